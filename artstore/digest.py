@@ -1,0 +1,48 @@
+"""Digests: BLAKE3 of blobs, and of trees, versions and packs under contexts of their own."""
+
+from typing import Literal, NewType
+
+from blake3 import blake3
+
+from artstore.errors import InvalidValue
+
+Digest = NewType("Digest", bytes)
+"""32 bytes; shown as lower-case hex, 12 characters when shortened."""
+
+Kind = Literal[1, 2, 3]
+BLOB: Kind = 1
+TREE: Kind = 2
+VERSION: Kind = 3
+KIND_NAMES = {BLOB: "blob", TREE: "tree", VERSION: "version"}
+
+# BLAKE3's key derivation makes a tree's digest unreachable for a blob, whatever its bytes (BLAKE3 specification, section 2.2).
+_CONTEXTS = {TREE: "artstore 2026-11-21 tree", VERSION: "artstore 2026-11-21 version"}
+_PACK_CONTEXT = "artstore 2026-11-21 pack"
+
+
+def digest_of(kind: Kind, data: bytes | memoryview) -> Digest:
+    """Digest of a whole object in memory."""
+    if kind == BLOB:
+        return Digest(blake3(data).digest())
+    return Digest(blake3(data, derive_key_context=_CONTEXTS[kind]).digest())
+
+
+def pack_digest(header: bytes, index: bytes | memoryview) -> Digest:
+    """A pack's name: of its header and index, which hold the digests of all else."""
+    return Digest(blake3(header, derive_key_context=_PACK_CONTEXT).update(index).digest())
+
+
+def plain_digest(data: bytes | memoryview) -> Digest:
+    """Plain BLAKE3, as `b3sum` prints it: of log entries, checkpoints and names."""
+    return Digest(blake3(data).digest())
+
+
+def short(digest: bytes) -> str:
+    return digest.hex()[:12]
+
+
+def from_hex(text: str) -> Digest:
+    """Raises InvalidValue unless `text` is 64 lower-case hex digits."""
+    if len(text) != 64 or not set(text) <= set("0123456789abcdef"):
+        raise InvalidValue(f"'{text[:80]}' is not a digest: 64 lower-case hex digits are")
+    return Digest(bytes.fromhex(text))

@@ -1,0 +1,114 @@
+"""Every error that artstore raises, each with its exit code and a hint.
+
+    ArtstoreError                 1
+    ├── InvalidValue              3   a name, path, alias, metadata or setting that breaks a rule (also ValueError)
+    ├── NotFound                  4   no such repository, collection, version, alias or path (also LookupError)
+    ├── Conflict                  5   somebody else's change, another type, an alias that still holds a version
+    ├── Refused                   6   would lose something that only the user may give up (--force)
+    ├── Damage                    7   what is stored is not what was written
+    │   ├── DamagedObject             an object whose bytes do not have its digest
+    │   ├── MissingObject             an object that is nowhere
+    │   └── DamagedLog                an entry that is missing, torn or out of the chain
+    ├── SourceError               8   files to add that can't be read, keep changing, or are no files
+    ├── StorageError              9   the place failed: input/output, permission, read-only
+    │   └── NoSpace                   no space or quota left
+    └── UnsupportedFormat        10   made by a newer artstore, or not an artstore repository
+
+A class exists only where a caller would tell it from its neighbours. A message is one sentence that names the thing and the place; the way out is the hint.
+"""
+
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+class ArtstoreError(Exception):
+    """Base of all errors: `str()` is one sentence, `hint` is what to do about it (or None)."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class InvalidValue(ArtstoreError, ValueError):
+    exit_code = 3
+
+
+class NotFound(ArtstoreError, LookupError):
+    exit_code = 4
+
+
+class Conflict(ArtstoreError, ValueError):
+    exit_code = 5
+
+
+class Refused(ArtstoreError):
+    exit_code = 6
+
+
+class Damage(ArtstoreError):
+    exit_code = 7
+
+
+class DamagedObject(Damage):
+    pass
+
+
+class MissingObject(Damage):
+    pass
+
+
+class DamagedLog(Damage):
+    pass
+
+
+class SourceError(ArtstoreError):
+    """`problems` lists (path, reason) of all files at fault, not only the first."""
+
+    exit_code = 8
+
+    def __init__(self, message: str, *, problems: list[tuple[str, str]], hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.problems = problems
+
+
+class StorageError(ArtstoreError):
+    exit_code = 9
+
+
+class NoSpace(StorageError):
+    pass
+
+
+class UnsupportedFormat(ArtstoreError):
+    exit_code = 10
+
+
+def storage_error(error: OSError, action: str) -> StorageError:
+    """The operating system's error as a sentence: `cannot <action>: <reason>`."""
+    reason = (error.strerror or str(error) or type(error).__name__).lower()
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return NoSpace(f"cannot {action}: {reason}", hint="free some space and run the same command again; nothing was lost")
+    hint = None
+    if error.errno in (errno.EACCES, errno.EPERM):
+        hint = "check who owns it and its permissions"
+    elif error.errno == errno.EROFS:
+        hint = "it is read-only here: get, ls, show and fsck still work"
+    elif error.errno in (errno.EMFILE, errno.ENFILE):
+        hint = "too many files are open: raise `ulimit -n`"
+    return StorageError(f"cannot {action}: {reason}", hint=hint)
+
+
+@contextmanager
+def translated(action: str) -> Iterator[None]:
+    """Turn an OSError in the block into a StorageError that says which action failed."""
+    try:
+        yield
+    except OSError as error:
+        raise storage_error(error, action) from error

@@ -1,0 +1,365 @@
+"""Whole-file primitives: sync, atomic write, clone, copy while hashing, and the confined writer."""
+
+import errno
+import os
+import stat
+import sys
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+
+from blake3 import blake3
+
+from artstore.digest import Digest
+from artstore.errors import Refused
+from artstore.names import check_component, printable
+
+WINDOW = 8 << 20
+"""Bytes copied before they are hashed: large enough that two threads overlap without waiting, small enough to stay in the processor's cache."""
+
+_FICLONE = 0x40049409  # linux/fs.h: _IOW(0x94, 9, int)
+_NO_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.ENOTTY, errno.ENOSYS, errno.EBADF}
+"""What file systems that can't sync a folder answer (SMB, some FUSE). Input/output errors and full disks are never among them."""
+
+_NETWORK_TYPES = ("nfs", "cifs", "smb", "fuse", "lustre", "gpfs", "beegfs", "ceph", "9p", "afs", "gluster", "pvfs2", "virtiofs", "wekafs")
+
+
+# -- durability ----------------------------------------------------------------------------------
+
+
+def sync_file(fd: int) -> None:
+    """Put a file's bytes on the medium. An error is final: the caller throws the file away (a second fsync may lie)."""
+    if sys.platform == "darwin":
+        import fcntl
+
+        fcntl.fcntl(fd, fcntl.F_FULLFSYNC)  # fsync alone leaves the data in the drive's cache there
+    else:
+        os.fsync(fd)
+
+
+def sync_folder(path: str) -> None:
+    """Make the names in a folder durable, as far as the file system knows how to."""
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    except OSError as error:
+        if error.errno not in _NO_SYNC:
+            raise
+    finally:
+        os.close(fd)
+
+
+class WholeSync:
+    """One `syncfs` for many files. It reports only errors since it was opened, so open it before the first write.
+
+    Linux reports writeback errors through syncfs since 5.8; elsewhere, and on network file systems, `run` answers False and the caller syncs file by file.
+    """
+
+    def __init__(self, folder: str) -> None:
+        self._fd = -1
+        if sys.platform == "linux" and _kernel() >= (5, 8) and is_local(folder):
+            self._fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+
+    def run(self) -> bool:
+        """True when everything written to this file system before the call is durable, names included."""
+        if self._fd < 0:
+            return False
+        import ctypes
+
+        if ctypes.CDLL(None, use_errno=True).syncfs(self._fd):
+            number = ctypes.get_errno()
+            raise OSError(number, os.strerror(number))
+        return True
+
+    def close(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+
+def _kernel() -> tuple[int, int]:
+    major, minor = os.uname().release.split(".")[:2]
+    return int(major), int("".join(c for c in minor if c.isdigit()) or 0)
+
+
+@lru_cache(maxsize=64)
+def file_system(folder: str) -> str:
+    """Type of the file system that holds a folder, as /proc/self/mountinfo names it; `unknown` where there is none."""
+    try:
+        device = os.stat(folder).st_dev
+        wanted = f"{os.major(device)}:{os.minor(device)}"
+        for line in Path("/proc/self/mountinfo").read_text(errors="surrogateescape").splitlines():
+            fields = line.split(" ")
+            if fields[2] == wanted:
+                return fields[fields.index("-") + 1]
+    except (OSError, ValueError, IndexError):
+        pass
+    return "unknown"
+
+
+def is_local(folder: str) -> bool:
+    """Whether one kernel sees all changes to this folder: listings are coherent, clocks are one, process ids mean something."""
+    return not file_system(folder).startswith(_NETWORK_TYPES)
+
+
+# -- whole files ---------------------------------------------------------------------------------
+
+
+def write_fully(fd: int, data: bytes | memoryview) -> None:
+    """`os.write` until all is written: writes may be short before a disk is full."""
+    done = os.write(fd, data)
+    while done < len(data):
+        done += os.write(fd, memoryview(data)[done:])
+
+
+def write_file(path: str, data: bytes, *, mode: int = 0o666, sync: bool) -> None:
+    """Make a new file (never replaces one)."""
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+    try:
+        write_fully(fd, data)
+        if sync:
+            sync_file(fd)
+    finally:
+        os.close(fd)
+
+
+def replace_file(path: str, data: bytes, temporary: str) -> None:
+    """Replace a cache or setting whole: readers see the old or the new. Not synced; what is replaced so can be made again."""
+    try:
+        write_file(temporary, data, sync=False)
+        os.replace(temporary, path)
+    except OSError:
+        remove_if_there(temporary)
+        raise
+
+
+def remove_if_there(path: str) -> bool:
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def link_new(source: str, target: str) -> None:
+    """Give a finished file its final name; FileExistsError when the name is taken. Atomic; `source` may or may not be left."""
+    try:
+        os.link(source, target, follow_symlinks=False)
+    except OSError as error:
+        if error.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL, errno.EMLINK):
+            raise
+        _rename_new(source, target)
+
+
+def _rename_new(source: str, target: str) -> None:
+    """rename(2) that refuses to replace (renameat2 RENAME_NOREPLACE, Linux 3.15): for file systems without hard links."""
+    import ctypes
+
+    call = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    at_cwd, no_replace = -100, 1
+    if call is None:
+        raise OSError(errno.ENOTSUP, "this file system has neither hard links nor exclusive renames", target)
+    if call(at_cwd, os.fsencode(source), at_cwd, os.fsencode(target), no_replace):
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number), target)
+
+
+# -- copying -------------------------------------------------------------------------------------
+
+
+def open_regular(name: str | bytes, *, dir_fd: int | None = None, follow: bool = False) -> int:
+    """A descriptor for reading; never hangs on a FIFO (O_NONBLOCK). Unless `follow`, a symlink as last part is refused (ELOOP)."""
+    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | (0 if follow else os.O_NOFOLLOW)
+    return os.open(name, flags, dir_fd=dir_fd)
+
+
+def clone(source: int, target: int) -> bool:
+    """Share the source's extents (btrfs, XFS, bcachefs); False where the file system can't."""
+    if sys.platform != "linux":
+        return False
+    import fcntl
+
+    try:
+        fcntl.ioctl(target, _FICLONE, source)
+    except OSError:
+        return False
+    return True
+
+
+def copy_range(source: int, target: int, count: int, offset: int) -> int:
+    """Copy up to `count` bytes at `offset` of both files, in the kernel where it can; returns how many (0: the source ended)."""
+    if hasattr(os, "copy_file_range"):
+        try:
+            return os.copy_file_range(source, target, count, offset, offset)
+        except OSError as error:
+            if error.errno not in (errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM, errno.EBADF, errno.ETXTBSY):
+                raise
+    data = os.pread(source, min(count, 1 << 20), offset)
+    done = 0
+    while done < len(data):
+        done += os.pwrite(target, memoryview(data)[done:], offset + done)
+    return len(data)
+
+
+def copy_hashed(source: int, target: int, size: int, *, own: int, advance: Callable[[int], None] = lambda n: None) -> Digest | None:
+    """Clone or copy a file of `size` bytes and hash it; None when the source ended early.
+
+    `own` is the one of both descriptors that only we write: it is hashed, by mmap, window by window as the windows are
+    copied (a file cut short under an mmap would kill the process). Files of several windows are hashed in a second thread.
+    """
+    if clone(source, target):
+        if os.fstat(target).st_size != size:
+            return None
+        advance(size)
+        return hash_own(own, size)
+    hasher, done = _WindowHasher(own, size), 0
+    try:
+        while done < size:
+            copied = copy_range(source, target, min(WINDOW, size - done), done)
+            if not copied:
+                return None
+            hasher.add(done, copied)
+            done += copied
+            advance(copied)
+        return hasher.digest()
+    finally:
+        hasher.close()
+
+
+class _WindowHasher:
+    """BLAKE3 over windows of one of our own files, behind the copier by at most a few windows."""
+
+    def __init__(self, fd: int, size: int) -> None:
+        self._fd, self._hasher = fd, blake3()
+        self._pool = self._last = None
+        if size > 2 * WINDOW:
+            from concurrent.futures import ThreadPoolExecutor
+
+            self._pool = ThreadPoolExecutor(1)
+
+    def add(self, offset: int, count: int) -> None:
+        if self._pool is None:
+            self._hash(offset, count)
+        else:
+            self._last = self._pool.submit(self._hash, offset, count)
+
+    def _hash(self, offset: int, count: int) -> None:
+        import mmap
+
+        start = offset - offset % mmap.ALLOCATIONGRANULARITY
+        with mmap.mmap(self._fd, offset - start + count, offset=start, access=mmap.ACCESS_READ) as window, memoryview(window) as view:
+            self._hasher.update(view[offset - start :])
+
+    def digest(self) -> Digest:
+        if self._last is not None:
+            self._last.result()
+        return Digest(self._hasher.digest())
+
+    def close(self) -> None:
+        if self._pool is not None:
+            self._pool.shutdown()
+
+
+def hash_own(fd: int, size: int) -> Digest:
+    """Digest of one of our own files, by mmap and on all processors. The file must have `size` bytes."""
+    import mmap
+
+    if not size:
+        return Digest(blake3().digest())
+    with mmap.mmap(fd, size, access=mmap.ACCESS_READ) as mapped, memoryview(mapped) as view:
+        return Digest(blake3(view, max_threads=blake3.AUTO).digest())
+
+
+def hash_foreign(fd: int, advance: Callable[[int], None] = lambda n: None) -> tuple[Digest, int]:
+    """(digest, bytes) of a file that others may write or cut, by plain reads."""
+    hasher, size = blake3(max_threads=blake3.AUTO), 0
+    buffer = memoryview(bytearray(4 << 20))
+    while count := os.readv(fd, [buffer]):
+        hasher.update(buffer[:count])
+        size += count
+        advance(count)
+    return Digest(hasher.digest()), size
+
+
+# -- the confined writer -------------------------------------------------------------------------
+
+
+class Confined:
+    """The only way to write below a target folder: names are checked, and every parent is opened by descriptor without following a symlink.
+
+    Lexical checks alone can be fooled by links, resolved paths by races and over-long names (CPython's tarfile filter, 2025);
+    descriptors can't. A symlink that stands where a folder is needed is an error; one that stands where a file goes is replaced, never written through.
+    """
+
+    def __init__(self, root: str) -> None:
+        self._fd = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        self.root = root
+
+    def close(self) -> None:
+        os.close(self._fd)
+
+    def __enter__(self) -> "Confined":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def open_folder(self, parts: tuple[bytes, ...], *, create: bool = True) -> int:
+        """A descriptor of the folder at `parts`, made with its parents where missing. The caller closes it."""
+        fd = os.dup(self._fd)
+        for number, name in enumerate(parts):
+            try:
+                child = open_child(fd, name, create=create)
+            except OSError as error:
+                if error.errno in (errno.ELOOP, errno.ENOTDIR):
+                    where = printable(b"/".join(parts[: number + 1]))
+                    raise Refused(
+                        f"'{where}' in {printable(self.root)} is in the way: it is a {kind_at(fd, name)}, and a folder is needed",
+                        hint="move it away, or choose another folder",
+                    ) from error
+                raise
+            finally:
+                os.close(fd)
+            fd = child
+        return fd
+
+
+def open_child(parent: int, name: bytes, *, create: bool) -> int:
+    """The folder `name` in an open folder, never through a symlink; made when missing if `create`."""
+    check_component(name)
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        return os.open(name, flags, dir_fd=parent)
+    except FileNotFoundError:
+        if not create:
+            raise
+    try:
+        os.mkdir(name, dir_fd=parent)
+    except FileExistsError:
+        pass
+    return os.open(name, flags, dir_fd=parent)
+
+
+def create_file(parent: int, name: bytes, executable: bool) -> int:
+    """A new file for writing in an open folder; FileExistsError when the name is taken. Only the executable bit is set, under the umask."""
+    check_component(name)
+    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    return os.open(name, flags, 0o777 if executable else 0o666, dir_fd=parent)
+
+
+def kind_at(parent: int, name: bytes) -> str:
+    """What a person would call the thing at `name`."""
+    try:
+        return kind_of(os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode)
+    except OSError:
+        return "something else"
+
+
+def kind_of(mode: int) -> str:
+    for test, word in (
+        (stat.S_ISREG, "file"), (stat.S_ISDIR, "folder"), (stat.S_ISLNK, "symlink"), (stat.S_ISFIFO, "FIFO"),
+        (stat.S_ISSOCK, "socket"), (stat.S_ISCHR, "character device"), (stat.S_ISBLK, "block device"),
+    ):  # fmt: skip
+        if test(mode):
+            return word
+    return "special file"

@@ -1,0 +1,157 @@
+"""Numbered entries: a log grows by creating its next number exclusively; what it says is the fold of its entries."""
+
+import secrets
+import time
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from artstore.codec import decode, decode_json, encode, encode_json
+from artstore.digest import plain_digest
+from artstore.errors import Damage, DamagedLog
+from artstore.storage import Storage
+
+Change = dict[str, Any]
+
+CHECKPOINT_EVERY = 64
+"""Entries after which a writer leaves a checkpoint: reading a log costs at most so many small files beyond it."""
+
+_FIELDS = {"changes", "host", "number", "prev", "time", "user", "write"}
+
+
+class Entry(NamedTuple):
+    number: int
+    digest: str
+    """of the file's bytes, hex"""
+    prev: str | None
+    time: str
+    """ISO 8601, UTC, microseconds"""
+    host: str | None
+    user: str | None
+    write: str
+    changes: list[Change]
+
+
+class Log:
+    """One log in a storage. Reading takes no lock; appending is decided by the storage's exclusive creation."""
+
+    def __init__(self, storage: Storage, folder: str) -> None:
+        self.storage = storage
+        self.folder = folder
+
+    def numbers(self) -> list[int]:
+        """Numbers of all entries, ascending. A listing may be stale: what follows its last number is asked for by name."""
+        found = sorted(int(name[:8]) for name in self.storage.names(self.folder) if len(name) == 13 and name[8:] == ".json" and name[:8].isdecimal())
+        while found and self.storage.size(self._path(found[-1] + 1)) is not None:
+            found.append(found[-1] + 1)
+        return found
+
+    def entries(self, after: int = 0, prev: str | None = None) -> Iterator[Entry]:
+        """Entries behind number `after` (whose digest is `prev`), in order. Raises DamagedLog at a gap or a broken chain."""
+        numbers = self.numbers()
+        for number in range(after + 1, (numbers[-1] if numbers else 0) + 1):
+            entry = self.read(number)
+            if entry.prev != prev:
+                raise DamagedLog(f"entry {number} of {self.folder} does not follow the entry before it", hint=_HINT)
+            yield entry
+            prev = entry.digest
+
+    def read(self, number: int) -> Entry:
+        try:
+            data = self.storage.read(self._path(number))
+        except FileNotFoundError:
+            raise DamagedLog(f"entry {number} of {self.folder} is missing", hint=_HINT) from None
+        return decode_entry(data, number, f"entry {number} of {self.folder}")
+
+    def append(self, head: int, prev: str | None, changes: list[Change], *, host: str | None, user: str | None) -> Entry | None:
+        """Create entry `head + 1`; None when somebody else was first. Durable when it returns.
+
+        A refused create is read back: our write id in it means that only the reply was lost.
+        """
+        entry = {
+            "changes": changes,
+            "host": host,
+            "number": head + 1,
+            "prev": prev,
+            "time": _now(),
+            "user": user,
+            "write": secrets.token_hex(16),
+        }
+        data = encode_json(entry)
+        if not self.storage.create(self._path(head + 1), data):
+            winner = self.read(head + 1)
+            if winner.write != entry["write"]:
+                return None
+        return decode_entry(data, head + 1, f"entry {head + 1} of {self.folder}")
+
+    def _path(self, number: int) -> str:
+        return f"{self.folder}/{number:08}.json"
+
+    # -- checkpoints --
+
+    def checkpoint(self) -> tuple[int, str, Any] | None:
+        """(number, digest of that entry, state) of the newest checkpoint that is whole and belongs to this log; None without one."""
+        names = sorted((n for n in self.storage.names(self.folder) if n.endswith(".checkpoint")), reverse=True)
+        for name in names:
+            try:
+                data = self.storage.read(f"{self.folder}/{name}")
+                number, digest, state = decode_checkpoint(data, f"checkpoint {name} of {self.folder}")
+                if name == f"{number:08}.checkpoint" and self.read(number).digest == digest:
+                    return number, digest, state
+            except (FileNotFoundError, Damage):
+                continue  # a hint only: the entries themselves decide
+        return None
+
+    def save_checkpoint(self, number: int, digest: str, state: Any) -> None:
+        """Leave the fold of the entries up to `number`; older checkpoints go."""
+        body = encode([number, digest, state])
+        name = f"{number:08}.checkpoint"
+        self.storage.replace(f"{self.folder}/{name}", body + plain_digest(body))
+        for other in self.storage.names(self.folder):
+            if other.endswith(".checkpoint") and other < name:
+                self.storage.remove(f"{self.folder}/{other}")
+
+
+_HINT = "this log was damaged or partly copied: nothing will be appended to it; restore its folder from a copy"
+
+
+def decode_checkpoint(data: bytes, what: str) -> tuple[int, str, Any]:
+    body, own = data[:-32], data[-32:]
+    if plain_digest(body) != own:
+        raise Damage(f"{what} is damaged")
+    value = decode(body, what)
+    if type(value) is not list or len(value) != 3 or type(value[0]) is not int or type(value[1]) is not str:
+        raise Damage(f"{what} is malformed")
+    return value[0], value[1], value[2]
+
+
+def decode_entry(data: bytes, number: int, what: str) -> Entry:
+    """Strict: raises DamagedLog for anything that `append` would not have written."""
+    try:
+        value = decode_json(data, what)
+    except Damage as error:
+        raise DamagedLog(str(error), hint=_HINT) from error
+    good = (
+        type(value) is dict
+        and value.keys() == _FIELDS
+        and value["number"] == number
+        and type(value["number"]) is int
+        and all(type(value[key]) is str for key in ("time", "write"))
+        and all(type(value[key]) in (str, type(None)) for key in ("host", "user", "prev"))
+        and type(value["changes"]) is list
+        and all(type(c) is dict and type(c.get("kind")) is str and type(c.get("change")) is str for c in value["changes"])
+    )
+    if not good:
+        raise DamagedLog(f"{what} is malformed", hint=_HINT)
+    return Entry(
+        number, plain_digest(data).hex(), value["prev"], value["time"], value["host"], value["user"], value["write"], value["changes"]
+    )
+
+
+def new_change(kind: str, **fields: Any) -> Change:
+    """A change with an identity of its own, which it keeps wherever it is re-applied."""
+    return {"change": secrets.token_hex(16), "kind": kind, **fields}
+
+
+def _now() -> str:
+    seconds, nanoseconds = divmod(time.time_ns(), 1_000_000_000)
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)) + f".{nanoseconds // 1000:06}Z"

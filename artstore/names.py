@@ -1,0 +1,172 @@
+"""Names: specs, the rules for names and entry paths, and how names become file names. Pure functions."""
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from pathlib import PurePath
+from typing import NamedTuple
+from urllib.parse import quote
+
+from artstore.errors import InvalidValue
+
+DEFAULT_ENTITY = "local"
+DEFAULT_PROJECT = "uncategorized"
+MAX_DEPTH = 256
+"""Levels of a tree; RELIABILITY's cap, and well below Python's recursion limit."""
+
+_ARTIFACT = re.compile(r"[\w.-]+(?: [\w.-]+)*")  # \w is Unicode's letters and digits, and _
+_TAG = re.compile(r"[-\w]+(?: [-\w]+)*")
+_NUMBER = re.compile(r"v(0|[1-9]\d*)", re.ASCII)
+_HEX = re.compile(r"[0-9a-f]+")
+_DRIVE = re.compile(rb"[A-Za-z]:")
+_DEVICE = re.compile(r"(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])(?=\.|$)")
+
+
+class Spec(NamedTuple):
+    """`[[entity/]project/]name[:alias | :vN | @digest-prefix]`, parsed; parts that were not given are None."""
+
+    entity: str | None
+    project: str | None
+    name: str
+    alias: str | None = None
+    number: int | None = None
+    digest: str | None = None
+
+
+def parse_spec(text: str) -> Spec:
+    """The one parser of specs. Raises InvalidValue, naming the part and the rule."""
+    path, name = text.rpartition("/")[::2]
+    alias = number = digest = None
+    if "@" in name:
+        name, digest = name.split("@", 1)
+        if not 4 <= len(digest) <= 64 or not _HEX.fullmatch(digest):
+            raise InvalidValue(f"'{digest}' in '{text}' is no digest prefix: 4 to 64 lower-case hex digits are")
+    elif ":" in name:
+        name, alias = name.split(":", 1)
+        if match := _NUMBER.fullmatch(alias):
+            alias, number = None, int(match[1])
+        else:
+            check_alias(alias)
+    parts = path.split("/") if path else []
+    if len(parts) > 2:
+        raise InvalidValue(f"'{text}' has too many parts: a spec is [[entity/]project/]name[:alias|:vN|@digest]")
+    for part in parts:
+        check_project(part, "entity" if len(parts) == 2 and part is parts[0] else "project")
+    project = parts[-1] if parts else None
+    return Spec(parts[0] if len(parts) == 2 else None, project, check_name(name), alias, number, digest)
+
+
+def check_name(name: str, what: str = "artifact name") -> str:
+    """The NFC form of an artifact, collection or type name; raises InvalidValue with the rule."""
+    normal = unicodedata.normalize("NFC", name)
+    if not 1 <= len(normal) <= 128 or not _ARTIFACT.fullmatch(normal) or normal in (".", ".."):
+        raise InvalidValue(
+            f"{what} '{printable(name[:140])}' is not allowed: 1 to 128 letters, digits, '_', '-', '.' and single spaces inside"
+        )
+    return _encodable(normal, what)
+
+
+def check_type(name: str) -> str:
+    check_name(name, "type")
+    if name.startswith("artstore-"):
+        raise InvalidValue(f"type '{name}' is not allowed: types that begin with 'artstore-' are reserved")
+    return unicodedata.normalize("NFC", name)
+
+
+def check_project(name: str, what: str = "project") -> str:
+    """The NFC form of a project, entity or run id; raises InvalidValue with the rule."""
+    normal = unicodedata.normalize("NFC", name)
+    bad = set(normal) & set("/\\#?%:") or any(unicodedata.category(c) in ("Cc", "Cs") for c in normal)
+    if not 1 <= len(normal) <= 128 or bad or normal in (".", ".."):
+        raise InvalidValue(
+            f"{what} '{printable(name[:140])}' is not allowed: 1 to 128 characters, none of / \\ # ? % : and no control characters"
+        )
+    return _encodable(normal, what)
+
+
+def check_alias(alias: str) -> str:
+    """`latest` passes: who sets aliases refuses it."""
+    if not 1 <= len(alias) <= 128 or set(alias) & set("/:@") or not alias.isprintable():
+        raise InvalidValue(f"alias '{printable(alias[:140])}' is not allowed: 1 to 128 characters, none of / : @")
+    if _NUMBER.fullmatch(alias) or (len(alias) == 64 and _HEX.fullmatch(alias)):
+        raise InvalidValue(f"alias '{alias}' is not allowed: it reads like a version number or a digest")
+    return alias
+
+
+def check_tags(tags: Iterable[str]) -> list[str]:
+    """Checked, without duplicates, in the order given."""
+    for tag in tags:
+        if not _TAG.fullmatch(tag) or len(tag) > 128:
+            raise InvalidValue(f"tag '{printable(tag[:140])}' is not allowed: words of letters, digits, '_' and '-' with single spaces between")
+    return list(dict.fromkeys(tags))
+
+
+def file_name_of(name: str) -> str:
+    """The case-folded, NFC, percent-encoded form that stands for a name in a path: equal for names that differ in case only."""
+    folded = unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
+    text = quote(folded, safe=" ").replace("~", "%7E").replace(" ", "%20")
+    text = re.sub(r"^\.|\.$", "%2E", text)
+    if _DEVICE.match(folded):  # CON, nul.txt: devices on Windows, with any ending
+        text = f"%{ord(text[0]):02X}{text[1:]}"
+    return text
+
+
+def _encodable(name: str, what: str) -> str:
+    if len(file_name_of(name)) > 240:
+        raise InvalidValue(f"{what} '{printable(name)}' is not allowed: longer than 240 bytes once percent-encoded")
+    return name
+
+
+def near(name: str, others: Iterable[str]) -> str | None:
+    """A hint with up to three names that look like `name`, or None."""
+    import difflib  # 4 ms, needed only when something was not found
+
+    close = difflib.get_close_matches(name, list(others), n=3, cutoff=0.6)
+    return f"did you mean {' or '.join(repr(c) for c in close)}?" if close else None
+
+
+def check_component(name: bytes) -> bytes:
+    """One name inside a tree. Raises InvalidValue unless it can stand in a directory on its own and cannot climb out of it."""
+    if not 1 <= len(name) <= 255 or b"/" in name or b"\0" in name or name in (b".", b".."):
+        raise InvalidValue(f"Invalid artifact path: '{printable(name[:300])}' is not a file name")
+    if b"\\" in name and (name.startswith(b"\\") or b".." in name.split(b"\\")):
+        raise InvalidValue(f"Invalid artifact path: '{printable(name)}' climbs out of its folder on some systems")
+    return name
+
+
+def check_root_component(name: bytes) -> bytes:
+    """As `check_component`, for the first name of a path: it must not be a drive either."""
+    if _DRIVE.match(name):
+        raise InvalidValue(f"Invalid artifact path: '{printable(name)}' begins with a drive letter")
+    return check_component(name)
+
+
+def parse_path(path: str | bytes | PurePath) -> tuple[bytes, ...]:
+    """The names along an entry path: the only way from text to names. Refuses empty, absolute, climbing and Windows-rooted paths."""
+    if isinstance(path, PurePath):
+        path = path.as_posix()
+    raw = path.encode("utf-8", "surrogateescape") if isinstance(path, str) else path
+    if not raw or len(raw) > 1 << 20:
+        raise InvalidValue("Invalid artifact path: it is empty" if not raw else "Invalid artifact path: it is over a megabyte long")
+    parts = tuple(raw.split(b"/"))
+    if len(parts) > MAX_DEPTH:
+        raise InvalidValue(f"Invalid artifact path: '{printable(raw[:80])}…' has more than {MAX_DEPTH} levels")
+    if not parts[0]:
+        raise InvalidValue(f"Invalid artifact path: '{printable(raw)}' is absolute")
+    check_root_component(parts[0])
+    for part in parts[1:]:
+        check_component(part)
+    return parts
+
+
+def printable(text: str | bytes) -> str:
+    """Safe to print: control characters, bidirectional overrides and bytes that are not UTF-8 are escaped."""
+    if isinstance(text, bytes):
+        text = text.decode("utf-8", "surrogateescape")
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else _escaped(c) for c in text)
+
+
+def _escaped(character: str) -> str:
+    return "".join(f"\\x{byte:02x}" for byte in character.encode("utf-8", "surrogateescape"))

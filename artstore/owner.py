@@ -1,0 +1,112 @@
+"""Who is at work: a name for this process that others can prove dead, and the proof."""
+
+import os
+import secrets
+import subprocess
+import sys
+from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple
+
+from blake3 import blake3
+
+
+class Owner(NamedTuple):
+    """A process, as one file name: `<host>.<boot>.<pid namespace>.<pid>.<start>.<random>`."""
+
+    host: str
+    """the node's name, for people, and a hash of it and the machine's id"""
+    boot: str
+    namespace: str
+    pid: int
+    start: str
+    random: str
+
+    def __str__(self) -> str:
+        return ".".join(map(str, self))
+
+
+def this_process() -> Owner:
+    """A new name for this process (the random part differs at every call). A forked child is another process."""
+    pid = os.getpid()
+    return Owner(_host(), _boot(), _namespace(), pid, _start(pid) or "0", secrets.token_hex(4))
+
+
+def parse(name: str) -> Owner | None:
+    """The owner whose name a file under tmp/ or trash/ begins with; None for strangers' names."""
+    parts = name.split(".")
+    if len(parts) < 6 or not parts[3].isdecimal():
+        return None
+    return Owner(parts[0], parts[1], parts[2], int(parts[3]), parts[4], parts[5])
+
+
+def is_dead(owner: Owner, *, local: bool) -> bool:
+    """True only on proof: on this host and boot its pid is gone or was started at another time, or this host has booted since (on a local file system).
+
+    A container may share host name and boot with another, hence the pid namespace. No clock, age or lock is looked at: a laptop may sleep for a week.
+    """
+    if owner.host != _host():
+        return False
+    if owner.boot != _boot():
+        return local
+    if owner.namespace != _namespace():
+        return False
+    start = _start(owner.pid)
+    return start is None or (start != "0" and owner.start != "0" and start != owner.start)
+
+
+def _short_hash(text: str) -> str:
+    return blake3(text.encode("utf-8", "surrogateescape")).hexdigest()[:12]
+
+
+@lru_cache(maxsize=1)
+def _host() -> str:
+    machine = ""
+    for path in ("/etc/machine-id", "/var/lib/dbus/machine-id"):
+        try:
+            machine = Path(path).read_text().strip()
+            break
+        except OSError:
+            continue
+    node = os.uname().nodename
+    readable = "".join(c if c.isascii() and c.isalnum() else "_" for c in node)[:32]
+    return f"{readable}-{_short_hash(f'{machine} {node}')}"
+
+
+@lru_cache(maxsize=1)
+def _boot() -> str:
+    try:
+        return _short_hash(Path("/proc/sys/kernel/random/boot_id").read_text().strip())
+    except OSError:
+        return _short_hash(_printed("sysctl", "-n", "kern.bootsessionuuid"))
+
+
+@lru_cache(maxsize=1)
+def _namespace() -> str:
+    try:
+        return str(os.stat("/proc/self/ns/pid").st_ino)
+    except OSError:
+        return "0"
+
+
+def _start(pid: int) -> str | None:
+    """When that process started, in the kernel's own words; None when there is no such process; `0` when nobody tells."""
+    if sys.platform == "linux":
+        try:
+            stat = Path(f"/proc/{pid}/stat").read_text(errors="replace")
+        except (FileNotFoundError, ProcessLookupError):
+            return None
+        except OSError:
+            return "0"
+        return stat.rpartition(")")[2].split()[19]  # proc(5): field 22, starttime, after the parenthesised name
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return None
+    except OSError:
+        return "0"
+    return _short_hash(_printed("ps", "-o", "lstart=", "-p", str(pid)))
+
+
+def _printed(*command: str) -> str:
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()

@@ -1,0 +1,186 @@
+"""The pack file: many small objects in one immutable file, with an index that is checked by the file's name."""
+
+import os
+import secrets
+import struct
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from artstore.digest import BLOB, TREE, VERSION, Digest, Kind, pack_digest
+from artstore.errors import Damage
+from artstore.files import sync_file, write_fully
+
+MAGIC = b"ARTPACK\x01"
+END = b"ARTPKEND"
+HEADER = 24
+ROW = struct.Struct(">32sBBHIQ")  # digest, kind, flags, zero, length, offset
+FOOTER = struct.Struct(">QQ32s8s")  # rows, index offset, name, magic
+ROLL_AT = 256 << 20
+"""Bytes after which a save begins another pack: bounds what a collector rewrites, and what one damaged file can hit."""
+
+_FLUSH = 512  # objects gathered for one writev: below IOV_MAX (1,024), and 2 MiB of 4 KiB files
+_FLUSH_BYTES = 4 << 20
+
+
+class Row(NamedTuple):
+    digest: Digest
+    kind: Kind
+    length: int
+    offset: int
+
+
+class PackWriter:
+    """Writes one pack to a path of its own. `add` in any order; `finish` syncs and returns the name. Not thread-safe."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444)
+        self._header = MAGIC + secrets.token_bytes(16)
+        self._rows: list[bytes] = []
+        self._pending: list[bytes | memoryview] = [self._header]
+        self._pending_bytes = HEADER
+        self.size = HEADER
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def add(self, kind: Kind, digest: Digest, data: bytes | memoryview) -> None:
+        self._rows.append(ROW.pack(digest, kind, 0, 0, len(data), self.size))
+        self._pending.append(data)
+        self.size += len(data)
+        self._pending_bytes += len(data)
+        if len(self._pending) >= _FLUSH or self._pending_bytes >= _FLUSH_BYTES:
+            self._flush()
+
+    def _flush(self) -> None:
+        if os.writev(self._fd, self._pending) < self._pending_bytes:
+            # A short write comes before a full disk: take up where it stopped and let the system say why.
+            written = os.lseek(self._fd, 0, os.SEEK_CUR) - (self.size - self._pending_bytes)
+            write_fully(self._fd, memoryview(b"".join(self._pending))[written:])
+        self._pending, self._pending_bytes = [], 0
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Bytes of an object added before (a draft reads its own trees back)."""
+        self._flush()
+        fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            return os.pread(fd, length, offset)
+        finally:
+            os.close(fd)
+
+    def finish(self) -> Digest:
+        """Write index and footer, sync, close; the name under which to publish."""
+        self._rows.sort()
+        index = b"".join(self._rows)
+        name = pack_digest(self._header, index)
+        self._pending += [index, FOOTER.pack(len(self._rows), self.size, name, END)]
+        self._pending_bytes += len(index) + FOOTER.size
+        self.size += len(index) + FOOTER.size
+        self._flush()
+        sync_file(self._fd)
+        self.close()
+        return name
+
+    def close(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+
+def search(rows: bytes | memoryview, stride: int, count: int, digest: bytes) -> int:
+    """Number of the first row whose leading 32 bytes are not below `digest`, among sorted rows of `stride` bytes.
+
+    Digests are uniform, so a guess in proportion lands within a few times sqrt(count) rows; bisection does the rest (and
+    all of it where somebody made digests that are not uniform). 2 µs among 50,000 rows.
+    """
+    guess = int.from_bytes(digest[:8], "big") * count >> 64
+    margin = 4 * int(count**0.5) + 1
+    low, high = max(0, guess - margin), min(count, guess + margin)
+    if low and rows[(low - 1) * stride : (low - 1) * stride + 32] >= digest:
+        low = 0
+    if high < count and rows[high * stride : high * stride + 32] < digest:
+        high = count
+    while low < high:
+        middle = (low + high) >> 1
+        if rows[middle * stride : middle * stride + 32] < digest:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+class Pack:
+    """A reader of one pack. Its index is in memory (48 bytes an object) and was checked by the pack's name."""
+
+    def __init__(self, name: str, index: bytes, index_offset: int, read: Callable[[int, int], bytes], close: Callable[[], None]) -> None:
+        self.name = name
+        self.index = index
+        self.count = len(index) // ROW.size
+        self.objects_end = index_offset
+        self.read_range = read
+        self.close = close
+
+    @property
+    def size(self) -> int:
+        """Bytes of the whole file."""
+        return self.objects_end + len(self.index) + FOOTER.size
+
+    def find(self, digest: bytes) -> int | None:
+        """Row number of an object, or None."""
+        number = search(self.index, ROW.size, self.count, digest)
+        start = number * ROW.size
+        return number if self.index[start : start + 32] == digest else None
+
+    def row(self, number: int) -> Row:
+        digest, kind, _, _, length, offset = ROW.unpack_from(self.index, number * ROW.size)
+        return Row(Digest(digest), kind, length, offset)
+
+    def rows(self) -> Iterator[Row]:
+        """All rows, by digest."""
+        for digest, kind, _, _, length, offset in ROW.iter_unpack(self.index):
+            yield Row(Digest(digest), kind, length, offset)
+
+    def read(self, row: Row) -> bytes:
+        """An object's bytes as they are; the caller checks the digest."""
+        return self.read_range(row.offset, row.length)
+
+
+def open_pack(name: str, size: int, read: Callable[[int, int], bytes], close: Callable[[], None] = lambda: None) -> Pack:
+    """Read and check header, footer and index of a pack of `size` bytes. Raises Damage when they are not what the name promises."""
+    what = f"pack {name[:12]}"
+    if size < HEADER + FOOTER.size:
+        raise Damage(f"{what} is only {size} bytes long")
+    count, offset, footer_name, end = FOOTER.unpack(_exactly(read, size - FOOTER.size, FOOTER.size, what))
+    if end != END or footer_name.hex() != name or offset < HEADER or offset + count * ROW.size + FOOTER.size != size:
+        raise Damage(f"{what} has a damaged footer")
+    header = _exactly(read, 0, HEADER, what)
+    index = _exactly(read, offset, count * ROW.size, what)
+    if header[:8] != MAGIC or pack_digest(header, index).hex() != name:
+        raise Damage(f"{what} has a damaged index")
+    return Pack(name, index, offset, read, close)
+
+
+def check_rows(pack: Pack) -> str | None:
+    """What is wrong with a pack's rows beyond their digest, in words: order, kinds, and objects that don't tile the file. For fsck and foreign packs."""
+    previous = b""
+    for row in pack.rows():
+        if row.digest <= previous:
+            return "its index is out of order"
+        if row.kind not in (BLOB, TREE, VERSION):
+            return f"it holds an object of unknown kind {row.kind}"
+        previous = row.digest
+    end = HEADER
+    for row in sorted(pack.rows(), key=lambda row: (row.offset, row.length)):
+        if row.offset != end:
+            return "its objects don't fill it without gaps"
+        end += row.length
+    if any(flags or zero for _, _, flags, zero, _, _ in ROW.iter_unpack(pack.index)):
+        return "its index has fields that should be zero"
+    return None if end == pack.objects_end else "its objects don't fill it without gaps"
+
+
+def _exactly(read: Callable[[int, int], bytes], offset: int, length: int, what: str) -> bytes:
+    data = read(offset, length)
+    if len(data) != length:
+        raise Damage(f"{what} ends early")
+    return data

@@ -1,0 +1,230 @@
+"""Trees: one directory as sorted entries. Values without I/O: encoding, splitting, walking, comparing.
+
+Entries are plain tuples, since a save makes one per file: (name, kind, size, digest), with the number of files as fifth field for directories and parts.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+from blake3 import blake3
+
+from artstore.codec import decode, encode_rows
+from artstore.digest import TREE, Digest, digest_of
+from artstore.errors import Damage, InvalidValue
+from artstore.names import MAX_DEPTH, check_component, check_root_component, printable
+
+FILE, EXECUTABLE, DIRECTORY, PART, REFERENCE = range(5)
+SPLIT_ABOVE = 16_384
+"""A folder of more entries is a tree of parts of about 4,096: one changed file in a folder of a million costs kilobytes instead of 49 MiB."""
+
+Entry = tuple[Any, ...]
+Read = Callable[[Digest], bytes]
+"""Gives the bytes of a tree by its digest, checked."""
+
+
+class Folder(NamedTuple):
+    """A directory as it is named by its parent."""
+
+    digest: Digest
+    size: int
+    files: int
+
+
+def files_of(entry: Entry) -> int:
+    return int(entry[4]) if entry[1] in (DIRECTORY, PART) else 1
+
+
+def totals(entries: Iterable[Entry]) -> tuple[int, int]:
+    """(bytes, files) of everything below these entries."""
+    size = files = 0
+    for entry in entries:
+        size += entry[2] or 0
+        files += entry[4] if entry[1] in (DIRECTORY, PART) else 1
+    return size, files
+
+
+def _is_cut(name: bytes) -> bool:
+    return blake3(name).digest(2) < b"\x00\x10"  # the first 12 bits are zero
+
+
+def split(entries: Sequence[Entry]) -> list[Sequence[Entry]]:
+    """The runs into which a folder's sorted entries are cut: one, unless there are more than SPLIT_ABOVE."""
+    if len(entries) <= SPLIT_ABOVE:
+        return [entries]
+    cuts = [0, *(i for i in range(1, len(entries)) if _is_cut(entries[i][0])), len(entries)]
+    return [entries[start:end] for start, end in zip(cuts, cuts[1:], strict=False)]
+
+
+def encode_folder(entries: Sequence[Entry], add: Callable[[bytes], Digest]) -> Folder:
+    """Encode sorted entries as one tree, or as a tree of parts; `add` stores each tree's bytes and returns their digest."""
+    size, files = totals(entries)
+    runs = split(entries)
+    if len(entries) > SPLIT_ABOVE:
+        entries = [part_of(run, add) for run in runs]
+    return Folder(add(encode_rows(entries)), size, files)
+
+
+def part_of(run: Sequence[Entry], add: Callable[[bytes], Digest]) -> Entry:
+    size, files = totals(run)
+    return (run[0][0], PART, size, add(encode_rows(run)), files)
+
+
+def decode_tree(data: bytes, digest: Digest) -> tuple[Entry, ...]:
+    """The entries of one tree object (files and folders, or parts), each checked. Raises Damage."""
+    what = f"tree {digest.hex()[:12]}"
+    entries = decode(data, what, rows=True)
+    if type(entries) is not tuple:
+        raise Damage(f"{what} is not a list of entries")
+    previous = b""
+    for entry in entries:
+        if type(entry) is not tuple or len(entry) < 4:
+            raise Damage(f"{what} has an entry without fields")
+        name, kind, size = entry[0], entry[1], entry[2]
+        if type(name) is not bytes or type(kind) is not int:
+            raise Damage(f"{what} has an entry whose name or kind is of the wrong type")
+        if name <= previous:
+            raise Damage(f"{what} is out of order at '{printable(name)}'")
+        previous = name
+        if b"\\" in name or b"/" in name or b"\0" in name or len(name) > 255 or name in (b".", b".."):
+            _check_name(name, what)
+        if kind <= EXECUTABLE:
+            if len(entry) != 4 or kind < 0 or type(size) is not int or not 0 <= size < 1 << 63 or type(entry[3]) is not bytes or len(entry[3]) != 32:
+                raise Damage(f"{what} has a malformed file '{printable(name)}'")
+        else:
+            _check_rare(entry, what)
+    if any(entry[1] == PART for entry in entries) and not all(entry[1] == PART for entry in entries):
+        raise Damage(f"{what} mixes parts with other entries")
+    return entries
+
+
+def _check_name(name: bytes, what: str) -> None:
+    try:
+        check_component(name)
+    except InvalidValue as error:
+        raise Damage(f"{what}: {error}") from error
+
+
+def _check_rare(entry: Entry, what: str) -> None:
+    name, kind, size = entry[:3]
+    if kind in (DIRECTORY, PART):
+        good = (
+            len(entry) == 5
+            and all(type(n) is int and 0 <= n < 1 << 63 for n in (size, entry[4]))
+            and type(entry[3]) is bytes
+            and len(entry[3]) == 32
+        )
+    elif kind == REFERENCE:
+        good = (
+            len(entry) == 7
+            and (size is None or (type(size) is int and 0 <= size < 1 << 63))
+            and all(type(text) is str for text in entry[3:6])
+            and type(entry[6]) in (str, type(None))
+        )
+    else:
+        raise Damage(f"{what} has an entry '{printable(name)}' of unknown kind {kind}")
+    if not good:
+        raise Damage(f"{what} has a malformed entry '{printable(name)}'")
+
+
+def read_folder(digest: Digest, read: Read, expected: Entry | None = None) -> tuple[Entry, ...]:
+    """All entries of a directory, its parts joined; checked to be cut as we would have cut them and to have the totals of `expected`."""
+    entries = decode_tree(read(digest), digest)
+    if entries and entries[0][1] == PART:
+        entries = tuple(_joined(digest, entries, read))
+    if expected is not None and totals(entries) != (expected[2], expected[4]):
+        raise Damage(f"tree {digest.hex()[:12]} does not have the totals that '{printable(expected[0])}' claims")
+    return entries
+
+
+def _joined(digest: Digest, parts: Sequence[Entry], read: Read) -> Iterator[Entry]:
+    what, count, previous = f"tree {digest.hex()[:12]}", 0, b""
+    for number, part in enumerate(parts):
+        entries = decode_tree(read(part[3]), part[3])
+        if not entries or entries[0][0] != part[0] or entries[0][0] <= previous or entries[0][1] == PART:
+            raise Damage(f"{what} has a part that is not in its place")
+        if totals(entries) != (part[2], part[4]):
+            raise Damage(f"{what} has a part with wrong totals")
+        if (number > 0 and not _is_cut(entries[0][0])) or any(_is_cut(entry[0]) for entry in entries[1:]):
+            raise Damage(f"{what} has parts that are cut in the wrong place")
+        previous, count = entries[-1][0], count + len(entries)
+        yield from entries
+    if count <= SPLIT_ABOVE:
+        raise Damage(f"{what} is split though it has only {count} entries")
+
+
+def check_root(entries: Iterable[Entry]) -> None:
+    """What holds for a root tree beyond other trees: no name is a drive."""
+    for entry in entries:
+        if entry[0][1:2] == b":":
+            try:
+                check_root_component(entry[0])
+            except InvalidValue as error:
+                raise Damage(str(error)) from error
+
+
+def walk(root: Digest, read: Read, prefix: bytes = b"", wanted: Callable[[bytes], bool] | None = None) -> Iterator[tuple[bytes, Entry]]:
+    """(path, entry) of everything below a tree, in the trees' order, a directory before what it holds.
+
+    `wanted(path)` may leave out a directory with all below it. Memory: one directory per level.
+    """
+    yield from _walk(root, read, prefix, None, wanted, 0)
+
+
+def _walk(digest: Digest, read: Read, prefix: bytes, expected: Entry | None, wanted: Callable[[bytes], bool] | None, depth: int) -> Iterator[tuple[bytes, Entry]]:
+    if depth > MAX_DEPTH:
+        raise Damage(f"'{printable(prefix[:80])}…' has more than {MAX_DEPTH} levels")
+    entries = read_folder(digest, read, expected)
+    if not depth:
+        check_root(entries)
+    for entry in entries:
+        path = prefix + entry[0]
+        if entry[1] == DIRECTORY:
+            if wanted is None or wanted(path + b"/"):
+                yield path, entry
+                yield from _walk(entry[3], read, path + b"/", entry, wanted, depth + 1)
+        else:
+            yield path, entry
+
+
+def find(root: Digest, path: Sequence[bytes], read: Read) -> Entry | None:
+    """The entry at a path, reading one tree per level; None when there is none."""
+    entry: Entry = (b"", DIRECTORY, 0, root, 0)
+    for number, name in enumerate(path):
+        if entry[1] != DIRECTORY:
+            return None
+        found = next((e for e in read_folder(entry[3], read, entry if number else None) if e[0] == name), None)
+        if found is None:
+            return None
+        entry = found
+    return entry
+
+
+class Change(NamedTuple):
+    """One difference between two trees: `old` is None for added paths, `new` for removed ones."""
+
+    path: bytes
+    old: Entry | None
+    new: Entry | None
+
+
+def diff(old: Digest | None, new: Digest | None, read: Read, prefix: bytes = b"") -> Iterator[Change]:
+    """Differences in path order; folders equal by digest are not opened, so the cost is that of what changed. Directories are reported themselves only when empty."""
+    if old == new:
+        return
+    before = {entry[0]: entry for entry in read_folder(old, read)} if old else {}
+    after = {entry[0]: entry for entry in read_folder(new, read)} if new else {}
+    for name in sorted(before.keys() | after.keys()):
+        a, b = before.get(name), after.get(name)
+        if a == b:
+            continue
+        a_tree = Digest(a[3]) if a and a[1] == DIRECTORY else None
+        b_tree = Digest(b[3]) if b and b[1] == DIRECTORY else None
+        a_leaf, b_leaf = (None if tree and entry and entry[4] else entry for tree, entry in ((a_tree, a), (b_tree, b)))
+        if (a_leaf is not None or b_leaf is not None) and not (a_tree and b_tree):
+            yield Change(prefix + name, a_leaf, b_leaf)
+        if a_tree or b_tree:
+            yield from diff(a_tree, b_tree, read, prefix + name + b"/")
+
+
+def tree_digest(data: bytes) -> Digest:
+    return digest_of(TREE, data)
