@@ -7,12 +7,16 @@ import sys
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from blake3 import blake3
 
 from artstore.digest import Digest
 from artstore.errors import Refused
 from artstore.names import check_component, printable
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future, ThreadPoolExecutor
 
 WINDOW = 8 << 20
 """Bytes copied before they are hashed: large enough that two threads overlap without waiting, small enough to stay in the processor's cache."""
@@ -231,7 +235,8 @@ class _WindowHasher:
 
     def __init__(self, fd: int, size: int) -> None:
         self._fd, self._hasher = fd, blake3()
-        self._pool = self._last = None
+        self._pool: ThreadPoolExecutor | None = None
+        self._last: Future[None] | None = None
         if size > 2 * WINDOW:
             from concurrent.futures import ThreadPoolExecutor
 

@@ -38,22 +38,24 @@ class Log:
         self.storage = storage
         self.folder = folder
 
-    def numbers(self) -> list[int]:
-        """Numbers of all entries, ascending. A listing may be stale: what follows its last number is asked for by name."""
-        found = sorted(int(name[:8]) for name in self.storage.names(self.folder) if len(name) == 13 and name[8:] == ".json" and name[:8].isdecimal())
-        while found and self.storage.size(self._path(found[-1] + 1)) is not None:
-            found.append(found[-1] + 1)
-        return found
+    def listing(self) -> list[str]:
+        """Names in the log's folder, read anew: what `entries` and `checkpoint` start from."""
+        return self.storage.names(self.folder)
 
-    def entries(self, after: int = 0, prev: str | None = None) -> Iterator[Entry]:
-        """Entries behind number `after` (whose digest is `prev`), in order. Raises DamagedLog at a gap or a broken chain."""
-        numbers = self.numbers()
-        for number in range(after + 1, (numbers[-1] if numbers else 0) + 1):
+    def entries(self, listing: list[str], after: int = 0, prev: str | None = None) -> Iterator[Entry]:
+        """Entries behind number `after` (whose digest is `prev`), in order. Raises DamagedLog at a gap or a broken chain.
+
+        A listing may be stale: each number up to its last is asked for by name, and those that follow too.
+        """
+        last = max((int(name[:8]) for name in listing if _is_entry(name)), default=0)
+        number = after + 1
+        while number <= last or (last and self.storage.size(self._path(number)) is not None):
             entry = self.read(number)
             if entry.prev != prev:
                 raise DamagedLog(f"entry {number} of {self.folder} does not follow the entry before it", hint=_HINT)
             yield entry
             prev = entry.digest
+            number += 1
 
     def read(self, number: int) -> Entry:
         try:
@@ -88,10 +90,9 @@ class Log:
 
     # -- checkpoints --
 
-    def checkpoint(self) -> tuple[int, str, Any] | None:
+    def checkpoint(self, listing: list[str]) -> tuple[int, str, Any] | None:
         """(number, digest of that entry, state) of the newest checkpoint that is whole and belongs to this log; None without one."""
-        names = sorted((n for n in self.storage.names(self.folder) if n.endswith(".checkpoint")), reverse=True)
-        for name in names:
+        for name in sorted((name for name in listing if name.endswith(".checkpoint")), reverse=True):
             try:
                 data = self.storage.read(f"{self.folder}/{name}")
                 number, digest, state = decode_checkpoint(data, f"checkpoint {name} of {self.folder}")
@@ -109,6 +110,10 @@ class Log:
         for other in self.storage.names(self.folder):
             if other.endswith(".checkpoint") and other < name:
                 self.storage.remove(f"{self.folder}/{other}")
+
+
+def _is_entry(name: str) -> bool:
+    return len(name) == 13 and name.endswith(".json") and name[:8].isdecimal()
 
 
 _HINT = "this log was damaged or partly copied: nothing will be appended to it; restore its folder from a copy"

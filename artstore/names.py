@@ -134,6 +134,11 @@ def check_component(name: bytes) -> bytes:
     return name
 
 
+def is_protected(name: bytes) -> bool:
+    """Folders that no version may hold: a `.git` from elsewhere could run hooks, an `.artifacts` pose as a repository."""
+    return name.lower() in (b".git", b".artifacts")
+
+
 def check_root_component(name: bytes) -> bytes:
     """As `check_component`, for the first name of a path: it must not be a drive either."""
     if _DRIVE.match(name):

@@ -4,7 +4,7 @@ import os
 import secrets
 import struct
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from artstore.digest import BLOB, TREE, VERSION, Digest, Kind, pack_digest
 from artstore.errors import Damage
@@ -20,6 +20,12 @@ ROLL_AT = 256 << 20
 
 _FLUSH = 512  # objects gathered for one writev: below IOV_MAX (1,024), and 2 MiB of 4 KiB files
 _FLUSH_BYTES = 4 << 20
+
+
+class Rows(Protocol):
+    """Bytes or an mmap: slices of both are bytes, which compare (a memoryview's don't)."""
+
+    def __getitem__(self, key: slice, /) -> bytes: ...
 
 
 class Row(NamedTuple):
@@ -87,8 +93,8 @@ class PackWriter:
             self._fd = -1
 
 
-def search(rows: bytes | memoryview, stride: int, count: int, digest: bytes) -> int:
-    """Number of the first row whose leading 32 bytes are not below `digest`, among sorted rows of `stride` bytes.
+def search(rows: Rows, base: int, stride: int, count: int, digest: bytes) -> int:
+    """Number of the first row whose leading 32 bytes are not below `digest`, among sorted rows of `stride` bytes from offset `base`.
 
     Digests are uniform, so a guess in proportion lands within a few times sqrt(count) rows; bisection does the rest (and
     all of it where somebody made digests that are not uniform). 2 µs among 50,000 rows.
@@ -96,13 +102,13 @@ def search(rows: bytes | memoryview, stride: int, count: int, digest: bytes) -> 
     guess = int.from_bytes(digest[:8], "big") * count >> 64
     margin = 4 * int(count**0.5) + 1
     low, high = max(0, guess - margin), min(count, guess + margin)
-    if low and rows[(low - 1) * stride : (low - 1) * stride + 32] >= digest:
+    if low and rows[base + (low - 1) * stride : base + (low - 1) * stride + 32] >= digest:
         low = 0
-    if high < count and rows[high * stride : high * stride + 32] < digest:
+    if high < count and rows[base + high * stride : base + high * stride + 32] < digest:
         high = count
     while low < high:
         middle = (low + high) >> 1
-        if rows[middle * stride : middle * stride + 32] < digest:
+        if rows[base + middle * stride : base + middle * stride + 32] < digest:
             low = middle + 1
         else:
             high = middle
@@ -127,7 +133,7 @@ class Pack:
 
     def find(self, digest: bytes) -> int | None:
         """Row number of an object, or None."""
-        number = search(self.index, ROW.size, self.count, digest)
+        number = search(self.index, 0, ROW.size, self.count, digest)
         start = number * ROW.size
         return number if self.index[start : start + 32] == digest else None
 

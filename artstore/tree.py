@@ -47,10 +47,12 @@ def _is_cut(name: bytes) -> bool:
     return blake3(name).digest(2) < b"\x00\x10"  # the first 12 bits are zero
 
 
-def split(entries: Sequence[Entry]) -> list[Sequence[Entry]]:
-    """The runs into which a folder's sorted entries are cut: one, unless there are more than SPLIT_ABOVE."""
-    if len(entries) <= SPLIT_ABOVE:
+def split(entries: Sequence[Entry], *, always: bool = False) -> list[Sequence[Entry]]:
+    """The runs into which a folder's sorted entries are cut: one, unless there are more than SPLIT_ABOVE (or `always`: for a stretch of a larger folder)."""
+    if len(entries) <= SPLIT_ABOVE and not always:
         return [entries]
+    if not entries:
+        return []
     cuts = [0, *(i for i in range(1, len(entries)) if _is_cut(entries[i][0])), len(entries)]
     return [entries[start:end] for start, end in zip(cuts, cuts[1:], strict=False)]
 

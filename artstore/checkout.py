@@ -1,0 +1,548 @@
+"""Checkouts: a version's files into a folder, every byte checked."""
+
+import errno
+import os
+import shutil
+import stat
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Literal, NamedTuple
+
+from blake3 import blake3
+
+from artstore.codec import encode_rows
+from artstore.digest import BLOB, Digest
+from artstore.errors import Conflict, DamagedObject, InvalidValue, Refused, storage_error
+from artstore.files import (
+    Confined,
+    clone,
+    copy_hashed,
+    copy_range,
+    create_file,
+    hash_foreign,
+    kind_at,
+    kind_of,
+    open_child,
+    open_regular,
+    write_fully,
+)
+from artstore.names import is_protected, printable
+from artstore.objects import LARGE, ObjectStore
+from artstore.owner import is_dead, parse, this_process
+from artstore.progress import Monitor
+from artstore.selection import Selection, select
+from artstore.statcache import UNKNOWN, Part, Record, Stat, StatCache, is_settled, settled_before, signature
+from artstore.tree import DIRECTORY, EXECUTABLE, REFERENCE, Entry, check_root, part_of, read_folder, split, totals, tree_digest, walk
+
+Link = Literal["copy", "hardlink", "symlink"]
+
+
+class CheckedOut(NamedTuple):
+    root: str
+    files: int
+    """in the version, as far as selected"""
+    written: int
+    written_bytes: int
+
+
+class Checkout:
+    """One checkout of one tree. Small files are copied out of packs; `link` concerns large ones."""
+
+    def __init__(
+        self,
+        objects: ObjectStore,
+        tree: Digest,
+        *,
+        selection: Selection = Selection(),
+        link: Link = "copy",
+        force: bool = True,
+        monitor: Monitor | None = None,
+    ) -> None:
+        self._objects = objects
+        self._tree = tree
+        self._selection = selection
+        self._link = link
+        self._force = force
+        self._monitor = monitor or Monitor()
+        self._written = self._written_bytes = self._files = 0
+        self._pool: ThreadPoolExecutor | None = None
+        self._pending: list[Future[None]] = []
+        self._cache: StatCache | None = None
+        self._unfinished: list[tuple[bytes, Digest]] = []
+
+    def run(self, root: str) -> CheckedOut:
+        """Bring a folder to the version's content. Right files stay untouched, others of their names are replaced, foreign files left alone.
+
+        A root that does not exist appears whole, by one rename; in one that does, each file appears whole.
+        """
+        root = os.path.abspath(root)
+        self._refuse_repository(root)
+        try:
+            if os.path.lexists(root):
+                self._into_existing(root, root)
+            else:
+                self._build_beside(root)
+        except OSError as error:
+            where = error.filename if isinstance(error.filename, str) and os.path.isabs(error.filename) else root
+            raise storage_error(error, f"write to {printable(where)}") from error
+        finally:
+            if self._pool is not None:
+                self._pool.shutdown(cancel_futures=True)
+            if self._cache is not None:
+                self._cache.close()
+        return CheckedOut(root, self._files, self._written, self._written_bytes)
+
+    def _refuse_repository(self, root: str) -> None:
+        store = os.path.realpath(self._objects.storage.root)
+        real = os.path.realpath(root)
+        if real == store or real.startswith(store + os.sep) or os.path.lexists(os.path.join(real, ".artifacts")):
+            raise Refused(f"{printable(root)} holds a repository; files can't be put there", hint="choose another --root, such as a folder in it")
+
+    # -- a new root --
+
+    def _build_beside(self, root: str) -> None:
+        parent, name = os.path.split(root)
+        os.makedirs(parent, exist_ok=True)
+        prefix = f".{name[:60]}.artstore-"
+        building = os.path.join(parent, f"{prefix}{this_process()}")
+        resumed = self._take_over(parent, prefix, building)
+        try:
+            if resumed:
+                self._into_existing(building, root)
+            else:
+                os.mkdir(building)
+                self._fresh(building, root)
+        except BaseException:
+            shutil.rmtree(building, ignore_errors=True)
+            raise
+        try:
+            os.rename(building, root)
+        except OSError as error:
+            if error.errno not in (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR):
+                raise
+            # Somebody else made the folder meanwhile: theirs is brought to the version, ours goes.
+            shutil.rmtree(building)
+            self._into_existing(root, root)
+            return
+        self._save_cache()
+
+    def _take_over(self, parent: str, prefix: str, building: str) -> bool:
+        """Go on with what a dead process left; its files are checked before they count."""
+        for name in os.listdir(parent):
+            owner = parse(name.removeprefix(prefix)) if name.startswith(prefix) else None
+            if owner is not None and is_dead(owner, local=self._objects.storage.local):
+                try:
+                    os.rename(os.path.join(parent, name), building)
+                    return True
+                except OSError:
+                    continue
+        return False
+
+    def _open_cache(self, root: str) -> StatCache | None:
+        if self._selection.everything:
+            self._cache = StatCache(self._objects.storage, root)
+        return self._cache
+
+    def _save_cache(self) -> None:
+        if self._cache is not None:
+            self._cache.save(self._cache.note)
+            self._cache = None
+
+    def _fresh(self, building: str, root: str) -> None:
+        """Write everything into a folder that only we know."""
+        cache = self._open_cache(root)
+        with Confined(building) as target:
+            if self._selection.everything:
+                fd = target.open_folder(())
+                try:
+                    self._fresh_folder(fd, b"", self._tree, None, cache)
+                finally:
+                    os.close(fd)
+                self._finish_large()
+                for path, tree in self._unfinished:
+                    self._note_folder(target, path, tree)
+            else:
+                self._write_selected(target, select(self._tree, self._objects.read_tree, self._selection))
+            self._finish_large()
+
+    def _fresh_folder(self, fd: int, path: bytes, tree: Digest, expected: Entry | None, cache: StatCache | None) -> None:
+        entries = read_folder(tree, self._objects.read_tree, expected)
+        if not path:
+            check_root(entries)
+        seen: dict[str, Stat] = {}
+        for entry in entries:
+            if is_protected(entry[0]):
+                self._refuse_entry(path + entry[0])
+            if entry[1] == DIRECTORY:
+                self._make_folder(fd, path, entry, entries)
+                continue
+            try:
+                st = self._write(fd, path, entry, entry[0])
+            except FileExistsError:
+                raise self._twin(path, entry, entries) from None
+            if st is not None:
+                seen[os.fsdecode(entry[0])] = st
+        self._monitor.advance(len(entries))
+        folders = [entry for entry in entries if entry[1] == DIRECTORY]
+        for entry in folders:
+            child = open_child(fd, entry[0], create=False)
+            try:
+                seen[os.fsdecode(entry[0])] = (stat.S_IFDIR, os.fstat(child).st_ino)
+                self._fresh_folder(child, path + entry[0] + b"/", entry[3], entry, cache)
+            finally:
+                os.close(child)
+        if cache is not None and len(seen) == len(entries):
+            cache.put(path, _record(seen, tree, entries))
+        elif cache is not None:
+            self._unfinished.append((path, tree))
+
+    def _note_folder(self, target: Confined, path: bytes, tree: Digest) -> None:
+        """Note a folder whose large files were still on their way when the others were written."""
+        entries = read_folder(tree, self._objects.read_tree)
+        fd = target.open_folder(tuple(path.split(b"/")[:-1]), create=False)
+        try:
+            seen = _list_stats(fd)
+        finally:
+            os.close(fd)
+        if self._cache is not None:
+            self._cache.put(path, _record(seen, tree, entries))
+
+    def _make_folder(self, fd: int, path: bytes, entry: Entry, entries: tuple[Entry, ...]) -> None:
+        try:
+            os.mkdir(entry[0], dir_fd=fd)
+        except FileExistsError:
+            raise self._twin(path, entry, entries) from None
+
+    def _twin(self, path: bytes, entry: Entry, entries: tuple[Entry, ...]) -> Conflict:
+        """On a file system that folds case or normalises: which two names are one there."""
+        import unicodedata
+
+        def folded(name: bytes) -> str:
+            return unicodedata.normalize("NFC", os.fsdecode(name)).casefold()
+
+        other = next((e[0] for e in entries if e[0] != entry[0] and folded(e[0]) == folded(entry[0])), b"another name")
+        return Conflict(
+            f"'{printable(path + other)}' and '{printable(path + entry[0])}' are one name on the file system of the target",
+            hint="choose a --root on a file system that tells them apart, or get them one by one",
+        )
+
+    def _refuse_entry(self, path: bytes) -> None:
+        raise InvalidValue(f"Invalid artifact path: '{printable(path)}' is a protected name; nothing was written to it")
+
+    # -- writing one file --
+
+    def _write(self, fd: int, path: bytes, entry: Entry, name: bytes) -> Stat | None:
+        """Create one file under `name` in an open folder; its stat, or None while a large one is on its way."""
+        self._files += 1
+        if entry[1] == REFERENCE:
+            return None  # its bytes stay at their URI
+        self._written += 1
+        self._written_bytes += entry[2]
+        if entry[2] >= LARGE:
+            self._write_large(fd, path, entry, name)
+            return None
+        digest: Digest = entry[3]
+        # The hot loop of a download: one read from the pack, one hash, four system calls for the new file.
+        data = None
+        if (place := self._objects.locate_small(digest)) is not None:
+            try:
+                data = place[0].read(place[1])
+            except OSError as error:
+                raise storage_error(error, f"read pack {place[0].name[:12]}") from error
+        if data is None or blake3(data).digest() != digest:
+            data = self._objects.read(BLOB, digest)
+        if len(data) != entry[2]:
+            raise DamagedObject(f"'{printable(path + entry[0])}' is {len(data)} bytes long, where its tree says {entry[2]}")
+        target = create_file(fd, name, entry[1] == EXECUTABLE)
+        try:
+            write_fully(target, data)
+            st = os.fstat(target)
+        finally:
+            os.close(target)
+        return (st.st_mode, st.st_ino, st.st_size, st.st_mtime_ns, st.st_ctime_ns)
+
+    def _write_large(self, fd: int, path: bytes, entry: Entry, name: bytes) -> None:
+        source, where = self._objects.open_large(entry[3], entry[2])
+        try:
+            if self._link != "copy" and entry[1] != EXECUTABLE:
+                self._objects.verify_large(entry[3], source, entry[2])
+                if self._make_link(fd, entry, name, source, where):
+                    return
+            target = create_file(fd, name, entry[1] == EXECUTABLE)
+        except BaseException:
+            os.close(source)
+            raise
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(2)
+        self._pending.append(self._pool.submit(self._copy_large, source, target, path, entry))
+        if len(self._pending) > 32:
+            self._pending.pop(0).result()
+
+    def _make_link(self, fd: int, entry: Entry, name: bytes, source: int, where: str) -> bool:
+        """Link to the store's own file. Executable files are copied: the store's mode is 0444."""
+        full = self._objects.storage.path(where)
+        if self._link == "symlink":
+            os.symlink(full, name, dir_fd=fd)
+        else:
+            before = os.fstat(source)
+            known = self._objects.verified.holds(entry[3], before)
+            try:
+                os.link(full, name, dst_dir_fd=fd, follow_symlinks=False)
+            except OSError as error:
+                if error.errno in (errno.EXDEV, errno.EMLINK, errno.EPERM, errno.EOPNOTSUPP):
+                    return False  # another file system, or too many links: a copy does
+                raise
+            after = os.fstat(source)
+            if known and (after.st_size, after.st_mtime_ns) == (before.st_size, before.st_mtime_ns):
+                self._objects.verified.note([(entry[3], after)])  # our own link moved the ctime
+        os.close(source)
+        return True
+
+    def _copy_large(self, source: int, target: int, path: bytes, entry: Entry) -> None:
+        try:
+            if self._objects.verified.holds(entry[3], os.fstat(source)):
+                self._copy_verified(source, target, entry[2])
+            else:
+                digest = copy_hashed(source, target, entry[2], own=source, advance=lambda n: self._monitor.advance(0, n))
+                if digest != entry[3]:
+                    self._objects.hash_large(entry[3], source, entry[2])  # sets it aside, unless only the copy went wrong
+                    raise DamagedObject(f"'{printable(path + entry[0])}' was copied wrong", hint="run the same command again")
+                self._objects.verified.note([(entry[3], os.fstat(source))])
+        finally:
+            os.close(target)
+            os.close(source)
+
+    def _copy_verified(self, source: int, target: int, size: int) -> None:
+        if clone(source, target):
+            self._monitor.advance(0, size)
+            return
+        done = 0
+        while done < size:
+            copied = copy_range(source, target, min(64 << 20, size - done), done)
+            if not copied:
+                raise DamagedObject("a stored blob ends early while it is copied", hint="`artstore fsck` says more")
+            done += copied
+            self._monitor.advance(0, copied)
+
+    def _finish_large(self) -> None:
+        for future in self._pending:
+            future.result()
+        self._pending = []
+
+    # -- a root that exists --
+
+    def _into_existing(self, folder: str, root: str) -> None:
+        """Plan, refuse what only the user may decide, then replace file by file."""
+        self._files = self._written = self._written_bytes = 0
+        if not os.path.isdir(folder):
+            raise Refused(f"{printable(root)} is a {_kind(folder)}, not a folder", hint="move it away, or choose another --root")
+        cache = self._open_cache(root)
+        with Confined(folder) as target:
+            fd = target.open_folder(())
+            try:
+                if cache is not None:
+                    todo = self._compare_cached(fd, b"", self._tree, None, cache)
+                else:
+                    todo = [item for item in select(self._tree, self._objects.read_tree, self._selection) if not self._is_right(target, *item)]
+            finally:
+                os.close(fd)
+            if not self._force:
+                self._refuse_unknown(target, todo, root)
+            self._write_selected(target, iter(todo))
+            self._finish_large()
+        if folder == root:
+            self._save_cache()
+
+    def _compare_cached(self, fd: int, path: bytes, tree: Digest, expected: Entry | None, cache: StatCache) -> list[tuple[bytes, Entry]]:
+        """Entries that are not right yet. A folder whose record has this tree and whose files' stats are as recorded needs no more than its listing."""
+        seen = _list_stats(fd)
+        record = cache.get(path)
+        todo: list[tuple[bytes, Entry]] = []
+        if record is not None and record.tree == tree and record.stats().items() <= seen.items():
+            cache.keep(path)
+            folders: list[tuple[bytes, Digest, Entry | None]] = [(name, digest, None) for name, digest in record.folders]
+            self._files += len(record.stats()) - len(folders)
+        else:
+            entries = read_folder(tree, self._objects.read_tree, expected)
+            if not path:
+                check_root(entries)
+            known = _known(record)
+            settled: dict[str, Stat] = {}
+            folders = []
+            for entry in entries:
+                if is_protected(entry[0]):
+                    self._refuse_entry(path + entry[0])
+                name = os.fsdecode(entry[0])
+                if entry[1] == DIRECTORY:
+                    folders.append((entry[0], entry[3], entry))
+                    if name in seen and len(seen[name]) == 2:
+                        settled[name] = seen[name]
+                    continue
+                self._files += 1
+                st = seen.get(name)
+                if st is not None and known.get(name) == (st, entry[1], entry[3]):
+                    settled[name] = st
+                elif st is None or not self._same_file(fd, entry):
+                    todo.append((path + entry[0], entry))
+                    self._files -= 1  # counted when written
+                else:
+                    settled[name] = st
+            cache.put(path, _record(settled, tree, entries))
+        for raw, digest, whole in folders:
+            try:
+                child = os.open(raw, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=fd)
+            except OSError:
+                todo.append((path + raw, whole or (raw, DIRECTORY, 0, digest, 0)))
+                todo += walk(digest, self._objects.read_tree, path + raw + b"/")
+                continue
+            try:
+                todo += self._compare_cached(child, path + raw + b"/", digest, whole, cache)
+            finally:
+                os.close(child)
+        return todo
+
+    def _same_file(self, fd: int, entry: Entry) -> bool:
+        """Whether the file of that name has this content and mode (then it stays untouched)."""
+        try:
+            follow = self._link == "symlink" and entry[2] >= LARGE
+            source = open_regular(entry[0], dir_fd=fd, follow=follow)
+        except OSError:
+            return False
+        try:
+            st = os.fstat(source)
+            if not stat.S_ISREG(st.st_mode) or entry[1] == REFERENCE or st.st_size != entry[2]:
+                return False
+            if bool(st.st_mode & 0o100) != (entry[1] == EXECUTABLE):
+                return False
+            return hash_foreign(source)[0] == Digest(entry[3])
+        finally:
+            os.close(source)
+
+    def _is_right(self, target: Confined, path: bytes, entry: Entry) -> bool:
+        parts = tuple(path.split(b"/"))
+        try:
+            fd = target.open_folder(parts[:-1], create=False)
+        except (FileNotFoundError, Refused):
+            return False
+        try:
+            right = kind_at(fd, parts[-1]) == "folder" if entry[1] == DIRECTORY else self._same_file(fd, entry)
+        finally:
+            os.close(fd)
+        self._files += right and entry[1] != DIRECTORY
+        return right
+
+    def _refuse_unknown(self, target: Confined, todo: list[tuple[bytes, Entry]], root: str) -> None:
+        """Files that would be replaced and whose content no version here has are the user's to give up."""
+        unknown = []
+        for path, entry in todo:
+            if entry[1] != DIRECTORY and self._holds_unknown(target, tuple(path.split(b"/"))):
+                unknown.append(printable(path))
+        if unknown:
+            listed = ", ".join(unknown[:10]) + (f" and {len(unknown) - 10} more" if len(unknown) > 10 else "")
+            raise Refused(f"in {printable(root)}, files that no version here holds would be overwritten: {listed}", hint="save them first, or give them up with --force")
+
+    def _holds_unknown(self, target: Confined, parts: tuple[bytes, ...]) -> bool:
+        try:
+            fd = target.open_folder(parts[:-1], create=False)
+        except FileNotFoundError:
+            return False
+        try:
+            if kind_at(fd, parts[-1]) == "something else":
+                return False
+            try:
+                source = open_regular(parts[-1], dir_fd=fd)
+            except OSError:
+                return True
+            try:
+                digest, size = hash_foreign(source)
+            finally:
+                os.close(source)
+            return not (self._objects.has_large(digest, size) if size >= LARGE else self._objects.pack_holding(digest))
+        finally:
+            os.close(fd)
+
+    def _write_selected(self, target: Confined, items: Iterator[tuple[bytes, Entry]]) -> None:
+        """Write entries by path, each under a temporary name that is then renamed over what was there."""
+        open_parts: tuple[bytes, ...] | None = None
+        fd = -1
+        try:
+            for path, entry in items:
+                parts = tuple(path.split(b"/"))
+                for part in parts:
+                    if is_protected(part):
+                        self._refuse_entry(path)
+                folder = parts if entry[1] == DIRECTORY else parts[:-1]
+                if folder != open_parts:
+                    if fd >= 0:
+                        os.close(fd)
+                        fd = -1
+                    fd, open_parts = target.open_folder(folder), folder
+                if entry[1] != DIRECTORY:
+                    self._replace(fd, path, entry)
+        finally:
+            if fd >= 0:
+                os.close(fd)
+
+    def _replace(self, fd: int, path: bytes, entry: Entry) -> None:
+        name = entry[0]
+        temporary = b".artstore-%d-%d" % (os.getpid(), self._files)
+        try:
+            self._write(fd, path[: -len(name)], entry, temporary)
+            self._finish_large()
+            if entry[1] == REFERENCE:
+                return
+            try:
+                os.rename(temporary, name, src_dir_fd=fd, dst_dir_fd=fd)
+            except IsADirectoryError:
+                raise Refused(f"'{printable(path)}' is a folder here, and the version has a file of that name", hint="move it away") from None
+        except BaseException:
+            try:
+                os.unlink(temporary, dir_fd=fd)
+            except OSError:
+                pass
+            raise
+
+
+def _list_stats(fd: int) -> dict[str, Stat]:
+    seen: dict[str, Stat] = {}
+    with os.scandir(fd) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                seen[entry.name] = (stat.S_IFDIR, entry.inode())
+            else:
+                st = entry.stat(follow_symlinks=False)
+                seen[entry.name] = (st.st_mode, st.st_ino, st.st_size, st.st_mtime_ns, st.st_ctime_ns)
+    return seen
+
+
+def _record(seen: dict[str, Stat], tree: Digest, entries: Sequence[Entry]) -> Record:
+    """What is known of a folder whose files were just written or read. Young files, and those not in `seen`, are not trusted the next time."""
+    before = settled_before("/")
+    trusted = {name: st if len(st) == 2 or is_settled(st, before) else UNKNOWN for name, st in seen.items()}
+    for entry in entries:
+        trusted.setdefault(os.fsdecode(entry[0]), UNKNOWN)
+    folders = tuple((entry[0], Digest(entry[3])) for entry in entries if entry[1] == DIRECTORY)
+    runs = split(entries)
+    parts = tuple(Part(part_of(run, tree_digest) if len(runs) > 1 else None, encode_rows(run)) for run in runs)
+    return Record(signature(trusted), tree, *totals(entries), folders, parts)
+
+
+def _known(record: Record | None) -> dict[str, tuple[Stat, int, Digest]]:
+    """Of a folder as recorded: name → (stat, kind, digest) of its files."""
+    if record is None:
+        return {}
+    stats = record.stats()
+    known = {}
+    for part in record.parts:
+        for entry in part.entries():
+            name = os.fsdecode(entry[0])
+            if entry[1] != DIRECTORY and name in stats:
+                known[name] = (stats[name], entry[1], entry[3])
+    return known
+
+
+def _kind(path: str) -> str:
+    try:
+        return kind_of(os.lstat(path).st_mode)
+    except OSError:
+        return "something else"

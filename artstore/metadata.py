@@ -1,0 +1,70 @@
+"""Metadata: what a user may attach to a version, turned into plain JSON values or refused; never a silent `str()`."""
+
+import datetime
+import enum
+import json
+import math
+from typing import Any
+
+from artstore.errors import InvalidValue
+
+MAX_KEYS = 100
+LONG = 4096
+"""Bytes of JSON (or text) from which a value is stored as a blob that the log only names."""
+
+
+class InvalidMetadataType(InvalidValue, TypeError):
+    """A value that has no JSON form (also TypeError, which such callers catch)."""
+
+
+def normalise(value: Any) -> dict[str, Any]:
+    """A deep copy of a dict (or of the JSON text of one) in plain JSON values. Raises InvalidValue (a ValueError), for foreign types also a TypeError."""
+    if isinstance(value, str | bytes):
+        try:
+            value = json.loads(value)
+        except ValueError as error:
+            raise InvalidValue(f"metadata is not JSON: {error}") from error
+    if not isinstance(value, dict):
+        raise InvalidMetadataType(f"metadata is a {type(value).__name__}, not a dict (nor the JSON text of one)")
+    if len(value) > MAX_KEYS:
+        raise InvalidValue(f"metadata has {len(value)} top-level keys; at most {MAX_KEYS} are allowed", hint="nest them below one key")
+    return {_key(key): _plain(item, str(key), 0) for key, item in value.items()}
+
+
+def _key(key: Any) -> str:
+    if not isinstance(key, str):
+        raise InvalidMetadataType(f"metadata key {key!r} is a {type(key).__name__}, not text")
+    if any(0xD800 <= ord(c) <= 0xDFFF for c in key):
+        raise InvalidValue(f"metadata key {key!r} is not valid Unicode")
+    return key
+
+
+def _plain(value: Any, where: str, depth: int) -> Any:
+    if depth > 100:
+        raise InvalidValue(f"metadata '{where}' is nested more than 100 levels deep")
+    if isinstance(value, enum.Enum):
+        return value.name
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        if any(0xD800 <= ord(c) <= 0xDFFF for c in value):
+            raise InvalidValue(f"metadata '{where}' is not valid Unicode")
+        return str(value)
+    if isinstance(value, int):
+        return int(value)
+    if isinstance(value, float):
+        if math.isinf(value):
+            raise InvalidValue(f"metadata '{where}' is infinite, which JSON can't hold")
+        return None if math.isnan(value) else float(value)
+    if isinstance(value, datetime.date | datetime.time):
+        return value.isoformat()
+    if isinstance(value, dict):
+        return {_key(key): _plain(item, f"{where}.{key}", depth + 1) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item, f"{where}[{i}]", depth + 1) for i, item in enumerate(value)]
+    if isinstance(value, set | frozenset):
+        items = [_plain(item, where, depth + 1) for item in value]
+        return sorted(items, key=lambda item: (type(item).__name__, json.dumps(item, sort_keys=True)))
+    if hasattr(value, "tolist") and type(value).__module__.partition(".")[0] == "numpy":
+        return _plain(value.tolist(), where, depth + 1)
+    raise InvalidMetadataType(f"metadata '{where}' is a {type(value).__module__}.{type(value).__qualname__}, which has no JSON form")

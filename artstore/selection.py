@@ -1,0 +1,47 @@
+"""Which files of a version: a path prefix and globs, applied while its trees are walked."""
+
+import os
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from artstore.digest import Digest
+from artstore.errors import NotFound
+from artstore.ignore import Filter
+from artstore.names import printable
+from artstore.tree import DIRECTORY, Entry, walk
+
+
+class Selection(NamedTuple):
+    """Which files of a version: a plain string prefix of their paths, and globs."""
+
+    prefix: str = ""
+    chosen: Filter = Filter(None, None)
+
+    @property
+    def everything(self) -> bool:
+        return not self.prefix and not self.chosen
+
+    def takes(self, path: bytes) -> bool:
+        text = os.fsdecode(path)
+        return text.startswith(self.prefix) and (not self.chosen or self.chosen.passes(text))
+
+    def reaches(self, folder: bytes) -> bool:
+        """Whether anything below a folder (ending in `/`) can be taken."""
+        text = os.fsdecode(folder)
+        return (text.startswith(self.prefix) or self.prefix.startswith(text)) and not self.chosen.excludes(text[:-1], True)
+
+
+def select(tree: Digest, read: Callable[[Digest], bytes], selection: Selection) -> Iterator[tuple[bytes, Entry]]:
+    """(path, entry) of the files selected, and of all folders that can hold some. Raises NotFound when nothing matches a selection."""
+    found = False
+    for path, entry in walk(tree, read, wanted=selection.reaches):
+        if entry[1] == DIRECTORY:
+            if selection.everything or selection.takes(path + b"/"):
+                found = True
+                yield path, entry
+        elif selection.takes(path):
+            found = True
+            yield path, entry
+    if not found and not selection.everything:
+        what = f"path prefix '{printable(selection.prefix)}'" if selection.prefix else "selection"
+        raise NotFound(f"no file matches the {what}", hint="`artstore ls SPEC` lists what there is")

@@ -1,0 +1,196 @@
+"""The stat cache: what each folder below a root held when it was last read, so that unchanged files are not opened again.
+
+One file in cache/stat/ per root. A record per folder: the signature (names and stats of its files, in the order the
+system lists them), the tree it became, and that tree's entries. A record is used only when its own hash holds.
+"""
+
+import os
+import time
+from mmap import ACCESS_READ, mmap
+from typing import Any, NamedTuple
+
+import msgpack
+from blake3 import blake3
+
+from artstore.digest import Digest
+from artstore.errors import StorageError
+from artstore.files import is_local, remove_if_there
+from artstore.storage import FolderStorage
+from artstore.tree import Entry
+
+_MAGIC = b"ARTSTAT\x01"
+_HASH = 16
+
+Stat = tuple[int, ...]
+"""(mode, inode, size, mtime, ctime) of a file, with the device as sixth where it was reached through a symlink; (mode type, inode) of a folder."""
+
+UNKNOWN: Stat = (0,)
+"""What no file has: a record that holds it makes that file be read again."""
+
+
+class Part(NamedTuple):
+    """A run of a folder's entries, as `tree.split` cuts them; a folder that isn't split has one."""
+
+    entry: Entry | None
+    """the PART entry; None for the only one"""
+    packed: bytes
+    """msgpack of the entries"""
+
+    def entries(self) -> list[Entry]:
+        return msgpack.unpackb(self.packed, use_list=False, raw=False)  # type: ignore[no-any-return]
+
+
+class Record(NamedTuple):
+    """What is known of one folder."""
+
+    signature: bytes
+    tree: Digest
+    size: int
+    files: int
+    folders: tuple[tuple[bytes, Digest], ...]
+    """names and trees of its subfolders"""
+    parts: tuple[Part, ...]
+
+    def stats(self) -> dict[str, Stat]:
+        return msgpack.unpackb(self.signature, use_list=False, unicode_errors="surrogateescape")  # type: ignore[no-any-return]
+
+
+def signature(seen: dict[str, Stat]) -> bytes:
+    return msgpack.packb(seen, unicode_errors="surrogateescape")  # type: ignore[no-any-return]
+
+
+class StatCache:
+    """The records of the last time, and those of this time. `save` writes only when something differs."""
+
+    def __init__(self, storage: FolderStorage, root: str, salt: str = "") -> None:
+        self._storage = storage
+        self._path = f"cache/stat/{blake3(os.fsencode(root) + salt.encode()).hexdigest()[:32]}"
+        self._old: mmap | None = None
+        self._where: dict[bytes, tuple[int, int]] = {}
+        self._new: dict[bytes, tuple[int, int]] = {}
+        self._changed = False
+        self._failed = False
+        self._out: Any = None
+        self._written = len(_MAGIC)
+        self._temporary = ""
+        self.note: Any = None
+        """whatever the last save said of the whole: the version as which this root was stored"""
+        self._load()
+
+    def _load(self) -> None:
+        try:
+            fd = self._storage.open(self._path)
+            try:
+                data = mmap(fd, 0, access=ACCESS_READ)
+            finally:
+                os.close(fd)
+            end = len(data) - 8
+            start = int.from_bytes(data[end:], "big")
+            if data[: len(_MAGIC)] != _MAGIC or start > end:
+                return
+            contents = _unsealed(data[start:end])
+            if contents is not None:
+                self.note, self._where = contents
+                self._old = data
+        except (OSError, ValueError, StorageError, TypeError, msgpack.UnpackException):
+            return  # lost or damaged: everything is read again
+
+    def get(self, path: bytes) -> Record | None:
+        """The record of a folder, by its path below the root; None when there is none or it is damaged."""
+        if self._old is None or (place := self._where.get(path)) is None:
+            return None
+        start, length = place
+        value = _unsealed(self._old[start : start + length])
+        if value is None:
+            return None
+        sig, tree, size, files, folders, parts = value
+        return Record(sig, Digest(tree), size, files, folders, tuple(Part(*part) for part in parts))
+
+    def keep(self, path: bytes) -> None:
+        """The record of the last time still holds."""
+        self._new[path] = self._where[path]
+
+    def put(self, path: bytes, record: Record) -> None:
+        data = _sealed(tuple(record))
+        self._changed = True
+        if self._append(data):
+            self._new[path] = len(data) - self._written, len(data)  # negative: in the file being written
+
+    def _append(self, data: bytes) -> bool:
+        if self._failed:
+            return False
+        try:
+            if self._out is None:
+                self._temporary = self._storage.temporary()
+                self._storage.make_folder("cache/stat")
+                self._out = open(self._temporary, "wb")
+                self._out.write(_MAGIC)
+            self._out.write(data)
+        except OSError:
+            self._failed = True  # read-only or full: without a cache the next save reads more
+            return False
+        self._written += len(data)
+        return True
+
+    def save(self, note: Any) -> None:
+        """Write the records of this time, if anything differs. Best effort."""
+        if self._changed or note != self.note or self._new.keys() != self._where.keys():
+            where = {}
+            for path, (start, length) in self._new.items():
+                if start < 0:
+                    where[path] = -start, length
+                elif self._old is not None:
+                    where[path] = self._written, length
+                    self._append(self._old[start : start + length])
+            start = self._written
+            if self._append(_sealed((note, where))) and self._append(start.to_bytes(8, "big")):
+                self._publish()
+        self.close()
+
+    def _publish(self) -> None:
+        try:
+            self._out.close()
+            os.replace(self._temporary, self._storage.path(self._path))
+            self._out = None
+        except OSError:
+            pass
+
+    def close(self) -> None:
+        """Drop what was not saved."""
+        if self._out is not None:
+            self._out.close()
+            self._out = None
+            remove_if_there(self._temporary)
+
+
+def _sealed(value: Any) -> bytes:
+    data: bytes = msgpack.packb(value, unicode_errors="surrogateescape")
+    return data + blake3(data).digest(_HASH)
+
+
+def _unsealed(data: bytes) -> Any:
+    body = data[:-_HASH]
+    if blake3(body).digest(_HASH) != data[-_HASH:]:
+        return None
+    return msgpack.unpackb(body, use_list=False, raw=False, strict_map_key=False, unicode_errors="surrogateescape")
+
+
+def settled_before(folder: str) -> int:
+    """Files whose mtime and ctime are below this (nanoseconds since 1970) can't change again without these showing it.
+
+    A file written twice within one tick of the file system's clock looks the same after the second write (git's "racy"
+    entries). The tick is measured: the kernel's coarse clock, by which local file systems stamp; network file systems have clocks of their own, so a minute.
+    """
+    tick = 60_000_000_000
+    if is_local(folder):
+        coarse = getattr(time, "CLOCK_REALTIME_COARSE", None)
+        tick = int(time.clock_getres(coarse) * 1e9) + 1 if coarse is not None else 10_000_000
+    return time.time_ns() - 2 * tick
+
+
+def is_settled(stat: Stat, before: int) -> bool:
+    """Whether a file's times are old enough to be trusted. Times in whole seconds come from file systems that keep no more (FAT: two)."""
+    newest = max(stat[3], stat[4])
+    if stat[3] % 1_000_000_000 == 0 and stat[4] % 1_000_000_000 == 0:
+        newest += 2_000_000_000
+    return newest < before

@@ -1,0 +1,66 @@
+"""Notes in cache/ of large blobs that were hashed and found right, as they were then: (device, inode, size, mtime, ctime)."""
+
+import os
+import struct
+
+from artstore.digest import Digest
+from artstore.errors import StorageError
+from artstore.storage import FolderStorage
+
+_NOTE = struct.Struct(">32sQQQqq")
+_PATH = "cache/verified"
+
+
+class VerifiedNotes:
+    """A stored file counts as verified while its stat is as noted. Never the mode, never the mtime alone: ctime can't be set back.
+
+    An append-only file of 72-byte notes, the last one of a digest counting; a torn or foreign note just fails to match.
+    """
+
+    def __init__(self, storage: FolderStorage) -> None:
+        self._storage = storage
+        self._notes: dict[bytes, tuple[int, ...]] | None = None
+
+    def _load(self) -> dict[bytes, tuple[int, ...]]:
+        if self._notes is None:
+            try:
+                data = self._storage.read(_PATH)
+            except (FileNotFoundError, StorageError):
+                data = b""
+            whole = len(data) - len(data) % _NOTE.size
+            self._notes = {note[0]: note[1:] for note in _NOTE.iter_unpack(data[:whole])}
+            if len(self._notes) * 2 < whole // _NOTE.size - 1000:
+                self._write(b"".join(_NOTE.pack(digest, *note) for digest, note in self._notes.items()))
+        return self._notes
+
+    def holds(self, digest: Digest, status: os.stat_result) -> bool:
+        return self._load().get(digest) == _key(status)
+
+    def note(self, files: list[tuple[Digest, os.stat_result]]) -> None:
+        """Remember files as hashed now; lost when the cache can't be written."""
+        notes = self._load()
+        new = [(digest, _key(status)) for digest, status in files if notes.get(digest) != _key(status)]
+        notes.update(new)
+        if new:
+            self._append(b"".join(_NOTE.pack(digest, *key) for digest, key in new))
+
+    def _append(self, data: bytes) -> None:
+        try:
+            self._storage.make_folder("cache")
+            fd = os.open(self._storage.path(_PATH), os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
+            try:
+                os.write(fd, data)
+            finally:
+                os.close(fd)
+        except OSError:
+            pass  # a cache: the next reader hashes again
+
+    def _write(self, data: bytes) -> None:
+        try:
+            self._storage.replace(_PATH, data)
+        except StorageError:
+            pass
+
+
+def _key(status: os.stat_result) -> tuple[int, ...]:
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
