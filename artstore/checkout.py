@@ -32,7 +32,19 @@ from artstore.owner import is_dead, parse, this_process
 from artstore.progress import Monitor
 from artstore.selection import Selection, select
 from artstore.statcache import UNKNOWN, Part, Record, Stat, StatCache, is_settled, settled_before, signature
-from artstore.tree import DIRECTORY, EXECUTABLE, REFERENCE, Entry, check_root, part_of, read_folder, split, totals, tree_digest, walk
+from artstore.tree import (
+    DIRECTORY,
+    EXECUTABLE,
+    REFERENCE,
+    Entry,
+    check_root,
+    part_of,
+    read_folder,
+    split,
+    totals,
+    tree_digest,
+    walk,
+)
 
 Link = Literal["copy", "hardlink", "symlink"]
 
@@ -96,7 +108,10 @@ class Checkout:
         store = os.path.realpath(self._objects.storage.root)
         real = os.path.realpath(root)
         if real == store or real.startswith(store + os.sep) or os.path.lexists(os.path.join(real, ".artifacts")):
-            raise Refused(f"{printable(root)} holds a repository; files can't be put there", hint="choose another --root, such as a folder in it")
+            raise Refused(
+                f"{printable(root)} holds a repository; files can't be put there",
+                hint="choose another --root, such as a folder in it",
+            )
 
     # -- a new root --
 
@@ -165,7 +180,9 @@ class Checkout:
                 self._write_selected(target, select(self._tree, self._objects.read_tree, self._selection))
             self._finish_large()
 
-    def _fresh_folder(self, fd: int, path: bytes, tree: Digest, expected: Entry | None, cache: StatCache | None) -> None:
+    def _fresh_folder(
+        self, fd: int, path: bytes, tree: Digest, expected: Entry | None, cache: StatCache | None
+    ) -> None:
         entries = read_folder(tree, self._objects.read_tree, expected)
         if not path:
             check_root(entries)
@@ -252,7 +269,9 @@ class Checkout:
         if data is None or blake3(data).digest() != digest:
             data = self._objects.read(BLOB, digest)
         if len(data) != entry[2]:
-            raise DamagedObject(f"'{printable(path + entry[0])}' is {len(data)} bytes long, where its tree says {entry[2]}")
+            raise DamagedObject(
+                f"'{printable(path + entry[0])}' is {len(data)} bytes long, where its tree says {entry[2]}"
+            )
         target = create_file(fd, name, entry[1] == EXECUTABLE)
         try:
             write_fully(target, data)
@@ -303,10 +322,16 @@ class Checkout:
             if self._objects.verified.holds(entry[3], os.fstat(source)):
                 self._copy_verified(source, target, entry[2])
             else:
-                digest = copy_hashed(source, target, entry[2], own=source, advance=lambda n: self._monitor.advance(0, n))
+                digest = copy_hashed(
+                    source, target, entry[2], own=source, advance=lambda n: self._monitor.advance(0, n)
+                )
                 if digest != entry[3]:
-                    self._objects.hash_large(entry[3], source, entry[2])  # sets it aside, unless only the copy went wrong
-                    raise DamagedObject(f"'{printable(path + entry[0])}' was copied wrong", hint="run the same command again")
+                    self._objects.hash_large(
+                        entry[3], source, entry[2]
+                    )  # sets it aside, unless only the copy went wrong
+                    raise DamagedObject(
+                        f"'{printable(path + entry[0])}' was copied wrong", hint="run the same command again"
+                    )
                 self._objects.verified.note([(entry[3], os.fstat(source))])
         finally:
             os.close(target)
@@ -335,7 +360,9 @@ class Checkout:
         """Plan, refuse what only the user may decide, then replace file by file."""
         self._files = self._written = self._written_bytes = 0
         if not os.path.isdir(folder):
-            raise Refused(f"{printable(root)} is a {_kind(folder)}, not a folder", hint="move it away, or choose another --root")
+            raise Refused(
+                f"{printable(root)} is a {_kind(folder)}, not a folder", hint="move it away, or choose another --root"
+            )
         cache = self._open_cache(root)
         with Confined(folder) as target:
             fd = target.open_folder(())
@@ -343,7 +370,11 @@ class Checkout:
                 if cache is not None:
                     todo = self._compare_cached(fd, b"", self._tree, None, cache)
                 else:
-                    todo = [item for item in select(self._tree, self._objects.read_tree, self._selection) if not self._is_right(target, *item)]
+                    todo = [
+                        item
+                        for item in select(self._tree, self._objects.read_tree, self._selection)
+                        if not self._is_right(target, *item)
+                    ]
             finally:
                 os.close(fd)
             if not self._force:
@@ -353,14 +384,18 @@ class Checkout:
         if folder == root:
             self._save_cache()
 
-    def _compare_cached(self, fd: int, path: bytes, tree: Digest, expected: Entry | None, cache: StatCache) -> list[tuple[bytes, Entry]]:
+    def _compare_cached(
+        self, fd: int, path: bytes, tree: Digest, expected: Entry | None, cache: StatCache
+    ) -> list[tuple[bytes, Entry]]:
         """Entries that are not right yet. A folder whose record has this tree and whose files' stats are as recorded needs no more than its listing."""
         seen = _list_stats(fd)
         record = cache.get(path)
         todo: list[tuple[bytes, Entry]] = []
         if record is not None and record.tree == tree and record.stats().items() <= seen.items():
             cache.keep(path)
-            folders: list[tuple[bytes, Digest, Entry | None]] = [(name, digest, None) for name, digest in record.folders]
+            folders: list[tuple[bytes, Digest, Entry | None]] = [
+                (name, digest, None) for name, digest in record.folders
+            ]
             self._files += len(record.stats()) - len(folders)
         else:
             entries = read_folder(tree, self._objects.read_tree, expected)
@@ -439,7 +474,10 @@ class Checkout:
                 unknown.append(printable(path))
         if unknown:
             listed = ", ".join(unknown[:10]) + (f" and {len(unknown) - 10} more" if len(unknown) > 10 else "")
-            raise Refused(f"in {printable(root)}, files that no version here holds would be overwritten: {listed}", hint="save them first, or give them up with --force")
+            raise Refused(
+                f"in {printable(root)}, files that no version here holds would be overwritten: {listed}",
+                hint="save them first, or give them up with --force",
+            )
 
     def _holds_unknown(self, target: Confined, parts: tuple[bytes, ...]) -> bool:
         try:
@@ -494,7 +532,10 @@ class Checkout:
             try:
                 os.rename(temporary, name, src_dir_fd=fd, dst_dir_fd=fd)
             except IsADirectoryError:
-                raise Refused(f"'{printable(path)}' is a folder here, and the version has a file of that name", hint="move it away") from None
+                raise Refused(
+                    f"'{printable(path)}' is a folder here, and the version has a file of that name",
+                    hint="move it away",
+                ) from None
         except BaseException:
             try:
                 os.unlink(temporary, dir_fd=fd)

@@ -35,7 +35,7 @@ def decode(data: bytes | memoryview, what: str, *, rows: bool = False) -> Any:
         raise Damage(f"{what} is {len(data)} bytes long; at most {MAX_BYTES} can be right")
     try:
         # msgpack bounds every declared length by the buffer's own, and nesting by a fixed stack, before it allocates.
-        value = msgpack.unpackb(data, raw=False, use_list=not rows, strict_map_key=True, max_buffer_size=MAX_BYTES)
+        value = msgpack.unpackb(data, raw=False, use_list=not rows, strict_map_key=True)
         canonical = encode_rows(value) if rows else encode(value)
     except (ValueError, TypeError, RecursionError, OverflowError, msgpack.UnpackException) as error:
         raise Damage(f"{what} can't be decoded: {error or type(error).__name__}") from error

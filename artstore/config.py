@@ -35,7 +35,9 @@ class Config:
         try:
             parser.read_string(text)
         except configparser.Error as error:
-            raise InvalidValue(f"{path} is not a valid settings file: {str(error).splitlines()[0]}", hint="mend or remove it") from error
+            raise InvalidValue(
+                f"{path} is not a valid settings file: {str(error).splitlines()[0]}", hint="mend or remove it"
+            ) from error
         self._values = {section: dict(parser[section]) for section in parser.sections()}
 
     def get(self, section: str, key: str) -> str | None:
@@ -43,11 +45,15 @@ class Config:
 
     @property
     def entity(self) -> str:
-        return check_project(_environment("ARTSTORE_ENTITY", "WANDB_ENTITY") or self.get("core", "entity") or DEFAULT_ENTITY, "entity")
+        return check_project(
+            _environment("ARTSTORE_ENTITY", "WANDB_ENTITY") or self.get("core", "entity") or DEFAULT_ENTITY, "entity"
+        )
 
     @property
     def project(self) -> str:
-        return check_project(_environment("ARTSTORE_PROJECT", "WANDB_PROJECT") or self.get("core", "project") or DEFAULT_PROJECT)
+        return check_project(
+            _environment("ARTSTORE_PROJECT", "WANDB_PROJECT") or self.get("core", "project") or DEFAULT_PROJECT
+        )
 
     def identity(self) -> tuple[str | None, str | None]:
         """(host, user) as entries record them; both None with `core.identity = off`."""
@@ -107,7 +113,10 @@ def require_root() -> str:
     root = find_root()
     if root is None or not os.path.isfile(f"{root}/format"):
         where = root or f"{os.getcwd()} or above"
-        raise NotFound(f"there is no repository in {where}", hint="`artstore init` makes one here; ARTSTORE_DIR names one elsewhere")
+        raise NotFound(
+            f"there is no repository in {where}",
+            hint="`artstore init` makes one here; ARTSTORE_DIR names one elsewhere",
+        )
     return root
 
 

@@ -18,7 +18,7 @@ from artstore.refs import Path, Refs, State, id_of_state
 from artstore.scan import Scanner
 from artstore.statcache import StatCache
 from artstore.transaction import Transaction
-from artstore.tree import DIRECTORY, Entry, Folder, encode_folder, read_folder, walk
+from artstore.tree import DIRECTORY, PART, REFERENCE, Entry, Folder, decode_tree, encode_folder, read_folder
 from artstore.version import Version, version_id
 
 Node = dict[bytes, Union[Entry, "Node"]]
@@ -57,7 +57,9 @@ class Draft:
         self._refs = refs
         self._monitor = monitor or Monitor()
         self._root: Node = {}
-        self._whole: Folder | None = None  # the root as it was scanned, while nothing else was added: nothing is encoded twice
+        self._whole: Folder | None = (
+            None  # the root as it was scanned, while nothing else was added: nothing is encoded twice
+        )
         self._caches: list[tuple[StatCache, Digest]] = []
         self._bases: set[tuple[Path, str]] = set()
         self._left_out: list[str] = []
@@ -144,7 +146,10 @@ class Draft:
         assert node is not None  # made where missing
         there = node.get(parts[-1])
         if isinstance(there, dict) or (there is not None and there[1] == DIRECTORY):
-            raise Conflict(f"'{printable(b'/'.join(parts))}' is a folder in this draft", hint="choose another name, or remove the folder first")
+            raise Conflict(
+                f"'{printable(b'/'.join(parts))}' is a folder in this draft",
+                hint="choose another name, or remove the folder first",
+            )
         node[parts[-1]] = entry
         return entry
 
@@ -198,7 +203,10 @@ class Draft:
                 if not make:
                     return None
                 where = printable(b"/".join(parts[: number + 1]))
-                raise Conflict(f"'{where}' is a file in this draft, not a folder", hint="choose another name, or remove the file first")
+                raise Conflict(
+                    f"'{where}' is a file in this draft, not a folder",
+                    hint="choose another name, or remove the file first",
+                )
             node = self._opened(node, name)
         return node
 
@@ -232,7 +240,13 @@ class Draft:
     # -- saving --
 
     def save(
-        self, path: Path, *, type: str | None = None, properties: Properties | None = None, run: str | None = None, parents: tuple[Digest, ...] = ()
+        self,
+        path: Path,
+        *,
+        type: str | None = None,
+        properties: Properties | None = None,
+        run: str | None = None,
+        parents: tuple[Digest, ...] = (),
     ) -> Saved:
         """Make a version of what was added, durable when this returns.
 
@@ -252,8 +266,16 @@ class Draft:
             else:
                 id, version = self._version(made, root, kind, run, parents)
                 if not state.exists:
-                    changes.append(new_change("collection", entity=path.entity, project=path.project, name=path.name, type=kind))
-                fields = {"digest": root.digest.hex(), "size": root.size, "files": root.files, "created": version.created, "run": run}
+                    changes.append(
+                        new_change("collection", entity=path.entity, project=path.project, name=path.name, type=kind)
+                    )
+                fields = {
+                    "digest": root.digest.hex(),
+                    "size": root.size,
+                    "files": root.files,
+                    "created": version.created,
+                    "run": run,
+                }
                 changes.append(new_change("version", id=id, number=state.next, **fields))
             changes += stored.changes(state, id)
             made["id"] = id
@@ -282,10 +304,14 @@ class Draft:
             self._tx.new_bytes, self._tx.new_objects, tuple(self._left_out),
         )  # fmt: skip
 
-    def _version(self, made: dict[str, Any], root: Folder, type: str, run: str | None, parents: tuple[Digest, ...]) -> tuple[str, Version]:
+    def _version(
+        self, made: dict[str, Any], root: Folder, type: str, run: str | None, parents: tuple[Digest, ...]
+    ) -> tuple[str, Version]:
         """One record for this save, whatever races it loses."""
         if made.get("record") is None:
-            version = Version(root.digest, root.size, root.files, type, time.time_ns(), run, tuple(sorted(set(parents))))
+            version = Version(
+                root.digest, root.size, root.files, type, time.time_ns(), run, tuple(sorted(set(parents)))
+            )
             data = version.encode()
             self._tx.add(VERSION, data)
             made["record"] = version_id(data).hex(), version
@@ -298,16 +324,41 @@ class Draft:
         for path, id in self._bases:
             version = self._refs.read(path).versions.get(id)
             if version is None or "deleted" in version:
-                self._rely_on_all(tree)
+                if not self._tx.recover(TREE, tree, 0):
+                    raise MissingObject(f"tree {tree.hex()[:12]} was collected while this relied on it", hint=_AGAIN)
+                self._recover_tree(tree, f"tree {tree.hex()[:12]}", _AGAIN)
                 self._tx.ensure()
                 return
 
-    def _rely_on_all(self, tree: Digest) -> None:
-        if not self._tx.rely(TREE, tree, 0):
-            raise MissingObject(f"tree {tree.hex()[:12]} was collected while this relied on it", hint="run the same command again")
-        for path, entry in walk(tree, self._tx.read_tree):
-            if entry[1] <= DIRECTORY and not self._tx.rely(TREE if entry[1] == DIRECTORY else BLOB, entry[3], entry[2]):
-                raise MissingObject(f"'{printable(path)}' was collected while this relied on it", hint="run the same command again")
+    # -- bringing back --
+
+    def recover(self, id: Digest, tree: Digest, properties: list[Digest], name: str) -> None:
+        """Rely on every object of a deleted version, brought back from the trash where needed. Raises MissingObject when some is gone."""
+        hint = "part of it was collected; it can only come from another copy"
+        if not (self._tx.recover(VERSION, id, 0) and self._tx.recover(TREE, tree, 0)):
+            raise MissingObject(f"{name} can't be brought back", hint=hint)
+        self._recover_tree(tree, name, hint)
+        for blob in properties:
+            if not self._tx.recover(BLOB, blob, 0):
+                raise MissingObject(f"{name} can't be brought back: a property of it is gone", hint=hint)
+
+    def _recover_tree(self, tree: Digest, name: str, hint: str) -> None:
+        for entry in decode_tree(self._objects.read(TREE, tree), tree):
+            kind = TREE if entry[1] in (DIRECTORY, PART) else BLOB
+            if entry[1] == REFERENCE:
+                continue
+            if not self._tx.recover(kind, entry[3], entry[2]):
+                raise MissingObject(f"{name} can't be brought back: '{printable(entry[0])}' is gone", hint=hint)
+            if kind == TREE:
+                self._recover_tree(entry[3], name, hint)
+
+    def ensure_recovered(self, path: Path, id: str) -> None:
+        """The look after the commit; what is gone after all is deleted again."""
+        try:
+            self._tx.ensure()
+        except ArtstoreError as error:
+            self._withdraw(path, id, error)
+            raise
 
     def _withdraw(self, path: Path, id: str, error: ArtstoreError) -> None:
         def build(state: State) -> list[Change]:
@@ -316,6 +367,9 @@ class Draft:
             return [] if gone else [new_change("delete", id=id, reason=f"withdrawn: {error}")]
 
         self._refs.change(path, build)
+
+
+_AGAIN = "run the same command again"
 
 
 class _Stored:
@@ -348,14 +402,24 @@ class _Stored:
             changes.append(new_change("tags", id=id, add=new, remove=[]))
         if self._given.metadata is not None:
             old, old_blobs = version.get("metadata", {}), version.get("blobs", {})
-            set_ = {key: value for key, value in self._set.items() if key not in old or encode_json(old[key]) != encode_json(value)}
+            set_ = {
+                key: value
+                for key, value in self._set.items()
+                if key not in old or encode_json(old[key]) != encode_json(value)
+            }
             blobs = {key: digest for key, digest in self._blobs.items() if old_blobs.get(key) != digest}
             if set_ or blobs:
                 changes.append(new_change("metadata", id=id, set=set_, blobs=blobs, remove=[]))
         wanted = {"blob": self._description_blob} if self._description_blob else self._description
         if self._given.description is not None and wanted != version.get("description"):
             changes.append(
-                new_change("description", id=id, old=version.get("description"), new=self._description, blob=self._description_blob)
+                new_change(
+                    "description",
+                    id=id,
+                    old=version.get("description"),
+                    new=self._description,
+                    blob=self._description_blob,
+                )
             )
         return changes
 
@@ -365,7 +429,10 @@ def _type_for(state: State, type: str | None) -> str:
         return check_type(type or "artifact")
     if type is not None and type != state.type:
         name = state.path.name
-        raise Conflict(f"Artifact '{name}' already exists with type '{state.type}'; cannot save it with type '{type}'", hint="use another name, or that type")
+        raise Conflict(
+            f"Artifact '{name}' already exists with type '{state.type}'; cannot save it with type '{type}'",
+            hint="use another name, or that type",
+        )
     return state.type
 
 
@@ -373,5 +440,7 @@ def _entry_path(name: str | bytes) -> tuple[bytes, ...]:
     parts = parse_path(name)
     for part in parts:
         if is_protected(part):
-            raise InvalidValue(f"Invalid artifact path: '{printable(b'/'.join(parts))}' lies in a protected folder ({printable(part)})")
+            raise InvalidValue(
+                f"Invalid artifact path: '{printable(b'/'.join(parts))}' lies in a protected folder ({printable(part)})"
+            )
     return parts

@@ -25,7 +25,22 @@ _FICLONE = 0x40049409  # linux/fs.h: _IOW(0x94, 9, int)
 _NO_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.ENOTTY, errno.ENOSYS, errno.EBADF}
 """What file systems that can't sync a folder answer (SMB, some FUSE). Input/output errors and full disks are never among them."""
 
-_NETWORK_TYPES = ("nfs", "cifs", "smb", "fuse", "lustre", "gpfs", "beegfs", "ceph", "9p", "afs", "gluster", "pvfs2", "virtiofs", "wekafs")
+_NETWORK_TYPES = (
+    "nfs",
+    "cifs",
+    "smb",
+    "fuse",
+    "lustre",
+    "gpfs",
+    "beegfs",
+    "ceph",
+    "9p",
+    "afs",
+    "gluster",
+    "pvfs2",
+    "virtiofs",
+    "wekafs",
+)
 
 
 # -- durability ----------------------------------------------------------------------------------
@@ -196,7 +211,15 @@ def copy_range(source: int, target: int, count: int, offset: int) -> int:
         try:
             return os.copy_file_range(source, target, count, offset, offset)
         except OSError as error:
-            if error.errno not in (errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM, errno.EBADF, errno.ETXTBSY):
+            if error.errno not in (
+                errno.EXDEV,
+                errno.EINVAL,
+                errno.ENOSYS,
+                errno.EOPNOTSUPP,
+                errno.EPERM,
+                errno.EBADF,
+                errno.ETXTBSY,
+            ):
                 raise
     data = os.pread(source, min(count, 1 << 20), offset)
     done = 0
@@ -205,7 +228,9 @@ def copy_range(source: int, target: int, count: int, offset: int) -> int:
     return len(data)
 
 
-def copy_hashed(source: int, target: int, size: int, *, own: int, advance: Callable[[int], None] = lambda n: None) -> Digest | None:
+def copy_hashed(
+    source: int, target: int, size: int, *, own: int, advance: Callable[[int], None] = lambda n: None
+) -> Digest | None:
     """Clone or copy a file of `size` bytes and hash it; None when the source ended early.
 
     `own` is the one of both descriptors that only we write: it is hashed, by mmap, window by window as the windows are
@@ -252,7 +277,10 @@ class _WindowHasher:
         import mmap
 
         start = offset - offset % mmap.ALLOCATIONGRANULARITY
-        with mmap.mmap(self._fd, offset - start + count, offset=start, access=mmap.ACCESS_READ) as window, memoryview(window) as view:
+        with (
+            mmap.mmap(self._fd, offset - start + count, offset=start, access=mmap.ACCESS_READ) as window,
+            memoryview(window) as view,
+        ):
             self._hasher.update(view[offset - start :])
 
     def digest(self) -> Digest:

@@ -98,7 +98,10 @@ def _compile(pattern: str, anchored: bool) -> re.Pattern[str]:
             text, i = text + "[^/]*", i + 1
         elif pattern[i] == "?":
             text, i = text + "[^/]", i + 1
-        elif pattern[i] == "[" and (end := pattern.find("]", i + 2 if pattern[i + 1 : i + 2] not in ("!", "^") else i + 3)) > 0:
+        elif (
+            pattern[i] == "["
+            and (end := pattern.find("]", i + 2 if pattern[i + 1 : i + 2] not in ("!", "^") else i + 3)) > 0
+        ):
             inner = pattern[i + 1 : end].replace("\\", "\\\\").replace("[", "\\[")
             inner = "^" + inner[1:] if inner[:1] in ("!", "^") else inner
             text, i = f"{text}(?!/)[{inner}]", end + 1

@@ -64,7 +64,9 @@ class Log:
             raise DamagedLog(f"entry {number} of {self.folder} is missing", hint=_HINT) from None
         return decode_entry(data, number, f"entry {number} of {self.folder}")
 
-    def append(self, head: int, prev: str | None, changes: list[Change], *, host: str | None, user: str | None) -> Entry | None:
+    def append(
+        self, head: int, prev: str | None, changes: list[Change], *, host: str | None, user: str | None
+    ) -> Entry | None:
         """Create entry `head + 1`; None when somebody else was first. Durable when it returns.
 
         A refused create is read back: our write id in it means that only the reply was lost.
@@ -143,12 +145,21 @@ def decode_entry(data: bytes, number: int, what: str) -> Entry:
         and all(type(value[key]) is str for key in ("time", "write"))
         and all(type(value[key]) in (str, type(None)) for key in ("host", "user", "prev"))
         and type(value["changes"]) is list
-        and all(type(c) is dict and type(c.get("kind")) is str and type(c.get("change")) is str for c in value["changes"])
+        and all(
+            type(c) is dict and type(c.get("kind")) is str and type(c.get("change")) is str for c in value["changes"]
+        )
     )
     if not good:
         raise DamagedLog(f"{what} is malformed", hint=_HINT)
     return Entry(
-        number, plain_digest(data).hex(), value["prev"], value["time"], value["host"], value["user"], value["write"], value["changes"]
+        number,
+        plain_digest(data).hex(),
+        value["prev"],
+        value["time"],
+        value["host"],
+        value["user"],
+        value["write"],
+        value["changes"],
     )
 
 

@@ -27,7 +27,9 @@ def normalise(value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise InvalidMetadataType(f"metadata is a {type(value).__name__}, not a dict (nor the JSON text of one)")
     if len(value) > MAX_KEYS:
-        raise InvalidValue(f"metadata has {len(value)} top-level keys; at most {MAX_KEYS} are allowed", hint="nest them below one key")
+        raise InvalidValue(
+            f"metadata has {len(value)} top-level keys; at most {MAX_KEYS} are allowed", hint="nest them below one key"
+        )
     return {_key(key): _plain(item, str(key), 0) for key, item in value.items()}
 
 
@@ -67,4 +69,6 @@ def _plain(value: Any, where: str, depth: int) -> Any:
         return sorted(items, key=lambda item: (type(item).__name__, json.dumps(item, sort_keys=True)))
     if hasattr(value, "tolist") and type(value).__module__.partition(".")[0] == "numpy":
         return _plain(value.tolist(), where, depth + 1)
-    raise InvalidMetadataType(f"metadata '{where}' is a {type(value).__module__}.{type(value).__qualname__}, which has no JSON form")
+    raise InvalidMetadataType(
+        f"metadata '{where}' is a {type(value).__module__}.{type(value).__qualname__}, which has no JSON form"
+    )

@@ -97,7 +97,9 @@ def check_tags(tags: Iterable[str]) -> list[str]:
     """Checked, without duplicates, in the order given."""
     for tag in tags:
         if not _TAG.fullmatch(tag) or len(tag) > 128:
-            raise InvalidValue(f"tag '{printable(tag[:140])}' is not allowed: words of letters, digits, '_' and '-' with single spaces between")
+            raise InvalidValue(
+                f"tag '{printable(tag[:140])}' is not allowed: words of letters, digits, '_' and '-' with single spaces between"
+            )
     return list(dict.fromkeys(tags))
 
 
@@ -152,7 +154,9 @@ def parse_path(path: str | bytes | PurePath) -> tuple[bytes, ...]:
         path = path.as_posix()
     raw = path.encode("utf-8", "surrogateescape") if isinstance(path, str) else path
     if not raw or len(raw) > 1 << 20:
-        raise InvalidValue("Invalid artifact path: it is empty" if not raw else "Invalid artifact path: it is over a megabyte long")
+        raise InvalidValue(
+            "Invalid artifact path: it is empty" if not raw else "Invalid artifact path: it is over a megabyte long"
+        )
     parts = tuple(raw.split(b"/"))
     if len(parts) > MAX_DEPTH:
         raise InvalidValue(f"Invalid artifact path: '{printable(raw[:80])}…' has more than {MAX_DEPTH} levels")

@@ -216,6 +216,10 @@ class ObjectStore:
                 finally:
                     pack.close()
 
+    def pack_in_trash(self, digest: Digest) -> str | None:
+        """Name of a pack in the trash that holds this object."""
+        return next((pack.name for pack, _ in self._in_trash(digest)), None)
+
     # -- reading --
 
     def read(self, kind: Kind, digest: Digest) -> bytes:
@@ -231,10 +235,15 @@ class ObjectStore:
         what = f"{KIND_NAMES[kind]} {short(digest)}"
         if damaged or any(bad == digest for _, bad in self._bad):
             where = f" in pack {min(damaged)[:12]}" if damaged else ""
-            raise DamagedObject(f"{what}{where} is damaged", hint="save the same content again, or restore it from another copy; `artstore fsck` lists all damage")
+            raise DamagedObject(
+                f"{what}{where} is damaged",
+                hint="save the same content again, or restore it from another copy; `artstore fsck` lists all damage",
+            )
         if kind == BLOB and self._find_large(digest) is not None:
             return self._read_large_whole(digest)
-        raise MissingObject(f"{what} is missing from {printable(self.storage.root)}", hint="`artstore fsck` lists what is missing")
+        raise MissingObject(
+            f"{what} is missing from {printable(self.storage.root)}", hint="`artstore fsck` lists what is missing"
+        )
 
     def _checked(self, kind: Kind, pack: Pack, row: Row) -> bytes | None:
         """Bytes with the right digest, in at most two reads (the first may have met a passing fault); None when the copy is wrong."""
@@ -254,6 +263,18 @@ class ObjectStore:
             self.storage.create(f"bad/{pack}.{digest.hex()}", b"")
         except StorageError:
             pass  # a read-only repository keeps no notes
+
+    def bad_notes(self) -> set[tuple[str, Digest]]:
+        """(pack, digest) of every copy noted as damaged, as of the last listing."""
+        self.pack_names()
+        return {(pack, Digest(digest)) for pack, digest in self._bad}
+
+    def bad_in(self, pack: str) -> set[bytes]:
+        return {digest for name, digest in self._bad if name == pack}
+
+    def forget_bad(self, pack: str, digest: Digest) -> None:
+        self._bad.discard((pack, digest))
+        self.storage.remove(f"bad/{pack}.{digest.hex()}")
 
     def read_tree(self, digest: Digest) -> bytes:
         """A tree's bytes; the last few are kept, since a walk and a check often ask twice."""
@@ -309,7 +330,10 @@ class ObjectStore:
             raise DamagedObject(f"blob {short(digest)} is damaged: it does not have {size} bytes", hint=_HEAL)
         if any(name.startswith(digest.hex() + ".") for name in self.storage.names("bad")):
             raise DamagedObject(f"blob {short(digest)} is damaged, and was set aside in bad/", hint=_HEAL)
-        raise MissingObject(f"blob {short(digest)} is missing from {printable(self.storage.root)}", hint="`artstore fsck` lists what is missing")
+        raise MissingObject(
+            f"blob {short(digest)} is missing from {printable(self.storage.root)}",
+            hint="`artstore fsck` lists what is missing",
+        )
 
     def verify_large(self, digest: Digest, fd: int, size: int) -> None:
         """Hash a large blob unless its note says that it is as when last hashed. Wrong in two reads → set aside, DamagedObject."""
@@ -346,7 +370,11 @@ class ObjectStore:
         """(digest, size) of every large blob in objects/."""
         for shard in sorted(self.storage.names(BLOBS)):
             for name in sorted(self.storage.names(f"{BLOBS}/{shard}")):
-                if name[:2] == shard and _is_hex(name) and (size := self.storage.size(f"{BLOBS}/{shard}/{name}")) is not None:
+                if (
+                    name[:2] == shard
+                    and _is_hex(name)
+                    and (size := self.storage.size(f"{BLOBS}/{shard}/{name}")) is not None
+                ):
                     yield from_hex(name), size
 
 

@@ -118,7 +118,9 @@ def search(rows: Rows, base: int, stride: int, count: int, digest: bytes) -> int
 class Pack:
     """A reader of one pack. Its index is in memory (48 bytes an object) and was checked by the pack's name."""
 
-    def __init__(self, name: str, index: bytes, index_offset: int, read: Callable[[int, int], bytes], close: Callable[[], None]) -> None:
+    def __init__(
+        self, name: str, index: bytes, index_offset: int, read: Callable[[int, int], bytes], close: Callable[[], None]
+    ) -> None:
         self.name = name
         self.index = index
         self.count = len(index) // ROW.size
@@ -151,7 +153,9 @@ class Pack:
         return self.read_range(row.offset, row.length)
 
 
-def open_pack(name: str, size: int, read: Callable[[int, int], bytes], close: Callable[[], None] = lambda: None) -> Pack:
+def open_pack(
+    name: str, size: int, read: Callable[[int, int], bytes], close: Callable[[], None] = lambda: None
+) -> Pack:
     """Read and check header, footer and index of a pack of `size` bytes. Raises Damage when they are not what the name promises."""
     what = f"pack {name[:12]}"
     if size < HEADER + FOOTER.size:

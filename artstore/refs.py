@@ -87,7 +87,9 @@ class State:
         values["redirect"] = list(self.redirect) if self.redirect else None
         values["aliases"] = [[alias, id] for alias, id in self.aliases.items()]
         # Metadata may hold floats, which the canonical codec has no form for.
-        values["versions"] = [{**v, "metadata": encode_json(v["metadata"])} if "metadata" in v else v for v in self.versions.values()]
+        values["versions"] = [
+            {**v, "metadata": encode_json(v["metadata"])} if "metadata" in v else v for v in self.versions.values()
+        ]
         return values
 
     @classmethod
@@ -109,13 +111,17 @@ def fold(state: State, entry: Entry) -> None:
     for change in entry.changes:
         kind = change["kind"]
         if kind not in _KEYS:
-            raise UnsupportedFormat(f"{state.path} has a change of kind '{kind}', which this artstore does not know", hint="update artstore")
+            raise UnsupportedFormat(
+                f"{state.path} has a change of kind '{kind}', which this artstore does not know", hint="update artstore"
+            )
         if change.keys() != _KEYS[kind] | {"change", "kind"}:
             raise DamagedLog(f"entry {entry.number} of {state.path} has a malformed '{kind}' change")
         try:
             _FOLDS[kind](state, entry, change)
         except (KeyError, TypeError, AttributeError, ValueError) as error:
-            raise DamagedLog(f"entry {entry.number} of {state.path} has a '{kind}' change that can't be applied: {error}") from error
+            raise DamagedLog(
+                f"entry {entry.number} of {state.path} has a '{kind}' change that can't be applied: {error}"
+            ) from error
     state.number, state.digest = entry.number, entry.digest
 
 
@@ -245,10 +251,15 @@ class Refs:
                 break
             path = state.redirect
         if (state.exists or state.versions) and state.path != _nfc(path):
-            raise Conflict(f"{path} differs only in case from {state.path}, which exists", hint=f"use {state.path}, or another name")
+            raise Conflict(
+                f"{path} differs only in case from {state.path}, which exists",
+                hint=f"use {state.path}, or another name",
+            )
         return state
 
-    def read_folder(self, folder: str, path: Path | None = None, *, until: int | None = None, checkpoints: bool = True) -> State:
+    def read_folder(
+        self, folder: str, path: Path | None = None, *, until: int | None = None, checkpoints: bool = True
+    ) -> State:
         """Fold a log, from its checkpoint where there is one; `until` stops behind that entry."""
         log = Log(self._storage, folder)
         listing = log.listing()
@@ -347,10 +358,16 @@ class Refs:
                 raise Conflict(f"{new} is in use", hint="choose another name")
             fields = dict(zip(("entity", "project", "name"), source.path, strict=True))
             begun = new_change("moved from", **fields, number=source.number, digest=source.digest)
-            named = new_change("collection", **dict(zip(("entity", "project", "name"), _nfc(new), strict=True)), type=source.type)
+            named = new_change(
+                "collection", **dict(zip(("entity", "project", "name"), _nfc(new), strict=True)), type=source.type
+            )
             if self.commit(target, [named, begun]) is None:
                 continue
-            moved = {"change": begun["change"], "kind": "moved to", **dict(zip(("entity", "project", "name"), _nfc(new), strict=True))}
+            moved = {
+                "change": begun["change"],
+                "kind": "moved to",
+                **dict(zip(("entity", "project", "name"), _nfc(new), strict=True)),
+            }
             if self.commit(source, [moved]) is not None:
                 return self.read(new)
         raise Conflict(f"{old} changes faster than it could be renamed", hint="run the same command again")
@@ -381,9 +398,19 @@ def resolve(state: State, spec: Spec) -> VersionState:
     if spec.number is not None:
         found = next((v for v in state.versions.values() if v["number"] == spec.number), None)
         if found is not None and "deleted" in found:
-            raise NotFound(f"{name}:v{spec.number} was deleted on {found['deleted'][:10]}", hint=f"`artstore undelete {name}:v{spec.number}` may bring it back")
+            raise NotFound(
+                f"{name}:v{spec.number} was deleted on {found['deleted'][:10]}",
+                hint=f"`artstore undelete {name}:v{spec.number}` may bring it back",
+            )
     elif spec.digest is not None:
-        found = next((v for v in reversed(state.live()) if v["digest"].startswith(spec.digest) or v["id"].startswith(spec.digest)), None)
+        found = next(
+            (
+                v
+                for v in reversed(state.live())
+                if v["digest"].startswith(spec.digest) or v["id"].startswith(spec.digest)
+            ),
+            None,
+        )
     elif spec.alias in (None, "latest"):
         found = state.latest
     else:
@@ -394,9 +421,13 @@ def resolve(state: State, spec: Spec) -> VersionState:
         last = f"the newest is v{state.next - 1}" if state.next else "it has no version yet"
         raise NotFound(f"{name} has no version v{spec.number}", hint=last)
     if spec.digest is not None:
-        raise NotFound(f"{name} has no live version with digest {spec.digest}", hint=f"`artstore log {name}` lists them")
+        raise NotFound(
+            f"{name} has no live version with digest {spec.digest}", hint=f"`artstore log {name}` lists them"
+        )
     if spec.alias in (None, "latest"):
-        raise NotFound(f"{name} has no live version", hint=f"`artstore undelete {name}:vN` may bring a deleted one back")
+        raise NotFound(
+            f"{name} has no live version", hint=f"`artstore undelete {name}:vN` may bring a deleted one back"
+        )
     hint = near(spec.alias or "", state.aliases) or f"`artstore show {name}` lists its aliases"
     raise NotFound(f"{name} has no alias '{spec.alias}'", hint=hint)
 

@@ -79,7 +79,9 @@ class Scanner:
             try:
                 fd = os.open(root, _OPEN_FOLDER)
             except OSError as error:
-                raise SourceError(f"cannot open {printable(root)}: {_reason(error)}", problems=[(root, _reason(error))]) from error
+                raise SourceError(
+                    f"cannot open {printable(root)}: {_reason(error)}", problems=[(root, _reason(error))]
+                ) from error
             try:
                 folder = self._folder(fd, b"", [], {_identity(fd)}, self._base)
             finally:
@@ -97,14 +99,20 @@ class Scanner:
         try:
             fd = os.open(folder, _OPEN_FOLDER)
         except OSError as error:
-            raise SourceError(f"cannot open {printable(path)}: {_reason(error)}", problems=[(path, _reason(error))]) from error
+            raise SourceError(
+                f"cannot open {printable(path)}: {_reason(error)}", problems=[(path, _reason(error))]
+            ) from error
         try:
             st = os.stat(name, dir_fd=fd)
             if not stat.S_ISREG(st.st_mode):
-                raise SourceError(f"{printable(path)} is a {kind_of(st.st_mode)}, not a file", problems=[(path, "not a file")])
+                raise SourceError(
+                    f"{printable(path)} is a {kind_of(st.st_mode)}, not a file", problems=[(path, "not a file")]
+                )
             entry = self._read_again(fd, b"", os.fsencode(name), _stat_of(st, True), True)
         except OSError as error:
-            raise SourceError(f"cannot read {printable(path)}: {_reason(error)}", problems=[(path, _reason(error))]) from error
+            raise SourceError(
+                f"cannot read {printable(path)}: {_reason(error)}", problems=[(path, _reason(error))]
+            ) from error
         finally:
             os.close(fd)
         if entry is None:
@@ -114,7 +122,9 @@ class Scanner:
 
     # -- one folder --
 
-    def _folder(self, fd: int, path: bytes, rules: list[Rules], above: set[tuple[int, int]], base: Digest | None) -> Folder:
+    def _folder(
+        self, fd: int, path: bytes, rules: list[Rules], above: set[tuple[int, int]], base: Digest | None
+    ) -> Folder:
         listing, rules = self._list(fd, path, rules)
         cache = self._cache
         record = cache.get(path) if cache else None
@@ -128,9 +138,15 @@ class Scanner:
             changed = self._changed_files(fd, path, record, listing)
         if record is not None and not covered:
             changed |= self._unstored_files(fd, path, record, listing, changed)
-        folders = self._subfolders(fd, path, rules, above, listing.folders, self._base_folders(base, record, covered, listing))
+        folders = self._subfolders(
+            fd, path, rules, above, listing.folders, self._base_folders(base, record, covered, listing)
+        )
         known = dict(record.folders) if record is not None else {}
-        changed |= {name: (name, DIRECTORY, f.size, f.digest, f.files) for name, f in folders.items() if known.get(name) != f.digest}
+        changed |= {
+            name: (name, DIRECTORY, f.size, f.digest, f.files)
+            for name, f in folders.items()
+            if known.get(name) != f.digest
+        }
         changed |= {name: None for name in known.keys() - folders.keys()}
         self._monitor.advance(len(listing.seen) - len(folders))
         if record is not None and not changed:
@@ -175,13 +191,18 @@ class Scanner:
                 self._check_name(path, os.fsencode(name))
         return _Listing(seen, linked, folders), rules
 
-    def _list_special(self, fd: int, path: bytes, name: str, seen: dict[str, Stat], linked: set[str], folders: list[str]) -> None:
+    def _list_special(
+        self, fd: int, path: bytes, name: str, seen: dict[str, Stat], linked: set[str], folders: list[str]
+    ) -> None:
         """Symlinks are followed; anything that is neither file nor folder then is a problem."""
         try:
             st = os.stat(name, dir_fd=fd)
         except FileNotFoundError:
             target = _link_target(fd, name)
-            self._problem(path + os.fsencode(name), f"dangling symlink to {target}" if target else "vanished while the folder was read")
+            self._problem(
+                path + os.fsencode(name),
+                f"dangling symlink to {target}" if target else "vanished while the folder was read",
+            )
             return
         except OSError as error:
             self._problem(path + os.fsencode(name), "symlink loop" if error.errno == 40 else _reason(error))
@@ -258,7 +279,10 @@ class Scanner:
                     os.close(source)
                 out[raw] = self._read_again(fd, path, raw, st, False)
                 continue
-            if len(data) != size or (after.st_mode, after.st_ino, after.st_size, after.st_mtime_ns, after.st_ctime_ns) != st:
+            if (
+                len(data) != size
+                or (after.st_mode, after.st_ino, after.st_size, after.st_mtime_ns, after.st_ctime_ns) != st
+            ):
                 out[raw] = self._read_again(fd, path, raw, st, False)
                 continue
             digest = Digest(blake3(data).digest())
@@ -283,12 +307,16 @@ class Scanner:
             try:
                 copied = self._tx.copy_large(source, size, lambda n: self._monitor.advance(0, n))
             except OSError as error:
-                raise storage_error(error, f"copy '{printable(name)}' into {printable(self._tx.storage.root)}") from error
+                raise storage_error(
+                    error, f"copy '{printable(name)}' into {printable(self._tx.storage.root)}"
+                ) from error
             return (*copied, _stat_of(os.fstat(source), follow)) if copied else None
         finally:
             os.close(source)
 
-    def _take_large(self, fd: int, path: bytes, name: bytes, st: Stat, future: "Future[tuple[Digest, str | None, Stat] | None]") -> Entry | None:
+    def _take_large(
+        self, fd: int, path: bytes, name: bytes, st: Stat, future: "Future[tuple[Digest, str | None, Stat] | None]"
+    ) -> Entry | None:
         try:
             copied = future.result()
         except OSError as error:
@@ -311,7 +339,10 @@ class Scanner:
                     return None
                 entry = self._read_once(fd, name, _stat_of(now, follow), follow)
             except OSError as error:
-                self._problem(path + name, "vanished while the folder was read" if isinstance(error, FileNotFoundError) else _reason(error))
+                self._problem(
+                    path + name,
+                    "vanished while the folder was read" if isinstance(error, FileNotFoundError) else _reason(error),
+                )
                 return None
             if entry is not None:
                 return entry
@@ -363,14 +394,18 @@ class Scanner:
 
     # -- subfolders --
 
-    def _base_folders(self, base: Digest | None, record: Record | None, covered: bool, listing: _Listing) -> Callable[[bytes], Digest | None]:
+    def _base_folders(
+        self, base: Digest | None, record: Record | None, covered: bool, listing: _Listing
+    ) -> Callable[[bytes], Digest | None]:
         """The base version's tree of each subfolder, without reading a tree where the cache knows it."""
         if base is None or not listing.folders:
             return lambda name: None
         if covered and record is not None:
             return dict(record.folders).get
         try:
-            trees = {entry[0]: entry[3] for entry in read_folder(base, self._tx.objects.read_tree) if entry[1] == DIRECTORY}
+            trees = {
+                entry[0]: entry[3] for entry in read_folder(base, self._tx.objects.read_tree) if entry[1] == DIRECTORY
+            }
         except ArtstoreError:
             return lambda name: None
         return trees.get
@@ -394,7 +429,9 @@ class Scanner:
             try:
                 child = os.open(name, _OPEN_FOLDER, dir_fd=fd)
             except OSError as error:
-                self._problem(below, "vanished while it was read" if isinstance(error, FileNotFoundError) else _reason(error))
+                self._problem(
+                    below, "vanished while it was read" if isinstance(error, FileNotFoundError) else _reason(error)
+                )
                 continue
             try:
                 me = _identity(child)
@@ -414,7 +451,9 @@ class Scanner:
         trees = [record.tree, *(part.entry[3] for part in record.parts if part.entry is not None)]
         return all(self._tx.rely(TREE, tree, 0) for tree in trees)
 
-    def _build(self, record: Record | None, changed: dict[bytes, Entry | None], count: int, covered: bool) -> tuple[list[Part], Folder]:
+    def _build(
+        self, record: Record | None, changed: dict[bytes, Entry | None], count: int, covered: bool
+    ) -> tuple[list[Part], Folder]:
         if record is not None and len(record.parts) > 1 and count > SPLIT_ABOVE:
             parts = self._amend(record.parts, changed, covered)
         else:

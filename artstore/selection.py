@@ -28,7 +28,9 @@ class Selection(NamedTuple):
     def reaches(self, folder: bytes) -> bool:
         """Whether anything below a folder (ending in `/`) can be taken."""
         text = os.fsdecode(folder)
-        return (text.startswith(self.prefix) or self.prefix.startswith(text)) and not self.chosen.excludes(text[:-1], True)
+        return (text.startswith(self.prefix) or self.prefix.startswith(text)) and not self.chosen.excludes(
+            text[:-1], True
+        )
 
 
 def select(tree: Digest, read: Callable[[Digest], bytes], selection: Selection) -> Iterator[tuple[bytes, Entry]]:

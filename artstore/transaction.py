@@ -112,6 +112,21 @@ class Transaction:
             return True
         return False
 
+    def recover(self, kind: Kind, digest: Digest, size: int) -> bool:
+        """As `rely`, and bring back from the trash what a collector took; False when it is gone."""
+        if self.rely(kind, digest, size):
+            return True
+        if kind == BLOB and size >= LARGE:
+            brought = self._from_trash(digest.hex(), blob_path(digest))
+        else:
+            pack = self.objects.pack_in_trash(digest)
+            brought = self._from_trash(f"{pack}.pack", pack_path(pack)) if pack else None
+        if brought is None:
+            return False
+        self.storage.sync_names([brought.rpartition("/")[0]])
+        self.objects.refresh()
+        return self.rely(kind, digest, size)
+
     def copy_large(self, source: int, size: int, advance: Callable[[int], None]) -> tuple[Digest, str | None] | None:
         """Copy a large file into the transaction and hash it as copied: (digest, staged path or None when stored already). None when it ended early.
 
@@ -204,7 +219,9 @@ class Transaction:
         digest = Digest(bytes.fromhex(path.rpartition("/")[2]))
         self.objects.set_aside(digest)
         if not self.storage.publish(staged, path):
-            raise DamagedObject(f"blob {short(digest)} is damaged and can't be replaced", hint=f"move {self.storage.path(path)} away")
+            raise DamagedObject(
+                f"blob {short(digest)} is damaged and can't be replaced", hint=f"move {self.storage.path(path)} away"
+            )
 
     def _folders_to_sync(self, targets: Iterable[str]) -> list[str]:
         """Folders with new names, and those of relied-on objects younger than a minute: their saver may not have synced them yet."""
@@ -231,11 +248,18 @@ class Transaction:
             if not restored:
                 return
             self.storage.sync_names(sorted({path.rpartition("/")[0] for path in restored}))
-        raise MissingObject(f"a collector keeps taking what is saved in {printable(self.storage.root)}", hint="find out what runs `gc` in a loop")
+        raise MissingObject(
+            f"a collector keeps taking what is saved in {printable(self.storage.root)}",
+            hint="find out what runs `gc` in a loop",
+        )
 
     def _restore_packs(self) -> set[str]:
         names = self.objects.refresh()
-        restored = {path for path, staged in self._published.items() if path.endswith(".pack") and self.storage.publish(staged, path)}
+        restored = {
+            path
+            for path, staged in self._published.items()
+            if path.endswith(".pack") and self.storage.publish(staged, path)
+        }
         gone = set(self._seen.values()) - names - {""}
         if not gone:
             return restored
@@ -247,7 +271,10 @@ class Transaction:
                     restored.add(path)
                     self.objects.refresh()
                 else:
-                    raise MissingObject(f"object {short(digest)} was collected while this relied on it", hint="run the same command again")
+                    raise MissingObject(
+                        f"object {short(digest)} was collected while this relied on it",
+                        hint="run the same command again",
+                    )
         return restored
 
     def _restore_large(self) -> set[str]:
@@ -259,7 +286,9 @@ class Transaction:
             if (staged and self.storage.publish(staged, path)) or self._from_trash(digest.hex(), path):
                 restored.add(path)
             elif not self.objects.has_large(digest, size):
-                raise MissingObject(f"blob {short(digest)} was collected while this relied on it", hint="run the same command again")
+                raise MissingObject(
+                    f"blob {short(digest)} was collected while this relied on it", hint="run the same command again"
+                )
         return restored
 
     def _from_trash(self, name: str, path: str) -> str | None:

@@ -90,7 +90,14 @@ def decode_tree(data: bytes, digest: Digest) -> tuple[Entry, ...]:
         if b"\\" in name or b"/" in name or b"\0" in name or len(name) > 255 or name in (b".", b".."):
             _check_name(name, what)
         if kind <= EXECUTABLE:
-            if len(entry) != 4 or kind < 0 or type(size) is not int or not 0 <= size < 1 << 63 or type(entry[3]) is not bytes or len(entry[3]) != 32:
+            if (
+                len(entry) != 4
+                or kind < 0
+                or type(size) is not int
+                or not 0 <= size < 1 << 63
+                or type(entry[3]) is not bytes
+                or len(entry[3]) != 32
+            ):
                 raise Damage(f"{what} has a malformed file '{printable(name)}'")
         else:
             _check_rare(entry, what)
@@ -164,7 +171,9 @@ def check_root(entries: Iterable[Entry]) -> None:
                 raise Damage(str(error)) from error
 
 
-def walk(root: Digest, read: Read, prefix: bytes = b"", wanted: Callable[[bytes], bool] | None = None) -> Iterator[tuple[bytes, Entry]]:
+def walk(
+    root: Digest, read: Read, prefix: bytes = b"", wanted: Callable[[bytes], bool] | None = None
+) -> Iterator[tuple[bytes, Entry]]:
     """(path, entry) of everything below a tree, in the trees' order, a directory before what it holds.
 
     `wanted(path)` may leave out a directory with all below it. Memory: one directory per level.
@@ -172,7 +181,14 @@ def walk(root: Digest, read: Read, prefix: bytes = b"", wanted: Callable[[bytes]
     yield from _walk(root, read, prefix, None, wanted, 0)
 
 
-def _walk(digest: Digest, read: Read, prefix: bytes, expected: Entry | None, wanted: Callable[[bytes], bool] | None, depth: int) -> Iterator[tuple[bytes, Entry]]:
+def _walk(
+    digest: Digest,
+    read: Read,
+    prefix: bytes,
+    expected: Entry | None,
+    wanted: Callable[[bytes], bool] | None,
+    depth: int,
+) -> Iterator[tuple[bytes, Entry]]:
     if depth > MAX_DEPTH:
         raise Damage(f"'{printable(prefix[:80])}…' has more than {MAX_DEPTH} levels")
     entries = read_folder(digest, read, expected)

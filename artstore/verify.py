@@ -33,7 +33,11 @@ def verify(objects: ObjectStore, tree: Digest, root: str, monitor: Monitor) -> V
         fd = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError as error:
         reason = (error.strerror or "").lower()
-        raise SourceError(f"cannot open {printable(root)}: {reason}", problems=[(root, reason)], hint="`artstore get` puts the files there") from error
+        raise SourceError(
+            f"cannot open {printable(root)}: {reason}",
+            problems=[(root, reason)],
+            hint="`artstore get` puts the files there",
+        ) from error
     try:
         files = _verify_folder(objects, fd, b"", tree, result, monitor)
     except OSError as error:
@@ -75,7 +79,11 @@ def _has_content(fd: int, entry: Entry, monitor: Monitor) -> bool:
     source = open_regular(entry[0], dir_fd=fd, follow=True)
     try:
         st = os.fstat(source)
-        if not stat.S_ISREG(st.st_mode) or st.st_size != entry[2] or bool(st.st_mode & 0o100) != (entry[1] == EXECUTABLE):
+        if (
+            not stat.S_ISREG(st.st_mode)
+            or st.st_size != entry[2]
+            or bool(st.st_mode & 0o100) != (entry[1] == EXECUTABLE)
+        ):
             return False
         return hash_foreign(source, lambda n: monitor.advance(0, n))[0] == Digest(entry[3])
     finally:

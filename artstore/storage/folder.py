@@ -30,7 +30,7 @@ class FolderStorage:
     def names(self, folder: str) -> list[str]:
         try:
             return os.listdir(self.path(folder))
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return []
         except OSError as error:
             raise storage_error(error, f"list {printable(self.path(folder))}") from error
@@ -89,7 +89,9 @@ class FolderStorage:
         fd = os.open(self.path(path), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         if not stat.S_ISREG(os.fstat(fd).st_mode):
             os.close(fd)
-            raise StorageError(f"{printable(self.path(path))} is not a regular file", hint="somebody else put it there; move it away")
+            raise StorageError(
+                f"{printable(self.path(path))} is not a regular file", hint="somebody else put it there; move it away"
+            )
         return fd
 
     def temporary(self) -> str:

@@ -1,0 +1,114 @@
+"""The command line: one file per family of commands, loaded when called; the only place that prints."""
+
+import os
+import signal
+import sys
+from typing import Any, NoReturn
+
+import click
+
+from artstore import __version__
+from artstore.errors import ArtstoreError, storage_error
+
+_FAMILIES = {
+    "saving": ("init", "put", "get", "verify"),
+    "looking": ("ls", "show", "log", "cat", "diff"),
+    "changing": ("alias", "tag", "rm", "undelete"),
+    "keeping": ("fsck", "gc", "du"),
+}
+_HOMES = {command: family for family, commands in _FAMILIES.items() for command in commands}
+
+
+class _Commands(click.Group):
+    """Commands by name, each family imported when one of its commands is called (a start costs what `import click` does)."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_HOMES)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _HOMES:
+            return None
+        import importlib
+
+        command: click.Command = getattr(
+            importlib.import_module(f"artstore.cli.{_HOMES[cmd_name]}"), f"{cmd_name}_command"
+        )
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in _HOMES and not args[0].startswith("-"):
+            from artstore.names import near
+
+            ctx.fail(f"there is no command '{args[0]}'; " + (near(args[0], _HOMES) or "`artstore --help` lists them"))
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="artstore", message="%(prog)s %(version)s")
+def cli() -> None:
+    """Versions of datasets, models and tables: put, get, compare, keep.
+
+    A version is named [[ENTITY/]PROJECT/]NAME[:ALIAS | :vN | @DIGEST]; without an alias the latest is meant. The
+    repository is the nearest .artifacts/ folder upwards, or ARTSTORE_DIR.
+    """
+
+
+def main() -> NoReturn:
+    """Run the command line; every error becomes a sentence, a hint and an exit code."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    wants_json = "--json" in sys.argv[1:]
+    try:
+        code = cli.main(standalone_mode=False) or 0
+    except click.exceptions.Exit as stop:
+        code = stop.exit_code
+    except click.ClickException as error:
+        code = _fail(wants_json, "UsageError", error.format_message(), _usage_hint(error), error.exit_code)
+    except ArtstoreError as error:
+        code = _fail(
+            wants_json,
+            type(error).__name__,
+            error.message,
+            error.hint,
+            error.exit_code,
+            getattr(error, "problems", None),
+        )
+    except (KeyboardInterrupt, click.Abort):
+        code = _fail(wants_json, "Interrupted", "interrupted; nothing was lost", None, 130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains again at exit
+        code = 141
+    except OSError as error:
+        translated = storage_error(error, f"use {error.filename}" if error.filename else "go on")
+        code = _fail(wants_json, type(translated).__name__, translated.message, translated.hint, translated.exit_code)
+    sys.exit(code)
+
+
+def _interrupt(*_: object) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def _usage_hint(error: click.ClickException) -> str | None:
+    context = getattr(error, "ctx", None)
+    return f"`{context.command_path} --help` says how" if context is not None else None
+
+
+def _fail(wants_json: bool, kind: str, message: str, hint: str | None, code: int, problems: Any = None) -> int:
+    if wants_json:
+        import json
+
+        body: dict[str, Any] = {"kind": kind, "message": message, "hint": hint, "exit_code": code}
+        if problems:
+            body["problems"] = [list(problem) for problem in problems]
+        click.echo(json.dumps({"error": body}))
+        return code
+    click.echo(f"error: {message}", err=True)
+    if problems and len(problems) > 1:
+        for path, reason in problems[:50]:
+            click.echo(f"  {path}: {reason}", err=True)
+        if len(problems) > 50:
+            click.echo(f"  and {len(problems) - 50} more", err=True)
+    if hint:
+        click.echo(f"hint: {hint}", err=True)
+    return code

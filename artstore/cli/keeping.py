@@ -1,0 +1,86 @@
+"""fsck, gc, du: the repository's health and size."""
+
+import click
+
+from artstore.cli.output import Bar, count, human, json_option, open_repository, print_json, table
+from artstore.errors import Damage
+
+
+@click.command("fsck")
+@click.option("--quick", is_flag=True, help="Don't hash blobs; all else is checked.")
+@json_option
+@click.pass_context
+def fsck_command(ctx: click.Context, quick: bool, as_json: bool) -> None:
+    """Check everything that is stored: objects, packs, trees, versions, logs, checkpoints.
+
+    Damaged copies are noted, so that the next save of their content stores it again. Exits with 7 when anything is
+    damaged or missing.
+    """
+    with Bar() as bar, open_repository() as repository:
+        report = repository.fsck(quick=quick, monitor=bar)
+    if as_json:
+        print_json({"ok": not report.problems, **report._asdict()})
+    else:
+        for problem in report.problems:
+            click.echo(f"problem: {problem}")
+        for note in report.notes:
+            click.echo(f"note: {note}")
+        verdict = count(len(report.problems), "problem") if report.problems else "all is well"
+        click.echo(
+            f"{verdict}: {count(report.versions, 'version')}, {count(report.objects, 'object')}, {human(report.bytes)} hashed"
+        )
+    if report.problems:
+        ctx.exit(Damage.exit_code)
+
+
+@click.command("gc")
+@click.option("-n", "--dry-run", is_flag=True, help="Say what would be freed, to the byte, and change nothing.")
+@click.option("--now", is_flag=True, help="Free the space at once instead of after the grace period (gc.grace, 24 h).")
+@click.option("--abandon", metavar="ID", help="Declare a transaction dead whose process can't be proved so.")
+@json_option
+def gc_command(dry_run: bool, now: bool, abandon: str | None, as_json: bool) -> None:
+    """Free the space of what no version needs. Safe beside saves and other collections."""
+    with Bar() as bar, open_repository() as repository:
+        result = repository.gc(now=now, dry_run=dry_run, abandon=abandon, monitor=bar)
+    if as_json:
+        print_json({"dry_run": dry_run, **result._asdict()})
+        return
+    would = "would free" if dry_run else "freed"
+    click.echo(
+        f"{would} {human(result.freed_bytes)} ({result.freed_bytes:,} bytes); {count(result.versions, 'live version')}"
+    )
+    if result.trashed_bytes:
+        verb = "would move" if dry_run else "moved"
+        click.echo(
+            f"{verb} {human(result.trashed_bytes)} to the trash, freed by a gc after the grace period, or by gc --now"
+        )
+    if result.dead_bytes_kept:
+        click.echo(f"{human(result.dead_bytes_kept)} of dead objects stay in packs that are at least half alive")
+    for name in result.waits_for:
+        click.echo(f"nothing was freed while somebody is at work: {name} (gc --abandon {name} declares it dead)")
+    for problem in result.problems:
+        click.echo(f"problem: {problem}")
+
+
+@click.command("du")
+@json_option
+def du_command(as_json: bool) -> None:
+    """Show where the bytes are."""
+    with open_repository() as repository:
+        usage = repository.usage()
+    if as_json:
+        print_json(usage._asdict())
+        return
+    stored = usage.pack_bytes + usage.blob_bytes
+    rows = [
+        ("packs", human(usage.pack_bytes), count(usage.packs, "file")),
+        ("large blobs", human(usage.blob_bytes), count(usage.blobs, "file")),
+        ("logs", human(usage.log_bytes), ""),
+        ("trash", human(usage.trash_bytes), ""),
+        ("bad", human(usage.bad_bytes), ""),
+        ("tmp", human(usage.tmp_bytes), ""),
+        ("cache", human(usage.cache_bytes), ""),
+    ]
+    table(rows, ("WHERE", "SIZE", "WHAT"), right=(1,))
+    ratio = f", {usage.version_bytes / stored:.1f} times what they take" if stored else ""
+    click.echo(f"{count(usage.versions, 'live version')} of {human(usage.version_bytes)} together{ratio}")

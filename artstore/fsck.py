@@ -1,0 +1,256 @@
+"""fsck: everything that is stored against everything that should be."""
+
+import os
+import re
+from typing import NamedTuple
+
+from artstore.digest import BLOB, KIND_NAMES, Digest, Kind, digest_of
+from artstore.errors import ArtstoreError, DamagedObject
+from artstore.log import Log, decode_checkpoint
+from artstore.maintenance import property_blobs
+from artstore.names import printable
+from artstore.objects import BLOBS, LARGE, PACKS, ObjectStore, pack_path
+from artstore.packs import HEADER, Pack, check_rows
+from artstore.progress import Monitor
+from artstore.refs import Refs, State, digest_of_state, id_of_state
+from artstore.removal import is_left_over, open_transactions
+from artstore.tree import DIRECTORY, REFERENCE, Entry, check_root, read_folder
+
+_READ = 8 << 20
+
+
+class Report(NamedTuple):
+    """`problems`: what is lost, damaged or contradicts itself. `notes`: what a user may want to know, and is no fault."""
+
+    problems: list[str]
+    notes: list[str]
+    objects: int
+    versions: int
+    bytes: int
+
+
+class Fsck:
+    """One check. Goes on after each problem; `quick` leaves out the hashing of blobs, not that of trees, versions, entries and pack indexes."""
+
+    def __init__(self, objects: ObjectStore, refs: Refs, *, quick: bool, monitor: Monitor) -> None:
+        self._objects = objects
+        self._refs = refs
+        self._quick = quick
+        self._monitor = monitor
+        self._problems: list[str] = []
+        self._notes: list[str] = []
+        self._totals: dict[Digest, tuple[int, int]] = {}
+        self._wrong: set[Digest] = set()
+        self._lengths: dict[Digest, int] = {}
+        self._hashed = 0
+        self._versions = 0
+
+    def run(self) -> Report:
+        self._monitor.start("checking packs")
+        for name in sorted(self._objects.refresh()):
+            self._check_pack(name)
+        self._monitor.start("checking large blobs")
+        for digest, size in self._objects.large_blobs():
+            self._check_large(digest, size)
+        self._monitor.start("checking versions")
+        for folder in self._refs.paths():
+            self._check_log(folder)
+        self._look_around()
+        return Report(self._problems, self._notes, len(self._lengths), self._versions, self._hashed)
+
+    # -- objects --
+
+    def _check_pack(self, name: str) -> None:
+        try:
+            pack = self._objects.pack(name)
+        except FileNotFoundError:
+            return  # merged away meanwhile; its objects are in a later pack
+        except ArtstoreError as error:
+            self._problems.append(str(error))
+            return
+        if wrong := check_rows(pack):
+            self._problems.append(f"pack {name[:12]}: {wrong}")
+            return
+        try:
+            self._check_objects(pack)
+        except OSError as error:
+            self._problems.append(f"pack {name[:12]} can't be read: {(error.strerror or '').lower()}")
+
+    def _check_objects(self, pack: Pack) -> None:
+        """Hash the objects of a pack in file order, from a few large reads."""
+        bad = self._objects.bad_in(pack.name)
+        window, start = memoryview(b""), HEADER
+        for row in sorted(pack.rows(), key=lambda row: row.offset):
+            if not self._quick or row.kind != BLOB:
+                if row.offset + row.length > start + len(window):
+                    start = row.offset
+                    window = memoryview(pack.read_range(start, max(_READ, row.length)))
+                    self._monitor.advance(0, len(window))
+                data = window[row.offset - start : row.offset - start + row.length]
+                self._hashed += row.length
+                if digest_of(row.kind, data) != row.digest and digest_of(row.kind, pack.read(row)) != row.digest:
+                    self._report_object(row.kind, row.digest, f"in pack {pack.name[:12]}")
+                    self._objects.note_bad(pack.name, row.digest)
+                    continue
+                if row.digest in bad:
+                    self._objects.forget_bad(pack.name, row.digest)
+            elif row.digest in bad:
+                self._report_object(row.kind, row.digest, f"in pack {pack.name[:12]}")
+                continue
+            self._lengths[row.digest] = row.length
+
+    def _report_object(self, kind: Kind, digest: Digest, where: str) -> None:
+        self._wrong.add(digest)
+        self._problems.append(f"{KIND_NAMES[kind]} {digest.hex()[:12]} {where} is damaged")
+
+    def _check_large(self, digest: Digest, size: int) -> None:
+        if not self._quick:
+            try:
+                fd, _ = self._objects.open_large(digest, size)
+                try:
+                    self._objects.hash_large(digest, fd, size)
+                finally:
+                    os.close(fd)
+            except DamagedObject:
+                self._report_object(BLOB, digest, "is set aside in bad/: it")
+                return
+            except ArtstoreError as error:
+                self._problems.append(str(error))
+                return
+            self._hashed += size
+            self._monitor.advance(1, size)
+        self._lengths[digest] = size
+
+    # -- logs and versions --
+
+    def _check_log(self, folder: str) -> None:
+        log = Log(self._objects.storage, folder)
+        listing = log.listing()
+        for name in sorted(listing):
+            if not re.fullmatch(r"\d{8}\.(json|checkpoint)", name):
+                self._notes.append(f"{folder}/{printable(name)} does not belong there")
+        try:
+            state = self._refs.read_folder(folder, checkpoints=False)
+        except ArtstoreError as error:
+            self._problems.append(str(error))
+            return
+        if state.number and state.path.folder != folder:
+            self._problems.append(f"{folder} says that it is {state.path}")
+        for name in sorted(listing):
+            if name.endswith(".checkpoint"):
+                self._check_checkpoint(folder, name, state.number)
+        for blob in property_blobs(state):
+            self._need(BLOB, blob, None, f"a property of {state.path}")
+        for version in state.live():
+            self._check_version(state, version)
+
+    def _check_checkpoint(self, folder: str, name: str, head: int) -> None:
+        what = f"checkpoint {name} of {folder}"
+        try:
+            data = self._objects.storage.read(f"{folder}/{name}")
+            number, digest, plain = decode_checkpoint(data, what)
+            state = self._refs.read_folder(folder, checkpoints=False, until=number)
+            if (
+                number > head
+                or name != f"{number:08}.checkpoint"
+                or digest != state.digest
+                or State.from_plain(plain).plain() != state.plain()
+            ):
+                self._problems.append(f"{what} is not the fold of its entries; delete it")
+        except FileNotFoundError:
+            return
+        except (ArtstoreError, KeyError, TypeError, ValueError, AttributeError) as error:
+            self._problems.append(f"{what} is of no use ({error}); delete it")
+
+    def _check_version(self, state: State, version: dict[str, object]) -> None:
+        name = f"{state.path}:v{version['number']}"
+        self._versions += 1
+        try:
+            record = self._objects.read_version(id_of_state(version))
+            if record.tree != digest_of_state(version) or (record.size, record.files) != (
+                version["size"],
+                version["files"],
+            ):
+                self._problems.append(f"{name}: its log entry does not say what its record says")
+            if record.type != state.type:
+                self._problems.append(f"{name}: its record has type '{record.type}', the collection '{state.type}'")
+            if self._check_tree(record.tree, b"", None, name) != (record.size, record.files):
+                self._problems.append(f"{name}: its record has wrong totals")
+        except ArtstoreError as error:
+            self._problems.append(f"{name}: {error}")
+
+    def _check_tree(self, digest: Digest, path: bytes, expected: Entry | None, name: str) -> tuple[int, int]:
+        """Totals of a tree after checking all below it; each tree is walked once however many versions share it."""
+        if (known := self._totals.get(digest)) is not None:
+            if expected is not None and known != (expected[2], expected[4]):
+                self._problems.append(f"{name}: '{printable(path)}' does not have the totals that its folder claims")
+            return known
+        self._monitor.advance(1)
+        try:
+            entries = read_folder(digest, self._objects.read_tree, expected)
+            if not path:
+                check_root(entries)
+        except ArtstoreError as error:
+            self._problems.append(f"{name}: '{printable(path)}': {error}")
+            return (0, 0) if expected is None else (expected[2], expected[4])
+        size = files = 0
+        for entry in entries:
+            below = path + entry[0]
+            if entry[1] == DIRECTORY:
+                sub = self._check_tree(entry[3], below + b"/", entry, name)
+                size, files = size + sub[0], files + sub[1]
+                continue
+            size, files = size + (entry[2] or 0), files + 1
+            if entry[1] != REFERENCE:
+                self._need(BLOB, entry[3], entry[2], f"{name}: '{printable(below)}'")
+        self._totals[digest] = size, files
+        return size, files
+
+    def _need(self, kind: Kind, digest: Digest, size: int | None, where: str) -> None:
+        length = self._lengths.get(digest)
+        if length is None and not self._found_late(kind, digest, size):
+            state = "damaged" if digest in self._wrong else "missing"
+            self._problems.append(f"{where}: {KIND_NAMES[kind]} {digest.hex()[:12]} is {state}")
+        elif length is not None and size is not None and length != size:
+            self._problems.append(f"{where}: blob {digest.hex()[:12]} has {length} bytes, its tree says {size}")
+
+    def _found_late(self, kind: Kind, digest: Digest, size: int | None) -> bool:
+        """Saved or merged since the packs were listed, or waiting in the trash."""
+        try:
+            if size is not None and size >= LARGE:
+                fd, _ = self._objects.open_large(digest, size)
+                os.close(fd)
+            else:
+                self._objects.read(kind, digest)
+        except ArtstoreError:
+            return False
+        return True
+
+    # -- the rest --
+
+    def _look_around(self) -> None:
+        storage = self._objects.storage
+        for name in storage.names(PACKS):
+            if (
+                not (name.endswith(".pack") and name[:-5] in self._objects.pack_names())
+                and storage.size(f"{PACKS}/{name}") is not None
+            ):
+                if not os.path.exists(storage.path(pack_path(name[:-5]))):
+                    self._notes.append(f"{PACKS}/{printable(name)} is no pack of ours; it is left alone")
+        for shard in storage.names(BLOBS):
+            for name in storage.names(f"{BLOBS}/{shard}"):
+                if not (re.fullmatch(r"[0-9a-f]{64}", name) and name[:2] == shard):
+                    self._notes.append(
+                        f"{BLOBS}/{printable(shard)}/{printable(name)} is no blob of ours; it is left alone"
+                    )
+        if runs := [run for run in storage.names("trash") if is_left_over(storage, run)]:
+            self._notes.append(
+                f"{len(runs)} earlier collections left something in the trash; `gc` frees it when its time is over"
+            )
+        for transaction in open_transactions(storage):
+            self._notes.append(f"somebody is at work, or died elsewhere: transaction {printable(transaction)}")
+        evidence = [name for name in storage.names("bad") if not re.fullmatch(r"[0-9a-f]{64}\.[0-9a-f]{64}", name)]
+        if evidence:
+            self._notes.append(
+                f"{len(evidence)} damaged files are kept in bad/; delete them when you no longer need them"
+            )

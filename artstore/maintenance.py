@@ -1,0 +1,348 @@
+"""Maintenance: merging packs by size class, and collecting what no live version reaches."""
+
+import os
+import secrets
+import time
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from artstore.digest import TREE, Digest, digest_of
+from artstore.errors import Damage, NoSpace, StorageError, translated
+from artstore.files import link_new
+from artstore.log import Log
+from artstore.objects import PACKS, ObjectStore, pack_path
+from artstore.packs import FOOTER, HEADER, ROW, Pack, PackWriter, Row
+from artstore.progress import Monitor
+from artstore.refs import Refs, State, digest_of_state, id_of_state
+from artstore.removal import Everything, Removal, is_left_over, sweep
+from artstore.transaction import Transaction
+from artstore.tree import DIRECTORY, PART, REFERENCE, decode_tree
+
+MERGE_COUNT = 8
+_MERGE_MOST = 64  # at once, each with an open descriptor
+_SMALLEST_CLASS = 64 << 10
+MERGE_BELOW = 32 << 20
+"""Eight packs of one size class become one; from 32 MiB on packs stay. So an object is rewritten at most four times, and at most 7 packs of each of 4 classes are small."""
+
+
+# -- merge ---------------------------------------------------------------------------------------
+
+
+def size_class(size: int) -> int | None:
+    """Powers of eight from 64 KiB: 0 up to that, 1 up to 512 KiB, 2 up to 4 MiB, 3 up to 32 MiB; None beyond."""
+    if size >= MERGE_BELOW:
+        return None
+    number, limit = 0, _SMALLEST_CLASS
+    while size > limit:
+        number, limit = number + 1, limit * MERGE_COUNT
+    return number
+
+
+def packs_due(objects: ObjectStore) -> list[str]:
+    """The packs of the smallest size class that has eight or more, oldest first; empty when no merge is due."""
+    folder = objects.storage.path(PACKS)
+    classes: dict[int, list[tuple[float, str]]] = {}
+    for name in objects.pack_names():
+        try:
+            status = os.stat(f"{folder}/{name}.pack")
+        except OSError:
+            continue
+        if (number := size_class(status.st_size)) is not None:
+            classes.setdefault(number, []).append((status.st_mtime, name))
+    due = min((number for number, packs in classes.items() if len(packs) >= MERGE_COUNT), default=None)
+    return [name for _, name in sorted(classes[due])][:_MERGE_MOST] if due is not None else []
+
+
+def merge(objects: ObjectStore) -> int:
+    """Merge as long as a size class has eight packs; how many packs went. Best effort: what fails is left as it was."""
+    gone = 0
+    while len(due := packs_due(objects)) >= MERGE_COUNT:
+        merged = _merge_once(objects, due)
+        if not merged:
+            return gone
+        gone += merged
+    return gone
+
+
+def _merge_once(objects: ObjectStore, names: list[str]) -> int:
+    """Write one pack with the objects of these, in their order, then take the old ones away."""
+    with Transaction(objects) as tx:
+        packs = [pack for name in names if (pack := _whole_pack(objects, name)) is not None]
+        if len(packs) < 2:
+            return 0
+        writer = PackWriter(tx.storage.path(f"{tx.folder}/merged"))
+        try:
+            seen: set[Digest] = set()
+            for pack in packs:
+                for row in sorted(pack.rows(), key=lambda row: row.offset):
+                    if row.digest not in seen:
+                        seen.add(row.digest)
+                        writer.add(row.kind, row.digest, _read_whole(pack, row))
+            _publish(tx, writer)
+        except (Damage, OSError):
+            return 0  # a damaged copy, or no space: fsck and gc say so, a save goes on
+        finally:
+            writer.close()
+        removal = Removal(objects, "merge", own_transaction=str(tx.owner))
+        taken = sum(removal.take_pack(pack.name) for pack in packs)
+        grace = 0.0 if objects.storage.local else 14 * 86400.0
+        removal.claim_older(grace)
+        removed = removal.finish(Everything(), keep_mine=grace > 0)
+        return taken - removed.given_back
+
+
+def _whole_pack(objects: ObjectStore, name: str) -> Pack | None:
+    """A pack without known damage."""
+    try:
+        pack = objects.pack(name)
+    except (Damage, FileNotFoundError):
+        return None
+    return None if objects.bad_in(name) else pack
+
+
+def _read_whole(pack: Pack, row: Row) -> bytes:
+    data = pack.read(row)
+    if digest_of(row.kind, data) != row.digest:
+        raise Damage(f"object {row.digest.hex()[:12]} in pack {pack.name[:12]} is damaged")
+    return data
+
+
+def _publish(tx: Transaction, writer: PackWriter) -> str:
+    name = writer.finish().hex()
+    tx.storage.publish(writer.path, pack_path(name))
+    tx.storage.sync_names([PACKS])
+    tx.objects.refresh()
+    return name
+
+
+# -- mark ----------------------------------------------------------------------------------------
+
+
+class Marks:
+    """What live versions reach, as refs say; `refresh` reads them again and adds. Nothing is ever taken out.
+
+    Raises Damage for an unreadable entry, version or tree: then nothing may be collected.
+    """
+
+    def __init__(self, objects: ObjectStore, refs: Refs, monitor: Monitor) -> None:
+        self._objects = objects
+        self._refs = refs
+        self._monitor = monitor
+        self._heads: dict[str, int] = {}
+        self.reachable: set[bytes] = set()
+        self.versions = 0
+        self.refresh()
+
+    def __contains__(self, digest: object, /) -> bool:
+        return digest in self.reachable
+
+    def refresh(self) -> None:
+        for folder in self._refs.paths():
+            names = Log(self._objects.storage, folder).listing()
+            head = max((int(name[:8]) for name in names if name.endswith(".json")), default=0)
+            if self._heads.get(folder) != head:
+                state = self._refs.read_folder(folder, checkpoints=False)
+                self._mark_collection(state)
+                self._heads[folder] = head
+
+    def _mark_collection(self, state: State) -> None:
+        for blob in property_blobs(state):
+            self.reachable.add(blob)
+        for version in state.live():
+            id = id_of_state(version)
+            if id not in self.reachable:
+                self._objects.read_version(id)  # readable, or nothing is collected
+                self._mark_tree(digest_of_state(version))
+                self.reachable.add(id)
+                self.versions += 1
+                self._monitor.advance(1)
+
+    def _mark_tree(self, root: Digest) -> None:
+        todo = [root]
+        reachable = self.reachable
+        while todo:
+            digest = todo.pop()
+            if digest in reachable:
+                continue
+            for entry in decode_tree(self._objects.read(TREE, digest), digest):
+                if entry[1] in (DIRECTORY, PART):
+                    todo.append(entry[3])
+                elif entry[1] != REFERENCE:
+                    reachable.add(entry[3])
+            reachable.add(digest)
+
+
+def property_blobs(state: State) -> Iterator[Digest]:
+    """Blobs that a collection's live properties name."""
+    owners = [{"description": state.description}, *state.live()]
+    for owner in owners:
+        names = list(owner.get("blobs", {}).values())
+        if isinstance(description := owner.get("description"), dict):
+            names.append(description["blob"])
+        yield from (Digest(bytes.fromhex(name)) for name in names)
+
+
+# -- gc ------------------------------------------------------------------------------------------
+
+
+class Plan(NamedTuple):
+    """What a collection would do, exactly."""
+
+    dead_packs: list[str]
+    rewrites: dict[str, list[Row]]
+    """packs more than half dead, and their live objects, which go into a pack of their own first"""
+    dead_blobs: list[Digest]
+    freed_bytes: int
+    """of files that go, less those written anew"""
+    dead_bytes_kept: int
+    """dead objects in packs that are not worth a rewrite yet"""
+    problems: list[str]
+
+
+class Collected(NamedTuple):
+    versions: int
+    freed_bytes: int
+    trashed_bytes: int
+    """taken away now, unlinked by a gc after the grace period"""
+    dead_bytes_kept: int
+    waits_for: tuple[str, ...]
+    swept: int
+    problems: tuple[str, ...]
+
+
+def plan(objects: ObjectStore, marks: Marks) -> Plan:
+    """Which packs and large blobs hold nothing (or little) that is reachable."""
+    dead_packs: list[str] = []
+    rewrites: dict[str, list[Row]] = {}
+    problems: list[str] = []
+    freed = kept = 0
+    elsewhere: set[bytes] = set()  # a second copy is as dead as what nobody reaches
+    for name in sorted(objects.refresh()):
+        try:
+            pack = objects.pack(name)
+        except (Damage, FileNotFoundError) as error:
+            problems.append(f"{error}; it is kept")
+            continue
+        bad = objects.bad_in(name)
+        live = _live_rows(pack, marks, bad | elsewhere)
+        live_bytes = sum(row.length for row in live)
+        all_bytes = pack.objects_end - HEADER
+        if not live and not bad:
+            dead_packs.append(name)
+            freed += pack.size
+        elif (all_bytes - live_bytes) * 2 > all_bytes or bad:
+            rewrites[name] = live
+            freed += pack.size - ((HEADER + live_bytes + len(live) * ROW.size + FOOTER.size) if live else 0)
+        else:
+            kept += all_bytes - live_bytes
+        elsewhere.update(row.digest for row in live)
+    dead_blobs = []
+    for digest, size in objects.large_blobs():
+        if digest not in marks:
+            dead_blobs.append(digest)
+            freed += size
+    return Plan(dead_packs, rewrites, dead_blobs, freed, kept, problems)
+
+
+def collect(objects: ObjectStore, refs: Refs, *, grace: float, monitor: Monitor, dry_run: bool = False) -> Collected:
+    """Take away what no live version reaches. With `grace` 0 it is unlinked in this run, else it waits in the trash for so many seconds."""
+    if dry_run:
+        marks = Marks(objects, refs, monitor)
+        todo = plan(objects, marks)
+        now, later = (todo.freed_bytes, 0) if grace <= 0 else (0, todo.freed_bytes)
+        freed = now + waiting_trash(objects, grace)
+        return Collected(marks.versions, freed, later, todo.dead_bytes_kept, (), 0, tuple(todo.problems))
+    swept = sweep(objects.storage)
+    with Transaction(objects) as tx:
+        monitor.start("marking")
+        marks = Marks(objects, refs, monitor)
+        recheck_bad(objects)
+        todo = plan(objects, marks)
+        problems = list(todo.problems)
+        replaced = [
+            (name, size)
+            for name, rows in todo.rewrites.items()
+            if (size := _rewrite(tx, name, rows, problems)) is not None
+        ]
+        removal = Removal(objects, "gc", own_transaction=str(tx.owner))
+        removal.claim_older(grace)
+        for name in (*todo.dead_packs, *(name for name, _ in replaced)):
+            if objects.bad_in(name):
+                _keep_evidence(objects, name)
+            removal.take_pack(name)
+        for digest in todo.dead_blobs:
+            removal.take_blob(digest)
+        removed = removal.finish(marks, keep_mine=grace > 0)
+        written = sum(size for _, size in replaced)
+        freed = removed.freed_bytes - (written if not removed.kept_bytes else 0)
+        trashed = removed.kept_bytes - (written if removed.kept_bytes else 0)
+        return Collected(
+            marks.versions, freed, trashed, todo.dead_bytes_kept, removed.waits_for, swept, tuple(problems)
+        )
+
+
+def _rewrite(tx: Transaction, name: str, rows: list[Row], problems: list[str]) -> int | None:
+    """Publish a pack with the live objects of another, in their order; its size. None when the old one has to stay."""
+    if not rows:
+        return 0
+    objects = tx.objects
+    try:
+        pack = objects.pack(name)
+        with translated(f"rewrite pack {name[:12]}"):
+            writer = PackWriter(tx.storage.path(f"{tx.folder}/{name[:16]}"))
+            try:
+                for row in sorted(rows, key=lambda row: row.offset):
+                    data = pack.read(row)
+                    if digest_of(row.kind, data) != row.digest:
+                        objects.note_bad(name, row.digest)
+                        raise Damage(f"object {row.digest.hex()[:12]} in it is damaged")
+                    writer.add(row.kind, row.digest, data)
+                _publish(tx, writer)
+            finally:
+                writer.close()
+        return writer.size
+    except NoSpace:
+        raise
+    except (Damage, StorageError, FileNotFoundError) as error:
+        problems.append(f"pack {name[:12]} is kept as it is: {error}")
+        return None
+
+
+def _live_rows(pack: Pack, marks: Marks, but: set[bytes]) -> list[Row]:
+    return [row for row in pack.rows() if row.digest in marks and row.digest not in but]
+
+
+def recheck_bad(objects: ObjectStore) -> None:
+    """Hash each copy noted as damaged again: a note that came from a passing fault goes."""
+    for pack_name, digest in sorted(objects.bad_notes()):
+        try:
+            pack = objects.pack(pack_name)
+            number = pack.find(digest)
+            right = number is not None and digest_of(pack.row(number).kind, pack.read(pack.row(number))) == digest
+        except FileNotFoundError:
+            right = True  # the copy is gone, and the note with it
+        except (Damage, OSError):
+            continue
+        if right:
+            objects.forget_bad(pack_name, digest)
+
+
+def _keep_evidence(objects: ObjectStore, name: str) -> None:
+    """A pack that is rewritten without its damaged objects is kept in bad/ by another link."""
+    with translated(f"keep pack {name[:12]} in bad/"):
+        objects.storage.make_folder("bad")
+        try:
+            link_new(
+                objects.storage.path(pack_path(name)), objects.storage.path(f"bad/{name}.pack.{secrets.token_hex(4)}")
+            )
+        except FileNotFoundError:
+            return
+
+
+def waiting_trash(objects: ObjectStore, grace: float) -> int:
+    """Bytes in the trash of earlier runs that a collection now would unlink."""
+    storage, total = objects.storage, 0
+    for run in storage.names("trash"):
+        if is_left_over(storage, run) and time.time() - os.stat(storage.path(f"trash/{run}")).st_mtime >= grace:
+            total += sum(storage.size(f"trash/{run}/{name}") or 0 for name in storage.names(f"trash/{run}"))
+    return total

@@ -1,0 +1,187 @@
+"""The one routine that takes stored bytes away: move to the trash, read refs, look at transactions, read refs once more, unlink."""
+
+import os
+import secrets
+from typing import Literal, NamedTuple, Protocol
+
+from artstore.digest import Digest, from_hex
+from artstore.errors import Damage, InvalidValue, translated
+from artstore.names import printable
+from artstore.objects import ObjectStore, blob_path, pack_path
+from artstore.owner import is_dead, parse, this_process
+from artstore.storage import FolderStorage
+
+Reason = Literal["gc", "merge"]
+
+
+class Needed(Protocol):
+    """What must stay, as refs say now."""
+
+    def refresh(self) -> None:
+        """Read refs again, and mark what became reachable."""
+
+    def __contains__(self, digest: object, /) -> bool: ...
+
+
+class Everything:
+    """What a merge needs: it holds no opinion on what is reachable, and gives back what objects/ no longer holds elsewhere."""
+
+    def refresh(self) -> None:
+        pass
+
+    def __contains__(self, digest: object, /) -> bool:
+        return True
+
+
+class Removed(NamedTuple):
+    freed_bytes: int
+    freed_files: int
+    kept_bytes: int
+    """in the trash, for a later run"""
+    given_back: int
+    """files that were needed after all"""
+    waits_for: tuple[str, ...]
+    """transactions that kept everything from being unlinked"""
+
+
+class Removal:
+    """One run. Its order needs no lock and no clock where listings are coherent.
+
+    A saver publishes its entry and then looks for its objects; this moves objects and then reads refs: whichever of both
+    looks comes second sees what the other did. Transactions are looked at after the moves: one that began later finds the
+    objects gone, one that began earlier is seen. One that ended between has its entry in refs, hence the second reading.
+    """
+
+    def __init__(self, objects: ObjectStore, reason: Reason, *, own_transaction: str | None = None) -> None:
+        self._objects = objects
+        self._storage = objects.storage
+        self._reason = reason
+        self._own = own_transaction
+        self._mine = f"trash/{reason}.{this_process()}"
+        self._claimed: list[str] = []
+        self._taken = 0
+        with translated(f"write to {printable(self._storage.root)}"):
+            self._storage.make_folder("trash")
+            os.mkdir(self._storage.path(self._mine))
+
+    def take_pack(self, name: str) -> bool:
+        """Move a pack to the trash; False when it is gone already."""
+        return self._take(pack_path(name), f"{name}.pack")
+
+    def take_blob(self, digest: Digest) -> bool:
+        return self._take(blob_path(digest), digest.hex())
+
+    def _take(self, path: str, name: str) -> bool:
+        moved = self._storage.move(path, f"{self._mine}/{name}")
+        self._taken += moved
+        return moved
+
+    def claim_older(self, grace: float) -> None:
+        """Take over the trash of runs that ended or are provably dead and whose grace is over, by the store's own clock. The rename counts as the move."""
+        now = os.stat(self._storage.path(self._mine)).st_mtime
+        for name in self._storage.names("trash"):
+            if not is_left_over(self._storage, name) or (self._reason == "merge" and not name.startswith("merge.")):
+                continue
+            age = now - os.stat(self._storage.path(f"trash/{name}")).st_mtime
+            if age < grace:
+                continue
+            claimed = f"trash/{self._reason}.{this_process()}"
+            if self._storage.move(f"trash/{name}", claimed):
+                self._claimed.append(claimed)
+
+    def finish(self, needed: Needed, *, keep_mine: bool) -> Removed:
+        """Give back what is needed, and unlink the rest unless somebody is at work; what this run moved is kept when `keep_mine` (its grace begins)."""
+        given_back = self._give_back(needed)
+        waits_for = tuple(open_transactions(self._storage, but=self._own))
+        given_back += self._give_back(needed)
+        freed = freed_files = kept = 0
+        for folder in (self._mine, *self._claimed):
+            unlink = not waits_for and not (folder == self._mine and keep_mine)
+            for name in self._storage.names(folder):
+                size = self._storage.size(f"{folder}/{name}") or 0
+                if unlink:
+                    self._storage.remove(f"{folder}/{name}")
+                    freed, freed_files = freed + size, freed_files + 1
+                else:
+                    kept += size
+            self._let_go(folder)
+        return Removed(freed, freed_files, kept, given_back, waits_for)
+
+    def _let_go(self, folder: str) -> None:
+        """Remove an empty folder; one with files becomes a left-over that any later run may claim."""
+        try:
+            os.rmdir(self._storage.path(folder))
+        except OSError:
+            self._storage.move(folder, f"trash/{self._reason}.left.{secrets.token_hex(6)}")
+
+    def _give_back(self, needed: Needed) -> int:
+        """Link into place what is needed and not in objects/ elsewhere, then unlink it here; how many files."""
+        needed.refresh()
+        self._objects.refresh()
+        count, folders = 0, set()
+        for folder in (self._mine, *self._claimed):
+            for name in self._storage.names(folder):
+                target = self._target(folder, name, needed)
+                if target is None:
+                    continue
+                self._storage.publish(self._storage.path(f"{folder}/{name}"), target)
+                self._storage.sync_names([target.rpartition("/")[0]])
+                self._storage.remove(f"{folder}/{name}")
+                folders.add(target)
+                count += 1
+        if folders:
+            self._objects.refresh()
+        return count
+
+    def _target(self, folder: str, name: str, needed: Needed) -> str | None:
+        """Where a file of the trash has to go back to; None when nobody needs it."""
+        if not name.endswith(".pack"):
+            try:
+                digest = from_hex(name)
+            except InvalidValue:
+                return None
+            return blob_path(digest) if digest in needed and self._storage.size(blob_path(digest)) is None else None
+        try:
+            pack = self._objects.pack(name[:-5], f"{folder}/{name}")
+        except (Damage, FileNotFoundError):
+            return None
+        bad = self._objects.bad_in(pack.name)  # a damaged copy is no reason to keep a pack
+        wanted = (row.digest for row in pack.rows() if row.digest in needed and row.digest not in bad)
+        lacks = any(not self._objects.pack_holding(digest) for digest in wanted)
+        if pack.name not in self._objects.pack_names():
+            return pack_path(pack.name) if lacks else None
+        return None
+
+
+def is_left_over(storage: FolderStorage, name: str) -> bool:
+    """Whether a folder of the trash belongs to no run at work."""
+    reason, _, rest = name.partition(".")
+    if reason not in ("gc", "merge"):
+        return False
+    if rest.startswith("left."):
+        return True
+    owner = parse(rest)
+    return owner is not None and is_dead(owner, local=storage.local)
+
+
+def open_transactions(storage: FolderStorage, *, but: str | None = None) -> list[str]:
+    """Names of all transactions whose owner is not provably dead; strangers' folders count."""
+    found = []
+    for name in sorted(storage.names("tmp")):
+        if name == but or not os.path.isdir(storage.path(f"tmp/{name}")):
+            continue
+        owner = parse(name)
+        if owner is None or not is_dead(owner, local=storage.local):
+            found.append(name)
+    return found
+
+
+def sweep(storage: FolderStorage) -> int:
+    """Remove what dead processes left in tmp/; how many. Nothing that might still be at work is touched."""
+    count = 0
+    for name in storage.names("tmp"):
+        owner = parse(name)
+        if owner is not None and is_dead(owner, local=storage.local):
+            storage.remove_folder(f"tmp/{name}")
+            count += 1
+    return count

@@ -1,0 +1,546 @@
+"""The repository: one `.artifacts/` folder and everything that can be done with it, one thin method per operation."""
+
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+from artstore import config, fsck, maintenance, verify
+from artstore.checkout import CheckedOut, Checkout, Link
+from artstore.codec import decode_json, encode_json
+from artstore.config import Config
+from artstore.digest import BLOB, Digest
+from artstore.draft import Draft, Properties, Saved
+from artstore.errors import Conflict, Damage, InvalidValue, NotFound, UnsupportedFormat, storage_error, translated
+from artstore.files import sync_folder, write_file
+from artstore.log import Change, Entry, new_change
+from artstore.metadata import normalise
+from artstore.names import Spec, check_alias, check_tags, near, parse_path, parse_spec, printable
+from artstore.objects import LARGE, ObjectStore
+from artstore.progress import Monitor
+from artstore.refs import Path, Refs, State, VersionState, digest_of_state, id_of_state, resolve
+from artstore.removal import sweep
+from artstore.selection import Selection
+from artstore.storage import FolderStorage
+from artstore.tree import DIRECTORY, REFERENCE, diff, find, read_folder, walk
+from artstore.tree import Change as TreeChange
+from artstore.tree import Entry as TreeEntry
+
+FORMAT = 1
+FEATURES: dict[str, frozenset[str]] = {"read": frozenset(), "write": frozenset(), "gc": frozenset()}
+"""Features that this artstore knows, per operation."""
+
+_FOLDERS = ("objects/packs", "objects/blobs", "refs", "tmp", "trash", "bad", "cache")
+
+
+class Found(NamedTuple):
+    """A version as its collection tells of it."""
+
+    state: State
+    version: VersionState
+
+    @property
+    def tree(self) -> Digest:
+        return digest_of_state(self.version)
+
+    @property
+    def name(self) -> str:
+        return f"{self.state.path.name}:v{self.version['number']}"
+
+
+class Usage(NamedTuple):
+    """Bytes on disk by place, and what the live versions would take as plain folders."""
+
+    packs: int
+    pack_bytes: int
+    blobs: int
+    blob_bytes: int
+    log_bytes: int
+    trash_bytes: int
+    bad_bytes: int
+    tmp_bytes: int
+    cache_bytes: int
+    versions: int
+    version_bytes: int
+
+
+class Repository:
+    """A handle; open ones are cheap and hold no lock. Not for several threads at once."""
+
+    def __init__(self, root: str) -> None:
+        """Open the repository in folder `root`. Raises NotFound or UnsupportedFormat."""
+        if os.name == "nt":
+            raise UnsupportedFormat("repositories can't be opened on Windows yet", hint="use WSL, Linux or macOS")
+        self.root = os.path.abspath(root)
+        self.storage = FolderStorage(self.root)
+        self._features = _check_format(self.storage)
+        self.config = Config(self.root)
+        self.objects = ObjectStore(self.storage)
+        self.refs = Refs(self.storage, identity=self.config.identity)
+
+    @classmethod
+    def init(cls, root: str) -> "Repository":
+        """Make a repository, or open the one that is there. It appears whole, by one rename."""
+        root = os.path.abspath(root)
+        if not os.path.isfile(f"{root}/format"):
+            with translated(f"make a repository in {printable(root)}"):
+                _make(root)
+        return cls(root)
+
+    def close(self) -> None:
+        self.objects.close()
+
+    def __enter__(self) -> "Repository":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _may(self, operation: str) -> None:
+        unknown = self._features[operation] - FEATURES[operation]
+        if unknown:
+            raise UnsupportedFormat(
+                f"{self.root} uses '{min(unknown)}', which this artstore does not know: it must not {_OPERATIONS[operation]}",
+                hint="update artstore",
+            )
+
+    # -- finding --
+
+    def path_of(self, text: str) -> tuple[Path, Spec]:
+        spec = parse_spec(text)
+        return self.config.path_of(spec), spec
+
+    def collection(self, text: str) -> State:
+        """The collection that a spec names. Raises NotFound with near names."""
+        path, _ = self.path_of(text)
+        state = self.refs.read(path)
+        if not state.exists:
+            raise self._unknown(path)
+        return state
+
+    def find(self, text: str) -> Found:
+        """The version that a spec names; no alias means `latest`. Raises NotFound, saying which part is missing."""
+        path, spec = self.path_of(text)
+        state = self.refs.read(path)
+        if not state.exists:
+            raise self._unknown(path)
+        return Found(state, resolve(state, spec))
+
+    def _unknown(self, path: Path) -> NotFound:
+        folders = [folder.split("/") for folder in self.refs.paths()]
+        own = Path(*path.folder.split("/")[1:])
+        if not any(folder[1] == own.entity for folder in folders):
+            hint = near(own.entity, {folder[1] for folder in folders})
+            return NotFound(
+                f"there is no entity '{path.entity}' in {printable(self.root)}",
+                hint=hint or "`artstore ls` lists what there is",
+            )
+        if not any(folder[1:3] == [own.entity, own.project] for folder in folders):
+            hint = near(own.project, {folder[2] for folder in folders if folder[1] == own.entity})
+            return NotFound(
+                f"there is no project '{path.entity}/{path.project}'", hint=hint or "`artstore ls` lists what there is"
+            )
+        names = [state.path.name for state in self.refs.collections(path.entity, path.project)]
+        hint = near(path.name, names) or "`artstore ls` lists what there is"
+        return NotFound(f"there is no artifact '{path.name}' in project {path.entity}/{path.project}", hint=hint)
+
+    def collections(self, entity: str | None = None, project: str | None = None) -> Iterator[State]:
+        return self.refs.collections(entity, project)
+
+    def history(self, text: str) -> Iterator[Entry]:
+        """Every change of a collection, oldest first."""
+        return self.refs.history(self.collection(text).path)
+
+    def properties(self, found: Found) -> tuple[str | None, dict[str, Any]]:
+        """(description, metadata) of a version, long values read from their blobs."""
+        version = found.version
+        metadata = dict(version.get("metadata", {}))
+        for key, digest in version.get("blobs", {}).items():
+            metadata[key] = decode_json(self._property(digest), f"metadata '{key}' of {found.name}")
+        return self.text(version.get("description")), metadata
+
+    def text(self, description: Any) -> str | None:
+        if isinstance(description, dict):
+            return self._property(description["blob"]).decode("utf-8", "replace")
+        return description if isinstance(description, str) else None
+
+    def _property(self, digest: str) -> bytes:
+        return self.objects.read(BLOB, Digest(bytes.fromhex(digest)))
+
+    # -- reading content --
+
+    def walk(self, tree: Digest) -> Iterator[tuple[bytes, TreeEntry]]:
+        return walk(tree, self.objects.read_tree)
+
+    def entry(self, found: Found, path: str) -> TreeEntry:
+        """The entry at a path of a version. Raises NotFound with near names."""
+        parts = parse_path(path.rstrip("/"))
+        entry = find(found.tree, parts, self.objects.read_tree)
+        if entry is None:
+            parent = find(found.tree, parts[:-1], self.objects.read_tree) if len(parts) > 1 else None
+            tree = found.tree if len(parts) == 1 else parent[3] if parent and parent[1] == DIRECTORY else None
+            names = [printable(e[0]) for e in read_folder(tree, self.objects.read_tree)] if tree else []
+            raise NotFound(
+                f"{found.name} has no '{printable(path)}'",
+                hint=near(printable(parts[-1]), names) or f"`artstore ls {found.name}` lists its files",
+            )
+        return entry
+
+    def folder(self, tree: Digest) -> tuple[TreeEntry, ...]:
+        return read_folder(tree, self.objects.read_tree)
+
+    def content(self, entry: TreeEntry) -> Iterator[bytes]:
+        """A file's bytes in pieces; checked before the first piece is given out."""
+        if entry[1] == REFERENCE:
+            raise NotFound(f"the bytes of '{printable(entry[0])}' are not stored here, but at {printable(entry[3])}")
+        if entry[2] < LARGE:
+            yield self.objects.read(BLOB, entry[3])
+            return
+        fd, _ = self.objects.open_large(entry[3], entry[2])
+        try:
+            self.objects.verify_large(entry[3], fd, entry[2])
+            offset = 0
+            while piece := os.pread(fd, 1 << 20, offset):
+                yield piece
+                offset += len(piece)
+        except OSError as error:
+            raise storage_error(error, f"read '{printable(entry[0])}'") from error
+        finally:
+            os.close(fd)
+
+    def diff(self, old: Found, new: Found) -> Iterator[TreeChange]:
+        return diff(old.tree, new.tree, self.objects.read_tree)
+
+    # -- saving and restoring --
+
+    def draft(self, monitor: Monitor | None = None) -> Draft:
+        self._may("write")
+        sweep(self.storage)
+        return Draft(self.objects, self.refs, monitor)
+
+    def put(
+        self,
+        path: str,
+        name: str,
+        *,
+        type: str | None = None,
+        aliases: tuple[str, ...] = (),
+        tags: tuple[str, ...] = (),
+        description: str | None = None,
+        metadata: Any = None,
+        monitor: Monitor | None = None,
+    ) -> Saved:
+        """Save a file or folder as the next version of a collection; durable when this returns."""
+        collection, spec = self.path_of(name)
+        if spec.alias or spec.number is not None or spec.digest:
+            raise InvalidValue(
+                f"'{name}' names a version; save to '{collection.name}'", hint="give aliases with --alias"
+            )
+        for alias in aliases:
+            check_alias(alias)
+        properties = Properties(
+            aliases, tuple(check_tags(tags)), description, None if metadata is None else normalise(metadata)
+        )
+        with self.draft(monitor) as draft:
+            if os.path.isdir(path):
+                draft.add_folder(path)
+            else:
+                draft.add_file(path)
+            saved = draft.save(collection, type=type, properties=properties)
+        self.tidy()
+        return saved
+
+    def tidy(self) -> None:
+        """Merge packs when it is due and nobody else is at it. Never fails a save that was acknowledged."""
+        if maintenance.packs_due(self.objects):
+            with self._maintenance_lock() as free:
+                if free:
+                    maintenance.merge(self.objects)
+
+    @contextmanager
+    def _maintenance_lock(self) -> Iterator[bool]:
+        """Whether nobody else does maintenance. It saves work; nothing relies on it: a lock that fails counts as free."""
+        import filelock  # 30 ms: only when there is something to do
+
+        lock = filelock.FileLock(self.storage.path("cache/maintenance.lock"))
+        try:
+            lock.acquire(timeout=0)
+        except filelock.Timeout:
+            yield False
+            return
+        except (OSError, NotImplementedError):
+            yield True
+            return
+        try:
+            yield True
+        finally:
+            lock.release()
+
+    def get(
+        self,
+        found: Found,
+        root: str | None = None,
+        *,
+        selection: Selection = Selection(),
+        link: Link = "copy",
+        force: bool = True,
+        monitor: Monitor | None = None,
+    ) -> CheckedOut:
+        """Put a version's files below `root` (default `./artifacts/<name>-vN`), every byte checked."""
+        self._may("read")
+        target = root or self.download_folder(found)
+        return Checkout(self.objects, found.tree, selection=selection, link=link, force=force, monitor=monitor).run(
+            target
+        )
+
+    def download_folder(self, found: Found) -> str:
+        return config.download_folder(f"{found.state.path.name}-v{found.version['number']}")
+
+    def verify(self, found: Found, root: str | None = None, *, monitor: Monitor | None = None) -> verify.Verified:
+        return verify.verify(self.objects, found.tree, root or self.download_folder(found), monitor or Monitor())
+
+    # -- changing what moves --
+
+    def set_aliases(self, text: str, add: tuple[str, ...] = (), remove: tuple[str, ...] = ()) -> Found:
+        """Move aliases to a version, or take them off it. Raises NotFound for one that isn't there."""
+        self._may("write")
+        for alias in (*add, *remove):
+            if check_alias(alias) == "latest":
+                raise InvalidValue("alias 'latest' can't be set or removed: it is always the newest version")
+
+        def build(state: State, version: VersionState) -> list[Change]:
+            id = version["id"]
+            changes = [
+                new_change("alias", alias=a, id=id, old=state.aliases.get(a))
+                for a in dict.fromkeys(add)
+                if state.aliases.get(a) != id
+            ]
+            for alias in dict.fromkeys(remove):
+                if state.aliases.get(alias) != id:
+                    raise NotFound(
+                        f"{state.path.name}:v{version['number']} has no alias '{alias}'",
+                        hint=near(alias, state.aliases),
+                    )
+                changes.append(new_change("alias", alias=alias, id=None, old=id))
+            return changes
+
+        return self._change_version(text, build)
+
+    def set_tags(self, text: str, add: tuple[str, ...] = (), remove: tuple[str, ...] = ()) -> Found:
+        self._may("write")
+        add, remove = tuple(check_tags(add)), tuple(check_tags(remove))
+
+        def build(state: State, version: VersionState) -> list[Change]:
+            has = version.get("tags", [])
+            if missing := [tag for tag in remove if tag not in has]:
+                raise NotFound(
+                    f"{state.path.name}:v{version['number']} has no tag '{missing[0]}'", hint=near(missing[0], has)
+                )
+            new = [tag for tag in add if tag not in has]
+            return [new_change("tags", id=version["id"], add=new, remove=list(remove))] if new or remove else []
+
+        return self._change_version(text, build)
+
+    def edit_metadata(self, text: str, set: dict[str, Any], remove: tuple[str, ...] = ()) -> Found:
+        """Set or remove top-level keys; others, and what others do to them meanwhile, stay."""
+        self._may("write")
+        values = normalise(set)
+
+        def build(state: State, version: VersionState) -> list[Change]:
+            old = version.get("metadata", {})
+            changed = {
+                key: value
+                for key, value in values.items()
+                if key not in old or encode_json(old[key]) != encode_json(value)
+            }
+            gone = [key for key in remove if key in old or key in version.get("blobs", {})]
+            return (
+                [new_change("metadata", id=version["id"], set=changed, blobs={}, remove=gone)]
+                if changed or gone
+                else []
+            )
+
+        return self._change_version(text, build)
+
+    def _change_version(self, text: str, build: Any) -> Found:
+        path, spec = self.path_of(text)
+        self.find(text)
+        chosen: dict[str, str] = {}
+
+        def changes(state: State) -> list[Change]:
+            # The version is chosen once: after a lost race the same one is changed, wherever `latest` went meanwhile.
+            version = state.versions[chosen["id"]] if chosen else resolve(state, spec)
+            if "deleted" in version:
+                raise NotFound(f"{state.path.name}:v{version['number']} was deleted meanwhile")
+            chosen["id"] = version["id"]
+            result: list[Change] = build(state, version)
+            return result
+
+        state = self.refs.change(path, changes)
+        return Found(state, state.versions[chosen["id"]])
+
+    def delete(self, text: str, *, delete_aliases: bool = False) -> Found:
+        """Delete one version (a tombstone stays). Refused while aliases but `latest` name it, unless `delete_aliases`."""
+        self._may("write")
+
+        def build(state: State, version: VersionState) -> list[Change]:
+            held = [alias for alias in state.aliases_of(version["id"]) if alias != "latest"]
+            if held and not delete_aliases:
+                name = f"{state.path.name}:v{version['number']}"
+                raise Conflict(
+                    f"{name} has the alias {' and '.join(map(repr, held))}",
+                    hint="move the alias first, or give it up with --force",
+                )
+            return [new_change("delete", id=version["id"], reason=None)]
+
+        return self._change_version(text, build)
+
+    def delete_collection(self, text: str) -> State:
+        """Delete a collection with the versions that it has now; one that is saved meanwhile lives on."""
+        self._may("write")
+        path, _ = self.path_of(text)
+
+        def build(state: State) -> list[Change]:
+            if not state.exists:
+                raise self._unknown(path)
+            return [new_change("delete collection", ids=[version["id"] for version in state.live()])]
+
+        return self.refs.change(path, build)
+
+    def undelete(self, text: str) -> Found:
+        """Bring a deleted version back, if all of it is still stored or in the trash. Raises NotFound or MissingObject."""
+        self._may("write")
+        path, spec = self.path_of(text)
+        if spec.number is None:
+            raise InvalidValue(
+                f"'{text}' does not say which version: undelete takes name:vN",
+                hint=f"`artstore log {spec.name} --deleted` lists deleted ones",
+            )
+        version = next((v for v in self.refs.read(path).versions.values() if v["number"] == spec.number), None)
+        if version is None:
+            raise NotFound(f"{path.name} never had a version v{spec.number}")
+        if "deleted" not in version:
+            raise Conflict(f"{path.name}:v{spec.number} is not deleted")
+        with Draft(self.objects, self.refs) as draft:
+            draft.recover(
+                id_of_state(version), digest_of_state(version), property_digests(version), f"{path.name}:v{spec.number}"
+            )
+
+            def build(state: State) -> list[Change]:
+                again = state.versions[version["id"]]
+                return [new_change("undelete", id=again["id"])] if "deleted" in again else []
+
+            state = self.refs.change(path, build)
+            draft.ensure_recovered(state.path, version["id"])
+        return Found(state, state.versions[version["id"]])
+
+    def rename(self, text: str, new: str) -> State:
+        """Give a collection another name or project, history and all; the old name redirects. Cost: two log entries."""
+        self._may("write")
+        return self.refs.rename(self.path_of(text)[0], self.path_of(new)[0])
+
+    # -- maintenance --
+
+    def gc(
+        self, *, now: bool = False, dry_run: bool = False, abandon: str | None = None, monitor: Monitor | None = None
+    ) -> maintenance.Collected:
+        """Collect what no live version reaches. `now` skips the grace period; refused on network file systems."""
+        self._may("gc")
+        if now and not self.storage.local:
+            raise InvalidValue(
+                "gc --now is refused on a network file system: other hosts may still believe old listings",
+                hint="run gc without --now",
+            )
+        if abandon is not None:
+            if abandon not in self.storage.names("tmp") or "/" in abandon:
+                raise NotFound(f"there is no transaction '{abandon}'", hint=near(abandon, self.storage.names("tmp")))
+            self.storage.remove_folder(f"tmp/{abandon}")
+        grace = 0.0 if now else self.config.grace(self.storage.local)
+        with self._maintenance_lock():
+            return maintenance.collect(
+                self.objects, self.refs, grace=grace, monitor=monitor or Monitor(), dry_run=dry_run
+            )
+
+    def fsck(self, *, quick: bool = False, monitor: Monitor | None = None) -> fsck.Report:
+        self._may("read")
+        return fsck.Fsck(self.objects, self.refs, quick=quick, monitor=monitor or Monitor()).run()
+
+    def usage(self) -> Usage:
+        names = self.objects.refresh()
+        blobs = [size for _, size in self.objects.large_blobs()]
+        live = [version for state in self.collections() for version in state.live()]
+        pack_bytes = sum(self.storage.size(f"objects/packs/{name}.pack") or 0 for name in names)
+        places = {place: _bytes_below(self.storage.path(place)) for place in ("refs", "trash", "bad", "tmp", "cache")}
+        return Usage(
+            len(names), pack_bytes, len(blobs), sum(blobs), places["refs"], places["trash"], places["bad"], places["tmp"], places["cache"],
+            len(live), sum(version["size"] for version in live),
+        )  # fmt: skip
+
+
+_OPERATIONS = {"read": "read it", "write": "write to it", "gc": "collect garbage in it"}
+
+
+def property_digests(version: VersionState) -> list[Digest]:
+    """Blobs that a version's properties name."""
+    names = list(version.get("blobs", {}).values())
+    if isinstance(description := version.get("description"), dict):
+        names.append(description["blob"])
+    return [Digest(bytes.fromhex(name)) for name in names]
+
+
+def _check_format(storage: FolderStorage) -> dict[str, set[str]]:
+    try:
+        value = decode_json(storage.read("format"), f"{storage.root}/format")
+    except FileNotFoundError:
+        raise NotFound(
+            f"there is no repository in {printable(storage.root)}",
+            hint="`artstore init` makes one; an unmounted share looks like this too",
+        ) from None
+    except Damage as error:
+        raise UnsupportedFormat(f"{printable(storage.root)} is not an artstore repository: {error}") from error
+    number = value.get("artstore") if isinstance(value, dict) else None
+    if number != FORMAT:
+        raise UnsupportedFormat(
+            f"{printable(storage.root)} has format {number}; this artstore knows format {FORMAT}",
+            hint="update artstore",
+        )
+    try:
+        return {operation: set(value["features"][operation]) for operation in FEATURES}
+    except (KeyError, TypeError) as error:
+        raise UnsupportedFormat(f"{printable(storage.root)}/format names no features") from error
+
+
+def _make(root: str) -> None:
+    parent, name = os.path.split(root)
+    os.makedirs(parent, exist_ok=True)
+    building = os.path.join(parent, f"{name}.new-{secrets.token_hex(6)}")
+    try:
+        for folder in _FOLDERS:
+            os.makedirs(os.path.join(building, folder))
+        write_file(os.path.join(building, ".gitignore"), b"*\n", sync=True)
+        features: dict[str, list[str]] = {operation: [] for operation in FEATURES}
+        data = encode_json({"artstore": FORMAT, "features": features, "id": secrets.token_hex(16)})
+        write_file(os.path.join(building, "format"), data, mode=0o444, sync=True)
+        sync_folder(os.path.join(building, "objects"))
+        sync_folder(building)
+        try:
+            os.rename(building, root)
+        except OSError:
+            if not os.path.isfile(f"{root}/format"):
+                raise
+        sync_folder(parent)
+    finally:
+        shutil.rmtree(building, ignore_errors=True)
+
+
+def _bytes_below(folder: str) -> int:
+    total = 0
+    for where, _, names in os.walk(folder):
+        for name in names:
+            try:
+                total += os.lstat(os.path.join(where, name)).st_size
+            except FileNotFoundError:
+                continue
+    return total
