@@ -4,6 +4,7 @@ import errno
 import os
 import shutil
 import stat
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Literal, NamedTuple
@@ -31,7 +32,7 @@ from artstore.objects import LARGE, ObjectStore
 from artstore.owner import is_dead, parse, this_process
 from artstore.progress import Monitor
 from artstore.selection import Selection, select
-from artstore.statcache import UNKNOWN, Part, Record, Stat, StatCache, is_settled, settled_before, signature
+from artstore.statcache import UNKNOWN, Part, Record, Stat, StatCache, clock_tick, is_settled, signature
 from artstore.tree import (
     DIRECTORY,
     EXECUTABLE,
@@ -45,6 +46,9 @@ from artstore.tree import (
     tree_digest,
     walk,
 )
+
+_WAIT = 20_000_000
+"""Nanoseconds that a checkout waits at most for the file system's clock to move on (8 ms on Linux)."""
 
 Link = Literal["copy", "hardlink", "symlink"]
 
@@ -80,6 +84,7 @@ class Checkout:
         self._pool: ThreadPoolExecutor | None = None
         self._pending: list[Future[None]] = []
         self._cache: StatCache | None = None
+        self._folder, self._private = "", False
         self._unfinished: list[tuple[bytes, Digest]] = []
 
     def run(self, root: str) -> CheckedOut:
@@ -126,6 +131,7 @@ class Checkout:
                 self._into_existing(building, root)
             else:
                 os.mkdir(building)
+                self._folder, self._private = building, True
                 self._fresh(building, root)
         except BaseException:
             shutil.rmtree(building, ignore_errors=True)
@@ -176,6 +182,7 @@ class Checkout:
                 self._finish_large()
                 for path, tree in self._unfinished:
                     self._note_folder(target, path, tree)
+                time.sleep(min(clock_tick(building), _WAIT) / 1e9)
             else:
                 self._write_selected(target, select(self._tree, self._objects.read_tree, self._selection))
             self._finish_large()
@@ -209,7 +216,7 @@ class Checkout:
             finally:
                 os.close(child)
         if cache is not None and len(seen) == len(entries):
-            cache.put(path, _record(seen, tree, entries))
+            cache.put(path, _record(seen, tree, entries, self._trusted_before()))
         elif cache is not None:
             self._unfinished.append((path, tree))
 
@@ -222,7 +229,12 @@ class Checkout:
         finally:
             os.close(fd)
         if self._cache is not None:
-            self._cache.put(path, _record(seen, tree, entries))
+            self._cache.put(path, _record(seen, tree, entries, self._trusted_before()))
+
+    def _trusted_before(self) -> int:
+        """Files that are older count as known. In a folder of our own nobody else writes, so all do, if its clock moves on before it is shown."""
+        tick = clock_tick(self._folder)
+        return time.time_ns() - (tick if tick > _WAIT or not self._private else 0)
 
     def _make_folder(self, fd: int, path: bytes, entry: Entry, entries: tuple[Entry, ...]) -> None:
         try:
@@ -359,6 +371,7 @@ class Checkout:
     def _into_existing(self, folder: str, root: str) -> None:
         """Plan, refuse what only the user may decide, then replace file by file."""
         self._files = self._written = self._written_bytes = 0
+        self._folder, self._private = folder, False
         if not os.path.isdir(folder):
             raise Refused(
                 f"{printable(root)} is a {_kind(folder)}, not a folder", hint="move it away, or choose another --root"
@@ -422,7 +435,7 @@ class Checkout:
                     self._files -= 1  # counted when written
                 else:
                     settled[name] = st
-            cache.put(path, _record(settled, tree, entries))
+            cache.put(path, _record(settled, tree, entries, self._trusted_before()))
         for raw, digest, whole in folders:
             try:
                 child = os.open(raw, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=fd)
@@ -556,9 +569,8 @@ def _list_stats(fd: int) -> dict[str, Stat]:
     return seen
 
 
-def _record(seen: dict[str, Stat], tree: Digest, entries: Sequence[Entry]) -> Record:
+def _record(seen: dict[str, Stat], tree: Digest, entries: Sequence[Entry], before: int) -> Record:
     """What is known of a folder whose files were just written or read. Young files, and those not in `seen`, are not trusted the next time."""
-    before = settled_before("/")
     trusted = {name: st if len(st) == 2 or is_settled(st, before) else UNKNOWN for name, st in seen.items()}
     for entry in entries:
         trusted.setdefault(os.fsdecode(entry[0]), UNKNOWN)

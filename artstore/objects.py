@@ -47,6 +47,7 @@ class ObjectStore:
         self.verified = VerifiedNotes(storage)
         self._packs: dict[str, Pack] = {}
         self._names: set[str] | None = None
+        self._last: Pack | None = None
         self._bad: set[tuple[str, bytes]] = set()
         self._index: Index | None = None
         self._unindexed: list[str] = []
@@ -125,6 +126,7 @@ class ObjectStore:
             raise
         if path is None:
             if len(self._packs) >= _OPEN_PACKS:
+                self._last = None
                 self._packs.pop(next(iter(self._packs))).close()
             self._packs[name] = pack
         return pack
@@ -295,8 +297,14 @@ class ObjectStore:
         return self.read(BLOB, digest) if size < LARGE else self._read_large_whole(digest)
 
     def locate_small(self, digest: Digest) -> tuple[Pack, Row] | None:
-        """Where a small blob lies, unchecked: for those who read many in the packs' order and fall back to `read`."""
-        return next(self._places(digest), None)
+        """Where a small blob lies, unchecked: for those who read many and fall back to `read`. The pack that answered last is asked first."""
+        pack = self._last
+        if pack is not None and (number := pack.find(digest)) is not None and (pack.name, digest) not in self._bad:
+            return pack, pack.row(number)
+        found = next(self._places(digest), None)
+        if found is not None:
+            self._last = found[0]
+        return found
 
     # -- large blobs --
 

@@ -127,6 +127,8 @@ class Pack:
         self.objects_end = index_offset
         self.read_range = read
         self.close = close
+        self._finds = 0
+        self._numbers: dict[bytes, int] | None = None
 
     @property
     def size(self) -> int:
@@ -134,7 +136,14 @@ class Pack:
         return self.objects_end + len(self.index) + FOOTER.size
 
     def find(self, digest: bytes) -> int | None:
-        """Row number of an object, or None."""
+        """Row number of an object, or None. By bisection (2 µs), until so many were asked for that a dict pays (0.1 µs)."""
+        if self._numbers is not None:
+            return self._numbers.get(digest)
+        self._finds += 1
+        if self._finds * 8 > self.count > 1000:
+            index, stride = self.index, ROW.size
+            self._numbers = {index[i * stride : i * stride + 32]: i for i in range(self.count)}
+            return self._numbers.get(digest)
         number = search(self.index, 0, ROW.size, self.count, digest)
         start = number * ROW.size
         return number if self.index[start : start + 32] == digest else None

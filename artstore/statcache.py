@@ -175,17 +175,22 @@ def _unsealed(data: bytes) -> Any:
     return msgpack.unpackb(body, use_list=False, raw=False, strict_map_key=False, unicode_errors="surrogateescape")
 
 
-def settled_before(folder: str) -> int:
-    """Files whose mtime and ctime are below this (nanoseconds since 1970) can't change again without these showing it.
+def clock_tick(folder: str) -> int:
+    """Nanoseconds within which two changes of a file may leave the same times.
 
     A file written twice within one tick of the file system's clock looks the same after the second write (git's "racy"
-    entries). The tick is measured: the kernel's coarse clock, by which local file systems stamp; network file systems have clocks of their own, so a minute.
+    entries). Measured: the kernel's coarse clock, by which local file systems stamp; network file systems have clocks of
+    their own, so a minute.
     """
-    tick = 60_000_000_000
-    if is_local(folder):
-        coarse = getattr(time, "CLOCK_REALTIME_COARSE", None)
-        tick = int(time.clock_getres(coarse) * 1e9) + 1 if coarse is not None else 10_000_000
-    return time.time_ns() - 2 * tick
+    if not is_local(folder):
+        return 60_000_000_000
+    coarse = getattr(time, "CLOCK_REALTIME_COARSE", None)
+    return 2 * int(time.clock_getres(coarse) * 1e9) if coarse is not None else 20_000_000
+
+
+def settled_before(folder: str) -> int:
+    """Files whose times are below this (nanoseconds since 1970) can't change again without these showing it."""
+    return time.time_ns() - clock_tick(folder)
 
 
 def is_settled(stat: Stat, before: int) -> bool:
