@@ -31,7 +31,7 @@ from artstore.names import is_protected, printable
 from artstore.objects import LARGE, ObjectStore
 from artstore.owner import is_dead, parse, this_process
 from artstore.progress import Monitor
-from artstore.selection import Selection, select
+from artstore.selection import EVERYTHING, Selection, select
 from artstore.statcache import UNKNOWN, Part, Record, Stat, StatCache, clock_tick, is_settled, signature
 from artstore.tree import (
     DIRECTORY,
@@ -69,7 +69,7 @@ class Checkout:
         objects: ObjectStore,
         tree: Digest,
         *,
-        selection: Selection = Selection(),
+        selection: Selection = EVERYTHING,
         link: Link = "copy",
         force: bool = True,
         monitor: Monitor | None = None,
@@ -88,7 +88,8 @@ class Checkout:
         self._unfinished: list[tuple[bytes, Digest]] = []
 
     def run(self, root: str) -> CheckedOut:
-        """Bring a folder to the version's content. Right files stay untouched, others of their names are replaced, foreign files left alone.
+        """Bring a folder to the version's content. Right files stay untouched, others of their names are replaced,
+        foreign files left alone.
 
         A root that does not exist appears whole, by one rename; in one that does, each file appears whole.
         """
@@ -232,7 +233,9 @@ class Checkout:
             self._cache.put(path, _record(seen, tree, entries, self._trusted_before()))
 
     def _trusted_before(self) -> int:
-        """Files that are older count as known. In a folder of our own nobody else writes, so all do, if its clock moves on before it is shown."""
+        """Files that are older count as known. In a folder of our own nobody else writes, so all do, if its clock moves
+        on before it is shown.
+        """
         tick = clock_tick(self._folder)
         return time.time_ns() - (tick if tick > _WAIT or not self._private else 0)
 
@@ -400,7 +403,9 @@ class Checkout:
     def _compare_cached(
         self, fd: int, path: bytes, tree: Digest, expected: Entry | None, cache: StatCache
     ) -> list[tuple[bytes, Entry]]:
-        """Entries that are not right yet. A folder whose record has this tree and whose files' stats are as recorded needs no more than its listing."""
+        """Entries that are not right yet. A folder whose record has this tree and whose files' stats are as recorded
+        needs no more than its listing.
+        """
         seen = _list_stats(fd)
         record = cache.get(path)
         todo: list[tuple[bytes, Entry]] = []
@@ -570,7 +575,9 @@ def _list_stats(fd: int) -> dict[str, Stat]:
 
 
 def _record(seen: dict[str, Stat], tree: Digest, entries: Sequence[Entry], before: int) -> Record:
-    """What is known of a folder whose files were just written or read. Young files, and those not in `seen`, are not trusted the next time."""
+    """What is known of a folder whose files were just written or read. Young files, and those not in `seen`, are not
+    trusted the next time.
+    """
     trusted = {name: st if len(st) == 2 or is_settled(st, before) else UNKNOWN for name, st in seen.items()}
     for entry in entries:
         trusted.setdefault(os.fsdecode(entry[0]), UNKNOWN)

@@ -30,7 +30,9 @@ def encode_rows(rows: Any) -> bytes:
 
 
 def decode(data: bytes | memoryview, what: str, *, rows: bool = False) -> Any:
-    """Inverse of `encode` (`rows`: of `encode_rows`; sequences come out as tuples). Raises Damage, naming `what`, unless `data` is what we would have written."""
+    """Inverse of `encode` (`rows`: of `encode_rows`; sequences come out as tuples). Raises Damage, naming `what`,
+    unless `data` is what we would have written.
+    """
     if len(data) > MAX_BYTES:
         raise Damage(f"{what} is {len(data)} bytes long; at most {MAX_BYTES} can be right")
     try:

@@ -11,7 +11,9 @@ from artstore.refs import Path as CollectionPath
 FOLDER = ".artifacts"
 GRACE_LOCAL = 24 * 3600
 GRACE_NETWORK = 14 * 24 * 3600
-"""Seconds that a taken-away object stays in the trash: a day locally; on network file systems, whose clients may believe old listings, far longer than any cache lives."""
+"""Seconds that a taken-away object stays in the trash: a day locally; on network file systems, whose clients may
+believe old listings, far longer than any cache lives.
+"""
 
 
 class Config:
@@ -90,7 +92,9 @@ def _user() -> str | None:
 
 
 def find_root(start: str | None = None) -> str | None:
-    """The repository's folder: ARTSTORE_DIR itself, or the nearest `.artifacts/` upwards, as git finds `.git`: not past $HOME nor a file-system border."""
+    """The repository's folder: ARTSTORE_DIR itself, or the nearest `.artifacts/` upwards, as git finds `.git`: not past
+    $HOME nor a file-system border.
+    """
     if chosen := _environment("ARTSTORE_DIR"):
         return os.path.abspath(chosen)
     here = os.path.abspath(start or os.getcwd())

@@ -15,7 +15,8 @@ TREE: Kind = 2
 VERSION: Kind = 3
 KIND_NAMES = {BLOB: "blob", TREE: "tree", VERSION: "version"}
 
-# BLAKE3's key derivation makes a tree's digest unreachable for a blob, whatever its bytes (BLAKE3 specification, section 2.2).
+# BLAKE3's key derivation makes a tree's digest unreachable for a blob, whatever its bytes (BLAKE3 specification,
+# section 2.2).
 _CONTEXTS = {TREE: "artstore 2026-11-21 tree", VERSION: "artstore 2026-11-21 version"}
 _PACK_CONTEXT = "artstore 2026-11-21 pack"
 

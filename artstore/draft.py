@@ -4,17 +4,16 @@ import os
 import time
 from typing import Any, NamedTuple, Union
 
-from artstore.codec import encode_json, encode_rows
+from artstore.codec import encode_json
 from artstore.digest import BLOB, TREE, VERSION, Digest
-from artstore.errors import ArtstoreError, Conflict, InvalidValue, MissingObject, SourceError, storage_error
-from artstore.files import open_regular
+from artstore.errors import ArtstoreError, Conflict, InvalidValue, MissingObject, storage_error
 from artstore.ignore import Filter
 from artstore.log import Change, new_change
 from artstore.metadata import LONG
 from artstore.names import check_type, is_protected, parse_path, printable
-from artstore.objects import LARGE, ObjectStore
+from artstore.objects import ObjectStore
 from artstore.progress import Monitor
-from artstore.refs import Path, Refs, State, id_of_state
+from artstore.refs import Path, Refs, State
 from artstore.scan import Scanner
 from artstore.statcache import StatCache
 from artstore.transaction import Transaction
@@ -22,7 +21,9 @@ from artstore.tree import DIRECTORY, PART, REFERENCE, Entry, Folder, decode_tree
 from artstore.version import Version, version_id
 
 Node = dict[bytes, Union[Entry, "Node"]]
-"""A folder being put together: entries, and folders that are open for change. A folder that nobody changes stays an entry."""
+"""A folder being put together: entries, and folders that are open for change. A folder that nobody changes stays an
+entry.
+"""
 
 
 class Properties(NamedTuple):
@@ -50,7 +51,9 @@ class Saved(NamedTuple):
 
 
 class Draft:
-    """Owns a transaction from the start: bytes that are added are in the store's own form at once. Close it, saved or not."""
+    """Owns a transaction from the start: bytes that are added are in the store's own form at once. Close it, saved or
+    not.
+    """
 
     def __init__(self, objects: ObjectStore, refs: Refs, monitor: Monitor | None = None) -> None:
         self._objects = objects
@@ -115,7 +118,9 @@ class Draft:
         return scanned.folder
 
     def _base_of(self, cache: StatCache) -> tuple[Path, str, Digest] | None:
-        """The live version as which this folder was stored last, whose closure is known to be whole; None without one or beside damage."""
+        """The live version as which this folder was stored last, whose closure is known to be whole; None without one
+        or beside damage.
+        """
         if not cache.note or self._objects.has_bad_notes:
             return None
         *names, id = cache.note
@@ -320,7 +325,9 @@ class Draft:
         return record
 
     def _check_bases(self, tree: Digest) -> None:
-        """Trees taken over from a live version are whole while it is live; if it was deleted meanwhile, each object is looked for."""
+        """Trees taken over from a live version are whole while it is live; if it was deleted meanwhile, each object is
+        looked for.
+        """
         for path, id in self._bases:
             version = self._refs.read(path).versions.get(id)
             if version is None or "deleted" in version:
@@ -333,7 +340,9 @@ class Draft:
     # -- bringing back --
 
     def recover(self, id: Digest, tree: Digest, properties: list[Digest], name: str) -> None:
-        """Rely on every object of a deleted version, brought back from the trash where needed. Raises MissingObject when some is gone."""
+        """Rely on every object of a deleted version, brought back from the trash where needed. Raises MissingObject
+        when some is gone.
+        """
         hint = "part of it was collected; it can only come from another copy"
         if not (self._tx.recover(VERSION, id, 0) and self._tx.recover(TREE, tree, 0)):
             raise MissingObject(f"{name} can't be brought back", hint=hint)

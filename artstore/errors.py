@@ -14,7 +14,8 @@
     │   └── NoSpace                   no space or quota left
     └── UnsupportedFormat        10   made by a newer artstore, or not an artstore repository
 
-A class exists only where a caller would tell it from its neighbours. A message is one sentence that names the thing and the place; the way out is the hint.
+A class exists only where a caller would tell it from its neighbours. A message is one sentence that names the thing and
+the place; the way out is the hint.
 """
 
 import errno

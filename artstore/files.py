@@ -19,11 +19,15 @@ if TYPE_CHECKING:
     from concurrent.futures import Future, ThreadPoolExecutor
 
 WINDOW = 8 << 20
-"""Bytes copied before they are hashed: large enough that two threads overlap without waiting, small enough to stay in the processor's cache."""
+"""Bytes copied before they are hashed: large enough that two threads overlap without waiting, small enough to stay in
+the processor's cache.
+"""
 
 _FICLONE = 0x40049409  # linux/fs.h: _IOW(0x94, 9, int)
 _NO_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.ENOTTY, errno.ENOSYS, errno.EBADF}
-"""What file systems that can't sync a folder answer (SMB, some FUSE). Input/output errors and full disks are never among them."""
+"""What file systems that can't sync a folder answer (SMB, some FUSE). Input/output errors and full disks are never
+among them.
+"""
 
 _NETWORK_TYPES = (
     "nfs",
@@ -71,7 +75,8 @@ def sync_folder(path: str) -> None:
 class WholeSync:
     """One `syncfs` for many files. It reports only errors since it was opened, so open it before the first write.
 
-    Linux reports writeback errors through syncfs since 5.8; elsewhere, and on network file systems, `run` answers False and the caller syncs file by file.
+    Linux reports writeback errors through syncfs since 5.8; elsewhere, and on network file systems, `run` answers False
+    and the caller syncs file by file.
     """
 
     def __init__(self, folder: str) -> None:
@@ -117,7 +122,9 @@ def file_system(folder: str) -> str:
 
 
 def is_local(folder: str) -> bool:
-    """Whether one kernel sees all changes to this folder: listings are coherent, clocks are one, process ids mean something."""
+    """Whether one kernel sees all changes to this folder: listings are coherent, clocks are one, process ids mean
+    something.
+    """
     return not file_system(folder).startswith(_NETWORK_TYPES)
 
 
@@ -143,7 +150,9 @@ def write_file(path: str, data: bytes, *, mode: int = 0o666, sync: bool) -> None
 
 
 def replace_file(path: str, data: bytes, temporary: str) -> None:
-    """Replace a cache or setting whole: readers see the old or the new. Not synced; what is replaced so can be made again."""
+    """Replace a cache or setting whole: readers see the old or the new. Not synced; what is replaced so can be made
+    again.
+    """
     try:
         write_file(temporary, data, sync=False)
         os.replace(temporary, path)
@@ -161,7 +170,9 @@ def remove_if_there(path: str) -> bool:
 
 
 def link_new(source: str, target: str) -> None:
-    """Give a finished file its final name; FileExistsError when the name is taken. Atomic; `source` may or may not be left."""
+    """Give a finished file its final name; FileExistsError when the name is taken. Atomic; `source` may or may not be
+    left.
+    """
     try:
         os.link(source, target, follow_symlinks=False)
     except OSError as error:
@@ -187,7 +198,9 @@ def _rename_new(source: str, target: str) -> None:
 
 
 def open_regular(name: str | bytes, *, dir_fd: int | None = None, follow: bool = False) -> int:
-    """A descriptor for reading; never hangs on a FIFO (O_NONBLOCK). Unless `follow`, a symlink as last part is refused (ELOOP)."""
+    """A descriptor for reading; never hangs on a FIFO (O_NONBLOCK). Unless `follow`, a symlink as last part is refused
+    (ELOOP).
+    """
     flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | (0 if follow else os.O_NOFOLLOW)
     return os.open(name, flags, dir_fd=dir_fd)
 
@@ -206,7 +219,9 @@ def clone(source: int, target: int) -> bool:
 
 
 def copy_range(source: int, target: int, count: int, offset: int) -> int:
-    """Copy up to `count` bytes at `offset` of both files, in the kernel where it can; returns how many (0: the source ended)."""
+    """Copy up to `count` bytes at `offset` of both files, in the kernel where it can; returns how many (0: the source
+    ended).
+    """
     if hasattr(os, "copy_file_range"):
         try:
             return os.copy_file_range(source, target, count, offset, offset)
@@ -234,7 +249,8 @@ def copy_hashed(
     """Clone or copy a file of `size` bytes and hash it; None when the source ended early.
 
     `own` is the one of both descriptors that only we write: it is hashed, by mmap, window by window as the windows are
-    copied (a file cut short under an mmap would kill the process). Files of several windows are hashed in a second thread.
+    copied (a file cut short under an mmap would kill the process). Files of several windows are hashed in a second
+    thread.
     """
     if clone(source, target):
         if os.fstat(target).st_size != size:
@@ -263,9 +279,9 @@ class _WindowHasher:
         self._pool: ThreadPoolExecutor | None = None
         self._last: Future[None] | None = None
         if size > 2 * WINDOW:
-            from concurrent.futures import ThreadPoolExecutor
+            from concurrent import futures
 
-            self._pool = ThreadPoolExecutor(1)
+            self._pool = futures.ThreadPoolExecutor(1)
 
     def add(self, offset: int, count: int) -> None:
         if self._pool is None:
@@ -318,10 +334,13 @@ def hash_foreign(fd: int, advance: Callable[[int], None] = lambda n: None) -> tu
 
 
 class Confined:
-    """The only way to write below a target folder: names are checked, and every parent is opened by descriptor without following a symlink.
+    """The only way to write below a target folder: names are checked, and every parent is opened by descriptor without
+    following a symlink.
 
-    Lexical checks alone can be fooled by links, resolved paths by races and over-long names (CPython's tarfile filter, 2025);
-    descriptors can't. A symlink that stands where a folder is needed is an error; one that stands where a file goes is replaced, never written through.
+    Lexical checks alone can be fooled by links, resolved paths by races and over-long names (CPython's tarfile filter,
+    2025);
+    descriptors can't. A symlink that stands where a folder is needed is an error; one that stands where a file goes is
+    replaced, never written through.
     """
 
     def __init__(self, root: str) -> None:
@@ -374,7 +393,9 @@ def open_child(parent: int, name: bytes, *, create: bool) -> int:
 
 
 def create_file(parent: int, name: bytes, executable: bool) -> int:
-    """A new file for writing in an open folder; FileExistsError when the name is taken. Only the executable bit is set, under the umask."""
+    """A new file for writing in an open folder; FileExistsError when the name is taken. Only the executable bit is set,
+    under the umask.
+    """
     check_component(name)
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     return os.open(name, flags, 0o777 if executable else 0o666, dir_fd=parent)

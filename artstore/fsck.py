@@ -9,7 +9,7 @@ from artstore.errors import ArtstoreError, DamagedObject
 from artstore.log import Log, decode_checkpoint
 from artstore.maintenance import property_blobs
 from artstore.names import printable
-from artstore.objects import BLOBS, LARGE, PACKS, ObjectStore, pack_path
+from artstore.objects import BLOBS, LARGE, PACKS, ObjectStore
 from artstore.packs import HEADER, Pack, check_rows
 from artstore.progress import Monitor
 from artstore.refs import Refs, State, digest_of_state, id_of_state
@@ -30,7 +30,9 @@ class Report(NamedTuple):
 
 
 class Fsck:
-    """One check. Goes on after each problem; `quick` leaves out the hashing of blobs, not that of trees, versions, entries and pack indexes."""
+    """One check. Goes on after each problem; `quick` leaves out the hashing of blobs, not that of trees, versions,
+    entries and pack indexes.
+    """
 
     def __init__(self, objects: ObjectStore, refs: Refs, *, quick: bool, monitor: Monitor) -> None:
         self._objects = objects
@@ -231,12 +233,8 @@ class Fsck:
     def _look_around(self) -> None:
         storage = self._objects.storage
         for name in storage.names(PACKS):
-            if (
-                not (name.endswith(".pack") and name[:-5] in self._objects.pack_names())
-                and storage.size(f"{PACKS}/{name}") is not None
-            ):
-                if not os.path.exists(storage.path(pack_path(name[:-5]))):
-                    self._notes.append(f"{PACKS}/{printable(name)} is no pack of ours; it is left alone")
+            if not re.fullmatch(r"[0-9a-f]{64}\.pack", name):
+                self._notes.append(f"{PACKS}/{printable(name)} is no pack of ours; it is left alone")
         for shard in storage.names(BLOBS):
             for name in storage.names(f"{BLOBS}/{shard}"):
                 if not (re.fullmatch(r"[0-9a-f]{64}", name) and name[:2] == shard):

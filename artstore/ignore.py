@@ -16,7 +16,9 @@ class _Rule(NamedTuple):
 
 
 class Rules:
-    """The patterns of one file or argument, relative to the folder `base` (`""` or ending in `/`). The last match decides, as in git."""
+    """The patterns of one file or argument, relative to the folder `base` (`""` or ending in `/`). The last match
+    decides, as in git.
+    """
 
     def __init__(self, lines: Iterable[str], base: str = "") -> None:
         self.base = base
@@ -46,7 +48,9 @@ def ignored(stack: Iterable[Rules], path: str, folder: bool) -> bool:
 
 
 class Filter:
-    """`include` and `exclude` globs over whole entry paths: a path passes when an include (if any) names it or a folder above it, and no exclude does."""
+    """`include` and `exclude` globs over whole entry paths: a path passes when an include (if any) names it or a folder
+    above it, and no exclude does.
+    """
 
     def __init__(self, include: Iterable[str] | None, exclude: Iterable[str] | None) -> None:
         self._include = Rules(include) if include else None
@@ -65,6 +69,9 @@ class Filter:
         if any(self.excludes(*step) for step in above):
             return False
         return self._include is None or any(self._include.match(*step) for step in above)
+
+
+NO_FILTER = Filter(None, None)
 
 
 def _parse(line: str) -> _Rule | None:

@@ -1,4 +1,6 @@
-"""The index over all packs: one sorted table in cache/ from digest to pack and row. A hint: each answer is checked against the pack's own row."""
+"""The index over all packs: one sorted table in cache/ from digest to pack and row. A hint: each answer is checked
+against the pack's own row.
+"""
 
 import struct
 from collections.abc import Iterable, Iterator

@@ -43,7 +43,8 @@ class Log:
         return self.storage.names(self.folder)
 
     def entries(self, listing: list[str], after: int = 0, prev: str | None = None) -> Iterator[Entry]:
-        """Entries behind number `after` (whose digest is `prev`), in order. Raises DamagedLog at a gap or a broken chain.
+        """Entries behind number `after` (whose digest is `prev`), in order. Raises DamagedLog at a gap or a broken
+        chain.
 
         A listing may be stale: each number up to its last is asked for by name, and those that follow too.
         """
@@ -93,7 +94,9 @@ class Log:
     # -- checkpoints --
 
     def checkpoint(self, listing: list[str]) -> tuple[int, str, Any] | None:
-        """(number, digest of that entry, state) of the newest checkpoint that is whole and belongs to this log; None without one."""
+        """(number, digest of that entry, state) of the newest checkpoint that is whole and belongs to this log; None
+        without one.
+        """
         for name in sorted((name for name in listing if name.endswith(".checkpoint")), reverse=True):
             try:
                 data = self.storage.read(f"{self.folder}/{name}")

@@ -22,7 +22,9 @@ MERGE_COUNT = 8
 _MERGE_MOST = 64  # at once, each with an open descriptor
 _SMALLEST_CLASS = 64 << 10
 MERGE_BELOW = 32 << 20
-"""Eight packs of one size class become one; from 32 MiB on packs stay. So an object is rewritten at most four times, and at most 7 packs of each of 4 classes are small."""
+"""Eight packs of one size class become one; from 32 MiB on packs stay. So an object is rewritten at most four times,
+and at most 7 packs of each of 4 classes are small.
+"""
 
 
 # -- merge ---------------------------------------------------------------------------------------
@@ -245,7 +247,9 @@ def plan(objects: ObjectStore, marks: Marks) -> Plan:
 
 
 def collect(objects: ObjectStore, refs: Refs, *, grace: float, monitor: Monitor, dry_run: bool = False) -> Collected:
-    """Take away what no live version reaches. With `grace` 0 it is unlinked in this run, else it waits in the trash for so many seconds."""
+    """Take away what no live version reaches. With `grace` 0 it is unlinked in this run, else it waits in the trash for
+    so many seconds.
+    """
     if dry_run:
         marks = Marks(objects, refs, monitor)
         todo = plan(objects, marks)

@@ -18,7 +18,9 @@ class InvalidMetadataType(InvalidValue, TypeError):
 
 
 def normalise(value: Any) -> dict[str, Any]:
-    """A deep copy of a dict (or of the JSON text of one) in plain JSON values. Raises InvalidValue (a ValueError), for foreign types also a TypeError."""
+    """A deep copy of a dict (or of the JSON text of one) in plain JSON values. Raises InvalidValue (a ValueError), for
+    foreign types also a TypeError.
+    """
     if isinstance(value, str | bytes):
         try:
             value = json.loads(value)

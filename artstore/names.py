@@ -104,7 +104,9 @@ def check_tags(tags: Iterable[str]) -> list[str]:
 
 
 def file_name_of(name: str) -> str:
-    """The case-folded, NFC, percent-encoded form that stands for a name in a path: equal for names that differ in case only."""
+    """The case-folded, NFC, percent-encoded form that stands for a name in a path: equal for names that differ in case
+    only.
+    """
     folded = unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
     text = quote(folded, safe=" ").replace("~", "%7E").replace(" ", "%20")
     text = re.sub(r"^\.|\.$", "%2E", text)
@@ -128,7 +130,9 @@ def near(name: str, others: Iterable[str]) -> str | None:
 
 
 def check_component(name: bytes) -> bytes:
-    """One name inside a tree. Raises InvalidValue unless it can stand in a directory on its own and cannot climb out of it."""
+    """One name inside a tree. Raises InvalidValue unless it can stand in a directory on its own and cannot climb out of
+    it.
+    """
     if not 1 <= len(name) <= 255 or b"/" in name or b"\0" in name or name in (b".", b".."):
         raise InvalidValue(f"Invalid artifact path: '{printable(name[:300])}' is not a file name")
     if b"\\" in name and (name.startswith(b"\\") or b".." in name.split(b"\\")):
@@ -149,7 +153,9 @@ def check_root_component(name: bytes) -> bytes:
 
 
 def parse_path(path: str | bytes | PurePath) -> tuple[bytes, ...]:
-    """The names along an entry path: the only way from text to names. Refuses empty, absolute, climbing and Windows-rooted paths."""
+    """The names along an entry path: the only way from text to names. Refuses empty, absolute, climbing and
+    Windows-rooted paths.
+    """
     if isinstance(path, PurePath):
         path = path.as_posix()
     raw = path.encode("utf-8", "surrogateescape") if isinstance(path, str) else path

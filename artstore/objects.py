@@ -1,4 +1,6 @@
-"""The object store: finds, reads and checks blobs, trees and versions in packs and large files; tells damaged from missing."""
+"""The object store: finds, reads and checks blobs, trees and versions in packs and large files; tells damaged from
+missing.
+"""
 
 import os
 import secrets
@@ -17,7 +19,9 @@ from artstore.verified import VerifiedNotes
 from artstore.version import Version, decode_version
 
 LARGE = 1 << 20
-"""Blobs of so many bytes are files of their own: below it one pack beats many files, above it clones, links and plain tools win (figures in FORMAT.md)."""
+"""Blobs of so many bytes are files of their own: below it one pack beats many files, above it clones, links and plain
+tools win (figures in FORMAT.md).
+"""
 
 _OPEN_PACKS = 128
 _PROBES_FREE = 2000
@@ -37,7 +41,8 @@ def pack_path(name: str) -> str:
 
 
 class ObjectStore:
-    """Reads take no lock and survive merges: an object is missing only after index → fresh listing → trash → index once more.
+    """Reads take no lock and survive merges: an object is missing only after index → fresh listing → trash → index once
+    more.
 
     Single-threaded but for `read_large`. Pack listings are as of the last `refresh`.
     """
@@ -61,7 +66,9 @@ class ObjectStore:
         return self.refresh() if self._names is None else self._names
 
     def refresh(self) -> set[str]:
-        """List packs and notes of damage anew, until the folder's mtime stands still: a listing beside a merge can miss both the old and the new pack."""
+        """List packs and notes of damage anew, until the folder's mtime stands still: a listing beside a merge can miss
+        both the old and the new pack.
+        """
         folder = self.storage.path(PACKS)
         with translated(f"list {printable(folder)}"):
             while True:
@@ -115,7 +122,9 @@ class ObjectStore:
             pass  # read-only or full: the table lives as long as this process
 
     def pack(self, name: str, path: str | None = None) -> Pack:
-        """An open reader. FileNotFoundError when a merge or a collector took it away; Damage when it isn't what its name says."""
+        """An open reader. FileNotFoundError when a merge or a collector took it away; Damage when it isn't what its
+        name says.
+        """
         if found := self._packs.get(name):
             return found
         fd = self.storage.open(path or pack_path(name))
@@ -188,7 +197,9 @@ class ObjectStore:
         return self.storage.size(blob_path(digest)) == size
 
     def _all_places(self, digest: Digest) -> Iterator[tuple[Pack, Row]]:
-        """Every copy there is, in the order in which nothing can slip by: index, fresh listing, trash, listing once more."""
+        """Every copy there is, in the order in which nothing can slip by: index, fresh listing, trash, listing once
+        more.
+        """
         yield from self._places(digest)
         self.refresh()
         yield from self._places(digest)
@@ -248,7 +259,9 @@ class ObjectStore:
         )
 
     def _checked(self, kind: Kind, pack: Pack, row: Row) -> bytes | None:
-        """Bytes with the right digest, in at most two reads (the first may have met a passing fault); None when the copy is wrong."""
+        """Bytes with the right digest, in at most two reads (the first may have met a passing fault); None when the
+        copy is wrong.
+        """
         for _ in range(2):
             try:
                 data = pack.read(row)
@@ -297,7 +310,9 @@ class ObjectStore:
         return self.read(BLOB, digest) if size < LARGE else self._read_large_whole(digest)
 
     def locate_small(self, digest: Digest) -> tuple[Pack, Row] | None:
-        """Where a small blob lies, unchecked: for those who read many and fall back to `read`. The pack that answered last is asked first."""
+        """Where a small blob lies, unchecked: for those who read many and fall back to `read`. The pack that answered
+        last is asked first.
+        """
         pack = self._last
         if pack is not None and (number := pack.find(digest)) is not None and (pack.name, digest) not in self._bad:
             return pack, pack.row(number)
@@ -309,7 +324,9 @@ class ObjectStore:
     # -- large blobs --
 
     def _find_large(self, digest: Digest) -> str | None:
-        """Path of a large blob in objects/ or trash/; looked for twice, since it may be on its way from one to the other."""
+        """Path of a large blob in objects/ or trash/; looked for twice, since it may be on its way from one to the
+        other.
+        """
         name = digest.hex()
         for _ in range(2):
             if self.storage.size(blob_path(digest)) is not None:
@@ -344,7 +361,9 @@ class ObjectStore:
         )
 
     def verify_large(self, digest: Digest, fd: int, size: int) -> None:
-        """Hash a large blob unless its note says that it is as when last hashed. Wrong in two reads → set aside, DamagedObject."""
+        """Hash a large blob unless its note says that it is as when last hashed. Wrong in two reads → set aside,
+        DamagedObject.
+        """
         if self.verified.holds(digest, os.fstat(fd)):
             return
         self.hash_large(digest, fd, size)

@@ -41,9 +41,11 @@ def parse(name: str) -> Owner | None:
 
 
 def is_dead(owner: Owner, *, local: bool) -> bool:
-    """True only on proof: on this host and boot its pid is gone or was started at another time, or this host has booted since (on a local file system).
+    """True only on proof: on this host and boot its pid is gone or was started at another time, or this host has booted
+    since (on a local file system).
 
-    A container may share host name and boot with another, hence the pid namespace. No clock, age or lock is looked at: a laptop may sleep for a week.
+    A container may share host name and boot with another, hence the pid namespace. No clock, age or lock is looked at:
+    a laptop may sleep for a week.
     """
     if owner.host != _host():
         return False

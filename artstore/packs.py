@@ -94,7 +94,8 @@ class PackWriter:
 
 
 def search(rows: Rows, base: int, stride: int, count: int, digest: bytes) -> int:
-    """Number of the first row whose leading 32 bytes are not below `digest`, among sorted rows of `stride` bytes from offset `base`.
+    """Number of the first row whose leading 32 bytes are not below `digest`, among sorted rows of `stride` bytes from
+    offset `base`.
 
     Digests are uniform, so a guess in proportion lands within a few times sqrt(count) rows; bisection does the rest (and
     all of it where somebody made digests that are not uniform). 2 µs among 50,000 rows.
@@ -136,7 +137,9 @@ class Pack:
         return self.objects_end + len(self.index) + FOOTER.size
 
     def find(self, digest: bytes) -> int | None:
-        """Row number of an object, or None. By bisection (2 µs), until so many were asked for that a dict pays (0.1 µs)."""
+        """Row number of an object, or None. By bisection (2 µs), until so many were asked for that a dict pays (0.1
+        µs).
+        """
         if self._numbers is not None:
             return self._numbers.get(digest)
         self._finds += 1
@@ -165,7 +168,9 @@ class Pack:
 def open_pack(
     name: str, size: int, read: Callable[[int, int], bytes], close: Callable[[], None] = lambda: None
 ) -> Pack:
-    """Read and check header, footer and index of a pack of `size` bytes. Raises Damage when they are not what the name promises."""
+    """Read and check header, footer and index of a pack of `size` bytes. Raises Damage when they are not what the name
+    promises.
+    """
     what = f"pack {name[:12]}"
     if size < HEADER + FOOTER.size:
         raise Damage(f"{what} is only {size} bytes long")
@@ -180,7 +185,9 @@ def open_pack(
 
 
 def check_rows(pack: Pack) -> str | None:
-    """What is wrong with a pack's rows beyond their digest, in words: order, kinds, and objects that don't tile the file. For fsck and foreign packs."""
+    """What is wrong with a pack's rows beyond their digest, in words: order, kinds, and objects that don't tile the
+    file. For fsck and foreign packs.
+    """
     previous = b""
     for row in pack.rows():
         if row.digest <= previous:

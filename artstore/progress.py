@@ -2,7 +2,9 @@
 
 
 class Monitor:
-    """Counts and keeps silent; the command line's bar overrides `changed`. Methods are cheap: call them per folder or per large file."""
+    """Counts and keeps silent; the command line's bar overrides `changed`. Methods are cheap: call them per folder or
+    per large file.
+    """
 
     def __init__(self) -> None:
         self.step = ""

@@ -12,7 +12,9 @@ from artstore.names import Spec, file_name_of, near
 from artstore.storage import Storage
 
 VersionState = dict[str, Any]
-"""id, number, digest, size, files, created, run, user, host; and where set: tags, description, metadata, blobs, deleted (a time)."""
+"""id, number, digest, size, files, created, run, user, host; and where set: tags, description, metadata, blobs, deleted
+(a time).
+"""
 
 _LOST_RACES = 1000
 """Appends lost in a row before giving up: each means that somebody else's change went in."""
@@ -98,7 +100,7 @@ class State:
         vars(state).update(values)
         state.path = Path(*values["path"])
         state.redirect = Path(*values["redirect"]) if values["redirect"] else None
-        state.aliases = {alias: id for alias, id in values["aliases"]}
+        state.aliases = dict(values["aliases"])
         for version in values["versions"]:
             if "metadata" in version:
                 version["metadata"] = decode_json(version["metadata"], "metadata in a checkpoint")
@@ -107,7 +109,9 @@ class State:
 
 
 def fold(state: State, entry: Entry) -> None:
-    """Apply one entry. Raises DamagedLog for changes that contradict the log, UnsupportedFormat for kinds of a newer artstore."""
+    """Apply one entry. Raises DamagedLog for changes that contradict the log, UnsupportedFormat for kinds of a newer
+    artstore.
+    """
     for change in entry.changes:
         kind = change["kind"]
         if kind not in _KEYS:
@@ -244,7 +248,9 @@ class Refs:
                 yield state
 
     def read(self, path: Path, *, follow: bool = True) -> State:
-        """The collection at a path, through renames; `exists` is False for a free name. Raises Conflict when it is spelled in another case."""
+        """The collection at a path, through renames; `exists` is False for a free name. Raises Conflict when it is
+        spelled in another case.
+        """
         for _ in range(100):
             state = self.read_folder(path.folder, path)
             if state.redirect is None or not follow:
@@ -278,7 +284,9 @@ class Refs:
         return state
 
     def _settle_read(self, state: State, folder: str) -> None:
-        """Decide a pending `moved from` by the old log's next entry: it moved, or it is void (also while nobody has said)."""
+        """Decide a pending `moved from` by the old log's next entry: it moved, or it is void (also while nobody has
+        said).
+        """
         change = state.pending
         if change is None:
             return
@@ -306,7 +314,9 @@ class Refs:
     # -- changing --
 
     def commit(self, state: State, changes: list[Change]) -> State | None:
-        """Append one entry behind `state`; the new state, or None when somebody else was first (read again, check again, try again)."""
+        """Append one entry behind `state`; the new state, or None when somebody else was first (read again, check
+        again, try again).
+        """
         log = Log(self._storage, state.path.folder)
         host, user = self._identity()
         entry = log.append(state.number, state.digest, changes, host=host, user=user)
@@ -321,7 +331,8 @@ class Refs:
         return state
 
     def change(self, path: Path, build: Callable[[State], list[Change]]) -> State:
-        """Append what `build` makes of the collection's state; after a lost race `build` is asked again, on the new state.
+        """Append what `build` makes of the collection's state; after a lost race `build` is asked again, on the new
+        state.
 
         No changes → no entry. `build` raises to refuse.
         """
@@ -348,7 +359,9 @@ class Refs:
         return state
 
     def rename(self, old: Path, new: Path) -> State:
-        """Move a collection to a free name, history and all, in O(1). The old name redirects. Committed by the old log's entry."""
+        """Move a collection to a free name, history and all, in O(1). The old name redirects. Committed by the old
+        log's entry.
+        """
         for _ in range(_LOST_RACES):
             source = self.settled(old)
             if not source.exists:

@@ -1,4 +1,6 @@
-"""The one routine that takes stored bytes away: move to the trash, read refs, look at transactions, read refs once more, unlink."""
+"""The one routine that takes stored bytes away: move to the trash, read refs, look at transactions, read refs once
+more, unlink.
+"""
 
 import os
 import secrets
@@ -24,7 +26,9 @@ class Needed(Protocol):
 
 
 class Everything:
-    """What a merge needs: it holds no opinion on what is reachable, and gives back what objects/ no longer holds elsewhere."""
+    """What a merge needs: it holds no opinion on what is reachable, and gives back what objects/ no longer holds
+    elsewhere.
+    """
 
     def refresh(self) -> None:
         pass
@@ -47,9 +51,12 @@ class Removed(NamedTuple):
 class Removal:
     """One run. Its order needs no lock and no clock where listings are coherent.
 
-    A saver publishes its entry and then looks for its objects; this moves objects and then reads refs: whichever of both
-    looks comes second sees what the other did. Transactions are looked at after the moves: one that began later finds the
-    objects gone, one that began earlier is seen. One that ended between has its entry in refs, hence the second reading.
+    A saver publishes its entry and then looks for its objects; this moves objects and then reads refs: whichever of
+    both
+    looks comes second sees what the other did. Transactions are looked at after the moves: one that began later finds
+    the
+    objects gone, one that began earlier is seen. One that ended between has its entry in refs, hence the second
+    reading.
     """
 
     def __init__(self, objects: ObjectStore, reason: Reason, *, own_transaction: str | None = None) -> None:
@@ -77,7 +84,9 @@ class Removal:
         return moved
 
     def claim_older(self, grace: float) -> None:
-        """Take over the trash of runs that ended or are provably dead and whose grace is over, by the store's own clock. The rename counts as the move."""
+        """Take over the trash of runs that ended or are provably dead and whose grace is over, by the store's own
+        clock. The rename counts as the move.
+        """
         now = os.stat(self._storage.path(self._mine)).st_mtime
         for name in self._storage.names("trash"):
             if not is_left_over(self._storage, name) or (self._reason == "merge" and not name.startswith("merge.")):
@@ -90,7 +99,9 @@ class Removal:
                 self._claimed.append(claimed)
 
     def finish(self, needed: Needed, *, keep_mine: bool) -> Removed:
-        """Give back what is needed, and unlink the rest unless somebody is at work; what this run moved is kept when `keep_mine` (its grace begins)."""
+        """Give back what is needed, and unlink the rest unless somebody is at work; what this run moved is kept when
+        `keep_mine` (its grace begins).
+        """
         given_back = self._give_back(needed)
         waits_for = tuple(open_transactions(self._storage, but=self._own))
         given_back += self._give_back(needed)

@@ -22,7 +22,7 @@ from artstore.objects import LARGE, ObjectStore
 from artstore.progress import Monitor
 from artstore.refs import Path, Refs, State, VersionState, digest_of_state, id_of_state, resolve
 from artstore.removal import sweep
-from artstore.selection import Selection
+from artstore.selection import EVERYTHING, Selection
 from artstore.storage import FolderStorage
 from artstore.tree import DIRECTORY, REFERENCE, diff, find, read_folder, walk
 from artstore.tree import Change as TreeChange
@@ -283,7 +283,7 @@ class Repository:
         found: Found,
         root: str | None = None,
         *,
-        selection: Selection = Selection(),
+        selection: Selection = EVERYTHING,
         link: Link = "copy",
         force: bool = True,
         monitor: Monitor | None = None,
@@ -474,7 +474,8 @@ class Repository:
         pack_bytes = sum(self.storage.size(f"objects/packs/{name}.pack") or 0 for name in names)
         places = {place: _bytes_below(self.storage.path(place)) for place in ("refs", "trash", "bad", "tmp", "cache")}
         return Usage(
-            len(names), pack_bytes, len(blobs), sum(blobs), places["refs"], places["trash"], places["bad"], places["tmp"], places["cache"],
+            len(names), pack_bytes, len(blobs), sum(blobs), places["refs"], places["trash"], places["bad"],
+            places["tmp"], places["cache"],
             len(live), sum(version["size"] for version in live),
         )  # fmt: skip
 

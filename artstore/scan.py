@@ -13,7 +13,7 @@ from artstore.codec import encode_rows
 from artstore.digest import BLOB, TREE, Digest
 from artstore.errors import ArtstoreError, InvalidValue, SourceError, storage_error
 from artstore.files import kind_of, open_regular
-from artstore.ignore import IGNORE_FILE, Filter, Rules, ignored
+from artstore.ignore import IGNORE_FILE, NO_FILTER, Filter, Rules, ignored
 from artstore.names import MAX_DEPTH, check_component, check_root_component, is_protected, printable
 from artstore.objects import LARGE
 from artstore.progress import Monitor
@@ -62,7 +62,7 @@ class Scanner:
         self._tx = transaction
         self._cache = cache
         self._base = base
-        self._filter = chosen or Filter(None, None)
+        self._filter = chosen or NO_FILTER
         self._monitor = monitor
         self._problems: list[tuple[str, str]] = []
         self._left_out: list[str] = []
@@ -147,15 +147,12 @@ class Scanner:
             for name, f in folders.items()
             if known.get(name) != f.digest
         }
-        changed |= {name: None for name in known.keys() - folders.keys()}
+        changed |= dict.fromkeys(known.keys() - folders.keys())
         self._monitor.advance(len(listing.seen) - len(folders))
-        if record is not None and not changed:
-            if covered or self._rely_trees(record):
-                self._relied_on_base |= covered
-                if same:
-                    cache.keep(path)  # type: ignore[union-attr]  # a record comes from a cache
-                    return Folder(record.tree, record.size, record.files)
         self._relied_on_base |= covered
+        if record is not None and same and not changed and (covered or self._rely_trees(record)):
+            cache.keep(path)  # type: ignore[union-attr]  # a record comes from a cache
+            return Folder(record.tree, record.size, record.files)
         parts, folder = self._build(record, changed, len(listing.seen), covered)
         if cache:
             cache.put(path, self._record(listing.seen, folder, folders, parts))
@@ -167,7 +164,8 @@ class Scanner:
         folders: list[str] = []
         device = os.fstat(fd).st_dev
         try:
-            # The hot loop of an unchanged re-save: a stat and one tuple per file. On strings; is_file() asks the listing, not the disk.
+            # The hot loop of an unchanged re-save: a stat and one tuple per file. On strings; is_file() asks the
+            # listing, not the disk.
             with os.scandir(fd) as entries:
                 for entry in entries:
                     name = entry.name
@@ -256,7 +254,8 @@ class Scanner:
         out: dict[bytes, Entry | None] = {}
         large: list[tuple[bytes, Stat, Future[tuple[Digest, str | None, Stat] | None]]] = []
         tx = self._tx
-        # The hot loop of a first save: four system calls and one hash per small file. One stat before (the listing's) and one after the read.
+        # The hot loop of a first save: four system calls and one hash per small file. One stat before (the listing's)
+        # and one after the read.
         for name, st in todo.items():
             size = st[2] if len(st) > 2 else -1
             if size < 0:
@@ -297,7 +296,8 @@ class Scanner:
 
     def _submit(self, fd: int, name: bytes, st: Stat, follow: bool) -> "Future[tuple[Digest, str | None, Stat] | None]":
         if self._pool is None:
-            # Two: one copies while the other hashes or syncs. Small files stay in this thread, where threads only fight for the interpreter.
+            # Two: one copies while the other hashes or syncs. Small files stay in this thread, where threads only fight
+            # for the interpreter.
             self._pool = ThreadPoolExecutor(2)
         return self._pool.submit(self._copy_large, fd, name, st[2], follow)
 
@@ -383,7 +383,9 @@ class Scanner:
     def _unstored_files(
         self, fd: int, path: bytes, record: Record, listing: _Listing, changed: dict[bytes, Entry | None]
     ) -> dict[bytes, Entry | None]:
-        """Files that did not change, but whose blob the store lacks (or has damaged): read again. All others are relied on."""
+        """Files that did not change, but whose blob the store lacks (or has damaged): read again. All others are relied
+        on.
+        """
         rely, todo = self._tx.rely, {}
         for part in record.parts:
             for entry in part.entries():

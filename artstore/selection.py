@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from artstore.digest import Digest
 from artstore.errors import NotFound
-from artstore.ignore import Filter
+from artstore.ignore import NO_FILTER, Filter
 from artstore.names import printable
 from artstore.tree import DIRECTORY, Entry, walk
 
@@ -15,7 +15,7 @@ class Selection(NamedTuple):
     """Which files of a version: a plain string prefix of their paths, and globs."""
 
     prefix: str = ""
-    chosen: Filter = Filter(None, None)
+    chosen: Filter = NO_FILTER
 
     @property
     def everything(self) -> bool:
@@ -33,8 +33,13 @@ class Selection(NamedTuple):
         )
 
 
+EVERYTHING = Selection()
+
+
 def select(tree: Digest, read: Callable[[Digest], bytes], selection: Selection) -> Iterator[tuple[bytes, Entry]]:
-    """(path, entry) of the files selected, and of all folders that can hold some. Raises NotFound when nothing matches a selection."""
+    """(path, entry) of the files selected, and of all folders that can hold some. Raises NotFound when nothing matches
+    a selection.
+    """
     found = False
     for path, entry in walk(tree, read, wanted=selection.reaches):
         if entry[1] == DIRECTORY:

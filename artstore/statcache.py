@@ -1,4 +1,5 @@
-"""The stat cache: what each folder below a root held when it was last read, so that unchanged files are not opened again.
+"""The stat cache: what each folder below a root held when it was last read, so that unchanged files are not opened
+again.
 
 One file in cache/stat/ per root. A record per folder: the signature (names and stats of its files, in the order the
 system lists them), the tree it became, and that tree's entries. A record is used only when its own hash holds.
@@ -22,7 +23,9 @@ _MAGIC = b"ARTSTAT\x01"
 _HASH = 16
 
 Stat = tuple[int, ...]
-"""(mode, inode, size, mtime, ctime) of a file, with the device as sixth where it was reached through a symlink; (mode type, inode) of a folder."""
+"""(mode, inode, size, mtime, ctime) of a file, with the device as sixth where it was reached through a symlink; (mode
+type, inode) of a folder.
+"""
 
 UNKNOWN: Stat = (0,)
 """What no file has: a record that holds it makes that file be read again."""
@@ -179,7 +182,8 @@ def clock_tick(folder: str) -> int:
     """Nanoseconds within which two changes of a file may leave the same times.
 
     A file written twice within one tick of the file system's clock looks the same after the second write (git's "racy"
-    entries). Measured: the kernel's coarse clock, by which local file systems stamp; network file systems have clocks of
+    entries). Measured: the kernel's coarse clock, by which local file systems stamp; network file systems have clocks
+    of
     their own, so a minute.
     """
     if not is_local(folder):
@@ -194,7 +198,9 @@ def settled_before(folder: str) -> int:
 
 
 def is_settled(stat: Stat, before: int) -> bool:
-    """Whether a file's times are old enough to be trusted. Times in whole seconds come from file systems that keep no more (FAT: two)."""
+    """Whether a file's times are old enough to be trusted. Times in whole seconds come from file systems that keep no
+    more (FAT: two).
+    """
     newest = max(stat[3], stat[4])
     if stat[3] % 1_000_000_000 == 0 and stat[4] % 1_000_000_000 == 0:
         newest += 2_000_000_000

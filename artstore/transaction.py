@@ -1,4 +1,6 @@
-"""Transactions: objects on their way into the store, in a folder that tells collectors that somebody relies on what is stored."""
+"""Transactions: objects on their way into the store, in a folder that tells collectors that somebody relies on what is
+stored.
+"""
 
 import itertools
 import os
@@ -14,7 +16,9 @@ from artstore.owner import this_process
 from artstore.packs import ROLL_AT, PackWriter
 
 _SYNC_WHOLE_FROM = 16
-"""From so many large files on, two `syncfs` (before and after the links) beat an fsync each; measured with power cuts on ext4, XFS and btrfs."""
+"""From so many large files on, two `syncfs` (before and after the links) beat an fsync each; measured with power cuts
+on ext4, XFS and btrfs.
+"""
 
 
 class Added(NamedTuple):
@@ -26,7 +30,8 @@ class Added(NamedTuple):
 class Transaction:
     """Open one before the first existence test, `close` it after `ensure`. What isn't published when it closes is gone.
 
-    Order of use: `add`/`add_large`/`rely` → `publish` → the log entry → `ensure` → `close`. Adding is for one thread, but
+    Order of use: `add`/`add_large`/`rely` → `publish` → the log entry → `ensure` → `close`. Adding is for one thread,
+    but
     `copy_large`, which any may call.
     """
 
@@ -102,7 +107,9 @@ class Transaction:
         return True
 
     def rely(self, kind: Kind, digest: Digest, size: int) -> bool:
-        """Count on an object that should be stored; False when it isn't (or is damaged), so that it has to be read again."""
+        """Count on an object that should be stored; False when it isn't (or is damaged), so that it has to be read
+        again.
+        """
         if self.knows(digest):
             return True
         if kind != BLOB or size < LARGE:
@@ -128,7 +135,8 @@ class Transaction:
         return self.rely(kind, digest, size)
 
     def copy_large(self, source: int, size: int, advance: Callable[[int], None]) -> tuple[Digest, str | None] | None:
-        """Copy a large file into the transaction and hash it as copied: (digest, staged path or None when stored already). None when it ended early.
+        """Copy a large file into the transaction and hash it as copied: (digest, staged path or None when stored
+        already). None when it ended early.
 
         A file whose size no stored blob has is copied at once; else it is hashed first, for it may well be stored.
         """
@@ -189,7 +197,9 @@ class Transaction:
     # -- publishing --
 
     def publish(self) -> None:
-        """Give everything added so far its final name, durably: bytes are synced before a name shows them, for others may rely on a name at once."""
+        """Give everything added so far its final name, durably: bytes are synced before a name shows them, for others
+        may rely on a name at once.
+        """
         with translated(f"write to {printable(self.storage.root)}"):
             if self._writer is not None:
                 self._finished.append(self._writer)
@@ -224,7 +234,9 @@ class Transaction:
             )
 
     def _folders_to_sync(self, targets: Iterable[str]) -> list[str]:
-        """Folders with new names, and those of relied-on objects younger than a minute: their saver may not have synced them yet."""
+        """Folders with new names, and those of relied-on objects younger than a minute: their saver may not have synced
+        them yet.
+        """
         folders = {path.rpartition("/")[0] for path in targets}
         relied = {blob_path(digest).rpartition("/")[0] for digest, (_, staged) in self._large.items() if not staged}
         if any(self._seen.values()):
@@ -238,9 +250,11 @@ class Transaction:
     # -- after the commit --
 
     def ensure(self) -> None:
-        """Look again, by name, for every pack and large blob that was written or relied on, and put back what a collector took.
+        """Look again, by name, for every pack and large blob that was written or relied on, and put back what a
+        collector took.
 
-        The other half of a collector's move-then-read-refs: whichever of both looks comes second sees what the other did.
+        The other half of a collector's move-then-read-refs: whichever of both looks comes second sees what the other
+        did.
         Raises MissingObject when something is gone for good: then what was committed must be withdrawn.
         """
         for _ in range(100):

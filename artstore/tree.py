@@ -1,9 +1,11 @@
 """Trees: one directory as sorted entries. Values without I/O: encoding, splitting, walking, comparing.
 
-Entries are plain tuples, since a save makes one per file: (name, kind, size, digest), with the number of files as fifth field for directories and parts.
+Entries are plain tuples, since a save makes one per file: (name, kind, size, digest), with the number of files as fifth
+field for directories and parts.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 from blake3 import blake3
@@ -15,7 +17,9 @@ from artstore.names import MAX_DEPTH, check_component, check_root_component, pri
 
 FILE, EXECUTABLE, DIRECTORY, PART, REFERENCE = range(5)
 SPLIT_ABOVE = 16_384
-"""A folder of more entries is a tree of parts of about 4,096: one changed file in a folder of a million costs kilobytes instead of 49 MiB."""
+"""A folder of more entries is a tree of parts of about 4,096: one changed file in a folder of a million costs kilobytes
+instead of 49 MiB.
+"""
 
 Entry = tuple[Any, ...]
 Read = Callable[[Digest], bytes]
@@ -48,17 +52,21 @@ def _is_cut(name: bytes) -> bool:
 
 
 def split(entries: Sequence[Entry], *, always: bool = False) -> list[Sequence[Entry]]:
-    """The runs into which a folder's sorted entries are cut: one, unless there are more than SPLIT_ABOVE (or `always`: for a stretch of a larger folder)."""
+    """The runs into which a folder's sorted entries are cut: one, unless there are more than SPLIT_ABOVE (or `always`:
+    for a stretch of a larger folder).
+    """
     if len(entries) <= SPLIT_ABOVE and not always:
         return [entries]
     if not entries:
         return []
     cuts = [0, *(i for i in range(1, len(entries)) if _is_cut(entries[i][0])), len(entries)]
-    return [entries[start:end] for start, end in zip(cuts, cuts[1:], strict=False)]
+    return [entries[start:end] for start, end in pairwise(cuts)]
 
 
 def encode_folder(entries: Sequence[Entry], add: Callable[[bytes], Digest]) -> Folder:
-    """Encode sorted entries as one tree, or as a tree of parts; `add` stores each tree's bytes and returns their digest."""
+    """Encode sorted entries as one tree, or as a tree of parts; `add` stores each tree's bytes and returns their
+    digest.
+    """
     size, files = totals(entries)
     runs = split(entries)
     if len(entries) > SPLIT_ABOVE:
@@ -136,7 +144,9 @@ def _check_rare(entry: Entry, what: str) -> None:
 
 
 def read_folder(digest: Digest, read: Read, expected: Entry | None = None) -> tuple[Entry, ...]:
-    """All entries of a directory, its parts joined; checked to be cut as we would have cut them and to have the totals of `expected`."""
+    """All entries of a directory, its parts joined; checked to be cut as we would have cut them and to have the totals
+    of `expected`.
+    """
     entries = decode_tree(read(digest), digest)
     if entries and entries[0][1] == PART:
         entries = tuple(_joined(digest, entries, read))
@@ -226,7 +236,9 @@ class Change(NamedTuple):
 
 
 def diff(old: Digest | None, new: Digest | None, read: Read, prefix: bytes = b"") -> Iterator[Change]:
-    """Differences in path order; folders equal by digest are not opened, so the cost is that of what changed. Directories are reported themselves only when empty."""
+    """Differences in path order; folders equal by digest are not opened, so the cost is that of what changed.
+    Directories are reported themselves only when empty.
+    """
     if old == new:
         return
     before = {entry[0]: entry for entry in read_folder(old, read)} if old else {}

@@ -1,4 +1,6 @@
-"""Notes in cache/ of large blobs that were hashed and found right, as they were then: (device, inode, size, mtime, ctime)."""
+"""Notes in cache/ of large blobs that were hashed and found right, as they were then: (device, inode, size, mtime,
+ctime).
+"""
 
 import os
 import struct
@@ -12,7 +14,8 @@ _PATH = "cache/verified"
 
 
 class VerifiedNotes:
-    """A stored file counts as verified while its stat is as noted. Never the mode, never the mtime alone: ctime can't be set back.
+    """A stored file counts as verified while its stat is as noted. Never the mode, never the mtime alone: ctime can't
+    be set back.
 
     An append-only file of 72-byte notes, the last one of a digest counting; a torn or foreign note just fails to match.
     """

@@ -20,7 +20,9 @@ _HOMES = {command: family for family, commands in _FAMILIES.items() for command 
 
 
 class _Commands(click.Group):
-    """Commands by name, each family imported when one of its commands is called (a start costs what `import click` does)."""
+    """Commands by name, each family imported when one of its commands is called (a start costs what `import click`
+    does).
+    """
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(_HOMES)

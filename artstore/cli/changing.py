@@ -67,7 +67,8 @@ def rm_command(spec: str, collection: bool, force: bool, as_json: bool) -> None:
                 )
             found = repository.delete(spec, delete_aliases=force)
             deleted = [f"{found.state.path}:v{found.version['number']}"]
-            text = f"deleted {found.name} ({human(found.version['size'])}); `artstore undelete {found.name}` brings it back, `artstore gc` frees its space"
+            back = f"`artstore undelete {found.name}` brings it back, `artstore gc` frees its space"
+            text = f"deleted {found.name} ({human(found.version['size'])}); {back}"
     if as_json:
         print_json({"deleted": deleted})
     else:

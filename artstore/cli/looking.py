@@ -193,7 +193,7 @@ def log_command(name: str, aliases: bool, deleted: bool, as_json: bool) -> None:
         if aliases:
             _alias_moves(repository, name, as_json)
             return
-        path, spec = repository.path_of(name)
+        _, spec = repository.path_of(name)
         if spec.alias or spec.number is not None or spec.digest:
             raise InvalidValue(f"'{name}' names a version; log takes an artifact: {spec.name}")
         state = repository.collection(name)

@@ -31,12 +31,8 @@ def human(size: int) -> str:
     """Bytes as people read them, in powers of 1,024."""
     if size < 1024:
         return f"{size} B"
-    value, unit = float(size), ""
-    for unit in ("KiB", "MiB", "GiB", "TiB", "PiB"):
-        value /= 1024
-        if value < 1024:
-            break
-    return f"{value:.1f} {unit}"
+    power = min((size.bit_length() - 1) // 10, 5)
+    return f"{size / 1024**power:.1f} {'KMGTP'[power - 1]}iB"
 
 
 def count(number: int, noun: str) -> str:

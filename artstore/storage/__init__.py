@@ -8,10 +8,14 @@ __all__ = ["FolderStorage", "Storage"]
 
 
 class Storage(Protocol):
-    """Paths are relative, with `/`. Every method raises StorageError for what it doesn't name; none is interrupted half-way."""
+    """Paths are relative, with `/`. Every method raises StorageError for what it doesn't name; none is interrupted
+    half-way.
+    """
 
     def names(self, folder: str) -> list[str]:
-        """Names in a folder, unsorted, read anew; empty when there is no such folder (or a stranger's file of that name)."""
+        """Names in a folder, unsorted, read anew; empty when there is no such folder (or a stranger's file of that
+        name).
+        """
 
     def read(self, path: str, offset: int = 0, length: int | None = None) -> bytes:
         """Bytes of a file, or of a range of it (shorter at its end). FileNotFoundError when absent."""

@@ -12,11 +12,15 @@ from artstore.names import printable
 from artstore.owner import this_process
 
 YOUNG = 60.0
-"""Seconds after which a name has reached the medium without our doing: ext4 commits every 5 s, XFS and btrfs every 30 s."""
+"""Seconds after which a name has reached the medium without our doing: ext4 commits every 5 s, XFS and btrfs every 30
+s.
+"""
 
 
 class FolderStorage:
-    """`Storage` over a folder, and what only a file system can do. Symlinks below the folder are never followed for data."""
+    """`Storage` over a folder, and what only a file system can do. Symlinks below the folder are never followed for
+    data.
+    """
 
     def __init__(self, root: str) -> None:
         self.root = root
@@ -85,7 +89,9 @@ class FolderStorage:
     # -- what only a file system can do --
 
     def open(self, path: str) -> int:
-        """A descriptor of a regular file for reading; never through a symlink, never hangs. OSError as the system gives it."""
+        """A descriptor of a regular file for reading; never through a symlink, never hangs. OSError as the system gives
+        it.
+        """
         fd = os.open(self.path(path), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         if not stat.S_ISREG(os.fstat(fd).st_mode):
             os.close(fd)
@@ -102,7 +108,9 @@ class FolderStorage:
         os.makedirs(self.path(folder), exist_ok=True)
 
     def publish(self, staged: str, path: str) -> bool:
-        """Give a finished, synced file its final name by a link (the staged name may remain). False when the name was taken."""
+        """Give a finished, synced file its final name by a link (the staged name may remain). False when the name was
+        taken.
+        """
         with translated(f"write {printable(self.path(path))}"):
             self.make_folder(path.rpartition("/")[0])
             try:

@@ -1,0 +1,100 @@
+"""What tests share: a repository that is checked when the test ends, a sealed command line, and folders to save."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from artstore.repository import Repository
+from tests.reader import Reader
+
+
+def check(root: Path) -> None:
+    """fsck by the package and by the independent reader: both find nothing."""
+    with Repository(str(root)) as repository:
+        assert repository.fsck().problems == []
+    assert Reader(str(root)).check() == []
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """Where the test's repository lies."""
+    return tmp_path / ".artifacts"
+
+
+@pytest.fixture
+def repo(root: Path, request: pytest.FixtureRequest) -> Iterator[Repository]:
+    """A fresh repository; checked by fsck and the reader at the end, unless the test is marked `damaged`."""
+    with Repository.init(str(root)) as repository:
+        yield repository
+    if request.node.get_closest_marker("damaged") is None:
+        check(root)
+
+
+class Result:
+    """What a command printed and how it ended."""
+
+    def __init__(self, done: "subprocess.CompletedProcess[str]") -> None:
+        self.code = done.returncode
+        self.out = done.stdout
+        self.err = done.stderr
+
+    def __repr__(self) -> str:
+        return f"exit {self.code}\n{self.out}{self.err}"
+
+
+Cli = Callable[..., Result]
+
+
+def environment(tmp_path: Path, **more: str) -> dict[str, str]:
+    """Nothing of the caller's: own HOME, fixed width, no colours, no repository."""
+    return {
+        "PATH": os.environ["PATH"],
+        "HOME": str(tmp_path),
+        "COLUMNS": "100",
+        "NO_COLOR": "1",
+        "LC_ALL": "C.UTF-8",
+        **more,
+    }
+
+
+@pytest.fixture
+def cli(tmp_path: Path) -> Cli:
+    """Run `artstore ARGS…` as a process of its own, in the test's folder."""
+
+    def run(*args: Any, cwd: Path | None = None, **more: str) -> Result:
+        done = subprocess.run(
+            [sys.executable, "-m", "artstore", *map(str, args)],
+            cwd=cwd or tmp_path, env=environment(tmp_path, **more), capture_output=True, text=True, errors="surrogateescape", timeout=120,
+        )  # fmt: skip
+        assert "Traceback" not in done.stderr, done.stderr
+        return Result(done)
+
+    return run
+
+
+def make_tree(folder: Path, files: dict[str, str | bytes | None]) -> Path:
+    """Files by path; None makes an empty folder, a name that ends in `*` an executable file."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in files.items():
+        path = folder / name.removesuffix("*")
+        if content is None:
+            path.mkdir(parents=True, exist_ok=True)
+            continue
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        path.chmod(0o755 if name.endswith("*") else 0o644)
+    return folder
+
+
+def snapshot(folder: Path) -> dict[str, tuple[bool, bytes] | None]:
+    """Every path below a folder: (executable, content) of files, None of folders."""
+    found: dict[str, tuple[bool, bytes] | None] = {}
+    for path in sorted(folder.rglob("*")):
+        name = str(path.relative_to(folder))
+        found[name] = None if path.is_dir() else (bool(path.stat().st_mode & 0o100), path.read_bytes())
+    return found

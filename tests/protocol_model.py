@@ -1,0 +1,223 @@
+"""The protocol by which stored bytes are taken away, as a model: every interleaving and crash of savers, collectors, mergers and a deleter.
+
+One object X. Copies of it lie in packs; a version needs X. Each `yield` of an actor is one step that the real code takes as one
+system call (or one listing); between any two steps every other actor may run, or any actor may die. The real code's steps
+are those of transaction.py (saver), removal.py (collector, merger) and maintenance.py (merge).
+"""
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+NO_RECHECK = "saver does not look again"
+NO_SECOND_READ = "refs are not read a second time"
+TRANSACTIONS_FIRST = "transactions are looked at before the moves"
+SHARED_TRASH = "all runs share one trash folder"
+MERGER_UNLINKS = "a merger unlinks at once"
+MUTATIONS = (NO_RECHECK, NO_SECOND_READ, TRANSACTIONS_FIRST, SHARED_TRASH, MERGER_UNLINKS)
+
+Memory = tuple[object, ...]
+
+
+class Actor(NamedTuple):
+    """Where an actor is in its program; `done` and `dead` ones take no more steps."""
+
+    role: str
+    at: str = "start"
+    memory: Memory = ()
+
+    @property
+    def running(self) -> bool:
+        return self.at not in ("start", "done", "dead")
+
+
+class World(NamedTuple):
+    """All that is on disk, and where everybody is."""
+
+    packs: frozenset[str]
+    """in objects/"""
+    trash: frozenset[tuple[int, str]]
+    """(run, pack)"""
+    live: frozenset[int]
+    """versions that refs name as live"""
+    acked: frozenset[int]
+    actors: tuple[Actor, ...]
+
+
+Step = Iterator[World]
+
+
+class Model:
+    """Explores all states from a start; `mutation` leaves one safeguard out."""
+
+    def __init__(self, roles: tuple[str, ...], mutation: str | None = None) -> None:
+        self.mutation = mutation
+        actors = tuple(Actor(role) for role in roles)
+        self.start = World(frozenset({"old"}), frozenset(), frozenset({-1}), frozenset({-1}), actors)
+        self.programs: dict[str, Callable[[World, int, Actor], Step]] = {
+            "saver": self.saver,
+            "copier": self.saver,
+            "heir": self.saver,
+            "deleter": self.deleter,
+            "collector": self.collector,
+            "merger": self.merger,
+        }
+
+    def explore(self) -> tuple[int, list[World]]:
+        """(states, those that violate what was promised)."""
+        seen, todo, bad = {self.start}, [self.start], []
+        while todo:
+            world = todo.pop()
+            if self.violates(world):
+                bad.append(world)
+                continue
+            for after in self.steps(world):
+                if after not in seen:
+                    seen.add(after)
+                    todo.append(after)
+        return len(seen), bad
+
+    def violates(self, world: World) -> bool:
+        """Lost: a version is live that nobody can read, and nobody is at work on it. Or stranded: everybody ended as they
+        should, and what an acknowledged version needs is in the trash only."""
+        if world.packs:
+            return False
+        if not world.trash:
+            at_work = {me for me, actor in enumerate(world.actors) if actor.running}
+            return any(version not in at_work for version in world.live)
+        return all(actor.at in ("start", "done") for actor in world.actors) and bool(world.acked & world.live)
+
+    def steps(self, world: World) -> Step:
+        for me, actor in enumerate(world.actors):
+            if actor.at in ("done", "dead"):
+                continue
+            yield from self.programs[actor.role](world, me, actor)
+            if actor.running:
+                yield self.move(world, me, "dead")
+
+    def move(self, world: World, me: int, at: str, *memory: object, **changes: object) -> World:
+        actor = world.actors[me]._replace(at=at, memory=memory)
+        actors = (*world.actors[:me], actor, *world.actors[me + 1 :])
+        return world._replace(actors=actors, **changes)  # type: ignore[arg-type]
+
+    # -- a saver: with a source (saver), without (copier: cp, undelete), or over a live version's tree (heir) --
+
+    def saver(self, world: World, me: int, actor: Actor) -> Step:
+        own = f"by {me}"
+        if actor.at == "start":
+            yield self.move(world, me, "open")
+        elif actor.at == "open":  # the transaction's folder is there; now the existence test
+            if actor.role == "heir" and -1 in world.live:
+                yield self.move(world, me, "publish")
+            elif world.packs:
+                for pack in world.packs:
+                    yield self.move(world, me, "publish", pack)
+            elif actor.role == "saver":
+                yield self.move(world, me, "publish", own, packs=world.packs | {own})
+            else:
+                yield self.move(world, me, "done")  # nothing to rely on: an error, nothing committed
+        elif actor.at == "publish":
+            after = "acknowledge" if self.mutation == NO_RECHECK else "recheck"
+            yield self.move(world, me, after, *actor.memory, live=world.live | {me})
+        elif actor.at == "recheck":
+            if (actor.role == "heir" and not actor.memory and -1 in world.live) or world.packs:
+                yield self.move(world, me, "acknowledge")
+            else:
+                yield self.move(world, me, "restore", *actor.memory)
+        elif actor.at == "restore":
+            if world.trash:
+                for _, pack in world.trash:
+                    yield self.move(world, me, "recheck", pack, packs=world.packs | {pack})
+            elif actor.role == "saver" and own in actor.memory:
+                yield self.move(world, me, "recheck", own, packs=world.packs | {own})  # its staged link
+            elif world.packs:
+                yield self.move(world, me, "recheck", *actor.memory)
+            else:
+                yield self.move(world, me, "done", live=world.live - {me})  # withdrawn by a further entry
+        elif actor.at == "acknowledge":
+            yield self.move(world, me, "done", acked=world.acked | {me})
+
+    def deleter(self, world: World, me: int, actor: Actor) -> Step:
+        yield self.move(world, me, "done", live=world.live - {-1})
+
+    # -- what takes bytes away --
+
+    def collector(self, world: World, me: int, actor: Actor) -> Step:
+        if actor.at == "start":
+            yield self.move(world, me, "done" if world.live else "marked")
+            yield from self.claim(world, me)
+        elif actor.at == "marked":
+            if self.mutation == TRANSACTIONS_FIRST and self.others_open(world, me):
+                yield self.move(world, me, "done")
+                return
+            yield self.move(world, me, "moving")
+        elif actor.at == "moving":
+            yield from self.take(world, me, set(world.packs))
+            yield self.move(world, me, "read refs")
+        else:
+            yield from self.finish(world, me, actor, needed=bool(world.live))
+
+    def claim(self, world: World, me: int) -> Step:
+        """Rename the trash of a run that ended or died to one's own: that counts as the move."""
+        for other in {run for run, _ in world.trash}:
+            if other != me and not world.actors[other].running:
+                trash = frozenset((me if run == other else run, pack) for run, pack in world.trash)
+                yield self.move(world, me, "read refs", trash=trash)
+
+    def merger(self, world: World, me: int, actor: Actor) -> Step:
+        merged = f"merged by {me}"
+        if actor.at == "start":
+            yield self.move(world, me, "open")
+        elif actor.at == "open":
+            olds = frozenset(world.packs - {merged})
+            yield self.move(world, me, "write", olds) if olds else self.move(world, me, "done")
+        elif actor.at == "write":
+            yield self.move(world, me, "moving", *actor.memory, packs=world.packs | {merged})
+        elif actor.at == "moving":
+            olds = actor.memory[0]
+            assert isinstance(olds, frozenset)
+            if self.mutation == MERGER_UNLINKS:
+                yield self.move(world, me, "done", packs=world.packs - olds)
+                return
+            yield from self.take(world, me, set(olds & world.packs))
+            yield self.move(world, me, "read refs")
+        else:
+            yield from self.finish(world, me, actor, needed=True)
+
+    def take(self, world: World, me: int, packs: set[str]) -> Step:
+        run = 0 if self.mutation == SHARED_TRASH else me
+        for pack in packs:
+            memory = world.actors[me].memory
+            yield self.move(world, me, "moving", *memory, packs=world.packs - {pack}, trash=world.trash | {(run, pack)})
+
+    def finish(self, world: World, me: int, actor: Actor, *, needed: bool) -> Step:
+        """Read refs, give back; look at transactions; read refs, give back; unlink."""
+        run = 0 if self.mutation == SHARED_TRASH else me
+        mine = sorted(pack for owner, pack in world.trash if owner == run)
+        if actor.at in ("read refs", "read again"):
+            give = "give" if actor.at == "read refs" else "give again"
+            yield self.move(world, me, give, needed)
+        elif actor.at in ("give", "give again"):
+            onward = "look" if actor.at == "give" else "unlink"
+            if actor.memory[0] and mine and not world.packs:
+                for pack in mine:  # linked into place first; the unlinking of this name is a step of its own
+                    yield self.move(world, me, f"drop {onward}", pack, packs=world.packs | {pack})
+            else:
+                yield self.move(world, me, onward)
+        elif actor.at.startswith("drop "):
+            yield self.move(world, me, actor.at.removeprefix("drop "), trash=world.trash - {(run, actor.memory[0])})  # type: ignore[operator]
+        elif actor.at == "look":
+            if self.mutation != TRANSACTIONS_FIRST and self.others_open(world, me):
+                yield self.move(world, me, "done")
+            else:
+                yield self.move(world, me, "unlink" if self.mutation == NO_SECOND_READ else "read again")
+        elif actor.at == "unlink":
+            if mine:
+                yield self.move(world, me, "unlink", trash=world.trash - {(run, mine[0])})
+            else:
+                yield self.move(world, me, "done")
+
+    def others_open(self, world: World, me: int) -> bool:
+        """Transactions whose owner is not provably dead: those of savers and mergers at work."""
+        return any(
+            actor.running and actor.role != "collector" for other, actor in enumerate(world.actors) if other != me
+        )

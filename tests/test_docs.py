@@ -1,0 +1,92 @@
+"""The documents say what is true: modules, exit codes, commands and examples are held to the code."""
+
+import ast
+import re
+import tomllib
+from pathlib import Path
+
+from artstore import errors
+from artstore.cli import _HOMES, cli
+from tests.conftest import Cli, make_tree
+
+TOP = Path(__file__).parent.parent
+
+
+def between(text: str, start: str, end: str = "<!-- end -->") -> str:
+    return text.split(start, 1)[1].split(end, 1)[0].strip()
+
+
+def module_table() -> str:
+    """ARCHITECTURE.md's table: rows from the import contract, words from each module's first line."""
+    layers = tomllib.loads((TOP / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"][0]["layers"]
+    lines = []
+    for row, layer in enumerate(reversed(layers), 1):
+        for module in layer.split(" | "):
+            path = TOP / "artstore" / module
+            source = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+            doc = ast.get_docstring(ast.parse(source.read_text()))
+            assert doc is not None, f"{module} has no docstring"
+            lines.append(f"| {row} | `{module}` | {doc.splitlines()[0]} |")
+    return "\n".join(lines)
+
+
+def test_the_module_table_says_what_the_modules_say() -> None:
+    assert between((TOP / "ARCHITECTURE.md").read_text(), "<!-- modules -->") == module_table()
+
+
+def test_the_exit_codes_are_those_of_the_errors() -> None:
+    table = between((TOP / "README.md").read_text(), "<!-- exit codes -->")
+    codes = {int(code): meaning for code, meaning in re.findall(r"^\| (\d+) \| (.*) \|$", table, re.MULTILINE)}
+    classes = [c for c in vars(errors).values() if isinstance(c, type) and issubclass(c, errors.ArtstoreError)]
+    assert {c.exit_code for c in classes} | {0, 2, 130} == set(codes)
+    tree = errors.__doc__ or ""
+    for c in errors.ArtstoreError.__subclasses__():
+        line = next(line for line in tree.splitlines() if re.search(rf"── {c.__name__}\b", line))
+        assert f" {c.exit_code} " in line
+        said = (
+            line.split(f" {c.exit_code} ", 1)[1]
+            .strip()
+            .removesuffix(" (also ValueError)")
+            .removesuffix(" (also LookupError)")
+        )
+        assert codes[c.exit_code].startswith(said), line
+
+
+def test_every_command_is_in_the_readme_and_has_help() -> None:
+    readme = (TOP / "README.md").read_text()
+    for name in _HOMES:
+        assert re.search(rf"^\| `{name}\b", readme, re.MULTILINE), f"{name} is not in the README's table"
+        command = cli.get_command(None, name)  # type: ignore[arg-type]  # our group does not use the context
+        assert command is not None
+        assert command.help
+
+
+def test_the_readme_tour_prints_what_it_says(cli: Cli, tmp_path: Path) -> None:
+    project = tmp_path / "project"
+    make_tree(project / "data", {"labels.csv": "a,b\n", "model.bin": bytes(2 << 20), "sub/x.txt": "x"})
+    tour = (TOP / "README.md").read_text().split("```console\n", 1)[1].split("```", 1)[0]
+    for step in tour.strip().split("\n\n"):
+        command, _, expected = step.partition("\n")
+        *before, last = command.removeprefix("$ ").split(" && ")
+        for shell in before:
+            assert shell == "echo more >> data/labels.csv"
+            with (project / "data" / "labels.csv").open("a") as file:
+                file.write("more\n")
+        done = cli(*last.split()[1:], cwd=project)
+        assert done.code == 0, done
+        printed = (done.out + done.err).replace(str(tmp_path), "~").strip()
+        assert re.sub(r"\d+ B of it", "N B of it", printed) == re.sub(r"\d+ B of it", "N B of it", expected.strip())
+
+
+def test_the_readme_python_example_runs(tmp_path: Path, monkeypatch: object) -> None:
+    import os
+
+    make_tree(tmp_path / "data", {"a": "1"})
+    code = (TOP / "README.md").read_text().split("```python\n", 1)[1].split("```", 1)[0]
+    before = Path.cwd()
+    os.chdir(tmp_path)
+    try:
+        exec(compile(code, "README.md", "exec"), {})
+    finally:
+        os.chdir(before)
+    assert (tmp_path / "out" / "a").read_text() == "1"
