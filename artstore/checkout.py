@@ -6,8 +6,7 @@ import shutil
 import stat
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from blake3 import blake3
 
@@ -46,6 +45,9 @@ from artstore.tree import (
     tree_digest,
     walk,
 )
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future, ThreadPoolExecutor
 
 _WAIT = 20_000_000
 """Nanoseconds that a checkout waits at most for the file system's clock to move on (8 ms on Linux)."""
@@ -307,6 +309,8 @@ class Checkout:
             os.close(source)
             raise
         if self._pool is None:
+            from concurrent.futures import ThreadPoolExecutor  # 6 ms, for large files only
+
             self._pool = ThreadPoolExecutor(2)
         self._pending.append(self._pool.submit(self._copy_large, source, target, path, entry))
         if len(self._pending) > 32:

@@ -1,8 +1,6 @@
 """Settings, the environment and where the repository is: the only module that reads the environment."""
 
 import os
-import socket
-from pathlib import Path
 
 from artstore.errors import InvalidValue, NotFound, storage_error
 from artstore.names import DEFAULT_ENTITY, DEFAULT_PROJECT, Spec, check_project
@@ -22,9 +20,10 @@ class Config:
     def __init__(self, root: str) -> None:
         self._root = root
         self._values: dict[str, dict[str, str]] = {}
-        path = Path(root, "config")
+        path = os.path.join(root, "config")
         try:
-            text = path.read_text(encoding="utf-8")
+            with open(path, encoding="utf-8") as file:
+                text = file.read()
         except FileNotFoundError:
             return
         except OSError as error:
@@ -61,7 +60,7 @@ class Config:
         """(host, user) as entries record them; both None with `core.identity = off`."""
         if (self.get("core", "identity") or "on").lower() in ("off", "false", "no", "0"):
             return None, None
-        return socket.gethostname(), _user()
+        return os.uname().nodename, _user()
 
     def grace(self, local: bool) -> float:
         """Seconds for which the trash is kept."""

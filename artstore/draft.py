@@ -63,7 +63,7 @@ class Draft:
         self._whole: Folder | None = (
             None  # the root as it was scanned, while nothing else was added: nothing is encoded twice
         )
-        self._caches: list[tuple[StatCache, Digest]] = []
+        self._caches: list[tuple[StatCache, Digest | None]] = []
         self._bases: set[tuple[Path, str]] = set()
         self._left_out: list[str] = []
         self._tx = Transaction(objects)
@@ -84,9 +84,10 @@ class Draft:
     def add_file(self, path: str, name: str | bytes | None = None) -> Entry:
         """Add one regular file as it is now. Raises SourceError when it can't be read whole."""
         parts = _entry_path(os.path.basename(path) if name is None else name)
-        folder, base = os.path.split(path)
-        scanner = Scanner(self._tx, monitor=self._monitor)
-        entry = scanner.one_file(folder or ".", base)
+        folder, base = os.path.split(os.path.abspath(path))
+        cache = StatCache(self._objects.storage, os.path.join(folder, base), "file")
+        self._caches.append((cache, None))
+        entry = Scanner(self._tx, cache, monitor=self._monitor).one_file(folder, base)
         return self._put(parts, (parts[-1], *entry[1:]))
 
     def add_bytes(self, data: bytes, name: str | bytes, *, executable: bool = False) -> Entry:
@@ -284,7 +285,7 @@ class Draft:
                 changes.append(new_change("version", id=id, number=state.next, **fields))
             changes += stored.changes(state, id)
             made["id"] = id
-            if changes:
+            if changes or self._tx.new_objects:  # content of the latest version that was damaged is new, too
                 self._tx.publish()
             return changes
 

@@ -6,7 +6,6 @@ import stat
 import sys
 from collections.abc import Callable
 from functools import lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from blake3 import blake3
@@ -112,10 +111,11 @@ def file_system(folder: str) -> str:
     try:
         device = os.stat(folder).st_dev
         wanted = f"{os.major(device)}:{os.minor(device)}"
-        for line in Path("/proc/self/mountinfo").read_text(errors="surrogateescape").splitlines():
-            fields = line.split(" ")
-            if fields[2] == wanted:
-                return fields[fields.index("-") + 1]
+        with open("/proc/self/mountinfo", errors="surrogateescape") as mounts:
+            for line in mounts:
+                fields = line.split(" ")
+                if fields[2] == wanted:
+                    return fields[fields.index("-") + 1]
     except (OSError, ValueError, IndexError):
         pass
     return "unknown"
@@ -167,6 +167,18 @@ def remove_if_there(path: str) -> bool:
     except FileNotFoundError:
         return False
     return True
+
+
+def remove_tree(path: str) -> None:
+    """Remove a folder with all below it, following no symlink."""
+    try:
+        os.rmdir(path)  # a transaction that stored nothing, most often: without shutil's 4 ms
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            raise
+        import shutil
+
+        shutil.rmtree(path)
 
 
 def link_new(source: str, target: str) -> None:

@@ -1,6 +1,6 @@
 """Numbered entries: a log grows by creating its next number exclusively; what it says is the fold of its entries."""
 
-import secrets
+import os
 import time
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -79,7 +79,7 @@ class Log:
             "prev": prev,
             "time": _now(),
             "user": user,
-            "write": secrets.token_hex(16),
+            "write": os.urandom(16).hex(),
         }
         data = encode_json(entry)
         if not self.storage.create(self._path(head + 1), data):
@@ -168,7 +168,7 @@ def decode_entry(data: bytes, number: int, what: str) -> Entry:
 
 def new_change(kind: str, **fields: Any) -> Change:
     """A change with an identity of its own, which it keeps wherever it is re-applied."""
-    return {"change": secrets.token_hex(16), "kind": kind, **fields}
+    return {"change": os.urandom(16).hex(), "kind": kind, **fields}
 
 
 def _now() -> str:

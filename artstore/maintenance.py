@@ -1,7 +1,6 @@
 """Maintenance: merging packs by size class, and collecting what no live version reaches."""
 
 import os
-import secrets
 import time
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -337,7 +336,7 @@ def _keep_evidence(objects: ObjectStore, name: str) -> None:
         objects.storage.make_folder("bad")
         try:
             link_new(
-                objects.storage.path(pack_path(name)), objects.storage.path(f"bad/{name}.pack.{secrets.token_hex(4)}")
+                objects.storage.path(pack_path(name)), objects.storage.path(f"bad/{name}.pack.{os.urandom(4).hex()}")
             )
         except FileNotFoundError:
             return

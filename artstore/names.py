@@ -5,7 +5,6 @@ import unicodedata
 from collections.abc import Iterable
 from pathlib import PurePath
 from typing import NamedTuple
-from urllib.parse import quote
 
 from artstore.errors import InvalidValue
 
@@ -17,6 +16,7 @@ MAX_DEPTH = 256
 _ARTIFACT = re.compile(r"[\w.-]+(?: [\w.-]+)*")  # \w is Unicode's letters and digits, and _
 _TAG = re.compile(r"[-\w]+(?: [-\w]+)*")
 _NUMBER = re.compile(r"v(0|[1-9]\d*)", re.ASCII)
+_PLAIN = frozenset(b"abcdefghijklmnopqrstuvwxyz0123456789_-.")
 _HEX = re.compile(r"[0-9a-f]+")
 _DRIVE = re.compile(rb"[A-Za-z]:")
 _DEVICE = re.compile(r"(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])(?=\.|$)")
@@ -47,7 +47,7 @@ def parse_spec(text: str) -> Spec:
             alias, number = None, int(match[1])
         else:
             check_alias(alias)
-    parts = path.split("/") if path else []
+    parts = path.split("/") if "/" in text else []
     if len(parts) > 2:
         raise InvalidValue(f"'{text}' has too many parts: a spec is [[entity/]project/]name[:alias|:vN|@digest]")
     for part in parts:
@@ -79,7 +79,7 @@ def check_project(name: str, what: str = "project") -> str:
     bad = set(normal) & set("/\\#?%:") or any(unicodedata.category(c) in ("Cc", "Cs") for c in normal)
     if not 1 <= len(normal) <= 128 or bad or normal in (".", ".."):
         raise InvalidValue(
-            f"{what} '{printable(name[:140])}' is not allowed: 1 to 128 characters, none of / \\ # ? % : and no control characters"
+            f"{what} '{printable(name[:140])}' is not allowed: 1 to 128 characters, none of / \\ # ? % : or control ones"
         )
     return _encodable(normal, what)
 
@@ -108,7 +108,7 @@ def file_name_of(name: str) -> str:
     only.
     """
     folded = unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
-    text = quote(folded, safe=" ").replace("~", "%7E").replace(" ", "%20")
+    text = "".join(chr(b) if b in _PLAIN else f"%{b:02X}" for b in folded.encode())
     text = re.sub(r"^\.|\.$", "%2E", text)
     if _DEVICE.match(folded):  # CON, nul.txt: devices on Windows, with any ending
         text = f"%{ord(text[0]):02X}{text[1:]}"

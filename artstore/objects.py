@@ -3,7 +3,6 @@ missing.
 """
 
 import os
-import secrets
 from collections.abc import Iterator
 from functools import partial
 
@@ -389,7 +388,7 @@ class ObjectStore:
         """Move a damaged large blob into bad/, so that its name is free for the next save. Evidence is never unlinked."""
         try:
             self.storage.make_folder("bad")
-            self.storage.move(blob_path(digest), f"bad/{digest.hex()}.{secrets.token_hex(4)}")
+            self.storage.move(blob_path(digest), f"bad/{digest.hex()}.{os.urandom(4).hex()}")
         except (OSError, StorageError):
             pass  # a read-only repository: the error says that it is damaged all the same
 

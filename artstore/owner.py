@@ -1,11 +1,8 @@
 """Who is at work: a name for this process that others can prove dead, and the proof."""
 
 import os
-import secrets
-import subprocess
 import sys
 from functools import lru_cache
-from pathlib import Path
 from typing import NamedTuple
 
 from blake3 import blake3
@@ -29,7 +26,7 @@ class Owner(NamedTuple):
 def this_process() -> Owner:
     """A new name for this process (the random part differs at every call). A forked child is another process."""
     pid = os.getpid()
-    return Owner(_host(), _boot(), _namespace(), pid, _start(pid) or "0", secrets.token_hex(4))
+    return Owner(_host(), _boot(), _namespace(), pid, _start(pid) or "0", os.urandom(4).hex())
 
 
 def parse(name: str) -> Owner | None:
@@ -66,7 +63,7 @@ def _host() -> str:
     machine = ""
     for path in ("/etc/machine-id", "/var/lib/dbus/machine-id"):
         try:
-            machine = Path(path).read_text().strip()
+            machine = _text(path).strip()
             break
         except OSError:
             continue
@@ -78,7 +75,7 @@ def _host() -> str:
 @lru_cache(maxsize=1)
 def _boot() -> str:
     try:
-        return _short_hash(Path("/proc/sys/kernel/random/boot_id").read_text().strip())
+        return _short_hash(_text("/proc/sys/kernel/random/boot_id").strip())
     except OSError:
         return _short_hash(_printed("sysctl", "-n", "kern.bootsessionuuid"))
 
@@ -95,7 +92,7 @@ def _start(pid: int) -> str | None:
     """When that process started, in the kernel's own words; None when there is no such process; `0` when nobody tells."""
     if sys.platform == "linux":
         try:
-            stat = Path(f"/proc/{pid}/stat").read_text(errors="replace")
+            stat = _text(f"/proc/{pid}/stat")
         except (FileNotFoundError, ProcessLookupError):
             return None
         except OSError:
@@ -110,5 +107,12 @@ def _start(pid: int) -> str | None:
     return _short_hash(_printed("ps", "-o", "lstart=", "-p", str(pid)))
 
 
+def _text(path: str) -> str:
+    with open(path, errors="replace") as file:
+        return file.read()
+
+
 def _printed(*command: str) -> str:
+    import subprocess
+
     return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()

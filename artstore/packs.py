@@ -1,7 +1,6 @@
 """The pack file: many small objects in one immutable file, with an index that is checked by the file's name."""
 
 import os
-import secrets
 import struct
 from collections.abc import Callable, Iterator
 from typing import NamedTuple, Protocol
@@ -41,7 +40,7 @@ class PackWriter:
     def __init__(self, path: str) -> None:
         self.path = path
         self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444)
-        self._header = MAGIC + secrets.token_bytes(16)
+        self._header = MAGIC + os.urandom(16)
         self._rows: list[bytes] = []
         self._pending: list[bytes | memoryview] = [self._header]
         self._pending_bytes = HEADER

@@ -3,7 +3,6 @@ more, unlink.
 """
 
 import os
-import secrets
 from typing import Literal, NamedTuple, Protocol
 
 from artstore.digest import Digest, from_hex
@@ -123,7 +122,7 @@ class Removal:
         try:
             os.rmdir(self._storage.path(folder))
         except OSError:
-            self._storage.move(folder, f"trash/{self._reason}.left.{secrets.token_hex(6)}")
+            self._storage.move(folder, f"trash/{self._reason}.left.{os.urandom(6).hex()}")
 
     def _give_back(self, needed: Needed) -> int:
         """Link into place what is needed and not in objects/ elsewhere, then unlink it here; how many files."""

@@ -1,7 +1,6 @@
 """The repository: one `.artifacts/` folder and everything that can be done with it, one thin method per operation."""
 
 import os
-import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -516,13 +515,13 @@ def _check_format(storage: FolderStorage) -> dict[str, set[str]]:
 def _make(root: str) -> None:
     parent, name = os.path.split(root)
     os.makedirs(parent, exist_ok=True)
-    building = os.path.join(parent, f"{name}.new-{secrets.token_hex(6)}")
+    building = os.path.join(parent, f"{name}.new-{os.urandom(6).hex()}")
     try:
         for folder in _FOLDERS:
             os.makedirs(os.path.join(building, folder))
         write_file(os.path.join(building, ".gitignore"), b"*\n", sync=True)
         features: dict[str, list[str]] = {operation: [] for operation in FEATURES}
-        data = encode_json({"artstore": FORMAT, "features": features, "id": secrets.token_hex(16)})
+        data = encode_json({"artstore": FORMAT, "features": features, "id": os.urandom(16).hex()})
         write_file(os.path.join(building, "format"), data, mode=0o444, sync=True)
         sync_folder(os.path.join(building, "objects"))
         sync_folder(building)

@@ -4,8 +4,7 @@ import os
 import stat
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from blake3 import blake3
 
@@ -19,7 +18,22 @@ from artstore.objects import LARGE
 from artstore.progress import Monitor
 from artstore.statcache import UNKNOWN, Part, Record, Stat, StatCache, is_settled, settled_before, signature
 from artstore.transaction import Transaction
-from artstore.tree import DIRECTORY, EXECUTABLE, FILE, PART, SPLIT_ABOVE, Entry, Folder, read_folder, split, totals
+from artstore.tree import (
+    DIRECTORY,
+    EXECUTABLE,
+    FILE,
+    PART,
+    SPLIT_ABOVE,
+    Entry,
+    Folder,
+    read_folder,
+    split,
+    totals,
+    tree_digest,
+)
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future, ThreadPoolExecutor
 
 TRIES = 4
 """Reads of a file that changes meanwhile, with 50, 100 and 200 ms between them, before it is an error."""
@@ -94,7 +108,7 @@ class Scanner:
         return Scanned(folder, self._left_out, self._relied_on_base)
 
     def one_file(self, folder: str, name: str) -> Entry:
-        """Add a single file, through symlinks."""
+        """Add a single file, through symlinks. The cache, if any, is the file's own."""
         path = os.path.join(folder, name)
         try:
             fd = os.open(folder, _OPEN_FOLDER)
@@ -108,7 +122,7 @@ class Scanner:
                 raise SourceError(
                     f"{printable(path)} is a {kind_of(st.st_mode)}, not a file", problems=[(path, "not a file")]
                 )
-            entry = self._read_again(fd, b"", os.fsencode(name), _stat_of(st, True), True)
+            entry = self._one_file(fd, name, _stat_of(st, True))
         except OSError as error:
             raise SourceError(
                 f"cannot read {printable(path)}: {_reason(error)}", problems=[(path, _reason(error))]
@@ -118,6 +132,20 @@ class Scanner:
         if entry is None:
             reason = self._problems[0][1]
             raise SourceError(f"cannot add {printable(path)}: {reason}", problems=[(path, reason)])
+        return entry
+
+    def _one_file(self, fd: int, name: str, st: Stat) -> Entry | None:
+        cache, seen = self._cache, {name: st}
+        if cache and (record := cache.get(b"")) and record.stats() == seen:
+            known = record.parts[0].entries()[0]
+            if self._tx.rely(BLOB, known[3], known[2]):
+                cache.keep(b"")
+                return known
+        self._settled_before = settled_before("/")
+        entry = self._read_again(fd, b"", os.fsencode(name), st, True)
+        if cache and entry is not None:
+            packed = encode_rows([entry])
+            cache.put(b"", self._record(seen, Folder(tree_digest(packed), entry[2], 1), {}, [Part(None, packed)]))
         return entry
 
     # -- one folder --
@@ -298,6 +326,8 @@ class Scanner:
         if self._pool is None:
             # Two: one copies while the other hashes or syncs. Small files stay in this thread, where threads only fight
             # for the interpreter.
+            from concurrent.futures import ThreadPoolExecutor  # 6 ms, for large files only
+
             self._pool = ThreadPoolExecutor(2)
         return self._pool.submit(self._copy_large, fd, name, st[2], follow)
 

@@ -1,13 +1,11 @@
 """A folder on a file system as storage: with links, renames and paths for those who map or clone files."""
 
 import os
-import shutil
 import stat
 import time
-from pathlib import Path
 
 from artstore.errors import StorageError, storage_error, translated
-from artstore.files import is_local, link_new, remove_if_there, replace_file, sync_folder, write_file
+from artstore.files import is_local, link_new, remove_if_there, remove_tree, replace_file, sync_folder, write_file
 from artstore.names import printable
 from artstore.owner import this_process
 
@@ -150,9 +148,9 @@ class FolderStorage:
         """Remove a folder with all in it; absent is fine."""
         with translated(f"remove {printable(self.path(folder))}"):
             try:
-                shutil.rmtree(self.path(folder))
+                remove_tree(self.path(folder))
             except FileNotFoundError:
-                if Path(self.path(folder)).exists():
+                if os.path.lexists(self.path(folder)):
                     raise
             except NotADirectoryError:
                 remove_if_there(self.path(folder))
