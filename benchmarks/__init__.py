@@ -1,0 +1,1 @@
+"""Benchmarks: whole processes, each timed in alternation with its floor, and other tools beside them."""

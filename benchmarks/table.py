@@ -1,0 +1,169 @@
+"""Writes the tables and plots of benchmarks/README.md from raw JSON: `python -m benchmarks.table results/A.json …`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from benchmarks import plots
+from benchmarks.peers import OPERATIONS, PEERS
+from benchmarks.place import HERE
+from benchmarks.results import CaseResult, Figure, PeerResult, Results, Timed, WritersResult, read
+
+BEGIN, END = "<!-- results begin: written by benchmarks/table.py -->", "<!-- results end -->"
+PLOTS = HERE / "results"
+
+
+def main() -> None:
+    paths = [Path(path) for path in sys.argv[1:]]
+    if not paths:
+        sys.exit("usage: python -m benchmarks.table RESULTS.json …")
+    readme = HERE / "README.md"
+    before, _, rest = readme.read_text().partition(BEGIN)
+    _, _, after = rest.partition(END)
+    readme.write_text(f"{before}{BEGIN}\n{report(paths)}\n{END}{after}")
+
+
+def report(paths: list[Path]) -> str:
+    """All sections; where two files hold the same case, the later file counts."""
+    found = [read(path) for path in paths]
+    cases = list({case.name: case for results in found for case in results.cases}.values())
+    writers = list({writer.name: writer for results in found for writer in results.writers}.values())
+    peers = list(
+        {(peer.workload, peer.cold, peer.peer, peer.operation): peer for one in found for peer in one.peers}.values()
+    )
+    sections = [_sources(paths, found)]
+    if cases:
+        plots.plot_bars(cases, PLOTS / "bars.png")
+        sections.append(_bars(cases))
+    if writers:
+        sections.append(_writers(writers))
+    for workload, cold in dict.fromkeys((peer.workload, peer.cold) for peer in peers):
+        chosen = [peer for peer in peers if (peer.workload, peer.cold) == (workload, cold)]
+        name = f"peers-{workload}{'-cold' if cold else ''}.png"
+        plots.plot_peers(chosen, PLOTS / name)
+        sections.append(_peers(workload, chosen, name, cold=cold))
+    if peers:
+        sections.append(_lines(peers))
+    return "\n\n".join(sections)
+
+
+def _sources(paths: list[Path], found: list[Results]) -> str:
+    lines = ["## Figures", "", "From these runs, each with every time, command and load average in its file:", ""]
+    for path, results in zip(paths, found, strict=True):
+        facts = "; ".join(_fact(key, value) for key, value in results.environment.items() if value)
+        lines.append(f"- `results/{path.name}`: {facts}")
+    return "\n".join(lines)
+
+
+def _fact(key: str, value: str) -> str:
+    """Versions often begin with the tool's name."""
+    return value if value.lower().startswith(key) else f"{key}: {value}"
+
+
+def _bars(cases: list[CaseResult]) -> str:
+    rows = [row for case in cases for row in _case_rows(case)]
+    judged = [case for case in cases if case.has_bar]
+    lines = [
+        f"### Bars: {sum(case.met for case in judged)} of {len(judged)} cases met",
+        "",
+        "Seconds are medians (for `growth-*`: microseconds per file). The ratio is that of the medians; beside it the",
+        "median of the ratios pair by pair.",
+        "",
+        "![Each case as a share of its bar](results/bars.png)",
+        "",
+        "| case | measured | workload | median | floor | ratio | by pairs | bar | met |",
+        "|---|---|---|---:|---:|---:|---:|---|---|",
+    ]
+    return "\n".join([*lines, *rows])
+
+
+def _case_rows(case: CaseResult) -> list[str]:
+    if case.error or not case.top.runs:
+        return [_row(case.name, case.top.label, case.workload, "", "", "", "", case.bar, "failed")]
+    figures = [_time(case, case.top), "", "", "", "", ""]
+    if case.floor and case.ratio is not None and case.ratio_by_pairs is not None:
+        met = _yes(case.ratio <= case.limit) if case.limit else ""
+        bar = case.bar or f"(× {case.floor.label})"
+        figures[1:] = [_time(case, case.floor), f"{case.ratio:.2f}", f"{case.ratio_by_pairs:.2f}", bar, met]
+    return [_row(case.name, case.top.label, case.workload, *figures)] + [
+        _figure_row(case.name, case.workload, figure) for figure in case.figures
+    ]
+
+
+def _figure_row(name: str, workload: str, figure: Figure) -> str:
+    sign = "≥" if figure.at_least else "≤"
+    value, bar = f"{figure.value:.3g} {figure.unit}", f"{sign} {figure.limit:g} {figure.unit}"
+    return _row(name, figure.label, workload, value, "", "", "", bar, _yes(figure.met))
+
+
+def _time(case: CaseResult, timed: Timed | None) -> str:
+    if timed is None:
+        return ""
+    return f"{timed.seconds / timed.files * 1e6:.1f} µs" if case.per_file else f"{plots.rounded(timed.seconds)} s"
+
+
+def _writers(writers: list[WritersResult]) -> str:
+    lines = [
+        "### Eight processes saving one small version each, over and over",
+        "",
+        "| case | saves | saves/s | p50 | p95 | lost | errors |",
+        "|---|---:|---:|---:|---:|---:|---:|",
+    ]
+    for one in writers:
+        times = f"{one.p50_seconds:.3f} s", f"{one.p95_seconds:.3f} s"
+        lines.append(_row(one.name, one.saves, f"{one.saves_per_second:.1f}", *times, one.lost, len(one.errors)))
+    return "\n".join(lines)
+
+
+def _peers(workload: str, peers: list[PeerResult], plot: str, *, cold: bool) -> str:
+    state = "cold" if cold else "warm"
+    lines = [
+        f"### Beside other tools: `{workload}`, {state} page cache",
+        "",
+        f"![{workload}: seconds of each tool]({PLOTS.name}/{plot})",
+        "",
+        _row("seconds", *OPERATIONS),
+        "|---|" + "---:|" * len(OPERATIONS),
+    ]
+    for name in dict.fromkeys(peer.peer for peer in peers):
+        by_operation = {peer.operation: peer for peer in peers if peer.peer == name}
+        ordered = [by_operation.get(operation) for operation in OPERATIONS]
+        lines.append(_row(name, *(_seconds(peer) for peer in ordered)))
+        if any(peer and peer.sync_runs for peer in ordered):
+            lines.append(_row(f"{name}, then `sync -f`", *(_synced(peer) for peer in ordered)))
+    return "\n".join(lines)
+
+
+def _seconds(peer: PeerResult | None) -> str:
+    if peer is None:
+        return "—"
+    return plots.rounded(peer.seconds) if peer.runs else "failed"
+
+
+def _synced(peer: PeerResult | None) -> str:
+    return plots.rounded(peer.synced_seconds) if peer and peer.synced_seconds is not None else ""
+
+
+def _lines(peers: list[PeerResult]) -> str:
+    """The command lines as they were run, with what was run before, untimed."""
+    lines = ["### Command lines", ""]
+    for peer in PEERS:
+        own = {one.operation: one.command for one in peers if one.peer == peer.name}
+        if own:
+            untimed = {"untimed before": peer.prepare, "untimed before the restore": peer.prepare_restore}
+            shown = {**{key: line for key, line in untimed.items() if line != "true"}, **own}
+            lines += [f"**{peer.name}**", "", *(f"- {key}: `{line}`" for key, line in shown.items()), ""]
+    return "\n".join(lines).rstrip()
+
+
+def _row(*cells: object) -> str:
+    return f"| {' | '.join(str(cell) for cell in cells)} |"
+
+
+def _yes(met: bool) -> str:
+    return "yes" if met else "**no**"
+
+
+if __name__ == "__main__":
+    main()
