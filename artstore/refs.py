@@ -146,8 +146,9 @@ def _fold_version(state: State, entry: Entry, change: Change) -> None:
 
 
 def _fold_alias(state: State, entry: Entry, change: Change) -> None:
-    state.aliases.pop(change["alias"], None)
     version = state.versions.get(change["id"])
+    if change["id"] is None or (version is not None and "deleted" not in version):
+        state.aliases.pop(change["alias"], None)
     if version is not None and "deleted" not in version:
         state.aliases[change["alias"]] = change["id"]
 
