@@ -5,19 +5,21 @@ import os
 import shutil
 import stat
 import time
+import unicodedata
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from blake3 import blake3
 
+from artstore import statcache
 from artstore.codec import encode_rows
 from artstore.digest import BLOB, Digest
-from artstore.errors import Conflict, DamagedObject, InvalidValue, Refused, storage_error
+from artstore.errors import Conflict, DamagedObject, InvalidValue, MissingObject, Refused, storage_error
 from artstore.files import (
     Confined,
     clone,
     copy_hashed,
-    copy_range,
+    copy_windows,
     create_file,
     hash_foreign,
     kind_at,
@@ -27,16 +29,18 @@ from artstore.files import (
     write_fully,
 )
 from artstore.names import is_protected, printable
-from artstore.objects import LARGE, ObjectStore
-from artstore.owner import is_dead, parse, this_process
+from artstore.objects import ObjectStore
+from artstore.owner import is_dead, left_by, this_process
+from artstore.packs import LARGE
 from artstore.progress import Monitor
 from artstore.selection import EVERYTHING, Selection, select
-from artstore.statcache import UNKNOWN, Part, Record, Stat, StatCache, clock_tick, is_settled, signature
+from artstore.statcache import UNKNOWN, Part, Record, Stat, StatCache, clock_tick, is_settled
 from artstore.tree import (
     DIRECTORY,
     EXECUTABLE,
     REFERENCE,
     Entry,
+    check_depth,
     check_root,
     part_of,
     read_folder,
@@ -49,8 +53,13 @@ from artstore.tree import (
 if TYPE_CHECKING:
     from concurrent.futures import Future, ThreadPoolExecutor
 
+_PENDING = 4
+"""Large files on their way at once, each with two descriptors."""
+
 _WAIT = 20_000_000
 """Nanoseconds that a checkout waits at most for the file system's clock to move on (8 ms on Linux)."""
+
+_WITHOUT = "`--exclude` gets the other files; saving the same content again heals it"
 
 Link = Literal["copy", "hardlink", "symlink"]
 
@@ -87,6 +96,8 @@ class Checkout:
         self._pending: list[Future[None]] = []
         self._cache: StatCache | None = None
         self._folder, self._private = "", False
+        self._spelled: dict[str, bytes] = {}
+        self._owner = this_process()
         self._unfinished: list[tuple[bytes, Digest]] = []
 
     def run(self, root: str) -> CheckedOut:
@@ -131,6 +142,7 @@ class Checkout:
         resumed = self._take_over(parent, prefix, building)
         try:
             if resumed:
+                self._force = True  # what is in the way there is our own
                 self._into_existing(building, root)
             else:
                 os.mkdir(building)
@@ -153,7 +165,7 @@ class Checkout:
     def _take_over(self, parent: str, prefix: str, building: str) -> bool:
         """Go on with what a dead process left; its files are checked before they count."""
         for name in os.listdir(parent):
-            owner = parse(name.removeprefix(prefix)) if name.startswith(prefix) else None
+            owner = left_by(name) if name.startswith(prefix) else None
             if owner is not None and is_dead(owner, local=self._objects.storage.local):
                 try:
                     os.rename(os.path.join(parent, name), building)
@@ -175,7 +187,7 @@ class Checkout:
     def _fresh(self, building: str, root: str) -> None:
         """Write everything into a folder that only we know."""
         cache = self._open_cache(root)
-        with Confined(building) as target:
+        with Confined(building, self._objects.storage.root) as target:
             if self._selection.everything:
                 fd = target.open_folder(())
                 try:
@@ -193,6 +205,7 @@ class Checkout:
     def _fresh_folder(
         self, fd: int, path: bytes, tree: Digest, expected: Entry | None, cache: StatCache | None
     ) -> None:
+        check_depth(path)
         entries = read_folder(tree, self._objects.read_tree, expected)
         if not path:
             check_root(entries)
@@ -249,12 +262,9 @@ class Checkout:
 
     def _twin(self, path: bytes, entry: Entry, entries: tuple[Entry, ...]) -> Conflict:
         """On a file system that folds case or normalises: which two names are one there."""
-        import unicodedata
-
-        def folded(name: bytes) -> str:
-            return unicodedata.normalize("NFC", os.fsdecode(name)).casefold()
-
-        other = next((e[0] for e in entries if e[0] != entry[0] and folded(e[0]) == folded(entry[0])), b"another name")
+        other = next(
+            (e[0] for e in entries if e[0] != entry[0] and _folded(e[0]) == _folded(entry[0])), b"another name"
+        )
         return Conflict(
             f"'{printable(path + other)}' and '{printable(path + entry[0])}' are one name on the file system of the target",
             hint="choose a --root on a file system that tells them apart, or get them one by one",
@@ -284,7 +294,7 @@ class Checkout:
             except OSError as error:
                 raise storage_error(error, f"read pack {place[0].name[:12]}") from error
         if data is None or blake3(data).digest() != digest:
-            data = self._objects.read(BLOB, digest)
+            data = self._read_slowly(path + entry[0], digest)
         if len(data) != entry[2]:
             raise DamagedObject(
                 f"'{printable(path + entry[0])}' is {len(data)} bytes long, where its tree says {entry[2]}"
@@ -297,8 +307,17 @@ class Checkout:
             os.close(target)
         return (st.st_mode, st.st_ino, st.st_size, st.st_mtime_ns, st.st_ctime_ns)
 
+    def _read_slowly(self, path: bytes, digest: Digest) -> bytes:
+        try:
+            return self._objects.read(BLOB, digest)
+        except (MissingObject, DamagedObject) as error:
+            raise type(error)(f"'{printable(path)}' can't be restored: {error}", hint=_WITHOUT) from error
+
     def _write_large(self, fd: int, path: bytes, entry: Entry, name: bytes) -> None:
-        source, where = self._objects.open_large(entry[3], entry[2])
+        try:
+            source, where = self._objects.open_large(entry[3], entry[2])
+        except (MissingObject, DamagedObject) as error:
+            raise type(error)(f"'{printable(path + entry[0])}' can't be restored: {error}", hint=_WITHOUT) from error
         try:
             if self._link != "copy" and entry[1] != EXECUTABLE:
                 self._objects.verify_large(entry[3], source, entry[2])
@@ -313,7 +332,7 @@ class Checkout:
 
             self._pool = ThreadPoolExecutor(2)
         self._pending.append(self._pool.submit(self._copy_large, source, target, path, entry))
-        if len(self._pending) > 32:
+        if len(self._pending) > _PENDING:
             self._pending.pop(0).result()
 
     def _make_link(self, fd: int, entry: Entry, name: bytes, source: int, where: str) -> bool:
@@ -361,12 +380,11 @@ class Checkout:
             self._monitor.advance(0, size)
             return
         done = 0
-        while done < size:
-            copied = copy_range(source, target, min(64 << 20, size - done), done)
-            if not copied:
-                raise DamagedObject("a stored blob ends early while it is copied", hint="`artstore fsck` says more")
-            done += copied
-            self._monitor.advance(0, copied)
+        for offset, count in copy_windows(source, target, size):
+            done = offset + count
+            self._monitor.advance(0, count)
+        if done != size:
+            raise DamagedObject("a stored blob ends early while it is copied", hint="`artstore fsck` says more")
 
     def _finish_large(self) -> None:
         for future in self._pending:
@@ -384,7 +402,7 @@ class Checkout:
                 f"{printable(root)} is a {_kind(folder)}, not a folder", hint="move it away, or choose another --root"
             )
         cache = self._open_cache(root)
-        with Confined(folder) as target:
+        with Confined(folder, self._objects.storage.root) as target:
             fd = target.open_folder(())
             try:
                 if cache is not None:
@@ -397,6 +415,7 @@ class Checkout:
                     ]
             finally:
                 os.close(fd)
+            self._refuse_obstacles(target, todo, root)
             if not self._force:
                 self._refuse_unknown(target, todo, root)
             self._write_selected(target, iter(todo))
@@ -410,7 +429,9 @@ class Checkout:
         """Entries that are not right yet. A folder whose record has this tree and whose files' stats are as recorded
         needs no more than its listing.
         """
+        check_depth(path)
         seen = _list_stats(fd)
+        self._sweep(fd, seen)
         record = cache.get(path)
         todo: list[tuple[bytes, Entry]] = []
         if record is not None and record.tree == tree and record.stats().items() <= seen.items():
@@ -450,7 +471,7 @@ class Checkout:
                 child = os.open(raw, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=fd)
             except OSError:
                 todo.append((path + raw, whole or (raw, DIRECTORY, 0, digest, 0)))
-                todo += walk(digest, self._objects.read_tree, path + raw + b"/")
+                todo += walk(digest, self._objects.read_tree, path + raw + b"/", None, whole)
                 continue
             try:
                 todo += self._compare_cached(child, path + raw + b"/", digest, whole, cache)
@@ -487,6 +508,34 @@ class Checkout:
             os.close(fd)
         self._files += right and entry[1] != DIRECTORY
         return right
+
+    def _sweep(self, fd: int, seen: dict[str, Stat]) -> None:
+        """Remove temporary files that a dead checkout left in a folder."""
+        for name in [name for name in seen if name.startswith(".artstore-")]:
+            owner = left_by(name)
+            if owner is not None and is_dead(owner, local=self._objects.storage.local):
+                os.unlink(name, dir_fd=fd)
+                del seen[name]
+
+    def _refuse_obstacles(self, target: Confined, todo: list[tuple[bytes, Entry]], root: str) -> None:
+        """A folder where a file goes, or something else where a folder goes: nothing is written then."""
+        blocked: set[bytes] = set()
+        for path, entry in todo:
+            parts = tuple(path.split(b"/"))
+            if any(b"/".join(parts[:n]) in blocked for n in range(1, len(parts))):
+                continue
+            there = target.kind(parts)
+            in_the_way = there not in (None, "folder") if entry[1] == DIRECTORY else there == "folder"
+            if in_the_way:
+                blocked.add(path)
+        if blocked:
+            listed = ", ".join(
+                f"'{printable(path)}' is a {target.kind(tuple(path.split(b'/')))}" for path in sorted(blocked)[:5]
+            )
+            raise Refused(
+                f"in {printable(root)}, {listed}, and the version has something else there",
+                hint="move it away, or choose another --root",
+            )
 
     def _refuse_unknown(self, target: Confined, todo: list[tuple[bytes, Entry]], root: str) -> None:
         """Files that would be replaced and whose content no version here has are the user's to give up."""
@@ -537,33 +586,48 @@ class Checkout:
                         os.close(fd)
                         fd = -1
                     fd, open_parts = target.open_folder(folder), folder
+                self._refuse_twin(fd, path, entry)
                 if entry[1] != DIRECTORY:
                     self._replace(fd, path, entry)
         finally:
             if fd >= 0:
                 os.close(fd)
 
+    def _refuse_twin(self, fd: int, path: bytes, entry: Entry) -> None:
+        """On a file system that folds case: refuse a name that is one with another which this run wrote."""
+        first = self._spelled.setdefault(_folded(path), path)
+        if first == path or entry[1] == DIRECTORY:
+            return
+        try:
+            same = os.path.samestat(
+                *(os.stat(p.rpartition(b"/")[2], dir_fd=fd, follow_symlinks=False) for p in (first, path))
+            )
+        except FileNotFoundError:
+            return
+        if same:
+            other = (first.rpartition(b"/")[2], *entry[1:])
+            raise self._twin(path[: -len(entry[0])], entry, (other, entry))
+
     def _replace(self, fd: int, path: bytes, entry: Entry) -> None:
         name = entry[0]
-        temporary = b".artstore-%d-%d" % (os.getpid(), self._files)
+        temporary = os.fsencode(f".artstore-{self._owner}-{self._files}")
+        if entry[1] == REFERENCE:
+            return
         try:
             self._write(fd, path[: -len(name)], entry, temporary)
             self._finish_large()
-            if entry[1] == REFERENCE:
-                return
-            try:
-                os.rename(temporary, name, src_dir_fd=fd, dst_dir_fd=fd)
-            except IsADirectoryError:
-                raise Refused(
-                    f"'{printable(path)}' is a folder here, and the version has a file of that name",
-                    hint="move it away",
-                ) from None
+            os.rename(temporary, name, src_dir_fd=fd, dst_dir_fd=fd)
         except BaseException:
             try:
-                os.unlink(temporary, dir_fd=fd)
+                os.unlink(temporary, dir_fd=fd)  # our own: no other process has this name
             except OSError:
                 pass
             raise
+
+
+def _folded(name: bytes) -> str:
+    """Equal for names that a case-folding, normalising file system takes for one."""
+    return unicodedata.normalize("NFC", os.fsdecode(name)).casefold()
 
 
 def _list_stats(fd: int) -> dict[str, Stat]:
@@ -588,7 +652,7 @@ def _record(seen: dict[str, Stat], tree: Digest, entries: Sequence[Entry], befor
     folders = tuple((entry[0], Digest(entry[3])) for entry in entries if entry[1] == DIRECTORY)
     runs = split(entries)
     parts = tuple(Part(part_of(run, tree_digest) if len(runs) > 1 else None, encode_rows(run)) for run in runs)
-    return Record(signature(trusted), tree, *totals(entries), folders, parts)
+    return statcache.record(trusted, tree, *totals(entries), folders, parts)
 
 
 def _known(record: Record | None) -> dict[str, tuple[Stat, int, Digest]]:

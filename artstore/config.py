@@ -1,10 +1,12 @@
 """Settings, the environment and where the repository is: the only module that reads the environment."""
 
 import os
+import re
 
 from artstore.errors import InvalidValue, NotFound, storage_error
-from artstore.names import DEFAULT_ENTITY, DEFAULT_PROJECT, Spec, check_project
-from artstore.refs import Path as CollectionPath
+from artstore.files import open_regular
+from artstore.names import DEFAULT_ENTITY, DEFAULT_PROJECT, Spec, check_project, printable
+from artstore.state import Path as CollectionPath
 
 FOLDER = ".artifacts"
 GRACE_LOCAL = 24 * 3600
@@ -22,7 +24,7 @@ class Config:
         self._values: dict[str, dict[str, str]] = {}
         path = os.path.join(root, "config")
         try:
-            with open(path, encoding="utf-8") as file:
+            with open(open_regular(path), encoding="utf-8") as file:
                 text = file.read()
         except FileNotFoundError:
             return
@@ -67,10 +69,10 @@ class Config:
         value = self.get("gc", "grace")
         if value is None:
             return GRACE_LOCAL if local else GRACE_NETWORK
-        try:
-            return float(value[:-1]) * {"s": 1, "m": 60, "h": 3600, "d": 86400}[value[-1:]]
-        except (ValueError, KeyError) as error:
-            raise InvalidValue(f"gc.grace = {value} is not a time such as 12h or 7d") from error
+        match = re.fullmatch(r"(\d{1,6}(?:\.\d+)?)([smhd])", value, re.ASCII)
+        if match is None:
+            raise InvalidValue(f"gc.grace = {printable(value)} is not a time such as 12h or 7d")
+        return float(match[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86400}[match[2]]
 
     def path_of(self, spec: Spec) -> CollectionPath:
         """The collection that a spec names, its missing parts filled in."""

@@ -13,9 +13,10 @@ from artstore.metadata import LONG
 from artstore.names import check_type, is_protected, parse_path, printable
 from artstore.objects import ObjectStore
 from artstore.progress import Monitor
-from artstore.refs import Path, Refs, State
+from artstore.refs import Refs
 from artstore.scan import Scanner
 from artstore.statcache import StatCache
+from artstore.state import Path, State, VersionState, digest_of_state, id_of_state
 from artstore.transaction import Transaction
 from artstore.tree import DIRECTORY, PART, REFERENCE, Entry, Folder, decode_tree, encode_folder, read_folder
 from artstore.version import Version, version_id
@@ -122,9 +123,11 @@ class Draft:
         """The live version as which this folder was stored last, whose closure is known to be whole; None without one
         or beside damage.
         """
-        if not cache.note or self._objects.has_bad_notes:
+        if not cache.note or self._objects.has_known_damage:
             return None
-        *names, id = cache.note
+        names, id, packs = cache.note
+        if not set(packs) <= set(self._objects.fingerprint()):
+            return None  # merged, collected or tampered with: everything is looked up once, and noted anew
         path = Path(*names)
         try:
             version = self._refs.read(path).versions.get(id)
@@ -133,6 +136,13 @@ class Draft:
         if version is None or "deleted" in version:
             return None
         return path, id, Digest(bytes.fromhex(version["digest"]))
+
+    def _note(self, cache: StatCache, path: Path, id: str) -> object:
+        """What `_base_of` reads the next time: the version, and the packs in which its objects were found."""
+        packs = tuple(self._objects.fingerprint())
+        if cache.note and cache.note[:2] == (tuple(path), id) and set(cache.note[2]) <= set(packs):
+            return cache.note
+        return tuple(path), id, packs
 
     def remove(self, name: str | bytes) -> None:
         """Take out a file or folder. Raises FileNotFoundError when there is none."""
@@ -261,13 +271,13 @@ class Draft:
         properties = properties or Properties()
         root = self.tree()
         made: dict[str, Any] = {}
-        stored = _Stored(self._tx, properties)
+        stored = StoredProperties(self._tx, properties)
 
         def build(state: State) -> list[Change]:
             kind = _type_for(state, type)
             changes: list[Change] = []
             latest = state.latest
-            if latest is not None and latest["digest"] == root.digest.hex():
+            if latest is not None and latest["digest"] == root.digest.hex() and self._has_record(latest, kind):
                 id, made["version"] = latest["id"], None
             else:
                 id, version = self._version(made, root, kind, run, parents)
@@ -281,6 +291,7 @@ class Draft:
                     "files": root.files,
                     "created": version.created,
                     "run": run,
+                    "parents": [parent.hex() for parent in version.parents],
                 }
                 changes.append(new_change("version", id=id, number=state.next, **fields))
             changes += stored.changes(state, id)
@@ -300,10 +311,7 @@ class Draft:
             raise
         number = state.versions[id]["number"]
         for cache, tree in self._caches:
-            if tree == root.digest:
-                cache.save((*state.path, id))
-            else:
-                cache.save(cache.note)
+            cache.save(self._note(cache, state.path, id) if tree == root.digest else cache.note)
         self._caches = []
         return Saved(
             state.path, id, number, root.digest.hex(), root.size, root.files, made["version"] is not None,
@@ -324,6 +332,19 @@ class Draft:
         made["version"] = made["record"][1]
         record: tuple[str, Version] = made["record"]
         return record
+
+    def _has_record(self, version: VersionState, type: str) -> bool:
+        """Whether a version's record is stored; one that was lost is made again from what its log entry says."""
+        id = id_of_state(version)
+        if self._tx.rely(VERSION, id, 0):
+            return True
+        parents = tuple(Digest(bytes.fromhex(parent)) for parent in version["parents"])
+        tree, totals = digest_of_state(version), (version["size"], version["files"])
+        data = Version(tree, *totals, type, version["created"], version["run"], parents).encode()
+        if version_id(data) != id:
+            return False
+        self._tx.add(VERSION, data)
+        return True
 
     def _check_bases(self, tree: Digest) -> None:
         """Trees taken over from a live version are whole while it is live; if it was deleted meanwhile, each object is
@@ -362,12 +383,21 @@ class Draft:
             if kind == TREE:
                 self._recover_tree(entry[3], name, hint)
 
-    def ensure_recovered(self, path: Path, id: str) -> None:
-        """The look after the commit; what is gone after all is deleted again."""
+    def store(self, properties: Properties) -> "StoredProperties":
+        """Properties to set on a version that exists: their long values go into the transaction."""
+        return StoredProperties(self._tx, properties)
+
+    def publish(self) -> None:
+        if self._tx.new_objects:
+            self._tx.publish()
+
+    def ensure(self, *, withdraw: tuple[Path, str] | None = None) -> None:
+        """The look after the commit; a version that is gone after all is deleted again."""
         try:
             self._tx.ensure()
         except ArtstoreError as error:
-            self._withdraw(path, id, error)
+            if withdraw is not None:
+                self._withdraw(*withdraw, error)
             raise
 
     def _withdraw(self, path: Path, id: str, error: ArtstoreError) -> None:
@@ -382,7 +412,7 @@ class Draft:
 _AGAIN = "run the same command again"
 
 
-class _Stored:
+class StoredProperties:
     """A save's properties with their long values in the transaction, and the changes that say them."""
 
     def __init__(self, tx: Transaction, properties: Properties) -> None:

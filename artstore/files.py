@@ -4,7 +4,7 @@ import errno
 import os
 import stat
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -149,12 +149,10 @@ def write_file(path: str, data: bytes, *, mode: int = 0o666, sync: bool) -> None
         os.close(fd)
 
 
-def replace_file(path: str, data: bytes, temporary: str) -> None:
-    """Replace a cache or setting whole: readers see the old or the new. Not synced; what is replaced so can be made
-    again.
-    """
+def replace_file(path: str, data: bytes, temporary: str, *, sync: bool) -> None:
+    """Replace a cache or setting whole: readers see the old or the new. The name is not synced: it can be made again."""
     try:
-        write_file(temporary, data, sync=False)
+        write_file(temporary, data, sync=sync)
         os.replace(temporary, path)
     except OSError:
         remove_if_there(temporary)
@@ -210,11 +208,27 @@ def _rename_new(source: str, target: str) -> None:
 
 
 def open_regular(name: str | bytes, *, dir_fd: int | None = None, follow: bool = False) -> int:
-    """A descriptor for reading; never hangs on a FIFO (O_NONBLOCK). Unless `follow`, a symlink as last part is refused
-    (ELOOP).
+    """A descriptor of a regular file for reading; never hangs on a FIFO. OSError for anything else, and unless `follow`
+    for a symlink as last part.
     """
     flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | (0 if follow else os.O_NOFOLLOW)
-    return os.open(name, flags, dir_fd=dir_fd)
+    fd = os.open(name, flags, dir_fd=dir_fd)
+    mode = os.fstat(fd).st_mode
+    if not stat.S_ISREG(mode):
+        os.close(fd)
+        raise OSError(errno.EINVAL, f"is a {kind_of(mode)}, not a file")
+    return fd
+
+
+def unreadable_at(fd: int) -> int | None:
+    """Offset of the first MiB of a file that can't be read; None when all of it can."""
+    offset = 0
+    try:
+        while piece := os.pread(fd, 1 << 20, offset):
+            offset += len(piece)
+    except OSError:
+        return offset
+    return None
 
 
 def clone(source: int, target: int) -> bool:
@@ -264,23 +278,55 @@ def copy_hashed(
     copied (a file cut short under an mmap would kill the process). Files of several windows are hashed in a second
     thread.
     """
+    done = 0
     if clone(source, target):
         if os.fstat(target).st_size != size:
             return None
         advance(size)
         return hash_own(own, size)
-    hasher, done = _WindowHasher(own, size), 0
+    hasher = _WindowHasher(own, size)
     try:
-        while done < size:
-            copied = copy_range(source, target, min(WINDOW, size - done), done)
-            if not copied:
-                return None
-            hasher.add(done, copied)
-            done += copied
-            advance(copied)
-        return hasher.digest()
+        for offset, count in copy_windows(source, target, size):
+            hasher.add(offset, count)
+            advance(count)
+            done = offset + count
+        return hasher.digest() if done == size else None
     finally:
         hasher.close()
+
+
+def copy_windows(source: int, target: int, size: int) -> Iterator[tuple[int, int]]:
+    """Copy window by window and say (offset, bytes) of each once it is in place; stops where the source ends early.
+
+    Holes of a sparse source stay holes: they are skipped, not written.
+    """
+    done = 0
+    sparse = os.fstat(source).st_blocks * 512 < size
+    if sparse:
+        os.ftruncate(target, size)
+    while done < size:
+        if sparse and (hole := _hole_at(source, done, size)):
+            if os.fstat(source).st_size < done + hole:
+                return
+            yield done, hole
+            done += hole
+            continue
+        copied = copy_range(source, target, min(WINDOW, size - done), done)
+        if not copied:
+            return
+        yield done, copied
+        done += copied
+
+
+def _hole_at(fd: int, offset: int, size: int) -> int:
+    """Bytes of a hole at an offset, at most one window; 0 where there is data."""
+    try:
+        data = os.lseek(fd, offset, os.SEEK_DATA)
+    except OSError as error:
+        if error.errno != errno.ENXIO:  # ENXIO: nothing but a hole up to the end
+            return 0
+        data = size
+    return min(data - offset, WINDOW)
 
 
 class _WindowHasher:
@@ -355,8 +401,10 @@ class Confined:
     replaced, never written through.
     """
 
-    def __init__(self, root: str) -> None:
+    def __init__(self, root: str, forbidden: str) -> None:
+        """`forbidden` is a folder (the repository) into which nothing is written, wherever it lies below the root."""
         self._fd = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        self._forbidden = os.stat(forbidden)
         self.root = root
 
     def close(self) -> None:
@@ -367,6 +415,17 @@ class Confined:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def kind(self, parts: tuple[bytes, ...]) -> str | None:
+        """What stands at a path, in words; None when nothing does, or when it can't be reached without following a link."""
+        try:
+            fd = self.open_folder(parts[:-1], create=False)
+        except (OSError, Refused):
+            return None
+        try:
+            return _kind_or_none(fd, parts[-1])
+        finally:
+            os.close(fd)
 
     def open_folder(self, parts: tuple[bytes, ...], *, create: bool = True) -> int:
         """A descriptor of the folder at `parts`, made with its parents where missing. The caller closes it."""
@@ -385,7 +444,18 @@ class Confined:
             finally:
                 os.close(fd)
             fd = child
+            if os.path.samestat(os.fstat(fd), self._forbidden):
+                os.close(fd)
+                where = printable(b"/".join(parts[: number + 1]))
+                raise Refused(f"'{where}' in {printable(self.root)} is the repository; nothing is written into it")
         return fd
+
+
+def _kind_or_none(parent: int, name: bytes) -> str | None:
+    try:
+        return kind_of(os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode)
+    except OSError:
+        return None
 
 
 def open_child(parent: int, name: bytes, *, create: bool) -> int:

@@ -9,12 +9,13 @@ from artstore.errors import ArtstoreError, DamagedObject
 from artstore.log import Log, decode_checkpoint
 from artstore.maintenance import property_blobs
 from artstore.names import printable
-from artstore.objects import BLOBS, LARGE, PACKS, ObjectStore
-from artstore.packs import HEADER, Pack, check_rows
+from artstore.objects import BLOBS, PACKS, ObjectStore
+from artstore.packs import HEADER, LARGE, Pack, check_rows
 from artstore.progress import Monitor
-from artstore.refs import Refs, State, digest_of_state, id_of_state
+from artstore.refs import Refs
 from artstore.removal import is_left_over, open_transactions
-from artstore.tree import DIRECTORY, REFERENCE, Entry, check_root, read_folder
+from artstore.state import State, digest_of_state, id_of_state
+from artstore.tree import DIRECTORY, REFERENCE, Entry, check_depth, check_root, read_folder
 
 _READ = 8 << 20
 
@@ -189,6 +190,7 @@ class Fsck:
             return known
         self._monitor.advance(1)
         try:
+            check_depth(path)
             entries = read_folder(digest, self._objects.read_tree, expected)
             if not path:
                 check_root(entries)

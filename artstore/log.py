@@ -15,7 +15,7 @@ Change = dict[str, Any]
 CHECKPOINT_EVERY = 64
 """Entries after which a writer leaves a checkpoint: reading a log costs at most so many small files beyond it."""
 
-_FIELDS = {"changes", "host", "number", "prev", "time", "user", "write"}
+_FIELDS = {"changes", "check", "host", "number", "prev", "time", "user", "write"}
 
 
 class Entry(NamedTuple):
@@ -48,7 +48,7 @@ class Log:
 
         A listing may be stale: each number up to its last is asked for by name, and those that follow too.
         """
-        last = max((int(name[:8]) for name in listing if _is_entry(name)), default=0)
+        last = last_number(listing)
         number = after + 1
         while number <= last or (last and self.storage.size(self._path(number)) is not None):
             entry = self.read(number)
@@ -81,7 +81,7 @@ class Log:
             "user": user,
             "write": os.urandom(16).hex(),
         }
-        data = encode_json(entry)
+        data = encode_json(entry | {"check": check_of(entry)})
         if not self.storage.create(self._path(head + 1), data):
             winner = self.read(head + 1)
             if winner.write != entry["write"]:
@@ -111,10 +111,15 @@ class Log:
         """Leave the fold of the entries up to `number`; older checkpoints go."""
         body = encode([number, digest, state])
         name = f"{number:08}.checkpoint"
-        self.storage.replace(f"{self.folder}/{name}", body + plain_digest(body))
+        self.storage.replace(f"{self.folder}/{name}", body + plain_digest(body), sync=True)
         for other in self.storage.names(self.folder):
             if other.endswith(".checkpoint") and other < name:
                 self.storage.remove(f"{self.folder}/{other}")
+
+
+def last_number(listing: list[str]) -> int:
+    """The highest number in a log's listing; 0 for an empty log."""
+    return max((int(name[:8]) for name in listing if _is_entry(name)), default=0)
 
 
 def _is_entry(name: str) -> bool:
@@ -143,6 +148,7 @@ def decode_entry(data: bytes, number: int, what: str) -> Entry:
     good = (
         type(value) is dict
         and value.keys() == _FIELDS
+        and value["check"] == check_of({key: value[key] for key in _FIELDS - {"check"}})
         and value["number"] == number
         and type(value["number"]) is int
         and all(type(value[key]) is str for key in ("time", "write"))
@@ -164,6 +170,11 @@ def decode_entry(data: bytes, number: int, what: str) -> Entry:
         value["write"],
         value["changes"],
     )
+
+
+def check_of(entry: dict[str, Any]) -> str:
+    """What an entry's `check` holds: the digest of the entry without it. No `prev` tells of the newest entry."""
+    return plain_digest(encode_json(entry)).hex()
 
 
 def new_change(kind: str, **fields: Any) -> Change:

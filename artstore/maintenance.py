@@ -1,23 +1,24 @@
 """Maintenance: merging packs by size class, and collecting what no live version reaches."""
 
 import os
-import time
 from collections.abc import Iterator
 from typing import NamedTuple
 
 from artstore.digest import TREE, Digest, digest_of
-from artstore.errors import Damage, NoSpace, StorageError, translated
+from artstore.errors import Damage, MissingObject, NoSpace, StorageError, translated
 from artstore.files import link_new
-from artstore.log import Log
+from artstore.log import Log, last_number
 from artstore.objects import PACKS, ObjectStore, pack_path
 from artstore.packs import FOOTER, HEADER, ROW, Pack, PackWriter, Row
 from artstore.progress import Monitor
-from artstore.refs import Refs, State, digest_of_state, id_of_state
+from artstore.refs import Refs
 from artstore.removal import Everything, Removal, is_left_over, sweep
+from artstore.state import State, digest_of_state, id_of_state
 from artstore.transaction import Transaction
 from artstore.tree import DIRECTORY, PART, REFERENCE, decode_tree
 
 MERGE_COUNT = 8
+_TRIES = 10
 _MERGE_MOST = 64  # at once, each with an open descriptor
 _SMALLEST_CLASS = 64 << 10
 MERGE_BELOW = 32 << 20
@@ -139,12 +140,21 @@ class Marks:
 
     def refresh(self) -> None:
         for folder in self._refs.paths():
-            names = Log(self._objects.storage, folder).listing()
-            head = max((int(name[:8]) for name in names if name.endswith(".json")), default=0)
-            if self._heads.get(folder) != head:
+            for attempt in range(_TRIES):
+                head = last_number(Log(self._objects.storage, folder).listing())
+                if self._heads.get(folder) == head:
+                    break
                 state = self._refs.read_folder(folder, checkpoints=False)
-                self._mark_collection(state)
-                self._heads[folder] = head
+                try:
+                    self._mark_collection(state)
+                except MissingObject:
+                    # Deleted and collected since the log was read? Then it says so now; if not, it is damage.
+                    if attempt == _TRIES - 1 or last_number(Log(self._objects.storage, folder).listing()) == head:
+                        raise
+                    continue
+                if state.pending is None:  # else what it holds is decided by another log's next entry
+                    self._heads[folder] = head
+                break
 
     def _mark_collection(self, state: State) -> None:
         for blob in property_blobs(state):
@@ -217,15 +227,21 @@ def plan(objects: ObjectStore, marks: Marks) -> Plan:
     rewrites: dict[str, list[Row]] = {}
     problems: list[str] = []
     freed = kept = 0
-    elsewhere: set[bytes] = set()  # a second copy is as dead as what nobody reaches
+    copies = _Copies(objects)
     for name in sorted(objects.refresh()):
         try:
             pack = objects.pack(name)
-        except (Damage, FileNotFoundError) as error:
-            problems.append(f"{error}; it is kept")
+        except FileNotFoundError:
+            continue
+        except Damage as error:
+            problems.append(f"{error}; it is set aside in bad/")
+            continue
+        except OSError as error:
+            problems.append(f"pack {name[:12]} can't be read ({(error.strerror or '').lower()}); it is kept")
             continue
         bad = objects.bad_in(name)
-        live = _live_rows(pack, marks, bad | elsewhere)
+        rows = (row for row in pack.rows() if row.digest in marks and row.digest not in bad)
+        live = [row for row in rows if not copies.has_good(row)]
         live_bytes = sum(row.length for row in live)
         all_bytes = pack.objects_end - HEADER
         if not live and not bad:
@@ -236,13 +252,38 @@ def plan(objects: ObjectStore, marks: Marks) -> Plan:
             freed += pack.size - ((HEADER + live_bytes + len(live) * ROW.size + FOOTER.size) if live else 0)
         else:
             kept += all_bytes - live_bytes
-        elsewhere.update(row.digest for row in live)
+        copies.add(name, live)
     dead_blobs = []
     for digest, size in objects.large_blobs():
         if digest not in marks:
             dead_blobs.append(digest)
             freed += size
     return Plan(dead_packs, rewrites, dead_blobs, freed, kept, problems)
+
+
+class _Copies:
+    """Which reachable objects the packs looked at so far hold.
+
+    A second copy is as dead as what nobody reaches, once the first was read and found right.
+    """
+
+    def __init__(self, objects: ObjectStore) -> None:
+        self._objects = objects
+        self._first: dict[bytes, str] = {}
+
+    def add(self, pack: str, rows: list[Row]) -> None:
+        self._first.update((row.digest, pack) for row in rows)
+
+    def has_good(self, row: Row) -> bool:
+        name = self._first.get(row.digest)
+        if name is None:
+            return False
+        try:
+            pack = self._objects.pack(name)
+            number = pack.find(row.digest)
+            return number is not None and digest_of(row.kind, pack.read(pack.row(number))) == row.digest
+        except (Damage, OSError):
+            return False
 
 
 def collect(objects: ObjectStore, refs: Refs, *, grace: float, monitor: Monitor, dry_run: bool = False) -> Collected:
@@ -262,6 +303,8 @@ def collect(objects: ObjectStore, refs: Refs, *, grace: float, monitor: Monitor,
         recheck_bad(objects)
         todo = plan(objects, marks)
         problems = list(todo.problems)
+        for name in objects.broken_packs():
+            _set_pack_aside(objects, name)
         replaced = [
             (name, size)
             for name, rows in todo.rewrites.items()
@@ -311,10 +354,6 @@ def _rewrite(tx: Transaction, name: str, rows: list[Row], problems: list[str]) -
         return None
 
 
-def _live_rows(pack: Pack, marks: Marks, but: set[bytes]) -> list[Row]:
-    return [row for row in pack.rows() if row.digest in marks and row.digest not in but]
-
-
 def recheck_bad(objects: ObjectStore) -> None:
     """Hash each copy noted as damaged again: a note that came from a passing fault goes."""
     for pack_name, digest in sorted(objects.bad_notes()):
@@ -330,6 +369,17 @@ def recheck_bad(objects: ObjectStore) -> None:
             objects.forget_bad(pack_name, digest)
 
 
+def _set_pack_aside(objects: ObjectStore, name: str) -> None:
+    """A pack that can't be opened holds nothing for anybody: it is kept in bad/, and its note goes."""
+    try:
+        objects.pack(name)
+    except Damage:
+        objects.storage.move(pack_path(name), f"bad/{name}.pack.{os.urandom(4).hex()}")
+    except OSError:
+        return
+    objects.storage.remove(f"bad/{name}.pack")
+
+
 def _keep_evidence(objects: ObjectStore, name: str) -> None:
     """A pack that is rewritten without its damaged objects is kept in bad/ by another link."""
     with translated(f"keep pack {name[:12]} in bad/"):
@@ -343,9 +393,14 @@ def _keep_evidence(objects: ObjectStore, name: str) -> None:
 
 
 def waiting_trash(objects: ObjectStore, grace: float) -> int:
-    """Bytes in the trash of earlier runs that a collection now would unlink."""
+    """Bytes in the trash of earlier runs that a collection now would unlink, by the store's own clock."""
     storage, total = objects.storage, 0
+    now = storage.now(probe=True)
     for run in storage.names("trash"):
-        if is_left_over(storage, run) and time.time() - os.stat(storage.path(f"trash/{run}")).st_mtime >= grace:
+        try:
+            age = now - os.stat(storage.path(f"trash/{run}")).st_mtime
+        except FileNotFoundError:
+            continue
+        if is_left_over(storage, run) and (age >= grace or grace <= 0):
             total += sum(storage.size(f"trash/{run}/{name}") or 0 for name in storage.names(f"trash/{run}"))
     return total

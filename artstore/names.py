@@ -93,14 +93,17 @@ def check_alias(alias: str) -> str:
     return alias
 
 
+def check_tag(tag: str) -> str:
+    if not _TAG.fullmatch(tag) or len(tag) > 128:
+        raise InvalidValue(
+            f"tag '{printable(tag[:140])}' is not allowed: words of letters, digits, '_' and '-' with single spaces between"
+        )
+    return tag
+
+
 def check_tags(tags: Iterable[str]) -> list[str]:
     """Checked, without duplicates, in the order given."""
-    for tag in tags:
-        if not _TAG.fullmatch(tag) or len(tag) > 128:
-            raise InvalidValue(
-                f"tag '{printable(tag[:140])}' is not allowed: words of letters, digits, '_' and '-' with single spaces between"
-            )
-    return list(dict.fromkeys(tags))
+    return list(dict.fromkeys(map(check_tag, tags)))
 
 
 def file_name_of(name: str) -> str:
@@ -119,6 +122,20 @@ def _encodable(name: str, what: str) -> str:
     if len(file_name_of(name)) > 240:
         raise InvalidValue(f"{what} '{printable(name)}' is not allowed: longer than 240 bytes once percent-encoded")
     return name
+
+
+def windows_problem(name: bytes) -> str | None:
+    """Why Windows can't hold a file of this name; None when it can."""
+    text = name.decode("utf-8", "surrogateescape")
+    if bad := set(text) & set('<>:"/\\|?*'):
+        return f"it has the character {min(bad)!r}"
+    if any(ord(c) < 32 or "\ud800" <= c <= "\udfff" for c in text):
+        return "it has a control character, or bytes that are not UTF-8"
+    if text.endswith((".", " ")):
+        return "it ends with a dot or space"
+    if _DEVICE.match(text.split(".")[0].rstrip(" ").casefold()):
+        return "it is the name of a device"
+    return None
 
 
 def near(name: str, others: Iterable[str]) -> str | None:
@@ -158,7 +175,10 @@ def parse_path(path: str | bytes | PurePath) -> tuple[bytes, ...]:
     """
     if isinstance(path, PurePath):
         path = path.as_posix()
-    raw = path.encode("utf-8", "surrogateescape") if isinstance(path, str) else path
+    try:
+        raw = path.encode("utf-8", "surrogateescape") if isinstance(path, str) else path
+    except UnicodeEncodeError as error:
+        raise InvalidValue(f"Invalid artifact path: '{printable(path)}' is not valid Unicode") from error
     if not raw or len(raw) > 1 << 20:
         raise InvalidValue(
             "Invalid artifact path: it is empty" if not raw else "Invalid artifact path: it is over a megabyte long"
@@ -184,4 +204,6 @@ def printable(text: str | bytes) -> str:
 
 
 def _escaped(character: str) -> str:
-    return "".join(f"\\x{byte:02x}" for byte in character.encode("utf-8", "surrogateescape"))
+    if "\udc80" <= character <= "\udcff":  # a byte that is not UTF-8
+        return f"\\x{ord(character) - 0xDC00:02x}"
+    return character.encode("ascii", "backslashreplace").decode()

@@ -3,7 +3,9 @@ missing.
 """
 
 import os
+import stat
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 
 from artstore import index
@@ -12,15 +14,10 @@ from artstore.errors import Damage, DamagedObject, InvalidValue, MissingObject, 
 from artstore.files import hash_own
 from artstore.index import Index
 from artstore.names import printable
-from artstore.packs import Pack, Row, open_pack
+from artstore.packs import LARGE, Pack, Row, open_pack
 from artstore.storage import FolderStorage
 from artstore.verified import VerifiedNotes
 from artstore.version import Version, decode_version
-
-LARGE = 1 << 20
-"""Blobs of so many bytes are files of their own: below it one pack beats many files, above it clones, links and plain
-tools win (figures in FORMAT.md).
-"""
 
 _OPEN_PACKS = 128
 _PROBES_FREE = 2000
@@ -53,6 +50,7 @@ class ObjectStore:
         self._names: set[str] | None = None
         self._last: Pack | None = None
         self._bad: set[tuple[str, bytes]] = set()
+        self._broken: set[str] = set()
         self._index: Index | None = None
         self._unindexed: list[str] = []
         self._probes = 0
@@ -81,14 +79,32 @@ class ObjectStore:
             for name in self.storage.names("bad")
             if len(name) == 129 and name[64] == "." and _is_hex(name[:64]) and _is_hex(name[65:])
         }
+        self._broken = {name[:64] for name in self.storage.names("bad") if len(name) == 69 and name.endswith(".pack")}
+        self._broken &= self._names
         known = set(self._table().packs)
         self._unindexed = sorted(self._names - known)
         return self._names
 
     @property
-    def has_bad_notes(self) -> bool:
+    def has_known_damage(self) -> bool:
+        """Whether damage was noted that no later save has healed: then nothing may be relied on without a look-up."""
         self.pack_names()
-        return bool(self._bad)
+        return bool(self._bad or self._broken) or any(
+            self.storage.size(blob_path(from_hex(name[:64]))) is None
+            for name in self.storage.names("bad")
+            if len(name) == 73 and _is_hex(name[:64])
+        )
+
+    def fingerprint(self) -> list[tuple[str, int, int, int, int]]:
+        """Name and stat of every pack: while all of these are as they were, what was found in them once is there still."""
+        found = []
+        for name in sorted(self.pack_names()):
+            try:
+                st = os.stat(self.storage.path(pack_path(name)), follow_symlinks=False)
+            except OSError:
+                continue
+            found.append((name, st.st_ino, st.st_size, st.st_mtime_ns, st.st_ctime_ns))
+        return found
 
     def _table(self) -> Index:
         if self._index is None:
@@ -120,23 +136,22 @@ class ObjectStore:
         except StorageError:
             pass  # read-only or full: the table lives as long as this process
 
-    def pack(self, name: str, path: str | None = None) -> Pack:
+    def pack(self, name: str) -> Pack:
         """An open reader. FileNotFoundError when a merge or a collector took it away; Damage when it isn't what its
         name says.
         """
         if found := self._packs.get(name):
             return found
-        fd = self.storage.open(path or pack_path(name))
+        fd = self.storage.open(pack_path(name))
         try:
             pack = open_pack(name, os.fstat(fd).st_size, partial(_read_at, fd), partial(os.close, fd))
         except BaseException:
             os.close(fd)
             raise
-        if path is None:
-            if len(self._packs) >= _OPEN_PACKS:
-                self._last = None
-                self._packs.pop(next(iter(self._packs))).close()
-            self._packs[name] = pack
+        if len(self._packs) >= _OPEN_PACKS:
+            self._last = None
+            self._packs.pop(next(iter(self._packs))).close()
+        self._packs[name] = pack
         return pack
 
     def close(self) -> None:
@@ -162,7 +177,10 @@ class ObjectStore:
             return None
         try:
             pack = self.pack(name)
-        except (FileNotFoundError, Damage):
+        except FileNotFoundError:
+            return None
+        except (Damage, OSError):
+            self._note_broken(name)
             return None
         if number is None:
             number = pack.find(digest)
@@ -170,6 +188,19 @@ class ObjectStore:
             return None
         row = pack.row(number)
         return (pack, row) if row.digest == digest else None
+
+    def _note_broken(self, name: str) -> None:
+        """A pack that can't be opened holds nothing to rely on: noted as `bad/<pack>.pack`, later saves look all up."""
+        if name not in self._broken:
+            self._broken.add(name)
+            try:
+                self.storage.create(f"bad/{name}.pack", b"")
+            except StorageError:
+                pass  # a read-only repository keeps no notes
+
+    def broken_packs(self) -> set[str]:
+        self.pack_names()
+        return set(self._broken)
 
     def pack_holding(self, digest: Digest) -> str | None:
         """The pack on which a saver may rely for this object; None when it had better store it. As of the last listing."""
@@ -195,6 +226,26 @@ class ObjectStore:
         """Whether a large blob is in objects/ with the right size (looked at anew)."""
         return self.storage.size(blob_path(digest)) == size
 
+    def may_rely_on_large(self, digest: Digest, size: int) -> bool:
+        """As `has_large`, and when the file is not as it was when last hashed, it is hashed again; a wrong one is set aside."""
+        try:
+            status = os.stat(self.storage.path(blob_path(digest)), follow_symlinks=False)
+        except OSError:
+            return False
+        if not stat.S_ISREG(status.st_mode) or status.st_size != size:
+            return False
+        if not self.verified.contradicts(digest, status):
+            return True
+        try:
+            fd, _ = self.open_large(digest, size)
+            try:
+                self.hash_large(digest, fd, size)
+            finally:
+                os.close(fd)
+        except (Damage, StorageError):
+            return False
+        return True
+
     def _all_places(self, digest: Digest) -> Iterator[tuple[Pack, Row]]:
         """Every copy there is, in the order in which nothing can slip by: index, fresh listing, trash, listing once
         more.
@@ -214,19 +265,35 @@ class ObjectStore:
                 yield found
 
     def _in_trash(self, digest: Digest) -> Iterator[tuple[Pack, Row]]:
-        for run in self.storage.names("trash"):
-            for file in self.storage.names(f"trash/{run}"):
-                if not file.endswith(".pack"):
-                    continue
-                try:
-                    pack = self.pack(file[:-5], f"trash/{run}/{file}")
-                except (FileNotFoundError, NotADirectoryError, Damage):
-                    continue
-                try:
+        for path in self.trashed():
+            if not path.endswith(".pack"):
+                continue
+            try:
+                with self.open_apart(path) as pack:
                     if (number := pack.find(digest)) is not None:
                         yield pack, pack.row(number)
-                finally:
-                    pack.close()
+            except (FileNotFoundError, Damage):
+                continue
+
+    def trashed(self) -> list[str]:
+        """Paths of all files in the trash; listed again until nothing moves, since a run that ends renames its folder."""
+        before: list[str] | None = None
+        while True:
+            runs = self.storage.names("trash")
+            found = sorted(f"trash/{run}/{name}" for run in runs for name in self.storage.names(f"trash/{run}"))
+            if found == before:
+                return found
+            before = found
+
+    @contextmanager
+    def open_apart(self, path: str) -> Iterator[Pack]:
+        """A pack outside objects/, open for the block only."""
+        fd = self.storage.open(path)
+        try:
+            name = path.rpartition("/")[2].removesuffix(".pack")
+            yield open_pack(name, os.fstat(fd).st_size, partial(_read_at, fd))
+        finally:
+            os.close(fd)
 
     def pack_in_trash(self, digest: Digest) -> str | None:
         """Name of a pack in the trash that holds this object."""
@@ -237,38 +304,32 @@ class ObjectStore:
     def read(self, kind: Kind, digest: Digest) -> bytes:
         """An object's bytes, checked. Raises MissingObject when it is nowhere, DamagedObject when every copy is wrong."""
         damaged: set[str] = set()
+        failed: OSError | None = None
         for pack, row in self._all_places(digest):
-            if pack.name in damaged:
+            if pack.name in damaged or row.kind != kind:
                 continue
-            if (data := self._checked(kind, pack, row)) is not None:
+            try:
+                data = _right_bytes(pack, row)
+            except OSError as error:
+                failed = error
+                continue
+            if data is not None:
                 return data
             damaged.add(pack.name)
             self.note_bad(pack.name, digest)
         what = f"{KIND_NAMES[kind]} {short(digest)}"
+        if failed is not None:
+            raise storage_error(failed, f"read {what} in {printable(self.storage.root)}") from failed
         if damaged or any(bad == digest for _, bad in self._bad):
             where = f" in pack {min(damaged)[:12]}" if damaged else ""
-            raise DamagedObject(
-                f"{what}{where} is damaged",
-                hint="save the same content again, or restore it from another copy; `artstore fsck` lists all damage",
-            )
+            raise DamagedObject(f"{what}{where} is damaged", hint=_HEAL)
         if kind == BLOB and self._find_large(digest) is not None:
             return self._read_large_whole(digest)
-        raise MissingObject(
-            f"{what} is missing from {printable(self.storage.root)}", hint="`artstore fsck` lists what is missing"
-        )
-
-    def _checked(self, kind: Kind, pack: Pack, row: Row) -> bytes | None:
-        """Bytes with the right digest, in at most two reads (the first may have met a passing fault); None when the
-        copy is wrong.
-        """
-        for _ in range(2):
-            try:
-                data = pack.read(row)
-            except OSError as error:
-                raise storage_error(error, f"read pack {pack.name[:12]} in {printable(self.storage.root)}") from error
-            if row.kind == kind and digest_of(kind, data) == row.digest:
-                return data
-        return None
+        if self._broken:
+            raise DamagedObject(
+                f"{what} can't be found, and pack {min(self._broken)[:12]}, which is damaged, may hold it", hint=_HEAL
+            )
+        raise MissingObject(f"{what} is missing from {printable(self.storage.root)}", hint=_HEAL)
 
     def note_bad(self, pack: str, digest: Digest) -> None:
         """Note a damaged copy, so that look-ups skip it and the next save of this content stores it again."""
@@ -330,9 +391,8 @@ class ObjectStore:
         for _ in range(2):
             if self.storage.size(blob_path(digest)) is not None:
                 return blob_path(digest)
-            for run in self.storage.names("trash"):
-                if self.storage.size(f"trash/{run}/{name}") is not None:
-                    return f"trash/{run}/{name}"
+            if found := next((path for path in self.trashed() if path.endswith("/" + name)), None):
+                return found
         return None
 
     def open_large(self, digest: Digest, size: int) -> tuple[int, str]:
@@ -349,15 +409,26 @@ class ObjectStore:
                 raise storage_error(error, f"open blob {short(digest)}") from error
             if os.fstat(fd).st_size == size:
                 return fd, path
-            os.close(fd)
-            self.set_aside(digest)
-            raise DamagedObject(f"blob {short(digest)} is damaged: it does not have {size} bytes", hint=_HEAL)
+            try:
+                self._judge_size(digest, fd, size)
+            finally:
+                os.close(fd)
         if any(name.startswith(digest.hex() + ".") for name in self.storage.names("bad")):
             raise DamagedObject(f"blob {short(digest)} is damaged, and was set aside in bad/", hint=_HEAL)
         raise MissingObject(
             f"blob {short(digest)} is missing from {printable(self.storage.root)}",
-            hint="`artstore fsck` lists what is missing",
+            hint=_HEAL,
         )
+
+    def _judge_size(self, digest: Digest, fd: int, size: int) -> None:
+        """A blob of another size than its tree says: which of both is wrong?"""
+        actual = os.fstat(fd).st_size
+        if hash_own(fd, actual) == digest:
+            raise DamagedObject(
+                f"a tree says that blob {short(digest)} has {size} bytes, and it has {actual}", hint=_HEAL
+            )
+        self.set_aside(digest)
+        raise DamagedObject(f"blob {short(digest)} is damaged: it has {actual} bytes instead of {size}", hint=_HEAL)
 
     def verify_large(self, digest: Digest, fd: int, size: int) -> None:
         """Hash a large blob unless its note says that it is as when last hashed. Wrong in two reads → set aside,
@@ -404,7 +475,16 @@ class ObjectStore:
                     yield from_hex(name), size
 
 
-_HEAL = "save the same content again, or restore it from another copy"
+_HEAL = "save the same content again, or restore it from another copy; `artstore fsck` lists all damage"
+
+
+def _right_bytes(pack: Pack, row: Row) -> bytes | None:
+    """Bytes with the right digest, in at most two reads (the first may have met a passing fault); None when the copy is wrong."""
+    for _ in range(2):
+        data = pack.read(row)
+        if digest_of(row.kind, data) == row.digest:
+            return data
+    return None
 
 
 def _read_at(fd: int, offset: int, length: int) -> bytes:

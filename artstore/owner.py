@@ -37,6 +37,12 @@ def parse(name: str) -> Owner | None:
     return Owner(parts[0], parts[1], parts[2], int(parts[3]), parts[4], parts[5])
 
 
+def left_by(name: str) -> Owner | None:
+    """The owner of a file or folder that a checkout was building (`….artstore-<owner>…`); None for any other name."""
+    _, mark, rest = name.rpartition(".artstore-")
+    return parse(rest) if mark else None
+
+
 def is_dead(owner: Owner, *, local: bool) -> bool:
     """True only on proof: on this host and boot its pid is gone or was started at another time, or this host has booted
     since (on a local file system).
@@ -97,7 +103,8 @@ def _start(pid: int) -> str | None:
             return None
         except OSError:
             return "0"
-        return stat.rpartition(")")[2].split()[19]  # proc(5): field 22, starttime, after the parenthesised name
+        fields = stat.rpartition(")")[2].split()  # proc(5): from field 3 on, after the parenthesised name
+        return None if fields[0] in "ZX" else fields[19]  # a zombie is dead; 22 is the start time
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

@@ -14,6 +14,10 @@ END = b"ARTPKEND"
 HEADER = 24
 ROW = struct.Struct(">32sBBHIQ")  # digest, kind, flags, zero, length, offset
 FOOTER = struct.Struct(">QQ32s8s")  # rows, index offset, name, magic
+LARGE = 1 << 20
+"""Blobs of so many bytes are files of their own: below it one pack beats many files, above it clones, links and plain
+tools win (figures in FORMAT.md).
+"""
 ROLL_AT = 256 << 20
 """Bytes after which a save begins another pack: bounds what a collector rewrites, and what one damaged file can hit."""
 

@@ -90,7 +90,10 @@ class Removal:
         for name in self._storage.names("trash"):
             if not is_left_over(self._storage, name) or (self._reason == "merge" and not name.startswith("merge.")):
                 continue
-            age = now - os.stat(self._storage.path(f"trash/{name}")).st_mtime
+            try:
+                age = now - os.stat(self._storage.path(f"trash/{name}")).st_mtime
+            except FileNotFoundError:
+                continue  # another run claimed it
             if age < grace:
                 continue
             claimed = f"trash/{self._reason}.{this_process()}"
@@ -151,16 +154,15 @@ class Removal:
             except InvalidValue:
                 return None
             return blob_path(digest) if digest in needed and self._storage.size(blob_path(digest)) is None else None
+        if name[:-5] in self._objects.pack_names():
+            return None
         try:
-            pack = self._objects.pack(name[:-5], f"{folder}/{name}")
+            with self._objects.open_apart(f"{folder}/{name}") as pack:
+                bad = self._objects.bad_in(pack.name)  # a damaged copy is no reason to keep a pack
+                wanted = (row.digest for row in pack.rows() if row.digest in needed and row.digest not in bad)
+                return pack_path(pack.name) if any(not self._objects.pack_holding(d) for d in wanted) else None
         except (Damage, FileNotFoundError):
             return None
-        bad = self._objects.bad_in(pack.name)  # a damaged copy is no reason to keep a pack
-        wanted = (row.digest for row in pack.rows() if row.digest in needed and row.digest not in bad)
-        lacks = any(not self._objects.pack_holding(digest) for digest in wanted)
-        if pack.name not in self._objects.pack_names():
-            return pack_path(pack.name) if lacks else None
-        return None
 
 
 def is_left_over(storage: FolderStorage, name: str) -> bool:

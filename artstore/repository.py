@@ -1,27 +1,40 @@
 """The repository: one `.artifacts/` folder and everything that can be done with it, one thin method per operation."""
 
 import os
-import shutil
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from artstore import config, fsck, maintenance, verify
+from artstore import owner as owners
 from artstore.checkout import CheckedOut, Checkout, Link
 from artstore.codec import decode_json, encode_json
 from artstore.config import Config
 from artstore.digest import BLOB, Digest
 from artstore.draft import Draft, Properties, Saved
-from artstore.errors import Conflict, Damage, InvalidValue, NotFound, UnsupportedFormat, storage_error, translated
-from artstore.files import sync_folder, write_file
+from artstore.errors import (
+    ArtstoreError,
+    Conflict,
+    Damage,
+    InvalidValue,
+    MissingObject,
+    NotFound,
+    UnsupportedFormat,
+    storage_error,
+    translated,
+)
+from artstore.files import is_local, remove_tree, sync_folder, write_file
 from artstore.log import Change, Entry, new_change
 from artstore.metadata import normalise
 from artstore.names import Spec, check_alias, check_tags, near, parse_path, parse_spec, printable
-from artstore.objects import LARGE, ObjectStore
+from artstore.objects import ObjectStore
+from artstore.packs import LARGE
 from artstore.progress import Monitor
-from artstore.refs import Path, Refs, State, VersionState, digest_of_state, id_of_state, resolve
+from artstore.refs import Refs, resolve
 from artstore.removal import sweep
 from artstore.selection import EVERYTHING, Selection
+from artstore.state import Path, State, VersionState, digest_of_state, id_of_state
 from artstore.storage import FolderStorage
 from artstore.tree import DIRECTORY, REFERENCE, diff, find, read_folder, walk
 from artstore.tree import Change as TreeChange
@@ -75,6 +88,7 @@ class Repository:
         self.root = os.path.abspath(root)
         self.storage = FolderStorage(self.root)
         self._features = _check_format(self.storage)
+        self._may("read")
         self.config = Config(self.root)
         self.objects = ObjectStore(self.storage)
         self.refs = Refs(self.storage, identity=self.config.identity)
@@ -101,7 +115,8 @@ class Repository:
         unknown = self._features[operation] - FEATURES[operation]
         if unknown:
             raise UnsupportedFormat(
-                f"{self.root} uses '{min(unknown)}', which this artstore does not know: it must not {_OPERATIONS[operation]}",
+                f"{printable(self.root)} needs '{printable(min(unknown))}', which this artstore does not know: "
+                f"it must not {_OPERATIONS[operation]}",
                 hint="update artstore",
             )
 
@@ -170,8 +185,8 @@ class Repository:
 
     # -- reading content --
 
-    def walk(self, tree: Digest) -> Iterator[tuple[bytes, TreeEntry]]:
-        return walk(tree, self.objects.read_tree)
+    def walk(self, tree: Digest, prefix: bytes = b"") -> Iterator[tuple[bytes, TreeEntry]]:
+        return walk(tree, self.objects.read_tree, prefix)
 
     def entry(self, found: Found, path: str) -> TreeEntry:
         """The entry at a path of a version. Raises NotFound with near names."""
@@ -192,6 +207,8 @@ class Repository:
 
     def content(self, entry: TreeEntry) -> Iterator[bytes]:
         """A file's bytes in pieces; checked before the first piece is given out."""
+        if entry[1] == DIRECTORY:
+            raise InvalidValue(f"'{printable(entry[0])}' is a folder")
         if entry[1] == REFERENCE:
             raise NotFound(f"the bytes of '{printable(entry[0])}' are not stored here, but at {printable(entry[3])}")
         if entry[2] < LARGE:
@@ -253,10 +270,13 @@ class Repository:
 
     def tidy(self) -> None:
         """Merge packs when it is due and nobody else is at it. Never fails a save that was acknowledged."""
-        if maintenance.packs_due(self.objects):
-            with self._maintenance_lock() as free:
-                if free:
-                    maintenance.merge(self.objects)
+        try:
+            if maintenance.packs_due(self.objects):
+                with self._maintenance_lock() as free:
+                    if free:
+                        maintenance.merge(self.objects)
+        except (ArtstoreError, OSError):
+            pass  # the next save, or gc, takes it up; what was saved is safe
 
     @contextmanager
     def _maintenance_lock(self) -> Iterator[bool]:
@@ -288,11 +308,21 @@ class Repository:
         monitor: Monitor | None = None,
     ) -> CheckedOut:
         """Put a version's files below `root` (default `./artifacts/<name>-vN`), every byte checked."""
-        self._may("read")
         target = root or self.download_folder(found)
-        return Checkout(self.objects, found.tree, selection=selection, link=link, force=force, monitor=monitor).run(
-            target
-        )
+        with self._unless_deleted(found):
+            checkout = Checkout(self.objects, found.tree, selection=selection, link=link, force=force, monitor=monitor)
+            return checkout.run(target)
+
+    @contextmanager
+    def _unless_deleted(self, found: Found) -> Iterator[None]:
+        """What is missing since its version was deleted and collected while it was read is no damage."""
+        try:
+            yield
+        except MissingObject as error:
+            version = self.refs.read(found.state.path).versions.get(found.version["id"])
+            if version is not None and "deleted" not in version:
+                raise
+            raise NotFound(f"{found.name} was deleted and collected while it was read") from error
 
     def download_folder(self, found: Found) -> str:
         return config.download_folder(f"{found.state.path.name}-v{found.version['number']}")
@@ -344,24 +374,20 @@ class Repository:
 
     def edit_metadata(self, text: str, set: dict[str, Any], remove: tuple[str, ...] = ()) -> Found:
         """Set or remove top-level keys; others, and what others do to them meanwhile, stay."""
-        self._may("write")
-        values = normalise(set)
+        with self.draft() as draft:
+            stored = draft.store(Properties(metadata=normalise(set)))
 
-        def build(state: State, version: VersionState) -> list[Change]:
-            old = version.get("metadata", {})
-            changed = {
-                key: value
-                for key, value in values.items()
-                if key not in old or encode_json(old[key]) != encode_json(value)
-            }
-            gone = [key for key in remove if key in old or key in version.get("blobs", {})]
-            return (
-                [new_change("metadata", id=version["id"], set=changed, blobs={}, remove=gone)]
-                if changed or gone
-                else []
-            )
+            def build(state: State, version: VersionState) -> list[Change]:
+                changes = stored.changes(state, version["id"])
+                gone = [key for key in remove if key in version.get("metadata", {}) or key in version.get("blobs", {})]
+                if gone:
+                    changes.append(new_change("metadata", id=version["id"], set={}, blobs={}, remove=gone))
+                return changes
 
-        return self._change_version(text, build)
+            draft.publish()
+            found = self._change_version(text, build)
+            draft.ensure()
+        return found
 
     def _change_version(self, text: str, build: Any) -> Found:
         path, spec = self.path_of(text)
@@ -427,12 +453,18 @@ class Repository:
                 id_of_state(version), digest_of_state(version), property_digests(version), f"{path.name}:v{spec.number}"
             )
 
+            kind = self.objects.read_version(id_of_state(version)).type
+
             def build(state: State) -> list[Change]:
                 again = state.versions[version["id"]]
+                if state.exists and state.type != kind:
+                    raise Conflict(
+                        f"{path.name}:v{spec.number} has type '{kind}', and {path.name} has type '{state.type}' now"
+                    )
                 return [new_change("undelete", id=again["id"])] if "deleted" in again else []
 
             state = self.refs.change(path, build)
-            draft.ensure_recovered(state.path, version["id"])
+            draft.ensure(withdraw=(state.path, version["id"]))
         return Found(state, state.versions[version["id"]])
 
     def rename(self, text: str, new: str) -> State:
@@ -463,7 +495,6 @@ class Repository:
             )
 
     def fsck(self, *, quick: bool = False, monitor: Monitor | None = None) -> fsck.Report:
-        self._may("read")
         return fsck.Fsck(self.objects, self.refs, quick=quick, monitor=monitor or Monitor()).run()
 
     def usage(self) -> Usage:
@@ -491,31 +522,45 @@ def property_digests(version: VersionState) -> list[Digest]:
 
 
 def _check_format(storage: FolderStorage) -> dict[str, set[str]]:
+    """Features that the repository needs, per operation. Strict: a file that we would not have written is not ours."""
+    where = printable(storage.root)
     try:
-        value = decode_json(storage.read("format"), f"{storage.root}/format")
+        value = decode_json(storage.read("format"), f"{where}/format")
     except FileNotFoundError:
-        raise NotFound(
-            f"there is no repository in {printable(storage.root)}",
-            hint="`artstore init` makes one; an unmounted share looks like this too",
-        ) from None
+        hint = "`artstore init` makes one; an unmounted share looks like this too"
+        raise NotFound(f"there is no repository in {where}", hint=hint) from None
     except Damage as error:
-        raise UnsupportedFormat(f"{printable(storage.root)} is not an artstore repository: {error}") from error
-    number = value.get("artstore") if isinstance(value, dict) else None
+        raise UnsupportedFormat(f"{where} is not an artstore repository: {error}") from error
+    number = value.get("artstore") if type(value) is dict else None
+    if type(number) is not int:
+        raise UnsupportedFormat(f"{where} is not an artstore repository: its format file has no format number")
     if number != FORMAT:
         raise UnsupportedFormat(
-            f"{printable(storage.root)} has format {number}; this artstore knows format {FORMAT}",
-            hint="update artstore",
+            f"{where} has format {number}; this artstore knows format {FORMAT}", hint="update artstore"
         )
-    try:
-        return {operation: set(value["features"][operation]) for operation in FEATURES}
-    except (KeyError, TypeError) as error:
-        raise UnsupportedFormat(f"{printable(storage.root)}/format names no features") from error
+    features, id = value.get("features"), value.get("id")
+    whole = (
+        value.keys() == {"artstore", "features", "id"}
+        and type(id) is str
+        and re.fullmatch(r"[0-9a-f]{32}", id) is not None
+        and type(features) is dict
+        and features.keys() == FEATURES.keys()
+        and all(type(names) is list and all(type(name) is str for name in names) for names in features.values())
+    )
+    if not whole:
+        raise UnsupportedFormat(f"{where}/format is damaged: it does not hold what a repository's does")
+    return {operation: set(names) for operation, names in features.items()}
 
 
 def _make(root: str) -> None:
     parent, name = os.path.split(root)
     os.makedirs(parent, exist_ok=True)
-    building = os.path.join(parent, f"{name}.new-{os.urandom(6).hex()}")
+    prefix = f"{name}.new-"
+    for left in os.listdir(parent):
+        owner = owners.parse(left.removeprefix(prefix)) if left.startswith(prefix) else None
+        if owner is not None and owners.is_dead(owner, local=is_local(parent)):
+            remove_tree(os.path.join(parent, left))
+    building = os.path.join(parent, f"{prefix}{owners.this_process()}")
     try:
         for folder in _FOLDERS:
             os.makedirs(os.path.join(building, folder))
@@ -532,7 +577,8 @@ def _make(root: str) -> None:
                 raise
         sync_folder(parent)
     finally:
-        shutil.rmtree(building, ignore_errors=True)
+        if os.path.lexists(building):
+            remove_tree(building)
 
 
 def _bytes_below(folder: str) -> int:

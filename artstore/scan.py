@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from blake3 import blake3
 
+from artstore import statcache
 from artstore.codec import encode_rows
 from artstore.digest import BLOB, TREE, Digest
 from artstore.errors import ArtstoreError, InvalidValue, SourceError, storage_error
-from artstore.files import kind_of, open_regular
+from artstore.files import kind_of, open_regular, unreadable_at
 from artstore.ignore import IGNORE_FILE, NO_FILTER, Filter, Rules, ignored
 from artstore.names import MAX_DEPTH, check_component, check_root_component, is_protected, printable
-from artstore.objects import LARGE
+from artstore.owner import left_by
+from artstore.packs import LARGE
 from artstore.progress import Monitor
 from artstore.statcache import UNKNOWN, Part, Record, Stat, StatCache, is_settled, settled_before, signature
 from artstore.transaction import Transaction
@@ -89,6 +91,11 @@ class Scanner:
     def run(self, root: str) -> Scanned:
         """Walk a folder; its tree is in the transaction (or the store) afterwards."""
         self._settled_before = settled_before(root)
+        store = os.path.realpath(self._tx.storage.root)
+        if (os.path.realpath(root) + os.sep).startswith(store + os.sep):
+            raise SourceError(
+                f"{printable(root)} lies in the repository itself", problems=[(root, "lies in the repository")]
+            )
         try:
             try:
                 fd = os.open(root, _OPEN_FOLDER)
@@ -157,7 +164,7 @@ class Scanner:
         cache = self._cache
         record = cache.get(path) if cache else None
         sig = signature(listing.seen)
-        covered = record is not None and record.tree == base
+        covered = record is not None and record.tree == base and self._large_are_there(record)
         same = record is not None and (record.signature == sig or record.stats() == listing.seen)
         changed: dict[bytes, Entry | None] = {}
         if record is None:
@@ -212,8 +219,13 @@ class Scanner:
             rules = [*rules, self._read_rules(fd, path)]
         if rules or self._filter:
             self._leave_out(path, seen, folders, rules)
-        for name in seen:
-            if "\\" in name or ":" in name:
+        for name in list(seen):
+            if ".artstore-" in name and left_by(name):
+                self._left_out.append(printable(path + os.fsencode(name)))  # of a checkout at work, or dead
+                del seen[name]
+                if name in folders:
+                    folders.remove(name)
+            elif "\\" in name or ":" in name:
                 self._check_name(path, os.fsencode(name))
         return _Listing(seen, linked, folders), rules
 
@@ -332,14 +344,15 @@ class Scanner:
         return self._pool.submit(self._copy_large, fd, name, st[2], follow)
 
     def _copy_large(self, fd: int, name: bytes, size: int, follow: bool) -> tuple[Digest, str | None, Stat] | None:
+        """None when the file ended early. Raises OSError for the source's errors, StorageError for the store's."""
         source = open_regular(name, dir_fd=fd, follow=follow)
         try:
             try:
                 copied = self._tx.copy_large(source, size, lambda n: self._monitor.advance(0, n))
             except OSError as error:
-                raise storage_error(
-                    error, f"copy '{printable(name)}' into {printable(self._tx.storage.root)}"
-                ) from error
+                if (at := unreadable_at(source)) is not None:
+                    raise OSError(error.errno, f"{_reason(error)} at byte {at}") from error
+                raise storage_error(error, f"write to {printable(self._tx.storage.root)}") from error
             return (*copied, _stat_of(os.fstat(source), follow)) if copied else None
         finally:
             os.close(source)
@@ -349,9 +362,8 @@ class Scanner:
     ) -> Entry | None:
         try:
             copied = future.result()
-        except OSError as error:
-            self._problem(path + name, _reason(error))
-            return None
+        except OSError:
+            copied = None
         if copied is None or copied[2] != st:
             return self._read_again(fd, path, name, st, len(st) > 5)
         self._tx.add_large(copied[0], st[2], copied[1])
@@ -423,6 +435,9 @@ class Scanner:
                     name = os.fsdecode(entry[0])
                     todo[name] = listing.seen[name]
         return self._read_files(fd, path, todo, listing.linked) if todo else {}
+
+    def _large_are_there(self, record: Record) -> bool:
+        return all(self._tx.objects.may_rely_on_large(digest, size) for digest, size in record.large)
 
     # -- subfolders --
 
@@ -547,7 +562,7 @@ class Scanner:
         before = self._settled_before
         trusted = {name: st if len(st) == 2 or is_settled(st, before) else UNKNOWN for name, st in seen.items()}
         known = tuple((name, f.digest) for name, f in folders.items())
-        return Record(signature(trusted), folder.digest, folder.size, folder.files, known, tuple(parts))
+        return statcache.record(trusted, *folder, known, parts)
 
     def _problem(self, path: bytes, reason: str) -> None:
         self._problems.append((printable(path.rstrip(b"/")) or ".", reason))

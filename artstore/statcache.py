@@ -7,6 +7,7 @@ system lists them), the tree it became, and that tree's entries. A record is use
 
 import os
 import time
+from collections.abc import Sequence
 from mmap import ACCESS_READ, mmap
 from typing import Any, NamedTuple
 
@@ -16,8 +17,9 @@ from blake3 import blake3
 from artstore.digest import Digest
 from artstore.errors import StorageError
 from artstore.files import is_local, remove_if_there
+from artstore.packs import LARGE
 from artstore.storage import FolderStorage
-from artstore.tree import Entry
+from artstore.tree import EXECUTABLE, Entry
 
 _MAGIC = b"ARTSTAT\x01"
 _HASH = 16
@@ -53,9 +55,29 @@ class Record(NamedTuple):
     folders: tuple[tuple[bytes, Digest], ...]
     """names and trees of its subfolders"""
     parts: tuple[Part, ...]
+    large: tuple[tuple[Digest, int], ...]
+    """(digest, size) of large files: looked at one by one even where the rest is taken on trust"""
 
     def stats(self) -> dict[str, Stat]:
         return msgpack.unpackb(self.signature, use_list=False, unicode_errors="surrogateescape")  # type: ignore[no-any-return]
+
+
+def record(
+    trusted: dict[str, Stat],
+    tree: Digest,
+    size: int,
+    files: int,
+    folders: tuple[tuple[bytes, Digest], ...],
+    parts: Sequence[Part],
+) -> Record:
+    """The record of a folder with these (trusted) stats and this tree."""
+    large = tuple(
+        (entry[3], entry[2])
+        for part in parts
+        for entry in part.entries()
+        if entry[1] <= EXECUTABLE and entry[2] >= LARGE
+    )
+    return Record(signature(trusted), tree, size, files, folders, tuple(parts), large)
 
 
 def signature(seen: dict[str, Stat]) -> bytes:
@@ -106,8 +128,8 @@ class StatCache:
         value = _unsealed(self._old[start : start + length])
         if value is None:
             return None
-        sig, tree, size, files, folders, parts = value
-        return Record(sig, Digest(tree), size, files, folders, tuple(Part(*part) for part in parts))
+        sig, tree, size, files, folders, parts, large = value
+        return Record(sig, Digest(tree), size, files, folders, tuple(Part(*part) for part in parts), large)
 
     def keep(self, path: bytes) -> None:
         """The record of the last time still holds."""
@@ -161,7 +183,10 @@ class StatCache:
     def close(self) -> None:
         """Drop what was not saved."""
         if self._out is not None:
-            self._out.close()
+            try:
+                self._out.close()
+            except OSError:
+                pass  # a full disk: what was to be written is thrown away
             self._out = None
             remove_if_there(self._temporary)
 

@@ -11,10 +11,11 @@ from artstore.digest import BLOB, TREE, Digest, Kind, digest_of, short
 from artstore.errors import DamagedObject, MissingObject, StorageError, translated
 from artstore.files import WholeSync, copy_hashed, hash_foreign, remove_if_there, sync_file, write_file
 from artstore.names import printable
-from artstore.objects import LARGE, PACKS, ObjectStore, blob_path, pack_path
+from artstore.objects import PACKS, ObjectStore, blob_path, pack_path
 from artstore.owner import this_process
-from artstore.packs import ROLL_AT, PackWriter
+from artstore.packs import LARGE, ROLL_AT, PackWriter
 
+_LOOKS = 10
 _SYNC_WHOLE_FROM = 16
 """From so many large files on, two `syncfs` (before and after the links) beat an fsync each; measured with power cuts
 on ext4, XFS and btrfs.
@@ -114,7 +115,7 @@ class Transaction:
             return True
         if kind != BLOB or size < LARGE:
             return self._rely_small(digest)
-        if self.objects.has_large(digest, size):
+        if self.objects.may_rely_on_large(digest, size):
             self._large[digest] = size, ""
             return True
         return False
@@ -146,7 +147,7 @@ class Transaction:
             digest, read = hash_foreign(source)
             if read != size:
                 return None
-            if self.objects.has_large(digest, size):
+            if self.objects.may_rely_on_large(digest, size):
                 advance(size)
                 return digest, None
             os.lseek(source, 0, os.SEEK_SET)
@@ -244,8 +245,16 @@ class Transaction:
         return sorted(folders | {folder for folder in relied - folders if self.storage.is_young(folder)})
 
     def _notes(self, large: dict[str, str]) -> list[tuple[Digest, os.stat_result]]:
-        """Hashed as copied; the links have renewed their ctime since."""
-        return [(Digest(bytes.fromhex(path.rpartition("/")[2])), os.stat(self.storage.path(path))) for path in large]
+        """Those that are our own files, hashed as copied; the links have renewed their ctime since."""
+        notes = []
+        for path, staged in large.items():
+            try:
+                status = os.stat(self.storage.path(path), follow_symlinks=False)
+                if status.st_ino == os.stat(staged).st_ino:
+                    notes.append((Digest(bytes.fromhex(path.rpartition("/")[2])), status))
+            except FileNotFoundError:
+                continue  # a collector was here; `ensure` puts it back
+        return notes
 
     # -- after the commit --
 
@@ -269,11 +278,15 @@ class Transaction:
 
     def _restore_packs(self) -> set[str]:
         names = self.objects.refresh()
-        restored = {
-            path
-            for path, staged in self._published.items()
-            if path.endswith(".pack") and self.storage.publish(staged, path)
-        }
+        restored = set()
+        for path, staged in self._published.items():
+            name = path.removeprefix(f"{PACKS}/")
+            if (
+                path.endswith(".pack")
+                and name.removesuffix(".pack") not in names
+                and self._put_back(staged, path, name)
+            ):
+                restored.add(path)
         gone = set(self._seen.values()) - names - {""}
         if not gone:
             return restored
@@ -281,8 +294,8 @@ class Transaction:
             if pack in gone:
                 if elsewhere := self.objects.pack_holding(digest):
                     self._seen[digest] = elsewhere
-                elif path := self._from_trash(f"{pack}.pack", pack_path(pack)):
-                    restored.add(path)
+                elif brought := self._from_trash(f"{pack}.pack", pack_path(pack)):
+                    restored.add(brought)
                     self.objects.refresh()
                 else:
                     raise MissingObject(
@@ -297,7 +310,7 @@ class Transaction:
             path = blob_path(digest)
             if self.objects.has_large(digest, size):
                 continue
-            if (staged and self.storage.publish(staged, path)) or self._from_trash(digest.hex(), path):
+            if self._put_back(staged, path, digest.hex()):
                 restored.add(path)
             elif not self.objects.has_large(digest, size):
                 raise MissingObject(
@@ -305,16 +318,26 @@ class Transaction:
                 )
         return restored
 
+    def _put_back(self, staged: str, path: str, name: str) -> bool:
+        """Link a file back from our own folder, or from whichever run's trash has it."""
+        if staged and os.path.lexists(staged):
+            return self.storage.publish(staged, path)
+        return self._from_trash(name, path) is not None
+
     def _from_trash(self, name: str, path: str) -> str | None:
         """Link a file back from whichever run's trash has it; the run unlinks its own copy when it looks again."""
-        for run in self.storage.names("trash"):
-            try:
-                self.storage.publish(self.storage.path(f"trash/{run}/{name}"), path)
-            except StorageError as error:
-                if isinstance(error.__cause__, (FileNotFoundError, NotADirectoryError)):
-                    continue
-                raise
-            return path
+        for _ in range(_LOOKS):
+            found = [trashed for trashed in self.objects.trashed() if trashed.endswith(f"/{name}")]
+            for trashed in found:
+                try:
+                    self.storage.publish(self.storage.path(trashed), path)
+                except StorageError as error:
+                    if isinstance(error.__cause__, (FileNotFoundError, NotADirectoryError)):
+                        continue  # its run renamed its folder, or gave it back
+                    raise
+                return path
+            if not found:
+                break
         return None
 
 

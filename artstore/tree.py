@@ -150,6 +150,8 @@ def read_folder(digest: Digest, read: Read, expected: Entry | None = None) -> tu
     entries = decode_tree(read(digest), digest)
     if entries and entries[0][1] == PART:
         entries = tuple(_joined(digest, entries, read))
+    elif len(entries) > SPLIT_ABOVE:
+        raise Damage(f"tree {digest.hex()[:12]} has {len(entries)} entries and is not split")
     if expected is not None and totals(entries) != (expected[2], expected[4]):
         raise Damage(f"tree {digest.hex()[:12]} does not have the totals that '{printable(expected[0])}' claims")
     return entries
@@ -182,36 +184,34 @@ def check_root(entries: Iterable[Entry]) -> None:
 
 
 def walk(
-    root: Digest, read: Read, prefix: bytes = b"", wanted: Callable[[bytes], bool] | None = None
+    tree: Digest,
+    read: Read,
+    prefix: bytes = b"",
+    wanted: Callable[[bytes], bool] | None = None,
+    expected: Entry | None = None,
 ) -> Iterator[tuple[bytes, Entry]]:
     """(path, entry) of everything below a tree, in the trees' order, a directory before what it holds.
 
-    `wanted(path)` may leave out a directory with all below it. Memory: one directory per level.
+    `wanted(path)` may leave out a directory with all below it; `expected` is the entry that names the tree. Memory: one
+    directory per level.
     """
-    yield from _walk(root, read, prefix, None, wanted, 0)
-
-
-def _walk(
-    digest: Digest,
-    read: Read,
-    prefix: bytes,
-    expected: Entry | None,
-    wanted: Callable[[bytes], bool] | None,
-    depth: int,
-) -> Iterator[tuple[bytes, Entry]]:
-    if depth > MAX_DEPTH:
-        raise Damage(f"'{printable(prefix[:80])}…' has more than {MAX_DEPTH} levels")
-    entries = read_folder(digest, read, expected)
-    if not depth:
+    check_depth(prefix)
+    entries = read_folder(tree, read, expected)
+    if not prefix:
         check_root(entries)
     for entry in entries:
         path = prefix + entry[0]
-        if entry[1] == DIRECTORY:
-            if wanted is None or wanted(path + b"/"):
-                yield path, entry
-                yield from _walk(entry[3], read, path + b"/", entry, wanted, depth + 1)
-        else:
+        if entry[1] != DIRECTORY:
             yield path, entry
+        elif wanted is None or wanted(path + b"/"):
+            yield path, entry
+            yield from walk(entry[3], read, path + b"/", wanted, entry)
+
+
+def check_depth(prefix: bytes) -> None:
+    """`prefix` is the path of a folder with a slash behind each name. Raises Damage when its files would lie too deep."""
+    if prefix.count(b"/") >= MAX_DEPTH:
+        raise Damage(f"'{printable(prefix[:80])}…' has more than {MAX_DEPTH} levels")
 
 
 def find(root: Digest, path: Sequence[bytes], read: Read) -> Entry | None:
@@ -241,6 +241,7 @@ def diff(old: Digest | None, new: Digest | None, read: Read, prefix: bytes = b""
     """
     if old == new:
         return
+    check_depth(prefix)
     before = {entry[0]: entry for entry in read_folder(old, read)} if old else {}
     after = {entry[0]: entry for entry in read_folder(new, read)} if new else {}
     for name in sorted(before.keys() | after.keys()):

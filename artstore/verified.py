@@ -32,12 +32,17 @@ class VerifiedNotes:
                 data = b""
             whole = len(data) - len(data) % _NOTE.size
             self._notes = {note[0]: note[1:] for note in _NOTE.iter_unpack(data[:whole])}
-            if len(self._notes) * 2 < whole // _NOTE.size - 1000:
+            if len(self._notes) * 2 < whole // _NOTE.size - 1000 or whole < len(data):
                 self._write(b"".join(_NOTE.pack(digest, *note) for digest, note in self._notes.items()))
         return self._notes
 
     def holds(self, digest: Digest, status: os.stat_result) -> bool:
         return self._load().get(digest) == _key(status)
+
+    def contradicts(self, digest: Digest, status: os.stat_result) -> bool:
+        """Whether the file was changed since it was hashed; False also when nothing was noted."""
+        noted = self._load().get(digest)
+        return noted is not None and noted != _key(status)
 
     def note(self, files: list[tuple[Digest, os.stat_result]]) -> None:
         """Remember files as hashed now; lost when the cache can't be written."""

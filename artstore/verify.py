@@ -10,7 +10,7 @@ from artstore.files import hash_foreign, open_regular
 from artstore.names import is_protected, printable
 from artstore.objects import ObjectStore
 from artstore.progress import Monitor
-from artstore.tree import DIRECTORY, EXECUTABLE, REFERENCE, Entry, read_folder
+from artstore.tree import DIRECTORY, EXECUTABLE, REFERENCE, Entry, check_depth, read_folder
 
 
 class Verified(NamedTuple):
@@ -50,6 +50,7 @@ def verify(objects: ObjectStore, tree: Digest, root: str, monitor: Monitor) -> V
 
 
 def _verify_folder(objects: ObjectStore, fd: int, path: bytes, tree: Digest, result: Verified, monitor: Monitor) -> int:
+    check_depth(path)
     entries = {entry[0]: entry for entry in read_folder(tree, objects.read_tree)}
     files = 0
     with os.scandir(fd) as listed:
@@ -61,7 +62,7 @@ def _verify_folder(objects: ObjectStore, fd: int, path: bytes, tree: Digest, res
         elif entry[1] == DIRECTORY:
             try:
                 child = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=fd)
-            except NotADirectoryError:
+            except OSError:
                 result.changed.append(printable(path + name))
                 continue
             try:
@@ -76,7 +77,10 @@ def _verify_folder(objects: ObjectStore, fd: int, path: bytes, tree: Digest, res
 
 
 def _has_content(fd: int, entry: Entry, monitor: Monitor) -> bool:
-    source = open_regular(entry[0], dir_fd=fd, follow=True)
+    try:
+        source = open_regular(entry[0], dir_fd=fd, follow=True)
+    except OSError:
+        return False  # a dangling link, a loop, something that is no file
     try:
         st = os.fstat(source)
         if (

@@ -148,7 +148,7 @@ def test_a_damaged_copy_is_noted_and_the_next_save_of_its_content_heals(
     fresh = Repository(str(root))
     with pytest.raises(Damage, match="is damaged"):
         fresh.objects.read(BLOB, digest_of(BLOB, b"precious"))
-    assert fresh.objects.has_bad_notes
+    assert fresh.objects.has_known_damage
     saved = fresh.put(str(tmp_path / "src" / "a"), "a")
     assert not saved.is_new and saved.new_objects == 1
     assert fresh.objects.read(BLOB, digest_of(BLOB, b"precious")) == b"precious"

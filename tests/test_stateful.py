@@ -1,6 +1,6 @@
 """Random histories against a naive model: what a repository says is always what a dictionary would say.
 
-    python -m tests.test_stateful 2000      (so many histories, long ones)
+python -m tests.test_stateful 2000      (so many histories, long ones)
 """
 
 import shutil
@@ -24,9 +24,17 @@ TYPES = st.sampled_from(["dataset", "model"])
 ALIASES = st.sampled_from(["best", "prod", "x y"])
 TAGS = st.sampled_from(["red", "green"])
 KEYS = st.sampled_from(["loss", "note"])
-VALUES = st.one_of(st.integers(-3, 3), st.floats(0, 1), st.sampled_from(["", "text", "long " * 1000]), st.none(), st.just({"deep": [1]}))
+VALUES = st.one_of(
+    st.integers(-3, 3),
+    st.floats(0, 1),
+    st.sampled_from(["", "text", "long " * 1000]),
+    st.none(),
+    st.just({"deep": [1]}),
+)
 CONTENTS = {"empty": b"", "one": b"one", "two": b"two", "some": b"x" * 5000, "large": b"L" * ((1 << 20) + 1)}
-FILES = st.dictionaries(st.sampled_from(["f", "g", "sub/f", "sub/g*", "sub/deep/h", "other/f"]), st.sampled_from(list(CONTENTS)), max_size=4)
+FILES = st.dictionaries(
+    st.sampled_from(["f", "g", "sub/f", "sub/g*", "sub/deep/h", "other/f"]), st.sampled_from(list(CONTENTS)), max_size=4
+)
 NUMBERS = st.integers(0, 5)
 
 Tree = dict[str, Any]
@@ -95,8 +103,16 @@ class Histories(RuleBasedStateMachine):
 
     # -- saving and reading --
 
-    @rule(name=NAMES, files=FILES, type=st.none() | TYPES, aliases=st.lists(ALIASES, max_size=2), metadata=st.none() | st.dictionaries(KEYS, VALUES, max_size=2))
-    def put(self, name: str, files: dict[str, str], type: str | None, aliases: list[str], metadata: dict[str, Any] | None) -> None:
+    @rule(
+        name=NAMES,
+        files=FILES,
+        type=st.none() | TYPES,
+        aliases=st.lists(ALIASES, max_size=2),
+        metadata=st.none() | st.dictionaries(KEYS, VALUES, max_size=2),
+    )
+    def put(
+        self, name: str, files: dict[str, str], type: str | None, aliases: list[str], metadata: dict[str, Any] | None
+    ) -> None:
         source = make_tree(self._new_folder(), {path: CONTENTS[of] for path, of in files.items()})
         tree = snapshot(source)
         name, collection = self._at(name)
@@ -134,10 +150,14 @@ class Histories(RuleBasedStateMachine):
         versions = [self._version(name, number) for number in (old, new)]
         if None in versions:
             return
-        trees = [{path: is_ for path, is_ in version.tree.items() if is_ is not None} for version in versions if version]
+        trees = [
+            {path: is_ for path, is_ in version.tree.items() if is_ is not None} for version in versions if version
+        ]
         found = [self.repository.find(f"{name}:v{number}") for number in (old, new)]
         changed = {change.path.decode() for change in self.repository.diff(*found)}
-        assert changed - _folders(versions) == {path for path in trees[0].keys() | trees[1].keys() if trees[0].get(path) != trees[1].get(path)}
+        assert changed - _folders(versions) == {
+            path for path in trees[0].keys() | trees[1].keys() if trees[0].get(path) != trees[1].get(path)
+        }
 
     # -- what moves --
 
@@ -238,7 +258,9 @@ class Histories(RuleBasedStateMachine):
     def gc(self, now: bool) -> None:
         planned = self.repository.gc(now=now, dry_run=True)
         done = self.repository.gc(now=now)
-        assert (done.freed_bytes, done.trashed_bytes) == (planned.freed_bytes, planned.trashed_bytes), "a dry run says it to the byte"
+        assert (done.freed_bytes, done.trashed_bytes) == (planned.freed_bytes, planned.trashed_bytes), (
+            "a dry run says it to the byte"
+        )
         assert done.problems == () and done.waits_for == ()
         if now:
             for collection in self.model.values():
@@ -256,7 +278,7 @@ class Histories(RuleBasedStateMachine):
 
     @rule()
     def delete_cache(self) -> None:
-        shutil.rmtree(self.root / "cache")
+        shutil.rmtree(self.root / "cache", ignore_errors=True)
 
     @invariant()
     def everything_is_as_the_model_says(self) -> None:
@@ -281,11 +303,13 @@ def _folders(versions: list[Version | None]) -> set[str]:
     return {path for version in versions if version for path, content in version.tree.items() if content is None}
 
 
-SHORT = settings(max_examples=25, stateful_step_count=25, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+SHORT = settings(
+    max_examples=25, stateful_step_count=25, deadline=None, database=None, suppress_health_check=list(HealthCheck)
+)
 TestHistories = Histories.TestCase
 TestHistories.settings = SHORT
 
 if __name__ == "__main__":
     long = settings(SHORT, max_examples=int(sys.argv[1]), stateful_step_count=60)
-    run_state_machine_as_test(Histories, settings=long)  # type: ignore[no-untyped-call]
+    run_state_machine_as_test(Histories, settings=long)
     print(f"{sys.argv[1]} histories of up to 60 steps")

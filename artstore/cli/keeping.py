@@ -3,7 +3,7 @@
 import click
 
 from artstore.cli.output import Bar, count, human, json_option, open_repository, print_json, table
-from artstore.errors import Damage
+from artstore.errors import Damage, StorageError
 
 
 @click.command("fsck")
@@ -38,12 +38,14 @@ def fsck_command(ctx: click.Context, quick: bool, as_json: bool) -> None:
 @click.option("--now", is_flag=True, help="Free the space at once instead of after the grace period (gc.grace, 24 h).")
 @click.option("--abandon", metavar="ID", help="Declare a transaction dead whose process can't be proved so.")
 @json_option
-def gc_command(dry_run: bool, now: bool, abandon: str | None, as_json: bool) -> None:
+@click.pass_context
+def gc_command(ctx: click.Context, dry_run: bool, now: bool, abandon: str | None, as_json: bool) -> None:
     """Free the space of what no version needs. Safe beside saves and other collections."""
     with Bar() as bar, open_repository() as repository:
         result = repository.gc(now=now, dry_run=dry_run, abandon=abandon, monitor=bar)
     if as_json:
         print_json({"dry_run": dry_run, **result._asdict()})
+        _fail_if_unfinished(ctx, result.problems, as_json)
         return
     would = "would free" if dry_run else "freed"
     click.echo(
@@ -60,6 +62,15 @@ def gc_command(dry_run: bool, now: bool, abandon: str | None, as_json: bool) -> 
         click.echo(f"nothing was freed while somebody is at work: {name} (gc --abandon {name} declares it dead)")
     for problem in result.problems:
         click.echo(f"problem: {problem}")
+    _fail_if_unfinished(ctx, result.problems, as_json)
+
+
+def _fail_if_unfinished(ctx: click.Context, problems: tuple[str, ...], as_json: bool) -> None:
+    if problems:
+        if not as_json:
+            click.echo(f"error: {count(len(problems), 'pack')} could not be collected", err=True)
+            click.echo("hint: `artstore fsck` says more; the next gc takes up the rest", err=True)
+        ctx.exit(StorageError.exit_code)
 
 
 @click.command("du")

@@ -9,8 +9,8 @@ from artstore.cli.output import count, day, human, json_option, moment, open_rep
 from artstore.digest import short
 from artstore.errors import InvalidValue
 from artstore.names import printable
-from artstore.refs import Path, State, VersionState
 from artstore.repository import Found, Repository
+from artstore.state import Path, State, VersionState
 from artstore.tree import DIRECTORY, EXECUTABLE, REFERENCE, Change, Entry
 
 _KINDS = ("file", "executable", "directory", "part", "reference")
@@ -151,7 +151,7 @@ def show_command(spec: str, as_json: bool) -> None:
     }
     for key, text in lines.items():
         if text:
-            click.echo(f"{key:12} {text}")
+            click.echo(f"{key:12} {printable(text)}")
     if value["metadata"]:
         import json
 

@@ -55,7 +55,7 @@ def path_text(path: bytes) -> str:
 
 def table(rows: Iterable[Sequence[str]], head: Sequence[str], right: Sequence[int] = ()) -> None:
     """Columns aligned, those in `right` to the right; the last one is not padded."""
-    lines = [list(head), *map(list, rows)]
+    lines = [list(head), *([printable(cell) for cell in row] for row in rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
     for line in lines:
         cells = [

@@ -26,8 +26,8 @@ class Storage(Protocol):
     def create(self, path: str, data: bytes) -> bool:
         """Make a small file, whole and durable, unless the name is taken: the compare-and-swap. False when it is taken."""
 
-    def replace(self, path: str, data: bytes) -> None:
-        """Make or replace a cache or setting, whole but not durable."""
+    def replace(self, path: str, data: bytes, *, sync: bool = False) -> None:
+        """Make or replace a cache or setting, whole; not durable, but with `sync` never torn by a power cut."""
 
     def remove(self, path: str) -> bool:
         """Unlink a file; False when it is absent. Idempotent."""

@@ -2,7 +2,6 @@
 
 import os
 import stat
-import time
 
 from artstore.errors import StorageError, storage_error, translated
 from artstore.files import is_local, link_new, remove_if_there, remove_tree, replace_file, sync_folder, write_file
@@ -75,10 +74,10 @@ class FolderStorage:
                 remove_if_there(temporary)
         return True
 
-    def replace(self, path: str, data: bytes) -> None:
+    def replace(self, path: str, data: bytes, *, sync: bool = False) -> None:
         with translated(f"write {printable(self.path(path))}"):
             self.make_folder(path.rpartition("/")[0])
-            replace_file(self.path(path), data, self.temporary())
+            replace_file(self.path(path), data, self.temporary(), sync=sync)
 
     def remove(self, path: str) -> bool:
         with translated(f"remove {printable(self.path(path))}"):
@@ -142,7 +141,23 @@ class FolderStorage:
 
     def is_young(self, folder: str) -> bool:
         """Whether a name was added to (or taken from) this folder so lately that it may not have reached the medium."""
-        return os.stat(self.path(folder)).st_mtime > time.time() - YOUNG
+        return os.stat(self.path(folder)).st_mtime > self.now() - YOUNG
+
+    def now(self, *, probe: bool = False) -> float:
+        """Seconds since 1970 by the clock that stamps this storage's files, as of when somebody last began to write.
+
+        Another host's clock may be off by hours, and ages must not: tmp/ changes with every transaction and entry, and
+        (`probe`) with an empty file made for this.
+        """
+        if probe:
+            temporary = self.temporary()
+            with translated(f"write {printable(temporary)}"):
+                write_file(temporary, b"", sync=False)
+                remove_if_there(temporary)
+        try:
+            return os.stat(self.path("tmp")).st_mtime
+        except FileNotFoundError:
+            return 0.0  # nobody ever wrote: everything counts as young
 
     def remove_folder(self, folder: str) -> None:
         """Remove a folder with all in it; absent is fine."""

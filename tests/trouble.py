@@ -35,7 +35,7 @@ def limited(name: str, value: int) -> str:
 def at_call(name: str, number: int, action: str, condition: str = "True") -> str:
     """Setup code: at the number-th call of os.NAME for which `condition` (of its `args`) holds, `action` runs first."""
     return f"""
-import os, signal, sys, time
+import os, signal, sys, time  # used by actions
 _real, _seen = os.{name}, [0]
 def _hooked(*args, **kwargs):
     if {condition}:

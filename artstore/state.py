@@ -1,0 +1,308 @@
+"""The state of a collection: what the changes in its log add up to."""
+
+import unicodedata
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from artstore.codec import decode_json, encode_json
+from artstore.digest import Digest
+from artstore.errors import DamagedLog, UnsupportedFormat
+from artstore.log import Change, Entry
+from artstore.names import check_alias, check_name, check_project, check_tag, check_type, file_name_of, printable
+
+VersionState = dict[str, Any]
+"""id, number, digest, size, files, created, run, user, host; and where set: tags, description, metadata, blobs, deleted
+(a time).
+"""
+
+
+class Path(NamedTuple):
+    """Which collection: names as users spell them."""
+
+    entity: str
+    project: str
+    name: str
+
+    def __str__(self) -> str:
+        return "/".join(self)
+
+    @property
+    def folder(self) -> str:
+        return "refs/" + "/".join(file_name_of(part) for part in self)
+
+
+class State:
+    """A collection as its log tells it. Plain values inside (the checkpoint is these), ids and digests as hex."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.number = 0
+        """of the newest entry folded; 0 for a log without entries"""
+        self.digest: str | None = None
+        self.type = ""
+        self.description: Any = None
+        self.tags: list[str] = []
+        self.next = 0
+        self.versions: dict[str, VersionState] = {}
+        self.aliases: dict[str, str] = {}
+        self.exists = False
+        self.redirect: Path | None = None
+        self.pending: dict[str, Any] | None = None
+        """a `moved from` whose other half nobody has looked for yet"""
+
+    def live(self) -> list[VersionState]:
+        """Live versions in the order of their numbers."""
+        return sorted((v for v in self.versions.values() if "deleted" not in v), key=lambda v: v["number"])
+
+    @property
+    def latest(self) -> VersionState | None:
+        return max((v for v in self.versions.values() if "deleted" not in v), key=lambda v: v["number"], default=None)
+
+    def aliases_of(self, id: str) -> list[str]:
+        """Aliases that name a version, `latest` first, the others as they were set."""
+        latest = self.latest
+        own = [alias for alias, target in self.aliases.items() if target == id]
+        return (["latest"] if latest is not None and latest["id"] == id else []) + own
+
+    def plain(self) -> dict[str, Any]:
+        values = dict(vars(self))
+        values["path"] = list(self.path)
+        values["redirect"] = list(self.redirect) if self.redirect else None
+        values["aliases"] = [[alias, id] for alias, id in self.aliases.items()]
+        # Metadata may hold floats, which the canonical codec has no form for.
+        values["versions"] = [
+            {**v, "metadata": encode_json(v["metadata"])} if "metadata" in v else v for v in self.versions.values()
+        ]
+        return values
+
+    @classmethod
+    def from_plain(cls, values: dict[str, Any]) -> "State":
+        state = cls(Path(*values["path"]))
+        vars(state).update(values)
+        state.path = Path(*values["path"])
+        state.redirect = Path(*values["redirect"]) if values["redirect"] else None
+        state.aliases = dict(values["aliases"])
+        for version in values["versions"]:
+            if "metadata" in version:
+                version["metadata"] = decode_json(version["metadata"], "metadata in a checkpoint")
+        state.versions = {version["id"]: version for version in values["versions"]}
+        return state
+
+
+def fold(state: State, entry: Entry) -> None:
+    """Apply one entry. Raises DamagedLog for changes that are malformed or contradict the log, UnsupportedFormat for
+    kinds of a newer artstore.
+    """
+    for change in entry.changes:
+        kind = change["kind"]
+        if kind not in _FOLDS:
+            raise UnsupportedFormat(
+                f"{state.path} has a change of kind '{printable(kind)}', which this artstore does not know",
+                hint="update artstore",
+            )
+        try:
+            _check(change, _FIELDS[kind])
+            _FOLDS[kind](state, entry, change)
+        except (KeyError, ValueError) as error:
+            what = f"entry {entry.number} of {printable(str(state.path))}"
+            raise DamagedLog(f"{what} has a '{kind}' change that can't be applied: {error}") from error
+    state.number, state.digest = entry.number, entry.digest
+
+
+# -- what each kind of change holds --
+
+
+def _check(change: Change, fields: dict[str, Callable[[Any], object]]) -> None:
+    """Raises ValueError (InvalidValue is one) unless the change has exactly these fields, each as it should be."""
+    if change.keys() != fields.keys() | {"change", "kind"}:
+        raise ValueError("it does not have the fields of its kind")
+    for field, good in fields.items():
+        if good(change[field]) is False:
+            raise ValueError(f"its {field} is malformed")
+
+
+def _is_hex(value: Any) -> bool:
+    return type(value) is str and len(value) == 64 and set(value) <= set("0123456789abcdef")
+
+
+def _is_count(value: Any) -> bool:
+    return type(value) is int and 0 <= value < 1 << 63
+
+
+def _is_text(value: Any) -> bool:
+    return type(value) is str and not any("\ud800" <= c <= "\udfff" for c in value)
+
+
+def _or_null(good: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    return lambda value: value is None or good(value)
+
+
+def _list_of(good: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    return lambda value: type(value) is list and all(map(good, value))
+
+
+def _dict_of(good: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    return lambda value: type(value) is dict and all(map(good, value.values()))
+
+
+def _named(check: Callable[[str], object]) -> Callable[[Any], bool]:
+    """A name that passes the rules that held when it was given."""
+    return lambda value: type(value) is str and check(value) is not None
+
+
+def _is_description(value: Any) -> bool:
+    return _or_null(_is_text)(value) or (type(value) is dict and value.keys() == {"blob"} and _is_hex(value["blob"]))
+
+
+def _is_alias(value: Any) -> bool:
+    return type(value) is str and check_alias(value) != "latest"
+
+
+_PLACE: dict[str, Callable[[Any], object]] = {
+    "entity": _named(check_project),
+    "project": _named(check_project),
+    "name": _named(check_name),
+}
+_FIELDS: dict[str, dict[str, Callable[[Any], object]]] = {
+    "collection": {**_PLACE, "type": _named(check_type)},
+    "version": {
+        "id": _is_hex,
+        "number": _is_count,
+        "digest": _is_hex,
+        "size": _is_count,
+        "files": _is_count,
+        "created": _is_count,
+        "run": _or_null(_is_text),
+        "parents": _list_of(_is_hex),
+    },
+    "alias": {"alias": _is_alias, "id": _or_null(_is_hex), "old": _or_null(_is_hex)},
+    "tags": {"id": _or_null(_is_hex), "add": _list_of(_named(check_tag)), "remove": _list_of(_is_text)},
+    "metadata": {
+        "id": _is_hex,
+        "set": _dict_of(lambda value: True),
+        "blobs": _dict_of(_is_hex),
+        "remove": _list_of(_is_text),
+    },
+    "description": {
+        "id": _or_null(_is_hex),
+        "old": _is_description,
+        "new": _or_null(_is_text),
+        "blob": _or_null(_is_hex),
+    },
+    "delete": {"id": _is_hex, "reason": _or_null(_is_text)},
+    "undelete": {"id": _is_hex},
+    "delete collection": {"ids": _list_of(_is_hex)},
+    "moved from": {**_PLACE, "number": _is_count, "digest": _is_hex},
+    "moved to": _PLACE,
+    "not moved": _PLACE,
+}
+
+# -- what each kind of change does --
+
+
+def _fold_collection(state: State, entry: Entry, change: Change) -> None:
+    state.path = Path(change["entity"], change["project"], change["name"])
+    state.type, state.exists, state.redirect = change["type"], True, None
+
+
+def _fold_version(state: State, entry: Entry, change: Change) -> None:
+    id, number = change["id"], change["number"]
+    if id in state.versions or number < state.next:
+        raise ValueError(f"number {number} or id {id[:12]} is in use")
+    fields = {key: change[key] for key in _FIELDS["version"]}
+    state.versions[id] = {**fields, "user": entry.user, "host": entry.host}
+    state.next = number + 1
+
+
+def _fold_alias(state: State, entry: Entry, change: Change) -> None:
+    version = state.versions.get(change["id"])
+    if change["id"] is None or (version is not None and "deleted" not in version):
+        state.aliases.pop(change["alias"], None)
+    if version is not None and "deleted" not in version:
+        state.aliases[change["alias"]] = change["id"]
+
+
+def _fold_tags(state: State, entry: Entry, change: Change) -> None:
+    owner = vars(state) if change["id"] is None else state.versions[change["id"]]
+    kept = [tag for tag in owner.get("tags", []) if tag not in change["remove"]]
+    owner["tags"] = list(dict.fromkeys(kept + change["add"]))
+
+
+def _fold_metadata(state: State, entry: Entry, change: Change) -> None:
+    version = state.versions[change["id"]]
+    gone = {*change["remove"], *change["set"], *change["blobs"]}
+    for field, new in (("metadata", change["set"]), ("blobs", change["blobs"])):
+        kept = {key: value for key, value in version.get(field, {}).items() if key not in gone}
+        if kept or new:
+            version[field] = kept | new
+        else:
+            version.pop(field, None)
+
+
+def _fold_description(state: State, entry: Entry, change: Change) -> None:
+    owner = vars(state) if change["id"] is None else state.versions[change["id"]]
+    owner["description"] = {"blob": change["blob"]} if change["blob"] else change["new"]
+
+
+def _fold_delete(state: State, entry: Entry, change: Change) -> None:
+    version = state.versions[change["id"]]
+    version.setdefault("deleted", entry.time)
+    state.aliases = {alias: id for alias, id in state.aliases.items() if id != change["id"]}
+
+
+def _fold_undelete(state: State, entry: Entry, change: Change) -> None:
+    state.versions[change["id"]].pop("deleted", None)
+    state.exists = True
+
+
+def _fold_delete_collection(state: State, entry: Entry, change: Change) -> None:
+    for id in change["ids"]:
+        _fold_delete(state, entry, {"id": id})
+    state.exists = any("deleted" not in version for version in state.versions.values())
+    if not state.exists:
+        state.tags, state.description = [], None
+
+
+def _fold_moved_from(state: State, entry: Entry, change: Change) -> None:
+    state.pending = change
+    state.exists = False  # until the old log says that it moved
+
+
+def _fold_moved_to(state: State, entry: Entry, change: Change) -> None:
+    target = Path(change["entity"], change["project"], change["name"])
+    if target.folder == state.path.folder:
+        raise ValueError("it was moved to itself")
+    state.redirect = target
+    state.exists, state.versions, state.aliases = False, {}, {}
+
+
+def _fold_not_moved(state: State, entry: Entry, change: Change) -> None:
+    pass
+
+
+_FOLDS: dict[str, Callable[[State, Entry, Change], None]] = {
+    "collection": _fold_collection,
+    "version": _fold_version,
+    "alias": _fold_alias,
+    "tags": _fold_tags,
+    "metadata": _fold_metadata,
+    "description": _fold_description,
+    "delete": _fold_delete,
+    "undelete": _fold_undelete,
+    "delete collection": _fold_delete_collection,
+    "moved from": _fold_moved_from,
+    "moved to": _fold_moved_to,
+    "not moved": _fold_not_moved,
+}
+
+
+def digest_of_state(version: VersionState) -> Digest:
+    return Digest(bytes.fromhex(version["digest"]))
+
+
+def id_of_state(version: VersionState) -> Digest:
+    return Digest(bytes.fromhex(version["id"]))
+
+
+def nfc(path: Path) -> Path:
+    return Path(*(unicodedata.normalize("NFC", part) for part in path))

@@ -1,0 +1,225 @@
+"""The commands under test: the repository each one meets, its arguments, and what must hold half-way and when it is done."""
+
+import random
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+from artstore.repository import Repository
+from tests.faults.place import Content, Ledger, Place, content_from, content_of
+
+Check = Callable[[Place], list[str]]
+
+
+class Command(NamedTuple):
+    prepare: Callable[[Place, Ledger], None]
+    arguments: Callable[[Place], list[str]]
+    done: Check
+    """what is wrong after the command was acknowledged"""
+    halfway: Check = lambda place: []
+    """what is wrong after it was interrupted"""
+    warm: Callable[[Place], None] = lambda place: None
+    """what is done in each copy before the command, since the stat cache knows a folder by its path and inodes"""
+    already: str = "\0"
+    """the error of a second run that means: the first had done it"""
+
+
+def _bytes(seed: str, size: int) -> bytes:
+    return random.Random(seed).randbytes(size)
+
+
+def _files(seed: str, large: int = 1) -> dict[str, bytes]:
+    """A few small files, an executable one, and large ones."""
+    names = [f"{folder}{number}.txt" for folder in ("", "a/", "a/b/") for number in (1, 2)]
+    return {
+        **{name: _bytes(f"{seed} {name}", 300) for name in names},
+        "a/run.sh*": b"#!/bin/sh\n" + seed.encode(),
+        "empty": b"",
+        **{f"large/{number}.bin": _bytes(f"{seed} large {number}", (1 << 20) + 5 + number) for number in range(large)},
+    }
+
+
+# -- put -----------------------------------------------------------------------------------------
+
+
+def _put(place: Place) -> list[str]:
+    return ["put", str(place.source), "-n", "x"]
+
+
+def _is_latest(place: Place) -> list[str]:
+    found = place.latest("x")
+    return (
+        [] if found == content_of(place.source) else [f"the newest version of x is not the source: {str(found)[:100]}"]
+    )
+
+
+def _source_only(place: Place, ledger: Ledger) -> None:
+    place.write(_files("one"))
+
+
+def _many_large(place: Place, ledger: Ledger) -> None:
+    place.write(_files("one", large=17))
+
+
+def _second_save(place: Place, ledger: Ledger) -> None:
+    place.write(_files("one", large=2))
+    place.keep(ledger, "x")
+    two = _files("two", large=1)
+    # Content that is stored already, some under another name; and a large file of a size that is stored, with other bytes.
+    place.write(
+        _files("one", large=1) | {"1.txt": two["1.txt"], "other.bin": two["large/0.bin"], "a/b/copy": two["a/1.txt"]}
+    )
+
+
+def _saved_source(place: Place, ledger: Ledger) -> None:
+    place.write(_files("one", large=2))
+    place.keep(ledger, "x")
+
+
+def _change_known_source(place: Place) -> None:
+    """Fill the stat cache by a save without news, then change, add and remove a file."""
+    time.sleep(0.05)  # files are trusted once the file system's clock has moved on
+    with Repository(str(place.store)) as repository:
+        repository.put(str(place.source), "x")
+    (place.source / "a/1.txt").write_bytes(b"changed")
+    (place.source / "a/new.bin").write_bytes(_bytes("new", 1 << 20))
+    (place.source / "a/b/2.txt").unlink()
+
+
+def _eighth_pack(place: Place, ledger: Ledger) -> None:
+    for number in range(7):
+        place.write({"same": b"same in all", f"{number}": _bytes(f"merge {number}", 500)})
+        place.keep(ledger, "x")
+    place.write({"same": b"same in all", "last": _bytes("merge last", 500)})
+
+
+# -- get -----------------------------------------------------------------------------------------
+
+
+def _two_versions(place: Place, ledger: Ledger) -> None:
+    place.write(_files("one"))
+    place.keep(ledger, "x")
+    place.write(
+        _files("one") | {"1.txt": b"changed", "large/0.bin": _bytes("new large", 1_300_000), "new/file": b"new"}
+    )
+    place.keep(ledger, "x")
+
+
+def _with_target(place: Place, ledger: Ledger) -> None:
+    """A target that holds the old version, a changed file and a foreign one."""
+    _two_versions(place, ledger)
+    place.write(_files("one") | {"a/1.txt": b"changed here", "foreign": b"not ours"}, place.target)
+
+
+def _get_old(place: Place) -> None:
+    with Repository(str(place.store)) as repository:
+        repository.get(repository.find("x:v0"), str(place.target))
+    (place.target / "foreign").write_bytes(b"not ours")
+
+
+def _get(place: Place) -> list[str]:
+    return ["get", "x:v1", "--root", str(place.target), "--force"]
+
+
+def _target_is_new(place: Place) -> list[str]:
+    return _differing("the target", content_of(place.target), content_of(place.source))
+
+
+def _target_is_whole(place: Place) -> list[str]:
+    return _target_is_new(place) if place.target.exists() else []
+
+
+def _target_is_updated(place: Place) -> list[str]:
+    """The version's files, and the foreign one as it was."""
+    found = content_of(place.target)
+    foreign = found.pop("foreign", None)
+    lost = [] if foreign and foreign == _old_target()["foreign"] else ["a foreign file was changed"]
+    return lost + _differing("the target", found, content_of(place.source))
+
+
+def _files_are_whole(place: Place) -> list[str]:
+    """Every file under its final name is the old or the new one."""
+    old, new = _old_target(), content_of(place.source)
+    found = {path: file for path, file in content_of(place.target).items() if not _is_temporary(path)}
+    torn = [path for path, file in found.items() if file not in (old.get(path), new.get(path))]
+    gone = sorted(old.keys() - found.keys())
+    return [f"half a file in the target: {path}" for path in torn] + [f"gone from the target: {path}" for path in gone]
+
+
+def _is_temporary(path: str) -> bool:
+    return path.rpartition("/")[2].startswith(".artstore-")
+
+
+def _old_target() -> Content:
+    return content_from(_files("one") | {"a/1.txt": b"changed here", "foreign": b"not ours"})
+
+
+def _differing(what: str, found: Content, expected: Content) -> list[str]:
+    paths = [path for path in sorted(found.keys() | expected.keys()) if found.get(path) != expected.get(path)]
+    return [f"{what} differs in {', '.join(paths)}"] if paths else []
+
+
+# -- what moves ----------------------------------------------------------------------------------
+
+
+def _with_alias(place: Place, ledger: Ledger) -> None:
+    _two_versions(place, ledger)
+    with Repository(str(place.store)) as repository:
+        repository.set_aliases("x:v0", ("best", "kept"))
+    ledger.aliases.update({"x:best": [0, 1], "x:kept": [0]})
+
+
+def _best_is_v1(place: Place) -> list[str]:
+    return [] if place.alias("x:best") == 1 else [f"best names v{place.alias('x:best')}"]
+
+
+def _with_victim(place: Place, ledger: Ledger) -> None:
+    """The version that is deleted may be there or not; the other has to be."""
+    _with_alias(place, ledger)
+    with Repository(str(place.store)) as repository:
+        repository.set_aliases("x:v1", ("best", "kept"))
+    ledger.aliases.update({"x:best": [1], "x:kept": [1]})
+    del ledger.versions["x:v0"]
+
+
+def _v0_is_deleted(place: Place) -> list[str]:
+    with Repository(str(place.store)) as repository:
+        return [] if "deleted" in str(place.by_package(repository, "x:v0")) else ["x:v0 is not deleted"]
+
+
+def _with_garbage(place: Place, ledger: Ledger) -> None:
+    """A dead pack, a pack that is mostly dead (it will be rewritten), a dead large blob; and live ones beside."""
+    place.write(_files("live"))
+    place.keep(ledger, "live")
+    mixed = {f"{number}": _bytes(f"mixed {number}", 2000) for number in range(8)}
+    place.write(mixed | {"large": _bytes("dead large", 1_200_000)})
+    place.keep(ledger, "mixed")
+    place.write({"0": mixed["0"]})
+    place.keep(ledger, "mixed")
+    place.write(_files("dead"))
+    place.keep(ledger, "dead")
+    with Repository(str(place.store)) as repository:
+        repository.delete("mixed:v0")
+        repository.delete_collection("dead")
+    del ledger.versions["mixed:v0"], ledger.versions["dead:v0"]
+
+
+def _garbage_is_gone(place: Place) -> list[str]:
+    with Repository(str(place.store)) as repository:
+        plan = repository.gc(dry_run=True, now=True)
+    return [f"gc left {plan.freed_bytes} bytes"] if plan.freed_bytes else []
+
+
+COMMANDS: dict[str, Command] = {
+    "put-first": Command(_source_only, _put, _is_latest),
+    "put-large": Command(_many_large, _put, _is_latest),
+    "put-second": Command(_second_save, _put, _is_latest),
+    "put-changed": Command(_saved_source, _put, _is_latest, warm=_change_known_source),
+    "put-merge": Command(_eighth_pack, _put, _is_latest),
+    "get-new": Command(_two_versions, _get, _target_is_new, _target_is_whole),
+    "get-existing": Command(_with_target, _get, _target_is_updated, _files_are_whole),
+    "get-update": Command(_two_versions, _get, _target_is_updated, _files_are_whole, warm=_get_old),
+    "alias": Command(_with_alias, lambda place: ["alias", "x:v1", "best"], _best_is_v1),
+    "rm": Command(_with_victim, lambda place: ["rm", "x:v0"], _v0_is_deleted, already="was deleted on"),
+    "gc": Command(_with_garbage, lambda place: ["gc", "--now"], _garbage_is_gone),
+}

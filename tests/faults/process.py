@@ -1,0 +1,161 @@
+"""The command line in forked children of a warm process: a real process each, without the price of Python's start.
+
+The process that forks must stay single-threaded. BLAKE3 starts threads for large files, so whatever reads a repository
+is done in a child as well.
+"""
+
+import ctypes
+import importlib
+import os
+import pickle
+import pkgutil
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple, NoReturn, TypeVar
+
+import artstore
+from artstore import cli
+
+T = TypeVar("T")
+
+TIMEOUT = 60
+"""Seconds after which a child is ended by SIGALRM: it hangs."""
+
+_NULL = "/dev/null"
+_PR_SET_PTRACER = 0x59616D61  # prctl(2): where Yama restricts ptrace, let any process of ours attach
+_CALLS: dict[str, Callable[[int], object]] = {
+    "openat": lambda fd: os.close(os.open(_NULL, os.O_RDONLY)),
+    "read": lambda fd: os.read(fd, 1),
+    "pread64": lambda fd: os.pread(fd, 1, 0),
+    "readv": lambda fd: os.readv(fd, [bytearray(1)]),
+    "write": lambda fd: os.write(fd, b""),
+    "newfstatat": lambda fd: os.stat(_NULL),
+    "fstat": os.fstat,
+    "fsync": os.fsync,
+    "copy_file_range": lambda fd: os.copy_file_range(fd, fd, 1),
+}
+"""A harmless call of each kind (a failing one counts too)."""
+
+
+class Result(NamedTuple):
+    code: int
+    """negative: the signal that ended it"""
+    out: str
+    err: str
+    reached: bool = True
+    """whether the fault happened"""
+
+
+class Started(NamedTuple):
+    pid: int
+    folder: Path
+
+    def result(self) -> Result:
+        code = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+        out, err = ((self.folder / name).read_text(errors="replace") for name in ("out", "err"))
+        return Result(code, out, err)
+
+
+def start(
+    arguments: list[str], environment: dict[str, str], folder: Path, *, stopped: bool = False, padding: str = ""
+) -> Started:
+    """Run the command line with its output in `folder`; `stopped`: it waits for SIGCONT before it begins.
+
+    `padding` is `<call> <count>`, for `pad_threads`.
+    """
+    if not (pid := os.fork()):
+        _command(arguments, environment, folder, stopped, padding)
+    return Started(pid, folder)
+
+
+def _command(arguments: list[str], environment: dict[str, str], folder: Path, stopped: bool, padding: str) -> NoReturn:
+    code = 1
+    try:
+        os.environ.clear()
+        os.environ.update(environment)
+        os.chdir("/")  # so that traces show whole paths
+        for fd, name in ((1, "out"), (2, "err")):
+            os.dup2(os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), fd)
+        sys.stdout, sys.stderr = open(1, "w"), open(2, "w", buffering=1)
+        sys.argv = ["artstore", *arguments]
+        signal.alarm(TIMEOUT)
+        if padding:
+            pad_threads(*padding.split())
+        if stopped:
+            ctypes.CDLL(None).prctl(_PR_SET_PTRACER, ctypes.c_ulong(-1), 0, 0, 0)
+            os.kill(os.getpid(), signal.SIGSTOP)
+        code = _main()
+    finally:
+        os._exit(code)
+
+
+def _main() -> int:
+    """As Python ends a program: an exception that nobody caught is a traceback and 1."""
+    try:
+        cli.main()
+    except SystemExit as stop:
+        code = stop.code
+    except BaseException:
+        traceback.print_exc()
+        return 1
+    sys.stdout.flush()
+    return code if isinstance(code, int) else int(code is not None)
+
+
+def pad_threads(call: str, count: str) -> None:
+    """Let every thread but the first make so many harmless calls before it begins.
+
+    strace counts per thread, with one number for all: without this, a fault for a thread's third `openat` would always
+    meet the main thread's third.
+    """
+    run = threading.Thread.run
+
+    def padded(self: threading.Thread) -> None:
+        fd = os.open(_NULL, os.O_RDWR)
+        for _ in range(int(count) - (call == "openat")):
+            try:
+                _CALLS[call](fd)
+            except OSError:
+                continue
+        os.close(fd)
+        run(self)
+
+    threading.Thread.run = padded  # type: ignore[method-assign]
+
+
+def can_pad(call: str) -> bool:
+    return call in _CALLS
+
+
+def import_all() -> None:
+    """Import the package, and what it imports when needed: faults are to meet the command, not Python's imports."""
+    ours = [module.name for module in pkgutil.walk_packages(artstore.__path__, "artstore.")]
+    for name in (*ours, "concurrent.futures.thread", "configparser", "difflib", "filelock", "getpass", "mmap", "shlex"):
+        if not name.endswith("__main__"):
+            importlib.import_module(name)
+
+
+def in_child(work: Callable[[], T]) -> T:
+    """What `work` returns, in a forked child: the threads that it starts are none of ours."""
+    reader, writer = os.pipe()
+    if not (pid := os.fork()):
+        try:
+            signal.alarm(TIMEOUT)
+            with open(writer, "wb") as out:
+                pickle.dump(work(), out)
+            os._exit(0)
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(1)
+    os.close(writer)
+    with open(reader, "rb") as answer:
+        data = answer.read()
+    if code := os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]):
+        raise RuntimeError(f"a check failed: exit {code}")
+    result: T = pickle.loads(data)
+    return result

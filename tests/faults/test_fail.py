@@ -1,0 +1,18 @@
+"""The failure matrix in short: every command, with a failure at some of its calls."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.faults import strace
+from tests.faults.commands import COMMANDS
+from tests.faults.fail import fails
+
+pytestmark = pytest.mark.skipif(strace.missing() is not None, reason=str(strace.missing()))
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_failing_call_loses_nothing_and_is_told_in_one_sentence(command: str, tmp_path: Path) -> None:
+    outcomes = list(fails([command], tmp_path, every=79))
+    assert any(outcome.reached for outcome in outcomes)
+    assert [(str(outcome.failure), outcome.findings) for outcome in outcomes if outcome.findings] == []

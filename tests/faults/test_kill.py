@@ -1,0 +1,20 @@
+"""The kill matrix in short: every command, killed at some of its calls."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.faults import strace
+from tests.faults.commands import COMMANDS
+from tests.faults.kill import kills
+
+pytestmark = pytest.mark.skipif(strace.missing() is not None, reason=str(strace.missing()))
+
+_EVERY = {"put-large": 90}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_kill_at_any_call_loses_nothing(command: str, tmp_path: Path) -> None:
+    outcomes = list(kills([command], tmp_path, _EVERY.get(command, 12)))
+    assert any(outcome.reached for outcome in outcomes)
+    assert [(str(outcome.point), outcome.findings) for outcome in outcomes if outcome.findings] == []
