@@ -96,7 +96,6 @@ class Checkout:
         self._pending: list[Future[None]] = []
         self._cache: StatCache | None = None
         self._folder, self._private = "", False
-        self._spelled: dict[str, bytes] = {}
         self._owner = this_process()
         self._unfinished: list[tuple[bytes, Digest]] = []
 
@@ -261,14 +260,11 @@ class Checkout:
             raise self._twin(path, entry, entries) from None
 
     def _twin(self, path: bytes, entry: Entry, entries: tuple[Entry, ...]) -> Conflict:
-        """On a file system that folds case or normalises: which two names are one there."""
+        """Exclusive creation met a name that this run made: which two are one here?"""
         other = next(
             (e[0] for e in entries if e[0] != entry[0] and _folded(e[0]) == _folded(entry[0])), b"another name"
         )
-        return Conflict(
-            f"'{printable(path + other)}' and '{printable(path + entry[0])}' are one name on the file system of the target",
-            hint="choose a --root on a file system that tells them apart, or get them one by one",
-        )
+        return _one_name(path + other, path + entry[0])
 
     def _refuse_entry(self, path: bytes) -> None:
         raise InvalidValue(f"Invalid artifact path: '{printable(path)}' is a protected name; nothing was written to it")
@@ -416,6 +412,7 @@ class Checkout:
             finally:
                 os.close(fd)
             self._refuse_obstacles(target, todo, root)
+            self._refuse_twins(target, todo)
             if not self._force:
                 self._refuse_unknown(target, todo, root)
             self._write_selected(target, iter(todo))
@@ -537,6 +534,34 @@ class Checkout:
                 hint="move it away, or choose another --root",
             )
 
+    def _refuse_twins(self, target: Confined, todo: list[tuple[bytes, Entry]]) -> None:
+        """Names that are one where case is folded: the second would overwrite the first."""
+        spelled: dict[str, bytes] = {}
+        for path, _ in todo:
+            end = 0
+            while end >= 0:
+                end = path.find(b"/", end + 1)
+                prefix = path if end < 0 else path[:end]
+                first = spelled.setdefault(_folded(prefix), prefix)
+                if first != prefix and self._folds_case(target):
+                    raise _one_name(first, prefix)
+
+    def _folds_case(self, target: Confined) -> bool:
+        """Whether the target's file system takes two spellings for one name: tried with a file of our own."""
+        fd = target.open_folder(())
+        name = f".artstore-{self._owner}-case"
+        try:
+            os.close(create_file(fd, name.encode(), False))
+            try:
+                os.stat(name.upper(), dir_fd=fd, follow_symlinks=False)
+                return True
+            except FileNotFoundError:
+                return False
+            finally:
+                os.unlink(name, dir_fd=fd)
+        finally:
+            os.close(fd)
+
     def _refuse_unknown(self, target: Confined, todo: list[tuple[bytes, Entry]], root: str) -> None:
         """Files that would be replaced and whose content no version here has are the user's to give up."""
         unknown = []
@@ -586,27 +611,11 @@ class Checkout:
                         os.close(fd)
                         fd = -1
                     fd, open_parts = target.open_folder(folder), folder
-                self._refuse_twin(fd, path, entry)
                 if entry[1] != DIRECTORY:
                     self._replace(fd, path, entry)
         finally:
             if fd >= 0:
                 os.close(fd)
-
-    def _refuse_twin(self, fd: int, path: bytes, entry: Entry) -> None:
-        """On a file system that folds case: refuse a name that is one with another which this run wrote."""
-        first = self._spelled.setdefault(_folded(path), path)
-        if first == path or entry[1] == DIRECTORY:
-            return
-        try:
-            same = os.path.samestat(
-                *(os.stat(p.rpartition(b"/")[2], dir_fd=fd, follow_symlinks=False) for p in (first, path))
-            )
-        except FileNotFoundError:
-            return
-        if same:
-            other = (first.rpartition(b"/")[2], *entry[1:])
-            raise self._twin(path[: -len(entry[0])], entry, (other, entry))
 
     def _replace(self, fd: int, path: bytes, entry: Entry) -> None:
         name = entry[0]
@@ -623,6 +632,13 @@ class Checkout:
             except OSError:
                 pass
             raise
+
+
+def _one_name(first: bytes, second: bytes) -> Conflict:
+    return Conflict(
+        f"'{printable(first)}' and '{printable(second)}' are one name on the file system of the target",
+        hint="choose a --root on a file system that tells them apart, or get them one by one",
+    )
 
 
 def _folded(name: bytes) -> str:

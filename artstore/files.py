@@ -305,28 +305,26 @@ def copy_windows(source: int, target: int, size: int) -> Iterator[tuple[int, int
     if sparse:
         os.ftruncate(target, size)
     while done < size:
-        if sparse and (hole := _hole_at(source, done, size)):
-            if os.fstat(source).st_size < done + hole:
-                return
-            yield done, hole
-            done += hole
-            continue
-        copied = copy_range(source, target, min(WINDOW, size - done), done)
+        count, hole = min(WINDOW, size - done), False
+        if sparse:
+            count, hole = _extent_at(source, done, count)
+        if hole and os.fstat(source).st_size < done + count:
+            return
+        copied = count if hole else copy_range(source, target, count, done)
         if not copied:
             return
         yield done, copied
         done += copied
 
 
-def _hole_at(fd: int, offset: int, size: int) -> int:
-    """Bytes of a hole at an offset, at most one window; 0 where there is data."""
+def _extent_at(fd: int, offset: int, most: int) -> tuple[int, bool]:
+    """(bytes, whether it is a hole) of what lies at an offset, at most `most`."""
     try:
         data = os.lseek(fd, offset, os.SEEK_DATA)
+        end = data if data > offset else os.lseek(fd, offset, os.SEEK_HOLE)
+        return min(end - offset, most), data > offset
     except OSError as error:
-        if error.errno != errno.ENXIO:  # ENXIO: nothing but a hole up to the end
-            return 0
-        data = size
-    return min(data - offset, WINDOW)
+        return most, error.errno == errno.ENXIO  # nothing but a hole up to the end
 
 
 class _WindowHasher:
@@ -447,7 +445,7 @@ class Confined:
             if os.path.samestat(os.fstat(fd), self._forbidden):
                 os.close(fd)
                 where = printable(b"/".join(parts[: number + 1]))
-                raise Refused(f"'{where}' in {printable(self.root)} is the repository; nothing is written into it")
+                raise Refused(f"'{where}' in {printable(self.root)} is a repository; nothing is put in a repository")
         return fd
 
 

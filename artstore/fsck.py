@@ -71,6 +71,9 @@ class Fsck:
         except ArtstoreError as error:
             self._problems.append(str(error))
             return
+        except OSError as error:
+            self._problems.append(f"pack {name[:12]} can't be read: {(error.strerror or '').lower()}")
+            return
         if wrong := check_rows(pack):
             self._problems.append(f"pack {name[:12]}: {wrong}")
             return

@@ -51,6 +51,7 @@ class ObjectStore:
         self._last: Pack | None = None
         self._bad: set[tuple[str, bytes]] = set()
         self._broken: set[str] = set()
+        self._failure: OSError | None = None
         self._index: Index | None = None
         self._unindexed: list[str] = []
         self._probes = 0
@@ -179,8 +180,11 @@ class ObjectStore:
             pack = self.pack(name)
         except FileNotFoundError:
             return None
-        except (Damage, OSError):
+        except Damage:
             self._note_broken(name)
+            return None
+        except OSError as error:
+            self._failure = error  # another pack may hold it, too; `read` says so if none does
             return None
         if number is None:
             number = pack.find(digest)
@@ -318,6 +322,7 @@ class ObjectStore:
             damaged.add(pack.name)
             self.note_bad(pack.name, digest)
         what = f"{KIND_NAMES[kind]} {short(digest)}"
+        failed = failed or self._failure
         if failed is not None:
             raise storage_error(failed, f"read {what} in {printable(self.storage.root)}") from failed
         if damaged or any(bad == digest for _, bad in self._bad):

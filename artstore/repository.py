@@ -115,7 +115,7 @@ class Repository:
         unknown = self._features[operation] - FEATURES[operation]
         if unknown:
             raise UnsupportedFormat(
-                f"{printable(self.root)} needs '{printable(min(unknown))}', which this artstore does not know: "
+                f"{printable(self.root)} uses '{printable(min(unknown))}', which this artstore does not know: "
                 f"it must not {_OPERATIONS[operation]}",
                 hint="update artstore",
             )
@@ -318,11 +318,11 @@ class Repository:
         """What is missing since its version was deleted and collected while it was read is no damage."""
         try:
             yield
-        except MissingObject as error:
+        except Damage as error:
             version = self.refs.read(found.state.path).versions.get(found.version["id"])
-            if version is not None and "deleted" not in version:
-                raise
-            raise NotFound(f"{found.name} was deleted and collected while it was read") from error
+            if isinstance(error, MissingObject) and (version is None or "deleted" in version):
+                raise NotFound(f"{found.name} was deleted and collected while it was read") from error
+            raise type(error)(f"{found.name}: {error}", hint=error.hint) from error
 
     def download_folder(self, found: Found) -> str:
         return config.download_folder(f"{found.state.path.name}-v{found.version['number']}")

@@ -403,6 +403,8 @@ class Scanner:
         try:
             data = os.read(source, st[2] + 1)
             after = _stat_of(os.fstat(source), follow)
+        except OSError as error:
+            raise OSError(error.errno, f"{_reason(error)} at byte {unreadable_at(source) or 0}") from error
         finally:
             os.close(source)
         if len(data) != st[2] or after != st:
@@ -482,6 +484,9 @@ class Scanner:
                 continue
             try:
                 me = _identity(child)
+                if me == self._store:  # mounted here: a listing tells the inode below the mount
+                    self._left_out.append(printable(below))
+                    continue
                 if me in above:
                     self._problem(below, "is a symlink to a folder that holds it: a loop")
                     continue

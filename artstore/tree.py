@@ -44,6 +44,8 @@ def totals(entries: Iterable[Entry]) -> tuple[int, int]:
     for entry in entries:
         size += entry[2] or 0
         files += entry[4] if entry[1] in (DIRECTORY, PART) else 1
+    if max(size, files) >= 1 << 63:
+        raise Damage(f"a folder holds {size} bytes in {files} files: more than 2⁶³ can't be told")
     return size, files
 
 

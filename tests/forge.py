@@ -7,7 +7,7 @@ from typing import Any
 
 from artstore.codec import encode_json, encode_rows
 from artstore.digest import BLOB, TREE, VERSION, Digest, Kind, digest_of, plain_digest
-from artstore.log import new_change
+from artstore.log import check_of, new_change
 from artstore.names import file_name_of
 from artstore.packs import PackWriter
 from artstore.version import Version
@@ -69,7 +69,7 @@ class Forger:
         before = sorted(self.folder(name).glob("*.json"))
         own = {"changes": list(changes), "host": None, "user": None, "time": "2026-11-21T00:00:00.000000Z"}
         chain = {"number": len(before) + 1, "prev": plain_digest(before[-1].read_bytes()).hex() if before else None}
-        return own | chain | {"write": secrets.token_hex(16)} | fields
+        return sealed(own | chain | {"write": secrets.token_hex(16)} | fields)
 
     def raw_entry(self, name: str, data: bytes) -> Path:
         folder = self.folder(name)
@@ -79,10 +79,18 @@ class Forger:
         return path
 
 
-def version_changes(name: str, id: str, tree: Digest, size: int = 0, files: int = 1, number: int = 0) -> list[dict[str, Any]]:
+def version_changes(
+    name: str, id: str, tree: Digest, size: int = 0, files: int = 1, number: int = 0
+) -> list[dict[str, Any]]:
     named = new_change("collection", entity=NAMES[0], project=NAMES[1], name=name, type="artifact")
     about = {"id": id, "number": number, "digest": tree.hex(), "size": size, "files": files}
-    return [named, new_change("version", **about, created=1_700_000_000_000_000_000, run=None)]
+    return [named, new_change("version", **about, created=1_700_000_000_000_000_000, run=None, parents=[])]
+
+
+def sealed(entry: dict[str, Any]) -> dict[str, Any]:
+    """With the `check` that belongs to what an entry says, whatever that is."""
+    body = {key: value for key, value in entry.items() if key != "check"}
+    return body | {"check": check_of(body)}
 
 
 def file(name: bytes, digest: Digest = EMPTY, size: int = 0) -> tuple[Any, ...]:

@@ -89,8 +89,7 @@ class Reader:
         for number in range(1, 1 + len(list(folder.glob("*.json")))):
             data = (folder / f"{number:08}.json").read_bytes()
             entry = json.loads(data) | {"number": number, "prev": entries[-1][0] or None}
-            checked = {key: value for key, value in entry.items() if key != "check"}
-            entry["check"] = hashed(CANONICAL.encode(checked).encode() + b"\n")
+            entry["check"] = hashed(CANONICAL.encode({k: v for k, v in entry.items() if k != "check"}).encode() + b"\n")
             assert CANONICAL.encode(entry).encode() + b"\n" == data, f"entry {number} is not as it was written"
             changes = [(change.pop("kind"), change.pop("change"), change) for change in entry["changes"]]
             assert all(f"|{k}: {' '.join(of)}|" in FIELDS for k, _, of in [("entry", "", entry), *changes]), "a field"

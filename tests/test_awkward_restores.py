@@ -27,8 +27,24 @@ def _occupy(place: Path, what: str, outside: Path) -> None:
     }[what]()  # fmt: skip
 
 
-@pytest.mark.parametrize("what", ["other file", "longer", "read-only", "executable", "symlink", "dangling", "link to itself", "fifo", "hard link", "device"])
-def test_what_stands_at_a_files_place_is_replaced_and_never_written_through(repo: Repository, tmp_path: Path, what: str) -> None:
+@pytest.mark.parametrize(
+    "what",
+    [
+        "other file",
+        "longer",
+        "read-only",
+        "executable",
+        "symlink",
+        "dangling",
+        "link to itself",
+        "fifo",
+        "hard link",
+        "device",
+    ],
+)
+def test_what_stands_at_a_files_place_is_replaced_and_never_written_through(
+    repo: Repository, tmp_path: Path, what: str
+) -> None:
     """Case 84: by a rename; the API does so at once, the command line asks for --force where no version here holds the content."""
     if what == "device" and os.geteuid() != 0:
         pytest.skip("only root makes devices")
@@ -59,15 +75,23 @@ def test_right_files_stay_untouched_and_foreign_ones_are_left_alone(repo: Reposi
     before = {path: (path.stat().st_ino, path.stat().st_mtime_ns) for path in target.rglob("*") if path.is_file()}
     result = repo.get(repo.find("data"), str(target), force=False)
     assert (result.written, result.files) == (0, 3)
-    assert {path: (path.stat().st_ino, path.stat().st_mtime_ns) for path in target.rglob("*") if path.is_file()} == before
+    assert {
+        path: (path.stat().st_ino, path.stat().st_mtime_ns) for path in target.rglob("*") if path.is_file()
+    } == before
 
 
 @pytest.mark.parametrize("forced", [False, True])
-def test_a_folder_at_a_files_place_and_a_file_at_a_folders_are_refused_before_anything_is_written(repo: Repository, tmp_path: Path, forced: bool) -> None:
+def test_a_folder_at_a_files_place_and_a_file_at_a_folders_are_refused_before_anything_is_written(
+    repo: Repository, tmp_path: Path, forced: bool
+) -> None:
     """Case 84: also a symlink where a folder is needed; the target is as it was."""
     repo.put(str(make_tree(tmp_path / "src", {"a": "first", "d/x": "1", "f": "2"})), "data")
     outside = make_tree(tmp_path / "outside", {"x": "precious"})
-    for name, make in {"f/mine": lambda p: make_tree(p, {"f/mine": "1"}), "d": lambda p: make_tree(p, {"d": "file"}), "link": lambda p: (p / "d").symlink_to(outside)}.items():
+    for name, make in {
+        "f/mine": lambda p: make_tree(p, {"f/mine": "1"}),
+        "d": lambda p: make_tree(p, {"d": "file"}),
+        "link": lambda p: (p / "d").symlink_to(outside),
+    }.items():
         target = make_tree(tmp_path / f"target-{name.replace('/', '-')}", {"kept": "k"})
         make(target)
         before = snapshot(target)
@@ -113,11 +137,16 @@ def test_verify_reports_whatever_stands_at_a_files_place(repo: Repository, tmp_p
     result = run(tmp_path, "verify", "data", source, timeout=10)
     assert result.code == 1, result
     lines = sorted(re.split(r" +", line)[:2] for line in result.out.splitlines())
-    assert lines == [["changed", name] for name in ("dangling", "edited", "fifo", "folder", "loop", "sub")] + [["extra", "new"], ["missing", "gone"]]
+    assert lines == [["changed", name] for name in ("dangling", "edited", "fifo", "folder", "loop", "sub")] + [
+        ["extra", "new"],
+        ["missing", "gone"],
+    ]
 
 
 @pytest.mark.parametrize("link", ["copy", "hardlink", "symlink"])
-def test_an_edit_of_a_restored_file_never_spreads(repo: Repository, root: Path, tmp_path: Path, link: Any, request: pytest.FixtureRequest) -> None:
+def test_an_edit_of_a_restored_file_never_spreads(
+    repo: Repository, root: Path, tmp_path: Path, link: Any, request: pytest.FixtureRequest
+) -> None:
     """Case 85: copies are the user's own; linked files are read-only, and who forces an edit damages one stored copy, which is found out before it is given to anybody and healed by a save."""
     source = make_tree(tmp_path / "src", {"large": b"L" * (2 * MIB), "small": "s"})
     repo.put(str(source), "data")
@@ -135,7 +164,7 @@ def test_an_edit_of_a_restored_file_never_spreads(repo: Repository, root: Path, 
             file.write(b"edited")
         edited.resolve().chmod(0o444)
         os.utime(edited, ns=(times.st_atime_ns, times.st_mtime_ns))
-        with pytest.raises(ArtstoreError, match=r"^blob \w{12} is damaged"):
+        with pytest.raises(ArtstoreError, match=r"^data:v0: blob \w{12} is damaged"):
             repo.get(repo.find("data"), str(tmp_path / "again"))
         assert not (tmp_path / "again").exists()
         repo.put(str(source), "data")

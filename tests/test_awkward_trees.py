@@ -63,7 +63,9 @@ CHANGES: dict[str, Callable[[Path], object]] = {
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
 @pytest.mark.parametrize("change", CHANGES)
 @pytest.mark.parametrize("size", [1000, 3 * MIB], ids=["small", "large"])
-def test_a_file_that_changes_once_while_it_is_read_is_read_again(repo: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: str, size: int) -> None:
+def test_a_file_that_changes_once_while_it_is_read_is_read_again(
+    repo: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: str, size: int
+) -> None:
     """Case 69: what is stored is the file as it was at one moment, after the change."""
     source = make_tree(tmp_path / "src", {"f": b"x" * size})
     _on_read(monkeypatch, "f", lambda: CHANGES[change](source / "f"), times=1)
@@ -75,14 +77,20 @@ def test_a_file_that_changes_once_while_it_is_read_is_read_again(repo: Repositor
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
 @pytest.mark.parametrize("size", [1000, 3 * MIB], ids=["small", "large"])
-def test_a_file_that_never_stops_changing_fails_the_save(repo: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int) -> None:
+def test_a_file_that_never_stops_changing_fails_the_save(
+    repo: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
     """Case 69: after a few tries it is an error that names it."""
     source = make_tree(tmp_path / "src", {"f": b"x" * size, "fine": "1"})
     _on_read(monkeypatch, "f", lambda: CHANGES["append"](source / "f"))
-    assert problems_of(repo, source) == {"f": "keeps changing while it is read, or its size is not what the system says"}
+    assert problems_of(repo, source) == {
+        "f": "keeps changing while it is read, or its size is not what the system says"
+    }
 
 
-def test_what_another_process_writes_all_the_time_is_stored_consistently_or_not_at_all(repo: Repository, tmp_path: Path) -> None:
+def test_what_another_process_writes_all_the_time_is_stored_consistently_or_not_at_all(
+    repo: Repository, tmp_path: Path
+) -> None:
     """Case 69: by writes, by cuts and by mmap (which doesn't always move the modification time); fsck finds nothing afterwards."""
     source = make_tree(tmp_path / "src", {"mapped": b"x" * (2 * MIB), "small": b"y" * 5000, "cut": b"z" * (2 * MIB)})
     code = """
@@ -114,7 +122,9 @@ for n in itertools.count():
             repo.get(repo.find(f"data:v{version['number']}"), str(tmp_path / f"v{version['number']}"))
     # `mapped` is left out: a write through a map that leaves the file's times alone can't be seen by anybody.
     last = snapshot(tmp_path / f"v{repo.find('data').version['number']}")
-    assert {name: last[name] for name in ("small", "cut")} == {name: snapshot(source)[name] for name in ("small", "cut")}
+    assert {name: last[name] for name in ("small", "cut")} == {
+        name: snapshot(source)[name] for name in ("small", "cut")
+    }
 
 
 @pytest.mark.parametrize(
@@ -127,7 +137,9 @@ for n in itertools.count():
     ],
 )
 @pytest.mark.parametrize("size", [1000, 3 * MIB], ids=["small", "large"])
-def test_a_file_that_vanishes_or_becomes_something_else_fails_the_save(repo: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, become: str, reason: str, size: int) -> None:
+def test_a_file_that_vanishes_or_becomes_something_else_fails_the_save(
+    repo: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, become: str, reason: str, size: int
+) -> None:
     """Case 70: between the listing and the open; it is not left out silently and not followed."""
     source = make_tree(tmp_path / "src", {"a": "first", "victim": b"x" * size})
     victim = source / "victim"
@@ -136,7 +148,12 @@ def test_a_file_that_vanishes_or_becomes_something_else_fails_the_save(repo: Rep
     def change() -> None:
         if victim.is_file() and not victim.is_symlink():
             victim.unlink()
-            {"nothing": lambda: None, "folder": victim.mkdir, "symlink": lambda: victim.symlink_to(outside), "FIFO": lambda: os.mkfifo(victim)}[become]()
+            {
+                "nothing": lambda: None,
+                "folder": victim.mkdir,
+                "symlink": lambda: victim.symlink_to(outside),
+                "FIFO": lambda: os.mkfifo(victim),
+            }[become]()
 
     real = scan.Scanner._read_files
 
@@ -148,7 +165,9 @@ def test_a_file_that_vanishes_or_becomes_something_else_fails_the_save(repo: Rep
     assert problems_of(repo, source) == {"victim": reason}
 
 
-def test_a_folder_that_vanishes_or_becomes_something_else_fails_the_save(repo: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_that_vanishes_or_becomes_something_else_fails_the_save(
+    repo: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Case 70: between the listing of its parent and its own."""
     source = make_tree(tmp_path / "src", {"gone/f": "1", "file/f": "2", "fine/f": "3"})
     real = scan.Scanner._subfolders
@@ -199,23 +218,40 @@ def test_a_file_whose_size_the_system_does_not_tell_is_refused(repo: Repository,
     """Case 71: as in /proc: size 0 but content."""
     source = make_tree(tmp_path / "src", {})
     (source / "status").symlink_to("/proc/self/status")
-    assert problems_of(repo, source) == {"status": "keeps changing while it is read, or its size is not what the system says"}
+    assert problems_of(repo, source) == {
+        "status": "keeps changing while it is read, or its size is not what the system says"
+    }
 
 
 def test_symlinks_are_followed_and_loops_and_dangling_ones_named(repo: Repository, tmp_path: Path) -> None:
     """Case 9, 72: to files and folders inside and outside, absolute and relative; a link to itself, to a parent, to nowhere."""
     outside = make_tree(tmp_path / "outside", {"f*": "run", "sub/g": b"g" * MIB})
     source = make_tree(tmp_path / "src", {"real/f": "1"})
-    for name, target in {"file": outside / "f", "folder": outside, "up": "../outside/sub", "inside": "real", "chain": "inside"}.items():
+    for name, target in {
+        "file": outside / "f",
+        "folder": outside,
+        "up": "../outside/sub",
+        "inside": "real",
+        "chain": "inside",
+    }.items():
         (source / name).symlink_to(target)
     repo.put(str(source), "data")
     repo.get(repo.find("data"), str(tmp_path / "out"))
     folder = {"f": (True, b"run"), "sub": None, "sub/g": (False, b"g" * MIB)}
-    expected: dict[str, Any] = {"file": (True, b"run"), "folder": None, "up": None, "up/g": (False, b"g" * MIB)} | {f"folder/{k}": v for k, v in folder.items()}
+    expected: dict[str, Any] = {"file": (True, b"run"), "folder": None, "up": None, "up/g": (False, b"g" * MIB)} | {
+        f"folder/{k}": v for k, v in folder.items()
+    }
     for name in ("real", "inside", "chain"):
         expected |= {name: None, f"{name}/f": (False, b"1")}
     assert snapshot(tmp_path / "out") == expected
-    for name, target in {"self": "self", "parent": ".", "grandparent": "../src", "nowhere": "no/such\x1bplace", "a": "b", "b": "a"}.items():
+    for name, target in {
+        "self": "self",
+        "parent": ".",
+        "grandparent": "../src",
+        "nowhere": "no/such\x1bplace",
+        "a": "b",
+        "b": "a",
+    }.items():
         (source / name).symlink_to(target)
     (outside / "back").symlink_to(source)
     loop = "is a symlink to a folder that holds it: a loop"
@@ -244,11 +280,20 @@ def test_restoring_into_a_repository_is_refused(tmp_path: Path) -> None:
     root = tmp_path / "work/store"
     root.parent.mkdir()
     with Repository.init(str(root)) as repo:
-        repo.put(str(make_tree(tmp_path / "evil", {"store/config": "[core]\nentity = evil\n", "store/refs/x": "1"})), "evil")
+        repo.put(
+            str(make_tree(tmp_path / "evil", {"store/config": "[core]\nentity = evil\n", "store/refs/x": "1"})), "evil"
+        )
         repo.put(str(make_tree(tmp_path / "src", {"config": "[core]\nentity = evil\n"})), "data")
         (tmp_path / "link").symlink_to(root)
         before = snapshot(root / "refs") | snapshot(root / "objects")
-        targets = [("data", root), ("data", root / "new"), ("data", root / "objects"), ("data", tmp_path / "link"), ("data", tmp_path / "link/x"), ("evil", root.parent)]
+        targets = [
+            ("data", root),
+            ("data", root / "new"),
+            ("data", root / "objects"),
+            ("data", tmp_path / "link"),
+            ("data", tmp_path / "link/x"),
+            ("evil", root.parent),
+        ]
         for name, target in targets:
             with pytest.raises(Refused, match="holds a repository|in a repository"):
                 repo.get(repo.find(name), str(target))
@@ -320,7 +365,19 @@ def test_names_that_are_not_utf8_come_back_byte_for_byte(repo: Repository, cli: 
 
 def test_names_that_differ_in_case_or_normal_form_are_different_files(repo: Repository, tmp_path: Path) -> None:
     """Case 77: where the file system tells them apart."""
-    source = make_tree(tmp_path / "src", {"README": "1", "readme": "2", "\u00e9": "3", "e\u0301": "4", "D/x": "5", "d/x": "6", "straße": "7", "STRASSE": "8"})
+    source = make_tree(
+        tmp_path / "src",
+        {
+            "README": "1",
+            "readme": "2",
+            "\u00e9": "3",
+            "e\u0301": "4",
+            "D/x": "5",
+            "d/x": "6",
+            "straße": "7",
+            "STRASSE": "8",
+        },
+    )
     repo.put(str(source), "data")
     repo.get(repo.find("data"), str(tmp_path / "out"))
     assert snapshot(tmp_path / "out") == snapshot(source)
@@ -345,7 +402,9 @@ def _fold(monkeypatch: pytest.MonkeyPatch, below: Path) -> None:
 
 @pytest.mark.parametrize("target", ["new", "old"])
 @pytest.mark.parametrize("names", [("README", "readme"), ("D/x", "d/y")], ids=["files", "folders"])
-def test_twins_on_a_file_system_that_folds_case_are_a_conflict_that_names_both(repo: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, target: str, names: tuple[str, str]) -> None:
+def test_twins_on_a_file_system_that_folds_case_are_a_conflict_that_names_both(
+    repo: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, target: str, names: tuple[str, str]
+) -> None:
     """Case 77: neither overwrites the other, into a new folder (found by exclusive creation) and into an old one; a new one is not left half-made."""
     repo.put(str(make_tree(tmp_path / "src", {names[0]: "first", names[1]: "second"})), "data")
     place = tmp_path / "folding"
@@ -363,7 +422,22 @@ def test_twins_on_a_file_system_that_folds_case_are_a_conflict_that_names_both(r
 
 def test_names_that_windows_reserves_are_ordinary_here(repo: Repository, tmp_path: Path) -> None:
     """Case 78: devices, colons, trailing dots and spaces, wildcards: never renamed silently."""
-    names = ["aux", "nul.txt", "com1", "LPT¹", "CON.tar.gz", "name:stream", "a.", "a ", "<>|?*", '"', "...", " ", "~1", "desktop.ini"]
+    names = [
+        "aux",
+        "nul.txt",
+        "com1",
+        "LPT¹",
+        "CON.tar.gz",
+        "name:stream",
+        "a.",
+        "a ",
+        "<>|?*",
+        '"',
+        "...",
+        " ",
+        "~1",
+        "desktop.ini",
+    ]
     source = make_tree(tmp_path / "src", {name: name for name in names} | {f"aux.d/{name}": name for name in names})
     repo.put(str(source), "data")
     repo.get(repo.find("data"), str(tmp_path / "out"))
@@ -394,7 +468,9 @@ def test_very_many_empty_files_are_one_empty_blob(repo: Repository, root: Path, 
     assert len(os.listdir(tmp_path / "out")) == 20_000
 
 
-def test_the_holes_of_a_sparse_file_take_no_space_when_stored_or_restored(repo: Repository, root: Path, tmp_path: Path) -> None:
+def test_the_holes_of_a_sparse_file_take_no_space_when_stored_or_restored(
+    repo: Repository, root: Path, tmp_path: Path
+) -> None:
     """Case 80: 120 MB that lie in a few blocks; the digest is that of the bytes with the holes as zeros."""
     source = make_tree(tmp_path / "src", {"sparse": b"begin"})
     with (source / "sparse").open("r+b") as file:
@@ -428,7 +504,9 @@ def test_sizes_up_to_two_to_the_63_are_kept_exactly(tmp_path: Path) -> None:
         encode_folder([*five, (b"one", 0, 1, bytes(32))], add)
 
 
-def test_hard_links_are_stored_once_and_come_back_as_files_of_their_own(repo: Repository, root: Path, tmp_path: Path) -> None:
+def test_hard_links_are_stored_once_and_come_back_as_files_of_their_own(
+    repo: Repository, root: Path, tmp_path: Path
+) -> None:
     """Case 82: by content; the relation is not kept."""
     source = make_tree(tmp_path / "src", {"a": b"x" * (2 * MIB), "s": "small"})
     for name in ("a", "s"):
@@ -442,7 +520,17 @@ def test_hard_links_are_stored_once_and_come_back_as_files_of_their_own(repo: Re
 
 def test_only_content_names_and_the_executable_bit_are_kept(repo: Repository, tmp_path: Path) -> None:
     """Case 11, 83: set-user-id, sticky, group and world bits, owner, times, extended attributes and flags are not; restoring needs no privilege."""
-    modes = {"6755": 0o6755, "777": 0o777, "700": 0o700, "644": 0o644, "600": 0o600, "444": 0o444, "4644": 0o4644, "111": 0o111, "55": 0o055}
+    modes = {
+        "6755": 0o6755,
+        "777": 0o777,
+        "700": 0o700,
+        "644": 0o644,
+        "600": 0o600,
+        "444": 0o444,
+        "4644": 0o4644,
+        "111": 0o111,
+        "55": 0o055,
+    }
     source = make_tree(tmp_path / "src", {**dict.fromkeys(modes, "x"), "sub": None})
     (source / "sub").chmod(0o1777)
     for name, mode in modes.items():
@@ -458,7 +546,9 @@ def test_only_content_names_and_the_executable_bit_are_kept(repo: Repository, tm
     assert result.code == 0, result
     out = tmp_path / "artifacts/data-v0"
     executable = {name for name, mode in modes.items() if mode & 0o100}
-    assert {path.name: stat.S_IMODE(path.stat().st_mode) for path in out.iterdir()} == {name: 0o750 if name in executable else 0o640 for name in modes} | {"sub": 0o750}
+    assert {path.name: stat.S_IMODE(path.stat().st_mode) for path in out.iterdir()} == {
+        name: 0o750 if name in executable else 0o640 for name in modes
+    } | {"sub": 0o750}
     assert os.listxattr(out / "644") == [] and (out / "600").stat().st_uid == os.geteuid()
 
 

@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 REMOTE = "comes with remotes"
-EXCLUDED = {row: REMOTE for row in (*range(24, 41), 65)}
+EXCLUDED = dict.fromkeys((*range(24, 41), 65), REMOTE)
 
 
 def covered() -> dict[int, list[str]]:

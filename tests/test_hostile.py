@@ -34,7 +34,9 @@ def forge(repo: Repository, root: Path, tmp_path: Path) -> Forger:
     return forger
 
 
-def refused_everywhere(repo: Repository, root: Path, tmp_path: Path, *names: str, error: type[Exception] = Damage) -> list[str]:
+def refused_everywhere(
+    repo: Repository, root: Path, tmp_path: Path, *names: str, error: type[Exception] = Damage
+) -> list[str]:
     """get, into a new target and an old one, refuses each and writes nothing; fsck and the reader report each; `good` is as good as ever. The messages."""
     messages = []
     (tmp_path / "old").mkdir()
@@ -51,7 +53,9 @@ def refused_everywhere(repo: Repository, root: Path, tmp_path: Path, *names: str
     problems = {problem.split(":")[0] for problem in repo.fsck().problems}
     damage = {problem.split(" ")[0] for problem in Reader(root).check()}
     for name in names:
-        assert (f"local/uncategorized/{name}" in problems, f"local/uncategorized/{name}" in damage) == (True, True), name
+        assert (f"local/uncategorized/{name}" in problems, f"local/uncategorized/{name}" in damage) == (True, True), (
+            name
+        )
     good_is_whole(root, tmp_path)
     return messages
 
@@ -64,23 +68,50 @@ def good_is_whole(root: Path, tmp_path: Path) -> None:
     assert list((root / "bad").iterdir()) == [], "an honest object was noted as damaged"
 
 
-NOT_A_NAME = {b"..", b".", b"", b"../x", b"a/../../x", b"a/b", b"/etc/x", b"//h/s", b"a//b", b"./a", b"a/", b"nul\0byte", b"n" * 256, b"n" * 4096}
+NOT_A_NAME = {
+    b"..",
+    b".",
+    b"",
+    b"../x",
+    b"a/../../x",
+    b"a/b",
+    b"/etc/x",
+    b"//h/s",
+    b"a//b",
+    b"./a",
+    b"a/",
+    b"nul\0byte",
+    b"n" * 256,
+    b"n" * 4096,
+}
 CLIMBS = {b"a\\..\\..\\x", b"..\\x", b"\\x", b"\\\\host\\share\\x", b"\\", b"x\\.."}
 DRIVES = {b"C:\\x", b"C:x", b"c:", b"Z:\\..\\x"}
 
 
-def test_a_tree_with_a_name_that_is_no_name_is_refused_everywhere(forge: Forger, repo: Repository, root: Path, tmp_path: Path) -> None:
+def test_a_tree_with_a_name_that_is_no_name_is_refused_everywhere(
+    forge: Forger, repo: Repository, root: Path, tmp_path: Path
+) -> None:
     """Case 1, 2, 3, 4, 5, 75: climbing, absolute, empty, NUL, over-long and Windows-rooted names in a stored root tree."""
     names = sorted(NOT_A_NAME | CLIMBS | DRIVES)
     for number, name in enumerate(names):
         forge.version(f"n{number}", forge.tree(file(name)))
     messages = refused_everywhere(repo, root, tmp_path, *(f"n{number}" for number in range(len(names))))
     for name, message in zip(names, messages, strict=True):
-        words = "out of order" if not name else "climbs out" if b".." in name.split(b"\\")[1:] or name in CLIMBS else "drive letter" if name in DRIVES else "is not a file name"
+        words = (
+            "out of order"
+            if not name
+            else "climbs out"
+            if b".." in name.split(b"\\")[1:] or name in CLIMBS
+            else "drive letter"
+            if name in DRIVES
+            else "is not a file name"
+        )
         assert words in message, (name, message)
 
 
-def test_a_subfolder_with_such_a_name_is_refused_as_well(forge: Forger, repo: Repository, root: Path, tmp_path: Path) -> None:
+def test_a_subfolder_with_such_a_name_is_refused_as_well(
+    forge: Forger, repo: Repository, root: Path, tmp_path: Path
+) -> None:
     """Case 1, 3, 4: the same names as folders, one level down."""
     names = sorted(NOT_A_NAME | CLIMBS)
     for number, name in enumerate(names):
@@ -127,7 +158,9 @@ def test_a_backslash_that_climbs_nowhere_is_an_ordinary_character(repo: Reposito
     assert snapshot(tmp_path / "out") == snapshot(source)
 
 
-def test_duplicate_and_unsorted_entries_are_refused(forge: Forger, repo: Repository, root: Path, tmp_path: Path) -> None:
+def test_duplicate_and_unsorted_entries_are_refused(
+    forge: Forger, repo: Repository, root: Path, tmp_path: Path
+) -> None:
     """Case 7: one name, one entry, in order."""
     forged: dict[str, list[Any]] = {
         "twice": [file(b"a"), file(b"a")],
@@ -157,25 +190,34 @@ def test_sizes_that_are_no_sizes_are_refused(forge: Forger, repo: Repository, ro
         for total in (directory(b"d", D32, size, 1), directory(b"d", D32, 1, size)):
             with pytest.raises(Damage, match="malformed"):
                 decode_tree(data := encode_rows([total]), digest_of(TREE, data))
-    assert all("malformed" in message for message in refused_everywhere(repo, root, tmp_path, *(f"s{number}" for number in range(len(sizes)))))
+    assert all(
+        "malformed" in message
+        for message in refused_everywhere(repo, root, tmp_path, *(f"s{number}" for number in range(len(sizes))))
+    )
 
 
 @pytest.mark.parametrize("claimed", [5, 7, MIB])
-def test_a_tree_that_lies_about_a_small_files_size_is_refused_and_harms_nobody_else(forge: Forger, repo: Repository, root: Path, tmp_path: Path, claimed: int) -> None:
+def test_a_tree_that_lies_about_a_small_files_size_is_refused_and_harms_nobody_else(
+    forge: Forger, repo: Repository, root: Path, tmp_path: Path, claimed: int
+) -> None:
     """Case 12: six bytes of an honest version, claimed to be more or fewer."""
     forge.version("bad", forge.tree(file(b"f", digest_of(BLOB, b"honest"), claimed)), claimed)
     refused_everywhere(repo, root, tmp_path, "bad")
 
 
 @pytest.mark.parametrize("claimed", [5, 2 * MIB - 1, 2 * MIB + 1, 1 << 62])
-def test_a_tree_that_lies_about_a_large_files_size_is_refused_and_harms_nobody_else(forge: Forger, repo: Repository, root: Path, tmp_path: Path, claimed: int) -> None:
+def test_a_tree_that_lies_about_a_large_files_size_is_refused_and_harms_nobody_else(
+    forge: Forger, repo: Repository, root: Path, tmp_path: Path, claimed: int
+) -> None:
     """Case 12: the large blob of an honest version must not be set aside as damaged."""
     forge.version("bad", forge.tree(file(b"f", digest_of(BLOB, b"h" * (2 * MIB)), claimed)), claimed)
     refused_everywhere(repo, root, tmp_path, "bad")
 
 
 @pytest.mark.parametrize("totals", [(1, 1), (0, 2)])
-def test_wrong_totals_of_a_folder_are_refused(forge: Forger, repo: Repository, root: Path, tmp_path: Path, totals: tuple[int, int]) -> None:
+def test_wrong_totals_of_a_folder_are_refused(
+    forge: Forger, repo: Repository, root: Path, tmp_path: Path, totals: tuple[int, int]
+) -> None:
     """Case 12, 17: totals are checked when the tree below is read, never trusted."""
     forge.version("bad", forge.tree(directory(b"d", forge.tree(file(b"f")), *totals)), *totals)
     assert "totals" in refused_everywhere(repo, root, tmp_path, "bad")[0]
@@ -186,13 +228,20 @@ def test_digests_that_are_no_digests_are_refused(forge: Forger, repo: Repository
     digests: list[Any] = [b"", D32[:31], D32 + b"\0", "a" * 32, "../../../../etc/passwd", None, 7]
     for number, digest in enumerate(digests):
         forge.version(f"d{number}", forge.tree(file(b"f", digest)))
-    assert all("malformed" in message for message in refused_everywhere(repo, root, tmp_path, *(f"d{number}" for number in range(len(digests)))))
+    assert all(
+        "malformed" in message
+        for message in refused_everywhere(repo, root, tmp_path, *(f"d{number}" for number in range(len(digests))))
+    )
     (tmp_path / "old").rmdir()
-    forge.version("dots", forge.tree(file(b"f", b"../" * 10 + b"ab", 2 * MIB)), 2 * MIB)  # 32 bytes: a digest like any other, of which there is no object
+    forge.version(
+        "dots", forge.tree(file(b"f", b"../" * 10 + b"ab", 2 * MIB)), 2 * MIB
+    )  # 32 bytes: a digest like any other, of which there is no object
     refused_everywhere(repo, root, tmp_path, "dots", error=MissingObject)
 
 
-def test_an_object_of_another_kind_is_refused_and_stays_good_for_its_own_kind(forge: Forger, repo: Repository, root: Path, tmp_path: Path) -> None:
+def test_an_object_of_another_kind_is_refused_and_stays_good_for_its_own_kind(
+    forge: Forger, repo: Repository, root: Path, tmp_path: Path
+) -> None:
     """Case 14: a blob that reads like a tree as a tree, a tree as a blob, a version as a tree; none gets noted as damaged."""
     fake = encode_rows([file(b"x")])
     repo.put(str(make_tree(tmp_path / "fake", {"fake": fake})), "fake")
@@ -212,7 +261,9 @@ def test_an_object_of_another_kind_is_refused_and_stays_good_for_its_own_kind(fo
 
 
 @pytest.mark.parametrize("levels", [MAX_DEPTH + 1, 3000])
-def test_trees_deeper_than_the_limit_are_refused_by_every_command(forge: Forger, cli: Cli, root: Path, tmp_path: Path, levels: int) -> None:
+def test_trees_deeper_than_the_limit_are_refused_by_every_command(
+    forge: Forger, cli: Cli, root: Path, tmp_path: Path, levels: int
+) -> None:
     """Case 14: a cap, not the recursion limit or the descriptors, ends every walk, with exit code 7."""
     tree, trees = forge.tree(file(b"f")), []
     for _ in range(levels):
@@ -269,20 +320,33 @@ BOMBS = {
 }
 
 
-def test_bytes_that_we_would_not_have_written_are_no_tree(forge: Forger, repo: Repository, root: Path, tmp_path: Path) -> None:
+def test_bytes_that_we_would_not_have_written_are_no_tree(
+    forge: Forger, repo: Repository, root: Path, tmp_path: Path
+) -> None:
     """Case 15, 16, 20: bombs, and every other encoding of what one encoding has, are Damage and nothing else."""
     names = [re.sub(r"\W", "-", bomb.lower()) for bomb in BOMBS]
     for name, data in zip(names, BOMBS.values(), strict=True):
         forge.version(name, forge.raw_tree(data))
-    assert all(message.startswith("tree ") for message in refused_everywhere(repo, root, tmp_path, *names))
+    assert all(
+        re.match(r"[\w-]+:v0: tree |tree ", message) for message in refused_everywhere(repo, root, tmp_path, *names)
+    )
 
 
 def test_version_records_with_a_wrong_field_are_refused(forge: Forger, repo: Repository) -> None:
     """Case 12, 13, 16: each field of a version with each wrong kind of value."""
     values: list[Any] = [-1, 1.5, True, None, "x", b"x", [b"x"], [D32, D32], 1 << 63]
     good: list[Any] = [D32, 0, 1, "artifact", 0, None, []]
-    wrong = [(field, value) for field in range(7) for value in values if (field, value) not in ((3, "x"), (5, None), (5, "x"))]
-    records = [packb([*good[:field], value, *good[field + 1 :]]) for field, value in wrong] + [packb(good[:6]), packb([*good, 0]), packb({"a": 1})]
+    wrong = [
+        (field, value)
+        for field in range(7)
+        for value in values
+        if (field, value) not in ((3, "x"), (5, None), (5, "x"))
+    ]
+    records = [packb([*good[:field], value, *good[field + 1 :]]) for field, value in wrong] + [
+        packb(good[:6]),
+        packb([*good, 0]),
+        packb({"a": 1}),
+    ]
     forge.pack(*((VERSION, data) for data in records))
     for data in records:
         with pytest.raises(Damage, match="^version "):
@@ -301,7 +365,9 @@ def _parts(forge: Forger, runs: list[list[Any]], firsts: list[bytes] | None = No
     return [(first, 3, 0, forge.tree(*run), len(run)) for first, run in zip(firsts, runs, strict=True)]
 
 
-def test_folders_split_otherwise_than_we_would_are_refused(forge: Forger, repo: Repository, root: Path, tmp_path: Path) -> None:
+def test_folders_split_otherwise_than_we_would_are_refused(
+    forge: Forger, repo: Repository, root: Path, tmp_path: Path
+) -> None:
     """Case 16, 17: few entries in parts, parts within parts, parts beside files, empty parts, wrong first names, cut in the wrong place."""
     few = [file(b"%05d" % n) for n in range(10)]
     many = [file(b"%05d" % n) for n in range(17_000)]
@@ -327,7 +393,9 @@ def test_folders_split_otherwise_than_we_would_are_refused(forge: Forger, repo: 
     good_is_whole(root, tmp_path)
 
 
-def test_bytes_under_another_objects_name_are_never_given_out(forge: Forger, repo: Repository, root: Path, tmp_path: Path) -> None:
+def test_bytes_under_another_objects_name_are_never_given_out(
+    forge: Forger, repo: Repository, root: Path, tmp_path: Path
+) -> None:
     """Case 18: small ones are noted in bad/, large ones moved there; the honest copy elsewhere is used."""
     target = digest_of(BLOB, b"wanted")
     forge.pack((BLOB, b"forged", target))
@@ -336,9 +404,11 @@ def test_bytes_under_another_objects_name_are_never_given_out(forge: Forger, rep
     tree = forge.tree(file(b"small", target, 6))
     forge.version("small", tree, 6)
     forge.version("large", forge.tree(file(b"big", large, MIB)), MIB)
-    with pytest.raises(DamagedObject, match=r"^blob \w{12} in pack \w{12} is damaged$"):
+    with pytest.raises(
+        DamagedObject, match=r"^\w+:v0: 'small' can't be restored: blob \w{12} in pack \w{12} is damaged$"
+    ):
         repo.get(repo.find("small"), str(tmp_path / "out"))
-    with pytest.raises(DamagedObject, match=r"^blob \w{12} is damaged$"):
+    with pytest.raises(DamagedObject, match=r"blob \w{12} is damaged$"):
         repo.get(repo.find("large"), str(tmp_path / "out"))
     assert not (tmp_path / "out").exists()
     notes = sorted(path.name for path in (root / "bad").iterdir())
@@ -357,13 +427,15 @@ def test_a_tree_under_another_trees_name_is_never_used(forge: Forger, repo: Repo
     honest = encode_rows([file(b"f")])
     forge.pack((TREE, encode_rows([file(b"evil")]), digest_of(TREE, honest)))
     forge.version("swapped", digest_of(TREE, honest))
-    with pytest.raises(DamagedObject, match=r"^tree \w{12} in pack \w{12} is damaged$"):
+    with pytest.raises(DamagedObject, match=r"tree \w{12} in pack \w{12} is damaged$"):
         repo.get(repo.find("swapped"), str(tmp_path / "out"))
     assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(("length", "offset"), [(6, 1 << 62), ((1 << 32) - 1, 24), (6, 0)])
-def test_pack_rows_that_point_outside_are_damage(forge: Forger, repo: Repository, root: Path, tmp_path: Path, length: int, offset: int) -> None:
+def test_pack_rows_that_point_outside_are_damage(
+    forge: Forger, repo: Repository, root: Path, tmp_path: Path, length: int, offset: int
+) -> None:
     """Case 13, 15, 18: beyond the end, 4 GiB long, into the header."""
     digest = digest_of(BLOB, b"wanted")
     header, index = MAGIC + bytes(16), ROW.pack(digest, 1, 0, 0, length, offset)
@@ -377,7 +449,9 @@ def test_pack_rows_that_point_outside_are_damage(forge: Forger, repo: Repository
     assert f"pack {name.hex()[:12]}: its objects don't fill it without gaps" in repo.fsck().problems
 
 
-def test_no_version_may_hold_a_git_or_artifacts_folder(forge: Forger, repo: Repository, root: Path, tmp_path: Path) -> None:
+def test_no_version_may_hold_a_git_or_artifacts_folder(
+    forge: Forger, repo: Repository, root: Path, tmp_path: Path
+) -> None:
     """Case 8, 21: a `.git` could run hooks, an `.artifacts` pose as a repository; at any level, in any case, as file or folder."""
     inside = forge.tree(file(b"config"))
     for number, name in enumerate((b".git", b".GIT", b".artifacts", b".Artifacts")):
@@ -402,7 +476,7 @@ def test_writing_a_version_never_goes_through_a_symlink(forge: Forger, repo: Rep
     target.mkdir()
     os.symlink(outside / "f", target / "f")
     os.symlink(outside, target / "d")
-    with pytest.raises(Exception, match=r"^'d' in .*/target is in the way: it is a symlink, and a folder is needed$"):
+    with pytest.raises(Exception, match=r"^in .*/target, 'd' is a symlink, and the version has something else there$"):
         repo.get(repo.find("data"), str(target))
     (target / "d").unlink()
     repo.get(repo.find("data"), str(target))

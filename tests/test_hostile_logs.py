@@ -24,14 +24,16 @@ from artstore.names import (
 )
 from artstore.repository import Repository
 from tests.conftest import Cli, make_tree, snapshot
-from tests.forge import Forger, file, version_changes
+from tests.forge import Forger, file, sealed, version_changes
 from tests.trouble import run
 
 ESCAPES = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 EVIL = "\x1b[2J\r\t\u202egpj.exe"
 
 
-def test_control_characters_in_names_are_stored_and_never_reach_a_terminal(repo: Repository, cli: Cli, tmp_path: Path) -> None:
+def test_control_characters_in_names_are_stored_and_never_reach_a_terminal(
+    repo: Repository, cli: Cli, tmp_path: Path
+) -> None:
     """Case 6: newline, tab, ESC and bidi controls come back as they were, and are escaped in every listing and error."""
     names = ["new\nline", "tab\there", "esc\x1b[31m", "bidi\u202egpj.exe", "del\x7f", "cr\rx"]
     source = make_tree(tmp_path / "src", {f"d\x1b[2J/{name}": name for name in names})
@@ -90,7 +92,9 @@ def _format(root: Path, gc: str = "[]", read: str = "[]", write: str = "[]") -> 
 
 @pytest.mark.damaged
 @pytest.mark.parametrize("operation", ["read", "write", "gc"])
-def test_an_unknown_feature_refuses_the_operations_that_need_it_and_no_others(repo: Repository, root: Path, cli: Cli, tmp_path: Path, operation: str) -> None:
+def test_an_unknown_feature_refuses_the_operations_that_need_it_and_no_others(
+    repo: Repository, root: Path, cli: Cli, tmp_path: Path, operation: str
+) -> None:
     """Case 19: one may be able to read where one must not write or collect; the message names the feature."""
     repo.put(str(make_tree(tmp_path / "src", {"f": "1"})), "data")
     repo.get(repo.find("data"), str(tmp_path / "out"))
@@ -129,7 +133,9 @@ def test_an_unknown_feature_refuses_the_operations_that_need_it_and_no_others(re
     ],
     ids=lambda text: text[:70] if len(text) < 1000 else "100,000 brackets",
 )  # fmt: skip
-def test_a_format_file_that_we_would_not_have_written_is_refused(root: Path, repo: Repository, cli: Cli, tmp_path: Path, text: str) -> None:
+def test_a_format_file_that_we_would_not_have_written_is_refused(
+    root: Path, repo: Repository, cli: Cli, tmp_path: Path, text: str
+) -> None:
     """Case 19, 20: other numbers, missing and unknown keys, wrong types."""
     (root / "format").unlink()
     (root / "format").write_text(text)
@@ -148,14 +154,16 @@ def _bad_entries(forge: Forger) -> dict[str, bytes]:
         "empty": b"", "torn": text[: len(text) // 2], "zeros": bytes(len(text)), "not JSON": b"\x80\x81", "a list": b"[]\n", "trailing": text + b"\n",
         "spaces": json.dumps(good, sort_keys=True).encode() + b"\n", "unsorted": json.dumps(dict(reversed(sorted(good.items()))), separators=(",", ":")).encode() + b"\n",
         "key twice": text.replace(b'"host":null', b'"host":null,"host":null'), "NaN": text.replace(b'"host":null', b'"host":NaN'),
-        "extra key": encode_json(good | {"extra": 1}), "extra x- key": encode_json(good | {"x-mine": 1}), "missing key": encode_json(without),
-        "wrong number": encode_json(good | {"number": 7}), "number true": encode_json(good | {"number": 2.0}), "wrong prev": encode_json(good | {"prev": "0" * 64}),
-        "no prev": encode_json(good | {"prev": None}), "changes no list": encode_json(good | {"changes": {}}), "change no dict": encode_json(good | {"changes": [1]}),
-        "user a number": encode_json(good | {"user": 5}), "100,000 brackets": b"[" * 100_000, "huge number": text.replace(b'"host":null', b'"host":' + b"9" * 5000),
+        "extra key": encode_json(sealed(good | {"extra": 1})), "extra x- key": encode_json(sealed(good | {"x-mine": 1})), "missing key": encode_json(without),
+        "wrong number": encode_json(sealed(good | {"number": 7})), "number true": encode_json(sealed(good | {"number": 2.0})), "wrong prev": encode_json(sealed(good | {"prev": "0" * 64})),
+        "no prev": encode_json(sealed(good | {"prev": None})), "changes no list": encode_json(sealed(good | {"changes": {}})), "change no dict": encode_json(sealed(good | {"changes": [1]})),
+        "user a number": encode_json(sealed(good | {"user": 5})), "100,000 brackets": b"[" * 100_000, "huge number": text.replace(b'"host":null', b'"host":' + b"9" * 5000),
     }  # fmt: skip
 
 
-def test_entries_that_we_would_not_have_written_are_damage_and_nothing_is_appended(repo: Repository, root: Path, cli: Cli, tmp_path: Path) -> None:
+def test_entries_that_we_would_not_have_written_are_damage_and_nothing_is_appended(
+    repo: Repository, root: Path, cli: Cli, tmp_path: Path
+) -> None:
     """Case 15, 16, 20: reading says so with exit code 7, a save is refused, gc stops, and the log is as it was."""
     source = make_tree(tmp_path / "src", {"f": "1"})
     repo.put(str(source), "data")
@@ -165,7 +173,10 @@ def test_entries_that_we_would_not_have_written_are_damage_and_nothing_is_append
         with pytest.raises(DamagedLog) as error:
             repo.find("data")
         assert str(error.value).startswith(("entry 2 of refs/local/uncategorized/data ",)), what
-        assert error.value.hint == "this log was damaged or partly copied: nothing will be appended to it; restore its folder from a copy"
+        assert (
+            error.value.hint
+            == "this log was damaged or partly copied: nothing will be appended to it; restore its folder from a copy"
+        )
         with pytest.raises(DamagedLog):
             repo.put(str(make_tree(tmp_path / "src", {"f": what})), "data")
         with pytest.raises(DamagedLog):
@@ -180,7 +191,16 @@ def _bad_changes(id: str) -> dict[str, dict[str, Any]]:
     def change(kind: str, **fields: Any) -> dict[str, Any]:
         return {"change": CHANGE, "kind": kind, **fields}
 
-    version = {"id": "a" * 64, "number": 5, "digest": "b" * 64, "size": 0, "files": 0, "created": 0, "run": None}
+    version = {
+        "id": "a" * 64,
+        "number": 5,
+        "digest": "b" * 64,
+        "size": 0,
+        "files": 0,
+        "created": 0,
+        "run": None,
+        "parents": [],
+    }
     named = {"entity": "local", "project": "uncategorized", "name": "data", "type": "artifact"}
     forged = {f"version {key} {value!r}": change("version", **(version | {key: value}))
               for key, value in [("id", "../../x"), ("id", "A" * 64), ("id", "a" * 63), ("id", None), ("id", id), ("number", -1), ("number", 0), ("number", True),
@@ -202,7 +222,9 @@ def _bad_changes(id: str) -> dict[str, dict[str, Any]]:
     }  # fmt: skip
 
 
-def test_changes_that_contradict_the_log_are_damage_in_every_command(repo: Repository, root: Path, tmp_path: Path) -> None:
+def test_changes_that_contradict_the_log_are_damage_in_every_command(
+    repo: Repository, root: Path, tmp_path: Path
+) -> None:
     """Case 13, 16, 20, 23: fields of the wrong type, ids that are paths, numbers in use; no foreign exception escapes, fsck reports."""
     saved = repo.put(str(make_tree(tmp_path / "src", {"f": "1"})), "data")
     forge = Forger(root)
@@ -247,14 +269,19 @@ def _escapes(tmp_path: Path, command: list[str], root: str) -> str | None:
 
 
 @pytest.mark.damaged
-def test_a_change_of_unknown_kind_asks_for_a_newer_artstore(repo: Repository, root: Path, cli: Cli, tmp_path: Path) -> None:
+def test_a_change_of_unknown_kind_asks_for_a_newer_artstore(
+    repo: Repository, root: Path, cli: Cli, tmp_path: Path
+) -> None:
     """Case 19: exit code 10, naming the kind; other collections are as before, and gc stops."""
     source = make_tree(tmp_path / "src", {"f": "1"})
     repo.put(str(source), "data")
     repo.put(str(source), "other")
     Forger(root).entry("data", new_change("teleport", id=None))
     result = cli("get", "data")
-    assert (result.code, result.err) == (10, "error: local/uncategorized/data has a change of kind 'teleport', which this artstore does not know\nhint: update artstore\n")
+    assert (result.code, result.err) == (
+        10,
+        "error: local/uncategorized/data has a change of kind 'teleport', which this artstore does not know\nhint: update artstore\n",
+    )
     assert cli("put", source, "--name", "data").code == 10
     assert cli("gc").code == 10
     assert cli("get", "other").code == 0
@@ -267,11 +294,22 @@ def test_nothing_in_the_settings_can_make_a_command_run(repo: Repository, root: 
     keys = "fsmonitor editor pager sshCommand hooksPath askpass gitProxy command hook automation webhook on_save"
     body = "".join(f"{key} = {command}\n" for key in keys.split())
     sections = ("core", "alias", 'filter "x"', 'remote "nas"', "hooks", "automation", "include")
-    (root / "config").write_text("".join(f"[{section}]\n{body}url = ext::{command}\npath = {tmp_path}/other\n" for section in sections))
-    hooks = make_tree(root / "hooks", {f"{name}*": f"#!/bin/sh\n{command}\n" for name in ("pre-put", "post-put", "post-checkout")})
+    (root / "config").write_text(
+        "".join(f"[{section}]\n{body}url = ext::{command}\npath = {tmp_path}/other\n" for section in sections)
+    )
+    hooks = make_tree(
+        root / "hooks", {f"{name}*": f"#!/bin/sh\n{command}\n" for name in ("pre-put", "post-put", "post-checkout")}
+    )
     assert hooks.is_dir()
     source = make_tree(tmp_path / "src", {"f": "1"})
-    for args in (["put", source, "--name", "data"], ["get", "data"], ["ls"], ["alias", "data", "x"], ["fsck"], ["gc", "--now"]):
+    for args in (
+        ["put", source, "--name", "data"],
+        ["get", "data"],
+        ["ls"],
+        ["alias", "data", "x"],
+        ["fsck"],
+        ["gc", "--now"],
+    ):
         assert cli(*args).code == 0
     assert not ran.exists()
 
@@ -281,14 +319,16 @@ def test_nothing_in_the_settings_can_make_a_command_run(repo: Repository, root: 
     [
         (b"\xff\xfe", "is not UTF-8 text"),
         (b"no section\n", "is not a valid settings file: File contains no section headers."),
-        (b"[core]\nproject = a/b\n", "project 'a/b' is not allowed: 1 to 128 characters, none of / \\ # ? % : and no control characters"),
-        (b"[core]\nentity = ..\n", "entity '..' is not allowed: 1 to 128 characters, none of / \\ # ? % : and no control characters"),
+        (b"[core]\nproject = a/b\n", "project 'a/b' is not allowed: 1 to 128 characters, none of / \\ # ? % : or control ones"),
+        (b"[core]\nentity = ..\n", "entity '..' is not allowed: 1 to 128 characters, none of / \\ # ? % : or control ones"),
         (b"[gc]\ngrace = soon\n", "gc.grace = soon is not a time such as 12h or 7d"),
         (b"[gc]\ngrace = -5d\n", "gc.grace = -5d is not a time such as 12h or 7d"),
         (b"[gc]\ngrace = nand\n", "gc.grace = nand is not a time such as 12h or 7d"),
     ],
 )  # fmt: skip
-def test_settings_that_make_no_sense_are_refused_by_name(repo: Repository, root: Path, cli: Cli, data: bytes, message: str) -> None:
+def test_settings_that_make_no_sense_are_refused_by_name(
+    repo: Repository, root: Path, cli: Cli, data: bytes, message: str
+) -> None:
     """Case 21: exit code 3; a grace period below zero or NaN would collect what is being saved."""
     (root / "config").write_bytes(data)
     result = cli("gc" if b"gc" in data else "show", *([] if b"gc" in data else ["data"]))
@@ -297,7 +337,9 @@ def test_settings_that_make_no_sense_are_refused_by_name(repo: Repository, root:
 
 
 @pytest.mark.parametrize("name", ["config", "format"])
-def test_a_fifo_in_place_of_a_file_of_the_repository_hangs_nobody(repo: Repository, root: Path, tmp_path: Path, name: str) -> None:
+def test_a_fifo_in_place_of_a_file_of_the_repository_hangs_nobody(
+    repo: Repository, root: Path, tmp_path: Path, name: str
+) -> None:
     """Case 21: whoever unpacks a project may find one; the command ends with exit code 9 and says what it is."""
     original = (root / name).read_bytes() if (root / name).exists() else None
     (root / name).unlink(missing_ok=True)
@@ -331,7 +373,27 @@ def test_user_data_is_never_unpickled(repo: Repository, tmp_path: Path) -> None:
 
 
 TOO_LONG = "n" * 300
-REFUSED = ["", ".", "..", "a/../../b", "../x", "a\\b", "C:\\x", "a:b", "a\0b", "a\nb", "a\x1bb", " a", "a ", "a  b", TOO_LONG, "a@b", "Ж" * 60, "\ud800", "a\u202eb"]
+REFUSED = [
+    "",
+    ".",
+    "..",
+    "a/../../b",
+    "../x",
+    "a\\b",
+    "C:\\x",
+    "a:b",
+    "a\0b",
+    "a\nb",
+    "a\x1bb",
+    " a",
+    "a ",
+    "a  b",
+    TOO_LONG,
+    "a@b",
+    "Ж" * 60,
+    "\ud800",
+    "a\u202eb",
+]
 
 
 @pytest.mark.parametrize("name", REFUSED, ids=ascii)
@@ -343,7 +405,9 @@ def test_names_that_could_leave_their_folder_are_refused(name: str) -> None:
         assert not ESCAPES.search(str(error.value)) and "is not allowed" in str(error.value)
 
 
-@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "a\\b", "a#b", "a?b", "a%2Fb", "a:b", "a\0b", "a\nb", TOO_LONG, "\ud800"], ids=ascii)
+@pytest.mark.parametrize(
+    "name", ["", ".", "..", "a/b", "a\\b", "a#b", "a?b", "a%2Fb", "a:b", "a\0b", "a\nb", TOO_LONG, "\ud800"], ids=ascii
+)
 def test_projects_entities_and_run_ids_have_their_own_rule(name: str) -> None:
     """Case 23."""
     with pytest.raises(InvalidValue, match="is not allowed"):
@@ -357,7 +421,25 @@ def test_text_that_no_file_name_can_hold_is_refused_as_a_path() -> None:
             parse_path(path)
 
 
-@pytest.mark.parametrize("alias", ["", "v3", "v0", "a" * 64, "0123456789abcdef" * 4, "a/b", "../x", "a:b", "a@b", "x" * 129, "a\nb", "a\x1b", "\ud800"], ids=ascii)
+@pytest.mark.parametrize(
+    "alias",
+    [
+        "",
+        "v3",
+        "v0",
+        "a" * 64,
+        "0123456789abcdef" * 4,
+        "a/b",
+        "../x",
+        "a:b",
+        "a@b",
+        "x" * 129,
+        "a\nb",
+        "a\x1b",
+        "\ud800",
+    ],
+    ids=ascii,
+)
 def test_aliases_that_read_like_something_else_are_refused(repo: Repository, tmp_path: Path, alias: str) -> None:
     """Case 23: like a number, a digest or a path; before anything is written."""
     with pytest.raises(InvalidValue, match="^alias "):
@@ -367,7 +449,9 @@ def test_aliases_that_read_like_something_else_are_refused(repo: Repository, tmp
     assert list(repo.collections()) == []
 
 
-def test_names_that_file_systems_treat_specially_are_stored_under_safe_file_names(repo: Repository, root: Path, tmp_path: Path) -> None:
+def test_names_that_file_systems_treat_specially_are_stored_under_safe_file_names(
+    repo: Repository, root: Path, tmp_path: Path
+) -> None:
     """Case 23, 78: Windows devices, trailing dots, `.lock` and percent signs; names that differ only in case are one log and refused."""
     source = make_tree(tmp_path / "src", {"f": "1"})
     expected = {"CON": "%63on", "nul.txt": "%6Eul.txt", "com1": "%63om1", "LPT¹": "%6Cpt%C2%B9", "aux.": "%61ux%2E", "a.": "a%2E", ".hidden": "%2Ehidden",
@@ -377,11 +461,17 @@ def test_names_that_file_systems_treat_specially_are_stored_under_safe_file_name
         repo.put(str(source), name)
         assert repo.find(name).state.path.name == name
     assert set(os.listdir(root / "refs/local/uncategorized")) == set(expected.values())
-    with pytest.raises(Exception, match="^local/uncategorized/best differs only in case from local/uncategorized/Best, which exists$"):
+    with pytest.raises(
+        Exception, match="^local/uncategorized/best differs only in case from local/uncategorized/Best, which exists$"
+    ):
         repo.put(str(source), "best")
 
 
-@pytest.mark.parametrize("text", ["a/b/c/d", "a@xyz", "a@abc", "n:a:b", "n@ABCD", "../n", "a/../n", "n:../x", "/n", "n/", "", "n:"], ids=ascii)
+@pytest.mark.parametrize(
+    "text",
+    ["a/b/c/d", "a@xyz", "a@abc", "n:a:b", "n@ABCD", "../n", "a/../n", "n:../x", "/n", "n/", "", "n:"],
+    ids=ascii,
+)
 def test_specs_that_name_no_place_are_refused(text: str) -> None:
     """Case 23: the one parser of specs refuses what climbs, is empty, or has too many parts."""
     with pytest.raises(InvalidValue):

@@ -23,7 +23,9 @@ def leftovers(root: Path) -> list[str]:
     return os.listdir(root / "tmp") + os.listdir(root / "trash")
 
 
-def test_a_blob_with_as_many_links_as_the_file_system_allows_is_copied(repo: Repository, root: Path, tmp_path: Path) -> None:
+def test_a_blob_with_as_many_links_as_the_file_system_allows_is_copied(
+    repo: Repository, root: Path, tmp_path: Path
+) -> None:
     """Case 53: EMLINK, at 65,000 links on ext4."""
     data = b"x" * MIB
     source = make_tree(tmp_path / "src", {"f": data})
@@ -44,7 +46,9 @@ def test_a_blob_with_as_many_links_as_the_file_system_allows_is_copied(repo: Rep
 
 
 @pytest.mark.parametrize("number", [errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK])
-def test_a_file_system_without_hard_links_is_good_enough(tmp_path: Path, root: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+def test_a_file_system_without_hard_links_is_good_enough(
+    tmp_path: Path, root: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
     """Case 53: names are given by exclusive renames then; saves, the second as well, merges and collections work."""
 
     def refuse(*_: object, **__: object) -> None:
@@ -77,7 +81,9 @@ def test_sources_and_targets_may_lie_on_other_file_systems(repo: Repository, tmp
         assert snapshot(other / "old") == snapshot(source)
 
 
-def test_a_repository_whose_folders_lie_on_several_file_systems_is_refused_whole(repo: Repository, root: Path, tmp_path: Path) -> None:
+def test_a_repository_whose_folders_lie_on_several_file_systems_is_refused_whole(
+    repo: Repository, root: Path, tmp_path: Path
+) -> None:
     """Case 54: objects/ on a mount of its own can't be published to atomically: an error that says so, and nothing is committed."""
     source = make_tree(tmp_path / "src", {"f": "1"})
     with small_disk(root / "objects/packs"):
@@ -96,13 +102,17 @@ WAIT = "sys.stdout.write('here\\n'); sys.stdout.flush(); time.sleep(30)"
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("call", [1, 3])
 @pytest.mark.parametrize("operation", ["put", "get"])
-def test_an_interrupted_command_removes_what_it_began(repo: Repository, root: Path, tmp_path: Path, number: int, call: int, operation: str) -> None:
+def test_an_interrupted_command_removes_what_it_began(
+    repo: Repository, root: Path, tmp_path: Path, number: int, call: int, operation: str
+) -> None:
     """Case 55: exit code 130 and one sentence; no transaction, no version, no half-restored folder."""
     source = make_tree(tmp_path / "src", {"f": "1", "g": "2", "h": "3", "large": b"x" * (2 * MIB)})
     if operation == "get":
         repo.put(str(source), "data")
     setup = at_call(*(("fsync", call, WAIT) if operation == "put" else ("write", call, WAIT)))  # type: ignore[arg-type]
-    process = start(tmp_path, *(("put", source, "--name", "data") if operation == "put" else ("get", "data")), setup=setup)
+    process = start(
+        tmp_path, *(("put", source, "--name", "data") if operation == "put" else ("get", "data")), setup=setup
+    )
     assert process.stdout is not None
     assert process.stdout.readline() == "here\n"
     process.send_signal(number)
@@ -133,7 +143,10 @@ def test_an_interrupt_during_parallel_copies_ends_at_once(repo: Repository, root
 def test_a_second_interrupt_is_obeyed_at_once(repo: Repository, root: Path, tmp_path: Path) -> None:
     """Case 55: also in the middle of cleaning up; what is left is swept by the next command."""
     source = make_tree(tmp_path / "src", {"f": "1"})
-    setup = at_call("fsync", 1, WAIT) + "\nimport shutil\ndef _slow(*args, **kwargs):\n    sys.stdout.write('cleaning\\n'); sys.stdout.flush(); time.sleep(30)\nshutil.rmtree = _slow\n"
+    setup = (
+        at_call("fsync", 1, WAIT)
+        + "\nimport shutil\ndef _slow(*args, **kwargs):\n    sys.stdout.write('cleaning\\n'); sys.stdout.flush(); time.sleep(30)\nshutil.rmtree = _slow\n"
+    )
     process = start(tmp_path, "put", source, "--name", "data", setup=setup)
     assert process.stdout is not None
     assert process.stdout.readline() == "here\n"
@@ -149,14 +162,26 @@ def test_a_second_interrupt_is_obeyed_at_once(repo: Repository, root: Path, tmp_
 
 KILL = "os.kill(os.getpid(), signal.SIGKILL)"
 POINTS = {
-    "put": [("mkdir", 1), ("fsync", 1), ("fsync", 2), ("fsync", 4), ("link", 1), ("link", 2), ("link", 3), ("unlink", 1), ("rmdir", 1)],
+    "put": [
+        ("mkdir", 1),
+        ("fsync", 1),
+        ("fsync", 2),
+        ("fsync", 4),
+        ("link", 1),
+        ("link", 2),
+        ("link", 3),
+        ("unlink", 1),
+        ("rmdir", 1),
+    ],
     "get": [("mkdir", 2), ("write", 1), ("rename", 1)],
     "gc": [("mkdir", 1), ("mkdir", 2), ("rename", 1), ("rename", 2), ("unlink", 1), ("rmdir", 1)],
 }
 
 
 @pytest.mark.parametrize("operation", ["put", "get", "gc"])
-def test_whatever_a_kill_interrupts_nothing_is_lost_and_the_next_command_sweeps(repo: Repository, root: Path, tmp_path: Path, operation: str) -> None:
+def test_whatever_a_kill_interrupts_nothing_is_lost_and_the_next_command_sweeps(
+    repo: Repository, root: Path, tmp_path: Path, operation: str
+) -> None:
     """Case 56: kill -9 before each of the calls that matter; old versions stay whole, the target has no half file, the same command works again."""
     source = make_tree(tmp_path / "src", {"f": "0", "large": b"0" * MIB})
     repo.put(str(source), "data")
@@ -167,7 +192,11 @@ def test_whatever_a_kill_interrupts_nothing_is_lost_and_the_next_command_sweeps(
             repo.put(str(make_tree(tmp_path / "dead", {"f": f"dead{number}"})), "gone")
             repo.delete("gone:latest")
         make_tree(source, {"f": f"new{number}", "large": bytes([65 + number]) * MIB})
-        command = {"put": ["put", "src", "--name", "data"], "get": ["get", "data:v0", "--root", f"out{number}"], "gc": ["gc", "--now"]}[operation]
+        command = {
+            "put": ["put", "src", "--name", "data"],
+            "get": ["get", "data:v0", "--root", f"out{number}"],
+            "gc": ["gc", "--now"],
+        }[operation]
         result = run(tmp_path, *command, setup=at_call(call, count, KILL))
         assert result.code in (0, -9)
         killed += result.code == -9
@@ -194,7 +223,9 @@ CUT = "import tests.trouble, pathlib; tests.trouble.cut_power(pathlib.Path({disk
 def test_what_was_acknowledged_survives_a_power_cut(tmp_path: Path, kind: str, size: int) -> None:
     """Case 57: the file system is stopped without writing what it holds, and mounted again."""
     image, disk = tmp_path / "image", tmp_path / "disk"
-    source = make_tree(tmp_path / "src", {f"d/f{n}": str(n) for n in range(50)} | {f"large{n}": bytes([n]) * MIB for n in range(3)})
+    source = make_tree(
+        tmp_path / "src", {f"d/f{n}": str(n) for n in range(50)} | {f"large{n}": bytes([n]) * MIB for n in range(3)}
+    )
     with disk_image(image, kind, size * MIB, disk), Repository.init(str(disk / ".artifacts")) as repo:
         repo.put(str(source), "data", aliases=("best",))
         repo.set_tags("data", ("seen",))
@@ -223,7 +254,16 @@ def test_a_power_cut_in_the_middle_of_a_save_leaves_the_old_or_the_new(tmp_path:
             make_tree(source, {"f": f"{number}", "large": bytes([97 + number]) * MIB})
             action = CUT.format(disk=str(disk))
             here = str(Path(__file__).parent.parent)
-            result = run(tmp_path, "put", source, "--name", "data", setup=at_call(*point, action), ARTSTORE_DIR=str(disk / ".artifacts"), PYTHONPATH=here)
+            result = run(
+                tmp_path,
+                "put",
+                source,
+                "--name",
+                "data",
+                setup=at_call(*point, action),
+                ARTSTORE_DIR=str(disk / ".artifacts"),
+                PYTHONPATH=here,
+            )
             cuts += result.code != 0
         with loop_mounted(image, disk):
             check(disk / ".artifacts")
@@ -237,7 +277,9 @@ STOP = "os.kill(os.getpid(), signal.SIGSTOP)"
 
 @pytest.mark.parametrize("call", [1, 3])
 @pytest.mark.parametrize("abandoned", [False, True], ids=["waited for", "abandoned"])
-def test_a_save_that_was_suspended_while_others_collected_is_whole_or_fails(repo: Repository, root: Path, tmp_path: Path, call: int, abandoned: bool) -> None:
+def test_a_save_that_was_suspended_while_others_collected_is_whole_or_fails(
+    repo: Repository, root: Path, tmp_path: Path, call: int, abandoned: bool
+) -> None:
     """Case 58: gc waits for its transaction, or takes it on the user's word; on waking the save brings back what went, or says that it failed."""
     source = make_tree(tmp_path / "src", {"f": "shared", "large": b"s" * MIB})
     repo.put(str(source), "old")

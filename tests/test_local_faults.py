@@ -42,8 +42,12 @@ def large_file(root: Path, data: bytes) -> Path:
 # -- no space ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("content", [{"many": b"x" * 300_000, "more": b"y" * 500_000}, {"large": b"z" * (3 * MIB)}], ids=["pack", "large"])
-def test_a_save_on_a_full_disk_fails_whole_and_succeeds_once_there_is_space(tmp_path: Path, content: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    "content", [{"many": b"x" * 300_000, "more": b"y" * 500_000}, {"large": b"z" * (3 * MIB)}], ids=["pack", "large"]
+)
+def test_a_save_on_a_full_disk_fails_whole_and_succeeds_once_there_is_space(
+    tmp_path: Path, content: dict[str, Any]
+) -> None:
     """Case 41: NoSpace, exit code 9, staged files removed, the store readable, and the same command is the way out."""
     before = make_tree(tmp_path / "before", {"f": "1"})
     source = make_tree(tmp_path / "src", content)
@@ -54,7 +58,9 @@ def test_a_save_on_a_full_disk_fails_whole_and_succeeds_once_there_is_space(tmp_
             hog = fill(disk)
             with pytest.raises(NoSpace) as error:
                 repo.put(str(source), "data")
-            assert re.fullmatch(r"cannot (write to|copy '\w+' into|write) \S+: no space left on device", str(error.value))
+            assert re.fullmatch(
+                r"cannot (write to|copy '\w+' into|write) \S+: no space left on device", str(error.value)
+            )
             assert error.value.hint == "free some space and run the same command again; nothing was lost"
             assert (leftovers(root), len(list(repo.collection("data").live()))) == ([], 1)
             repo.get(repo.find("data"), str(tmp_path / "readable"))
@@ -65,16 +71,31 @@ def test_a_save_on_a_full_disk_fails_whole_and_succeeds_once_there_is_space(tmp_
         check(root)
 
 
-CALLS = ["mkdir:1 ENOSPC", "writev:1 ENOSPC", "writev:1 EIO", "fsync:1 EIO", "fsync:2 EDQUOT", "fsync:3 ENOSPC", "fsync:3 EIO", "fsync:4 EIO", "linkat:1 EDQUOT", "linkat:2 ENOSPC"]
+CALLS = [
+    "mkdir:1 ENOSPC",
+    "writev:1 ENOSPC",
+    "writev:1 EIO",
+    "fsync:1 EIO",
+    "fsync:2 EDQUOT",
+    "fsync:3 ENOSPC",
+    "fsync:3 EIO",
+    "fsync:4 EIO",
+    "linkat:1 EDQUOT",
+    "linkat:2 ENOSPC",
+]
 
 
 @pytest.mark.parametrize(("call", "error"), [case.split() for case in CALLS])
-def test_any_failing_call_of_a_save_ends_it_whole(repo: Repository, root: Path, tmp_path: Path, call: str, error: str) -> None:
+def test_any_failing_call_of_a_save_ends_it_whole(
+    repo: Repository, root: Path, tmp_path: Path, call: str, error: str
+) -> None:
     """Case 41, 45: at write, sync, link and mkdir; a file whose sync failed is thrown away, never synced again; the next save works."""
     source = make_tree(tmp_path / "src", {"f": "1"})
     name, number = call.split(":")
     log = tmp_path / "calls"
-    result = run(tmp_path, "put", source, "--name", "data", prefix=injected(f"{name}:error={error}:when={number}", log=log))
+    result = run(
+        tmp_path, "put", source, "--name", "data", prefix=injected(f"{name}:error={error}:when={number}", log=log)
+    )
     if "INJECTED" not in log.read_text():
         assert result.code == 0
         pytest.skip(f"a save has fewer calls of {name}")
@@ -120,17 +141,25 @@ def _spoil(image: Path, mark: bytes) -> None:
         file.write(b"\xff")
 
 
-def test_an_input_output_error_while_a_source_is_read_fails_the_save_with_the_place(repo: Repository, tmp_path: Path) -> None:
+def test_an_input_output_error_while_a_source_is_read_fails_the_save_with_the_place(
+    repo: Repository, tmp_path: Path
+) -> None:
     """Case 43: on a disk with a bad block in the middle of a large file and one in a small one: both files and offsets named, nothing committed."""
     image, disk = tmp_path / "image", tmp_path / "disk"
     marks = [b"SMALL-MARK-" + os.urandom(16), b"LARGE-MARK-" + os.urandom(16)]
     with disk_image(image, "btrfs", 120 * MIB, disk):
-        make_tree(disk / "src", {"small": marks[0] + os.urandom(100_000), "large": os.urandom(2 * MIB) + marks[1] + os.urandom(MIB), "fine": "1"})
+        make_tree(
+            disk / "src",
+            {
+                "small": marks[0] + os.urandom(100_000),
+                "large": os.urandom(2 * MIB) + marks[1] + os.urandom(MIB),
+                "fine": "1",
+            },
+        )
     for mark in marks:
         _spoil(image, mark)
-    with loop_mounted(image, disk):
-        with pytest.raises(SourceError) as error:
-            repo.put(str(disk / "src"), "data")
+    with loop_mounted(image, disk), pytest.raises(SourceError) as error:
+        repo.put(str(disk / "src"), "data")
     assert [path for path, _ in sorted(error.value.problems)] == ["large", "small"]
     assert all(reason.startswith("input/output error") for _, reason in error.value.problems)
     assert list(repo.collections()) == []
@@ -169,19 +198,35 @@ def test_unreadable_files_and_folders_are_all_listed(repo: Repository, tmp_path:
     (source / "closed").chmod(0o755)
     assert result.code == 8, result
     lines = result.err.splitlines()
-    assert re.fullmatch(rf"error: 3 of the files in {source} can't be added: \S+: permission denied, and 2 more", lines[0])
-    assert sorted(lines[1:4]) == ["  closed: permission denied", "  secret: permission denied", "  sub/secret: permission denied"]
+    assert re.fullmatch(
+        rf"error: 3 of the files in {source} can't be added: \S+: permission denied, and 2 more", lines[0]
+    )
+    assert sorted(lines[1:4]) == [
+        "  closed: permission denied",
+        "  secret: permission denied",
+        "  sub/secret: permission denied",
+    ]
     assert lines[4] == "hint: mend or remove them, or leave them out with .artifactsignore; nothing was saved"
     assert list(repo.collections()) == []
 
 
 READS = [["ls"], ["ls", "-r", "data"], ["show", "data"], ["log", "data"], ["cat", "data", "f"], ["diff", "data:v0", "data:v1"], ["get", "data"], ["get", "data", "--root", "old"],
          ["verify", "data", "src"], ["fsck"], ["du"], ["gc", "--dry-run"], ["init"]]  # fmt: skip
-WRITES = [["put", "src", "--name", "data"], ["put", "src", "--name", "new"], ["alias", "data", "x"], ["tag", "data", "x"], ["rm", "data:v0"], ["gc"], ["gc", "--now"]]
+WRITES = [
+    ["put", "src", "--name", "data"],
+    ["put", "src", "--name", "new"],
+    ["alias", "data", "x"],
+    ["tag", "data", "x"],
+    ["rm", "data:v0"],
+    ["gc"],
+    ["gc", "--now"],
+]
 
 
 @pytest.mark.parametrize("how", ["mount", "immutable"])
-def test_a_read_only_repository_can_be_read_and_nothing_else(repo: Repository, root: Path, tmp_path: Path, how: str) -> None:
+def test_a_read_only_repository_can_be_read_and_nothing_else(
+    repo: Repository, root: Path, tmp_path: Path, how: str
+) -> None:
     """Case 47: no lock and no cache file is needed to read; writes are refused with exit code 9 and leave no trace."""
     source = make_tree(tmp_path / "src", {"f": "0", "large": b"x" * (2 * MIB)})
     repo.put(str(source), "data")
@@ -193,7 +238,9 @@ def test_a_read_only_repository_can_be_read_and_nothing_else(repo: Repository, r
     before = sorted(root.rglob("*"))
     if how == "mount":
         with read_only(root):
-            _check_read_only(tmp_path, "read-only file system", "it is read-only here: get, ls, show and fsck still work")
+            _check_read_only(
+                tmp_path, "read-only file system", "it is read-only here: get, ls, show and fsck still work"
+            )
     else:
         done = subprocess.run(["chattr", "-R", "+i", str(root)], capture_output=True, text=True)
         try:
@@ -235,7 +282,9 @@ UNNOTICED = {("flipped", False), ("flipped", True), ("flipped in the footer", Tr
 @pytest.mark.parametrize("damage", DAMAGES)
 @pytest.mark.parametrize("large", [False, True], ids=["pack", "large"])
 @pytest.mark.parametrize("met", ["get", "fsck", "nobody"])
-def test_a_damaged_object_is_never_given_out_and_saving_it_again_heals(repo: Repository, root: Path, tmp_path: Path, damage: str, large: bool, met: str, request: pytest.FixtureRequest) -> None:
+def test_a_damaged_object_is_never_given_out_and_saving_it_again_heals(
+    repo: Repository, root: Path, tmp_path: Path, damage: str, large: bool, met: str, request: pytest.FixtureRequest
+) -> None:
     """Case 48: whoever meets the damage first; the evidence is kept, and one more save of the same content makes everything whole."""
     if met == "nobody" and (damage, large) in UNNOTICED:
         return
@@ -263,14 +312,18 @@ def test_a_damaged_object_is_never_given_out_and_saving_it_again_heals(repo: Rep
         again.get(again.find("data"), str(tmp_path / "healed"))
         assert snapshot(tmp_path / "healed") == snapshot(source)
         again.gc(now=True)
-    assert any(path.is_file() and path.read_bytes() == spoiled for path in (root / "bad").rglob("*")), "the evidence is gone"
+    assert any(path.is_file() and path.read_bytes() == spoiled for path in (root / "bad").rglob("*")), (
+        "the evidence is gone"
+    )
     check(root)
     assert raised is None or isinstance(raised, DamagedObject), f"damaged, not: {raised}"
 
 
 @pytest.mark.damaged
 @pytest.mark.parametrize("large", [False, True], ids=["small", "large"])
-def test_a_missing_object_is_named_with_its_file_and_the_others_can_be_had(repo: Repository, root: Path, cli: Cli, tmp_path: Path, large: bool) -> None:
+def test_a_missing_object_is_named_with_its_file_and_the_others_can_be_had(
+    repo: Repository, root: Path, cli: Cli, tmp_path: Path, large: bool
+) -> None:
     """Case 49: MissingObject, exit code 7, the path in the version; other files still come by selection, nothing is half-done."""
     lost = b"x" * (2 * MIB if large else 10)
     repo.put(str(make_tree(tmp_path / "first", {"f": lost})), "first")
@@ -294,8 +347,12 @@ def test_a_missing_object_is_named_with_its_file_and_the_others_can_be_had(repo:
 
 
 @pytest.mark.damaged
-@pytest.mark.parametrize("damage", ["empty", "truncated", "one byte short", "zeros", "folder", "symlink", "fifo", "gap"])
-def test_a_damaged_newest_entry_is_reported_and_the_one_before_not_used_instead(repo: Repository, root: Path, tmp_path: Path, damage: str) -> None:
+@pytest.mark.parametrize(
+    "damage", ["empty", "truncated", "one byte short", "zeros", "folder", "symlink", "fifo", "gap"]
+)
+def test_a_damaged_newest_entry_is_reported_and_the_one_before_not_used_instead(
+    repo: Repository, root: Path, tmp_path: Path, damage: str
+) -> None:
     """Case 50: reading says so, nothing is appended, gc collects nothing."""
     source = make_tree(tmp_path / "src", {"f": "0"})
     for number in range(3):
@@ -307,10 +364,20 @@ def test_a_damaged_newest_entry_is_reported_and_the_one_before_not_used_instead(
         DAMAGES[damage](entry)
     else:
         entry.unlink()
-        {"folder": entry.mkdir, "symlink": lambda: entry.symlink_to("00000001.json"), "fifo": lambda: os.mkfifo(entry), "gap": lambda: None}[damage]()
+        {
+            "folder": entry.mkdir,
+            "symlink": lambda: entry.symlink_to("00000001.json"),
+            "fifo": lambda: os.mkfifo(entry),
+            "gap": lambda: None,
+        }[damage]()
     listing = sorted(os.listdir(log))
     expected = (DamagedLog, StorageError) if damage in ("folder", "symlink", "fifo") else DamagedLog
-    for operation in (lambda: repo.find("data"), lambda: repo.put(str(make_tree(source, {"f": "new"})), "data"), lambda: repo.gc(now=True), lambda: list(repo.history("data"))):
+    for operation in (
+        lambda: repo.find("data"),
+        lambda: repo.put(str(make_tree(source, {"f": "new"})), "data"),
+        lambda: repo.gc(now=True),
+        lambda: list(repo.history("data")),
+    ):
         with pytest.raises(expected, match=r"(entry|refs/local/uncategorized/data/0000000)"):
             operation()
     assert sorted(os.listdir(log)) == listing
@@ -327,19 +394,27 @@ def _cache_damages() -> dict[str, Callable[[Path], None]]:
 
     cuts = {f"{n} bytes": (lambda n: lambda path: os.truncate(path, n))(n) for n in (0, 1, 7, 8, 15, 16, 17, 40)}
     flips = {f"flipped at {n}": (lambda n: lambda path: flip(path, n))(n) for n in (0, 9, 30, -1, -8, -9, -30)}
-    kinds = {"folder": replaced(Path.mkdir), "fifo": replaced(lambda path: os.mkfifo(path)), "dangling": replaced(lambda path: path.symlink_to("nowhere"))}
+    kinds = {
+        "folder": replaced(Path.mkdir),
+        "fifo": replaced(lambda path: os.mkfifo(path)),
+        "dangling": replaced(lambda path: path.symlink_to("nowhere")),
+    }
     noise = {"noise": lambda path: path.write_bytes(os.urandom(500)), "gone": lambda path: path.unlink()}
     return cuts | flips | kinds | noise
 
 
-def test_lost_and_damaged_caches_change_nothing_but_the_time_it_takes(repo: Repository, root: Path, tmp_path: Path) -> None:
+def test_lost_and_damaged_caches_change_nothing_but_the_time_it_takes(
+    repo: Repository, root: Path, tmp_path: Path
+) -> None:
     """Case 51: every file under cache/, damaged in every way: saves, look-ups and restores give what they gave before."""
     source = make_tree(tmp_path / "src", {"f": "1", "sub/g": "2", "large": b"x" * (2 * MIB)})
     for number in range(3):
         repo.put(str(make_tree(source, {"f": str(number)})), "data")
     repo.objects._build_table()
     repo.get(repo.find("data"), str(tmp_path / "out"))
-    names = sorted(path.relative_to(root) for path in (root / "cache").rglob("*") if path.is_file() and path.suffix != ".lock")
+    names = sorted(
+        path.relative_to(root) for path in (root / "cache").rglob("*") if path.is_file() and path.suffix != ".lock"
+    )
     assert {name.parts[1] for name in names} == {"stat", "objects.idx", "verified"}
     for what, damage in _cache_damages().items():
         for name in names:
@@ -382,7 +457,14 @@ def test_few_file_descriptors_are_enough_for_many_files(repo: Repository, root: 
     source = make_tree(tmp_path / "src", names | {"/".join("d" * 20) + "/f": "deep"})
     setup = limited("RLIMIT_NOFILE", 64)
     assert run(tmp_path, "put", source, "--name", "data", setup=setup).code == 0
-    for command in (["get", "data"], ["get", "data"], ["get", "data", "--root", "x", "--include", "large*"], ["verify", "data", source], ["fsck"], ["gc"]):
+    for command in (
+        ["get", "data"],
+        ["get", "data"],
+        ["get", "data", "--root", "x", "--include", "large*"],
+        ["verify", "data", source],
+        ["fsck"],
+        ["gc"],
+    ):
         result = run(tmp_path, *command, setup=setup)
         assert result.code == 0, (command, result)
     assert snapshot(tmp_path / "artifacts/data-v0") == snapshot(source)

@@ -12,8 +12,8 @@ from artstore.digest import BLOB
 from artstore.errors import ArtstoreError, DamagedObject, NotFound
 from artstore.log import new_change
 from artstore.progress import Monitor
-from artstore.state import Path as Collection
 from artstore.repository import Repository
+from artstore.state import Path as Collection
 from tests.conftest import Cli, make_tree, snapshot
 from tests.test_races import LARGE, _save_own, together
 

@@ -7,10 +7,11 @@ import pytest
 from artstore.codec import decode_json, encode_json
 from artstore.errors import Conflict, DamagedLog, InvalidValue, NotFound, UnsupportedFormat
 from artstore.log import CHECKPOINT_EVERY, Log, decode_entry, new_change
-from artstore.state import Path as Collection
 from artstore.refs import State
 from artstore.repository import Repository
+from artstore.state import Path as Collection
 from tests.conftest import make_tree
+from tests.forge import sealed
 
 
 def put(repo: Repository, tmp_path: Path, name: str, content: str, **more: object) -> int:
@@ -114,7 +115,7 @@ def test_a_gap_or_a_broken_chain_is_damage_and_nothing_is_appended(
     with pytest.raises(DamagedLog, match="not in canonical form"):
         repo.find("a")
     value = decode_json(second, "entry")
-    (folder / "00000002.json").write_bytes(encode_json(value | {"prev": "0" * 64}))
+    (folder / "00000002.json").write_bytes(encode_json(sealed(value | {"prev": "0" * 64})))
     with pytest.raises(DamagedLog, match="does not follow"):
         repo.find("a")
     assert not (folder / "00000004.json").exists()
@@ -122,7 +123,7 @@ def test_a_gap_or_a_broken_chain_is_damage_and_nothing_is_appended(
 
 def test_entries_that_we_would_not_write_are_refused() -> None:
     good = {"changes": [], "host": None, "number": 1, "prev": None, "time": "t", "user": None, "write": "w"}
-    assert decode_entry(encode_json(good), 1, "e").number == 1
+    assert decode_entry(encode_json(sealed(good)), 1, "e").number == 1
     for bad in (
         {**good, "x": 1},
         {**good, "number": 2},
@@ -132,7 +133,7 @@ def test_entries_that_we_would_not_write_are_refused() -> None:
         [],
     ):
         with pytest.raises(DamagedLog):
-            decode_entry(encode_json(bad), 1, "e")
+            decode_entry(encode_json(sealed(bad) if isinstance(bad, dict) else bad), 1, "e")
     with pytest.raises(DamagedLog):
         decode_entry(b'{"a":1,"a":1}\n', 1, "e")
 

@@ -47,7 +47,9 @@ os.{name} = _hooked
 """
 
 
-def start(tmp_path: Path, *args: Any, setup: str = "", prefix: tuple[str, ...] = (), **more: str) -> "subprocess.Popen[str]":
+def start(
+    tmp_path: Path, *args: Any, setup: str = "", prefix: tuple[str, ...] = (), **more: str
+) -> "subprocess.Popen[str]":
     """Begin `artstore ARGS…` as a process that first runs `setup`."""
     command = [*prefix, sys.executable, "-c", f"{setup}\n{MAIN}", *map(str, args)]
     return subprocess.Popen(
@@ -157,5 +159,3 @@ def fill(disk: Path) -> Path:
         except OSError:
             pass
     return hog
-
-
