@@ -21,7 +21,7 @@ from artstore.files import (
     copy_hashed,
     copy_windows,
     create_file,
-    hash_foreign,
+    hash_file,
     kind_at,
     kind_of,
     open_child,
@@ -489,7 +489,7 @@ class Checkout:
                 return False
             if bool(st.st_mode & 0o100) != (entry[1] == EXECUTABLE):
                 return False
-            return hash_foreign(source)[0] == Digest(entry[3])
+            return hash_file(source)[0] == Digest(entry[3])
         finally:
             os.close(source)
 
@@ -588,7 +588,7 @@ class Checkout:
             except OSError:
                 return True
             try:
-                digest, size = hash_foreign(source)
+                digest, size = hash_file(source)
             finally:
                 os.close(source)
             return not (self._objects.has_large(digest, size) if size >= LARGE else self._objects.pack_holding(digest))

@@ -11,7 +11,7 @@ from functools import partial
 from artstore import index
 from artstore.digest import BLOB, KIND_NAMES, TREE, VERSION, Digest, Kind, digest_of, from_hex, short
 from artstore.errors import Damage, DamagedObject, InvalidValue, MissingObject, StorageError, storage_error, translated
-from artstore.files import hash_own
+from artstore.files import hash_file
 from artstore.index import Index
 from artstore.names import printable
 from artstore.packs import LARGE, Pack, Row, open_pack
@@ -428,7 +428,7 @@ class ObjectStore:
     def _judge_size(self, digest: Digest, fd: int, size: int) -> None:
         """A blob of another size than its tree says: which of both is wrong?"""
         actual = os.fstat(fd).st_size
-        if hash_own(fd, actual) == digest:
+        if self._hashed(digest, fd) == digest:
             raise DamagedObject(
                 f"a tree says that blob {short(digest)} has {size} bytes, and it has {actual}", hint=_HEAL
             )
@@ -445,10 +445,14 @@ class ObjectStore:
 
     def hash_large(self, digest: Digest, fd: int, size: int) -> None:
         """As `verify_large`, whatever the note says."""
-        if hash_own(fd, size) != digest and hash_own(fd, size) != digest:
+        if self._hashed(digest, fd) != digest and self._hashed(digest, fd) != digest:
             self.set_aside(digest)
             raise DamagedObject(f"blob {short(digest)} is damaged", hint=_HEAL)
         self.verified.note([(digest, os.fstat(fd))])
+
+    def _hashed(self, digest: Digest, fd: int) -> Digest:
+        with translated(f"read blob {short(digest)} in {printable(self.storage.root)}"):
+            return hash_file(fd)[0]
 
     def _read_large_whole(self, digest: Digest) -> bytes:
         path = self._find_large(digest)

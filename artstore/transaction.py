@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from artstore.digest import BLOB, TREE, Digest, Kind, digest_of, short
 from artstore.errors import DamagedObject, MissingObject, StorageError, translated
-from artstore.files import WholeSync, copy_hashed, hash_foreign, remove_if_there, sync_file, write_file
+from artstore.files import WholeSync, copy_hashed, hash_file, remove_if_there, sync_file, write_file
 from artstore.names import printable
 from artstore.objects import PACKS, ObjectStore, blob_path, pack_path
 from artstore.owner import this_process
@@ -144,7 +144,7 @@ class Transaction:
         if self._sizes is None:
             self._sizes = {size for _, size in self.objects.large_blobs()}
         if size in self._sizes:
-            digest, read = hash_foreign(source)
+            digest, read = hash_file(source)
             if read != size:
                 return None
             if self.objects.may_rely_on_large(digest, size):

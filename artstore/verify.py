@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from artstore.digest import Digest
 from artstore.errors import SourceError, storage_error
-from artstore.files import hash_foreign, open_regular
+from artstore.files import hash_file, open_regular
 from artstore.names import is_protected, printable
 from artstore.objects import ObjectStore
 from artstore.progress import Monitor
@@ -89,6 +89,6 @@ def _has_content(fd: int, entry: Entry, monitor: Monitor) -> bool:
             or bool(st.st_mode & 0o100) != (entry[1] == EXECUTABLE)
         ):
             return False
-        return hash_foreign(source, lambda n: monitor.advance(0, n))[0] == Digest(entry[3])
+        return hash_file(source, lambda n: monitor.advance(0, n))[0] == Digest(entry[3])
     finally:
         os.close(source)

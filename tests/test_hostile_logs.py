@@ -152,7 +152,7 @@ def _bad_entries(forge: Forger) -> dict[str, bytes]:
     without = {key: value for key, value in good.items() if key != "user"}
     return {
         "empty": b"", "torn": text[: len(text) // 2], "zeros": bytes(len(text)), "not JSON": b"\x80\x81", "a list": b"[]\n", "trailing": text + b"\n",
-        "spaces": json.dumps(good, sort_keys=True).encode() + b"\n", "unsorted": json.dumps(dict(reversed(sorted(good.items()))), separators=(",", ":")).encode() + b"\n",
+        "spaces": json.dumps(good, sort_keys=True).encode() + b"\n", "unsorted": json.dumps(dict(sorted(good.items(), reverse=True)), separators=(",", ":")).encode() + b"\n",
         "key twice": text.replace(b'"host":null', b'"host":null,"host":null'), "NaN": text.replace(b'"host":null', b'"host":NaN'),
         "extra key": encode_json(sealed(good | {"extra": 1})), "extra x- key": encode_json(sealed(good | {"x-mine": 1})), "missing key": encode_json(without),
         "wrong number": encode_json(sealed(good | {"number": 7})), "number true": encode_json(sealed(good | {"number": 2.0})), "wrong prev": encode_json(sealed(good | {"prev": "0" * 64})),

@@ -186,7 +186,7 @@ def test_an_input_output_error_while_an_object_is_read_is_reported_and_changes_n
         assert os.listdir(root / "bad") == []
         assert run(tmp_path, "get", "fine", ARTSTORE_DIR=str(root)).code == 0
         result = run(tmp_path, "fsck", ARTSTORE_DIR=str(root))
-        assert result.code == 7 and result.out.count("input/output error") == 2, result
+        assert result.code == 7 and result.out.count("input/output error") == 3, result
 
 
 def test_unreadable_files_and_folders_are_all_listed(repo: Repository, tmp_path: Path) -> None:

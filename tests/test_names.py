@@ -124,8 +124,7 @@ def test_file_names_are_safe_and_fold_case(name: str) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["", ".", "..", "/a", "//h/s", "a/../b", "../a", "a/..", "a//b", "./a", "a/", "a/./b", "C:a", "c:/a", "C:\\a", "\\a", "\\\\h\\s", "a\\..\\b", "a\0b", "x" * 256]
-    + ["/".join("a" * 257)],
+    ["", ".", "..", "/a", "//h/s", "a/../b", "../a", "a/..", "a//b", "./a", "a/", "a/./b", "C:a", "c:/a", "C:\\a", "\\a", "\\\\h\\s", "a\\..\\b", "a\x00b", "x" * 256, "/".join("a" * 257)],
 )  # fmt: skip
 def test_paths_that_could_climb_or_mean_two_things_are_refused(path: str) -> None:
     with pytest.raises(InvalidValue, match="Invalid artifact path"):
