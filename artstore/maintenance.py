@@ -319,6 +319,10 @@ def collect(objects: ObjectStore, refs: Refs, *, grace: float, monitor: Monitor,
         for digest in todo.dead_blobs:
             removal.take_blob(digest)
         removed = removal.finish(marks, keep_mine=grace > 0)
+        if objects.failure is not None:
+            problems.append(
+                f"a pack could not be read ({(objects.failure.strerror or '').lower()}), so others are kept"
+            )
         written = sum(size for _, size in replaced)
         freed = removed.freed_bytes - (written if not removed.kept_bytes else 0)
         trashed = removed.kept_bytes - (written if removed.kept_bytes else 0)

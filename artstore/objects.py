@@ -51,7 +51,8 @@ class ObjectStore:
         self._last: Pack | None = None
         self._bad: set[tuple[str, bytes]] = set()
         self._broken: set[str] = set()
-        self._failure: OSError | None = None
+        self.failure: OSError | None = None
+        """the last error met while a pack was opened: who found nothing, or gave something back, may say so"""
         self._index: Index | None = None
         self._unindexed: list[str] = []
         self._probes = 0
@@ -184,7 +185,7 @@ class ObjectStore:
             self._note_broken(name)
             return None
         except OSError as error:
-            self._failure = error  # another pack may hold it, too; `read` says so if none does
+            self.failure = error  # another pack may hold it, too; `read` says so if none does
             return None
         if number is None:
             number = pack.find(digest)
@@ -322,7 +323,7 @@ class ObjectStore:
             damaged.add(pack.name)
             self.note_bad(pack.name, digest)
         what = f"{KIND_NAMES[kind]} {short(digest)}"
-        failed = failed or self._failure
+        failed = failed or self.failure
         if failed is not None:
             raise storage_error(failed, f"read {what} in {printable(self.storage.root)}") from failed
         if damaged or any(bad == digest for _, bad in self._bad):
