@@ -97,15 +97,18 @@ class ObjectStore:
             if len(name) == 73 and _is_hex(name[:64])
         )
 
-    def fingerprint(self) -> list[tuple[str, int, int, int, int]]:
-        """Name and stat of every pack: while all of these are as they were, what was found in them once is there still."""
+    def fingerprint(self) -> list[tuple[str, int, int, int]]:
+        """(name, inode, size, mtime) of every pack: while all are as they were, what was found in them is there still.
+
+        Without the ctime, which our own links and unlinks move.
+        """
         found = []
         for name in sorted(self.pack_names()):
             try:
                 st = os.stat(self.storage.path(pack_path(name)), follow_symlinks=False)
             except OSError:
                 continue
-            found.append((name, st.st_ino, st.st_size, st.st_mtime_ns, st.st_ctime_ns))
+            found.append((name, st.st_ino, st.st_size, st.st_mtime_ns))
         return found
 
     def _table(self) -> Index:

@@ -47,6 +47,7 @@ class Transaction:
         self._writer: PackWriter | None = None
         self._finished: list[PackWriter] = []
         self._published: dict[str, str] = {}  # final path → staged path
+        self._copied: dict[str, str] = {}  # those of them that are large blobs, hashed as copied
         self._seen: dict[Digest, str] = {}  # digest → pack relied on, or "" for what is new here
         self._new_trees: dict[Digest, tuple[PackWriter, int, int]] = {}
         self._large: dict[Digest, tuple[int, str]] = {}  # digest → (size, staged path, or "" when relied on)
@@ -70,7 +71,33 @@ class Transaction:
             writer.close()
         self._sync.close()
         if os.getpid() == self._pid:
+            copied = self._own_copies()
             self.storage.remove_folder(self.folder)
+            self._note_verified(copied)
+
+    def _own_copies(self) -> list[tuple[str, os.stat_result]]:
+        """Large blobs whose stored file is the very one that was hashed as it was copied here."""
+        found = []
+        for path, staged in self._copied.items():
+            try:
+                status = os.stat(self.storage.path(path), follow_symlinks=False)
+                if os.path.samestat(status, os.stat(staged)):
+                    found.append((path, status))
+            except OSError:
+                continue  # a collector was here, or the file system has no links
+        return found
+
+    def _note_verified(self, copied: list[tuple[str, os.stat_result]]) -> None:
+        """Note them as they are now that our own unlink of the staged name has moved their ctime."""
+        notes = []
+        for path, before in copied:
+            try:
+                after = os.stat(self.storage.path(path), follow_symlinks=False)
+            except OSError:
+                continue
+            if (after.st_ino, after.st_size, after.st_mtime_ns) == (before.st_ino, before.st_size, before.st_mtime_ns):
+                notes.append((Digest(bytes.fromhex(path.rpartition("/")[2])), after))
+        self.objects.verified.note(notes)
 
     def _staged(self) -> str:
         return self.storage.path(f"{self.folder}/{next(self._numbers)}")
@@ -220,7 +247,7 @@ class Transaction:
             self._published.update(targets)
             if not (whole and self._sync.run()):
                 self.storage.sync_names(self._folders_to_sync(targets))
-            self.objects.verified.note(self._notes(large))
+            self._copied.update(large)
 
     def _publish_one(self, path: str, staged: str) -> None:
         if self.storage.publish(staged, path):
@@ -243,18 +270,6 @@ class Transaction:
         if any(self._seen.values()):
             relied.add(PACKS)
         return sorted(folders | {folder for folder in relied - folders if self.storage.is_young(folder)})
-
-    def _notes(self, large: dict[str, str]) -> list[tuple[Digest, os.stat_result]]:
-        """Those that are our own files, hashed as copied; the links have renewed their ctime since."""
-        notes = []
-        for path, staged in large.items():
-            try:
-                status = os.stat(self.storage.path(path), follow_symlinks=False)
-                if status.st_ino == os.stat(staged).st_ino:
-                    notes.append((Digest(bytes.fromhex(path.rpartition("/")[2])), status))
-            except FileNotFoundError:
-                continue  # a collector was here; `ensure` puts it back
-        return notes
 
     # -- after the commit --
 

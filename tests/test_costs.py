@@ -1,0 +1,129 @@
+"""What operations cost, counted in system calls from outside: no test here looks at a clock."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from blake3 import blake3
+
+from artstore.repository import Repository
+from artstore.statcache import clock_tick
+from artstore.tree import SPLIT_ABOVE
+from tests.conftest import environment, make_tree
+
+pytestmark = pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
+
+
+def trace(tmp_path: Path, calls: str, *args: object) -> list[str]:
+    """The lines that strace prints of a command's calls."""
+    log = tmp_path / "trace"
+    command = [
+        "strace",
+        "-f",
+        "-y",
+        "-o",
+        str(log),
+        "-e",
+        f"trace={calls}",
+        sys.executable,
+        "-m",
+        "artstore",
+        *map(str, args),
+    ]
+    done = subprocess.run(command, cwd=tmp_path, env=environment(tmp_path), capture_output=True, text=True, check=False)
+    if "ptrace" in done.stderr:
+        pytest.skip("ptrace is not permitted here")
+    assert done.returncode == 0, done.stderr
+    return log.read_text(errors="replace").splitlines()
+
+
+def opened_below(lines: list[str], folder: Path) -> list[str]:
+    """Regular files opened below a folder (folders are opened to be listed)."""
+    return [line for line in lines if f"<{folder}" in line.partition("= ")[2] and "O_DIRECTORY" not in line]
+
+
+def age(folder: Path) -> None:
+    time.sleep(4 * clock_tick(str(folder)) / 1e9)
+
+
+def test_a_second_save_of_an_unchanged_folder_opens_no_file_of_it_and_writes_nothing(tmp_path: Path) -> None:
+    source = make_tree(tmp_path / "src", {f"d{n % 5}/f{n}": f"{n}" for n in range(50)} | {"large": b"x" * (2 << 20)})
+    age(source)
+    assert len(opened_below(trace(tmp_path, "openat", "put", source, "--name", "a"), source)) == 51
+    lines = trace(
+        tmp_path, "openat,link,linkat,write,writev,pwrite64,fsync,rename,renameat", "put", source, "--name", "a"
+    )
+    assert opened_below(lines, source) == []
+    store = tmp_path / ".artifacts"
+    assert [
+        line for line in lines if f"<{store}" in line and re.search(r" (write|writev|pwrite64|fsync)\(", line)
+    ] == []
+    assert [
+        line for line in lines if re.search(r" (link|linkat|rename|renameat)\(", line) and ".artifacts" in line
+    ] == []
+
+
+def test_a_second_save_of_an_unchanged_file_does_not_open_it(tmp_path: Path) -> None:
+    source = make_tree(tmp_path / "src", {"big": b"x" * (3 << 20)}) / "big"
+    age(source)
+    trace(tmp_path, "openat", "put", source, "--name", "a")
+    assert opened_below(trace(tmp_path, "openat", "put", source, "--name", "a"), source) == []
+
+
+def test_one_changed_file_in_a_split_folder_is_all_that_is_opened(repo: Repository, tmp_path: Path) -> None:
+    source = make_tree(tmp_path / "src", {f"f{n}": str(n) for n in range(SPLIT_ABOVE + 10)})
+    age(source)
+    repo.put(str(source), "a")
+    (source / "f7").write_text("changed")
+    lines = trace(tmp_path, "openat", "put", source, "--name", "a")
+    (opened,) = opened_below(lines, source)
+    assert '"f7"' in opened
+    found = repo.find("a")
+    assert (
+        repo.entry(found, "f7")[3] == blake3(b"changed").digest()
+        and repo.find("a:v1").version["files"] == SPLIT_ABOVE + 10
+    )
+
+
+def test_a_small_save_syncs_four_times_and_a_first_one_its_new_folders(tmp_path: Path) -> None:
+    source = make_tree(tmp_path / "src", {f"f{n}": str(n) for n in range(300)})
+    trace(tmp_path, "fsync", "put", source, "--name", "a")
+    for folder in [tmp_path / ".artifacts", *(tmp_path / ".artifacts").rglob("*")]:
+        if folder.is_dir():
+            os.utime(folder, (1, 1))  # as if nothing had been added for a minute
+    (source / "f0").write_text("changed")
+    lines = trace(tmp_path, "fsync,syncfs,fdatasync", "put", source, "--name", "a")
+    synced = [line.partition("<")[2].partition(">")[0] for line in lines if "sync(" in line]
+    kinds = [re.sub(r".*/\.artifacts/", "", path) for path in synced]
+    assert [re.sub(r"tmp/.*", "tmp/…", kind) for kind in kinds] == [
+        "tmp/…",
+        "objects/packs",
+        "tmp/…",
+        "refs/local/uncategorized/a",
+    ]
+
+
+def test_a_second_download_into_the_same_folder_opens_no_file_of_it(tmp_path: Path) -> None:
+    source = make_tree(tmp_path / "src", {f"d{n % 5}/f{n}": f"{n}" for n in range(50)} | {"large": b"x" * (2 << 20)})
+    trace(tmp_path, "openat", "put", source, "--name", "a")
+    out = tmp_path / "out"
+    trace(tmp_path, "openat", "get", "a", "--root", out)
+    assert opened_below(trace(tmp_path, "openat", "get", "a", "--root", out), out) == []
+
+
+def test_a_blob_is_named_as_b3sum_names_it(repo: Repository, tmp_path: Path) -> None:
+    content = os.urandom(3 << 20)
+    repo.put(str(make_tree(tmp_path / "src", {"f": content}) / "f"), "a")
+    digest = blake3(content).hexdigest()
+    assert repo.entry(repo.find("a"), "f")[3].hex() == digest
+    assert (Path(repo.root) / "objects" / "blobs" / digest[:2] / digest).read_bytes() == content
+    if shutil.which("b3sum"):
+        printed = subprocess.run(
+            ["b3sum", str(tmp_path / "src" / "f")], capture_output=True, text=True, check=True
+        ).stdout
+        assert printed.split()[0] == digest
