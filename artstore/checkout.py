@@ -29,7 +29,7 @@ from artstore.files import (
     write_fully,
 )
 from artstore.names import is_protected, printable
-from artstore.objects import ObjectStore
+from artstore.objects import BLOBS, ObjectStore
 from artstore.owner import is_dead, left_by, this_process
 from artstore.packs import LARGE
 from artstore.progress import Monitor
@@ -315,7 +315,7 @@ class Checkout:
         except (MissingObject, DamagedObject) as error:
             raise type(error)(f"'{printable(path + entry[0])}' can't be restored: {error}", hint=_WITHOUT) from error
         try:
-            if self._link != "copy" and entry[1] != EXECUTABLE:
+            if self._link != "copy" and entry[1] != EXECUTABLE and where.startswith(f"{BLOBS}/"):
                 self._objects.verify_large(entry[3], source, entry[2])
                 if self._make_link(fd, entry, name, source, where):
                     return
@@ -395,7 +395,8 @@ class Checkout:
         self._folder, self._private = folder, False
         if not os.path.isdir(folder):
             raise Refused(
-                f"{printable(root)} is a {_kind(folder)}, not a folder", hint="move it away, or choose another --root"
+                f"{printable(root)} is a {kind_of(os.stat(folder, follow_symlinks=False).st_mode)}, not a folder",
+                hint="move it away, or choose another --root",
             )
         cache = self._open_cache(root)
         with Confined(folder, self._objects.storage.root) as target:
@@ -662,7 +663,10 @@ def _record(seen: dict[str, Stat], tree: Digest, entries: Sequence[Entry], befor
     """What is known of a folder whose files were just written or read. Young files, and those not in `seen`, are not
     trusted the next time.
     """
-    trusted = {name: st if len(st) == 2 or is_settled(st, before) else UNKNOWN for name, st in seen.items()}
+    trusted = {
+        name: st if len(st) == 2 or (stat.S_ISREG(st[0]) and is_settled(st, before)) else UNKNOWN
+        for name, st in seen.items()
+    }
     for entry in entries:
         trusted.setdefault(os.fsdecode(entry[0]), UNKNOWN)
     folders = tuple((entry[0], Digest(entry[3])) for entry in entries if entry[1] == DIRECTORY)
@@ -683,10 +687,3 @@ def _known(record: Record | None) -> dict[str, tuple[Stat, int, Digest]]:
             if entry[1] != DIRECTORY and name in stats:
                 known[name] = (stats[name], entry[1], entry[3])
     return known
-
-
-def _kind(path: str) -> str:
-    try:
-        return kind_of(os.lstat(path).st_mode)
-    except OSError:
-        return "something else"

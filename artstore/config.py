@@ -118,10 +118,10 @@ def require_root() -> str:
     root = find_root()
     if root is None or not os.path.isfile(f"{root}/format"):
         where = root or f"{os.getcwd()} or above"
-        raise NotFound(
-            f"there is no repository in {where}",
-            hint="`artstore init` makes one here; ARTSTORE_DIR names one elsewhere",
-        )
+        hint = "`artstore init` makes one here; ARTSTORE_DIR names one elsewhere"
+        if root and os.path.isfile(f"{root}/{FOLDER}/format"):
+            hint = f"ARTSTORE_DIR is the repository's own folder: did you mean {root}/{FOLDER}?"
+        raise NotFound(f"there is no repository in {where}", hint=hint)
     return root
 
 

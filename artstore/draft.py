@@ -47,6 +47,8 @@ class Saved(NamedTuple):
     """False when the content is that of the latest version, which then got the aliases, tags and properties"""
     new_bytes: int
     new_objects: int
+    changed: tuple[str, ...]
+    """which properties (aliases, tags, metadata, description) of a version that existed were changed"""
     left_out: tuple[str, ...]
     """protected folders (.git, .artifacts) that were not added"""
 
@@ -102,10 +104,13 @@ class Draft:
         What a later save finds unchanged by its stat isn't opened again.
         """
         root = os.path.abspath(path)
-        salt = "" if not chosen else repr(vars(chosen).items())
+        salt = chosen.key if chosen else ""
         cache = StatCache(self._objects.storage, root, salt)
+        parts = _entry_path(name) if name is not None else ()
         base = self._base_of(cache)
-        scanner = Scanner(self._tx, cache, base=base[2] if base else None, chosen=chosen, monitor=self._monitor)
+        scanner = Scanner(
+            self._tx, cache, base=base[2] if base else None, chosen=chosen, monitor=self._monitor, depth=len(parts)
+        )
         try:
             scanned = scanner.run(root)
         except BaseException:
@@ -115,7 +120,6 @@ class Draft:
             self._bases.add((base[0], base[1]))
         self._left_out += scanned.left_out
         self._caches.append((cache, scanned.folder.digest))
-        parts = _entry_path(name) if name is not None else ()
         self._graft(parts, scanned.folder)
         return scanned.folder
 
@@ -151,11 +155,6 @@ class Draft:
         if node is None or parts[-1] not in node:
             raise FileNotFoundError(f"there is no '{printable(b'/'.join(parts))}' in this draft")
         del node[parts[-1]]
-
-    def start_from(self, tree: Digest) -> None:
-        """Begin with the content of a stored tree (of a live version)."""
-        self._whole = None
-        self._root = dict(self._entries(tree))
 
     def _put(self, parts: tuple[bytes, ...], entry: Entry) -> Entry:
         node = self._open(parts[:-1])
@@ -294,8 +293,9 @@ class Draft:
                     "parents": [parent.hex() for parent in version.parents],
                 }
                 changes.append(new_change("version", id=id, number=state.next, **fields))
-            changes += stored.changes(state, id)
-            made["id"] = id
+            properties_changed = stored.changes(state, id)
+            made["id"], made["changed"] = id, tuple(dict.fromkeys(_WORDS[c["kind"]] for c in properties_changed))
+            changes += properties_changed
             if changes or self._tx.new_objects:  # content of the latest version that was damaged is new, too
                 self._tx.publish()
             return changes
@@ -315,7 +315,7 @@ class Draft:
         self._caches = []
         return Saved(
             state.path, id, number, root.digest.hex(), root.size, root.files, made["version"] is not None,
-            self._tx.new_bytes, self._tx.new_objects, tuple(self._left_out),
+            self._tx.new_bytes, self._tx.new_objects, made["changed"], tuple(self._left_out),
         )  # fmt: skip
 
     def _version(
@@ -370,7 +370,7 @@ class Draft:
             raise MissingObject(f"{name} can't be brought back", hint=hint)
         self._recover_tree(tree, name, hint)
         for blob in properties:
-            if not self._tx.recover(BLOB, blob, 0):
+            if not (self._tx.recover(BLOB, blob, 0) or self._tx.recover_large(blob)):
                 raise MissingObject(f"{name} can't be brought back: a property of it is gone", hint=hint)
 
     def _recover_tree(self, tree: Digest, name: str, hint: str) -> None:
@@ -388,8 +388,7 @@ class Draft:
         return StoredProperties(self._tx, properties)
 
     def publish(self) -> None:
-        if self._tx.new_objects:
-            self._tx.publish()
+        self._tx.publish()
 
     def ensure(self, *, withdraw: tuple[Path, str] | None = None) -> None:
         """The look after the commit; a version that is gone after all is deleted again."""
@@ -409,6 +408,7 @@ class Draft:
         self._refs.change(path, build)
 
 
+_WORDS = {"alias": "aliases", "tags": "tags", "metadata": "metadata", "description": "description"}
 _AGAIN = "run the same command again"
 
 

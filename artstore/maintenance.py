@@ -5,20 +5,21 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from artstore.digest import TREE, Digest, digest_of
-from artstore.errors import Damage, MissingObject, NoSpace, StorageError, translated
+from artstore.errors import Damage, DamagedLog, MissingObject, NoSpace, StorageError, translated
 from artstore.files import link_new
 from artstore.log import Log, last_number
 from artstore.objects import PACKS, ObjectStore, pack_path
 from artstore.packs import FOOTER, HEADER, ROW, Pack, PackWriter, Row
 from artstore.progress import Monitor
 from artstore.refs import Refs
-from artstore.removal import Everything, Removal, is_left_over, sweep
-from artstore.state import State, digest_of_state, id_of_state
+from artstore.removal import Everything, Removal, is_left_over, only_here, sweep
+from artstore.state import State, digest_of_state, id_of_state, property_digests
 from artstore.transaction import Transaction
 from artstore.tree import DIRECTORY, PART, REFERENCE, decode_tree
 
 MERGE_COUNT = 8
 _TRIES = 10
+_MERGE_GRACE = 14 * 86400.0  # seconds, on network file systems: far longer than a client believes an old listing
 _MERGE_MOST = 64  # at once, each with an open descriptor
 _SMALLEST_CLASS = 64 << 10
 MERGE_BELOW = 32 << 20
@@ -75,7 +76,7 @@ def _merge_once(objects: ObjectStore, names: list[str]) -> int:
         writer = PackWriter(tx.storage.path(f"{tx.folder}/merged"))
         try:
             seen: set[Digest] = set()
-            for pack in packs:
+            for pack in (objects.pack(pack.name) for pack in packs):
                 for row in sorted(pack.rows(), key=lambda row: row.offset):
                     if row.digest not in seen:
                         seen.add(row.digest)
@@ -86,10 +87,14 @@ def _merge_once(objects: ObjectStore, names: list[str]) -> int:
         finally:
             writer.close()
         removal = Removal(objects, "merge", own_transaction=str(tx.owner))
-        taken = sum(removal.take_pack(pack.name) for pack in packs)
-        grace = 0.0 if objects.storage.local else 14 * 86400.0
-        removal.claim_older(grace)
-        removed = removal.finish(Everything(), keep_mine=grace > 0)
+        try:
+            taken = sum(removal.take_pack(pack.name) for pack in packs)
+            grace = 0.0 if objects.storage.local else _MERGE_GRACE
+            removal.claim_older(grace)
+            removed = removal.finish(Everything(), keep_mine=grace > 0)
+        except BaseException:
+            removal.abandon()
+            raise
         return taken - removed.given_back
 
 
@@ -139,6 +144,8 @@ class Marks:
         return digest in self.reachable
 
     def refresh(self) -> None:
+        if not os.path.isdir(self._objects.storage.path("refs")):
+            raise DamagedLog("refs/ is missing: nothing is collected", hint="restore it from a copy")
         for folder in self._refs.paths():
             for attempt in range(_TRIES):
                 head = last_number(Log(self._objects.storage, folder).listing())
@@ -185,12 +192,8 @@ class Marks:
 
 def property_blobs(state: State) -> Iterator[Digest]:
     """Blobs that a collection's live properties name."""
-    owners = [{"description": state.description}, *state.live()]
-    for owner in owners:
-        names = list(owner.get("blobs", {}).values())
-        if isinstance(description := owner.get("description"), dict):
-            names.append(description["blob"])
-        yield from (Digest(bytes.fromhex(name)) for name in names)
+    for owner in ({"description": state.description}, *state.live()):
+        yield from property_digests(owner)
 
 
 # -- gc ------------------------------------------------------------------------------------------
@@ -311,14 +314,18 @@ def collect(objects: ObjectStore, refs: Refs, *, grace: float, monitor: Monitor,
             if (size := _rewrite(tx, name, rows, problems)) is not None
         ]
         removal = Removal(objects, "gc", own_transaction=str(tx.owner))
-        removal.claim_older(grace)
-        for name in (*todo.dead_packs, *(name for name, _ in replaced)):
-            if objects.bad_in(name):
-                _keep_evidence(objects, name)
-            removal.take_pack(name)
-        for digest in todo.dead_blobs:
-            removal.take_blob(digest)
-        removed = removal.finish(marks, keep_mine=grace > 0)
+        try:
+            removal.claim_older(grace)
+            for name in (*todo.dead_packs, *(name for name, _ in replaced)):
+                if objects.bad_in(name):
+                    _keep_evidence(objects, name)
+                removal.take_pack(name)
+            for digest in todo.dead_blobs:
+                removal.take_blob(digest)
+            removed = removal.finish(marks, keep_mine=grace > 0)
+        except BaseException:
+            removal.abandon()
+            raise
         if objects.failure is not None:
             problems.append(
                 f"a pack could not be read ({(objects.failure.strerror or '').lower()}), so others are kept"
@@ -406,5 +413,5 @@ def waiting_trash(objects: ObjectStore, grace: float) -> int:
         except FileNotFoundError:
             continue
         if is_left_over(storage, run) and (age >= grace or grace <= 0):
-            total += sum(storage.size(f"trash/{run}/{name}") or 0 for name in storage.names(f"trash/{run}"))
+            total += sum(only_here(storage, f"trash/{run}/{name}") for name in storage.names(f"trash/{run}"))
     return total

@@ -24,7 +24,7 @@ def normalise(value: Any) -> dict[str, Any]:
     if isinstance(value, str | bytes):
         try:
             value = json.loads(value)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise InvalidValue(f"metadata is not JSON: {error}") from error
     if not isinstance(value, dict):
         raise InvalidMetadataType(f"metadata is a {type(value).__name__}, not a dict (nor the JSON text of one)")

@@ -19,6 +19,7 @@ from artstore.storage import FolderStorage
 from artstore.verified import VerifiedNotes
 from artstore.version import Version, decode_version
 
+_LOOKS = 10
 _OPEN_PACKS = 128
 _PROBES_FREE = 2000
 _PROBES_PER_ROW = 0.2  # a look-up in one more pack costs 3 µs, a row of the table 0.6 µs: build it when it has paid
@@ -83,6 +84,11 @@ class ObjectStore:
         }
         self._broken = {name[:64] for name in self.storage.names("bad") if len(name) == 69 and name.endswith(".pack")}
         self._broken &= self._names
+        self.failure = None
+        for gone in self._packs.keys() - self._names:  # or a long-lived handle would hold the space that gc freed
+            self._packs.pop(gone).close()
+        if self._last is not None and self._last.name not in self._packs:
+            self._last = None
         known = set(self._table().packs)
         self._unindexed = sorted(self._names - known)
         return self._names
@@ -273,15 +279,22 @@ class ObjectStore:
                 yield found
 
     def _in_trash(self, digest: Digest) -> Iterator[tuple[Pack, Row]]:
-        for path in self.trashed():
-            if not path.endswith(".pack"):
-                continue
-            try:
-                with self.open_apart(path) as pack:
-                    if (number := pack.find(digest)) is not None:
-                        yield pack, pack.row(number)
-            except (FileNotFoundError, Damage):
-                continue
+        """Looks again while a run's folder vanishes under it: the run ended, or gave something back."""
+        for _ in range(_LOOKS):
+            vanished = False
+            for path in self.trashed():
+                if not path.endswith(".pack"):
+                    continue
+                try:
+                    with self.open_apart(path) as pack:
+                        if (number := pack.find(digest)) is not None:
+                            yield pack, pack.row(number)
+                except FileNotFoundError:
+                    vanished = True
+                except (Damage, StorageError):
+                    continue
+            if not vanished:
+                return
 
     def trashed(self) -> list[str]:
         """Paths of all files in the trash; listed again until nothing moves, since a run that ends renames its folder."""
@@ -436,7 +449,7 @@ class ObjectStore:
             raise DamagedObject(
                 f"a tree says that blob {short(digest)} has {size} bytes, and it has {actual}", hint=_HEAL
             )
-        self.set_aside(digest)
+        self.set_aside(digest, os.fstat(fd))
         raise DamagedObject(f"blob {short(digest)} is damaged: it has {actual} bytes instead of {size}", hint=_HEAL)
 
     def verify_large(self, digest: Digest, fd: int, size: int) -> None:
@@ -450,7 +463,7 @@ class ObjectStore:
     def hash_large(self, digest: Digest, fd: int, size: int) -> None:
         """As `verify_large`, whatever the note says."""
         if self._hashed(digest, fd) != digest and self._hashed(digest, fd) != digest:
-            self.set_aside(digest)
+            self.set_aside(digest, os.fstat(fd))
             raise DamagedObject(f"blob {short(digest)} is damaged", hint=_HEAL)
         self.verified.note([(digest, os.fstat(fd))])
 
@@ -468,11 +481,19 @@ class ObjectStore:
         finally:
             os.close(fd)
 
-    def set_aside(self, digest: Digest) -> None:
-        """Move a damaged large blob into bad/, so that its name is free for the next save. Evidence is never unlinked."""
+    def set_aside(self, digest: Digest, read: os.stat_result) -> None:
+        """Move a damaged large blob into bad/, so that its name is free for the next save. Evidence is never unlinked.
+
+        Only the very file that was `read`: another reader may have set it aside, and a save stored it again, meanwhile.
+        """
+        path, aside = blob_path(digest), f"bad/{digest.hex()}.{os.urandom(4).hex()}"
         try:
+            if not os.path.samestat(os.stat(self.storage.path(path), follow_symlinks=False), read):
+                return
             self.storage.make_folder("bad")
-            self.storage.move(blob_path(digest), f"bad/{digest.hex()}.{os.urandom(4).hex()}")
+            if self.storage.move(path, aside) and not os.path.samestat(os.stat(self.storage.path(aside)), read):
+                self.storage.publish(self.storage.path(aside), path)
+                self.storage.remove(aside)
         except (OSError, StorageError):
             pass  # a read-only repository: the error says that it is damaged all the same
 

@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Iterator
 
-from artstore.errors import Conflict, Damage, DamagedLog, NotFound, StorageError
+from artstore.errors import Conflict, Damage, DamagedLog, InvalidValue, NotFound, StorageError
 from artstore.log import CHECKPOINT_EVERY, Change, Entry, Log, new_change
-from artstore.names import Spec, file_name_of, near
-from artstore.state import Path, State, VersionState, fold, nfc
+from artstore.names import Spec, file_name_of, near, printable
+from artstore.state import Path, State, VersionState, check_change, fold, nfc
 from artstore.storage import Storage
 
 _LOST_RACES = 1000
@@ -104,8 +104,13 @@ class Refs:
 
     def commit(self, state: State, changes: list[Change]) -> State | None:
         """Append one entry behind `state`; the new state, or None when somebody else was first (read again, check
-        again, try again).
+        again, try again). InvalidValue for what nobody could read afterwards.
         """
+        for change in changes:
+            try:
+                check_change(change)
+            except ValueError as error:
+                raise InvalidValue(f"a '{change['kind']}' change of {printable(str(state.path))}: {error}") from error
         log = Log(self._storage, state.path.folder)
         host, user = self._identity()
         entry = log.append(state.number, state.digest, changes, host=host, user=user)
@@ -121,7 +126,7 @@ class Refs:
 
     def change(self, path: Path, build: Callable[[State], list[Change]]) -> State:
         """Append what `build` makes of the collection's state; after a lost race `build` is asked again, on the new
-        state.
+        state. What it was shown is durable when this returns, whoever wrote it.
 
         No changes → no entry. `build` raises to refuse.
         """
@@ -129,6 +134,7 @@ class Refs:
             state = self.settled(path)
             changes = build(state)
             if not changes:
+                self._storage.settle(state.path.folder)
                 return state
             if (done := self.commit(state, changes)) is not None:
                 return done

@@ -6,7 +6,7 @@ import os
 from typing import Literal, NamedTuple, Protocol
 
 from artstore.digest import Digest, from_hex
-from artstore.errors import Damage, InvalidValue, translated
+from artstore.errors import Damage, InvalidValue, StorageError, translated
 from artstore.names import printable
 from artstore.objects import ObjectStore, blob_path, pack_path
 from artstore.owner import is_dead, parse, this_process
@@ -38,7 +38,6 @@ class Everything:
 
 class Removed(NamedTuple):
     freed_bytes: int
-    freed_files: int
     kept_bytes: int
     """in the trash, for a later run"""
     given_back: int
@@ -65,7 +64,6 @@ class Removal:
         self._own = own_transaction
         self._mine = f"trash/{reason}.{this_process()}"
         self._claimed: list[str] = []
-        self._taken = 0
         with translated(f"write to {printable(self._storage.root)}"):
             self._storage.make_folder("trash")
             os.mkdir(self._storage.path(self._mine))
@@ -78,9 +76,7 @@ class Removal:
         return self._take(blob_path(digest), digest.hex())
 
     def _take(self, path: str, name: str) -> bool:
-        moved = self._storage.move(path, f"{self._mine}/{name}")
-        self._taken += moved
-        return moved
+        return self._storage.move(path, f"{self._mine}/{name}")
 
     def claim_older(self, grace: float) -> None:
         """Take over the trash of runs that ended or are provably dead and whose grace is over, by the store's own
@@ -107,18 +103,23 @@ class Removal:
         given_back = self._give_back(needed)
         waits_for = tuple(open_transactions(self._storage, but=self._own))
         given_back += self._give_back(needed)
-        freed = freed_files = kept = 0
+        freed = kept = 0
         for folder in (self._mine, *self._claimed):
             unlink = not waits_for and not (folder == self._mine and keep_mine)
             for name in self._storage.names(folder):
-                size = self._storage.size(f"{folder}/{name}") or 0
+                size = only_here(self._storage, f"{folder}/{name}")
                 if unlink:
                     self._storage.remove(f"{folder}/{name}")
-                    freed, freed_files = freed + size, freed_files + 1
+                    freed += size
                 else:
                     kept += size
             self._let_go(folder)
-        return Removed(freed, freed_files, kept, given_back, waits_for)
+        return Removed(freed, kept, given_back, waits_for)
+
+    def abandon(self) -> None:
+        """After an error: what was moved waits in the trash for a later run, which gives back what is needed."""
+        for folder in (self._mine, *self._claimed):
+            self._let_go(folder)
 
     def _let_go(self, folder: str) -> None:
         """Remove an empty folder; one with files becomes a left-over that any later run may claim."""
@@ -176,6 +177,15 @@ def is_left_over(storage: FolderStorage, name: str) -> bool:
     return owner is not None and is_dead(owner, local=storage.local)
 
 
+def only_here(storage: FolderStorage, path: str) -> int:
+    """Bytes that unlinking a file would free: none while another name (in objects/ or bad/) holds it."""
+    try:
+        status = os.stat(storage.path(path), follow_symlinks=False)
+    except FileNotFoundError:
+        return 0
+    return status.st_size if status.st_nlink == 1 else 0
+
+
 def open_transactions(storage: FolderStorage, *, but: str | None = None) -> list[str]:
     """Names of all transactions whose owner is not provably dead; strangers' folders count."""
     found = []
@@ -194,6 +204,9 @@ def sweep(storage: FolderStorage) -> int:
     for name in storage.names("tmp"):
         owner = parse(name)
         if owner is not None and is_dead(owner, local=storage.local):
-            storage.remove_folder(f"tmp/{name}")
-            count += 1
+            try:
+                storage.remove_folder(f"tmp/{name}")
+                count += 1
+            except StorageError:
+                continue  # another user's, in a shared repository: for them to sweep
     return count

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -34,7 +34,7 @@ from artstore.progress import Monitor
 from artstore.refs import Refs, resolve
 from artstore.removal import sweep
 from artstore.selection import EVERYTHING, Selection
-from artstore.state import Path, State, VersionState, digest_of_state, id_of_state
+from artstore.state import Path, State, VersionState, digest_of_state, id_of_state, property_digests
 from artstore.storage import FolderStorage
 from artstore.tree import DIRECTORY, REFERENCE, diff, find, read_folder, walk
 from artstore.tree import Change as TreeChange
@@ -256,6 +256,8 @@ class Repository:
             )
         for alias in aliases:
             check_alias(alias)
+        if description is not None and any("\ud800" <= c <= "\udfff" for c in description):
+            raise InvalidValue("the description is not valid Unicode")
         properties = Properties(
             aliases, tuple(check_tags(tags)), description, None if metadata is None else normalise(metadata)
         )
@@ -414,22 +416,26 @@ class Repository:
             held = [alias for alias in state.aliases_of(version["id"]) if alias != "latest"]
             if held and not delete_aliases:
                 name = f"{state.path.name}:v{version['number']}"
-                raise Conflict(
-                    f"{name} has the alias {' and '.join(map(repr, held))}",
-                    hint="move the alias first, or give it up with --force",
-                )
-            return [new_change("delete", id=version["id"], reason=None)]
+                raise Conflict(f"{name} has {_aliases(held)}", hint="move them first, or give them up with --force")
+            gone = [new_change("alias", alias=alias, id=None, old=version["id"]) for alias in held]
+            return [*gone, new_change("delete", id=version["id"], reason=None)]
 
         return self._change_version(text, build)
 
-    def delete_collection(self, text: str) -> State:
-        """Delete a collection with the versions that it has now; one that is saved meanwhile lives on."""
+    def delete_collection(self, text: str, *, delete_aliases: bool = False) -> State:
+        """Delete a collection with the versions that it has now; one that is saved meanwhile lives on. Refused while it
+        has aliases, unless `delete_aliases`.
+        """
         self._may("write")
         path, _ = self.path_of(text)
 
         def build(state: State) -> list[Change]:
             if not state.exists:
                 raise self._unknown(path)
+            if state.aliases and not delete_aliases:
+                raise Conflict(
+                    f"{path.name} has {_aliases(state.aliases)}", hint="move them first, or give them up with --force"
+                )
             return [new_change("delete collection", ids=[version["id"] for version in state.live()])]
 
         return self.refs.change(path, build)
@@ -510,15 +516,12 @@ class Repository:
         )  # fmt: skip
 
 
+def _aliases(names: Iterable[str]) -> str:
+    listed = [repr(name) for name in names]
+    return f"the alias {listed[0]}" if len(listed) == 1 else f"the aliases {', '.join(listed)}"
+
+
 _OPERATIONS = {"read": "read it", "write": "write to it", "gc": "collect garbage in it"}
-
-
-def property_digests(version: VersionState) -> list[Digest]:
-    """Blobs that a version's properties name."""
-    names = list(version.get("blobs", {}).values())
-    if isinstance(description := version.get("description"), dict):
-        names.append(description["blob"])
-    return [Digest(bytes.fromhex(name)) for name in names]
 
 
 def _check_format(storage: FolderStorage) -> dict[str, set[str]]:

@@ -1,5 +1,6 @@
 """Walking a folder into a transaction: by folder descriptors, one pass, nothing skipped silently."""
 
+import errno
 import os
 import stat
 import time
@@ -12,7 +13,7 @@ from artstore import statcache
 from artstore.codec import encode_rows
 from artstore.digest import BLOB, TREE, Digest
 from artstore.errors import ArtstoreError, InvalidValue, SourceError, storage_error
-from artstore.files import kind_of, open_regular, unreadable_at
+from artstore.files import kind_of, open_regular, remove_if_there, unreadable_at
 from artstore.ignore import IGNORE_FILE, NO_FILTER, Filter, Rules, ignored
 from artstore.names import MAX_DEPTH, check_component, check_root_component, is_protected, printable
 from artstore.owner import left_by
@@ -74,12 +75,14 @@ class Scanner:
         base: Digest | None = None,
         chosen: Filter | None = None,
         monitor: Monitor,
+        depth: int = 0,
     ) -> None:
         self._tx = transaction
         self._cache = cache
         self._base = base
         self._filter = chosen or NO_FILTER
         self._monitor = monitor
+        self._most_levels = MAX_DEPTH - 1 - depth
         self._problems: list[tuple[str, str]] = []
         self._left_out: list[str] = []
         self._relied_on_base = False
@@ -148,7 +151,7 @@ class Scanner:
             if self._tx.rely(BLOB, known[3], known[2]):
                 cache.keep(b"")
                 return known
-        self._settled_before = settled_before("/")
+        self._settled_before = settled_before(f"/proc/self/fd/{fd}" if os.path.isdir("/proc/self/fd") else ".")
         entry = self._read_again(fd, b"", os.fsencode(name), st, True)
         if cache and entry is not None:
             packed = encode_rows([entry])
@@ -182,13 +185,15 @@ class Scanner:
             for name, f in folders.items()
             if known.get(name) != f.digest
         }
-        changed |= dict.fromkeys(known.keys() - folders.keys())
-        self._monitor.advance(len(listing.seen) - len(folders))
+        for name in known.keys() - folders.keys():
+            changed.setdefault(name, None)  # unless a file took its place
+        files = len(listing.seen) - len(listing.folders)
+        self._monitor.advance(files)
         self._relied_on_base |= covered
         if record is not None and same and not changed and (covered or self._rely_trees(record)):
             cache.keep(path)  # type: ignore[union-attr]  # a record comes from a cache
             return Folder(record.tree, record.size, record.files)
-        parts, folder = self._build(record, changed, len(listing.seen), covered)
+        parts, folder = self._build(record, changed, files + len(folders), covered)
         if cache:
             cache.put(path, self._record(listing.seen, folder, folders, parts))
         return folder
@@ -220,9 +225,10 @@ class Scanner:
         if rules or self._filter:
             self._leave_out(path, seen, folders, rules)
         for name in list(seen):
-            if ".artstore-" in name and left_by(name):
-                self._left_out.append(printable(path + os.fsencode(name)))  # of a checkout at work, or dead
+            if name[0] == "." and (is_protected(os.fsencode(name)) or left_by(name)):
+                self._left_out.append(printable(path + os.fsencode(name)))  # `left_by`: of a checkout at work, or dead
                 del seen[name]
+                linked.discard(name)
                 if name in folders:
                     folders.remove(name)
             elif "\\" in name or ":" in name:
@@ -243,7 +249,7 @@ class Scanner:
             )
             return
         except OSError as error:
-            self._problem(path + os.fsencode(name), "symlink loop" if error.errno == 40 else _reason(error))
+            self._problem(path + os.fsencode(name), "symlink loop" if error.errno == errno.ELOOP else _reason(error))
             return
         if stat.S_ISREG(st.st_mode):
             linked.add(name)
@@ -312,7 +318,8 @@ class Scanner:
                 source = os.open(name, _OPEN_FILE, dir_fd=fd)
                 data = os.read(source, size + 1)
                 after = os.fstat(source)
-                os.close(source)
+                opened, source = source, -1
+                os.close(opened)
             except OSError:
                 if source >= 0:
                     os.close(source)
@@ -365,6 +372,8 @@ class Scanner:
         except OSError:
             copied = None
         if copied is None or copied[2] != st:
+            if copied is not None and copied[1] is not None:
+                remove_if_there(copied[1])
             return self._read_again(fd, path, name, st, len(st) > 5)
         self._tx.add_large(copied[0], st[2], copied[1])
         return (name, EXECUTABLE if st[0] & 0o100 else FILE, st[2], copied[0])
@@ -396,6 +405,8 @@ class Scanner:
         if st[2] >= LARGE:
             copied = self._copy_large(fd, name, st[2], follow)
             if copied is None or copied[2] != st:
+                if copied is not None and copied[1] is not None:
+                    remove_if_there(copied[1])
                 return None
             self._tx.add_large(copied[0], st[2], copied[1])
             return (name, kind, st[2], copied[0])
@@ -472,7 +483,7 @@ class Scanner:
         for name in names:
             raw = os.fsencode(name)
             below = path + raw
-            if below.count(b"/") >= MAX_DEPTH - 1:
+            if below.count(b"/") >= self._most_levels:
                 self._problem(below, f"lies deeper than {MAX_DEPTH} levels")
                 continue
             try:

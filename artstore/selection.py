@@ -51,4 +51,4 @@ def select(tree: Digest, read: Callable[[Digest], bytes], selection: Selection) 
             yield path, entry
     if not found and not selection.everything:
         what = f"path prefix '{printable(selection.prefix)}'" if selection.prefix else "selection"
-        raise NotFound(f"no file matches the {what}", hint="`artstore ls SPEC` lists what there is")
+        raise NotFound(f"no file matches the {what}", hint="`artstore ls -r` with the same version lists what there is")

@@ -101,7 +101,7 @@ def fold(state: State, entry: Entry) -> None:
                 hint="update artstore",
             )
         try:
-            _check(change, _FIELDS[kind])
+            check_change(change)
             _FOLDS[kind](state, entry, change)
         except (KeyError, ValueError) as error:
             what = f"entry {entry.number} of {printable(str(state.path))}"
@@ -112,8 +112,9 @@ def fold(state: State, entry: Entry) -> None:
 # -- what each kind of change holds --
 
 
-def _check(change: Change, fields: dict[str, Callable[[Any], object]]) -> None:
-    """Raises ValueError (InvalidValue is one) unless the change has exactly these fields, each as it should be."""
+def check_change(change: Change) -> None:
+    """Raises ValueError (InvalidValue is one) unless the change has exactly the fields of its kind, each as it should be."""
+    fields = _FIELDS[change["kind"]]
     if change.keys() != fields.keys() | {"change", "kind"}:
         raise ValueError("it does not have the fields of its kind")
     for field, good in fields.items():
@@ -294,6 +295,14 @@ _FOLDS: dict[str, Callable[[State, Entry, Change], None]] = {
     "moved to": _fold_moved_to,
     "not moved": _fold_not_moved,
 }
+
+
+def property_digests(version: VersionState) -> list[Digest]:
+    """Blobs that a version's properties name."""
+    names = list(version.get("blobs", {}).values())
+    if isinstance(description := version.get("description"), dict):
+        names.append(description["blob"])
+    return [Digest(bytes.fromhex(name)) for name in names]
 
 
 def digest_of_state(version: VersionState) -> Digest:

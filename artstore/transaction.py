@@ -5,7 +5,6 @@ stored.
 import itertools
 import os
 from collections.abc import Callable, Iterable
-from typing import NamedTuple
 
 from artstore.digest import BLOB, TREE, Digest, Kind, digest_of, short
 from artstore.errors import DamagedObject, MissingObject, StorageError, translated
@@ -15,17 +14,12 @@ from artstore.objects import PACKS, ObjectStore, blob_path, pack_path
 from artstore.owner import this_process
 from artstore.packs import LARGE, ROLL_AT, PackWriter
 
+_AGAIN = "run the same command again"
 _LOOKS = 10
 _SYNC_WHOLE_FROM = 16
 """From so many large files on, two `syncfs` (before and after the links) beat an fsync each; measured with power cuts
 on ext4, XFS and btrfs.
 """
-
-
-class Added(NamedTuple):
-    digest: Digest
-    size: int
-    new: bool
 
 
 class Transaction:
@@ -44,6 +38,7 @@ class Transaction:
         self.new_objects = 0
         self.new_bytes = 0
         self._pid = os.getpid()
+        self._failed = False
         self._writer: PackWriter | None = None
         self._finished: list[PackWriter] = []
         self._published: dict[str, str] = {}  # final path → staged path
@@ -56,8 +51,13 @@ class Transaction:
         with translated(f"write to {printable(self.storage.root)}"):
             os.makedirs(self.storage.path("tmp"), exist_ok=True)
             os.mkdir(self.storage.path(self.folder))
-        self._sync = WholeSync(self.storage.path(self.folder))
-        objects.refresh()
+        try:
+            with translated(f"write to {printable(self.storage.root)}"):
+                self._sync = WholeSync(self.storage.path(self.folder))
+            objects.refresh()
+        except BaseException:
+            self.storage.remove_folder(self.folder)
+            raise
 
     def __enter__(self) -> "Transaction":
         return self
@@ -113,12 +113,16 @@ class Transaction:
         digest = digest or digest_of(kind, data)
         if digest in self._seen or self._rely_small(digest):
             return digest
+        if self._failed:
+            raise StorageError("an earlier write of this transaction failed", hint=_AGAIN)
+        self._failed = True  # until the object is written: after an error nobody knows what the pack holds
         writer = self._writer
         if writer is None:
             writer = self._writer = PackWriter(self._staged())
         if kind == TREE:
             self._new_trees[digest] = writer, writer.size, len(data)
         writer.add(kind, digest, data)
+        self._failed = False
         self._seen[digest] = ""
         self.new_objects += 1
         self.new_bytes += len(data)
@@ -149,18 +153,28 @@ class Transaction:
 
     def recover(self, kind: Kind, digest: Digest, size: int) -> bool:
         """As `rely`, and bring back from the trash what a collector took; False when it is gone."""
-        if self.rely(kind, digest, size):
-            return True
-        if kind == BLOB and size >= LARGE:
-            brought = self._from_trash(digest.hex(), blob_path(digest))
-        else:
-            pack = self.objects.pack_in_trash(digest)
-            brought = self._from_trash(f"{pack}.pack", pack_path(pack)) if pack else None
-        if brought is None:
-            return False
-        self.storage.sync_names([brought.rpartition("/")[0]])
-        self.objects.refresh()
+        for _ in range(_LOOKS):
+            if self.rely(kind, digest, size):
+                return True
+            if kind == BLOB and size >= LARGE:
+                brought = self._from_trash(digest.hex(), blob_path(digest))
+            else:
+                pack = self.objects.pack_in_trash(digest)
+                brought = self._from_trash(f"{pack}.pack", pack_path(pack)) if pack else None
+            self.objects.refresh()
+            if brought is not None:
+                self.storage.sync_names([brought.rpartition("/")[0]])
+            elif not self.rely(kind, digest, size):  # its run may have given it back by itself
+                return False
         return self.rely(kind, digest, size)
+
+    def recover_large(self, digest: Digest) -> bool:
+        """As `recover`, for a large blob whose size nobody told."""
+        path = blob_path(digest)
+        if self.storage.size(path) is None and self._from_trash(digest.hex(), path) is None:
+            return False
+        self.storage.sync_names([path.rpartition("/")[0]])
+        return self.rely(BLOB, digest, self.storage.size(path) or 0)
 
     def copy_large(self, source: int, size: int, advance: Callable[[int], None]) -> tuple[Digest, str | None] | None:
         """Copy a large file into the transaction and hash it as copied: (digest, staged path or None when stored
@@ -196,7 +210,7 @@ class Transaction:
         """Take over what `copy_large` returned."""
         if digest in self._large or staged is None:
             self._large.setdefault(digest, (size, ""))
-        elif self.objects.has_large(digest, size):
+        elif self.objects.may_rely_on_large(digest, size):
             self._large[digest] = size, ""
         else:
             self._large[digest] = size, staged
@@ -228,6 +242,9 @@ class Transaction:
         """Give everything added so far its final name, durably: bytes are synced before a name shows them, for others
         may rely on a name at once.
         """
+        if self._failed:
+            raise StorageError("an earlier write of this transaction failed", hint=_AGAIN)
+        self._failed = True  # a failed sync is final: what is staged is never synced again
         with translated(f"write to {printable(self.storage.root)}"):
             if self._writer is not None:
                 self._finished.append(self._writer)
@@ -248,6 +265,7 @@ class Transaction:
             if not (whole and self._sync.run()):
                 self.storage.sync_names(self._folders_to_sync(targets))
             self._copied.update(large)
+        self._failed = False
 
     def _publish_one(self, path: str, staged: str) -> None:
         if self.storage.publish(staged, path):
@@ -255,7 +273,7 @@ class Transaction:
         if path.endswith(".pack") or self.storage.size(path) == os.stat(staged).st_size:
             return  # somebody stored the same content meanwhile
         digest = Digest(bytes.fromhex(path.rpartition("/")[2]))
-        self.objects.set_aside(digest)
+        self.objects.set_aside(digest, os.stat(self.storage.path(path), follow_symlinks=False))
         if not self.storage.publish(staged, path):
             raise DamagedObject(
                 f"blob {short(digest)} is damaged and can't be replaced", hint=f"move {self.storage.path(path)} away"
@@ -296,12 +314,12 @@ class Transaction:
         restored = set()
         for path, staged in self._published.items():
             name = path.removeprefix(f"{PACKS}/")
-            if (
-                path.endswith(".pack")
-                and name.removesuffix(".pack") not in names
-                and self._put_back(staged, path, name)
-            ):
+            if not path.endswith(".pack") or name.removesuffix(".pack") in names:
+                continue
+            if self._put_back(staged, path, name):
                 restored.add(path)
+            elif self.storage.size(path) is None:
+                raise MissingObject(f"pack {name[:12]} was collected while it was saved", hint=_AGAIN)
         gone = set(self._seen.values()) - names - {""}
         if not gone:
             return restored
@@ -315,7 +333,7 @@ class Transaction:
                 else:
                     raise MissingObject(
                         f"object {short(digest)} was collected while this relied on it",
-                        hint="run the same command again",
+                        hint=_AGAIN,
                     )
         return restored
 
@@ -328,9 +346,7 @@ class Transaction:
             if self._put_back(staged, path, digest.hex()):
                 restored.add(path)
             elif not self.objects.has_large(digest, size):
-                raise MissingObject(
-                    f"blob {short(digest)} was collected while this relied on it", hint="run the same command again"
-                )
+                raise MissingObject(f"blob {short(digest)} was collected while this relied on it", hint=_AGAIN)
         return restored
 
     def _put_back(self, staged: str, path: str, name: str) -> bool:

@@ -34,10 +34,6 @@ class Folder(NamedTuple):
     files: int
 
 
-def files_of(entry: Entry) -> int:
-    return int(entry[4]) if entry[1] in (DIRECTORY, PART) else 1
-
-
 def totals(entries: Iterable[Entry]) -> tuple[int, int]:
     """(bytes, files) of everything below these entries."""
     size = files = 0

@@ -216,9 +216,9 @@ class Histories(RuleBasedStateMachine):
         collection = self._at(name)[1]
         if collection is None or not collection.exists:
             with pytest.raises(NotFound):
-                self.repository.delete_collection(name)
+                self.repository.delete_collection(name, delete_aliases=True)
             return
-        self.repository.delete_collection(name)
+        self.repository.delete_collection(name, delete_aliases=True)
         for number in collection.live():
             collection.forget(number)
         collection.exists = False

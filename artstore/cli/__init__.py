@@ -65,6 +65,9 @@ def main() -> NoReturn:
         code = cli.main(standalone_mode=False) or 0
     except click.exceptions.Exit as stop:
         code = stop.exit_code
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message())
+        code = 0
     except click.ClickException as error:
         code = _fail(wants_json, "UsageError", error.format_message(), _usage_hint(error), error.exit_code)
     except ArtstoreError as error:

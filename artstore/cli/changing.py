@@ -41,7 +41,7 @@ def tag_command(spec: str, tags: tuple[str, ...], removed: tuple[str, ...], as_j
 @click.command("rm")
 @click.argument("spec")
 @click.option("--collection", is_flag=True, help="Delete the artifact with all its versions.")
-@click.option("--force", is_flag=True, help="Delete a version though aliases name it.")
+@click.option("--force", is_flag=True, help="Delete though aliases name it: they go, too.")
 @json_option
 def rm_command(spec: str, collection: bool, force: bool, as_json: bool) -> None:
     """Delete one version (NAME:vN, NAME:ALIAS, NAME@DIGEST), or with --collection an artifact.
@@ -56,9 +56,10 @@ def rm_command(spec: str, collection: bool, force: bool, as_json: bool) -> None:
             if named:
                 raise InvalidValue(f"'{spec}' names a version; --collection takes an artifact: {parsed.name}")
             before = len(repository.collection(spec).live())
-            repository.delete_collection(spec)
+            repository.delete_collection(spec, delete_aliases=force)
             deleted = [str(path)]
-            text = f"deleted {path.name} with {count(before, 'version')}"
+            back = f"`artstore undelete {path.name}:vN` brings one back, `artstore gc` frees their space"
+            text = f"deleted {path.name} with {count(before, 'version')}; {back}"
         else:
             if not named:
                 raise InvalidValue(

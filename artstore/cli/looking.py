@@ -1,14 +1,15 @@
 """ls, show, log, cat, diff: what is stored, without changing anything."""
 
+import os
 import sys
 from typing import Any
 
 import click
 
-from artstore.cli.output import count, day, human, json_option, moment, open_repository, path_text, print_json, table
+from artstore.cli.output import count, day, human, json_option, moment, open_repository, print_json, table
 from artstore.digest import short
 from artstore.errors import InvalidValue
-from artstore.names import printable
+from artstore.names import check_project, printable
 from artstore.repository import Found, Repository
 from artstore.state import Path, State, VersionState
 from artstore.tree import DIRECTORY, EXECUTABLE, REFERENCE, Change, Entry
@@ -35,6 +36,8 @@ def ls_command(spec: str | None, path: str | None, recursive: bool, project: str
 
 def _list_collections(repository: Repository, project: str | None, as_json: bool) -> None:
     entity, _, name = (project or "").rpartition("/")
+    for part in filter(None, (entity, name)):
+        check_project(part)
     states = list(repository.collections((entity or repository.config.entity) if project else None, name or None))
     if as_json:
         print_json([_collection(state) for state in states])
@@ -49,7 +52,9 @@ def _list_collections(repository: Repository, project: str | None, as_json: bool
             else ("-", "-", "-")
         )
         rows.append((_name(state.path, home), state.type, *about, ", ".join(state.aliases)))
-    if rows:
+    if project and not rows:
+        click.echo(f"there are no artifacts in project {printable(project)}", err=True)
+    elif rows:
         table(rows, ("NAME", "TYPE", "LATEST", "SIZE", "SAVED (UTC)", "ALIASES"), right=(3,))
     else:
         click.echo("nothing is stored here yet; `artstore put PATH --name NAME` saves something", err=True)
@@ -105,11 +110,11 @@ def _print_entries(entries: Any, as_json: bool) -> None:
         return
     for path, entry in entries:
         mark = "/" if entry[1] == DIRECTORY else "*" if entry[1] == EXECUTABLE else "@" if entry[1] == REFERENCE else ""
-        write(f"{'-' if entry[2] is None else human(entry[2]):>10}  {path_text(path)}{mark}\n")
+        write(f"{'-' if entry[2] is None else human(entry[2]):>10}  {printable(path)}{mark}\n")
 
 
 def _entry(path: bytes, entry: Entry) -> dict[str, Any]:
-    value: dict[str, Any] = {"path": path_text(path), "kind": _KINDS[entry[1]], "size": entry[2]}
+    value: dict[str, Any] = {"path": os.fsdecode(path), "kind": _KINDS[entry[1]], "size": entry[2]}
     if entry[1] == REFERENCE:
         return value | {"uri": entry[3]}
     return value | {"digest": entry[3].hex()} | ({"files": entry[4]} if entry[1] == DIRECTORY else {})
@@ -298,7 +303,7 @@ def diff_command(ctx: click.Context, old: str, new: str, exit_code: bool, as_jso
         for key in keys:
             before, after = (json.dumps(m.get(key), ensure_ascii=False) if key in m else "-" for m in metadata)
             click.echo(f"metadata {printable(key)}: {before} → {after}")
-        click.echo(shown.summary(), err=True)
+        click.echo(shown.summary())
     if exit_code and (shown.total or keys):
         ctx.exit(1)
 
@@ -353,14 +358,14 @@ class _Differences:
         old, new = (renamed or change).old, change.new
         sizes = [entry[2] or 0 if entry else 0 for entry in (old, new)]
         self._bytes += sizes[1] - sizes[0]
-        where = path_text(change.path)
+        where = printable(change.path)
         if self._as_json:
             words = {"A": "added", "D": "removed", "M": "changed", "R": "renamed"}
             self.listed.append(
                 {
                     "change": words[letter],
                     "path": where,
-                    "from": path_text(renamed.path) if renamed else None,
+                    "from": printable(renamed.path) if renamed else None,
                     "old_size": sizes[0] if old else None,
                     "new_size": sizes[1] if new else None,
                 }
@@ -373,7 +378,7 @@ class _Differences:
             if new is None
             else f"{human(sizes[0])} → {human(sizes[1])}"
         )
-        sys.stdout.write(f"{letter}  {path_text(renamed.path) + ' → ' if renamed else ''}{where}  {size}\n")
+        sys.stdout.write(f"{letter}  {printable(renamed.path) + ' → ' if renamed else ''}{where}  {size}\n")
 
     def summary(self) -> str:
         words = [

@@ -49,10 +49,6 @@ def moment(nanoseconds: int) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(nanoseconds // 1_000_000_000))
 
 
-def path_text(path: bytes) -> str:
-    return printable(path)
-
-
 def table(rows: Iterable[Sequence[str]], head: Sequence[str], right: Sequence[int] = ()) -> None:
     """Columns aligned, those in `right` to the right; the last one is not padded."""
     lines = [list(head), *([printable(cell) for cell in row] for row in rows)]

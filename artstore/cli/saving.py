@@ -8,7 +8,7 @@ import click
 
 from artstore.cli.output import Bar, count, human, json_option, open_repository, print_json
 from artstore.config import root_to_create
-from artstore.errors import InvalidValue
+from artstore.errors import InvalidValue, NotFound
 from artstore.ignore import Filter
 from artstore.names import printable
 from artstore.repository import Repository
@@ -51,7 +51,7 @@ def put_command(
     .artifactsignore names (gitignore patterns) are left out, and so are .git and .artifacts.
     """
     if not os.path.lexists(path):
-        raise InvalidValue(f"there is no file or folder '{printable(path)}'")
+        raise NotFound(f"there is no file or folder '{printable(path)}'")
     root = root_to_create()
     created = not os.path.exists(os.path.join(root, "format"))
     target = name or os.path.basename(os.path.abspath(path))
@@ -67,7 +67,7 @@ def put_command(
             metadata=_metadata(metadata),
             monitor=bar,
         )
-    spec = _shortest(target, saved.number)
+    spec = f"{target}:v{saved.number}"
     if as_json:
         print_json(
             saved._asdict()
@@ -88,8 +88,9 @@ def put_command(
             f"saved {spec}: {count(saved.files, 'file')}, {human(saved.size)}, {human(saved.new_bytes)} of it new"
         )
     else:
-        click.echo(f"{spec} has this content already: no new version")
-    click.echo(f"get it back with: artstore get {_quoted(spec)}")
+        also = f"; it got its {' and '.join(saved.changed)}" if saved.changed else ""
+        click.echo(f"{spec} has this content already: no new version{also}")
+    click.echo(f"get it back with: artstore get {'-- ' if spec.startswith('-') else ''}{_quoted(spec)}")
 
 
 def _metadata(text: str | None) -> Any:
@@ -102,12 +103,8 @@ def _metadata(text: str | None) -> Any:
         raise InvalidValue(
             f"cannot read metadata from {printable(text[1:])}: {(error.strerror or '').lower()}"
         ) from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InvalidValue(f"{printable(text[1:])} is not JSON: {error}") from error
-
-
-def _shortest(target: str, number: int) -> str:
-    return f"{target}:v{number}"
 
 
 def _quoted(text: str) -> str:
@@ -127,7 +124,7 @@ def _quoted(text: str) -> str:
     type=click.Choice(["copy", "hardlink", "symlink"]),
     default="copy",
     show_default=True,
-    help="How files of 1 MiB and more get there.",
+    help="How files of 1 MiB and more get there; linked ones are the store's own: never edit them.",
 )
 @click.option("--force", is_flag=True, help="Overwrite files that no version here holds.")
 @json_option

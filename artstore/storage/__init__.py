@@ -29,5 +29,8 @@ class Storage(Protocol):
     def replace(self, path: str, data: bytes, *, sync: bool = False) -> None:
         """Make or replace a cache or setting, whole; not durable, but with `sync` never torn by a power cut."""
 
+    def settle(self, folder: str) -> None:
+        """Make durable what `names` shows of a folder, if it may be so young that who wrote it has not done so yet."""
+
     def remove(self, path: str) -> bool:
         """Unlink a file; False when it is absent. Idempotent."""

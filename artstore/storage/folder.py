@@ -79,6 +79,14 @@ class FolderStorage:
             self.make_folder(path.rpartition("/")[0])
             replace_file(self.path(path), data, self.temporary(), sync=sync)
 
+    def settle(self, folder: str) -> None:
+        try:
+            young = self.is_young(folder)
+        except FileNotFoundError:
+            return
+        if young:
+            self.sync_names([folder])
+
     def remove(self, path: str) -> bool:
         with translated(f"remove {printable(self.path(path))}"):
             return remove_if_there(self.path(path))
