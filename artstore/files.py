@@ -410,6 +410,10 @@ def _read_ahead(fd: int) -> Iterator[memoryview]:
 # -- the confined writer -------------------------------------------------------------------------
 
 
+CREATE = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+"""How files are made below a target: never over anything, never through a symlink."""
+
+
 class Confined:
     """The only way to write below a target folder: names are checked, and every parent is opened by descriptor without
     following a symlink.
@@ -498,8 +502,7 @@ def create_file(parent: int, name: bytes, executable: bool) -> int:
     under the umask.
     """
     check_component(name)
-    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    return os.open(name, flags, 0o777 if executable else 0o666, dir_fd=parent)
+    return os.open(name, CREATE, 0o777 if executable else 0o666, dir_fd=parent)
 
 
 def kind_at(parent: int, name: bytes) -> str:

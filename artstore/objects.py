@@ -403,6 +403,13 @@ class ObjectStore:
             self._last = found[0]
         return found
 
+    def peek_small(self, digest: Digest) -> memoryview | None:
+        """A small blob's bytes, unchecked, from the pack that answered last; None when it doesn't hold it."""
+        pack = self._last
+        if pack is None or (number := pack.find(digest)) is None or (self._bad and (pack.name, digest) in self._bad):
+            return None
+        return pack.peek(number)
+
     # -- large blobs --
 
     def _find_large(self, digest: Digest) -> str | None:

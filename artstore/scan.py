@@ -302,7 +302,8 @@ class Scanner:
         tx = self._tx
         # The hot loop of a first save: four system calls and one hash per small file. One stat before (the listing's)
         # and one after the read.
-        for name, st in todo.items():
+        # In the tree's order, so that a restore reads its pack from front to back.
+        for name, st in sorted(todo.items()):
             size = st[2] if len(st) > 2 else -1
             if size < 0:
                 continue
