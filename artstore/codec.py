@@ -29,16 +29,16 @@ def encode_rows(rows: Any) -> bytes:
     return msgpack.packb(rows, use_bin_type=True)  # type: ignore[no-any-return]
 
 
-def decode(data: bytes | memoryview, what: str, *, rows: bool = False) -> Any:
+def decode(data: bytes | memoryview, what: str, *, rows: bool = False, own: bool = False) -> Any:
     """Inverse of `encode` (`rows`: of `encode_rows`; sequences come out as tuples). Raises Damage, naming `what`,
-    unless `data` is what we would have written.
+    unless `data` is what we would have written. `own` is for caches that a digest of theirs protects: not compared.
     """
     if len(data) > MAX_BYTES:
         raise Damage(f"{what} is {len(data)} bytes long; at most {MAX_BYTES} can be right")
     try:
         # msgpack bounds every declared length by the buffer's own, and nesting by a fixed stack, before it allocates.
         value = msgpack.unpackb(data, raw=False, use_list=not rows, strict_map_key=True)
-        canonical = encode_rows(value) if rows else encode(value)
+        canonical = data if own else encode_rows(value) if rows else encode(value)
     except (ValueError, TypeError, RecursionError, OverflowError, msgpack.UnpackException) as error:
         raise Damage(f"{what} can't be decoded: {error or type(error).__name__}") from error
     if canonical != data:

@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from artstore.codec import decode, decode_json, encode, encode_json
+from artstore.codec import decode, decode_json, encode_json, encode_rows
 from artstore.digest import plain_digest
 from artstore.errors import Damage, DamagedLog
 from artstore.storage import Storage
@@ -109,7 +109,7 @@ class Log:
 
     def save_checkpoint(self, number: int, digest: str, state: Any) -> None:
         """Leave the fold of the entries up to `number`; older checkpoints go."""
-        body = encode([number, digest, state])
+        body = encode_rows([number, digest, state])
         name = f"{number:08}.checkpoint"
         self.storage.replace(f"{self.folder}/{name}", body + plain_digest(body), sync=True)
         for other in self.storage.names(self.folder):
@@ -119,7 +119,7 @@ class Log:
 
 def last_number(listing: list[str]) -> int:
     """The highest number in a log's listing; 0 for an empty log."""
-    return max((int(name[:8]) for name in listing if _is_entry(name)), default=0)
+    return next((int(name[:8]) for name in sorted(listing, reverse=True) if _is_entry(name)), 0)
 
 
 def _is_entry(name: str) -> bool:
@@ -133,7 +133,7 @@ def decode_checkpoint(data: bytes, what: str) -> tuple[int, str, Any]:
     body, own = data[:-32], data[-32:]
     if plain_digest(body) != own:
         raise Damage(f"{what} is damaged")
-    value = decode(body, what)
+    value = decode(body, what, own=True)
     if type(value) is not list or len(value) != 3 or type(value[0]) is not int or type(value[1]) is not str:
         raise Damage(f"{what} is malformed")
     return value[0], value[1], value[2]

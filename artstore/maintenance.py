@@ -300,6 +300,7 @@ def collect(objects: ObjectStore, refs: Refs, *, grace: float, monitor: Monitor,
         freed = now + waiting_trash(objects, grace)
         return Collected(marks.versions, freed, later, todo.dead_bytes_kept, (), 0, tuple(todo.problems))
     swept = sweep(objects.storage)
+    objects.failure = None
     with Transaction(objects) as tx:
         monitor.start("marking")
         marks = Marks(objects, refs, monitor)

@@ -84,7 +84,6 @@ class ObjectStore:
         }
         self._broken = {name[:64] for name in self.storage.names("bad") if len(name) == 69 and name.endswith(".pack")}
         self._broken &= self._names
-        self.failure = None
         for gone in self._packs.keys() - self._names:  # or a long-lived handle would hold the space that gc freed
             self._packs.pop(gone).close()
         if self._last is not None and self._last.name not in self._packs:
@@ -324,6 +323,13 @@ class ObjectStore:
 
     def read(self, kind: Kind, digest: Digest) -> bytes:
         """An object's bytes, checked. Raises MissingObject when it is nowhere, DamagedObject when every copy is wrong."""
+        before, self.failure = self.failure, None
+        try:
+            return self._read(kind, digest)
+        finally:
+            self.failure = self.failure or before
+
+    def _read(self, kind: Kind, digest: Digest) -> bytes:
         damaged: set[str] = set()
         failed: OSError | None = None
         for pack, row in self._all_places(digest):

@@ -55,14 +55,10 @@ def test_a_second_save_of_an_unchanged_folder_opens_no_file_of_it_and_writes_not
     source = make_tree(tmp_path / "src", {f"d{n % 5}/f{n}": f"{n}" for n in range(50)} | {"large": b"x" * (2 << 20)})
     age(source)
     assert len(opened_below(trace(tmp_path, "openat", "put", source, "--name", "a"), source)) == 51
-    lines = trace(
-        tmp_path, "openat,link,linkat,write,writev,pwrite64,rename,renameat", "put", source, "--name", "a"
-    )
+    lines = trace(tmp_path, "openat,link,linkat,write,writev,pwrite64,rename,renameat", "put", source, "--name", "a")
     assert opened_below(lines, source) == []
     store = tmp_path / ".artifacts"
-    assert [
-        line for line in lines if f"<{store}" in line and re.search(r" (write|writev|pwrite64)\(", line)
-    ] == []
+    assert [line for line in lines if f"<{store}" in line and re.search(r" (write|writev|pwrite64)\(", line)] == []
     assert [
         line for line in lines if re.search(r" (link|linkat|rename|renameat)\(", line) and ".artifacts" in line
     ] == []
