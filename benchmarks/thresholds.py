@@ -1,4 +1,7 @@
-"""Where a blob should stop lying in a pack: save, restore and store size at thresholds of 1, 4 and 16 MiB. `python -m benchmarks.thresholds FOLDER`."""
+"""From which size on a blob should be a file of its own: save and restore with thresholds of 1, 4 and 16 MiB.
+
+`python -m benchmarks.thresholds FOLDER`
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from pathlib import Path
 
 from benchmarks import workloads
 
-MODULES = "packs objects transaction scan checkout statcache fsck repository".split()
+MODULES = ["packs", "objects", "transaction", "scan", "checkout", "statcache", "fsck", "repository"]
 RUN = """
 import importlib, sys, time
 for name in {modules!r}:
