@@ -195,7 +195,9 @@ class Scanner:
             return Folder(record.tree, record.size, record.files)
         parts, folder = self._build(record, changed, files + len(folders), covered)
         if cache:
-            cache.put(path, self._record(listing.seen, folder, folders, parts))
+            cache.put_later(
+                path, lambda: self._record(listing.seen, folder, folders, parts), len(listing.seen), len(changed)
+            )
         return folder
 
     def _list(self, fd: int, path: bytes, rules: list[Rules]) -> tuple[_Listing, list[Rules]]:

@@ -7,7 +7,7 @@ system lists them), the tree it became, and that tree's entries. A record is use
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from mmap import ACCESS_READ, mmap
 from typing import Any, NamedTuple
 
@@ -23,6 +23,10 @@ from artstore.tree import EXECUTABLE, Entry
 
 _MAGIC = b"ARTSTAT\x01"
 _HASH = 16
+
+_FEW = 64  # changed entries for which records of more than _WORTH bytes are not written anew
+_WORTH = 1 << 20
+_MANY = 300_000  # entries whose records are held in memory until it is known whether they are worth it
 
 Stat = tuple[int, ...]
 """(mode, inode, size, mtime, ctime) of a file, with the device as sixth where it was reached through a symlink; (mode
@@ -95,6 +99,8 @@ class StatCache:
         self._new: dict[bytes, tuple[int, int]] = {}
         self._changed = False
         self._failed = False
+        self._later: list[tuple[bytes, Callable[[], Record]]] = []
+        self._later_entries = self._later_changes = 0
         self._out: Any = None
         self._written = len(_MAGIC)
         self._temporary = ""
@@ -141,6 +147,27 @@ class StatCache:
         if self._append(data):
             self._new[path] = len(data) - self._written, len(data)  # negative: in the file being written
 
+    def put_later(self, path: bytes, make: Callable[[], Record], entries: int, changes: int) -> None:
+        """As `put`, made and written only when the changes of the whole root are worth it.
+
+        While a few files of a large root differ, the old records stay: the next save reads those files again, which costs
+        less than writing megabytes of records for them now.
+        """
+        self._later.append((path, make))
+        self._later_entries += entries
+        self._later_changes += changes
+        if self._later_changes > _FEW or self._later_entries > _MANY:
+            self._write_later()
+
+    def _write_later(self) -> None:
+        for path, make in self._later:
+            self.put(path, make())
+        self._later = []
+
+    def _can_wait(self) -> bool:
+        paths = self._new.keys() | {path for path, _ in self._later}
+        return not self._changed and self._old is not None and len(self._old) > _WORTH and paths == self._where.keys()
+
     def _append(self, data: bytes) -> bool:
         if self._failed:
             return False
@@ -158,7 +185,11 @@ class StatCache:
         return True
 
     def save(self, note: Any) -> None:
-        """Write the records of this time, if anything differs. Best effort."""
+        """Write the records of this time, if anything differs and it is worth it. Best effort."""
+        if self._later and self._can_wait():
+            self.close()
+            return
+        self._write_later()
         if self._changed or note != self.note or self._new.keys() != self._where.keys():
             where = {}
             for path, (start, length) in self._new.items():

@@ -123,3 +123,25 @@ def test_a_blob_is_named_as_b3sum_names_it(repo: Repository, tmp_path: Path) -> 
             ["b3sum", str(tmp_path / "src" / "f")], capture_output=True, text=True, check=True
         ).stdout
         assert printed.split()[0] == digest
+
+
+def test_one_changed_file_among_many_writes_no_megabytes_and_is_never_forgotten(
+    repo: Repository, tmp_path: Path
+) -> None:
+    source = make_tree(tmp_path / "src", {f"f{n}": str(n) for n in range(SPLIT_ABOVE + 10)})
+    age(source)
+    repo.put(str(source), "a")
+    (cache,) = (Path(repo.root) / "cache" / "stat").iterdir()
+    before = cache.stat()
+    assert before.st_size > 1 << 20
+    for number in range(3):
+        (source / "f7").write_text(f"changed {number}")
+        assert repo.put(str(source), "a").number == number + 1
+        assert cache.stat() == before
+        found = repo.find("a")
+        assert repo.entry(found, "f7")[3] == blake3(f"changed {number}".encode()).digest()
+    repo.delete("a:v0")
+    repo.gc(now=True)
+    (source / "f8").write_text("after its base was deleted")
+    repo.put(str(source), "a")
+    assert b"".join(repo.content(repo.entry(repo.find("a"), "f7"))) == b"changed 2"
