@@ -60,9 +60,15 @@ class State:
 
     def aliases_of(self, id: str) -> list[str]:
         """Aliases that name a version, `latest` first, the others as they were set."""
+        return self.all_aliases().get(id, [])
+
+    def all_aliases(self) -> dict[str, list[str]]:
+        """As `aliases_of`, for every version that has one."""
         latest = self.latest
-        own = [alias for alias, target in self.aliases.items() if target == id]
-        return (["latest"] if latest is not None and latest["id"] == id else []) + own
+        found: dict[str, list[str]] = {latest["id"]: ["latest"]} if latest is not None else {}
+        for alias, id in self.aliases.items():
+            found.setdefault(id, []).append(alias)
+        return found
 
     def plain(self) -> dict[str, Any]:
         values = dict(vars(self))

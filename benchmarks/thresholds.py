@@ -36,6 +36,7 @@ def measure(source: Path, work: Path, limit: int, number: int) -> tuple[float, f
     code = RUN.format(modules=MODULES, limit=limit)
     store, out = work / f"store{number}", work / f"out{number}"
     command = [sys.executable, "-c", code, str(source), str(store), str(out)]
+    subprocess.run(["sync"], check=True)  # or each run pays for what the one before left to be written
     save, restore = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
     return float(save), float(restore)
 
@@ -48,10 +49,10 @@ def main() -> None:
     for name, scale in scales.items():
         workloads.make(name, work / name, scale)
         runs: dict[int, list[tuple[float, float]]] = {1: [], 4: [], 16: []}
-        for _ in range(3):
-            for limit, times in runs.items():
+        for turn in range(3):
+            for limit in (*list(runs)[turn:], *list(runs)[:turn]):
                 number += 1
-                times.append(measure(work / name, work, limit << 20, number))
+                runs[limit].append(measure(work / name, work, limit << 20, number))
         for limit, times in runs.items():
             save, restore = (statistics.median(column) for column in zip(*times, strict=True))
             print(f"| `{name}` × {scale} | {limit} MiB | {save:.2f} | {restore:.2f} |", flush=True)

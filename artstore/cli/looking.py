@@ -167,13 +167,16 @@ def show_command(spec: str, as_json: bool) -> None:
 
 def _version(repository: Repository, found: Found) -> dict[str, Any]:
     description, metadata = repository.properties(found)
-    return _summary(found.state, found.version) | {"description": description, "metadata": metadata}
+    return _summary(found.state, found.version, found.state.aliases_of(found.version["id"])) | {
+        "description": description,
+        "metadata": metadata,
+    }
 
 
-def _summary(state: State, version: VersionState) -> dict[str, Any]:
+def _summary(state: State, version: VersionState, aliases: list[str]) -> dict[str, Any]:
     return {
         "spec": f"{state.path}:v{version['number']}",
-        "aliases": state.aliases_of(version["id"]),
+        "aliases": aliases,
         "tags": version.get("tags", []),
         "digest": version["digest"],
         "id": version["id"],
@@ -204,12 +207,13 @@ def log_command(name: str, aliases: bool, deleted: bool, as_json: bool) -> None:
         state = repository.collection(name)
     versions = sorted(state.versions.values(), key=lambda version: -version["number"])
     versions = [version for version in versions if deleted or "deleted" not in version]
+    named = state.all_aliases()
     if as_json:
-        print_json([_summary(state, version) for version in versions])
+        print_json([_summary(state, version, named.get(version["id"], [])) for version in versions])
         return
     rows = []
     for version in versions:
-        named = ", ".join(state.aliases_of(version["id"])) + ("deleted" if "deleted" in version else "")
+        names = ", ".join(named.get(version["id"], [])) + ("deleted" if "deleted" in version else "")
         who = version["user"] or "-"
         size = human(version["size"])
         rows.append(
@@ -220,7 +224,7 @@ def log_command(name: str, aliases: bool, deleted: bool, as_json: bool) -> None:
                 f"{version['files']:,}",
                 short(bytes.fromhex(version["digest"])),
                 who,
-                named,
+                names,
                 ", ".join(version.get("tags", [])),
             )
         )
