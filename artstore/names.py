@@ -11,7 +11,7 @@ from artstore.errors import InvalidValue
 DEFAULT_ENTITY = "local"
 DEFAULT_PROJECT = "uncategorized"
 MAX_DEPTH = 256
-"""Levels of a tree; RELIABILITY's cap, and well below Python's recursion limit."""
+"""Names along a path: far more than people use, and well below Python's recursion limit."""
 
 _ARTIFACT = re.compile(r"[\w.-]+(?: [\w.-]+)*")  # \w is Unicode's letters and digits, and _
 _TAG = re.compile(r"[-\w]+(?: [-\w]+)*")
