@@ -8,7 +8,7 @@ from artstore.codec import encode_json
 from artstore.digest import BLOB, TREE, VERSION, Digest
 from artstore.errors import ArtstoreError, Conflict, InvalidValue, MissingObject, storage_error
 from artstore.ignore import Filter
-from artstore.log import Change, new_change
+from artstore.logs import Change, new_change
 from artstore.metadata import LONG
 from artstore.names import check_type, is_protected, parse_path, printable
 from artstore.objects import ObjectStore

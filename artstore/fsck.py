@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from artstore.digest import BLOB, KIND_NAMES, Digest, Kind, digest_of
 from artstore.errors import ArtstoreError, DamagedObject
-from artstore.log import Log, decode_checkpoint
+from artstore.logs import Log, decode_checkpoint
 from artstore.maintenance import property_blobs
 from artstore.names import printable
 from artstore.objects import BLOBS, PACKS, ObjectStore

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from artstore.digest import TREE, Digest, digest_of
 from artstore.errors import Damage, DamagedLog, MissingObject, NoSpace, StorageError, translated
 from artstore.files import link_new
-from artstore.log import Log, last_number
+from artstore.logs import Log, last_number
 from artstore.objects import PACKS, ObjectStore, pack_path
 from artstore.packs import FOOTER, HEADER, ROW, Pack, PackWriter, Row
 from artstore.progress import Monitor

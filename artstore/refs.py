@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 
 from artstore.errors import Conflict, Damage, DamagedLog, InvalidValue, NotFound, StorageError
-from artstore.log import CHECKPOINT_EVERY, Change, Entry, Log, new_change
+from artstore.logs import CHECKPOINT_EVERY, Change, Entry, Log, new_change
 from artstore.names import Spec, file_name_of, near, printable
 from artstore.state import Path, State, VersionState, check_change, fold, nfc
 from artstore.storage import Storage

@@ -6,11 +6,10 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-from artstore import config, fsck, maintenance, verify
+from artstore import fsck, maintenance, settings, verify
 from artstore import owner as owners
 from artstore.checkout import CheckedOut, Checkout, Link
 from artstore.codec import decode_json, encode_json
-from artstore.config import Config
 from artstore.digest import BLOB, Digest
 from artstore.draft import Draft, Properties, Saved
 from artstore.errors import (
@@ -25,7 +24,7 @@ from artstore.errors import (
     translated,
 )
 from artstore.files import is_local, remove_tree, sync_folder, write_file
-from artstore.log import Change, Entry, new_change
+from artstore.logs import Change, Entry, new_change
 from artstore.metadata import normalise
 from artstore.names import Spec, check_alias, check_tags, near, parse_path, parse_spec, printable
 from artstore.objects import ObjectStore
@@ -34,6 +33,7 @@ from artstore.progress import Monitor
 from artstore.refs import Refs, resolve
 from artstore.removal import sweep
 from artstore.selection import EVERYTHING, Selection
+from artstore.settings import Settings
 from artstore.state import Path, State, VersionState, digest_of_state, id_of_state, property_digests
 from artstore.storage import FolderStorage
 from artstore.tree import DIRECTORY, REFERENCE, diff, find, read_folder, walk
@@ -89,9 +89,9 @@ class Repository:
         self.storage = FolderStorage(self.root)
         self._features = _check_format(self.storage)
         self._may("read")
-        self.config = Config(self.root)
+        self.settings = Settings(self.root)
         self.objects = ObjectStore(self.storage)
-        self.refs = Refs(self.storage, identity=self.config.identity)
+        self.refs = Refs(self.storage, identity=self.settings.identity)
 
     @classmethod
     def init(cls, root: str) -> "Repository":
@@ -124,7 +124,7 @@ class Repository:
 
     def path_of(self, text: str) -> tuple[Path, Spec]:
         spec = parse_spec(text)
-        return self.config.path_of(spec), spec
+        return self.settings.path_of(spec), spec
 
     def collection(self, text: str) -> State:
         """The collection that a spec names. Raises NotFound with near names."""
@@ -327,7 +327,7 @@ class Repository:
             raise type(error)(f"{found.name}: {error}", hint=error.hint) from error
 
     def download_folder(self, found: Found) -> str:
-        return config.download_folder(f"{found.state.path.name}-v{found.version['number']}")
+        return settings.download_folder(f"{found.state.path.name}-v{found.version['number']}")
 
     def verify(self, found: Found, root: str | None = None, *, monitor: Monitor | None = None) -> verify.Verified:
         return verify.verify(self.objects, found.tree, root or self.download_folder(found), monitor or Monitor())
@@ -494,7 +494,7 @@ class Repository:
             if abandon not in self.storage.names("tmp") or "/" in abandon:
                 raise NotFound(f"there is no transaction '{abandon}'", hint=near(abandon, self.storage.names("tmp")))
             self.storage.remove_folder(f"tmp/{abandon}")
-        grace = 0.0 if now else self.config.grace(self.storage.local)
+        grace = 0.0 if now else self.settings.grace(self.storage.local)
         with self._maintenance_lock():
             return maintenance.collect(
                 self.objects, self.refs, grace=grace, monitor=monitor or Monitor(), dry_run=dry_run

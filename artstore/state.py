@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from artstore.codec import decode_json, encode_json
 from artstore.digest import Digest
 from artstore.errors import DamagedLog, UnsupportedFormat
-from artstore.log import Change, Entry
+from artstore.logs import Change, Entry
 from artstore.names import check_alias, check_name, check_project, check_tag, check_type, file_name_of, printable
 
 VersionState = dict[str, Any]

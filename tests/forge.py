@@ -7,7 +7,7 @@ from typing import Any
 
 from artstore.codec import encode_json, encode_rows
 from artstore.digest import BLOB, TREE, VERSION, Digest, Kind, digest_of, plain_digest
-from artstore.log import check_of, new_change
+from artstore.logs import check_of, new_change
 from artstore.names import file_name_of
 from artstore.packs import PackWriter
 from artstore.version import Version

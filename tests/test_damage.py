@@ -14,7 +14,7 @@ import pytest
 
 from artstore.digest import BLOB, TREE, VERSION, Digest, Kind
 from artstore.errors import ArtstoreError, Damage
-from artstore.log import decode_entry
+from artstore.logs import decode_entry
 from artstore.repository import Repository
 from tests.conftest import make_tree, snapshot
 from tests.reader import Reader

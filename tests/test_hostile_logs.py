@@ -10,7 +10,7 @@ import pytest
 
 from artstore.codec import encode_json
 from artstore.errors import DamagedLog, InvalidValue, UnsupportedFormat
-from artstore.log import new_change
+from artstore.logs import new_change
 from artstore.metadata import InvalidMetadataType, normalise
 from artstore.names import (
     check_alias,

@@ -10,7 +10,7 @@ import pytest
 from artstore import maintenance, owner
 from artstore.digest import BLOB
 from artstore.errors import ArtstoreError, DamagedObject, NotFound
-from artstore.log import new_change
+from artstore.logs import new_change
 from artstore.progress import Monitor
 from artstore.repository import Repository
 from artstore.state import Path as Collection

@@ -6,7 +6,7 @@ import pytest
 
 from artstore.codec import decode_json, encode_json
 from artstore.errors import Conflict, DamagedLog, InvalidValue, NotFound, UnsupportedFormat
-from artstore.log import CHECKPOINT_EVERY, Log, decode_entry, new_change
+from artstore.logs import CHECKPOINT_EVERY, Log, decode_entry, new_change
 from artstore.refs import State
 from artstore.repository import Repository
 from artstore.state import Path as Collection

@@ -38,11 +38,11 @@ def _list_collections(repository: Repository, project: str | None, as_json: bool
     entity, _, name = (project or "").rpartition("/")
     for part in filter(None, (entity, name)):
         check_project(part)
-    states = list(repository.collections((entity or repository.config.entity) if project else None, name or None))
+    states = list(repository.collections((entity or repository.settings.entity) if project else None, name or None))
     if as_json:
         print_json([_collection(state) for state in states])
         return
-    home = (repository.config.entity, repository.config.project)
+    home = (repository.settings.entity, repository.settings.project)
     rows = []
     for state in states:
         latest = state.latest

@@ -9,10 +9,10 @@ from typing import Any, TypeVar
 
 import click
 
-from artstore.config import require_root
 from artstore.names import printable
 from artstore.progress import Monitor
 from artstore.repository import Repository
+from artstore.settings import require_root
 
 F = TypeVar("F", bound=Callable[..., Any])
 

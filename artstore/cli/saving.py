@@ -7,12 +7,12 @@ from typing import Any
 import click
 
 from artstore.cli.output import Bar, count, human, json_option, open_repository, print_json
-from artstore.config import root_to_create
 from artstore.errors import InvalidValue, NotFound
 from artstore.ignore import Filter
 from artstore.names import printable
 from artstore.repository import Repository
 from artstore.selection import Selection
+from artstore.settings import root_to_create
 
 
 @click.command("init")

@@ -16,7 +16,7 @@ believe old listings, far longer than any cache lives.
 """
 
 
-class Config:
+class Settings:
     """One repository's settings: its `config` file (INI) over which the environment wins."""
 
     def __init__(self, root: str) -> None:
