@@ -35,7 +35,7 @@ from artstore.owner import is_dead, left_by, this_process
 from artstore.packs import LARGE
 from artstore.progress import Monitor
 from artstore.selection import EVERYTHING, Selection, select
-from artstore.statcache import UNKNOWN, Part, Record, Stat, StatCache, clock_tick, is_settled
+from artstore.statcache import UNKNOWN, Part, Record, Stat, StatCache, clock_tick, is_settled, list_stats
 from artstore.tree import (
     DIRECTORY,
     EXECUTABLE,
@@ -84,8 +84,13 @@ class Checkout:
         selection: Selection = EVERYTHING,
         link: Link = "copy",
         force: bool = True,
+        delete: bool = False,
         monitor: Monitor | None = None,
     ) -> None:
+        """`force` overwrites what no version here holds; `delete` removes what is in the root and not in the tree."""
+        if delete and not selection.everything:
+            raise InvalidValue("only a whole version can tell what else is to be deleted", hint="get all of it")
+        self._delete = delete
         self._objects = objects
         self._tree = tree
         self._selection = selection
@@ -241,7 +246,7 @@ class Checkout:
         entries = read_folder(tree, self._objects.read_tree)
         fd = target.open_folder(tuple(path.split(b"/")[:-1]), create=False)
         try:
-            seen = _list_stats(fd)
+            seen = list_stats(fd)
         finally:
             os.close(fd)
         if self._cache is not None:
@@ -445,10 +450,12 @@ class Checkout:
                     ]
             finally:
                 os.close(fd)
-            self._refuse_obstacles(target, todo, root)
+            extra = self._find_extra(target) if self._delete else []
             self._refuse_twins(target, todo)
             if not self._force:
-                self._refuse_unknown(target, todo, root)
+                self._refuse_unknown(target, todo, extra, root)
+            self._remove(target, extra)
+            self._refuse_obstacles(target, todo, root)
             self._write_selected(target, iter(todo))
             self._finish_large()
         if folder == root:
@@ -461,7 +468,7 @@ class Checkout:
         needs no more than its listing.
         """
         check_depth(path)
-        seen = _list_stats(fd)
+        seen = list_stats(fd)
         self._sweep(fd, seen)
         record = cache.get(path)
         todo: list[tuple[bytes, Entry]] = []
@@ -475,7 +482,7 @@ class Checkout:
             entries = read_folder(tree, self._objects.read_tree, expected)
             if not path:
                 check_root(entries)
-            known = _known(record)
+            known = record.known() if record is not None else {}
             settled: dict[str, Stat] = {}
             folders = []
             for entry in entries:
@@ -596,16 +603,59 @@ class Checkout:
         finally:
             os.close(fd)
 
-    def _refuse_unknown(self, target: Confined, todo: list[tuple[bytes, Entry]], root: str) -> None:
-        """Files that would be replaced and whose content no version here has are the user's to give up."""
-        unknown = []
-        for path, entry in todo:
-            if entry[1] != DIRECTORY and self._holds_unknown(target, tuple(path.split(b"/"))):
-                unknown.append(printable(path))
+    def _find_extra(self, target: Confined) -> list[tuple[bytes, bool]]:
+        """(path, whether it is a folder) of what is in the root and not in the tree, what a folder holds before it."""
+        fd = target.open_folder(())
+        try:
+            return self._extra_below(fd, b"", self._tree)
+        finally:
+            os.close(fd)
+
+    def _extra_below(self, fd: int, path: bytes, tree: Digest | None) -> list[tuple[bytes, bool]]:
+        check_depth(path)
+        entries = {e[0]: e for e in read_folder(tree, self._objects.read_tree)} if tree is not None else {}
+        with os.scandir(fd) as listed:
+            found = [(os.fsencode(item.name), item.is_dir(follow_symlinks=False)) for item in listed]
+        extra: list[tuple[bytes, bool]] = []
+        for name, is_folder in sorted(found):
+            entry = entries.get(name)
+            wanted = entry is not None and (entry[1] == DIRECTORY) == is_folder
+            if is_protected(name):
+                continue
+            if is_folder:
+                child = open_child(fd, name, create=False)
+                try:
+                    extra += self._extra_below(child, path + name + b"/", entry[3] if wanted and entry else None)
+                finally:
+                    os.close(child)
+            if not wanted:
+                extra.append((path + name, is_folder))
+        return extra
+
+    def _remove(self, target: Confined, extra: list[tuple[bytes, bool]]) -> None:
+        for path, is_folder in extra:
+            parts = tuple(path.split(b"/"))
+            fd = target.open_folder(parts[:-1], create=False)
+            try:
+                (os.rmdir if is_folder else os.unlink)(parts[-1], dir_fd=fd)
+            except OSError as error:
+                if error.errno not in (errno.ENOENT, errno.ENOTEMPTY, errno.EEXIST):  # a .git may be left in it
+                    raise
+            finally:
+                os.close(fd)
+
+    def _refuse_unknown(
+        self, target: Confined, todo: list[tuple[bytes, Entry]], extra: list[tuple[bytes, bool]], root: str
+    ) -> None:
+        """Files that would be replaced or removed and whose content no version here has are the user's to give up."""
+        files = [path for path, entry in todo if entry[1] != DIRECTORY]
+        files += [path for path, is_folder in extra if not is_folder]
+        unknown = [printable(path) for path in files if self._holds_unknown(target, tuple(path.split(b"/")))]
         if unknown:
             listed = ", ".join(unknown[:10]) + (f" and {len(unknown) - 10} more" if len(unknown) > 10 else "")
+            lost = "overwritten or removed" if extra else "overwritten"
             raise Refused(
-                f"in {printable(root)}, files that no version here holds would be overwritten: {listed}",
+                f"in {printable(root)}, files that no version here holds would be {lost}: {listed}",
                 hint="save them first, or give them up with --force",
             )
 
@@ -680,18 +730,6 @@ def _folded(name: bytes) -> str:
     return unicodedata.normalize("NFC", os.fsdecode(name)).casefold()
 
 
-def _list_stats(fd: int) -> dict[str, Stat]:
-    seen: dict[str, Stat] = {}
-    with os.scandir(fd) as entries:
-        for entry in entries:
-            if entry.is_dir(follow_symlinks=False):
-                seen[entry.name] = (stat.S_IFDIR, entry.inode())
-            else:
-                st = entry.stat(follow_symlinks=False)
-                seen[entry.name] = (st.st_mode, st.st_ino, st.st_size, st.st_mtime_ns, st.st_ctime_ns)
-    return seen
-
-
 def _record(seen: dict[str, Stat], tree: Digest, entries: Sequence[Entry], before: int) -> Record:
     """What is known of a folder whose files were just written or read. Young files, and those not in `seen`, are not
     trusted the next time.
@@ -706,17 +744,3 @@ def _record(seen: dict[str, Stat], tree: Digest, entries: Sequence[Entry], befor
     runs = split(entries)
     parts = tuple(Part(part_of(run, tree_digest) if len(runs) > 1 else None, encode_rows(run)) for run in runs)
     return statcache.record(trusted, tree, *totals(entries), folders, parts)
-
-
-def _known(record: Record | None) -> dict[str, tuple[Stat, int, Digest]]:
-    """Of a folder as recorded: name → (stat, kind, digest) of its files."""
-    if record is None:
-        return {}
-    stats = record.stats()
-    known = {}
-    for part in record.parts:
-        for entry in part.entries():
-            name = os.fsdecode(entry[0])
-            if entry[1] != DIRECTORY and name in stats:
-                known[name] = (stats[name], entry[1], entry[3])
-    return known

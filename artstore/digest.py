@@ -42,8 +42,13 @@ def short(digest: bytes) -> str:
     return digest.hex()[:12]
 
 
+def is_hex(text: str) -> bool:
+    """Whether text is 64 lower-case hex digits: the form of a digest."""
+    return len(text) == 64 and set(text) <= set("0123456789abcdef")
+
+
 def from_hex(text: str) -> Digest:
     """Raises InvalidValue unless `text` is 64 lower-case hex digits."""
-    if len(text) != 64 or not set(text) <= set("0123456789abcdef"):
+    if not is_hex(text):
         raise InvalidValue(f"'{text[:80]}' is not a digest: 64 lower-case hex digits are")
     return Digest(bytes.fromhex(text))

@@ -2,38 +2,27 @@
 
 import os
 import time
-from typing import Any, NamedTuple, Union
+from collections.abc import Iterator
+from typing import Any, Literal, NamedTuple
 
-from artstore.codec import encode_json
+from artstore.builder import TreeBuilder
 from artstore.digest import BLOB, TREE, VERSION, Digest
-from artstore.errors import ArtstoreError, Conflict, InvalidValue, MissingObject, storage_error
+from artstore.errors import ArtstoreError, Conflict, InvalidValue, MissingObject, NotFound, SourceError, storage_error
+from artstore.files import hash_file, open_regular
 from artstore.ignore import Filter
 from artstore.logs import Change, new_change
-from artstore.metadata import LONG
 from artstore.names import check_type, is_protected, parse_path, printable
 from artstore.objects import ObjectStore
+from artstore.packs import LARGE
 from artstore.progress import Monitor
+from artstore.properties import Properties, StoredProperties
 from artstore.refs import Refs
 from artstore.scan import Scanner
 from artstore.statcache import StatCache
-from artstore.state import Path, State, VersionState, digest_of_state, id_of_state
+from artstore.state import Path, State, VersionState, digest_of_state, id_of_state, property_digests
 from artstore.transaction import Transaction
-from artstore.tree import DIRECTORY, PART, REFERENCE, Entry, Folder, decode_tree, encode_folder, read_folder
+from artstore.tree import DIRECTORY, EXECUTABLE, FILE, PART, REFERENCE, Entry, Folder, decode_tree
 from artstore.version import Version, version_id
-
-Node = dict[bytes, Union[Entry, "Node"]]
-"""A folder being put together: entries, and folders that are open for change. A folder that nobody changes stays an
-entry.
-"""
-
-
-class Properties(NamedTuple):
-    """What a save says of a version beside its content. None leaves as it is."""
-
-    aliases: tuple[str, ...] = ()
-    tags: tuple[str, ...] = ()
-    description: str | None = None
-    metadata: dict[str, Any] | None = None
 
 
 class Saved(NamedTuple):
@@ -55,21 +44,21 @@ class Saved(NamedTuple):
 
 class Draft:
     """Owns a transaction from the start: bytes that are added are in the store's own form at once. Close it, saved or
-    not.
+    not. For one thread at a time, and for the process that began it.
     """
 
     def __init__(self, objects: ObjectStore, refs: Refs, monitor: Monitor | None = None) -> None:
         self._objects = objects
         self._refs = refs
         self._monitor = monitor or Monitor()
-        self._root: Node = {}
-        self._whole: Folder | None = (
-            None  # the root as it was scanned, while nothing else was added: nothing is encoded twice
-        )
         self._caches: list[tuple[StatCache, Digest | None]] = []
         self._bases: set[tuple[Path, str]] = set()
+        self._parents: set[Digest] = set()
+        self._later: dict[tuple[bytes, ...], tuple[str, Digest]] = {}
         self._left_out: list[str] = []
         self._tx = Transaction(objects)
+        self._tree = TreeBuilder(self._tx.read_tree)
+        self.pid = os.getpid()
 
     def __enter__(self) -> "Draft":
         return self
@@ -84,22 +73,55 @@ class Draft:
 
     # -- adding --
 
-    def add_file(self, path: str, name: str | bytes | None = None) -> Entry:
-        """Add one regular file as it is now. Raises SourceError when it can't be read whole."""
+    def add_file(
+        self, path: str, name: str | bytes | None = None, *, overwrite: bool = True, later: bool = False
+    ) -> Entry:
+        """Add one regular file as it is now; with `later` it is hashed now and copied by the save, which fails if it
+        differs then. Raises SourceError when it can't be read whole, Conflict for a path that has other content, unless
+        `overwrite`.
+        """
         parts = _entry_path(os.path.basename(path) if name is None else name)
         folder, base = os.path.split(os.path.abspath(path))
-        cache = StatCache(self._objects.storage, os.path.join(folder, base), "file")
-        self._caches.append((cache, None))
-        entry = Scanner(self._tx, cache, monitor=self._monitor).one_file(folder, base)
-        return self._put(parts, (parts[-1], *entry[1:]))
+        if later:
+            found = _hashed(path)
+        else:
+            cache = None
+            if os.path.isfile(path) and os.path.getsize(path) >= LARGE:
+                cache = StatCache(self._objects.storage, os.path.join(folder, base), "file")
+                self._caches.append((cache, None))
+            found = Scanner(self._tx, cache, monitor=self._monitor).one_file(folder, base)
+        entry = (parts[-1], *found[1:])
+        self._tree.put(parts, entry, overwrite=overwrite)
+        self._later.pop(parts, None)
+        if later:
+            self._later[parts] = os.path.join(folder, base), entry[3]
+        return entry
 
-    def add_bytes(self, data: bytes, name: str | bytes, *, executable: bool = False) -> Entry:
+    def add_bytes(self, data: bytes, name: str | bytes, *, executable: bool = False, overwrite: bool = True) -> Entry:
         parts = _entry_path(name)
-        digest = self._tx.add_bytes(data)
-        return self._put(parts, (parts[-1], int(executable), len(data), digest))
+        entry = (parts[-1], int(executable), len(data), self._tx.add_bytes(data))
+        self._tree.put(parts, entry, overwrite=overwrite)
+        self._later.pop(parts, None)
+        return entry
 
-    def add_folder(self, path: str, name: str | bytes | None = None, *, chosen: Filter | None = None) -> Folder:
-        """Add all that a folder holds, at the root or below `name`; files that are there already are replaced.
+    def staged_file(self) -> str:
+        """A path in the transaction at which a file may be written, to be added by `add_staged`. Any thread may ask."""
+        return self._tx.staged()
+
+    def add_staged(self, path: str, name: str | bytes, *, overwrite: bool = False) -> Entry:
+        """Add a file that was written at a `staged_file` path: it is taken over, not copied, when it is large."""
+        parts = _entry_path(name)
+        digest, size = self._tx.add_staged(path)
+        entry = (parts[-1], FILE, size, digest)
+        self._tree.put(parts, entry, overwrite=overwrite)
+        self._later.pop(parts, None)
+        return entry
+
+    def add_folder(
+        self, path: str, name: str | bytes | None = None, *, chosen: Filter | None = None, overwrite: bool = True
+    ) -> Folder:
+        """Add all that a folder holds, at the root or below `name`. All or nothing: Conflict for a path that has other
+        content, unless `overwrite`.
 
         What a later save finds unchanged by its stat isn't opened again.
         """
@@ -120,8 +142,23 @@ class Draft:
             self._bases.add((base[0], base[1]))
         self._left_out += scanned.left_out
         self._caches.append((cache, scanned.folder.digest))
-        self._graft(parts, scanned.folder)
+        self._tree.graft(parts, scanned.folder, overwrite=overwrite)
         return scanned.folder
+
+    def start_from(self, path: Path, id: str) -> None:
+        """Begin with the content of a live version, which becomes a parent. Nothing of it is read but its root."""
+        version = self._refs.read(path).versions.get(id)
+        if version is None or "deleted" in version:
+            raise NotFound(f"version {id[:12]} of {path} was deleted")
+        self.rely_on(path, version)
+        self._parents.add(id_of_state(version))
+        self._tree.graft((), _folder_of(version))
+
+    def rely_on(self, path: Path, version: VersionState) -> None:
+        """Count on all of a live version: it is whole while it lives, but for damage that was noted."""
+        if self._objects.has_known_damage:
+            self._recover_tree(digest_of_state(version), f"{path.name}:v{version['number']}", _AGAIN)
+        self._bases.add((path, version["id"]))
 
     def _base_of(self, cache: StatCache) -> tuple[Path, str, Digest] | None:
         """The live version as which this folder was stored last, whose closure is known to be whole; None without one
@@ -151,106 +188,38 @@ class Draft:
     def remove(self, name: str | bytes) -> None:
         """Take out a file or folder. Raises FileNotFoundError when there is none."""
         parts = _entry_path(name)
-        node = self._open(parts[:-1], make=False)
-        if node is None or parts[-1] not in node:
+        if not self._tree.remove(parts):
             raise FileNotFoundError(f"there is no '{printable(b'/'.join(parts))}' in this draft")
-        del node[parts[-1]]
 
-    def _put(self, parts: tuple[bytes, ...], entry: Entry) -> Entry:
-        node = self._open(parts[:-1])
-        assert node is not None  # made where missing
-        there = node.get(parts[-1])
-        if isinstance(there, dict) or (there is not None and there[1] == DIRECTORY):
-            raise Conflict(
-                f"'{printable(b'/'.join(parts))}' is a folder in this draft",
-                hint="choose another name, or remove the folder first",
-            )
-        node[parts[-1]] = entry
-        return entry
+    # -- looking --
 
-    def _graft(self, parts: tuple[bytes, ...], folder: Folder) -> None:
-        if not parts and not self._root and self._whole is None:
-            self._whole = folder
-        elif not parts:
-            self._merge(self._open_root(), self._entries(folder.digest))
-        elif self._has(parts):
-            target = self._open(parts)
-            assert target is not None
-            self._merge(target, self._entries(folder.digest))
-        else:
-            node = self._open(parts[:-1])
-            assert node is not None
-            node[parts[-1]] = (parts[-1], DIRECTORY, folder.size, folder.digest, folder.files)
+    def entry(self, name: str | bytes) -> Entry | None:
+        """The file at a path; None for a folder or nothing."""
+        return self._tree.find(_entry_path(name))
 
-    def _entries(self, tree: Digest) -> dict[bytes, Entry]:
-        return {entry[0]: entry for entry in read_folder(tree, self._tx.read_tree)}
-
-    def _open_root(self) -> Node:
-        if self._whole is not None:
-            self._root = dict(self._entries(self._whole.digest))
-            self._whole = None
-        return self._root
-
-    def _has(self, parts: tuple[bytes, ...]) -> bool:
-        node = self._open(parts[:-1], make=False)
-        return node is not None and parts[-1] in node
-
-    def _merge(self, node: Node, entries: dict[bytes, Entry]) -> None:
-        for name, entry in entries.items():
-            there = node.get(name)
-            if there is not None and entry[1] == DIRECTORY and (isinstance(there, dict) or there[1] == DIRECTORY):
-                if isinstance(there, dict) or there[3] != entry[3]:
-                    child = self._opened(node, name)
-                    self._merge(child, self._entries(entry[3]))
-            else:
-                node[name] = entry
-
-    def _open(self, parts: tuple[bytes, ...], *, make: bool = True) -> Node | None:
-        """The folder at `parts`, open for change."""
-        node = self._open_root()
-        for number, name in enumerate(parts):
-            there = node.get(name)
-            if there is None:
-                if not make:
-                    return None
-                node[name] = {}
-            elif not isinstance(there, dict) and there[1] != DIRECTORY:
-                if not make:
-                    return None
-                where = printable(b"/".join(parts[: number + 1]))
-                raise Conflict(
-                    f"'{where}' is a file in this draft, not a folder",
-                    hint="choose another name, or remove the file first",
-                )
-            node = self._opened(node, name)
-        return node
-
-    def _opened(self, node: Node, name: bytes) -> Node:
-        there = node[name]
-        if isinstance(there, dict):
-            return there
-        child: Node = dict(self._entries(there[3]))
-        node[name] = child
-        return child
+    def files(self) -> Iterator[tuple[bytes, Entry]]:
+        """(path, entry) of everything but folders, in the order of the tree."""
+        return self._tree.files()
 
     def tree(self) -> Folder:
         """The draft's root tree, encoded into the transaction."""
-        if self._whole is not None:
-            return self._whole
+        return self._encoded(self._tree)
+
+    def _encoded(self, tree: TreeBuilder) -> Folder:
         try:
-            return self._encode(self._root)
+            return tree.folder(lambda data: self._tx.add(TREE, data))
         except OSError as error:
             raise storage_error(error, f"write to {printable(self._objects.storage.root)}") from error
 
-    def _encode(self, node: Node) -> Folder:
-        entries = []
-        for name in sorted(node):
-            item = node[name]
-            if isinstance(item, dict):
-                folder = self._encode(item)
-                item = (name, DIRECTORY, folder.size, folder.digest, folder.files)
-            entries.append(item)
-        return encode_folder(entries, lambda data: self._tx.add(TREE, data))
+    def _merged_onto(self, latest: VersionState | None) -> Folder:
+        """The root tree with what was added on top of a version's."""
+        own = self.tree()
+        if latest is None:
+            return own
+        merged = TreeBuilder(self._tx.read_tree)
+        merged.graft((), _folder_of(latest))
+        merged.graft((), own)
+        return self._encoded(merged)
 
     # -- saving --
 
@@ -261,14 +230,16 @@ class Draft:
         type: str | None = None,
         properties: Properties | None = None,
         run: str | None = None,
-        parents: tuple[Digest, ...] = (),
+        incremental: bool = False,
+        reuse: Literal["latest", "any"] = "latest",
     ) -> Saved:
-        """Make a version of what was added, durable when this returns.
+        """Make a version of what was added (`incremental`: on top of the latest version), durable when this returns.
 
-        Content equal to the latest version's makes no new one: it gets the aliases, tags and properties that differ.
+        Content equal to the latest version's (or to `any` live one's) makes no new one: it gets the aliases, tags and
+        properties that differ.
         """
         properties = properties or Properties()
-        root = self.tree()
+        self._store_later()
         made: dict[str, Any] = {}
         stored = StoredProperties(self._tx, properties)
 
@@ -276,10 +247,15 @@ class Draft:
             kind = _type_for(state, type)
             changes: list[Change] = []
             latest = state.latest
-            if latest is not None and latest["digest"] == root.digest.hex() and self._has_record(latest, kind):
-                id, made["version"] = latest["id"], None
+            if incremental and latest is not None:
+                self.rely_on(state.path, latest)
+                self._parents = {id_of_state(latest)}
+            root = made["root"] = self._merged_onto(latest if incremental else None)
+            equal = _equal_version(state, root, reuse)
+            if equal is not None and self._has_record(equal, kind):
+                id, made["version"] = equal["id"], None
             else:
-                id, version = self._version(made, root, kind, run, parents)
+                id, version = self._version(made, root, kind, run)
                 if not state.exists:
                     changes.append(
                         new_change("collection", entity=path.entity, project=path.project, name=path.name, type=kind)
@@ -301,7 +277,7 @@ class Draft:
             return changes
 
         state = self._refs.change(path, build)
-        id = made["id"]
+        id, root = made["id"], made["root"]
         try:
             self._tx.ensure()
             self._check_bases(root.digest)
@@ -318,20 +294,32 @@ class Draft:
             self._tx.new_bytes, self._tx.new_objects, made["changed"], tuple(self._left_out),
         )  # fmt: skip
 
-    def _version(
-        self, made: dict[str, Any], root: Folder, type: str, run: str | None, parents: tuple[Digest, ...]
-    ) -> tuple[str, Version]:
-        """One record for this save, whatever races it loses."""
-        if made.get("record") is None:
-            version = Version(
-                root.digest, root.size, root.files, type, time.time_ns(), run, tuple(sorted(set(parents)))
-            )
+    def _version(self, made: dict[str, Any], root: Folder, type: str, run: str | None) -> tuple[str, Version]:
+        """One record for this content, whatever races it loses."""
+        parents = tuple(sorted(self._parents))
+        if made.get("of") != (root, parents):
+            version = Version(root.digest, root.size, root.files, type, time.time_ns(), run, parents)
             data = version.encode()
             self._tx.add(VERSION, data)
-            made["record"] = version_id(data).hex(), version
+            made["of"], made["record"] = (root, parents), (version_id(data).hex(), version)
         made["version"] = made["record"][1]
         record: tuple[str, Version] = made["record"]
         return record
+
+    def _store_later(self) -> None:
+        """Copy the files that were hashed when they were added, where they are still in the tree."""
+        for parts, (path, digest) in self._later.items():
+            entry = self._tree.find(parts)
+            if entry is None or entry[3] != digest or self._tx.rely(BLOB, digest, entry[2]):
+                continue
+            folder, base = os.path.split(path)
+            if Scanner(self._tx, monitor=self._monitor).one_file(folder, base)[2:] != entry[2:]:
+                raise SourceError(
+                    f"{printable(path)} was changed after it was added",
+                    problems=[(path, "it was changed after it was added")],
+                    hint="add it again, or add it with policy='mutable'",
+                )
+        self._later = {}
 
     def _has_record(self, version: VersionState, type: str) -> bool:
         """Whether a version's record is stored; one that was lost is made again from what its log entry says."""
@@ -383,7 +371,7 @@ class Draft:
             if kind == TREE:
                 self._recover_tree(entry[3], name, hint)
 
-    def store(self, properties: Properties) -> "StoredProperties":
+    def store(self, properties: Properties) -> StoredProperties:
         """Properties to set on a version that exists: their long values go into the transaction."""
         return StoredProperties(self._tx, properties)
 
@@ -399,6 +387,21 @@ class Draft:
                 self._withdraw(*withdraw, error)
             raise
 
+    def ensure_copied(self, source: Path, versions: list[VersionState], target: Path) -> None:
+        """The look after these versions were copied: of one that was deleted meanwhile every object is looked for."""
+        try:
+            state = self._refs.read(source)
+            for version in versions:
+                now = state.versions.get(version["id"])
+                if now is None or "deleted" in now:
+                    name = f"{source.name}:v{version['number']}"
+                    self.recover(id_of_state(version), digest_of_state(version), property_digests(version), name)
+            self._tx.ensure()
+        except ArtstoreError as error:
+            for version in versions:
+                self._withdraw(target, version["id"], error)
+            raise
+
     def _withdraw(self, path: Path, id: str, error: ArtstoreError) -> None:
         def build(state: State) -> list[Change]:
             version = state.versions.get(id)
@@ -408,60 +411,33 @@ class Draft:
         self._refs.change(path, build)
 
 
-_WORDS = {"alias": "aliases", "tags": "tags", "metadata": "metadata", "description": "description"}
+_WORDS = {"alias": "aliases", "tags": "tags", "metadata": "metadata", "description": "description", "ttl": "ttl"}
 _AGAIN = "run the same command again"
 
 
-class StoredProperties:
-    """A save's properties with their long values in the transaction, and the changes that say them."""
+def _equal_version(state: State, root: Folder, reuse: str) -> VersionState | None:
+    """The live version with this content that a save would repeat."""
+    candidates = [state.latest] if reuse == "latest" else reversed(state.live())
+    return next((version for version in candidates if version and version["digest"] == root.digest.hex()), None)
 
-    def __init__(self, tx: Transaction, properties: Properties) -> None:
-        self._given = properties
-        self._set: dict[str, Any] = {}
-        self._blobs: dict[str, str] = {}
-        for key, value in (properties.metadata or {}).items():
-            text = encode_json(value)
-            if len(text) > LONG:
-                self._blobs[key] = tx.add_bytes(text).hex()
-            else:
-                self._set[key] = value
-        self._description = properties.description
-        self._description_blob: str | None = None
-        if self._description is not None and len(self._description.encode()) > LONG:
-            self._description_blob = tx.add_bytes(self._description.encode()).hex()
-            self._description = None
 
-    def changes(self, state: State, id: str) -> list[Change]:
-        """Only what differs from what the version has."""
-        version = state.versions.get(id, {})
-        changes = []
-        for alias in dict.fromkeys(self._given.aliases):
-            if alias != "latest" and state.aliases.get(alias) != id:
-                changes.append(new_change("alias", alias=alias, id=id, old=state.aliases.get(alias)))
-        if new := [tag for tag in self._given.tags if tag not in version.get("tags", [])]:
-            changes.append(new_change("tags", id=id, add=new, remove=[]))
-        if self._given.metadata is not None:
-            old, old_blobs = version.get("metadata", {}), version.get("blobs", {})
-            set_ = {
-                key: value
-                for key, value in self._set.items()
-                if key not in old or encode_json(old[key]) != encode_json(value)
-            }
-            blobs = {key: digest for key, digest in self._blobs.items() if old_blobs.get(key) != digest}
-            if set_ or blobs:
-                changes.append(new_change("metadata", id=id, set=set_, blobs=blobs, remove=[]))
-        wanted = {"blob": self._description_blob} if self._description_blob else self._description
-        if self._given.description is not None and wanted != version.get("description"):
-            changes.append(
-                new_change(
-                    "description",
-                    id=id,
-                    old=version.get("description"),
-                    new=self._description,
-                    blob=self._description_blob,
-                )
-            )
-        return changes
+def _folder_of(version: VersionState) -> Folder:
+    return Folder(digest_of_state(version), version["size"], version["files"])
+
+
+def _hashed(path: str) -> Entry:
+    """The entry of a file as it is now, without a copy."""
+    try:
+        fd = open_regular(path, follow=True)
+        try:
+            digest, size = hash_file(fd)
+            executable = os.fstat(fd).st_mode & 0o100
+        finally:
+            os.close(fd)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise SourceError(f"cannot read {printable(path)}: {reason}", problems=[(path, reason)]) from error
+    return (b"", EXECUTABLE if executable else FILE, size, digest)
 
 
 def _type_for(state: State, type: str | None) -> str:

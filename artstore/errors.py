@@ -1,21 +1,28 @@
 """Every error that artstore raises, each with its exit code and a hint.
 
     ArtstoreError                 1
+    ├── FilesDiffer               1   `verify` or `diff --exit-code` found differences (also ValueError)
     ├── InvalidValue              3   a name, path, alias, metadata or setting that breaks a rule (also ValueError)
-    ├── NotFound                  4   no such repository, collection, version, alias or path (also LookupError)
-    ├── Conflict                  5   somebody else's change, another type, an alias that still holds a version
+    │   └── InvalidType               something of another type than is asked for (also TypeError)
+    ├── NotFound                  4   no such repository, collection, version, alias or path (also LookupError, ValueError)
+    │   └── NoEntry                   no such path in a version (also KeyError)
+    ├── Conflict                  5   somebody else's change, another type, an alias that still holds a version (also ValueError)
+    │   └── ArtifactStatusError       not possible before, or not after, it was logged (also AttributeError)
+    │       ├── ArtifactNotLoggedError
+    │       └── ArtifactFinalizedError
     ├── Refused                   6   would lose something that only the user may give up (--force)
     ├── Damage                    7   what is stored is not what was written
     │   ├── DamagedObject             an object whose bytes do not have its digest
     │   ├── MissingObject             an object that is nowhere
     │   └── DamagedLog                an entry that is missing, torn or out of the chain
-    ├── SourceError               8   files to add that can't be read, keep changing, or are no files
+    ├── SourceError               8   files to add that can't be read, keep changing, or are no files (also ValueError)
     ├── StorageError              9   the place failed: input/output, permission, read-only
     │   └── NoSpace                   no space or quota left
     └── UnsupportedFormat        10   made by a newer artstore, or not an artstore repository
 
-A class exists only where a caller would tell it from its neighbours. A message is one sentence that names the thing and
-the place; the way out is the hint.
+A class exists only where a caller would tell it from its neighbours; the builtin classes beside ours, and the second
+names at the end, are those that code written for W&B catches. A message is one sentence that names the thing and the
+place; the way out is the hint.
 """
 
 import errno
@@ -37,16 +44,48 @@ class ArtstoreError(Exception):
         return self.message
 
 
+class FilesDiffer(ArtstoreError, ValueError):
+    """`missing`, `changed` and `extra` list the paths."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, missing: list[str], changed: list[str], extra: list[str]) -> None:
+        super().__init__(message, hint="`download()` mends missing and changed files, `checkout()` removes extra ones")
+        self.missing = missing
+        self.changed = changed
+        self.extra = extra
+
+
 class InvalidValue(ArtstoreError, ValueError):
     exit_code = 3
 
 
-class NotFound(ArtstoreError, LookupError):
+class InvalidType(InvalidValue, TypeError):
+    pass
+
+
+class NotFound(ArtstoreError, LookupError, ValueError):
     exit_code = 4
+
+
+class NoEntry(NotFound, KeyError):
+    pass
 
 
 class Conflict(ArtstoreError, ValueError):
     exit_code = 5
+
+
+class ArtifactStatusError(Conflict, AttributeError):
+    pass
+
+
+class ArtifactNotLoggedError(ArtifactStatusError):
+    pass
+
+
+class ArtifactFinalizedError(ArtifactStatusError):
+    pass
 
 
 class Refused(ArtstoreError):
@@ -69,7 +108,7 @@ class DamagedLog(Damage):
     pass
 
 
-class SourceError(ArtstoreError):
+class SourceError(ArtstoreError, ValueError):
     """`problems` lists (path, reason) of all files at fault, not only the first."""
 
     exit_code = 8
@@ -115,3 +154,7 @@ def translated(action: str) -> Iterator[None]:
         yield
     except OSError as error:
         raise storage_error(error, action) from error
+
+
+Error = CommError = ArtstoreError
+UsageError = InvalidValue

@@ -14,6 +14,7 @@ from artstore.packs import HEADER, LARGE, Pack, check_rows
 from artstore.progress import Monitor
 from artstore.refs import Refs
 from artstore.removal import is_left_over, open_transactions
+from artstore.runs import Runs
 from artstore.state import State, digest_of_state, id_of_state
 from artstore.tree import DIRECTORY, REFERENCE, Entry, check_depth, check_root, read_folder
 
@@ -35,9 +36,10 @@ class Fsck:
     entries and pack indexes.
     """
 
-    def __init__(self, objects: ObjectStore, refs: Refs, *, quick: bool, monitor: Monitor) -> None:
+    def __init__(self, objects: ObjectStore, refs: Refs, runs: Runs, *, quick: bool, monitor: Monitor) -> None:
         self._objects = objects
         self._refs = refs
+        self._runs = runs
         self._quick = quick
         self._monitor = monitor
         self._problems: list[str] = []
@@ -58,6 +60,11 @@ class Fsck:
         self._monitor.start("checking versions")
         for folder in self._refs.paths():
             self._check_log(folder)
+        for folder in self._runs.paths():
+            try:
+                self._runs.read_folder(folder)
+            except ArtstoreError as error:
+                self._problems.append(str(error))
         self._look_around()
         return Report(self._problems, self._notes, len(self._lengths), self._versions, self._hashed)
 
@@ -178,8 +185,8 @@ class Fsck:
                 version["files"],
             ):
                 self._problems.append(f"{name}: its log entry does not say what its record says")
-            if record.type != state.type:
-                self._problems.append(f"{name}: its record has type '{record.type}', the collection '{state.type}'")
+            if record.type not in state.types:
+                self._problems.append(f"{name}: its record has type '{record.type}', which the collection never had")
             if self._check_tree(record.tree, b"", None, name) != (record.size, record.files):
                 self._problems.append(f"{name}: its record has wrong totals")
         except ArtstoreError as error:

@@ -53,7 +53,7 @@ class Filter:
     """
 
     def __init__(self, include: Iterable[str] | None, exclude: Iterable[str] | None) -> None:
-        include, exclude = list(include or ()), list(exclude or ())
+        self.include, self.exclude = include, exclude = list(include or ()), list(exclude or ())
         self.key = repr((include, exclude))
         """equal for filters that pass the same paths"""
         self._include = Rules(include) if include else None

@@ -6,15 +6,11 @@ import json
 import math
 from typing import Any
 
-from artstore.errors import InvalidValue
+from artstore.errors import InvalidType, InvalidValue
 
 MAX_KEYS = 100
 LONG = 4096
 """Bytes of JSON (or text) from which a value is stored as a blob that the log only names."""
-
-
-class InvalidMetadataType(InvalidValue, TypeError):
-    """A value that has no JSON form (also TypeError, which such callers catch)."""
 
 
 def normalise(value: Any) -> dict[str, Any]:
@@ -27,7 +23,7 @@ def normalise(value: Any) -> dict[str, Any]:
         except (ValueError, RecursionError) as error:
             raise InvalidValue(f"metadata is not JSON: {error}") from error
     if not isinstance(value, dict):
-        raise InvalidMetadataType(f"metadata is a {type(value).__name__}, not a dict (nor the JSON text of one)")
+        raise InvalidType(f"metadata is a {type(value).__name__}, not a dict (nor the JSON text of one)")
     if len(value) > MAX_KEYS:
         raise InvalidValue(
             f"metadata has {len(value)} top-level keys; at most {MAX_KEYS} are allowed", hint="nest them below one key"
@@ -37,7 +33,7 @@ def normalise(value: Any) -> dict[str, Any]:
 
 def _key(key: Any) -> str:
     if not isinstance(key, str):
-        raise InvalidMetadataType(f"metadata key {key!r} is a {type(key).__name__}, not text")
+        raise InvalidType(f"metadata key {key!r} is a {type(key).__name__}, not text")
     if any(0xD800 <= ord(c) <= 0xDFFF for c in key):
         raise InvalidValue(f"metadata key {key!r} is not valid Unicode")
     return key
@@ -71,6 +67,6 @@ def _plain(value: Any, where: str, depth: int) -> Any:
         return sorted(items, key=lambda item: (type(item).__name__, json.dumps(item, sort_keys=True)))
     if hasattr(value, "tolist") and type(value).__module__.partition(".")[0] == "numpy":
         return _plain(value.tolist(), where, depth + 1)
-    raise InvalidMetadataType(
+    raise InvalidType(
         f"metadata '{where}' is a {type(value).__module__}.{type(value).__qualname__}, which has no JSON form"
     )

@@ -32,6 +32,10 @@ class Spec(NamedTuple):
     number: int | None = None
     digest: str | None = None
 
+    @property
+    def names_version(self) -> bool:
+        return self[3:] != (None, None, None)
+
 
 def parse_spec(text: str) -> Spec:
     """The one parser of specs. Raises InvalidValue, naming the part and the rule."""

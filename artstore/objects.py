@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from functools import partial
 
 from artstore import index
-from artstore.digest import BLOB, KIND_NAMES, TREE, VERSION, Digest, Kind, digest_of, from_hex, short
-from artstore.errors import Damage, DamagedObject, InvalidValue, MissingObject, StorageError, storage_error, translated
+from artstore.digest import BLOB, KIND_NAMES, TREE, VERSION, Digest, Kind, digest_of, from_hex, is_hex, short
+from artstore.errors import Damage, DamagedObject, MissingObject, StorageError, storage_error, translated
 from artstore.files import hash_file
 from artstore.index import Index
 from artstore.names import printable
@@ -76,11 +76,11 @@ class ObjectStore:
                 listed = os.listdir(folder)
                 if os.stat(folder).st_mtime_ns == before:
                     break
-        self._names = {name[:-5] for name in listed if name.endswith(".pack") and _is_hex(name[:-5])}
+        self._names = {name[:-5] for name in listed if name.endswith(".pack") and is_hex(name[:-5])}
         self._bad = {
             (name[:64], bytes.fromhex(name[65:]))
             for name in self.storage.names("bad")
-            if len(name) == 129 and name[64] == "." and _is_hex(name[:64]) and _is_hex(name[65:])
+            if len(name) == 129 and name[64] == "." and is_hex(name[:64]) and is_hex(name[65:])
         }
         self._broken = {name[:64] for name in self.storage.names("bad") if len(name) == 69 and name.endswith(".pack")}
         self._broken &= self._names
@@ -99,7 +99,7 @@ class ObjectStore:
         return bool(self._bad or self._broken) or any(
             self.storage.size(blob_path(from_hex(name[:64]))) is None
             for name in self.storage.names("bad")
-            if len(name) == 73 and _is_hex(name[:64])
+            if len(name) == 73 and is_hex(name[:64])
         )
 
     def fingerprint(self) -> list[tuple[str, int, int, int]]:
@@ -516,7 +516,7 @@ class ObjectStore:
             for name in sorted(self.storage.names(f"{BLOBS}/{shard}")):
                 if (
                     name[:2] == shard
-                    and _is_hex(name)
+                    and is_hex(name)
                     and (size := self.storage.size(f"{BLOBS}/{shard}/{name}")) is not None
                 ):
                     yield from_hex(name), size
@@ -542,10 +542,3 @@ def _read_at(fd: int, offset: int, length: int) -> bytes:
             break
         data += more
     return data
-
-
-def _is_hex(name: str) -> bool:
-    try:
-        return bool(from_hex(name))
-    except InvalidValue:
-        return False

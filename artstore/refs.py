@@ -3,9 +3,10 @@
 from collections.abc import Callable, Iterator
 
 from artstore.errors import Conflict, Damage, DamagedLog, InvalidValue, NotFound, StorageError
+from artstore.fields import check_change
 from artstore.logs import CHECKPOINT_EVERY, Change, Entry, Log, new_change
 from artstore.names import Spec, file_name_of, near, printable
-from artstore.state import Path, State, VersionState, check_change, fold, nfc
+from artstore.state import FIELDS, Path, State, VersionState, fold, nfc
 from artstore.storage import Storage
 
 _LOST_RACES = 1000
@@ -108,7 +109,7 @@ class Refs:
         """
         for change in changes:
             try:
-                check_change(change)
+                check_change(FIELDS, change)
             except ValueError as error:
                 raise InvalidValue(f"a '{change['kind']}' change of {printable(str(state.path))}: {error}") from error
         log = Log(self._storage, state.path.folder)

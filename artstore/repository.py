@@ -1,50 +1,50 @@
 """The repository: one `.artifacts/` folder and everything that can be done with it, one thin method per operation."""
 
 import os
-import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-from artstore import fsck, maintenance, settings, verify
-from artstore import owner as owners
+from artstore import fsck, maintenance, settings
 from artstore.checkout import CheckedOut, Checkout, Link
-from artstore.codec import decode_json, encode_json
+from artstore.checkouts import Checkouts, Noted
+from artstore.codec import decode_json
 from artstore.digest import BLOB, Digest
-from artstore.draft import Draft, Properties, Saved
+from artstore.draft import Draft, Saved
 from artstore.errors import (
     ArtstoreError,
     Conflict,
     Damage,
     InvalidValue,
     MissingObject,
+    NoEntry,
     NotFound,
     UnsupportedFormat,
     storage_error,
     translated,
 )
-from artstore.files import is_local, remove_tree, sync_folder, write_file
+from artstore.layout import check_feature, make, read_features
 from artstore.logs import Change, Entry, new_change
-from artstore.metadata import normalise
-from artstore.names import Spec, check_alias, check_tags, near, parse_path, parse_spec, printable
+from artstore.names import Spec, check_alias, check_tags, check_type, near, parse_path, parse_spec, printable
 from artstore.objects import ObjectStore
 from artstore.packs import LARGE
 from artstore.progress import Monitor
+from artstore.properties import Properties, copied
 from artstore.refs import Refs, resolve
 from artstore.removal import sweep
+from artstore.runs import Runs
 from artstore.selection import EVERYTHING, Selection
 from artstore.settings import Settings
+from artstore.statcache import StatCache
 from artstore.state import Path, State, VersionState, digest_of_state, id_of_state, property_digests
 from artstore.storage import FolderStorage
 from artstore.tree import DIRECTORY, REFERENCE, diff, find, read_folder, walk
 from artstore.tree import Change as TreeChange
 from artstore.tree import Entry as TreeEntry
+from artstore.verify import Verified, Verifier
 
-FORMAT = 1
-FEATURES: dict[str, frozenset[str]] = {"read": frozenset(), "write": frozenset(), "gc": frozenset()}
-"""Features that this artstore knows, per operation."""
-
-_FOLDERS = ("objects/packs", "objects/blobs", "refs", "tmp", "trash", "bad", "cache")
+Home = tuple[str, str]
+"""entity, project"""
 
 
 class Found(NamedTuple):
@@ -60,6 +60,16 @@ class Found(NamedTuple):
     @property
     def name(self) -> str:
         return f"{self.state.path.name}:v{self.version['number']}"
+
+
+class Status(NamedTuple):
+    """A noted checkout against its version; `found` is None when nothing is known of that any more, `verified` when it
+    was deleted.
+    """
+
+    noted: Noted
+    found: Found | None
+    verified: Verified | None
 
 
 class Usage(NamedTuple):
@@ -87,11 +97,13 @@ class Repository:
             raise UnsupportedFormat("repositories can't be opened on Windows yet", hint="use WSL, Linux or macOS")
         self.root = os.path.abspath(root)
         self.storage = FolderStorage(self.root)
-        self._features = _check_format(self.storage)
+        self._features = read_features(self.storage)
         self._may("read")
         self.settings = Settings(self.root)
         self.objects = ObjectStore(self.storage)
         self.refs = Refs(self.storage, identity=self.settings.identity)
+        self.runs = Runs(self.storage, identity=self.settings.identity)
+        self.checkouts = Checkouts(self.storage)
 
     @classmethod
     def init(cls, root: str) -> "Repository":
@@ -99,7 +111,7 @@ class Repository:
         root = os.path.abspath(root)
         if not os.path.isfile(f"{root}/format"):
             with translated(f"make a repository in {printable(root)}"):
-                _make(root)
+                make(root)
         return cls(root)
 
     def close(self) -> None:
@@ -112,35 +124,41 @@ class Repository:
         self.close()
 
     def _may(self, operation: str) -> None:
-        unknown = self._features[operation] - FEATURES[operation]
-        if unknown:
-            raise UnsupportedFormat(
-                f"{printable(self.root)} uses '{printable(min(unknown))}', which this artstore does not know: "
-                f"it must not {_OPERATIONS[operation]}",
-                hint="update artstore",
-            )
+        check_feature(self._features, operation, self.root)
 
     # -- finding --
 
-    def path_of(self, text: str) -> tuple[Path, Spec]:
+    def path_of(self, text: str, home: Home | None = None) -> tuple[Path, Spec]:
+        """What a spec names; parts that it leaves out are those of `home` (entity, project), else the settings'."""
         spec = parse_spec(text)
-        return self.settings.path_of(spec), spec
+        entity, project = home or (None, None)
+        path = Path(
+            spec.entity or entity or self.settings.entity, spec.project or project or self.settings.project, spec.name
+        )
+        return path, spec
 
-    def collection(self, text: str) -> State:
+    def collection(self, text: str, home: Home | None = None) -> State:
         """The collection that a spec names. Raises NotFound with near names."""
-        path, _ = self.path_of(text)
+        path, _ = self.path_of(text, home)
         state = self.refs.read(path)
         if not state.exists:
             raise self._unknown(path)
         return state
 
-    def find(self, text: str) -> Found:
+    def find(self, text: str, home: Home | None = None) -> Found:
         """The version that a spec names; no alias means `latest`. Raises NotFound, saying which part is missing."""
-        path, spec = self.path_of(text)
+        path, spec = self.path_of(text, home)
         state = self.refs.read(path)
         if not state.exists:
             raise self._unknown(path)
         return Found(state, resolve(state, spec))
+
+    def version(self, path: Path, id: str) -> Found:
+        """A version by id, deleted or not."""
+        state = self.refs.read(path)
+        if (version := state.versions.get(id)) is None:
+            raise NotFound(f"{path} has no version with id {id[:12]}")
+        return Found(state, version)
 
     def _unknown(self, path: Path) -> NotFound:
         folders = [folder.split("/") for folder in self.refs.paths()]
@@ -196,7 +214,7 @@ class Repository:
             parent = find(found.tree, parts[:-1], self.objects.read_tree) if len(parts) > 1 else None
             tree = found.tree if len(parts) == 1 else parent[3] if parent and parent[1] == DIRECTORY else None
             names = [printable(e[0]) for e in read_folder(tree, self.objects.read_tree)] if tree else []
-            raise NotFound(
+            raise NoEntry(
                 f"{found.name} has no '{printable(path)}'",
                 hint=near(printable(parts[-1]), names) or f"`artstore ls {found.name}` lists its files",
             )
@@ -250,23 +268,20 @@ class Repository:
     ) -> Saved:
         """Save a file or folder as the next version of a collection; durable when this returns."""
         collection, spec = self.path_of(name)
-        if spec.alias or spec.number is not None or spec.digest:
+        if spec.names_version:
             raise InvalidValue(
                 f"'{name}' names a version; save to '{collection.name}'", hint="give aliases with --alias"
             )
-        for alias in aliases:
-            check_alias(alias)
-        if description is not None and any("\ud800" <= c <= "\udfff" for c in description):
-            raise InvalidValue("the description is not valid Unicode")
-        properties = Properties(
-            aliases, tuple(check_tags(tags)), description, None if metadata is None else normalise(metadata)
-        )
+        properties = Properties(aliases, tuple(tags), description, metadata).checked()
         with self.draft(monitor) as draft:
             if os.path.isdir(path):
                 draft.add_folder(path)
             else:
                 draft.add_file(path)
             saved = draft.save(collection, type=type, properties=properties)
+        place = os.path.abspath(path)
+        only = None if os.path.isdir(path) else os.path.basename(place)
+        self.checkouts.note(Noted(place, saved.path, saved.id, saved.number, only, EVERYTHING))
         self.tidy()
         return saved
 
@@ -307,13 +322,22 @@ class Repository:
         selection: Selection = EVERYTHING,
         link: Link = "copy",
         force: bool = True,
+        delete: bool = False,
         monitor: Monitor | None = None,
     ) -> CheckedOut:
-        """Put a version's files below `root` (default `./artifacts/<name>-vN`), every byte checked."""
+        """Put a version's files below `root` (default `./artifacts/<name>-vN`), every byte checked; `delete` removes
+        what is there and not in the version.
+        """
         target = root or self.download_folder(found)
         with self._unless_deleted(found):
-            checkout = Checkout(self.objects, found.tree, selection=selection, link=link, force=force, monitor=monitor)
-            return checkout.run(target)
+            checkout = Checkout(
+                self.objects, found.tree, selection=selection, link=link, force=force, delete=delete, monitor=monitor
+            )
+            done = checkout.run(target)
+        self.checkouts.note(
+            Noted(done.root, found.state.path, found.version["id"], found.version["number"], None, selection)
+        )
+        return done
 
     @contextmanager
     def _unless_deleted(self, found: Found) -> Iterator[None]:
@@ -329,8 +353,39 @@ class Repository:
     def download_folder(self, found: Found) -> str:
         return settings.download_folder(f"{found.state.path.name}-v{found.version['number']}")
 
-    def verify(self, found: Found, root: str | None = None, *, monitor: Monitor | None = None) -> verify.Verified:
-        return verify.verify(self.objects, found.tree, root or self.download_folder(found), monitor or Monitor())
+    def verify(self, found: Found, root: str | None = None, *, monitor: Monitor | None = None) -> Verified:
+        """Compare a folder with a version, by content: nothing is taken from a cache."""
+        return Verifier(self.objects, monitor=monitor).run(found.tree, root or self.download_folder(found))
+
+    def status(self, place: str | None = None, *, monitor: Monitor | None = None) -> Iterator[Status]:
+        """Every noted checkout (at `place`, below it, or the one around it) against its version, by place. Files whose
+        stats are as when they were last read are not read again. Places that are gone are forgotten.
+        """
+        for noted in self.checkouts.all():
+            if place is not None and not _related(noted.place, os.path.abspath(place)):
+                continue
+            if not os.path.lexists(noted.place):
+                self.checkouts.forget(noted.place)
+                continue
+            state = self.refs.read(noted.collection)
+            version = state.versions.get(noted.id)
+            if version is None or "deleted" in version:
+                yield Status(noted, Found(state, version) if version else None, None)
+                continue
+            found = Found(state, version)
+            with self._unless_deleted(found):
+                yield Status(noted, found, self._compare(noted, found, monitor))
+
+    def _compare(self, noted: Noted, found: Found, monitor: Monitor | None) -> Verified:
+        salt = "file" if noted.name is not None else ""
+        cache = StatCache(self.storage, noted.place, salt)
+        try:
+            verifier = Verifier(self.objects, selection=noted.selection, cache=cache, monitor=monitor)
+            if noted.name is not None:
+                return verifier.run_file(found.tree, noted.place)
+            return verifier.run(found.tree, noted.place)
+        finally:
+            cache.close()
 
     # -- changing what moves --
 
@@ -339,7 +394,7 @@ class Repository:
         self._may("write")
         for alias in (*add, *remove):
             if check_alias(alias) == "latest":
-                raise InvalidValue("alias 'latest' can't be set or removed: it is always the newest version")
+                raise _latest_is_ours()
 
         def build(state: State, version: VersionState) -> list[Change]:
             id = version["id"]
@@ -374,22 +429,46 @@ class Repository:
 
         return self._change_version(text, build)
 
-    def edit_metadata(self, text: str, set: dict[str, Any], remove: tuple[str, ...] = ()) -> Found:
-        """Set or remove top-level keys; others, and what others do to them meanwhile, stay."""
+    def edit(self, text: str, properties: Properties) -> Found:
+        """Apply differences to a version's properties; what others do to those not named stays."""
+        properties = properties.checked()
+        if "latest" in properties.no_aliases:
+            raise _latest_is_ours()
         with self.draft() as draft:
-            stored = draft.store(Properties(metadata=normalise(set)))
-
-            def build(state: State, version: VersionState) -> list[Change]:
-                changes = stored.changes(state, version["id"])
-                gone = [key for key in remove if key in version.get("metadata", {}) or key in version.get("blobs", {})]
-                if gone:
-                    changes.append(new_change("metadata", id=version["id"], set={}, blobs={}, remove=gone))
-                return changes
-
+            stored = draft.store(properties)
             draft.publish()
-            found = self._change_version(text, build)
+            found = self._change_version(text, lambda state, version: stored.changes(state, version["id"]))
             draft.ensure()
         return found
+
+    def edit_collection(
+        self,
+        text: str,
+        *,
+        description: str | None = None,
+        type: str | None = None,
+        tags: tuple[str, ...] = (),
+        no_tags: tuple[str, ...] = (),
+    ) -> State:
+        """Change what is said of a collection; None leaves it, a description of "" takes it away."""
+        self._may("write")
+        path = self.collection(text).path
+        wanted = description or None
+
+        def build(state: State) -> list[Change]:
+            if not state.exists:
+                raise self._unknown(path)
+            changes = []
+            if type is not None and check_type(type) != state.type:
+                names = {"entity": state.path.entity, "project": state.path.project, "name": state.path.name}
+                changes.append(new_change("collection", **names, type=type))
+            if description is not None and wanted != state.description:
+                changes.append(new_change("description", id=None, old=state.description, new=wanted, blob=None))
+            on = [tag for tag in check_tags(tags) if tag not in state.tags]
+            off = [tag for tag in no_tags if tag in state.tags]
+            return [*changes, new_change("tags", id=None, add=on, remove=off)] if on or off else changes
+
+        return self.refs.change(path, build)
 
     def _change_version(self, text: str, build: Any) -> Found:
         path, spec = self.path_of(text)
@@ -476,7 +555,45 @@ class Repository:
     def rename(self, text: str, new: str) -> State:
         """Give a collection another name or project, history and all; the old name redirects. Cost: two log entries."""
         self._may("write")
-        return self.refs.rename(self.path_of(text)[0], self.path_of(new)[0])
+        return self.refs.rename(self.collection(text).path, self.path_of(new)[0])
+
+    def copy(self, text: str, new: str) -> State:
+        """Give a version (or with a name only, all live versions of a collection, aliases and tags too) to another
+        collection, made where it is missing. Nothing is read or stored twice: one log entry.
+        """
+        spec = parse_spec(text)
+        target, other = self.path_of(new)
+        if other.names_version:
+            raise InvalidValue(f"'{new}' names a version; give a name without alias or number")
+        state = self.collection(text)
+        versions = [resolve(state, spec)] if spec.names_version else state.live()
+        if state.path == self.refs.read(target).path:
+            raise Conflict(f"{new} is where it is already", hint="choose another name")
+        with self.draft() as draft:
+            for version in versions:
+                draft.rely_on(state.path, version)
+            added: list[str] = []
+
+            def build(there: State) -> list[Change]:
+                changes = copied(state, versions, there, target, aliases=not spec.names_version)
+                added[:] = [change["id"] for change in changes if change["kind"] in ("version", "undelete")]
+                return changes
+
+            made = self.refs.change(target, build)
+            draft.ensure_copied(state.path, [v for v in versions if v["id"] in added], made.path)
+        return made
+
+    def move(self, text: str, new: str) -> State:
+        """As `rename` for a collection; a version is copied with its aliases, then deleted where it was."""
+        path, spec = self.path_of(text)
+        if not spec.names_version:
+            return self.rename(text, new)
+        found = self.find(text)
+        aliases = tuple(alias for alias in found.state.aliases_of(found.version["id"]) if alias != "latest")
+        made = self.copy(text, new)
+        self.edit(f"{made.path}@{found.version['id']}", Properties(aliases=aliases))
+        self.delete(f"{path}@{found.version['id']}", delete_aliases=True)
+        return self.refs.read(made.path)
 
     # -- maintenance --
 
@@ -501,87 +618,35 @@ class Repository:
             )
 
     def fsck(self, *, quick: bool = False, monitor: Monitor | None = None) -> fsck.Report:
-        return fsck.Fsck(self.objects, self.refs, quick=quick, monitor=monitor or Monitor()).run()
+        return fsck.Fsck(self.objects, self.refs, self.runs, quick=quick, monitor=monitor or Monitor()).run()
 
     def usage(self) -> Usage:
         names = self.objects.refresh()
         blobs = [size for _, size in self.objects.large_blobs()]
         live = [version for state in self.collections() for version in state.live()]
         pack_bytes = sum(self.storage.size(f"objects/packs/{name}.pack") or 0 for name in names)
-        places = {place: _bytes_below(self.storage.path(place)) for place in ("refs", "trash", "bad", "tmp", "cache")}
+        places = {
+            place: _bytes_below(self.storage.path(place)) for place in ("refs", "runs", "trash", "bad", "tmp", "cache")
+        }
         return Usage(
-            len(names), pack_bytes, len(blobs), sum(blobs), places["refs"], places["trash"], places["bad"],
+            len(names), pack_bytes, len(blobs), sum(blobs), places["refs"] + places["runs"], places["trash"], places["bad"],
             places["tmp"], places["cache"],
             len(live), sum(version["size"] for version in live),
         )  # fmt: skip
 
 
+def _latest_is_ours() -> InvalidValue:
+    return InvalidValue("alias 'latest' can't be set or removed: it is always the newest version")
+
+
+def _related(place: str, other: str) -> bool:
+    """Whether one path is the other or lies below it."""
+    return os.path.commonpath([place, other]) in (place, other)
+
+
 def _aliases(names: Iterable[str]) -> str:
     listed = [repr(name) for name in names]
     return f"the alias {listed[0]}" if len(listed) == 1 else f"the aliases {', '.join(listed)}"
-
-
-_OPERATIONS = {"read": "read it", "write": "write to it", "gc": "collect garbage in it"}
-
-
-def _check_format(storage: FolderStorage) -> dict[str, set[str]]:
-    """Features that the repository needs, per operation. Strict: a file that we would not have written is not ours."""
-    where = printable(storage.root)
-    try:
-        value = decode_json(storage.read("format"), f"{where}/format")
-    except FileNotFoundError:
-        hint = "`artstore init` makes one; an unmounted share looks like this too"
-        raise NotFound(f"there is no repository in {where}", hint=hint) from None
-    except Damage as error:
-        raise UnsupportedFormat(f"{where} is not an artstore repository: {error}") from error
-    number = value.get("artstore") if type(value) is dict else None
-    if type(number) is not int:
-        raise UnsupportedFormat(f"{where} is not an artstore repository: its format file has no format number")
-    if number != FORMAT:
-        raise UnsupportedFormat(
-            f"{where} has format {number}; this artstore knows format {FORMAT}", hint="update artstore"
-        )
-    features, id = value.get("features"), value.get("id")
-    whole = (
-        value.keys() == {"artstore", "features", "id"}
-        and type(id) is str
-        and re.fullmatch(r"[0-9a-f]{32}", id) is not None
-        and type(features) is dict
-        and features.keys() == FEATURES.keys()
-        and all(type(names) is list and all(type(name) is str for name in names) for names in features.values())
-    )
-    if not whole:
-        raise UnsupportedFormat(f"{where}/format is damaged: it does not hold what a repository's does")
-    return {operation: set(names) for operation, names in features.items()}
-
-
-def _make(root: str) -> None:
-    parent, name = os.path.split(root)
-    os.makedirs(parent, exist_ok=True)
-    prefix = f"{name}.new-"
-    for left in os.listdir(parent):
-        owner = owners.parse(left.removeprefix(prefix)) if left.startswith(prefix) else None
-        if owner is not None and owners.is_dead(owner, local=is_local(parent)):
-            remove_tree(os.path.join(parent, left))
-    building = os.path.join(parent, f"{prefix}{owners.this_process()}")
-    try:
-        for folder in _FOLDERS:
-            os.makedirs(os.path.join(building, folder))
-        write_file(os.path.join(building, ".gitignore"), b"*\n", sync=True)
-        features: dict[str, list[str]] = {operation: [] for operation in FEATURES}
-        data = encode_json({"artstore": FORMAT, "features": features, "id": os.urandom(16).hex()})
-        write_file(os.path.join(building, "format"), data, mode=0o444, sync=True)
-        sync_folder(os.path.join(building, "objects"))
-        sync_folder(building)
-        try:
-            os.rename(building, root)
-        except OSError:
-            if not os.path.isfile(f"{root}/format"):
-                raise
-        sync_folder(parent)
-    finally:
-        if os.path.lexists(building):
-            remove_tree(building)
 
 
 def _bytes_below(folder: str) -> int:

@@ -19,6 +19,7 @@ from artstore.names import MAX_DEPTH, check_component, check_root_component, is_
 from artstore.owner import left_by
 from artstore.packs import LARGE
 from artstore.progress import Monitor
+from artstore.selection import read_rules
 from artstore.statcache import UNKNOWN, Part, Record, Stat, StatCache, is_settled, settled_before, signature
 from artstore.transaction import Transaction
 from artstore.tree import (
@@ -223,7 +224,10 @@ class Scanner:
         except OSError as error:
             self._problem(path, _reason(error))
         if IGNORE_FILE in seen:
-            rules = [*rules, self._read_rules(fd, path)]
+            try:
+                rules = [*rules, read_rules(fd, path)]
+            except OSError as error:
+                self._problem(path + IGNORE_FILE.encode(), _reason(error))
         if rules or self._filter:
             self._leave_out(path, seen, folders, rules)
         for name in list(seen):
@@ -268,15 +272,6 @@ class Scanner:
             self._left_out.append(printable(path + os.fsencode(name)))
             return False
         return True
-
-    def _read_rules(self, fd: int, path: bytes) -> Rules:
-        try:
-            source = open_regular(IGNORE_FILE, dir_fd=fd)
-            with open(source, encoding="utf-8", errors="surrogateescape") as lines:
-                return Rules(lines, os.fsdecode(path))
-        except OSError as error:
-            self._problem(path + IGNORE_FILE.encode(), _reason(error))
-            return Rules([])
 
     def _leave_out(self, path: bytes, seen: dict[str, Stat], folders: list[str], rules: list[Rules]) -> None:
         below = os.fsdecode(path)

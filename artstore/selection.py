@@ -6,16 +6,18 @@ from typing import NamedTuple
 
 from artstore.digest import Digest
 from artstore.errors import NotFound
-from artstore.ignore import NO_FILTER, Filter
+from artstore.files import open_regular
+from artstore.ignore import IGNORE_FILE, NO_FILTER, Filter, Rules
 from artstore.names import printable
 from artstore.tree import DIRECTORY, Entry, walk
 
 
 class Selection(NamedTuple):
-    """Which files of a version: a plain string prefix of their paths, and globs."""
+    """Which files of a version: a plain string prefix of their paths (or `exact`, one path), and globs."""
 
     prefix: str = ""
     chosen: Filter = NO_FILTER
+    exact: bool = False
 
     @property
     def everything(self) -> bool:
@@ -23,7 +25,8 @@ class Selection(NamedTuple):
 
     def takes(self, path: bytes) -> bool:
         text = os.fsdecode(path)
-        return text.startswith(self.prefix) and (not self.chosen or self.chosen.passes(text))
+        named = text == self.prefix if self.exact else text.startswith(self.prefix)
+        return named and (not self.chosen or self.chosen.passes(text))
 
     def reaches(self, folder: bytes) -> bool:
         """Whether anything below a folder (ending in `/`) can be taken."""
@@ -52,3 +55,10 @@ def select(tree: Digest, read: Callable[[Digest], bytes], selection: Selection) 
     if not found and not selection.everything:
         what = f"path prefix '{printable(selection.prefix)}'" if selection.prefix else "selection"
         raise NotFound(f"no file matches the {what}", hint="`artstore ls -r` with the same version lists what there is")
+
+
+def read_rules(fd: int, path: bytes) -> Rules:
+    """The ignore rules that an open folder holds; `path` is its own in what is walked. OSError when it can't be read."""
+    source = open_regular(IGNORE_FILE, dir_fd=fd)
+    with open(source, encoding="utf-8", errors="surrogateescape") as lines:
+        return Rules(lines, os.fsdecode(path))

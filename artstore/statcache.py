@@ -6,6 +6,7 @@ system lists them), the tree it became, and that tree's entries. A record is use
 """
 
 import os
+import stat
 import time
 from collections.abc import Callable, Sequence
 from mmap import ACCESS_READ, mmap
@@ -19,7 +20,7 @@ from artstore.errors import StorageError
 from artstore.files import is_local, remove_if_there
 from artstore.packs import LARGE
 from artstore.storage import FolderStorage
-from artstore.tree import EXECUTABLE, Entry
+from artstore.tree import DIRECTORY, EXECUTABLE, Entry
 
 _MAGIC = b"ARTSTAT\x01"
 _HASH = 16
@@ -64,6 +65,16 @@ class Record(NamedTuple):
 
     def stats(self) -> dict[str, Stat]:
         return msgpack.unpackb(self.signature, use_list=False, unicode_errors="surrogateescape")  # type: ignore[no-any-return]
+
+    def known(self) -> dict[str, tuple[Stat, int, Digest]]:
+        """name → (stat, kind, digest) of its files."""
+        stats, known = self.stats(), {}
+        for part in self.parts:
+            for entry in part.entries():
+                name = os.fsdecode(entry[0])
+                if entry[1] != DIRECTORY and name in stats:
+                    known[name] = stats[name], entry[1], entry[3]
+        return known
 
 
 def record(
@@ -261,3 +272,16 @@ def is_settled(stat: Stat, before: int) -> bool:
     if stat[3] % 1_000_000_000 == 0 and stat[4] % 1_000_000_000 == 0:
         newest += 2_000_000_000
     return newest < before
+
+
+def list_stats(fd: int) -> dict[str, Stat]:
+    """What an open folder holds, by name; symlinks are not followed."""
+    seen: dict[str, Stat] = {}
+    with os.scandir(fd) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                seen[entry.name] = (stat.S_IFDIR, entry.inode())
+            else:
+                st = entry.stat(follow_symlinks=False)
+                seen[entry.name] = (st.st_mode, st.st_ino, st.st_size, st.st_mtime_ns, st.st_ctime_ns)
+    return seen

@@ -7,12 +7,28 @@ from typing import Any, NamedTuple
 from artstore.codec import decode_json, encode_json
 from artstore.digest import Digest
 from artstore.errors import DamagedLog, UnsupportedFormat
+from artstore.fields import (
+    PLACE,
+    Table,
+    anything,
+    check_change,
+    dict_of,
+    is_count,
+    is_digest,
+    is_text,
+    list_of,
+    named,
+    or_null,
+)
 from artstore.logs import Change, Entry
-from artstore.names import check_alias, check_name, check_project, check_tag, check_type, file_name_of, printable
+from artstore.names import check_alias, check_tag, check_type, file_name_of, printable
+
+INHERIT = "inherit"
+"""The ttl of a version for which none was set."""
 
 VersionState = dict[str, Any]
-"""id, number, digest, size, files, created, run, user, host; and where set: tags, description, metadata, blobs, deleted
-(a time).
+"""id, number, digest, size, files, created, run, parents, user, host, updated; and where set: tags, description,
+metadata, blobs, ttl (seconds, or None for never), deleted (a time).
 """
 
 
@@ -40,6 +56,8 @@ class State:
         """of the newest entry folded; 0 for a log without entries"""
         self.digest: str | None = None
         self.type = ""
+        self.types: list[str] = []
+        """all types that it ever had: versions keep in their record the one of their time"""
         self.description: Any = None
         self.tags: list[str] = []
         self.next = 0
@@ -107,8 +125,10 @@ def fold(state: State, entry: Entry) -> None:
                 hint="update artstore",
             )
         try:
-            check_change(change)
+            check_change(FIELDS, change)
             _FOLDS[kind](state, entry, change)
+            if (version := state.versions.get(change.get("id", ""))) is not None:
+                version["updated"] = entry.time
         except (KeyError, ValueError) as error:
             what = f"entry {entry.number} of {printable(str(state.path))}"
             raise DamagedLog(f"{what} has a '{kind}' change that can't be applied: {error}") from error
@@ -118,90 +138,50 @@ def fold(state: State, entry: Entry) -> None:
 # -- what each kind of change holds --
 
 
-def check_change(change: Change) -> None:
-    """Raises ValueError (InvalidValue is one) unless the change has exactly the fields of its kind, each as it should be."""
-    fields = _FIELDS[change["kind"]]
-    if change.keys() != fields.keys() | {"change", "kind"}:
-        raise ValueError("it does not have the fields of its kind")
-    for field, good in fields.items():
-        if good(change[field]) is False:
-            raise ValueError(f"its {field} is malformed")
-
-
-def _is_hex(value: Any) -> bool:
-    return type(value) is str and len(value) == 64 and set(value) <= set("0123456789abcdef")
-
-
-def _is_count(value: Any) -> bool:
-    return type(value) is int and 0 <= value < 1 << 63
-
-
-def _is_text(value: Any) -> bool:
-    return type(value) is str and not any("\ud800" <= c <= "\udfff" for c in value)
-
-
-def _or_null(good: Callable[[Any], bool]) -> Callable[[Any], bool]:
-    return lambda value: value is None or good(value)
-
-
-def _list_of(good: Callable[[Any], bool]) -> Callable[[Any], bool]:
-    return lambda value: type(value) is list and all(map(good, value))
-
-
-def _dict_of(good: Callable[[Any], bool]) -> Callable[[Any], bool]:
-    return lambda value: type(value) is dict and all(map(good, value.values()))
-
-
-def _named(check: Callable[[str], object]) -> Callable[[Any], bool]:
-    """A name that passes the rules that held when it was given."""
-    return lambda value: type(value) is str and check(value) is not None
-
-
 def _is_description(value: Any) -> bool:
-    return _or_null(_is_text)(value) or (type(value) is dict and value.keys() == {"blob"} and _is_hex(value["blob"]))
+    return (
+        value is None
+        or is_text(value)
+        or (type(value) is dict and value.keys() == {"blob"} and is_digest(value["blob"]))
+    )
 
 
 def _is_alias(value: Any) -> bool:
     return type(value) is str and check_alias(value) != "latest"
 
 
-_PLACE: dict[str, Callable[[Any], object]] = {
-    "entity": _named(check_project),
-    "project": _named(check_project),
-    "name": _named(check_name),
-}
-_FIELDS: dict[str, dict[str, Callable[[Any], object]]] = {
-    "collection": {**_PLACE, "type": _named(check_type)},
+def _is_ttl(value: Any) -> bool:
+    return value in (None, INHERIT) or (type(value) is int and 0 < value < 1 << 63)
+
+
+FIELDS: Table = {
+    "collection": {**PLACE, "type": named(check_type)},
     "version": {
-        "id": _is_hex,
-        "number": _is_count,
-        "digest": _is_hex,
-        "size": _is_count,
-        "files": _is_count,
-        "created": _is_count,
-        "run": _or_null(_is_text),
-        "parents": _list_of(_is_hex),
+        "id": is_digest,
+        "number": is_count,
+        "digest": is_digest,
+        "size": is_count,
+        "files": is_count,
+        "created": is_count,
+        "run": or_null(is_text),
+        "parents": list_of(is_digest),
     },
-    "alias": {"alias": _is_alias, "id": _or_null(_is_hex), "old": _or_null(_is_hex)},
-    "tags": {"id": _or_null(_is_hex), "add": _list_of(_named(check_tag)), "remove": _list_of(_is_text)},
-    "metadata": {
-        "id": _is_hex,
-        "set": _dict_of(lambda value: True),
-        "blobs": _dict_of(_is_hex),
-        "remove": _list_of(_is_text),
-    },
+    "alias": {"alias": _is_alias, "id": or_null(is_digest), "old": or_null(is_digest)},
+    "tags": {"id": or_null(is_digest), "add": list_of(named(check_tag)), "remove": list_of(is_text)},
+    "metadata": {"id": is_digest, "set": dict_of(anything), "blobs": dict_of(is_digest), "remove": list_of(is_text)},
     "description": {
-        "id": _or_null(_is_hex),
+        "id": or_null(is_digest),
         "old": _is_description,
-        "new": _or_null(_is_text),
-        "blob": _or_null(_is_hex),
+        "new": or_null(is_text),
+        "blob": or_null(is_digest),
     },
-    "delete": {"id": _is_hex, "reason": _or_null(_is_text)},
-    "undelete": {"id": _is_hex},
-    "delete collection": {"ids": _list_of(_is_hex)},
-    "moved from": {**_PLACE, "number": _is_count, "digest": _is_hex},
-    "moved to": _PLACE,
-    "not moved": _PLACE,
+    "ttl": {"id": is_digest, "old": _is_ttl, "new": _is_ttl},
+    "delete": {"id": is_digest, "reason": or_null(is_text)},
+    "undelete": {"id": is_digest},
+    "delete collection": {"ids": list_of(is_digest)},
+    "moved from": {**PLACE, "number": is_count, "digest": is_digest},
+    "moved to": PLACE,
+    "not moved": PLACE,
 }
 
 # -- what each kind of change does --
@@ -210,13 +190,14 @@ _FIELDS: dict[str, dict[str, Callable[[Any], object]]] = {
 def _fold_collection(state: State, entry: Entry, change: Change) -> None:
     state.path = Path(change["entity"], change["project"], change["name"])
     state.type, state.exists, state.redirect = change["type"], True, None
+    state.types = list(dict.fromkeys([*state.types, state.type]))
 
 
 def _fold_version(state: State, entry: Entry, change: Change) -> None:
     id, number = change["id"], change["number"]
     if id in state.versions or number < state.next:
         raise ValueError(f"number {number} or id {id[:12]} is in use")
-    fields = {key: change[key] for key in _FIELDS["version"]}
+    fields = {key: change[key] for key in FIELDS["version"]}
     state.versions[id] = {**fields, "user": entry.user, "host": entry.host}
     state.next = number + 1
 
@@ -249,6 +230,14 @@ def _fold_metadata(state: State, entry: Entry, change: Change) -> None:
 def _fold_description(state: State, entry: Entry, change: Change) -> None:
     owner = vars(state) if change["id"] is None else state.versions[change["id"]]
     owner["description"] = {"blob": change["blob"]} if change["blob"] else change["new"]
+
+
+def _fold_ttl(state: State, entry: Entry, change: Change) -> None:
+    version = state.versions[change["id"]]
+    if change["new"] == INHERIT:
+        version.pop("ttl", None)
+    else:
+        version["ttl"] = change["new"]
 
 
 def _fold_delete(state: State, entry: Entry, change: Change) -> None:
@@ -294,6 +283,7 @@ _FOLDS: dict[str, Callable[[State, Entry, Change], None]] = {
     "tags": _fold_tags,
     "metadata": _fold_metadata,
     "description": _fold_description,
+    "ttl": _fold_ttl,
     "delete": _fold_delete,
     "undelete": _fold_undelete,
     "delete collection": _fold_delete_collection,

@@ -99,7 +99,8 @@ class Transaction:
                 notes.append((Digest(bytes.fromhex(path.rpartition("/")[2])), after))
         self.objects.verified.note(notes)
 
-    def _staged(self) -> str:
+    def staged(self) -> str:
+        """A new path in this transaction's folder. Any thread may ask."""
         return self.storage.path(f"{self.folder}/{next(self._numbers)}")
 
     # -- adding --
@@ -118,7 +119,7 @@ class Transaction:
         self._failed = True  # until the object is written: after an error nobody knows what the pack holds
         writer = self._writer
         if writer is None:
-            writer = self._writer = PackWriter(self._staged())
+            writer = self._writer = PackWriter(self.staged())
         if kind == TREE:
             self._new_trees[digest] = writer, writer.size, len(data)
         writer.add(kind, digest, data)
@@ -192,7 +193,7 @@ class Transaction:
                 advance(size)
                 return digest, None
             os.lseek(source, 0, os.SEEK_SET)
-        staged = self._staged()
+        staged = self.staged()
         target = os.open(staged, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444)
         try:
             copied = copy_hashed(source, target, size, own=target, advance=advance)
@@ -224,10 +225,27 @@ class Transaction:
         """Store a blob of any size from memory."""
         if len(data) < LARGE:
             return self.add(BLOB, data)
-        digest, staged = digest_of(BLOB, data), self._staged()
+        digest, staged = digest_of(BLOB, data), self.staged()
         write_file(staged, data, mode=0o444, sync=False)
         self.add_large(digest, len(data), staged)
         return digest
+
+    def add_staged(self, path: str) -> tuple[Digest, int]:
+        """Take over a file that was written at a `staged` path: (digest, size)."""
+        with translated(f"write to {printable(self.storage.root)}"):
+            fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                digest, size = hash_file(fd)
+                if size < LARGE:
+                    self.add(BLOB, os.pread(fd, size, 0), digest)
+                else:
+                    os.fchmod(fd, 0o444)
+                    self.add_large(digest, size, path)
+                    return digest, size
+            finally:
+                os.close(fd)
+            remove_if_there(path)
+        return digest, size
 
     def read_tree(self, digest: Digest) -> bytes:
         """A tree added here or stored."""

@@ -26,6 +26,7 @@ from blake3 import blake3
 
 from artstore import maintenance
 from artstore.errors import Conflict, Damage, MissingObject, NotFound
+from artstore.properties import Properties
 from artstore.repository import Found, Repository
 from artstore.tree import DIRECTORY
 from tests.crowd_accounts import Accounts, content, read_ledgers
@@ -93,7 +94,7 @@ class Worker:
         self.repository.tidy()
 
     def edit(self, spec: str, key: str) -> None:
-        found = self.repository.edit_metadata(spec, {key: self.name})
+        found = self.repository.edit(spec, Properties(metadata={key: self.name}))
         self.note("edit", collection=spec.partition(":")[0], id=found.version["id"], key=key, value=self.name)
 
     def alias(self, spec: str, alias: str) -> None:

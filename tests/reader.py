@@ -19,7 +19,7 @@ NAME = rb"(?s)(?!\\|\.\Z|(.*\\)?\.\.(\\|\Z))[^/\0]{1,255}"
 FORMAT = rb'{"artstore":1,"features":{"gc":\[.*\],"read":\[\],"write":\[.*\]},"id":"[0-9a-f]{32}"}\n'
 FIELDS = """|alias: alias id old|collection: entity name project type|delete: id reason|delete collection: ids|
 |description: blob id new old|metadata: blobs id remove set|moved from: digest entity name number project|
-|moved to: entity name project|not moved: entity name project|tags: add id remove|undelete: id|
+|moved to: entity name project|not moved: entity name project|tags: add id remove|ttl: id new old|undelete: id|
 |version: created digest files id number parents run size|entry: changes check host number prev time user write|"""
 
 

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from artstore.codec import encode_json
-from artstore.errors import DamagedLog, InvalidValue, UnsupportedFormat
+from artstore.errors import DamagedLog, InvalidType, InvalidValue, UnsupportedFormat
 from artstore.logs import new_change
-from artstore.metadata import InvalidMetadataType, normalise
+from artstore.metadata import normalise
 from artstore.names import (
     check_alias,
     check_name,
@@ -360,7 +360,7 @@ def test_user_data_is_never_unpickled(repo: Repository, tmp_path: Path) -> None:
         def __reduce__(self) -> Any:
             raise AssertionError("pickled")
 
-    with pytest.raises(InvalidMetadataType, match=r"^metadata 'k\[0\]' is a .*Runs, which has no JSON form$"):
+    with pytest.raises(InvalidType, match=r"^metadata 'k\[0\]' is a .*Runs, which has no JSON form$"):
         normalise({"k": [Runs()]})
     pickle = b"cos\nsystem\n(S'touch ran'\ntR."
     repo.put(str(make_tree(tmp_path / "src", {"model.pkl": pickle})), "data", metadata={"text": pickle.decode()})

@@ -16,6 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from artstore import maintenance
 from artstore.errors import Conflict, MissingObject, NotFound
+from artstore.properties import Properties
 from artstore.repository import Repository
 from tests.conftest import check, make_tree, snapshot
 
@@ -192,9 +193,9 @@ class Histories(RuleBasedStateMachine):
         changes: tuple[dict[str, Any], tuple[str, ...]] = ({}, (key,)) if remove else ({key: value}, ())
         if version is None:
             with pytest.raises(NotFound):
-                self.repository.edit_metadata(f"{name}:v{number}", *changes)
+                self.repository.edit(f"{name}:v{number}", Properties(metadata=changes[0], no_metadata=changes[1]))
             return
-        self.repository.edit_metadata(f"{name}:v{number}", *changes)
+        self.repository.edit(f"{name}:v{number}", Properties(metadata=changes[0], no_metadata=changes[1]))
         version.metadata.pop(key, None)
         version.metadata |= changes[0]
 

@@ -1,0 +1,80 @@
+"""Checkouts that were noted: which folder was put as, or got from, which version. Local to this repository's host."""
+
+import json
+import os
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from artstore.digest import plain_digest
+from artstore.errors import StorageError
+from artstore.ignore import Filter
+from artstore.selection import Selection
+from artstore.state import Path
+from artstore.storage import FolderStorage
+
+_FOLDER = "checkouts"
+
+
+class Noted(NamedTuple):
+    """A folder (or file) on this host and the version with which it was last brought together."""
+
+    place: str
+    """absolute path"""
+    collection: Path
+    id: str
+    number: int
+    name: str | None
+    """of the version's only entry, where a single file was put"""
+    selection: Selection
+
+
+class Checkouts:
+    """One small file per place, replaced whole: whoever notes last wins."""
+
+    def __init__(self, storage: FolderStorage) -> None:
+        self._storage = storage
+
+    def note(self, noted: Noted) -> None:
+        """Best effort: a read-only repository keeps no notes. Writes nothing that is noted already."""
+        chosen = noted.selection.chosen
+        value = {
+            "place": noted.place,
+            "collection": list(noted.collection),
+            "id": noted.id,
+            "number": noted.number,
+            "name": noted.name,
+            "prefix": noted.selection.prefix,
+            "include": chosen.include,
+            "exclude": chosen.exclude,
+        }
+        data = json.dumps(value, indent=1).encode() + b"\n"
+        path = f"{_FOLDER}/{plain_digest(os.fsencode(noted.place)).hex()[:32]}.json"
+        try:
+            if self._read(path) != data:
+                self._storage.replace(path, data)
+        except StorageError:
+            pass
+
+    def all(self) -> list[Noted]:
+        """What is noted, by place; what can't be read (or is not ours) is left out."""
+        return sorted(self._all(), key=lambda noted: noted.place)
+
+    def _all(self) -> Iterator[Noted]:
+        for name in self._storage.names(_FOLDER):
+            try:
+                value = json.loads(self._read(f"{_FOLDER}/{name}") or b"")
+                selection = Selection(value["prefix"], Filter(value["include"], value["exclude"]))
+                yield Noted(
+                    value["place"], Path(*value["collection"]), value["id"], value["number"], value["name"], selection
+                )
+            except (ValueError, KeyError, TypeError, StorageError):
+                continue
+
+    def _read(self, path: str) -> bytes | None:
+        try:
+            return self._storage.read(path)
+        except FileNotFoundError:
+            return None
+
+    def forget(self, place: str) -> None:
+        self._storage.remove(f"{_FOLDER}/{plain_digest(os.fsencode(place)).hex()[:32]}.json")

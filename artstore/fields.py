@@ -1,0 +1,62 @@
+"""Fields of changes in logs: the table of a log's kinds, and what a value must be like to stand in one."""
+
+from collections.abc import Callable
+from typing import Any
+
+from artstore.digest import is_hex
+from artstore.logs import Change
+from artstore.names import check_name, check_project
+
+Good = Callable[[Any], object]
+"""False for a value that must not stand there; a check that raises ValueError says why."""
+Table = dict[str, dict[str, Good]]
+
+
+def check_change(table: Table, change: Change) -> None:
+    """Raises ValueError (InvalidValue is one) unless the change has exactly the fields of its kind, each as it should be."""
+    fields = table[change["kind"]]
+    if change.keys() != fields.keys() | {"change", "kind"}:
+        raise ValueError("it does not have the fields of its kind")
+    for field, good in fields.items():
+        if good(change[field]) is False:
+            raise ValueError(f"its {field} is malformed")
+
+
+def is_digest(value: Any) -> bool:
+    return type(value) is str and is_hex(value)
+
+
+def is_count(value: Any) -> bool:
+    return type(value) is int and 0 <= value < 1 << 63
+
+
+def is_text(value: Any) -> bool:
+    return type(value) is str and not any("\ud800" <= c <= "\udfff" for c in value)
+
+
+def or_null(good: Good) -> Good:
+    return lambda value: value is None or good(value)
+
+
+def list_of(good: Good) -> Good:
+    return lambda value: type(value) is list and all(good(item) is not False for item in value)
+
+
+def dict_of(good: Good) -> Good:
+    return lambda value: type(value) is dict and all(good(item) is not False for item in value.values())
+
+
+def anything(value: Any) -> bool:
+    return True
+
+
+def one_of(*values: object) -> Good:
+    return lambda value: value in values
+
+
+def named(check: Callable[[str], object]) -> Good:
+    """A name that passes the rules that held when it was given."""
+    return lambda value: type(value) is str and check(value) is not None
+
+
+PLACE: dict[str, Good] = {"entity": named(check_project), "project": named(check_project), "name": named(check_name)}

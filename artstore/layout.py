@@ -1,0 +1,90 @@
+"""The layout of a repository: its folders, its `format` file, and how a new one appears whole."""
+
+import os
+import re
+
+from artstore import owner as owners
+from artstore.codec import decode_json, encode_json
+from artstore.errors import Damage, NotFound, UnsupportedFormat
+from artstore.files import is_local, remove_tree, sync_folder, write_file
+from artstore.names import printable
+from artstore.storage import FolderStorage
+
+FORMAT = 1
+FEATURES: dict[str, frozenset[str]] = {"read": frozenset(), "write": frozenset(), "gc": frozenset()}
+"""Features that this artstore knows, per operation."""
+
+_FOLDERS = ("objects/packs", "objects/blobs", "refs", "tmp", "trash", "bad", "cache")
+
+_OPERATIONS = {"read": "read it", "write": "write to it", "gc": "collect garbage in it"}
+
+
+def check_feature(features: dict[str, set[str]], operation: str, where: str) -> None:
+    """Raises UnsupportedFormat when an operation (`read`, `write`, `gc`) needs a feature that this artstore lacks."""
+    unknown = features[operation] - FEATURES[operation]
+    if unknown:
+        raise UnsupportedFormat(
+            f"{printable(where)} uses '{printable(min(unknown))}', which this artstore does not know: "
+            f"it must not {_OPERATIONS[operation]}",
+            hint="update artstore",
+        )
+
+
+def read_features(storage: FolderStorage) -> dict[str, set[str]]:
+    """Features that the repository needs, per operation. Strict: a file that we would not have written is not ours."""
+    where = printable(storage.root)
+    try:
+        value = decode_json(storage.read("format"), f"{where}/format")
+    except FileNotFoundError:
+        hint = "`artstore init` makes one; an unmounted share looks like this too"
+        raise NotFound(f"there is no repository in {where}", hint=hint) from None
+    except Damage as error:
+        raise UnsupportedFormat(f"{where} is not an artstore repository: {error}") from error
+    number = value.get("artstore") if type(value) is dict else None
+    if type(number) is not int:
+        raise UnsupportedFormat(f"{where} is not an artstore repository: its format file has no format number")
+    if number != FORMAT:
+        raise UnsupportedFormat(
+            f"{where} has format {number}; this artstore knows format {FORMAT}", hint="update artstore"
+        )
+    features, id = value.get("features"), value.get("id")
+    whole = (
+        value.keys() == {"artstore", "features", "id"}
+        and type(id) is str
+        and re.fullmatch(r"[0-9a-f]{32}", id) is not None
+        and type(features) is dict
+        and features.keys() == FEATURES.keys()
+        and all(type(names) is list and all(type(name) is str for name in names) for names in features.values())
+    )
+    if not whole:
+        raise UnsupportedFormat(f"{where}/format is damaged: it does not hold what a repository's does")
+    return {operation: set(names) for operation, names in features.items()}
+
+
+def make(root: str) -> None:
+    parent, name = os.path.split(root)
+    os.makedirs(parent, exist_ok=True)
+    prefix = f"{name}.new-"
+    for left in os.listdir(parent):
+        owner = owners.parse(left.removeprefix(prefix)) if left.startswith(prefix) else None
+        if owner is not None and owners.is_dead(owner, local=is_local(parent)):
+            remove_tree(os.path.join(parent, left))
+    building = os.path.join(parent, f"{prefix}{owners.this_process()}")
+    try:
+        for folder in _FOLDERS:
+            os.makedirs(os.path.join(building, folder))
+        write_file(os.path.join(building, ".gitignore"), b"*\n", sync=True)
+        features: dict[str, list[str]] = {operation: [] for operation in FEATURES}
+        data = encode_json({"artstore": FORMAT, "features": features, "id": os.urandom(16).hex()})
+        write_file(os.path.join(building, "format"), data, mode=0o444, sync=True)
+        sync_folder(os.path.join(building, "objects"))
+        sync_folder(building)
+        try:
+            os.rename(building, root)
+        except OSError:
+            if not os.path.isfile(f"{root}/format"):
+                raise
+        sync_folder(parent)
+    finally:
+        if os.path.lexists(building):
+            remove_tree(building)

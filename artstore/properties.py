@@ -1,0 +1,147 @@
+"""Properties: what is said of a version beside its content, and the changes that say it in the collection's log."""
+
+from typing import Any, NamedTuple
+
+from artstore.codec import encode_json
+from artstore.errors import Conflict, InvalidValue
+from artstore.logs import Change, new_change
+from artstore.metadata import LONG, normalise
+from artstore.names import check_alias, check_tags
+from artstore.state import FIELDS, INHERIT, Path, State, VersionState, nfc
+from artstore.transaction import Transaction
+
+NEVER = "never"
+
+
+class Properties(NamedTuple):
+    """Differences to apply; what is not named stays. Keys of `metadata` are the top-level ones."""
+
+    aliases: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    description: str | None = None
+    """None leaves it, "" takes it away"""
+    metadata: Any = None
+    """a dict, or JSON text of one; None leaves it"""
+    ttl: int | str | None = None
+    """seconds from the version's creation, NEVER or INHERIT; None leaves it"""
+    no_aliases: tuple[str, ...] = ()
+    no_tags: tuple[str, ...] = ()
+    no_metadata: tuple[str, ...] = ()
+
+    def checked(self) -> "Properties":
+        """As it is stored: metadata in plain JSON values, tags once each. Raises InvalidValue for what breaks a rule."""
+        for alias in (*self.aliases, *self.no_aliases):
+            check_alias(alias)
+        if self.description is not None and any("\ud800" <= c <= "\udfff" for c in self.description):
+            raise InvalidValue("the description is not valid Unicode")
+        metadata = None if self.metadata is None else normalise(self.metadata)
+        return self._replace(tags=tuple(check_tags(self.tags)), metadata=metadata)
+
+
+class StoredProperties:
+    """Properties with their long values in the transaction, and the changes that say them."""
+
+    def __init__(self, tx: Transaction, properties: Properties) -> None:
+        self._given = properties
+        self._set: dict[str, Any] = {}
+        self._blobs: dict[str, str] = {}
+        for key, value in (properties.metadata or {}).items():
+            text = encode_json(value)
+            if len(text) > LONG:
+                self._blobs[key] = tx.add_bytes(text).hex()
+            else:
+                self._set[key] = value
+        self._description = properties.description or None
+        self._description_blob: str | None = None
+        if self._description is not None and len(self._description.encode()) > LONG:
+            self._description_blob = tx.add_bytes(self._description.encode()).hex()
+            self._description = None
+
+    def changes(self, state: State, id: str) -> list[Change]:
+        """Only what differs from what the version has."""
+        version = state.versions.get(id, {})
+        return [
+            *self._aliases(state, id),
+            *self._tags(id, version),
+            *self._metadata(id, version),
+            *self._text(id, version),
+            *self._ttl(id, version),
+        ]
+
+    def _aliases(self, state: State, id: str) -> list[Change]:
+        on = [a for a in dict.fromkeys(self._given.aliases) if a != "latest" and state.aliases.get(a) != id]
+        off = [a for a in dict.fromkeys(self._given.no_aliases) if state.aliases.get(a) == id]
+        return [new_change("alias", alias=a, id=id, old=state.aliases.get(a)) for a in on] + [
+            new_change("alias", alias=a, id=None, old=id) for a in off
+        ]
+
+    def _tags(self, id: str, version: dict[str, Any]) -> list[Change]:
+        has = version.get("tags", [])
+        on = [tag for tag in self._given.tags if tag not in has]
+        off = [tag for tag in self._given.no_tags if tag in has]
+        return [new_change("tags", id=id, add=on, remove=off)] if on or off else []
+
+    def _metadata(self, id: str, version: dict[str, Any]) -> list[Change]:
+        old, old_blobs = version.get("metadata", {}), version.get("blobs", {})
+        set_ = {
+            key: value
+            for key, value in self._set.items()
+            if key not in old or encode_json(old[key]) != encode_json(value)
+        }
+        blobs = {key: digest for key, digest in self._blobs.items() if old_blobs.get(key) != digest}
+        off = [key for key in self._given.no_metadata if key in old or key in old_blobs]
+        return [new_change("metadata", id=id, set=set_, blobs=blobs, remove=off)] if set_ or blobs or off else []
+
+    def _text(self, id: str, version: dict[str, Any]) -> list[Change]:
+        old = version.get("description")
+        wanted = {"blob": self._description_blob} if self._description_blob else self._description
+        if self._given.description is None or wanted == old:
+            return []
+        return [new_change("description", id=id, old=old, new=self._description, blob=self._description_blob)]
+
+    def _ttl(self, id: str, version: dict[str, Any]) -> list[Change]:
+        old = version.get("ttl", INHERIT)
+        new = None if self._given.ttl == NEVER else self._given.ttl
+        return [] if self._given.ttl is None or new == old else [new_change("ttl", id=id, old=old, new=new)]
+
+
+def copied(source: State, versions: list[VersionState], there: State, target: Path, *, aliases: bool) -> list[Change]:
+    """Changes that give these versions of one collection to another, with their tags, metadata, description and ttl
+    (and aliases). Those that are there already stay as they are.
+    """
+    changes: list[Change] = []
+    if not there.exists:
+        names = dict(zip(("entity", "project", "name"), nfc(target), strict=True))
+        changes.append(new_change("collection", **names, type=source.type))
+    elif there.type != source.type:
+        raise Conflict(f"Artifact '{there.path.name}' already exists with type '{there.type}'; not '{source.type}'")
+    number = there.next
+    for version in versions:
+        id = version["id"]
+        if id not in there.versions:
+            fields = {key: version[key] for key in FIELDS["version"]} | {"number": number}
+            changes += [new_change("version", **fields), *_properties_of(version)]
+            number += 1
+        elif "deleted" in there.versions[id]:
+            changes.append(new_change("undelete", id=id))
+        if aliases:
+            named = (alias for alias in source.aliases_of(id) if alias != "latest" and there.aliases.get(alias) != id)
+            changes += [new_change("alias", alias=a, id=id, old=there.aliases.get(a)) for a in named]
+    if aliases and (new := [tag for tag in source.tags if tag not in there.tags]):
+        changes.append(new_change("tags", id=None, add=new, remove=[]))
+    return changes
+
+
+def _properties_of(version: VersionState) -> list[Change]:
+    id, changes = version["id"], []
+    if tags := version.get("tags"):
+        changes.append(new_change("tags", id=id, add=tags, remove=[]))
+    metadata, blobs = version.get("metadata", {}), version.get("blobs", {})
+    if metadata or blobs:
+        changes.append(new_change("metadata", id=id, set=metadata, blobs=blobs, remove=[]))
+    if (text := version.get("description")) is not None:
+        blob = text["blob"] if isinstance(text, dict) else None
+        changes.append(new_change("description", id=id, old=None, new=None if blob else text, blob=blob))
+    if "ttl" in version:
+        changes.append(new_change("ttl", id=id, old=INHERIT, new=version["ttl"]))
+    return changes

@@ -1,0 +1,238 @@
+"""Runs: executions that used and logged versions, each a log of its own; what a run did is the fold of its entries."""
+
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+from artstore.errors import Conflict, DamagedLog, NotFound, UnsupportedFormat
+from artstore.fields import (
+    PLACE,
+    Table,
+    anything,
+    check_change,
+    dict_of,
+    is_count,
+    is_digest,
+    is_text,
+    list_of,
+    named,
+    one_of,
+    or_null,
+)
+from artstore.logs import Change, Entry, Log
+from artstore.names import check_project, file_name_of, near, printable
+from artstore.owner import is_dead, parse
+from artstore.storage import FolderStorage
+
+RUNNING, FINISHED, FAILED, CRASHED = "running", "finished", "failed", "crashed"
+_LOST_RACES = 1000
+
+
+class RunPath(NamedTuple):
+    """Which run: names as users spell them."""
+
+    entity: str
+    project: str
+    id: str
+
+    def __str__(self) -> str:
+        return "/".join(self)
+
+    @property
+    def folder(self) -> str:
+        return "runs/" + "/".join(file_name_of(part) for part in self)
+
+
+class RunState:
+    """A run as its log tells it. `used` and `logged` name versions by id, with what they were called then: they hold
+    nothing.
+    """
+
+    def __init__(self, path: RunPath) -> None:
+        self.path = path
+        self.number = 0
+        """of the newest entry folded; 0 for a run that never was"""
+        self.digest: str | None = None
+        self.name = ""
+        self.job_type: str | None = None
+        self.group: str | None = None
+        self.notes: str | None = None
+        self.tags: list[str] = []
+        self.config: dict[str, Any] = {}
+        self.summary: dict[str, Any] = {}
+        self.command: list[str] = []
+        self.git: dict[str, Any] | None = None
+        self.owner = ""
+        """name of the process that recorded last"""
+        self.started = self.seen = ""
+        """times of the first and the newest entry"""
+        self.host: str | None = None
+        self.user: str | None = None
+        self.finished: str | None = None
+        """the state in which it ended"""
+        self.exit_code: int | None = None
+        self.used: dict[str, Change] = {}
+        self.logged: dict[str, Change] = {}
+
+
+class Runs:
+    """All runs of a repository. Reads take no lock; an append is decided by the exclusive creation of its entry."""
+
+    def __init__(self, storage: FolderStorage, *, identity: Callable[[], tuple[str | None, str | None]]) -> None:
+        self._storage = storage
+        self._identity = identity
+
+    def paths(self, entity: str | None = None, project: str | None = None) -> Iterator[str]:
+        """Folders of all runs' logs (below an entity and project), in order."""
+        for e in [file_name_of(entity)] if entity else sorted(self._storage.names("runs")):
+            for p in [file_name_of(project)] if project else sorted(self._storage.names(f"runs/{e}")):
+                for r in sorted(self._storage.names(f"runs/{e}/{p}")):
+                    yield f"runs/{e}/{p}/{r}"
+
+    def all(self, entity: str | None = None, project: str | None = None) -> list[RunState]:
+        """Every run, the latest started first."""
+        states = [self.read_folder(folder) for folder in self.paths(entity, project)]
+        return sorted((state for state in states if state.number), key=lambda s: (s.started, s.path), reverse=True)
+
+    def read(self, path: RunPath) -> RunState:
+        """The run at a path; `number` is 0 when there is none. Raises Conflict when it is spelled in another case."""
+        state = self.read_folder(path.folder, path)
+        if state.number and state.path != path:
+            raise Conflict(f"run {path} differs only in case from {state.path}, which exists", hint="use another id")
+        return state
+
+    def find(self, path: RunPath) -> RunState:
+        """As `read`; raises NotFound with near ids."""
+        state = self.read(path)
+        if not state.number:
+            ids = [folder.rpartition("/")[2] for folder in self.paths(path.entity, path.project)]
+            hint = near(path.id, ids)
+            raise NotFound(f"there is no run '{path.id}' in project {path.entity}/{path.project}", hint=hint)
+        return state
+
+    def read_folder(self, folder: str, path: RunPath | None = None) -> RunState:
+        log = Log(self._storage, folder)
+        state = RunState(path or RunPath("", "", ""))
+        for entry in log.entries(log.listing()):
+            _fold(state, entry)
+        return state
+
+    def change(self, path: RunPath, build: Callable[[RunState], list[Change]]) -> RunState:
+        """Append what `build` makes of the run's state; asked again on the new state after a lost race. No changes → no
+        entry.
+        """
+        for _ in range(_LOST_RACES):
+            state = self.read(path)
+            changes = build(state)
+            if not changes:
+                return state
+            for change in changes:
+                check_change(FIELDS, change)
+            host, user = self._identity()
+            log = Log(self._storage, path.folder)
+            entry = log.append(state.number, state.digest, changes, host=host, user=user)
+            if entry is not None:
+                _fold(state, entry)
+                return state
+        raise Conflict(f"run {path} changes faster than this could be added", hint="run the same command again")
+
+    def status(self, state: RunState) -> str:
+        """finished, failed or running as its log says; crashed when its process is proved dead."""
+        if state.finished:
+            return state.finished
+        owner = parse(state.owner)
+        dead = owner is not None and is_dead(owner, local=self._storage.local)
+        return CRASHED if dead else RUNNING
+
+
+_VERSION: dict[str, Any] = {
+    **PLACE,
+    "id": is_digest,
+    "number": is_count,
+    "type": is_text,
+    "digest": is_digest,
+    "size": is_count,
+    "created": is_count,
+}
+FIELDS: Table = {
+    "start": {
+        "entity": named(check_project),
+        "project": named(check_project),
+        "run": named(check_project),
+        "job_type": or_null(is_text),
+        "group": or_null(is_text),
+        "owner": is_text,
+        "command": list_of(is_text),
+        "git": or_null(dict_of(anything)),
+    },
+    "label": {"name": or_null(is_text), "notes": or_null(is_text), "tags": list_of(is_text)},
+    "config": {"set": dict_of(anything), "remove": list_of(is_text)},
+    "summary": {"set": dict_of(anything), "remove": list_of(is_text)},
+    "used": {**_VERSION, "as": or_null(is_text)},
+    "logged": _VERSION,
+    "finish": {"state": one_of(FINISHED, FAILED), "code": lambda value: type(value) is int},
+}
+
+
+def _fold(state: RunState, entry: Entry) -> None:
+    """Apply one entry. Raises DamagedLog or UnsupportedFormat as the fold of a collection does."""
+    for change in entry.changes:
+        kind = change["kind"]
+        if kind not in _FOLDS:
+            raise UnsupportedFormat(
+                f"run {state.path} has a change of kind '{printable(kind)}', which this artstore does not know",
+                hint="update artstore",
+            )
+        try:
+            check_change(FIELDS, change)
+            _FOLDS[kind](state, entry, change)
+        except (KeyError, ValueError) as error:
+            what = f"entry {entry.number} of run {printable(str(state.path))}"
+            raise DamagedLog(f"{what} has a '{kind}' change that can't be applied: {error}") from error
+    state.number, state.digest, state.seen = entry.number, entry.digest, entry.time
+
+
+def _fold_start(state: RunState, entry: Entry, change: Change) -> None:
+    state.path = RunPath(change["entity"], change["project"], change["run"])
+    state.name = state.name or state.path.id
+    state.started = state.started or entry.time
+    state.job_type, state.group = change["job_type"], change["group"]
+    state.owner, state.command, state.git = change["owner"], change["command"], change["git"]
+    state.host, state.user, state.finished, state.exit_code = entry.host, entry.user, None, None
+
+
+def _fold_label(state: RunState, entry: Entry, change: Change) -> None:
+    state.name, state.notes, state.tags = change["name"] or state.path.id, change["notes"], change["tags"]
+
+
+def _fold_values(state: RunState, entry: Entry, change: Change) -> None:
+    values: dict[str, Any] = getattr(state, change["kind"])
+    for key in change["remove"]:
+        values.pop(key, None)
+    values.update(change["set"])
+
+
+def _fold_edge(state: RunState, entry: Entry, change: Change) -> None:
+    edges: dict[str, Change] = getattr(state, change["kind"])
+    edges.setdefault(change["id"], change)
+
+
+def _fold_finish(state: RunState, entry: Entry, change: Change) -> None:
+    state.finished, state.exit_code = change["state"], change["code"]
+
+
+_FOLDS: dict[str, Callable[[RunState, Entry, Change], None]] = {
+    "start": _fold_start,
+    "label": _fold_label,
+    "config": _fold_values,
+    "summary": _fold_values,
+    "used": _fold_edge,
+    "logged": _fold_edge,
+    "finish": _fold_finish,
+}
+
+
+def changed_values(before: dict[str, Any], after: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """(set, remove) that lead from one dict to the other."""
+    return {key: after[key] for key in after if key not in before or before[key] != after[key]}, sorted(
+        before.keys() - after.keys()
+    )
