@@ -1,21 +1,73 @@
-"""artstore: versions of what machine-learning runs read and write, in a folder, without a server."""
+"""artstore: versions of what machine-learning runs read and write, in a folder, without a server.
 
+`import artstore as wandb` runs code that was written for W&B's artifacts.
+"""
+
+import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from artstore.errors import ArtstoreError
+    from artstore import errors
+    from artstore.api import Api
+    from artstore.artifact import Artifact, ArtifactTTL
+    from artstore.errors import ArtstoreError, CommError, Error, UsageError
     from artstore.repository import Repository
+    from artstore.session import (
+        Run,
+        Settings,
+        Values,
+        alert,
+        define_metric,
+        finish,
+        init,
+        log,
+        log_artifact,
+        login,
+        save,
+        setup,
+        use_artifact,
+        watch,
+    )
+
+    run: Run | None
+    config: Values
+    summary: Values
 
 __version__ = "0.1.0"
-__all__ = ["ArtstoreError", "Repository", "__version__"]
+__all__ = [
+    "Api", "Artifact", "ArtifactTTL", "ArtstoreError", "CommError", "Error", "Repository", "Run", "Settings", "UsageError",
+    "__version__", "alert", "config", "define_metric", "errors", "finish", "init", "log", "log_artifact", "login", "run",
+    "save", "setup", "summary", "use_artifact", "watch",
+]  # fmt: skip
 
-_HOMES = {"ArtstoreError": "artstore.errors", "Repository": "artstore.repository"}
+_HOMES = {
+    "api": ("Api",),
+    "artifact": ("Artifact", "ArtifactTTL"),
+    "errors": ("ArtstoreError", "CommError", "Error", "UsageError"),
+    "repository": ("Repository",),
+    "session": (
+        "Run", "Settings", "alert", "define_metric", "finish", "init", "log", "log_artifact", "login", "save", "setup",
+        "use_artifact", "watch",
+    ),
+}  # fmt: skip
+_HOME_OF = {name: f"artstore.{home}" for home, names in _HOMES.items() for name in names}
 
 
 def __getattr__(name: str) -> Any:
-    """Load a public name when it is first asked for: `import artstore` itself does no work."""
-    if name not in _HOMES:
-        raise AttributeError(f"module 'artstore' has no attribute '{name}'")
-    import importlib
+    """Load a public name when it is first asked for: `import artstore` itself does no work. `run`, `config` and
+    `summary` are the active run's each time.
+    """
+    if name in _HOME_OF:
+        return getattr(importlib.import_module(_HOME_OF[name]), name)
+    if name in ("run", "config", "summary"):
+        session = importlib.import_module("artstore.session")
+        if name == "run":
+            return session.active_run()
+        return getattr(session.require_run(f"using artstore.{name}"), name)
+    if name == "errors":
+        return importlib.import_module("artstore.errors")
+    raise AttributeError(f"module 'artstore' has no attribute '{name}'")
 
-    return getattr(importlib.import_module(_HOMES[name]), name)
+
+def __dir__() -> list[str]:
+    return __all__

@@ -67,8 +67,10 @@ class Draft:
         self.close()
 
     def close(self) -> None:
-        for cache, _ in self._caches:
-            cache.close()
+        """Drop what was not saved. In a forked child: only let go of descriptors."""
+        if os.getpid() == self.pid:
+            for cache, _ in self._caches:
+                cache.close()
         self._tx.close()
 
     # -- adding --

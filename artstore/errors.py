@@ -9,7 +9,8 @@
     ├── Conflict                  5   somebody else's change, another type, an alias that still holds a version (also ValueError)
     │   └── ArtifactStatusError       not possible before, or not after, it was logged (also AttributeError)
     │       ├── ArtifactNotLoggedError
-    │       └── ArtifactFinalizedError
+    │       ├── ArtifactFinalizedError
+    │       └── NoActiveRun
     ├── Refused                   6   would lose something that only the user may give up (--force)
     ├── Damage                    7   what is stored is not what was written
     │   ├── DamagedObject             an object whose bytes do not have its digest
@@ -85,6 +86,10 @@ class ArtifactNotLoggedError(ArtifactStatusError):
 
 
 class ArtifactFinalizedError(ArtifactStatusError):
+    pass
+
+
+class NoActiveRun(ArtifactStatusError):
     pass
 
 

@@ -31,6 +31,25 @@ def normalise(value: Any) -> dict[str, Any]:
     return {_key(key): _plain(item, str(key), 0) for key, item in value.items()}
 
 
+def recorded(value: Any) -> Any:
+    """A run's config or metrics in plain JSON values. As in W&B nothing is refused: keys become text, NaN and infinities
+    their names, and what has no JSON form its `str()`.
+    """
+    if isinstance(value, dict):
+        return {str(key): recorded(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [recorded(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    if hasattr(value, "tolist"):  # numpy's, and a framework's tensors
+        return recorded(value.tolist())
+    try:
+        plain = _plain(value, "value", 0)
+    except InvalidValue:
+        plain = str(value).encode("utf-8", "replace").decode()
+    return plain if plain is value else recorded(plain)
+
+
 def _key(key: Any) -> str:
     if not isinstance(key, str):
         raise InvalidType(f"metadata key {key!r} is a {type(key).__name__}, not text")

@@ -70,6 +70,12 @@ def check_name(name: str, what: str = "artifact name") -> str:
     return _encodable(normal, what)
 
 
+def name_from(text: str) -> str:
+    """An artifact name made of any text, such as a file's name: what is not allowed in one becomes `-`."""
+    text = re.sub(r"[^\w.-]+", "-", unicodedata.normalize("NFC", text)).strip("-")[:128]
+    return text if text not in ("", ".", "..") else "unnamed"
+
+
 def check_type(name: str) -> str:
     check_name(name, "type")
     if name.startswith("artstore-"):

@@ -23,10 +23,19 @@ class Owner(NamedTuple):
         return ".".join(map(str, self))
 
 
-def this_process() -> Owner:
-    """A new name for this process (the random part differs at every call). A forked child is another process."""
+def this_process(*, named: bool = True) -> Owner:
+    """A new name for this process (the random part differs at every call). A forked child is another process. Unless
+    `named`, the host is told by its hash alone.
+    """
     pid = os.getpid()
-    return Owner(_host(), _boot(), _namespace(), pid, _start(pid) or "0", os.urandom(4).hex())
+    return Owner(
+        _host() if named else f"-{_hash_of(_host())}",
+        _boot(),
+        _namespace(),
+        pid,
+        _start(pid) or "0",
+        os.urandom(4).hex(),
+    )
 
 
 def parse(name: str) -> Owner | None:
@@ -50,7 +59,7 @@ def is_dead(owner: Owner, *, local: bool) -> bool:
     A container may share host name and boot with another, hence the pid namespace. No clock, age or lock is looked at:
     a laptop may sleep for a week.
     """
-    if owner.host != _host():
+    if _hash_of(owner.host) != _hash_of(_host()):
         return False
     if owner.boot != _boot():
         return local
@@ -58,6 +67,10 @@ def is_dead(owner: Owner, *, local: bool) -> bool:
         return False
     start = _start(owner.pid)
     return start is None or (start != "0" and owner.start != "0" and start != owner.start)
+
+
+def _hash_of(host: str) -> str:
+    return host.rpartition("-")[2]
 
 
 def _short_hash(text: str) -> str:

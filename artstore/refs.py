@@ -53,6 +53,10 @@ class Refs:
             )
         return state
 
+    def is_current(self, state: State) -> bool:
+        """Whether nothing was appended since this state was read. Cost: one stat."""
+        return self._storage.size(f"{state.path.folder}/{state.number + 1:08}.json") is None
+
     def read_folder(
         self, folder: str, path: Path | None = None, *, until: int | None = None, checkpoints: bool = True
     ) -> State:

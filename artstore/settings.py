@@ -5,8 +5,7 @@ import re
 
 from artstore.errors import InvalidValue, NotFound, storage_error
 from artstore.files import open_regular
-from artstore.names import DEFAULT_ENTITY, DEFAULT_PROJECT, Spec, check_project, printable
-from artstore.state import Path as CollectionPath
+from artstore.names import DEFAULT_ENTITY, DEFAULT_PROJECT, check_project, printable
 
 FOLDER = ".artifacts"
 GRACE_LOCAL = 24 * 3600
@@ -74,10 +73,6 @@ class Settings:
             raise InvalidValue(f"gc.grace = {printable(value)} is not a time such as 12h or 7d")
         return float(match[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86400}[match[2]]
 
-    def path_of(self, spec: Spec) -> CollectionPath:
-        """The collection that a spec names, its missing parts filled in."""
-        return CollectionPath(spec.entity or self.entity, spec.project or self.project, spec.name)
-
 
 def _environment(*names: str) -> str | None:
     return next((value for name in names if (value := os.environ.get(name))), None)
@@ -92,13 +87,24 @@ def _user() -> str | None:
         return None
 
 
-def find_root(start: str | None = None) -> str | None:
+def run_id() -> str | None:
+    """The run that the environment asks to record."""
+    return _environment("ARTSTORE_RUN_ID", "WANDB_RUN_ID")
+
+
+def run_mode() -> str | None:
+    return _environment("ARTSTORE_MODE", "WANDB_MODE")
+
+
+def find_root(start: str | None = None, *, environment: bool = True) -> str | None:
     """The repository's folder: ARTSTORE_DIR itself, or the nearest `.artifacts/` upwards, as git finds `.git`: not past
     $HOME nor a file-system border.
     """
-    if chosen := _environment("ARTSTORE_DIR"):
+    if environment and (chosen := _environment("ARTSTORE_DIR")):
         return os.path.abspath(chosen)
-    here = os.path.abspath(start or os.getcwd())
+    here = os.path.abspath(start or _start())
+    if not os.path.isdir(here):
+        return None
     home, device = os.path.expanduser("~"), os.stat(here).st_dev
     while True:
         if os.path.isfile(f"{here}/{FOLDER}/format"):
@@ -109,15 +115,20 @@ def find_root(start: str | None = None) -> str | None:
         here = parent
 
 
-def root_to_create() -> str:
+def _start() -> str:
+    """Where the search begins: WANDB_DIR, in which W&B would keep its files, or here."""
+    return _environment("WANDB_DIR") or os.getcwd()
+
+
+def root_to_create(start: str | None = None) -> str:
     """Where `init` and the first `put` make a repository."""
-    return find_root() or os.path.abspath(FOLDER)
+    return find_root(start) or os.path.join(os.path.abspath(start or _start()), FOLDER)
 
 
 def require_root() -> str:
     root = find_root()
     if root is None or not os.path.isfile(f"{root}/format"):
-        where = root or f"{os.getcwd()} or above"
+        where = root or f"{_start()} or above"
         hint = "`artstore init` makes one here; ARTSTORE_DIR names one elsewhere"
         if root and os.path.isfile(f"{root}/{FOLDER}/format"):
             hint = f"ARTSTORE_DIR is the repository's own folder: did you mean {root}/{FOLDER}?"

@@ -13,6 +13,9 @@ from artstore.names import printable
 from artstore.progress import Monitor
 from artstore.repository import Repository
 from artstore.settings import require_root
+from artstore.sizes import count, human, moment
+
+__all__ = ["Bar", "count", "day", "human", "json_option", "moment", "open_repository", "print_json", "table"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -27,26 +30,9 @@ def print_json(value: Any) -> None:
     click.echo(json.dumps(value, indent=2))
 
 
-def human(size: int) -> str:
-    """Bytes as people read them, in powers of 1,024."""
-    if size < 1024:
-        return f"{size} B"
-    power = min((size.bit_length() - 1) // 10, 5)
-    return f"{size / 1024**power:.1f} {'KMGTP'[power - 1]}iB"
-
-
-def count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" + ("" if number == 1 else "s")
-
-
 def day(timestamp: str) -> str:
     """An entry's time, to the minute."""
     return timestamp[:16].replace("T", " ")
-
-
-def moment(nanoseconds: int) -> str:
-    """A version's creation, UTC, as entries write times."""
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(nanoseconds // 1_000_000_000))
 
 
 def table(rows: Iterable[Sequence[str]], head: Sequence[str], right: Sequence[int] = ()) -> None:

@@ -1,0 +1,181 @@
+"""What is stored, outside a run: artifacts, collections, types and runs, by name."""
+
+import os
+
+from artstore.artifact import Artifact, PathLike
+from artstore.collection import ArtifactCollection, ArtifactType
+from artstore.errors import Conflict, InvalidValue, NotFound
+from artstore.handles import opened
+from artstore.listing import Listing
+from artstore.names import check_project, near
+from artstore.record import RunRecord
+from artstore.repository import Found, Home, Repository
+from artstore.runs import RunPath, RunState
+from artstore.settings import find_root, require_root
+
+
+class Api:
+    """Reads one repository: the nearest `.artifacts` upwards, ARTSTORE_DIR, or the one that is given.
+
+    `overrides` may hold `entity` and `project`, which names leave out. Raises NotFound without a repository.
+    """
+
+    def __init__(
+        self,
+        overrides: dict[str, str] | None = None,
+        timeout: int | None = None,
+        api_key: str | None = None,
+        repository: PathLike | None = None,
+    ) -> None:
+        """`timeout` and `api_key` are accepted as W&B's and change nothing."""
+        self._root = require_root() if repository is None else _root_of(os.fspath(repository))
+        self._overrides = dict(overrides or {})
+
+    @property
+    def _repository(self) -> Repository:
+        return opened(self._root)
+
+    def _home(self, path: str | None = None) -> Home:
+        """The (entity, project) that `[entity/]project` names; what it leaves out is by default."""
+        entity, _, project = (path or "").rpartition("/")
+        settings = self._repository.settings
+        return (
+            check_project(entity or self._overrides.get("entity") or settings.entity, "entity"),
+            check_project(project or self._overrides.get("project") or settings.project),
+        )
+
+    @property
+    def default_entity(self) -> str:
+        return self._home()[0]
+
+    def flush(self) -> None:
+        """Accepted as W&B's: nothing is held back, each call reads anew."""
+
+    # -- artifacts --
+
+    def artifact(self, name: str, type: str | None = None) -> Artifact:
+        """The version that a spec names: `[[entity/]project/]name[:alias|:vN|@digest]`, without an alias the latest.
+        Raises NotFound (also ValueError), saying which part is missing, and ValueError when it has another type.
+        """
+        if not name:
+            raise InvalidValue("You must specify name= to fetch an artifact.")
+        found = self._repository.find(name, self._home())
+        if type is not None and found.state.type != type:
+            raise Conflict(f"type {type} specified but this artifact is of type {found.state.type}")
+        return Artifact.of(self._root, found)
+
+    def artifact_exists(self, name: str, type: str | None = None) -> bool:
+        """Whether `artifact(name, type)` would find one. Raises InvalidValue for what is no spec."""
+        try:
+            self.artifact(name, type)
+        except (NotFound, Conflict):
+            return False
+        return True
+
+    def artifacts(
+        self,
+        type_name: str | None = None,
+        name: str | None = None,
+        order: str | None = None,
+        per_page: int | None = None,
+        tags: list[str] | str | None = None,
+    ) -> Listing[Artifact]:
+        """Live versions of the collection `name`, newest first; with `tags` only those that have all of them. `order`
+        is `+` or `-` and one of created_at, version, size.
+        """
+        if name is None:
+            raise InvalidValue("artifacts() needs the name of a collection", hint="artifact_collections() lists them")
+        state = self._repository.collection(name, self._home())
+        if type_name is not None and state.type != type_name:
+            raise NotFound(f"there is no artifact '{name}' of type '{type_name}'; it has type '{state.type}'")
+        wanted = {tags} if isinstance(tags, str) else set(tags or ())
+        versions = [version for version in state.live() if wanted <= set(version.get("tags", []))]
+        key, descending = _order(order, {"created_at": "created", "version": "number", "size": "size"}, "-version")
+        versions.sort(key=lambda version: (version[key], version["number"]), reverse=descending)
+        return Listing(versions, lambda version: Artifact.of(self._root, Found(state, version)))
+
+    def artifact_versions(self, type_name: str, name: str, per_page: int | None = None) -> Listing[Artifact]:
+        return self.artifacts(type_name, name)
+
+    # -- collections and types --
+
+    def artifact_collection(
+        self, type_name: str | None = None, name: str | None = None
+    ) -> ArtifactCollection[Artifact]:
+        """Raises NotFound with near names, also when it has another type."""
+        if name is None:
+            raise InvalidValue("artifact_collection() needs a name")
+        state = self._repository.collection(name, self._home())
+        if type_name is not None and state.type != type_name:
+            raise NotFound(f"there is no artifact '{name}' of type '{type_name}'; it has type '{state.type}'")
+        return ArtifactCollection(self._root, state, Artifact.of)
+
+    def artifact_collection_exists(self, name: str, type: str | None = None) -> bool:
+        try:
+            self.artifact_collection(type, name)
+        except NotFound:
+            return False
+        return True
+
+    def artifact_collections(
+        self, project_name: str | None = None, type_name: str | None = None, per_page: int | None = None
+    ) -> Listing[ArtifactCollection[Artifact]]:
+        """Collections of a project, of one type if given, by name."""
+        states = self._repository.collections(*self._home(project_name))
+        chosen = [state for state in states if type_name is None or state.type == type_name]
+        return Listing(chosen, lambda state: ArtifactCollection(self._root, state, Artifact.of))
+
+    def artifact_types(self, project: str | None = None) -> list[ArtifactType[Artifact]]:
+        """Types in use in a project, by name."""
+        home = self._home(project)
+        names = sorted({state.type for state in self._repository.collections(*home)})
+        return [ArtifactType(self._root, home, name, Artifact.of) for name in names]
+
+    def artifact_type(self, type_name: str, project: str | None = None) -> ArtifactType[Artifact]:
+        """Raises NotFound for a type that nothing in the project has."""
+        types = {found.name: found for found in self.artifact_types(project)}
+        if type_name not in types:
+            entity, name = self._home(project)
+            raise NotFound(f"there is no type '{type_name}' in project {entity}/{name}", hint=near(type_name, types))
+        return types[type_name]
+
+    # -- runs --
+
+    def run(self, path: str) -> RunRecord[Artifact]:
+        """The run at `[[entity/]project/]id`. Raises NotFound with near ids."""
+        parts = path.strip("/").split("/")
+        if len(parts) > 3:
+            raise InvalidValue(f"'{path}' has too many parts: a run is [[entity/]project/]id")
+        home = self._home("/".join(parts[:-1]))
+        state = self._repository.runs.find(RunPath(*home, check_project(parts[-1], "run id")))
+        return RunRecord(self._root, state, Artifact.of)
+
+    def runs(
+        self, path: str | None = None, order: str = "-created_at", per_page: int | None = None
+    ) -> Listing[RunRecord[Artifact]]:
+        """Runs of `[entity/]project`, the latest started first; `order` is `+created_at` or `-created_at`."""
+        states: list[RunState] = self._repository.runs.all(*self._home(path))
+        _, descending = _order(order, {"created_at": "started"}, "-created_at")
+        return Listing(states if descending else states[::-1], lambda s: RunRecord(self._root, s, Artifact.of))
+
+    def __repr__(self) -> str:
+        return f"<Api {self._root}>"
+
+
+def _order(order: str | None, keys: dict[str, str], default: str) -> tuple[str, bool]:
+    """(field, whether descending) of an order such as `-created_at`."""
+    text = order or default
+    name = text.lstrip("+-")
+    if name not in keys:
+        raise InvalidValue(f"order '{text}' is not + or - and one of {', '.join(keys)}")
+    return keys[name], text.startswith("-")
+
+
+def _root_of(folder: str) -> str:
+    """The repository that a path means: its own folder, or one that holds it (or lies below one that does)."""
+    if os.path.isfile(os.path.join(folder, "format")):
+        return os.path.abspath(folder)
+    root = find_root(folder, environment=False)
+    if root is None:
+        raise NotFound(f"there is no repository in {folder}", hint="`artstore init` makes one")
+    return root

@@ -1,0 +1,19 @@
+"""Small HTML for notebooks: escaped text in tables, no script, no style sheet."""
+
+from collections.abc import Iterable
+from html import escape
+
+MOST_ROWS = 100
+
+
+def page(title: str, body: str) -> str:
+    return f"<div><strong>{escape(title)}</strong>{body}</div>"
+
+
+def definition_rows(rows: Iterable[tuple[str, str]]) -> str:
+    """A table of two columns; beyond MOST_ROWS it says how many more there are."""
+    rows = list(rows)
+    cells = [f"<tr><th>{escape(key)}</th><td>{escape(value)}</td></tr>" for key, value in rows[:MOST_ROWS]]
+    if len(rows) > MOST_ROWS:
+        cells.append(f"<tr><th></th><td>and {len(rows) - MOST_ROWS:,} more</td></tr>")
+    return f"<table>{''.join(cells)}</table>" if cells else ""

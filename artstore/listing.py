@@ -1,0 +1,43 @@
+"""Lists of the Python interface: sequences whose items are made when they are asked for."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Generic, TypeVar, overload
+
+T = TypeVar("T")
+
+
+class Listing(Sequence[T], Generic[T]):
+    """Has a length, takes indices and slices, iterates; `next()` goes on where it stopped, as W&B's paginators do."""
+
+    def __init__(self, items: Sequence[Any], make: Callable[[Any], T]) -> None:
+        self._items = items
+        self._make = make
+        self._iterator: Iterator[T] | None = None
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    @overload
+    def __getitem__(self, index: int) -> T: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> "Listing[T]": ...
+
+    def __getitem__(self, index: int | slice) -> "T | Listing[T]":
+        if isinstance(index, slice):
+            return Listing(self._items[index], self._make)
+        return self._make(self._items[index])
+
+    def __iter__(self) -> Iterator[T]:
+        return (self._make(item) for item in self._items)
+
+    def __next__(self) -> T:
+        if self._iterator is None:
+            self._iterator = iter(self)
+        return next(self._iterator)
+
+    next = __next__
+
+    def __repr__(self) -> str:
+        shown = ", ".join(map(repr, self[:10]))
+        return f"[{shown}{', …' if len(self) > 10 else ''}]"

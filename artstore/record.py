@@ -1,0 +1,151 @@
+"""A recorded run, for reading: what `Api().run()`, `logged_by()` and `used_by()` give."""
+
+import json
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
+
+from artstore.errors import NotFound
+from artstore.handles import opened
+from artstore.html import definition_rows, page
+from artstore.listing import Listing
+from artstore.logs import Change
+from artstore.repository import Found
+from artstore.runs import RunState
+from artstore.state import Path
+
+A = TypeVar("A")
+
+
+class RunRecord(Generic[A]):
+    """As it was when it was read; `load()` reads it anew. `artifact` makes an Artifact of a version."""
+
+    def __init__(self, root: str, state: RunState, artifact: Callable[[str, Found], A]) -> None:
+        self._root = root
+        self._state = state
+        self._artifact = artifact
+
+    def load(self, force: bool = False) -> "RunRecord[A]":
+        self._state = opened(self._root).runs.find(self._state.path)
+        return self
+
+    update = load
+
+    @property
+    def id(self) -> str:
+        return self._state.path.id
+
+    @property
+    def name(self) -> str:
+        return self._state.name
+
+    display_name = name
+
+    @property
+    def entity(self) -> str:
+        return self._state.path.entity
+
+    @property
+    def project(self) -> str:
+        return self._state.path.project
+
+    @property
+    def path(self) -> list[str]:
+        return list(self._state.path)
+
+    @property
+    def state(self) -> str:
+        """running, finished, failed, or crashed: running by its log, its process proved dead."""
+        return opened(self._root).runs.status(self._state)
+
+    @property
+    def exit_code(self) -> int | None:
+        return self._state.exit_code
+
+    @property
+    def config(self) -> dict[str, Any]:
+        return dict(self._state.config)
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        return dict(self._state.summary)
+
+    @property
+    def json_config(self) -> str:
+        return json.dumps(self._state.config)
+
+    @property
+    def tags(self) -> list[str]:
+        return list(self._state.tags)
+
+    @property
+    def notes(self) -> str | None:
+        return self._state.notes
+
+    @property
+    def group(self) -> str | None:
+        return self._state.group
+
+    @property
+    def job_type(self) -> str | None:
+        return self._state.job_type
+
+    @property
+    def created_at(self) -> str:
+        """ISO 8601, UTC"""
+        return self._state.started
+
+    @property
+    def heartbeat_at(self) -> str:
+        """When it last recorded anything."""
+        return self._state.seen
+
+    @property
+    def user(self) -> str | None:
+        return self._state.user
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """Where and how it ran: host, user, command line, git commit and dirty flag."""
+        state = self._state
+        return {"host": state.host, "username": state.user, "command": state.command, "git": state.git}
+
+    @property
+    def commit(self) -> str | None:
+        return self._state.git["commit"] if self._state.git else None
+
+    def logged_artifacts(self, per_page: int | None = None) -> Listing[A]:
+        """Live versions that it logged, in the order in which it did."""
+        return self._artifacts(self._state.logged)
+
+    def used_artifacts(self, per_page: int | None = None) -> Listing[A]:
+        """Live versions that it used, in the order in which it did."""
+        return self._artifacts(self._state.used)
+
+    def _artifacts(self, edges: dict[str, Change]) -> Listing[A]:
+        found = [live for edge in edges.values() if (live := self._live(edge))]
+        return Listing(found, lambda one: self._artifact(self._root, one))
+
+    def _live(self, edge: Change) -> Found | None:
+        try:
+            found = opened(self._root).version(Path(edge["entity"], edge["project"], edge["name"]), edge["id"])
+        except NotFound:
+            return None
+        return None if "deleted" in found.version else found
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, RunRecord) and (self._root, self._state.path) == (other._root, other._state.path)
+
+    def __hash__(self) -> int:
+        return hash((self._root, self._state.path))
+
+    def __repr__(self) -> str:
+        return f"<Run {self._state.path} ({self.state})>"
+
+    def _repr_html_(self) -> str:
+        state = self._state
+        rows = [("state", self.state), ("started", state.started), ("job type", state.job_type or "")]
+        rows += [(f"config {key}", json.dumps(value)) for key, value in state.config.items()]
+        rows += [(f"summary {key}", json.dumps(value)) for key, value in state.summary.items()]
+        for word, edges in (("used", state.used), ("logged", state.logged)):
+            rows += [(word, f"{edge['project']}/{edge['name']}:v{edge['number']}") for edge in edges.values()]
+        return page(f"run {state.path}", definition_rows(rows))

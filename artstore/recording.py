@@ -1,0 +1,184 @@
+"""The run that this process records: its edges, config and end, appended to the run's log as they happen."""
+
+import secrets
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from artstore.errors import Conflict, NotFound
+from artstore.handles import opened
+from artstore.logs import Change, new_change
+from artstore.names import check_project
+from artstore.owner import this_process
+from artstore.repository import Found, Home, Repository
+from artstore.runs import FAILED, FINISHED, RunPath, RunState, changed_values
+from artstore.settings import root_to_create
+
+_ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789"
+
+active: "Recording | None" = None
+"""the run that `log_artifact`, `save` and the like record in"""
+
+
+class Recording:
+    """A run that was started here. Any thread, and a forked child, may append: its log decides the order."""
+
+    def __init__(self, root: str, path: RunPath) -> None:
+        self.root = root
+        self.path = path
+
+    @property
+    def repository(self) -> Repository:
+        return opened(self.root)
+
+    @property
+    def home(self) -> Home:
+        return self.path.entity, self.path.project
+
+    def state(self) -> RunState:
+        return self.repository.runs.find(self.path)
+
+    def used(self, found: Found, use_as: str | None = None) -> None:
+        """Record that the run read a version; once is enough."""
+        self._append_edge("used", found, {"as": use_as})
+
+    def logged(self, found: Found) -> None:
+        """Record that the run wrote a version."""
+        self._append_edge("logged", found, {})
+
+    def _append_edge(self, kind: str, found: Found, more: dict[str, Any]) -> None:
+        fields = _version(found)
+
+        def build(state: RunState) -> list[Change]:
+            return [] if found.version["id"] in getattr(state, kind) else [new_change(kind, **fields, **more)]
+
+        self.repository.runs.change(self.path, build)
+
+    def set_values(self, kind: str, values: dict[str, Any]) -> None:
+        """Make `config` or `summary` what is given; nothing is written where it is so already."""
+
+        def build(state: RunState) -> list[Change]:
+            added, removed = changed_values(getattr(state, kind), values)
+            return [new_change(kind, set=added, remove=removed)] if added or removed else []
+
+        self.repository.runs.change(self.path, build)
+
+    def label(self, name: str | None, notes: str | None, tags: list[str]) -> None:
+        def build(state: RunState) -> list[Change]:
+            same = (state.name, state.notes, state.tags) == (name or self.path.id, notes, tags)
+            return [] if same else [new_change("label", name=name, notes=notes, tags=tags)]
+
+        self.repository.runs.change(self.path, build)
+
+    def finish(self, code: int) -> None:
+        """Record the end: finished with exit code 0, else failed. Once; later calls change nothing."""
+
+        def build(state: RunState) -> list[Change]:
+            return [] if state.finished else [new_change("finish", state=FAILED if code else FINISHED, code=code)]
+
+        self.repository.runs.change(self.path, build)
+
+
+def start(
+    root: str,
+    *,
+    entity: str | None = None,
+    project: str | None = None,
+    id: str | None = None,
+    name: str | None = None,
+    job_type: str | None = None,
+    group: str | None = None,
+    tags: list[str] | None = None,
+    notes: str | None = None,
+    config: dict[str, Any] | None = None,
+    resume: str | None = None,
+) -> Recording:
+    """Record a new run, or go on with one of the same id unless `resume` is "never". "must" asks that there be one."""
+    Repository.init(root).close()
+    repository = opened(root)
+    path = RunPath(
+        check_project(entity or repository.settings.entity, "entity"),
+        check_project(project or repository.settings.project),
+        check_project(id or _new_id(), "run id"),
+    )
+    begun = new_change(
+        "start",
+        entity=path.entity,
+        project=path.project,
+        run=path.id,
+        job_type=job_type,
+        group=group,
+        owner=str(this_process(named=repository.settings.identity()[0] is not None)),
+        command=[_text(argument) for argument in sys.argv],
+        git=_git(),
+    )
+
+    def build(state: RunState) -> list[Change]:
+        if state.number and resume == "never":
+            raise Conflict(f"run {path} exists already", hint="leave out its id, or resume='allow'")
+        if not state.number and resume == "must":
+            raise NotFound(f"there is no run {path} to resume", hint="resume='allow' begins one")
+        changes = [begun]
+        if (name, notes, tags) != (None, None, None):
+            label = {"name": name or state.name or None, "notes": notes or state.notes, "tags": tags or state.tags}
+            changes.append(new_change("label", **label))
+        if config:
+            changes.append(new_change("config", set=config, remove=[]))
+        return changes
+
+    repository.runs.change(path, build)
+    return Recording(root, path)
+
+
+@contextmanager
+def current(entity: str | None, project: str | None) -> Iterator[Recording]:
+    """The active run; without one, a run of its own for as long as the block takes (job type `auto`, as W&B's)."""
+    if active is not None:
+        yield active
+        return
+    own = start(root_to_create(), entity=entity, project=project, job_type="auto")
+    try:
+        yield own
+    except BaseException:
+        own.finish(1)
+        raise
+    own.finish(0)
+
+
+def _version(found: Found) -> dict[str, Any]:
+    names = dict(zip(("entity", "project", "name"), found.state.path, strict=True))
+    fields = ("id", "number", "digest", "size", "created")
+    return names | {"type": found.state.type} | {field: found.version[field] for field in fields}
+
+
+def _new_id() -> str:
+    """Eight letters and digits, as W&B's."""
+    return "".join(secrets.choice(_ALPHABET) for _ in range(8))
+
+
+def _text(argument: str) -> str:
+    return argument.encode("utf-8", "backslashreplace").decode()
+
+
+def _git() -> dict[str, Any] | None:
+    """Commit and dirty flag of the code that runs here; None outside git, or where it takes longer than two seconds."""
+    import subprocess  # 8 ms, and only runs ask
+
+    command = [
+        "git",
+        "--no-optional-locks",
+        "-c",
+        "core.fsmonitor=false",
+        "status",
+        "--porcelain=v2",
+        "--branch",
+        "--untracked-files=no",
+    ]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=2, check=True)
+    except (OSError, subprocess.SubprocessError, ValueError):
+        return None
+    lines = done.stdout.splitlines()
+    commit = next((line.split()[-1] for line in lines if line.startswith("# branch.oid")), None)
+    return {"commit": commit, "dirty": any(not line.startswith("#") for line in lines)}
