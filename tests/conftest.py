@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+import artstore
 from artstore.repository import Repository
 from tests.reader import Reader
 
@@ -33,6 +34,24 @@ def repo(root: Path, request: pytest.FixtureRequest) -> Iterator[Repository]:
         yield repository
     if request.node.get_closest_marker("damaged") is None:
         check(root)
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Iterator[Path]:
+    """An empty folder to work in, as a script would: own HOME, no settings of the caller's. The run that is still active
+    ends with the test, and its repository is checked, unless the test is marked `damaged`.
+    """
+    for name in list(os.environ):
+        if name.startswith(("WANDB_", "ARTSTORE_")):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    folder = tmp_path / "work"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    yield folder
+    artstore.finish()
+    if (folder / ".artifacts" / "format").exists() and request.node.get_closest_marker("damaged") is None:
+        check(folder / ".artifacts")
 
 
 class Result:
