@@ -71,6 +71,8 @@ class CheckedOut(NamedTuple):
     """in the version, as far as selected"""
     written: int
     written_bytes: int
+    removed: int = 0
+    """files that were not in it, where that was asked for"""
 
 
 class Checkout:
@@ -97,7 +99,7 @@ class Checkout:
         self._link = link
         self._force = force
         self._monitor = monitor or Monitor()
-        self._written = self._written_bytes = self._files = 0
+        self._written = self._written_bytes = self._files = self._removed = 0
         self._pool: ThreadPoolExecutor | None = None
         self._pending: list[Future[None]] = []
         self._cache: StatCache | None = None
@@ -126,7 +128,7 @@ class Checkout:
                 self._pool.shutdown(cancel_futures=True)
             if self._cache is not None:
                 self._cache.close()
-        return CheckedOut(root, self._files, self._written, self._written_bytes)
+        return CheckedOut(root, self._files, self._written, self._written_bytes, self._removed)
 
     def _refuse_repository(self, root: str) -> None:
         store = os.path.realpath(self._objects.storage.root)
@@ -638,6 +640,7 @@ class Checkout:
             fd = target.open_folder(parts[:-1], create=False)
             try:
                 (os.rmdir if is_folder else os.unlink)(parts[-1], dir_fd=fd)
+                self._removed += not is_folder
             except OSError as error:
                 if error.errno not in (errno.ENOENT, errno.ENOTEMPTY, errno.EEXIST):  # a .git may be left in it
                     raise

@@ -15,6 +15,7 @@ from artstore.progress import Monitor
 from artstore.refs import Refs
 from artstore.removal import is_left_over, open_transactions
 from artstore.runs import Runs
+from artstore.sizes import count
 from artstore.state import State, digest_of_state, id_of_state
 from artstore.tree import DIRECTORY, REFERENCE, Entry, check_depth, check_root, read_folder
 
@@ -255,12 +256,10 @@ class Fsck:
                     )
         if runs := [run for run in storage.names("trash") if is_left_over(storage, run)]:
             self._notes.append(
-                f"{len(runs)} earlier collections left something in the trash; `gc` frees it when its time is over"
+                f"{count(len(runs), 'earlier collection')} left something in the trash; `gc` frees it when its time is over"
             )
         for transaction in open_transactions(storage):
             self._notes.append(f"somebody is at work, or died elsewhere: transaction {printable(transaction)}")
         evidence = [name for name in storage.names("bad") if not re.fullmatch(r"[0-9a-f]{64}\.[0-9a-f]{64}", name)]
         if evidence:
-            self._notes.append(
-                f"{len(evidence)} damaged files are kept in bad/; delete them when you no longer need them"
-            )
+            self._notes.append(f"{count(len(evidence), 'damaged file')} kept in bad/: delete what you no longer need")

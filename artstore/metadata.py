@@ -22,6 +22,8 @@ def normalise(value: Any) -> dict[str, Any]:
             value = json.loads(value)
         except (ValueError, RecursionError) as error:
             raise InvalidValue(f"metadata is not JSON: {error}") from error
+        if not isinstance(value, dict):
+            raise InvalidType("metadata is JSON, but not of an object: '{\"key\": value, …}' is one")
     if not isinstance(value, dict):
         raise InvalidType(f"metadata is a {type(value).__name__}, not a dict (nor the JSON text of one)")
     if len(value) > MAX_KEYS:

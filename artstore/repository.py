@@ -139,8 +139,15 @@ class Repository:
 
     def collection(self, text: str, home: Home | None = None) -> State:
         """The collection that a spec names. Raises NotFound with near names."""
-        path, _ = self.path_of(text, home)
-        state = self.refs.read(path)
+        return self._existing(self.path_of(text, home)[0])
+
+    def _existing(self, path: Path) -> State:
+        try:
+            state = self.refs.read(path)
+        except Conflict as error:  # it is spelled in another case
+            raise NotFound(
+                f"there is no artifact '{path.name}' in project {path.entity}/{path.project}", hint=error.hint
+            ) from error
         if not state.exists:
             raise self._unknown(path)
         return state
@@ -148,9 +155,7 @@ class Repository:
     def find(self, text: str, home: Home | None = None) -> Found:
         """The version that a spec names; no alias means `latest`. Raises NotFound, saying which part is missing."""
         path, spec = self.path_of(text, home)
-        state = self.refs.read(path)
-        if not state.exists:
-            raise self._unknown(path)
+        state = self._existing(path)
         return Found(state, resolve(state, spec))
 
     def version(self, path: Path, id: str) -> Found:
@@ -551,6 +556,23 @@ class Repository:
             state = self.refs.change(path, build)
             draft.ensure(withdraw=(state.path, version["id"]))
         return Found(state, state.versions[version["id"]])
+
+    def undelete_collection(self, text: str) -> list[Found]:
+        """Bring back all versions that the last deletion of the whole collection took. Raises as `undelete`."""
+        path, _ = self.path_of(text)
+        state = self.refs.read(path)
+        taken: list[str] = []
+        for entry in self.refs.history(state.path):
+            for change in entry.changes:
+                if change["kind"] == "delete collection":
+                    taken = change["ids"]
+        gone = [state.versions[id]["number"] for id in taken if "deleted" in state.versions.get(id, {})]
+        if not gone:
+            raise InvalidValue(
+                f"'{text}' does not say which version: undelete takes name:vN",
+                hint=f"`artstore log {text} --deleted` lists deleted ones",
+            )
+        return [self.undelete(f"{state.path}:v{number}") for number in sorted(gone)]
 
     def rename(self, text: str, new: str) -> State:
         """Give a collection another name or project, history and all; the old name redirects. Cost: two log entries."""

@@ -2,10 +2,13 @@
 
 import os
 import re
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
-from artstore.errors import InvalidValue, NotFound, storage_error
-from artstore.files import open_regular
-from artstore.names import DEFAULT_ENTITY, DEFAULT_PROJECT, check_project, printable
+from artstore.errors import InvalidValue, NotFound, storage_error, translated
+from artstore.files import open_regular, replace_file
+from artstore.names import DEFAULT_ENTITY, DEFAULT_PROJECT, check_project, near, printable
+from artstore.owner import this_process
 
 FOLDER = ".artifacts"
 GRACE_LOCAL = 24 * 3600
@@ -15,22 +18,53 @@ believe old listings, far longer than any cache lives.
 """
 
 
+class Key(NamedTuple):
+    """A setting that may stand in `config`: what holds without it, and the rule for its value."""
+
+    default: str
+    check: Callable[[str], object]
+
+
+def _on_or_off(value: str) -> bool:
+    if value.lower() not in _ON and value.lower() not in _OFF:
+        raise InvalidValue(f"'{printable(value)}' is neither on nor off")
+    return value.lower() in _ON
+
+
+def _duration(value: str) -> float:
+    match = re.fullmatch(r"(\d{1,6}(?:\.\d+)?)([smhd])", value, re.ASCII)
+    if match is None:
+        raise InvalidValue(f"'{printable(value)}' is not a time such as 12h or 7d")
+    return float(match[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86400}[match[2]]
+
+
+_ON, _OFF = ("on", "true", "yes", "1"), ("off", "false", "no", "0")
+KEYS = {
+    "core.entity": Key(DEFAULT_ENTITY, lambda value: check_project(value, "entity")),
+    "core.project": Key(DEFAULT_PROJECT, check_project),
+    "core.identity": Key("on", _on_or_off),
+    "gc.grace": Key("24h, on a network file system 14d", _duration),
+}
+
+
 class Settings:
     """One repository's settings: its `config` file (INI) over which the environment wins."""
 
     def __init__(self, root: str) -> None:
         self._root = root
-        self._values: dict[str, dict[str, str]] = {}
-        path = os.path.join(root, "config")
+        self._path = os.path.join(root, "config")
+        self._values = self._read()
+
+    def _read(self) -> dict[str, dict[str, str]]:
         try:
-            with open(open_regular(path), encoding="utf-8") as file:
+            with open(open_regular(self._path), encoding="utf-8") as file:
                 text = file.read()
         except FileNotFoundError:
-            return
+            return {}
         except OSError as error:
-            raise storage_error(error, f"read {path}") from error
+            raise storage_error(error, f"read {printable(self._path)}") from error
         except UnicodeDecodeError as error:
-            raise InvalidValue(f"{path} is not UTF-8 text", hint="mend or remove it") from error
+            raise InvalidValue(f"{printable(self._path)} is not UTF-8 text", hint="mend or remove it") from error
         import configparser  # 5 ms, and most repositories have no config
 
         parser = configparser.RawConfigParser()
@@ -38,40 +72,88 @@ class Settings:
             parser.read_string(text)
         except configparser.Error as error:
             raise InvalidValue(
-                f"{path} is not a valid settings file: {str(error).splitlines()[0]}", hint="mend or remove it"
+                f"{printable(self._path)} is not a valid settings file: {str(error).splitlines()[0]}",
+                hint="mend or remove it",
             ) from error
-        self._values = {section: dict(parser[section]) for section in parser.sections()}
+        return {section: dict(parser[section]) for section in parser.sections()}
 
-    def get(self, section: str, key: str) -> str | None:
-        return self._values.get(section, {}).get(key.lower())
+    def value(self, key: str) -> str | None:
+        """What `config` says of a setting such as `core.project`; None when nothing. Raises NotFound for no setting."""
+        if key not in KEYS:
+            raise NotFound(
+                f"there is no setting '{printable(key)}'", hint=near(key, KEYS) or f"there are {', '.join(KEYS)}"
+            )
+        section, _, name = key.partition(".")
+        return self._values.get(section, {}).get(name)
+
+    def _checked(self, key: str) -> Any:
+        """A setting's value as its rule reads it; None where nothing is said."""
+        value = self.value(key)
+        try:
+            return None if value is None else KEYS[key].check(value)
+        except InvalidValue as error:
+            raise InvalidValue(
+                f"{key} in {printable(self._path)}: {error}", hint=f"`artstore config {key} VALUE` mends it"
+            ) from error
+
+    def set(self, key: str, value: str | None) -> None:
+        """Write one setting, or remove it; other lines, comments too, stay as they are. Raises InvalidValue."""
+        self.value(key)
+        if value is not None:
+            if "\n" in value or value != value.strip():
+                raise InvalidValue(f"'{printable(value)}' can't be a setting: it has spaces around it or several lines")
+            KEYS[key].check(value)
+        section, _, name = key.partition(".")
+        try:
+            with open(open_regular(self._path), encoding="utf-8") as file:
+                lines = file.read().splitlines()
+        except FileNotFoundError:
+            lines = []
+        except OSError as error:
+            raise storage_error(error, f"read {printable(self._path)}") from error
+        text = "".join(f"{line}\n" for line in _with_line(lines, section, name, value))
+        with translated(f"write {printable(self._path)}"):
+            replace_file(self._path, text.encode(), f"{self._root}/tmp/{this_process()}", sync=True)
+        self._values = self._read()
 
     @property
     def entity(self) -> str:
-        return check_project(
-            _environment("ARTSTORE_ENTITY", "WANDB_ENTITY") or self.get("core", "entity") or DEFAULT_ENTITY, "entity"
-        )
+        given = _environment("ARTSTORE_ENTITY", "WANDB_ENTITY")
+        return check_project(given, "entity") if given else self._checked("core.entity") or DEFAULT_ENTITY
 
     @property
     def project(self) -> str:
-        return check_project(
-            _environment("ARTSTORE_PROJECT", "WANDB_PROJECT") or self.get("core", "project") or DEFAULT_PROJECT
-        )
+        given = _environment("ARTSTORE_PROJECT", "WANDB_PROJECT")
+        return check_project(given) if given else self._checked("core.project") or DEFAULT_PROJECT
 
     def identity(self) -> tuple[str | None, str | None]:
         """(host, user) as entries record them; both None with `core.identity = off`."""
-        if (self.get("core", "identity") or "on").lower() in ("off", "false", "no", "0"):
+        if self._checked("core.identity") is False:
             return None, None
         return os.uname().nodename, _user()
 
     def grace(self, local: bool) -> float:
         """Seconds for which the trash is kept."""
-        value = self.get("gc", "grace")
-        if value is None:
-            return GRACE_LOCAL if local else GRACE_NETWORK
-        match = re.fullmatch(r"(\d{1,6}(?:\.\d+)?)([smhd])", value, re.ASCII)
-        if match is None:
-            raise InvalidValue(f"gc.grace = {printable(value)} is not a time such as 12h or 7d")
-        return float(match[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86400}[match[2]]
+        value: float | None = self._checked("gc.grace")
+        return value if value is not None else GRACE_LOCAL if local else GRACE_NETWORK
+
+
+def _with_line(lines: list[str], section: str, name: str, value: str | None) -> list[str]:
+    """The lines of a settings file with one setting changed, added or (None) removed."""
+    inside, at, end = False, None, None
+    for number, line in enumerate(lines):
+        if line.strip().startswith("["):
+            inside = line.strip() == f"[{section}]"
+        if inside:
+            end = number + 1 if line.strip() else end
+            if re.match(rf"\s*{re.escape(name)}\s*[=:]", line, re.IGNORECASE):
+                at = number
+    new = [] if value is None else [f"{name} = {value}"]
+    if at is not None:
+        return lines[:at] + new + lines[at + 1 :]
+    if end is not None:
+        return lines[:end] + new + lines[end:]
+    return lines + ([f"[{section}]", *new] if new else [])
 
 
 def _environment(*names: str) -> str | None:
@@ -85,6 +167,11 @@ def _user() -> str | None:
         return getpass.getuser()
     except (OSError, KeyError):  # no such user in this container
         return None
+
+
+def colours_wanted() -> bool:
+    """As https://no-color.org asks."""
+    return not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
 def run_id() -> str | None:

@@ -136,7 +136,9 @@ def test_verify_reports_whatever_stands_at_a_files_place(repo: Repository, tmp_p
     (source / "new").write_text("new")
     result = run(tmp_path, "verify", "data", source, timeout=10)
     assert result.code == 1, result
-    lines = sorted(re.split(r" +", line)[:2] for line in result.out.splitlines())
+    *listed, last = result.out.splitlines()
+    assert last == "not as data:v0: 6 changed, 1 extra, 1 missing"
+    lines = sorted(re.split(r" +", line)[:2] for line in listed)
     assert lines == [["changed", name] for name in ("dangling", "edited", "fifo", "folder", "loop", "sub")] + [
         ["extra", "new"],
         ["missing", "gone"],

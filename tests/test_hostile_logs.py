@@ -321,9 +321,9 @@ def test_nothing_in_the_settings_can_make_a_command_run(repo: Repository, root: 
         (b"no section\n", "is not a valid settings file: File contains no section headers."),
         (b"[core]\nproject = a/b\n", "project 'a/b' is not allowed: 1 to 128 characters, none of / \\ # ? % : or control ones"),
         (b"[core]\nentity = ..\n", "entity '..' is not allowed: 1 to 128 characters, none of / \\ # ? % : or control ones"),
-        (b"[gc]\ngrace = soon\n", "gc.grace = soon is not a time such as 12h or 7d"),
-        (b"[gc]\ngrace = -5d\n", "gc.grace = -5d is not a time such as 12h or 7d"),
-        (b"[gc]\ngrace = nand\n", "gc.grace = nand is not a time such as 12h or 7d"),
+        (b"[gc]\ngrace = soon\n", "config: 'soon' is not a time such as 12h or 7d"),
+        (b"[gc]\ngrace = -5d\n", "config: '-5d' is not a time such as 12h or 7d"),
+        (b"[gc]\ngrace = nand\n", "config: 'nand' is not a time such as 12h or 7d"),
     ],
 )  # fmt: skip
 def test_settings_that_make_no_sense_are_refused_by_name(

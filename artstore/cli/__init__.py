@@ -11,12 +11,26 @@ from artstore import __version__
 from artstore.errors import ArtstoreError, storage_error
 
 _FAMILIES = {
-    "saving": ("init", "put", "get", "verify"),
-    "looking": ("ls", "show", "log", "cat", "diff"),
-    "changing": ("alias", "tag", "rm", "undelete"),
+    "saving": ("init", "put", "get"),
+    "looking": ("ls", "show", "log", "cat"),
+    "comparing": ("diff", "status", "verify"),
+    "changing": ("alias", "tag", "edit", "rm", "undelete", "mv", "cp"),
     "keeping": ("fsck", "gc", "du"),
+    "settings": ("config", "completion"),
+    "artifact": ("artifact",),
+}
+_TITLES = {
+    "saving": "Save and restore",
+    "looking": "Look",
+    "comparing": "Compare",
+    "changing": "Change names and descriptions",
+    "keeping": "Keep the repository well",
+    "settings": "Set up",
+    "artifact": "As in W&B",
 }
 _HOMES = {command: family for family, commands in _FAMILIES.items() for command in commands}
+COMPLETE = "_ARTSTORE_COMPLETE"
+"""The variable by which a shell asks for completions."""
 
 
 class _Commands(click.Group):
@@ -32,9 +46,8 @@ class _Commands(click.Group):
             return None
         import importlib
 
-        command: click.Command = getattr(
-            importlib.import_module(f"artstore.cli.{_HOMES[cmd_name]}"), f"{cmd_name}_command"
-        )
+        home = importlib.import_module(f"artstore.cli.{_HOMES[cmd_name]}")
+        command: click.Command = getattr(home, f"{cmd_name}_command")
         return command
 
     def resolve_command(
@@ -43,8 +56,25 @@ class _Commands(click.Group):
         if args and args[0] not in _HOMES and not args[0].startswith("-"):
             from artstore.names import near
 
-            ctx.fail(f"there is no command '{args[0]}'; " + (near(args[0], _HOMES) or "`artstore --help` lists them"))
+            raise _UnknownCommand(f"there is no command '{args[0]}'", near(args[0], _HOMES))
         return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Families under their titles, each command with the first sentence of its help, whole."""
+        for family, names in _FAMILIES.items():
+            commands = [(name, self.get_command(ctx, name)) for name in names]
+            with formatter.section(_TITLES[family]):
+                formatter.write_dl([(name, _sentence(command)) for name, command in commands], col_max=12)
+
+
+def _sentence(command: click.Command | None) -> str:
+    return (command.help or "").split("\n\n")[0].replace("\n", " ") if command is not None else ""
+
+
+class _UnknownCommand(click.UsageError):
+    def __init__(self, message: str, near: str | None) -> None:
+        super().__init__(message)
+        self.hint = near or "`artstore --help` lists the commands"
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -62,14 +92,14 @@ def main() -> NoReturn:
     signal.signal(signal.SIGTERM, _interrupt)
     wants_json = "--json" in sys.argv[1:]
     try:
-        code = cli.main(standalone_mode=False) or 0
+        code = cli.main(prog_name="artstore", complete_var=COMPLETE, standalone_mode=False) or 0
     except click.exceptions.Exit as stop:
         code = stop.exit_code
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message())
         code = 0
     except click.ClickException as error:
-        code = _fail(wants_json, "UsageError", error.format_message(), _usage_hint(error), error.exit_code)
+        code = _fail(wants_json, "UsageError", _as_ours(error.format_message()), _usage_hint(error), error.exit_code)
     except ArtstoreError as error:
         code = _fail(
             wants_json,
@@ -94,7 +124,15 @@ def _interrupt(*_: object) -> NoReturn:
     raise KeyboardInterrupt
 
 
+def _as_ours(message: str) -> str:
+    """click's sentences as ours are: `missing argument 'SPEC'`."""
+    first = message[:1].lower() if message[1:2].islower() else message[:1]
+    return (first + message[1:]).removesuffix(".")
+
+
 def _usage_hint(error: click.ClickException) -> str | None:
+    if isinstance(error, _UnknownCommand):
+        return error.hint
     context = getattr(error, "ctx", None)
     return f"`{context.command_path} --help` says how" if context is not None else None
 

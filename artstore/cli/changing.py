@@ -1,73 +1,138 @@
-"""alias, tag, rm, undelete: what moves around versions that stay as they are."""
+"""alias, tag, edit, rm, undelete, mv, cp: what moves around versions that stay as they are."""
 
 import click
 
-from artstore.cli.output import count, human, json_option, open_repository, print_json
+from artstore.cli.arguments import SPEC, metadata_from, pairs, seconds
+from artstore.cli.output import json_option, open_repository, print_json, shortest
 from artstore.errors import InvalidValue
+from artstore.metadata import normalise
+from artstore.names import parse_spec
+from artstore.properties import NEVER, Properties
+from artstore.repository import Found, Repository
+from artstore.sizes import count, human
+from artstore.state import INHERIT, State
 
 
 @click.command("alias")
-@click.argument("spec")
+@click.argument("spec", type=SPEC)
 @click.argument("aliases", nargs=-1)
 @click.option("-d", "--delete", "removed", multiple=True, help="Alias to take off; may be repeated.")
 @json_option
 def alias_command(spec: str, aliases: tuple[str, ...], removed: tuple[str, ...], as_json: bool) -> None:
-    """Make ALIASES name this version, wherever they were before; without any, list the version's."""
+    """Move aliases to a version, or list those it has.
+
+    An alias names one version of an artifact at a time. `latest` is always the newest one by itself.
+    """
     with open_repository() as repository:
         found = repository.set_aliases(spec, aliases, removed) if aliases or removed else repository.find(spec)
     named = found.state.aliases_of(found.version["id"])
     if as_json:
-        print_json({"spec": f"{found.state.path}:v{found.version['number']}", "aliases": named})
+        print_json({"spec": _full(found), "aliases": named})
     else:
         click.echo(f"{found.name}: {', '.join(named) or 'no alias'}")
 
 
 @click.command("tag")
-@click.argument("spec")
+@click.argument("spec", type=SPEC)
 @click.argument("tags", nargs=-1)
 @click.option("-d", "--delete", "removed", multiple=True, help="Tag to take off; may be repeated.")
 @json_option
 def tag_command(spec: str, tags: tuple[str, ...], removed: tuple[str, ...], as_json: bool) -> None:
-    """Add TAGS to a version; without any, list the version's."""
+    """Add tags to a version, or list those it has."""
     with open_repository() as repository:
         found = repository.set_tags(spec, tags, removed) if tags or removed else repository.find(spec)
     has = found.version.get("tags", [])
     if as_json:
-        print_json({"spec": f"{found.state.path}:v{found.version['number']}", "tags": has})
+        print_json({"spec": _full(found), "tags": has})
     else:
         click.echo(f"{found.name}: {', '.join(has) or 'no tag'}")
 
 
+@click.command("edit")
+@click.argument("spec", type=SPEC)
+@click.option("-d", "--description", help="What it is; '' takes the description away.")
+@click.option("--set", "given", metavar="KEY=VALUE", multiple=True, help="Set a metadata key (VALUE: JSON, or text).")
+@click.option("--unset", metavar="KEY", multiple=True, help="Remove a metadata key.")
+@click.option("--metadata", help="JSON object, or @FILE that holds one: its keys are set.")
+@click.option("--ttl", metavar="TIME", help="How long to keep the version: 12h, 30d, never, inherit.")
+@click.option("--collection", is_flag=True, help="Edit the artifact's own description or type.")
+@click.option("-t", "--type", help="With --collection: its new type.")
+@json_option
+def edit_command(
+    spec: str, description: str | None, given: tuple[str, ...], unset: tuple[str, ...], metadata: str | None,
+    ttl: str | None, collection: bool, type: str | None, as_json: bool,
+) -> None:  # fmt: skip
+    """Change a description, metadata or a ttl.
+
+    Of a version, or with --collection of an artifact: its description and type. Metadata keys that aren't named stay as they are.
+    """
+    of_version = bool(given or unset or metadata is not None or ttl is not None)
+    if collection and of_version:
+        raise InvalidValue(
+            "--set, --unset, --metadata and --ttl are a version's; --collection takes --description and --type"
+        )
+    if type is not None and not collection:
+        raise InvalidValue(
+            "a type is an artifact's, not a version's", hint="`artstore edit --collection NAME --type TYPE`"
+        )
+    if description is None and type is None and not of_version:
+        raise InvalidValue(
+            "nothing to change is given", hint="`artstore edit --help` lists what can be; `artstore show` shows it"
+        )
+    with open_repository() as repository:
+        if collection:
+            state = _edit_collection(repository, spec, description, type)
+            name, value = shortest(state.path, repository), {"collection": str(state.path)}
+        else:
+            keys = (normalise(metadata_from(metadata)) if metadata is not None else {}) | pairs(given)
+            properties = Properties(description=description, metadata=keys, no_metadata=unset, ttl=_ttl(ttl))
+            found = repository.edit(spec, properties)
+            name, value = found.name, {"spec": _full(found)}
+    if as_json:
+        print_json(value)
+    else:
+        click.echo(f"edited {name}")
+
+
+def _edit_collection(repository: Repository, spec: str, description: str | None, type: str | None) -> State:
+    if parse_spec(spec).names_version:
+        raise InvalidValue(f"'{spec}' names a version; --collection takes an artifact")
+    return repository.edit_collection(spec, description=description, type=type)
+
+
+def _ttl(text: str | None) -> int | str | None:
+    return text if text in (None, NEVER, INHERIT) else seconds(text)
+
+
 @click.command("rm")
-@click.argument("spec")
+@click.argument("spec", type=SPEC)
 @click.option("--collection", is_flag=True, help="Delete the artifact with all its versions.")
 @click.option("--force", is_flag=True, help="Delete though aliases name it: they go, too.")
 @json_option
 def rm_command(spec: str, collection: bool, force: bool, as_json: bool) -> None:
-    """Delete one version (NAME:vN, NAME:ALIAS, NAME@DIGEST), or with --collection an artifact.
+    """Delete a version, or with --collection an artifact.
 
     Names, numbers and dates stay on record, and the number is never used again. `gc` frees the space; until then
     `undelete` brings the version back.
     """
     with open_repository() as repository:
         path, parsed = repository.path_of(spec)
-        named = parsed.alias is not None or parsed.number is not None or parsed.digest is not None
         if collection:
-            if named:
+            if parsed.names_version:
                 raise InvalidValue(f"'{spec}' names a version; --collection takes an artifact: {parsed.name}")
             before = len(repository.collection(spec).live())
             repository.delete_collection(spec, delete_aliases=force)
             deleted = [str(path)]
-            back = f"`artstore undelete {path.name}:vN` brings one back, `artstore gc` frees their space"
+            back = f"`artstore undelete {spec}` brings it back, `artstore gc` frees its space"
             text = f"deleted {path.name} with {count(before, 'version')}; {back}"
         else:
-            if not named:
+            if not parsed.names_version:
                 raise InvalidValue(
                     f"'{spec}' does not say which version",
                     hint=f"`artstore rm {spec}:vN` deletes one, `artstore rm --collection {spec}` all",
                 )
             found = repository.delete(spec, delete_aliases=force)
-            deleted = [f"{found.state.path}:v{found.version['number']}"]
+            deleted = [_full(found)]
             back = f"`artstore undelete {found.name}` brings it back, `artstore gc` frees its space"
             text = f"deleted {found.name} ({human(found.version['size'])}); {back}"
     if as_json:
@@ -77,13 +142,60 @@ def rm_command(spec: str, collection: bool, force: bool, as_json: bool) -> None:
 
 
 @click.command("undelete")
-@click.argument("spec")
+@click.argument("spec", type=SPEC)
 @json_option
 def undelete_command(spec: str, as_json: bool) -> None:
-    """Bring back a deleted version (NAME:vN), if gc has not freed it."""
+    """Bring back a deleted version, or a deleted artifact.
+
+    NAME:vN brings back one, NAME all that were deleted with the artifact. Works until `gc` has freed it. Tags, metadata and number are as they were; aliases have to be set again.
+    """
     with open_repository() as repository:
-        found = repository.undelete(spec)
+        one = parse_spec(spec).names_version
+        back = [repository.undelete(spec)] if one else repository.undelete_collection(spec)
     if as_json:
-        print_json({"spec": f"{found.state.path}:v{found.version['number']}"})
-    else:
+        print_json({"undeleted": [_full(found) for found in back]})
+        return
+    for found in back:
         click.echo(f"{found.name} is back: {count(found.version['files'], 'file')}, {human(found.version['size'])}")
+
+
+@click.command("mv")
+@click.argument("spec", type=SPEC)
+@click.argument("new")
+@json_option
+def mv_command(spec: str, new: str, as_json: bool) -> None:
+    """Give an artifact or a version another name or project.
+
+    An artifact moves with its whole history, and the old name leads to the new one. A version becomes the next one of NEW. Nothing is copied on disk.
+    """
+    with open_repository() as repository:
+        state = repository.move(spec, new)
+        _say(repository, "moved", spec, state, as_json)
+
+
+@click.command("cp")
+@click.argument("spec", type=SPEC)
+@click.argument("new")
+@json_option
+def cp_command(spec: str, new: str, as_json: bool) -> None:
+    """Give a version, or all of an artifact, to another artifact too.
+
+    Tags, metadata and descriptions go with them, with a whole artifact its aliases. Nothing is copied on disk.
+    """
+    with open_repository() as repository:
+        state = repository.copy(spec, new)
+        _say(repository, "copied", spec, state, as_json)
+
+
+def _say(repository: Repository, verb: str, spec: str, state: State, as_json: bool) -> None:
+    latest = state.latest
+    newest = f"v{latest['number']}" if latest else None
+    if as_json:
+        print_json({"collection": str(state.path), "versions": len(state.live()), "latest": newest})
+    else:
+        held = count(len(state.live()), "version")
+        click.echo(f"{verb} {spec} to {shortest(state.path, repository)}: {held}, the newest {newest or 'none'}")
+
+
+def _full(found: Found) -> str:
+    return f"{found.state.path}:v{found.version['number']}"

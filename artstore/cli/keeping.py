@@ -2,8 +2,9 @@
 
 import click
 
-from artstore.cli.output import Bar, count, human, json_option, open_repository, print_json, table
+from artstore.cli.output import Bar, json_option, open_repository, print_json, table
 from artstore.errors import Damage, StorageError
+from artstore.sizes import count, human
 
 
 @click.command("fsck")
@@ -11,9 +12,9 @@ from artstore.errors import Damage, StorageError
 @json_option
 @click.pass_context
 def fsck_command(ctx: click.Context, quick: bool, as_json: bool) -> None:
-    """Check everything that is stored: objects, packs, trees, versions, logs, checkpoints.
+    """Check everything that is stored.
 
-    Damaged copies are noted, so that the next save of their content stores it again. Exits with 7 when anything is
+    Objects, packs, trees, versions, logs, checkpoints, runs. Damaged copies are noted, so that the next save of their content stores it again. Exits with 7 when anything is
     damaged or missing.
     """
     with Bar() as bar, open_repository() as repository:
@@ -40,7 +41,10 @@ def fsck_command(ctx: click.Context, quick: bool, as_json: bool) -> None:
 @json_option
 @click.pass_context
 def gc_command(ctx: click.Context, dry_run: bool, now: bool, abandon: str | None, as_json: bool) -> None:
-    """Free the space of what no version needs. Safe beside saves and other collections."""
+    """Free the space of what no version needs.
+
+    Safe beside saves and other collections.
+    """
     with Bar() as bar, open_repository() as repository:
         result = repository.gc(now=now, dry_run=dry_run, abandon=abandon, monitor=bar)
     if as_json:

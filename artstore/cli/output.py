@@ -1,9 +1,10 @@
-"""How the command line shows things: aligned tables, sizes, times, JSON, and a progress bar on terminals."""
+"""How the command line shows things: aligned tables, JSON, colours and a progress bar on terminals."""
 
 import json
 import shutil
 import sys
 import time
+import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
@@ -12,14 +13,17 @@ import click
 from artstore.names import printable
 from artstore.progress import Monitor
 from artstore.repository import Repository
-from artstore.settings import require_root
-from artstore.sizes import count, human, moment
-
-__all__ = ["Bar", "count", "day", "human", "json_option", "moment", "open_repository", "print_json", "table"]
+from artstore.settings import colours_wanted, require_root
+from artstore.sizes import human
+from artstore.state import Path
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON (errors too).")
+
+_GAP = "  "
+_LEAST = 8
+"""Columns that stay of a cell that is cut for a narrow terminal."""
 
 
 def open_repository() -> Repository:
@@ -31,20 +35,60 @@ def print_json(value: Any) -> None:
 
 
 def day(timestamp: str) -> str:
-    """An entry's time, to the minute."""
+    """An ISO time, to the minute."""
     return timestamp[:16].replace("T", " ")
 
 
+def shortest(path: Path, repository: Repository) -> str:
+    """A collection's name as short as a spec may be here."""
+    home = repository.settings.entity, repository.settings.project
+    if path[:2] == home:
+        return path.name
+    return f"{path.project}/{path.name}" if path.entity == home[0] else str(path)
+
+
+def paint(text: str, colour: str) -> str:
+    """Coloured on a terminal, unless NO_COLOR is set."""
+    return click.style(text, fg=colour) if sys.stdout.isatty() and colours_wanted() else text
+
+
+def width_of(text: str) -> int:
+    """Columns on a terminal: two for wide East Asian characters, none for combining ones."""
+    if text.isascii():
+        return len(text)
+    return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
+
+
 def table(rows: Iterable[Sequence[str]], head: Sequence[str], right: Sequence[int] = ()) -> None:
-    """Columns aligned, those in `right` to the right; the last one is not padded."""
+    """Columns aligned, those in `right` to the right; on a terminal that is too narrow the widest of the others are cut."""
     lines = [list(head), *([printable(cell) for cell in row] for row in rows)]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
+    widths = [max(width_of(line[column]) for line in lines) for column in range(len(head))]
+    if sys.stdout.isatty():
+        _fit(widths, right, shutil.get_terminal_size().columns)
     for line in lines:
-        cells = [
-            cell.rjust(width) if column in right else cell.ljust(width)
-            for column, (cell, width) in enumerate(zip(line, widths, strict=True))
-        ]
-        click.echo("  ".join(cells).rstrip())
+        cells = (
+            _cell(text, width, column in right) for column, (text, width) in enumerate(zip(line, widths, strict=True))
+        )
+        click.echo(_GAP.join(cells).rstrip())
+
+
+def _fit(widths: list[int], right: Sequence[int], columns: int) -> None:
+    while sum(widths) + len(_GAP) * (len(widths) - 1) > columns:
+        widest = max(
+            (column for column in range(len(widths)) if column not in right), key=lambda column: widths[column]
+        )
+        if widths[widest] <= _LEAST:
+            return
+        widths[widest] -= 1
+
+
+def _cell(text: str, width: int, right: bool) -> str:
+    if width_of(text) > width:
+        while width_of(text) > width - 1:
+            text = text[:-1]
+        text += "…"
+    pad = " " * (width - width_of(text))
+    return pad + text if right else text + pad
 
 
 class Bar(Monitor):
@@ -64,7 +108,7 @@ class Bar(Monitor):
             return
         self._last, self._drawn = now, True
         parts = [self.step, f"{self.items:,}" if self.items else "", human(self.bytes) if self.bytes else ""]
-        text = "  ".join(part for part in parts if part)
+        text = _GAP.join(part for part in parts if part)
         width = shutil.get_terminal_size().columns - 1
         sys.stderr.write("\r" + text[:width].ljust(width))
         sys.stderr.flush()

@@ -1,0 +1,81 @@
+"""Arguments of several commands: specs that complete in the shell, key=value pairs, JSON from a file, durations."""
+
+import json
+import re
+from typing import Any
+
+import click
+from click.shell_completion import CompletionItem
+
+from artstore.errors import ArtstoreError, InvalidValue
+from artstore.names import printable
+from artstore.repository import Repository
+from artstore.settings import require_root
+
+
+class Spec(click.types.StringParamType):
+    """A version or collection by name; the shell completes names, then aliases and numbers."""
+
+    name = "spec"
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str | None:
+        return None
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        try:
+            with Repository(require_root()) as repository:
+                return [CompletionItem(text) for text in _specs(repository, incomplete) if text.startswith(incomplete)]
+        except (ArtstoreError, OSError):
+            return []
+
+
+def _specs(repository: Repository, incomplete: str) -> list[str]:
+    name, colon, _ = incomplete.partition(":")
+    if colon:
+        state = repository.collection(name)
+        numbers = [f"v{version['number']}" for version in reversed(state.live())]
+        return [f"{name}:{text}" for text in ("latest", *state.aliases, *numbers)]
+    home = repository.settings.entity, repository.settings.project
+    paths = [state.path for state in repository.collections()]
+    own = [path.name for path in paths if path[:2] == home]
+    return own + [f"{path.project}/{path.name}" for path in paths if path.entity == home[0]] + [str(p) for p in paths]
+
+
+SPEC = Spec()
+
+
+def metadata_from(text: str | None) -> Any:
+    """JSON text as given, or what `@FILE` holds."""
+    if text is None or not text.startswith("@"):
+        return text
+    try:
+        with open(text[1:], encoding="utf-8") as file:
+            return json.load(file)
+    except OSError as error:
+        raise InvalidValue(
+            f"cannot read metadata from {printable(text[1:])}: {(error.strerror or '').lower()}"
+        ) from error
+    except (ValueError, RecursionError) as error:
+        raise InvalidValue(f"{printable(text[1:])} is not JSON: {error}") from error
+
+
+def pairs(texts: tuple[str, ...]) -> dict[str, Any]:
+    """KEY=VALUE pairs; a value is JSON where it reads as such, else text."""
+    found: dict[str, Any] = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not equals or not key:
+            raise InvalidValue(f"'{printable(text)}' is not KEY=VALUE")
+        try:
+            found[key] = json.loads(value)
+        except (ValueError, RecursionError):
+            found[key] = value
+    return found
+
+
+def seconds(text: str) -> int:
+    """A duration such as 12h, 30d or 2w, in seconds."""
+    match = re.fullmatch(r"(\d{1,6})([smhdw])", text, re.ASCII)
+    if match is None or int(match[1]) == 0:
+        raise InvalidValue(f"'{printable(text)}' is not a duration such as 12h, 30d or 2w")
+    return int(match[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}[match[2]]

@@ -1,0 +1,194 @@
+"""diff, verify, status: versions with each other, and with folders."""
+
+import json
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import click
+
+from artstore.cli.arguments import SPEC
+from artstore.cli.output import Bar, json_option, open_repository, paint, print_json, shortest
+from artstore.difference import Difference, differences
+from artstore.names import printable
+from artstore.repository import Repository, Status
+from artstore.sizes import count, human
+from artstore.verify import Verified
+
+_LETTERS = {"added": ("A", "green"), "removed": ("D", "red"), "changed": ("M", "yellow"), "renamed": ("R", "cyan")}
+
+
+@click.command("diff")
+@click.argument("old", type=SPEC)
+@click.argument("new", type=SPEC)
+@click.option("--exit-code", is_flag=True, help="Exit with 1 when there are differences, as git does.")
+@json_option
+@click.pass_context
+def diff_command(ctx: click.Context, old: str, new: str, exit_code: bool, as_json: bool) -> None:
+    """Show what differs between two versions.
+
+    Files are marked A (added), D (removed), M (changed) or R (renamed); then metadata.
+    """
+    with open_repository() as repository:
+        a, b = repository.find(old), repository.find(new)
+        metadata = [repository.properties(found)[1] for found in (a, b)]
+        keys = sorted(k for k in metadata[0].keys() | metadata[1].keys() if metadata[0].get(k) != metadata[1].get(k))
+        found = _Counted(differences(repository.diff(a, b)))
+        if as_json:
+            files = [_plain(difference) for difference in found]
+            changed = {key: {"old": metadata[0].get(key), "new": metadata[1].get(key)} for key in keys}
+            names = {"old": f"{a.state.path}:v{a.version['number']}", "new": f"{b.state.path}:v{b.version['number']}"}
+            print_json(names | {"files": files, "metadata": changed})
+        else:
+            for difference in found:
+                sys.stdout.write(_line(difference))
+            for key in keys:
+                texts = [json.dumps(m[key], ensure_ascii=False) if key in m else "-" for m in metadata]
+                click.echo(f"metadata {printable(key)}: {printable(texts[0])} → {printable(texts[1])}")
+            click.echo(found.summary())
+    if exit_code and (found.files or keys):
+        ctx.exit(1)
+
+
+class _Counted:
+    """Passes differences on as they come, and counts them."""
+
+    def __init__(self, found: Iterable[Difference]) -> None:
+        self._found = found
+        self._kinds = dict.fromkeys(_LETTERS, 0)
+        self._bytes = 0
+
+    @property
+    def files(self) -> int:
+        return sum(self._kinds.values())
+
+    def __iter__(self) -> Iterator[Difference]:
+        for difference in self._found:
+            self._kinds[difference.kind] += 1
+            self._bytes += (difference.new_size or 0) - (difference.old_size or 0)
+            yield difference
+
+    def summary(self) -> str:
+        if not self.files:
+            return "no files differ"
+        words = ", ".join(f"{number:,} {kind}" for kind, number in self._kinds.items() if number)
+        return f"{words}, {'-' if self._bytes < 0 else '+'}{human(abs(self._bytes))}"
+
+
+def _line(difference: Difference) -> str:
+    sizes = [human(size) for size in (difference.old_size, difference.new_size) if size is not None]
+    shown = " → ".join(sizes) if difference.kind == "changed" else sizes[-1] if sizes else "-"
+    origin = f"{printable(difference.origin)} → " if difference.origin is not None else ""
+    letter = paint(*_LETTERS[difference.kind])
+    return f"{letter}  {origin}{printable(difference.path)}  {shown}\n"
+
+
+def _plain(difference: Difference) -> dict[str, Any]:
+    return {
+        "change": difference.kind,
+        "path": printable(difference.path),
+        "from": None if difference.origin is None else printable(difference.origin),
+        "old_size": difference.old_size,
+        "new_size": difference.new_size,
+    }
+
+
+@click.command("verify")
+@click.argument("spec", type=SPEC)
+@click.argument("path", required=False, type=click.Path())
+@json_option
+@click.pass_context
+def verify_command(ctx: click.Context, spec: str, path: str | None, as_json: bool) -> None:
+    """Compare a folder with a version, by content.
+
+    PATH is where `get` puts the version when it isn't told otherwise. Every file is read. Exits with 1 when anything is
+    missing, changed or extra; what the folder's .artifactsignore names is not extra.
+    """
+    with Bar() as bar, open_repository() as repository:
+        bar.start("verifying")
+        found = repository.find(spec)
+        result = repository.verify(found, path, monitor=bar)
+    if as_json:
+        print_json({"spec": f"{found.state.path}:v{found.version['number']}", "ok": result.ok, **result._asdict()})
+    elif result.ok:
+        click.echo(f"{count(result.files, 'file')} as in {found.name}")
+    else:
+        _print_differing(result, "extra", "")
+        click.echo(f"not as {found.name}: {_sum(result, 'extra')}")
+    if not result.ok:
+        ctx.exit(1)
+
+
+def _print_differing(result: Verified, extra: str, indent: str) -> None:
+    words = (("changed", result.changed, "yellow"), (extra, result.extra, "green"), ("missing", result.missing, "red"))
+    for word, paths, colour in words:
+        for path in paths:
+            click.echo(f"{indent}{paint(f'{word:7}', colour)}  {path}")
+
+
+def _sum(result: Verified, extra: str) -> str:
+    words = (("changed", result.changed), (extra, result.extra), ("missing", result.missing))
+    return ", ".join(f"{len(paths):,} {word}" for word, paths in words if paths)
+
+
+@click.command("status")
+@click.argument("path", required=False, type=click.Path())
+@json_option
+def status_command(path: str | None, as_json: bool) -> None:
+    """Compare folders with the versions that they came from.
+
+    All that `put` and `get` noted, or those at PATH, below it and around it: what is changed, new or missing, and whether
+    a newer version exists. Files whose size and times are as when they were last read are not read again.
+    """
+    with Bar() as bar, open_repository() as repository:
+        bar.start("comparing")
+        found = []
+        for status in repository.status(path, monitor=bar):
+            if as_json:
+                found.append(_status(status))
+            else:
+                _print_status(repository, status)
+                found.append({})
+    if as_json:
+        print_json(found)
+    elif not found:
+        where = f"at {printable(path)}" if path else "here"
+        click.echo(f"no folder {where} is known: `put` and `get` note theirs", err=True)
+
+
+def _print_status(repository: Repository, status: Status) -> None:
+    noted = status.noted
+    name = f"{shortest(noted.collection, repository)}:v{noted.number}"
+    if status.found is None or status.verified is None:
+        click.echo(f"{_place(noted.place)}: was {name}, which is deleted")
+        return
+    latest = status.found.state.latest
+    newest = latest is None or latest["id"] == noted.id
+    name = f"{shortest(status.found.state.path, repository)}:v{status.found.version['number']}"
+    news = "the newest" if newest else f"v{latest['number']} is newer"  # type: ignore[index]  # there is a newer one
+    state = "unchanged" if status.verified.ok else _sum(status.verified, "new")
+    click.echo(f"{_place(noted.place)}: {name} ({news}), {state}")
+    _print_differing(status.verified, "new", "  ")
+
+
+def _place(place: str) -> str:
+    short = os.path.relpath(place)
+    return printable(place if short.startswith("..") else short)
+
+
+def _status(status: Status) -> dict[str, Any]:
+    noted, verified = status.noted, status.verified
+    latest = status.found.state.latest if status.found is not None else None
+    value = {
+        "place": noted.place,
+        "collection": str(status.found.state.path if status.found is not None else noted.collection),
+        "version": f"v{status.found.version['number'] if status.found is not None else noted.number}",
+        "id": noted.id,
+        "deleted": verified is None,
+        "newest": f"v{latest['number']}" if latest else None,
+    }
+    if verified is None:
+        return value
+    lists = {"changed": verified.changed, "new": verified.extra, "missing": verified.missing}
+    return value | {"ok": verified.ok, "files": verified.files} | lists

@@ -1,0 +1,69 @@
+"""config, completion: how artstore works here."""
+
+import click
+
+from artstore.cli.output import json_option, open_repository, print_json, table
+from artstore.errors import InvalidValue, NotFound
+from artstore.settings import KEYS
+
+_SHELLS = ("bash", "zsh", "fish")
+
+
+@click.command("config")
+@click.argument("key", required=False)
+@click.argument("value", required=False)
+@click.option("--unset", is_flag=True, help="Remove the setting: what it does by itself holds again.")
+@json_option
+def config_command(key: str | None, value: str | None, unset: bool, as_json: bool) -> None:
+    """Show or change the settings of this repository.
+
+    \b
+    core.entity    entity of names that leave it out
+    core.project   project of names that leave it out
+    core.identity  on, or off: entries don't say which user on which host made them
+    gc.grace       how long the trash is kept, such as 12h or 7d
+    """
+    with open_repository() as repository:
+        settings = repository.settings
+        if key is None:
+            found = {name: settings.value(name) for name in KEYS}
+            if as_json:
+                print_json(found)
+            else:
+                table([(name, text or KEYS[name].default) for name, text in found.items()], ("SETTING", "VALUE"))
+            return
+        if unset:
+            if value is not None:
+                raise InvalidValue("--unset takes no value")
+            settings.set(key, None)
+        elif value is not None:
+            settings.set(key, value)
+        else:
+            text = settings.value(key)
+            if as_json:
+                print_json({key: text})
+            elif text is None:
+                raise NotFound(f"{key} is not set", hint=f"it is as if it were: {KEYS[key].default}")
+            else:
+                click.echo(text)
+
+
+@click.command("completion")
+@click.argument("shell", type=click.Choice(list(_SHELLS)))
+def completion_command(shell: str) -> None:
+    """Print what makes a shell complete names and options.
+
+    \b
+    bash  eval "$(artstore completion bash)"         in ~/.bashrc
+    zsh   eval "$(artstore completion zsh)"          in ~/.zshrc
+    fish  artstore completion fish | source          in ~/.config/fish/config.fish
+    """
+    from click.shell_completion import get_completion_class
+
+    from artstore.cli import COMPLETE, cli
+
+    kind = get_completion_class(shell)
+    assert kind is not None  # click knows the three
+    click.echo(kind(cli, {}, "artstore", COMPLETE).source())
+    if shell == "bash":
+        click.echo("COMP_WORDBREAKS=${COMP_WORDBREAKS//:}  # or bash would split NAME:ALIAS into three words")
