@@ -12,10 +12,9 @@ if TYPE_CHECKING:
     from artstore.artifact import Artifact, ArtifactTTL
     from artstore.errors import ArtstoreError, CommError, Error, UsageError
     from artstore.repository import Repository
+    from artstore.running import Run, Values
     from artstore.session import (
-        Run,
         Settings,
-        Values,
         alert,
         define_metric,
         finish,
@@ -45,8 +44,9 @@ _HOMES = {
     "artifact": ("Artifact", "ArtifactTTL"),
     "errors": ("ArtstoreError", "CommError", "Error", "UsageError"),
     "repository": ("Repository",),
+    "running": ("Run",),
     "session": (
-        "Run", "Settings", "alert", "define_metric", "finish", "init", "log", "log_artifact", "login", "save", "setup",
+        "Settings", "alert", "define_metric", "finish", "init", "log", "log_artifact", "login", "save", "setup",
         "use_artifact", "watch",
     ),
 }  # fmt: skip
@@ -60,10 +60,10 @@ def __getattr__(name: str) -> Any:
     if name in _HOME_OF:
         return getattr(importlib.import_module(_HOME_OF[name]), name)
     if name in ("run", "config", "summary"):
-        session = importlib.import_module("artstore.session")
+        running = importlib.import_module("artstore.running")
         if name == "run":
-            return session.active_run()
-        return getattr(session.require_run(f"using artstore.{name}"), name)
+            return running.active_run()
+        return getattr(running.require_run(f"using artstore.{name}"), name)
     if name == "errors":
         return importlib.import_module("artstore.errors")
     raise AttributeError(f"module 'artstore' has no attribute '{name}'")

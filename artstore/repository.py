@@ -1,6 +1,7 @@
 """The repository: one `.artifacts/` folder and everything that can be done with it, one thin method per operation."""
 
 import os
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -139,9 +140,9 @@ class Repository:
 
     def collection(self, text: str, home: Home | None = None) -> State:
         """The collection that a spec names. Raises NotFound with near names."""
-        return self._existing(self.path_of(text, home)[0])
+        return self._existing(self.path_of(text, home)[0], text, home)
 
-    def _existing(self, path: Path) -> State:
+    def _existing(self, path: Path, text: str, home: Home | None) -> State:
         try:
             state = self.refs.read(path)
         except Conflict as error:  # it is spelled in another case
@@ -149,13 +150,13 @@ class Repository:
                 f"there is no artifact '{path.name}' in project {path.entity}/{path.project}", hint=error.hint
             ) from error
         if not state.exists:
-            raise self._unknown(path)
+            raise self._unknown(path, text, home)
         return state
 
     def find(self, text: str, home: Home | None = None) -> Found:
         """The version that a spec names; no alias means `latest`. Raises NotFound, saying which part is missing."""
         path, spec = self.path_of(text, home)
-        state = self._existing(path)
+        state = self._existing(path, text, home)
         return Found(state, resolve(state, spec))
 
     def version(self, path: Path, id: str) -> Found:
@@ -165,7 +166,14 @@ class Repository:
             raise NotFound(f"{path} has no version with id {id[:12]}")
         return Found(state, version)
 
-    def _unknown(self, path: Path) -> NotFound:
+    def _unknown(self, path: Path, text: str, home: Home | None = None) -> NotFound:
+        """What of a collection's path there isn't, with near names; also when the text is that of a file in one."""
+        if (holder := self._holder_of(text, home)) is not None:
+            name = f"{holder.path.project}/{holder.path.name}"
+            return NotFound(
+                f"there is no artifact '{text}', but a file of that name in {name}:latest",
+                hint=f"`artstore cat {name} {text}` prints it; in Python: artifact('{name}').get_entry('{text}')",
+            )
         folders = [folder.split("/") for folder in self.refs.paths()]
         own = Path(*path.folder.split("/")[1:])
         if not any(folder[1] == own.entity for folder in folders):
@@ -182,6 +190,20 @@ class Repository:
         names = [state.path.name for state in self.refs.collections(path.entity, path.project)]
         hint = near(path.name, names) or "`artstore ls` lists what there is"
         return NotFound(f"there is no artifact '{path.name}' in project {path.entity}/{path.project}", hint=hint)
+
+    def _holder_of(self, text: str, home: Home | None) -> State | None:
+        """The collection of the home project whose latest version has a file of that path, looked for in at most 200 ms."""
+        deadline = time.monotonic() + 0.2
+        try:
+            parts = parse_path(text)
+            for state in self.refs.collections(*(home or (self.settings.entity, self.settings.project))):
+                if time.monotonic() > deadline:
+                    break
+                if state.latest and find(digest_of_state(state.latest), parts, self.objects.read_tree):
+                    return state
+        except ArtstoreError:
+            pass  # it only makes the message better
+        return None
 
     def collections(self, entity: str | None = None, project: str | None = None) -> Iterator[State]:
         return self.refs.collections(entity, project)
@@ -462,7 +484,7 @@ class Repository:
 
         def build(state: State) -> list[Change]:
             if not state.exists:
-                raise self._unknown(path)
+                raise self._unknown(path, text)
             changes = []
             if type is not None and check_type(type) != state.type:
                 names = {"entity": state.path.entity, "project": state.path.project, "name": state.path.name}
@@ -515,7 +537,7 @@ class Repository:
 
         def build(state: State) -> list[Change]:
             if not state.exists:
-                raise self._unknown(path)
+                raise self._unknown(path, text)
             if state.aliases and not delete_aliases:
                 raise Conflict(
                     f"{path.name} has {_aliases(state.aliases)}", hint="move them first, or give them up with --force"

@@ -64,7 +64,8 @@ def edit_command(
 ) -> None:  # fmt: skip
     """Change a description, metadata or a ttl.
 
-    Of a version, or with --collection of an artifact: its description and type. Metadata keys that aren't named stay as they are.
+    Of a version, or with --collection of an artifact: its description and type. Metadata keys that aren't named
+    stay as they are.
     """
     of_version = bool(given or unset or metadata is not None or ttl is not None)
     if collection and of_version:
@@ -147,7 +148,8 @@ def rm_command(spec: str, collection: bool, force: bool, as_json: bool) -> None:
 def undelete_command(spec: str, as_json: bool) -> None:
     """Bring back a deleted version, or a deleted artifact.
 
-    NAME:vN brings back one, NAME all that were deleted with the artifact. Works until `gc` has freed it. Tags, metadata and number are as they were; aliases have to be set again.
+    NAME:vN brings back one, NAME all that were deleted with the artifact. Works until `gc` has freed it. Tags,
+    metadata and number are as they were; aliases have to be set again.
     """
     with open_repository() as repository:
         one = parse_spec(spec).names_version
@@ -166,7 +168,8 @@ def undelete_command(spec: str, as_json: bool) -> None:
 def mv_command(spec: str, new: str, as_json: bool) -> None:
     """Give an artifact or a version another name or project.
 
-    An artifact moves with its whole history, and the old name leads to the new one. A version becomes the next one of NEW. Nothing is copied on disk.
+    An artifact moves with its whole history, and the old name leads to the new one. A version becomes the next one
+    of NEW. Nothing is copied on disk.
     """
     with open_repository() as repository:
         state = repository.move(spec, new)

@@ -14,7 +14,8 @@ from artstore.sizes import count, human
 def fsck_command(ctx: click.Context, quick: bool, as_json: bool) -> None:
     """Check everything that is stored.
 
-    Objects, packs, trees, versions, logs, checkpoints, runs. Damaged copies are noted, so that the next save of their content stores it again. Exits with 7 when anything is
+    Objects, packs, trees, versions, logs, checkpoints, runs. Damaged copies are noted, so that the next save of
+    their content stores it again. Exits with 7 when anything is
     damaged or missing.
     """
     with Bar() as bar, open_repository() as repository:
