@@ -1,7 +1,9 @@
 """What is stored, outside a run: artifacts, collections, types and runs, by name."""
 
 import os
+from typing import Any
 
+from artstore import recording
 from artstore.artifact import Artifact, PathLike
 from artstore.collection import ArtifactCollection, ArtifactType
 from artstore.errors import Conflict, InvalidValue, NotFound
@@ -15,9 +17,10 @@ from artstore.settings import find_root, require_root
 
 
 class Api:
-    """Reads one repository: the nearest `.artifacts` upwards, ARTSTORE_DIR, or the one that is given.
+    """Reads one repository: the one that is given, the active run's, the nearest `.artifacts` upwards, or ARTSTORE_DIR.
 
-    `overrides` may hold `entity` and `project`, which names leave out. Raises NotFound without a repository.
+    `overrides` may hold `entity` and `project`, which names leave out. Without a repository every question raises
+    NotFound, and nothing exists.
     """
 
     def __init__(
@@ -28,8 +31,13 @@ class Api:
         repository: PathLike | None = None,
     ) -> None:
         """`timeout` and `api_key` are accepted as W&B's and change nothing."""
-        self._root = require_root() if repository is None else _root_of(os.fspath(repository))
+        self._given = None if repository is None else _root_of(os.fspath(repository))
         self._overrides = dict(overrides or {})
+
+    @property
+    def _root(self) -> str:
+        root = self._given or recording.place()
+        return root if os.path.isfile(f"{root}/format") else require_root()
 
     @property
     def _repository(self) -> Repository:
@@ -144,6 +152,8 @@ class Api:
     def run(self, path: str) -> RunRecord[Artifact]:
         """The run at `[[entity/]project/]id`. Raises NotFound with near ids."""
         parts = path.strip("/").split("/")
+        if parts[-2:-1] == ["runs"]:
+            del parts[-2]  # as W&B's pages are addressed
         if len(parts) > 3:
             raise InvalidValue(f"'{path}' has too many parts: a run is [[entity/]project/]id")
         home = self._home("/".join(parts[:-1]))
@@ -151,15 +161,25 @@ class Api:
         return RunRecord(self._root, state, Artifact.of)
 
     def runs(
-        self, path: str | None = None, order: str = "-created_at", per_page: int | None = None
+        self,
+        path: str | None = None,
+        filters: dict[str, Any] | None = None,
+        order: str = "+created_at",
+        per_page: int | None = None,
+        include_sweeps: bool = True,
+        lazy: bool = True,
     ) -> Listing[RunRecord[Artifact]]:
-        """Runs of `[entity/]project`, the latest started first; `order` is `+created_at` or `-created_at`."""
+        """Runs of `[entity/]project`, the first started first; `order` is `+created_at` or `-created_at`. Filters are not
+        known yet. `include_sweeps` and `lazy` are accepted as W&B's and change nothing.
+        """
+        if filters:
+            raise InvalidValue("runs can't be filtered yet", hint="[run for run in api.runs(path) if …] does it")
         states: list[RunState] = self._repository.runs.all(*self._home(path))
-        _, descending = _order(order, {"created_at": "started"}, "-created_at")
+        _, descending = _order(order, {"created_at": "started"}, "+created_at")
         return Listing(states if descending else states[::-1], lambda s: RunRecord(self._root, s, Artifact.of))
 
     def __repr__(self) -> str:
-        return f"<Api {self._root}>"
+        return f"<Api {self._given or recording.place()}>"
 
 
 def _order(order: str | None, keys: dict[str, str], default: str) -> tuple[str, bool]:

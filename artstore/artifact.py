@@ -3,14 +3,15 @@ to a stored version and its edits then.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 from artstore import recording
 from artstore.checkout import Link
 from artstore.collection import ArtifactCollection
 from artstore.difference import VersionDiff, differences
+from artstore.draft import Draft
 from artstore.drafting import Drafting
 from artstore.edits import TTL, Edits, check_aliases, ttl_seconds
 from artstore.errors import (
@@ -20,6 +21,7 @@ from artstore.errors import (
     InvalidType,
     InvalidValue,
     NoEntry,
+    NotFound,
     SourceError,
 )
 from artstore.files import hash_file, open_regular
@@ -29,21 +31,21 @@ from artstore.ignore import Filter
 from artstore.listing import Listing
 from artstore.manifest import Entry, Manifest
 from artstore.metadata import normalise
-from artstore.names import check_name, check_tags, check_type, near, printable
+from artstore.names import check_name, check_tags, check_type, near, normal_path, printable
 from artstore.properties import Properties
 from artstore.record import RunRecord
 from artstore.recording import Recording
-from artstore.repository import Found, Home
+from artstore.repository import Found, Home, latest_is_ours
 from artstore.runs import RunPath
 from artstore.selection import Selection
-from artstore.settings import root_to_create
 from artstore.sizes import human, moment
 from artstore.state import INHERIT, Path
 from artstore.stored import Stored
-from artstore.tree import DIRECTORY
+from artstore.tree import DIRECTORY, EMPTY
 from artstore.tree import Entry as TreeEntry
 from artstore.verify import Verified
 
+T = TypeVar("T")
 PENDING, COMMITTED, DELETED = "PENDING", "COMMITTED", "DELETED"
 
 PathLike = str | os.PathLike[str]
@@ -72,19 +74,24 @@ class Artifact:
         incremental: bool = False,
         use_as: str | None = None,
         storage_region: str | None = None,
+        digest_algorithm: str | None = None,
     ) -> None:
-        """`use_as` and `storage_region` are accepted as W&B's and change nothing. Raises InvalidValue (ValueError) for
-        a name, type or metadata that breaks a rule, also TypeError for metadata without a JSON form.
+        """`use_as`, `storage_region` and `digest_algorithm` are accepted as W&B's and change nothing. Raises InvalidValue
+        (ValueError) for a name, type or metadata that breaks a rule, also TypeError for metadata without a JSON form.
         """
         if not isinstance(name, str):
             raise InvalidType(f"an artifact's name is text, not {name!r}")
         self._name = check_name(name)
+        for what, text in (("type", type), ("description", description)):
+            if text is not None and not isinstance(text, str):
+                raise InvalidType(f"an artifact's {what} is text, not {text!r}")
         self._type = None if type is None else check_type(type)
         self._incremental = bool(incremental)
         self._edits = Edits([], [], description, {} if metadata is None else normalise(metadata), INHERIT)
-        self._drafting = Drafting(self._name, _place)
+        self._drafting = Drafting(self._name, recording.place)
         self._stored: Stored | None = None
         self._home: Home | None = None
+        self._discarded = False
         self.use_as = use_as
         self.distributed_id: str | None = None
 
@@ -96,8 +103,8 @@ class Artifact:
         return self
 
     def _become(self, stored: Stored) -> None:
-        self._stored = stored
         self._edits = stored.edits()
+        self._stored = stored
         self._drafting.finalize()
         self._drafting.close()
 
@@ -143,8 +150,15 @@ class Artifact:
 
     def wait(self, timeout: float | None = None) -> "Artifact":
         """This artifact: logging had returned only when it was safe on disk."""
-        self._logged("wait")
+        if not self._discarded:
+            self._logged("wait")
         return self
+
+    def discard(self) -> None:
+        """Take the files no further: what a disabled run does instead of logging."""
+        self._discarded = True
+        self._drafting.finalize()
+        self._drafting.close()
 
     # -- what it is called --
 
@@ -175,12 +189,34 @@ class Artifact:
         stored = self._logged("collection")
         return ArtifactCollection(stored.root, stored.found().state, Artifact.of)
 
-    source_name = name
-    source_version = version
-    source_entity = entity
-    source_project = project
-    source_qualified_name = qualified_name
-    source_collection = collection
+    @property
+    def source_name(self) -> str:
+        return self.name
+
+    @property
+    def source_version(self) -> str:
+        self._logged("source_version")
+        return self.version
+
+    @property
+    def source_entity(self) -> str:
+        self._logged("source_entity")
+        return self.entity
+
+    @property
+    def source_project(self) -> str:
+        self._logged("source_project")
+        return self.project
+
+    @property
+    def source_qualified_name(self) -> str:
+        self._logged("source_qualified_name")
+        return self.qualified_name
+
+    @property
+    def source_collection(self) -> "ArtifactCollection[Artifact]":
+        self._logged("source_collection")
+        return self.collection
 
     @property
     def source_artifact(self) -> "Artifact":
@@ -212,17 +248,12 @@ class Artifact:
     @property
     def digest(self) -> str:
         """The digest of the root tree, hex: the same for the same paths and content."""
-        if self._stored is not None:
-            return str(self._stored.found().version["digest"])
-        with self._drafting.draft() as draft:
-            return draft.tree().digest.hex()
+        return self._look(lambda draft: draft.tree().digest, EMPTY, lambda stored: stored.found().tree).hex()
 
     @property
     def size(self) -> int:
         """Bytes of all files."""
-        if self._stored is not None:
-            return int(self._stored.found().version["size"])
-        return self._drafting.look(lambda draft: draft.tree().size, 0)
+        return self._look(lambda draft: draft.tree().size, 0, lambda stored: int(stored.found().version["size"]))
 
     @property
     def file_count(self) -> int:
@@ -319,15 +350,14 @@ class Artifact:
         has other content. `skip_cache` is accepted as W&B's and changes nothing.
         """
         self._refuse_logged("add_file")
-        if policy not in ("mutable", "immutable"):
-            raise InvalidValue(f"policy '{policy}' is not 'mutable' or 'immutable'")
+        _check_policy(policy)
         path = os.fspath(local_path)
         if not os.path.isfile(path):
             problem = "is not a file" if os.path.lexists(path) else "is not there"
             raise SourceError(
                 f"cannot add {printable(path)}: Path is not a file, it {problem}", problems=[(path, problem)]
             )
-        target = os.fspath(name) if name is not None else os.path.basename(path)
+        target = normal_path(name) if name is not None else os.path.basename(path)
         later = policy == "immutable"
         with self._drafting.changing() as draft:
             if is_tmp:
@@ -354,38 +384,49 @@ class Artifact:
         change nothing.
         """
         self._refuse_logged("add_dir")
+        _check_policy(policy)
         path = os.fspath(local_path)
         if not os.path.isdir(path):
             raise SourceError(
                 f"cannot add {printable(path)}: Path is not a directory", problems=[(path, "is not a directory")]
             )
-        target = os.fspath(name).strip("/") if name is not None else ""
-        target = "" if target == "." else target
+        target = normal_path(name) if name not in (None, "") else ""
         chosen = Filter(_globs(include), _globs(exclude))
         with self._drafting.changing() as draft:
             draft.add_folder(path, target or None, chosen=chosen if chosen else None, overwrite=merge)
             self._drafting.note_folder(target, path)
 
     @contextmanager
-    def new_file(self, name: str, mode: str = "x", encoding: str | None = None) -> Iterator[IO[Any]]:
-        """A file to write, added under `name` when the block ends well. Mode "x" refuses a name that is taken, "w"
-        overwrites; both take "b".
+    def new_file(
+        self,
+        name: str,
+        mode: str = "x",
+        encoding: str | None = None,
+        policy: str | None = None,
+        skip_cache: bool | None = None,
+    ) -> Iterator[IO[Any]]:
+        """A file to write, added under `name` when the block ends well. Mode "x" refuses a name that is taken, "w" and "a"
+        replace it; all take "b" and "+". `policy` and `skip_cache` are accepted as W&B's and change nothing.
         """
         self._refuse_logged("new_file")
-        if mode not in ("x", "w", "xb", "wb", "bx", "bw", "xt", "wt"):
-            raise InvalidValue(f"mode '{mode}' is not one of x, w, xb, wb")
+        kind = mode.translate({ord(c): None for c in "bt+"})
+        if kind not in ("x", "w", "a"):
+            raise InvalidValue(f"mode '{mode}' is not one of x, w, a, with b or + or without")
+        target = normal_path(name)
         with self._drafting.changing() as draft:
-            if "x" in mode and draft.entry(name) is not None:
-                raise InvalidValue(f"File with name '{printable(name)}' already exists in this artifact")
-            staged = draft.staged_file()
+            if kind == "x" and draft.entry(target) is not None:
+                raise InvalidValue(f"File with name '{printable(target)}' already exists in this artifact")
+            staged, pid = draft.staged_file(target), os.getpid()
         try:
             with open(staged, mode, encoding=encoding) as file:
                 yield file
             with self._drafting.changing() as draft:
-                draft.add_staged(staged, name, overwrite="w" in mode)
-        finally:
-            if os.path.lexists(staged):
+                draft.add_staged(staged, target, overwrite=kind != "x")
+                self._drafting.note_source(target, None)
+        except BaseException:
+            if pid == os.getpid() and os.path.lexists(staged):  # a forked child may come by here, too
                 os.unlink(staged)
+            raise
 
     def add(self, obj: Any, name: str, overwrite: bool = False) -> Entry:
         """Add an object under a name. No kind of object is known yet: files are added by `add_file` and `new_file`."""
@@ -400,7 +441,7 @@ class Artifact:
     def remove(self, item: "PathLike | Entry") -> None:
         """Take out a file, or a folder with all below it. Raises FileNotFoundError when there is none."""
         self._refuse_logged("remove")
-        name = item.path if isinstance(item, Entry) else os.fspath(item)
+        name = item.path if isinstance(item, Entry) else normal_path(item)
         with self._drafting.changing() as draft:
             draft.remove(name)
 
@@ -416,11 +457,8 @@ class Artifact:
 
     def get_entry(self, name: PathLike) -> Entry:
         """The file at a path. Raises KeyError with near names."""
-        path = os.fspath(name)
-        if self._stored is not None:
-            raw: TreeEntry | None = self._stored.entry(path)
-        else:
-            raw = self._drafting.look(lambda draft: draft.entry(path), None)
+        path = normal_path(name)
+        raw = self._look(lambda draft: draft.entry(path), None, lambda stored: stored.entry(path))
         if raw is None or raw[1] == DIRECTORY:
             raise NoEntry(
                 f"{self.name} has no file '{printable(path)}'", hint=near(path, list(self.manifest.entries)[:10_000])
@@ -440,16 +478,20 @@ class Artifact:
     @property
     def manifest(self) -> Manifest:
         """`manifest.entries` maps paths to entries; they are read as they are asked for."""
-        if (stored := self._stored) is not None:
-            return Manifest(self, stored.files, _or_none(stored.entry), lambda: int(stored.found().version["files"]))
-        drafting = self._drafting
-        none: Iterator[tuple[bytes, TreeEntry]] = iter(())
         return Manifest(
             self,
-            lambda: drafting.look(lambda draft: iter(list(draft.files())), none),
-            lambda path: drafting.look(lambda draft: draft.entry(path), None),
-            lambda: drafting.look(lambda draft: draft.tree().files, 0),
+            lambda: self._look(lambda draft: iter(list(draft.files())), iter(()), Stored.files),
+            _or_none(lambda path: self._look(lambda d: d.entry(path), None, lambda stored: stored.entry(path))),
+            lambda: self._look(lambda d: d.tree().files, 0, lambda stored: int(stored.found().version["files"])),
         )
+
+    def _look(self, ask: Callable[[Draft], T], empty: T, ask_stored: Callable[[Stored], T]) -> T:
+        """What the draft answers (`empty` before anything was added), or the stored version once it is logged."""
+        if self._stored is None:
+            with self._drafting.locked():
+                if self._stored is None:  # else it was logged while this thread waited
+                    return self._drafting.look(ask, empty)
+        return ask_stored(self._stored)
 
     def files(self, names: list[str] | None = None, per_page: int | None = None) -> Listing[Entry]:
         """All files, or those of these names."""
@@ -460,6 +502,8 @@ class Artifact:
 
     def diff(self, other: "Artifact") -> VersionDiff:
         """What differs in `other` (the newer one) from this version."""
+        if not isinstance(other, Artifact):
+            raise InvalidType(f"an artifact differs from another Artifact, not from {other!r}")
         old, new = self._logged("diff"), other._logged("diff")
         changes = old.repository.diff(old.found(), new.found())
         return VersionDiff(self.name, other.name, differences(changes), old.edits().metadata, new.edits().metadata)
@@ -531,10 +575,12 @@ class Artifact:
         with recording.current(entity, project or own) as run:
             self.log_to(run)
 
-    def log_to(self, run: Recording, aliases: list[str] | str | None = None, tags: list[str] | None = None) -> None:
+    def log_to(
+        self, run: Recording, aliases: list[str] | str | None = None, tags: list[str] | str | None = None
+    ) -> None:
         """Log a draft as output of a run. A logged artifact gets the aliases and tags, and the run that edge."""
-        properties = Properties(aliases=tuple(check_aliases(aliases)), tags=tuple(tags or ())).checked()
-        with self._drafting.lock:
+        properties = Properties(aliases=tuple(check_aliases(aliases)), tags=_texts(tags)).checked()
+        with self._drafting.locked():
             if self._stored is None:
                 self._log(run, properties, str(run.path), reuse="latest")
             else:
@@ -545,7 +591,7 @@ class Artifact:
     def use_in(self, run: Recording, aliases: list[str] | str | None = None, use_as: str | None = None) -> None:
         """Record it as input of a run; a draft is logged first, unless a live version has its content already."""
         properties = Properties(aliases=tuple(check_aliases(aliases))).checked()
-        with self._drafting.lock:
+        with self._drafting.locked():
             if self._stored is None:
                 self._log(run, properties, None, reuse="any")
             else:
@@ -555,9 +601,16 @@ class Artifact:
 
     def _add(self, properties: Properties) -> None:
         stored = self._logged("save")
+        if "deleted" in stored.found().version:
+            raise NotFound(f"{self.name} was deleted", hint=f"`artstore undelete {self.name}` may bring it back")
+        self._check_latest(properties)
         if properties.aliases or properties.tags:
             stored.repository.edit(stored.spec, properties)
             self._edits = stored.edits()
+
+    def _check_latest(self, properties: Properties) -> None:
+        if "latest" in properties.aliases and not self._logged("save").is_newest:
+            raise latest_is_ours()
 
     def _log(self, run: Recording, properties: Properties, producer: str | None, reuse: Any) -> None:
         if (root := self._drafting.root) is not None:
@@ -569,13 +622,13 @@ class Artifact:
             ttl=None if edits.ttl == INHERIT else ttl_seconds(edits.ttl),
         )
         path = Path(*run.home, self._name)
-        with self._drafting.draft() as draft:
-            saved = draft.save(
-                path, type=self._type, properties=properties, run=producer, incremental=self._incremental, reuse=reuse
-            )
+        saved = self._drafting.begun().save(
+            path, type=self._type, properties=properties, run=producer, incremental=self._incremental, reuse=reuse
+        )
         repository = opened(run.root)
         self._become(Stored(run.root, repository.version(saved.path, saved.id)))
         repository.tidy()
+        self._check_latest(properties)
 
     def _refuse_elsewhere(self, run: Recording, root: str) -> None:
         if os.path.realpath(root) != os.path.realpath(run.root):
@@ -642,20 +695,24 @@ class Artifact:
         return page(self.name if self._stored is None else self.qualified_name, definition_rows(rows))
 
 
-def _place() -> str:
-    """The repository of the active run, else the one here."""
-    return recording.active.root if recording.active is not None else root_to_create()
-
-
 def _or_none(find: Any) -> Any:
     def look(path: str) -> TreeEntry | None:
         try:
-            raw: TreeEntry = find(path)
-        except NoEntry:
+            raw: TreeEntry | None = find(path)
+        except (NoEntry, InvalidValue):
             return None
-        return None if raw[1] == DIRECTORY else raw
+        return None if raw is None or path.endswith("/") or raw[1] == DIRECTORY else raw
 
     return look
+
+
+def _check_policy(policy: str | None) -> None:
+    if policy not in (None, "mutable", "immutable"):
+        raise InvalidValue(f"policy '{policy}' is not 'mutable' or 'immutable'")
+
+
+def _texts(texts: list[str] | str | None) -> tuple[str, ...]:
+    return (texts,) if isinstance(texts, str) else tuple(texts or ())
 
 
 def _text(path: PathLike | None) -> str | None:

@@ -34,6 +34,8 @@ class TreeBuilder:
         if not parts and not self._root and self._whole is None:
             self._whole = folder
             return
+        if (file := self.find(parts)) is not None:
+            raise _twice(parts, file)
         there = self._node_at(parts)
         if there is None and parts:
             node = self._opened_at(parts[:-1])
@@ -44,15 +46,21 @@ class TreeBuilder:
         self._merge(self._opened_at(parts), entries)
 
     def remove(self, parts: Parts) -> bool:
-        """Take out a file or folder; False when there is none."""
+        """Take out a file or folder, and the folders above it that hold nothing then; False when there is none."""
         node = self._node_at(parts[:-1])
         if node is None or parts[-1] not in node:
             return False
         del self._opened_at(parts[:-1])[parts[-1]]
+        for depth in range(len(parts) - 1, 0, -1):
+            if self._opened_at(parts[:depth]):
+                break
+            del self._opened_at(parts[: depth - 1])[parts[depth - 1]]
         return True
 
     def find(self, parts: Parts) -> Entry | None:
         """The file at a path; None for a folder or nothing."""
+        if not parts:
+            return None
         node = self._node_at(parts[:-1])
         found = None if node is None else node.get(parts[-1])
         return None if isinstance(found, dict) or found is None or found[1] == DIRECTORY else found

@@ -7,7 +7,7 @@ import stat
 import time
 import unicodedata
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
 from blake3 import blake3
 
@@ -90,6 +90,8 @@ class Checkout:
         monitor: Monitor | None = None,
     ) -> None:
         """`force` overwrites what no version here holds; `delete` removes what is in the root and not in the tree."""
+        if link not in get_args(Link):
+            raise InvalidValue(f"link '{link}' is not one of {', '.join(get_args(Link))}")
         if delete and not selection.everything:
             raise InvalidValue("only a whole version can tell what else is to be deleted", hint="get all of it")
         self._delete = delete
@@ -120,6 +122,7 @@ class Checkout:
                 self._into_existing(root, root)
             else:
                 self._build_beside(root)
+            self._sweep_beside(root)
         except OSError as error:
             where = error.filename if isinstance(error.filename, str) and os.path.isabs(error.filename) else root
             raise storage_error(error, f"write to {printable(where)}") from error
@@ -165,6 +168,8 @@ class Checkout:
                 raise
             # Somebody else made the folder meanwhile: theirs is brought to the version, ours goes.
             shutil.rmtree(building)
+            if self._cache is not None:
+                self._cache.close()
             self._into_existing(root, root)
             return
         self._save_cache()
@@ -180,6 +185,19 @@ class Checkout:
                 except OSError:
                     continue
         return False
+
+    def _sweep_beside(self, root: str) -> None:
+        """Remove what dead processes were building beside a root that is there now."""
+        parent, name = os.path.split(root)
+        prefix = f".{name[:60]}.artstore-"
+        try:
+            beside = [left for left in os.listdir(parent) if left.startswith(prefix)]
+        except OSError:
+            return  # the files are there; who may not look here leaves it to others
+        for left in beside:
+            owner = left_by(left)
+            if owner is not None and is_dead(owner, local=self._objects.storage.local):
+                shutil.rmtree(os.path.join(parent, left), ignore_errors=True)
 
     def _open_cache(self, root: str) -> StatCache | None:
         if self._selection.everything:
@@ -554,7 +572,10 @@ class Checkout:
         for name in [name for name in seen if name.startswith(".artstore-")]:
             owner = left_by(name)
             if owner is not None and is_dead(owner, local=self._objects.storage.local):
-                os.unlink(name, dir_fd=fd)
+                try:
+                    os.unlink(name, dir_fd=fd)
+                except FileNotFoundError:
+                    pass  # another checkout swept it
                 del seen[name]
 
     def _refuse_obstacles(self, target: Confined, todo: list[tuple[bytes, Entry]], root: str) -> None:

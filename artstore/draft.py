@@ -7,7 +7,16 @@ from typing import Any, Literal, NamedTuple
 
 from artstore.builder import TreeBuilder
 from artstore.digest import BLOB, TREE, VERSION, Digest
-from artstore.errors import ArtstoreError, Conflict, InvalidValue, MissingObject, NotFound, SourceError, storage_error
+from artstore.errors import (
+    ArtstoreError,
+    Conflict,
+    InvalidValue,
+    MissingObject,
+    NotFound,
+    SourceError,
+    storage_error,
+    translated,
+)
 from artstore.files import hash_file, open_regular
 from artstore.ignore import Filter
 from artstore.logs import Change, new_change
@@ -106,9 +115,14 @@ class Draft:
         self._later.pop(parts, None)
         return entry
 
-    def staged_file(self) -> str:
-        """A path in the transaction at which a file may be written, to be added by `add_staged`. Any thread may ask."""
-        return self._tx.staged()
+    def staged_file(self, name: str | bytes) -> str:
+        """A path in the transaction, with the last part of `name`, at which a file may be written, to be added by
+        `add_staged`. Any thread may ask.
+        """
+        folder = self._tx.staged()
+        with translated(f"write to {printable(self._objects.storage.root)}"):
+            os.mkdir(folder)
+        return os.path.join(folder, os.fsdecode(_entry_path(name)[-1]))
 
     def add_staged(self, path: str, name: str | bytes, *, overwrite: bool = False) -> Entry:
         """Add a file that was written at a `staged_file` path: it is taken over, not copied, when it is large."""
@@ -312,10 +326,11 @@ class Draft:
         """Copy the files that were hashed when they were added, where they are still in the tree."""
         for parts, (path, digest) in self._later.items():
             entry = self._tree.find(parts)
-            if entry is None or entry[3] != digest or self._tx.rely(BLOB, digest, entry[2]):
+            if entry is None or entry[3] != digest:
                 continue
-            folder, base = os.path.split(path)
-            if Scanner(self._tx, monitor=self._monitor).one_file(folder, base)[2:] != entry[2:]:
+            there = self._tx.rely(BLOB, digest, entry[2])
+            now = _hashed(path) if there else Scanner(self._tx, monitor=self._monitor).one_file(*os.path.split(path))
+            if now[2:] != entry[2:]:
                 raise SourceError(
                     f"{printable(path)} was changed after it was added",
                     problems=[(path, "it was changed after it was added")],

@@ -21,11 +21,11 @@ class Drafting:
     def __init__(self, name: str, root: Callable[[], str]) -> None:
         self._name = name
         self._root = root
-        self.lock = threading.RLock()
+        self._lock, self._pid = threading.RLock(), os.getpid()
         self._repository: Repository | None = None
         self._draft: Draft | None = None
         self._finalizer: weakref.finalize[..., Drafting] | None = None
-        self._sources: dict[str, str] = {}
+        self._sources: dict[str, str | None] = {}
         self._folders: list[tuple[str, str]] = []
         self._final = False
 
@@ -41,32 +41,34 @@ class Drafting:
     @contextmanager
     def changing(self) -> Iterator[Draft]:
         """The draft, for one thread at a time. Raises ArtifactFinalizedError after `finalize()`."""
-        self._refuse_final()
-        with self.draft() as draft:
-            self._refuse_final()  # it may have been logged while this thread waited
-            yield draft
-
-    def _refuse_final(self) -> None:
-        if self._final:
-            raise ArtifactFinalizedError(
-                f"artifact '{self._name}' is finalized: nothing can be added to it or removed",
-                hint="make another Artifact of that name",
-            )
+        with self.locked():
+            if self._final:  # perhaps logged while this thread waited
+                raise ArtifactFinalizedError(
+                    f"artifact '{self._name}' is finalized: nothing can be added to it or removed",
+                    hint="make another Artifact of that name",
+                )
+            yield self.begun()
 
     @contextmanager
-    def draft(self) -> Iterator[Draft]:
-        """The draft, begun where it was not, for one thread at a time."""
+    def locked(self) -> Iterator[None]:
+        """One thread at a time. Raises Conflict in a forked child of the process that began the draft."""
         if self._draft is not None and self._draft.pid != os.getpid():
             raise Conflict(
                 f"artifact '{self._name}' was begun in process {self._draft.pid}; this is a forked child of it",
                 hint="add files in the process that made the artifact, or make it in the child",
             )
-        with self.lock:
-            if self._draft is None:
-                self._repository = Repository.init(self._root())
-                self._draft = self._repository.draft()
-                self._finalizer = weakref.finalize(self, _close, self._draft, self._repository)
-            yield self._draft
+        if self._pid != os.getpid():  # a thread that is not here may have held the lock when this process was forked
+            self._lock, self._pid = threading.RLock(), os.getpid()
+        with self._lock:
+            yield
+
+    def begun(self) -> Draft:
+        """The draft, begun where it was not. For who holds the lock."""
+        if self._draft is None:
+            self._repository = Repository.init(self._root())
+            self._draft = self._repository.draft()
+            self._finalizer = weakref.finalize(self, _close, self._draft, self._repository)
+        return self._draft
 
     @property
     def root(self) -> str | None:
@@ -74,13 +76,11 @@ class Drafting:
         return self._repository.root if self._repository is not None else None
 
     def look(self, ask: Callable[[Draft], T], otherwise: T) -> T:
-        """What the draft answers; `otherwise` before it was begun."""
-        if self._draft is None:
-            return otherwise
-        with self.draft() as draft:
-            return ask(draft)
+        """What the draft answers; `otherwise` before it was begun. For who holds the lock."""
+        return otherwise if self._draft is None else ask(self._draft)
 
-    def note_source(self, path: str, local: str) -> None:
+    def note_source(self, path: str, local: str | None) -> None:
+        """`local` is None for what was written here."""
         self._sources[path] = local
 
     def note_folder(self, path: str, local: str) -> None:
@@ -88,8 +88,8 @@ class Drafting:
 
     def source(self, path: str) -> str | None:
         """The local file that was added under a path."""
-        if found := self._sources.get(path):
-            return found
+        if path in self._sources:
+            return self._sources[path]
         for prefix, folder in reversed(self._folders):
             if path.startswith(prefix):
                 return os.path.join(folder, path[len(prefix) :])
@@ -98,11 +98,11 @@ class Drafting:
     def names_of(self, local: str) -> list[str]:
         """Paths under which a local file was added by itself."""
         wanted = os.path.abspath(local)
-        return [path for path, source in self._sources.items() if os.path.abspath(source) == wanted]
+        return [path for path, source in self._sources.items() if source and os.path.abspath(source) == wanted]
 
     def close(self) -> None:
         """Give up what was not saved; the sources stay known."""
-        with self.lock:
+        with self.locked():
             if self._finalizer is not None:
                 self._finalizer()  # once; else it runs when this is forgotten, or at exit
             self._draft = None

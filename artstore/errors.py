@@ -1,25 +1,26 @@
 """Every error that artstore raises, each with its exit code and a hint.
 
-    ArtstoreError                 1
-    ├── FilesDiffer               1   `verify` or `diff --exit-code` found differences (also ValueError)
-    ├── InvalidValue              3   a name, path, alias, metadata or setting that breaks a rule (also ValueError)
-    │   └── InvalidType               something of another type than is asked for (also TypeError)
-    ├── NotFound                  4   no such repository, collection, version, alias or path (also LookupError, ValueError)
-    │   └── NoEntry                   no such path in a version (also KeyError)
-    ├── Conflict                  5   somebody else's change, another type, an alias that still holds a version (also ValueError)
-    │   └── ArtifactStatusError       not possible before, or not after, it was logged (also AttributeError)
-    │       ├── ArtifactNotLoggedError
-    │       ├── ArtifactFinalizedError
-    │       └── NoActiveRun
-    ├── Refused                   6   would lose something that only the user may give up (--force)
-    ├── Damage                    7   what is stored is not what was written
-    │   ├── DamagedObject             an object whose bytes do not have its digest
-    │   ├── MissingObject             an object that is nowhere
-    │   └── DamagedLog                an entry that is missing, torn or out of the chain
-    ├── SourceError               8   files to add that can't be read, keep changing, or are no files (also ValueError)
-    ├── StorageError              9   the place failed: input/output, permission, read-only
-    │   └── NoSpace                   no space or quota left
-    └── UnsupportedFormat        10   made by a newer artstore, or not an artstore repository
+    ArtstoreError                     1
+    ├── FilesDiffer                   1   `verify` or `diff --exit-code` found differences (also ValueError)
+    ├── InvalidValue                  3   a name, path, alias, metadata or setting that breaks a rule (also ValueError)
+    │   ├── InvalidType                   something of another type than is asked for (also TypeError)
+    │   └── NoActiveRun                   no run was started, or it has ended (also AttributeError)
+    ├── CommError                     9   what W&B's server would have refused: all below, to be caught together
+    │   ├── NotFound                  4   no such repository, collection, version, alias or path (also LookupError)
+    │   │   └── NoEntry                   no such path in a version (also KeyError)
+    │   ├── Conflict                  5   somebody else's change, another type, an alias that still holds a version
+    │   │   └── ArtifactStatusError       not possible before, or not after, it was logged (also AttributeError)
+    │   │       ├── ArtifactNotLoggedError
+    │   │       └── ArtifactFinalizedError
+    │   ├── Refused                   6   would lose something that only the user may give up (--force)
+    │   └── StorageError              9   the place failed: input/output, permission, read-only, no space
+    │       └── NoSpace                   no space or quota left
+    ├── Damage                        7   what is stored is not what was written
+    │   ├── DamagedObject                 an object whose bytes do not have its digest
+    │   ├── MissingObject                 an object that is nowhere
+    │   └── DamagedLog                    an entry that is missing, torn or out of the chain
+    ├── SourceError                   8   files to add that can't be read, keep changing, or are no files (also ValueError)
+    └── UnsupportedFormat            10   made by a newer artstore, or not an artstore repository
 
 A class exists only where a caller would tell it from its neighbours; the builtin classes beside ours, and the second
 names at the end, are those that code written for W&B catches. A message is one sentence that names the thing and the
@@ -65,7 +66,15 @@ class InvalidType(InvalidValue, TypeError):
     pass
 
 
-class NotFound(ArtstoreError, LookupError, ValueError):
+class NoActiveRun(InvalidValue, AttributeError):
+    pass
+
+
+class CommError(ArtstoreError):
+    exit_code = 9
+
+
+class NotFound(CommError, LookupError, ValueError):
     exit_code = 4
 
 
@@ -73,7 +82,7 @@ class NoEntry(NotFound, KeyError):
     pass
 
 
-class Conflict(ArtstoreError, ValueError):
+class Conflict(CommError, ValueError):
     exit_code = 5
 
 
@@ -89,11 +98,7 @@ class ArtifactFinalizedError(ArtifactStatusError):
     pass
 
 
-class NoActiveRun(ArtifactStatusError):
-    pass
-
-
-class Refused(ArtstoreError):
+class Refused(CommError):
     exit_code = 6
 
 
@@ -122,8 +127,12 @@ class SourceError(ArtstoreError, ValueError):
         super().__init__(message, hint=hint)
         self.problems = problems
 
+    def __str__(self) -> str:
+        lines = [f"{path}: {reason}" for path, reason in self.problems]
+        return "\n  ".join([self.message, *lines]) if len(lines) > 1 else self.message
 
-class StorageError(ArtstoreError):
+
+class StorageError(CommError):
     exit_code = 9
 
 
@@ -161,5 +170,5 @@ def translated(action: str) -> Iterator[None]:
         raise storage_error(error, action) from error
 
 
-Error = CommError = ArtstoreError
+Error = ArtstoreError
 UsageError = InvalidValue

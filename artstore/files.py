@@ -377,7 +377,7 @@ def hash_file(fd: int, advance: Callable[[int], None] = lambda n: None) -> tuple
     By reads, never by mmap, under which a bad block or a file cut short kills the process. Large files are read by a
     second thread while what it read before is hashed.
     """
-    hasher, size = blake3(max_threads=blake3.AUTO), 0
+    hasher, size = blake3(max_threads=_hash_threads), 0
     os.lseek(fd, 0, os.SEEK_SET)
     pieces = _read_pieces(fd) if os.fstat(fd).st_size < 8 * _PIECE else _read_ahead(fd)
     for piece in pieces:
@@ -385,6 +385,18 @@ def hash_file(fd: int, advance: Callable[[int], None] = lambda n: None) -> tuple
         size += len(piece)
         advance(len(piece))
     return Digest(hasher.digest()), size
+
+
+_hash_threads = blake3.AUTO
+
+
+def _hash_alone() -> None:
+    """blake3's threads don't survive a fork: a child that waits for them hangs."""
+    global _hash_threads
+    _hash_threads = 1
+
+
+os.register_at_fork(after_in_child=_hash_alone)
 
 
 def _read_pieces(fd: int) -> Iterator[memoryview]:

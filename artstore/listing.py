@@ -17,6 +17,10 @@ class Listing(Sequence[T], Generic[T]):
     def __len__(self) -> int:
         return len(self._items)
 
+    @property
+    def length(self) -> int:
+        return len(self)
+
     @overload
     def __getitem__(self, index: int) -> T: ...
 

@@ -58,6 +58,16 @@ class Log:
             prev = entry.digest
             number += 1
 
+    def later(self, after: int, prev: str | None) -> Iterator[Entry]:
+        """As `entries`, without a listing: each number behind `after` is asked for until one is not there."""
+        number = after + 1
+        while self.storage.size(self._path(number)) is not None:
+            entry = self.read(number)
+            if entry.prev != prev:
+                raise DamagedLog(f"entry {number} of {self.folder} does not follow the entry before it", hint=_HINT)
+            yield entry
+            prev, number = entry.digest, number + 1
+
     def read(self, number: int) -> Entry:
         try:
             data = self.storage.read(self._path(number))

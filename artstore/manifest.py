@@ -53,11 +53,16 @@ class Entry:
         return self._owner
 
     def download(
-        self, root: str | os.PathLike[str] | None = None, skip_cache: bool | None = None, executor: Any = None
+        self,
+        root: str | os.PathLike[str] | None = None,
+        skip_cache: bool | None = None,
+        executor: Any = None,
+        replace: bool = False,
+        exist_ok: bool = False,
     ) -> str:
         """Put this file below `root` (default: where the artifact's `download` puts it), checked; its path.
 
-        `skip_cache` and `executor` are accepted as W&B's and change nothing.
+        The other arguments are accepted as W&B's and change nothing.
         """
         done = self._stored("download").download(
             None if root is None else os.fspath(root), selection=Selection(self.path, exact=True)

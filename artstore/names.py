@@ -1,21 +1,22 @@
 """Names: specs, the rules for names and entry paths, and how names become file names. Pure functions."""
 
+import os
 import re
 import unicodedata
 from collections.abc import Iterable
 from pathlib import PurePath
 from typing import NamedTuple
 
-from artstore.errors import InvalidValue
+from artstore.errors import InvalidType, InvalidValue
 
 DEFAULT_ENTITY = "local"
 DEFAULT_PROJECT = "uncategorized"
 MAX_DEPTH = 256
 """Names along a path: far more than people use, and well below Python's recursion limit."""
 
-_ARTIFACT = re.compile(r"[\w.-]+(?: [\w.-]+)*")  # \w is Unicode's letters and digits, and _
 _TAG = re.compile(r"[-\w]+(?: [-\w]+)*")
 _NUMBER = re.compile(r"v(0|[1-9]\d*)", re.ASCII)
+_LIKE_NUMBER = re.compile(r"v\d+")
 _PLAIN = frozenset(b"abcdefghijklmnopqrstuvwxyz0123456789_-.")
 _HEX = re.compile(r"[0-9a-f]+")
 _DRIVE = re.compile(rb"[A-Za-z]:")
@@ -63,11 +64,17 @@ def parse_spec(text: str) -> Spec:
 def check_name(name: str, what: str = "artifact name") -> str:
     """The NFC form of an artifact, collection or type name; raises InvalidValue with the rule."""
     normal = unicodedata.normalize("NFC", name)
-    if not 1 <= len(normal) <= 128 or not _ARTIFACT.fullmatch(normal) or normal in (".", ".."):
+    words = normal.split(" ")
+    if not 1 <= len(normal) <= 128 or not all(map(_is_word, words)) or normal in (".", ".."):
         raise InvalidValue(
             f"{what} '{printable(name[:140])}' is not allowed: 1 to 128 letters, digits, '_', '-', '.' and single spaces inside"
         )
     return _encodable(normal, what)
+
+
+def _is_word(text: str) -> bool:
+    """Letters with their marks (Hindi and Thai need them), digits, `_ - .`; at least one."""
+    return bool(text) and all(c.isalnum() or c in "_-." or unicodedata.category(c)[0] == "M" for c in text)
 
 
 def name_from(text: str) -> str:
@@ -98,12 +105,14 @@ def check_alias(alias: str) -> str:
     """`latest` passes: who sets aliases refuses it."""
     if not 1 <= len(alias) <= 128 or set(alias) & set("/:@") or not alias.isprintable():
         raise InvalidValue(f"alias '{printable(alias[:140])}' is not allowed: 1 to 128 characters, none of / : @")
-    if _NUMBER.fullmatch(alias) or (len(alias) == 64 and _HEX.fullmatch(alias)):
+    if _LIKE_NUMBER.fullmatch(alias) or (len(alias) == 64 and _HEX.fullmatch(alias.lower())):
         raise InvalidValue(f"alias '{alias}' is not allowed: it reads like a version number or a digest")
     return alias
 
 
 def check_tag(tag: str) -> str:
+    if not isinstance(tag, str):
+        raise InvalidType(f"tag {tag!r} is a {type(tag).__name__}, not text")
     if not _TAG.fullmatch(tag) or len(tag) > 128:
         raise InvalidValue(
             f"tag '{printable(tag[:140])}' is not allowed: words of letters, digits, '_' and '-' with single spaces between"
@@ -202,6 +211,15 @@ def parse_path(path: str | bytes | PurePath) -> tuple[bytes, ...]:
     for part in parts[1:]:
         check_component(part)
     return parts
+
+
+def normal_path(path: str | os.PathLike[str]) -> str:
+    """An entry path as users write it, without `./`, doubled and trailing slashes; other faults are left to be refused."""
+    text = path.as_posix() if isinstance(path, PurePath) else os.fspath(path)
+    if "./" not in text and "//" not in text and not text.endswith(("/", "/.")):
+        return text
+    parts = [part for part in text.split("/") if part not in ("", ".")]
+    return ("/" if text.startswith("/") else "") + "/".join(parts)
 
 
 def printable(text: str | bytes) -> str:

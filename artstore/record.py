@@ -1,19 +1,37 @@
 """A recorded run, for reading: what `Api().run()`, `logged_by()` and `used_by()` give."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Generic, TypeVar
 
-from artstore.errors import NotFound
 from artstore.handles import opened
 from artstore.html import definition_rows, page
 from artstore.listing import Listing
 from artstore.logs import Change
 from artstore.repository import Found
 from artstore.runs import RunState
-from artstore.state import Path
+from artstore.state import Path, State
 
 A = TypeVar("A")
+
+
+class Recorded(Mapping[str, Any]):
+    """Config or summary of a recorded run: for reading, so that no edit is lost silently."""
+
+    def __init__(self, values: dict[str, Any]) -> None:
+        self._json_dict = dict(values)
+
+    def __getitem__(self, key: str) -> Any:
+        return self._json_dict[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._json_dict)
+
+    def __len__(self) -> int:
+        return len(self._json_dict)
+
+    def __repr__(self) -> str:
+        return repr(self._json_dict)
 
 
 class RunRecord(Generic[A]):
@@ -28,8 +46,6 @@ class RunRecord(Generic[A]):
         self._state = opened(self._root).runs.find(self._state.path)
         return self
 
-    update = load
-
     @property
     def id(self) -> str:
         return self._state.path.id
@@ -37,8 +53,6 @@ class RunRecord(Generic[A]):
     @property
     def name(self) -> str:
         return self._state.name
-
-    display_name = name
 
     @property
     def entity(self) -> str:
@@ -62,12 +76,19 @@ class RunRecord(Generic[A]):
         return self._state.exit_code
 
     @property
-    def config(self) -> dict[str, Any]:
-        return dict(self._state.config)
+    def config(self) -> "Recorded":
+        return Recorded(self._state.config)
 
     @property
-    def summary(self) -> dict[str, Any]:
-        return dict(self._state.summary)
+    def summary(self) -> "Recorded":
+        return Recorded(self._state.summary)
+
+    rawconfig = config
+    summary_metrics = summary
+
+    @property
+    def url(self) -> str:
+        return f"file://{self._root}/{self._state.path.folder}"
 
     @property
     def json_config(self) -> str:
@@ -122,15 +143,16 @@ class RunRecord(Generic[A]):
         return self._artifacts(self._state.used)
 
     def _artifacts(self, edges: dict[str, Change]) -> Listing[A]:
-        found = [live for edge in edges.values() if (live := self._live(edge))]
+        states: dict[Path, State] = {}
+        found = []
+        for edge in edges.values():
+            path = Path(edge["entity"], edge["project"], edge["name"])
+            if path not in states:
+                states[path] = opened(self._root).refs.read(path)
+            version = states[path].versions.get(edge["id"])
+            if version is not None and "deleted" not in version:
+                found.append(Found(states[path], version))
         return Listing(found, lambda one: self._artifact(self._root, one))
-
-    def _live(self, edge: Change) -> Found | None:
-        try:
-            found = opened(self._root).version(Path(edge["entity"], edge["project"], edge["name"]), edge["id"])
-        except NotFound:
-            return None
-        return None if "deleted" in found.version else found
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, RunRecord) and (self._root, self._state.path) == (other._root, other._state.path)

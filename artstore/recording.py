@@ -1,18 +1,20 @@
 """The run that this process records: its edges, config and end, appended to the run's log as they happen."""
 
+import os
 import secrets
 import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from artstore.errors import Conflict, NotFound
+from artstore.errors import Conflict, InvalidValue, NotFound
 from artstore.handles import opened
 from artstore.logs import Change, new_change
 from artstore.names import check_project
 from artstore.owner import this_process
 from artstore.repository import Found, Home, Repository
-from artstore.runs import FAILED, FINISHED, RunPath, RunState, changed_values
+from artstore.runs import FAILED, FINISHED, RunPath, RunState
 from artstore.settings import root_to_create
 
 _ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789"
@@ -21,12 +23,27 @@ active: "Recording | None" = None
 """the run that `log_artifact`, `save` and the like record in"""
 
 
+scratch: str | None = None
+"""where drafts lie while a disabled run is active"""
+
+
+def place(start: str | None = None) -> str:
+    """The repository to work in: the active run's, the one that is found, else where one would be made."""
+    if active is not None:
+        return active.root
+    if scratch is not None:
+        return scratch
+    return root_to_create(start)
+
+
 class Recording:
     """A run that was started here. Any thread, and a forked child, may append: its log decides the order."""
 
-    def __init__(self, root: str, path: RunPath) -> None:
+    def __init__(self, root: str, state: RunState) -> None:
         self.root = root
-        self.path = path
+        self.path = state.path
+        self._state = state
+        self._lock, self._pid = threading.Lock(), os.getpid()
 
     @property
     def repository(self) -> Repository:
@@ -38,6 +55,13 @@ class Recording:
 
     def state(self) -> RunState:
         return self.repository.runs.find(self.path)
+
+    def _append(self, build: Callable[[RunState], list[Change]]) -> None:
+        """Append to the run's log; what was folded before is not read again."""
+        if os.getpid() != self._pid:  # a fork may have left the lock held by a thread that is not here
+            self._lock, self._pid = threading.Lock(), os.getpid()
+        with self._lock:
+            self.repository.runs.append(self._state, build)
 
     def used(self, found: Found, use_as: str | None = None) -> None:
         """Record that the run read a version; once is enough."""
@@ -53,23 +77,25 @@ class Recording:
         def build(state: RunState) -> list[Change]:
             return [] if found.version["id"] in getattr(state, kind) else [new_change(kind, **fields, **more)]
 
-        self.repository.runs.change(self.path, build)
+        self._append(build)
 
-    def set_values(self, kind: str, values: dict[str, Any]) -> None:
-        """Make `config` or `summary` what is given; nothing is written where it is so already."""
+    def set_values(self, kind: str, values: dict[str, Any], removed: list[str]) -> None:
+        """Set and remove keys of `config` or `summary`; others, which another process may have set, stay."""
 
         def build(state: RunState) -> list[Change]:
-            added, removed = changed_values(getattr(state, kind), values)
-            return [new_change(kind, set=added, remove=removed)] if added or removed else []
+            there: dict[str, Any] = getattr(state, kind)
+            new = {key: value for key, value in values.items() if key not in there or there[key] != value}
+            gone = [key for key in removed if key in there]
+            return [new_change(kind, set=new, remove=gone)] if new or gone else []
 
-        self.repository.runs.change(self.path, build)
+        self._append(build)
 
     def label(self, name: str | None, notes: str | None, tags: list[str]) -> None:
         def build(state: RunState) -> list[Change]:
             same = (state.name, state.notes, state.tags) == (name or self.path.id, notes, tags)
             return [] if same else [new_change("label", name=name, notes=notes, tags=tags)]
 
-        self.repository.runs.change(self.path, build)
+        self._append(build)
 
     def finish(self, code: int) -> None:
         """Record the end: finished with exit code 0, else failed. Once; later calls change nothing."""
@@ -77,7 +103,7 @@ class Recording:
         def build(state: RunState) -> list[Change]:
             return [] if state.finished else [new_change("finish", state=FAILED if code else FINISHED, code=code)]
 
-        self.repository.runs.change(self.path, build)
+        self._append(build)
 
 
 def start(
@@ -95,6 +121,8 @@ def start(
     resume: str | None = None,
 ) -> Recording:
     """Record a new run, or go on with one of the same id unless `resume` is "never". "must" asks that there be one."""
+    if resume not in (None, "allow", "must", "never", "auto"):
+        raise InvalidValue(f"resume '{resume}' is not one of allow, must, never, auto")
     Repository.init(root).close()
     repository = opened(root)
     path = RunPath(
@@ -127,8 +155,9 @@ def start(
             changes.append(new_change("config", set=config, remove=[]))
         return changes
 
-    repository.runs.change(path, build)
-    return Recording(root, path)
+    state = repository.runs.read(path)
+    repository.runs.append(state, build)
+    return Recording(root, state)
 
 
 @contextmanager
@@ -137,7 +166,7 @@ def current(entity: str | None, project: str | None) -> Iterator[Recording]:
     if active is not None:
         yield active
         return
-    own = start(root_to_create(), entity=entity, project=project, job_type="auto")
+    own = start(place(), entity=entity, project=project, job_type="auto")
     try:
         yield own
     except BaseException:

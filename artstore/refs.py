@@ -137,6 +137,8 @@ class Refs:
         """
         for _ in range(_LOST_RACES):
             state = self.settled(path)
+            if state.number == 0:
+                self._check_spelling(path)
             changes = build(state)
             if not changes:
                 self._storage.settle(state.path.folder)
@@ -144,6 +146,17 @@ class Refs:
             if (done := self.commit(state, changes)) is not None:
                 return done
         raise Conflict(f"{path} changes faster than this could be added", hint="run the same command again")
+
+    def _check_spelling(self, path: Path) -> None:
+        """Projects and entities whose names differ in case only would share a folder: the first one decides."""
+        for parts, folders in ((2, self.paths(path.entity, path.project)), (1, self.paths(path.entity))):
+            states = (self.read_folder(folder) for folder in folders)
+            first = next((state.path[:parts] for state in states if state.number), nfc(path)[:parts])
+            if first != nfc(path)[:parts]:
+                there = "/".join(first)
+                raise Conflict(
+                    f"{path} differs only in case from {there}, which exists", hint=f"use {there}, or another name"
+                )
 
     def settled(self, path: Path, *, follow: bool = True) -> State:
         """As `read`, for who will append: a `moved from` that nobody completed is settled first."""
@@ -213,7 +226,7 @@ def resolve(state: State, spec: Spec) -> VersionState:
         if found is not None and "deleted" in found:
             raise NotFound(
                 f"{name}:v{spec.number} was deleted on {found['deleted'][:10]}",
-                hint=f"`artstore undelete {name}:v{spec.number}` may bring it back",
+                hint=_undelete(name, found),
             )
     elif spec.digest is not None:
         found = next(
@@ -224,6 +237,11 @@ def resolve(state: State, spec: Spec) -> VersionState:
             ),
             None,
         )
+        gone = state.versions.get(spec.digest)
+        if found is None and gone is not None:
+            raise NotFound(
+                f"{name}:v{gone['number']} was deleted on {gone['deleted'][:10]}", hint=_undelete(name, gone)
+            )
     elif spec.alias in (None, "latest"):
         found = state.latest
     else:
@@ -243,3 +261,7 @@ def resolve(state: State, spec: Spec) -> VersionState:
         )
     hint = near(spec.alias or "", state.aliases) or f"`artstore show {name}` lists its aliases"
     raise NotFound(f"{name} has no alias '{spec.alias}'", hint=hint)
+
+
+def _undelete(name: str, version: VersionState) -> str:
+    return f"`artstore undelete {name}:v{version['number']}` may bring it back"

@@ -421,7 +421,7 @@ class Repository:
         self._may("write")
         for alias in (*add, *remove):
             if check_alias(alias) == "latest":
-                raise _latest_is_ours()
+                raise latest_is_ours()
 
         def build(state: State, version: VersionState) -> list[Change]:
             id = version["id"]
@@ -460,7 +460,7 @@ class Repository:
         """Apply differences to a version's properties; what others do to those not named stays."""
         properties = properties.checked()
         if "latest" in properties.no_aliases:
-            raise _latest_is_ours()
+            raise latest_is_ours()
         with self.draft() as draft:
             stored = draft.store(properties)
             draft.publish()
@@ -522,7 +522,10 @@ class Repository:
             held = [alias for alias in state.aliases_of(version["id"]) if alias != "latest"]
             if held and not delete_aliases:
                 name = f"{state.path.name}:v{version['number']}"
-                raise Conflict(f"{name} has {_aliases(held)}", hint="move them first, or give them up with --force")
+                raise Conflict(
+                    f"{name} has {_aliases(held)}",
+                    hint="move them first, or give them up with --force (delete_aliases=True)",
+                )
             gone = [new_change("alias", alias=alias, id=None, old=version["id"]) for alias in held]
             return [*gone, new_change("delete", id=version["id"], reason=None)]
 
@@ -540,7 +543,8 @@ class Repository:
                 raise self._unknown(path, text)
             if state.aliases and not delete_aliases:
                 raise Conflict(
-                    f"{path.name} has {_aliases(state.aliases)}", hint="move them first, or give them up with --force"
+                    f"{path.name} has {_aliases(state.aliases)}",
+                    hint="move them first, or give them up with --force (delete_aliases=True)",
                 )
             return [new_change("delete collection", ids=[version["id"] for version in state.live()])]
 
@@ -679,7 +683,7 @@ class Repository:
         )  # fmt: skip
 
 
-def _latest_is_ours() -> InvalidValue:
+def latest_is_ours() -> InvalidValue:
     return InvalidValue("alias 'latest' can't be set or removed: it is always the newest version")
 
 

@@ -1,12 +1,15 @@
 """A run that is being recorded, as W&B users know it: config, summary, its artifacts, and its end."""
 
 import argparse
-import json
+import atexit
 import os
+import shutil
 import sys
+import tempfile
+import time
 import warnings
 from collections.abc import Callable, Iterator, MutableMapping
-from typing import Any
+from typing import Any, NoReturn
 
 from artstore import recording
 from artstore.artifact import Artifact, PathLike
@@ -18,15 +21,22 @@ from artstore.metadata import recorded
 from artstore.names import name_from
 from artstore.record import RunRecord
 from artstore.recording import Recording
-from artstore.runs import RunPath
+from artstore.runs import RunPath, RunState
 from artstore.settings import download_folder, root_to_create
+
+_FLUSH_AFTER = 10.0
+"""Seconds of logging after which the summary is written, so that a killed run leaves one."""
 
 
 class Values(MutableMapping[str, Any]):
-    """A run's config or summary: keys are attributes too; `changed` is told after each change."""
+    """A run's config or summary: keys are attributes too; `changed` is told what is set and removed."""
 
-    def __init__(self, values: dict[str, Any], changed: Callable[[dict[str, Any]], None], *, fixed: bool) -> None:
-        """`fixed` values can't be given another value, unless `update(…, allow_val_change=True)` says so."""
+    def __init__(
+        self, values: dict[str, Any], changed: Callable[[dict[str, Any], list[str]], None], *, fixed: bool
+    ) -> None:
+        """`changed` may refuse. `fixed` values can't be given another one, unless `update(…, allow_val_change=True)` says
+        so.
+        """
         vars(self).update(_values=dict(values), _changed=changed, _fixed=fixed)
 
     def __getitem__(self, key: str) -> Any:
@@ -36,8 +46,8 @@ class Values(MutableMapping[str, Any]):
         self.update({key: value})
 
     def __delitem__(self, key: str) -> None:
+        self._changed({}, [key])
         del self._values[key]
-        self._changed(self._values)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._values)
@@ -54,20 +64,18 @@ class Values(MutableMapping[str, Any]):
     def __setattr__(self, key: str, value: Any) -> None:
         self[key] = value
 
-    def update(self, values: Any = (), allow_val_change: bool | None = None, /, **more: Any) -> None:
+    def update(self, d: Any = None, allow_val_change: bool | None = None, **more: Any) -> None:  # type: ignore[override]
         """Set several: a dict, an argparse Namespace, pairs. Written before this returns, as JSON values."""
-        allow = more.pop("allow_val_change", allow_val_change)
-        new = {**as_dict_of(values), **more}
-        new = {str(key): recorded(value) for key, value in new.items()}
-        if self._fixed and not allow:
+        new = plain_values({**as_dict_of(d), **more})
+        if self._fixed and not allow_val_change:
             for key, value in new.items():
                 if key in self._values and self._values[key] != value:
                     raise Conflict(
                         f"config '{key}' is {self._values[key]!r} already; it can't become {value!r}",
                         hint="config.update({…}, allow_val_change=True) changes it",
                     )
+        self._changed(new, [])
         self._values.update(new)
-        self._changed(self._values)
 
     def setdefaults(self, values: Any) -> dict[str, Any]:
         self.update({key: value for key, value in as_dict_of(values).items() if key not in self._values})
@@ -75,6 +83,9 @@ class Values(MutableMapping[str, Any]):
 
     def as_dict(self) -> dict[str, Any]:
         return dict(self._values)
+
+    def persist(self) -> None:
+        """Accepted as W&B's: every change is written as it is made."""
 
     def __repr__(self) -> str:
         return repr(self._values)
@@ -86,45 +97,62 @@ def as_dict_of(values: Any) -> dict[str, Any]:
     if isinstance(values, argparse.Namespace):
         return dict(vars(values))
     if isinstance(values, str):
-        with open(values, encoding="utf-8") as file:
-            return dict(json.load(file))
+        raise InvalidType(f"config is a dict or a Namespace, not the text '{values[:80]}'")
     return dict(values)
+
+
+def plain_values(values: dict[str, Any]) -> dict[str, Any]:
+    """Config or metrics as they are recorded. Raises InvalidType for an artifact: a run uses those."""
+    for key, value in values.items():
+        if isinstance(value, Artifact):
+            raise InvalidType(
+                f"config '{key}' is an artifact, which can't be a value", hint="run.use_artifact(artifact) records it"
+            )
+    return {str(key): recorded(value) for key, value in values.items()}
 
 
 class Run:
     """The execution that is recorded: its inputs, outputs, config and end. Made by `init`."""
 
-    def __init__(self, run: Recording | None, config: dict[str, Any], *, allow_val_change: bool = False) -> None:
+    def __init__(
+        self, run: Recording | None, path: RunPath, config: dict[str, Any], *, allow_val_change: bool = False
+    ) -> None:
         """`run` is None in mode "disabled": then nothing is recorded, and `log_artifact` keeps nothing."""
         self._recording = run
+        self._path = path
         self._ended = False
         self._step = 0
         self._pid = os.getpid()
         self._error = _last_error()
-        self._offered = RunPath("", "", "disabled")
+        self._flushed = time.monotonic()
         state = run.state() if run is not None else None
-        self._name, self._notes, self._tags = (state.name, state.notes, state.tags) if state else ("", None, [])
+        self._name, self._notes, self._tags = (state.name, state.notes, state.tags) if state else (path.id, None, [])
         self._start = state.started if state else ""
         self.group = state.group if state else None
         self.job_type = state.job_type if state else None
         self.resumed = state is not None and state.number > 1
         known = state.config if state is not None else config
-        self._config = Values(known, lambda values: self._write("config", values), fixed=not allow_val_change)
-        self._summary = Values(state.summary if state else {}, lambda values: None, fixed=False)
+        self._config = Values(known, lambda set, gone: self._write("config", set, gone), fixed=not allow_val_change)
+        self._unwritten: dict[str, Any] = {}
+        self._summary = Values(state.summary if state else {}, self._set_summary, fixed=False)
 
-    def _write(self, kind: str, values: dict[str, Any]) -> None:
+    def _write(self, kind: str, values: dict[str, Any], removed: list[str]) -> None:
+        self._refuse_ended(kind)
         if self._recording is not None:
-            self._recording.set_values(kind, values)
+            self._recording.set_values(kind, values, removed)
+
+    def _set_summary(self, values: dict[str, Any], removed: list[str]) -> None:
+        self._refuse_ended("summary")
+        self._unwritten.update(values)
+        for key in removed:
+            self._unwritten.pop(key, None)
+            self._write("summary", {}, removed)
 
     # -- what it is called --
 
     @property
     def id(self) -> str:
         return self._path.id
-
-    @property
-    def _path(self) -> RunPath:
-        return self._recording.path if self._recording is not None else self._offered
 
     @property
     def entity(self) -> str:
@@ -177,7 +205,7 @@ class Run:
 
     @property
     def summary(self) -> Values:
-        """The last value of each metric; written when the run ends, or logs an artifact."""
+        """The last value of each metric; written every ten seconds of logging, with each artifact, and at the end."""
         return self._summary
 
     @property
@@ -227,8 +255,7 @@ class Run:
         self._refuse_ended("use_artifact")
         if isinstance(artifact_or_name, str):
             root = self._recording.root if self._recording is not None else root_to_create()
-            home = self._recording.home if self._recording is not None else None
-            artifact = Artifact.of(root, opened(root).find(artifact_or_name, home))
+            artifact = Artifact.of(root, opened(root).find(artifact_or_name, self._path[:2]))
         elif isinstance(artifact_or_name, Artifact):
             artifact = artifact_or_name
         else:
@@ -255,11 +282,16 @@ class Run:
         self._refuse_ended("log_artifact")
         artifact = self._wrapped(artifact_or_path, name, type)
         if self._recording is None:
-            artifact.finalize()
+            artifact.discard()
             return artifact
         artifact.log_to(self._recording, aliases, tags)
-        self._write("summary", self._summary.as_dict())
+        self._flush()
         return artifact
+
+    def _flush(self) -> None:
+        self._flushed = time.monotonic()
+        unwritten, self._unwritten = self._unwritten, {}
+        self._write("summary", unwritten, [])
 
     def _wrapped(self, given: Artifact | PathLike, name: str | None, type: str | None) -> Artifact:
         if isinstance(given, Artifact):
@@ -281,14 +313,16 @@ class Run:
         return artifact
 
     def used_artifacts(self, per_page: int | None = None) -> Listing[Artifact]:
+        """Live versions that it used, in the order in which it did."""
         return self._record().used_artifacts()
 
     def logged_artifacts(self, per_page: int | None = None) -> Listing[Artifact]:
+        """Live versions that it logged, in the order in which it did."""
         return self._record().logged_artifacts()
 
     def _record(self) -> RunRecord[Artifact]:
-        if self._recording is None:
-            raise Conflict("a disabled run records nothing", hint="start it without mode='disabled'")
+        if self._recording is None:  # disabled: a record of nothing
+            return RunRecord("", RunState(self._path), Artifact.of)
         return RunRecord(self._recording.root, self._recording.state(), Artifact.of)
 
     # -- metrics, end --
@@ -300,28 +334,44 @@ class Run:
         self._refuse_ended("log")
         if not isinstance(data, dict):
             raise InvalidType(f"log takes a dict of metrics, not a {data.__class__.__name__}")
+        if strange := [key for key in data if not isinstance(key, str)]:
+            raise InvalidType(f"the name of a metric is text, not {strange[0]!r}")
         self._summary.update(data)
-        self._step = self._step + 1 if step is None else step
+        if step is not None:
+            self._step = step
+        elif commit is not False:
+            self._step += 1
+        if time.monotonic() - self._flushed > _FLUSH_AFTER:
+            self._flush()
 
     def _refuse_ended(self, verb: str) -> None:
         if self._ended:
-            raise Conflict(f"run {self.id} is finished: it can't {verb}", hint=f"init(id='{self.id}') goes on with it")
+            raise NoActiveRun(
+                f"run {self.id} is finished: {verb} comes too late", hint=f"init(id='{self.id}') goes on with it"
+            )
 
     def finish(self, exit_code: int | None = None, quiet: bool | None = None) -> None:
         """End the run: finished with exit code 0 (or None), else failed. Once; safe to call again."""
         if self._ended:
             return
+        if os.getpid() != self._pid:  # a forked child lets go of its parent's run
+            if _active is self:
+                recording.scratch = None  # its parent's, too
+                set_active(None)
+            return
+        atexit.unregister(self.end_at_exit)
+        if self._recording is not None:
+            self._flush()
+            self._recording.finish(exit_code or 0)
         self._ended = True
         if _active is self:
             set_active(None)
-        if self._recording is not None:
-            self._write("summary", self._summary.as_dict())
-            self._recording.finish(exit_code or 0)
 
     def end_at_exit(self) -> None:
-        """What the interpreter's end means: failed when an exception was printed since the run began."""
-        if os.getpid() == self._pid:
-            self.finish(0 if _last_error() is self._error else 1)
+        """What the interpreter's end means: failed when an exception was printed since the run began, or `sys.exit` was
+        given another code than 0.
+        """
+        self.finish(_exit_code or (0 if _last_error() is self._error else 1))
 
     def __enter__(self) -> "Run":
         return self
@@ -367,6 +417,24 @@ def set_active(run: Run | None) -> None:
     global _active
     _active = run
     recording.active = run._recording if run is not None else None
+    if recording.scratch is not None:
+        shutil.rmtree(recording.scratch, ignore_errors=True)
+        recording.scratch = None
+    if run is not None and run.disabled:
+        recording.scratch = tempfile.mkdtemp(prefix="artstore-disabled-")
+    if run is not None and sys.exit is not _noting_exit:
+        sys.exit = _noting_exit
+
+
+_exit = sys.exit
+_exit_code = 0
+
+
+def _noting_exit(code: Any = None, /) -> NoReturn:
+    """`sys.exit`, noting the code for the run's end: at exit nobody can ask for it any more."""
+    global _exit_code
+    _exit_code = code if isinstance(code, int) else 0 if code is None else 1
+    _exit(code)
 
 
 def require_run(what: str) -> Run:

@@ -116,24 +116,25 @@ class Runs:
             _fold(state, entry)
         return state
 
-    def change(self, path: RunPath, build: Callable[[RunState], list[Change]]) -> RunState:
-        """Append what `build` makes of the run's state; asked again on the new state after a lost race. No changes → no
-        entry.
+    def append(self, state: RunState, build: Callable[[RunState], list[Change]]) -> None:
+        """Bring a state up to date and append what `build` makes of it; asked again after a lost race. No changes → no
+        entry. Cost: the entries that the state lacks, and one.
         """
+        log = Log(self._storage, state.path.folder)
         for _ in range(_LOST_RACES):
-            state = self.read(path)
+            for entry in log.later(state.number, state.digest):
+                _fold(state, entry)
             changes = build(state)
             if not changes:
-                return state
+                return
             for change in changes:
                 check_change(FIELDS, change)
             host, user = self._identity()
-            log = Log(self._storage, path.folder)
-            entry = log.append(state.number, state.digest, changes, host=host, user=user)
-            if entry is not None:
-                _fold(state, entry)
-                return state
-        raise Conflict(f"run {path} changes faster than this could be added", hint="run the same command again")
+            written = log.append(state.number, state.digest, changes, host=host, user=user)
+            if written is not None:
+                _fold(state, written)
+                return
+        raise Conflict(f"run {state.path} changes faster than this could be added", hint="run the same command again")
 
     def status(self, state: RunState) -> str:
         """finished, failed or running as its log says; crashed when its process is proved dead."""
@@ -229,10 +230,3 @@ _FOLDS: dict[str, Callable[[RunState, Entry, Change], None]] = {
     "logged": _fold_edge,
     "finish": _fold_finish,
 }
-
-
-def changed_values(before: dict[str, Any], after: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """(set, remove) that lead from one dict to the other."""
-    return {key: after[key] for key in after if key not in before or before[key] != after[key]}, sorted(
-        before.keys() - after.keys()
-    )

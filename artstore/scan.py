@@ -156,7 +156,8 @@ class Scanner:
         entry = self._read_again(fd, b"", os.fsencode(name), st, True)
         if cache and entry is not None:
             packed = encode_rows([entry])
-            cache.put(b"", self._record(seen, Folder(tree_digest(packed), entry[2], 1), {}, [Part(None, packed)]))
+            record = self._record(seen, Folder(tree_digest(packed), entry[2], 1), {}, [Part(None, packed)])
+            cache.put_later(b"", lambda: record, 1, 0)  # in memory until the save: a draft may hold many such files
         return entry
 
     # -- one folder --

@@ -2,20 +2,23 @@
 
 import atexit
 import os
+import sys
 from typing import Any
 
 from artstore import recording
 from artstore.artifact import Artifact, PathLike
-from artstore.errors import InvalidValue
-from artstore.metadata import recorded
-from artstore.running import Run, active_run, as_dict_of, require_run, set_active
-from artstore.settings import root_to_create, run_id, run_mode
+from artstore.errors import InvalidType, InvalidValue
+from artstore.names import DEFAULT_ENTITY, DEFAULT_PROJECT
+from artstore.running import Run, active_run, as_dict_of, plain_values, require_run, set_active
+from artstore.runs import RunPath
+from artstore.settings import run_environment
 
-_MODES = ("online", "offline", "shared", "disabled")
+_MODES = {mode: mode for mode in ("online", "offline", "shared", "disabled")} | {"dryrun": "offline", "run": "online"}
 
 
 def init(
     project: str | None = None,
+    *,
     entity: str | None = None,
     job_type: str | None = None,
     name: str | None = None,
@@ -27,50 +30,67 @@ def init(
     dir: PathLike | None = None,
     resume: bool | str | None = None,
     mode: str | None = None,
-    reinit: Any = None,
+    reinit: bool | str | None = None,
     allow_val_change: bool | None = None,
     config_include_keys: list[str] | None = None,
     config_exclude_keys: list[str] | None = None,
     settings: Any = None,
     **furniture: Any,
 ) -> Run:
-    """Start a run and make it the active one; one that was active is finished first.
+    """Start a run and make it the active one; one that was active is finished first, or with
+    `reinit="return_previous"` (or False) returned.
 
-    `dir` is where the repository is (or is made): the nearest `.artifacts` upwards from it. An `id` that exists goes on
-    with that run, unless `resume` is "never". In mode "disabled" nothing is recorded. W&B's other arguments (save_code,
-    anonymous, force, …) are accepted and change nothing.
+    Its repository is the nearest `.artifacts` upwards, else the nearest to `dir`, which is made there if none is. An `id`
+    that exists goes on with that run, unless `resume` is "never". In mode "disabled" nothing is recorded. What isn't given
+    is taken from `settings` (a `Settings` or dict) and from W&B's variables of the environment. W&B's other arguments
+    (save_code, anonymous, force, …) are accepted and change nothing.
     """
-    mode = mode or run_mode() or "online"
-    if mode not in _MODES:
-        raise InvalidValue(f"mode '{mode}' is not one of {', '.join(_MODES)}")
     if unknown := furniture.keys() - _FURNITURE:
-        raise TypeError(f"init() got an unexpected keyword argument '{min(unknown)}'")
+        raise InvalidType(f"init() got an unexpected keyword argument '{min(unknown)}'")
+    if reinit == "create_new":
+        raise InvalidValue("one run is active at a time: reinit can't be 'create_new'", hint="finish the first one")
     if (before := active_run()) is not None:
+        if reinit in ("return_previous", False):
+            return before
         before.finish()
-    values = {str(key): recorded(value) for key, value in as_dict_of(config).items()}
+    given = {
+        "project": project, "entity": entity, "job_type": job_type, "name": name, "id": id, "group": group, "notes": notes,
+        "tags": tags, "mode": mode, "resume": resume,
+    }  # fmt: skip
+    asked = {**run_environment(), **_of_settings(settings), **{k: v for k, v in given.items() if v is not None}}
+    mode = _MODES.get(asked.pop("mode", "online"))
+    if mode is None:
+        raise InvalidValue(f"mode is not one of {', '.join(_MODES)}")
+    values = plain_values(as_dict_of(config))
     values = {k: v for k, v in values.items() if config_include_keys is None or k in config_include_keys}
     values = {k: v for k, v in values.items() if k not in (config_exclude_keys or ())}
     run = None
-    if mode != "disabled":
-        run = recording.start(
-            root_to_create(None if dir is None else os.fspath(dir)),
-            entity=entity,
-            project=project,
-            id=id or run_id(),
-            name=name,
-            job_type=job_type,
-            group=group,
-            tags=None if tags is None else list(tags),
-            notes=notes,
-            config=values,
-            resume=("allow" if resume else None) if isinstance(resume, bool) else resume,
-        )
-    started = Run(run, values, allow_val_change=bool(allow_val_change))
+    if mode == "disabled":
+        path = RunPath(asked.get("entity") or DEFAULT_ENTITY, asked.get("project") or DEFAULT_PROJECT, "disabled")
+    else:
+        asked["tags"] = None if asked.get("tags") is None else list(asked["tags"])
+        if isinstance(asked.get("resume"), bool):
+            asked["resume"] = "allow" if asked["resume"] else None
+        run = recording.start(recording.place(None if dir is None else os.fspath(dir)), config=values, **asked)
+        path = run.path
+    started = Run(run, path, values, allow_val_change=bool(allow_val_change))
     set_active(started)
     atexit.register(started.end_at_exit)
+    if (workers := sys.modules.get("multiprocessing.util")) is not None:  # a forked worker ends without atexit
+        workers.Finalize(None, started.end_at_exit, exitpriority=0)
     return started
 
 
+def _of_settings(settings: Any) -> dict[str, Any]:
+    """What W&B's settings object, or a dict, says of a run."""
+    values = settings if isinstance(settings, dict) else vars(settings) if settings is not None else {}
+    return {ours: values[theirs] for theirs, ours in _SETTINGS.items() if values.get(theirs) is not None}
+
+
+_SETTINGS = {
+    "project": "project", "entity": "entity", "run_id": "id", "run_name": "name", "run_notes": "notes", "run_tags": "tags",
+    "run_group": "group", "run_job_type": "job_type", "mode": "mode", "resume": "resume",
+}  # fmt: skip
 _FURNITURE = frozenset(
     (
         "anonymous", "force", "save_code", "tensorboard", "sync_tensorboard", "monitor_gym", "resume_from", "fork_from",
@@ -140,4 +160,4 @@ class Settings:
     """Accepted as W&B's: whatever it is given, as attributes."""
 
     def __init__(self, **values: Any) -> None:
-        vars(self).update(values)
+        vars(self).update(dict.fromkeys(_SETTINGS) | values)

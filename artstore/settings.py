@@ -174,13 +174,22 @@ def colours_wanted() -> bool:
     return not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
-def run_id() -> str | None:
-    """The run that the environment asks to record."""
-    return _environment("ARTSTORE_RUN_ID", "WANDB_RUN_ID")
-
-
-def run_mode() -> str | None:
-    return _environment("ARTSTORE_MODE", "WANDB_MODE")
+def run_environment() -> dict[str, Any]:
+    """What the environment says of runs: mode, id, and W&B's other variables."""
+    names = {
+        "mode": ("ARTSTORE_MODE", "WANDB_MODE"),
+        "id": ("ARTSTORE_RUN_ID", "WANDB_RUN_ID"),
+        "name": ("WANDB_NAME",),
+        "notes": ("WANDB_NOTES",),
+        "group": ("WANDB_RUN_GROUP",),
+        "job_type": ("WANDB_JOB_TYPE",),
+        "resume": ("WANDB_RESUME",),
+        "tags": ("WANDB_TAGS",),
+    }
+    found: dict[str, Any] = {key: value for key, of in names.items() if (value := _environment(*of)) is not None}
+    if "tags" in found:
+        found["tags"] = [tag.strip() for tag in found["tags"].split(",")]
+    return found
 
 
 def find_root(start: str | None = None, *, environment: bool = True) -> str | None:
@@ -189,7 +198,7 @@ def find_root(start: str | None = None, *, environment: bool = True) -> str | No
     """
     if environment and (chosen := _environment("ARTSTORE_DIR")):
         return os.path.abspath(chosen)
-    here = os.path.abspath(start or _start())
+    here = os.path.abspath(start or os.getcwd())
     if not os.path.isdir(here):
         return None
     home, device = os.path.expanduser("~"), os.stat(here).st_dev
@@ -202,22 +211,21 @@ def find_root(start: str | None = None, *, environment: bool = True) -> str | No
         here = parent
 
 
-def _start() -> str:
-    """Where the search begins: WANDB_DIR, in which W&B would keep its files, or here."""
-    return _environment("WANDB_DIR") or os.getcwd()
-
-
 def root_to_create(start: str | None = None) -> str:
-    """Where `init` and the first `put` make a repository."""
-    return find_root(start) or os.path.join(os.path.abspath(start or _start()), FOLDER)
+    """The repository that is found; else where `init` and the first `put` make one: in `start`, in WANDB_DIR (where W&B
+    would keep its files), or here.
+    """
+    start = start or _environment("WANDB_DIR")
+    found = find_root() or (find_root(start) if start else None)
+    return found or os.path.join(os.path.abspath(start or os.getcwd()), FOLDER)
 
 
 def require_root() -> str:
-    root = find_root()
-    if root is None or not os.path.isfile(f"{root}/format"):
-        where = root or f"{_start()} or above"
+    root = root_to_create()
+    if not os.path.isfile(f"{root}/format"):
+        where = root if _environment("ARTSTORE_DIR") else f"{os.getcwd()} or above"
         hint = "`artstore init` makes one here; ARTSTORE_DIR names one elsewhere"
-        if root and os.path.isfile(f"{root}/{FOLDER}/format"):
+        if os.path.isfile(f"{root}/{FOLDER}/format"):
             hint = f"ARTSTORE_DIR is the repository's own folder: did you mean {root}/{FOLDER}?"
         raise NotFound(f"there is no repository in {where}", hint=hint)
     return root

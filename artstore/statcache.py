@@ -282,6 +282,9 @@ def list_stats(fd: int) -> dict[str, Stat]:
             if entry.is_dir(follow_symlinks=False):
                 seen[entry.name] = (stat.S_IFDIR, entry.inode())
             else:
-                st = entry.stat(follow_symlinks=False)
+                try:
+                    st = entry.stat(follow_symlinks=False)
+                except FileNotFoundError:
+                    continue  # another checkout's, renamed meanwhile
                 seen[entry.name] = (st.st_mode, st.st_ino, st.st_size, st.st_mtime_ns, st.st_ctime_ns)
     return seen

@@ -22,6 +22,8 @@ instead of 49 MiB.
 """
 
 Entry = tuple[Any, ...]
+EMPTY = digest_of(TREE, encode_rows([]))
+"""The digest of a folder that holds nothing."""
 Read = Callable[[Digest], bytes]
 """Gives the bytes of a tree by its digest, checked."""
 
