@@ -8,10 +8,12 @@ from artstore.artifact import Artifact, PathLike
 from artstore.collection import ArtifactCollection, ArtifactType
 from artstore.errors import Conflict, InvalidValue, NotFound
 from artstore.handles import opened
+from artstore.hints import near
 from artstore.listing import Listing
-from artstore.names import check_project, near
+from artstore.lookup import Found, Home
+from artstore.names import check_project
 from artstore.record import RunRecord
-from artstore.repository import Found, Home, Repository
+from artstore.repository import Repository
 from artstore.runs import RunPath, RunState
 from artstore.settings import find_root, require_root
 

@@ -17,6 +17,7 @@ from artstore.edits import TTL, Edits, check_aliases, ttl_seconds
 from artstore.errors import (
     ArtifactFinalizedError,
     ArtifactNotLoggedError,
+    Conflict,
     FilesDiffer,
     InvalidType,
     InvalidValue,
@@ -26,16 +27,18 @@ from artstore.errors import (
 )
 from artstore.files import hash_file, open_regular
 from artstore.handles import opened
+from artstore.hints import near, typed
 from artstore.html import definition_rows, page
 from artstore.ignore import Filter
 from artstore.listing import Listing
+from artstore.lookup import Found, Home
 from artstore.manifest import Entry, Manifest
 from artstore.metadata import normalise
-from artstore.names import check_name, check_tags, check_type, near, normal_path, printable
+from artstore.names import check_name, check_tags, check_type, normal_path, printable
 from artstore.properties import Properties
 from artstore.record import RunRecord
 from artstore.recording import Recording
-from artstore.repository import Found, Home, latest_is_ours
+from artstore.repository import latest_is_ours
 from artstore.runs import RunPath
 from artstore.selection import Selection
 from artstore.sizes import human, moment
@@ -503,7 +506,7 @@ class Artifact:
     def diff(self, other: "Artifact") -> VersionDiff:
         """What differs in `other` (the newer one) from this version."""
         if not isinstance(other, Artifact):
-            raise InvalidType(f"an artifact differs from another Artifact, not from {other!r}")
+            raise InvalidType(f"an artifact is compared with another Artifact, not with a {other.__class__.__name__}")
         old, new = self._logged("diff"), other._logged("diff")
         changes = old.repository.diff(old.found(), new.found())
         return VersionDiff(self.name, other.name, differences(changes), old.edits().metadata, new.edits().metadata)
@@ -546,7 +549,7 @@ class Artifact:
         result = self._logged("verify").verify(_text(root))
         if not result.ok:
             words = (("missing", result.missing), ("changed", result.changed), ("extra", result.extra))
-            listed = "; ".join(f"{word}: {', '.join(paths)}" for word, paths in words if paths)
+            listed = "; ".join(f"{word}: {printable(', '.join(paths))}" for word, paths in words if paths)
             raise FilesDiffer(
                 f"the folder is not as {self.name}: {listed}",
                 missing=result.missing, changed=result.changed, extra=result.extra,
@@ -602,7 +605,9 @@ class Artifact:
     def _add(self, properties: Properties) -> None:
         stored = self._logged("save")
         if "deleted" in stored.found().version:
-            raise NotFound(f"{self.name} was deleted", hint=f"`artstore undelete {self.name}` may bring it back")
+            raise NotFound(
+                f"{self.name} was deleted", hint=f"{typed('undelete', self.qualified_name)} may bring it back"
+            )
         self._check_latest(properties)
         if properties.aliases or properties.tags:
             stored.repository.edit(stored.spec, properties)
@@ -652,7 +657,10 @@ class Artifact:
         but `latest` name it, unless `delete_aliases`.
         """
         stored = self._logged("delete")
-        stored.repository.delete(stored.spec, delete_aliases=delete_aliases)
+        try:
+            stored.repository.delete(stored.spec, delete_aliases=delete_aliases)
+        except Conflict as error:
+            raise Conflict(error.message, hint="delete(delete_aliases=True) gives them up") from error
 
     def logged_by(self) -> "RunRecord[Artifact] | None":
         """The run that logged this version first; None when none did, or its record is not here."""

@@ -134,9 +134,12 @@ class Checkout:
         return CheckedOut(root, self._files, self._written, self._written_bytes, self._removed)
 
     def _refuse_repository(self, root: str) -> None:
-        store = os.path.realpath(self._objects.storage.root)
-        real = os.path.realpath(root)
-        if real == store or real.startswith(store + os.sep) or os.path.lexists(os.path.join(real, ".artifacts")):
+        store, real = os.path.realpath(self._objects.storage.root), os.path.realpath(root)
+        if (real + os.sep).startswith(store + os.sep):
+            raise Refused(
+                f"{printable(root)} lies in the repository; files can't be put there", hint="choose another --root"
+            )
+        if os.path.lexists(os.path.join(real, ".artifacts")):
             raise Refused(
                 f"{printable(root)} holds a repository; files can't be put there",
                 hint="choose another --root, such as a folder in it",
@@ -472,6 +475,8 @@ class Checkout:
                 os.close(fd)
             extra = self._find_extra(target) if self._delete else []
             self._refuse_twins(target, todo)
+            if not self._delete:
+                self._refuse_obstacles(target, todo, root)
             if not self._force:
                 self._refuse_unknown(target, todo, extra, root)
             self._remove(target, extra)

@@ -5,8 +5,8 @@ from typing import Generic, TypeVar
 
 from artstore.handles import opened
 from artstore.listing import Listing
+from artstore.lookup import Found
 from artstore.names import check_tags
-from artstore.repository import Found
 from artstore.sizes import moment
 from artstore.state import Path, State
 

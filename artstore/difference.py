@@ -1,10 +1,10 @@
 """What differs between two versions: files added, removed, changed and renamed, and metadata."""
 
+import os
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from artstore.html import definition_rows, page
-from artstore.names import printable
 from artstore.sizes import human
 from artstore.tree import DIRECTORY, Change, Entry
 
@@ -87,9 +87,9 @@ class VersionDiff:
         """bytes by which the new version is larger"""
         for difference in found:
             self.size_change += (difference.new_size or 0) - (difference.old_size or 0)
-            path = printable(difference.path)
+            path = os.fsdecode(difference.path)
             if difference.origin is not None:
-                self.renamed.append((printable(difference.origin), path))
+                self.renamed.append((os.fsdecode(difference.origin), path))
             else:
                 getattr(self, difference.kind).append(path)
         keys = sorted(before.keys() | after.keys())

@@ -165,7 +165,8 @@ class Draft:
         """Begin with the content of a live version, which becomes a parent. Nothing of it is read but its root."""
         version = self._refs.read(path).versions.get(id)
         if version is None or "deleted" in version:
-            raise NotFound(f"version {id[:12]} of {path} was deleted")
+            number = version["number"] if version else id[:12]
+            raise NotFound(f"{path.name}:v{number} was deleted")
         self.rely_on(path, version)
         self._parents.add(id_of_state(version))
         self._tree.graft((), _folder_of(version))
@@ -459,7 +460,7 @@ def _hashed(path: str) -> Entry:
 
 def _type_for(state: State, type: str | None) -> str:
     if not state.exists:
-        return check_type(type or "artifact")
+        return check_type("artifact" if type is None else type)
     if type is not None and type != state.type:
         name = state.path.name
         raise Conflict(

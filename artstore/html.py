@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from html import escape
 
+from artstore.names import printable
+
 MOST_ROWS = 100
 
 
@@ -13,7 +15,10 @@ def page(title: str, body: str) -> str:
 def definition_rows(rows: Iterable[tuple[str, str]]) -> str:
     """A table of two columns; beyond MOST_ROWS it says how many more there are."""
     rows = list(rows)
-    cells = [f"<tr><th>{escape(key)}</th><td>{escape(value)}</td></tr>" for key, value in rows[:MOST_ROWS]]
+    cells = [
+        f"<tr><th>{escape(printable(key))}</th><td>{escape(printable(value))}</td></tr>"
+        for key, value in rows[:MOST_ROWS]
+    ]
     if len(rows) > MOST_ROWS:
         cells.append(f"<tr><th></th><td>and {len(rows) - MOST_ROWS:,} more</td></tr>")
     return f"<table>{''.join(cells)}</table>" if cells else ""

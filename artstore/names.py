@@ -45,7 +45,9 @@ def parse_spec(text: str) -> Spec:
     if "@" in name:
         name, digest = name.split("@", 1)
         if not 4 <= len(digest) <= 64 or not _HEX.fullmatch(digest):
-            raise InvalidValue(f"'{digest}' in '{text}' is no digest prefix: 4 to 64 lower-case hex digits are")
+            raise InvalidValue(
+                f"'{printable(digest)}' in '{printable(text)}' is no digest prefix: 4 to 64 lower-case hex digits are"
+            )
     elif ":" in name:
         name, alias = name.split(":", 1)
         if match := _NUMBER.fullmatch(alias):
@@ -54,7 +56,9 @@ def parse_spec(text: str) -> Spec:
             check_alias(alias)
     parts = path.split("/") if "/" in text else []
     if len(parts) > 2:
-        raise InvalidValue(f"'{text}' has too many parts: a spec is [[entity/]project/]name[:alias|:vN|@digest]")
+        raise InvalidValue(
+            f"'{printable(text)}' has too many parts: a spec is [[entity/]project/]name[:alias|:vN|@digest]"
+        )
     for part in parts:
         check_project(part, "entity" if len(parts) == 2 and part is parts[0] else "project")
     project = parts[-1] if parts else None
@@ -74,7 +78,11 @@ def check_name(name: str, what: str = "artifact name") -> str:
 
 def _is_word(text: str) -> bool:
     """Letters with their marks (Hindi and Thai need them), digits, `_ - .`; at least one."""
-    return bool(text) and all(c.isalnum() or c in "_-." or unicodedata.category(c)[0] == "M" for c in text)
+    return (
+        bool(text)
+        and unicodedata.category(text[0])[0] != "M"
+        and all(c.isalnum() or c in "_-." or unicodedata.category(c)[0] == "M" for c in text)
+    )
 
 
 def name_from(text: str) -> str:
@@ -104,9 +112,11 @@ def check_project(name: str, what: str = "project") -> str:
 def check_alias(alias: str) -> str:
     """`latest` passes: who sets aliases refuses it."""
     if not 1 <= len(alias) <= 128 or set(alias) & set("/:@") or not alias.isprintable():
-        raise InvalidValue(f"alias '{printable(alias[:140])}' is not allowed: 1 to 128 characters, none of / : @")
+        raise InvalidValue(
+            f"alias '{printable(alias[:140])}' is not allowed: 1 to 128 characters, none of / : @ or control ones"
+        )
     if _LIKE_NUMBER.fullmatch(alias) or (len(alias) == 64 and _HEX.fullmatch(alias.lower())):
-        raise InvalidValue(f"alias '{alias}' is not allowed: it reads like a version number or a digest")
+        raise InvalidValue(f"alias '{printable(alias)}' is not allowed: it reads like a version number or a digest")
     return alias
 
 
@@ -155,14 +165,6 @@ def windows_problem(name: bytes) -> str | None:
     if _DEVICE.match(text.split(".")[0].rstrip(" ").casefold()):
         return "it is the name of a device"
     return None
-
-
-def near(name: str, others: Iterable[str]) -> str | None:
-    """A hint with up to three names that look like `name`, or None."""
-    import difflib  # 4 ms, needed only when something was not found
-
-    close = difflib.get_close_matches(name, list(others), n=3, cutoff=0.6)
-    return f"did you mean {' or '.join(repr(c) for c in close)}?" if close else None
 
 
 def check_component(name: bytes) -> bytes:

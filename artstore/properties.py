@@ -35,6 +35,8 @@ class Properties(NamedTuple):
         if self.description is not None and any("\ud800" <= c <= "\udfff" for c in self.description):
             raise InvalidValue("the description is not valid Unicode")
         metadata = None if self.metadata is None else normalise(self.metadata)
+        if both := sorted(set(metadata or ()) & set(self.no_metadata)):
+            raise InvalidValue(f"metadata '{both[0]}' can't be set and removed at once")
         return self._replace(tags=tuple(check_tags(self.tags)), metadata=metadata)
 
 

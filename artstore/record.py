@@ -8,7 +8,7 @@ from artstore.handles import opened
 from artstore.html import definition_rows, page
 from artstore.listing import Listing
 from artstore.logs import Change
-from artstore.repository import Found
+from artstore.lookup import Found
 from artstore.runs import RunState
 from artstore.state import Path, State
 

@@ -11,9 +11,10 @@ from typing import Any
 from artstore.errors import Conflict, InvalidValue, NotFound
 from artstore.handles import opened
 from artstore.logs import Change, new_change
+from artstore.lookup import Found, Home
 from artstore.names import check_project
 from artstore.owner import this_process
-from artstore.repository import Found, Home, Repository
+from artstore.repository import Repository
 from artstore.runs import FAILED, FINISHED, RunPath, RunState
 from artstore.settings import root_to_create
 

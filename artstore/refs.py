@@ -4,8 +4,9 @@ from collections.abc import Callable, Iterator
 
 from artstore.errors import Conflict, Damage, DamagedLog, InvalidValue, NotFound, StorageError
 from artstore.fields import check_change
+from artstore.hints import near, typed
 from artstore.logs import CHECKPOINT_EVERY, Change, Entry, Log, new_change
-from artstore.names import Spec, file_name_of, near, printable
+from artstore.names import Spec, file_name_of, printable
 from artstore.state import FIELDS, Path, State, VersionState, fold, nfc
 from artstore.storage import Storage
 
@@ -30,10 +31,20 @@ class Refs:
                 for c in sorted(self._storage.names(f"refs/{e}/{p}")):
                     yield f"refs/{e}/{p}/{c}"
 
-    def collections(self, entity: str | None = None, project: str | None = None) -> Iterator[State]:
-        """Every collection that exists, ordered by its path."""
+    def collections(
+        self, entity: str | None = None, project: str | None = None, *, damaged: list[Damage] | None = None
+    ) -> Iterator[State]:
+        """Every collection that exists, ordered by its path. One that can't be read is an error, or is told in
+        `damaged` and left out.
+        """
         for folder in self.paths(entity, project):
-            state = self.read_folder(folder)
+            try:
+                state = self.read_folder(folder)
+            except Damage as error:
+                if damaged is None:
+                    raise
+                damaged.append(error)
+                continue
             if state.exists:
                 yield state
 
@@ -252,16 +263,12 @@ def resolve(state: State, spec: Spec) -> VersionState:
         last = f"the newest is v{state.next - 1}" if state.next else "it has no version yet"
         raise NotFound(f"{name} has no version v{spec.number}", hint=last)
     if spec.digest is not None:
-        raise NotFound(
-            f"{name} has no live version with digest {spec.digest}", hint=f"`artstore log {name}` lists them"
-        )
+        raise NotFound(f"{name} has no live version with digest {spec.digest}", hint=f"{typed('log', name)} lists them")
     if spec.alias in (None, "latest"):
-        raise NotFound(
-            f"{name} has no live version", hint=f"`artstore undelete {name}:vN` may bring a deleted one back"
-        )
-    hint = near(spec.alias or "", state.aliases) or f"`artstore show {name}` lists its aliases"
+        raise NotFound(f"{name} has no live version", hint=f"{typed('log --deleted', name)} lists deleted ones")
+    hint = near(spec.alias or "", state.aliases, f"{name}:") or f"{typed('log', name)} lists its aliases"
     raise NotFound(f"{name} has no alias '{spec.alias}'", hint=hint)
 
 
 def _undelete(name: str, version: VersionState) -> str:
-    return f"`artstore undelete {name}:v{version['number']}` may bring it back"
+    return f"{typed('undelete', name + ':v' + str(version['number']))} may bring it back"

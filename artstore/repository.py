@@ -1,7 +1,6 @@
 """The repository: one `.artifacts/` folder and everything that can be done with it, one thin method per operation."""
 
 import os
-import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -24,9 +23,11 @@ from artstore.errors import (
     storage_error,
     translated,
 )
+from artstore.hints import near, typed
 from artstore.layout import check_feature, make, read_features
 from artstore.logs import Change, Entry, new_change
-from artstore.names import Spec, check_alias, check_tags, check_type, near, parse_path, parse_spec, printable
+from artstore.lookup import Found, Home, Lookup
+from artstore.names import Spec, check_alias, check_tags, check_type, parse_path, parse_spec, printable
 from artstore.objects import ObjectStore
 from artstore.packs import LARGE
 from artstore.progress import Monitor
@@ -43,24 +44,6 @@ from artstore.tree import DIRECTORY, REFERENCE, diff, find, read_folder, walk
 from artstore.tree import Change as TreeChange
 from artstore.tree import Entry as TreeEntry
 from artstore.verify import Verified, Verifier
-
-Home = tuple[str, str]
-"""entity, project"""
-
-
-class Found(NamedTuple):
-    """A version as its collection tells of it."""
-
-    state: State
-    version: VersionState
-
-    @property
-    def tree(self) -> Digest:
-        return digest_of_state(self.version)
-
-    @property
-    def name(self) -> str:
-        return f"{self.state.path.name}:v{self.version['number']}"
 
 
 class Status(NamedTuple):
@@ -105,6 +88,7 @@ class Repository:
         self.refs = Refs(self.storage, identity=self.settings.identity)
         self.runs = Runs(self.storage, identity=self.settings.identity)
         self.checkouts = Checkouts(self.storage)
+        self.lookup = Lookup(self.refs, self.objects, self.settings)
 
     @classmethod
     def init(cls, root: str) -> "Repository":
@@ -131,33 +115,15 @@ class Repository:
 
     def path_of(self, text: str, home: Home | None = None) -> tuple[Path, Spec]:
         """What a spec names; parts that it leaves out are those of `home` (entity, project), else the settings'."""
-        spec = parse_spec(text)
-        entity, project = home or (None, None)
-        path = Path(
-            spec.entity or entity or self.settings.entity, spec.project or project or self.settings.project, spec.name
-        )
-        return path, spec
+        return self.lookup.path_of(text, home)
 
     def collection(self, text: str, home: Home | None = None) -> State:
         """The collection that a spec names. Raises NotFound with near names."""
-        return self._existing(self.path_of(text, home)[0], text, home)
-
-    def _existing(self, path: Path, text: str, home: Home | None) -> State:
-        try:
-            state = self.refs.read(path)
-        except Conflict as error:  # it is spelled in another case
-            raise NotFound(
-                f"there is no artifact '{path.name}' in project {path.entity}/{path.project}", hint=error.hint
-            ) from error
-        if not state.exists:
-            raise self._unknown(path, text, home)
-        return state
+        return self.lookup.collection(text, home)
 
     def find(self, text: str, home: Home | None = None) -> Found:
         """The version that a spec names; no alias means `latest`. Raises NotFound, saying which part is missing."""
-        path, spec = self.path_of(text, home)
-        state = self._existing(path, text, home)
-        return Found(state, resolve(state, spec))
+        return self.lookup.find(text, home)
 
     def version(self, path: Path, id: str) -> Found:
         """A version by id, deleted or not."""
@@ -165,45 +131,6 @@ class Repository:
         if (version := state.versions.get(id)) is None:
             raise NotFound(f"{path} has no version with id {id[:12]}")
         return Found(state, version)
-
-    def _unknown(self, path: Path, text: str, home: Home | None = None) -> NotFound:
-        """What of a collection's path there isn't, with near names; also when the text is that of a file in one."""
-        if (holder := self._holder_of(text, home)) is not None:
-            name = f"{holder.path.project}/{holder.path.name}"
-            return NotFound(
-                f"there is no artifact '{text}', but a file of that name in {name}:latest",
-                hint=f"`artstore cat {name} {text}` prints it; in Python: artifact('{name}').get_entry('{text}')",
-            )
-        folders = [folder.split("/") for folder in self.refs.paths()]
-        own = Path(*path.folder.split("/")[1:])
-        if not any(folder[1] == own.entity for folder in folders):
-            hint = near(own.entity, {folder[1] for folder in folders})
-            return NotFound(
-                f"there is no entity '{path.entity}' in {printable(self.root)}",
-                hint=hint or "`artstore ls` lists what there is",
-            )
-        if not any(folder[1:3] == [own.entity, own.project] for folder in folders):
-            hint = near(own.project, {folder[2] for folder in folders if folder[1] == own.entity})
-            return NotFound(
-                f"there is no project '{path.entity}/{path.project}'", hint=hint or "`artstore ls` lists what there is"
-            )
-        names = [state.path.name for state in self.refs.collections(path.entity, path.project)]
-        hint = near(path.name, names) or "`artstore ls` lists what there is"
-        return NotFound(f"there is no artifact '{path.name}' in project {path.entity}/{path.project}", hint=hint)
-
-    def _holder_of(self, text: str, home: Home | None) -> State | None:
-        """The collection of the home project whose latest version has a file of that path, looked for in at most 200 ms."""
-        deadline = time.monotonic() + 0.2
-        try:
-            parts = parse_path(text)
-            for state in self.refs.collections(*(home or (self.settings.entity, self.settings.project))):
-                if time.monotonic() > deadline:
-                    break
-                if state.latest and find(digest_of_state(state.latest), parts, self.objects.read_tree):
-                    return state
-        except ArtstoreError:
-            pass  # it only makes the message better
-        return None
 
     def collections(self, entity: str | None = None, project: str | None = None) -> Iterator[State]:
         return self.refs.collections(entity, project)
@@ -243,7 +170,8 @@ class Repository:
             names = [printable(e[0]) for e in read_folder(tree, self.objects.read_tree)] if tree else []
             raise NoEntry(
                 f"{found.name} has no '{printable(path)}'",
-                hint=near(printable(parts[-1]), names) or f"`artstore ls {found.name}` lists its files",
+                hint=near(printable(parts[-1]), names, "".join(f"{printable(part)}/" for part in parts[:-1]))
+                or f"{typed('ls', self.lookup.named(found))} lists its files",
             )
         return entry
 
@@ -432,10 +360,7 @@ class Repository:
             ]
             for alias in dict.fromkeys(remove):
                 if state.aliases.get(alias) != id:
-                    raise NotFound(
-                        f"{state.path.name}:v{version['number']} has no alias '{alias}'",
-                        hint=near(alias, state.aliases),
-                    )
+                    raise _no_alias(state, version, alias)
                 changes.append(new_change("alias", alias=alias, id=None, old=id))
             return changes
 
@@ -484,7 +409,7 @@ class Repository:
 
         def build(state: State) -> list[Change]:
             if not state.exists:
-                raise self._unknown(path, text)
+                raise _gone(path)
             changes = []
             if type is not None and check_type(type) != state.type:
                 names = {"entity": state.path.entity, "project": state.path.project, "name": state.path.name}
@@ -524,7 +449,7 @@ class Repository:
                 name = f"{state.path.name}:v{version['number']}"
                 raise Conflict(
                     f"{name} has {_aliases(held)}",
-                    hint="move them first, or give them up with --force (delete_aliases=True)",
+                    hint=_HELD,
                 )
             gone = [new_change("alias", alias=alias, id=None, old=version["id"]) for alias in held]
             return [*gone, new_change("delete", id=version["id"], reason=None)]
@@ -536,15 +461,15 @@ class Repository:
         has aliases, unless `delete_aliases`.
         """
         self._may("write")
-        path, _ = self.path_of(text)
+        path = self.collection(text).path
 
         def build(state: State) -> list[Change]:
             if not state.exists:
-                raise self._unknown(path, text)
+                raise _gone(path)
             if state.aliases and not delete_aliases:
                 raise Conflict(
                     f"{path.name} has {_aliases(state.aliases)}",
-                    hint="move them first, or give them up with --force (delete_aliases=True)",
+                    hint=_HELD,
                 )
             return [new_change("delete collection", ids=[version["id"] for version in state.live()])]
 
@@ -557,7 +482,7 @@ class Repository:
         if spec.number is None:
             raise InvalidValue(
                 f"'{text}' does not say which version: undelete takes name:vN",
-                hint=f"`artstore log {spec.name} --deleted` lists deleted ones",
+                hint=f"{typed('log --deleted', self.lookup.short(path))} lists deleted ones",
             )
         version = next((v for v in self.refs.read(path).versions.values() if v["number"] == spec.number), None)
         if version is None:
@@ -587,6 +512,8 @@ class Repository:
         """Bring back all versions that the last deletion of the whole collection took. Raises as `undelete`."""
         path, _ = self.path_of(text)
         state = self.refs.read(path)
+        if not state.versions:
+            state = self.collection(text)  # says what is near
         taken: list[str] = []
         for entry in self.refs.history(state.path):
             for change in entry.changes:
@@ -596,23 +523,26 @@ class Repository:
         if not gone:
             raise InvalidValue(
                 f"'{text}' does not say which version: undelete takes name:vN",
-                hint=f"`artstore log {text} --deleted` lists deleted ones",
+                hint=f"{typed('log --deleted', self.lookup.short(path))} lists deleted ones",
             )
         return [self.undelete(f"{state.path}:v{number}") for number in sorted(gone)]
 
     def rename(self, text: str, new: str) -> State:
         """Give a collection another name or project, history and all; the old name redirects. Cost: two log entries."""
         self._may("write")
-        return self.refs.rename(self.collection(text).path, self.path_of(new)[0])
+        return self.refs.rename(self.collection(text).path, self._free_name(new))
+
+    def _free_name(self, text: str) -> Path:
+        path, spec = self.path_of(text)
+        if spec.names_version:
+            raise InvalidValue(f"'{text}' names a version; give a name without alias or number")
+        return path
 
     def copy(self, text: str, new: str) -> State:
         """Give a version (or with a name only, all live versions of a collection, aliases and tags too) to another
         collection, made where it is missing. Nothing is read or stored twice: one log entry.
         """
-        spec = parse_spec(text)
-        target, other = self.path_of(new)
-        if other.names_version:
-            raise InvalidValue(f"'{new}' names a version; give a name without alias or number")
+        spec, target = parse_spec(text), self._free_name(new)
         state = self.collection(text)
         versions = [resolve(state, spec)] if spec.names_version else state.live()
         if state.path == self.refs.read(target).path:
@@ -681,6 +611,22 @@ class Repository:
             places["tmp"], places["cache"],
             len(live), sum(version["size"] for version in live),
         )  # fmt: skip
+
+
+_HELD = "aliases can be moved to another version, or given up with --force"
+
+
+def _no_alias(state: State, version: VersionState, alias: str) -> NotFound:
+    name, holder = state.path.name, state.versions.get(state.aliases.get(alias, ""))
+    if holder is not None:
+        hint: str | None = f"{name}:v{holder['number']} has it"
+    else:
+        hint = near(alias, state.aliases)
+    return NotFound(f"{name}:v{version['number']} has no alias '{alias}'", hint=hint)
+
+
+def _gone(path: Path) -> NotFound:
+    return NotFound(f"{path} was deleted meanwhile")
 
 
 def latest_is_ours() -> InvalidValue:

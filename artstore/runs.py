@@ -18,8 +18,9 @@ from artstore.fields import (
     one_of,
     or_null,
 )
+from artstore.hints import near
 from artstore.logs import Change, Entry, Log
-from artstore.names import check_project, file_name_of, near, printable
+from artstore.names import check_project, file_name_of, printable
 from artstore.owner import is_dead, parse
 from artstore.storage import FolderStorage
 

@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 
 from artstore.errors import InvalidValue, NotFound, storage_error, translated
 from artstore.files import open_regular, replace_file
-from artstore.names import DEFAULT_ENTITY, DEFAULT_PROJECT, check_project, near, printable
+from artstore.hints import near
+from artstore.names import DEFAULT_ENTITY, DEFAULT_PROJECT, check_project, printable
 from artstore.owner import this_process
 
 FOLDER = ".artifacts"
@@ -102,7 +103,10 @@ class Settings:
         if value is not None:
             if "\n" in value or value != value.strip():
                 raise InvalidValue(f"'{printable(value)}' can't be a setting: it has spaces around it or several lines")
-            KEYS[key].check(value)
+            try:
+                KEYS[key].check(value)
+            except InvalidValue as error:
+                raise InvalidValue(f"{key}: {error}") from error
         section, _, name = key.partition(".")
         try:
             with open(open_regular(self._path), encoding="utf-8") as file:
@@ -118,13 +122,11 @@ class Settings:
 
     @property
     def entity(self) -> str:
-        given = _environment("ARTSTORE_ENTITY", "WANDB_ENTITY")
-        return check_project(given, "entity") if given else self._checked("core.entity") or DEFAULT_ENTITY
+        return _checked_environment("ENTITY", "entity") or self._checked("core.entity") or DEFAULT_ENTITY
 
     @property
     def project(self) -> str:
-        given = _environment("ARTSTORE_PROJECT", "WANDB_PROJECT")
-        return check_project(given) if given else self._checked("core.project") or DEFAULT_PROJECT
+        return _checked_environment("PROJECT", "project") or self._checked("core.project") or DEFAULT_PROJECT
 
     def identity(self) -> tuple[str | None, str | None]:
         """(host, user) as entries record them; both None with `core.identity = off`."""
@@ -136,6 +138,16 @@ class Settings:
         """Seconds for which the trash is kept."""
         value: float | None = self._checked("gc.grace")
         return value if value is not None else GRACE_LOCAL if local else GRACE_NETWORK
+
+
+def _checked_environment(name: str, what: str) -> str | None:
+    for variable in (f"ARTSTORE_{name}", f"WANDB_{name}"):
+        if value := _environment(variable):
+            try:
+                return check_project(value, what)
+            except InvalidValue as error:
+                raise InvalidValue(f"{variable} of the environment: {error}") from error
+    return None
 
 
 def _with_line(lines: list[str], section: str, name: str, value: str | None) -> list[str]:

@@ -9,8 +9,9 @@ from typing import BinaryIO
 from artstore.checkout import CheckedOut, Link
 from artstore.edits import TTL, Edits
 from artstore.handles import opened
+from artstore.lookup import Found
 from artstore.packs import LARGE
-from artstore.repository import Found, Repository
+from artstore.repository import Repository
 from artstore.selection import EVERYTHING, Selection
 from artstore.state import INHERIT, Path
 from artstore.tree import DIRECTORY, Entry

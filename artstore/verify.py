@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from artstore.digest import Digest
 from artstore.errors import NotFound, storage_error
-from artstore.files import hash_file, open_regular
+from artstore.files import hash_file, kind_of, open_regular
 from artstore.ignore import IGNORE_FILE, Rules, ignored
 from artstore.names import is_protected, printable
 from artstore.objects import ObjectStore
@@ -64,6 +64,8 @@ class Verifier:
             raise NotFound(
                 f"there is no folder {printable(root)}", hint="`artstore get` puts the files of a version there"
             ) from None
+        except NotADirectoryError:
+            raise NotFound(f"{printable(root)} is a {kind_of(os.stat(root).st_mode)}, not a folder") from None
         except OSError as error:
             raise storage_error(error, f"open {printable(root)}") from error
         try:
@@ -94,7 +96,7 @@ class Verifier:
 
     def _result(self) -> Verified:
         paths = (self._missing, self._changed, self._extra)
-        return Verified(self._files, *([printable(path) for path in sorted(found)] for found in paths))
+        return Verified(self._files, *([os.fsdecode(path) for path in sorted(found)] for found in paths))
 
     def _folder(self, fd: int, path: bytes, tree: Digest, rules: list[Rules]) -> None:
         check_depth(path)

@@ -39,7 +39,8 @@ def exit_code_table() -> str:
     rows = {0: "done", 2: "the command line is wrong", 130: "interrupted"}
     for name, code, meaning in re.findall(r"── (\w+) +(\d+)   (.*)$", errors.__doc__ or "", re.MULTILINE):
         assert getattr(errors, name).exit_code == int(code)
-        rows[int(code)] = re.sub(r" \(also .*\)$", "", meaning)
+        if name != "CommError":  # its kinds stand for themselves
+            rows[int(code)] = re.sub(r" \(also .*\)$", "", meaning)
     classes = [c for c in vars(errors).values() if isinstance(c, type) and issubclass(c, errors.ArtstoreError)]
     assert {c.exit_code for c in classes} <= rows.keys()
     return "\n".join(["| code | meaning |", "|---|---|", *(f"| {code} | {rows[code]} |" for code in sorted(rows))])

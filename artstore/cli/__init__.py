@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 import click
 
 from artstore import __version__
+from artstore.cli.commands import Commands, ReaderGone, UsageError
 from artstore.errors import ArtstoreError, storage_error
 
 _FAMILIES = {
@@ -33,7 +34,7 @@ COMPLETE = "_ARTSTORE_COMPLETE"
 """The variable by which a shell asks for completions."""
 
 
-class _Commands(click.Group):
+class _Commands(Commands):
     """Commands by name, each family imported when one of its commands is called (a start costs what `import click`
     does).
     """
@@ -50,15 +51,6 @@ class _Commands(click.Group):
         command: click.Command = getattr(home, f"{cmd_name}_command")
         return command
 
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args and args[0] not in _HOMES and not args[0].startswith("-"):
-            from artstore.names import near
-
-            raise _UnknownCommand(f"there is no command '{args[0]}'", near(args[0], _HOMES))
-        return super().resolve_command(ctx, args)
-
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Families under their titles, each command with the first sentence of its help, whole."""
         for family, names in _FAMILIES.items():
@@ -69,12 +61,6 @@ class _Commands(click.Group):
 
 def _sentence(command: click.Command | None) -> str:
     return (command.help or "").split("\n\n")[0].replace("\n", " ") if command is not None else ""
-
-
-class _UnknownCommand(click.UsageError):
-    def __init__(self, message: str, near: str | None) -> None:
-        super().__init__(message)
-        self.hint = near or "`artstore --help` lists the commands"
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -90,7 +76,7 @@ def cli() -> None:
 def main() -> NoReturn:
     """Run the command line; every error becomes a sentence, a hint and an exit code."""
     signal.signal(signal.SIGTERM, _interrupt)
-    wants_json = "--json" in sys.argv[1:]
+    wants_json = "--json" in sys.argv[2:]
     try:
         code = cli.main(prog_name="artstore", complete_var=COMPLETE, standalone_mode=False) or 0
     except click.exceptions.Exit as stop:
@@ -99,7 +85,7 @@ def main() -> NoReturn:
         click.echo(error.format_message())
         code = 0
     except click.ClickException as error:
-        code = _fail(wants_json, "UsageError", _as_ours(error.format_message()), _usage_hint(error), error.exit_code)
+        code = _fail(wants_json, "UsageError", _as_ours(error), _usage_hint(error), error.exit_code)
     except ArtstoreError as error:
         code = _fail(
             wants_json,
@@ -111,7 +97,7 @@ def main() -> NoReturn:
         )
     except (KeyboardInterrupt, click.Abort):
         code = _fail(wants_json, "Interrupted", "interrupted; nothing was lost", None, 130)
-    except BrokenPipeError:
+    except (ReaderGone, BrokenPipeError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains again at exit
         code = 141
     except OSError as error:
@@ -124,17 +110,24 @@ def _interrupt(*_: object) -> NoReturn:
     raise KeyboardInterrupt
 
 
-def _as_ours(message: str) -> str:
-    """click's sentences as ours are: `missing argument 'SPEC'`."""
+def _as_ours(error: click.ClickException) -> str:
+    """click's sentences as ours are: `missing argument 'SPEC'`; what it suggests is the hint's."""
+    message = error.format_message().split("\n")[0]
+    if isinstance(error, click.NoSuchOption):
+        message = f"there is no option '{error.option_name}'"
     first = message[:1].lower() if message[1:2].islower() else message[:1]
-    return (first + message[1:]).removesuffix(".")
+    return (first + message[1:]).removesuffix(".").removesuffix(" Choose from:")
 
 
-def _usage_hint(error: click.ClickException) -> str | None:
-    if isinstance(error, _UnknownCommand):
+def _usage_hint(error: click.ClickException) -> str:
+    if isinstance(error, UsageError):
         return error.hint
+    if isinstance(error, click.NoSuchOption) and error.ctx is not None and error.ctx.parent is None:
+        return "options stand behind the command; `artstore --help` lists the commands"
+    if isinstance(error, click.NoSuchOption) and error.possibilities:
+        return f"did you mean {' or '.join(sorted(error.possibilities))}?"
     context = getattr(error, "ctx", None)
-    return f"`{context.command_path} --help` says how" if context is not None else None
+    return f"`{context.command_path if context is not None else 'artstore'} --help` says how"
 
 
 def _fail(wants_json: bool, kind: str, message: str, hint: str | None, code: int, problems: Any = None) -> int:

@@ -35,13 +35,24 @@ def _specs(repository: Repository, incomplete: str) -> list[str]:
         state = repository.collection(name)
         numbers = [f"v{version['number']}" for version in reversed(state.live())]
         return [f"{name}:{text}" for text in ("latest", *state.aliases, *numbers)]
-    home = repository.settings.entity, repository.settings.project
     paths = [state.path for state in repository.collections()]
-    own = [path.name for path in paths if path[:2] == home]
-    return own + [f"{path.project}/{path.name}" for path in paths if path.entity == home[0]] + [str(p) for p in paths]
+    if "/" not in incomplete:
+        return [repository.lookup.short(path) for path in paths]
+    entity = repository.settings.entity
+    return [f"{path.project}/{path.name}" for path in paths if path.entity == entity] + [str(path) for path in paths]
+
+
+class Folder(click.types.StringParamType):
+    """A folder, which need not be there; the shell completes folders only."""
+
+    name = "folder"
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        return [CompletionItem(incomplete, type="dir")]
 
 
 SPEC = Spec()
+FOLDER = Folder()
 
 
 def metadata_from(text: str | None) -> Any:

@@ -2,13 +2,14 @@
 
 import click
 
-from artstore.cli.arguments import SPEC
+from artstore.cli.arguments import FOLDER, SPEC
+from artstore.cli.commands import Commands
 from artstore.cli.looking import list_collections
 from artstore.cli.output import json_option, open_repository
 from artstore.cli.saving import fetch, save
 
 
-@click.group("artifact")
+@click.group("artifact", cls=Commands)
 def artifact_command() -> None:
     """W&B's `artifact put`, `get` and `ls`."""
 
@@ -29,7 +30,7 @@ def put_command(
 
 @artifact_command.command("get")
 @click.argument("spec", metavar="PATH", type=SPEC)
-@click.option("--root", type=click.Path(), help="Folder to put the files in  [default: ./artifacts/NAME-vN]")
+@click.option("--root", type=FOLDER, help="Folder to put the files in  [default: ./artifacts/NAME-vN]")
 @click.option("-t", "--type", help="Refuse an artifact of another type.")
 @click.option("--force", is_flag=True, help="Overwrite files that no version here holds.")
 @json_option

@@ -3,12 +3,13 @@
 import click
 
 from artstore.cli.arguments import SPEC, metadata_from, pairs, seconds
-from artstore.cli.output import json_option, open_repository, print_json, shortest
+from artstore.cli.output import json_option, open_repository, print_json
 from artstore.errors import InvalidValue
+from artstore.hints import typed
 from artstore.metadata import normalise
 from artstore.names import parse_spec
 from artstore.properties import NEVER, Properties
-from artstore.repository import Found, Repository
+from artstore.repository import Repository
 from artstore.sizes import count, human
 from artstore.state import INHERIT, State
 
@@ -25,11 +26,12 @@ def alias_command(spec: str, aliases: tuple[str, ...], removed: tuple[str, ...],
     """
     with open_repository() as repository:
         found = repository.set_aliases(spec, aliases, removed) if aliases or removed else repository.find(spec)
+        name = repository.lookup.named(found)
     named = found.state.aliases_of(found.version["id"])
     if as_json:
-        print_json({"spec": _full(found), "aliases": named})
+        print_json({"spec": found.spec, "aliases": named})
     else:
-        click.echo(f"{found.name}: {', '.join(named) or 'no alias'}")
+        click.echo(f"{name}: {', '.join(named) or 'no alias'}")
 
 
 @click.command("tag")
@@ -41,11 +43,12 @@ def tag_command(spec: str, tags: tuple[str, ...], removed: tuple[str, ...], as_j
     """Add tags to a version, or list those it has."""
     with open_repository() as repository:
         found = repository.set_tags(spec, tags, removed) if tags or removed else repository.find(spec)
+        name = repository.lookup.named(found)
     has = found.version.get("tags", [])
     if as_json:
-        print_json({"spec": _full(found), "tags": has})
+        print_json({"spec": found.spec, "tags": has})
     else:
-        click.echo(f"{found.name}: {', '.join(has) or 'no tag'}")
+        click.echo(f"{name}: {', '.join(has) or 'no tag'}")
 
 
 @click.command("edit")
@@ -78,17 +81,18 @@ def edit_command(
         )
     if description is None and type is None and not of_version:
         raise InvalidValue(
-            "nothing to change is given", hint="`artstore edit --help` lists what can be; `artstore show` shows it"
+            "nothing to change is given",
+            hint=f"`artstore edit --help` lists what can be; {typed('show', spec)} shows it",
         )
     with open_repository() as repository:
         if collection:
             state = _edit_collection(repository, spec, description, type)
-            name, value = shortest(state.path, repository), {"collection": str(state.path)}
+            name, value = repository.lookup.short(state.path), {"collection": str(state.path)}
         else:
             keys = (normalise(metadata_from(metadata)) if metadata is not None else {}) | pairs(given)
             properties = Properties(description=description, metadata=keys, no_metadata=unset, ttl=_ttl(ttl))
             found = repository.edit(spec, properties)
-            name, value = found.name, {"spec": _full(found)}
+            name, value = repository.lookup.named(found), {"spec": found.spec}
     if as_json:
         print_json(value)
     else:
@@ -124,18 +128,20 @@ def rm_command(spec: str, collection: bool, force: bool, as_json: bool) -> None:
             before = len(repository.collection(spec).live())
             repository.delete_collection(spec, delete_aliases=force)
             deleted = [str(path)]
-            back = f"`artstore undelete {spec}` brings it back, `artstore gc` frees its space"
-            text = f"deleted {path.name} with {count(before, 'version')}; {back}"
+            name = repository.lookup.short(path)
+            back = f"{typed('undelete', name)} brings it back, `artstore gc` frees its space"
+            text = f"deleted {name} with {count(before, 'version')}; {back}"
         else:
             if not parsed.names_version:
                 raise InvalidValue(
                     f"'{spec}' does not say which version",
-                    hint=f"`artstore rm {spec}:vN` deletes one, `artstore rm --collection {spec}` all",
+                    hint=f"{typed('rm', f'{spec}:vN')} deletes one, {typed('rm --collection', spec)} all",
                 )
             found = repository.delete(spec, delete_aliases=force)
-            deleted = [_full(found)]
-            back = f"`artstore undelete {found.name}` brings it back, `artstore gc` frees its space"
-            text = f"deleted {found.name} ({human(found.version['size'])}); {back}"
+            deleted = [found.spec]
+            name = repository.lookup.named(found)
+            back = f"{typed('undelete', name)} brings it back, `artstore gc` frees its space"
+            text = f"deleted {name} ({human(found.version['size'])}); {back}"
     if as_json:
         print_json({"deleted": deleted})
     else:
@@ -154,11 +160,12 @@ def undelete_command(spec: str, as_json: bool) -> None:
     with open_repository() as repository:
         one = parse_spec(spec).names_version
         back = [repository.undelete(spec)] if one else repository.undelete_collection(spec)
+        names = [repository.lookup.named(found) for found in back]
     if as_json:
-        print_json({"undeleted": [_full(found) for found in back]})
+        print_json({"undeleted": [found.spec for found in back]})
         return
-    for found in back:
-        click.echo(f"{found.name} is back: {count(found.version['files'], 'file')}, {human(found.version['size'])}")
+    for name, found in zip(names, back, strict=True):
+        click.echo(f"{name} is back: {count(found.version['files'], 'file')}, {human(found.version['size'])}")
 
 
 @click.command("mv")
@@ -197,8 +204,4 @@ def _say(repository: Repository, verb: str, spec: str, state: State, as_json: bo
         print_json({"collection": str(state.path), "versions": len(state.live()), "latest": newest})
     else:
         held = count(len(state.live()), "version")
-        click.echo(f"{verb} {spec} to {shortest(state.path, repository)}: {held}, the newest {newest or 'none'}")
-
-
-def _full(found: Found) -> str:
-    return f"{found.state.path}:v{found.version['number']}"
+        click.echo(f"{verb} {spec} to {repository.lookup.short(state.path)}: {held}, the newest {newest or 'none'}")

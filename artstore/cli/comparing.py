@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from artstore.cli.arguments import SPEC
-from artstore.cli.output import Bar, json_option, open_repository, paint, print_json, shortest
+from artstore.cli.output import Bar, json_option, open_repository, paint, print_json
 from artstore.difference import Difference, differences
 from artstore.names import printable
 from artstore.repository import Repository, Status
@@ -38,7 +38,7 @@ def diff_command(ctx: click.Context, old: str, new: str, exit_code: bool, as_jso
         if as_json:
             files = [_plain(difference) for difference in found]
             changed = {key: {"old": metadata[0].get(key), "new": metadata[1].get(key)} for key in keys}
-            names = {"old": f"{a.state.path}:v{a.version['number']}", "new": f"{b.state.path}:v{b.version['number']}"}
+            names = {"old": a.spec, "new": b.spec}
             print_json(names | {"files": files, "metadata": changed})
         else:
             for difference in found:
@@ -87,8 +87,8 @@ def _line(difference: Difference) -> str:
 def _plain(difference: Difference) -> dict[str, Any]:
     return {
         "change": difference.kind,
-        "path": printable(difference.path),
-        "from": None if difference.origin is None else printable(difference.origin),
+        "path": os.fsdecode(difference.path),
+        "from": None if difference.origin is None else os.fsdecode(difference.origin),
         "old_size": difference.old_size,
         "new_size": difference.new_size,
     }
@@ -109,13 +109,14 @@ def verify_command(ctx: click.Context, spec: str, path: str | None, as_json: boo
         bar.start("verifying")
         found = repository.find(spec)
         result = repository.verify(found, path, monitor=bar)
+        name = repository.lookup.named(found)
     if as_json:
-        print_json({"spec": f"{found.state.path}:v{found.version['number']}", "ok": result.ok, **result._asdict()})
+        print_json({"spec": found.spec, "ok": result.ok, **result._asdict()})
     elif result.ok:
-        click.echo(f"{count(result.files, 'file')} as in {found.name}")
+        click.echo(f"{count(result.files, 'file')} as in {name}")
     else:
         _print_differing(result, "extra", "")
-        click.echo(f"not as {found.name}: {_sum(result, 'extra')}")
+        click.echo(f"not as {name}: {_sum(result, 'extra')}")
     if not result.ok:
         ctx.exit(1)
 
@@ -124,7 +125,7 @@ def _print_differing(result: Verified, extra: str, indent: str) -> None:
     words = (("changed", result.changed, "yellow"), (extra, result.extra, "green"), ("missing", result.missing, "red"))
     for word, paths, colour in words:
         for path in paths:
-            click.echo(f"{indent}{paint(f'{word:7}', colour)}  {path}")
+            click.echo(f"{indent}{paint(f'{word:7}', colour)}  {printable(path)}")
 
 
 def _sum(result: Verified, extra: str) -> str:
@@ -159,13 +160,13 @@ def status_command(path: str | None, as_json: bool) -> None:
 
 def _print_status(repository: Repository, status: Status) -> None:
     noted = status.noted
-    name = f"{shortest(noted.collection, repository)}:v{noted.number}"
+    name = f"{repository.lookup.short(noted.collection)}:v{noted.number}"
     if status.found is None or status.verified is None:
         click.echo(f"{_place(noted.place)}: was {name}, which is deleted")
         return
     latest = status.found.state.latest
     newest = latest is None or latest["id"] == noted.id
-    name = f"{shortest(status.found.state.path, repository)}:v{status.found.version['number']}"
+    name = f"{repository.lookup.short(status.found.state.path)}:v{status.found.version['number']}"
     news = "the newest" if newest else f"v{latest['number']} is newer"  # type: ignore[index]  # there is a newer one
     state = "unchanged" if status.verified.ok else _sum(status.verified, "new")
     click.echo(f"{_place(noted.place)}: {name} ({news}), {state}")
@@ -182,11 +183,11 @@ def _status(status: Status) -> dict[str, Any]:
     latest = status.found.state.latest if status.found is not None else None
     value = {
         "place": noted.place,
+        "spec": status.found.spec if status.found is not None else f"{noted.collection}:v{noted.number}",
         "collection": str(status.found.state.path if status.found is not None else noted.collection),
-        "version": f"v{status.found.version['number'] if status.found is not None else noted.number}",
         "id": noted.id,
         "deleted": verified is None,
-        "newest": f"v{latest['number']}" if latest else None,
+        "latest": f"v{latest['number']}" if latest else None,
     }
     if verified is None:
         return value

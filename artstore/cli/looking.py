@@ -9,11 +9,13 @@ from typing import Any
 import click
 
 from artstore.cli.arguments import SPEC
-from artstore.cli.output import day, json_option, open_repository, print_json, shortest, table
+from artstore.cli.output import day, json_option, open_repository, print_json, report_damage, table
 from artstore.digest import short
-from artstore.errors import InvalidValue
-from artstore.names import check_project, printable
-from artstore.repository import Found, Repository
+from artstore.errors import Damage, InvalidValue
+from artstore.hints import typed
+from artstore.lookup import Found
+from artstore.names import check_project, check_type, printable
+from artstore.repository import Repository
 from artstore.sizes import count, human, moment
 from artstore.state import INHERIT, State, VersionState
 from artstore.tree import DIRECTORY, EXECUTABLE, REFERENCE, Entry
@@ -40,25 +42,29 @@ def ls_command(
 
 
 def list_collections(repository: Repository, project: str | None, type: str | None, as_json: bool) -> None:
-    entity, _, name = (project or "").rpartition("/")
-    for part in filter(None, (entity, name)):
-        check_project(part)
-    states = repository.collections((entity or repository.settings.entity) if project else None, name or None)
+    entity = None
+    if project is not None:
+        above, _, project = project.rpartition("/")
+        entity = check_project(above, "entity") if above else repository.settings.entity
+        check_project(project)
+    if type is not None:
+        check_type(type)
+    damaged: list[Damage] = []
+    states = repository.refs.collections(entity, project, damaged=damaged)
     chosen = [state for state in states if type is None or state.type == type]
     if as_json:
         print_json([_collection(state) for state in chosen])
     elif chosen:
-        rows = [
-            (shortest(state.path, repository), state.type, *_latest(state), ", ".join(state.aliases))
-            for state in chosen
-        ]
+        short = repository.lookup.short
+        rows = [(short(state.path), state.type, *_latest(state), ", ".join(state.aliases)) for state in chosen]
         table(rows, ("NAME", "TYPE", "LATEST", "SIZE", "SAVED (UTC)", "ALIASES"), right=(3,))
     elif project or type:
-        of_type = f" of type '{printable(type)}'" if type else ""
+        of_type = f" of type '{type}'" if type else ""
         where = f" in project {printable(project)}" if project else ""
         click.echo(f"there are no artifacts{of_type}{where}", err=True)
-    else:
+    elif not damaged:
         click.echo("nothing is stored here yet; `artstore put PATH --name NAME` saves something", err=True)
+    report_damage(damaged)
 
 
 def _latest(state: State) -> tuple[str, str, str]:
@@ -147,13 +153,11 @@ def show_command(spec: str, as_json: bool) -> None:
         "parents": ", ".join(parent[:12] for parent in value["parents"]),
         "ttl": _duration(value["ttl"]),
         "description": value["description"] or "",
+        "metadata": json.dumps(value["metadata"], indent=2, ensure_ascii=False) if value["metadata"] else "",
     }
     for key, text in lines.items():
         if text:
-            click.echo(f"{key:12} {printable(text)}")
-    if value["metadata"]:
-        text = json.dumps(value["metadata"], indent=2, ensure_ascii=False)
-        click.echo("metadata     " + "\n             ".join(map(printable, text.splitlines())))
+            click.echo(f"{key:12} " + "\n             ".join(map(printable, text.split("\n"))))
 
 
 def _duration(ttl: int | str | None) -> str:
@@ -263,7 +267,7 @@ def cat_command(spec: str, path: str) -> None:
         entry = repository.entry(found, path)
         if entry[1] == DIRECTORY:
             raise InvalidValue(
-                f"'{printable(path)}' in {found.name} is a folder", hint=f"`artstore ls {spec} {path}` lists it"
+                f"'{printable(path)}' in {found.name} is a folder", hint=f"{typed('ls', spec, path)} lists it"
             )
         out = sys.stdout.buffer
         for piece in repository.content(entry):

@@ -10,12 +10,12 @@ from typing import Any, TypeVar
 
 import click
 
+from artstore.errors import Damage
 from artstore.names import printable
 from artstore.progress import Monitor
 from artstore.repository import Repository
 from artstore.settings import colours_wanted, require_root
 from artstore.sizes import human
-from artstore.state import Path
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -39,12 +39,14 @@ def day(timestamp: str) -> str:
     return timestamp[:16].replace("T", " ")
 
 
-def shortest(path: Path, repository: Repository) -> str:
-    """A collection's name as short as a spec may be here."""
-    home = repository.settings.entity, repository.settings.project
-    if path[:2] == home:
-        return path.name
-    return f"{path.project}/{path.name}" if path.entity == home[0] else str(path)
+def report_damage(damaged: list[Damage]) -> None:
+    """After all that could be read was shown: what could not, and exit code 7."""
+    if not damaged:
+        return
+    for error in damaged:
+        click.echo(f"error: {error.message}", err=True)
+    click.echo("hint: what is listed is whole; `artstore fsck` says more", err=True)
+    click.get_current_context().exit(Damage.exit_code)
 
 
 def paint(text: str, colour: str) -> str:

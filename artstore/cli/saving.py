@@ -6,9 +6,10 @@ from typing import Any
 
 import click
 
-from artstore.cli.arguments import SPEC, metadata_from
+from artstore.cli.arguments import FOLDER, SPEC, metadata_from
 from artstore.cli.output import Bar, json_option, open_repository, print_json
 from artstore.errors import InvalidValue, NotFound
+from artstore.hints import typed
 from artstore.ignore import Filter
 from artstore.names import name_from, parse_spec, printable
 from artstore.repository import Repository
@@ -18,7 +19,7 @@ from artstore.sizes import count, human
 
 
 @click.command("init")
-@click.argument("folder", required=False, type=click.Path())
+@click.argument("folder", required=False, type=FOLDER)
 @json_option
 def init_command(folder: str | None, as_json: bool) -> None:
     """Make a repository: .artifacts/ here, or in FOLDER.
@@ -71,8 +72,10 @@ def save(
             metadata=metadata_from(metadata), monitor=bar,
         )  # fmt: skip
     if as_json:
-        value = saved._asdict() | {"path": str(saved.path), "spec": f"{saved.path}:v{saved.number}"}
-        print_json(value | {"repository": root, "left_out": list(saved.left_out)})
+        value = saved._asdict()
+        del value["path"], value["number"]
+        spec = f"{saved.path}:v{saved.number}"
+        print_json({"spec": spec, "collection": str(saved.path), **value, "repository": root})
         return
     spec = f"{target}:v{saved.number}"
     if created:
@@ -85,7 +88,7 @@ def save(
     else:
         also = f"; it got its {' and '.join(saved.changed)}" if saved.changed else ""
         click.echo(f"{spec} has this content already: no new version{also}")
-    click.echo(f"get it back with: artstore get {'-- ' if spec.startswith('-') else ''}{shlex.quote(spec)}")
+    click.echo(f"get it back with: {typed('get', spec).strip('`')}")
 
 
 def _name_for(path: str) -> str:
@@ -102,7 +105,7 @@ def _name_for(path: str) -> str:
 
 @click.command("get")
 @click.argument("spec", type=SPEC)
-@click.option("--root", type=click.Path(), help="Folder to put the files in  [default: ./artifacts/NAME-vN]")
+@click.option("--root", type=FOLDER, help="Folder to put the files in  [default: ./artifacts/NAME-vN]")
 @click.option("--path-prefix", default="", help="Only files whose path begins so: bike.png, images/bikes/.")
 @click.option("--include", multiple=True, help="Only files that match this glob; may be repeated.")
 @click.option("--exclude", multiple=True, help="No files that match this glob; may be repeated.")
@@ -137,11 +140,12 @@ def fetch(spec: str, root: str | None, as_json: bool, *, type: str | None = None
         if type is not None and type != found.state.type:
             raise NotFound(f"{found.name} has type '{found.state.type}', not '{type}'")
         result = repository.get(found, root, monitor=bar, **options)
+        name = repository.lookup.named(found)
     if as_json:
-        print_json(result._asdict() | {"spec": f"{found.state.path}:v{found.version['number']}"})
+        print_json({"spec": found.spec, **result._asdict()})
         return
     same = f", {result.files - result.written:,} there already" if result.written < result.files else ""
     removed = f", {result.removed:,} removed" if result.removed else ""
     shown = os.path.relpath(result.root) if not os.path.relpath(result.root).startswith("..") else result.root
     written = f"{human(result.written_bytes)} written"
-    click.echo(f"got {found.name}: {count(result.files, 'file')} in {printable(shown)}, {written}{same}{removed}")
+    click.echo(f"got {name}: {count(result.files, 'file')} in {printable(shown)}, {written}{same}{removed}")

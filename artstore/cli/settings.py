@@ -3,10 +3,8 @@
 import click
 
 from artstore.cli.output import json_option, open_repository, print_json, table
-from artstore.errors import InvalidValue, NotFound
+from artstore.errors import InvalidValue
 from artstore.settings import KEYS
-
-_SHELLS = ("bash", "zsh", "fish")
 
 
 @click.command("config")
@@ -23,6 +21,8 @@ def config_command(key: str | None, value: str | None, unset: bool, as_json: boo
     core.identity  on, or off: entries don't say which user on which host made them
     gc.grace       how long the trash is kept, such as 12h or 7d
     """
+    if unset and (key is None or value is not None):
+        raise InvalidValue("--unset takes the name of one setting, and no value")
     with open_repository() as repository:
         settings = repository.settings
         if key is None:
@@ -32,24 +32,17 @@ def config_command(key: str | None, value: str | None, unset: bool, as_json: boo
             else:
                 table([(name, text or KEYS[name].default) for name, text in found.items()], ("SETTING", "VALUE"))
             return
-        if unset:
-            if value is not None:
-                raise InvalidValue("--unset takes no value")
-            settings.set(key, None)
-        elif value is not None:
+        if unset or value is not None:
             settings.set(key, value)
-        else:
-            text = settings.value(key)
-            if as_json:
-                print_json({key: text})
-            elif text is None:
-                raise NotFound(f"{key} is not set", hint=f"it is as if it were: {KEYS[key].default}")
-            else:
-                click.echo(text)
+        text = settings.value(key)
+        if as_json:
+            print_json({key: text})
+        elif not unset and value is None:
+            click.echo(text or KEYS[key].default)
 
 
 @click.command("completion")
-@click.argument("shell", type=click.Choice(list(_SHELLS)))
+@click.argument("shell", metavar="SHELL", type=click.Choice(("bash", "zsh", "fish")))
 def completion_command(shell: str) -> None:
     """Print what makes a shell complete names and options.
 
@@ -58,12 +51,6 @@ def completion_command(shell: str) -> None:
     zsh   eval "$(artstore completion zsh)"          in ~/.zshrc
     fish  artstore completion fish | source          in ~/.config/fish/config.fish
     """
-    from click.shell_completion import get_completion_class
+    from artstore.cli.completion import source
 
-    from artstore.cli import COMPLETE, cli
-
-    kind = get_completion_class(shell)
-    assert kind is not None  # click knows the three
-    click.echo(kind(cli, {}, "artstore", COMPLETE).source())
-    if shell == "bash":
-        click.echo("COMP_WORDBREAKS=${COMP_WORDBREAKS//:}  # or bash would split NAME:ALIAS into three words")
+    click.echo(source(shell))

@@ -1,0 +1,47 @@
+"""Groups of commands: unknown ones meet near names, and a reader that goes away is no error of click's."""
+
+import click
+
+
+class UsageError(click.UsageError):
+    """A wrong command line with a hint of its own."""
+
+    def __init__(self, message: str, hint: str) -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+class ReaderGone(Exception):
+    """Who read our output went away: click would end with exit code 1, which means something else here."""
+
+
+class Commands(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        names = self.list_commands(ctx)
+        if args and args[0] not in names and not args[0].startswith("-"):
+            from artstore.hints import near
+            from artstore.names import printable
+
+            near_names = near(args[0], names)
+            hint = near_names or f"`{ctx.command_path} --help` lists the commands"
+            raise UsageError(f"there is no command '{printable(args[0])}'", hint)
+        return super().resolve_command(ctx, args)
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: object
+    ) -> click.Context:
+        try:
+            return super().make_context(info_name, args, parent, **extra)
+        except BrokenPipeError as error:  # --help is printed here
+            raise ReaderGone from error
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as error:
+            raise ReaderGone from error

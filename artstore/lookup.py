@@ -1,0 +1,131 @@
+"""Finding what a text names: collections and versions; where there is none, which part is missing and what is near."""
+
+import time
+from typing import NamedTuple
+
+from artstore.digest import Digest
+from artstore.errors import ArtstoreError, Conflict, NotFound
+from artstore.hints import near, typed
+from artstore.names import Spec, file_name_of, parse_path, parse_spec, printable
+from artstore.objects import ObjectStore
+from artstore.refs import Refs, resolve
+from artstore.settings import Settings
+from artstore.state import Path, State, VersionState, digest_of_state
+from artstore.tree import find
+
+Home = tuple[str, str]
+"""entity, project"""
+
+_SEARCH = 0.2
+"""Seconds for which a file is looked for that may have been taken for an artifact."""
+
+
+class Found(NamedTuple):
+    """A version as its collection tells of it."""
+
+    state: State
+    version: VersionState
+
+    @property
+    def tree(self) -> Digest:
+        return digest_of_state(self.version)
+
+    @property
+    def name(self) -> str:
+        return f"{self.state.path.name}:v{self.version['number']}"
+
+    @property
+    def spec(self) -> str:
+        return f"{self.state.path}:v{self.version['number']}"
+
+
+class Lookup:
+    """Parts that a spec leaves out are those of `home`, else the settings'."""
+
+    def __init__(self, refs: Refs, objects: ObjectStore, settings: Settings) -> None:
+        self._refs = refs
+        self._objects = objects
+        self._settings = settings
+
+    def home(self, home: Home | None = None) -> Home:
+        return home or (self._settings.entity, self._settings.project)
+
+    def path_of(self, text: str, home: Home | None = None) -> tuple[Path, Spec]:
+        spec = parse_spec(text)
+        if spec.entity and spec.project:
+            return Path(spec.entity, spec.project, spec.name), spec
+        entity, project = self.home(home)
+        return Path(entity, spec.project or project, spec.name), spec
+
+    def short(self, path: Path) -> str:
+        """A collection's name as short as a spec may be here."""
+        entity, project = self.home()
+        if path[:2] == (entity, project):
+            return path.name
+        return f"{path.project}/{path.name}" if path.entity == entity else str(path)
+
+    def named(self, found: Found) -> str:
+        """A version's name as short as a spec may be here."""
+        return f"{self.short(found.state.path)}:v{found.version['number']}"
+
+    def collection(self, text: str, home: Home | None = None) -> State:
+        """Raises NotFound with near names."""
+        path, spec = self.path_of(text, home)
+        try:
+            state = self._refs.read(path)
+        except Conflict as error:  # it is spelled in another case
+            raise self._unknown(path, spec, text, home) from error
+        if not state.exists:
+            raise self._unknown(path, spec, text, home)
+        return state
+
+    def find(self, text: str, home: Home | None = None) -> Found:
+        """No alias means `latest`. Raises NotFound, saying which part is missing."""
+        state = self.collection(text, home)
+        return Found(state, resolve(state, parse_spec(text)))
+
+    def _unknown(self, path: Path, spec: Spec, text: str, home: Home | None) -> NotFound:
+        if (holder := self._holder_of(text, home)) is not None:
+            name, file = self.short(holder.path), _without_alias(text)
+            return NotFound(
+                f"there is no artifact '{printable(file)}', but a file of that name in {name}:latest",
+                hint=f"{typed('cat', name, file)} prints it",
+            )
+        folders = [folder.split("/")[1:] for folder in self._refs.paths()]
+        entity, project = (file_name_of(part) for part in path[:2])
+        all_ = f"{typed('ls')} lists what there is"
+        if spec.entity and not any(folder[0] == entity for folder in folders):
+            entities = {state.path.entity for state in self._refs.collections(damaged=[])}
+            hint = near(path.entity, entities, "", f"/{path.project}/{path.name}")
+            return NotFound(f"there is no entity '{printable(path.entity)}' here", hint=hint or all_)
+        if spec.project and not any(folder[:2] == [entity, project] for folder in folders):
+            projects = {state.path.project for state in self._refs.collections(path.entity, damaged=[])}
+            before = f"{path.entity}/" if spec.entity else ""
+            hint = near(path.project, projects, before, f"/{path.name}")
+            return NotFound(f"there is no project '{printable(f'{path.entity}/{path.project}')}'", hint=hint or all_)
+        names = [state.path.name for state in self._refs.collections(*path[:2], damaged=[])]
+        before = "".join(f"{part}/" for part in (spec.entity, spec.project) if part)
+        where = printable(f"{path.entity}/{path.project}")
+        return NotFound(
+            f"there is no artifact '{printable(path.name)}' in project {where}",
+            hint=near(path.name, names, before) or all_,
+        )
+
+    def _holder_of(self, text: str, home: Home | None) -> State | None:
+        """A collection of the home project whose latest version has a file of that path."""
+        deadline = time.monotonic() + _SEARCH
+        try:
+            parts = parse_path(_without_alias(text))
+            for state in self._refs.collections(*self.home(home)):
+                if time.monotonic() > deadline:
+                    break
+                if state.latest and find(digest_of_state(state.latest), parts, self._objects.read_tree):
+                    return state
+        except ArtstoreError:
+            pass  # it only makes the message better
+        return None
+
+
+def _without_alias(text: str) -> str:
+    folder, slash, name = text.rpartition("/")
+    return folder + slash + name.partition(":")[0].partition("@")[0]
