@@ -187,6 +187,31 @@ def _v0_is_deleted(place: Place) -> list[str]:
         return [] if "deleted" in str(place.by_package(repository, "x:v0")) else ["x:v0 is not deleted"]
 
 
+def _y_is_x(place: Place) -> list[str]:
+    """Both versions of x are in y, with the alias."""
+    with Repository(str(place.store)) as repository:
+        found = [place.by_package(repository, f"y:v{number}") for number in (0, 1)]
+        wrong = [f"y:v{n} is not x:v{n}" for n in (0, 1) if found[n] != place.by_package(repository, f"x:v{n}")]
+    return wrong + ([] if place.alias("y:best") == 0 else ["y:best does not name v0"])
+
+
+def _y_is_whole(place: Place) -> list[str]:
+    with Repository(str(place.store)) as repository:
+        there = any(state.path.name == "y" and state.live() for state in repository.collections())
+    return _y_is_x(place) if there else []
+
+
+def _is_edited(place: Place) -> list[str]:
+    with Repository(str(place.store)) as repository:
+        description, metadata = repository.properties(repository.find("x:v1"))
+    wanted = ("new", {"long": "x" * 9000})
+    return [] if (description, metadata) == wanted else [f"x:v1 has {str((description, metadata))[:80]}"]
+
+
+def _edit(place: Place) -> list[str]:
+    return ["edit", "x:v1", "--set", f"long={'x' * 9000}", "--description", "new"]
+
+
 def _with_garbage(place: Place, ledger: Ledger) -> None:
     """A dead pack, a pack that is mostly dead (it will be rewritten), a dead large blob; and live ones beside."""
     place.write(_files("live"))
@@ -221,5 +246,8 @@ COMMANDS: dict[str, Command] = {
     "get-update": Command(_two_versions, _get, _target_is_updated, _files_are_whole, warm=_get_old),
     "alias": Command(_with_alias, lambda place: ["alias", "x:v1", "best"], _best_is_v1),
     "rm": Command(_with_victim, lambda place: ["rm", "x:v0"], _v0_is_deleted, already="was deleted on"),
+    "cp": Command(_with_alias, lambda place: ["cp", "x", "y"], _y_is_x, _y_is_whole),
+    "mv": Command(_with_alias, lambda place: ["mv", "x", "y"], _y_is_x, _y_is_whole, already="is in use"),
+    "edit": Command(_two_versions, _edit, _is_edited),
     "gc": Command(_with_garbage, lambda place: ["gc", "--now"], _garbage_is_gone),
 }

@@ -4,7 +4,7 @@ import json
 import os
 import shutil
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from blake3 import blake3
 
@@ -107,7 +107,7 @@ class Place:
         """A version's content, or why there is none."""
         name, _, number = spec.rpartition(":v")
         try:
-            version = reader.state(DEFAULT_ENTITY, DEFAULT_PROJECT, name)["versions"][int(number)]
+            version = _state(reader, name)["versions"][int(number)]
             if not version["live"]:
                 return "deleted"
             files = reader.files(version["id"])
@@ -131,7 +131,7 @@ class Place:
         """Number of the version that an alias names."""
         name, _, alias = spec.partition(":")
         try:
-            state = Reader(self.store).state(DEFAULT_ENTITY, DEFAULT_PROJECT, name)
+            state = _state(Reader(self.store), name)
         except KeyError:
             return None
         id = state["aliases"].get(alias)
@@ -141,7 +141,7 @@ class Place:
         """What the independent reader finds as the newest version."""
         try:
             reader = Reader(self.store)
-            versions = reader.state(DEFAULT_ENTITY, DEFAULT_PROJECT, name)["versions"]
+            versions = _state(reader, name)["versions"]
         except (KeyError, OSError) as error:
             return repr(error)
         live = [number for number, version in versions.items() if version["live"]]
@@ -156,6 +156,12 @@ class Place:
         ]
         beside = [path.name for path in self.folder.iterdir() if path.name not in (".artifacts", "source", "target")]
         return [f"left behind: {name}" for name in store + beside]
+
+
+def _state(reader: Reader, name: str) -> dict[str, Any]:
+    """A collection's state, where it was moved from that name to another."""
+    state = reader.state(DEFAULT_ENTITY, DEFAULT_PROJECT, name)
+    return reader.state(*state["redirect"]) if state["redirect"] else state
 
 
 def content_of(folder: Path) -> Content:
