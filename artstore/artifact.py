@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from typing import IO, Any, TypeVar
 
 from artstore import recording
-from artstore.checkout import Link
 from artstore.collection import ArtifactCollection
 from artstore.difference import VersionDiff, differences
 from artstore.draft import Draft
@@ -47,6 +46,7 @@ from artstore.stored import Stored
 from artstore.tree import DIRECTORY, EMPTY
 from artstore.tree import Entry as TreeEntry
 from artstore.verify import Verified
+from artstore.writing import Link
 
 T = TypeVar("T")
 PENDING, COMMITTED, DELETED = "PENDING", "COMMITTED", "DELETED"

@@ -5,32 +5,17 @@ import os
 import shutil
 import stat
 import time
-import unicodedata
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
-
-from blake3 import blake3
+from typing import NamedTuple, get_args
 
 from artstore import statcache
 from artstore.codec import encode_rows
-from artstore.digest import BLOB, Digest
-from artstore.errors import Conflict, DamagedObject, InvalidValue, MissingObject, Refused, storage_error
-from artstore.files import (
-    CREATE,
-    Confined,
-    clone,
-    copy_hashed,
-    copy_windows,
-    create_file,
-    hash_file,
-    kind_at,
-    kind_of,
-    open_child,
-    open_regular,
-    write_fully,
-)
+from artstore.digest import Digest
+from artstore.errors import Conflict, InvalidValue, Refused, storage_error
+from artstore.files import Confined, hash_file, kind_at, kind_of, open_child, open_regular
 from artstore.names import is_protected, printable
-from artstore.objects import BLOBS, ObjectStore
+from artstore.objects import ObjectStore
+from artstore.obstacles import find_extra, folded, one_name, refuse_other_kinds, refuse_twins, refuse_unknown, remove
 from artstore.owner import is_dead, left_by, this_process
 from artstore.packs import LARGE
 from artstore.progress import Monitor
@@ -50,19 +35,10 @@ from artstore.tree import (
     tree_digest,
     walk,
 )
-
-if TYPE_CHECKING:
-    from concurrent.futures import Future, ThreadPoolExecutor
-
-_PENDING = 4
-"""Large files on their way at once, each with two descriptors."""
+from artstore.writing import FileWriter, Link, refuse_protected
 
 _WAIT = 20_000_000
 """Nanoseconds that a checkout waits at most for the file system's clock to move on (8 ms on Linux)."""
-
-_WITHOUT = "`--exclude` gets the other files; saving the same content again heals it"
-
-Link = Literal["copy", "hardlink", "symlink"]
 
 
 class CheckedOut(NamedTuple):
@@ -101,9 +77,8 @@ class Checkout:
         self._link = link
         self._force = force
         self._monitor = monitor or Monitor()
-        self._written = self._written_bytes = self._files = self._removed = 0
-        self._pool: ThreadPoolExecutor | None = None
-        self._pending: list[Future[None]] = []
+        self._writer = FileWriter(objects, link, monitor or Monitor())
+        self._removed = 0
         self._cache: StatCache | None = None
         self._folder, self._private = "", False
         self._owner = this_process()
@@ -127,11 +102,11 @@ class Checkout:
             where = error.filename if isinstance(error.filename, str) and os.path.isabs(error.filename) else root
             raise storage_error(error, f"write to {printable(where)}") from error
         finally:
-            if self._pool is not None:
-                self._pool.shutdown(cancel_futures=True)
+            self._writer.close()
             if self._cache is not None:
                 self._cache.close()
-        return CheckedOut(root, self._files, self._written, self._written_bytes, self._removed)
+        writer = self._writer
+        return CheckedOut(root, writer.files, writer.written, writer.written_bytes, self._removed)
 
     def _refuse_repository(self, root: str) -> None:
         store, real = os.path.realpath(self._objects.storage.root), os.path.realpath(root)
@@ -222,13 +197,13 @@ class Checkout:
                     self._fresh_folder(fd, b"", self._tree, None, cache)
                 finally:
                     os.close(fd)
-                self._finish_large()
+                self._writer.finish()
                 for path, tree in self._unfinished:
                     self._note_folder(target, path, tree)
                 time.sleep(min(clock_tick(building), _WAIT) / 1e9)
             else:
                 self._write_selected(target, select(self._tree, self._objects.read_tree, self._selection))
-            self._finish_large()
+            self._writer.finish()
 
     def _fresh_folder(
         self, fd: int, path: bytes, tree: Digest, expected: Entry | None, cache: StatCache | None
@@ -241,11 +216,11 @@ class Checkout:
         for entry in entries:
             if entry[1] == DIRECTORY:
                 if is_protected(entry[0]):
-                    self._refuse_entry(path + entry[0])
+                    refuse_protected(path + entry[0])
                 self._make_folder(fd, path, entry, entries)
                 continue
             try:
-                st = self._write_quickly(fd, entry) or self._write_named(fd, path, entry)
+                st = self._writer.write_quickly(fd, entry) or self._writer.write_named(fd, path, entry)
             except FileExistsError:
                 raise self._twin(path, entry, entries) from None
             if st is not None:
@@ -290,169 +265,14 @@ class Checkout:
 
     def _twin(self, path: bytes, entry: Entry, entries: tuple[Entry, ...]) -> Conflict:
         """Exclusive creation met a name that this run made: which two are one here?"""
-        other = next(
-            (e[0] for e in entries if e[0] != entry[0] and _folded(e[0]) == _folded(entry[0])), b"another name"
-        )
-        return _one_name(path + other, path + entry[0])
-
-    def _refuse_entry(self, path: bytes) -> None:
-        raise InvalidValue(f"Invalid artifact path: '{printable(path)}' is a protected name; nothing was written to it")
-
-    # -- writing one file --
-
-    def _write_quickly(self, fd: int, entry: Entry) -> Stat | None:
-        """The hot loop of a download: an ordinary small file whose bytes lie next in the pack that was read last.
-
-        One hash and four system calls; the name was checked when its tree was decoded. None for all else.
-        """
-        name, kind, size = entry[:3]
-        if kind > EXECUTABLE or size >= LARGE or name[0] == 0x2E:
-            return None
-        try:
-            data = self._objects.peek_small(entry[3])
-        except OSError:
-            return None
-        if data is None or len(data) != size or blake3(data).digest() != entry[3]:
-            return None
-        target = os.open(name, CREATE, 0o777 if kind else 0o666, dir_fd=fd)
-        try:
-            if size and os.write(target, data) != size:
-                os.ftruncate(target, 0)
-                os.lseek(target, 0, os.SEEK_SET)
-                write_fully(target, data)
-            st = os.fstat(target)
-        finally:
-            os.close(target)
-        self._files += 1
-        self._written += 1
-        self._written_bytes += size
-        return (st.st_mode, st.st_ino, st.st_size, st.st_mtime_ns, st.st_ctime_ns)
-
-    def _write_named(self, fd: int, path: bytes, entry: Entry) -> Stat | None:
-        if is_protected(entry[0]):
-            self._refuse_entry(path + entry[0])
-        return self._write(fd, path, entry, entry[0])
-
-    def _write(self, fd: int, path: bytes, entry: Entry, name: bytes) -> Stat | None:
-        """Create one file under `name` in an open folder; its stat, or None while a large one is on its way."""
-        self._files += 1
-        if entry[1] == REFERENCE:
-            return None  # its bytes stay at their URI
-        self._written += 1
-        self._written_bytes += entry[2]
-        if entry[2] >= LARGE:
-            self._write_large(fd, path, entry, name)
-            return None
-        digest: Digest = entry[3]
-        data = None
-        if (place := self._objects.locate_small(digest)) is not None:
-            try:
-                data = place[0].read(place[1])
-            except OSError as error:
-                raise storage_error(error, f"read pack {place[0].name[:12]}") from error
-        if data is None or blake3(data).digest() != digest:
-            data = self._read_slowly(path + entry[0], digest)
-        if len(data) != entry[2]:
-            raise DamagedObject(
-                f"'{printable(path + entry[0])}' is {len(data)} bytes long, where its tree says {entry[2]}"
-            )
-        target = create_file(fd, name, entry[1] == EXECUTABLE)
-        try:
-            write_fully(target, data)
-            st = os.fstat(target)
-        finally:
-            os.close(target)
-        return (st.st_mode, st.st_ino, st.st_size, st.st_mtime_ns, st.st_ctime_ns)
-
-    def _read_slowly(self, path: bytes, digest: Digest) -> bytes:
-        try:
-            return self._objects.read(BLOB, digest)
-        except (MissingObject, DamagedObject) as error:
-            raise type(error)(f"'{printable(path)}' can't be restored: {error}", hint=_WITHOUT) from error
-
-    def _write_large(self, fd: int, path: bytes, entry: Entry, name: bytes) -> None:
-        try:
-            source, where = self._objects.open_large(entry[3], entry[2])
-        except (MissingObject, DamagedObject) as error:
-            raise type(error)(f"'{printable(path + entry[0])}' can't be restored: {error}", hint=_WITHOUT) from error
-        try:
-            if self._link != "copy" and entry[1] != EXECUTABLE and where.startswith(f"{BLOBS}/"):
-                self._objects.verify_large(entry[3], source, entry[2])
-                if self._make_link(fd, entry, name, source, where):
-                    return
-            target = create_file(fd, name, entry[1] == EXECUTABLE)
-        except BaseException:
-            os.close(source)
-            raise
-        if self._pool is None:
-            from concurrent.futures import ThreadPoolExecutor  # 6 ms, for large files only
-
-            self._pool = ThreadPoolExecutor(2)
-        self._pending.append(self._pool.submit(self._copy_large, source, target, path, entry))
-        if len(self._pending) > _PENDING:
-            self._pending.pop(0).result()
-
-    def _make_link(self, fd: int, entry: Entry, name: bytes, source: int, where: str) -> bool:
-        """Link to the store's own file. Executable files are copied: the store's mode is 0444."""
-        full = self._objects.storage.path(where)
-        if self._link == "symlink":
-            os.symlink(full, name, dir_fd=fd)
-        else:
-            before = os.fstat(source)
-            known = self._objects.verified.holds(entry[3], before)
-            try:
-                os.link(full, name, dst_dir_fd=fd, follow_symlinks=False)
-            except OSError as error:
-                if error.errno in (errno.EXDEV, errno.EMLINK, errno.EPERM, errno.EOPNOTSUPP):
-                    return False  # another file system, or too many links: a copy does
-                raise
-            after = os.fstat(source)
-            if known and (after.st_size, after.st_mtime_ns) == (before.st_size, before.st_mtime_ns):
-                self._objects.verified.note([(entry[3], after)])  # our own link moved the ctime
-        os.close(source)
-        return True
-
-    def _copy_large(self, source: int, target: int, path: bytes, entry: Entry) -> None:
-        try:
-            if self._objects.verified.holds(entry[3], os.fstat(source)):
-                self._copy_verified(source, target, entry[2])
-            else:
-                digest = copy_hashed(
-                    source, target, entry[2], own=source, advance=lambda n: self._monitor.advance(0, n)
-                )
-                if digest != entry[3]:
-                    self._objects.hash_large(
-                        entry[3], source, entry[2]
-                    )  # sets it aside, unless only the copy went wrong
-                    raise DamagedObject(
-                        f"'{printable(path + entry[0])}' was copied wrong", hint="run the same command again"
-                    )
-                self._objects.verified.note([(entry[3], os.fstat(source))])
-        finally:
-            os.close(target)
-            os.close(source)
-
-    def _copy_verified(self, source: int, target: int, size: int) -> None:
-        if clone(source, target):
-            self._monitor.advance(0, size)
-            return
-        done = 0
-        for offset, count in copy_windows(source, target, size):
-            done = offset + count
-            self._monitor.advance(0, count)
-        if done != size:
-            raise DamagedObject("a stored blob ends early while it is copied", hint="`artstore fsck` says more")
-
-    def _finish_large(self) -> None:
-        for future in self._pending:
-            future.result()
-        self._pending = []
+        other = next((e[0] for e in entries if e[0] != entry[0] and folded(e[0]) == folded(entry[0])), b"another name")
+        return one_name(path + other, path + entry[0])
 
     # -- a root that exists --
 
     def _into_existing(self, folder: str, root: str) -> None:
         """Plan, refuse what only the user may decide, then replace file by file."""
-        self._files = self._written = self._written_bytes = 0
+        self._writer.reset()
         self._folder, self._private = folder, False
         if not os.path.isdir(folder):
             raise Refused(
@@ -473,16 +293,16 @@ class Checkout:
                     ]
             finally:
                 os.close(fd)
-            extra = self._find_extra(target) if self._delete else []
-            self._refuse_twins(target, todo)
+            extra = find_extra(self._objects, target, self._tree) if self._delete else []
+            refuse_twins(target, todo)
             if not self._delete:
-                self._refuse_obstacles(target, todo, root)
+                refuse_other_kinds(target, todo, root)
             if not self._force:
-                self._refuse_unknown(target, todo, extra, root)
-            self._remove(target, extra)
-            self._refuse_obstacles(target, todo, root)
+                refuse_unknown(self._objects, target, todo, extra, root)
+            self._removed = remove(target, extra)
+            refuse_other_kinds(target, todo, root)
             self._write_selected(target, iter(todo))
-            self._finish_large()
+            self._writer.finish()
         if folder == root:
             self._save_cache()
 
@@ -502,7 +322,7 @@ class Checkout:
             folders: list[tuple[bytes, Digest, Entry | None]] = [
                 (name, digest, None) for name, digest in record.folders
             ]
-            self._files += len(record.stats()) - len(folders)
+            self._writer.files += len(record.stats()) - len(folders)
         else:
             entries = read_folder(tree, self._objects.read_tree, expected)
             if not path:
@@ -512,20 +332,20 @@ class Checkout:
             folders = []
             for entry in entries:
                 if is_protected(entry[0]):
-                    self._refuse_entry(path + entry[0])
+                    refuse_protected(path + entry[0])
                 name = os.fsdecode(entry[0])
                 if entry[1] == DIRECTORY:
                     folders.append((entry[0], entry[3], entry))
                     if name in seen and len(seen[name]) == 2:
                         settled[name] = seen[name]
                     continue
-                self._files += 1
+                self._writer.files += 1
                 st = seen.get(name)
                 if st is not None and known.get(name) == (st, entry[1], entry[3]):
                     settled[name] = st
                 elif st is None or not self._same_file(fd, entry):
                     todo.append((path + entry[0], entry))
-                    self._files -= 1  # counted when written
+                    self._writer.files -= 1  # counted when written
                 else:
                     settled[name] = st
             cache.put(path, _record(settled, tree, entries, self._trusted_before()))
@@ -569,7 +389,7 @@ class Checkout:
             right = kind_at(fd, parts[-1]) == "folder" if entry[1] == DIRECTORY else self._same_file(fd, entry)
         finally:
             os.close(fd)
-        self._files += right and entry[1] != DIRECTORY
+        self._writer.files += right and entry[1] != DIRECTORY
         return right
 
     def _sweep(self, fd: int, seen: dict[str, Stat]) -> None:
@@ -583,131 +403,6 @@ class Checkout:
                     pass  # another checkout swept it
                 del seen[name]
 
-    def _refuse_obstacles(self, target: Confined, todo: list[tuple[bytes, Entry]], root: str) -> None:
-        """A folder where a file goes, or something else where a folder goes: nothing is written then."""
-        blocked: set[bytes] = set()
-        for path, entry in todo:
-            parts = tuple(path.split(b"/"))
-            if any(b"/".join(parts[:n]) in blocked for n in range(1, len(parts))):
-                continue
-            there = target.kind(parts)
-            in_the_way = there not in (None, "folder") if entry[1] == DIRECTORY else there == "folder"
-            if in_the_way:
-                blocked.add(path)
-        if blocked:
-            listed = ", ".join(
-                f"'{printable(path)}' is a {target.kind(tuple(path.split(b'/')))}" for path in sorted(blocked)[:5]
-            )
-            raise Refused(
-                f"in {printable(root)}, {listed}, and the version has something else there",
-                hint="move it away, or choose another --root",
-            )
-
-    def _refuse_twins(self, target: Confined, todo: list[tuple[bytes, Entry]]) -> None:
-        """Names that are one where case is folded: the second would overwrite the first."""
-        spelled: dict[str, bytes] = {}
-        for path, _ in todo:
-            end = 0
-            while end >= 0:
-                end = path.find(b"/", end + 1)
-                prefix = path if end < 0 else path[:end]
-                first = spelled.setdefault(_folded(prefix), prefix)
-                if first != prefix and self._folds_case(target):
-                    raise _one_name(first, prefix)
-
-    def _folds_case(self, target: Confined) -> bool:
-        """Whether the target's file system takes two spellings for one name: tried with a file of our own."""
-        fd = target.open_folder(())
-        name = f".artstore-{self._owner}-case"
-        try:
-            os.close(create_file(fd, name.encode(), False))
-            try:
-                os.stat(name.upper(), dir_fd=fd, follow_symlinks=False)
-                return True
-            except FileNotFoundError:
-                return False
-            finally:
-                os.unlink(name, dir_fd=fd)
-        finally:
-            os.close(fd)
-
-    def _find_extra(self, target: Confined) -> list[tuple[bytes, bool]]:
-        """(path, whether it is a folder) of what is in the root and not in the tree, what a folder holds before it."""
-        fd = target.open_folder(())
-        try:
-            return self._extra_below(fd, b"", self._tree)
-        finally:
-            os.close(fd)
-
-    def _extra_below(self, fd: int, path: bytes, tree: Digest | None) -> list[tuple[bytes, bool]]:
-        check_depth(path)
-        entries = {e[0]: e for e in read_folder(tree, self._objects.read_tree)} if tree is not None else {}
-        with os.scandir(fd) as listed:
-            found = [(os.fsencode(item.name), item.is_dir(follow_symlinks=False)) for item in listed]
-        extra: list[tuple[bytes, bool]] = []
-        for name, is_folder in sorted(found):
-            entry = entries.get(name)
-            wanted = entry is not None and (entry[1] == DIRECTORY) == is_folder
-            if is_protected(name):
-                continue
-            if is_folder:
-                child = open_child(fd, name, create=False)
-                try:
-                    extra += self._extra_below(child, path + name + b"/", entry[3] if wanted and entry else None)
-                finally:
-                    os.close(child)
-            if not wanted:
-                extra.append((path + name, is_folder))
-        return extra
-
-    def _remove(self, target: Confined, extra: list[tuple[bytes, bool]]) -> None:
-        for path, is_folder in extra:
-            parts = tuple(path.split(b"/"))
-            fd = target.open_folder(parts[:-1], create=False)
-            try:
-                (os.rmdir if is_folder else os.unlink)(parts[-1], dir_fd=fd)
-                self._removed += not is_folder
-            except OSError as error:
-                if error.errno not in (errno.ENOENT, errno.ENOTEMPTY, errno.EEXIST):  # a .git may be left in it
-                    raise
-            finally:
-                os.close(fd)
-
-    def _refuse_unknown(
-        self, target: Confined, todo: list[tuple[bytes, Entry]], extra: list[tuple[bytes, bool]], root: str
-    ) -> None:
-        """Files that would be replaced or removed and whose content no version here has are the user's to give up."""
-        files = [path for path, entry in todo if entry[1] != DIRECTORY]
-        files += [path for path, is_folder in extra if not is_folder]
-        unknown = [printable(path) for path in files if self._holds_unknown(target, tuple(path.split(b"/")))]
-        if unknown:
-            listed = ", ".join(unknown[:10]) + (f" and {len(unknown) - 10} more" if len(unknown) > 10 else "")
-            lost = "overwritten or removed" if extra else "overwritten"
-            raise Refused(
-                f"in {printable(root)}, files that no version here holds would be {lost}: {listed}",
-                hint="save them first, or give them up with --force",
-            )
-
-    def _holds_unknown(self, target: Confined, parts: tuple[bytes, ...]) -> bool:
-        try:
-            fd = target.open_folder(parts[:-1], create=False)
-        except FileNotFoundError:
-            return False
-        try:
-            if kind_at(fd, parts[-1]) == "something else":
-                return False
-            try:
-                source = open_regular(parts[-1], dir_fd=fd)
-            except OSError:
-                return True
-            try:
-                digest, size = hash_file(source)
-            finally:
-                os.close(source)
-            return not (self._objects.has_large(digest, size) if size >= LARGE else self._objects.pack_holding(digest))
-        finally:
-            os.close(fd)
-
     def _write_selected(self, target: Confined, items: Iterator[tuple[bytes, Entry]]) -> None:
         """Write entries by path, each under a temporary name that is then renamed over what was there."""
         open_parts: tuple[bytes, ...] | None = None
@@ -717,7 +412,7 @@ class Checkout:
                 parts = tuple(path.split(b"/"))
                 for part in parts:
                     if is_protected(part):
-                        self._refuse_entry(path)
+                        refuse_protected(path)
                 folder = parts if entry[1] == DIRECTORY else parts[:-1]
                 if folder != open_parts:
                     if fd >= 0:
@@ -732,12 +427,12 @@ class Checkout:
 
     def _replace(self, fd: int, path: bytes, entry: Entry) -> None:
         name = entry[0]
-        temporary = os.fsencode(f".artstore-{self._owner}-{self._files}")
+        temporary = os.fsencode(f".artstore-{self._owner}-{self._writer.files}")
         if entry[1] == REFERENCE:
             return
         try:
-            self._write(fd, path[: -len(name)], entry, temporary)
-            self._finish_large()
+            self._writer.write(fd, path[: -len(name)], entry, temporary)
+            self._writer.finish()
             os.rename(temporary, name, src_dir_fd=fd, dst_dir_fd=fd)
         except BaseException:
             try:
@@ -745,18 +440,6 @@ class Checkout:
             except OSError:
                 pass
             raise
-
-
-def _one_name(first: bytes, second: bytes) -> Conflict:
-    return Conflict(
-        f"'{printable(first)}' and '{printable(second)}' are one name on the file system of the target",
-        hint="choose a --root on a file system that tells them apart, or get them one by one",
-    )
-
-
-def _folded(name: bytes) -> str:
-    """Equal for names that a case-folding, normalising file system takes for one."""
-    return unicodedata.normalize("NFC", os.fsdecode(name)).casefold()
 
 
 def _record(seen: dict[str, Stat], tree: Digest, entries: Sequence[Entry], before: int) -> Record:

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from artstore import fsck, maintenance, settings
-from artstore.checkout import CheckedOut, Checkout, Link
+from artstore.checkout import CheckedOut, Checkout
 from artstore.checkouts import Checkouts, Noted
 from artstore.codec import decode_json
 from artstore.digest import BLOB, Digest
@@ -44,6 +44,7 @@ from artstore.tree import DIRECTORY, REFERENCE, diff, find, read_folder, walk
 from artstore.tree import Change as TreeChange
 from artstore.tree import Entry as TreeEntry
 from artstore.verify import Verified, Verifier
+from artstore.writing import Link
 
 
 class Status(NamedTuple):

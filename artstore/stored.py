@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from artstore.checkout import CheckedOut, Link
+from artstore.checkout import CheckedOut
 from artstore.edits import TTL, Edits
 from artstore.handles import opened
 from artstore.lookup import Found
@@ -16,6 +16,7 @@ from artstore.selection import EVERYTHING, Selection
 from artstore.state import INHERIT, Path
 from artstore.tree import DIRECTORY, Entry
 from artstore.verify import Verified
+from artstore.writing import Link
 
 
 class Stored:
