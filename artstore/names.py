@@ -4,6 +4,7 @@ import os
 import re
 import unicodedata
 from collections.abc import Iterable
+from functools import lru_cache
 from pathlib import PurePath
 from typing import NamedTuple
 
@@ -14,6 +15,7 @@ DEFAULT_PROJECT = "uncategorized"
 MAX_DEPTH = 256
 """Names along a path: far more than people use, and well below Python's recursion limit."""
 
+_USUAL = re.compile(r"[\w.-]+(?: [\w.-]+)*")  # without marks; one look instead of one for each character
 _TAG = re.compile(r"[-\w]+(?: [-\w]+)*")
 _NUMBER = re.compile(r"v(0|[1-9]\d*)", re.ASCII)
 _LIKE_NUMBER = re.compile(r"v\d+")
@@ -68,8 +70,8 @@ def parse_spec(text: str) -> Spec:
 def check_name(name: str, what: str = "artifact name") -> str:
     """The NFC form of an artifact, collection or type name; raises InvalidValue with the rule."""
     normal = unicodedata.normalize("NFC", name)
-    words = normal.split(" ")
-    if not 1 <= len(normal) <= 128 or not all(map(_is_word, words)) or normal in (".", ".."):
+    allowed = _USUAL.fullmatch(normal) or all(map(_is_word, normal.split(" ")))
+    if not 1 <= len(normal) <= 128 or not allowed or normal in (".", ".."):
         raise InvalidValue(
             f"{what} '{printable(name[:140])}' is not allowed: 1 to 128 letters, digits, '_', '-', '.' and single spaces inside"
         )
@@ -98,6 +100,7 @@ def check_type(name: str) -> str:
     return unicodedata.normalize("NFC", name)
 
 
+@lru_cache(4096)  # a listing of 1,000 collections asks for the same few
 def check_project(name: str, what: str = "project") -> str:
     """The NFC form of a project, entity or run id; raises InvalidValue with the rule."""
     normal = unicodedata.normalize("NFC", name)
@@ -135,6 +138,7 @@ def check_tags(tags: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(map(check_tag, tags)))
 
 
+@lru_cache(4096)
 def file_name_of(name: str) -> str:
     """The case-folded, NFC, percent-encoded form that stands for a name in a path: equal for names that differ in case
     only.

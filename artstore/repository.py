@@ -3,9 +3,9 @@
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from artstore import fsck, maintenance, settings
+from artstore import settings
 from artstore.checkout import CheckedOut, Checkout
 from artstore.checkouts import Checkouts, Noted
 from artstore.codec import decode_json
@@ -45,6 +45,10 @@ from artstore.tree import Change as TreeChange
 from artstore.tree import Entry as TreeEntry
 from artstore.verify import Verified, Verifier
 from artstore.writing import Link
+
+if TYPE_CHECKING:  # loaded when they are called: a look at a version should not pay for them
+    from artstore.fsck import Report
+    from artstore.maintenance import Collected
 
 
 class Status(NamedTuple):
@@ -243,6 +247,8 @@ class Repository:
 
     def tidy(self) -> None:
         """Merge packs when it is due and nobody else is at it. Never fails a save that was acknowledged."""
+        from artstore import maintenance
+
         try:
             if maintenance.packs_due(self.objects):
                 with self._maintenance_lock() as free:
@@ -578,8 +584,10 @@ class Repository:
 
     def gc(
         self, *, now: bool = False, dry_run: bool = False, abandon: str | None = None, monitor: Monitor | None = None
-    ) -> maintenance.Collected:
+    ) -> "Collected":
         """Collect what no live version reaches. `now` skips the grace period; refused on network file systems."""
+        from artstore import maintenance
+
         self._may("gc")
         if now and not self.storage.local:
             raise InvalidValue(
@@ -596,8 +604,10 @@ class Repository:
                 self.objects, self.refs, grace=grace, monitor=monitor or Monitor(), dry_run=dry_run
             )
 
-    def fsck(self, *, quick: bool = False, monitor: Monitor | None = None) -> fsck.Report:
-        return fsck.Fsck(self.objects, self.refs, self.runs, quick=quick, monitor=monitor or Monitor()).run()
+    def fsck(self, *, quick: bool = False, monitor: Monitor | None = None) -> "Report":
+        from artstore.fsck import Fsck
+
+        return Fsck(self.objects, self.refs, self.runs, quick=quick, monitor=monitor or Monitor()).run()
 
     def usage(self) -> Usage:
         names = self.objects.refresh()
