@@ -50,6 +50,12 @@ _HOMES = {
         "use_artifact", "watch",
     ),
 }  # fmt: skip
+_NOT_HERE = frozenset(
+    (
+        "Table", "Image", "Audio", "Video", "Histogram", "Html", "Object3D", "Molecule", "Plotly", "Graph", "Classes",
+        "link_artifact", "log_model", "use_model", "link_model", "log_code", "agent", "sweep", "controller", "plot",
+    )
+)  # fmt: skip
 _HOME_OF = {name: f"artstore.{home}" for home, names in _HOMES.items() for name in names}
 
 
@@ -66,6 +72,8 @@ def __getattr__(name: str) -> Any:
         return getattr(running.require_run(f"using artstore.{name}"), name)
     if name == "errors":
         return importlib.import_module("artstore.errors")
+    if name in _NOT_HERE:
+        raise AttributeError(f"artstore has no '{name}': of W&B's names only those about artifacts and runs are here")
     raise AttributeError(f"module 'artstore' has no attribute '{name}'")
 
 

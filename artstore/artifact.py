@@ -356,9 +356,13 @@ class Artifact:
         _check_policy(policy)
         path = os.fspath(local_path)
         if not os.path.isfile(path):
-            problem = "is not a file" if os.path.lexists(path) else "is not there"
+            problem = (
+                "is a folder" if os.path.isdir(path) else "is no file" if os.path.lexists(path) else "is not there"
+            )
             raise SourceError(
-                f"cannot add {printable(path)}: Path is not a file, it {problem}", problems=[(path, problem)]
+                f"Path is not a file: {printable(path)} {problem}",
+                problems=[(path, problem)],
+                hint="add_dir() adds a folder" if os.path.isdir(path) else None,
             )
         target = normal_path(name) if name is not None else os.path.basename(path)
         later = policy == "immutable"
@@ -390,9 +394,8 @@ class Artifact:
         _check_policy(policy)
         path = os.fspath(local_path)
         if not os.path.isdir(path):
-            raise SourceError(
-                f"cannot add {printable(path)}: Path is not a directory", problems=[(path, "is not a directory")]
-            )
+            problem = "is a file" if os.path.lexists(path) else "is not there"
+            raise SourceError(f"Path is not a directory: {printable(path)} {problem}", problems=[(path, problem)])
         target = normal_path(name) if name not in (None, "") else ""
         chosen = Filter(_globs(include), _globs(exclude))
         with self._drafting.changing() as draft:

@@ -116,5 +116,7 @@ class VersionDiff:
     def _repr_html_(self) -> str:
         rows = [("A", path) for path in self.added] + [("D", path) for path in self.removed]
         rows += [("M", path) for path in self.changed] + [("R", f"{old} → {new}") for old, new in self.renamed]
-        rows += [("metadata", f"{key}: {old!r} → {new!r}") for key, (old, new) in self.metadata.items()]
+        for key, (old, new) in self.metadata.items():
+            before, after = ("-" if value is None else repr(value) for value in (old, new))
+            rows.append(("metadata", f"{key}: {before} → {after}"))
         return page(f"{self.old} → {self.new}: {self.summary()}", definition_rows(rows))

@@ -18,6 +18,7 @@ from artstore.errors import (
     translated,
 )
 from artstore.files import hash_file, open_regular
+from artstore.hints import typed
 from artstore.ignore import Filter
 from artstore.logs import Change, new_change
 from artstore.names import check_type, is_protected, parse_path, printable
@@ -465,7 +466,7 @@ def _type_for(state: State, type: str | None) -> str:
         name = state.path.name
         raise Conflict(
             f"Artifact '{name}' already exists with type '{state.type}'; cannot save it with type '{type}'",
-            hint="use another name, or that type",
+            hint=f"use another name or that type; {typed('edit --collection --type', type, name)} changes it",
         )
     return state.type
 

@@ -41,6 +41,8 @@ class ArtstoreError(Exception):
         super().__init__(message)
         self.message = message
         self.hint = hint
+        if hint:
+            self.add_note(f"hint: {hint}")  # which a traceback shows
 
     def __str__(self) -> str:
         return self.message

@@ -186,8 +186,6 @@ class Fsck:
                 version["files"],
             ):
                 self._problems.append(f"{name}: its log entry does not say what its record says")
-            if record.type not in state.types:
-                self._problems.append(f"{name}: its record has type '{record.type}', which the collection never had")
             if self._check_tree(record.tree, b"", None, name) != (record.size, record.files):
                 self._problems.append(f"{name}: its record has wrong totals")
         except ArtstoreError as error:
@@ -256,7 +254,7 @@ class Fsck:
                     )
         if runs := [run for run in storage.names("trash") if is_left_over(storage, run)]:
             self._notes.append(
-                f"{count(len(runs), 'earlier collection')} left something in the trash; `gc` frees it when its time is over"
+                f"{count(len(runs), 'earlier gc run')} left something in the trash; `gc` frees it when its time is over"
             )
         for transaction in open_transactions(storage):
             self._notes.append(f"somebody is at work, or died elsewhere: transaction {printable(transaction)}")

@@ -94,6 +94,11 @@ class Lookup:
         folders = [folder.split("/")[1:] for folder in self._refs.paths()]
         entity, project = (file_name_of(part) for part in path[:2])
         all_ = f"{typed('ls')} lists what there is"
+        if not folders:
+            return NotFound(
+                f"there is no artifact '{printable(path.name)}': nothing is stored in {printable(self._objects.storage.root)}",
+                hint="the nearest .artifacts upwards is used; ARTSTORE_DIR names another",
+            )
         if spec.entity and not any(folder[0] == entity for folder in folders):
             entities = {state.path.entity for state in self._refs.collections(damaged=[])}
             hint = near(path.entity, entities, "", f"/{path.project}/{path.name}")
@@ -103,6 +108,9 @@ class Lookup:
             before = f"{path.entity}/" if spec.entity else ""
             hint = near(path.project, projects, before, f"/{path.name}")
             return NotFound(f"there is no project '{printable(f'{path.entity}/{path.project}')}'", hint=hint or all_)
+        if (hint := self._elsewhere(path, folders)) is not None:
+            where = printable(f"{path.entity}/{path.project}")
+            return NotFound(f"there is no artifact '{printable(path.name)}' in project {where}", hint=hint)
         names = [state.path.name for state in self._refs.collections(*path[:2], damaged=[])]
         before = "".join(f"{part}/" for part in (spec.entity, spec.project) if part)
         where = printable(f"{path.entity}/{path.project}")
@@ -110,6 +118,16 @@ class Lookup:
             f"there is no artifact '{printable(path.name)}' in project {where}",
             hint=near(path.name, names, before) or all_,
         )
+
+    def _elsewhere(self, path: Path, folders: list[list[str]]) -> str | None:
+        """A hint at the same name in other projects, or at the project of that name; None without one."""
+        name = file_name_of(path.name)
+        states = (self._refs.read_folder(f"refs/{'/'.join(folder)}") for folder in folders if folder[2] == name)
+        if found := [self.short(state.path) for state in states if state.exists]:
+            return f"did you mean {' or '.join(map(repr, found[:3]))}?"
+        if any(folder[:2] == [file_name_of(path.entity), name] for folder in folders):
+            return f"that is a project: {typed('ls --project', path.name)} lists it"
+        return None
 
     def _holder_of(self, text: str, home: Home | None) -> State | None:
         """A collection of the home project whose latest version has a file of that path."""

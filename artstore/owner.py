@@ -69,6 +69,14 @@ def is_dead(owner: Owner, *, local: bool) -> bool:
     return start is None or (start != "0" and owner.start != "0" and start != owner.start)
 
 
+def is_alive(owner: Owner) -> bool:
+    """True only on proof: it runs on this host now."""
+    if _hash_of(owner.host) != _hash_of(_host()) or (owner.boot, owner.namespace) != (_boot(), _namespace()):
+        return False
+    start = _start(owner.pid)
+    return start is not None and start == owner.start != "0"
+
+
 def _hash_of(host: str) -> str:
     return host.rpartition("-")[2]
 

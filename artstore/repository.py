@@ -19,6 +19,7 @@ from artstore.errors import (
     MissingObject,
     NoEntry,
     NotFound,
+    Refused,
     UnsupportedFormat,
     storage_error,
     translated,
@@ -29,6 +30,8 @@ from artstore.logs import Change, Entry, new_change
 from artstore.lookup import Found, Home, Lookup
 from artstore.names import Spec, check_alias, check_tags, check_type, parse_path, parse_spec, printable
 from artstore.objects import ObjectStore
+from artstore.owner import is_alive
+from artstore.owner import parse as parse_owner
 from artstore.packs import LARGE
 from artstore.progress import Monitor
 from artstore.properties import Properties, copied
@@ -583,9 +586,17 @@ class Repository:
     # -- maintenance --
 
     def gc(
-        self, *, now: bool = False, dry_run: bool = False, abandon: str | None = None, monitor: Monitor | None = None
+        self,
+        *,
+        now: bool = False,
+        dry_run: bool = False,
+        abandon: str | None = None,
+        force: bool = False,
+        monitor: Monitor | None = None,
     ) -> "Collected":
-        """Collect what no live version reaches. `now` skips the grace period; refused on network file systems."""
+        """Collect what no live version reaches. `now` skips the grace period; refused on network file systems. `abandon`
+        declares a transaction dead: refused of a process that is alive here, unless `force`.
+        """
         from artstore import maintenance
 
         self._may("gc")
@@ -597,7 +608,14 @@ class Repository:
         if abandon is not None:
             if abandon not in self.storage.names("tmp") or "/" in abandon:
                 raise NotFound(f"there is no transaction '{abandon}'", hint=near(abandon, self.storage.names("tmp")))
-            self.storage.remove_folder(f"tmp/{abandon}")
+            owner = parse_owner(abandon)
+            if owner is not None and is_alive(owner) and not force:
+                raise Refused(
+                    f"process {owner.pid} is at work here: its save would fail",
+                    hint="end that process first, or abandon it with --force",
+                )
+            if not dry_run:
+                self.storage.remove_folder(f"tmp/{abandon}")
         grace = 0.0 if now else self.settings.grace(self.storage.local)
         with self._maintenance_lock():
             return maintenance.collect(

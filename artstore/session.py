@@ -58,9 +58,9 @@ def init(
         "tags": tags, "mode": mode, "resume": resume,
     }  # fmt: skip
     asked = {**run_environment(), **_of_settings(settings), **{k: v for k, v in given.items() if v is not None}}
-    mode = _MODES.get(asked.pop("mode", "online"))
-    if mode is None:
-        raise InvalidValue(f"mode is not one of {', '.join(_MODES)}")
+    wanted = asked.pop("mode", "online")
+    if (mode := _MODES.get(wanted)) is None:
+        raise InvalidValue(f"mode '{wanted}' is not one of {', '.join(_MODES)}")
     values = plain_values(as_dict_of(config))
     values = {k: v for k, v in values.items() if config_include_keys is None or k in config_include_keys}
     values = {k: v for k, v in values.items() if k not in (config_exclude_keys or ())}

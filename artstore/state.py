@@ -56,8 +56,6 @@ class State:
         """of the newest entry folded; 0 for a log without entries"""
         self.digest: str | None = None
         self.type = ""
-        self.types: list[str] = []
-        """all types that it ever had: versions keep in their record the one of their time"""
         self.description: Any = None
         self.tags: list[str] = []
         self.next = 0
@@ -190,7 +188,6 @@ FIELDS: Table = {
 def _fold_collection(state: State, entry: Entry, change: Change) -> None:
     state.path = Path(change["entity"], change["project"], change["name"])
     state.type, state.exists, state.redirect = change["type"], True, None
-    state.types = list(dict.fromkeys([*state.types, state.type]))
 
 
 def _fold_version(state: State, entry: Entry, change: Change) -> None:

@@ -81,7 +81,7 @@ def test_the_readme_tour_prints_what_it_says(cli: Cli, tmp_path: Path) -> None:
         done = cli(*last.split()[1:], cwd=project)
         assert done.code == 0, done
         printed = (done.out + done.err).replace(str(tmp_path), "~").strip()
-        assert re.sub(r"\d+ B of it", "N B of it", printed) == re.sub(r"\d+ B of it", "N B of it", expected.strip())
+        assert re.sub(r"\d+ B stored", "N B stored", printed) == re.sub(r"\d+ B stored", "N B stored", expected.strip())
 
 
 def test_the_readme_python_tour_prints_what_it_says(here: Path) -> None:

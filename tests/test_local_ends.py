@@ -295,7 +295,7 @@ def test_a_save_that_was_suspended_while_others_collected_is_whole_or_fails(
     if abandoned:
         (transaction,) = os.listdir(root / "tmp")[:1]
         transactions = [name for name in os.listdir(root / "tmp") if (root / "tmp" / name).is_dir()]
-        assert run(tmp_path, "gc", "--now", "--abandon", transactions[0]).code == 0, transaction
+        assert run(tmp_path, "gc", "--now", "--abandon", transactions[0], "--force").code == 0, transaction
     process.send_signal(signal.SIGCONT)
     result = finish(process)
     assert result.code == 0 or (abandoned and result.code in (7, 9)), result

@@ -150,7 +150,7 @@ def test_only_a_transaction_whose_owner_is_provably_dead_is_swept(repo: Reposito
     assert set(waits) == {names["other host"], names["other container"], names["stranger"]}
     assert killed not in os.listdir(folder)
     for name in waits:
-        repo.gc(now=True, abandon=name)
+        repo.gc(now=True, abandon=name, force=True)
 
 
 def test_a_lock_that_somebody_holds_or_left_stops_neither_save_nor_gc(

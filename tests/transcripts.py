@@ -24,7 +24,7 @@ _CHANGING = [
     (r"\.\d{6}Z", ".000000Z"),
     (r"(deleted on )[\d-]{10}", r"\g<1>2026-01-01"),
     (r'("id": "|^id +)[0-9a-f]{64}', r"\g<1>ID"),
-    (r"[\d.]+ \w+ of it new", "N of it new"),
+    (r"[\d.]+ \w+ stored", "N stored"),
     (r'("(?:(?:new|log|pack|cache)_)?bytes": )[1-9]\d*', r"\1N"),
     (r", [\d.]+ \w+ hashed", ", N hashed"),
 ]  # fmt: skip

@@ -129,7 +129,7 @@ def rm_command(spec: str, collection: bool, force: bool, as_json: bool) -> None:
             repository.delete_collection(spec, delete_aliases=force)
             deleted = [str(path)]
             name = repository.lookup.short(path)
-            back = f"{typed('undelete', name)} brings it back, `artstore gc` frees its space"
+            back = f"{typed('undelete', name)} brings it back, `artstore gc` frees its space after the grace period"
             text = f"deleted {name} with {count(before, 'version')}; {back}"
         else:
             if not parsed.names_version:
@@ -140,7 +140,7 @@ def rm_command(spec: str, collection: bool, force: bool, as_json: bool) -> None:
             found = repository.delete(spec, delete_aliases=force)
             deleted = [found.spec]
             name = repository.lookup.named(found)
-            back = f"{typed('undelete', name)} brings it back, `artstore gc` frees its space"
+            back = f"{typed('undelete', name)} brings it back, `artstore gc` frees its space after the grace period"
             text = f"deleted {name} ({human(found.version['size'])}); {back}"
     if as_json:
         print_json({"deleted": deleted})
@@ -190,7 +190,8 @@ def mv_command(spec: str, new: str, as_json: bool) -> None:
 def cp_command(spec: str, new: str, as_json: bool) -> None:
     """Give a version, or all of an artifact, to another artifact too.
 
-    Tags, metadata and descriptions go with them, with a whole artifact its aliases. Nothing is copied on disk.
+    Tags, metadata and descriptions go with them, with a whole artifact its aliases; numbers are given anew.
+    Nothing is copied on disk.
     """
     with open_repository() as repository:
         state = repository.copy(spec, new)

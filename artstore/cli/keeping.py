@@ -4,6 +4,9 @@ import click
 
 from artstore.cli.output import Bar, json_option, open_repository, print_json, table
 from artstore.errors import Damage, StorageError
+from artstore.hints import typed
+from artstore.names import printable
+from artstore.owner import is_alive, parse
 from artstore.sizes import count, human
 
 
@@ -39,15 +42,16 @@ def fsck_command(ctx: click.Context, quick: bool, as_json: bool) -> None:
 @click.option("-n", "--dry-run", is_flag=True, help="Say what would be freed, to the byte, and change nothing.")
 @click.option("--now", is_flag=True, help="Free the space at once instead of after the grace period (gc.grace, 24 h).")
 @click.option("--abandon", metavar="ID", help="Declare a transaction dead whose process can't be proved so.")
+@click.option("--force", is_flag=True, help="With --abandon: though its process is alive here.")
 @json_option
 @click.pass_context
-def gc_command(ctx: click.Context, dry_run: bool, now: bool, abandon: str | None, as_json: bool) -> None:
+def gc_command(ctx: click.Context, dry_run: bool, now: bool, abandon: str | None, force: bool, as_json: bool) -> None:
     """Free the space of what no version needs.
 
-    Safe beside saves and other collections.
+    Safe beside saves and other gc runs. What it takes waits a day in the trash before it is freed.
     """
     with Bar() as bar, open_repository() as repository:
-        result = repository.gc(now=now, dry_run=dry_run, abandon=abandon, monitor=bar)
+        result = repository.gc(now=now, dry_run=dry_run, abandon=abandon, force=force, monitor=bar)
     if as_json:
         print_json({"dry_run": dry_run, **result._asdict()})
         _fail_if_unfinished(ctx, result.problems, as_json)
@@ -64,10 +68,20 @@ def gc_command(ctx: click.Context, dry_run: bool, now: bool, abandon: str | None
     if result.dead_bytes_kept:
         click.echo(f"{human(result.dead_bytes_kept)} of dead objects stay in packs that are at least half alive")
     for name in result.waits_for:
-        click.echo(f"nothing was freed while somebody is at work: {name} (gc --abandon {name} declares it dead)")
+        click.echo(f"nothing was freed while somebody is at work: {_at_work(name)}")
     for problem in result.problems:
         click.echo(f"problem: {problem}")
     _fail_if_unfinished(ctx, result.problems, as_json)
+
+
+def _at_work(name: str) -> str:
+    owner = parse(name)
+    if owner is None:
+        return f"{printable(name)}, which is not ours ({typed('gc --abandon', name)} takes it away)"
+    if is_alive(owner):
+        return f"process {owner.pid} on this host"
+    host = owner.host.rpartition("-")[0] or "another host"
+    return f"process {owner.pid} on {host}, perhaps dead ({typed('gc --abandon', name)} declares it so)"
 
 
 def _fail_if_unfinished(ctx: click.Context, problems: tuple[str, ...], as_json: bool) -> None:

@@ -33,10 +33,15 @@ _KINDS = ("file", "executable", "directory", "part", "reference")
 def ls_command(
     spec: str | None, path: str | None, recursive: bool, project: str | None, type: str | None, as_json: bool
 ) -> None:
-    """List artifacts; with SPEC, the files of a version (below PATH)."""
+    """List artifacts; with SPEC, the files of a version (below PATH).
+
+    PROJECT/ as SPEC lists the artifacts of a project, as --project does.
+    """
     with open_repository() as repository:
         if spec is None:
             list_collections(repository, project, type, as_json)
+        elif spec.endswith("/"):
+            list_collections(repository, spec[:-1], type, as_json)
         else:
             _list_files(repository, repository.find(spec), path, recursive, as_json)
 
@@ -56,7 +61,7 @@ def list_collections(repository: Repository, project: str | None, type: str | No
         print_json([_collection(state) for state in chosen])
     elif chosen:
         short = repository.lookup.short
-        rows = [(short(state.path), state.type, *_latest(state), ", ".join(state.aliases)) for state in chosen]
+        rows = [(short(state.path), state.type, *_latest(state), _aliases(state)) for state in chosen]
         table(rows, ("NAME", "TYPE", "LATEST", "SIZE", "SAVED (UTC)", "ALIASES"), right=(3,))
     elif project or type:
         of_type = f" of type '{type}'" if type else ""
@@ -65,6 +70,14 @@ def list_collections(repository: Repository, project: str | None, type: str | No
     elif not damaged:
         click.echo("nothing is stored here yet; `artstore put PATH --name NAME` saves something", err=True)
     report_damage(damaged)
+
+
+def _aliases(state: State) -> str:
+    """Those of the newest version by name, others with the version that they name."""
+    latest = state.latest["id"] if state.latest else None
+    return ", ".join(
+        alias if id == latest else f"{alias}→v{state.versions[id]['number']}" for alias, id in state.aliases.items()
+    )
 
 
 def _latest(state: State) -> tuple[str, str, str]:
@@ -150,7 +163,7 @@ def show_command(spec: str, as_json: bool) -> None:
         "size": f"{human(value['size'])} in {count(value['files'], 'file')}",
         "saved": " ".join(filter(None, (value["created"], who, where))),
         "run": value["run"] or "",
-        "parents": ", ".join(parent[:12] for parent in value["parents"]),
+        "parents": ", ".join(_parent(found.state, parent) for parent in value["parents"]),
         "ttl": _duration(value["ttl"]),
         "description": value["description"] or "",
         "metadata": json.dumps(value["metadata"], indent=2, ensure_ascii=False) if value["metadata"] else "",
@@ -158,6 +171,11 @@ def show_command(spec: str, as_json: bool) -> None:
     for key, text in lines.items():
         if text:
             click.echo(f"{key:12} " + "\n             ".join(map(printable, text.split("\n"))))
+
+
+def _parent(state: State, id: str) -> str:
+    version = state.versions.get(id)
+    return id[:12] if version is None else f"v{version['number']}"
 
 
 def _duration(ttl: int | str | None) -> str:

@@ -38,7 +38,7 @@ def init_command(folder: str | None, as_json: bool) -> None:
 @click.command("put")
 @click.argument("path", type=click.Path())
 @click.option("-n", "--name", help="[[ENTITY/]PROJECT/]NAME to save to  [default: PATH's last part]")
-@click.option("-t", "--type", help="Type of the artifact, such as dataset or model.")
+@click.option("-t", "--type", help="Such as dataset or model  [default: the artifact's own, for a new one artifact]")
 @click.option("-a", "--alias", "aliases", multiple=True, help="Alias that the version gets; may be repeated.")
 @click.option("--tag", "tags", multiple=True, help="Tag of the version; may be repeated.")
 @click.option("-d", "--description", help="What the version is.")
@@ -83,7 +83,7 @@ def save(
     for folder in saved.left_out:
         click.echo(f"left out {folder}", err=True)
     if saved.is_new:
-        new = f"{human(saved.new_bytes)} of it new"
+        new = f"{human(saved.new_bytes)} stored"
         click.echo(f"saved {spec}: {count(saved.files, 'file')}, {human(saved.size)}, {new}")
     else:
         also = f"; it got its {' and '.join(saved.changed)}" if saved.changed else ""

@@ -1,0 +1,113 @@
+"""Copies, moves and types of collections: nothing is stored twice, history is kept, and the store is whole after each."""
+
+from pathlib import Path
+
+import pytest
+
+from artstore.errors import Conflict, InvalidValue, NotFound, Refused
+from artstore.properties import Properties
+from artstore.repository import Repository
+from tests.conftest import make_tree
+
+
+@pytest.fixture
+def saved(repo: Repository, tmp_path: Path) -> Repository:
+    """a:v0 and a:v1, with aliases, tags, long and short metadata, a description and a ttl."""
+    source = make_tree(tmp_path / "source", {"f": "1", "sub/g": "2", "large": bytes(2 << 20)})
+    repo.put(str(source), "a", type="model", aliases=("old",), tags=("t",), metadata={"k": 1, "long": "x" * 9000})
+    (source / "f").write_text("changed")
+    repo.put(str(source), "a", aliases=("prod",), description="y" * 9000)
+    repo.edit("a:v1", Properties(ttl=3600))
+    return repo
+
+
+def properties(repo: Repository, spec: str) -> tuple[object, ...]:
+    found = repo.find(spec)
+    return (*repo.properties(found), found.version.get("tags"), found.version.get("ttl"), found.version["digest"])
+
+
+def objects(root: Path) -> list[Path]:
+    return sorted(path for path in (root / "objects").rglob("*") if path.is_file())
+
+
+def test_a_copy_of_a_collection_has_its_versions_properties_and_aliases_and_stores_nothing(
+    saved: Repository, root: Path
+) -> None:
+    before = objects(root)
+    made = saved.copy("a", "p/b")
+    assert objects(root) == before
+    assert [version["number"] for version in made.live()] == [0, 1] and made.type == "model"
+    for number in (0, 1):
+        assert properties(saved, f"p/b:v{number}") == properties(saved, f"a:v{number}")
+    assert {alias: made.versions[id]["number"] for alias, id in made.aliases.items()} == {"old": 0, "prod": 1}
+
+
+def test_a_copy_of_one_version_becomes_the_next_and_leaves_the_aliases_behind(saved: Repository) -> None:
+    saved.copy("a:v1", "b")
+    made = saved.copy("a:v0", "b")
+    assert [version["id"] for version in made.live()] == [saved.find(s).version["id"] for s in ("a:v1", "a:v0")]
+    assert made.aliases == {}
+
+
+def test_a_second_copy_changes_nothing(saved: Repository) -> None:
+    first = saved.copy("a", "b").number
+    assert saved.copy("a", "b").number == first
+
+
+def test_a_copy_outlives_its_source(saved: Repository, tmp_path: Path) -> None:
+    saved.copy("a:v0", "b")
+    saved.delete_collection("a", delete_aliases=True)
+    saved.gc(now=True)
+    saved.get(saved.find("b"), str(tmp_path / "out"))
+    assert (tmp_path / "out/f").read_text() == "1"
+
+
+def test_a_copy_of_what_was_deleted_there_brings_it_back(saved: Repository) -> None:
+    saved.copy("a:v0", "b")
+    saved.delete("b:v0")
+    assert [version["number"] for version in saved.copy("a:v0", "b").live()] == [0]
+
+
+def test_a_version_moves_with_its_aliases_and_is_gone_where_it_was(saved: Repository) -> None:
+    made = saved.move("a:old", "b")
+    assert made.aliases_of(made.live()[0]["id"]) == ["latest", "old"]
+    with pytest.raises(NotFound, match="a:v0 was deleted"):
+        saved.find("a:v0")
+
+
+def test_a_collection_moves_with_its_history_and_the_old_name_leads_to_the_new_one(saved: Repository) -> None:
+    saved.move("a", "q/c")
+    assert saved.find("a:prod").state.path.name == "c" and saved.find("q/c:v0").version["number"] == 0
+
+
+def test_neither_copy_nor_move_goes_to_a_version_to_itself_or_to_another_type(
+    saved: Repository, tmp_path: Path
+) -> None:
+    make_tree(tmp_path / "other", {"x": "1"})
+    saved.put(str(tmp_path / "other"), "data", type="dataset")
+    for go in (saved.copy, saved.move):
+        with pytest.raises(InvalidValue, match="names a version; give a name without"):
+            go("a", "b:v0")
+        with pytest.raises(Conflict, match="already exists with type 'dataset'"):
+            go("a:v0", "data")
+    with pytest.raises(Conflict, match="is where it is already"):
+        saved.copy("a", "a")
+
+
+@pytest.mark.parametrize("go", ["copy", "copy one", "move", "move one"])
+def test_a_collection_of_another_type_is_copied_and_moved_as_it_is_now(saved: Repository, go: str) -> None:
+    saved.edit_collection("a", type="checkpoint", description="mine", tags=("x",))
+    made = (saved.move if "move" in go else saved.copy)("a:v0" if "one" in go else "a", "b")
+    assert made.type == "checkpoint" and saved.find("b").state.type == "checkpoint"
+    saved.put(str(Path(saved.root).parent / "source"), "b", type="checkpoint")
+
+
+def test_a_transaction_of_a_live_process_is_abandoned_by_force_only(saved: Repository) -> None:
+    with saved.draft() as draft:
+        draft.add_bytes(b"x", "x")
+        (name,) = saved.gc(now=True).waits_for
+        for dry_run in (False, True):
+            with pytest.raises(Refused, match="is at work here: its save would fail"):
+                saved.gc(now=True, abandon=name, dry_run=dry_run)
+        saved.gc(now=True, abandon=name, force=True, dry_run=True)
+        assert draft.save(saved.path_of("kept")[0]).is_new
