@@ -102,7 +102,8 @@ class Api:
         versions = [version for version in state.live() if wanted <= set(version.get("tags", []))]
         key, descending = _order(order, {"created_at": "created", "version": "number", "size": "size"}, "-version")
         versions.sort(key=lambda version: (version[key], version["number"]), reverse=descending)
-        return Listing(versions, lambda version: Artifact.of(self._root, Found(state, version)))
+        root = self._root
+        return Listing(versions, lambda version: Artifact.of(root, Found(state, version)))
 
     def artifact_versions(self, type_name: str, name: str, per_page: int | None = None) -> Listing[Artifact]:
         return self.artifacts(type_name, name)
@@ -133,7 +134,8 @@ class Api:
         """Collections of a project, of one type if given, by name."""
         states = self._repository.collections(*self._home(project_name))
         chosen = [state for state in states if type_name is None or state.type == type_name]
-        return Listing(chosen, lambda state: ArtifactCollection(self._root, state, Artifact.of))
+        root = self._root
+        return Listing(chosen, lambda state: ArtifactCollection(root, state, Artifact.of))
 
     def artifact_types(self, project: str | None = None) -> list[ArtifactType[Artifact]]:
         """Types in use in a project, by name."""
@@ -178,7 +180,8 @@ class Api:
             raise InvalidValue("runs can't be filtered yet", hint="[run for run in api.runs(path) if …] does it")
         states: list[RunState] = self._repository.runs.all(*self._home(path))
         _, descending = _order(order, {"created_at": "started"}, "+created_at")
-        return Listing(states if descending else states[::-1], lambda s: RunRecord(self._root, s, Artifact.of))
+        root = self._root
+        return Listing(states if descending else states[::-1], lambda s: RunRecord(root, s, Artifact.of))
 
     def __repr__(self) -> str:
         return f"<Api {self._given or recording.place()}>"

@@ -5,6 +5,7 @@ to a stored version and its edits then.
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import islice
 from typing import IO, Any, TypeVar
 
 from artstore import recording
@@ -90,7 +91,9 @@ class Artifact:
                 raise InvalidType(f"an artifact's {what} is text, not {text!r}")
         self._type = None if type is None else check_type(type)
         self._incremental = bool(incremental)
-        self._edits = Edits([], [], description, {} if metadata is None else normalise(metadata), INHERIT)
+        self._edited: Edits | None = Edits(
+            [], [], description, {} if metadata is None else normalise(metadata), INHERIT
+        )
         self._drafting = Drafting(self._name, recording.place)
         self._stored: Stored | None = None
         self._home: Home | None = None
@@ -105,8 +108,15 @@ class Artifact:
         self._become(Stored(root, found))
         return self
 
+    @property
+    def _edits(self) -> Edits:
+        """Properties as read and as edited; of a stored version, read when they are first asked for."""
+        if self._edited is None:
+            self._edited = self._logged("edits").edits()
+        return self._edited
+
     def _become(self, stored: Stored) -> None:
-        self._edits = stored.edits()
+        self._edited = None
         self._stored = stored
         self._drafting.finalize()
         self._drafting.close()
@@ -251,12 +261,12 @@ class Artifact:
     @property
     def digest(self) -> str:
         """The digest of the root tree, hex: the same for the same paths and content."""
-        return self._look(lambda draft: draft.tree().digest, EMPTY, lambda stored: stored.found().tree).hex()
+        return self._look(lambda draft: draft.folder().digest, EMPTY, lambda stored: stored.found().tree).hex()
 
     @property
     def size(self) -> int:
         """Bytes of all files."""
-        return self._look(lambda draft: draft.tree().size, 0, lambda stored: int(stored.found().version["size"]))
+        return self._look(lambda draft: draft.folder().size, 0, lambda stored: int(stored.found().version["size"]))
 
     @property
     def file_count(self) -> int:
@@ -466,9 +476,11 @@ class Artifact:
         path = normal_path(name)
         raw = self._look(lambda draft: draft.entry(path), None, lambda stored: stored.entry(path))
         if raw is None or raw[1] == DIRECTORY:
-            raise NoEntry(
-                f"{self.name} has no file '{printable(path)}'", hint=near(path, list(self.manifest.entries)[:10_000])
+            none: list[str] = []
+            names = self._look(
+                lambda draft: [os.fsdecode(p) for p, _ in islice(draft.files(), 2000)], none, lambda _: none
             )
+            raise NoEntry(f"{self.name} has no file '{printable(path)}'", hint=near(path, names))
         return Entry(self, path, raw)
 
     get_path = get_entry
@@ -487,8 +499,8 @@ class Artifact:
         return Manifest(
             self,
             lambda: self._look(lambda draft: iter(list(draft.files())), iter(()), Stored.files),
-            _or_none(lambda path: self._look(lambda d: d.entry(path), None, lambda stored: stored.entry(path))),
-            lambda: self._look(lambda d: d.tree().files, 0, lambda stored: int(stored.found().version["files"])),
+            _or_none(lambda path: self._look(lambda d: d.entry(path), None, lambda stored: stored.find(path))),
+            lambda: self._look(lambda d: d.folder().files, 0, lambda stored: int(stored.found().version["files"])),
         )
 
     def _look(self, ask: Callable[[Draft], T], empty: T, ask_stored: Callable[[Stored], T]) -> T:
@@ -575,7 +587,7 @@ class Artifact:
         """
         if self._stored is not None:
             self._stored.save(self._edits)
-            self._edits = self._stored.edits()
+            self._edited = None
             return
         entity, own = self._home or (None, None)
         with recording.current(entity, project or own) as run:
@@ -614,7 +626,7 @@ class Artifact:
         self._check_latest(properties)
         if properties.aliases or properties.tags:
             stored.repository.edit(stored.spec, properties)
-            self._edits = stored.edits()
+            self._edited = None
 
     def _check_latest(self, properties: Properties) -> None:
         if "latest" in properties.aliases and not self._logged("save").is_newest:
@@ -628,7 +640,7 @@ class Artifact:
             description=edits.description,
             metadata=normalise(edits.metadata) if edits.metadata else None,
             ttl=None if edits.ttl == INHERIT else ttl_seconds(edits.ttl),
-        )
+        ).checked()
         path = Path(*run.home, self._name)
         saved = self._drafting.begun().save(
             path, type=self._type, properties=properties, run=producer, incremental=self._incremental, reuse=reuse
@@ -636,7 +648,8 @@ class Artifact:
         repository = opened(run.root)
         self._become(Stored(run.root, repository.version(saved.path, saved.id)))
         repository.tidy()
-        self._check_latest(properties)
+        if not saved.is_new:
+            self._check_latest(properties)
 
     def _refuse_elsewhere(self, run: Recording, root: str) -> None:
         if os.path.realpath(root) != os.path.realpath(run.root):
@@ -671,13 +684,13 @@ class Artifact:
         producer = stored.found().version["run"]
         if producer is None:
             return None
-        state = stored.repository.runs.read(RunPath(*producer.split("/")))
+        state = stored.repository.runs.read(RunPath(*str(producer).split("/")))
         return RunRecord(stored.root, state, Artifact.of) if state.number else None
 
     def used_by(self) -> "list[RunRecord[Artifact]]":
         """Runs that used this version, the latest started first. Cost: reads every run."""
         stored = self._logged("used_by")
-        states = stored.repository.runs.all()
+        states = stored.repository.runs.all(damaged=[])
         return [RunRecord(stored.root, state, Artifact.of) for state in states if stored.id in state.used]
 
     # -- shown --
@@ -710,8 +723,8 @@ def _or_none(find: Any) -> Any:
     def look(path: str) -> TreeEntry | None:
         try:
             raw: TreeEntry | None = find(path)
-        except (NoEntry, InvalidValue):
-            return None
+        except (NoEntry, InvalidValue, TypeError, AttributeError):
+            return None  # no path at all
         return None if raw is None or path.endswith("/") or raw[1] == DIRECTORY else raw
 
     return look

@@ -3,16 +3,19 @@
 import json
 import os
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from artstore.digest import plain_digest
+from artstore.digest import is_hex, plain_digest
 from artstore.errors import StorageError
 from artstore.ignore import Filter
+from artstore.names import check_name, check_project
 from artstore.selection import Selection
 from artstore.state import Path
 from artstore.storage import FolderStorage
 
 _FOLDER = "checkouts"
+_LONGEST = 1 << 16
+"""Bytes of a note; a longer one is not ours."""
 
 
 class Noted(NamedTuple):
@@ -62,12 +65,9 @@ class Checkouts:
     def _all(self) -> Iterator[Noted]:
         for name in self._storage.names(_FOLDER):
             try:
-                value = json.loads(self._read(f"{_FOLDER}/{name}") or b"")
-                selection = Selection(value["prefix"], Filter(value["include"], value["exclude"]))
-                yield Noted(
-                    value["place"], Path(*value["collection"]), value["id"], value["number"], value["name"], selection
-                )
-            except (ValueError, KeyError, TypeError, StorageError):
+                data = self._read(f"{_FOLDER}/{name}") or b""
+                yield _noted_of(json.loads(data[:_LONGEST]))
+            except (ValueError, KeyError, TypeError, RecursionError, StorageError):
                 continue
 
     def _read(self, path: str) -> bytes | None:
@@ -77,4 +77,22 @@ class Checkouts:
             return None
 
     def forget(self, place: str) -> None:
-        self._storage.remove(f"{_FOLDER}/{plain_digest(os.fsencode(place)).hex()[:32]}.json")
+        """Best effort, as `note`."""
+        try:
+            self._storage.remove(f"{_FOLDER}/{plain_digest(os.fsencode(place)).hex()[:32]}.json")
+        except StorageError:
+            pass
+
+
+def _noted_of(value: dict[str, Any]) -> Noted:
+    """Raises ValueError, KeyError or TypeError for what `note` would not have written."""
+    texts = [value["place"], value["prefix"], *value["include"], *value["exclude"], *value["collection"]]
+    name, id, number = value["name"], value["id"], value["number"]
+    good = all(isinstance(text, str) for text in texts) and isinstance(name, str | None) and type(number) is int
+    if not (good and os.path.isabs(value["place"]) and is_hex(id)):
+        raise ValueError("not a note of ours")
+    os.fsencode(value["place"])
+    entity, project, collection = value["collection"]
+    path = Path(check_project(entity, "entity"), check_project(project), check_name(collection))
+    selection = Selection(value["prefix"], Filter(value["include"], value["exclude"]))
+    return Noted(value["place"], path, id, number, name, selection)

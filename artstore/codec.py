@@ -61,3 +61,8 @@ def decode_json(data: bytes, what: str) -> Any:
     if canonical != data:
         raise Damage(f"{what} is not in canonical form")
     return value
+
+
+def same_json(a: Any, b: Any) -> bool:
+    """Whether two values are written alike: 1, 1.0 and True are not, though Python calls them equal."""
+    return encode_json(a) == encode_json(b)

@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
+from artstore.codec import same_json
 from artstore.html import definition_rows, page
 from artstore.sizes import human
 from artstore.tree import DIRECTORY, Change, Entry
@@ -96,7 +97,7 @@ class VersionDiff:
         self.metadata = {
             key: (before.get(key), after.get(key))
             for key in keys
-            if (key in before) != (key in after) or before.get(key) != after.get(key)
+            if (key in before) != (key in after) or not same_json(before.get(key), after.get(key))
         }
 
     def __bool__(self) -> bool:

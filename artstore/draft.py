@@ -25,13 +25,13 @@ from artstore.names import check_type, is_protected, parse_path, printable
 from artstore.objects import ObjectStore
 from artstore.packs import LARGE
 from artstore.progress import Monitor
-from artstore.properties import Properties, StoredProperties
+from artstore.properties import Properties, StoredProperties, undone
 from artstore.refs import Refs
 from artstore.scan import Scanner
 from artstore.statcache import StatCache
 from artstore.state import Path, State, VersionState, digest_of_state, id_of_state, property_digests
 from artstore.transaction import Transaction
-from artstore.tree import DIRECTORY, EXECUTABLE, FILE, PART, REFERENCE, Entry, Folder, decode_tree
+from artstore.tree import DIRECTORY, EXECUTABLE, FILE, PART, REFERENCE, Entry, Folder, decode_tree, tree_digest
 from artstore.version import Version, version_id
 
 
@@ -66,6 +66,8 @@ class Draft:
         self._parents: set[Digest] = set()
         self._later: dict[tuple[bytes, ...], tuple[str, Digest]] = {}
         self._left_out: list[str] = []
+        self._recovered: set[Digest] = set()
+        """trees below which every object was found: versions share them"""
         self._tx = Transaction(objects)
         self._tree = TreeBuilder(self._tx.read_tree)
         self.pid = os.getpid()
@@ -178,6 +180,12 @@ class Draft:
             self._recover_tree(digest_of_state(version), f"{path.name}:v{version['number']}", _AGAIN)
         self._bases.add((path, version["id"]))
 
+    def rely_on_properties(self, version: VersionState, name: str) -> None:
+        """Count on the blobs that its metadata and description name. Raises MissingObject."""
+        for blob in property_digests(version):
+            if not (self._tx.recover(BLOB, blob, 0) or self._tx.recover_large(blob)):
+                raise MissingObject(f"a property of {name} is gone")
+
     def _base_of(self, cache: StatCache) -> tuple[Path, str, Digest] | None:
         """The live version as which this folder was stored last, whose closure is known to be whole; None without one
         or beside damage.
@@ -218,6 +226,10 @@ class Draft:
     def files(self) -> Iterator[tuple[bytes, Entry]]:
         """(path, entry) of everything but folders, in the order of the tree."""
         return self._tree.files()
+
+    def folder(self) -> Folder:
+        """Digest and totals of the root tree as it is; nothing is stored."""
+        return self._tree.folder(tree_digest)
 
     def tree(self) -> Folder:
         """The draft's root tree, encoded into the transaction."""
@@ -275,9 +287,7 @@ class Draft:
             else:
                 id, version = self._version(made, root, kind, run)
                 if not state.exists:
-                    changes.append(
-                        new_change("collection", entity=path.entity, project=path.project, name=path.name, type=kind)
-                    )
+                    changes.append(new_change("collection", **state.path.fields(), type=kind))
                 fields = {
                     "digest": root.digest.hex(),
                     "size": root.size,
@@ -288,6 +298,7 @@ class Draft:
                 }
                 changes.append(new_change("version", id=id, number=state.next, **fields))
             properties_changed = stored.changes(state, id)
+            made["undo"] = undone(properties_changed, state.versions.get(id, {}))
             made["id"], made["changed"] = id, tuple(dict.fromkeys(_WORDS[c["kind"]] for c in properties_changed))
             changes += properties_changed
             if changes or self._tx.new_objects:  # content of the latest version that was damaged is new, too
@@ -302,6 +313,8 @@ class Draft:
         except ArtstoreError as error:
             if made["version"] is not None:
                 self._withdraw(state.path, id, error)
+            elif made["undo"]:
+                self._refs.change(state.path, lambda _: made["undo"])
             raise
         number = state.versions[id]["number"]
         for cache, tree in self._caches:
@@ -387,8 +400,9 @@ class Draft:
                 continue
             if not self._tx.recover(kind, entry[3], entry[2]):
                 raise MissingObject(f"{name} can't be brought back: '{printable(entry[0])}' is gone", hint=hint)
-            if kind == TREE:
+            if kind == TREE and entry[3] not in self._recovered:
                 self._recover_tree(entry[3], name, hint)
+                self._recovered.add(entry[3])
 
     def store(self, properties: Properties) -> StoredProperties:
         """Properties to set on a version that exists: their long values go into the transaction."""
@@ -397,13 +411,17 @@ class Draft:
     def publish(self) -> None:
         self._tx.publish()
 
-    def ensure(self, *, withdraw: tuple[Path, str] | None = None) -> None:
-        """The look after the commit; a version that is gone after all is deleted again."""
+    def ensure(self, path: Path, *, withdraw: list[str], undo: list[Change]) -> None:
+        """The look after the commit; when something is gone after all, these versions are deleted again and these
+        changes made.
+        """
         try:
             self._tx.ensure()
         except ArtstoreError as error:
-            if withdraw is not None:
-                self._withdraw(*withdraw, error)
+            for id in withdraw:
+                self._withdraw(path, id, error)
+            if undo:
+                self._refs.change(path, lambda state: undo)
             raise
 
     def ensure_copied(self, source: Path, versions: list[VersionState], target: Path) -> None:

@@ -4,11 +4,12 @@ import copy
 import datetime
 from typing import Any
 
+from artstore.codec import same_json
 from artstore.errors import InvalidType, InvalidValue
 from artstore.metadata import normalise
 from artstore.names import check_alias, check_tags
 from artstore.properties import NEVER, Properties
-from artstore.state import INHERIT
+from artstore.state import INHERIT, LONGEST_TTL
 
 TTL = datetime.timedelta | str | None
 """A duration, None for never, or INHERIT."""
@@ -43,7 +44,9 @@ class Edits:
             tags=tuple(tag for tag in labels if tag not in tags),
             no_tags=tuple(tag for tag in tags if tag not in labels),
             description=(self.description or "") if self.description != description else None,
-            metadata={key: value for key, value in now.items() if key not in metadata or metadata[key] != value},
+            metadata={
+                key: value for key, value in now.items() if key not in metadata or not same_json(metadata[key], value)
+            },
             no_metadata=tuple(metadata.keys() - now.keys()),
             ttl=ttl_seconds(self.ttl) if self.ttl != ttl else None,
         )
@@ -71,4 +74,6 @@ def ttl_seconds(ttl: TTL) -> int | str:
         raise InvalidType(f"ttl is a {type(ttl).__name__}: give a timedelta, None for never, or ArtifactTTL.INHERIT")
     if ttl < datetime.timedelta(seconds=1):
         raise InvalidValue(f"ttl {ttl} is not allowed: it must be positive, from one second on")
+    if ttl.total_seconds() > LONGEST_TTL:
+        raise InvalidValue(f"ttl {ttl} is not allowed: a thousand years are the most", hint="None keeps it for ever")
     return int(ttl.total_seconds())

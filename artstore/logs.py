@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from artstore.codec import decode, decode_json, encode_json, encode_rows
 from artstore.digest import plain_digest
 from artstore.errors import Damage, DamagedLog
+from artstore.names import printable
 from artstore.storage import Storage
 
 Change = dict[str, Any]
@@ -37,6 +38,7 @@ class Log:
     def __init__(self, storage: Storage, folder: str) -> None:
         self.storage = storage
         self.folder = folder
+        self.what = printable(folder)
 
     def listing(self) -> list[str]:
         """Names in the log's folder, read anew: what `entries` and `checkpoint` start from."""
@@ -53,7 +55,7 @@ class Log:
         while number <= last or (last and self.storage.size(self._path(number)) is not None):
             entry = self.read(number)
             if entry.prev != prev:
-                raise DamagedLog(f"entry {number} of {self.folder} does not follow the entry before it", hint=_HINT)
+                raise DamagedLog(f"entry {number} of {self.what} does not follow the entry before it", hint=_HINT)
             yield entry
             prev = entry.digest
             number += 1
@@ -64,7 +66,7 @@ class Log:
         while self.storage.size(self._path(number)) is not None:
             entry = self.read(number)
             if entry.prev != prev:
-                raise DamagedLog(f"entry {number} of {self.folder} does not follow the entry before it", hint=_HINT)
+                raise DamagedLog(f"entry {number} of {self.what} does not follow the entry before it", hint=_HINT)
             yield entry
             prev, number = entry.digest, number + 1
 
@@ -72,8 +74,8 @@ class Log:
         try:
             data = self.storage.read(self._path(number))
         except FileNotFoundError:
-            raise DamagedLog(f"entry {number} of {self.folder} is missing", hint=_HINT) from None
-        return decode_entry(data, number, f"entry {number} of {self.folder}")
+            raise DamagedLog(f"entry {number} of {self.what} is missing", hint=_HINT) from None
+        return decode_entry(data, number, f"entry {number} of {self.what}")
 
     def append(
         self, head: int, prev: str | None, changes: list[Change], *, host: str | None, user: str | None
@@ -96,7 +98,7 @@ class Log:
             winner = self.read(head + 1)
             if winner.write != entry["write"]:
                 return None
-        return decode_entry(data, head + 1, f"entry {head + 1} of {self.folder}")
+        return decode_entry(data, head + 1, f"entry {head + 1} of {self.what}")
 
     def _path(self, number: int) -> str:
         return f"{self.folder}/{number:08}.json"
@@ -110,7 +112,7 @@ class Log:
         for name in sorted((name for name in listing if name.endswith(".checkpoint")), reverse=True):
             try:
                 data = self.storage.read(f"{self.folder}/{name}")
-                number, digest, state = decode_checkpoint(data, f"checkpoint {name} of {self.folder}")
+                number, digest, state = decode_checkpoint(data, f"checkpoint {name} of {self.what}")
                 if name == f"{number:08}.checkpoint" and self.read(number).digest == digest:
                     return number, digest, state
             except (FileNotFoundError, Damage):

@@ -95,9 +95,10 @@ class Lookup:
         entity, project = (file_name_of(part) for part in path[:2])
         all_ = f"{typed('ls')} lists what there is"
         if not folders:
+            where = printable(self._objects.storage.root)
             return NotFound(
-                f"there is no artifact '{printable(path.name)}': nothing is stored in {printable(self._objects.storage.root)}",
-                hint="the nearest .artifacts upwards is used; ARTSTORE_DIR names another",
+                f"there is no artifact '{printable(path.name)}' in project {printable('/'.join(path[:2]))}",
+                hint=f"nothing is stored in {where} yet; ARTSTORE_DIR names another repository",
             )
         if spec.entity and not any(folder[0] == entity for folder in folders):
             entities = {state.path.entity for state in self._refs.collections(damaged=[])}

@@ -9,6 +9,9 @@ from typing import Any
 from artstore.errors import InvalidType, InvalidValue
 
 MAX_KEYS = 100
+_DEEPEST = 100
+_LARGEST = 1024
+"""Bits of a whole number: as many as the exponent of a float reaches."""
 LONG = 4096
 """Bytes of JSON (or text) from which a value is stored as a blob that the log only names."""
 
@@ -33,23 +36,32 @@ def normalise(value: Any) -> dict[str, Any]:
     return {_key(key): _plain(item, str(key), 0) for key, item in value.items()}
 
 
-def recorded(value: Any) -> Any:
+def recorded(value: Any, depth: int = 0) -> Any:
     """A run's config or metrics in plain JSON values. As in W&B nothing is refused: keys become text, NaN and infinities
     their names, and what has no JSON form its `str()`.
     """
+    if depth > _DEEPEST:
+        return "…"
     if isinstance(value, dict):
-        return {str(key): recorded(item) for key, item in value.items()}
+        return {_text_of(key): recorded(item, depth + 1) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [recorded(item) for item in value]
+        return [recorded(item, depth + 1) for item in value]
     if isinstance(value, float) and not math.isfinite(value):
         return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
     if hasattr(value, "tolist"):  # numpy's, and a framework's tensors
-        return recorded(value.tolist())
+        return recorded(value.tolist(), depth + 1)
     try:
         plain = _plain(value, "value", 0)
     except InvalidValue:
-        plain = str(value).encode("utf-8", "replace").decode()
-    return plain if plain is value else recorded(plain)
+        return _text_of(value)
+    return plain if plain is value else recorded(plain, depth + 1)
+
+
+def _text_of(value: Any) -> str:
+    try:
+        return str(value).encode("utf-8", "replace").decode()
+    except ValueError:  # a whole number of thousands of digits
+        return hex(value)
 
 
 def _key(key: Any) -> str:
@@ -61,8 +73,8 @@ def _key(key: Any) -> str:
 
 
 def _plain(value: Any, where: str, depth: int) -> Any:
-    if depth > 100:
-        raise InvalidValue(f"metadata '{where}' is nested more than 100 levels deep")
+    if depth > _DEEPEST:
+        raise InvalidValue(f"metadata '{where}' is nested more than {_DEEPEST} levels deep")
     if isinstance(value, enum.Enum):
         return value.name
     if value is None or isinstance(value, bool):
@@ -72,6 +84,8 @@ def _plain(value: Any, where: str, depth: int) -> Any:
             raise InvalidValue(f"metadata '{where}' is not valid Unicode")
         return str(value)
     if isinstance(value, int):
+        if value.bit_length() > _LARGEST:
+            raise InvalidValue(f"metadata '{where}' is a whole number of more than {_LARGEST} bits")
         return int(value)
     if isinstance(value, float):
         if math.isinf(value):

@@ -42,6 +42,8 @@ class Spec(NamedTuple):
 
 def parse_spec(text: str) -> Spec:
     """The one parser of specs. Raises InvalidValue, naming the part and the rule."""
+    if not isinstance(text, str):
+        raise InvalidType(f"a spec is text such as 'data:latest', not {text!r}")
     path, name = text.rpartition("/")[::2]
     alias = number = digest = None
     if "@" in name:

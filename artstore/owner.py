@@ -1,6 +1,7 @@
 """Who is at work: a name for this process that others can prove dead, and the proof."""
 
 import os
+import re
 import sys
 from functools import lru_cache
 from typing import NamedTuple
@@ -41,7 +42,7 @@ def this_process(*, named: bool = True) -> Owner:
 def parse(name: str) -> Owner | None:
     """The owner whose name a file under tmp/ or trash/ begins with; None for strangers' names."""
     parts = name.split(".")
-    if len(parts) < 6 or not parts[3].isdecimal():
+    if len(parts) < 6 or not re.fullmatch(r"[0-9]{1,10}", parts[3]):
         return None
     return Owner(parts[0], parts[1], parts[2], int(parts[3]), parts[4], parts[5])
 

@@ -7,7 +7,7 @@ from artstore.errors import Conflict, InvalidValue
 from artstore.logs import Change, new_change
 from artstore.metadata import LONG, normalise
 from artstore.names import check_alias, check_tags
-from artstore.state import FIELDS, INHERIT, Path, State, VersionState, nfc
+from artstore.state import FIELDS, INHERIT, State, VersionState
 from artstore.transaction import Transaction
 
 NEVER = "never"
@@ -107,14 +107,13 @@ class StoredProperties:
         return [] if self._given.ttl is None or new == old else [new_change("ttl", id=id, old=old, new=new)]
 
 
-def copied(source: State, versions: list[VersionState], there: State, target: Path, *, aliases: bool) -> list[Change]:
+def copied(source: State, versions: list[VersionState], there: State, *, aliases: bool) -> list[Change]:
     """Changes that give these versions of one collection to another, with their tags, metadata, description and ttl
     (and aliases). Those that are there already stay as they are.
     """
     changes: list[Change] = []
     if not there.exists:
-        names = dict(zip(("entity", "project", "name"), nfc(target), strict=True))
-        changes.append(new_change("collection", **names, type=source.type))
+        changes.append(new_change("collection", **there.path.fields(), type=source.type))
     elif there.type != source.type:
         raise Conflict(f"Artifact '{there.path.name}' already exists with type '{there.type}'; not '{source.type}'")
     number = there.next
@@ -132,6 +131,31 @@ def copied(source: State, versions: list[VersionState], there: State, target: Pa
     if aliases and (new := [tag for tag in source.tags if tag not in there.tags]):
         changes.append(new_change("tags", id=None, add=new, remove=[]))
     return changes
+
+
+def undone(changes: list[Change], version: VersionState) -> list[Change]:
+    """Changes that take back those that may name blobs, for when a blob turns out to be gone: `version` as it was."""
+    undo = []
+    for change in changes:
+        id = change.get("id")
+        if change["kind"] == "metadata":
+            keys = [*change["set"], *change["blobs"], *change["remove"]]
+            old, blobs = version.get("metadata", {}), version.get("blobs", {})
+            before = {key: old[key] for key in keys if key in old}
+            stored = {key: blobs[key] for key in keys if key in blobs}
+            gone = [key for key in keys if key not in before and key not in stored]
+            undo.append(new_change("metadata", id=id, set=before, blobs=stored, remove=gone))
+        elif change["kind"] == "description":
+            old_text = version.get("description")
+            blob = old_text["blob"] if isinstance(old_text, dict) else None
+            now = {"blob": change["blob"]} if change["blob"] else change["new"]
+            undo.append(new_change("description", id=id, old=now, new=None if blob else old_text, blob=blob))
+    return undo
+
+
+def said_of(version: VersionState) -> dict[str, Any]:
+    """All that is said of a version, as it stands in its collection's state."""
+    return {key: version.get(key) for key in ("tags", "metadata", "blobs", "description", "ttl")}
 
 
 def _properties_of(version: VersionState) -> list[Change]:

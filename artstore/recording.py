@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from artstore.codec import same_json
 from artstore.errors import Conflict, InvalidValue, NotFound
 from artstore.handles import opened
 from artstore.logs import Change, new_change
@@ -85,7 +86,7 @@ class Recording:
 
         def build(state: RunState) -> list[Change]:
             there: dict[str, Any] = getattr(state, kind)
-            new = {key: value for key, value in values.items() if key not in there or there[key] != value}
+            new = {key: value for key, value in values.items() if key not in there or not same_json(there[key], value)}
             gone = [key for key in removed if key in there]
             return [new_change(kind, set=new, remove=gone)] if new or gone else []
 
@@ -144,6 +145,7 @@ def start(
     )
 
     def build(state: RunState) -> list[Change]:
+        begun["job_type"], begun["group"] = job_type or state.job_type, group or state.group
         if state.number and resume == "never":
             raise Conflict(f"run {path} exists already", hint="leave out its id, or resume='allow'")
         if not state.number and resume == "must":

@@ -191,6 +191,8 @@ class Refs:
             if not source.exists:
                 raise NotFound(f"there is no collection {old}")
             target = self.settled(new, follow=False)
+            if target.number == 0:
+                self._check_spelling(new)
             if target.exists or target.redirect or target.versions:
                 raise Conflict(f"{new} is in use", hint="choose another name")
             fields = dict(zip(("entity", "project", "name"), source.path, strict=True))

@@ -34,14 +34,14 @@ from artstore.owner import is_alive
 from artstore.owner import parse as parse_owner
 from artstore.packs import LARGE
 from artstore.progress import Monitor
-from artstore.properties import Properties, copied
+from artstore.properties import NEVER, Properties, copied, said_of, undone
 from artstore.refs import Refs, resolve
 from artstore.removal import sweep
 from artstore.runs import Runs
 from artstore.selection import EVERYTHING, Selection
 from artstore.settings import Settings
 from artstore.statcache import StatCache
-from artstore.state import Path, State, VersionState, digest_of_state, id_of_state, property_digests
+from artstore.state import INHERIT, Path, State, VersionState, digest_of_state, id_of_state, property_digests
 from artstore.storage import FolderStorage
 from artstore.tree import DIRECTORY, REFERENCE, diff, find, read_folder, walk
 from artstore.tree import Change as TreeChange
@@ -62,6 +62,8 @@ class Status(NamedTuple):
     noted: Noted
     found: Found | None
     verified: Verified | None
+    problem: ArtstoreError | None = None
+    """why it could not be compared"""
 
 
 class Usage(NamedTuple):
@@ -168,14 +170,18 @@ class Repository:
     def walk(self, tree: Digest, prefix: bytes = b"") -> Iterator[tuple[bytes, TreeEntry]]:
         return walk(tree, self.objects.read_tree, prefix)
 
+    def find_entry(self, found: Found, path: str) -> TreeEntry | None:
+        """The entry at a path of a version; None when there is none."""
+        return find(found.tree, parse_path(path), self.objects.read_tree)
+
     def entry(self, found: Found, path: str) -> TreeEntry:
-        """The entry at a path of a version. Raises NotFound with near names."""
+        """The entry at a path of a version. Raises NoEntry with near names."""
         parts = parse_path(path.rstrip("/"))
         entry = find(found.tree, parts, self.objects.read_tree)
         if entry is None:
             parent = find(found.tree, parts[:-1], self.objects.read_tree) if len(parts) > 1 else None
             tree = found.tree if len(parts) == 1 else parent[3] if parent and parent[1] == DIRECTORY else None
-            names = [printable(e[0]) for e in read_folder(tree, self.objects.read_tree)] if tree else []
+            names = [printable(e[0]) for e in read_folder(tree, self.objects.read_tree)[:_NEAR_AMONG]] if tree else []
             raise NoEntry(
                 f"{found.name} has no '{printable(path)}'",
                 hint=near(printable(parts[-1]), names, "".join(f"{printable(part)}/" for part in parts[:-1]))
@@ -299,9 +305,10 @@ class Repository:
                 self.objects, found.tree, selection=selection, link=link, force=force, delete=delete, monitor=monitor
             )
             done = checkout.run(target)
-        self.checkouts.note(
-            Noted(done.root, found.state.path, found.version["id"], found.version["number"], None, selection)
-        )
+        if not selection.exact:  # one file says nothing of the folder around it
+            number = found.version["number"]
+            noted = Noted(done.root, found.state.path, found.version["id"], number, None, selection)
+            self.checkouts.note(noted)
         return done
 
     @contextmanager
@@ -332,14 +339,19 @@ class Repository:
             if not os.path.lexists(noted.place):
                 self.checkouts.forget(noted.place)
                 continue
-            state = self.refs.read(noted.collection)
-            version = state.versions.get(noted.id)
-            if version is None or "deleted" in version:
-                yield Status(noted, Found(state, version) if version else None, None)
-                continue
-            found = Found(state, version)
-            with self._unless_deleted(found):
-                yield Status(noted, found, self._compare(noted, found, monitor))
+            try:
+                yield self._status(noted, monitor)
+            except ArtstoreError as error:
+                yield Status(noted, None, None, error)
+
+    def _status(self, noted: Noted, monitor: Monitor | None) -> Status:
+        state = self.refs.read(noted.collection)
+        version = state.versions.get(noted.id)
+        if version is None or "deleted" in version:
+            return Status(noted, Found(state, version) if version else None, None)
+        found = Found(state, version)
+        with self._unless_deleted(found):
+            return Status(noted, found, self._compare(noted, found, monitor))
 
     def _compare(self, noted: Noted, found: Found, monitor: Monitor | None) -> Verified:
         salt = "file" if noted.name is not None else ""
@@ -399,8 +411,15 @@ class Repository:
         with self.draft() as draft:
             stored = draft.store(properties)
             draft.publish()
-            found = self._change_version(text, lambda state, version: stored.changes(state, version["id"]))
-            draft.ensure()
+            undo: list[Change] = []
+
+            def build(state: State, version: VersionState) -> list[Change]:
+                changes = stored.changes(state, version["id"])
+                undo[:] = undone(changes, version)
+                return changes
+
+            found = self._change_version(text, build)
+            draft.ensure(found.state.path, withdraw=[], undo=undo)
         return found
 
     def edit_collection(
@@ -461,8 +480,7 @@ class Repository:
                     f"{name} has {_aliases(held)}",
                     hint=_HELD,
                 )
-            gone = [new_change("alias", alias=alias, id=None, old=version["id"]) for alias in held]
-            return [*gone, new_change("delete", id=version["id"], reason=None)]
+            return _deletion(state, version["id"])
 
         return self._change_version(text, build)
 
@@ -499,24 +517,29 @@ class Repository:
             raise NotFound(f"{path.name} never had a version v{spec.number}")
         if "deleted" not in version:
             raise Conflict(f"{path.name}:v{spec.number} is not deleted")
-        with Draft(self.objects, self.refs) as draft:
-            draft.recover(
-                id_of_state(version), digest_of_state(version), property_digests(version), f"{path.name}:v{spec.number}"
-            )
+        (found,) = self._bring_back(path, [version])
+        return found
 
-            kind = self.objects.read_version(id_of_state(version)).type
+    def _bring_back(self, path: Path, versions: list[VersionState]) -> list[Found]:
+        """All of them, by one entry, or none."""
+        kinds = set()
+        with self.draft() as draft:
+            for version in versions:
+                id, name = id_of_state(version), f"{path.name}:v{version['number']}"
+                draft.recover(id, digest_of_state(version), property_digests(version), name)
+                kinds.add(self.objects.read_version(id).type)
 
             def build(state: State) -> list[Change]:
-                again = state.versions[version["id"]]
-                if state.exists and state.type != kind:
+                if state.exists and state.live() and not kinds <= {state.type}:
                     raise Conflict(
-                        f"{path.name}:v{spec.number} has type '{kind}', and {path.name} has type '{state.type}' now"
+                        f"{path.name} has type '{state.type}' now, what was deleted type '{min(kinds - {state.type})}'"
                     )
-                return [new_change("undelete", id=again["id"])] if "deleted" in again else []
+                gone = [v["id"] for v in versions if "deleted" in state.versions[v["id"]]]
+                return [new_change("undelete", id=id) for id in gone]
 
             state = self.refs.change(path, build)
-            draft.ensure(withdraw=(state.path, version["id"]))
-        return Found(state, state.versions[version["id"]])
+            draft.ensure(state.path, withdraw=[version["id"] for version in versions], undo=[])
+        return [Found(state, state.versions[version["id"]]) for version in versions]
 
     def undelete_collection(self, text: str) -> list[Found]:
         """Bring back all versions that the last deletion of the whole collection took. Raises as `undelete`."""
@@ -529,13 +552,13 @@ class Repository:
             for change in entry.changes:
                 if change["kind"] == "delete collection":
                     taken = change["ids"]
-        gone = [state.versions[id]["number"] for id in taken if "deleted" in state.versions.get(id, {})]
+        gone = [state.versions[id] for id in taken if "deleted" in state.versions.get(id, {})]
         if not gone:
             raise InvalidValue(
                 f"'{text}' does not say which version: undelete takes name:vN",
                 hint=f"{typed('log --deleted', self.lookup.short(path))} lists deleted ones",
             )
-        return [self.undelete(f"{state.path}:v{number}") for number in sorted(gone)]
+        return self._bring_back(state.path, sorted(gone, key=lambda version: int(version["number"])))
 
     def rename(self, text: str, new: str) -> State:
         """Give a collection another name or project, history and all; the old name redirects. Cost: two log entries."""
@@ -553,17 +576,18 @@ class Repository:
         collection, made where it is missing. Nothing is read or stored twice: one log entry.
         """
         spec, target = parse_spec(text), self._free_name(new)
-        state = self.collection(text)
-        versions = [resolve(state, spec)] if spec.names_version else state.live()
-        if state.path == self.refs.read(target).path:
-            raise Conflict(f"{new} is where it is already", hint="choose another name")
         with self.draft() as draft:
+            state = self.collection(text)  # read after the transaction was opened
+            if state.path == self.refs.read(target).path:
+                raise Conflict(f"{new} is where it is already", hint="choose another name")
+            versions = [resolve(state, spec)] if spec.names_version else state.live()
             for version in versions:
                 draft.rely_on(state.path, version)
+                draft.rely_on_properties(version, f"{state.path.name}:v{version['number']}")
             added: list[str] = []
 
             def build(there: State) -> list[Change]:
-                changes = copied(state, versions, there, target, aliases=not spec.names_version)
+                changes = copied(state, versions, there, aliases=not spec.names_version)
                 added[:] = [change["id"] for change in changes if change["kind"] in ("version", "undelete")]
                 return changes
 
@@ -576,12 +600,35 @@ class Repository:
         path, spec = self.path_of(text)
         if not spec.names_version:
             return self.rename(text, new)
-        found = self.find(text)
-        aliases = tuple(alias for alias in found.state.aliases_of(found.version["id"]) if alias != "latest")
-        made = self.copy(text, new)
-        self.edit(f"{made.path}@{found.version['id']}", Properties(aliases=aliases))
-        self.delete(f"{path}@{found.version['id']}", delete_aliases=True)
-        return self.refs.read(made.path)
+        id = self.find(text).version["id"]
+        for _ in range(_TRIES):
+            found = self.version(path, id)
+            made = self.copy(f"{found.state.path}@{id}", new)
+            aliases = tuple(alias for alias in found.state.aliases_of(id) if alias != "latest")
+            description, metadata = self.properties(found)
+            ttl = found.version.get("ttl", INHERIT)
+            properties = Properties(
+                aliases, tuple(found.version.get("tags", ())), description, metadata, NEVER if ttl is None else ttl
+            )
+            self.edit(f"{made.path}@{id}", properties)
+            if self._delete_unchanged(found):
+                return self.refs.read(made.path)
+        raise Conflict(f"{found.name} changes faster than it could be moved", hint="run the same command again")
+
+    def _delete_unchanged(self, found: Found) -> bool:
+        """Delete a version with its aliases, unless anything about it was changed since it was read."""
+        id, deleted = found.version["id"], []
+
+        def build(state: State) -> list[Change]:
+            version = state.versions[id]
+            same = said_of(version) == said_of(found.version)
+            if not same or state.aliases_of(id) != found.state.aliases_of(id) or "deleted" in version:
+                return []
+            deleted.append(id)
+            return _deletion(state, id)
+
+        self.refs.change(found.state.path, build)
+        return bool(deleted)
 
     # -- maintenance --
 
@@ -642,6 +689,15 @@ class Repository:
         )  # fmt: skip
 
 
+def _deletion(state: State, id: str) -> list[Change]:
+    held = [alias for alias in state.aliases_of(id) if alias != "latest"]
+    gone = [new_change("alias", alias=alias, id=None, old=id) for alias in held]
+    return [*gone, new_change("delete", id=id, reason=None)]
+
+
+_NEAR_AMONG = 2000
+"""Names of a folder among which near ones are looked for."""
+_TRIES = 10
 _HELD = "aliases can be moved to another version, or given up with --force"
 
 

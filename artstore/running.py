@@ -101,6 +101,17 @@ def as_dict_of(values: Any) -> dict[str, Any]:
     return dict(values)
 
 
+def checked_text(what: str, text: Any) -> str:
+    if not isinstance(text, str):
+        raise InvalidType(f"a run's {what} is text, not {text!r}")
+    return text
+
+
+def checked_texts(tags: Any) -> list[str]:
+    """A run's tags: a list, or one as text."""
+    return [checked_text("tag", tag) for tag in ([tags] if isinstance(tags, str) else tags)]
+
+
 def plain_values(values: dict[str, Any]) -> dict[str, Any]:
     """Config or metrics as they are recorded. Raises InvalidType for an artifact: a run uses those."""
     for key, value in values.items():
@@ -173,7 +184,7 @@ class Run:
 
     @name.setter
     def name(self, name: str) -> None:
-        self._name = name
+        self._name = checked_text("name", name)
         self._label()
 
     @property
@@ -182,7 +193,7 @@ class Run:
 
     @notes.setter
     def notes(self, notes: str | None) -> None:
-        self._notes = notes
+        self._notes = None if notes is None else checked_text("notes", notes)
         self._label()
 
     @property
@@ -191,7 +202,7 @@ class Run:
 
     @tags.setter
     def tags(self, tags: tuple[str, ...] | list[str]) -> None:
-        self._tags = list(tags)
+        self._tags = checked_texts(tags)
         self._label()
 
     def _label(self) -> None:
@@ -290,8 +301,11 @@ class Run:
 
     def _flush(self) -> None:
         self._flushed = time.monotonic()
-        unwritten, self._unwritten = self._unwritten, {}
-        self._write("summary", unwritten, [])
+        written = dict(self._unwritten)
+        self._write("summary", written, [])
+        for key, value in written.items():  # what was set meanwhile waits for the next time
+            if self._unwritten.get(key) is value:
+                del self._unwritten[key]
 
     def _wrapped(self, given: Artifact | PathLike, name: str | None, type: str | None) -> Artifact:
         if isinstance(given, Artifact):
@@ -362,7 +376,7 @@ class Run:
         atexit.unregister(self.end_at_exit)
         if self._recording is not None:
             self._flush()
-            self._recording.finish(exit_code or 0)
+            self._recording.finish(int(exit_code or 0))
         self._ended = True
         if _active is self:
             set_active(None)
@@ -422,8 +436,9 @@ def set_active(run: Run | None) -> None:
         recording.scratch = None
     if run is not None and run.disabled:
         recording.scratch = tempfile.mkdtemp(prefix="artstore-disabled-")
-    if run is not None and sys.exit is not _noting_exit:
-        sys.exit = _noting_exit
+    global _exit_code
+    _exit_code = 0
+    sys.exit = _noting_exit if run is not None else _exit
 
 
 _exit = sys.exit
@@ -433,7 +448,7 @@ _exit_code = 0
 def _noting_exit(code: Any = None, /) -> NoReturn:
     """`sys.exit`, noting the code for the run's end: at exit nobody can ask for it any more."""
     global _exit_code
-    _exit_code = code if isinstance(code, int) else 0 if code is None else 1
+    _exit_code = int(code) if isinstance(code, int) else 0 if code is None else 1
     _exit(code)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-from artstore.errors import Conflict, DamagedLog, NotFound, UnsupportedFormat
+from artstore.errors import Conflict, Damage, DamagedLog, InvalidValue, NotFound, UnsupportedFormat
 from artstore.fields import (
     PLACE,
     Table,
@@ -89,9 +89,18 @@ class Runs:
                 for r in sorted(self._storage.names(f"runs/{e}/{p}")):
                     yield f"runs/{e}/{p}/{r}"
 
-    def all(self, entity: str | None = None, project: str | None = None) -> list[RunState]:
-        """Every run, the latest started first."""
-        states = [self.read_folder(folder) for folder in self.paths(entity, project)]
+    def all(
+        self, entity: str | None = None, project: str | None = None, *, damaged: list[Damage] | None = None
+    ) -> list[RunState]:
+        """Every run, the latest started first. One that can't be read is an error, or is told in `damaged` and left out."""
+        states = []
+        for folder in self.paths(entity, project):
+            try:
+                states.append(self.read_folder(folder))
+            except Damage as error:
+                if damaged is None:
+                    raise
+                damaged.append(error)
         return sorted((state for state in states if state.number), key=lambda s: (s.started, s.path), reverse=True)
 
     def read(self, path: RunPath) -> RunState:
@@ -129,7 +138,10 @@ class Runs:
             if not changes:
                 return
             for change in changes:
-                check_change(FIELDS, change)
+                try:
+                    check_change(FIELDS, change)
+                except ValueError as error:
+                    raise InvalidValue(f"a '{change['kind']}' change of run {state.path}: {error}") from error
             host, user = self._identity()
             written = log.append(state.number, state.digest, changes, host=host, user=user)
             if written is not None:
@@ -155,6 +167,12 @@ _VERSION: dict[str, Any] = {
     "size": is_count,
     "created": is_count,
 }
+
+
+def _is_git(value: Any) -> bool:
+    return type(value) is dict and value.keys() == {"commit", "dirty"} and type(value["dirty"]) is bool
+
+
 FIELDS: Table = {
     "start": {
         "entity": named(check_project),
@@ -164,7 +182,7 @@ FIELDS: Table = {
         "group": or_null(is_text),
         "owner": is_text,
         "command": list_of(is_text),
-        "git": or_null(dict_of(anything)),
+        "git": or_null(_is_git),
     },
     "label": {"name": or_null(is_text), "notes": or_null(is_text), "tags": list_of(is_text)},
     "config": {"set": dict_of(anything), "remove": list_of(is_text)},

@@ -9,7 +9,16 @@ from artstore import recording
 from artstore.artifact import Artifact, PathLike
 from artstore.errors import InvalidType, InvalidValue
 from artstore.names import DEFAULT_ENTITY, DEFAULT_PROJECT
-from artstore.running import Run, active_run, as_dict_of, plain_values, require_run, set_active
+from artstore.running import (
+    Run,
+    active_run,
+    as_dict_of,
+    checked_text,
+    checked_texts,
+    plain_values,
+    require_run,
+    set_active,
+)
 from artstore.runs import RunPath
 from artstore.settings import run_environment
 
@@ -49,10 +58,9 @@ def init(
         raise InvalidType(f"init() got an unexpected keyword argument '{min(unknown)}'")
     if reinit == "create_new":
         raise InvalidValue("one run is active at a time: reinit can't be 'create_new'", hint="finish the first one")
-    if (before := active_run()) is not None:
-        if reinit in ("return_previous", False):
-            return before
-        before.finish()
+    before = active_run()
+    if before is not None and reinit in ("return_previous", False):
+        return before
     given = {
         "project": project, "entity": entity, "job_type": job_type, "name": name, "id": id, "group": group, "notes": notes,
         "tags": tags, "mode": mode, "resume": resume,
@@ -64,11 +72,16 @@ def init(
     values = plain_values(as_dict_of(config))
     values = {k: v for k, v in values.items() if config_include_keys is None or k in config_include_keys}
     values = {k: v for k, v in values.items() if k not in (config_exclude_keys or ())}
+    for what in ("name", "group", "job_type", "notes"):
+        if asked.get(what) is not None:
+            checked_text(what, asked[what])
+    if before is not None:  # only when all that was given is right
+        before.finish()
     run = None
     if mode == "disabled":
         path = RunPath(asked.get("entity") or DEFAULT_ENTITY, asked.get("project") or DEFAULT_PROJECT, "disabled")
     else:
-        asked["tags"] = None if asked.get("tags") is None else list(asked["tags"])
+        asked["tags"] = None if asked.get("tags") is None else checked_texts(asked["tags"])
         if isinstance(asked.get("resume"), bool):
             asked["resume"] = "allow" if asked["resume"] else None
         run = recording.start(recording.place(None if dir is None else os.fspath(dir)), config=values, **asked)

@@ -181,6 +181,11 @@ def _user() -> str | None:
         return None
 
 
+def debugging() -> bool:
+    """Whether a bug should show its traceback."""
+    return bool(_environment("ARTSTORE_DEBUG"))
+
+
 def colours_wanted() -> bool:
     """As https://no-color.org asks."""
     return not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"

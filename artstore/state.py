@@ -21,8 +21,10 @@ from artstore.fields import (
     or_null,
 )
 from artstore.logs import Change, Entry
-from artstore.names import check_alias, check_tag, check_type, file_name_of, printable
+from artstore.names import check_alias, check_project, check_tag, check_type, file_name_of, printable
 
+LONGEST_TTL = 1000 * 366 * 86400
+"""Seconds: a thousand years, which a `timedelta` can hold."""
 INHERIT = "inherit"
 """The ttl of a version for which none was set."""
 
@@ -41,6 +43,10 @@ class Path(NamedTuple):
 
     def __str__(self) -> str:
         return "/".join(self)
+
+    def fields(self) -> dict[str, str]:
+        """As a change names it."""
+        return self._asdict()
 
     @property
     def folder(self) -> str:
@@ -148,8 +154,13 @@ def _is_alias(value: Any) -> bool:
     return type(value) is str and check_alias(value) != "latest"
 
 
+def _is_run(value: Any) -> bool:
+    """entity/project/id"""
+    return is_text(value) and value.count("/") == 2 and all(map(check_project, value.split("/")))
+
+
 def _is_ttl(value: Any) -> bool:
-    return value in (None, INHERIT) or (type(value) is int and 0 < value < 1 << 63)
+    return value in (None, INHERIT) or (type(value) is int and 0 < value <= LONGEST_TTL)
 
 
 FIELDS: Table = {
@@ -161,7 +172,7 @@ FIELDS: Table = {
         "size": is_count,
         "files": is_count,
         "created": is_count,
-        "run": or_null(is_text),
+        "run": or_null(_is_run),
         "parents": list_of(is_digest),
     },
     "alias": {"alias": _is_alias, "id": or_null(is_digest), "old": or_null(is_digest)},

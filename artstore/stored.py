@@ -75,6 +75,10 @@ class Stored:
         """The entry at a path. Raises NoEntry with near names."""
         return self.repository.entry(self.found(), path)
 
+    def find(self, path: str) -> Entry | None:
+        """As `entry`; None when there is none."""
+        return self.repository.find_entry(self.found(), path)
+
     def files(self) -> Iterator[tuple[bytes, Entry]]:
         """(path, entry) of everything but folders, in the order of the tree."""
         walk = self.repository.walk(self._found.tree)

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Iterable
 
 from artstore.digest import BLOB, TREE, Digest, Kind, digest_of, short
-from artstore.errors import DamagedObject, MissingObject, StorageError, translated
+from artstore.errors import DamagedObject, MissingObject, StorageError, storage_error, translated
 from artstore.files import WholeSync, copy_hashed, hash_file, remove_if_there, sync_file, write_file
 from artstore.names import printable
 from artstore.objects import PACKS, ObjectStore, blob_path, pack_path
@@ -110,7 +110,7 @@ class Transaction:
         return digest in self._seen or digest in self._large
 
     def add(self, kind: Kind, data: bytes, digest: Digest | None = None) -> Digest:
-        """Store a small object, unless it is there already (then it is relied on). OSError as the system gives it."""
+        """Store a small object, unless it is there already (then it is relied on)."""
         digest = digest or digest_of(kind, data)
         if digest in self._seen or self._rely_small(digest):
             return digest
@@ -118,11 +118,14 @@ class Transaction:
             raise StorageError("an earlier write of this transaction failed", hint=_AGAIN)
         self._failed = True  # until the object is written: after an error nobody knows what the pack holds
         writer = self._writer
-        if writer is None:
-            writer = self._writer = PackWriter(self.staged())
-        if kind == TREE:
-            self._new_trees[digest] = writer, writer.size, len(data)
-        writer.add(kind, digest, data)
+        try:
+            if writer is None:
+                writer = self._writer = PackWriter(self.staged())
+            if kind == TREE:
+                self._new_trees[digest] = writer, writer.size, len(data)
+            writer.add(kind, digest, data)
+        except OSError as error:
+            raise storage_error(error, f"write to {printable(self.storage.root)}") from error
         self._failed = False
         self._seen[digest] = ""
         self.new_objects += 1
@@ -226,7 +229,8 @@ class Transaction:
         if len(data) < LARGE:
             return self.add(BLOB, data)
         digest, staged = digest_of(BLOB, data), self.staged()
-        write_file(staged, data, mode=0o444, sync=False)
+        with translated(f"write to {printable(self.storage.root)}"):
+            write_file(staged, data, mode=0o444, sync=False)
         self.add_large(digest, len(data), staged)
         return digest
 

@@ -4,6 +4,7 @@ Entries are plain tuples, since a save makes one per file: (name, kind, size, di
 field for directories and parts.
 """
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -220,11 +221,28 @@ def find(root: Digest, path: Sequence[bytes], read: Read) -> Entry | None:
     for number, name in enumerate(path):
         if entry[1] != DIRECTORY:
             return None
-        found = next((e for e in read_folder(entry[3], read, entry if number else None) if e[0] == name), None)
+        found = _find_in(entry, name, read, number > 0)
         if found is None:
             return None
         entry = found
     return entry
+
+
+def _find_in(folder: Entry, name: bytes, read: Read, expected: bool) -> Entry | None:
+    """The entry of a name in a folder; of a split one only the part that can hold it is read."""
+    entries = decode_tree(read(folder[3]), folder[3])
+    if expected and totals(entries) != (folder[2], folder[4]):
+        raise Damage(f"tree {folder[3].hex()[:12]} does not have the totals that '{printable(folder[0])}' claims")
+    if entries and entries[0][1] == PART:
+        number = bisect_right(entries, name, key=lambda part: part[0]) - 1
+        if number < 0:
+            return None
+        part = entries[number]
+        entries = decode_tree(read(part[3]), part[3])
+        if totals(entries) != (part[2], part[4]) or any(entry[1] == PART for entry in entries):
+            raise Damage(f"tree {folder[3].hex()[:12]} has a part with wrong totals")
+    number = bisect_left(entries, name, key=lambda entry: entry[0])
+    return entries[number] if number < len(entries) and entries[number][0] == name else None
 
 
 class Change(NamedTuple):

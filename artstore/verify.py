@@ -80,7 +80,10 @@ class Verifier:
         """As `run`, for a version of one file that was put from (or stands at) `path`."""
         entries = read_folder(tree, self._objects.read_tree)
         folder, name = os.path.split(path)
-        fd = os.open(folder, _OPEN_FOLDER)
+        try:
+            fd = os.open(folder, _OPEN_FOLDER)
+        except OSError as error:
+            raise storage_error(error, f"open {printable(folder)}") from error
         try:
             record = self._cache.get(b"") if self._cache is not None else None
             for entry in entries:
@@ -90,6 +93,8 @@ class Verifier:
                 self._files += 1
                 if known != (seen, entry[1], entry[3]) and not self._has_content(fd, (os.fsencode(name), *entry[1:])):
                     self._changed.append(entry[0])
+        except OSError as error:
+            raise storage_error(error, f"read {printable(path)}") from error
         finally:
             os.close(fd)
         return self._result()

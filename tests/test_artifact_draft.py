@@ -118,11 +118,11 @@ def test_what_is_no_regular_file_is_refused_and_nothing_hangs(here: Path) -> Non
     os.mkfifo(here / "fifo")
     (here / "dangling").symlink_to("nowhere")
     artifact = wandb.Artifact("data")
-    for name, problem in {"missing": "is not there", "dir": "is not a file", "fifo": "is not a file", "dangling": "is not"}.items():  # fmt: skip
+    for name, problem in {"missing": "is not there", "dir": "is a folder", "fifo": "is no file", "dangling": "is no file"}.items():  # fmt: skip
         for policy in ("mutable", "immutable"):
-            with pytest.raises(ValueError, match=f"cannot add {name}: Path is not a file, it {problem}"):
+            with pytest.raises(ValueError, match=f"Path is not a file: {name} {problem}"):
                 artifact.add_file(name, policy=policy)
-    with pytest.raises(ValueError, match="cannot add missing: Path is not a directory"):
+    with pytest.raises(ValueError, match="Path is not a directory: missing is not there"):
         artifact.add_dir("missing")
     assert paths(artifact) == []
 

@@ -213,7 +213,7 @@ def test_diff_takes_a_logged_artifact(here: Path) -> None:
 
 def test_delete_is_refused_while_aliases_but_latest_hold_it_unless_asked(here: Path) -> None:
     artifact = log({"f": "1"}, aliases=["best", "prod"])
-    with pytest.raises(Conflict, match="^data:v0 has the aliases 'best', 'prod'$") as error:
+    with pytest.raises(Conflict, match="^data:v0 has the aliases 'best', 'prod'\n") as error:
         artifact.delete()
     assert isinstance(error.value, ValueError) and "delete_aliases=True" in (error.value.hint or "")
     assert artifact.state == "COMMITTED"

@@ -70,7 +70,7 @@ def test_bash_completes_commands(work: Path) -> None:
 
 @needs_bash
 def test_bash_completes_options_and_their_values(work: Path) -> None:
-    assert in_bash(work, "gc", "--") == ["--dry-run", "--now", "--abandon", "--json", "--help"]
+    assert in_bash(work, "gc", "--") == ["--dry-run", "--now", "--abandon", "--force", "--json", "--help"]
     assert in_bash(work, "get", "--link", "") == ["copy", "hardlink", "symlink"]
     assert in_bash(work, "completion", "") == ["bash", "zsh", "fish"]
     assert in_bash(work, "put", "--name", "x", "--al") == ["--alias"]

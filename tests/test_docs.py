@@ -8,7 +8,7 @@ import tomllib
 from pathlib import Path
 
 from artstore import errors
-from artstore.cli import _HOMES, cli
+from artstore.cli import _HOMES, BUG, cli
 from tests.conftest import Cli, make_tree
 
 TOP = Path(__file__).parent.parent
@@ -38,7 +38,7 @@ def test_the_module_table_says_what_the_modules_say() -> None:
 
 def exit_code_table() -> str:
     """README's table: the codes that the errors' docstring gives them, which are those of the classes."""
-    rows = {0: "done", 2: "the command line is wrong", 130: "interrupted"}
+    rows = {0: "done", 2: "the command line is wrong", BUG: "a bug in artstore", 130: "interrupted"}
     for name, code, meaning in re.findall(r"── (\w+) +(\d+)   (.*)$", errors.__doc__ or "", re.MULTILINE):
         assert getattr(errors, name).exit_code == int(code)
         if name != "CommError":  # its kinds stand for themselves

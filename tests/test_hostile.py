@@ -405,10 +405,10 @@ def test_bytes_under_another_objects_name_are_never_given_out(
     forge.version("small", tree, 6)
     forge.version("large", forge.tree(file(b"big", large, MIB)), MIB)
     with pytest.raises(
-        DamagedObject, match=r"^\w+:v0: 'small' can't be restored: blob \w{12} in pack \w{12} is damaged$"
+        DamagedObject, match=r"^\w+:v0: 'small' can't be restored: blob \w{12} in pack \w{12} is damaged(\n|$)"
     ):
         repo.get(repo.find("small"), str(tmp_path / "out"))
-    with pytest.raises(DamagedObject, match=r"blob \w{12} is damaged$"):
+    with pytest.raises(DamagedObject, match=r"blob \w{12} is damaged(\n|$)"):
         repo.get(repo.find("large"), str(tmp_path / "out"))
     assert not (tmp_path / "out").exists()
     notes = sorted(path.name for path in (root / "bad").iterdir())
@@ -427,7 +427,7 @@ def test_a_tree_under_another_trees_name_is_never_used(forge: Forger, repo: Repo
     honest = encode_rows([file(b"f")])
     forge.pack((TREE, encode_rows([file(b"evil")]), digest_of(TREE, honest)))
     forge.version("swapped", digest_of(TREE, honest))
-    with pytest.raises(DamagedObject, match=r"tree \w{12} in pack \w{12} is damaged$"):
+    with pytest.raises(DamagedObject, match=r"tree \w{12} in pack \w{12} is damaged(\n|$)"):
         repo.get(repo.find("swapped"), str(tmp_path / "out"))
     assert not (tmp_path / "out").exists()
 
@@ -476,7 +476,7 @@ def test_writing_a_version_never_goes_through_a_symlink(forge: Forger, repo: Rep
     target.mkdir()
     os.symlink(outside / "f", target / "f")
     os.symlink(outside, target / "d")
-    with pytest.raises(Exception, match=r"^in .*/target, 'd' is a symlink, and the version has something else there$"):
+    with pytest.raises(Exception, match=r"^in .*/target, 'd' is a symlink, and the version has something else there\n"):
         repo.get(repo.find("data"), str(target))
     (target / "d").unlink()
     repo.get(repo.find("data"), str(target))

@@ -462,7 +462,7 @@ def test_names_that_file_systems_treat_specially_are_stored_under_safe_file_name
         assert repo.find(name).state.path.name == name
     assert set(os.listdir(root / "refs/local/uncategorized")) == set(expected.values())
     with pytest.raises(
-        Exception, match="^local/uncategorized/best differs only in case from local/uncategorized/Best, which exists$"
+        Exception, match="^local/uncategorized/best differs only in case from local/uncategorized/Best, which exists\n"
     ):
         repo.put(str(source), "best")
 

@@ -111,3 +111,32 @@ def test_a_transaction_of_a_live_process_is_abandoned_by_force_only(saved: Repos
                 saved.gc(now=True, abandon=name, dry_run=dry_run)
         saved.gc(now=True, abandon=name, force=True, dry_run=True)
         assert draft.save(saved.path_of("kept")[0]).is_new
+
+
+def test_a_save_under_a_name_that_was_moved_and_deleted_is_found_again(saved: Repository, tmp_path: Path) -> None:
+    saved.move("a", "b")
+    saved.delete_collection("b", delete_aliases=True)
+    again = saved.put(str(make_tree(tmp_path / "again", {"x": "1"})), "a")
+    assert saved.find("a").version["id"] == saved.find("b").version["id"] == again.id
+    saved.delete_collection("b")
+    assert saved.copy(saved.put(str(tmp_path / "again"), "c").path.name, "a").live()
+
+
+def test_a_move_to_a_project_that_differs_in_case_only_is_refused(saved: Repository, tmp_path: Path) -> None:
+    saved.put(str(make_tree(tmp_path / "again", {"x": "1"})), "proj/b")
+    with pytest.raises(Conflict, match="differs only in case from local/proj"):
+        saved.move("a", "Proj/a")
+
+
+def test_a_deleted_collection_comes_back_whole_by_one_entry(saved: Repository) -> None:
+    before = {number: properties(saved, f"a:v{number}") for number in (0, 1)}
+    number = saved.delete_collection("a", delete_aliases=True).number
+    back = saved.undelete_collection("a")
+    assert [found.version["number"] for found in back] == [0, 1] and back[0].state.number == number + 1
+    assert {number: properties(saved, f"a:v{number}") for number in (0, 1)} == before
+
+
+def test_true_one_and_one_point_nought_are_three_values(saved: Repository) -> None:
+    for value in (1, True, 1.0):
+        saved.edit("a:v0", Properties(metadata={"k": value}))
+        assert type(saved.properties(saved.find("a:v0"))[1]["k"]) is type(value)

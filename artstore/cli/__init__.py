@@ -10,6 +10,7 @@ import click
 from artstore import __version__
 from artstore.cli.commands import Commands, ReaderGone, UsageError
 from artstore.errors import ArtstoreError, storage_error
+from artstore.settings import debugging
 
 _FAMILIES = {
     "saving": ("init", "put", "get"),
@@ -30,6 +31,8 @@ _TITLES = {
     "artifact": "As in W&B",
 }
 _HOMES = {command: family for family, commands in _FAMILIES.items() for command in commands}
+BUG = 70
+"""Exit code of an error that is none of ours (EX_SOFTWARE of sysexits.h)."""
 COMPLETE = "_ARTSTORE_COMPLETE"
 """The variable by which a shell asks for completions."""
 
@@ -103,6 +106,12 @@ def main() -> NoReturn:
     except OSError as error:
         translated = storage_error(error, f"use {error.filename}" if error.filename else "go on")
         code = _fail(wants_json, type(translated).__name__, translated.message, translated.hint, translated.exit_code)
+    except Exception as error:
+        if debugging():
+            raise
+        what = f"{type(error).__name__}: {error}"
+        hint = "ARTSTORE_DEBUG=1 shows where; please report it"
+        code = _fail(wants_json, "Bug", f"this is a bug in artstore: {what}", hint, BUG)
     sys.exit(code)
 
 
@@ -139,12 +148,19 @@ def _fail(wants_json: bool, kind: str, message: str, hint: str | None, code: int
             body["problems"] = [list(problem) for problem in problems]
         click.echo(json.dumps({"error": body}))
         return code
-    click.echo(f"error: {message}", err=True)
+    click.echo(f"error: {_safe(message)}", err=True)
     if problems and len(problems) > 1:
         for path, reason in problems[:50]:
-            click.echo(f"  {path}: {reason}", err=True)
+            click.echo(f"  {_safe(path)}: {_safe(reason)}", err=True)
         if len(problems) > 50:
             click.echo(f"  and {len(problems) - 50} more", err=True)
     if hint:
-        click.echo(f"hint: {hint}", err=True)
+        click.echo(f"hint: {_safe(hint)}", err=True)
     return code
+
+
+def _safe(text: str) -> str:
+    """Once more, for all that is shown of an error: nothing that was stored reaches a terminal raw."""
+    from artstore.names import printable
+
+    return printable(text)

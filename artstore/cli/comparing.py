@@ -10,6 +10,7 @@ import click
 
 from artstore.cli.arguments import SPEC
 from artstore.cli.output import Bar, json_option, open_repository, paint, print_json
+from artstore.codec import same_json
 from artstore.difference import Difference, differences
 from artstore.names import printable
 from artstore.repository import Repository, Status
@@ -33,7 +34,8 @@ def diff_command(ctx: click.Context, old: str, new: str, exit_code: bool, as_jso
     with open_repository() as repository:
         a, b = repository.find(old), repository.find(new)
         metadata = [repository.properties(found)[1] for found in (a, b)]
-        keys = sorted(k for k in metadata[0].keys() | metadata[1].keys() if metadata[0].get(k) != metadata[1].get(k))
+        before, after = metadata
+        keys = sorted(k for k in before.keys() | after.keys() if not same_json(before.get(k), after.get(k)))
         found = _Counted(differences(repository.diff(a, b)))
         if as_json:
             files = [_plain(difference) for difference in found]
@@ -136,7 +138,8 @@ def _sum(result: Verified, extra: str) -> str:
 @click.command("status")
 @click.argument("path", required=False, type=click.Path())
 @json_option
-def status_command(path: str | None, as_json: bool) -> None:
+@click.pass_context
+def status_command(ctx: click.Context, path: str | None, as_json: bool) -> None:
     """Compare folders with the versions that they came from.
 
     All that `put` and `get` noted, or those at PATH, below it and around it: what is changed, new or missing, and whether
@@ -144,22 +147,28 @@ def status_command(path: str | None, as_json: bool) -> None:
     """
     with Bar() as bar, open_repository() as repository:
         bar.start("comparing")
-        found = []
+        found: list[dict[str, Any]] = []
+        code = 0
         for status in repository.status(path, monitor=bar):
             if as_json:
                 found.append(_status(status))
             else:
                 _print_status(repository, status)
                 found.append({})
+            code = code or (status.problem.exit_code if status.problem is not None else 0)
     if as_json:
         print_json(found)
     elif not found:
         where = f"at {printable(path)}" if path else "here"
         click.echo(f"no folder {where} is known: `put` and `get` note theirs", err=True)
+    ctx.exit(code)
 
 
 def _print_status(repository: Repository, status: Status) -> None:
     noted = status.noted
+    if status.problem is not None:
+        click.echo(f"{_place(noted.place)}: can't be compared: {printable(status.problem.message)}")
+        return
     name = f"{repository.lookup.short(noted.collection)}:v{noted.number}"
     if status.found is None or status.verified is None:
         click.echo(f"{_place(noted.place)}: was {name}, which is deleted")
@@ -189,6 +198,8 @@ def _status(status: Status) -> dict[str, Any]:
         "deleted": verified is None,
         "latest": f"v{latest['number']}" if latest else None,
     }
+    if status.problem is not None:
+        return value | {"deleted": False, "problem": status.problem.message}
     if verified is None:
         return value
     lists = {"changed": verified.changed, "new": verified.extra, "missing": verified.missing}
