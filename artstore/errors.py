@@ -12,14 +12,14 @@
     │   │   └── ArtifactStatusError       not possible before, or not after, it was logged (also AttributeError)
     │   │       ├── ArtifactNotLoggedError
     │   │       └── ArtifactFinalizedError
-    │   ├── Refused                   6   would lose something that only the user may give up (--force)
+    │   ├── Refused                   6   it would lose something that is yours to give up: --force
     │   └── StorageError              9   the place failed: input/output, permission, read-only, no space
     │       └── NoSpace                   no space or quota left
     ├── Damage                        7   what is stored is not what was written
     │   ├── DamagedObject                 an object whose bytes do not have its digest
     │   ├── MissingObject                 an object that is nowhere
     │   └── DamagedLog                    an entry that is missing, torn or out of the chain
-    ├── SourceError                   8   files to add that can't be read, keep changing, or are no files (also ValueError)
+    ├── SourceError                   8   files that were to be added can't be read, keep changing, or are no files (also ValueError)
     └── UnsupportedFormat            10   made by a newer artstore, or not an artstore repository
 
 A class exists only where a caller would tell it from its neighbours; the builtin classes beside ours, and the second
