@@ -10,7 +10,6 @@ import click
 from artstore import __version__
 from artstore.cli.commands import Commands, ReaderGone, UsageError
 from artstore.errors import ArtstoreError, storage_error
-from artstore.settings import debugging
 
 _FAMILIES = {
     "saving": ("init", "put", "get"),
@@ -107,6 +106,8 @@ def main() -> NoReturn:
         translated = storage_error(error, f"use {error.filename}" if error.filename else "go on")
         code = _fail(wants_json, type(translated).__name__, translated.message, translated.hint, translated.exit_code)
     except Exception as error:
+        from artstore.settings import debugging
+
         if debugging():
             raise
         what = f"{type(error).__name__}: {error}"
