@@ -19,7 +19,7 @@
     │   ├── DamagedObject                 an object whose bytes do not have its digest
     │   ├── MissingObject                 an object that is nowhere
     │   └── DamagedLog                    an entry that is missing, torn or out of the chain
-    ├── SourceError                   8   files that were to be added can't be read, keep changing, or are no files (also ValueError)
+    ├── SourceError                   8   files to add can't be read, keep changing, or are no files (also ValueError)
     └── UnsupportedFormat            10   made by a newer artstore, or not an artstore repository
 
 A class exists only where a caller would tell it from its neighbours; the builtin classes beside ours, and the second
