@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from artstore.artifact import Artifact, ArtifactTTL
     from artstore.errors import ArtstoreError, CommError, Error, UsageError
     from artstore.repository import Repository
-    from artstore.running import Run, Values
+    from artstore.running import Run
     from artstore.session import (
         Settings,
         alert,
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         use_artifact,
         watch,
     )
+    from artstore.values import Values
 
     run: Run | None
     config: Values

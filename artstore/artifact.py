@@ -9,6 +9,7 @@ from itertools import islice
 from typing import IO, Any, TypeVar
 
 from artstore import recording
+from artstore.changes import latest_is_ours
 from artstore.collection import ArtifactCollection
 from artstore.difference import VersionDiff, differences
 from artstore.draft import Draft
@@ -38,7 +39,6 @@ from artstore.names import check_name, check_tags, check_type, normal_path, prin
 from artstore.properties import Properties
 from artstore.record import RunRecord
 from artstore.recording import Recording
-from artstore.repository import latest_is_ours
 from artstore.runs import RunPath
 from artstore.selection import Selection
 from artstore.sizes import human, moment

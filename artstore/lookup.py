@@ -1,9 +1,10 @@
 """Finding what a text names: collections and versions; where there is none, which part is missing and what is near."""
 
 import time
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from artstore.digest import Digest
+from artstore.codec import decode_json
+from artstore.digest import BLOB, Digest
 from artstore.errors import ArtstoreError, Conflict, NotFound
 from artstore.hints import near, typed
 from artstore.names import Spec, file_name_of, parse_path, parse_spec, printable
@@ -83,6 +84,29 @@ class Lookup:
         """No alias means `latest`. Raises NotFound, saying which part is missing."""
         state = self.collection(text, home)
         return Found(state, resolve(state, parse_spec(text)))
+
+    def version(self, path: Path, id: str) -> Found:
+        """A version by id, deleted or not."""
+        state = self._refs.read(path)
+        if (version := state.versions.get(id)) is None:
+            raise NotFound(f"{path} has no version with id {id[:12]}")
+        return Found(state, version)
+
+    def properties(self, found: Found) -> tuple[str | None, dict[str, Any]]:
+        """(description, metadata) of a version, long values read from their blobs."""
+        version = found.version
+        metadata = dict(version.get("metadata", {}))
+        for key, digest in version.get("blobs", {}).items():
+            metadata[key] = decode_json(self._property(digest), f"metadata '{key}' of {found.name}")
+        return self._text(version.get("description")), metadata
+
+    def _text(self, description: Any) -> str | None:
+        if isinstance(description, dict):
+            return self._property(description["blob"]).decode("utf-8", "replace")
+        return description if isinstance(description, str) else None
+
+    def _property(self, digest: str) -> bytes:
+        return self._objects.read(BLOB, Digest(bytes.fromhex(digest)))
 
     def _unknown(self, path: Path, spec: Spec, text: str, home: Home | None) -> NotFound:
         if (holder := self._holder_of(text, home)) is not None:

@@ -1,19 +1,18 @@
 """The repository: one `.artifacts/` folder and everything that can be done with it, one thin method per operation."""
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from artstore import settings
+from artstore.changes import Changes
 from artstore.checkout import CheckedOut, Checkout
 from artstore.checkouts import Checkouts, Noted
-from artstore.codec import decode_json
 from artstore.digest import BLOB, Digest
 from artstore.draft import Draft, Saved
 from artstore.errors import (
     ArtstoreError,
-    Conflict,
     Damage,
     InvalidValue,
     MissingObject,
@@ -26,22 +25,22 @@ from artstore.errors import (
 )
 from artstore.hints import near, typed
 from artstore.layout import check_feature, make, read_features
-from artstore.logs import Change, Entry, new_change
+from artstore.logs import Entry
 from artstore.lookup import Found, Home, Lookup
-from artstore.names import Spec, check_alias, check_tags, check_type, parse_path, parse_spec, printable
+from artstore.names import Spec, parse_path, printable
 from artstore.objects import ObjectStore
 from artstore.owner import is_alive
 from artstore.owner import parse as parse_owner
 from artstore.packs import LARGE
 from artstore.progress import Monitor
-from artstore.properties import NEVER, Properties, copied, said_of, undone
-from artstore.refs import Refs, resolve
+from artstore.properties import Properties
+from artstore.refs import Refs
 from artstore.removal import sweep
 from artstore.runs import Runs
 from artstore.selection import EVERYTHING, Selection
 from artstore.settings import Settings
 from artstore.statcache import StatCache
-from artstore.state import INHERIT, Path, State, VersionState, digest_of_state, id_of_state, property_digests
+from artstore.state import Path, State
 from artstore.storage import FolderStorage
 from artstore.tree import DIRECTORY, REFERENCE, diff, find, read_folder, walk
 from artstore.tree import Change as TreeChange
@@ -137,10 +136,7 @@ class Repository:
 
     def version(self, path: Path, id: str) -> Found:
         """A version by id, deleted or not."""
-        state = self.refs.read(path)
-        if (version := state.versions.get(id)) is None:
-            raise NotFound(f"{path} has no version with id {id[:12]}")
-        return Found(state, version)
+        return self.lookup.version(path, id)
 
     def collections(self, entity: str | None = None, project: str | None = None) -> Iterator[State]:
         return self.refs.collections(entity, project)
@@ -151,19 +147,7 @@ class Repository:
 
     def properties(self, found: Found) -> tuple[str | None, dict[str, Any]]:
         """(description, metadata) of a version, long values read from their blobs."""
-        version = found.version
-        metadata = dict(version.get("metadata", {}))
-        for key, digest in version.get("blobs", {}).items():
-            metadata[key] = decode_json(self._property(digest), f"metadata '{key}' of {found.name}")
-        return self.text(version.get("description")), metadata
-
-    def text(self, description: Any) -> str | None:
-        if isinstance(description, dict):
-            return self._property(description["blob"]).decode("utf-8", "replace")
-        return description if isinstance(description, str) else None
-
-    def _property(self, digest: str) -> bytes:
-        return self.objects.read(BLOB, Digest(bytes.fromhex(digest)))
+        return self.lookup.properties(found)
 
     # -- reading content --
 
@@ -366,61 +350,21 @@ class Repository:
 
     # -- changing what moves --
 
+    def _changes(self) -> Changes:
+        self._may("write")
+        return Changes(self.refs, self.objects, self.lookup, self.draft)
+
     def set_aliases(self, text: str, add: tuple[str, ...] = (), remove: tuple[str, ...] = ()) -> Found:
         """Move aliases to a version, or take them off it. Raises NotFound for one that isn't there."""
-        self._may("write")
-        for alias in (*add, *remove):
-            if check_alias(alias) == "latest":
-                raise latest_is_ours()
-
-        def build(state: State, version: VersionState) -> list[Change]:
-            id = version["id"]
-            changes = [
-                new_change("alias", alias=a, id=id, old=state.aliases.get(a))
-                for a in dict.fromkeys(add)
-                if state.aliases.get(a) != id
-            ]
-            for alias in dict.fromkeys(remove):
-                if state.aliases.get(alias) != id:
-                    raise _no_alias(state, version, alias)
-                changes.append(new_change("alias", alias=alias, id=None, old=id))
-            return changes
-
-        return self._change_version(text, build)
+        return self._changes().set_aliases(text, add, remove)
 
     def set_tags(self, text: str, add: tuple[str, ...] = (), remove: tuple[str, ...] = ()) -> Found:
-        self._may("write")
-        add, remove = tuple(check_tags(add)), tuple(check_tags(remove))
-
-        def build(state: State, version: VersionState) -> list[Change]:
-            has = version.get("tags", [])
-            if missing := [tag for tag in remove if tag not in has]:
-                raise NotFound(
-                    f"{state.path.name}:v{version['number']} has no tag '{missing[0]}'", hint=near(missing[0], has)
-                )
-            new = [tag for tag in add if tag not in has]
-            return [new_change("tags", id=version["id"], add=new, remove=list(remove))] if new or remove else []
-
-        return self._change_version(text, build)
+        """Tag a version, or take tags off it. Raises NotFound for one that isn't there."""
+        return self._changes().set_tags(text, add, remove)
 
     def edit(self, text: str, properties: Properties) -> Found:
         """Apply differences to a version's properties; what others do to those not named stays."""
-        properties = properties.checked()
-        if "latest" in properties.no_aliases:
-            raise latest_is_ours()
-        with self.draft() as draft:
-            stored = draft.store(properties)
-            draft.publish()
-            undo: list[Change] = []
-
-            def build(state: State, version: VersionState) -> list[Change]:
-                changes = stored.changes(state, version["id"])
-                undo[:] = undone(changes, version)
-                return changes
-
-            found = self._change_version(text, build)
-            draft.ensure(found.state.path, withdraw=[], undo=undo)
-        return found
+        return self._changes().edit(text, properties)
 
     def edit_collection(
         self,
@@ -432,203 +376,35 @@ class Repository:
         no_tags: tuple[str, ...] = (),
     ) -> State:
         """Change what is said of a collection; None leaves it, a description of "" takes it away."""
-        self._may("write")
-        path = self.collection(text).path
-        wanted = description or None
-
-        def build(state: State) -> list[Change]:
-            if not state.exists:
-                raise _gone(path)
-            changes = []
-            if type is not None and check_type(type) != state.type:
-                names = {"entity": state.path.entity, "project": state.path.project, "name": state.path.name}
-                changes.append(new_change("collection", **names, type=type))
-            if description is not None and wanted != state.description:
-                changes.append(new_change("description", id=None, old=state.description, new=wanted, blob=None))
-            on = [tag for tag in check_tags(tags) if tag not in state.tags]
-            off = [tag for tag in no_tags if tag in state.tags]
-            return [*changes, new_change("tags", id=None, add=on, remove=off)] if on or off else changes
-
-        return self.refs.change(path, build)
-
-    def _change_version(self, text: str, build: Any) -> Found:
-        path, spec = self.path_of(text)
-        self.find(text)
-        chosen: dict[str, str] = {}
-
-        def changes(state: State) -> list[Change]:
-            # The version is chosen once: after a lost race the same one is changed, wherever `latest` went meanwhile.
-            version = state.versions[chosen["id"]] if chosen else resolve(state, spec)
-            if "deleted" in version:
-                raise NotFound(f"{state.path.name}:v{version['number']} was deleted meanwhile")
-            chosen["id"] = version["id"]
-            result: list[Change] = build(state, version)
-            return result
-
-        state = self.refs.change(path, changes)
-        return Found(state, state.versions[chosen["id"]])
+        return self._changes().edit_collection(text, description=description, type=type, tags=tags, no_tags=no_tags)
 
     def delete(self, text: str, *, delete_aliases: bool = False) -> Found:
         """Delete one version (a tombstone stays). Refused while aliases but `latest` name it, unless `delete_aliases`."""
-        self._may("write")
-
-        def build(state: State, version: VersionState) -> list[Change]:
-            held = [alias for alias in state.aliases_of(version["id"]) if alias != "latest"]
-            if held and not delete_aliases:
-                name = f"{state.path.name}:v{version['number']}"
-                raise Conflict(
-                    f"{name} has {_aliases(held)}",
-                    hint=_HELD,
-                )
-            return _deletion(state, version["id"])
-
-        return self._change_version(text, build)
+        return self._changes().delete(text, delete_aliases=delete_aliases)
 
     def delete_collection(self, text: str, *, delete_aliases: bool = False) -> State:
-        """Delete a collection with the versions that it has now; one that is saved meanwhile lives on. Refused while it
-        has aliases, unless `delete_aliases`.
-        """
-        self._may("write")
-        path = self.collection(text).path
-
-        def build(state: State) -> list[Change]:
-            if not state.exists:
-                raise _gone(path)
-            if state.aliases and not delete_aliases:
-                raise Conflict(
-                    f"{path.name} has {_aliases(state.aliases)}",
-                    hint=_HELD,
-                )
-            return [new_change("delete collection", ids=[version["id"] for version in state.live()])]
-
-        return self.refs.change(path, build)
+        """Delete a collection with the versions that it has now. Refused while it has aliases, unless `delete_aliases`."""
+        return self._changes().delete_collection(text, delete_aliases=delete_aliases)
 
     def undelete(self, text: str) -> Found:
         """Bring a deleted version back, if all of it is still stored or in the trash. Raises NotFound or MissingObject."""
-        self._may("write")
-        path, spec = self.path_of(text)
-        if spec.number is None:
-            raise InvalidValue(
-                f"'{text}' does not say which version: undelete takes name:vN",
-                hint=f"{typed('log --deleted', self.lookup.short(path))} lists deleted ones",
-            )
-        version = next((v for v in self.refs.read(path).versions.values() if v["number"] == spec.number), None)
-        if version is None:
-            raise NotFound(f"{path.name} never had a version v{spec.number}")
-        if "deleted" not in version:
-            raise Conflict(f"{path.name}:v{spec.number} is not deleted")
-        (found,) = self._bring_back(path, [version])
-        return found
-
-    def _bring_back(self, path: Path, versions: list[VersionState]) -> list[Found]:
-        """All of them, by one entry, or none."""
-        kinds = set()
-        with self.draft() as draft:
-            for version in versions:
-                id, name = id_of_state(version), f"{path.name}:v{version['number']}"
-                draft.recover(id, digest_of_state(version), property_digests(version), name)
-                kinds.add(self.objects.read_version(id).type)
-
-            def build(state: State) -> list[Change]:
-                if state.exists and state.live() and not kinds <= {state.type}:
-                    raise Conflict(
-                        f"{path.name} has type '{state.type}' now, what was deleted type '{min(kinds - {state.type})}'"
-                    )
-                gone = [v["id"] for v in versions if "deleted" in state.versions[v["id"]]]
-                return [new_change("undelete", id=id) for id in gone]
-
-            state = self.refs.change(path, build)
-            draft.ensure(state.path, withdraw=[version["id"] for version in versions], undo=[])
-        return [Found(state, state.versions[version["id"]]) for version in versions]
+        return self._changes().undelete(text)
 
     def undelete_collection(self, text: str) -> list[Found]:
-        """Bring back all versions that the last deletion of the whole collection took. Raises as `undelete`."""
-        path, _ = self.path_of(text)
-        state = self.refs.read(path)
-        if not state.versions:
-            state = self.collection(text)  # says what is near
-        taken: list[str] = []
-        for entry in self.refs.history(state.path):
-            for change in entry.changes:
-                if change["kind"] == "delete collection":
-                    taken = change["ids"]
-        gone = [state.versions[id] for id in taken if "deleted" in state.versions.get(id, {})]
-        if not gone:
-            raise InvalidValue(
-                f"'{text}' does not say which version: undelete takes name:vN",
-                hint=f"{typed('log --deleted', self.lookup.short(path))} lists deleted ones",
-            )
-        return self._bring_back(state.path, sorted(gone, key=lambda version: int(version["number"])))
+        """Bring back all versions that the last deletion of the whole collection took, or none."""
+        return self._changes().undelete_collection(text)
 
     def rename(self, text: str, new: str) -> State:
-        """Give a collection another name or project, history and all; the old name redirects. Cost: two log entries."""
-        self._may("write")
-        return self.refs.rename(self.collection(text).path, self._free_name(new))
-
-    def _free_name(self, text: str) -> Path:
-        path, spec = self.path_of(text)
-        if spec.names_version:
-            raise InvalidValue(f"'{text}' names a version; give a name without alias or number")
-        return path
+        """Give a collection another name or project, history and all; the old name redirects."""
+        return self._changes().rename(text, new)
 
     def copy(self, text: str, new: str) -> State:
-        """Give a version (or with a name only, all live versions of a collection, aliases and tags too) to another
-        collection, made where it is missing. Nothing is read or stored twice: one log entry.
-        """
-        spec, target = parse_spec(text), self._free_name(new)
-        with self.draft() as draft:
-            state = self.collection(text)  # read after the transaction was opened
-            if state.path == self.refs.read(target).path:
-                raise Conflict(f"{new} is where it is already", hint="choose another name")
-            versions = [resolve(state, spec)] if spec.names_version else state.live()
-            for version in versions:
-                draft.rely_on(state.path, version)
-                draft.rely_on_properties(version, f"{state.path.name}:v{version['number']}")
-            added: list[str] = []
-
-            def build(there: State) -> list[Change]:
-                changes = copied(state, versions, there, aliases=not spec.names_version)
-                added[:] = [change["id"] for change in changes if change["kind"] in ("version", "undelete")]
-                return changes
-
-            made = self.refs.change(target, build)
-            draft.ensure_copied(state.path, [v for v in versions if v["id"] in added], made.path)
-        return made
+        """Give a version, or all live ones of a collection, to another collection too. Stores nothing twice."""
+        return self._changes().copy(text, new)
 
     def move(self, text: str, new: str) -> State:
-        """As `rename` for a collection; a version is copied with its aliases, then deleted where it was."""
-        path, spec = self.path_of(text)
-        if not spec.names_version:
-            return self.rename(text, new)
-        id = self.find(text).version["id"]
-        for _ in range(_TRIES):
-            found = self.version(path, id)
-            made = self.copy(f"{found.state.path}@{id}", new)
-            aliases = tuple(alias for alias in found.state.aliases_of(id) if alias != "latest")
-            description, metadata = self.properties(found)
-            ttl = found.version.get("ttl", INHERIT)
-            properties = Properties(
-                aliases, tuple(found.version.get("tags", ())), description, metadata, NEVER if ttl is None else ttl
-            )
-            self.edit(f"{made.path}@{id}", properties)
-            if self._delete_unchanged(found):
-                return self.refs.read(made.path)
-        raise Conflict(f"{found.name} changes faster than it could be moved", hint="run the same command again")
-
-    def _delete_unchanged(self, found: Found) -> bool:
-        """Delete a version with its aliases, unless anything about it was changed since it was read."""
-        id, deleted = found.version["id"], []
-
-        def build(state: State) -> list[Change]:
-            version = state.versions[id]
-            same = said_of(version) == said_of(found.version)
-            if not same or state.aliases_of(id) != found.state.aliases_of(id) or "deleted" in version:
-                return []
-            deleted.append(id)
-            return _deletion(state, id)
-
-        self.refs.change(found.state.path, build)
-        return bool(deleted)
+        """As `rename`; a single version is copied with its aliases, then deleted where it was."""
+        return self._changes().move(text, new)
 
     # -- maintenance --
 
@@ -689,43 +465,13 @@ class Repository:
         )  # fmt: skip
 
 
-def _deletion(state: State, id: str) -> list[Change]:
-    held = [alias for alias in state.aliases_of(id) if alias != "latest"]
-    gone = [new_change("alias", alias=alias, id=None, old=id) for alias in held]
-    return [*gone, new_change("delete", id=id, reason=None)]
-
-
 _NEAR_AMONG = 2000
 """Names of a folder among which near ones are looked for."""
-_TRIES = 10
-_HELD = "aliases can be moved to another version, or given up with --force"
-
-
-def _no_alias(state: State, version: VersionState, alias: str) -> NotFound:
-    name, holder = state.path.name, state.versions.get(state.aliases.get(alias, ""))
-    if holder is not None:
-        hint: str | None = f"{name}:v{holder['number']} has it"
-    else:
-        hint = near(alias, state.aliases)
-    return NotFound(f"{name}:v{version['number']} has no alias '{alias}'", hint=hint)
-
-
-def _gone(path: Path) -> NotFound:
-    return NotFound(f"{path} was deleted meanwhile")
-
-
-def latest_is_ours() -> InvalidValue:
-    return InvalidValue("alias 'latest' can't be set or removed: it is always the newest version")
 
 
 def _related(place: str, other: str) -> bool:
     """Whether one path is the other or lies below it."""
     return os.path.commonpath([place, other]) in (place, other)
-
-
-def _aliases(names: Iterable[str]) -> str:
-    listed = [repr(name) for name in names]
-    return f"the alias {listed[0]}" if len(listed) == 1 else f"the aliases {', '.join(listed)}"
 
 
 def _bytes_below(folder: str) -> int:

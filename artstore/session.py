@@ -9,18 +9,10 @@ from artstore import recording
 from artstore.artifact import Artifact, PathLike
 from artstore.errors import InvalidType, InvalidValue
 from artstore.names import DEFAULT_ENTITY, DEFAULT_PROJECT
-from artstore.running import (
-    Run,
-    active_run,
-    as_dict_of,
-    checked_text,
-    checked_texts,
-    plain_values,
-    require_run,
-    set_active,
-)
+from artstore.running import Run, active_run, require_run, set_active
 from artstore.runs import RunPath
 from artstore.settings import run_environment
+from artstore.values import as_dict_of, checked_text, checked_texts, plain_values
 
 _MODES = {mode: mode for mode in ("online", "offline", "shared", "disabled")} | {"dryrun": "offline", "run": "online"}
 

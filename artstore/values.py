@@ -1,0 +1,103 @@
+"""Values of a run: config and summary as mappings whose keys are attributes too, and what may be a value."""
+
+import argparse
+from collections.abc import Callable, Iterator, MutableMapping
+from typing import Any
+
+from artstore.artifact import Artifact
+from artstore.errors import Conflict, InvalidType
+from artstore.metadata import recorded
+
+
+class Values(MutableMapping[str, Any]):
+    """A run's config or summary: keys are attributes too; `changed` is told what is set and removed."""
+
+    def __init__(
+        self, values: dict[str, Any], changed: Callable[[dict[str, Any], list[str]], None], *, fixed: bool
+    ) -> None:
+        """`changed` may refuse. `fixed` values can't be given another one, unless `update(…, allow_val_change=True)` says
+        so.
+        """
+        vars(self).update(_values=dict(values), _changed=changed, _fixed=fixed)
+
+    def __getitem__(self, key: str) -> Any:
+        return self._values[key]
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        self.update({key: value})
+
+    def __delitem__(self, key: str) -> None:
+        self._changed({}, [key])
+        del self._values[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __getattr__(self, key: str) -> Any:
+        try:
+            return vars(self)["_values"][key]
+        except KeyError:
+            raise AttributeError(f"there is no value '{key}'") from None
+
+    def __setattr__(self, key: str, value: Any) -> None:
+        self[key] = value
+
+    def update(self, d: Any = None, allow_val_change: bool | None = None, **more: Any) -> None:  # type: ignore[override]
+        """Set several: a dict, an argparse Namespace, pairs. Written before this returns, as JSON values."""
+        new = plain_values({**as_dict_of(d), **more})
+        if self._fixed and not allow_val_change:
+            for key, value in new.items():
+                if key in self._values and self._values[key] != value:
+                    raise Conflict(
+                        f"config '{key}' is {self._values[key]!r} already; it can't become {value!r}",
+                        hint="config.update({…}, allow_val_change=True) changes it",
+                    )
+        self._changed(new, [])
+        self._values.update(new)
+
+    def setdefaults(self, values: Any) -> dict[str, Any]:
+        self.update({key: value for key, value in as_dict_of(values).items() if key not in self._values})
+        return self.as_dict()
+
+    def as_dict(self) -> dict[str, Any]:
+        return dict(self._values)
+
+    def persist(self) -> None:
+        """Accepted as W&B's: every change is written as it is made."""
+
+    def __repr__(self) -> str:
+        return repr(self._values)
+
+
+def as_dict_of(values: Any) -> dict[str, Any]:
+    if values is None:
+        return {}
+    if isinstance(values, argparse.Namespace):
+        return dict(vars(values))
+    if isinstance(values, str):
+        raise InvalidType(f"config is a dict or a Namespace, not the text '{values[:80]}'")
+    return dict(values)
+
+
+def checked_text(what: str, text: Any) -> str:
+    if not isinstance(text, str):
+        raise InvalidType(f"a run's {what} is text, not {text!r}")
+    return text
+
+
+def checked_texts(tags: Any) -> list[str]:
+    """A run's tags: a list, or one as text."""
+    return [checked_text("tag", tag) for tag in ([tags] if isinstance(tags, str) else tags)]
+
+
+def plain_values(values: dict[str, Any]) -> dict[str, Any]:
+    """Config or metrics as they are recorded. Raises InvalidType for an artifact: a run uses those."""
+    for key, value in values.items():
+        if isinstance(value, Artifact):
+            raise InvalidType(
+                f"config '{key}' is an artifact, which can't be a value", hint="run.use_artifact(artifact) records it"
+            )
+    return {str(key): recorded(value) for key, value in values.items()}
