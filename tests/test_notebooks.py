@@ -1,0 +1,66 @@
+"""What a notebook shows: small tables of escaped text, and what `import artstore` makes public."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import artstore
+import artstore as wandb
+from tests.conftest import make_tree
+
+
+def test_artifacts_versions_diffs_and_runs_show_as_escaped_tables(here: Path) -> None:
+    make_tree(here, {"a<b>": "1", "c": "2"})
+    with wandb.init(project="<p>", job_type="train", config={"<k>": "<v>"}) as run:
+        draft = wandb.Artifact("data", type="dataset", description="<script>", metadata={"<m>": "<n>"})
+        draft.add_file("a<b>")
+        assert "<th>state</th><td>PENDING</td>" in draft._repr_html_()
+        run.log_artifact(draft, aliases=["best"])
+        other = draft.new_draft()
+        other.add_file("c")
+        run.log_artifact(other)
+        shown = [
+            draft._repr_html_(),
+            draft.diff(other)._repr_html_(),
+            run._repr_html_(),
+            run.logged_artifacts()[0]._repr_html_(),
+        ]
+    assert "<strong>local/&lt;p&gt;/data:v0</strong>" in shown[0] and "<th>aliases</th><td>latest, best</td>" in shown[0]
+    assert "&lt;script&gt;" in shown[0] and "<th>metadata &lt;m&gt;</th>" in shown[0]
+    assert "<tr><th>A</th><td>c</td></tr>" in shown[1] and "1 added, +1 B" in shown[1]
+    assert "<th>logged</th><td>&lt;p&gt;/data:v1</td>" in shown[2] and "<th>config &lt;k&gt;</th>" in shown[2]
+    for html in shown:
+        assert html.startswith("<div>") and html.endswith("</div>") and "<script" not in html and "<p>" not in html
+
+
+def test_a_diff_of_many_files_shows_a_hundred_and_says_how_many_more(here: Path) -> None:
+    make_tree(here / "many", {f"{number:03}": str(number) for number in range(150)})
+    empty, full = wandb.Artifact("data"), wandb.Artifact("data")
+    empty.save()
+    full.add_dir("many")
+    full.save()
+    html = empty.diff(full)._repr_html_()
+    assert html.count("<th>A</th>") == 100 and "and 50 more" in html
+
+
+def test_no_public_name_is_that_of_a_module() -> None:
+    """Importing a submodule sets an attribute of the package: `artstore.log` must stay the function."""
+    folder = Path(artstore.__file__).parent
+    modules = {path.stem for path in folder.glob("*.py")} | {path.name for path in folder.iterdir() if path.is_dir()}
+    assert modules & set(artstore.__all__) == {"errors"}
+
+
+def test_importing_artstore_loads_none_of_its_dependencies() -> None:
+    code = "import sys, artstore; print(sorted({'click', 'filelock', 'msgpack', 'blake3'} & sys.modules.keys()))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def test_names_of_wandb_that_are_not_here_say_so() -> None:
+    for name in ("Table", "Image", "log_model"):
+        assert not hasattr(wandb, name)
+        try:
+            getattr(wandb, name)
+        except AttributeError as error:
+            assert (
+                str(error) == f"artstore has no '{name}': of W&B's names only those about artifacts and runs are here"
+            )
