@@ -110,11 +110,12 @@ class Changes:
 
     def _change_version(self, text: str, build: Any) -> Found:
         path, spec = self._lookup.path_of(text)
-        self._lookup.find(text)
         chosen: dict[str, str] = {}
 
         def changes(state: State) -> list[Change]:
             # The version is chosen once: after a lost race the same one is changed, wherever `latest` went meanwhile.
+            if not state.exists:
+                self._lookup.find(text)  # says what is near
             version = state.versions[chosen["id"]] if chosen else resolve(state, spec)
             if "deleted" in version:
                 raise NotFound(f"{state.path.name}:v{version['number']} was deleted meanwhile")
@@ -122,7 +123,11 @@ class Changes:
             result: list[Change] = build(state, version)
             return result
 
-        state = self._refs.change(path, changes)
+        try:
+            state = self._refs.change(path, changes)
+        except Conflict:
+            self._lookup.find(text)  # the name may be spelled in another case: then it is not there
+            raise
         return Found(state, state.versions[chosen["id"]])
 
     def delete(self, text: str, *, delete_aliases: bool = False) -> Found:

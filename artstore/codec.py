@@ -46,9 +46,14 @@ def decode(data: bytes | memoryview, what: str, *, rows: bool = False, own: bool
     return value
 
 
+_JSON = json.JSONEncoder(
+    sort_keys=True, separators=(",", ":"), allow_nan=False
+).encode  # json.dumps makes one each time
+
+
 def encode_json(value: Any) -> bytes:
     """Canonical JSON: sorted keys, no spaces, ASCII, a newline at the end. Raises ValueError for NaN and infinities."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False).encode("ascii") + b"\n"
+    return _JSON(value).encode("ascii") + b"\n"
 
 
 def decode_json(data: bytes, what: str) -> Any:
