@@ -6,6 +6,7 @@ field for directories and parts.
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -230,19 +231,26 @@ def find(root: Digest, path: Sequence[bytes], read: Read) -> Entry | None:
 
 def _find_in(folder: Entry, name: bytes, read: Read, expected: bool) -> Entry | None:
     """The entry of a name in a folder; of a split one only the part that can hold it is read."""
-    entries = decode_tree(read(folder[3]), folder[3])
-    if expected and totals(entries) != (folder[2], folder[4]):
+    entries, sums = _recent(read(folder[3]), folder[3])
+    if expected and sums != (folder[2], folder[4]):
         raise Damage(f"tree {folder[3].hex()[:12]} does not have the totals that '{printable(folder[0])}' claims")
     if entries and entries[0][1] == PART:
         number = bisect_right(entries, name, key=lambda part: part[0]) - 1
         if number < 0:
             return None
         part = entries[number]
-        entries = decode_tree(read(part[3]), part[3])
-        if totals(entries) != (part[2], part[4]) or any(entry[1] == PART for entry in entries):
+        entries, sums = _recent(read(part[3]), part[3])
+        if sums != (part[2], part[4]) or (entries and entries[0][1] == PART):
             raise Damage(f"tree {folder[3].hex()[:12]} has a part with wrong totals")
     number = bisect_left(entries, name, key=lambda entry: entry[0])
     return entries[number] if number < len(entries) and entries[number][0] == name else None
+
+
+@lru_cache(8)
+def _recent(data: bytes, digest: Digest) -> tuple[tuple[Entry, ...], tuple[int, int]]:
+    """Entries and totals of trees that were looked into lately: look-ups one by one meet the same few folders."""
+    entries = decode_tree(data, digest)
+    return entries, totals(entries)
 
 
 class Change(NamedTuple):
