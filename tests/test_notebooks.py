@@ -25,7 +25,9 @@ def test_artifacts_versions_diffs_and_runs_show_as_escaped_tables(here: Path) ->
             run._repr_html_(),
             run.logged_artifacts()[0]._repr_html_(),
         ]
-    assert "<strong>local/&lt;p&gt;/data:v0</strong>" in shown[0] and "<th>aliases</th><td>latest, best</td>" in shown[0]
+    assert (
+        "<strong>local/&lt;p&gt;/data:v0</strong>" in shown[0] and "<th>aliases</th><td>latest, best</td>" in shown[0]
+    )
     assert "&lt;script&gt;" in shown[0] and "<th>metadata &lt;m&gt;</th>" in shown[0]
     assert "<tr><th>A</th><td>c</td></tr>" in shown[1] and "1 added, +1 B" in shown[1]
     assert "<th>logged</th><td>&lt;p&gt;/data:v1</td>" in shown[2] and "<th>config &lt;k&gt;</th>" in shown[2]
