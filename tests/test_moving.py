@@ -1,6 +1,8 @@
 """Copies, moves and types of collections: nothing is stored twice, history is kept, and the store is whole after each."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -140,3 +142,42 @@ def test_true_one_and_one_point_nought_are_three_values(saved: Repository) -> No
     for value in (1, True, 1.0):
         saved.edit("a:v0", Properties(metadata={"k": value}))
         assert type(saved.properties(saved.find("a:v0"))[1]["k"]) is type(value)
+
+
+def before_call(repo: Repository, number: int, act: Callable[[], object]) -> None:
+    """Act right before the repository's next `number`-th change of a log."""
+    original, left = repo.refs.change, [number]
+
+    def change(path: Path, build: Any) -> Any:
+        left[0] -= 1
+        if left[0] == 0:
+            act()
+        return original(path, build)
+
+    repo.refs.change = change  # type: ignore[method-assign, assignment]
+
+
+def test_a_copy_beside_an_edit_and_a_collector_keeps_what_its_metadata_names(saved: Repository, root: Path) -> None:
+    with Repository(str(root)) as other:
+
+        def act() -> None:
+            other.edit("a:v0", Properties(no_metadata=("long",)))
+            other.gc(now=True)
+
+        before_call(saved, 1, act)
+        saved.copy("a:v0", "b")
+        other.gc(now=True)
+        assert other.properties(other.find("b:v0"))[1]["long"] == "x" * 9000
+
+
+def test_an_edit_and_an_alias_made_beside_a_move_go_with_the_version(saved: Repository, root: Path) -> None:
+    with Repository(str(root)) as other:
+
+        def act() -> None:
+            other.edit("a:v0", Properties(metadata={"late": 1}, aliases=("late",)))
+
+        before_call(saved, 3, act)  # copy, properties, deletion
+        saved.move("a:v0", "b")
+        assert other.properties(other.find("b:late"))[1]["late"] == 1
+        with pytest.raises(NotFound, match="was deleted"):
+            other.find("a:v0")
