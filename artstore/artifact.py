@@ -33,7 +33,7 @@ from artstore.html import definition_rows, page
 from artstore.ignore import Filter
 from artstore.listing import Listing
 from artstore.lookup import Found, Home
-from artstore.manifest import Entry, Manifest
+from artstore.manifest import Entries, Entry, Manifest
 from artstore.metadata import normalise
 from artstore.names import check_name, check_tags, check_type, normal_path, printable
 from artstore.properties import Properties
@@ -194,8 +194,7 @@ class Artifact:
 
     @property
     def qualified_name(self) -> str:
-        stored = self._logged("qualified_name")
-        return f"{stored.path}:v{stored.found().version['number']}"
+        return self._logged("qualified_name").found().spec
 
     @property
     def collection(self) -> "ArtifactCollection[Artifact]":
@@ -496,12 +495,13 @@ class Artifact:
     @property
     def manifest(self) -> Manifest:
         """`manifest.entries` maps paths to entries; they are read as they are asked for."""
-        return Manifest(
+        entries = Entries(
             self,
             lambda: self._look(lambda draft: iter(list(draft.files())), iter(()), Stored.files),
             _or_none(lambda path: self._look(lambda d: d.entry(path), None, lambda stored: stored.find(path))),
             lambda: self._look(lambda d: d.folder().files, 0, lambda stored: int(stored.found().version["files"])),
         )
+        return Manifest(entries)
 
     def _look(self, ask: Callable[[Draft], T], empty: T, ask_stored: Callable[[Stored], T]) -> T:
         """What the draft answers (`empty` before anything was added), or the stored version once it is logged."""

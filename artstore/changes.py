@@ -98,8 +98,7 @@ class Changes:
                 raise _gone(path)
             changes = []
             if type is not None and check_type(type) != state.type:
-                names = {"entity": state.path.entity, "project": state.path.project, "name": state.path.name}
-                changes.append(new_change("collection", **names, type=type))
+                changes.append(new_change("collection", **state.path.fields(), type=type))
             if description is not None and wanted != state.description:
                 changes.append(new_change("description", id=None, old=state.description, new=wanted, blob=None))
             on = [tag for tag in check_tags(tags) if tag not in state.tags]

@@ -182,9 +182,12 @@ class Draft:
 
     def rely_on_properties(self, version: VersionState, name: str) -> None:
         """Count on the blobs that its metadata and description name. Raises MissingObject."""
-        for blob in property_digests(version):
+        self._rely_on_blobs(property_digests(version), f"a property of {name} is gone")
+
+    def _rely_on_blobs(self, blobs: list[Digest], message: str, hint: str | None = None) -> None:
+        for blob in blobs:
             if not (self._tx.recover(BLOB, blob, 0) or self._tx.recover_large(blob)):
-                raise MissingObject(f"a property of {name} is gone")
+                raise MissingObject(message, hint=hint)
 
     def _base_of(self, cache: StatCache) -> tuple[Path, str, Digest] | None:
         """The live version as which this folder was stored last, whose closure is known to be whole; None without one
@@ -389,9 +392,7 @@ class Draft:
         if not (self._tx.recover(VERSION, id, 0) and self._tx.recover(TREE, tree, 0)):
             raise MissingObject(f"{name} can't be brought back", hint=hint)
         self._recover_tree(tree, name, hint)
-        for blob in properties:
-            if not (self._tx.recover(BLOB, blob, 0) or self._tx.recover_large(blob)):
-                raise MissingObject(f"{name} can't be brought back: a property of it is gone", hint=hint)
+        self._rely_on_blobs(properties, f"{name} can't be brought back: a property of it is gone", hint)
 
     def _recover_tree(self, tree: Digest, name: str, hint: str) -> None:
         for entry in decode_tree(self._objects.read(TREE, tree), tree):

@@ -105,7 +105,7 @@ class Entry:
         return f"<Entry {self.path!r} digest={self.digest[:12]} size={self.size}>"
 
 
-class _Entries(Mapping[str, Entry]):
+class Entries(Mapping[str, Entry]):
     """Entries by path, in the order of the tree, read as they are asked for."""
 
     def __init__(
@@ -145,14 +145,8 @@ class _Entries(Mapping[str, Entry]):
 class Manifest:
     """What an artifact holds: `entries` by path."""
 
-    def __init__(
-        self,
-        owner: Any,
-        files: Callable[[], Iterator[tuple[bytes, TreeEntry]]],
-        find: Callable[[str], TreeEntry | None],
-        count: Callable[[], int],
-    ) -> None:
-        self.entries: Mapping[str, Entry] = _Entries(owner, files, find, count)
+    def __init__(self, entries: Mapping[str, Entry]) -> None:
+        self.entries = entries
 
     def get_entry_by_path(self, path: str) -> Entry | None:
         return self.entries.get(path)

@@ -2,7 +2,7 @@
 
 from typing import Any, NamedTuple
 
-from artstore.codec import encode_json
+from artstore.codec import encode_json, same_json
 from artstore.errors import Conflict, InvalidValue
 from artstore.logs import Change, new_change
 from artstore.metadata import LONG, normalise
@@ -85,11 +85,7 @@ class StoredProperties:
 
     def _metadata(self, id: str, version: dict[str, Any]) -> list[Change]:
         old, old_blobs = version.get("metadata", {}), version.get("blobs", {})
-        set_ = {
-            key: value
-            for key, value in self._set.items()
-            if key not in old or encode_json(old[key]) != encode_json(value)
-        }
+        set_ = {key: value for key, value in self._set.items() if key not in old or not same_json(old[key], value)}
         blobs = {key: digest for key, digest in self._blobs.items() if old_blobs.get(key) != digest}
         off = [key for key in self._given.no_metadata if key in old or key in old_blobs]
         return [new_change("metadata", id=id, set=set_, blobs=blobs, remove=off)] if set_ or blobs or off else []

@@ -179,9 +179,8 @@ def current(entity: str | None, project: str | None) -> Iterator[Recording]:
 
 
 def _version(found: Found) -> dict[str, Any]:
-    names = dict(zip(("entity", "project", "name"), found.state.path, strict=True))
     fields = ("id", "number", "digest", "size", "created")
-    return names | {"type": found.state.type} | {field: found.version[field] for field in fields}
+    return found.state.path.fields() | {"type": found.state.type} | {field: found.version[field] for field in fields}
 
 
 def _new_id() -> str:

@@ -177,8 +177,7 @@ class Refs:
             old = Path(change["entity"], change["project"], change["name"])
             source = self.read(old, follow=False)
             if source.number == change["number"]:
-                fields = {"entity": state.path.entity, "project": state.path.project, "name": state.path.name}
-                self.commit(source, [new_change("not moved", **fields)])
+                self.commit(source, [new_change("not moved", **state.path.fields())])
             state = self.read_folder(state.path.folder, state.path)
         return state
 
@@ -195,17 +194,14 @@ class Refs:
                 self._check_spelling(new)
             if target.exists or target.redirect or target.versions:
                 raise Conflict(f"{new} is in use", hint="choose another name")
-            fields = dict(zip(("entity", "project", "name"), source.path, strict=True))
-            begun = new_change("moved from", **fields, number=source.number, digest=source.digest)
-            named = new_change(
-                "collection", **dict(zip(("entity", "project", "name"), nfc(new), strict=True)), type=source.type
-            )
+            begun = new_change("moved from", **source.path.fields(), number=source.number, digest=source.digest)
+            named = new_change("collection", **nfc(new).fields(), type=source.type)
             if self.commit(target, [named, begun]) is None:
                 continue
             moved = {
                 "change": begun["change"],
                 "kind": "moved to",
-                **dict(zip(("entity", "project", "name"), nfc(new), strict=True)),
+                **nfc(new).fields(),
             }
             if self.commit(source, [moved]) is not None:
                 return self.read(new)

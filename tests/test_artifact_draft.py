@@ -8,35 +8,15 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 import artstore as wandb
 from artstore.errors import ArtifactFinalizedError, ArtifactNotLoggedError, ArtstoreError, NoEntry, SourceError
+from tests.artifacts import log, paths, stored, write
 from tests.conftest import make_tree, snapshot
 
 MIB = 1 << 20
-
-
-def log(artifact: wandb.Artifact, **more: Any) -> wandb.Artifact:
-    with wandb.init() as run:
-        return run.log_artifact(artifact, **more)
-
-
-def paths(artifact: wandb.Artifact) -> list[str]:
-    return list(artifact.manifest.entries)
-
-
-def write(artifact: wandb.Artifact, **files: str) -> wandb.Artifact:
-    for name, text in files.items():
-        with artifact.new_file(name) as file:
-            file.write(text)
-    return artifact
-
-
-def stored(artifact: wandb.Artifact, out: str = "out") -> dict[str, tuple[bool, bytes] | None]:
-    return snapshot(Path(log(artifact).download(out)))
 
 
 # -- files ---------------------------------------------------------------------------------------

@@ -1,28 +1,15 @@
 """What is said of a logged artifact: edits of aliases, tags, description, metadata and ttl, its runs, differences and deletion."""
 
 import datetime
-import os
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 import artstore as wandb
 from artstore.errors import Conflict, NotFound
+from tests.artifacts import again
+from tests.artifacts import log_files as log
 from tests.conftest import make_tree, snapshot
-
-
-def log(files: dict[str, str | bytes | None], name: str = "data", **more: Any) -> wandb.Artifact:
-    """The next version of an artifact that holds these files."""
-    given = {key: more.pop(key) for key in ("aliases", "tags") if key in more}
-    artifact = wandb.Artifact(name, **more)
-    artifact.add_dir(make_tree(Path(f"in-{os.urandom(4).hex()}"), files))
-    with wandb.init() as run:
-        return run.log_artifact(artifact, **given)
-
-
-def again(name: str = "data") -> wandb.Artifact:
-    return wandb.Api().artifact(name)
 
 
 def changes(name: str = "data") -> int:

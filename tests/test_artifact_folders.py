@@ -11,30 +11,11 @@ import pytest
 
 import artstore as wandb
 from artstore.errors import SourceError
+from tests.artifacts import log, paths, stored, write
 from tests.conftest import environment, make_tree, snapshot
 from tests.trouble import UNPRIVILEGED
 
 MIB = 1 << 20
-
-
-def log(artifact: wandb.Artifact, **more: Any) -> wandb.Artifact:
-    with wandb.init() as run:
-        return run.log_artifact(artifact, **more)
-
-
-def paths(artifact: wandb.Artifact) -> list[str]:
-    return list(artifact.manifest.entries)
-
-
-def write(artifact: wandb.Artifact, **files: str) -> wandb.Artifact:
-    for name, text in files.items():
-        with artifact.new_file(name) as file:
-            file.write(text)
-    return artifact
-
-
-def stored(artifact: wandb.Artifact, out: str = "out") -> dict[str, tuple[bool, bytes] | None]:
-    return snapshot(Path(log(artifact).download(out)))
 
 
 def test_a_folder_is_added_with_empty_folders_and_executable_bits_at_the_root_or_below_a_name(here: Path) -> None:

@@ -1,7 +1,6 @@
 """Artifacts after they are logged: getting files back, comparing, editing what is said of them, and letting go of them."""
 
 import datetime
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,8 @@ from artstore.errors import (
     NotFound,
     Refused,
 )
+from tests.artifacts import again
+from tests.artifacts import log_files as log
 from tests.conftest import make_tree, snapshot
 
 MIB = 1 << 20
@@ -25,20 +26,6 @@ FILES: dict[str, str | bytes | None] = {
     "bike.png": "b", "images/bikes/1.png": "1", "images/bikes/2.jpg": "22", "images/bib.png": "3", "empty": None,
     "large": b"x" * (2 * MIB), "run.sh*": "#!",
 }  # fmt: skip
-
-
-def log(files: dict[str, str | bytes | None], name: str = "data", **more: Any) -> wandb.Artifact:
-    """The next version of an artifact that holds these files."""
-    given = {key: more.pop(key) for key in ("aliases", "tags") if key in more}
-    artifact = wandb.Artifact(name, **more)
-    place = Path(f"in-{os.urandom(4).hex()}")
-    artifact.add_dir(make_tree(place, files))
-    with wandb.init() as run:
-        return run.log_artifact(artifact, **given)
-
-
-def again(name: str = "data") -> wandb.Artifact:
-    return wandb.Api().artifact(name)
 
 
 # -- what it tells of itself ---------------------------------------------------------------------

@@ -13,23 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import artstore as wandb
-
-
-def draft(name: str = "data", text: str = "1", **more: Any) -> wandb.Artifact:
-    """One that holds the file `f`."""
-    artifact = wandb.Artifact(name, **more)
-    with artifact.new_file("f") as file:
-        file.write(text)
-    return artifact
-
-
-def log(artifact: wandb.Artifact, project: str | None = None, **more: Any) -> wandb.Artifact:
-    with wandb.init(project=project) as run:
-        return run.log_artifact(artifact, **more)
-
-
-def names() -> list[str]:
-    return [collection.name for collection in wandb.Api().artifact_collections()]
+from tests.artifacts import draft, log, names
 
 
 class Colour(enum.IntEnum):

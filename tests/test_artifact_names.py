@@ -15,28 +15,12 @@ from hypothesis import strategies as st
 
 import artstore as wandb
 from artstore.errors import ArtstoreError
+from tests.artifacts import draft, log, names
 from tests.conftest import make_tree
 
 IN_A_FOLDER = settings(
     max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], database=None
 )
-
-
-def draft(name: str = "data", text: str = "1", **more: Any) -> wandb.Artifact:
-    """One that holds the file `f`."""
-    artifact = wandb.Artifact(name, **more)
-    with artifact.new_file("f") as file:
-        file.write(text)
-    return artifact
-
-
-def log(artifact: wandb.Artifact, project: str | None = None, **more: Any) -> wandb.Artifact:
-    with wandb.init(project=project) as run:
-        return run.log_artifact(artifact, **more)
-
-
-def names() -> list[str]:
-    return [collection.name for collection in wandb.Api().artifact_collections()]
 
 
 # -- artifact names and types --------------------------------------------------------------------

@@ -1,27 +1,13 @@
 """Specs as a script writes them: what they find, what they say when they don't, and where their defaults come from."""
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 import artstore as wandb
 from artstore.errors import ArtstoreError, NotFound
+from tests.artifacts import draft, log
 from tests.conftest import make_tree
-
-
-def draft(name: str = "data", text: str = "1", **more: Any) -> wandb.Artifact:
-    """One that holds the file `f`."""
-    artifact = wandb.Artifact(name, **more)
-    with artifact.new_file("f") as file:
-        file.write(text)
-    return artifact
-
-
-def log(artifact: wandb.Artifact, project: str | None = None, **more: Any) -> wandb.Artifact:
-    with wandb.init(project=project) as run:
-        return run.log_artifact(artifact, **more)
-
 
 # -- specs ---------------------------------------------------------------------------------------
 
