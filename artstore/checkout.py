@@ -178,8 +178,8 @@ class Checkout:
                 shutil.rmtree(os.path.join(parent, left), ignore_errors=True)
 
     def _open_cache(self, root: str) -> StatCache | None:
-        if self._selection.everything:
-            self._cache = StatCache(self._objects.storage, root)
+        if self._selection.everything and self._objects.here is not None:
+            self._cache = StatCache(self._objects.here, root)
         return self._cache
 
     def _save_cache(self) -> None:

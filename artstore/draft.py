@@ -58,7 +58,10 @@ class Draft:
     """
 
     def __init__(self, objects: ObjectStore, refs: Refs, monitor: Monitor | None = None) -> None:
+        if objects.here is None:
+            raise InvalidValue(f"{printable(objects.storage.root)} is a remote: save in a repository, and push")
         self._objects = objects
+        self._storage = objects.here
         self._refs = refs
         self._monitor = monitor or Monitor()
         self._caches: list[tuple[StatCache, Digest | None]] = []
@@ -101,7 +104,7 @@ class Draft:
         else:
             cache = None
             if os.path.isfile(path) and os.path.getsize(path) >= LARGE:
-                cache = StatCache(self._objects.storage, os.path.join(folder, base), "file")
+                cache = StatCache(self._storage, os.path.join(folder, base), "file")
                 self._caches.append((cache, None))
             found = Scanner(self._tx, cache, monitor=self._monitor).one_file(folder, base)
         entry = (parts[-1], *found[1:])
@@ -146,7 +149,7 @@ class Draft:
         """
         root = os.path.abspath(path)
         salt = chosen.key if chosen else ""
-        cache = StatCache(self._objects.storage, root, salt)
+        cache = StatCache(self._storage, root, salt)
         parts = _entry_path(name) if name is not None else ()
         base = self._base_of(cache)
         scanner = Scanner(

@@ -14,7 +14,8 @@
     │   │       └── ArtifactFinalizedError
     │   ├── Refused                   6   it would lose something that is yours to give up: --force
     │   └── StorageError              9   the place failed: input/output, permission, read-only, no space
-    │       └── NoSpace                   no space or quota left
+    │       ├── NoSpace                   no space or quota left
+    │       └── UnknownOutcome            a remote did not say whether it did what was asked: run the command again
     ├── Damage                        7   what is stored is not what was written
     │   ├── DamagedObject                 an object whose bytes do not have its digest
     │   ├── MissingObject                 an object that is nowhere
@@ -139,6 +140,10 @@ class StorageError(CommError):
 
 
 class NoSpace(StorageError):
+    pass
+
+
+class UnknownOutcome(StorageError):
     pass
 
 

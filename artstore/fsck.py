@@ -246,12 +246,9 @@ class Fsck:
         for name in storage.names(PACKS):
             if not re.fullmatch(r"[0-9a-f]{64}\.pack", name):
                 self._notes.append(f"{PACKS}/{printable(name)} is no pack of ours; it is left alone")
-        for shard in storage.names(BLOBS):
-            for name in storage.names(f"{BLOBS}/{shard}"):
-                if not (re.fullmatch(r"[0-9a-f]{64}", name) and name[:2] == shard):
-                    self._notes.append(
-                        f"{BLOBS}/{printable(shard)}/{printable(name)} is no blob of ours; it is left alone"
-                    )
+        for path, _ in sorted(storage.below(BLOBS)):
+            if not re.fullmatch(rf"{BLOBS}/([0-9a-f]{{2}})/\1[0-9a-f]{{62}}", path):
+                self._notes.append(f"{printable(path)} is no blob of ours; it is left alone")
         if runs := [run for run in storage.names("trash") if is_left_over(storage, run)]:
             self._notes.append(
                 f"{count(len(runs), 'earlier gc run')} left something in the trash; `gc` frees it when its time is over"

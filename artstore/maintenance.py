@@ -6,13 +6,12 @@ from typing import NamedTuple
 
 from artstore.digest import TREE, Digest, digest_of
 from artstore.errors import Damage, DamagedLog, MissingObject, NoSpace, StorageError, translated
-from artstore.files import link_new
 from artstore.logs import Log, last_number
 from artstore.objects import PACKS, ObjectStore, pack_path
 from artstore.packs import FOOTER, HEADER, ROW, Pack, PackWriter, Row
 from artstore.progress import Monitor
 from artstore.refs import Refs
-from artstore.removal import Everything, Removal, is_left_over, only_here, sweep
+from artstore.removal import Everything, Removal, is_left_over, sweep
 from artstore.state import State, digest_of_state, id_of_state, property_digests
 from artstore.transaction import Transaction
 from artstore.tree import DIRECTORY, PART, REFERENCE, decode_tree
@@ -43,7 +42,7 @@ def size_class(size: int) -> int | None:
 
 def packs_due(objects: ObjectStore) -> list[str]:
     """The packs of the smallest size class that has eight or more, oldest first; empty when no merge is due."""
-    folder = objects.storage.path(PACKS)
+    folder = f"{objects.storage.root}/{PACKS}"
     classes: dict[int, list[tuple[float, str]]] = {}
     for name in objects.pack_names():
         try:
@@ -73,7 +72,7 @@ def _merge_once(objects: ObjectStore, names: list[str]) -> int:
         packs = [pack for name in names if (pack := _whole_pack(objects, name)) is not None]
         if len(packs) < 2:
             return 0
-        writer = PackWriter(tx.storage.path(f"{tx.folder}/merged"))
+        writer = PackWriter(tx.staged())
         try:
             seen: set[Digest] = set()
             for pack in (objects.pack(pack.name) for pack in packs):
@@ -115,7 +114,7 @@ def _read_whole(pack: Pack, row: Row) -> bytes:
 
 
 def _publish(tx: Transaction, writer: PackWriter) -> str:
-    name = writer.finish().hex()
+    name = writer.finish(sync=not tx.storage.distant).hex()
     tx.storage.publish(writer.path, pack_path(name))
     tx.storage.sync_names([PACKS])
     tx.objects.refresh()
@@ -144,7 +143,7 @@ class Marks:
         return digest in self.reachable
 
     def refresh(self) -> None:
-        if not os.path.isdir(self._objects.storage.path("refs")):
+        if self._objects.here and not os.path.isdir(self._objects.here.path("refs")):
             raise DamagedLog("refs/ is missing: nothing is collected", hint="restore it from a copy")
         for folder in self._refs.paths():
             for attempt in range(_TRIES):
@@ -347,7 +346,7 @@ def _rewrite(tx: Transaction, name: str, rows: list[Row], problems: list[str]) -
     try:
         pack = objects.pack(name)
         with translated(f"rewrite pack {name[:12]}"):
-            writer = PackWriter(tx.storage.path(f"{tx.folder}/{name[:16]}"))
+            writer = PackWriter(tx.staged())
             try:
                 for row in sorted(rows, key=lambda row: row.offset):
                     data = pack.read(row)
@@ -386,7 +385,7 @@ def _set_pack_aside(objects: ObjectStore, name: str) -> None:
     try:
         objects.pack(name)
     except Damage:
-        objects.storage.move(pack_path(name), f"bad/{name}.pack.{os.urandom(4).hex()}")
+        objects.storage.set_aside(pack_path(name), f"bad/{name}.pack.{os.urandom(4).hex()}")
     except OSError:
         return
     objects.storage.remove(f"bad/{name}.pack")
@@ -394,14 +393,7 @@ def _set_pack_aside(objects: ObjectStore, name: str) -> None:
 
 def _keep_evidence(objects: ObjectStore, name: str) -> None:
     """A pack that is rewritten without its damaged objects is kept in bad/ by another link."""
-    with translated(f"keep pack {name[:12]} in bad/"):
-        objects.storage.make_folder("bad")
-        try:
-            link_new(
-                objects.storage.path(pack_path(name)), objects.storage.path(f"bad/{name}.pack.{os.urandom(4).hex()}")
-            )
-        except FileNotFoundError:
-            return
+    objects.storage.keep(pack_path(name), f"bad/{name}.pack.{os.urandom(4).hex()}")
 
 
 def waiting_trash(objects: ObjectStore, grace: float) -> int:
@@ -409,10 +401,8 @@ def waiting_trash(objects: ObjectStore, grace: float) -> int:
     storage, total = objects.storage, 0
     now = storage.now(probe=True)
     for run in storage.names("trash"):
-        try:
-            age = now - os.stat(storage.path(f"trash/{run}")).st_mtime
-        except FileNotFoundError:
+        since = storage.stamp(f"trash/{run}")
+        if since is None or not is_left_over(storage, run) or 0 < grace > now - since:
             continue
-        if is_left_over(storage, run) and (age >= grace or grace <= 0):
-            total += sum(only_here(storage, f"trash/{run}/{name}") for name in storage.names(f"trash/{run}"))
+        total += sum(storage.only_here(f"trash/{run}/{name}") for name in storage.names(f"trash/{run}"))
     return total

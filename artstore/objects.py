@@ -4,18 +4,30 @@ missing.
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 
 from artstore import index
-from artstore.digest import BLOB, KIND_NAMES, TREE, VERSION, Digest, Kind, digest_of, from_hex, is_hex, short
+from artstore.digest import (
+    BLOB,
+    KIND_NAMES,
+    TREE,
+    VERSION,
+    Digest,
+    Kind,
+    digest_of,
+    from_hex,
+    is_hex,
+    plain_digest,
+    short,
+)
 from artstore.errors import Damage, DamagedObject, MissingObject, StorageError, storage_error, translated
 from artstore.files import hash_file
 from artstore.index import Index
 from artstore.names import printable
-from artstore.packs import LARGE, Pack, Row, open_pack
-from artstore.storage import FolderStorage
+from artstore.packs import LARGE, Pack, Row, known_pack, open_pack
+from artstore.storage import FolderStorage, Reader, Storage
 from artstore.verified import VerifiedNotes
 from artstore.version import Version, decode_version
 
@@ -26,6 +38,9 @@ _PROBES_PER_ROW = 0.2  # a look-up in one more pack costs 3 µs, a row of the ta
 
 BLOBS = "objects/blobs"
 PACKS = "objects/packs"
+INDEXES = "cache/indexes"
+"""Indexes of distant packs, by name."""
+_TAIL = 256 << 10
 
 
 def blob_path(digest: bytes) -> str:
@@ -44,9 +59,21 @@ class ObjectStore:
     Single-threaded but for `read_large`. Pack listings are as of the last `refresh`.
     """
 
-    def __init__(self, storage: FolderStorage) -> None:
+    def __init__(self, storage: Storage, *, cache: FolderStorage | None = None, notes: bool = True) -> None:
+        """`cache` is the local repository that keeps what is known of another place's packs (a place's own caches are
+        for its own host); without `notes` nothing is written to the place.
+        """
         self.storage = storage
-        self.verified = VerifiedNotes(storage)
+        self.here = storage if cache is None and isinstance(storage, FolderStorage) else None
+        """the storage, when it is a repository of this host's"""
+        self._cache = cache
+        self._notes = notes
+        self.verified = VerifiedNotes(self.here)
+        self._table_path = "cache/objects.idx"
+        if cache is None:
+            self._cache = self.here
+        else:
+            self._table_path = f"cache/remotes/{short(plain_digest(storage.root.encode()))}.idx"
         self._packs: dict[str, Pack] = {}
         self._names: set[str] | None = None
         self._last: Pack | None = None
@@ -69,20 +96,16 @@ class ObjectStore:
         """List packs and notes of damage anew, until the folder's mtime stands still: a listing beside a merge can miss
         both the old and the new pack.
         """
-        folder = self.storage.path(PACKS)
-        with translated(f"list {printable(folder)}"):
-            while True:
-                before = os.stat(folder).st_mtime_ns
-                listed = os.listdir(folder)
-                if os.stat(folder).st_mtime_ns == before:
-                    break
+        listed = self.storage.steady_names(PACKS)
         self._names = {name[:-5] for name in listed if name.endswith(".pack") and is_hex(name[:-5])}
-        self._bad = {
-            (name[:64], bytes.fromhex(name[65:]))
-            for name in self.storage.names("bad")
-            if len(name) == 129 and name[64] == "." and is_hex(name[:64]) and is_hex(name[65:])
-        }
-        self._broken = {name[:64] for name in self.storage.names("bad") if len(name) == 69 and name.endswith(".pack")}
+        if self._notes:
+            notes = self.storage.names("bad")
+            self._bad = {
+                (name[:64], bytes.fromhex(name[65:]))
+                for name in notes
+                if len(name) == 129 and name[64] == "." and is_hex(name[:64]) and is_hex(name[65:])
+            }
+            self._broken = {name[:64] for name in notes if len(name) == 69 and name.endswith(".pack")}
         self._broken &= self._names
         for gone in self._packs.keys() - self._names:  # or a long-lived handle would hold the space that gc freed
             self._packs.pop(gone).close()
@@ -110,7 +133,7 @@ class ObjectStore:
         found = []
         for name in sorted(self.pack_names()):
             try:
-                st = os.stat(self.storage.path(pack_path(name)), follow_symlinks=False)
+                st = os.stat(f"{self.storage.root}/{pack_path(name)}", follow_symlinks=False)
             except OSError:
                 continue
             found.append((name, st.st_ino, st.st_size, st.st_mtime_ns))
@@ -122,10 +145,12 @@ class ObjectStore:
         return self._index
 
     def _load_table(self) -> Index | None:
+        if self._cache is None:
+            return None
         import mmap
 
         try:
-            fd = self.storage.open("cache/objects.idx")
+            fd = self._cache.open(self._table_path)
             try:
                 return index.decode(mmap.mmap(fd, 0, access=mmap.ACCESS_READ))
             finally:
@@ -142,7 +167,8 @@ class ObjectStore:
                 continue
         self._index, self._unindexed, self._probes = index.build(packs), [], 0
         try:
-            self.storage.replace("cache/objects.idx", self._index.encode())
+            if self._cache is not None:
+                self._cache.replace(self._table_path, self._index.encode())
         except StorageError:
             pass  # read-only or full: the table lives as long as this process
 
@@ -152,16 +178,41 @@ class ObjectStore:
         """
         if found := self._packs.get(name):
             return found
-        fd = self.storage.open(pack_path(name))
-        try:
-            pack = open_pack(name, os.fstat(fd).st_size, partial(_read_at, fd), partial(os.close, fd))
-        except BaseException:
-            os.close(fd)
-            raise
+        pack = self._cached_pack(name) or self._open(name, pack_path(name))
         if len(self._packs) >= _OPEN_PACKS:
             self._last = None
             self._packs.pop(next(iter(self._packs))).close()
         self._packs[name] = pack
+        return pack
+
+    def _open(self, name: str, path: str) -> Pack:
+        size, read, close = self.storage.reader(path)
+        try:
+            if not self.storage.distant:
+                return open_pack(name, size, read, close)
+            pack = open_pack(name, size, _from_its_end(size, read), close)
+        except BaseException:
+            close()
+            raise
+        pack.read_range = read
+        if self._cache is not None:
+            try:
+                self._cache.replace(f"{INDEXES}/{name}", pack.header + pack.index)
+            except StorageError:
+                pass  # a cache
+        return pack
+
+    def _cached_pack(self, name: str) -> Pack | None:
+        """A distant pack whose index was read before: it never changes, and its name says whether the cache is right."""
+        if not self.storage.distant or self._cache is None:
+            return None
+        try:
+            data = self._cache.read(f"{INDEXES}/{name}")
+        except (FileNotFoundError, StorageError):
+            return None
+        pack = known_pack(name, data)
+        if pack is not None:
+            pack.read_range = _when_asked(partial(self.storage.reader, pack_path(name)))
         return pack
 
     def close(self) -> None:
@@ -206,10 +257,7 @@ class ObjectStore:
         """A pack that can't be opened holds nothing to rely on: noted as `bad/<pack>.pack`, later saves look all up."""
         if name not in self._broken:
             self._broken.add(name)
-            try:
-                self.storage.create(f"bad/{name}.pack", b"")
-            except StorageError:
-                pass  # a read-only repository keeps no notes
+            self._note(f"bad/{name}.pack")
 
     def broken_packs(self) -> set[str]:
         self.pack_names()
@@ -241,8 +289,10 @@ class ObjectStore:
 
     def may_rely_on_large(self, digest: Digest, size: int) -> bool:
         """As `has_large`, and when the file is not as it was when last hashed, it is hashed again; a wrong one is set aside."""
+        if self.here is None:
+            return self.storage.sizes([blob_path(digest)]) == {blob_path(digest): size}
         try:
-            status = os.stat(self.storage.path(blob_path(digest)), follow_symlinks=False)
+            status = os.stat(self.here.path(blob_path(digest)), follow_symlinks=False)
         except OSError:
             return False
         if not stat.S_ISREG(status.st_mode) or status.st_size != size:
@@ -299,8 +349,7 @@ class ObjectStore:
         """Paths of all files in the trash; listed again until nothing moves, since a run that ends renames its folder."""
         before: list[str] | None = None
         while True:
-            runs = self.storage.names("trash")
-            found = sorted(f"trash/{run}/{name}" for run in runs for name in self.storage.names(f"trash/{run}"))
+            found = sorted(path for path, _ in self.storage.below("trash"))
             if found == before:
                 return found
             before = found
@@ -308,12 +357,11 @@ class ObjectStore:
     @contextmanager
     def open_apart(self, path: str) -> Iterator[Pack]:
         """A pack outside objects/, open for the block only."""
-        fd = self.storage.open(path)
+        pack = self._open(path.rpartition("/")[2].removesuffix(".pack"), path)
         try:
-            name = path.rpartition("/")[2].removesuffix(".pack")
-            yield open_pack(name, os.fstat(fd).st_size, partial(_read_at, fd))
+            yield pack
         finally:
-            os.close(fd)
+            pack.close()
 
     def pack_in_trash(self, digest: Digest) -> str | None:
         """Name of a pack in the trash that holds this object."""
@@ -362,8 +410,12 @@ class ObjectStore:
     def note_bad(self, pack: str, digest: Digest) -> None:
         """Note a damaged copy, so that look-ups skip it and the next save of this content stores it again."""
         self._bad.add((pack, digest))
+        self._note(f"bad/{pack}.{digest.hex()}")
+
+    def _note(self, path: str) -> None:
         try:
-            self.storage.create(f"bad/{pack}.{digest.hex()}", b"")
+            if self._notes:
+                self.storage.create(path, b"")
         except StorageError:
             pass  # a read-only repository keeps no notes
 
@@ -499,27 +551,18 @@ class ObjectStore:
 
         Only the very file that was `read`: another reader may have set it aside, and a save stored it again, meanwhile.
         """
-        path, aside = blob_path(digest), f"bad/{digest.hex()}.{os.urandom(4).hex()}"
         try:
-            if not os.path.samestat(os.stat(self.storage.path(path), follow_symlinks=False), read):
-                return
-            self.storage.make_folder("bad")
-            if self.storage.move(path, aside) and not os.path.samestat(os.stat(self.storage.path(aside)), read):
-                self.storage.publish(self.storage.path(aside), path)
-                self.storage.remove(aside)
+            if self._notes:
+                self.storage.set_aside(blob_path(digest), f"bad/{digest.hex()}.{os.urandom(4).hex()}", read)
         except (OSError, StorageError):
             pass  # a read-only repository: the error says that it is damaged all the same
 
     def large_blobs(self) -> Iterator[tuple[Digest, int]]:
         """(digest, size) of every large blob in objects/."""
-        for shard in sorted(self.storage.names(BLOBS)):
-            for name in sorted(self.storage.names(f"{BLOBS}/{shard}")):
-                if (
-                    name[:2] == shard
-                    and is_hex(name)
-                    and (size := self.storage.size(f"{BLOBS}/{shard}/{name}")) is not None
-                ):
-                    yield from_hex(name), size
+        for path, size in sorted(self.storage.below(BLOBS)):
+            name = path.rpartition("/")[2]
+            if is_hex(name) and path == blob_path(bytes.fromhex(name)):
+                yield from_hex(name), size
 
 
 _HEAL = "save the same content again, or restore it from another copy; `artstore fsck` lists all damage"
@@ -534,11 +577,26 @@ def _right_bytes(pack: Pack, row: Row) -> bytes | None:
     return None
 
 
-def _read_at(fd: int, offset: int, length: int) -> bytes:
-    data = os.pread(fd, length, offset)
-    while len(data) < length:  # one pread returns at most 2 GiB
-        more = os.pread(fd, length - len(data), offset + len(data))
-        if not more:
-            break
-        data += more
-    return data
+def _from_its_end(size: int, read: Callable[[int, int], bytes]) -> Callable[[int, int], bytes]:
+    """A pack's ends are asked for in three pieces: over a network what lies behind is fetched along, once."""
+    start = max(0, size - _TAIL)
+    tail = read(start, size - start)
+
+    def read_range(offset: int, length: int) -> bytes:
+        if offset >= start:
+            return tail[offset - start : offset - start + length]
+        return read(offset, length)
+
+    return read_range
+
+
+def _when_asked(open_reader: Callable[[], Reader]) -> Callable[[int, int], bytes]:
+    """Reads by a reader that is opened when first needed."""
+    readers: list[Reader] = []
+
+    def read_range(offset: int, length: int) -> bytes:
+        if not readers:
+            readers.append(open_reader())
+        return readers[0][1](offset, length)
+
+    return read_range

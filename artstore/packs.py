@@ -18,8 +18,6 @@ LARGE = 1 << 20
 """Blobs of so many bytes are files of their own: below it one pack beats many files, above it clones, links and plain
 tools win (figures in FORMAT.md).
 """
-ROLL_AT = 256 << 20
-"""Bytes after which a save begins another pack: bounds what a collector rewrites, and what one damaged file can hit."""
 
 _AHEAD = 1 << 20
 _FLUSH = 512  # objects gathered for one writev: below IOV_MAX (1,024), and 2 MiB of 4 KiB files
@@ -78,7 +76,7 @@ class PackWriter:
         finally:
             os.close(fd)
 
-    def finish(self) -> Digest:
+    def finish(self, *, sync: bool = True) -> Digest:
         """Write index and footer, sync, close; the name under which to publish."""
         self._rows.sort()
         index = b"".join(self._rows)
@@ -87,7 +85,8 @@ class PackWriter:
         self._pending_bytes += len(index) + FOOTER.size
         self.size += len(index) + FOOTER.size
         self._flush()
-        sync_file(self._fd)
+        if sync:
+            sync_file(self._fd)
         self.close()
         return name
 
@@ -124,9 +123,16 @@ class Pack:
     """A reader of one pack. Its index is in memory (48 bytes an object) and was checked by the pack's name."""
 
     def __init__(
-        self, name: str, index: bytes, index_offset: int, read: Callable[[int, int], bytes], close: Callable[[], None]
+        self,
+        name: str,
+        header: bytes,
+        index: bytes,
+        index_offset: int,
+        read: Callable[[int, int], bytes],
+        close: Callable[[], None],
     ) -> None:
         self.name = name
+        self.header = header
         self.index = index
         self.count = len(index) // ROW.size
         self.objects_end = index_offset
@@ -197,7 +203,18 @@ def open_pack(
     index = _exactly(read, offset, count * ROW.size, what)
     if header[:8] != MAGIC or pack_digest(header, index).hex() != name:
         raise Damage(f"{what} has a damaged index")
-    return Pack(name, index, offset, read, close)
+    return Pack(name, header, index, offset, read, close)
+
+
+def known_pack(name: str, data: bytes) -> Pack | None:
+    """A pack from its header and index, as they were kept; None when they aren't what the name promises. Who needs its
+    objects sets `read_range`.
+    """
+    header, index = data[:HEADER], data[HEADER:]
+    if header[:8] != MAGIC or len(index) % ROW.size or pack_digest(header, index).hex() != name:
+        return None
+    end = max((offset + length for *_, length, offset in ROW.iter_unpack(index)), default=HEADER)
+    return Pack(name, header, index, end, lambda offset, length: b"", lambda: None)
 
 
 def check_rows(pack: Pack) -> str | None:

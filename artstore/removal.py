@@ -10,7 +10,7 @@ from artstore.errors import Damage, InvalidValue, StorageError, translated
 from artstore.names import printable
 from artstore.objects import ObjectStore, blob_path, pack_path
 from artstore.owner import is_dead, parse, this_process
-from artstore.storage import FolderStorage
+from artstore.storage import Storage
 
 Reason = Literal["gc", "merge"]
 
@@ -65,35 +65,28 @@ class Removal:
         self._mine = f"trash/{reason}.{this_process()}"
         self._claimed: list[str] = []
         with translated(f"write to {printable(self._storage.root)}"):
-            self._storage.make_folder("trash")
-            os.mkdir(self._storage.path(self._mine))
+            self._storage.claim(self._mine)
 
     def take_pack(self, name: str) -> bool:
         """Move a pack to the trash; False when it is gone already."""
-        return self._take(pack_path(name), f"{name}.pack")
+        return self._storage.take(pack_path(name), self._mine)
 
     def take_blob(self, digest: Digest) -> bool:
-        return self._take(blob_path(digest), digest.hex())
-
-    def _take(self, path: str, name: str) -> bool:
-        return self._storage.move(path, f"{self._mine}/{name}")
+        return self._storage.take(blob_path(digest), self._mine)
 
     def claim_older(self, grace: float) -> None:
         """Take over the trash of runs that ended or are provably dead and whose grace is over, by the store's own
         clock. The rename counts as the move.
         """
-        now = os.stat(self._storage.path(self._mine)).st_mtime
+        now = self._storage.stamp(self._mine) or 0.0
         for name in self._storage.names("trash"):
             if not is_left_over(self._storage, name) or (self._reason == "merge" and not name.startswith("merge.")):
                 continue
-            try:
-                age = now - os.stat(self._storage.path(f"trash/{name}")).st_mtime
-            except FileNotFoundError:
-                continue  # another run claimed it
-            if age < grace:
+            since = self._storage.stamp(f"trash/{name}")
+            if since is None or now - since < grace:  # None: another run claimed it
                 continue
             claimed = f"trash/{self._reason}.{this_process()}"
-            if self._storage.move(f"trash/{name}", claimed):
+            if self._storage.rename_folder(f"trash/{name}", claimed):
                 self._claimed.append(claimed)
 
     def finish(self, needed: Needed, *, keep_mine: bool) -> Removed:
@@ -107,12 +100,10 @@ class Removal:
         for folder in (self._mine, *self._claimed):
             unlink = not waits_for and not (folder == self._mine and keep_mine)
             for name in self._storage.names(folder):
-                size = only_here(self._storage, f"{folder}/{name}")
                 if unlink:
-                    self._storage.remove(f"{folder}/{name}")
-                    freed += size
+                    freed += self._storage.purge(f"{folder}/{name}")
                 else:
-                    kept += size
+                    kept += self._storage.only_here(f"{folder}/{name}")
             self._let_go(folder)
         return Removed(freed, kept, given_back, waits_for)
 
@@ -123,10 +114,10 @@ class Removal:
 
     def _let_go(self, folder: str) -> None:
         """Remove an empty folder; one with files becomes a left-over that any later run may claim."""
-        try:
-            os.rmdir(self._storage.path(folder))
-        except OSError:
-            self._storage.move(folder, f"trash/{self._reason}.left.{os.urandom(6).hex()}")
+        if not self._storage.names(folder):
+            self._storage.remove_folder(folder)
+        else:
+            self._storage.rename_folder(folder, f"trash/{self._reason}.left.{os.urandom(6).hex()}")
 
     def _give_back(self, needed: Needed) -> int:
         """Link into place what is needed and not in objects/ elsewhere, then unlink it here; how many files."""
@@ -138,9 +129,7 @@ class Removal:
                 target = self._target(folder, name, needed)
                 if target is None:
                     continue
-                self._storage.publish(self._storage.path(f"{folder}/{name}"), target)
-                self._storage.sync_names([target.rpartition("/")[0]])
-                self._storage.remove(f"{folder}/{name}")
+                self._storage.give_back(f"{folder}/{name}", target)
                 folders.add(target)
                 count += 1
         if folders:
@@ -166,7 +155,7 @@ class Removal:
             return None
 
 
-def is_left_over(storage: FolderStorage, name: str) -> bool:
+def is_left_over(storage: Storage, name: str) -> bool:
     """Whether a folder of the trash belongs to no run at work."""
     reason, _, rest = name.partition(".")
     if reason not in ("gc", "merge"):
@@ -177,20 +166,11 @@ def is_left_over(storage: FolderStorage, name: str) -> bool:
     return owner is not None and is_dead(owner, local=storage.local)
 
 
-def only_here(storage: FolderStorage, path: str) -> int:
-    """Bytes that unlinking a file would free: none while another name (in objects/ or bad/) holds it."""
-    try:
-        status = os.stat(storage.path(path), follow_symlinks=False)
-    except FileNotFoundError:
-        return 0
-    return status.st_size if status.st_nlink == 1 else 0
-
-
-def open_transactions(storage: FolderStorage, *, but: str | None = None) -> list[str]:
+def open_transactions(storage: Storage, *, but: str | None = None) -> list[str]:
     """Names of all transactions whose owner is not provably dead; strangers' folders count."""
     found = []
-    for name in sorted(storage.names("tmp")):
-        if name == but or not os.path.isdir(storage.path(f"tmp/{name}")):
+    for name in sorted(storage.folders("tmp")):
+        if name == but:
             continue
         owner = parse(name)
         if owner is None or not is_dead(owner, local=storage.local):
@@ -198,7 +178,7 @@ def open_transactions(storage: FolderStorage, *, but: str | None = None) -> list
     return found
 
 
-def sweep(storage: FolderStorage) -> int:
+def sweep(storage: Storage) -> int:
     """Remove what dead processes left in tmp/; how many. Nothing that might still be at work is touched."""
     count = 0
     for name in storage.names("tmp"):

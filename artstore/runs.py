@@ -22,7 +22,7 @@ from artstore.hints import near
 from artstore.logs import Change, Entry, Log
 from artstore.names import check_project, file_name_of, printable
 from artstore.owner import is_dead, parse
-from artstore.storage import FolderStorage
+from artstore.storage import Storage
 
 RUNNING, FINISHED, FAILED, CRASHED = "running", "finished", "failed", "crashed"
 _LOST_RACES = 1000
@@ -78,7 +78,7 @@ class RunState:
 class Runs:
     """All runs of a repository. Reads take no lock; an append is decided by the exclusive creation of its entry."""
 
-    def __init__(self, storage: FolderStorage, *, identity: Callable[[], tuple[str | None, str | None]]) -> None:
+    def __init__(self, storage: Storage, *, identity: Callable[[], tuple[str | None, str | None]]) -> None:
         self._storage = storage
         self._identity = identity
 

@@ -12,7 +12,7 @@ from artstore.files import WholeSync, copy_hashed, hash_file, remove_if_there, s
 from artstore.names import printable
 from artstore.objects import PACKS, ObjectStore, blob_path, pack_path
 from artstore.owner import this_process
-from artstore.packs import LARGE, ROLL_AT, PackWriter
+from artstore.packs import LARGE, PackWriter
 
 _AGAIN = "run the same command again"
 _LOOKS = 10
@@ -49,11 +49,10 @@ class Transaction:
         self._sizes: set[int] | None = None
         self._numbers = itertools.count(1)  # shared by the copying threads
         with translated(f"write to {printable(self.storage.root)}"):
-            os.makedirs(self.storage.path("tmp"), exist_ok=True)
-            os.mkdir(self.storage.path(self.folder))
+            self._staging = self.storage.claim(self.folder)
         try:
             with translated(f"write to {printable(self.storage.root)}"):
-                self._sync = WholeSync(self.storage.path(self.folder))
+                self._sync = WholeSync(self._staging)
             objects.refresh()
         except BaseException:
             self.storage.remove_folder(self.folder)
@@ -80,7 +79,7 @@ class Transaction:
         found = []
         for path, staged in self._copied.items():
             try:
-                status = os.stat(self.storage.path(path), follow_symlinks=False)
+                status = os.stat(f"{self.storage.root}/{path}", follow_symlinks=False)
                 if os.path.samestat(status, os.stat(staged)):
                     found.append((path, status))
             except OSError:
@@ -92,7 +91,7 @@ class Transaction:
         notes = []
         for path, before in copied:
             try:
-                after = os.stat(self.storage.path(path), follow_symlinks=False)
+                after = os.stat(f"{self.storage.root}/{path}", follow_symlinks=False)
             except OSError:
                 continue
             if (after.st_ino, after.st_size, after.st_mtime_ns) == (before.st_ino, before.st_size, before.st_mtime_ns):
@@ -101,7 +100,7 @@ class Transaction:
 
     def staged(self) -> str:
         """A new path in this transaction's folder. Any thread may ask."""
-        return self.storage.path(f"{self.folder}/{next(self._numbers)}")
+        return f"{self._staging}/{next(self._numbers)}"
 
     # -- adding --
 
@@ -130,7 +129,7 @@ class Transaction:
         self._seen[digest] = ""
         self.new_objects += 1
         self.new_bytes += len(data)
-        if writer.size >= ROLL_AT:
+        if writer.size >= self.storage.roll_at:
             self._finished.append(writer)
             self._writer = None
         return digest
@@ -273,12 +272,12 @@ class Transaction:
                 self._writer = None
             targets: dict[str, str] = {}
             for writer in self._finished:
-                targets[pack_path(writer.finish().hex())] = writer.path
+                targets[pack_path(writer.finish(sync=not self.storage.distant).hex())] = writer.path
             self._finished = []
             large = {blob_path(digest): staged for digest, (_, staged) in self._large.items() if staged}
             large = {path: staged for path, staged in large.items() if path not in self._published}
             whole = len(large) >= _SYNC_WHOLE_FROM and self._sync.run()
-            if not whole:
+            if not whole and not self.storage.distant:
                 _sync_files(large.values())
             targets.update(large)
             for path, staged in targets.items():
@@ -295,10 +294,11 @@ class Transaction:
         if path.endswith(".pack") or self.storage.size(path) == os.stat(staged).st_size:
             return  # somebody stored the same content meanwhile
         digest = Digest(bytes.fromhex(path.rpartition("/")[2]))
-        self.objects.set_aside(digest, os.stat(self.storage.path(path), follow_symlinks=False))
+        where = f"{self.storage.root}/{path}"
+        self.objects.set_aside(digest, os.stat(where, follow_symlinks=False))
         if not self.storage.publish(staged, path):
             raise DamagedObject(
-                f"blob {short(digest)} is damaged and can't be replaced", hint=f"move {self.storage.path(path)} away"
+                f"blob {short(digest)} is damaged and can't be replaced", hint=f"move {printable(where)} away"
             )
 
     def _folders_to_sync(self, targets: Iterable[str]) -> list[str]:
@@ -361,9 +361,10 @@ class Transaction:
 
     def _restore_large(self) -> set[str]:
         restored = set()
+        there = self.storage.sizes([blob_path(digest) for digest in self._large])
         for digest, (size, staged) in self._large.items():
             path = blob_path(digest)
-            if self.objects.has_large(digest, size):
+            if there.get(path) == size:
                 continue
             if self._put_back(staged, path, digest.hex()):
                 restored.add(path)
@@ -383,12 +384,12 @@ class Transaction:
             found = [trashed for trashed in self.objects.trashed() if trashed.endswith(f"/{name}")]
             for trashed in found:
                 try:
-                    self.storage.publish(self.storage.path(trashed), path)
+                    if self.storage.rescue(trashed, path):
+                        return path
                 except StorageError as error:
                     if isinstance(error.__cause__, (FileNotFoundError, NotADirectoryError)):
                         continue  # its run renamed its folder, or gave it back
                     raise
-                return path
             if not found:
                 break
         return None

@@ -20,12 +20,15 @@ class VerifiedNotes:
     An append-only file of 72-byte notes, the last one of a digest counting; a torn or foreign note just fails to match.
     """
 
-    def __init__(self, storage: FolderStorage) -> None:
+    def __init__(self, storage: FolderStorage | None) -> None:
+        """Without a storage nothing is known, and nothing noted."""
         self._storage = storage
         self._notes: dict[bytes, tuple[int, ...]] | None = None
 
     def _load(self) -> dict[bytes, tuple[int, ...]]:
         if self._notes is None:
+            if self._storage is None:
+                return {}
             try:
                 data = self._storage.read(_PATH)
             except (FileNotFoundError, StorageError):
@@ -53,6 +56,8 @@ class VerifiedNotes:
             self._append(b"".join(_NOTE.pack(digest, *key) for digest, key in new))
 
     def _append(self, data: bytes) -> None:
+        if self._storage is None:
+            return
         try:
             self._storage.make_folder("cache")
             fd = os.open(self._storage.path(_PATH), os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
@@ -64,6 +69,8 @@ class VerifiedNotes:
             pass  # a cache: the next reader hashes again
 
     def _write(self, data: bytes) -> None:
+        if self._storage is None:
+            return
         try:
             self._storage.replace(_PATH, data)
         except StorageError:

@@ -124,7 +124,8 @@ class FileWriter:
         except (MissingObject, DamagedObject) as error:
             raise type(error)(f"'{printable(path + entry[0])}' can't be restored: {error}", hint=_WITHOUT) from error
         try:
-            if self._link != "copy" and entry[1] != EXECUTABLE and where.startswith(f"{BLOBS}/"):
+            linkable = self._objects.here is not None and where.startswith(f"{BLOBS}/")
+            if self._link != "copy" and entry[1] != EXECUTABLE and linkable:
                 self._objects.verify_large(entry[3], source, entry[2])
                 if self._make_link(fd, entry, name, source, where):
                     return
@@ -142,7 +143,7 @@ class FileWriter:
 
     def _make_link(self, fd: int, entry: Entry, name: bytes, source: int, where: str) -> bool:
         """Link to the store's own file. Executable files are copied: the store's mode is 0444."""
-        full = self._objects.storage.path(where)
+        full = f"{self._objects.storage.root}/{where}"
         if self._link == "symlink":
             os.symlink(full, name, dir_fd=fd)
         else:

@@ -2,9 +2,21 @@
 
 import os
 import stat
+from collections.abc import Callable
+from functools import cached_property, partial
 
+from artstore.digest import Digest
 from artstore.errors import StorageError, storage_error, translated
-from artstore.files import is_local, link_new, remove_if_there, remove_tree, replace_file, sync_folder, write_file
+from artstore.files import (
+    copy_hashed,
+    is_local,
+    link_new,
+    remove_if_there,
+    remove_tree,
+    replace_file,
+    sync_folder,
+    write_file,
+)
 from artstore.names import printable
 from artstore.owner import this_process
 
@@ -19,22 +31,82 @@ class FolderStorage:
     data.
     """
 
-    def __init__(self, root: str) -> None:
+    distant = False
+    roll_at = 256 << 20
+
+    def __init__(self, root: str, *, foreign: bool = False) -> None:
+        """Whoever writes to a `foreign` folder may put links and devices into it: nothing is read through one."""
         self.root = root
-        self.local = is_local(root)
+        self.local = self.coherent = is_local(root)
+        self._foreign = foreign
 
     def path(self, path: str) -> str:
         return f"{self.root}/{path}"
+
+    @cached_property
+    def _shared(self) -> int:
+        """Permissions that the root's group has, when the folder is made to be shared (setgid and group-writable, as
+        git's `sharedRepository` makes one); else 0.
+        """
+        try:
+            mode = os.stat(self.root).st_mode
+        except OSError:
+            return 0
+        return mode & 0o777 if mode & 0o2020 == 0o2020 else 0
+
+    def _refuse_links(self, path: str) -> None:
+        """In a foreign folder nothing is reached through a symlink: `objects` may have been made one."""
+        if not self._foreign:
+            return
+        parent = path.rpartition("/")[0]
+        while parent:
+            try:
+                if stat.S_ISLNK(os.lstat(self.path(parent)).st_mode):
+                    raise StorageError(
+                        f"{printable(self.path(parent))} is a symlink",
+                        hint="a repository has none: find out who made it; nothing was read or written through it",
+                    )
+            except FileNotFoundError:
+                pass
+            parent = parent.rpartition("/")[0]
 
     # -- the protocol --
 
     def names(self, folder: str) -> list[str]:
         try:
+            self._refuse_links(f"{folder}/")
             return os.listdir(self.path(folder))
         except (FileNotFoundError, NotADirectoryError):
             return []
         except OSError as error:
             raise storage_error(error, f"list {printable(self.path(folder))}") from error
+
+    def steady_names(self, folder: str) -> list[str]:
+        """Listed until the folder's mtime stands still: a listing beside a merge can miss both the old and the new file."""
+        with translated(f"list {printable(self.path(folder))}"):
+            self._refuse_links(f"{folder}/")
+            while True:
+                before = os.stat(self.path(folder)).st_mtime_ns
+                names = os.listdir(self.path(folder))
+                if os.stat(self.path(folder)).st_mtime_ns == before:
+                    return names
+
+    def below(self, folder: str) -> list[tuple[str, int]]:
+        found = []
+        for where, folders, names in os.walk(self.path(folder)):
+            folders.sort()
+            for name in names:
+                try:
+                    status = os.lstat(os.path.join(where, name))
+                except FileNotFoundError:
+                    continue
+                path = os.path.relpath(os.path.join(where, name), self.root)
+                if stat.S_ISREG(status.st_mode):
+                    found.append((path, status.st_size))
+        return found
+
+    def read_many(self, paths: list[str]) -> list[bytes]:
+        return [self.read(path) for path in paths]
 
     def read(self, path: str, offset: int = 0, length: int | None = None) -> bytes:
         try:
@@ -58,13 +130,25 @@ class FolderStorage:
             raise storage_error(error, f"look at {printable(self.path(path))}") from error
         return status.st_size if stat.S_ISREG(status.st_mode) else None
 
+    def sizes(self, paths: list[str]) -> dict[str, int]:
+        found = {path: self.size(path) for path in paths}
+        return {path: size for path, size in found.items() if size is not None}
+
+    def stamp(self, path: str) -> float | None:
+        try:
+            return os.stat(self.path(path)).st_mtime
+        except FileNotFoundError:
+            return None
+
     def create(self, path: str, data: bytes) -> bool:
         folder = path.rpartition("/")[0]
         temporary = self.temporary()
         with translated(f"write {printable(self.path(path))}"):
+            self._refuse_links(path)
             self.make_folder(folder)
             try:
                 write_file(temporary, data, mode=0o444, sync=True)
+                self._share_file(temporary)
                 try:
                     link_new(temporary, self.path(path))
                 except FileExistsError:
@@ -91,12 +175,24 @@ class FolderStorage:
         with translated(f"remove {printable(self.path(path))}"):
             return remove_if_there(self.path(path))
 
-    # -- what only a file system can do --
+    # -- who is at work --
+
+    def claim(self, folder: str) -> str:
+        self.make_folder(folder.rpartition("/")[0])
+        os.mkdir(self.path(folder))
+        self._share_folder(self.path(folder))
+        return self.path(folder)
+
+    def folders(self, folder: str) -> list[str]:
+        return [name for name in self.names(folder) if os.path.isdir(self.path(f"{folder}/{name}"))]
+
+    def rename_folder(self, folder: str, target: str) -> bool:
+        return self.move(folder, target)
+
+    # -- stored files --
 
     def open(self, path: str) -> int:
-        """A descriptor of a regular file for reading; never through a symlink, never hangs. OSError as the system gives
-        it.
-        """
+        self._refuse_links(path)
         fd = os.open(self.path(path), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         if not stat.S_ISREG(os.fstat(fd).st_mode):
             os.close(fd)
@@ -105,19 +201,41 @@ class FolderStorage:
             )
         return fd
 
+    def reader(self, path: str) -> tuple[int, Callable[[int, int], bytes], Callable[[], None]]:
+        fd = self.open(path)
+        return os.fstat(fd).st_size, partial(_read_at, fd), partial(os.close, fd)
+
+    # -- what only a file system can do --
+
     def temporary(self) -> str:
         """A path under tmp/ that names its owner, so that it can be swept when that is dead."""
         return self.path(f"tmp/{this_process()}")
 
     def make_folder(self, folder: str) -> None:
-        os.makedirs(self.path(folder), exist_ok=True)
+        """With its parents; group-writable in a shared repository, whatever the umask says."""
+        if not self._shared:
+            os.makedirs(self.path(folder), exist_ok=True)
+        elif not os.path.isdir(self.path(folder)):
+            self.make_folder(folder.rpartition("/")[0])
+            try:
+                os.mkdir(self.path(folder))
+            except FileExistsError:
+                return
+            self._share_folder(self.path(folder))
+
+    def _share_folder(self, path: str) -> None:
+        if self._shared:
+            os.chmod(path, self._shared | 0o2000)
+
+    def _share_file(self, path: str) -> None:
+        if self._shared and os.stat(path).st_uid == os.geteuid():
+            os.chmod(path, self._shared & 0o444)
 
     def publish(self, staged: str, path: str) -> bool:
-        """Give a finished, synced file its final name by a link (the staged name may remain). False when the name was
-        taken.
-        """
         with translated(f"write {printable(self.path(path))}"):
+            self._refuse_links(path)
             self.make_folder(path.rpartition("/")[0])
+            self._share_file(staged)
             try:
                 link_new(staged, self.path(path))
             except FileExistsError:
@@ -133,6 +251,67 @@ class FolderStorage:
                 if not os.path.isdir(self.path(target.rpartition("/")[0])):
                     raise
                 return False
+        return True
+
+    def take(self, path: str, folder: str) -> bool:
+        return self.move(path, f"{folder}/{path.rpartition('/')[2]}")
+
+    def give_back(self, trashed: str, path: str) -> None:
+        self.rescue(trashed, path)
+        self.sync_names([path.rpartition("/")[0]])
+        self.remove(trashed)
+
+    def rescue(self, trashed: str, path: str) -> bool:
+        """By a second link: the run unlinks its own copy."""
+        self.publish(self.path(trashed), path)
+        return True
+
+    def purge(self, trashed: str) -> int:
+        """Nothing is freed while another name (in objects/ or bad/) holds the file."""
+        freed = self.only_here(trashed)
+        self.remove(trashed)
+        return freed
+
+    def only_here(self, path: str) -> int:
+        """Bytes that unlinking a file would free."""
+        try:
+            status = os.stat(self.path(path), follow_symlinks=False)
+        except FileNotFoundError:
+            return 0
+        return status.st_size if status.st_nlink == 1 else 0
+
+    def copy_out(self, path: str, target: int, advance: Callable[[int], None] = lambda n: None) -> tuple[Digest, int]:
+        """Cloned where the file system can."""
+        fd = self.open(path)
+        try:
+            size = os.fstat(fd).st_size
+            with translated(f"copy {printable(self.path(path))}"):
+                digest = copy_hashed(fd, target, size, own=target, advance=advance)
+        finally:
+            os.close(fd)
+        if digest is None:
+            raise StorageError(f"{printable(self.path(path))} was cut short while it was copied", hint="try again")
+        return digest, size
+
+    def keep(self, path: str, aside: str) -> None:
+        with translated(f"keep {printable(self.path(path))} in bad/"):
+            self.make_folder(aside.rpartition("/")[0])
+            try:
+                link_new(self.path(path), self.path(aside))
+            except FileNotFoundError:
+                return
+
+    def set_aside(self, path: str, aside: str, seen: os.stat_result | None = None) -> bool:
+        """Another reader may have set it aside, and a save stored it again, meanwhile: then it is brought back."""
+        if seen is not None and not os.path.samestat(os.stat(self.path(path), follow_symlinks=False), seen):
+            return False
+        self.make_folder(aside.rpartition("/")[0])
+        if not self.move(path, aside):
+            return False
+        if seen is not None and not os.path.samestat(os.stat(self.path(aside)), seen):
+            self.publish(self.path(aside), path)
+            self.remove(aside)
+            return False
         return True
 
     def sync_names(self, folders: list[str]) -> None:
@@ -179,3 +358,13 @@ class FolderStorage:
                     raise
             except NotADirectoryError:
                 remove_if_there(self.path(folder))
+
+
+def _read_at(fd: int, offset: int, length: int) -> bytes:
+    data = os.pread(fd, length, offset)
+    while len(data) < length:  # one pread returns at most 2 GiB
+        more = os.pread(fd, length - len(data), offset + len(data))
+        if not more:
+            break
+        data += more
+    return data

@@ -1,0 +1,473 @@
+"""A bucket (S3, Google Cloud Storage, Azure, and what speaks like them) as storage, over obstore."""
+
+import os
+import re
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from artstore.digest import Digest, plain_digest, short
+from artstore.errors import InvalidValue, NoSpace, StorageError, UnknownOutcome, translated
+from artstore.files import hash_file
+from artstore.names import printable
+
+try:
+    import obstore
+    from obstore import exceptions
+    from obstore.store import AzureStore, GCSStore, MemoryStore, S3Store
+except ImportError as error:
+    raise StorageError(
+        "buckets need the package obstore, which is not installed here", hint="`pip install 'artstore[cloud]'` adds it"
+    ) from error
+
+T = TypeVar("T")
+
+PART = 32 << 20
+"""Bytes of one part of a multipart upload; S3 takes 10,000 parts of 5 MiB to 5 GiB."""
+_MOST_PARTS = 9_000
+_PIECE = 16 << 20
+"""Bytes of one range of a large download."""
+_TOGETHER = 8
+"""Requests on their way at once."""
+_TRIES = 4
+_WAITS = (0.2, 1.0, 3.0)
+_CLAIM = ".claim"
+_NONCE = re.compile(r"[0-9a-f]{16}")
+_STORED = re.compile(r"objects/(packs/[0-9a-f]{64}\.pack|blobs/[0-9a-f]{2}/[0-9a-f]{64})")
+
+
+class BucketStorage:
+    """`Storage` over a bucket, or what of it begins with a path.
+
+    A stored file may have several copies, each at a key of its own: `<path>/<nonce>`. `trash/<run>/<name>/<nonce>` is an
+    empty object that marks one as taken: absent to who saves, readable to who reads, until its key is deleted. So a copy
+    that was marked and is stored again meanwhile is another key, which that deletion can't hit.
+    """
+
+    roll_at = 64 << 20
+    local = False
+    coherent = True
+    distant = True
+
+    def __init__(self, url: str, *, scratch: str | None = None) -> None:
+        self.root = url.partition("?")[0].rstrip("/")
+        self._store = _store_of(url)
+        self._scratch = scratch
+        self._known: dict[str, list[tuple[str, int]]] = {}
+        """stored file → (key, bytes) of its copies that nobody marked, as of the last listing"""
+
+    # -- listings --
+
+    def _list(self, folder: str) -> list[tuple[str, int]]:
+        with self._translated(f"list {folder}"):
+            found = obstore.list(self._store, f"{folder}/", chunk_size=1000).collect()
+        return [(item["path"], item["size"]) for item in found]
+
+    def _marked(self) -> set[str]:
+        """`<name>/<nonce>` of every copy that a collector marked."""
+        return {key.split("/", 2)[2] for key, _ in self._list("trash") if key.count("/") == 3}
+
+    def _look(self, *folders: str) -> dict[str, list[tuple[str, int]]]:
+        """Stored files at or below these folders, and their copies that are not marked.
+
+        Markers are listed first: a copy that is purged between both listings is then known as marked or absent, never
+        taken for there.
+        """
+        marked = self._marked()
+        found: dict[str, list[tuple[str, int]]] = {}
+        for key, size in (item for listing in _together(self._list, list(folders)) for item in listing):
+            path, _, nonce = key.rpartition("/")
+            if _STORED.fullmatch(path) and _NONCE.fullmatch(nonce):
+                copies = found.setdefault(path, [])
+                if f"{path.rpartition('/')[2]}/{nonce}" not in marked:
+                    copies.append((key, size))
+        found = {path: copies for path, copies in found.items() if copies}
+        for path in [path for path in self._known if f"{path}/".startswith(tuple(f"{folder}/" for folder in folders))]:
+            del self._known[path]
+        self._known.update(found)
+        return found
+
+    def names(self, folder: str) -> list[str]:
+        if folder == "objects/packs" or folder.startswith("objects/blobs/"):
+            return [path.rpartition("/")[2] for path in self._look(folder)]
+        with self._translated(f"list {folder}"):
+            found = obstore.list_with_delimiter(self._store, folder)
+        names = [item["path"].rpartition("/")[2] for item in found["objects"]]
+        return [name for name in names if name != _CLAIM] + [
+            prefix.rstrip("/").rpartition("/")[2] for prefix in found["common_prefixes"]
+        ]
+
+    def steady_names(self, folder: str) -> list[str]:
+        return self.names(folder)
+
+    def folders(self, folder: str) -> list[str]:
+        with self._translated(f"list {folder}"):
+            found = obstore.list_with_delimiter(self._store, folder)
+        return [prefix.rstrip("/").rpartition("/")[2] for prefix in found["common_prefixes"]]
+
+    def below(self, folder: str) -> list[tuple[str, int]]:
+        if folder.startswith("objects"):
+            return [(path, copies[0][1]) for path, copies in self._look(folder).items()]
+        found = [(key, size) for key, size in self._list(folder) if not key.endswith(f"/{_CLAIM}")]
+        return [(key.rpartition("/")[0], size) for key, size in found] if folder == "trash" else found
+
+    # -- small files --
+
+    def read(self, path: str, offset: int = 0, length: int | None = None) -> bytes:
+        if _STORED.fullmatch(path):
+            size, read, _ = self.reader(path)
+            return read(offset, size - offset if length is None else length)
+        if offset or length is not None:
+            return self._range(path, offset, (1 << 62) if length is None else length)
+        with self._translated(f"read {path}"):
+            return bytes(obstore.get(self._store, path).bytes())
+
+    def _range(self, key: str, offset: int, length: int) -> bytes:
+        if not length:
+            return b""
+        with self._translated(f"read {key}"):
+            return bytes(obstore.get_range(self._store, key, start=offset, length=length))
+
+    def read_many(self, paths: list[str]) -> list[bytes]:
+        return list(_together(self.read, paths))
+
+    def size(self, path: str) -> int | None:
+        if _STORED.fullmatch(path):
+            return self.sizes([path]).get(path)
+        try:
+            with self._translated(f"look at {path}"):
+                return int(obstore.head(self._store, path)["size"])
+        except FileNotFoundError:
+            return None
+
+    def sizes(self, paths: list[str]) -> dict[str, int]:
+        """One listing of all, or for a few one each."""
+        self._look(*(paths if len(paths) <= _TOGETHER else ("objects",)))
+        return {path: self._known[path][0][1] for path in paths if path in self._known}
+
+    def stamp(self, path: str) -> float | None:
+        for key in (f"{path}/{_CLAIM}", path):
+            try:
+                with self._translated(f"look at {path}"):
+                    return float(obstore.head(self._store, key)["last_modified"].timestamp())
+            except FileNotFoundError:
+                continue
+        return None
+
+    def now(self, *, probe: bool = False) -> float:
+        with self._translated("write tmp/.clock"):
+            obstore.put(self._store, "tmp/.clock", b"", use_multipart=False)
+        return self.stamp("tmp/.clock") or 0.0
+
+    def create(self, path: str, data: bytes) -> bool:
+        """Asked again after a passing failure: these bytes (an entry's write id is in them) are ours wherever they are."""
+        problem: StorageError | None = None
+        for wait in (*_WAITS, None):
+            try:
+                with self._translated(f"write {path}"):
+                    obstore.put(self._store, path, data, mode="create", use_multipart=False)
+                return True
+            except FileExistsError:
+                return self.read(path) == data
+            except StorageError as error:
+                problem = error
+                if isinstance(error.__cause__, _FINAL):
+                    raise
+            if wait is not None:
+                time.sleep(wait)
+        try:
+            return self.read(path) == data
+        except (FileNotFoundError, StorageError):
+            raise UnknownOutcome(
+                f"{self.root} did not say whether {path} was written: {problem}",
+                hint="run the same command again: what was done is found, nothing is done twice",
+            ) from problem
+
+    def replace(self, path: str, data: bytes, *, sync: bool = False) -> None:
+        with self._translated(f"write {path}"):
+            obstore.put(self._store, path, data, use_multipart=False)
+
+    def settle(self, folder: str) -> None:
+        """What a bucket shows is durable."""
+
+    def remove(self, path: str) -> bool:
+        self._delete([path])
+        return True
+
+    def _delete(self, keys: list[str]) -> None:
+        if keys:
+            with self._translated(f"remove {keys[0]}"):
+                try:
+                    obstore.delete(self._store, keys)
+                except FileNotFoundError:
+                    pass  # Google and Azure say so, S3 doesn't know
+
+    # -- who is at work --
+
+    def claim(self, folder: str) -> str:
+        with self._translated(f"write {folder}"):
+            obstore.put(self._store, f"{folder}/{_CLAIM}", b"", mode="create", use_multipart=False)
+        here = self._here(folder)
+        with translated(f"write to {printable(here)}"):
+            os.makedirs(here)
+        return here
+
+    def _here(self, folder: str) -> str:
+        """The folder on this host for files on their way to the bucket, or back."""
+        if self._scratch is None:
+            self._scratch = tempfile.gettempdir()
+        mark = short(plain_digest(self.root.encode()))
+        return os.path.join(self._scratch, f"{folder.rpartition('/')[2]}.{mark}")
+
+    def rename_folder(self, folder: str, target: str) -> bool:
+        """Marker by marker, the new one first: no copy is unmarked meanwhile."""
+        keys = [key for key, _ in self._list(folder)]
+        if not keys:
+            return False
+        rest = [key.removeprefix(f"{folder}/") for key in keys]
+        self._mark([f"{target}/{name}" for name in {_CLAIM, *rest}])
+        self._delete(keys)
+        return True
+
+    def _mark(self, keys: Iterable[str]) -> None:
+        def put(key: str) -> None:
+            with self._translated(f"write {key}"):
+                obstore.put(self._store, key, b"", use_multipart=False)
+
+        for _ in _together(put, list(keys)):
+            pass
+
+    def remove_folder(self, folder: str) -> None:
+        self._delete([key for key, _ in self._list(folder)])
+        shutil.rmtree(self._here(folder), ignore_errors=True)
+
+    # -- stored files --
+
+    def _copy_of(self, path: str) -> tuple[str, int]:
+        """(key, bytes) of a copy to read: of a stored file any, of one in the trash the marked one."""
+        if found := self._known.get(path):
+            return found[0]
+        name = path.rpartition("/")[2]
+        stored = path if path.startswith("objects/") else stored_path(name)
+        wanted = None if path == stored else {key.rpartition("/")[2] for key, _ in self._list(path)}
+        copies = self._list(stored)
+        for key, size in copies:
+            if wanted is None or key.rpartition("/")[2] in wanted:
+                return key, size
+        raise FileNotFoundError(f"{self.root} has no {path}")
+
+    def reader(self, path: str) -> tuple[int, Callable[[int, int], bytes], Callable[[], None]]:
+        key, size = self._copy_of(path)
+
+        def read(offset: int, length: int) -> bytes:
+            return self._range(key, offset, min(length, size - offset))
+
+        return size, read, lambda: None
+
+    def open(self, path: str) -> int:
+        file = tempfile.TemporaryFile(dir=self._scratch)
+        with file:
+            self.copy_out(path, file.fileno())
+            return os.dup(file.fileno())
+
+    def copy_out(self, path: str, target: int, advance: Callable[[int], None] = lambda n: None) -> tuple[Digest, int]:
+        """Fetch a stored file into an open one of ours, several ranges at once; (digest, bytes), hashed as written."""
+        key, size = self._copy_of(path)
+
+        def fetch(offset: int) -> None:
+            data = memoryview(self._range(key, offset, min(_PIECE, size - offset)))
+            done = 0
+            with translated(f"write what came from {key}"):
+                while done < len(data):
+                    done += os.pwrite(target, data[done:], offset + done)
+            advance(len(data))
+
+        for _ in _together(fetch, list(range(0, size, _PIECE))):
+            pass
+        with translated(f"read what came from {key}"):
+            return hash_file(target)
+
+    def publish(self, staged: str, path: str) -> bool:
+        """By a new copy each time: who asks has looked whether there is one."""
+        key = f"{path}/{os.urandom(8).hex()}"
+        size = os.path.getsize(staged)
+        part = max(PART, -(-size // _MOST_PARTS))
+        with self._translated(f"write {key}"):
+            whole = size <= 2 * PART
+            obstore.put(self._store, key, Path(staged), use_multipart=not whole, chunk_size=part, max_concurrency=4)
+        self._known.setdefault(path, []).append((key, size))
+        return True
+
+    def take(self, path: str, folder: str) -> bool:
+        copies = self._known.get(path) or self._look(path).get(path, [])
+        self._mark(f"{folder}/{path.rpartition('/')[2]}/{key.rpartition('/')[2]}" for key, _ in copies)
+        self._known.pop(path, None)
+        return bool(copies)
+
+    def give_back(self, trashed: str, path: str) -> None:
+        self._delete([key for key, _ in self._list(trashed)])
+
+    def rescue(self, trashed: str, path: str) -> bool:
+        """To take away a run's marker would not keep that run from deleting the copy."""
+        return False
+
+    def purge(self, trashed: str) -> int:
+        name = trashed.rpartition("/")[2]
+        stored = stored_path(name)
+        marks = [key for key, _ in self._list(trashed)]
+        nonces = {key.rpartition("/")[2] for key in marks}
+        doomed = [(key, size) for key, size in self._list(stored) if key.rpartition("/")[2] in nonces]
+        self._delete([key for key, _ in doomed])
+        self._delete(marks)
+        return sum(size for _, size in doomed)
+
+    def only_here(self, path: str) -> int:
+        try:
+            return self._copy_of(path)[1]
+        except FileNotFoundError:
+            return 0
+
+    def set_aside(self, path: str, aside: str, seen: os.stat_result | None = None) -> bool:
+        try:
+            key, _ = self._copy_of(path)
+        except FileNotFoundError:
+            return False
+        with self._translated(f"move {key}"):
+            obstore.rename(self._store, key, aside)
+        self._known.pop(path, None)
+        return True
+
+    def keep(self, path: str, aside: str) -> None:
+        try:
+            key, _ = self._copy_of(path)
+            with self._translated(f"keep {key}"):
+                obstore.copy(self._store, key, aside)
+        except FileNotFoundError:
+            return
+
+    def sync_names(self, folders: list[str]) -> None:
+        """What a bucket shows is durable."""
+
+    def is_young(self, folder: str) -> bool:
+        return False
+
+    # -- errors --
+
+    @contextmanager
+    def _translated(self, action: str) -> Iterator[None]:
+        """obstore's errors as ours; FileNotFoundError and FileExistsError are for the caller."""
+        try:
+            yield
+        except (FileNotFoundError, exceptions.NotFoundError) as error:
+            raise FileNotFoundError(f"{self.root} has no such object") from error
+        except exceptions.AlreadyExistsError as error:
+            raise FileExistsError(f"{self.root} has it already") from error
+        except (exceptions.PermissionDeniedError, exceptions.UnauthenticatedError) as error:
+            raise StorageError(
+                f"{self.root} refused to {action}: {_reason(error)}",
+                hint="check the credentials (or log in again) and run the same command again: what arrived is not sent again",
+            ) from error
+        except exceptions.BaseError as error:
+            reason = _reason(error)
+            if "InsufficientStorage" in str(error) or "QuotaExceeded" in str(error) or " 507 " in str(error):
+                raise NoSpace(
+                    f"cannot {action} at {self.root}: no space left there",
+                    hint="free some space there and run the same command again: nothing was lost",
+                ) from error
+            raise StorageError(
+                f"cannot {action} at {self.root}: {reason}",
+                hint="check the network and run the same command again: what arrived is not sent again",
+            ) from error
+
+
+_FINAL = (exceptions.PermissionDeniedError, exceptions.UnauthenticatedError, exceptions.InvalidPathError)
+"""Errors that no second try mends."""
+
+
+def _reason(error: Exception) -> str:
+    """The sentence in an error of obstore, without its dump, the URL's query and the retries."""
+    text = str(error).split("\n")[0]
+    status = re.search(r"(\d{3} [A-Z][A-Za-z ]+)", text)
+    if status and "Server returned" in text:
+        return f"it answered {status[1].strip()}"
+    text = re.sub(r"\?\S*", "", text.rpartition(" - ")[2] or text)
+    return printable(text.removeprefix("HTTP error: ").strip().rstrip(":") or "it failed")
+
+
+def _together(call: Callable[[T], Any], items: list[T]) -> Iterator[Any]:
+    """`call` of each, a few at once, results in order."""
+    if len(items) < 2:
+        yield from map(call, items)
+        return
+    with ThreadPoolExecutor(_TOGETHER) as pool:
+        try:
+            yield from pool.map(call, items)
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def stored_path(name: str) -> str:
+    """Where a file of the trash was stored."""
+    return f"objects/packs/{name}" if name.endswith(".pack") else f"objects/blobs/{name[:2]}/{name}"
+
+
+_memories: dict[str, Any] = {}
+"""Buckets of this process's memory, by name."""
+
+
+def _store_of(url: str) -> Any:
+    """obstore's store for a URL. Credentials come from the environment and the services' own chain, never from here."""
+    parts = urlsplit(url)
+    scheme, bucket, prefix = parts.scheme.lower(), parts.netloc, unquote(parts.path).strip("/")
+    options = dict(parse_qsl(parts.query))
+    if "@" in bucket:
+        raise InvalidValue(
+            f"'{printable(url.partition('@')[2])}' stands behind credentials: a URL must not hold any",
+            hint="set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or use the service's own login",
+        )
+    if not bucket:
+        raise InvalidValue(f"'{printable(url)}' names no bucket", hint=f"{scheme}://BUCKET/PATH does")
+    if unknown := sorted(options.keys() - {"endpoint", "region"}):
+        raise InvalidValue(f"'{printable(unknown[0])}' is no option of a bucket's URL", hint="endpoint and region are")
+    retry = {"max_retries": 6, "retry_timeout": timedelta(minutes=3)}
+    client: dict[str, Any] = {
+        "connect_timeout": timedelta(seconds=10),
+        "read_timeout": timedelta(minutes=2),
+        "timeout": timedelta(minutes=15),
+    }
+    common: dict[str, Any] = {"prefix": prefix or None, "retry_config": retry, "client_options": client}
+    endpoint = options.get("endpoint") or os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+    if scheme == "memory":
+        return _memories.setdefault(f"{bucket}/{prefix}", MemoryStore())
+    if scheme == "gs":
+        return GCSStore(bucket, **common)
+    if scheme == "az":
+        return AzureStore(bucket, **common)
+    if endpoint:
+        client["allow_http"] = endpoint.startswith("http://")
+        common["endpoint"] = endpoint
+    if region := options.get("region") or ("us-east-1" if endpoint else None):
+        common["region"] = region
+    return S3Store(bucket, **common, **_credentials())
+
+
+def _credentials() -> dict[str, Any]:
+    """AWS profiles and logins are boto3's to read; without it obstore asks the environment and the machine."""
+    if os.environ.get("AWS_ACCESS_KEY_ID") or os.environ.get("AWS_SKIP_SIGNATURE"):
+        return {}
+    try:
+        from obstore.auth.boto3 import Boto3CredentialProvider
+    except ImportError:
+        return {}
+    try:
+        return {"credential_provider": Boto3CredentialProvider()}
+    except Exception:
+        return {}
