@@ -13,13 +13,26 @@ Table = dict[str, dict[str, Good]]
 
 
 def check_change(table: Table, change: Change) -> None:
-    """Raises ValueError (InvalidValue is one) unless the change has exactly the fields of its kind, each as it should be."""
+    """Raises ValueError (InvalidValue is one) unless the change has exactly the fields of its kind, each as it should be;
+    one that came from another log also says `by` whom and when it was made.
+    """
     fields = table[change["kind"]]
-    if change.keys() != fields.keys() | {"change", "kind"}:
+    if change.keys() - {"by"} != fields.keys() | {"change", "kind"}:
         raise ValueError("it does not have the fields of its kind")
+    if "by" in change and not _is_origin(change["by"]):
+        raise ValueError("it does not say by whom it was made")
     for field, good in fields.items():
         if good(change[field]) is False:
             raise ValueError(f"its {field} is malformed")
+
+
+def _is_origin(value: Any) -> bool:
+    return (
+        type(value) is dict
+        and value.keys() == {"host", "time", "user"}
+        and is_text(value["time"])
+        and all(value[key] is None or is_text(value[key]) for key in ("host", "user"))
+    )
 
 
 def is_digest(value: Any) -> bool:

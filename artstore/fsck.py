@@ -2,6 +2,8 @@
 
 import os
 import re
+from collections.abc import Callable
+from functools import cached_property
 from typing import NamedTuple
 
 from artstore.digest import BLOB, KIND_NAMES, Digest, Kind, digest_of
@@ -37,7 +39,19 @@ class Fsck:
     entries and pack indexes.
     """
 
-    def __init__(self, objects: ObjectStore, refs: Refs, runs: Runs, *, quick: bool, monitor: Monitor) -> None:
+    def __init__(
+        self,
+        objects: ObjectStore,
+        refs: Refs,
+        runs: Runs,
+        *,
+        quick: bool,
+        promised: Callable[[], set[Digest]] = set,
+        monitor: Monitor,
+    ) -> None:
+        """`promised` tells blobs that may be absent, since a remote holds them."""
+        self._find_promised = promised
+        self._absent: set[Digest] = set()
         self._objects = objects
         self._refs = refs
         self._runs = runs
@@ -67,6 +81,8 @@ class Fsck:
             except ArtstoreError as error:
                 self._problems.append(str(error))
         self._look_around()
+        if self._absent:
+            self._notes.append(f"{count(len(self._absent), 'blob')} only at a remote, which promised them")
         return Report(self._problems, self._notes, len(self._lengths), self._versions, self._hashed)
 
     # -- objects --
@@ -222,10 +238,17 @@ class Fsck:
     def _need(self, kind: Kind, digest: Digest, size: int | None, where: str) -> None:
         length = self._lengths.get(digest)
         if length is None and not self._found_late(kind, digest, size):
+            if digest not in self._wrong and digest in self._promised:
+                self._absent.add(digest)
+                return
             state = "damaged" if digest in self._wrong else "missing"
             self._problems.append(f"{where}: {KIND_NAMES[kind]} {digest.hex()[:12]} is {state}")
         elif length is not None and size is not None and length != size:
             self._problems.append(f"{where}: blob {digest.hex()[:12]} has {length} bytes, its tree says {size}")
+
+    @cached_property
+    def _promised(self) -> set[Digest]:
+        return self._find_promised()
 
     def _found_late(self, kind: Kind, digest: Digest, size: int | None) -> bool:
         """Saved or merged since the packs were listed, or waiting in the trash."""

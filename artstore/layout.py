@@ -2,13 +2,14 @@
 
 import os
 import re
+from typing import Any
 
 from artstore import owner as owners
 from artstore.codec import decode_json, encode_json
 from artstore.errors import Damage, NotFound, UnsupportedFormat
 from artstore.files import is_local, remove_tree, sync_folder, write_file
 from artstore.names import printable
-from artstore.storage import FolderStorage
+from artstore.storage import FolderStorage, Storage
 
 FORMAT = 1
 FEATURES: dict[str, frozenset[str]] = {"read": frozenset(), "write": frozenset(), "gc": frozenset()}
@@ -30,8 +31,10 @@ def check_feature(features: dict[str, set[str]], operation: str, where: str) -> 
         )
 
 
-def read_features(storage: FolderStorage) -> dict[str, set[str]]:
-    """Features that the repository needs, per operation. Strict: a file that we would not have written is not ours."""
+def read_features(storage: Storage) -> tuple[dict[str, set[str]], str]:
+    """(features that the repository needs, per operation; its id). Strict: a file that we would not have written is not
+    ours.
+    """
     where = printable(storage.root)
     try:
         value = decode_json(storage.read("format"), f"{where}/format")
@@ -58,10 +61,17 @@ def read_features(storage: FolderStorage) -> dict[str, set[str]]:
     )
     if not whole:
         raise UnsupportedFormat(f"{where}/format is damaged: it does not hold what a repository's does")
-    return {operation: set(names) for operation, names in features.items()}
+    return {operation: set(names) for operation, names in features.items()}, id
 
 
-def make(root: str) -> None:
+def new_format() -> dict[str, Any]:
+    """What the `format` file of a new repository holds."""
+    features: dict[str, list[str]] = {operation: [] for operation in FEATURES}
+    return {"artstore": FORMAT, "features": features, "id": os.urandom(16).hex()}
+
+
+def make(root: str, *, shared: bool = False) -> None:
+    """`shared`: for the group of the folder that it is made in, whatever the umask says."""
     parent, name = os.path.split(root)
     os.makedirs(parent, exist_ok=True)
     prefix = f"{name}.new-"
@@ -71,12 +81,16 @@ def make(root: str) -> None:
             remove_tree(os.path.join(parent, left))
     building = os.path.join(parent, f"{prefix}{owners.this_process()}")
     try:
+        os.mkdir(building)
+        if shared:
+            os.chmod(building, 0o2775)
+        storage = FolderStorage(building)
         for folder in _FOLDERS:
-            os.makedirs(os.path.join(building, folder))
+            storage.make_folder(folder)
         write_file(os.path.join(building, ".gitignore"), b"*\n", sync=True)
-        features: dict[str, list[str]] = {operation: [] for operation in FEATURES}
-        data = encode_json({"artstore": FORMAT, "features": features, "id": os.urandom(16).hex()})
-        write_file(os.path.join(building, "format"), data, mode=0o444, sync=True)
+        write_file(os.path.join(building, "format"), encode_json(new_format()), mode=0o444, sync=True)
+        if shared:
+            os.chmod(os.path.join(building, "format"), 0o444)
         sync_folder(os.path.join(building, "objects"))
         sync_folder(building)
         try:

@@ -9,7 +9,7 @@ from artstore.codec import decode, decode_json, encode_json, encode_rows
 from artstore.digest import plain_digest
 from artstore.errors import Damage, DamagedLog
 from artstore.names import printable
-from artstore.storage import Storage
+from artstore.storage import LogStorage
 
 Change = dict[str, Any]
 
@@ -35,7 +35,7 @@ class Entry(NamedTuple):
 class Log:
     """One log in a storage. Reading takes no lock; appending is decided by the storage's exclusive creation."""
 
-    def __init__(self, storage: Storage, folder: str) -> None:
+    def __init__(self, storage: LogStorage, folder: str) -> None:
         self.storage = storage
         self.folder = folder
         self.what = printable(folder)
@@ -200,6 +200,12 @@ def check_of(entry: dict[str, Any]) -> str:
 def new_change(kind: str, **fields: Any) -> Change:
     """A change with an identity of its own, which it keeps wherever it is re-applied."""
     return {"change": os.urandom(16).hex(), "kind": kind, **fields}
+
+
+def origin_of(entry: Entry, change: Change) -> dict[str, str | None]:
+    """When, where and by whom a change was first made: its entry says so, or what it brought along from another log."""
+    origin: dict[str, str | None] | None = change.get("by")
+    return origin or {"host": entry.host, "time": entry.time, "user": entry.user}
 
 
 def _now() -> str:

@@ -8,7 +8,7 @@ from artstore.digest import TREE, Digest, digest_of
 from artstore.errors import Damage, DamagedLog, MissingObject, NoSpace, StorageError, translated
 from artstore.logs import Log, last_number
 from artstore.objects import PACKS, ObjectStore, pack_path
-from artstore.packs import FOOTER, HEADER, ROW, Pack, PackWriter, Row
+from artstore.packs import FOOTER, HEADER, MERGE_BELOW, ROW, Pack, PackWriter, Row
 from artstore.progress import Monitor
 from artstore.refs import Refs
 from artstore.removal import Everything, Removal, is_left_over, sweep
@@ -21,10 +21,6 @@ _TRIES = 10
 _MERGE_GRACE = 14 * 86400.0  # seconds, on network file systems: far longer than a client believes an old listing
 _MERGE_MOST = 64  # at once, each with an open descriptor
 _SMALLEST_CLASS = 64 << 10
-MERGE_BELOW = 32 << 20
-"""Eight packs of one size class become one; from 32 MiB on packs stay. So an object is rewritten at most four times,
-and at most 7 packs of each of 4 classes are small.
-"""
 
 
 # -- merge ---------------------------------------------------------------------------------------

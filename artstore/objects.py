@@ -4,7 +4,7 @@ missing.
 
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 
@@ -26,7 +26,7 @@ from artstore.errors import Damage, DamagedObject, MissingObject, StorageError, 
 from artstore.files import hash_file
 from artstore.index import Index
 from artstore.names import printable
-from artstore.packs import LARGE, Pack, Row, known_pack, open_pack
+from artstore.packs import LARGE, MERGE_BELOW, Pack, Row, known_pack, open_pack
 from artstore.storage import FolderStorage, Reader, Storage
 from artstore.verified import VerifiedNotes
 from artstore.version import Version, decode_version
@@ -41,6 +41,7 @@ PACKS = "objects/packs"
 INDEXES = "cache/indexes"
 """Indexes of distant packs, by name."""
 _TAIL = 256 << 10
+_FEW_INDEXES = 8
 
 
 def blob_path(digest: bytes) -> str:
@@ -83,6 +84,7 @@ class ObjectStore:
         """the last error met while a pack was opened: who found nothing, or gave something back, may say so"""
         self._index: Index | None = None
         self._unindexed: list[str] = []
+        self._cheap = False
         self._probes = 0
         self._probes_allowed = _PROBES_FREE
         self._cached_trees: dict[Digest, bytes] = {}
@@ -113,6 +115,7 @@ class ObjectStore:
             self._last = None
         known = set(self._table().packs)
         self._unindexed = sorted(self._names - known)
+        self._limit()
         return self._names
 
     @property
@@ -271,6 +274,37 @@ class ObjectStore:
             self._weigh_table()
         return next((pack.name for pack, _ in self._places(digest)), None)
 
+    def locate_many(self, wanted: Iterable[Digest]) -> tuple[list[tuple[str, list[Row]]], list[Digest]]:
+        """Where small objects lie, by pack, and those that no pack of the last listing holds. Each pack is opened once,
+        and a pack of fewer objects than are looked for is read through.
+        """
+        names, todo = self.pack_names(), set(wanted)
+        tabled: dict[str, list[Digest]] = {}
+        for digest in todo if len(self._table()) else ():
+            place = next(
+                (n for n, _ in self._table().places(digest) if n in names and (n, digest) not in self._bad), None
+            )
+            if place is not None:
+                tabled.setdefault(place, []).append(digest)
+        found: list[tuple[str, list[Row]]] = []
+        for name in [*tabled, *self._unindexed]:
+            if not todo:
+                break
+            try:
+                pack = self.pack(name)
+            except (FileNotFoundError, Damage):
+                continue
+            asked = [digest for digest in tabled.get(name, todo) if digest in todo and (name, digest) not in self._bad]
+            if pack.count < len(asked):
+                rows = [row for row in pack.rows() if row.digest in todo and (name, row.digest) not in self._bad]
+            else:
+                numbers = (pack.find(digest) for digest in asked)
+                rows = [pack.row(number) for number in numbers if number is not None]
+            if rows:
+                found.append((name, rows))
+                todo.difference_update(row.digest for row in rows)
+        return found, list(todo)
+
     def _weigh_table(self) -> None:
         """Build the table over all packs once looking into those it lacks has cost as much as that."""
         rows = len(self._table())
@@ -282,6 +316,35 @@ class ObjectStore:
         self._probes_allowed = max(_PROBES_FREE, int(rows * _PROBES_PER_ROW))
         if self._probes > self._probes_allowed:
             self._build_table()
+
+    def rely(self, kind: Kind, digest: Digest, size: int) -> bool:
+        """As a transaction's, by who only wants to know."""
+        if kind == BLOB and size >= LARGE:
+            return self.has_large(digest, size)
+        return self.pack_holding(digest) is not None
+
+    def large_sizes(self, digests: list[Digest]) -> dict[Digest, int]:
+        """Bytes of those large blobs that are in objects/."""
+        found = self.storage.sizes([blob_path(digest) for digest in digests])
+        return {digest: found[blob_path(digest)] for digest in digests if blob_path(digest) in found}
+
+    def look_only_where_cheap(self) -> None:
+        """From now on objects are looked for in packs whose index is known here (or is one of a few): to fetch every index
+        of a distant place costs more than to send again what another has sent.
+        """
+        self._cheap = self.storage.distant
+        self._limit()
+
+    def _limit(self) -> None:
+        if self._cheap and self._cache is not None:
+            known = set(self._cache.names(INDEXES))
+            unknown = [name for name in self._unindexed if name not in known]
+            if len(unknown) > _FEW_INDEXES:
+                self._unindexed = [name for name in self._unindexed if name in known]
+
+    def small_packs(self) -> int:
+        """How many packs are so small that merging them would pay."""
+        return sum(path.endswith(".pack") and size < MERGE_BELOW for path, size in self.storage.below(PACKS))
 
     def has_large(self, digest: Digest, size: int) -> bool:
         """Whether a large blob is in objects/ with the right size (looked at anew)."""
@@ -506,6 +569,23 @@ class ObjectStore:
             f"blob {short(digest)} is missing from {printable(self.storage.root)}",
             hint=_HEAL,
         )
+
+    def copy_large(self, digest: Digest, size: int, target: int, advance: Callable[[int], None]) -> tuple[Digest, int]:
+        """Copy a large blob into an open file: (digest, bytes) of what was written, which the caller compares. Raises
+        MissingObject, and DamagedObject when it has another size. Any thread may ask.
+        """
+        path = self._find_large(digest)
+        if path is None:
+            raise MissingObject(f"blob {short(digest)} is missing from {printable(self.storage.root)}", hint=_HEAL)
+        if (actual := self.storage.size(path)) not in (size, None):
+            raise DamagedObject(
+                f"blob {short(digest)} in {printable(self.storage.root)} has {actual} bytes instead of {size}",
+                hint=_HEAL,
+            )
+        try:
+            return self.storage.copy_out(path, target, advance)
+        except FileNotFoundError as error:
+            raise MissingObject(f"blob {short(digest)} was collected while it was copied", hint=_HEAL) from error
 
     def _judge_size(self, digest: Digest, fd: int, size: int) -> None:
         """A blob of another size than its tree says: which of both is wrong?"""

@@ -19,6 +19,11 @@ LARGE = 1 << 20
 tools win (figures in FORMAT.md).
 """
 
+MERGE_BELOW = 32 << 20
+"""Eight packs of one size class become one; from 32 MiB on packs stay. So an object is rewritten at most four times,
+and at most 7 packs of each of 4 classes are small.
+"""
+
 _AHEAD = 1 << 20
 _FLUSH = 512  # objects gathered for one writev: below IOV_MAX (1,024), and 2 MiB of 4 KiB files
 _FLUSH_BYTES = 4 << 20
@@ -53,6 +58,7 @@ class PackWriter:
         return len(self._rows)
 
     def add(self, kind: Kind, digest: Digest, data: bytes | memoryview) -> None:
+        """The bytes are written later: they must not change until `finish`."""
         self._rows.append(ROW.pack(digest, kind, 0, 0, len(data), self.size))
         self._pending.append(data)
         self.size += len(data)

@@ -8,7 +8,7 @@ from artstore.hints import near, typed
 from artstore.logs import CHECKPOINT_EVERY, Change, Entry, Log, new_change
 from artstore.names import Spec, file_name_of, printable
 from artstore.state import FIELDS, Path, State, VersionState, fold, nfc
-from artstore.storage import Storage
+from artstore.storage import LogStorage
 
 _LOST_RACES = 1000
 """Appends lost in a row before giving up: each means that somebody else's change went in."""
@@ -17,7 +17,7 @@ _LOST_RACES = 1000
 class Refs:
     """All collections of a repository. Reads take no lock; `commit` is the compare-and-swap."""
 
-    def __init__(self, storage: Storage, *, identity: Callable[[], tuple[str | None, str | None]]) -> None:
+    def __init__(self, storage: LogStorage, *, identity: Callable[[], tuple[str | None, str | None]]) -> None:
         self._storage = storage
         self._identity = identity
 

@@ -1,7 +1,7 @@
 """The repository: one `.artifacts/` folder and everything that can be done with it, one thin method per operation."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -13,6 +13,7 @@ from artstore.digest import BLOB, Digest
 from artstore.draft import Draft, Saved
 from artstore.errors import (
     ArtstoreError,
+    Conflict,
     Damage,
     InvalidValue,
     MissingObject,
@@ -23,6 +24,7 @@ from artstore.errors import (
     storage_error,
     translated,
 )
+from artstore.files import remove_tree
 from artstore.hints import near, typed
 from artstore.layout import check_feature, make, read_features
 from artstore.logs import Entry
@@ -37,11 +39,11 @@ from artstore.properties import Properties
 from artstore.refs import Refs
 from artstore.removal import sweep
 from artstore.runs import Runs
-from artstore.selection import EVERYTHING, Selection
-from artstore.settings import Settings
+from artstore.selection import EVERYTHING, Selection, select
+from artstore.settings import FOLDER, Settings
 from artstore.statcache import StatCache
 from artstore.state import Path, State
-from artstore.storage import FolderStorage
+from artstore.storage import FolderStorage, is_url
 from artstore.tree import DIRECTORY, REFERENCE, diff, find, read_folder, walk
 from artstore.tree import Change as TreeChange
 from artstore.tree import Entry as TreeEntry
@@ -49,8 +51,10 @@ from artstore.verify import Verified, Verifier
 from artstore.writing import Link
 
 if TYPE_CHECKING:  # loaded when they are called: a look at a version should not pay for them
+    from artstore.exchange import Exchanged
     from artstore.fsck import Report
     from artstore.maintenance import Collected
+    from artstore.remotes import Remotes
 
 
 class Status(NamedTuple):
@@ -90,7 +94,7 @@ class Repository:
             raise UnsupportedFormat("repositories can't be opened on Windows yet", hint="use WSL, Linux or macOS")
         self.root = os.path.abspath(root)
         self.storage = FolderStorage(self.root)
-        self._features = read_features(self.storage)
+        self._features, self.id = read_features(self.storage)
         self._may("read")
         self.settings = Settings(self.root)
         self.objects = ObjectStore(self.storage)
@@ -182,6 +186,8 @@ class Repository:
             raise InvalidValue(f"'{printable(entry[0])}' is a folder")
         if entry[1] == REFERENCE:
             raise NotFound(f"the bytes of '{printable(entry[0])}' are not stored here, but at {printable(entry[3])}")
+        if self._is_partial:
+            self.remotes.fill({entry[3]: entry[2]})
         if entry[2] < LARGE:
             yield self.objects.read(BLOB, entry[3])
             return
@@ -238,6 +244,96 @@ class Repository:
         self.tidy()
         return saved
 
+    # -- remotes --
+
+    @property
+    def remotes(self) -> "Remotes":
+        """Other places that this repository pushes to and pulls from."""
+        from artstore.exchange import Side
+        from artstore.remotes import Remotes
+
+        return Remotes(self.storage, self.settings, Side(self.objects, self.refs, self.runs), self.lookup)
+
+    def push(
+        self,
+        remote: str | None = None,
+        specs: Iterable[str] = (),
+        *,
+        dry_run: bool = False,
+        jobs: int = 4,
+        monitor: Monitor | None = None,
+    ) -> "Exchanged":
+        """Tell a remote (`origin`, or the only one) what it lacks of these versions, artifacts or projects (`[entity/]p/`),
+        or of all: their objects, then one log entry for each collection. What both sides changed stays as it is there.
+        """
+        return self.remotes.push(remote, specs, dry_run=dry_run, jobs=jobs, monitor=monitor)
+
+    def pull(
+        self,
+        remote: str | None = None,
+        specs: Iterable[str] = (),
+        *,
+        selection: Selection = EVERYTHING,
+        dry_run: bool = False,
+        jobs: int = 4,
+        monitor: Monitor | None = None,
+    ) -> "Exchanged":
+        """The other way round. Versions of ours whose numbers others took first move behind theirs. Of files that the
+        `selection` leaves out the bytes are fetched when they are needed.
+        """
+        self._may("write")
+        sweep(self.storage)
+        done = self.remotes.pull(remote, specs, selection=selection, dry_run=dry_run, jobs=jobs, monitor=monitor)
+        self.objects.refresh()
+        self.tidy()
+        return done
+
+    def fetch(self, remote: str | None = None, specs: Iterable[str] = (), *, monitor: Monitor | None = None) -> None:
+        """See what a remote has, and take nothing over: `status` and messages know of it then."""
+        self.remotes.fetch(remote, specs, monitor=monitor)
+
+    @classmethod
+    def clone(
+        cls,
+        url: str,
+        root: str,
+        *,
+        selection: Selection = EVERYTHING,
+        jobs: int = 4,
+        monitor: Monitor | None = None,
+    ) -> "tuple[Repository, Exchanged]":
+        """Make a repository in folder `root` with all that a place holds, which becomes its remote `origin`. One that was
+        interrupted goes on where it stopped. Raises Conflict when there is another repository.
+        """
+        existed = os.path.isfile(f"{root}/format")
+        if existed:
+            with cls(root) as other:
+                known = other.settings.remotes().get(_ORIGIN)
+            if known is None or not _same_place(known.url, url):
+                raise Conflict(f"there is another repository in {printable(root)}", hint="choose another folder")
+        repository = cls.init(root)
+        try:
+            if not existed:
+                repository.remotes.add(_ORIGIN, url)
+            return repository, repository.pull(_ORIGIN, selection=selection, jobs=jobs, monitor=monitor)
+        except BaseException:
+            repository.close()
+            if not existed and _ORIGIN not in Settings(root).remotes():
+                remove_tree(root)
+            raise
+
+    @property
+    def _is_partial(self) -> bool:
+        """Whether bytes may be absent here that a remote promised; asked often, so without loading what remotes need."""
+        return any(remote.partial for remote in self.settings.remotes().values())
+
+    def fill(self, found: Found, selection: Selection = EVERYTHING, *, monitor: Monitor | None = None) -> None:
+        """Bring those of a version's selected files here whose bytes only a partial remote has."""
+        if self._is_partial:
+            entries = select(found.tree, self.objects.read_tree, selection)
+            blobs = {e[3]: e[2] for _, e in entries if e[1] not in (DIRECTORY, REFERENCE)}
+            self.remotes.fill(blobs, monitor)
+
     def tidy(self) -> None:
         """Merge packs when it is due and nobody else is at it. Never fails a save that was acknowledged."""
         from artstore import maintenance
@@ -284,6 +380,7 @@ class Repository:
         what is there and not in the version.
         """
         target = root or self.download_folder(found)
+        self.fill(found, selection, monitor=monitor)
         with self._unless_deleted(found):
             checkout = Checkout(
                 self.objects, found.tree, selection=selection, link=link, force=force, delete=delete, monitor=monitor
@@ -448,7 +545,10 @@ class Repository:
     def fsck(self, *, quick: bool = False, monitor: Monitor | None = None) -> "Report":
         from artstore.fsck import Fsck
 
-        return Fsck(self.objects, self.refs, self.runs, quick=quick, monitor=monitor or Monitor()).run()
+        promised = self.remotes.promised
+        return Fsck(
+            self.objects, self.refs, self.runs, quick=quick, promised=promised, monitor=monitor or Monitor()
+        ).run()
 
     def usage(self) -> Usage:
         names = self.objects.refresh()
@@ -465,8 +565,16 @@ class Repository:
         )  # fmt: skip
 
 
+_ORIGIN = "origin"
 _NEAR_AMONG = 2000
 """Names of a folder among which near ones are looked for."""
+
+
+def _same_place(one: str, other: str) -> bool:
+    if is_url(one) or is_url(other):
+        return one == other
+    places = [os.path.realpath(os.path.expanduser(place)) for place in (one, other)]
+    return places[0] in (places[1], f"{places[1]}/{FOLDER}")
 
 
 def _related(place: str, other: str) -> bool:

@@ -19,10 +19,10 @@ from artstore.fields import (
     or_null,
 )
 from artstore.hints import near
-from artstore.logs import Change, Entry, Log
+from artstore.logs import Change, Entry, Log, origin_of
 from artstore.names import check_project, file_name_of, printable
 from artstore.owner import is_dead, parse
-from artstore.storage import Storage
+from artstore.storage import LogStorage
 
 RUNNING, FINISHED, FAILED, CRASHED = "running", "finished", "failed", "crashed"
 _LOST_RACES = 1000
@@ -78,7 +78,7 @@ class RunState:
 class Runs:
     """All runs of a repository. Reads take no lock; an append is decided by the exclusive creation of its entry."""
 
-    def __init__(self, storage: Storage, *, identity: Callable[[], tuple[str | None, str | None]]) -> None:
+    def __init__(self, storage: LogStorage, *, identity: Callable[[], tuple[str | None, str | None]]) -> None:
         self._storage = storage
         self._identity = identity
 
@@ -208,16 +208,18 @@ def _fold(state: RunState, entry: Entry) -> None:
         except (KeyError, ValueError) as error:
             what = f"entry {entry.number} of run {printable(str(state.path))}"
             raise DamagedLog(f"{what} has a '{kind}' change that can't be applied: {error}") from error
-    state.number, state.digest, state.seen = entry.number, entry.digest, entry.time
+        state.seen = max(state.seen, origin_of(entry, change)["time"] or "")
+    state.number, state.digest = entry.number, entry.digest
 
 
 def _fold_start(state: RunState, entry: Entry, change: Change) -> None:
     state.path = RunPath(change["entity"], change["project"], change["run"])
     state.name = state.name or state.path.id
-    state.started = state.started or entry.time
+    by = origin_of(entry, change)
+    state.started = state.started or by["time"] or ""
     state.job_type, state.group = change["job_type"], change["group"]
     state.owner, state.command, state.git = change["owner"], change["command"], change["git"]
-    state.host, state.user, state.finished, state.exit_code = entry.host, entry.user, None, None
+    state.host, state.user, state.finished, state.exit_code = by["host"], by["user"], None, None
 
 
 def _fold_label(state: RunState, entry: Entry, change: Change) -> None:

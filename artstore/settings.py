@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from artstore.errors import InvalidValue, NotFound, storage_error, translated
 from artstore.files import open_regular, replace_file
 from artstore.hints import near
-from artstore.names import DEFAULT_ENTITY, DEFAULT_PROJECT, check_project, printable
+from artstore.names import DEFAULT_ENTITY, DEFAULT_PROJECT, check_name, check_project, printable
 from artstore.owner import this_process
 
 FOLDER = ".artifacts"
@@ -46,6 +46,16 @@ KEYS = {
     "core.identity": Key("on", _on_or_off),
     "gc.grace": Key("24h, on a network file system 14d", _duration),
 }
+
+
+class RemoteSettings(NamedTuple):
+    """A remote as `config` tells of it."""
+
+    url: str
+    partial: bool = False
+    """whether blobs that it holds may be absent here"""
+    auto_fetch: bool = False
+    """whether what is only there is pulled when it is used"""
 
 
 class Settings:
@@ -108,17 +118,73 @@ class Settings:
             except InvalidValue as error:
                 raise InvalidValue(f"{key}: {error}") from error
         section, _, name = key.partition(".")
+        self._write(_with_line(self._lines(), section, name, value))
+
+    def _lines(self) -> list[str]:
         try:
             with open(open_regular(self._path), encoding="utf-8") as file:
-                lines = file.read().splitlines()
+                return file.read().splitlines()
         except FileNotFoundError:
-            lines = []
+            return []
         except OSError as error:
             raise storage_error(error, f"read {printable(self._path)}") from error
-        text = "".join(f"{line}\n" for line in _with_line(lines, section, name, value))
+
+    def _write(self, lines: list[str]) -> None:
+        text = "".join(f"{line}\n" for line in lines)
         with translated(f"write {printable(self._path)}"):
             replace_file(self._path, text.encode(), f"{self._root}/tmp/{this_process()}", sync=True)
         self._values = self._read()
+
+    # -- remotes --
+
+    def remotes(self) -> dict[str, "RemoteSettings"]:
+        """By name, as they stand in `config`. Raises InvalidValue for one without a URL."""
+        found: dict[str, RemoteSettings] = {}
+        for section, values in self._values.items():
+            match = re.fullmatch(r'remote "([^"\\]+)"', section)
+            if match is None:
+                continue
+            if "url" not in values:
+                raise InvalidValue(f"remote '{printable(match[1])}' in {printable(self._path)} has no url")
+            found[match[1]] = RemoteSettings(
+                values["url"], _on_or_off(values.get("partial", "off")), _on_or_off(values.get("auto_fetch", "off"))
+            )
+        return found
+
+    def set_remote(self, name: str, settings: "RemoteSettings | None") -> None:
+        """Write one remote, or remove it."""
+        check_name(name, "remote name")
+        section = f'remote "{name}"'
+        lines = self._lines()
+        if settings is None:
+            lines = _without_section(lines, section)
+        else:
+            for key, value in (
+                ("url", settings.url),
+                ("partial", "true" if settings.partial else None),
+                ("auto_fetch", "true" if settings.auto_fetch else None),
+            ):
+                lines = _with_line(lines, section, key, value)
+        self._write(lines)
+
+    def contact_allowed(self) -> bool:
+        """Whether this repository's remotes may be contacted: it is the user's own, or they said so (`remote allow`). A
+        repository that somebody else left here could name a place of theirs (as git's `safe.directory`).
+        """
+        try:
+            owners = {os.stat(self._root).st_uid, os.stat(self._path).st_uid}
+        except OSError:
+            return True  # no config, no remotes
+        return owners == {os.geteuid()} or os.path.realpath(self._root) in _allowed()
+
+    def allow_contact(self) -> None:
+        """Note for this user that the repository's remotes may be contacted."""
+        path = _allowed_path()
+        known = _allowed()
+        with translated(f"write {printable(path)}"):
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            text = "".join(f"{root}\n" for root in sorted(known | {os.path.realpath(self._root)}))
+            replace_file(path, text.encode(errors="surrogateescape"), f"{path}.{this_process()}", sync=True)
 
     @property
     def entity(self) -> str:
@@ -166,6 +232,30 @@ def _with_line(lines: list[str], section: str, name: str, value: str | None) -> 
     if end is not None:
         return lines[:end] + new + lines[end:]
     return lines + ([f"[{section}]", *new] if new else [])
+
+
+def _without_section(lines: list[str], section: str) -> list[str]:
+    kept, inside = [], False
+    for line in lines:
+        if line.strip().startswith("["):
+            inside = line.strip() == f"[{section}]"
+        if not inside:
+            kept.append(line)
+    return kept
+
+
+def _allowed_path() -> str:
+    home = os.environ.get("XDG_CONFIG_HOME") or os.path.join(os.path.expanduser("~"), ".config")
+    return os.path.join(home, "artstore", "allowed")
+
+
+def _allowed() -> set[str]:
+    """Repositories of others whose remotes this user has allowed."""
+    try:
+        with open(_allowed_path(), errors="surrogateescape") as lines:
+            return {line.rstrip("\n") for line in lines}
+    except OSError:
+        return set()
 
 
 def _environment(*names: str) -> str | None:

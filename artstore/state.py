@@ -20,7 +20,7 @@ from artstore.fields import (
     named,
     or_null,
 )
-from artstore.logs import Change, Entry
+from artstore.logs import Change, Entry, origin_of
 from artstore.names import check_alias, check_project, check_tag, check_type, file_name_of, printable
 
 LONGEST_TTL = 1000 * 366 * 86400
@@ -69,8 +69,15 @@ class State:
         self.aliases: dict[str, str] = {}
         self.exists = False
         self.redirect: Path | None = None
+        self.renumbered: dict[int, str] = {}
+        """numbers that versions had before a pull moved them behind those of the upstream"""
         self.pending: dict[str, Any] | None = None
         """a `moved from` whose other half nobody has looked for yet"""
+
+    @property
+    def taken(self) -> dict[int, str]:
+        """Numbers in use, those of deleted versions too, and the ids that have them. Cost: all versions."""
+        return {version["number"]: id for id, version in self.versions.items()}
 
     def live(self) -> list[VersionState]:
         """Live versions in the order of their numbers."""
@@ -97,6 +104,7 @@ class State:
         values["path"] = list(self.path)
         values["redirect"] = list(self.redirect) if self.redirect else None
         values["aliases"] = [[alias, id] for alias, id in self.aliases.items()]
+        values["renumbered"] = [[number, id] for number, id in self.renumbered.items()]
         # Metadata may hold floats, which the canonical codec has no form for.
         values["versions"] = [
             {**v, "metadata": encode_json(v["metadata"])} if "metadata" in v else v for v in self.versions.values()
@@ -110,6 +118,7 @@ class State:
         state.path = Path(*values["path"])
         state.redirect = Path(*values["redirect"]) if values["redirect"] else None
         state.aliases = dict(values["aliases"])
+        state.renumbered = dict(values["renumbered"])
         for version in values["versions"]:
             if "metadata" in version:
                 version["metadata"] = decode_json(version["metadata"], "metadata in a checkpoint")
@@ -132,7 +141,7 @@ def fold(state: State, entry: Entry) -> None:
             check_change(FIELDS, change)
             _FOLDS[kind](state, entry, change)
             if (version := state.versions.get(change.get("id", ""))) is not None:
-                version["updated"] = entry.time
+                version["updated"] = origin_of(entry, change)["time"]
         except (KeyError, ValueError) as error:
             what = f"entry {entry.number} of {printable(str(state.path))}"
             raise DamagedLog(f"{what} has a '{kind}' change that can't be applied: {error}") from error
@@ -157,6 +166,15 @@ def _is_alias(value: Any) -> bool:
 def _is_run(value: Any) -> bool:
     """entity/project/id"""
     return is_text(value) and value.count("/") == 2 and all(map(check_project, value.split("/")))
+
+
+def _are_numbers(value: Any) -> bool:
+    """id → number, each once."""
+    return (
+        type(value) is dict
+        and all(is_digest(id) and is_count(number) for id, number in value.items())
+        and len(set(value.values())) == len(value)
+    )
 
 
 def _is_ttl(value: Any) -> bool:
@@ -185,6 +203,7 @@ FIELDS: Table = {
         "blob": or_null(is_digest),
     },
     "ttl": {"id": is_digest, "old": _is_ttl, "new": _is_ttl},
+    "renumber": {"numbers": _are_numbers},
     "delete": {"id": is_digest, "reason": or_null(is_text)},
     "undelete": {"id": is_digest},
     "delete collection": {"ids": list_of(is_digest)},
@@ -203,11 +222,25 @@ def _fold_collection(state: State, entry: Entry, change: Change) -> None:
 
 def _fold_version(state: State, entry: Entry, change: Change) -> None:
     id, number = change["id"], change["number"]
-    if id in state.versions or number < state.next:
+    if id in state.versions or (number < state.next and number in state.taken):
         raise ValueError(f"number {number} or id {id[:12]} is in use")
     fields = {key: change[key] for key in FIELDS["version"]}
-    state.versions[id] = {**fields, "user": entry.user, "host": entry.host}
-    state.next = number + 1
+    by = origin_of(entry, change)
+    state.versions[id] = {**fields, "user": by["user"], "host": by["host"]}
+    state.next = max(state.next, number + 1)
+
+
+def _fold_renumber(state: State, entry: Entry, change: Change) -> None:
+    numbers: dict[str, int] = change["numbers"]
+    staying = {version["number"] for id, version in state.versions.items() if id not in numbers}
+    if not numbers.keys() <= state.versions.keys() or staying & set(numbers.values()):
+        raise ValueError("a version that is not there, or a number in use")
+    for id, number in numbers.items():
+        state.renumbered[state.versions[id]["number"]] = id
+        state.versions[id]["number"] = number
+    for number in numbers.values():
+        state.renumbered.pop(number, None)
+        state.next = max(state.next, number + 1)
 
 
 def _fold_alias(state: State, entry: Entry, change: Change) -> None:
@@ -250,7 +283,7 @@ def _fold_ttl(state: State, entry: Entry, change: Change) -> None:
 
 def _fold_delete(state: State, entry: Entry, change: Change) -> None:
     version = state.versions[change["id"]]
-    version.setdefault("deleted", entry.time)
+    version.setdefault("deleted", origin_of(entry, change)["time"])
     state.aliases = {alias: id for alias, id in state.aliases.items() if id != change["id"]}
 
 
@@ -261,7 +294,7 @@ def _fold_undelete(state: State, entry: Entry, change: Change) -> None:
 
 def _fold_delete_collection(state: State, entry: Entry, change: Change) -> None:
     for id in change["ids"]:
-        _fold_delete(state, entry, {"id": id})
+        _fold_delete(state, entry, {**change, "id": id})
     state.exists = any("deleted" not in version for version in state.versions.values())
     if not state.exists:
         state.tags, state.description = [], None
@@ -292,6 +325,7 @@ _FOLDS: dict[str, Callable[[State, Entry, Change], None]] = {
     "metadata": _fold_metadata,
     "description": _fold_description,
     "ttl": _fold_ttl,
+    "renumber": _fold_renumber,
     "delete": _fold_delete,
     "undelete": _fold_undelete,
     "delete collection": _fold_delete_collection,

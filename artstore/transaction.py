@@ -16,6 +16,8 @@ from artstore.packs import LARGE, PackWriter
 
 _AGAIN = "run the same command again"
 _LOOKS = 10
+_UPLOADS = 4
+"""Files on their way to a distant place at once."""
 _SYNC_WHOLE_FROM = 16
 """From so many large files on, two `syncfs` (before and after the links) beat an fsync each; measured with power cuts
 on ext4, XFS and btrfs.
@@ -37,6 +39,8 @@ class Transaction:
         self.folder = f"tmp/{self.owner}"
         self.new_objects = 0
         self.new_bytes = 0
+        self.supply: Callable[[Digest], tuple[Kind, bytes] | None] = lambda digest: None
+        """where a small object comes from that was relied on and is gone: a pusher has them all"""
         self._pid = os.getpid()
         self._failed = False
         self._writer: PackWriter | None = None
@@ -108,7 +112,7 @@ class Transaction:
         """Whether this object was added or relied on here before."""
         return digest in self._seen or digest in self._large
 
-    def add(self, kind: Kind, data: bytes, digest: Digest | None = None) -> Digest:
+    def add(self, kind: Kind, data: bytes | memoryview, digest: Digest | None = None) -> Digest:
         """Store a small object, unless it is there already (then it is relied on)."""
         digest = digest or digest_of(kind, data)
         if digest in self._seen or self._rely_small(digest):
@@ -280,13 +284,27 @@ class Transaction:
             if not whole and not self.storage.distant:
                 _sync_files(large.values())
             targets.update(large)
-            for path, staged in targets.items():
-                self._publish_one(path, staged)
+            self._publish_all(targets)
             self._published.update(targets)
             if not (whole and self._sync.run()):
                 self.storage.sync_names(self._folders_to_sync(targets))
             self._copied.update(large)
         self._failed = False
+
+    def _publish_all(self, targets: dict[str, str]) -> None:
+        if not self.storage.distant or len(targets) < 2:
+            for path, staged in targets.items():
+                self._publish_one(path, staged)
+            return
+        from concurrent.futures import ThreadPoolExecutor
+
+        with ThreadPoolExecutor(_UPLOADS) as pool:
+            try:
+                for _ in pool.map(self._publish_one, targets.keys(), targets.values()):
+                    pass
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise
 
     def _publish_one(self, path: str, staged: str) -> None:
         if self.storage.publish(staged, path):
@@ -352,11 +370,17 @@ class Transaction:
                 elif brought := self._from_trash(f"{pack}.pack", pack_path(pack)):
                     restored.add(brought)
                     self.objects.refresh()
+                elif (found := self.supply(digest)) is not None:
+                    del self._seen[digest]
+                    self.add(*found, digest)
+                    restored.add(f"{PACKS}/")
                 else:
                     raise MissingObject(
                         f"object {short(digest)} was collected while this relied on it",
                         hint=_AGAIN,
                     )
+        if self._writer is not None:
+            self.publish()
         return restored
 
     def _restore_large(self) -> set[str]:

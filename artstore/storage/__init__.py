@@ -10,7 +10,7 @@ from artstore.errors import InvalidValue
 from artstore.names import printable
 from artstore.storage.folder import FolderStorage
 
-__all__ = ["FolderStorage", "Reader", "Storage", "is_url", "open_storage"]
+__all__ = ["FolderStorage", "LogStorage", "Reader", "Storage", "is_url", "open_storage"]
 
 
 Reader = tuple[int, Callable[[int, int], bytes], Callable[[], None]]
@@ -19,7 +19,22 @@ close().
 """
 
 
-class Storage(Protocol):
+class LogStorage(Protocol):
+    """What logs need of a place; `Storage` says what each method does."""
+
+    root: str
+    local: bool
+
+    def names(self, folder: str) -> list[str]: ...
+    def read(self, path: str, offset: int = 0, length: int | None = None) -> bytes: ...
+    def size(self, path: str) -> int | None: ...
+    def create(self, path: str, data: bytes) -> bool: ...
+    def replace(self, path: str, data: bytes, *, sync: bool = False) -> None: ...
+    def settle(self, folder: str) -> None: ...
+    def remove(self, path: str) -> bool: ...
+
+
+class Storage(LogStorage, Protocol):
     """Paths are relative, with `/`. Each method is atomic: done or not, never half; called again it does no harm. Each
     raises StorageError for what it doesn't name.
 

@@ -1,0 +1,517 @@
+"""Push, pull and fetch: what two repositories tell each other, collection by collection, objects first."""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Literal, NamedTuple
+
+from artstore.digest import KIND_NAMES, Digest, Kind
+from artstore.errors import ArtstoreError, Conflict, Damage, MissingObject, NotFound
+from artstore.hints import near, typed
+from artstore.logs import Change, Log, last_number, new_change
+from artstore.names import Spec, printable
+from artstore.objects import ObjectStore
+from artstore.progress import Monitor
+from artstore.reconcile import Pull, Push, to_pull, to_push, told
+from artstore.refs import Refs, resolve
+from artstore.remote import Remote
+from artstore.runs import Runs, RunState
+from artstore.selection import EVERYTHING, Selection
+from artstore.state import Path, State, VersionState
+from artstore.storage import FolderStorage, LogStorage
+from artstore.tracking import Tracking
+from artstore.transaction import Transaction
+from artstore.transfer import Transfer, with_bases
+
+
+class Moved(NamedTuple):
+    """What became of one collection."""
+
+    path: Path
+    outcome: Literal["moved", "up to date", "refused"]
+    versions: tuple[str, ...] = ()
+    """names of versions that the other side got, such as `data:v3`"""
+    changes: int = 0
+    """changes told, those of versions too"""
+    renumbered: tuple[tuple[int, int], ...] = ()
+    """numbers of ours before and after a pull"""
+    declined: tuple[str, ...] = ()
+    """what reads otherwise there: theirs stays"""
+    problem: ArtstoreError | None = None
+
+
+class Exchanged(NamedTuple):
+    """`objects` and `bytes` are what was sent (or would be)."""
+
+    remote: str
+    url: str
+    collections: list[Moved]
+    objects: int
+    bytes: int
+    runs: int
+    due: int
+    """small packs at the remote; from 64 on `gc REMOTE` should merge them"""
+
+    @property
+    def refused(self) -> list[Moved]:
+        return [moved for moved in self.collections if moved.problem is not None]
+
+
+class Scope(NamedTuple):
+    """What is exchanged: all collections below a folder of refs/, or one, or single versions of one."""
+
+    folder: str
+    spec: Spec | None = None
+    path: Path | None = None
+
+
+ALL = Scope("refs")
+
+
+class Side(NamedTuple):
+    """A repository's parts, as far as an exchange needs them."""
+
+    objects: ObjectStore
+    refs: Refs
+    runs: Runs
+
+
+class Exchange:
+    """One operation between a repository here and a remote of its."""
+
+    def __init__(
+        self,
+        here: Side,
+        storage: FolderStorage,
+        remote: Remote,
+        tracking: Tracking,
+        others: list[Tracking],
+        *,
+        identity: Callable[[], tuple[str | None, str | None]],
+        fill: Callable[[dict[Digest, int]], None],
+        jobs: int = 4,
+        monitor: Monitor | None = None,
+    ) -> None:
+        """`others` track the repository's other remotes; `fill` brings blobs here that were promised by one."""
+        self._here = here
+        self._storage = storage
+        self._remote = remote
+        self._tracking = tracking
+        self._others = others
+        self._identity = identity
+        self._fill = fill
+        self._jobs = jobs
+        self._monitor = monitor or Monitor()
+        self._there = Refs(tracking.mirror, identity=identity)
+        self._runs_there = Runs(tracking.mirror, identity=identity)
+        self._sent = [0, 0]
+        self._told: set[str] = set()
+        """folders of collections of which the remote was told now"""
+
+    # -- fetch --
+
+    def fetch(self, scopes: list[Scope]) -> list[str]:
+        """Bring our copies of the remote's logs up to date; the folders of those that are in the scopes."""
+        self._monitor.start(f"asking {self._tracking.name}")
+        heads: dict[str, int] = {}
+        folders = {scope.folder for scope in scopes}
+        done: set[str] = set()
+        while folders:
+            found = self._heads(folders)
+            done |= folders
+            folders = self._tracking.fetch(self._remote.storage, found) - heads.keys() - found.keys() - done
+            heads |= found
+        self._refuse_vanished(scopes, heads)
+        return sorted(heads)
+
+    def _heads(self, folders: Iterable[str]) -> dict[str, int]:
+        """Folder and last number of each log at the remote below these folders."""
+        heads: dict[str, int] = {}
+        for folder in folders:
+            for path, _ in self._remote.storage.below(folder):
+                log, _, name = path.rpartition("/")
+                if log.count("/") == 3 and (number := last_number([name])):
+                    heads[log] = max(number, heads.get(log, 0))
+        return heads
+
+    def _refuse_vanished(self, scopes: list[Scope], heads: dict[str, int]) -> None:
+        """A log that was there and is not any more: a share that shows half of itself, or a restored copy."""
+        for folder in self._tracking.logs("refs"):
+            asked = any(f"{folder}/".startswith(f"{scope.folder}/") for scope in scopes)
+            if asked and folder not in heads:
+                raise Damage(
+                    f"{printable(folder)} was at remote '{self._tracking.name}', and is not there any more",
+                    hint="is the right share mounted, and whole? `artstore remote rm` and `remote add` accept it",
+                )
+
+    # -- push --
+
+    def push(self, scopes: list[Scope], *, dry_run: bool = False) -> Exchanged:
+        """Objects first, then one entry for each collection; what others push meanwhile is read and reckoned with. A
+        collection that can't be pushed is told of in its `problem`, and the others go.
+        """
+        self.fetch(scopes)
+        todo: list[tuple[State, set[str] | None]] = []
+        moved: list[Moved] = []
+        for state, wanted in self._ours(scopes):
+            try:
+                plan = self._plan_push(state, wanted)
+                if plan.changes or plan.declined or plan.settled:
+                    todo.append((state, wanted))
+                else:
+                    moved.append(Moved(state.path, "up to date"))
+            except ArtstoreError as error:
+                moved.append(Moved(state.path, "refused", problem=error))
+        if todo and dry_run:
+            moved += self._push_all(todo, None)
+        elif todo:
+            for state, _ in todo:
+                self._storage.settle(state.path.folder)
+            with Transaction(self._remote.objects) as tx:
+                tx.supply = self._supplied
+                moved += self._push_all(todo, tx)
+        told_of = [m for m in moved if m.outcome == "moved"]
+        runs = 0 if dry_run else self._push_runs(everything=bool(told_of))
+        if told_of and not dry_run:
+            self.fetch(scopes)
+        return self._report(moved, runs)
+
+    def _ours(self, scopes: list[Scope]) -> Iterator[tuple[State, set[str] | None]]:
+        """Our collections in the scopes (deleted ones too, of which a deletion may have to be told)."""
+        for scope in scopes:
+            if scope.path is not None:
+                state = self._here.refs.settled(scope.path)
+                if scope.spec is not None and scope.spec.names_version:
+                    yield state, {resolve(state, scope.spec)["id"]}
+                elif state.number:
+                    yield state, None
+                else:
+                    raise NotFound(f"there is no artifact {state.path}")
+                continue
+            for folder in self._here.refs.paths():
+                if f"{folder}/".startswith(f"{scope.folder}/"):
+                    state = self._here.refs.read_folder(folder)
+                    if state.number and state.redirect is None and (state.exists or state.versions):
+                        yield state, None
+
+    def _plan_push(self, state: State, wanted: set[str] | None) -> Push:
+        theirs = self._there.read_folder(state.path.folder, state.path)
+        if theirs.redirect is not None:
+            raise Conflict(
+                f"{state.path} was renamed to {theirs.redirect} at remote '{self._tracking.name}'",
+                hint=f"{typed('mv', str(state.path), str(theirs.redirect))} does so here",
+            )
+        if theirs.number and theirs.path != state.path and (theirs.exists or theirs.versions):
+            raise Conflict(
+                f"{state.path} differs only in case from {theirs.path}, which remote '{self._tracking.name}' has"
+            )
+        ours = told(self._here.refs.history(state.path))
+        known = {change["change"] for entry in self._there.history(theirs.path) for change in entry.changes}
+        settled = self._tracking.settled(state.path.folder)
+        try:
+            return to_push(ours, state, theirs, known, settled, wanted)
+        except Conflict as error:
+            name = self._tracking.name
+            raise Conflict(
+                str(error), hint=f"{typed('pull', name, str(state.path))} first: it renumbers ours"
+            ) from error
+
+    def _push_all(self, todo: list[tuple[State, set[str] | None]], tx: Transaction | None) -> list[Moved]:
+        plans = [(state, wanted, self._plan_push(state, wanted)) for state, wanted in todo]
+        self._send_up([(state, plan) for state, _, plan in plans], tx)
+        if tx is None:
+            return [self._moved(state, plan.versions, plan) for state, _, plan in plans]
+        done = [self._commit_up(state, wanted, plan, tx) for state, wanted, plan in plans]
+        try:
+            tx.ensure()
+        except ArtstoreError as error:
+            for state, plan in done:
+                self._withdraw(self._remote.refs, state.path, [v["id"] for v in plan.versions], error)
+            raise
+        return [self._moved(state, plan.versions, plan) for state, plan in done]
+
+    def _send_up(self, plans: list[tuple[State, Push]], tx: Transaction | None) -> None:
+        """All objects that these need, published."""
+        self._monitor.start(f"sending to {self._tracking.name}")
+        if tx is not None:
+            self._remote.objects.look_only_where_cheap()
+        else:
+            self._remote.objects.refresh()
+        source = self._here.objects
+        transfer = Transfer(source, tx or self._remote.objects, source, jobs=self._jobs, monitor=self._monitor)
+        wanted = []
+        for state, plan in plans:
+            theirs = self._there.read_folder(state.path.folder, state.path)
+            ours = {version["id"] for version in state.live()}
+            wanted += with_bases(plan.versions, [v for v in theirs.live() if v["id"] in ours])
+        needs = transfer.plan(wanted, [blob for _, plan in plans for blob in _property_blobs(plan.changes)])
+        self._sent = [self._sent[0] + needs.objects, self._sent[1] + needs.bytes]
+        if tx is None:
+            return
+        self._fill({**needs.small, **needs.large})
+        transfer.send(needs)
+        tx.publish()
+
+    def _commit_up(self, state: State, wanted: set[str] | None, plan: Push, tx: Transaction) -> tuple[State, Push]:
+        """One entry in the remote's log; after a lost race it is planned anew on what is there then."""
+        folder = state.path.folder
+        for _ in range(_LOST_RACES):
+            self._follow(state.path)
+            if not plan.changes:
+                break
+            theirs = self._there.read_folder(folder, state.path)
+            self._check_head(theirs)
+            if self._remote.refs.commit(theirs, plan.changes) is not None:
+                break
+            before = {version["id"] for version in plan.versions}
+            self.fetch([Scope(folder)])
+            plan = self._plan_push(state, wanted)
+            if {version["id"] for version in plan.versions} - before or _property_blobs(plan.changes):
+                self._send_up([(state, plan)], tx)
+        else:
+            raise Conflict(f"{state.path} changes at the remote faster than this could be added", hint=_AGAIN)
+        self._tracking.settle(folder, plan.settled)
+        return state, plan
+
+    def _check_head(self, theirs: State) -> None:
+        """Our copy of the newest entry is what the remote has: else ours would be appended to a history that isn't there."""
+        if theirs.number:
+            log = Log(self._remote.storage, theirs.path.folder)
+            if log.read(theirs.number).digest != theirs.digest:
+                raise Damage(
+                    f"the history of {theirs.path} at remote '{self._tracking.name}' is not the one that was there",
+                    hint="find out who changed it; `artstore remote rm` and `remote add` accept it",
+                )
+
+    def _supplied(self, digest: Digest) -> tuple[Kind, bytes] | None:
+        for kind in KIND_NAMES:
+            try:
+                return kind, self._here.objects.read(kind, digest)
+            except Damage:
+                continue
+        return None
+
+    def _withdraw(self, refs: Refs, path: Path, ids: list[str], error: ArtstoreError) -> None:
+        def build(state: State) -> list[Change]:
+            live = [id for id in ids if "deleted" not in state.versions.get(id, {"deleted": ""})]
+            return [new_change("delete", id=id, reason=f"withdrawn: {error}") for id in live]
+
+        refs.change(path, build)
+
+    def _follow(self, path: Path) -> None:
+        """The first remote with which a collection is exchanged is its upstream."""
+        if not any(tracking.follows(path.folder) for tracking in (self._tracking, *self._others)):
+            self._tracking.follow(path.folder)
+
+    # -- pull --
+
+    def pull(self, scopes: list[Scope], *, selection: Selection = EVERYTHING, dry_run: bool = False) -> Exchanged:
+        """Objects first, then one entry for each collection of ours."""
+        folders = self.fetch(scopes)
+        todo: list[tuple[State, set[str] | None]] = []
+        moved: list[Moved] = []
+        for theirs, wanted in self._theirs(scopes, folders):
+            try:
+                _, plan = self._plan_pull(theirs, wanted)
+                if plan.changes or plan.declined or plan.settled:
+                    todo.append((theirs, wanted))
+                else:
+                    moved.append(Moved(theirs.path, "up to date"))
+            except ArtstoreError as error:
+                moved.append(Moved(theirs.path, "refused", problem=error))
+        if todo:
+            with Transaction(self._here.objects) as tx:
+                moved += self._pull_all(todo, tx, selection, dry_run)
+        told_of = [m for m in moved if m.outcome == "moved"]
+        runs = 0 if dry_run else self._pull_runs(everything=bool(told_of))
+        return self._report(moved, runs)
+
+    def _theirs(self, scopes: list[Scope], folders: list[str]) -> Iterator[tuple[State, set[str] | None]]:
+        for scope in scopes:
+            if scope.path is not None:
+                state = self._there.read(scope.path)
+                if not state.exists and not state.versions:
+                    self._refuse_unknown(scope.path)
+                named = scope.spec is not None and scope.spec.names_version
+                yield state, {resolve(state, scope.spec)["id"]} if named and scope.spec else None
+                continue
+            for folder in folders:
+                if f"{folder}/".startswith(f"{scope.folder}/"):
+                    state = self._there.read_folder(folder)
+                    if state.redirect is None and (state.exists or state.versions):
+                        yield state, None
+
+    def _refuse_unknown(self, path: Path) -> None:
+        states = [self._there.read_folder(folder) for folder in self._tracking.logs("refs")]
+        names = [str(state.path) for state in states if state.exists]
+        raise NotFound(
+            f"remote '{self._tracking.name}' has no artifact {printable(str(path))}",
+            hint=near(str(path), names) or f"{typed('ls --from', self._tracking.name)} lists what it has",
+        )
+
+    def _plan_pull(self, theirs: State, wanted: set[str] | None) -> tuple[State, Pull]:
+        """Our state, and what our log has to be told."""
+        now = self._here.refs.settled(theirs.path)
+        followed = any(tracking.follows(theirs.path.folder) for tracking in self._others)
+        try:
+            return now, to_pull(
+                told(self._there.history(theirs.path)),
+                theirs,
+                told(self._here.refs.history(now.path)),
+                now,
+                self._tracking.settled(theirs.path.folder),
+                upstream=not followed,
+                wanted=wanted,
+            )
+        except Conflict as error:
+            hint = (
+                f"its numbers follow another remote; {typed('cp', str(now.path), f'{now.path}-ours')} keeps ours apart"
+            )
+            raise Conflict(str(error), hint=hint) from error
+
+    def _pull_all(
+        self, todo: list[tuple[State, set[str] | None]], tx: Transaction, selection: Selection, dry_run: bool
+    ) -> list[Moved]:
+        plans = [(theirs, wanted, *self._plan_pull(theirs, wanted)) for theirs, wanted in todo]
+        self._send_down([(theirs, plan) for theirs, _, _, plan in plans], tx, selection, dry_run)
+        if dry_run:
+            return [self._moved(theirs, plan.versions, plan) for theirs, _, _, plan in plans]
+        done = [self._commit_down(*planned, tx, selection) for planned in plans]
+        try:
+            tx.ensure()
+        except ArtstoreError as error:
+            for theirs, plan in done:
+                self._withdraw(self._here.refs, theirs.path, [v["id"] for v in plan.versions], error)
+            raise
+        return [self._moved(theirs, plan.versions, plan) for theirs, plan in done]
+
+    def _send_down(self, plans: list[tuple[State, Pull]], tx: Transaction, selection: Selection, dry_run: bool) -> None:
+        self._monitor.start(f"getting from {self._tracking.name}")
+        source, near_ = self._remote.objects, self._here.objects
+        source.refresh()
+        transfer = Transfer(source, tx, near_, selection=selection, jobs=self._jobs, monitor=self._monitor)
+        wanted = []
+        for theirs, plan in plans:
+            now = self._here.refs.read_folder(theirs.path.folder, theirs.path)
+            wanted += with_bases(plan.versions, now.live())
+        try:
+            needs = transfer.plan(wanted, [blob for _, plan in plans for blob in _property_blobs(plan.changes)])
+            self._sent = [self._sent[0] + needs.objects, self._sent[1] + needs.bytes]
+            if not dry_run:
+                transfer.send(needs)
+                tx.publish()
+        except MissingObject as error:
+            raise MissingObject(
+                f"remote '{self._tracking.name}' is incomplete: {error}",
+                hint="if its files are still on their way there (a sync), pull again later; nothing was changed here",
+            ) from error
+
+    def _commit_down(
+        self, theirs: State, wanted: set[str] | None, now: State, plan: Pull, tx: Transaction, selection: Selection
+    ) -> tuple[State, Pull]:
+        """One entry in our log; after a lost race it is planned anew on what is here then."""
+        folder = theirs.path.folder
+        for _ in range(_LOST_RACES):
+            self._follow(theirs.path)
+            if not plan.changes or self._here.refs.commit(now, plan.changes) is not None:
+                break
+            now, plan = self._plan_pull(theirs, wanted)
+            self._send_down([(theirs, plan)], tx, selection, False)
+        else:
+            raise Conflict(f"{theirs.path} changes faster than this could be added", hint=_AGAIN)
+        self._tracking.settle(folder, plan.settled)
+        return theirs, plan
+
+    # -- runs --
+
+    def _push_runs(self, *, everything: bool) -> int:
+        """Runs that made or used what the remote has: one entry each with what it lacks. When no collection moved, only
+        those that it knows already may have something new.
+        """
+        known, heads = self._tracking.pushed_runs(), dict[str, int]()
+        ids: set[str] | None = None
+        for folder in self._here.runs.paths():
+            if not everything and folder not in known:
+                continue
+            last = last_number(self._storage.names(folder))
+            if last == known.get(folder):
+                continue
+            ids = self._ids_there() if ids is None else ids
+            state = self._here.runs.read_folder(folder)
+            if ids & (state.used.keys() | state.logged.keys()):
+                self._tell_run(self._storage, self._remote.storage, state)
+                heads[folder] = last
+        if heads:
+            self._tracking.note_runs(heads)
+        return len(heads)
+
+    def _ids_there(self) -> set[str]:
+        """Ids of all versions of which the remote was told."""
+        found: set[str] = set()
+        for folder in self._tracking.logs("refs"):
+            found |= self._there.read_folder(folder).versions.keys()
+        for state, _ in self._ours([ALL]):
+            if state.path.folder in self._told:
+                found |= state.versions.keys()
+        return found
+
+    def _pull_runs(self, *, everything: bool) -> int:
+        heads = self._heads(["runs"])
+        seen = self._tracking.logs("runs")
+        self._tracking.fetch(self._remote.storage, heads)
+        new = [folder for folder, last in heads.items() if everything or seen.get(folder, 0) < last]
+        if not new:
+            return 0
+        ids = {id for folder in self._here.refs.paths() for id in self._here.refs.read_folder(folder).versions}
+        count = 0
+        for folder in new:
+            state = self._runs_there.read_folder(folder)
+            if ids & (state.used.keys() | state.logged.keys()):
+                count += self._tell_run(self._tracking.mirror, self._storage, state)
+        return count
+
+    def _tell_run(self, source: LogStorage, target: LogStorage, state: RunState) -> bool:
+        """Append the changes of a run's log that another lacks."""
+        folder = state.path.folder
+        mine = Log(source, folder)
+        ours = told(mine.entries(mine.listing()))
+        for _ in range(_LOST_RACES):
+            log = Log(target, folder)
+            entries = list(log.entries(log.listing()))
+            known = {change["change"] for entry in entries for change in entry.changes}
+            missing = [change for change in ours if change["change"] not in known]
+            if not missing:
+                return False
+            head, prev = (entries[-1].number, entries[-1].digest) if entries else (0, None)
+            host, user = self._identity()
+            if log.append(head, prev, missing, host=host, user=user) is not None:
+                return True
+        raise Conflict(f"run {state.path} changes faster than this could be added", hint=_AGAIN)
+
+    # -- the report --
+
+    def _moved(self, state: State, versions: list[VersionState], plan: Push | Pull) -> Moved:
+        self._told.add(state.path.folder)
+        return Moved(
+            state.path,
+            "moved" if plan.changes else "up to date",
+            tuple(f"{state.path.name}:v{version['number']}" for version in versions),
+            len(plan.changes),
+            tuple(sorted(plan.renumbered.items())) if isinstance(plan, Pull) else (),
+            tuple(plan.declined),
+        )
+
+    def _report(self, moved: list[Moved], runs: int) -> Exchanged:
+        objects, size = self._sent
+        due = 0 if not objects else self._remote.objects.small_packs()
+        moved = sorted(moved, key=lambda m: m.path)
+        return Exchanged(self._tracking.name, self._remote.storage.root, moved, objects, size, runs, due)
+
+
+_LOST_RACES = 1000
+_AGAIN = "run the same command again"
+
+
+def _property_blobs(changes: list[Change]) -> list[Digest]:
+    """Blobs that changes of properties name."""
+    names = [name for change in changes if change["kind"] == "metadata" for name in change["blobs"].values()]
+    names += [change["blob"] for change in changes if change["kind"] == "description" and change["blob"]]
+    return [Digest(bytes.fromhex(name)) for name in names]

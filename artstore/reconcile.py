@@ -1,0 +1,365 @@
+"""Reconciling two logs of one collection: what one has to tell the other, and what becomes of changes that both made.
+Pure: states and changes in, changes out.
+
+A log is never copied: changes are told one by one, each known by its id wherever it stands. Numbers of versions are the
+receiver's affair, so they are told as they are now. What is said of versions is told as compare-and-set against the value
+that it replaced where it was made: where that is another by now, the receiver's stays.
+"""
+
+import copy
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
+
+from artstore.errors import Conflict
+from artstore.logs import Change, Entry, new_change, origin_of
+from artstore.state import INHERIT, State, VersionState, fold
+
+_HERE = frozenset({"renumber", "moved from", "moved to", "not moved"})
+"""Kinds of changes that are about one log only."""
+
+Key = tuple[str, ...]
+"""One property: ("alias", name), ("tag", id, tag), ("metadata", id, key), ("description", id), ("ttl", id), ("type",)."""
+
+
+class Push(NamedTuple):
+    """What a log has to be told."""
+
+    changes: list[Change]
+    versions: list[VersionState]
+    """those among them that are live at the end: their objects have to be there"""
+    declined: list[str]
+    """changes of ours whose property reads otherwise there by now, in words"""
+    settled: set[str]
+    """ids of changes that need never be told there: they are there in effect, or were declined"""
+
+
+class Pull(NamedTuple):
+    """What our log has to be told, with what `Push` says of the same fields."""
+
+    changes: list[Change]
+    versions: list[VersionState]
+    renumbered: dict[int, int]
+    """numbers of ours before and after"""
+    declined: list[str]
+    settled: set[str]
+
+
+def told(entries: Iterable[Entry]) -> list[Change]:
+    """All changes of a log, oldest first, each with by whom it was made."""
+    return [{**change, "by": origin_of(entry, change)} for entry in entries for change in entry.changes]
+
+
+# -- properties ----------------------------------------------------------------------------------
+
+
+def _said(state: State, key: Key) -> Any:
+    """What a state says of a property; None for nothing."""
+    kind, *rest = key
+    if kind == "type":
+        return state.type
+    if kind == "alias":
+        return state.aliases.get(rest[0])
+    owner: dict[str, Any] = vars(state) if not rest[0] else state.versions.get(rest[0], {})
+    if kind == "tag":
+        return rest[1] in owner.get("tags", []) or None
+    if kind == "metadata":
+        return _metadata_value(owner, rest[1])
+    if kind == "ttl":
+        return owner.get("ttl", INHERIT)
+    return owner.get("description")
+
+
+def _metadata_value(version: VersionState, key: str) -> Any:
+    if key in version.get("blobs", {}):
+        return ("blob", version["blobs"][key])
+    metadata = version.get("metadata", {})
+    return ("value", metadata[key]) if key in metadata else None
+
+
+def _keys_of(change: Change) -> list[Key]:
+    """The properties that a change sets."""
+    kind, id = change["kind"], change.get("id") or ""
+    if kind == "alias":
+        return [("alias", change["alias"])]
+    if kind == "tags":
+        return [("tag", id, tag) for tag in dict.fromkeys([*change["add"], *change["remove"]])]
+    if kind == "metadata":
+        return [("metadata", id, key) for key in dict.fromkeys([*change["set"], *change["blobs"], *change["remove"]])]
+    if kind in ("description", "ttl"):
+        return [(kind, id)]
+    return []
+
+
+def _limited(change: Change, keys: set[Key]) -> Change:
+    """A change without the properties that are not among `keys`."""
+    id = change.get("id") or ""
+    if change["kind"] == "tags":
+        parts = {field: [t for t in change[field] if ("tag", id, t) in keys] for field in ("add", "remove")}
+        return {**change, **parts}
+    if change["kind"] == "metadata":
+        kept: dict[str, Any] = {
+            field: {k: v for k, v in change[field].items() if ("metadata", id, k) in keys} for field in ("set", "blobs")
+        }
+        kept["remove"] = [k for k in change["remove"] if ("metadata", id, k) in keys]
+        return {**change, **kept}
+    return change
+
+
+def _in_words(state: State, key: Key) -> str:
+    kind, *rest = key
+    if kind == "alias":
+        return f"alias '{rest[0]}'"
+    version = state.versions.get(rest[0]) if rest else None
+    of = f" of v{version['number']}" if version else ""
+    return {"tag": f"tag '{rest[-1]}'", "metadata": f"metadata '{rest[-1]}'"}.get(kind, kind) + of if rest else kind
+
+
+def _shown(state: State, key: Key) -> str:
+    value = _said(state, key)
+    if key[0] == "alias":
+        return f"v{state.versions[value]['number']}" if value in state.versions else "not set"
+    return "changed there too"
+
+
+class _Folding:
+    """A state to which changes are applied one by one."""
+
+    def __init__(self, state: State) -> None:
+        self.state = state
+
+    def apply(self, change: Change) -> None:
+        by = change["by"]
+        number, digest = self.state.number, self.state.digest
+        fold(self.state, Entry(number, digest or "", None, by["time"], by["host"], by["user"], "", [change]))
+
+
+# -- push ----------------------------------------------------------------------------------------
+
+
+def to_push(
+    ours: list[Change], now: State, theirs: State, known: set[str], settled: set[str], wanted: set[str] | None = None
+) -> Push:
+    """What of our changes (all of our log, as `told`; `now` is their fold) a log with state `theirs` has to be told.
+    `known` are the ids that it has, `wanted` the only versions to push. Raises Conflict where a number would mean two
+    versions.
+    """
+    _refuse_double_numbers(now, theirs, wanted)
+    mine, there = _Folding(State(now.path)), _Folding(copy.deepcopy(theirs))
+    changes: list[Change] = []
+    declined: list[str] = []
+    done: set[str] = set()
+
+    def tell(change: Change) -> None:
+        there.apply(change)
+        changes.append(change)
+
+    for change in ours:
+        keys = _keys_of(change)
+        before = {key: _said(mine.state, key) for key in keys}
+        was_type = mine.state.type
+        if change["kind"] not in _HERE:
+            mine.apply(_numbered(change, now) if change["kind"] == "version" else change)
+        id = change["change"]
+        if id in known or id in settled or change["kind"] in _HERE:
+            continue
+        if not keys:
+            answer = _about_versions(change, now, there.state, wanted, was_type)
+            if answer == "tell":
+                if change["kind"] == "version" and not there.state.exists:
+                    tell(_named(now, change))
+                tell(_as_told(change, now, there.state))
+            elif answer == "done":
+                done.add(id)
+            elif answer == "declined":
+                done.add(id)
+                declined.append(f"v{now.versions[change['id']]['number']} is not deleted: an alias holds it there")
+            continue
+        subject = change["id"]
+        if subject and (subject not in there.state.versions or (wanted is not None and subject not in wanted)):
+            continue  # of a version that is not pushed
+        after = {key: _said(mine.state, key) for key in keys}
+        open_ = {key for key in keys if _said(there.state, key) != after[key]}
+        fits = {key for key in open_ if _said(there.state, key) == before[key]}
+        if fits:
+            tell(_limited(change, fits))
+        else:
+            done.add(id)
+        for key in sorted(key for key in open_ - fits if _said(now, key) != _said(there.state, key)):
+            declined.append(f"{_in_words(there.state, key)}: theirs stays ({_shown(there.state, key)})")
+    live = [v for id, v in there.state.versions.items() if "deleted" not in v and _is_new(id, theirs)]
+    return Push(changes, sorted(live, key=lambda version: version["number"]), declined, done)
+
+
+def _is_new(id: str, before: State) -> bool:
+    return id not in before.versions or "deleted" in before.versions[id]
+
+
+def _refuse_double_numbers(now: State, theirs: State, wanted: set[str] | None) -> None:
+    taken = theirs.taken
+    for id, version in now.versions.items():
+        number = version["number"]
+        if (wanted is None or id in wanted) and taken.get(number, id) != id:
+            raise Conflict(f"{now.path.name}:v{number} is another version at the remote than here")
+
+
+def _about_versions(change: Change, now: State, there: State, wanted: set[str] | None, was_type: str) -> str:
+    """Whether to `tell` a change of versions or of the collection; `done` when it is so there, `declined` when it can't be,
+    `skip` for now.
+    """
+    kind, id = change["kind"], change.get("id", "")
+    known = there.versions.get(id)
+    if kind == "collection":
+        if not there.exists:
+            return "tell" if wanted is None or wanted & now.versions.keys() else "skip"
+        return "tell" if there.type == was_type != change["type"] else "done"
+    if kind == "delete collection":
+        return "tell" if any(v["id"] in change["ids"] for v in there.live()) else "done"
+    if wanted is not None and id not in wanted:
+        return "skip"
+    if kind == "version":
+        return "done" if known is not None else "tell"
+    if known is None:
+        return "skip"
+    if kind == "delete" and id in there.aliases.values():
+        return "declined"
+    return "tell" if ("deleted" in known) == (kind == "undelete") else "done"
+
+
+def _as_told(change: Change, now: State, there: State) -> Change:
+    """A deletion of a whole collection takes only what is there: what others have added meanwhile lives on."""
+    if change["kind"] == "version":
+        return _numbered(change, now)
+    if change["kind"] == "collection":
+        return {**change, **now.path.fields()}
+    if change["kind"] == "delete collection":
+        return {**change, "ids": [id for id in change["ids"] if id in there.versions]}
+    return change
+
+
+def _numbered(change: Change, now: State) -> Change:
+    return {**change, "number": now.versions[change["id"]]["number"]}
+
+
+def _named(now: State, change: Change) -> Change:
+    return {**new_change("collection", **now.path.fields(), type=now.type), "by": change["by"]}
+
+
+# -- pull ----------------------------------------------------------------------------------------
+
+
+def to_pull(
+    theirs: list[Change],
+    there: State,
+    ours: list[Change],
+    now: State,
+    settled: set[str],
+    *,
+    upstream: bool,
+    wanted: set[str] | None = None,
+) -> Pull:
+    """What our log has to be told of theirs (all of it, as `told`; `there` is its fold). Where a number of theirs is taken,
+    all versions that an `upstream` never had move behind its; of any other remote that is a Conflict.
+    """
+    have, known = {change["change"] for change in ours}, {change["change"] for change in theirs}
+    new = [change for change in theirs if change["change"] not in have and change["kind"] not in _HERE]
+    if wanted is not None:
+        new = [change for change in new if change["kind"] == "collection" or change.get("id") in wanted]
+    here = _Folding(copy.deepcopy(now))
+    changes: list[Change] = []
+    numbers = _new_numbers(there, now, wanted, upstream)
+    if numbers:
+        changes.append(new_change("renumber", numbers=numbers))
+        here.apply({**changes[0], "by": {"host": None, "time": "", "user": None}})
+    for change in new:
+        if not _fits_here(change, here.state, there):
+            continue
+        if change["kind"] == "version":
+            if not here.state.exists:
+                changes.append(_named(there, change))
+                here.apply(changes[-1])
+            change = _numbered(change, there)
+        if change["kind"] == "collection":
+            change = {**change, **there.path.fields()}
+        here.apply(change)
+        changes.append(change)
+    open_ = [c for c in ours if c["change"] not in known | settled and _keys_of(c)]
+    pending, touched = ({key for c in some for key in _keys_of(c)} for some in (open_, new))
+    lost = {key for key in pending & touched if _said(now, key) != _said(there, key)}
+    made = list(_aligned(here.state, there, pending - touched)) if wanted is None else []
+    live = [v for id, v in here.state.versions.items() if "deleted" not in v and _is_new(id, now)]
+    return Pull(
+        [*changes, *made],
+        sorted(live, key=lambda version: version["number"]),
+        {now.versions[id]["number"]: number for id, number in numbers.items()},
+        [f"{_in_words(there, key)}: theirs stays ({_shown(there, key)})" for key in sorted(lost)],
+        {c["change"] for c in (*made, *(c for c in open_ if set(_keys_of(c)) <= touched))},
+    )
+
+
+def _new_numbers(there: State, now: State, wanted: set[str] | None, upstream: bool) -> dict[str, int]:
+    """Numbers for our versions, where theirs need those that these have."""
+    taken = now.taken
+    coming = [v for id, v in there.versions.items() if wanted is None or id in wanted or id in now.versions]
+    clashes = [v for v in coming if taken.get(v["number"], v["id"]) != v["id"]]
+    moved = {v["id"]: v["number"] for v in coming if v["id"] in now.versions}
+    moved = {id: number for id, number in moved.items() if now.versions[id]["number"] != number}
+    if not clashes and not moved:
+        return {}
+    if not upstream:
+        number = min([v["number"] for v in clashes] or list(moved.values()))
+        raise Conflict(f"{now.path.name}:v{number} is another version at the remote than here")
+    own = sorted((v for id, v in now.versions.items() if id not in there.versions), key=lambda v: int(v["number"]))
+    behind = {v["id"]: there.next + i for i, v in enumerate(own)}
+    numbers = {**moved, **behind}
+    return {id: number for id, number in numbers.items() if now.versions[id]["number"] != number}
+
+
+def _fits_here(change: Change, here: State, there: State) -> bool:
+    """Whether a change of theirs has something to say here."""
+    kind, id = change["kind"], change.get("id")
+    if kind == "collection":
+        return not here.exists or (here.type != change["type"] and there.type == change["type"])
+    if kind == "version":
+        return id not in here.versions
+    if kind in ("delete collection",):
+        return any(version["id"] in change["ids"] for version in here.live())
+    return id is None or id in here.versions
+
+
+def _aligned(here: State, there: State, ours: set[Key]) -> Iterator[Change]:
+    """Sets that make what both sides have read as there, but for the properties in `ours`."""
+    for alias in sorted(here.aliases.keys() | there.aliases.keys()):
+        old, new = here.aliases.get(alias), there.aliases.get(alias)
+        if old != new and ("alias", alias) not in ours and (new is None or new in here.versions):
+            yield new_change("alias", alias=alias, id=new, old=old)
+    yield from _aligned_owner(None, vars(here), vars(there), ours)
+    for id, theirs in there.versions.items():
+        own = here.versions.get(id)
+        if own is not None and "deleted" not in own:
+            yield from _aligned_owner(id, own, theirs, ours)
+
+
+def _aligned_owner(id: str | None, own: dict[str, Any], theirs: dict[str, Any], ours: set[Key]) -> Iterator[Change]:
+    name = id or ""
+    tags, wanted = own.get("tags", []), theirs.get("tags", [])
+    on = [tag for tag in wanted if tag not in tags and ("tag", name, tag) not in ours]
+    off = [tag for tag in tags if tag not in wanted and ("tag", name, tag) not in ours]
+    if on or off:
+        yield new_change("tags", id=id, add=on, remove=off)
+    old, new = own.get("description"), theirs.get("description")
+    if old != new and ("description", name) not in ours:
+        blob = new["blob"] if isinstance(new, dict) else None
+        yield new_change("description", id=id, old=old, new=None if blob else new, blob=blob)
+    if id is None:
+        return
+    keys = own.get("metadata", {}).keys() | own.get("blobs", {}).keys()
+    keys |= theirs.get("metadata", {}).keys() | theirs.get("blobs", {}).keys()
+    open_ = [key for key in sorted(keys) if _metadata_value(own, key) != _metadata_value(theirs, key)]
+    open_ = [key for key in open_ if ("metadata", id, key) not in ours]
+    if open_:
+        set_ = {key: theirs["metadata"][key] for key in open_ if key in theirs.get("metadata", {})}
+        blobs = {key: theirs["blobs"][key] for key in open_ if key in theirs.get("blobs", {})}
+        gone = [key for key in open_ if key not in set_ and key not in blobs]
+        yield new_change("metadata", id=id, set=set_, blobs=blobs, remove=gone)
+    if own.get("ttl", INHERIT) != theirs.get("ttl", INHERIT) and ("ttl", id) not in ours:
+        yield new_change("ttl", id=id, old=own.get("ttl", INHERIT), new=theirs.get("ttl", INHERIT))

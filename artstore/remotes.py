@@ -1,0 +1,262 @@
+"""The remotes of a repository: which there are, what goes there and comes from there, and what they promise."""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from artstore.digest import BLOB, Digest
+from artstore.errors import ArtstoreError, Conflict, InvalidValue, NotFound
+from artstore.exchange import ALL, Exchange, Exchanged, Scope, Side
+from artstore.hints import typed
+from artstore.layout import read_features
+from artstore.lookup import Lookup
+from artstore.names import check_name, check_project, file_name_of, printable
+from artstore.packs import LARGE
+from artstore.progress import Monitor
+from artstore.reconcile import to_push, told
+from artstore.refs import Refs
+from artstore.remote import Remote, make_remote, probe, require_remote
+from artstore.selection import EVERYTHING, Selection
+from artstore.settings import RemoteSettings, Settings
+from artstore.state import State, digest_of_state
+from artstore.storage import FolderStorage
+from artstore.tracking import Tracking
+from artstore.transaction import Transaction
+from artstore.transfer import Needs, Transfer
+from artstore.tree import DIRECTORY, REFERENCE, walk
+
+ORIGIN = "origin"
+"""The remote that a clone came from, and the one that is meant where none is named."""
+
+
+class Apart(NamedTuple):
+    """How a collection stands to a remote, as of the last time that was asked."""
+
+    remote: str
+    ahead: int
+    """versions that it lacks"""
+    behind: int
+    """versions that it has and this repository lacks"""
+    changes: int
+    """other changes of ours that it lacks"""
+
+
+class Remotes:
+    """Opened for each operation; nothing is asked of a remote unless an operation says so."""
+
+    def __init__(self, storage: FolderStorage, settings: Settings, here: Side, lookup: Lookup) -> None:
+        self._storage = storage
+        self._settings = settings
+        self._here = here
+        self._lookup = lookup
+
+    # -- which there are --
+
+    def all(self) -> dict[str, RemoteSettings]:
+        return self._settings.remotes()
+
+    def add(self, name: str, url: str, *, make: bool = False, shared: bool = False, partial: bool = False) -> None:
+        """Name a remote, after trying what the place can do; with `make` it becomes an (empty) repository first. Raises
+        Conflict for a name in use, NotFound where there is no repository, InvalidValue for a place that can't be one.
+        """
+        check_name(name, "remote name")
+        if name in self.all():
+            raise Conflict(f"there is a remote '{name}' already", hint=f"{typed('remote rm', name)} removes it")
+        if make:
+            make_remote(url, self._storage, shared=shared)
+        try:
+            with Remote(url, self._settings, here=self._storage) as remote:
+                if remote.id == self._own_id():
+                    raise InvalidValue(f"{printable(remote.storage.root)} is this repository itself")
+                probe(remote.storage)
+                place = remote.storage.root if isinstance(remote.storage, FolderStorage) else url
+                self._tracking(name).forget()
+                self._tracking(name).set_id(remote.id)
+        except NotFound as error:
+            hint = f"{typed('remote add --init', name, url)} makes one there; an unmounted share looks like this too"
+            raise NotFound(str(error), hint=hint) from error
+        self._settings.set_remote(name, RemoteSettings(place, partial))
+
+    def _own_id(self) -> str:
+        return read_features(self._storage)[1]
+
+    def remove(self, name: str) -> None:
+        """Forget a remote and what was seen of it; nothing is touched there. Raises NotFound."""
+        if name not in self.all():
+            require_remote(self._settings, name)
+        self._settings.set_remote(name, None)
+        self._tracking(name).forget()
+
+    def _tracking(self, name: str) -> Tracking:
+        return Tracking(self._storage, name)
+
+    def default(self, name: str | None = None) -> str:
+        """The remote that is meant: `origin`, or the only one."""
+        if name is not None:
+            return name
+        names = list(self.all())
+        if ORIGIN in names or len(names) == 1:
+            return ORIGIN if ORIGIN in names else names[0]
+        if not names:
+            raise NotFound("this repository has no remote", hint="`artstore remote add NAME URL` adds one")
+        raise InvalidValue(f"there are several remotes: {', '.join(names)}", hint="say which")
+
+    def open(self, name: str, *, writing: bool = False) -> Remote:
+        """Raises NotFound, Refused (a repository of somebody else's), Conflict (another repository than the last time)."""
+        remote = Remote(require_remote(self._settings, name), self._settings, here=self._storage, writing=writing)
+        try:
+            remote.check_identity(self._tracking(name))
+        except BaseException:
+            remote.close()
+            raise
+        return remote
+
+    # -- exchanging --
+
+    def push(
+        self,
+        name: str | None = None,
+        specs: Iterable[str] = (),
+        *,
+        dry_run: bool = False,
+        jobs: int = 4,
+        monitor: Monitor | None = None,
+    ) -> Exchanged:
+        name = self.default(name)
+        scopes = self._scopes(specs)
+        with self.open(name, writing=True) as remote:
+            return self._exchange(name, remote, jobs, monitor).push(scopes, dry_run=dry_run)
+
+    def pull(
+        self,
+        name: str | None = None,
+        specs: Iterable[str] = (),
+        *,
+        selection: Selection = EVERYTHING,
+        dry_run: bool = False,
+        jobs: int = 4,
+        monitor: Monitor | None = None,
+    ) -> Exchanged:
+        """With a `selection` of files the remote is noted as promising the others' bytes."""
+        name = self.default(name)
+        scopes = self._scopes(specs)
+        with self.open(name) as remote:
+            if not selection.everything and not dry_run:
+                self._note_partial(name)
+            exchange = self._exchange(name, remote, jobs, monitor)
+            return exchange.pull(scopes, selection=selection, dry_run=dry_run)
+
+    def fetch(self, name: str | None = None, specs: Iterable[str] = (), *, monitor: Monitor | None = None) -> list[str]:
+        """See what a remote has, and take nothing over; the folders of the logs that were looked at."""
+        name = self.default(name)
+        with self.open(name) as remote:
+            return self._exchange(name, remote, 4, monitor).fetch(self._scopes(specs))
+
+    def _exchange(self, name: str, remote: Remote, jobs: int, monitor: Monitor | None) -> Exchange:
+        others = [self._tracking(other) for other in self.all() if other != name]
+        return Exchange(
+            self._here, self._storage, remote, self._tracking(name), others,
+            identity=self._settings.identity, fill=self.fill, jobs=jobs, monitor=monitor,
+        )  # fmt: skip
+
+    def _note_partial(self, name: str) -> None:
+        known = self.all()[name]
+        if not known.partial:
+            self._settings.set_remote(name, known._replace(partial=True))
+
+    def _scopes(self, specs: Iterable[str]) -> list[Scope]:
+        """What texts name: a version, an artifact, or `[entity/]project/`; nothing means all."""
+        return [self._scope(text) for text in specs] or [ALL]
+
+    def _scope(self, text: str) -> Scope:
+        if text.endswith("/"):
+            entity, _, project = text[:-1].rpartition("/")
+            entity = check_project(entity or self._settings.entity, "entity")
+            return Scope(f"refs/{file_name_of(entity)}/{file_name_of(check_project(project))}")
+        path, spec = self._lookup.path_of(text)
+        return Scope(path.folder, spec, path)
+
+    # -- how it stands --
+
+    def apart(self, state: State) -> list[Apart]:
+        """How a collection stands to each remote that was told of it, or told of it; asks none of them."""
+        found = []
+        for name in self.all():
+            tracking = self._tracking(name)
+            there = Refs(tracking.mirror, identity=self._settings.identity)
+            theirs = there.read_folder(state.path.folder, state.path)
+            if not theirs.number and not tracking.follows(state.path.folder):
+                continue
+            known, ours = told(there.history(theirs.path)), told(self._here.refs.history(state.path))
+            settled, ids = tracking.settled(state.path.folder), {change["change"] for change in known}
+            behind = sum(id not in state.versions and "deleted" not in v for id, v in theirs.versions.items())
+            try:
+                push = to_push(ours, state, theirs, ids, settled)
+                ahead, changes = len(push.versions), len(push.changes)
+            except Conflict:
+                lacking = [v for id, v in state.versions.items() if id not in theirs.versions and "deleted" not in v]
+                ahead = changes = len(lacking)
+            found.append(Apart(name, ahead, behind, changes - ahead))
+        return found
+
+    def holding(self, text: str) -> str | None:
+        """A remote that is known to have what a spec names, and this repository has not."""
+        try:
+            path = self._lookup.path_of(text)[0]
+            for name in self.all():
+                state = Refs(self._tracking(name).mirror, identity=self._settings.identity).read(path)
+                if state.exists:
+                    return name
+        except ArtstoreError:
+            pass  # it only makes a message better
+        return None
+
+    # -- what is promised --
+
+    @property
+    def partial(self) -> list[str]:
+        """Remotes that hold blobs which are absent here, and promise them."""
+        return [name for name, settings in self.all().items() if settings.partial]
+
+    def promised(self) -> set[Digest]:
+        """Blobs of versions that partial remotes' logs are known to hold, as far as their trees are here. Cost: a walk of
+        all these trees.
+        """
+        found: set[Digest] = set()
+        for name in self.partial:
+            there = Refs(self._tracking(name).mirror, identity=self._settings.identity)
+            for folder in self._tracking(name).logs("refs"):
+                for version in there.read_folder(folder).live():
+                    tree = digest_of_state(version)
+                    if self._here.objects.pack_holding(tree) is not None:
+                        entries = walk(tree, self._here.objects.read_tree)
+                        found |= {e[3] for _, e in entries if e[1] not in (DIRECTORY, REFERENCE)}
+        return found
+
+    def fill(self, blobs: dict[Digest, int], monitor: Monitor | None = None) -> None:
+        """Bring blobs (and their sizes) here that are absent, from the remotes that promised them; many small ones by few
+        reads. What nobody has is left to whoever reads it.
+        """
+        objects = self._here.objects
+        absent = self._absent(blobs) if self.partial else {}
+        for name in self.partial if absent else ():
+            with self.open(name) as remote, Transaction(objects) as tx:
+                remote.objects.refresh()
+                small = {digest: size for digest, size in absent.items() if size < LARGE}
+                large = {digest: size for digest, size in absent.items() if size >= LARGE}
+                places, _ = remote.objects.locate_many(small)
+                there = {row.digest for _, rows in places for row in rows}
+                small = {digest: size for digest, size in small.items() if digest in there}
+                sizes = remote.objects.large_sizes(list(large))
+                large = {digest: size for digest, size in large.items() if digest in sizes}
+                transfer = Transfer(remote.objects, tx, objects, monitor=monitor)
+                transfer.send(Needs({}, {}, small, large))
+                tx.publish()
+                tx.ensure()
+                objects.refresh()
+            absent = self._absent(absent)
+            if not absent:
+                return
+
+    def _absent(self, blobs: dict[Digest, int]) -> dict[Digest, int]:
+        objects = self._here.objects
+        return {digest: size for digest, size in blobs.items() if not objects.rely(BLOB, digest, size)}

@@ -1,0 +1,163 @@
+"""What was last seen of a remote: copies of its logs, and what its collections have settled with ours. Notes, not truth:
+all of it may be deleted and is fetched again, but for which remote a collection follows.
+"""
+
+import json
+from typing import Any
+
+from artstore.codec import encode_json
+from artstore.errors import DamagedLog, StorageError
+from artstore.logs import Log, last_number
+from artstore.names import file_name_of, printable
+from artstore.storage import FolderStorage, Storage
+
+_FOLDER = "remotes"
+_AT_ONCE = 1000
+"""Entries that are in memory at once."""
+
+
+class Mirror:
+    """Copies of a remote's logs, at the paths that they have there."""
+
+    def __init__(self, storage: FolderStorage, root: str) -> None:
+        self.root = f"{storage.root}/{root}"
+        self.local = storage.local
+        self._storage = storage
+        self._prefix = root
+
+    def path(self, path: str) -> str:
+        return f"{self._prefix}/{path}"
+
+    def names(self, folder: str) -> list[str]:
+        return self._storage.names(self.path(folder))
+
+    def read(self, path: str, offset: int = 0, length: int | None = None) -> bytes:
+        return self._storage.read(self.path(path), offset, length)
+
+    def size(self, path: str) -> int | None:
+        return self._storage.size(self.path(path))
+
+    def create(self, path: str, data: bytes) -> bool:
+        return self._storage.create(self.path(path), data)
+
+    def replace(self, path: str, data: bytes, *, sync: bool = False) -> None:
+        self._storage.replace(self.path(path), data, sync=sync)
+
+    def settle(self, folder: str) -> None:
+        """Copies need not be durable."""
+
+    def remove(self, path: str) -> bool:
+        return self._storage.remove(self.path(path))
+
+
+class Tracking:
+    """One remote's notes, in `remotes/<name>/`: its logs by the same paths, and `settled.json` beside each."""
+
+    def __init__(self, storage: FolderStorage, name: str) -> None:
+        self.storage = storage
+        self.name = name
+        self._root = f"{_FOLDER}/{file_name_of(name)}"
+        self.mirror = Mirror(storage, self._root)
+
+    def forget(self) -> None:
+        self.storage.remove_folder(self._root)
+
+    # -- the repository that it is --
+
+    def id(self) -> str | None:
+        return self._load("id.json").get("id")
+
+    def set_id(self, id: str) -> None:
+        self._save("id.json", {"id": id})
+
+    # -- logs --
+
+    def logs(self, kind: str) -> dict[str, int]:
+        """Folder and last number of each log of a kind (`refs`, `runs`) that was seen."""
+        found: dict[str, int] = {}
+        for path, _ in self.storage.below(f"{self._root}/{kind}"):
+            folder, _, name = path.removeprefix(f"{self._root}/").rpartition("/")
+            if number := last_number([name]):
+                found[folder] = max(number, found.get(folder, 0))
+        return found
+
+    def fetch(self, there: Storage, wanted: dict[str, int]) -> set[str]:
+        """Bring our copies of logs (folder → last number there) up to date; the folders of logs that what came goes on
+        from. Raises DamagedLog when one is shorter than it was, or goes on otherwise.
+        """
+        missing: list[tuple[str, int]] = []
+        for folder, last in wanted.items():
+            have = last_number(self.mirror.names(folder))
+            if have > last:
+                raise DamagedLog(
+                    f"{printable(folder)} at remote '{self.name}' was rolled back: it ended with entry {have}, now with {last}",
+                    hint="somebody restored an older copy of it; `artstore remote rm` and `remote add` accept that",
+                )
+            missing += [(folder, number) for number in range(have + 1, last + 1)]
+        for start in range(0, len(missing), _AT_ONCE):
+            some = missing[start : start + _AT_ONCE]
+            data = there.read_many([_entry(folder, number) for folder, number in some])
+            for (folder, number), entry in zip(some, data, strict=True):
+                self.mirror.replace(_entry(folder, number), entry)
+        sources: set[str] = set()
+        for folder in {folder for folder, _ in missing}:
+            sources |= self._checked(folder)
+        return sources
+
+    def _checked(self, folder: str) -> set[str]:
+        """Read a log that has grown; where it was renamed from."""
+        log, sources = Log(self.mirror, folder), set()
+        try:
+            for entry in log.entries(log.listing()):
+                for change in entry.changes:
+                    if change["kind"] == "moved from":
+                        parts = (str(change.get(part, "")) for part in ("entity", "project", "name"))
+                        sources.add("refs/" + "/".join(map(file_name_of, parts)))
+        except DamagedLog as error:
+            self.storage.remove_folder(self.mirror.path(folder))
+            raise DamagedLog(
+                f"remote '{self.name}': {error}",
+                hint="its history is not the one that was there: find out who changed it; asking again accepts it",
+            ) from error
+        return sources
+
+    # -- what is settled with a collection --
+
+    def settled(self, folder: str) -> set[str]:
+        """Ids of our changes that this remote is never told (again)."""
+        return set(self._load(f"{folder}/settled.json").get("settled", ()))
+
+    def settle(self, folder: str, ids: set[str]) -> None:
+        if ids - self.settled(folder):
+            self._save(f"{folder}/settled.json", {"settled": sorted(self.settled(folder) | ids)})
+
+    def pushed_runs(self) -> dict[str, int]:
+        """Runs' logs and the last number of ours that this remote was told of."""
+        found: dict[str, int] = self._load("runs.json")
+        return found
+
+    def note_runs(self, heads: dict[str, int]) -> None:
+        self._save("runs.json", {**self.pushed_runs(), **heads})
+
+    # -- which remote a collection follows --
+
+    def follows(self, folder: str) -> bool:
+        return self.storage.size(f"{self._root}/{folder}/upstream") is not None
+
+    def follow(self, folder: str) -> None:
+        """Note, durably, that this is the remote whose numbers are final for a collection."""
+        self.storage.create(f"{self._root}/{folder}/upstream", b"")
+
+    def _load(self, path: str) -> dict[str, Any]:
+        try:
+            value = json.loads(self.storage.read(f"{self._root}/{path}"))
+        except (FileNotFoundError, ValueError, StorageError):
+            return {}
+        return value if isinstance(value, dict) else {}
+
+    def _save(self, path: str, value: dict[str, Any]) -> None:
+        self.storage.replace(f"{self._root}/{path}", encode_json(value), sync=True)
+
+
+def _entry(folder: str, number: int) -> str:
+    return f"{folder}/{number:08}.json"
