@@ -16,6 +16,7 @@ from artstore.record import RunRecord
 from artstore.repository import Repository
 from artstore.runs import RunPath, RunState
 from artstore.settings import find_root, require_root
+from artstore.storage import is_url
 
 
 class Api:
@@ -39,7 +40,7 @@ class Api:
     @property
     def _root(self) -> str:
         root = self._given or recording.place()
-        return root if os.path.isfile(f"{root}/format") else require_root()
+        return root if is_url(root) or os.path.isfile(f"{root}/format") else require_root()
 
     @property
     def _repository(self) -> Repository:
@@ -197,7 +198,11 @@ def _order(order: str | None, keys: dict[str, str], default: str) -> tuple[str, 
 
 
 def _root_of(folder: str) -> str:
-    """The repository that a path means: its own folder, or one that holds it (or lies below one that does)."""
+    """The repository that a path means: its own folder, or one that holds it (or lies below one that does). A URL means
+    what is there.
+    """
+    if is_url(folder):
+        return folder
     if os.path.isfile(os.path.join(folder, "format")):
         return os.path.abspath(folder)
     root = find_root(folder, environment=False)

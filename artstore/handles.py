@@ -3,21 +3,45 @@
 import os
 import threading
 import weakref
+from typing import Any, cast
 
+from artstore.errors import Refused
+from artstore.names import printable
 from artstore.repository import Repository
+from artstore.storage import is_url
+from artstore.view import View, view_of
 
 _threads = threading.local()
 
 
+class _Elsewhere:
+    """A place without a repository here, in the place of one: it is read, and says so when it should change."""
+
+    def __init__(self, place: str) -> None:
+        self._view = view_of(place, None)
+
+    def __getattr__(self, name: str) -> Any:
+        if not hasattr(View, name) and hasattr(Repository, name):
+            raise Refused(
+                f"{printable(self._view.storage.root)} is only looked at from here: it can't be changed",
+                hint="`artstore clone` it, change the clone, and push",
+            )
+        return getattr(self._view, name)
+
+
 def opened(root: str) -> Repository:
-    """This thread's handle of the repository in folder `root`. Raises NotFound when there is none (any more)."""
+    """This thread's handle of the repository in folder `root`, or at a URL. Raises NotFound when there is none (any more)."""
     handles: dict[str, tuple[tuple[int, int], Repository]] = _threads.__dict__.setdefault("handles", {})
+    found = handles.get(root)
+    if is_url(root):
+        if found is None:
+            found = handles[root] = (0, 0), cast(Repository, _Elsewhere(root))
+        return found[1]
     try:
         status = os.stat(f"{root}/format")
         same = status.st_dev, status.st_ino
     except OSError:
         same = 0, 0
-    found = handles.get(root)
     if found is None or found[0] != same:
         repository = Repository(root)
         weakref.finalize(repository, repository.objects.close)  # when the thread ends

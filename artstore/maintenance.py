@@ -4,12 +4,13 @@ import os
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from artstore.digest import TREE, Digest, digest_of
+from artstore.digest import BLOB, TREE, VERSION, Digest, digest_of
 from artstore.errors import Damage, DamagedLog, MissingObject, NoSpace, StorageError, translated
 from artstore.logs import Log, last_number
 from artstore.objects import PACKS, ObjectStore, pack_path
 from artstore.packs import FOOTER, HEADER, MERGE_BELOW, ROW, Pack, PackWriter, Row
 from artstore.progress import Monitor
+from artstore.reading import read_rows, read_small
 from artstore.refs import Refs
 from artstore.removal import Everything, Removal, is_left_over, sweep
 from artstore.state import State, digest_of_state, id_of_state, property_digests
@@ -38,15 +39,13 @@ def size_class(size: int) -> int | None:
 
 def packs_due(objects: ObjectStore) -> list[str]:
     """The packs of the smallest size class that has eight or more, oldest first; empty when no merge is due."""
-    folder = f"{objects.storage.root}/{PACKS}"
+    storage, names = objects.storage, objects.pack_names()
     classes: dict[int, list[tuple[float, str]]] = {}
-    for name in objects.pack_names():
-        try:
-            status = os.stat(f"{folder}/{name}.pack")
-        except OSError:
-            continue
-        if (number := size_class(status.st_size)) is not None:
-            classes.setdefault(number, []).append((status.st_mtime, name))
+    for path, size in storage.below(PACKS):
+        name, number = path[len(PACKS) + 1 : -len(".pack")], size_class(size)
+        if number is not None and name in names:
+            age = 0.0 if storage.distant else storage.stamp(path) or 0.0
+            classes.setdefault(number, []).append((age, name))
     due = min((number for number, packs in classes.items() if len(packs) >= MERGE_COUNT), default=None)
     return [name for _, name in sorted(classes[due])][:_MERGE_MOST] if due is not None else []
 
@@ -71,11 +70,12 @@ def _merge_once(objects: ObjectStore, names: list[str]) -> int:
         writer = PackWriter(tx.staged())
         try:
             seen: set[Digest] = set()
-            for pack in (objects.pack(pack.name) for pack in packs):
-                for row in sorted(pack.rows(), key=lambda row: row.offset):
-                    if row.digest not in seen:
-                        seen.add(row.digest)
-                        writer.add(row.kind, row.digest, _read_whole(pack, row))
+            for row, data in read_rows(objects, _in_order(objects, packs)):
+                if digest_of(row.kind, data) != row.digest:
+                    raise Damage(f"object {row.digest.hex()[:12]} is damaged")
+                if row.digest not in seen:
+                    seen.add(row.digest)
+                    writer.add(row.kind, row.digest, data)
             _publish(tx, writer)
         except (Damage, OSError):
             return 0  # a damaged copy, or no space: fsck and gc say so, a save goes on
@@ -102,11 +102,13 @@ def _whole_pack(objects: ObjectStore, name: str) -> Pack | None:
     return None if objects.bad_in(name) else pack
 
 
-def _read_whole(pack: Pack, row: Row) -> bytes:
-    data = pack.read(row)
-    if digest_of(row.kind, data) != row.digest:
-        raise Damage(f"object {row.digest.hex()[:12]} in pack {pack.name[:12]} is damaged")
-    return data
+def _in_order(objects: ObjectStore, packs: list[Pack]) -> list[tuple[str, list[Row]]]:
+    """All rows, by pack and place. At a distant place trees and versions come last, where few requests get them all."""
+    rows = [(pack.name, list(pack.rows())) for pack in packs]
+    if not objects.storage.distant:
+        return rows
+    blobs = [(name, [row for row in some if row.kind == BLOB]) for name, some in rows]
+    return blobs + [(name, [row for row in some if row.kind != BLOB]) for name, some in rows]
 
 
 def _publish(tx: Transaction, writer: PackWriter) -> str:
@@ -159,30 +161,28 @@ class Marks:
                 break
 
     def _mark_collection(self, state: State) -> None:
-        for blob in property_blobs(state):
-            self.reachable.add(blob)
-        for version in state.live():
-            id = id_of_state(version)
-            if id not in self.reachable:
-                self._objects.read_version(id)  # readable, or nothing is collected
-                self._mark_tree(digest_of_state(version))
-                self.reachable.add(id)
-                self.versions += 1
-                self._monitor.advance(1)
+        self.reachable.update(property_blobs(state))
+        new = {id_of_state(version): version for version in state.live() if id_of_state(version) not in self.reachable}
+        for _ in read_small(self._objects, dict.fromkeys(new, VERSION)):
+            pass  # readable, or nothing is collected
+        self._mark_trees({digest_of_state(version) for version in new.values()})
+        self.reachable.update(new)
+        self.versions += len(new)
 
-    def _mark_tree(self, root: Digest) -> None:
-        todo = [root]
+    def _mark_trees(self, level: set[Digest]) -> None:
+        """Level by level: from a distant place each costs one round of requests."""
         reachable = self.reachable
-        while todo:
-            digest = todo.pop()
-            if digest in reachable:
-                continue
-            for entry in decode_tree(self._objects.read(TREE, digest), digest):
-                if entry[1] in (DIRECTORY, PART):
-                    todo.append(entry[3])
-                elif entry[1] != REFERENCE:
-                    reachable.add(entry[3])
-            reachable.add(digest)
+        while level := level - reachable:
+            below: set[Digest] = set()
+            for _, digest, data in read_small(self._objects, dict.fromkeys(level, TREE)):
+                for entry in decode_tree(bytes(data), digest):
+                    if entry[1] in (DIRECTORY, PART):
+                        below.add(entry[3])
+                    elif entry[1] != REFERENCE:
+                        reachable.add(entry[3])
+                reachable.add(digest)
+                self._monitor.advance(1)
+            level = below
 
 
 def property_blobs(state: State) -> Iterator[Digest]:
@@ -274,7 +274,7 @@ class _Copies:
 
     def has_good(self, row: Row) -> bool:
         name = self._first.get(row.digest)
-        if name is None:
+        if name is None or self._objects.storage.distant:  # there each look at another copy is a request
             return False
         try:
             pack = self._objects.pack(name)
@@ -340,12 +340,10 @@ def _rewrite(tx: Transaction, name: str, rows: list[Row], problems: list[str]) -
         return 0
     objects = tx.objects
     try:
-        pack = objects.pack(name)
         with translated(f"rewrite pack {name[:12]}"):
             writer = PackWriter(tx.staged())
             try:
-                for row in sorted(rows, key=lambda row: row.offset):
-                    data = pack.read(row)
+                for row, data in read_rows(objects, [(name, rows)]):
                     if digest_of(row.kind, data) != row.digest:
                         objects.note_bad(name, row.digest)
                         raise Damage(f"object {row.digest.hex()[:12]} in it is damaged")

@@ -42,6 +42,7 @@ INDEXES = "cache/indexes"
 """Indexes of distant packs, by name."""
 _TAIL = 256 << 10
 _FEW_INDEXES = 8
+_AHEAD_DISTANT = 8 << 20
 
 
 def blob_path(digest: bytes) -> str:
@@ -88,6 +89,7 @@ class ObjectStore:
         self._probes = 0
         self._probes_allowed = _PROBES_FREE
         self._cached_trees: dict[Digest, bytes] = {}
+        self._kept_trees: dict[Digest, bytes] = {}
 
     # -- which packs there are --
 
@@ -194,6 +196,7 @@ class ObjectStore:
             if not self.storage.distant:
                 return open_pack(name, size, read, close)
             pack = open_pack(name, size, _from_its_end(size, read), close)
+            pack.ahead = _AHEAD_DISTANT
         except BaseException:
             close()
             raise
@@ -215,6 +218,7 @@ class ObjectStore:
             return None
         pack = known_pack(name, data)
         if pack is not None:
+            pack.ahead = _AHEAD_DISTANT
             pack.read_range = _when_asked(partial(self.storage.reader, pack_path(name)))
         return pack
 
@@ -496,7 +500,7 @@ class ObjectStore:
 
     def read_tree(self, digest: Digest) -> bytes:
         """A tree's bytes; the last few are kept, since a walk and a check often ask twice."""
-        data = self._cached_trees.get(digest)
+        data = self._cached_trees.get(digest) or self._kept_trees.get(digest)
         if data is None:
             data = self.read(TREE, digest)
             if len(self._cached_trees) >= 64:
@@ -504,6 +508,10 @@ class ObjectStore:
             if len(data) < LARGE:
                 self._cached_trees[digest] = data
         return data
+
+    def keep_trees(self, trees: dict[Digest, bytes]) -> None:
+        """Trees that were read (and checked) at once, and will be asked for one by one."""
+        self._kept_trees.update(trees)
 
     def read_version(self, id: Digest) -> Version:
         return decode_version(self.read(VERSION, id), id)

@@ -144,6 +144,8 @@ class Pack:
         self.objects_end = index_offset
         self.read_range = read
         self.close = close
+        self.ahead = _AHEAD
+        """bytes that `peek` reads at once, where it reads on"""
         self._finds = 0
         self._ahead, self._ahead_at = memoryview(b""), 0
         self._numbers: dict[bytes, int] | None = None
@@ -183,7 +185,7 @@ class Pack:
         start = offset - self._ahead_at
         if start < 0 or start + length > len(self._ahead):
             # Only who just read what lies before this is likely to read what follows.
-            size = max(length, _AHEAD) if 0 <= start <= len(self._ahead) else length
+            size = max(length, self.ahead) if 0 <= start <= len(self._ahead) else length
             self._ahead = memoryview(self.read_range(offset, min(size, self.objects_end - offset)))
             self._ahead_at, start = offset, 0
         return self._ahead[start : start + length]

@@ -48,20 +48,27 @@ def read_small(objects: ObjectStore, wanted: dict[Digest, Kind]) -> Iterator[Che
     """
     if not wanted:
         return
-    rows, elsewhere = objects.locate_many(wanted)
-    reads = [_Read(pack, some) for pack, found in rows for some in _neighbours(found, objects.storage.distant)]
+    places, elsewhere = objects.locate_many(wanted)
+    for row, data in read_rows(objects, places):
+        if row.kind != wanted[row.digest]:
+            elsewhere.append(row.digest)
+        elif (blake3(data).digest() if row.kind == BLOB else digest_of(row.kind, data)) == row.digest:
+            yield row.kind, row.digest, data
+        else:
+            elsewhere.append(row.digest)  # read once more, and from any other copy, before it is called damaged
+    for digest in elsewhere:
+        yield wanted[digest], digest, memoryview(objects.read(wanted[digest], digest))
+
+
+def read_rows(objects: ObjectStore, places: list[tuple[str, list[Row]]]) -> Iterator[tuple[Row, memoryview]]:
+    """Rows of packs and their bytes, unchecked, in the order of the packs and of what lies in them; short where a pack is
+    gone.
+    """
+    reads = [_Read(pack, some) for pack, found in places for some in _neighbours(found, objects.storage.distant)]
     for read, window in _windows(objects, reads):
         for row in read.rows:
             start = row.offset - read.start
-            data = window[start : start + row.length]
-            if row.kind != wanted[row.digest]:
-                elsewhere.append(row.digest)
-            elif (blake3(data).digest() if row.kind == BLOB else digest_of(row.kind, data)) == row.digest:
-                yield row.kind, row.digest, data
-            else:
-                elsewhere.append(row.digest)  # read once more, and from any other copy, before it is called damaged
-    for digest in elsewhere:
-        yield wanted[digest], digest, memoryview(objects.read(wanted[digest], digest))
+            yield row, window[start : start + row.length]
 
 
 def _neighbours(rows: list[Row], distant: bool) -> Iterator[list[Row]]:

@@ -9,15 +9,15 @@ from artstore.exchange import ALL, Exchange, Exchanged, Scope, Side
 from artstore.hints import typed
 from artstore.layout import read_features
 from artstore.lookup import Lookup
-from artstore.names import check_name, check_project, file_name_of, printable
+from artstore.names import Spec, check_name, check_project, file_name_of, printable
 from artstore.packs import LARGE
 from artstore.progress import Monitor
 from artstore.reconcile import to_push, told
-from artstore.refs import Refs
+from artstore.refs import Refs, resolve
 from artstore.remote import Remote, make_remote, probe, require_remote
 from artstore.selection import EVERYTHING, Selection
 from artstore.settings import RemoteSettings, Settings
-from artstore.state import State, digest_of_state
+from artstore.state import Path, State, digest_of_state
 from artstore.storage import FolderStorage
 from artstore.tracking import Tracking
 from artstore.transaction import Transaction
@@ -198,17 +198,21 @@ class Remotes:
             found.append(Apart(name, ahead, behind, changes - ahead))
         return found
 
-    def holding(self, text: str) -> str | None:
+    def holding(self, path: Path, spec: Spec) -> str | None:
         """A remote that is known to have what a spec names, and this repository has not."""
-        try:
-            path = self._lookup.path_of(text)[0]
-            for name in self.all():
-                state = Refs(self._tracking(name).mirror, identity=self._settings.identity).read(path)
-                if state.exists:
-                    return name
-        except ArtstoreError:
-            pass  # it only makes a message better
+        for name in self.all():
+            try:
+                resolve(Refs(self._tracking(name).mirror, identity=self._settings.identity).read(path), spec)
+                return name
+            except ArtstoreError:
+                continue
         return None
+
+    def only_there(self, name: str) -> list[Path]:
+        """Collections that a remote is known to have, and this repository has not."""
+        there = Refs(self._tracking(name).mirror, identity=self._settings.identity)
+        states = (there.read_folder(folder) for folder in sorted(self._tracking(name).logs("refs")))
+        return [s.path for s in states if s.exists and not self._here.refs.read_folder(s.path.folder).versions]
 
     # -- what is promised --
 

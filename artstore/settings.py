@@ -44,6 +44,7 @@ KEYS = {
     "core.entity": Key(DEFAULT_ENTITY, lambda value: check_project(value, "entity")),
     "core.project": Key(DEFAULT_PROJECT, check_project),
     "core.identity": Key("on", _on_or_off),
+    "core.auto_fetch": Key("off", _on_or_off),
     "gc.grace": Key("24h, on a network file system 14d", _duration),
 }
 
@@ -54,17 +55,16 @@ class RemoteSettings(NamedTuple):
     url: str
     partial: bool = False
     """whether blobs that it holds may be absent here"""
-    auto_fetch: bool = False
-    """whether what is only there is pulled when it is used"""
 
 
 class Settings:
     """One repository's settings: its `config` file (INI) over which the environment wins."""
 
-    def __init__(self, root: str) -> None:
-        self._root = root
-        self._path = os.path.join(root, "config")
-        self._values = self._read()
+    def __init__(self, root: str | None) -> None:
+        """Without a repository only the environment says anything."""
+        self._root = root or ""
+        self._path = os.path.join(self._root, "config")
+        self._values = self._read() if root is not None else {}
 
     def _read(self) -> dict[str, dict[str, str]]:
         try:
@@ -146,9 +146,7 @@ class Settings:
                 continue
             if "url" not in values:
                 raise InvalidValue(f"remote '{printable(match[1])}' in {printable(self._path)} has no url")
-            found[match[1]] = RemoteSettings(
-                values["url"], _on_or_off(values.get("partial", "off")), _on_or_off(values.get("auto_fetch", "off"))
-            )
+            found[match[1]] = RemoteSettings(values["url"], _on_or_off(values.get("partial", "off")))
         return found
 
     def set_remote(self, name: str, settings: "RemoteSettings | None") -> None:
@@ -159,11 +157,7 @@ class Settings:
         if settings is None:
             lines = _without_section(lines, section)
         else:
-            for key, value in (
-                ("url", settings.url),
-                ("partial", "true" if settings.partial else None),
-                ("auto_fetch", "true" if settings.auto_fetch else None),
-            ):
+            for key, value in (("url", settings.url), ("partial", "true" if settings.partial else None)):
                 lines = _with_line(lines, section, key, value)
         self._write(lines)
 
@@ -199,6 +193,11 @@ class Settings:
         if self._checked("core.identity") is False:
             return None, None
         return os.uname().nodename, _user()
+
+    @property
+    def auto_fetch(self) -> bool:
+        """Whether what is only at a remote is pulled when it is used."""
+        return self._checked("core.auto_fetch") is True
 
     def grace(self, local: bool) -> float:
         """Seconds for which the trash is kept."""

@@ -2,7 +2,7 @@
 
 import click
 
-from artstore.cli.output import Bar, json_option, open_repository, print_json, table
+from artstore.cli.output import Bar, json_option, open_view, print_json, remote_argument, table
 from artstore.errors import Damage, StorageError
 from artstore.hints import typed
 from artstore.names import printable
@@ -12,16 +12,17 @@ from artstore.sizes import count, human
 
 @click.command("fsck")
 @click.option("--quick", is_flag=True, help="Don't hash blobs; all else is checked.")
+@remote_argument
 @json_option
 @click.pass_context
-def fsck_command(ctx: click.Context, quick: bool, as_json: bool) -> None:
-    """Check everything that is stored.
+def fsck_command(ctx: click.Context, quick: bool, place: str | None, as_json: bool) -> None:
+    """Check everything that is stored, here or at a remote.
 
     Objects, packs, trees, versions, logs, checkpoints, runs. Damaged copies are noted, so that the next save of
     their content stores it again. Exits with 7 when anything is
     damaged or missing.
     """
-    with Bar() as bar, open_repository() as repository:
+    with Bar() as bar, open_view(place, writing=True) as repository:
         report = repository.fsck(quick=quick, monitor=bar)
     if as_json:
         print_json({"ok": not report.problems, **report._asdict()})
@@ -43,14 +44,23 @@ def fsck_command(ctx: click.Context, quick: bool, as_json: bool) -> None:
 @click.option("--now", is_flag=True, help="Free the space at once instead of after the grace period (gc.grace, 24 h).")
 @click.option("--abandon", metavar="ID", help="Declare a transaction dead whose process can't be proved so.")
 @click.option("--force", is_flag=True, help="With --abandon: though its process is alive here.")
+@remote_argument
 @json_option
 @click.pass_context
-def gc_command(ctx: click.Context, dry_run: bool, now: bool, abandon: str | None, force: bool, as_json: bool) -> None:
-    """Free the space of what no version needs.
+def gc_command(
+    ctx: click.Context,
+    dry_run: bool,
+    now: bool,
+    abandon: str | None,
+    force: bool,
+    place: str | None,
+    as_json: bool,
+) -> None:
+    """Free the space of what no version needs, here or at a remote.
 
     Safe beside saves and other gc runs. What it takes waits a day in the trash before it is freed.
     """
-    with Bar() as bar, open_repository() as repository:
+    with Bar() as bar, open_view(place, writing=True) as repository:
         result = repository.gc(now=now, dry_run=dry_run, abandon=abandon, force=force, monitor=bar)
     if as_json:
         print_json({"dry_run": dry_run, **result._asdict()})
@@ -93,10 +103,11 @@ def _fail_if_unfinished(ctx: click.Context, problems: tuple[str, ...], as_json: 
 
 
 @click.command("du")
+@remote_argument
 @json_option
-def du_command(as_json: bool) -> None:
-    """Show where the bytes are."""
-    with open_repository() as repository:
+def du_command(place: str | None, as_json: bool) -> None:
+    """Show where the bytes are, here or at a remote."""
+    with open_view(place) as repository:
         usage = repository.usage()
     if as_json:
         print_json(usage._asdict())

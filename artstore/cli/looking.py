@@ -9,16 +9,25 @@ from typing import Any
 import click
 
 from artstore.cli.arguments import SPEC
-from artstore.cli.output import day, json_option, open_repository, print_json, report_damage, table
+from artstore.cli.output import (
+    day,
+    from_option,
+    json_option,
+    open_repository,
+    open_view,
+    print_json,
+    report_damage,
+    table,
+)
 from artstore.digest import short
 from artstore.errors import Damage, InvalidValue
 from artstore.hints import typed
 from artstore.lookup import Found
 from artstore.names import check_project, check_type, printable
-from artstore.repository import Repository
 from artstore.sizes import count, human, moment
 from artstore.state import INHERIT, State, VersionState
 from artstore.tree import DIRECTORY, EXECUTABLE, REFERENCE, Entry
+from artstore.view import View
 
 _KINDS = ("file", "executable", "directory", "part", "reference")
 
@@ -29,15 +38,22 @@ _KINDS = ("file", "executable", "directory", "part", "reference")
 @click.option("-r", "--recursive", is_flag=True, help="List files at all levels.")
 @click.option("--project", help="Only artifacts of this [ENTITY/]PROJECT.")
 @click.option("-t", "--type", help="Only artifacts of this type.")
+@from_option
 @json_option
 def ls_command(
-    spec: str | None, path: str | None, recursive: bool, project: str | None, type: str | None, as_json: bool
+    spec: str | None,
+    path: str | None,
+    recursive: bool,
+    project: str | None,
+    type: str | None,
+    place: str | None,
+    as_json: bool,
 ) -> None:
     """List artifacts; with SPEC, the files of a version (below PATH).
 
     PROJECT/ as SPEC lists the artifacts of a project, as --project does.
     """
-    with open_repository() as repository:
+    with open_view(place) as repository:
         if spec is None:
             list_collections(repository, project, type, as_json)
         elif spec.endswith("/"):
@@ -46,7 +62,7 @@ def ls_command(
             _list_files(repository, repository.find(spec), path, recursive, as_json)
 
 
-def list_collections(repository: Repository, project: str | None, type: str | None, as_json: bool) -> None:
+def list_collections(repository: View, project: str | None, type: str | None, as_json: bool) -> None:
     entity = None
     if project is not None:
         above, _, project = project.rpartition("/")
@@ -101,7 +117,7 @@ def _collection(state: State) -> dict[str, Any]:
     }
 
 
-def _list_files(repository: Repository, found: Found, path: str | None, recursive: bool, as_json: bool) -> None:
+def _list_files(repository: View, found: Found, path: str | None, recursive: bool, as_json: bool) -> None:
     tree, prefix = found.tree, b""
     path = (path or "").removeprefix("./").strip("/")
     if path not in ("", "."):
@@ -142,10 +158,11 @@ def _entry(path: bytes, entry: Entry) -> dict[str, Any]:
 
 @click.command("show")
 @click.argument("spec", type=SPEC)
+@from_option
 @json_option
-def show_command(spec: str, as_json: bool) -> None:
+def show_command(spec: str, place: str | None, as_json: bool) -> None:
     """Show all that is known of one version."""
-    with open_repository() as repository:
+    with open_view(place) as repository:
         found = repository.find(spec)
         value = _version(repository, found.state, found.version, found.state.aliases_of(found.version["id"]))
     if as_json:
@@ -189,7 +206,7 @@ def _duration(ttl: int | str | None) -> str:
     return f"{ttl}s"
 
 
-def _version(repository: Repository, state: State, version: VersionState, aliases: list[str]) -> dict[str, Any]:
+def _version(repository: View, state: State, version: VersionState, aliases: list[str]) -> dict[str, Any]:
     description, metadata = repository.properties(Found(state, version))
     return {
         "spec": f"{state.path}:v{version['number']}",
@@ -253,7 +270,7 @@ def _log_row(version: VersionState, aliases: list[str]) -> tuple[str, ...]:
     )
 
 
-def _alias_moves(repository: Repository, state: State, as_json: bool) -> None:
+def _alias_moves(repository: View, state: State, as_json: bool) -> None:
     numbers = {id: f"v{version['number']}" for id, version in state.versions.items()}
     moves = [
         {
@@ -277,9 +294,10 @@ def _alias_moves(repository: Repository, state: State, as_json: bool) -> None:
 @click.command("cat")
 @click.argument("spec", type=SPEC)
 @click.argument("path")
-def cat_command(spec: str, path: str) -> None:
+@from_option
+def cat_command(spec: str, path: str, place: str | None) -> None:
     """Write one file of a version to standard output, checked."""
-    with open_repository() as repository:
+    with open_view(place) as repository:
         found = repository.find(spec)
         path = path.removeprefix("./")
         entry = repository.entry(found, path)

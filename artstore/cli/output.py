@@ -1,6 +1,7 @@
 """How the command line shows things: aligned tables, JSON, colours and a progress bar on terminals."""
 
 import json
+import os
 import shutil
 import sys
 import time
@@ -14,8 +15,10 @@ from artstore.errors import Damage
 from artstore.names import printable
 from artstore.progress import Monitor
 from artstore.repository import Repository
-from artstore.settings import colours_wanted, require_root
+from artstore.settings import colours_wanted, find_root, require_root
 from artstore.sizes import human
+from artstore.storage import FolderStorage
+from artstore.view import View
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -26,8 +29,25 @@ _LEAST = 8
 """Columns that stay of a cell that is cut for a narrow terminal."""
 
 
+from_option = click.option(
+    "--from", "place", metavar="PLACE", help="What is at this remote, path or URL, instead of here."
+)
+remote_argument = click.argument("place", required=False, metavar="[REMOTE]")
+
+
 def open_repository() -> Repository:
     return Repository(require_root())
+
+
+def open_view(place: str | None, *, writing: bool = False) -> View:
+    """The repository here, or what is at another place (which needs none here)."""
+    if place is None:
+        return open_repository()
+    from artstore.view import view_of
+
+    root = find_root()
+    here = FolderStorage(root) if root is not None and os.path.isfile(f"{root}/format") else None
+    return view_of(place, here, writing=writing)
 
 
 def print_json(value: Any) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from artstore.cli.arguments import FOLDER, SPEC, metadata_from
-from artstore.cli.output import Bar, json_option, open_repository, print_json
+from artstore.cli.output import Bar, from_option, json_option, open_view, print_json
 from artstore.errors import InvalidValue, NotFound
 from artstore.hints import typed
 from artstore.ignore import Filter
@@ -20,15 +20,16 @@ from artstore.sizes import count, human
 
 @click.command("init")
 @click.argument("folder", required=False, type=FOLDER)
+@click.option("--shared", is_flag=True, help="Writable for the folder's group, whatever the umask says.")
 @json_option
-def init_command(folder: str | None, as_json: bool) -> None:
+def init_command(folder: str | None, shared: bool, as_json: bool) -> None:
     """Make a repository: .artifacts/ here, or in FOLDER.
 
     Where one exists already it is left as it is. `put` makes one by itself.
     """
     root = os.path.join(os.path.abspath(folder), ".artifacts") if folder is not None else root_to_create()
     existed = os.path.exists(os.path.join(root, "format"))
-    Repository.init(root).close()
+    Repository.init(root, shared=shared).close()
     if as_json:
         print_json({"repository": root, "created": not existed})
     else:
@@ -118,23 +119,26 @@ def _name_for(path: str) -> str:
 )
 @click.option("--delete", is_flag=True, help="Remove what is in the folder and not in the version.")
 @click.option("--force", is_flag=True, help="Overwrite and remove files that no version here holds, too.")
+@from_option
 @json_option
 def get_command(
     spec: str, root: str | None, path_prefix: str, include: tuple[str, ...], exclude: tuple[str, ...], link: Any,
-    delete: bool, force: bool, as_json: bool,
+    delete: bool, force: bool, place: str | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Put a version's files into a folder, every byte checked.
 
     Files that are right already stay untouched, wrong ones are replaced, others in the folder are left alone.
     """
     selection = Selection(path_prefix, Filter(include or None, exclude or None))
-    fetch(spec, root, as_json, selection=selection, link=link, delete=delete, force=force)
+    fetch(spec, root, as_json, place=place, selection=selection, link=link, delete=delete, force=force)
 
 
-def fetch(spec: str, root: str | None, as_json: bool, *, type: str | None = None, **options: Any) -> None:
+def fetch(
+    spec: str, root: str | None, as_json: bool, *, type: str | None = None, place: str | None = None, **options: Any
+) -> None:
     if root == "":
         raise InvalidValue("--root is empty", hint="`--root .` is this folder")
-    with Bar() as bar, open_repository() as repository:
+    with Bar() as bar, open_view(place) as repository:
         bar.start("getting")
         found = repository.find(spec)
         if type is not None and type != found.state.type:

@@ -18,6 +18,7 @@ def config_command(key: str | None, value: str | None, unset: bool, as_json: boo
     \b
     core.entity    entity of names that leave it out
     core.project   project of names that leave it out
+    core.auto_fetch  on: what only a remote has is pulled when it is used
     core.identity  on, or off: entries don't say which user on which host made them
     gc.grace       how long the trash is kept, such as 12h or 7d
     """

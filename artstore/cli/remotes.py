@@ -1,0 +1,297 @@
+"""remote, push, pull, fetch, clone: what goes to other places and comes from there."""
+
+import os
+import time
+from typing import Any
+
+import click
+
+from artstore.cli.arguments import FOLDER, SPEC
+from artstore.cli.commands import Commands
+from artstore.cli.output import Bar, json_option, open_repository, print_json, table
+from artstore.errors import InvalidValue
+from artstore.exchange import Exchanged, Moved
+from artstore.hints import typed
+from artstore.ignore import Filter
+from artstore.names import printable
+from artstore.repository import Repository
+from artstore.selection import EVERYTHING, Selection
+from artstore.settings import FOLDER as REPOSITORY
+from artstore.sizes import count, human
+from artstore.storage import is_url
+from artstore.transfer import NOTHING
+
+_MERGE_FROM = 64
+"""Small packs at a remote from which on a gc there is worth its while."""
+
+_REMOTE_OR_SPECS = click.argument("names", nargs=-1, type=SPEC, metavar="[REMOTE] [SPEC]...")
+_dry_run = click.option("-n", "--dry-run", is_flag=True, help="Say what would go, and change nothing.")
+_jobs = click.option(
+    "-j", "--jobs", type=click.IntRange(1, 64), default=4, show_default=True, help="Large files at once."
+)
+
+
+@click.group("remote", cls=Commands)
+def remote_command() -> None:
+    """Name the places that this repository pushes to and pulls from.
+
+    A remote is a repository in a folder (of a share, say) or in a bucket: s3://BUCKET/PATH, gs://…, az://….
+    """
+
+
+@remote_command.command("add")
+@click.argument("name")
+@click.argument("url")
+@click.option("--init", "make", is_flag=True, help="Make an empty repository there first.")
+@click.option(
+    "--shared", is_flag=True, help="With --init, in a folder: writable for its group, whatever the umask says."
+)
+@json_option
+def add_command(name: str, url: str, make: bool, shared: bool, as_json: bool) -> None:
+    """Add a remote, after trying what the place can do.
+
+    Of a bucket ?endpoint=URL and ?region=NAME may say where it is. Credentials come from the environment or the
+    service's own login, never from here.
+    """
+    with open_repository() as repository:
+        repository.remotes.add(name, url, make=make, shared=shared)
+        known = repository.remotes.all()[name]
+    if as_json:
+        print_json({"remote": name, **known._asdict()})
+    else:
+        click.echo(f"added remote {name}: {printable(known.url)}")
+
+
+@remote_command.command("ls")
+@json_option
+def ls_command(as_json: bool) -> None:
+    """List the remotes."""
+    with open_repository() as repository:
+        remotes = repository.remotes.all()
+    if as_json:
+        print_json([{"remote": name, **remote._asdict()} for name, remote in remotes.items()])
+    elif remotes:
+        rows = [(name, remote.url, "partial" if remote.partial else "") for name, remote in remotes.items()]
+        table(rows, ("NAME", "PLACE", ""))
+    else:
+        click.echo("there is no remote; `artstore remote add NAME URL` adds one", err=True)
+
+
+@remote_command.command("rm")
+@click.argument("name")
+@json_option
+def rm_command(name: str, as_json: bool) -> None:
+    """Forget a remote. Nothing is changed there."""
+    with open_repository() as repository:
+        repository.remotes.remove(name)
+    if as_json:
+        print_json({"removed": name})
+    else:
+        click.echo(f"removed remote {name}")
+
+
+@remote_command.command("allow")
+@json_option
+def allow_command(as_json: bool) -> None:
+    """Let the remotes of a repository that somebody else made be contacted."""
+    with open_repository() as repository:
+        repository.settings.allow_contact()
+        root = repository.root
+    if as_json:
+        print_json({"allowed": root})
+    else:
+        click.echo(f"the remotes of {printable(root)} may be contacted")
+
+
+@click.command("push")
+@_REMOTE_OR_SPECS
+@_dry_run
+@_jobs
+@json_option
+@click.pass_context
+def push_command(ctx: click.Context, names: tuple[str, ...], dry_run: bool, jobs: int, as_json: bool) -> None:
+    """Send versions, and what moved, to a remote.
+
+    Of these versions, artifacts and projects (PROJECT/), or of all; to the remote named first, else to origin or the only
+    one. What was changed on both sides stays as it is there, and is told.
+    """
+    with Bar() as bar, open_repository() as repository:
+        remote, specs = _split(repository, names)
+        start = time.monotonic()
+        done = repository.push(remote, specs, dry_run=dry_run, jobs=jobs, monitor=bar)
+    _report(ctx, done, ("pushed", "would push"), dry_run, as_json, time.monotonic() - start)
+
+
+@click.command("pull")
+@_REMOTE_OR_SPECS
+@click.option("--no-blobs", is_flag=True, help="No files' bytes: they are fetched when they are needed.")
+@click.option("--path-prefix", default="", help="Only the bytes of files whose path begins so.")
+@click.option("--include", multiple=True, help="Only the bytes of files that match this glob; may be repeated.")
+@click.option("--exclude", multiple=True, help="Not the bytes of files that match this glob; may be repeated.")
+@_dry_run
+@_jobs
+@json_option
+@click.pass_context
+def pull_command(
+    ctx: click.Context, /, names: tuple[str, ...], dry_run: bool, jobs: int, as_json: bool, **options: Any
+) -> None:
+    """Get versions, and what moved, from a remote.
+
+    Versions of yours whose numbers others took first get the next free numbers; which ones is told.
+    """
+    selection = _selection(**options)
+    with Bar() as bar, open_repository() as repository:
+        remote, specs = _split(repository, names)
+        start = time.monotonic()
+        done = repository.pull(remote, specs, selection=selection, dry_run=dry_run, jobs=jobs, monitor=bar)
+    _report(ctx, done, ("pulled", "would pull"), dry_run, as_json, time.monotonic() - start)
+
+
+@click.command("fetch")
+@_REMOTE_OR_SPECS
+@json_option
+def fetch_command(names: tuple[str, ...], as_json: bool) -> None:
+    """See what a remote has, and take nothing over."""
+    with Bar() as bar, open_repository() as repository:
+        remote, specs = _split(repository, names)
+        remotes = repository.remotes
+        name = remotes.default(remote)
+        repository.fetch(name, specs, monitor=bar)
+        found = [(state, apart) for state in repository.refs.collections(damaged=[]) for apart in remotes.apart(state)]
+        found = [(state, apart) for state, apart in found if apart.remote == name]
+        unknown = remotes.only_there(name)
+        short = repository.lookup.short
+    if as_json:
+        behind = [{"collection": str(state.path), **apart._asdict()} for state, apart in found]
+        print_json({"remote": name, "collections": behind, "only_there": [str(path) for path in unknown]})
+        return
+    for state, apart in found:
+        click.echo(f"{short(state.path)}: {apart_in_words(apart)}")
+    for path in unknown:
+        click.echo(f"{short(path)}: only at {name}; {typed('pull', name, short(path))} gets it")
+    if not found and not unknown:
+        click.echo(f"{name} has nothing yet", err=True)
+
+
+def apart_in_words(apart: Any) -> str:
+    """How a collection stands to a remote."""
+    parts = [
+        f"{count(apart.ahead, 'version')} ahead" if apart.ahead else "",
+        f"{count(apart.changes, 'change')} ahead" if apart.changes else "",
+        f"{count(apart.behind, 'version')} behind" if apart.behind else "",
+    ]
+    return (", ".join(part for part in parts if part) or "as at") + (
+        f" {apart.remote}" if not any(parts) else f" of {apart.remote}"
+    )
+
+
+@click.command("clone")
+@click.argument("url")
+@click.argument("folder", required=False, type=FOLDER)
+@click.option("--no-blobs", is_flag=True, help="No files' bytes: they are fetched when they are needed.")
+@click.option("--path-prefix", default="", help="Only the bytes of files whose path begins so.")
+@click.option("--include", multiple=True, help="Only the bytes of files that match this glob; may be repeated.")
+@click.option("--exclude", multiple=True, help="Not the bytes of files that match this glob; may be repeated.")
+@_jobs
+@json_option
+@click.pass_context
+def clone_command(
+    ctx: click.Context, /, url: str, folder: str | None, jobs: int, as_json: bool, **options: Any
+) -> None:
+    """Make a repository with all that a remote holds.
+
+    It is made in FOLDER/.artifacts, by default in a folder called after the last part of the URL. The place becomes its
+    remote `origin`. A clone that was interrupted goes on when it is called again.
+    """
+    place = folder if folder is not None else _folder_for(url)
+    root = os.path.join(os.path.abspath(place), REPOSITORY)
+    url = url if is_url(url) else os.path.abspath(os.path.expanduser(url))
+    start = time.monotonic()
+    with Bar() as bar:
+        repository, done = Repository.clone(url, root, selection=_selection(**options), jobs=jobs, monitor=bar)
+        repository.close()
+    if not as_json:
+        click.echo(f"cloned into {printable(os.path.relpath(place))}")
+    _report(ctx, done, ("got", "would get"), False, as_json, time.monotonic() - start)
+
+
+def _folder_for(url: str) -> str:
+    parts = [part for part in url.partition("?")[0].split("/") if part not in ("", ".")]
+    if len(parts) > 1 and parts[-1] == REPOSITORY:
+        parts.pop()
+    name = parts[-1] if parts else ""
+    if not name or name.endswith(":") or name == "..":
+        raise InvalidValue(f"'{printable(url)}' gives the clone no name", hint="say into which folder")
+    return name
+
+
+def _selection(no_blobs: bool, path_prefix: str, include: tuple[str, ...], exclude: tuple[str, ...]) -> Selection:
+    if no_blobs:
+        if path_prefix or include or exclude:
+            raise InvalidValue("--no-blobs leaves all files out; the other options choose among them")
+        return NOTHING
+    if not (path_prefix or include or exclude):
+        return EVERYTHING
+    return Selection(path_prefix, Filter(include or None, exclude or None))
+
+
+def _split(repository: Repository, names: tuple[str, ...]) -> tuple[str | None, tuple[str, ...]]:
+    """The remote, if the first name is one's, and specs."""
+    if names and names[0] in repository.remotes.all():
+        return names[0], names[1:]
+    return None, names
+
+
+def _report(
+    ctx: click.Context, done: Exchanged, words: tuple[str, str], dry_run: bool, as_json: bool, seconds: float
+) -> None:
+    code = max((m.problem.exit_code for m in done.refused if m.problem), default=0)
+    if as_json:
+        collections = [_plain(moved) for moved in done.collections]
+        print_json({"dry_run": dry_run, **done._asdict(), "collections": collections})
+        ctx.exit(code)
+    for moved in done.collections:
+        for line in _lines(moved, words[dry_run]):
+            click.echo(line)
+    moved_some = any(moved.outcome == "moved" for moved in done.collections)
+    if not moved_some and not done.refused:
+        click.echo(f"up to date with {done.remote}")
+    elif done.objects:
+        rate = f", {human(int(done.bytes / seconds))}/s" if done.bytes > 1 << 20 and seconds > 1 and not dry_run else ""
+        click.echo(f"{words[dry_run]} {human(done.bytes)} in {count(done.objects, 'object')}{rate}")
+    if done.runs:
+        click.echo(f"{count(done.runs, 'run')} too")
+    if done.due >= _MERGE_FROM:
+        hint = typed("gc", done.remote)
+        click.echo(f"{done.remote} has {done.due} small packs: {hint} would merge them", err=True)
+    for moved in done.refused:
+        if moved.problem is not None:
+            click.echo(f"error: {printable(str(moved.path))}: {printable(moved.problem.message)}", err=True)
+            if moved.problem.hint:
+                click.echo(f"hint: {printable(moved.problem.hint)}", err=True)
+    ctx.exit(code)
+
+
+def _lines(moved: Moved, word: str) -> list[str]:
+    if moved.outcome == "refused":
+        return []
+    lines = []
+    if moved.versions:
+        shown = ", ".join(name.rpartition(":")[2] for name in moved.versions[:6])
+        more = f" and {len(moved.versions) - 6} more" if len(moved.versions) > 6 else ""
+        lines.append(f"{moved.path}: {word} {shown}{more}")
+    elif moved.outcome == "moved":
+        lines.append(f"{moved.path}: {word} {count(moved.changes, 'change')}")
+    lines += [f"  yours: v{old} is v{new} now" for old, new in moved.renumbered]
+    return lines + [f"  {printable(text)}" for text in moved.declined]
+
+
+def _plain(moved: Moved) -> dict[str, Any]:
+    value: dict[str, Any] = {**moved._asdict(), "path": str(moved.path)}
+    value["renumbered"] = [{"from": old, "to": new} for old, new in moved.renumbered]
+    problem = value.pop("problem")
+    if problem is not None:
+        value["error"] = {
+            "kind": type(problem).__name__, "message": problem.message, "hint": problem.hint, "exit_code": problem.exit_code,
+        }  # fmt: skip
+    return value

@@ -1,0 +1,316 @@
+"""What is stored at a place: found, read, checked out, and kept well. A repository here is one, and so is a remote."""
+
+import os
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
+
+from artstore import settings
+from artstore.checkout import CheckedOut, Checkout
+from artstore.digest import BLOB, TREE, Digest
+from artstore.errors import Damage, InvalidValue, MissingObject, NoEntry, NotFound, Refused, storage_error
+from artstore.hints import near, typed
+from artstore.layout import check_feature
+from artstore.logs import Entry
+from artstore.lookup import Found, Home, Lookup
+from artstore.names import Spec, parse_path, printable
+from artstore.objects import PACKS, ObjectStore
+from artstore.owner import is_alive
+from artstore.owner import parse as parse_owner
+from artstore.packs import LARGE
+from artstore.progress import Monitor
+from artstore.reading import read_small
+from artstore.refs import Refs
+from artstore.remote import Remote, require_remote
+from artstore.runs import Runs
+from artstore.selection import EVERYTHING, Selection
+from artstore.settings import Settings
+from artstore.state import Path, State
+from artstore.storage import FolderStorage, Storage
+from artstore.tree import DIRECTORY, PART, REFERENCE, decode_tree, diff, find, read_folder, walk
+from artstore.tree import Change as TreeChange
+from artstore.tree import Entry as TreeEntry
+from artstore.verify import Verified, Verifier
+from artstore.writing import Link
+
+if TYPE_CHECKING:  # loaded when they are called: a look at a version should not pay for them
+    from artstore.fsck import Report
+    from artstore.maintenance import Collected
+
+
+class Usage(NamedTuple):
+    """Bytes on disk by place, and what the live versions would take as plain folders."""
+
+    packs: int
+    pack_bytes: int
+    blobs: int
+    blob_bytes: int
+    log_bytes: int
+    trash_bytes: int
+    bad_bytes: int
+    tmp_bytes: int
+    cache_bytes: int
+    versions: int
+    version_bytes: int
+
+
+class View:
+    """A handle; open ones are cheap and hold no lock. Not for several threads at once."""
+
+    def __init__(
+        self,
+        storage: Storage,
+        features: dict[str, set[str]],
+        objects: ObjectStore,
+        refs: Refs,
+        runs: Runs,
+        settings: Settings,
+    ) -> None:
+        self.storage = storage
+        self.objects = objects
+        self.refs = refs
+        self.runs = runs
+        self.settings = settings
+        self.lookup = Lookup(refs, objects, settings)
+        self._features = features
+        self._may("read")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self.objects.close()
+
+    def _may(self, operation: str) -> None:
+        check_feature(self._features, operation, self.storage.root)
+
+    def fill(self, found: Found, selection: Selection = EVERYTHING, *, monitor: Monitor | None = None) -> None:
+        """Bring those of a version's files here whose bytes are elsewhere; of a distant place, the trees that will be
+        read, by few requests.
+        """
+        level = [(b"", found.tree)] if self.storage.distant else []
+        while level:
+            wanted = dict.fromkeys((digest for _, digest in level), TREE)
+            trees = {digest: bytes(data) for _, digest, data in read_small(self.objects, wanted)}
+            self.objects.keep_trees(trees)
+            level = [
+                (path + entry[0] + b"/" if entry[1] == DIRECTORY else path, entry[3])
+                for path, digest in level
+                for entry in decode_tree(trees[digest], digest)
+                if entry[1] == PART or (entry[1] == DIRECTORY and selection.reaches(path + entry[0] + b"/"))
+            ]
+
+    def _fill_entry(self, entry: TreeEntry) -> None:
+        """As `fill`, one file."""
+
+    # -- finding --
+
+    def path_of(self, text: str, home: Home | None = None) -> tuple[Path, Spec]:
+        """What a spec names; parts that it leaves out are those of `home` (entity, project), else the settings'."""
+        return self.lookup.path_of(text, home)
+
+    def collection(self, text: str, home: Home | None = None) -> State:
+        """The collection that a spec names. Raises NotFound with near names."""
+        return self.lookup.collection(text, home)
+
+    def find(self, text: str, home: Home | None = None) -> Found:
+        """The version that a spec names; no alias means `latest`. Raises NotFound, saying which part is missing."""
+        return self.lookup.find(text, home)
+
+    def version(self, path: Path, id: str) -> Found:
+        """A version by id, deleted or not."""
+        return self.lookup.version(path, id)
+
+    def collections(self, entity: str | None = None, project: str | None = None) -> Iterator[State]:
+        return self.refs.collections(entity, project)
+
+    def history(self, text: str) -> Iterator[Entry]:
+        """Every change of a collection, oldest first."""
+        return self.refs.history(self.collection(text).path)
+
+    def properties(self, found: Found) -> tuple[str | None, dict[str, Any]]:
+        """(description, metadata) of a version, long values read from their blobs."""
+        return self.lookup.properties(found)
+
+    # -- reading content --
+
+    def walk(self, tree: Digest, prefix: bytes = b"") -> Iterator[tuple[bytes, TreeEntry]]:
+        return walk(tree, self.objects.read_tree, prefix)
+
+    def find_entry(self, found: Found, path: str) -> TreeEntry | None:
+        """The entry at a path of a version; None when there is none."""
+        return find(found.tree, parse_path(path), self.objects.read_tree)
+
+    def entry(self, found: Found, path: str) -> TreeEntry:
+        """The entry at a path of a version. Raises NoEntry with near names."""
+        parts = parse_path(path.rstrip("/"))
+        entry = find(found.tree, parts, self.objects.read_tree)
+        if entry is None:
+            parent = find(found.tree, parts[:-1], self.objects.read_tree) if len(parts) > 1 else None
+            tree = found.tree if len(parts) == 1 else parent[3] if parent and parent[1] == DIRECTORY else None
+            names = [printable(e[0]) for e in read_folder(tree, self.objects.read_tree)[:_NEAR_AMONG]] if tree else []
+            raise NoEntry(
+                f"{found.name} has no '{printable(path)}'",
+                hint=near(printable(parts[-1]), names, "".join(f"{printable(part)}/" for part in parts[:-1]))
+                or f"{typed('ls', self.lookup.named(found))} lists its files",
+            )
+        return entry
+
+    def folder(self, tree: Digest) -> tuple[TreeEntry, ...]:
+        return read_folder(tree, self.objects.read_tree)
+
+    def content(self, entry: TreeEntry) -> Iterator[bytes]:
+        """A file's bytes in pieces; checked before the first piece is given out."""
+        if entry[1] == DIRECTORY:
+            raise InvalidValue(f"'{printable(entry[0])}' is a folder")
+        if entry[1] == REFERENCE:
+            raise NotFound(f"the bytes of '{printable(entry[0])}' are not stored here, but at {printable(entry[3])}")
+        self._fill_entry(entry)
+        if entry[2] < LARGE:
+            yield self.objects.read(BLOB, entry[3])
+            return
+        fd, _ = self.objects.open_large(entry[3], entry[2])
+        try:
+            self.objects.verify_large(entry[3], fd, entry[2])
+            offset = 0
+            while piece := os.pread(fd, 1 << 20, offset):
+                yield piece
+                offset += len(piece)
+        except OSError as error:
+            raise storage_error(error, f"read '{printable(entry[0])}'") from error
+        finally:
+            os.close(fd)
+
+    def diff(self, old: Found, new: Found) -> Iterator[TreeChange]:
+        return diff(old.tree, new.tree, self.objects.read_tree)
+
+    def get(
+        self,
+        found: Found,
+        root: str | None = None,
+        *,
+        selection: Selection = EVERYTHING,
+        link: Link = "copy",
+        force: bool = True,
+        delete: bool = False,
+        monitor: Monitor | None = None,
+    ) -> CheckedOut:
+        """Put a version's files below `root` (default `./artifacts/<name>-vN`), every byte checked; `delete` removes
+        what is there and not in the version.
+        """
+        target = root or self.download_folder(found)
+        self.fill(found, selection, monitor=monitor)
+        with self._unless_deleted(found):
+            checkout = Checkout(
+                self.objects, found.tree, selection=selection, link=link, force=force, delete=delete, monitor=monitor
+            )
+            return checkout.run(target)
+
+    @contextmanager
+    def _unless_deleted(self, found: Found) -> Iterator[None]:
+        """What is missing since its version was deleted and collected while it was read is no damage."""
+        try:
+            yield
+        except Damage as error:
+            version = self.refs.read(found.state.path).versions.get(found.version["id"])
+            if isinstance(error, MissingObject) and (version is None or "deleted" in version):
+                raise NotFound(f"{found.name} was deleted and collected while it was read") from error
+            raise type(error)(f"{found.name}: {error}", hint=error.hint) from error
+
+    def download_folder(self, found: Found) -> str:
+        return settings.download_folder(f"{found.state.path.name}-v{found.version['number']}")
+
+    def verify(self, found: Found, root: str | None = None, *, monitor: Monitor | None = None) -> Verified:
+        """Compare a folder with a version, by content: nothing is taken from a cache."""
+        return Verifier(self.objects, monitor=monitor).run(found.tree, root or self.download_folder(found))
+
+    # -- maintenance --
+
+    def gc(
+        self,
+        *,
+        now: bool = False,
+        dry_run: bool = False,
+        abandon: str | None = None,
+        force: bool = False,
+        monitor: Monitor | None = None,
+    ) -> "Collected":
+        """Collect what no live version reaches. `now` skips the grace period; refused on network file systems. `abandon`
+        declares a transaction dead: refused of a process that is alive here, unless `force`.
+        """
+        from artstore import maintenance
+
+        self._may("gc")
+        if now and not self.storage.coherent:
+            raise InvalidValue(
+                "gc --now is refused on a network file system: other hosts may still believe old listings",
+                hint="run gc without --now",
+            )
+        if abandon is not None:
+            if abandon not in self.storage.names("tmp") or "/" in abandon:
+                raise NotFound(f"there is no transaction '{abandon}'", hint=near(abandon, self.storage.names("tmp")))
+            owner = parse_owner(abandon)
+            if owner is not None and is_alive(owner) and not force:
+                raise Refused(
+                    f"process {owner.pid} is at work here: its save would fail",
+                    hint="end that process first, or abandon it with --force",
+                )
+            if not dry_run:
+                self.storage.remove_folder(f"tmp/{abandon}")
+        grace = 0.0 if now else self.settings.grace(self.storage.local)
+        with self._maintenance_lock():
+            done = maintenance.collect(
+                self.objects, self.refs, grace=grace, monitor=monitor or Monitor(), dry_run=dry_run
+            )
+            if self.objects.here is None and not dry_run:
+                maintenance.merge(self.objects)
+            return done
+
+    def _maintenance_lock(self) -> AbstractContextManager[Any]:
+        """Where somebody else's work can be saved: nothing relies on it."""
+        return nullcontext()
+
+    def fsck(self, *, quick: bool = False, monitor: Monitor | None = None) -> "Report":
+        """Everything that is stored against everything that should be."""
+        from artstore.fsck import Fsck
+
+        promised = self._promised
+        return Fsck(
+            self.objects, self.refs, self.runs, quick=quick, promised=promised, monitor=monitor or Monitor()
+        ).run()
+
+    def _promised(self) -> set[Digest]:
+        """Blobs that may be absent: none."""
+        return set()
+
+    def usage(self) -> Usage:
+        places = {
+            place: sum(size for _, size in self.storage.below(place))
+            for place in ("refs", "runs", "trash", "bad", "tmp", "cache")
+        }
+        packs = [size for path, size in self.storage.below(PACKS) if path.endswith(".pack")]
+        blobs = [size for _, size in self.objects.large_blobs()]
+        live = [version for state in self.collections() for version in state.live()]
+        return Usage(
+            len(packs), sum(packs), len(blobs), sum(blobs), places["refs"] + places["runs"], places["trash"], places["bad"],
+            places["tmp"], places["cache"],
+            len(live), sum(version["size"] for version in live),
+        )  # fmt: skip
+
+
+def view_of(place: str, here: FolderStorage | None, *, writing: bool = False) -> View:
+    """What is stored at a path, a URL, or under the name of a remote of the repository `here`. Nothing is written there,
+    unless to keep it well (`writing`).
+    """
+    settings = Settings(here.root if here is not None else None)
+    if here is not None and place in settings.remotes():
+        place = require_remote(settings, place)
+    remote = Remote(place, settings, here=here, writing=writing)
+    return View(remote.storage, remote.features, remote.objects, remote.refs, remote.runs, settings)
+
+
+_NEAR_AMONG = 2000
+"""Names of a folder among which near ones are looked for."""
