@@ -82,6 +82,7 @@ class Checkout:
         self._cache: StatCache | None = None
         self._folder, self._private = "", False
         self._owner = this_process()
+        self._store = None if objects.storage.distant else objects.storage.root
         self._unfinished: list[tuple[bytes, Digest]] = []
 
     def run(self, root: str) -> CheckedOut:
@@ -109,7 +110,7 @@ class Checkout:
         return CheckedOut(root, writer.files, writer.written, writer.written_bytes, self._removed)
 
     def _refuse_repository(self, root: str) -> None:
-        store, real = os.path.realpath(self._objects.storage.root), os.path.realpath(root)
+        store, real = os.path.realpath(self._store or os.devnull), os.path.realpath(root)
         if (real + os.sep).startswith(store + os.sep):
             raise Refused(
                 f"{printable(root)} lies in the repository; files can't be put there", hint="choose another --root"
@@ -190,7 +191,7 @@ class Checkout:
     def _fresh(self, building: str, root: str) -> None:
         """Write everything into a folder that only we know."""
         cache = self._open_cache(root)
-        with Confined(building, self._objects.storage.root) as target:
+        with Confined(building, self._store) as target:
             if self._selection.everything:
                 fd = target.open_folder(())
                 try:
@@ -280,7 +281,7 @@ class Checkout:
                 hint="move it away, or choose another --root",
             )
         cache = self._open_cache(root)
-        with Confined(folder, self._objects.storage.root) as target:
+        with Confined(folder, self._store) as target:
             fd = target.open_folder(())
             try:
                 if cache is not None:

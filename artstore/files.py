@@ -436,10 +436,12 @@ class Confined:
     replaced, never written through.
     """
 
-    def __init__(self, root: str, forbidden: str) -> None:
-        """`forbidden` is a folder (the repository) into which nothing is written, wherever it lies below the root."""
+    def __init__(self, root: str, forbidden: str | None) -> None:
+        """`forbidden` is a folder (the repository, where it is one) into which nothing is written, wherever it lies below
+        the root.
+        """
         self._fd = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        self._forbidden = os.stat(forbidden)
+        self._forbidden = os.stat(forbidden) if forbidden is not None else None
         self.root = root
 
     def close(self) -> None:
@@ -479,7 +481,7 @@ class Confined:
             finally:
                 os.close(fd)
             fd = child
-            if os.path.samestat(os.fstat(fd), self._forbidden):
+            if self._forbidden is not None and os.path.samestat(os.fstat(fd), self._forbidden):
                 os.close(fd)
                 where = printable(b"/".join(parts[: number + 1]))
                 raise Refused(f"'{where}' in {printable(self.root)} is a repository; nothing is put in a repository")

@@ -363,13 +363,15 @@ class Transaction:
         gone = set(self._seen.values()) - names - {""}
         if not gone:
             return restored
-        for digest, pack in self._seen.items():
+        for digest, pack in list(self._seen.items()):
             if pack in gone:
                 if elsewhere := self.objects.pack_holding(digest):
                     self._seen[digest] = elsewhere
                 elif brought := self._from_trash(f"{pack}.pack", pack_path(pack)):
                     restored.add(brought)
                     self.objects.refresh()
+                elif self.objects.refresh() and (elsewhere := self.objects.pack_holding(digest)):
+                    self._seen[digest] = elsewhere  # its run gave it back by itself between both looks
                 elif (found := self.supply(digest)) is not None:
                     del self._seen[digest]
                     self.add(*found, digest)

@@ -29,6 +29,7 @@ SECRET_KEY = "secret"
 REGION = "us-east-1"
 PORTS = range(10_000, 32_000)  # below those that systems give to outgoing connections
 START_SECONDS = 30
+GROWTH = {f"WEED_MASTER_VOLUME_GROWTH_COPY_{n}": "1" for n in (1, 2)}  # volumes that a bucket begins with, for n copies
 CHUNK = 1 << 18
 NOTHING = hashlib.sha256().hexdigest()
 
@@ -69,7 +70,7 @@ def ask_signed(endpoint: str, method: str, path: str) -> tuple[int, bytes]:
 
 
 def authorization(method: str, path: str, headers: Mapping[str, str]) -> str:
-    """The header of that name, by AWS Signature Version 4, for a request with these headers, in lower case, all of them signed."""
+    """The header of that name, by AWS Signature Version 4. All headers that are given are signed; their names are in lower case."""
     path, _, query = path.partition("?")
     pairs = sorted(pair if "=" in pair else f"{pair}=" for pair in query.split("&") if pair)
     names = ";".join(sorted(headers))
@@ -86,7 +87,7 @@ def authorization(method: str, path: str, headers: Mapping[str, str]) -> str:
 
 
 class Weed:
-    """One process of the binary, on two ports of its own (HTTP and gRPC), in a folder that it may not share by name."""
+    """One process of the binary, on two ports of its own (HTTP and gRPC). Paths in its options are relative to the folder."""
 
     def __init__(self, folder: Path, name: str, command: str, *options: str) -> None:
         self.port, grpc = free_port(), free_port()
@@ -100,14 +101,11 @@ class Weed:
 
     def start(self, ready: Callable[[], bool]) -> None:
         """Returns when `ready` holds; until then it may fail with an OSError."""
-        growth = {
-            f"WEED_MASTER_VOLUME_GROWTH_COPY_{copies}": "1" for copies in (1, 2)
-        }  # volumes that a bucket begins with
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 self._command,
                 cwd=self._folder,
-                env=os.environ | growth,
+                env=os.environ | GROWTH,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -137,7 +135,9 @@ class SeaweedFS:
     """A master, volume servers, a filer and an S3 gateway, each a process of its own. So this starts within a second, where
     `weed server` sleeps for two, and leaves no sockets in /tmp. Two volume servers hold a copy each of all data.
 
-    Requests have to be signed with `access_key` and `secret_key`. A put into a bucket that isn't there makes it.
+    Requests have to be signed with `access_key` and `secret_key`. A put into a bucket that isn't there makes it. Of concurrent
+    conditional puts of one key exactly one wins, but each that has to wait for another waits for a whole second. Lists are in
+    the order of a walk through folders: `a/b` before `a-b`.
     """
 
     access_key = ACCESS_KEY
@@ -197,6 +197,9 @@ class SeaweedFS:
             f"-defaultReplicaPlacement={copies}",
         )  # fmt: skip
         filer.start(lambda: ask(filer.endpoint, "GET", "/")[0] == 200)
+        credentials = {"accessKey": ACCESS_KEY, "secretKey": SECRET_KEY}
+        identity = {"name": "test", "credentials": [credentials], "actions": ["Admin"]}
+        (self._folder / "identities.json").write_text(json.dumps({"identities": [identity]}))
         gateway = self._add(
             "s3", "s3", "-config=identities.json", "-localSocket=s3.socket", f"-filer={filer.address}",
             "-port.iceberg=0", "-port.lance=0",
@@ -206,9 +209,6 @@ class SeaweedFS:
 
     def _add(self, name: str, command: str, *options: str) -> Weed:
         (self._folder / name).mkdir(exist_ok=True)
-        credentials = {"accessKey": ACCESS_KEY, "secretKey": SECRET_KEY}
-        identity = {"name": "test", "credentials": [credentials], "actions": ["Admin"]}
-        (self._folder / "identities.json").write_text(json.dumps({"identities": [identity]}))
         self._processes[name] = Weed(self._folder, name, command, *options)
         return self._processes[name]
 
@@ -219,7 +219,9 @@ def seaweedfs(folder: Path) -> SeaweedFS:
 
 
 def seaweedfs_cluster(folder: Path) -> SeaweedFS:
-    """The same with two volume servers, which can be killed and started. With one of them dead, reads go on and puts fail."""
+    """The same with two volume servers, which can be killed and started. With one of them dead, reads go on, and puts wait for
+    it to come back, at most 30 seconds: a put whose client has given up may still be stored later.
+    """
     return SeaweedFS(folder, 2)
 
 
@@ -348,6 +350,7 @@ Rule = Callable[[Request, int], Action]
 
 
 def PASS(exchange: Exchange) -> None:
+    """Do nothing to it."""
     with exchange.forwarded() as reply:
         exchange.relay(reply)
 

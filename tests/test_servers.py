@@ -1,5 +1,7 @@
 """The S3 server and the proxy that other tests use do what those tests count on, seen by a real client."""
 
+import http.client
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ from tests.servers import (
     TRUNCATE,
     S3Proxy,
     SeaweedFS,
+    authorization,
     seaweedfs,
     seaweedfs_cluster,
     weed,
@@ -114,6 +117,28 @@ def test_the_proxy_counts(store: Any, proxy: S3Proxy) -> None:
     assert (head[0], head[1][-6:], head[2]) == ("HEAD", "/other", 404)
 
 
+@pytest.mark.parametrize(
+    "body, more",
+    [([b"a" * MIB, b"b"], {}), (b"a" * MIB + b"b", {"expect": "100-continue"})],
+    ids=["chunked", "expected"],
+)
+def test_the_proxy_passes_bodies_in_chunks_and_those_that_wait_to_be_asked_for(
+    proxy: S3Proxy, body: Any, more: dict[str, str]
+) -> None:
+    signed = {
+        "host": proxy.endpoint.removeprefix("http://"),
+        "x-amz-content-sha256": "UNSIGNED-PAYLOAD",
+        "x-amz-date": time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()),
+    }
+    connection = http.client.HTTPConnection(signed["host"])
+    connection.request(
+        "PUT", "/bucket/sent", body, {**signed, **more, "authorization": authorization("PUT", "/bucket/sent", signed)}
+    )
+    assert connection.getresponse().status == 200
+    connection.close()
+    assert read(bucket(proxy.endpoint), "sent") == b"a" * MIB + b"b"
+
+
 def test_what_lost_its_reply_was_stored(store: Any, proxy: S3Proxy) -> None:
     proxy.rule = lambda request, number: DROP_REPLY
     with pytest.raises(exceptions.GenericError):
@@ -145,16 +170,19 @@ def test_a_reply_is_damaged(store: Any, proxy: S3Proxy, action: Any, expected: b
     "action", [CUT, HANG(60), REFUSE(503), REFUSE(500), REFUSE(507)], ids=["cut", "hang", "503", "500", "507"]
 )
 def test_a_reply_fails(proxy: S3Proxy, action: Any) -> None:
-    store = bucket(proxy.endpoint, timeout="1s")
-    obstore.put(store, "key", b"0123456789")
+    obstore.put(bucket(proxy.endpoint), "key", b"0123456789")
     proxy.rule = lambda request, number: action
     with pytest.raises(exceptions.GenericError):
-        read(store, "key")
+        read(bucket(proxy.endpoint, timeout="1s"), "key")
+
+
+def failing(*_: Any) -> Any:
+    raise ZeroDivisionError
 
 
 def test_a_rule_that_fails_is_heard_of(server: SeaweedFS) -> None:
     with pytest.raises(ZeroDivisionError), S3Proxy(server.endpoint) as proxy:
-        proxy.rule = lambda request, number: 1 // 0
+        proxy.rule = failing
         with pytest.raises(exceptions.GenericError):
             keys(bucket(proxy.endpoint))
 

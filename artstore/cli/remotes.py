@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections.abc import Callable
 from typing import Any
 
 import click
@@ -18,6 +19,7 @@ from artstore.repository import Repository
 from artstore.selection import EVERYTHING, Selection
 from artstore.settings import FOLDER as REPOSITORY
 from artstore.sizes import count, human
+from artstore.state import Path
 from artstore.storage import is_url
 from artstore.transfer import NOTHING
 
@@ -119,7 +121,8 @@ def push_command(ctx: click.Context, names: tuple[str, ...], dry_run: bool, jobs
         remote, specs = _split(repository, names)
         start = time.monotonic()
         done = repository.push(remote, specs, dry_run=dry_run, jobs=jobs, monitor=bar)
-    _report(ctx, done, ("pushed", "would push"), dry_run, as_json, time.monotonic() - start)
+        short = repository.lookup.short
+    _report(ctx, done, short, ("pushed", "would push"), dry_run, as_json, time.monotonic() - start)
 
 
 @click.command("pull")
@@ -144,7 +147,8 @@ def pull_command(
         remote, specs = _split(repository, names)
         start = time.monotonic()
         done = repository.pull(remote, specs, selection=selection, dry_run=dry_run, jobs=jobs, monitor=bar)
-    _report(ctx, done, ("pulled", "would pull"), dry_run, as_json, time.monotonic() - start)
+        short = repository.lookup.short
+    _report(ctx, done, short, ("pulled", "would pull"), dry_run, as_json, time.monotonic() - start)
 
 
 @click.command("fetch")
@@ -209,10 +213,11 @@ def clone_command(
     start = time.monotonic()
     with Bar() as bar:
         repository, done = Repository.clone(url, root, selection=_selection(**options), jobs=jobs, monitor=bar)
+        short = repository.lookup.short
         repository.close()
     if not as_json:
         click.echo(f"cloned into {printable(os.path.relpath(place))}")
-    _report(ctx, done, ("got", "would get"), False, as_json, time.monotonic() - start)
+    _report(ctx, done, short, ("got", "would get"), False, as_json, time.monotonic() - start)
 
 
 def _folder_for(url: str) -> str:
@@ -243,7 +248,13 @@ def _split(repository: Repository, names: tuple[str, ...]) -> tuple[str | None, 
 
 
 def _report(
-    ctx: click.Context, done: Exchanged, words: tuple[str, str], dry_run: bool, as_json: bool, seconds: float
+    ctx: click.Context,
+    done: Exchanged,
+    short: Callable[[Path], str],
+    words: tuple[str, str],
+    dry_run: bool,
+    as_json: bool,
+    seconds: float,
 ) -> None:
     code = max((m.problem.exit_code for m in done.refused if m.problem), default=0)
     if as_json:
@@ -251,7 +262,7 @@ def _report(
         print_json({"dry_run": dry_run, **done._asdict(), "collections": collections})
         ctx.exit(code)
     for moved in done.collections:
-        for line in _lines(moved, words[dry_run]):
+        for line in _lines(moved, short(moved.path), words[dry_run]):
             click.echo(line)
     moved_some = any(moved.outcome == "moved" for moved in done.collections)
     if not moved_some and not done.refused:
@@ -266,22 +277,22 @@ def _report(
         click.echo(f"{done.remote} has {done.due} small packs: {hint} would merge them", err=True)
     for moved in done.refused:
         if moved.problem is not None:
-            click.echo(f"error: {printable(str(moved.path))}: {printable(moved.problem.message)}", err=True)
+            click.echo(f"error: {printable(short(moved.path))}: {printable(moved.problem.message)}", err=True)
             if moved.problem.hint:
                 click.echo(f"hint: {printable(moved.problem.hint)}", err=True)
     ctx.exit(code)
 
 
-def _lines(moved: Moved, word: str) -> list[str]:
+def _lines(moved: Moved, name: str, word: str) -> list[str]:
     if moved.outcome == "refused":
         return []
     lines = []
     if moved.versions:
         shown = ", ".join(name.rpartition(":")[2] for name in moved.versions[:6])
         more = f" and {len(moved.versions) - 6} more" if len(moved.versions) > 6 else ""
-        lines.append(f"{moved.path}: {word} {shown}{more}")
+        lines.append(f"{name}: {word} {shown}{more}")
     elif moved.outcome == "moved":
-        lines.append(f"{moved.path}: {word} {count(moved.changes, 'change')}")
+        lines.append(f"{name}: {word} {count(moved.changes, 'change')}")
     lines += [f"  yours: v{old} is v{new} now" for old, new in moved.renumbered]
     return lines + [f"  {printable(text)}" for text in moved.declined]
 

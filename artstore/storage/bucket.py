@@ -39,6 +39,8 @@ _TOGETHER = 8
 _TRIES = 4
 _WAITS = (0.2, 1.0, 3.0)
 _CLAIM = ".claim"
+_BELONGING = ("tmp", "trash")
+"""Folders of which each belongs to somebody."""
 _NONCE = re.compile(r"[0-9a-f]{16}")
 _STORED = re.compile(r"objects/(packs/[0-9a-f]{64}\.pack|blobs/[0-9a-f]{2}/[0-9a-f]{64})")
 
@@ -97,20 +99,22 @@ class BucketStorage:
     def names(self, folder: str) -> list[str]:
         if folder == "objects/packs" or folder.startswith("objects/blobs/"):
             return [path.rpartition("/")[2] for path in self._look(folder)]
+        if folder.startswith(_BELONGING):
+            keys = self._list(folder)  # a server may list a folder long after the last key in it went
+            names = dict.fromkeys(key.removeprefix(f"{folder}/").partition("/")[0] for key, _ in keys)
+            return [name for name in names if not name.startswith(".")]
         with self._translated(f"list {folder}"):
             found = obstore.list_with_delimiter(self._store, folder)
-        names = [item["path"].rpartition("/")[2] for item in found["objects"]]
-        return [name for name in names if name != _CLAIM] + [
-            prefix.rstrip("/").rpartition("/")[2] for prefix in found["common_prefixes"]
-        ]
+        prefixes = [prefix.rstrip("/") for prefix in found["common_prefixes"]]
+        return [path.rpartition("/")[2] for path in (*(item["path"] for item in found["objects"]), *prefixes)]
 
     def steady_names(self, folder: str) -> list[str]:
         return self.names(folder)
 
     def folders(self, folder: str) -> list[str]:
-        with self._translated(f"list {folder}"):
-            found = obstore.list_with_delimiter(self._store, folder)
-        return [prefix.rstrip("/").rpartition("/")[2] for prefix in found["common_prefixes"]]
+        """Those that were claimed."""
+        keys = [key.removeprefix(f"{folder}/") for key, _ in self._list(folder)]
+        return [key.partition("/")[0] for key in keys if key.endswith(f"/{_CLAIM}")]
 
     def below(self, folder: str) -> list[tuple[str, int]]:
         if folder.startswith("objects"):
@@ -133,7 +137,23 @@ class BucketStorage:
         if not length:
             return b""
         with self._translated(f"read {key}"):
-            return bytes(obstore.get_range(self._store, key, start=offset, length=length))
+            try:
+                return bytes(obstore.get_range(self._store, key, start=offset, length=length))
+            except exceptions.BaseError as error:
+                if _status(error) == 416:
+                    return b""  # all of it lies behind the end
+                raise
+
+    def _whole_range(self, key: str, offset: int, length: int) -> bytes:
+        """A range that is known to be there. obstore hands on what it gets, whatever the reply's headers promised."""
+        for _ in range(_TRIES):
+            data = self._range(key, offset, length)
+            if len(data) == length:
+                return data
+        raise StorageError(
+            f"{self.root} gives {len(data)} bytes where {length} of {key} were asked for",
+            hint="something on the way cuts or changes replies; run the same command again, or over another way",
+        )
 
     def read_many(self, paths: list[str]) -> list[bytes]:
         return list(_together(self.read, paths))
@@ -175,10 +195,14 @@ class BucketStorage:
                     obstore.put(self._store, path, data, mode="create", use_multipart=False)
                 return True
             except FileExistsError:
-                return self.read(path) == data
+                try:
+                    return self.read(path) == data
+                except FileNotFoundError as error:  # a conflict with a request that was still on its way (409)
+                    problem = StorageError(f"{path} was being written by another request")
+                    problem.__cause__ = error
             except StorageError as error:
                 problem = error
-                if isinstance(error.__cause__, _FINAL):
+                if isinstance(error.__cause__, _FINAL) or _status(error.__cause__) in (401, 403):
                     raise
             if wait is not None:
                 time.sleep(wait)
@@ -267,7 +291,7 @@ class BucketStorage:
         key, size = self._copy_of(path)
 
         def read(offset: int, length: int) -> bytes:
-            return self._range(key, offset, min(length, size - offset))
+            return self._whole_range(key, offset, max(0, min(length, size - offset)))
 
         return size, read, lambda: None
 
@@ -282,7 +306,7 @@ class BucketStorage:
         key, size = self._copy_of(path)
 
         def fetch(offset: int) -> None:
-            data = memoryview(self._range(key, offset, min(_PIECE, size - offset)))
+            data = memoryview(self._whole_range(key, offset, min(_PIECE, size - offset)))
             done = 0
             with translated(f"write what came from {key}"):
                 while done < len(data):
@@ -370,35 +394,57 @@ class BucketStorage:
         except exceptions.AlreadyExistsError as error:
             raise FileExistsError(f"{self.root} has it already") from error
         except (exceptions.PermissionDeniedError, exceptions.UnauthenticatedError) as error:
-            raise StorageError(
-                f"{self.root} refused to {action}: {_reason(error)}",
-                hint="check the credentials (or log in again) and run the same command again: what arrived is not sent again",
-            ) from error
+            raise self._refused(action, error) from error
         except exceptions.BaseError as error:
-            reason = _reason(error)
-            if "InsufficientStorage" in str(error) or "QuotaExceeded" in str(error) or " 507 " in str(error):
+            status = _status(error)
+            if status in (401, 403):
+                raise self._refused(action, error) from error
+            if status == 404:
+                raise StorageError(f"cannot {action} at {self.root}: there is no such bucket", hint=_MAKE) from error
+            if status == 507 or "QuotaExceeded" in str(error):
                 raise NoSpace(
                     f"cannot {action} at {self.root}: no space left there",
                     hint="free some space there and run the same command again: nothing was lost",
                 ) from error
             raise StorageError(
-                f"cannot {action} at {self.root}: {reason}",
+                f"cannot {action} at {self.root}: {_reason(error)}",
                 hint="check the network and run the same command again: what arrived is not sent again",
             ) from error
 
+    def _refused(self, action: str, error: Exception) -> StorageError:
+        return StorageError(
+            f"{self.root} refused to {action}: {_reason(error)}",
+            hint="check the credentials (or log in again) and run the same command again: what arrived is not sent again",
+        )
 
+
+_MAKE = "make the bucket first, or mend the URL"
 _FINAL = (exceptions.PermissionDeniedError, exceptions.UnauthenticatedError, exceptions.InvalidPathError)
 """Errors that no second try mends."""
 
 
+def _status(error: BaseException | None) -> int | None:
+    """The status that a server answered with, of which obstore tells in its text only."""
+    found = re.search(r"status: (\d{3})\b", str(error))
+    return int(found[1]) if found else None
+
+
+_KINDS = {
+    "Timeout": "it did not answer in time",
+    "Connect": "it can't be reached",
+    "Interrupted": "the connection was cut",
+}
+
+
 def _reason(error: Exception) -> str:
-    """The sentence in an error of obstore, without its dump, the URL's query and the retries."""
-    text = str(error).split("\n")[0]
-    status = re.search(r"(\d{3} [A-Z][A-Za-z ]+)", text)
-    if status and "Server returned" in text:
-        return f"it answered {status[1].strip()}"
-    text = re.sub(r"\?\S*", "", text.rpartition(" - ")[2] or text)
-    return printable(text.removeprefix("HTTP error: ").strip().rstrip(":") or "it failed")
+    """What went wrong, in a few words: without obstore's dump, which holds URLs and replies."""
+    text = str(error)
+    if (status := _status(error)) is not None:
+        code = re.search(r"<Code>(\w+)</Code>", text)
+        return f"it answered {status}" + (f" ({code[1]})" if code else "")
+    if kind := re.search(r"kind: (\w+)", text):
+        return _KINDS.get(kind[1], "the connection failed")
+    return printable(text.split("\n")[0][:200])
 
 
 def _together(call: Callable[[T], Any], items: list[T]) -> Iterator[Any]:
