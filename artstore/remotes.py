@@ -17,6 +17,7 @@ from artstore.refs import Refs, resolve
 from artstore.remote import Remote, make_remote, probe, require_remote
 from artstore.selection import EVERYTHING, Selection
 from artstore.settings import RemoteSettings, Settings
+from artstore.sizes import count
 from artstore.state import Path, State, digest_of_state
 from artstore.storage import FolderStorage
 from artstore.tracking import Tracking
@@ -38,6 +39,15 @@ class Apart(NamedTuple):
     """versions that it has and this repository lacks"""
     changes: int
     """other changes of ours that it lacks"""
+
+    @property
+    def in_words(self) -> str:
+        parts = [
+            f"{count(self.ahead, 'version')} ahead" if self.ahead else "",
+            f"{count(self.changes, 'change')} ahead" if self.changes else "",
+            f"{count(self.behind, 'version')} behind" if self.behind else "",
+        ]
+        return f"{', '.join(filter(None, parts))} of {self.remote}" if any(parts) else f"as at {self.remote}"
 
 
 class Remotes:

@@ -84,6 +84,23 @@ def test_the_readme_tour_prints_what_it_says(cli: Cli, tmp_path: Path) -> None:
         assert re.sub(r"\d+ B stored", "N B stored", printed) == re.sub(r"\d+ B stored", "N B stored", expected.strip())
 
 
+def test_the_readme_tour_of_sharing_prints_what_it_says(cli: Cli, tmp_path: Path) -> None:
+    project, elsewhere, share = tmp_path / "project", tmp_path / "elsewhere", tmp_path / "mnt/share/store"
+    elsewhere.mkdir()
+    share.parent.mkdir(parents=True)
+    for number, text in enumerate(("a,b\n", "a,b\nmore\n")):
+        make_tree(project / "data", {"labels.csv": text, "model.bin": bytes(2 << 20), "notes.txt": "abc"})
+        assert cli("put", "data", "--name", "datasets/digits", cwd=project).code == 0, number
+    where = project
+    tour = (TOP / "README.md").read_text().split("```console\n", 2)[2].split("```", 1)[0]
+    for step in tour.strip().split("\n\n"):
+        command, _, expected = step.replace("/mnt/share/store", str(share)).partition("\n")
+        if " && " in command:
+            where, command = elsewhere, command.split(" && ")[1]
+        done = cli(*command.removeprefix("$ ").removeprefix("artstore ").split(), cwd=where)
+        assert (done.code, done.out.strip() + done.err.strip()) == (0, expected.strip())
+
+
 def test_the_readme_python_tour_prints_what_it_says(here: Path) -> None:
     make_tree(here / "data", {"labels.csv": "a,b\n", "images/1.png": "1", "images/2.png": "2"})
     text = (TOP / "README.md").read_text()

@@ -4,7 +4,7 @@ import json
 import os
 import sys
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -16,6 +16,9 @@ from artstore.names import printable
 from artstore.repository import Repository, Status
 from artstore.sizes import count, human
 from artstore.verify import Verified
+
+if TYPE_CHECKING:
+    from artstore.remotes import Apart
 
 _LETTERS = {"added": ("A", "green"), "removed": ("D", "red"), "changed": ("M", "yellow"), "renamed": ("R", "cyan")}
 
@@ -142,8 +145,9 @@ def _sum(result: Verified, extra: str) -> str:
 def status_command(ctx: click.Context, path: str | None, as_json: bool) -> None:
     """Compare folders with the versions that they came from.
 
-    All that `put` and `get` noted, or those at PATH, below it and around it: what is changed, new or missing, and whether
-    a newer version exists. Files whose size and times are as when they were last read are not read again.
+    All that `put` and `get` noted, or those at PATH, below it and around it: what is changed, new or missing, whether a
+    newer version exists, and how remotes stood to it when they were last asked (`fetch`). Files whose size and times are
+    as when they were last read are not read again.
     """
     with Bar() as bar, open_repository() as repository:
         bar.start("comparing")
@@ -151,7 +155,8 @@ def status_command(ctx: click.Context, path: str | None, as_json: bool) -> None:
         code = 0
         for status in repository.status(path, monitor=bar):
             if as_json:
-                found.append(_status(status))
+                remotes = [apart._asdict() for apart in _apart(repository, status)]
+                found.append(_status(status) | ({"remotes": remotes} if remotes else {}))
             else:
                 _print_status(repository, status)
                 found.append({})
@@ -179,7 +184,17 @@ def _print_status(repository: Repository, status: Status) -> None:
     news = "the newest" if newest else f"v{latest['number']} is newer"  # type: ignore[index]  # there is a newer one
     state = "unchanged" if status.verified.ok else _sum(status.verified, "new")
     click.echo(f"{_place(noted.place)}: {name} ({news}), {state}")
+    for apart in _apart(repository, status):
+        if apart.ahead or apart.behind or apart.changes:
+            click.echo(f"  {apart.in_words}")
     _print_differing(status.verified, "new", "  ")
+
+
+def _apart(repository: Repository, status: Status) -> "list[Apart]":
+    """How the collection stands to remotes, as they were last seen."""
+    if status.found is None or not repository.settings.remotes():
+        return []
+    return repository.remotes.apart(status.found.state)
 
 
 def _place(place: str) -> str:

@@ -170,23 +170,11 @@ def fetch_command(names: tuple[str, ...], as_json: bool) -> None:
         print_json({"remote": name, "collections": behind, "only_there": [str(path) for path in unknown]})
         return
     for state, apart in found:
-        click.echo(f"{short(state.path)}: {apart_in_words(apart)}")
+        click.echo(f"{short(state.path)}: {apart.in_words}")
     for path in unknown:
         click.echo(f"{short(path)}: only at {name}; {typed('pull', name, short(path))} gets it")
     if not found and not unknown:
         click.echo(f"{name} has nothing yet", err=True)
-
-
-def apart_in_words(apart: Any) -> str:
-    """How a collection stands to a remote."""
-    parts = [
-        f"{count(apart.ahead, 'version')} ahead" if apart.ahead else "",
-        f"{count(apart.changes, 'change')} ahead" if apart.changes else "",
-        f"{count(apart.behind, 'version')} behind" if apart.behind else "",
-    ]
-    return (", ".join(part for part in parts if part) or "as at") + (
-        f" {apart.remote}" if not any(parts) else f" of {apart.remote}"
-    )
 
 
 @click.command("clone")
