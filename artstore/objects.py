@@ -42,6 +42,8 @@ INDEXES = "cache/indexes"
 """Indexes of distant packs, by name."""
 _TAIL = 256 << 10
 _FEW_INDEXES = 8
+_TABLE_FROM = 64
+"""Packs without a place in the table from which on many look-ups build it anew."""
 _AHEAD_DISTANT = 8 << 20
 
 
@@ -283,6 +285,10 @@ class ObjectStore:
         and a pack of fewer objects than are looked for is read through.
         """
         names, todo = self.pack_names(), set(wanted)
+        if not names or not todo:
+            return [], list(todo)
+        if len(self._unindexed) >= _TABLE_FROM:
+            self._build_table()
         tabled: dict[str, list[Digest]] = {}
         for digest in todo if len(self._table()) else ():
             place = next(
@@ -299,8 +305,8 @@ class ObjectStore:
             except (FileNotFoundError, Damage):
                 continue
             asked = [digest for digest in tabled.get(name, todo) if digest in todo and (name, digest) not in self._bad]
-            if pack.count < len(asked):
-                rows = [row for row in pack.rows() if row.digest in todo and (name, row.digest) not in self._bad]
+            if pack.count < 4 * len(asked):
+                rows = [row for row in pack.rows() if row[0] in todo and (name, row[0]) not in self._bad]
             else:
                 numbers = (pack.find(digest) for digest in asked)
                 rows = [pack.row(number) for number in numbers if number is not None]
@@ -331,6 +337,9 @@ class ObjectStore:
         """Bytes of those large blobs that are in objects/."""
         found = self.storage.sizes([blob_path(digest) for digest in digests])
         return {digest: found[blob_path(digest)] for digest in digests if blob_path(digest) in found}
+
+    def rely_many(self, digests: Iterable[Digest]) -> set[Digest]:
+        return {row.digest for _, rows in self.locate_many(digests)[0] for row in rows}
 
     def look_only_where_cheap(self) -> None:
         """From now on objects are looked for in packs whose index is known here (or is one of a few): to fetch every index

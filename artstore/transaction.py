@@ -138,6 +138,33 @@ class Transaction:
             self._writer = None
         return digest
 
+    def add_missing(self, objects: list[tuple[Digest, memoryview]]) -> None:
+        """Small blobs that were looked for (`rely_many`) and are not there."""
+        fresh = [(digest, data) for digest, data in objects if digest not in self._seen]
+        if self._failed:
+            raise StorageError("an earlier write of this transaction failed", hint=_AGAIN)
+        self._failed = True
+        with translated(f"write to {printable(self.storage.root)}"):
+            writer = self._writer = self._writer or PackWriter(self.staged())
+            before = writer.size
+            writer.add_many(BLOB, fresh)
+        self._failed = False
+        self._seen.update(dict.fromkeys((digest for digest, _ in fresh), ""))
+        self.new_objects += len(fresh)
+        self.new_bytes += writer.size - before
+        if writer.size >= self.storage.roll_at:
+            self._finished.append(writer)
+            self._writer = None
+
+    def rely_many(self, digests: Iterable[Digest]) -> set[Digest]:
+        """Count on those of these small objects that are stored; which these are."""
+        known = {digest for digest in digests if digest in self._seen}
+        places, _ = self.objects.locate_many(set(digests) - known)
+        for pack, rows in places:
+            known.update(row.digest for row in rows)
+            self._seen.update((row.digest, pack) for row in rows)
+        return known
+
     def _rely_small(self, digest: Digest) -> bool:
         pack = self.objects.pack_holding(digest)
         if pack is None:

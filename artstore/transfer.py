@@ -12,7 +12,7 @@ from artstore.names import printable
 from artstore.objects import ObjectStore, blob_path
 from artstore.packs import LARGE
 from artstore.progress import Monitor
-from artstore.reading import read_small
+from artstore.reading import read_blobs, read_small
 from artstore.selection import EVERYTHING, Selection
 from artstore.state import VersionState, digest_of_state, id_of_state, property_digests
 from artstore.transaction import Transaction
@@ -98,6 +98,10 @@ class Transfer:
             level = [pair for pair in level if pair.is_new(seen, self._selection.everything)]
             data = self._load({d for pair in level for d in pair.digests})
             level = [below for pair in level for below in self._compare(pair, data, needs)]
+        there = self._tx.rely_many(needs.small.keys() | needs.trees.keys())
+        for digest in there:
+            needs.small.pop(digest, None)
+            needs.trees.pop(digest, None)
         return needs
 
     def _need_versions(self, versions: list[VersionState], needs: Needs) -> None:
@@ -156,27 +160,28 @@ class Transfer:
             read_folder(digest, lambda part: data[part] if part == digest else parts[part])
         base = pair.base and decode_tree(data[pair.base[3]], pair.base[3])
         before = {entry[0]: entry for entry in base or ()}
-        if not self._tx.rely(TREE, digest, 0):
-            needs.trees[digest] = data[digest]
+        needs.trees[digest] = data[digest]
         for entry in entries:
-            old = before.get(entry[0])
+            old = before.get(entry[0]) if before else None
             if entry[1] in (DIRECTORY, PART):
                 if old != entry:
                     path = pair.path + entry[0] + b"/" if entry[1] == DIRECTORY else pair.path
                     yield _Pair(path, entry, old if old and old[1] == entry[1] else None)
             elif entry[1] != REFERENCE and (old is None or old[3] != entry[3]):
-                self._need_blob(pair.path + entry[0], entry, needs)
+                self._need_blob(pair.path, entry, needs)
 
-    def _need_blob(self, path: bytes, entry: Entry, needs: Needs) -> None:
-        digest, size = entry[3], entry[2]
-        if not self._selection.everything and not self._selection.takes(path):
+    def _need_blob(self, folder: bytes, entry: Entry, needs: Needs) -> None:
+        name, _, size, digest = entry
+        if not self._selection.everything and not self._selection.takes(folder + name):
             return
-        blobs = needs.small if size < LARGE else needs.large
-        if (known := blobs.get(digest)) is not None:
-            if known != size:
-                raise Damage(f"'{os.fsdecode(path)}' is told with {size} bytes, elsewhere with {known}")
-        elif not self._tx.rely(BLOB, digest, size):
-            blobs[digest] = size
+        if size < LARGE:
+            known = needs.small.setdefault(digest, size)
+        elif digest in needs.large or not self._tx.rely(BLOB, digest, size):
+            known = needs.large.setdefault(digest, size)
+        else:
+            return
+        if known != size:
+            raise Damage(f"'{os.fsdecode(folder + name)}' is told with {size} bytes, elsewhere with {known}")
 
     # -- sending --
 
@@ -184,13 +189,14 @@ class Transfer:
         """Blobs first, then trees, versions last: so the trees of a pack lie together, beside its index."""
         tx = self._tx
         assert isinstance(tx, Transaction), "there is no transaction to send into"
-        for kind, digest, data in read_small(self._source, dict.fromkeys(needs.small, BLOB)):
-            if len(data) != needs.small[digest]:
-                raise DamagedObject(
-                    f"a tree says that blob {short(digest)} has {needs.small[digest]} bytes, and it has {len(data)}"
-                )
-            tx.add(kind, data, digest)
-            self._monitor.advance(1, len(data))
+        for window in read_blobs(self._source, needs.small):
+            for digest, data in window:
+                if len(data) != needs.small[digest]:
+                    raise DamagedObject(
+                        f"a tree says that blob {short(digest)} has {needs.small[digest]} bytes, and it has {len(data)}"
+                    )
+            tx.add_missing(window)
+            self._monitor.advance(len(window), sum(len(data) for _, data in window))
         self._send_large(tx, needs.large)
         for digest, tree in needs.trees.items():
             tx.add(TREE, tree, digest)
