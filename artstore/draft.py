@@ -447,7 +447,7 @@ class Draft:
         def build(state: State) -> list[Change]:
             version = state.versions.get(id)
             gone = version is None or "deleted" in version
-            return [] if gone else [new_change("delete", id=id, reason=f"withdrawn: {error}")]
+            return [] if gone else [new_change("withdraw", id=id, reason=str(error))]
 
         self._refs.change(path, build)
 

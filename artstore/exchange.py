@@ -1,6 +1,7 @@
 """Push, pull and fetch: what two repositories tell each other, collection by collection, objects first."""
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import Literal, NamedTuple
 
 from artstore.digest import KIND_NAMES, Digest, Kind
@@ -111,7 +112,7 @@ class Exchange:
     def fetch(self, scopes: list[Scope]) -> list[str]:
         """Bring our copies of the remote's logs up to date; the folders of those that are in the scopes."""
         self._monitor.start(f"asking {self._tracking.name}")
-        heads: dict[str, int] = {}
+        heads: dict[str, list[int]] = {}
         folders = {scope.folder for scope in scopes}
         done: set[str] = set()
         while folders:
@@ -122,17 +123,17 @@ class Exchange:
         self._refuse_vanished(scopes, heads)
         return sorted(heads)
 
-    def _heads(self, folders: Iterable[str]) -> dict[str, int]:
-        """Folder and last number of each log at the remote below these folders."""
-        heads: dict[str, int] = {}
+    def _heads(self, folders: Iterable[str]) -> dict[str, list[int]]:
+        """Folder and numbers of the entries of each log at the remote below these folders."""
+        heads: dict[str, list[int]] = {}
         for folder in folders:
             for path, _ in self._remote.storage.below(folder):
                 log, _, name = path.rpartition("/")
                 if log.count("/") == 3 and (number := last_number([name])):
-                    heads[log] = max(number, heads.get(log, 0))
+                    heads.setdefault(log, []).append(number)
         return heads
 
-    def _refuse_vanished(self, scopes: list[Scope], heads: dict[str, int]) -> None:
+    def _refuse_vanished(self, scopes: list[Scope], heads: dict[str, list[int]]) -> None:
         """A log that was there and is not any more: a share that shows half of itself, or a restored copy."""
         for folder in self._tracking.logs("refs"):
             asked = any(f"{folder}/".startswith(f"{scope.folder}/") for scope in scopes)
@@ -153,7 +154,7 @@ class Exchange:
         moved: list[Moved] = []
         for state, wanted in self._ours(scopes):
             try:
-                plan = self._plan_push(state, wanted)
+                _, plan = self._plan_push(state, wanted)
                 if plan.changes or plan.declined or plan.settled:
                     todo.append((state, wanted))
                 else:
@@ -166,7 +167,7 @@ class Exchange:
             for state, _ in todo:
                 self._storage.settle(state.path.folder)
             with Transaction(self._remote.objects) as tx:
-                tx.supply = self._supplied
+                tx.supply, tx.supply_large = self._supplied, partial(self._supplied_large, tx)
                 moved += self._push_all(todo, tx)
         told_of = [m for m in moved if m.outcome == "moved"]
         runs = 0 if dry_run else self._push_runs(everything=bool(told_of))
@@ -192,7 +193,8 @@ class Exchange:
                     if state.number and state.redirect is None and (state.exists or state.versions):
                         yield state, None
 
-    def _plan_push(self, state: State, wanted: set[str] | None) -> Push:
+    def _plan_push(self, state: State, wanted: set[str] | None) -> tuple[State, Push]:
+        """The remote's state, as our copies tell it, and what its log has to be told behind that."""
         theirs = self._there.read_folder(state.path.folder, state.path)
         if theirs.redirect is not None:
             raise Conflict(
@@ -203,11 +205,12 @@ class Exchange:
             raise Conflict(
                 f"{state.path} differs only in case from {theirs.path}, which remote '{self._tracking.name}' has"
             )
-        ours = told(self._here.refs.history(state.path))
-        known = {change["change"] for entry in self._there.history(theirs.path) for change in entry.changes}
+        ours = told(self._here.refs.history(state.path, state.number))
+        history = self._there.history(theirs.path, theirs.number)
+        known = {change["change"] for entry in history for change in entry.changes}
         settled = self._tracking.settled(state.path.folder)
         try:
-            return to_push(ours, state, theirs, known, settled, wanted)
+            return theirs, to_push(ours, state, theirs, known, settled, wanted)
         except Conflict as error:
             name = self._tracking.name
             raise Conflict(
@@ -215,20 +218,20 @@ class Exchange:
             ) from error
 
     def _push_all(self, todo: list[tuple[State, set[str] | None]], tx: Transaction | None) -> list[Moved]:
-        plans = [(state, wanted, self._plan_push(state, wanted)) for state, wanted in todo]
-        self._send_up([(state, plan) for state, _, plan in plans], tx)
+        plans = [(state, wanted, *self._plan_push(state, wanted)) for state, wanted in todo]
+        self._send_up([(state, theirs, plan) for state, _, theirs, plan in plans], tx)
         if tx is None:
-            return [self._moved(state, plan.versions, plan) for state, _, plan in plans]
-        done = [self._commit_up(state, wanted, plan, tx) for state, wanted, plan in plans]
+            return [self._moved(state, plan.versions, plan) for state, _, _, plan in plans]
+        done = [self._commit_up(*planned, tx) for planned in plans]
         try:
             tx.ensure()
-        except ArtstoreError as error:
+        except MissingObject as error:
             for state, plan in done:
                 self._withdraw(self._remote.refs, state.path, [v["id"] for v in plan.versions], error)
             raise
         return [self._moved(state, plan.versions, plan) for state, plan in done]
 
-    def _send_up(self, plans: list[tuple[State, Push]], tx: Transaction | None) -> None:
+    def _send_up(self, plans: list[tuple[State, State, Push]], tx: Transaction | None) -> None:
         """All objects that these need, published."""
         self._monitor.start(f"sending to {self._tracking.name}")
         if tx is not None:
@@ -238,11 +241,10 @@ class Exchange:
         source = self._here.objects
         transfer = Transfer(source, tx or self._remote.objects, source, jobs=self._jobs, monitor=self._monitor)
         wanted = []
-        for state, plan in plans:
-            theirs = self._there.read_folder(state.path.folder, state.path)
+        for state, theirs, plan in plans:
             ours = {version["id"] for version in state.live()}
             wanted += with_bases(plan.versions, [v for v in theirs.live() if v["id"] in ours])
-        needs = transfer.plan(wanted, [blob for _, plan in plans for blob in _property_blobs(plan.changes)])
+        needs = transfer.plan(wanted, [blob for *_, plan in plans for blob in _property_blobs(plan.changes)])
         self._sent = [self._sent[0] + needs.objects, self._sent[1] + needs.bytes]
         if tx is None:
             return
@@ -250,22 +252,25 @@ class Exchange:
         transfer.send(needs)
         tx.publish()
 
-    def _commit_up(self, state: State, wanted: set[str] | None, plan: Push, tx: Transaction) -> tuple[State, Push]:
-        """One entry in the remote's log; after a lost race it is planned anew on what is there then."""
+    def _commit_up(
+        self, state: State, wanted: set[str] | None, theirs: State, plan: Push, tx: Transaction
+    ) -> tuple[State, Push]:
+        """One entry in the remote's log, behind the state that it was planned for; after a lost race it is planned anew on
+        what is there then.
+        """
         folder = state.path.folder
         for _ in range(_LOST_RACES):
             self._follow(state.path)
             if not plan.changes:
                 break
-            theirs = self._there.read_folder(folder, state.path)
             self._check_head(theirs)
             if self._remote.refs.commit(theirs, plan.changes) is not None:
                 break
             before = {version["id"] for version in plan.versions}
             self.fetch([Scope(folder)])
-            plan = self._plan_push(state, wanted)
+            theirs, plan = self._plan_push(state, wanted)
             if {version["id"] for version in plan.versions} - before or _property_blobs(plan.changes):
-                self._send_up([(state, plan)], tx)
+                self._send_up([(state, theirs, plan)], tx)
         else:
             raise Conflict(f"{state.path} changes at the remote faster than this could be added", hint=_AGAIN)
         self._tracking.settle(folder, plan.settled)
@@ -289,10 +294,17 @@ class Exchange:
                 continue
         return None
 
+    def _supplied_large(self, tx: Transaction, digest: Digest, size: int) -> str | None:
+        try:
+            transfer = Transfer(self._here.objects, tx, self._here.objects, monitor=self._monitor)
+            return transfer.staged(tx, (digest, size))[1]
+        except Damage:
+            return None
+
     def _withdraw(self, refs: Refs, path: Path, ids: list[str], error: ArtstoreError) -> None:
         def build(state: State) -> list[Change]:
             live = [id for id in ids if "deleted" not in state.versions.get(id, {"deleted": ""})]
-            return [new_change("delete", id=id, reason=f"withdrawn: {error}") for id in live]
+            return [new_change("withdraw", id=id, reason=str(error)) for id in live]
 
         refs.change(path, build)
 
@@ -353,9 +365,9 @@ class Exchange:
         followed = any(tracking.follows(theirs.path.folder) for tracking in self._others)
         try:
             return now, to_pull(
-                told(self._there.history(theirs.path)),
+                told(self._there.history(theirs.path, theirs.number)),
                 theirs,
-                told(self._here.refs.history(now.path)),
+                told(self._here.refs.history(now.path, now.number)),
                 now,
                 self._tracking.settled(theirs.path.folder),
                 upstream=not followed,
@@ -377,7 +389,7 @@ class Exchange:
         done = [self._commit_down(*planned, tx, selection) for planned in plans]
         try:
             tx.ensure()
-        except ArtstoreError as error:
+        except MissingObject as error:
             for theirs, plan in done:
                 self._withdraw(self._here.refs, theirs.path, [v["id"] for v in plan.versions], error)
             raise
@@ -457,7 +469,7 @@ class Exchange:
         heads = self._heads(["runs"])
         seen = self._tracking.logs("runs")
         self._tracking.fetch(self._remote.storage, heads)
-        new = [folder for folder, last in heads.items() if everything or seen.get(folder, 0) < last]
+        new = [folder for folder, numbers in heads.items() if everything or seen.get(folder, 0) < max(numbers)]
         if not new:
             return 0
         ids = {id for folder in self._here.refs.paths() for id in self._here.refs.read_folder(folder).versions}

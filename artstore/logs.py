@@ -135,7 +135,7 @@ def last_number(listing: list[str]) -> int:
 
 
 def _is_entry(name: str) -> bool:
-    return len(name) == 13 and name.endswith(".json") and name[:8].isdecimal()
+    return len(name) == 13 and name.endswith(".json") and name.isascii() and name[:8].isdecimal()
 
 
 _HINT = "this log was damaged or partly copied: nothing will be appended to it; restore its folder from a copy"

@@ -14,7 +14,7 @@ from artstore.errors import Conflict
 from artstore.logs import Change, Entry, new_change, origin_of
 from artstore.state import INHERIT, State, VersionState, fold
 
-_HERE = frozenset({"renumber", "moved from", "moved to", "not moved"})
+_HERE = frozenset({"renumber", "withdraw", "moved from", "moved to", "not moved"})
 """Kinds of changes that are about one log only."""
 
 Key = tuple[str, ...]
@@ -186,6 +186,10 @@ def to_push(
             done.add(id)
         for key in sorted(key for key in open_ - fits if _said(now, key) != _said(there.state, key)):
             declined.append(f"{_in_words(there.state, key)}: theirs stays ({_shown(there.state, key)})")
+    for id, version in theirs.versions.items():
+        own = now.versions.get(id)
+        if "withdrawn" in version and own is not None and "deleted" not in own and (wanted is None or id in wanted):
+            tell({**new_change("undelete", id=id), "by": ours[-1]["by"]})
     live = [v for id, v in there.state.versions.items() if "deleted" not in v and _is_new(id, theirs)]
     return Push(changes, sorted(live, key=lambda version: version["number"]), declined, done)
 
@@ -262,6 +266,8 @@ def to_pull(
     """
     have, known = {change["change"] for change in ours}, {change["change"] for change in theirs}
     new = [change for change in theirs if change["change"] not in have and change["kind"] not in _HERE]
+    unfit = {id for id, v in there.versions.items() if "withdrawn" in v and id not in now.versions}
+    new = [change for change in new if change.get("id") not in unfit]
     if wanted is not None:
         new = [change for change in new if change["kind"] == "collection" or change.get("id") in wanted]
     here = _Folding(copy.deepcopy(now))
@@ -286,6 +292,16 @@ def to_pull(
     pending, touched = ({key for c in some for key in _keys_of(c)} for some in (open_, new))
     lost = {key for key in pending & touched if _said(now, key) != _said(there, key)}
     made = list(_aligned(here.state, there, pending - touched)) if wanted is None else []
+    for id, version in now.versions.items():
+        theirs_ = there.versions.get(id)
+        if (
+            "withdrawn" in version
+            and theirs_ is not None
+            and "deleted" not in theirs_
+            and (wanted is None or id in wanted)
+        ):
+            changes.append(new_change("undelete", id=id))
+            here.apply({**changes[-1], "by": {"host": None, "time": "", "user": None}})
     live = [v for id, v in here.state.versions.items() if "deleted" not in v and _is_new(id, now)]
     return Pull(
         [*changes, *made],

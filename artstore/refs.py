@@ -207,10 +207,14 @@ class Refs:
                 return self.read(new)
         raise Conflict(f"{old} changes faster than it could be renamed", hint="run the same command again")
 
-    def history(self, path: Path) -> Iterator[Entry]:
-        """All entries of a collection's log, oldest first; those before a rename from the old name's log."""
+    def history(self, path: Path, until: int | None = None) -> Iterator[Entry]:
+        """All entries of a collection's log (up to the number `until`), oldest first; those before a rename from the old
+        name's log.
+        """
         log = Log(self._storage, path.folder)
         for entry in log.entries(log.listing()):
+            if until is not None and entry.number > until:
+                return
             for change in entry.changes:
                 if change["kind"] == "moved from":
                     old = Path(change["entity"], change["project"], change["name"])

@@ -30,7 +30,7 @@ INHERIT = "inherit"
 
 VersionState = dict[str, Any]
 """id, number, digest, size, files, created, run, parents, user, host, updated; and where set: tags, description,
-metadata, blobs, ttl (seconds, or None for never), deleted (a time).
+metadata, blobs, ttl (seconds, or None for never), deleted (a time), withdrawn (it never was whole here).
 """
 
 
@@ -205,6 +205,7 @@ FIELDS: Table = {
     "ttl": {"id": is_digest, "old": _is_ttl, "new": _is_ttl},
     "renumber": {"numbers": _are_numbers},
     "delete": {"id": is_digest, "reason": or_null(is_text)},
+    "withdraw": {"id": is_digest, "reason": or_null(is_text)},
     "undelete": {"id": is_digest},
     "delete collection": {"ids": list_of(is_digest)},
     "moved from": {**PLACE, "number": is_count, "digest": is_digest},
@@ -287,8 +288,15 @@ def _fold_delete(state: State, entry: Entry, change: Change) -> None:
     state.aliases = {alias: id for alias, id in state.aliases.items() if id != change["id"]}
 
 
+def _fold_withdraw(state: State, entry: Entry, change: Change) -> None:
+    _fold_delete(state, entry, change)
+    state.versions[change["id"]]["withdrawn"] = True
+
+
 def _fold_undelete(state: State, entry: Entry, change: Change) -> None:
-    state.versions[change["id"]].pop("deleted", None)
+    version = state.versions[change["id"]]
+    version.pop("deleted", None)
+    version.pop("withdrawn", None)
     state.exists = True
 
 
@@ -327,6 +335,7 @@ _FOLDS: dict[str, Callable[[State, Entry, Change], None]] = {
     "ttl": _fold_ttl,
     "renumber": _fold_renumber,
     "delete": _fold_delete,
+    "withdraw": _fold_withdraw,
     "undelete": _fold_undelete,
     "delete collection": _fold_delete_collection,
     "moved from": _fold_moved_from,

@@ -3,7 +3,7 @@ all of it may be deleted and is fetched again, but for which remote a collection
 """
 
 import json
-from typing import Any
+from typing import Any, NoReturn
 
 from artstore.codec import encode_json
 from artstore.errors import DamagedLog, StorageError
@@ -81,28 +81,40 @@ class Tracking:
                 found[folder] = max(number, found.get(folder, 0))
         return found
 
-    def fetch(self, there: Storage, wanted: dict[str, int]) -> set[str]:
-        """Bring our copies of logs (folder → last number there) up to date; the folders of logs that what came goes on
-        from. Raises DamagedLog when one is shorter than it was, or goes on otherwise.
+    def fetch(self, there: Storage, wanted: dict[str, list[int]]) -> set[str]:
+        """Bring our copies of logs (folder → numbers of the entries there) up to date; the folders of logs that what came
+        goes on from. Raises DamagedLog when one is shorter than it was, goes on otherwise, or has a gap.
         """
         missing: list[tuple[str, int]] = []
-        for folder, last in wanted.items():
-            have = last_number(self.mirror.names(folder))
+        for folder, numbers in wanted.items():
+            have, last = last_number(self.mirror.names(folder)), max(numbers)
             if have > last:
                 raise DamagedLog(
                     f"{printable(folder)} at remote '{self.name}' was rolled back: it ended with entry {have}, now with {last}",
                     hint="somebody restored an older copy of it; `artstore remote rm` and `remote add` accept that",
                 )
-            missing += [(folder, number) for number in range(have + 1, last + 1)]
+            new = sorted(number for number in numbers if number > have)
+            if new and last - have != len(new):
+                self._incomplete(folder, next(n for n, there_is in enumerate(new, have + 1) if n != there_is))
+            missing += [(folder, number) for number in new]
         for start in range(0, len(missing), _AT_ONCE):
             some = missing[start : start + _AT_ONCE]
-            data = there.read_many([_entry(folder, number) for folder, number in some])
+            try:
+                data = there.read_many([_entry(folder, number) for folder, number in some])
+            except FileNotFoundError:
+                self._incomplete(*some[-1])
             for (folder, number), entry in zip(some, data, strict=True):
                 self.mirror.replace(_entry(folder, number), entry)
         sources: set[str] = set()
         for folder in {folder for folder, _ in missing}:
             sources |= self._checked(folder)
         return sources
+
+    def _incomplete(self, folder: str, number: int) -> NoReturn:
+        raise DamagedLog(
+            f"entry {number} of {printable(folder)} at remote '{self.name}' is not there",
+            hint="if its files are still on their way there (a sync), try again later; nothing was changed here",
+        )
 
     def _checked(self, folder: str) -> set[str]:
         """Read a log that has grown; where it was renamed from."""
@@ -114,7 +126,9 @@ class Tracking:
                         parts = (str(change.get(part, "")) for part in ("entity", "project", "name"))
                         sources.add("refs/" + "/".join(map(file_name_of, parts)))
         except DamagedLog as error:
-            self.storage.remove_folder(self.mirror.path(folder))
+            for name in self.mirror.names(folder):
+                if last_number([name]):
+                    self.mirror.remove(f"{folder}/{name}")
             raise DamagedLog(
                 f"remote '{self.name}': {error}",
                 hint="its history is not the one that was there: find out who changed it; asking again accepts it",

@@ -41,6 +41,8 @@ class Transaction:
         self.new_bytes = 0
         self.supply: Callable[[Digest], tuple[Kind, bytes] | None] = lambda digest: None
         """where a small object comes from that was relied on and is gone: a pusher has them all"""
+        self.supply_large: Callable[[Digest, int], str | None] = lambda digest, size: None
+        """as `supply`: a staged copy of a large blob"""
         self._pid = os.getpid()
         self._failed = False
         self._writer: PackWriter | None = None
@@ -415,11 +417,15 @@ class Transaction:
     def _restore_large(self) -> set[str]:
         restored = set()
         there = self.storage.sizes([blob_path(digest) for digest in self._large])
-        for digest, (size, staged) in self._large.items():
+        for digest, (size, staged) in list(self._large.items()):
             path = blob_path(digest)
             if there.get(path) == size:
                 continue
             if self._put_back(staged, path, digest.hex()):
+                restored.add(path)
+            elif not staged and (again := self.supply_large(digest, size)) is not None:
+                self._large[digest] = size, again
+                self.storage.publish(again, path)
                 restored.add(path)
             elif not self.objects.has_large(digest, size):
                 raise MissingObject(f"blob {short(digest)} was collected while this relied on it", hint=_AGAIN)

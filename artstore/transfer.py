@@ -211,14 +211,15 @@ class Transfer:
 
         with ThreadPoolExecutor(self._jobs) as pool:
             try:
-                for digest, staged in pool.map(partial(self._staged, tx), large.items()):
+                for digest, staged in pool.map(partial(self.staged, tx), large.items()):
                     tx.add_large(digest, large[digest], staged)
                     self._monitor.advance(1)
             except BaseException:
                 pool.shutdown(cancel_futures=True)
                 raise
 
-    def _staged(self, tx: Transaction, item: tuple[Digest, int]) -> tuple[Digest, str]:
+    def staged(self, tx: Transaction, item: tuple[Digest, int]) -> tuple[Digest, str]:
+        """Copy a large blob into the transaction's folder, checked; twice, should the first copy go wrong."""
         digest, size = item
         for _ in range(2):
             staged = tx.staged()
