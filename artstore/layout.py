@@ -17,6 +17,8 @@ FEATURES: dict[str, frozenset[str]] = {"read": frozenset(), "write": frozenset()
 
 _FOLDERS = ("objects/packs", "objects/blobs", "refs", "tmp", "trash", "bad", "cache")
 
+_LONGEST = 1 << 16
+"""Bytes of a `format` file that are read: ours has about a hundred."""
 _OPERATIONS = {"read": "read it", "write": "write to it", "gc": "collect garbage in it"}
 
 
@@ -37,7 +39,7 @@ def read_features(storage: Storage) -> tuple[dict[str, set[str]], str]:
     """
     where = printable(storage.root)
     try:
-        value = decode_json(storage.read("format"), f"{where}/format")
+        value = decode_json(storage.read("format", 0, _LONGEST), f"{where}/format")
     except FileNotFoundError:
         hint = "`artstore init` makes one; an unmounted share looks like this too"
         raise NotFound(f"there is no repository in {where}", hint=hint) from None

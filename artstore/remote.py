@@ -8,13 +8,12 @@ from artstore.hints import typed
 from artstore.layout import check_feature, make, new_format, read_features
 from artstore.names import printable
 from artstore.objects import ObjectStore
+from artstore.owner import this_process
 from artstore.refs import Refs
 from artstore.runs import Runs
 from artstore.settings import FOLDER, Settings
 from artstore.storage import FolderStorage, Storage, is_url, open_storage
 from artstore.tracking import Tracking
-
-_PROBE = "tmp/probe"
 
 
 class Remote:
@@ -82,7 +81,8 @@ def probe(storage: Storage) -> None:
     """Try what a remote has to be able to: exclusive creation, ranges, listing, removal. Raises InvalidValue for one that
     can't: without compare-and-swap one of two writers would lose its work.
     """
-    path, data = f"{_PROBE}.{os.urandom(8).hex()}", os.urandom(64)
+    folder, data = f"tmp/{this_process()}", os.urandom(64)
+    path = f"{folder}/probe"
     where = printable(storage.root)
     try:
         first, second = storage.create(path, data), storage.create(path, data[::-1])
@@ -93,10 +93,10 @@ def probe(storage: Storage) -> None:
             )
         if storage.read(path) != data or storage.read(path, 5, 7) != data[5:12]:
             raise InvalidValue(f"{where} does not give back (ranges of) what was written", hint="use another server")
-        if path.rpartition("/")[2] not in storage.names("tmp"):
+        if [name for name, _ in storage.below(folder)] != [path]:
             raise InvalidValue(f"{where} does not list what was just written", hint="use another server")
     finally:
-        storage.remove(path)
+        storage.remove_folder(folder)
 
 
 def require_remote(settings: Settings, name: str) -> str:

@@ -207,14 +207,13 @@ class Repository(View):
         interrupted goes on where it stopped. Raises Conflict when there is another repository.
         """
         existed = os.path.isfile(f"{root}/format")
-        if existed:
-            with cls(root) as other:
-                known = other.settings.remotes().get(_ORIGIN)
-            if known is None or not _same_place(known.url, url):
-                raise Conflict(f"there is another repository in {printable(root)}", hint="choose another folder")
         repository = cls.init(root)
         try:
-            if not existed:
+            known = repository.settings.remotes().get(_ORIGIN)
+            empty = next(repository.refs.paths(), None) is None
+            if (known is not None and not _same_place(known.url, url)) or (known is None and not empty):
+                raise Conflict(f"there is another repository in {printable(root)}", hint="choose another folder")
+            if known is None:
                 repository.remotes.add(_ORIGIN, url)
             return repository, repository.pull(_ORIGIN, selection=selection, jobs=jobs, monitor=monitor)
         except BaseException:

@@ -27,6 +27,7 @@ from artstore.selection import EVERYTHING, Selection
 from artstore.settings import Settings
 from artstore.state import Path, State
 from artstore.storage import FolderStorage, Storage
+from artstore.tracking import Tracking
 from artstore.tree import DIRECTORY, PART, REFERENCE, decode_tree, diff, find, read_folder, walk
 from artstore.tree import Change as TreeChange
 from artstore.tree import Entry as TreeEntry
@@ -306,9 +307,10 @@ def view_of(place: str, here: FolderStorage | None, *, writing: bool = False) ->
     unless to keep it well (`writing`).
     """
     settings = Settings(here.root if here is not None else None)
-    if here is not None and place in settings.remotes():
-        place = require_remote(settings, place)
-    remote = Remote(place, settings, here=here, writing=writing)
+    name = place if here is not None and place in settings.remotes() else None
+    remote = Remote(require_remote(settings, name) if name else place, settings, here=here, writing=writing)
+    if name is not None and here is not None:
+        remote.check_identity(Tracking(here, name))
     return View(remote.storage, remote.features, remote.objects, remote.refs, remote.runs, settings)
 
 

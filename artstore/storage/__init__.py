@@ -89,7 +89,8 @@ class Storage(LogStorage, Protocol):
 
     def create(self, path: str, data: bytes) -> bool:
         """Make a small file, whole and durable, unless the name is taken: the compare-and-swap. False when it is taken
-        (maybe by a create of ours whose reply was lost: read it back). UnknownOutcome when nobody can tell.
+        (maybe by a create of ours whose reply was lost: read it back; who asks twice with the same bytes may be told
+        twice that it made it). UnknownOutcome when nobody can tell.
         """
 
     def replace(self, path: str, data: bytes, *, sync: bool = False) -> None:
@@ -109,7 +110,7 @@ class Storage(LogStorage, Protocol):
         """
 
     def folders(self, folder: str) -> list[str]:
-        """Names of the folders in a folder."""
+        """Names of the folders in a folder that were claimed (and of strangers', where there are folders)."""
 
     def rename_folder(self, folder: str, target: str) -> bool:
         """Give a folder below trash/ another name; False when it is gone. In a bucket two may both succeed: then both

@@ -17,6 +17,7 @@ from artstore.digest import Digest, plain_digest, short
 from artstore.errors import InvalidValue, NoSpace, StorageError, UnknownOutcome, translated
 from artstore.files import hash_file
 from artstore.names import printable
+from artstore.storage.folder import MOST
 
 try:
     import obstore
@@ -68,9 +69,11 @@ class BucketStorage:
     # -- listings --
 
     def _list(self, folder: str) -> list[tuple[str, int]]:
-        with self._translated(f"list {folder}"):
-            found = obstore.list(self._store, f"{folder}/", chunk_size=1000).collect()
-        return [(item["path"], item["size"]) for item in found]
+        def ask() -> list[Any]:
+            with self._translated(f"list {folder}"):
+                return list(obstore.list(self._store, f"{folder}/", chunk_size=1000).collect())
+
+        return [(item["path"], item["size"]) for item in _tried(ask)]
 
     def _marked(self) -> set[str]:
         """`<name>/<nonce>` of every copy that a collector marked."""
@@ -103,10 +106,15 @@ class BucketStorage:
             keys = self._list(folder)  # a server may list a folder long after the last key in it went
             names = dict.fromkeys(key.removeprefix(f"{folder}/").partition("/")[0] for key, _ in keys)
             return [name for name in names if not name.startswith(".")]
-        with self._translated(f"list {folder}"):
-            found = obstore.list_with_delimiter(self._store, folder)
+
+        def ask() -> Any:
+            with self._translated(f"list {folder}"):
+                return obstore.list_with_delimiter(self._store, folder)
+
+        found = _tried(ask)
         prefixes = [prefix.rstrip("/") for prefix in found["common_prefixes"]]
-        return [path.rpartition("/")[2] for path in (*(item["path"] for item in found["objects"]), *prefixes)]
+        paths = [*(item["path"] for item in found["objects"]), *prefixes]
+        return [path.rpartition("/")[2] for path in paths if path != folder]
 
     def steady_names(self, folder: str) -> list[str]:
         return self.names(folder)
@@ -125,29 +133,40 @@ class BucketStorage:
     # -- small files --
 
     def read(self, path: str, offset: int = 0, length: int | None = None) -> bytes:
-        if _STORED.fullmatch(path):
+        if _STORED.fullmatch(path) or path.startswith("trash/"):
             size, read, _ = self.reader(path)
             return read(offset, size - offset if length is None else length)
         if offset or length is not None:
-            return self._range(path, offset, (1 << 62) if length is None else length)
-        with self._translated(f"read {path}"):
-            return bytes(obstore.get(self._store, path).bytes())
+            return _tried(lambda: self._range(path, offset, MOST if length is None else length))
+
+        def ask() -> bytes:
+            with self._translated(f"read {path}"):
+                found = obstore.get(self._store, path)
+                if found.meta["size"] > MOST:
+                    raise StorageError(
+                        f"{path} at {self.root} has {found.meta['size']} bytes: more than anything of its kind",
+                        hint="somebody else put it there; remove it",
+                    )
+                return bytes(found.bytes())
+
+        return _tried(ask)
 
     def _range(self, key: str, offset: int, length: int) -> bytes:
-        if not length:
+        if length <= 0:
             return b""
         with self._translated(f"read {key}"):
             try:
                 return bytes(obstore.get_range(self._store, key, start=offset, length=length))
             except exceptions.BaseError as error:
-                if _status(error) == 416:
+                if _status(error) == 416 or "start at 0" in str(error) or "larger than the length" in str(error):
                     return b""  # all of it lies behind the end
                 raise
 
     def _whole_range(self, key: str, offset: int, length: int) -> bytes:
         """A range that is known to be there. obstore hands on what it gets, whatever the reply's headers promised."""
+        data = b""
         for _ in range(_TRIES):
-            data = self._range(key, offset, length)
+            data = _tried(lambda: self._range(key, offset, length))
             if len(data) == length:
                 return data
         raise StorageError(
@@ -161,6 +180,11 @@ class BucketStorage:
     def size(self, path: str) -> int | None:
         if _STORED.fullmatch(path):
             return self.sizes([path]).get(path)
+        if path.startswith("trash/"):
+            try:
+                return self._copy_of(path)[1]
+            except FileNotFoundError:
+                return None
         try:
             with self._translated(f"look at {path}"):
                 return int(obstore.head(self._store, path)["size"])
@@ -236,8 +260,8 @@ class BucketStorage:
     # -- who is at work --
 
     def claim(self, folder: str) -> str:
-        with self._translated(f"write {folder}"):
-            obstore.put(self._store, f"{folder}/{_CLAIM}", b"", mode="create", use_multipart=False)
+        with self._translated(f"write {folder}"):  # its name is random: nobody else's can be there
+            obstore.put(self._store, f"{folder}/{_CLAIM}", b"", use_multipart=False)
         here = self._here(folder)
         with translated(f"write to {printable(here)}"):
             os.makedirs(here)
@@ -276,8 +300,8 @@ class BucketStorage:
 
     def _copy_of(self, path: str) -> tuple[str, int]:
         """(key, bytes) of a copy to read: of a stored file any, of one in the trash the marked one."""
-        if found := self._known.get(path):
-            return found[0]
+        for key, size in self._known.get(path, ()):
+            return key, size
         name = path.rpartition("/")[2]
         stored = path if path.startswith("objects/") else stored_path(name)
         wanted = None if path == stored else {key.rpartition("/")[2] for key, _ in self._list(path)}
@@ -291,7 +315,12 @@ class BucketStorage:
         key, size = self._copy_of(path)
 
         def read(offset: int, length: int) -> bytes:
-            return self._whole_range(key, offset, max(0, min(length, size - offset)))
+            wanted = max(0, min(length, size - offset))
+            try:
+                return self._whole_range(key, offset, wanted)
+            except FileNotFoundError:  # this copy was purged; another may be there
+                self._known.pop(path, None)
+                return self._whole_range(self._copy_of(path)[0], offset, wanted)
 
         return size, read, lambda: None
 
@@ -445,6 +474,18 @@ def _reason(error: Exception) -> str:
     if kind := re.search(r"kind: (\w+)", text):
         return _KINDS.get(kind[1], "the connection failed")
     return printable(text.split("\n")[0][:200])
+
+
+def _tried(ask: Callable[[], T]) -> T:
+    """What only reads is asked again: obstore gives up on a reply that was cut."""
+    for wait in _WAITS:
+        try:
+            return ask()
+        except StorageError as error:
+            if isinstance(error.__cause__, _FINAL) or _status(error.__cause__) in (401, 403, 404):
+                raise
+            time.sleep(wait)
+    return ask()
 
 
 def _together(call: Callable[[T], Any], items: list[T]) -> Iterator[Any]:

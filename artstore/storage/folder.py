@@ -1,5 +1,6 @@
 """A folder on a file system as storage: with links, renames and paths for those who map or clone files."""
 
+import errno
 import os
 import stat
 from collections.abc import Callable
@@ -20,6 +21,8 @@ from artstore.files import (
 from artstore.names import printable
 from artstore.owner import this_process
 
+MOST = 256 << 20
+"""Bytes that are read whole at most: no log entry, cache or note of ours is larger."""
 YOUNG = 60.0
 """Seconds after which a name has reached the medium without our doing: ext4 commits every 5 s, XFS and btrfs every 30
 s.
@@ -41,6 +44,8 @@ class FolderStorage:
         self._foreign = foreign
 
     def path(self, path: str) -> str:
+        if self._foreign:
+            self._refuse_links(path)
         return f"{self.root}/{path}"
 
     @cached_property
@@ -56,26 +61,24 @@ class FolderStorage:
 
     def _refuse_links(self, path: str) -> None:
         """In a foreign folder nothing is reached through a symlink: `objects` may have been made one."""
-        if not self._foreign:
-            return
         parent = path.rpartition("/")[0]
         while parent:
             try:
-                if stat.S_ISLNK(os.lstat(self.path(parent)).st_mode):
-                    raise StorageError(
-                        f"{printable(self.path(parent))} is a symlink",
-                        hint="a repository has none: find out who made it; nothing was read or written through it",
-                    )
-            except FileNotFoundError:
+                if stat.S_ISLNK(os.lstat(f"{self.root}/{parent}").st_mode):
+                    raise _link(f"{self.root}/{parent}")
+            except (FileNotFoundError, NotADirectoryError):
                 pass
             parent = parent.rpartition("/")[0]
+
+    def _folder(self, folder: str) -> str:
+        """The path of a folder that is listed or written to: in a foreign place it is no symlink itself."""
+        return self.path(f"{folder}/").rstrip("/")
 
     # -- the protocol --
 
     def names(self, folder: str) -> list[str]:
         try:
-            self._refuse_links(f"{folder}/")
-            return os.listdir(self.path(folder))
+            return os.listdir(self._folder(folder))
         except (FileNotFoundError, NotADirectoryError):
             return []
         except OSError as error:
@@ -84,25 +87,37 @@ class FolderStorage:
     def steady_names(self, folder: str) -> list[str]:
         """Listed until the folder's mtime stands still: a listing beside a merge can miss both the old and the new file."""
         with translated(f"list {printable(self.path(folder))}"):
-            self._refuse_links(f"{folder}/")
+            where = self._folder(folder)
             while True:
-                before = os.stat(self.path(folder)).st_mtime_ns
-                names = os.listdir(self.path(folder))
-                if os.stat(self.path(folder)).st_mtime_ns == before:
+                before = os.stat(where).st_mtime_ns
+                names = os.listdir(where)
+                if os.stat(where).st_mtime_ns == before:
                     return names
 
     def below(self, folder: str) -> list[tuple[str, int]]:
+        """A folder that can't be listed is an error, and so is a link or device among a foreign place's logs: what is
+        missing from a list would count as not there.
+        """
+
+        def fail(error: OSError) -> None:
+            if not isinstance(error, FileNotFoundError):
+                raise error
+
+        strict = self._foreign and folder.startswith(("refs", "runs"))
         found = []
-        for where, folders, names in os.walk(self.path(folder)):
-            folders.sort()
-            for name in names:
-                try:
-                    status = os.lstat(os.path.join(where, name))
-                except FileNotFoundError:
-                    continue
-                path = os.path.relpath(os.path.join(where, name), self.root)
-                if stat.S_ISREG(status.st_mode):
-                    found.append((path, status.st_size))
+        with translated(f"list {printable(self.root)}/{printable(folder)}"):
+            for where, folders, names in os.walk(self._folder(folder), onerror=fail):
+                folders.sort()
+                inside = where[len(self.root) + 1 :]
+                for name in (*names, *(folders if strict else ())):
+                    try:
+                        status = os.lstat(f"{where}/{name}")
+                    except FileNotFoundError:
+                        continue
+                    if stat.S_ISREG(status.st_mode):
+                        found.append((f"{inside}/{name}", status.st_size))
+                    elif strict and not stat.S_ISDIR(status.st_mode):
+                        raise _link(f"{where}/{name}")
         return found
 
     def read_many(self, paths: list[str]) -> list[bytes]:
@@ -113,7 +128,13 @@ class FolderStorage:
             fd = self.open(path)
             try:
                 size = os.fstat(fd).st_size
-                return os.pread(fd, size - offset if length is None else length, offset)
+                wanted = max(0, size - offset) if length is None else length
+                if length is None and wanted > MOST:
+                    raise StorageError(
+                        f"{printable(self.path(path))} has {size} bytes: more than anything of its kind that artstore writes",
+                        hint="somebody else put it there; move it away",
+                    )
+                return _read_at(fd, offset, min(wanted, max(0, size - offset)))
             finally:
                 os.close(fd)
         except FileNotFoundError:
@@ -144,7 +165,6 @@ class FolderStorage:
         folder = path.rpartition("/")[0]
         temporary = self.temporary()
         with translated(f"write {printable(self.path(path))}"):
-            self._refuse_links(path)
             self.make_folder(folder)
             try:
                 write_file(temporary, data, mode=0o444, sync=True)
@@ -192,8 +212,12 @@ class FolderStorage:
     # -- stored files --
 
     def open(self, path: str) -> int:
-        self._refuse_links(path)
-        fd = os.open(self.path(path), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            fd = os.open(self.path(path), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError as error:
+            if error.errno == errno.ELOOP:
+                raise _link(self.path(path)) from error
+            raise
         if not stat.S_ISREG(os.fstat(fd).st_mode):
             os.close(fd)
             raise StorageError(
@@ -214,7 +238,7 @@ class FolderStorage:
     def make_folder(self, folder: str) -> None:
         """With its parents; group-writable in a shared repository, whatever the umask says."""
         if not self._shared:
-            os.makedirs(self.path(folder), exist_ok=True)
+            os.makedirs(self._folder(folder), exist_ok=True)
         elif not os.path.isdir(self.path(folder)):
             self.make_folder(folder.rpartition("/")[0])
             try:
@@ -233,7 +257,6 @@ class FolderStorage:
 
     def publish(self, staged: str, path: str) -> bool:
         with translated(f"write {printable(self.path(path))}"):
-            self._refuse_links(path)
             self.make_folder(path.rpartition("/")[0])
             self._share_file(staged)
             try:
@@ -358,6 +381,13 @@ class FolderStorage:
                     raise
             except NotADirectoryError:
                 remove_if_there(self.path(folder))
+
+
+def _link(path: str) -> StorageError:
+    return StorageError(
+        f"{printable(path)} is a symlink, or no file",
+        hint="a repository has none: find out who made it; nothing was read or written through it",
+    )
 
 
 def _read_at(fd: int, offset: int, length: int) -> bytes:
