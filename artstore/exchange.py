@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Literal, NamedTuple
+from urllib.parse import unquote
 
 from artstore.digest import KIND_NAMES, Digest, Kind
 from artstore.errors import ArtstoreError, Conflict, Damage, MissingObject, NotFound
@@ -167,6 +168,7 @@ class Exchange:
             for state, _ in todo:
                 self._storage.settle(state.path.folder)
             with Transaction(self._remote.objects) as tx:
+                self.fetch(scopes)  # what is live there is relied on: as read after the transaction was opened
                 tx.supply, tx.supply_large = self._supplied, partial(self._supplied_large, tx)
                 moved += self._push_all(todo, tx)
         told_of = [m for m in moved if m.outcome == "moved"]
@@ -199,7 +201,7 @@ class Exchange:
         if theirs.redirect is not None:
             raise Conflict(
                 f"{state.path} was renamed to {theirs.redirect} at remote '{self._tracking.name}'",
-                hint=f"{typed('mv', str(state.path), str(theirs.redirect))} does so here",
+                hint=self._rename_hint(state.path, theirs.redirect),
             )
         if theirs.number and theirs.path != state.path and (theirs.exists or theirs.versions):
             raise Conflict(
@@ -212,10 +214,19 @@ class Exchange:
         try:
             return theirs, to_push(ours, state, theirs, known, settled, wanted)
         except Conflict as error:
-            name = self._tracking.name
-            raise Conflict(
-                str(error), hint=f"{typed('pull', name, str(state.path))} first: it renumbers ours"
-            ) from error
+            raise Conflict(str(error), hint=self._clash_hint(state.path)) from error
+
+    def _clash_hint(self, path: Path) -> str:
+        name = self._tracking.name
+        upstream = next((other.name for other in self._others if other.follows(path.folder)), None)
+        if upstream is None:
+            return f"{typed('pull', name, str(path))} first: it renumbers yours"
+        return f"its numbers follow '{upstream}'; {typed('cp', str(path), f'{path}-{name}')}, and push that"
+
+    def _rename_hint(self, old: Path, new: Path) -> str:
+        if self._here.refs.read(new).exists:
+            return f"{new} is here, too: {typed('rm --collection', str(old))} leaves the new name only"
+        return f"{typed('mv', str(old), str(new))} does so here"
 
     def _push_all(self, todo: list[tuple[State, set[str] | None]], tx: Transaction | None) -> list[Moved]:
         plans = [(state, wanted, *self._plan_push(state, wanted)) for state, wanted in todo]
@@ -243,7 +254,8 @@ class Exchange:
         wanted = []
         for state, theirs, plan in plans:
             ours = {version["id"] for version in state.live()}
-            wanted += with_bases(plan.versions, [v for v in theirs.live() if v["id"] in ours])
+            whole = [v for v in theirs.live() if v["id"] in ours and not self._remote.objects.has_known_damage]
+            wanted += with_bases(plan.versions, whole)
         needs = transfer.plan(wanted, [blob for *_, plan in plans for blob in _property_blobs(plan.changes)])
         self._sent = [self._sent[0] + needs.objects, self._sent[1] + needs.bytes]
         if tx is None:
@@ -266,11 +278,9 @@ class Exchange:
             self._check_head(theirs)
             if self._remote.refs.commit(theirs, plan.changes) is not None:
                 break
-            before = {version["id"] for version in plan.versions}
             self.fetch([Scope(folder)])
             theirs, plan = self._plan_push(state, wanted)
-            if {version["id"] for version in plan.versions} - before or _property_blobs(plan.changes):
-                self._send_up([(state, theirs, plan)], tx)
+            self._send_up([(state, theirs, plan)], tx)  # on other bases, maybe: what lived may not live any more
         else:
             raise Conflict(f"{state.path} changes at the remote faster than this could be added", hint=_AGAIN)
         self._tracking.settle(folder, plan.settled)
@@ -320,7 +330,7 @@ class Exchange:
         folders = self.fetch(scopes)
         todo: list[tuple[State, set[str] | None]] = []
         moved: list[Moved] = []
-        for theirs, wanted in self._theirs(scopes, folders):
+        for theirs, wanted in self._theirs(scopes, folders, moved):
             try:
                 _, plan = self._plan_pull(theirs, wanted)
                 if plan.changes or plan.declined or plan.settled:
@@ -336,7 +346,10 @@ class Exchange:
         runs = 0 if dry_run else self._pull_runs(everything=bool(told_of))
         return self._report(moved, runs)
 
-    def _theirs(self, scopes: list[Scope], folders: list[str]) -> Iterator[tuple[State, set[str] | None]]:
+    def _theirs(
+        self, scopes: list[Scope], folders: list[str], moved: list[Moved]
+    ) -> Iterator[tuple[State, set[str] | None]]:
+        """The remote's collections in the scopes; of several, one that can't be read is told of in `moved`."""
         for scope in scopes:
             if scope.path is not None:
                 state = self._there.read(scope.path)
@@ -346,10 +359,15 @@ class Exchange:
                 yield state, {resolve(state, scope.spec)["id"]} if named and scope.spec else None
                 continue
             for folder in folders:
-                if f"{folder}/".startswith(f"{scope.folder}/"):
+                if not f"{folder}/".startswith(f"{scope.folder}/"):
+                    continue
+                try:
                     state = self._there.read_folder(folder)
-                    if state.redirect is None and (state.exists or state.versions):
-                        yield state, None
+                except ArtstoreError as error:
+                    moved.append(Moved(Path(*map(unquote, folder.split("/")[1:])), "refused", problem=error))
+                    continue
+                if state.redirect is None and (state.exists or state.versions):
+                    yield state, None
 
     def _refuse_unknown(self, path: Path) -> None:
         states = [self._there.read_folder(folder) for folder in self._tracking.logs("refs")]
@@ -361,7 +379,9 @@ class Exchange:
 
     def _plan_pull(self, theirs: State, wanted: set[str] | None) -> tuple[State, Pull]:
         """Our state, and what our log has to be told."""
-        now = self._here.refs.settled(theirs.path)
+        now = self._here.refs.settled(theirs.path, follow=False)
+        if now.redirect is not None:
+            return self._renamed_here(theirs, now.redirect)
         followed = any(tracking.follows(theirs.path.folder) for tracking in self._others)
         try:
             return now, to_pull(
@@ -374,10 +394,19 @@ class Exchange:
                 wanted=wanted,
             )
         except Conflict as error:
-            hint = (
-                f"its numbers follow another remote; {typed('cp', str(now.path), f'{now.path}-ours')} keeps ours apart"
-            )
+            apart = typed("cp", str(now.path), f"{now.path}-ours")
+            hint = f"its numbers follow another remote; {apart} keeps yours apart"
             raise Conflict(str(error), hint=hint) from error
+
+    def _renamed_here(self, theirs: State, name: Path) -> tuple[State, Pull]:
+        """A collection that has another name here by now: fine, unless the remote got more under the old one."""
+        here = self._here.refs.read(name)
+        if new := [v for id, v in theirs.versions.items() if id not in here.versions and "deleted" not in v]:
+            raise Conflict(
+                f"{theirs.path} was renamed to {name} here, and remote '{self._tracking.name}' has a new v{new[0]['number']}",
+                hint=f"{typed('push', self._tracking.name, str(name))} gives it the new name there, too",
+            )
+        return here, Pull([], [], {}, [], set())
 
     def _pull_all(
         self, todo: list[tuple[State, set[str] | None]], tx: Transaction, selection: Selection, dry_run: bool
@@ -403,7 +432,7 @@ class Exchange:
         wanted = []
         for theirs, plan in plans:
             now = self._here.refs.read_folder(theirs.path.folder, theirs.path)
-            wanted += with_bases(plan.versions, now.live())
+            wanted += with_bases(plan.versions, [] if near_.has_known_damage else now.live())
         try:
             needs = transfer.plan(wanted, [blob for _, plan in plans for blob in _property_blobs(plan.changes)])
             self._sent = [self._sent[0] + needs.objects, self._sent[1] + needs.bytes]
@@ -435,25 +464,23 @@ class Exchange:
     # -- runs --
 
     def _push_runs(self, *, everything: bool) -> int:
-        """Runs that made or used what the remote has: one entry each with what it lacks. When no collection moved, only
-        those that it knows already may have something new.
-        """
-        known, heads = self._tracking.pushed_runs(), dict[str, int]()
+        """Runs that made or used what the remote has: one entry each with what it lacks; how many had something new."""
+        known, heads, count = self._tracking.pushed_runs(), dict[str, int](), 0
         ids: set[str] | None = None
         for folder in self._here.runs.paths():
-            if not everything and folder not in known:
-                continue
             last = last_number(self._storage.names(folder))
-            if last == known.get(folder):
+            if last == known.get(folder) or (not everything and -last == known.get(folder)):
                 continue
             ids = self._ids_there() if ids is None else ids
             state = self._here.runs.read_folder(folder)
             if ids & (state.used.keys() | state.logged.keys()):
-                self._tell_run(self._storage, self._remote.storage, state)
+                count += self._tell_run(self._storage, self._remote.storage, state)
                 heads[folder] = last
+            else:
+                heads[folder] = -last  # nothing to do with what is there: looked at again when something moves
         if heads:
             self._tracking.note_runs(heads)
-        return len(heads)
+        return count
 
     def _ids_there(self) -> set[str]:
         """Ids of all versions of which the remote was told."""

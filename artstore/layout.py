@@ -85,14 +85,15 @@ def make(root: str, *, shared: bool = False) -> None:
     try:
         os.mkdir(building)
         if shared:
+            os.chown(building, -1, os.stat(parent).st_gid)
             os.chmod(building, 0o2775)
         storage = FolderStorage(building)
         for folder in _FOLDERS:
             storage.make_folder(folder)
         write_file(os.path.join(building, ".gitignore"), b"*\n", sync=True)
         write_file(os.path.join(building, "format"), encode_json(new_format()), mode=0o444, sync=True)
-        if shared:
-            os.chmod(os.path.join(building, "format"), 0o444)
+        for name in ("format", ".gitignore") if shared else ():
+            os.chmod(os.path.join(building, name), 0o444)
         sync_folder(os.path.join(building, "objects"))
         sync_folder(building)
         try:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from artstore.codec import decode, decode_json, encode_json, encode_rows
 from artstore.digest import plain_digest
-from artstore.errors import Damage, DamagedLog
+from artstore.errors import Damage, DamagedLog, StorageError
 from artstore.names import printable
 from artstore.storage import LogStorage
 
@@ -115,7 +115,7 @@ class Log:
                 number, digest, state = decode_checkpoint(data, f"checkpoint {name} of {self.what}")
                 if name == f"{number:08}.checkpoint" and self.read(number).digest == digest:
                     return number, digest, state
-            except (FileNotFoundError, Damage):
+            except (FileNotFoundError, Damage, StorageError):
                 continue  # a hint only: the entries themselves decide
         return None
 

@@ -10,6 +10,7 @@ import copy
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
+from artstore.codec import same_json
 from artstore.errors import Conflict
 from artstore.logs import Change, Entry, new_change, origin_of
 from artstore.state import INHERIT, State, VersionState, fold
@@ -18,7 +19,9 @@ _HERE = frozenset({"renumber", "withdraw", "moved from", "moved to", "not moved"
 """Kinds of changes that are about one log only."""
 
 Key = tuple[str, ...]
-"""One property: ("alias", name), ("tag", id, tag), ("metadata", id, key), ("description", id), ("ttl", id), ("type",)."""
+"""One property: ("alias", name), ("tag", id, tag), ("metadata", id, key), ("description", id), ("ttl", id); and ("type",),
+("live", id).
+"""
 
 
 class Push(NamedTuple):
@@ -57,6 +60,8 @@ def _said(state: State, key: Key) -> Any:
     kind, *rest = key
     if kind == "type":
         return state.type
+    if kind == "live":
+        return "deleted" not in state.versions.get(rest[0], {"deleted": ""})
     if kind == "alias":
         return state.aliases.get(rest[0])
     owner: dict[str, Any] = vars(state) if not rest[0] else state.versions.get(rest[0], {})
@@ -67,6 +72,13 @@ def _said(state: State, key: Key) -> Any:
     if kind == "ttl":
         return owner.get("ttl", INHERIT)
     return owner.get("description")
+
+
+def _same(one: Any, other: Any) -> bool:
+    """As JSON: 1 is neither True nor 1.0."""
+    if isinstance(one, tuple) and isinstance(other, tuple):
+        return one[0] == other[0] and same_json(one[1], other[1])
+    return bool(one == other)
 
 
 def _metadata_value(version: VersionState, key: str) -> Any:
@@ -90,6 +102,16 @@ def _keys_of(change: Change) -> list[Key]:
     return []
 
 
+def _touched_by(change: Change) -> list[Key]:
+    """As `_keys_of`, and whether versions live and what type they have."""
+    kind = change["kind"]
+    if kind in ("delete", "undelete"):
+        return [("live", change["id"])]
+    if kind == "delete collection":
+        return [("live", id) for id in change["ids"]]
+    return [("type",)] if kind == "collection" else _keys_of(change)
+
+
 def _limited(change: Change, keys: set[Key]) -> Change:
     """A change without the properties that are not among `keys`."""
     id = change.get("id") or ""
@@ -111,6 +133,8 @@ def _in_words(state: State, key: Key) -> str:
         return f"alias '{rest[0]}'"
     version = state.versions.get(rest[0]) if rest else None
     of = f" of v{version['number']}" if version else ""
+    if kind == "live":
+        return f"whether v{version['number']} is deleted" if version else "a version"
     return {"tag": f"tag '{rest[-1]}'", "metadata": f"metadata '{rest[-1]}'"}.get(kind, kind) + of if rest else kind
 
 
@@ -178,20 +202,28 @@ def to_push(
         if subject and (subject not in there.state.versions or (wanted is not None and subject not in wanted)):
             continue  # of a version that is not pushed
         after = {key: _said(mine.state, key) for key in keys}
-        open_ = {key for key in keys if _said(there.state, key) != after[key]}
-        fits = {key for key in open_ if _said(there.state, key) == before[key]}
+        open_ = {key for key in keys if not _same(_said(there.state, key), after[key])}
+        fits = {key for key in open_ if _same(_said(there.state, key), before[key])}
+        if change["kind"] == "alias" and subject and "deleted" in there.state.versions[subject]:
+            fits = set()  # an alias can't name a version that is deleted there
         if fits:
             tell(_limited(change, fits))
         else:
             done.add(id)
-        for key in sorted(key for key in open_ - fits if _said(now, key) != _said(there.state, key)):
+        for key in sorted(key for key in open_ - fits if not _same(_said(now, key), _said(there.state, key))):
             declined.append(f"{_in_words(there.state, key)}: theirs stays ({_shown(there.state, key)})")
     for id, version in theirs.versions.items():
         own = now.versions.get(id)
         if "withdrawn" in version and own is not None and "deleted" not in own and (wanted is None or id in wanted):
             tell({**new_change("undelete", id=id), "by": ours[-1]["by"]})
+    for id in there.state.versions.keys() - theirs.versions.keys():
+        if "deleted" in now.versions[id] and "deleted" not in there.state.versions[id]:
+            tell({**new_change("delete", id=id, reason=None), "by": ours[-1]["by"]})  # by a change that was told before
     live = [v for id, v in there.state.versions.items() if "deleted" not in v and _is_new(id, theirs)]
-    return Push(changes, sorted(live, key=lambda version: version["number"]), declined, done)
+    # Of a part nothing is settled: what was skipped may change what a later change means.
+    return Push(
+        changes, sorted(live, key=lambda version: version["number"]), declined, done if wanted is None else set()
+    )
 
 
 def _is_new(id: str, before: State) -> bool:
@@ -217,6 +249,8 @@ def _about_versions(change: Change, now: State, there: State, wanted: set[str] |
             return "tell" if wanted is None or wanted & now.versions.keys() else "skip"
         return "tell" if there.type == was_type != change["type"] else "done"
     if kind == "delete collection":
+        if wanted is not None:
+            return "skip"
         return "tell" if any(v["id"] in change["ids"] for v in there.live()) else "done"
     if wanted is not None and id not in wanted:
         return "skip"
@@ -270,28 +304,37 @@ def to_pull(
     new = [change for change in new if change.get("id") not in unfit]
     if wanted is not None:
         new = [change for change in new if change["kind"] == "collection" or change.get("id") in wanted]
+        new = [c for c in new if c["kind"] != "alias" or there.aliases.get(c["alias"]) == c["id"]]
     here = _Folding(copy.deepcopy(now))
     changes: list[Change] = []
     numbers = _new_numbers(there, now, wanted, upstream)
     if numbers:
         changes.append(new_change("renumber", numbers=numbers))
         here.apply({**changes[0], "by": {"host": None, "time": "", "user": None}})
-    for change in new:
-        if not _fits_here(change, here.state, there):
-            continue
-        if change["kind"] == "version":
-            if not here.state.exists:
-                changes.append(_named(there, change))
-                here.apply(changes[-1])
-            change = _numbered(change, there)
-        if change["kind"] == "collection":
-            change = {**change, **there.path.fields()}
+    made_by: Change | None = None
+
+    def tell(change: Change) -> None:
         here.apply(change)
         changes.append(change)
-    open_ = [c for c in ours if c["change"] not in known | settled and _keys_of(c)]
-    pending, touched = ({key for c in some for key in _keys_of(c)} for some in (open_, new))
-    lost = {key for key in pending & touched if _said(now, key) != _said(there, key)}
+
+    for change in new:
+        if change["kind"] == "collection" and not here.state.exists:
+            made_by = {**change, **there.path.fields()}  # told with the first version: nobody wants an empty one
+        elif _fits_here(change, here.state, there):
+            if change["kind"] == "version":
+                if not here.state.exists:
+                    tell(made_by or _named(there, change))
+                tell(_numbered(change, there))
+            else:
+                tell({**change, **there.path.fields()} if change["kind"] == "collection" else change)
+    open_ = [c for c in ours if c["change"] not in known | settled and _touched_by(c)]
+    said = {change["change"] for change in changes}
+    heard = [c for c in new if c["kind"] != "collection" or c["change"] in said]
+    pending, touched = ({key for c in some for key in _touched_by(c)} for some in (open_, heard))
+    lost = {key for key in pending & touched if not _same(_said(now, key), _said(there, key))}
     made = list(_aligned(here.state, there, pending - touched)) if wanted is None else []
+    for change in made:
+        here.apply({**change, "by": {"host": None, "time": "", "user": None}})
     for id, version in now.versions.items():
         theirs_ = there.versions.get(id)
         if (
@@ -308,7 +351,7 @@ def to_pull(
         sorted(live, key=lambda version: version["number"]),
         {now.versions[id]["number"]: number for id, number in numbers.items()},
         [f"{_in_words(there, key)}: theirs stays ({_shown(there, key)})" for key in sorted(lost)],
-        {c["change"] for c in (*made, *(c for c in open_ if set(_keys_of(c)) <= touched))},
+        {c["change"] for c in (*made, *(c for c in open_ if set(_touched_by(c)) <= touched))},
     )
 
 
@@ -334,7 +377,7 @@ def _fits_here(change: Change, here: State, there: State) -> bool:
     """Whether a change of theirs has something to say here."""
     kind, id = change["kind"], change.get("id")
     if kind == "collection":
-        return not here.exists or (here.type != change["type"] and there.type == change["type"])
+        return here.exists and here.type != change["type"] and there.type == change["type"]
     if kind == "version":
         return id not in here.versions
     if kind in ("delete collection",):
@@ -344,14 +387,24 @@ def _fits_here(change: Change, here: State, there: State) -> bool:
 
 def _aligned(here: State, there: State, ours: set[Key]) -> Iterator[Change]:
     """Sets that make what both sides have read as there, but for the properties in `ours`."""
+    if here.exists and there.exists and here.type != there.type and ("type",) not in ours:
+        yield new_change("collection", **there.path.fields(), type=there.type)
+    for id, theirs in there.versions.items():
+        if id in here.versions and ("live", id) not in ours and "withdrawn" not in theirs:
+            lives = "deleted" not in here.versions[id]
+            if lives and "deleted" in theirs:
+                yield new_change("delete", id=id, reason=None)
+            elif not lives and "deleted" not in theirs:
+                yield new_change("undelete", id=id)
     for alias in sorted(here.aliases.keys() | there.aliases.keys()):
         old, new = here.aliases.get(alias), there.aliases.get(alias)
-        if old != new and ("alias", alias) not in ours and (new is None or new in here.versions):
+        named = new is None or ("deleted" not in there.versions[new] and new in here.versions)
+        if old != new and ("alias", alias) not in ours and named:
             yield new_change("alias", alias=alias, id=new, old=old)
     yield from _aligned_owner(None, vars(here), vars(there), ours)
     for id, theirs in there.versions.items():
         own = here.versions.get(id)
-        if own is not None and "deleted" not in own:
+        if own is not None and ("deleted" not in own or "deleted" not in theirs):
             yield from _aligned_owner(id, own, theirs, ours)
 
 
@@ -370,7 +423,7 @@ def _aligned_owner(id: str | None, own: dict[str, Any], theirs: dict[str, Any], 
         return
     keys = own.get("metadata", {}).keys() | own.get("blobs", {}).keys()
     keys |= theirs.get("metadata", {}).keys() | theirs.get("blobs", {}).keys()
-    open_ = [key for key in sorted(keys) if _metadata_value(own, key) != _metadata_value(theirs, key)]
+    open_ = [key for key in sorted(keys) if not _same(_metadata_value(own, key), _metadata_value(theirs, key))]
     open_ = [key for key in open_ if ("metadata", id, key) not in ours]
     if open_:
         set_ = {key: theirs["metadata"][key] for key in open_ if key in theirs.get("metadata", {})}

@@ -69,8 +69,8 @@ class Remotes:
         Conflict for a name in use, NotFound where there is no repository, InvalidValue for a place that can't be one.
         """
         check_name(name, "remote name")
-        if name in self.all():
-            raise Conflict(f"there is a remote '{name}' already", hint=f"{typed('remote rm', name)} removes it")
+        if same := [other for other in self.all() if file_name_of(other) == file_name_of(name)]:
+            raise Conflict(f"there is a remote '{same[0]}' already", hint=f"{typed('remote rm', same[0])} removes it")
         if make:
             make_remote(url, self._storage, shared=shared)
         try:

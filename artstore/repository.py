@@ -367,6 +367,12 @@ class Repository(View):
 
     def undelete(self, text: str) -> Found:
         """Bring a deleted version back, if all of it is still stored or in the trash. Raises NotFound or MissingObject."""
+        if self._is_partial:
+            path, spec = self.path_of(text)
+            state = self.refs.read(path)
+            for version in state.versions.values():
+                if version["number"] == spec.number:
+                    self.fill(Found(state, version))
         return self._changes().undelete(text)
 
     def undelete_collection(self, text: str) -> list[Found]:

@@ -109,6 +109,7 @@ class PeerResult:
     runs: list[Run] = field(default_factory=list)
     sync_runs: list[Run] = field(default_factory=list)
     error: str = ""
+    requests: int | None = None  # to a server, in the last run
 
     @property
     def seconds(self) -> float:

@@ -17,16 +17,20 @@ from benchmarks.compare import measure_case
 from benchmarks.environment import describe
 from benchmarks.peers import measure_peers
 from benchmarks.place import HERE, Bench, Settings
-from benchmarks.results import CaseResult, Results
+from benchmarks.remote_cases import REMOTES
+from benchmarks.remote_peers import PLACES, measure_remotes
+from benchmarks.results import CaseResult, PeerResult, Results
 
+ALL = [*CASES, *REMOTES]
 PEER_WORKLOADS = ["small", "medium", "big"]
+REMOTE_WORKLOADS = ["small", "quarter"]
 WRITERS_SECONDS = 30.0
 
 
 def main() -> None:
     options = _options()
     if options.what == "list":
-        print("\n".join([*(case.name for case in CASES), *writers.CASES]))
+        print("\n".join([*(case.name for case in ALL), *writers.CASES]))
         return
     settings = Settings(
         options.work, options.scale, options.rounds, sys.executable, _tool(options.artstore), _tool(options.dvc)
@@ -37,6 +41,8 @@ def main() -> None:
     try:
         if options.what == "cases":
             _run_cases(bench, results, path, options.chosen or ["*"])
+        elif options.what == "remotes":
+            _run_remotes(bench, results, path, options.chosen or REMOTE_WORKLOADS, options.place)
         else:
             _run_peers(bench, results, path, options.chosen or PEER_WORKLOADS, cold=options.cold)
     finally:
@@ -46,7 +52,7 @@ def main() -> None:
 
 def _run_cases(bench: Bench, results: Results, path: Path, patterns: list[str]) -> None:
     """Results are written after each case, so that a run that is stopped leaves what it has found."""
-    for case in CASES:
+    for case in ALL:
         if _chosen(case.name, patterns):
             results.cases.append(measure_case(bench, case))
             results.write(path)
@@ -65,9 +71,23 @@ def _run_peers(bench: Bench, results: Results, path: Path, names: list[str], *, 
         found = measure_peers(bench.place(name), bench.settings.rounds, cold=cold)
         results.peers.extend(found)
         results.write(path)
-        for peer in found:
-            seconds = f"{peer.seconds:.3f} s" if peer.runs else peer.error or "not run"
-            print(f"{name:<8} {peer.peer:<22} {peer.operation:<14} {seconds}", flush=True)
+        _print_peers(found, name)
+
+
+def _run_remotes(bench: Bench, results: Results, path: Path, names: list[str], places: list[str] | None) -> None:
+    for name in names:
+        for where in places or PLACES:
+            found = measure_remotes(bench.place(name), where, bench.settings.rounds)
+            results.peers.extend(found)
+            results.write(path)
+            _print_peers(found, f"{name} {where}")
+
+
+def _print_peers(found: list[PeerResult], name: str) -> None:
+    for peer in found:
+        seconds = f"{peer.seconds:.3f} s" if peer.runs else peer.error or "not run"
+        requests = f", {peer.requests} requests" if peer.requests is not None else ""
+        print(f"{name:<8} {peer.peer:<22} {peer.operation:<16} {seconds}{requests}", flush=True)
 
 
 def _chosen(name: str, patterns: list[str]) -> bool:
@@ -88,8 +108,8 @@ def _line(result: CaseResult) -> str:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.run", description=__doc__)
-    parser.add_argument("what", choices=("cases", "peers", "list"))
-    parser.add_argument("chosen", nargs="*", help="cases: patterns of names (all); peers: workloads (small medium big)")
+    parser.add_argument("what", choices=("cases", "peers", "remotes", "list"))
+    parser.add_argument("chosen", nargs="*", help="cases: patterns of names (all); else workloads")
     parser.add_argument("--rounds", type=int, default=5, help="runs of each command (5)")
     parser.add_argument("--scale", type=float, default=1.0, help="size of the workloads, for a short run (1.0)")
     parser.add_argument("--work", type=Path, default=Path(tempfile.gettempdir(), "artstore-bench"), help="a new folder")
@@ -97,6 +117,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--artstore", default="artstore", help="the command to measure")
     parser.add_argument("--dvc", default="dvc", help="the dvc to measure beside it")
     parser.add_argument("--cold", action="store_true", help="peers: drop the page cache before each run (needs root)")
+    parser.add_argument(
+        "--place", action="append", choices=PLACES, help="remotes: where they lie; may be repeated (all)"
+    )
     options = parser.parse_args()
     if options.work.exists():
         parser.error(f"{options.work} exists; --work names a new folder, which is removed at the end")

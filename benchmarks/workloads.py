@@ -63,6 +63,7 @@ SHAPES = {
     "medium": Shape(5_000, 50, lambda rng: 200 * KIB),
     "shards": Shape(32, 0, lambda rng: 64 * MIB),
     "big": Shape(1, 0, lambda rng: 2 * GIB),
+    "quarter": Shape(1, 0, lambda rng: 256 * MIB),
     "mixed": Shape(10_000, 100, _log_normal, repeated=0.2),
     "hundred": Shape(100, 1, lambda rng: 4 * KIB),
 }

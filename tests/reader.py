@@ -19,8 +19,9 @@ NAME = rb"(?s)(?!\\|\.\Z|(.*\\)?\.\.(\\|\Z))[^/\0]{1,255}"
 FORMAT = rb'{"artstore":1,"features":{"gc":\[.*\],"read":\[\],"write":\[.*\]},"id":"[0-9a-f]{32}"}\n'
 FIELDS = """|alias: alias id old|collection: entity name project type|delete: id reason|delete collection: ids|
 |description: blob id new old|metadata: blobs id remove set|moved from: digest entity name number project|
-|moved to: entity name project|not moved: entity name project|tags: add id remove|ttl: id new old|undelete: id|
-|version: created digest files id number parents run size|entry: changes check host number prev time user write|"""
+|moved to: entity name project|not moved: entity name project|renumber: numbers|tags: add id remove|ttl: id new old|
+|undelete: id|by: host time user|version: created digest files id number parents run size|
+|entry: changes check host number prev time user write|"""
 
 
 def hashed(data: bytes, of: str = "blob") -> str:
@@ -92,7 +93,9 @@ class Reader:
             entry["check"] = hashed(CANONICAL.encode({k: v for k, v in entry.items() if k != "check"}).encode() + b"\n")
             assert CANONICAL.encode(entry).encode() + b"\n" == data, f"entry {number} is not as it was written"
             changes = [(change.pop("kind"), change.pop("change"), change) for change in entry["changes"]]
-            assert all(f"|{k}: {' '.join(of)}|" in FIELDS for k, _, of in [("entry", "", entry), *changes]), "a field"
+            said = [("by", "", change.pop("by")) for _, _, change in changes if "by" in change]  # who made it elsewhere
+            said += [("entry", "", entry), *changes]
+            assert all(f"|{kind}: {' '.join(of)}|" in FIELDS for kind, _, of in said), "a field"
             entries.append((hashed(data), changes))
         return entries
 
@@ -109,8 +112,12 @@ class Reader:
             if kind == "collection":
                 state |= {"names": names, "type": change["type"], "redirect": None}
             elif kind == "version":
-                assert change["number"] > max(state["versions"], default=-1) and "id" not in on, "a version again"
+                assert change["number"] not in state["versions"] and "id" not in on, "a version again"
                 state["ids"][id_] = state["versions"][change["number"]] = change | {"live": True} | new
+            elif kind == "renumber":
+                numbers, before = change["numbers"], state["versions"]
+                state["versions"] = {numbers.get(v["id"], n): v for n, v in before.items()}
+                assert len(state["versions"]) == len(before), "a number in use"
             elif kind == "alias" and (id_ is None or on["live"]):
                 state["aliases"][change["alias"]] = id_
             elif kind == "tags":

@@ -182,6 +182,7 @@ class FolderStorage:
         with translated(f"write {printable(self.path(path))}"):
             self.make_folder(path.rpartition("/")[0])
             replace_file(self.path(path), data, self.temporary(), sync=sync)
+            self._share_file(self.path(path))
 
     def settle(self, folder: str) -> None:
         try:

@@ -1,11 +1,13 @@
 """The commands under test: the repository each one meets, its arguments, and what must hold half-way and when it is done."""
 
 import random
+import shutil
 import time
 from collections.abc import Callable
 from typing import NamedTuple
 
 from artstore.repository import Repository
+from artstore.settings import RemoteSettings, Settings
 from tests.faults.place import Content, Ledger, Place, content_from, content_of
 
 Check = Callable[[Place], list[str]]
@@ -235,6 +237,107 @@ def _garbage_is_gone(place: Place) -> list[str]:
     return [f"gc left {plan.freed_bytes} bytes"] if plan.freed_bytes else []
 
 
+# -- remotes -------------------------------------------------------------------------------------
+
+
+def _with_remote(place: Place, ledger: Ledger) -> None:
+    """A repository with two versions, and an empty remote."""
+    _with_alias(place, ledger)
+    with Repository(str(place.store)) as repository:
+        repository.remotes.add("origin", str(place.remote), make=True)
+
+
+def _pushed(place: Place, ledger: Ledger) -> None:
+    """The remote has all that is here."""
+    _with_remote(place, ledger)
+    with Repository(str(place.store)) as repository:
+        repository.push()
+    ledger.there.update(ledger.versions)
+
+
+def _pushed_and_on(place: Place, ledger: Ledger) -> None:
+    """Then a version more, another collection, and an alias that moved: all that the remote lacks."""
+    _pushed(place, ledger)
+    place.write(_files("one") | {"1.txt": b"third", "large/1.bin": _bytes("third", 1_100_000)})
+    place.keep(ledger, "x")
+    place.keep(ledger, "z")
+    with Repository(str(place.store)) as repository:
+        repository.set_aliases("x:v2", ("best",))
+    ledger.aliases["x:best"] = [2]
+
+
+def _others_pushed(place: Place, ledger: Ledger) -> None:
+    """Somebody else has pushed a version to the remote, whose number a version of ours has."""
+    _pushed(place, ledger)
+    other = Place(place.folder / "other")
+    repository, _ = Repository.clone(str(place.remote), str(other.store))
+    with repository:
+        other.write(_files("theirs"))
+        repository.put(str(other.source), "x")
+        repository.push()
+    ledger.there["x:v2"] = content_of(other.source)
+    shutil.rmtree(other.folder)
+    place.write(_files("ours"))
+    with Repository(str(place.store)) as repository:
+        repository.put(str(place.source), "x", aliases=("ours",))
+    ledger.aliases["x:ours"] = [2, 3]  # the pull renumbers it
+
+
+def _only_a_remote(place: Place, ledger: Ledger) -> None:
+    _pushed(place, ledger)
+    shutil.rmtree(place.store)
+    ledger.versions.clear()
+    ledger.aliases.clear()
+
+
+def _point_to_copy(place: Place) -> None:
+    """In the copy, the remote is the copy's."""
+    Settings(str(place.store)).set_remote("origin", RemoteSettings(str(place.remote)))
+
+
+def _is_pushed(place: Place) -> list[str]:
+    """The remote's newest versions are ours, and so is what an alias names."""
+    problems = []
+    for name in ("x", "z"):
+        ours, theirs = place.latest(name), place.latest(name, there=True)
+        if isinstance(ours, dict) and ours != theirs:
+            problems.append(f"the newest version of {name} is not the remote's: {str(theirs)[:100]}")
+    if place.alias("x:best", there=True) != place.alias("x:best"):
+        problems.append(f"best names v{place.alias('x:best', there=True)} at the remote")
+    return problems
+
+
+def _is_pulled(place: Place) -> list[str]:
+    """Theirs has its number here, and ours is behind it."""
+    with Repository(str(place.store)) as repository, Repository(str(place.remote)) as remote:
+        ours, theirs = (place.by_package(one, "x:v2") for one in (repository, remote))
+        moved = place.by_package(repository, "x:v3")
+    wrong = [] if ours == theirs else [f"x:v2 is not the remote's: {str(ours)[:100]}"]
+    wrong += [] if moved == content_of(place.source) else [f"x:v3 is not what x:v2 was here: {str(moved)[:100]}"]
+    return wrong + ([] if place.alias("x:ours") == 3 else [f"ours names v{place.alias('x:ours')}"])
+
+
+def _nothing_of_ours_is_lost(place: Place) -> list[str]:
+    with Repository(str(place.store)) as repository:
+        found = [place.by_package(repository, f"x:v{number}") for number in (2, 3)]
+    return [] if content_of(place.source) in found else ["our version is neither x:v2 nor x:v3"]
+
+
+def _is_cloned(place: Place) -> list[str]:
+    with Repository(str(place.store)) as repository, Repository(str(place.remote)) as remote:
+        specs = [f"x:v{number}" for number in (0, 1)]
+        wrong = [
+            f"{spec} is not the remote's"
+            for spec in specs
+            if place.by_package(repository, spec) != place.by_package(remote, spec)
+        ]
+    return wrong + ([] if place.alias("x:best") == 0 else [f"best names v{place.alias('x:best')}"])
+
+
+def _clone(place: Place) -> list[str]:
+    return ["clone", str(place.remote), str(place.folder)]
+
+
 COMMANDS: dict[str, Command] = {
     "put-first": Command(_source_only, _put, _is_latest),
     "put-large": Command(_many_large, _put, _is_latest),
@@ -250,4 +353,8 @@ COMMANDS: dict[str, Command] = {
     "mv": Command(_with_alias, lambda place: ["mv", "x", "y"], _y_is_x, _y_is_whole, already="is in use"),
     "edit": Command(_two_versions, _edit, _is_edited),
     "gc": Command(_with_garbage, lambda place: ["gc", "--now"], _garbage_is_gone),
+    "push": Command(_with_remote, lambda place: ["push"], _is_pushed, warm=_point_to_copy),
+    "push-again": Command(_pushed_and_on, lambda place: ["push"], _is_pushed, warm=_point_to_copy),
+    "pull": Command(_others_pushed, lambda place: ["pull"], _is_pulled, _nothing_of_ours_is_lost, warm=_point_to_copy),
+    "clone": Command(_only_a_remote, _clone, _is_cloned),
 }

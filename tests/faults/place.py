@@ -1,4 +1,6 @@
-"""Where a fault run happens: a folder with a repository, a source and a target; and the ledger of what was acknowledged."""
+"""Where a fault run happens: a folder with a repository, a source, a target and maybe a remote; and the ledger of what was
+acknowledged.
+"""
 
 import json
 import os
@@ -23,6 +25,8 @@ class Ledger(NamedTuple):
     """by `name:vN`: live, with this content"""
     aliases: dict[str, list[int]]
     """by `name:alias`: the numbers of the versions that it may name"""
+    there: dict[str, Content]
+    """as `versions`, at the remote"""
 
     def save(self, path: Path) -> None:
         path.write_text(json.dumps(self._asdict()))
@@ -51,6 +55,7 @@ class Place:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.store = folder / ".artifacts"
+        self.remote = folder / "remote"
         self.source = folder / "source"
         self.target = folder / "target"
 
@@ -82,80 +87,106 @@ class Place:
     # -- checking --
 
     def check(self, ledger: Ledger) -> Findings:
-        """Whether fsck and the independent reader find nothing, and both read what the ledger says."""
-        if not self.store.exists() and not ledger.versions:
-            return Findings([], [])
-        try:
-            return self._check(ledger)
-        except Exception as error:
-            return Findings(list(ledger.versions), [f"the repository can't be read: {error!r}"])
-
-    def _check(self, ledger: Ledger) -> Findings:
-        reader = Reader(self.store)
-        wrong, lost = [f"reader: {problem}" for problem in reader.check()], []
-        with Repository(str(self.store)) as repository:
-            wrong += [f"fsck: {problem}" for problem in repository.fsck().problems]
-            for spec, content in ledger.versions.items():
-                lost += _compare(spec, content, self.by_reader(reader, spec), "reader")
-                lost += _compare(spec, content, self.by_package(repository, spec), "artstore")
-            for spec, numbers in ledger.aliases.items():
-                if self.alias(spec) not in numbers:
-                    lost.append(f"{spec} names v{self.alias(spec)}, which is none of {numbers}")
-        return Findings(lost, wrong)
-
-    def by_reader(self, reader: Reader, spec: str) -> Content | str:
-        """A version's content, or why there is none."""
-        name, _, number = spec.rpartition(":v")
-        try:
-            version = _state(reader, name)["versions"][int(number)]
-            if not version["live"]:
-                return "deleted"
-            files = reader.files(version["id"])
-            return {os.fsdecode(path): [kind == 1, _digest(reader.read(digest))] for path, kind, _, digest in files}
-        except Exception as error:
-            return repr(error)
+        """Whether fsck and the independent reader find nothing, and both read what the ledger says; here and at the
+        remote.
+        """
+        found = [
+            _checked(root, Ledger(versions, aliases, {}))
+            for root, versions, aliases in (
+                (self.store, ledger.versions, ledger.aliases),
+                (self.remote, ledger.there, dict[str, list[int]]()),
+            )
+        ]
+        return Findings(
+            found[0].lost + [f"remote: {lost}" for lost in found[1].lost],
+            found[0].wrong + [f"remote: {w}" for w in found[1].wrong],
+        )
 
     def by_package(self, repository: Repository, spec: str) -> Content | str:
-        try:
-            found = repository.find(spec)
-            files = repository.walk(found.tree)
-            return {
-                os.fsdecode(path): [entry[1] == 1, _digest(b"".join(repository.content(entry)))]
-                for path, entry in files
-                if entry[1] < 2
-            }
-        except Exception as error:
-            return repr(error)
+        return _by_package(repository, spec)
 
-    def alias(self, spec: str) -> int | None:
+    def alias(self, spec: str, *, there: bool = False) -> int | None:
         """Number of the version that an alias names."""
-        name, _, alias = spec.partition(":")
-        try:
-            state = _state(Reader(self.store), name)
-        except KeyError:
-            return None
-        id = state["aliases"].get(alias)
-        return next((number for number, version in state["versions"].items() if version["id"] == id), None)
+        return _alias(self.remote if there else self.store, spec)
 
-    def latest(self, name: str) -> Content | str:
+    def latest(self, name: str, *, there: bool = False) -> Content | str:
         """What the independent reader finds as the newest version."""
         try:
-            reader = Reader(self.store)
+            reader = Reader(self.remote if there else self.store)
             versions = _state(reader, name)["versions"]
         except (KeyError, OSError) as error:
             return repr(error)
         live = [number for number, version in versions.items() if version["live"]]
-        return self.by_reader(reader, f"{name}:v{max(live)}") if live else "no live version"
+        return _by_reader(reader, f"{name}:v{max(live)}") if live else "no live version"
 
     def left_over(self) -> list[str]:
         """What nobody needs after a `gc --now` with nobody at work."""
         store = [
-            f".artifacts/{place}/{path.name}"
+            f"{root.name}/{place}/{path.name}"
+            for root in (self.store, self.remote)
             for place in ("tmp", "trash", "bad")
-            for path in (self.store / place).iterdir()
+            if root.exists()
+            for path in (root / place).iterdir()
         ]
-        beside = [path.name for path in self.folder.iterdir() if path.name not in (".artifacts", "source", "target")]
+        own = (".artifacts", "source", "target", "remote")
+        beside = [path.name for path in self.folder.iterdir() if path.name not in own]
         return [f"left behind: {name}" for name in store + beside]
+
+
+def _checked(root: Path, ledger: Ledger) -> Findings:
+    """One repository against what should be in it."""
+    if not root.exists() and not ledger.versions:
+        return Findings([], [])
+    try:
+        reader = Reader(root)
+        wrong, lost = [f"reader: {problem}" for problem in reader.check()], []
+        with Repository(str(root)) as repository:
+            wrong += [f"fsck: {problem}" for problem in repository.fsck().problems]
+            for spec, content in ledger.versions.items():
+                lost += _compare(spec, content, _by_reader(reader, spec), "reader")
+                lost += _compare(spec, content, _by_package(repository, spec), "artstore")
+            for spec, numbers in ledger.aliases.items():
+                if (number := _alias(root, spec)) not in numbers:
+                    lost.append(f"{spec} names v{number}, which is none of {numbers}")
+        return Findings(lost, wrong)
+    except Exception as error:
+        return Findings(list(ledger.versions), [f"the repository can't be read: {error!r}"])
+
+
+def _by_reader(reader: Reader, spec: str) -> Content | str:
+    """A version's content, or why there is none."""
+    name, _, number = spec.rpartition(":v")
+    try:
+        version = _state(reader, name)["versions"][int(number)]
+        if not version["live"]:
+            return "deleted"
+        files = reader.files(version["id"])
+        return {os.fsdecode(path): [kind == 1, _digest(reader.read(digest))] for path, kind, _, digest in files}
+    except Exception as error:
+        return repr(error)
+
+
+def _by_package(repository: Repository, spec: str) -> Content | str:
+    try:
+        found = repository.find(spec)
+        files = repository.walk(found.tree)
+        return {
+            os.fsdecode(path): [entry[1] == 1, _digest(b"".join(repository.content(entry)))]
+            for path, entry in files
+            if entry[1] < 2
+        }
+    except Exception as error:
+        return repr(error)
+
+
+def _alias(root: Path, spec: str) -> int | None:
+    name, _, alias = spec.partition(":")
+    try:
+        state = _state(Reader(root), name)
+    except KeyError:
+        return None
+    id = state["aliases"].get(alias)
+    return next((number for number, version in state["versions"].items() if version["id"] == id), None)
 
 
 def _state(reader: Reader, name: str) -> dict[str, Any]:

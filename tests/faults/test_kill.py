@@ -10,7 +10,7 @@ from tests.faults.kill import kills
 
 pytestmark = pytest.mark.skipif(strace.missing() is not None, reason=str(strace.missing()))
 
-_EVERY = {"put-large": 90}
+_EVERY = {"put-large": 90, "push": 45, "push-again": 70, "pull": 45, "clone": 45}
 
 
 @pytest.mark.parametrize("command", COMMANDS)

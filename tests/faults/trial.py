@@ -48,7 +48,7 @@ class Prepared(NamedTuple):
 def prepare(name: str, scratch: Path) -> tuple[Prepared, list[Point]]:
     """Make a command's place, see that it works there, and list its calls."""
     prepared = Prepared(name, scratch / name)
-    place, ledger = Place(prepared.folder / "place"), Ledger({}, {})
+    place, ledger = Place(prepared.folder / "place"), Ledger({}, {}, {})
     place.folder.mkdir(parents=True)
 
     def make() -> None:
@@ -72,9 +72,10 @@ def aftermath(prepared: Prepared, place: Place) -> Findings:
     if again.code and command.already not in again.err:
         found.append(Findings([], [f"the same command again: exit {again.code}, {again.err.strip()}"]))
     found.append(in_child(lambda: place.check(ledger).and_wrong(command.done(place))))
-    gc = strace.run(["gc", "--now"], place)
-    if gc.code or "somebody is at work" in gc.out or "problem:" in gc.out:
-        found.append(Findings([], [f"gc --now: exit {gc.code}, {gc.out}{gc.err}".strip()]))
+    for where in [[], [str(place.remote)]] if place.remote.exists() else [[]]:
+        gc = strace.run(["gc", "--now", *where], place)
+        if gc.code or "somebody is at work" in gc.out or "problem:" in gc.out:
+            found.append(Findings([], [f"gc --now: exit {gc.code}, {gc.out}{gc.err}".strip()]))
     found.append(in_child(lambda: place.check(ledger).and_wrong(command.done(place) + place.left_over())))
     return Findings(_unique(item.lost for item in found), _unique(item.wrong for item in found))
 

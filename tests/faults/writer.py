@@ -75,7 +75,7 @@ class Writer:
 
 def acknowledged(lines: list[str]) -> Ledger:
     """What must be so, by these lines of a writer's ledger."""
-    ledger = Ledger({}, {})
+    ledger = Ledger({}, {}, {})
     for kind, name, *rest in map(json.loads, lines):
         if kind == "saved":
             ledger.versions[f"{name}:v{rest[0]}"] = _content(rest[1])
