@@ -332,6 +332,8 @@ class Exchange:
         moved: list[Moved] = []
         for theirs, wanted in self._theirs(scopes, folders, moved):
             try:
+                if not dry_run:
+                    self._follow_rename(theirs)
                 _, plan = self._plan_pull(theirs, wanted)
                 if plan.changes or plan.declined or plan.settled:
                     todo.append((theirs, wanted))
@@ -397,6 +399,19 @@ class Exchange:
             apart = typed("cp", str(now.path), f"{now.path}-ours")
             hint = f"its numbers follow another remote; {apart} keeps yours apart"
             raise Conflict(str(error), hint=hint) from error
+
+    def _follow_rename(self, theirs: State) -> None:
+        """A collection that was renamed at the remote, and that we have under its old name only, is renamed here."""
+        if self._here.refs.read_folder(theirs.path.folder).number:
+            return
+        log = Log(self._tracking.mirror, theirs.path.folder)
+        for entry in log.entries(log.listing()):
+            for change in entry.changes:
+                if change["kind"] == "moved from":
+                    old = Path(change["entity"], change["project"], change["name"])
+                    if self._here.refs.read_folder(old.folder, old).exists:
+                        self._here.refs.rename(old, theirs.path)
+                        return
 
     def _renamed_here(self, theirs: State, name: Path) -> tuple[State, Pull]:
         """A collection that has another name here by now: fine, unless the remote got more under the old one."""

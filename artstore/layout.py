@@ -72,8 +72,8 @@ def new_format() -> dict[str, Any]:
     return {"artstore": FORMAT, "features": features, "id": os.urandom(16).hex()}
 
 
-def make(root: str, *, shared: bool = False) -> None:
-    """`shared`: for the group of the folder that it is made in, whatever the umask says."""
+def make(root: str, *, shared: bool = False, config: str = "") -> None:
+    """`shared`: for the group of the folder that it is made in, whatever the umask says; `config`: its first settings."""
     parent, name = os.path.split(root)
     os.makedirs(parent, exist_ok=True)
     prefix = f"{name}.new-"
@@ -92,6 +92,8 @@ def make(root: str, *, shared: bool = False) -> None:
             storage.make_folder(folder)
         write_file(os.path.join(building, ".gitignore"), b"*\n", sync=True)
         write_file(os.path.join(building, "format"), encode_json(new_format()), mode=0o444, sync=True)
+        if config:
+            write_file(os.path.join(building, "config"), config.encode(), sync=True)
         for name in ("format", ".gitignore") if shared else ():
             os.chmod(os.path.join(building, name), 0o444)
         sync_folder(os.path.join(building, "objects"))

@@ -2,6 +2,7 @@
 
 import time
 from typing import Any, NamedTuple
+from warnings import warn
 
 from artstore.codec import decode_json
 from artstore.digest import BLOB, Digest
@@ -19,6 +20,10 @@ Home = tuple[str, str]
 
 _SEARCH = 0.2
 """Seconds for which a file is looked for that may have been taken for an artifact."""
+
+
+class RenumberedWarning(UserWarning):
+    """A version was asked for by a number that it, or another, had before a pull."""
 
 
 class Found(NamedTuple):
@@ -82,8 +87,17 @@ class Lookup:
 
     def find(self, text: str, home: Home | None = None) -> Found:
         """No alias means `latest`. Raises NotFound, saying which part is missing."""
-        state = self.collection(text, home)
-        return Found(state, resolve(state, parse_spec(text)))
+        state, spec = self.collection(text, home), parse_spec(text)
+        found = Found(state, resolve(state, spec))
+        if spec.number in state.renumbered:
+            before = state.versions[state.renumbered[spec.number]]
+            warn(
+                f"{state.path.name}:v{spec.number} was renumbered by a pull: what had that number is v{before['number']} now"
+                + ("" if before is found.version else f", and v{spec.number} another version"),
+                RenumberedWarning,
+                stacklevel=2,
+            )
+        return found
 
     def version(self, path: Path, id: str) -> Found:
         """A version by id, deleted or not."""

@@ -235,7 +235,8 @@ def resolve(state: State, spec: Spec) -> VersionState:
     if not state.exists:
         raise NotFound(f"there is no collection {name}")
     if spec.number is not None:
-        found = next((v for v in state.versions.values() if v["number"] == spec.number), None)
+        taken = state.taken
+        found = state.versions.get(taken.get(spec.number) or state.renumbered.get(spec.number, ""))
         if found is not None and "deleted" in found:
             raise NotFound(
                 f"{name}:v{spec.number} was deleted on {found['deleted'][:10]}",

@@ -1,12 +1,13 @@
 """The remotes of a repository: which there are, what goes there and comes from there, and what they promise."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 from artstore.digest import BLOB, Digest
 from artstore.errors import ArtstoreError, Conflict, InvalidValue, NotFound
 from artstore.exchange import ALL, Exchange, Exchanged, Scope, Side
-from artstore.hints import typed
+from artstore.hints import near, typed
 from artstore.layout import read_features
 from artstore.lookup import Lookup
 from artstore.names import Spec, check_name, check_project, file_name_of, printable
@@ -86,6 +87,13 @@ class Remotes:
             raise NotFound(str(error), hint=hint) from error
         self._settings.set_remote(name, RemoteSettings(place, partial))
 
+    @staticmethod
+    def origin(url: str) -> str:
+        """The settings of a clone of what is at a place. Raises NotFound when nothing is."""
+        with Remote(url, Settings(None), here=None) as remote:
+            place = remote.storage.root if isinstance(remote.storage, FolderStorage) else url
+        return f'[remote "{ORIGIN}"]\nurl = {place}\n'
+
     def _own_id(self) -> str:
         return read_features(self._storage)[1]
 
@@ -132,8 +140,9 @@ class Remotes:
         monitor: Monitor | None = None,
     ) -> Exchanged:
         name = self.default(name)
+        specs = list(specs)
         scopes = self._scopes(specs)
-        with self.open(name, writing=True) as remote:
+        with self._meaning_a_remote(specs), self.open(name, writing=True) as remote:
             return self._exchange(name, remote, jobs, monitor).push(scopes, dry_run=dry_run)
 
     def pull(
@@ -148,8 +157,9 @@ class Remotes:
     ) -> Exchanged:
         """With a `selection` of files the remote is noted as promising the others' bytes."""
         name = self.default(name)
+        specs = list(specs)
         scopes = self._scopes(specs)
-        with self.open(name) as remote:
+        with self._meaning_a_remote(specs), self.open(name) as remote:
             if not selection.everything and not dry_run:
                 self._note_partial(name)
             exchange = self._exchange(name, remote, jobs, monitor)
@@ -167,6 +177,17 @@ class Remotes:
             self._here, self._storage, remote, self._tracking(name), others,
             identity=self._settings.identity, fill=self.fill, jobs=jobs, monitor=monitor,
         )  # fmt: skip
+
+    @contextmanager
+    def _meaning_a_remote(self, specs: list[str]) -> Iterator[None]:
+        """What was taken for an artifact may be a remote's name, mistyped."""
+        try:
+            yield
+        except NotFound as error:
+            hint = near(specs[0], self.all()) if specs and not error.hint else None
+            if hint is None:
+                raise
+            raise NotFound(str(error), hint=hint) from error
 
     def _note_partial(self, name: str) -> None:
         known = self.all()[name]

@@ -11,7 +11,6 @@ from artstore.checkouts import Checkouts, Noted
 from artstore.digest import Digest
 from artstore.draft import Draft, Saved
 from artstore.errors import ArtstoreError, Conflict, InvalidValue, NotFound, UnsupportedFormat, translated
-from artstore.files import remove_tree
 from artstore.hints import typed
 from artstore.layout import make, read_features
 from artstore.lookup import Found, Home
@@ -206,20 +205,20 @@ class Repository(View):
         """Make a repository in folder `root` with all that a place holds, which becomes its remote `origin`. One that was
         interrupted goes on where it stopped. Raises Conflict when there is another repository.
         """
-        existed = os.path.isfile(f"{root}/format")
-        repository = cls.init(root)
+        from artstore.remotes import Remotes
+
+        if not os.path.isfile(f"{root}/format"):
+            config = Remotes.origin(url)
+            with translated(f"make a repository in {printable(root)}"):
+                make(root, config=config)
+        repository = cls(root)
         try:
             known = repository.settings.remotes().get(_ORIGIN)
-            empty = next(repository.refs.paths(), None) is None
-            if (known is not None and not _same_place(known.url, url)) or (known is None and not empty):
+            if known is None or not _same_place(known.url, url):
                 raise Conflict(f"there is another repository in {printable(root)}", hint="choose another folder")
-            if known is None:
-                repository.remotes.add(_ORIGIN, url)
             return repository, repository.pull(_ORIGIN, selection=selection, jobs=jobs, monitor=monitor)
         except BaseException:
             repository.close()
-            if not existed and _ORIGIN not in Settings(root).remotes():
-                remove_tree(root)
             raise
 
     @property
@@ -367,17 +366,23 @@ class Repository(View):
 
     def undelete(self, text: str) -> Found:
         """Bring a deleted version back, if all of it is still stored or in the trash. Raises NotFound or MissingObject."""
-        if self._is_partial:
-            path, spec = self.path_of(text)
-            state = self.refs.read(path)
-            for version in state.versions.values():
-                if version["number"] == spec.number:
-                    self.fill(Found(state, version))
+        self._fill_deleted(text)
         return self._changes().undelete(text)
 
     def undelete_collection(self, text: str) -> list[Found]:
         """Bring back all versions that the last deletion of the whole collection took, or none."""
+        self._fill_deleted(text)
         return self._changes().undelete_collection(text)
+
+    def _fill_deleted(self, text: str) -> None:
+        """What comes back in a partial clone comes back whole: its absent blobs from the remote."""
+        if not self._is_partial:
+            return
+        path, spec = self.path_of(text)
+        state = self.refs.read(path)
+        for version in state.versions.values():
+            if "deleted" in version and spec.number in (None, version["number"]):
+                self.fill(Found(state, version))
 
     def rename(self, text: str, new: str) -> State:
         """Give a collection another name or project, history and all; the old name redirects."""

@@ -20,7 +20,7 @@ FORMAT = rb'{"artstore":1,"features":{"gc":\[.*\],"read":\[\],"write":\[.*\]},"i
 FIELDS = """|alias: alias id old|collection: entity name project type|delete: id reason|delete collection: ids|
 |description: blob id new old|metadata: blobs id remove set|moved from: digest entity name number project|
 |moved to: entity name project|not moved: entity name project|renumber: numbers|tags: add id remove|ttl: id new old|
-|undelete: id|by: host time user|version: created digest files id number parents run size|
+|undelete: id|withdraw: id reason|by: host time user|version: created digest files id number parents run size|
 |entry: changes check host number prev time user write|"""
 
 
@@ -127,7 +127,7 @@ class Reader:
                 on["metadata"] = {k: v for k, v in values.items() if k not in change["remove"]}
             elif kind == "description":
                 on["description"] = bytes.fromhex(change["blob"]) if change["blob"] else change["new"]
-            elif kind in ("delete", "undelete", "delete collection"):
+            elif kind in ("delete", "undelete", "delete collection", "withdraw"):
                 for gone in change.get("ids", [id_]):
                     state["ids"].get(gone, {})["live"] = kind == "undelete"
             elif kind == "moved from":

@@ -273,7 +273,7 @@ def test_a_refused_push_names_the_pull_that_helps_and_the_pull_tells_old_and_new
     assert refused.code == 5
     lines = refused.err.splitlines()
     assert lines[0].startswith("error: ") and lines[0].endswith("data:v1 is another version at the remote than here")
-    command = re.fullmatch(r"hint: `artstore (.*)` first: it renumbers ours", lines[1])
+    command = re.fullmatch(r"hint: `artstore (.*)` first: it renumbers yours", lines[1])
     told = as_json(cli("push", "--json", cwd=bob))["collections"][0]
     assert told["outcome"] == "refused" and told["error"]["kind"] == "Conflict" and told["error"]["exit_code"] == 5
     planned = as_json(cli("pull", "--dry-run", "--json", cwd=bob))["collections"][0]

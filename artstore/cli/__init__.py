@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+import warnings
 from typing import Any, NoReturn
 
 import click
@@ -81,6 +82,7 @@ def main() -> NoReturn:
     """Run the command line; every error becomes a sentence, a hint and an exit code."""
     signal.signal(signal.SIGTERM, _interrupt)
     wants_json = "--json" in sys.argv[2:]
+    warnings.showwarning = _warn
     try:
         code = cli.main(prog_name="artstore", complete_var=COMPLETE, standalone_mode=False) or 0
     except click.exceptions.Exit as stop:
@@ -116,6 +118,10 @@ def main() -> NoReturn:
         hint = "ARTSTORE_DEBUG=1 shows where; please report it"
         code = _fail(wants_json, "Bug", f"this is a bug in artstore: {what}", hint, BUG)
     sys.exit(code)
+
+
+def _warn(message: Warning | str, *_: Any, **__: Any) -> None:
+    click.echo(f"warning: {_safe(str(message))}", err=True)
 
 
 def _interrupt(*_: object) -> NoReturn:

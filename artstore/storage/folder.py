@@ -116,7 +116,7 @@ class FolderStorage:
                         continue
                     if stat.S_ISREG(status.st_mode):
                         found.append((f"{inside}/{name}", status.st_size))
-                    elif strict and not stat.S_ISDIR(status.st_mode):
+                    elif strict and (not stat.S_ISDIR(status.st_mode) or name.endswith(".json")):
                         raise _link(f"{where}/{name}")
         return found
 
