@@ -93,7 +93,7 @@ class Exchange:
         monitor: Monitor | None = None,
     ) -> None:
         """`others` track the repository's other remotes; `fill` brings blobs here that were promised by one."""
-        self._here = here
+        self._here = here._replace(refs=here.refs.kept())
         self._storage = storage
         self._remote = remote
         self._tracking = tracking
@@ -102,7 +102,7 @@ class Exchange:
         self._fill = fill
         self._jobs = jobs
         self._monitor = monitor or Monitor()
-        self._there = Refs(tracking.mirror, identity=identity)
+        self._there = Refs(tracking.mirror, identity=identity, keep=True)
         self._runs_there = Runs(tracking.mirror, identity=identity)
         self._sent = [0, 0]
         self._told: set[str] = set()
@@ -151,13 +151,13 @@ class Exchange:
         collection that can't be pushed is told of in its `problem`, and the others go.
         """
         self.fetch(scopes)
-        todo: list[tuple[State, set[str] | None]] = []
+        todo: list[tuple[State, set[str] | None, State, Push]] = []
         moved: list[Moved] = []
         for state, wanted in self._ours(scopes):
             try:
-                _, plan = self._plan_push(state, wanted)
+                theirs, plan = self._plan_push(state, wanted)
                 if plan.changes or plan.declined or plan.settled:
-                    todo.append((state, wanted))
+                    todo.append((state, wanted, theirs, plan))
                 else:
                     moved.append(Moved(state.path, "up to date"))
             except ArtstoreError as error:
@@ -165,7 +165,7 @@ class Exchange:
         if todo and dry_run:
             moved += self._push_all(todo, None)
         elif todo:
-            for state, _ in todo:
+            for state, *_ in todo:
                 self._storage.settle(state.path.folder)
             with Transaction(self._remote.objects) as tx:
                 self.fetch(scopes)  # what is live there is relied on: as read after the transaction was opened
@@ -228,8 +228,11 @@ class Exchange:
             return f"{new} is here, too: {typed('rm --collection', str(old))} leaves the new name only"
         return f"{typed('mv', str(old), str(new))} does so here"
 
-    def _push_all(self, todo: list[tuple[State, set[str] | None]], tx: Transaction | None) -> list[Moved]:
-        plans = [(state, wanted, *self._plan_push(state, wanted)) for state, wanted in todo]
+    def _push_all(self, todo: list[tuple[State, set[str] | None, State, Push]], tx: Transaction | None) -> list[Moved]:
+        plans = [
+            planned if self._there.is_current(planned[2]) else (*planned[:2], *self._plan_push(*planned[:2]))
+            for planned in todo
+        ]
         self._send_up([(state, theirs, plan) for state, _, theirs, plan in plans], tx)
         if tx is None:
             return [self._moved(state, plan.versions, plan) for state, _, _, plan in plans]

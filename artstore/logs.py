@@ -35,9 +35,11 @@ class Entry(NamedTuple):
 class Log:
     """One log in a storage. Reading takes no lock; appending is decided by the storage's exclusive creation."""
 
-    def __init__(self, storage: LogStorage, folder: str) -> None:
+    def __init__(self, storage: LogStorage, folder: str, kept: dict[str, Entry] | None = None) -> None:
+        """`kept` holds entries that were read before: what is written never changes."""
         self.storage = storage
         self.folder = folder
+        self._kept = kept
         self.what = printable(folder)
 
     def listing(self) -> list[str]:
@@ -71,6 +73,15 @@ class Log:
             prev, number = entry.digest, number + 1
 
     def read(self, number: int) -> Entry:
+        path = self._path(number)
+        if self._kept is not None and (found := self._kept.get(path)) is not None:
+            return found
+        entry = self._read(number)
+        if self._kept is not None:
+            self._kept[path] = entry
+        return entry
+
+    def _read(self, number: int) -> Entry:
         try:
             data = self.storage.read(self._path(number))
         except FileNotFoundError:

@@ -304,12 +304,14 @@ class ObjectStore:
                 pack = self.pack(name)
             except (FileNotFoundError, Damage):
                 continue
-            asked = [digest for digest in tabled.get(name, todo) if digest in todo and (name, digest) not in self._bad]
+            asked = tabled.get(name, todo)
             if pack.count < 4 * len(asked):
-                rows = [row for row in pack.rows() if row[0] in todo and (name, row[0]) not in self._bad]
+                rows = [row for row in pack.rows() if row[0] in todo]
             else:
                 numbers = (pack.find(digest) for digest in asked)
                 rows = [pack.row(number) for number in numbers if number is not None]
+            if self._bad:
+                rows = [row for row in rows if (name, row.digest) not in self._bad]
             if rows:
                 found.append((name, rows))
                 todo.difference_update(row.digest for row in rows)

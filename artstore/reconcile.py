@@ -251,7 +251,7 @@ def _about_versions(change: Change, now: State, there: State, wanted: set[str] |
     if kind == "delete collection":
         if wanted is not None:
             return "skip"
-        return "tell" if any(v["id"] in change["ids"] for v in there.live()) else "done"
+        return "tell" if _takes(change, there) else "done"
     if wanted is not None and id not in wanted:
         return "skip"
     if kind == "version":
@@ -261,6 +261,12 @@ def _about_versions(change: Change, now: State, there: State, wanted: set[str] |
     if kind == "delete" and id in there.aliases.values():
         return "declined"
     return "tell" if ("deleted" in known) == (kind == "undelete") else "done"
+
+
+def _takes(change: Change, state: State) -> bool:
+    """Whether the deletion of a collection has an effect: on versions, or on a name without any."""
+    live = state.live()
+    return any(version["id"] in change["ids"] for version in live) or (state.exists and not live)
 
 
 def _as_told(change: Change, now: State, there: State) -> Change:
@@ -380,8 +386,8 @@ def _fits_here(change: Change, here: State, there: State) -> bool:
         return here.exists and here.type != change["type"] and there.type == change["type"]
     if kind == "version":
         return id not in here.versions
-    if kind in ("delete collection",):
-        return any(version["id"] in change["ids"] for version in here.live())
+    if kind == "delete collection":
+        return _takes(change, here)
     return id is None or id in here.versions
 
 

@@ -17,9 +17,20 @@ _LOST_RACES = 1000
 class Refs:
     """All collections of a repository. Reads take no lock; `commit` is the compare-and-swap."""
 
-    def __init__(self, storage: LogStorage, *, identity: Callable[[], tuple[str | None, str | None]]) -> None:
+    def __init__(
+        self, storage: LogStorage, *, identity: Callable[[], tuple[str | None, str | None]], keep: bool = False
+    ) -> None:
+        """`keep` the entries that were read: for one operation that reads logs again and again."""
         self._storage = storage
         self._identity = identity
+        self._kept: dict[str, Entry] | None = {} if keep else None
+
+    def kept(self) -> "Refs":
+        """As this, for one operation: entries are read once."""
+        return Refs(self._storage, identity=self._identity, keep=True)
+
+    def _log(self, folder: str) -> Log:
+        return Log(self._storage, folder, self._kept)
 
     # -- reading --
 
@@ -72,7 +83,7 @@ class Refs:
         self, folder: str, path: Path | None = None, *, until: int | None = None, checkpoints: bool = True
     ) -> State:
         """Fold a log, from its checkpoint where there is one; `until` stops behind that entry."""
-        log = Log(self._storage, folder)
+        log = self._log(folder)
         listing = log.listing()
         state = State(nfc(path) if path else Path("", "", ""))
         if checkpoints and until is None and (found := log.checkpoint(listing)):
@@ -111,7 +122,7 @@ class Refs:
         state.path, state.number, state.digest, state.exists = path, number, digest, True
 
     def _answer(self, old: Path, number: int) -> Entry | None:
-        log = Log(self._storage, old.folder)
+        log = self._log(old.folder)
         if self._storage.size(f"{old.folder}/{number:08}.json") is None:
             return None
         return log.read(number)
@@ -127,7 +138,7 @@ class Refs:
                 check_change(FIELDS, change)
             except ValueError as error:
                 raise InvalidValue(f"a '{change['kind']}' change of {printable(str(state.path))}: {error}") from error
-        log = Log(self._storage, state.path.folder)
+        log = self._log(state.path.folder)
         host, user = self._identity()
         entry = log.append(state.number, state.digest, changes, host=host, user=user)
         if entry is None:
@@ -211,7 +222,7 @@ class Refs:
         """All entries of a collection's log (up to the number `until`), oldest first; those before a rename from the old
         name's log.
         """
-        log = Log(self._storage, path.folder)
+        log = self._log(path.folder)
         for entry in log.entries(log.listing()):
             if until is not None and entry.number > until:
                 return

@@ -106,8 +106,11 @@ class Tracking:
             for (folder, number), entry in zip(some, data, strict=True):
                 self.mirror.replace(_entry(folder, number), entry)
         sources: set[str] = set()
-        for folder in {folder for folder, _ in missing}:
-            sources |= self._checked(folder)
+        first: dict[str, int] = {}
+        for folder, number in missing:
+            first.setdefault(folder, number)
+        for folder, number in first.items():
+            sources |= self._checked(folder, number)
         return sources
 
     def _incomplete(self, folder: str, number: int) -> NoReturn:
@@ -116,11 +119,12 @@ class Tracking:
             hint="if its files are still on their way there (a sync), try again later; nothing was changed here",
         )
 
-    def _checked(self, folder: str) -> set[str]:
-        """Read a log that has grown; where it was renamed from."""
+    def _checked(self, folder: str, first: int) -> set[str]:
+        """Read what is new in a log, from entry `first` on; where it was renamed from."""
         log, sources = Log(self.mirror, folder), set()
         try:
-            for entry in log.entries(log.listing()):
+            before = log.read(first - 1).digest if first > 1 else None
+            for entry in log.later(first - 1, before):
                 for change in entry.changes:
                     if change["kind"] == "moved from":
                         parts = (str(change.get(part, "")) for part in ("entity", "project", "name"))

@@ -24,6 +24,7 @@ from artstore.tree import (
     check_depth,
     check_root,
     decode_tree,
+    known_tree,
     read_folder,
     totals,
 )
@@ -150,17 +151,13 @@ class Transfer:
         """What a folder needs beyond its base; the folders below that differ."""
         check_depth(pair.path)
         digest = pair.new[3]
-        entries = decode_tree(data[digest], digest)
-        if totals(entries) != (pair.new[2], pair.new[4]):
-            raise Damage(f"tree {short(digest)} does not have the totals that are told of it")
-        if not pair.path and pair.new[1] == DIRECTORY:
-            check_root(entries)
-        if entries and entries[0][1] == PART:
-            parts = self._load({entry[3] for entry in entries})
-            read_folder(digest, lambda part: data[part] if part == digest else parts[part])
-        base = pair.base and decode_tree(data[pair.base[3]], pair.base[3])
-        before = {entry[0]: entry for entry in base or ()}
+        entries = known_tree(data[digest]) if self._source is self._near else self._checked(pair, data)
+        before: dict[bytes, Entry] = {}
         needs.trees[digest] = data[digest]
+        if pair.base is not None:
+            base = known_tree(data[pair.base[3]])
+            before = {entry[0]: entry for entry in base}
+            entries = tuple(sorted(set(entries).difference(base)))
         for entry in entries:
             old = before.get(entry[0]) if before else None
             if entry[1] in (DIRECTORY, PART):
@@ -169,6 +166,19 @@ class Transfer:
                     yield _Pair(path, entry, old if old and old[1] == entry[1] else None)
             elif entry[1] != REFERENCE and (old is None or old[3] != entry[3]):
                 self._need_blob(pair.path, entry, needs)
+
+    def _checked(self, pair: "_Pair", data: dict[Digest, bytes]) -> tuple[Entry, ...]:
+        """The entries of a tree that came from elsewhere."""
+        digest = pair.new[3]
+        entries = decode_tree(data[digest], digest)
+        if totals(entries) != (pair.new[2], pair.new[4]):
+            raise Damage(f"tree {short(digest)} does not have the totals that are told of it")
+        if not pair.path and pair.new[1] == DIRECTORY:
+            check_root(entries)
+        if entries and entries[0][1] == PART:
+            parts = self._load({entry[3] for entry in entries})
+            read_folder(digest, lambda part: data[part] if part == digest else parts[part])
+        return entries
 
     def _need_blob(self, folder: bytes, entry: Entry, needs: Needs) -> None:
         name, _, size, digest = entry

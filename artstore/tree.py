@@ -10,6 +10,7 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import Any, NamedTuple
 
+import msgpack
 from blake3 import blake3
 
 from artstore.codec import decode, encode_rows
@@ -113,6 +114,12 @@ def decode_tree(data: bytes, digest: Digest) -> tuple[Entry, ...]:
             _check_rare(entry, what)
     if any(entry[1] == PART for entry in entries) and not all(entry[1] == PART for entry in entries):
         raise Damage(f"{what} mixes parts with other entries")
+    return entries
+
+
+def known_tree(data: bytes) -> tuple[Entry, ...]:
+    """The entries of a tree that was checked when it was stored here."""
+    entries: tuple[Entry, ...] = msgpack.unpackb(data, use_list=False, raw=False, strict_map_key=False)
     return entries
 
 

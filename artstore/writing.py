@@ -92,10 +92,10 @@ class FileWriter:
             self._write_large(fd, path, entry, name)
             return None
         digest: Digest = entry[3]
-        data = None
+        data: bytes | memoryview | None = None
         if (place := self._objects.locate_small(digest)) is not None:
             try:
-                data = place[0].read(place[1])
+                data = self._objects.peek_small(digest) or place[0].read(place[1])
             except OSError as error:
                 raise storage_error(error, f"read pack {place[0].name[:12]}") from error
         if data is None or blake3(data).digest() != digest:

@@ -143,8 +143,8 @@ def _let_work(roots: list[Path], ledger: Path, processes: int, seconds: float, c
         if chance.random() < 0.5:
             running[victim].send_signal(signal.SIGKILL)
             kills += 1
-        if running[victim].poll() is not None or chance.random() < 0.5:
             running[victim].wait()
+        if running[victim].poll() is not None:
             number += 1
             running[victim] = start(places[victim])
     codes = [process.wait(timeout=300) for process in running]
