@@ -89,10 +89,13 @@ class Exchange:
         *,
         identity: Callable[[], tuple[str | None, str | None]],
         fill: Callable[[dict[Digest, int]], None],
+        complete: bool,
         jobs: int = 4,
         monitor: Monitor | None = None,
     ) -> None:
-        """`others` track the repository's other remotes; `fill` brings blobs here that were promised by one."""
+        """`others` track the repository's other remotes; `fill` brings blobs here that were promised by one;
+        `complete` is False where blobs are absent that another remote than this has promised.
+        """
         self._here = here._replace(refs=here.refs.kept())
         self._storage = storage
         self._remote = remote
@@ -100,13 +103,12 @@ class Exchange:
         self._others = others
         self._identity = identity
         self._fill = fill
+        self._complete = complete
         self._jobs = jobs
         self._monitor = monitor or Monitor()
         self._there = Refs(tracking.mirror, identity=identity, keep=True)
         self._runs_there = Runs(tracking.mirror, identity=identity)
         self._sent = [0, 0]
-        self._told: set[str] = set()
-        """folders of collections of which the remote was told now"""
 
     # -- fetch --
 
@@ -172,9 +174,9 @@ class Exchange:
                 tx.supply, tx.supply_large = self._supplied, partial(self._supplied_large, tx)
                 moved += self._push_all(todo, tx)
         told_of = [m for m in moved if m.outcome == "moved"]
-        runs = 0 if dry_run else self._push_runs(everything=bool(told_of))
         if told_of and not dry_run:
             self.fetch(scopes)
+        runs = 0 if dry_run else self._push_runs(everything=bool(told_of))
         return self._report(moved, runs)
 
     def _ours(self, scopes: list[Scope]) -> Iterator[tuple[State, set[str] | None]]:
@@ -236,14 +238,22 @@ class Exchange:
         self._send_up([(state, theirs, plan) for state, _, theirs, plan in plans], tx)
         if tx is None:
             return [self._moved(state, plan.versions, plan) for state, _, _, plan in plans]
-        done = [self._commit_up(*planned, tx) for planned in plans]
+        done: list[tuple[State, Push]] = []
+        moved: list[Moved] = []
         try:
-            tx.ensure()
-        except MissingObject as error:
-            for state, plan in done:
-                self._withdraw(self._remote.refs, state.path, [v["id"] for v in plan.versions], error)
-            raise
-        return [self._moved(state, plan.versions, plan) for state, plan in done]
+            for planned in plans:
+                try:
+                    done.append(self._commit_up(*planned, tx))
+                except (Conflict, Damage) as error:
+                    moved.append(Moved(planned[0].path, "refused", problem=error))
+        finally:  # each entry that stands there is looked after, whatever became of the others
+            try:
+                tx.ensure()
+            except MissingObject as error:
+                for state, plan in done:
+                    self._withdraw(self._remote.refs, state.path, [v["id"] for v in plan.versions], error)
+                raise
+        return moved + [self._moved(state, plan.versions, plan) for state, plan in done]
 
     def _send_up(self, plans: list[tuple[State, State, Push]], tx: Transaction | None) -> None:
         """All objects that these need, published."""
@@ -254,10 +264,10 @@ class Exchange:
             self._remote.objects.refresh()
         source = self._here.objects
         transfer = Transfer(source, tx or self._remote.objects, source, jobs=self._jobs, monitor=self._monitor)
-        wanted = []
+        wanted, damaged = [], self._remote.objects.has_known_damage
         for state, theirs, plan in plans:
             ours = {version["id"] for version in state.live()}
-            whole = [v for v in theirs.live() if v["id"] in ours and not self._remote.objects.has_known_damage]
+            whole = [v for v in theirs.live() if v["id"] in ours and not damaged]
             wanted += with_bases(plan.versions, whole)
         needs = transfer.plan(wanted, [blob for *_, plan in plans for blob in _property_blobs(plan.changes)])
         self._sent = [self._sent[0] + needs.objects, self._sent[1] + needs.bytes]
@@ -404,17 +414,17 @@ class Exchange:
             raise Conflict(str(error), hint=hint) from error
 
     def _follow_rename(self, theirs: State) -> None:
-        """A collection that was renamed at the remote, and that we have under its old name only, is renamed here."""
+        """A collection that was renamed at the remote, and that we have under an old name only, is renamed here."""
         if self._here.refs.read_folder(theirs.path.folder).number:
             return
-        log = Log(self._tracking.mirror, theirs.path.folder)
-        for entry in log.entries(log.listing()):
+        for entry in self._there.history(theirs.path, theirs.number):
             for change in entry.changes:
                 if change["kind"] == "moved from":
                     old = Path(change["entity"], change["project"], change["name"])
-                    if self._here.refs.read_folder(old.folder, old).exists:
+                    gone = self._there.read_folder(old.folder, old).redirect is not None
+                    if gone and self._here.refs.read_folder(old.folder, old).exists:
                         self._here.refs.rename(old, theirs.path)
-                        return
+                        self._tracking.move_notes(old.folder, theirs.path.folder)
 
     def _renamed_here(self, theirs: State, name: Path) -> tuple[State, Pull]:
         """A collection that has another name here by now: fine, unless the remote got more under the old one."""
@@ -430,27 +440,56 @@ class Exchange:
         self, todo: list[tuple[State, set[str] | None]], tx: Transaction, selection: Selection, dry_run: bool
     ) -> list[Moved]:
         plans = [(theirs, wanted, *self._plan_pull(theirs, wanted)) for theirs, wanted in todo]
-        self._send_down([(theirs, plan) for theirs, _, _, plan in plans], tx, selection, dry_run)
-        if dry_run:
-            return [self._moved(theirs, plan.versions, plan) for theirs, _, _, plan in plans]
-        done = [self._commit_down(*planned, tx, selection) for planned in plans]
+        moved: list[Moved] = []
         try:
-            tx.ensure()
-        except MissingObject as error:
-            for theirs, plan in done:
-                self._withdraw(self._here.refs, theirs.path, [v["id"] for v in plan.versions], error)
-            raise
-        return [self._moved(theirs, plan.versions, plan) for theirs, plan in done]
+            self._send_down([(theirs, plan) for theirs, _, _, plan in plans], tx, selection, dry_run)
+        except Damage:
+            if len(plans) == 1:
+                raise
+            plans = [planned for planned in plans if self._comes_alone(planned, tx, selection, dry_run, moved)]
+        if dry_run:
+            return moved + [self._moved(theirs, plan.versions, plan) for theirs, _, _, plan in plans]
+        done: list[tuple[State, Pull]] = []
+        try:
+            for planned in plans:
+                try:
+                    done.append(self._commit_down(*planned, tx, selection))
+                except (Conflict, Damage) as error:
+                    moved.append(Moved(planned[0].path, "refused", problem=error))
+        finally:
+            try:
+                tx.ensure()
+            except MissingObject as error:
+                for theirs, plan in done:
+                    self._withdraw(self._here.refs, theirs.path, [v["id"] for v in plan.versions], error)
+                raise
+        return moved + [self._moved(theirs, plan.versions, plan) for theirs, plan in done]
+
+    def _comes_alone(
+        self,
+        planned: tuple[State, set[str] | None, State, Pull],
+        tx: Transaction,
+        selection: Selection,
+        dry_run: bool,
+        moved: list[Moved],
+    ) -> bool:
+        """Get one collection's objects by itself: what is damaged or incomplete there keeps no other back."""
+        try:
+            self._send_down([(planned[0], planned[3])], tx, selection, dry_run)
+        except Damage as error:
+            moved.append(Moved(planned[0].path, "refused", problem=error))
+            return False
+        return True
 
     def _send_down(self, plans: list[tuple[State, Pull]], tx: Transaction, selection: Selection, dry_run: bool) -> None:
         self._monitor.start(f"getting from {self._tracking.name}")
         source, near_ = self._remote.objects, self._here.objects
         source.refresh()
         transfer = Transfer(source, tx, near_, selection=selection, jobs=self._jobs, monitor=self._monitor)
-        wanted = []
+        wanted, damaged = [], near_.has_known_damage or not self._complete
         for theirs, plan in plans:
             now = self._here.refs.read_folder(theirs.path.folder, theirs.path)
-            wanted += with_bases(plan.versions, [] if near_.has_known_damage else now.live())
+            wanted += with_bases(plan.versions, [] if damaged else now.live())
         try:
             needs = transfer.plan(wanted, [blob for _, plan in plans for blob in _property_blobs(plan.changes)])
             self._sent = [self._sent[0] + needs.objects, self._sent[1] + needs.bytes]
@@ -505,9 +544,6 @@ class Exchange:
         found: set[str] = set()
         for folder in self._tracking.logs("refs"):
             found |= self._there.read_folder(folder).versions.keys()
-        for state, _ in self._ours([ALL]):
-            if state.path.folder in self._told:
-                found |= state.versions.keys()
         return found
 
     def _pull_runs(self, *, everything: bool) -> int:
@@ -546,7 +582,6 @@ class Exchange:
     # -- the report --
 
     def _moved(self, state: State, versions: list[VersionState], plan: Push | Pull) -> Moved:
-        self._told.add(state.path.folder)
         return Moved(
             state.path,
             "moved" if plan.changes else "up to date",

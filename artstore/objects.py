@@ -167,10 +167,10 @@ class ObjectStore:
 
     def _build_table(self) -> None:
         packs = []
-        for name in sorted(self.pack_names()):
+        for name in sorted((self.pack_names() & set(self._table().packs)) | set(self._unindexed)):
             try:
                 packs.append(self.pack(name))
-            except (Damage, FileNotFoundError):
+            except (Damage, OSError):
                 continue
         self._index, self._unindexed, self._probes = index.build(packs), [], 0
         try:
@@ -203,12 +203,16 @@ class ObjectStore:
             close()
             raise
         pack.read_range = read
-        if self._cache is not None:
-            try:
-                self._cache.replace(f"{INDEXES}/{name}", pack.header + pack.index)
-            except StorageError:
-                pass  # a cache
+        self.know_pack(name, pack.header + pack.index)
         return pack
+
+    def know_pack(self, name: str, data: bytes) -> None:
+        """Keep the header and index of a distant pack."""
+        try:
+            if self.storage.distant and self._cache is not None:
+                self._cache.replace(f"{INDEXES}/{name}", data)
+        except StorageError:
+            pass  # a cache
 
     def _cached_pack(self, name: str) -> Pack | None:
         """A distant pack whose index was read before: it never changes, and its name says whether the cache is right."""
@@ -304,7 +308,10 @@ class ObjectStore:
                 pack = self.pack(name)
             except (FileNotFoundError, Damage):
                 continue
-            asked = tabled.get(name, todo)
+            except OSError as error:
+                self.failure = error  # another pack may hold what is looked for; `read` says so if none does
+                continue
+            asked = [digest for digest in tabled[name] if digest in todo] if name in tabled else todo
             if pack.count < 4 * len(asked):
                 rows = [row for row in pack.rows() if row[0] in todo]
             else:
@@ -339,6 +346,10 @@ class ObjectStore:
         """Bytes of those large blobs that are in objects/."""
         found = self.storage.sizes([blob_path(digest) for digest in digests])
         return {digest: found[blob_path(digest)] for digest in digests if blob_path(digest) in found}
+
+    def rely_large(self, large: dict[Digest, int]) -> set[Digest]:
+        there = self.large_sizes(list(large))
+        return {digest for digest, size in large.items() if there.get(digest) == size}
 
     def rely_many(self, digests: Iterable[Digest]) -> set[Digest]:
         return {row.digest for _, rows in self.locate_many(digests)[0] for row in rows}
@@ -527,10 +538,6 @@ class ObjectStore:
     def read_version(self, id: Digest) -> Version:
         return decode_version(self.read(VERSION, id), id)
 
-    def read_blob(self, digest: Digest, size: int) -> bytes:
-        """A blob in memory, small or large."""
-        return self.read(BLOB, digest) if size < LARGE else self._read_large_whole(digest)
-
     def locate_small(self, digest: Digest) -> tuple[Pack, Row] | None:
         """Where a small blob lies, unchecked: for those who read many and fall back to `read`. The pack that answered
         last is asked first.
@@ -589,14 +596,18 @@ class ObjectStore:
             hint=_HEAL,
         )
 
-    def copy_large(self, digest: Digest, size: int, target: int, advance: Callable[[int], None]) -> tuple[Digest, int]:
+    def copy_large(
+        self, digest: Digest, size: int, target: int, advance: Callable[[int], None], *, there: int | None = None
+    ) -> tuple[Digest, int]:
         """Copy a large blob into an open file: (digest, bytes) of what was written, which the caller compares. Raises
-        MissingObject, and DamagedObject when it has another size. Any thread may ask.
+        MissingObject, and DamagedObject when it has another size; `there` is what `large_sizes` has told. Any thread may
+        ask.
         """
-        path = self._find_large(digest)
-        if path is None:
+        path = blob_path(digest) if there is not None else self._find_large(digest)
+        actual = there if there is not None else self.storage.size(path) if path is not None else None
+        if path is None or actual is None:
             raise MissingObject(f"blob {short(digest)} is missing from {printable(self.storage.root)}", hint=_HEAL)
-        if (actual := self.storage.size(path)) not in (size, None):
+        if actual != size:
             raise DamagedObject(
                 f"blob {short(digest)} in {printable(self.storage.root)} has {actual} bytes instead of {size}",
                 hint=_HEAL,

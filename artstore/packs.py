@@ -49,6 +49,8 @@ class PackWriter:
         self.path = path
         self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444)
         self._header = MAGIC + os.urandom(16)
+        self.known = b""
+        """header and index, once it is finished: what `known_pack` takes"""
         self._rows: list[bytes] = []
         self._pending: list[bytes | memoryview] = [self._header]
         self._pending_bytes = HEADER
@@ -104,6 +106,7 @@ class PackWriter:
         """Write index and footer, sync, close; the name under which to publish."""
         self._rows.sort()
         index = b"".join(self._rows)
+        self.known = self._header + index
         name = pack_digest(self._header, index)
         self._pending += [index, FOOTER.pack(len(self._rows), self.size, name, END)]
         self._pending_bytes += len(index) + FOOTER.size

@@ -136,5 +136,5 @@ def _pack_of(objects: ObjectStore, read: _Read) -> Pack | None:
     """Opened just before it is read: the store keeps only so many open."""
     try:
         return objects.pack(read.pack)
-    except (FileNotFoundError, Damage):
-        return None
+    except (Damage, OSError):
+        return None  # each of its objects is looked for by itself then, and the reason told

@@ -23,7 +23,6 @@ class Remote:
         """Open the repository at a path or URL; `here` is ours, where what is known of it is kept. Raises NotFound when
         there is none (which is what an unmounted share looks like), UnsupportedFormat when it is of another kind.
         """
-        self.place = place
         self.storage = storage_at(place, here)
         self.features, self.id = read_features(self.storage)
         check_feature(self.features, "write" if writing else "read", self.storage.root)

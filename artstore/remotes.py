@@ -175,7 +175,7 @@ class Remotes:
         others = [self._tracking(other) for other in self.all() if other != name]
         return Exchange(
             self._here, self._storage, remote, self._tracking(name), others,
-            identity=self._settings.identity, fill=self.fill, jobs=jobs, monitor=monitor,
+            identity=self._settings.identity, fill=self.fill, complete=set(self.partial) <= {name}, jobs=jobs, monitor=monitor,
         )  # fmt: skip
 
     @contextmanager
@@ -188,6 +188,11 @@ class Remotes:
             if hint is None:
                 raise
             raise NotFound(str(error), hint=hint) from error
+
+    def renamed(self, old: Path, new: Path) -> None:
+        """A collection has another name here: what is settled with remotes holds on."""
+        for name in self.all():
+            self._tracking(name).move_notes(old.folder, new.folder)
 
     def _note_partial(self, name: str) -> None:
         known = self.all()[name]

@@ -14,7 +14,7 @@ from artstore.errors import ArtstoreError, Conflict, InvalidValue, NotFound, Uns
 from artstore.hints import typed
 from artstore.layout import make, read_features
 from artstore.lookup import Found, Home
-from artstore.names import printable
+from artstore.names import parse_spec, printable
 from artstore.objects import ObjectStore
 from artstore.progress import Monitor
 from artstore.properties import Properties
@@ -386,7 +386,11 @@ class Repository(View):
 
     def rename(self, text: str, new: str) -> State:
         """Give a collection another name or project, history and all; the old name redirects."""
-        return self._changes().rename(text, new)
+        old = self.collection(text).path
+        made = self._changes().rename(text, new)
+        if self.settings.remotes():
+            self.remotes.renamed(old, made.path)
+        return made
 
     def copy(self, text: str, new: str) -> State:
         """Give a version, or all live ones of a collection, to another collection too. Stores nothing twice."""
@@ -394,6 +398,8 @@ class Repository(View):
 
     def move(self, text: str, new: str) -> State:
         """As `rename`; a single version is copied with its aliases, then deleted where it was."""
+        if not parse_spec(text).names_version:
+            return self.rename(text, new)
         return self._changes().move(text, new)
 
 

@@ -87,7 +87,9 @@ class Tracking:
         """
         missing: list[tuple[str, int]] = []
         for folder, numbers in wanted.items():
-            have, last = last_number(self.mirror.names(folder)), max(numbers)
+            have, last = self._last(folder), max(numbers)
+            if have > last and there.size(_entry(folder, have)) is not None:
+                continue  # another process of ours has fetched what came after the place was listed
             if have > last:
                 raise DamagedLog(
                     f"{printable(folder)} at remote '{self.name}' was rolled back: it ended with entry {have}, now with {last}",
@@ -113,6 +115,22 @@ class Tracking:
             sources |= self._checked(folder, number)
         return sources
 
+    def _last(self, folder: str) -> int:
+        """Number of the newest entry of which there is a copy; copies that a power cut has torn are dropped."""
+        have = last_number(self.mirror.names(folder))
+        try:
+            if have:
+                Log(self.mirror, folder).read(have)
+        except DamagedLog:
+            self._drop(folder)
+            return 0
+        return have
+
+    def _drop(self, folder: str) -> None:
+        for name in self.mirror.names(folder):
+            if last_number([name]):
+                self.mirror.remove(f"{folder}/{name}")
+
     def _incomplete(self, folder: str, number: int) -> NoReturn:
         raise DamagedLog(
             f"entry {number} of {printable(folder)} at remote '{self.name}' is not there",
@@ -130,9 +148,7 @@ class Tracking:
                         parts = (str(change.get(part, "")) for part in ("entity", "project", "name"))
                         sources.add("refs/" + "/".join(map(file_name_of, parts)))
         except DamagedLog as error:
-            for name in self.mirror.names(folder):
-                if last_number([name]):
-                    self.mirror.remove(f"{folder}/{name}")
+            self._drop(folder)
             raise DamagedLog(
                 f"remote '{self.name}': {error}",
                 hint="its history is not the one that was there: find out who changed it; asking again accepts it",
@@ -156,6 +172,12 @@ class Tracking:
 
     def note_runs(self, heads: dict[str, int]) -> None:
         self._save("runs.json", {**self.pushed_runs(), **heads})
+
+    def move_notes(self, old: str, new: str) -> None:
+        """What is settled with a collection, and whether this is its upstream, stays so under another name."""
+        self.settle(new, self.settled(old))
+        if self.follows(old):
+            self.follow(new)
 
     # -- which remote a collection follows --
 

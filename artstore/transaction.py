@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Iterable
 
 from artstore.digest import BLOB, TREE, Digest, Kind, digest_of, short
-from artstore.errors import DamagedObject, MissingObject, StorageError, storage_error, translated
+from artstore.errors import DamagedObject, MissingObject, StorageError, UnknownOutcome, storage_error, translated
 from artstore.files import WholeSync, copy_hashed, hash_file, remove_if_there, sync_file, write_file
 from artstore.names import printable
 from artstore.objects import PACKS, ObjectStore, blob_path, pack_path
@@ -44,7 +44,7 @@ class Transaction:
         self.supply_large: Callable[[Digest, int], str | None] = lambda digest, size: None
         """as `supply`: a staged copy of a large blob"""
         self._pid = os.getpid()
-        self._failed = False
+        self._failed = self._leave = False
         self._writer: PackWriter | None = None
         self._finished: list[PackWriter] = []
         self._published: dict[str, str] = {}  # final path → staged path
@@ -67,7 +67,9 @@ class Transaction:
     def __enter__(self) -> "Transaction":
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        if isinstance(error, UnknownOutcome):
+            self._leave = True  # an entry may yet appear: its objects stay claimed until a gc is told otherwise
         self.close()
 
     def close(self) -> None:
@@ -75,7 +77,7 @@ class Transaction:
         for writer in (*self._finished, *([self._writer] if self._writer else [])):
             writer.close()
         self._sync.close()
-        if os.getpid() == self._pid:
+        if os.getpid() == self._pid and not self._leave:
             copied = self._own_copies()
             self.storage.remove_folder(self.folder)
             self._note_verified(copied)
@@ -83,7 +85,7 @@ class Transaction:
     def _own_copies(self) -> list[tuple[str, os.stat_result]]:
         """Large blobs whose stored file is the very one that was hashed as it was copied here."""
         found = []
-        for path, staged in self._copied.items():
+        for path, staged in self._copied.items() if self.objects.here is not None else ():
             try:
                 status = os.stat(f"{self.storage.root}/{path}", follow_symlinks=False)
                 if os.path.samestat(status, os.stat(staged)):
@@ -157,6 +159,22 @@ class Transaction:
         if writer.size >= self.storage.roll_at:
             self._finished.append(writer)
             self._writer = None
+
+    def rely_large(self, large: dict[Digest, int]) -> set[Digest]:
+        """As `rely_many`, large blobs and their sizes."""
+        if self.objects.here is not None:
+            return {digest for digest, size in large.items() if self.rely(BLOB, digest, size)}
+        there = self.objects.large_sizes(list(large))
+        found = {digest for digest, size in large.items() if digest in self._large or there.get(digest) == size}
+        for digest in found:
+            self._large.setdefault(digest, (large[digest], ""))
+        return found
+
+    def add_missing_large(self, digest: Digest, size: int, staged: str) -> None:
+        """A staged large blob that was looked for (`rely_large`) and is not there."""
+        self._large[digest] = size, staged
+        self.new_objects += 1
+        self.new_bytes += size
 
     def rely_many(self, digests: Iterable[Digest]) -> set[Digest]:
         """Count on those of these small objects that are stored; which these are."""
@@ -305,7 +323,9 @@ class Transaction:
                 self._writer = None
             targets: dict[str, str] = {}
             for writer in self._finished:
-                targets[pack_path(writer.finish(sync=not self.storage.distant).hex())] = writer.path
+                name = writer.finish(sync=not self.storage.distant).hex()
+                targets[pack_path(name)] = writer.path
+                self.objects.know_pack(name, writer.known)
             self._finished = []
             large = {blob_path(digest): staged for digest, (_, staged) in self._large.items() if staged}
             large = {path: staged for path, staged in large.items() if path not in self._published}
@@ -392,16 +412,18 @@ class Transaction:
         gone = set(self._seen.values()) - names - {""}
         if not gone:
             return restored
+        lost: set[str] = set()
         for digest, pack in list(self._seen.items()):
             if pack in gone:
                 if elsewhere := self.objects.pack_holding(digest):
                     self._seen[digest] = elsewhere
-                elif brought := self._from_trash(f"{pack}.pack", pack_path(pack)):
+                elif pack not in lost and (brought := self._from_trash(f"{pack}.pack", pack_path(pack))):
                     restored.add(brought)
                     self.objects.refresh()
-                elif self.objects.refresh() and (elsewhere := self.objects.pack_holding(digest)):
+                elif pack not in lost and self.objects.refresh() and (elsewhere := self.objects.pack_holding(digest)):
                     self._seen[digest] = elsewhere  # its run gave it back by itself between both looks
                 elif (found := self.supply(digest)) is not None:
+                    lost.add(pack)
                     del self._seen[digest]
                     self.add(*found, digest)
                     restored.add(f"{PACKS}/")
@@ -443,8 +465,7 @@ class Transaction:
             found = [trashed for trashed in self.objects.trashed() if trashed.endswith(f"/{name}")]
             for trashed in found:
                 try:
-                    if self.storage.rescue(trashed, path):
-                        return path
+                    return path if self.storage.rescue(trashed, path) else None
                 except StorageError as error:
                     if isinstance(error.__cause__, (FileNotFoundError, NotADirectoryError)):
                         continue  # its run renamed its folder, or gave it back

@@ -30,6 +30,9 @@ from artstore.tree import (
 )
 from artstore.version import decode_version
 
+_PUBLISH_EVERY = 256 << 20
+"""Bytes after which what arrived gets its final name."""
+
 NOTHING = Selection(prefix="\0")
 """What takes no file: `--no-blobs`."""
 
@@ -81,6 +84,8 @@ class Transfer:
         self._jobs = jobs
         self._monitor = monitor or Monitor()
         self._trees: dict[Digest, bytes] = {}
+        self._there: dict[Digest, int] = {}
+        """large blobs of a distant source, and their sizes"""
 
     # -- what is needed --
 
@@ -103,6 +108,8 @@ class Transfer:
         for digest in there:
             needs.small.pop(digest, None)
             needs.trees.pop(digest, None)
+        for digest in self._tx.rely_large(needs.large):
+            del needs.large[digest]
         return needs
 
     def _need_versions(self, versions: list[VersionState], needs: Needs) -> None:
@@ -184,12 +191,7 @@ class Transfer:
         name, _, size, digest = entry
         if not self._selection.everything and not self._selection.takes(folder + name):
             return
-        if size < LARGE:
-            known = needs.small.setdefault(digest, size)
-        elif digest in needs.large or not self._tx.rely(BLOB, digest, size):
-            known = needs.large.setdefault(digest, size)
-        else:
-            return
+        known = (needs.small if size < LARGE else needs.large).setdefault(digest, size)
         if known != size:
             raise Damage(f"'{os.fsdecode(folder + name)}' is told with {size} bytes, elsewhere with {known}")
 
@@ -199,6 +201,7 @@ class Transfer:
         """Blobs first, then trees, versions last: so the trees of a pack lie together, beside its index."""
         tx = self._tx
         assert isinstance(tx, Transaction), "there is no transaction to send into"
+        published = tx.new_bytes
         for window in read_blobs(self._source, needs.small):
             for digest, data in window:
                 if len(data) != needs.small[digest]:
@@ -206,6 +209,9 @@ class Transfer:
                         f"a tree says that blob {short(digest)} has {needs.small[digest]} bytes, and it has {len(data)}"
                     )
             tx.add_missing(window)
+            if tx.new_bytes - published >= _PUBLISH_EVERY:
+                tx.publish()  # what arrived is there when this is interrupted, and not sent again
+                published = tx.new_bytes
             self._monitor.advance(len(window), sum(len(data) for _, data in window))
         self._send_large(tx, needs.large)
         for digest, tree in needs.trees.items():
@@ -217,12 +223,18 @@ class Transfer:
         """A few at once, each hashed as it arrives here, or as it lies here before it is sent."""
         if not large:
             return
+        if self._source.storage.distant:
+            self._there = self._source.large_sizes(list(large))
         from concurrent.futures import ThreadPoolExecutor
 
         with ThreadPoolExecutor(self._jobs) as pool:
             try:
+                published = tx.new_bytes
                 for digest, staged in pool.map(partial(self.staged, tx), large.items()):
-                    tx.add_large(digest, large[digest], staged)
+                    tx.add_missing_large(digest, large[digest], staged)
+                    if tx.new_bytes - published >= _PUBLISH_EVERY:
+                        tx.publish()
+                        published = tx.new_bytes
                     self._monitor.advance(1)
             except BaseException:
                 pool.shutdown(cancel_futures=True)
@@ -231,11 +243,15 @@ class Transfer:
     def staged(self, tx: Transaction, item: tuple[Digest, int]) -> tuple[Digest, str]:
         """Copy a large blob into the transaction's folder, checked; twice, should the first copy go wrong."""
         digest, size = item
+
+        def advance(count: int) -> None:
+            self._monitor.advance(0, count)
+
         for _ in range(2):
             staged = tx.staged()
             fd = os.open(staged, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444)
             try:
-                found = self._source.copy_large(digest, size, fd, lambda n: self._monitor.advance(0, n))
+                found = self._source.copy_large(digest, size, fd, advance, there=self._there.get(digest))
             except BaseException:
                 remove_if_there(staged)
                 raise

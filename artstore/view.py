@@ -261,7 +261,9 @@ class View:
                 )
             if not dry_run:
                 self.storage.remove_folder(f"tmp/{abandon}")
-        grace = 0.0 if now else self.settings.grace(self.storage.local)
+        # A place that others use, too, keeps its trash as long as it should, whatever one of them has set for himself.
+        settings = self.settings if self.objects.here is not None else Settings(None)
+        grace = 0.0 if now else settings.grace(self.storage.local)
         with self._maintenance_lock():
             done = maintenance.collect(
                 self.objects, self.refs, grace=grace, monitor=monitor or Monitor(), dry_run=dry_run

@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -63,6 +64,7 @@ class BucketStorage:
         self.root = url.partition("?")[0].rstrip("/")
         self._store = _store_of(url)
         self._scratch = scratch
+        self._lock = threading.Lock()
         self._known: dict[str, list[tuple[str, int]]] = {}
         """stored file → (key, bytes) of its copies that nobody marked, as of the last listing"""
 
@@ -94,9 +96,11 @@ class BucketStorage:
                 if f"{path.rpartition('/')[2]}/{nonce}" not in marked:
                     copies.append((key, size))
         found = {path: copies for path, copies in found.items() if copies}
-        for path in [path for path in self._known if f"{path}/".startswith(tuple(f"{folder}/" for folder in folders))]:
-            del self._known[path]
-        self._known.update(found)
+        heads = tuple(f"{folder}/" for folder in folders)
+        with self._lock:  # copying threads look, too
+            for path in [path for path in self._known if f"{path}/".startswith(heads)]:
+                self._known.pop(path, None)
+            self._known.update(found)
         return found
 
     def names(self, folder: str) -> list[str]:
