@@ -153,6 +153,8 @@ class Exchange:
         collection that can't be pushed is told of in its `problem`, and the others go.
         """
         self.fetch(scopes)
+        if not dry_run and [self._rename_there(state) for state, _ in self._ours(scopes)].count(True):
+            self.fetch(scopes)
         todo: list[tuple[State, set[str] | None, State, Push]] = []
         moved: list[Moved] = []
         for state, wanted in self._ours(scopes):
@@ -196,6 +198,23 @@ class Exchange:
                     state = self._here.refs.read_folder(folder)
                     if state.number and state.redirect is None and (state.exists or state.versions):
                         yield state, None
+
+    def _rename_there(self, state: State) -> bool:
+        """A collection that was renamed here, and that the remote has under an old name only, is renamed there."""
+        if self._there.read_folder(state.path.folder, state.path).number:
+            return False
+        renamed = False
+        for entry in self._here.refs.history(state.path, state.number):
+            for change in entry.changes:
+                if change["kind"] == "moved from":
+                    old = Path(change["entity"], change["project"], change["name"])
+                    if not self._there.read_folder(old.folder, old).number:
+                        self.fetch([Scope(old.folder)])
+                    if self._there.read_folder(old.folder, old).exists:
+                        self._remote.refs.rename(old, state.path)
+                        self._tracking.move_notes(old.folder, state.path.folder)
+                        renamed = True
+        return renamed
 
     def _plan_push(self, state: State, wanted: set[str] | None) -> tuple[State, Push]:
         """The remote's state, as our copies tell it, and what its log has to be told behind that."""
@@ -360,6 +379,12 @@ class Exchange:
         told_of = [m for m in moved if m.outcome == "moved"]
         runs = 0 if dry_run else self._pull_runs(everything=bool(told_of))
         return self._report(moved, runs)
+
+    def check_known(self, scopes: list[Scope]) -> None:
+        """Raises NotFound for an artifact that the remote never had."""
+        for scope in scopes:
+            if scope.path is not None and not self._there.read_folder(scope.folder, scope.path).number:
+                self._refuse_unknown(scope.path)
 
     def _theirs(
         self, scopes: list[Scope], folders: list[str], moved: list[Moved]

@@ -58,8 +58,8 @@ def told(entries: Iterable[Entry]) -> list[Change]:
 def _said(state: State, key: Key) -> Any:
     """What a state says of a property; None for nothing."""
     kind, *rest = key
-    if kind == "type":
-        return state.type
+    if kind in ("type", "exists"):
+        return getattr(state, kind)
     if kind == "live":
         return "deleted" not in state.versions.get(rest[0], {"deleted": ""})
     if kind == "alias":
@@ -108,7 +108,7 @@ def _touched_by(change: Change) -> list[Key]:
     if kind in ("delete", "undelete"):
         return [("live", change["id"])]
     if kind == "delete collection":
-        return [("live", id) for id in change["ids"]]
+        return [("exists",), *(("live", id) for id in change["ids"])]
     return [("type",)] if kind == "collection" else _keys_of(change)
 
 
@@ -395,6 +395,9 @@ def _aligned(here: State, there: State, ours: set[Key]) -> Iterator[Change]:
     """Sets that make what both sides have read as there, but for the properties in `ours`."""
     if here.exists and there.exists and here.type != there.type and ("type",) not in ours:
         yield new_change("collection", **there.path.fields(), type=there.type)
+    if there.number and here.exists != there.exists and ("exists",) not in ours and not (here.live() or there.live()):
+        named = new_change("collection", **there.path.fields(), type=there.type)
+        yield named if there.exists else new_change("delete collection", ids=[])
     for id, theirs in there.versions.items():
         if id in here.versions and ("live", id) not in ours and "withdrawn" not in theirs:
             lives = "deleted" not in here.versions[id]
@@ -404,8 +407,8 @@ def _aligned(here: State, there: State, ours: set[Key]) -> Iterator[Change]:
                 yield new_change("undelete", id=id)
     for alias in sorted(here.aliases.keys() | there.aliases.keys()):
         old, new = here.aliases.get(alias), there.aliases.get(alias)
-        named = new is None or ("deleted" not in there.versions[new] and new in here.versions)
-        if old != new and ("alias", alias) not in ours and named:
+        known = new is None or ("deleted" not in there.versions[new] and new in here.versions)
+        if old != new and ("alias", alias) not in ours and known:
             yield new_change("alias", alias=alias, id=new, old=old)
     yield from _aligned_owner(None, vars(here), vars(there), ours)
     for id, theirs in there.versions.items():

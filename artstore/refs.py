@@ -231,9 +231,7 @@ class Refs:
                     old = Path(change["entity"], change["project"], change["name"])
                     answer = self._answer(old, change["number"] + 1)
                     if answer and any(c["change"] == change["change"] for c in answer.changes):
-                        for earlier in self.history(old):
-                            if earlier.number <= change["number"]:
-                                yield earlier
+                        yield from self.history(old, change["number"])
             yield entry
 
 

@@ -1,9 +1,10 @@
 """A remote: another place that is itself a repository, opened for reading, for a push, or to be kept well."""
 
+import errno
 import os
 
 from artstore.codec import encode_json
-from artstore.errors import Conflict, InvalidValue, NotFound, Refused
+from artstore.errors import Conflict, InvalidValue, NotFound, Refused, StorageError
 from artstore.hints import typed
 from artstore.layout import check_feature, make, new_format, read_features
 from artstore.names import printable
@@ -15,6 +16,8 @@ from artstore.settings import FOLDER, Settings
 from artstore.storage import FolderStorage, Storage, is_url, open_storage
 from artstore.tracking import Tracking
 
+_UNMOUNTED = "check the path; an unmounted share looks like this too"
+
 
 class Remote:
     """One handle, for one operation. Nothing that it says is trusted: entries are decoded strictly, objects checked."""
@@ -24,7 +27,11 @@ class Remote:
         there is none (which is what an unmounted share looks like), UnsupportedFormat when it is of another kind.
         """
         self.storage = storage_at(place, here)
-        self.features, self.id = read_features(self.storage)
+        try:
+            self.features, self.id = read_features(self.storage)
+        except NotFound as error:
+            hint = "check the bucket and the path" if self.storage.distant else _UNMOUNTED
+            raise NotFound(str(error), hint=hint) from error
         check_feature(self.features, "write" if writing else "read", self.storage.root)
         self.objects = ObjectStore(self.storage, cache=here, notes=writing)
         self.refs = Refs(self.storage, identity=settings.identity)
@@ -76,15 +83,21 @@ def make_remote(place: str, here: FolderStorage, *, shared: bool = False) -> Non
         storage.create("format", encode_json(new_format()))
 
 
-def probe(storage: Storage) -> None:
-    """Try what a remote has to be able to: exclusive creation, ranges, listing, removal. Raises InvalidValue for one that
-    can't: without compare-and-swap one of two writers would lose its work.
+def probe(storage: Storage) -> bool:
+    """Try what a remote has to be able to: exclusive creation, ranges, listing, removal; False where one may only read.
+    Raises InvalidValue for one that can't: without compare-and-swap one of two writers would lose its work.
     """
     folder, data = f"tmp/{this_process()}", os.urandom(64)
     path = f"{folder}/probe"
     where = printable(storage.root)
     try:
-        first, second = storage.create(path, data), storage.create(path, data[::-1])
+        first = storage.create(path, data)
+    except StorageError as error:
+        if isinstance(error.__cause__, OSError) and error.__cause__.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            return False
+        raise
+    try:
+        second = storage.create(path, data[::-1])
         if not first or second:
             raise InvalidValue(
                 f"{where} does not keep a second writer from replacing what the first has written",
@@ -96,6 +109,7 @@ def probe(storage: Storage) -> None:
             raise InvalidValue(f"{where} does not list what was just written", hint="use another server")
     finally:
         storage.remove_folder(folder)
+    return True
 
 
 def require_remote(settings: Settings, name: str) -> str:

@@ -65,9 +65,10 @@ class Remotes:
     def all(self) -> dict[str, RemoteSettings]:
         return self._settings.remotes()
 
-    def add(self, name: str, url: str, *, make: bool = False, shared: bool = False, partial: bool = False) -> None:
-        """Name a remote, after trying what the place can do; with `make` it becomes an (empty) repository first. Raises
-        Conflict for a name in use, NotFound where there is no repository, InvalidValue for a place that can't be one.
+    def add(self, name: str, url: str, *, make: bool = False, shared: bool = False, partial: bool = False) -> bool:
+        """Name a remote, after trying what the place can do; with `make` it becomes an (empty) repository first. Whether
+        one may write there. Raises Conflict for a name in use, NotFound where there is no repository, InvalidValue for a
+        place that can't be one.
         """
         check_name(name, "remote name")
         if same := [other for other in self.all() if file_name_of(other) == file_name_of(name)]:
@@ -78,7 +79,7 @@ class Remotes:
             with Remote(url, self._settings, here=self._storage) as remote:
                 if remote.id == self._own_id():
                     raise InvalidValue(f"{printable(remote.storage.root)} is this repository itself")
-                probe(remote.storage)
+                writable = probe(remote.storage)
                 place = remote.storage.root if isinstance(remote.storage, FolderStorage) else url
                 self._tracking(name).forget()
                 self._tracking(name).set_id(remote.id)
@@ -86,13 +87,13 @@ class Remotes:
             hint = f"{typed('remote add --init', name, url)} makes one there; an unmounted share looks like this too"
             raise NotFound(str(error), hint=hint) from error
         self._settings.set_remote(name, RemoteSettings(place, partial))
+        return writable
 
     @staticmethod
-    def origin(url: str) -> str:
-        """The settings of a clone of what is at a place. Raises NotFound when nothing is."""
+    def place_of(url: str) -> str:
+        """A place as it stands in the settings. Raises NotFound when no repository is there."""
         with Remote(url, Settings(None), here=None) as remote:
-            place = remote.storage.root if isinstance(remote.storage, FolderStorage) else url
-        return f'[remote "{ORIGIN}"]\nurl = {place}\n'
+            return remote.storage.root if isinstance(remote.storage, FolderStorage) else url
 
     def _own_id(self) -> str:
         return read_features(self._storage)[1]
@@ -168,8 +169,12 @@ class Remotes:
     def fetch(self, name: str | None = None, specs: Iterable[str] = (), *, monitor: Monitor | None = None) -> list[str]:
         """See what a remote has, and take nothing over; the folders of the logs that were looked at."""
         name = self.default(name)
-        with self.open(name) as remote:
-            return self._exchange(name, remote, 4, monitor).fetch(self._scopes(specs))
+        specs = list(specs)
+        with self._meaning_a_remote(specs), self.open(name) as remote:
+            exchange, scopes = self._exchange(name, remote, 4, monitor), self._scopes(specs)
+            folders = exchange.fetch(scopes)
+            exchange.check_known(scopes)
+            return folders
 
     def _exchange(self, name: str, remote: Remote, jobs: int, monitor: Monitor | None) -> Exchange:
         others = [self._tracking(other) for other in self.all() if other != name]
@@ -184,7 +189,9 @@ class Remotes:
         try:
             yield
         except NotFound as error:
-            hint = near(specs[0], self.all()) if specs and not error.hint else None
+            if specs and specs[0] in self.all():
+                raise NotFound(str(error), hint=f"'{specs[0]}' is a remote, too: name one remote, and first") from error
+            hint = near(specs[0], self.all()) if specs else None
             if hint is None:
                 raise
             raise NotFound(str(error), hint=hint) from error

@@ -22,10 +22,10 @@ from artstore.refs import Refs
 from artstore.removal import sweep
 from artstore.runs import Runs
 from artstore.selection import EVERYTHING, Selection, select
-from artstore.settings import FOLDER, Settings
+from artstore.settings import Settings
 from artstore.statcache import StatCache
 from artstore.state import State
-from artstore.storage import FolderStorage, is_url
+from artstore.storage import FolderStorage
 from artstore.tree import DIRECTORY, REFERENCE
 from artstore.tree import Entry as TreeEntry
 from artstore.verify import Verified, Verifier
@@ -102,7 +102,8 @@ class Repository(View):
                         continue
             holder = self.remotes.holding(path, spec)
             if holder is None:
-                raise
+                more = "`artstore pull` may bring more from a remote"
+                raise NotFound(str(error), hint=f"{error.hint}; {more}" if error.hint else more) from error
             named = self.lookup.short(path) + full.removeprefix(str(path))
             raise NotFound(
                 f"{named} is not here, but at remote '{holder}'", hint=f"{typed('pull', holder, named)} gets it"
@@ -207,14 +208,14 @@ class Repository(View):
         """
         from artstore.remotes import Remotes
 
+        place = Remotes.place_of(url)
         if not os.path.isfile(f"{root}/format"):
-            config = Remotes.origin(url)
             with translated(f"make a repository in {printable(root)}"):
-                make(root, config=config)
+                make(root, config=f'[remote "{_ORIGIN}"]\nurl = {place}\n')
         repository = cls(root)
         try:
             known = repository.settings.remotes().get(_ORIGIN)
-            if known is None or not _same_place(known.url, url):
+            if known is None or known.url != place:
                 raise Conflict(f"there is another repository in {printable(root)}", hint="choose another folder")
             return repository, repository.pull(_ORIGIN, selection=selection, jobs=jobs, monitor=monitor)
         except BaseException:
@@ -404,13 +405,6 @@ class Repository(View):
 
 
 _ORIGIN = "origin"
-
-
-def _same_place(one: str, other: str) -> bool:
-    if is_url(one) or is_url(other):
-        return one == other
-    places = [os.path.realpath(os.path.expanduser(place)) for place in (one, other)]
-    return places[0] in (places[1], f"{places[1]}/{FOLDER}")
 
 
 def _related(place: str, other: str) -> bool:

@@ -103,6 +103,9 @@ def main() -> NoReturn:
         )
     except (KeyboardInterrupt, click.Abort):
         code = _fail(wants_json, "Interrupted", "interrupted; nothing was lost", None, 130)
+        if "obstore" in sys.modules:
+            sys.stdout.flush()
+            os._exit(code)  # threads may still wait for a silent server
     except (ReaderGone, BrokenPipeError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains again at exit
         code = 141

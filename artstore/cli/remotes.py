@@ -56,12 +56,12 @@ def add_command(name: str, url: str, make: bool, shared: bool, as_json: bool) ->
     service's own login, never from here.
     """
     with open_repository() as repository:
-        repository.remotes.add(name, url, make=make, shared=shared)
+        writable = repository.remotes.add(name, url, make=make, shared=shared)
         known = repository.remotes.all()[name]
     if as_json:
         print_json({"remote": name, **known._asdict()})
     else:
-        click.echo(f"added remote {name}: {printable(known.url)}")
+        click.echo(f"added remote {name}: {printable(known.url)}{'' if writable else ' (read-only)'}")
 
 
 @remote_command.command("ls")
@@ -252,7 +252,7 @@ def _report(
     for moved in done.collections:
         for line in _lines(moved, short(moved.path), words[dry_run]):
             click.echo(line)
-    moved_some = any(moved.outcome == "moved" for moved in done.collections)
+    moved_some = done.runs or any(moved.outcome == "moved" or moved.declined for moved in done.collections)
     if not moved_some and not done.refused:
         click.echo(f"up to date with {done.remote}")
     elif done.objects:
@@ -279,7 +279,7 @@ def _lines(moved: Moved, name: str, word: str) -> list[str]:
         shown = ", ".join(name.rpartition(":")[2] for name in moved.versions[:6])
         more = f" and {len(moved.versions) - 6} more" if len(moved.versions) > 6 else ""
         lines.append(f"{name}: {word} {shown}{more}")
-    elif moved.outcome == "moved":
+    elif moved.outcome == "moved" or moved.declined:
         lines.append(f"{name}: {word} {count(moved.changes, 'change')}")
     lines += [f"  yours: v{old} is v{new} now" for old, new in moved.renumbered]
     return lines + [f"  {printable(text)}" for text in moved.declined]

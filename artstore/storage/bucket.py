@@ -1,6 +1,7 @@
 """A bucket (S3, Google Cloud Storage, Azure, and what speaks like them) as storage, over obstore."""
 
 import os
+import queue
 import re
 import shutil
 import tempfile
@@ -62,6 +63,8 @@ class BucketStorage:
 
     def __init__(self, url: str, *, scratch: str | None = None) -> None:
         self.root = url.partition("?")[0].rstrip("/")
+        endpoint = dict(parse_qsl(urlsplit(url).query)).get("endpoint")
+        self._at = f" ({endpoint})" if endpoint else ""
         self._store = _store_of(url)
         self._scratch = scratch
         self._lock = threading.Lock()
@@ -73,7 +76,7 @@ class BucketStorage:
     def _list(self, folder: str) -> list[tuple[str, int]]:
         def ask() -> list[Any]:
             with self._translated(f"list {folder}"):
-                return list(obstore.list(self._store, f"{folder}/", chunk_size=1000).collect())
+                return list(_called(lambda: obstore.list(self._store, f"{folder}/", chunk_size=1000).collect()))
 
         return [(item["path"], item["size"]) for item in _tried(ask)]
 
@@ -113,7 +116,7 @@ class BucketStorage:
 
         def ask() -> Any:
             with self._translated(f"list {folder}"):
-                return obstore.list_with_delimiter(self._store, folder)
+                return _called(obstore.list_with_delimiter, self._store, folder)
 
         found = _tried(ask)
         prefixes = [prefix.rstrip("/") for prefix in found["common_prefixes"]]
@@ -145,13 +148,13 @@ class BucketStorage:
 
         def ask() -> bytes:
             with self._translated(f"read {path}"):
-                found = obstore.get(self._store, path)
+                found = _called(obstore.get, self._store, path)
                 if found.meta["size"] > MOST:
                     raise StorageError(
                         f"{path} at {self.root} has {found.meta['size']} bytes: more than anything of its kind",
                         hint="somebody else put it there; remove it",
                     )
-                return bytes(found.bytes())
+                return bytes(_called(found.bytes))
 
         return _tried(ask)
 
@@ -160,7 +163,7 @@ class BucketStorage:
             return b""
         with self._translated(f"read {key}"):
             try:
-                return bytes(obstore.get_range(self._store, key, start=offset, length=length))
+                return bytes(_called(obstore.get_range, self._store, key, start=offset, length=length))
             except exceptions.BaseError as error:
                 if _status(error) == 416 or "StartTooLarge" in str(error):
                     return b""  # all of it lies behind the end
@@ -191,7 +194,7 @@ class BucketStorage:
                 return None
         try:
             with self._translated(f"look at {path}"):
-                return int(obstore.head(self._store, path)["size"])
+                return int(_called(obstore.head, self._store, path)["size"])
         except FileNotFoundError:
             return None
 
@@ -204,14 +207,14 @@ class BucketStorage:
         for key in (f"{path}/{_CLAIM}", path):
             try:
                 with self._translated(f"look at {path}"):
-                    return float(obstore.head(self._store, key)["last_modified"].timestamp())
+                    return float(_called(obstore.head, self._store, key)["last_modified"].timestamp())
             except FileNotFoundError:
                 continue
         return None
 
     def now(self, *, probe: bool = False) -> float:
         with self._translated("write tmp/.clock"):
-            obstore.put(self._store, "tmp/.clock", b"", use_multipart=False)
+            _called(obstore.put, self._store, "tmp/.clock", b"", use_multipart=False)
         return self.stamp("tmp/.clock") or 0.0
 
     def create(self, path: str, data: bytes) -> bool:
@@ -220,7 +223,7 @@ class BucketStorage:
         for wait in (*_WAITS, None):
             try:
                 with self._translated(f"write {path}"):
-                    obstore.put(self._store, path, data, mode="create", use_multipart=False)
+                    _called(obstore.put, self._store, path, data, mode="create", use_multipart=False)
                 return True
             except FileExistsError:
                 try:
@@ -244,7 +247,7 @@ class BucketStorage:
 
     def replace(self, path: str, data: bytes, *, sync: bool = False) -> None:
         with self._translated(f"write {path}"):
-            obstore.put(self._store, path, data, use_multipart=False)
+            _called(obstore.put, self._store, path, data, use_multipart=False)
 
     def settle(self, folder: str) -> None:
         """What a bucket shows is durable."""
@@ -257,7 +260,7 @@ class BucketStorage:
         if keys:
             with self._translated(f"remove {keys[0]}"):
                 try:
-                    obstore.delete(self._store, keys)
+                    _called(obstore.delete, self._store, keys)
                 except FileNotFoundError:
                     pass  # Google and Azure say so, S3 doesn't know
 
@@ -291,7 +294,7 @@ class BucketStorage:
     def _mark(self, keys: Iterable[str]) -> None:
         def put(key: str) -> None:
             with self._translated(f"write {key}"):
-                obstore.put(self._store, key, b"", use_multipart=False)
+                _called(obstore.put, self._store, key, b"", use_multipart=False)
 
         for _ in _together(put, list(keys)):
             pass
@@ -358,7 +361,9 @@ class BucketStorage:
         part = max(PART, -(-size // _MOST_PARTS))
         with self._translated(f"write {key}"):
             whole = size <= 2 * PART
-            obstore.put(self._store, key, Path(staged), use_multipart=not whole, chunk_size=part, max_concurrency=4)
+            _called(
+                obstore.put, self._store, key, Path(staged), use_multipart=not whole, chunk_size=part, max_concurrency=4
+            )
         self._known.setdefault(path, []).append((key, size))
         return True
 
@@ -397,7 +402,7 @@ class BucketStorage:
         except FileNotFoundError:
             return False
         with self._translated(f"move {key}"):
-            obstore.rename(self._store, key, aside)
+            _called(obstore.rename, self._store, key, aside)
         self._known.pop(path, None)
         return True
 
@@ -405,7 +410,7 @@ class BucketStorage:
         try:
             key, _ = self._copy_of(path)
             with self._translated(f"keep {key}"):
-                obstore.copy(self._store, key, aside)
+                _called(obstore.copy, self._store, key, aside)
         except FileNotFoundError:
             return
 
@@ -428,7 +433,11 @@ class BucketStorage:
             raise FileExistsError(f"{self.root} has it already") from error
         except (exceptions.PermissionDeniedError, exceptions.UnauthenticatedError) as error:
             raise self._refused(action, error) from error
-        except exceptions.BaseError as error:
+        except BaseException as error:
+            if type(error).__name__ == "PanicException":  # obstore's, which no class of its tells
+                raise StorageError(f"cannot {action} at {self.root}: obstore failed: {error}") from error
+            if not isinstance(error, exceptions.BaseError):
+                raise
             status = _status(error)
             if status in (401, 403):
                 raise self._refused(action, error) from error
@@ -440,17 +449,21 @@ class BucketStorage:
                     hint="free some space there and run the same command again: nothing was lost",
                 ) from error
             raise StorageError(
-                f"cannot {action} at {self.root}: {_reason(error)}",
+                f"cannot {action} at {self.root}{self._at}: {_reason(error)}",
                 hint="check the network and run the same command again: what arrived is not sent again",
             ) from error
 
     def _refused(self, action: str, error: Exception) -> StorageError:
         return StorageError(
-            f"{self.root} refused to {action}: {_reason(error)}",
-            hint="check the credentials (or log in again) and run the same command again: what arrived is not sent again",
+            f"{self.root} refused to let us {action}: {_reason(error)}",
+            hint=_LOG_IN if _has_credentials() else _NO_CREDENTIALS,
         )
 
 
+_LOG_IN = "check the credentials (or log in again) and run the same command again"
+_NO_CREDENTIALS = (
+    "no credentials are set here: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (or a login) say who you are"
+)
 _MAKE = "make the bucket first, or mend the URL"
 _FINAL = (exceptions.PermissionDeniedError, exceptions.UnauthenticatedError, exceptions.InvalidPathError)
 """Errors that no second try mends."""
@@ -478,6 +491,25 @@ def _reason(error: Exception) -> str:
     if kind := re.search(r"kind: (\w+)", text):
         return _KINDS.get(kind[1], "the connection failed")
     return printable(text.split("\n")[0][:200])
+
+
+def _called(call: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+    """A call of obstore, which hears no signal while a server is silent: the main thread waits for another's."""
+    if threading.current_thread() is not threading.main_thread():
+        return call(*arguments, **options)
+    answer: queue.SimpleQueue[tuple[Any, BaseException | None]] = queue.SimpleQueue()
+
+    def ask() -> None:
+        try:
+            answer.put((call(*arguments, **options), None))
+        except BaseException as error:
+            answer.put((None, error))
+
+    threading.Thread(target=ask, daemon=True).start()
+    found, error = answer.get()
+    if error is not None:
+        raise error
+    return found
 
 
 def _tried(ask: Callable[[], T]) -> T:
@@ -518,7 +550,7 @@ def _store_of(url: str) -> Any:
     """obstore's store for a URL. Credentials come from the environment and the services' own chain, never from here."""
     parts = urlsplit(url)
     scheme, bucket, prefix = parts.scheme.lower(), parts.netloc, unquote(parts.path).strip("/")
-    options = dict(parse_qsl(parts.query))
+    options = dict(parse_qsl(parts.query, keep_blank_values=True))
     if "@" in bucket:
         raise InvalidValue(
             f"'{printable(url.partition('@')[2])}' stands behind credentials: a URL must not hold any",
@@ -536,6 +568,9 @@ def _store_of(url: str) -> Any:
     }
     common: dict[str, Any] = {"prefix": prefix or None, "retry_config": retry, "client_options": client}
     endpoint = options.get("endpoint") or os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+    if ("endpoint" in options or endpoint) and not re.match(r"https?://[^/]", endpoint or ""):
+        given = printable(endpoint or "")
+        raise InvalidValue(f"endpoint '{given}' is no URL", hint=f"http://{given} or https://{given} is")
     if scheme == "memory":
         return _memories.setdefault(f"{bucket}/{prefix}", MemoryStore())
     if scheme == "gs":
@@ -548,6 +583,13 @@ def _store_of(url: str) -> Any:
     if region := options.get("region") or ("us-east-1" if endpoint else None):
         common["region"] = region
     return S3Store(bucket, **common, **_credentials())
+
+
+def _has_credentials() -> bool:
+    return any(
+        name.startswith(("AWS_ACCESS", "AWS_PROFILE", "AWS_WEB", "AWS_CONTAINER", "GOOGLE_", "AZURE_"))
+        for name in os.environ
+    )
 
 
 def _credentials() -> dict[str, Any]:
