@@ -70,7 +70,11 @@ class Transaction:
     def __exit__(self, kind: object, error: object, trace: object) -> None:
         if isinstance(error, UnknownOutcome):
             self._leave = True  # an entry may yet appear: its objects stay claimed until a gc is told otherwise
-        self.close()
+        try:
+            self.close()
+        except StorageError:
+            if error is None:
+                raise
 
     def close(self) -> None:
         """Remove the folder with what is left in it. In a forked child: only let go of descriptors."""

@@ -703,10 +703,12 @@ def test_trees_that_we_would_not_have_written_are_not_pulled(two: Two) -> None:
             refused = repository.pull(specs=[name]).refused
             raise refused[0].problem if refused and refused[0].problem else AssertionError(f"{name} was pulled")
         assert state_of(two.reader) == before, name
-    two.refuses_to_pull(Damage)
-    assert sorted(two.tmp_path.iterdir()) == outside
     with Repository(two.reader) as repository:
-        assert repository.pull(specs=["good"]).refused == [], "the good one still can be"
+        refused = repository.pull().refused
+        assert {moved.path.name for moved in refused} == set(trees), "the good one comes all the same"
+        assert all(isinstance(moved.problem, Damage) for moved in refused)
+        assert repository.find("good").version
+    assert sorted(two.tmp_path.iterdir()) == outside
     check(Path(two.reader))
 
 

@@ -233,7 +233,7 @@ class BucketStorage:
                     problem.__cause__ = error
             except StorageError as error:
                 problem = error
-                if isinstance(error.__cause__, _FINAL) or _status(error.__cause__) in (401, 403):
+                if _is_final(error):
                     raise
             if wait is not None:
                 time.sleep(wait)
@@ -257,12 +257,15 @@ class BucketStorage:
         return True
 
     def _delete(self, keys: list[str]) -> None:
-        if keys:
+        def ask() -> None:
             with self._translated(f"remove {keys[0]}"):
                 try:
                     _called(obstore.delete, self._store, keys)
                 except FileNotFoundError:
                     pass  # Google and Azure say so, S3 doesn't know
+
+        if keys:
+            _tried(ask)
 
     # -- who is at work --
 
@@ -355,16 +358,25 @@ class BucketStorage:
             return hash_file(target)
 
     def publish(self, staged: str, path: str) -> bool:
-        """By a new copy each time: who asks has looked whether there is one."""
-        key = f"{path}/{os.urandom(8).hex()}"
+        """By a new copy each time: who asks has looked whether there is one. What a cut reply may have left is such a copy,
+        too.
+        """
         size = os.path.getsize(staged)
         part = max(PART, -(-size // _MOST_PARTS))
-        with self._translated(f"write {key}"):
-            whole = size <= 2 * PART
-            _called(
-                obstore.put, self._store, key, Path(staged), use_multipart=not whole, chunk_size=part, max_concurrency=4
-            )
-        self._known.setdefault(path, []).append((key, size))
+        whole = size <= 2 * PART
+
+        def send() -> str:
+            key = f"{path}/{os.urandom(8).hex()}"
+            with self._translated(f"write {key}"):
+                _called(
+                    obstore.put, self._store, key, Path(staged),
+                    use_multipart=not whole, chunk_size=part, max_concurrency=4,
+                )  # fmt: skip
+            return key
+
+        key = _tried(send)
+        with self._lock:
+            self._known.setdefault(path, []).append((key, size))
         return True
 
     def take(self, path: str, folder: str) -> bool:
@@ -469,6 +481,14 @@ _FINAL = (exceptions.PermissionDeniedError, exceptions.UnauthenticatedError, exc
 """Errors that no second try mends."""
 
 
+def _is_final(error: StorageError) -> bool:
+    """Whether asking again can't help: the server has understood, and refused."""
+    status = _status(error.__cause__)
+    return isinstance(error.__cause__, _FINAL) or (
+        status is not None and 400 <= status < 500 and status not in (408, 409, 412, 429)
+    )
+
+
 def _status(error: BaseException | None) -> int | None:
     """The status that a server answered with, of which obstore tells in its text only."""
     found = re.search(r"status: (\d{3})\b", str(error))
@@ -518,7 +538,7 @@ def _tried(ask: Callable[[], T]) -> T:
         try:
             return ask()
         except StorageError as error:
-            if isinstance(error.__cause__, _FINAL) or _status(error.__cause__) in (401, 403, 404):
+            if _is_final(error):
                 raise
             time.sleep(wait)
     return ask()
