@@ -351,8 +351,8 @@ class ObjectStore:
         there = self.large_sizes(list(large))
         return {digest for digest, size in large.items() if there.get(digest) == size}
 
-    def rely_many(self, digests: Iterable[Digest]) -> set[Digest]:
-        return {row.digest for _, rows in self.locate_many(digests)[0] for row in rows}
+    def rely_many(self, digests: Iterable[Digest]) -> dict[Digest, int | None]:
+        return {row.digest: row.length for _, rows in self.locate_many(digests)[0] for row in rows}
 
     def look_only_where_cheap(self) -> None:
         """From now on objects are looked for in packs whose index is known here (or is one of a few): to fetch every index

@@ -169,7 +169,8 @@ class Transaction:
         if self.objects.here is not None:
             return {digest for digest, size in large.items() if self.rely(BLOB, digest, size)}
         there = self.objects.large_sizes(list(large))
-        found = {digest for digest, size in large.items() if digest in self._large or there.get(digest) == size}
+        own = {digest: size for digest, (size, _) in self._large.items()}
+        found = {digest for digest, size in large.items() if own.get(digest, there.get(digest)) == size}
         for digest in found:
             self._large.setdefault(digest, (large[digest], ""))
         return found
@@ -180,12 +181,12 @@ class Transaction:
         self.new_objects += 1
         self.new_bytes += size
 
-    def rely_many(self, digests: Iterable[Digest]) -> set[Digest]:
-        """Count on those of these small objects that are stored; which these are."""
-        known = {digest for digest in digests if digest in self._seen}
-        places, _ = self.objects.locate_many(set(digests) - known)
+    def rely_many(self, digests: Iterable[Digest]) -> dict[Digest, int | None]:
+        """Count on those of these small objects that are stored: these, and their lengths (None for what was added here)."""
+        known: dict[Digest, int | None] = {digest: None for digest in digests if digest in self._seen}
+        places, _ = self.objects.locate_many(set(digests) - known.keys())
         for pack, rows in places:
-            known.update(row.digest for row in rows)
+            known.update((row.digest, row.length) for row in rows)
             self._seen.update((row.digest, pack) for row in rows)
         return known
 
@@ -200,7 +201,9 @@ class Transaction:
         """Count on an object that should be stored; False when it isn't (or is damaged), so that it has to be read
         again.
         """
-        if self.knows(digest):
+        if digest in self._large:
+            return self._large[digest][0] == size
+        if digest in self._seen:
             return True
         if kind != BLOB or size < LARGE:
             return self._rely_small(digest)
