@@ -40,7 +40,8 @@ BLOBS = "objects/blobs"
 PACKS = "objects/packs"
 INDEXES = "cache/indexes"
 """Indexes of distant packs, by name."""
-_TAIL = 256 << 10
+_TAIL = 1 << 20
+"""Bytes at the end of a distant pack that are read first: they hold the index of one that is full of small files."""
 _FEW_INDEXES = 8
 _TABLE_FROM = 64
 """Packs without a place in the table from which on many look-ups build it anew."""

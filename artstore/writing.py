@@ -95,7 +95,9 @@ class FileWriter:
         data: bytes | memoryview | None = None
         if (place := self._objects.locate_small(digest)) is not None:
             try:
-                data = self._objects.peek_small(digest) or place[0].read(place[1])
+                # Over a network what lies behind is read along: the next file's bytes, most often.
+                ahead = self._objects.peek_small(digest) if self._objects.storage.distant else None
+                data = place[0].read(place[1]) if ahead is None else ahead
             except OSError as error:
                 raise storage_error(error, f"read pack {place[0].name[:12]}") from error
         if data is None or blake3(data).digest() != digest:

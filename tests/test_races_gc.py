@@ -44,9 +44,7 @@ def _save_and_delete(root: str, source: str, name: str, seconds: float) -> int:
         with Repository(root) as repository:
             saved = repository.put(source, name)
             for digest in {entry[3] for _, entry in repository.walk(repository.find(name).tree)}:
-                repository.objects.read_blob(
-                    digest, len(LARGE) if digest in dict(repository.objects.large_blobs()) else 0
-                )
+                repository.objects.read(BLOB, digest)
             repository.delete(f"{name}:v{saved.number}")
             count += 1
     return count
