@@ -144,15 +144,14 @@ class Transfer:
     def _load(self, digests: set[Digest]) -> dict[Digest, bytes]:
         """Trees by digest: those that are near from there, all others from the source by few reads."""
         found = {digest: data for digest in digests if (data := self._trees.get(digest)) is not None}
-        for digest in digests - found.keys():
-            if self._near.pack_holding(digest) is not None:
-                found[digest] = self._near.read_tree(digest)
+        wanted = digests - found.keys()
         if self._source is not self._near:
-            for _, digest, tree in read_small(self._source, dict.fromkeys(digests - found.keys(), TREE)):
+            here = {digest for digest in wanted if self._near.pack_holding(digest) is not None}
+            for _, digest, tree in read_small(self._source, dict.fromkeys(wanted - here, TREE)):
                 found[digest] = self._trees[digest] = bytes(tree)
                 self._monitor.advance(1)
-        for digest in digests - found.keys():
-            found[digest] = self._near.read_tree(digest)
+            wanted = here
+        found.update((digest, bytes(tree)) for _, digest, tree in read_small(self._near, dict.fromkeys(wanted, TREE)))
         return found
 
     def _compare(self, pair: "_Pair", data: dict[Digest, bytes], needs: Needs) -> Iterator["_Pair"]:
