@@ -120,6 +120,7 @@ def process(root: Path, name: str, seed: int, told: Connection) -> None:
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SeaweedFS]:
     with seaweedfs(tmp_path_factory.mktemp("seaweedfs")) as server:
+        server.make_bucket("lossy")
         yield server
 
 

@@ -19,6 +19,7 @@ FOLDERS, FILES = 20, 100
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SeaweedFS]:
     with seaweedfs(tmp_path_factory.mktemp("seaweedfs")) as server:
+        server.make_bucket("bucket")
         yield server
 
 

