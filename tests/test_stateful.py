@@ -237,6 +237,9 @@ class Histories(RuleBasedStateMachine):
         except MissingObject:
             assert version.may_be_gone, "no collection has run since it was deleted"
             return
+        except Conflict as error:  # the name was taken again, for another type
+            assert collection.live() and f"a has type '{collection.type}' now".partition(" ")[2] in str(error)
+            return
         version.live, version.may_be_gone, collection.exists = True, False, True
 
     @rule(old=NAMES, new=NAMES)
