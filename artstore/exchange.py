@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, TypeVar
 from urllib.parse import unquote
 
 from artstore.digest import KIND_NAMES, Digest, Kind
@@ -17,11 +17,13 @@ from artstore.refs import Refs, resolve
 from artstore.remote import Remote
 from artstore.runs import Runs, RunState
 from artstore.selection import EVERYTHING, Selection
-from artstore.state import Path, State, VersionState
+from artstore.state import Path, State
 from artstore.storage import FolderStorage, LogStorage
 from artstore.tracking import Tracking
 from artstore.transaction import Transaction
 from artstore.transfer import Transfer, with_bases
+
+Plan = TypeVar("Plan", Push, Pull)
 
 
 class Moved(NamedTuple):
@@ -153,7 +155,8 @@ class Exchange:
         collection that can't be pushed is told of in its `problem`, and the others go.
         """
         self.fetch(scopes)
-        if not dry_run and [self._rename_there(state) for state, _ in self._ours(scopes)].count(True):
+        renamed = [] if dry_run else [self._rename_there(state) for state, _ in self._ours(scopes)]
+        if any(renamed):
             self.fetch(scopes)
         todo: list[tuple[State, set[str] | None, State, Push]] = []
         moved: list[Moved] = []
@@ -207,7 +210,7 @@ class Exchange:
         for entry in self._here.refs.history(state.path, state.number):
             for change in entry.changes:
                 if change["kind"] == "moved from":
-                    old = Path(change["entity"], change["project"], change["name"])
+                    old = Path.named_by(change)
                     if not self._there.read_folder(old.folder, old).number:
                         self.fetch([Scope(old.folder)])
                     if self._there.read_folder(old.folder, old).exists:
@@ -256,23 +259,8 @@ class Exchange:
         ]
         self._send_up([(state, theirs, plan) for state, _, theirs, plan in plans], tx)
         if tx is None:
-            return [self._moved(state, plan.versions, plan) for state, _, _, plan in plans]
-        done: list[tuple[State, Push]] = []
-        moved: list[Moved] = []
-        try:
-            for planned in plans:
-                try:
-                    done.append(self._commit_up(*planned, tx))
-                except (Conflict, Damage) as error:
-                    moved.append(Moved(planned[0].path, "refused", problem=error))
-        finally:  # each entry that stands there is looked after, whatever became of the others
-            try:
-                tx.ensure()
-            except MissingObject as error:
-                for state, plan in done:
-                    self._withdraw(self._remote.refs, state.path, [v["id"] for v in plan.versions], error)
-                raise
-        return moved + [self._moved(state, plan.versions, plan) for state, plan in done]
+            return [self._moved(state, plan) for state, _, _, plan in plans]
+        return self._commit_all(plans, self._commit_up, tx, self._remote.refs)
 
     def _send_up(self, plans: list[tuple[State, State, Push]], tx: Transaction | None) -> None:
         """All objects that these need, published."""
@@ -342,6 +330,33 @@ class Exchange:
             return transfer.staged(tx, (digest, size))[1]
         except Damage:
             return None
+
+    def _commit_all(
+        self,
+        plans: list[tuple[State, set[str] | None, State, Plan]],
+        commit: Callable[[State, set[str] | None, State, Plan, Transaction], tuple[State, Plan]],
+        tx: Transaction,
+        refs: Refs,
+    ) -> list[Moved]:
+        """One entry for each collection in the logs of `refs`. Each that stands is looked after, whatever becomes of the
+        others.
+        """
+        done: list[tuple[State, Plan]] = []
+        moved: list[Moved] = []
+        try:
+            for planned in plans:
+                try:
+                    done.append(commit(*planned, tx))
+                except (Conflict, Damage) as error:
+                    moved.append(Moved(planned[0].path, "refused", problem=error))
+        finally:
+            try:
+                tx.ensure()
+            except MissingObject as error:
+                for state, plan in done:
+                    self._withdraw(refs, state.path, [version["id"] for version in plan.versions], error)
+                raise
+        return moved + [self._moved(state, plan) for state, plan in done]
 
     def _withdraw(self, refs: Refs, path: Path, ids: list[str], error: ArtstoreError) -> None:
         def build(state: State) -> list[Change]:
@@ -445,7 +460,7 @@ class Exchange:
         for entry in self._there.history(theirs.path, theirs.number):
             for change in entry.changes:
                 if change["kind"] == "moved from":
-                    old = Path(change["entity"], change["project"], change["name"])
+                    old = Path.named_by(change)
                     gone = self._there.read_folder(old.folder, old).redirect is not None
                     if gone and self._here.refs.read_folder(old.folder, old).exists:
                         self._here.refs.rename(old, theirs.path)
@@ -473,22 +488,9 @@ class Exchange:
                 raise
             plans = [planned for planned in plans if self._comes_alone(planned, tx, selection, dry_run, moved)]
         if dry_run:
-            return moved + [self._moved(theirs, plan.versions, plan) for theirs, _, _, plan in plans]
-        done: list[tuple[State, Pull]] = []
-        try:
-            for planned in plans:
-                try:
-                    done.append(self._commit_down(*planned, tx, selection))
-                except (Conflict, Damage) as error:
-                    moved.append(Moved(planned[0].path, "refused", problem=error))
-        finally:
-            try:
-                tx.ensure()
-            except MissingObject as error:
-                for theirs, plan in done:
-                    self._withdraw(self._here.refs, theirs.path, [v["id"] for v in plan.versions], error)
-                raise
-        return moved + [self._moved(theirs, plan.versions, plan) for theirs, plan in done]
+            return moved + [self._moved(theirs, plan) for theirs, _, _, plan in plans]
+        commit = partial(self._commit_down, selection=selection)
+        return moved + self._commit_all(plans, commit, tx, self._here.refs)
 
     def _comes_alone(
         self,
@@ -508,10 +510,10 @@ class Exchange:
 
     def _send_down(self, plans: list[tuple[State, Pull]], tx: Transaction, selection: Selection, dry_run: bool) -> None:
         self._monitor.start(f"getting from {self._tracking.name}")
-        source, near_ = self._remote.objects, self._here.objects
+        source, here = self._remote.objects, self._here.objects
         source.refresh()
-        transfer = Transfer(source, tx, near_, selection=selection, jobs=self._jobs, monitor=self._monitor)
-        wanted, damaged = [], near_.has_known_damage or not self._complete
+        transfer = Transfer(source, tx, here, selection=selection, jobs=self._jobs, monitor=self._monitor)
+        wanted, damaged = [], here.has_known_damage or not self._complete
         for theirs, plan in plans:
             now = self._here.refs.read_folder(theirs.path.folder, theirs.path)
             wanted += with_bases(plan.versions, [] if damaged else now.live())
@@ -528,7 +530,7 @@ class Exchange:
             ) from error
 
     def _commit_down(
-        self, theirs: State, wanted: set[str] | None, now: State, plan: Pull, tx: Transaction, selection: Selection
+        self, theirs: State, wanted: set[str] | None, now: State, plan: Pull, tx: Transaction, *, selection: Selection
     ) -> tuple[State, Pull]:
         """One entry in our log; after a lost race it is planned anew on what is here then."""
         folder = theirs.path.folder
@@ -606,11 +608,11 @@ class Exchange:
 
     # -- the report --
 
-    def _moved(self, state: State, versions: list[VersionState], plan: Push | Pull) -> Moved:
+    def _moved(self, state: State, plan: Push | Pull) -> Moved:
         return Moved(
             state.path,
             "moved" if plan.changes else "up to date",
-            tuple(f"{state.path.name}:v{version['number']}" for version in versions),
+            tuple(f"{state.path.name}:v{version['number']}" for version in plan.versions),
             len(plan.changes),
             tuple(sorted(plan.renumbered.items())) if isinstance(plan, Pull) else (),
             tuple(plan.declined),

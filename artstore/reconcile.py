@@ -18,9 +18,12 @@ from artstore.state import INHERIT, State, VersionState, fold
 _HERE = frozenset({"renumber", "withdraw", "moved from", "moved to", "not moved"})
 """Kinds of changes that are about one log only."""
 
+_NOBODY = {"host": None, "time": "", "user": None}
+"""Who makes a change that is only tried out."""
+
 Key = tuple[str, ...]
 """One property: ("alias", name), ("tag", id, tag), ("metadata", id, key), ("description", id), ("ttl", id); and ("type",),
-("live", id).
+("exists",), ("live", id).
 """
 
 
@@ -316,7 +319,7 @@ def to_pull(
     numbers = _new_numbers(there, now, wanted, upstream)
     if numbers:
         changes.append(new_change("renumber", numbers=numbers))
-        here.apply({**changes[0], "by": {"host": None, "time": "", "user": None}})
+        here.apply({**changes[0], "by": _NOBODY})
     made_by: Change | None = None
 
     def tell(change: Change) -> None:
@@ -340,7 +343,7 @@ def to_pull(
     lost = {key for key in pending & touched if not _same(_said(now, key), _said(there, key))}
     made = list(_aligned(here.state, there, pending - touched)) if wanted is None else []
     for change in made:
-        here.apply({**change, "by": {"host": None, "time": "", "user": None}})
+        here.apply({**change, "by": _NOBODY})
     for id, version in now.versions.items():
         theirs_ = there.versions.get(id)
         if (
@@ -350,7 +353,7 @@ def to_pull(
             and (wanted is None or id in wanted)
         ):
             changes.append(new_change("undelete", id=id))
-            here.apply({**changes[-1], "by": {"host": None, "time": "", "user": None}})
+            here.apply({**changes[-1], "by": _NOBODY})
     live = [v for id, v in here.state.versions.items() if "deleted" not in v and _is_new(id, now)]
     return Pull(
         [*changes, *made],

@@ -106,7 +106,7 @@ class Refs:
         change = state.pending
         if change is None:
             return
-        old = Path(change["entity"], change["project"], change["name"])
+        old = Path.named_by(change)
         answer = self._answer(old, change["number"] + 1)
         if answer is None:
             return
@@ -185,7 +185,7 @@ class Refs:
         state = self.read(path, follow=follow)
         while state.pending is not None:
             change = state.pending
-            old = Path(change["entity"], change["project"], change["name"])
+            old = Path.named_by(change)
             source = self.read(old, follow=False)
             if source.number == change["number"]:
                 self.commit(source, [new_change("not moved", **state.path.fields())])
@@ -228,7 +228,7 @@ class Refs:
                 return
             for change in entry.changes:
                 if change["kind"] == "moved from":
-                    old = Path(change["entity"], change["project"], change["name"])
+                    old = Path.named_by(change)
                     answer = self._answer(old, change["number"] + 1)
                     if answer and any(c["change"] == change["change"] for c in answer.changes):
                         yield from self.history(old, change["number"])

@@ -17,7 +17,7 @@ from artstore.reconcile import to_push, told
 from artstore.refs import Refs, resolve
 from artstore.remote import Remote, make_remote, probe, require_remote
 from artstore.selection import EVERYTHING, Selection
-from artstore.settings import RemoteSettings, Settings
+from artstore.settings import ORIGIN, RemoteSettings, Settings
 from artstore.sizes import count
 from artstore.state import Path, State, digest_of_state
 from artstore.storage import FolderStorage
@@ -25,9 +25,6 @@ from artstore.tracking import Tracking
 from artstore.transaction import Transaction
 from artstore.transfer import Needs, Transfer
 from artstore.tree import DIRECTORY, REFERENCE, walk
-
-ORIGIN = "origin"
-"""The remote that a clone came from, and the one that is meant where none is named."""
 
 
 class Apart(NamedTuple):
@@ -107,6 +104,10 @@ class Remotes:
 
     def _tracking(self, name: str) -> Tracking:
         return Tracking(self._storage, name)
+
+    def _seen(self, name: str) -> Refs:
+        """A remote's collections, as they were last seen."""
+        return Refs(self._tracking(name).mirror, identity=self._settings.identity)
 
     def default(self, name: str | None = None) -> str:
         """The remote that is meant: `origin`, or the only one."""
@@ -225,7 +226,7 @@ class Remotes:
         found = []
         for name in self.all():
             tracking = self._tracking(name)
-            there = Refs(tracking.mirror, identity=self._settings.identity)
+            there = self._seen(name)
             theirs = there.read_folder(state.path.folder, state.path)
             if not theirs.number and not tracking.follows(state.path.folder):
                 continue
@@ -245,7 +246,7 @@ class Remotes:
         """A remote that is known to have what a spec names, and this repository has not."""
         for name in self.all():
             try:
-                resolve(Refs(self._tracking(name).mirror, identity=self._settings.identity).read(path), spec)
+                resolve(self._seen(name).read(path), spec)
                 return name
             except ArtstoreError:
                 continue
@@ -253,7 +254,7 @@ class Remotes:
 
     def only_there(self, name: str) -> list[Path]:
         """Collections that a remote is known to have, and this repository has not."""
-        there = Refs(self._tracking(name).mirror, identity=self._settings.identity)
+        there = self._seen(name)
         states = (there.read_folder(folder) for folder in sorted(self._tracking(name).logs("refs")))
         return [s.path for s in states if s.exists and not self._here.refs.read_folder(s.path.folder).versions]
 
@@ -270,7 +271,7 @@ class Remotes:
         """
         found: set[Digest] = set()
         for name in self.partial:
-            there = Refs(self._tracking(name).mirror, identity=self._settings.identity)
+            there = self._seen(name)
             for folder in self._tracking(name).logs("refs"):
                 for version in there.read_folder(folder).live():
                     tree = digest_of_state(version)
@@ -290,8 +291,7 @@ class Remotes:
                 remote.objects.refresh()
                 small = {digest: size for digest, size in absent.items() if size < LARGE}
                 large = {digest: size for digest, size in absent.items() if size >= LARGE}
-                places, _ = remote.objects.locate_many(small)
-                there = {row.digest for _, rows in places for row in rows}
+                there = remote.objects.rely_many(small)
                 small = {digest: size for digest, size in small.items() if digest in there}
                 sizes = remote.objects.large_sizes(list(large))
                 large = {digest: size for digest, size in large.items() if digest in sizes}

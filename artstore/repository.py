@@ -22,7 +22,7 @@ from artstore.refs import Refs
 from artstore.removal import sweep
 from artstore.runs import Runs
 from artstore.selection import EVERYTHING, Selection, select
-from artstore.settings import Settings
+from artstore.settings import ORIGIN, Settings
 from artstore.statcache import StatCache
 from artstore.state import State
 from artstore.storage import FolderStorage
@@ -211,13 +211,13 @@ class Repository(View):
         place = Remotes.place_of(url)
         if not os.path.isfile(f"{root}/format"):
             with translated(f"make a repository in {printable(root)}"):
-                make(root, config=f'[remote "{_ORIGIN}"]\nurl = {place}\n')
+                make(root, config=f'[remote "{ORIGIN}"]\nurl = {place}\n')
         repository = cls(root)
         try:
-            known = repository.settings.remotes().get(_ORIGIN)
+            known = repository.settings.remotes().get(ORIGIN)
             if known is None or known.url != place:
                 raise Conflict(f"there is another repository in {printable(root)}", hint="choose another folder")
-            return repository, repository.pull(_ORIGIN, selection=selection, jobs=jobs, monitor=monitor)
+            return repository, repository.pull(ORIGIN, selection=selection, jobs=jobs, monitor=monitor)
         except BaseException:
             repository.close()
             raise
@@ -402,9 +402,6 @@ class Repository(View):
         if not parse_spec(text).names_version:
             return self.rename(text, new)
         return self._changes().move(text, new)
-
-
-_ORIGIN = "origin"
 
 
 def _related(place: str, other: str) -> bool:

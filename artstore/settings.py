@@ -1,4 +1,4 @@
-"""Settings, the environment and where the repository is: the only module that reads the environment."""
+"""Settings, the environment and where the repository is: the only module that reads our part of the environment."""
 
 import os
 import re
@@ -12,6 +12,8 @@ from artstore.names import DEFAULT_ENTITY, DEFAULT_PROJECT, check_name, check_pr
 from artstore.owner import this_process
 
 FOLDER = ".artifacts"
+ORIGIN = "origin"
+"""The remote that a clone came from, and the one that is meant where none is named."""
 GRACE_LOCAL = 24 * 3600
 GRACE_NETWORK = 14 * 24 * 3600
 """Seconds that a taken-away object stays in the trash: a day locally; on network file systems, whose clients may

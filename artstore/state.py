@@ -48,6 +48,11 @@ class Path(NamedTuple):
         """As a change names it."""
         return self._asdict()
 
+    @classmethod
+    def named_by(cls, change: Change) -> "Path":
+        """The other way round."""
+        return cls(change["entity"], change["project"], change["name"])
+
     @property
     def folder(self) -> str:
         return "refs/" + "/".join(file_name_of(part) for part in self)
@@ -217,7 +222,7 @@ FIELDS: Table = {
 
 
 def _fold_collection(state: State, entry: Entry, change: Change) -> None:
-    state.path = Path(change["entity"], change["project"], change["name"])
+    state.path = Path.named_by(change)
     state.type, state.exists, state.redirect = change["type"], True, None
 
 
@@ -314,7 +319,7 @@ def _fold_moved_from(state: State, entry: Entry, change: Change) -> None:
 
 
 def _fold_moved_to(state: State, entry: Entry, change: Change) -> None:
-    target = Path(change["entity"], change["project"], change["name"])
+    target = Path.named_by(change)
     if target.folder == state.path.folder:
         raise ValueError("it was moved to itself")
     state.redirect = target

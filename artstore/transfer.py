@@ -24,9 +24,9 @@ from artstore.tree import (
     check_depth,
     check_root,
     decode_tree,
-    known_tree,
     read_folder,
     totals,
+    trusted_tree,
 )
 from artstore.version import decode_version
 
@@ -158,11 +158,11 @@ class Transfer:
         """What a folder needs beyond its base; the folders below that differ."""
         check_depth(pair.path)
         digest = pair.new[3]
-        entries = known_tree(data[digest]) if self._source is self._near else self._checked(pair, data)
+        entries = trusted_tree(data[digest]) if self._source is self._near else self._checked(pair, data)
         before: dict[bytes, Entry] = {}
         needs.trees[digest] = data[digest]
         if pair.base is not None:
-            base = known_tree(data[pair.base[3]])
+            base = trusted_tree(data[pair.base[3]])
             before = {entry[0]: entry for entry in base}
             entries = tuple(sorted(set(entries).difference(base)))
         for entry in entries:
@@ -295,10 +295,15 @@ def with_bases(versions: list[VersionState], whole: list[VersionState]) -> list[
     """Each version beside the one whose tree is probably most like its: the one before it by number, among those that the
     receiver has whole and those that go there first.
     """
-    found = []
-    known = sorted(whole, key=lambda version: int(version["number"]))
-    for version in sorted(versions, key=lambda version: int(version["number"])):
-        earlier = [other for other in known if other["number"] < version["number"]]
-        found.append(Wanted(version, max(earlier or known, key=lambda v: int(v["number"]), default=None)))
-        known.append(version)
+    going = {version["id"] for version in versions}
+    found, before = [], max(whole, key=_number, default=None)
+    for version in sorted([*whole, *versions], key=_number):
+        if version["id"] in going:
+            found.append(Wanted(version, before))
+        before = version
     return found
+
+
+def _number(version: VersionState) -> int:
+    number: int = version["number"]
+    return number

@@ -117,7 +117,7 @@ def decode_tree(data: bytes, digest: Digest) -> tuple[Entry, ...]:
     return entries
 
 
-def known_tree(data: bytes) -> tuple[Entry, ...]:
+def trusted_tree(data: bytes) -> tuple[Entry, ...]:
     """The entries of a tree that was checked when it was stored here."""
     entries: tuple[Entry, ...] = msgpack.unpackb(data, use_list=False, raw=False, strict_map_key=False)
     return entries

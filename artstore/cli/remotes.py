@@ -9,7 +9,7 @@ import click
 
 from artstore.cli.arguments import FOLDER, SPEC
 from artstore.cli.commands import Commands
-from artstore.cli.output import Bar, json_option, open_repository, print_json, table
+from artstore.cli.output import Bar, F, json_option, open_repository, print_json, table
 from artstore.errors import InvalidValue
 from artstore.exchange import Exchanged, Moved
 from artstore.hints import typed
@@ -31,6 +31,18 @@ _dry_run = click.option("-n", "--dry-run", is_flag=True, help="Say what would go
 _jobs = click.option(
     "-j", "--jobs", type=click.IntRange(1, 64), default=4, show_default=True, help="Large files at once."
 )
+
+
+def _partly(command: F) -> F:
+    """The options that say which files' bytes come along; `_selection` reads them."""
+    for option in (
+        click.option("--exclude", multiple=True, help="Not the bytes of files that match this glob; may be repeated."),
+        click.option("--include", multiple=True, help="Only the bytes of files that match this glob; may be repeated."),
+        click.option("--path-prefix", default="", help="Only the bytes of files whose path begins so."),
+        click.option("--no-blobs", is_flag=True, help="No files' bytes: they are fetched when they are needed."),
+    ):
+        command = option(command)
+    return command
 
 
 @click.group("remote", cls=Commands)
@@ -127,10 +139,7 @@ def push_command(ctx: click.Context, names: tuple[str, ...], dry_run: bool, jobs
 
 @click.command("pull")
 @_REMOTE_OR_SPECS
-@click.option("--no-blobs", is_flag=True, help="No files' bytes: they are fetched when they are needed.")
-@click.option("--path-prefix", default="", help="Only the bytes of files whose path begins so.")
-@click.option("--include", multiple=True, help="Only the bytes of files that match this glob; may be repeated.")
-@click.option("--exclude", multiple=True, help="Not the bytes of files that match this glob; may be repeated.")
+@_partly
 @_dry_run
 @_jobs
 @json_option
@@ -180,10 +189,7 @@ def fetch_command(names: tuple[str, ...], as_json: bool) -> None:
 @click.command("clone")
 @click.argument("url")
 @click.argument("folder", required=False, type=FOLDER)
-@click.option("--no-blobs", is_flag=True, help="No files' bytes: they are fetched when they are needed.")
-@click.option("--path-prefix", default="", help="Only the bytes of files whose path begins so.")
-@click.option("--include", multiple=True, help="Only the bytes of files that match this glob; may be repeated.")
-@click.option("--exclude", multiple=True, help="Not the bytes of files that match this glob; may be repeated.")
+@_partly
 @_jobs
 @json_option
 @click.pass_context
