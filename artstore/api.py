@@ -11,7 +11,7 @@ from artstore.handles import opened
 from artstore.hints import near
 from artstore.listing import Listing
 from artstore.lookup import Found, Home
-from artstore.names import check_project
+from artstore.names import as_project, check_project
 from artstore.record import RunRecord
 from artstore.repository import Repository
 from artstore.runs import RunPath, RunState
@@ -52,7 +52,7 @@ class Api:
         settings = self._repository.settings
         return (
             check_project(entity or self._overrides.get("entity") or settings.entity, "entity"),
-            check_project(project or self._overrides.get("project") or settings.project),
+            as_project(project or self._overrides.get("project") or settings.project),
         )
 
     @property

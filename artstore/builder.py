@@ -13,6 +13,14 @@ Node = dict[bytes, Union[Entry, "Node"]]
 Parts = tuple[bytes, ...]
 
 
+class PathTaken(Conflict):
+    """Something else is at a path."""
+
+    def __init__(self, parts: Parts, message: str, hint: str) -> None:
+        super().__init__(message, hint=hint)
+        self.parts = parts
+
+
 class TreeBuilder:
     """Starts empty. What is grafted whole is not opened, nor encoded again, until something in it changes."""
 
@@ -64,6 +72,11 @@ class TreeBuilder:
         node = self._node_at(parts[:-1])
         found = None if node is None else node.get(parts[-1])
         return None if isinstance(found, dict) or found is None or found[1] == DIRECTORY else found
+
+    def holds(self, parts: Parts) -> bool:
+        """Whether there is a file or folder at a path."""
+        node = self._node_at(parts[:-1])
+        return node is not None and parts[-1] in node
 
     def files(self) -> Iterator[tuple[bytes, Entry]]:
         """(path, entry) of everything but folders, in the order of the tree."""
@@ -163,13 +176,16 @@ def _files(tree: Digest, read: Callable[[Digest], bytes], prefix: bytes) -> Iter
     return ((path, entry) for path, entry in walk(tree, read, prefix) if entry[1] != DIRECTORY)
 
 
-def _twice(parts: Parts, there: Entry | Node) -> Conflict:
+def _twice(parts: Parts, there: Entry | Node) -> PathTaken:
     path = printable(b"/".join(parts))
     if _is_folder(there):
-        return Conflict(
-            f"Cannot add the same path twice: '{path}' is a folder here", hint="choose another name, or remove it first"
+        return PathTaken(
+            parts,
+            f"Cannot add the same path twice: '{path}' is a folder here",
+            hint="choose another name, or remove it first",
         )
-    return Conflict(
+    return PathTaken(
+        parts,
         f"Cannot add the same path twice: '{path}' is a file with other content here",
         hint="choose another name, remove it first, or overwrite it (overwrite=True; of a folder merge=True)",
     )

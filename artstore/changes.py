@@ -3,8 +3,9 @@ are.
 """
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from functools import partial
 
+from artstore.catalog import LinkRow
 from artstore.draft import Draft
 from artstore.errors import Conflict, InvalidValue, NotFound
 from artstore.hints import near, typed
@@ -12,19 +13,30 @@ from artstore.logs import Change, new_change
 from artstore.lookup import Found, Lookup
 from artstore.names import check_alias, check_tags, check_type, parse_spec
 from artstore.objects import ObjectStore
-from artstore.properties import NEVER, Properties, copied, said_of, undone
+from artstore.properties import NEVER, Properties, copied, refuse_mixture, said_of, undone
+from artstore.reconcile import aligned
 from artstore.refs import Refs, resolve
 from artstore.state import INHERIT, Path, State, VersionState, digest_of_state, id_of_state, property_digests
+from artstore.upserts import no_upsert
 
 
 class Changes:
     """Each is one log entry, built again on the new state after a lost race. `draft` begins a draft."""
 
-    def __init__(self, refs: Refs, objects: ObjectStore, lookup: Lookup, draft: Callable[[], Draft]) -> None:
+    def __init__(
+        self,
+        refs: Refs,
+        objects: ObjectStore,
+        lookup: Lookup,
+        draft: Callable[[], Draft],
+        links_of: Callable[[str], list[LinkRow]],
+    ) -> None:
+        """`links_of` tells which links there are to a version."""
         self._refs = refs
         self._objects = objects
         self._lookup = lookup
         self._draft = draft
+        self._links_of = links_of
 
     def set_aliases(self, text: str, add: tuple[str, ...] = (), remove: tuple[str, ...] = ()) -> Found:
         """Move aliases to a version, or take them off it. Raises NotFound for one that isn't there."""
@@ -45,10 +57,14 @@ class Changes:
                 changes.append(new_change("alias", alias=alias, id=None, old=id))
             return changes
 
-        return self._change_version(text, build)
+        return self.change_version(text, build)
 
     def set_tags(self, text: str, add: tuple[str, ...] = (), remove: tuple[str, ...] = ()) -> Found:
         add, remove = tuple(check_tags(add)), tuple(check_tags(remove))
+        found = self._lookup.find(text)
+        if (source := self._lookup.source(found)) is not None:
+            self.set_tags(f"{source.state.path}@{source.version['id']}", add, remove)
+            return found
 
         def build(state: State, version: VersionState) -> list[Change]:
             has = version.get("tags", [])
@@ -59,13 +75,22 @@ class Changes:
             new = [tag for tag in add if tag not in has]
             return [new_change("tags", id=version["id"], add=new, remove=list(remove))] if new or remove else []
 
-        return self._change_version(text, build)
+        return self.change_version(text, build)
 
     def edit(self, text: str, properties: Properties) -> Found:
-        """Apply differences to a version's properties; what others do to those not named stays."""
+        """Apply differences to a version's properties; what others do to those not named stays. A link has aliases of its
+        own, and shares the rest with its source.
+        """
         properties = properties.checked()
         if "latest" in properties.no_aliases:
             raise latest_is_ours()
+        found = self._lookup.find(text)
+        if (source := self._lookup.source(found)) is not None:
+            rest = properties._replace(aliases=(), no_aliases=())
+            if rest != Properties():
+                self.edit(f"{source.state.path}@{source.version['id']}", rest)
+            properties = Properties(aliases=properties.aliases, no_aliases=properties.no_aliases)
+            text = f"{found.state.path}@{found.version['id']}"
         with self._draft() as draft:
             stored = draft.store(properties)
             draft.publish()
@@ -76,7 +101,7 @@ class Changes:
                 undo[:] = undone(changes, version)
                 return changes
 
-            found = self._change_version(text, build)
+            found = self.change_version(text, build)
             draft.ensure(found.state.path, withdraw=[], undo=undo)
         return found
 
@@ -107,7 +132,8 @@ class Changes:
 
         return self._refs.change(path, build)
 
-    def _change_version(self, text: str, build: Any) -> Found:
+    def change_version(self, text: str, build: Callable[[State, VersionState], list[Change]]) -> Found:
+        """Append what `build` makes of a collection and the version in it that a spec names."""
         path, spec = self._lookup.path_of(text)
         chosen: dict[str, str] = {}
 
@@ -119,8 +145,7 @@ class Changes:
             if "deleted" in version:
                 raise NotFound(f"{state.path.name}:v{version['number']} was deleted meanwhile")
             chosen["id"] = version["id"]
-            result: list[Change] = build(state, version)
-            return result
+            return build(state, version)
 
         try:
             state = self._refs.change(path, changes)
@@ -130,7 +155,10 @@ class Changes:
         return Found(state, state.versions[chosen["id"]])
 
     def delete(self, text: str, *, delete_aliases: bool = False) -> Found:
-        """Delete one version (a tombstone stays). Refused while aliases but `latest` name it, unless `delete_aliases`."""
+        """Delete one version (a tombstone stays). Refused while aliases but `latest`, or links, hold it, unless
+        `delete_aliases`; links live on.
+        """
+        self._release([self._lookup.find(text)], force=delete_aliases)
 
         def build(state: State, version: VersionState) -> list[Change]:
             held = [alias for alias in state.aliases_of(version["id"]) if alias != "latest"]
@@ -140,15 +168,17 @@ class Changes:
                     f"{name} has {_aliases(held)}",
                     hint=_HELD,
                 )
-            return _deletion(state, version["id"])
+            return deletion(state, version["id"])
 
-        return self._change_version(text, build)
+        return self.change_version(text, build)
 
     def delete_collection(self, text: str, *, delete_aliases: bool = False) -> State:
         """Delete a collection with the versions that it has now; one that is saved meanwhile lives on. Refused while it
-        has aliases, unless `delete_aliases`.
+        has aliases, or links to it, unless `delete_aliases`.
         """
         path = self._lookup.collection(text).path
+        state = self._refs.read(path)
+        self._release([Found(state, version) for version in state.live()], force=delete_aliases)
 
         def build(state: State) -> list[Change]:
             if not state.exists:
@@ -161,6 +191,30 @@ class Changes:
             return [new_change("delete collection", ids=[version["id"] for version in state.live()])]
 
         return self._refs.change(path, build)
+
+    def _release(self, versions: list[Found], *, force: bool) -> None:
+        """Refuse to delete what links hold, unless forced: then they are told what is said of it, which they will be asked
+        for from now on.
+        """
+        for found in versions:
+            links = [] if "source" in found.version else self._links_of(found.version["id"])
+            if not links:
+                continue
+            if not force:
+                held = ", ".join(f"{link.project}/{link.name}:v{link.number}" for link in links[:3])
+                raise Conflict(f"{found.name} is linked to {held}", hint=_LINKED)
+            for link in links:
+                self._refs.change(link.path, partial(_told, found))
+
+    def drop(self, text: str, upsert: str) -> State:
+        """Give up a version that is not finished, with all its parts. Raises NotFound with near ids."""
+
+        def build(state: State) -> list[Change]:
+            if upsert not in state.upserts:
+                raise no_upsert(state, upsert)
+            return [new_change("drop", upsert=upsert, tree=None)]
+
+        return self._refs.change(self._lookup.collection(text).path, build)
 
     def undelete(self, text: str) -> Found:
         """Bring a deleted version back, if all of it is still stored or in the trash. Raises NotFound or MissingObject."""
@@ -220,9 +274,12 @@ class Changes:
 
     def rename(self, text: str, new: str) -> State:
         """Give a collection another name or project, history and all; the old name redirects. Cost: two log entries."""
-        return self._refs.rename(self._lookup.collection(text).path, self._free_name(new))
+        state, target = self._lookup.collection(text), self.free_name(new)
+        refuse_mixture(self._refs.read(target), links=state.holds_links)
+        return self._refs.rename(state.path, target)
 
-    def _free_name(self, text: str) -> Path:
+    def free_name(self, text: str) -> Path:
+        """The collection that a text names, for a version that is to go there. Raises InvalidValue when it names one of it."""
         path, spec = self._lookup.path_of(text)
         if spec.names_version:
             raise InvalidValue(f"'{text}' names a version; give a name without alias or number")
@@ -232,7 +289,7 @@ class Changes:
         """Give a version (or with a name only, all live versions of a collection, aliases and tags too) to another
         collection, made where it is missing. Nothing is read or stored twice: one log entry.
         """
-        spec, target = parse_spec(text), self._free_name(new)
+        spec, target = parse_spec(text), self.free_name(new)
         with self._draft() as draft:
             state = self._lookup.collection(text)  # read after the transaction was opened
             if state.path == self._refs.read(target).path:
@@ -282,19 +339,27 @@ class Changes:
             if not same or state.aliases_of(id) != found.state.aliases_of(id) or "deleted" in version:
                 return []
             deleted.append(id)
-            return _deletion(state, id)
+            return deletion(state, id)
 
         self._refs.change(found.state.path, build)
         return bool(deleted)
 
 
-def _deletion(state: State, id: str) -> list[Change]:
+def _told(found: Found, there: State) -> list[Change]:
+    """Changes after which a link says by itself what its source says."""
+    own = there.versions.get(found.version["id"])
+    return [] if own is None or "deleted" in own else aligned(own["id"], own, found.version)
+
+
+def deletion(state: State, id: str) -> list[Change]:
+    """Changes that delete a version, and before it the aliases that name it."""
     held = [alias for alias in state.aliases_of(id) if alias != "latest"]
     gone = [new_change("alias", alias=alias, id=None, old=id) for alias in held]
     return [*gone, new_change("delete", id=id, reason=None)]
 
 
 _TRIES = 10
+_LINKED = "links live on when it is deleted with --force"
 _HELD = "aliases can be moved to another version, or given up with --force"
 
 

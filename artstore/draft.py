@@ -25,13 +25,14 @@ from artstore.names import check_type, is_protected, parse_path, printable
 from artstore.objects import ObjectStore
 from artstore.packs import LARGE
 from artstore.progress import Monitor
-from artstore.properties import Properties, StoredProperties, undone
+from artstore.properties import Properties, StoredProperties, refuse_mixture, undone
 from artstore.refs import Refs
 from artstore.scan import Scanner
 from artstore.statcache import StatCache
 from artstore.state import Path, State, VersionState, digest_of_state, id_of_state, property_digests
 from artstore.transaction import Transaction
-from artstore.tree import DIRECTORY, EXECUTABLE, FILE, PART, REFERENCE, Entry, Folder, decode_tree, tree_digest
+from artstore.tree import DIRECTORY, EMPTY, EXECUTABLE, FILE, PART, REFERENCE, Entry, Folder, decode_tree, tree_digest
+from artstore.upserts import Part, joined, no_upsert, parts_of
 from artstore.version import Version, version_id
 
 
@@ -267,9 +268,11 @@ class Draft:
         properties: Properties | None = None,
         run: str | None = None,
         incremental: bool = False,
+        upsert: str | None = None,
         reuse: Literal["latest", "any"] = "latest",
     ) -> Saved:
-        """Make a version of what was added (`incremental`: on top of the latest version), durable when this returns.
+        """Make a version of what was added (`incremental`: on top of the latest version; `upsert`: with all parts that were
+        added under this id), durable when this returns.
 
         Content equal to the latest version's (or to `any` live one's) makes no new one: it gets the aliases, tags and
         properties that differ.
@@ -281,12 +284,14 @@ class Draft:
 
         def build(state: State) -> list[Change]:
             kind = _type_for(state, type)
+            refuse_mixture(state, links=False)
             changes: list[Change] = []
             latest = state.latest
             if incremental and latest is not None:
                 self.rely_on(state.path, latest)
                 self._parents = {id_of_state(latest)}
-            root = made["root"] = self._merged_onto(latest if incremental else None)
+            base = latest if incremental else None
+            root = made["root"] = self._merged_onto(base) if upsert is None else self._with_parts(state, upsert)
             equal = _equal_version(state, root, reuse)
             if equal is not None and self._has_record(equal, kind):
                 id, made["version"] = equal["id"], None
@@ -303,6 +308,8 @@ class Draft:
                     "parents": [parent.hex() for parent in version.parents],
                 }
                 changes.append(new_change("version", id=id, number=state.next, **fields))
+            if upsert in state.upserts:
+                changes.append(new_change("finish", upsert=upsert, id=id))
             properties_changed = stored.changes(state, id)
             made["undo"] = undone(properties_changed, state.versions.get(id, {}))
             made["id"], made["changed"] = id, tuple(dict.fromkeys(_WORDS[c["kind"]] for c in properties_changed))
@@ -330,6 +337,57 @@ class Draft:
             state.path, id, number, root.digest.hex(), root.size, root.files, made["version"] is not None,
             self._tx.new_bytes, self._tx.new_objects, made["changed"], tuple(self._left_out),
         )  # fmt: skip
+
+    # -- parts of a version that others add to --
+
+    def save_part(
+        self, path: Path, upsert: str, *, type: str | None = None, writer: str, run: str | None = None
+    ) -> State:
+        """Add what is here to a version that is not finished; durable when this returns. Adding the same once more changes
+        nothing. Raises Conflict, naming both writers, for a path that another part has with other content.
+        """
+        self._store_later()
+        root = self.tree()
+        own = Part(root, writer)
+
+        def build(state: State) -> list[Change]:
+            kind = _type_for(state, type)
+            refuse_mixture(state, links=False)
+            others = state.upserts.get(upsert, [])
+            if any(part["tree"] == root.digest.hex() for part in others):
+                return []
+            joined([*parts_of(others), own], self._tx.read_tree)
+            self._tx.publish()
+            named = [] if state.exists else [new_change("collection", **state.path.fields(), type=kind)]
+            part = {"tree": root.digest.hex(), "size": root.size, "files": root.files, "writer": writer, "run": run}
+            return [*named, new_change("part", upsert=upsert, **part)]
+
+        state = self._refs.change(path, build)
+        try:
+            self._tx.ensure()
+            self._check_bases(root.digest)
+        except ArtstoreError:
+            self._refs.change(state.path, lambda _: [new_change("drop", upsert=upsert, tree=root.digest.hex())])
+            raise
+        return state
+
+    def _with_parts(self, state: State, upsert: str) -> Folder:
+        """The root tree of all parts and what is here. Where they were finished already, with this: that version's."""
+        parts, own = parts_of(state.upserts.get(upsert, [])), self.tree()
+        if not parts:
+            before = state.versions.get(state.finished.get(upsert, ""))
+            if before is not None and "deleted" not in before and self._is_in(own, _folder_of(before)):
+                return _folder_of(before)
+            if own.digest == EMPTY:
+                raise no_upsert(state, upsert)
+        return self._encoded(joined([*parts, Part(own, "this process")], self._tx.read_tree))
+
+    def _is_in(self, own: Folder, whole: Folder) -> bool:
+        try:
+            union = joined([Part(whole, ""), Part(own, "")], self._tx.read_tree)
+        except Conflict:
+            return False
+        return union.folder(tree_digest).digest == whole.digest
 
     def _version(self, made: dict[str, Any], root: Folder, type: str, run: str | None) -> tuple[str, Version]:
         """One record for this content, whatever races it loses."""

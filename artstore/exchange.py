@@ -549,7 +549,7 @@ class Exchange:
 
     def _push_runs(self, *, everything: bool) -> int:
         """Runs that made or used what the remote has: one entry each with what it lacks; how many had something new."""
-        known, heads, count = self._tracking.pushed_runs(), dict[str, int](), 0
+        known, heads, new = self._tracking.pushed_runs(), dict[str, int](), list[RunState]()
         ids: set[str] | None = None
         for folder in self._here.runs.paths():
             last = last_number(self._storage.names(folder))
@@ -558,10 +558,11 @@ class Exchange:
             ids = self._ids_there() if ids is None else ids
             state = self._here.runs.read_folder(folder)
             if ids & (state.used.keys() | state.logged.keys()):
-                count += self._tell_run(self._storage, self._remote.storage, state)
+                new.append(state)
                 heads[folder] = last
             else:
                 heads[folder] = -last  # nothing to do with what is there: looked at again when something moves
+        count = self._tell_runs(new, self._here.objects, self._remote.objects, self._storage)
         if heads:
             self._tracking.note_runs(heads)
         return count
@@ -581,11 +582,23 @@ class Exchange:
         if not new:
             return 0
         ids = {id for folder in self._here.refs.paths() for id in self._here.refs.read_folder(folder).versions}
-        count = 0
-        for folder in new:
-            state = self._runs_there.read_folder(folder)
-            if ids & (state.used.keys() | state.logged.keys()):
-                count += self._tell_run(self._tracking.mirror, self._storage, state)
+        states = [self._runs_there.read_folder(folder) for folder in new]
+        states = [state for state in states if ids & (state.used.keys() | state.logged.keys())]
+        return self._tell_runs(states, self._remote.objects, self._here.objects, self._tracking.mirror)
+
+    def _tell_runs(self, states: list[RunState], source: ObjectStore, target: ObjectStore, logs: LogStorage) -> int:
+        """Append what another place lacks of runs' logs (as they stand in `logs`), the sealed parts of their histories
+        first; how many had something new.
+        """
+        blobs = [blob for state in states for blob in state.blobs()]
+        if not blobs:
+            return sum(self._tell_run(logs, target.storage, state) for state in states)
+        with Transaction(target) as tx:
+            transfer = Transfer(source, tx, self._here.objects, jobs=self._jobs, monitor=self._monitor)
+            transfer.send(transfer.plan([], blobs))
+            tx.publish()
+            count = sum(self._tell_run(logs, target.storage, state) for state in states)
+            tx.ensure()
         return count
 
     def _tell_run(self, source: LogStorage, target: LogStorage, state: RunState) -> bool:
@@ -632,5 +645,5 @@ _AGAIN = "run the same command again"
 def _property_blobs(changes: list[Change]) -> list[Digest]:
     """Blobs that changes of properties name."""
     names = [name for change in changes if change["kind"] == "metadata" for name in change["blobs"].values()]
-    names += [change["blob"] for change in changes if change["kind"] == "description" and change["blob"]]
+    names += [change["blob"] for change in changes if change["kind"] in ("description", "origins") and change["blob"]]
     return [Digest(bytes.fromhex(name)) for name in names]

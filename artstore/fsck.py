@@ -4,19 +4,20 @@ import os
 import re
 from collections.abc import Callable
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from artstore.digest import BLOB, KIND_NAMES, Digest, Kind, digest_of
 from artstore.errors import ArtstoreError, DamagedObject
+from artstore.history import rows_of, whole_rows
 from artstore.logs import Log, decode_checkpoint
-from artstore.maintenance import property_blobs
+from artstore.maintenance import part_trees, property_blobs
 from artstore.names import printable
 from artstore.objects import BLOBS, PACKS, ObjectStore
 from artstore.packs import HEADER, LARGE, Pack, check_rows
 from artstore.progress import Monitor
 from artstore.refs import Refs
 from artstore.removal import is_left_over, open_transactions
-from artstore.runs import Runs
+from artstore.runs import Runs, RunState
 from artstore.sizes import count
 from artstore.state import State, digest_of_state, id_of_state
 from artstore.tree import DIRECTORY, REFERENCE, Entry, check_depth, check_root, read_folder
@@ -76,10 +77,7 @@ class Fsck:
         for folder in self._refs.paths():
             self._check_log(folder)
         for folder in self._runs.paths():
-            try:
-                self._runs.read_folder(folder)
-            except ArtstoreError as error:
-                self._problems.append(str(error))
+            self._check_run(folder)
         self._look_around()
         if self._absent:
             self._notes.append(f"{count(len(self._absent), 'blob')} only at a remote, which promised them")
@@ -166,25 +164,47 @@ class Fsck:
             return
         if state.number and state.path.folder != folder:
             self._problems.append(f"{folder} says that it is {state.path}")
-        for name in sorted(listing):
-            if name.endswith(".checkpoint"):
-                self._check_checkpoint(folder, name, state.number)
-        for blob in property_blobs(state):
+        self._check_checkpoints(listing, state, self._refs.read_folder, State.from_plain, folder)
+        for blob in property_blobs(state, state.live()):
             self._need(BLOB, blob, None, f"a property of {state.path}")
+        for tree in part_trees(state):
+            self._check_tree(tree, b"", None, f"an unfinished version of {state.path}")
         for version in state.live():
             self._check_version(state, version)
 
-    def _check_checkpoint(self, folder: str, name: str, head: int) -> None:
+    def _check_run(self, folder: str) -> None:
+        try:
+            state = self._runs.read_folder(folder, checkpoints=False)
+            if state.number and state.path.folder != folder:
+                self._problems.append(f"{folder} says that it is {printable(str(state.path))}")
+            for path in self._runs.open_parts(state):
+                for _ in rows_of(whole_rows(self._objects.storage.read(path))):
+                    pass
+        except FileNotFoundError:
+            return  # its history was sealed meanwhile
+        except ArtstoreError as error:
+            self._problems.append(str(error))
+            return
+        listing = self._objects.storage.names(folder)
+        self._check_checkpoints(listing, state, self._runs.read_folder, RunState.from_plain, folder)
+        for blob in state.blobs():
+            self._need(BLOB, blob, None, f"the history of run {state.path}")
+
+    def _check_checkpoints(self, listing: list[str], state: Any, fold: Any, load: Any, folder: str) -> None:
+        for name in sorted(name for name in listing if name.endswith(".checkpoint")):
+            self._check_checkpoint(folder, name, state.number, fold, load)
+
+    def _check_checkpoint(self, folder: str, name: str, head: int, fold: Any, load: Any) -> None:
         what = f"checkpoint {name} of {folder}"
         try:
             data = self._objects.storage.read(f"{folder}/{name}")
             number, digest, plain = decode_checkpoint(data, what)
-            state = self._refs.read_folder(folder, checkpoints=False, until=number)
+            state = fold(folder, checkpoints=False, until=number)
             if (
                 number > head
                 or name != f"{number:08}.checkpoint"
                 or digest != state.digest
-                or State.from_plain(plain).plain() != state.plain()
+                or load(plain).plain() != state.plain()
             ):
                 self._problems.append(f"{what} is not the fold of its entries; delete it")
         except FileNotFoundError:

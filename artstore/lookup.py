@@ -106,13 +106,34 @@ class Lookup:
             raise NotFound(f"{path} has no version with id {id[:12]}")
         return Found(state, version)
 
+    def source(self, found: Found) -> Found | None:
+        """The version that a link links to, while it lives here; None for what is no link."""
+        place = found.version.get("source")
+        if place is None:
+            return None
+        state = self._refs.read(Path.named_by(place))
+        version = state.versions.get(found.version["id"])
+        return Found(state, version) if version is not None and "deleted" not in version else None
+
+    def said_of(self, found: Found) -> VersionState:
+        """The version whose tags, metadata, description and ttl count: a link's source, while that lives here."""
+        source = self.source(found)
+        return found.version if source is None else source.version
+
     def properties(self, found: Found) -> tuple[str | None, dict[str, Any]]:
-        """(description, metadata) of a version, long values read from their blobs."""
-        version = found.version
+        """(description, metadata) of a version, long values read from their blobs; of a link, its source's."""
+        version = self.said_of(found)
         metadata = dict(version.get("metadata", {}))
         for key, digest in version.get("blobs", {}).items():
             metadata[key] = decode_json(self._property(digest), f"metadata '{key}' of {found.name}")
         return self._text(version.get("description")), metadata
+
+    def origins(self, found: Found) -> dict[str, dict[str, Any]]:
+        """Which entries came from other versions, by path: that version's place, id and number, and the path there."""
+        origins: dict[str, Any] = found.version.get("origins", {})
+        if isinstance(blob := origins.get("blob"), str):
+            origins = decode_json(self._property(blob), f"origins of entries of {found.name}")
+        return origins
 
     def _text(self, description: Any) -> str | None:
         if isinstance(description, dict):

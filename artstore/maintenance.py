@@ -1,7 +1,7 @@
 """Maintenance: merging packs by size class, and collecting what no live version reaches."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from typing import NamedTuple
 
 from artstore.digest import BLOB, TREE, VERSION, Digest, digest_of
@@ -13,7 +13,8 @@ from artstore.progress import Monitor
 from artstore.reading import read_rows, read_small
 from artstore.refs import Refs
 from artstore.removal import Everything, Removal, is_left_over, sweep
-from artstore.state import State, digest_of_state, id_of_state, property_digests
+from artstore.runs import Runs
+from artstore.state import State, VersionState, digest_of_state, id_of_state, property_digests
 from artstore.transaction import Transaction
 from artstore.tree import DIRECTORY, PART, REFERENCE, decode_tree
 
@@ -128,9 +129,14 @@ class Marks:
     Raises Damage for an unreadable entry, version or tree: then nothing may be collected.
     """
 
-    def __init__(self, objects: ObjectStore, refs: Refs, monitor: Monitor) -> None:
+    def __init__(
+        self, objects: ObjectStore, refs: Refs, runs: Runs, monitor: Monitor, *, without: Set[str] = frozenset()
+    ) -> None:
+        """`without` these versions, as `<folder of the log>@<id>`: what if they were deleted?"""
         self._objects = objects
         self._refs = refs
+        self._runs = runs
+        self._without = without
         self._monitor = monitor
         self._heads: dict[str, int] = {}
         self.reachable: set[bytes] = set()
@@ -159,13 +165,23 @@ class Marks:
                 if state.pending is None:  # else what it holds is decided by another log's next entry
                     self._heads[folder] = head
                 break
+        self._mark_histories()
+
+    def _mark_histories(self) -> None:
+        """Sealed parts of runs' histories."""
+        for folder in self._runs.paths():
+            head = last_number(Log(self._objects.storage, folder).listing())
+            if self._heads.get(folder) != head:
+                self.reachable.update(self._runs.read_folder(folder, checkpoints=False).blobs())
+                self._heads[folder] = head
 
     def _mark_collection(self, state: State) -> None:
-        self.reachable.update(property_blobs(state))
-        new = {id_of_state(version): version for version in state.live() if id_of_state(version) not in self.reachable}
+        live = [v for v in state.live() if f"{state.path.folder}@{v['id']}" not in self._without]
+        self.reachable.update(property_blobs(state, live))
+        new = {id_of_state(version): version for version in live if id_of_state(version) not in self.reachable}
         for _ in read_small(self._objects, dict.fromkeys(new, VERSION)):
             pass  # readable, or nothing is collected
-        self._mark_trees({digest_of_state(version) for version in new.values()})
+        self._mark_trees({digest_of_state(version) for version in new.values()} | part_trees(state))
         self.reachable.update(new)
         self.versions += len(new)
 
@@ -185,10 +201,15 @@ class Marks:
             level = below
 
 
-def property_blobs(state: State) -> Iterator[Digest]:
-    """Blobs that a collection's live properties name."""
-    for owner in ({"description": state.description}, *state.live()):
+def property_blobs(state: State, live: list[VersionState]) -> Iterator[Digest]:
+    """Blobs that the properties of a collection and of its live versions name."""
+    for owner in ({"description": state.description, "blobs": state.blobs}, *live):
         yield from property_digests(owner)
+
+
+def part_trees(state: State) -> set[Digest]:
+    """Trees of versions that are not finished."""
+    return {Digest(bytes.fromhex(part["tree"])) for parts in state.upserts.values() for part in parts}
 
 
 # -- gc ------------------------------------------------------------------------------------------
@@ -284,12 +305,21 @@ class _Copies:
             return False
 
 
-def collect(objects: ObjectStore, refs: Refs, *, grace: float, monitor: Monitor, dry_run: bool = False) -> Collected:
+def collect(
+    objects: ObjectStore,
+    refs: Refs,
+    runs: Runs,
+    *,
+    grace: float,
+    monitor: Monitor,
+    dry_run: bool = False,
+    without: Set[str] = frozenset(),
+) -> Collected:
     """Take away what no live version reaches. With `grace` 0 it is unlinked in this run, else it waits in the trash for
-    so many seconds.
+    so many seconds. A `dry_run` may ask what it would be `without` some versions.
     """
     if dry_run:
-        marks = Marks(objects, refs, monitor)
+        marks = Marks(objects, refs, runs, monitor, without=without)
         todo = plan(objects, marks)
         now, later = (todo.freed_bytes, 0) if grace <= 0 else (0, todo.freed_bytes)
         freed = now + waiting_trash(objects, grace)
@@ -298,7 +328,7 @@ def collect(objects: ObjectStore, refs: Refs, *, grace: float, monitor: Monitor,
     objects.failure = None
     with Transaction(objects) as tx:
         monitor.start("marking")
-        marks = Marks(objects, refs, monitor)
+        marks = Marks(objects, refs, runs, monitor)
         recheck_bad(objects)
         todo = plan(objects, marks)
         problems = list(todo.problems)

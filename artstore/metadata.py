@@ -57,6 +57,11 @@ def recorded(value: Any, depth: int = 0) -> Any:
     return plain if plain is value else recorded(plain, depth + 1)
 
 
+def as_number(value: Any) -> Any:
+    """The other way round: NaN and infinities that were recorded by their names."""
+    return float(value) if value in ("NaN", "Infinity", "-Infinity") else value
+
+
 def _text_of(value: Any) -> str:
     try:
         return str(value).encode("utf-8", "replace").decode()

@@ -63,10 +63,9 @@ def parse_spec(text: str) -> Spec:
         raise InvalidValue(
             f"'{printable(text)}' has too many parts: a spec is [[entity/]project/]name[:alias|:vN|@digest]"
         )
-    for part in parts:
-        check_project(part, "entity" if len(parts) == 2 and part is parts[0] else "project")
-    project = parts[-1] if parts else None
-    return Spec(parts[0] if len(parts) == 2 else None, project, check_name(name), alias, number, digest)
+    entity = check_project(parts[0], "entity") if len(parts) == 2 else None
+    project = as_project(parts[-1]) if parts else None
+    return Spec(entity, project, check_name(name), alias, number, digest)
 
 
 def check_name(name: str, what: str = "artifact name") -> str:
@@ -112,6 +111,21 @@ def check_project(name: str, what: str = "project") -> str:
             f"{what} '{printable(name[:140])}' is not allowed: 1 to 128 characters, none of / \\ # ? % : or control ones"
         )
     return _encodable(normal, what)
+
+
+REGISTRY = "registry-"
+"""What the names of registries begin with, as projects."""
+
+
+@lru_cache(4096)
+def as_project(name: str) -> str:
+    """A project's name in NFC, W&B's names of registries as ours: `wandb-registry-x` is `registry-x`, and the older
+    `model-registry` is `registry-model`. Raises InvalidValue with the rule.
+    """
+    normal = check_project(name)
+    if normal == "model-registry":
+        return REGISTRY + "model"
+    return normal.removeprefix("wandb-") if normal.startswith(f"wandb-{REGISTRY}") else normal
 
 
 def check_alias(alias: str) -> str:

@@ -4,6 +4,7 @@ from typing import Any, NamedTuple
 
 from artstore.codec import encode_json, same_json
 from artstore.errors import Conflict, InvalidValue
+from artstore.hints import typed
 from artstore.logs import Change, new_change
 from artstore.metadata import LONG, normalise
 from artstore.names import check_alias, check_tags
@@ -103,10 +104,13 @@ class StoredProperties:
         return [] if self._given.ttl is None or new == old else [new_change("ttl", id=id, old=old, new=new)]
 
 
-def copied(source: State, versions: list[VersionState], there: State, *, aliases: bool) -> list[Change]:
-    """Changes that give these versions of one collection to another, with their tags, metadata, description and ttl
-    (and aliases). Those that are there already stay as they are.
+def copied(
+    source: State, versions: list[VersionState], there: State, *, aliases: bool = False, link: bool = False
+) -> list[Change]:
+    """Changes that give these versions of one collection to another, or `link` them there, with their tags, metadata,
+    description and ttl (and aliases). Those that are there already stay as they are.
     """
+    refuse_mixture(there, links=link)
     changes: list[Change] = []
     if not there.exists:
         changes.append(new_change("collection", **there.path.fields(), type=source.type))
@@ -117,7 +121,12 @@ def copied(source: State, versions: list[VersionState], there: State, *, aliases
         id = version["id"]
         if id not in there.versions:
             fields = {key: version[key] for key in FIELDS["version"]} | {"number": number}
-            changes += [new_change("version", **fields), *_properties_of(version)]
+            if link:
+                made = version.get("source") or {**source.path.fields(), "number": version["number"]}
+                changes.append(new_change("link", **fields, source=made))
+            else:
+                changes.append(new_change("version", **fields))
+            changes += _properties_of(version)
             number += 1
         elif "deleted" in there.versions[id]:
             changes.append(new_change("undelete", id=id))
@@ -127,6 +136,20 @@ def copied(source: State, versions: list[VersionState], there: State, *, aliases
     if aliases and (new := [tag for tag in source.tags if tag not in there.tags]):
         changes.append(new_change("tags", id=None, add=new, remove=[]))
     return changes
+
+
+def refuse_mixture(there: State, *, links: bool) -> None:
+    """A collection holds versions that were saved to it, or links to such, never both; those of a registry hold links.
+    Raises Conflict.
+    """
+    name = there.path.name
+    if links and there.versions and not there.holds_links:
+        raise Conflict(f"{there.path} holds versions of its own: nothing is linked to it", hint="choose another name")
+    if not links and (there.holds_links or there.path.in_registry):
+        raise Conflict(
+            f"{there.path} is for links: nothing is saved to it",
+            hint=f"save elsewhere, and link that: {typed('link', 'PROJECT/NAME', f'{there.path.project}/{name}')}",
+        )
 
 
 def undone(changes: list[Change], version: VersionState) -> list[Change]:
@@ -166,4 +189,8 @@ def _properties_of(version: VersionState) -> list[Change]:
         changes.append(new_change("description", id=id, old=None, new=None if blob else text, blob=blob))
     if "ttl" in version:
         changes.append(new_change("ttl", id=id, old=INHERIT, new=version["ttl"]))
+    if origins := version.get("origins"):
+        blob = origins.get("blob")
+        blob = blob if isinstance(blob, str) else None
+        changes.append(new_change("origins", id=id, entries=None if blob else origins, blob=blob))
     return changes

@@ -13,17 +13,17 @@ from typing import Any, NamedTuple
 from artstore.codec import same_json
 from artstore.errors import Conflict
 from artstore.logs import Change, Entry, new_change, origin_of
-from artstore.state import INHERIT, State, VersionState, fold
+from artstore.state import ADDS, INHERIT, State, VersionState, fold
 
-_HERE = frozenset({"renumber", "withdraw", "moved from", "moved to", "not moved"})
+_HERE = frozenset({"renumber", "withdraw", "moved from", "moved to", "not moved", "part", "finish", "drop"})
 """Kinds of changes that are about one log only."""
 
 _NOBODY = {"host": None, "time": "", "user": None}
 """Who makes a change that is only tried out."""
 
 Key = tuple[str, ...]
-"""One property: ("alias", name), ("tag", id, tag), ("metadata", id, key), ("description", id), ("ttl", id); and ("type",),
-("exists",), ("live", id).
+"""One property: ("alias", name), ("tag", id, tag), ("metadata", id, key), ("description", id), ("ttl", id), ("origins", id);
+and ("type",), ("exists",), ("live", id).
 """
 
 
@@ -74,7 +74,7 @@ def _said(state: State, key: Key) -> Any:
         return _metadata_value(owner, rest[1])
     if kind == "ttl":
         return owner.get("ttl", INHERIT)
-    return owner.get("description")
+    return owner.get(kind)
 
 
 def _same(one: Any, other: Any) -> bool:
@@ -100,7 +100,7 @@ def _keys_of(change: Change) -> list[Key]:
         return [("tag", id, tag) for tag in dict.fromkeys([*change["add"], *change["remove"]])]
     if kind == "metadata":
         return [("metadata", id, key) for key in dict.fromkeys([*change["set"], *change["blobs"], *change["remove"]])]
-    if kind in ("description", "ttl"):
+    if kind in ("description", "ttl", "origins"):
         return [(kind, id)]
     return []
 
@@ -185,14 +185,14 @@ def to_push(
         before = {key: _said(mine.state, key) for key in keys}
         was_type = mine.state.type
         if change["kind"] not in _HERE:
-            mine.apply(_numbered(change, now) if change["kind"] == "version" else change)
+            mine.apply(_numbered(change, now) if change["kind"] in ADDS else change)
         id = change["change"]
         if id in known or id in settled or change["kind"] in _HERE:
             continue
         if not keys:
             answer = _about_versions(change, now, there.state, wanted, was_type)
             if answer == "tell":
-                if change["kind"] == "version" and not there.state.exists:
+                if change["kind"] in ADDS and not there.state.exists:
                     tell(_named(now, change))
                 tell(_as_told(change, now, there.state))
             elif answer == "done":
@@ -257,7 +257,7 @@ def _about_versions(change: Change, now: State, there: State, wanted: set[str] |
         return "tell" if _takes(change, there) else "done"
     if wanted is not None and id not in wanted:
         return "skip"
-    if kind == "version":
+    if kind in ADDS:
         return "done" if known is not None else "tell"
     if known is None:
         return "skip"
@@ -274,7 +274,7 @@ def _takes(change: Change, state: State) -> bool:
 
 def _as_told(change: Change, now: State, there: State) -> Change:
     """A deletion of a whole collection takes only what is there: what others have added meanwhile lives on."""
-    if change["kind"] == "version":
+    if change["kind"] in ADDS:
         return _numbered(change, now)
     if change["kind"] == "collection":
         return {**change, **now.path.fields()}
@@ -330,7 +330,7 @@ def to_pull(
         if change["kind"] == "collection" and not here.state.exists:
             made_by = {**change, **there.path.fields()}  # told with the first version: nobody wants an empty one
         elif _fits_here(change, here.state, there):
-            if change["kind"] == "version":
+            if change["kind"] in ADDS:
                 if not here.state.exists:
                     tell(made_by or _named(there, change))
                 tell(_numbered(change, there))
@@ -387,7 +387,7 @@ def _fits_here(change: Change, here: State, there: State) -> bool:
     kind, id = change["kind"], change.get("id")
     if kind == "collection":
         return here.exists and here.type != change["type"] and there.type == change["type"]
-    if kind == "version":
+    if kind in ADDS:
         return id not in here.versions
     if kind == "delete collection":
         return _takes(change, here)
@@ -420,6 +420,11 @@ def _aligned(here: State, there: State, ours: set[Key]) -> Iterator[Change]:
             yield from _aligned_owner(id, own, theirs, ours)
 
 
+def aligned(id: str, own: VersionState, other: VersionState) -> list[Change]:
+    """Changes after which what is said of a version reads as it is said of another."""
+    return list(_aligned_owner(id, own, other, set()))
+
+
 def _aligned_owner(id: str | None, own: dict[str, Any], theirs: dict[str, Any], ours: set[Key]) -> Iterator[Change]:
     name = id or ""
     tags, wanted = own.get("tags", []), theirs.get("tags", [])
@@ -431,16 +436,16 @@ def _aligned_owner(id: str | None, own: dict[str, Any], theirs: dict[str, Any], 
     if old != new and ("description", name) not in ours:
         blob = new["blob"] if isinstance(new, dict) else None
         yield new_change("description", id=id, old=old, new=None if blob else new, blob=blob)
-    if id is None:
-        return
     keys = own.get("metadata", {}).keys() | own.get("blobs", {}).keys()
     keys |= theirs.get("metadata", {}).keys() | theirs.get("blobs", {}).keys()
     open_ = [key for key in sorted(keys) if not _same(_metadata_value(own, key), _metadata_value(theirs, key))]
-    open_ = [key for key in open_ if ("metadata", id, key) not in ours]
+    open_ = [key for key in open_ if ("metadata", name, key) not in ours]
     if open_:
         set_ = {key: theirs["metadata"][key] for key in open_ if key in theirs.get("metadata", {})}
         blobs = {key: theirs["blobs"][key] for key in open_ if key in theirs.get("blobs", {})}
         gone = [key for key in open_ if key not in set_ and key not in blobs]
         yield new_change("metadata", id=id, set=set_, blobs=blobs, remove=gone)
+    if id is None:
+        return
     if own.get("ttl", INHERIT) != theirs.get("ttl", INHERIT) and ("ttl", id) not in ours:
         yield new_change("ttl", id=id, old=own.get("ttl", INHERIT), new=theirs.get("ttl", INHERIT))

@@ -4,11 +4,13 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Generic, TypeVar
 
+from artstore.errors import InvalidType
 from artstore.handles import opened
 from artstore.html import definition_rows, page
 from artstore.listing import Listing
 from artstore.logs import Change
 from artstore.lookup import Found
+from artstore.metadata import as_number
 from artstore.runs import RunState
 from artstore.state import Path, State
 
@@ -134,6 +136,68 @@ class RunRecord(Generic[A]):
     def commit(self) -> str | None:
         return self._state.git["commit"] if self._state.git else None
 
+    def scan_history(
+        self,
+        keys: list[str] | None = None,
+        page_size: int | None = None,
+        min_step: int | None = None,
+        max_step: int | None = None,
+        use_cache: bool | None = None,
+    ) -> Iterator[dict[str, Any]]:
+        """Every row that it logged, each with `_step`, `_runtime` and `_timestamp` (seconds), in order; with `keys` these
+        alone, of the rows that have all of them. Steps from `min_step` up to, not including, `max_step`.
+        """
+        if isinstance(keys, str) or any(not isinstance(key, str) for key in keys or ()):
+            raise InvalidType("keys is a list of the names of metrics")
+        for row in opened(self._root).run_history(self._state):
+            if row["_step"] < (min_step or 0) or (max_step is not None and row["_step"] >= max_step):
+                continue
+            row = {key: as_number(value) for key, value in row.items()}
+            if keys is None:
+                yield row
+            elif all(key in row for key in keys):
+                yield {key: row[key] for key in keys}
+
+    def history(
+        self,
+        samples: int = 500,
+        keys: list[str] | None = None,
+        x_axis: str = "_step",
+        pandas: bool = True,
+        stream: str = "default",
+    ) -> Any:
+        """At most `samples` rows, spread evenly over the run, as a DataFrame where pandas is installed (and `pandas` asked
+        for), else as a list of dicts. `scan_history()` gives all.
+        """
+        wanted = None if keys is None else list(dict.fromkeys([x_axis, *keys]))
+        rows = list(self.scan_history(wanted)) if stream == "default" else []
+        if len(rows) > samples > 0:
+            rows = [rows[i * len(rows) // samples] for i in range(samples)]
+        if pandas:
+            try:
+                import pandas as pd
+            except ImportError:
+                return rows
+            return pd.DataFrame.from_records(rows)
+        return rows
+
+    @property
+    def last_history_step(self) -> int:
+        """-1 when it logged nothing."""
+        return max((row["_step"] for row in opened(self._root).run_history(self._state)), default=-1)
+
+    lastHistoryStep = last_history_step  # W&B's name
+
+    def delete(self, delete_artifacts: bool = False) -> None:
+        """Delete the run, and with `delete_artifacts` the versions that it logged and that nothing holds by an alias or
+        link. Its name and edges stay on record.
+        """
+        repository = opened(self._root)
+        if delete_artifacts:
+            for artifact in self.logged_artifacts():
+                artifact.delete()  # type: ignore[attr-defined]  # what `artifact` makes
+        repository.delete_run(self._state.path)
+
     def logged_artifacts(self, per_page: int | None = None) -> Listing[A]:
         """Live versions that it logged, in the order in which it did."""
         return self._artifacts(self._state.logged)
@@ -153,6 +217,10 @@ class RunRecord(Generic[A]):
             if version is not None and "deleted" not in version:
                 found.append(Found(states[path], version))
         return Listing(found, lambda one: self._artifact(self._root, one))
+
+    @property
+    def display_name(self) -> str:
+        return self._state.name
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, RunRecord) and (self._root, self._state.path) == (other._root, other._state.path)

@@ -11,9 +11,10 @@ from typing import Any
 from artstore.codec import same_json
 from artstore.errors import Conflict, InvalidValue, NotFound
 from artstore.handles import opened
+from artstore.history import SEAL_AT, HistoryWriter, Row, seal
 from artstore.logs import Change, new_change
 from artstore.lookup import Found, Home
-from artstore.names import check_project
+from artstore.names import as_project, check_project
 from artstore.owner import this_process
 from artstore.repository import Repository
 from artstore.runs import FAILED, FINISHED, RunPath, RunState
@@ -46,6 +47,7 @@ class Recording:
         self.path = state.path
         self._state = state
         self._lock, self._pid = threading.Lock(), os.getpid()
+        self._history: HistoryWriter | None = None
 
     @property
     def repository(self) -> Repository:
@@ -58,12 +60,37 @@ class Recording:
     def state(self) -> RunState:
         return self.repository.runs.find(self.path)
 
-    def _append(self, build: Callable[[RunState], list[Change]]) -> None:
-        """Append to the run's log; what was folded before is not read again."""
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
         if os.getpid() != self._pid:  # a fork may have left the lock held by a thread that is not here
             self._lock, self._pid = threading.Lock(), os.getpid()
+            self._history = None  # the parent's file is the parent's
         with self._lock:
+            yield
+
+    def _append(self, build: Callable[[RunState], list[Change]]) -> None:
+        """Append to the run's log; what was folded before is not read again."""
+        with self._locked():
             self.repository.runs.append(self._state, build)
+
+    def log(self, row: Row) -> None:
+        """Add a row to the run's history: handed to the system when this returns, sealed every few megabytes. Cost: one
+        short `write`.
+        """
+        with self._locked():
+            if self._history is None:
+                repository = self.repository
+                named = repository.settings.identity()[0] is not None
+                self._history = HistoryWriter(repository.objects, self.path.folder, named=named)
+            self._history.append(row)
+            if self._history.bytes >= SEAL_AT:
+                self._seal()
+
+    def _seal(self) -> None:
+        if self._history is not None:
+            self._history.end()
+        repository = self.repository
+        seal(repository.objects, repository.runs, self._state)
 
     def used(self, found: Found, use_as: str | None = None) -> None:
         """Record that the run read a version; once is enough."""
@@ -105,7 +132,9 @@ class Recording:
         def build(state: RunState) -> list[Change]:
             return [] if state.finished else [new_change("finish", state=FAILED if code else FINISHED, code=code)]
 
-        self._append(build)
+        with self._locked():
+            self._seal()
+            self.repository.runs.append(self._state, build)
 
 
 def start(
@@ -129,7 +158,7 @@ def start(
     repository = opened(root)
     path = RunPath(
         check_project(entity or repository.settings.entity, "entity"),
-        check_project(project or repository.settings.project),
+        as_project(project or repository.settings.project),
         check_project(id or _new_id(), "run id"),
     )
     begun = new_change(
@@ -160,6 +189,7 @@ def start(
 
     state = repository.runs.read(path)
     repository.runs.append(state, build)
+    seal(repository.objects, repository.runs, state)  # what a killed process of this run left open
     return Recording(root, state)
 
 

@@ -10,7 +10,7 @@ from artstore.exchange import ALL, Exchange, Exchanged, Scope, Side
 from artstore.hints import near, typed
 from artstore.layout import read_features
 from artstore.lookup import Lookup
-from artstore.names import Spec, check_name, check_project, file_name_of, printable
+from artstore.names import Spec, as_project, check_name, check_project, file_name_of, printable
 from artstore.packs import LARGE
 from artstore.progress import Monitor
 from artstore.reconcile import to_push, told
@@ -215,7 +215,7 @@ class Remotes:
         if text.endswith("/"):
             entity, _, project = text[:-1].rpartition("/")
             entity = check_project(entity or self._settings.entity, "entity")
-            return Scope(f"refs/{file_name_of(entity)}/{file_name_of(check_project(project))}")
+            return Scope(f"refs/{file_name_of(entity)}/{file_name_of(as_project(project))}")
         path, spec = self._lookup.path_of(text)
         return Scope(path.folder, spec, path)
 

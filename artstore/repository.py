@@ -13,6 +13,8 @@ from artstore.draft import Draft, Saved
 from artstore.errors import ArtstoreError, Conflict, InvalidValue, NotFound, UnsupportedFormat, translated
 from artstore.hints import typed
 from artstore.layout import make, read_features
+from artstore.linking import Links
+from artstore.logs import new_change
 from artstore.lookup import Found, Home
 from artstore.names import parse_spec, printable
 from artstore.objects import ObjectStore
@@ -20,7 +22,7 @@ from artstore.progress import Monitor
 from artstore.properties import Properties
 from artstore.refs import Refs
 from artstore.removal import sweep
-from artstore.runs import Runs
+from artstore.runs import RunPath, Runs
 from artstore.selection import EVERYTHING, Selection, select
 from artstore.settings import ORIGIN, Settings
 from artstore.statcache import StatCache
@@ -292,6 +294,12 @@ class Repository(View):
         finally:
             lock.release()
 
+    def delete_run(self, path: RunPath) -> None:
+        """Delete a run: gc frees its history; its name and edges stay on record. Raises NotFound."""
+        self._may("write")
+        state = self.runs.find(path)
+        self.runs.append(state, lambda now: [] if now.deleted else [new_change("delete")])
+
     def status(self, place: str | None = None, *, monitor: Monitor | None = None) -> Iterator[Status]:
         """Every noted checkout (at `place`, below it, or the one around it) against its version, by place. Files whose
         stats are as when they were last read are not read again. Places that are gone are forgotten.
@@ -331,7 +339,7 @@ class Repository(View):
 
     def _changes(self) -> Changes:
         self._may("write")
-        return Changes(self.refs, self.objects, self.lookup, self.draft)
+        return Changes(self.refs, self.objects, self.lookup, self.draft, lambda id: self.catalog().links_of(id))
 
     def set_aliases(self, text: str, add: tuple[str, ...] = (), remove: tuple[str, ...] = ()) -> Found:
         """Move aliases to a version, or take them off it. Raises NotFound for one that isn't there."""
@@ -384,6 +392,47 @@ class Repository(View):
         for version in state.versions.values():
             if "deleted" in version and spec.number in (None, version["number"]):
                 self.fill(Found(state, version))
+
+    # -- versions that several processes put together --
+
+    def drop(self, text: str, upsert: str) -> State:
+        """Give up a version that is not finished, with all its parts."""
+        return self._changes().drop(text, upsert)
+
+    def finish(self, text: str, upsert: str, properties: Properties | None = None) -> Saved:
+        """Make a version of all parts that were added under an id. Raises NotFound when none were."""
+        state = self.collection(text)
+        with self.draft() as draft:
+            return draft.save(state.path, properties=properties, upsert=upsert)
+
+    # -- links and registries --
+
+    def _links(self) -> Links:
+        return Links(self.refs, self.lookup, self._changes(), self.draft)
+
+    def link(self, found: Found, target: str, aliases: tuple[str, ...] = ()) -> Found:
+        """Let a version stand in another collection, too: the link, with a number and aliases of its own."""
+        return self._links().link(found, target, aliases)
+
+    def unlink(self, text: str) -> Found:
+        """Take a link away; the version stays where it was made. Raises Conflict for what is no link."""
+        return self._links().unlink(text)
+
+    def edit_registry(
+        self,
+        entity: str,
+        project: str,
+        *,
+        new: bool = False,
+        description: str | None = None,
+        metadata: dict[str, Any] | None = None,
+    ) -> State:
+        """Make a registry (Conflict when it exists), or say something of one."""
+        return self._links().edit_registry(entity, project, new=new, description=description, metadata=metadata)
+
+    def delete_registry(self, entity: str, project: str) -> None:
+        """Delete a registry with all its links; what they linked to stays."""
+        self._links().delete_registry(entity, project)
 
     def rename(self, text: str, new: str) -> State:
         """Give a collection another name or project, history and all; the old name redirects."""

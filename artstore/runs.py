@@ -3,7 +3,17 @@
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-from artstore.errors import Conflict, Damage, DamagedLog, InvalidValue, NotFound, UnsupportedFormat
+from artstore.codec import decode_json, encode_json
+from artstore.digest import Digest
+from artstore.errors import (
+    Conflict,
+    Damage,
+    DamagedLog,
+    InvalidValue,
+    NotFound,
+    StorageError,
+    UnsupportedFormat,
+)
 from artstore.fields import (
     PLACE,
     Table,
@@ -19,12 +29,14 @@ from artstore.fields import (
     or_null,
 )
 from artstore.hints import near
-from artstore.logs import Change, Entry, Log, origin_of
+from artstore.logs import CHECKPOINT_EVERY, Change, Entry, Log, origin_of
 from artstore.names import check_project, file_name_of, printable
 from artstore.owner import is_dead, parse
 from artstore.storage import LogStorage
 
 RUNNING, FINISHED, FAILED, CRASHED = "running", "finished", "failed", "crashed"
+HISTORY = "history."
+"""What the names of files with steps that are not sealed yet begin with, in a run's folder."""
 _LOST_RACES = 1000
 
 
@@ -44,8 +56,8 @@ class RunPath(NamedTuple):
 
 
 class RunState:
-    """A run as its log tells it. `used` and `logged` name versions by id, with what they were called then: they hold
-    nothing.
+    """A run as its log tells it; plain values, of which a checkpoint is made. `used` and `logged` name versions by id, with
+    what they were called then: they hold nothing.
     """
 
     def __init__(self, path: RunPath) -> None:
@@ -71,8 +83,35 @@ class RunState:
         self.finished: str | None = None
         """the state in which it ended"""
         self.exit_code: int | None = None
+        self.deleted: str | None = None
+        """when it was: its name and edges stay"""
         self.used: dict[str, Change] = {}
         self.logged: dict[str, Change] = {}
+        self.history: dict[str, Change] = {}
+        """sealed parts of its history, by the names of the files that they were"""
+
+    def blobs(self) -> list[Digest]:
+        """Blobs that hold its history: kept as long as the run is."""
+        parts = self.history.values() if self.deleted is None else ()
+        return [Digest(bytes.fromhex(part["blob"])) for part in parts if part["blob"]]
+
+    def plain(self) -> dict[str, Any]:
+        """For a checkpoint. Config and summary may hold floats, which the canonical codec has no form for."""
+        values = {**vars(self), "path": list(self.path)}
+        return values | {key: encode_json(values[key]) for key in _JSON}
+
+    @classmethod
+    def from_plain(cls, values: dict[str, Any]) -> "RunState":
+        state = cls(RunPath(*values["path"]))
+        if values.keys() != vars(state).keys():
+            raise ValueError("a checkpoint of another artstore")
+        vars(state).update(values, path=state.path)
+        for key in _JSON:
+            setattr(state, key, decode_json(values[key], f"{key} in a checkpoint"))
+        return state
+
+
+_JSON = ("config", "summary", "git")
 
 
 class Runs:
@@ -92,7 +131,9 @@ class Runs:
     def all(
         self, entity: str | None = None, project: str | None = None, *, damaged: list[Damage] | None = None
     ) -> list[RunState]:
-        """Every run, the latest started first. One that can't be read is an error, or is told in `damaged` and left out."""
+        """Every run that was not deleted, the latest started first. One that can't be read is an error, or is told in
+        `damaged` and left out.
+        """
         states = []
         for folder in self.paths(entity, project):
             try:
@@ -101,7 +142,8 @@ class Runs:
                 if damaged is None:
                     raise
                 damaged.append(error)
-        return sorted((state for state in states if state.number), key=lambda s: (s.started, s.path), reverse=True)
+        there = (state for state in states if state.number and state.deleted is None)
+        return sorted(there, key=lambda s: (s.started, s.path), reverse=True)
 
     def read(self, path: RunPath) -> RunState:
         """The run at a path; `number` is 0 when there is none. Raises Conflict when it is spelled in another case."""
@@ -111,19 +153,32 @@ class Runs:
         return state
 
     def find(self, path: RunPath) -> RunState:
-        """As `read`; raises NotFound with near ids."""
+        """As `read`; raises NotFound with near ids, also when it was deleted."""
         state = self.read(path)
+        if state.deleted is not None:
+            raise NotFound(f"run {path} was deleted on {state.deleted[:10]}")
         if not state.number:
             ids = [folder.rpartition("/")[2] for folder in self.paths(path.entity, path.project)]
             hint = near(path.id, ids)
             raise NotFound(f"there is no run '{path.id}' in project {path.entity}/{path.project}", hint=hint)
         return state
 
-    def read_folder(self, folder: str, path: RunPath | None = None) -> RunState:
+    def read_folder(
+        self, folder: str, path: RunPath | None = None, *, until: int | None = None, checkpoints: bool = True
+    ) -> RunState:
+        """Fold a log, from its checkpoint where there is one; `until` stops behind that entry."""
         log = Log(self._storage, folder)
+        listing = log.listing()
         state = RunState(path or RunPath("", "", ""))
-        for entry in log.entries(log.listing()):
+        if checkpoints and until is None and (found := log.checkpoint(listing)):
+            try:
+                state = RunState.from_plain(found[2])
+            except (KeyError, TypeError, ValueError, Damage):
+                pass  # made by another artstore: the entries decide
+        for entry in log.entries(listing, state.number, state.digest):
             _fold(state, entry)
+            if entry.number == until:
+                break
         return state
 
     def append(self, state: RunState, build: Callable[[RunState], list[Change]]) -> None:
@@ -146,8 +201,25 @@ class Runs:
             written = log.append(state.number, state.digest, changes, host=host, user=user)
             if written is not None:
                 _fold(state, written)
+                if state.finished or written.number % CHECKPOINT_EVERY == 0:
+                    self._save_checkpoint(log, state)
                 return
         raise Conflict(f"run {state.path} changes faster than this could be added", hint="run the same command again")
+
+    def _save_checkpoint(self, log: Log, state: RunState) -> None:
+        try:
+            log.save_checkpoint(state.number, state.digest or "", state.plain())
+        except StorageError:
+            pass  # it only keeps reading cheap
+
+    def open_parts(self, state: RunState) -> list[str]:
+        """Paths of files with steps that are not sealed: the recording process appends to them, or died before it could
+        seal them.
+        """
+        names = self._storage.names(state.path.folder)
+        return sorted(
+            f"{state.path.folder}/{name}" for name in names if name.startswith(HISTORY) and name not in state.history
+        )
 
     def status(self, state: RunState) -> str:
         """finished, failed or running as its log says; crashed when its process is proved dead."""
@@ -189,7 +261,16 @@ FIELDS: Table = {
     "summary": {"set": dict_of(anything), "remove": list_of(is_text)},
     "used": {**_VERSION, "as": or_null(is_text)},
     "logged": _VERSION,
+    "history": {
+        "part": is_text,
+        "rows": is_count,
+        "first": is_count,
+        "last": is_count,
+        "text": or_null(is_text),
+        "blob": or_null(is_digest),
+    },
     "finish": {"state": one_of(FINISHED, FAILED), "code": lambda value: type(value) is int},
+    "delete": {},
 }
 
 
@@ -219,7 +300,8 @@ def _fold_start(state: RunState, entry: Entry, change: Change) -> None:
     state.started = state.started or by["time"] or ""
     state.job_type, state.group = change["job_type"], change["group"]
     state.owner, state.command, state.git = change["owner"], change["command"], change["git"]
-    state.host, state.user, state.finished, state.exit_code = by["host"], by["user"], None, None
+    state.host, state.user = by["host"], by["user"]
+    state.finished = state.exit_code = state.deleted = None
 
 
 def _fold_label(state: RunState, entry: Entry, change: Change) -> None:
@@ -238,6 +320,14 @@ def _fold_edge(state: RunState, entry: Entry, change: Change) -> None:
     edges.setdefault(change["id"], change)
 
 
+def _fold_history(state: RunState, entry: Entry, change: Change) -> None:
+    state.history.setdefault(change["part"], change)
+
+
+def _fold_delete(state: RunState, entry: Entry, change: Change) -> None:
+    state.deleted = origin_of(entry, change)["time"]
+
+
 def _fold_finish(state: RunState, entry: Entry, change: Change) -> None:
     state.finished, state.exit_code = change["state"], change["code"]
 
@@ -249,5 +339,7 @@ _FOLDS: dict[str, Callable[[RunState, Entry, Change], None]] = {
     "summary": _fold_values,
     "used": _fold_edge,
     "logged": _fold_edge,
+    "history": _fold_history,
     "finish": _fold_finish,
+    "delete": _fold_delete,
 }

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from artstore.errors import InvalidValue, NotFound, storage_error, translated
 from artstore.files import open_regular, replace_file
 from artstore.hints import near
-from artstore.names import DEFAULT_ENTITY, DEFAULT_PROJECT, check_name, check_project, printable
+from artstore.names import DEFAULT_ENTITY, DEFAULT_PROJECT, as_project, check_name, check_project, printable
 from artstore.owner import this_process
 
 FOLDER = ".artifacts"
@@ -188,7 +188,8 @@ class Settings:
 
     @property
     def project(self) -> str:
-        return _checked_environment("PROJECT", "project") or self._checked("core.project") or DEFAULT_PROJECT
+        chosen = _checked_environment("PROJECT", "project") or self._checked("core.project")
+        return as_project(chosen or DEFAULT_PROJECT)
 
     def identity(self) -> tuple[str | None, str | None]:
         """(host, user) as entries record them; both None with `core.identity = off`."""

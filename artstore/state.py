@@ -9,6 +9,7 @@ from artstore.digest import Digest
 from artstore.errors import DamagedLog, UnsupportedFormat
 from artstore.fields import (
     PLACE,
+    Good,
     Table,
     anything,
     check_change,
@@ -21,7 +22,7 @@ from artstore.fields import (
     or_null,
 )
 from artstore.logs import Change, Entry, origin_of
-from artstore.names import check_alias, check_project, check_tag, check_type, file_name_of, printable
+from artstore.names import REGISTRY, check_alias, check_name, check_project, check_tag, file_name_of, printable
 
 LONGEST_TTL = 1000 * 366 * 86400
 """Seconds: a thousand years, which a `timedelta` can hold."""
@@ -30,8 +31,11 @@ INHERIT = "inherit"
 
 VersionState = dict[str, Any]
 """id, number, digest, size, files, created, run, parents, user, host, updated; and where set: tags, description,
-metadata, blobs, ttl (seconds, or None for never), deleted (a time), withdrawn (it never was whole here).
+metadata, blobs, ttl (seconds, or None for never), deleted (a time), withdrawn (it never was whole here), source (of a
+link: where the version was made), origins (which entries came from other versions).
 """
+ADDS = ("version", "link")
+"""Kinds of changes by which a collection gets a version."""
 
 
 class Path(NamedTuple):
@@ -54,6 +58,11 @@ class Path(NamedTuple):
         return cls(change["entity"], change["project"], change["name"])
 
     @property
+    def in_registry(self) -> bool:
+        """Whether the project is a registry, whose collections hold links."""
+        return self.project.startswith(REGISTRY)
+
+    @property
     def folder(self) -> str:
         return "refs/" + "/".join(file_name_of(part) for part in self)
 
@@ -74,6 +83,13 @@ class State:
         self.aliases: dict[str, str] = {}
         self.exists = False
         self.redirect: Path | None = None
+        self.metadata: dict[str, Any] = {}
+        self.blobs: dict[str, str] = {}
+        """long values of the collection's own metadata, by key, as digests"""
+        self.upserts: dict[str, list[dict[str, Any]]] = {}
+        """parts of versions that are not finished, by their distributed ids"""
+        self.finished: dict[str, str] = {}
+        """what the upsert of a distributed id became last"""
         self.renumbered: dict[int, str] = {}
         """numbers that versions had before a pull moved them behind those of the upstream"""
         self.pending: dict[str, Any] | None = None
@@ -91,6 +107,11 @@ class State:
     @property
     def latest(self) -> VersionState | None:
         return max((v for v in self.versions.values() if "deleted" not in v), key=lambda v: v["number"], default=None)
+
+    @property
+    def holds_links(self) -> bool:
+        """Whether its versions were made elsewhere and linked to it; such a collection holds nothing else."""
+        return any("source" in version for version in self.versions.values())
 
     def aliases_of(self, id: str) -> list[str]:
         """Aliases that name a version, `latest` first, the others as they were set."""
@@ -111,6 +132,7 @@ class State:
         values["aliases"] = [[alias, id] for alias, id in self.aliases.items()]
         values["renumbered"] = [[number, id] for number, id in self.renumbered.items()]
         # Metadata may hold floats, which the canonical codec has no form for.
+        values["metadata"] = encode_json(self.metadata)
         values["versions"] = [
             {**v, "metadata": encode_json(v["metadata"])} if "metadata" in v else v for v in self.versions.values()
         ]
@@ -124,6 +146,7 @@ class State:
         state.redirect = Path(*values["redirect"]) if values["redirect"] else None
         state.aliases = dict(values["aliases"])
         state.renumbered = dict(values["renumbered"])
+        state.metadata = decode_json(values["metadata"], "metadata in a checkpoint")
         for version in values["versions"]:
             if "metadata" in version:
                 version["metadata"] = decode_json(version["metadata"], "metadata in a checkpoint")
@@ -145,7 +168,7 @@ def fold(state: State, entry: Entry) -> None:
         try:
             check_change(FIELDS, change)
             _FOLDS[kind](state, entry, change)
-            if (version := state.versions.get(change.get("id", ""))) is not None:
+            if (version := state.versions.get(change.get("id") or "")) is not None:
                 version["updated"] = origin_of(entry, change)["time"]
         except (KeyError, ValueError) as error:
             what = f"entry {entry.number} of {printable(str(state.path))}"
@@ -173,6 +196,28 @@ def _is_run(value: Any) -> bool:
     return is_text(value) and value.count("/") == 2 and all(map(check_project, value.split("/")))
 
 
+def _is_place(value: Any) -> bool:
+    """Where a version was made."""
+    return (
+        type(value) is dict
+        and value.keys() == PLACE.keys() | {"number"}
+        and all(good(value[field]) is not False for field, good in PLACE.items())
+        and is_count(value["number"])
+    )
+
+
+def _is_origin(value: Any) -> bool:
+    """Another version's entry: the version's place and id, and the path in it."""
+    if type(value) is not dict or not {"id", "path"} <= value.keys():
+        return False
+    place = {key: item for key, item in value.items() if key not in ("id", "path")}
+    return _is_place(place) and is_digest(value["id"]) and type(value["path"]) is str
+
+
+def _is_upsert(value: Any) -> bool:
+    return is_text(value) and 1 <= len(value) <= 128
+
+
 def _are_numbers(value: Any) -> bool:
     """id → number, each once."""
     return (
@@ -186,21 +231,28 @@ def _is_ttl(value: Any) -> bool:
     return value in (None, INHERIT) or (type(value) is int and 0 < value <= LONGEST_TTL)
 
 
+VERSION: dict[str, Good] = {
+    "id": is_digest,
+    "number": is_count,
+    "digest": is_digest,
+    "size": is_count,
+    "files": is_count,
+    "created": is_count,
+    "run": or_null(_is_run),
+    "parents": list_of(is_digest),
+}
 FIELDS: Table = {
-    "collection": {**PLACE, "type": named(check_type)},
-    "version": {
-        "id": is_digest,
-        "number": is_count,
-        "digest": is_digest,
-        "size": is_count,
-        "files": is_count,
-        "created": is_count,
-        "run": or_null(_is_run),
-        "parents": list_of(is_digest),
-    },
+    "collection": {**PLACE, "type": named(check_name)},
+    "version": VERSION,
+    "link": {**VERSION, "source": _is_place},
     "alias": {"alias": _is_alias, "id": or_null(is_digest), "old": or_null(is_digest)},
     "tags": {"id": or_null(is_digest), "add": list_of(named(check_tag)), "remove": list_of(is_text)},
-    "metadata": {"id": is_digest, "set": dict_of(anything), "blobs": dict_of(is_digest), "remove": list_of(is_text)},
+    "metadata": {
+        "id": or_null(is_digest),
+        "set": dict_of(anything),
+        "blobs": dict_of(is_digest),
+        "remove": list_of(is_text),
+    },
     "description": {
         "id": or_null(is_digest),
         "old": _is_description,
@@ -208,6 +260,17 @@ FIELDS: Table = {
         "blob": or_null(is_digest),
     },
     "ttl": {"id": is_digest, "old": _is_ttl, "new": _is_ttl},
+    "origins": {"id": is_digest, "entries": or_null(dict_of(_is_origin)), "blob": or_null(is_digest)},
+    "part": {
+        "upsert": _is_upsert,
+        "tree": is_digest,
+        "size": is_count,
+        "files": is_count,
+        "writer": is_text,
+        "run": or_null(_is_run),
+    },
+    "finish": {"upsert": _is_upsert, "id": is_digest},
+    "drop": {"upsert": _is_upsert, "tree": or_null(is_digest)},
     "renumber": {"numbers": _are_numbers},
     "delete": {"id": is_digest, "reason": or_null(is_text)},
     "withdraw": {"id": is_digest, "reason": or_null(is_text)},
@@ -230,7 +293,7 @@ def _fold_version(state: State, entry: Entry, change: Change) -> None:
     id, number = change["id"], change["number"]
     if id in state.versions or (number < state.next and number in state.taken):
         raise ValueError(f"number {number} or id {id[:12]} is in use")
-    fields = {key: change[key] for key in FIELDS["version"]}
+    fields = {key: change[key] for key in FIELDS[change["kind"]]}
     by = origin_of(entry, change)
     state.versions[id] = {**fields, "user": by["user"], "host": by["host"]}
     state.next = max(state.next, number + 1)
@@ -257,25 +320,30 @@ def _fold_alias(state: State, entry: Entry, change: Change) -> None:
         state.aliases[change["alias"]] = change["id"]
 
 
+def _owner(state: State, change: Change) -> dict[str, Any]:
+    """What a property is said of: a version, or (with an id of null) the collection."""
+    return vars(state) if change["id"] is None else state.versions[change["id"]]
+
+
 def _fold_tags(state: State, entry: Entry, change: Change) -> None:
-    owner = vars(state) if change["id"] is None else state.versions[change["id"]]
+    owner = _owner(state, change)
     kept = [tag for tag in owner.get("tags", []) if tag not in change["remove"]]
     owner["tags"] = list(dict.fromkeys(kept + change["add"]))
 
 
 def _fold_metadata(state: State, entry: Entry, change: Change) -> None:
-    version = state.versions[change["id"]]
+    owner = _owner(state, change)
     gone = {*change["remove"], *change["set"], *change["blobs"]}
     for field, new in (("metadata", change["set"]), ("blobs", change["blobs"])):
-        kept = {key: value for key, value in version.get(field, {}).items() if key not in gone}
-        if kept or new:
-            version[field] = kept | new
+        kept = {key: value for key, value in owner.get(field, {}).items() if key not in gone}
+        if kept or new or change["id"] is None:
+            owner[field] = kept | new
         else:
-            version.pop(field, None)
+            owner.pop(field, None)
 
 
 def _fold_description(state: State, entry: Entry, change: Change) -> None:
-    owner = vars(state) if change["id"] is None else state.versions[change["id"]]
+    owner = _owner(state, change)
     owner["description"] = {"blob": change["blob"]} if change["blob"] else change["new"]
 
 
@@ -285,6 +353,26 @@ def _fold_ttl(state: State, entry: Entry, change: Change) -> None:
         version.pop("ttl", None)
     else:
         version["ttl"] = change["new"]
+
+
+def _fold_origins(state: State, entry: Entry, change: Change) -> None:
+    state.versions[change["id"]]["origins"] = {"blob": change["blob"]} if change["blob"] else change["entries"] or {}
+
+
+def _fold_part(state: State, entry: Entry, change: Change) -> None:
+    fields = {key: change[key] for key in FIELDS["part"] if key != "upsert"}
+    state.upserts.setdefault(change["upsert"], []).append({**fields, "time": origin_of(entry, change)["time"]})
+
+
+def _fold_finish(state: State, entry: Entry, change: Change) -> None:
+    state.upserts.pop(change["upsert"], None)
+    state.finished[change["upsert"]] = change["id"]
+
+
+def _fold_drop(state: State, entry: Entry, change: Change) -> None:
+    parts = state.upserts.pop(change["upsert"], [])
+    if change["tree"] is not None and (kept := [part for part in parts if part["tree"] != change["tree"]]):
+        state.upserts[change["upsert"]] = kept
 
 
 def _fold_delete(state: State, entry: Entry, change: Change) -> None:
@@ -310,7 +398,7 @@ def _fold_delete_collection(state: State, entry: Entry, change: Change) -> None:
         _fold_delete(state, entry, {**change, "id": id})
     state.exists = any("deleted" not in version for version in state.versions.values())
     if not state.exists:
-        state.tags, state.description = [], None
+        state.tags, state.description, state.metadata, state.blobs = [], None, {}, {}
 
 
 def _fold_moved_from(state: State, entry: Entry, change: Change) -> None:
@@ -323,7 +411,7 @@ def _fold_moved_to(state: State, entry: Entry, change: Change) -> None:
     if target.folder == state.path.folder:
         raise ValueError("it was moved to itself")
     state.redirect = target
-    state.exists, state.versions, state.aliases = False, {}, {}
+    state.exists, state.versions, state.aliases, state.upserts = False, {}, {}, {}
 
 
 def _fold_not_moved(state: State, entry: Entry, change: Change) -> None:
@@ -333,11 +421,16 @@ def _fold_not_moved(state: State, entry: Entry, change: Change) -> None:
 _FOLDS: dict[str, Callable[[State, Entry, Change], None]] = {
     "collection": _fold_collection,
     "version": _fold_version,
+    "link": _fold_version,
     "alias": _fold_alias,
     "tags": _fold_tags,
     "metadata": _fold_metadata,
     "description": _fold_description,
     "ttl": _fold_ttl,
+    "origins": _fold_origins,
+    "part": _fold_part,
+    "finish": _fold_finish,
+    "drop": _fold_drop,
     "renumber": _fold_renumber,
     "delete": _fold_delete,
     "withdraw": _fold_withdraw,
@@ -354,6 +447,8 @@ def property_digests(version: VersionState) -> list[Digest]:
     names = list(version.get("blobs", {}).values())
     if isinstance(description := version.get("description"), dict):
         names.append(description["blob"])
+    if isinstance(blob := version.get("origins", {}).get("blob"), str):
+        names.append(blob)
     return [Digest(bytes.fromhex(name)) for name in names]
 
 

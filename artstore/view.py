@@ -6,10 +6,12 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from artstore import settings
+from artstore.catalog import Catalog
 from artstore.checkout import CheckedOut, Checkout
 from artstore.digest import BLOB, TREE, Digest
 from artstore.errors import Damage, InvalidValue, MissingObject, NoEntry, NotFound, Refused, storage_error
 from artstore.hints import near, typed
+from artstore.history import read_history
 from artstore.layout import check_feature
 from artstore.logs import Entry
 from artstore.lookup import Found, Home, Lookup
@@ -22,7 +24,7 @@ from artstore.progress import Monitor
 from artstore.reading import read_small
 from artstore.refs import Refs
 from artstore.remote import Remote, require_remote
-from artstore.runs import Runs
+from artstore.runs import Runs, RunState
 from artstore.selection import EVERYTHING, Selection
 from artstore.settings import Settings
 from artstore.state import Path, State
@@ -131,6 +133,15 @@ class View:
     def history(self, text: str) -> Iterator[Entry]:
         """Every change of a collection, oldest first."""
         return self.refs.history(self.collection(text).path)
+
+    def run_history(self, state: RunState) -> Iterator[dict[str, Any]]:
+        """The rows that a run logged, each with its `_step`, in the order in which it did. Memory: one part of it."""
+        return read_history(self.objects, self.runs, state)
+
+    def catalog(self, *, damaged: list[Damage] | None = None) -> Catalog:
+        """What all runs used and logged, and all links; logs that can't be read are told in `damaged`."""
+        here = self.objects.here
+        return Catalog(here, self.runs, self.refs, damaged=[] if damaged is None else damaged)
 
     def properties(self, found: Found) -> tuple[str | None, dict[str, Any]]:
         """(description, metadata) of a version, long values read from their blobs."""
@@ -266,7 +277,7 @@ class View:
         grace = 0.0 if now else settings.grace(self.storage.local)
         with self._maintenance_lock():
             done = maintenance.collect(
-                self.objects, self.refs, grace=grace, monitor=monitor or Monitor(), dry_run=dry_run
+                self.objects, self.refs, self.runs, grace=grace, monitor=monitor or Monitor(), dry_run=dry_run
             )
             if self.objects.here is None and not dry_run:
                 maintenance.merge(self.objects)

@@ -106,7 +106,7 @@ def test_a_merge_leaves_the_trash_while_another_transaction_is_open(repo: Reposi
         assert len(repo.objects.refresh()) == 1
         (run,) = repo.storage.names("trash")
         assert len(repo.storage.names(f"trash/{run}")) == 8 and run.startswith("merge.left.")
-    maintenance.collect(repo.objects, repo.refs, grace=0, monitor=maintenance.Monitor())
+    maintenance.collect(repo.objects, repo.refs, repo.runs, grace=0, monitor=maintenance.Monitor())
     assert repo.storage.names("trash") == []
 
 

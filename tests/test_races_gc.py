@@ -104,7 +104,7 @@ def test_gc_takes_nothing_of_a_version_that_is_renamed_while_it_looks(repo: Repo
             return state
 
         collector.refs.read_folder = read  # type: ignore[method-assign]
-        marks = maintenance.Marks(collector.objects, collector.refs, Monitor())
+        marks = maintenance.Marks(collector.objects, collector.refs, collector.runs, Monitor())
         moved = {"kind": "moved to", "change": tokens[0], **_names(new)}
         assert refs.commit(refs.read(old, follow=False), [moved])
         marks.refresh()

@@ -23,7 +23,7 @@ from artstore.digest import short
 from artstore.errors import Damage, InvalidValue
 from artstore.hints import typed
 from artstore.lookup import Found
-from artstore.names import check_project, check_type, printable
+from artstore.names import as_project, check_project, check_type, printable
 from artstore.sizes import count, human, moment
 from artstore.state import INHERIT, State, VersionState
 from artstore.tree import DIRECTORY, EXECUTABLE, REFERENCE, Entry
@@ -67,7 +67,7 @@ def list_collections(repository: View, project: str | None, type: str | None, as
     if project is not None:
         above, _, project = project.rpartition("/")
         entity = check_project(above, "entity") if above else repository.settings.entity
-        check_project(project)
+        project = as_project(project)
     if type is not None:
         check_type(type)
     damaged: list[Damage] = []
