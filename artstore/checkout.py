@@ -19,8 +19,9 @@ from artstore.obstacles import find_extra, folded, one_name, refuse_other_kinds,
 from artstore.owner import is_dead, left_by, this_process
 from artstore.packs import LARGE
 from artstore.progress import Monitor
+from artstore.references import BLAKE3
 from artstore.selection import EVERYTHING, Selection, select
-from artstore.statcache import UNKNOWN, Part, Record, Stat, StatCache, clock_tick, is_settled, list_stats
+from artstore.statcache import UNKNOWN, Part, Record, Stat, StatCache, clock_tick, content_of, is_settled, list_stats
 from artstore.tree import (
     DIRECTORY,
     EXECUTABLE,
@@ -49,6 +50,8 @@ class CheckedOut(NamedTuple):
     written_bytes: int
     removed: int = 0
     """files that were not in it, where that was asked for"""
+    missing: tuple[str, ...] = ()
+    """paths of references whose bytes are gone, where that was allowed"""
 
 
 class Checkout:
@@ -63,9 +66,12 @@ class Checkout:
         link: Link = "copy",
         force: bool = True,
         delete: bool = False,
+        allow_missing_references: bool = False,
         monitor: Monitor | None = None,
     ) -> None:
-        """`force` overwrites what no version here holds; `delete` removes what is in the root and not in the tree."""
+        """`force` overwrites what no version here holds; `delete` removes what is in the root and not in the tree. A
+        reference whose bytes are gone is an error, unless that is allowed: then it is told of.
+        """
         if link not in get_args(Link):
             raise InvalidValue(f"link '{link}' is not one of {', '.join(get_args(Link))}")
         if delete and not selection.everything:
@@ -77,7 +83,9 @@ class Checkout:
         self._link = link
         self._force = force
         self._monitor = monitor or Monitor()
-        self._writer = FileWriter(objects, link, monitor or Monitor())
+        self._writer = FileWriter(
+            objects, link, monitor or Monitor(), allow_missing_references=allow_missing_references
+        )
         self._removed = 0
         self._cache: StatCache | None = None
         self._folder, self._private = "", False
@@ -107,7 +115,8 @@ class Checkout:
             if self._cache is not None:
                 self._cache.close()
         writer = self._writer
-        return CheckedOut(root, writer.files, writer.written, writer.written_bytes, self._removed)
+        missing = tuple(sorted(map(os.fsdecode, writer.missing)))
+        return CheckedOut(root, writer.files, writer.written, writer.written_bytes, self._removed, missing)
 
     def _refuse_repository(self, root: str) -> None:
         store, real = os.path.realpath(self._store or os.devnull), os.path.realpath(root)
@@ -342,7 +351,7 @@ class Checkout:
                     continue
                 self._writer.files += 1
                 st = seen.get(name)
-                if st is not None and known.get(name) == (st, entry[1], entry[3]):
+                if st is not None and known.get(name) == (st, entry[1], content_of(entry)):
                     settled[name] = st
                 elif st is None or not self._same_file(fd, entry):
                     todo.append((path + entry[0], entry))
@@ -372,7 +381,9 @@ class Checkout:
             return False
         try:
             st = os.fstat(source)
-            if not stat.S_ISREG(st.st_mode) or entry[1] == REFERENCE or st.st_size != entry[2]:
+            if entry[1] == REFERENCE:
+                return stat.S_ISREG(st.st_mode) and entry[4] == BLAKE3 and hash_file(source)[0].hex() == entry[5]
+            if not stat.S_ISREG(st.st_mode) or st.st_size != entry[2]:
                 return False
             if bool(st.st_mode & 0o100) != (entry[1] == EXECUTABLE):
                 return False
@@ -429,11 +440,12 @@ class Checkout:
     def _replace(self, fd: int, path: bytes, entry: Entry) -> None:
         name = entry[0]
         temporary = os.fsencode(f".artstore-{self._owner}-{self._writer.files}")
-        if entry[1] == REFERENCE:
-            return
+        missing = len(self._writer.missing)
         try:
             self._writer.write(fd, path[: -len(name)], entry, temporary)
             self._writer.finish()
+            if len(self._writer.missing) > missing:
+                return
             os.rename(temporary, name, src_dir_fd=fd, dst_dir_fd=fd)
         except BaseException:
             try:

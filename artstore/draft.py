@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Literal, NamedTuple
 
 from artstore.builder import TreeBuilder
@@ -26,6 +26,7 @@ from artstore.objects import ObjectStore
 from artstore.packs import LARGE
 from artstore.progress import Monitor
 from artstore.properties import Properties, StoredProperties, refuse_mixture, undone
+from artstore.references import Target
 from artstore.refs import Refs
 from artstore.scan import Scanner
 from artstore.statcache import StatCache
@@ -121,6 +122,32 @@ class Draft:
         self._tree.put(parts, entry, overwrite=overwrite)
         self._later.pop(parts, None)
         return entry
+
+    def add_references(self, name: str | bytes | None, targets: Iterable[Target]) -> list[tuple[bytes, Entry]]:
+        """Add what references name, below `name`; (path, entry) of each. All or none: Conflict for a path that has other
+        content.
+        """
+        above = _entry_path(name) if name is not None else ()
+        added, below = [], TreeBuilder(self._tx.read_tree)
+        for target in targets:
+            parts = (*above, *(_entry_path(target.path) if target.path else ()))
+            entry = target.reference.entry(parts[-1])
+            below.put(parts, entry, overwrite=False)
+            added.append((b"/".join(parts), entry))
+        self._graft(below)
+        return added
+
+    def add_entry_of(self, path: Path, version: VersionState, entry: Entry, name: str | bytes) -> Entry:
+        """Add another version's file, whose bytes are here: nothing is read or stored."""
+        parts, added = _entry_path(name), TreeBuilder(self._tx.read_tree)
+        self.rely_on(path, version)
+        new = (parts[-1], *entry[1:])
+        added.put(parts, new)
+        self._graft(added)
+        return new
+
+    def _graft(self, added: TreeBuilder) -> None:
+        self._tree.graft((), self._encoded(added), overwrite=False)
 
     def staged_file(self, name: str | bytes) -> str:
         """A path in the transaction, with the last part of `name`, at which a file may be written, to be added by
@@ -269,18 +296,19 @@ class Draft:
         run: str | None = None,
         incremental: bool = False,
         upsert: str | None = None,
+        origins: dict[str, dict[str, Any]] | None = None,
         reuse: Literal["latest", "any"] = "latest",
     ) -> Saved:
         """Make a version of what was added (`incremental`: on top of the latest version; `upsert`: with all parts that were
         added under this id), durable when this returns.
 
         Content equal to the latest version's (or to `any` live one's) makes no new one: it gets the aliases, tags and
-        properties that differ.
+        properties that differ. `origins` tell which entries are other versions'.
         """
         properties = properties or Properties()
         self._store_later()
         made: dict[str, Any] = {}
-        stored = StoredProperties(self._tx, properties)
+        stored = StoredProperties(self._tx, properties, origins or {})
 
         def build(state: State) -> list[Change]:
             kind = _type_for(state, type)
@@ -510,7 +538,10 @@ class Draft:
         self._refs.change(path, build)
 
 
-_WORDS = {"alias": "aliases", "tags": "tags", "metadata": "metadata", "description": "description", "ttl": "ttl"}
+_WORDS = {
+    "alias": "aliases", "tags": "tags", "metadata": "metadata", "description": "description", "ttl": "ttl",
+    "origins": "origins",
+}  # fmt: skip
 _AGAIN = "run the same command again"
 
 

@@ -7,8 +7,10 @@
     │   └── NoActiveRun                   no run was started, or it has ended (also AttributeError)
     ├── CommError                     9   what W&B's server would have refused: all below, to be caught together
     │   ├── NotFound                  4   no such repository, collection, version, alias or path (also LookupError)
-    │   │   └── NoEntry                   no such path in a version (also KeyError)
+    │   │   ├── NoEntry                   no such path in a version (also KeyError)
+    │   │   └── MissingReference          what a reference names is gone (also FileNotFoundError)
     │   ├── Conflict                  5   somebody else's change, another type, an alias that still holds a version
+    │   │   ├── ChangedReference          what a reference names is not what it was
     │   │   └── ArtifactStatusError       not possible before, or not after, it was logged (also AttributeError)
     │   │       ├── ArtifactNotLoggedError
     │   │       └── ArtifactFinalizedError
@@ -85,8 +87,16 @@ class NoEntry(NotFound, KeyError):
     pass
 
 
+class MissingReference(NotFound, FileNotFoundError):
+    pass
+
+
 class Conflict(CommError, ValueError):
     exit_code = 5
+
+
+class ChangedReference(Conflict):
+    pass
 
 
 class ArtifactStatusError(Conflict, AttributeError):

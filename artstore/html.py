@@ -22,3 +22,11 @@ def definition_rows(rows: Iterable[tuple[str, str]]) -> str:
     if len(rows) > MOST_ROWS:
         cells.append(f"<tr><th></th><td>and {len(rows) - MOST_ROWS:,} more</td></tr>")
     return f"<table>{''.join(cells)}</table>" if cells else ""
+
+
+def grid(columns: list[str], rows: list[list[str]], count: int) -> str:
+    """A table of the first rows of `count`, under their columns' names."""
+    head = "".join(f"<th>{escape(printable(name))}</th>" for name in columns)
+    body = "".join("<tr>" + "".join(f"<td>{escape(printable(cell))}</td>" for cell in row) + "</tr>" for row in rows)
+    more = f"<p>and {count - len(rows):,} more rows</p>" if count > len(rows) else ""
+    return f"<table><tr>{head}</tr>{body}</table>{more}"

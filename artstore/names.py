@@ -94,10 +94,14 @@ def name_from(text: str) -> str:
     return text if text not in ("", ".", "..") else "unnamed"
 
 
+RESERVED = "artstore-"
+"""What types begin with that are ours: collections that hold no artifacts."""
+
+
 def check_type(name: str) -> str:
     check_name(name, "type")
-    if name.startswith("artstore-"):
-        raise InvalidValue(f"type '{name}' is not allowed: types that begin with 'artstore-' are reserved")
+    if name.startswith(RESERVED):
+        raise InvalidValue(f"type '{name}' is not allowed: types that begin with '{RESERVED}' are reserved")
     return unicodedata.normalize("NFC", name)
 
 

@@ -44,8 +44,15 @@ class Properties(NamedTuple):
 class StoredProperties:
     """Properties with their long values in the transaction, and the changes that say them."""
 
-    def __init__(self, tx: Transaction, properties: Properties) -> None:
+    def __init__(
+        self, tx: Transaction, properties: Properties, origins: dict[str, dict[str, Any]] | None = None
+    ) -> None:
+        """`origins` tell which entries are other versions': said once, of a new version."""
         self._given = properties
+        self._origins: dict[str, Any] | None = origins or None
+        self._origins_blob: str | None = None
+        if self._origins is not None and len(text := encode_json(self._origins)) > LONG:
+            self._origins, self._origins_blob = None, tx.add_bytes(text).hex()
         self._set: dict[str, Any] = {}
         self._blobs: dict[str, str] = {}
         for key, value in (properties.metadata or {}).items():
@@ -69,7 +76,13 @@ class StoredProperties:
             *self._metadata(id, version),
             *self._text(id, version),
             *self._ttl(id, version),
+            *self._told_origins(id, version),
         ]
+
+    def _told_origins(self, id: str, version: dict[str, Any]) -> list[Change]:
+        if "origins" in version or not (self._origins or self._origins_blob):
+            return []
+        return [new_change("origins", id=id, entries=self._origins, blob=self._origins_blob)]
 
     def _aliases(self, state: State, id: str) -> list[Change]:
         on = [a for a in dict.fromkeys(self._given.aliases) if a != "latest" and state.aliases.get(a) != id]

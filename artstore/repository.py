@@ -249,10 +249,20 @@ class Repository(View):
         link: Link = "copy",
         force: bool = True,
         delete: bool = False,
+        allow_missing_references: bool = False,
         monitor: Monitor | None = None,
     ) -> CheckedOut:
         """As `View.get`, and noted for `status`."""
-        done = super().get(found, root, selection=selection, link=link, force=force, delete=delete, monitor=monitor)
+        done = super().get(
+            found,
+            root,
+            selection=selection,
+            link=link,
+            force=force,
+            delete=delete,
+            allow_missing_references=allow_missing_references,
+            monitor=monitor,
+        )
         if not selection.exact:  # one file says nothing of the folder around it
             number = found.version["number"]
             noted = Noted(done.root, found.state.path, found.version["id"], number, None, selection)

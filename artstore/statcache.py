@@ -20,7 +20,7 @@ from artstore.errors import StorageError
 from artstore.files import is_local, remove_if_there
 from artstore.packs import LARGE
 from artstore.storage import FolderStorage
-from artstore.tree import DIRECTORY, EXECUTABLE, Entry
+from artstore.tree import DIRECTORY, EXECUTABLE, REFERENCE, Entry
 
 _MAGIC = b"ARTSTAT\x01"
 _HASH = 16
@@ -66,15 +66,20 @@ class Record(NamedTuple):
     def stats(self) -> dict[str, Stat]:
         return msgpack.unpackb(self.signature, use_list=False, unicode_errors="surrogateescape")  # type: ignore[no-any-return]
 
-    def known(self) -> dict[str, tuple[Stat, int, Digest]]:
-        """name → (stat, kind, digest) of its files."""
+    def known(self) -> dict[str, tuple[Stat, int, Any]]:
+        """name → (stat, kind, what `content_of` says) of its files."""
         stats, known = self.stats(), {}
         for part in self.parts:
             for entry in part.entries():
                 name = os.fsdecode(entry[0])
                 if entry[1] != DIRECTORY and name in stats:
-                    known[name] = stats[name], entry[1], entry[3]
+                    known[name] = stats[name], entry[1], content_of(entry)
         return known
+
+
+def content_of(entry: Any) -> Any:
+    """What tells the content of a tree's entry: a file's digest; of a reference all that is said of it."""
+    return entry[2:] if entry[1] == REFERENCE else entry[3]
 
 
 def record(

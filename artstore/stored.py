@@ -14,8 +14,9 @@ from artstore.packs import LARGE
 from artstore.repository import Repository
 from artstore.selection import EVERYTHING, Selection
 from artstore.state import INHERIT, Path
-from artstore.tree import DIRECTORY, Entry
+from artstore.tree import DIRECTORY, REFERENCE, Entry
 from artstore.verify import Verified
+from artstore.view import referenced
 from artstore.writing import Link
 
 
@@ -91,14 +92,24 @@ class Stored:
         selection: Selection = EVERYTHING,
         link: Link = "copy",
         delete: bool = False,
+        allow_missing_references: bool = False,
     ) -> CheckedOut:
-        return self.repository.get(self.found(), root, selection=selection, link=link, delete=delete)
+        return self.repository.get(
+            self.found(),
+            root,
+            selection=selection,
+            link=link,
+            delete=delete,
+            allow_missing_references=allow_missing_references,
+        )
 
     def verify(self, root: str | None) -> Verified:
         return self.repository.verify(self.found(), root)
 
     def open(self, entry: Entry) -> BinaryIO:
         """A file's content for reading, checked before the first byte is given out."""
+        if entry[1] == REFERENCE:
+            return referenced(entry)
         if entry[1] < DIRECTORY and entry[2] >= LARGE:
             objects = self.repository.objects
             fd, _ = objects.open_large(entry[3], entry[2])

@@ -13,8 +13,9 @@ from artstore.names import is_protected, printable
 from artstore.objects import ObjectStore
 from artstore.owner import left_by
 from artstore.progress import Monitor
+from artstore.references import BLAKE3
 from artstore.selection import EVERYTHING, Selection, read_rules
-from artstore.statcache import Stat, StatCache, list_stats
+from artstore.statcache import Stat, StatCache, content_of, list_stats
 from artstore.tree import DIRECTORY, EXECUTABLE, REFERENCE, Entry, check_depth, read_folder, walk
 
 _OPEN_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
@@ -145,13 +146,13 @@ class Verifier:
             else:
                 below = walk(entry[3], self._objects.read_tree, full + b"/", self._selection.reaches)
                 self._missing += [p for p, e in below if e[1] != DIRECTORY and self._selection.takes(p)]
-        elif entry[1] == REFERENCE or not self._selection.takes(full):
+        elif not self._selection.takes(full):
             return
         elif not there:
             self._missing.append(full)
         else:
             self._files += 1
-            as_read = known is not None and known == (seen.get(os.fsdecode(name)), entry[1], entry[3])
+            as_read = known is not None and known == (seen.get(os.fsdecode(name)), entry[1], content_of(entry))
             if not as_read and not self._has_content(fd, entry):
                 self._changed.append(full)
 
@@ -183,8 +184,16 @@ class Verifier:
             return False  # a dangling link, a loop, something that is no file
         try:
             st = os.fstat(source)
+            if entry[1] == REFERENCE:
+                return self._has_referenced(source, st.st_size, entry)
             if st.st_size != entry[2] or bool(st.st_mode & 0o100) != (entry[1] == EXECUTABLE):
                 return False
             return hash_file(source, lambda n: self._monitor.advance(0, n))[0] == Digest(entry[3])
         finally:
             os.close(source)
+
+    def _has_referenced(self, source: int, size: int, entry: Entry) -> bool:
+        """As far as it can be told here: by the digest if that is known, else by the size."""
+        if entry[4] == BLAKE3:
+            return bool(hash_file(source, lambda n: self._monitor.advance(0, n))[0].hex() == entry[5])
+        return bool(entry[2] in (None, size))

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Self
 
 from artstore import settings
 from artstore.catalog import Catalog
@@ -15,13 +15,14 @@ from artstore.history import read_history
 from artstore.layout import check_feature
 from artstore.logs import Entry
 from artstore.lookup import Found, Home, Lookup
-from artstore.names import Spec, parse_path, printable
+from artstore.names import RESERVED, Spec, parse_path, printable
 from artstore.objects import PACKS, ObjectStore
 from artstore.owner import is_alive
 from artstore.owner import parse as parse_owner
 from artstore.packs import LARGE
 from artstore.progress import Monitor
 from artstore.reading import read_small
+from artstore.references import Reference, fetch
 from artstore.refs import Refs
 from artstore.remote import Remote, require_remote
 from artstore.runs import Runs, RunState
@@ -127,8 +128,12 @@ class View:
         """A version by id, deleted or not."""
         return self.lookup.version(path, id)
 
-    def collections(self, entity: str | None = None, project: str | None = None) -> Iterator[State]:
-        return self.refs.collections(entity, project)
+    def collections(
+        self, entity: str | None = None, project: str | None = None, *, damaged: list[Damage] | None = None
+    ) -> Iterator[State]:
+        """Every collection that exists, by its path. One that can't be read is an error, or is told in `damaged`."""
+        found = self.refs.collections(entity, project, damaged=damaged)
+        return (state for state in found if not state.type.startswith(RESERVED))
 
     def history(self, text: str) -> Iterator[Entry]:
         """Every change of a collection, oldest first."""
@@ -179,7 +184,10 @@ class View:
         if entry[1] == DIRECTORY:
             raise InvalidValue(f"'{printable(entry[0])}' is a folder")
         if entry[1] == REFERENCE:
-            raise NotFound(f"the bytes of '{printable(entry[0])}' are not stored here, but at {printable(entry[3])}")
+            with referenced(entry) as file:
+                while piece := file.read(1 << 20):
+                    yield piece
+            return
         self._fill_entry(entry)
         if entry[2] < LARGE:
             yield self.objects.read(BLOB, entry[3])
@@ -208,16 +216,24 @@ class View:
         link: Link = "copy",
         force: bool = True,
         delete: bool = False,
+        allow_missing_references: bool = False,
         monitor: Monitor | None = None,
     ) -> CheckedOut:
         """Put a version's files below `root` (default `./artifacts/<name>-vN`), every byte checked; `delete` removes
-        what is there and not in the version.
+        what is there and not in the version. A reference whose bytes are gone is MissingReference, unless that is allowed.
         """
         target = root or self.download_folder(found)
         self.fill(found, selection, monitor=monitor)
         with self._unless_deleted(found):
             checkout = Checkout(
-                self.objects, found.tree, selection=selection, link=link, force=force, delete=delete, monitor=monitor
+                self.objects,
+                found.tree,
+                selection=selection,
+                link=link,
+                force=force,
+                delete=delete,
+                allow_missing_references=allow_missing_references,
+                monitor=monitor,
             )
             return checkout.run(target)
 
@@ -313,6 +329,20 @@ class View:
             places["tmp"], places["cache"],
             len(live), sum(version["size"] for version in live),
         )  # fmt: skip
+
+
+def referenced(entry: TreeEntry) -> BinaryIO:
+    """The bytes of a reference, fetched into a file without a name and checked, for reading. Raises what `fetch` does."""
+    import tempfile
+
+    file = tempfile.TemporaryFile(buffering=0)
+    try:
+        fetch(Reference.of(entry), file.fileno())
+        file.seek(0)
+    except BaseException:
+        file.close()
+        raise
+    return file
 
 
 def view_of(place: str, here: FolderStorage | None, *, writing: bool = False) -> View:

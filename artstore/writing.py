@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Literal
 from blake3 import blake3
 
 from artstore.digest import BLOB, Digest
-from artstore.errors import DamagedObject, InvalidValue, MissingObject, storage_error
+from artstore.errors import DamagedObject, InvalidValue, MissingObject, MissingReference, storage_error
 from artstore.files import CREATE, clone, copy_hashed, copy_windows, create_file, write_fully
 from artstore.names import is_protected, printable
 from artstore.objects import BLOBS, ObjectStore
 from artstore.packs import LARGE
 from artstore.progress import Monitor
+from artstore.references import Reference, fetch
 from artstore.statcache import Stat
 from artstore.tree import EXECUTABLE, REFERENCE, Entry
 
@@ -27,17 +28,25 @@ _PENDING = 4
 _WITHOUT = "`--exclude` gets the other files; saving the same content again heals it"
 
 Link = Literal["copy", "hardlink", "symlink"]
+_FETCHES = 8
+"""References on their way at once: most of the time they wait for a server."""
 
 
 class FileWriter:
-    """Writes one file after another, large ones in two threads; `link` concerns those."""
+    """Writes one file after another, large ones in two threads, what is referenced in eight; `link` concerns large ones."""
 
-    def __init__(self, objects: ObjectStore, link: Link, monitor: Monitor) -> None:
+    def __init__(
+        self, objects: ObjectStore, link: Link, monitor: Monitor, *, allow_missing_references: bool = False
+    ) -> None:
         self._objects = objects
+        self._allow_missing = allow_missing_references
         self._link = link
+        self.missing: list[bytes] = []
+        """paths of references whose bytes are gone, where that is allowed"""
         self._monitor = monitor
         self.files = self.written = self.written_bytes = 0
         self._pool: ThreadPoolExecutor | None = None
+        self._fetching: ThreadPoolExecutor | None = None
         self._pending: list[Future[None]] = []
 
     def reset(self) -> None:
@@ -45,8 +54,9 @@ class FileWriter:
         self.files = self.written = self.written_bytes = 0
 
     def close(self) -> None:
-        if self._pool is not None:
-            self._pool.shutdown(cancel_futures=True)
+        for pool in (self._pool, self._fetching):
+            if pool is not None:
+                pool.shutdown(cancel_futures=True)
 
     def write_quickly(self, fd: int, entry: Entry) -> Stat | None:
         """The hot loop of a download: an ordinary small file whose bytes lie next in the pack that was read last.
@@ -82,10 +92,11 @@ class FileWriter:
         return self.write(fd, path, entry, entry[0])
 
     def write(self, fd: int, path: bytes, entry: Entry, name: bytes) -> Stat | None:
-        """Create one file under `name` in an open folder; its stat, or None while a large one is on its way."""
+        """Create one file under `name` in an open folder; its stat, or None while it is on its way."""
         self.files += 1
         if entry[1] == REFERENCE:
-            return None  # its bytes stay at their URI
+            self._write_reference(fd, path + entry[0], entry, name)
+            return None
         self.written += 1
         self.written_bytes += entry[2]
         if entry[2] >= LARGE:
@@ -113,6 +124,30 @@ class FileWriter:
         finally:
             os.close(target)
         return (st.st_mode, st.st_ino, st.st_size, st.st_mtime_ns, st.st_ctime_ns)
+
+    def _write_reference(self, fd: int, path: bytes, entry: Entry, name: bytes) -> None:
+        target, folder = create_file(fd, name, False), os.dup(fd)
+        if self._fetching is None:
+            from concurrent.futures import ThreadPoolExecutor  # 6 ms, for references and large files only
+
+            self._fetching = ThreadPoolExecutor(_FETCHES)
+        self._pending.append(self._fetching.submit(self._fetch, target, folder, path, entry, name))
+        if len(self._pending) > _FETCHES * 2:
+            self._pending.pop(0).result()
+
+    def _fetch(self, target: int, folder: int, path: bytes, entry: Entry, name: bytes) -> None:
+        try:
+            fetch(Reference.of(entry), target, lambda n: self._monitor.advance(0, n))
+            self.written += 1
+            self.written_bytes += os.fstat(target).st_size
+        except BaseException as error:
+            os.unlink(name, dir_fd=folder)
+            if not (self._allow_missing and isinstance(error, MissingReference)):
+                raise
+            self.missing.append(path)
+        finally:
+            os.close(target)
+            os.close(folder)
 
     def _read_slowly(self, path: bytes, digest: Digest) -> bytes:
         try:

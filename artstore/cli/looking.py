@@ -71,7 +71,7 @@ def list_collections(repository: View, project: str | None, type: str | None, as
     if type is not None:
         check_type(type)
     damaged: list[Damage] = []
-    states = repository.refs.collections(entity, project, damaged=damaged)
+    states = repository.collections(entity, project, damaged=damaged)
     chosen = [state for state in states if type is None or state.type == type]
     if as_json:
         print_json([_collection(state) for state in chosen])

@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
@@ -65,7 +65,7 @@ class BucketStorage:
         self.root = url.partition("?")[0].rstrip("/")
         endpoint = dict(parse_qsl(urlsplit(url).query)).get("endpoint")
         self._at = f" ({endpoint})" if endpoint else ""
-        self._store = _store_of(url)
+        self._store = store_of(url)
         self._scratch = scratch
         self._lock = threading.Lock()
         self._known: dict[str, list[tuple[str, int]]] = {}
@@ -76,7 +76,7 @@ class BucketStorage:
     def _list(self, folder: str) -> list[tuple[str, int]]:
         def ask() -> list[Any]:
             with self._translated(f"list {folder}"):
-                return list(_called(lambda: obstore.list(self._store, f"{folder}/", chunk_size=1000).collect()))
+                return list(called(lambda: obstore.list(self._store, f"{folder}/", chunk_size=1000).collect()))
 
         return [(item["path"], item["size"]) for item in _tried(ask)]
 
@@ -116,7 +116,7 @@ class BucketStorage:
 
         def ask() -> Any:
             with self._translated(f"list {folder}"):
-                return _called(obstore.list_with_delimiter, self._store, folder)
+                return called(obstore.list_with_delimiter, self._store, folder)
 
         found = _tried(ask)
         prefixes = [prefix.rstrip("/") for prefix in found["common_prefixes"]]
@@ -148,13 +148,13 @@ class BucketStorage:
 
         def ask() -> bytes:
             with self._translated(f"read {path}"):
-                found = _called(obstore.get, self._store, path)
+                found = called(obstore.get, self._store, path)
                 if found.meta["size"] > MOST:
                     raise StorageError(
                         f"{path} at {self.root} has {found.meta['size']} bytes: more than anything of its kind",
                         hint="somebody else put it there; remove it",
                     )
-                return bytes(_called(found.bytes))
+                return bytes(called(found.bytes))
 
         return _tried(ask)
 
@@ -163,7 +163,7 @@ class BucketStorage:
             return b""
         with self._translated(f"read {key}"):
             try:
-                return bytes(_called(obstore.get_range, self._store, key, start=offset, length=length))
+                return bytes(called(obstore.get_range, self._store, key, start=offset, length=length))
             except exceptions.BaseError as error:
                 if _status(error) == 416 or "StartTooLarge" in str(error):
                     return b""  # all of it lies behind the end
@@ -194,7 +194,7 @@ class BucketStorage:
                 return None
         try:
             with self._translated(f"look at {path}"):
-                return int(_called(obstore.head, self._store, path)["size"])
+                return int(called(obstore.head, self._store, path)["size"])
         except FileNotFoundError:
             return None
 
@@ -207,14 +207,14 @@ class BucketStorage:
         for key in (f"{path}/{_CLAIM}", path):
             try:
                 with self._translated(f"look at {path}"):
-                    return float(_called(obstore.head, self._store, key)["last_modified"].timestamp())
+                    return float(called(obstore.head, self._store, key)["last_modified"].timestamp())
             except FileNotFoundError:
                 continue
         return None
 
     def now(self, *, probe: bool = False) -> float:
         with self._translated("write tmp/.clock"):
-            _called(obstore.put, self._store, "tmp/.clock", b"", use_multipart=False)
+            called(obstore.put, self._store, "tmp/.clock", b"", use_multipart=False)
         return self.stamp("tmp/.clock") or 0.0
 
     def create(self, path: str, data: bytes) -> bool:
@@ -223,7 +223,7 @@ class BucketStorage:
         for wait in (*_WAITS, None):
             try:
                 with self._translated(f"write {path}"):
-                    _called(obstore.put, self._store, path, data, mode="create", use_multipart=False)
+                    called(obstore.put, self._store, path, data, mode="create", use_multipart=False)
                 return True
             except FileExistsError:
                 try:
@@ -247,7 +247,7 @@ class BucketStorage:
 
     def replace(self, path: str, data: bytes, *, sync: bool = False) -> None:
         with self._translated(f"write {path}"):
-            _called(obstore.put, self._store, path, data, use_multipart=False)
+            called(obstore.put, self._store, path, data, use_multipart=False)
 
     def settle(self, folder: str) -> None:
         """What a bucket shows is durable."""
@@ -260,7 +260,7 @@ class BucketStorage:
         def ask() -> None:
             with self._translated(f"remove {keys[0]}"):
                 try:
-                    _called(obstore.delete, self._store, keys)
+                    called(obstore.delete, self._store, keys)
                 except FileNotFoundError:
                     pass  # Google and Azure say so, S3 doesn't know
 
@@ -297,7 +297,7 @@ class BucketStorage:
     def _mark(self, keys: Iterable[str]) -> None:
         def put(key: str) -> None:
             with self._translated(f"write {key}"):
-                _called(obstore.put, self._store, key, b"", use_multipart=False)
+                called(obstore.put, self._store, key, b"", use_multipart=False)
 
         for _ in _together(put, list(keys)):
             pass
@@ -368,7 +368,7 @@ class BucketStorage:
         def send() -> str:
             key = f"{path}/{os.urandom(8).hex()}"
             with self._translated(f"write {key}"):
-                _called(
+                called(
                     obstore.put, self._store, key, Path(staged),
                     use_multipart=not whole, chunk_size=part, max_concurrency=4,
                 )  # fmt: skip
@@ -414,7 +414,7 @@ class BucketStorage:
         except FileNotFoundError:
             return False
         with self._translated(f"move {key}"):
-            _called(obstore.rename, self._store, key, aside)
+            called(obstore.rename, self._store, key, aside)
         self._known.pop(path, None)
         return True
 
@@ -422,7 +422,7 @@ class BucketStorage:
         try:
             key, _ = self._copy_of(path)
             with self._translated(f"keep {key}"):
-                _called(obstore.copy, self._store, key, aside)
+                called(obstore.copy, self._store, key, aside)
         except FileNotFoundError:
             return
 
@@ -434,42 +434,47 @@ class BucketStorage:
 
     # -- errors --
 
-    @contextmanager
-    def _translated(self, action: str) -> Iterator[None]:
-        """obstore's errors as ours; FileNotFoundError and FileExistsError are for the caller."""
-        try:
-            yield
-        except (FileNotFoundError, exceptions.NotFoundError) as error:
-            raise FileNotFoundError(f"{self.root} has no such object") from error
-        except exceptions.AlreadyExistsError as error:
-            raise FileExistsError(f"{self.root} has it already") from error
-        except (exceptions.PermissionDeniedError, exceptions.UnauthenticatedError) as error:
-            raise self._refused(action, error) from error
-        except BaseException as error:
-            if type(error).__name__ == "PanicException":  # obstore's, which no class of its tells
-                raise StorageError(f"cannot {action} at {self.root}: obstore failed: {error}") from error
-            if not isinstance(error, exceptions.BaseError):
-                raise
-            status = _status(error)
-            if status in (401, 403):
-                raise self._refused(action, error) from error
-            if status == 404:
-                raise StorageError(f"cannot {action} at {self.root}: there is no such bucket", hint=_MAKE) from error
-            if status == 507 or "QuotaExceeded" in str(error):
-                raise NoSpace(
-                    f"cannot {action} at {self.root}: no space left there",
-                    hint="free some space there and run the same command again: nothing was lost",
-                ) from error
-            raise StorageError(
-                f"cannot {action} at {self.root}{self._at}: {_reason(error)}",
-                hint="check the network and run the same command again: what arrived is not sent again",
-            ) from error
+    def _translated(self, action: str) -> AbstractContextManager[None]:
+        return bucket_errors(self.root, action, self._at)
 
-    def _refused(self, action: str, error: Exception) -> StorageError:
-        return StorageError(
-            f"{self.root} refused to let us {action}: {_reason(error)}",
-            hint=_LOG_IN if _has_credentials() else _NO_CREDENTIALS,
-        )
+
+@contextmanager
+def bucket_errors(root: str, action: str, at: str = "") -> Iterator[None]:
+    """obstore's errors as ours; FileNotFoundError and FileExistsError are for the caller."""
+    try:
+        yield
+    except (FileNotFoundError, exceptions.NotFoundError) as error:
+        raise FileNotFoundError(f"{root} has no such object") from error
+    except exceptions.AlreadyExistsError as error:
+        raise FileExistsError(f"{root} has it already") from error
+    except (exceptions.PermissionDeniedError, exceptions.UnauthenticatedError) as error:
+        raise _refused(root, action, error) from error
+    except BaseException as error:
+        if type(error).__name__ == "PanicException":  # obstore's, which no class of its tells
+            raise StorageError(f"cannot {action} at {root}: obstore failed: {error}") from error
+        if not isinstance(error, exceptions.BaseError):
+            raise
+        status = _status(error)
+        if status in (401, 403):
+            raise _refused(root, action, error) from error
+        if status == 404:
+            raise StorageError(f"cannot {action} at {root}: there is no such bucket", hint=_MAKE) from error
+        if status == 507 or "QuotaExceeded" in str(error):
+            raise NoSpace(
+                f"cannot {action} at {root}: no space left there",
+                hint="free some space there and run the same command again: nothing was lost",
+            ) from error
+        raise StorageError(
+            f"cannot {action} at {root}{at}: {_reason(error)}",
+            hint="check the network and run the same command again: what arrived is not sent again",
+        ) from error
+
+
+def _refused(root: str, action: str, error: Exception) -> StorageError:
+    return StorageError(
+        f"{root} refused to let us {action}: {_reason(error)}",
+        hint=_LOG_IN if _has_credentials() else _NO_CREDENTIALS,
+    )
 
 
 _LOG_IN = "check the credentials (or log in again) and run the same command again"
@@ -513,7 +518,7 @@ def _reason(error: Exception) -> str:
     return printable(text.split("\n")[0][:200])
 
 
-def _called(call: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+def called(call: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
     """A call of obstore, which hears no signal while a server is silent: the main thread waits for another's."""
     if threading.current_thread() is not threading.main_thread():
         return call(*arguments, **options)
@@ -566,7 +571,7 @@ _memories: dict[str, Any] = {}
 """Buckets of this process's memory, by name."""
 
 
-def _store_of(url: str) -> Any:
+def store_of(url: str) -> Any:
     """obstore's store for a URL. Credentials come from the environment and the services' own chain, never from here."""
     parts = urlsplit(url)
     scheme, bucket, prefix = parts.scheme.lower(), parts.netloc, unquote(parts.path).strip("/")

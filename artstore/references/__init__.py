@@ -1,0 +1,158 @@
+"""References: entries whose bytes stay at a URI. Which objects a URI names, and their bytes, checked; by scheme.
+
+A handler for another scheme is registered by `register`, or found as an entry point of the group `artstore.references`
+whose name is the scheme.
+"""
+
+import os
+import re
+from collections.abc import Callable, Iterator
+from typing import NamedTuple, Protocol
+
+from blake3 import blake3
+
+from artstore.errors import ChangedReference, InvalidValue, NotFound
+from artstore.files import write_fully
+from artstore.names import printable
+from artstore.tree import REFERENCE, Entry
+
+__all__ = ["MAX_OBJECTS", "Handler", "Reference", "Target", "fetch", "find", "register", "scheme_of"]
+
+MAX_OBJECTS = 10_000_000
+"""Entries that one call may add, unless it says otherwise; W&B's number."""
+ETAG, BLAKE3, URI = "etag", "blake3", "uri"
+"""Kinds of checks: the server's tag, the digest of the content, or none but the URI itself."""
+
+
+class Reference(NamedTuple):
+    """What a tree's entry says of the bytes."""
+
+    uri: str
+    size: int | None
+    """bytes; None when nobody told"""
+    check: str
+    text: str
+    version: str | None
+    """as the place calls it"""
+
+    @classmethod
+    def of(cls, entry: Entry) -> "Reference":
+        return cls(entry[3], entry[2], *entry[4:7])
+
+    def entry(self, name: bytes) -> Entry:
+        return (name, REFERENCE, self.size, self.uri, self.check, self.text, self.version)
+
+
+class Target(NamedTuple):
+    """One object that a URI names."""
+
+    path: str
+    """below what was named; empty when that is the object itself"""
+    reference: Reference
+
+
+class Handler(Protocol):
+    """A kind of place. Raises SourceError or InvalidValue for a URI that names nothing there, StorageError when the place
+    fails.
+    """
+
+    def find(self, uri: str, *, checksum: bool) -> Iterator[Target]:
+        """The objects that a URI names, in the order of their paths. Without `checksum` their content is not looked at."""
+
+    def read(self, reference: Reference) -> Iterator[bytes]:
+        """An object's bytes, in pieces. Raises MissingReference when it is gone, ChangedReference when the place tells
+        that it is another now.
+        """
+
+
+_handlers: dict[str, Callable[[], Handler]] = {}
+
+
+def register(scheme: str, handler: Callable[[], Handler]) -> None:
+    """Let `handler()` deal with URIs of a scheme from here on, in this process."""
+    _handlers[scheme.lower()] = handler
+
+
+def scheme_of(uri: str) -> str:
+    """Raises InvalidValue for what is no URI."""
+    match = re.match(r"([A-Za-z][A-Za-z0-9+.-]*):", uri)
+    if match is None or "://" not in uri:
+        raise InvalidValue(
+            f"References must be URIs: '{printable(uri)}' is none. To reference a local file, use file://",
+            hint=f"file://{printable(os.path.abspath(uri))}",
+        )
+    return match[1].lower()
+
+
+def _handler(scheme: str) -> Handler | None:
+    if scheme in _handlers:
+        return _handlers[scheme]()
+    if scheme == "file":
+        from artstore.references.file import FileHandler
+
+        return FileHandler()
+    if scheme in ("http", "https"):
+        from artstore.references.http import HttpHandler
+
+        return HttpHandler()
+    if scheme in ("s3", "gs", "az"):
+        from artstore.references.bucket import BucketHandler
+
+        return BucketHandler()
+    from importlib.metadata import entry_points
+
+    found = next(iter(entry_points(group="artstore.references", name=scheme)), None)
+    return None if found is None else found.load()()
+
+
+def find(uri: str, *, checksum: bool = True, most: int = MAX_OBJECTS) -> list[Target]:
+    """The objects that a URI names, one of an unknown scheme as it stands. Raises InvalidValue for more than `most`."""
+    if any(ord(c) < 32 or "\ud800" <= c <= "\udfff" for c in uri):
+        raise InvalidValue(f"'{printable(uri)}' is no URI: it has control characters, or is not valid Unicode")
+    handler = _handler(scheme_of(uri))
+    if handler is None:
+        return [Target("", Reference(uri, None, URI, uri, None))]
+    found: list[Target] = []
+    for target in handler.find(uri, checksum=checksum):
+        if len(found) == most:
+            raise InvalidValue(
+                f"{printable(uri)} names more than {most:,} objects", hint="max_objects=N takes more; nothing was added"
+            )
+        found.append(target)
+    return found
+
+
+def is_known(scheme: str) -> bool:
+    """Whether a handler deals with a scheme."""
+    return _handler(scheme) is not None
+
+
+def fetch(reference: Reference, target: int, advance: Callable[[int], None] = lambda n: None) -> None:
+    """Write an object's bytes to an open file, checked as far as they can be. Raises NotFound for a scheme that nobody
+    deals with, MissingReference and ChangedReference.
+    """
+    scheme = scheme_of(reference.uri)
+    handler = _handler(scheme)
+    if handler is None:
+        raise NotFound(
+            f"{printable(reference.uri)} can't be fetched: nothing here knows '{printable(scheme)}://'",
+            hint="artstore.references.register() teaches it a scheme; `--exclude` gets the other files",
+        )
+    hasher, size = blake3(), 0
+    for piece in handler.read(reference):
+        write_fully(target, piece)
+        size += len(piece)
+        advance(len(piece))
+        if reference.check == BLAKE3:
+            hasher.update(piece)
+    if reference.size not in (None, size):
+        raise changed(reference, f"it has {size} bytes now, not {reference.size}")
+    if reference.check == BLAKE3 and hasher.hexdigest() != reference.text:
+        raise changed(reference, "it has another content now")
+
+
+def changed(reference: Reference, what: str) -> ChangedReference:
+    return ChangedReference(
+        f"{printable(reference.uri)} is not what was referenced: {what}",
+        hint="bring the old content back there, or add the reference to a new version",
+    )

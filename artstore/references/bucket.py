@@ -1,0 +1,103 @@
+"""References to objects in buckets: `s3://BUCKET/KEY`, or all below a prefix; `gs://`, `az://`."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+from urllib.parse import parse_qs, quote, unquote, urlencode, urlsplit
+
+import obstore
+
+from artstore.errors import MissingReference, SourceError
+from artstore.names import printable
+from artstore.references import ETAG, URI, Reference, Target, changed
+from artstore.storage.bucket import bucket_errors, called, store_of
+
+_TOGETHER = 8
+"""Requests on their way at once."""
+
+
+class _Place:
+    """A bucket, and a key or prefix in it, as a URI names them; `?endpoint=…&region=…` as for remotes."""
+
+    def __init__(self, uri: str) -> None:
+        parts = urlsplit(uri)
+        query = parse_qs(parts.query)
+        self.version: str | None = query.pop("versionId", [None])[0]
+        self._options = urlencode({key: values[0] for key, values in query.items()})
+        self.bucket = f"{parts.scheme.lower()}://{parts.netloc}"
+        self.key = unquote(parts.path).lstrip("/")
+        self.store = store_of(self.bucket + (f"?{self._options}" if self._options else ""))
+
+    def uri(self, key: str) -> str:
+        return f"{self.bucket}/{quote(key)}" + (f"?{self._options}" if self._options else "")
+
+    def head(self, key: str, version: str | None = None) -> Any:
+        with bucket_errors(self.bucket, f"look at {key}"):
+            if version is None:
+                return called(obstore.head, self.store, key)
+            return called(obstore.get, self.store, key, options={"version": version, "head": True}).meta
+
+    def below(self, prefix: str) -> list[Any]:
+        def ask() -> list[Any]:
+            return list(called(lambda: obstore.list(self.store, prefix or None, chunk_size=1000).collect()))
+
+        with bucket_errors(self.bucket, f"list {prefix}"):
+            return sorted((item for item in ask() if not item["path"].endswith("/")), key=lambda item: item["path"])
+
+
+class BucketHandler:
+    """Content is told by the ETag, and by the version's id where the bucket keeps versions. Credentials come from the
+    environment or the service's own login.
+    """
+
+    def find(self, uri: str, *, checksum: bool) -> Iterator[Target]:
+        place = _Place(uri)
+        if not checksum:
+            yield Target("", Reference(uri, None, URI, uri, None))
+            return
+        if place.key and not place.key.endswith("/"):
+            try:
+                meta = place.head(place.key, place.version)
+            except FileNotFoundError:
+                pass  # then it is a prefix, or nothing
+            else:
+                yield Target("", _reference(place, place.key, meta, place.version))
+                return
+        prefix = place.key.rstrip("/") + "/" if place.key else ""
+        found = place.below(prefix.rstrip("/"))
+        found = [item for item in found if item["path"].startswith(prefix)]
+        if not found:
+            raise SourceError(f"{printable(uri)} names no object", problems=[(uri, "nothing is there")])
+        yield from self._targets(place, prefix, found)
+
+    def _targets(self, place: _Place, prefix: str, found: list[Any]) -> Iterator[Target]:
+        """A listing tells no versions: where the first object has one, each is asked for."""
+        if place.head(found[0]["path"]).get("version"):
+            with ThreadPoolExecutor(_TOGETHER) as pool:
+                found = list(pool.map(lambda item: {**place.head(item["path"]), "path": item["path"]}, found))
+        for item in found:
+            yield Target(item["path"].removeprefix(prefix), _reference(place, item["path"], item, None))
+
+    def read(self, reference: Reference) -> Iterator[bytes]:
+        place = _Place(reference.uri)
+        options: dict[str, Any] = {"version": reference.version} if reference.version else {}
+        with bucket_errors(place.bucket, f"read {place.key}"):
+            try:
+                reply = called(obstore.get, place.store, place.key, options=options or None)
+            except FileNotFoundError as error:
+                raise MissingReference(f"{printable(reference.uri)} is not there any more") from error
+            tag = _tag(reply.meta)
+            if reference.check == ETAG and tag != reference.text:
+                raise changed(reference, f"its ETag is {printable(tag)} now")
+            pieces = iter(reply.stream(min_chunk_size=1 << 20))
+            while (piece := called(next, pieces, None)) is not None:
+                yield bytes(piece)
+
+
+def _tag(meta: Any) -> str:
+    return str(meta.get("e_tag") or "").strip('"')
+
+
+def _reference(place: _Place, key: str, meta: Any, version: str | None) -> Reference:
+    uri, tag = place.uri(key), _tag(meta)
+    return Reference(uri, meta["size"], *((ETAG, tag) if tag else (URI, uri)), version or meta.get("version") or None)

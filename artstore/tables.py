@@ -1,0 +1,447 @@
+"""Tables: rows of values in named columns, as W&B's `Table`; stored as `<name>.table.json` in its layout."""
+
+import hashlib
+import importlib
+import io
+import json
+import operator
+import pickle
+import tempfile
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, BinaryIO, NamedTuple, overload
+
+from blake3 import blake3
+
+from artstore import columns as kinds
+from artstore.columns import Type
+from artstore.errors import Conflict, Damage, InvalidType, InvalidValue, NotFound
+from artstore.html import MOST_ROWS, grid, page
+from artstore.names import printable
+from artstore.tablefiles import Head, read_table, write_table
+
+IN_MEMORY = 100_000
+"""Rows up to which a table is a list in memory; more are in a file without a name, a few in memory at a time."""
+_ARRAYS = "media/serialized_data"
+
+OpenEntry = Callable[[str], BinaryIO]
+"""Another file of the artifact that a table is read from, for reading."""
+
+
+class Rows(Sequence[list[Any]]):
+    """The rows of a large table, read as they are asked for. A row that is given out is a copy."""
+
+    def __init__(self) -> None:
+        self._file = tempfile.TemporaryFile()
+        self._starts = array("Q")
+        self._end = 0
+
+    def append(self, row: list[Any]) -> None:
+        data = pickle.dumps(row, protocol=5)  # read back by this process alone
+        self._file.seek(self._end)
+        self._file.write(data)
+        self._starts.append(self._end)
+        self._end += len(data)
+
+    def __len__(self) -> int:
+        return len(self._starts)
+
+    @overload
+    def __getitem__(self, index: int) -> list[Any]: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[list[Any]]: ...
+
+    def __getitem__(self, index: int | slice) -> Any:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        start = self._starts[operator.index(index)]
+        self._file.seek(start)
+        return pickle.load(self._file)
+
+    def __iter__(self) -> Iterator[list[Any]]:
+        at = 0
+        for _ in range(len(self)):
+            self._file.seek(at)  # another reader may have moved it
+            row = pickle.load(self._file)
+            at = self._file.tell()
+            yield row
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and len(self) == len(other) and all(map(_same_row, self, other))
+
+    __hash__ = None  # type: ignore[assignment]  # as a list
+
+
+class Index(int):
+    """A row's number, which knows its table, as W&B's."""
+
+    table: "Table"
+
+    @classmethod
+    def of(cls, number: int, table: "Table") -> "Index":
+        self = cls(number)
+        self.table = table
+        return self
+
+    def get_row(self) -> dict[Any, Any]:
+        return dict(zip(self.table.columns, self.table.data[self], strict=True))
+
+
+class TableDiff(NamedTuple):
+    """Keys of rows, each as the list of its columns' values, in the order of the tables."""
+
+    added: list[Any]
+    removed: list[Any]
+    changed: list[Any]
+    columns_added: list[Any]
+    columns_removed: list[Any]
+
+    def __bool__(self) -> bool:
+        return any(self[:])
+
+
+class Table:
+    """Rows of numbers, text, booleans, times, None, lists, dicts and numpy arrays. There is no limit to their number.
+
+    `columns` are `Input`, `Output`, `Expected` unless given; `data` is a list of rows or a numpy array, `dataframe` a
+    pandas DataFrame or pyarrow Table, whose columns are taken over. A column holds values of one type, and None unless
+    `optional` is False; with `allow_mixed_types` any.
+    """
+
+    MAX_ROWS = MAX_ARTIFACT_ROWS = 1 << 62
+    """W&B's limits: there are none here."""
+
+    def __init__(
+        self,
+        columns: Any = None,
+        data: Any = None,
+        rows: Any = None,
+        dataframe: Any = None,
+        dtype: Any = None,
+        optional: bool | list[bool] = True,
+        allow_mixed_types: bool = False,
+        log_mode: str | None = "IMMUTABLE",
+    ) -> None:
+        """`dtype` and `log_mode` are accepted as W&B's; types are found by the values. Raises InvalidType (TypeError) for
+        a value that does not fit its column, InvalidValue for a row of another length.
+        """
+        if log_mode not in ("IMMUTABLE", "MUTABLE", "INCREMENTAL", None):
+            raise InvalidValue(f"log_mode '{log_mode}' is not one of IMMUTABLE, MUTABLE, INCREMENTAL")
+        self.log_mode = log_mode
+        self._mixed = allow_mixed_types
+        self._rows: list[list[Any]] | Rows = []
+        frame = dataframe if dataframe is not None else data if _is_frame(data) else None
+        if frame is not None:
+            self.columns, rows = _of_frame(frame)
+        else:
+            rows = data if data is not None else rows
+            rows = rows.tolist() if kinds.is_array(rows) and rows.dtype != object else rows
+            self.columns = list(["Input", "Output", "Expected"] if columns is None else columns)
+        if strange := [name for name in self.columns if not isinstance(name, str | int)]:
+            raise InvalidType(f"a column's name is text or a number, not {strange[0]!r}")
+        if isinstance(rows, str | dict) or not (rows is None or isinstance(rows, Iterable)):
+            raise InvalidType(f"a table's data is a list of rows, not a {type(rows).__name__}")
+        flags = [optional] * len(self.columns) if isinstance(optional, bool) else list(optional)
+        self._optional = dict(zip(self.columns, flags, strict=False))
+        self._types: dict[Any, Type] = dict.fromkeys(self.columns, kinds.UNKNOWN)
+        for row in rows or ():
+            self.add_data(*row)
+
+    @property
+    def data(self) -> list[list[Any]] | Rows:
+        """The rows: a list that may be changed in place; of more than 100,000 a sequence that gives out copies."""
+        return self._rows
+
+    # -- adding --
+
+    def add_data(self, *data: Any) -> None:
+        """Add a row: a value for each column. All or nothing."""
+        if len(data) != len(self.columns):
+            raise InvalidValue(f"This table expects {len(self.columns)} columns: {self.columns}, found {len(data)}")
+        types = self._types
+        found = {
+            name: self._checked(name, types[name], value)
+            for name, value in zip(self.columns, data, strict=True)
+            if type(value) is not _usual.get(types[name]["wb_type"])
+        }
+        types.update(found)
+        self._append(list(data))
+
+    add_row = add_data
+
+    def _checked(self, name: Any, before: Type, value: Any) -> Type:
+        """The column's type with this value in it. Raises InvalidType where it does not fit."""
+        try:
+            kind = kinds.type_of(value)
+        except InvalidType as error:
+            raise InvalidType(f"column '{printable(str(name))}': {error}") from error
+        if self._mixed:
+            return kinds.ANY
+        if kind == kinds.NONE:
+            if not self._optional.get(name, True):
+                raise InvalidType(f"column '{printable(str(name))}' has no value in a row, and is not optional")
+            return before
+        merged = kinds.merge(before, kind)
+        if merged is None:
+            raise InvalidType(
+                f"column '{printable(str(name))}' holds {kinds.words(before)}: {value!r:.80} does not fit",
+                hint="Table(…, allow_mixed_types=True) takes any value",
+            )
+        return merged
+
+    def _append(self, row: list[Any]) -> None:
+        if len(self._rows) == IN_MEMORY and isinstance(self._rows, list):
+            spilled = Rows()
+            for old in self._rows:
+                spilled.append(old)
+            self._rows = spilled
+        self._rows.append(row)
+
+    def add_column(self, name: Any, data: Any, optional: bool = False) -> None:
+        """Add a column: a value for each row (for an empty table: its rows)."""
+        if name in self.columns:
+            raise Conflict(f"the table has a column '{printable(str(name))}' already")
+        values = list(data)
+        if self.columns and len(values) != len(self._rows):
+            raise InvalidValue(f"column '{printable(str(name))}' has {len(values)} values for {len(self._rows)} rows")
+        rows = self._rows if self.columns else [[] for _ in values]
+        wider = Table(
+            [*self.columns, name], optional=[*self._optional.values(), optional], allow_mixed_types=self._mixed
+        )
+        for row, value in zip(rows, values, strict=True):
+            wider.add_data(*row, value)
+        self.columns, self._rows, self._types, self._optional = (
+            wider.columns,
+            wider._rows,
+            wider._types,
+            wider._optional,
+        )
+
+    def add_computed_columns(self, fn: Callable[[int, dict[Any, Any]], dict[Any, Any]]) -> None:
+        """Add the columns that `fn(number, row as a dict)` gives for each row."""
+        made: dict[Any, list[Any]] = {}
+        for number, row in self.iterrows():
+            for name, value in fn(number, dict(zip(self.columns, row, strict=True))).items():
+                made.setdefault(name, []).append(value)
+        for name, values in made.items():
+            self.add_column(name, values, optional=True)
+
+    # -- looking --
+
+    def iterrows(self) -> Iterator[tuple[Index, list[Any]]]:
+        for number, row in enumerate(self._rows):
+            yield Index.of(number, self), row
+
+    def get_index(self) -> list[Index]:
+        return [Index.of(number, self) for number in range(len(self._rows))]
+
+    def index_ref(self, index: int) -> Index:
+        return Index.of(range(len(self._rows))[index], self)
+
+    def get_column(self, name: Any, convert_to: str | None = None) -> Any:
+        """A column's values as a list, or (`convert_to="numpy"`, `"pandas"`, `"arrow"`) an array, Series or pyarrow Array."""
+        if name not in self.columns:
+            raise NotFound(f"the table has no column '{printable(str(name))}'", hint=f"there are {self.columns}")
+        at = self.columns.index(name)
+        values = [row[at] for row in self._rows]
+        if convert_to is None:
+            return values
+        if convert_to == "numpy":
+            return _numpy().array(values)
+        if convert_to == "pandas":
+            return _pandas().Series(values, name=name)
+        if convert_to == "arrow":
+            return _arrow().array([kinds.plain(value) for value in values])
+        raise InvalidValue(f"convert_to '{convert_to}' is not one of numpy, pandas, arrow")
+
+    def get_dataframe(self) -> Any:
+        """A pandas DataFrame with these columns and rows."""
+        return _pandas().DataFrame.from_records(list(self._rows), columns=self.columns)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __bool__(self) -> bool:
+        return True
+
+    def __eq__(self, other: object) -> bool:
+        """Whether columns and cells are equal, in order; 1 and 1.0 are, NaN and NaN are not."""
+        if not isinstance(other, Table):
+            return NotImplemented
+        if self.columns != other.columns or len(self._rows) != len(other._rows):
+            return False
+        return all(map(_same_row, self._rows, other._rows))
+
+    __hash__ = None  # type: ignore[assignment]  # it changes
+
+    def __repr__(self) -> str:
+        return f"<Table {len(self._rows):,} × {len(self.columns)}: {', '.join(map(str, self.columns))}>"
+
+    def _repr_html_(self) -> str:
+        shown = [[str(cell) for cell in row] for row in self._rows[:MOST_ROWS]]
+        return page(repr(self)[1:-1], grid([str(name) for name in self.columns], shown, len(self._rows)))
+
+    def diff(self, other: "Table", key: Any) -> TableDiff:
+        """What differs in `other` (the newer one): rows added, removed and changed, told by the values of `key`, a column
+        or a list of them. Raises InvalidValue when a key is there twice.
+        """
+        return table_diff((self.columns, self._rows), (other.columns, other._rows), key)
+
+    # -- stored --
+
+    def write(self, file: BinaryIO, add_file: Callable[[str, bytes], None]) -> None:
+        """Write the table; arrays that can't stand in cells are given to `add_file`, under their paths in the artifact."""
+        types, forms = self._types_now()
+        for at, name in enumerate(self.columns):
+            kind = types[str(name)]
+            if kinds.without_none(kind)["wb_type"] == "ndarray":
+                types[str(name)] = self._beside(at, str(name), kinds.without_none(kind), add_file)
+        write_table(file, Head(self.columns, types, forms), self._rows, len(self._rows))
+
+    def _types_now(self) -> tuple[dict[str, Type], dict[str, str]]:
+        """Types and forms by column; found anew, since rows may have been changed in place."""
+        types: dict[Any, Type] = dict.fromkeys(self.columns, kinds.UNKNOWN)
+        forms: dict[Any, set[str | None]] = {name: set() for name in self.columns}
+        for row in self._rows:
+            if len(row) != len(self.columns):
+                raise InvalidValue(f"a row has {len(row)} values for {len(self.columns)} columns")
+            for name, value in zip(self.columns, row, strict=True):
+                if type(value) is _usual.get(types[name]["wb_type"]):
+                    continue
+                types[name] = self._checked(name, types[name], value)
+                if not kinds.is_null(value):
+                    forms[name].add(kinds.form_of(value))
+        told = {
+            str(name): kinds.as_optional(kind) if self._optional.get(name, True) else kind
+            for name, kind in types.items()
+        }
+        one = {str(name): form for name, found in forms.items() if len(found) == 1 and (form := next(iter(found)))}
+        return told, one
+
+    def _beside(self, at: int, name: str, kind: Type, add_file: Callable[[str, bytes], None]) -> Type:
+        """Put a column of arrays into a file, as W&B does."""
+        np, out = _numpy(), io.BytesIO()
+        cells = [row[at] for row in self._rows]
+        if any(kinds.is_null(cell) for cell in cells):
+            raise InvalidValue(f"column '{printable(name)}' holds arrays: each row needs one", hint="of the same shape")
+        np.savez_compressed(out, **{name: np.array(cells)})
+        path = f"{_ARRAYS}/{hashlib.md5(out.getvalue(), usedforsecurity=False).hexdigest()[:20]}.npz"
+        add_file(path, out.getvalue())
+        return {"wb_type": "ndarray", "params": {**kind["params"], "serialization_path": {"key": name, "path": path}}}
+
+    @classmethod
+    def read(cls, open_: Callable[[], BinaryIO], entry: OpenEntry, what: str) -> "Table":
+        """The table in a file; `entry` opens others of its artifact. Raises Damage for what is none."""
+        head, rows = read_table(open_, what)
+        table = cls(head.columns, allow_mixed_types=True)
+        arrays = {
+            at: _array_of(kind, entry, what)
+            for at, (kind, _) in enumerate(head.decoders())
+            if kind["wb_type"] == "ndarray" and "serialization_path" in kind.get("params", {})
+        }
+        for number, row in enumerate(rows):
+            for at, cells in arrays.items():
+                row[at] = cells[number]
+            table._append(row)
+        types = {name: head.types.get(str(name), kinds.as_optional(kinds.UNKNOWN)) for name in head.columns}
+        table._types = {name: kinds.without_none(kind) for name, kind in types.items()}
+        table._optional = {name: kinds.is_optional(kind) for name, kind in types.items()}
+        table._mixed = bool(types) and all(kind == kinds.ANY for kind in table._types.values())
+        return table
+
+
+_usual: dict[str, type] = {"number": int, "string": str, "boolean": bool}
+"""What most cells of a column are: one look, and nothing more to be checked."""
+
+
+def table_diff(
+    old: tuple[list[Any], Iterable[list[Any]]], new: tuple[list[Any], Iterable[list[Any]]], key: Any
+) -> TableDiff:
+    """As `Table.diff`, of (columns, rows); keys come out as JSON holds them. Memory: a key and a hash for each row of both."""
+    names = [key] if isinstance(key, str | int) else list(key)
+    before, after = old[0], new[0]
+    for columns in (before, after):
+        if missing := [name for name in names if name not in columns]:
+            raise NotFound(f"the table has no column '{printable(str(missing[0]))}'", hint=f"there are {columns}")
+    common = [name for name in before if name in after]
+    known, now = _keyed(before, old[1], names, common), _keyed(after, new[1], names, common)
+    return TableDiff(
+        [json.loads(k) for k in now if k not in known],
+        [json.loads(k) for k in known if k not in now],
+        [json.loads(k) for k, found in now.items() if known.get(k, found) != found],
+        [name for name in after if name not in before],
+        [name for name in before if name not in after],
+    )
+
+
+def _keyed(columns: list[Any], rows: Iterable[list[Any]], names: list[Any], common: list[Any]) -> dict[str, bytes]:
+    """Key of each row, and a hash of its cells in the common columns."""
+    key_at, at, found = [columns.index(n) for n in names], [columns.index(n) for n in common], dict[str, bytes]()
+    for row in rows:
+        key = json.dumps([_json_of(row[i]) for i in key_at])
+        if key in found:
+            raise InvalidValue(
+                f"two rows have the key {printable(key)[:80]}", hint="choose columns whose values together name one row"
+            )
+        found[key] = blake3(json.dumps([_json_of(row[i]) for i in at], sort_keys=True).encode()).digest(16)
+    return found
+
+
+def _json_of(cell: Any) -> Any:
+    return kinds.encoded(cell.tolist() if kinds.is_array(cell) else cell)
+
+
+def _same_row(one: Any, other: Any) -> bool:
+    return len(one) == len(other) and all(map(_same_cell, one, other))
+
+
+def _same_cell(one: Any, other: Any) -> bool:
+    if kinds.is_array(one) or kinds.is_array(other):
+        return getattr(one, "shape", None) == getattr(other, "shape", None) and bool((one == other).all())
+    return bool(one == other)
+
+
+def _is_frame(data: Any) -> bool:
+    """A pandas DataFrame or a pyarrow Table."""
+    return type(data).__module__.partition(".")[0] in ("pandas", "pyarrow") and hasattr(data, "columns")
+
+
+def _of_frame(frame: Any) -> tuple[list[Any], Iterable[Any]]:
+    if type(frame).__module__.partition(".")[0] == "pyarrow":
+        batches = frame.to_batches(max_chunksize=IN_MEMORY)
+        return list(frame.column_names), (
+            row for batch in batches for row in zip(*batch.to_pydict().values(), strict=True)
+        )
+    return list(frame.columns), frame.itertuples(index=False, name=None)
+
+
+def _array_of(kind: Type, entry: OpenEntry, what: str) -> Any:
+    """The cells of a column of arrays, from the file that the column's type names. Nothing in it is executed."""
+    place, np = kind["params"]["serialization_path"], _numpy()
+    try:
+        with entry(place["path"]) as file:
+            return np.load(io.BytesIO(file.read()), allow_pickle=False)[place["key"]]
+    except (KeyError, TypeError, ValueError) as error:
+        raise Damage(f"{what} has a column of arrays that can't be read: {error}") from error
+
+
+def _numpy() -> Any:
+    return _needed("numpy", "an array")
+
+
+def _pandas() -> Any:
+    return _needed("pandas", "a DataFrame or Series")
+
+
+def _arrow() -> Any:
+    return _needed("pyarrow", "an Arrow array")
+
+
+def _needed(package: str, what: str) -> Any:
+    try:
+        return importlib.import_module(package)
+    except ImportError as error:
+        raise NotFound(
+            f"{what} needs {package}, which is not installed here", hint=f"`pip install {package}`"
+        ) from error
