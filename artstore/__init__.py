@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from artstore.api import Api
     from artstore.artifact import Artifact, ArtifactTTL
     from artstore.errors import ArtstoreError, CommError, Error, UsageError
+    from artstore.media import Audio, Histogram, Html, Image, Molecule, Object3D, Plotly, Video
     from artstore.repository import Repository
     from artstore.running import Run
     from artstore.session import (
@@ -18,15 +19,23 @@ if TYPE_CHECKING:
         alert,
         define_metric,
         finish,
+        finish_artifact,
         init,
+        link_artifact,
+        link_model,
         log,
         log_artifact,
+        log_code,
+        log_model,
         login,
         save,
         setup,
+        upsert_artifact,
         use_artifact,
+        use_model,
         watch,
     )
+    from artstore.tables import Table
     from artstore.values import Values
 
     run: Run | None
@@ -35,26 +44,30 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 __all__ = [
-    "Api", "Artifact", "ArtifactTTL", "ArtstoreError", "CommError", "Error", "Repository", "Run", "Settings", "UsageError",
-    "__version__", "alert", "config", "define_metric", "errors", "finish", "init", "log", "log_artifact", "login", "run",
-    "save", "setup", "summary", "use_artifact", "watch",
+    "Api", "Artifact", "ArtifactTTL", "ArtstoreError", "Audio", "CommError", "Error", "Histogram", "Html", "Image",
+    "Molecule", "Object3D", "Plotly", "Repository", "Run", "Settings", "Table", "UsageError", "Video", "__version__", "alert",
+    "config", "define_metric", "errors", "finish", "finish_artifact", "init", "link_artifact", "link_model", "log",
+    "log_artifact", "log_code", "log_model", "login", "run", "save", "setup", "summary", "upsert_artifact", "use_artifact",
+    "use_model", "watch",
 ]  # fmt: skip
 
 _HOMES = {
     "api": ("Api",),
     "artifact": ("Artifact", "ArtifactTTL"),
     "errors": ("ArtstoreError", "CommError", "Error", "UsageError"),
+    "media": ("Audio", "Histogram", "Html", "Image", "Molecule", "Object3D", "Plotly", "Video"),
     "repository": ("Repository",),
     "running": ("Run",),
     "session": (
-        "Settings", "alert", "define_metric", "finish", "init", "log", "log_artifact", "login", "save", "setup",
-        "use_artifact", "watch",
+        "Settings", "alert", "define_metric", "finish", "finish_artifact", "init", "link_artifact", "link_model", "log",
+        "log_artifact", "log_code", "log_model", "login", "save", "setup", "upsert_artifact", "use_artifact", "use_model",
+        "watch",
     ),
+    "tables": ("Table",),
 }  # fmt: skip
 _NOT_HERE = frozenset(
     (
-        "Table", "Image", "Audio", "Video", "Histogram", "Html", "Object3D", "Molecule", "Plotly", "Graph", "Classes",
-        "link_artifact", "log_model", "use_model", "link_model", "log_code", "agent", "sweep", "controller", "plot",
+        "Graph", "Classes", "JoinedTable", "PartitionedTable", "agent", "sweep", "controller", "plot",
     )
 )  # fmt: skip
 _HOME_OF = {name: f"artstore.{home}" for home, names in _HOMES.items() for name in names}

@@ -4,8 +4,9 @@ import os
 from typing import Any
 
 from artstore import recording
-from artstore.artifact import Artifact, PathLike
+from artstore.artifact import Artifact
 from artstore.collection import ArtifactCollection, ArtifactType
+from artstore.contents import PathLike
 from artstore.errors import Conflict, InvalidValue, NotFound
 from artstore.handles import opened
 from artstore.hints import near

@@ -3,39 +3,28 @@ to a stored version and its edits then.
 """
 
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from itertools import islice
-from typing import IO, Any, TypeVar
+import warnings
+from typing import Any
 
 from artstore import recording
 from artstore.changes import latest_is_ours
 from artstore.collection import ArtifactCollection
+from artstore.contents import Contents, PathLike, globs_of
 from artstore.difference import VersionDiff, differences
-from artstore.draft import Draft
 from artstore.drafting import Drafting
 from artstore.edits import TTL, Edits, check_aliases, ttl_seconds
-from artstore.errors import (
-    ArtifactFinalizedError,
-    ArtifactNotLoggedError,
-    Conflict,
-    FilesDiffer,
-    InvalidType,
-    InvalidValue,
-    NoEntry,
-    NotFound,
-    SourceError,
-)
-from artstore.files import hash_file, open_regular
+from artstore.errors import Conflict, FilesDiffer, InvalidType, InvalidValue, NotFound
+from artstore.graph import Graph
 from artstore.handles import opened
-from artstore.hints import near, typed
+from artstore.hints import typed
 from artstore.html import definition_rows, page
 from artstore.ignore import Filter
 from artstore.listing import Listing
 from artstore.lookup import Found, Home
-from artstore.manifest import Entries, Entry, Manifest
+from artstore.manifest import Entry
 from artstore.metadata import normalise
-from artstore.names import check_name, check_tags, check_type, normal_path, printable
+from artstore.names import check_name, check_tags, check_type, printable
+from artstore.owner import this_process
 from artstore.properties import Properties
 from artstore.record import RunRecord
 from artstore.recording import Recording
@@ -44,15 +33,11 @@ from artstore.selection import Selection
 from artstore.sizes import human, moment
 from artstore.state import INHERIT, Path
 from artstore.stored import Stored
-from artstore.tree import DIRECTORY, EMPTY
-from artstore.tree import Entry as TreeEntry
+from artstore.tree import EMPTY
 from artstore.verify import Verified
 from artstore.writing import Link
 
-T = TypeVar("T")
 PENDING, COMMITTED, DELETED = "PENDING", "COMMITTED", "DELETED"
-
-PathLike = str | os.PathLike[str]
 
 
 class ArtifactTTL:
@@ -61,7 +46,7 @@ class ArtifactTTL:
     INHERIT = INHERIT
 
 
-class Artifact:
+class Artifact(Contents):
     """A set of files under a name, to be logged as the next version of its collection.
 
     `name` is 1 to 128 letters, digits, `_ - .` and single spaces inside; `type` is left out where the collection exists
@@ -96,6 +81,7 @@ class Artifact:
         )
         self._drafting = Drafting(self._name, recording.place)
         self._stored: Stored | None = None
+        self._origins: dict[str, dict[str, Any]] = {}
         self._home: Home | None = None
         self._discarded = False
         self.use_as = use_as
@@ -121,31 +107,6 @@ class Artifact:
         self._drafting.finalize()
         self._drafting.close()
 
-    # -- draft or logged --
-
-    @property
-    def stored(self) -> Stored | None:
-        """The stored version; None for a draft."""
-        return self._stored
-
-    def _logged(self, member: str) -> Stored:
-        if self._stored is None:
-            raise ArtifactNotLoggedError(
-                f"artifact '{self._name}' has no '{member}' before it is logged",
-                hint="log it first: run.log_artifact(artifact), or artifact.save()",
-            )
-        return self._stored
-
-    def _refuse_logged(self, member: str) -> None:
-        if self._stored is not None:
-            raise ArtifactFinalizedError(
-                f"artifact '{self.name}' is logged: '{member}' would change a version, and versions never change",
-                hint="`draft = artifact.new_draft()` begins the next version with its content",
-            )
-
-    def is_draft(self) -> bool:
-        return self._stored is None
-
     @property
     def state(self) -> str:
         """PENDING (a draft), COMMITTED or DELETED."""
@@ -156,10 +117,6 @@ class Artifact:
     @property
     def incremental(self) -> bool:
         return self._incremental
-
-    def finalize(self) -> None:
-        """Refuse further changes to the files. Logging does so by itself."""
-        self._drafting.finalize()
 
     def wait(self, timeout: float | None = None) -> "Artifact":
         """This artifact: logging had returned only when it was safe on disk."""
@@ -174,11 +131,6 @@ class Artifact:
         self._drafting.close()
 
     # -- what it is called --
-
-    @property
-    def name(self) -> str:
-        """`name`, once logged `name:vN`: looked up by id each time, since a pull may renumber."""
-        return self._name if self._stored is None else self._stored.found().name
 
     @property
     def version(self) -> str:
@@ -201,48 +153,93 @@ class Artifact:
         stored = self._logged("collection")
         return ArtifactCollection(stored.root, stored.found().state, Artifact.of)
 
-    @property
-    def source_name(self) -> str:
-        return self.name
-
-    @property
-    def source_version(self) -> str:
-        self._logged("source_version")
-        return self.version
-
-    @property
-    def source_entity(self) -> str:
-        self._logged("source_entity")
-        return self.entity
-
-    @property
-    def source_project(self) -> str:
-        self._logged("source_project")
-        return self.project
-
-    @property
-    def source_qualified_name(self) -> str:
-        self._logged("source_qualified_name")
-        return self.qualified_name
-
-    @property
-    def source_collection(self) -> "ArtifactCollection[Artifact]":
-        self._logged("source_collection")
-        return self.collection
-
-    @property
-    def source_artifact(self) -> "Artifact":
-        self._logged("source_artifact")
-        return self
+    # -- links --
 
     @property
     def is_link(self) -> bool:
-        return False
+        """Whether it stands in this collection by a link, and was made elsewhere."""
+        return self._stored is not None and "source" in self._stored.found().version
+
+    @property
+    def source_artifact(self) -> "Artifact":
+        """The version that a link links to, also when that was deleted; else this one itself. Raises NotFound when its
+        artifact is not in this repository.
+        """
+        stored = self._logged("source_artifact")
+        if not self.is_link:
+            return self
+        place = stored.found().version["source"]
+        return Artifact.of(stored.root, stored.repository.version(Path.named_by(place), stored.id))
+
+    def _source(self, member: str) -> Path:
+        found = self._logged(member).found()
+        return Path.named_by(found.version["source"]) if self.is_link else found.state.path
+
+    @property
+    def source_name(self) -> str:
+        """`name:vN` where it was made."""
+        if self._stored is None:
+            return self.name
+        place = self._stored.found().version.get("source")
+        return self.name if place is None else f"{place['name']}:{self.source_version}"
+
+    @property
+    def source_version(self) -> str:
+        found = self._logged("source_version").found()
+        source = self._logged("source_version").repository.lookup.source(found)
+        number = (
+            (source or found).version["number"] if source or not self.is_link else found.version["source"]["number"]
+        )
+        return f"v{number}"
+
+    @property
+    def source_entity(self) -> str:
+        return self._source("source_entity").entity
+
+    @property
+    def source_project(self) -> str:
+        return self._source("source_project").project
+
+    @property
+    def source_qualified_name(self) -> str:
+        return f"{self._source('source_qualified_name')}:{self.source_version}"
+
+    @property
+    def source_collection(self) -> "ArtifactCollection[Artifact]":
+        stored = self._logged("source_collection")
+        state = stored.repository.refs.read(self._source("source_collection"))
+        return ArtifactCollection(stored.root, state, Artifact.of)
 
     @property
     def linked_artifacts(self) -> "list[Artifact]":
-        self._logged("linked_artifacts")
-        return []
+        """Links to this version, wherever they stand; of a link none. Cost: one stat of each collection."""
+        stored = self._logged("linked_artifacts")
+        if self.is_link:
+            return []
+        links = stored.repository.catalog().links_of(stored.id)
+        return [Artifact.of(stored.root, stored.repository.version(link.path, link.id)) for link in links]
+
+    def link(self, target_path: str, aliases: list[str] | str | None = None) -> "Artifact":
+        """Let this version stand in another collection, too, such as one of a registry: the link, an artifact with a number
+        and aliases of its own there. A draft is logged first. Raises Conflict for a collection of another type, or one
+        that is not for links.
+        """
+        if self._stored is None:
+            self.save()
+        stored = self._logged("link")
+        return Artifact.of(
+            stored.root, stored.repository.link(stored.found(), target_path, tuple(check_aliases(aliases)))
+        )
+
+    def unlink(self) -> None:
+        """Take this link away; the version stays where it was made. Raises ValueError for what is no link."""
+        stored = self._logged("unlink")
+        if not self.is_link:
+            raise Conflict(
+                f"Artifact '{self.qualified_name}' is not a linked artifact and cannot be unlinked",
+                hint="delete() deletes it",
+            )
+        stored.repository.unlink(stored.spec)
 
     @property
     def type(self) -> str:
@@ -343,174 +340,6 @@ class Artifact:
         ttl_seconds(ttl)
         self._edits.ttl = ttl
 
-    # -- adding to a draft --
-
-    def add_file(
-        self,
-        local_path: PathLike,
-        name: PathLike | None = None,
-        is_tmp: bool | None = False,
-        skip_cache: bool | None = False,
-        policy: str | None = "mutable",
-        overwrite: bool = False,
-    ) -> Entry:
-        """Add one file, by default under its own name.
-
-        `mutable`: its content as it is now is stored at once, later edits don't matter. `immutable`: it is hashed now
-        and copied by the save, which fails if it differs then. `is_tmp` replaces its name up to the first dot by 20
-        digits of its digest. Raises ValueError for what is no readable file, and, unless `overwrite`, for a path that
-        has other content. `skip_cache` is accepted as W&B's and changes nothing.
-        """
-        self._refuse_logged("add_file")
-        _check_policy(policy)
-        path = os.fspath(local_path)
-        if not os.path.isfile(path):
-            problem = (
-                "is a folder" if os.path.isdir(path) else "is no file" if os.path.lexists(path) else "is not there"
-            )
-            raise SourceError(
-                f"Path is not a file: {printable(path)} {problem}",
-                problems=[(path, problem)],
-                hint="add_dir() adds a folder" if os.path.isdir(path) else None,
-            )
-        target = normal_path(name) if name is not None else os.path.basename(path)
-        later = policy == "immutable"
-        with self._drafting.changing() as draft:
-            if is_tmp:
-                target = _renamed(target, _digest_of(path))
-            raw = draft.add_file(path, target, overwrite=overwrite, later=later)
-            self._drafting.note_source(target, path)
-        return Entry(self, target, raw)
-
-    def add_dir(
-        self,
-        local_path: PathLike,
-        name: PathLike | None = None,
-        skip_cache: bool | None = False,
-        policy: str | None = "mutable",
-        merge: bool = False,
-        include: list[str] | str | None = None,
-        exclude: list[str] | str | None = None,
-    ) -> None:
-        """Add all that a folder holds, at the root or below `name`, as it is now; empty folders and executable bits too.
-
-        `include` and `exclude` are globs over paths below the folder; `.artifactsignore` files hold gitignore patterns.
-        All or nothing: raises ValueError that lists every file that can't be read, or that has been added with other
-        content, unless `merge` (which replaces and never removes). `skip_cache` and `policy` are accepted as W&B's and
-        change nothing.
-        """
-        self._refuse_logged("add_dir")
-        _check_policy(policy)
-        path = os.fspath(local_path)
-        if not os.path.isdir(path):
-            problem = "is a file" if os.path.lexists(path) else "is not there"
-            raise SourceError(f"Path is not a directory: {printable(path)} {problem}", problems=[(path, problem)])
-        target = normal_path(name) if name not in (None, "") else ""
-        chosen = Filter(_globs(include), _globs(exclude))
-        with self._drafting.changing() as draft:
-            draft.add_folder(path, target or None, chosen=chosen if chosen else None, overwrite=merge)
-            self._drafting.note_folder(target, path)
-
-    @contextmanager
-    def new_file(
-        self,
-        name: str,
-        mode: str = "x",
-        encoding: str | None = None,
-        policy: str | None = None,
-        skip_cache: bool | None = None,
-    ) -> Iterator[IO[Any]]:
-        """A file to write, added under `name` when the block ends well. Mode "x" refuses a name that is taken, "w" and "a"
-        replace it; all take "b" and "+". `policy` and `skip_cache` are accepted as W&B's and change nothing.
-        """
-        self._refuse_logged("new_file")
-        kind = mode.translate({ord(c): None for c in "bt+"})
-        if kind not in ("x", "w", "a"):
-            raise InvalidValue(f"mode '{mode}' is not one of x, w, a, with b or + or without")
-        target = normal_path(name)
-        with self._drafting.changing() as draft:
-            if kind == "x" and draft.entry(target) is not None:
-                raise InvalidValue(f"File with name '{printable(target)}' already exists in this artifact")
-            staged, pid = draft.staged_file(target), os.getpid()
-        try:
-            with open(staged, mode, encoding=encoding) as file:
-                yield file
-            with self._drafting.changing() as draft:
-                draft.add_staged(staged, target, overwrite=kind != "x")
-                self._drafting.note_source(target, None)
-        except BaseException:
-            if pid == os.getpid() and os.path.lexists(staged):  # a forked child may come by here, too
-                os.unlink(staged)
-            raise
-
-    def add(self, obj: Any, name: str, overwrite: bool = False) -> Entry:
-        """Add an object under a name. No kind of object is known yet: files are added by `add_file` and `new_file`."""
-        self._refuse_logged("add")
-        raise InvalidType(
-            f"a {type(obj).__name__} can't be added to an artifact", hint="write it to a file with artifact.new_file()"
-        )
-
-    def __setitem__(self, name: str, obj: Any) -> None:
-        self.add(obj, name)
-
-    def remove(self, item: "PathLike | Entry") -> None:
-        """Take out a file, or a folder with all below it. Raises FileNotFoundError when there is none."""
-        self._refuse_logged("remove")
-        name = item.path if isinstance(item, Entry) else normal_path(item)
-        with self._drafting.changing() as draft:
-            draft.remove(name)
-
-    def get_added_local_path_name(self, local_path: PathLike) -> str | None:
-        """The path under which a local file was added by `add_file`; None when it wasn't."""
-        return next(iter(self._drafting.names_of(os.fspath(local_path))), None)
-
-    def added_from(self, path: str) -> str | None:
-        """The local file that was added under a path; None when none is known."""
-        return self._drafting.source(path)
-
-    # -- looking --
-
-    def get_entry(self, name: PathLike) -> Entry:
-        """The file at a path. Raises KeyError with near names."""
-        path = normal_path(name)
-        raw = self._look(lambda draft: draft.entry(path), None, lambda stored: stored.entry(path))
-        if raw is None or raw[1] == DIRECTORY:
-            none: list[str] = []
-            names = self._look(
-                lambda draft: [os.fsdecode(p) for p, _ in islice(draft.files(), 2000)], none, lambda _: none
-            )
-            raise NoEntry(f"{self.name} has no file '{printable(path)}'", hint=near(path, names))
-        return Entry(self, path, raw)
-
-    get_path = get_entry
-
-    def get(self, name: str) -> Any:
-        """The object that was added under a name; None when there is none."""
-        self._logged("get")
-        return None
-
-    def __getitem__(self, name: str) -> Any:
-        return self.get(name)
-
-    @property
-    def manifest(self) -> Manifest:
-        """`manifest.entries` maps paths to entries; they are read as they are asked for."""
-        entries = Entries(
-            self,
-            lambda: self._look(lambda draft: iter(list(draft.files())), iter(()), Stored.files),
-            _or_none(lambda path: self._look(lambda d: d.entry(path), None, lambda stored: stored.find(path))),
-            lambda: self._look(lambda d: d.folder().files, 0, lambda stored: int(stored.found().version["files"])),
-        )
-        return Manifest(entries)
-
-    def _look(self, ask: Callable[[Draft], T], empty: T, ask_stored: Callable[[Stored], T]) -> T:
-        """What the draft answers (`empty` before anything was added), or the stored version once it is logged."""
-        if self._stored is None:
-            with self._drafting.locked():
-                if self._stored is None:  # else it was logged while this thread waited
-                    return self._drafting.look(ask, empty)
-        return ask_stored(self._stored)
-
     def files(self, names: list[str] | None = None, per_page: int | None = None) -> Listing[Entry]:
         """All files, or those of these names."""
         self._logged("files")
@@ -544,12 +373,17 @@ class Artifact:
         Right files stay untouched, wrong ones are replaced, others are left alone. `path_prefix` is a plain prefix of
         paths (`bike.png`, `images/bikes/`), `include` and `exclude` are globs; NotFound when nothing matches. `link`
         concerns files of 1 MiB and more: "copy", "hardlink" or "symlink" (linked ones are the store's: never edit
-        them). `skip_cache` and `multipart` are accepted as W&B's and change nothing.
+        them). A reference whose bytes are gone is a FileNotFoundError, or with `allow_missing_references` left out with a
+        warning. `skip_cache` and `multipart` are accepted as W&B's and change nothing.
         """
         stored = self._logged("download")
         prefix = "" if path_prefix is None else os.fspath(path_prefix)
-        selection = Selection(prefix, Filter(_globs(include), _globs(exclude)))
-        done = stored.download(_text(root), selection=selection, link=link)
+        selection = Selection(prefix, Filter(globs_of(include), globs_of(exclude)))
+        done = stored.download(
+            _text(root), selection=selection, link=link, allow_missing_references=allow_missing_references
+        )
+        for path in done.missing:
+            warnings.warn(f"'{printable(path)}' of {self.name} is left out: what it references is gone", stacklevel=2)
         return done.root if root is None else os.fspath(root)
 
     def checkout(self, root: PathLike | None = None) -> str:
@@ -632,9 +466,10 @@ class Artifact:
         if "latest" in properties.aliases and not self._logged("save").is_newest:
             raise latest_is_ours()
 
-    def _log(self, run: Recording, properties: Properties, producer: str | None, reuse: Any) -> None:
-        if (root := self._drafting.root) is not None:
-            self._refuse_elsewhere(run, root)
+    def _log(
+        self, run: Recording, properties: Properties, producer: str | None, reuse: Any, upsert: str | None = None
+    ) -> None:
+        self._refuse_run_elsewhere(run)
         edits = self._edits
         properties = properties._replace(
             description=edits.description,
@@ -643,13 +478,42 @@ class Artifact:
         ).checked()
         path = Path(*run.home, self._name)
         saved = self._drafting.begun().save(
-            path, type=self._type, properties=properties, run=producer, incremental=self._incremental, reuse=reuse
+            path,
+            type=self._type,
+            properties=properties,
+            run=producer,
+            incremental=self._incremental,
+            upsert=upsert,
+            origins=self._origins,
+            reuse=reuse,
         )
         repository = opened(run.root)
         self._become(Stored(run.root, repository.version(saved.path, saved.id)))
         repository.tidy()
         if not saved.is_new:
             self._check_latest(properties)
+
+    def upsert_to(self, run: Recording, upsert: str, *, finish: bool, aliases: list[str] | str | None = None) -> None:
+        """Add the files to the version that several processes put together under an id; with `finish` it is made, of all
+        that was added. Raises Conflict, naming both writers, for a path that another has added with other content.
+        """
+        self._refuse_logged("upsert_artifact")
+        properties = Properties(aliases=tuple(check_aliases(aliases))).checked()
+        with self._drafting.locked():
+            if finish:
+                self._log(run, properties, str(run.path), "latest", upsert)
+            else:
+                self._refuse_run_elsewhere(run)
+                owner, path = this_process(), Path(*run.home, self._name)
+                writer = f"run {run.path.id} (process {owner.pid} on {owner.host.rpartition('-')[0]})"
+                self._drafting.begun().save_part(path, upsert, type=self._type, writer=writer, run=str(run.path))
+                self._drafting.finalize()
+        if finish:
+            run.logged(self._logged("log").found())
+
+    def _refuse_run_elsewhere(self, run: Recording) -> None:
+        if (root := self._drafting.root) is not None:
+            self._refuse_elsewhere(run, root)
 
     def _refuse_elsewhere(self, run: Recording, root: str) -> None:
         if os.path.realpath(root) != os.path.realpath(run.root):
@@ -666,17 +530,21 @@ class Artifact:
         draft = Artifact(stored.path.name, self.type, self.description, normalise(self.metadata))
         draft._home = stored.path[:2]
         draft._drafting.start_from(stored.root, stored.path, stored.id)
+        draft._origins = dict(stored.origins())
         return draft
 
     def delete(self, delete_aliases: bool = False) -> None:
         """Delete this version; gc frees its space, its name, number, size and date stay on record. Refused while aliases
-        but `latest` name it, unless `delete_aliases`.
+        but `latest`, or links, hold it, unless `delete_aliases`; links live on. Deleting a link only unlinks.
         """
         stored = self._logged("delete")
+        if self.is_link:
+            self.unlink()
+            return
         try:
             stored.repository.delete(stored.spec, delete_aliases=delete_aliases)
         except Conflict as error:
-            raise Conflict(error.message, hint="delete(delete_aliases=True) gives them up") from error
+            raise Conflict(error.message, hint="delete(delete_aliases=True) deletes it all the same") from error
 
     def logged_by(self) -> "RunRecord[Artifact] | None":
         """The run that logged this version first; None when none did, or its record is not here."""
@@ -685,13 +553,20 @@ class Artifact:
         if producer is None:
             return None
         state = stored.repository.runs.read(RunPath(*str(producer).split("/")))
-        return RunRecord(stored.root, state, Artifact.of) if state.number else None
+        there = state.number and state.deleted is None
+        return RunRecord(stored.root, state, Artifact.of) if there else None
 
     def used_by(self) -> "list[RunRecord[Artifact]]":
-        """Runs that used this version, the latest started first. Cost: reads every run."""
+        """Runs that used this version, here or by a link, the latest started first. Cost: one stat of each run."""
         stored = self._logged("used_by")
-        states = stored.repository.runs.all(damaged=[])
-        return [RunRecord(stored.root, state, Artifact.of) for state in states if stored.id in state.used]
+        rows = stored.repository.catalog().users_of(stored.id)
+        paths = [RunPath(row.entity, row.project, row.id) for row in rows]
+        return [RunRecord(stored.root, stored.repository.runs.read(path), Artifact.of) for path in paths]
+
+    def lineage(self, depth: int | None = None, direction: str = "both") -> Graph:
+        """The runs and versions that this one came from (`up`), and that came from it (`down`), up to `depth` runs away."""
+        stored = self._logged("lineage")
+        return stored.repository.lineage(stored.found(), depth=depth, direction=direction)
 
     # -- shown --
 
@@ -719,42 +594,9 @@ class Artifact:
         return page(self.name if self._stored is None else self.qualified_name, definition_rows(rows))
 
 
-def _or_none(find: Any) -> Any:
-    def look(path: str) -> TreeEntry | None:
-        try:
-            raw: TreeEntry | None = find(path)
-        except (NoEntry, InvalidValue, TypeError, AttributeError):
-            return None  # no path at all
-        return None if raw is None or path.endswith("/") or raw[1] == DIRECTORY else raw
-
-    return look
-
-
-def _check_policy(policy: str | None) -> None:
-    if policy not in (None, "mutable", "immutable"):
-        raise InvalidValue(f"policy '{policy}' is not 'mutable' or 'immutable'")
-
-
 def _texts(texts: list[str] | str | None) -> tuple[str, ...]:
     return (texts,) if isinstance(texts, str) else tuple(texts or ())
 
 
 def _text(path: PathLike | None) -> str | None:
     return None if path is None else os.fspath(path)
-
-
-def _globs(patterns: list[str] | str | None) -> list[str] | None:
-    return [patterns] if isinstance(patterns, str) else patterns
-
-
-def _renamed(name: str, digest: str) -> str:
-    folder, base = os.path.split(name)
-    return os.path.join(folder, ".".join([digest[:20], *base.split(".")[1:]]))
-
-
-def _digest_of(path: str) -> str:
-    fd = open_regular(path, follow=True)
-    try:
-        return hash_file(fd)[0].hex()
-    finally:
-        os.close(fd)

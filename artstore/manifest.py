@@ -3,13 +3,30 @@
 import os
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, BinaryIO, Protocol
+from urllib.parse import quote
 
 from artstore.errors import ArtifactNotLoggedError, InvalidValue, NoEntry
+from artstore.lookup import Found
 from artstore.names import printable
 from artstore.selection import Selection
 from artstore.stored import Stored
 from artstore.tree import REFERENCE
 from artstore.tree import Entry as TreeEntry
+
+ENTRY_SCHEME = "artstore-artifact"
+"""Scheme of URIs that name entries of artifacts."""
+
+
+def place_in(found: Found, path: str) -> dict[str, Any]:
+    """An entry of a version, as it stands in another's origins."""
+    version = found.version
+    return {**found.state.path.fields(), "number": version["number"], "id": version["id"], "path": path}
+
+
+def _url_of(place: dict[str, Any]) -> str:
+    parts = (place["entity"], place["project"], f"{place['name']}@{place['id']}")
+    path = quote(os.fsencode(place["path"]))
+    return f"{ENTRY_SCHEME}://{'/'.join(quote(part, safe='@') for part in parts)}/{path}"
 
 
 class Owner(Protocol):
@@ -23,22 +40,21 @@ class Owner(Protocol):
 
     def added_from(self, path: str) -> str | None: ...
 
+    def origin_of(self, path: str) -> dict[str, Any] | None: ...
+
 
 class Entry:
     """One file of an artifact."""
 
     def __init__(self, owner: Any, path: str, raw: TreeEntry) -> None:
         self._owner: Owner = owner
-        self._raw = raw
+        self.raw = raw
         self.path = path
         """POSIX; bytes that are not UTF-8 as surrogates, like `os.fsdecode`"""
-        reference = raw[1] == REFERENCE
-        self.digest: str = raw[5] if reference else raw[3].hex()
-        """BLAKE3 of the content, hex: what `b3sum` prints"""
+        self.digest: str = raw[5] if raw[1] == REFERENCE else raw[3].hex()
+        """BLAKE3 of the content, hex: what `b3sum` prints; of a reference what tells its content (an ETag, or the URI)"""
         self.size: int | None = raw[2]
         """bytes; None for a reference of unknown size"""
-        self.ref: str | None = raw[3] if reference else None
-        """URI of a reference, else None"""
 
     @property
     def name(self) -> str:
@@ -64,7 +80,7 @@ class Entry:
 
         The other arguments are accepted as W&B's and change nothing.
         """
-        done = self._stored("download").download(
+        done = self.stored_in("download").download(
             None if root is None else os.fspath(root), selection=Selection(self.path, exact=True)
         )
         return os.path.join(done.root if root is None else os.fspath(root), self.path)
@@ -73,20 +89,43 @@ class Entry:
         """The content for reading, checked before the first byte is given out. `mode` is "rb" or "r"."""
         if mode not in ("rb", "r", "rt"):
             raise InvalidValue(f"an entry opens for reading only: mode '{mode}' is not 'rb' or 'r'")
-        file: BinaryIO = self._stored("open").open(self._raw)
+        file: BinaryIO = self.stored_in("open").open(self.raw)
         if mode == "rb":
             return file
         import io
 
         return io.TextIOWrapper(file, encoding=encoding or "utf-8")
 
+    @property
+    def ref(self) -> str | None:
+        """URI of a reference, or of the other version's entry that this is; else None."""
+        if self.raw[1] == REFERENCE:
+            return str(self.raw[3])
+        place = self._owner.origin_of(self.path)
+        return None if place is None else _url_of(place)
+
     def ref_target(self) -> str:
-        """URI of a reference. Raises ValueError for a file that is stored here."""
+        """As `ref`. Raises ValueError for a file of this version's own."""
         if self.ref is None:
-            raise InvalidValue(f"'{printable(self.path)}' is stored here: only references have a target")
+            raise InvalidValue(
+                f"Only reference entries support ref_target(): the bytes of '{printable(self.path)}' are stored here"
+            )
         return self.ref
 
-    def _stored(self, verb: str) -> Stored:
+    def ref_url(self) -> str:
+        """A URI of this entry, for `add_reference` of another artifact."""
+        return _url_of(place_in(self.stored_in("be referenced").found(), self.path))
+
+    @property
+    def extra(self) -> dict[str, str]:
+        """What else is known of a reference: `etag` and `versionID`, where its place tells them."""
+        if self.raw[1] != REFERENCE:
+            return {}
+        known = {"etag": self.raw[5] if self.raw[4] == "etag" else None, "versionID": self.raw[6]}
+        return {key: value for key, value in known.items() if value is not None}
+
+    def stored_in(self, verb: str) -> Stored:
+        """The version that holds it, for who wants to `verb` the entry. Raises ArtifactNotLoggedError."""
         stored = self._owner.stored
         if stored is None:
             raise ArtifactNotLoggedError(
@@ -96,7 +135,7 @@ class Entry:
         return stored
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Entry) and (self.path, self._raw) == (other.path, other._raw)
+        return isinstance(other, Entry) and (self.path, self.raw) == (other.path, other.raw)
 
     def __hash__(self) -> int:
         return hash((self.path, self.digest))

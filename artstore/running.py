@@ -7,26 +7,27 @@ import sys
 import tempfile
 import time
 import warnings
+from fnmatch import fnmatchcase
 from typing import Any, NoReturn
 
 from artstore import recording
-from artstore.artifact import Artifact, PathLike
-from artstore.errors import Conflict, InvalidType, InvalidValue, NoActiveRun
-from artstore.handles import opened
+from artstore.artifact import Artifact
+from artstore.errors import InvalidType, NoActiveRun
 from artstore.html import definition_rows, page
-from artstore.listing import Listing
+from artstore.media import LEFT_OUT, Media
 from artstore.names import name_from
-from artstore.record import RunRecord
 from artstore.recording import Recording
-from artstore.runs import RunPath, RunState
-from artstore.settings import download_folder, root_to_create
-from artstore.values import Values, checked_text, checked_texts
+from artstore.run_artifacts import RunArtifacts
+from artstore.runs import RunPath
+from artstore.settings import download_folder
+from artstore.tables import Table
+from artstore.values import SummaryOf, Values, checked_text, checked_texts, plain_values
 
 _FLUSH_AFTER = 10.0
 """Seconds of logging after which the summary is written, so that a killed run leaves one."""
 
 
-class Run:
+class Run(RunArtifacts):
     """The execution that is recorded: its inputs, outputs, config and end. Made by `init`."""
 
     def __init__(
@@ -37,6 +38,9 @@ class Run:
         self._path = path
         self._ended = False
         self._step = 0
+        self._row: dict[str, Any] = {}
+        self._began = time.time()
+        self._summaries: dict[str, SummaryOf] = {}
         self._pid = os.getpid()
         self._error = _last_error()
         self._flushed = time.monotonic()
@@ -47,7 +51,8 @@ class Run:
         self.job_type = state.job_type if state else None
         self.resumed = state is not None and state.number > 1
         known = state.config if state is not None else config
-        self._config = Values(known, lambda set, gone: self._write("config", set, gone), fixed=not allow_val_change)
+        fixed = not allow_val_change
+        self._config = Values(known, lambda set, gone: self._write("config", set, gone), fixed=fixed, used=self._use_as)
         self._unwritten: dict[str, Any] = {}
         self._summary = Values(state.summary if state else {}, self._set_summary, fixed=False)
 
@@ -55,6 +60,14 @@ class Run:
         self._refuse_ended(kind)
         if self._recording is not None:
             self._recording.set_values(kind, values, removed)
+
+    def _use_as(self, key: str, artifact: Artifact) -> dict[str, Any]:
+        """An artifact that is a value of config: used, and told as W&B does."""
+        used = self.use_artifact(artifact, use_as=key)
+        told = {"_type": "artifactVersion", "_version": "v0", "usedAs": key}
+        if self._recording is None:
+            return told
+        return told | {"id": used.id, "version": used.version, "sequenceName": used.name.partition(":")[0]}
 
     def _set_summary(self, values: dict[str, Any], removed: list[str]) -> None:
         self._refuse_ended("summary")
@@ -154,54 +167,7 @@ class Run:
     def offline(self) -> bool:
         return True
 
-    # -- artifacts --
-
-    def use_artifact(
-        self,
-        artifact_or_name: str | Artifact,
-        type: str | None = None,
-        aliases: list[str] | str | None = None,
-        use_as: str | None = None,
-    ) -> Artifact:
-        """Record that this run reads a version, named by a spec (in the run's project, unless it says another) or given
-        as an Artifact. A draft is logged first, unless a live version has its content already. Once or often: one edge.
-        Raises NotFound, and ValueError when it has another type.
-        """
-        self._refuse_ended("use_artifact")
-        if isinstance(artifact_or_name, str):
-            root = self._recording.root if self._recording is not None else root_to_create()
-            artifact = Artifact.of(root, opened(root).find(artifact_or_name, self._path[:2]))
-        elif isinstance(artifact_or_name, Artifact):
-            artifact = artifact_or_name
-        else:
-            raise InvalidType(
-                f"a {artifact_or_name.__class__.__name__} can't be used: give a name such as 'data:latest', or an Artifact"
-            )
-        if type is not None and not artifact.is_draft() and type != artifact.type:
-            raise Conflict(f"Supplied type {type} does not match type {artifact.type} of artifact {artifact.name}")
-        if self._recording is not None:
-            artifact.use_in(self._recording, aliases, use_as)
-        return artifact
-
-    def log_artifact(
-        self,
-        artifact_or_path: Artifact | PathLike,
-        name: str | None = None,
-        type: str | None = None,
-        aliases: list[str] | str | None = None,
-        tags: list[str] | None = None,
-    ) -> Artifact:
-        """Log an artifact as output of this run; safe on disk when this returns. A file or folder becomes an artifact
-        `run-<id>-<its name>` of type `unspecified`, unless `name` and `type` say otherwise.
-        """
-        self._refuse_ended("log_artifact")
-        artifact = self._wrapped(artifact_or_path, name, type)
-        if self._recording is None:
-            artifact.discard()
-            return artifact
-        artifact.log_to(self._recording, aliases, tags)
-        self._flush()
-        return artifact
+    # -- metrics, end --
 
     def _flush(self) -> None:
         self._flushed = time.monotonic()
@@ -211,56 +177,89 @@ class Run:
             if self._unwritten.get(key) is value:
                 del self._unwritten[key]
 
-    def _wrapped(self, given: Artifact | PathLike, name: str | None, type: str | None) -> Artifact:
-        if isinstance(given, Artifact):
-            return given
-        if not isinstance(given, str | os.PathLike):
-            raise InvalidType(
-                f"a {given.__class__.__name__} can't be logged: give an Artifact, or the path of a file or folder"
-            )
-        path = os.fspath(given)
-        artifact = Artifact(
-            name or name_from(f"run-{self.id}-{os.path.basename(os.path.abspath(path))}"), type or "unspecified"
-        )
-        if os.path.isdir(path):
-            artifact.add_dir(path)
-        elif os.path.lexists(path):
-            artifact.add_file(path)
-        else:
-            raise InvalidValue(f"there is no file or folder '{path}' to log")
-        return artifact
-
-    def used_artifacts(self, per_page: int | None = None) -> Listing[Artifact]:
-        """Live versions that it used, in the order in which it did."""
-        return self._record().used_artifacts()
-
-    def logged_artifacts(self, per_page: int | None = None) -> Listing[Artifact]:
-        """Live versions that it logged, in the order in which it did."""
-        return self._record().logged_artifacts()
-
-    def _record(self) -> RunRecord[Artifact]:
-        if self._recording is None:  # disabled: a record of nothing
-            return RunRecord("", RunState(self._path), Artifact.of)
-        return RunRecord(self._recording.root, self._recording.state(), Artifact.of)
-
-    # -- metrics, end --
-
     def log(
         self, data: dict[str, Any], step: int | None = None, commit: bool | None = None, sync: bool | None = None
     ) -> None:
-        """Keep the last value of each metric in `summary`; the steps before are not kept."""
+        """Add metrics to the run's history, and the last value of each to `summary`.
+
+        Each call is a step of its own, unless `step` says which one, or `commit=False` that more is to come. A step that is
+        over takes nothing more: what is logged to one is left out with a warning. A Table is logged as an artifact
+        `run-<id>-<key>` of type `run_table`. Cost: one short write.
+        """
         self._refuse_ended("log")
         if not isinstance(data, dict):
             raise InvalidType(f"log takes a dict of metrics, not a {data.__class__.__name__}")
         if strange := [key for key in data if not isinstance(key, str)]:
             raise InvalidType(f"the name of a metric is text, not {strange[0]!r}")
-        self._summary.update(data)
-        if step is not None:
+        if step is not None and step != self._step:
+            if step < self._step:
+                warnings.warn(
+                    f"step {step} is over, the current one is {self._step}: {', '.join(data)} is left out", stacklevel=2
+                )
+                return
+            self._commit()
             self._step = step
-        elif commit is not False:
+        values = plain_values({key: self._without_media(key, value) for key, value in data.items()})
+        values = {key: value for key, value in values.items() if value is not LEFT_OUT}
+        self._row.update(values)
+        self._summarise(values)
+        if commit or (commit is None and step is None):
+            self._commit()
             self._step += 1
         if time.monotonic() - self._flushed > _FLUSH_AFTER:
             self._flush()
+
+    def _commit(self) -> None:
+        """Write the row of the current step, if it has one."""
+        row, self._row = self._row, {}
+        row.pop("_step", None)
+        if row and self._recording is not None:
+            now = time.time()
+            self._recording.log({"_step": self._step, "_runtime": now - self._began, "_timestamp": now, **row})
+
+    def _without_media(self, key: str, value: Any) -> Any:
+        """A metric's value as it can be recorded: a table as the artifact that it becomes."""
+        if isinstance(value, Table):
+            artifact = Artifact(name_from(f"run-{self.id}-{key}"), "run_table")
+            entry = artifact.add(value, key)
+            self.log_artifact(artifact)
+            where = None if self._recording is None else entry.ref_url()
+            return {"_type": "table-file", "artifact_path": where, "ncols": len(value.columns), "nrows": len(value)}
+        if isinstance(value, Media):
+            value.say_once(key)
+            return LEFT_OUT
+        return value
+
+    def _summarise(self, values: dict[str, Any]) -> None:
+        """Bring the summary up to date, as `define_metric` asked."""
+        if not self._summaries:
+            self._summary.update(values)
+            return
+        for key, value in values.items():
+            chosen = self._summaries.get(key) or next(
+                (found for pattern, found in self._summaries.items() if fnmatchcase(key, pattern)), None
+            )
+            if chosen is None:
+                self._summary[key] = value
+            elif (now := chosen.told(key, value)) is not None:
+                self._summary[key] = now
+
+    def define_metric(
+        self,
+        name: str,
+        step_metric: str | None = None,
+        step_sync: bool | None = None,
+        hidden: bool | None = None,
+        summary: str | None = None,
+        goal: str | None = None,
+        overwrite: bool | None = None,
+    ) -> None:
+        """Say what the summary keeps of a metric (or of all that match `name`, such as `val/*`): `summary` is a list with
+        commas of min, max, mean, first, last, or `none`; the summary is then a dict of these. The rest is accepted as W&B's
+        and changes nothing.
+        """
+        if summary is not None and summary != "copy":
+            self._summaries[name] = SummaryOf(summary)
 
     def _refuse_ended(self, verb: str) -> None:
         if self._ended:
@@ -279,6 +278,7 @@ class Run:
             return
         atexit.unregister(self.end_at_exit)
         if self._recording is not None:
+            self._commit()
             self._flush()
             self._recording.finish(int(exit_code or 0))
         self._ended = True
@@ -307,9 +307,6 @@ class Run:
         return page("run (disabled)", definition_rows([]))
 
     # -- W&B's furniture: accepted, for these have nothing to do here --
-
-    def define_metric(self, *_: Any, **__: Any) -> None:
-        """Accepted as W&B's; every metric is kept in the same way."""
 
     def watch(self, *_: Any, **__: Any) -> None:
         """Accepted as W&B's; gradients are not recorded."""

@@ -223,11 +223,13 @@ class Runs:
 
     def status(self, state: RunState) -> str:
         """finished, failed or running as its log says; crashed when its process is proved dead."""
-        if state.finished:
-            return state.finished
-        owner = parse(state.owner)
-        dead = owner is not None and is_dead(owner, local=self._storage.local)
-        return CRASHED if dead else RUNNING
+        return state.finished or (RUNNING if may_live(state.owner, self._storage.local) else CRASHED)
+
+
+def may_live(name: str, local: bool) -> bool:
+    """Whether the process of that name isn't proved dead."""
+    owner = parse(name)
+    return owner is None or not is_dead(owner, local=local)
 
 
 _VERSION: dict[str, Any] = {

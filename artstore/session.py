@@ -6,7 +6,8 @@ import sys
 from typing import Any
 
 from artstore import recording
-from artstore.artifact import Artifact, PathLike
+from artstore.artifact import Artifact
+from artstore.contents import PathLike
 from artstore.errors import InvalidType, InvalidValue
 from artstore.names import DEFAULT_ENTITY, DEFAULT_PROJECT
 from artstore.running import Run, active_run, require_run, set_active
@@ -61,7 +62,9 @@ def init(
     wanted = asked.pop("mode", "online")
     if (mode := _MODES.get(wanted)) is None:
         raise InvalidValue(f"mode '{wanted}' is not one of {', '.join(_MODES)}")
-    values = plain_values(as_dict_of(config))
+    given_config = as_dict_of(config)
+    artifacts = {key: value for key, value in given_config.items() if isinstance(value, Artifact)}
+    values = plain_values({key: value for key, value in given_config.items() if key not in artifacts})
     values = {k: v for k, v in values.items() if config_include_keys is None or k in config_include_keys}
     values = {k: v for k, v in values.items() if k not in (config_exclude_keys or ())}
     for what in ("name", "group", "job_type", "notes"):
@@ -80,6 +83,7 @@ def init(
         path = run.path
     started = Run(run, path, values, allow_val_change=bool(allow_val_change))
     set_active(started)
+    started.config.update(artifacts)
     atexit.register(started.end_at_exit)
     if (workers := sys.modules.get("multiprocessing.util")) is not None:  # a forked worker ends without atexit
         workers.Finalize(None, started.end_at_exit, exitpriority=0)
@@ -145,8 +149,39 @@ def setup(*_: Any, **__: Any) -> None:
     """Accepted as W&B's: nothing needs to be set up."""
 
 
-def define_metric(*_: Any, **__: Any) -> None:
-    """Accepted as W&B's; every metric is kept in the same way."""
+def define_metric(name: str, *more: Any, **options: Any) -> None:
+    """What the summary keeps of a metric: see `Run.define_metric`."""
+    require_run("define_metric()").define_metric(name, *more, **options)
+
+
+def link_artifact(artifact: Artifact, target_path: str, aliases: list[str] | str | None = None) -> Artifact | None:
+    return require_run("link_artifact()").link_artifact(artifact, target_path, aliases)
+
+
+def log_model(path: PathLike, name: str | None = None, aliases: list[str] | str | None = None) -> None:
+    require_run("log_model()").log_model(path, name, aliases)
+
+
+def use_model(name: str) -> str:
+    return require_run("use_model()").use_model(name)
+
+
+def link_model(
+    path: PathLike, registered_model_name: str, name: str | None = None, aliases: list[str] | str | None = None
+) -> Artifact | None:
+    return require_run("link_model()").link_model(path, registered_model_name, name, aliases)
+
+
+def log_code(root: str | None = ".", *more: Any, **options: Any) -> Artifact | None:
+    return require_run("log_code()").log_code(root, *more, **options)
+
+
+def upsert_artifact(artifact_or_path: Artifact | PathLike, *more: Any, **options: Any) -> Artifact:
+    return require_run("upsert_artifact()").upsert_artifact(artifact_or_path, *more, **options)
+
+
+def finish_artifact(artifact_or_path: Artifact | PathLike, *more: Any, **options: Any) -> Artifact:
+    return require_run("finish_artifact()").finish_artifact(artifact_or_path, *more, **options)
 
 
 def watch(*_: Any, **__: Any) -> None:

@@ -4,7 +4,7 @@ import datetime
 import io
 import os
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from artstore.checkout import CheckedOut
 from artstore.edits import TTL, Edits
@@ -26,6 +26,7 @@ class Stored:
     def __init__(self, root: str, found: Found) -> None:
         self.root = root
         self._found = found
+        self._origins: dict[str, dict[str, Any]] | None = None
 
     @property
     def repository(self) -> Repository:
@@ -62,10 +63,17 @@ class Stored:
         """Its properties as they are now."""
         found = self.found()
         description, metadata = self.repository.properties(found)
-        ttl = found.version.get("ttl", INHERIT)
+        said = self.repository.lookup.said_of(found)
+        ttl = said.get("ttl", INHERIT)
         duration: TTL = datetime.timedelta(seconds=ttl) if isinstance(ttl, int) else ttl
         aliases = list(found.state.aliases_of(self.id))
-        return Edits(aliases, list(found.version.get("tags", [])), description, metadata, duration)
+        return Edits(aliases, list(said.get("tags", [])), description, metadata, duration)
+
+    def origins(self) -> dict[str, dict[str, Any]]:
+        """Which entries came from other versions, by path. Read once: they never change."""
+        if self._origins is None:
+            self._origins = self.repository.lookup.origins(self._found)
+        return self._origins
 
     def save(self, edits: Edits) -> None:
         self._found = self.repository.edit(self.spec, edits.properties(newest=self.is_newest))

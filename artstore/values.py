@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, MutableMapping
 from typing import Any
 
 from artstore.artifact import Artifact
-from artstore.errors import Conflict, InvalidType
+from artstore.errors import Conflict, InvalidType, InvalidValue
 from artstore.metadata import recorded
 
 
@@ -13,12 +13,17 @@ class Values(MutableMapping[str, Any]):
     """A run's config or summary: keys are attributes too; `changed` is told what is set and removed."""
 
     def __init__(
-        self, values: dict[str, Any], changed: Callable[[dict[str, Any], list[str]], None], *, fixed: bool
+        self,
+        values: dict[str, Any],
+        changed: Callable[[dict[str, Any], list[str]], None],
+        *,
+        fixed: bool,
+        used: Callable[[str, Artifact], dict[str, Any]] | None = None,
     ) -> None:
         """`changed` may refuse. `fixed` values can't be given another one, unless `update(…, allow_val_change=True)` says
-        so.
+        so. `used` says what is recorded of an artifact; without it none can be a value.
         """
-        vars(self).update(_values=dict(values), _changed=changed, _fixed=fixed)
+        vars(self).update(_values=dict(values), _changed=changed, _fixed=fixed, _used=used)
 
     def __getitem__(self, key: str) -> Any:
         return self._values[key]
@@ -47,7 +52,9 @@ class Values(MutableMapping[str, Any]):
 
     def update(self, d: Any = None, allow_val_change: bool | None = None, **more: Any) -> None:  # type: ignore[override]
         """Set several: a dict, an argparse Namespace, pairs. Written before this returns, as JSON values."""
-        new = plain_values({**as_dict_of(d), **more})
+        given = {**as_dict_of(d), **more}
+        artifacts = {key: value for key, value in given.items() if isinstance(value, Artifact) and self._used}
+        new = plain_values({key: value for key, value in given.items() if key not in artifacts})
         if self._fixed and not allow_val_change:
             for key, value in new.items():
                 if key in self._values and self._values[key] != value:
@@ -55,8 +62,9 @@ class Values(MutableMapping[str, Any]):
                         f"config '{key}' is {self._values[key]!r} already; it can't become {value!r}",
                         hint="config.update({…}, allow_val_change=True) changes it",
                     )
+        new |= {key: self._used(key, artifact) for key, artifact in artifacts.items()}
         self._changed(new, [])
-        self._values.update(new)
+        self._values.update(new | artifacts)
 
     def setdefaults(self, values: Any) -> dict[str, Any]:
         self.update({key: value for key, value in as_dict_of(values).items() if key not in self._values})
@@ -101,3 +109,31 @@ def plain_values(values: dict[str, Any]) -> dict[str, Any]:
                 f"config '{key}' is an artifact, which can't be a value", hint="run.use_artifact(artifact) records it"
             )
     return {str(key): recorded(value) for key, value in values.items()}
+
+
+_KEPT = ("min", "max", "mean", "first", "last", "none")
+
+
+class SummaryOf:
+    """What a summary keeps of metrics: the least, greatest, mean, first or last value, or nothing."""
+
+    def __init__(self, asked: str) -> None:
+        """`asked` is a list with commas. Raises InvalidValue."""
+        self._kept = [part.strip().lower() for part in asked.split(",")]
+        if unknown := [part for part in self._kept if part not in _KEPT]:
+            raise InvalidValue(f"summary '{unknown[0]}' is not one of {', '.join(_KEPT)}")
+        self._counts: dict[str, int] = {}
+        self._values: dict[str, dict[str, Any]] = {}
+
+    def told(self, key: str, value: Any) -> dict[str, Any] | None:
+        """The summary of a metric after another value; None when nothing is kept."""
+        if "none" in self._kept:
+            return None
+        now = self._values.setdefault(key, {})
+        count = self._counts[key] = self._counts.get(key, 0) + 1
+        if isinstance(value, int | float):
+            now["min"], now["max"] = min(now.get("min", value), value), max(now.get("max", value), value)
+            now["mean"] = now.get("mean", 0) + (value - now.get("mean", 0)) / count
+        now["last"] = value
+        now.setdefault("first", value)
+        return {kind: now[kind] for kind in self._kept if kind in now}

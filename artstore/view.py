@@ -10,6 +10,7 @@ from artstore.catalog import Catalog
 from artstore.checkout import CheckedOut, Checkout
 from artstore.digest import BLOB, TREE, Digest
 from artstore.errors import Damage, InvalidValue, MissingObject, NoEntry, NotFound, Refused, storage_error
+from artstore.graph import Graph
 from artstore.hints import near, typed
 from artstore.history import read_history
 from artstore.layout import check_feature
@@ -25,7 +26,7 @@ from artstore.reading import read_small
 from artstore.references import Reference, fetch
 from artstore.refs import Refs
 from artstore.remote import Remote, require_remote
-from artstore.runs import Runs, RunState
+from artstore.runs import Runs, RunState, may_live
 from artstore.selection import EVERYTHING, Selection
 from artstore.settings import Settings
 from artstore.state import Path, State
@@ -147,6 +148,16 @@ class View:
         """What all runs used and logged, and all links; logs that can't be read are told in `damaged`."""
         here = self.objects.here
         return Catalog(here, self.runs, self.refs, damaged=[] if damaged is None else damaged)
+
+    def lineage(self, found: Found, *, depth: int | None = None, direction: str = "both") -> Graph:
+        """The runs and versions that a version came from (`up`), and that came from it (`down`), up to `depth` runs away."""
+        from artstore.lineage import Lineage
+
+        local = self.storage.local
+        lineage = Lineage(
+            self.catalog(), self.refs, named=self.lookup.named, alive=lambda owner: may_live(owner, local)
+        )
+        return lineage.of(found, depth=depth, direction=direction)
 
     def properties(self, found: Found) -> tuple[str | None, dict[str, Any]]:
         """(description, metadata) of a version, long values read from their blobs."""

@@ -1,0 +1,122 @@
+"""Lineage: which runs and versions a version came from, and which came from it."""
+
+from collections.abc import Callable
+
+from artstore.catalog import Catalog, RunRow
+from artstore.errors import Conflict, InvalidValue
+from artstore.graph import DELETED, ELSEWHERE, LIVE, Edge, Graph, Node
+from artstore.lookup import Found
+from artstore.refs import Refs
+from artstore.runs import CRASHED, RUNNING
+from artstore.sizes import moment
+from artstore.state import Path, State
+
+DIRECTIONS = ("up", "down", "both")
+
+
+class Lineage:
+    """Answers from the catalog of all runs; `named` gives a version's short name, `alive` whether a run's process may be."""
+
+    def __init__(
+        self, catalog: Catalog, refs: Refs, *, named: Callable[[Found], str], alive: Callable[[str], bool]
+    ) -> None:
+        self._catalog = catalog
+        self._refs = refs
+        self._named = named
+        self._alive = alive
+        self._states: dict[Path, State | None] = {}
+        self._users: dict[str, list[RunRow]] = {}
+        self._makers: dict[str, list[RunRow]] = {}
+        self._nodes: dict[str, Node] = {}
+        self._edges: dict[Edge, None] = {}
+
+    def of(self, found: Found, *, depth: int | None = None, direction: str = "both") -> Graph:
+        """The graph around a version: what it came from (`up`), what came from it (`down`), up to `depth` runs away.
+        Deleted versions and runs are in it by the names that they had. Cost: the catalog, and reading the collections of
+        the versions in it.
+        """
+        if direction not in DIRECTIONS:
+            raise InvalidValue(f"direction '{direction}' is not one of {', '.join(DIRECTIONS)}")
+        if depth is not None and depth < 0:
+            raise InvalidValue(f"depth {depth} is negative")
+        for row in self._catalog.runs:
+            for id in row.used:
+                self._users.setdefault(id, []).append(row)
+            for id in row.logged:
+                self._makers.setdefault(id, []).append(row)
+        start = self._version(found.version["id"], found)
+        for way in ("up", "down") if direction == "both" else (direction,):
+            self._walk(found.version["id"], way == "up", depth)
+        return Graph(start, self._nodes, list(self._edges))
+
+    def _walk(self, id: str, up: bool, depth: int | None) -> None:
+        """Level by level, so that each node is met on a shortest way."""
+        level, seen, steps = [id], {id}, 0
+        while level and (depth is None or steps < depth):
+            steps += 1
+            following: list[str] = []
+            for version in level:
+                for row in (self._makers if up else self._users).get(version, ()):
+                    self._link(version, row, up)
+                    for other in row.used if up else row.logged:
+                        self._link(other, row, not up)
+                        if other not in seen:
+                            seen.add(other)
+                            following.append(other)
+                if up:
+                    self._link_absent_maker(version)
+            level = following
+
+    def _link(self, id: str, row: RunRow, logged: bool) -> None:
+        version, run = self._version(id), self._run(row)
+        self._edges.setdefault(Edge(run, version) if logged else Edge(version, run))
+
+    def _link_absent_maker(self, id: str) -> None:
+        """The run that a version's record names, where that run's own record is not here."""
+        found = self._nodes[self._version(id)]
+        path = found.about.get("run")
+        if path is None or any(row.path == path for row in self._makers.get(id, ())):
+            return
+        key = f"run {path}"
+        self._nodes.setdefault(key, Node(key, "run", path.rpartition("/")[2], ELSEWHERE, {"path": path}))
+        self._edges.setdefault(Edge(key, found.key))
+
+    def _run(self, row: RunRow) -> str:
+        key = f"run {row.path}"
+        if key not in self._nodes:
+            status = row.finished or (RUNNING if self._alive(row.owner) else CRASHED)
+            about = {
+                "path": row.path, "status": status, "job_type": row.job_type, "started": row.started, "user": row.user,
+            }  # fmt: skip
+            self._nodes[key] = Node(key, "run", row.name, DELETED if row.deleted else LIVE, about)
+        return key
+
+    def _version(self, id: str, found: Found | None = None) -> str:
+        key = f"version {id}"
+        if key not in self._nodes:
+            self._nodes[key] = self._version_node(key, id, found)
+        return key
+
+    def _version_node(self, key: str, id: str, found: Found | None) -> Node:
+        """As its collection tells of it now, else as the run did that used or logged it."""
+        if found is None:
+            told = self._catalog.versions[id]
+            state = self._state(told.path)
+            if state is None or id not in state.versions:
+                about = {"id": id, "type": told.type, "size": told.size, "created": moment(told.created)}
+                return Node(key, "version", f"{told.path}:v{told.number}", ELSEWHERE, about)
+            found = Found(state, state.versions[id])
+        version = found.version
+        about = {
+            "id": id, "type": found.state.type, "size": version["size"], "created": moment(version["created"]),
+            "run": version["run"], "aliases": found.state.aliases_of(id), "deleted": version.get("deleted"),
+        }  # fmt: skip
+        return Node(key, "version", self._named(found), DELETED if "deleted" in version else LIVE, about)
+
+    def _state(self, path: Path) -> State | None:
+        if path not in self._states:
+            try:
+                self._states[path] = self._refs.read(path)
+            except Conflict:  # another one stands there under a name that differs in case
+                self._states[path] = None
+        return self._states[path]
