@@ -5,17 +5,19 @@ from typing import Any
 
 from artstore import recording
 from artstore.artifact import Artifact
-from artstore.collection import ArtifactCollection, ArtifactType
+from artstore.collection import ArtifactCollection, ArtifactType, Project
 from artstore.contents import PathLike
 from artstore.errors import Conflict, InvalidValue, NotFound
 from artstore.handles import opened
 from artstore.hints import near
 from artstore.listing import Listing
 from artstore.lookup import Found, Home
+from artstore.matching import Filter, fits_collection, fits_run, fitting_versions, run_fields, run_value
 from artstore.names import as_project, check_project
 from artstore.record import RunRecord
+from artstore.registry import Registries, Registry, find_registry, make_registry
 from artstore.repository import Repository
-from artstore.runs import RunPath, RunState
+from artstore.runs import RunPath
 from artstore.settings import find_root, require_root
 from artstore.storage import is_url
 
@@ -91,17 +93,19 @@ class Api:
         order: str | None = None,
         per_page: int | None = None,
         tags: list[str] | str | None = None,
+        filters: Filter | None = None,
     ) -> Listing[Artifact]:
-        """Live versions of the collection `name`, newest first; with `tags` only those that have all of them. `order`
-        is `+` or `-` and one of created_at, version, size.
+        """Live versions of the collection `name`, newest first; with `tags` only those that have all of them, with
+        `filters` those that fit. `order` is `+` or `-` and one of created_at, version, size.
         """
         if name is None:
             raise InvalidValue("artifacts() needs the name of a collection", hint="artifact_collections() lists them")
         state = self._repository.collection(name, self._home())
         if type_name is not None and state.type != type_name:
             raise NotFound(f"there is no artifact '{name}' of type '{type_name}'; it has type '{state.type}'")
-        wanted = {tags} if isinstance(tags, str) else set(tags or ())
-        versions = [version for version in state.live() if wanted <= set(version.get("tags", []))]
+        wanted, lookup = {tags} if isinstance(tags, str) else set(tags or ()), self._repository.lookup
+        found = fitting_versions(lookup, state, filters)
+        versions = [one.version for one in found if wanted <= set(lookup.said_of(one).get("tags", []))]
         key, descending = _order(order, {"created_at": "created", "version": "number", "size": "size"}, "-version")
         versions.sort(key=lambda version: (version[key], version["number"]), reverse=descending)
         root = self._root
@@ -131,19 +135,26 @@ class Api:
         return True
 
     def artifact_collections(
-        self, project_name: str | None = None, type_name: str | None = None, per_page: int | None = None
+        self,
+        project_name: str | None = None,
+        type_name: str | None = None,
+        per_page: int | None = None,
+        filters: Filter | None = None,
     ) -> Listing[ArtifactCollection[Artifact]]:
-        """Collections of a project, of one type if given, by name."""
+        """Collections of a project, of one type if given, that fit a filter, by name."""
         states = self._repository.collections(*self._home(project_name))
         chosen = [state for state in states if type_name is None or state.type == type_name]
+        chosen = [state for state in chosen if fits_collection(state, filters)]
         root = self._root
         return Listing(chosen, lambda state: ArtifactCollection(root, state, Artifact.of))
 
     def artifact_types(self, project: str | None = None) -> list[ArtifactType[Artifact]]:
         """Types in use in a project, by name."""
-        home = self._home(project)
-        names = sorted({state.type for state in self._repository.collections(*home)})
-        return [ArtifactType(self._root, home, name, Artifact.of) for name in names]
+        return list(Project(self._root, self._home(project), Artifact.of).artifact_types())
+
+    def project(self, name: str, entity: str | None = None) -> Project[Artifact]:
+        """A project, whether anything stands in it or not."""
+        return Project(self._root, self._home(f"{entity}/{name}" if entity else name), Artifact.of)
 
     def artifact_type(self, type_name: str, project: str | None = None) -> ArtifactType[Artifact]:
         """Raises NotFound for a type that nothing in the project has."""
@@ -175,15 +186,52 @@ class Api:
         include_sweeps: bool = True,
         lazy: bool = True,
     ) -> Listing[RunRecord[Artifact]]:
-        """Runs of `[entity/]project`, the first started first; `order` is `+created_at` or `-created_at`. Filters are not
-        known yet. `include_sweeps` and `lazy` are accepted as W&B's and change nothing.
+        """Runs of `[entity/]project` that fit a filter, the first started first; `order` is `+` or `-` and created_at,
+        heartbeat_at, config.KEY or summary_metrics.KEY: who has none comes last. `include_sweeps` and `lazy` are accepted
+        as W&B's and change nothing.
         """
-        if filters:
-            raise InvalidValue("runs can't be filtered yet", hint="[run for run in api.runs(path) if …] does it")
-        states: list[RunState] = self._repository.runs.all(*self._home(path))
-        _, descending = _order(order, {"created_at": "started"}, "+created_at")
-        root = self._root
-        return Listing(states if descending else states[::-1], lambda s: RunRecord(root, s, Artifact.of))
+        runs, root = self._repository.runs, self._root
+        states = runs.all(*self._home(path))[::-1]
+        states = [state for state in states if fits_run(state, runs.status(state), filters)]
+        by = order.lstrip("+-").removesuffix(".value")
+        if by != "created_at" or order.startswith("-"):
+            keyed = [(run_value(run_fields(state, ""))(by), state) for state in states]
+            comparable = [pair for pair in keyed if isinstance(pair[0], str | int | float)]
+            rest = [state for value, state in keyed if not isinstance(value, str | int | float)]
+            comparable.sort(key=lambda pair: (isinstance(pair[0], str), pair[0]), reverse=order.startswith("-"))
+            states = [state for _, state in comparable] + rest
+        return Listing(states, lambda s: RunRecord(root, s, Artifact.of))
+
+    # -- registries --
+
+    def registry(self, name: str, organization: str | None = None) -> Registry[Artifact]:
+        """The registry of a name, without `registry-`. Raises NotFound."""
+        return find_registry(self._root, organization or self._home()[0], name, Artifact.of)
+
+    def registries(
+        self,
+        organization: str | None = None,
+        filter: Filter | None = None,
+        order: str | None = None,
+        per_page: int = 100,
+        start: str | None = None,
+    ) -> Registries[Artifact]:
+        """All registries that fit a filter (name, description, created_at), by name."""
+        return Registries(self._root, organization or self._home()[0], filter, order, Artifact.of)
+
+    def create_registry(
+        self,
+        name: str,
+        visibility: str = "organization",
+        organization: str | None = None,
+        description: str | None = None,
+        artifact_types: list[str] | None = None,
+    ) -> Registry[Artifact]:
+        """Make a registry, which takes artifacts of these types, by default of all. `visibility` is kept and changes
+        nothing. Raises ValueError when it exists.
+        """
+        entity = organization or self._home()[0]
+        return make_registry(self._root, entity, name, visibility, description, artifact_types, Artifact.of)
 
     def __repr__(self) -> str:
         return f"<Api {self._given or recording.place()}>"

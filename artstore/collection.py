@@ -6,6 +6,7 @@ from typing import Generic, TypeVar
 from artstore.handles import opened
 from artstore.listing import Listing
 from artstore.lookup import Found
+from artstore.matching import Filter, fits_collection, fitting_versions
 from artstore.names import check_tags
 from artstore.sizes import moment
 from artstore.state import Path, State
@@ -51,15 +52,16 @@ class ArtifactCollection(Generic[A]):
         first = min((version["created"] for version in self._state.versions.values()), default=None)
         return None if first is None else moment(first)
 
-    def artifacts(self, per_page: int | None = None) -> Listing[A]:
-        """Live versions, newest first."""
-        return Listing(self._state.live()[::-1], lambda v: self._artifact(self._root, Found(self._state, v)))
+    def artifacts(self, per_page: int | None = None, filters: Filter | None = None) -> Listing[A]:
+        """Live versions (that fit a filter), newest first."""
+        found = list(fitting_versions(opened(self._root).lookup, self._state, filters))
+        return Listing(found[::-1], lambda one: self._artifact(self._root, one))
 
     versions = artifacts
 
     def is_sequence(self) -> bool:
-        """Whether its versions were logged to it: True, as opposed to a collection of links."""
-        return True
+        """Whether its versions were logged to it, as opposed to a collection of links."""
+        return not self._state.holds_links
 
     def load(self) -> "ArtifactCollection[A]":
         self._set(opened(self._root).collection(str(self._state.path)))
@@ -86,6 +88,10 @@ class ArtifactCollection(Generic[A]):
         self.type = new_type
         self.save()
 
+    @property
+    def id(self) -> str:
+        return str(self._state.path)
+
     def delete(self) -> None:
         """Delete it with all versions and aliases that it has now; their names, numbers and dates stay on record."""
         opened(self._root).delete_collection(str(self._state.path), delete_aliases=True)
@@ -111,8 +117,12 @@ class ArtifactType(Generic[A]):
         self.name = name
         self.type = name
 
-    def collections(self, per_page: int | None = None) -> Listing[ArtifactCollection[A]]:
+    def collections(
+        self, filters: Filter | None = None, order: str | None = None, per_page: int | None = None
+    ) -> Listing[ArtifactCollection[A]]:
+        """Collections of this type (that fit a filter), by name."""
         states = [state for state in opened(self._root).collections(*self._home) if state.type == self.name]
+        states = [state for state in states if fits_collection(state, filters)]
         return Listing(states, lambda state: ArtifactCollection(self._root, state, self._artifact))
 
     def collection(self, name: str) -> ArtifactCollection[A]:
@@ -121,3 +131,41 @@ class ArtifactType(Generic[A]):
 
     def __repr__(self) -> str:
         return f"<ArtifactType {self.name}>"
+
+
+class Project(Generic[A]):
+    """A project: what stands in it."""
+
+    def __init__(self, root: str, home: tuple[str, str], artifact: Callable[[str, Found], A]) -> None:
+        self._root, self._home, self._artifact = root, home, artifact
+
+    @property
+    def name(self) -> str:
+        return self._home[1]
+
+    @property
+    def entity(self) -> str:
+        return self._home[0]
+
+    @property
+    def path(self) -> list[str]:
+        return list(self._home)
+
+    @property
+    def id(self) -> str:
+        return "/".join(self._home)
+
+    def artifact_types(self, per_page: int | None = None) -> Listing[ArtifactType[A]]:
+        """Types in use, by name."""
+        names = sorted({state.type for state in opened(self._root).collections(*self._home)})
+        return Listing(names, lambda name: ArtifactType(self._root, self._home, name, self._artifact))
+
+    artifacts_types = artifact_types
+
+    def collections(self, filters: Filter | None = None) -> Listing[ArtifactCollection[A]]:
+        """Its collections (that fit a filter), by name."""
+        states = [state for state in opened(self._root).collections(*self._home) if fits_collection(state, filters)]
+        return Listing(states, lambda state: ArtifactCollection(self._root, state, self._artifact))
+
+    def __repr__(self) -> str:
+        return f"<Project {self.id}>"

@@ -73,17 +73,17 @@ class Links:
 
     def _refuse_type(self, path: Path, type: str) -> None:
         """A registry may say which types it takes."""
-        types = self.registry(path.entity, path.project).metadata.get("artifact_types") if path.in_registry else None
+        types = (
+            registry_at(self._refs, path.entity, path.project).metadata.get("artifact_types")
+            if path.in_registry
+            else None
+        )
         if types and type not in types:
             raise Conflict(
                 f"registry {path.project} does not take artifacts of type '{type}'", hint=f"it takes {', '.join(types)}"
             )
 
     # -- registries --
-
-    def registry(self, entity: str, project: str) -> State:
-        """What is said of a registry, in a collection of its own; `exists` is False where nothing was said."""
-        return self._refs.read(Path(entity, project, REGISTRY_RECORD))
 
     def edit_registry(
         self,
@@ -117,6 +117,11 @@ class Links:
         for state in list(self._refs.collections(entity, project)):
             gone = [version["id"] for version in state.live()]
             self._refs.change(state.path, partial(_emptied, gone))
+
+
+def registry_at(refs: Refs, entity: str, project: str) -> State:
+    """What is said of a registry, in a collection of its own; `exists` is False where nothing was said."""
+    return refs.read(Path(entity, project, REGISTRY_RECORD))
 
 
 def _emptied(gone: list[str], state: State) -> list[Change]:

@@ -136,6 +136,12 @@ class View:
         found = self.refs.collections(entity, project, damaged=damaged)
         return (state for state in found if not state.type.startswith(RESERVED))
 
+    def registry(self, entity: str, project: str) -> State:
+        """What is said of a registry; `exists` is False where nothing was said."""
+        from artstore.linking import registry_at
+
+        return registry_at(self.refs, entity, project)
+
     def history(self, text: str) -> Iterator[Entry]:
         """Every change of a collection, oldest first."""
         return self.refs.history(self.collection(text).path)
