@@ -1,13 +1,14 @@
 """What is stored, outside a run: artifacts, collections, types and runs, by name."""
 
 import os
-from typing import Any
+from typing import Any, Literal
 
-from artstore import recording
+from artstore import firing, recording
 from artstore.artifact import Artifact
+from artstore.automations import Automation, CallPython, NewAutomation, changed_rule, new_rule
 from artstore.collection import ArtifactCollection, ArtifactType, Project
 from artstore.contents import PathLike
-from artstore.errors import Conflict, InvalidValue, NotFound
+from artstore.errors import Conflict, InvalidType, InvalidValue, NotFound
 from artstore.handles import opened
 from artstore.hints import near
 from artstore.listing import Listing
@@ -17,6 +18,7 @@ from artstore.names import as_project, check_project
 from artstore.record import RunRecord
 from artstore.registry import Registries, Registry, find_registry, make_registry
 from artstore.repository import Repository
+from artstore.rules import all_rules, delete_rule, find_rule, save_rule
 from artstore.runs import RunPath
 from artstore.settings import find_root, require_root
 from artstore.storage import is_url
@@ -232,6 +234,61 @@ class Api:
         """
         entity = organization or self._home()[0]
         return make_registry(self._root, entity, name, visibility, description, artifact_types, Artifact.of)
+
+    # -- automations --
+
+    def create_automation(
+        self,
+        obj: NewAutomation,
+        *,
+        fetch_existing: bool = False,
+        name: str | None = None,
+        description: str | None = None,
+        enabled: bool | None = None,
+    ) -> Automation:
+        """Keep an automation (`event >> action`) for this user and this repository where it lies. Raises ValueError for a
+        name that is taken; with `fetch_existing` that one is returned.
+        """
+        if not isinstance(obj, NewAutomation):
+            raise InvalidType(f"an automation is made of event >> action, not of a {type(obj).__name__}")
+        place, rule = self._repository.place, new_rule(obj, name=name, description=description, enabled=enabled)
+        if isinstance(obj.action, CallPython):
+            firing.call(place, rule, obj.action.function)
+            return Automation(rule)
+        try:
+            save_rule(place, rule, new=True)
+        except Conflict:
+            if not fetch_existing:
+                raise
+            return Automation(find_rule(place, rule["name"]))
+        return Automation(rule)
+
+    def update_automation(self, obj: Automation, *, create_missing: bool = False, **changes: Any) -> Automation:
+        """Write what was edited of an automation, or is given: name, description, enabled, event, action, scope."""
+        rule = changed_rule(obj, **changes)
+        save_rule(self._repository.place, rule, new=create_missing)
+        return Automation(rule)
+
+    def delete_automation(self, obj: Automation | str) -> Literal[True]:
+        """By the automation, its name or its id. Raises NotFound."""
+        place, id = self._repository.place, obj.id if isinstance(obj, Automation) else obj
+        if any(rule["id"] == id for rule in firing.called(place)):
+            firing.forget(place, id)
+        else:
+            delete_rule(place, id)
+        return True
+
+    def automation(self, name: str, *, entity: str | None = None) -> Automation:
+        """Raises ValueError when there is none of that name."""
+        return Automation(find_rule(self._repository.place, name))
+
+    def automations(
+        self, entity: str | None = None, *, name: str | None = None, per_page: int = 50, start: str | None = None
+    ) -> Listing[Automation]:
+        """This user's automations for this repository, the first made first."""
+        place = self._repository.place
+        rules = [*all_rules(place), *firing.called(place)]
+        return Listing([rule for rule in rules if name in (None, rule["name"])], Automation)
 
     def __repr__(self) -> str:
         return f"<Api {self._given or recording.place()}>"

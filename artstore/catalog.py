@@ -117,8 +117,15 @@ class Catalog:
         found = (row for row in self.runs if id in row.used and row.deleted is None)
         return sorted(found, key=lambda row: (row.started, row.path), reverse=True)
 
+    @cached_property
+    def _links_by_id(self) -> dict[str, list[LinkRow]]:
+        found: dict[str, list[LinkRow]] = {}
+        for link in self.links:
+            found.setdefault(link.id, []).append(link)
+        return found
+
     def links_of(self, id: str) -> list[LinkRow]:
-        return [link for link in self.links if link.id == id]
+        return self._links_by_id.get(id, [])
 
     # -- what a log's row says --
 

@@ -14,6 +14,7 @@ from artstore.lookup import Found, Lookup
 from artstore.names import check_alias, check_tags, check_type, parse_spec
 from artstore.objects import ObjectStore
 from artstore.properties import NEVER, Properties, copied, refuse_mixture, said_of, undone
+from artstore.pruning import Policy, Verdict, judge
 from artstore.reconcile import aligned
 from artstore.refs import Refs, resolve
 from artstore.state import INHERIT, Path, State, VersionState, digest_of_state, id_of_state, property_digests
@@ -192,19 +193,58 @@ class Changes:
 
         return self._refs.change(path, build)
 
+    def refuse_linked(self, versions: list[Found], *, force: bool) -> None:
+        """Raises Conflict for a version that a link names, unless forced."""
+        for found in versions if not force else ():
+            if links := [] if "source" in found.version else self._links_of(found.version["id"]):
+                held = ", ".join(f"{link.project}/{link.name}:v{link.number}" for link in links[:3])
+                raise Conflict(f"{found.name} is linked to {held}", hint=_LINKED)
+
     def _release(self, versions: list[Found], *, force: bool) -> None:
         """Refuse to delete what links hold, unless forced: then they are told what is said of it, which they will be asked
         for from now on.
         """
+        self.refuse_linked(versions, force=force)
         for found in versions:
-            links = [] if "source" in found.version else self._links_of(found.version["id"])
-            if not links:
-                continue
-            if not force:
-                held = ", ".join(f"{link.project}/{link.name}:v{link.number}" for link in links[:3])
-                raise Conflict(f"{found.name} is linked to {held}", hint=_LINKED)
-            for link in links:
+            for link in [] if "source" in found.version else self._links_of(found.version["id"]):
                 self._refs.change(link.path, partial(_told, found))
+
+    def judge(self, path: Path, policy: Policy) -> list[Verdict]:
+        """What a policy would do to a collection as it is now."""
+        return self._judge(self._refs.read(path), policy)
+
+    def _judge(self, state: State, policy: Policy) -> list[Verdict]:
+        return judge(
+            state,
+            policy,
+            lambda id: bool(self._links_of(id)),
+            lambda version: self._lookup.properties(Found(state, version))[1],
+            lambda version: self._lookup.said_of(Found(state, version)),
+        )
+
+    def prune(self, path: Path, policy: Policy, *, force: bool) -> list[Verdict]:
+        """Delete what a policy does not keep; the verdicts as they were carried out. Refused, with nothing deleted, where
+        that would take aliases or links from a version, unless forced.
+        """
+        verdicts: list[Verdict] = []
+        going = [Found(self._refs.read(path), v.version) for v in self.judge(path, policy) if v.goes]
+        self.refuse_held(going, force=force)
+        self._release(going, force=force)
+
+        def build(state: State) -> list[Change]:
+            verdicts[:] = self._judge(state, policy)
+            gone = [verdict.version for verdict in verdicts if verdict.goes]
+            self.refuse_held([Found(state, version) for version in gone], force=force)
+            return [change for version in gone for change in deletion(state, version["id"])]
+
+        self._refs.change(path, build)
+        return verdicts
+
+    def refuse_held(self, versions: list[Found], *, force: bool) -> None:
+        """Raises Conflict for a version that an alias but `latest` names, unless forced."""
+        for found in versions if not force else ():
+            if held := [alias for alias in found.state.aliases_of(found.version["id"]) if alias != "latest"]:
+                raise Conflict(f"{found.name} would go, and has {_aliases(held)}", hint=_ASKED)
 
     def drop(self, text: str, upsert: str) -> State:
         """Give up a version that is not finished, with all its parts. Raises NotFound with near ids."""
@@ -359,6 +399,7 @@ def deletion(state: State, id: str) -> list[Change]:
 
 
 _TRIES = 10
+_ASKED = "--keep-aliased keeps such versions, --force gives the aliases up"
 _LINKED = "links live on when it is deleted with --force"
 _HELD = "aliases can be moved to another version, or given up with --force"
 

@@ -11,7 +11,7 @@ from typing import NamedTuple, get_args
 from artstore import statcache
 from artstore.codec import encode_rows
 from artstore.digest import Digest
-from artstore.errors import Conflict, InvalidValue, Refused, storage_error
+from artstore.errors import Conflict, InvalidValue, MissingReference, Refused, storage_error
 from artstore.files import Confined, hash_file, kind_at, kind_of, open_child, open_regular
 from artstore.names import is_protected, printable
 from artstore.objects import ObjectStore
@@ -107,6 +107,8 @@ class Checkout:
             else:
                 self._build_beside(root)
             self._sweep_beside(root)
+        except MissingReference:
+            raise  # an OSError too, but none of this folder
         except OSError as error:
             where = error.filename if isinstance(error.filename, str) and os.path.isabs(error.filename) else root
             raise storage_error(error, f"write to {printable(where)}") from error

@@ -123,12 +123,10 @@ REGISTRY = "registry-"
 
 @lru_cache(4096)
 def as_project(name: str) -> str:
-    """A project's name in NFC, W&B's names of registries as ours: `wandb-registry-x` is `registry-x`, and the older
-    `model-registry` is `registry-model`. Raises InvalidValue with the rule.
+    """A project's name in NFC; W&B's name of a registry, `wandb-registry-x`, is `registry-x` here. Raises InvalidValue with
+    the rule.
     """
     normal = check_project(name)
-    if normal == "model-registry":
-        return REGISTRY + "model"
     return normal.removeprefix("wandb-") if normal.startswith(f"wandb-{REGISTRY}") else normal
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from artstore.codec import same_json
 from artstore.errors import Conflict, InvalidValue, NotFound
+from artstore.events import metric_event
 from artstore.handles import opened
 from artstore.history import SEAL_AT, HistoryWriter, Row, seal
 from artstore.logs import Change, new_change
@@ -17,6 +18,7 @@ from artstore.lookup import Found, Home
 from artstore.names import as_project, check_project
 from artstore.owner import this_process
 from artstore.repository import Repository
+from artstore.rules import MetricWatch
 from artstore.runs import FAILED, FINISHED, RunPath, RunState
 from artstore.settings import root_to_create
 
@@ -42,8 +44,10 @@ def place(start: str | None = None) -> str:
 class Recording:
     """A run that was started here. Any thread, and a forked child, may append: its log decides the order."""
 
-    def __init__(self, root: str, state: RunState) -> None:
+    def __init__(self, root: str, state: RunState, watched: list[MetricWatch]) -> None:
+        """`watched` are metrics that automations of this user wait for."""
         self.root = root
+        self._watched = watched
         self.path = state.path
         self._state = state
         self._lock, self._pid = threading.Lock(), os.getpid()
@@ -83,8 +87,18 @@ class Recording:
                 named = repository.settings.identity()[0] is not None
                 self._history = HistoryWriter(repository.objects, self.path.folder, named=named)
             self._history.append(row)
+            if self._watched:
+                self._watch(row)
             if self._history.bytes >= SEAL_AT:
                 self._seal()
+
+    def _watch(self, row: Row) -> None:
+        """Look whether a metric passes what an automation of this user waits for; each fires once."""
+        for watch in [watch for watch in self._watched if watch.metric in row]:
+            value = watch.sees(row[watch.metric])
+            if value is not None:
+                self._watched.remove(watch)
+                self.repository.announce(metric_event(self._state, watch.metric, value) | {"rule": watch.rule["id"]})
 
     def _seal(self) -> None:
         if self._history is not None:
@@ -135,6 +149,7 @@ class Recording:
         with self._locked():
             self._seal()
             self.repository.runs.append(self._state, build)
+        self.repository.announce()
 
 
 def start(
@@ -190,7 +205,8 @@ def start(
     state = repository.runs.read(path)
     repository.runs.append(state, build)
     seal(repository.objects, repository.runs, state)  # what a killed process of this run left open
-    return Recording(root, state)
+    repository.announce()
+    return Recording(root, state, repository.metric_watches(path.entity, path.project))
 
 
 @contextmanager

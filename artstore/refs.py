@@ -18,11 +18,19 @@ class Refs:
     """All collections of a repository. Reads take no lock; `commit` is the compare-and-swap."""
 
     def __init__(
-        self, storage: LogStorage, *, identity: Callable[[], tuple[str | None, str | None]], keep: bool = False
+        self,
+        storage: LogStorage,
+        *,
+        identity: Callable[[], tuple[str | None, str | None]],
+        keep: bool = False,
+        told: Callable[[State, list[Change]], None] = lambda state, changes: None,
     ) -> None:
-        """`keep` the entries that were read: for one operation that reads logs again and again."""
+        """`keep` the entries that were read: for one operation that reads logs again and again. `told` hears of every
+        `change` that was made here.
+        """
         self._storage = storage
         self._identity = identity
+        self._told = told
         self._kept: dict[str, Entry] | None = {} if keep else None
 
     def kept(self) -> "Refs":
@@ -166,6 +174,7 @@ class Refs:
                 self._storage.settle(state.path.folder)
                 return state
             if (done := self.commit(state, changes)) is not None:
+                self._told(done, changes)
                 return done
         raise Conflict(f"{path} changes faster than this could be added", hint="run the same command again")
 

@@ -1,7 +1,9 @@
 """The repository: one `.artifacts/` folder and everything that can be done with it, one thin method per operation."""
 
 import os
-from collections.abc import Iterable, Iterator
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -11,22 +13,26 @@ from artstore.checkouts import Checkouts, Noted
 from artstore.digest import Digest
 from artstore.draft import Draft, Saved
 from artstore.errors import ArtstoreError, Conflict, InvalidValue, NotFound, UnsupportedFormat, translated
+from artstore.events import Event, events_of, events_of_run, in_scope
 from artstore.hints import typed
 from artstore.layout import make, read_features
 from artstore.linking import Links
-from artstore.logs import new_change
+from artstore.logs import Change, new_change
 from artstore.lookup import Found, Home
 from artstore.names import parse_spec, printable
 from artstore.objects import ObjectStore
 from artstore.progress import Monitor
 from artstore.properties import Properties
+from artstore.pruning import Policy, Verdict
 from artstore.refs import Refs
 from artstore.removal import sweep
-from artstore.runs import RunPath, Runs
+from artstore.rules import MetricWatch, Place, rules_for, rules_path
+from artstore.runs import RunPath, Runs, RunState
 from artstore.selection import EVERYTHING, Selection, select
 from artstore.settings import ORIGIN, Settings
+from artstore.sizes import moment
 from artstore.statcache import StatCache
-from artstore.state import State
+from artstore.state import Path, State
 from artstore.storage import FolderStorage
 from artstore.tree import DIRECTORY, REFERENCE
 from artstore.tree import Entry as TreeEntry
@@ -51,14 +57,33 @@ class Status(NamedTuple):
     """why it could not be compared"""
 
 
+class Pruned(NamedTuple):
+    verdicts: list[tuple[Path, Verdict]]
+    """on each live version, by its collection"""
+    freed_bytes: int
+    """that a collection frees by what goes, after the grace period"""
+
+    @property
+    def gone(self) -> list[tuple[Path, Verdict]]:
+        return [pair for pair in self.verdicts if pair[1].goes]
+
+
+ALL_BUT_EXPIRED = Policy()
+
+
 class Repository(View):
     """A repository on this host's file systems: what `View` can do, and all that changes it."""
+
+    ask: Callable[[str], bool] | None = None
+    """How the user is asked, yes or no; None where nobody can be."""
 
     def __init__(self, root: str) -> None:
         """Open the repository in folder `root`. Raises NotFound or UnsupportedFormat."""
         if os.name == "nt":
             raise UnsupportedFormat("repositories can't be opened on Windows yet", hint="use WSL, Linux or macOS")
         self.root = os.path.abspath(root)
+        self._events: list[Event] = []
+        self._acting = 0
         self._folder = storage = FolderStorage(self.root)
         features, self.id = read_features(storage)
         settings = Settings(self.root)
@@ -67,8 +92,8 @@ class Repository(View):
             storage,
             features,
             ObjectStore(storage),
-            Refs(storage, identity=identity),
-            Runs(storage, identity=identity),
+            Refs(storage, identity=identity, told=self._note_change),
+            Runs(storage, identity=identity, told=self._note_run),
             settings,
         )
         self.checkouts = Checkouts(storage)
@@ -114,7 +139,9 @@ class Repository(View):
     def draft(self, monitor: Monitor | None = None) -> Draft:
         self._may("write")
         sweep(self._folder)
-        return Draft(self.objects, self.refs, monitor)
+        if not self._acting:
+            self._events = []  # of a save that failed
+        return Draft(self.objects, self.refs, monitor, acknowledged=self._announce_saved)
 
     def put(
         self,
@@ -307,6 +334,7 @@ class Repository(View):
     def delete_run(self, path: RunPath) -> None:
         """Delete a run: gc frees its history; its name and edges stay on record. Raises NotFound."""
         self._may("write")
+        self._events = []
         state = self.runs.find(path)
         self.runs.append(state, lambda now: [] if now.deleted else [new_change("delete")])
 
@@ -345,23 +373,73 @@ class Repository(View):
         finally:
             cache.close()
 
-    # -- changing what moves --
+    # -- what automations hear of --
 
-    def _changes(self) -> Changes:
+    @property
+    def place(self) -> Place:
+        """By what automations know it."""
+        return Place(self.id, os.path.realpath(self.root))
+
+    def _note_change(self, state: State, changes: list[Change]) -> None:
+        self._events += events_of(state, changes)
+
+    def _note_run(self, state: RunState, changes: list[Change]) -> None:
+        self._events += events_of_run(state, changes)
+
+    def announce(self, *more: Event) -> None:
+        """Set off the automations that wait for what was done with this handle since the last time, once it is safe. Cost:
+        a stat, where this user has none.
+        """
+        events, self._events = [*self._events, *more], []
+        if events and (firing_known() or os.path.exists(rules_path())):
+            from artstore.firing import fire
+
+            host, user = self.settings.identity()
+            now = {"time": moment(time.time_ns()), "user": user, "host": host, "repository": self.root}
+            fire(self.place, [event | now for event in events], self.ask)
+
+    def metric_watches(self, entity: str, project: str) -> list[MetricWatch]:
+        """What automations wait for of metrics that a run in a project will log."""
+        if not os.path.exists(rules_path()):
+            return []
+        scope = {"entity": entity, "project": project}
+        rules = [rule for rule in rules_for(self.place)[0] if rule.get("metric") and in_scope(scope, rule["scope"])]
+        return [MetricWatch(rule) for rule in rules]
+
+    def _announce_saved(self) -> None:
+        if not self._acting:
+            self.announce()
+
+    @contextmanager
+    def _changing(self) -> Iterator[Changes]:
+        """For one operation, which automations hear of when it has ended well."""
         self._may("write")
-        return Changes(self.refs, self.objects, self.lookup, self.draft, lambda id: self.catalog().links_of(id))
+        if not self._acting:
+            self._events = []
+        self._acting += 1
+        try:
+            catalog = self.catalog()
+            yield Changes(self.refs, self.objects, self.lookup, self.draft, catalog.links_of)
+        finally:
+            self._acting -= 1
+        self._announce_saved()
+
+    # -- changing what moves --
 
     def set_aliases(self, text: str, add: tuple[str, ...] = (), remove: tuple[str, ...] = ()) -> Found:
         """Move aliases to a version, or take them off it. Raises NotFound for one that isn't there."""
-        return self._changes().set_aliases(text, add, remove)
+        with self._changing() as changes:
+            return changes.set_aliases(text, add, remove)
 
     def set_tags(self, text: str, add: tuple[str, ...] = (), remove: tuple[str, ...] = ()) -> Found:
         """Tag a version, or take tags off it. Raises NotFound for one that isn't there."""
-        return self._changes().set_tags(text, add, remove)
+        with self._changing() as changes:
+            return changes.set_tags(text, add, remove)
 
     def edit(self, text: str, properties: Properties) -> Found:
         """Apply differences to a version's properties; what others do to those not named stays."""
-        return self._changes().edit(text, properties)
+        with self._changing() as changes:
+            return changes.edit(text, properties)
 
     def edit_collection(
         self,
@@ -373,25 +451,30 @@ class Repository(View):
         no_tags: tuple[str, ...] = (),
     ) -> State:
         """Change what is said of a collection; None leaves it, a description of "" takes it away."""
-        return self._changes().edit_collection(text, description=description, type=type, tags=tags, no_tags=no_tags)
+        with self._changing() as changes:
+            return changes.edit_collection(text, description=description, type=type, tags=tags, no_tags=no_tags)
 
     def delete(self, text: str, *, delete_aliases: bool = False) -> Found:
         """Delete one version (a tombstone stays). Refused while aliases but `latest` name it, unless `delete_aliases`."""
-        return self._changes().delete(text, delete_aliases=delete_aliases)
+        with self._changing() as changes:
+            return changes.delete(text, delete_aliases=delete_aliases)
 
     def delete_collection(self, text: str, *, delete_aliases: bool = False) -> State:
         """Delete a collection with the versions that it has now. Refused while it has aliases, unless `delete_aliases`."""
-        return self._changes().delete_collection(text, delete_aliases=delete_aliases)
+        with self._changing() as changes:
+            return changes.delete_collection(text, delete_aliases=delete_aliases)
 
     def undelete(self, text: str) -> Found:
         """Bring a deleted version back, if all of it is still stored or in the trash. Raises NotFound or MissingObject."""
         self._fill_deleted(text)
-        return self._changes().undelete(text)
+        with self._changing() as changes:
+            return changes.undelete(text)
 
     def undelete_collection(self, text: str) -> list[Found]:
         """Bring back all versions that the last deletion of the whole collection took, or none."""
         self._fill_deleted(text)
-        return self._changes().undelete_collection(text)
+        with self._changing() as changes:
+            return changes.undelete_collection(text)
 
     def _fill_deleted(self, text: str) -> None:
         """What comes back in a partial clone comes back whole: its absent blobs from the remote."""
@@ -403,11 +486,51 @@ class Repository(View):
             if "deleted" in version and spec.number in (None, version["number"]):
                 self.fill(Found(state, version))
 
+    def prune(
+        self,
+        specs: Iterable[str] = (),
+        policy: Policy = ALL_BUT_EXPIRED,
+        *,
+        force: bool = False,
+        dry_run: bool = False,
+        monitor: Monitor | None = None,
+    ) -> Pruned:
+        """Delete versions that a policy does not keep, of these artifacts or of all: one log entry each. Without a policy
+        only those whose ttl is over. Refused, with nothing deleted anywhere, where aliases or links hold one, unless
+        forced. The bytes are exactly those that a collection would free.
+        """
+        policy = policy.checked()
+        with self._changing() as changes:
+            states = [self.collection(text) for text in specs] or list(self.collections())
+            found = [(state, changes.judge(state.path, policy)) for state in states]
+            going = [Found(state, verdict.version) for state, verdicts in found for verdict in verdicts if verdict.goes]
+            changes.refuse_held(going, force=force)
+            changes.refuse_linked(going, force=force)
+            freed = self._freed_without({f"{one.state.path.folder}@{one.version['id']}" for one in going}, monitor)
+            if not dry_run:
+                found = [(state, changes.prune(state.path, policy, force=force)) for state, _ in found]
+        return Pruned([(state.path, verdict) for state, verdicts in found for verdict in verdicts], freed)
+
+    def _freed_without(self, gone: set[str], monitor: Monitor | None) -> int:
+        """Bytes that a collection frees when these versions are deleted, beyond those that it frees anyway."""
+        if not gone:
+            return 0
+        from artstore import maintenance
+
+        def freed(without: set[str]) -> int:
+            found = maintenance.collect(
+                self.objects, self.refs, self.runs, grace=0, monitor=monitor or Monitor(), dry_run=True, without=without
+            )
+            return found.freed_bytes
+
+        return freed(gone) - freed(set())
+
     # -- versions that several processes put together --
 
     def drop(self, text: str, upsert: str) -> State:
         """Give up a version that is not finished, with all its parts."""
-        return self._changes().drop(text, upsert)
+        with self._changing() as changes:
+            return changes.drop(text, upsert)
 
     def finish(self, text: str, upsert: str, properties: Properties | None = None) -> Saved:
         """Make a version of all parts that were added under an id. Raises NotFound when none were."""
@@ -417,16 +540,20 @@ class Repository(View):
 
     # -- links and registries --
 
-    def _links(self) -> Links:
-        return Links(self.refs, self.lookup, self._changes(), self.draft)
+    @contextmanager
+    def _linking(self) -> Iterator[Links]:
+        with self._changing() as changes:
+            yield Links(self.refs, self.lookup, changes, self.draft)
 
     def link(self, found: Found, target: str, aliases: tuple[str, ...] = ()) -> Found:
         """Let a version stand in another collection, too: the link, with a number and aliases of its own."""
-        return self._links().link(found, target, aliases)
+        with self._linking() as links:
+            return links.link(found, target, aliases)
 
     def unlink(self, text: str) -> Found:
         """Take a link away; the version stays where it was made. Raises Conflict for what is no link."""
-        return self._links().unlink(text)
+        with self._linking() as links:
+            return links.unlink(text)
 
     def edit_registry(
         self,
@@ -438,29 +565,39 @@ class Repository(View):
         metadata: dict[str, Any] | None = None,
     ) -> State:
         """Make a registry (Conflict when it exists), or say something of one."""
-        return self._links().edit_registry(entity, project, new=new, description=description, metadata=metadata)
+        with self._linking() as links:
+            return links.edit_registry(entity, project, new=new, description=description, metadata=metadata)
 
     def delete_registry(self, entity: str, project: str) -> None:
         """Delete a registry with all its links; what they linked to stays."""
-        self._links().delete_registry(entity, project)
+        with self._linking() as links:
+            links.delete_registry(entity, project)
 
     def rename(self, text: str, new: str) -> State:
         """Give a collection another name or project, history and all; the old name redirects."""
         old = self.collection(text).path
-        made = self._changes().rename(text, new)
+        with self._changing() as changes:
+            made = changes.rename(text, new)
         if self.settings.remotes():
             self.remotes.renamed(old, made.path)
         return made
 
     def copy(self, text: str, new: str) -> State:
         """Give a version, or all live ones of a collection, to another collection too. Stores nothing twice."""
-        return self._changes().copy(text, new)
+        with self._changing() as changes:
+            return changes.copy(text, new)
 
     def move(self, text: str, new: str) -> State:
         """As `rename`; a single version is copied with its aliases, then deleted where it was."""
         if not parse_spec(text).names_version:
             return self.rename(text, new)
-        return self._changes().move(text, new)
+        with self._changing() as changes:
+            return changes.move(text, new)
+
+
+def firing_known() -> bool:
+    """Whether functions of this process may be actions of automations: only then was that module loaded."""
+    return "artstore.firing" in sys.modules
 
 
 def _related(place: str, other: str) -> bool:

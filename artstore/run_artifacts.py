@@ -209,15 +209,15 @@ class RunArtifacts:
         name: str | None = None,
         aliases: list[str] | str | None = None,
     ) -> Artifact | None:
-        """Log a model, unless an artifact of that `name` has this content already, and link it into the registry `model`
-        under `registered_model_name`.
+        """Log a model, unless an artifact of that `name` has this content already, and link it to `registered_model_name` in
+        the project `model-registry`, as W&B does.
         """
         if "/" in registered_model_name or ":" in registered_model_name:
             raise _NotAModel(
                 "Please provide only the name of the registered model. Do not append the entity or project name."
             )
         model = self.log_artifact(path, name, MODEL)
-        return self.link_artifact(model, f"registry-model/{registered_model_name}", aliases)
+        return self.link_artifact(model, f"model-registry/{registered_model_name}", aliases)
 
     # -- code --
 

@@ -117,9 +117,17 @@ _JSON = ("config", "summary", "git")
 class Runs:
     """All runs of a repository. Reads take no lock; an append is decided by the exclusive creation of its entry."""
 
-    def __init__(self, storage: LogStorage, *, identity: Callable[[], tuple[str | None, str | None]]) -> None:
+    def __init__(
+        self,
+        storage: LogStorage,
+        *,
+        identity: Callable[[], tuple[str | None, str | None]],
+        told: Callable[[RunState, list[Change]], None] = lambda state, changes: None,
+    ) -> None:
+        """`told` hears of every `append` that was made here."""
         self._storage = storage
         self._identity = identity
+        self._told = told
 
     def paths(self, entity: str | None = None, project: str | None = None) -> Iterator[str]:
         """Folders of all runs' logs (below an entity and project), in order."""
@@ -203,6 +211,7 @@ class Runs:
                 _fold(state, written)
                 if state.finished or written.number % CHECKPOINT_EVERY == 0:
                     self._save_checkpoint(log, state)
+                self._told(state, changes)
                 return
         raise Conflict(f"run {state.path} changes faster than this could be added", hint="run the same command again")
 

@@ -246,9 +246,34 @@ def _without_section(lines: list[str], section: str) -> list[str]:
     return kept
 
 
-def _allowed_path() -> str:
+def config_folder() -> str:
+    """Where this user's own settings lie, beside those of repositories."""
     home = os.environ.get("XDG_CONFIG_HOME") or os.path.join(os.path.expanduser("~"), ".config")
-    return os.path.join(home, "artstore", "allowed")
+    return os.path.join(home, "artstore")
+
+
+def state_folder() -> str:
+    """Where logs of what was done for this user lie."""
+    home = os.environ.get("XDG_STATE_HOME") or os.path.join(os.path.expanduser("~"), ".local", "state")
+    return os.path.join(home, "artstore")
+
+
+DEPTH = "ARTSTORE_AUTOMATION_DEPTH"
+"""The variable that counts automations that one another's commands set off."""
+
+
+def automation_depth() -> int:
+    depth = os.environ.get(DEPTH, "")
+    return int(depth) if depth.isdecimal() else 0
+
+
+def environment_value(name: str | None) -> str | None:
+    """A secret, where the user keeps it: in the environment, under a name that a setting gives."""
+    return os.environ.get(name) if name else None
+
+
+def _allowed_path() -> str:
+    return os.path.join(config_folder(), "allowed")
 
 
 def _allowed() -> set[str]:

@@ -58,9 +58,8 @@ def _reference(path: bytes, checksum: bool) -> Reference:
     try:
         fd = open_regular(path, follow=True)
         try:
-            size = os.fstat(fd).st_size
             if not checksum:
-                return Reference(uri, size, URI, uri, None)
+                return Reference(uri, None, URI, uri, None)
             digest, size = hash_file(fd)
         finally:
             os.close(fd)
