@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import islice
 from typing import IO, Any, TypeVar
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from artstore import references
 from artstore.draft import Draft
@@ -198,20 +198,11 @@ class Contents:
             return [self._add_entry_of(uri, name)]
         if not isinstance(uri, str):
             uri = os.fspath(uri)
-        scheme = references.scheme_of(uri)
-        if scheme in (ENTRY_SCHEME, "wandb-artifact"):
+        if references.scheme_of(uri) in (ENTRY_SCHEME, "wandb-artifact"):
             return [self._add_entry_of(self._entry_at(uri), name)]
-        if name is None and not references.is_known(scheme):
-            raise InvalidValue(
-                f'You must pass name="<entry_name>" when tracking references with unknown schemes. ref: {printable(uri)}'
-            )
-        targets = references.find(uri, checksum=checksum, most=MAX_OBJECTS if max_objects is None else max_objects)
-        target = None if name is None else normal_path(name)
-        if target is None and [one.path for one in targets] == [""]:
-            target = os.path.basename(unquote(urlsplit(uri).path).rstrip("/"))
-            if not target:
-                raise InvalidValue(f"{printable(uri)} has no name of its own", hint="add_reference(uri, name=…)")
-        return self._add_targets(target, targets)
+        most = MAX_OBJECTS if max_objects is None else max_objects
+        below = None if name is None else normal_path(name)
+        return self._add_targets(*references.named_targets(uri, below, checksum=checksum, most=most))
 
     def _add_targets(self, name: str | None, targets: list[Target]) -> list[Entry]:
         with self._drafting.changing() as draft:

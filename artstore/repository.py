@@ -24,6 +24,7 @@ from artstore.objects import ObjectStore
 from artstore.progress import Monitor
 from artstore.properties import Properties
 from artstore.pruning import Policy, Verdict
+from artstore.references import named_targets
 from artstore.refs import Refs
 from artstore.removal import sweep
 from artstore.rules import MetricWatch, Place, rules_for, rules_path
@@ -33,7 +34,7 @@ from artstore.settings import ORIGIN, Settings
 from artstore.sizes import moment
 from artstore.statcache import StatCache
 from artstore.state import Path, State
-from artstore.storage import FolderStorage
+from artstore.storage import FolderStorage, is_url
 from artstore.tree import DIRECTORY, REFERENCE
 from artstore.tree import Entry as TreeEntry
 from artstore.verify import Verified, Verifier
@@ -155,7 +156,9 @@ class Repository(View):
         metadata: Any = None,
         monitor: Monitor | None = None,
     ) -> Saved:
-        """Save a file or folder as the next version of a collection; durable when this returns."""
+        """Save a file or folder (or references to what a URI names) as the next version of a collection; durable when
+        this returns.
+        """
         collection, spec = self.path_of(name)
         if spec.names_version:
             raise InvalidValue(
@@ -163,6 +166,9 @@ class Repository(View):
             )
         properties = Properties(aliases, tuple(tags), description, metadata).checked()
         with self.draft(monitor) as draft:
+            if is_url(path) and not os.path.lexists(path):
+                draft.add_references(*named_targets(path))
+                return draft.save(collection, type=type, properties=properties)
             if os.path.isdir(path):
                 draft.add_folder(path)
             else:

@@ -1,8 +1,6 @@
 """A stored version as the Python interface holds it: by collection and id, looked up anew when something moved."""
 
 import datetime
-import io
-import os
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
@@ -10,13 +8,11 @@ from artstore.checkout import CheckedOut
 from artstore.edits import TTL, Edits
 from artstore.handles import opened
 from artstore.lookup import Found
-from artstore.packs import LARGE
 from artstore.repository import Repository
 from artstore.selection import EVERYTHING, Selection
 from artstore.state import INHERIT, Path
-from artstore.tree import DIRECTORY, REFERENCE, Entry
+from artstore.tree import DIRECTORY, Entry
 from artstore.verify import Verified
-from artstore.view import referenced
 from artstore.writing import Link
 
 
@@ -116,16 +112,4 @@ class Stored:
 
     def open(self, entry: Entry) -> BinaryIO:
         """A file's content for reading, checked before the first byte is given out."""
-        if entry[1] == REFERENCE:
-            return referenced(entry)
-        if entry[1] < DIRECTORY and entry[2] >= LARGE:
-            objects = self.repository.objects
-            fd, _ = objects.open_large(entry[3], entry[2])
-            try:
-                objects.verify_large(entry[3], fd, entry[2])
-                os.lseek(fd, 0, os.SEEK_SET)
-            except BaseException:
-                os.close(fd)
-                raise
-            return open(fd, "rb")
-        return io.BytesIO(b"".join(self.repository.content(entry)))
+        return self.repository.open(entry)

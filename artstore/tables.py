@@ -1,16 +1,18 @@
 """Tables: rows of values in named columns, as W&B's `Table`; stored as `<name>.table.json` in its layout."""
 
+import datetime
 import hashlib
 import importlib
 import io
 import json
 import operator
-import pickle
+import os
 import tempfile
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, BinaryIO, NamedTuple, overload
 
+import msgpack
 from blake3 import blake3
 
 from artstore import columns as kinds
@@ -23,6 +25,8 @@ from artstore.tablefiles import Head, read_table, write_table
 IN_MEMORY = 100_000
 """Rows up to which a table is a list in memory; more are in a file without a name, a few in memory at a time."""
 _ARRAYS = "media/serialized_data"
+_TOGETHER = 1000
+"""Rows that are read at once."""
 
 OpenEntry = Callable[[str], BinaryIO]
 """Another file of the artifact that a table is read from, for reading."""
@@ -32,13 +36,12 @@ class Rows(Sequence[list[Any]]):
     """The rows of a large table, read as they are asked for. A row that is given out is a copy."""
 
     def __init__(self) -> None:
-        self._file = tempfile.TemporaryFile()
+        self._file = tempfile.TemporaryFile()  # msgpack: nothing in it is executed
         self._starts = array("Q")
         self._end = 0
 
     def append(self, row: list[Any]) -> None:
-        data = pickle.dumps(row, protocol=5)  # read back by this process alone
-        self._file.seek(self._end)
+        data = msgpack.packb([kinds.plain(cell) for cell in row], default=_packed)
         self._file.write(data)
         self._starts.append(self._end)
         self._end += len(data)
@@ -55,22 +58,58 @@ class Rows(Sequence[list[Any]]):
     def __getitem__(self, index: int | slice) -> Any:
         if isinstance(index, slice):
             return [self[i] for i in range(*index.indices(len(self)))]
-        start = self._starts[operator.index(index)]
-        self._file.seek(start)
-        return pickle.load(self._file)
+        number = range(len(self))[operator.index(index)]
+        start = self._starts[number]
+        end = self._starts[number + 1] if number + 1 < len(self) else self._end
+        return self._read(start, end - start)
+
+    def _read(self, start: int, length: int) -> list[Any]:
+        self._file.flush()
+        data = os.pread(self._file.fileno(), length, start)
+        row: list[Any] = msgpack.unpackb(data, ext_hook=_unpacked, strict_map_key=False)
+        return row
 
     def __iter__(self) -> Iterator[list[Any]]:
-        at = 0
-        for _ in range(len(self)):
-            self._file.seek(at)  # another reader may have moved it
-            row = pickle.load(self._file)
-            at = self._file.tell()
-            yield row
+        for first in range(0, len(self), _TOGETHER):  # few reads, however many rows
+            last = min(first + _TOGETHER, len(self))
+            start, end = self._starts[first], self._starts[last] if last < len(self) else self._end
+            self._file.flush()
+            unpacker = msgpack.Unpacker(ext_hook=_unpacked, strict_map_key=False, max_buffer_size=0)
+            unpacker.feed(os.pread(self._file.fileno(), end - start, start))
+            yield from unpacker
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Sequence) and len(self) == len(other) and all(map(_same_row, self, other))
 
     __hash__ = None  # type: ignore[assignment]  # as a list
+
+
+_MOMENT, _DAY, _LONG, _ARRAY = range(4)
+
+
+def _packed(value: Any) -> Any:
+    """What msgpack has no form for."""
+    if isinstance(value, datetime.datetime):
+        return msgpack.ExtType(_MOMENT, value.isoformat().encode())
+    if isinstance(value, datetime.date):
+        return msgpack.ExtType(_DAY, value.isoformat().encode())
+    if isinstance(value, int):
+        return msgpack.ExtType(_LONG, str(value).encode())
+    if kinds.is_array(value):
+        return msgpack.ExtType(_ARRAY, msgpack.packb([value.dtype.str, list(value.shape), value.tobytes()]))
+    if isinstance(value, set | frozenset):
+        return kinds.encoded(value, 1)
+    return kinds.plain(value)
+
+
+def _unpacked(code: int, data: bytes) -> Any:
+    if code == _ARRAY:
+        dtype, shape, content = msgpack.unpackb(data)
+        return _numpy().frombuffer(content, dtype=dtype).reshape(shape).copy()
+    text = data.decode()
+    if code == _LONG:
+        return int(text)
+    return (datetime.datetime if code == _MOMENT else datetime.date).fromisoformat(text)
 
 
 class Index(int):

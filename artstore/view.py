@@ -1,5 +1,6 @@
 """What is stored at a place: found, read, checked out, and kept well. A repository here is one, and so is a remote."""
 
+import io
 import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -220,6 +221,22 @@ class View:
             raise storage_error(error, f"read '{printable(entry[0])}'") from error
         finally:
             os.close(fd)
+
+    def open(self, entry: TreeEntry) -> BinaryIO:
+        """A file's content for reading, checked before the first byte is given out. Raises InvalidValue for a folder."""
+        if entry[1] == REFERENCE:
+            return referenced(entry)
+        if entry[1] < DIRECTORY and entry[2] >= LARGE:
+            self._fill_entry(entry)
+            fd, _ = self.objects.open_large(entry[3], entry[2])
+            try:
+                self.objects.verify_large(entry[3], fd, entry[2])
+                os.lseek(fd, 0, os.SEEK_SET)
+            except BaseException:
+                os.close(fd)
+                raise
+            return open(fd, "rb")
+        return io.BytesIO(b"".join(self.content(entry)))
 
     def diff(self, old: Found, new: Found) -> Iterator[TreeChange]:
         return diff(old.tree, new.tree, self.objects.read_tree)

@@ -21,6 +21,8 @@ FIELDS = """|alias: alias id old|collection: entity name project type|delete: id
 |description: blob id new old|metadata: blobs id remove set|moved from: digest entity name number project|
 |moved to: entity name project|not moved: entity name project|renumber: numbers|tags: add id remove|ttl: id new old|
 |undelete: id|withdraw: id reason|by: host time user|version: created digest files id number parents run size|
+|link: created digest files id number parents run size source|origins: blob entries id|finish: id upsert|
+|part: files run size tree upsert writer|drop: tree upsert|
 |entry: changes check host number prev time user write|"""
 
 
@@ -111,7 +113,7 @@ class Reader:
             on = state["ids"].setdefault(id_, {"live": False} | new) if id_ else state
             if kind == "collection":
                 state |= {"names": names, "type": change["type"], "redirect": None}
-            elif kind == "version":
+            elif kind in ("version", "link"):
                 assert change["number"] not in state["versions"] and "id" not in on, "a version again"
                 state["ids"][id_] = state["versions"][change["number"]] = change | {"live": True} | new
             elif kind == "renumber":

@@ -17,8 +17,13 @@ _FAMILIES = {
     "looking": ("ls", "show", "log", "cat"),
     "comparing": ("diff", "status", "verify"),
     "changing": ("alias", "tag", "edit", "rm", "undelete", "mv", "cp"),
+    "linking": ("link", "unlink", "registry"),
+    "runs": ("runs",),
+    "lineage": ("lineage",),
+    "automation": ("automation",),
+    "pending": ("pending",),
     "remotes": ("remote", "push", "pull", "fetch", "clone"),
-    "keeping": ("fsck", "gc", "du"),
+    "keeping": ("fsck", "gc", "prune", "du"),
     "settings": ("config", "completion"),
     "artifact": ("artifact",),
 }
@@ -27,6 +32,11 @@ _TITLES = {
     "looking": "Look",
     "comparing": "Compare",
     "changing": "Change names and descriptions",
+    "linking": "Link and register",
+    "runs": "Runs",
+    "lineage": "Runs",
+    "automation": "Automate",
+    "pending": "Put together from several processes",
     "remotes": "Share with other places",
     "keeping": "Keep the repository well",
     "settings": "Set up",
@@ -58,9 +68,12 @@ class _Commands(Commands):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Families under their titles, each command with the first sentence of its help, whole."""
+        titled: dict[str, list[str]] = {}
         for family, names in _FAMILIES.items():
-            commands = [(name, self.get_command(ctx, name)) for name in names]
-            with formatter.section(_TITLES[family]):
+            titled.setdefault(_TITLES[family], []).extend(names)
+        for title, listed in titled.items():
+            commands = [(name, self.get_command(ctx, name)) for name in listed]
+            with formatter.section(title):
                 formatter.write_dl([(name, _sentence(command)) for name, command in commands], col_max=12)
 
 

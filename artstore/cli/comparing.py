@@ -12,6 +12,7 @@ from artstore.cli.arguments import SPEC
 from artstore.cli.output import Bar, json_option, open_repository, paint, print_json
 from artstore.codec import same_json
 from artstore.difference import Difference, differences
+from artstore.errors import InvalidValue
 from artstore.names import printable
 from artstore.repository import Repository, Status
 from artstore.sizes import count, human
@@ -26,16 +27,34 @@ _LETTERS = {"added": ("A", "green"), "removed": ("D", "red"), "changed": ("M", "
 @click.command("diff")
 @click.argument("old", type=SPEC)
 @click.argument("new", type=SPEC)
+@click.option(
+    "--table", metavar="PATH", help="Compare the rows of this table instead; --key says which column names a row."
+)
+@click.option("--key", multiple=True, metavar="COLUMN", help="With --table: the column (or columns) that name a row.")
 @click.option("--exit-code", is_flag=True, help="Exit with 1 when there are differences, as git does.")
 @json_option
 @click.pass_context
-def diff_command(ctx: click.Context, old: str, new: str, exit_code: bool, as_json: bool) -> None:
+def diff_command(
+    ctx: click.Context, old: str, new: str, table: str | None, key: tuple[str, ...], exit_code: bool, as_json: bool
+) -> None:
     """Show what differs between two versions.
 
-    Files are marked A (added), D (removed), M (changed) or R (renamed); then metadata.
+    Files are marked A (added), D (removed), M (changed) or R (renamed); then metadata. With --table rows are, by their
+    keys.
     """
+    if bool(key) != (table is not None):
+        raise InvalidValue("--table PATH and --key COLUMN belong together")
     with open_repository() as repository:
         a, b = repository.find(old), repository.find(new)
+        if table is not None:
+            from artstore.cli.tables import print_difference, tables_differ
+
+            rows = tables_differ(repository, a, b, table, key)
+            if as_json:
+                print_json({"old": a.spec, "new": b.spec, "key": list(key), **rows._asdict()})
+            else:
+                print_difference(rows, key)
+            ctx.exit(1 if exit_code and rows else 0)
         metadata = [repository.properties(found)[1] for found in (a, b)]
         before, after = metadata
         keys = sorted(k for k in before.keys() | after.keys() if not same_json(before.get(k), after.get(k)))
@@ -48,9 +67,9 @@ def diff_command(ctx: click.Context, old: str, new: str, exit_code: bool, as_jso
         else:
             for difference in found:
                 sys.stdout.write(_line(difference))
-            for key in keys:
-                texts = [json.dumps(m[key], ensure_ascii=False) if key in m else "-" for m in metadata]
-                click.echo(f"metadata {printable(key)}: {printable(texts[0])} → {printable(texts[1])}")
+            for name in keys:
+                texts = [json.dumps(m[name], ensure_ascii=False) if name in m else "-" for m in metadata]
+                click.echo(f"metadata {printable(name)}: {printable(texts[0])} → {printable(texts[1])}")
             click.echo(found.summary())
     if exit_code and (found.files or keys):
         ctx.exit(1)

@@ -1,12 +1,14 @@
-"""fsck, gc, du: the repository's health and size."""
+"""fsck, gc, prune, du: the repository's health and size."""
 
 import click
 
-from artstore.cli.output import Bar, json_option, open_view, print_json, remote_argument, table
+from artstore.cli.arguments import SPEC, seconds
+from artstore.cli.output import Bar, json_option, open_repository, open_view, print_json, remote_argument, table
 from artstore.errors import Damage, StorageError
 from artstore.hints import typed
 from artstore.names import printable
 from artstore.owner import is_alive, parse
+from artstore.pruning import Policy
 from artstore.sizes import count, human
 
 
@@ -100,6 +102,56 @@ def _fail_if_unfinished(ctx: click.Context, problems: tuple[str, ...], as_json: 
             click.echo(f"error: {count(len(problems), 'pack')} could not be collected", err=True)
             click.echo("hint: `artstore fsck` says more; the next gc takes up the rest", err=True)
         ctx.exit(StorageError.exit_code)
+
+
+@click.command("prune")
+@click.argument("specs", nargs=-1, type=SPEC, metavar="[NAME]...")
+@click.option("--keep-last", type=click.IntRange(min=1), metavar="N", help="Keep the newest N.")
+@click.option("--keep-aliased", is_flag=True, help="Keep what an alias names.")
+@click.option("--keep-tagged", is_flag=True, help="Keep what has a tag.")
+@click.option("--keep-linked", is_flag=True, help="Keep what is linked elsewhere.")
+@click.option("--older-than", metavar="TIME", help="Keep what is younger than this: 12h, 30d, 8w.")
+@click.option(
+    "--keep-best",
+    multiple=True,
+    metavar="KEY",
+    help="Keep the one with the greatest metadata KEY (KEY:min: the least).",
+)
+@click.option("--force", is_flag=True, help="Delete though aliases or links name it: aliases go, links live on.")
+@click.option("-n", "--dry-run", is_flag=True, help="Say what would go, to the byte, and change nothing.")
+@json_option
+def prune_command(
+    specs: tuple[str, ...], keep_last: int | None, keep_aliased: bool, keep_tagged: bool, keep_linked: bool,
+    older_than: str | None, keep_best: tuple[str, ...], force: bool, dry_run: bool, as_json: bool,
+) -> None:  # fmt: skip
+    """Delete versions that no rule keeps, of these artifacts or of all.
+
+    Without a --keep or --older-than option only those whose ttl is over go. The newest version of an artifact always
+    stays, and so do links. Where an alias or a link names what would go, nothing is deleted, unless a rule keeps it or
+    --force gives it up. `gc` frees the space.
+    """
+    age = None if older_than is None else float(seconds(older_than))
+    policy = Policy(keep_last, keep_aliased, keep_tagged, keep_linked, age, keep_best)
+    with Bar() as bar, open_repository() as repository:
+        result = repository.prune(specs, policy, force=force, dry_run=dry_run, monitor=bar)
+        short = repository.lookup.short
+    gone = result.gone
+    if as_json:
+        versions = [
+            {"spec": f"{path}:v{v.version['number']}", "goes": v.goes, "why": v.why, "size": v.version["size"]}
+            for path, v in result.verdicts
+        ]
+        print_json({"dry_run": dry_run, "versions": versions, "freed_bytes": result.freed_bytes})
+        return
+    rows = [
+        (f"{short(path)}:v{v.version['number']}", "delete" if v.goes else "keep", human(v.version["size"]), v.why)
+        for path, v in result.verdicts
+    ]
+    if gone:
+        table(rows, ("VERSION", "DO", "SIZE", "WHY"), right=(2,))
+    would = "would delete" if dry_run else "deleted"
+    bytes_ = f"{human(result.freed_bytes)} ({result.freed_bytes:,} bytes)"
+    click.echo(f"{would} {len(gone):,} of {count(len(rows), 'version')}" + (f"; gc frees {bytes_}" if gone else ""))
 
 
 @click.command("du")

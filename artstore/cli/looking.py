@@ -21,14 +21,19 @@ from artstore.cli.output import (
 )
 from artstore.digest import short
 from artstore.errors import Damage, InvalidValue
+from artstore.filters import parsed
 from artstore.hints import typed
 from artstore.lookup import Found
+from artstore.matching import fitting_versions
 from artstore.names import as_project, check_project, check_type, printable
 from artstore.sizes import count, human, moment
-from artstore.state import INHERIT, State, VersionState
+from artstore.state import INHERIT, Path, State, VersionState
+from artstore.tablefiles import SUFFIX
 from artstore.tree import DIRECTORY, EXECUTABLE, REFERENCE, Entry
 from artstore.view import View
 
+_MOST_USERS = 5
+"""Runs that `show` names."""
 _KINDS = ("file", "executable", "directory", "part", "reference")
 
 
@@ -38,6 +43,12 @@ _KINDS = ("file", "executable", "directory", "part", "reference")
 @click.option("-r", "--recursive", is_flag=True, help="List files at all levels.")
 @click.option("--project", help="Only artifacts of this [ENTITY/]PROJECT.")
 @click.option("-t", "--type", help="Only artifacts of this type.")
+@click.option(
+    "--where",
+    multiple=True,
+    metavar="CONDITION",
+    help="Versions that fit instead: metadata.acc>=0.9, tags=best, or a filter as JSON; may be repeated.",
+)
 @from_option
 @json_option
 def ls_command(
@@ -46,15 +57,19 @@ def ls_command(
     recursive: bool,
     project: str | None,
     type: str | None,
+    where: tuple[str, ...],
     place: str | None,
     as_json: bool,
 ) -> None:
     """List artifacts; with SPEC, the files of a version (below PATH).
 
-    PROJECT/ as SPEC lists the artifacts of a project, as --project does.
+    PROJECT/ as SPEC lists the artifacts of a project, as --project does. Fields for --where: name, version, type, aliases,
+    tags, metadata.KEY, description, created_at, size, file_count, run.
     """
     with open_view(place) as repository:
-        if spec is None:
+        if where:
+            _list_versions(repository, spec, project, type, where, as_json)
+        elif spec is None:
             list_collections(repository, project, type, as_json)
         elif spec.endswith("/"):
             list_collections(repository, spec[:-1], type, as_json)
@@ -62,7 +77,35 @@ def ls_command(
             _list_files(repository, repository.find(spec), path, recursive, as_json)
 
 
-def list_collections(repository: View, project: str | None, type: str | None, as_json: bool) -> None:
+def _list_versions(
+    repository: View, spec: str | None, project: str | None, type: str | None, where: tuple[str, ...], as_json: bool
+) -> None:
+    """Live versions that fit, of one artifact, a project, or all."""
+    condition, damaged = parsed(where), list[Damage]()
+    if spec is not None and not spec.endswith("/"):
+        states = [repository.collection(spec)]
+    else:
+        states = _collections(repository, spec[:-1] if spec else project, type, damaged)
+    found = [one for state in states for one in fitting_versions(repository.lookup, state, condition)]
+    named = {state.path: state.all_aliases() for state in states}
+    if as_json:
+        print_json([_version(repository, *one, named[one.state.path].get(one.version["id"], [])) for one in found])
+    elif found:
+        rows = [
+            (
+                repository.lookup.named(one), one.state.type, human(one.version["size"]), day(moment(one.version["created"])),
+                ", ".join(named[one.state.path].get(one.version["id"], [])),
+                ", ".join(repository.lookup.said_of(one).get("tags", [])),
+            )
+            for one in found
+        ]  # fmt: skip
+        table(rows, ("VERSION", "TYPE", "SIZE", "SAVED (UTC)", "ALIASES", "TAGS"), right=(2,))
+    else:
+        click.echo("no version fits", err=True)
+    report_damage(damaged)
+
+
+def _collections(repository: View, project: str | None, type: str | None, damaged: list[Damage]) -> list[State]:
     entity = None
     if project is not None:
         above, _, project = project.rpartition("/")
@@ -70,9 +113,13 @@ def list_collections(repository: View, project: str | None, type: str | None, as
         project = as_project(project)
     if type is not None:
         check_type(type)
-    damaged: list[Damage] = []
     states = repository.collections(entity, project, damaged=damaged)
-    chosen = [state for state in states if type is None or state.type == type]
+    return [state for state in states if type is None or state.type == type]
+
+
+def list_collections(repository: View, project: str | None, type: str | None, as_json: bool) -> None:
+    damaged: list[Damage] = []
+    chosen = _collections(repository, project, type, damaged)
     if as_json:
         print_json([_collection(state) for state in chosen])
     elif chosen:
@@ -165,6 +212,7 @@ def show_command(spec: str, place: str | None, as_json: bool) -> None:
     with open_view(place) as repository:
         found = repository.find(spec)
         value = _version(repository, found.state, found.version, found.state.aliases_of(found.version["id"]))
+        value["used_by"] = [row.path for row in repository.catalog().users_of(found.version["id"])]
     if as_json:
         print_json(value)
         return
@@ -179,7 +227,10 @@ def show_command(spec: str, place: str | None, as_json: bool) -> None:
         "id": value["id"],
         "size": f"{human(value['size'])} in {count(value['files'], 'file')}",
         "saved": " ".join(filter(None, (value["created"], who, where))),
+        "link to": value["source"] or "",
         "run": value["run"] or "",
+        "used by": ", ".join(value["used_by"][:_MOST_USERS])
+        + (f" and {len(value['used_by']) - _MOST_USERS:,} more" if len(value["used_by"]) > _MOST_USERS else ""),
         "parents": ", ".join(_parent(found.state, parent) for parent in value["parents"]),
         "ttl": _duration(value["ttl"]),
         "description": value["description"] or "",
@@ -207,12 +258,15 @@ def _duration(ttl: int | str | None) -> str:
 
 
 def _version(repository: View, state: State, version: VersionState, aliases: list[str]) -> dict[str, Any]:
-    description, metadata = repository.properties(Found(state, version))
+    found, place = Found(state, version), version.get("source")
+    description, metadata = repository.properties(found)
+    said = repository.lookup.said_of(found)
     return {
         "spec": f"{state.path}:v{version['number']}",
         "type": state.type,
         "aliases": aliases,
-        "tags": version.get("tags", []),
+        "tags": said.get("tags", []),
+        "source": f"{Path.named_by(place)}:v{place['number']}" if place else None,
         "digest": version["digest"],
         "id": version["id"],
         "size": version["size"],
@@ -223,7 +277,7 @@ def _version(repository: View, state: State, version: VersionState, aliases: lis
         "host": version["host"],
         "run": version["run"],
         "parents": version["parents"],
-        "ttl": version.get("ttl", INHERIT),
+        "ttl": said.get("ttl", INHERIT),
         "deleted": version.get("deleted"),
         "description": description,
         "metadata": metadata,
@@ -294,13 +348,25 @@ def _alias_moves(repository: View, state: State, as_json: bool) -> None:
 @click.command("cat")
 @click.argument("spec", type=SPEC)
 @click.argument("path")
+@click.option("--raw", is_flag=True, help="A table's bytes as they are, too.")
+@click.option("-n", "rows", type=click.IntRange(min=0), help="At most so many rows of a table.")
 @from_option
-def cat_command(spec: str, path: str, place: str | None) -> None:
-    """Write one file of a version to standard output, checked."""
+def cat_command(spec: str, path: str, raw: bool, rows: int | None, place: str | None) -> None:
+    """Write one file of a version to standard output, checked.
+
+    A table (NAME.table.json, or just NAME) is shown as one, a row a line.
+    """
     with open_view(place) as repository:
         found = repository.find(spec)
         path = path.removeprefix("./")
+        if repository.find_entry(found, path) is None and repository.find_entry(found, path + SUFFIX) is not None:
+            path += SUFFIX
         entry = repository.entry(found, path)
+        if path.endswith(SUFFIX) and not raw and entry[1] != DIRECTORY:
+            from artstore.cli.tables import print_table
+
+            print_table(repository, found, entry, f"'{printable(path)}' of {found.name}", rows)
+            return
         if entry[1] == DIRECTORY:
             raise InvalidValue(
                 f"'{printable(path)}' in {found.name} is a folder", hint=f"{typed('ls', spec, path)} lists it"

@@ -25,6 +25,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON (errors too).")
 
 _GAP = "  "
+MOST_ROWS = 100
+"""Rows of a table that nobody asked for more of."""
 _LEAST = 8
 """Columns that stay of a cell that is cut for a narrow terminal."""
 
@@ -36,7 +38,12 @@ remote_argument = click.argument("place", required=False, metavar="[REMOTE]")
 
 
 def open_repository() -> Repository:
+    Repository.ask = _ask if sys.stdin.isatty() and sys.stderr.isatty() else None
     return Repository(require_root())
+
+
+def _ask(question: str) -> bool:
+    return bool(click.confirm(question, err=True))
 
 
 def open_view(place: str | None, *, writing: bool = False) -> View:
@@ -92,6 +99,18 @@ def table(rows: Iterable[Sequence[str]], head: Sequence[str], right: Sequence[in
             _cell(text, width, column in right) for column, (text, width) in enumerate(zip(line, widths, strict=True))
         )
         click.echo(_GAP.join(cells).rstrip())
+
+
+def fitted(widths: list[int], right: Sequence[bool]) -> list[int]:
+    """Widths of columns, cut for a terminal that is too narrow."""
+    if sys.stdout.isatty() and not all(right):
+        _fit(widths, [i for i, flag in enumerate(right) if flag], shutil.get_terminal_size().columns)
+    return widths
+
+
+def printed_cells(cells: Sequence[str], widths: Sequence[int], right: Sequence[bool]) -> str:
+    """One line of a table whose columns have these widths; what is wider is cut."""
+    return _GAP.join(_cell(*cell) for cell in zip(cells, widths, right, strict=True)).rstrip()
 
 
 def _fit(widths: list[int], right: Sequence[int], columns: int) -> None:

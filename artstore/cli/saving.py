@@ -16,6 +16,7 @@ from artstore.repository import Repository
 from artstore.selection import Selection
 from artstore.settings import root_to_create
 from artstore.sizes import count, human
+from artstore.storage import is_url
 
 
 @click.command("init")
@@ -48,6 +49,8 @@ def init_command(folder: str | None, shared: bool, as_json: bool) -> None:
 def put_command(path: str, name: str | None, as_json: bool, **options: Any) -> None:
     """Save a file or folder as the next version of an artifact.
 
+    PATH may be a URI (file://, https://, s3://, …): what it names is referenced, and its bytes stay there.
+
     Returns when the version is safe on disk. Content that the latest version has already makes no new one. Files that
     .artifactsignore names (gitignore patterns) are left out, and so are .git and .artifacts.
     """
@@ -59,7 +62,7 @@ def save(
     description: str | None = None, metadata: str | None = None, default_type: str | None = None,
 ) -> None:  # fmt: skip
     """`default_type` is for an artifact that is new, where no type is given."""
-    if not os.path.lexists(path):
+    if not os.path.lexists(path) and not is_url(path):
         raise NotFound(f"there is no file or folder '{printable(path)}'")
     target = _name_for(path) if name is None else name
     root = root_to_create()
@@ -119,18 +122,29 @@ def _name_for(path: str) -> str:
 )
 @click.option("--delete", is_flag=True, help="Remove what is in the folder and not in the version.")
 @click.option("--force", is_flag=True, help="Overwrite and remove files that no version here holds, too.")
+@click.option("--allow-missing-references", is_flag=True, help="Leave out references whose bytes are gone.")
 @from_option
 @json_option
 def get_command(
     spec: str, root: str | None, path_prefix: str, include: tuple[str, ...], exclude: tuple[str, ...], link: Any,
-    delete: bool, force: bool, place: str | None, as_json: bool,
+    delete: bool, force: bool, allow_missing_references: bool, place: str | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Put a version's files into a folder, every byte checked.
 
     Files that are right already stay untouched, wrong ones are replaced, others in the folder are left alone.
     """
     selection = Selection(path_prefix, Filter(include or None, exclude or None))
-    fetch(spec, root, as_json, place=place, selection=selection, link=link, delete=delete, force=force)
+    fetch(
+        spec,
+        root,
+        as_json,
+        place=place,
+        selection=selection,
+        link=link,
+        delete=delete,
+        force=force,
+        allow_missing_references=allow_missing_references,
+    )
 
 
 def fetch(
@@ -152,4 +166,6 @@ def fetch(
     removed = f", {result.removed:,} removed" if result.removed else ""
     shown = os.path.relpath(result.root) if not os.path.relpath(result.root).startswith("..") else result.root
     written = f"{human(result.written_bytes)} written"
+    for path in result.missing:
+        click.echo(f"warning: {printable(path)} is left out: what it references is gone", err=True)
     click.echo(f"got {name}: {count(result.files, 'file')} in {printable(shown)}, {written}{same}{removed}")

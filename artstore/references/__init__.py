@@ -8,6 +8,7 @@ import os
 import re
 from collections.abc import Callable, Iterator
 from typing import NamedTuple, Protocol
+from urllib.parse import unquote, urlsplit
 
 from blake3 import blake3
 
@@ -16,7 +17,7 @@ from artstore.files import write_fully
 from artstore.names import printable
 from artstore.tree import REFERENCE, Entry
 
-__all__ = ["MAX_OBJECTS", "Handler", "Reference", "Target", "fetch", "find", "register", "scheme_of"]
+__all__ = ["MAX_OBJECTS", "Handler", "Reference", "Target", "fetch", "find", "named_targets", "register", "scheme_of"]
 
 MAX_OBJECTS = 10_000_000
 """Entries that one call may add, unless it says otherwise; W&B's number."""
@@ -120,6 +121,24 @@ def find(uri: str, *, checksum: bool = True, most: int = MAX_OBJECTS) -> list[Ta
             )
         found.append(target)
     return found
+
+
+def named_targets(
+    uri: str, name: str | None = None, *, checksum: bool = True, most: int = MAX_OBJECTS
+) -> tuple[str | None, list[Target]]:
+    """The objects that a URI names, and the name below which they are added: of a single one its own, unless one is given.
+    Raises InvalidValue where there is none.
+    """
+    if name is None and not is_known(scheme_of(uri)):
+        raise InvalidValue(
+            f'You must pass name="<entry_name>" when tracking references with unknown schemes. ref: {printable(uri)}'
+        )
+    targets = find(uri, checksum=checksum, most=most)
+    if name is None and [target.path for target in targets] == [""]:
+        name = os.path.basename(unquote(urlsplit(uri).path).rstrip("/"))
+        if not name:
+            raise InvalidValue(f"{printable(uri)} has no name of its own", hint="give it one")
+    return name, targets
 
 
 def is_known(scheme: str) -> bool:

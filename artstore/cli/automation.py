@@ -1,0 +1,284 @@
+"""automation: what is to be done when something happens here; this user's own, never the repository's."""
+
+import json
+import os
+import shlex
+from typing import Any
+
+import click
+
+from artstore.cli.commands import Commands
+from artstore.cli.output import json_option, open_repository, print_json, table
+from artstore.errors import InvalidValue
+from artstore.events import EventType
+from artstore.filters import parsed
+from artstore.names import as_project, check_project, printable
+from artstore.repository import Repository
+from artstore.rules import COMMAND, WEBHOOK, Rule, all_rules, decide, delete_rule, find_rule, rules_for, save_rule
+from artstore.sizes import moment
+
+_EVENTS = {
+    "created": EventType.CREATE_ARTIFACT, "linked": EventType.LINK_ARTIFACT, "unlinked": EventType.UNLINK_ARTIFACT,
+    "deleted": EventType.DELETE_ARTIFACT, "alias-added": EventType.ADD_ARTIFACT_ALIAS,
+    "alias-removed": EventType.REMOVE_ARTIFACT_ALIAS, "tag-added": EventType.ADD_ARTIFACT_TAG,
+    "tag-removed": EventType.REMOVE_ARTIFACT_TAG, "collection-tag-added": EventType.ADD_COLLECTION_TAG,
+    "collection-tag-removed": EventType.REMOVE_COLLECTION_TAG, "run-state": EventType.RUN_STATE,
+    "run-metric": EventType.RUN_METRIC_THRESHOLD,
+}  # fmt: skip
+_CMP = {">": "$gt", ">=": "$gte", "<": "$lt", "<=": "$lte"}
+
+
+@click.group("automation", cls=Commands)
+def automation_command() -> None:
+    """Commands and webhooks that run when something happens here.
+
+    They are kept in your own configuration folder, for this repository at this place; nothing of them is stored in it or
+    travels with it. Only what you do yourself sets them off, not what push, pull or gc bring.
+    """
+
+
+@automation_command.command("create")
+@click.argument("name")
+@click.option("--on", "event", type=click.Choice(list(_EVENTS)), required=True, help="What it waits for.")
+@click.option("--scope", help="NAME, PROJECT/NAME, PROJECT/ or ENTITY/PROJECT/NAME  [default: all of this repository]")
+@click.option(
+    "--where",
+    multiple=True,
+    metavar="CONDITION",
+    help="Only when it fits: alias=prod, tag~^v, state=failed, type=model.",
+)
+@click.option(
+    "--metric", metavar="CONDITION", help="With --on run-metric: 'loss<0.1', or of the last 5 'mean(loss,5)<0.1'."
+)
+@click.option(
+    "--run",
+    "command",
+    metavar="COMMAND",
+    help="Run this command; no shell reads it. The event is JSON on its standard input.",
+)
+@click.option("--webhook", metavar="URL", help="POST JSON to this address.")
+@click.option(
+    "--payload", help="JSON to post instead of the event, with ${alias}, ${artifact_collection_name}, …; or @FILE."
+)
+@click.option("--secret-env", metavar="VARIABLE", help="Sign the body with the secret in this variable.")
+@click.option("--token-env", metavar="VARIABLE", help="Send the token in this variable: Authorization: Bearer.")
+@click.option("-d", "--description", help="What it is for.")
+@json_option
+def create_command(
+    name: str, event: str, scope: str | None, where: tuple[str, ...], metric: str | None, command: str | None,
+    webhook: str | None, payload: str | None, secret_env: str | None, token_env: str | None, description: str | None,
+    as_json: bool,
+) -> None:  # fmt: skip
+    """Make an automation: when EVENT happens in SCOPE, run a command or call a webhook."""
+    if (command is None) == (webhook is None):
+        raise InvalidValue("an automation does one thing: give --run COMMAND, or --webhook URL")
+    if command is not None:
+        action: dict[str, Any] = {"kind": COMMAND, "argv": shlex.split(command)}
+    else:
+        action = {
+            "kind": WEBHOOK, "url": webhook, "payload": _json(payload), "secret_env": secret_env, "token_env": token_env,
+        }  # fmt: skip
+    with open_repository() as repository:
+        rule: Rule = {
+            "id": os.urandom(8).hex(), "name": name, "description": description, "enabled": True,
+            "event": _EVENTS[event].value, "scope": _scope(repository, scope), "filter": parsed(where),
+            "metric": _metric(metric), "action": action, "created": moment(_now()), "updated": None,
+        }  # fmt: skip
+        save_rule(repository.place, rule, new=True)
+    if as_json:
+        print_json(rule)
+    else:
+        click.echo(f"made automation {printable(name)}: {_in_words(rule)}")
+        click.echo(f"try it with: artstore automation test {shlex.quote(name)}")
+
+
+def _now() -> int:
+    import time
+
+    return time.time_ns()
+
+
+def _json(text: str | None) -> Any:
+    if text is None:
+        return None
+    try:
+        if text.startswith("@"):
+            with open(text[1:], encoding="utf-8") as file:
+                return json.load(file)
+        return json.loads(text)
+    except (OSError, ValueError, RecursionError) as error:
+        raise InvalidValue(f"the payload is not JSON: {error}") from error
+
+
+def _scope(repository: Repository, text: str | None) -> dict[str, str]:
+    if text is None:
+        return {}
+    if text.endswith("/"):
+        entity, _, project = text[:-1].rpartition("/")
+        entity = check_project(entity or repository.settings.entity, "entity")
+        return {"entity": entity, "project": as_project(project)}
+    path, _ = repository.path_of(text)
+    return {"entity": path.entity, "project": path.project, "collection": path.name}
+
+
+def _metric(text: str | None) -> dict[str, Any] | None:
+    """`loss<0.1` or `mean(loss,5)<0.1`."""
+    if text is None:
+        return None
+    import re
+
+    match = re.fullmatch(r"\s*(?:(mean|min|max)\(([^,()]+),\s*(\d+)\)|([^<>=]+?))\s*(<=|>=|<|>)\s*(\S+)\s*", text)
+    try:
+        threshold = float(match[6]) if match else float("nan")
+    except ValueError:
+        match = None
+    if match is None or (match[3] and int(match[3]) < 1):
+        raise InvalidValue(f"'{printable(text)}' is no threshold", hint="'loss<0.1' is one, and 'mean(loss,5)<0.1'")
+    window = int(match[3]) if match[3] else 1
+    return {
+        "name": (match[2] or match[4]).strip(), "agg": match[1], "window": window, "cmp": _CMP[match[5]], "threshold": threshold,
+    }  # fmt: skip
+
+
+def _in_words(rule: Rule) -> str:
+    events = {type.value: name for name, type in _EVENTS.items()}
+    scope = "/".join(rule["scope"].values()) or "all"
+    action = rule["action"]
+    does = shlex.join(action["argv"]) if action["kind"] == COMMAND else action.get("url") or "nothing"
+    where = f" where {json.dumps(rule['filter'])}" if rule["filter"] else ""
+    return f"{events[rule['event']]} in {scope}{where} → {does}"
+
+
+@automation_command.command("list")
+@json_option
+def list_command(as_json: bool) -> None:
+    """List your automations for this repository."""
+    with open_repository() as repository:
+        rules = all_rules(repository.place)
+        _, unasked = rules_for(repository.place)
+    if as_json:
+        print_json(rules)
+        return
+    if rules:
+        rows = [(r["name"], "on" if r["enabled"] else "off", _in_words(r), r["description"] or "") for r in rules]
+        table(rows, ("NAME", "STATE", "WHAT", "DESCRIPTION"))
+    else:
+        click.echo("there are no automations: `artstore automation create --help` says how to make one", err=True)
+    if unasked:
+        click.echo("they are not allowed at this place: `artstore automation allow` allows them", err=True)
+
+
+@automation_command.command("delete")
+@click.argument("name")
+@json_option
+def delete_command(name: str, as_json: bool) -> None:
+    """Delete an automation."""
+    with open_repository() as repository:
+        rule = delete_rule(repository.place, name)
+    if as_json:
+        print_json({"deleted": rule["name"]})
+    else:
+        click.echo(f"deleted automation {printable(rule['name'])}")
+
+
+@automation_command.command("enable")
+@click.argument("name")
+@click.option("--off", is_flag=True, help="Switch it off instead.")
+def enable_command(name: str, off: bool) -> None:
+    """Switch an automation on, or off."""
+    with open_repository() as repository:
+        rule = find_rule(repository.place, name)
+        save_rule(repository.place, rule | {"enabled": not off}, new=False)
+    click.echo(f"automation {printable(rule['name'])} is {'off' if off else 'on'}")
+
+
+@automation_command.command("allow")
+@click.option("--not", "refused", is_flag=True, help="Never run them at this place, and don't ask.")
+def allow_command(refused: bool) -> None:
+    """Allow your automations for this repository to run where it lies now."""
+    with open_repository() as repository:
+        decide(repository.place, not refused)
+        root = repository.place.root
+    click.echo(f"automations {'do not run' if refused else 'run'} at {printable(root)}")
+
+
+@automation_command.command("test")
+@click.argument("name")
+@json_option
+@click.pass_context
+def test_command(ctx: click.Context, name: str, as_json: bool) -> None:
+    """Do now what an automation would, with an event made up for it, and say what came of it."""
+    from artstore.actor import perform
+
+    with open_repository() as repository:
+        rule = find_rule(repository.place, name)
+        outcome, output = perform(rule, _made_up(repository, rule), repository.place.root, 1)
+    if as_json:
+        print_json({"automation": rule["name"], "outcome": outcome, "output": output})
+    else:
+        if output:
+            click.echo(printable(output.rstrip("\n")).replace("\\x0a", "\n"))
+        click.echo(f"{printable(rule['name'])}: {printable(outcome)}")
+    if outcome != "ok":
+        ctx.exit(1)
+
+
+def _made_up(repository: Repository, rule: Rule) -> dict[str, Any]:
+    scope = rule["scope"]
+    entity = scope.get("entity", repository.settings.entity)
+    event: dict[str, Any] = {
+        "event": rule["event"], "time": moment(_now()), "user": repository.settings.identity()[1], "test": True,
+        "entity": entity, "project": scope.get("project", repository.settings.project), "repository": repository.root,
+    }  # fmt: skip
+    if rule["event"].startswith("RUN_"):
+        metric = rule.get("metric") or {}
+        more = {
+            "run": "test",
+            "name": "test",
+            "state": "finished",
+            "metric": metric.get("name"),
+            "value": metric.get("threshold"),
+        }
+        return event | more
+    name = scope.get("collection", "test")
+    spec = f"{entity}/{event['project']}/{name}:v0"
+    return event | {
+        "collection": name,
+        "version": "v0",
+        "spec": spec,
+        "type": "test",
+        "alias": "test",
+        "tag": "test",
+        "metadata": {},
+    }
+
+
+@automation_command.command("log")
+@click.argument("name", required=False)
+@click.option(
+    "-n", "number", type=click.IntRange(min=1), default=20, show_default=True, help="At most so many, the newest."
+)
+@json_option
+def log_command(name: str | None, number: int, as_json: bool) -> None:
+    """List what automations did, the newest first."""
+    from artstore.actor import read_log
+
+    lines = [line for line in read_log() if name in (None, line.get("automation"), line.get("id"))][::-1][:number]
+    if as_json:
+        print_json(lines)
+        return
+    rows = [
+        (
+            line["time"][:19].replace("T", " "),
+            line["automation"],
+            line["event"],
+            line["about"] or "-",
+            f"{line['seconds']:.1f} s",
+            line["outcome"],
+        )
+        for line in lines
+    ]
+    if rows:
+        table(rows, ("DONE (UTC)", "AUTOMATION", "EVENT", "ABOUT", "TOOK", "OUTCOME"), right=(4,))
+    else:
+        click.echo("no automation was set off yet", err=True)

@@ -1,0 +1,54 @@
+"""lineage: where a version came from, and where it went."""
+
+import os
+import sys
+
+import click
+
+from artstore.cli.arguments import SPEC
+from artstore.cli.output import from_option, open_view
+from artstore.drawing import FORMATS, tree
+from artstore.errors import storage_error
+from artstore.graph import Graph
+from artstore.names import printable
+
+
+@click.command("lineage")
+@click.argument("spec", type=SPEC)
+@click.option("--up", "direction", flag_value="up", help="Only what it came from.")
+@click.option("--down", "direction", flag_value="down", help="Only what came from it.")
+@click.option("--depth", type=click.IntRange(min=1), help="At most so many runs away.")
+@click.option(
+    "--format", "form", type=click.Choice(["tree", "mermaid", "dot", "svg", "json"]), default="tree", show_default=True
+)
+@click.option("--json", "as_json", is_flag=True, help="As --format json (errors too).")
+@click.option("-o", "--output", type=click.Path(dir_okay=False), help="Write to this file instead of standard output.")
+@from_option
+def lineage_command(
+    spec: str, direction: str | None, depth: int | None, form: str, as_json: bool, output: str | None, place: str | None
+) -> None:
+    """Show the runs and versions that a version came from, and that came from it.
+
+    Deleted ones are there by name. As svg it is a picture that any browser shows.
+    """
+    with open_view(place) as repository:
+        graph = repository.lineage(repository.find(spec), depth=depth, direction=direction or "both")
+    text = _drawn(graph, "json" if as_json else form)
+    if output is None:
+        sys.stdout.write(text if text.endswith("\n") else text + "\n")
+        return
+    try:
+        with open(output, "w", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        raise storage_error(error, f"write {printable(os.fspath(output))}") from error
+
+
+def _drawn(graph: Graph, form: str) -> str:
+    if form == "tree":
+        return "\n".join(tree(graph))
+    if form == "svg":
+        from artstore.svg import svg
+
+        return svg(graph)
+    return FORMATS[form](graph)

@@ -1,0 +1,76 @@
+"""pending: versions that several processes put together, and that nobody has finished."""
+
+import click
+
+from artstore.cli.arguments import SPEC, metadata_from
+from artstore.cli.commands import Commands
+from artstore.cli.output import json_option, open_repository, print_json, table
+from artstore.properties import Properties
+from artstore.sizes import count, human
+
+
+@click.group("pending", cls=Commands)
+def pending_command() -> None:
+    """Versions that several processes put together (`upsert_artifact`), and that nobody has finished."""
+
+
+@pending_command.command("ls")
+@click.argument("name", required=False, type=SPEC)
+@json_option
+def ls_command(name: str | None, as_json: bool) -> None:
+    """List unfinished versions, with their parts."""
+    with open_repository() as repository:
+        states = [repository.collection(name)] if name is not None else list(repository.collections())
+        short = repository.lookup.short
+        found = [(state, id, parts) for state in states for id, parts in state.upserts.items()]
+    if as_json:
+        print_json([{"collection": str(state.path), "id": id, "parts": parts} for state, id, parts in found])
+        return
+    rows = [
+        (
+            short(state.path), id, f"{len(parts):,}", f"{sum(part['files'] for part in parts):,}",
+            human(sum(part["size"] for part in parts)), max(part["time"] for part in parts)[:16].replace("T", " "),
+        )
+        for state, id, parts in found
+    ]  # fmt: skip
+    if rows:
+        table(rows, ("NAME", "ID", "PARTS", "FILES", "SIZE", "LAST PART (UTC)"), right=(2, 3, 4))
+    else:
+        click.echo("nothing is pending", err=True)
+
+
+@pending_command.command("finish")
+@click.argument("name", type=SPEC)
+@click.argument("id")
+@click.option("-a", "--alias", "aliases", multiple=True, help="Alias that the version gets; may be repeated.")
+@click.option("-d", "--description", help="What the version is.")
+@click.option("--metadata", help="JSON object, or @FILE that holds one.")
+@json_option
+def finish_command(
+    name: str, id: str, aliases: tuple[str, ...], description: str | None, metadata: str | None, as_json: bool
+) -> None:
+    """Make a version of all parts that were added under ID."""
+    with open_repository() as repository:
+        properties = Properties(aliases, (), description, metadata_from(metadata)).checked()
+        saved = repository.finish(name, id, properties)
+        spec = f"{repository.lookup.short(saved.path)}:v{saved.number}"
+    if as_json:
+        print_json(
+            {"spec": f"{saved.path}:v{saved.number}", "files": saved.files, "size": saved.size, "is_new": saved.is_new}
+        )
+    else:
+        click.echo(f"finished {spec}: {count(saved.files, 'file')}, {human(saved.size)}")
+
+
+@pending_command.command("drop")
+@click.argument("name", type=SPEC)
+@click.argument("id")
+@json_option
+def drop_command(name: str, id: str, as_json: bool) -> None:
+    """Give up the parts that were added under ID; `gc` frees their space."""
+    with open_repository() as repository:
+        state = repository.drop(name, id)
+    if as_json:
+        print_json({"collection": str(state.path), "dropped": id})
+    else:
+        click.echo(f"dropped what was pending under {id} in {repository.lookup.short(state.path)}")

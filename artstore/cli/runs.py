@@ -1,0 +1,269 @@
+"""runs: what was executed, with which config and metrics."""
+
+import csv
+import json
+import sys
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import click
+
+from artstore.cli.commands import Commands
+from artstore.cli.output import (
+    MOST_ROWS,
+    day,
+    from_option,
+    json_option,
+    open_repository,
+    open_view,
+    print_json,
+    report_damage,
+    table,
+)  # fmt: skip
+from artstore.errors import Damage, InvalidValue, NotFound
+from artstore.filters import parsed
+from artstore.hints import typed
+from artstore.matching import fits_run
+from artstore.metadata import as_number
+from artstore.names import as_project, check_project, printable
+from artstore.runs import RunPath, RunState, may_live
+from artstore.sizes import human
+from artstore.view import View
+
+
+@click.group("runs", cls=Commands)
+def runs_command() -> None:
+    """List and show runs: what they used and made, with which config and metrics."""
+
+
+def _home(repository: View, text: str | None) -> tuple[str, str]:
+    entity, _, project = (text or "").rstrip("/").rpartition("/")
+    settings = repository.settings
+    return check_project(entity or settings.entity, "entity"), as_project(project or settings.project)
+
+
+@runs_command.command("ls")
+@click.argument("project", required=False)
+@click.option(
+    "--where", multiple=True, metavar="CONDITION", help="Only runs that fit: config.lr<0.1, state=failed, or JSON."
+)
+@click.option("-n", "number", type=click.IntRange(min=1), help="At most so many  [default: 100 in a table, else all]")
+@click.option("--csv", "as_csv", is_flag=True, help="Print CSV, with config and summary.")
+@from_option
+@json_option
+def ls_command(
+    project: str | None, where: tuple[str, ...], number: int | None, as_csv: bool, place: str | None, as_json: bool
+) -> None:
+    """List runs, the latest started first: those of [ENTITY/]PROJECT, or all.
+
+    Fields for --where: name (the id), display_name, state, group, job_type, tags, username, created_at, config.KEY,
+    summary_metrics.KEY.
+    """
+    damaged: list[Damage] = []
+    with open_view(place) as repository:
+        home = _home(repository, project) if project is not None else (None, None)
+        rows: Iterable[tuple[Any, ...]]
+        if as_json or as_csv or where:
+            runs = repository.runs
+            states = [s for s in runs.all(*home, damaged=damaged) if fits_run(s, runs.status(s), parsed(where))]
+            if as_json:
+                print_json([_plain(repository, state) for state in states[:number]])
+            elif as_csv:
+                _print_csv([_flat(_plain(repository, state)) for state in states[:number]])
+            else:
+                rows = (
+                    (s.path, s.name, runs.status(s), s.started, s.job_type, s.user, s.used, s.logged) for s in states
+                )
+                _print_rows(repository, rows, len(states), number)
+        else:
+            found = [row for row in repository.catalog(damaged=damaged).runs if row.deleted is None]
+            found = [row for row in found if home in ((None, None), (row.entity, row.project))]
+            found.sort(key=lambda row: (row.started, row.path), reverse=True)
+            local = repository.storage.local
+            rows = (
+                (
+                    RunPath(*row[:3]), row.name, row.finished or ("running" if may_live(row.owner, local) else "crashed"),
+                    row.started, row.job_type, row.user, row.used, row.logged,
+                )
+                for row in found
+            )  # fmt: skip
+            _print_rows(repository, rows, len(found), number)
+    report_damage(damaged)
+
+
+def _print_rows(repository: View, rows: Iterable[tuple[Any, ...]], count: int, number: int | None) -> None:
+    """The first rows; how many more there are stands on stderr."""
+    if not count:
+        click.echo("there are no such runs", err=True)
+        return
+    entity, project = repository.settings.entity, repository.settings.project
+    most = number or MOST_ROWS
+    shown = []
+    for path, name, state, started, job_type, user, used, logged in _first(rows, most):
+        short = (
+            path.id
+            if path[:2] == (entity, project)
+            else f"{path.project}/{path.id}"
+            if path.entity == entity
+            else str(path)
+        )
+        shown.append(
+            (
+                short,
+                name if name != path.id else "",
+                state,
+                day(started),
+                job_type or "",
+                user or "-",
+                f"{len(used):,}",
+                f"{len(logged):,}",
+            )
+        )
+    table(shown, ("RUN", "NAME", "STATE", "STARTED (UTC)", "JOB TYPE", "BY", "USED", "LOGGED"), right=(6, 7))
+    if count > most:
+        click.echo(f"{count - most:,} more: -n {count} lists all", err=True)
+
+
+def _first(rows: Iterable[Any], most: int) -> Iterator[Any]:
+    for number, row in enumerate(rows):
+        if number == most:
+            return
+        yield row
+
+
+def _plain(repository: View, state: RunState) -> dict[str, Any]:
+    def edges(found: dict[str, Any]) -> list[dict[str, Any]]:
+        return [
+            {"spec": f"{e['entity']}/{e['project']}/{e['name']}:v{e['number']}", "id": id, "type": e["type"]}
+            for id, e in found.items()
+        ]
+
+    return {
+        "run": str(state.path), "name": state.name, "state": repository.runs.status(state), "started": state.started,
+        "seen": state.seen, "exit_code": state.exit_code, "job_type": state.job_type, "group": state.group,
+        "tags": state.tags, "notes": state.notes, "user": state.user, "host": state.host, "command": state.command,
+        "git": state.git, "config": state.config, "summary": state.summary, "used": edges(state.used),
+        "logged": edges(state.logged),
+    }  # fmt: skip
+
+
+def _flat(value: dict[str, Any]) -> dict[str, Any]:
+    """One cell for each value: config and summary key by key, lists as text."""
+    flat: dict[str, Any] = {}
+    for key, item in value.items():
+        if key in ("config", "summary"):
+            flat |= {f"{key}.{name}": _cell(inner) for name, inner in item.items()}
+        elif key in ("used", "logged"):
+            flat[key] = " ".join(edge["spec"] for edge in item)
+        else:
+            flat[key] = _cell(item)
+    return flat
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, dict | list):
+        return json.dumps(value) if value else ""
+    return "" if value is None else value
+
+
+def _print_csv(rows: list[dict[str, Any]]) -> None:
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    writer = csv.DictWriter(sys.stdout, columns, restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+
+
+@runs_command.command("show")
+@click.argument("run")
+@click.option("--history", is_flag=True, help="Its metrics step by step instead: CSV, or with --json JSON.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print CSV: config, summary and the rest in one row.")
+@from_option
+@json_option
+def show_command(run: str, history: bool, as_csv: bool, place: str | None, as_json: bool) -> None:
+    """Show all that is known of one run, [[ENTITY/]PROJECT/]ID."""
+    with open_view(place) as repository:
+        state = _find(repository, run)
+        if history:
+            _print_history(repository, state, as_json)
+        elif as_json:
+            print_json(_plain(repository, state))
+        elif as_csv:
+            _print_csv([_flat(_plain(repository, state))])
+        else:
+            _print_run(_plain(repository, state), sum(part["rows"] for part in state.history.values()))
+
+
+def _find(repository: View, text: str) -> RunState:
+    """The run of an id, in the default project, or in the only one that has it."""
+    above, _, id = text.strip("/").rpartition("/")
+    path = RunPath(*_home(repository, above or None), check_project(id, "run id"))
+    try:
+        return repository.runs.find(path)
+    except NotFound:
+        others = [f for f in repository.runs.paths() if f.rpartition("/")[2] == path.folder.rpartition("/")[2]]
+        found = [repository.runs.read_folder(folder) for folder in others] if not above else []
+        if len(found) == 1 and found[0].deleted is None:
+            return found[0]
+        if found:
+            names = " or ".join(str(state.path) for state in found)
+            raise NotFound(
+                f"run '{printable(id)}' is not in {'/'.join(path[:2])}", hint=f"did you mean {names}?"
+            ) from None
+        raise
+
+
+def _print_run(value: dict[str, Any], rows: int) -> None:
+    who = f"by {value['user']}" if value["user"] else ""
+    where = f"on {value['host']}" if value["host"] else ""
+    git = value["git"]
+    lines = {
+        "run": value["run"], "name": value["name"] if value["name"] != value["run"].rpartition("/")[2] else "",
+        "state": value["state"] + (f", exit code {value['exit_code']}" if value["exit_code"] else ""),
+        "started": " ".join(filter(None, (day(value["started"]), who, where))),
+        "last seen": day(value["seen"]), "job type": value["job_type"] or "", "group": value["group"] or "",
+        "tags": ", ".join(value["tags"]), "notes": value["notes"] or "", "command": " ".join(value["command"]),
+        "git": f"{git['commit'] or 'no commit'}{' (changed)' if git['dirty'] else ''}" if git else "",
+        "used": "\n".join(f"{edge['spec']}  {edge['type']}" for edge in value["used"]),
+        "logged": "\n".join(f"{edge['spec']}  {edge['type']}" for edge in value["logged"]),
+        "config": "\n".join(f"{key} = {json.dumps(item, ensure_ascii=False)}" for key, item in value["config"].items()),
+        "summary": "\n".join(f"{key} = {json.dumps(item, ensure_ascii=False)}" for key, item in value["summary"].items()),
+        "history": f"{rows:,} steps: {typed('runs show --history', value['run']).strip('`')}" if rows else "",
+    }  # fmt: skip
+    for key, text in lines.items():
+        if text:
+            click.echo(f"{key:10} " + "\n           ".join(map(printable, text.split("\n"))))
+
+
+def _print_history(repository: View, state: RunState, as_json: bool) -> None:
+    """Row by row: a long history takes no memory. Its columns are found first."""
+    if as_json:
+        sys.stdout.write("[")
+        for number, row in enumerate(repository.run_history(state)):
+            sys.stdout.write(("," if number else "") + "\n  " + json.dumps(row))
+        sys.stdout.write("\n]\n")
+        return
+    columns = list(dict.fromkeys(key for row in repository.run_history(state) for key in row))
+    writer = csv.DictWriter(sys.stdout, columns, restval="", lineterminator="\n")
+    writer.writeheader()
+    for row in repository.run_history(state):
+        writer.writerow({key: _cell(as_number(value)) for key, value in row.items()})
+
+
+@runs_command.command("rm")
+@click.argument("run")
+@json_option
+def rm_command(run: str, as_json: bool) -> None:
+    """Delete a run.
+
+    `gc` frees its history; its name, and what it used and made, stay on record. What it made is not deleted.
+    """
+    with open_repository() as repository:
+        state = _find(repository, run)
+        size = sum(repository.objects.storage.size(path) or 0 for path in repository.runs.open_parts(state))
+        if repository.runs.status(state) == "running":
+            raise InvalidValue(f"run {state.path} is running", hint="end it first")
+        repository.delete_run(state.path)
+    if as_json:
+        print_json({"deleted": str(state.path)})
+    else:
+        click.echo(f"deleted run {state.path}" + (f" ({human(size)} of history)" if size else ""))
