@@ -9,8 +9,8 @@ from artstore.graph import DELETED, ELSEWHERE, LIVE, Graph, Node
 from artstore.names import printable
 from artstore.sizes import human
 
-MOST_CHILDREN = 20
-"""Branches of one node that a terminal's tree shows."""
+BREADTH = 20
+"""Neighbours of one node that a terminal's tree shows, by default."""
 
 
 def title(node: Node) -> str:
@@ -38,7 +38,7 @@ def tree(graph: Graph) -> Iterator[str]:
     seen = {graph.start}
     up = [(key, "made by", True) for key in graph.before(graph.start)]
     down = [(key, "used by", False) for key in graph.after(graph.start)]
-    stack = [_level(up + down, "")]
+    stack = [_level(up + down, "", graph.omitted.get(graph.start, 0))]
     while stack:
         branch = next(stack[-1], None)
         if branch is None:
@@ -54,20 +54,19 @@ def tree(graph: Graph) -> Iterator[str]:
             yield f"{stem} {word} {_line(node)}" + (" (above)" if known and below else "")
             if not known:
                 seen.add(key)
-                stack.append(_level(below, indent))
+                stack.append(_level(below, indent, graph.omitted.get(key, 0)))
 
 
 Branch = tuple[str, str, str, bool, str]
 """Key, what is drawn before it, the word for it, whether it leads up, and the indent of what is behind it."""
 
 
-def _level(children: list[tuple[str, str, bool]], indent: str) -> Iterator[Branch | str]:
-    shown = children if len(children) <= MOST_CHILDREN else children[: MOST_CHILDREN - 1]
-    for number, (key, word, up) in enumerate(shown):
-        last = number == len(children) - 1
+def _level(children: list[tuple[str, str, bool]], indent: str, omitted: int) -> Iterator[Branch | str]:
+    for number, (key, word, up) in enumerate(children):
+        last = number == len(children) - 1 and not omitted
         yield key, f"{indent}{'└─' if last else '├─'}", word, up, indent + ("   " if last else "│  ")
-    if len(shown) < len(children):
-        yield f"{indent}└─ and {len(children) - len(shown):,} more"
+    if omitted:
+        yield f"{indent}└─ and {omitted:,} more"
 
 
 def _word(node: Node, up: bool) -> str:

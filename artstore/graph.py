@@ -29,11 +29,14 @@ class Edge(NamedTuple):
 class Graph:
     """What is around a version."""
 
-    def __init__(self, start: str, nodes: dict[str, Node], edges: list[Edge]) -> None:
-        """`start` is the key of the version that was asked about."""
+    def __init__(self, start: str, nodes: dict[str, Node], edges: list[Edge], omitted: dict[str, int]) -> None:
+        """`start` is the key of the version that was asked about; `omitted` tells how many neighbours a node has that are
+        left out.
+        """
         self.start = start
         self.nodes = nodes
         self.edges = edges
+        self.omitted = omitted
         self._before: dict[str, list[str]] = {}
         self._after: dict[str, list[str]] = {}
         for edge in edges:

@@ -1,6 +1,7 @@
 """Lineage: which runs and versions a version came from, and which came from it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from artstore.catalog import Catalog, RunRow
 from artstore.errors import Conflict, InvalidValue
@@ -11,29 +12,38 @@ from artstore.runs import CRASHED, RUNNING
 from artstore.sizes import moment
 from artstore.state import Path, State
 
+T = TypeVar("T")
 DIRECTIONS = ("up", "down", "both")
 
 
 class Lineage:
-    """Answers from the catalog of all runs; `named` gives a version's short name, `alive` whether a run's process may be."""
+    """Answers from the catalog of all runs; `short` gives a collection's short name, `alive` whether a run's process may
+    be.
+    """
 
     def __init__(
-        self, catalog: Catalog, refs: Refs, *, named: Callable[[Found], str], alive: Callable[[str], bool]
+        self, catalog: Catalog, refs: Refs, *, short: Callable[[Path], str], alive: Callable[[str], bool]
     ) -> None:
         self._catalog = catalog
         self._refs = refs
-        self._named = named
+        self._short = short
         self._alive = alive
+        self._names: dict[Path, str] = {}
+        self._omitted: dict[str, int] = {}
+        self._breadth: int | None = None
         self._states: dict[Path, State | None] = {}
+        self._named_by: dict[Path, dict[str, list[str]]] = {}
         self._users: dict[str, list[RunRow]] = {}
         self._makers: dict[str, list[RunRow]] = {}
         self._nodes: dict[str, Node] = {}
         self._edges: dict[Edge, None] = {}
 
-    def of(self, found: Found, *, depth: int | None = None, direction: str = "both") -> Graph:
-        """The graph around a version: what it came from (`up`), what came from it (`down`), up to `depth` runs away.
-        Deleted versions and runs are in it by the names that they had. Cost: the catalog, and reading the collections of
-        the versions in it.
+    def of(
+        self, found: Found, *, depth: int | None = None, direction: str = "both", breadth: int | None = None
+    ) -> Graph:
+        """The graph around a version: what it came from (`up`), what came from it (`down`), up to `depth` runs away, and of
+        the neighbours of one node (in one direction) up to `breadth`. Deleted versions and runs are in it by the names
+        that they had. Cost: the catalog, and reading the collections of the versions in it.
         """
         if direction not in DIRECTIONS:
             raise InvalidValue(f"direction '{direction}' is not one of {', '.join(DIRECTIONS)}")
@@ -44,10 +54,18 @@ class Lineage:
                 self._users.setdefault(id, []).append(row)
             for id in row.logged:
                 self._makers.setdefault(id, []).append(row)
+        self._breadth = breadth
         start = self._version(found.version["id"], found)
         for way in ("up", "down") if direction == "both" else (direction,):
             self._walk(found.version["id"], way == "up", depth)
-        return Graph(start, self._nodes, list(self._edges))
+        return Graph(start, self._nodes, list(self._edges), self._omitted)
+
+    def _some(self, key: str, neighbours: Sequence[T]) -> Sequence[T]:
+        """As many as are wanted; how many more there are is noted."""
+        if self._breadth is None or len(neighbours) <= self._breadth:
+            return neighbours
+        self._omitted[key] = len(neighbours) - self._breadth
+        return neighbours[: self._breadth]
 
     def _walk(self, id: str, up: bool, depth: int | None) -> None:
         """Level by level, so that each node is met on a shortest way."""
@@ -56,9 +74,10 @@ class Lineage:
             steps += 1
             following: list[str] = []
             for version in level:
-                for row in (self._makers if up else self._users).get(version, ()):
+                rows = (self._makers if up else self._users).get(version, ())
+                for row in self._some(self._version(version), rows):
                     self._link(version, row, up)
-                    for other in row.used if up else row.logged:
+                    for other in self._some(self._run(row), row.used if up else row.logged):
                         self._link(other, row, not up)
                         if other not in seen:
                             seen.add(other)
@@ -109,9 +128,18 @@ class Lineage:
         version = found.version
         about = {
             "id": id, "type": found.state.type, "size": version["size"], "created": moment(version["created"]),
-            "run": version["run"], "aliases": found.state.aliases_of(id), "deleted": version.get("deleted"),
+            "run": version["run"], "aliases": self._aliases(found.state).get(id, []), "deleted": version.get("deleted"),
         }  # fmt: skip
-        return Node(key, "version", self._named(found), DELETED if "deleted" in version else LIVE, about)
+        path = found.state.path
+        if path not in self._names:
+            self._names[path] = self._short(path)
+        name = f"{self._names[path]}:v{version['number']}"
+        return Node(key, "version", name, DELETED if "deleted" in version else LIVE, about)
+
+    def _aliases(self, state: State) -> dict[str, list[str]]:
+        if state.path not in self._named_by:
+            self._named_by[state.path] = state.all_aliases()
+        return self._named_by[state.path]
 
     def _state(self, path: Path) -> State | None:
         if path not in self._states:

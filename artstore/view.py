@@ -156,15 +156,18 @@ class View:
         here = self.objects.here
         return Catalog(here, self.runs, self.refs, damaged=[] if damaged is None else damaged)
 
-    def lineage(self, found: Found, *, depth: int | None = None, direction: str = "both") -> Graph:
-        """The runs and versions that a version came from (`up`), and that came from it (`down`), up to `depth` runs away."""
+    def lineage(
+        self, found: Found, *, depth: int | None = None, direction: str = "both", breadth: int | None = None
+    ) -> Graph:
+        """The runs and versions that a version came from (`up`), and that came from it (`down`), up to `depth` runs away, at
+        most `breadth` beside one another.
+        """
         from artstore.lineage import Lineage
 
         local = self.storage.local
-        lineage = Lineage(
-            self.catalog(), self.refs, named=self.lookup.named, alive=lambda owner: may_live(owner, local)
-        )
-        return lineage.of(found, depth=depth, direction=direction)
+        short = self.lookup.short
+        lineage = Lineage(self.catalog(), self.refs, short=short, alive=lambda owner: may_live(owner, local))
+        return lineage.of(found, depth=depth, direction=direction, breadth=breadth)
 
     def properties(self, found: Found) -> tuple[str | None, dict[str, Any]]:
         """(description, metadata) of a version, long values read from their blobs."""

@@ -92,7 +92,7 @@ def test_the_readme_tour_of_sharing_prints_what_it_says(cli: Cli, tmp_path: Path
         make_tree(project / "data", {"labels.csv": text, "model.bin": bytes(2 << 20), "notes.txt": "abc"})
         assert cli("put", "data", "--name", "datasets/digits", cwd=project).code == 0, number
     where = project
-    tour = (TOP / "README.md").read_text().split("```console\n", 2)[2].split("```", 1)[0]
+    tour = (TOP / "README.md").read_text().split("```console\n", 3)[3].split("```", 1)[0]
     for step in tour.strip().split("\n\n"):
         command, _, expected = step.replace("/mnt/share/store", str(share)).partition("\n")
         if " && " in command:
@@ -109,3 +109,19 @@ def test_the_readme_python_tour_prints_what_it_says(here: Path) -> None:
     assert done.stderr == ""
     assert done.stdout == after.split("```text\n", 1)[1].split("```", 1)[0]
     assert (here / "subset/notes/readme.txt").read_text() == "scanned in May"
+
+
+def test_the_readme_project_prints_what_it_says(here: Path, cli: Cli, tmp_path: Path) -> None:
+    make_tree(here / "data", {"labels.csv": "a,b\n", "images/1.png": "1", "images/2.png": "2"})
+    text = (TOP / "README.md").read_text().split("## From data to a model in production", 1)[1]
+    code, after = text.split("```python\n", 1)[1].split("```", 1)
+    done = subprocess.run([sys.executable, "-c", code], cwd=here, capture_output=True, text=True, check=False)
+    assert done.stderr == ""
+    assert done.stdout == after.split("```text\n", 1)[1].split("```", 1)[0]
+    for step in after.split("```console\n", 1)[1].split("```", 1)[0].strip().split("\n\n"):
+        command, _, expected = step.partition("\n")
+        ran = cli(*command.split()[2:], cwd=here)
+        told, wanted = (
+            re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d", "TIME", t).strip() for t in (ran.out + ran.err, expected)
+        )
+        assert (ran.code, told) == (0, wanted)

@@ -7,7 +7,7 @@ import click
 
 from artstore.cli.arguments import SPEC
 from artstore.cli.output import from_option, open_view
-from artstore.drawing import FORMATS, tree
+from artstore.drawing import BREADTH, FORMATS, tree
 from artstore.errors import storage_error
 from artstore.graph import Graph
 from artstore.names import printable
@@ -22,18 +22,34 @@ from artstore.names import printable
     "--format", "form", type=click.Choice(["tree", "mermaid", "dot", "svg", "json"]), default="tree", show_default=True
 )
 @click.option("--json", "as_json", is_flag=True, help="As --format json (errors too).")
+@click.option(
+    "--breadth",
+    type=click.IntRange(min=1),
+    help="At most so many beside one another  [default: 20 in a tree, else all]",
+)
 @click.option("-o", "--output", type=click.Path(dir_okay=False), help="Write to this file instead of standard output.")
 @from_option
 def lineage_command(
-    spec: str, direction: str | None, depth: int | None, form: str, as_json: bool, output: str | None, place: str | None
+    spec: str,
+    direction: str | None,
+    depth: int | None,
+    form: str,
+    breadth: int | None,
+    as_json: bool,
+    output: str | None,
+    place: str | None,
 ) -> None:
     """Show the runs and versions that a version came from, and that came from it.
 
     Deleted ones are there by name. As svg it is a picture that any browser shows.
     """
+    form = "json" if as_json else form
+    if form == "tree" and breadth is None:
+        breadth = BREADTH
     with open_view(place) as repository:
-        graph = repository.lineage(repository.find(spec), depth=depth, direction=direction or "both")
-    text = _drawn(graph, "json" if as_json else form)
+        found = repository.find(spec)
+        graph = repository.lineage(found, depth=depth, direction=direction or "both", breadth=breadth)
+    text = _drawn(graph, form)
     if output is None:
         sys.stdout.write(text if text.endswith("\n") else text + "\n")
         return
