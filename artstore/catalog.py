@@ -4,15 +4,18 @@ not read all logs. Kept in cache/, brought up to date by one look at each log's 
 
 import os
 import time
-from collections.abc import Callable, Iterable
+from array import array
+from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import NamedTuple
+
+import msgpack
 
 from artstore.codec import decode, encode_rows
 from artstore.digest import plain_digest
 from artstore.errors import Damage, StorageError
 from artstore.refs import Refs
-from artstore.runs import Runs, RunState
+from artstore.runs import Runs
 from artstore.state import Path
 from artstore.storage import FolderStorage
 
@@ -20,39 +23,18 @@ _YOUNG = 2_000_000_000
 """Nanoseconds: a folder that changed so shortly before it was read may have changed once more within the same tick of the
 file system's clock, and is read again the next time.
 """
+_SEARCHES = 16
+"""Questions about single versions that are answered by searching the rows' bytes (2 ms for 10,000 runs); then all rows are
+decoded (60 ms).
+"""
 
-Row = tuple[Any, ...]
 
+class Edge(NamedTuple):
+    """A version that a run used or logged, as it told of it then."""
 
-class RunRow(NamedTuple):
-    """A run in a few words. The edges are ids; `Catalog.versions` tells what these were called."""
-
-    entity: str
-    project: str
+    verb: str
+    """used, logged"""
     id: str
-    name: str
-    job_type: str | None
-    group: str | None
-    user: str | None
-    host: str | None
-    owner: str
-    """"" once it has ended"""
-    started: str
-    seen: str
-    finished: str | None
-    deleted: str | None
-    tags: tuple[str, ...]
-    used: tuple[str, ...]
-    logged: tuple[str, ...]
-
-    @property
-    def path(self) -> str:
-        return f"{self.entity}/{self.project}/{self.id}"
-
-
-class VersionRow(NamedTuple):
-    """A version as a run told of it when it used or logged it."""
-
     entity: str
     project: str
     name: str
@@ -63,7 +45,39 @@ class VersionRow(NamedTuple):
 
     @property
     def path(self) -> Path:
-        return Path(*self[:3])
+        return Path(*self[2:5])
+
+
+class RunRow(NamedTuple):
+    """A run in a few words."""
+
+    started: str
+    entity: str
+    project: str
+    id: str
+    name: str
+    job_type: str | None
+    group: str | None
+    user: str | None
+    owner: str
+    """nothing once it has ended"""
+    finished: str | None
+    deleted: str | None
+    edges: tuple[Edge, ...]
+
+    @property
+    def path(self) -> str:
+        return f"{self.entity}/{self.project}/{self.id}"
+
+    @property
+    def used(self) -> list[str]:
+        """Ids of versions."""
+        return [edge[1] for edge in self.edges if edge[0] == "used"]
+
+    @property
+    def logged(self) -> list[str]:
+        """Ids of versions."""
+        return [edge[1] for edge in self.edges if edge[0] == "logged"]
 
 
 class LinkRow(NamedTuple):
@@ -80,9 +94,43 @@ class LinkRow(NamedTuple):
         return Path(*self[1:4])
 
 
+class _Table:
+    """A row of bytes for each log, and a text by which rows are put in order. Columns, so that 10,000 rows are loaded in a
+    few milliseconds, and only those that are asked for are decoded.
+    """
+
+    def __init__(self) -> None:
+        self.folders: list[str] = []
+        self.stamps = array("q")
+        self.keys: list[str] = []
+        self.rows: list[bytes] = []
+
+    def add(self, folder: str, stamp: int, key: str, row: bytes) -> None:
+        self.folders.append(folder)
+        self.stamps.append(stamp)
+        self.keys.append(key)
+        self.rows.append(row)
+
+    def encode(self) -> bytes:
+        body = encode_rows(("\n".join(self.folders), self.stamps.tobytes(), "\n".join(self.keys), self.rows))
+        return body + plain_digest(body)
+
+    @classmethod
+    def decode(cls, data: bytes) -> "_Table":
+        """An empty one for bytes that `encode` did not make."""
+        table, body = cls(), data[:-32]
+        if plain_digest(body) != data[-32:]:
+            return table
+        folders, stamps, keys, rows = decode(body, "the catalog", rows=True, own=True)
+        if rows:
+            table.folders, table.keys, table.rows = folders.split("\n"), keys.split("\n"), list(rows)
+        table.stamps.frombytes(stamps)
+        return table
+
+
 class Catalog:
     """What the logs say now. Cost: one stat of each run (or collection), and reading those that changed since the last
-    time; without the cache all of them.
+    time; without the cache one small file for each run that ended, and the whole log of all others.
     """
 
     def __init__(self, here: FolderStorage | None, runs: Runs, refs: Refs, *, damaged: list[Damage]) -> None:
@@ -93,29 +141,63 @@ class Catalog:
         self._runs = runs
         self._refs = refs
         self._damaged = damaged
+        self._searched = 0
+
+    # -- runs --
 
     @cached_property
-    def _run_rows(self) -> list[Row]:
+    def _run_table(self) -> _Table:
         return self._brought_up("runs", self._runs.paths(), self._run_row)
 
     @cached_property
-    def runs(self) -> list[RunRow]:
-        """Every run, deleted ones too, in the order of their paths."""
-        return [RunRow(*row[0]) for row in self._run_rows]
+    def _by_edge(self) -> dict[tuple[str, str], list[bytes]]:
+        found: dict[tuple[str, str], list[bytes]] = {}
+        for row in self._run_table.rows:
+            for edge in decoded_run(row).edges:
+                found.setdefault((edge.verb, edge.id), []).append(row)
+        return found
 
-    @cached_property
-    def versions(self) -> dict[str, VersionRow]:
-        """By id, all that a run used or logged, deleted ones too."""
-        return {id: VersionRow(*fields) for row in self._run_rows for id, *fields in row[1]}
-
-    @cached_property
-    def links(self) -> list[LinkRow]:
-        return [LinkRow(*link) for row in self._brought_up("refs", self._refs.paths(), self._link_rows) for link in row]
+    def rows_with(self, verb: str, id: str) -> list[bytes]:
+        """Rows, for `decoded_run`, of the runs that `used` or `logged` a version, deleted ones too, by their paths."""
+        self._searched += 1
+        if self._searched > _SEARCHES:
+            return self._by_edge.get((verb, id), [])
+        wanted = encode_rows((verb, id))[1:]  # as an edge begins
+        return [row for row in self._run_table.rows if wanted in row]
 
     def users_of(self, id: str) -> list[RunRow]:
         """Runs that used a version, the latest started first."""
-        found = (row for row in self.runs if id in row.used and row.deleted is None)
+        found = (row for row in map(decoded_run, self.rows_with("used", id)) if row.deleted is None)
         return sorted(found, key=lambda row: (row.started, row.path), reverse=True)
+
+    def latest_runs(self, below: str) -> tuple[int, Iterator[RunRow]]:
+        """How many runs there are below a folder of runs/, and these, the latest started first; deleted ones left out."""
+        table, inside = self._run_table, below + "/"
+        places = [i for i, folder in enumerate(table.folders) if folder.startswith(inside) and table.keys[i]]
+        places.sort(key=lambda i: (table.keys[i], table.folders[i]), reverse=True)
+        return len(places), (decoded_run(table.rows[i]) for i in places)
+
+    def _run_row(self, folder: str) -> tuple[str, bytes]:
+        told = self._runs.ended(folder) or self._runs.read_folder(folder).plain()
+        edges = [
+            (verb, id, e["entity"], e["project"], e["name"], e["number"], e["type"], e["size"], e["created"])
+            for verb in ("used", "logged")
+            for id, e in told[verb].items()
+        ]
+        owner = "" if told["finished"] else told["owner"]
+        row = (
+            told["started"], *told["path"], told["name"], told["job_type"], told["group"], told["user"], owner,
+            told["finished"], told["deleted"], edges,
+        )  # fmt: skip
+        return "" if told["deleted"] or not told["number"] else told["started"], encode_rows(row)
+
+    # -- links --
+
+    @cached_property
+    def links(self) -> list[LinkRow]:
+        """Every live link, by the collection that holds it."""
+        table = self._brought_up("refs", self._refs.paths(), self._link_row)
+        return [LinkRow(*link) for row in table.rows if row != _NO_LINKS for link in msgpack.unpackb(row)]
 
     @cached_property
     def _links_by_id(self) -> dict[str, list[LinkRow]]:
@@ -127,72 +209,80 @@ class Catalog:
     def links_of(self, id: str) -> list[LinkRow]:
         return self._links_by_id.get(id, [])
 
-    # -- what a log's row says --
-
-    def _run_row(self, folder: str) -> Row | None:
-        state = self._runs.read_folder(folder)
-        if not state.number:
-            return None
-        edges = {**state.used, **state.logged}
-        versions = tuple((id, *(edge[field] for field in VersionRow._fields)) for id, edge in edges.items())
-        return tuple(_run_row(state)), versions
-
-    def _link_rows(self, folder: str) -> Row:
+    def _link_row(self, folder: str) -> tuple[str, bytes]:
         state = self._refs.read_folder(folder)
         live = state.live() if state.exists else []
-        return tuple((v["id"], *state.path, v["number"]) for v in live if "source" in v)
+        return "", encode_rows([(v["id"], *state.path, v["number"]) for v in live if "source" in v])
 
     # -- the cache --
 
-    def _brought_up(self, kind: str, folders: Iterable[str], read: Callable[[str], Row | None]) -> list[Row]:
+    def _brought_up(self, kind: str, folders: Iterable[str], read: Callable[[str], tuple[str, bytes]]) -> _Table:
         """The row of each log, from the cache where its folder is as it was then."""
-        known, now, changed = self._load(kind), time.time_ns(), False
-        rows: dict[str, tuple[int, Row | None]] = {}
-        for folder in folders:
-            stamp = self._stamp(folder)
-            found = known.get(folder)
-            if found is not None and found[0] == stamp:
-                rows[folder] = found
+        folders = list(folders)
+        known, now, stamps, table = self._load(kind), time.time_ns(), self._stamps(folders), _Table()
+        if folders == known.folders and stamps == known.stamps and 0 not in stamps:
+            return known
+        places = {folder: i for i, folder in enumerate(known.folders)}
+        for folder, stamp in zip(folders, stamps, strict=True):
+            at = places.get(folder, -1)
+            if at >= 0 and known.stamps[at] == stamp != 0:
+                table.add(folder, stamp, known.keys[at], known.rows[at])
                 continue
-            changed = True
             try:
-                rows[folder] = (stamp if 0 < stamp < now - _YOUNG else 0), read(folder)
+                table.add(folder, stamp if stamp < now - _YOUNG else 0, *read(folder))
             except Damage as error:
                 self._damaged.append(error)
-        if changed or len(rows) != len(known):
-            self._save(kind, rows)
-        return [row for _, row in rows.values() if row is not None]
+        self._save(kind, table)
+        return table
 
-    def _stamp(self, folder: str) -> int:
-        """The mtime of a log's folder: it moves with every entry. 0 where there is no telling."""
+    def _stamps(self, folders: list[str]) -> array[int]:
+        """The mtime of each log's folder, which moves with every entry; 0 where there is no telling. Looked at from the
+        folder above: 1.5 µs each instead of 3.
+        """
+        stamps, above, fd = array("q"), "", -1
         try:
-            return 0 if self._here is None else os.stat(f"{self._here.root}/{folder}").st_mtime_ns
-        except OSError:
-            return 0
+            for folder in folders if self._here is not None else ():
+                parent, _, name = folder.rpartition("/")
+                if parent != above:
+                    if fd >= 0:
+                        os.close(fd)
+                        fd = -1
+                    above, fd = parent, _opened(f"{self._here.root}/{parent}")
+                try:
+                    stamps.append(os.stat(name, dir_fd=fd).st_mtime_ns if fd >= 0 else 0)
+                except OSError:
+                    stamps.append(0)
+        finally:
+            if fd >= 0:
+                os.close(fd)
+        return stamps or array("q", bytes(8 * len(folders)))
 
-    def _load(self, kind: str) -> dict[str, tuple[int, Row | None]]:
+    def _load(self, kind: str) -> _Table:
         try:
-            data = b"" if self._here is None else self._here.read(f"cache/{kind}.catalog")
-            body, own = data[:-32], data[-32:]
-            if plain_digest(body) != own:
-                return {}
-            return dict(decode(body, "the catalog", rows=True, own=True))
+            return _Table() if self._here is None else _Table.decode(self._here.read(f"cache/{kind}.catalog"))
         except (FileNotFoundError, StorageError, Damage, TypeError, ValueError):
-            return {}
+            return _Table()
 
-    def _save(self, kind: str, rows: dict[str, tuple[int, Row | None]]) -> None:
+    def _save(self, kind: str, table: _Table) -> None:
         if self._here is None:
             return
-        body = encode_rows(tuple(rows.items()))
         try:
-            self._here.replace(f"cache/{kind}.catalog", body + plain_digest(body))
+            self._here.replace(f"cache/{kind}.catalog", table.encode())
         except StorageError:
             pass  # the next one reads the logs again
 
 
-def _run_row(state: RunState) -> RunRow:
-    owner = "" if state.finished else state.owner
-    return RunRow(
-        *state.path, state.name, state.job_type, state.group, state.user, state.host, owner, state.started, state.seen,
-        state.finished, state.deleted, tuple(state.tags), tuple(state.used), tuple(state.logged),
-    )  # fmt: skip
+_NO_LINKS = encode_rows([])
+
+
+def decoded_run(row: bytes) -> RunRow:
+    """The run that a row of the catalog tells of."""
+    *fields, edges = msgpack.unpackb(row, use_list=False)
+    return RunRow._make((*fields, tuple(map(Edge._make, edges))))
+
+
+def _opened(folder: str) -> int:
+    try:
+        return os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError:
+        return -1

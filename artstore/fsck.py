@@ -17,7 +17,7 @@ from artstore.packs import HEADER, LARGE, Pack, check_rows
 from artstore.progress import Monitor
 from artstore.refs import Refs
 from artstore.removal import is_left_over, open_transactions
-from artstore.runs import Runs, RunState
+from artstore.runs import CHECKPOINT, Runs, RunState
 from artstore.sizes import count
 from artstore.state import State, digest_of_state, id_of_state
 from artstore.tree import DIRECTORY, REFERENCE, Entry, check_depth, check_root, read_folder
@@ -164,7 +164,8 @@ class Fsck:
             return
         if state.number and state.path.folder != folder:
             self._problems.append(f"{folder} says that it is {state.path}")
-        self._check_checkpoints(listing, state, self._refs.read_folder, State.from_plain, folder)
+        for name in sorted(name for name in listing if name.endswith(".checkpoint")):
+            self._check_checkpoint(folder, name, state.number, self._refs.read_folder, State.from_plain)
         for blob in property_blobs(state, state.live()):
             self._need(BLOB, blob, None, f"a property of {state.path}")
         for tree in part_trees(state):
@@ -185,14 +186,10 @@ class Fsck:
         except ArtstoreError as error:
             self._problems.append(str(error))
             return
-        listing = self._objects.storage.names(folder)
-        self._check_checkpoints(listing, state, self._runs.read_folder, RunState.from_plain, folder)
+        if CHECKPOINT in self._objects.storage.names(folder):
+            self._check_checkpoint(folder, CHECKPOINT, state.number, self._runs.read_folder, RunState.from_plain)
         for blob in state.blobs():
             self._need(BLOB, blob, None, f"the history of run {state.path}")
-
-    def _check_checkpoints(self, listing: list[str], state: Any, fold: Any, load: Any, folder: str) -> None:
-        for name in sorted(name for name in listing if name.endswith(".checkpoint")):
-            self._check_checkpoint(folder, name, state.number, fold, load)
 
     def _check_checkpoint(self, folder: str, name: str, head: int, fold: Any, load: Any) -> None:
         what = f"checkpoint {name} of {folder}"
@@ -202,7 +199,7 @@ class Fsck:
             state = fold(folder, checkpoints=False, until=number)
             if (
                 number > head
-                or name != f"{number:08}.checkpoint"
+                or name not in (f"{number:08}.checkpoint", CHECKPOINT)
                 or digest != state.digest
                 or load(plain).plain() != state.plain()
             ):

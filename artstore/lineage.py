@@ -3,9 +3,10 @@
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from artstore.catalog import Catalog, RunRow
+from artstore.catalog import Catalog, Edge, RunRow, decoded_run
 from artstore.errors import Conflict, InvalidValue
-from artstore.graph import DELETED, ELSEWHERE, LIVE, Edge, Graph, Node
+from artstore.graph import DELETED, ELSEWHERE, LIVE, Graph, Node
+from artstore.graph import Edge as GraphEdge
 from artstore.lookup import Found
 from artstore.refs import Refs
 from artstore.runs import CRASHED, RUNNING
@@ -33,10 +34,10 @@ class Lineage:
         self._breadth: int | None = None
         self._states: dict[Path, State | None] = {}
         self._named_by: dict[Path, dict[str, list[str]]] = {}
-        self._users: dict[str, list[RunRow]] = {}
-        self._makers: dict[str, list[RunRow]] = {}
+        self._told: dict[str, Edge] = {}
+        """versions as runs told of them, by id"""
         self._nodes: dict[str, Node] = {}
-        self._edges: dict[Edge, None] = {}
+        self._edges: dict[GraphEdge, None] = {}
 
     def of(
         self, found: Found, *, depth: int | None = None, direction: str = "both", breadth: int | None = None
@@ -49,11 +50,6 @@ class Lineage:
             raise InvalidValue(f"direction '{direction}' is not one of {', '.join(DIRECTIONS)}")
         if depth is not None and depth < 0:
             raise InvalidValue(f"depth {depth} is negative")
-        for row in self._catalog.runs:
-            for id in row.used:
-                self._users.setdefault(id, []).append(row)
-            for id in row.logged:
-                self._makers.setdefault(id, []).append(row)
         self._breadth = breadth
         start = self._version(found.version["id"], found)
         for way in ("up", "down") if direction == "both" else (direction,):
@@ -74,8 +70,9 @@ class Lineage:
             steps += 1
             following: list[str] = []
             for version in level:
-                rows = (self._makers if up else self._users).get(version, ())
-                for row in self._some(self._version(version), rows):
+                rows = self._catalog.rows_with("logged" if up else "used", version)
+                for row in map(decoded_run, self._some(self._version(version), rows)):
+                    self._told.update((edge.id, edge) for edge in row.edges)
                     self._link(version, row, up)
                     for other in self._some(self._run(row), row.used if up else row.logged):
                         self._link(other, row, not up)
@@ -88,17 +85,17 @@ class Lineage:
 
     def _link(self, id: str, row: RunRow, logged: bool) -> None:
         version, run = self._version(id), self._run(row)
-        self._edges.setdefault(Edge(run, version) if logged else Edge(version, run))
+        self._edges.setdefault(GraphEdge(run, version) if logged else GraphEdge(version, run))
 
     def _link_absent_maker(self, id: str) -> None:
         """The run that a version's record names, where that run's own record is not here."""
         found = self._nodes[self._version(id)]
         path = found.about.get("run")
-        if path is None or any(row.path == path for row in self._makers.get(id, ())):
+        if path is None or f"run {path}" in self._nodes:
             return
         key = f"run {path}"
         self._nodes.setdefault(key, Node(key, "run", path.rpartition("/")[2], ELSEWHERE, {"path": path}))
-        self._edges.setdefault(Edge(key, found.key))
+        self._edges.setdefault(GraphEdge(key, found.key))
 
     def _run(self, row: RunRow) -> str:
         key = f"run {row.path}"
@@ -119,7 +116,7 @@ class Lineage:
     def _version_node(self, key: str, id: str, found: Found | None) -> Node:
         """As its collection tells of it now, else as the run did that used or logged it."""
         if found is None:
-            told = self._catalog.versions[id]
+            told = self._told[id]
             state = self._state(told.path)
             if state is None or id not in state.versions:
                 about = {"id": id, "type": told.type, "size": told.size, "created": moment(told.created)}

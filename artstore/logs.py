@@ -132,9 +132,8 @@ class Log:
 
     def save_checkpoint(self, number: int, digest: str, state: Any) -> None:
         """Leave the fold of the entries up to `number`; older checkpoints go."""
-        body = encode_rows([number, digest, state])
         name = f"{number:08}.checkpoint"
-        self.storage.replace(f"{self.folder}/{name}", body + plain_digest(body), sync=True)
+        self.storage.replace(f"{self.folder}/{name}", encode_checkpoint(number, digest, state), sync=True)
         for other in self.storage.names(self.folder):
             if other.endswith(".checkpoint") and other < name:
                 self.storage.remove(f"{self.folder}/{other}")
@@ -150,6 +149,11 @@ def _is_entry(name: str) -> bool:
 
 
 _HINT = "this log was damaged or partly copied: nothing will be appended to it; restore its folder from a copy"
+
+
+def encode_checkpoint(number: int, digest: str, state: Any) -> bytes:
+    body = encode_rows([number, digest, state])
+    return body + plain_digest(body)
 
 
 def decode_checkpoint(data: bytes, what: str) -> tuple[int, str, Any]:

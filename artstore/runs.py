@@ -29,12 +29,22 @@ from artstore.fields import (
     or_null,
 )
 from artstore.hints import near
-from artstore.logs import CHECKPOINT_EVERY, Change, Entry, Log, origin_of
+from artstore.logs import (
+    CHECKPOINT_EVERY,
+    Change,
+    Entry,
+    Log,
+    decode_checkpoint,
+    encode_checkpoint,
+    origin_of,
+)
 from artstore.names import check_project, file_name_of, printable
 from artstore.owner import is_dead, parse
 from artstore.storage import LogStorage
 
 RUNNING, FINISHED, FAILED, CRASHED = "running", "finished", "failed", "crashed"
+CHECKPOINT = "checkpoint"
+"""The name of a run's checkpoint: a fixed one, so that 10,000 runs that ended are read without listing a folder."""
 HISTORY = "history."
 """What the names of files with steps that are not sealed yet begin with, in a run's folder."""
 _LOST_RACES = 1000
@@ -103,8 +113,6 @@ class RunState:
     @classmethod
     def from_plain(cls, values: dict[str, Any]) -> "RunState":
         state = cls(RunPath(*values["path"]))
-        if values.keys() != vars(state).keys():
-            raise ValueError("a checkpoint of another artstore")
         vars(state).update(values, path=state.path)
         for key in _JSON:
             setattr(state, key, decode_json(values[key], f"{key} in a checkpoint"))
@@ -112,6 +120,7 @@ class RunState:
 
 
 _JSON = ("config", "summary", "git")
+_PLAIN_KEYS = vars(RunState(RunPath("", "", ""))).keys()
 
 
 class Runs:
@@ -176,18 +185,35 @@ class Runs:
     ) -> RunState:
         """Fold a log, from its checkpoint where there is one; `until` stops behind that entry."""
         log = Log(self._storage, folder)
-        listing = log.listing()
+        if checkpoints and until is None and (plain := self._checkpoint(folder)) is not None:
+            state = RunState.from_plain(plain)
+            for entry in log.later(state.number, state.digest):
+                _fold(state, entry)
+            return state
         state = RunState(path or RunPath("", "", ""))
-        if checkpoints and until is None and (found := log.checkpoint(listing)):
-            try:
-                state = RunState.from_plain(found[2])
-            except (KeyError, TypeError, ValueError, Damage):
-                pass  # made by another artstore: the entries decide
-        for entry in log.entries(listing, state.number, state.digest):
+        for entry in log.entries(log.listing()):
             _fold(state, entry)
             if entry.number == until:
                 break
         return state
+
+    def _checkpoint(self, folder: str) -> dict[str, Any] | None:
+        """The state that a run's checkpoint holds, as plain values; None without one, or one of another artstore."""
+        try:
+            data = self._storage.read(f"{folder}/{CHECKPOINT}")
+            plain: dict[str, Any] = decode_checkpoint(data, f"the checkpoint of {folder}")[2]
+        except (FileNotFoundError, Damage, StorageError):
+            return None  # a hint only: the entries themselves decide
+        return plain if type(plain) is dict and plain.keys() == _PLAIN_KEYS else None
+
+    def ended(self, folder: str) -> dict[str, Any] | None:
+        """The state of a run that ended, as plain values, if its checkpoint tells it and nothing came after; else None.
+        Cost: one small file.
+        """
+        plain = self._checkpoint(folder)
+        if plain is None or self._storage.size(f"{folder}/{plain['number'] + 1:08}.json") is not None:
+            return None
+        return plain
 
     def append(self, state: RunState, build: Callable[[RunState], list[Change]]) -> None:
         """Bring a state up to date and append what `build` makes of it; asked again after a lost race. No changes → no
@@ -217,7 +243,8 @@ class Runs:
 
     def _save_checkpoint(self, log: Log, state: RunState) -> None:
         try:
-            log.save_checkpoint(state.number, state.digest or "", state.plain())
+            body = encode_checkpoint(state.number, state.digest or "", state.plain())
+            self._storage.replace(f"{log.folder}/{CHECKPOINT}", body, sync=True)
         except StorageError:
             pass  # it only keeps reading cheap
 

@@ -25,7 +25,7 @@ from artstore.filters import parsed
 from artstore.hints import typed
 from artstore.matching import fits_run
 from artstore.metadata import as_number
-from artstore.names import as_project, check_project, printable
+from artstore.names import as_project, check_project, file_name_of, printable
 from artstore.runs import RunPath, RunState, may_live
 from artstore.sizes import human
 from artstore.view import View
@@ -61,7 +61,7 @@ def ls_command(
     """
     damaged: list[Damage] = []
     with open_view(place) as repository:
-        home = _home(repository, project) if project is not None else (None, None)
+        home = _home(repository, project) if project is not None else ()
         rows: Iterable[tuple[Any, ...]]
         if as_json or as_csv or where:
             runs = repository.runs
@@ -76,18 +76,17 @@ def ls_command(
                 )
                 _print_rows(repository, rows, len(states), number)
         else:
-            found = [row for row in repository.catalog(damaged=damaged).runs if row.deleted is None]
-            found = [row for row in found if home in ((None, None), (row.entity, row.project))]
-            found.sort(key=lambda row: (row.started, row.path), reverse=True)
+            below = "/".join(["runs", *(file_name_of(part) for part in home if part)])
+            number_of, found = repository.catalog(damaged=damaged).latest_runs(below)
             local = repository.storage.local
             rows = (
                 (
-                    RunPath(*row[:3]), row.name, row.finished or ("running" if may_live(row.owner, local) else "crashed"),
+                    RunPath(*row[1:4]), row.name, row.finished or ("running" if may_live(row.owner, local) else "crashed"),
                     row.started, row.job_type, row.user, row.used, row.logged,
                 )
                 for row in found
             )  # fmt: skip
-            _print_rows(repository, rows, len(found), number)
+            _print_rows(repository, rows, number_of, number)
     report_damage(damaged)
 
 
