@@ -235,13 +235,15 @@ class Catalog:
         self._save(kind, table)
         return table
 
-    def _stamps(self, folders: list[str]) -> array[int]:
+    def _stamps(self, folders: list[str]) -> "array[int]":
         """The mtime of each log's folder, which moves with every entry; 0 where there is no telling. Looked at from the
         folder above: 1.5 µs each instead of 3.
         """
+        if self._here is None:
+            return array("q", bytes(8 * len(folders)))
         stamps, above, fd = array("q"), "", -1
         try:
-            for folder in folders if self._here is not None else ():
+            for folder in folders:
                 parent, _, name = folder.rpartition("/")
                 if parent != above:
                     if fd >= 0:
@@ -255,7 +257,7 @@ class Catalog:
         finally:
             if fd >= 0:
                 os.close(fd)
-        return stamps or array("q", bytes(8 * len(folders)))
+        return stamps
 
     def _load(self, kind: str) -> _Table:
         try:

@@ -167,13 +167,23 @@ def test_a_logged_artifact_is_no_part_and_a_disabled_run_adds_none(here: Path) -
     logged = log(draft())
     with wandb.init(group=ID) as run, pytest.raises(ArtifactFinalizedError):
         run.upsert_artifact(logged)
+    assert pending() == {} and versions() == ["data:v0"]
     with wandb.init(group=ID, mode="disabled") as run:
         run.upsert_artifact(draft(text="2"))
         run.finish_artifact(draft(text="2"))
     assert pending() == {} and versions() == ["data:v0"]
 
 
-@pytest.mark.parametrize("id", ["a" * 300, "line\nbreak", "\0", 7])
+def test_an_id_with_control_characters_is_shown_escaped(here: Path, cli: Cli) -> None:
+    part({"a": "1"}, distributed_id="line\nbreak \x1b[31m")
+    shown = cli("pending", "ls", cwd=here)
+    assert "\x1b" not in shown.out and len(shown.out.splitlines()) == 2
+    with wandb.init() as run:
+        run.finish_artifact(wandb.Artifact("data"), distributed_id="line\nbreak \x1b[31m")
+    assert paths(again("data")) == ["a"]
+
+
+@pytest.mark.parametrize("id", ["a" * 300, 7])
 def test_ids_that_are_not_allowed_are_refused_before_anything_is_written(here: Path, id: Any) -> None:
     log(draft())
     before = repository().collection("data").number
@@ -309,13 +319,21 @@ def test_parts_are_never_pushed(here: Path, tmp_path: Path) -> None:
     text = b"".join(path.read_bytes() for path in nas.rglob("*") if path.is_file())
     assert b"not yet" not in text and ID.encode() not in text and len(text) < 1_000_000
     with Repository.clone(str(nas), str(tmp_path / "clone/.artifacts"))[0] as clone:
-        assert [state.path.name for state in clone.collections()] == ["data"]
         assert clone.collection("data").upserts == {}
     finished()
     repository().push("nas")
     with Repository.clone(str(nas), str(tmp_path / "again/.artifacts"))[0] as clone:
         assert [v["number"] for v in clone.collection("data").live()] == [0, 1]
     check(nas)
+
+
+def test_an_artifact_that_has_only_parts_is_not_pushed(here: Path, tmp_path: Path) -> None:
+    log(draft("data", "kept"))
+    part({"only": "pending"}, name="new")
+    repository().remotes.add("nas", str(tmp_path / "nas"), make=True)
+    repository().push("nas")
+    with Repository.clone(str(tmp_path / "nas"), str(tmp_path / "clone/.artifacts"))[0] as clone:
+        assert [state.path.name for state in clone.collections()] == ["data"]
 
 
 def test_a_pull_leaves_pending_parts_alone(here: Path, tmp_path: Path) -> None:
@@ -462,7 +480,6 @@ def test_a_finish_that_is_killed_and_run_again_makes_exactly_one_version(
     for turn in range(5):
         for number in range(4):
             part({f"{turn}/{number}/{file}": f"{turn} {number} {file}" for file in range(40)})
-        killed = 0
         for _ in range(3):
             process = _started(_FINISH)
             processes.append(process)
@@ -470,7 +487,6 @@ def test_a_finish_that_is_killed_and_run_again_makes_exactly_one_version(
             time.sleep(chance.random() * 0.05)
             process.kill()
             process.wait()
-            killed += 1
         assert script(_FINISH).split() == ["begins", f"data:v{turn}"]
         assert versions()[0] == f"data:v{turn}" and len(versions()) == turn + 1
         files = {
