@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 
 import artstore as wandb
+from artstore import changes
 from artstore.errors import ArtifactNotLoggedError, ArtstoreError, Conflict, InvalidValue, MissingObject, NotFound
 from artstore.handles import opened
 from artstore.properties import Properties
 from artstore.repository import Repository
-from tests.artifacts import again, draft, log, log_files, paths, write
+from tests.artifacts import again, draft, log, paths, write
 from tests.conftest import Cli, check
 from tests.reader import Reader
 from tests.together import begun, content, ended, in_threads
@@ -760,6 +761,32 @@ def test_of_a_forced_delete_and_links_at_one_moment_every_link_that_was_made_wor
                 assert content(again(result)) == {"f": f"{turn}".encode()}
 
 
+@pytest.mark.parametrize("force", [False, True])
+def test_a_link_made_while_its_source_is_deleted_loses_nothing(
+    here: Path, monkeypatch: pytest.MonkeyPatch, force: bool
+) -> None:
+    """Made, and edited by its source, after the deleter looked for links and before the deletion is written."""
+    source = model(metadata={"k": 1})
+    real, calls = changes.deletion, []
+
+    def deletion(*args: Any) -> Any:
+        calls.append(1)
+        if len(calls) == 1:
+            with Repository(str(here / ".artifacts")) as other:
+                other.link(other.find("model:v0"), CHURN)
+                other.edit("model:v0", Properties(metadata={"k": 2, "long": LONG}))
+        return real(*args)
+
+    monkeypatch.setattr(changes, "deletion", deletion)
+    try:
+        source.delete(delete_aliases=force)
+    except Conflict:
+        assert not force and again("model").metadata["k"] == 2
+    repository().gc(now=True)
+    assert again(CHURN).metadata == {"k": 2, "long": LONG}
+    assert content(again(CHURN)) == {"f": b"1"}
+
+
 def test_a_failed_link_leaves_no_trace(here: Path) -> None:
     source = model()
     log(draft("set", type="dataset")).link("registry-models/set")
@@ -768,4 +795,3 @@ def test_a_failed_link_leaves_no_trace(here: Path) -> None:
         with pytest.raises((ArtstoreError, InvalidValue)):
             source.link(target, ["a"])
     assert {p: p.read_bytes() for p in Path(".artifacts/refs").rglob("*.json")} == before
-    log_files({"a": "1"})

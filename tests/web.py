@@ -33,7 +33,7 @@ class Page:
     silent: bool = False
     """nothing at all is answered to a GET, until the server ends"""
     endless: bool = False
-    """a body that goes on after `body`, up to 256 MiB"""
+    """a body that goes on after `body`, up to 64 MiB"""
 
 
 class Web(ThreadingHTTPServer):
@@ -46,6 +46,8 @@ class Web(ThreadingHTTPServer):
         self.pages: dict[str, Page] = {}
         self.requests: list[str] = []
         """`METHOD PATH` of each, in the order in which they came"""
+        self.headers: list[dict[str, str]] = []
+        """those of each request, names in lower case"""
         self.sent = 0
         """bytes of bodies"""
         self.ended = threading.Event()
@@ -75,6 +77,7 @@ class _Exchange(BaseHTTPRequestHandler):
 
     def _answer(self, *, body: bool) -> None:
         self.server.requests.append(f"{self.command} {self.path}")
+        self.server.headers.append({name.lower(): value for name, value in self.headers.items()})
         self.server.asked.set()
         page = self.server.pages.get(self.path) or Page(b"no such page", status=404)
         time.sleep(page.seconds)
@@ -95,7 +98,7 @@ class _Exchange(BaseHTTPRequestHandler):
         self.end_headers()
         if body:
             self._send(page.body[: page.cut])
-            while page.endless and self.server.sent < 256 * MIB:
+            while page.endless and self.server.sent < 64 * MIB:
                 self._send(bytes(MIB))
 
     def _send(self, data: bytes) -> None:

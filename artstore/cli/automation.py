@@ -30,7 +30,7 @@ _CMP = {">": "$gt", ">=": "$gte", "<": "$lt", "<=": "$lte"}
 
 @click.group("automation", cls=Commands)
 def automation_command() -> None:
-    """Commands and webhooks that run when something happens here.
+    """Run commands and webhooks when something happens here.
 
     They are kept in your own configuration folder, for this repository at this place; nothing of them is stored in it or
     travels with it. Only what you do yourself sets them off, not what push, pull or gc bring.
@@ -39,7 +39,9 @@ def automation_command() -> None:
 
 @automation_command.command("create")
 @click.argument("name")
-@click.option("--on", "event", type=click.Choice(list(_EVENTS)), required=True, help="What it waits for.")
+@click.option(
+    "--on", "event", type=click.Choice(list(_EVENTS)), metavar="EVENT", required=True, help="What it waits for."
+)
 @click.option("--scope", help="NAME, PROJECT/NAME, PROJECT/ or ENTITY/PROJECT/NAME  [default: all of this repository]")
 @click.option(
     "--where",
@@ -69,7 +71,12 @@ def create_command(
     webhook: str | None, payload: str | None, secret_env: str | None, token_env: str | None, description: str | None,
     as_json: bool,
 ) -> None:  # fmt: skip
-    """Make an automation: when EVENT happens in SCOPE, run a command or call a webhook."""
+    """Make an automation: when EVENT happens in SCOPE, run a command or call a webhook.
+
+    \b
+    Events: created linked unlinked deleted alias-added alias-removed tag-added tag-removed
+            collection-tag-added collection-tag-removed run-state run-metric
+    """
     if (command is None) == (webhook is None):
         raise InvalidValue("an automation does one thing: give --run COMMAND, or --webhook URL")
     if command is not None:
@@ -207,7 +214,10 @@ def allow_command(refused: bool) -> None:
 @json_option
 @click.pass_context
 def test_command(ctx: click.Context, name: str, as_json: bool) -> None:
-    """Do now what an automation would, with an event made up for it, and say what came of it."""
+    """Do now what an automation would, and say what came of it.
+
+    The event is made up.
+    """
     from artstore.actor import perform
 
     with open_repository() as repository:

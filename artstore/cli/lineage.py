@@ -39,9 +39,9 @@ def lineage_command(
     output: str | None,
     place: str | None,
 ) -> None:
-    """Show the runs and versions that a version came from, and that came from it.
+    """Show what a version came from, and what came from it.
 
-    Deleted ones are there by name. As svg it is a picture that any browser shows.
+    Runs and versions, up to --depth runs away. Deleted ones are there by name. As svg it is a picture that any browser shows.
     """
     form = "json" if as_json else form
     if form == "tree" and breadth is None:

@@ -42,7 +42,7 @@ def link_command(spec: str, target: str, aliases: tuple[str, ...], as_json: bool
 @click.argument("spec", type=SPEC)
 @json_option
 def unlink_command(spec: str, as_json: bool) -> None:
-    """Take a link away, with its aliases; the version stays where it was made."""
+    """Take a link away; the version stays where it was made."""
     with open_repository() as repository:
         gone = repository.unlink(spec)
     if as_json:
@@ -53,7 +53,10 @@ def unlink_command(spec: str, as_json: bool) -> None:
 
 @click.group("registry", cls=Commands)
 def registry_command() -> None:
-    """Registries: projects `registry-NAME` whose artifacts are links to versions made elsewhere."""
+    """List and make registries, whose artifacts are links.
+
+    A registry is a project `registry-NAME`; its links lead to versions that were made elsewhere.
+    """
 
 
 @registry_command.command("ls")

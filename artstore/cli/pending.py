@@ -11,7 +11,10 @@ from artstore.sizes import count, human
 
 @click.group("pending", cls=Commands)
 def pending_command() -> None:
-    """Versions that several processes put together (`upsert_artifact`), and that nobody has finished."""
+    """List, finish and drop what several processes put together.
+
+    Parts of one version, that each added by `run.upsert_artifact`, and that nobody has finished yet.
+    """
 
 
 @pending_command.command("ls")

@@ -33,7 +33,7 @@ from artstore.view import View
 
 @click.group("runs", cls=Commands)
 def runs_command() -> None:
-    """List and show runs: what they used and made, with which config and metrics."""
+    """List and show runs: what they used and made, config, metrics."""
 
 
 def _home(repository: View, text: str | None) -> tuple[str, str]:
