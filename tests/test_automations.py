@@ -89,8 +89,8 @@ def hear(event: w.OnEvent, **more: Any) -> Heard:
     return heard
 
 
-def until(ready: Callable[[], Any], what: str = "it did not happen") -> Any:
-    deadline = time.monotonic() + PATIENCE
+def until(ready: Callable[[], Any], what: str = "it did not happen", seconds: float = PATIENCE) -> Any:
+    deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if found := ready():
             return found
@@ -104,7 +104,7 @@ def outcomes(number: int = 1, name: str | None = None) -> list[dict[str, Any]]:
     def lines() -> list[dict[str, Any]]:
         return [line for line in read_log() if name in (None, line["automation"])]
 
-    until(lambda: len(lines()) >= number, f"{number} outcomes, not {lines()}")
+    until(lambda: len(lines()) >= number, f"not {number} outcomes of {name or 'any'}", PATIENCE + number)
     return lines()
 
 
@@ -452,7 +452,7 @@ def test_what_push_pull_clone_gc_and_fsck_bring_sets_nothing_off(home: Path, tmp
         repository.settings.set_remote("nas", RemoteSettings(str(there / ".artifacts")))
         repository.push("nas")
         repository.pull("nas")
-        repository.gc(grace=0)
+        repository.gc(now=True)
         assert repository.fsck().problems == []
         assert "theirs" in [state.path.name for state in repository.collections()]
         repository.announce()
@@ -576,7 +576,7 @@ def test_of_much_output_the_last_is_kept(home: Path) -> None:
     automate(sh("head -c 2000000 /dev/zero | tr '\\0' x; echo the end"))
     save()
     (line,) = outcomes()
-    assert line["output"].endswith("xxx\nthe end\n") and 100 < len(line["output"]) <= 4096
+    assert line["output"].endswith("xxxthe end\n") and 100 < len(line["output"]) <= 4096
 
 
 @pytest.mark.parametrize("argv", [["./no such program"], ["/etc/passwd"], ["a\0b"], ["x" * 5000]])
@@ -589,11 +589,12 @@ def test_a_command_that_can_t_be_started_is_noted_and_the_others_run(home: Path,
     assert line["outcome"] != "ok" and again().version == "v0"
 
 
-def test_large_metadata_does_not_keep_a_command_from_running(home: Path) -> None:
-    automate(sh("wc -c"))
-    save(metadata={"words": "x" * 300_000})
-    (line,) = outcomes()
-    assert line["outcome"] == "ok" and int(line["output"]) > 300_000
+@pytest.mark.parametrize("metadata", [{"words": "x" * 300_000}, {f"key {n}": "x" * 3000 for n in range(100)}])
+def test_a_command_is_told_all_metadata_however_large(home: Path, metadata: dict[str, str]) -> None:
+    automate(sh('cat > "$0.part"; mv "$0.part" "$0"', home / "told"))
+    save(metadata=metadata)
+    assert [line["outcome"] for line in outcomes()] == ["ok"]
+    assert json.loads((home / "told").read_text())["metadata"] == metadata
 
 
 def test_a_command_that_hangs_is_ended_with_all_that_it_started(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -605,7 +606,7 @@ def test_a_command_that_hangs_is_ended_with_all_that_it_started(home: Path, monk
 
 
 def test_a_save_does_not_wait_for_a_command_nor_hold_its_descriptors(home: Path) -> None:
-    automate(sh("touch begun; sleep 8"))
+    automate(sh("touch begun; sleep 5"))
     make_tree(Path("src"), {"f": "1"})
     reader, writer = os.pipe()
     os.set_inheritable(writer, True)
@@ -617,7 +618,7 @@ def test_a_save_does_not_wait_for_a_command_nor_hold_its_descriptors(home: Path)
     os.set_blocking(reader, True)
     assert os.read(reader, 1) == b"", "whoever waits for the end of our output (or our lock) goes on"
     os.close(reader)
-    assert time.monotonic() - started < 6
+    assert time.monotonic() - started < 4
     until(lambda: Path("begun").exists())
 
 
@@ -652,9 +653,11 @@ def test_a_repository_in_a_folder_with_any_name_fires(home: Path, monkeypatch: p
 
 
 def test_the_process_that_saves_keeps_no_zombies(home: Path) -> None:
-    automate(sh("true"))
-    for number in range(50):
-        save(text=str(number))
+    save()
+    automate(w.RunCommand(["true"]), event=w.OnAddArtifactTag())
+    with Repository(".artifacts") as repository:
+        for number in range(50):
+            repository.set_tags("data", add=(f"t{number}",))
     outcomes(50)
     assert until(lambda: not [pid for pid in _children() if not _ended(pid)] or None) and _zombies() == []
 
@@ -721,11 +724,13 @@ def test_a_function_that_raises_or_hangs_does_not_touch_the_save(home: Path) -> 
     assert [line["outcome"] for line in outcomes(1, "hangs")] == ["ok"]
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_function_that_ends_the_program_does_not_end_the_save(home: Path) -> None:
     automate(w.CallPython(lambda event: sys.exit(3)), "exits")
     automate(w.CallPython(lambda event: None), "other")
     assert save().version == "v0"
     assert [line["outcome"] for line in outcomes(1, "other")] == ["ok"]
+    assert "SystemExit" in outcomes(1, "exits")[0]["outcome"]
 
 
 def test_functions_have_names_of_their_own_and_are_found_changed_and_deleted_as_others(home: Path) -> None:
@@ -988,12 +993,11 @@ def test_a_slow_server_does_not_slow_down_a_save(home: Path) -> None:
     started = time.monotonic()
     subprocess.run([sys.executable, "-c", ""], check=True)
     process, without = time.monotonic() - started, five("without")
-    with Server(slow=1) as server:
+    with Server(slow=0.5) as server:
         automate(w.SendWebhook(server.url))
         took = five("with")
-        until(lambda: server.requests)
+        outcomes(5)
     assert (took - without) / 5 < 0.03 + process
-    outcomes(5)
 
 
 # -- where they are kept -------------------------------------------------------------------------
@@ -1143,7 +1147,9 @@ def test_a_folder_of_settings_that_can_t_be_written_is_an_error_in_a_sentence(
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "file"))
     with pytest.raises(wandb.errors.StorageError, match=r"cannot write .*automations\.json"):
         automate(sh("true"))
-    assert save().version == "v0", "and no save needs it"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", AutomationWarning)
+        assert save().version == "v0", "and no save needs it"
 
 
 def test_a_log_that_can_t_be_written_keeps_no_automation_from_running(
@@ -1258,7 +1264,6 @@ def test_automations_are_deleted_by_themselves_their_name_or_their_id(home: Path
         lambda api: w.RunCommand([1]),
         lambda api: w.CallPython("print"),
         lambda api: w.RunEvent.metric("loss") < "low",
-        lambda api: api.create_automation(w.OnCreateArtifact() >> w.DoNothing(), name=5),
         lambda api: api.update_automation(automate(w.DoNothing()), colour="red"),
         lambda api: api.update_automation("act", enabled=False),
         lambda api: api.update_automation(automate(w.DoNothing()), action="a letter"),
@@ -1276,6 +1281,7 @@ def test_what_is_of_another_type_than_asked_for_is_a_type_error(home: Path, wron
     [
         lambda: automate(w.DoNothing(), ""),
         lambda: automate(w.DoNothing(), "x" * 129),
+        lambda: automate(w.DoNothing(), 5),  # type: ignore[arg-type]
         lambda: automate(w.DoNothing(), "a\nb"),
         lambda: wandb.Api().create_automation(w.OnCreateArtifact() >> w.DoNothing()),
         lambda: automate(w.RunCommand([])),

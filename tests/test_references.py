@@ -861,6 +861,13 @@ def test_an_entry_whose_name_is_taken_is_refused_and_leaves_what_is_there(here: 
     assert artifact.get_entry("f").ref is None and artifact.get_entry("f").size == 1
 
 
+def test_add_with_overwrite_puts_an_entry_where_something_else_was(here: Path) -> None:
+    entry = source_entry()
+    artifact = draft()
+    artifact.add(entry, "f", overwrite=True)
+    assert artifact.get_entry("f").ref == entry.ref_url()
+
+
 # -- into folders --------------------------------------------------------------------------------
 
 

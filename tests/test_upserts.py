@@ -534,3 +534,20 @@ def test_parts_added_while_others_finish_are_in_a_version_or_pending(here: Path)
         assert not found & set(paths(one)), "a part is in one version only"
         found |= set(paths(one))
     assert found == {"first", *map(str, range(6))}
+
+
+def test_incremental_saves_of_folders_at_one_moment_are_all_in_the_latest_version(here: Path) -> None:
+    """They too are put together again after a lost race."""
+    log(draft("data", "0"))
+    root = str(here / ".artifacts")
+
+    def add(number: int) -> None:
+        source = make_tree(here / f"in{number}", {f"d/{number}/f": f"{number}", f"own{number}": "x"})
+        with Repository(root) as one, one.draft() as made:
+            made.add_folder(str(source))
+            made.save(one.path_of("data")[0], incremental=True)
+
+    assert in_threads(*[(add, number) for number in range(6)]) == [None] * 6
+    wanted = {f"d/{number}/f": b"%d" % number for number in range(6)} | {f"own{number}": b"x" for number in range(6)}
+    assert content(again("data")) == wanted | {"f": b"0"}
+    assert len(versions()) == 7
