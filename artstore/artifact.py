@@ -81,7 +81,7 @@ class Artifact(Contents):
         )
         self._drafting = Drafting(self._name, recording.place)
         self._stored: Stored | None = None
-        self._origins: dict[str, dict[str, Any]] = {}
+        self._origins: dict[str, tuple[dict[str, Any], bytes]] = {}
         self._home: Home | None = None
         self._discarded = False
         self.use_as = use_as
@@ -484,7 +484,7 @@ class Artifact(Contents):
             run=producer,
             incremental=self._incremental,
             upsert=upsert,
-            origins=self._origins,
+            origins=self._own_origins(self._origins),
             reuse=reuse,
         )
         repository = opened(run.root)
@@ -530,7 +530,7 @@ class Artifact(Contents):
         draft = Artifact(stored.path.name, self.type, self.description, normalise(self.metadata))
         draft._home = stored.path[:2]
         draft._drafting.start_from(stored.root, stored.path, stored.id)
-        draft._origins = dict(stored.origins())
+        draft._origins = {path: (place, stored.entry(path)[3]) for path, place in stored.origins().items()}
         return draft
 
     def delete(self, delete_aliases: bool = False) -> None:

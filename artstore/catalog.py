@@ -112,7 +112,8 @@ class _Table:
         self.rows.append(row)
 
     def encode(self) -> bytes:
-        body = encode_rows(("\n".join(self.folders), self.stamps.tobytes(), "\n".join(self.keys), self.rows))
+        columns = ("\n".join(self.folders), self.stamps.tobytes(), "\n".join(self.keys), self.rows)
+        body = encode_rows((_SHAPE, *columns))
         return body + plain_digest(body)
 
     @classmethod
@@ -121,7 +122,10 @@ class _Table:
         table, body = cls(), data[:-32]
         if plain_digest(body) != data[-32:]:
             return table
-        folders, stamps, keys, rows = decode(body, "the catalog", rows=True, own=True)
+        shape, *columns = decode(body, "the catalog", rows=True, own=True)
+        if shape != _SHAPE:  # another artstore's
+            return table
+        folders, stamps, keys, rows = columns
         if rows:
             table.folders, table.keys, table.rows = folders.split("\n"), keys.split("\n"), list(rows)
         table.stamps.frombytes(stamps)
@@ -274,6 +278,8 @@ class Catalog:
             pass  # the next one reads the logs again
 
 
+_SHAPE = ",".join((*RunRow._fields, *Edge._fields, *LinkRow._fields))
+"""What rows hold: a cache of another shape is not read."""
 _NO_LINKS = encode_rows([])
 
 

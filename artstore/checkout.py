@@ -118,7 +118,9 @@ class Checkout:
                 self._cache.close()
         writer = self._writer
         missing = tuple(sorted(map(os.fsdecode, writer.missing)))
-        return CheckedOut(root, writer.files, writer.written, writer.written_bytes, self._removed, missing)
+        return CheckedOut(
+            root, writer.files - len(missing), writer.written, writer.written_bytes, self._removed, missing
+        )
 
     def _refuse_repository(self, root: str) -> None:
         store, real = os.path.realpath(self._store or os.devnull), os.path.realpath(root)
@@ -252,7 +254,7 @@ class Checkout:
             self._unfinished.append((path, tree))
 
     def _note_folder(self, target: Confined, path: bytes, tree: Digest) -> None:
-        """Note a folder whose large files were still on their way when the others were written."""
+        """Note a folder whose files were still on their way when the others were written, or looked at."""
         entries = read_folder(tree, self._objects.read_tree)
         fd = target.open_folder(tuple(path.split(b"/")[:-1]), create=False)
         try:
@@ -315,6 +317,10 @@ class Checkout:
             refuse_other_kinds(target, todo, root)
             self._write_selected(target, iter(todo))
             self._writer.finish()
+            if cache is not None and self._unfinished:
+                time.sleep(min(clock_tick(folder), _WAIT) / 1e9)
+                for path, tree in self._unfinished:
+                    self._note_folder(target, path, tree)
         if folder == root:
             self._save_cache()
 
@@ -361,6 +367,8 @@ class Checkout:
                 else:
                     settled[name] = st
             cache.put(path, _record(settled, tree, entries, self._trusted_before()))
+            if any(entry[1] == REFERENCE for _, entry in todo):  # only a note can tell later that these are right
+                self._unfinished.append((path, tree))
         for raw, digest, whole in folders:
             try:
                 child = os.open(raw, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=fd)
@@ -377,7 +385,7 @@ class Checkout:
     def _same_file(self, fd: int, entry: Entry) -> bool:
         """Whether the file of that name has this content and mode (then it stays untouched)."""
         try:
-            follow = self._link == "symlink" and entry[2] >= LARGE
+            follow = self._link == "symlink" and entry[1] != REFERENCE and entry[2] >= LARGE
             source = open_regular(entry[0], dir_fd=fd, follow=follow)
         except OSError:
             return False
@@ -442,12 +450,12 @@ class Checkout:
     def _replace(self, fd: int, path: bytes, entry: Entry) -> None:
         name = entry[0]
         temporary = os.fsencode(f".artstore-{self._owner}-{self._writer.files}")
-        missing = len(self._writer.missing)
+        if entry[1] == REFERENCE:
+            self._writer.fetch(fd, path, entry, temporary)
+            return
         try:
             self._writer.write(fd, path[: -len(name)], entry, temporary)
             self._writer.finish()
-            if len(self._writer.missing) > missing:
-                return
             os.rename(temporary, name, src_dir_fd=fd, dst_dir_fd=fd)
         except BaseException:
             try:

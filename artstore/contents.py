@@ -1,11 +1,11 @@
 """What is added to an artifact before it is logged, and what it holds, then and later."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import islice
 from typing import IO, Any, TypeVar
-from urllib.parse import unquote
+from urllib.parse import unquote_to_bytes
 
 from artstore import references
 from artstore.draft import Draft
@@ -41,8 +41,8 @@ class Contents:
     _name: str
     _drafting: Drafting
     _stored: Stored | None
-    _origins: dict[str, dict[str, Any]]
-    """which entries are other versions', by path, while this is a draft"""
+    _origins: dict[str, tuple[dict[str, Any], bytes]]
+    """which entries are other versions', by path, and their digests, while this is a draft"""
 
     @property
     def name(self) -> str:
@@ -204,16 +204,17 @@ class Contents:
         below = None if name is None else normal_path(name)
         return self._add_targets(*references.named_targets(uri, below, checksum=checksum, most=most))
 
-    def _add_targets(self, name: str | None, targets: list[Target]) -> list[Entry]:
+    def _add_targets(self, name: str | None, targets: list[Target], *, overwrite: bool = False) -> list[Entry]:
         with self._drafting.changing() as draft:
-            return [Entry(self, os.fsdecode(path), raw) for path, raw in draft.add_references(name, targets)]
+            added = draft.add_references(name, targets, overwrite=overwrite)
+        return [Entry(self, os.fsdecode(path), raw) for path, raw in added]
 
-    def _add_entry_of(self, entry: Entry, name: PathLike | None) -> Entry:
+    def _add_entry_of(self, entry: Entry, name: PathLike | None, *, overwrite: bool = False) -> Entry:
         """Another version's file: its bytes are stored already."""
         stored, raw = entry.stored_in("be referenced"), entry.raw
         target = normal_path(name) if name is not None else os.path.basename(entry.path)
         if raw[1] == REFERENCE:
-            return self._add_targets(target, [Target("", references.Reference.of(raw))])[0]
+            return self._add_targets(target, [Target("", references.Reference.of(raw))], overwrite=overwrite)[0]
         with self._drafting.changing() as draft:
             root = self._drafting.root or ""
             if os.path.realpath(root) != os.path.realpath(stored.root):
@@ -222,13 +223,13 @@ class Contents:
                     hint="pull that version into this repository first",
                 )
             found = stored.found()
-            new = draft.add_entry_of(found.state.path, found.version, raw, target)
-        self._origins[target] = place_in(found, entry.path)
+            new = draft.add_entry_of(found.state.path, found.version, raw, target, overwrite=overwrite)
+        self._origins[target] = place_in(found, entry.path), raw[3]
         return Entry(self, target, new)
 
     def _entry_at(self, uri: str) -> Entry:
         """The entry that `Entry.ref_url()` names."""
-        parts = [unquote(part) for part in uri.partition("://")[2].split("/")]
+        parts = [os.fsdecode(unquote_to_bytes(part)) for part in uri.partition("://")[2].split("/")]
         if len(parts) < 4 or "@" not in parts[2]:
             raise InvalidValue(
                 f"'{printable(uri)}' names no entry of an artifact", hint="Entry.ref_url() gives such a URI"
@@ -246,7 +247,7 @@ class Contents:
         """
         self._refuse_logged("add")
         if isinstance(obj, Entry):
-            return self._add_entry_of(obj, name)
+            return self._add_entry_of(obj, name, overwrite=overwrite)
         if not isinstance(obj, Table):
             raise InvalidType(
                 f"a {type(obj).__name__} can't be added to an artifact: a Table or an entry can",
@@ -281,7 +282,14 @@ class Contents:
 
     def origin_of(self, path: str) -> dict[str, Any] | None:
         """Which other version's file an entry is: that version's place, id and number, and the path there."""
-        return self._origins.get(path) if self._stored is None else self._stored.origins().get(path)
+        if self._stored is not None:
+            return self._stored.origins().get(path)
+        return self._own_origins([path]).get(path)
+
+    def _own_origins(self, paths: Iterable[str]) -> dict[str, dict[str, Any]]:
+        """Of those of a draft's entries that still are what was taken from another version."""
+        found = {path: self._origins[path] for path in paths if path in self._origins}
+        return {path: place for path, (place, digest) in found.items() if (self._find(path) or [b""] * 4)[3] == digest}
 
     def added_from(self, path: str) -> str | None:
         """The local file that was added under a path; None when none is known."""

@@ -132,9 +132,11 @@ class Draft:
         self._later.pop(parts, None)
         return entry
 
-    def add_references(self, name: str | bytes | None, targets: Iterable[Target]) -> list[tuple[bytes, Entry]]:
+    def add_references(
+        self, name: str | bytes | None, targets: Iterable[Target], *, overwrite: bool = False
+    ) -> list[tuple[bytes, Entry]]:
         """Add what references name, below `name`; (path, entry) of each. All or none: Conflict for a path that has other
-        content.
+        content, unless `overwrite`.
         """
         above = _entry_path(name) if name is not None else ()
         added, below = [], TreeBuilder(self._tx.read_tree)
@@ -143,20 +145,18 @@ class Draft:
             entry = target.reference.entry(parts[-1])
             below.put(parts, entry, overwrite=False)
             added.append((b"/".join(parts), entry))
-        self._graft(below)
+        self._tree.graft((), self._encoded(below), overwrite=overwrite)
         return added
 
-    def add_entry_of(self, path: Path, version: VersionState, entry: Entry, name: str | bytes) -> Entry:
+    def add_entry_of(
+        self, path: Path, version: VersionState, entry: Entry, name: str | bytes, *, overwrite: bool = False
+    ) -> Entry:
         """Add another version's file, whose bytes are here: nothing is read or stored."""
-        parts, added = _entry_path(name), TreeBuilder(self._tx.read_tree)
+        parts = _entry_path(name)
         self.rely_on(path, version)
         new = (parts[-1], *entry[1:])
-        added.put(parts, new)
-        self._graft(added)
+        self._tree.put(parts, new, overwrite=overwrite)
         return new
-
-    def _graft(self, added: TreeBuilder) -> None:
-        self._tree.graft((), self._encoded(added), overwrite=False)
 
     def staged_file(self, name: str | bytes) -> str:
         """A path in the transaction, with the last part of `name`, at which a file may be written, to be added by

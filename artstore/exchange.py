@@ -181,7 +181,7 @@ class Exchange:
         told_of = [m for m in moved if m.outcome == "moved"]
         if told_of and not dry_run:
             self.fetch(scopes)
-        runs = 0 if dry_run else self._push_runs(everything=bool(told_of))
+        runs = 0 if dry_run else self._push_runs(everything=bool(told_of), lone=ALL in scopes)
         return self._report(moved, runs)
 
     def _ours(self, scopes: list[Scope]) -> Iterator[tuple[State, set[str] | None]]:
@@ -392,7 +392,7 @@ class Exchange:
             with Transaction(self._here.objects) as tx:
                 moved += self._pull_all(todo, tx, selection, dry_run)
         told_of = [m for m in moved if m.outcome == "moved"]
-        runs = 0 if dry_run else self._pull_runs(everything=bool(told_of))
+        runs = 0 if dry_run else self._pull_runs(everything=bool(told_of), lone=ALL in scopes)
         return self._report(moved, runs)
 
     def check_known(self, scopes: list[Scope]) -> None:
@@ -547,8 +547,10 @@ class Exchange:
 
     # -- runs --
 
-    def _push_runs(self, *, everything: bool) -> int:
-        """Runs that made or used what the remote has: one entry each with what it lacks; how many had something new."""
+    def _push_runs(self, *, everything: bool, lone: bool) -> int:
+        """Runs that made or used what the remote has, and with `lone` those that made and used nothing: one entry each with
+        what it lacks; how many had something new.
+        """
         known, heads, new = self._tracking.pushed_runs(), dict[str, int](), list[RunState]()
         ids: set[str] | None = None
         for folder in self._here.runs.paths():
@@ -557,7 +559,8 @@ class Exchange:
                 continue
             ids = self._ids_there() if ids is None else ids
             state = self._here.runs.read_folder(folder)
-            if ids & (state.used.keys() | state.logged.keys()):
+            edges = state.used.keys() | state.logged.keys()
+            if ids & edges or (lone and not edges):
                 new.append(state)
                 heads[folder] = last
             else:
@@ -574,7 +577,7 @@ class Exchange:
             found |= self._there.read_folder(folder).versions.keys()
         return found
 
-    def _pull_runs(self, *, everything: bool) -> int:
+    def _pull_runs(self, *, everything: bool, lone: bool) -> int:
         heads = self._heads(["runs"])
         seen = self._tracking.logs("runs")
         self._tracking.fetch(self._remote.storage, heads)
@@ -583,7 +586,8 @@ class Exchange:
             return 0
         ids = {id for folder in self._here.refs.paths() for id in self._here.refs.read_folder(folder).versions}
         states = [self._runs_there.read_folder(folder) for folder in new]
-        states = [state for state in states if ids & (state.used.keys() | state.logged.keys())]
+        edges = [(state, state.used.keys() | state.logged.keys()) for state in states]
+        states = [state for state, versions in edges if ids & versions or (lone and not versions)]
         return self._tell_runs(states, self._remote.objects, self._here.objects, self._tracking.mirror)
 
     def _tell_runs(self, states: list[RunState], source: ObjectStore, target: ObjectStore, logs: LogStorage) -> int:

@@ -33,6 +33,8 @@ def matches(condition: Any, fields: Fields, depth: int = 0) -> bool:
         raise InvalidValue(f"a filter is a dict such as {{'name': 'data'}}, not {condition!r:.80}")
     if depth > _DEEPEST:
         raise InvalidValue(f"a filter is nested more than {_DEEPEST} levels deep")
+    if strange := [key for key in condition if not isinstance(key, str)]:
+        raise InvalidValue(f"a filter's field is text, not {strange[0]!r:.80}")
     found = [_fits(key, wanted, fields, depth) for key, wanted in condition.items()]
     return all(found)  # each was looked at: what is wrong in a filter is told whatever the data
 
@@ -54,7 +56,7 @@ def _compare(value: Any, wanted: Any) -> bool:
     operators = isinstance(wanted, Mapping) and any(str(key).startswith("$") for key in wanted)
     if not operators:
         return _one_of(value, lambda item: _equal(item, wanted))
-    found = [_operator(name, operand, value) for name, operand in wanted.items()]
+    found = [_operator(str(name), operand, value) for name, operand in wanted.items()]
     return all(found)
 
 

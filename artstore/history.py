@@ -84,6 +84,14 @@ def seal(objects: ObjectStore, runs: Runs, state: RunState) -> None:
         storage.remove(path)
 
 
+def discard(objects: ObjectStore, runs: Runs, state: RunState) -> None:
+    """Remove what lies open of the history of a run that was deleted, and nobody appends to."""
+    storage = objects.here
+    for path in runs.open_parts(state) if storage is not None else ():
+        if storage is not None and _is_ended(storage, path):
+            storage.remove(path)
+
+
 def _is_ended(storage: FolderStorage, path: str) -> bool:
     owner = parse(path.rpartition("/")[2].removeprefix(HISTORY))
     return owner is not None and ((owner.pid == os.getpid() and is_alive(owner)) or is_dead(owner, local=storage.local))
@@ -100,16 +108,21 @@ def _part(tx: Transaction, name: str, data: bytes) -> Change:
 
 def read_history(objects: ObjectStore, runs: Runs, state: RunState) -> Iterator[Row]:
     """All rows, sealed ones first, in the order in which they were logged. Memory: one part."""
-    for part in state.history.values():
-        yield from rows_of(_sealed(objects, part))
-    for path in runs.open_parts(state):
+    told: set[str] = set()
+    while True:
+        now = runs.read_folder(state.path.folder)  # parts may have been sealed since it was read
+        for name, part in now.history.items():
+            if name not in told:
+                told.add(name)
+                yield from rows_of(_sealed(objects, part))
+        path = next((p for p in runs.open_parts(now) if p.rpartition("/")[2] not in told), None)
+        if path is None:
+            return
         try:
             data = objects.storage.read(path)
-        except FileNotFoundError:  # sealed meanwhile: the log says so now
-            now = runs.read_folder(state.path.folder)
-            if (sealed := now.history.get(path.rpartition("/")[2])) is not None:
-                yield from rows_of(_sealed(objects, sealed))
-            continue
+        except FileNotFoundError:
+            continue  # sealed meanwhile: the log says so now
+        told.add(path.rpartition("/")[2])
         yield from rows_of(whole_rows(data))
 
 

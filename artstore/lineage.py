@@ -60,7 +60,7 @@ class Lineage:
         """As many as are wanted; how many more there are is noted."""
         if self._breadth is None or len(neighbours) <= self._breadth:
             return neighbours
-        self._omitted[key] = len(neighbours) - self._breadth
+        self._omitted[key] = self._omitted.get(key, 0) + len(neighbours) - self._breadth
         return neighbours[: self._breadth]
 
     def _walk(self, id: str, up: bool, depth: int | None) -> None:
@@ -91,9 +91,10 @@ class Lineage:
         """The run that a version's record names, where that run's own record is not here."""
         found = self._nodes[self._version(id)]
         path = found.about.get("run")
-        if path is None or f"run {path}" in self._nodes:
-            return
         key = f"run {path}"
+        known = self._nodes.get(key)
+        if path is None or (known is not None and known.state != ELSEWHERE):
+            return
         self._nodes.setdefault(key, Node(key, "run", path.rpartition("/")[2], ELSEWHERE, {"path": path}))
         self._edges.setdefault(GraphEdge(key, found.key))
 

@@ -43,7 +43,7 @@ def recorded(value: Any, depth: int = 0) -> Any:
     if depth > _DEEPEST:
         return "…"
     if isinstance(value, dict):
-        return {_text_of(key): recorded(item, depth + 1) for key, item in value.items()}
+        return {text_of(key): recorded(item, depth + 1) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [recorded(item, depth + 1) for item in value]
     if isinstance(value, float) and not math.isfinite(value):
@@ -53,7 +53,7 @@ def recorded(value: Any, depth: int = 0) -> Any:
     try:
         plain = _plain(value, "value", 0)
     except InvalidValue:
-        return _text_of(value)
+        return text_of(value)
     return plain if plain is value else recorded(plain, depth + 1)
 
 
@@ -62,7 +62,8 @@ def as_number(value: Any) -> Any:
     return float(value) if value in ("NaN", "Infinity", "-Infinity") else value
 
 
-def _text_of(value: Any) -> str:
+def text_of(value: Any) -> str:
+    """Its `str()`, as valid Unicode."""
     try:
         return str(value).encode("utf-8", "replace").decode()
     except ValueError:  # a whole number of thousands of digits

@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Generic, TypeVar
 
-from artstore.errors import InvalidType
+from artstore.errors import Conflict, InvalidType
 from artstore.handles import opened
 from artstore.html import definition_rows, page
 from artstore.listing import Listing
@@ -189,14 +189,17 @@ class RunRecord(Generic[A]):
     lastHistoryStep = last_history_step  # W&B's name
 
     def delete(self, delete_artifacts: bool = False) -> None:
-        """Delete the run, and with `delete_artifacts` the versions that it logged and that nothing holds by an alias or
-        link. Its name and edges stay on record.
+        """Delete the run, and with `delete_artifacts` the versions that it logged, but for those that an alias or link
+        holds. Its name and edges stay on record.
         """
         repository = opened(self._root)
+        repository.delete_run(self._state.path)
         if delete_artifacts:
             for artifact in self.logged_artifacts():
-                artifact.delete()  # type: ignore[attr-defined]  # what `artifact` makes
-        repository.delete_run(self._state.path)
+                try:
+                    artifact.delete()  # type: ignore[attr-defined]  # what `artifact` makes
+                except Conflict:
+                    pass  # it is held
 
     def logged_artifacts(self, per_page: int | None = None) -> Listing[A]:
         """Live versions that it logged, in the order in which it did."""

@@ -189,14 +189,17 @@ def start(
     )
 
     def build(state: RunState) -> list[Change]:
-        begun["job_type"], begun["group"] = job_type or state.job_type, group or state.group
-        if state.number and resume == "never":
+        there = state.number and state.deleted is None
+        if there:
+            begun["job_type"], begun["group"] = job_type or state.job_type, group or state.group
+        if there and resume == "never":
             raise Conflict(f"run {path} exists already", hint="leave out its id, or resume='allow'")
-        if not state.number and resume == "must":
+        if not there and resume == "must":
             raise NotFound(f"there is no run {path} to resume", hint="resume='allow' begins one")
         changes = [begun]
         if (name, notes, tags) != (None, None, None):
-            label = {"name": name or state.name or None, "notes": notes or state.notes, "tags": tags or state.tags}
+            old = state if there else RunState(path)
+            label = {"name": name or old.name or None, "notes": notes or old.notes, "tags": tags or old.tags}
             changes.append(new_change("label", **label))
         if config:
             changes.append(new_change("config", set=config, remove=[]))

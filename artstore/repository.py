@@ -15,6 +15,7 @@ from artstore.draft import Draft, Saved
 from artstore.errors import ArtstoreError, Conflict, InvalidValue, NotFound, UnsupportedFormat, translated
 from artstore.events import Event, events_of, events_of_run, in_scope
 from artstore.hints import typed
+from artstore.history import discard
 from artstore.layout import make, read_features
 from artstore.linking import Links
 from artstore.logs import Change, new_change
@@ -343,6 +344,7 @@ class Repository(View):
         self._events = []
         state = self.runs.find(path)
         self.runs.append(state, lambda now: [] if now.deleted else [new_change("delete")])
+        discard(self.objects, self.runs, state)
 
     def status(self, place: str | None = None, *, monitor: Monitor | None = None) -> Iterator[Status]:
         """Every noted checkout (at `place`, below it, or the one around it) against its version, by place. Files whose

@@ -5,6 +5,7 @@ import os
 import shutil
 import sys
 import tempfile
+import threading
 import time
 import warnings
 from fnmatch import fnmatchcase
@@ -14,14 +15,14 @@ from artstore import recording
 from artstore.artifact import Artifact
 from artstore.errors import InvalidType, NoActiveRun
 from artstore.html import definition_rows, page
-from artstore.media import LEFT_OUT, Media
+from artstore.media import without_media
 from artstore.names import name_from
 from artstore.recording import Recording
 from artstore.run_artifacts import RunArtifacts
 from artstore.runs import RunPath
 from artstore.settings import download_folder
 from artstore.tables import Table
-from artstore.values import SummaryOf, Values, checked_text, checked_texts, plain_values
+from artstore.values import SummaryOf, Values, checked_step, checked_text, checked_texts, plain_values
 
 _FLUSH_AFTER = 10.0
 """Seconds of logging after which the summary is written, so that a killed run leaves one."""
@@ -37,6 +38,7 @@ class Run(RunArtifacts):
         self._recording = run
         self._path = path
         self._ended = False
+        self._lock = threading.RLock()
         self._step = 0
         self._row: dict[str, Any] = {}
         self._began = time.time()
@@ -50,6 +52,8 @@ class Run(RunArtifacts):
         self.group = state.group if state else None
         self.job_type = state.job_type if state else None
         self.resumed = state is not None and state.number > 1
+        if state is not None and state.history:
+            self._step = 1 + max(part["last"] for part in state.history.values())
         known = state.config if state is not None else config
         fixed = not allow_val_change
         self._config = Values(known, lambda set, gone: self._write("config", set, gone), fixed=fixed, used=self._use_as)
@@ -191,23 +195,25 @@ class Run(RunArtifacts):
             raise InvalidType(f"log takes a dict of metrics, not a {data.__class__.__name__}")
         if strange := [key for key in data if not isinstance(key, str)]:
             raise InvalidType(f"the name of a metric is text, not {strange[0]!r}")
-        if step is not None and step != self._step:
-            if step < self._step:
-                warnings.warn(
-                    f"step {step} is over, the current one is {self._step}: {', '.join(data)} is left out", stacklevel=2
-                )
-                return
-            self._commit()
-            self._step = step
-        values = plain_values({key: self._without_media(key, value) for key, value in data.items()})
-        values = {key: value for key, value in values.items() if value is not LEFT_OUT}
-        self._row.update(values)
-        self._summarise(values)
-        if commit or (commit is None and step is None):
-            self._commit()
-            self._step += 1
-        if time.monotonic() - self._flushed > _FLUSH_AFTER:
-            self._flush()
+        number = None if step is None else checked_step(step)
+        values = plain_values(without_media({key: self._logged_table(key, value) for key, value in data.items()}))
+        with self._lock:
+            if number is not None and number != self._step:
+                if number < self._step:
+                    warnings.warn(
+                        f"step {number} is over, the current one is {self._step}: {', '.join(data)} is left out",
+                        stacklevel=2,
+                    )
+                    return
+                self._commit()
+                self._step = number
+            self._row.update(values)
+            self._summarise(values)
+            if commit or (commit is None and number is None):
+                self._commit()
+                self._step += 1
+            if time.monotonic() - self._flushed > _FLUSH_AFTER:
+                self._flush()
 
     def _commit(self) -> None:
         """Write the row of the current step, if it has one."""
@@ -217,18 +223,15 @@ class Run(RunArtifacts):
             now = time.time()
             self._recording.log({"_step": self._step, "_runtime": now - self._began, "_timestamp": now, **row})
 
-    def _without_media(self, key: str, value: Any) -> Any:
+    def _logged_table(self, key: str, value: Any) -> Any:
         """A metric's value as it can be recorded: a table as the artifact that it becomes."""
-        if isinstance(value, Table):
-            artifact = Artifact(name_from(f"run-{self.id}-{key}"), "run_table")
-            entry = artifact.add(value, key)
-            self.log_artifact(artifact)
-            where = None if self._recording is None else entry.ref_url()
-            return {"_type": "table-file", "artifact_path": where, "ncols": len(value.columns), "nrows": len(value)}
-        if isinstance(value, Media):
-            value.say_once(key)
-            return LEFT_OUT
-        return value
+        if not isinstance(value, Table):
+            return value
+        artifact = Artifact(name_from(f"run-{self.id}-{key}"), "run_table")
+        entry = artifact.add(value, key)
+        self.log_artifact(artifact)
+        where = None if self._recording is None else entry.ref_url()
+        return {"_type": "table-file", "artifact_path": where, "ncols": len(value.columns), "nrows": len(value)}
 
     def _summarise(self, values: dict[str, Any]) -> None:
         """Bring the summary up to date, as `define_metric` asked."""
@@ -258,6 +261,8 @@ class Run(RunArtifacts):
         commas of min, max, mean, first, last, or `none`; the summary is then a dict of these. The rest is accepted as W&B's
         and changes nothing.
         """
+        if summary == "best":
+            summary = "max" if goal == "maximize" else "min"
         if summary is not None and summary != "copy":
             self._summaries[name] = SummaryOf(summary)
 
@@ -278,7 +283,8 @@ class Run(RunArtifacts):
             return
         atexit.unregister(self.end_at_exit)
         if self._recording is not None:
-            self._commit()
+            with self._lock:
+                self._commit()
             self._flush()
             self._recording.finish(int(exit_code or 0))
         self._ended = True

@@ -332,6 +332,8 @@ def _fold(state: RunState, entry: Entry) -> None:
 
 
 def _fold_start(state: RunState, entry: Entry, change: Change) -> None:
+    if state.deleted is not None:  # a new run under the id of one that was deleted
+        vars(state).update(vars(RunState(state.path)), number=state.number, digest=state.digest)
     state.path = RunPath(change["entity"], change["project"], change["run"])
     state.name = state.name or state.path.id
     by = origin_of(entry, change)

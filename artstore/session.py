@@ -70,13 +70,13 @@ def init(
     for what in ("name", "group", "job_type", "notes"):
         if asked.get(what) is not None:
             checked_text(what, asked[what])
+    asked["tags"] = None if asked.get("tags") is None else checked_texts(asked["tags"])
     if before is not None:  # only when all that was given is right
         before.finish()
     run = None
     if mode == "disabled":
         path = RunPath(asked.get("entity") or DEFAULT_ENTITY, asked.get("project") or DEFAULT_PROJECT, "disabled")
     else:
-        asked["tags"] = None if asked.get("tags") is None else checked_texts(asked["tags"])
         if isinstance(asked.get("resume"), bool):
             asked["resume"] = "allow" if asked["resume"] else None
         run = recording.start(recording.place(None if dir is None else os.fspath(dir)), config=values, **asked)

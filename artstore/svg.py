@@ -10,8 +10,8 @@ from typing import NamedTuple
 from artstore.drawing import details, title, xml
 from artstore.graph import LIVE, Edge, Graph, Node
 
-_CHARACTER = 6.6
-"""Pixels of a character at 12 px, a little more than most fonts need."""
+_CHARACTER = 7.4
+"""Pixels of a character at 12 px, bold: more than most fonts need."""
 _WIDEST = 44
 """Characters of a line; longer ones are cut, and whole in the node's tooltip."""
 _LINE, _PADDING, _BETWEEN, _GAP, _MARGIN = 16, 10, 22, 70, 20
@@ -35,6 +35,8 @@ class Box(NamedTuple):
 
 class Layout(NamedTuple):
     boxes: dict[str, Box]
+    borders: dict[str, tuple[float, float]]
+    """left and right of the column in which each stands: edges bend between columns only"""
     paths: list[list[str]]
     """each edge as the places that it goes through"""
     back: list[Edge]
@@ -54,7 +56,7 @@ def svg(graph: Graph) -> str:
         '<path d="M0,0 L8,4 L0,8 z" fill="#8a94a6"/></marker></defs>',
         '<rect width="100%" height="100%" fill="#ffffff"/>',
     ]
-    out += [_edge([laid.boxes[key] for key in path]) for path in laid.paths]
+    out += [_edge([(laid.boxes[key], *laid.borders[key]) for key in path]) for path in laid.paths]
     out += [_back(laid.boxes[edge.source], laid.boxes[edge.target]) for edge in laid.back]
     out += [_node(graph, node, laid.boxes[key]) for key, node in graph.nodes.items()]
     return "\n".join([*out, "</svg>"]) + "\n"
@@ -160,7 +162,7 @@ def _untangle(columns: list[list[str]], paths: list[list[str]]) -> None:
 
 
 def _placed(graph: Graph, columns: list[list[str]], paths: list[list[str]], back: list[Edge]) -> Layout:
-    boxes: dict[str, Box] = {}
+    boxes, borders = dict[str, Box](), dict[str, tuple[float, float]]()
     heights = [_height(graph, column) for column in columns]
     tallest, x = max(heights, default=0.0), float(_MARGIN)
     for column, height in zip(columns, heights, strict=True):
@@ -169,9 +171,10 @@ def _placed(graph: Graph, columns: list[list[str]], paths: list[list[str]], back
         for key in column:
             own = _size(graph.nodes[key]) if key in graph.nodes else (width, _THIN)
             boxes[key] = Box(x + (width - own[0]) / 2, y, *own)
+            borders[key] = (x, x + width)
             y += own[1] + _BETWEEN
         x += width + _GAP
-    return Layout(boxes, paths, back, x - _GAP + _MARGIN, tallest + 2 * _MARGIN + (30 if back else 0))
+    return Layout(boxes, borders, paths, back, x - _GAP + _MARGIN, tallest + 2 * _MARGIN + (30 if back else 0))
 
 
 def _height(graph: Graph, column: list[str]) -> float:
@@ -217,17 +220,16 @@ def _node(graph: Graph, node: Node, box: Box) -> str:
 _LINE_STYLE = 'fill="none" stroke="#8a94a6" stroke-width="1.3" marker-end="url(#arrow)"'
 
 
-def _edge(places: list[Box]) -> str:
-    """A curve from the right side of the first to the left side of the last, level through the places between."""
-    x, y = places[0].x + places[0].width, places[0].middle
-    path = f"M{x:.1f},{y:.1f}"
-    for box in places[1:]:
-        half = (x + box.x) / 2
-        path += f" C{half:.1f},{y:.1f} {half:.1f},{box.middle:.1f} {box.x:.1f},{box.middle:.1f}"
-        x, y = box.x, box.middle
-        if box is not places[-1]:
-            x = box.x + box.width
-            path += f" L{x:.1f},{y:.1f}"
+def _edge(places: list[tuple[Box, float, float]]) -> str:
+    """A curve from the right side of the first to the left side of the last: level within a column, bent between two."""
+    first, _, right = places[0]
+    y = first.middle
+    path = f"M{first.x + first.width:.1f},{y:.1f} L{right:.1f},{y:.1f}"
+    for box, left, far in places[1:]:
+        half = (right + left) / 2
+        path += f" C{half:.1f},{y:.1f} {half:.1f},{box.middle:.1f} {left:.1f},{box.middle:.1f}"
+        right, y = far, box.middle
+        path += f" L{box.x if box is places[-1][0] else far:.1f},{y:.1f}"
     return f'<path d="{path}" {_LINE_STYLE}/>'
 
 

@@ -1,12 +1,13 @@
 """Values of a run: config and summary as mappings whose keys are attributes too, and what may be a value."""
 
 import argparse
+import operator
 from collections.abc import Callable, Iterator, MutableMapping
 from typing import Any
 
 from artstore.artifact import Artifact
 from artstore.errors import Conflict, InvalidType, InvalidValue
-from artstore.metadata import recorded
+from artstore.metadata import recorded, text_of
 
 
 class Values(MutableMapping[str, Any]):
@@ -101,6 +102,19 @@ def checked_texts(tags: Any) -> list[str]:
     return [checked_text("tag", tag) for tag in ([tags] if isinstance(tags, str) else tags)]
 
 
+def checked_step(step: Any) -> int:
+    """A step: a whole number, also one of numpy's. Raises InvalidType, or InvalidValue for one that is too large."""
+    try:
+        number = None if isinstance(step, bool) else operator.index(step)
+    except TypeError:
+        number = None
+    if number is None:
+        raise InvalidType(f"a step is a whole number, not {step!r:.80}")
+    if not -(1 << 63) < number < 1 << 63:
+        raise InvalidValue(f"step {number:.3e} is too large")
+    return number
+
+
 def plain_values(values: dict[str, Any]) -> dict[str, Any]:
     """Config or metrics as they are recorded. Raises InvalidType for an artifact: a run uses those."""
     for key, value in values.items():
@@ -108,7 +122,7 @@ def plain_values(values: dict[str, Any]) -> dict[str, Any]:
             raise InvalidType(
                 f"config '{key}' is an artifact, which can't be a value", hint="run.use_artifact(artifact) records it"
             )
-    return {str(key): recorded(value) for key, value in values.items()}
+    return {text_of(key): recorded(value) for key, value in values.items()}
 
 
 _KEPT = ("min", "max", "mean", "first", "last", "none")
@@ -130,8 +144,8 @@ class SummaryOf:
         if "none" in self._kept:
             return None
         now = self._values.setdefault(key, {})
-        count = self._counts[key] = self._counts.get(key, 0) + 1
         if isinstance(value, int | float):
+            count = self._counts[key] = self._counts.get(key, 0) + 1
             now["min"], now["max"] = min(now.get("min", value), value), max(now.get("max", value), value)
             now["mean"] = now.get("mean", 0) + (value - now.get("mean", 0)) / count
         now["last"] = value

@@ -9,18 +9,19 @@ from typing import TYPE_CHECKING, Literal
 from blake3 import blake3
 
 from artstore.digest import BLOB, Digest
-from artstore.errors import DamagedObject, InvalidValue, MissingObject, MissingReference, storage_error
+from artstore.errors import DamagedObject, InvalidValue, MissingObject, storage_error
 from artstore.files import CREATE, clone, copy_hashed, copy_windows, create_file, write_fully
 from artstore.names import is_protected, printable
 from artstore.objects import BLOBS, ObjectStore
 from artstore.packs import LARGE
 from artstore.progress import Monitor
-from artstore.references import Reference, fetch
 from artstore.statcache import Stat
 from artstore.tree import EXECUTABLE, REFERENCE, Entry
 
 if TYPE_CHECKING:
     from concurrent.futures import Future, ThreadPoolExecutor
+
+    from artstore.fetching import Fetcher
 
 _PENDING = 4
 """Large files on their way at once, each with two descriptors."""
@@ -28,12 +29,10 @@ _PENDING = 4
 _WITHOUT = "`--exclude` gets the other files; saving the same content again heals it"
 
 Link = Literal["copy", "hardlink", "symlink"]
-_FETCHES = 8
-"""References on their way at once: most of the time they wait for a server."""
 
 
 class FileWriter:
-    """Writes one file after another, large ones in two threads, what is referenced in eight; `link` concerns large ones."""
+    """Writes one file after another, large ones in two threads, what is referenced in several; `link` concerns large ones."""
 
     def __init__(
         self, objects: ObjectStore, link: Link, monitor: Monitor, *, allow_missing_references: bool = False
@@ -41,22 +40,34 @@ class FileWriter:
         self._objects = objects
         self._allow_missing = allow_missing_references
         self._link = link
-        self.missing: list[bytes] = []
-        """paths of references whose bytes are gone, where that is allowed"""
         self._monitor = monitor
-        self.files = self.written = self.written_bytes = 0
+        self.files = self._written = self._written_bytes = 0
         self._pool: ThreadPoolExecutor | None = None
-        self._fetching: ThreadPoolExecutor | None = None
+        self._fetcher: Fetcher | None = None
         self._pending: list[Future[None]] = []
 
     def reset(self) -> None:
         """Count anew."""
-        self.files = self.written = self.written_bytes = 0
+        self.files = self._written = self._written_bytes = 0
 
     def close(self) -> None:
-        for pool in (self._pool, self._fetching):
-            if pool is not None:
-                pool.shutdown(cancel_futures=True)
+        if self._fetcher is not None:
+            self._fetcher.stop()
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+
+    @property
+    def missing(self) -> list[bytes]:
+        """Paths of references whose bytes are gone, where that is allowed."""
+        return self._fetcher.missing if self._fetcher is not None else []
+
+    @property
+    def written(self) -> int:
+        return self._written + (self._fetcher.written if self._fetcher is not None else 0)
+
+    @property
+    def written_bytes(self) -> int:
+        return self._written_bytes + (self._fetcher.written_bytes if self._fetcher is not None else 0)
 
     def write_quickly(self, fd: int, entry: Entry) -> Stat | None:
         """The hot loop of a download: an ordinary small file whose bytes lie next in the pack that was read last.
@@ -82,8 +93,8 @@ class FileWriter:
         finally:
             os.close(target)
         self.files += 1
-        self.written += 1
-        self.written_bytes += size
+        self._written += 1
+        self._written_bytes += size
         return (st.st_mode, st.st_ino, st.st_size, st.st_mtime_ns, st.st_ctime_ns)
 
     def write_named(self, fd: int, path: bytes, entry: Entry) -> Stat | None:
@@ -93,12 +104,12 @@ class FileWriter:
 
     def write(self, fd: int, path: bytes, entry: Entry, name: bytes) -> Stat | None:
         """Create one file under `name` in an open folder; its stat, or None while it is on its way."""
-        self.files += 1
         if entry[1] == REFERENCE:
-            self._write_reference(fd, path + entry[0], entry, name)
+            self.fetch(fd, path + entry[0], entry, name)
             return None
-        self.written += 1
-        self.written_bytes += entry[2]
+        self.files += 1
+        self._written += 1
+        self._written_bytes += entry[2]
         if entry[2] >= LARGE:
             self._write_large(fd, path, entry, name)
             return None
@@ -125,29 +136,14 @@ class FileWriter:
             os.close(target)
         return (st.st_mode, st.st_ino, st.st_size, st.st_mtime_ns, st.st_ctime_ns)
 
-    def _write_reference(self, fd: int, path: bytes, entry: Entry, name: bytes) -> None:
-        target, folder = create_file(fd, name, False), os.dup(fd)
-        if self._fetching is None:
-            from concurrent.futures import ThreadPoolExecutor  # 6 ms, for references and large files only
+    def fetch(self, fd: int, path: bytes, entry: Entry, temporary: bytes) -> None:
+        """Begin to fetch what a reference names: it gets its name in the open folder when it is whole."""
+        self.files += 1
+        if self._fetcher is None:
+            from artstore.fetching import Fetcher  # with its threads, for references only
 
-            self._fetching = ThreadPoolExecutor(_FETCHES)
-        self._pending.append(self._fetching.submit(self._fetch, target, folder, path, entry, name))
-        if len(self._pending) > _FETCHES * 2:
-            self._pending.pop(0).result()
-
-    def _fetch(self, target: int, folder: int, path: bytes, entry: Entry, name: bytes) -> None:
-        try:
-            fetch(Reference.of(entry), target, lambda n: self._monitor.advance(0, n))
-            self.written += 1
-            self.written_bytes += os.fstat(target).st_size
-        except BaseException as error:
-            os.unlink(name, dir_fd=folder)
-            if not (self._allow_missing and isinstance(error, MissingReference)):
-                raise
-            self.missing.append(path)
-        finally:
-            os.close(target)
-            os.close(folder)
+            self._fetcher = Fetcher(self._monitor, allow_missing=self._allow_missing)
+        self._fetcher.begin(fd, path, entry, temporary, entry[0])
 
     def _read_slowly(self, path: bytes, digest: Digest) -> bytes:
         try:
@@ -230,10 +226,12 @@ class FileWriter:
             raise DamagedObject("a stored blob ends early while it is copied", hint="`artstore fsck` says more")
 
     def finish(self) -> None:
-        """Wait for the large files that are on their way."""
+        """Wait for the files that are on their way."""
         for future in self._pending:
             future.result()
         self._pending = []
+        if self._fetcher is not None:
+            self._fetcher.finish()
 
 
 def refuse_protected(path: bytes) -> None:

@@ -31,7 +31,8 @@ from tests.artifacts import again, draft, log, write
 from tests.conftest import check, make_tree
 from tests.servers import free_port
 
-PATIENCE = 4.0
+PATIENCE = 10.0
+untyped: Any = w
 KINDS: dict[str, Any] = {
     "created": w.OnCreateArtifact, "linked": w.OnLinkArtifact, "unlinked": w.OnUnlinkArtifact, "deleted": w.OnDeleteArtifact,
     "alias+": w.OnAddArtifactAlias, "alias-": w.OnRemoveArtifactAlias, "tag+": w.OnAddArtifactTag,
@@ -493,6 +494,22 @@ def test_a_save_that_failed_sets_nothing_off_and_nor_does_what_comes_after(
     assert heard.words() == ["created good:v0"]
 
 
+def test_a_failed_save_leaves_nothing_that_is_told_with_the_next_run(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from artstore.handles import opened
+
+    heard = listen()
+    make_tree(Path("src"), {"f": "1"})
+    with monkeypatch.context() as patched:
+        patched.setattr(Draft, "_check_bases", _fails)
+        with pytest.raises(wandb.errors.Damage):
+            opened(str(home / ".artifacts")).put("src", "data")
+    with wandb.init():
+        pass
+    assert heard.words() == []
+
+
 def _fails(self: Draft, *_: Any) -> None:
     raise wandb.errors.MissingObject("it went away meanwhile")
 
@@ -501,12 +518,13 @@ def test_refused_changes_set_nothing_off(home: Path) -> None:
     save(aliases=("a",))
     heard = listen()
     with Repository(".artifacts") as repository:
-        for refused in (
+        attempts: tuple[Callable[[], object], ...] = (
             lambda: repository.delete("data:v0"),
             lambda: repository.set_aliases("data:v0", add=("b",), remove=("none",)),
             lambda: repository.set_tags("data:v7", add=("x",)),
             lambda: repository.unlink("data:v0"),
-        ):
+        )
+        for refused in attempts:
             with pytest.raises(wandb.errors.CommError):
                 refused()
     save(text="2")
@@ -1072,8 +1090,13 @@ def test_a_refusal_is_asked_once_too(home: Path, tmp_path: Path) -> None:
     shutil.copytree(home, other)
     os.chdir(other)
     make_tree(Path("src"), {"f": "1"})
+
+    def no(question: str) -> bool:
+        asked.append(question)
+        return False
+
     with Repository(".artifacts") as repository:
-        repository.ask = lambda question: bool(asked.append(question))
+        repository.ask = no
         repository.put("src", "data")
         Path("src/f").write_text("2")
         repository.put("src", "data")
@@ -1094,7 +1117,7 @@ def test_a_refusal_is_asked_once_too(home: Path, tmp_path: Path) -> None:
         b'{"ID": {"automations": [{"id": "1", "name": "n", "enabled": true, "event": "CREATE_ARTIFACT", "scope": null,'
         b' "filter": 5, "metric": null, "action": {}}], "paths": ["ROOT"], "refused": []}}',
         b'{"ID": {"automations": [{"id": "1", "name": "n", "enabled": true, "event": "RUN_METRIC_THRESHOLD", "scope": {},'
-        b' "filter": {}, "metric": {}, "action": {}}], "paths": ["ROOT"], "refused": []}}',
+        b' "filter": {}, "metric": {"name": "loss"}, "action": {}}], "paths": ["ROOT"], "refused": []}}',
     ],
 )  # fmt: skip
 def test_a_broken_file_of_rules_costs_a_warning_never_a_save_nor_a_run(
@@ -1115,8 +1138,7 @@ def test_a_broken_file_of_rules_costs_a_warning_never_a_save_nor_a_run(
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0 and "Traceback" not in done.stderr, done.stderr
     assert again().version == "v0"
-    if content not in (b'{"ID": {"automations": [{"id"',):
-        assert "automation" in done.stderr.lower(), "a warning says that none could be set off"
+    assert "automation" in done.stderr.lower(), "a warning says that none could be set off"
 
 
 def test_rules_of_somebody_else_do_not_run(home: Path, tmp_path: Path) -> None:
@@ -1253,17 +1275,17 @@ def test_automations_are_deleted_by_themselves_their_name_or_their_id(home: Path
     "wrong",
     [
         lambda api: api.create_automation("deploy", name="x"),
-        lambda api: api.create_automation(w.OnCreateArtifact(), name="x"),
-        lambda api: w.OnCreateArtifact() >> "a letter",
-        lambda api: w.OnCreateArtifact().then(None),
-        lambda api: w.OnCreateArtifact(scope="data"),
-        lambda api: w.OnCreateArtifact(filter="alias"),
-        lambda api: w.OnRunMetric(filter=None),
-        lambda api: w.OnRunMetric(filter=w.RunEvent.state == "failed"),
-        lambda api: w.RunCommand("rm -rf /"),
-        lambda api: w.RunCommand([1]),
-        lambda api: w.CallPython("print"),
-        lambda api: w.RunEvent.metric("loss") < "low",
+        lambda api: api.create_automation(untyped.OnCreateArtifact(), name="x"),
+        lambda api: untyped.OnCreateArtifact() >> "a letter",
+        lambda api: untyped.OnCreateArtifact().then(None),
+        lambda api: untyped.OnCreateArtifact(scope="data"),
+        lambda api: untyped.OnCreateArtifact(filter="alias"),
+        lambda api: untyped.OnRunMetric(filter=None),
+        lambda api: untyped.OnRunMetric(filter=w.RunEvent.state == "failed"),
+        lambda api: untyped.RunCommand("rm -rf /"),
+        lambda api: untyped.RunCommand([1]),
+        lambda api: untyped.CallPython("print"),
+        lambda api: untyped.RunEvent.metric("loss") < "low",
         lambda api: api.update_automation(automate(w.DoNothing()), colour="red"),
         lambda api: api.update_automation("act", enabled=False),
         lambda api: api.update_automation(automate(w.DoNothing()), action="a letter"),

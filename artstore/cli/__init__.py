@@ -116,7 +116,7 @@ def main() -> NoReturn:
         )
     except (KeyboardInterrupt, click.Abort):
         code = _fail(wants_json, "Interrupted", "interrupted; nothing was lost", None, 130)
-        if "obstore" in sys.modules:
+        if "obstore" in sys.modules or "artstore.fetching" in sys.modules:
             sys.stdout.flush()
             os._exit(code)  # threads may still wait for a silent server
     except (ReaderGone, BrokenPipeError):

@@ -50,8 +50,9 @@ def lineage_command(
         found = repository.find(spec)
         graph = repository.lineage(found, depth=depth, direction=direction or "both", breadth=breadth)
     text = _drawn(graph, form)
+    text = text.rstrip("\n") + "\n"
     if output is None:
-        sys.stdout.write(text if text.endswith("\n") else text + "\n")
+        sys.stdout.write(text)
         return
     try:
         with open(output, "w", encoding="utf-8") as file:

@@ -24,10 +24,8 @@ from artstore.errors import Damage, InvalidValue, NotFound
 from artstore.filters import parsed
 from artstore.hints import typed
 from artstore.matching import fits_run
-from artstore.metadata import as_number
 from artstore.names import as_project, check_project, file_name_of, printable
 from artstore.runs import RunPath, RunState, may_live
-from artstore.sizes import human
 from artstore.view import View
 
 
@@ -166,7 +164,9 @@ def _cell(value: Any) -> Any:
 
 
 def _print_csv(rows: list[dict[str, Any]]) -> None:
-    columns = list(dict.fromkeys(key for row in rows for key in row))
+    """What every run has comes first, then config and summary."""
+    columns = list(dict.fromkeys(key for row in rows for key in row)) or ["run"]
+    columns.sort(key=lambda key: key.startswith(("config.", "summary.")) + key.startswith("summary."))
     writer = csv.DictWriter(sys.stdout, columns, restval="", lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
@@ -189,7 +189,8 @@ def show_command(run: str, history: bool, as_csv: bool, place: str | None, as_js
         elif as_csv:
             _print_csv([_flat(_plain(repository, state))])
         else:
-            _print_run(_plain(repository, state), sum(part["rows"] for part in state.history.values()))
+            rows = sum(part["rows"] for part in state.history.values())
+            _print_run(_plain(repository, state), rows, bool(repository.runs.open_parts(state)))
 
 
 def _find(repository: View, text: str) -> RunState:
@@ -199,6 +200,8 @@ def _find(repository: View, text: str) -> RunState:
     try:
         return repository.runs.find(path)
     except NotFound:
+        if repository.runs.read(path).number:
+            raise  # it was deleted
         others = [f for f in repository.runs.paths() if f.rpartition("/")[2] == path.folder.rpartition("/")[2]]
         found = [repository.runs.read_folder(folder) for folder in others] if not above else []
         if len(found) == 1 and found[0].deleted is None:
@@ -211,7 +214,8 @@ def _find(repository: View, text: str) -> RunState:
         raise
 
 
-def _print_run(value: dict[str, Any], rows: int) -> None:
+def _print_run(value: dict[str, Any], rows: int, more: bool) -> None:
+    """`rows` of its history are sealed; there may be `more`."""
     who = f"by {value['user']}" if value["user"] else ""
     where = f"on {value['host']}" if value["host"] else ""
     git = value["git"]
@@ -226,7 +230,8 @@ def _print_run(value: dict[str, Any], rows: int) -> None:
         "logged": "\n".join(f"{edge['spec']}  {edge['type']}" for edge in value["logged"]),
         "config": "\n".join(f"{key} = {json.dumps(item, ensure_ascii=False)}" for key, item in value["config"].items()),
         "summary": "\n".join(f"{key} = {json.dumps(item, ensure_ascii=False)}" for key, item in value["summary"].items()),
-        "history": f"{rows:,} steps: {typed('runs show --history', value['run']).strip('`')}" if rows else "",
+        "history": (f"{rows:,} steps{' and more' if more else ''}: " if rows else "")
+        + (typed("runs show --history", value["run"]).strip("`") if rows or more else ""),
     }  # fmt: skip
     for key, text in lines.items():
         if text:
@@ -245,7 +250,7 @@ def _print_history(repository: View, state: RunState, as_json: bool) -> None:
     writer = csv.DictWriter(sys.stdout, columns, restval="", lineterminator="\n")
     writer.writeheader()
     for row in repository.run_history(state):
-        writer.writerow({key: _cell(as_number(value)) for key, value in row.items()})
+        writer.writerow({key: _cell(value) for key, value in row.items()})
 
 
 @runs_command.command("rm")
@@ -258,11 +263,10 @@ def rm_command(run: str, as_json: bool) -> None:
     """
     with open_repository() as repository:
         state = _find(repository, run)
-        size = sum(repository.objects.storage.size(path) or 0 for path in repository.runs.open_parts(state))
         if repository.runs.status(state) == "running":
             raise InvalidValue(f"run {state.path} is running", hint="end it first")
         repository.delete_run(state.path)
     if as_json:
         print_json({"deleted": str(state.path)})
     else:
-        click.echo(f"deleted run {state.path}" + (f" ({human(size)} of history)" if size else ""))
+        click.echo(f"deleted run {state.path}; what it made stays")

@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 
 from blake3 import blake3
 
-from artstore.errors import ChangedReference, InvalidValue, NotFound
+from artstore.errors import ChangedReference, InvalidValue, NotFound, UnsupportedFormat
 from artstore.files import write_fully
 from artstore.names import printable
 from artstore.tree import REFERENCE, Entry
@@ -110,7 +110,9 @@ def find(uri: str, *, checksum: bool = True, most: int = MAX_OBJECTS) -> list[Ta
     """The objects that a URI names, one of an unknown scheme as it stands. Raises InvalidValue for more than `most`."""
     if any(ord(c) < 32 or "\ud800" <= c <= "\udfff" for c in uri):
         raise InvalidValue(f"'{printable(uri)}' is no URI: it has control characters, or is not valid Unicode")
-    handler = _handler(scheme_of(uri))
+    if most < 0:
+        raise InvalidValue(f"max_objects is {most}: it is a number of objects")
+    handler = _handler(_checked_scheme(uri))
     if handler is None:
         return [Target("", Reference(uri, None, URI, uri, None))]
     found: list[Target] = []
@@ -141,6 +143,21 @@ def named_targets(
     return name, targets
 
 
+def _checked_scheme(uri: str) -> str:
+    """Raises InvalidValue for what is no URI, or holds credentials."""
+    scheme = scheme_of(uri)
+    try:
+        parts = urlsplit(uri)
+    except ValueError as error:
+        raise InvalidValue(f"'{printable(uri)}' is no URI: {error}") from error
+    if "@" in parts.netloc:
+        raise InvalidValue(
+            f"'{printable(parts.netloc.rpartition('@')[2])}' stands behind credentials: a reference must not hold any",
+            hint="references are stored with the version, and travel with it",
+        )
+    return scheme
+
+
 def is_known(scheme: str) -> bool:
     """Whether a handler deals with a scheme."""
     return _handler(scheme) is not None
@@ -150,8 +167,13 @@ def fetch(reference: Reference, target: int, advance: Callable[[int], None] = la
     """Write an object's bytes to an open file, checked as far as they can be. Raises NotFound for a scheme that nobody
     deals with, MissingReference and ChangedReference.
     """
-    scheme = scheme_of(reference.uri)
+    scheme = _checked_scheme(reference.uri)
     handler = _handler(scheme)
+    if reference.check not in (ETAG, BLAKE3, URI):
+        raise UnsupportedFormat(
+            f"{printable(reference.uri)} is to be checked by '{printable(reference.check)}', which this artstore does not know",
+            hint="update artstore",
+        )
     if handler is None:
         raise NotFound(
             f"{printable(reference.uri)} can't be fetched: nothing here knows '{printable(scheme)}://'",
@@ -159,13 +181,17 @@ def fetch(reference: Reference, target: int, advance: Callable[[int], None] = la
         )
     hasher, size = blake3(), 0
     for piece in handler.read(reference):
-        write_fully(target, piece)
         size += len(piece)
+        if reference.size is not None and size > reference.size:
+            break  # it may have no end
+        write_fully(target, piece)
         advance(len(piece))
         if reference.check == BLAKE3:
             hasher.update(piece)
     if reference.size not in (None, size):
-        raise changed(reference, f"it has {size} bytes now, not {reference.size}")
+        raise changed(
+            reference, f"it has {'more' if size > (reference.size or 0) else 'fewer'} than {reference.size} bytes now"
+        )
     if reference.check == BLAKE3 and hasher.hexdigest() != reference.text:
         raise changed(reference, "it has another content now")
 

@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
-from urllib.parse import parse_qs, quote, unquote, urlencode, urlsplit
+from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 import obstore
 
-from artstore.errors import MissingReference, SourceError
+from artstore.errors import InvalidValue, MissingReference, SourceError
 from artstore.names import printable
 from artstore.references import ETAG, URI, Reference, Target, changed
 from artstore.storage.bucket import bucket_errors, called, store_of
@@ -17,19 +17,25 @@ _TOGETHER = 8
 
 
 class _Place:
-    """A bucket, and a key or prefix in it, as a URI names them; `?endpoint=…&region=…` as for remotes."""
+    """A bucket, and a key or prefix in it, as a URI names them. Where the service is, the environment alone says: who could
+    name it in a version could have credentials sent there.
+    """
 
     def __init__(self, uri: str) -> None:
         parts = urlsplit(uri)
         query = parse_qs(parts.query)
         self.version: str | None = query.pop("versionId", [None])[0]
-        self._options = urlencode({key: values[0] for key, values in query.items()})
+        if query:
+            raise InvalidValue(
+                f"'{printable(min(query))}' is no option of a reference to a bucket: versionId is",
+                hint="AWS_ENDPOINT_URL and AWS_REGION in the environment say where the service is",
+            )
         self.bucket = f"{parts.scheme.lower()}://{parts.netloc}"
         self.key = unquote(parts.path).lstrip("/")
-        self.store = store_of(self.bucket + (f"?{self._options}" if self._options else ""))
+        self.store = store_of(self.bucket)
 
     def uri(self, key: str) -> str:
-        return f"{self.bucket}/{quote(key)}" + (f"?{self._options}" if self._options else "")
+        return f"{self.bucket}/{quote(key)}"
 
     def head(self, key: str, version: str | None = None) -> Any:
         with bucket_errors(self.bucket, f"look at {key}"):
@@ -52,9 +58,11 @@ class BucketHandler:
 
     def find(self, uri: str, *, checksum: bool) -> Iterator[Target]:
         place = _Place(uri)
-        if not checksum:
-            yield Target("", Reference(uri, None, URI, uri, None))
-            return
+        for target in self._found(place, uri):
+            where = target.reference.uri
+            yield target if checksum else Target(target.path, Reference(where, None, URI, where, None))
+
+    def _found(self, place: _Place, uri: str) -> Iterator[Target]:
         if place.key and not place.key.endswith("/"):
             try:
                 meta = place.head(place.key, place.version)
@@ -81,11 +89,12 @@ class BucketHandler:
     def read(self, reference: Reference) -> Iterator[bytes]:
         place = _Place(reference.uri)
         options: dict[str, Any] = {"version": reference.version} if reference.version else {}
-        with bucket_errors(place.bucket, f"read {place.key}"):
-            try:
+        try:
+            with bucket_errors(place.bucket, f"read {place.key}"):
                 reply = called(obstore.get, place.store, place.key, options=options or None)
-            except FileNotFoundError as error:
-                raise MissingReference(f"{printable(reference.uri)} is not there any more") from error
+        except FileNotFoundError as error:
+            raise MissingReference(f"{printable(reference.uri)} is not there any more") from error
+        with bucket_errors(place.bucket, f"read {place.key}"):
             tag = _tag(reply.meta)
             if reference.check == ETAG and tag != reference.text:
                 raise changed(reference, f"its ETag is {printable(tag)} now")
@@ -95,7 +104,8 @@ class BucketHandler:
 
 
 def _tag(meta: Any) -> str:
-    return str(meta.get("e_tag") or "").strip('"')
+    tag = str(meta.get("e_tag") or "")
+    return tag[1:-1] if tag.startswith('"') and tag.endswith('"') and len(tag) > 1 else tag
 
 
 def _reference(place: _Place, key: str, meta: Any, version: str | None) -> Reference:

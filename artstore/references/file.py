@@ -7,7 +7,7 @@ from urllib.parse import quote_from_bytes, unquote_to_bytes, urlsplit
 from artstore.errors import MissingReference, SourceError, storage_error
 from artstore.files import hash_file, open_regular
 from artstore.names import printable
-from artstore.references import BLAKE3, URI, Reference, Target
+from artstore.references import BLAKE3, ETAG, URI, Reference, Target, changed
 
 _PIECE = 1 << 20
 
@@ -22,7 +22,10 @@ class FileHandler:
         elif os.path.isdir(path):
             problems: list[tuple[str, str]] = []
             for name in _files(path, b"", [_identity(path)], problems):
-                yield Target(os.fsdecode(name), _reference(os.path.join(path, name), checksum))
+                try:
+                    yield Target(os.fsdecode(name), _reference(os.path.join(path, name), checksum))
+                except SourceError as error:
+                    problems += error.problems
             if problems:
                 raise SourceError(f"{printable(path)} holds what can't be referenced", problems=problems)
         else:
@@ -35,6 +38,8 @@ class FileHandler:
 
     def read(self, reference: Reference) -> Iterator[bytes]:
         path = path_of(reference.uri)
+        if reference.check == ETAG:
+            raise changed(reference, "a file has no ETag")
         try:
             fd = open_regular(path, follow=True)
         except (FileNotFoundError, NotADirectoryError) as error:
@@ -84,12 +89,16 @@ def _files(
         problems.append((os.fsdecode(folder), (error.strerror or str(error)).lower()))
         return
     for entry in entries:
-        if entry.is_file():
+        try:
+            kind = "file" if entry.is_file() else "folder" if entry.is_dir() else "it is no file, or a link to nothing"
+        except OSError as error:
+            kind = (error.strerror or str(error)).lower()
+        if kind == "file":
             yield prefix + entry.name
-        elif entry.is_dir():
+        elif kind == "folder":
             if (identity := _identity(entry.path)) in above:
                 problems.append((os.fsdecode(entry.path), "it links to a folder around it"))
             else:
                 yield from _files(entry.path, prefix + entry.name + b"/", [*above, identity], problems)
         else:
-            problems.append((os.fsdecode(entry.path), "it is no file, or a link to nothing"))
+            problems.append((os.fsdecode(entry.path), kind))

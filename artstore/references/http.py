@@ -6,7 +6,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote
 
 from artstore.errors import InvalidValue, MissingReference, SourceError, StorageError
 from artstore.names import printable
@@ -25,12 +25,6 @@ class HttpHandler:
     """
 
     def find(self, uri: str, *, checksum: bool) -> Iterator[Target]:
-        parts = urlsplit(uri)
-        if "@" in parts.netloc:
-            raise InvalidValue(
-                f"'{printable(parts.netloc.rpartition('@')[2])}' stands behind credentials: a reference must not hold any",
-                hint="references are stored with the version, and travel with it",
-            )
         if not checksum:
             yield Target("", Reference(uri, None, URI, uri, None))
             return
@@ -59,7 +53,9 @@ class HttpHandler:
 
 
 def _tag(reply: Any) -> str:
-    return str(reply.headers.get("ETag") or "").strip('"')
+    """The ETag without its quotes; a weak one (`W/"…"`) as it is."""
+    tag = str(reply.headers.get("ETag") or "")
+    return tag[1:-1] if tag.startswith('"') and tag.endswith('"') and len(tag) > 1 else tag
 
 
 def _head(uri: str) -> Any:
@@ -82,16 +78,20 @@ def _piece(reply: Any, uri: str) -> bytes:
 
 
 def _opened(uri: str, method: str) -> Any:
-    request = urllib.request.Request(
-        uri, method=method, headers={"Accept-Encoding": "identity", "User-Agent": "artstore"}
-    )
+    try:
+        address = quote(uri, safe="%/:=&?~#+!$,;'@()*[]")
+        headers = {"Accept-Encoding": "identity", "User-Agent": "artstore"}
+        request = urllib.request.Request(address, method=method, headers=headers)
+    except ValueError as error:
+        raise InvalidValue(f"'{printable(uri)}' is no URL: {error}") from error
     for wait in (*_WAITS, None):
         try:
             return _opener().open(request, timeout=_TIMEOUT)
         except urllib.error.HTTPError as error:
+            error.close()
             if error.code in (404, 410):
                 raise MissingReference(f"{printable(uri)} is not there: the server answers {error.code}") from error
-            if wait is None or error.code < 500:
+            if wait is None or (error.code < 500 and error.code not in (408, 429)):
                 hint = (
                     "the server asks who you are: what needs a login can't be referenced"
                     if error.code in (401, 403)
@@ -100,13 +100,13 @@ def _opened(uri: str, method: str) -> Any:
                 raise StorageError(
                     f"cannot read {printable(uri)}: the server answers {error.code}", hint=hint
                 ) from error
+        except (ValueError, http.client.InvalidURL) as error:
+            raise InvalidValue(f"'{printable(uri)}' is no URL: {error}") from error
         except (OSError, http.client.HTTPException) as error:
             if wait is None:
                 raise StorageError(
                     f"cannot read {printable(uri)}: {_reason(error)}", hint="check the network, and the address"
                 ) from error
-        except ValueError as error:
-            raise InvalidValue(f"'{printable(uri)}' is no URL: {error}") from error
         time.sleep(wait)
     raise AssertionError("the last try returns or raises")
 
