@@ -168,20 +168,25 @@ class Artifact(Contents):
         stored = self._logged("source_artifact")
         if not self.is_link:
             return self
-        place = stored.found().version["source"]
-        return Artifact.of(stored.root, stored.repository.version(Path.named_by(place), stored.id))
+        source = stored.repository.lookup.source_of_any_time(stored.found())
+        if source is None:
+            raise NotFound(f"{self._source('source_artifact')}, which {self.name} links to, is not here")
+        return Artifact.of(stored.root, source)
 
     def _source(self, member: str) -> Path:
-        found = self._logged(member).found()
-        return Path.named_by(found.version["source"]) if self.is_link else found.state.path
+        """Where it was made, by the name that this has now."""
+        stored = self._logged(member)
+        if not self.is_link:
+            return stored.path
+        source = stored.repository.lookup.source_of_any_time(stored.found())
+        return source.state.path if source is not None else Path.named_by(stored.found().version["source"])
 
     @property
     def source_name(self) -> str:
         """`name:vN` where it was made."""
         if self._stored is None:
             return self.name
-        place = self._stored.found().version.get("source")
-        return self.name if place is None else f"{place['name']}:{self.source_version}"
+        return f"{self._source('source_name').name}:{self.source_version}" if self.is_link else self.name
 
     @property
     def source_version(self) -> str:
@@ -467,7 +472,13 @@ class Artifact(Contents):
             raise latest_is_ours()
 
     def _log(
-        self, run: Recording, properties: Properties, producer: str | None, reuse: Any, upsert: str | None = None
+        self,
+        run: Recording,
+        properties: Properties,
+        producer: str | None,
+        reuse: Any,
+        upsert: str | None = None,
+        writer: str = "",
     ) -> None:
         self._refuse_run_elsewhere(run)
         edits = self._edits
@@ -484,6 +495,7 @@ class Artifact(Contents):
             run=producer,
             incremental=self._incremental,
             upsert=upsert,
+            writer=writer,
             origins=self._own_origins(self._origins),
             reuse=reuse,
         )
@@ -499,13 +511,13 @@ class Artifact(Contents):
         """
         self._refuse_logged("upsert_artifact")
         properties = Properties(aliases=tuple(check_aliases(aliases))).checked()
+        owner, path = this_process(), Path(*run.home, self._name)
+        writer = f"run {run.path.id} (process {owner.pid} on {owner.host.rpartition('-')[0]})"
         with self._drafting.locked():
             if finish:
-                self._log(run, properties, str(run.path), "latest", upsert)
+                self._log(run, properties, str(run.path), "latest", upsert, writer)
             else:
                 self._refuse_run_elsewhere(run)
-                owner, path = this_process(), Path(*run.home, self._name)
-                writer = f"run {run.path.id} (process {owner.pid} on {owner.host.rpartition('-')[0]})"
                 self._drafting.begun().save_part(path, upsert, type=self._type, writer=writer, run=str(run.path))
                 self._drafting.finalize()
         if finish:
@@ -527,9 +539,11 @@ class Artifact(Contents):
         tags and ttl stay behind.
         """
         stored = self._logged("new_draft")
-        draft = Artifact(stored.path.name, self.type, self.description, normalise(self.metadata))
-        draft._home = stored.path[:2]
-        draft._drafting.start_from(stored.root, stored.path, stored.id)
+        path = self._source("new_draft")  # of a link the next version is its source's
+        base = path if stored.repository.lookup.source(stored.found()) else stored.path
+        draft = Artifact(path.name, self.type, self.description, normalise(self.metadata))
+        draft._home = path[:2]
+        draft._drafting.start_from(stored.root, base, stored.id)
         draft._origins = {path: (place, stored.entry(path)[3]) for path, place in stored.origins().items()}
         return draft
 

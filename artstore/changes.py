@@ -31,13 +31,15 @@ class Changes:
         lookup: Lookup,
         draft: Callable[[], Draft],
         links_of: Callable[[str], list[LinkRow]],
+        links_now: Callable[[str], list[LinkRow]],
     ) -> None:
-        """`links_of` tells which links there are to a version."""
+        """`links_of` tells which links there are to a version, as the operation began; `links_now` looks anew."""
         self._refs = refs
         self._objects = objects
         self._lookup = lookup
         self._draft = draft
         self._links_of = links_of
+        self._links_now = links_now
 
     def set_aliases(self, text: str, add: tuple[str, ...] = (), remove: tuple[str, ...] = ()) -> Found:
         """Move aliases to a version, or take them off it. Raises NotFound for one that isn't there."""
@@ -171,7 +173,9 @@ class Changes:
                 )
             return deletion(state, version["id"])
 
-        return self.change_version(text, build)
+        found = self.change_version(text, build)
+        self.tell_links_of_deleted(found.state, [found.version["id"]])
+        return found
 
     def delete_collection(self, text: str, *, delete_aliases: bool = False) -> State:
         """Delete a collection with the versions that it has now; one that is saved meanwhile lives on. Refused while it
@@ -191,7 +195,9 @@ class Changes:
                 )
             return [new_change("delete collection", ids=[version["id"] for version in state.live()])]
 
-        return self._refs.change(path, build)
+        gone = self._refs.change(path, build)
+        self.tell_links_of_deleted(gone, [version["id"] for version in state.live()])
+        return gone
 
     def refuse_linked(self, versions: list[Found], *, force: bool) -> None:
         """Raises Conflict for a version that a link names, unless forced."""
@@ -205,9 +211,16 @@ class Changes:
         for from now on.
         """
         self.refuse_linked(versions, force=force)
+        self._tell_links(versions, self._links_of)
+
+    def _tell_links(self, versions: list[Found], links_of: Callable[[str], list[LinkRow]]) -> None:
         for found in versions:
-            for link in [] if "source" in found.version else self._links_of(found.version["id"]):
+            for link in [] if "source" in found.version else links_of(found.version["id"]):
                 self._refs.change(link.path, partial(_told, found))
+
+    def tell_links_of_deleted(self, state: State, ids: Iterable[str]) -> None:
+        """Once more, when it is done: what was edited or linked meanwhile counts, too."""
+        self._tell_links([Found(state, state.versions[id]) for id in ids], self._links_now)
 
     def judge(self, path: Path, policy: Policy) -> list[Verdict]:
         """What a policy would do to a collection as it is now."""
@@ -237,7 +250,8 @@ class Changes:
             self.refuse_held([Found(state, version) for version in gone], force=force)
             return [change for version in gone for change in deletion(state, version["id"])]
 
-        self._refs.change(path, build)
+        state = self._refs.change(path, build)
+        self.tell_links_of_deleted(state, [verdict.version["id"] for verdict in verdicts if verdict.goes])
         return verdicts
 
     def refuse_held(self, versions: list[Found], *, force: bool) -> None:
@@ -335,6 +349,7 @@ class Changes:
             if state.path == self._refs.read(target).path:
                 raise Conflict(f"{new} is where it is already", hint="choose another name")
             versions = [resolve(state, spec)] if spec.names_version else state.live()
+            versions = [self._lookup.whole(Found(state, version)) for version in versions]
             for version in versions:
                 draft.rely_on(state.path, version)
                 draft.rely_on_properties(version, f"{state.path.name}:v{version['number']}")
@@ -381,7 +396,8 @@ class Changes:
             deleted.append(id)
             return deletion(state, id)
 
-        self._refs.change(found.state.path, build)
+        state = self._refs.change(found.state.path, build)
+        self.tell_links_of_deleted(state, deleted)
         return bool(deleted)
 
 

@@ -305,6 +305,7 @@ class Draft:
         run: str | None = None,
         incremental: bool = False,
         upsert: str | None = None,
+        writer: str = "this process",
         origins: dict[str, dict[str, Any]] | None = None,
         reuse: Literal["latest", "any"] = "latest",
     ) -> Saved:
@@ -328,8 +329,12 @@ class Draft:
                 self.rely_on(state.path, latest)
                 self._parents = {id_of_state(latest)}
             base = latest if incremental else None
-            root = made["root"] = self._merged_onto(base) if upsert is None else self._with_parts(state, upsert)
-            equal = _equal_version(state, root, reuse)
+            if upsert is None:
+                root, equal = self._merged_onto(base), None
+            else:
+                root, equal = self._with_parts(state, upsert, writer)
+            made["root"] = root
+            equal = equal or _equal_version(state, root, reuse)
             if equal is not None and self._has_record(equal, kind):
                 id, made["version"] = equal["id"], None
             else:
@@ -409,16 +414,18 @@ class Draft:
             raise
         return state
 
-    def _with_parts(self, state: State, upsert: str) -> Folder:
-        """The root tree of all parts and what is here. Where they were finished already, with this: that version's."""
+    def _with_parts(self, state: State, upsert: str, writer: str) -> tuple[Folder, VersionState | None]:
+        """The root tree of all parts and what is here. Where they were finished already, with this: that version's, and
+        the version.
+        """
         parts, own = parts_of(state.upserts.get(upsert, [])), self.tree()
         if not parts:
             before = state.versions.get(state.finished.get(upsert, ""))
             if before is not None and "deleted" not in before and self._is_in(own, _folder_of(before)):
-                return _folder_of(before)
+                return _folder_of(before), before
             if own.digest == EMPTY:
                 raise no_upsert(state, upsert)
-        return self._encoded(joined([*parts, Part(own, "this process")], self._tx.read_tree))
+        return self._encoded(joined([*parts, Part(own, writer)], self._tx.read_tree)), None
 
     def _is_in(self, own: Folder, whole: Folder) -> bool:
         try:

@@ -199,7 +199,8 @@ class Exchange:
             for folder in self._here.refs.paths():
                 if f"{folder}/".startswith(f"{scope.folder}/"):
                     state = self._here.refs.read_folder(folder)
-                    if state.number and state.redirect is None and (state.exists or state.versions):
+                    said = state.versions or state.metadata or state.description or state.tags
+                    if state.number and state.redirect is None and said:  # else parts of an unfinished version alone
                         yield state, None
 
     def _rename_there(self, state: State) -> bool:

@@ -5,6 +5,7 @@
 A field that is a list fits when the condition fits one of its items (or all of it). `metadata.a.b` goes into nested dicts.
 """
 
+import datetime
 import json
 import re
 from collections.abc import Callable, Mapping
@@ -102,9 +103,14 @@ def _equal(value: Any, wanted: Any) -> bool:
         return wanted is None
     if isinstance(value, bool) != isinstance(wanted, bool):
         return False
-    if isinstance(value, Time) and isinstance(wanted, str):
+    if isinstance(value, Time) and wanted is not None:
         return value.startswith(_moment(wanted))
-    return bool(value == wanted)
+    return bool(value == _plain(wanted))
+
+
+def _plain(operand: Any) -> Any:
+    """Dates as metadata holds them."""
+    return operand.isoformat() if isinstance(operand, datetime.date) else operand
 
 
 _ORDERS: dict[str, Callable[[Any, Any], bool]] = {
@@ -116,18 +122,44 @@ _ORDERS: dict[str, Callable[[Any, Any], bool]] = {
 
 
 class Time(str):
-    """ISO 8601 in UTC: compared with dates and times as people write them."""
+    """ISO 8601 in UTC: compared with dates and times as people write them, as far as these go: a day is all of it."""
 
 
-def _moment(text: str) -> str:
-    """`2026-11-22 10:00` as ISO 8601 has it."""
-    return text.strip().replace(" ", "T").removesuffix("+00:00").removesuffix("Z")
+class Count(int):
+    """A number whatever the data: compared with numbers only."""
+
+
+def _moment(operand: Any) -> str:
+    """A date or time as ISO 8601 in UTC has it: `2026-11-22 10:00`, with an offset or without. Raises InvalidValue."""
+    if isinstance(operand, datetime.datetime):
+        operand = operand.isoformat()
+    elif isinstance(operand, datetime.date):
+        return operand.isoformat()
+    text = operand.strip() if isinstance(operand, str) else ""
+    if re.fullmatch(r"\d{4}(-\d\d){0,2}", text):
+        return text
+    try:
+        moment = datetime.datetime.fromisoformat(text)
+    except ValueError:
+        raise InvalidValue(
+            f"{operand!r:.80} is no date or time", hint="2026-11-22 is one, and 2026-11-22T10:00"
+        ) from None
+    if moment.tzinfo is not None:
+        moment = moment.astimezone(datetime.UTC).replace(tzinfo=None)
+    seconds = len(text) > 16 or moment.second
+    return moment.isoformat(timespec="microseconds" if moment.microsecond else "seconds" if seconds else "minutes")
 
 
 def _ordered(name: str, value: Any, operand: Any) -> bool:
-    """Numbers with numbers, text with text; whatever can't be compared does not fit."""
-    if isinstance(value, Time) and isinstance(operand, str):
-        return _ORDERS[name](value.removesuffix("Z"), _moment(operand))
+    """Numbers with numbers, text with text; whatever else the data hold does not fit."""
+    if isinstance(value, Time):
+        moment = _moment(operand)
+        return _ORDERS[name](value.removesuffix("Z")[: len(moment)], moment)
+    operand = _plain(operand)
+    if not isinstance(operand, str | int | float) or isinstance(operand, bool):
+        raise InvalidValue(f"{name} compares with a number or text, not {operand!r:.80}")
+    if isinstance(value, Count) and isinstance(operand, str):
+        raise InvalidValue(f"'{printable(operand)}' is no number to compare with")
     numbers = all(isinstance(v, int | float) and not isinstance(v, bool) for v in (value, operand))
     texts = isinstance(value, str) and isinstance(operand, str)
     return (numbers or texts) and _ORDERS[name](value, operand)
@@ -204,8 +236,18 @@ def parsed(texts: tuple[str, ...]) -> dict[str, Any]:
                 hint="KEY=VALUE, KEY!=V, KEY>V, KEY>=V, KEY<V, KEY<=V, KEY~REGEX, or JSON",
             )
         key, sign, value = match.groups()
-        parts.append({key: {_SHORT[sign]: value if _SHORT[sign] == "$regex" else _value(value)}})
+        parts.append({key: _short(_SHORT[sign], value)})
     return {"$and": parts} if parts else {}
+
+
+def _short(operator: str, text: str) -> dict[str, Any]:
+    """What is to be equal may be text though it reads as a number: a tag `2024`."""
+    value = _value(text)
+    if operator == "$regex":
+        return {operator: text}
+    if operator in ("$eq", "$ne") and not isinstance(value, str):
+        return {"$in" if operator == "$eq" else "$nin": [value, text]}
+    return {operator: value}
 
 
 def _value(text: str) -> Any:

@@ -10,13 +10,12 @@ from artstore.errors import Conflict, NotFound
 from artstore.hints import typed
 from artstore.logs import Change, new_change
 from artstore.lookup import Found, Lookup
-from artstore.properties import Properties, copied
+from artstore.properties import REGISTRY_RECORD, Properties, copied
 from artstore.refs import Refs
 from artstore.state import Path, State, VersionState
 
-REGISTRY_RECORD = ".registry"
 REGISTRY_TYPE = "artstore-registry"
-"""Name and type of the collection in which a registry's description and the types that it takes are told."""
+"""Type of the collection in which a registry is described."""
 
 
 class Links:
@@ -45,7 +44,7 @@ class Links:
 
             def build(there: State) -> list[Change]:
                 self._refuse_type(there.path, state.type)
-                changes = copied(state, [version], there, link=True)
+                changes = copied(state, [self._lookup.whole(found)], there, link=True)
                 added[:] = [version] if any(change["kind"] in ("link", "undelete") for change in changes) else []
                 return [*changes, *stored.changes(there, id)]
 

@@ -18,6 +18,8 @@ from artstore.tree import find
 Home = tuple[str, str]
 """entity, project"""
 
+SAID = ("tags", "metadata", "blobs", "description", "ttl")
+"""What of a version's state is said of it, and may change."""
 _SEARCH = 0.2
 """Seconds for which a file is looked for that may have been taken for an artifact."""
 
@@ -108,12 +110,25 @@ class Lookup:
 
     def source(self, found: Found) -> Found | None:
         """The version that a link links to, while it lives here; None for what is no link."""
-        place = found.version.get("source")
-        if place is None:
-            return None
-        state = self._refs.read(Path.named_by(place))
-        version = state.versions.get(found.version["id"])
-        return Found(state, version) if version is not None and "deleted" not in version else None
+        source = self.source_of_any_time(found)
+        return source if source is not None and "deleted" not in source.version else None
+
+    def source_of_any_time(self, found: Found) -> Found | None:
+        """As `source`, also when it was deleted; None where its artifact is not here."""
+        place, id = found.version.get("source"), found.version["id"]
+        paths = [] if place is None else [Path.named_by(place)]
+        for path in paths:  # which grows: what was moved away is looked for where it went
+            state = self._refs.read(path)
+            if id in state.versions:
+                return Found(state, state.versions[id])
+            paths += [left for left in (Path(*names) for names in state.left_for) if left not in paths]
+        return None
+
+    def whole(self, found: Found) -> VersionState:
+        """A version with all that is said of it: of a link, what is said of its source."""
+        said = self.said_of(found)
+        own = {key: value for key, value in found.version.items() if key not in SAID}
+        return own | {key: said[key] for key in SAID if key in said}
 
     def said_of(self, found: Found) -> VersionState:
         """The version whose tags, metadata, description and ttl count: a link's source, while that lives here."""

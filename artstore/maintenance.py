@@ -130,16 +130,23 @@ class Marks:
     """
 
     def __init__(
-        self, objects: ObjectStore, refs: Refs, runs: Runs, monitor: Monitor, *, without: Set[str] = frozenset()
+        self,
+        objects: ObjectStore,
+        refs: Refs,
+        runs: Runs,
+        monitor: Monitor,
+        *,
+        without: Set[str] = frozenset(),
+        kept: Set[Digest] = frozenset(),
     ) -> None:
-        """`without` these versions, as `<folder of the log>@<id>`: what if they were deleted?"""
+        """`without` these versions, as `<folder of the log>@<id>`: what if they were deleted, and these blobs `kept`?"""
         self._objects = objects
         self._refs = refs
         self._runs = runs
         self._without = without
         self._monitor = monitor
         self._heads: dict[str, int] = {}
-        self.reachable: set[bytes] = set()
+        self.reachable: set[bytes] = set(kept)
         self.versions = 0
         self.refresh()
 
@@ -314,12 +321,13 @@ def collect(
     monitor: Monitor,
     dry_run: bool = False,
     without: Set[str] = frozenset(),
+    kept: Set[Digest] = frozenset(),
 ) -> Collected:
     """Take away what no live version reaches. With `grace` 0 it is unlinked in this run, else it waits in the trash for
-    so many seconds. A `dry_run` may ask what it would be `without` some versions.
+    so many seconds. A `dry_run` may ask what it would be `without` some versions, and these blobs `kept`.
     """
     if dry_run:
-        marks = Marks(objects, refs, runs, monitor, without=without)
+        marks = Marks(objects, refs, runs, monitor, without=without, kept=kept)
         todo = plan(objects, marks)
         now, later = (todo.freed_bytes, 0) if grace <= 0 else (0, todo.freed_bytes)
         freed = now + waiting_trash(objects, grace)

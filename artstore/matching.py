@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
 
-from artstore.filters import Time, fields_of, matches
+from artstore.filters import Count, Time, fields_of, matches
 from artstore.lookup import Found, Lookup
 from artstore.runs import RunState
 from artstore.sizes import moment
@@ -36,8 +36,8 @@ def _version_fields(lookup: Lookup, found: Found, aliases: list[str]) -> Any:
     values = {
         "name": found.state.path.name, "version": f"v{version['number']}", "type": found.state.type, "aliases": aliases,
         "tags": lambda: lookup.said_of(found).get("tags", []), "metadata": metadata, "description": description,
-        "created_at": Time(moment(version["created"])), "updated_at": Time(version["updated"]), "size": version["size"],
-        "file_count": version["files"], "digest": version["digest"], "id": version["id"], "run": version["run"],
+        "created_at": Time(moment(version["created"])), "updated_at": Time(version["updated"]), "size": Count(version["size"]),
+        "file_count": Count(version["files"]), "digest": version["digest"], "id": version["id"], "run": version["run"],
         "project": found.state.path.project, "entity": found.state.path.entity,
     }  # fmt: skip
     return fields_of(values, ("metadata",), {"alias": "aliases", "tag": "tags", "createdAt": "created_at"})
@@ -52,7 +52,7 @@ def fits_collection(state: State, condition: Filter | None) -> bool:
         "name": state.path.name, "project": state.path.project, "entity": state.path.entity, "type": state.type,
         "tags": state.tags, "aliases": [alias for names in state.all_aliases().values() for alias in names],
         "description": state.description, "created_at": None if first is None else Time(moment(first)),
-        "size": state.latest["size"] if state.latest else None,
+        "size": Count(state.latest["size"]) if state.latest else None,
     }  # fmt: skip
     return matches(condition, fields_of(values, (), {"alias": "aliases", "tag": "tags", "createdAt": "created_at"}))
 

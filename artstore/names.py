@@ -130,6 +130,11 @@ def as_project(name: str) -> str:
     return normal.removeprefix("wandb-") if normal.startswith(f"wandb-{REGISTRY}") else normal
 
 
+def registry_project(name: str) -> str:
+    """The project of a registry, by any of its names: `x`, `registry-x`, `wandb-registry-x`."""
+    return as_project(name if name.startswith((REGISTRY, f"wandb-{REGISTRY}")) else REGISTRY + name)
+
+
 def check_alias(alias: str) -> str:
     """`latest` passes: who sets aliases refuses it."""
     if not 1 <= len(alias) <= 128 or set(alias) & set("/:@") or not alias.isprintable():

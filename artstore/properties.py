@@ -12,6 +12,8 @@ from artstore.state import FIELDS, INHERIT, State, VersionState
 from artstore.transaction import Transaction
 
 NEVER = "never"
+REGISTRY_RECORD = ".registry"
+"""Name of the collection in which a registry's description and the types that it takes are told."""
 
 
 class Properties(NamedTuple):
@@ -156,6 +158,8 @@ def refuse_mixture(there: State, *, links: bool) -> None:
     Raises Conflict.
     """
     name = there.path.name
+    if there.path.in_registry and there.path.name == REGISTRY_RECORD:
+        raise InvalidValue(f"'{there.path}' is where the registry itself is described", hint="choose another name")
     if links and there.versions and not there.holds_links:
         raise Conflict(f"{there.path} holds versions of its own: nothing is linked to it", hint="choose another name")
     if not links and (there.holds_links or there.path.in_registry):

@@ -6,11 +6,11 @@ from typing import Any, Generic, TypeVar
 from artstore.collection import ArtifactCollection
 from artstore.errors import InvalidValue, NotFound
 from artstore.handles import opened
-from artstore.linking import REGISTRY_RECORD
 from artstore.listing import Listing
 from artstore.lookup import Found
 from artstore.matching import Filter, fits_collection, fits_registry, fitting_versions
-from artstore.names import REGISTRY, as_project, check_type
+from artstore.names import REGISTRY, check_type, registry_project
+from artstore.properties import REGISTRY_RECORD
 from artstore.sizes import moment
 from artstore.state import Path, State
 
@@ -213,7 +213,7 @@ def registries_of(root: str, entity: str) -> list[str]:
 
 def find_registry(root: str, entity: str, name: str, artifact: Make[A]) -> Registry[A]:
     """Raises NotFound."""
-    project = as_project(name if name.startswith((REGISTRY, f"wandb-{REGISTRY}")) else REGISTRY + name)
+    project = registry_project(name)
     if project not in registries_of(root, entity):
         there = [found.removeprefix(REGISTRY) for found in registries_of(root, entity)]
         raise NotFound(f"there is no registry '{name}'", hint=f"there are {', '.join(there)}" if there else None)
@@ -230,7 +230,7 @@ def make_registry(
     artifact: Make[A],
 ) -> Registry[A]:
     """Raises Conflict when it exists, InvalidValue for a name or type that breaks a rule."""
-    project = as_project(REGISTRY + name)
+    project = registry_project(name)
     metadata = {
         "artifact_types": [check_type(type) for type in types or ()],
         "visibility": checked_visibility(visibility),

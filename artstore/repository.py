@@ -34,7 +34,7 @@ from artstore.selection import EVERYTHING, Selection, select
 from artstore.settings import ORIGIN, Settings
 from artstore.sizes import moment
 from artstore.statcache import StatCache
-from artstore.state import Path, State
+from artstore.state import Path, State, property_digests
 from artstore.storage import FolderStorage, is_url
 from artstore.tree import DIRECTORY, REFERENCE
 from artstore.tree import Entry as TreeEntry
@@ -220,10 +220,21 @@ class Repository(View):
         """
         self._may("write")
         sweep(self._folder)
+        linked = [] if dry_run else self._live_sources()
         done = self.remotes.pull(remote, specs, selection=selection, dry_run=dry_run, jobs=jobs, monitor=monitor)
+        for path, id in linked:  # links are told what was said of a source that was deleted elsewhere
+            state = self.refs.read(path)
+            if "deleted" in state.versions.get(id, {}):
+                self._changes().tell_links_of_deleted(state, [id])
         self.objects.refresh()
         self.tidy()
         return done
+
+    def _live_sources(self) -> list[tuple[Path, str]]:
+        """Versions that live here, and that links name."""
+        links = [self.version(link.path, link.id) for link in self.catalog().links]
+        found = [self.lookup.source(link) for link in links]
+        return [(source.state.path, source.version["id"]) for source in found if source is not None]
 
     def fetch(self, remote: str | None = None, specs: Iterable[str] = (), *, monitor: Monitor | None = None) -> None:
         """See what a remote has, and take nothing over: `status` and messages know of it then."""
@@ -414,6 +425,11 @@ class Repository(View):
         rules = [rule for rule in rules_for(self.place)[0] if rule.get("metric") and in_scope(scope, rule["scope"])]
         return [MetricWatch(rule) for rule in rules]
 
+    def _changes(self) -> Changes:
+        first = self.catalog()
+        now = lambda id: self.catalog().links_of(id)  # noqa: E731  # it is this operation's, and has no name
+        return Changes(self.refs, self.objects, self.lookup, self.draft, first.links_of, now)
+
     def _announce_saved(self) -> None:
         if not self._acting:
             self.announce()
@@ -426,8 +442,7 @@ class Repository(View):
             self._events = []
         self._acting += 1
         try:
-            catalog = self.catalog()
-            yield Changes(self.refs, self.objects, self.lookup, self.draft, catalog.links_of)
+            yield self._changes()
         finally:
             self._acting -= 1
         self._announce_saved()
@@ -509,29 +524,35 @@ class Repository(View):
         """
         policy = policy.checked()
         with self._changing() as changes:
+            for text in specs:
+                if parse_spec(text).names_version:
+                    raise InvalidValue(f"'{text}' names a version; prune takes an artifact")
             states = [self.collection(text) for text in specs] or list(self.collections())
             found = [(state, changes.judge(state.path, policy)) for state in states]
             going = [Found(state, verdict.version) for state, verdicts in found for verdict in verdicts if verdict.goes]
             changes.refuse_held(going, force=force)
             changes.refuse_linked(going, force=force)
-            freed = self._freed_without({f"{one.state.path.folder}@{one.version['id']}" for one in going}, monitor)
+            freed = self._freed_without(going, monitor)
             if not dry_run:
                 found = [(state, changes.prune(state.path, policy, force=force)) for state, _ in found]
         return Pruned([(state.path, verdict) for state, verdicts in found for verdict in verdicts], freed)
 
-    def _freed_without(self, gone: set[str], monitor: Monitor | None) -> int:
-        """Bytes that a collection frees when these versions are deleted, beyond those that it frees anyway."""
-        if not gone:
+    def _freed_without(self, going: list[Found], monitor: Monitor | None) -> int:
+        """Bytes that a collection frees when these versions are deleted, beyond those that it frees anyway. What is said of
+        a version that is linked goes to its links.
+        """
+        if not going:
             return 0
         from artstore import maintenance
 
-        def freed(without: set[str]) -> int:
-            found = maintenance.collect(
-                self.objects, self.refs, self.runs, grace=0, monitor=monitor or Monitor(), dry_run=True, without=without
-            )
-            return found.freed_bytes
+        links = self.catalog()
+        kept = {blob for one in going if links.links_of(one.version["id"]) for blob in property_digests(one.version)}
 
-        return freed(gone) - freed(set())
+        def freed(without: set[str], kept: set[Digest]) -> int:
+            asked = {"grace": 0.0, "monitor": monitor or Monitor(), "dry_run": True, "without": without, "kept": kept}
+            return maintenance.collect(self.objects, self.refs, self.runs, **asked).freed_bytes  # type: ignore[arg-type]
+
+        return freed({f"{one.state.path.folder}@{one.version['id']}" for one in going}, kept) - freed(set(), set())
 
     # -- versions that several processes put together --
 

@@ -32,7 +32,13 @@ class Run(RunArtifacts):
     """The execution that is recorded: its inputs, outputs, config and end. Made by `init`."""
 
     def __init__(
-        self, run: Recording | None, path: RunPath, config: dict[str, Any], *, allow_val_change: bool = False
+        self,
+        run: Recording | None,
+        path: RunPath,
+        config: dict[str, Any],
+        *,
+        allow_val_change: bool = False,
+        group: str | None = None,
     ) -> None:
         """`run` is None in mode "disabled": then nothing is recorded, and `log_artifact` keeps nothing."""
         self._recording = run
@@ -49,7 +55,7 @@ class Run(RunArtifacts):
         state = run.state() if run is not None else None
         self._name, self._notes, self._tags = (state.name, state.notes, state.tags) if state else (path.id, None, [])
         self._start = state.started if state else ""
-        self.group = state.group if state else None
+        self.group = state.group if state else group
         self.job_type = state.job_type if state else None
         self.resumed = state is not None and state.number > 1
         if state is not None and state.history:

@@ -81,7 +81,7 @@ def init(
             asked["resume"] = "allow" if asked["resume"] else None
         run = recording.start(recording.place(None if dir is None else os.fspath(dir)), config=values, **asked)
         path = run.path
-    started = Run(run, path, values, allow_val_change=bool(allow_val_change))
+    started = Run(run, path, values, allow_val_change=bool(allow_val_change), group=asked.get("group"))
     set_active(started)
     started.config.update(artifacts)
     atexit.register(started.end_at_exit)

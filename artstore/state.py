@@ -83,6 +83,8 @@ class State:
         self.aliases: dict[str, str] = {}
         self.exists = False
         self.redirect: Path | None = None
+        self.left_for: list[list[str]] = []
+        """where what was here before was moved: the name may have been given anew"""
         self.metadata: dict[str, Any] = {}
         self.blobs: dict[str, str] = {}
         """long values of the collection's own metadata, by key, as digests"""
@@ -398,7 +400,7 @@ def _fold_delete_collection(state: State, entry: Entry, change: Change) -> None:
         _fold_delete(state, entry, {**change, "id": id})
     state.exists = any("deleted" not in version for version in state.versions.values())
     if not state.exists:
-        state.tags, state.description, state.metadata, state.blobs = [], None, {}, {}
+        state.tags, state.description, state.metadata, state.blobs, state.upserts = [], None, {}, {}, {}
 
 
 def _fold_moved_from(state: State, entry: Entry, change: Change) -> None:
@@ -411,6 +413,7 @@ def _fold_moved_to(state: State, entry: Entry, change: Change) -> None:
     if target.folder == state.path.folder:
         raise ValueError("it was moved to itself")
     state.redirect = target
+    state.left_for.append(list(target))
     state.exists, state.versions, state.aliases, state.upserts = False, {}, {}, {}
 
 

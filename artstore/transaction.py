@@ -334,6 +334,7 @@ class Transaction:
                 targets[pack_path(name)] = writer.path
                 self.objects.know_pack(name, writer.known)
             self._finished = []
+            self._new_trees = {}  # they are read from the store now
             large = {blob_path(digest): staged for digest, (_, staged) in self._large.items() if staged}
             large = {path: staged for path, staged in large.items() if path not in self._published}
             whole = len(large) >= _SYNC_WHOLE_FROM and self._sync.run()

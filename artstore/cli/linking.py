@@ -10,7 +10,7 @@ from artstore.cli.output import from_option, json_option, open_repository, open_
 from artstore.errors import NotFound, Refused
 from artstore.hints import near, typed
 from artstore.lookup import Found
-from artstore.names import REGISTRY, as_project, check_project, check_type
+from artstore.names import REGISTRY, check_type, registry_project
 from artstore.repository import Repository
 from artstore.sizes import count
 from artstore.state import State
@@ -92,7 +92,7 @@ def _projects(repository: View) -> list[str]:
 
 def _project(repository: View, name: str) -> str:
     """Raises NotFound with near names."""
-    project = as_project(name if name.startswith((REGISTRY, f"wandb-{REGISTRY}")) else REGISTRY + name)
+    project = registry_project(name)
     there = _projects(repository)
     if project not in there:
         raise NotFound(f"there is no registry '{name}'", hint=near(name, [p.removeprefix(REGISTRY) for p in there]))
@@ -136,7 +136,7 @@ def _print_links(repository: View, project: str, as_json: bool) -> None:
 def create_command(name: str, description: str | None, types: tuple[str, ...], as_json: bool) -> None:
     """Make a registry. A first link into `registry-NAME/…` does so, too."""
     with open_repository() as repository:
-        project = as_project(check_project(REGISTRY + name.removeprefix(REGISTRY)))
+        project = registry_project(name)
         told = {"artifact_types": [check_type(type) for type in types]}
         repository.edit_registry(repository.settings.entity, project, new=True, description=description, metadata=told)
     if as_json:

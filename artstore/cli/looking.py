@@ -25,7 +25,7 @@ from artstore.filters import parsed
 from artstore.hints import typed
 from artstore.lookup import Found
 from artstore.matching import fitting_versions
-from artstore.names import as_project, check_project, check_type, printable
+from artstore.names import as_project, check_project, check_type, parse_spec, printable
 from artstore.sizes import count, human, moment
 from artstore.state import INHERIT, Path, State, VersionState
 from artstore.tablefiles import SUFFIX
@@ -83,6 +83,8 @@ def _list_versions(
     """Live versions that fit, of one artifact, a project, or all."""
     condition, damaged = parsed(where), list[Damage]()
     if spec is not None and not spec.endswith("/"):
+        if parse_spec(spec).names_version:
+            raise InvalidValue(f"'{spec}' names a version; --where takes an artifact, or none")
         states = [repository.collection(spec)]
     else:
         states = _collections(repository, spec[:-1] if spec else project, type, damaged)
