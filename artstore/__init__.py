@@ -7,7 +7,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from artstore import errors
+    from artstore import automations, errors, references
     from artstore.api import Api
     from artstore.artifact import Artifact, ArtifactTTL
     from artstore.errors import ArtstoreError, CommError, Error, UsageError
@@ -46,8 +46,9 @@ __version__ = "0.1.0"
 __all__ = [
     "Api", "Artifact", "ArtifactTTL", "ArtstoreError", "Audio", "CommError", "Error", "Histogram", "Html", "Image",
     "Molecule", "Object3D", "Plotly", "Repository", "Run", "Settings", "Table", "UsageError", "Video", "__version__", "alert",
-    "config", "define_metric", "errors", "finish", "finish_artifact", "init", "link_artifact", "link_model", "log",
-    "log_artifact", "log_code", "log_model", "login", "run", "save", "setup", "summary", "upsert_artifact", "use_artifact",
+    "automations", "config", "define_metric", "errors", "finish", "finish_artifact", "init", "link_artifact", "link_model", "log",
+    "log_artifact", "log_code", "log_model", "login", "references", "run",
+    "save", "setup", "summary", "upsert_artifact", "use_artifact",
     "use_model", "watch",
 ]  # fmt: skip
 
@@ -84,8 +85,8 @@ def __getattr__(name: str) -> Any:
         if name == "run":
             return running.active_run()
         return getattr(running.require_run(f"using artstore.{name}"), name)
-    if name == "errors":
-        return importlib.import_module("artstore.errors")
+    if name in ("errors", "automations", "references"):
+        return importlib.import_module(f"artstore.{name}")
     if name in _NOT_HERE:
         raise AttributeError(f"artstore has no '{name}': of W&B's names only those about artifacts and runs are here")
     raise AttributeError(f"module 'artstore' has no attribute '{name}'")

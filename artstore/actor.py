@@ -15,6 +15,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
@@ -29,6 +30,9 @@ REQUEST_TIMEOUT = 30.0
 """Seconds without an answer."""
 RETRY_AFTER = (1.0, 4.0, 16.0)
 """Seconds before each further try of a webhook, when a server fails or can't be reached."""
+_TOGETHER = 16
+_LONGEST_VARIABLE = 8192
+"""Bytes of what a variable of the environment tells: Linux takes 128 KiB, and all of them count together."""
 _TAIL = 4096
 """Bytes of a command's output that are noted."""
 _LOG_MOST = 1 << 20
@@ -36,10 +40,22 @@ _LOG_MOST = 1 << 20
 
 
 def main() -> None:
-    """The work is on standard input."""
+    """The work is on standard input; all of it is done at once, so that none waits for one that hangs."""
+    _let_go()
     work = json.load(sys.stdin.buffer)
-    for rule, event in work["jobs"]:
-        perform(rule, event, work["root"], work["depth"])
+    with ThreadPoolExecutor(_TOGETHER) as pool:
+        for rule, event in work["jobs"]:
+            pool.submit(perform, rule, event, work["root"], work["depth"])
+
+
+def _let_go() -> None:
+    """Close what this process inherited: somebody may wait for the end of a pipe, or for a lock."""
+    for name in os.listdir("/dev/fd"):
+        if int(name) > 2:
+            try:
+                os.close(int(name))
+            except OSError:
+                pass  # the one by which the folder was listed
 
 
 def perform(rule: Rule, event: Event, root: str, depth: int) -> tuple[str, str]:
@@ -52,8 +68,8 @@ def perform(rule: Rule, event: Event, root: str, depth: int) -> tuple[str, str]:
             outcome, output = "ok", ""
         else:
             outcome, output = _post(action, event), ""
-    except (OSError, ValueError) as error:
-        outcome, output = f"{type(error).__name__}: {error}", ""
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        outcome, output = _reason(error), ""
     note(rule, event, outcome, time.monotonic() - started, output)
     return outcome, output
 
@@ -68,6 +84,7 @@ def _run(argv: list[str], event: Event, root: str, depth: int) -> tuple[str, str
         for key, value in event.items()
         if value is not None and key != "event"
     }
+    told = {key: value for key, value in told.items() if len(value) <= _LONGEST_VARIABLE}  # standard input has all
     more = {"ARTSTORE_EVENT": event["event"], "ARTSTORE_DIR": root, DEPTH: str(depth)}
     environment = os.environ | {key: value.replace("\0", "") for key, value in told.items()} | more
     with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as given:
@@ -79,7 +96,7 @@ def _run(argv: list[str], event: Event, root: str, depth: int) -> tuple[str, str
         )  # fmt: skip
         try:
             code = process.wait(COMMAND_TIMEOUT)
-            outcome = "ok" if code == 0 else f"exit code {code}"
+            outcome = "ok" if code == 0 else f"exit code {code}" if code > 0 else f"ended by signal {-code}"
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
@@ -96,6 +113,9 @@ def _post(action: dict[str, Any], event: Event) -> str:
     for key in ("secret_env", "token_env"):
         if action.get(key) and environment_value(action[key]) is None:
             return f"{action[key]} is not set in the environment"
+    for name, value in ((action.get("secret_env"), secret), (action.get("token_env"), token)):
+        if value is not None and not value.isprintable():
+            return f"{name} holds a line break, or another character that no header can hold"
     payload = event if action.get("payload") is None else filled(action["payload"], event, token)
     body = json.dumps(payload).encode()
     headers = {"Content-Type": "application/json", "User-Agent": "artstore", "X-Artstore-Event": event["event"]}
@@ -134,8 +154,12 @@ def _try(url: str, body: bytes, headers: dict[str, str], follow: bool, redirects
             return _try(there, body, headers, follow, redirects - 1)
         return f"the server answered {error.code}", error.code >= 500 or error.code in (408, 429)
     except (OSError, http.client.HTTPException) as error:
-        reason = getattr(error, "reason", None) or error
-        return f"{urlsplit(url).netloc} can't be reached: {reason}", True
+        return f"{urlsplit(url).netloc} can't be reached: {_reason(error)}", True
+
+
+def _reason(error: Exception) -> str:
+    reason = getattr(error, "reason", None) or error
+    return printable(str(getattr(reason, "strerror", None) or reason)).lower()
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):
@@ -190,12 +214,21 @@ def log_path() -> str:
 
 
 def note(rule: Rule, event: Event, outcome: str, seconds: float, output: str) -> None:
-    """Add a line to the log of what automations did."""
+    """Add a line to the log of what automations did; lost where that can't be written."""
+    run = f"{event['entity']}/{event['project']}/{event['run']}" if "run" in event else None
     line = {
         "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "automation": rule["name"], "id": rule["id"],
-        "event": event["event"], "about": event.get("spec") or event.get("run") or event.get("collection"),
-        "outcome": outcome, "seconds": round(seconds, 3), "output": output,
+        "repository": event.get("repository"), "event": event["event"],
+        "about": event.get("spec") or run or event.get("collection"), "outcome": outcome, "seconds": round(seconds, 3),
+        "output": output,
     }  # fmt: skip
+    try:
+        _append(json.dumps(line).encode() + b"\n")
+    except OSError:
+        pass  # what was done was done
+
+
+def _append(line: bytes) -> None:
     path = log_path()
     os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
     try:
@@ -205,7 +238,7 @@ def note(rule: Rule, event: Event, outcome: str, seconds: float, output: str) ->
         pass
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
     try:
-        os.write(fd, json.dumps(line).encode() + b"\n")
+        os.write(fd, line)
     finally:
         os.close(fd)
 
@@ -218,9 +251,14 @@ def read_log() -> list[dict[str, Any]]:
             with open(path, encoding="utf-8", errors="replace") as lines:
                 for line in lines:
                     try:
-                        found.append(json.loads(line))
+                        value = json.loads(line)
                     except ValueError:
                         continue  # cut off
+                    if isinstance(value, dict) and value.keys() >= _LINE:
+                        found.append(value)
         except FileNotFoundError:
             continue
     return found
+
+
+_LINE = frozenset(("time", "automation", "id", "repository", "event", "about", "outcome", "seconds", "output"))

@@ -252,35 +252,43 @@ class Api:
         if not isinstance(obj, NewAutomation):
             raise InvalidType(f"an automation is made of event >> action, not of a {type(obj).__name__}")
         place, rule = self._repository.place, new_rule(obj, name=name, description=description, enabled=enabled)
-        if isinstance(obj.action, CallPython):
-            firing.call(place, rule, obj.action.function)
-            return Automation(rule)
         try:
-            save_rule(place, rule, new=True)
+            if isinstance(obj.action, CallPython):
+                firing.call(place, rule, obj.action.function)
+            elif any(other["name"] == rule["name"] for other in firing.called(place)):
+                raise Conflict(f"Automation '{rule['name']}' exists. Unable to create another with the same name.")
+            else:
+                save_rule(place, rule, new=True)
         except Conflict:
             if not fetch_existing:
                 raise
-            return Automation(find_rule(place, rule["name"]))
+            return self.automation(rule["name"])
         return Automation(rule)
 
     def update_automation(self, obj: Automation, *, create_missing: bool = False, **changes: Any) -> Automation:
         """Write what was edited of an automation, or is given: name, description, enabled, event, action, scope."""
+        if not isinstance(obj, Automation):
+            raise InvalidType(f"update_automation takes an Automation, not a {type(obj).__name__}")
         rule = changed_rule(obj, **changes)
-        save_rule(self._repository.place, rule, new=create_missing)
+        if not firing.replace(self._repository.place, rule):
+            save_rule(self._repository.place, rule, new=create_missing)
         return Automation(rule)
 
     def delete_automation(self, obj: Automation | str) -> Literal[True]:
         """By the automation, its name or its id. Raises NotFound."""
-        place, id = self._repository.place, obj.id if isinstance(obj, Automation) else obj
-        if any(rule["id"] == id for rule in firing.called(place)):
-            firing.forget(place, id)
+        place, name = self._repository.place, obj.id if isinstance(obj, Automation) else obj
+        own = next((rule for rule in firing.called(place) if name in (rule["id"], rule["name"])), None)
+        if own is not None:
+            firing.forget(place, own["id"])
         else:
-            delete_rule(place, id)
+            delete_rule(place, name)
         return True
 
     def automation(self, name: str, *, entity: str | None = None) -> Automation:
         """Raises ValueError when there is none of that name."""
-        return Automation(find_rule(self._repository.place, name))
+        place = self._repository.place
+        own = next((rule for rule in firing.called(place) if name == rule["name"]), None)
+        return Automation(own or find_rule(place, name))
 
     def automations(
         self, entity: str | None = None, *, name: str | None = None, per_page: int = 50, start: str | None = None

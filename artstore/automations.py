@@ -461,8 +461,12 @@ def changed_rule(automation: Automation, **changes: Any) -> Rule:
         "action": automation.action.told(), "updated": _now(),
     }  # fmt: skip
     if (action := changes.pop("action", None)) is not None:
+        if not isinstance(action, Action):
+            raise InvalidType(f"Expected a valid action, got: {type(action).__name__!r}")
         rule["action"] = action.told()
     if (event := changes.pop("event", None)) is not None:
+        if not isinstance(event, OnEvent):
+            raise InvalidType(f"Expected a valid event, got: {type(event).__name__!r}")
         rule |= event.told()
     if "scope" in changes and (scope := changes.pop("scope")) is not None:
         rule["scope"] = _scope(scope)

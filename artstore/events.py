@@ -4,6 +4,7 @@ import enum
 from typing import Any
 
 from artstore.logs import Change
+from artstore.names import RESERVED
 from artstore.runs import FAILED, FINISHED, RUNNING, RunState
 from artstore.state import Path, State, VersionState
 
@@ -30,10 +31,13 @@ class EventType(enum.StrEnum):
     RUN_METRIC_THRESHOLD = "RUN_METRIC_THRESHOLD"
 
 
-def events_of(state: State, changes: list[Change]) -> list[Event]:
-    """What changes of a collection's log are, in their order; `state` is the collection's after them."""
-    if state.type.startswith("artstore-"):
+def events_of(state: State, changes: list[Change], aliases: dict[str, str]) -> list[Event]:
+    """What changes of a collection's log are, in their order; `state` is the collection's after them, `aliases` those that
+    it had before.
+    """
+    if state.type.startswith(RESERVED):
         return []
+    said = {change["alias"] for change in changes if change["kind"] == "alias"}
     found: list[Event] = []
     for change in changes:
         kind, version = change["kind"], state.versions.get(change.get("id") or "")
@@ -49,6 +53,9 @@ def events_of(state: State, changes: list[Change]) -> list[Event]:
         elif kind == "delete" and version is not None:
             found.append(_gone(state, version))
         elif kind == "delete collection":
+            for alias, id in aliases.items():
+                if id in change["ids"] and alias not in said:
+                    found += _of_alias(state, {"alias": alias, "old": id, "id": None})
             found += [_gone(state, state.versions[id]) for id in change["ids"] if id in state.versions]
     return found
 

@@ -116,13 +116,10 @@ class Lookup:
     def source_of_any_time(self, found: Found) -> Found | None:
         """As `source`, also when it was deleted; None where its artifact is not here."""
         place, id = found.version.get("source"), found.version["id"]
-        paths = [] if place is None else [Path.named_by(place)]
-        for path in paths:  # which grows: what was moved away is looked for where it went
-            state = self._refs.read(path)
-            if id in state.versions:
-                return Found(state, state.versions[id])
-            paths += [left for left in (Path(*names) for names in state.left_for) if left not in paths]
-        return None
+        if place is None:
+            return None
+        state = self._refs.read(Path.named_by(place))  # where it is now, if it was renamed
+        return Found(state, state.versions[id]) if id in state.versions else None
 
     def whole(self, found: Found) -> VersionState:
         """A version with all that is said of it: of a link, what is said of its source."""

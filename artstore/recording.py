@@ -15,6 +15,7 @@ from artstore.handles import opened
 from artstore.history import SEAL_AT, HistoryWriter, Row, seal
 from artstore.logs import Change, new_change
 from artstore.lookup import Found, Home
+from artstore.metadata import as_number
 from artstore.names import as_project, check_project
 from artstore.owner import this_process
 from artstore.repository import Repository
@@ -95,10 +96,11 @@ class Recording:
     def _watch(self, row: Row) -> None:
         """Look whether a metric passes what an automation of this user waits for; each fires once."""
         for watch in [watch for watch in self._watched if watch.metric in row]:
-            value = watch.sees(row[watch.metric])
+            value = watch.sees(as_number(row[watch.metric]))
             if value is not None:
                 self._watched.remove(watch)
-                self.repository.announce(metric_event(self._state, watch.metric, value) | {"rule": watch.rule["id"]})
+                event = metric_event(self._state, watch.metric, value) | {"rule": watch.rule["id"]}
+                self.repository.announce([event])
 
     def _seal(self) -> None:
         if self._history is not None:
@@ -149,7 +151,6 @@ class Recording:
         with self._locked():
             self._seal()
             self.repository.runs.append(self._state, build)
-        self.repository.announce()
 
 
 def start(
@@ -208,8 +209,7 @@ def start(
     state = repository.runs.read(path)
     repository.runs.append(state, build)
     seal(repository.objects, repository.runs, state)  # what a killed process of this run left open
-    repository.announce()
-    return Recording(root, state, repository.metric_watches(path.entity, path.project))
+    return Recording(root, state, repository.metric_watches(*path))
 
 
 @contextmanager

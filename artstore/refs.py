@@ -23,10 +23,10 @@ class Refs:
         *,
         identity: Callable[[], tuple[str | None, str | None]],
         keep: bool = False,
-        told: Callable[[State, list[Change]], None] = lambda state, changes: None,
+        told: Callable[[State, list[Change], dict[str, str]], None] = lambda state, changes, aliases: None,
     ) -> None:
         """`keep` the entries that were read: for one operation that reads logs again and again. `told` hears of every
-        `change` that was made here.
+        `change` that was made here, and which aliases there were before.
         """
         self._storage = storage
         self._identity = identity
@@ -169,12 +169,12 @@ class Refs:
             state = self.settled(path)
             if state.number == 0:
                 self._check_spelling(path)
-            changes = build(state)
+            changes, aliases = build(state), dict(state.aliases)
             if not changes:
                 self._storage.settle(state.path.folder)
                 return state
             if (done := self.commit(state, changes)) is not None:
-                self._told(done, changes)
+                self._told(done, changes, aliases)
                 return done
         raise Conflict(f"{path} changes faster than this could be added", hint="run the same command again")
 

@@ -13,7 +13,7 @@ from artstore.checkouts import Checkouts, Noted
 from artstore.digest import Digest
 from artstore.draft import Draft, Saved
 from artstore.errors import ArtstoreError, Conflict, InvalidValue, NotFound, UnsupportedFormat, translated
-from artstore.events import Event, events_of, events_of_run, in_scope
+from artstore.events import Event, events_of, events_of_run, path_of
 from artstore.hints import typed
 from artstore.history import discard
 from artstore.layout import make, read_features
@@ -28,7 +28,7 @@ from artstore.pruning import Policy, Verdict
 from artstore.references import named_targets
 from artstore.refs import Refs
 from artstore.removal import sweep
-from artstore.rules import MetricWatch, Place, rules_for, rules_path
+from artstore.rules import MetricWatch, Place, follow, rules_path
 from artstore.runs import RunPath, Runs, RunState
 from artstore.selection import EVERYTHING, Selection, select
 from artstore.settings import ORIGIN, Settings
@@ -76,8 +76,8 @@ ALL_BUT_EXPIRED = Policy()
 class Repository(View):
     """A repository on this host's file systems: what `View` can do, and all that changes it."""
 
-    ask: Callable[[str], bool] | None = None
-    """How the user is asked, yes or no; None where nobody can be."""
+    ask: Callable[[str], bool | None] = staticmethod(lambda question: None)
+    """How the user is asked, yes or no; None where nobody answers."""
 
     def __init__(self, root: str) -> None:
         """Open the repository in folder `root`. Raises NotFound or UnsupportedFormat."""
@@ -352,7 +352,6 @@ class Repository(View):
     def delete_run(self, path: RunPath) -> None:
         """Delete a run: gc frees its history; its name and edges stay on record. Raises NotFound."""
         self._may("write")
-        self._events = []
         state = self.runs.find(path)
         self.runs.append(state, lambda now: [] if now.deleted else [new_change("delete")])
         discard(self.objects, self.runs, state)
@@ -399,31 +398,40 @@ class Repository(View):
         """By what automations know it."""
         return Place(self.id, os.path.realpath(self.root))
 
-    def _note_change(self, state: State, changes: list[Change]) -> None:
-        self._events += events_of(state, changes)
+    def _note_change(self, state: State, changes: list[Change], aliases: dict[str, str]) -> None:
+        self._events += events_of(state, changes, aliases)
 
     def _note_run(self, state: RunState, changes: list[Change]) -> None:
-        self._events += events_of_run(state, changes)
+        self.announce(events_of_run(state, changes))
 
-    def announce(self, *more: Event) -> None:
-        """Set off the automations that wait for what was done with this handle since the last time, once it is safe. Cost:
-        a stat, where this user has none.
+    def announce(self, events: list[Event]) -> None:
+        """Set off the automations that wait for something that was done with this handle, now that it is safe. Cost: a
+        stat, where this user has none.
         """
-        events, self._events = [*self._events, *more], []
         if events and (firing_known() or os.path.exists(rules_path())):
             from artstore.firing import fire
 
             host, user = self.settings.identity()
             now = {"time": moment(time.time_ns()), "user": user, "host": host, "repository": self.root}
-            fire(self.place, [event | now for event in events], self.ask)
+            fire(self.place, [self._with_metadata(event) | now for event in events], self.ask)
 
-    def metric_watches(self, entity: str, project: str) -> list[MetricWatch]:
-        """What automations wait for of metrics that a run in a project will log."""
-        if not os.path.exists(rules_path()):
+    def _with_metadata(self, event: Event) -> Event:
+        """With all of a version's metadata: what its state tells leaves long values to blobs."""
+        if "id" not in event:
+            return event
+        try:
+            found = self.version(path_of(event), event["id"])
+            return event | {"metadata": self.properties(found)[1]}
+        except ArtstoreError:
+            return event
+
+    def metric_watches(self, entity: str, project: str, run: str) -> list[MetricWatch]:
+        """What automations wait for of metrics that a run will log, and has not passed yet."""
+        if not (firing_known() or os.path.exists(rules_path())):
             return []
-        scope = {"entity": entity, "project": project}
-        rules = [rule for rule in rules_for(self.place)[0] if rule.get("metric") and in_scope(scope, rule["scope"])]
-        return [MetricWatch(rule) for rule in rules]
+        from artstore.firing import waiting_for_metrics
+
+        return waiting_for_metrics(self.place, {"entity": entity, "project": project, "run": run})
 
     def _changes(self) -> Changes:
         first = self.catalog()
@@ -432,7 +440,8 @@ class Repository(View):
 
     def _announce_saved(self) -> None:
         if not self._acting:
-            self.announce()
+            events, self._events = self._events, []
+            self.announce(events)
 
     @contextmanager
     def _changing(self) -> Iterator[Changes]:
@@ -607,6 +616,8 @@ class Repository(View):
         old = self.collection(text).path
         with self._changing() as changes:
             made = changes.rename(text, new)
+        if os.path.exists(rules_path()):
+            follow(self.place, old, made.path)
         if self.settings.remotes():
             self.remotes.renamed(old, made.path)
         return made

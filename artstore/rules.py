@@ -3,12 +3,15 @@ allowed them. Nothing of it lies in a repository, and none of it travels.
 """
 
 import json
+import math
 import os
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
-from artstore.errors import Conflict, InvalidValue, NotFound, storage_error, translated
+from artstore.errors import ArtstoreError, Conflict, InvalidValue, NotFound, storage_error, translated
 from artstore.events import Event, EventType, in_scope
 from artstore.files import replace_file
 from artstore.filters import fields_of, matches
@@ -16,6 +19,7 @@ from artstore.hints import near
 from artstore.names import printable
 from artstore.owner import this_process
 from artstore.settings import config_folder
+from artstore.state import Path
 
 Rule = dict[str, Any]
 """id, name, description, enabled, event, scope, filter, metric (of RUN_METRIC_THRESHOLD), action, created, updated."""
@@ -38,19 +42,42 @@ def rules_path() -> str:
 
 
 def _load() -> dict[str, Any]:
+    """What is kept, by repository. Raises InvalidValue for what somebody else could have written, or nobody can read."""
     path = rules_path()
     try:
         with open(path, encoding="utf-8") as file:
+            status = os.fstat(file.fileno())
+            if status.st_uid != os.geteuid() or status.st_mode & 0o022:
+                raise InvalidValue(
+                    f"{printable(path)} could be written by somebody else than you: nothing in it is run",
+                    hint="make it yours alone: `chmod 600`, `chown`",
+                )
             value = json.load(file)
     except FileNotFoundError:
         return {}
     except OSError as error:
         raise storage_error(error, f"read {printable(path)}") from error
     except (ValueError, RecursionError) as error:
+        if isinstance(error, InvalidValue):
+            raise
         raise InvalidValue(f"{printable(path)} is not JSON: {error}", hint="mend or remove it") from error
-    if not isinstance(value, dict) or not all(isinstance(v, dict) for v in value.values()):
-        raise InvalidValue(f"{printable(path)} holds no automations", hint="mend or remove it")
-    return value
+    try:
+        for own in value.values():
+            for rule in own["automations"]:
+                check_rule(rule)
+                if not rule.keys() >= _RULE:
+                    raise ValueError("a rule lacks something")
+            if not all(isinstance(place, str) for place in [*own["paths"], *own["refused"]]):
+                raise ValueError("a place is no text")
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise InvalidValue(
+            f"{printable(path)} holds what is no automation: {error}", hint="mend or remove it"
+        ) from error
+    found: dict[str, Any] = value
+    return found
+
+
+_RULE = frozenset(("id", "name", "description", "enabled", "event", "scope", "filter", "action", "created", "updated"))
 
 
 @contextmanager
@@ -58,7 +85,7 @@ def _changing(place: Place) -> Iterator[dict[str, Any]]:
     """What is kept of a repository, to be changed and written; one process at a time."""
     import filelock
 
-    path = rules_path()
+    path = os.path.realpath(rules_path())  # it may be a link of somebody who keeps such files elsewhere
     with translated(f"write {printable(path)}"):
         os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
         with filelock.FileLock(f"{path}.lock", timeout=30):
@@ -109,14 +136,31 @@ def save_rule(place: Place, rule: Rule, *, new: bool) -> None:
     """
     check_rule(rule)
     with _changing(place) as own:
-        others = [other for other in own["automations"] if other["id"] != rule["id"]]
-        if any(other["name"] == rule["name"] for other in others):
+        there = own["automations"]
+        if any(other["name"] == rule["name"] for other in there if other["id"] != rule["id"]):
             raise Conflict(f"Automation '{rule['name']}' exists. Unable to create another with the same name.")
-        if not new and len(others) == len(own["automations"]):
+        if any(other["id"] == rule["id"] for other in there):
+            own["automations"] = [rule if other["id"] == rule["id"] else other for other in there]
+        elif new:
+            own["automations"] = [*there, rule]
+        else:
             raise NotFound(f"Automation '{rule['name']}' not found. Unable to edit it.")
-        own["automations"] = [*others, rule]
         own["paths"] = sorted({*own["paths"], place.root})
         own["refused"] = [path for path in own["refused"] if path != place.root]
+
+
+def follow(place: Place, old: Path, new: Path) -> None:
+    """Let rules about a collection that this user renamed go on with its new name."""
+    before = {"entity": old.entity, "project": old.project, "collection": old.name}
+    try:
+        if not any(rule["scope"] == before for rule in all_rules(place)):
+            return
+        with _changing(place) as own:
+            for rule in own["automations"]:
+                if rule["scope"] == before:
+                    rule["scope"] = {"entity": new.entity, "project": new.project, "collection": new.name}
+    except (ArtstoreError, OSError) as error:
+        warnings.warn(f"automations about {old} wait for that name still: {error}", stacklevel=3)
 
 
 def delete_rule(place: Place, name: str) -> Rule:
@@ -135,15 +179,35 @@ def check_rule(rule: Rule) -> None:
         raise InvalidValue(f"there is no event '{rule['event']}'", hint=f"there are {', '.join(EventType.__members__)}")
     action = rule["action"]
     if action["kind"] == COMMAND and (not action["argv"] or not all(isinstance(a, str) for a in action["argv"])):
-        raise InvalidValue("a command is a list of texts: the program and its arguments")
-    if action["kind"] == WEBHOOK and not str(action["url"]).lower().startswith(("http://", "https://")):
-        raise InvalidValue(f"'{printable(str(action['url']))}' is no web address: http://… or https://… is")
+        raise InvalidValue(
+            "a command is a list of texts: the program and its arguments", hint="such as 'deploy.sh --now'"
+        )
+    if action["kind"] == WEBHOOK:
+        parts = urlsplit(str(action["url"]))
+        if parts.scheme.lower() not in ("http", "https") or not parts.netloc:
+            raise InvalidValue(f"'{printable(str(action['url']))}' is no web address: http://… or https://… is")
     metric = rule.get("metric")
     if (rule["event"] == EventType.RUN_METRIC_THRESHOLD.value) != (metric is not None):
         raise InvalidValue("RUN_METRIC_THRESHOLD needs a metric and a threshold, and no other event takes one")
     if metric is not None and metric["cmp"] not in _COMPARE:
         raise InvalidValue(f"a metric is compared by {', '.join(_COMPARE)}, not '{metric['cmp']}'")
-    matches(rule["filter"], lambda field: None)
+    if metric is not None and not math.isfinite(metric["threshold"]):
+        raise InvalidValue(f"a metric's threshold is a finite number, not {metric['threshold']}")
+    matches(rule["filter"], _asked(dict.fromkeys(_RUN_SAYS if rule["event"].startswith("RUN_") else _ARTIFACT_SAYS)))
+
+
+_ARTIFACT_SAYS = (
+    "entity", "project", "collection", "type", "version", "spec", "id", "digest", "size", "metadata", "tags", "aliases",
+    "alias", "tag", "user", "host",
+)  # fmt: skip
+_RUN_SAYS = (
+    "entity", "project", "run", "name", "display_name", "group", "job_type", "tags", "state", "metric", "value", "user",
+    "host",
+)  # fmt: skip
+
+
+def _asked(values: dict[str, Any]) -> Any:
+    return fields_of(values, ("metadata",), {"name": "collection"} if "collection" in values else {})
 
 
 def fires(rule: Rule, event: Event) -> bool:
@@ -154,12 +218,8 @@ def fires(rule: Rule, event: Event) -> bool:
         or event.get("rule", rule["id"]) != rule["id"]
     ):
         return False
-    names = {"name": "collection"} if "collection" in event else {}
-    fields = {**dict.fromkeys(("alias", "tag", "version", "type", "metadata", "state", "run")), **event}
-    try:
-        return matches(rule["filter"], fields_of(fields, ("metadata",), names))
-    except InvalidValue:
-        return False  # it asks for a field that this event has not
+    says = _RUN_SAYS if "run" in event else _ARTIFACT_SAYS
+    return matches(rule["filter"], _asked({**dict.fromkeys(says), **event}))
 
 
 class MetricWatch:

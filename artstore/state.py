@@ -83,8 +83,6 @@ class State:
         self.aliases: dict[str, str] = {}
         self.exists = False
         self.redirect: Path | None = None
-        self.left_for: list[list[str]] = []
-        """where what was here before was moved: the name may have been given anew"""
         self.metadata: dict[str, Any] = {}
         self.blobs: dict[str, str] = {}
         """long values of the collection's own metadata, by key, as digests"""
@@ -413,7 +411,6 @@ def _fold_moved_to(state: State, entry: Entry, change: Change) -> None:
     if target.folder == state.path.folder:
         raise ValueError("it was moved to itself")
     state.redirect = target
-    state.left_for.append(list(target))
     state.exists, state.versions, state.aliases, state.upserts = False, {}, {}, {}
 
 

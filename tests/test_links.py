@@ -478,11 +478,11 @@ def test_a_link_calls_its_source_by_the_name_that_it_has_now(here: Path, cli: Cl
     assert shown["source"] == "local/elsewhere/renamed:v0"
 
 
-def test_a_link_follows_its_source_when_another_artifact_takes_the_old_name(here: Path, cli: Cli) -> None:
+def test_a_link_follows_its_source_when_the_old_name_is_saved_to_again(here: Path, cli: Cli) -> None:
     linked(metadata={"k": 1})
     assert cli("mv", "model", "renamed", cwd=here).code == 0
     log(draft("model", "another", type="model", metadata={"k": "another"}))
-    edit(again("renamed"), metadata={"k": 2})
+    edit(again("renamed:v0"), metadata={"k": 2})
     assert again(CHURN).metadata == {"k": 2}
     assert again(CHURN).source_artifact.qualified_name == "local/uncategorized/renamed:v0"
 

@@ -80,7 +80,9 @@ def create_command(
     if (command is None) == (webhook is None):
         raise InvalidValue("an automation does one thing: give --run COMMAND, or --webhook URL")
     if command is not None:
-        action: dict[str, Any] = {"kind": COMMAND, "argv": shlex.split(command)}
+        if payload or secret_env or token_env:
+            raise InvalidValue("--payload, --secret-env and --token-env belong to --webhook")
+        action: dict[str, Any] = {"kind": COMMAND, "argv": _argv(command)}
     else:
         action = {
             "kind": WEBHOOK, "url": webhook, "payload": _json(payload), "secret_env": secret_env, "token_env": token_env,
@@ -97,6 +99,15 @@ def create_command(
     else:
         click.echo(f"made automation {printable(name)}: {_in_words(rule)}")
         click.echo(f"try it with: artstore automation test {shlex.quote(name)}")
+
+
+def _argv(command: str) -> list[str]:
+    try:
+        return shlex.split(command)
+    except ValueError as error:
+        raise InvalidValue(
+            f"'{printable(command)}' is no command: {error}".lower(), hint="quote it as for a shell"
+        ) from error
 
 
 def _now() -> int:
@@ -124,7 +135,9 @@ def _scope(repository: Repository, text: str | None) -> dict[str, str]:
         entity, _, project = text[:-1].rpartition("/")
         entity = check_project(entity or repository.settings.entity, "entity")
         return {"entity": entity, "project": as_project(project)}
-    path, _ = repository.path_of(text)
+    path, spec = repository.path_of(text)
+    if spec.names_version:
+        raise InvalidValue(f"'{text}' names a version; an automation is about an artifact: {spec.name}")
     return {"entity": path.entity, "project": path.project, "collection": path.name}
 
 
@@ -134,7 +147,7 @@ def _metric(text: str | None) -> dict[str, Any] | None:
         return None
     import re
 
-    match = re.fullmatch(r"\s*(?:(mean|min|max)\(([^,()]+),\s*(\d+)\)|([^<>=]+?))\s*(<=|>=|<|>)\s*(\S+)\s*", text)
+    match = re.fullmatch(r"\s*(?:(mean|min|max)\(([^,()]+),\s*(\d+)\)|([^<>=(),]+?))\s*(<=|>=|<|>)\s*(\S+)\s*", text)
     try:
         threshold = float(match[6]) if match else float("nan")
     except ValueError:
@@ -152,8 +165,26 @@ def _in_words(rule: Rule) -> str:
     scope = "/".join(rule["scope"].values()) or "all"
     action = rule["action"]
     does = shlex.join(action["argv"]) if action["kind"] == COMMAND else action.get("url") or "nothing"
-    where = f" where {json.dumps(rule['filter'])}" if rule["filter"] else ""
+    where = f" where {_typed(rule['filter'])}" if rule["filter"] else ""
     return f"{events[rule['event']]} in {scope}{where} → {does}"
+
+
+def _typed(condition: dict[str, Any]) -> str:
+    """A filter as `--where` takes it, as far as it can be written so."""
+    signs = {"$eq": "=", "$ne": "!=", "$gt": ">", "$gte": ">=", "$lt": "<", "$lte": "<=", "$regex": "~"}
+    parts = condition["$and"] if condition.keys() == {"$and"} else [condition]
+    texts = []
+    for part in parts:
+        for key, wanted in part.items():
+            short = [
+                (sign, wanted[name])
+                for name, sign in signs.items()
+                if isinstance(wanted, dict) and wanted.keys() == {name}
+            ]
+            texts.append(
+                f"{key}{short[0][0]}{short[0][1]}" if short and not key.startswith("$") else json.dumps({key: wanted})
+            )
+    return ", ".join(texts)
 
 
 @automation_command.command("list")
@@ -273,7 +304,12 @@ def log_command(name: str | None, number: int, as_json: bool) -> None:
     """List what automations did, the newest first."""
     from artstore.actor import read_log
 
-    lines = [line for line in read_log() if name in (None, line.get("automation"), line.get("id"))][::-1][:number]
+    with open_repository() as repository:
+        place = repository.place
+        lines = [line for line in read_log() if line["repository"] in (repository.root, place.root)]
+        lines = [line for line in lines if name in (None, line["automation"], line["id"])][::-1][:number]
+        if name is not None and not lines:
+            find_rule(place, name)  # says what is near
     if as_json:
         print_json(lines)
         return

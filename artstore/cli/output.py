@@ -38,12 +38,21 @@ remote_argument = click.argument("place", required=False, metavar="[REMOTE]")
 
 
 def open_repository() -> Repository:
-    Repository.ask = _ask if sys.stdin.isatty() and sys.stderr.isatty() else None
     return Repository(require_root())
 
 
-def _ask(question: str) -> bool:
-    return bool(click.confirm(question, err=True))
+def _ask(question: str) -> bool | None:
+    """None where nobody can be asked, or nobody answers."""
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return None
+    try:
+        return bool(click.confirm(question, err=True))
+    except click.Abort:
+        click.echo("", err=True)
+        return None
+
+
+Repository.ask = staticmethod(_ask)
 
 
 def open_view(place: str | None, *, writing: bool = False) -> View:
