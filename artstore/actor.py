@@ -159,6 +159,8 @@ def _try(url: str, body: bytes, headers: dict[str, str], follow: bool, redirects
 
 def _reason(error: Exception) -> str:
     reason = getattr(error, "reason", None) or error
+    if isinstance(reason, OSError) and isinstance(reason.filename, str):
+        return f"{printable(reason.filename)}: {reason.strerror}".lower()
     return printable(str(getattr(reason, "strerror", None) or reason)).lower()
 
 
@@ -254,11 +256,11 @@ def read_log() -> list[dict[str, Any]]:
                         value = json.loads(line)
                     except ValueError:
                         continue  # cut off
-                    if isinstance(value, dict) and value.keys() >= _LINE:
-                        found.append(value)
+                    if isinstance(value, dict) and "automation" in value:
+                        found.append(dict.fromkeys(_LINE) | value)
         except FileNotFoundError:
             continue
     return found
 
 
-_LINE = frozenset(("time", "automation", "id", "repository", "event", "about", "outcome", "seconds", "output"))
+_LINE = ("time", "automation", "id", "repository", "event", "about", "outcome", "seconds", "output")

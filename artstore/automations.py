@@ -5,6 +5,7 @@ webhook is done by a process of its own; `CallPython` calls a function of this p
 """
 
 import datetime
+import math
 import os
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -138,6 +139,8 @@ class Metric:
     def _passes(self, cmp: str, threshold: float) -> MetricFilter:
         if isinstance(threshold, bool) or not isinstance(threshold, int | float):
             raise InvalidType(f"a threshold is a number, not {threshold!r}")
+        if not math.isfinite(threshold):
+            raise InvalidValue(f"a threshold is a finite number, not {threshold}")
         return MetricFilter({**self._metric, "cmp": cmp, "threshold": threshold})
 
     def gt(self, threshold: float) -> MetricFilter:

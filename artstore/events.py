@@ -4,6 +4,7 @@ import enum
 from typing import Any
 
 from artstore.logs import Change
+from artstore.metadata import recorded
 from artstore.names import RESERVED
 from artstore.runs import FAILED, FINISHED, RUNNING, RunState
 from artstore.state import Path, State, VersionState
@@ -102,7 +103,7 @@ def events_of_run(state: RunState, changes: list[Change]) -> list[Event]:
 
 
 def metric_event(state: RunState, metric: str, value: float) -> Event:
-    return _about_run(EventType.RUN_METRIC_THRESHOLD, state) | {"metric": metric, "value": value}
+    return _about_run(EventType.RUN_METRIC_THRESHOLD, state) | {"metric": metric, "value": recorded(value)}
 
 
 def _about_run(type: EventType, state: RunState) -> Event:

@@ -13,8 +13,9 @@ from typing import Any
 from artstore.errors import ArtstoreError, Conflict
 from artstore.events import Event, in_scope
 from artstore.names import printable
-from artstore.rules import NOTHING, MetricWatch, Place, Rule, check_rule, decide, fires, rules_for
+from artstore.rules import NOTHING, MetricWatch, Place, Rule, check_rule, decide, fires, follow_rename, rules_for
 from artstore.settings import automation_depth, state_folder
+from artstore.state import Path
 
 DEEPEST = 3
 """Automations that one another's commands may set off, before it is taken for a circle."""
@@ -43,6 +44,18 @@ def replace(place: Place, rule: Rule) -> bool:
             _CALLED[number] = where, rule, function
             return True
     return False
+
+
+def follow(place: Place, old: Path, new: Path) -> None:
+    """Let rules about a collection that this user renamed go on with its new name."""
+    before, after = ({"entity": p.entity, "project": p.project, "collection": p.name} for p in (old, new))
+    for _, rule, _ in _CALLED:
+        if rule["scope"] == before:
+            rule["scope"] = after
+    try:
+        follow_rename(place, before, after)
+    except (ArtstoreError, OSError) as error:
+        warnings.warn(f"automations about {old} wait for that name still: {error}", AutomationWarning, stacklevel=4)
 
 
 def waiting_for_metrics(place: Place, run: dict[str, str]) -> list[MetricWatch]:

@@ -28,7 +28,7 @@ from artstore.pruning import Policy, Verdict
 from artstore.references import named_targets
 from artstore.refs import Refs
 from artstore.removal import sweep
-from artstore.rules import MetricWatch, Place, follow, rules_path
+from artstore.rules import MetricWatch, Place, rules_path
 from artstore.runs import RunPath, Runs, RunState
 from artstore.selection import EVERYTHING, Selection, select
 from artstore.settings import ORIGIN, Settings
@@ -616,7 +616,9 @@ class Repository(View):
         old = self.collection(text).path
         with self._changing() as changes:
             made = changes.rename(text, new)
-        if os.path.exists(rules_path()):
+        if firing_known() or os.path.exists(rules_path()):
+            from artstore.firing import follow
+
             follow(self.place, old, made.path)
         if self.settings.remotes():
             self.remotes.renamed(old, made.path)

@@ -5,13 +5,12 @@ allowed them. Nothing of it lies in a repository, and none of it travels.
 import json
 import math
 import os
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from artstore.errors import ArtstoreError, Conflict, InvalidValue, NotFound, storage_error, translated
+from artstore.errors import Conflict, InvalidValue, NotFound, storage_error, translated
 from artstore.events import Event, EventType, in_scope
 from artstore.files import replace_file
 from artstore.filters import fields_of, matches
@@ -19,7 +18,6 @@ from artstore.hints import near
 from artstore.names import printable
 from artstore.owner import this_process
 from artstore.settings import config_folder
-from artstore.state import Path
 
 Rule = dict[str, Any]
 """id, name, description, enabled, event, scope, filter, metric (of RUN_METRIC_THRESHOLD), action, created, updated."""
@@ -149,18 +147,13 @@ def save_rule(place: Place, rule: Rule, *, new: bool) -> None:
         own["refused"] = [path for path in own["refused"] if path != place.root]
 
 
-def follow(place: Place, old: Path, new: Path) -> None:
-    """Let rules about a collection that this user renamed go on with its new name."""
-    before = {"entity": old.entity, "project": old.project, "collection": old.name}
-    try:
-        if not any(rule["scope"] == before for rule in all_rules(place)):
-            return
+def follow_rename(place: Place, before: dict[str, str], after: dict[str, str]) -> None:
+    """Let rules of one scope go on with another."""
+    if any(rule["scope"] == before for rule in all_rules(place)):
         with _changing(place) as own:
             for rule in own["automations"]:
                 if rule["scope"] == before:
-                    rule["scope"] = {"entity": new.entity, "project": new.project, "collection": new.name}
-    except (ArtstoreError, OSError) as error:
-        warnings.warn(f"automations about {old} wait for that name still: {error}", stacklevel=3)
+                    rule["scope"] = after
 
 
 def delete_rule(place: Place, name: str) -> Rule:

@@ -131,7 +131,10 @@ def test_an_entry_downloads_alone_and_opens_for_reading(here: Path) -> None:
         assert (binary.read(), text.read(), large.read()) == (b"22", "22", b"x" * (2 * MIB))
     with pytest.raises(ValueError, match="an entry opens for reading only: mode 'w'"):
         entry.open("w")
-    with pytest.raises(ValueError, match="Only reference entries support ref_target\\(\\): the bytes of 'images/bikes/2.jpg' are stored here"):
+    with pytest.raises(
+        ValueError,
+        match="Only reference entries support ref_target\\(\\): the bytes of 'images/bikes/2.jpg' are stored here",
+    ):
         entry.ref_target()
 
 

@@ -351,7 +351,7 @@ def test_metrics_heed_the_project_and_the_run_s_name(home: Path) -> None:
     for project, name in (("a", "y"), ("b", "x"), ("a", "x")):
         with wandb.init(project=project, name=name, id=f"{project}{name}") as run:
             run.log({"loss": 0})
-    assert [line["about"] for line in outcomes()] == ["ax"]
+    assert [line["about"] for line in outcomes()] == ["local/a/ax"]
 
 
 def test_scopes_are_a_collection_a_project_a_registry_or_all(home: Path) -> None:
@@ -456,7 +456,7 @@ def test_what_push_pull_clone_gc_and_fsck_bring_sets_nothing_off(home: Path, tmp
         repository.gc(now=True)
         assert repository.fsck().problems == []
         assert "theirs" in [state.path.name for state in repository.collections()]
-        repository.announce()
+        repository.announce([])
     assert (heard.words(), runs.words()) == ([], [])
     with wandb.init():
         pass
@@ -576,7 +576,7 @@ def test_a_command_sees_the_version_that_it_is_told_of(home: Path) -> None:
     [
         (["true"], "ok", ""),
         (["sh", "-c", "echo out; echo err >&2; exit 7"], "exit code 7", "out\nerr\n"),
-        (["sh", "-c", "kill -9 $$"], "-9", ""),
+        (["sh", "-c", "kill -9 $$"], "signal 9", ""),
         (["printf", r"\377\033[31m"], "ok", "\ufffd\x1b[31m"),
         (["sh", "-c", "sleep 30 & echo started"], "ok", "started\n"),
     ],

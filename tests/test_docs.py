@@ -121,7 +121,5 @@ def test_the_readme_project_prints_what_it_says(here: Path, cli: Cli, tmp_path: 
     for step in after.split("```console\n", 1)[1].split("```", 1)[0].strip().split("\n\n"):
         command, _, expected = step.partition("\n")
         ran = cli(*command.split()[2:], cwd=here)
-        told, wanted = (
-            re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d", "TIME", t).strip() for t in (ran.out + ran.err, expected)
-        )
+        told, wanted = (re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d", "TIME", t).strip() for t in (ran.out + ran.err, expected))
         assert (ran.code, told) == (0, wanted)

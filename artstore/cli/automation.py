@@ -306,7 +306,8 @@ def log_command(name: str | None, number: int, as_json: bool) -> None:
 
     with open_repository() as repository:
         place = repository.place
-        lines = [line for line in read_log() if line["repository"] in (repository.root, place.root)]
+        ids, places = {rule["id"] for rule in all_rules(place)}, (repository.root, place.root)
+        lines = [line for line in read_log() if line["id"] in ids or line["repository"] in places]
         lines = [line for line in lines if name in (None, line["automation"], line["id"])][::-1][:number]
         if name is not None and not lines:
             find_rule(place, name)  # says what is near
@@ -315,11 +316,11 @@ def log_command(name: str | None, number: int, as_json: bool) -> None:
         return
     rows = [
         (
-            line["time"][:19].replace("T", " "),
+            str(line["time"])[:19].replace("T", " "),
             line["automation"],
             line["event"],
             line["about"] or "-",
-            f"{line['seconds']:.1f} s",
+            f"{line['seconds'] or 0:.1f} s",
             line["outcome"],
         )
         for line in lines

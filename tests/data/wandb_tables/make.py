@@ -76,21 +76,13 @@ CASES = {
     "int": lambda: T(columns=["c"], data=[[1], [-2], [2**53 + 1]]),
     "float": lambda: T(columns=["c"], data=[[1.5], [-0.0], [1e300]]),
     "int_and_float": lambda: T(columns=["c"], data=[[1], [2.5]]),
-    "str": lambda: T(columns=["c"], data=[["a"], [""], ["é\n\"☃\""]]),
+    "str": lambda: T(columns=["c"], data=[["a"], [""], ['é\n"☃"']]),
     "bool": lambda: T(columns=["c"], data=[[True], [False]]),
     "none_only": lambda: T(columns=["c"], data=[[None], [None]]),
-    "optional_mixed": lambda: T(
-        columns=["i", "s", "b"], data=[[1, None, True], [None, "x", None]]
-    ),
-    "not_optional": lambda: T(
-        columns=["i", "s"], data=[[1, "x"], [2, "y"]], optional=False
-    ),
-    "optional_list": lambda: T(
-        columns=["i", "s"], data=[[1, "x"], [2, None]], optional=[False, True]
-    ),
-    "allow_mixed": lambda: T(
-        columns=["c"], data=[[1], ["x"], [None], [[1, "y"]]], allow_mixed_types=True
-    ),
+    "optional_mixed": lambda: T(columns=["i", "s", "b"], data=[[1, None, True], [None, "x", None]]),
+    "not_optional": lambda: T(columns=["i", "s"], data=[[1, "x"], [2, "y"]], optional=False),
+    "optional_list": lambda: T(columns=["i", "s"], data=[[1, "x"], [2, None]], optional=[False, True]),
+    "allow_mixed": lambda: T(columns=["c"], data=[[1], ["x"], [None], [[1, "y"]]], allow_mixed_types=True),
     "bytes": lambda: T(columns=["c"], data=[[b"abc"], [b"d"]]),
     "nan_inf": lambda: T(columns=["c"], data=[[NAN], [INF], [-INF], [1.0]]),
     "nan_only": lambda: T(columns=["c"], data=[[NAN], [NAN]]),
@@ -100,16 +92,12 @@ CASES = {
     "int_columns_date": lambda: T(columns=[0], data=[[dt.date(2020, 1, 2)]]),
     "int_columns": lambda: T(columns=[0, 1], data=[[1, "x"], [2, "y"]]),
     "two_columns": lambda: T(columns=["b", "a"], data=[[1, "x"], [2, "y"]]),
-    "wandb_artifact_str": lambda: T(
-        columns=["c"], data=[["wandb-artifact://_id/abc"]]
-    ),
+    "wandb_artifact_str": lambda: T(columns=["c"], data=[["wandb-artifact://_id/abc"]]),
     "decimal": lambda: T(columns=["c"], data=[[decimal.Decimal("1.5")]]),
     "object": lambda: T(columns=["c"], data=[[print]]),
     # time
     "date": lambda: T(columns=["c"], data=[[dt.date(2020, 1, 2)], [dt.date(1969, 7, 20)]]),
-    "datetime_naive": lambda: T(
-        columns=["c"], data=[[dt.datetime(2020, 1, 2, 3, 4, 5, 678901)], [None]]
-    ),
+    "datetime_naive": lambda: T(columns=["c"], data=[[dt.datetime(2020, 1, 2, 3, 4, 5, 678901)], [None]]),
     "datetime_aware": lambda: T(
         columns=["c"],
         data=[
@@ -132,8 +120,14 @@ CASES = {
         columns=["i8", "u16", "i64", "f16", "f32", "f64", "b", "s"],
         data=[
             [
-                np.int8(-1), np.uint16(2), np.int64(3), np.float16(0.5),
-                np.float32(0.1), np.float64(0.1), np.bool_(True), "x",
+                np.int8(-1),
+                np.uint16(2),
+                np.int64(3),
+                np.float16(0.5),
+                np.float32(0.1),
+                np.float64(0.1),
+                np.bool_(True),
+                "x",
             ]
         ],
     ),
@@ -147,13 +141,9 @@ CASES = {
         columns=["k", "c"],
         data=[["a", np.arange(4.0).reshape(2, 2)], ["b", np.ones((2, 2))]],
     ),
-    "ndarray_2d_not_optional": lambda: T(
-        columns=["c"], data=[[np.ones((2, 2))], [np.zeros((2, 2))]], optional=False
-    ),
+    "ndarray_2d_not_optional": lambda: T(columns=["c"], data=[[np.ones((2, 2))], [np.zeros((2, 2))]], optional=False),
     "ndarray_0d": lambda: T(columns=["c"], data=[[np.array(5)], [np.array(6)]]),
-    "table_from_ndarray": lambda: T(
-        columns=["a", "b"], data=np.array([[1.5, 2.0], [3.0, 4.0]])
-    ),
+    "table_from_ndarray": lambda: T(columns=["a", "b"], data=np.array([[1.5, 2.0], [3.0, 4.0]])),
     # containers
     "list_equal": lambda: T(columns=["c"], data=[[[1, 2]], [[3, 4]]]),
     "list_unequal": lambda: T(columns=["c"], data=[[[1, 2]], [[3]], [[]]]),
@@ -170,9 +160,7 @@ CASES = {
     "dict_int_keys": lambda: T(columns=["c"], data=[[{1: "a"}]]),
     "dict_empty": lambda: T(columns=["c"], data=[[{}], [{}]]),
     "dict_date": lambda: T(columns=["c"], data=[[{"d": dt.date(2020, 1, 2)}]]),
-    "list_of_dicts": lambda: T(
-        columns=["c"], data=[[[{"a": 1}, {"a": 2}]], [[{"a": 3}]]]
-    ),
+    "list_of_dicts": lambda: T(columns=["c"], data=[[[{"a": 1}, {"a": 2}]], [[{"a": 3}]]]),
     # dtypes
     "dtype_single": lambda: T(columns=["a", "b"], data=[[1, 2]], dtype=int),
     "dtype_list": lambda: T(
@@ -180,12 +168,8 @@ CASES = {
         data=[[1, "x", True, dt.date(2020, 1, 2), [1]]],
         dtype=[int, str, bool, dt.datetime, [int]],
     ),
-    "dtype_empty_rows": lambda: T(
-        columns=["i", "s"], dtype=[int, str], optional=False
-    ),
-    "dtype_dict": lambda: T(
-        columns=["c"], data=[[{"a": 1, "b": "x"}]], dtype=[{"a": int, "b": str}]
-    ),
+    "dtype_empty_rows": lambda: T(columns=["i", "s"], dtype=[int, str], optional=False),
+    "dtype_dict": lambda: T(columns=["c"], data=[[{"a": 1, "b": "x"}]], dtype=[{"a": int, "b": str}]),
     "dtype_union": lambda: T(columns=["c", "d"], data=[[1, 1], ["x", 2]], dtype=[[int, str], int]),
     "dtype_const": lambda: T(columns=["c"], data=[[1]], dtype=[1]),
     "cast": _cast,
@@ -202,17 +186,11 @@ CASES = {
             }
         )
     ),
-    "dataframe_none_str": lambda: T(
-        dataframe=pd.DataFrame({"s": np.array(["x", None], dtype=object)})
-    ),
+    "dataframe_none_str": lambda: T(dataframe=pd.DataFrame({"s": np.array(["x", None], dtype=object)})),
     "added_columns": _with_added_column,
     "log_mode_mutable": lambda: T(columns=["c"], data=[[1]], log_mode="MUTABLE"),
-    "log_mode_incremental": lambda: T(
-        columns=["c"], data=[[1]], log_mode="INCREMENTAL"
-    ),
-    "artifact_version": lambda: T(
-        columns=["c"], data=[[{"_type": "artifactVersion", "id": "x"}]]
-    ),
+    "log_mode_incremental": lambda: T(columns=["c"], data=[[1]], log_mode="INCREMENTAL"),
+    "artifact_version": lambda: T(columns=["c"], data=[[{"_type": "artifactVersion", "id": "x"}]]),
 }
 
 
