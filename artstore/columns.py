@@ -5,6 +5,7 @@ Pure; numpy and pandas are recognised by their values, and imported only where a
 
 import datetime
 import math
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -24,6 +25,13 @@ LONGEST_INLINE = 150
 """Elements up to which a one-dimensional array stands in the cell; others are in a file beside the table, as W&B's are."""
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 _DEEPEST = 100
+_LARGEST = 1024
+"""Bits of a whole number, as in metadata."""
+_EXACT = 1 << 53
+"""Microseconds from 1970 up to which a float of milliseconds tells each one: until the year 2255."""
+_DTYPE = re.compile(r"[<>|=](b1|[iu][1248]|f[248]|U\d{0,4}|M8\[\w{1,4}\])")
+_FORM = re.compile(rf"array ({_DTYPE.pattern}|[<>=]c\d\d?)")
+"""Arrays whose cells JSON can tell: as numpy calls their types."""
 
 
 def is_array(value: Any) -> bool:
@@ -31,47 +39,58 @@ def is_array(value: Any) -> bool:
 
 
 def is_null(value: Any) -> bool:
-    """None, NaN, and what pandas has instead."""
-    return (
-        value is None or value != value
-        if isinstance(value, float)
-        else type(value).__name__ in ("NAType", "NaTType", "NoneType")
-    )
+    """None, NaN, and what pandas and numpy have instead."""
+    if isinstance(value, float):
+        return value != value
+    return type(value).__name__ in ("NoneType", "NAType", "NaTType") or (_is_moment(value) and str(value) == "NaT")
+
+
+def _is_moment(value: Any) -> bool:
+    return type(value).__name__ == "datetime64"
 
 
 def plain(value: Any) -> Any:
-    """A cell's value in Python's own types, where numpy's or pandas' are their equals; arrays stay."""
+    """A cell's value in Python's own types, where numpy's or pandas' are their equals; arrays stay. Raises InvalidValue."""
     if type(value) in _PLAIN:
         return value
     if is_null(value):
         return None
     if type(value).__module__.partition(".")[0] == "numpy" and not is_array(value):
-        if type(value).__name__ == "datetime64":
-            return _EPOCH.replace(tzinfo=None) + datetime.timedelta(
-                microseconds=int(value.astype("datetime64[us]").astype(int))
-            )
+        if type(value).__name__ == "timedelta64":
+            return value
+        if _is_moment(value):
+            try:
+                microseconds = int(value.astype("datetime64[us]").astype("int64"))
+                return _EPOCH.replace(tzinfo=None) + datetime.timedelta(microseconds=microseconds)
+            except OverflowError as error:
+                raise InvalidValue(f"the time {value} is out of range") from error
         return value.item()
     return value
 
 
 def type_of(value: Any, depth: int = 0) -> Type:
-    """The type of a cell. Raises InvalidType for what has no JSON form."""
+    """The type of a cell. Raises InvalidType for what has no JSON form, InvalidValue for what would not come back."""
     value = plain(value)
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return NONE
+    if isinstance(value, int) and value.bit_length() > _LARGEST:
+        raise InvalidValue(f"a whole number of more than {_LARGEST} bits can't stand in a table")
     if (found := _PLAIN.get(type(value))) is not None:
         return found
     if depth > _DEEPEST:
-        raise InvalidValue(f"a cell is nested more than {_DEEPEST} levels deep")
+        raise InvalidValue(f"it is nested more than {_DEEPEST} levels deep")
     if isinstance(value, datetime.date):
+        _milliseconds(value)  # or it is out of range
         return TIMESTAMP if depth == 0 else STRING
     if isinstance(value, bool | int | float | str):  # subclasses
-        return next(
-            kind
-            for base, kind in ((bool, BOOLEAN), (int, NUMBER), (float, NUMBER), (str, STRING))
-            if isinstance(value, base)
-        )
+        kinds = ((bool, BOOLEAN), (int, NUMBER), (float, NUMBER), (str, STRING))
+        return next(kind for base, kind in kinds if isinstance(value, base))
     if is_array(value):
+        complex_beside = value.dtype.kind == "c" and depth == 0 and not is_inline(value)
+        if not (_DTYPE.fullmatch(value.dtype.str) or complex_beside) or type(value).__name__ != "ndarray":
+            raise InvalidType(
+                f"an array of {value.dtype} can't stand in a table: numbers, booleans, text and times can"
+            )
         if depth == 0 and not is_inline(value):
             return {"wb_type": "ndarray", "params": {"shape": list(value.shape)}}
         return type_of(value.tolist(), depth)
@@ -79,11 +98,15 @@ def type_of(value: Any, depth: int = 0) -> Type:
         element = joined(type_of(item, depth + 1) for item in value)
         return {"wb_type": "list", "params": {"element_type": element, "length": len(value)}}
     if isinstance(value, dict):
+        if strange := [key for key in value if not isinstance(key, str | int)]:
+            raise InvalidType(f"a dict's key in a table is text, not {strange[0]!r:.80}")
         keys = {str(key): type_of(item, depth + 1) for key, item in value.items()}
+        if len(keys) < len(value):
+            raise InvalidType("a dict in a table has keys that are one as text")
         return {"wb_type": "typedDict", "params": {"type_map": keys}}
-    raise InvalidType(
-        f"a {type(value).__module__}.{type(value).__qualname__} can't stand in a table: it has no JSON form"
-    )
+    kind = type(value)
+    name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+    raise InvalidType(f"a {name} can't stand in a table: it has no JSON form")
 
 
 def is_inline(array: Any) -> bool:
@@ -116,7 +139,10 @@ def merge(one: Type, other: Type) -> Type | None:
     if one["wb_type"] == "list":
         return {
             "wb_type": "list",
-            "params": {**others, "element_type": joined([params["element_type"], others["element_type"]])},
+            "params": {
+                **others,
+                "element_type": joined([params.get("element_type", UNKNOWN), others.get("element_type", UNKNOWN)]),
+            },
         }
     if one["wb_type"] == "typedDict":
         before, after = params["type_map"], others["type_map"]
@@ -149,6 +175,24 @@ def without_none(kind: Type) -> Type:
     return others[0] if len(others) == 1 else ANY
 
 
+def is_type(kind: Any, depth: int = 0) -> bool:
+    """Whether a value from a file is a type."""
+    if not isinstance(kind, dict) or not isinstance(kind.get("wb_type"), str) or depth > _DEEPEST:
+        return False
+    params = kind.get("params", {})
+    if not isinstance(params, dict):
+        return kind["wb_type"] not in ("union", "list", "typedDict", "ndarray", "timestamp", "number", "string")
+    below = [*_types_in(params.get("type_map", {})), *_types_in(params.get("allowed_types", []))]
+    below += [params["element_type"]] if "element_type" in params else []
+    if kind["wb_type"] == "union" and not (isinstance(params.get("allowed_types"), list) and params["allowed_types"]):
+        return False
+    return all(is_type(one, depth + 1) for one in below)
+
+
+def _types_in(value: Any) -> list[Any]:
+    return list(value.values()) if isinstance(value, dict) else value if isinstance(value, list) else [value]
+
+
 def words(kind: Type) -> str:
     """What a type is called in messages."""
     names = {
@@ -167,15 +211,22 @@ def words(kind: Type) -> str:
 # -- cells ---------------------------------------------------------------------------------------
 
 
-def form_of(value: Any) -> str | None:
-    """What a cell's JSON does not tell, and W&B forgets: a date, a time without a zone, an array of some type."""
+def form_of(value: Any) -> str:
+    """What a cell's JSON does not tell, and W&B forgets: a date, a time with a zone or without, an array of some type.
+    Empty for all else. All cells of a column have one.
+    """
     if isinstance(value, datetime.datetime):
-        return "naive" if value.tzinfo is None else None
+        return "naive" if value.tzinfo is None else "aware"
     if isinstance(value, datetime.date):
         return "date"
-    if type(value).__name__ == "datetime64":
+    if _is_moment(value):
         return "naive"
-    return f"array {value.dtype.str}" if is_array(value) and is_inline(value) else None
+    return f"array {re.sub('U.*', 'U', value.dtype.str)}" if is_array(value) else ""
+
+
+def is_form(form: Any) -> bool:
+    """Whether a value from a file is a form."""
+    return isinstance(form, str) and (form in ("date", "naive") or _FORM.fullmatch(form) is not None)
 
 
 def encoded(value: Any, depth: int = 0) -> Any:
@@ -199,12 +250,19 @@ def encoded(value: Any, depth: int = 0) -> Any:
 
 
 def _milliseconds(value: datetime.date) -> int | float:
+    """Raises InvalidValue for what would not come back to the microsecond."""
     if not isinstance(value, datetime.datetime):
         value = datetime.datetime(value.year, value.month, value.day)
-    if value.tzinfo is None:
-        value = value.replace(tzinfo=datetime.UTC)
+    try:
+        value = value.replace(tzinfo=datetime.UTC) if value.tzinfo is None else value.astimezone(datetime.UTC)
+    except OverflowError as error:
+        raise InvalidValue(f"the time {value} is out of range in UTC") from error
     microseconds = (value - _EPOCH) // datetime.timedelta(microseconds=1)
-    return microseconds // 1000 if microseconds % 1000 == 0 else microseconds / 1000
+    if microseconds % 1000 == 0:
+        return microseconds // 1000
+    if abs(microseconds) > _EXACT:
+        raise InvalidValue(f"the time {value} can't be kept to the microsecond: that goes from 1684 to 2255")
+    return microseconds / 1000
 
 
 def decoded(value: Any, kind: Type, form: str | None) -> Any:
@@ -216,10 +274,11 @@ def decoded(value: Any, kind: Type, form: str | None) -> Any:
         if form == "date":
             return moment.date()
         return moment.replace(tzinfo=None) if form == "naive" else moment
-    if form is not None and form.startswith("array ") and isinstance(value, list):
+    dtype = form.removeprefix("array ") if form is not None else ""
+    if form is not None and form != dtype and isinstance(value, list) and _DTYPE.fullmatch(dtype):
         try:
             import numpy as np
         except ImportError:
             return value
-        return np.array(value, dtype=form.removeprefix("array "))
+        return np.array(value, dtype=dtype)
     return value

@@ -26,7 +26,7 @@ from artstore.manifest import ENTRY_SCHEME, Entries, Entry, Manifest, place_in
 from artstore.names import normal_path, parse_spec, printable
 from artstore.references import MAX_OBJECTS, Target
 from artstore.stored import Stored
-from artstore.tablefiles import SUFFIX
+from artstore.tablefiles import ENDING, SUFFIX
 from artstore.tables import Table
 from artstore.tree import DIRECTORY, REFERENCE
 from artstore.tree import Entry as TreeEntry
@@ -254,7 +254,7 @@ class Contents:
                 hint="write it to a file with artifact.new_file()",
             )
         target = normal_path(name)
-        target = target if target.endswith("table.json") else target + SUFFIX
+        target = target if target.endswith(ENDING) else target + SUFFIX
         with self._drafting.changing() as draft:
             staged = draft.staged_file(target)
             beside: dict[str, bytes] = {}
@@ -323,9 +323,9 @@ class Contents:
         """The Table that was added under a name; None when there is none."""
         stored = self._logged("get")
         path = normal_path(name)
-        for candidate in (path, path + SUFFIX) if path.endswith(SUFFIX) else (path + SUFFIX,):
+        for candidate in (path, path + SUFFIX):
             raw = self._find(candidate)
-            if raw is not None and candidate.endswith(SUFFIX):
+            if raw is not None and candidate.endswith(ENDING):
                 return Table.read(
                     lambda raw=raw: stored.open(raw),  # type: ignore[misc]  # mypy can't tell its type
                     lambda other: stored.open(stored.entry(other)),

@@ -7,13 +7,17 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, BinaryIO, NamedTuple
 
-from artstore.columns import ANY, Type, decoded, encoded, without_none
+from artstore.columns import ANY, Type, decoded, encoded, is_form, is_type, without_none
 from artstore.errors import Damage
 
 SUFFIX = ".table.json"
+ENDING = "table.json"
+"""What the names of tables' files end with; W&B adds SUFFIX to others."""
 _CHUNK = 1 << 20
-_LONGEST = 256 << 20
+_LONGEST = 64 << 20
 """Characters of one row at most."""
+_BEHIND = (",", "]", "}", ":", " ", "\t", "\r", "\n")
+"""Characters that end a value: a number may go on in the next piece."""
 _encode = json.JSONEncoder(separators=(", ", ": ")).encode
 _decoder = json.JSONDecoder()
 
@@ -86,10 +90,13 @@ def _head_of(told: dict[str, Any], what: str) -> Head:
     columns, types = told.get("columns"), told.get("column_types")
     if not isinstance(columns, list) or not all(isinstance(c, str | int) for c in columns):
         raise Damage(f"{what} has no columns: it is no table")
-    found = types.get("params", {}).get("type_map", {}) if isinstance(types, dict) else {}
+    params = types.get("params", {}) if isinstance(types, dict) else None if types is not None else {}
+    found = params.get("type_map", {}) if isinstance(params, dict) else None
     forms = told.get("column_forms", {})
-    good = isinstance(found, dict) and all(isinstance(kind, dict) and "wb_type" in kind for kind in found.values())
-    if not good or not isinstance(forms, dict) or not all(isinstance(form, str) for form in forms.values()):
+    if not isinstance(found, dict):
+        raise Damage(f"{what} does not tell its columns' types as a table does")
+    good = all(map(is_type, found.values()))
+    if not good or not isinstance(forms, dict) or not all(map(is_form, forms.values())):
         raise Damage(f"{what} does not tell its columns' types as a table does")
     return Head(columns, found, forms)
 
@@ -119,6 +126,8 @@ class _Pieces:
                 self._expect(",")
             self._first = False
             key = self._value()
+            if not isinstance(key, str):
+                raise Damage(f"{self._what} is no table: a key is no text")
             self._expect(":")
             if key == "data":
                 return told
@@ -143,10 +152,14 @@ class _Pieces:
         while True:
             try:
                 value, end = _decoder.raw_decode(self._buffer, self._at)
-                if end < len(self._buffer) or self._ended:
+                if end - self._at > _LONGEST:
+                    raise Damage(f"{self._what} has a row of more than {_LONGEST} characters")
+                if self._ended or self._buffer[end : end + 1] in _BEHIND:
                     self._at = end
                     return value
             except (ValueError, RecursionError) as error:
+                if isinstance(error, Damage):
+                    raise
                 if self._ended or len(self._buffer) - self._at > _LONGEST:
                     raise Damage(f"{self._what} is no JSON: {error}") from error
             self._more(wanted)

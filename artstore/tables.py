@@ -8,6 +8,9 @@ import json
 import operator
 import os
 import tempfile
+import weakref
+import zipfile
+import zlib
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, BinaryIO, NamedTuple, overload
@@ -17,7 +20,7 @@ from blake3 import blake3
 
 from artstore import columns as kinds
 from artstore.columns import Type
-from artstore.errors import Conflict, Damage, InvalidType, InvalidValue, NotFound
+from artstore.errors import ArtstoreError, Conflict, Damage, InvalidType, InvalidValue, NoEntry, NotFound
 from artstore.html import MOST_ROWS, grid, page
 from artstore.names import printable
 from artstore.tablefiles import Head, read_table, write_table
@@ -37,11 +40,12 @@ class Rows(Sequence[list[Any]]):
 
     def __init__(self) -> None:
         self._file = tempfile.TemporaryFile()  # msgpack: nothing in it is executed
+        weakref.finalize(self, self._file.close)
         self._starts = array("Q")
         self._end = 0
 
     def append(self, row: list[Any]) -> None:
-        data = msgpack.packb([kinds.plain(cell) for cell in row], default=_packed)
+        data = msgpack.packb([kinds.plain(cell) for cell in row], default=_packed, unicode_errors="surrogatepass")
         self._file.write(data)
         self._starts.append(self._end)
         self._end += len(data)
@@ -66,7 +70,7 @@ class Rows(Sequence[list[Any]]):
     def _read(self, start: int, length: int) -> list[Any]:
         self._file.flush()
         data = os.pread(self._file.fileno(), length, start)
-        row: list[Any] = msgpack.unpackb(data, ext_hook=_unpacked, strict_map_key=False)
+        row: list[Any] = msgpack.unpackb(data, ext_hook=_unpacked, strict_map_key=False, unicode_errors="surrogatepass")
         return row
 
     def __iter__(self) -> Iterator[list[Any]]:
@@ -74,7 +78,9 @@ class Rows(Sequence[list[Any]]):
             last = min(first + _TOGETHER, len(self))
             start, end = self._starts[first], self._starts[last] if last < len(self) else self._end
             self._file.flush()
-            unpacker = msgpack.Unpacker(ext_hook=_unpacked, strict_map_key=False, max_buffer_size=0)
+            unpacker = msgpack.Unpacker(
+                ext_hook=_unpacked, strict_map_key=False, unicode_errors="surrogatepass", max_buffer_size=0
+            )
             unpacker.feed(os.pread(self._file.fileno(), end - start, start))
             yield from unpacker
 
@@ -168,23 +174,25 @@ class Table:
         if log_mode not in ("IMMUTABLE", "MUTABLE", "INCREMENTAL", None):
             raise InvalidValue(f"log_mode '{log_mode}' is not one of IMMUTABLE, MUTABLE, INCREMENTAL")
         self.log_mode = log_mode
-        self._mixed = allow_mixed_types
         self._rows: list[list[Any]] | Rows = []
+        if dataframe is not None and not _is_frame(dataframe):
+            raise InvalidType(f"dataframe is a pandas DataFrame or a pyarrow Table, not a {type(dataframe).__name__}")
         frame = dataframe if dataframe is not None else data if _is_frame(data) else None
         if frame is not None:
             self.columns, rows = _of_frame(frame)
         else:
-            rows = data if data is not None else rows
-            rows = rows.tolist() if kinds.is_array(rows) and rows.dtype != object else rows
-            self.columns = list(["Input", "Output", "Expected"] if columns is None else columns)
-        if strange := [name for name in self.columns if not isinstance(name, str | int)]:
-            raise InvalidType(f"a column's name is text or a number, not {strange[0]!r}")
-        if isinstance(rows, str | dict) or not (rows is None or isinstance(rows, Iterable)):
-            raise InvalidType(f"a table's data is a list of rows, not a {type(rows).__name__}")
-        flags = [optional] * len(self.columns) if isinstance(optional, bool) else list(optional)
-        self._optional = dict(zip(self.columns, flags, strict=False))
-        self._types: dict[Any, Type] = dict.fromkeys(self.columns, kinds.UNKNOWN)
-        for row in rows or ():
+            rows = _rows_of(data if data is not None else rows)
+            self.columns = _names_of(["Input", "Output", "Expected"] if columns is None else columns)
+        _check_names(self.columns)
+        flags = [optional] * len(self.columns) if isinstance(optional, bool) else optional
+        if not isinstance(flags, list) or len(flags) != len(self.columns):
+            raise InvalidType("optional is True or False, or a list with one of these for each column")
+        self._optional = dict(zip(self.columns, flags, strict=True))
+        self._types: dict[Any, Type] = dict.fromkeys(self.columns, kinds.ANY if allow_mixed_types else kinds.UNKNOWN)
+        self._forms: dict[Any, str | None] = dict.fromkeys(self.columns)
+        for row in rows:
+            if not isinstance(row, list | tuple) and not (kinds.is_array(row) and row.ndim == 1):
+                raise InvalidType(f"a row is a list of values, not {row!r:.80}")
             self.add_data(*row)
 
     @property
@@ -198,36 +206,41 @@ class Table:
         """Add a row: a value for each column. All or nothing."""
         if len(data) != len(self.columns):
             raise InvalidValue(f"This table expects {len(self.columns)} columns: {self.columns}, found {len(data)}")
-        types = self._types
+        types, forms = self._types, self._forms
         found = {
-            name: self._checked(name, types[name], value)
+            name: self._checked(name, types[name], forms[name], value)
             for name, value in zip(self.columns, data, strict=True)
             if type(value) is not _usual.get(types[name]["wb_type"])
         }
-        types.update(found)
+        for name, (kind, form) in found.items():
+            types[name], forms[name] = kind, form
         self._append(list(data))
 
     add_row = add_data
 
-    def _checked(self, name: Any, before: Type, value: Any) -> Type:
-        """The column's type with this value in it. Raises InvalidType where it does not fit."""
+    def _checked(self, name: Any, before: Type, form: str | None, value: Any) -> tuple[Type, str | None]:
+        """The column's type and form with this value in it. Raises InvalidType where it does not fit."""
+        column = f"column '{printable(str(name))}'"
         try:
             kind = kinds.type_of(value)
-        except InvalidType as error:
-            raise InvalidType(f"column '{printable(str(name))}': {error}") from error
-        if self._mixed:
-            return kinds.ANY
+        except InvalidValue as error:
+            raise type(error)(f"{column}: {error}") from error
         if kind == kinds.NONE:
             if not self._optional.get(name, True):
-                raise InvalidType(f"column '{printable(str(name))}' has no value in a row, and is not optional")
-            return before
+                raise InvalidType(f"{column} has no value in a row, and is not optional")
+            return before, form
+        own = kinds.form_of(value)
+        if before == kinds.ANY:
+            if own:
+                raise InvalidType(f"{column} holds values of any type: {value!r:.80} would not come back as it is")
+            return before, own
         merged = kinds.merge(before, kind)
-        if merged is None:
+        if merged is None or form not in (None, own):
             raise InvalidType(
-                f"column '{printable(str(name))}' holds {kinds.words(before)}: {value!r:.80} does not fit",
-                hint="Table(…, allow_mixed_types=True) takes any value",
+                f"{column} holds {kinds.words(before)}{f' ({form})' if form else ''}: {value!r:.80} does not fit",
+                hint="Table(…, allow_mixed_types=True) takes any value but times and arrays",
             )
-        return merged
+        return merged, own
 
     def _append(self, row: list[Any]) -> None:
         if len(self._rows) == IN_MEMORY and isinstance(self._rows, list):
@@ -241,21 +254,21 @@ class Table:
         """Add a column: a value for each row (for an empty table: its rows)."""
         if name in self.columns:
             raise Conflict(f"the table has a column '{printable(str(name))}' already")
+        if not isinstance(data, Iterable) or isinstance(data, str):
+            raise InvalidType(f"a column's data is a list of values, not {data!r:.80}")
         values = list(data)
         if self.columns and len(values) != len(self._rows):
             raise InvalidValue(f"column '{printable(str(name))}' has {len(values)} values for {len(self._rows)} rows")
         rows = self._rows if self.columns else [[] for _ in values]
-        wider = Table(
-            [*self.columns, name], optional=[*self._optional.values(), optional], allow_mixed_types=self._mixed
-        )
+        wider = Table([*self.columns, name], optional=[*self._optional.values(), optional])
+        wider._types |= {known: kind for known, kind in self._types.items() if kind == kinds.ANY}
         for row, value in zip(rows, values, strict=True):
             wider.add_data(*row, value)
-        self.columns, self._rows, self._types, self._optional = (
-            wider.columns,
-            wider._rows,
-            wider._types,
-            wider._optional,
-        )
+        self._take_over(wider)
+
+    def _take_over(self, other: "Table") -> None:
+        self.columns, self._rows, self._optional = other.columns, other._rows, other._optional
+        self._types, self._forms = other._types, other._forms
 
     def add_computed_columns(self, fn: Callable[[int, dict[Any, Any]], dict[Any, Any]]) -> None:
         """Add the columns that `fn(number, row as a dict)` gives for each row."""
@@ -263,8 +276,11 @@ class Table:
         for number, row in self.iterrows():
             for name, value in fn(number, dict(zip(self.columns, row, strict=True))).items():
                 made.setdefault(name, []).append(value)
+        wider = Table(list(self.columns), optional=list(self._optional.values()))
+        wider._take_over(self)
         for name, values in made.items():
-            self.add_column(name, values, optional=True)
+            wider.add_column(name, values, optional=True)
+        self._take_over(wider)  # all of them, or none
 
     # -- looking --
 
@@ -286,12 +302,20 @@ class Table:
         values = [row[at] for row in self._rows]
         if convert_to is None:
             return values
-        if convert_to == "numpy":
-            return _numpy().array(values)
-        if convert_to == "pandas":
-            return _pandas().Series(values, name=name)
-        if convert_to == "arrow":
-            return _arrow().array([kinds.plain(value) for value in values])
+        makers: dict[str, Callable[[], Any]] = {
+            "numpy": lambda: _numpy().array(values),
+            "pandas": lambda: _pandas().Series(values, name=name),
+            "arrow": lambda: _arrow().array([kinds.plain(value) for value in values]),
+        }
+        if convert_to in makers:
+            try:
+                return makers[convert_to]()
+            except (ValueError, TypeError, NotImplementedError) as error:
+                if isinstance(error, NotFound):
+                    raise
+                raise InvalidValue(
+                    f"column '{printable(str(name))}' can't be given to {convert_to}: {error}"
+                ) from error
         raise InvalidValue(f"convert_to '{convert_to}' is not one of numpy, pandas, arrow")
 
     def get_dataframe(self) -> Any:
@@ -315,7 +339,7 @@ class Table:
     __hash__ = None  # type: ignore[assignment]  # it changes
 
     def __repr__(self) -> str:
-        return f"<Table {len(self._rows):,} × {len(self.columns)}: {', '.join(map(str, self.columns))}>"
+        return f"<Table {len(self._rows):,} × {len(self.columns)}: {printable(', '.join(map(str, self.columns)))}>"
 
     def _repr_html_(self) -> str:
         shown = [[str(cell) for cell in row] for row in self._rows[:MOST_ROWS]]
@@ -340,23 +364,19 @@ class Table:
 
     def _types_now(self) -> tuple[dict[str, Type], dict[str, str]]:
         """Types and forms by column; found anew, since rows may have been changed in place."""
-        types: dict[Any, Type] = dict.fromkeys(self.columns, kinds.UNKNOWN)
-        forms: dict[Any, set[str | None]] = {name: set() for name in self.columns}
+        types = {name: kind if kind == kinds.ANY else kinds.UNKNOWN for name, kind in self._types.items()}
+        forms: dict[Any, str | None] = dict.fromkeys(self.columns)
         for row in self._rows:
             if len(row) != len(self.columns):
                 raise InvalidValue(f"a row has {len(row)} values for {len(self.columns)} columns")
             for name, value in zip(self.columns, row, strict=True):
-                if type(value) is _usual.get(types[name]["wb_type"]):
-                    continue
-                types[name] = self._checked(name, types[name], value)
-                if not kinds.is_null(value):
-                    forms[name].add(kinds.form_of(value))
+                if type(value) is not _usual.get(types[name]["wb_type"]):
+                    types[name], forms[name] = self._checked(name, types[name], forms[name], value)
         told = {
             str(name): kinds.as_optional(kind) if self._optional.get(name, True) else kind
             for name, kind in types.items()
         }
-        one = {str(name): form for name, found in forms.items() if len(found) == 1 and (form := next(iter(found)))}
-        return told, one
+        return told, {str(name): form for name, form in forms.items() if form and form != "aware"}
 
     def _beside(self, at: int, name: str, kind: Type, add_file: Callable[[str, bytes], None]) -> Type:
         """Put a column of arrays into a file, as W&B does."""
@@ -364,16 +384,22 @@ class Table:
         cells = [row[at] for row in self._rows]
         if any(kinds.is_null(cell) for cell in cells):
             raise InvalidValue(f"column '{printable(name)}' holds arrays: each row needs one", hint="of the same shape")
-        np.savez_compressed(out, **{name: np.array(cells)})
+        np.savez_compressed(out, column=np.array(cells))
         path = f"{_ARRAYS}/{hashlib.md5(out.getvalue(), usedforsecurity=False).hexdigest()[:20]}.npz"
         add_file(path, out.getvalue())
-        return {"wb_type": "ndarray", "params": {**kind["params"], "serialization_path": {"key": name, "path": path}}}
+        return {
+            "wb_type": "ndarray",
+            "params": {**kind["params"], "serialization_path": {"key": "column", "path": path}},
+        }
 
     @classmethod
     def read(cls, open_: Callable[[], BinaryIO], entry: OpenEntry, what: str) -> "Table":
         """The table in a file; `entry` opens others of its artifact. Raises Damage for what is none."""
         head, rows = read_table(open_, what)
-        table = cls(head.columns, allow_mixed_types=True)
+        try:
+            table = cls(head.columns, allow_mixed_types=True)
+        except InvalidValue as error:
+            raise Damage(f"{what}: {error}") from error
         arrays = {
             at: _array_of(kind, entry, what)
             for at, (kind, _) in enumerate(head.decoders())
@@ -381,12 +407,13 @@ class Table:
         }
         for number, row in enumerate(rows):
             for at, cells in arrays.items():
+                if number >= len(cells):
+                    raise Damage(f"{what} has a column of {len(cells)} arrays for more rows")
                 row[at] = cells[number]
             table._append(row)
-        types = {name: head.types.get(str(name), kinds.as_optional(kinds.UNKNOWN)) for name in head.columns}
-        table._types = {name: kinds.without_none(kind) for name, kind in types.items()}
-        table._optional = {name: kinds.is_optional(kind) for name, kind in types.items()}
-        table._mixed = bool(types) and all(kind == kinds.ANY for kind in table._types.values())
+        types = {name: kinds.without_none(head.types.get(str(name), kinds.UNKNOWN)) for name in head.columns}
+        table._types = {name: kinds.ANY if kind["wb_type"] == "union" else kind for name, kind in types.items()}
+        table._forms = {name: head.forms.get(str(name)) for name in head.columns}
         return table
 
 
@@ -402,7 +429,8 @@ def table_diff(
     before, after = old[0], new[0]
     for columns in (before, after):
         if missing := [name for name in names if name not in columns]:
-            raise NotFound(f"the table has no column '{printable(str(missing[0]))}'", hint=f"there are {columns}")
+            listed = printable(", ".join(map(str, columns)))
+            raise NotFound(f"the table has no column '{printable(str(missing[0]))}'", hint=f"there are {listed}")
     common = [name for name in before if name in after]
     known, now = _keyed(before, old[1], names, common), _keyed(after, new[1], names, common)
     return TableDiff(
@@ -428,7 +456,9 @@ def _keyed(columns: list[Any], rows: Iterable[list[Any]], names: list[Any], comm
 
 
 def _json_of(cell: Any) -> Any:
-    return kinds.encoded(cell.tolist() if kinds.is_array(cell) else cell)
+    """Equal numbers alike: 1 and 1.0."""
+    value = kinds.encoded(cell.tolist() if kinds.is_array(cell) else cell)
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _same_row(one: Any, other: Any) -> bool:
@@ -436,9 +466,49 @@ def _same_row(one: Any, other: Any) -> bool:
 
 
 def _same_cell(one: Any, other: Any) -> bool:
+    if one is None or other is None or type(one).__name__ == "NAType" or type(other).__name__ == "NAType":
+        return (
+            kinds.is_null(one) and kinds.is_null(other) and not isinstance(one, float) and not isinstance(other, float)
+        )
     if kinds.is_array(one) or kinds.is_array(other):
         return getattr(one, "shape", None) == getattr(other, "shape", None) and bool((one == other).all())
+    if isinstance(one, list | tuple) and isinstance(other, list | tuple):
+        return type(one) is type(other) and _same_row(one, other)
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(_same_cell(one[key], other[key]) for key in one)
     return bool(one == other)
+
+
+def _rows_of(data: Any) -> Any:
+    """What rows are given by: a list, or an array of two dimensions."""
+    if data is None:
+        return ()
+    if kinds.is_array(data):
+        if data.ndim != 2:
+            raise InvalidType(f"a table's data has two dimensions, not {data.ndim}")
+        return (data.astype("datetime64[us]") if data.dtype.kind == "M" else data).tolist()
+    if isinstance(data, str | dict) or not isinstance(data, Iterable):
+        raise InvalidType(f"a table's data is a list of rows, not a {type(data).__name__}")
+    return data
+
+
+def _names_of(columns: Any) -> list[Any]:
+    if isinstance(columns, str) or not isinstance(columns, Iterable):
+        raise InvalidType(f"columns is a list of names, not {columns!r:.80}")
+    return list(columns)
+
+
+def _check_names(columns: list[Any]) -> None:
+    for name in columns:
+        if not isinstance(name, str | int) or isinstance(name, bool):
+            raise InvalidType(f"a column's name is text or a number, not {name!r:.80}")
+        if any("\ud800" <= c <= "\udfff" for c in str(name)):
+            raise InvalidValue(f"the column name {name!r:.80} is not valid Unicode")
+    seen: set[str] = set()
+    for name in map(str, columns):
+        if name in seen:
+            raise InvalidValue(f"two columns are called '{printable(name)}'")
+        seen.add(name)
 
 
 def _is_frame(data: Any) -> bool:
@@ -457,12 +527,31 @@ def _of_frame(frame: Any) -> tuple[list[Any], Iterable[Any]]:
 
 def _array_of(kind: Type, entry: OpenEntry, what: str) -> Any:
     """The cells of a column of arrays, from the file that the column's type names. Nothing in it is executed."""
-    place, np = kind["params"]["serialization_path"], _numpy()
+    np = _numpy()
     try:
+        place, shape = kind["params"]["serialization_path"], kind["params"].get("shape")
         with entry(place["path"]) as file:
-            return np.load(io.BytesIO(file.read()), allow_pickle=False)[place["key"]]
-    except (KeyError, TypeError, ValueError) as error:
-        raise Damage(f"{what} has a column of arrays that can't be read: {error}") from error
+            data = io.BytesIO(file.read(_LARGEST_ARRAYS + 1))
+        if len(data.getvalue()) > _LARGEST_ARRAYS or not zipfile.is_zipfile(data):
+            raise ValueError("it is no archive, or too large")
+        if sum(part.file_size for part in zipfile.ZipFile(data).infolist()) > _LARGEST_ARRAYS:
+            raise ValueError("it is too large")
+        found = np.load(data, allow_pickle=False)[place["key"]]
+        if not isinstance(found, np.ndarray) or found.ndim < 1 or (shape and list(found.shape[1:]) != list(shape)):
+            raise ValueError("it holds no arrays of that shape")
+        return found
+    except _BAD_ARRAYS as error:
+        if isinstance(error, ArtstoreError) and not isinstance(error, NoEntry | InvalidValue):
+            raise
+        raise Damage(f"{what} has a column of arrays that can't be read: {error or type(error).__name__}") from error
+
+
+_LARGEST_ARRAYS = 1 << 30
+"""Bytes of the arrays of one column."""
+_BAD_ARRAYS = (
+    KeyError, TypeError, ValueError, AttributeError, IndexError, EOFError, OSError, MemoryError, NotImplementedError,
+    zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
 
 
 def _numpy() -> Any:

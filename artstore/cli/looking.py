@@ -28,7 +28,7 @@ from artstore.matching import fitting_versions
 from artstore.names import as_project, check_project, check_type, parse_spec, printable
 from artstore.sizes import count, human, moment
 from artstore.state import INHERIT, Path, State, VersionState
-from artstore.tablefiles import SUFFIX
+from artstore.tablefiles import ENDING, SUFFIX
 from artstore.tree import DIRECTORY, EXECUTABLE, REFERENCE, Entry
 from artstore.view import View
 
@@ -365,7 +365,7 @@ def cat_command(spec: str, path: str, raw: bool, rows: int | None, place: str | 
         if repository.find_entry(found, path) is None and repository.find_entry(found, path + SUFFIX) is not None:
             path += SUFFIX
         entry = repository.entry(found, path)
-        if path.endswith(SUFFIX) and not raw and entry[1] != DIRECTORY:
+        if path.endswith(ENDING) and not raw and entry[1] != DIRECTORY:
             from artstore.cli.tables import print_table
 
             print_table(repository, found, entry, f"'{printable(path)}' of {found.name}", rows)

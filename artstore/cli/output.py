@@ -134,6 +134,7 @@ def _fit(widths: list[int], right: Sequence[int], columns: int) -> None:
 
 def _cell(text: str, width: int, right: bool) -> str:
     if width_of(text) > width:
+        text = text[: 2 * width]  # a long one is not cut one by one
         while width_of(text) > width - 1:
             text = text[:-1]
         text += "…"

@@ -3,16 +3,15 @@
 import itertools
 import json
 import sys
-from functools import partial
 from typing import Any
 
 import click
 
 from artstore.cli.output import fitted, printed_cells, width_of
-from artstore.errors import NotFound
 from artstore.lookup import Found
 from artstore.names import printable
-from artstore.tablefiles import SUFFIX, read_table
+from artstore.sizes import count
+from artstore.tablefiles import SUFFIX
 from artstore.tables import Table, TableDiff, table_diff
 from artstore.tree import Entry
 from artstore.view import View
@@ -29,11 +28,12 @@ def print_table(repository: View, found: Found, entry: Entry, what: str, most: i
     first = [[_text(cell) for cell in row] for row in itertools.islice(rows, _MEASURED)]
     head = [printable(str(name)) for name in table.columns]
     widths = [min(_WIDEST, max(width_of(line[column]) for line in [head, *first])) for column in range(len(head))]
-    right = [bool(table.data) and _is_number(table.data[0][column]) for column in range(len(head))]
+    sample = [next((c for c in cells if c is not None), None) for cells in zip(*table.data[:_MEASURED], strict=True)]
+    right = [_is_number(cell) for cell in sample] or [False] * len(head)
     widths = fitted(widths, right)
     for line in itertools.chain([head], first, ([_text(cell) for cell in row] for row in rows)):
         sys.stdout.write(printed_cells(line, widths, right) + "\n")
-    click.echo(f"{len(table):,} rows, {len(head):,} columns", err=True)
+    click.echo(f"{count(len(table), 'row')}, {count(len(head), 'column')}", err=True)
 
 
 def _opened(repository: View, found: Found, entry: Entry, what: str) -> Table:
@@ -48,7 +48,7 @@ def _text(cell: Any) -> str:
     if cell is None:
         return ""
     if isinstance(cell, float):
-        return f"{cell:g}" if cell != int(cell) or abs(cell) > 1e15 else f"{cell:.1f}"
+        return repr(cell)
     if isinstance(cell, list | dict):
         return printable(json.dumps(cell, ensure_ascii=False, default=str))
     return printable(str(cell))
@@ -59,21 +59,15 @@ def tables_differ(repository: View, old: Found, new: Found, path: str, key: tupl
     sides = []
     for found in (old, new):
         name = path if repository.find_entry(found, path) is not None else path + SUFFIX
-        entry = repository.entry(found, name)
-        head, rows = read_table(partial(repository.open, entry), f"'{printable(name)}' of {found.name}")
-        sides.append((head.columns, rows))
-    missing = [name for name in key if any(name not in columns for columns, _ in sides)]
-    if missing:
-        raise NotFound(
-            f"the table has no column '{printable(missing[0])}'", hint=f"there are {', '.join(map(str, sides[0][0]))}"
-        )
+        table = _opened(repository, found, repository.entry(found, name), f"'{printable(name)}' of {found.name}")
+        sides.append(([str(column) for column in table.columns], table.data))
     return table_diff(sides[0], sides[1], list(key))
 
 
 def print_difference(difference: TableDiff, key: tuple[str, ...], most: int = 1000) -> None:
     for letter, keys in (("A", difference.added), ("D", difference.removed), ("M", difference.changed)):
         for values in keys[:most]:
-            shown = ", ".join(f"{name}={_text(value)}" for name, value in zip(key, values, strict=True))
+            shown = ", ".join(f"{printable(name)}={_text(value)}" for name, value in zip(key, values, strict=True))
             click.echo(f"{letter}  {shown}")
         if len(keys) > most:
             click.echo(f"{letter}  and {len(keys) - most:,} more")
