@@ -7,6 +7,7 @@ import warnings
 from typing import Any
 
 from artstore import recording
+from artstore.catalog import RunRow
 from artstore.changes import latest_is_ours
 from artstore.collection import ArtifactCollection
 from artstore.contents import Contents, PathLike, globs_of
@@ -570,12 +571,19 @@ class Artifact(Contents):
         there = state.number and state.deleted is None
         return RunRecord(stored.root, state, Artifact.of) if there else None
 
-    def used_by(self) -> "list[RunRecord[Artifact]]":
-        """Runs that used this version, here or by a link, the latest started first. Cost: one stat of each run."""
+    def used_by(self) -> "Listing[RunRecord[Artifact]]":
+        """Runs that used this version, here or by a link, the latest started first. Cost: one stat of each run; a run is read
+        when it is looked at.
+        """
         stored = self._logged("used_by")
         rows = stored.repository.catalog().users_of(stored.id)
-        paths = [RunPath(row.entity, row.project, row.id) for row in rows]
-        return [RunRecord(stored.root, stored.repository.runs.read(path), Artifact.of) for path in paths]
+        root = stored.root
+
+        def record(row: RunRow) -> RunRecord[Artifact]:
+            path = RunPath(row.entity, row.project, row.id)
+            return RunRecord(root, opened(root).runs.read(path), Artifact.of)
+
+        return Listing(rows, record)
 
     def lineage(self, depth: int | None = None, direction: str = "both") -> Graph:
         """The runs and versions that this one came from (`up`), and that came from it (`down`), up to `depth` runs away."""

@@ -51,6 +51,7 @@ class Lineage:
         if depth is not None and depth < 0:
             raise InvalidValue(f"depth {depth} is negative")
         self._breadth = breadth
+        self._states[found.state.path] = found.state
         start = self._version(found.version["id"], found)
         for way in ("up", "down") if direction == "both" else (direction,):
             self._walk(found.version["id"], way == "up", depth)

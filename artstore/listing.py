@@ -42,6 +42,14 @@ class Listing(Sequence[T], Generic[T]):
 
     next = __next__
 
+    def __eq__(self, other: object) -> bool:
+        """As lists compare."""
+        if not isinstance(other, Sequence) or isinstance(other, str):
+            return NotImplemented
+        return len(self) == len(other) and all(mine == theirs for mine, theirs in zip(self, other, strict=True))
+
+    __hash__ = None  # type: ignore[assignment]  # as a list
+
     def __repr__(self) -> str:
         shown = ", ".join(map(repr, self[:10]))
         return f"[{shown}{', …' if len(self) > 10 else ''}]"

@@ -4,12 +4,12 @@ import fcntl
 import json
 import os
 import pty
-import termios
 import re
 import shlex
 import shutil
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Callable
 from pathlib import Path

@@ -41,7 +41,7 @@ table_module.runid.generate_id = _fixed_id
 
 T = wandb.Table
 NAN, INF = float("nan"), float("inf")
-UTC = dt.timezone.utc
+UTC = dt.UTC
 CET = dt.timezone(dt.timedelta(hours=1))
 
 
