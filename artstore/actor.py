@@ -68,7 +68,7 @@ def perform(rule: Rule, event: Event, root: str, depth: int) -> tuple[str, str]:
             outcome, output = "ok", ""
         else:
             outcome, output = _post(action, event), ""
-    except (OSError, ValueError, http.client.HTTPException) as error:
+    except Exception as error:  # whatever it is, it is noted
         outcome, output = _reason(error), ""
     note(rule, event, outcome, time.monotonic() - started, output)
     return outcome, output
@@ -154,7 +154,7 @@ def _try(url: str, body: bytes, headers: dict[str, str], follow: bool, redirects
             return _try(there, body, headers, follow, redirects - 1)
         return f"the server answered {error.code}", error.code >= 500 or error.code in (408, 429)
     except (OSError, http.client.HTTPException) as error:
-        return f"{urlsplit(url).netloc} can't be reached: {_reason(error)}", True
+        return f"{urlsplit(url).netloc.rpartition('@')[2]} can't be reached: {_reason(error)}", True
 
 
 def _reason(error: Exception) -> str:

@@ -13,7 +13,7 @@ from artstore.handles import opened
 from artstore.hints import near
 from artstore.listing import Listing
 from artstore.lookup import Found, Home
-from artstore.matching import Filter, fits_collection, fits_run, fitting_versions, run_fields, run_value
+from artstore.matching import Filter, fits_collection, fitting_runs, fitting_versions, run_fields, run_value
 from artstore.names import as_project, check_project
 from artstore.record import RunRecord
 from artstore.registry import Registries, Registry, find_registry, make_registry
@@ -193,8 +193,7 @@ class Api:
         as W&B's and change nothing.
         """
         runs, root = self._repository.runs, self._root
-        states = runs.all(*self._home(path))[::-1]
-        states = [state for state in states if fits_run(state, runs.status(state), filters)]
+        states = fitting_runs(runs, runs.all(*self._home(path))[::-1], filters)
         by = order.lstrip("+-").removesuffix(".value")
         if by != "created_at" or order.startswith("-"):
             keyed = [(run_value(run_fields(state, ""))(by), state) for state in states]

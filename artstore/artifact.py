@@ -576,7 +576,7 @@ class Artifact(Contents):
         when it is looked at.
         """
         stored = self._logged("used_by")
-        rows = stored.repository.catalog().users_of(stored.id)
+        rows = stored.repository.catalog(damaged=[]).users_of(stored.id)
         root = stored.root
 
         def record(row: RunRow) -> RunRecord[Artifact]:

@@ -129,7 +129,8 @@ class _Table:
         if rows:
             table.folders, table.keys, table.rows = folders.split("\n"), keys.split("\n"), list(rows)
         table.stamps.frombytes(stamps)
-        return table
+        same = len(table.folders) == len(table.stamps) == len(table.keys) == len(table.rows)
+        return table if same else cls()
 
 
 class Catalog:
@@ -137,9 +138,9 @@ class Catalog:
     time; without the cache one small file for each run that ended, and the whole log of all others.
     """
 
-    def __init__(self, here: FolderStorage | None, runs: Runs, refs: Refs, *, damaged: list[Damage]) -> None:
-        """`here` is the repository's own folder, which has a cache; None for a place elsewhere. Logs that can't be read
-        are told in `damaged` and left out.
+    def __init__(self, here: FolderStorage | None, runs: Runs, refs: Refs, *, damaged: list[Damage] | None) -> None:
+        """`here` is the repository's own folder, which has a cache; None for a place elsewhere. A log that can't be
+        read is told in `damaged` and left out, or else raised.
         """
         self._here = here
         self._runs = runs
@@ -235,6 +236,8 @@ class Catalog:
             try:
                 table.add(folder, stamp if stamp < now - _YOUNG else 0, *read(folder))
             except Damage as error:
+                if self._damaged is None:
+                    raise
                 self._damaged.append(error)
         self._save(kind, table)
         return table
@@ -243,7 +246,7 @@ class Catalog:
         """The mtime of each log's folder, which moves with every entry; 0 where there is no telling. Looked at from the
         folder above: 1.5 µs each instead of 3.
         """
-        if self._here is None:
+        if self._here is None or not self._here.local:  # another host's entries may move no mtime that is seen here
             return array("q", bytes(8 * len(folders)))
         stamps, above, fd = array("q"), "", -1
         try:
@@ -274,7 +277,7 @@ class Catalog:
             return
         try:
             self._here.replace(f"cache/{kind}.catalog", table.encode())
-        except StorageError:
+        except (StorageError, ValueError):
             pass  # the next one reads the logs again
 
 

@@ -3,7 +3,7 @@ are.
 """
 
 from collections.abc import Callable, Iterable
-from functools import partial
+from functools import cached_property, partial
 
 from artstore.catalog import LinkRow
 from artstore.draft import Draft
@@ -30,16 +30,19 @@ class Changes:
         objects: ObjectStore,
         lookup: Lookup,
         draft: Callable[[], Draft],
-        links_of: Callable[[str], list[LinkRow]],
-        links_now: Callable[[str], list[LinkRow]],
+        links_now: Callable[[], Callable[[str], list[LinkRow]]],
     ) -> None:
-        """`links_of` tells which links there are to a version, as the operation began; `links_now` looks anew."""
+        """`links_now` looks which links there are to each version."""
         self._refs = refs
         self._objects = objects
         self._lookup = lookup
         self._draft = draft
-        self._links_of = links_of
         self._links_now = links_now
+
+    @cached_property
+    def _links_of(self) -> Callable[[str], list[LinkRow]]:
+        """As the operation began."""
+        return self._links_now()
 
     def set_aliases(self, text: str, add: tuple[str, ...] = (), remove: tuple[str, ...] = ()) -> Found:
         """Move aliases to a version, or take them off it. Raises NotFound for one that isn't there."""
@@ -220,7 +223,7 @@ class Changes:
 
     def tell_links_of_deleted(self, state: State, ids: Iterable[str]) -> None:
         """Once more, when it is done: what was edited or linked meanwhile counts, too."""
-        self._tell_links([Found(state, state.versions[id]) for id in ids], self._links_now)
+        self._tell_links([Found(state, state.versions[id]) for id in ids], self._links_now())
 
     def judge(self, path: Path, policy: Policy) -> list[Verdict]:
         """What a policy would do to a collection as it is now."""

@@ -391,13 +391,15 @@ class Draft:
         """
         self._store_later()
         root = self.tree()
-        own = Part(root, writer)
+        own, added = Part(root, writer), False
 
         def build(state: State) -> list[Change]:
+            nonlocal added
             kind = _type_for(state, type)
             refuse_mixture(state, links=False)
             others = state.upserts.get(upsert, [])
-            if any(part["tree"] == root.digest.hex() for part in others):
+            added = all(part["tree"] != root.digest.hex() for part in others)
+            if not added:
                 return []
             joined([*parts_of(others), own], self._tx.read_tree)
             self._tx.publish()
@@ -410,7 +412,8 @@ class Draft:
             self._tx.ensure()
             self._check_bases(root.digest)
         except ArtstoreError:
-            self._refs.change(state.path, lambda _: [new_change("drop", upsert=upsert, tree=root.digest.hex())])
+            if added:
+                self._refs.change(state.path, lambda _: [new_change("drop", upsert=upsert, tree=root.digest.hex())])
             raise
         return state
 

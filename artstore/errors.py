@@ -183,6 +183,8 @@ def translated(action: str) -> Iterator[None]:
     """Turn an OSError in the block into a StorageError that says which action failed."""
     try:
         yield
+    except ArtstoreError:
+        raise  # some are OSErrors, too
     except OSError as error:
         raise storage_error(error, action) from error
 

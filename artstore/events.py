@@ -6,7 +6,7 @@ from typing import Any
 from artstore.logs import Change
 from artstore.metadata import recorded
 from artstore.names import RESERVED
-from artstore.runs import FAILED, FINISHED, RUNNING, RunState
+from artstore.runs import RUNNING, RunState
 from artstore.state import Path, State, VersionState
 
 Event = dict[str, Any]
@@ -111,9 +111,6 @@ def _about_run(type: EventType, state: RunState) -> Event:
         "event": type.value, "entity": state.path.entity, "project": state.path.project, "run": state.path.id,
         "name": state.name, "display_name": state.name, "group": state.group, "job_type": state.job_type, "tags": state.tags,
     }  # fmt: skip
-
-
-STATES = (RUNNING, FINISHED, FAILED)
 
 
 def in_scope(event: Event, scope: dict[str, Any]) -> bool:

@@ -564,7 +564,7 @@ class Exchange:
             if ids & edges or (lone and not edges):
                 new.append(state)
                 heads[folder] = last
-            else:
+            elif edges:
                 heads[folder] = -last  # nothing to do with what is there: looked at again when something moves
         count = self._tell_runs(new, self._here.objects, self._remote.objects, self._storage)
         if heads:
@@ -610,7 +610,7 @@ class Exchange:
         """Append the changes of a run's log that another lacks."""
         folder = state.path.folder
         mine = Log(source, folder)
-        ours = told(mine.entries(mine.listing()))
+        ours = told(entry for entry in mine.entries(mine.listing()) if entry.number <= state.number)  # what was sent
         for _ in range(_LOST_RACES):
             log = Log(target, folder)
             entries = list(log.entries(log.listing()))

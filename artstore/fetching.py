@@ -4,6 +4,7 @@ import os
 import threading
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from typing import NamedTuple
 
 from artstore.errors import MissingReference, StorageError
@@ -67,8 +68,7 @@ class Fetcher:
         for future, place in self._pending.items():
             with self._lock:
                 _remove(place)
-            if future.done():
-                os.close(place.folder)  # else its thread still has it
+            future.add_done_callback(partial(_close, place.folder))  # its thread may still have it
         self._pending = {}
 
     def _fetch(self, place: _Place, path: bytes, entry: Entry) -> None:
@@ -122,3 +122,7 @@ def _remove(place: _Place) -> None:
         os.unlink(place.temporary, dir_fd=place.folder)
     except OSError:
         pass  # it has its name, or never began
+
+
+def _close(folder: int, _: "Future[None]") -> None:
+    os.close(folder)

@@ -135,6 +135,8 @@ def _moment(operand: Any) -> str:
         operand = operand.isoformat()
     elif isinstance(operand, datetime.date):
         return operand.isoformat()
+    if type(operand) is int:
+        operand = f"{operand:04}"  # a year
     text = operand.strip() if isinstance(operand, str) else ""
     if re.fullmatch(r"\d{4}(-\d\d){0,2}", text):
         return text

@@ -49,8 +49,8 @@ def replace(place: Place, rule: Rule) -> bool:
 def follow(place: Place, old: Path, new: Path) -> None:
     """Let rules about a collection that this user renamed go on with its new name."""
     before, after = ({"entity": p.entity, "project": p.project, "collection": p.name} for p in (old, new))
-    for _, rule, _ in _CALLED:
-        if rule["scope"] == before:
+    for where, rule, _ in _CALLED:
+        if where.id == place.id and rule["scope"] == before:
             rule["scope"] = after
     try:
         follow_rename(place, before, after)
@@ -120,7 +120,7 @@ def fire(place: Place, events: list[Event], ask: Callable[[str], bool | None]) -
         jobs = [job for job in jobs if job[0]["action"]["kind"] != NOTHING]
         if jobs:
             _start(place, jobs)
-    except (ArtstoreError, OSError) as error:
+    except Exception as error:  # whatever it is: the change that set it off was made
         warnings.warn(f"no automation was set off: {error}", AutomationWarning, stacklevel=3)
 
 

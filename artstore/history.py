@@ -40,7 +40,6 @@ class HistoryWriter:
         self._folder = folder
         self._named = named
         self._fd: int | None = None
-        self.pid = os.getpid()
         self.bytes = 0
 
     def append(self, row: Row) -> None:
@@ -49,8 +48,18 @@ class HistoryWriter:
         with translated(f"write to {printable(self._storage.path(self._folder))}"):
             if self._fd is None:
                 self._begin()
-            os.write(self._fd, line)  # type: ignore[arg-type]  # begun above
+            self._write(self._fd, line)  # type: ignore[arg-type]  # begun above
         self.bytes += len(line)
+
+    def _write(self, fd: int, line: bytes) -> None:
+        """Whole, or not at all: the disk may be full in the middle of a row."""
+        written = 0
+        try:
+            while written < len(line):
+                written += os.write(fd, line[written:])
+        except OSError:
+            os.ftruncate(fd, self.bytes)
+            raise
 
     def _begin(self) -> None:
         self._storage.make_folder(self._folder)
@@ -67,27 +76,33 @@ class HistoryWriter:
 
 def seal(objects: ObjectStore, runs: Runs, state: RunState) -> None:
     """Seal what lies open of a run's history and nobody appends to: files of this process, and of dead ones. Cost: one
-    transaction if there is any; the files go when the log names what became of them.
+    transaction if there is any; the files go when the log names what became of them. A damaged one stays as it is: the run
+    goes on, and whoever reads its history hears of it.
     """
     storage = objects.here
     if storage is None:
         return
-    paths = [path for path in runs.open_parts(state) if _is_ended(storage, path)]
-    if not paths:
-        return
-    with Transaction(objects) as tx:
-        changes = [_part(tx, path.rpartition("/")[2], storage.read(path)) for path in paths]
-        tx.publish()
-        runs.append(state, lambda now: [change for change in changes if change["part"] not in now.history])
-        tx.ensure()
-    for path in paths:
+    ended = [path for path in runs.parts(state) if _is_ended(storage, path)]
+    open_ = [path for path in ended if path.rpartition("/")[2] not in state.history]
+    if open_:
+        with Transaction(objects) as tx:
+            changes = []
+            for path in open_:
+                try:
+                    changes.append(_part(tx, path.rpartition("/")[2], storage.read(path)))
+                except DamagedObject:
+                    ended.remove(path)
+            tx.publish()
+            runs.append(state, lambda now: [change for change in changes if change["part"] not in now.history])
+            tx.ensure()
+    for path in ended:
         storage.remove(path)
 
 
 def discard(objects: ObjectStore, runs: Runs, state: RunState) -> None:
     """Remove what lies open of the history of a run that was deleted, and nobody appends to."""
     storage = objects.here
-    for path in runs.open_parts(state) if storage is not None else ():
+    for path in runs.parts(state) if storage is not None else ():
         if storage is not None and _is_ended(storage, path):
             storage.remove(path)
 
@@ -110,12 +125,14 @@ def read_history(objects: ObjectStore, runs: Runs, state: RunState) -> Iterator[
     """All rows, sealed ones first, in the order in which they were logged. Memory: one part."""
     told: set[str] = set()
     while True:
-        now = runs.read_folder(state.path.folder)  # parts may have been sealed since it was read
-        for name, part in now.history.items():
-            if name not in told:
-                told.add(name)
+        listed = runs.parts(state)  # first: what was sealed since then is in the log
+        now = runs.read_folder(state.path.folder)
+        if new := {name: part for name, part in now.history.items() if name not in told}:
+            for part in new.values():
                 yield from rows_of(_sealed(objects, part))
-        path = next((p for p in runs.open_parts(now) if p.rpartition("/")[2] not in told), None)
+            told |= new.keys()
+            continue  # more may have been sealed meanwhile
+        path = next((path for path in listed if path.rpartition("/")[2] not in told), None)
         if path is None:
             return
         try:

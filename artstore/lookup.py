@@ -118,7 +118,10 @@ class Lookup:
         place, id = found.version.get("source"), found.version["id"]
         if place is None:
             return None
-        state = self._refs.read(Path.named_by(place))  # where it is now, if it was renamed
+        try:
+            state = self._refs.read(Path.named_by(place))  # where it is now, if it was renamed
+        except Conflict:
+            return None  # another stands there, spelled in another case
         return Found(state, state.versions[id]) if id in state.versions else None
 
     def whole(self, found: Found) -> VersionState:

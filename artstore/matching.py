@@ -6,7 +6,7 @@ from typing import Any
 
 from artstore.filters import Count, Time, fields_of, matches
 from artstore.lookup import Found, Lookup
-from artstore.runs import RunState
+from artstore.runs import RunPath, Runs, RunState
 from artstore.sizes import moment
 from artstore.state import State
 
@@ -89,6 +89,12 @@ def fits_run(state: RunState, status: str, condition: Filter | None) -> bool:
     created_at, heartbeat_at, notes; W&B's spellings (jobType, createdAt, …) too.
     """
     return not condition or matches(condition, fields_of(run_fields(state, status), RUN_DICTS, RUN_NAMES))
+
+
+def fitting_runs(runs: Runs, states: list[RunState], condition: Filter | None) -> list[RunState]:
+    """Those that fit. Raises InvalidValue for a filter that none could, also when there are none."""
+    fits_run(RunState(RunPath("", "", "")), "", condition)
+    return [state for state in states if fits_run(state, runs.status(state), condition)]
 
 
 run_value = partial(fields_of, dicts=RUN_DICTS, also=RUN_NAMES)

@@ -76,7 +76,7 @@ def judge(
             f"best {best.get(id)}": id in best,
             "young": policy.older_than is not None and age <= policy.older_than and not over,
             "nothing asks for it to go": not over and not policy.asks,
-            "ttl says never": "ttl" in said and ttl is None and not policy.asks,
+            "its ttl says never": "ttl" in said and ttl is None,
         }
         kept = next((reason for reason, holds in reasons.items() if holds), None)
         verdicts.append(Verdict(version, kept or ("its ttl is over" if over else "not kept"), kept is None))

@@ -43,6 +43,22 @@ class AddOnly(list[str]):
             raise InvalidValue(f"Cannot delete saved item at index {index}")
         super().__delitem__(index)
 
+    def pop(self, index: Any = -1) -> str:
+        item: str = self[index]
+        del self[index]
+        return item
+
+    def clear(self) -> None:
+        for item in list(self):
+            self.remove(item)
+
+    def insert(self, index: Any, item: str) -> None:
+        self.append(item)
+
+    def __iadd__(self, items: Any) -> "AddOnly":  # type: ignore[misc, override]
+        self.extend(items)
+        return self
+
 
 class Registry(Generic[A]):
     """As it was when it was read. `artifact` makes an Artifact of a version."""

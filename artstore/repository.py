@@ -434,9 +434,7 @@ class Repository(View):
         return waiting_for_metrics(self.place, {"entity": entity, "project": project, "run": run})
 
     def _changes(self) -> Changes:
-        first = self.catalog()
-        now = lambda id: self.catalog().links_of(id)  # noqa: E731  # it is this operation's, and has no name
-        return Changes(self.refs, self.objects, self.lookup, self.draft, first.links_of, now)
+        return Changes(self.refs, self.objects, self.lookup, self.draft, lambda: self.catalog().links_of)
 
     def _announce_saved(self) -> None:
         if not self._acting:
@@ -531,7 +529,7 @@ class Repository(View):
         only those whose ttl is over. Refused, with nothing deleted anywhere, where aliases or links hold one, unless
         forced. The bytes are exactly those that a collection would free.
         """
-        policy = policy.checked()
+        policy, specs = policy.checked(), list(specs)
         with self._changing() as changes:
             for text in specs:
                 if parse_spec(text).names_version:

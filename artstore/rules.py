@@ -114,8 +114,12 @@ def rules_for(place: Place) -> tuple[list[Rule], bool]:
 def decide(place: Place, allowed: bool) -> None:
     """Note whether a repository's automations may fire where it lies."""
     with _changing(place) as own:
-        for key, chosen in (("paths", allowed), ("refused", not allowed)):
-            own[key] = sorted({*own[key], place.root} if chosen else {*own[key]} - {place.root})
+        _decide(own, place, allowed)
+
+
+def _decide(own: dict[str, Any], place: Place, allowed: bool) -> None:
+    for key, chosen in (("paths", allowed), ("refused", not allowed)):
+        own[key] = sorted({*own[key], place.root} if chosen else {*own[key]} - {place.root})
 
 
 def find_rule(place: Place, name: str) -> Rule:
@@ -129,8 +133,8 @@ def find_rule(place: Place, name: str) -> Rule:
 
 
 def save_rule(place: Place, rule: Rule, *, new: bool) -> None:
-    """Add a rule, or write one anew; whoever makes one allows those of this repository where it lies. Raises Conflict for
-    a name that is taken, NotFound for one that is gone.
+    """Add a rule (`new`), or write one anew; whoever makes one allows those of this repository where it lies. Raises
+    Conflict for a name that is taken, NotFound for one that is gone.
     """
     check_rule(rule)
     with _changing(place) as own:
@@ -143,8 +147,8 @@ def save_rule(place: Place, rule: Rule, *, new: bool) -> None:
             own["automations"] = [*there, rule]
         else:
             raise NotFound(f"Automation '{rule['name']}' not found. Unable to edit it.")
-        own["paths"] = sorted({*own["paths"], place.root})
-        own["refused"] = [path for path in own["refused"] if path != place.root]
+        if new:
+            _decide(own, place, True)
 
 
 def follow_rename(place: Place, before: dict[str, str], after: dict[str, str]) -> None:
@@ -171,6 +175,8 @@ def check_rule(rule: Rule) -> None:
     if rule["event"] not in EventType.__members__:
         raise InvalidValue(f"there is no event '{rule['event']}'", hint=f"there are {', '.join(EventType.__members__)}")
     action = rule["action"]
+    if action["kind"] not in (COMMAND, WEBHOOK, NOTHING):
+        raise InvalidValue(f"there is no action '{printable(str(action['kind']))}'")
     if action["kind"] == COMMAND and (not action["argv"] or not all(isinstance(a, str) for a in action["argv"])):
         raise InvalidValue(
             "a command is a list of texts: the program and its arguments", hint="such as 'deploy.sh --now'"
@@ -179,6 +185,11 @@ def check_rule(rule: Rule) -> None:
         parts = urlsplit(str(action["url"]))
         if parts.scheme.lower() not in ("http", "https") or not parts.netloc:
             raise InvalidValue(f"'{printable(str(action['url']))}' is no web address: http://… or https://… is")
+        if "@" in parts.netloc:
+            raise InvalidValue(
+                f"the web address of {parts.hostname} holds a password, which would be kept in a file",
+                hint="name a variable of the environment that holds it: token_env, secret_env",
+            )
     metric = rule.get("metric")
     if (rule["event"] == EventType.RUN_METRIC_THRESHOLD.value) != (metric is not None):
         raise InvalidValue("RUN_METRIC_THRESHOLD needs a metric and a threshold, and no other event takes one")

@@ -8,6 +8,8 @@ import tempfile
 import threading
 import time
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from fnmatch import fnmatchcase
 from typing import Any, NoReturn
 
@@ -49,7 +51,7 @@ class Run(RunArtifacts):
         self._row: dict[str, Any] = {}
         self._began = time.time()
         self._summaries: dict[str, SummaryOf] = {}
-        self._pid = os.getpid()
+        self._pid = self._forked = os.getpid()
         self._error = _last_error()
         self._flushed = time.monotonic()
         state = run.state() if run is not None else None
@@ -203,7 +205,7 @@ class Run(RunArtifacts):
             raise InvalidType(f"the name of a metric is text, not {strange[0]!r}")
         number = None if step is None else checked_step(step)
         values = plain_values(without_media({key: self._logged_table(key, value) for key, value in data.items()}))
-        with self._lock:
+        with self._locked():
             if number is not None and number != self._step:
                 if number < self._step:
                     warnings.warn(
@@ -220,6 +222,13 @@ class Run(RunArtifacts):
                 self._step += 1
             if time.monotonic() - self._flushed > _FLUSH_AFTER:
                 self._flush()
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        if os.getpid() != self._forked:  # a fork may have left the lock held by a thread that is not here
+            self._lock, self._forked, self._row = threading.RLock(), os.getpid(), {}  # the step is its parent's
+        with self._lock:
+            yield
 
     def _commit(self) -> None:
         """Write the row of the current step, if it has one."""
@@ -287,13 +296,13 @@ class Run(RunArtifacts):
                 recording.scratch = None  # its parent's, too
                 set_active(None)
             return
-        atexit.unregister(self.end_at_exit)
         if self._recording is not None:
             with self._lock:
                 self._commit()
-            self._flush()
+                self._flush()
             self._recording.finish(int(exit_code or 0))
         self._ended = True
+        atexit.unregister(self.end_at_exit)
         if _active is self:
             set_active(None)
 

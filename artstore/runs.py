@@ -185,17 +185,27 @@ class Runs:
     ) -> RunState:
         """Fold a log, from its checkpoint where there is one; `until` stops behind that entry."""
         log = Log(self._storage, folder)
-        if checkpoints and until is None and (plain := self._checkpoint(folder)) is not None:
-            state = RunState.from_plain(plain)
-            for entry in log.later(state.number, state.digest):
-                _fold(state, entry)
-            return state
+        if checkpoints and until is None and (known := self._from_checkpoint(log)) is not None:
+            for entry in log.later(known.number, known.digest):
+                _fold(known, entry)
+            return known
         state = RunState(path or RunPath("", "", ""))
         for entry in log.entries(log.listing()):
             _fold(state, entry)
             if entry.number == until:
                 break
         return state
+
+    def _from_checkpoint(self, log: Log) -> RunState | None:
+        """The state that the checkpoint holds, if that belongs to this log."""
+        plain = self._checkpoint(log.folder)
+        try:
+            if plain is None or log.read(plain["number"]).digest != plain["digest"]:
+                return None
+            state = RunState.from_plain(plain)
+        except (Damage, StorageError, ValueError, TypeError):
+            return None  # a hint only: the entries themselves decide
+        return state if state.path.folder == log.folder else None
 
     def _checkpoint(self, folder: str) -> dict[str, Any] | None:
         """The state that a run's checkpoint holds, as plain values; None without one, or one of another artstore."""
@@ -252,10 +262,12 @@ class Runs:
         """Paths of files with steps that are not sealed: the recording process appends to them, or died before it could
         seal them.
         """
+        return [path for path in self.parts(state) if path.rpartition("/")[2] not in state.history]
+
+    def parts(self, state: RunState) -> list[str]:
+        """As `open_parts`, with those that were sealed and not removed yet."""
         names = self._storage.names(state.path.folder)
-        return sorted(
-            f"{state.path.folder}/{name}" for name in names if name.startswith(HISTORY) and name not in state.history
-        )
+        return sorted(f"{state.path.folder}/{name}" for name in names if name.startswith(HISTORY))
 
     def status(self, state: RunState) -> str:
         """finished, failed or running as its log says; crashed when its process is proved dead."""

@@ -68,7 +68,8 @@ def svg(graph: Graph) -> str:
 def layout(graph: Graph) -> Layout:
     """Where everything stands."""
     back = _cycles(graph)
-    forward = [edge for edge in graph.edges if edge not in set(back)]
+    turned = set(back)
+    forward = [edge for edge in graph.edges if edge not in turned]
     layer = _layers(graph, forward)
     columns: list[list[str]] = [[] for _ in range(max(layer.values(), default=0) + 1)]
     for key in graph.nodes:

@@ -10,7 +10,16 @@ from artstore import settings
 from artstore.catalog import Catalog
 from artstore.checkout import CheckedOut, Checkout
 from artstore.digest import BLOB, TREE, Digest
-from artstore.errors import Damage, InvalidValue, MissingObject, NoEntry, NotFound, Refused, storage_error
+from artstore.errors import (
+    Damage,
+    InvalidValue,
+    MissingObject,
+    NoEntry,
+    NotFound,
+    Refused,
+    storage_error,
+    translated,
+)
 from artstore.graph import Graph
 from artstore.hints import near, typed
 from artstore.history import read_history
@@ -152,9 +161,8 @@ class View:
         return read_history(self.objects, self.runs, state)
 
     def catalog(self, *, damaged: list[Damage] | None = None) -> Catalog:
-        """What all runs used and logged, and all links; logs that can't be read are told in `damaged`."""
-        here = self.objects.here
-        return Catalog(here, self.runs, self.refs, damaged=[] if damaged is None else damaged)
+        """What all runs used and logged, and all links. A log that can't be read is told in `damaged`, else raised."""
+        return Catalog(self.objects.here, self.runs, self.refs, damaged=damaged)
 
     def lineage(
         self, found: Found, *, depth: int | None = None, direction: str = "both", breadth: int | None = None
@@ -166,7 +174,7 @@ class View:
 
         local = self.storage.local
         short = self.lookup.short
-        lineage = Lineage(self.catalog(), self.refs, short=short, alive=lambda owner: may_live(owner, local))
+        lineage = Lineage(self.catalog(damaged=[]), self.refs, short=short, alive=lambda owner: may_live(owner, local))
         return lineage.of(found, depth=depth, direction=direction, breadth=breadth)
 
     def properties(self, found: Found) -> tuple[str | None, dict[str, Any]]:
@@ -374,8 +382,9 @@ def referenced(entry: TreeEntry) -> BinaryIO:
 
     file = tempfile.TemporaryFile(buffering=0)
     try:
-        fetch(Reference.of(entry), file.fileno())
-        file.seek(0)
+        with translated(f"fetch '{printable(entry[0])}'"):
+            fetch(Reference.of(entry), file.fileno())
+            file.seek(0)
     except BaseException:
         file.close()
         raise

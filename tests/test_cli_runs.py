@@ -166,7 +166,7 @@ def test_runs_as_csv_have_the_same_order_of_columns_however_many_are_listed(cli:
 
 def test_runs_ls_as_csv_of_no_runs_is_no_blank_line(cli: Cli, made: Path) -> None:
     out = cli("runs", "ls", "--csv", "--where", "state=x", cwd=made).out
-    assert out == "" or out.startswith("run,name,state")
+    assert out == "run\n"
 
 
 def test_runs_ls_from_another_place(cli: Cli, own: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
@@ -178,8 +178,8 @@ def test_runs_ls_from_another_place(cli: Cli, own: Path, tmp_path_factory: pytes
     assert cli("push", "nas", cwd=own).code == 0
     for place, where in (("nas", own), (str(nas), empty)):
         out = cli("runs", "ls", "--from", place, "--json", cwd=where)
-        assert [run["run"].rpartition("/")[2] for run in json.loads(out.out)] == ["train", "get"], out
-        assert cli("runs", "ls", "--from", place, cwd=where).out.count("\n") == 3
+        assert [run["run"].rpartition("/")[2] for run in json.loads(out.out)] == ["bad", "train", "get"], out
+        assert cli("runs", "ls", "--from", place, cwd=where).out.count("\n") == 4
         history = cli("runs", "show", "train", "--history", "--json", "--from", place, cwd=where)
         assert [row["_step"] for row in json.loads(history.out)] == [0, 1]
         assert "made by run nice run" in cli("lineage", "model", "--from", place, cwd=where).out
@@ -265,7 +265,7 @@ def test_a_crashed_run_shows_its_history_too(cli: Cli, own: Path) -> None:
     python(own, code)
     shown = said(cli, own, "runs", "show", "crash")
     assert "state      crashed\n" in shown
-    assert "history    1 step" in shown
+    assert "history    artstore runs show --history local/uncategorized/crash\n" in shown
     assert len(json.loads(cli("runs", "show", "crash", "--history", "--json", cwd=own).out)) == 1
 
 
@@ -284,7 +284,7 @@ def test_names_of_runs_can_not_write_to_the_terminal(cli: Cli, own: Path) -> Non
 
 
 def test_a_run_that_is_deleted_is_gone_and_stays_in_the_lineage(cli: Cli, own: Path) -> None:
-    assert said(cli, own, "runs", "rm", "train") == "deleted run local/uncategorized/train\n"
+    assert said(cli, own, "runs", "rm", "train") == "deleted run local/uncategorized/train; what it made stays\n"
     assert "train" not in said(cli, own, "runs", "ls")
     assert [run["run"] for run in json.loads(cli("runs", "ls", "--json", cwd=own).out)] == [
         "local/other/bad",

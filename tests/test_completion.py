@@ -63,7 +63,7 @@ def in_bash(work: Path, *words: str) -> list[str]:
 @needs_bash
 def test_bash_completes_commands(work: Path) -> None:
     assert in_bash(work, "") == list(_HOMES)
-    assert in_bash(work, "un") == ["undelete"]
+    assert in_bash(work, "un") == ["undelete", "unlink"]
     assert in_bash(work, "artifact", "") == ["put", "get", "ls"]
     assert in_bash(work, "zz") == []
 
@@ -180,7 +180,7 @@ def test_zsh_and_fish_are_answered_by_their_protocol(cli: Cli, work: Path, name:
             return result.out.splitlines()[1::3]
         return [line.split(",", 1)[1].partition("\t")[0] for line in result.out.splitlines()]
 
-    assert answered("artstore un") == ["undelete"]
+    assert answered("artstore un") == ["undelete", "unlink"]
     assert answered("artstore get da") == ["data", "dates"]
     assert answered("artstore gc --n") == ["--now"]
     # zsh takes what stands before a colon for the value's description, unless it is escaped or in a column of its own.

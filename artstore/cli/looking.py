@@ -214,7 +214,7 @@ def show_command(spec: str, place: str | None, as_json: bool) -> None:
     with open_view(place) as repository:
         found = repository.find(spec)
         value = _version(repository, found.state, found.version, found.state.aliases_of(found.version["id"]))
-        value["used_by"] = [row.path for row in repository.catalog().users_of(found.version["id"])]
+        value["used_by"] = [row.path for row in repository.catalog(damaged=[]).users_of(found.version["id"])]
     if as_json:
         print_json(value)
         return

@@ -23,7 +23,7 @@ from artstore.cli.output import (
 from artstore.errors import Damage, InvalidValue, NotFound
 from artstore.filters import parsed
 from artstore.hints import typed
-from artstore.matching import fits_run
+from artstore.matching import fitting_runs
 from artstore.names import as_project, check_project, file_name_of, printable
 from artstore.runs import RunPath, RunState, may_live
 from artstore.view import View
@@ -63,7 +63,7 @@ def ls_command(
         rows: Iterable[tuple[Any, ...]]
         if as_json or as_csv or where:
             runs = repository.runs
-            states = [s for s in runs.all(*home, damaged=damaged) if fits_run(s, runs.status(s), parsed(where))]
+            states = fitting_runs(runs, runs.all(*home, damaged=damaged), parsed(where))
             if as_json:
                 print_json([_plain(repository, state) for state in states[:number]])
             elif as_csv:
@@ -247,7 +247,7 @@ def _print_history(repository: View, state: RunState, as_json: bool) -> None:
         sys.stdout.write("\n]\n")
         return
     columns = list(dict.fromkeys(key for row in repository.run_history(state) for key in row))
-    writer = csv.DictWriter(sys.stdout, columns, restval="", lineterminator="\n")
+    writer = csv.DictWriter(sys.stdout, columns, restval="", lineterminator="\n", extrasaction="ignore")
     writer.writeheader()
     for row in repository.run_history(state):
         writer.writerow({key: _cell(value) for key, value in row.items()})

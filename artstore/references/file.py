@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator
 from urllib.parse import quote_from_bytes, unquote_to_bytes, urlsplit
 
-from artstore.errors import MissingReference, SourceError, storage_error
+from artstore.errors import MissingReference, SourceError, storage_error, translated
 from artstore.files import hash_file, open_regular
 from artstore.names import printable
 from artstore.references import BLAKE3, ETAG, URI, Reference, Target, changed
@@ -46,7 +46,7 @@ class FileHandler:
             raise MissingReference(f"{printable(reference.uri)} is not there any more") from error
         except OSError as error:
             raise storage_error(error, f"read {printable(path)}") from error
-        with open(fd, "rb", buffering=0) as file:
+        with open(fd, "rb", buffering=0) as file, translated(f"read {printable(path)}"):
             while piece := file.read(_PIECE):
                 yield piece
 

@@ -6,7 +6,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from artstore.errors import InvalidValue, MissingReference, SourceError, StorageError
 from artstore.names import printable
@@ -82,6 +82,8 @@ def _opened(uri: str, method: str) -> Any:
         address = quote(uri, safe="%/:=&?~#+!$,;'@()*[]")
         headers = {"Accept-Encoding": "identity", "User-Agent": "artstore"}
         request = urllib.request.Request(address, method=method, headers=headers)
+        if not urlsplit(address).hostname:
+            raise ValueError("it names no host")
     except ValueError as error:
         raise InvalidValue(f"'{printable(uri)}' is no URL: {error}") from error
     for wait in (*_WAITS, None):

@@ -79,7 +79,7 @@ def _how_it_ended(prepared: Prepared, place: Place, done: Result, failure: Failu
     if "Traceback" in done.err or not (done.code == 1 or 3 <= done.code <= 10):
         return [f"exit {done.code}: {_last_lines(done.err)}"]
     could_not_say = failure.from_then_on and failure.point.call in ("write", "writev")
-    lines = done.err.splitlines()
+    lines = [line for line in done.err.splitlines() if not line.startswith("warning: ")]
     if could_not_say and not lines:
         return []
     good = lines and re.match(r"error: \S", lines[0]) and all(re.match(r"hint: \S|  ", line) for line in lines[1:])
