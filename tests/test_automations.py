@@ -1058,6 +1058,24 @@ def test_a_copied_repository_runs_nothing_and_says_so_until_it_is_allowed(home: 
     check(other / ".artifacts")
 
 
+def test_editing_an_automation_does_not_allow_it_where_nobody_did(home: Path, tmp_path: Path) -> None:
+    automate(sh("pwd"))
+    other = tmp_path / "other"
+    shutil.copytree(home, other)
+    os.chdir(other)
+    (rule,) = wandb.Api().automations()
+    rule.name = "renamed"
+    wandb.Api().update_automation(rule)
+    with pytest.warns(AutomationWarning, match="artstore automation allow"):
+        save(text="in the copy")
+    assert read_log() == []
+
+
+def test_a_web_address_with_a_password_is_refused(home: Path) -> None:
+    with pytest.raises(ValueError, match="the web address of h.example holds a password"):
+        automate(w.SendWebhook("https://me:hidden@h.example/x"))
+
+
 def test_a_repository_that_was_moved_asks_once_and_heeds_the_answer(home: Path, tmp_path: Path) -> None:
     automate(sh("pwd"))
     other = tmp_path / "other"

@@ -519,3 +519,12 @@ def test_versions_with_aliases_survive_pruners_and_collectors_beside_savers(here
             found = one.find(f"data:{alias}")
             number = int(alias[5:])
             assert b"".join(one.content(one.entry(found, "f"))) == b"%d" % number * 100
+
+
+def test_a_version_that_is_to_stay_for_ever_stays_whatever_the_policy(here: Path) -> None:
+    history(3)
+    with_ttl = wandb.Api().artifact("data:v0")
+    with_ttl.ttl = None
+    with_ttl.save()
+    assert prune("data", keep_last=1) == ["data:v1"]
+    assert live() == [0, 2]

@@ -7,6 +7,7 @@ import random
 import signal
 import subprocess
 import sys
+import textwrap
 import time
 import warnings
 from collections.abc import Iterator
@@ -20,7 +21,7 @@ from artstore import media
 from artstore.catalog import Catalog, decoded_run
 from artstore.codec import decode, encode_rows
 from artstore.digest import plain_digest
-from artstore.errors import ArtstoreError, NotFound
+from artstore.errors import ArtstoreError, DamagedLog, NotFound
 from artstore.handles import opened
 from artstore.repository import Repository
 from artstore.storage import FolderStorage
@@ -1257,3 +1258,61 @@ def test_reading_an_unchanged_catalog_opens_no_log(here: Path, monkeypatch: pyte
     count, listed = catalog().latest_runs("runs")
     assert [row.path for row in listed] == [row[0] for row in expected[0]] and count == 10
     assert [path for path in read if path.startswith("runs/")] == []
+
+
+# -- what is damaged ---------------------------------------------------------------------------------------------
+
+
+def test_a_run_whose_open_history_is_damaged_goes_on_and_its_history_says_so(here: Path) -> None:
+    script("run = artstore.init(id='r'); run.log({'a': 1}); run.log({'a': 2}); os._exit(9)", expected=9)
+    (name,) = open_files("r")
+    file = folder("r") / name
+    file.write_bytes(b"no json\n" + file.read_bytes())
+    record("r", [{"a": 3}], resume="must")
+    assert wandb.Api().run("r").state == "finished"
+    assert open_files("r") == [name]
+    with pytest.raises(ArtstoreError, match="a row of a run's history is not JSON"):
+        rows("r")
+    (folder("r") / name).unlink()  # or fsck finds it, too
+
+
+def test_a_checkpoint_of_another_run_is_not_believed(here: Path) -> None:
+    record("one", [], config={"lr": 1})
+    record("two", [], config={"lr": 2})
+    (folder("two") / "checkpoint").write_bytes((folder("one") / "checkpoint").read_bytes())
+    assert wandb.Api().run("two").config == {"lr": 2}
+    (folder("two") / "checkpoint").unlink()  # or fsck finds it, too
+
+
+def test_a_row_that_did_not_fit_on_the_disk_leaves_no_half_of_it(here: Path) -> None:
+    code = """
+        import resource
+        run = artstore.init(id='r')
+        run.log({'a': 1})
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (150, resource.RLIM_INFINITY))
+        try:
+            run.log({'long': 'x' * 200})
+        except artstore.errors.ArtstoreError as error:
+            assert 'file too large' in str(error), error
+        else:
+            raise AssertionError('it fitted')
+        resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        run.log({'a': 2})
+        run.finish()
+    """
+    script(textwrap.dedent(code))
+    assert [row["a"] for row in rows("r")] == [1, 2]
+
+
+def test_what_links_may_hold_is_not_deleted_while_a_log_can_not_be_read(here: Path) -> None:
+    log(draft("data", "1"))
+    log(draft("data", "2"))
+    log(draft("other", "3"))
+    (entry,) = Path(".artifacts/refs/local/uncategorized/other").glob("00000001.json")
+    whole = entry.read_bytes()
+    entry.write_bytes(b"x" + whole)
+    with pytest.raises(DamagedLog):
+        wandb.Api().artifact("data:v0").delete()
+    entry.write_bytes(whole)
+    wandb.Api().artifact("data:v0").delete()
