@@ -133,7 +133,7 @@ def find_rule(place: Place, name: str) -> Rule:
 
 
 def save_rule(place: Place, rule: Rule, *, new: bool) -> None:
-    """Add a rule (`new`), or write one anew; whoever makes one allows those of this repository where it lies. Raises
+    """Write a rule anew, or add one (`new`): whoever makes one allows those of this repository where it lies. Raises
     Conflict for a name that is taken, NotFound for one that is gone.
     """
     check_rule(rule)
@@ -145,10 +145,9 @@ def save_rule(place: Place, rule: Rule, *, new: bool) -> None:
             own["automations"] = [rule if other["id"] == rule["id"] else other for other in there]
         elif new:
             own["automations"] = [*there, rule]
+            _decide(own, place, True)
         else:
             raise NotFound(f"Automation '{rule['name']}' not found. Unable to edit it.")
-        if new:
-            _decide(own, place, True)
 
 
 def follow_rename(place: Place, before: dict[str, str], after: dict[str, str]) -> None:
