@@ -7,7 +7,7 @@ import warnings
 from typing import Any
 
 from artstore import recording
-from artstore.catalog import RunRow
+from artstore.catalog import decoded_run
 from artstore.changes import latest_is_ours
 from artstore.collection import ArtifactCollection
 from artstore.contents import Contents, PathLike, globs_of
@@ -579,8 +579,9 @@ class Artifact(Contents):
         rows = stored.repository.catalog(damaged=[]).users_of(stored.id)
         root = stored.root
 
-        def record(row: RunRow) -> RunRecord[Artifact]:
-            path = RunPath(row.entity, row.project, row.id)
+        def record(row: bytes) -> RunRecord[Artifact]:
+            run = decoded_run(row)
+            path = RunPath(run.entity, run.project, run.id)
             return RunRecord(root, opened(root).runs.read(path), Artifact.of)
 
         return Listing(rows, record)

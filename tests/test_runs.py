@@ -1090,7 +1090,7 @@ def told(found: Catalog) -> Any:
         (verb, id): [decoded_run(row).path for row in found.rows_with(verb, id)]
         for id in ids for verb in ("used", "logged")
     }  # fmt: skip
-    return runs, sorted(found.links), edges, {id: [row.path for row in found.users_of(id)] for id in ids}
+    return runs, sorted(found.links), edges, {id: [decoded_run(row).path for row in found.users_of(id)] for id in ids}
 
 
 def naive() -> Any:

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from artstore.catalog import decoded_run
 from artstore.cli.arguments import SPEC
 from artstore.cli.output import (
     day,
@@ -214,7 +215,8 @@ def show_command(spec: str, place: str | None, as_json: bool) -> None:
     with open_view(place) as repository:
         found = repository.find(spec)
         value = _version(repository, found.state, found.version, found.state.aliases_of(found.version["id"]))
-        value["used_by"] = [row.path for row in repository.catalog(damaged=[]).users_of(found.version["id"])]
+        users = repository.catalog(damaged=[]).users_of(found.version["id"])
+        value["used_by"] = [decoded_run(row).path for row in users]
     if as_json:
         print_json(value)
         return
