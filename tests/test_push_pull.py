@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 import artstore
+from artstore import exchange, recording
 from artstore.errors import ArtstoreError, Conflict, Damage, DamagedLog, InvalidValue, MissingObject, NotFound, Refused
 from artstore.exchange import Exchanged, Moved
 from artstore.ignore import Filter
@@ -1675,3 +1676,29 @@ def test_a_log_of_many_entries_is_pushed_and_pulled_with_its_checkpoints(
         repository.pull()
         assert says(repository) == says(nas)
     assert anna.find("a:his").version["tags"] == [f"t{n}" for n in range(66)]
+
+
+def test_a_run_that_goes_on_while_it_is_pushed_is_told_as_far_as_its_history_was_sent(
+    anna: Repository, nas: Path, in_anna: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recording, "SEAL_AT", 8 << 10)  # more than stands in an entry
+    run = artstore.init(id="r")
+    row = {"text": "x" * 9000}
+    run.log(row)
+    send = exchange.Transfer.send
+
+    def send_while_it_goes_on(transfer: Any, *arguments: Any) -> None:
+        send(transfer, *arguments)
+        run.log(row | {"more": 1})
+
+    with monkeypatch.context() as patched:
+        patched.setattr(exchange.Transfer, "send", send_while_it_goes_on)
+        assert anna.push().runs == 1
+    with Repository(str(nas)) as there:
+        assert there.fsck().problems == []
+        assert len(list(there.run_history(there.runs.all()[0]))) == 1
+    run.finish()
+    assert anna.push().runs == 1
+    with Repository(str(nas)) as there:
+        assert there.fsck().problems == []
+        assert len(list(there.run_history(there.runs.all()[0]))) == 2
