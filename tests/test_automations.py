@@ -998,24 +998,27 @@ def test_a_payload_of_a_run_has_its_names(home: Path) -> None:
 
 
 def test_a_slow_server_does_not_slow_down_a_save(home: Path) -> None:
-    def five(name: str) -> float:
+    def quickest(name: str) -> float:
+        """Of five saves: what else the machine does only adds to them."""
         make_tree(Path("src"), {"f": "0"})
         with Repository(".artifacts") as repository:
-            started = time.monotonic()
-            for number in range(5):
-                Path("src/f").write_text(f"{name} {number}")
-                repository.put("src", name)
-            return time.monotonic() - started
 
-    five("warm")
+            def save(number: int) -> float:
+                Path("src/f").write_text(f"{name} {number}")
+                started = time.monotonic()
+                repository.put("src", name)
+                return time.monotonic() - started
+
+            return min(map(save, range(5)))
+
     started = time.monotonic()
     subprocess.run([sys.executable, "-c", ""], check=True)
-    process, without = time.monotonic() - started, five("without")
+    process, without = time.monotonic() - started, quickest("without")
     with Server(slow=0.5) as server:
         automate(w.SendWebhook(server.url))
-        took = five("with")
+        took = quickest("with")
         outcomes(5)
-    assert (took - without) / 5 < 0.03 + process
+    assert took - without < 0.03 + process
 
 
 # -- where they are kept -------------------------------------------------------------------------

@@ -5,6 +5,7 @@ import json
 import os
 import pty
 import re
+import select
 import shlex
 import shutil
 import subprocess
@@ -269,7 +270,9 @@ def test_a_copy_says_that_nothing_runs_there_until_it_is_allowed(auto: Cli, home
 
 
 def on_terminal(work: Path, tmp_path: Path, answer: bytes, *args: str) -> tuple[int, str]:
-    """Exit code and all that appears on a pseudo-terminal; a question gets this answer."""
+    """Exit code and all that appears on a pseudo-terminal; a question gets this answer, again if it was not heard: Python
+    misses a Ctrl-C that comes after it showed the question and before it waits for the answer.
+    """
     master, slave = pty.openpty()
     process = subprocess.Popen(
         [sys.executable, "-m", "artstore", *args],
@@ -277,16 +280,22 @@ def on_terminal(work: Path, tmp_path: Path, answer: bytes, *args: str) -> tuple[
         start_new_session=True, preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # Ctrl-C is heard
     )  # fmt: skip
     os.close(slave)
-    shown, answered = b"", False
+    shown, deadline = b"", time.monotonic() + 60
     try:
-        while piece := os.read(master, 1 << 16):
-            shown += piece
-            if b"?" in shown and not answered:
-                answered = True
+        while time.monotonic() < deadline:
+            if select.select([master], [], [], 1)[0]:
+                piece = os.read(master, 1 << 16)
+                shown, asked = shown + piece, b"?" in piece
+            else:
+                asked = b"?" in shown
+            if asked:
                 os.write(master, answer)
     except OSError:  # EIO: the other end is closed
         pass
-    os.close(master)
+    finally:
+        os.close(master)
+        if time.monotonic() >= deadline:
+            process.kill()
     return process.wait(10), shown.decode().replace("\r\n", "\n")
 
 

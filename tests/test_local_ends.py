@@ -96,7 +96,8 @@ def test_a_repository_whose_folders_lie_on_several_file_systems_is_refused_whole
 
 # -- signals -------------------------------------------------------------------------------------
 
-WAIT = "sys.stdout.write('here\\n'); sys.stdout.flush(); time.sleep(30)"
+# Python looks for signals between two sleeps: one that comes just before a sleep would be heard after it only.
+WAIT = "sys.stdout.write('here\\n'); sys.stdout.flush(); [time.sleep(0.05) for _ in range(600)]"
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -145,7 +146,7 @@ def test_a_second_interrupt_is_obeyed_at_once(repo: Repository, root: Path, tmp_
     source = make_tree(tmp_path / "src", {"f": "1"})
     setup = (
         at_call("fsync", 1, WAIT)
-        + "\nimport shutil\ndef _slow(*args, **kwargs):\n    sys.stdout.write('cleaning\\n'); sys.stdout.flush(); time.sleep(30)\nshutil.rmtree = _slow\n"
+        + "\nimport shutil\ndef _slow(*args, **kwargs):\n    sys.stdout.write('cleaning\\n'); sys.stdout.flush(); [time.sleep(0.05) for _ in range(600)]\nshutil.rmtree = _slow\n"
     )
     process = start(tmp_path, "put", source, "--name", "data", setup=setup)
     assert process.stdout is not None
