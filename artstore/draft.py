@@ -34,7 +34,7 @@ from artstore.state import Path, State, VersionState, digest_of_state, id_of_sta
 from artstore.transaction import Transaction
 from artstore.tree import DIRECTORY, EMPTY, EXECUTABLE, FILE, PART, REFERENCE, Entry, Folder, decode_tree, tree_digest
 from artstore.upserts import Part, joined, no_upsert, parts_of
-from artstore.version import Version, version_id
+from artstore.version import Version, record_of, version_id
 
 
 class Saved(NamedTuple):
@@ -296,6 +296,15 @@ class Draft:
 
     # -- saving --
 
+    def store_again(self, tree: Digest) -> bool:
+        """Store what was added, if it is this tree, and make no version of it; whether it is."""
+        self._store_later()
+        if self.tree().digest != tree:
+            return False
+        self._tx.publish()
+        self._tx.ensure()
+        return True
+
     def save(
         self,
         path: Path,
@@ -470,9 +479,7 @@ class Draft:
         id = id_of_state(version)
         if self._tx.rely(VERSION, id, 0):
             return True
-        parents = tuple(Digest(bytes.fromhex(parent)) for parent in version["parents"])
-        tree, totals = digest_of_state(version), (version["size"], version["files"])
-        data = Version(tree, *totals, type, version["created"], version["run"], parents).encode()
+        data = record_of(version, type)
         if version_id(data) != id:
             return False
         self._tx.add(VERSION, data)

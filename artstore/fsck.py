@@ -6,8 +6,8 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from artstore.digest import BLOB, KIND_NAMES, Digest, Kind, digest_of
-from artstore.errors import ArtstoreError, DamagedObject
+from artstore.digest import BLOB, KIND_NAMES, TREE, VERSION, Digest, Kind, digest_of
+from artstore.errors import ArtstoreError, DamagedObject, MissingObject
 from artstore.history import rows_of, whole_rows
 from artstore.logs import Log, decode_checkpoint
 from artstore.maintenance import part_trees, property_blobs
@@ -26,13 +26,24 @@ _READ = 8 << 20
 
 
 class Report(NamedTuple):
-    """`problems`: what is lost, damaged or contradicts itself. `notes`: what a user may want to know, and is no fault."""
+    """`problems`: what is lost, damaged or contradicts itself. `notes`: what a user may want to know, and is no fault.
+    `mended`: what a repair did about it.
+    """
 
     problems: list[str]
     notes: list[str]
     objects: int
     versions: int
     bytes: int
+    mended: list[str]
+
+
+class Lost(NamedTuple):
+    """An object that something live needs and the store can't give."""
+
+    kind: Kind
+    size: int | None
+    """bytes; None where nobody tells"""
 
 
 class Fsck:
@@ -62,6 +73,9 @@ class Fsck:
         self._notes: list[str] = []
         self._totals: dict[Digest, tuple[int, int]] = {}
         self._wrong: set[Digest] = set()
+        self.lost: dict[Digest, Lost] = {}
+        self.useless: list[str] = []
+        """paths of checkpoints that can be made anew"""
         self._lengths: dict[Digest, int] = {}
         self._hashed = 0
         self._versions = 0
@@ -81,7 +95,7 @@ class Fsck:
         self._look_around()
         if self._absent:
             self._notes.append(f"{count(len(self._absent), 'blob')} only at a remote, which promised them")
-        return Report(self._problems, self._notes, len(self._lengths), self._versions, self._hashed)
+        return Report(self._problems, self._notes, len(self._lengths), self._versions, self._hashed, [])
 
     # -- objects --
 
@@ -204,10 +218,12 @@ class Fsck:
                 or load(plain).plain() != state.plain()
             ):
                 self._problems.append(f"{what} is not the fold of its entries; delete it")
+                self.useless.append(f"{folder}/{name}")
         except FileNotFoundError:
             return
         except (ArtstoreError, KeyError, TypeError, ValueError, AttributeError) as error:
             self._problems.append(f"{what} is of no use ({error}); delete it")
+            self.useless.append(f"{folder}/{name}")
 
     def _check_version(self, state: State, version: dict[str, object]) -> None:
         name = f"{state.path}:v{version['number']}"
@@ -223,6 +239,8 @@ class Fsck:
                 self._problems.append(f"{name}: its record has wrong totals")
         except ArtstoreError as error:
             self._problems.append(f"{name}: {error}")
+            if isinstance(error, (MissingObject, DamagedObject)):
+                self.lost[id_of_state(version)] = Lost(VERSION, None)
 
     def _check_tree(self, digest: Digest, path: bytes, expected: Entry | None, name: str) -> tuple[int, int]:
         """Totals of a tree after checking all below it; each tree is walked once however many versions share it."""
@@ -233,7 +251,7 @@ class Fsck:
         self._monitor.advance(1)
         try:
             check_depth(path)
-            entries = read_folder(digest, self._objects.read_tree, expected)
+            entries = read_folder(digest, self._read_tree, expected)
             if not path:
                 check_root(entries)
         except ArtstoreError as error:
@@ -252,12 +270,20 @@ class Fsck:
         self._totals[digest] = size, files
         return size, files
 
+    def _read_tree(self, digest: Digest) -> bytes:
+        try:
+            return self._objects.read_tree(digest)
+        except (MissingObject, DamagedObject):
+            self.lost[digest] = Lost(TREE, None)
+            raise
+
     def _need(self, kind: Kind, digest: Digest, size: int | None, where: str) -> None:
         length = self._lengths.get(digest)
         if length is None and not self._found_late(kind, digest, size):
             if digest not in self._wrong and digest in self._promised:
                 self._absent.add(digest)
                 return
+            self.lost[digest] = Lost(kind, size)
             state = "damaged" if digest in self._wrong else "missing"
             self._problems.append(f"{where}: {KIND_NAMES[kind]} {digest.hex()[:12]} is {state}")
         elif length is not None and size is not None and length != size:

@@ -96,11 +96,14 @@ def _merge_once(objects: ObjectStore, names: list[str]) -> int:
 
 def _whole_pack(objects: ObjectStore, name: str) -> Pack | None:
     """A pack without known damage."""
+    return None if objects.bad_in(name) else _opened(objects, name)
+
+
+def _opened(objects: ObjectStore, name: str) -> Pack | None:
     try:
-        pack = objects.pack(name)
+        return objects.pack(name)
     except (Damage, FileNotFoundError):
         return None
-    return None if objects.bad_in(name) else pack
 
 
 def _in_order(objects: ObjectStore, packs: list[Pack]) -> list[tuple[str, list[Row]]]:
@@ -340,8 +343,7 @@ def collect(
         recheck_bad(objects)
         todo = plan(objects, marks)
         problems = list(todo.problems)
-        for name in objects.broken_packs():
-            _set_pack_aside(objects, name)
+        set_broken_aside(objects)
         replaced = [
             (name, size)
             for name, rows in todo.rewrites.items()
@@ -412,15 +414,47 @@ def recheck_bad(objects: ObjectStore) -> None:
             objects.forget_bad(pack_name, digest)
 
 
-def _set_pack_aside(objects: ObjectStore, name: str) -> None:
-    """A pack that can't be opened holds nothing for anybody: it is kept in bad/, and its note goes."""
+def set_broken_aside(objects: ObjectStore) -> list[str]:
+    """Packs that can't be opened hold nothing for anybody: they are kept in bad/, and their notes go. Which."""
+    return [name for name in sorted(objects.broken_packs()) if _set_pack_aside(objects, name)]
+
+
+def _set_pack_aside(objects: ObjectStore, name: str) -> bool:
+    gone = False
     try:
         objects.pack(name)
     except Damage:
-        objects.storage.set_aside(pack_path(name), f"bad/{name}.pack.{os.urandom(4).hex()}")
+        gone = objects.storage.set_aside(pack_path(name), f"bad/{name}.pack.{os.urandom(4).hex()}")
     except OSError:
-        return
+        return False
     objects.storage.remove(f"bad/{name}.pack")
+    return gone
+
+
+def rewrite_bad(objects: ObjectStore) -> list[str]:
+    """Write each pack that has damaged copies anew without them, and keep the old one in bad/. Which were; those that
+    could not be stay. As in a merge, nothing is taken away but what objects/ holds elsewhere.
+    """
+    names = sorted({name for name, _ in objects.bad_notes()})
+    if not names:
+        return []
+    with Transaction(objects) as tx:
+        done = []
+        for name in names:
+            pack = _opened(objects, name)
+            bad = objects.bad_in(name)
+            if pack is not None and _rewrite(tx, name, [r for r in pack.rows() if r.digest not in bad], []) is not None:
+                done.append(name)
+        removal = Removal(objects, "merge", own_transaction=str(tx.owner))
+        try:
+            for name in done:
+                _keep_evidence(objects, name)
+                removal.take_pack(name)
+            removal.finish(Everything(), keep_mine=not objects.storage.local)
+        except BaseException:
+            removal.abandon()
+            raise
+    return done
 
 
 def _keep_evidence(objects: ObjectStore, name: str) -> None:

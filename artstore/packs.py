@@ -1,5 +1,6 @@
 """The pack file: many small objects in one immutable file, with an index that is checked by the file's name."""
 
+import itertools
 import os
 import struct
 from collections.abc import Callable, Iterable, Iterator
@@ -25,6 +26,10 @@ and at most 7 packs of each of 4 classes are small.
 """
 
 _AHEAD = 1 << 20
+_SALVAGE = 20_000
+"""Rows (of 48 bytes) that `salvage` reads at once."""
+_STRANGE = 4096
+"""It gives up after so many bytes' rows, one after another, that can't be rows."""
 _FLUSH = 512  # objects gathered for one writev: below IOV_MAX (1,024), and 2 MiB of 4 KiB files
 _FLUSH_BYTES = 4 << 20
 
@@ -233,6 +238,41 @@ def open_pack(
     if header[:8] != MAGIC or pack_digest(header, index).hex() != name:
         raise Damage(f"{what} has a damaged index")
     return Pack(name, header, index, offset, read, close)
+
+
+def salvage(size: int, read: Callable[[int, int], bytes]) -> list[tuple[int, int]]:
+    """(offset, length) of what may be objects of a pack whose index is damaged, in file order: guesses, which their digests
+    prove or don't. Rows are looked for backwards from where the index should end; objects lie side by side, so two whose
+    rows are right also tell of one between them.
+    """
+    if size < HEADER + FOOTER.size:
+        return []
+    spans = {(row.offset, row.length) for row in _plausible_rows(size, read)}
+    starts = {offset for offset, _ in spans} | {HEADER}
+    index = FOOTER.unpack(_exactly(read, size - FOOTER.size, FOOTER.size, "a pack"))[1]
+    following_of = dict(itertools.pairwise(sorted(starts | {index})))
+    for offset, length in list(spans):
+        if (following := following_of.get(offset)) is not None:
+            spans.add((offset, following - offset))
+            if offset + length < following:
+                spans.add((offset + length, following - offset - length))
+    spans.add((HEADER, following_of.get(HEADER, HEADER) - HEADER))
+    return sorted(span for span in spans if 0 <= span[1] <= size - span[0])
+
+
+def _plausible_rows(size: int, read: Callable[[int, int], bytes]) -> Iterator[Row]:
+    end, strange = size - FOOTER.size, 0
+    while end - ROW.size >= HEADER and strange < _STRANGE:
+        start = end - min((end - HEADER) // ROW.size, _SALVAGE) * ROW.size
+        window = read(start, end - start)
+        for at in range(len(window) - ROW.size, -1, -ROW.size):
+            digest, kind, flags, zero, length, offset = ROW.unpack_from(window, at)
+            if kind in (BLOB, TREE, VERSION) and not (flags or zero) and HEADER <= offset <= start + at - length:
+                strange = 0
+                yield Row(Digest(digest), kind, length, offset)
+            else:
+                strange += 1
+        end = start
 
 
 def known_pack(name: str, data: bytes) -> Pack | None:

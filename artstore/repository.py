@@ -5,6 +5,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from artstore.changes import Changes
@@ -45,6 +46,7 @@ from artstore.writing import Link
 if TYPE_CHECKING:  # loaded when they are called: a look at a version should not pay for them
     from artstore.exchange import Exchanged
     from artstore.remotes import Remotes
+    from artstore.repair import Elsewhere
 
 
 class Status(NamedTuple):
@@ -317,6 +319,17 @@ class Repository(View):
     def _promised(self) -> set[Digest]:
         """Blobs that remotes hold for us."""
         return self.remotes.promised() if self._is_partial else set()
+
+    def _elsewhere(self) -> "list[Elsewhere]":
+        """All remotes."""
+        from artstore.repair import Elsewhere
+
+        return [Elsewhere(f"remote '{name}'", partial(self._objects_at, name)) for name in self.settings.remotes()]
+
+    @contextmanager
+    def _objects_at(self, remote: str) -> Iterator[ObjectStore]:
+        with self.remotes.open(remote) as opened:
+            yield opened.objects
 
     def tidy(self) -> None:
         """Merge packs when it is due and nobody else is at it. Never fails a save that was acknowledged."""

@@ -1,6 +1,6 @@
 """Versions: the immutable record of one saved tree. Its own digest is its id."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from artstore.codec import decode, encode_rows
 from artstore.digest import VERSION, Digest, digest_of
@@ -24,6 +24,13 @@ class Version(NamedTuple):
 
     def encode(self) -> bytes:
         return encode_rows(tuple(self))
+
+
+def record_of(version: dict[str, Any], type: str) -> bytes:
+    """The record of a version as its log entry tells of it: with the right digest, unless that entry is of another's."""
+    parents = tuple(Digest(bytes.fromhex(parent)) for parent in version["parents"])
+    tree, totals = Digest(bytes.fromhex(version["digest"])), (version["size"], version["files"])
+    return Version(tree, *totals, type, version["created"], version["run"], parents).encode()
 
 
 def version_id(data: bytes) -> Digest:

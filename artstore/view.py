@@ -3,7 +3,7 @@
 import io
 import os
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Self
 
 from artstore import settings
@@ -51,6 +51,7 @@ from artstore.writing import Link
 if TYPE_CHECKING:  # loaded when they are called: a look at a version should not pay for them
     from artstore.fsck import Report
     from artstore.maintenance import Collected
+    from artstore.repair import Elsewhere
 
 
 class Usage(NamedTuple):
@@ -87,6 +88,8 @@ class View:
         self.runs = runs
         self.settings = settings
         self.lookup = Lookup(refs, objects, settings)
+        self.asking: FolderStorage | None = None
+        """the repository from which a remote is looked at"""
         self._features = features
         self._may("read")
 
@@ -348,14 +351,32 @@ class View:
         """Where somebody else's work can be saved: nothing relies on it."""
         return nullcontext()
 
-    def fsck(self, *, quick: bool = False, monitor: Monitor | None = None) -> "Report":
-        """Everything that is stored against everything that should be."""
+    def fsck(self, *, quick: bool = False, repair: bool = False, monitor: Monitor | None = None) -> "Report":
+        """Everything that is stored against everything that should be. With `repair`, what was lost is looked for in
+        bad/, in folders that were saved or got, and in other repositories; what is found is stored again.
+        """
         from artstore.fsck import Fsck
+        from artstore.repair import Repair
 
-        promised = self._promised
-        return Fsck(
-            self.objects, self.refs, self.runs, quick=quick, promised=promised, monitor=monitor or Monitor()
-        ).run()
+        shown = monitor or Monitor()
+
+        def check(quick: bool) -> Fsck:
+            return Fsck(self.objects, self.refs, self.runs, quick=quick, promised=self._promised, monitor=shown)
+
+        if not repair:
+            return check(quick).run()
+        for operation in ("write", "gc"):
+            self._may(operation)
+        with self._maintenance_lock():
+            return Repair(self.objects, self.refs, self._elsewhere(), shown).run(check, quick=quick)
+
+    def _elsewhere(self) -> "list[Elsewhere]":
+        """Other repositories that may hold what was lost here."""
+        from artstore.repair import Elsewhere
+
+        if (asking := self.asking) is None:
+            return []
+        return [Elsewhere("the repository here", lambda: closing(ObjectStore(asking)))]
 
     def _promised(self) -> set[Digest]:
         """Blobs that may be absent: none."""
@@ -400,7 +421,9 @@ def view_of(place: str, here: FolderStorage | None, *, writing: bool = False) ->
     remote = Remote(require_remote(settings, name) if name else place, settings, here=here, writing=writing)
     if name is not None and here is not None:
         remote.check_identity(Tracking(here, name))
-    return View(remote.storage, remote.features, remote.objects, remote.refs, remote.runs, settings)
+    view = View(remote.storage, remote.features, remote.objects, remote.refs, remote.runs, settings)
+    view.asking = here
+    return view
 
 
 _NEAR_AMONG = 2000

@@ -14,21 +14,27 @@ from artstore.sizes import count, human
 
 @click.command("fsck")
 @click.option("--quick", is_flag=True, help="Don't hash blobs; all else is checked.")
+@click.option("--repair", is_flag=True, help="Store again what was lost and can be found elsewhere.")
 @remote_argument
 @json_option
 @click.pass_context
-def fsck_command(ctx: click.Context, quick: bool, place: str | None, as_json: bool) -> None:
+def fsck_command(ctx: click.Context, quick: bool, repair: bool, place: str | None, as_json: bool) -> None:
     """Check everything that is stored, here or at a remote.
 
     Objects, packs, trees, versions, logs, checkpoints, runs. Damaged copies are noted, so that the next save of
     their content stores it again. Exits with 7 when anything is
     damaged or missing.
+
+    --repair looks for what was lost in damaged files, in folders that were put or got here, and in all remotes (of a
+    remote: in this repository); checks it, stores it again, and sets what is damaged aside in bad/.
     """
     with Bar() as bar, open_view(place, writing=True) as repository:
-        report = repository.fsck(quick=quick, monitor=bar)
+        report = repository.fsck(quick=quick, repair=repair, monitor=bar)
     if as_json:
         print_json({"ok": not report.problems, **report._asdict()})
     else:
+        for mended in report.mended:
+            click.echo(f"mended: {mended}")
         for problem in report.problems:
             click.echo(f"problem: {problem}")
         for note in report.notes:

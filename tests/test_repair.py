@@ -1,0 +1,195 @@
+"""`fsck --repair`: what was lost here and lies elsewhere is whole again, checked, and nothing that tells of the damage is unlinked."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from artstore.packs import HEADER, salvage
+from tests.conftest import Cli, check, make_tree, snapshot
+from tests.test_damage import CACHES, DAMAGES, LOGS, OBJECTS, Region, Stored, _get, stored, template
+
+pytestmark = pytest.mark.damaged
+__all__ = ["stored", "template"]  # fixtures
+
+TARGETS = OBJECTS | {"checkpoint": CACHES["checkpoint"]}
+
+
+def forget_folders(stored: Stored) -> None:
+    shutil.rmtree(stored.root / "checkouts")
+
+
+def add_remote(stored: Stored) -> None:
+    with stored.open() as repository:
+        repository.remotes.add("nas", str(stored.root.parent / "nas"), make=True)
+        repository.push()
+
+
+def leave_only(stored: Stored, place: str) -> None:
+    if place == "remote":
+        add_remote(stored)
+    if place != "folder":
+        forget_folders(stored)
+
+
+def repair(stored: Stored) -> list[str]:
+    """What was mended. After it all reads right, and gc has nothing to say."""
+    with stored.open() as repository:
+        report = repository.fsck(repair=True)
+        assert report.problems == []
+    check(stored.root)
+    for spec in stored.sources:
+        assert _get(stored, spec, stored.root.parent / "repaired" / spec) is None
+    with stored.open() as repository:
+        assert repository.gc(now=True).problems == ()
+    check(stored.root)
+    return report.mended
+
+
+def evidence(stored: Stored) -> list[bytes]:
+    return [path.read_bytes() for path in (stored.root / "bad").iterdir()]
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("place", ["folder", "remote"])
+def test_what_was_lost_is_stored_again_from_a_folder_or_a_remote(
+    stored: Stored, place: str, target: str, damage: str
+) -> None:
+    leave_only(stored, place)
+    region = TARGETS[target](stored)
+    DAMAGES[damage](region)
+    bytes_before = region.path.read_bytes() if region.path.exists() else None
+    mended = repair(stored)
+    assert mended or (target, damage) == ("checkpoint", "delete")
+    if bytes_before is not None:
+        assert bytes_before in evidence(stored), "the damaged file is kept"
+
+
+@pytest.mark.parametrize("target", ["pack footer", "pack index", "version"])
+def test_what_lies_unharmed_beside_the_damage_needs_no_other_place(stored: Stored, target: str) -> None:
+    """The objects of a pack whose index is damaged are right; a version's record is what its log entry says."""
+    leave_only(stored, "nowhere")
+    DAMAGES["flip"](OBJECTS[target](stored))
+    assert any("bad/" in line or "the log" in line for line in repair(stored))
+
+
+def test_what_is_nowhere_stays_a_problem_and_nothing_else_suffers(stored: Stored, tmp_path: Path) -> None:
+    leave_only(stored, "nowhere")
+    DAMAGES["flip"](OBJECTS["pack object"](stored))
+    DAMAGES["flip"](OBJECTS["large blob"](stored))
+    with stored.open() as repository:
+        first = repository.fsck(repair=True)
+        again = repository.fsck(repair=True)
+    assert len(first.problems) == len(again.problems) == 3, "a.txt of v1, and big of both versions"
+    assert again.mended == []
+    assert _get(stored, "other:v0", tmp_path / "other") is None
+    with stored.open() as repository:
+        repository.put(str(stored.sources["data:v1"]), "data")
+    check(stored.root)
+
+
+@pytest.mark.parametrize("target", LOGS)
+def test_a_damaged_log_is_no_matter_for_a_repair(stored: Stored, target: str) -> None:
+    """Entries are written once, by one repository: nobody else has them."""
+    DAMAGES["flip"](LOGS[target](stored))
+    before = snapshot(stored.root / "refs")
+    with stored.open() as repository:
+        assert repository.fsck(repair=True).problems
+    assert snapshot(stored.root / "refs") == before
+
+
+def test_a_folder_that_was_changed_gives_back_the_files_that_were_not(stored: Stored, tmp_path: Path) -> None:
+    source = Path(shutil.copytree(stored.sources["data:v1"], tmp_path / "changing"))
+    with stored.open() as repository:
+        repository.put(str(source), "data")
+    shutil.rmtree(stored.root / "checkouts")
+    with stored.open() as repository:
+        repository.get(repository.find("data:v1"), str(source))
+    make_tree(source, {"sub/c.txt": "changed", "a.txt": "changed"})
+    DAMAGES["delete"](OBJECTS["large blob"](stored))
+    (source / "sub/b.txt").unlink()
+    os.mkfifo(source / "sub/b.txt")
+    assert any("1 blob stored again" in line for line in repair(stored))
+
+
+def test_a_version_whose_folder_tree_was_lost_is_whole_after_one_repair(stored: Stored) -> None:
+    """The pack is gone with all that was in it: what is below a tree shows only when the tree is back."""
+    leave_only(stored, "remote")
+    for path in (stored.root / "objects/packs").iterdir():
+        path.unlink()
+    mended = repair(stored)
+    assert any("tree" in line and "remote 'nas'" in line for line in mended)
+
+
+def test_a_remote_that_cant_be_reached_or_lies_is_told_and_passed_over(stored: Stored) -> None:
+    leave_only(stored, "remote")
+    nas = stored.root.parent / "nas"
+    target = OBJECTS["large blob"](stored)
+    DAMAGES["flip"](target)
+    there = nas / target.path.relative_to(stored.root)
+    there.chmod(0o644)
+    there.write_bytes(b"X" * target.length)
+    with stored.open() as repository:
+        assert repository.fsck(repair=True).problems
+    nas.rename(nas.parent / "unmounted")
+    with stored.open() as repository:
+        report = repository.fsck(repair=True)
+    assert report.problems and any("remote 'nas' could not be asked" in note for note in report.notes)
+
+
+def test_a_remote_is_repaired_from_the_repository_here(stored: Stored, cli: Cli) -> None:
+    add_remote(stored)
+    nas = stored.root.parent / "nas"
+    blob = OBJECTS["large blob"](stored).path.relative_to(stored.root)
+    DAMAGES["zero"](Region(nas / blob, 0, (nas / blob).stat().st_size))
+    pack = next((nas / "objects/packs").iterdir())
+    DAMAGES["flip"](Region(pack, HEADER, 9000))
+    done = cli("fsck", "--repair", "nas", cwd=stored.root.parent)
+    assert done.code == 0, done
+    assert "stored again, from the repository here" in done.out and done.out.splitlines()[-1].startswith("all is well")
+    check(nas)
+
+
+def test_a_repair_says_what_it_mended_and_one_without_need_says_nothing(stored: Stored, cli: Cli) -> None:
+    at = stored.root.parent
+    DAMAGES["flip"](OBJECTS["pack object"](stored))
+    assert cli("fsck", cwd=at).code == 7
+    done = cli("fsck", "--repair", cwd=at)
+    assert done.code == 0 and done.out.startswith("mended: 1 blob stored again, from "), done
+    again = cli("fsck", "--repair", cwd=at)
+    assert again.code == 0 and "mended" not in again.out and "all is well" in again.out
+
+
+def test_a_partial_clone_s_promised_blobs_are_not_brought_by_a_repair(stored: Stored, cli: Cli, tmp_path: Path) -> None:
+    add_remote(stored)
+    assert cli("clone", "--no-blobs", stored.root.parent / "nas", tmp_path / "clone").code == 0
+    done = cli("fsck", "--repair", cwd=tmp_path / "clone")
+    assert done.code == 0 and "mended" not in done.out, done
+
+
+@pytest.mark.parametrize("field", range(0, 48, 7))
+@pytest.mark.parametrize("which", ["first", "middle", "last"])
+def test_salvage_finds_what_a_damaged_row_hides(stored: Stored, which: str, field: int) -> None:
+    """Guesses only, each proved by its digest. A row that lies about its place is known by its neighbours."""
+    pack = OBJECTS["pack footer"](stored).path
+    with stored.open() as repository:
+        opened = repository.objects.pack(pack.stem)
+        spans = {(row.offset, row.length) for row in opened.rows()}
+        order = sorted(range(opened.count), key=lambda number: opened.row(number).offset)
+        number = order[{"first": 0, "middle": opened.count // 2, "last": -1}[which]]
+    data = bytearray(pack.read_bytes())
+    data[-1] ^= 1
+    data[opened.objects_end + number * 48 + field] ^= 0x40
+
+    def read(offset: int, length: int) -> bytes:
+        return bytes(data[offset : offset + length])
+
+    assert spans <= set(salvage(len(data), read))
+
+
+def test_salvage_of_what_is_no_pack_ends(tmp_path: Path) -> None:
+    noise = os.urandom(3 << 20)
+    assert len(salvage(len(noise), lambda offset, length: noise[offset : offset + length])) <= 2
+    assert salvage(10, lambda offset, length: b"") == []
