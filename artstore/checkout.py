@@ -478,4 +478,5 @@ def _record(seen: dict[str, Stat], tree: Digest, entries: Sequence[Entry], befor
     folders = tuple((entry[0], Digest(entry[3])) for entry in entries if entry[1] == DIRECTORY)
     runs = split(entries)
     parts = tuple(Part(part_of(run, tree_digest) if len(runs) > 1 else None, encode_rows(run)) for run in runs)
-    return statcache.record(trusted, tree, *totals(entries), folders, parts)
+    sig = statcache.signature(trusted)
+    return Record(sig, tree, *totals(entries), folders, parts, statcache.large_in(parts))

@@ -156,7 +156,8 @@ class Scanner:
         entry = self._read_again(fd, b"", os.fsencode(name), st, True)
         if cache and entry is not None:
             packed = encode_rows([entry])
-            record = self._record(seen, Folder(tree_digest(packed), entry[2], 1), {}, [Part(None, packed)])
+            folder, parts = Folder(tree_digest(packed), entry[2], 1), [Part(None, packed)]
+            record = self._record(seen, seen, folder, {}, parts, _is_large(entry))
             cache.put_later(b"", lambda: record, 1, 0)  # in memory until the save: a draft may hold many such files
         return entry
 
@@ -170,12 +171,14 @@ class Scanner:
         record = cache.get(path) if cache else None
         sig = signature(listing.seen)
         covered = record is not None and record.tree == base and self._large_are_there(record)
-        same = record is not None and (record.signature == sig or record.stats() == listing.seen)
-        changed: dict[bytes, Entry | None] = {}
-        if record is None:
-            changed = self._read_files(fd, path, listing.seen, listing.linked)
-        elif not same:
-            changed = self._changed_files(fd, path, record, listing)
+        equal = record is not None and record.signature == sig
+        old = listing.seen if equal else record.stats() if record is not None else {}
+        same = equal or (record is not None and old == listing.seen)
+        fresh = {} if same else {name: st for name, st in listing.seen.items() if old.get(name) != st}
+        changed: dict[bytes, Entry | None] = self._read_files(fd, path, fresh, listing.linked)
+        if record is not None:
+            gone = set(map(os.fsencode, old.keys() - listing.seen.keys()))
+            changed |= dict.fromkeys(gone - dict(record.folders).keys())
         if record is not None and not covered:
             changed |= self._unstored_files(fd, path, record, listing, changed)
         folders = self._subfolders(
@@ -197,8 +200,12 @@ class Scanner:
             return Folder(record.tree, record.size, record.files)
         parts, folder = self._build(record, changed, files + len(folders), covered)
         if cache:
+            large = bool(record and record.large) or any(map(_is_large, changed.values()))
             cache.put_later(
-                path, lambda: self._record(listing.seen, folder, folders, parts), len(listing.seen), len(changed)
+                path,
+                lambda: self._record(listing.seen, fresh, folder, folders, parts, large),
+                len(listing.seen),
+                len(changed),
             )
         return folder
 
@@ -424,16 +431,6 @@ class Scanner:
         except OSError as error:
             raise storage_error(error, f"write to {printable(self._tx.storage.root)}") from error
 
-    def _changed_files(self, fd: int, path: bytes, record: Record, listing: _Listing) -> dict[bytes, Entry | None]:
-        old = record.stats()
-        todo = {name: st for name, st in listing.seen.items() if old.get(name) != st}
-        changed = self._read_files(fd, path, todo, listing.linked)
-        folders = dict(record.folders)
-        for name in old.keys() - listing.seen.keys():
-            if (raw := os.fsencode(name)) not in folders:
-                changed[raw] = None
-        return changed
-
     def _unstored_files(
         self, fd: int, path: bytes, record: Record, listing: _Listing, changed: dict[bytes, Entry | None]
     ) -> dict[bytes, Entry | None]:
@@ -573,14 +570,30 @@ class Scanner:
         except OSError as error:
             raise storage_error(error, f"write to {printable(self._tx.storage.root)}") from error
 
-    def _record(self, seen: dict[str, Stat], folder: Folder, folders: dict[bytes, Folder], parts: list[Part]) -> Record:
+    def _record(
+        self,
+        seen: dict[str, Stat],
+        fresh: dict[str, Stat],
+        folder: Folder,
+        folders: dict[bytes, Folder],
+        parts: list[Part],
+        large: bool,
+    ) -> Record:
+        """`fresh` are those of the stats `seen` that no record had: the others were settled then. `large`: whether there may
+        be large files.
+        """
         before = self._settled_before
-        trusted = {name: st if len(st) == 2 or is_settled(st, before) else UNKNOWN for name, st in seen.items()}
+        young = [name for name, st in fresh.items() if len(st) > 2 and not is_settled(st, before)]
         known = tuple((name, f.digest) for name, f in folders.items())
-        return statcache.record(trusted, *folder, known, parts)
+        sig = signature({**seen, **dict.fromkeys(young, UNKNOWN)} if young else seen)
+        return Record(sig, *folder, known, tuple(parts), statcache.large_in(parts) if large else ())
 
     def _problem(self, path: bytes, reason: str) -> None:
         self._problems.append((printable(path.rstrip(b"/")) or ".", reason))
+
+
+def _is_large(entry: Entry | None) -> bool:
+    return entry is not None and entry[1] <= EXECUTABLE and entry[2] >= LARGE
 
 
 def _sorted(entries: dict[bytes, Entry | None]) -> list[Entry]:

@@ -8,7 +8,7 @@ system lists them), the tree it became, and that tree's entries. A record is use
 import os
 import stat
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from mmap import ACCESS_READ, mmap
 from typing import Any, NamedTuple
 
@@ -82,22 +82,10 @@ def content_of(entry: Any) -> Any:
     return entry[2:] if entry[1] == REFERENCE else entry[3]
 
 
-def record(
-    trusted: dict[str, Stat],
-    tree: Digest,
-    size: int,
-    files: int,
-    folders: tuple[tuple[bytes, Digest], ...],
-    parts: Sequence[Part],
-) -> Record:
-    """The record of a folder with these (trusted) stats and this tree."""
-    large = tuple(
-        (entry[3], entry[2])
-        for part in parts
-        for entry in part.entries()
-        if entry[1] <= EXECUTABLE and entry[2] >= LARGE
-    )
-    return Record(signature(trusted), tree, size, files, folders, tuple(parts), large)
+def large_in(parts: Iterable[Part]) -> tuple[tuple[Digest, int], ...]:
+    """(digest, size) of the large files among these entries."""
+    entries = (entry for part in parts for entry in part.entries())
+    return tuple((entry[3], entry[2]) for entry in entries if entry[1] <= EXECUTABLE and entry[2] >= LARGE)
 
 
 def signature(seen: dict[str, Stat]) -> bytes:
