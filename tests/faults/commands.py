@@ -24,6 +24,8 @@ class Command(NamedTuple):
     """what is done in each copy before the command, since the stat cache knows a folder by its path and inodes"""
     already: str = "\0"
     """the error of a second run that means: the first had done it"""
+    mends: bool = False
+    """before it is done, the repository is damaged"""
 
 
 def _bytes(seed: str, size: int) -> bytes:
@@ -237,6 +239,66 @@ def _garbage_is_gone(place: Place) -> list[str]:
     return [f"gc left {plan.freed_bytes} bytes"] if plan.freed_bytes else []
 
 
+# -- what stands in several places ---------------------------------------------------------------
+
+
+def _is_linked(place: Place) -> list[str]:
+    with Repository(str(place.store)) as repository:
+        found = place.by_package(repository, "registry-models/prod:v0")
+        same = found == place.by_package(repository, "x:v1")
+    return [] if same else [f"the link is not x:v1: {str(found)[:80]}"]
+
+
+def _no_half_link(place: Place) -> list[str]:
+    with Repository(str(place.store)) as repository:
+        there = any(state.path.name == "prod" and state.live() for state in repository.collections())
+    return _is_linked(place) if there else []
+
+
+def _with_parts(place: Place, ledger: Ledger) -> None:
+    """A version, and an unfinished one of two parts."""
+    place.write(_files("one"))
+    place.keep(ledger, "x")
+    for number in (1, 2):
+        with Repository(str(place.store)) as repository, repository.draft() as draft:
+            draft.add_bytes(_bytes(f"part {number}", 900), f"part{number}")
+            draft.add_bytes(_bytes(f"large part {number}", 1_100_000), f"large{number}")
+            draft.save_part(repository.path_of("parts")[0], "together", writer=f"run {number}")
+
+
+def _parts_are_whole(place: Place) -> list[str]:
+    files = {f"part{n}": _bytes(f"part {n}", 900) for n in (1, 2)}
+    files |= {f"large{n}": _bytes(f"large part {n}", 1_100_000) for n in (1, 2)}
+    with Repository(str(place.store)) as repository:
+        found = place.by_package(repository, "parts:v0")
+    return [] if found == content_from(files) else [f"parts:v0 is not what was added: {str(found)[:80]}"]
+
+
+def _no_half_parts(place: Place) -> list[str]:
+    with Repository(str(place.store)) as repository:
+        there = any(state.path.name == "parts" and state.live() for state in repository.collections())
+    return _parts_are_whole(place) if there else []
+
+
+# -- repair --------------------------------------------------------------------------------------
+
+
+def _damage(place: Place) -> None:
+    """A byte in a pack and one in a large blob have flipped; the source folder and the remote are right."""
+    _point_to_copy(place)
+    for folder, at in ((place.store / "objects/packs", 100), (place.store / "objects/blobs", 5000)):
+        path = max((path for path in folder.rglob("*") if path.is_file()), key=lambda path: path.stat().st_size)
+        data = bytearray(path.read_bytes())
+        data[at] ^= 1
+        path.chmod(0o644)
+        path.write_bytes(data)
+
+
+def _is_mended(place: Place) -> list[str]:
+    with Repository(str(place.store)) as repository:
+        return [f"after the repair: {problem}" for problem in repository.fsck().problems]
+
+
 # -- remotes -------------------------------------------------------------------------------------
 
 
@@ -352,6 +414,16 @@ COMMANDS: dict[str, Command] = {
     "cp": Command(_with_alias, lambda place: ["cp", "x", "y"], _y_is_x, _y_is_whole),
     "mv": Command(_with_alias, lambda place: ["mv", "x", "y"], _y_is_x, _y_is_whole, already="is in use"),
     "edit": Command(_two_versions, _edit, _is_edited),
+    "link": Command(_with_alias, lambda place: ["link", "x:v1", "registry-models/prod"], _is_linked, _no_half_link),
+    "finish": Command(
+        _with_parts,
+        lambda place: ["pending", "finish", "parts", "together"],
+        _parts_are_whole,
+        _no_half_parts,
+        already="no unfinished",
+    ),
+    "prune": Command(_with_victim, lambda place: ["prune", "x", "--keep-last", "1"], _v0_is_deleted),
+    "repair": Command(_pushed, lambda place: ["fsck", "--repair"], _is_mended, warm=_damage, mends=True),
     "gc": Command(_with_garbage, lambda place: ["gc", "--now"], _garbage_is_gone),
     "push": Command(_with_remote, lambda place: ["push"], _is_pushed, warm=_point_to_copy),
     "push-again": Command(_pushed_and_on, lambda place: ["push"], _is_pushed, warm=_point_to_copy),

@@ -67,7 +67,7 @@ def prepare(name: str, scratch: Path) -> tuple[Prepared, list[Point]]:
 def aftermath(prepared: Prepared, place: Place) -> Findings:
     """After a fault: nothing is lost or damaged, the same command works, gc works, and nothing stays behind."""
     command, ledger = prepared.command, prepared.ledger
-    found = [in_child(lambda: place.check(ledger).and_wrong(command.halfway(place)))]
+    found = [] if command.mends else [in_child(lambda: place.check(ledger).and_wrong(command.halfway(place)))]
     again = prepared.run(place)
     if again.code and command.already not in again.err:
         found.append(Findings([], [f"the same command again: exit {again.code}, {again.err.strip()}"]))
@@ -76,8 +76,13 @@ def aftermath(prepared: Prepared, place: Place) -> Findings:
         gc = strace.run(["gc", "--now", *where], place)
         if gc.code or "somebody is at work" in gc.out or "problem:" in gc.out:
             found.append(Findings([], [f"gc --now: exit {gc.code}, {gc.out}{gc.err}".strip()]))
-    found.append(in_child(lambda: place.check(ledger).and_wrong(command.done(place) + place.left_over())))
+    found.append(in_child(lambda: place.check(ledger).and_wrong(command.done(place) + _left_over(command, place))))
     return Findings(_unique(item.lost for item in found), _unique(item.wrong for item in found))
+
+
+def _left_over(command: Command, place: Place) -> list[str]:
+    """But for the evidence that a repair keeps."""
+    return [left for left in place.left_over() if not (command.mends and "/bad/" in left)]
 
 
 def _unique(lists: Iterable[list[str]]) -> list[str]:
