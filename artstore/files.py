@@ -6,13 +6,13 @@ import stat
 import sys
 from collections import deque
 from collections.abc import Callable, Iterator
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from blake3 import blake3
 
 from artstore.digest import Digest
 from artstore.errors import Refused
+from artstore.mounts import is_local
 from artstore.names import check_component, printable
 
 if TYPE_CHECKING:
@@ -31,23 +31,6 @@ _NO_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.ENOTTY, errno.ENOSYS, errno.EBADF
 among them.
 """
 
-_NETWORK_TYPES = (
-    "nfs",
-    "cifs",
-    "smb",
-    "fuse",
-    "lustre",
-    "gpfs",
-    "beegfs",
-    "ceph",
-    "9p",
-    "afs",
-    "gluster",
-    "pvfs2",
-    "virtiofs",
-    "wekafs",
-)
-
 
 # -- durability ----------------------------------------------------------------------------------
 
@@ -62,14 +45,16 @@ def sync_file(fd: int) -> None:
         os.fsync(fd)
 
 
-def sync_folder(path: str) -> None:
-    """Make the names in a folder durable, as far as the file system knows how to."""
+def sync_folder(path: str) -> bool:
+    """Make the names in a folder durable; False where the file system has no way to."""
     fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(fd)
+        return True
     except OSError as error:
         if error.errno not in _NO_SYNC:
             raise
+        return False
     finally:
         os.close(fd)
 
@@ -106,29 +91,6 @@ class WholeSync:
 def _kernel() -> tuple[int, int]:
     major, minor = os.uname().release.split(".")[:2]
     return int(major), int("".join(c for c in minor if c.isdigit()) or 0)
-
-
-@lru_cache(maxsize=64)
-def file_system(folder: str) -> str:
-    """Type of the file system that holds a folder, as /proc/self/mountinfo names it; `unknown` where there is none."""
-    try:
-        device = os.stat(folder).st_dev
-        wanted = f"{os.major(device)}:{os.minor(device)}"
-        with open("/proc/self/mountinfo", errors="surrogateescape") as mounts:
-            for line in mounts:
-                fields = line.split(" ")
-                if fields[2] == wanted:
-                    return fields[fields.index("-") + 1]
-    except (OSError, ValueError, IndexError):
-        pass
-    return "unknown"
-
-
-def is_local(folder: str) -> bool:
-    """Whether one kernel sees all changes to this folder: listings are coherent, clocks are one, process ids mean
-    something.
-    """
-    return not file_system(folder).startswith(_NETWORK_TYPES)
 
 
 # -- whole files ---------------------------------------------------------------------------------
@@ -191,10 +153,10 @@ def link_new(source: str, target: str) -> None:
     except OSError as error:
         if error.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL, errno.EMLINK):
             raise
-        _rename_new(source, target)
+        rename_new(source, target)
 
 
-def _rename_new(source: str, target: str) -> None:
+def rename_new(source: str, target: str) -> None:
     """rename(2) that refuses to replace (renameat2 RENAME_NOREPLACE, Linux 3.15): for file systems without hard links."""
     import ctypes
 

@@ -17,7 +17,8 @@ from blake3 import blake3
 
 from artstore.digest import Digest
 from artstore.errors import StorageError
-from artstore.files import is_local, remove_if_there
+from artstore.files import remove_if_there
+from artstore.mounts import is_local
 from artstore.packs import LARGE
 from artstore.storage import FolderStorage
 from artstore.tree import DIRECTORY, EXECUTABLE, REFERENCE, Entry

@@ -10,7 +10,6 @@ from artstore.digest import Digest
 from artstore.errors import StorageError, storage_error, translated
 from artstore.files import (
     copy_hashed,
-    is_local,
     link_new,
     remove_if_there,
     remove_tree,
@@ -18,6 +17,7 @@ from artstore.files import (
     sync_folder,
     write_file,
 )
+from artstore.mounts import is_local
 from artstore.names import printable
 from artstore.owner import this_process
 
