@@ -1,7 +1,7 @@
 """Every error that artstore raises, each with its exit code and a hint.
 
     ArtstoreError                     1
-    ├── FilesDiffer                   1   `verify` or `diff --exit-code` found differences (also ValueError)
+    ├── FilesDiffer                   1   `verify` or `diff --exit-code` found differences, `doctor` a problem (also ValueError)
     ├── InvalidValue                  3   a name, path, alias, metadata or setting that breaks a rule (also ValueError)
     │   ├── InvalidType                   something of another type than is asked for (also TypeError)
     │   └── NoActiveRun                   no run was started, or it has ended (also AttributeError)

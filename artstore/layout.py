@@ -7,7 +7,8 @@ from typing import Any
 from artstore import owner as owners
 from artstore.codec import decode_json, encode_json
 from artstore.errors import Damage, NotFound, UnsupportedFormat
-from artstore.files import is_local, remove_tree, sync_folder, write_file
+from artstore.files import remove_tree, sync_folder, write_file
+from artstore.mounts import is_local
 from artstore.names import printable
 from artstore.storage import FolderStorage, Storage
 
@@ -15,7 +16,7 @@ FORMAT = 1
 FEATURES: dict[str, frozenset[str]] = {"read": frozenset(), "write": frozenset(), "gc": frozenset()}
 """Features that this artstore knows, per operation."""
 
-_FOLDERS = ("objects/packs", "objects/blobs", "refs", "tmp", "trash", "bad", "cache")
+FOLDERS = ("objects/packs", "objects/blobs", "refs", "tmp", "trash", "bad", "cache")
 
 _LONGEST = 1 << 16
 """Bytes of a `format` file that are read: ours has about a hundred."""
@@ -88,7 +89,7 @@ def make(root: str, *, shared: bool = False, config: str = "") -> None:
             os.chown(building, -1, os.stat(parent).st_gid)
             os.chmod(building, 0o2775)
         storage = FolderStorage(building)
-        for folder in _FOLDERS:
+        for folder in FOLDERS:
             storage.make_folder(folder)
         write_file(os.path.join(building, ".gitignore"), b"*\n", sync=True)
         write_file(os.path.join(building, "format"), encode_json(new_format()), mode=0o444, sync=True)

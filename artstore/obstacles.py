@@ -5,6 +5,7 @@ up; and what a version doesn't hold.
 import errno
 import os
 import unicodedata
+from typing import NamedTuple
 
 from artstore.digest import Digest
 from artstore.errors import Conflict, Refused
@@ -42,34 +43,56 @@ def refuse_other_kinds(target: Confined, todo: Todo, root: str) -> None:
         )
 
 
+class Spelling(NamedTuple):
+    """Which spellings of a name a file system takes for one."""
+
+    folds_case: bool
+    merges_forms: bool
+    """of the same characters: composed (NFC) and decomposed (NFD)"""
+
+    def are_one(self, first: bytes, second: bytes) -> bool:
+        """Whether two names that are equal when `folded` are one here."""
+        one, other = os.fsdecode(first), os.fsdecode(second)
+        by_case = one.casefold() == other.casefold()
+        by_form = unicodedata.normalize("NFC", one) == unicodedata.normalize("NFC", other)
+        return (self.folds_case or by_form) and (self.merges_forms or by_case)
+
+
 def refuse_twins(target: Confined, todo: Todo) -> None:
-    """Names that are one where case is folded: the second would overwrite the first."""
+    """Names that are one here: the second would overwrite the first."""
     spelled: dict[str, bytes] = {}
+    spelling: Spelling | None = None
     for path, _ in todo:
         end = 0
         while end >= 0:
             end = path.find(b"/", end + 1)
             prefix = path if end < 0 else path[:end]
             first = spelled.setdefault(folded(prefix), prefix)
-            if first != prefix and _folds_case(target):
-                raise one_name(first, prefix)
+            if first != prefix:
+                spelling = spelling or spelling_at(target)
+                if spelling.are_one(first, prefix):
+                    raise one_name(first, prefix)
 
 
-def _folds_case(target: Confined) -> bool:
-    """Whether the target's file system takes two spellings for one name: tried with a file of our own."""
+def spelling_at(target: Confined) -> Spelling:
+    """How the target's file system spells: tried with files of our own."""
     fd = target.open_folder(())
     name = f".artstore-{this_process()}-case"
     try:
-        os.close(create_file(fd, name.encode(), False))
-        try:
-            os.stat(name.upper(), dir_fd=fd, follow_symlinks=False)
-            return True
-        except FileNotFoundError:
-            return False
-        finally:
-            os.unlink(name, dir_fd=fd)
+        return Spelling(_are_one(fd, name, name.upper()), _are_one(fd, f"{name}\u00e9", f"{name}e\u0301"))
     finally:
         os.close(fd)
+
+
+def _are_one(fd: int, first: str, second: str) -> bool:
+    os.close(create_file(fd, os.fsencode(first), False))
+    try:
+        os.stat(second, dir_fd=fd, follow_symlinks=False)
+        return True
+    except FileNotFoundError:
+        return False
+    finally:
+        os.unlink(first, dir_fd=fd)
 
 
 def find_extra(objects: ObjectStore, target: Confined, tree: Digest) -> Extra:

@@ -137,6 +137,13 @@ class Settings:
             replace_file(self._path, text.encode(), f"{self._root}/tmp/{this_process()}", sync=True)
         self._values = self._read()
 
+    def check(self) -> None:
+        """Raises InvalidValue for the first setting, or variable in its place, that breaks its rule."""
+        for key in KEYS:
+            self._checked(key)
+        _ = self.entity, self.project
+        self.remotes()
+
     # -- remotes --
 
     def remotes(self) -> dict[str, "RemoteSettings"]:
@@ -324,6 +331,16 @@ def run_environment() -> dict[str, Any]:
     if "tags" in found:
         found["tags"] = [tag.strip() for tag in found["tags"].split(",")]
     return found
+
+
+def variables() -> dict[str, str | None]:
+    """What the environment says to artstore, by name; None for a value that looks secret."""
+    found = {name: value for name, value in sorted(os.environ.items()) if name.startswith(("ARTSTORE_", "WANDB_"))}
+    return {name: None if _SECRET.search(f"{name}={value}") else value for name, value in found.items()}
+
+
+_SECRET = re.compile(r"(KEY|TOKEN|SECRET|PASS|CREDENTIAL|AUTH)[^=]*=|://[^/]*@|=[0-9a-fA-F-]{32,}$", re.IGNORECASE)
+"""Names of secrets, URLs with somebody's password, and values such as W&B's keys."""
 
 
 def find_root(start: str | None = None, *, environment: bool = True) -> str | None:

@@ -23,7 +23,7 @@ _FAMILIES = {
     "automation": ("automation",),
     "pending": ("pending",),
     "remotes": ("remote", "push", "pull", "fetch", "clone"),
-    "keeping": ("fsck", "gc", "prune", "du"),
+    "keeping": ("fsck", "doctor", "gc", "prune", "du"),
     "settings": ("config", "completion"),
     "artifact": ("artifact",),
 }

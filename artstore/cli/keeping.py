@@ -1,15 +1,24 @@
-"""fsck, gc, prune, du: the repository's health and size."""
+"""fsck, doctor, gc, prune, du: the repository's health and size."""
+
+import shutil
+import sys
+import textwrap
+from typing import TYPE_CHECKING
 
 import click
 
 from artstore.cli.arguments import SPEC, seconds
-from artstore.cli.output import Bar, json_option, open_repository, open_view, print_json, remote_argument, table
+from artstore.cli.output import Bar, json_option, open_repository, open_view, paint, print_json, remote_argument, table
 from artstore.errors import Damage, StorageError
 from artstore.hints import typed
 from artstore.names import printable
 from artstore.owner import is_alive, parse
 from artstore.pruning import Policy
+from artstore.settings import root_to_create
 from artstore.sizes import count, human
+
+if TYPE_CHECKING:
+    from artstore.fitness import Finding
 
 
 @click.command("fsck")
@@ -45,6 +54,47 @@ def fsck_command(ctx: click.Context, quick: bool, repair: bool, place: str | Non
         )
     if report.problems:
         ctx.exit(Damage.exit_code)
+
+
+@click.command("doctor")
+@json_option
+@click.pass_context
+def doctor_command(ctx: click.Context, as_json: bool) -> None:
+    """Try what this file system can do, and look at how all is set up.
+
+    Of the repository here, or where one would be made. Each line says what was found and what artstore does about it. A
+    problem can lose work or makes commands fail: then it exits with 1. Nothing is left behind, no bucket is asked, and
+    nothing stored is read (`fsck` does that).
+    """
+    from artstore.doctor import examine
+
+    with Bar() as bar:
+        result = examine(root_to_create(), bar)
+    if as_json:
+        findings = [finding._asdict() for finding in result.findings]
+        print_json({"ok": not result.problems, **result._asdict(), "findings": findings})
+    else:
+        for finding in result.findings:
+            _print_finding(finding, max(len(each.what) for each in result.findings))
+        verdict = count(result.problems, "problem") if result.problems else "all is sane"
+        click.echo(f"{verdict}; {count(result.notes, 'note')}")
+    if result.problems:
+        ctx.exit(1)
+
+
+_COLOURS = {"ok": "green", "note": "yellow", "problem": "red"}
+
+
+def _print_finding(finding: "Finding", width: int) -> None:
+    """On one line, which a terminal wraps beside the first two columns."""
+    text = printable(f"{finding.found}: {finding.effect}" if finding.effect else finding.found)
+    indent = " " * (len("problem") + 2 + width + 2)
+    lines = [text]
+    if sys.stdout.isatty():
+        lines = textwrap.wrap(text, max(40, shutil.get_terminal_size().columns - len(indent)), break_long_words=False)
+    click.echo(f"{paint(f'{finding.mark:7}', _COLOURS[finding.mark])}  {finding.what:{width}}  {lines[0]}")
+    for line in lines[1:]:
+        click.echo(indent + line)
 
 
 @click.command("gc")

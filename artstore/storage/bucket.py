@@ -473,7 +473,7 @@ def bucket_errors(root: str, action: str, at: str = "") -> Iterator[None]:
 def _refused(root: str, action: str, error: Exception) -> StorageError:
     return StorageError(
         f"{root} refused to let us {action}: {_reason(error)}",
-        hint=_LOG_IN if _has_credentials() else _NO_CREDENTIALS,
+        hint=_LOG_IN if has_credentials() else _NO_CREDENTIALS,
     )
 
 
@@ -610,7 +610,8 @@ def store_of(url: str) -> Any:
     return S3Store(bucket, **common, **_credentials())
 
 
-def _has_credentials() -> bool:
+def has_credentials() -> bool:
+    """Whether the environment holds any; a machine's own login may do without."""
     return any(
         name.startswith(("AWS_ACCESS", "AWS_PROFILE", "AWS_WEB", "AWS_CONTAINER", "GOOGLE_", "AZURE_"))
         for name in os.environ
