@@ -7,7 +7,9 @@ import subprocess
 import sys
 import threading
 import time
+import unicodedata
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -383,14 +385,14 @@ def test_names_that_differ_in_case_or_normal_form_are_different_files(repo: Repo
     assert snapshot(tmp_path / "out") == snapshot(source)
 
 
-def _fold(monkeypatch: pytest.MonkeyPatch, below: Path) -> None:
-    """Make calls by descriptor act as on a file system that folds case, below one folder."""
+def _fold(monkeypatch: pytest.MonkeyPatch, below: Path, as_one: Callable[[str], str]) -> None:
+    """Make calls by descriptor act as on a file system that takes names for one, below one folder."""
 
     def folding(real: Callable[..., Any], count: int = 1) -> Callable[..., Any]:
         def call(*args: Any, **kwargs: Any) -> Any:
             fd = kwargs.get("dir_fd", kwargs.get("dst_dir_fd"))
             if fd is not None and os.readlink(f"/proc/self/fd/{fd}").startswith(str(below)):
-                args = (*(os.fsencode(arg).decode().casefold().encode() for arg in args[:count]), *args[count:])
+                args = (*(as_one(os.fsencode(arg).decode()).encode() for arg in args[:count]), *args[count:])
             return real(*args, **kwargs)
 
         return call
@@ -401,17 +403,26 @@ def _fold(monkeypatch: pytest.MonkeyPatch, below: Path) -> None:
 
 
 @pytest.mark.parametrize("target", ["new", "old"])
-@pytest.mark.parametrize("names", [("README", "readme"), ("D/x", "d/y")], ids=["files", "folders"])
-def test_twins_on_a_file_system_that_folds_case_are_a_conflict_that_names_both(
-    repo: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, target: str, names: tuple[str, str]
-) -> None:
+@pytest.mark.parametrize(
+    ("names", "as_one"),
+    [
+        (("README", "readme"), str.casefold),
+        (("D/x", "d/y"), str.casefold),
+        (("e\u0301", "\u00e9"), partial(unicodedata.normalize, "NFC")),
+    ],
+    ids=["files", "folders", "forms"],
+)
+def test_twins_on_a_file_system_that_folds_names_are_a_conflict_that_names_both(
+    repo: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, target: str, names: tuple[str, str],
+    as_one: Callable[[str], str],
+) -> None:  # fmt: skip
     """Case 77: neither overwrites the other, into a new folder (found by exclusive creation) and into an old one; a new one is not left half-made."""
     repo.put(str(make_tree(tmp_path / "src", {names[0]: "first", names[1]: "second"})), "data")
     place = tmp_path / "folding"
     place.mkdir()
     if target == "old":
         make_tree(place / "old", {"kept": "1"})
-    _fold(monkeypatch, place)
+    _fold(monkeypatch, place, as_one)
     with pytest.raises(ArtstoreError) as error:
         repo.get(repo.find("data"), str(place / target))
     monkeypatch.undo()
