@@ -1,5 +1,6 @@
-"""What a file system can do, measured by trying it in a folder made for that. Each probe tells one thing, or raises
-OSError.
+"""What a file system can do, measured by trying it in a folder made for that.
+
+Each probe tells one thing, by the store's own primitives where it has them, or raises OSError.
 """
 
 import errno
