@@ -5,26 +5,21 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
+import time
 from pathlib import Path
 
+from benchmarks.peers import PEERS
 from benchmarks.place import HERE, Settings
-
-FIRST_LINES = {
-    "cp": ("cp", "--version"),
-    "rsync": ("rsync", "--version"),
-    "git": ("git", "--version"),
-    "restic": ("restic", "version"),
-}
 
 
 def describe(settings: Settings) -> dict[str, str]:
-    tools = {**FIRST_LINES, "dvc": (settings.dvc, "--version"), "artstore": (settings.artstore, "--version")}
     packages = "from importlib.metadata import version as v; print('blake3', v('blake3') + ', click', v('click'))"
     return {
+        "started": time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime()),
         "commit": _commit(),
         "python": _first_line(settings.python, "--version"),
         "packages": _first_line(settings.python, "-c", packages),
-        **{name: _first_line(*argv) for name, argv in tools.items()},
+        **_versions(settings),
         "processor": f"{_after_colon('/proc/cpuinfo', 'model name')}, {os.cpu_count()} cores",
         "memory": _after_colon("/proc/meminfo", "MemTotal"),
         "kernel": f"{platform.system()} {platform.release()}",
@@ -34,15 +29,25 @@ def describe(settings: Settings) -> dict[str, str]:
     }
 
 
+def _versions(settings: Settings) -> dict[str, str]:
+    """What each tool says of itself, by the first word of its name."""
+    found = {}
+    for peer in PEERS:
+        if peer.version:
+            env = {**os.environ, **peer.env, "PATH": settings.search_path(peer.venv)}
+            found[peer.name.split()[0].rstrip(",")] = _first_line("sh", "-c", peer.version, env=env) or "not installed"
+    return found
+
+
 def _commit() -> str:
     commit = _first_line("git", "-C", str(HERE), "rev-parse", "HEAD")
     changed = _first_line("git", "-C", str(HERE), "status", "--porcelain", "--untracked-files=no")
     return commit + (" and changes" if changed else "")
 
 
-def _first_line(*argv: str) -> str:
+def _first_line(*argv: str, env: dict[str, str] | None = None) -> str:
     try:
-        done = subprocess.run(argv, check=False, capture_output=True, text=True)
+        done = subprocess.run(argv, check=False, capture_output=True, text=True, env=env)
     except OSError:
         return "not installed"
     return " ".join(done.stdout.partition("\n")[0].split())

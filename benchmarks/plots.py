@@ -6,11 +6,11 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from benchmarks.peers import OPERATIONS
 from benchmarks.results import CaseResult, PeerResult
 
 OURS, THEIRS, MISSED = "#1f6fb4", "#9aa5b1", "#c8452f"
-SYNC = "#d5dae0"
+SYNC, GRID, PAPER = "#cdd3da", "#e3e6ea", "#fbfcfd"
+PLOTTED = ("save", "re-save", "save v2", "restore")
 
 
 def plot_bars(cases: list[CaseResult], path: Path) -> None:
@@ -33,53 +33,57 @@ def plot_bars(cases: list[CaseResult], path: Path) -> None:
     _finish(pyplot, figure, axes, path)
 
 
-def plot_peers(peers: list[PeerResult], path: Path) -> None:
-    """One panel an operation, the fastest tool first; the pale end of a bar is the `sync -f` that a tool leaves out."""
-    pyplot = _pyplot()
-    panels = [[peer for peer in peers if peer.operation == operation and peer.runs] for operation in OPERATIONS]
-    shown = [(operation, panel) for operation, panel in zip(OPERATIONS, panels, strict=True) if panel]
-    if not shown:
+def plot_peers(peers: list[PeerResult], path: Path, title: str) -> None:
+    """A panel an operation, the fastest tool first; the pale end of a bar is the `sync -f` that a tool leaves out."""
+    panels = [[peer for peer in peers if peer.operation == operation and peer.runs] for operation in PLOTTED]
+    if not any(panels):
         return
-    heights = [len(panel) for _, panel in shown]
-    figure, all_axes = pyplot.subplots(
-        len(shown),
-        1,
-        figsize=(9, 0.9 + 0.75 * len(shown) + 0.24 * sum(heights)),
-        sharex=True,
-        squeeze=False,
-        layout="constrained",
-        height_ratios=heights,
-    )
-    for axes, (operation, panel) in zip(all_axes[:, 0], shown, strict=True):
+    pyplot = _pyplot()
+    height = 1.1 + 2 * (0.45 + 0.25 * max(map(len, panels)))
+    figure, all_axes = pyplot.subplots(2, 2, figsize=(12.5, height), layout="constrained", facecolor=PAPER)
+    for axes, operation, panel in zip(all_axes.flat, PLOTTED, panels, strict=True):
         _panel(axes, operation, panel)
-    all_axes[-1, 0].set_xlabel("seconds (logarithmic); pale: sync -f after a tool that does not sync")
-    figure.suptitle(f"{peers[0].workload}{', cold page cache' if peers[0].cold else ''}")
-    _finish(pyplot, figure, all_axes[-1, 0], path)
+    figure.suptitle(title, fontsize=13)
+    figure.supxlabel("seconds, logarithmic; pale: sync -f after a tool that does not sync", fontsize=10)
+    figure.savefig(path, dpi=110, metadata={"Software": None})
+    pyplot.close(figure)
 
 
 def _panel(axes: Any, operation: str, panel: list[PeerResult]) -> None:
-    ordered = sorted(panel, key=lambda peer: peer.synced_seconds or peer.seconds)
-    names = [peer.peer for peer in ordered]
-    totals = [peer.synced_seconds or peer.seconds for peer in ordered]
-    bars = axes.barh(names, totals, color=SYNC)
-    axes.barh(names, [peer.seconds for peer in ordered], color=[_colour(peer) for peer in ordered])
-    axes.bar_label(bars, [_label(peer) for peer in ordered], padding=3, fontsize=8)
-    axes.set_xscale("log")
+    ordered = sorted(panel, key=_total)
+    places = range(len(ordered))
+    totals = [_total(peer) for peer in ordered]
+    bars = axes.barh(places, totals, color=SYNC)
+    axes.barh(places, [peer.seconds for peer in ordered], color=[_colour(peer) for peer in ordered])
+    axes.bar_label(bars, [rounded(total) for total in totals], padding=4, fontsize=10)
+    axes.set_yticks(places, [peer.peer for peer in ordered], fontsize=10)
+    for label, value, peer in zip(axes.get_yticklabels(), axes.texts, ordered, strict=True):
+        if _ours(peer):
+            label.set(color=OURS, fontweight="bold")
+            value.set(color=OURS, fontweight="bold")
+    axes.set(xscale="log", facecolor=PAPER, axisbelow=True)
+    axes.set_title(operation, loc="left", fontsize=11, fontweight="bold")
+    axes.margins(x=0.15, y=0.02)
     axes.invert_yaxis()
-    axes.set_title(operation, loc="left", fontsize=10)
-    axes.margins(x=0.2)
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_formatter("")
+    axes.grid(axis="x", color=GRID)
+    axes.tick_params(length=0)
+    for side in axes.spines.values():
+        side.set_visible(False)
+
+
+def _total(peer: PeerResult) -> float:
+    """With the sync that makes up for the tool's own."""
+    return peer.seconds if peer.synced_seconds is None else peer.synced_seconds
+
+
+def _ours(peer: PeerResult) -> bool:
+    return peer.peer == "artstore"
 
 
 def _colour(peer: PeerResult) -> str:
-    return OURS if peer.peer == "artstore" else THEIRS
-
-
-def _label(peer: PeerResult) -> str:
-    if peer.synced_seconds is None:
-        return rounded(peer.seconds)
-    return f"{rounded(peer.seconds)}, synced {rounded(peer.synced_seconds)}"
+    return OURS if _ours(peer) else THEIRS
 
 
 def rounded(seconds: float) -> str:

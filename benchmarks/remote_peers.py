@@ -38,6 +38,7 @@ class RemotePeer:
     prepare_next: str = "true"
     prepare_clone: str = "true"
     bucket: str = ""  # what `$REMOTE` is for a bucket, by {endpoint} and {path}; empty for a tool that knows none
+    venv: str = ""
     syncs: bool = False
     env: dict[str, str] = field(default_factory=dict)
 
@@ -94,6 +95,7 @@ PEERS = (
     ),
     RemotePeer(
         "dvc",
+        venv=DVC.venv,
         prepare=_DVC_SETUP,
         push="dvc push -q",
         prepare_next="dvc add -q data",
@@ -168,7 +170,8 @@ def _server(where: str, folder: Path) -> Iterator[Server]:
 
 def measure_remotes(place: Place, where: str, rounds: int) -> list[PeerResult]:
     """Every tool does every operation once a round, in turn, each in a new folder with its own copy of the workload."""
-    installed = [peer for peer in PEERS if shutil.which(peer.name.split()[0], path=_path(place.bench))]
+    settings = place.bench.settings
+    installed = [peer for peer in PEERS if shutil.which(peer.name.split()[0], path=settings.search_path(peer.venv))]
     peers = [peer for peer in installed if where == FOLDER or peer.bucket]
     found = {
         (peer.name, operation): PeerResult(f"{place.name}, {where}", peer.name, operation, line)
@@ -214,11 +217,6 @@ def _get_ready(bench: Bench, peer: RemotePeer, server: Server, home: Path, tree:
     run_untimed(_shell(bench, peer, server, home, lines[operation]))
 
 
-def _path(bench: Bench) -> str:
-    tools = [os.path.dirname(tool) for tool in (bench.settings.artstore, bench.settings.dvc)]
-    return os.pathsep.join([*tools, os.environ["PATH"]])
-
-
 def _shell(bench: Bench, peer: RemotePeer, server: Server, home: Path, line: str) -> Command:
     """The line in the tool's folder, with a home of its own, so that no setting or cache of the user is touched."""
     remote = str(home / "remote")
@@ -233,6 +231,6 @@ def _shell(bench: Bench, peer: RemotePeer, server: Server, home: Path, line: str
         "ENDPOINT": server.endpoint,
         "RCLONE_CONFIG_THERE_ENDPOINT": server.endpoint,
         "ARTSTORE_DIR": str(home / "store"),
-        "PATH": _path(bench),
+        "PATH": bench.settings.search_path(peer.venv),
     }
     return Command(("sh", "-c", line), env, home, reads=(home,))

@@ -15,11 +15,11 @@ from benchmarks import writers
 from benchmarks.cases import CASES
 from benchmarks.compare import measure_case
 from benchmarks.environment import describe
-from benchmarks.peers import measure_peers
 from benchmarks.place import HERE, Bench, Settings
 from benchmarks.remote_cases import REMOTES
 from benchmarks.remote_peers import PLACES, measure_remotes
 from benchmarks.results import CaseResult, PeerResult, Results
+from benchmarks.turns import measure_peers
 
 ALL = [*CASES, *REMOTES]
 PEER_WORKLOADS = ["small", "medium", "big"]
@@ -32,9 +32,8 @@ def main() -> None:
     if options.what == "list":
         print("\n".join([*(case.name for case in ALL), *writers.CASES]))
         return
-    settings = Settings(
-        options.work, options.scale, options.rounds, sys.executable, _tool(options.artstore), _tool(options.dvc)
-    )
+    peers = options.peers and options.peers.resolve()
+    settings = Settings(options.work, options.scale, options.rounds, sys.executable, _tool(options.artstore), peers)
     bench = Bench(settings)
     results = Results(describe(settings))
     path = HERE / "results" / f"{time.strftime('%Y-%m-%d')}-{options.name or options.what}.json"
@@ -115,12 +114,12 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--work", type=Path, default=Path(tempfile.gettempdir(), "artstore-bench"), help="a new folder")
     parser.add_argument("--name", default="", help="of the result file, behind the date")
     parser.add_argument("--artstore", default="artstore", help="the command to measure")
-    parser.add_argument("--dvc", default="dvc", help="the dvc to measure beside it")
+    parser.add_argument("--peers", type=Path, help="the folder that benchmarks/peers.sh installed other tools into")
     parser.add_argument("--cold", action="store_true", help="peers: drop the page cache before each run (needs root)")
     parser.add_argument(
         "--place", action="append", choices=PLACES, help="remotes: where they lie; may be repeated (all)"
     )
-    options = parser.parse_args()
+    options = parser.parse_intermixed_args()  # options may stand between what is chosen
     if options.work.exists():
         parser.error(f"{options.work} exists; --work names a new folder, which is removed at the end")
     return options

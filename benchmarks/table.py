@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks import plots
@@ -24,35 +25,73 @@ def main() -> None:
     readme.write_text(f"{before}{BEGIN}\n{report(paths)}\n{END}{after}")
 
 
+@dataclass(frozen=True)
+class Table:
+    """The tools beside each other on one workload, in one run."""
+
+    workload: str
+    cold: bool
+    scale: float
+    rows: list[PeerResult]
+
+    @property
+    def title(self) -> str:
+        size = "" if self.scale == 1 else f" at {self.scale:g} of its size"
+        return f"{self.workload}{size}, {'cold' if self.cold else 'warm'} page cache"
+
+    @property
+    def plot(self) -> str:
+        return f"peers-{self.workload}{'-cold' if self.cold else ''}.png"
+
+
 def report(paths: list[Path]) -> str:
-    """All sections; where two files hold the same case, the later file counts."""
-    found = [read(path) for path in paths]
-    cases = list({case.name: case for results in found for case in results.cases}.values())
-    writers = list({writer.name: writer for results in found for writer in results.writers}.values())
-    peers = list(
-        {(peer.workload, peer.cold, peer.peer, peer.operation): peer for one in found for peer in one.peers}.values()
-    )
-    sections = [_sources(paths, found)]
+    """All sections, from the newest result of each kind."""
+    files = [(path.name, read(path)) for path in paths]
+    files.sort(key=lambda file: started(*file))
+    found = [results for _, results in files]
+    cases = list({case.name: case for one in found for case in one.cases}.values())
+    writers = list({writer.name: writer for one in found for writer in one.writers}.values())
+    tables = newest_tables(found)
+    shown = {id(one) for one in [*cases, *writers, *(row for table in tables for row in table.rows)]}
+    sections = [_sources([(name, one) for name, one in files if any(id(result) in shown for result in _all(one))])]
     if cases:
         plots.plot_bars(cases, PLOTS / "bars.png")
         sections.append(_bars(cases))
     if writers:
         sections.append(_writers(writers))
-    for workload, cold in dict.fromkeys((peer.workload, peer.cold) for peer in peers):
-        chosen = [peer for peer in peers if (peer.workload, peer.cold) == (workload, cold)]
-        name = f"peers-{workload}{'-cold' if cold else ''}.png"
-        plots.plot_peers(chosen, PLOTS / name)
-        sections.append(_peers(workload, chosen, name, cold=cold))
-    if peers:
-        sections.append(_lines(peers))
+    for table in tables:
+        plots.plot_peers(table.rows, PLOTS / table.plot, table.title)
+        sections.append(_peers(table))
+    if tables:
+        sections.append(_lines([row for table in tables for row in table.rows]))
     return "\n\n".join(sections)
 
 
-def _sources(paths: list[Path], found: list[Results]) -> str:
+def started(name: str, results: Results) -> str:
+    """When a run began; a file that does not say so has the day in its name."""
+    return results.environment.get("started", name[:10])
+
+
+def newest_tables(found: list[Results]) -> list[Table]:
+    """Of each workload the last run, whole: seconds of two runs don't stand in one table."""
+    tables = {}
+    for one in found:
+        rows = [peer for peer in one.peers if peer.operation in OPERATIONS]
+        for workload, cold in dict.fromkeys((peer.workload, peer.cold) for peer in rows):
+            own = [peer for peer in rows if (peer.workload, peer.cold) == (workload, cold)]
+            tables[workload, cold] = Table(workload, cold, float(one.environment["scale"]), own)
+    return list(tables.values())
+
+
+def _all(results: Results) -> list[CaseResult | WritersResult | PeerResult]:
+    return [*results.cases, *results.writers, *results.peers]
+
+
+def _sources(files: list[tuple[str, Results]]) -> str:
     lines = ["## Figures", "", "From these runs, each with every time, command and load average in its file:", ""]
-    for path, results in zip(paths, found, strict=True):
+    for name, results in files:
         facts = "; ".join(_fact(key, value) for key, value in results.environment.items() if value)
-        lines.append(f"- `results/{path.name}`: {facts}")
+        lines.append(f"- `results/{name}`: {facts}")
     return "\n".join(lines)
 
 
@@ -116,18 +155,17 @@ def _writers(writers: list[WritersResult]) -> str:
     return "\n".join(lines)
 
 
-def _peers(workload: str, peers: list[PeerResult], plot: str, *, cold: bool) -> str:
-    state = "cold" if cold else "warm"
+def _peers(table: Table) -> str:
     lines = [
-        f"### Beside other tools: `{workload}`, {state} page cache",
+        f"### Beside other tools: {table.title}",
         "",
-        f"![{workload}: seconds of each tool]({PLOTS.name}/{plot})",
+        f"![{table.workload}: seconds of each tool]({PLOTS.name}/{table.plot})",
         "",
         _row("seconds", *OPERATIONS),
         "|---|" + "---:|" * len(OPERATIONS),
     ]
-    for name in dict.fromkeys(peer.peer for peer in peers):
-        by_operation = {peer.operation: peer for peer in peers if peer.peer == name}
+    for name in dict.fromkeys(peer.peer for peer in table.rows):
+        by_operation = {peer.operation: peer for peer in table.rows if peer.peer == name}
         ordered = [by_operation.get(operation) for operation in OPERATIONS]
         lines.append(_row(name, *(_seconds(peer) for peer in ordered)))
         if any(peer and peer.sync_runs for peer in ordered):
