@@ -40,11 +40,13 @@ def plot_peers(peers: list[PeerResult], path: Path, title: str) -> None:
         return
     pyplot = _pyplot()
     height = 1.1 + 2 * (0.45 + 0.25 * max(map(len, panels)))
-    figure, all_axes = pyplot.subplots(2, 2, figsize=(12.5, height), layout="constrained", facecolor=PAPER)
+    figure, all_axes = pyplot.subplots(2, 2, sharex=True, figsize=(12.5, height), layout="constrained", facecolor=PAPER)
     for axes, operation, panel in zip(all_axes.flat, PLOTTED, panels, strict=True):
         _panel(axes, operation, panel)
     figure.suptitle(title, fontsize=13)
-    figure.supxlabel("seconds, logarithmic; pale: sync -f after a tool that does not sync", fontsize=10)
+    figure.supxlabel(
+        "seconds, logarithmic; the pale end, counted in, is the sync -f after a tool that does not sync", fontsize=10
+    )
     figure.savefig(path, dpi=110, metadata={"Software": None})
     pyplot.close(figure)
 
@@ -68,7 +70,7 @@ def _panel(axes: Any, operation: str, panel: list[PeerResult]) -> None:
     axes.xaxis.set_major_formatter("{x:g}")
     axes.xaxis.set_minor_formatter("")
     axes.grid(axis="x", color=GRID)
-    axes.tick_params(length=0)
+    axes.tick_params(which="both", length=0)
     for side in axes.spines.values():
         side.set_visible(False)
 
