@@ -133,6 +133,7 @@ OXEN = Peer(
     prepare_restore='mkdir "$NEW" && ln -s "$PWD/.oxen" "$NEW/.oxen"',
     restore=_OXEN_RESTORE,
     restore_again=_OXEN_RESTORE,
+    syncs=True,
 )
 
 RESTIC = Peer(

@@ -189,8 +189,13 @@ def _lines(peers: list[PeerResult]) -> str:
     for peer in PEERS:
         own = {one.operation: one.command for one in peers if one.peer == peer.name}
         if own:
-            untimed = {"untimed before": peer.prepare, "untimed before the restore": peer.prepare_restore}
-            shown = {**{key: line for key, line in untimed.items() if line != "true"}, **own}
+            environment = " ".join(f"{key}={value}" for key, value in peer.env.items())
+            before = {
+                "environment": environment,
+                "untimed before": peer.prepare,
+                "untimed before the restore": peer.prepare_restore,
+            }
+            shown = {**{key: line for key, line in before.items() if line not in ("", "true")}, **own}
             lines += [f"**{peer.name}**", "", *(f"- {key}: `{line}`" for key, line in shown.items()), ""]
     return "\n".join(lines).rstrip()
 
