@@ -70,8 +70,10 @@ Cli = Callable[..., Result]
 
 
 def environment(tmp_path: Path, **more: str) -> dict[str, str]:
-    """Nothing of the caller's: own HOME, fixed width, no colours, no repository."""
+    """Nothing of the caller's: own HOME, fixed width, no colours, no repository; what measures coverage stays."""
+    measured = {name: value for name, value in os.environ.items() if name.startswith("COVERAGE_")}
     return {
+        **measured,
         "PATH": os.environ["PATH"],
         "HOME": str(tmp_path),
         "COLUMNS": "100",
