@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from artstore.digest import is_hex
-from artstore.logs import Change
+from artstore.logs import Change, is_text
 from artstore.names import check_name, check_project
 
 Good = Callable[[Any], object]
@@ -41,10 +41,6 @@ def is_digest(value: Any) -> bool:
 
 def is_count(value: Any) -> bool:
     return type(value) is int and 0 <= value < 1 << 63
-
-
-def is_text(value: Any) -> bool:
-    return type(value) is str and not any("\ud800" <= c <= "\udfff" for c in value)
 
 
 def or_null(good: Good) -> Good:

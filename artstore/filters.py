@@ -32,12 +32,16 @@ def matches(condition: Any, fields: Fields, depth: int = 0) -> bool:
     """Whether a thing fits. Raises InvalidValue for what is no condition."""
     if not isinstance(condition, Mapping):
         raise InvalidValue(f"a filter is a dict such as {{'name': 'data'}}, not {condition!r:.80}")
-    if depth > _DEEPEST:
-        raise InvalidValue(f"a filter is nested more than {_DEEPEST} levels deep")
+    _check_depth(depth)
     if strange := [key for key in condition if not isinstance(key, str)]:
         raise InvalidValue(f"a filter's field is text, not {strange[0]!r:.80}")
     found = [_fits(key, wanted, fields, depth) for key, wanted in condition.items()]
     return all(found)  # each was looked at: what is wrong in a filter is told whatever the data
+
+
+def _check_depth(depth: int) -> None:
+    if depth > _DEEPEST:
+        raise InvalidValue(f"a filter is nested more than {_DEEPEST} levels deep")
 
 
 def _fits(key: str, wanted: Any, fields: Fields, depth: int) -> bool:
@@ -50,20 +54,21 @@ def _fits(key: str, wanted: Any, fields: Fields, depth: int) -> bool:
         return not matches(wanted, fields, depth + 1)
     if key.startswith("$"):
         raise InvalidValue(f"'{printable(key)}' is no operator for whole filters: $and, $or, $nor and $not are")
-    return _compare(fields(key), wanted)
+    return _compare(fields(key), wanted, depth)
 
 
-def _compare(value: Any, wanted: Any) -> bool:
+def _compare(value: Any, wanted: Any, depth: int) -> bool:
+    _check_depth(depth)
     operators = isinstance(wanted, Mapping) and any(str(key).startswith("$") for key in wanted)
     if not operators:
         return _one_of(value, lambda item: _equal(item, wanted))
-    found = [_operator(str(name), operand, value) for name, operand in wanted.items()]
+    found = [_operator(str(name), operand, value, depth) for name, operand in wanted.items()]
     return all(found)
 
 
-def _operator(name: str, operand: Any, value: Any) -> bool:
+def _operator(name: str, operand: Any, value: Any, depth: int) -> bool:
     if name == "$not":
-        return not _compare(value, operand)
+        return not _compare(value, operand, depth + 1)
     if name == "$exists":
         return (value is not ABSENT) == bool(operand)
     if name == "$eq":
@@ -89,7 +94,7 @@ def _operator(name: str, operand: Any, value: Any) -> bool:
 def _pattern(text: str) -> re.Pattern[str]:
     try:
         return re.compile(text)
-    except re.error as error:
+    except (re.error, RecursionError, OverflowError) as error:
         raise InvalidValue(f"'{printable(text)}' is no regular expression: {error}") from error
 
 
@@ -142,12 +147,12 @@ def _moment(operand: Any) -> str:
         return text
     try:
         moment = datetime.datetime.fromisoformat(text)
-    except ValueError:
+        if moment.tzinfo is not None:
+            moment = moment.astimezone(datetime.UTC).replace(tzinfo=None)
+    except (ValueError, OverflowError):  # the latter: before the year 1 or after 9999 in UTC
         raise InvalidValue(
             f"{operand!r:.80} is no date or time", hint="2026-11-22 is one, and 2026-11-22T10:00"
         ) from None
-    if moment.tzinfo is not None:
-        moment = moment.astimezone(datetime.UTC).replace(tzinfo=None)
     seconds = len(text) > 16 or moment.second
     return moment.isoformat(timespec="microseconds" if moment.microsecond else "seconds" if seconds else "minutes")
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from artstore.digest import BLOB, Digest
 from artstore.errors import DamagedObject, translated
+from artstore.fields import is_count
 from artstore.logs import Change, new_change
 from artstore.metadata import LONG
 from artstore.names import printable
@@ -161,6 +162,6 @@ def rows_of(data: bytes) -> Iterator[Row]:
             row = json.loads(line)
         except (ValueError, RecursionError) as error:
             raise DamagedObject(f"a row of a run's history is not JSON: {error}") from error
-        if not isinstance(row, dict) or type(row.get("_step")) is not int:
+        if not isinstance(row, dict) or not is_count(row.get("_step")):
             raise DamagedObject("a row of a run's history has no step")
         yield row

@@ -1,7 +1,7 @@
 """Ignore rules: gitignore patterns as regular expressions. Pure: who walks a folder reads the files and asks."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -95,31 +95,65 @@ def _parse(line: str) -> _Rule | None:
     return _Rule(_compile(line.lstrip("/"), anchored), keep, folders_only)
 
 
+_STAR, _DEEP = "*", "**/"
+
+
 @lru_cache(maxsize=1024)
 def _compile(pattern: str, anchored: bool) -> re.Pattern[str]:
-    text = "" if anchored else "(?:.*/)?"
-    i = 0
-    while i < len(pattern):
-        if pattern.startswith("**/", i) and (i == 0 or pattern[i - 1] == "/"):
-            text, i = text + "(?:.*/)?", i + 3
-        elif pattern[i:] == "**" and (i == 0 or pattern[i - 1] == "/"):
-            text, i = text + ".+", i + 2
-        elif pattern[i] == "*":
-            text, i = text + "[^/]*", i + 1
-        elif pattern[i] == "?":
-            text, i = text + "[^/]", i + 1
-        elif (
-            pattern[i] == "["
-            and (end := pattern.find("]", i + 2 if pattern[i + 1 : i + 2] not in ("!", "^") else i + 3)) > 0
-        ):
-            inner = pattern[i + 1 : end].replace("\\", "\\\\").replace("[", "\\[")
-            inner = "^" + inner[1:] if inner[:1] in ("!", "^") else inner
-            text, i = f"{text}(?!/)[{inner}]", end + 1
-        elif pattern[i] == "\\" and i + 1 < len(pattern):
-            text, i = text + re.escape(pattern[i + 1]), i + 2
-        else:
-            text, i = text + re.escape(pattern[i]), i + 1
+    """Of several wildcards of a kind all but the last take as little as they can, for good: what follows fits no less behind
+    the first place. So the time is bounded by the lengths of pattern and path, multiplied.
+    """
+    pieces = list(_pieces(pattern)) if anchored else [_DEEP, *_pieces(pattern)]
+    first, *others = ["/".join(map(_segment, _parted(group, "/"))) for group in _parted(pieces, _DEEP)]
+    middle = "".join(f"(?>(?:[^/]*/)*?{group})" for group in others[:-1])
     try:
-        return re.compile(text, re.DOTALL)
+        return re.compile(first + middle + (f"(?:.*/)?{others[-1]}" if others else ""), re.DOTALL)
     except re.error:  # a range such as [z-a]: git lets it match nothing
         return re.compile(r"(?!)")
+
+
+def _pieces(pattern: str) -> Iterator[str]:
+    """A pattern's wildcards as they are; all else as regular expressions of one character, `/` among them."""
+    i = 0
+    while i < len(pattern):
+        begins = i == 0 or pattern[i - 1] == "/"
+        end = pattern.find("]", i + (3 if pattern[i + 1 : i + 2] in ("!", "^") else 2)) if pattern[i] == "[" else -1
+        if begins and pattern.startswith(_DEEP, i):
+            piece, i = _DEEP, i + 3
+        elif begins and pattern[i:] == "**":
+            piece, i = ".+", i + 2
+        elif pattern[i] == "*":
+            piece, i = _STAR, i + 1
+        elif pattern[i] == "?":
+            piece, i = "[^/]", i + 1
+        elif end > 0:
+            piece, i = f"(?!/)[{_class(pattern[i + 1 : end])}]", end + 1
+        elif pattern[i] == "\\" and i + 1 < len(pattern):
+            piece, i = re.escape(pattern[i + 1]), i + 2
+        else:
+            piece, i = re.escape(pattern[i]), i + 1
+        yield piece
+
+
+def _class(text: str) -> str:
+    """What stands between brackets, for a regular expression."""
+    negated = text[0] in "!^"
+    parts = re.findall(r"(?s)(.)-(.)|(.)", text[1:] if negated else text)
+    return "^" * negated + "".join(f"{re.escape(a)}-{re.escape(b)}" if b else re.escape(c) for a, b, c in parts)
+
+
+def _segment(pieces: list[str]) -> str:
+    """The regular expression of a name, or of what of one stands beside a `**`."""
+    first, *others = map("".join, _parted(pieces, _STAR))
+    return first + "".join(f"(?>[^/]*?{chunk})" for chunk in others[:-1]) + (f"[^/]*{others[-1]}" if others else "")
+
+
+def _parted(pieces: list[str], border: str) -> list[list[str]]:
+    """What stands between borders; empty lists where nothing does."""
+    parts: list[list[str]] = [[]]
+    for piece in pieces:
+        if piece == border:
+            parts.append([])
+        else:
+            parts[-1].append(piece)
+    return parts

@@ -1,6 +1,7 @@
 """Numbered entries: a log grows by creating its next number exclusively; what it says is the fold of its entries."""
 
 import os
+import re
 import time
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -16,6 +17,7 @@ Change = dict[str, Any]
 CHECKPOINT_EVERY = 64
 """Entries after which a writer leaves a checkpoint: reading a log costs at most so many small files beyond it."""
 
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _FIELDS = {"changes", "check", "host", "number", "prev", "time", "user", "write"}
 
 
@@ -178,12 +180,10 @@ def decode_entry(data: bytes, number: int, what: str) -> Entry:
         and value["check"] == _check_in(data)
         and value["number"] == number
         and type(value["number"]) is int
-        and all(type(value[key]) is str for key in ("time", "write"))
-        and all(type(value[key]) in (str, type(None)) for key in ("host", "user", "prev"))
+        and all(is_text(value[key]) for key in ("time", "write"))
+        and all(value[key] is None or is_text(value[key]) for key in ("host", "user", "prev"))
         and type(value["changes"]) is list
-        and all(
-            type(c) is dict and type(c.get("kind")) is str and type(c.get("change")) is str for c in value["changes"]
-        )
+        and all(type(c) is dict and is_text(c.get("kind")) and is_text(c.get("change")) for c in value["changes"])
     )
     if not good:
         raise DamagedLog(f"{what} is malformed", hint=_HINT)
@@ -197,6 +197,11 @@ def decode_entry(data: bytes, number: int, what: str) -> Entry:
         value["write"],
         value["changes"],
     )
+
+
+def is_text(value: Any) -> bool:
+    """Whether it is text without lone surrogates, which only JSON's escapes have a form for."""
+    return type(value) is str and (value.isascii() or not _SURROGATE.search(value))
 
 
 def _check_in(data: bytes) -> str:

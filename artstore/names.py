@@ -15,6 +15,9 @@ DEFAULT_PROJECT = "uncategorized"
 MAX_DEPTH = 256
 """Names along a path: far more than people use, and well below Python's recursion limit."""
 
+_LONGEST = 240
+"""Bytes of a name's file name."""
+
 _USUAL = re.compile(r"[\w.-]+(?: [\w.-]+)*")  # without marks; one look instead of one for each character
 _TAG = re.compile(r"[-\w]+(?: [-\w]+)*")
 _NUMBER = re.compile(r"v(0|[1-9]\d*)", re.ASCII)
@@ -91,6 +94,8 @@ def _is_word(text: str) -> bool:
 def name_from(text: str) -> str:
     """An artifact name made of any text, such as a file's name: what is not allowed in one becomes `-`."""
     text = re.sub(r"[^\w.-]+", "-", unicodedata.normalize("NFC", text)).strip("-")[:128]
+    while len(file_name_of(text)) > _LONGEST:
+        text = text[:-1]
     return text if text not in ("", ".", "..") else "unnamed"
 
 
@@ -175,8 +180,10 @@ def file_name_of(name: str) -> str:
 
 
 def _encodable(name: str, what: str) -> str:
-    if len(file_name_of(name)) > 240:
-        raise InvalidValue(f"{what} '{printable(name)}' is not allowed: longer than 240 bytes once percent-encoded")
+    if len(file_name_of(name)) > _LONGEST:
+        raise InvalidValue(
+            f"{what} '{printable(name)}' is not allowed: longer than {_LONGEST} bytes once percent-encoded"
+        )
     return name
 
 

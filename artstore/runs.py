@@ -22,7 +22,6 @@ from artstore.fields import (
     dict_of,
     is_count,
     is_digest,
-    is_text,
     list_of,
     named,
     one_of,
@@ -36,6 +35,7 @@ from artstore.logs import (
     Log,
     decode_checkpoint,
     encode_checkpoint,
+    is_text,
     origin_of,
 )
 from artstore.names import check_project, file_name_of, printable
@@ -295,6 +295,10 @@ def _is_git(value: Any) -> bool:
     return type(value) is dict and value.keys() == {"commit", "dirty"} and type(value["dirty"]) is bool
 
 
+def _is_code(value: Any) -> bool:
+    return type(value) is int and -(1 << 63) <= value < 1 << 63
+
+
 FIELDS: Table = {
     "start": {
         "entity": named(check_project),
@@ -319,7 +323,7 @@ FIELDS: Table = {
         "text": or_null(is_text),
         "blob": or_null(is_digest),
     },
-    "finish": {"state": one_of(FINISHED, FAILED), "code": lambda value: type(value) is int},
+    "finish": {"state": one_of(FINISHED, FAILED), "code": _is_code},
     "delete": {},
 }
 

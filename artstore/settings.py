@@ -69,15 +69,22 @@ class Settings:
         self._values = self._read() if root is not None else {}
 
     def _read(self) -> dict[str, dict[str, str]]:
+        text = self._text()
+        return self._parsed(text) if text else {}
+
+    def _text(self) -> str:
+        """What `config` holds; nothing where there is none."""
         try:
             with open(open_regular(self._path), encoding="utf-8") as file:
-                text = file.read()
+                return file.read()
         except FileNotFoundError:
-            return {}
+            return ""
         except OSError as error:
             raise storage_error(error, f"read {printable(self._path)}") from error
         except UnicodeDecodeError as error:
             raise InvalidValue(f"{printable(self._path)} is not UTF-8 text", hint="mend or remove it") from error
+
+    def _parsed(self, text: str) -> dict[str, dict[str, str]]:
         import configparser  # 5 ms, and most repositories have no config
 
         parser = configparser.RawConfigParser()
@@ -120,19 +127,25 @@ class Settings:
             except InvalidValue as error:
                 raise InvalidValue(f"{key}: {error}") from error
         section, _, name = key.partition(".")
-        self._write(_with_line(self._lines(), section, name, value))
+        self._change(section, {name: value})
 
-    def _lines(self) -> list[str]:
-        try:
-            with open(open_regular(self._path), encoding="utf-8") as file:
-                return file.read().splitlines()
-        except FileNotFoundError:
-            return []
-        except OSError as error:
-            raise storage_error(error, f"read {printable(self._path)}") from error
-
-    def _write(self, lines: list[str]) -> None:
+    def _change(self, section: str, values: dict[str, str | None] | None) -> None:
+        """Write values of a section, remove some (None), or the whole section (None for all). Raises InvalidValue where the
+        file would say anything else than this and what it said before: people may write it in ways that we don't.
+        """
+        text = self._text()
+        lines, wanted = text.removesuffix("\n").split("\n") if text else [], self._parsed(text)
+        if values is None:
+            lines, wanted[section] = _without_section(lines, section), {}
+        for name, value in (values or {}).items():
+            lines = _with_line(lines, section, name, value)
+            others = {key: kept for key, kept in wanted.get(section, {}).items() if key != name}
+            wanted[section] = others if value is None else {**others, name: value}
         text = "".join(f"{line}\n" for line in lines)
+        if _said(self._parsed(text)) != _said(wanted):
+            raise InvalidValue(
+                f"{printable(self._path)} is written in a way that can't be changed by a command", hint="edit it by hand"
+            )
         with translated(f"write {printable(self._path)}"):
             replace_file(self._path, text.encode(), f"{self._root}/tmp/{this_process()}", sync=True)
         self._values = self._read()
@@ -162,13 +175,10 @@ class Settings:
         """Write one remote, or remove it."""
         check_name(name, "remote name")
         section = f'remote "{name}"'
-        lines = self._lines()
         if settings is None:
-            lines = _without_section(lines, section)
+            self._change(section, None)
         else:
-            for key, value in (("url", settings.url), ("partial", "true" if settings.partial else None)):
-                lines = _with_line(lines, section, key, value)
-        self._write(lines)
+            self._change(section, {"url": settings.url, "partial": "true" if settings.partial else None})
 
     def contact_allowed(self) -> bool:
         """Whether this repository's remotes may be contacted: it is the user's own, or they said so (`remote allow`). A
@@ -202,7 +212,8 @@ class Settings:
         """(host, user) as entries record them; both None with `core.identity = off`."""
         if self._checked("core.identity") is False:
             return None, None
-        return os.uname().nodename, _user()
+        host, user = os.uname().nodename, _user()
+        return printable(host), printable(user) if user is not None else None
 
     @property
     def auto_fetch(self) -> bool:
@@ -223,6 +234,11 @@ def _checked_environment(name: str, what: str) -> str | None:
             except InvalidValue as error:
                 raise InvalidValue(f"{variable} of the environment: {error}") from error
     return None
+
+
+def _said(values: dict[str, dict[str, str]]) -> dict[str, dict[str, str]]:
+    """Without sections that say nothing."""
+    return {section: found for section, found in values.items() if found}
 
 
 def _with_line(lines: list[str], section: str, name: str, value: str | None) -> list[str]:

@@ -16,12 +16,11 @@ from artstore.fields import (
     dict_of,
     is_count,
     is_digest,
-    is_text,
     list_of,
     named,
     or_null,
 )
-from artstore.logs import Change, Entry, origin_of
+from artstore.logs import Change, Entry, is_text, origin_of
 from artstore.names import REGISTRY, check_alias, check_name, check_project, check_tag, file_name_of, printable
 
 LONGEST_TTL = 1000 * 366 * 86400
@@ -131,10 +130,9 @@ class State:
         values["redirect"] = list(self.redirect) if self.redirect else None
         values["aliases"] = [[alias, id] for alias, id in self.aliases.items()]
         values["renumbered"] = [[number, id] for number, id in self.renumbered.items()]
-        # Metadata may hold floats, which the canonical codec has no form for.
         values["metadata"] = encode_json(self.metadata)
         values["versions"] = [
-            {**v, "metadata": encode_json(v["metadata"])} if "metadata" in v else v for v in self.versions.values()
+            {**v, **{key: encode_json(v[key]) for key in _JSON if key in v}} for v in self.versions.values()
         ]
         return values
 
@@ -148,10 +146,15 @@ class State:
         state.renumbered = dict(values["renumbered"])
         state.metadata = decode_json(values["metadata"], "metadata in a checkpoint")
         for version in values["versions"]:
-            if "metadata" in version:
-                version["metadata"] = decode_json(version["metadata"], "metadata in a checkpoint")
+            for key in _JSON:
+                if key in version:
+                    version[key] = decode_json(version[key], f"{key} in a checkpoint")
         state.versions = {version["id"]: version for version in values["versions"]}
         return state
+
+
+_JSON = ("metadata", "origins")
+"""What stands in a checkpoint as JSON: floats, and paths that are not UTF-8, have no form in the canonical codec."""
 
 
 def fold(state: State, entry: Entry) -> None:
@@ -227,6 +230,11 @@ def _are_numbers(value: Any) -> bool:
     )
 
 
+def _are_blobs(value: Any) -> bool:
+    """key → digest"""
+    return type(value) is dict and all(is_text(key) and is_digest(digest) for key, digest in value.items())
+
+
 def _is_ttl(value: Any) -> bool:
     return value in (None, INHERIT) or (type(value) is int and 0 < value <= LONGEST_TTL)
 
@@ -250,7 +258,7 @@ FIELDS: Table = {
     "metadata": {
         "id": or_null(is_digest),
         "set": dict_of(anything),
-        "blobs": dict_of(is_digest),
+        "blobs": _are_blobs,
         "remove": list_of(is_text),
     },
     "description": {

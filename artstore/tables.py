@@ -10,7 +10,6 @@ import os
 import tempfile
 import weakref
 import zipfile
-import zlib
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, BinaryIO, NamedTuple, overload
@@ -540,7 +539,7 @@ def _array_of(kind: Type, entry: OpenEntry, what: str) -> Any:
         if not isinstance(found, np.ndarray) or found.ndim < 1 or (shape and list(found.shape[1:]) != list(shape)):
             raise ValueError("it holds no arrays of that shape")
         return found
-    except _BAD_ARRAYS as error:
+    except Exception as error:  # numpy, zipfile and its decoders raise errors of a dozen kinds for what is damaged
         if isinstance(error, ArtstoreError) and not isinstance(error, NoEntry | InvalidValue):
             raise
         raise Damage(f"{what} has a column of arrays that can't be read: {error or type(error).__name__}") from error
@@ -548,10 +547,6 @@ def _array_of(kind: Type, entry: OpenEntry, what: str) -> Any:
 
 _LARGEST_ARRAYS = 1 << 30
 """Bytes of the arrays of one column."""
-_BAD_ARRAYS = (
-    KeyError, TypeError, ValueError, AttributeError, IndexError, EOFError, OSError, MemoryError, NotImplementedError,
-    zipfile.BadZipFile, zlib.error,
-)  # fmt: skip
 
 
 def _numpy() -> Any:

@@ -65,7 +65,8 @@ class Tracking:
     # -- the repository that it is --
 
     def id(self) -> str | None:
-        return self._load("id.json").get("id")
+        id = self._load("id.json").get("id")
+        return id if isinstance(id, str) else None
 
     def set_id(self, id: str) -> None:
         self._save("id.json", {"id": id})
@@ -159,7 +160,8 @@ class Tracking:
 
     def settled(self, folder: str) -> set[str]:
         """Ids of our changes that this remote is never told (again)."""
-        return set(self._load(f"{folder}/settled.json").get("settled", ()))
+        ids = self._load(f"{folder}/settled.json").get("settled")
+        return {id for id in ids if isinstance(id, str)} if isinstance(ids, list) else set()
 
     def settle(self, folder: str, ids: set[str]) -> None:
         if ids - self.settled(folder):
@@ -167,8 +169,7 @@ class Tracking:
 
     def pushed_runs(self) -> dict[str, int]:
         """Runs' logs and the last number of ours that this remote was told of."""
-        found: dict[str, int] = self._load("runs.json")
-        return found
+        return {folder: number for folder, number in self._load("runs.json").items() if type(number) is int}
 
     def note_runs(self, heads: dict[str, int]) -> None:
         self._save("runs.json", {**self.pushed_runs(), **heads})
@@ -191,7 +192,7 @@ class Tracking:
     def _load(self, path: str) -> dict[str, Any]:
         try:
             value = json.loads(self.storage.read(f"{self._root}/{path}"))
-        except (FileNotFoundError, ValueError, StorageError):
+        except (FileNotFoundError, ValueError, RecursionError, StorageError):
             return {}
         return value if isinstance(value, dict) else {}
 
