@@ -144,7 +144,8 @@ class Settings:
         text = "".join(f"{line}\n" for line in lines)
         if _said(self._parsed(text)) != _said(wanted):
             raise InvalidValue(
-                f"{printable(self._path)} is written in a way that can't be changed by a command", hint="edit it by hand"
+                f"{printable(self._path)} is written in a way that can't be changed by a command",
+                hint="edit it by hand",
             )
         with translated(f"write {printable(self._path)}"):
             replace_file(self._path, text.encode(), f"{self._root}/tmp/{this_process()}", sync=True)

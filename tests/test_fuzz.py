@@ -65,6 +65,11 @@ def test_a_decoder_that_breaks_its_promise_is_a_crash() -> None:
 
 
 def test_the_command_says_which_targets_there_are(tmp_path: Path) -> None:
-    done = subprocess.run([sys.executable, "-m", "tests.fuzz", "--targets", "nothing"], capture_output=True, text=True, cwd=Path(__file__).parent.parent)
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.fuzz", "--targets", "nothing"],
+        capture_output=True,
+        text=True,
+        cwd=Path(__file__).parent.parent,
+    )
     assert done.returncode == 1
     assert done.stderr == f"there is no target nothing; there are {', '.join(TARGETS)}\n"

@@ -17,6 +17,7 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
+from tests.fuzz.decoders import MEMORY
 from tests.fuzz.targets import FOUND, TARGETS, Target, keep
 
 _SECONDS, _MEGABYTES = 5, 600
@@ -71,17 +72,19 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--targets", default=",".join(TARGETS), help="which, by commas (default: all)")
     parser.add_argument("--executions", type=int, default=1_000_000, metavar="N", help="of each (default: 1000000)")
-    parser.add_argument("--corpus", type=Path, metavar="DIR", help="where to keep inputs that reach new code, to go on with")
+    parser.add_argument(
+        "--corpus", type=Path, metavar="DIR", help="where to keep inputs that reach new code, to go on with"
+    )
     options = parser.parse_args()
     names = options.targets.split(",")
     if unknown := set(names) - TARGETS.keys():
         sys.exit(f"there is no target {min(unknown)}; there are {', '.join(TARGETS)}")
     if importlib.util.find_spec("atheris") is None:
-        sys.exit("fuzzing needs atheris: pip install 'artstore[fuzz]'")
+        sys.exit("fuzzing needs atheris: pip install -e '.[test,fuzz]'")
     wrong = 0
     print(f"{'TARGET':15} {'EXECUTIONS':>10} {'SECONDS':>8} {'INPUTS':>7} {'CRASHES':>7}", flush=True)
     for name in names:
-        with tempfile.TemporaryDirectory() as scratch:
+        with tempfile.TemporaryDirectory(dir=MEMORY) as scratch:
             corpus = (options.corpus or Path(scratch, "corpus")) / name
             outcome = fuzz(name, options.executions, corpus, Path(scratch))
         print("\n  ".join([row(outcome), *outcome.crashes]), flush=True)

@@ -11,7 +11,7 @@ from artstore.codec import encode, encode_json, encode_rows
 from artstore.columns import NUMBER, TIMESTAMP, as_optional
 from artstore.digest import BLOB, TREE, VERSION, Digest, digest_of, pack_digest
 from artstore.layout import new_format
-from artstore.logs import check_of, encode_checkpoint
+from artstore.logs import check_of, decode_entry, encode_checkpoint
 from artstore.owner import this_process
 from artstore.packs import FOOTER, HEADER, MAGIC, PackWriter, known_pack
 from artstore.statcache import Part, StatCache, record
@@ -89,7 +89,19 @@ def entry(number: int, prev: str | None, made: list[dict[str, Any]]) -> bytes:
 
 
 def codec() -> list[bytes]:
-    values = [None, True, 0, 255, -129, 1 << 40, "text", b"bytes", "x" * 300, [1, [2, []]], {"a": 1, "b": {"c": [b"d"]}}]
+    values = [
+        None,
+        True,
+        0,
+        255,
+        -129,
+        1 << 40,
+        "text",
+        b"bytes",
+        "x" * 300,
+        [1, [2, []]],
+        {"a": 1, "b": {"c": [b"d"]}},
+    ]
     return [encode(value) for value in values]
 
 
@@ -119,7 +131,11 @@ def versions() -> list[bytes]:
 
 def packs() -> list[bytes]:
     found = []
-    for objects in ([], [(BLOB, b"")], [(BLOB, b"one"), (BLOB, b"two" * 20), (TREE, trees()[0]), (VERSION, versions()[0])]):
+    for objects in (
+        [],
+        [(BLOB, b"")],
+        [(BLOB, b"one"), (BLOB, b"two" * 20), (TREE, trees()[0]), (VERSION, versions()[0])],
+    ):
         with tempfile.TemporaryDirectory() as folder:
             writer = PackWriter(f"{folder}/pack")
             for kind, data in objects:
@@ -153,26 +169,30 @@ def entries() -> list[bytes]:
     return [entry(1, None, made[:2]), entry(1, "0" * 64, []), entry(1, None, changes(RUN))]
 
 
-def checkpoints() -> list[bytes]:
-    """The body of a collection's, which the target seals."""
-    made = state.State(state.Path("local", "digits", "images"))
-    return [encode_checkpoint(1, ID, value.plain())[:-32] for value in (made, folded_collection())]
+IMAGES, R1 = state.Path("local", "digits", "images"), runs.RunPath("local", "digits", "r1")
+FIRST, FIRST_OF_RUN = entry(1, None, changes(COLLECTION)[:15]), entry(1, None, changes(RUN)[:-1])
 
 
 def folded_collection() -> state.State:
-    from tests.fuzz.targets import entry_of
-
-    made = state.State(state.Path("local", "digits", "images"))
-    state.fold(made, entry_of(changes(COLLECTION)[:15], 1, None))
+    made = state.State(IMAGES)
+    state.fold(made, decode_entry(FIRST, 1, "it"))
     return made
 
 
-def run_checkpoints() -> list[bytes]:
-    from tests.fuzz.targets import entry_of
+def folded_run() -> runs.RunState:
+    made = runs.RunState(R1)
+    runs._fold(made, decode_entry(FIRST_OF_RUN, 1, "it"))
+    return made
 
-    made = runs.RunState(runs.RunPath("local", "digits", "r1"))
-    runs._fold(made, entry_of(changes(RUN)[:-1], 1, None))
-    return [encode_checkpoint(1, ID, made.plain())[:-32]]
+
+def checkpoints() -> list[bytes]:
+    made = folded_collection()
+    return [encode_checkpoint(1, made.digest or "", made.plain())]
+
+
+def run_checkpoints() -> list[bytes]:
+    made = folded_run()
+    return [encode_checkpoint(1, made.digest or "", made.plain())]
 
 
 def catalogs() -> list[bytes]:
@@ -183,7 +203,9 @@ def catalogs() -> list[bytes]:
 
 
 def statcaches() -> list[bytes]:
-    packed = encode_rows([(b"a", 0, 1, DIGEST), (b"c", 2, 9, DIGEST, 3), (b"d", 4, None, "s3://b/k", "etag", "e", None)])
+    packed = encode_rows(
+        [(b"a", 0, 1, DIGEST), (b"c", 2, 9, DIGEST, 3), (b"d", 4, None, "s3://b/k", "etag", "e", None)]
+    )
     made = record({"a": (33188, 1, 1, 2, 3)}, DIGEST, 10, 5, ((b"c", DIGEST),), [Part(None, packed)])
     with tempfile.TemporaryDirectory() as folder:
         storage = FolderStorage(folder)
@@ -211,7 +233,11 @@ def verified_notes() -> list[bytes]:
 
 def tables() -> list[bytes]:
     out = io.BytesIO()
-    types = {"n": as_optional(NUMBER), "t": TIMESTAMP, "v": {"wb_type": "list", "params": {"element_type": NUMBER, "length": 2}}}
+    types = {
+        "n": as_optional(NUMBER),
+        "t": TIMESTAMP,
+        "v": {"wb_type": "list", "params": {"element_type": NUMBER, "length": 2}},
+    }
     rows = [[1, 1_700_000_000_123, [1, 2]], [None, None, [3, 4]]]
     write_table(out, Head(["n", "t", "v"], types, {"t": "naive", "v": "array <i8"}), rows, 2)
     empty = io.BytesIO()
@@ -250,7 +276,14 @@ NAMES = [
     b"local/digits/images:prod", b"images:v3", b"wandb-registry-models/m@0123abcd", "größe".encode(), "हिन्दी".encode(), b"a/b/../c.txt",
     b"C:/x", b"..\\x", b"con.txt", b"./a//b/", b"nul", b".hidden.", b"a b", "e\u0301".encode(), "\u0130".encode(), "\u1e9e".encode(),
 ]  # fmt: skip
-IGNORE = [b"*.pyc\n!keep.pyc\nkeep.pyc", b"/build/\nbuild", b"a/**/b\na/x/y/b", b"**/x*[!a-z]?\\ \nd/x1e", b"#\n\\#x\n#x", b"a/**\na/b/c"]
+IGNORE = [
+    b"*.pyc\n!keep.pyc\nkeep.pyc",
+    b"/build/\nbuild",
+    b"a/**/b\na/x/y/b",
+    b"**/x*[!a-z]?\\ \nd/x1e",
+    b"#\n\\#x\n#x",
+    b"a/**\na/b/c",
+]
 FILTERS = [
     b"metadata.accuracy>=0.9", b"name~^da", b"tags=best\nsize<10", b"created>2026-11-22T10:00+02:00", b"version!=3",
     b'{"$or": [{"name": {"$regex": "a|b"}}, {"$not": {"tags": {"$in": ["x", 1]}}}], "$nor": [{"size": {"$exists": false}}]}',

@@ -1,62 +1,13 @@
-"""What is fuzzed: every decoder, as a function of one input that raises only what is a crash.
+"""What is fuzzed: each decoder, with its seeds, the errors that it may raise, and what its inputs are like."""
 
-A decoder that asks for a digest of its own first (a pack's name, an entry's `check`, a checkpoint's end) gets the right one,
-as somebody who means harm would write it.
-"""
-
-import atexit
-import io
-import json
-import os
-import shutil
-import tempfile
 import traceback
-import unicodedata
-import warnings
 from collections.abc import Callable
-from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import pytest
-
-from artstore import ignore, index, owner, runs, state
-from artstore.catalog import Catalog, decoded_run
-from artstore.checkouts import Checkouts
-from artstore.codec import decode, decode_json, encode, encode_json, encode_rows
-from artstore.digest import Digest, pack_digest, plain_digest
-from artstore.errors import ArtstoreError, Damage, DamagedLog, InvalidValue, NoEntry, UnsupportedFormat
-from artstore.fields import check_change
-from artstore.filters import Count, Time, fields_of, matches, parsed
-from artstore.history import _part, rows_of, whole_rows
-from artstore.layout import read_features
-from artstore.logs import Entry, check_of, decode_checkpoint, decode_entry, encode_checkpoint
-from artstore.names import (
-    check_alias,
-    check_component,
-    check_name,
-    check_project,
-    check_tag,
-    file_name_of,
-    name_from,
-    normal_path,
-    parse_path,
-    parse_spec,
-    printable,
-    windows_problem,
-)
-from artstore.packs import FOOTER, HEADER, ROW, check_rows, known_pack, open_pack
-from artstore.refs import Refs
-from artstore.runs import Runs
-from artstore.settings import KEYS, Settings
-from artstore.statcache import StatCache
-from artstore.storage import FolderStorage
-from artstore.tables import Table
-from artstore.tracking import Tracking
-from artstore.tree import PART, check_root, decode_tree, read_folder, totals, tree_digest
-from artstore.verified import VerifiedNotes
-from artstore.version import decode_version
-from tests.fuzz import seeds
+from artstore.digest import plain_digest
+from artstore.errors import ArtstoreError, Damage, DamagedLog, InvalidValue, UnsupportedFormat
+from tests.fuzz import decoders, seeds
 from tests.fuzz.mutation import JSON, LINES, MSGPACK, Shape
 
 FOUND = Path(__file__).with_name("found")
@@ -81,11 +32,12 @@ class Target(NamedTuple):
 def crash(target: Target, data: bytes) -> str | None:
     """What is wrong with how a target takes an input, and where; None when nothing is."""
     try:
-        target.run(data)
-    except target.errors as error:
-        str(error).encode()
+        try:
+            target.run(data)
+        except target.errors as error:
+            str(error).encode()  # it can be told
     except Exception as error:
-        at = [frame for frame in traceback.extract_tb(error.__traceback__) if "artstore" in frame.filename]
+        at = [frame for frame in traceback.extract_tb(error.__traceback__) if "/artstore/" in frame.filename]
         place = f"{Path(at[-1].filename).name}:{at[-1].lineno}" if at else "its check"
         return f"{type(error).__name__} at {place}"
     return None
@@ -98,377 +50,31 @@ def keep(folder: Path, data: bytes) -> Path:
     return path
 
 
-@cache
-def _place() -> FolderStorage:
-    """A folder in memory for what is read from files."""
-    base = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
-    folder = tempfile.mkdtemp(prefix="artstore-fuzz-", dir=os.environ.get("TMPDIR", base))
-    atexit.register(shutil.rmtree, folder)
-    for name in ("cache/stat", "checkouts", "remotes/r/refs/x", "refs/x", "runs/x", "tmp"):
-        os.makedirs(f"{folder}/{name}")
-    return FolderStorage(folder)
-
-
-def _write(path: str, data: bytes) -> FolderStorage:
-    storage = _place()
-    with open(f"{storage.root}/{path}", "wb") as file:
-        file.write(data)
-    return storage
-
-
-def _text(data: bytes) -> str:
-    """Any text, lone surrogates too, as JSON and file names may hold them."""
-    return data.decode("utf-8", "surrogateescape")
-
-
-# -- objects --
-
-
-def _codec(data: bytes) -> None:
-    for rows in (False, True):
-        value = decode(data, "it", rows=rows)
-        assert (encode_rows(value) if rows else encode(value)) == data
-
-
-def _json(data: bytes) -> None:
-    assert encode_json(decode_json(data, "it")) == data
-
-
-def _tree(data: bytes) -> None:
-    digest = tree_digest(data)
-    entries = decode_tree(data, digest)
-    assert encode_rows(entries) == data
-    check_root(entries)
-    size, files = totals(entries)
-    if all(entry[1] != PART for entry in entries):
-        read_folder(digest, lambda asked: data, (b"x", 2, size, digest, files))
-    else:
-        with pytest.raises(Damage):
-            read_folder(digest, lambda asked: data)
-
-
-def _version(data: bytes) -> None:
-    assert decode_version(data, Digest(bytes(32))).encode() == data
-
-
-def _pack(data: bytes) -> None:
-    end = len(data) - FOOTER.size
-    count, offset, _, magic = FOOTER.unpack(data[end:]) if end >= 0 else (0, 0, b"", b"")
-    name = pack_digest(data[:HEADER], data[offset : offset + count * ROW.size])
-    if end >= 0:
-        data = data[:end] + FOOTER.pack(count, offset, name, magic)
-    known_pack(pack_digest(data[:HEADER], data[HEADER:]).hex(), data)
-    pack = open_pack(name.hex(), len(data), lambda at, length: data[at : at + length])
-    found = [pack.row(number) for number in range(pack.count)]
-    for number, row in enumerate(found):
-        pack.find(row.digest), pack.read(row), pack.peek(number)
-    if check_rows(pack) is None:
-        assert [pack.find(row.digest) for row in found] == list(range(pack.count))
-        objects = b"".join(pack.read(row) for row in sorted(found, key=lambda row: (row.offset, row.length)))
-        rows = b"".join(ROW.pack(row.digest, row.kind, 0, 0, row.length, row.offset) for row in found)
-        assert pack.header + objects + rows + FOOTER.pack(pack.count, pack.objects_end, name, magic) == data
-
-
-def _index(data: bytes) -> None:
-    found = index.decode(data)
-    if found is not None:
-        assert found.encode() == data
-        for at in range(0, len(data), index.STRIDE):
-            assert all(pack in found.packs for pack, _ in found.places(data[at : at + 32]))
-
-
-# -- logs --
-
-
-def entry_of(changes: Any, number: int, prev: str | None) -> Entry:
-    """Decoded from what a log would hold."""
-    return decode_entry(seeds.entry(number, prev, changes), number, "it")
-
-
-def _entry(data: bytes) -> None:
-    try:
-        value = json.loads(data)
-        sealed = {**value, "check": check_of({key: item for key, item in value.items() if key != "check"})}
-        data = encode_json(sealed)
-    except (ValueError, TypeError, AttributeError, RecursionError):
-        pass  # as it is, then
-    entry = decode_entry(data, 1, "it")
-    named = dict(zip(("changes", "number", "prev", "time", "host", "user", "write"), (entry.changes, 1, *entry[2:7]), strict=True))
-    assert encode_json(named | {"check": check_of(named)}) == data
-
-
-def _entries(data: bytes) -> list[Entry]:
-    """A log of the lists of changes in lines; those that no file could hold are left out."""
-    found: list[Entry] = []
-    for line in data.splitlines()[:20]:
-        try:
-            changes = json.loads(line)
-            encode_json(changes)
-        except (ValueError, RecursionError):
-            continue
-        found.append(entry_of(changes, len(found) + 1, found[-1].digest if found else None))
-    return found
-
-
-def _collection(data: bytes) -> None:
-    made = state.State(state.Path("local", "digits", "images"))
-    for entry in _entries(data):
-        state.fold(made, entry)
-        _look_at(made)
-    kept = encode_checkpoint(made.number, made.digest or "", made.plain())
-    again = state.State.from_plain(decode_checkpoint(kept, "it")[2])
-    assert encode(again.plain()) == encode(made.plain())
-
-
-def _look_at(made: state.State) -> None:
-    """What commands ask of a collection."""
-    assert made.path.folder.count("/") == 3
-    taken, aliases = made.taken, made.all_aliases()
-    assert len(taken) == len(made.versions) and made.next > max(taken, default=-1)
-    for version in made.live():
-        assert version["updated"] and set(version.get("tags", [])) is not None
-        state.property_digests(version), state.digest_of_state(version), state.id_of_state(version)
-    assert aliases.keys() <= made.versions.keys()
-    assert made.holds_links or made.latest or not made.live()
-
-
-def _run(data: bytes) -> None:
-    made = runs.RunState(runs.RunPath("", "", ""))
-    for entry in _entries(data):
-        runs._fold(made, entry)
-        made.blobs(), made.path.folder, runs.may_live(made.owner, True)
-        (made.started[:10], made.seen[:10])
-    kept = encode_checkpoint(made.number, made.digest or "", made.plain())
-    again = runs.RunState.from_plain(decode_checkpoint(kept, "it")[2])
-    assert encode(again.plain()) == encode(made.plain())
-
-
-def _sealed(data: bytes) -> bytes:
-    return data + plain_digest(data)
-
-
-def _nobody() -> tuple[None, None]:
-    return None, None
-
-
-@cache
-def _logs() -> tuple[Refs, Runs]:
-    """Of a place that holds one collection and one run, of one entry each; their checkpoints change."""
-    storage = _write("refs/x/00000001.json", seeds.entry(1, None, seeds.changes(seeds.COLLECTION)[:15]))
-    _write("runs/x/00000001.json", seeds.entry(1, None, seeds.changes(seeds.RUN)[:-1]))
-    return Refs(storage, identity=_nobody), Runs(storage, identity=_nobody)
-
-
-def _claiming(data: bytes, folder: str) -> bytes:
-    """A checkpoint's body that claims to be of the entry that is there."""
-    try:
-        number, _, plain = decode(data, "it")
-        digest = plain_digest(_place().read(f"{folder}/00000001.json")).hex()
-        return encode([number, digest, plain | {"digest": digest} if type(plain) is dict else plain])
-    except (Damage, ValueError, TypeError):
-        return data
-
-
-def _checkpoint(data: bytes) -> None:
-    refs, _ = _logs()
-    _write("refs/x/00000001.checkpoint", _sealed(_claiming(data, "refs/x")))
-    made = refs.read_folder("refs/x")
-    _look_at(made)
-    made.plain()
-
-
-def _run_checkpoint(data: bytes) -> None:
-    refs, found = _logs()
-    _write("runs/x/checkpoint", _sealed(_claiming(data, "runs/x")))
-    made = found.read_folder("runs/x")
-    made.blobs(), made.plain()
-    Catalog(None, found, refs, damaged=None)._run_row("runs/x")
-
-
-class _Sealing:
-    """Takes the blobs of a history that is sealed, and forgets them."""
-
-    def add_bytes(self, data: bytes) -> Digest:
-        return plain_digest(data)
-
-
-def _history(data: bytes) -> None:
-    for row in rows_of(whole_rows(data)):
-        assert type(row["_step"]) is int
-    check_change(runs.FIELDS, _part(_Sealing(), "history.x", data))  # type: ignore[arg-type]
-
-
-# -- what lies beside --
-
-
-def _format(data: bytes) -> None:
-    features, id = read_features(_write("format", data))
-    assert len(id) == 32 and features.keys() == {"read", "write", "gc"}
-
-
-def _config(data: bytes) -> None:
-    by_file = len(data) % 16 == 0  # a few: files take long
-    settings = Settings(_write("config", data).root if by_file else None)
-    if not by_file:
-        settings._values = settings._parsed(data.decode("utf-8", "replace"))
-    assert settings.project and settings.entity and settings.grace(True) >= 0
-    before = {key: settings.value(key) for key in KEYS}, settings.auto_fetch, settings.remotes()
-    if by_file:
-        settings.identity()
-        settings.set("core.project", "other")
-        before[0]["core.project"] = "other"
-        assert ({key: settings.value(key) for key in KEYS}, settings.auto_fetch, settings.remotes()) == before
-
-
-def _owner(data: bytes) -> None:
-    text = _text(data)
-    for found in (owner.parse(text), owner.left_by(text)):
-        if found is not None:
-            assert not (owner.is_dead(found, local=True) and owner.is_alive(found))
-            assert owner.parse(str(found)) == found
-
-
-def _checkouts(data: bytes) -> None:
-    for noted in Checkouts(_write("checkouts/x.json", data)).all():
-        noted.selection.takes(b"a/b"), noted.collection.folder
-
-
-def _tracking(data: bytes) -> None:
-    for name in ("id.json", "runs.json", "refs/x/settled.json"):
-        _write(f"remotes/r/{name}", data)
-    tracking = Tracking(_place(), "r")
-    assert isinstance(tracking.id(), str | None)
-    assert all(isinstance(id, str) for id in tracking.settled("refs/x"))
-    assert all(isinstance(number, int) for number in tracking.pushed_runs().values())
-
-
-def _statcache(data: bytes) -> None:
-    storage = _place()
-    cache = StatCache(_write(StatCache(storage, "/data")._path, data), "/data")
-    for path in (b"", b"c"):
-        if (found := cache.get(path)) is not None:
-            found.known()
-
-
-def _catalog(data: bytes) -> None:
-    refs, found = _logs()
-    table = Catalog(_write("cache/runs.catalog", data), found, refs, damaged=None)._load("runs")
-    for row in table.rows:
-        decoded_run(row)
-
-
-def _verified(data: bytes) -> None:
-    notes = VerifiedNotes(_write("cache/verified", data))
-    status = os.stat("/")
-    for at in range(0, len(data), 72):
-        assert not notes.holds(Digest(data[at : at + 32]), status)
-        notes.contradicts(Digest(data[at : at + 32]), status)
-
-
-# -- tables --
-
-
-def _no_entry(path: str) -> Any:
-    raise NoEntry(f"there is no {path}")
-
-
-def _table(data: bytes) -> None:
-    table = Table.read(lambda: io.BytesIO(data), _no_entry, "it")
-    for row in table.data:
-        assert len(row) == len(table.columns)
-
-
-_ARRAY = {"wb_type": "ndarray", "params": {"serialization_path": {"key": "column", "path": "x.npz"}}}
-_AROUND = {"column_types": {"params": {"type_map": {"a": _ARRAY}}}, "columns": ["a"], "data": [[None], [None]]}
-
-
-def _arrays(data: bytes) -> None:
-    Table.read(lambda: io.BytesIO(encode_json(_AROUND)), lambda path: io.BytesIO(data), "it")
-
-
-# -- text --
-
-
-def _names(data: bytes) -> None:
-    text = _text(data)
-    assert printable(text).isprintable() and printable(data).isprintable()
-    windows_problem(data)
-    for check in (check_name, check_project, lambda text: as_spec(text).name, lambda text: name_from(text)):
-        try:
-            name = check(text)
-        except InvalidValue:
-            continue
-        assert check_project(name) == name == unicodedata.normalize("NFC", name)
-        folded = file_name_of(name)
-        assert 1 <= len(folded) <= 240 and folded not in (".", "..") and not set(folded) & set("/\\:\0")
-        assert file_name_of(name.upper().lower()) == file_name_of(name.lower().upper()) or not name.isascii()
-    for rule in (check_alias, check_tag):
-        try:
-            assert rule(text) == text
-        except InvalidValue:
-            pass
-    for path in (text, normal_path(text)):
-        try:
-            parts = parse_path(path)
-        except InvalidValue:
-            continue
-        assert all(check_component(part) for part in parts)
-
-
-def as_spec(text: str) -> Any:
-    spec = parse_spec(text)
-    ending = f":{spec.alias}" if spec.alias else f"@{spec.digest}" if spec.digest else ""
-    ending = f":v{spec.number}" if spec.number is not None else ending
-    parts = [part for part in spec[:3] if part is not None]
-    assert parse_spec("/".join(parts) + ending) == spec
-    return spec
-
-
-def _ignore(data: bytes) -> None:
-    *patterns, path = _text(data).split("\n")
-    rules = ignore.Rules(patterns, "")
-    for folder in (False, True):
-        rules.match(path, folder)
-    ignore.Filter(patterns, patterns[:1]).passes(path)
-
-
-_SAYS: dict[str, Any] = {
-    "name": "data", "tags": ["best", "2024"], "version": Count(3), "size": Count(9), "created": Time("2026-11-22T10:00:00.123456Z"),
-    "metadata": {"accuracy": 0.93, "a": {"b": "x"}, "a.b": None, "list": [1, "a", None, True]}, "description": None,
-}  # fmt: skip
-
-
-def _filters(data: bytes) -> None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # of `re`, for the user to see
-        matches(parsed(tuple(_text(data).split("\n"))), fields_of(_SAYS, ("metadata",), {"v": "version"}))
-
-
 LOG = (DamagedLog, UnsupportedFormat)
 TARGETS: dict[str, Target] = {
-    "codec": Target(_codec, seeds.codec, shape=MSGPACK),
-    "json": Target(_json, seeds.entries, shape=JSON),
-    "tree": Target(_tree, seeds.trees, shape=MSGPACK),
-    "version": Target(_version, seeds.versions, shape=MSGPACK, most=300),
-    "pack": Target(_pack, seeds.packs),
-    "index": Target(_index, seeds.indexes),
-    "entry": Target(_entry, seeds.entries, DamagedLog, JSON, seeds.ENTRY_WORDS, 2048),
-    "collection": Target(_collection, lambda: seeds.lines(seeds.COLLECTION), LOG, LINES, seeds.LOG_WORDS, 8192),
-    "run": Target(_run, lambda: seeds.lines(seeds.RUN), LOG, LINES, seeds.LOG_WORDS, 4096),
-    "checkpoint": Target(_checkpoint, seeds.checkpoints, shape=MSGPACK, most=4096),
-    "run-checkpoint": Target(_run_checkpoint, seeds.run_checkpoints, shape=MSGPACK, most=4096),
-    "history": Target(_history, lambda: seeds.HISTORY, shape=LINES, told=("_step", "NaN", "-1"), most=300),
-    "format": Target(_format, seeds.formats, UnsupportedFormat, JSON, ("artstore", "features", "gc", "read", "write", "id"), 300),
-    "config": Target(_config, lambda: [seeds.CONFIG, b""], InvalidValue, told=seeds.CONFIG_WORDS, most=300),
-    "names": Target(_names, lambda: seeds.NAMES, (), told=seeds.NAME_WORDS, most=96),
-    "ignore": Target(_ignore, lambda: seeds.IGNORE, (), told=seeds.IGNORE_WORDS, most=200),
-    "filters": Target(_filters, lambda: seeds.FILTERS, InvalidValue, JSON, seeds.FILTER_WORDS, 300),
-    "owner": Target(_owner, seeds.owners, (), most=200),
-    "table": Target(_table, seeds.tables, shape=JSON, told=seeds.TABLE_WORDS),
-    "arrays": Target(_arrays, seeds.arrays),
-    "checkouts": Target(_checkouts, seeds.checkout_notes, (), JSON),
-    "tracking": Target(_tracking, seeds.notes, (), JSON, ("settled", "id"), 300),
-    "statcache": Target(_statcache, seeds.statcaches, ()),
-    "catalog": Target(_catalog, seeds.catalogs, ()),
-    "verified": Target(_verified, seeds.verified_notes, ()),
+    "codec": Target(decoders.fuzz_codec, seeds.codec, shape=MSGPACK),
+    "json": Target(decoders.fuzz_json, seeds.entries, shape=JSON),
+    "tree": Target(decoders.fuzz_tree, seeds.trees, shape=MSGPACK),
+    "version": Target(decoders.fuzz_version, seeds.versions, shape=MSGPACK, most=300),
+    "pack": Target(decoders.fuzz_pack, seeds.packs),
+    "index": Target(decoders.fuzz_index, seeds.indexes),
+    "entry": Target(decoders.fuzz_entry, seeds.entries, DamagedLog, JSON, seeds.ENTRY_WORDS, 2048),
+    "collection": Target(decoders.fuzz_collection, lambda: seeds.lines(seeds.COLLECTION), LOG, LINES, seeds.LOG_WORDS, 8192),
+    "run": Target(decoders.fuzz_run, lambda: seeds.lines(seeds.RUN), LOG, LINES, seeds.LOG_WORDS, 4096),
+    "checkpoint": Target(decoders.fuzz_checkpoint, seeds.checkpoints, most=8192),
+    "run-checkpoint": Target(decoders.fuzz_run_checkpoint, seeds.run_checkpoints, most=4096),
+    "history": Target(decoders.fuzz_history, lambda: seeds.HISTORY, shape=LINES, told=("_step", "NaN", "-1"), most=300),
+    "format": Target(decoders.fuzz_format, seeds.formats, UnsupportedFormat, JSON, ("artstore", "features", "gc", "read", "write", "id"), 300),
+    "config": Target(decoders.fuzz_config, lambda: [seeds.CONFIG, b""], InvalidValue, told=seeds.CONFIG_WORDS, most=300),
+    "names": Target(decoders.fuzz_names, lambda: seeds.NAMES, (), told=seeds.NAME_WORDS, most=96),
+    "ignore": Target(decoders.fuzz_ignore, lambda: seeds.IGNORE, (), told=seeds.IGNORE_WORDS, most=200),
+    "filters": Target(decoders.fuzz_filters, lambda: seeds.FILTERS, InvalidValue, JSON, seeds.FILTER_WORDS, 300),
+    "owner": Target(decoders.fuzz_owner, seeds.owners, (), most=200),
+    "table": Target(decoders.fuzz_table, seeds.tables, shape=JSON, told=seeds.TABLE_WORDS),
+    "arrays": Target(decoders.fuzz_arrays, seeds.arrays),
+    "checkouts": Target(decoders.fuzz_checkouts, seeds.checkout_notes, (), JSON),
+    "tracking": Target(decoders.fuzz_tracking, seeds.notes, (), JSON, ("settled", "id"), 300),
+    "statcache": Target(decoders.fuzz_statcache, seeds.statcaches, ()),
+    "catalog": Target(decoders.fuzz_catalog, seeds.catalogs, ()),
+    "verified": Target(decoders.fuzz_verified, seeds.verified_notes, ()),
 }  # fmt: skip
