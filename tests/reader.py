@@ -12,18 +12,14 @@ from urllib.parse import unquote
 from blake3 import blake3
 from msgpack import packb, unpackb
 
+from tests.fold import FIELDS, Change, Entries, fold, fold_run
+
 OBJECTS, DIRECTORY, PART, REFERENCE, SPLIT = {1: "blob", 2: "tree", 3: "version"}, 2, 3, 4, 16384
 CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False)
 ENTRY = "[01]biib|[23]biibi|4bi[iN]sss[sN]"  # the kind, and what each field is: bytes, int, NoneType or str
 NAME = rb"(?s)(?!\\|\.\Z|(.*\\)?\.\.(\\|\Z))[^/\0]{1,255}"
 FORMAT = rb'{"artstore":1,"features":{"gc":\[.*\],"read":\[\],"write":\[.*\]},"id":"[0-9a-f]{32}"}\n'
-FIELDS = """|alias: alias id old|collection: entity name project type|delete: id reason|delete collection: ids|
-|description: blob id new old|metadata: blobs id remove set|moved from: digest entity name number project|
-|moved to: entity name project|not moved: entity name project|renumber: numbers|tags: add id remove|ttl: id new old|
-|undelete: id|withdraw: id reason|by: host time user|version: created digest files id number parents run size|
-|link: created digest files id number parents run size source|origins: blob entries id|finish: id upsert|
-|part: files run size tree upsert writer|drop: tree upsert|
-|entry: changes check host number prev time user write|"""
+PARTIAL = r'(?m)^\[remote "(.+)"\]\n(?:[a-z]+ = .*\n)*partial = true'
 
 
 def hashed(data: bytes, of: str = "blob") -> str:
@@ -31,12 +27,14 @@ def hashed(data: bytes, of: str = "blob") -> str:
 
 
 class Reader:
-    def __init__(self, path: Path | str) -> None:  # finds all logs and objects, once
-        path, self.damaged = Path(path), list[str]()
+    def __init__(self, path: Path | str, refs: str = "refs") -> None:  # finds all logs and objects, once
+        self.path, self.damaged = (path := Path(path)), list[str]()
         assert re.fullmatch(FORMAT, (path / "format").read_bytes()), "not format 1, or with features we do not know"
-        self.logs = {tuple(map(unquote, log.parts[-3:])): log for log in sorted(path.glob("refs/*/*/*"))}
-        self.copies = {("blob", file.name): [(file, 0, -1)] for file in path.glob("objects/blobs/??/*")}
-        for pack in sorted(path.glob("objects/packs/*.pack")):
+        found = [sorted(path.glob(f"{place}/*/*/*")) for place in (refs, "runs")]
+        self.logs, self.runs = ({tuple(map(unquote, log.parts[-3:])): log for log in logs} for logs in found)
+        blobs = [file for pattern in ("trash/*/*", "objects/blobs/??/*") for file in path.glob(pattern)]
+        self.copies = {("blob", file.name): [(file, 0, -1)] for file in blobs if len(file.name) == 64}
+        for pack in [*sorted(path.glob("objects/packs/*.pack")), *path.glob("trash/*/*.pack")]:
             try:
                 with pack.open("rb") as file:
                     header, end = file.read(24), file.seek(-56, 2)
@@ -51,7 +49,7 @@ class Reader:
                     if not (path / "bad" / f"{name.hex()}.{digest.hex()}").exists():
                         self.copies.setdefault((OBJECTS[kind], digest.hex()), []).append((pack, offset, length))
             except Exception as error:
-                self.damaged.append(f"{pack.name}: {error!r}")
+                self.damaged += [f"{pack.name}: {error!r}"] if pack.parent.name == "packs" else []
 
     def read(self, digest: str, kind: str = "blob") -> bytes:
         for path, offset, length in self.copies.get((kind, digest), []):
@@ -75,10 +73,8 @@ class Reader:
         assert [e[0] for e in tree] == sorted({e[0] for e in tree if re.fullmatch(NAME, e[0])}), "names or their order"
         return tree
 
-    def files(self, version_id: str) -> Iterator[tuple[bytes, int, int | None, str]]:  # of a reference, the uri
-        tree, size, files, type_, *_, parents = unpackb(self.read(version_id, "version"))
-        assert isinstance(type_, str) and parents == sorted(set(parents)), "malformed version"
-        todo = [(b"", [b"", DIRECTORY, size, tree, files])]
+    def below(self, said: dict[str, Any]) -> Iterator[tuple[bytes, int, int | None, str]]:  # of a version, or of a part
+        todo = [(b"", [b"", DIRECTORY, said["size"], bytes.fromhex(said.get("tree") or said["digest"]), said["files"]])]
         while todo:
             path, entry = todo.pop()
             assert not re.match(rb"/[A-Za-z]:|(/[^/]+){257}", path), f"a drive, or too deep: {path!r}"
@@ -87,73 +83,67 @@ class Reader:
             else:
                 yield path[1:], entry[1], entry[2], entry[3] if entry[1] == REFERENCE else entry[3].hex()
 
-    def _log(self, *names: str) -> list[Any]:  # digest and changes of each entry, at its number
-        folder, entries = self.logs[tuple(normalize("NFC", name.casefold()) for name in names)], [("", list[Any]())]
-        for number in range(1, 1 + len(list(folder.glob("*.json")))):
+    def files(self, version_id: str) -> Iterator[tuple[bytes, int, int | None, str]]:  # of a reference, the uri
+        tree, size, files, *_ = unpackb(self.read(version_id, "version"))
+        return self.below({"tree": tree.hex(), "size": size, "files": files})
+
+    def _log(self, *names: str) -> Entries:
+        return self._entries(self.logs[tuple(normalize("NFC", name.casefold()) for name in names)], "refs")
+
+    def _entries(self, folder: Path, place: str) -> Entries:
+        entries: Entries = [("", [])]
+        for number in range(1, 1 + len(list(folder.glob("[0-9]*.json")))):
             data = (folder / f"{number:08}.json").read_bytes()
             entry = json.loads(data) | {"number": number, "prev": entries[-1][0] or None}
             entry["check"] = hashed(CANONICAL.encode({k: v for k, v in entry.items() if k != "check"}).encode() + b"\n")
             assert CANONICAL.encode(entry).encode() + b"\n" == data, f"entry {number} is not as it was written"
-            changes = [(change.pop("kind"), change.pop("change"), change) for change in entry["changes"]]
-            said = [("by", "", change.pop("by")) for _, _, change in changes if "by" in change]  # who made it elsewhere
-            said += [("entry", "", entry), *changes]
-            assert all(f"|{kind}: {' '.join(of)}|" in FIELDS for kind, _, of in said), "a field"
+            assert " ".join(entry) == "changes check host number prev time user write", "an entry's fields"
+            changes: list[Change] = []
+            for change in entry["changes"]:
+                by = change.pop("by", {"host": None, "time": None, "user": None})  # who made it elsewhere
+                changes.append((change.pop("kind"), change.pop("change"), change))
+                assert f"|{changes[-1][0]}: {' '.join(change)}|" in FIELDS[place] and [*by] == ["host", "time", "user"]
             entries.append((hashed(data), changes))
         return entries
 
     def collections(self) -> list[tuple[str, str, str]]:
         return [names for log in self.logs if (names := self.state(*log)["names"])]
 
-    def state(self, *log: str, upto: int | None = None) -> dict[str, Any]:
-        """The fold of a log up to an entry. Metadata and descriptions in blobs are the blobs' digests, as bytes."""
-        new: dict[str, Any] = {"tags": [], "metadata": {}, "description": None}
-        state = {"names": None, "type": None, "versions": {}, "ids": {}, "aliases": {}, "redirect": None} | new
-        for kind, token, change in [c for _, changes in self._log(*log)[: upto and upto + 1] for c in changes]:
-            id_, names = change.get("id"), tuple(map(change.get, ("entity", "project", "name")))
-            on = state["ids"].setdefault(id_, {"live": False} | new) if id_ else state
-            if kind == "collection":
-                state |= {"names": names, "type": change["type"], "redirect": None}
-            elif kind in ("version", "link"):
-                assert change["number"] not in state["versions"] and "id" not in on, "a version again"
-                state["ids"][id_] = state["versions"][change["number"]] = change | {"live": True} | new
-            elif kind == "renumber":
-                numbers, before = change["numbers"], state["versions"]
-                state["versions"] = {numbers.get(v["id"], n): v for n, v in before.items()}
-                assert len(state["versions"]) == len(before), "a number in use"
-            elif kind == "alias" and (id_ is None or on["live"]):
-                state["aliases"][change["alias"]] = id_
-            elif kind == "tags":
-                on["tags"] = sorted({*on["tags"], *change["add"]} - {*change["remove"]})
-            elif kind == "metadata":
-                values = on["metadata"] | change["set"] | {k: bytes.fromhex(v) for k, v in change["blobs"].items()}
-                on["metadata"] = {k: v for k, v in values.items() if k not in change["remove"]}
-            elif kind == "description":
-                on["description"] = bytes.fromhex(change["blob"]) if change["blob"] else change["new"]
-            elif kind in ("delete", "undelete", "delete collection", "withdraw"):
-                for gone in change.get("ids", [id_]):
-                    state["ids"].get(gone, {})["live"] = kind == "undelete"
-            elif kind == "moved from":
-                source, number = self._log(*names), change["number"]
-                assert number and source[number][0] == change["digest"], "moved from an entry that is not there"
-                if ("moved to", token) in [c[:2] for _, changes in source[number + 1 :][:1] for c in changes]:
-                    state = self.state(*names, upto=number) | {"names": state["names"] or log}
-            elif kind == "moved to":
-                state = self.state(*log, upto=0) | {"names": state["names"], "redirect": names}
-            state["aliases"] = {a: i for a, i in state["aliases"].items() if i and state["ids"][i]["live"]}
-        return state
+    def state(self, *log: str) -> dict[str, Any]:
+        return fold(self._log, *log)
 
-    def check(self) -> list[str]:  # damaged packs, and the first problem of each log and of each live version
-        problems, todo = self.damaged.copy(), [(log, dict[str, Any]()) for log in self.logs]
-        for log, version in todo:  # which grows
+    def run(self, *log: str) -> dict[str, Any]:
+        run = fold_run([change for _, changes in self._entries(self.runs[log], "runs") for change in changes])
+        parts = [self.read(p["blob"]) if p["blob"] else p["text"].encode() for p in run["history"].values()]
+        open_ = [file for file in sorted(self.runs[log].glob("history.*")) if file.name not in run["history"]]
+        lines = [line for part in [*parts, *(file.read_bytes() for file in open_)] for line in part.split(b"\n")[:-1]]
+        assert all(type(json.loads(line)["_step"]) is int for line in lines), "a row without a step"
+        return run | {"rows": [] if run["deleted"] else list(map(json.loads, lines))}
+
+    def _promised(self) -> set[str]:  # blobs that may be absent: of versions that a partial clone's remotes have
+        config = (self.path / "config").read_text() if (self.path / "config").exists() else ""
+        there = [Reader(self.path, f"remotes/{name}/refs") for name in re.findall(PARTIAL, config)]
+        seen = [v for of in there for log in of.logs for v in of.state(*log)["versions"].values() if v["live"]]
+        return {e[3] for v in seen if ("tree", v["digest"]) in self.copies for e in self.below(v) if e[1] != REFERENCE}
+
+    def check(self) -> list[str]:  # damaged packs, and the first problem of each log, run, part and live version
+        problems, promised = self.damaged.copy(), self._promised()
+        todo: list[tuple[tuple[str, ...], dict[str, Any]]] = [(log, {}) for log in [*self.logs, *self.runs]]
+        for log, said in todo:  # which grows
             try:
-                x = version or self.state(*log)
-                todo += [(log, v) for v in x.get("versions", {}).values() if v["live"]]
-                assert all(self.read(v.hex()) for v in [x["description"], *x["metadata"].values()] if type(v) is bytes)
-                if version:
+                x = said or (self.state(*log) if log in self.logs else {})
+                todo += [(log, version) for version in x.get("versions", {}).values() if version["live"]]
+                todo += [(log, part) for parts in x.get("upserts", {}).values() for part in parts]
+                values = [x.get("description"), x.get("origins"), *x.get("metadata", {}).values()]
+                assert all(self.read(value.hex()) for value in values if type(value) is bytes)
+                assert said or log not in self.runs or self.run(*log)
+                if "id" in said:
                     r = unpackb(self.read(x["id"], "version"))  # which must tell the same as the log:
                     assert x == x | {"digest": r[0].hex(), "size": r[1], "files": r[2], "created": r[4], "run": r[5]}
-                    blobs = {(digest, size) for _, kind, size, digest in self.files(x["id"]) if kind != REFERENCE}
-                    assert all(size == len(self.read(digest)) for digest, size in blobs), "a blob of another size"
+                    assert isinstance(r[3], str) and x["parents"] == sorted({parent.hex() for parent in r[6]}), "record"
+                blobs = {(e[3], e[2]) for e in self.below(said) if e[1] != REFERENCE} if said else set()
+                blobs = {blob for blob in blobs if blob[0] not in promised or ("blob", blob[0]) in self.copies}
+                assert all(size == len(self.read(digest)) for digest, size in blobs), "a blob of another size"
             except Exception as error:
-                problems.append(f"{'/'.join(log)} {version.get('number', '')}: {error!r}")
+                problems.append(f"{'/'.join(log)} {said.get('number', '')}: {error!r}")
         return problems
