@@ -66,7 +66,7 @@ def fold(log: Log, *names: str, upto: int | None = None) -> dict[str, Any]:
             if state["exists"]:
                 state = fold(log, *path, upto=number) | {"names": state["names"] or names}
         elif kind == "moved to":
-            state = fold(log, *names, upto=0) | {"names": state["names"], "redirect": path}
+            state = fold(log, *names, upto=0) | {"names": state["names"], "type": state["type"], "redirect": path}
         else:
             assert kind == "not moved", f"a change of kind {kind}"
         state["aliases"] = {a: i for a, i in state["aliases"].items() if i and state["ids"][i]["live"]}

@@ -49,7 +49,8 @@ class Reader:
                     if not (path / "bad" / f"{name.hex()}.{digest.hex()}").exists():
                         self.copies.setdefault((OBJECTS[kind], digest.hex()), []).append((pack, offset, length))
             except Exception as error:
-                self.damaged += [f"{pack.name}: {error!r}"] if pack.parent.name == "packs" else []
+                known = pack.parent.name != "packs" or (path / "bad" / pack.name).exists()
+                self.damaged += [] if known else [f"{pack.name}: {error!r}"]
 
     def read(self, digest: str, kind: str = "blob") -> bytes:
         for path, offset, length in self.copies.get((kind, digest), []):

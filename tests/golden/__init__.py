@@ -1,0 +1,1 @@
+"""Golden repositories: one of each feature of the format, made once by `make`, and never edited."""
