@@ -31,17 +31,17 @@ class _Elsewhere:
 
 def opened(root: str) -> Repository:
     """This thread's handle of the repository in folder `root`, or at a URL. Raises NotFound when there is none (any more)."""
-    handles: dict[str, tuple[tuple[int, int], Repository]] = _threads.__dict__.setdefault("handles", {})
+    handles: dict[str, tuple[tuple[int, ...], Repository]] = _threads.__dict__.setdefault("handles", {})
     found = handles.get(root)
     if is_url(root):
         if found is None:
-            found = handles[root] = (0, 0), cast(Repository, _Elsewhere(root))
+            found = handles[root] = (), cast(Repository, _Elsewhere(root))
         return found[1]
     try:
         status = os.stat(f"{root}/format")
-        same = status.st_dev, status.st_ino
+        same: tuple[int, ...] = status.st_dev, status.st_ino, status.st_mtime_ns  # another once a feature is added
     except OSError:
-        same = 0, 0
+        same = ()
     if found is None or found[0] != same:
         repository = Repository(root)
         weakref.finalize(repository, repository.objects.close)  # when the thread ends

@@ -2,7 +2,7 @@
 
 import os
 import re
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 from artstore import owner as owners
 from artstore.codec import decode_json, encode_json
@@ -13,6 +13,7 @@ from artstore.names import printable
 from artstore.storage import FolderStorage, Storage
 
 FORMAT = 1
+Operation = Literal["read", "write", "gc"]
 FEATURES: dict[str, frozenset[str]] = {"read": frozenset(), "write": frozenset(), "gc": frozenset()}
 """Features that this artstore knows, per operation."""
 
@@ -23,21 +24,37 @@ _LONGEST = 1 << 16
 _OPERATIONS = {"read": "read it", "write": "write to it", "gc": "collect garbage in it"}
 
 
-def check_feature(features: dict[str, set[str]], operation: str, where: str) -> None:
-    """Raises UnsupportedFormat when an operation (`read`, `write`, `gc`) needs a feature that this artstore lacks."""
-    unknown = features[operation] - FEATURES[operation]
-    if unknown:
+class Format(NamedTuple):
+    """What a repository's `format` file says."""
+
+    id: str
+    features: dict[str, set[str]]
+    """needed, per operation"""
+
+    def unknown(self, operation: Operation) -> set[str]:
+        """Features that an operation needs and this artstore lacks; who may not read may do nothing else."""
+        return (self.features["read"] - FEATURES["read"]) or (self.features[operation] - FEATURES[operation])
+
+
+def check_format(storage: Storage, operation: Operation) -> Format:
+    """The `format` file as it is now. Raises NotFound where there is none, UnsupportedFormat for one that we would not
+    have written, and when the operation needs a feature that this artstore lacks.
+
+    Who relies on what is stored asks once its claim (a transaction, a trash folder) is made: whoever adds a feature
+    replaces the file first and looks for claims then, so one of both sees the other.
+    """
+    found = _read_format(storage)
+    if unknown := found.unknown(operation):
+        refused = "read" if found.unknown("read") else operation
         raise UnsupportedFormat(
-            f"{printable(where)} uses '{printable(min(unknown))}', which this artstore does not know: "
-            f"it must not {_OPERATIONS[operation]}",
+            f"{printable(storage.root)} uses '{printable(min(unknown))}', which this artstore does not know: "
+            f"it must not {_OPERATIONS[refused]}",
             hint="update artstore",
         )
+    return found
 
 
-def read_features(storage: Storage) -> tuple[dict[str, set[str]], str]:
-    """(features that the repository needs, per operation; its id). Strict: a file that we would not have written is not
-    ours.
-    """
+def _read_format(storage: Storage) -> Format:
     where = printable(storage.root)
     try:
         value = decode_json(storage.read("format", 0, _LONGEST), f"{where}/format")
@@ -64,7 +81,7 @@ def read_features(storage: Storage) -> tuple[dict[str, set[str]], str]:
     )
     if not whole:
         raise UnsupportedFormat(f"{where}/format is damaged: it does not hold what a repository's does")
-    return {operation: set(names) for operation, names in features.items()}, id
+    return Format(id, {operation: set(names) for operation, names in features.items()})
 
 
 def new_format() -> dict[str, Any]:

@@ -64,7 +64,7 @@ def merge(objects: ObjectStore) -> int:
 
 def _merge_once(objects: ObjectStore, names: list[str]) -> int:
     """Write one pack with the objects of these, in their order, then take the old ones away."""
-    with Transaction(objects) as tx:
+    with Transaction(objects, "gc") as tx:
         packs = [pack for name in names if (pack := _whole_pack(objects, name)) is not None]
         if len(packs) < 2:
             return 0
@@ -337,7 +337,7 @@ def collect(
         return Collected(marks.versions, freed, later, todo.dead_bytes_kept, (), 0, tuple(todo.problems))
     swept = sweep(objects.storage)
     objects.failure = None
-    with Transaction(objects) as tx:
+    with Transaction(objects, "gc") as tx:
         monitor.start("marking")
         marks = Marks(objects, refs, runs, monitor)
         recheck_bad(objects)

@@ -76,7 +76,7 @@ class Recording:
     def _append(self, build: Callable[[RunState], list[Change]]) -> None:
         """Append to the run's log; what was folded before is not read again."""
         with self._locked():
-            self.repository.runs.append(self._state, build)
+            self.repository.record(self._state, build)
 
     def log(self, row: Row) -> None:
         """Add a row to the run's history: handed to the system when this returns, sealed every few megabytes. Cost: one
@@ -150,7 +150,7 @@ class Recording:
 
         with self._locked():
             self._seal()
-            self.repository.runs.append(self._state, build)
+            self.repository.record(self._state, build)
 
 
 def start(
@@ -207,7 +207,7 @@ def start(
         return changes
 
     state = repository.runs.read(path)
-    repository.runs.append(state, build)
+    repository.record(state, build)
     seal(repository.objects, repository.runs, state)  # what a killed process of this run left open
     return Recording(root, state, repository.metric_watches(*path))
 

@@ -6,7 +6,7 @@ import os
 from artstore.codec import encode_json
 from artstore.errors import Conflict, InvalidValue, NotFound, Refused, StorageError
 from artstore.hints import typed
-from artstore.layout import check_feature, make, new_format, read_features
+from artstore.layout import check_format, make, new_format
 from artstore.names import printable
 from artstore.objects import ObjectStore
 from artstore.owner import this_process
@@ -22,18 +22,27 @@ _UNMOUNTED = "check the path; an unmounted share looks like this too"
 class Remote:
     """One handle, for one operation. Nothing that it says is trusted: entries are decoded strictly, objects checked."""
 
-    def __init__(self, place: str, settings: Settings, *, here: FolderStorage | None, writing: bool = False) -> None:
-        """Open the repository at a path or URL; `here` is ours, where what is known of it is kept. Raises NotFound when
-        there is none (which is what an unmounted share looks like), UnsupportedFormat when it is of another kind.
+    def __init__(
+        self,
+        place: str,
+        settings: Settings,
+        *,
+        here: FolderStorage | None,
+        writing: bool = False,
+        notes: bool = False,
+    ) -> None:
+        """Open the repository at a path or URL; `here` is ours, where what is known of it is kept; with `notes`, damage
+        that is met is noted there, if one may write. Raises NotFound when there is none (which is what an unmounted share
+        looks like), UnsupportedFormat when it is of another kind.
         """
         self.storage = storage_at(place, here)
         try:
-            self.features, self.id = read_features(self.storage)
+            format = check_format(self.storage, "write" if writing else "read")
         except NotFound as error:
             hint = "check the bucket and the path" if self.storage.distant else _UNMOUNTED
             raise NotFound(str(error), hint=hint) from error
-        check_feature(self.features, "write" if writing else "read", self.storage.root)
-        self.objects = ObjectStore(self.storage, cache=here, notes=writing)
+        self.id, self.writable = format.id, not format.unknown("write")
+        self.objects = ObjectStore(self.storage, cache=here, notes=(writing or notes) and self.writable)
         self.refs = Refs(self.storage, identity=settings.identity)
         self.runs = Runs(self.storage, identity=settings.identity)
 

@@ -8,7 +8,7 @@ from artstore.digest import BLOB, Digest
 from artstore.errors import ArtstoreError, Conflict, InvalidValue, NotFound
 from artstore.exchange import ALL, Exchange, Exchanged, Scope, Side
 from artstore.hints import near, typed
-from artstore.layout import read_features
+from artstore.layout import check_format
 from artstore.lookup import Lookup
 from artstore.names import Spec, as_project, check_name, check_project, file_name_of, printable
 from artstore.packs import LARGE
@@ -76,7 +76,7 @@ class Remotes:
             with Remote(url, self._settings, here=self._storage) as remote:
                 if remote.id == self._own_id():
                     raise InvalidValue(f"{printable(remote.storage.root)} is this repository itself")
-                writable = probe(remote.storage)
+                writable = remote.writable and probe(remote.storage)
                 place = remote.storage.root if isinstance(remote.storage, FolderStorage) else url
                 self._tracking(name).forget()
                 self._tracking(name).set_id(remote.id)
@@ -93,7 +93,7 @@ class Remotes:
             return remote.storage.root if isinstance(remote.storage, FolderStorage) else url
 
     def _own_id(self) -> str:
-        return read_features(self._storage)[1]
+        return check_format(self._storage, "read").id
 
     def remove(self, name: str) -> None:
         """Forget a remote and what was seen of it; nothing is touched there. Raises NotFound."""

@@ -17,7 +17,7 @@ from artstore.errors import ArtstoreError, Conflict, InvalidValue, NotFound, Uns
 from artstore.events import Event, events_of, events_of_run, path_of
 from artstore.hints import typed
 from artstore.history import discard
-from artstore.layout import make, read_features
+from artstore.layout import check_format, make
 from artstore.linking import Links
 from artstore.logs import Change, new_change
 from artstore.lookup import Found, Home
@@ -89,13 +89,13 @@ class Repository(View):
         self._events: list[Event] = []
         self._acting = 0
         self._folder = storage = FolderStorage(self.root)
-        features, self.id = read_features(storage)
+        format = check_format(storage, "read")
+        self.id = format.id
         settings = Settings(self.root)
         identity = settings.identity
         super().__init__(
             storage,
-            features,
-            ObjectStore(storage),
+            ObjectStore(storage, notes=not format.unknown("write")),
             Refs(storage, identity=identity, told=self._note_change),
             Runs(storage, identity=identity, told=self._note_run),
             settings,
@@ -362,11 +362,15 @@ class Repository(View):
         finally:
             lock.release()
 
+    def record(self, state: RunState, build: Callable[[RunState], list[Change]]) -> None:
+        """Append to a run's log: see `Runs.append`."""
+        self._may("write")
+        self.runs.append(state, build)
+
     def delete_run(self, path: RunPath) -> None:
         """Delete a run: gc frees its history; its name and edges stay on record. Raises NotFound."""
-        self._may("write")
         state = self.runs.find(path)
-        self.runs.append(state, lambda now: [] if now.deleted else [new_change("delete")])
+        self.record(state, lambda now: [] if now.deleted else [new_change("delete")])
         discard(self.objects, self.runs, state)
 
     def status(self, place: str | None = None, *, monitor: Monitor | None = None) -> Iterator[Status]:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from artstore.digest import BLOB, TREE, Digest, Kind, digest_of, short
 from artstore.errors import DamagedObject, MissingObject, StorageError, UnknownOutcome, storage_error, translated
 from artstore.files import WholeSync, copy_hashed, hash_file, remove_if_there, sync_file, write_file
+from artstore.layout import Operation, check_format
 from artstore.names import printable
 from artstore.objects import PACKS, ObjectStore, blob_path, pack_path
 from artstore.owner import this_process
@@ -32,7 +33,8 @@ class Transaction:
     `copy_large`, which any may call.
     """
 
-    def __init__(self, objects: ObjectStore) -> None:
+    def __init__(self, objects: ObjectStore, operation: Operation = "write") -> None:
+        """Raises UnsupportedFormat when the operation takes a feature that this artstore lacks."""
         self.objects = objects
         self.storage = objects.storage
         self.owner = this_process()
@@ -59,6 +61,7 @@ class Transaction:
         try:
             with translated(f"write to {printable(self.storage.root)}"):
                 self._sync = WholeSync(self._staging)
+            check_format(self.storage, operation)
             objects.refresh()
         except BaseException:
             self.storage.remove_folder(self.folder)

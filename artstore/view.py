@@ -23,7 +23,7 @@ from artstore.errors import (
 from artstore.graph import Graph
 from artstore.hints import near, typed
 from artstore.history import read_history
-from artstore.layout import check_feature
+from artstore.layout import Operation, check_format
 from artstore.logs import Entry
 from artstore.lookup import Found, Home, Lookup
 from artstore.names import RESERVED, Spec, parse_path, printable
@@ -76,7 +76,6 @@ class View:
     def __init__(
         self,
         storage: Storage,
-        features: dict[str, set[str]],
         objects: ObjectStore,
         refs: Refs,
         runs: Runs,
@@ -90,8 +89,6 @@ class View:
         self.lookup = Lookup(refs, objects, settings)
         self.asking: FolderStorage | None = None
         """the repository from which a remote is looked at"""
-        self._features = features
-        self._may("read")
 
     def __enter__(self) -> Self:
         return self
@@ -102,8 +99,9 @@ class View:
     def close(self) -> None:
         self.objects.close()
 
-    def _may(self, operation: str) -> None:
-        check_feature(self._features, operation, self.storage.root)
+    def _may(self, operation: Operation) -> None:
+        """Raises UnsupportedFormat when that takes a feature that this artstore lacks, as the place is now."""
+        check_format(self.storage, operation)
 
     def fill(self, found: Found, selection: Selection = EVERYTHING, *, monitor: Monitor | None = None) -> None:
         """Bring those of a version's files here whose bytes are elsewhere; of a distant place, the trees that will be
@@ -418,10 +416,10 @@ def view_of(place: str, here: FolderStorage | None, *, writing: bool = False) ->
     """
     settings = Settings(here.root if here is not None else None)
     name = place if here is not None and place in settings.remotes() else None
-    remote = Remote(require_remote(settings, name) if name else place, settings, here=here, writing=writing)
+    remote = Remote(require_remote(settings, name) if name else place, settings, here=here, notes=writing)
     if name is not None and here is not None:
         remote.check_identity(Tracking(here, name))
-    view = View(remote.storage, remote.features, remote.objects, remote.refs, remote.runs, settings)
+    view = View(remote.storage, remote.objects, remote.refs, remote.runs, settings)
     view.asking = here
     return view
 
