@@ -217,6 +217,17 @@ def test_a_feature_that_is_added_counts_from_the_next_operation_of_who_has_it_op
     assert stored(root) == before
 
 
+def test_the_claim_of_an_upgrade_keeps_collectors_waiting_until_it_is_given_up(
+    full: Repository, root: Path, tmp_path: Path
+) -> None:
+    (root / "tmp/upgrade").mkdir()
+    full.delete("model")
+    assert full.gc(now=True).waits_for == ("upgrade",)
+    full.put(str(make_tree(tmp_path / "src", {"f": "new"})), "data")
+    assert (root / "tmp/upgrade").is_dir(), "nobody sweeps it"
+    assert full.gc(now=True, abandon="upgrade").waits_for == ()
+
+
 def test_the_python_interface_sees_a_feature_that_was_added(here: Path) -> None:
     with artstore.init(project="p", id="r"):
         pass

@@ -1,5 +1,6 @@
 """Golden repositories: what released versions have written is read for ever, by the package and by the independent reader."""
 
+import ast
 import json
 import os
 import re
@@ -74,6 +75,26 @@ def test_no_golden_file_was_edited_or_went_away() -> None:
     listed = {line[66:]: line[:64] for line in LISTED.read_text().splitlines()}
     assert listed == {path.name: blake3(path.read_bytes()).hexdigest() for path in golden_files()}
     assert all(path.stat().st_size < 100 << 10 for path in golden_files())
+
+
+def test_the_independent_reader_shares_no_code_with_the_package_and_is_as_short_as_the_page_says() -> None:
+    sources = [(HERE.parent / name).read_text() for name in ("reader.py", "fold.py")]
+    imports = [
+        node
+        for source in sources
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Import | ast.ImportFrom)
+    ]
+    modules = {node.module if isinstance(node, ast.ImportFrom) else node.names[0].name for node in imports}
+    assert {str(module).split(".")[0] for module in modules} - set(sys.stdlib_module_names) == {
+        "blake3",
+        "msgpack",
+        "tests",
+    }
+    assert {module for module in modules if str(module).startswith("tests")} == {"tests.fold"}
+    lengths = [len(source.splitlines()) for source in sources]
+    assert re.findall(r"in (\d+) lines, and (\d+) for", FORMAT.read_text()) == [tuple(map(str, lengths))]
+    assert lengths[0] <= 150
 
 
 @pytest.mark.parametrize("name", NAMES)
