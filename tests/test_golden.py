@@ -20,6 +20,7 @@ from artstore.repository import Repository
 from artstore.state import Path as Name
 from artstore.tree import REFERENCE
 from tests.conftest import make_tree, snapshot
+from tests.golden import features, sayings
 from tests.golden.make import HERE, LISTED, golden_files
 from tests.golden.tell import by_package, by_reader
 from tests.reader import Reader
@@ -75,6 +76,10 @@ def test_no_golden_file_was_edited_or_went_away() -> None:
     listed = {line[66:]: line[:64] for line in LISTED.read_text().splitlines()}
     assert listed == {path.name: blake3(path.read_bytes()).hexdigest() for path in golden_files()}
     assert all(path.stat().st_size < 100 << 10 for path in golden_files())
+
+
+def test_every_golden_repository_that_is_described_was_made() -> None:
+    assert {build.__name__.replace("_", "-") for build in features.ALL + sayings.ALL} <= set(NAMES)
 
 
 def test_the_independent_reader_shares_no_code_with_the_package_and_is_as_short_as_the_page_says() -> None:

@@ -1,54 +1,26 @@
-"""What golden repositories are made of: a function for each, which puts something in and says what must come out."""
+"""What golden repositories of content are made of, and of how it is stored and shared: each puts something in, and says what must
+come out.
+"""
 
 import json
 import os
-import subprocess
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import artstore
 from artstore.checkouts import Noted
-from artstore.errors import MissingObject
 from artstore.packs import MAGIC
-from artstore.properties import NEVER, Properties
-from artstore.recording import start
+from artstore.properties import Properties
 from artstore.references import BLAKE3, ETAG, URI, Reference, Target
-from artstore.refs import Refs
 from artstore.repository import Repository
 from artstore.selection import EVERYTHING, Selection
 from artstore.state import Path as Name
-from artstore.transaction import Transaction
-from tests.golden.make import Place
-from tests.golden.model import Files, b3, collection, encoded, expand, listed, run, tree_of, version
-
-Expected = dict[str, Any]
-ALL: dict[str, Callable[[Place], Expected]] = {}
-IN = "local/uncategorized"
-LONG = {"classes": [f"class {number:04}" for number in range(500)]}
-TEXT = "A description that is longer than what an entry of a log holds by itself. " * 80
-
-
-def golden(build: Callable[[Place], Expected]) -> Callable[[Place], Expected]:
-    ALL[build.__name__.replace("_", "-")] = build
-    return build
-
-
-def told(collections: dict[str, Any], runs: dict[str, Any] | None = None, **more: Any) -> Expected:
-    """Names without a project are in the default one."""
-    full = {name if "/" in name else f"{IN}/{name}": one for name, one in collections.items()}
-    return {"collections": full, "runs": runs or {}, **more}
-
-
-def lines(count: int, of: str) -> str:
-    return "".join(f"{of} {number}\n" for number in range(count))
-
+from tests.golden.make import Expected, Place, told
+from tests.golden.model import Files, b3, collection, encoded, expand, lines, listed, run, tree_of, version
 
 # -- content --
 
 
-@golden
 def small_files(g: Place) -> Expected:
     files: Files = {"labels.csv": "a,b\n1,2\n", "run.sh*": "#!/bin/sh\n", "empty": "", "void": None, "docs/readme": "x"}
     g.put("data", files)
@@ -59,14 +31,12 @@ def small_files(g: Place) -> Expected:
     return told({"data": collection("dataset", version(files))}, checkouts=True)
 
 
-@golden
 def large_blob(g: Place) -> Expected:
     files: Files = {"weights.bin": bytes(3 << 20), "just.bin": b"\1" * (1 << 20), "under.bin": b"\1" * ((1 << 20) - 1)}
     g.put("model", files)
     return told({"model": collection("dataset", version(files))})
 
 
-@golden
 def nested_folders(g: Place) -> Expected:
     files: Files = {"/".join("abcdefghijklmnop"[: n + 1]) + "/file": lines(n, "deep") for n in range(16)}
     files |= {f"wide/{n:02}/same/f": "the same in all" for n in range(20)}
@@ -74,7 +44,6 @@ def nested_folders(g: Place) -> Expected:
     return told({"data": collection("dataset", version(files))})
 
 
-@golden
 def split_folder(g: Place) -> Expected:
     files: Files = {"many/f{00000..16399}": "", "one": "1"}
     g.put("data", files)
@@ -88,7 +57,6 @@ def split_folder(g: Place) -> Expected:
     return told({"data": collection("dataset", first | {"files": same}, second | {"files": changed})})
 
 
-@golden
 def names_as_bytes(g: Place) -> Expected:
     odd = [b"latin-\xe9", b"\xff\xfe", b"new\nline", b" spaces ", b"tab\t", b"-rf", b"a" * 255, b"back\\slash", b"*x"]
     odd += ["\u00e9".encode(), "e\u0301".encode(), b"%2F", b"\xf0\x9f\x8c\xbb", b"con", b"trailing.", b"\x01", b"..."]
@@ -98,7 +66,6 @@ def names_as_bytes(g: Place) -> Expected:
     return told({"data": collection("dataset", version(files))})
 
 
-@golden
 def references(g: Place) -> Expected:
     g.put("data", {"a.txt": "a", "sub/b.txt": "b"})
     found = [
@@ -132,7 +99,6 @@ def references(g: Place) -> Expected:
     return told({"data": data, "mixed": collection("dataset", *versions)})
 
 
-@golden
 def tables(g: Place) -> Expected:
     with artstore.init(project="digits", id="eval-1", job_type="evaluate") as active:
         report = artstore.Artifact("report", type="evaluation")
@@ -147,259 +113,9 @@ def tables(g: Place) -> Expected:
     return told({"local/digits/report": collection("evaluation", made)}, ended)
 
 
-# -- what is said of versions --
-
-
-@golden
-def versions(g: Place) -> Expected:
-    same: Files = {f"same/{n}": lines(50, str(n)) for n in range(10)}
-    states: list[Files] = [same | {"f": str(n)} for n in range(4)]
-    for number, files in enumerate(states):
-        g.put("data", files, aliases=("newest",) if number < 3 else (), tags=("all", f"t{number}"))
-    g.repository.set_aliases("data:v0", add=("prod", "gone"))
-    g.repository.set_aliases("data:v2", add=("prod",))
-    g.repository.set_aliases("data:v0", remove=("gone",))
-    g.repository.set_tags("data:v1", add=("more",), remove=("t1",))
-    g.repository.edit_collection("data", tags=("kept", "gone"))
-    g.repository.edit_collection("data", no_tags=("gone",))
-    tags = [["all", "t0"], ["all", "more"], ["all", "t2"], ["all", "t3"]]
-    made = [version(files, tags=said) for files, said in zip(states, tags, strict=True)]
-    return told({"data": collection("dataset", *made, aliases={"newest": 2, "prod": 2}, tags=["kept"])})
-
-
-@golden
-def properties(g: Place) -> Expected:
-    values = {"rows": 3, "ratio": 0.1, "none": None, "nested": {"ü": [1, True, "x"]}, "big": 2**62, "small": 1e-300}
-    g.put("data", {"f": "1"}, metadata=values | {"old": 1}, description="First.")
-    g.repository.edit("data", Properties(metadata=LONG, no_metadata=("old",), description="Second.", ttl=3600))
-    g.put("data", {"f": "2"}, metadata=LONG, description=TEXT)
-    g.repository.edit("data", Properties(metadata={"classes": 2}, ttl=NEVER))
-    g.put("data", {"f": "3"}, description=TEXT)
-    g.repository.edit("data", Properties(description="", ttl=NEVER))
-    g.repository.edit("data", Properties(ttl="inherit"))
-    g.repository.edit_collection("data", description="Of all versions.")
-    first = version({"f": "1"}, metadata=values | LONG, description="Second.", ttl=3600)
-    second = version({"f": "2"}, metadata={"classes": 2}, description=TEXT, ttl=None)
-    return told({"data": collection("dataset", first, second, version({"f": "3"}), description="Of all versions.")})
-
-
-@contextmanager
-def objects_lost() -> Iterator[None]:
-    """A save inside finds, once its entry is written, that a collector took what it relied on, and takes the entry back."""
-    ensure = Transaction.ensure
-
-    def lost(tx: Transaction) -> None:
-        raise MissingObject("a pack was collected while this relied on it")
-
-    Transaction.ensure = lost  # type: ignore[method-assign]
-    try:
-        yield
-    except MissingObject:
-        pass
-    finally:
-        Transaction.ensure = ensure  # type: ignore[method-assign]
-
-
-@golden
-def deleted(g: Place) -> Expected:
-    for number in range(4):
-        g.put("data", {"f": str(number)}, aliases=(f"a{number}",))
-    g.repository.delete("data:v0", delete_aliases=True)
-    g.repository.delete("data:v1", delete_aliases=True)
-    g.repository.undelete("data:v1")
-    g.repository.delete("data:v3", delete_aliases=True)
-    with objects_lost():
-        g.put("data", {"f": "lost"})
-    g.put("gone", {"f": "gone"}, tags=("t",))
-    g.repository.edit_collection("gone", description="It goes.")
-    g.repository.delete_collection("gone")
-    g.put("again", {"f": "a dataset"})
-    g.repository.delete_collection("again")
-    g.put("again", {"f": "a model"}, type="model")
-    g.put("back", {"f": "back"})
-    g.repository.delete_collection("back")
-    g.repository.undelete_collection("back")
-    dead = {"live": False}
-    data = [version({"f": text}) for text in ("0", "1", "2", "3", "lost")]
-    for number in (0, 3, 4):
-        data[number] |= dead
-    return told({
-        "data": collection("dataset", *data, aliases={"a2": 2}),
-        "gone": collection("dataset", version({"f": "gone"}, tags=["t"]) | dead, exists=False),
-        "again": collection("model", version({"f": "a dataset"}) | dead, version({"f": "a model"})),
-        "back": collection("dataset", version({"f": "back"})),
-    })  # fmt: skip
-
-
-@golden
-def renamed(g: Place) -> Expected:
-    g.put("old", {"f": "1"}, aliases=("prod",), tags=("t",))
-    g.repository.rename("old", "between")
-    g.put("between", {"f": "2"})
-    g.repository.rename("between", "elsewhere/new")
-    g.put("elsewhere/new", {"f": "3"})
-    g.put("stays", {"f": "stays"})
-    commit, calls = Refs.commit, []
-
-    def dies_before_the_second(refs: Refs, *more: Any) -> Any:
-        calls.append(more)
-        if len(calls) == 2:
-            raise KeyboardInterrupt
-        return commit(refs, *more)
-
-    Refs.commit = dies_before_the_second  # type: ignore[method-assign]
-    try:
-        g.repository.rename("stays", "target")
-    except KeyboardInterrupt:
-        pass
-    finally:
-        Refs.commit = commit  # type: ignore[method-assign]
-    g.put("target", {"f": "another"})
-    g.repository.copy("stays", "copy")
-    gone: dict[str, Any] = {"exists": False}
-    made = [version({"f": "1"}, tags=["t"]), version({"f": "2"}), version({"f": "3"})]
-    return told({
-        "old": collection("dataset", redirect=f"{IN}/between", **gone),
-        "between": collection("dataset", redirect="local/elsewhere/new", **gone),
-        "local/elsewhere/new": collection("dataset", *made, aliases={"prod": 0}),
-        "stays": collection("dataset", version({"f": "stays"})),
-        "target": collection("dataset", version({"f": "another"})),
-        "copy": collection("dataset", version({"f": "stays"})),
-    })  # fmt: skip
-
-
-@golden
-def links(g: Place) -> Expected:
-    with g.repository.draft() as draft:
-        draft.add_bytes(b"1", "w")
-        draft.save(Name("local", "models", "churn"), type="model", run="local/models/train")
-    about_it = Properties(tags=("good",), metadata={"loss": 0.1} | LONG, description="Best.")
-    g.repository.edit("models/churn", about_it)
-    g.put("models/churn", {"w": "2"}, type="model")
-    g.repository.edit_registry("local", "registry-models", new=True, description="In production.")
-    g.repository.edit_registry("local", "registry-models", metadata={"artifact_types": ["model"]})
-    for number in (0, 1):
-        g.repository.link(g.repository.find(f"models/churn:v{number}"), "registry-models/churn", ("prod",))
-    g.repository.delete("models/churn:v1", delete_aliases=True)
-    said: dict[str, Any] = {"tags": ["good"], "metadata": {"loss": 0.1} | LONG, "description": "Best."}
-    said["run"] = "local/models/train"
-    source = {"entity": "local", "project": "models", "name": "churn"}
-    linked = [
-        version({"w": "1"}, source=source | {"number": 0}, **said),
-        version({"w": "2"}, source=source | {"number": 1}),
-    ]
-    about = {"description": "In production.", "metadata": {"artifact_types": ["model"]}}
-    made = [version({"w": "1"}, **said), version({"w": "2"}, live=False)]
-    return told({
-        "local/models/churn": collection("model", *made),
-        "local/registry-models/churn": collection("model", *linked, aliases={"prod": 1}),
-        "local/registry-models/.registry": collection("artstore-registry", **about),
-    })  # fmt: skip
-
-
-@golden
-def upserts(g: Place) -> Expected:
-    parts: list[Files] = [{"a/0": "0", "same": "s"}, {"a/1": "1", "same": "s"}, {"b/2*": "2"}]
-
-    def add(upsert: str, number: int, files: Files) -> None:
-        with g.repository.draft() as draft:
-            draft.add_folder(g.folder(files))
-            name, run = Name("local", "uncategorized", "data"), f"local/p/run-{number}" if number else None
-            draft.save_part(name, upsert, type="dataset", writer=f"worker {number}", run=run)
-
-    for upsert in ("whole", "open", "dropped"):
-        for number, files in enumerate(parts):
-            add(upsert, number, files | {upsert: upsert})
-    with objects_lost():
-        add("open", 3, {"lost": "lost"})
-    g.repository.finish("data", "whole", Properties(aliases=("all",)))
-    g.repository.drop("data", "dropped")
-    union: Files = {**parts[0], **parts[1], **parts[2], "whole": "whole"}
-    unfinished = {"open": {f"worker {n}": listed(files | {"open": "open"}) for n, files in enumerate(parts)}}
-    return told({"data": collection("dataset", version(union), aliases={"all": 0}, unfinished=unfinished)})
-
-
-# -- runs --
-
-
-@golden
-def runs(g: Place) -> Expected:
-    subprocess.run(["git", "init", "-q"], check=True)
-    author = ["-c", "user.name=ada", "-c", "user.email=ada@example.org"]
-    subprocess.run(["git", *author, "commit", "-q", "--allow-empty", "-m", "first"], check=True)
-    with artstore.init(
-        project="p", id="whole", name="A name", notes="Notes.", tags=["t"], group="g", config={"lr": 0.1}
-    ) as r:
-        r.config.update({"layers": [1, 2], "gone": None})
-        for step in range(400):
-            r.log({"loss": 1 / (step + 1), "text": "ü"})
-        r.summary["best"] = 0.5
-    whole = run(
-        name="A name", notes="Notes.", tags=["t"], group="g", config={"lr": 0.1, "layers": [1, 2], "gone": None}
-    )
-    whole["rows"] = [{"_step": n, "loss": 1 / (n + 1), "text": "ü"} for n in range(400)]
-    whole["summary"] = {"best": 0.5, "loss": 1 / 400, "text": "ü"}
-    with artstore.init(project="p", id="short", notes="Only notes.") as r:
-        r.log({"nan": float("nan"), "inf": float("inf")}, step=5)
-    short = run(
-        notes="Only notes.",
-        rows=[{"_step": 5, "nan": "NaN", "inf": "Infinity"}],
-        summary={"nan": "NaN", "inf": "Infinity"},
-    )
-    with artstore.init(project="p", id="deleted") as r:
-        r.log({"x": 1})
-    artstore.Api().run("p/deleted").delete()
-    try:
-        with artstore.init(project="p", id="failed", tags=["only", "tags"]):
-            raise ZeroDivisionError
-    except ZeroDivisionError:
-        pass
-    with artstore.init(project="p", id="resumed") as r:
-        r.log({"x": 1})
-    with artstore.init(project="p", id="resumed", resume="must") as r:
-        r.log({"x": 2})
-    resumed = run(rows=[{"_step": 0, "x": 1}, {"_step": 1, "x": 2}], summary={"x": 2})
-    lost = start(str(g.root), project="p", id="killed", config={"a": 1, "b": 2})
-    lost.set_values("config", {"c": 3}, ["a"])
-    lost.log({"_step": 0, "_runtime": 0.5, "_timestamp": 1.0, "x": 1})
-    killed = run(state=None, code=None, config={"b": 2, "c": 3}, rows=[{"_step": 0, "x": 1}])
-    gone = run(deleted=True, summary={"x": 1})
-    failed = run(state="failed", code=1, tags=["only", "tags"])
-    found = {"whole": whole, "short": short, "deleted": gone, "failed": failed, "resumed": resumed, "killed": killed}
-    return told({}, {f"local/p/{id}": one for id, one in found.items()})
-
-
-@golden
-def lineage(g: Place) -> Expected:
-    with artstore.init(project="p", id="prepare", job_type="prepare") as r:
-        data = artstore.Artifact("data", type="dataset")
-        data.add_dir(g.folder({"f": "1"}))
-        r.log_artifact(data)
-    with artstore.init(project="p", id="train", job_type="train") as r:
-        r.use_artifact("data:latest", use_as="training data")
-        model = artstore.Artifact("model", type="model")
-        model.add_dir(g.folder({"w": "1"}))
-        r.log_artifact(model)
-    draft = artstore.Api().artifact("p/data:v0").new_draft()
-    draft.add_file(f"{g.folder({'g': '2'})}/g")
-    with artstore.init(project="p", id="extend") as r:
-        r.use_artifact("data:v0")
-        r.log_artifact(draft)
-    made = [version({"f": "1"}, run="local/p/prepare")]
-    made += [version({"f": "1", "g": "2"}, run="local/p/extend", parents=["local/p/data:v0"])]
-    found = {
-        "local/p/prepare": run(job_type="prepare", logged=["local/p/data:v0"]),
-        "local/p/train": run(job_type="train", used={"local/p/data:v0": "training data"}, logged=["local/p/model:v0"]),
-        "local/p/extend": run(used={"local/p/data:v0": None}, logged=["local/p/data:v1"]),
-    }
-    model_made = version({"w": "1"}, run="local/p/train")
-    return told({"local/p/data": collection("dataset", *made), "local/p/model": collection("model", model_made)}, found)
-
-
 # -- how it is stored --
 
 
-@golden
 def checkpoint(g: Place) -> Expected:
     g.put("data", {"f": "1"}, metadata={"ratio": 0.5})
     for number in range(70):
@@ -412,7 +128,6 @@ def checkpoint(g: Place) -> Expected:
     return told({"data": data}, {"local/p/r": run(config={"x": 1})})
 
 
-@golden
 def merged_pack(g: Place) -> Expected:
     for number in range(8):
         g.put("data", {"f": str(number), "same": "s"})
@@ -428,7 +143,6 @@ def damage(path: Path, at: int) -> None:
     path.chmod(0o444)
 
 
-@golden
 def damaged_copies(g: Place) -> Expected:
     """A blob in a pack was read wrong, another pack can't be opened; both are noted, and all was stored once more."""
     files: list[Files] = [{"f0": "a blob"}, {"f1": "another"}]
@@ -447,7 +161,6 @@ def damaged_copies(g: Place) -> Expected:
     return told({"again": collection("dataset", made[0]), "data": collection("dataset", *made)}, damaged=2)
 
 
-@golden
 def evidence(g: Place) -> Expected:
     """What became of damage: a large blob that was set aside, a pack that was written anew; both kept in bad/."""
     files: Files = {"large": bytes(1 << 20), "small": "a blob", "other": "kept"}
@@ -464,7 +177,6 @@ def evidence(g: Place) -> Expected:
     return told({name: collection("dataset", version(files)) for name in ("data", "again")})
 
 
-@golden
 def dead_processes(g: Place) -> Expected:
     """Somebody was saving, somebody collecting, on a host that nobody can ask; what was taken away is needed still."""
     g.put("data", {"f": "1"})
@@ -487,7 +199,6 @@ def dead_processes(g: Place) -> Expected:
     return told({"data": collection("dataset", *made), "dropped": gone})
 
 
-@golden
 def names(g: Place) -> Expected:
     spelled = ["Ünïcode Name", "UPPER", "a.b.c", "con", "LPT1.x", "naïve", "日本語", "x" * 120, "straße", "dash-_0"]
     for number, name in enumerate(spelled):
@@ -510,7 +221,6 @@ def beside(g: Place) -> Repository:
     return there
 
 
-@golden
 def remote(g: Place) -> Expected:
     """Two repositories with a remote in common, whose versions took the same numbers; both have been pulled and pushed."""
     there = beside(g)
@@ -535,7 +245,6 @@ def remote(g: Place) -> Expected:
     return {"here": data, "there": data}
 
 
-@golden
 def partial_clone(g: Place) -> Expected:
     files: Files = {"large": bytes(1 << 20), "a/1": lines(20, "a"), "b/1": lines(20, "b")}
     with beside(g) as there:
@@ -548,3 +257,22 @@ def partial_clone(g: Place) -> Expected:
         "here": told({"data": data, "own": own}, absent=True),
         "there": told({"data": data}),
     }
+
+
+ALL = [
+    small_files,
+    large_blob,
+    nested_folders,
+    split_folder,
+    names_as_bytes,
+    references,
+    tables,
+    checkpoint,
+    merged_pack,
+    damaged_copies,
+    evidence,
+    dead_processes,
+    names,
+    remote,
+    partial_clone,
+]

@@ -1,4 +1,4 @@
-"""Makes golden repositories that are not there yet, in a folder of one's own: `python -m tests.golden.make FOLDER`.
+"""Makes the golden repositories that are not there yet: `python -m tests.golden.make`.
 
 One that is there is never made again: what a released version has written must be read for ever. A new feature of the
 format gets a new function in `features`, and by this a new golden repository.
@@ -11,6 +11,7 @@ import os
 import shutil
 import sys
 import tarfile
+import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,16 @@ class Place:
     def put(self, name: str, files: Files, repository: Repository | None = None, **said: Any) -> None:
         """Save a folder with these files, as a dataset if nothing else is said."""
         (repository or self.repository).put(self.folder(files), name, **{"type": "dataset"} | said)
+
+
+Expected = dict[str, Any]
+IN = "local/uncategorized"
+
+
+def told(collections: dict[str, Any], runs: dict[str, Any] | None = None, **more: Any) -> Expected:
+    """Names without a project are in the default one."""
+    full = {name if "/" in name else f"{IN}/{name}": one for name, one in collections.items()}
+    return {"collections": full, "runs": runs or {}, **more}
 
 
 def seal_environment() -> None:
@@ -103,32 +114,37 @@ def add_ids(expected: dict[str, Any], root: Path) -> None:
                 del version["files"]  # which need not be there
 
 
-def list_digests() -> None:
-    lines = [f"{blake3(path.read_bytes()).hexdigest()}  {path.name}\n" for path in golden_files()]
-    LISTED.write_text("".join(lines))
+def list_new() -> None:
+    """Add the digests of files that are not listed yet; what is listed stays."""
+    listed = LISTED.read_text().splitlines(keepends=True) if LISTED.exists() else []
+    known = {line[66:-1] for line in listed}
+    new = [path for path in golden_files() if path.name not in known]
+    lines = [f"{blake3(path.read_bytes()).hexdigest()}  {path.name}\n" for path in new]
+    LISTED.write_text("".join(sorted(listed + lines, key=lambda line: line[66:])))
 
 
 def golden_files() -> list[Path]:
     return sorted([*HERE.glob("*.tar.gz"), *HERE.glob("*.json")])
 
 
-def main(work: str, *names: str) -> None:
-    from tests.golden import features
+def main(work: Path) -> None:
+    from tests.golden import features, sayings
 
-    shutil.rmtree(work, ignore_errors=True)
-    for name, build in features.ALL.items():
-        if (HERE / f"{name}.tar.gz").exists() or (names and name not in names):
+    for build in features.ALL + sayings.ALL:
+        name = build.__name__.replace("_", "-")
+        if (HERE / f"{name}.tar.gz").exists():
             continue
         child = os.fork()  # each in a process of its own
         if child == 0:
             seal_environment()
-            make(name, build, Path(work).resolve() / name)
+            make(name, build, work / name)
             os._exit(0)
         if os.waitpid(child, 0)[1] != 0:
             raise SystemExit(f"{name} could not be made")
         print(f"{name}: {(HERE / f'{name}.tar.gz').stat().st_size:,} bytes")
-    list_digests()
+    list_new()
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    with tempfile.TemporaryDirectory() as folder:
+        main(Path(folder).resolve())

@@ -23,6 +23,10 @@ def expand(files: Files) -> Files:
     return found
 
 
+def lines(count: int, of: str) -> str:
+    return "".join(f"{of} {number}\n" for number in range(count))
+
+
 def b3(content: str | bytes) -> str:
     return blake3(content.encode() if isinstance(content, str) else content).hexdigest()
 
