@@ -6,12 +6,12 @@ import stat
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
 from artstore.errors import ArtstoreError, translated
 from artstore.files import remove_if_there, remove_tree, write_file
 from artstore.fitness import Finding, age, mounted, tried
-from artstore.layout import FOLDERS, check_feature, read_features
+from artstore.layout import FOLDERS, Operation, check_format
 from artstore.machine import machine
 from artstore.names import printable
 from artstore.objects import PACKS, pack_path
@@ -103,9 +103,8 @@ def _repository(root: str) -> Iterator[Finding]:
 
 
 def _format(storage: FolderStorage) -> Iterator[Finding]:
-    features, _ = read_features(storage)
-    for operation in features:
-        check_feature(features, operation, storage.root)
+    for operation in get_args(Operation):
+        check_format(storage, operation)
     yield Finding("ok", "repository", printable(storage.root))
 
 

@@ -26,7 +26,7 @@ from artstore.errors import Damage, InvalidValue, NoEntry
 from artstore.fields import check_change
 from artstore.filters import Count, Time, fields_of, matches, parsed
 from artstore.history import _part, rows_of, whole_rows
-from artstore.layout import read_features
+from artstore.layout import check_format
 from artstore.logs import Entry, check_of, decode_checkpoint, decode_entry, encode_checkpoint
 from artstore.names import (
     check_alias,
@@ -252,7 +252,7 @@ def fuzz_history(data: bytes) -> None:
 
 
 def fuzz_format(data: bytes) -> None:
-    features, id = read_features(_write("format", data))
+    id, features = check_format(_write("format", data), "read")
     assert len(id) == 32 and features.keys() == {"read", "write", "gc"}
 
 

@@ -14,7 +14,7 @@ from artstore.layout import new_format
 from artstore.logs import check_of, decode_entry, encode_checkpoint
 from artstore.owner import this_process
 from artstore.packs import FOOTER, HEADER, MAGIC, PackWriter, known_pack
-from artstore.statcache import Part, StatCache, record
+from artstore.statcache import Part, Record, StatCache, signature
 from artstore.storage import FolderStorage
 from artstore.tablefiles import Head, write_table
 from artstore.tables import Table
@@ -206,7 +206,8 @@ def statcaches() -> list[bytes]:
     packed = encode_rows(
         [(b"a", 0, 1, DIGEST), (b"c", 2, 9, DIGEST, 3), (b"d", 4, None, "s3://b/k", "etag", "e", None)]
     )
-    made = record({"a": (33188, 1, 1, 2, 3)}, DIGEST, 10, 5, ((b"c", DIGEST),), [Part(None, packed)])
+    sig = signature({"a": (33188, 1, 1, 2, 3)})
+    made = Record(sig, DIGEST, 10, 5, ((b"c", DIGEST),), (Part(None, packed),), ())
     with tempfile.TemporaryDirectory() as folder:
         storage = FolderStorage(folder)
         os.mkdir(f"{folder}/tmp")
