@@ -12,6 +12,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from artstore.errors import NoSpace
 from artstore.repository import Repository
 from tests.faults.place import Content, Ledger, Place, content_from
 
@@ -43,17 +44,27 @@ class Writer:
         self._ledger.write(json.dumps(values) + "\n")
 
     def step(self, scratch: Place) -> None:
+        """One thing, chosen by chance. When the disk is full nothing was acknowledged, and room is made."""
+        with Repository(self._root) as repository:
+            try:
+                self._act(repository, scratch)
+            except NoSpace:
+                for name, live in self._live.items():
+                    while len(live) > 2:
+                        self._delete(repository, name, live.pop(0))
+                repository.gc(now=True)
+
+    def _act(self, repository: Repository, scratch: Place) -> None:
         name = self._chance.choice(NAMES)
         live = self._live[name]
-        with Repository(self._root) as repository:
-            if not live or self._chance.random() < 0.6:
-                self._save(repository, scratch, name)
-            elif self._chance.random() < 0.5:
-                self._move(repository, name, self._chance.choice(live))
-            elif len(live) > _KEPT or (len(live) > 2 and self._chance.random() < 0.3):
-                self._delete(repository, name, live.pop(0))
-            else:
-                repository.gc(now=self._chance.random() < 0.5)
+        if not live or self._chance.random() < 0.6:
+            self._save(repository, scratch, name)
+        elif self._chance.random() < 0.5:
+            self._move(repository, name, self._chance.choice(live))
+        elif len(live) > _KEPT or (len(live) > 2 and self._chance.random() < 0.3):
+            self._delete(repository, name, live.pop(0))
+        else:
+            repository.gc(now=self._chance.random() < 0.5)
 
     def _save(self, repository: Repository, scratch: Place, name: str) -> None:
         self._saves += 1
