@@ -33,7 +33,7 @@ def main() -> None:
         print("\n".join([*(case.name for case in ALL), *writers.CASES]))
         return
     peers = options.peers and options.peers.resolve()
-    settings = Settings(options.work, options.scale, options.rounds, sys.executable, _tool(options.artstore), peers)
+    settings = Settings(options.work, options.scale, options.rounds, sys.executable, tool(options.artstore), peers)
     bench = Bench(settings)
     results = Results(describe(settings))
     path = HERE / "results" / f"{time.strftime('%Y-%m-%d')}-{options.name or options.what}.json"
@@ -125,7 +125,7 @@ def _options() -> argparse.Namespace:
     return options
 
 
-def _tool(name: str) -> str:
+def tool(name: str) -> str:
     """The full path of a tool: beside this Python if it is there, else from PATH, else the bare name."""
     path = os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]])
     return os.path.abspath(found) if (found := shutil.which(name, path=path)) else name
