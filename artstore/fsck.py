@@ -179,7 +179,7 @@ class Fsck:
         if state.number and state.path.folder != folder:
             self._problems.append(f"{folder} says that it is {state.path}")
         for name in sorted(name for name in listing if name.endswith(".checkpoint")):
-            self._check_checkpoint(folder, name, state.number, self._refs.read_folder, State.from_plain)
+            self._check_checkpoint(folder, name, state, self._refs.read_folder, State.from_plain)
         for blob in property_blobs(state, state.live()):
             self._need(BLOB, blob, None, f"a property of {state.path}")
         for tree in part_trees(state):
@@ -201,18 +201,19 @@ class Fsck:
             self._problems.append(str(error))
             return
         if CHECKPOINT in self._objects.storage.names(folder):
-            self._check_checkpoint(folder, CHECKPOINT, state.number, self._runs.read_folder, RunState.from_plain)
+            self._check_checkpoint(folder, CHECKPOINT, state, self._runs.read_folder, RunState.from_plain)
         for blob in state.blobs():
             self._need(BLOB, blob, None, f"the history of run {state.path}")
 
-    def _check_checkpoint(self, folder: str, name: str, head: int, fold: Any, load: Any) -> None:
+    def _check_checkpoint(self, folder: str, name: str, now: Any, fold: Any, load: Any) -> None:
+        """`now` is the fold of all entries, which a checkpoint of the newest one is compared with."""
         what = f"checkpoint {name} of {folder}"
         try:
             data = self._objects.storage.read(f"{folder}/{name}")
             number, digest, plain = decode_checkpoint(data, what)
-            state = fold(folder, checkpoints=False, until=number)
+            state = now if number == now.number else fold(folder, checkpoints=False, until=number)
             if (
-                number > head
+                number > now.number
                 or name not in (f"{number:08}.checkpoint", CHECKPOINT)
                 or digest != state.digest
                 or load(plain).plain() != state.plain()

@@ -11,8 +11,11 @@ from pathlib import Path
 import pytest
 from blake3 import blake3
 
+import artstore as wandb
+from artstore.handles import opened
 from artstore.repository import Repository
 from artstore.statcache import clock_tick
+from artstore.storage import FolderStorage
 from artstore.tree import SPLIT_ABOVE
 from tests.conftest import environment, make_tree
 
@@ -145,3 +148,42 @@ def test_one_changed_file_among_many_writes_no_megabytes_and_is_never_forgotten(
     (source / "f8").write_text("after its base was deleted")
     repo.put(str(source), "a")
     assert b"".join(repo.content(repo.entry(repo.find("a"), "f7"))) == b"changed 2"
+
+
+def test_folders_above_a_log_are_synced_once_by_a_process_and_the_log_with_each_entry(
+    repo: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repo.put(str(make_tree(tmp_path / "src", {"f": "x"})), "a")
+    with Repository(repo.root) as anew:
+        synced: list[str] = []
+        sync = os.fsync
+
+        def noting_sync(fd: int) -> None:
+            synced.append(os.path.relpath(os.readlink(f"/proc/self/fd/{fd}"), os.path.realpath(repo.root)))
+            sync(fd)
+
+        monkeypatch.setattr(os, "fsync", noting_sync)
+        for number in range(5):
+            anew.set_aliases("a", (f"alias-{number}",))
+    project = "refs/local/uncategorized"
+    assert [synced.count(folder) for folder in (project, "refs/local", "refs", ".")] == [1, 1, 1, 1]
+    assert synced.count(f"{project}/a") == 5
+
+
+def test_fsck_reads_each_entry_once_though_a_checkpoint_says_the_same(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with wandb.init(id="r") as run:
+        run.log({"loss": 1})
+    repository = opened(str(here / ".artifacts"))
+    read: list[str] = []
+    reading = FolderStorage.read
+
+    def noting_read(storage: FolderStorage, path: str, *args: int) -> bytes:
+        read.append(path)
+        return reading(storage, path, *args)
+
+    monkeypatch.setattr(FolderStorage, "read", noting_read)
+    assert not repository.fsck().problems
+    logs = [path for path in read if path.startswith("runs/")]
+    assert any(path.endswith("/checkpoint") for path in logs) and sorted(logs) == sorted(set(logs))

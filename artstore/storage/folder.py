@@ -42,6 +42,8 @@ class FolderStorage:
         self.root = root
         self.local = self.coherent = is_local(root)
         self._foreign = foreign
+        self._named: dict[str, int] = {}
+        """folders whose own names this process made durable, and their inodes"""
 
     def path(self, path: str) -> str:
         if self._foreign:
@@ -339,16 +341,19 @@ class FolderStorage:
         return True
 
     def sync_names(self, folders: list[str]) -> None:
-        """Make the names in these folders durable, and the folders' own names where they may be young."""
+        """Make the names in these folders durable, and once the folders' own names, where they may be young."""
         with translated(f"sync {printable(self.root)}"):
-            todo = set(folders)
+            todo, named = set(folders), dict[str, int]()
             for folder in folders:
                 while folder:
-                    folder = folder.rpartition("/")[0]
-                    if self.is_young(folder):
+                    inside, folder = folder, folder.rpartition("/")[0]
+                    inode = os.stat(self.path(inside)).st_ino
+                    if self._named.get(inside) != inode and self.is_young(folder):
                         todo.add(folder)
+                        named[inside] = inode
             for folder in sorted(todo, key=len, reverse=True):
                 sync_folder(self.path(folder) if folder else self.root)
+            self._named.update(named)
 
     def is_young(self, folder: str) -> bool:
         """Whether a name was added to (or taken from) this folder so lately that it may not have reached the medium."""
