@@ -373,7 +373,7 @@ class Draft:
         id, root = made["id"], made["root"]
         try:
             self._tx.ensure()
-            self._check_bases(root.digest)
+            self._check_bases(root.digest, state)
         except ArtstoreError as error:
             if made["version"] is not None:
                 self._withdraw(state.path, id, error)
@@ -419,7 +419,7 @@ class Draft:
         state = self._refs.change(path, build)
         try:
             self._tx.ensure()
-            self._check_bases(root.digest)
+            self._check_bases(root.digest, state)
         except ArtstoreError:
             if added:
                 self._refs.change(state.path, lambda _: [new_change("drop", upsert=upsert, tree=root.digest.hex())])
@@ -485,12 +485,13 @@ class Draft:
         self._tx.add(VERSION, data)
         return True
 
-    def _check_bases(self, tree: Digest) -> None:
+    def _check_bases(self, tree: Digest, state: State) -> None:
         """Trees taken over from a live version are whole while it is live; if it was deleted meanwhile, each object is
-        looked for.
+        looked for. A collection is read anew, unless nothing came behind the `state` that this save left.
         """
         for path, id in self._bases:
-            version = self._refs.read(path).versions.get(id)
+            now = state if path == state.path and self._refs.is_current(state) else self._refs.read(path)
+            version = now.versions.get(id)
             if version is None or "deleted" in version:
                 if not self._tx.recover(TREE, tree, 0):
                     raise MissingObject(f"tree {tree.hex()[:12]} was collected while this relied on it", hint=_AGAIN)

@@ -54,6 +54,19 @@ def age(folder: Path) -> None:
     time.sleep(4 * clock_tick(str(folder)) / 1e9)
 
 
+def noted_reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Paths of the small files of repositories that are read from now on."""
+    read: list[str] = []
+    reading = FolderStorage.read
+
+    def noting(storage: FolderStorage, path: str, *args: int) -> bytes:
+        read.append(path)
+        return reading(storage, path, *args)
+
+    monkeypatch.setattr(FolderStorage, "read", noting)
+    return read
+
+
 def test_a_second_save_of_an_unchanged_folder_opens_no_file_of_it_and_writes_nothing(tmp_path: Path) -> None:
     source = make_tree(tmp_path / "src", {f"d{n % 5}/f{n}": f"{n}" for n in range(50)} | {"large": b"x" * (2 << 20)})
     age(source)
@@ -176,14 +189,20 @@ def test_fsck_reads_each_entry_once_though_a_checkpoint_says_the_same(
     with wandb.init(id="r") as run:
         run.log({"loss": 1})
     repository = opened(str(here / ".artifacts"))
-    read: list[str] = []
-    reading = FolderStorage.read
-
-    def noting_read(storage: FolderStorage, path: str, *args: int) -> bytes:
-        read.append(path)
-        return reading(storage, path, *args)
-
-    monkeypatch.setattr(FolderStorage, "read", noting_read)
+    read = noted_reads(monkeypatch)
     assert not repository.fsck().problems
     logs = [path for path in read if path.startswith("runs/")]
     assert any(path.endswith("/checkpoint") for path in logs) and sorted(logs) == sorted(set(logs))
+
+
+def test_a_save_upon_an_earlier_version_reads_its_log_twice(
+    repo: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once to know whether that version lives, once to append."""
+    source = make_tree(tmp_path / "src", {"d/f": "1", "g": "1"})
+    age(source)
+    repo.put(str(source), "a")
+    (source / "g").write_text("2")
+    read = noted_reads(monkeypatch)
+    assert repo.put(str(source), "a").number == 1
+    assert [path.rpartition("/")[2] for path in read if path.startswith("refs/")] == ["00000001.json"] * 2
