@@ -6,7 +6,7 @@ it is short, text) that the run's log names, so it is stored, collected, pushed 
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from artstore.digest import BLOB, Digest
@@ -75,10 +75,12 @@ class HistoryWriter:
         self._fd, self.bytes = None, 0
 
 
-def seal(objects: ObjectStore, runs: Runs, state: RunState) -> None:
-    """Seal what lies open of a run's history and nobody appends to: files of this process, and of dead ones. Cost: one
-    transaction if there is any; the files go when the log names what became of them. A damaged one stays as it is: the run
-    goes on, and whoever reads its history hears of it.
+def seal(
+    objects: ObjectStore, runs: Runs, state: RunState, more: Callable[[RunState], list[Change]] = lambda state: []
+) -> None:
+    """Seal what lies open of a run's history and nobody appends to (files of this process, and of dead ones), and append
+    `more` in the same entry. Cost: one transaction if there is any; the files go when the log names what became of them.
+    A damaged one stays as it is: the run goes on, and whoever reads its history hears of it.
     """
     storage = objects.here
     if storage is None:
@@ -94,8 +96,10 @@ def seal(objects: ObjectStore, runs: Runs, state: RunState) -> None:
                 except DamagedObject:
                     ended.remove(path)
             tx.publish()
-            runs.append(state, lambda now: [change for change in changes if change["part"] not in now.history])
+            runs.append(state, lambda now: [*(c for c in changes if c["part"] not in now.history), *more(now)])
             tx.ensure()
+    else:
+        runs.append(state, more)
     for path in ended:
         storage.remove(path)
 

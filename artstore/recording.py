@@ -102,11 +102,10 @@ class Recording:
                 event = metric_event(self._state, watch.metric, value) | {"rule": watch.rule["id"]}
                 self.repository.announce([event])
 
-    def _seal(self) -> None:
+    def _seal(self, more: Callable[[RunState], list[Change]] = lambda state: []) -> None:
         if self._history is not None:
             self._history.end()
-        repository = self.repository
-        seal(repository.objects, repository.runs, self._state)
+        self.repository.seal(self._state, more)
 
     def used(self, found: Found, use_as: str | None = None) -> None:
         """Record that the run read a version; once is enough."""
@@ -126,14 +125,7 @@ class Recording:
 
     def set_values(self, kind: str, values: dict[str, Any], removed: list[str]) -> None:
         """Set and remove keys of `config` or `summary`; others, which another process may have set, stay."""
-
-        def build(state: RunState) -> list[Change]:
-            there: dict[str, Any] = getattr(state, kind)
-            new = {key: value for key, value in values.items() if key not in there or not same_json(there[key], value)}
-            gone = [key for key in removed if key in there]
-            return [new_change(kind, set=new, remove=gone)] if new or gone else []
-
-        self._append(build)
+        self._append(lambda state: _values_set(state, kind, values, removed))
 
     def label(self, name: str | None, notes: str | None, tags: list[str]) -> None:
         def build(state: RunState) -> list[Change]:
@@ -142,15 +134,17 @@ class Recording:
 
         self._append(build)
 
-    def finish(self, code: int) -> None:
-        """Record the end: finished with exit code 0, else failed. Once; later calls change nothing."""
+    def finish(self, code: int, summary: dict[str, Any]) -> None:
+        """Record the end, in one entry with the rest of the history and the summary: finished with exit code 0, else
+        failed. Once; later calls change nothing.
+        """
 
         def build(state: RunState) -> list[Change]:
-            return [] if state.finished else [new_change("finish", state=FAILED if code else FINISHED, code=code)]
+            end = new_change("finish", state=FAILED if code else FINISHED, code=code)
+            return [*_values_set(state, "summary", summary, []), *([] if state.finished else [end])]
 
         with self._locked():
-            self._seal()
-            self.repository.record(self._state, build)
+            self._seal(build)
 
 
 def start(
@@ -222,9 +216,17 @@ def current(entity: str | None, project: str | None) -> Iterator[Recording]:
     try:
         yield own
     except BaseException:
-        own.finish(1)
+        own.finish(1, {})
         raise
-    own.finish(0)
+    own.finish(0, {})
+
+
+def _values_set(state: RunState, kind: str, values: dict[str, Any], removed: list[str]) -> list[Change]:
+    """What sets and removes keys of `config` or `summary`, as far as they read otherwise."""
+    there: dict[str, Any] = getattr(state, kind)
+    new = {key: value for key, value in values.items() if key not in there or not same_json(there[key], value)}
+    gone = [key for key in removed if key in there]
+    return [new_change(kind, set=new, remove=gone)] if new or gone else []
 
 
 def _version(found: Found) -> dict[str, Any]:

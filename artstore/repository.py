@@ -16,7 +16,7 @@ from artstore.draft import Draft, Saved
 from artstore.errors import ArtstoreError, Conflict, InvalidValue, NotFound, UnsupportedFormat, translated
 from artstore.events import Event, events_of, events_of_run, path_of
 from artstore.hints import typed
-from artstore.history import discard
+from artstore.history import discard, seal
 from artstore.layout import check_format, make
 from artstore.linking import Links
 from artstore.logs import Change, new_change
@@ -366,6 +366,11 @@ class Repository(View):
         """Append to a run's log: see `Runs.append`."""
         self._may("write")
         self.runs.append(state, build)
+
+    def seal(self, state: RunState, more: Callable[[RunState], list[Change]]) -> None:
+        """Seal what lies open of a run's history, and append `more` in the same entry."""
+        self._may("write")
+        seal(self.objects, self.runs, state, more)
 
     def delete_run(self, path: RunPath) -> None:
         """Delete a run: gc frees its history; its name and edges stay on record. Raises NotFound."""

@@ -299,8 +299,8 @@ class Run(RunArtifacts):
         if self._recording is not None:
             with self._lock:
                 self._commit()
-                self._flush()
-            self._recording.finish(int(exit_code or 0))
+                summary = dict(self._unwritten)
+            self._recording.finish(int(exit_code or 0), summary)
         self._ended = True
         atexit.unregister(self.end_at_exit)
         if _active is self:

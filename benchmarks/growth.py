@@ -132,8 +132,7 @@ def _runs(meter: Meter, repository: Repository, number: int) -> None:
         for step in range(STEPS):
             run.log({"_step": step, "_runtime": 0.1 * step, "_timestamp": time.time(), "loss": 1 / (step + 1)})
         run.logged(logged)
-        run.set_values("summary", {"loss": 1 / STEPS, "number": number}, [])
-        run.finish(0)
+        run.finish(0, {"loss": 1 / STEPS, "number": number})
 
 
 def _pushes(meter: Meter, repository: Repository, number: int) -> None:

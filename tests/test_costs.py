@@ -206,3 +206,12 @@ def test_a_save_upon_an_earlier_version_reads_its_log_twice(
     read = noted_reads(monkeypatch)
     assert repo.put(str(source), "a").number == 1
     assert [path.rpartition("/")[2] for path in read if path.startswith("refs/")] == ["00000001.json"] * 2
+
+
+def test_a_run_that_logs_steps_and_ends_has_an_entry_for_its_start_and_one_for_all_else(here: Path) -> None:
+    with wandb.init(id="r", config={"lr": 0.1}) as run:
+        run.log({"loss": 1})
+    (folder,) = (here / ".artifacts" / "runs").glob("*/*/r")
+    assert sorted(os.listdir(folder)) == ["00000001.json", "00000002.json", "checkpoint"]
+    (again,) = wandb.Api().runs()
+    assert (again.state, again.summary["loss"], [row["loss"] for row in again.scan_history()]) == ("finished", 1, [1])
