@@ -19,7 +19,7 @@ from artstore.runs import Runs, RunState
 from artstore.selection import EVERYTHING, Selection
 from artstore.state import Path, State
 from artstore.storage import FolderStorage, LogStorage
-from artstore.tracking import Tracking
+from artstore.tracking import Level, Tracking
 from artstore.transaction import Transaction
 from artstore.transfer import Transfer, with_bases
 
@@ -111,6 +111,7 @@ class Exchange:
         self._there = Refs(tracking.mirror, identity=identity, keep=True)
         self._runs_there = Runs(tracking.mirror, identity=identity)
         self._sent = [0, 0]
+        self._found_level: dict[str, Level] = {}
 
     # -- fetch --
 
@@ -148,6 +149,28 @@ class Exchange:
                     hint="is the right share mounted, and whole? `artstore remote rm` and `remote add` accept it",
                 )
 
+    # -- what is level --
+
+    def _level(self, verb: str, scopes: list[Scope]) -> dict[str, Path]:
+        """Collections whose logs are both as they were when a push or pull of all had nothing to tell: it has nothing now.
+        Cost: two listings and a note each, where a plan reads all entries of both.
+        """
+        wanted = tuple(f"{scope.folder}/" for scope in scopes if scope.path is None)
+        return {
+            folder: Path(noted.entity, noted.project, noted.name)
+            for folder, noted in self._tracking.level(verb).items()
+            if f"{folder}/".startswith(wanted)
+            and last_number(self._tracking.mirror.names(folder)) == noted.theirs
+            and last_number(self._storage.names(folder)) == noted.ours
+            and len(self._tracking.settled(folder)) == noted.settled
+        }
+
+    def _note_level(self, state: State, theirs: State, wanted: set[str] | None) -> None:
+        """Note that neither has anything to tell, of two logs that say so by themselves."""
+        if wanted is None and theirs.number and state.path == theirs.path and not (state.pending or theirs.pending):
+            settled = len(self._tracking.settled(state.path.folder))
+            self._found_level[state.path.folder] = Level(state.number, theirs.number, settled, *state.path)
+
     # -- push --
 
     def push(self, scopes: list[Scope], *, dry_run: bool = False) -> Exchanged:
@@ -155,20 +178,23 @@ class Exchange:
         collection that can't be pushed is told of in its `problem`, and the others go.
         """
         self.fetch(scopes)
-        renamed = [] if dry_run else [self._rename_there(state) for state, _ in self._ours(scopes)]
+        level = self._level("push", scopes)
+        renamed = [] if dry_run else [self._rename_there(state) for state, _ in self._ours(scopes, level)]
         if any(renamed):
             self.fetch(scopes)
         todo: list[tuple[State, set[str] | None, State, Push]] = []
-        moved: list[Moved] = []
-        for state, wanted in self._ours(scopes):
+        moved = [Moved(path, "up to date") for path in level.values()]
+        for state, wanted in self._ours(scopes, level):
             try:
                 theirs, plan = self._plan_push(state, wanted)
                 if plan.changes or plan.declined or plan.settled:
                     todo.append((state, wanted, theirs, plan))
                 else:
                     moved.append(Moved(state.path, "up to date"))
+                    self._note_level(state, theirs, wanted)
             except ArtstoreError as error:
                 moved.append(Moved(state.path, "refused", problem=error))
+        self._tracking.note_level("push", self._found_level)
         if todo and dry_run:
             moved += self._push_all(todo, None)
         elif todo:
@@ -184,7 +210,7 @@ class Exchange:
         runs = 0 if dry_run else self._push_runs(everything=bool(told_of), lone=ALL in scopes)
         return self._report(moved, runs)
 
-    def _ours(self, scopes: list[Scope]) -> Iterator[tuple[State, set[str] | None]]:
+    def _ours(self, scopes: list[Scope], level: dict[str, Path]) -> Iterator[tuple[State, set[str] | None]]:
         """Our collections in the scopes (deleted ones too, of which a deletion may have to be told)."""
         for scope in scopes:
             if scope.path is not None:
@@ -197,7 +223,7 @@ class Exchange:
                     raise NotFound(f"there is no artifact {state.path}")
                 continue
             for folder in self._here.refs.paths():
-                if f"{folder}/".startswith(f"{scope.folder}/"):
+                if f"{folder}/".startswith(f"{scope.folder}/") and folder not in level:
                     state = self._here.refs.read_folder(folder)
                     said = state.versions or state.metadata or state.description or state.tags
                     if state.number and state.redirect is None and said:  # else parts of an unfinished version alone
@@ -375,20 +401,22 @@ class Exchange:
 
     def pull(self, scopes: list[Scope], *, selection: Selection = EVERYTHING, dry_run: bool = False) -> Exchanged:
         """Objects first, then one entry for each collection of ours."""
-        folders = self.fetch(scopes)
+        folders, level = self.fetch(scopes), self._level("pull", scopes)
         todo: list[tuple[State, set[str] | None]] = []
-        moved: list[Moved] = []
-        for theirs, wanted in self._theirs(scopes, folders, moved):
+        moved = [Moved(path, "up to date") for path in level.values()]
+        for theirs, wanted in self._theirs(scopes, [folder for folder in folders if folder not in level], moved):
             try:
                 if not dry_run:
                     self._follow_rename(theirs)
-                _, plan = self._plan_pull(theirs, wanted)
+                now, plan = self._plan_pull(theirs, wanted)
                 if plan.changes or plan.declined or plan.settled:
                     todo.append((theirs, wanted))
                 else:
                     moved.append(Moved(theirs.path, "up to date"))
+                    self._note_level(now, theirs, wanted)
             except ArtstoreError as error:
                 moved.append(Moved(theirs.path, "refused", problem=error))
+        self._tracking.note_level("pull", self._found_level)
         if todo:
             with Transaction(self._here.objects) as tx:
                 moved += self._pull_all(todo, tx, selection, dry_run)

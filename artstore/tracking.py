@@ -3,7 +3,7 @@ all of it may be deleted and is fetched again, but for which remote a collection
 """
 
 import json
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from artstore.codec import encode_json
 from artstore.errors import DamagedLog, StorageError
@@ -14,6 +14,19 @@ from artstore.storage import FolderStorage, Storage
 _FOLDER = "remotes"
 _AT_ONCE = 1000
 """Entries that are in memory at once."""
+
+
+class Level(NamedTuple):
+    """How long our log and the remote's were, and how many changes were settled, when there was nothing to tell; and whose
+    they are.
+    """
+
+    ours: int
+    theirs: int
+    settled: int
+    entity: str
+    project: str
+    name: str
 
 
 class Mirror:
@@ -173,6 +186,16 @@ class Tracking:
 
     def note_runs(self, heads: dict[str, int]) -> None:
         self._save("runs.json", {**self.pushed_runs(), **heads})
+
+    def level(self, verb: str) -> dict[str, Level]:
+        """Collections, by their logs, of which a push or pull of all had nothing to tell."""
+        return {folder: Level(*noted) for folder, noted in self._load(f"{verb}.json").items()}
+
+    def note_level(self, verb: str, found: dict[str, Level]) -> None:
+        """Cost: one small file, or none where that is known."""
+        known = self.level(verb)
+        if known | found != known:
+            self._save(f"{verb}.json", known | found)
 
     def move_notes(self, old: str, new: str) -> None:
         """What is settled with a collection, and whether this is its upstream, stays so under another name."""

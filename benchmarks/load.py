@@ -153,8 +153,8 @@ def main() -> None:
                 _files(bench, load)
             load.write(path)
             print(f"{work}: done", file=sys.stderr, flush=True)
-        _print(load)
     finally:
+        _print(load)
         if not given.keep:
             bench.close()
     print(f"written: {path.relative_to(HERE.parent)}")

@@ -23,6 +23,7 @@ from artstore.properties import Properties
 from artstore.remotes import Apart
 from artstore.repository import Repository
 from artstore.selection import Selection
+from artstore.storage import FolderStorage
 from artstore.tracking import Tracking
 from artstore.transfer import NOTHING
 from tests.conftest import check, make_tree, snapshot
@@ -413,6 +414,49 @@ def test_an_alias_that_both_moved_stays_as_it_is_there_and_ours_is_told_once(
     assert says(nas)["aliases"] == {"prod": 1} and says(bob)["aliases"] == {"prod": 2}
     assert only(bob.pull()).declined == ()
     assert says(bob) == says(nas) == says(anna)
+
+
+def test_what_a_push_declined_reads_as_there_after_a_pull_though_no_log_has_moved_since_the_last_one(
+    anna: Repository, bob: Repository
+) -> None:
+    put(anna, "a", FILES)
+    put(anna, "a", {"f": "2"})
+    anna.push()
+    bob.pull()
+    bob.delete("a:v0")
+    anna.set_aliases("a:v0", ("x",))
+    anna.push()
+    for _ in range(2):
+        bob.pull()
+    assert only(bob.push()).declined == ("v0 is not deleted: an alias holds it there",)
+    bob.pull()
+    assert says(bob) == says(anna)
+
+
+def test_a_push_of_all_reads_no_entry_of_ours_of_what_was_level_and_has_not_moved(
+    anna: Repository, bob: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a", "b"):
+        put(anna, name, FILES)
+    for _ in range(2):
+        anna.push()
+        bob.pull()
+    put(anna, "b", {"f": "2"})
+    read: list[str] = []
+    reading = FolderStorage.read
+
+    def noting(storage: FolderStorage, path: str, *args: int) -> bytes:
+        read.append(path)
+        return reading(storage, path, *args)
+
+    with monkeypatch.context() as noted:
+        noted.setattr(FolderStorage, "read", noting)
+        assert outcomes(anna.push()) == {"a": "up to date", "b": "moved"}
+    ours = [path for path in read if path.startswith("refs/") and path.endswith(".json")]
+    assert {path.split("/")[3] for path in ours} == {"b"}
+    assert outcomes(bob.pull()) == {"a": "up to date", "b": "moved"}
+    assert outcomes(bob.push()) == {"a": "up to date", "b": "up to date"}
+    assert says(bob, "b") == says(anna, "b")
 
 
 def test_edits_of_different_things_on_both_sides_all_survive(anna: Repository, bob: Repository, nas: Path) -> None:
