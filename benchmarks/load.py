@@ -142,7 +142,7 @@ def main() -> None:
     given = parser.parse_args()
     if given.work.exists():
         parser.error(f"{given.work} exists; --work names a new folder, which is removed at the end")
-    settings = Settings(given.work.resolve(), given.scale, given.rounds, sys.executable, tool(given.artstore), "dvc")
+    settings = Settings(given.work.resolve(), given.scale, given.rounds, sys.executable, tool(given.artstore), None)
     bench, load = Bench(settings), Load(describe(settings))
     path = HERE / "results" / f"{time.strftime('%Y-%m-%d')}-{given.name}.json"
     try:
