@@ -86,7 +86,7 @@ def fold_run(changes: list[Change]) -> dict[str, Any]:
             key = change["part" if kind == "history" else "id"]
             run[kind] = run[kind] | {key: run[kind].get(key, change)}
         elif kind == "delete":
-            run["deleted"] = True
+            run = run | {"deleted": True, "history": {}}
         else:
             run[kind] = change
     return run
