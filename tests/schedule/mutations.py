@@ -1,0 +1,57 @@
+"""The five safeguards of the protocol, each left out of the real code by a change to its text. Their names are the model's."""
+
+import inspect
+import sys
+import textwrap
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+from unittest import mock
+
+from artstore import maintenance
+from artstore.draft import Draft
+from artstore.removal import Removal
+from artstore.transaction import Transaction
+from tests.protocol_model import MERGER_UNLINKS, NO_RECHECK, NO_SECOND_READ, SHARED_TRASH, TRANSACTIONS_FIRST
+
+_LOOK = "tuple(open_transactions(self._storage, but=self._own))"
+_EDITS: dict[str, list[tuple[Any, str, str, str]]] = {
+    NO_RECHECK: [
+        (Transaction, "ensure", "for _ in range(100):", "return\n    for _ in range(100):"),
+        (Draft, "_check_bases", "for path, id in self._bases:", "for path, id in ():"),
+        (Draft, "ensure_copied", "for version in versions:\n            now", "for version in ():\n            now"),
+    ],
+    NO_SECOND_READ: [(Removal, "finish", "given_back += self._give_back(needed)", "")],
+    TRANSACTIONS_FIRST: [
+        (Removal, "__init__", "self._claimed: list[str] = []", f"self._claimed, self._seen = [], {_LOOK}"),
+        (Removal, "finish", _LOOK, "self._seen"),
+    ],
+    SHARED_TRASH: [
+        (Removal, "__init__", 'f"trash/{reason}.{this_process()}"', '"trash/shared"'),
+        (Removal, "__init__", "self._storage.claim(", "self._storage.make_folder("),
+        (Removal, "_let_go", "if not self", "if folder == self._mine: return\n    if not self"),
+    ],
+    MERGER_UNLINKS: [
+        (maintenance, "_merge_once", "removal.take_pack(pack.name)", "objects.storage.remove(pack_path(pack.name))")
+    ],
+}
+
+
+@contextmanager
+def mutated(mutation: str | None) -> Iterator[None]:
+    """In the block the real code is without this safeguard."""
+    with ExitStack() as stack:
+        for owner, name, old, new in _EDITS[mutation] if mutation else ():
+            stack.enter_context(mock.patch.object(owner, name, _edited(getattr(owner, name), old, new)))
+        yield
+
+
+def _edited(function: Any, old: str, new: str) -> Any:
+    """The function with a piece of its text replaced, once; edits of one function add up."""
+    text = getattr(function, "edited_text", None) or textwrap.dedent(inspect.getsource(function))
+    if text.count(old) != 1:
+        raise ValueError(f"{function.__qualname__} has no single {old!r}: the mutation has to follow the code")
+    text, made = text.replace(old, new), dict[str, Any]()
+    exec(text, vars(sys.modules[function.__module__]), made)
+    made[function.__name__].edited_text = text
+    return made[function.__name__]
