@@ -12,7 +12,7 @@ from itertools import groupby, permutations
 from random import Random
 from typing import NamedTuple
 
-from tests.schedule.stage import Played, Stage
+from tests.schedule.stage import Played, Stage, distinct
 from tests.schedule.steps import DIES, HANGS, Actor, Choose, Run, Step
 
 _CHANGES = 4
@@ -109,7 +109,7 @@ def schedule_of(played: Played, length: int | None = None) -> Schedule:
 
 def systematic(stage: Stage, scene: str, cast: tuple[str, ...], most: int, random: Random) -> Iterator[Played]:
     """At most so many schedules, those with fewer preemptions first; of a level that doesn't fit in, a random part."""
-    seen: set[frozenset[tuple[int, ...]]] = set()
+    seen = set()
     level = [(tuple(Turn(actor) for actor in order), 0) for order in permutations(range(len(cast)))]
     while level and most > 0:
         if len(level) > most:
@@ -119,7 +119,7 @@ def systematic(stage: Stage, scene: str, cast: tuple[str, ...], most: int, rando
             played = stage.play(scene, cast, following(schedule))
             yield played
             most -= 1
-            if (key := _order(played.trace)) not in seen:
+            if (key := (_order(played.trace), tuple(played.fates))) not in seen:
                 seen.add(key)
                 following_level.append((played, free))
         level = [child for played, free in following_level for child in _one_more(played, free)]
@@ -165,6 +165,11 @@ def _order(trace: list[Step]) -> frozenset[tuple[int, ...]]:
         for other_at, (other, other_number) in enumerate(numbered)
         if other.actor != step.actor and step.conflicts(other)
     )
+
+
+def play(stage: Stage, scene: str, cast: tuple[str, ...], text: str) -> Played:
+    """A schedule that was written down."""
+    return stage.play(scene, cast, following(parse(text, distinct(cast))))
 
 
 def told(schedule: Schedule, names: list[str]) -> str:

@@ -37,6 +37,26 @@ _EDITS: dict[str, list[tuple[Any, str, str, str]]] = {
 }
 
 
+KNOWN: dict[str, tuple[str, tuple[str, ...], str]] = {
+    NO_RECHECK: ("plain", ("saver", "deleter", "collector"), "saver to link refs, deleter, collector, saver"),
+    NO_SECOND_READ: (
+        "deleted", ("saver", "collector"),
+        "saver to link refs, collector to stat tmp, saver 1, saver dies, collector",
+    ),
+    TRANSACTIONS_FIRST: (
+        "deleted", ("saver", "collector"),
+        "collector to rename objects, saver to link refs, collector to unlink trash, saver 1, saver dies, collector",
+    ),
+    SHARED_TRASH: (
+        "plain", ("saver", "deleter", "collector", "collector"),
+        "collector to listdir trash/shared, collector 1, collector to listdir trash/shared, collector 1, deleter, "
+        "saver to link refs, collector2 to rename objects, saver, collector2 2, collector, collector2",
+    ),
+    MERGER_UNLINKS: ("packs", ("merger", "collector"), "merger to mkdir trash, collector, merger"),
+}  # fmt: skip
+"""For each safeguard a scene, a cast and a schedule that show what it is for."""
+
+
 @contextmanager
 def mutated(mutation: str | None) -> Iterator[None]:
     """In the block the real code is without this safeguard."""
