@@ -290,7 +290,7 @@ class Catalog:
 
     def _load(self, kind: str) -> _Table:
         try:
-            return _Table() if self._here is None else _Table.decode(self._here.read(f"cache/{kind}.catalog"))
+            return _Table() if self._here is None else _Table.decode(self._here.read(f"cache/{kind}.catalog", own=True))
         except (FileNotFoundError, StorageError, Damage, TypeError, ValueError):
             return _Table()
 

@@ -167,13 +167,17 @@ class Checkout:
         self._save_cache()
 
     def _take_over(self, parent: str, prefix: str, building: str) -> bool:
-        """Go on with what a dead process left; its files are checked before they count."""
+        """Go on with what a dead process of this user left; its files are checked before they count. In a folder that
+        others write to (/tmp) one could be theirs, or a symlink.
+        """
         for name in os.listdir(parent):
             owner = left_by(name) if name.startswith(prefix) else None
             if owner is not None and is_dead(owner, local=self._objects.storage.local):
                 try:
-                    os.rename(os.path.join(parent, name), building)
-                    return True
+                    status = os.lstat(os.path.join(parent, name))
+                    if stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid():
+                        os.rename(os.path.join(parent, name), building)
+                        return True
                 except OSError:
                     continue
         return False

@@ -59,21 +59,23 @@ class Checkouts:
             pass
 
     def all(self) -> list[Noted]:
-        """What is noted, by place; what can't be read (or is not ours) is left out."""
+        """What is noted, by place; what can't be read, or somebody else can have written, is left out: it could lead into
+        folders that they may not read.
+        """
         return sorted(self._all(), key=lambda noted: noted.place)
 
     def _all(self) -> Iterator[Noted]:
         for name in self._storage.names(_FOLDER):
             try:
-                data = self._read(f"{_FOLDER}/{name}") or b""
-                yield _noted_of(json.loads(data[:_LONGEST]))
-            except (ValueError, KeyError, TypeError, RecursionError, StorageError):
+                yield _noted_of(json.loads(self._read(f"{_FOLDER}/{name}") or b""))
+            except (ValueError, KeyError, TypeError, RecursionError):
                 continue
 
     def _read(self, path: str) -> bytes | None:
+        """None for what is absent, or somebody else's."""
         try:
-            return self._storage.read(path)
-        except FileNotFoundError:
+            return self._storage.read(path, 0, _LONGEST, own=True)
+        except (FileNotFoundError, StorageError):
             return None
 
     def forget(self, place: str) -> None:

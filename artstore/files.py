@@ -115,13 +115,30 @@ def write_file(path: str, data: bytes, *, mode: int = 0o666, sync: bool) -> None
 
 
 def replace_file(path: str, data: bytes, temporary: str, *, sync: bool) -> None:
-    """Replace a cache or setting whole: readers see the old or the new. The name is not synced: it can be made again."""
+    """Replace a cache or setting whole: readers see the old or the new. The name is not synced: it can be made again. None
+    but this user may write to it, whatever the umask: see `is_own`.
+    """
     try:
-        write_file(temporary, data, sync=sync)
+        write_file(temporary, data, mode=0o644, sync=sync)
         os.replace(temporary, path)
     except OSError:
         remove_if_there(temporary)
         raise
+
+
+def is_own(status: os.stat_result) -> bool:
+    """Whether nobody but this user (or root) can have written a file: it is theirs, and no others may write to it."""
+    return status.st_uid in (os.geteuid(), 0) and not status.st_mode & 0o022
+
+
+def others_write(folder: str) -> bool:
+    """Whether somebody else rules over a folder: it is theirs, its group's (made to be shared), or everybody's."""
+    try:
+        status = os.stat(folder)
+    except OSError:
+        return False
+    shared = status.st_mode & 0o2020 == 0o2020 or status.st_mode & 0o002
+    return bool(shared) or status.st_uid not in (os.geteuid(), 0)
 
 
 def remove_if_there(path: str) -> bool:

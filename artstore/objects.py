@@ -158,7 +158,7 @@ class ObjectStore:
         import mmap
 
         try:
-            fd = self._cache.open(self._table_path)
+            fd = self._cache.open_own(self._table_path)
             try:
                 return index.decode(mmap.mmap(fd, 0, access=mmap.ACCESS_READ))
             finally:

@@ -244,21 +244,29 @@ def _text(argument: str) -> str:
 
 
 def _git() -> dict[str, Any] | None:
-    """Commit and dirty flag of the code that runs here; None outside git, or where it takes longer than two seconds."""
+    """Commit and dirty flag of the code that runs here; None outside git, or where it takes longer than two seconds.
+
+    Nothing that the repository's own config or hooks name is run: whoever unpacked it here may not have looked. Its
+    filters give nothing, so files that need one may count as changed.
+    """
     import subprocess  # 8 ms, and only runs ask
 
-    command = [
-        "git",
-        "--no-optional-locks",
-        "-c",
-        "core.fsmonitor=false",
-        "status",
-        "--porcelain=v2",
-        "--branch",
-        "--untracked-files=no",
-    ]
+    quiet = os.environ | {"GIT_OPTIONAL_LOCKS": "0", "GIT_ALLOW_PROTOCOL": "none", "GIT_NO_LAZY_FETCH": "1"}
+
+    def git(*arguments: str) -> "subprocess.CompletedProcess[str]":
+        command = ["git", "-c", "core.fsmonitor=false", "-c", f"core.hooksPath={os.devnull}", *arguments]
+        return subprocess.run(command, capture_output=True, text=True, timeout=2, env=quiet, check=False)
+
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=2, check=True)
+        listed = git("config", "--null", "--name-only", "--show-scope", "--get-regexp", r"^filter\.")
+        words = listed.stdout.split("\0")
+        own = [key for scope, key in zip(words[::2], words[1::2], strict=False) if scope in ("local", "worktree")]
+        if listed.returncode > 1 or any("=" in key for key in own):  # 1: none; an old git, or what `-c` can't name
+            return None
+        inert = [word for key in own for word in ("-c", f"{key}={'false' if key.endswith('.required') else ''}")]
+        status = ("status", "--porcelain=v2", "--branch", "--untracked-files=no", "--ignore-submodules=dirty")
+        done = git(*inert, *status)
+        done.check_returncode()
     except (OSError, subprocess.SubprocessError, ValueError):
         return None
     lines = done.stdout.splitlines()

@@ -9,6 +9,7 @@ import os
 import stat
 import time
 from collections.abc import Callable, Iterable
+from functools import partial
 from mmap import ACCESS_READ, mmap
 from typing import Any, NamedTuple
 
@@ -115,7 +116,7 @@ class StatCache:
 
     def _load(self) -> None:
         try:
-            fd = self._storage.open(self._path)
+            fd = self._storage.open_own(self._path)
             try:
                 data = mmap(fd, 0, access=ACCESS_READ)
             finally:
@@ -180,7 +181,7 @@ class StatCache:
             if self._out is None:
                 self._temporary = self._storage.temporary()
                 self._storage.make_folder("cache/stat")
-                self._out = open(self._temporary, "wb")
+                self._out = open(self._temporary, "xb", opener=partial(os.open, mode=0o644))
                 self._out.write(_MAGIC)
             self._out.write(data)
         except OSError:

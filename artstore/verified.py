@@ -7,6 +7,7 @@ import struct
 
 from artstore.digest import Digest
 from artstore.errors import StorageError
+from artstore.files import is_own
 from artstore.storage import FolderStorage
 
 _NOTE = struct.Struct(">32sQQQqq")
@@ -17,7 +18,8 @@ class VerifiedNotes:
     """A stored file counts as verified while its stat is as noted. Never the mode, never the mtime alone: ctime can't
     be set back.
 
-    An append-only file of 72-byte notes, the last one of a digest counting; a torn or foreign note just fails to match.
+    An append-only file of 72-byte notes, the last one of a digest counting; a torn note just fails to match. A file that
+    somebody else can have written is replaced, not read: they could have wrong bytes pass for right ones.
     """
 
     def __init__(self, storage: FolderStorage | None) -> None:
@@ -30,13 +32,13 @@ class VerifiedNotes:
             if self._storage is None:
                 return {}
             try:
-                data = self._storage.read(_PATH)
+                data = self._storage.read(_PATH, own=True)
             except (FileNotFoundError, StorageError):
                 data = b""
             whole = len(data) - len(data) % _NOTE.size
             self._notes = {note[0]: note[1:] for note in _NOTE.iter_unpack(data[:whole])}
             if len(self._notes) * 2 < whole // _NOTE.size - 1000 or whole < len(data):
-                self._write(b"".join(_NOTE.pack(digest, *note) for digest, note in self._notes.items()))
+                self._write()
         return self._notes
 
     def holds(self, digest: Digest, status: os.stat_result) -> bool:
@@ -56,25 +58,29 @@ class VerifiedNotes:
             self._append(b"".join(_NOTE.pack(digest, *key) for digest, key in new))
 
     def _append(self, data: bytes) -> None:
+        """To our own file, never through a symlink."""
         if self._storage is None:
             return
         try:
             self._storage.make_folder("cache")
-            fd = os.open(self._storage.path(_PATH), os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
+            flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+            fd = os.open(self._storage.path(_PATH), flags, 0o644)
             try:
+                if not is_own(os.fstat(fd)):
+                    raise PermissionError
                 os.write(fd, data)
             finally:
                 os.close(fd)
-        except OSError:
-            pass  # a cache: the next reader hashes again
+        except (OSError, StorageError):
+            self._write()
 
-    def _write(self, data: bytes) -> None:
-        if self._storage is None:
+    def _write(self) -> None:
+        if self._storage is None or self._notes is None:
             return
         try:
-            self._storage.replace(_PATH, data)
+            self._storage.replace(_PATH, b"".join(_NOTE.pack(digest, *note) for digest, note in self._notes.items()))
         except StorageError:
-            pass
+            pass  # a cache: the next reader hashes again
 
 
 def _key(status: os.stat_result) -> tuple[int, ...]:

@@ -10,7 +10,9 @@ from artstore.digest import Digest
 from artstore.errors import StorageError, storage_error, translated
 from artstore.files import (
     copy_hashed,
+    is_own,
     link_new,
+    others_write,
     remove_if_there,
     remove_tree,
     replace_file,
@@ -38,10 +40,12 @@ class FolderStorage:
     roll_at = 256 << 20
 
     def __init__(self, root: str, *, foreign: bool = False) -> None:
-        """Whoever writes to a `foreign` folder may put links and devices into it: nothing is read through one."""
+        """Whoever writes to a `foreign` folder may put links and devices into it: nothing is read or written through one.
+        A folder that others than this user write to is foreign, wherever it lies.
+        """
         self.root = root
         self.local = self.coherent = is_local(root)
-        self._foreign = foreign
+        self._foreign = foreign or others_write(root)
         self._named: dict[str, int] = {}
         """folders whose own names this process made durable, and their inodes"""
 
@@ -125,9 +129,10 @@ class FolderStorage:
     def read_many(self, paths: list[str]) -> list[bytes]:
         return [self.read(path) for path in paths]
 
-    def read(self, path: str, offset: int = 0, length: int | None = None) -> bytes:
+    def read(self, path: str, offset: int = 0, length: int | None = None, *, own: bool = False) -> bytes:
+        """`own`: as `open_own`."""
         try:
-            fd = self.open(path)
+            fd = self.open_own(path) if own else self.open(path)
             try:
                 size = os.fstat(fd).st_size
                 wanted = max(0, size - offset) if length is None else length
@@ -226,6 +231,14 @@ class FolderStorage:
             raise StorageError(
                 f"{printable(self.path(path))} is not a regular file", hint="somebody else put it there; move it away"
             )
+        return fd
+
+    def open_own(self, path: str) -> int:
+        """As `open`, for caches and notes, which nobody checks: what somebody else can have written is not believed."""
+        fd = self.open(path)
+        if not is_own(os.fstat(fd)):
+            os.close(fd)
+            raise StorageError(f"{printable(self.path(path))} could be written by somebody else")
         return fd
 
     def reader(self, path: str) -> tuple[int, Callable[[int, int], bytes], Callable[[], None]]:
