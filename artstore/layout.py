@@ -111,7 +111,7 @@ def make(root: str, *, shared: bool = False, config: str = "") -> None:
         write_file(os.path.join(building, ".gitignore"), b"*\n", sync=True)
         write_file(os.path.join(building, "format"), encode_json(new_format()), mode=0o444, sync=True)
         if config:
-            write_file(os.path.join(building, "config"), config.encode(), sync=True)
+            write_file(os.path.join(building, "config"), config.encode(), mode=0o644, sync=True)
         for name in ("format", ".gitignore") if shared else ():
             os.chmod(os.path.join(building, name), 0o444)
         sync_folder(os.path.join(building, "objects"))

@@ -127,9 +127,9 @@ def require_remote(settings: Settings, name: str) -> str:
     if name not in remotes:
         hint = f"there are {', '.join(remotes)}" if remotes else "`artstore remote add NAME URL` adds one"
         raise NotFound(f"there is no remote '{printable(name)}'", hint=hint)
-    if not settings.contact_allowed():
+    if doubt := settings.doubt():
         raise Refused(
-            f"this repository belongs to somebody else: its remote '{printable(name)}' is {printable(remotes[name].url)}",
+            f"{doubt}: its remote '{printable(name)}' is {printable(remotes[name].url)}",
             hint="if you trust that place, `artstore remote allow` lets this repository's remotes be contacted",
         )
     return remotes[name].url

@@ -2,18 +2,21 @@
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-from artstore.errors import InvalidValue, NotFound, storage_error, translated
-from artstore.files import open_regular, replace_file
+from artstore.errors import InvalidValue, NotFound, Refused, storage_error, translated
+from artstore.files import is_own, open_regular, replace_file
 from artstore.hints import near
 from artstore.names import DEFAULT_ENTITY, DEFAULT_PROJECT, as_project, check_name, check_project, printable
 from artstore.owner import this_process
+from artstore.storage import FolderStorage
 
 FOLDER = ".artifacts"
 ORIGIN = "origin"
 """The remote that a clone came from, and the one that is meant where none is named."""
+_LONGEST = 1 << 20
+"""Characters of a `config` that are read."""
 GRACE_LOCAL = 24 * 3600
 GRACE_NETWORK = 14 * 24 * 3600
 """Seconds that a taken-away object stays in the trash: a day locally; on network file systems, whose clients may
@@ -76,13 +79,16 @@ class Settings:
         """What `config` holds; nothing where there is none."""
         try:
             with open(open_regular(self._path), encoding="utf-8") as file:
-                return file.read()
+                text = file.read(_LONGEST + 1)
         except FileNotFoundError:
             return ""
         except OSError as error:
             raise storage_error(error, f"read {printable(self._path)}") from error
         except UnicodeDecodeError as error:
             raise InvalidValue(f"{printable(self._path)} is not UTF-8 text", hint="mend or remove it") from error
+        if len(text) > _LONGEST:
+            raise InvalidValue(f"{printable(self._path)} is too long for settings", hint="mend or remove it")
+        return text
 
     def _parsed(self, text: str) -> dict[str, dict[str, str]]:
         import configparser  # 5 ms, and most repositories have no config
@@ -147,8 +153,7 @@ class Settings:
                 f"{printable(self._path)} is written in a way that can't be changed by a command",
                 hint="edit it by hand",
             )
-        with translated(f"write {printable(self._path)}"):
-            replace_file(self._path, text.encode(), f"{self._root}/tmp/{this_process()}", sync=True)
+        FolderStorage(self._root).replace("config", text.encode(), sync=True)
         self._values = self._read()
 
     def check(self) -> None:
@@ -181,22 +186,26 @@ class Settings:
         else:
             self._change(section, {"url": settings.url, "partial": "true" if settings.partial else None})
 
-    def contact_allowed(self) -> bool:
-        """Whether this repository's remotes may be contacted: it is the user's own, or they said so (`remote allow`). A
-        repository that somebody else left here could name a place of theirs (as git's `safe.directory`).
+    def doubt(self) -> str | None:
+        """Why this repository's remotes are not contacted: somebody else could have named them, and the user has not said
+        that they may be (`remote allow`, as git's `safe.directory`); None when nothing speaks against it.
         """
         try:
-            owners = {os.stat(self._root).st_uid, os.stat(self._path).st_uid}
+            folder, config = os.stat(self._root), os.stat(self._path)
         except OSError:
-            return True  # no config, no remotes
-        return owners == {os.geteuid()} or os.path.realpath(self._root) in _allowed()
+            return None  # no config, no remotes
+        if os.path.realpath(self._root) in _allowed():
+            return None
+        if {folder.st_uid, config.st_uid} != {os.geteuid()}:
+            return "this repository belongs to somebody else"
+        return None if is_own(config) else "others may write to this repository's config"
 
     def allow_contact(self) -> None:
         """Note for this user that the repository's remotes may be contacted."""
         path = _allowed_path()
         known = _allowed()
         with translated(f"write {printable(path)}"):
-            os.makedirs(os.path.dirname(path), exist_ok=True)
+            os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
             text = "".join(f"{root}\n" for root in sorted(known | {os.path.realpath(self._root)}))
             replace_file(path, text.encode(errors="surrogateescape"), f"{path}.{this_process()}", sync=True)
 
@@ -362,21 +371,38 @@ _SECRET = re.compile(r"(KEY|TOKEN|SECRET|PASS|CREDENTIAL|AUTH)[^=]*=|://[^/]*@|=
 
 def find_root(start: str | None = None, *, environment: bool = True) -> str | None:
     """The repository's folder: ARTSTORE_DIR itself, or the nearest `.artifacts/` upwards, as git finds `.git`: not past
-    $HOME nor a file-system border.
+    $HOME nor a file-system border. One that a stranger left there is passed over.
     """
     if environment and (chosen := _environment("ARTSTORE_DIR")):
         return os.path.abspath(chosen)
-    here = os.path.abspath(start or os.getcwd())
+    return next((root for root in _roots_above(start or os.getcwd()) if not _is_strangers(root)), None)
+
+
+def _roots_above(start: str) -> Iterator[str]:
+    """Repositories in a folder, and in those above it."""
+    here = os.path.abspath(start)
     if not os.path.isdir(here):
-        return None
+        return
     home, device = os.path.expanduser("~"), os.stat(here).st_dev
     while True:
         if os.path.isfile(f"{here}/{FOLDER}/format"):
-            return f"{here.rstrip('/')}/{FOLDER}"
+            yield f"{here.rstrip('/')}/{FOLDER}"
         parent = os.path.dirname(here)
         if here == home or parent == here or os.stat(parent).st_dev != device:
-            return None
+            return
         here = parent
+
+
+def _is_strangers(root: str) -> bool:
+    """Whether somebody else left a repository in a folder that isn't theirs, as anybody can in /tmp: what is saved below
+    would be saved for them. One that is shared with the group to which the folder belongs may be anybody's.
+    """
+    folder = os.stat(os.path.dirname(root))
+    for status in (os.stat(root), os.lstat(root)):
+        shared = status.st_mode & 0o2020 == 0o2020 and folder.st_mode & 0o020 and status.st_gid == folder.st_gid
+        if status.st_uid not in (os.geteuid(), 0, folder.st_uid) and not shared:
+            return True
+    return False
 
 
 def root_to_create(start: str | None = None) -> str:
@@ -385,7 +411,13 @@ def root_to_create(start: str | None = None) -> str:
     """
     start = start or _environment("WANDB_DIR")
     found = find_root() or (find_root(start) if start else None)
-    return found or os.path.join(os.path.abspath(start or os.getcwd()), FOLDER)
+    root = found or os.path.join(os.path.abspath(start or os.getcwd()), FOLDER)
+    if found is None and os.path.isfile(f"{root}/format"):
+        raise Refused(
+            f"{printable(root)} was left there by somebody else, in a folder that isn't theirs",
+            hint=f"if you trust them, ARTSTORE_DIR={printable(root)} uses it; else work in a folder of your own",
+        )
+    return root
 
 
 def require_root() -> str:
@@ -393,6 +425,10 @@ def require_root() -> str:
     if not os.path.isfile(f"{root}/format"):
         where = root if _environment("ARTSTORE_DIR") else f"{os.getcwd()} or above"
         hint = "`artstore init` makes one here; ARTSTORE_DIR names one elsewhere"
+        if passed := next(_roots_above(os.getcwd()), None):
+            hint = (
+                f"somebody else left {printable(passed)}: if you trust them, ARTSTORE_DIR={printable(passed)} uses it"
+            )
         if os.path.isfile(f"{root}/{FOLDER}/format"):
             hint = f"ARTSTORE_DIR is the repository's own folder: did you mean {root}/{FOLDER}?"
         raise NotFound(f"there is no repository in {where}", hint=hint)
