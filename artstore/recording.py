@@ -18,6 +18,7 @@ from artstore.lookup import Found, Home
 from artstore.metadata import as_number
 from artstore.names import as_project, check_project
 from artstore.owner import this_process
+from artstore.redaction import redacted_arguments
 from artstore.repository import Repository
 from artstore.rules import MetricWatch
 from artstore.runs import FAILED, FINISHED, RunPath, RunState
@@ -179,7 +180,7 @@ def start(
         job_type=job_type,
         group=group,
         owner=str(this_process(named=repository.settings.identity()[0] is not None)),
-        command=[_text(argument) for argument in sys.argv],
+        command=redacted_arguments(map(_text, sys.argv)),
         git=_git(),
     )
 

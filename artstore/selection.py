@@ -1,5 +1,6 @@
 """Which files of a version: a path prefix and globs, applied while its trees are walked."""
 
+import errno
 import os
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
@@ -60,5 +61,12 @@ def select(tree: Digest, read: Callable[[Digest], bytes], selection: Selection) 
 def read_rules(fd: int, path: bytes) -> Rules:
     """The ignore rules that an open folder holds; `path` is its own in what is walked. OSError when it can't be read."""
     source = open_regular(IGNORE_FILE, dir_fd=fd)
-    with open(source, encoding="utf-8", errors="surrogateescape") as lines:
-        return Rules(lines, os.fsdecode(path))
+    with open(source, encoding="utf-8", errors="surrogateescape") as file:
+        text = file.read(_LONGEST + 1)
+    if len(text) > _LONGEST:
+        raise OSError(errno.EFBIG, f"it has more than {_LONGEST:,} characters")
+    return Rules(text.split("\n"), os.fsdecode(path))
+
+
+_LONGEST = 1 << 20
+"""Characters of ignore rules that are read."""

@@ -15,6 +15,7 @@ from blake3 import blake3
 from artstore.errors import ChangedReference, InvalidValue, NotFound, UnsupportedFormat
 from artstore.files import write_fully
 from artstore.names import printable
+from artstore.redaction import secret_in_query
 from artstore.tree import REFERENCE, Entry
 
 __all__ = ["MAX_OBJECTS", "Handler", "Reference", "Target", "fetch", "find", "named_targets", "register", "scheme_of"]
@@ -113,6 +114,12 @@ def find(uri: str, *, checksum: bool = True, most: int = MAX_OBJECTS) -> list[Ta
     if most < 0:
         raise InvalidValue(f"max_objects is {most}: it is a number of objects")
     handler = _handler(_checked_scheme(uri))
+    if secret := secret_in_query(uri):
+        raise InvalidValue(
+            f"'{printable(secret)}' in the query of {printable(uri.partition('?')[0])} is a secret, or made with one: a "
+            "reference must not hold any",
+            hint=_KEPT,
+        )
     if handler is None:
         return [Target("", Reference(uri, None, URI, uri, None))]
     found: list[Target] = []
@@ -153,9 +160,12 @@ def _checked_scheme(uri: str) -> str:
     if "@" in parts.netloc:
         raise InvalidValue(
             f"'{printable(parts.netloc.rpartition('@')[2])}' stands behind credentials: a reference must not hold any",
-            hint="references are stored with the version, and travel with it",
+            hint=_KEPT,
         )
     return scheme
+
+
+_KEPT = "references are stored with the version, and travel with it"
 
 
 def is_known(scheme: str) -> bool:

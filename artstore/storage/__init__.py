@@ -8,6 +8,7 @@ from typing import Protocol
 from artstore.digest import Digest
 from artstore.errors import InvalidValue
 from artstore.names import printable
+from artstore.redaction import redacted
 from artstore.storage.folder import FolderStorage
 
 __all__ = ["FolderStorage", "LogStorage", "Reader", "Storage", "is_url", "open_storage"]
@@ -190,11 +191,13 @@ def open_storage(place: str, *, scratch: str | None = None, foreign: bool = Fals
 
         parts = urlsplit(place)
         if parts.netloc not in ("", "localhost"):
-            raise InvalidValue(f"'{printable(place)}' names another host", hint="file:///path is a folder here")
+            raise InvalidValue(
+                f"'{printable(redacted(place))}' names another host", hint="file:///path is a folder here"
+            )
         return FolderStorage(os.path.abspath(unquote(parts.path)), foreign=foreign)
     if scheme not in ("s3", "gs", "az", "memory"):
         raise InvalidValue(
-            f"'{printable(place)}' is of no kind that artstore knows",
+            f"'{printable(redacted(place))}' is of no kind that artstore knows",
             hint="a remote is a folder's path, or s3://BUCKET/PATH, gs://BUCKET/PATH, az://CONTAINER/PATH",
         )
     from artstore.storage.bucket import BucketStorage

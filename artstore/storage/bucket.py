@@ -19,6 +19,7 @@ from artstore.digest import Digest, plain_digest, short
 from artstore.errors import InvalidValue, NoSpace, StorageError, UnknownOutcome, translated
 from artstore.files import hash_file
 from artstore.names import printable
+from artstore.redaction import redacted
 from artstore.storage.folder import MOST
 
 try:
@@ -567,6 +568,7 @@ def stored_path(name: str) -> str:
     return f"objects/packs/{name}" if name.endswith(".pack") else f"objects/blobs/{name[:2]}/{name}"
 
 
+_BY_ENVIRONMENT = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or use the service's own login"
 _memories: dict[str, Any] = {}
 """Buckets of this process's memory, by name."""
 
@@ -578,8 +580,8 @@ def store_of(url: str) -> Any:
     options = dict(parse_qsl(parts.query, keep_blank_values=True))
     if "@" in bucket:
         raise InvalidValue(
-            f"'{printable(url.partition('@')[2])}' stands behind credentials: a URL must not hold any",
-            hint="set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or use the service's own login",
+            f"'{printable(bucket.rpartition('@')[2])}' stands behind credentials: a URL must not hold any",
+            hint=_BY_ENVIRONMENT,
         )
     if not bucket:
         raise InvalidValue(f"'{printable(url)}' names no bucket", hint=f"{scheme}://BUCKET/PATH does")
@@ -594,8 +596,10 @@ def store_of(url: str) -> Any:
     common: dict[str, Any] = {"prefix": prefix or None, "retry_config": retry, "client_options": client}
     endpoint = options.get("endpoint") or os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
     if ("endpoint" in options or endpoint) and not re.match(r"https?://[^/]", endpoint or ""):
-        given = printable(endpoint or "")
+        given = printable(redacted(endpoint or ""))
         raise InvalidValue(f"endpoint '{given}' is no URL", hint=f"http://{given} or https://{given} is")
+    if re.match(r"https?://[^/?#]*@", endpoint or ""):
+        raise InvalidValue("the endpoint stands behind credentials: a URL must not hold any", hint=_BY_ENVIRONMENT)
     if scheme == "memory":
         return _memories.setdefault(f"{bucket}/{prefix}", MemoryStore())
     if scheme == "gs":
