@@ -123,3 +123,14 @@ def test_the_readme_project_prints_what_it_says(here: Path, cli: Cli, tmp_path: 
         ran = cli(*command.split()[2:], cwd=here)
         told, wanted = (re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d", "TIME", t).strip() for t in (ran.out + ran.err, expected))
         assert (ran.code, told) == (0, wanted)
+
+
+def test_every_promise_of_security_md_names_tests_that_exist() -> None:
+    promised = re.findall(r"`(test_\w+\.py)::(test_\w+)`", (TOP / "SECURITY.md").read_text())
+    assert len(promised) > 30
+    for file, name in promised:
+        assert re.search(rf"^def {name}\(", (TOP / "tests" / file).read_text(), re.MULTILINE), f"{file}::{name}"
+    rows = [
+        line for line in (TOP / "SECURITY.md").read_text().split("## Promises")[1].splitlines() if line.startswith("| ")
+    ]
+    assert all("`test_" in line for line in rows if not line.startswith("| promise")), "a promise has no test"
