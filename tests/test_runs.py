@@ -1253,7 +1253,9 @@ def test_reading_an_unchanged_catalog_opens_no_log(here: Path, monkeypatch: pyte
     read: list[str] = []
     original = FolderStorage.read
     monkeypatch.setattr(
-        FolderStorage, "read", lambda self, path, *more: (read.append(path), original(self, path, *more))[1]
+        FolderStorage,
+        "read",
+        lambda self, path, *more, **how: (read.append(path), original(self, path, *more, **how))[1],
     )
     count, listed = catalog().latest_runs("runs")
     assert [row.path for row in listed] == [row[0] for row in expected[0]] and count == 10
