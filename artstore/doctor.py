@@ -126,9 +126,8 @@ def _owner(storage: FolderStorage) -> Iterator[Finding]:
         yield Finding("note", "owner", f"{owner}, writable by group {_group(status.st_gid)}, but not setgid", effect)
     else:
         yield Finding("ok", "owner", f"{owner}, mode {mode:o}")
-    if not Settings(storage.root).contact_allowed():
-        effect = "its remotes are contacted only after `artstore remote allow`"
-        yield Finding("note", "owner", "another user's repository", effect)
+    if doubt := Settings(storage.root).doubt():
+        yield Finding("note", "owner", doubt, "its remotes are contacted only after `artstore remote allow`")
 
 
 def _user(number: int) -> str:
@@ -229,7 +228,7 @@ _APART = 60.0
 def _remotes(storage: FolderStorage) -> Iterator[Finding]:
     settings = Settings(storage.root)
     for name, remote in settings.remotes().items():
-        if settings.contact_allowed():
+        if settings.doubt() is None:
             yield _remote(f"remote {printable(name)}", remote.url, storage)
 
 
