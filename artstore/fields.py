@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from artstore.codec import decode_json
 from artstore.digest import is_hex
 from artstore.logs import Change, is_text
 from artstore.names import check_name, check_project
@@ -53,6 +54,21 @@ def list_of(good: Good) -> Good:
 
 def dict_of(good: Good) -> Good:
     return lambda value: type(value) is dict and all(good(item) is not False for item in value.values())
+
+
+def is_record(fields: dict[str, Good], optional: dict[str, Good] | None = None) -> Callable[[Any], bool]:
+    """A dict with these fields, and maybe some of the `optional` ones, each as it should be."""
+    goods = {**fields, **(optional or {})}
+    return lambda value: (
+        type(value) is dict
+        and fields.keys() <= value.keys() <= goods.keys()
+        and all(goods[field](item) is not False for field, item in value.items())
+    )
+
+
+def is_json(good: Good) -> Good:
+    """Canonical JSON of such a value."""
+    return lambda value: type(value) is bytes and good(decode_json(value, "a value"))
 
 
 def anything(value: Any) -> bool:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
+from artstore.checkpoints import check_plain
 from artstore.errors import Conflict, Damage, DamagedLog, InvalidValue, NotFound, StorageError
 from artstore.fields import check_change
 from artstore.hints import near, typed
@@ -23,19 +24,22 @@ class Refs:
         *,
         identity: Callable[[], tuple[str | None, str | None]],
         keep: bool = False,
+        foreign: bool = False,
         told: Callable[[State, list[Change], dict[str, str]], None] = lambda state, changes, aliases: None,
     ) -> None:
-        """`keep` the entries that were read: for one operation that reads logs again and again. `told` hears of every
-        `change` that was made here, and which aliases there were before.
+        """`keep` the entries that were read: for one operation that reads logs again and again. Of `foreign` ones, which
+        others write, checkpoints are checked. `told` hears of every `change` that was made here, and which aliases there
+        were before.
         """
         self._storage = storage
         self._identity = identity
+        self._foreign = foreign
         self._told = told
         self._kept: dict[str, Entry] | None = {} if keep else None
 
     def kept(self) -> "Refs":
         """As this, for one operation: entries are read once."""
-        return Refs(self._storage, identity=self._identity, keep=True)
+        return Refs(self._storage, identity=self._identity, keep=True, foreign=self._foreign)
 
     def _log(self, folder: str) -> Log:
         return Log(self._storage, folder, self._kept)
@@ -96,6 +100,8 @@ class Refs:
         state = State(nfc(path) if path else Path("", "", ""))
         if checkpoints and until is None and (found := log.checkpoint(listing)):
             try:
+                if self._foreign:
+                    check_plain(found[2])
                 state = State.from_plain(found[2])
             except (KeyError, TypeError, ValueError, Damage):
                 pass  # made by another artstore: the entries decide

@@ -43,8 +43,8 @@ class Remote:
             raise NotFound(str(error), hint=hint) from error
         self.id, self.writable = format.id, not format.unknown("write")
         self.objects = ObjectStore(self.storage, cache=here, notes=(writing or notes) and self.writable)
-        self.refs = Refs(self.storage, identity=settings.identity)
-        self.runs = Runs(self.storage, identity=settings.identity)
+        self.refs = Refs(self.storage, identity=settings.identity, foreign=True)
+        self.runs = Runs(self.storage, identity=settings.identity, foreign=True)
 
     def close(self) -> None:
         self.objects.close()

@@ -16,12 +16,15 @@ from artstore.errors import (
 )
 from artstore.fields import (
     PLACE,
+    Good,
     Table,
     anything,
     check_change,
     dict_of,
     is_count,
     is_digest,
+    is_json,
+    is_record,
     list_of,
     named,
     one_of,
@@ -131,10 +134,14 @@ class Runs:
         storage: LogStorage,
         *,
         identity: Callable[[], tuple[str | None, str | None]],
+        foreign: bool = False,
         told: Callable[[RunState, list[Change]], None] = lambda state, changes: None,
     ) -> None:
-        """`told` hears of every `append` that was made here."""
+        """Of `foreign` ones, which others write, checkpoints are checked. `told` hears of every `append` that was made
+        here.
+        """
         self._storage = storage
+        self._foreign = foreign
         self._identity = identity
         self._told = told
 
@@ -214,7 +221,9 @@ class Runs:
             plain: dict[str, Any] = decode_checkpoint(data, f"the checkpoint of {folder}")[2]
         except (FileNotFoundError, Damage, StorageError):
             return None  # a hint only: the entries themselves decide
-        return plain if type(plain) is dict and plain.keys() == _PLAIN_KEYS else None
+        if type(plain) is not dict or plain.keys() != _PLAIN_KEYS:
+            return None
+        return plain if not self._foreign or _is_plain(plain) else None
 
     def ended(self, folder: str) -> dict[str, Any] | None:
         """The state of a run that ended, as plain values, if its checkpoint tells it and nothing came after; else None.
@@ -326,6 +335,48 @@ FIELDS: Table = {
     "finish": {"state": one_of(FINISHED, FAILED), "code": _is_code},
     "delete": {},
 }
+
+
+def _changes_of(kind: str) -> Good:
+    """Changes of a kind, by their ids (or parts), as a state keeps them."""
+    key = "part" if kind == "history" else "id"
+
+    def good(value: Any) -> bool:
+        if type(value) is not dict:
+            return False
+        for name, change in value.items():
+            if type(change) is not dict or change.get("kind") != kind or change.get(key) != name:
+                return False
+            check_change(FIELDS, change)
+        return True
+
+    return good
+
+
+_is_plain_state = is_record(
+    {
+        "path": lambda value: type(value) is list and len(value) == 3 and all(map(check_project, value)),
+        "number": is_count,
+        "digest": is_digest,
+        **dict.fromkeys(("name", "owner", "started", "seen"), is_text),
+        **dict.fromkeys(("job_type", "group", "notes", "host", "user", "deleted"), or_null(is_text)),
+        **dict.fromkeys(("tags", "command"), list_of(is_text)),
+        "config": is_json(dict_of(anything)),
+        "summary": is_json(dict_of(anything)),
+        "git": is_json(or_null(_is_git)),
+        "finished": one_of(None, FINISHED, FAILED),
+        "exit_code": or_null(_is_code),
+        **{kind: _changes_of(kind) for kind in ("used", "logged", "history")},
+    }
+)
+
+
+def _is_plain(plain: Any) -> bool:
+    """Whether a fold could have made it."""
+    try:
+        return _is_plain_state(plain)
+    except (ValueError, TypeError, Damage):
+        return False
 
 
 def _fold(state: RunState, entry: Entry) -> None:

@@ -182,7 +182,7 @@ def fold(state: State, entry: Entry) -> None:
 # -- what each kind of change holds --
 
 
-def _is_description(value: Any) -> bool:
+def is_description(value: Any) -> bool:
     return (
         value is None
         or is_text(value)
@@ -190,7 +190,7 @@ def _is_description(value: Any) -> bool:
     )
 
 
-def _is_alias(value: Any) -> bool:
+def is_alias(value: Any) -> bool:
     return type(value) is str and check_alias(value) != "latest"
 
 
@@ -199,7 +199,7 @@ def _is_run(value: Any) -> bool:
     return is_text(value) and value.count("/") == 2 and all(map(check_project, value.split("/")))
 
 
-def _is_place(value: Any) -> bool:
+def is_place(value: Any) -> bool:
     """Where a version was made."""
     return (
         type(value) is dict
@@ -209,12 +209,12 @@ def _is_place(value: Any) -> bool:
     )
 
 
-def _is_origin(value: Any) -> bool:
+def is_origin(value: Any) -> bool:
     """Another version's entry: the version's place and id, and the path in it."""
     if type(value) is not dict or not {"id", "path"} <= value.keys():
         return False
     place = {key: item for key, item in value.items() if key not in ("id", "path")}
-    return _is_place(place) and is_digest(value["id"]) and type(value["path"]) is str
+    return is_place(place) and is_digest(value["id"]) and type(value["path"]) is str
 
 
 def _is_upsert(value: Any) -> bool:
@@ -230,12 +230,12 @@ def _are_numbers(value: Any) -> bool:
     )
 
 
-def _are_blobs(value: Any) -> bool:
+def are_blobs(value: Any) -> bool:
     """key → digest"""
     return type(value) is dict and all(is_text(key) and is_digest(digest) for key, digest in value.items())
 
 
-def _is_ttl(value: Any) -> bool:
+def is_ttl(value: Any) -> bool:
     return value in (None, INHERIT) or (type(value) is int and 0 < value <= LONGEST_TTL)
 
 
@@ -252,23 +252,23 @@ VERSION: dict[str, Good] = {
 FIELDS: Table = {
     "collection": {**PLACE, "type": named(check_name)},
     "version": VERSION,
-    "link": {**VERSION, "source": _is_place},
-    "alias": {"alias": _is_alias, "id": or_null(is_digest), "old": or_null(is_digest)},
+    "link": {**VERSION, "source": is_place},
+    "alias": {"alias": is_alias, "id": or_null(is_digest), "old": or_null(is_digest)},
     "tags": {"id": or_null(is_digest), "add": list_of(named(check_tag)), "remove": list_of(is_text)},
     "metadata": {
         "id": or_null(is_digest),
         "set": dict_of(anything),
-        "blobs": _are_blobs,
+        "blobs": are_blobs,
         "remove": list_of(is_text),
     },
     "description": {
         "id": or_null(is_digest),
-        "old": _is_description,
+        "old": is_description,
         "new": or_null(is_text),
         "blob": or_null(is_digest),
     },
-    "ttl": {"id": is_digest, "old": _is_ttl, "new": _is_ttl},
-    "origins": {"id": is_digest, "entries": or_null(dict_of(_is_origin)), "blob": or_null(is_digest)},
+    "ttl": {"id": is_digest, "old": is_ttl, "new": is_ttl},
+    "origins": {"id": is_digest, "entries": or_null(dict_of(is_origin)), "blob": or_null(is_digest)},
     "part": {
         "upsert": _is_upsert,
         "tree": is_digest,
