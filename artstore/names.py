@@ -104,10 +104,10 @@ RESERVED = "artstore-"
 
 
 def check_type(name: str) -> str:
-    check_name(name, "type")
-    if name.startswith(RESERVED):
-        raise InvalidValue(f"type '{name}' is not allowed: types that begin with '{RESERVED}' are reserved")
-    return unicodedata.normalize("NFC", name)
+    normal = check_name(name, "type")
+    if normal.startswith(RESERVED):
+        raise InvalidValue(f"type '{normal}' is not allowed: types that begin with '{RESERVED}' are reserved")
+    return normal
 
 
 @lru_cache(4096)  # a listing of 1,000 collections asks for the same few

@@ -220,10 +220,16 @@ def _header(statement: ast.AST) -> str:
 
 def _difference(before: str, after: str) -> str:
     """Two lines, without most of what they share."""
-    start = len(os.path.commonprefix([before, after]))
-    end = len(os.path.commonprefix([before[start:][::-1], after[start:][::-1]]))
+    start = _shared(before, after)
+    end = _shared(before[start:][::-1], after[start:][::-1])
     shown = (text[max(0, start - 40) : len(text) - max(0, end - 40)] for text in (before, after))
     return " → ".join(shown)
+
+
+def _shared(a: str, b: str) -> int:
+    """Characters at the beginning in which two texts are equal."""
+    pairs = enumerate(zip(a, b, strict=False))
+    return next((number for number, (x, y) in pairs if x != y), min(len(a), len(b)))
 
 
 def _path(module: str) -> Path:
@@ -331,7 +337,12 @@ def run(suite: Suite, every: int) -> Runner:
     memory = "/dev/shm"  # where a sync costs nothing
     with tempfile.TemporaryDirectory(dir=memory if os.path.isdir(memory) else None) as folder:
         plugins = [f"-p{name}" for name in ("no:cacheprovider", "no:xdist")]
-        options = ["-sqq", f"--rootdir={ROOT}", f"--basetemp={folder}/tests", "-Wignore::pytest.PytestAssertRewriteWarning"]
+        options = [
+            "-sqq",
+            f"--rootdir={ROOT}",
+            f"--basetemp={folder}/tests",
+            "-Wignore::pytest.PytestAssertRewriteWarning",
+        ]
         files = [str(ROOT / "tests" / f"{test}.py") for test in suite.tests]
         if pytest.main([*options, *plugins, *files], plugins=[runner]) != pytest.ExitCode.OK:
             raise SystemExit(f"pytest can't collect {', '.join(suite.tests)}")
