@@ -1,0 +1,133 @@
+"""Canonical encodings: one value, one byte string; any other bytes are refused."""
+
+import math
+from typing import Any
+
+import msgpack
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from artstore import codec
+from artstore.codec import MAX_BYTES, decode, decode_json, encode_json, encode_rows, same_json
+from artstore.errors import Damage
+
+LEAVES = st.none() | st.booleans() | st.integers(-(2**63), 2**63) | st.text()
+PLAIN = st.recursive(LEAVES, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=10)
+ROWS = st.recursive(LEAVES | st.binary(), lambda inner: st.lists(inner).map(tuple), max_leaves=20)
+
+
+@given(ROWS)
+def test_what_is_encoded_is_decoded_to_the_same(value: Any) -> None:
+    assert decode(encode_rows(value), "it", rows=True) == value
+
+
+@given(PLAIN)
+def test_what_is_encoded_as_json_is_decoded_to_the_same(value: Any) -> None:
+    assert decode_json(encode_json(value), "it") == value
+
+
+def test_the_order_in_which_a_map_was_made_does_not_show_in_json() -> None:
+    assert encode_json({"b": [{"y": 1, "x": 2}], "a": 0}) == encode_json({"a": 0, "b": [{"x": 2, "y": 1}]})
+
+
+def test_sequences_come_out_as_lists_or_as_tuples_and_text_is_no_bytes() -> None:
+    data = encode_rows(((b"name", 0, "text"), (b"other", None, True)))
+    assert decode(data, "it", rows=True) == ((b"name", 0, "text"), (b"other", None, True))
+    assert decode(data, "it") == [[b"name", 0, "text"], [b"other", None, True]]
+    assert encode_rows(decode(data, "it")) == data
+
+
+@pytest.mark.parametrize(
+    ("data", "what"),
+    [
+        (b"\xcd\x00\x01", "a long form of a small number"),
+        (b"\xd9\x01a", "a long form of a short text"),
+        (b"\xdc\x00\x01\x01", "a long form of a short list"),
+        (b"\x82\xa1a\x01\xa1a\x02", "a key twice"),
+    ],
+)
+def test_bytes_that_say_the_same_in_another_form_are_refused(data: bytes, what: str) -> None:
+    with pytest.raises(Damage, match="^tree 0123 is not in canonical form$"):
+        decode(data, "tree 0123")
+
+
+@pytest.mark.parametrize(
+    ("data", "what"),
+    [
+        (b"", "nothing"),
+        (b"\x92\x01", "a list that ends too early"),
+        (b"\x01\x01", "more behind the value"),
+        (b"\xc1", "a byte that means nothing"),
+        (b"\xa1\xff", "text that is not UTF-8"),
+        (b"\x81\x01\x01", "a key that is no text"),
+        (b"\x81\xc0\x01", "a key that can't be ordered"),
+        (b"\xdd\xff\xff\xff\xff", "a list of four billion things"),
+        (b"\x91" * 5000 + b"\xc0", "lists within lists within lists"),
+    ],
+)
+def test_bytes_that_mean_nothing_are_refused(data: bytes, what: str) -> None:
+    for rows in (False, True):
+        with pytest.raises(Damage, match="^tree 0123 can't be decoded: .+"):
+            decode(data, "tree 0123", rows=rows)
+
+
+def test_a_reason_is_given_also_where_the_decoder_has_none() -> None:
+    with pytest.raises(Damage, match="^it can't be decoded: StackError$"):
+        decode(b"\x91" * 5000, "it")
+    with pytest.raises(Damage, match="^it can't be decoded: Unpack failed: incomplete input$"):
+        decode(b"\x92\x01", "it")
+
+
+def test_what_is_too_long_is_refused_before_it_is_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert MAX_BYTES == 256 << 20
+    monkeypatch.setattr(codec, "MAX_BYTES", 6)
+    assert decode(encode_rows("a" * 5), "it") == "aaaaa"
+    with pytest.raises(Damage, match="^it is 7 bytes long; at most 6 can be right$"):
+        decode(encode_rows("a" * 6), "it")
+
+
+def test_a_cache_that_a_digest_protects_is_not_compared() -> None:
+    assert decode(b"\xcd\x00\x01", "it", own=True) == 1
+    assert decode(encode_rows({"b": 1, "a": [2]}), "it", own=True) == {"b": 1, "a": [2]}
+    with pytest.raises(Damage, match="^it can't be decoded"):
+        decode(b"\xc1", "it", own=True)
+
+
+def test_json_is_one_line_that_a_person_can_read() -> None:
+    assert encode_json({"b": [1, 2.5, None, True], "a": "é\n"}) == b'{"a":"\\u00e9\\n","b":[1,2.5,null,true]}\n'
+
+
+@pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
+def test_json_has_no_numbers_that_are_none(number: float) -> None:
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        encode_json({"a": number})
+    with pytest.raises(Damage, match="^entry 1 is not JSON: Out of range"):
+        decode_json(b"[NaN]\n", "entry 1")
+
+
+@pytest.mark.parametrize(
+    "data", [b'{"a":1}', b'{"a": 1}\n', b'{"a":1,"a":1}\n', b'{"b":1,"a":1}\n', b'"\xc3\xa9"\n', b"1.0e0\n", b" 1\n"]
+)
+def test_json_in_any_other_form_is_refused(data: bytes) -> None:
+    with pytest.raises(Damage, match="^entry 1 is not in canonical form$"):
+        decode_json(data, "entry 1")
+
+
+@pytest.mark.parametrize("data", [b"", b"{", b'{"a":1}{}\n', b"\xff\n", b"[" * 100_000, b"hello\n"])
+def test_what_is_no_json_is_refused(data: bytes) -> None:
+    with pytest.raises(Damage, match="^entry 1 is not JSON: "):
+        decode_json(data, "entry 1")
+
+
+def test_values_are_the_same_when_they_are_written_alike() -> None:
+    assert same_json({"a": 1, "b": [2]}, {"b": [2], "a": 1})
+    assert not same_json(1, 1.0)
+    assert not same_json(1, True)
+    assert not same_json("1", 1)
+
+
+def test_msgpack_itself_would_take_what_is_refused() -> None:
+    """Why all is encoded again: the library reads long forms, and keeps the last of two equal keys."""
+    assert msgpack.unpackb(b"\xcd\x00\x01") == 1
+    assert msgpack.unpackb(b"\x82\xa1a\x01\xa1a\x02") == {"a": 2}
