@@ -180,7 +180,7 @@ def test_entries_that_were_kept_are_not_read_again(storage: FolderStorage) -> No
         (["00000009.json", "00000010.json", "00000002.json"], 10),
         (["00000064.checkpoint", "00000003.json"], 3),
         (["x.json", "000000004.json", "0000005.json", "00000006.jsom", "00000007.json~", "zzzzzzzz.json"], 0),
-        (["0000000٣.json", "00000-12.json", "1e000000.json", "00000003.json"], 3),
+        (["0000000٩.json", "00000-12.json", "1e000000.json", "0000000x.json", "00000009x.json", "00000003.json"], 3),
     ],
 )
 def test_the_last_number_is_that_of_the_last_name_that_we_would_have_written(listing: list[str], number: int) -> None:
@@ -198,6 +198,22 @@ def test_a_gap_is_damage_and_what_stands_before_it_is_read(log: Log) -> None:
     with pytest.raises(DamagedLog, match=f"^entry 2 of {FOLDER} is missing") as error:
         next(found)
     assert error.value.hint is not None and "restore its folder from a copy" in error.value.hint
+
+
+def test_an_entry_that_is_gone_since_it_was_listed_is_damage(log: Log) -> None:
+    append(log, "a", "b")
+    listing = log.listing()
+    path(log, 2).unlink()
+    with pytest.raises(DamagedLog, match="entry 2 .* is missing"):
+        [*log.entries(listing)]
+
+
+def test_an_entry_that_is_damaged_where_it_lies_is_told_by_its_number(log: Log) -> None:
+    append(log, "a")
+    path(log, 1).chmod(0o644)
+    path(log, 1).write_bytes(b"{}\n")
+    with pytest.raises(DamagedLog, match=f"^entry 1 of {FOLDER} is malformed"):
+        log.read(1)
 
 
 def test_an_entry_that_does_not_follow_is_damage(log: Log) -> None:
