@@ -73,13 +73,13 @@ def _merge_once(objects: ObjectStore, names: list[str]) -> int:
             seen: set[Digest] = set()
             for row, data in read_rows(objects, _in_order(objects, packs)):
                 if digest_of(row.kind, data) != row.digest:
-                    raise Damage(f"object {row.digest.hex()[:12]} is damaged")
+                    return 0
                 if row.digest not in seen:
                     seen.add(row.digest)
                     writer.add(row.kind, row.digest, data)
             _publish(tx, writer)
-        except (Damage, OSError):
-            return 0  # a damaged copy, or no space: fsck and gc say so, a save goes on
+        except (Damage, StorageError, OSError):
+            return 0  # damage, or no space: fsck and gc say so, a save goes on
         finally:
             writer.close()
         removal = Removal(objects, "merge", own_transaction=str(tx.owner))
@@ -115,12 +115,10 @@ def _in_order(objects: ObjectStore, packs: list[Pack]) -> list[tuple[str, list[R
     return blobs + [(name, [row for row in some if row.kind != BLOB]) for name, some in rows]
 
 
-def _publish(tx: Transaction, writer: PackWriter) -> str:
+def _publish(tx: Transaction, writer: PackWriter) -> None:
     name = writer.finish(sync=not tx.storage.distant).hex()
     tx.storage.publish(writer.path, pack_path(name))
     tx.storage.sync_names([PACKS])
-    tx.objects.refresh()
-    return name
 
 
 # -- mark ----------------------------------------------------------------------------------------

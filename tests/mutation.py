@@ -19,7 +19,6 @@ import resource
 import signal
 import sys
 import tempfile
-import time
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
@@ -98,10 +97,10 @@ class Runner:
         for module in self.suite.modules:
             path = f"artstore/{module}.py"
             source = (ROOT / path).read_text()
-            begun = time.monotonic()
-            if self._noticed(session, module, compiled(ast.parse(source), path), 600):
+            begun = _seconds_used()
+            if self._noticed(session, module, compiled(ast.parse(source), path), 300):
                 raise SystemExit(f"the tests of {module} fail without a mutation")
-            seconds = 10 + 5 * (time.monotonic() - begun)
+            seconds = 3 + 3 * round(_seconds_used() - begun)
             for mutant in mutants(path, source, self.every):
                 if self._noticed(session, module, mutant.code, seconds):
                     self.killed += 1
@@ -110,20 +109,27 @@ class Runner:
                     print(mutant, flush=True)
         return True
 
-    def _noticed(self, session: pytest.Session, module: str, code: CodeType, seconds: float) -> bool:
-        """Whether a test fails, or hangs."""
-        child = multiprocessing.get_context("fork").Process(target=_run, args=(session, module, code))
+    def _noticed(self, session: pytest.Session, module: str, code: CodeType, seconds: int) -> bool:
+        """Whether a test fails, or takes more than these seconds of the processor's, or ten times as many of the clock."""
+        child = multiprocessing.get_context("fork").Process(target=_run, args=(session, module, code, seconds))
         child.start()
-        child.join(seconds)
+        child.join(10 * seconds)
         with suppress(ProcessLookupError):
             os.killpg(child.pid or 0, signal.SIGKILL)
         child.join()
         return child.exitcode != 0
 
 
-def _run(session: pytest.Session, module: str, code: CodeType) -> None:
+def _seconds_used() -> float:
+    """By children that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def _run(session: pytest.Session, module: str, code: CodeType, seconds: int) -> None:
     os.setsid()
     resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
     nowhere = os.open(os.devnull, os.O_RDWR)
     for fd in range(3):
         os.dup2(nowhere, fd)

@@ -6,26 +6,30 @@ import os
 import re
 import subprocess
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from artstore import maintenance, owner
+from artstore import packs as package
 from artstore.digest import BLOB, TREE, VERSION, Digest, digest_of
-from artstore.errors import DamagedLog, MissingObject, NoSpace, StorageError
-from artstore.logs import new_change
+from artstore.errors import DamagedLog, MissingObject, NoSpace, NotFound, StorageError
+from artstore.logs import Log, new_change
 from artstore.maintenance import Collected, Marks, collect, merge, packs_due, plan, size_class, waiting_trash
 from artstore.objects import ObjectStore, blob_path, pack_path
 from artstore.packs import FOOTER, HEADER, ROW
 from artstore.progress import Monitor
 from artstore.removal import Everything, Removal, is_left_over, open_transactions, sweep
 from artstore.repository import Repository
+from artstore.state import State
 from artstore.storage import FolderStorage
 from artstore.transaction import Transaction
-from artstore.tree import PART, decode_tree
+from artstore.tree import encode_folder
 from tests.conftest import make_tree
 from tests.forge import Forger
+from tests.together import descriptors
 
 DAY = 86400.0
 MIB = 1 << 20
@@ -131,6 +135,16 @@ def test_packs_that_came_after_the_listing_are_not_due(repo: Repository) -> None
     assert set(packs_due(objects)) == names
 
 
+def test_packs_from_32_mib_on_stay(repo: Repository) -> None:
+    paths = [Path(repo.storage.path(pack_path(f"{number:064}"))) for number in range(8)]
+    for path in paths:
+        path.touch()
+        os.truncate(path, 32 << 20)
+    assert packs_due(ObjectStore(repo.storage)) == []
+    for path in paths:
+        path.unlink()
+
+
 def test_at_a_distant_place_no_pack_is_asked_for_its_age(repo: Repository) -> None:
     class Silent(Distant):
         def stamp(self, path: str) -> float | None:
@@ -191,9 +205,66 @@ def test_packs_with_damage_stay_out_of_a_merge(repo: Repository) -> None:
 def test_a_merge_that_meets_damage_changes_nothing(repo: Repository) -> None:
     names = {pack(repo, b"content %d" % number) for number in range(8)}
     damage(repo, min(names), b"content")
-    assert merge(ObjectStore(repo.storage)) == 0
-    assert packs(repo) == names
+    before = descriptors()
+    with closing(ObjectStore(repo.storage)) as objects:
+        assert merge(objects) == 0
+    assert packs(repo) == names and descriptors() == before
     assert os.listdir(repo.storage.path("trash")) == os.listdir(repo.storage.path("tmp")) == []
+
+
+def test_a_merge_that_can_not_read_a_pack_changes_nothing(repo: Repository) -> None:
+    names = {pack(repo, b"%d" % number) for number in range(8)}
+
+    class Failing(FolderStorage):
+        def reader(self, path: str) -> Any:
+            size, read, close = super().reader(path)
+
+            def fail(offset: int, length: int) -> bytes:
+                if offset == HEADER:
+                    raise OSError(5, "Input/output error")
+                return read(offset, length)
+
+            return size, fail, close
+
+    assert merge(ObjectStore(Failing(repo.root))) == 0
+    assert packs(repo) == names
+
+
+def test_a_pack_that_goes_meanwhile_is_left_out_of_a_merge(repo: Repository) -> None:
+    names = [pack(repo, b"%d" % number) for number in range(8)]
+
+    class Beside(FolderStorage):
+        def reader(self, path: str) -> Any:
+            if path == pack_path(names[3]):
+                raise FileNotFoundError(path)
+            return super().reader(path)
+
+    assert merge(ObjectStore(Beside(repo.root))) == 7
+    assert len(packs(repo)) == 2 and names[3] in packs(repo)
+
+
+def test_the_new_pack_is_durable_before_an_old_one_is_taken(repo: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(8):
+        pack(repo, b"%d" % number)
+    did: list[str] = []
+    sync_file = package.sync_file
+    monkeypatch.setattr(package, "sync_file", lambda *args: (did.append("sync the pack"), sync_file(*args)))
+
+    class Noting(FolderStorage):
+        def publish(self, staged: str, path: str) -> bool:
+            did.append("name it")
+            return super().publish(staged, path)
+
+        def sync_names(self, folders: list[str]) -> None:
+            did.append(f"sync {folders}")
+            super().sync_names(folders)
+
+        def take(self, path: str, folder: str) -> bool:
+            did.append("take")
+            return super().take(path, folder)
+
+    assert merge(ObjectStore(Noting(repo.root))) == 8
+    assert did == ["sync the pack", "name it", "sync ['objects/packs']", *["take"] * 8]
 
 
 @pytest.mark.damaged
@@ -304,12 +375,18 @@ def test_all_that_a_live_version_needs_is_marked_and_nothing_else(repo: Reposito
     assert found.versions == 1
 
 
-def test_a_folder_in_parts_is_marked_with_all_its_parts(repo: Repository, tmp_path: Path) -> None:
-    put(repo, tmp_path, "data", {f"{number:05}": "" for number in range(16_385)})
-    root = repo.find("data").tree
-    parts = decode_tree(repo.objects.read(TREE, root), root)
-    assert all(part[1] == PART for part in parts)
-    assert {root, *(part[3] for part in parts), blob(b"")} < marks(repo).reachable
+def test_a_folder_in_parts_is_marked_with_all_its_parts(repo: Repository, root: Path) -> None:
+    trees: dict[Digest, bytes] = {}
+
+    def add(data: bytes) -> Digest:
+        digest = digest_of(TREE, data)
+        trees[digest] = data
+        return digest
+
+    folder = encode_folder([(b"%05d" % number, 0, 0, blob(b"")) for number in range(16_385)], add)
+    Forger(root).pack((BLOB, b""), *((TREE, data) for data in trees.values()))
+    id = Forger(root).version("data", folder.digest, folder.size, folder.files)
+    assert len(trees) > 2 and marks(repo).reachable == {*trees, blob(b""), bytes.fromhex(id)}
 
 
 def test_a_reference_holds_nothing_here(repo: Repository, root: Path) -> None:
@@ -345,6 +422,31 @@ def test_the_history_of_a_run_is_marked(here: Path) -> None:
                 run.log({"loss": step})
         found.refresh()
         assert len(found.reachable) == 2
+
+
+def test_blobs_that_only_the_properties_of_a_collection_name_are_marked(repo: Repository, root: Path) -> None:
+    forge = Forger(root)
+    forge.blob(b"")
+    forge.version("data", forge.tree((b"f", 0, 0, blob(b""))))
+    for text in (b'"value"\n', b"a description"):
+        forge.blob(text)
+    forge.entry("data", new_change("metadata", id=None, set={}, blobs={"k": blob(b'"value"\n').hex()}, remove=[]))
+    forge.entry("data", new_change("description", id=None, old=None, new=None, blob=blob(b"a description").hex()))
+    found = marks(repo)
+    assert blob(b'"value"\n') in found and blob(b"a description") in found
+
+
+def test_no_checkpoint_is_believed(repo: Repository, tmp_path: Path) -> None:
+    """It would tell what lives from another fold than that of the entries."""
+    put(repo, tmp_path, "data", {"f": "one"})
+    state = repo.collection("data")
+    forged = State(state.path)
+    forged.number, forged.digest = state.number, state.digest
+    Log(repo.storage, state.path.folder).save_checkpoint(state.number, str(state.digest), forged.plain())
+    with pytest.raises(NotFound):
+        repo.collection("data")
+    assert blob(b"one") in marks(repo)
+    os.unlink(repo.storage.path(f"{state.path.folder}/{state.number:08}.checkpoint"))
 
 
 def test_versions_can_be_left_out_and_blobs_be_kept_to_ask_what_if(repo: Repository, tmp_path: Path) -> None:
@@ -530,7 +632,7 @@ def test_at_a_distant_place_copies_are_not_looked_at(repo: Repository, root: Pat
         pack(repo, b"twice")
     keep(repo, root, b"twice")
     far = ObjectStore(Distant(repo.root), cache=FolderStorage(str(tmp_path)))
-    assert plan(far, marks(repo)).dead_packs == []
+    assert plan(far, Marks(far, repo.refs, repo.runs, Monitor())).dead_packs == []
 
 
 @pytest.mark.damaged
@@ -551,20 +653,27 @@ def test_a_pack_that_is_not_what_its_name_says_is_set_aside(repo: Repository, tm
     assert gc(repo).problems == ()
 
 
-def test_a_pack_that_can_not_be_read_is_kept_and_named(repo: Repository, tmp_path: Path) -> None:
+@pytest.mark.damaged
+def test_what_is_wrong_with_one_pack_does_not_keep_the_others(repo: Repository, tmp_path: Path) -> None:
     put(repo, tmp_path, "data", {"f": "one"})
-    name = pack(repo, b"dead")
+    needed = packs(repo)
+    torn, failing, gone, *dead = sorted(pack(repo, b"dead %d" % number) for number in range(6))
+    path = Path(repo.storage.path(pack_path(torn)))
+    path.chmod(0o644)
+    path.write_bytes(path.read_bytes()[:-1] + b"?")
 
     class Failing(FolderStorage):
         def reader(self, path: str) -> Any:
-            if path == pack_path(name):
+            if path == pack_path(failing):
                 raise OSError(5, "Input/output error")
+            if path == pack_path(gone):
+                raise FileNotFoundError(path)
             return super().reader(path)
 
-    objects = ObjectStore(Failing(repo.root))
-    done = collect(objects, repo.refs, repo.runs, grace=0, monitor=Monitor())
-    assert f"pack {name[:12]} can't be read (input/output error); it is kept" in done.problems
-    assert name in packs(repo)
+    done = collect(ObjectStore(Failing(repo.root)), repo.refs, repo.runs, grace=0, monitor=Monitor())
+    assert f"pack {failing[:12]} can't be read (input/output error); it is kept" in done.problems
+    assert "a pack could not be read (input/output error), so others are kept" in done.problems
+    assert not packs(repo) & set(dead) and needed | {failing} <= packs(repo)
 
 
 # -- collecting ----------------------------------------------------------------------------------
@@ -659,6 +768,19 @@ def test_a_damaged_object_is_kept_as_evidence_when_its_pack_is_rewritten(repo: R
     (aside,) = [entry for entry in os.listdir(repo.storage.path("bad")) if ".pack." in entry]
     assert re.fullmatch(rf"{name}\.pack\.[0-9a-f]{{8}}", aside)
     assert repo.objects.read(BLOB, blob(b"live")) == b"live"
+
+
+@pytest.mark.damaged
+def test_a_copy_that_is_noted_as_damaged_is_not_carried_over(repo: Repository, root: Path) -> None:
+    name, other = pack(repo, b"twice", b"live"), pack(repo, b"twice")
+    keep(repo, root, b"twice", b"live")
+    damage(repo, name, b"twice")
+    repo.objects.note_bad(name, blob(b"twice"))
+    assert [row.digest for row in planned(repo).rewrites[name]] == [blob(b"live")]
+    assert gc(repo).problems == ()
+    assert name not in packs(repo) and other in packs(repo)
+    with Repository(repo.root) as fresh:
+        assert {fresh.objects.read(BLOB, blob(content)) for content in (b"twice", b"live")} == {b"twice", b"live"}
 
 
 @pytest.mark.damaged
