@@ -271,12 +271,12 @@ def plan(objects: ObjectStore, marks: Marks) -> Plan:
         live = [row for row in rows if not copies.has_good(row)]
         live_bytes = sum(row.length for row in live)
         all_bytes = pack.objects_end - HEADER
-        if not live and not bad:
+        if not live:
             dead_packs.append(name)
             freed += pack.size
         elif (all_bytes - live_bytes) * 2 > all_bytes or bad:
             rewrites[name] = live
-            freed += pack.size - ((HEADER + live_bytes + len(live) * ROW.size + FOOTER.size) if live else 0)
+            freed += pack.size - (HEADER + live_bytes + len(live) * ROW.size + FOOTER.size)
         else:
             kept += all_bytes - live_bytes
         copies.add(name, live)
@@ -374,8 +374,6 @@ def collect(
 
 def _rewrite(tx: Transaction, name: str, rows: list[Row], problems: list[str]) -> int | None:
     """Publish a pack with the live objects of another, in their order; its size. None when the old one has to stay."""
-    if not rows:
-        return 0
     objects = tx.objects
     try:
         with translated(f"rewrite pack {name[:12]}"):

@@ -627,6 +627,24 @@ def test_a_second_copy_is_needed_where_the_first_turns_out_damaged(repo: Reposit
     assert ObjectStore(FolderStorage(repo.root)).read(BLOB, blob(b"twice")) == b"twice"
 
 
+def test_a_second_copy_is_needed_where_the_first_can_not_be_read(repo: Repository, root: Path) -> None:
+    first = min(pack(repo, b"twice") for _ in range(2))
+    keep(repo, root, b"twice")
+
+    class Failing(FolderStorage):
+        def reader(self, path: str) -> Any:
+            size, read, close = super().reader(path)
+
+            def fail(offset: int, length: int) -> bytes:
+                if path == pack_path(first) and (offset, length) == (HEADER, 5):
+                    raise OSError(5, "Input/output error")
+                return read(offset, length)
+
+            return size, fail, close
+
+    assert plan(ObjectStore(Failing(repo.root)), marks(repo)).dead_packs == []
+
+
 def test_at_a_distant_place_copies_are_not_looked_at(repo: Repository, root: Path, tmp_path: Path) -> None:
     for _ in range(2):
         pack(repo, b"twice")
@@ -657,7 +675,10 @@ def test_a_pack_that_is_not_what_its_name_says_is_set_aside(repo: Repository, tm
 def test_what_is_wrong_with_one_pack_does_not_keep_the_others(repo: Repository, tmp_path: Path) -> None:
     put(repo, tmp_path, "data", {"f": "one"})
     needed = packs(repo)
-    torn, failing, gone, *dead = sorted(pack(repo, b"dead %d" % number) for number in range(6))
+    made = [pack(repo, b"dead")]
+    while len(made) < 6 or sorted(made)[1] > min(needed):  # the failing one is looked into before one that is needed
+        made.append(pack(repo, b"dead %d" % len(made)))
+    torn, failing, gone, *dead = sorted(made)
     path = Path(repo.storage.path(pack_path(torn)))
     path.chmod(0o644)
     path.write_bytes(path.read_bytes()[:-1] + b"?")
@@ -759,15 +780,20 @@ def test_what_becomes_needed_while_it_is_in_the_trash_is_given_back(repo: Reposi
 
 @pytest.mark.damaged
 def test_a_damaged_object_is_kept_as_evidence_when_its_pack_is_rewritten(repo: Repository, root: Path) -> None:
-    name = pack(repo, b"content", b"live")
-    keep(repo, root, b"live")
+    name, live = pack(repo, b"content", b"live" * 100), b"live" * 100
+    keep(repo, root, live)
     damage(repo, name, b"content")
     repo.objects.note_bad(name, blob(b"content"))
     assert gc(repo).problems == ()
     assert name not in packs(repo)
     (aside,) = [entry for entry in os.listdir(repo.storage.path("bad")) if ".pack." in entry]
     assert re.fullmatch(rf"{name}\.pack\.[0-9a-f]{{8}}", aside)
-    assert repo.objects.read(BLOB, blob(b"live")) == b"live"
+    assert repo.objects.read(BLOB, blob(live)) == live
+    dead = pack(repo, b"damaged, and dead")
+    damage(repo, dead, b"damaged")
+    repo.objects.note_bad(dead, blob(b"damaged, and dead"))
+    gc(repo)
+    assert [entry for entry in os.listdir(repo.storage.path("bad")) if entry.startswith(f"{dead}.pack.")]
 
 
 @pytest.mark.damaged
