@@ -868,6 +868,14 @@ def test_a_note_of_damage_that_is_none_goes_and_one_that_is_true_stays(repo: Rep
     assert ObjectStore(FolderStorage(repo.root)).bad_notes() == objects.bad_notes()
 
 
+def test_a_collection_looks_first_whether_what_is_noted_as_damaged_is_so(repo: Repository, root: Path) -> None:
+    name = pack(repo, b"live")
+    keep(repo, root, b"live")
+    repo.objects.note_bad(name, blob(b"live"))
+    assert gc(repo) == Collected(1, 0, 0, 0, (), 0, ())
+    assert os.listdir(repo.storage.path("bad")) == [] and name in packs(repo)
+
+
 def test_a_failed_collection_leaves_its_trash_to_the_next(repo: Repository, tmp_path: Path) -> None:
     put(repo, tmp_path, "gone", {"f": "one", "big": LARGE})
     repo.delete_collection("gone")
