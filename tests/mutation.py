@@ -35,6 +35,8 @@ LEAST = 85
 """Per cent of the mutants that must be noticed."""
 _MEMORY = 8 << 30
 """Bytes of addresses for one mutant, which may allocate without end."""
+_ASLEEP = 600.0
+"""Seconds after which a mutant is taken for one that waits for ever."""
 
 
 class Suite(NamedTuple):
@@ -110,10 +112,10 @@ class Runner:
         return True
 
     def _noticed(self, session: pytest.Session, module: str, code: CodeType, seconds: int) -> bool:
-        """Whether a test fails, or takes more than these seconds of the processor's, or ten times as many of the clock."""
+        """Whether a test fails, or takes more than these seconds of the processor's: the clock's say how busy it is."""
         child = multiprocessing.get_context("fork").Process(target=_run, args=(session, module, code, seconds))
         child.start()
-        child.join(10 * seconds)
+        child.join(_ASLEEP)
         with suppress(ProcessLookupError):
             os.killpg(child.pid or 0, signal.SIGKILL)
         child.join()
