@@ -123,16 +123,15 @@ class Removal:
         """Link into place what is needed and not in objects/ elsewhere, then unlink it here; how many files."""
         needed.refresh()
         self._objects.refresh()
-        count, folders = 0, set()
+        count = 0
         for folder in (self._mine, *self._claimed):
             for name in self._storage.names(folder):
                 target = self._target(folder, name, needed)
                 if target is None:
                     continue
                 self._storage.give_back(f"{folder}/{name}", target)
-                folders.add(target)
                 count += 1
-        if folders:
+        if count:
             self._objects.refresh()
         return count
 

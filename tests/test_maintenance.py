@@ -758,25 +758,43 @@ def test_what_a_dead_process_left_is_swept(repo: Repository) -> None:
     assert os.listdir(repo.storage.path("tmp")) == []
 
 
-def test_what_becomes_needed_while_it_is_in_the_trash_is_given_back(repo: Repository, tmp_path: Path) -> None:
-    """A version comes back, by its log alone, after the collector has marked and before it reads refs again."""
+@pytest.mark.parametrize("when", ["as it is moved", "after refs were read again"])
+def test_what_becomes_needed_while_it_is_in_the_trash_is_given_back(
+    repo: Repository, tmp_path: Path, when: str
+) -> None:
+    """A version comes back, by its log alone, after the collector has marked."""
     put(repo, tmp_path, "data", {"f": "one", "big": LARGE})
+    id = repo.find("data").version["id"]
     repo.delete("data:v0")
     before = {path for path, _ in repo.storage.below("objects")}
+
+    def bring_back() -> None:
+        if not repo.collection("data").live():
+            repo.refs.change(repo.path_of("data")[0], lambda _: [new_change("undelete", id=id)])
 
     class Beside(FolderStorage):
         def take(self, path: str, folder: str) -> bool:
             taken = super().take(path, folder)
-            if not os.listdir(self.path("objects/packs")):
-                log = repo.collection("data")
-                version = next(iter(log.versions.values()))
-                repo.refs.change(log.path, lambda _: [new_change("undelete", id=version["id"])])
+            if when == "as it is moved" and not os.listdir(self.path("objects/packs")):
+                bring_back()
             return taken
 
+        def folders(self, folder: str) -> list[str]:
+            if when == "after refs were read again":
+                bring_back()
+            return super().folders(folder)
+
     objects = ObjectStore(Beside(repo.root))
-    done = collect(objects, repo.refs, repo.runs, grace=0, monitor=Monitor())
-    assert done.freed_bytes == 0
+    needed = Marks(objects, repo.refs, repo.runs, Monitor())
+    todo = plan(objects, needed)
+    removal = Removal(objects, "gc")
+    for name in todo.dead_packs:
+        removal.take_pack(name)
+    for digest in todo.dead_blobs:
+        removal.take_blob(digest)
+    assert removal.finish(needed, keep_mine=False) == (0, 0, len(before), ())
     assert {path for path, _ in repo.storage.below("objects")} == before
+    assert objects.pack_names() == packs(repo)
     assert os.listdir(repo.storage.path("trash")) == []
 
 
