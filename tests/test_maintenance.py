@@ -14,6 +14,7 @@ import pytest
 
 from artstore import maintenance, owner
 from artstore import packs as package
+from artstore.codec import encode_rows
 from artstore.digest import BLOB, TREE, VERSION, Digest, digest_of
 from artstore.errors import DamagedLog, MissingObject, NoSpace, NotFound, StorageError
 from artstore.logs import Log, new_change
@@ -499,20 +500,16 @@ def test_nothing_is_collected_without_refs(repo: Repository, tmp_path: Path) -> 
 
 @pytest.mark.damaged
 @pytest.mark.parametrize("kind", ["tree", "version"])
-def test_nothing_is_collected_while_a_live_version_can_not_be_read(repo: Repository, tmp_path: Path, kind: str) -> None:
-    put(repo, tmp_path, "data", {"f": "one"})
-    found = repo.find("data")
-    dead = pack(repo, b"dead")
-    for name in packs(repo) - {dead}:
-        os.unlink(repo.storage.path(pack_path(name)))
-    other = Forger(Path(repo.root))
-    if kind == "version":
-        other.tree((b"f", 0, 3, blob(b"one")))
-    repo.objects.refresh()
-    with pytest.raises(MissingObject, match=f"{kind if kind == 'version' else 'version'} .* is missing"):
+def test_nothing_is_collected_while_a_live_version_can_not_be_read(repo: Repository, root: Path, kind: str) -> None:
+    tree = encode_rows([(b"f", 0, 0, blob(b""))])
+    dead, trees = pack(repo, b"dead"), Forger(root).pack((TREE, tree))
+    before = packs(repo)
+    Forger(root).version("data", digest_of(TREE, tree))
+    (version,) = packs(repo) - before
+    os.unlink(trees if kind == "tree" else repo.storage.path(pack_path(version)))
+    with pytest.raises(MissingObject, match=f"^{kind} .* is missing"):
         gc(repo)
     assert dead in packs(repo)
-    assert found.version["number"] == 0
 
 
 def test_a_version_that_was_deleted_and_collected_since_its_log_was_read_is_no_damage(
@@ -674,13 +671,14 @@ def test_a_pack_that_is_not_what_its_name_says_is_set_aside(repo: Repository, tm
 
 
 @pytest.mark.damaged
-def test_what_is_wrong_with_one_pack_does_not_keep_the_others(repo: Repository, tmp_path: Path) -> None:
-    put(repo, tmp_path, "data", {"f": "one"})
-    needed = packs(repo)
-    made = [pack(repo, b"dead")]
-    while len(made) < 6 or sorted(made)[1] > min(needed):  # the failing one is looked into before one that is needed
-        made.append(pack(repo, b"dead %d" % len(made)))
-    torn, failing, gone, *dead = sorted(made)
+def test_what_is_wrong_with_one_pack_does_not_keep_the_others(repo: Repository, root: Path) -> None:
+    torn, failing, gone, *dead = sorted(pack(repo, b"dead %d" % number) for number in range(6))
+    forge, tree = Forger(root), encode_rows([(b"f", 0, 3, blob(b"one"))])
+    while (path := forge.pack((TREE, tree))).stem < failing:
+        path.unlink()  # it is to be looked for in the failing one first
+    forge.blob(b"one")
+    forge.version("data", digest_of(TREE, tree), 3)
+    needed = packs(repo) - {torn, failing, gone, *dead}
     path = Path(repo.storage.path(pack_path(torn)))
     path.chmod(0o644)
     path.write_bytes(path.read_bytes()[:-1] + b"?")
