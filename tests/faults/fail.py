@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from artstore.errors import Damage
 from tests.faults import strace
 from tests.faults.commands import COMMANDS
 from tests.faults.place import Findings, Place
@@ -78,6 +79,8 @@ def _how_it_ended(prepared: Prepared, place: Place, done: Result, failure: Failu
         return [f"exit 0, but {problem}" for problem in in_child(lambda: prepared.command.done(place))]
     if "Traceback" in done.err or not (done.code == 1 or 3 <= done.code <= 10):
         return [f"exit {done.code}: {_last_lines(done.err)}"]
+    if prepared.command.mends and done.code == Damage.exit_code and "problem: " in done.out:
+        return []  # it says what it could not mend
     could_not_say = failure.from_then_on and failure.point.call in ("write", "writev")
     lines = [line for line in done.err.splitlines() if not line.startswith("warning: ")]
     if could_not_say and not lines:
