@@ -439,7 +439,8 @@ def rewrite_bad(objects: ObjectStore) -> list[str]:
         for name in names:
             pack = _opened(objects, name)
             bad = objects.bad_in(name)
-            if pack is not None and _rewrite(tx, name, [r for r in pack.rows() if r.digest not in bad], []) is not None:
+            good = [row for row in pack.rows() if row.digest not in bad] if pack is not None else []
+            if pack is not None and (not good or _rewrite(tx, name, good, []) is not None):
                 done.append(name)
         removal = Removal(objects, "merge", own_transaction=str(tx.owner))
         try:

@@ -75,6 +75,17 @@ def test_what_lies_unharmed_beside_the_damage_needs_no_other_place(stored: Store
     assert any("bad/" in line or "the log" in line for line in repair(stored))
 
 
+def test_a_pack_of_which_nothing_is_right_is_replaced(stored: Stored) -> None:
+    leave_only(stored, "remote")
+    pack = OBJECTS["pack object"](stored).path
+    with stored.open() as repository:
+        end = repository.objects.pack(pack.stem).objects_end
+    data = pack.read_bytes()
+    pack.write_bytes(data[:HEADER] + bytes(byte ^ 0x55 for byte in data[HEADER:end]) + data[end:])
+    repair(stored)
+    assert not pack.exists()
+
+
 def test_what_is_nowhere_stays_a_problem_and_nothing_else_suffers(stored: Stored, tmp_path: Path) -> None:
     leave_only(stored, "nowhere")
     DAMAGES["flip"](OBJECTS["pack object"](stored))
