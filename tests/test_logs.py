@@ -251,7 +251,15 @@ GOOD: dict[str, Any] = {
 
 
 def test_an_entry_is_whole_with_and_without_what_may_be_null() -> None:
-    for more in ({}, {"host": "h"}, {"user": "u"}, {"prev": "p"}, {"changes": []}):
+    for more in (
+        {},
+        {"host": "h"},
+        {"user": "u"},
+        {"prev": "p"},
+        {"changes": []},
+        {"user": "jürgen 😀"},
+        {"host": "\ud7ff\ue000"},
+    ):
         entry = decode_entry(encode_json(sealed(GOOD | more)), 7, "entry")
         assert entry._asdict().items() >= (GOOD | more).items()
 
@@ -277,6 +285,12 @@ def test_an_entry_is_whole_with_and_without_what_may_be_null() -> None:
         {"changes": [{"kind": 1, "change": "c"}]},
         {"changes": [{"kind": "k", "change": None}]},
         {"more": 1},
+        {"time": "\ud800"},
+        {"write": "w\udfff"},
+        {"host": "\udc80"},
+        {"user": "ü\ud900"},
+        {"changes": [{"kind": "\ud800", "change": "c"}]},
+        {"changes": [{"kind": "k", "change": "\ud800"}]},
     ],
     ids=str,
 )

@@ -894,6 +894,71 @@ def test_a_collection_looks_first_whether_what_is_noted_as_damaged_is_so(repo: R
     assert os.listdir(repo.storage.path("bad")) == [] and name in packs(repo)
 
 
+@pytest.mark.damaged
+def test_packs_with_damage_are_written_anew_without_it_and_kept_as_evidence(repo: Repository, root: Path) -> None:
+    some, all_, whole = pack(repo, b"bad", b"good"), pack(repo, b"wholly"), pack(repo, b"whole")
+    for name, content in ((some, b"bad"), (all_, b"wholly")):
+        damage(repo, name, content)
+        repo.objects.note_bad(name, blob(content))
+    assert maintenance.rewrite_bad(repo.objects) == sorted([some, all_])
+    (new,) = packs(repo) - {whole}
+    assert new != some and [row.digest for row in repo.objects.pack(new).rows()] == [blob(b"good")]
+    assert {entry[:64] for entry in os.listdir(repo.storage.path("bad")) if ".pack." in entry} == {some, all_}
+    assert os.listdir(repo.storage.path("trash")) == os.listdir(repo.storage.path("tmp")) == []
+
+
+def test_nothing_is_written_anew_without_notes_of_damage(repo: Repository) -> None:
+    names = {pack(repo, b"one"), pack(repo, b"two")}
+    assert maintenance.rewrite_bad(repo.objects) == [] and packs(repo) == names
+    assert maintenance.set_broken_aside(repo.objects) == []
+
+
+@pytest.mark.damaged
+def test_a_pack_that_can_not_be_written_anew_stays(repo: Repository) -> None:
+    noted, torn = pack(repo, b"bad", b"good"), pack(repo, b"torn")
+    for content in (b"bad", b"good"):
+        damage(repo, noted, content)
+    repo.objects.note_bad(noted, blob(b"bad"))  # and that the other is damaged, too, is found on the way
+    repo.objects.note_bad(torn, blob(b"torn"))
+    path = Path(repo.storage.path(pack_path(torn)))
+    path.chmod(0o644)
+    path.write_bytes(path.read_bytes()[:-1] + b"?")
+    with Repository(repo.root) as fresh:
+        assert maintenance.rewrite_bad(fresh.objects) == []
+        assert packs(repo) == {noted, torn}
+        fresh.objects.pack_holding(blob(b"anything"))
+        assert maintenance.set_broken_aside(fresh.objects) == [torn]
+
+
+@pytest.mark.damaged
+def test_a_repair_that_fails_leaves_its_trash_to_others(repo: Repository) -> None:
+    for content in (b"one", b"two"):
+        name = pack(repo, content)
+        damage(repo, name, content)
+        repo.objects.note_bad(name, blob(content))
+
+    class Failing(FolderStorage):
+        def take(self, path: str, folder: str) -> bool:
+            if os.listdir(self.path(folder)):
+                raise StorageError("the disk failed")
+            return super().take(path, folder)
+
+    with pytest.raises(StorageError, match="the disk failed"):
+        maintenance.rewrite_bad(ObjectStore(Failing(repo.root)))
+    (run,) = os.listdir(repo.storage.path("trash"))
+    assert run.startswith("merge.left.")
+
+
+@pytest.mark.damaged
+def test_on_a_network_file_system_what_was_written_anew_waits_in_the_trash(repo: Repository) -> None:
+    name = pack(repo, b"bad", b"good")
+    damage(repo, name, b"bad")
+    repo.objects.note_bad(name, blob(b"bad"))
+    assert maintenance.rewrite_bad(ObjectStore(Elsewhere(repo.root))) == [name]
+    (run,) = os.listdir(repo.storage.path("trash"))
+    assert os.listdir(repo.storage.path(f"trash/{run}")) == [f"{name}.pack"]
+
+
 def test_a_failed_collection_leaves_its_trash_to_the_next(repo: Repository, tmp_path: Path) -> None:
     put(repo, tmp_path, "gone", {"f": "one", "big": LARGE})
     repo.delete_collection("gone")

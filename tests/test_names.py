@@ -148,6 +148,7 @@ def test_types_follow_the_rule_of_names_and_reserved_ones_are_refused() -> None:
         ("?what?", "what"),
         ("e\u0301té", "été"),
         ("x" * 200, "x" * 128),
+        ("é" * 100, "é" * 40),
         ("???", "unnamed"),
         (".", "unnamed"),
         ("..", "unnamed"),

@@ -7,7 +7,7 @@ from typing import Any
 
 from artstore import index, runs, state, verified
 from artstore.catalog import _Table
-from artstore.codec import encode, encode_json, encode_rows
+from artstore.codec import encode_json, encode_rows
 from artstore.columns import NUMBER, TIMESTAMP, as_optional
 from artstore.digest import BLOB, TREE, VERSION, Digest, digest_of, pack_digest
 from artstore.layout import new_format
@@ -102,7 +102,7 @@ def codec() -> list[bytes]:
         [1, [2, []]],
         {"a": 1, "b": {"c": [b"d"]}},
     ]
-    return [encode(value) for value in values]
+    return [encode_rows(value) for value in values]
 
 
 def trees() -> list[bytes]:
