@@ -31,7 +31,7 @@ from tests.artifacts import again, draft, log, write
 from tests.conftest import check, make_tree
 from tests.servers import free_port
 
-PATIENCE = 10.0
+PATIENCE = 60.0
 untyped: Any = w
 KINDS: dict[str, Any] = {
     "created": w.OnCreateArtifact, "linked": w.OnLinkArtifact, "unlinked": w.OnUnlinkArtifact, "deleted": w.OnDeleteArtifact,

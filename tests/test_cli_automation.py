@@ -21,7 +21,7 @@ import pytest
 from artstore.repository import Repository
 from tests.conftest import Cli, Result, check, environment, make_tree
 
-PATIENCE = 10.0
+PATIENCE = 60.0
 
 
 @pytest.fixture

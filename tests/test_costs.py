@@ -59,9 +59,9 @@ def noted_reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     read: list[str] = []
     reading = FolderStorage.read
 
-    def noting(storage: FolderStorage, path: str, *args: int) -> bytes:
+    def noting(storage: FolderStorage, path: str, *args: int, **options: bool) -> bytes:
         read.append(path)
-        return reading(storage, path, *args)
+        return reading(storage, path, *args, **options)
 
     monkeypatch.setattr(FolderStorage, "read", noting)
     return read

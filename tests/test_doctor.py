@@ -290,7 +290,7 @@ def test_a_repository_of_somebody_elses_is_a_note_and_its_remotes_are_left_alone
 ) -> None:
     (root / "config").write_text('[remote "there"]\nurl = /not/there\n')
     os.chown(root, 12345, -1)
-    found = told(tmp_path)
+    found = told(tmp_path, ARTSTORE_DIR=str(root))
     assert found["owner"].effect == "its remotes are contacted only after `artstore remote allow`"
     assert "remote there" not in found.by_name
 
