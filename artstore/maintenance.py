@@ -434,13 +434,14 @@ def rewrite_bad(objects: ObjectStore) -> list[str]:
     names = sorted({name for name, _ in objects.bad_notes()})
     if not names:
         return []
-    with Transaction(objects) as tx:
+    with Transaction(objects, "gc") as tx:
         done = []
         for name in names:
-            pack = _opened(objects, name)
+            if (pack := _opened(objects, name)) is None:
+                continue
             bad = objects.bad_in(name)
-            good = [row for row in pack.rows() if row.digest not in bad] if pack is not None else []
-            if pack is not None and (not good or _rewrite(tx, name, good, []) is not None):
+            good = [row for row in pack.rows() if row.digest not in bad]
+            if not good or _rewrite(tx, name, good, []) is not None:
                 done.append(name)
         removal = Removal(objects, "merge", own_transaction=str(tx.owner))
         try:
