@@ -33,7 +33,7 @@ def _pairs(first: Good, second: Good) -> Good:
 
 
 def _is_path(value: Any) -> bool:
-    return type(value) is list and is_record(PLACE)(dict(zip(PLACE, value, strict=False))) and len(value) == len(PLACE)
+    return type(value) is list and len(value) == len(PLACE) and _is_place(dict(zip(PLACE, value, strict=True)))
 
 
 def _is_pending(value: Any) -> bool:
@@ -46,9 +46,11 @@ def _is_pending(value: Any) -> bool:
 
 
 def _are_origins(value: Any) -> bool:
-    return is_record({"blob": is_digest})(value) or bool(dict_of(is_origin)(value))
+    return _is_blob(value) or bool(dict_of(is_origin)(value))
 
 
+_is_place = is_record(PLACE)
+_is_blob = is_record({"blob": is_digest})
 _VERSION = is_record(
     {**VERSION, "user": or_null(is_text), "host": or_null(is_text), "updated": is_text},
     optional={

@@ -16,6 +16,7 @@ from artstore.fields import (
     dict_of,
     is_count,
     is_digest,
+    is_record,
     list_of,
     named,
     or_null,
@@ -199,14 +200,8 @@ def _is_run(value: Any) -> bool:
     return is_text(value) and value.count("/") == 2 and all(map(check_project, value.split("/")))
 
 
-def is_place(value: Any) -> bool:
-    """Where a version was made."""
-    return (
-        type(value) is dict
-        and value.keys() == PLACE.keys() | {"number"}
-        and all(good(value[field]) is not False for field, good in PLACE.items())
-        and is_count(value["number"])
-    )
+is_place = is_record({**PLACE, "number": is_count})
+"""Where a version was made."""
 
 
 def is_origin(value: Any) -> bool:
