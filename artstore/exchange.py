@@ -5,9 +5,10 @@ from functools import partial
 from typing import Literal, NamedTuple, TypeVar
 from urllib.parse import unquote
 
-from artstore.digest import KIND_NAMES, Digest, Kind
+from artstore.digest import KIND_NAMES, Digest, Kind, plain_digest
 from artstore.errors import ArtstoreError, Conflict, Damage, MissingObject, NotFound
 from artstore.hints import near, typed
+from artstore.histories import histories
 from artstore.logs import Change, Log, last_number, new_change
 from artstore.names import Spec, printable
 from artstore.objects import ObjectStore
@@ -108,10 +109,12 @@ class Exchange:
         self._complete = complete
         self._jobs = jobs
         self._monitor = monitor or Monitor()
-        self._there = Refs(tracking.mirror, identity=identity, keep=True)
+        self._there = Refs(tracking.mirror, identity=identity, keep=True, copies=True)
         self._runs_there = Runs(tracking.mirror, identity=identity)
         self._sent = [0, 0]
+        self._same = tracking.level("same")
         self._found_level: dict[str, Level] = {}
+        self._found_same: dict[str, Level] = {}
 
     # -- fetch --
 
@@ -153,23 +156,39 @@ class Exchange:
 
     def _level(self, verb: str, scopes: list[Scope]) -> dict[str, Path]:
         """Collections whose logs are both as they were when a push or pull of all had nothing to tell: it has nothing now.
-        Cost: two listings and a note each, where a plan reads all entries of both.
+        Cost: two listings, a note and an entry each.
         """
         wanted = tuple(f"{scope.folder}/" for scope in scopes if scope.path is None)
         return {
             folder: Path(noted.entity, noted.project, noted.name)
-            for folder, noted in self._tracking.level(verb).items()
-            if f"{folder}/".startswith(wanted)
-            and last_number(self._tracking.mirror.names(folder)) == noted.theirs
-            and last_number(self._storage.names(folder)) == noted.ours
-            and len(self._tracking.settled(folder)) == noted.settled
+            for folder, noted in (*self._tracking.level(verb).items(), *self._same.items())
+            if f"{folder}/".startswith(wanted) and self._is_level(folder, noted)
         }
 
-    def _note_level(self, state: State, theirs: State, wanted: set[str] | None) -> None:
-        """Note that neither has anything to tell, of two logs that say so by themselves."""
-        if wanted is None and theirs.number and state.path == theirs.path and not (state.pending or theirs.pending):
-            settled = len(self._tracking.settled(state.path.folder))
-            self._found_level[state.path.folder] = Level(state.number, theirs.number, settled, *state.path)
+    def _is_level(self, folder: str, noted: Level) -> bool:
+        return (
+            last_number(self._tracking.mirror.names(folder)) == noted.theirs
+            and last_number(self._storage.names(folder)) == noted.ours
+            and len(self._tracking.settled(folder)) == noted.settled
+            and plain_digest(self._storage.read(f"{folder}/{noted.ours:08}.json")).hex() == noted.our_digest
+        )
+
+    def _note(self, state: State, theirs: State, *, same: bool, level: bool = False) -> None:
+        """Note that neither has anything to tell (`level`) or that both hold the `same`, of two logs that say so by
+        themselves.
+        """
+        if not theirs.number or state.path != theirs.path or state.pending or theirs.pending:
+            return
+        ends = (state.number, state.digest or "", theirs.number, theirs.digest or "")
+        noted = Level(*ends, len(self._tracking.settled(state.path.folder)), *state.path)
+        if same:
+            self._found_same[state.path.folder] = noted
+        elif level:
+            self._found_level[state.path.folder] = noted
+
+    def _save_notes(self, verb: str) -> None:
+        self._tracking.note_level(verb, self._found_level)
+        self._tracking.note_level("same", self._found_same)
 
     # -- push --
 
@@ -191,10 +210,9 @@ class Exchange:
                     todo.append((state, wanted, theirs, plan))
                 else:
                     moved.append(Moved(state.path, "up to date"))
-                    self._note_level(state, theirs, wanted)
+                    self._note(state, theirs, same=plan.same, level=wanted is None)
             except ArtstoreError as error:
                 moved.append(Moved(state.path, "refused", problem=error))
-        self._tracking.note_level("push", self._found_level)
         if todo and dry_run:
             moved += self._push_all(todo, None)
         elif todo:
@@ -204,6 +222,7 @@ class Exchange:
                 self.fetch(scopes)  # what is live there is relied on: as read after the transaction was opened
                 tx.supply, tx.supply_large = self._supplied, partial(self._supplied_large, tx)
                 moved += self._push_all(todo, tx)
+        self._save_notes("push")
         told_of = [m for m in moved if m.outcome == "moved"]
         if told_of and not dry_run:
             self.fetch(scopes)
@@ -258,12 +277,13 @@ class Exchange:
             raise Conflict(
                 f"{state.path} differs only in case from {theirs.path}, which remote '{self._tracking.name}' has"
             )
-        ours = told(self._here.refs.history(state.path, state.number))
-        history = self._there.history(theirs.path, theirs.number)
-        known = {change["change"] for entry in history for change in entry.changes}
+        same = self._same.get(state.path.folder) if wanted is None else None
+        ours, heard, behind = histories(self._here.refs, state, self._there, theirs, same)
+        start = self._here.refs.read_folder(state.path.folder, state.path, until=behind) if behind else None
+        known = {change["change"] for change in heard}
         settled = self._tracking.settled(state.path.folder)
         try:
-            return theirs, to_push(ours, state, theirs, known, settled, wanted)
+            return theirs, to_push(ours, state, theirs, known, settled, wanted, start=start)
         except Conflict as error:
             raise Conflict(str(error), hint=self._clash_hint(state.path)) from error
 
@@ -331,6 +351,7 @@ class Exchange:
         else:
             raise Conflict(f"{state.path} changes at the remote faster than this could be added", hint=_AGAIN)
         self._tracking.settle(folder, plan.settled)
+        self._note(state, theirs, same=plan.same)
         return state, plan
 
     def _check_head(self, theirs: State) -> None:
@@ -413,13 +434,13 @@ class Exchange:
                     todo.append((theirs, wanted))
                 else:
                     moved.append(Moved(theirs.path, "up to date"))
-                    self._note_level(now, theirs, wanted)
+                    self._note(now, theirs, same=plan.same, level=wanted is None)
             except ArtstoreError as error:
                 moved.append(Moved(theirs.path, "refused", problem=error))
-        self._tracking.note_level("pull", self._found_level)
         if todo:
             with Transaction(self._here.objects) as tx:
                 moved += self._pull_all(todo, tx, selection, dry_run)
+        self._save_notes("pull")
         told_of = [m for m in moved if m.outcome == "moved"]
         runs = 0 if dry_run else self._pull_runs(everything=bool(told_of), lone=ALL in scopes)
         return self._report(moved, runs)
@@ -467,11 +488,13 @@ class Exchange:
         if now.redirect is not None:
             return self._renamed_here(theirs, now.redirect)
         followed = any(tracking.follows(theirs.path.folder) for tracking in self._others)
+        same = self._same.get(theirs.path.folder) if wanted is None else None
+        ours, heard, _ = histories(self._here.refs, now, self._there, theirs, same)
         try:
             return now, to_pull(
-                told(self._there.history(theirs.path, theirs.number)),
+                heard,
                 theirs,
-                told(self._here.refs.history(now.path, now.number)),
+                ours,
                 now,
                 self._tracking.settled(theirs.path.folder),
                 upstream=not followed,
@@ -503,7 +526,7 @@ class Exchange:
                 f"{theirs.path} was renamed to {name} here, and remote '{self._tracking.name}' has a new v{new[0]['number']}",
                 hint=f"{typed('push', self._tracking.name, str(name))} gives it the new name there, too",
             )
-        return here, Pull([], [], {}, [], set())
+        return here, Pull([], [], {}, [], set(), False)
 
     def _pull_all(
         self, todo: list[tuple[State, set[str] | None]], tx: Transaction, selection: Selection, dry_run: bool
@@ -572,6 +595,7 @@ class Exchange:
         else:
             raise Conflict(f"{theirs.path} changes faster than this could be added", hint=_AGAIN)
         self._tracking.settle(folder, plan.settled)
+        self._note(now, theirs, same=plan.same)
         return theirs, plan
 
     # -- runs --

@@ -15,7 +15,7 @@ from artstore.errors import Conflict
 from artstore.logs import Change, Entry, new_change, origin_of
 from artstore.state import ADDS, INHERIT, State, VersionState, fold
 
-_HERE = frozenset({"renumber", "withdraw", "moved from", "moved to", "not moved", "part", "finish", "drop"})
+ONE_LOG = frozenset({"renumber", "withdraw", "moved from", "moved to", "not moved", "part", "finish", "drop"})
 """Kinds of changes that are about one log only."""
 
 _NOBODY = {"host": None, "time": "", "user": None}
@@ -37,6 +37,8 @@ class Push(NamedTuple):
     """changes of ours whose property reads otherwise there by now, in words"""
     settled: set[str]
     """ids of changes that need never be told there: they are there in effect, or were declined"""
+    same: bool
+    """whether both logs hold the same changes (but for settled ones) and read alike, once this is told"""
 
 
 class Pull(NamedTuple):
@@ -48,6 +50,7 @@ class Pull(NamedTuple):
     """numbers of ours before and after"""
     declined: list[str]
     settled: set[str]
+    same: bool
 
 
 def told(entries: Iterable[Entry]) -> list[Change]:
@@ -164,14 +167,23 @@ class _Folding:
 
 
 def to_push(
-    ours: list[Change], now: State, theirs: State, known: set[str], settled: set[str], wanted: set[str] | None = None
+    ours: list[Change],
+    now: State,
+    theirs: State,
+    known: set[str],
+    settled: set[str],
+    wanted: set[str] | None = None,
+    *,
+    start: State | None = None,
 ) -> Push:
     """What of our changes (all of our log, as `told`; `now` is their fold) a log with state `theirs` has to be told.
     `known` are the ids that it has, `wanted` the only versions to push. Raises Conflict where a number would mean two
     versions.
+
+    With `start`, the state of our log where both were the `same`, the changes are those behind it, of both.
     """
     _refuse_double_numbers(now, theirs, wanted)
-    mine, there = _Folding(State(now.path)), _Folding(copy.deepcopy(theirs))
+    mine, there = _Folding(start or State(now.path)), _Folding(copy.deepcopy(theirs))
     changes: list[Change] = []
     declined: list[str] = []
     done: set[str] = set()
@@ -184,10 +196,10 @@ def to_push(
         keys = _keys_of(change)
         before = {key: _said(mine.state, key) for key in keys}
         was_type = mine.state.type
-        if change["kind"] not in _HERE:
+        if change["kind"] not in ONE_LOG:
             mine.apply(_numbered(change, now) if change["kind"] in ADDS else change)
         id = change["change"]
-        if id in known or id in settled or change["kind"] in _HERE:
+        if id in known or id in settled or change["kind"] in ONE_LOG:
             continue
         if not keys:
             answer = _about_versions(change, now, there.state, wanted, was_type)
@@ -224,9 +236,30 @@ def to_push(
             tell({**new_change("delete", id=id, reason=None), "by": ours[-1]["by"]})  # by a change that was told before
     live = [v for id, v in there.state.versions.items() if "deleted" not in v and _is_new(id, theirs)]
     # Of a part nothing is settled: what was skipped may change what a later change means.
-    return Push(
-        changes, sorted(live, key=lambda version: version["number"]), declined, done if wanted is None else set()
+    done = done if wanted is None else set()
+    mine_there = _ids(_for_all(ours)) <= known | _ids(changes) | settled | done
+    same = wanted is None and known | _ids(changes) <= _ids(ours) and mine_there and _agree(now, there.state, ours)
+    return Push(changes, sorted(live, key=lambda version: version["number"]), declined, done, same)
+
+
+def _ids(changes: Iterable[Change]) -> set[str]:
+    return {change["change"] for change in changes}
+
+
+def _agree(one: State, other: State, changes: list[Change]) -> bool:
+    """Whether two states to which these have led read alike."""
+    theirs = other.versions
+    return (
+        one.versions.keys() == theirs.keys()
+        and all(v["number"] == theirs[id]["number"] for id, v in one.versions.items())
+        and all(("deleted" in v) == ("deleted" in theirs[id]) for id, v in one.versions.items())
+        and all(_same(_said(one, key), _said(other, key)) for change in changes for key in _touched_by(change))
     )
+
+
+def _for_all(changes: list[Change]) -> list[Change]:
+    """Those that are about every log of the collection."""
+    return [change for change in changes if change["kind"] not in ONE_LOG]
 
 
 def _is_new(id: str, before: State) -> bool:
@@ -306,9 +339,11 @@ def to_pull(
 ) -> Pull:
     """What our log has to be told of theirs (all of it, as `told`; `there` is its fold). Where a number of theirs is taken,
     all versions that an `upstream` never had move behind its; of any other remote that is a Conflict.
+
+    Where both were the `same` before, the changes behind that are enough, of both.
     """
-    have, known = {change["change"] for change in ours}, {change["change"] for change in theirs}
-    new = [change for change in theirs if change["change"] not in have and change["kind"] not in _HERE]
+    have, known = _ids(ours), _ids(theirs)
+    new = [change for change in _for_all(theirs) if change["change"] not in have]
     unfit = {id for id, v in there.versions.items() if "withdrawn" in v and id not in now.versions}
     new = [change for change in new if change.get("id") not in unfit]
     if wanted is not None:
@@ -337,7 +372,7 @@ def to_pull(
             else:
                 tell({**change, **there.path.fields()} if change["kind"] == "collection" else change)
     open_ = [c for c in ours if c["change"] not in known | settled and _touched_by(c)]
-    said = {change["change"] for change in changes}
+    said = _ids(changes)
     heard = [c for c in new if c["kind"] != "collection" or c["change"] in said]
     pending, touched = ({key for c in some for key in _touched_by(c)} for some in (open_, heard))
     lost = {key for key in pending & touched if not _same(_said(now, key), _said(there, key))}
@@ -355,12 +390,18 @@ def to_pull(
             changes.append(new_change("undelete", id=id))
             here.apply({**changes[-1], "by": _NOBODY})
     live = [v for id, v in here.state.versions.items() if "deleted" not in v and _is_new(id, now)]
+    done = _ids([*made, *(c for c in open_ if set(_touched_by(c)) <= touched)])
+    own = {id for id in _ids(_for_all([*ours, *changes])) if id not in known}
     return Pull(
         [*changes, *made],
         sorted(live, key=lambda version: version["number"]),
         {now.versions[id]["number"]: number for id, number in numbers.items()},
         [f"{_in_words(there, key)}: theirs stays ({_shown(there, key)})" for key in sorted(lost)],
-        {c["change"] for c in (*made, *(c for c in open_ if set(_touched_by(c)) <= touched))},
+        done,
+        wanted is None
+        and known <= have | said
+        and own <= settled | done
+        and _agree(here.state, there, [*ours, *theirs]),
     )
 
 

@@ -25,15 +25,18 @@ class Refs:
         identity: Callable[[], tuple[str | None, str | None]],
         keep: bool = False,
         foreign: bool = False,
+        copies: bool = False,
         told: Callable[[State, list[Change], dict[str, str]], None] = lambda state, changes, aliases: None,
     ) -> None:
         """`keep` the entries that were read: for one operation that reads logs again and again. Of `foreign` ones, which
-        others write, checkpoints are checked. `told` hears of every `change` that was made here, and which aliases there
+        others write, checkpoints are checked. In `copies` of logs, which nobody commits to, reading leaves checkpoints.
+        `told` hears of every `change` that was made here, and which aliases there
         were before.
         """
         self._storage = storage
         self._identity = identity
         self._foreign = foreign
+        self._copies = copies
         self._told = told
         self._kept: dict[str, Entry] | None = {} if keep else None
 
@@ -98,20 +101,31 @@ class Refs:
         log = self._log(folder)
         listing = log.listing()
         state = State(nfc(path) if path else Path("", "", ""))
-        if checkpoints and until is None and (found := log.checkpoint(listing)):
+        found = log.checkpoint(listing) if checkpoints else None
+        if found and (until is None or found[0] <= until):
             try:
                 if self._foreign:
                     check_plain(found[2])
                 state = State.from_plain(found[2])
             except (KeyError, TypeError, ValueError, Damage):
                 pass  # made by another artstore: the entries decide
-        for entry in log.entries(listing, state.number, state.digest):
+        start = state.number
+        for entry in log.entries(listing, start, state.digest) if start != until else ():
             self._settle_read(state, folder)
             fold(state, entry)
             if entry.number == until:
                 break
         self._settle_read(state, folder)
+        if self._copies and state.number - start >= CHECKPOINT_EVERY:
+            self._save_checkpoint(log, state)
         return state
+
+    def _save_checkpoint(self, log: Log, state: State) -> None:
+        if state.digest is not None:
+            try:
+                log.save_checkpoint(state.number, state.digest, state.plain())
+            except StorageError:
+                pass  # it only keeps reading cheap
 
     def _settle_read(self, state: State, folder: str) -> None:
         """Decide a pending `moved from` by the old log's next entry: it moved, or it is void (also while nobody has
@@ -159,10 +173,7 @@ class Refs:
             return None
         fold(state, entry)
         if entry.number % CHECKPOINT_EVERY == 0:
-            try:
-                log.save_checkpoint(entry.number, entry.digest, state.plain())
-            except StorageError:
-                pass  # it only keeps reading cheap
+            self._save_checkpoint(log, state)
         return state
 
     def change(self, path: Path, build: Callable[[State], list[Change]]) -> State:
@@ -232,6 +243,16 @@ class Refs:
             if self.commit(source, [moved]) is not None:
                 return self.read(new)
         raise Conflict(f"{old} changes faster than it could be renamed", hint="run the same command again")
+
+    def since(self, state: State, number: int, digest: str) -> list[Entry] | None:
+        """Entries of this state's log behind that number; None when the entry of that number has another digest."""
+        log = self._log(state.path.folder)
+        try:
+            if log.read(number).digest != digest:
+                return None
+            return [entry for entry in log.later(number, digest) if entry.number <= state.number]
+        except DamagedLog:
+            return None
 
     def history(self, path: Path, until: int | None = None) -> Iterator[Entry]:
         """All entries of a collection's log (up to the number `until`), oldest first; those before a rename from the old

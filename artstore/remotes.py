@@ -8,12 +8,13 @@ from artstore.digest import BLOB, Digest
 from artstore.errors import ArtstoreError, Conflict, InvalidValue, NotFound
 from artstore.exchange import ALL, Exchange, Exchanged, Scope, Side
 from artstore.hints import near, typed
+from artstore.histories import histories
 from artstore.layout import check_format
 from artstore.lookup import Lookup
 from artstore.names import Spec, as_project, check_name, check_project, file_name_of, printable
 from artstore.packs import LARGE
 from artstore.progress import Monitor
-from artstore.reconcile import to_push, told
+from artstore.reconcile import to_push
 from artstore.refs import Refs, resolve
 from artstore.remote import Remote, make_remote, probe, require_remote
 from artstore.selection import EVERYTHING, Selection
@@ -230,11 +231,13 @@ class Remotes:
             theirs = there.read_folder(state.path.folder, state.path)
             if not theirs.number and not tracking.follows(state.path.folder):
                 continue
-            known, ours = told(there.history(theirs.path)), told(self._here.refs.history(state.path))
+            same = tracking.level("same").get(state.path.folder)
+            ours, known, since = histories(self._here.refs, state, there, theirs, same)
+            start = self._here.refs.read_folder(state.path.folder, state.path, until=since) if since else None
             settled, ids = tracking.settled(state.path.folder), {change["change"] for change in known}
             behind = sum(id not in state.versions and "deleted" not in v for id, v in theirs.versions.items())
             try:
-                push = to_push(ours, state, theirs, ids, settled)
+                push = to_push(ours, state, theirs, ids, settled, start=start)
                 ahead, changes = len(push.versions), len(push.changes)
             except Conflict:
                 lacking = [v for id, v in state.versions.items() if id not in theirs.versions and "deleted" not in v]

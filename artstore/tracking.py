@@ -17,12 +17,14 @@ _AT_ONCE = 1000
 
 
 class Level(NamedTuple):
-    """How long our log and the remote's were, and how many changes were settled, when there was nothing to tell; and whose
-    they are.
+    """The newest entries of our log and the remote's, and how many changes were settled, when there was nothing to tell (or
+    both held the same); and whose they are.
     """
 
     ours: int
+    our_digest: str
     theirs: int
+    their_digest: str
     settled: int
     entity: str
     project: str
@@ -188,14 +190,15 @@ class Tracking:
         self._save("runs.json", {**self.pushed_runs(), **heads})
 
     def level(self, verb: str) -> dict[str, Level]:
-        """Collections, by their logs, of which a push or pull of all had nothing to tell."""
-        return {folder: Level(*noted) for folder, noted in self._load(f"{verb}.json").items()}
+        """Collections, by their logs, of which a `push` or `pull` of all had nothing to tell; or that held the `same`."""
+        noted = self._load(f"{verb}.json").items()
+        return {folder: Level(*values) for folder, values in noted if len(values) == len(Level._fields)}
 
     def note_level(self, verb: str, found: dict[str, Level]) -> None:
         """Cost: one small file, or none where that is known."""
         known = self.level(verb)
         if known | found != known:
-            self._save(f"{verb}.json", known | found)
+            self._save(f"{verb}.json", known | found, sync=False)
 
     def move_notes(self, old: str, new: str) -> None:
         """What is settled with a collection, and whether this is its upstream, stays so under another name."""
@@ -219,8 +222,8 @@ class Tracking:
             return {}
         return value if isinstance(value, dict) else {}
 
-    def _save(self, path: str, value: dict[str, Any]) -> None:
-        self.storage.replace(f"{self._root}/{path}", encode_json(value), sync=True)
+    def _save(self, path: str, value: dict[str, Any], *, sync: bool = True) -> None:
+        self.storage.replace(f"{self._root}/{path}", encode_json(value), sync=sync)
 
 
 def _entry(folder: str, number: int) -> str:

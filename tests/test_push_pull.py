@@ -16,7 +16,7 @@ from artstore import exchange, recording
 from artstore.errors import ArtstoreError, Conflict, Damage, DamagedLog, InvalidValue, MissingObject, NotFound, Refused
 from artstore.exchange import Exchanged, Moved
 from artstore.ignore import Filter
-from artstore.logs import Log, new_change
+from artstore.logs import CHECKPOINT_EVERY, Log, new_change
 from artstore.lookup import RenumberedWarning
 from artstore.packs import LARGE
 from artstore.properties import Properties
@@ -433,7 +433,7 @@ def test_what_a_push_declined_reads_as_there_after_a_pull_though_no_log_has_move
     assert says(bob) == says(anna)
 
 
-def test_a_push_of_all_reads_no_entry_of_ours_of_what_was_level_and_has_not_moved(
+def test_a_push_of_all_reads_the_newest_entry_of_what_was_level_and_has_not_moved(
     anna: Repository, bob: Repository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("a", "b"):
@@ -453,10 +453,58 @@ def test_a_push_of_all_reads_no_entry_of_ours_of_what_was_level_and_has_not_move
         noted.setattr(FolderStorage, "read", noting)
         assert outcomes(anna.push()) == {"a": "up to date", "b": "moved"}
     ours = [path for path in read if path.startswith("refs/") and path.endswith(".json")]
-    assert {path.split("/")[3] for path in ours} == {"b"}
+    assert [path for path in ours if path.split("/")[3] == "a"] == ["refs/local/uncategorized/a/00000001.json"]
     assert outcomes(bob.pull()) == {"a": "up to date", "b": "moved"}
     assert outcomes(bob.push()) == {"a": "up to date", "b": "up to date"}
     assert says(bob, "b") == says(anna, "b")
+
+
+def test_a_push_and_a_pull_of_a_long_log_read_what_came_since_the_last_checkpoint(
+    anna: Repository, bob: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(anna, "a", FILES)
+    for n in range(2 * CHECKPOINT_EVERY):
+        anna.set_tags("a:v0", (f"t{n}",))
+    anna.push()
+    bob.pull()
+    put(anna, "a", {"f": "2"})
+    reading = FolderStorage.read
+
+    def entries_read(act: Callable[[], object]) -> int:
+        """Entries of a collection's log that are read, here, in our copies of the remote's and there."""
+        read: list[str] = []
+
+        def noting(storage: FolderStorage, path: str, *args: int) -> bytes:
+            read.append(path)
+            return reading(storage, path, *args)
+
+        with monkeypatch.context() as noted:
+            noted.setattr(FolderStorage, "read", noting)
+            act()
+        return sum("refs/" in path and path.endswith(".json") for path in read)
+
+    assert entries_read(anna.push) < 25
+    assert entries_read(bob.pull) < 25
+    assert bob.find("a").version["id"] == anna.find("a").version["id"]
+    assert outcomes(anna.push()) == outcomes(bob.pull()) == {"a": "up to date"}
+
+
+def test_a_log_that_was_put_back_to_an_older_one_and_goes_on_otherwise_is_not_taken_for_the_same(
+    anna: Repository, bob: Repository, tmp_path: Path
+) -> None:
+    """Entries of an older backup of refs/, and as many new ones as were lost: what was noted of their numbers isn't true."""
+    put(anna, "a", FILES)
+    shutil.copytree(os.path.join(anna.storage.root, "refs"), tmp_path / "backup")
+    anna.set_tags("a:v0", ("lost",))
+    anna.push()
+    shutil.rmtree(os.path.join(anna.storage.root, "refs"))
+    shutil.copytree(tmp_path / "backup", os.path.join(anna.storage.root, "refs"))
+    put(anna, "a", {"f": "new"})
+    assert outcomes(anna.push()) == {"a": "moved"}
+    anna.pull()
+    bob.pull()
+    assert says(bob) == says(anna) and bob.find("a").version["number"] == 1
+    assert bob.find("a:v0").version["tags"] == ["lost"]
 
 
 def test_edits_of_different_things_on_both_sides_all_survive(anna: Repository, bob: Repository, nas: Path) -> None:

@@ -6,6 +6,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterable
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from artstore.errors import Conflict
 from artstore.fields import check_change
 from artstore.logs import Change, Entry, new_change
 from artstore.properties import NEVER, Properties
-from artstore.reconcile import Pull, Push, to_pull, to_push, told
+from artstore.reconcile import ONE_LOG, Pull, Push, to_pull, to_push, told
 from artstore.repository import Repository
 from artstore.state import FIELDS, INHERIT, State, fold
 from artstore.state import Path as Collection
@@ -35,6 +36,8 @@ class Copy:
         self.entries: list[Entry] = []
         self.state = State(path)
         self.settled: dict[str, set[str]] = {}
+        self.same: dict[str, tuple[int, int, State]] = {}
+        """where this and another held the same: numbers of entries of both, and this one's state"""
 
     # -- changing it, as `Changes` and `Draft` do --
 
@@ -92,9 +95,15 @@ class Copy:
     def push(self, there: "Copy", *wanted: str) -> Push:
         settled = self.settled.setdefault(there.name, set())
         plan = to_push(told(self.entries), self.state, there.state, there.known(), settled, set(wanted) or None)
+        if (behind := self.behind_same(there)) and not wanted:
+            ours, theirs, start = behind
+            known = {change["change"] for change in theirs}
+            short = to_push(ours, self.state, there.state, known, settled, start=deepcopy(start))
+            assert unnamed(short, self, there) == unnamed(plan, self, there), "what came behind the `same` is enough"
         if plan.changes:
             there.add(*plan.changes)
         settled |= plan.settled
+        self.note_same(there, plan)
         return plan
 
     def pull(self, there: "Copy", *wanted: str, upstream: bool = True) -> Pull:
@@ -103,16 +112,40 @@ class Copy:
             told(there.entries), there.state, told(self.entries), self.state, settled,
             upstream=upstream, wanted=set(wanted) or None,
         )  # fmt: skip
+        if (behind := self.behind_same(there)) and not wanted:
+            ours, theirs, _ = behind
+            short = to_pull(theirs, there.state, ours, self.state, settled, upstream=upstream)
+            assert unnamed(short, self, there) == unnamed(plan, self, there), "what came behind the `same` is enough"
         if plan.changes:
             self.add(*plan.changes)
         settled |= plan.settled
+        self.note_same(there, plan)
         return plan
+
+    def note_same(self, there: "Copy", plan: Push | Pull) -> None:
+        if plan.same:
+            self.same[there.name] = (len(self.entries), len(there.entries), deepcopy(self.state))
+
+    def behind_same(self, there: "Copy") -> tuple[list[Change], list[Change], State] | None:
+        """What both have said since they held the same, and the state then; None without, or when it concerns one only."""
+        ours, theirs, start = self.same.get(there.name, (0, 0, self.state))
+        new = told(self.entries[ours:]), told(there.entries[theirs:])
+        odd = any(change["kind"] in ONE_LOG for some in new for change in some)
+        return (*new, start) if ours and not odd else None
 
     def known(self) -> set[str]:
         return {change["change"] for entry in self.entries for change in entry.changes}
 
     def numbers(self, *ids: str) -> list[int]:
         return [self.state.versions[id]["number"] for id in ids]
+
+
+def unnamed(plan: Push | Pull, *copies: Copy) -> Push | Pull:
+    """A plan, but for the random ids of changes that it makes itself."""
+    known = set[str]().union(*(copy.known() for copy in copies))
+    made = {change["change"]: str(n) for n, change in enumerate(plan.changes) if change["change"] not in known}
+    named = [{**change, "change": made.get(change["change"], change["change"])} for change in plan.changes]
+    return plan._replace(changes=named, settled={made.get(id, id) for id in plan.settled})
 
 
 def reads(state: State) -> dict[str, Any]:
@@ -992,6 +1025,7 @@ def play(steps: list[Step], clones: list[Any], remote: Any, backup: Any) -> None
     """Act it out, then pull and push until nothing changes: all read the same, and nothing is lost."""
     saved: set[str] = set()
     deleted: set[str] = set()
+    follows = False
     for who, action, n, m in steps:
         clone = clones[who % len(clones)]
         live = [version["id"] for version in clone.state.live()]
@@ -999,14 +1033,16 @@ def play(steps: list[Step], clones: list[Any], remote: Any, backup: Any) -> None
         theirs = [version["id"] for version in remote.state.live()]
         if action in ("push", "pull", "push one", "pull one", "backup"):
             try:
+                moved = False
                 if action in ("push", "pull"):
-                    getattr(clone, action)(remote)
+                    moved = getattr(clone, action)(remote)
                 elif action == "push one" and live:
-                    clone.push(remote, live[n % len(live)])
+                    moved = clone.push(remote, live[n % len(live)])
                 elif action == "pull one" and theirs:
-                    clone.pull(remote, theirs[n % len(theirs)])
-                elif action == "backup":
+                    moved = clone.pull(remote, theirs[n % len(theirs)])
+                elif action == "backup" and follows:  # else it would be the upstream, whose numbers are final
                     clones[0].push(backup)
+                follows = follows or (moved and clone is clones[0])
             except Conflict as error:
                 assert "pull" not in action, error
             continue
