@@ -80,6 +80,8 @@ class Draft:
         self._parents: set[Digest] = set()
         self._later: dict[tuple[bytes, ...], tuple[str, Digest]] = {}
         self._left_out: list[str] = []
+        self._read: State | None = None
+        """the collection as which the last folder was stored before"""
         self._recovered: set[Digest] = set()
         """trees below which every object was found: versions share them"""
         self._tx = Transaction(objects)
@@ -240,9 +242,10 @@ class Draft:
             return None  # merged, collected or tampered with: everything is looked up once, and noted anew
         path = Path(*names)
         try:
-            version = self._refs.read(path).versions.get(id)
+            state = self._read = self._refs.read(path)
         except ArtstoreError:
             return None
+        version = state.versions.get(id)
         if version is None or "deleted" in version:
             return None
         return path, id, Digest(bytes.fromhex(version["digest"]))
@@ -369,7 +372,8 @@ class Draft:
                 self._tx.publish()
             return changes
 
-        state = self._refs.change(path, build)
+        before = self._read if self._read is not None and self._read.path == path else None
+        state = self._refs.change(path, build, read=before)
         id, root = made["id"], made["root"]
         try:
             self._tx.ensure()

@@ -1,6 +1,6 @@
 """Push, pull and fetch: what two repositories tell each other, collection by collection, objects first."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Set
 from functools import partial
 from typing import Literal, NamedTuple, TypeVar
 from urllib.parse import unquote
@@ -9,7 +9,7 @@ from artstore.digest import KIND_NAMES, Digest, Kind, plain_digest
 from artstore.errors import ArtstoreError, Conflict, Damage, MissingObject, NotFound
 from artstore.hints import near, typed
 from artstore.histories import histories
-from artstore.logs import Change, Log, last_number, new_change
+from artstore.logs import Change, Log, last_number, new_change, number_of
 from artstore.names import Spec, printable
 from artstore.objects import ObjectStore
 from artstore.progress import Monitor
@@ -136,9 +136,9 @@ class Exchange:
         """Folder and numbers of the entries of each log at the remote below these folders."""
         heads: dict[str, list[int]] = {}
         for folder in folders:
-            for path, _ in self._remote.storage.below(folder):
+            for path in self._remote.storage.paths(folder):
                 log, _, name = path.rpartition("/")
-                if log.count("/") == 3 and (number := last_number([name])):
+                if log.count("/") == 3 and (number := number_of(name)):
                     heads.setdefault(log, []).append(number)
         return heads
 
@@ -198,12 +198,13 @@ class Exchange:
         """
         self.fetch(scopes)
         level = self._level("push", scopes)
-        renamed = [] if dry_run else [self._rename_there(state) for state, _ in self._ours(scopes, level)]
+        known = level.keys() | self._tracking.logs("refs").keys()
+        renamed = [] if dry_run else [self._rename_there(state) for state, _ in self._ours(scopes, known)]
         if any(renamed):
             self.fetch(scopes)
         todo: list[tuple[State, set[str] | None, State, Push]] = []
         moved = [Moved(path, "up to date") for path in level.values()]
-        for state, wanted in self._ours(scopes, level):
+        for state, wanted in self._ours(scopes, level.keys()):
             try:
                 theirs, plan = self._plan_push(state, wanted)
                 if plan.changes or plan.declined or plan.settled:
@@ -229,8 +230,10 @@ class Exchange:
         runs = 0 if dry_run else self._push_runs(everything=bool(told_of), lone=ALL in scopes)
         return self._report(moved, runs)
 
-    def _ours(self, scopes: list[Scope], level: dict[str, Path]) -> Iterator[tuple[State, set[str] | None]]:
-        """Our collections in the scopes (deleted ones too, of which a deletion may have to be told)."""
+    def _ours(self, scopes: list[Scope], known: Set[str]) -> Iterator[tuple[State, set[str] | None]]:
+        """Our collections in the scopes (deleted ones too, of which a deletion may have to be told), without those that are
+        known to be level.
+        """
         for scope in scopes:
             if scope.path is not None:
                 state = self._here.refs.settled(scope.path)
@@ -242,7 +245,7 @@ class Exchange:
                     raise NotFound(f"there is no artifact {state.path}")
                 continue
             for folder in self._here.refs.paths():
-                if f"{folder}/".startswith(f"{scope.folder}/") and folder not in level:
+                if f"{folder}/".startswith(f"{scope.folder}/") and folder not in known:
                     state = self._here.refs.read_folder(folder)
                     said = state.versions or state.metadata or state.description or state.tags
                     if state.number and state.redirect is None and said:  # else parts of an unfinished version alone

@@ -143,11 +143,13 @@ class Log:
 
 def last_number(listing: list[str]) -> int:
     """The highest number in a log's listing; 0 for an empty log."""
-    return next((int(name[:8]) for name in sorted(listing, reverse=True) if _is_entry(name)), 0)
+    return next(filter(None, map(number_of, sorted(listing, reverse=True))), 0)
 
 
-def _is_entry(name: str) -> bool:
-    return len(name) == 13 and name.endswith(".json") and name.isascii() and name[:8].isdecimal()
+def number_of(name: str) -> int:
+    """The number of the entry that a file of a log is; 0 for another file."""
+    is_entry = len(name) == 13 and name.endswith(".json") and name.isascii() and name[:8].isdecimal()
+    return int(name[:8]) if is_entry else 0
 
 
 _HINT = "this log was damaged or partly copied: nothing will be appended to it; restore its folder from a copy"

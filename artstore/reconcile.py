@@ -6,7 +6,6 @@ receiver's affair, so they are told as they are now. What is said of versions is
 that it replaced where it was made: where that is another by now, the receiver's stays.
 """
 
-import copy
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
@@ -183,7 +182,7 @@ def to_push(
     With `start`, the state of our log where both were the `same`, the changes are those behind it, of both.
     """
     _refuse_double_numbers(now, theirs, wanted)
-    mine, there = _Folding(start or State(now.path)), _Folding(copy.deepcopy(theirs))
+    mine, there = _Folding(start or State(now.path)), _Folding(theirs.copy())
     changes: list[Change] = []
     declined: list[str] = []
     done: set[str] = set()
@@ -349,7 +348,7 @@ def to_pull(
     if wanted is not None:
         new = [change for change in new if change["kind"] == "collection" or change.get("id") in wanted]
         new = [c for c in new if c["kind"] != "alias" or there.aliases.get(c["alias"]) == c["id"]]
-    here = _Folding(copy.deepcopy(now))
+    here = _Folding(now.copy())
     changes: list[Change] = []
     numbers = _new_numbers(there, now, wanted, upstream)
     if numbers:

@@ -176,14 +176,16 @@ class Refs:
             self._save_checkpoint(log, state)
         return state
 
-    def change(self, path: Path, build: Callable[[State], list[Change]]) -> State:
-        """Append what `build` makes of the collection's state; after a lost race `build` is asked again, on the new
-        state. What it was shown is durable when this returns, whoever wrote it.
+    def change(self, path: Path, build: Callable[[State], list[Change]], *, read: State | None = None) -> State:
+        """Append what `build` makes of the collection's state (as it was `read`, where nothing came behind that); after a
+        lost race `build` is asked again, on the new state. What it was shown is durable when this returns, whoever wrote
+        it.
 
         No changes → no entry. `build` raises to refuse.
         """
         for _ in range(_LOST_RACES):
-            state = self.settled(path)
+            current = read is not None and read.pending is None and self.is_current(read)
+            state, read = read if read is not None and current else self.settled(path), None
             if state.number == 0:
                 self._check_spelling(path)
             changes, aliases = build(state), dict(state.aliases)

@@ -95,6 +95,16 @@ class State:
         self.pending: dict[str, Any] | None = None
         """a `moved from` whose other half nobody has looked for yet"""
 
+    def copy(self) -> "State":
+        """One in which folding goes on apart. What a version says is shared: a fold replaces it, and changes nothing in it."""
+        state = State(self.path)
+        vars(state).update(vars(self))
+        state.versions = {id: dict(version) for id, version in self.versions.items()}
+        state.aliases, state.renumbered = dict(self.aliases), dict(self.renumbered)
+        state.upserts = {upsert: list(parts) for upsert, parts in self.upserts.items()}
+        state.finished = dict(self.finished)
+        return state
+
     @property
     def taken(self) -> dict[int, str]:
         """Numbers in use, those of deleted versions too, and the ids that have them. Cost: all versions."""

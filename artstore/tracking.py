@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, NoReturn
 
 from artstore.codec import encode_json
 from artstore.errors import DamagedLog, StorageError
-from artstore.logs import Log, last_number
+from artstore.logs import Log, last_number, number_of
 from artstore.names import file_name_of, printable
 from artstore.storage import FolderStorage, Storage
 
@@ -91,9 +91,9 @@ class Tracking:
     def logs(self, kind: str) -> dict[str, int]:
         """Folder and last number of each log of a kind (`refs`, `runs`) that was seen."""
         found: dict[str, int] = {}
-        for path, _ in self.storage.below(f"{self._root}/{kind}"):
+        for path in self.storage.paths(f"{self._root}/{kind}"):
             folder, _, name = path.removeprefix(f"{self._root}/").rpartition("/")
-            if number := last_number([name]):
+            if number := number_of(name):
                 found[folder] = max(number, found.get(folder, 0))
         return found
 
@@ -144,7 +144,7 @@ class Tracking:
 
     def _drop(self, folder: str) -> None:
         for name in self.mirror.names(folder):
-            if last_number([name]):
+            if number_of(name):
                 self.mirror.remove(f"{folder}/{name}")
 
     def _incomplete(self, folder: str, number: int) -> NoReturn:

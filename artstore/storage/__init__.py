@@ -65,6 +65,9 @@ class Storage(LogStorage, Protocol):
     def steady_names(self, folder: str) -> list[str]:
         """As `names`, and never misses both of two files of which one replaced the other meanwhile."""
 
+    def paths(self, folder: str) -> list[str]:
+        """As `below`, without their sizes, which a file system tells one by one."""
+
     def below(self, folder: str) -> list[tuple[str, int]]:
         """(path, bytes) of every file below a folder, at any depth. Of stored files that were taken only trash/ tells. In
         a bucket one request for a thousand of them.

@@ -132,6 +132,9 @@ class BucketStorage:
         keys = [key.removeprefix(f"{folder}/") for key, _ in self._list(folder)]
         return [key.partition("/")[0] for key in keys if key.endswith(f"/{_CLAIM}")]
 
+    def paths(self, folder: str) -> list[str]:
+        return [path for path, _ in self.below(folder)]
+
     def below(self, folder: str) -> list[tuple[str, int]]:
         if folder.startswith("objects"):
             return [(path, copies[0][1]) for path, copies in self._look(folder).items()]

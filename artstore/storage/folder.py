@@ -3,7 +3,7 @@
 import errno
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cached_property, partial
 
 from artstore.digest import Digest
@@ -100,31 +100,42 @@ class FolderStorage:
                 if os.stat(where).st_mtime_ns == before:
                     return names
 
+    def paths(self, folder: str) -> list[str]:
+        return [file.path[len(self.root) + 1 :] for file in self._files(folder)]
+
     def below(self, folder: str) -> list[tuple[str, int]]:
+        found = []
+        for file in self._files(folder):
+            try:
+                found.append((file.path[len(self.root) + 1 :], file.stat(follow_symlinks=False).st_size))
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                raise storage_error(error, f"list {printable(file.path)}") from error
+        return found
+
+    def _files(self, folder: str) -> Iterator["os.DirEntry[str]"]:
         """A folder that can't be listed is an error, and so is a link or device among a foreign place's logs: what is
         missing from a list would count as not there.
         """
-
-        def fail(error: OSError) -> None:
-            if not isinstance(error, FileNotFoundError):
-                raise error
-
         strict = self._foreign and folder.startswith(("refs", "runs"))
-        found = []
-        with translated(f"list {printable(self.root)}/{printable(folder)}"):
-            for where, folders, names in os.walk(self._folder(folder), onerror=fail):
-                folders.sort()
-                inside = where[len(self.root) + 1 :]
-                for name in (*names, *(folders if strict else ())):
-                    try:
-                        status = os.lstat(f"{where}/{name}")
-                    except FileNotFoundError:
-                        continue
-                    if stat.S_ISREG(status.st_mode):
-                        found.append((f"{inside}/{name}", status.st_size))
-                    elif strict and (not stat.S_ISDIR(status.st_mode) or name.endswith(".json")):
-                        raise _link(f"{where}/{name}")
-        return found
+        waiting = [self._folder(folder)]
+        while waiting:
+            where = waiting.pop()
+            with translated(f"list {printable(where)}"):
+                try:
+                    with os.scandir(where) as listing:
+                        found = list(listing)
+                except FileNotFoundError:
+                    continue
+                folders = {file.path for file in found if file.is_dir(follow_symlinks=False)}
+                files = [file for file in found if file.is_file(follow_symlinks=False)]
+            odd = {path for path in folders if path.endswith(".json")}
+            odd |= {file.path for file in found} - folders - {file.path for file in files}
+            if strict and odd:
+                raise _link(min(odd))
+            yield from files
+            waiting += sorted(folders, reverse=True)
 
     def read_many(self, paths: list[str]) -> list[bytes]:
         return [self.read(path) for path in paths]
