@@ -163,15 +163,15 @@ class Transfer:
         needs.trees[digest] = data[digest]
         if pair.base is not None:
             base = trusted_tree(data[pair.base[3]])
-            before = {entry[0]: entry for entry in base}
-            entries = tuple(sorted(set(entries).difference(base)))
+            before = {entry[0]: entry for entry in base if entry[1] in (DIRECTORY, PART)}
+            there = {entry[3]: entry[2] for entry in base}  # to hash a digest takes a third of hashing an entry
+            entries = tuple(entry for entry in entries if there.get(entry[3], -1) != entry[2])
         for entry in entries:
-            old = before.get(entry[0]) if before else None
             if entry[1] in (DIRECTORY, PART):
-                if old != entry:
-                    path = pair.path + entry[0] + b"/" if entry[1] == DIRECTORY else pair.path
-                    yield _Pair(path, entry, old if old and old[1] == entry[1] else None)
-            elif entry[1] != REFERENCE and (old is None or old[3] != entry[3]):
+                old = before.get(entry[0])
+                path = pair.path + entry[0] + b"/" if entry[1] == DIRECTORY else pair.path
+                yield _Pair(path, entry, old if old and old[1] == entry[1] else None)
+            elif entry[1] != REFERENCE:
                 self._need_blob(pair.path, entry, needs)
 
     def _checked(self, pair: "_Pair", data: dict[Digest, bytes]) -> tuple[Entry, ...]:

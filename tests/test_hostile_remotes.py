@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from artstore.codec import encode_rows
-from artstore.digest import BLOB, TREE, Digest, digest_of
+from artstore.digest import BLOB, TREE, VERSION, Digest, digest_of
 from artstore.errors import (
     ArtstoreError,
     Conflict,
@@ -30,6 +30,7 @@ from artstore.repository import Repository
 from artstore.storage import FolderStorage
 from artstore.transaction import Transaction
 from artstore.transfer import Transfer
+from artstore.version import Version
 from tests.conftest import check, make_tree, snapshot
 from tests.forge import EMPTY, Forger, directory, file, version_changes
 from tests.servers import (
@@ -824,6 +825,20 @@ def test_a_withdrawn_push_is_repeated_by_the_next_push(two: Two, monkeypatch: py
             two.push()
     assert two.push() == []
     whole_at_remote(two.remote, two.own, "own", two.tmp_path)
+
+
+def test_a_next_version_that_tells_another_size_of_a_blob_of_the_one_before_is_refused(two: Two) -> None:
+    """Case 5: what lies here is not asked for again, so its size is compared with what lies here."""
+    forge = Forger(two.remote)
+    blob = forge.blob(b"one")
+    forge.version("lies", forge.tree((b"f", 0, 3, blob)), size=3)
+    assert two.pull() == []
+    tree = forge.tree((b"f", 0, 4, blob))
+    record = Version(tree, 4, 1, "artifact", 1_700_000_000_000_000_001, None, ()).encode()
+    forge.pack((VERSION, record))
+    _, added = version_changes("lies", digest_of(VERSION, record).hex(), tree, 4, 1, number=1)
+    forge.entry("lies", added)
+    assert "another size" in str(two.refuses_to_pull(Damage))
 
 
 def test_a_pull_that_had_to_be_withdrawn_can_be_repeated_and_takes_nothing_away_there(
