@@ -1,14 +1,21 @@
 """Canonical encodings: one value, one byte string. msgpack for objects, JSON for log entries."""
 
 import json
+from io import BytesIO
 from typing import Any
 
 import msgpack
 
 from artstore.errors import Damage
 
-MAX_BYTES = 256 << 20
-"""No object that is decoded is larger (a tree of 16,384 names of 255 bytes has 5 MB); checked before decoding."""
+MAX_BYTES = 64 << 20
+"""No tree or version is larger (a tree of 16,384 names of 255 bytes has 5 MB); checked before decoding."""
+MAX_JSON = 16 << 20
+"""No log entry or JSON value is larger: lists of lists may take 40 times that in memory."""
+_MANY = 8 << 20
+"""Rows of more bytes are looked at one by one before they are decoded together."""
+_LEAST, _FIELDS, _ROW = 38, range(4, 8), 1 << 20
+"""Bytes of the smallest row of a tree, how many fields one has, and bytes of the largest."""
 
 
 def encode_rows(rows: Any) -> bytes:
@@ -22,9 +29,11 @@ def decode(data: bytes | memoryview, what: str, *, rows: bool = False, own: bool
     """Inverse of `encode_rows`; sequences come out as lists (`rows`: as tuples). Raises Damage, naming `what`, unless
     `data` is what that would have written. `own` is for caches that a digest of theirs protects: not compared.
     """
-    if len(data) > MAX_BYTES:
+    if len(data) > MAX_BYTES and not own:
         raise Damage(f"{what} is {len(data)} bytes long; at most {MAX_BYTES} can be right")
     try:
+        if len(data) > _MANY and not own:
+            _check_rows(data)
         # msgpack bounds every declared length by the buffer's own, and nesting by a fixed stack, before it allocates.
         value = msgpack.unpackb(data, raw=False, use_list=not rows, strict_map_key=True)
         canonical = data if own else encode_rows(value)
@@ -33,6 +42,18 @@ def decode(data: bytes | memoryview, what: str, *, rows: bool = False, own: bool
     if canonical != data:
         raise Damage(f"{what} is not in canonical form")
     return value
+
+
+def _check_rows(data: bytes | memoryview) -> None:
+    """Raises ValueError for what is no array of flat rows: lists of empty lists would take 70 times their bytes."""
+    rows = msgpack.Unpacker(BytesIO(data), raw=False, use_list=False, max_buffer_size=_ROW, read_size=_ROW)
+    count = rows.read_array_header()
+    if count * _LEAST > len(data):
+        raise ValueError(f"{count} rows in so few bytes")
+    for _ in range(count):
+        row = rows.unpack()
+        if type(row) is not tuple or len(row) not in _FIELDS or any(type(field) is tuple for field in row):
+            raise ValueError("a row is malformed")
 
 
 _JSON = json.JSONEncoder(
@@ -47,6 +68,8 @@ def encode_json(value: Any) -> bytes:
 
 def decode_json(data: bytes, what: str) -> Any:
     """Inverse of `encode_json`, as strict as `decode`."""
+    if len(data) > MAX_JSON:
+        raise Damage(f"{what} is {len(data)} bytes long; at most {MAX_JSON} can be right")
     try:
         value = json.loads(data)
         canonical = encode_json(value)

@@ -9,7 +9,7 @@ from artstore.digest import KIND_NAMES, Digest, Kind, plain_digest
 from artstore.errors import ArtstoreError, Conflict, Damage, MissingObject, NotFound
 from artstore.hints import near, typed
 from artstore.histories import histories
-from artstore.logs import Change, Log, last_number, new_change, number_of
+from artstore.logs import Change, Log, last_number, new_change, number_of, portions
 from artstore.names import Spec, printable
 from artstore.objects import ObjectStore
 from artstore.progress import Monitor
@@ -18,7 +18,7 @@ from artstore.refs import Refs, resolve
 from artstore.remote import Remote
 from artstore.runs import Runs, RunState
 from artstore.selection import EVERYTHING, Selection
-from artstore.state import Path, State
+from artstore.state import Path, State, VersionState
 from artstore.storage import FolderStorage, LogStorage
 from artstore.tracking import Level, Tracking
 from artstore.transaction import Transaction
@@ -340,14 +340,16 @@ class Exchange:
         """One entry in the remote's log, behind the state that it was planned for; after a lost race it is planned anew on
         what is there then.
         """
-        folder = state.path.folder
+        folder, begun = state.path.folder, list[VersionState]()
         for _ in range(_LOST_RACES):
             self._follow(state.path)
             if not plan.changes:
                 break
             self._check_head(theirs)
-            if self._remote.refs.commit(theirs, plan.changes) is not None:
+            before = theirs.number
+            if _append(self._remote.refs, theirs, plan.changes):
                 break
+            begun += plan.versions if theirs.number > before else []
             self.fetch([Scope(folder)])
             theirs, plan = self._plan_push(state, wanted)
             self._send_up([(state, theirs, plan)], tx)  # on other bases, maybe: what lived may not live any more
@@ -355,7 +357,7 @@ class Exchange:
             raise Conflict(f"{state.path} changes at the remote faster than this could be added", hint=_AGAIN)
         self._tracking.settle(folder, plan.settled)
         self._note(state, theirs, same=plan.same)
-        return state, plan
+        return state, _also(begun, plan)
 
     def _check_head(self, theirs: State) -> None:
         """Our copy of the newest entry is what the remote has: else ours would be appended to a history that isn't there."""
@@ -588,18 +590,20 @@ class Exchange:
         self, theirs: State, wanted: set[str] | None, now: State, plan: Pull, tx: Transaction, *, selection: Selection
     ) -> tuple[State, Pull]:
         """One entry in our log; after a lost race it is planned anew on what is here then."""
-        folder = theirs.path.folder
+        folder, begun = theirs.path.folder, list[VersionState]()
         for _ in range(_LOST_RACES):
             self._follow(theirs.path)
-            if not plan.changes or self._here.refs.commit(now, plan.changes) is not None:
+            before = now.number
+            if not plan.changes or _append(self._here.refs, now, plan.changes):
                 break
+            begun += plan.versions if now.number > before else []
             now, plan = self._plan_pull(theirs, wanted)
             self._send_down([(theirs, plan)], tx, selection, False)
         else:
             raise Conflict(f"{theirs.path} changes faster than this could be added", hint=_AGAIN)
         self._tracking.settle(folder, plan.settled)
         self._note(now, theirs, same=plan.same)
-        return theirs, plan
+        return theirs, _also(begun, plan)
 
     # -- runs --
 
@@ -675,7 +679,12 @@ class Exchange:
                 return False
             head, prev = (entries[-1].number, entries[-1].digest) if entries else (0, None)
             host, user = self._identity()
-            if log.append(head, prev, missing, host=host, user=user) is not None:
+            for some in portions(missing):
+                entry = log.append(head, prev, some, host=host, user=user)
+                if entry is None:
+                    break
+                head, prev = entry.number, entry.digest
+            else:
                 return True
         raise Conflict(f"run {state.path} changes faster than this could be added", hint=_AGAIN)
 
@@ -700,6 +709,19 @@ class Exchange:
 
 _LOST_RACES = 1000
 _AGAIN = "run the same command again"
+
+
+def _append(refs: Refs, state: State, changes: list[Change]) -> bool:
+    """One entry behind `state`, or as many as it takes that each can be read; False when somebody else was first with
+    one.
+    """
+    return all(refs.commit(state, some) is not None for some in portions(changes))
+
+
+def _also(begun: list[VersionState], plan: Plan) -> Plan:
+    """A plan that tells of these versions, too: an earlier one had begun to."""
+    versions = {version["id"]: version for version in (*begun, *plan.versions)}
+    return plan._replace(versions=list(versions.values()))
 
 
 def _property_blobs(changes: list[Change]) -> list[Digest]:

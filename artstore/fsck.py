@@ -210,7 +210,7 @@ class Fsck:
         what = f"checkpoint {name} of {folder}"
         try:
             data = self._objects.storage.read(f"{folder}/{name}")
-            number, digest, plain = decode_checkpoint(data, what)
+            number, digest, plain = decode_checkpoint(data, what, foreign=self._objects.here is None)
             state = now if number == now.number else fold(folder, checkpoints=False, until=number)
             if (
                 number > now.number

@@ -6,9 +6,9 @@ import time
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from artstore.codec import decode, decode_json, encode_json, encode_rows
+from artstore.codec import MAX_JSON, decode, decode_json, encode_json, encode_rows
 from artstore.digest import plain_digest
-from artstore.errors import Damage, DamagedLog, StorageError
+from artstore.errors import Damage, DamagedLog, InvalidValue, StorageError
 from artstore.names import printable
 from artstore.storage import LogStorage
 
@@ -16,6 +16,9 @@ Change = dict[str, Any]
 
 CHECKPOINT_EVERY = 64
 """Entries after which a writer leaves a checkpoint: reading a log costs at most so many small files beyond it."""
+
+_PORTION = MAX_JSON // 2
+_FOREIGN = 8 << 20
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _FIELDS = {"changes", "check", "host", "number", "prev", "time", "user", "write"}
@@ -107,6 +110,10 @@ class Log:
             "write": os.urandom(16).hex(),
         }
         data = encode_json(entry | {"check": check_of(entry)})
+        if len(data) > MAX_JSON:
+            raise InvalidValue(
+                f"an entry of {self.what} would have {len(data)} bytes; nobody reads more than {MAX_JSON}"
+            )
         if not self.storage.create(self._path(head + 1), data):
             winner = self.read(head + 1)
             if winner.write != entry["write"]:
@@ -118,24 +125,28 @@ class Log:
 
     # -- checkpoints --
 
-    def checkpoint(self, listing: list[str]) -> tuple[int, str, Any] | None:
+    def checkpoint(self, listing: list[str], *, foreign: bool = False) -> tuple[int, str, Any] | None:
         """(number, digest of that entry, state) of the newest checkpoint that is whole and belongs to this log; None
         without one.
         """
         for name in sorted((name for name in listing if name.endswith(".checkpoint")), reverse=True):
             try:
                 data = self.storage.read(f"{self.folder}/{name}")
-                number, digest, state = decode_checkpoint(data, f"checkpoint {name} of {self.what}")
+                number, digest, state = decode_checkpoint(data, f"checkpoint {name} of {self.what}", foreign=foreign)
                 if name == f"{number:08}.checkpoint" and self.read(number).digest == digest:
                     return number, digest, state
             except (FileNotFoundError, Damage, StorageError):
                 continue  # a hint only: the entries themselves decide
         return None
 
-    def save_checkpoint(self, number: int, digest: str, state: Any) -> None:
-        """Leave the fold of the entries up to `number`; older checkpoints go."""
-        name = f"{number:08}.checkpoint"
-        self.storage.replace(f"{self.folder}/{name}", encode_checkpoint(number, digest, state), sync=True)
+    def save_checkpoint(self, number: int, digest: str, state: Any, *, foreign: bool = False) -> None:
+        """Leave the fold of the entries up to `number`; older checkpoints go. None in a `foreign` place that nobody would
+        read.
+        """
+        name, data = f"{number:08}.checkpoint", encode_checkpoint(number, digest, state)
+        if foreign and len(data) > _FOREIGN:
+            return
+        self.storage.replace(f"{self.folder}/{name}", data, sync=True)
         for other in self.storage.names(self.folder):
             if other.endswith(".checkpoint") and other < name:
                 self.storage.remove(f"{self.folder}/{other}")
@@ -160,7 +171,10 @@ def encode_checkpoint(number: int, digest: str, state: Any) -> bytes:
     return body + plain_digest(body)
 
 
-def decode_checkpoint(data: bytes, what: str) -> tuple[int, str, Any]:
+def decode_checkpoint(data: bytes, what: str, *, foreign: bool = False) -> tuple[int, str, Any]:
+    """Of `foreign` ones, which others write, large ones are refused: they may take 80 times their bytes in memory."""
+    if foreign and len(data) > _FOREIGN:
+        raise Damage(f"{what} is {len(data)} bytes long; at most {_FOREIGN} are read")
     body, own = data[:-32], data[-32:]
     if plain_digest(body) != own:
         raise Damage(f"{what} is damaged")
@@ -217,6 +231,20 @@ def _check_in(data: bytes) -> str:
 def check_of(entry: dict[str, Any]) -> str:
     """What an entry's `check` holds: the digest of the entry without it. No `prev` tells of the newest entry."""
     return plain_digest(encode_json(entry)).hex()
+
+
+def portions(changes: list[Change]) -> Iterator[list[Change]]:
+    """Changes of another log, in order, for as many entries as it takes that each can be read."""
+    some: list[Change] = []
+    size = 0
+    for change in changes:
+        length = len(encode_json(change))
+        if some and size + length > _PORTION:
+            yield some
+            some, size = [], 0
+        some.append(change)
+        size += length
+    yield some
 
 
 def new_change(kind: str, **fields: Any) -> Change:

@@ -2,7 +2,7 @@
 
 from typing import Any, NamedTuple
 
-from artstore.codec import encode_json, same_json
+from artstore.codec import MAX_JSON, encode_json, same_json
 from artstore.errors import Conflict, InvalidValue
 from artstore.hints import typed
 from artstore.logs import Change, new_change
@@ -43,6 +43,11 @@ class Properties(NamedTuple):
         return self._replace(tags=tuple(check_tags(self.tags)), metadata=metadata)
 
 
+def _check_length(what: str, text: bytes) -> None:
+    if len(text) > MAX_JSON:
+        raise InvalidValue(f"{what} would be {len(text)} bytes of JSON; at most {MAX_JSON}", hint="add it as a file")
+
+
 class StoredProperties:
     """Properties with their long values in the transaction, and the changes that say them."""
 
@@ -54,12 +59,14 @@ class StoredProperties:
         self._origins: dict[str, Any] | None = origins or None
         self._origins_blob: str | None = None
         if self._origins is not None and len(text := encode_json(self._origins)) > LONG:
+            _check_length("origins of entries", text)
             self._origins, self._origins_blob = None, tx.add_bytes(text).hex()
         self._set: dict[str, Any] = {}
         self._blobs: dict[str, str] = {}
         for key, value in (properties.metadata or {}).items():
             text = encode_json(value)
             if len(text) > LONG:
+                _check_length(f"metadata '{key}'", text)
                 self._blobs[key] = tx.add_bytes(text).hex()
             else:
                 self._set[key] = value

@@ -101,7 +101,7 @@ class Refs:
         log = self._log(folder)
         listing = log.listing()
         state = State(nfc(path) if path else Path("", "", ""))
-        found = log.checkpoint(listing) if checkpoints else None
+        found = log.checkpoint(listing, foreign=self._foreign) if checkpoints else None
         if found and (until is None or found[0] <= until):
             try:
                 if self._foreign:
@@ -123,7 +123,7 @@ class Refs:
     def _save_checkpoint(self, log: Log, state: State) -> None:
         if state.digest is not None:
             try:
-                log.save_checkpoint(state.number, state.digest, state.plain())
+                log.save_checkpoint(state.number, state.digest, state.plain(), foreign=self._foreign)
             except StorageError:
                 pass  # it only keeps reading cheap
 

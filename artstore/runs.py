@@ -218,7 +218,7 @@ class Runs:
         """The state that a run's checkpoint holds, as plain values; None without one, or one of another artstore."""
         try:
             data = self._storage.read(f"{folder}/{CHECKPOINT}")
-            plain: dict[str, Any] = decode_checkpoint(data, f"the checkpoint of {folder}")[2]
+            plain: dict[str, Any] = decode_checkpoint(data, f"the checkpoint of {folder}", foreign=self._foreign)[2]
         except (FileNotFoundError, Damage, StorageError):
             return None  # a hint only: the entries themselves decide
         if type(plain) is not dict or plain.keys() != _PLAIN_KEYS:

@@ -6,8 +6,17 @@ import itertools
 import os
 from collections.abc import Callable, Iterable
 
+from artstore.codec import MAX_BYTES
 from artstore.digest import BLOB, TREE, Digest, Kind, digest_of, short
-from artstore.errors import DamagedObject, MissingObject, StorageError, UnknownOutcome, storage_error, translated
+from artstore.errors import (
+    DamagedObject,
+    InvalidValue,
+    MissingObject,
+    StorageError,
+    UnknownOutcome,
+    storage_error,
+    translated,
+)
 from artstore.files import WholeSync, copy_hashed, hash_file, remove_if_there, sync_file, write_file
 from artstore.layout import Operation, check_format
 from artstore.names import printable
@@ -128,6 +137,11 @@ class Transaction:
         digest = digest or digest_of(kind, data)
         if digest in self._seen or self._rely_small(digest):
             return digest
+        if kind != BLOB and len(data) > MAX_BYTES:
+            raise InvalidValue(
+                f"a folder's list of what it holds would have {len(data)} bytes; nobody reads more than {MAX_BYTES}",
+                hint="shorten the references' addresses, or spread them over several folders",
+            )
         if self._failed:
             raise StorageError("an earlier write of this transaction failed", hint=_AGAIN)
         self._failed = True  # until the object is written: after an error nobody knows what the pack holds

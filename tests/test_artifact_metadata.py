@@ -107,6 +107,12 @@ def test_metadata_may_be_json_text_of_a_dict_and_nothing_else() -> None:
     assert len(wandb.Artifact("data", metadata=dict.fromkeys(map(str, range(100)))).metadata) == 100
 
 
+def test_a_value_that_nobody_would_read_is_refused_and_leaves_no_version(here: Path) -> None:
+    with pytest.raises(ValueError, match="metadata 'k' would be 16777219 bytes of JSON; at most 16777216"):
+        log(wandb.Artifact("data", "dataset", metadata={"k": "x" * (16 << 20)}))
+    assert names() == []
+
+
 def test_metadata_is_copied_deeply() -> None:
     given: dict[str, Any] = {"a": {"b": [1]}}
     artifact = wandb.Artifact("data", metadata=given)

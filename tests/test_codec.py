@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from artstore import codec
-from artstore.codec import MAX_BYTES, decode, decode_json, encode_json, encode_rows, same_json
+from artstore.codec import MAX_BYTES, MAX_JSON, decode, decode_json, encode_json, encode_rows, same_json
 from artstore.errors import Damage
 
 LEAVES = st.none() | st.booleans() | st.integers(-(2**63), 2**63) | st.text()
@@ -80,11 +80,35 @@ def test_a_reason_is_given_also_where_the_decoder_has_none() -> None:
 
 
 def test_what_is_too_long_is_refused_before_it_is_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert MAX_BYTES == 256 << 20
+    assert (MAX_BYTES, MAX_JSON) == (64 << 20, 16 << 20)
     monkeypatch.setattr(codec, "MAX_BYTES", 6)
     assert decode(encode_rows("a" * 5), "it") == "aaaaa"
     with pytest.raises(Damage, match="^it is 7 bytes long; at most 6 can be right$"):
         decode(encode_rows("a" * 6), "it")
+    assert decode(encode_rows("a" * 6), "it", own=True) == "aaaaaa"
+    monkeypatch.setattr(codec, "MAX_JSON", 6)
+    assert decode_json(b'"aaa"\n', "it") == "aaa"
+    with pytest.raises(Damage, match="^it is 7 bytes long; at most 6 can be right$"):
+        decode_json(b'"aaaa"\n', "it")
+
+
+def test_many_rows_are_looked_at_one_by_one_before_all_are_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a byte could become an object of 56, limits on the bytes alone would not bound the memory."""
+    rows = tuple((b"%04d" % n, 0, n, bytes(32)) for n in range(100))
+    monkeypatch.setattr(codec, "_MANY", 1000)
+    assert decode(encode_rows(rows), "it", rows=True) == rows
+    assert decode(encode_rows([[]] * 5000), "it", own=True) == [[]] * 5000
+    for wrong, reason in (
+        ([[]] * 5000, "5000 rows in so few bytes"),
+        ([*rows, [b"", 0, 0, [[]] * 32]], "a row is malformed"),
+        ([*rows, [b"x" * 40, 0, 0]], "a row is malformed"),
+        ([*rows, [b"x" * 40, *range(7)]], "a row is malformed"),
+        ([*rows, "x" * 40], "a row is malformed"),
+        ([b"x" * (1 << 20)], ".*"),
+        ("x" * 2000, ".*"),
+    ):
+        with pytest.raises(Damage, match=f"^it can't be decoded: {reason}$"):
+            decode(encode_rows(wrong), "it", rows=True)
 
 
 def test_a_cache_that_a_digest_protects_is_not_compared() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from msgpack import ExtType, packb
 
+from artstore import transaction
 from artstore.codec import MAX_BYTES, decode, encode_rows
 from artstore.digest import BLOB, TREE, VERSION, digest_of, pack_digest
 from artstore.errors import Damage, DamagedObject, InvalidValue, MissingObject
@@ -357,7 +358,18 @@ def test_an_object_above_the_size_limit_is_refused_before_it_is_decoded() -> Non
     """Case 15, 17: the limit stands in the message."""
     with pytest.raises(Damage) as error:
         decode(bytes(MAX_BYTES + 1), "tree 123456789abc")
-    assert str(error.value) == "tree 123456789abc is 268435457 bytes long; at most 268435456 can be right"
+    assert str(error.value) == "tree 123456789abc is 67108865 bytes long; at most 67108864 can be right"
+
+
+def test_a_tree_above_the_size_limit_is_not_written(repo: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transaction, "MAX_BYTES", 1000)
+    with repo.draft() as draft:
+        for n in range(3):
+            draft.add_bytes(b"x", f"{'n' * 240}{n}")
+        draft.tree()
+        draft.add_bytes(b"x", "n" * 240)
+        with pytest.raises(InvalidValue, match=r"a folder's list of what it holds would have \d{4} bytes"):
+            draft.tree()
 
 
 def _parts(forge: Forger, runs: list[list[Any]], firsts: list[bytes] | None = None) -> list[Any]:

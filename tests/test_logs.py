@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
+from artstore import logs
 from artstore.codec import decode_json, encode_json, encode_rows
 from artstore.digest import plain_digest
-from artstore.errors import Damage, DamagedLog, StorageError
+from artstore.errors import Damage, DamagedLog, InvalidValue, StorageError
 from artstore.logs import (
     Change,
     Entry,
@@ -22,6 +23,7 @@ from artstore.logs import (
     last_number,
     new_change,
     origin_of,
+    portions,
 )
 from artstore.storage import FolderStorage
 from tests.forge import sealed
@@ -68,6 +70,33 @@ def rewrite(log: Log, number: int, **fields: Any) -> None:
 
 def tags_of(entries: Iterator[Entry]) -> list[str]:
     return [change["add"][0] for entry in entries for change in entry.changes]
+
+
+def test_an_entry_that_nobody_could_read_is_not_written(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logs, "MAX_JSON", 1000)
+    with pytest.raises(InvalidValue, match=r"would have \d{4} bytes; nobody reads more than 1000"):
+        log.append(0, None, [new_change("x", long="x" * 900)], host=None, user=None)
+    assert log.listing() == []
+
+
+def test_changes_of_another_log_are_cut_into_portions_in_their_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logs, "_PORTION", 300)
+    changes = [new_change("x", long="x" * length) for length in (10, 10, 10, 500, 10)]
+    cut = list(portions(changes))
+    assert [change for some in cut for change in some] == changes
+    assert [len(some) for some in cut] == [3, 1, 1]
+
+
+def test_a_large_checkpoint_is_neither_believed_nor_left_where_others_write(
+    log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (entry,) = append(log, "a")
+    monkeypatch.setattr(logs, "_FOREIGN", 100)
+    log.save_checkpoint(entry.number, entry.digest, "x" * 100, foreign=True)
+    assert log.listing() == ["00000001.json"]
+    log.save_checkpoint(entry.number, entry.digest, "x" * 100)
+    assert log.checkpoint(log.listing(), foreign=True) is None
+    assert log.checkpoint(log.listing()) == (1, entry.digest, "x" * 100)
 
 
 # -- appending and reading -----------------------------------------------------------------------

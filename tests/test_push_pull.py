@@ -12,17 +12,19 @@ from typing import Any
 import pytest
 
 import artstore
-from artstore import exchange, recording
+from artstore import exchange, logs, recording
 from artstore.errors import ArtstoreError, Conflict, Damage, DamagedLog, InvalidValue, MissingObject, NotFound, Refused
 from artstore.exchange import Exchanged, Moved
 from artstore.ignore import Filter
-from artstore.logs import CHECKPOINT_EVERY, Log, new_change
+from artstore.logs import CHECKPOINT_EVERY, Change, Log, new_change
 from artstore.lookup import RenumberedWarning
 from artstore.packs import LARGE
 from artstore.properties import Properties
+from artstore.refs import Refs
 from artstore.remotes import Apart
 from artstore.repository import Repository
 from artstore.selection import Selection
+from artstore.state import State
 from artstore.storage import FolderStorage
 from artstore.tracking import Tracking
 from artstore.transfer import NOTHING
@@ -891,6 +893,47 @@ def test_objects_without_an_entry_are_used_by_the_next_push(anna: Repository, na
     assert len(objects_of(nas)) == planned.objects and not list((nas / "refs").rglob("*.json"))
     done = anna.push()
     assert (done.objects, done.bytes) == (0, 0) and only(done).versions == ("a:v0",)
+
+
+def test_what_one_entry_cannot_hold_is_told_in_several(
+    anna: Repository, bob: Repository, nas: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for n in range(6):
+        put(anna, "a", {"f": str(n)}, metadata={"long": "x" * 3000})
+    monkeypatch.setattr(logs, "_PORTION", 8000)
+    assert only(anna.push()).versions == tuple(f"a:v{n}" for n in range(6))
+    assert only(bob.pull()).versions == tuple(f"a:v{n}" for n in range(6))
+    for repository in (str(nas), bob.root):
+        entries = sorted(Path(repository, "refs/local/uncategorized/a").glob("*.json"))
+        assert len(entries) > 2 and all(entry.stat().st_size < 10_000 for entry in entries)
+    assert says(bob) == says(nas) == says(anna)
+    assert outcomes(anna.push()) == outcomes(bob.pull()) == outcomes(bob.push()) == {"a": "up to date"}
+
+
+def test_a_push_that_loses_a_race_between_two_of_its_entries_goes_on_behind_what_came(
+    anna: Repository, bob: Repository, nas: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(anna, "a", {"f": "0"})
+    anna.push()
+    bob.pull()
+    for n in range(1, 5):
+        put(anna, "a", {"f": str(n)}, metadata={"long": "x" * 3000})
+    bob.set_tags("a:v0", ("his",))
+    monkeypatch.setattr(logs, "_PORTION", 4000)
+    commit, committed = Refs.commit, []
+
+    def beaten(refs: Refs, state: State, changes: list[Change]) -> State | None:
+        committed.append(len(changes))
+        if len(committed) == 2:
+            bob.push()
+        return commit(refs, state, changes)
+
+    monkeypatch.setattr(Refs, "commit", beaten)
+    assert only(anna.push()).versions == ("a:v1", "a:v2", "a:v3", "a:v4")
+    anna.pull()
+    bob.pull()
+    assert says(bob) == says(nas) == says(anna)
+    assert anna.find("a:v0").version["tags"] == ["his"] and anna.find("a").version["number"] == 4
 
 
 def test_a_push_in_a_lost_race_is_planned_anew(anna: Repository, bob: Repository, nas: Path) -> None:

@@ -25,6 +25,8 @@ from tests.faults.trial import scratch_folder
 from tests.faults.writer import NAMES, acknowledged, files
 
 _HOST_SIZE, _GUEST_SIZE = 12 << 30, 600 << 20
+_OF_ONE = 25
+"""Cuts of one writer, which fills its image in about a hundred seconds."""
 _SPACE = 3 << 30
 """Bytes of the images that the scratch folder must have room for (they are sparse)."""
 _MKFS = {"ext4": ["-q", "-F"], "xfs": ["-q", "-f"], "btrfs": ["-q", "-f"]}
@@ -85,9 +87,15 @@ def writing(store: Path, ledger: Path, seed: str) -> Iterator["subprocess.Popen[
 
 
 def cuts(kind: str, count: int, scratch: Path, host: Path) -> Iterator[Cut]:
-    """Cut `count` times while one writer works, then look at each copy."""
+    """Cut `count` times: a few while one writer works, then a few of another in a new image, which would be full."""
+    for done in range(0, count, _OF_ONE):
+        yield from _cuts_of_one(kind, min(_OF_ONE, count - done), scratch, host)
+
+
+def _cuts_of_one(kind: str, count: int, scratch: Path, host: Path) -> Iterator[Cut]:
+    """Cut while one writer works, then look at each copy."""
     ledger = scratch / f"{kind}.ledger"
-    ledger.touch()
+    ledger.write_text("")
     image = make_image(host / f"{kind}.image", kind, _GUEST_SIZE)
     copies: list[tuple[Path, list[str]]] = []
     chance = random.Random(kind)
