@@ -95,7 +95,7 @@ def _pattern(text: str) -> re.Pattern[str]:
     try:
         return re.compile(text)
     except (re.error, RecursionError, OverflowError) as error:
-        raise InvalidValue(f"'{printable(text)}' is no regular expression: {error}") from error
+        raise InvalidValue(f"'{printable(text)}' is no regular expression: {printable(str(error))}") from error
 
 
 def _one_of(value: Any, fits: Callable[[Any], bool]) -> bool:

@@ -137,11 +137,11 @@ class StatCache:
         if self._old is None or (place := self._where.get(path)) is None:
             return None
         start, length = place
-        value = _unsealed(self._old[start : start + length])
-        if value is None:
+        try:
+            sig, tree, size, files, folders, parts, large = _unsealed(self._old[start : start + length])
+            return Record(sig, Digest(tree), size, files, folders, tuple(Part(*part) for part in parts), large)
+        except (TypeError, ValueError, msgpack.UnpackException):
             return None
-        sig, tree, size, files, folders, parts, large = value
-        return Record(sig, Digest(tree), size, files, folders, tuple(Part(*part) for part in parts), large)
 
     def keep(self, path: bytes) -> None:
         """The record of the last time still holds."""

@@ -10,6 +10,7 @@ import json
 import random
 import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 from artstore.errors import NoSpace
@@ -19,6 +20,8 @@ from tests.faults.place import Content, Ledger, Place, content_from
 NAMES = ("data", "model", "table")
 _KEPT = 12
 """Live versions of each name; older ones are deleted."""
+_BALLAST = 64 << 20
+"""Bytes that lie beside the repository, to be freed when the disk is full."""
 
 
 def files(seed: str) -> dict[str, bytes]:
@@ -38,10 +41,17 @@ class Writer:
         self._seed = seed
         self._live: dict[str, list[int]] = {name: [] for name in NAMES}
         self._saves = 0
+        self._ballast = root.parent / "ballast"
+        self._take_room()
 
     def _note(self, *values: object) -> None:
         """One write per line: who reads beside sees whole lines but for the last."""
         self._ledger.write(json.dumps(values) + "\n")
+
+    def _take_room(self) -> None:
+        """What is given back when the disk is full, as a person would free something."""
+        with suppress(OSError):
+            self._ballast.write_bytes(bytes(_BALLAST))
 
     def step(self, scratch: Place) -> None:
         """One thing, chosen by chance. When the disk is full nothing was acknowledged, and room is made."""
@@ -49,10 +59,12 @@ class Writer:
             try:
                 self._act(repository, scratch)
             except NoSpace:
+                self._ballast.unlink()
                 for name, live in self._live.items():
                     while len(live) > 2:
                         self._delete(repository, name, live.pop(0))
                 repository.gc(now=True)
+                self._take_room()
 
     def _act(self, repository: Repository, scratch: Place) -> None:
         name = self._chance.choice(NAMES)

@@ -12,9 +12,11 @@ import shutil
 import tempfile
 import unicodedata
 import warnings
+from contextlib import suppress
 from functools import cache
 from typing import Any
 
+import msgpack
 import pytest
 
 from artstore import ignore, index, owner, runs, state
@@ -292,11 +294,15 @@ def fuzz_tracking(data: bytes) -> None:
 
 
 def fuzz_statcache(data: bytes) -> None:
+    """What a record holds beyond its own fields counts on its seal: who can forge that (the fuzzer sees what it is compared
+    with) can tell of any file.
+    """
     storage = _place()
     cache = StatCache(_write(StatCache(storage, "/data")._path, data), "/data")
     for path in (b"", b"c"):
         if (found := cache.get(path)) is not None:
-            found.known()
+            with suppress(ValueError, TypeError, msgpack.UnpackException):
+                found.known()
 
 
 def fuzz_catalog(data: bytes) -> None:
