@@ -1,6 +1,6 @@
 """Push, pull and fetch: what two repositories tell each other, collection by collection, objects first."""
 
-from collections.abc import Callable, Iterable, Iterator, Set
+from collections.abc import Callable, Iterator, Set
 from functools import partial
 from typing import Literal, NamedTuple, TypeVar
 from urllib.parse import unquote
@@ -9,17 +9,18 @@ from artstore.digest import KIND_NAMES, Digest, Kind, plain_digest
 from artstore.errors import ArtstoreError, Conflict, Damage, MissingObject, NotFound
 from artstore.hints import near, typed
 from artstore.histories import histories
-from artstore.logs import Change, Log, last_number, new_change, number_of, portions
+from artstore.logs import Change, Log, last_number, new_change, portions
 from artstore.names import Spec, printable
 from artstore.objects import ObjectStore
 from artstore.progress import Monitor
-from artstore.reconcile import Pull, Push, to_pull, to_push, told
+from artstore.reconcile import Pull, Push, to_pull, to_push
 from artstore.refs import Refs, resolve
 from artstore.remote import Remote
-from artstore.runs import Runs, RunState
+from artstore.run_exchange import RunExchange
+from artstore.runs import Runs
 from artstore.selection import EVERYTHING, Selection
 from artstore.state import Path, State, VersionState
-from artstore.storage import FolderStorage, LogStorage
+from artstore.storage import FolderStorage
 from artstore.tracking import Level, Tracking
 from artstore.transaction import Transaction
 from artstore.transfer import Transfer, with_bases
@@ -104,13 +105,14 @@ class Exchange:
         self._remote = remote
         self._tracking = tracking
         self._others = others
-        self._identity = identity
         self._fill = fill
         self._complete = complete
         self._jobs = jobs
         self._monitor = monitor or Monitor()
         self._there = Refs(tracking.mirror, identity=identity, keep=True, copies=True)
-        self._runs_there = Runs(tracking.mirror, identity=identity)
+        self._runs = RunExchange(
+            here.runs, here.objects, storage, remote, tracking, identity=identity, jobs=jobs, monitor=self._monitor
+        )
         self._sent = [0, 0]
         self._same = tracking.level("same")
         self._found_level: dict[str, Level] = {}
@@ -125,22 +127,12 @@ class Exchange:
         folders = {scope.folder for scope in scopes}
         done: set[str] = set()
         while folders:
-            found = self._heads(folders)
+            found = self._tracking.heads(self._remote.storage, folders)
             done |= folders
             folders = self._tracking.fetch(self._remote.storage, found) - heads.keys() - found.keys() - done
             heads |= found
         self._refuse_vanished(scopes, heads)
         return sorted(heads)
-
-    def _heads(self, folders: Iterable[str]) -> dict[str, list[int]]:
-        """Folder and numbers of the entries of each log at the remote below these folders."""
-        heads: dict[str, list[int]] = {}
-        for folder in folders:
-            for path in self._remote.storage.paths(folder):
-                log, _, name = path.rpartition("/")
-                if log.count("/") == 3 and (number := number_of(name)):
-                    heads.setdefault(log, []).append(number)
-        return heads
 
     def _refuse_vanished(self, scopes: list[Scope], heads: dict[str, list[int]]) -> None:
         """A log that was there and is not any more: a share that shows half of itself, or a restored copy."""
@@ -227,7 +219,7 @@ class Exchange:
         told_of = [m for m in moved if m.outcome == "moved"]
         if told_of and not dry_run:
             self.fetch(scopes)
-        runs = 0 if dry_run else self._push_runs(everything=bool(told_of), lone=ALL in scopes)
+        runs = 0 if dry_run else self._runs.push(self._there, everything=bool(told_of), lone=ALL in scopes)
         return self._report(moved, runs)
 
     def _ours(self, scopes: list[Scope], known: Set[str]) -> Iterator[tuple[State, set[str] | None]]:
@@ -447,7 +439,7 @@ class Exchange:
                 moved += self._pull_all(todo, tx, selection, dry_run)
         self._save_notes("pull")
         told_of = [m for m in moved if m.outcome == "moved"]
-        runs = 0 if dry_run else self._pull_runs(everything=bool(told_of), lone=ALL in scopes)
+        runs = 0 if dry_run else self._runs.pull(self._here.refs, everything=bool(told_of), lone=ALL in scopes)
         return self._report(moved, runs)
 
     def check_known(self, scopes: list[Scope]) -> None:
@@ -604,89 +596,6 @@ class Exchange:
         self._tracking.settle(folder, plan.settled)
         self._note(now, theirs, same=plan.same)
         return theirs, _also(begun, plan)
-
-    # -- runs --
-
-    def _push_runs(self, *, everything: bool, lone: bool) -> int:
-        """Runs that made or used what the remote has, and with `lone` those that made and used nothing: one entry each with
-        what it lacks; how many had something new.
-        """
-        known, heads, new = self._tracking.pushed_runs(), dict[str, int](), list[RunState]()
-        ids: set[str] | None = None
-        for folder in self._here.runs.paths():
-            last = last_number(self._storage.names(folder))
-            if last == known.get(folder) or (not everything and -last == known.get(folder)):
-                continue
-            ids = self._ids_there() if ids is None else ids
-            state = self._here.runs.read_folder(folder)
-            edges = state.used.keys() | state.logged.keys()
-            if ids & edges or (lone and not edges):
-                new.append(state)
-                heads[folder] = last
-            elif edges:
-                heads[folder] = -last  # nothing to do with what is there: looked at again when something moves
-        count = self._tell_runs(new, self._here.objects, self._remote.objects, self._storage)
-        if heads:
-            self._tracking.note_runs(heads)
-        return count
-
-    def _ids_there(self) -> set[str]:
-        """Ids of all versions of which the remote was told."""
-        found: set[str] = set()
-        for folder in self._tracking.logs("refs"):
-            found |= self._there.read_folder(folder).versions.keys()
-        return found
-
-    def _pull_runs(self, *, everything: bool, lone: bool) -> int:
-        heads = self._heads(["runs"])
-        seen = self._tracking.logs("runs")
-        self._tracking.fetch(self._remote.storage, heads)
-        new = [folder for folder, numbers in heads.items() if everything or seen.get(folder, 0) < max(numbers)]
-        if not new:
-            return 0
-        ids = {id for folder in self._here.refs.paths() for id in self._here.refs.read_folder(folder).versions}
-        states = [self._runs_there.read_folder(folder) for folder in new]
-        edges = [(state, state.used.keys() | state.logged.keys()) for state in states]
-        states = [state for state, versions in edges if ids & versions or (lone and not versions)]
-        return self._tell_runs(states, self._remote.objects, self._here.objects, self._tracking.mirror)
-
-    def _tell_runs(self, states: list[RunState], source: ObjectStore, target: ObjectStore, logs: LogStorage) -> int:
-        """Append what another place lacks of runs' logs (as they stand in `logs`), the sealed parts of their histories
-        first; how many had something new.
-        """
-        blobs = [blob for state in states for blob in state.blobs()]
-        if not blobs:
-            return sum(self._tell_run(logs, target.storage, state) for state in states)
-        with Transaction(target) as tx:
-            transfer = Transfer(source, tx, self._here.objects, jobs=self._jobs, monitor=self._monitor)
-            transfer.send(transfer.plan([], blobs))
-            tx.publish()
-            count = sum(self._tell_run(logs, target.storage, state) for state in states)
-            tx.ensure()
-        return count
-
-    def _tell_run(self, source: LogStorage, target: LogStorage, state: RunState) -> bool:
-        """Append the changes of a run's log that another lacks."""
-        folder = state.path.folder
-        mine = Log(source, folder)
-        ours = told(entry for entry in mine.entries(mine.listing()) if entry.number <= state.number)  # what was sent
-        for _ in range(_LOST_RACES):
-            log = Log(target, folder)
-            entries = list(log.entries(log.listing()))
-            known = {change["change"] for entry in entries for change in entry.changes}
-            missing = [change for change in ours if change["change"] not in known]
-            if not missing:
-                return False
-            head, prev = (entries[-1].number, entries[-1].digest) if entries else (0, None)
-            host, user = self._identity()
-            for some in portions(missing):
-                entry = log.append(head, prev, some, host=host, user=user)
-                if entry is None:
-                    break
-                head, prev = entry.number, entry.digest
-            else:
-                return True
-        raise Conflict(f"run {state.path} changes faster than this could be added", hint=_AGAIN)
 
     # -- the report --
 

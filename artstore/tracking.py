@@ -3,6 +3,7 @@ all of it may be deleted and is fetched again, but for which remote a collection
 """
 
 import json
+from collections.abc import Iterable
 from typing import Any, NamedTuple, NoReturn
 
 from artstore.codec import encode_json
@@ -97,6 +98,16 @@ class Tracking:
                 found[folder] = max(number, found.get(folder, 0))
         return found
 
+    def heads(self, there: Storage, folders: Iterable[str]) -> dict[str, list[int]]:
+        """Folder and numbers of the entries of each log at the remote below these folders."""
+        found: dict[str, list[int]] = {}
+        for folder in folders:
+            for path in there.paths(folder):
+                log, _, name = path.rpartition("/")
+                if log.count("/") == 3 and (number := number_of(name)):
+                    found.setdefault(log, []).append(number)
+        return found
+
     def fetch(self, there: Storage, wanted: dict[str, list[int]]) -> set[str]:
         """Bring our copies of logs (folder → numbers of the entries there) up to date; the folders of logs that what came
         goes on from. Raises DamagedLog when one is shorter than it was, goes on otherwise, or has a gap.
@@ -182,12 +193,14 @@ class Tracking:
         if ids - self.settled(folder):
             self._save(f"{folder}/settled.json", {"settled": sorted(self.settled(folder) | ids)})
 
-    def pushed_runs(self) -> dict[str, int]:
-        """Runs' logs and the last number of ours that this remote was told of."""
-        return {folder: number for folder, number in self._load("runs.json").items() if type(number) is int}
+    def noted_runs(self, verb: str) -> dict[str, int]:
+        """Runs' logs and the last number that was `pushed` or `pulled` (negative: looked at)."""
+        noted = self._load(f"runs-{verb}.json").items()
+        return {folder: number for folder, number in noted if type(number) is int}
 
-    def note_runs(self, heads: dict[str, int]) -> None:
-        self._save("runs.json", {**self.pushed_runs(), **heads})
+    def note_runs(self, verb: str, heads: dict[str, int]) -> None:
+        if heads:
+            self._save(f"runs-{verb}.json", {**self.noted_runs(verb), **heads})
 
     def level(self, verb: str) -> dict[str, Level]:
         """Collections, by their logs, of which a `push` or `pull` of all had nothing to tell; or that held the `same`."""

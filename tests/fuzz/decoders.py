@@ -285,12 +285,12 @@ def fuzz_checkouts(data: bytes) -> None:
 
 
 def fuzz_tracking(data: bytes) -> None:
-    for name in ("id.json", "runs.json", "refs/x/settled.json"):
+    for name in ("id.json", "runs-pushed.json", "refs/x/settled.json"):
         _write(f"remotes/r/{name}", data)
     tracking = Tracking(_place(), "r")
     assert isinstance(tracking.id(), str | None)
     assert all(isinstance(id, str) for id in tracking.settled("refs/x"))
-    assert all(isinstance(number, int) for number in tracking.pushed_runs().values())
+    assert all(isinstance(number, int) for number in tracking.noted_runs("pushed").values())
 
 
 def fuzz_statcache(data: bytes) -> None:
