@@ -220,14 +220,17 @@ class Crowd:
         return sum(line["what"] not in ("begin", "refused", "bug") for line in read_ledgers(self.ledgers, name))
 
     def _kill_one(self) -> None:
-        """SIGKILL to a worker that has begun (under strace: to the worker, not to the tracer)."""
+        """SIGKILL to a worker (under strace: to the worker, not to the tracer) that has noted something since it began: on a
+        loaded machine others would come to nothing.
+        """
         name, process = random.choice(list(self._running.items()))
-        begun = [line for line in read_ledgers(self.ledgers, name) if line["what"] == "begin"]
-        if process.poll() is not None or not begun:
+        lines = read_ledgers(self.ledgers, name)
+        begun = [line for line in lines if line["what"] == "begin"]
+        if process.poll() is not None or not begun or lines[-1] is begun[-1]:
             return
-        # Its pid can't have been used again: its parent (we, or the tracer) has not reaped it.
-        if not self.no_locks or Path(f"/proc/{begun[-1]['pid']}").exists():
-            os.kill(begun[-1]["pid"] if self.no_locks else process.pid, signal.SIGKILL)
+        pid = begun[-1]["pid"]  # can't have been used again: its parent (we, or the tracer) has not reaped it
+        if Path(f"/proc/{pid}").exists() if self.no_locks else pid == process.pid:
+            os.kill(pid, signal.SIGKILL)
             self.kills += 1
 
     def run(self, task: Callable[[str], list[str] | None], *, kill_every: float = 0.0) -> None:
