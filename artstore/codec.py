@@ -9,13 +9,13 @@ import msgpack
 from artstore.errors import Damage
 
 MAX_BYTES = 64 << 20
-"""No tree or version is larger (a tree of 16,384 names of 255 bytes has 5 MB); checked before decoding."""
+"""No tree is larger (one of 16,384 names of 255 bytes has 5 MB); checked before decoding."""
 MAX_JSON = 16 << 20
 """No log entry or JSON value is larger: lists of lists may take 40 times that in memory."""
 _MANY = 8 << 20
 """Rows of more bytes are looked at one by one before they are decoded together."""
 _LEAST, _FIELDS, _ROW = 38, range(4, 8), 1 << 20
-"""Bytes of the smallest row of a tree, how many fields one has, and bytes of the largest."""
+"""Bytes of the smallest row of a tree, how many fields one has, and bytes of the largest: four texts of references."""
 
 
 def encode_rows(rows: Any) -> bytes:
@@ -25,12 +25,13 @@ def encode_rows(rows: Any) -> bytes:
     return msgpack.packb(rows, use_bin_type=True)  # type: ignore[no-any-return]
 
 
-def decode(data: bytes | memoryview, what: str, *, rows: bool = False, own: bool = False) -> Any:
+def decode(data: bytes | memoryview, what: str, *, rows: bool = False, most: int = MAX_BYTES, own: bool = False) -> Any:
     """Inverse of `encode_rows`; sequences come out as lists (`rows`: as tuples). Raises Damage, naming `what`, unless
-    `data` is what that would have written. `own` is for caches that a digest of theirs protects: not compared.
+    `data` is what that would have written, and `most` bytes. `own` is for caches that a digest of theirs protects: not
+    compared.
     """
-    if len(data) > MAX_BYTES and not own:
-        raise Damage(f"{what} is {len(data)} bytes long; at most {MAX_BYTES} can be right")
+    if len(data) > most and not own:
+        raise Damage(f"{what} is {len(data)} bytes long; at most {most} can be right")
     try:
         if len(data) > _MANY and not own:
             _check_rows(data)

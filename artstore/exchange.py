@@ -5,15 +5,15 @@ from functools import partial
 from typing import Literal, NamedTuple, TypeVar
 from urllib.parse import unquote
 
-from artstore.digest import KIND_NAMES, Digest, Kind, plain_digest
-from artstore.errors import ArtstoreError, Conflict, Damage, MissingObject, NotFound
+from artstore.digest import KIND_NAMES, Digest, Kind
+from artstore.errors import ArtstoreError, Conflict, Damage, InvalidValue, MissingObject, NotFound, StorageError
 from artstore.hints import near, typed
-from artstore.histories import histories
-from artstore.logs import Change, Log, last_number, new_change, portions
+from artstore.histories import histories, what_to_push
+from artstore.logs import Change, Log, last_number, new_change
 from artstore.names import Spec, printable
 from artstore.objects import ObjectStore
 from artstore.progress import Monitor
-from artstore.reconcile import Pull, Push, to_pull, to_push
+from artstore.reconcile import Pull, Push, in_portions, to_pull
 from artstore.refs import Refs, resolve
 from artstore.remote import Remote
 from artstore.run_exchange import RunExchange
@@ -148,7 +148,7 @@ class Exchange:
 
     def _level(self, verb: str, scopes: list[Scope]) -> dict[str, Path]:
         """Collections whose logs are both as they were when a push or pull of all had nothing to tell: it has nothing now.
-        Cost: two listings, a note and an entry each.
+        Cost: two listings, a note and two entries each.
         """
         wanted = tuple(f"{scope.folder}/" for scope in scopes if scope.path is None)
         return {
@@ -158,12 +158,16 @@ class Exchange:
         }
 
     def _is_level(self, folder: str, noted: Level) -> bool:
-        return (
-            last_number(self._tracking.mirror.names(folder)) == noted.theirs
-            and last_number(self._storage.names(folder)) == noted.ours
-            and len(self._tracking.settled(folder)) == noted.settled
-            and plain_digest(self._storage.read(f"{folder}/{noted.ours:08}.json")).hex() == noted.our_digest
-        )
+        try:
+            return (
+                last_number(self._tracking.mirror.names(folder)) == noted.theirs
+                and last_number(self._storage.names(folder)) == noted.ours
+                and len(self._tracking.settled(folder)) == noted.settled
+                and Log(self._tracking.mirror, folder).read(noted.theirs).digest == noted.their_digest
+                and (not noted.ours or Log(self._storage, folder).read(noted.ours).digest == noted.our_digest)
+            )
+        except (Damage, StorageError):
+            return False  # the plan will tell of it, for this collection alone
 
     def _note(self, state: State, theirs: State, *, same: bool, level: bool = False) -> None:
         """Note that neither has anything to tell (`level`) or that both hold the `same`, of two logs that say so by
@@ -216,10 +220,9 @@ class Exchange:
                 tx.supply, tx.supply_large = self._supplied, partial(self._supplied_large, tx)
                 moved += self._push_all(todo, tx)
         self._save_notes("push")
-        told_of = [m for m in moved if m.outcome == "moved"]
-        if told_of and not dry_run:
+        if not dry_run and any(m.outcome == "moved" or m.versions for m in moved):
             self.fetch(scopes)
-        runs = 0 if dry_run else self._runs.push(self._there, everything=bool(told_of), lone=ALL in scopes)
+        runs = 0 if dry_run else self._runs.push(self._there, lone=ALL in scopes)
         return self._report(moved, runs)
 
     def _ours(self, scopes: list[Scope], known: Set[str]) -> Iterator[tuple[State, set[str] | None]]:
@@ -273,12 +276,10 @@ class Exchange:
                 f"{state.path} differs only in case from {theirs.path}, which remote '{self._tracking.name}' has"
             )
         same = self._same.get(state.path.folder) if wanted is None else None
-        ours, heard, behind = histories(self._here.refs, state, self._there, theirs, same)
-        start = self._here.refs.read_folder(state.path.folder, state.path, until=behind) if behind else None
-        known = {change["change"] for change in heard}
         settled = self._tracking.settled(state.path.folder)
+        sides = (self._here.refs, state, self._there, theirs)
         try:
-            return theirs, to_push(ours, state, theirs, known, settled, wanted, start=start)
+            return theirs, what_to_push(*sides, same=same, settled=settled, wanted=wanted)
         except Conflict as error:
             raise Conflict(str(error), hint=self._clash_hint(state.path)) from error
 
@@ -301,8 +302,8 @@ class Exchange:
         ]
         self._send_up([(state, theirs, plan) for state, _, theirs, plan in plans], tx)
         if tx is None:
-            return [self._moved(state, plan) for state, _, _, plan in plans]
-        return self._commit_all(plans, self._commit_up, tx, self._remote.refs)
+            return [self._moved(state, plan, plan.versions, len(plan.changes)) for state, _, _, plan in plans]
+        return self._commit_all(plans, tx, self._remote.refs, self._up_again)
 
     def _send_up(self, plans: list[tuple[State, State, Push]], tx: Transaction | None) -> None:
         """All objects that these need, published."""
@@ -326,30 +327,12 @@ class Exchange:
         transfer.send(needs)
         tx.publish()
 
-    def _commit_up(
-        self, state: State, wanted: set[str] | None, theirs: State, plan: Push, tx: Transaction
-    ) -> tuple[State, Push]:
-        """One entry in the remote's log, behind the state that it was planned for; after a lost race it is planned anew on
-        what is there then.
-        """
-        folder, begun = state.path.folder, list[VersionState]()
-        for _ in range(_LOST_RACES):
-            self._follow(state.path)
-            if not plan.changes:
-                break
-            self._check_head(theirs)
-            before = theirs.number
-            if _append(self._remote.refs, theirs, plan.changes):
-                break
-            begun += plan.versions if theirs.number > before else []
-            self.fetch([Scope(folder)])
-            theirs, plan = self._plan_push(state, wanted)
-            self._send_up([(state, theirs, plan)], tx)  # on other bases, maybe: what lived may not live any more
-        else:
-            raise Conflict(f"{state.path} changes at the remote faster than this could be added", hint=_AGAIN)
-        self._tracking.settle(folder, plan.settled)
-        self._note(state, theirs, same=plan.same)
-        return state, _also(begun, plan)
+    def _up_again(self, state: State, wanted: set[str] | None, tx: Transaction) -> tuple[State, Push]:
+        """After a lost race: planned anew on what is there now, and sent, on other bases maybe."""
+        self.fetch([Scope(state.path.folder)])
+        theirs, plan = self._plan_push(state, wanted)
+        self._send_up([(state, theirs, plan)], tx)
+        return theirs, plan
 
     def _check_head(self, theirs: State) -> None:
         """Our copy of the newest entry is what the remote has: else ours would be appended to a history that isn't there."""
@@ -379,29 +362,64 @@ class Exchange:
     def _commit_all(
         self,
         plans: list[tuple[State, set[str] | None, State, Plan]],
-        commit: Callable[[State, set[str] | None, State, Plan, Transaction], tuple[State, Plan]],
         tx: Transaction,
         refs: Refs,
+        again: Callable[[State, set[str] | None, Transaction], tuple[State, Plan]],
     ) -> list[Moved]:
-        """One entry for each collection in the logs of `refs`. Each that stands is looked after, whatever becomes of the
-        others.
+        """One entry for each collection in the logs of `refs` (or as many as it takes). Each that stands is looked after,
+        whatever becomes of the others. `again` plans one anew after a lost race.
         """
-        done: list[tuple[State, Plan]] = []
         moved: list[Moved] = []
+        stood: list[tuple[Path, list[VersionState]]] = []
         try:
-            for planned in plans:
+            for source, wanted, target, plan in plans:
+                versions: list[VersionState] = []
+                stood.append((source.path, versions))
                 try:
-                    done.append(commit(*planned, tx))
-                except (Conflict, Damage) as error:
-                    moved.append(Moved(planned[0].path, "refused", problem=error))
+                    moved.append(self._commit(source, wanted, target, plan, versions, tx, refs, again))
+                except (Conflict, Damage, InvalidValue) as error:
+                    moved.append(Moved(source.path, "refused", _names(source, versions), problem=error))
         finally:
             try:
                 tx.ensure()
             except MissingObject as error:
-                for state, plan in done:
-                    self._withdraw(refs, state.path, [version["id"] for version in plan.versions], error)
+                for path, versions in stood:
+                    self._withdraw(refs, path, [version["id"] for version in versions], error)
                 raise
-        return moved + [self._moved(state, plan) for state, plan in done]
+        return moved
+
+    def _commit(
+        self,
+        source: State,
+        wanted: set[str] | None,
+        target: State,
+        plan: Plan,
+        stood: list[VersionState],
+        tx: Transaction,
+        refs: Refs,
+        again: Callable[[State, set[str] | None, Transaction], tuple[State, Plan]],
+    ) -> Moved:
+        """Append behind the state that was planned for; `stood` are versions that the target's log has by now."""
+        told = 0
+        for _ in range(_LOST_RACES):
+            self._follow(source.path)
+            if refs is self._remote.refs:
+                self._check_head(target)
+            parts = list(in_portions(plan.changes, target)) if plan.changes else []
+            for part in parts:
+                if refs.commit(target, part) is None:
+                    break
+                told += len(part)
+                stood += [version for version in plan.versions if any(c.get("id") == version["id"] for c in part)]
+            else:
+                break
+            target, plan = again(source, wanted, tx)
+        else:
+            raise Conflict(f"{source.path} changes faster than this could be added", hint=_AGAIN)
+        self._tracking.settle(source.path.folder, plan.settled)
+        ours, theirs = (source, target) if refs is self._remote.refs else (target, source)
+        self._note(ours, theirs, same=plan.same and len(parts) < 2)
+        return self._moved(source, plan, stood, told)
 
     def _withdraw(self, refs: Refs, path: Path, ids: list[str], error: ArtstoreError) -> None:
         def build(state: State) -> list[Change]:
@@ -438,8 +456,7 @@ class Exchange:
             with Transaction(self._here.objects) as tx:
                 moved += self._pull_all(todo, tx, selection, dry_run)
         self._save_notes("pull")
-        told_of = [m for m in moved if m.outcome == "moved"]
-        runs = 0 if dry_run else self._runs.pull(self._here.refs, everything=bool(told_of), lone=ALL in scopes)
+        runs = 0 if dry_run else self._runs.pull(self._here.refs, lone=ALL in scopes)
         return self._report(moved, runs)
 
     def check_known(self, scopes: list[Scope]) -> None:
@@ -537,9 +554,8 @@ class Exchange:
                 raise
             plans = [planned for planned in plans if self._comes_alone(planned, tx, selection, dry_run, moved)]
         if dry_run:
-            return moved + [self._moved(theirs, plan) for theirs, _, _, plan in plans]
-        commit = partial(self._commit_down, selection=selection)
-        return moved + self._commit_all(plans, commit, tx, self._here.refs)
+            return moved + [self._moved(theirs, plan, plan.versions, len(plan.changes)) for theirs, _, _, plan in plans]
+        return moved + self._commit_all(plans, tx, self._here.refs, partial(self._down_again, selection=selection))
 
     def _comes_alone(
         self,
@@ -578,33 +594,21 @@ class Exchange:
                 hint="if its files are still on their way there (a sync), pull again later; nothing was changed here",
             ) from error
 
-    def _commit_down(
-        self, theirs: State, wanted: set[str] | None, now: State, plan: Pull, tx: Transaction, *, selection: Selection
+    def _down_again(
+        self, theirs: State, wanted: set[str] | None, tx: Transaction, *, selection: Selection
     ) -> tuple[State, Pull]:
-        """One entry in our log; after a lost race it is planned anew on what is here then."""
-        folder, begun = theirs.path.folder, list[VersionState]()
-        for _ in range(_LOST_RACES):
-            self._follow(theirs.path)
-            before = now.number
-            if not plan.changes or _append(self._here.refs, now, plan.changes):
-                break
-            begun += plan.versions if now.number > before else []
-            now, plan = self._plan_pull(theirs, wanted)
-            self._send_down([(theirs, plan)], tx, selection, False)
-        else:
-            raise Conflict(f"{theirs.path} changes faster than this could be added", hint=_AGAIN)
-        self._tracking.settle(folder, plan.settled)
-        self._note(now, theirs, same=plan.same)
-        return theirs, _also(begun, plan)
+        now, plan = self._plan_pull(theirs, wanted)
+        self._send_down([(theirs, plan)], tx, selection, False)
+        return now, plan
 
     # -- the report --
 
-    def _moved(self, state: State, plan: Push | Pull) -> Moved:
+    def _moved(self, state: State, plan: Push | Pull, versions: list[VersionState], changes: int) -> Moved:
         return Moved(
             state.path,
-            "moved" if plan.changes else "up to date",
-            tuple(f"{state.path.name}:v{version['number']}" for version in plan.versions),
-            len(plan.changes),
+            "moved" if changes else "up to date",
+            _names(state, versions),
+            changes,
             tuple(sorted(plan.renumbered.items())) if isinstance(plan, Pull) else (),
             tuple(plan.declined),
         )
@@ -620,17 +624,9 @@ _LOST_RACES = 1000
 _AGAIN = "run the same command again"
 
 
-def _append(refs: Refs, state: State, changes: list[Change]) -> bool:
-    """One entry behind `state`, or as many as it takes that each can be read; False when somebody else was first with
-    one.
-    """
-    return all(refs.commit(state, some) is not None for some in portions(changes))
-
-
-def _also(begun: list[VersionState], plan: Plan) -> Plan:
-    """A plan that tells of these versions, too: an earlier one had begun to."""
-    versions = {version["id"]: version for version in (*begun, *plan.versions)}
-    return plan._replace(versions=list(versions.values()))
+def _names(state: State, versions: list[VersionState]) -> tuple[str, ...]:
+    numbers = {version["id"]: version["number"] for version in versions}
+    return tuple(f"{state.path.name}:v{number}" for number in numbers.values())
 
 
 def _property_blobs(changes: list[Change]) -> list[Digest]:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from artstore.logs import Change, Entry
-from artstore.reconcile import ONE_LOG, told
+from artstore.reconcile import ONE_LOG, Push, to_push, told
 from artstore.refs import Refs
 from artstore.state import State
 from artstore.tracking import Level
@@ -21,12 +21,29 @@ def histories(here: Refs, ours: State, there: Refs, theirs: State, same: Level |
     """What the logs that these states are of have said. Cost: one small file an entry; of long logs that were the `same`
     not long ago only those that came since.
     """
-    if same is not None and not any("withdrawn" in version for version in ours.versions.values()):
+    if same is not None:
         new = here.since(ours, same.ours, same.our_digest)
         heard = there.since(theirs, same.theirs, same.their_digest)
         if new is not None and heard is not None and not _is_odd(new) and not _is_odd(heard):
             return Histories(told(new), told(heard), same.ours)
     return Histories(told(here.history(ours.path, ours.number)), told(there.history(theirs.path, theirs.number)), 0)
+
+
+def what_to_push(
+    here: Refs,
+    ours: State,
+    there: Refs,
+    theirs: State,
+    *,
+    same: Level | None,
+    settled: set[str],
+    wanted: set[str] | None = None,
+) -> Push:
+    """As `to_push`, of these logs. Raises Conflict."""
+    changes, heard, behind = histories(here, ours, there, theirs, same)
+    start = here.read_folder(ours.path.folder, ours.path, until=behind) if behind else None
+    known = {change["change"] for change in heard}
+    return to_push(changes, ours, theirs, known, settled, wanted, start=start)
 
 
 def _is_odd(entries: Iterable[Entry]) -> bool:

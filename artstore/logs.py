@@ -18,7 +18,9 @@ CHECKPOINT_EVERY = 64
 """Entries after which a writer leaves a checkpoint: reading a log costs at most so many small files beyond it."""
 
 _PORTION = MAX_JSON // 2
+"""Bytes of changes that go into one entry, where several are written."""
 _FOREIGN = 8 << 20
+"""Bytes of a checkpoint that others wrote, at most."""
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _FIELDS = {"changes", "check", "host", "number", "prev", "time", "user", "write"}
@@ -37,11 +39,28 @@ class Entry(NamedTuple):
     changes: list[Change]
 
 
+class Kept:
+    """Entries that were read, for an operation that reads them again: what is written never changes. No more are kept than
+    their files' bytes allow, whatever a remote holds.
+    """
+
+    def __init__(self, room: int = 8 << 20) -> None:
+        self._entries: dict[str, Entry] = {}
+        self._room = room
+
+    def get(self, path: str) -> Entry | None:
+        return self._entries.get(path)
+
+    def put(self, path: str, entry: Entry, size: int) -> None:
+        self._room -= size
+        if self._room >= 0:
+            self._entries[path] = entry
+
+
 class Log:
     """One log in a storage. Reading takes no lock; appending is decided by the storage's exclusive creation."""
 
-    def __init__(self, storage: LogStorage, folder: str, kept: dict[str, Entry] | None = None) -> None:
-        """`kept` holds entries that were read before: what is written never changes."""
+    def __init__(self, storage: LogStorage, folder: str, kept: Kept | None = None) -> None:
         self.storage = storage
         self.folder = folder
         self._kept = kept
@@ -81,17 +100,14 @@ class Log:
         path = self._path(number)
         if self._kept is not None and (found := self._kept.get(path)) is not None:
             return found
-        entry = self._read(number)
-        if self._kept is not None:
-            self._kept[path] = entry
-        return entry
-
-    def _read(self, number: int) -> Entry:
         try:
-            data = self.storage.read(self._path(number))
+            data = self.storage.read(path)
         except FileNotFoundError:
             raise DamagedLog(f"entry {number} of {self.what} is missing", hint=_HINT) from None
-        return decode_entry(data, number, f"entry {number} of {self.what}")
+        entry = decode_entry(data, number, f"entry {number} of {self.what}")
+        if self._kept is not None:
+            self._kept.put(path, entry, len(data))
+        return entry
 
     def append(
         self, head: int, prev: str | None, changes: list[Change], *, host: str | None, user: str | None
@@ -125,11 +141,14 @@ class Log:
 
     # -- checkpoints --
 
-    def checkpoint(self, listing: list[str], *, foreign: bool = False) -> tuple[int, str, Any] | None:
-        """(number, digest of that entry, state) of the newest checkpoint that is whole and belongs to this log; None
-        without one.
+    def checkpoint(
+        self, listing: list[str], *, until: int | None = None, foreign: bool = False
+    ) -> tuple[int, str, Any] | None:
+        """(number, digest of that entry, state) of the newest checkpoint (`until` that entry) that is whole and belongs to
+        this log; None without one.
         """
-        for name in sorted((name for name in listing if name.endswith(".checkpoint")), reverse=True):
+        last = "~" if until is None else f"{until:08}.checkpoint"
+        for name in sorted((name for name in listing if name.endswith(".checkpoint") and name <= last), reverse=True):
             try:
                 data = self.storage.read(f"{self.folder}/{name}")
                 number, digest, state = decode_checkpoint(data, f"checkpoint {name} of {self.what}", foreign=foreign)
@@ -140,16 +159,16 @@ class Log:
         return None
 
     def save_checkpoint(self, number: int, digest: str, state: Any, *, foreign: bool = False) -> None:
-        """Leave the fold of the entries up to `number`; older checkpoints go. None in a `foreign` place that nobody would
-        read.
+        """Leave the fold of the entries up to `number`; of older checkpoints the newest stays, for who reads from before this
+        one. None in a `foreign` place that nobody would read.
         """
         name, data = f"{number:08}.checkpoint", encode_checkpoint(number, digest, state)
         if foreign and len(data) > _FOREIGN:
             return
         self.storage.replace(f"{self.folder}/{name}", data, sync=True)
-        for other in self.storage.names(self.folder):
-            if other.endswith(".checkpoint") and other < name:
-                self.storage.remove(f"{self.folder}/{other}")
+        older = (other for other in self.storage.names(self.folder) if other.endswith(".checkpoint") and other < name)
+        for other in sorted(older)[:-1]:
+            self.storage.remove(f"{self.folder}/{other}")
 
 
 def last_number(listing: list[str]) -> int:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from artstore.codec import same_json
 from artstore.errors import Conflict
-from artstore.logs import Change, Entry, new_change, origin_of
+from artstore.logs import Change, Entry, new_change, origin_of, portions
 from artstore.state import ADDS, INHERIT, State, VersionState, fold
 
 ONE_LOG = frozenset({"renumber", "withdraw", "moved from", "moved to", "not moved", "part", "finish", "drop"})
@@ -150,6 +150,10 @@ def _shown(state: State, key: Key) -> str:
     return "changed there too"
 
 
+def _live(state: State) -> set[str]:
+    return {id for id, version in state.versions.items() if "deleted" not in version}
+
+
 class _Folding:
     """A state to which changes are applied one by one."""
 
@@ -157,9 +161,35 @@ class _Folding:
         self.state = state
 
     def apply(self, change: Change) -> None:
-        by = change["by"]
+        by = change.get("by", _NOBODY)
         number, digest = self.state.number, self.state.digest
         fold(self.state, Entry(number, digest or "", None, by["time"], by["host"], by["user"], "", [change]))
+
+
+def in_portions(changes: list[Change], before: State) -> Iterator[list[Change]]:
+    """What a log with this state is told, for as many entries as it takes that each can be read: mostly one.
+
+    Who reads between two of them finds no version without its objects, which are there for versions that live in the end:
+    others are deleted at the end of a portion. So the last one also makes all read as if there had been one.
+    """
+    *first, last = portions(changes)
+    if not first:
+        yield last
+        return
+    meant, so_far = _Folding(before.copy()), _Folding(before.copy())
+    for change in changes:
+        meant.apply(change)
+    for some in first:
+        for change in some:
+            so_far.apply(change)
+        dead = [id for id in _live(so_far.state) - _live(before) if "deleted" in meant.state.versions[id]]
+        gone = [new_change("delete", id=id, reason=None) for id in sorted(dead)]
+        for change in gone:
+            so_far.apply(change)
+        yield [*some, *gone]
+    for change in last:
+        so_far.apply(change)
+    yield [*last, *_aligned(so_far.state, meant.state, set())]
 
 
 # -- push ----------------------------------------------------------------------------------------
@@ -353,7 +383,7 @@ def to_pull(
     numbers = _new_numbers(there, now, wanted, upstream)
     if numbers:
         changes.append(new_change("renumber", numbers=numbers))
-        here.apply({**changes[0], "by": _NOBODY})
+        here.apply(changes[0])
     made_by: Change | None = None
 
     def tell(change: Change) -> None:
@@ -368,6 +398,8 @@ def to_pull(
                 if not here.state.exists:
                     tell(made_by or _named(there, change))
                 tell(_numbered(change, there))
+            elif change["kind"] == "delete collection":
+                tell({**change, "ids": [id for id in change["ids"] if id in here.state.versions]})
             else:
                 tell({**change, **there.path.fields()} if change["kind"] == "collection" else change)
     open_ = [c for c in ours if c["change"] not in known | settled and _touched_by(c)]
@@ -377,7 +409,7 @@ def to_pull(
     lost = {key for key in pending & touched if not _same(_said(now, key), _said(there, key))}
     made = list(_aligned(here.state, there, pending - touched)) if wanted is None else []
     for change in made:
-        here.apply({**change, "by": _NOBODY})
+        here.apply(change)
     for id, version in now.versions.items():
         theirs_ = there.versions.get(id)
         if (
@@ -387,7 +419,7 @@ def to_pull(
             and (wanted is None or id in wanted)
         ):
             changes.append(new_change("undelete", id=id))
-            here.apply({**changes[-1], "by": _NOBODY})
+            here.apply(changes[-1])
     live = [v for id, v in here.state.versions.items() if "deleted" not in v and _is_new(id, now)]
     done = _ids([*made, *(c for c in open_ if set(_touched_by(c)) <= touched)])
     own = {id for id in _ids(_for_all([*ours, *changes])) if id not in known}

@@ -4,11 +4,12 @@ import os
 import secrets
 import sys
 import threading
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from artstore.codec import same_json
+from artstore.codec import encode_json, same_json
 from artstore.errors import Conflict, InvalidValue, NotFound
 from artstore.events import metric_event
 from artstore.handles import opened
@@ -24,6 +25,8 @@ from artstore.rules import MetricWatch
 from artstore.runs import FAILED, FINISHED, RunPath, RunState
 from artstore.settings import root_to_create
 
+_LONGEST = 4 << 20
+"""Bytes of JSON of a value of config or summary; longer ones are left out, and a change holds no more of several."""
 _ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789"
 
 active: "Recording | None" = None
@@ -197,9 +200,7 @@ def start(
             old = state if there else RunState(path)
             label = {"name": name or old.name or None, "notes": notes or old.notes, "tags": tags or old.tags}
             changes.append(new_change("label", **label))
-        if config:
-            changes.append(new_change("config", set=config, remove=[]))
-        return changes
+        return [*changes, *_values_set(RunState(path), "config", config or {}, [])]
 
     state = repository.runs.read(path)
     repository.record(state, build)
@@ -227,7 +228,21 @@ def _values_set(state: RunState, kind: str, values: dict[str, Any], removed: lis
     there: dict[str, Any] = getattr(state, kind)
     new = {key: value for key, value in values.items() if key not in there or not same_json(there[key], value)}
     gone = [key for key in removed if key in there]
-    return [new_change(kind, set=new, remove=gone)] if new or gone else []
+    if not new and not gone:
+        return []
+    some: dict[str, Any] = {}
+    found, size = [new_change(kind, set=some, remove=gone)], 0
+    for key, value in new.items():
+        length = len(encode_json(value))
+        if length > _LONGEST:
+            warnings.warn(f"{kind} '{key}' is left out: {length} bytes of JSON, at most {_LONGEST}", stacklevel=2)
+            continue
+        if some and size + length > _LONGEST:
+            some, size = {}, 0
+            found.append(new_change(kind, set=some, remove=[]))
+        some[key] = value
+        size += length
+    return found if found[0]["set"] or gone else []
 
 
 def _version(found: Found) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from artstore.checkpoints import check_plain
 from artstore.errors import Conflict, Damage, DamagedLog, InvalidValue, NotFound, StorageError
 from artstore.fields import check_change
 from artstore.hints import near, typed
-from artstore.logs import CHECKPOINT_EVERY, Change, Entry, Log, new_change
+from artstore.logs import CHECKPOINT_EVERY, Change, Entry, Kept, Log, new_change
 from artstore.names import Spec, file_name_of, printable
 from artstore.state import FIELDS, Path, State, VersionState, fold, nfc
 from artstore.storage import LogStorage
@@ -30,15 +30,14 @@ class Refs:
     ) -> None:
         """`keep` the entries that were read: for one operation that reads logs again and again. Of `foreign` ones, which
         others write, checkpoints are checked. In `copies` of logs, which nobody commits to, reading leaves checkpoints.
-        `told` hears of every `change` that was made here, and which aliases there
-        were before.
+        `told` hears of every `change` that was made here, and which aliases there were before.
         """
         self._storage = storage
         self._identity = identity
         self._foreign = foreign
         self._copies = copies
         self._told = told
-        self._kept: dict[str, Entry] | None = {} if keep else None
+        self._kept = Kept() if keep else None
 
     def kept(self) -> "Refs":
         """As this, for one operation: entries are read once."""
@@ -101,8 +100,7 @@ class Refs:
         log = self._log(folder)
         listing = log.listing()
         state = State(nfc(path) if path else Path("", "", ""))
-        found = log.checkpoint(listing, foreign=self._foreign) if checkpoints else None
-        if found and (until is None or found[0] <= until):
+        if checkpoints and (found := log.checkpoint(listing, until=until, foreign=self._foreign)):
             try:
                 if self._foreign:
                     check_plain(found[2])
@@ -111,11 +109,11 @@ class Refs:
                 pass  # made by another artstore: the entries decide
         start = state.number
         for entry in log.entries(listing, start, state.digest) if start != until else ():
-            self._settle_read(state, folder)
+            self._settle_read(state, folder, checkpoints)
             fold(state, entry)
             if entry.number == until:
                 break
-        self._settle_read(state, folder)
+        self._settle_read(state, folder, checkpoints)
         if self._copies and state.number - start >= CHECKPOINT_EVERY:
             self._save_checkpoint(log, state)
         return state
@@ -127,7 +125,7 @@ class Refs:
             except StorageError:
                 pass  # it only keeps reading cheap
 
-    def _settle_read(self, state: State, folder: str) -> None:
+    def _settle_read(self, state: State, folder: str, checkpoints: bool) -> None:
         """Decide a pending `moved from` by the old log's next entry: it moved, or it is void (also while nobody has
         said).
         """
@@ -141,7 +139,7 @@ class Refs:
         state.pending = None
         if not any(c["kind"] == "moved to" and c["change"] == change["change"] for c in answer.changes):
             return
-        source = self.read_folder(old.folder, old, until=change["number"])
+        source = self.read_folder(old.folder, old, until=change["number"], checkpoints=checkpoints)
         if source.digest != change["digest"]:
             raise DamagedLog(f"{folder} was renamed from an entry of {old} that is not there any more")
         path = state.path

@@ -8,13 +8,12 @@ from artstore.digest import BLOB, Digest
 from artstore.errors import ArtstoreError, Conflict, InvalidValue, NotFound
 from artstore.exchange import ALL, Exchange, Exchanged, Scope, Side
 from artstore.hints import near, typed
-from artstore.histories import histories
+from artstore.histories import what_to_push
 from artstore.layout import check_format
 from artstore.lookup import Lookup
 from artstore.names import Spec, as_project, check_name, check_project, file_name_of, printable
 from artstore.packs import LARGE
 from artstore.progress import Monitor
-from artstore.reconcile import to_push
 from artstore.refs import Refs, resolve
 from artstore.remote import Remote, make_remote, probe, require_remote
 from artstore.selection import EVERYTHING, Selection
@@ -232,12 +231,10 @@ class Remotes:
             if not theirs.number and not tracking.follows(state.path.folder):
                 continue
             same = tracking.level("same").get(state.path.folder)
-            ours, known, since = histories(self._here.refs, state, there, theirs, same)
-            start = self._here.refs.read_folder(state.path.folder, state.path, until=since) if since else None
-            settled, ids = tracking.settled(state.path.folder), {change["change"] for change in known}
+            settled = tracking.settled(state.path.folder)
             behind = sum(id not in state.versions and "deleted" not in v for id, v in theirs.versions.items())
             try:
-                push = to_push(ours, state, theirs, ids, settled, start=start)
+                push = what_to_push(self._here.refs, state, there, theirs, same=same, settled=settled)
                 ahead, changes = len(push.versions), len(push.changes)
             except Conflict:
                 lacking = [v for id, v in state.versions.items() if id not in theirs.versions and "deleted" not in v]

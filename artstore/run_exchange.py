@@ -1,7 +1,9 @@
-"""Runs on their way: pushed and pulled with the versions that they made and used, one entry each with what is lacking."""
+"""Runs on their way: pushed and pulled with the versions that they made and used, as far as the other side lacks them."""
 
 from collections.abc import Callable
 
+from artstore.codec import encode_json
+from artstore.digest import plain_digest
 from artstore.errors import Conflict
 from artstore.logs import Log, last_number, portions
 from artstore.objects import ObjectStore
@@ -16,6 +18,10 @@ from artstore.transaction import Transaction
 from artstore.transfer import Transfer
 
 _LOST_RACES = 1000
+
+
+def _digest(heads: dict[str, int]) -> str:
+    return plain_digest(encode_json(heads)).hex()
 
 
 class RunExchange:
@@ -43,37 +49,39 @@ class RunExchange:
         self._jobs = jobs
         self._monitor = monitor
 
-    def push(self, refs: Refs, *, everything: bool, lone: bool) -> int:
+    def push(self, refs: Refs, *, lone: bool) -> int:
         """Push runs that made or used what the remote has by `refs`, and with `lone` those that made and used nothing;
-        how many had something new. With `everything`, those are looked at again that had nothing to do with it before.
+        how many had something new.
         """
         heads = {folder: last_number(self._storage.names(folder)) for folder in self._runs.paths()}
-        states, noted = self._due("pushed", heads, self._runs, refs, everything=everything, lone=lone)
+        collections = _digest(self._tracking.logs("refs"))
+        states, noted = self._due("pushed", heads, self._runs, refs, collections, lone=lone)
         count = self._tell_all(states, self._objects, self._remote.objects, self._storage)
-        self._tracking.note_runs("pushed", noted)
+        self._tracking.note_runs("pushed", collections, noted)
         return count
 
-    def pull(self, refs: Refs, *, everything: bool, lone: bool) -> int:
+    def pull(self, refs: Refs, *, lone: bool) -> int:
         """The other way round: those that made or used what is here by `refs`."""
         numbers = self._tracking.heads(self._remote.storage, ["runs"])
         self._tracking.fetch(self._remote.storage, numbers)
         heads = {folder: max(some) for folder, some in numbers.items()}
-        states, noted = self._due("pulled", heads, self._runs_there, refs, everything=everything, lone=lone)
+        collections = _digest({folder: last_number(self._storage.names(folder)) for folder in refs.paths()})
+        states, noted = self._due("pulled", heads, self._runs_there, refs, collections, lone=lone)
         count = self._tell_all(states, self._remote.objects, self._objects, self._tracking.mirror)
-        self._tracking.note_runs("pulled", noted)
+        self._tracking.note_runs("pulled", collections, noted)
         return count
 
     def _due(
-        self, verb: str, heads: dict[str, int], runs: Runs, refs: Refs, *, everything: bool, lone: bool
+        self, verb: str, heads: dict[str, int], runs: Runs, refs: Refs, collections: str, *, lone: bool
     ) -> tuple[list[RunState], dict[str, int]]:
-        """Runs whose logs (folder → last number) have something to tell, and what is to be noted of them: how far they were
-        told, or as a negative number, how far they had nothing to do with what is there.
+        """Runs whose logs (folder → last number) have something to tell, and what is to be noted of all: how far they were
+        told, or as a negative number, how far they had nothing to do with these `collections`, whose digest that is.
         """
-        known = self._tracking.noted_runs(verb)
-        due, noted = list[RunState](), dict[str, int]()
+        before, noted = self._tracking.noted_runs(verb)
+        due = list[RunState]()
         ids: set[str] | None = None
         for folder, last in heads.items():
-            if last == known.get(folder) or (not everything and -last == known.get(folder)):
+            if last == noted.get(folder) or (-last == noted.get(folder) and collections == before):
                 continue
             ids = {id for path in refs.paths() for id in refs.read_folder(path).versions} if ids is None else ids
             state = runs.read_folder(folder)

@@ -40,6 +40,7 @@ from artstore.logs import (
     encode_checkpoint,
     is_text,
     origin_of,
+    portions,
 )
 from artstore.names import check_project, file_name_of, printable
 from artstore.owner import is_dead, parse
@@ -251,11 +252,14 @@ class Runs:
                 except ValueError as error:
                     raise InvalidValue(f"a '{change['kind']}' change of run {state.path}: {error}") from error
             host, user = self._identity()
-            written = log.append(state.number, state.digest, changes, host=host, user=user)
-            if written is not None:
+            for some in portions(changes):
+                written = log.append(state.number, state.digest, some, host=host, user=user)
+                if written is None:
+                    break
                 _fold(state, written)
                 if state.finished or written.number % CHECKPOINT_EVERY == 0:
                     self._save_checkpoint(log, state)
+            else:
                 self._told(state, changes)
                 return
         raise Conflict(f"run {state.path} changes faster than this could be added", hint="run the same command again")

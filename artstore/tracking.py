@@ -6,15 +6,15 @@ import json
 from collections.abc import Iterable
 from typing import Any, NamedTuple, NoReturn
 
-from artstore.codec import encode_json
+from artstore.codec import MAX_JSON, encode_json
 from artstore.errors import DamagedLog, StorageError
 from artstore.logs import Log, last_number, number_of
 from artstore.names import file_name_of, printable
 from artstore.storage import FolderStorage, Storage
 
 _FOLDER = "remotes"
-_AT_ONCE = 1000
-"""Entries that are in memory at once."""
+_AT_ONCE = 32
+"""Entries that are in memory at once, of a size that a remote chooses."""
 
 
 class Level(NamedTuple):
@@ -129,7 +129,7 @@ class Tracking:
         for start in range(0, len(missing), _AT_ONCE):
             some = missing[start : start + _AT_ONCE]
             try:
-                data = there.read_many([_entry(folder, number) for folder, number in some])
+                data = there.read_many([_entry(folder, number) for folder, number in some], MAX_JSON + 1)
             except FileNotFoundError:
                 self._incomplete(*some[-1])
             for (folder, number), entry in zip(some, data, strict=True):
@@ -193,19 +193,23 @@ class Tracking:
         if ids - self.settled(folder):
             self._save(f"{folder}/settled.json", {"settled": sorted(self.settled(folder) | ids)})
 
-    def noted_runs(self, verb: str) -> dict[str, int]:
-        """Runs' logs and the last number that was `pushed` or `pulled` (negative: looked at)."""
-        noted = self._load(f"runs-{verb}.json").items()
-        return {folder: number for folder, number in noted if type(number) is int}
+    def noted_runs(self, verb: str) -> tuple[str | None, dict[str, int]]:
+        """Runs' logs and the last number that was `pushed` or `pulled` (negative: that had nothing to do with the
+        collections as they were then, of which there is a digest).
+        """
+        noted = self._load(f"runs-{verb}.json")
+        refs, runs = noted.get("refs"), noted.get("runs")
+        runs = runs.items() if isinstance(runs, dict) else ()
+        return refs if isinstance(refs, str) else None, {f: number for f, number in runs if type(number) is int}
 
-    def note_runs(self, verb: str, heads: dict[str, int]) -> None:
-        if heads:
-            self._save(f"runs-{verb}.json", {**self.noted_runs(verb), **heads})
+    def note_runs(self, verb: str, refs: str, heads: dict[str, int]) -> None:
+        if (refs, heads) != self.noted_runs(verb):
+            self._save(f"runs-{verb}.json", {"refs": refs, "runs": heads})
 
     def level(self, verb: str) -> dict[str, Level]:
         """Collections, by their logs, of which a `push` or `pull` of all had nothing to tell; or that held the `same`."""
         noted = self._load(f"{verb}.json").items()
-        return {folder: Level(*values) for folder, values in noted if len(values) == len(Level._fields)}
+        return {folder: Level(*values) for folder, values in noted if _is_level(values)}
 
     def note_level(self, verb: str, found: dict[str, Level]) -> None:
         """Cost: one small file, or none where that is known."""
@@ -237,6 +241,10 @@ class Tracking:
 
     def _save(self, path: str, value: dict[str, Any], *, sync: bool = True) -> None:
         self.storage.replace(f"{self._root}/{path}", encode_json(value), sync=sync)
+
+
+def _is_level(values: Any) -> bool:
+    return type(values) is list and [type(value) for value in values] == [int, str, int, str, int, str, str, str]
 
 
 def _entry(folder: str, number: int) -> str:

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Iterable
 
 from artstore.codec import MAX_BYTES
-from artstore.digest import BLOB, TREE, Digest, Kind, digest_of, short
+from artstore.digest import BLOB, KIND_NAMES, TREE, VERSION, Digest, Kind, digest_of, short
 from artstore.errors import (
     DamagedObject,
     InvalidValue,
@@ -23,7 +23,10 @@ from artstore.names import printable
 from artstore.objects import PACKS, ObjectStore, blob_path, pack_path
 from artstore.owner import this_process
 from artstore.packs import LARGE, PackWriter
+from artstore.version import MAX_VERSION
 
+_MOST = {TREE: MAX_BYTES, VERSION: MAX_VERSION}
+"""Bytes of an object of each kind that is read whole."""
 _AGAIN = "run the same command again"
 _LOOKS = 10
 _UPLOADS = 4
@@ -137,10 +140,10 @@ class Transaction:
         digest = digest or digest_of(kind, data)
         if digest in self._seen or self._rely_small(digest):
             return digest
-        if kind != BLOB and len(data) > MAX_BYTES:
+        if kind != BLOB and len(data) > _MOST[kind]:
             raise InvalidValue(
-                f"a folder's list of what it holds would have {len(data)} bytes; nobody reads more than {MAX_BYTES}",
-                hint="shorten the references' addresses, or spread them over several folders",
+                f"a {KIND_NAMES[kind]} would have {len(data)} bytes; nobody reads more than {_MOST[kind]}",
+                hint="spread what one folder holds over several, or name fewer parents",
             )
         if self._failed:
             raise StorageError("an earlier write of this transaction failed", hint=_AGAIN)

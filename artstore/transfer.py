@@ -18,6 +18,7 @@ from artstore.state import VersionState, digest_of_state, id_of_state, property_
 from artstore.transaction import Transaction
 from artstore.tree import (
     DIRECTORY,
+    EXECUTABLE,
     PART,
     REFERENCE,
     Entry,
@@ -164,13 +165,15 @@ class Transfer:
         if pair.base is not None:
             base = trusted_tree(data[pair.base[3]])
             before = {entry[0]: entry for entry in base if entry[1] in (DIRECTORY, PART)}
-            there = {entry[3]: entry[2] for entry in base}  # to hash a digest takes a third of hashing an entry
-            entries = tuple(entry for entry in entries if there.get(entry[3], -1) != entry[2])
+            # To hash a digest takes a third of hashing an entry.
+            there = {entry[3]: entry[2] for entry in base if entry[1] <= EXECUTABLE}
+            entries = tuple(entry for entry in entries if entry[1] > EXECUTABLE or there.get(entry[3], -1) != entry[2])
         for entry in entries:
             if entry[1] in (DIRECTORY, PART):
                 old = before.get(entry[0])
-                path = pair.path + entry[0] + b"/" if entry[1] == DIRECTORY else pair.path
-                yield _Pair(path, entry, old if old and old[1] == entry[1] else None)
+                if old != entry:
+                    path = pair.path + entry[0] + b"/" if entry[1] == DIRECTORY else pair.path
+                    yield _Pair(path, entry, old if old and old[1] == entry[1] else None)
             elif entry[1] != REFERENCE:
                 self._need_blob(pair.path, entry, needs)
 
@@ -281,7 +284,7 @@ class _Pair(NamedTuple):
     def is_new(self, seen: set[tuple[bytes, Digest]], everything: bool) -> bool:
         """Equal folders are compared once, wherever they stand, unless their paths decide what is taken."""
         key = (b"" if everything else self.path, self.new[3])
-        if key in seen or (self.base is not None and self.base[3] == self.new[3]):
+        if key in seen or (self.base is not None and self.base[1:] == self.new[1:]):
             return False
         seen.add(key)
         return True

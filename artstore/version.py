@@ -6,6 +6,9 @@ from artstore.codec import decode, encode_rows
 from artstore.digest import VERSION, Digest, digest_of
 from artstore.errors import Damage
 
+MAX_VERSION = 1 << 20
+"""Bytes of the largest record: of one with 30,000 parents."""
+
 
 class Version(NamedTuple):
     """No number, alias or metadata: those change, and live in the log."""
@@ -40,7 +43,7 @@ def version_id(data: bytes) -> Digest:
 def decode_version(data: bytes, id: Digest) -> Version:
     """Strict inverse of `Version.encode`; raises Damage."""
     what = f"version {id.hex()[:12]}"
-    value = decode(data, what, rows=True)
+    value = decode(data, what, rows=True, most=MAX_VERSION)
     if type(value) is not tuple or len(value) != 7:
         raise Damage(f"{what} does not have seven fields")
     tree, size, files, type_, created, run, parents = value

@@ -368,7 +368,7 @@ def test_a_tree_above_the_size_limit_is_not_written(repo: Repository, monkeypatc
             draft.add_bytes(b"x", f"{'n' * 240}{n}")
         draft.tree()
         draft.add_bytes(b"x", "n" * 240)
-        with pytest.raises(InvalidValue, match=r"a folder's list of what it holds would have \d{4} bytes"):
+        with pytest.raises(InvalidValue, match=r"a tree would have \d{4} bytes"):
             draft.tree()
 
 

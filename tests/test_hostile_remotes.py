@@ -510,7 +510,7 @@ STEPS = {
     "planned": (Transfer, "plan"),
     "sent": (Transfer, "send"),
     "published": (Transaction, "publish"),
-    "told": (Exchange, "_commit_up"),
+    "told": (Exchange, "_commit"),
 }
 
 
@@ -839,6 +839,25 @@ def test_a_next_version_that_tells_another_size_of_a_blob_of_the_one_before_is_r
     _, added = version_changes("lies", digest_of(VERSION, record).hex(), tree, 4, 1, number=1)
     forge.entry("lies", added)
     assert "another size" in str(two.refuses_to_pull(Damage))
+
+
+def test_a_folder_of_the_version_before_under_another_name_is_looked_at_when_its_totals_differ(two: Two) -> None:
+    """Case 5, 17: what has the same digest and size needn't have the count of files that is told."""
+    forge = Forger(two.remote)
+    inner = forge.tree(file(b"f", forge.blob(b"one"), 3))
+    forge.version("lies", forge.tree(directory(b"d", inner, 3, 1)), size=3)
+    assert two.pull() == []
+    for name, number in ((b"e", 1), (b"d", 1)):
+        tree = forge.tree(directory(name, inner, 3, 999))
+        record = Version(tree, 3, 999, "artifact", 1_700_000_000_000_000_001, None, ()).encode()
+        forge.pack((VERSION, record))
+        _, added = version_changes("lies", digest_of(VERSION, record).hex(), tree, 3, 999, number=number)
+        path = forge.entry("lies", added)
+        assert "does not have the totals" in str(two.refuses_to_pull(Damage))
+        path.unlink()
+        shutil.rmtree(Path(two.reader, "remotes"))
+        with Repository(two.reader) as repository:
+            repository.fetch()
 
 
 def test_a_pull_that_had_to_be_withdrawn_can_be_repeated_and_takes_nothing_away_there(

@@ -15,6 +15,7 @@ from artstore.errors import Damage, DamagedLog, InvalidValue, StorageError
 from artstore.logs import (
     Change,
     Entry,
+    Kept,
     Log,
     check_of,
     decode_checkpoint,
@@ -192,13 +193,23 @@ def test_an_empty_listing_is_an_empty_log_and_costs_no_question(log: Log) -> Non
 
 def test_entries_that_were_kept_are_not_read_again(storage: FolderStorage) -> None:
     append(Log(storage, FOLDER), "a", "b")
-    kept: dict[str, Entry] = {}
+    kept = Kept()
     log = Log(storage, FOLDER, kept)
     assert tags_of(log.entries(log.listing())) == ["a", "b"]
-    assert sorted(kept) == [f"{FOLDER}/00000001.json", f"{FOLDER}/00000002.json"]
     path(log, 1).unlink()
     assert log.read(1).changes[0]["add"] == ["a"]
     assert Log(storage, FOLDER, kept).read(2).changes[0]["add"] == ["b"]
+
+
+def test_no_more_entries_are_kept_than_their_files_bytes_allow(storage: FolderStorage) -> None:
+    append(Log(storage, FOLDER), "a", "b")
+    log = Log(storage, FOLDER, Kept(room=path(Log(storage, FOLDER), 1).stat().st_size))
+    assert tags_of(log.entries(log.listing())) == ["a", "b"]
+    for number in (1, 2):
+        path(log, number).unlink()
+    assert log.read(1).changes[0]["add"] == ["a"]
+    with pytest.raises(DamagedLog, match="entry 2 of .* is missing"):
+        log.read(2)
 
 
 @pytest.mark.parametrize(
@@ -358,14 +369,17 @@ def test_text_that_looks_like_a_check_is_only_text() -> None:
 # -- checkpoints ---------------------------------------------------------------------------------
 
 
-def test_a_checkpoint_is_the_fold_up_to_an_entry_and_replaces_older_ones(log: Log) -> None:
+def test_a_checkpoint_is_the_fold_up_to_an_entry_and_replaces_older_ones_but_the_newest(log: Log) -> None:
     entries = append(log, "a", "b", "c")
     assert log.checkpoint(log.listing()) is None
     log.save_checkpoint(2, entries[1].digest, {"state": [1, 2.5]})
     assert log.checkpoint(log.listing()) == (2, entries[1].digest, {"state": [1, 2.5]})
     log.save_checkpoint(3, entries[2].digest, "newer")
     assert log.checkpoint(log.listing()) == (3, entries[2].digest, "newer")
-    assert sorted(log.listing()) == ["00000001.json", "00000002.json", "00000003.checkpoint", "00000003.json"]
+    assert log.checkpoint(log.listing(), until=2) == (2, entries[1].digest, {"state": [1, 2.5]})
+    assert log.checkpoint(log.listing(), until=1) is None
+    log.save_checkpoint(4, append(log, "d")[0].digest, "newest")
+    assert sorted(name for name in log.listing() if "check" in name) == ["00000003.checkpoint", "00000004.checkpoint"]
 
 
 def test_who_comes_late_with_an_older_checkpoint_takes_no_newer_one_away(log: Log) -> None:

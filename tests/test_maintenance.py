@@ -101,6 +101,27 @@ class Distant(FolderStorage):
 # -- which packs are merged ----------------------------------------------------------------------
 
 
+def test_no_checkpoint_decides_what_is_collected_of_a_collection_that_was_renamed_either(
+    repo: Repository, tmp_path: Path
+) -> None:
+    """Its versions stand in the old name's log, whose checkpoint has lost one."""
+    put(repo, tmp_path, "old", {"f": "0"})
+    put(repo, tmp_path, "old", {"f": "1"})
+    for n in range(70):
+        repo.set_tags("old:v1", (f"t{n}",))
+    folder = repo.path_of("old")[0].folder
+    log = Log(repo.storage, folder)
+    found = log.checkpoint(log.listing())
+    assert found is not None
+    repo.rename("old", "new")
+    number, digest, state = found
+    state["versions"] = [version for version in state["versions"] if version["number"] == 1]
+    log.save_checkpoint(number, digest, state)
+    assert gc(repo).versions == 2
+    Path(repo.root, folder, f"{number:08}.checkpoint").unlink()
+    assert [repo.find(f"new:v{n}").version["number"] for n in (0, 1)] == [0, 1]
+
+
 def test_size_classes_are_powers_of_eight_from_64_kib_to_32_mib() -> None:
     sizes = [1, 64 << 10, (64 << 10) + 1, 512 << 10, 4 << 20, (4 << 20) + 1, (32 << 20) - 1, 32 << 20]
     assert [size_class(size) for size in sizes] == [0, 0, 1, 1, 2, 3, 3, None]

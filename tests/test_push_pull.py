@@ -23,10 +23,12 @@ from artstore.properties import Properties
 from artstore.refs import Refs
 from artstore.remotes import Apart
 from artstore.repository import Repository
+from artstore.run_exchange import RunExchange
 from artstore.selection import Selection
 from artstore.state import State
 from artstore.storage import FolderStorage
 from artstore.tracking import Tracking
+from artstore.transaction import Transaction
 from artstore.transfer import NOTHING
 from tests.conftest import check, make_tree, snapshot
 from tests.reader import Reader
@@ -934,6 +936,113 @@ def test_a_push_that_loses_a_race_between_two_of_its_entries_goes_on_behind_what
     bob.pull()
     assert says(bob) == says(nas) == says(anna)
     assert anna.find("a:v0").version["tags"] == ["his"] and anna.find("a").version["number"] == 4
+
+
+def _in_several(anna: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Four versions with long tags, of which two go into one entry."""
+    for n in range(4):
+        put(anna, "a", {"f": str(n)})
+        anna.set_tags(f"a:v{n}", tuple(f"{n}-{k}-{'y' * 100}" for k in range(20)))
+    monkeypatch.setattr(logs, "_PORTION", 8000)
+
+
+def test_who_reads_between_two_entries_of_a_push_finds_no_version_without_its_objects(
+    anna: Repository, bob: Repository, nas: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A version that was deleted here before it was ever pushed has none there: it must not live between."""
+    _in_several(anna, monkeypatch)
+    anna.delete("a:v0")
+    commit, committed = Refs.commit, list[int]()
+
+    def dying(refs: Refs, state: State, changes: list[Change]) -> State | None:
+        committed.append(1)
+        if len(committed) == 2:
+            raise KeyboardInterrupt
+        return commit(refs, state, changes)
+
+    with monkeypatch.context() as dies:
+        dies.setattr(Refs, "commit", dying)
+        with pytest.raises(KeyboardInterrupt):
+            anna.push()
+    check(nas)
+    assert not bob.pull().refused
+    assert not anna.push().refused
+    anna.pull()
+    bob.pull()
+    assert says(bob) == says(nas) == says(anna)
+    assert outcomes(anna.push()) == outcomes(bob.pull()) == {"a": "up to date"}
+
+
+def test_versions_of_an_entry_that_stands_are_withdrawn_when_the_rest_can_not_be_told_and_objects_are_gone(
+    anna: Repository, nas: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _in_several(anna, monkeypatch)
+    commit, ensure, committed = Refs.commit, Transaction.ensure, list[int]()
+
+    def refusing(refs: Refs, state: State, changes: list[Change]) -> State | None:
+        committed.append(1)
+        if len(committed) == 2:
+            raise Conflict("planned anew, and refused")
+        return commit(refs, state, changes)
+
+    def gone(tx: Transaction) -> None:
+        raise MissingObject("a collector took a pack") if tx.storage.root == str(nas) else ensure(tx)
+
+    with monkeypatch.context() as fails:
+        fails.setattr(Refs, "commit", refusing)
+        fails.setattr(Transaction, "ensure", gone)
+        with pytest.raises(MissingObject):
+            anna.push()
+    with Repository(str(nas)) as there:
+        versions = there.refs.read(there.path_of("a")[0]).versions.values()
+        assert versions and all("withdrawn" in version for version in versions)
+    assert not anna.push().refused
+    assert says(nas) == says(anna)
+
+
+def test_a_collection_whose_versions_were_all_withdrawn_there_is_pulled_again_and_again(
+    anna: Repository, bob: Repository, nas: Path
+) -> None:
+    put(anna, "a", {"f": "0"})
+    anna.push()
+    with Repository(str(nas)) as there:
+        path = there.path_of("a")[0]
+        there.refs.change(path, lambda state: [new_change("withdraw", id=id, reason="gone") for id in state.versions])
+        there.refs.change(path, lambda state: [new_change("delete collection", ids=[])])
+    for _ in range(3):
+        assert outcomes(bob.pull()) == {"a": "up to date"}
+
+
+def test_runs_come_after_a_pull_that_was_killed_before_them_though_no_collection_moves_any_more(
+    anna: Repository, bob: Repository, in_anna: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with artstore.init(id="maker"):
+        logged("x", {"f": "1"}, type="dataset")
+    put(anna, "other", {"f": "0"})
+    anna.push()
+    assert bob.pull("nas", ["other"]).runs == 0
+
+    def dying(*_: object, **__: object) -> int:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as dies:
+        dies.setattr(RunExchange, "pull", dying)
+        with pytest.raises(KeyboardInterrupt):
+            bob.pull()
+    assert [bob.pull().runs, bob.pull().runs] == [1, 0]
+
+
+@pytest.mark.parametrize(
+    "notes", ['{"x": 5}', '{"x": [1, 2]}', '{"refs/local/uncategorized/a": [1, 2, 3, 4, 5, 6, 7, 8]}', "[]"]
+)
+def test_notes_that_are_not_ours_are_passed_over(anna: Repository, nas: Path, notes: str) -> None:
+    put(anna, "a", {"f": "0"})
+    anna.push()
+    for name in ("same", "push", "pull", "runs-pushed"):
+        Path(anna.root, f"remotes/nas/{name}.json").write_text(notes)
+    assert outcomes(anna.push()) == {"a": "up to date"}
+    put(anna, "a", {"f": "1"})
+    assert outcomes(anna.push()) == {"a": "moved"} and says(nas) == says(anna)
 
 
 def test_a_push_in_a_lost_race_is_planned_anew(anna: Repository, bob: Repository, nas: Path) -> None:

@@ -894,6 +894,18 @@ def test_what_has_gone_round_two_remotes_comes_back_as_known() -> None:
     assert_same(anna, bob, one, two_)
 
 
+def test_a_deletion_of_all_that_names_a_version_which_was_withdrawn_there_is_taken_over() -> None:
+    anna, bob, remote = Copy("anna"), Copy("bob"), Copy("remote")
+    anna.save()
+    withdrawn = anna.save()
+    anna.push(remote)
+    remote.add(new_change("withdraw", id=withdrawn, reason="gone"))
+    anna.remove()
+    anna.push(remote)
+    bob.pull(remote)
+    assert not bob.state.live() and withdrawn not in bob.state.versions
+
+
 # -- random histories ----------------------------------------------------------------------------
 
 ACTIONS = ["save", "alias", "unalias", "tag", "untag", "meta", "describe", "ttl", "delete", "undelete", "remove"]

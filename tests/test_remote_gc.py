@@ -26,7 +26,7 @@ PUSH = {
     "relies": (Transfer, "plan"),
     "sent": (Transfer, "send"),
     "published": (Transaction, "publish"),
-    "told": (Exchange, "_commit_up"),
+    "told": (Exchange, "_commit"),
     "looked again": (Transaction, "ensure"),
     "ended": (Transaction, "close"),
 }

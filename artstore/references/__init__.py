@@ -26,6 +26,9 @@ ETAG, BLAKE3, URI = "etag", "blake3", "uri"
 """Kinds of checks: the server's tag, the digest of the content, or none but the URI itself."""
 
 
+_LONGEST = 1 << 16
+
+
 class Reference(NamedTuple):
     """What a tree's entry says of the bytes."""
 
@@ -42,6 +45,9 @@ class Reference(NamedTuple):
         return cls(entry[3], entry[2], *entry[4:7])
 
     def entry(self, name: bytes) -> Entry:
+        """Raises InvalidValue for an address that nobody would read."""
+        if any(len(text) > _LONGEST for text in (self.uri, self.text, self.version or "")):
+            raise InvalidValue(f"'{printable(self.uri[:80])}…' is longer than {_LONGEST} characters")
         return (name, REFERENCE, self.size, self.uri, self.check, self.text, self.version)
 
 

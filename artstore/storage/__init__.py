@@ -76,8 +76,10 @@ class Storage(LogStorage, Protocol):
     def read(self, path: str, offset: int = 0, length: int | None = None) -> bytes:
         """Bytes of a file, or of a range of it (shorter at its end). FileNotFoundError when absent."""
 
-    def read_many(self, paths: list[str]) -> list[bytes]:
-        """Small files, in the order asked for. FileNotFoundError when one is absent."""
+    def read_many(self, paths: list[str], most: int | None = None) -> list[bytes]:
+        """Small files (`most`: the first so many bytes of each), in the order asked for. FileNotFoundError when one is
+        absent.
+        """
 
     def size(self, path: str) -> int | None:
         """Bytes of a regular file; None when absent."""

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -185,8 +186,8 @@ class BucketStorage:
             hint="something on the way cuts or changes replies; run the same command again, or over another way",
         )
 
-    def read_many(self, paths: list[str]) -> list[bytes]:
-        return list(_together(self.read, paths))
+    def read_many(self, paths: list[str], most: int | None = None) -> list[bytes]:
+        return list(_together(partial(self.read, length=most), paths))
 
     def size(self, path: str) -> int | None:
         if _STORED.fullmatch(path):

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tests.faults import process, strace
-from tests.faults.place import Findings, Place
+from tests.faults.place import Findings, Ledger, Place
 from tests.faults.trial import scratch_folder
 from tests.faults.writer import NAMES, acknowledged, files
 
@@ -97,7 +97,7 @@ def _cuts_of_one(kind: str, count: int, scratch: Path, host: Path) -> Iterator[C
     ledger = scratch / f"{kind}.ledger"
     ledger.write_text("")
     image = make_image(host / f"{kind}.image", kind, _GUEST_SIZE)
-    copies: list[tuple[Path, list[str]]] = []
+    copies: list[tuple[Path, list[str], list[str]]] = []
     chance = random.Random(kind)
     with mounted(image, scratch / kind) as guest:
         place = Place(guest / "place")
@@ -109,21 +109,25 @@ def _cuts_of_one(kind: str, count: int, scratch: Path, host: Path) -> Iterator[C
                 time.sleep(chance.uniform(0.3, 3))
                 if writer.poll() is not None:
                     raise RuntimeError(f"the writer ended: {writer.communicate()[1][-2000:]}")
-                lines = ledger.read_text().rpartition("\n")[0].splitlines()  # before the instant
-                copies.append((host / f"{kind}.{number}", lines))
-                _call("cp", "--reflink=always", image, copies[-1][0])
-    for copy, lines in copies:  # btrfs knows devices by an id that copies share: only when the original is away
+                before = _lines(ledger)
+                copy = host / f"{kind}.{number}"
+                _call("cp", "--reflink=always", image, copy)
+                copies.append((copy, before, _lines(ledger)[len(before) :]))
+    for copy, lines, later in copies:  # btrfs knows devices by an id that copies share: only when the original is away
         with mounted(copy, scratch / f"{kind}.copy") as guest:
-            yield look(Place(guest / "place"), lines)
+            yield look(Place(guest / "place"), acknowledged(lines, later))
         if kind == "btrfs":
             _call("btrfs", "device", "scan", "--forget")
         copy.unlink()
     image.unlink()
 
 
-def look(place: Place, lines: list[str]) -> Cut:
+def _lines(ledger: Path) -> list[str]:
+    return ledger.read_text().rpartition("\n")[0].splitlines()
+
+
+def look(place: Place, ledger: Ledger) -> Cut:
     """All acknowledged is there; then it is written to and collected, and all is there still."""
-    ledger = acknowledged(lines)
     found = process.in_child(lambda: place.check(ledger))
     place.write(files("after the cut"))
     wrong = []

@@ -96,14 +96,16 @@ class Writer:
         repository.delete(f"{name}:v{number}", delete_aliases=True)
 
 
-def acknowledged(lines: list[str]) -> Ledger:
-    """What must be so, by these lines of a writer's ledger."""
+def acknowledged(lines: list[str], later: list[str]) -> Ledger:
+    """What must be so, by these lines of a writer's ledger; `later` ones may or may not have been so at the instant."""
     ledger = Ledger({}, {}, {})
-    for kind, name, *rest in map(json.loads, lines):
+    done = map(json.loads, lines)
+    begun = (line for line in map(json.loads, later) if line[0] in ("deleting", "moving"))
+    for kind, name, *rest in (*done, *begun):
         if kind == "saved":
             ledger.versions[f"{name}:v{rest[0]}"] = _content(rest[1])
         elif kind == "deleting":
-            ledger.versions.pop(f"{name}:v{rest[0]}")
+            ledger.versions.pop(f"{name}:v{rest[0]}", None)
             for spec, numbers in list(ledger.aliases.items()):
                 if spec.startswith(f"{name}:") and rest[0] in numbers:
                     del ledger.aliases[spec]  # it goes with its version
