@@ -94,11 +94,13 @@ def _read_windows(
 
 
 def _neighbours(rows: list[Row], distant: bool) -> Iterator[list[Row]]:
-    """Rows of one pack in runs that are read at once."""
+    """Rows of one pack in runs that are read at once. An empty object lies where another begins: it comes first, so that
+    the last row of a run ends where the run does.
+    """
     gap = _GAP_DISTANT if distant else _GAP
     run: list[Row] = []
     start = end = 0
-    for row in sorted(rows, key=itemgetter(3)):
+    for row in sorted(rows, key=itemgetter(3, 2)):
         _, _, length, offset = row
         if run and (offset - end > gap or offset + length - start > _WINDOW):
             yield run

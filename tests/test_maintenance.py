@@ -122,6 +122,22 @@ def test_no_checkpoint_decides_what_is_collected_of_a_collection_that_was_rename
     assert [repo.find(f"new:v{n}").version["number"] for n in (0, 1)] == [0, 1]
 
 
+@pytest.mark.parametrize("more", range(4))
+def test_an_empty_object_lies_where_another_begins_and_is_none_of_its_damage(
+    repo: Repository, tmp_path: Path, more: int
+) -> None:
+    """Whichever of the two comes first in the index."""
+    for n in range(2):
+        put(repo, tmp_path, "a", {"empty": "", "f": f"content {more}", "only once": f"{n}"})
+        repo.delete("a:v0") if n == 0 else None
+    done = gc(repo)
+    assert done.problems == () and done.freed_bytes > 0
+    for n in range(8):
+        put(repo, tmp_path, "b", {"empty": "", "f": f"content {more}", "more": f"{n}"})
+    merge(repo.objects)
+    assert not repo.objects.has_known_damage and repo.fsck().problems == []
+
+
 def test_size_classes_are_powers_of_eight_from_64_kib_to_32_mib() -> None:
     sizes = [1, 64 << 10, (64 << 10) + 1, 512 << 10, 4 << 20, (4 << 20) + 1, (32 << 20) - 1, 32 << 20]
     assert [size_class(size) for size in sizes] == [0, 0, 1, 1, 2, 3, 3, None]
