@@ -2,7 +2,6 @@
 
 import errno
 import os
-import shutil
 import stat
 import time
 from collections.abc import Iterator, Sequence
@@ -12,7 +11,7 @@ from artstore import statcache
 from artstore.codec import encode_rows
 from artstore.digest import Digest
 from artstore.errors import Conflict, InvalidValue, MissingReference, Refused, storage_error
-from artstore.files import Confined, hash_file, kind_at, kind_of, open_child, open_regular
+from artstore.files import Confined, hash_file, kind_at, kind_of, open_child, open_regular, remove_tree
 from artstore.names import is_protected, printable
 from artstore.objects import ObjectStore
 from artstore.obstacles import find_extra, folded, one_name, refuse_other_kinds, refuse_twins, refuse_unknown, remove
@@ -151,7 +150,7 @@ class Checkout:
                 self._folder, self._private = building, True
                 self._fresh(building, root)
         except BaseException:
-            shutil.rmtree(building, ignore_errors=True)
+            remove_tree(building, ignore_errors=True)
             raise
         try:
             os.rename(building, root)
@@ -159,7 +158,7 @@ class Checkout:
             if error.errno not in (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR):
                 raise
             # Somebody else made the folder meanwhile: theirs is brought to the version, ours goes.
-            shutil.rmtree(building)
+            remove_tree(building)
             if self._cache is not None:
                 self._cache.close()
             self._into_existing(root, root)
@@ -193,7 +192,7 @@ class Checkout:
         for left in beside:
             owner = left_by(left)
             if owner is not None and is_dead(owner, local=self._objects.storage.local):
-                shutil.rmtree(os.path.join(parent, left), ignore_errors=True)
+                remove_tree(os.path.join(parent, left), ignore_errors=True)
 
     def _open_cache(self, root: str) -> StatCache | None:
         if self._selection.everything and self._objects.here is not None:

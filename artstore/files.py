@@ -149,16 +149,17 @@ def remove_if_there(path: str) -> bool:
     return True
 
 
-def remove_tree(path: str) -> None:
-    """Remove a folder with all below it, following no symlink."""
+def remove_tree(path: str, *, ignore_errors: bool = False) -> None:
+    """Remove a folder with all below it, following no symlink; with `ignore_errors` as much as can be."""
     try:
         os.rmdir(path)  # a transaction that stored nothing, most often: without shutil's 4 ms
     except OSError as error:
-        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
-            raise
-        import shutil
+        if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
+            import shutil
 
-        shutil.rmtree(path)
+            shutil.rmtree(path, ignore_errors)
+        elif not ignore_errors:
+            raise
 
 
 def link_new(source: str, target: str) -> None:

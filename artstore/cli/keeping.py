@@ -1,6 +1,5 @@
 """fsck, doctor, gc, prune, du: the repository's health and size."""
 
-import shutil
 import sys
 import textwrap
 from typing import TYPE_CHECKING
@@ -8,7 +7,17 @@ from typing import TYPE_CHECKING
 import click
 
 from artstore.cli.arguments import SPEC, seconds
-from artstore.cli.output import Bar, json_option, open_repository, open_view, paint, print_json, remote_argument, table
+from artstore.cli.output import (
+    Bar,
+    json_option,
+    open_repository,
+    open_view,
+    paint,
+    print_json,
+    remote_argument,
+    table,
+    terminal_width,
+)
 from artstore.errors import Damage, StorageError
 from artstore.hints import typed
 from artstore.names import printable
@@ -91,7 +100,7 @@ def _print_finding(finding: "Finding", width: int) -> None:
     indent = " " * (len("problem") + 2 + width + 2)
     lines = [text]
     if sys.stdout.isatty():
-        lines = textwrap.wrap(text, max(40, shutil.get_terminal_size().columns - len(indent)), break_long_words=False)
+        lines = textwrap.wrap(text, max(40, terminal_width() - len(indent)), break_long_words=False)
     click.echo(f"{paint(f'{finding.mark:7}', _COLOURS[finding.mark])}  {finding.what:{width}}  {lines[0]}")
     for line in lines[1:]:
         click.echo(indent + line)

@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import sys
 import time
 import unicodedata
@@ -97,12 +96,19 @@ def width_of(text: str) -> int:
     return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
 
 
+def terminal_width() -> int:
+    """Columns."""
+    import shutil  # 3 ms, and most output goes elsewhere
+
+    return shutil.get_terminal_size().columns
+
+
 def table(rows: Iterable[Sequence[str]], head: Sequence[str], right: Sequence[int] = ()) -> None:
     """Columns aligned, those in `right` to the right; on a terminal that is too narrow the widest of the others are cut."""
     lines = [list(head), *([printable(cell) for cell in row] for row in rows)]
     widths = [max(width_of(line[column]) for line in lines) for column in range(len(head))]
     if sys.stdout.isatty():
-        _fit(widths, right, shutil.get_terminal_size().columns)
+        _fit(widths, right, terminal_width())
     for line in lines:
         cells = (
             _cell(text, width, column in right) for column, (text, width) in enumerate(zip(line, widths, strict=True))
@@ -113,7 +119,7 @@ def table(rows: Iterable[Sequence[str]], head: Sequence[str], right: Sequence[in
 def fitted(widths: list[int], right: Sequence[bool]) -> list[int]:
     """Widths of columns, cut for a terminal that is too narrow."""
     if sys.stdout.isatty() and not all(right):
-        _fit(widths, [i for i, flag in enumerate(right) if flag], shutil.get_terminal_size().columns)
+        _fit(widths, [i for i, flag in enumerate(right) if flag], terminal_width())
     return widths
 
 
@@ -160,7 +166,7 @@ class Bar(Monitor):
         self._last, self._drawn = now, True
         parts = [self.step, f"{self.items:,}" if self.items else "", human(self.bytes) if self.bytes else ""]
         text = _GAP.join(part for part in parts if part)
-        width = shutil.get_terminal_size().columns - 1
+        width = terminal_width() - 1
         sys.stderr.write("\r" + text[:width].ljust(width))
         sys.stderr.flush()
 
@@ -169,5 +175,5 @@ class Bar(Monitor):
 
     def __exit__(self, *_: object) -> None:
         if self._drawn:
-            sys.stderr.write("\r" + " " * (shutil.get_terminal_size().columns - 1) + "\r")
+            sys.stderr.write("\r" + " " * (terminal_width() - 1) + "\r")
             sys.stderr.flush()
