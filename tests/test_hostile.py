@@ -362,7 +362,7 @@ def test_an_object_above_the_size_limit_is_refused_before_it_is_decoded() -> Non
 
 
 def test_a_tree_above_the_size_limit_is_not_written(repo: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transaction, "MAX_BYTES", 1000)
+    monkeypatch.setitem(transaction._MOST, TREE, 1000)
     with repo.draft() as draft:
         for n in range(3):
             draft.add_bytes(b"x", f"{'n' * 240}{n}")
