@@ -73,7 +73,9 @@ class Fetcher:
 
     def _fetch(self, place: _Place, path: bytes, entry: Entry) -> None:
         try:
-            target = create_file(place.folder, place.temporary, False)
+            with self._lock:  # who gives up removes the folder behind `stop`: nothing may appear in it any more
+                self._refuse_stopped()
+                target = create_file(place.folder, place.temporary, False)
             try:
                 self._fetch_into(target, entry)
                 size = os.fstat(target).st_size

@@ -3,6 +3,7 @@
 import gc
 import os
 import signal
+import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -13,7 +14,7 @@ from typing import Any, ClassVar
 import pytest
 
 import artstore as wandb
-from artstore import references
+from artstore import fetching, references
 from artstore.errors import (
     ArtstoreError,
     ChangedReference,
@@ -24,6 +25,9 @@ from artstore.errors import (
     SourceError,
     StorageError,
 )
+from artstore.fetching import Fetcher
+from artstore.files import create_file
+from artstore.progress import Monitor
 from artstore.references import Reference, Target
 from artstore.repository import Repository
 from tests.artifacts import again, draft, log, log_files, paths
@@ -1317,3 +1321,33 @@ def test_a_page_that_says_its_length_in_a_strange_way_has_no_size(here: Path, we
         except ArtstoreError:
             continue  # a sentence will do
         assert entry.size is None, length
+
+
+def test_nothing_appears_any_more_in_a_folder_that_was_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever gives up removes the folder next: a file that came now would keep it there."""
+    source, folder = tmp_path / "source", tmp_path / "folder"
+    source.write_text("1")
+    folder.mkdir()
+    begun, go_on, stopped, appeared = threading.Event(), threading.Event(), threading.Event(), list[bool]()
+
+    def slow(*args: Any) -> int:
+        begun.set()
+        go_on.wait(30)
+        appeared.append(stopped.is_set())
+        return create_file(*args)
+
+    monkeypatch.setattr(fetching, "create_file", slow)
+    fetcher = Fetcher(Monitor(), allow_missing=False)
+    place = os.open(folder, os.O_RDONLY)
+    try:
+        fetcher.begin(place, b"a", Reference(source.as_uri(), 1, "uri", source.as_uri(), None).entry(b"a"), b".a", b"a")
+        assert begun.wait(30)
+        threading.Timer(0.2, go_on.set).start()
+        fetcher.stop()
+        stopped.set()
+        fetcher._pool.shutdown()
+    finally:
+        os.close(place)
+    assert appeared == [False] and os.listdir(folder) == []
