@@ -9,7 +9,7 @@ from artstore.digest import KIND_NAMES, Digest, Kind
 from artstore.errors import ArtstoreError, Conflict, Damage, InvalidValue, MissingObject, NotFound, StorageError
 from artstore.hints import near, typed
 from artstore.histories import histories, what_to_push
-from artstore.logs import Change, Log, last_number, new_change
+from artstore.logs import LOST_RACES, Change, Log, last_number, new_change
 from artstore.names import Spec, printable
 from artstore.objects import ObjectStore
 from artstore.progress import Monitor
@@ -151,11 +151,11 @@ class Exchange:
         Cost: two listings, a note and two entries each.
         """
         wanted = tuple(f"{scope.folder}/" for scope in scopes if scope.path is None)
-        return {
-            folder: Path(noted.entity, noted.project, noted.name)
-            for folder, noted in (*self._tracking.level(verb).items(), *self._same.items())
-            if f"{folder}/".startswith(wanted) and self._is_level(folder, noted)
-        }
+        found: dict[str, Path] = {}
+        for folder, noted in (*self._same.items(), *self._tracking.level(verb).items()):
+            if folder not in found and f"{folder}/".startswith(wanted) and self._is_level(folder, noted):
+                found[folder] = Path(noted.entity, noted.project, noted.name)
+        return found
 
     def _is_level(self, folder: str, noted: Level) -> bool:
         try:
@@ -401,7 +401,7 @@ class Exchange:
     ) -> Moved:
         """Append behind the state that was planned for; `stood` are versions that the target's log has by now."""
         told = 0
-        for _ in range(_LOST_RACES):
+        for _ in range(LOST_RACES):
             self._follow(source.path)
             if refs is self._remote.refs:
                 self._check_head(target)
@@ -410,7 +410,8 @@ class Exchange:
                 if refs.commit(target, part) is None:
                     break
                 told += len(part)
-                stood += [version for version in plan.versions if any(c.get("id") == version["id"] for c in part)]
+                ids = {change.get("id") for change in part}
+                stood += [version for version in plan.versions if version["id"] in ids]
             else:
                 break
             target, plan = again(source, wanted, tx)
@@ -620,7 +621,6 @@ class Exchange:
         return Exchanged(self._tracking.name, self._remote.storage.root, moved, objects, size, runs, due)
 
 
-_LOST_RACES = 1000
 _AGAIN = "run the same command again"
 
 

@@ -17,6 +17,8 @@ Change = dict[str, Any]
 CHECKPOINT_EVERY = 64
 """Entries after which a writer leaves a checkpoint: reading a log costs at most so many small files beyond it."""
 
+LOST_RACES = 1000
+"""Appends lost in a row before giving up: each means that somebody else's change went in."""
 _PORTION = MAX_JSON // 2
 """Bytes of changes that go into one entry, where several are written."""
 _FOREIGN = 8 << 20

@@ -150,10 +150,6 @@ def _shown(state: State, key: Key) -> str:
     return "changed there too"
 
 
-def _live(state: State) -> set[str]:
-    return {id for id, version in state.versions.items() if "deleted" not in version}
-
-
 class _Folding:
     """A state to which changes are applied one by one."""
 
@@ -182,8 +178,9 @@ def in_portions(changes: list[Change], before: State) -> Iterator[list[Change]]:
     for some in first:
         for change in some:
             so_far.apply(change)
-        dead = [id for id in _live(so_far.state) - _live(before) if "deleted" in meant.state.versions[id]]
-        gone = [new_change("delete", id=id, reason=None) for id in sorted(dead)]
+        new = [version["id"] for version in so_far.state.live() if _is_new(version["id"], before)]
+        dead = [id for id in new if "deleted" in meant.state.versions[id]]
+        gone = [new_change("delete", id=id, reason=None) for id in dead]
         for change in gone:
             so_far.apply(change)
         yield [*some, *gone]

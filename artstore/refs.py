@@ -6,13 +6,10 @@ from artstore.checkpoints import check_plain
 from artstore.errors import Conflict, Damage, DamagedLog, InvalidValue, NotFound, StorageError
 from artstore.fields import check_change
 from artstore.hints import near, typed
-from artstore.logs import CHECKPOINT_EVERY, Change, Entry, Kept, Log, new_change
+from artstore.logs import CHECKPOINT_EVERY, LOST_RACES, Change, Entry, Kept, Log, new_change
 from artstore.names import Spec, file_name_of, printable
 from artstore.state import FIELDS, Path, State, VersionState, fold, nfc
 from artstore.storage import LogStorage
-
-_LOST_RACES = 1000
-"""Appends lost in a row before giving up: each means that somebody else's change went in."""
 
 
 class Refs:
@@ -181,7 +178,7 @@ class Refs:
 
         No changes → no entry. `build` raises to refuse.
         """
-        for _ in range(_LOST_RACES):
+        for _ in range(LOST_RACES):
             current = read is not None and read.pending is None and self.is_current(read)
             state, read = read if read is not None and current else self.settled(path), None
             if state.number == 0:
@@ -222,7 +219,7 @@ class Refs:
         """Move a collection to a free name, history and all, in O(1). The old name redirects. Committed by the old
         log's entry.
         """
-        for _ in range(_LOST_RACES):
+        for _ in range(LOST_RACES):
             source = self.settled(old)
             if not source.exists:
                 raise NotFound(f"there is no collection {old}")

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from artstore.codec import encode_json
 from artstore.digest import plain_digest
 from artstore.errors import Conflict
-from artstore.logs import Log, last_number, portions
+from artstore.logs import LOST_RACES, Log, last_number, portions
 from artstore.objects import ObjectStore
 from artstore.progress import Monitor
 from artstore.reconcile import told
@@ -16,8 +16,6 @@ from artstore.storage import FolderStorage, LogStorage
 from artstore.tracking import Tracking
 from artstore.transaction import Transaction
 from artstore.transfer import Transfer
-
-_LOST_RACES = 1000
 
 
 def _digest(heads: dict[str, int]) -> str:
@@ -54,10 +52,13 @@ class RunExchange:
         how many had something new.
         """
         heads = {folder: last_number(self._storage.names(folder)) for folder in self._runs.paths()}
+        if not heads:
+            return 0
         collections = _digest(self._tracking.logs("refs"))
         states, noted = self._due("pushed", heads, self._runs, refs, collections, lone=lone)
         count = self._tell_all(states, self._objects, self._remote.objects, self._storage)
-        self._tracking.note_runs("pushed", collections, noted)
+        if noted is not None:
+            self._tracking.note_runs("pushed", collections, noted)
         return count
 
     def pull(self, refs: Refs, *, lone: bool) -> int:
@@ -65,20 +66,24 @@ class RunExchange:
         numbers = self._tracking.heads(self._remote.storage, ["runs"])
         self._tracking.fetch(self._remote.storage, numbers)
         heads = {folder: max(some) for folder, some in numbers.items()}
+        if not heads:
+            return 0
         collections = _digest({folder: last_number(self._storage.names(folder)) for folder in refs.paths()})
         states, noted = self._due("pulled", heads, self._runs_there, refs, collections, lone=lone)
         count = self._tell_all(states, self._remote.objects, self._objects, self._tracking.mirror)
-        self._tracking.note_runs("pulled", collections, noted)
+        if noted is not None:
+            self._tracking.note_runs("pulled", collections, noted)
         return count
 
     def _due(
         self, verb: str, heads: dict[str, int], runs: Runs, refs: Refs, collections: str, *, lone: bool
-    ) -> tuple[list[RunState], dict[str, int]]:
-        """Runs whose logs (folder → last number) have something to tell, and what is to be noted of all: how far they were
-        told, or as a negative number, how far they had nothing to do with these `collections`, whose digest that is.
+    ) -> tuple[list[RunState], dict[str, int] | None]:
+        """Runs whose logs (folder → last number) have something to tell, and what is to be noted of all when that is new: how
+        far they were told, or as a negative number, how far they had nothing to do with these `collections`, whose digest
+        that is.
         """
-        before, noted = self._tracking.noted_runs(verb)
-        due = list[RunState]()
+        before, known = self._tracking.noted_runs(verb)
+        due, noted = list[RunState](), dict(known)
         ids: set[str] | None = None
         for folder, last in heads.items():
             if last == noted.get(folder) or (-last == noted.get(folder) and collections == before):
@@ -91,7 +96,8 @@ class RunExchange:
                 noted[folder] = last
             elif edges:
                 noted[folder] = -last
-        return due, noted
+        is_new = noted != known or (collections != before and any(number < 0 for number in noted.values()))
+        return due, noted if is_new else None
 
     def _tell_all(self, states: list[RunState], source: ObjectStore, target: ObjectStore, logs: LogStorage) -> int:
         """Append what another place lacks of runs' logs (as they stand in `logs`), the sealed parts of their histories
@@ -113,7 +119,7 @@ class RunExchange:
         folder = state.path.folder
         mine = Log(source, folder)
         ours = told(entry for entry in mine.entries(mine.listing()) if entry.number <= state.number)  # what was sent
-        for _ in range(_LOST_RACES):
+        for _ in range(LOST_RACES):
             log = Log(target, folder)
             entries = list(log.entries(log.listing()))
             known = {change["change"] for entry in entries for change in entry.changes}

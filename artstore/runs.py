@@ -33,6 +33,7 @@ from artstore.fields import (
 from artstore.hints import near
 from artstore.logs import (
     CHECKPOINT_EVERY,
+    LOST_RACES,
     Change,
     Entry,
     Log,
@@ -51,7 +52,6 @@ CHECKPOINT = "checkpoint"
 """The name of a run's checkpoint: a fixed one, so that 10,000 runs that ended are read without listing a folder."""
 HISTORY = "history."
 """What the names of files with steps that are not sealed yet begin with, in a run's folder."""
-_LOST_RACES = 1000
 
 
 class RunPath(NamedTuple):
@@ -240,7 +240,7 @@ class Runs:
         entry. Cost: the entries that the state lacks, and one.
         """
         log = Log(self._storage, state.path.folder)
-        for _ in range(_LOST_RACES):
+        for _ in range(LOST_RACES):
             for entry in log.later(state.number, state.digest):
                 _fold(state, entry)
             changes = build(state)

@@ -47,6 +47,9 @@ class Mirror:
     def names(self, folder: str) -> list[str]:
         return self._storage.names(self.path(folder))
 
+    def paths(self, folder: str) -> list[str]:
+        return [path.removeprefix(f"{self._prefix}/") for path in self._storage.paths(self.path(folder))]
+
     def read(self, path: str, offset: int = 0, length: int | None = None) -> bytes:
         return self._storage.read(self.path(path), offset, length)
 
@@ -91,15 +94,10 @@ class Tracking:
 
     def logs(self, kind: str) -> dict[str, int]:
         """Folder and last number of each log of a kind (`refs`, `runs`) that was seen."""
-        found: dict[str, int] = {}
-        for path in self.storage.paths(f"{self._root}/{kind}"):
-            folder, _, name = path.removeprefix(f"{self._root}/").rpartition("/")
-            if number := number_of(name):
-                found[folder] = max(number, found.get(folder, 0))
-        return found
+        return {folder: max(numbers) for folder, numbers in self.heads(self.mirror, [kind]).items()}
 
-    def heads(self, there: Storage, folders: Iterable[str]) -> dict[str, list[int]]:
-        """Folder and numbers of the entries of each log at the remote below these folders."""
+    def heads(self, there: Storage | Mirror, folders: Iterable[str]) -> dict[str, list[int]]:
+        """Folder and numbers of the entries of each log below these folders, at the remote or of our copies."""
         found: dict[str, list[int]] = {}
         for folder in folders:
             for path in there.paths(folder):
@@ -203,13 +201,12 @@ class Tracking:
         return refs if isinstance(refs, str) else None, {f: number for f, number in runs if type(number) is int}
 
     def note_runs(self, verb: str, refs: str, heads: dict[str, int]) -> None:
-        if (refs, heads) != self.noted_runs(verb):
-            self._save(f"runs-{verb}.json", {"refs": refs, "runs": heads})
+        self._save(f"runs-{verb}.json", {"refs": refs, "runs": heads}, sync=False)
 
     def level(self, verb: str) -> dict[str, Level]:
         """Collections, by their logs, of which a `push` or `pull` of all had nothing to tell; or that held the `same`."""
         noted = self._load(f"{verb}.json").items()
-        return {folder: Level(*values) for folder, values in noted if _is_level(values)}
+        return {folder: Level(*values) for folder, values in noted if _is_note(values)}
 
     def note_level(self, verb: str, found: dict[str, Level]) -> None:
         """Cost: one small file, or none where that is known."""
@@ -243,7 +240,7 @@ class Tracking:
         self.storage.replace(f"{self._root}/{path}", encode_json(value), sync=sync)
 
 
-def _is_level(values: Any) -> bool:
+def _is_note(values: Any) -> bool:
     return type(values) is list and [type(value) for value in values] == [int, str, int, str, int, str, str, str]
 
 

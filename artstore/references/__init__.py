@@ -27,6 +27,7 @@ ETAG, BLAKE3, URI = "etag", "blake3", "uri"
 
 
 _LONGEST = 1 << 16
+"""Characters of an address, tag or version that a tree holds: readers of large trees take no longer rows."""
 
 
 class Reference(NamedTuple):

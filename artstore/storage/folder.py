@@ -122,16 +122,19 @@ class FolderStorage:
         waiting = [self._folder(folder)]
         while waiting:
             where = waiting.pop()
+            files, folders, odd = list["os.DirEntry[str]"](), list[str](), list[str]()
             with translated(f"list {printable(where)}"):
                 try:
                     with os.scandir(where) as listing:
-                        found = list(listing)
+                        for found in listing:
+                            if found.is_file(follow_symlinks=False):
+                                files.append(found)
+                            elif found.is_dir(follow_symlinks=False) and not (strict and found.name.endswith(".json")):
+                                folders.append(found.path)
+                            else:
+                                odd.append(found.path)
                 except FileNotFoundError:
                     continue
-                folders = {file.path for file in found if file.is_dir(follow_symlinks=False)}
-                files = [file for file in found if file.is_file(follow_symlinks=False)]
-            odd = {path for path in folders if path.endswith(".json")}
-            odd |= {file.path for file in found} - folders - {file.path for file in files}
             if strict and any(map(os.path.lexists, odd)):  # what is gone is neither, where no listing tells types
                 raise _link(min(odd))
             yield from files
