@@ -248,6 +248,8 @@ SECOND = 1_000_000_000
         (fitness._names(Names(Spelling(False, False), False, True, 255), "."), "note", "in another form"),
         (fitness._names(Names(Spelling(False, False), True, True, 143), "."), "note", "up to 143 bytes"),
         (fitness._times(Times(SECOND // 5, None, None, 0), "."), "problem", "kept to 200 ms"),
+        (fitness._times(Times(SECOND, SECOND, SECOND, 0), "."), "note", "kept to 1 s: files that changed"),
+        (fitness._times(Times(1, SECOND, SECOND, 0), "."), "problem", "kept to 1 ns, stamped every 1 s"),
         (fitness._times(Times(1, 100, 100, 3 * 3600 * SECOND), "."), "note", "3 hours ahead of this machine's"),
         (fitness._times(Times(1, 100, 100, -5 * SECOND), "."), "problem", "5 s behind this machine's"),
         (fitness._times(Times(2 * SECOND, None, None, -2 * SECOND), "."), "ok", "within a second"),
