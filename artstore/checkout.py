@@ -18,10 +18,10 @@ from artstore.obstacles import find_extra, folded, one_name, refuse_other_kinds,
 from artstore.owner import is_dead, left_by, this_process
 from artstore.packs import LARGE
 from artstore.progress import Monitor
-from artstore.references import BLAKE3
 from artstore.selection import EVERYTHING, Selection, select
 from artstore.statcache import UNKNOWN, Part, Record, Stat, StatCache, clock_tick, content_of, is_settled, list_stats
 from artstore.tree import (
+    BLAKE3,
     DIRECTORY,
     EXECUTABLE,
     REFERENCE,

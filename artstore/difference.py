@@ -5,7 +5,6 @@ from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from artstore.codec import same_json
-from artstore.html import definition_rows, page
 from artstore.sizes import human
 from artstore.tree import DIRECTORY, Change, Entry
 
@@ -120,4 +119,6 @@ class VersionDiff:
         for key, (old, new) in self.metadata.items():
             before, after = ("-" if value is None else repr(value) for value in (old, new))
             rows.append(("metadata", f"{key}: {before} → {after}"))
+        from artstore.html import definition_rows, page
+
         return page(f"{self.old} → {self.new}: {self.summary()}", definition_rows(rows))

@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from artstore.builder import TreeBuilder
 from artstore.digest import BLOB, TREE, VERSION, Digest
@@ -26,7 +26,6 @@ from artstore.objects import ObjectStore
 from artstore.packs import LARGE
 from artstore.progress import Monitor
 from artstore.properties import Properties, StoredProperties, refuse_mixture, undone
-from artstore.references import Target
 from artstore.refs import Refs
 from artstore.scan import Scanner
 from artstore.statcache import StatCache
@@ -35,6 +34,9 @@ from artstore.transaction import Transaction
 from artstore.tree import DIRECTORY, EMPTY, EXECUTABLE, FILE, PART, REFERENCE, Entry, Folder, decode_tree, tree_digest
 from artstore.upserts import Part, joined, no_upsert, parts_of
 from artstore.version import Version, record_of, version_id
+
+if TYPE_CHECKING:
+    from artstore.references import Target
 
 
 class Saved(NamedTuple):
@@ -135,7 +137,7 @@ class Draft:
         return entry
 
     def add_references(
-        self, name: str | bytes | None, targets: Iterable[Target], *, overwrite: bool = False
+        self, name: str | bytes | None, targets: "Iterable[Target]", *, overwrite: bool = False
     ) -> list[tuple[bytes, Entry]]:
         """Add what references name, below `name`; (path, entry) of each. All or none: Conflict for a path that has other
         content, unless `overwrite`.

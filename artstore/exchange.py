@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator, Set
 from functools import partial
 from typing import Literal, NamedTuple, TypeVar
-from urllib.parse import unquote
 
 from artstore.digest import KIND_NAMES, Digest, Kind
 from artstore.errors import ArtstoreError, Conflict, Damage, InvalidValue, MissingObject, NotFound, StorageError
@@ -484,6 +483,8 @@ class Exchange:
                 try:
                     state = self._there.read_folder(folder)
                 except ArtstoreError as error:
+                    from urllib.parse import unquote
+
                     moved.append(Moved(Path(*map(unquote, folder.split("/")[1:])), "refused", problem=error))
                     continue
                 if state.redirect is None and (state.exists or state.versions):

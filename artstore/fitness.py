@@ -167,8 +167,8 @@ def _modes(modes: Modes, folder: str) -> Iterator[Finding]:
 def _times(times: Times, folder: str) -> Iterator[Finding]:
     tick = clock_tick(folder)
     step = max(times.kept_ns, times.mtime_ns or 0, times.ctime_ns or 0)
-    coarser = times.mtime_ns and times.mtime_ns > times.kept_ns
-    seen = f", stamped every {_span(times.mtime_ns / 1e9)}" if coarser else ""
+    stamped = times.mtime_ns or 0
+    seen = f", stamped every {_span(stamped / 1e9)}" if stamped > times.kept_ns else ""
     found = f"kept to {_span(times.kept_ns / 1e9)}{seen}"
     if times.kept_ns >= _SECOND:  # statcache.is_settled adds as much where seconds are whole
         tick += 2 * _SECOND

@@ -5,10 +5,12 @@ import re
 import unicodedata
 from collections.abc import Iterable
 from functools import lru_cache
-from pathlib import PurePath
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from artstore.errors import InvalidType, InvalidValue
+
+if TYPE_CHECKING:  # 3 ms, and no command needs it
+    from pathlib import PurePath
 
 DEFAULT_ENTITY = "local"
 DEFAULT_PROJECT = "uncategorized"
@@ -224,11 +226,11 @@ def check_root_component(name: bytes) -> bytes:
     return check_component(name)
 
 
-def parse_path(path: str | bytes | PurePath) -> tuple[bytes, ...]:
+def parse_path(path: "str | bytes | PurePath") -> tuple[bytes, ...]:
     """The names along an entry path: the only way from text to names. Refuses empty, absolute, climbing and
     Windows-rooted paths.
     """
-    if isinstance(path, PurePath):
+    if not isinstance(path, (str, bytes)):
         path = path.as_posix()
     try:
         raw = path.encode("utf-8", "surrogateescape") if isinstance(path, str) else path
@@ -251,7 +253,7 @@ def parse_path(path: str | bytes | PurePath) -> tuple[bytes, ...]:
 
 def normal_path(path: str | os.PathLike[str]) -> str:
     """An entry path as users write it, without `./`, doubled and trailing slashes; other faults are left to be refused."""
-    text = path.as_posix() if isinstance(path, PurePath) else os.fspath(path)
+    text = path if isinstance(path, str) else path.as_posix() if hasattr(path, "as_posix") else os.fspath(path)
     if "./" not in text and "//" not in text and not text.endswith(("/", "/.")):
         return text
     parts = [part for part in text.split("/") if part not in ("", ".")]

@@ -1,5 +1,7 @@
 """The repository: one `.artifacts/` folder and everything that can be done with it, one thin method per operation."""
 
+from __future__ import annotations
+
 import os
 import sys
 import time
@@ -8,45 +10,42 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from artstore.changes import Changes
-from artstore.checkout import CheckedOut
 from artstore.checkouts import Checkouts, Noted
 from artstore.digest import Digest
-from artstore.draft import Draft, Saved
 from artstore.errors import ArtstoreError, Conflict, InvalidValue, NotFound, UnsupportedFormat, translated
-from artstore.events import Event, events_of, events_of_run, path_of
+from artstore.events import Event, events_of, events_of_run, path_of  # here: what is told must not fail for an import
 from artstore.hints import typed
-from artstore.history import discard, seal
 from artstore.layout import check_format, make
-from artstore.linking import Links
 from artstore.logs import Change, new_change
 from artstore.lookup import Found, Home
 from artstore.names import parse_spec, printable
 from artstore.objects import ObjectStore
 from artstore.progress import Monitor
-from artstore.properties import Properties
-from artstore.pruning import Policy, Verdict
-from artstore.references import named_targets
 from artstore.refs import Refs
 from artstore.removal import sweep
-from artstore.rules import MetricWatch, Place, rules_path
 from artstore.runs import RunPath, Runs, RunState
 from artstore.selection import EVERYTHING, Selection, select
-from artstore.settings import ORIGIN, Settings
+from artstore.settings import ORIGIN, Settings, rules_path
 from artstore.sizes import moment
-from artstore.statcache import StatCache
 from artstore.state import Path, State, property_digests
 from artstore.storage import FolderStorage, is_url
 from artstore.tree import DIRECTORY, REFERENCE
 from artstore.tree import Entry as TreeEntry
-from artstore.verify import Verified, Verifier
 from artstore.view import View
-from artstore.writing import Link
 
-if TYPE_CHECKING:  # loaded when they are called: a look at a version should not pay for them
+if TYPE_CHECKING:  # loaded when they are called, as in `view`
+    from artstore.changes import Changes
+    from artstore.checkout import CheckedOut
+    from artstore.draft import Draft, Saved
     from artstore.exchange import Exchanged
+    from artstore.linking import Links
+    from artstore.properties import Properties
+    from artstore.pruning import Policy, Verdict
     from artstore.remotes import Remotes
     from artstore.repair import Elsewhere
+    from artstore.rules import MetricWatch, Place
+    from artstore.verify import Verified
+    from artstore.writing import Link
 
 
 class Status(NamedTuple):
@@ -70,9 +69,6 @@ class Pruned(NamedTuple):
     @property
     def gone(self) -> list[tuple[Path, Verdict]]:
         return [pair for pair in self.verdicts if pair[1].goes]
-
-
-ALL_BUT_EXPIRED = Policy()
 
 
 class Repository(View):
@@ -103,7 +99,7 @@ class Repository(View):
         self.checkouts = Checkouts(storage)
 
     @classmethod
-    def init(cls, root: str, *, shared: bool = False) -> "Repository":
+    def init(cls, root: str, *, shared: bool = False) -> Repository:
         """Make a repository, or open the one that is there. It appears whole, by one rename; a `shared` one is for the
         group of the folder that it is made in.
         """
@@ -141,6 +137,8 @@ class Repository(View):
             ) from error
 
     def draft(self, monitor: Monitor | None = None) -> Draft:
+        from artstore.draft import Draft
+
         self._may("write")
         sweep(self._folder)
         if not self._acting:
@@ -162,6 +160,8 @@ class Repository(View):
         """Save a file or folder (or references to what a URI names) as the next version of a collection; durable when
         this returns.
         """
+        from artstore.properties import Properties
+
         collection, spec = self.path_of(name)
         if spec.names_version:
             raise InvalidValue(
@@ -170,6 +170,8 @@ class Repository(View):
         properties = Properties(aliases, tuple(tags), description, metadata).checked()
         with self.draft(monitor) as draft:
             if is_url(path) and not os.path.lexists(path):
+                from artstore.references import named_targets
+
                 draft.add_references(*named_targets(path))
                 return draft.save(collection, type=type, properties=properties)
             if os.path.isdir(path):
@@ -186,7 +188,7 @@ class Repository(View):
     # -- remotes --
 
     @property
-    def remotes(self) -> "Remotes":
+    def remotes(self) -> Remotes:
         """Other places that this repository pushes to and pulls from."""
         from artstore.exchange import Side
         from artstore.remotes import Remotes
@@ -201,7 +203,7 @@ class Repository(View):
         dry_run: bool = False,
         jobs: int = 4,
         monitor: Monitor | None = None,
-    ) -> "Exchanged":
+    ) -> Exchanged:
         """Tell a remote (`origin`, or the only one) what it lacks of these versions, artifacts or projects (`[entity/]p/`),
         or of all: their objects, then one log entry for each collection. What both sides changed stays as it is there.
         """
@@ -216,7 +218,7 @@ class Repository(View):
         dry_run: bool = False,
         jobs: int = 4,
         monitor: Monitor | None = None,
-    ) -> "Exchanged":
+    ) -> Exchanged:
         """The other way round. Versions of ours whose numbers others took first move behind theirs. Of files that the
         `selection` leaves out the bytes are fetched when they are needed.
         """
@@ -251,7 +253,7 @@ class Repository(View):
         selection: Selection = EVERYTHING,
         jobs: int = 4,
         monitor: Monitor | None = None,
-    ) -> "tuple[Repository, Exchanged]":
+    ) -> tuple[Repository, Exchanged]:
         """Make a repository in folder `root` with all that a place holds, which becomes its remote `origin`. One that was
         interrupted goes on where it stopped. Raises Conflict when there is another repository.
         """
@@ -320,7 +322,7 @@ class Repository(View):
         """Blobs that remotes hold for us."""
         return self.remotes.promised() if self._is_partial else set()
 
-    def _elsewhere(self) -> "list[Elsewhere]":
+    def _elsewhere(self) -> list[Elsewhere]:
         """All remotes."""
         from artstore.repair import Elsewhere
 
@@ -369,11 +371,15 @@ class Repository(View):
 
     def seal(self, state: RunState, more: Callable[[RunState], list[Change]]) -> None:
         """Seal what lies open of a run's history, and append `more` in the same entry."""
+        from artstore.history import seal
+
         self._may("write")
         seal(self.objects, self.runs, state, more)
 
     def delete_run(self, path: RunPath) -> None:
         """Delete a run: gc frees its history; its name and edges stay on record. Raises NotFound."""
+        from artstore.history import discard
+
         state = self.runs.find(path)
         self.record(state, lambda now: [] if now.deleted else [new_change("delete")])
         discard(self.objects, self.runs, state)
@@ -403,6 +409,9 @@ class Repository(View):
             return Status(noted, found, self._compare(noted, found, monitor))
 
     def _compare(self, noted: Noted, found: Found, monitor: Monitor | None) -> Verified:
+        from artstore.statcache import StatCache
+        from artstore.verify import Verifier
+
         salt = "file" if noted.name is not None else ""
         cache = StatCache(self._folder, noted.place, salt)
         try:
@@ -418,6 +427,8 @@ class Repository(View):
     @property
     def place(self) -> Place:
         """By what automations know it."""
+        from artstore.rules import Place
+
         return Place(self.id, os.path.realpath(self.root))
 
     def _note_change(self, state: State, changes: list[Change], aliases: dict[str, str]) -> None:
@@ -456,6 +467,8 @@ class Repository(View):
         return waiting_for_metrics(self.place, {"entity": entity, "project": project, "run": run})
 
     def _changes(self) -> Changes:
+        from artstore.changes import Changes
+
         return Changes(self.refs, self.objects, self.lookup, self.draft, lambda: self.catalog().links_of)
 
     def _announce_saved(self) -> None:
@@ -541,7 +554,7 @@ class Repository(View):
     def prune(
         self,
         specs: Iterable[str] = (),
-        policy: Policy = ALL_BUT_EXPIRED,
+        policy: Policy | None = None,
         *,
         force: bool = False,
         dry_run: bool = False,
@@ -551,7 +564,9 @@ class Repository(View):
         only those whose ttl is over. Refused, with nothing deleted anywhere, where aliases or links hold one, unless
         forced. The bytes are exactly those that a collection would free.
         """
-        policy, specs = policy.checked(), list(specs)
+        from artstore.pruning import Policy
+
+        policy, specs = (policy or Policy()).checked(), list(specs)
         with self._changing() as changes:
             for text in specs:
                 if parse_spec(text).names_version:
@@ -600,6 +615,8 @@ class Repository(View):
 
     @contextmanager
     def _linking(self) -> Iterator[Links]:
+        from artstore.linking import Links
+
         with self._changing() as changes:
             yield Links(self.refs, self.lookup, changes, self.draft)
 

@@ -17,7 +17,7 @@ from artstore.filters import fields_of, matches
 from artstore.hints import near
 from artstore.names import printable
 from artstore.owner import this_process
-from artstore.settings import config_folder
+from artstore.settings import rules_path
 
 Rule = dict[str, Any]
 """id, name, description, enabled, event, scope, filter, metric (of RUN_METRIC_THRESHOLD), action, created, updated."""
@@ -33,10 +33,6 @@ class Place(NamedTuple):
 
     id: str
     root: str
-
-
-def rules_path() -> str:
-    return os.path.join(config_folder(), "automations.json")
 
 
 def _load() -> dict[str, Any]:

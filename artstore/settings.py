@@ -285,6 +285,11 @@ def config_folder() -> str:
     return os.path.join(home, "artstore")
 
 
+def rules_path() -> str:
+    """Where this user's automations lie."""
+    return os.path.join(config_folder(), "automations.json")
+
+
 def state_folder() -> str:
     """Where logs of what was done for this user lie."""
     home = os.environ.get("XDG_STATE_HOME") or os.path.join(os.path.expanduser("~"), ".local", "state")
@@ -362,10 +367,12 @@ def run_environment() -> dict[str, Any]:
 def variables() -> dict[str, str | None]:
     """What the environment says to artstore, by name; None for a value that looks secret."""
     found = {name: value for name, value in sorted(os.environ.items()) if name.startswith(("ARTSTORE_", "WANDB_"))}
-    return {name: None if _SECRET.search(f"{name}={value}") else value for name, value in found.items()}
+    return {
+        name: None if re.search(_SECRET, f"{name}={value}", re.IGNORECASE) else value for name, value in found.items()
+    }
 
 
-_SECRET = re.compile(r"(KEY|TOKEN|SECRET|PASS|CREDENTIAL|AUTH)[^=]*=|://[^/]*@|=[0-9a-fA-F-]{32,}$", re.IGNORECASE)
+_SECRET = r"(KEY|TOKEN|SECRET|PASS|CREDENTIAL|AUTH)[^=]*=|://[^/]*@|=[0-9a-f-]{32,}$"
 """Names of secrets, URLs with somebody's password, and values such as W&B's keys."""
 
 

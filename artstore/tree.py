@@ -19,6 +19,8 @@ from artstore.errors import Damage, InvalidValue
 from artstore.names import MAX_DEPTH, check_component, check_root_component, printable
 
 FILE, EXECUTABLE, DIRECTORY, PART, REFERENCE = range(5)
+ETAG, BLAKE3, URI = "etag", "blake3", "uri"
+"""What a reference's bytes are checked by: the server's tag, the digest of the content, or nothing but the URI itself."""
 SPLIT_ABOVE = 16_384
 """A folder of more entries is a tree of parts of about 4,096: one changed file in a folder of a million costs kilobytes
 instead of 49 MiB.

@@ -13,10 +13,9 @@ from artstore.names import is_protected, printable
 from artstore.objects import ObjectStore
 from artstore.owner import left_by
 from artstore.progress import Monitor
-from artstore.references import BLAKE3
 from artstore.selection import EVERYTHING, Selection, read_rules
 from artstore.statcache import Stat, StatCache, content_of, list_stats
-from artstore.tree import DIRECTORY, EXECUTABLE, REFERENCE, Entry, check_depth, read_folder, walk
+from artstore.tree import BLAKE3, DIRECTORY, EXECUTABLE, REFERENCE, Entry, check_depth, read_folder, walk
 
 _OPEN_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 

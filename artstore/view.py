@@ -1,5 +1,7 @@
 """What is stored at a place: found, read, checked out, and kept well. A repository here is one, and so is a remote."""
 
+from __future__ import annotations
+
 import io
 import os
 from collections.abc import Iterator
@@ -7,8 +9,6 @@ from contextlib import AbstractContextManager, closing, contextmanager, nullcont
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Self
 
 from artstore import settings
-from artstore.catalog import Catalog
-from artstore.checkout import CheckedOut, Checkout
 from artstore.digest import BLOB, TREE, Digest
 from artstore.errors import (
     Damage,
@@ -20,9 +20,7 @@ from artstore.errors import (
     storage_error,
     translated,
 )
-from artstore.graph import Graph
 from artstore.hints import near, typed
-from artstore.history import read_history
 from artstore.layout import Operation, check_format
 from artstore.logs import Entry
 from artstore.lookup import Found, Home, Lookup
@@ -33,25 +31,25 @@ from artstore.owner import parse as parse_owner
 from artstore.packs import LARGE
 from artstore.progress import Monitor
 from artstore.reading import read_small
-from artstore.references import Reference, fetch
 from artstore.refs import Refs
-from artstore.remote import Remote, require_remote
 from artstore.runs import Runs, RunState, may_live
 from artstore.selection import EVERYTHING, Selection
 from artstore.settings import Settings
 from artstore.state import Path, State
 from artstore.storage import FolderStorage, Storage
-from artstore.tracking import Tracking
 from artstore.tree import DIRECTORY, PART, REFERENCE, decode_tree, diff, find, read_folder, walk
 from artstore.tree import Change as TreeChange
 from artstore.tree import Entry as TreeEntry
-from artstore.verify import Verified, Verifier
-from artstore.writing import Link
 
-if TYPE_CHECKING:  # loaded when they are called: a look at a version should not pay for them
+if TYPE_CHECKING:  # loaded when they are called: a command should not pay for what others do
+    from artstore.catalog import Catalog
+    from artstore.checkout import CheckedOut
     from artstore.fsck import Report
+    from artstore.graph import Graph
     from artstore.maintenance import Collected
     from artstore.repair import Elsewhere
+    from artstore.verify import Verified
+    from artstore.writing import Link
 
 
 class Usage(NamedTuple):
@@ -159,10 +157,14 @@ class View:
 
     def run_history(self, state: RunState) -> Iterator[dict[str, Any]]:
         """The rows that a run logged, each with its `_step`, in the order in which it did. Memory: one part of it."""
+        from artstore.history import read_history
+
         return read_history(self.objects, self.runs, state)
 
     def catalog(self, *, damaged: list[Damage] | None = None) -> Catalog:
         """What all runs used and logged, and all links. A log that can't be read is told in `damaged`, else raised."""
+        from artstore.catalog import Catalog
+
         return Catalog(self.objects.here, self.runs, self.refs, damaged=damaged)
 
     def lineage(
@@ -268,6 +270,8 @@ class View:
         """Put a version's files below `root` (default `./artifacts/<name>-vN`), every byte checked; `delete` removes
         what is there and not in the version. A reference whose bytes are gone is MissingReference, unless that is allowed.
         """
+        from artstore.checkout import Checkout
+
         target = root or self.download_folder(found)
         self.fill(found, selection, monitor=monitor)
         with self._unless_deleted(found):
@@ -299,6 +303,8 @@ class View:
 
     def verify(self, found: Found, root: str | None = None, *, monitor: Monitor | None = None) -> Verified:
         """Compare a folder with a version, by content: nothing is taken from a cache."""
+        from artstore.verify import Verifier
+
         return Verifier(self.objects, monitor=monitor).run(found.tree, root or self.download_folder(found))
 
     # -- maintenance --
@@ -311,7 +317,7 @@ class View:
         abandon: str | None = None,
         force: bool = False,
         monitor: Monitor | None = None,
-    ) -> "Collected":
+    ) -> Collected:
         """Collect what no live version reaches. `now` skips the grace period; refused on network file systems. `abandon`
         declares a transaction dead: refused of a process that is alive here, unless `force`.
         """
@@ -349,12 +355,11 @@ class View:
         """Where somebody else's work can be saved: nothing relies on it."""
         return nullcontext()
 
-    def fsck(self, *, quick: bool = False, repair: bool = False, monitor: Monitor | None = None) -> "Report":
+    def fsck(self, *, quick: bool = False, repair: bool = False, monitor: Monitor | None = None) -> Report:
         """Everything that is stored against everything that should be. With `repair`, what was lost is looked for in
         bad/, in folders that were saved or got, and in other repositories; what is found is stored again.
         """
         from artstore.fsck import Fsck
-        from artstore.repair import Repair
 
         shown = monitor or Monitor()
 
@@ -363,12 +368,14 @@ class View:
 
         if not repair:
             return check(quick).run()
+        from artstore.repair import Repair
+
         for operation in ("write", "gc"):
             self._may(operation)
         with self._maintenance_lock():
             return Repair(self.objects, self.refs, self._elsewhere(), shown).run(check, quick=quick)
 
-    def _elsewhere(self) -> "list[Elsewhere]":
+    def _elsewhere(self) -> list[Elsewhere]:
         """Other repositories that may hold what was lost here."""
         from artstore.repair import Elsewhere
 
@@ -399,6 +406,8 @@ def referenced(entry: TreeEntry) -> BinaryIO:
     """The bytes of a reference, fetched into a file without a name and checked, for reading. Raises what `fetch` does."""
     import tempfile
 
+    from artstore.references import Reference, fetch
+
     file = tempfile.TemporaryFile(buffering=0)
     try:
         with translated(f"fetch '{printable(entry[0])}'"):
@@ -414,6 +423,9 @@ def view_of(place: str, here: FolderStorage | None, *, writing: bool = False) ->
     """What is stored at a path, a URL, or under the name of a remote of the repository `here`. Nothing is written there,
     unless to keep it well (`writing`).
     """
+    from artstore.remote import Remote, require_remote
+    from artstore.tracking import Tracking
+
     settings = Settings(here.root if here is not None else None)
     name = place if here is not None and place in settings.remotes() else None
     remote = Remote(require_remote(settings, name) if name else place, settings, here=here, notes=writing)

@@ -1,16 +1,20 @@
 """Arguments of several commands: specs that complete in the shell, key=value pairs, JSON from a file, durations."""
 
+from __future__ import annotations
+
 import json
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-from click.shell_completion import CompletionItem
 
 from artstore.errors import ArtstoreError, InvalidValue
 from artstore.names import printable
 from artstore.repository import Repository
 from artstore.settings import require_root
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 
 class Spec(click.types.StringParamType):
@@ -22,6 +26,8 @@ class Spec(click.types.StringParamType):
         return None
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        from click.shell_completion import CompletionItem
+
         try:
             with Repository(require_root()) as repository:
                 return [CompletionItem(text) for text in _specs(repository, incomplete) if text.startswith(incomplete)]
@@ -48,6 +54,8 @@ class Folder(click.types.StringParamType):
     name = "folder"
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        from click.shell_completion import CompletionItem
+
         return [CompletionItem(incomplete, type="dir")]
 
 

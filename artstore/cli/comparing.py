@@ -1,5 +1,7 @@
 """diff, verify, status: versions with each other, and with folders."""
 
+from __future__ import annotations
+
 import json
 import os
 import sys
@@ -11,15 +13,15 @@ import click
 from artstore.cli.arguments import SPEC
 from artstore.cli.output import Bar, json_option, open_repository, paint, print_json
 from artstore.codec import same_json
-from artstore.difference import Difference, differences
 from artstore.errors import InvalidValue
 from artstore.names import printable
-from artstore.repository import Repository, Status
 from artstore.sizes import count, human
-from artstore.verify import Verified
 
 if TYPE_CHECKING:
+    from artstore.difference import Difference
     from artstore.remotes import Apart
+    from artstore.repository import Repository, Status
+    from artstore.verify import Verified
 
 _LETTERS = {"added": ("A", "green"), "removed": ("D", "red"), "changed": ("M", "yellow"), "renamed": ("R", "cyan")}
 
@@ -58,6 +60,8 @@ def diff_command(
         metadata = [repository.properties(found)[1] for found in (a, b)]
         before, after = metadata
         keys = sorted(k for k in before.keys() | after.keys() if not same_json(before.get(k), after.get(k)))
+        from artstore.difference import differences
+
         found = _Counted(differences(repository.diff(a, b)))
         if as_json:
             files = [_plain(difference) for difference in found]
@@ -209,7 +213,7 @@ def _print_status(repository: Repository, status: Status) -> None:
     _print_differing(status.verified, "new", "  ")
 
 
-def _apart(repository: Repository, status: Status) -> "list[Apart]":
+def _apart(repository: Repository, status: Status) -> list[Apart]:
     """How the collection stands to remotes, as they were last seen."""
     if status.found is None or not repository.settings.remotes():
         return []

@@ -1,7 +1,6 @@
 """fsck, doctor, gc, prune, du: the repository's health and size."""
 
 import sys
-import textwrap
 from typing import TYPE_CHECKING
 
 import click
@@ -22,7 +21,6 @@ from artstore.errors import Damage, StorageError
 from artstore.hints import typed
 from artstore.names import printable
 from artstore.owner import is_alive, parse
-from artstore.pruning import Policy
 from artstore.settings import root_to_create
 from artstore.sizes import count, human
 
@@ -100,6 +98,8 @@ def _print_finding(finding: "Finding", width: int) -> None:
     indent = " " * (len("problem") + 2 + width + 2)
     lines = [text]
     if sys.stdout.isatty():
+        import textwrap
+
         lines = textwrap.wrap(text, max(40, terminal_width() - len(indent)), break_long_words=False)
     click.echo(f"{paint(f'{finding.mark:7}', _COLOURS[finding.mark])}  {finding.what:{width}}  {lines[0]}")
     for line in lines[1:]:
@@ -196,6 +196,8 @@ def prune_command(
     --force gives it up. `gc` frees the space.
     """
     age = None if older_than is None else float(seconds(older_than))
+    from artstore.pruning import Policy
+
     policy = Policy(keep_last, keep_aliased, keep_tagged, keep_linked, age, keep_best)
     with Bar() as bar, open_repository() as repository:
         result = repository.prune(specs, policy, force=force, dry_run=dry_run, monitor=bar)

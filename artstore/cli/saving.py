@@ -1,7 +1,6 @@
 """init, put, get: content in, content out."""
 
 import os
-import shlex
 from typing import Any
 
 import click
@@ -102,6 +101,8 @@ def _name_for(path: str) -> str:
         if parse_spec(name).names_version:
             raise InvalidValue(f"'{printable(name)}' would name a version")
     except InvalidValue as error:
+        import shlex
+
         hint = f"give it a name: --name {shlex.quote(name_from(name))}"
         raise InvalidValue(f"the artifact can't be called after {printable(path)}: {error}", hint=hint) from error
     return name

@@ -16,14 +16,12 @@ from artstore.errors import ChangedReference, InvalidValue, NotFound, Unsupporte
 from artstore.files import write_fully
 from artstore.names import printable
 from artstore.redaction import secret_in_query
-from artstore.tree import REFERENCE, Entry
+from artstore.tree import BLAKE3, ETAG, REFERENCE, URI, Entry
 
 __all__ = ["MAX_OBJECTS", "Handler", "Reference", "Target", "fetch", "find", "named_targets", "register", "scheme_of"]
 
 MAX_OBJECTS = 10_000_000
 """Entries that one call may add, unless it says otherwise; W&B's number."""
-ETAG, BLAKE3, URI = "etag", "blake3", "uri"
-"""Kinds of checks: the server's tag, the digest of the content, or none but the URI itself."""
 
 
 _LONGEST = 1 << 16

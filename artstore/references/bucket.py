@@ -9,8 +9,9 @@ import obstore
 
 from artstore.errors import InvalidValue, MissingReference, SourceError
 from artstore.names import printable
-from artstore.references import ETAG, URI, Reference, Target, changed
+from artstore.references import Reference, Target, changed
 from artstore.storage.bucket import bucket_errors, called, store_of
+from artstore.tree import ETAG, URI
 
 _TOGETHER = 8
 """Requests on their way at once."""

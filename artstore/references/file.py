@@ -7,7 +7,8 @@ from urllib.parse import quote_from_bytes, unquote_to_bytes, urlsplit
 from artstore.errors import MissingReference, SourceError, storage_error, translated
 from artstore.files import hash_file, open_regular
 from artstore.names import printable
-from artstore.references import BLAKE3, ETAG, URI, Reference, Target, changed
+from artstore.references import Reference, Target, changed
+from artstore.tree import BLAKE3, ETAG, URI
 
 _PIECE = 1 << 20
 

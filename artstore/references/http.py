@@ -10,7 +10,8 @@ from urllib.parse import quote, urlsplit
 
 from artstore.errors import InvalidValue, MissingReference, SourceError, StorageError
 from artstore.names import printable
-from artstore.references import ETAG, URI, Reference, Target, changed
+from artstore.references import Reference, Target, changed
+from artstore.tree import ETAG, URI
 
 _PIECE = 1 << 20
 _TIMEOUT = 30

@@ -8,7 +8,6 @@ from typing import Protocol
 from artstore.digest import Digest
 from artstore.errors import InvalidValue
 from artstore.names import printable
-from artstore.redaction import redacted
 from artstore.storage.folder import FolderStorage
 
 __all__ = ["FolderStorage", "LogStorage", "Reader", "Storage", "is_url", "open_storage"]
@@ -190,6 +189,8 @@ def open_storage(place: str, *, scratch: str | None = None, foreign: bool = Fals
     """
     if not is_url(place):
         return FolderStorage(os.path.abspath(place), foreign=foreign)
+    from artstore.redaction import redacted  # for URLs only, with what parses them
+
     scheme = place.partition("://")[0].lower()
     if scheme == "file":
         from urllib.parse import unquote, urlsplit
