@@ -146,7 +146,7 @@ def test_a_second_interrupt_is_obeyed_at_once(repo: Repository, root: Path, tmp_
     source = make_tree(tmp_path / "src", {"f": "1"})
     setup = (
         at_call("fsync", 1, WAIT)
-        + "\nimport shutil\ndef _slow(*args, **kwargs):\n    sys.stdout.write('cleaning\\n'); sys.stdout.flush(); [time.sleep(0.05) for _ in range(600)]\nshutil.rmtree = _slow\n"
+        + "\ndef _slow(*args, **kwargs):\n    sys.stdout.write('cleaning\\n'); sys.stdout.flush(); [time.sleep(0.05) for _ in range(600)]\nos.rmdir = _slow\n"
     )
     process = start(tmp_path, "put", source, "--name", "data", setup=setup)
     assert process.stdout is not None
