@@ -68,7 +68,7 @@ def save(
     created = not os.path.exists(os.path.join(root, "format"))
     with Bar() as bar, Repository.init(root) as repository:
         bar.start("saving")
-        if type is None and not repository.refs.read(repository.path_of(target)[0]).exists:
+        if type is None and default_type and not repository.refs.read(repository.path_of(target)[0]).exists:
             type = default_type
         saved = repository.put(
             path, target, type=type, aliases=aliases, tags=tags, description=description,
