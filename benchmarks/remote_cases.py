@@ -18,12 +18,17 @@ def _add_remote(place: Place, store: Path, remote: Path) -> None:
     run_untimed(place.bench.artstore(store, "remote", "add", "origin", remote, "--init"))
 
 
+def _save_alone(place: Place, store: Path, remote: Path) -> None:
+    """The tree as it is now in a store of its own: what others did to the place's store is not pushed."""
+    run_untimed(place.put(store))
+    _add_remote(place, store, remote)
+
+
 def _pushed_once(place: Place) -> tuple[Path, Path]:
     """A store of its own with the tree saved in it, and a remote to which it was pushed; both at their first version."""
     store, remote = place.root / "pushing", place.root / "pushed"
     if not store.exists():
-        run_untimed(place.put(store))
-        _add_remote(place, store, remote)
+        _save_alone(place, store, remote)
         run_untimed(place.bench.artstore(store, "push"))
     return store, remote
 
@@ -32,18 +37,18 @@ def _pushed_in_one(place: Place) -> Path:
     """A remote that nobody pushes to any more."""
     remote = place.root / "pushed-in-one"
     if not remote.exists():
-        store = place.copy_of(place.saved(), "store")
-        _add_remote(place, store, remote)
+        store = place.new("store")
+        _save_alone(place, store, remote)
         run_untimed(place.bench.artstore(store, "push"))
     return remote
 
 
-# Each push is of a copy of the store, which has not been pushed before, to a new remote.
+# Each push is of a new store that holds the tree and nothing else, to a new remote.
 
 
 def _push(place: Place, run: int) -> Command:
-    store, remote = place.copy_of(place.saved(), "store"), place.new("remote")
-    _add_remote(place, store, remote)
+    store, remote = place.new("store"), place.new("remote")
+    _save_alone(place, store, remote)
     return place.bench.artstore(store, "push", reads=(store,), makes=remote)
 
 
