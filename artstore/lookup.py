@@ -65,9 +65,9 @@ class Lookup:
         entity, project = self.home(home)
         return Path(entity, spec.project or project, spec.name), spec
 
-    def short(self, path: Path) -> str:
-        """A collection's name as short as a spec may be here."""
-        entity, project = self.home()
+    def short(self, path: Path, home: Home | None = None) -> str:
+        """A collection's name as short as a spec may be here. Of many names, give `home` once."""
+        entity, project = self.home(home)
         if path[:2] == (entity, project):
             return path.name
         return f"{path.project}/{path.name}" if path.entity == entity else str(path)

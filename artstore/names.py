@@ -24,7 +24,7 @@ _USUAL = re.compile(r"[\w.-]+(?: [\w.-]+)*")  # without marks; one look instead 
 _TAG = re.compile(r"[-\w]+(?: [-\w]+)*")
 _NUMBER = re.compile(r"v(0|[1-9]\d*)", re.ASCII)
 _LIKE_NUMBER = re.compile(r"v\d+")
-_PLAIN = frozenset(b"abcdefghijklmnopqrstuvwxyz0123456789_-.")
+_PLAIN = b"abcdefghijklmnopqrstuvwxyz0123456789_-."
 _HEX = re.compile(r"[0-9a-f]+")
 _DRIVE = re.compile(rb"[A-Za-z]:")
 _DEVICE = re.compile(r"(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])(?=\.|$)")
@@ -174,7 +174,10 @@ def file_name_of(name: str) -> str:
     only.
     """
     folded = unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
-    text = "".join(chr(b) if b in _PLAIN else f"%{b:02X}" for b in folded.encode())
+    raw = folded.encode()
+    text = folded
+    if raw.translate(None, _PLAIN):  # most names have none but plain ones: a microsecond instead of one for each
+        text = "".join(chr(b) if b in _PLAIN else f"%{b:02X}" for b in raw)
     text = re.sub(r"^\.|\.$", "%2E", text)
     if _DEVICE.match(folded):  # CON, nul.txt: devices on Windows, with any ending
         text = f"%{ord(text[0]):02X}{text[1:]}"

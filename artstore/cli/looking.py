@@ -126,8 +126,8 @@ def list_collections(repository: View, project: str | None, type: str | None, as
     if as_json:
         print_json([_collection(state) for state in chosen])
     elif chosen:
-        short = repository.lookup.short
-        rows = [(short(state.path), state.type, *_latest(state), _aliases(state)) for state in chosen]
+        short, home = repository.lookup.short, repository.lookup.home()
+        rows = [(short(state.path, home), state.type, *_latest(state), _aliases(state)) for state in chosen]
         table(rows, ("NAME", "TYPE", "LATEST", "SIZE", "SAVED (UTC)", "ALIASES"), right=(3,))
     elif project or type:
         of_type = f" of type '{type}'" if type else ""

@@ -109,11 +109,8 @@ def table(rows: Iterable[Sequence[str]], head: Sequence[str], right: Sequence[in
     widths = [max(width_of(line[column]) for line in lines) for column in range(len(head))]
     if sys.stdout.isatty():
         _fit(widths, right, terminal_width())
-    for line in lines:
-        cells = (
-            _cell(text, width, column in right) for column, (text, width) in enumerate(zip(line, widths, strict=True))
-        )
-        click.echo(_GAP.join(cells).rstrip())
+    sides = [column in right for column in range(len(head))]
+    click.echo("\n".join(printed_cells(line, widths, sides) for line in lines))
 
 
 def fitted(widths: list[int], right: Sequence[bool]) -> list[int]:
@@ -139,12 +136,14 @@ def _fit(widths: list[int], right: Sequence[int], columns: int) -> None:
 
 
 def _cell(text: str, width: int, right: bool) -> str:
-    if width_of(text) > width:
+    has = width_of(text)
+    if has > width:
         text = text[: 2 * width]  # a long one is not cut one by one
         while width_of(text) > width - 1:
             text = text[:-1]
         text += "…"
-    pad = " " * (width - width_of(text))
+        has = width_of(text)
+    pad = " " * (width - has)
     return pad + text if right else text + pad
 
 
