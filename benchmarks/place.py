@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from artstore.mounts import mount_of
 from benchmarks import workloads
 from benchmarks.measure import Command, measure, run_untimed
 from benchmarks.workloads import Tree
@@ -101,8 +102,9 @@ class Bench:
             return
         for place in self._places.values():
             _remove(place.runs)
-        os.sync()
-        time.sleep(SETTLE_SECONDS)
+        if mount_of(str(self.work))[0] != "tmpfs":  # memory has nothing to settle
+            os.sync()
+            time.sleep(SETTLE_SECONDS)
 
     def close(self) -> None:
         _remove(self.work)
