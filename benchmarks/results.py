@@ -158,12 +158,13 @@ class Results:
 
 
 def read(path: Path) -> Results:
+    """What a file holds; nothing of one that `load` wrote."""
     data = json.loads(path.read_text())
     return Results(
         data["environment"],
-        [_case(values) for values in data["cases"]],
-        [WritersResult(**values) for values in data["writers"]],
-        [_peer(values) for values in data["peers"]],
+        [_case(values) for values in data.get("cases", [])],
+        [WritersResult(**values) for values in data.get("writers", [])],
+        [_peer(values) for values in data.get("peers", [])],
     )
 
 
