@@ -119,3 +119,9 @@ def snapshot(folder: Path) -> dict[str, tuple[bool, bytes] | None]:
         name = str(path.relative_to(folder))
         found[name] = None if path.is_dir() else (bool(path.stat().st_mode & 0o100), path.read_bytes())
     return found
+
+
+def touched(path: Path) -> tuple[int, int, int]:
+    """Inode, mtime and ctime, in ns: what changes with each write of a file or its status, and not when it is read."""
+    status = path.stat()
+    return status.st_ino, status.st_mtime_ns, status.st_ctime_ns

@@ -19,7 +19,7 @@ from artstore.errors import (
 )
 from tests.artifacts import again
 from tests.artifacts import log_files as log
-from tests.conftest import make_tree, snapshot
+from tests.conftest import make_tree, snapshot, touched
 
 MIB = 1 << 20
 FILES: dict[str, str | bytes | None] = {
@@ -167,13 +167,13 @@ def test_download_puts_everything_where_it_is_told_or_below_artifacts(here: Path
 def test_download_leaves_right_files_mends_wrong_ones_and_leaves_others_alone(here: Path) -> None:
     artifact = log(FILES)
     out = Path(artifact.download("out"))
-    before = {path: (out / path).stat() for path in ("images/bib.png", "large")}
+    before = {path: touched(out / path) for path in ("images/bib.png", "large")}
     make_tree(out, {"bike.png": "edited", "own": "mine", "images/own": "mine", ".git/config": "mine"})
     (out / "run.sh").unlink()
     (out / "images/bikes/1.png").chmod(0o755)
     artifact.download("out")
     found = snapshot(out)
-    assert {path: (out / path).stat() for path in before} == before, "not written, not even touched"
+    assert {path: touched(out / path) for path in before} == before, "not written, not even touched"
     assert {path: found.pop(path)[1] for path in ("own", "images/own", ".git/config")} == dict.fromkeys(("own", "images/own", ".git/config"), b"mine")  # fmt: skip
     assert found.pop(".git", "absent") is None and found == snapshot(make_tree(here / "expected", FILES))
 

@@ -10,7 +10,7 @@ import pytest
 
 from artstore.errors import ArtstoreError, Refused
 from artstore.repository import Repository
-from tests.conftest import make_tree, snapshot
+from tests.conftest import make_tree, snapshot, touched
 from tests.trouble import run
 
 MIB = 1 << 20
@@ -72,12 +72,10 @@ def test_right_files_stay_untouched_and_foreign_ones_are_left_alone(repo: Reposi
     """Case 84: same content, same inode; what is not in the version stays."""
     repo.put(str(make_tree(tmp_path / "src", WANTED)), "data")
     target = make_tree(tmp_path / "target", {**WANTED, "mine": "1", "d/mine": "2"})
-    before = {path: (path.stat().st_ino, path.stat().st_mtime_ns) for path in target.rglob("*") if path.is_file()}
+    before = {path: touched(path) for path in target.rglob("*") if path.is_file()}
     result = repo.get(repo.find("data"), str(target), force=False)
     assert (result.written, result.files) == (0, 3)
-    assert {
-        path: (path.stat().st_ino, path.stat().st_mtime_ns) for path in target.rglob("*") if path.is_file()
-    } == before
+    assert {path: touched(path) for path in target.rglob("*") if path.is_file()} == before
 
 
 @pytest.mark.parametrize("forced", [False, True])

@@ -30,7 +30,7 @@ from artstore.storage import FolderStorage
 from artstore.tracking import Tracking
 from artstore.transaction import Transaction
 from artstore.transfer import NOTHING
-from tests.conftest import check, make_tree, snapshot
+from tests.conftest import check, make_tree, snapshot, touched
 from tests.reader import Reader
 from tests.trouble import at_call, finish, run, start
 
@@ -143,13 +143,8 @@ def says(repository: Any, name: str = "a") -> dict[str, Any]:
     }
 
 
-def files_below(folder: Path) -> dict[str, tuple[int, int]]:
-    """Inode and mtime of each file: what was touched shows."""
-    return {
-        str(path.relative_to(folder)): (path.stat().st_ino, path.stat().st_mtime_ns)
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-    }
+def files_below(folder: Path) -> dict[str, tuple[int, int, int]]:
+    return {str(path.relative_to(folder)): touched(path) for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
 def objects_of(folder: Path) -> set[tuple[str, str]]:
