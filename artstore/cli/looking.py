@@ -8,7 +8,6 @@ from typing import Any
 
 import click
 
-from artstore.catalog import decoded_run
 from artstore.cli.arguments import SPEC
 from artstore.cli.output import (
     day,
@@ -22,10 +21,8 @@ from artstore.cli.output import (
 )
 from artstore.digest import short
 from artstore.errors import Damage, InvalidValue
-from artstore.filters import parsed
 from artstore.hints import typed
 from artstore.lookup import Found
-from artstore.matching import fitting_versions
 from artstore.names import as_project, check_project, check_type, parse_spec, printable
 from artstore.sizes import count, human, moment
 from artstore.state import INHERIT, Path, State, VersionState
@@ -82,6 +79,9 @@ def _list_versions(
     repository: View, spec: str | None, project: str | None, type: str | None, where: tuple[str, ...], as_json: bool
 ) -> None:
     """Live versions that fit, of one artifact, a project, or all."""
+    from artstore.filters import parsed
+    from artstore.matching import fitting_versions
+
     condition, damaged = parsed(where), list[Damage]()
     if spec is not None and not spec.endswith("/"):
         if parse_spec(spec).names_version:
@@ -212,6 +212,8 @@ def _entry(path: bytes, entry: Entry) -> dict[str, Any]:
 @json_option
 def show_command(spec: str, place: str | None, as_json: bool) -> None:
     """Show all that is known of one version."""
+    from artstore.catalog import decoded_run
+
     with open_view(place) as repository:
         found = repository.find(spec)
         value = _version(repository, found.state, found.version, found.state.aliases_of(found.version["id"]))

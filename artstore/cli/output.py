@@ -136,6 +136,8 @@ def _fit(widths: list[int], right: Sequence[int], columns: int) -> None:
 
 
 def _cell(text: str, width: int, right: bool) -> str:
+    if text.isascii() and len(text) <= width:
+        return text.rjust(width) if right else text.ljust(width)
     has = width_of(text)
     if has > width:
         text = text[: 2 * width]  # a long one is not cut one by one
