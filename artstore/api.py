@@ -193,7 +193,7 @@ class Api:
         as W&B's and change nothing.
         """
         runs, root = self._repository.runs, self._root
-        states = fitting_runs(runs, runs.all(*self._home(path))[::-1], filters)
+        states = fitting_runs(runs, filters, *self._home(path))[::-1]
         by = order.lstrip("+-").removesuffix(".value")
         if by != "created_at" or order.startswith("-"):
             keyed = [(run_value(run_fields(state, ""))(by), state) for state in states]

@@ -259,8 +259,12 @@ class Changes:
 
     def refuse_held(self, versions: list[Found], *, force: bool) -> None:
         """Raises Conflict for a version that an alias but `latest` names, unless forced."""
+        named: dict[Path, dict[str, list[str]]] = {}
         for found in versions if not force else ():
-            if held := [alias for alias in found.state.aliases_of(found.version["id"]) if alias != "latest"]:
+            state = found.state
+            if state.path not in named:
+                named[state.path] = state.all_aliases()
+            if held := [alias for alias in named[state.path].get(found.version["id"], ()) if alias != "latest"]:
                 raise Conflict(f"{found.name} would go, and has {_aliases(held)}", hint=_ASKED)
 
     def drop(self, text: str, upsert: str) -> State:

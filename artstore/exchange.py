@@ -135,13 +135,17 @@ class Exchange:
 
     def _refuse_vanished(self, scopes: list[Scope], heads: dict[str, list[int]]) -> None:
         """A log that was there and is not any more: a share that shows half of itself, or a restored copy."""
-        for folder in self._tracking.logs("refs"):
+        for folder in self._seen():
             asked = any(f"{folder}/".startswith(f"{scope.folder}/") for scope in scopes)
             if asked and folder not in heads:
                 raise Damage(
                     f"{printable(folder)} was at remote '{self._tracking.name}', and is not there any more",
                     hint="is the right share mounted, and whole? `artstore remote rm` and `remote add` accept it",
                 )
+
+    def _seen(self) -> Iterator[str]:
+        """Folders of the collections' logs of which there are copies. Cost: their number, however long they are."""
+        return (folder for folder in self._there.paths() if self._tracking.has(folder))
 
     # -- what is level --
 
@@ -193,7 +197,7 @@ class Exchange:
         """
         self.fetch(scopes)
         level = self._level("push", scopes)
-        known = level.keys() | self._tracking.logs("refs").keys()
+        known = level.keys() | set(self._seen())
         renamed = [] if dry_run else [self._rename_there(state) for state, _ in self._ours(scopes, known)]
         if any(renamed):
             self.fetch(scopes)
@@ -491,7 +495,7 @@ class Exchange:
                     yield state, None
 
     def _refuse_unknown(self, path: Path) -> None:
-        states = [self._there.read_folder(folder) for folder in self._tracking.logs("refs")]
+        states = [self._there.read_folder(folder) for folder in self._there.paths()]
         names = [str(state.path) for state in states if state.exists]
         raise NotFound(
             f"remote '{self._tracking.name}' has no artifact {printable(str(path))}",

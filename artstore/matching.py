@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
 
+from artstore.errors import Damage
 from artstore.filters import Count, Time, fields_of, matches
 from artstore.lookup import Found, Lookup
 from artstore.runs import RunPath, Runs, RunState
@@ -91,10 +92,19 @@ def fits_run(state: RunState, status: str, condition: Filter | None) -> bool:
     return not condition or matches(condition, fields_of(run_fields(state, status), RUN_DICTS, RUN_NAMES))
 
 
-def fitting_runs(runs: Runs, states: list[RunState], condition: Filter | None) -> list[RunState]:
-    """Those that fit. Raises InvalidValue for a filter that none could, also when there are none."""
+def fitting_runs(
+    runs: Runs,
+    condition: Filter | None,
+    entity: str | None = None,
+    project: str | None = None,
+    *,
+    damaged: list[Damage] | None = None,
+) -> list[RunState]:
+    """Those that fit, as `Runs.all`. Raises InvalidValue for a filter that none could, also when there are none."""
     fits_run(RunState(RunPath("", "", "")), "", condition)
-    return [state for state in states if fits_run(state, runs.status(state), condition)]
+    return runs.all(
+        entity, project, wanted=lambda state: fits_run(state, runs.status(state), condition), damaged=damaged
+    )
 
 
 run_value = partial(fields_of, dicts=RUN_DICTS, also=RUN_NAMES)

@@ -255,7 +255,7 @@ class Remotes:
     def only_there(self, name: str) -> list[Path]:
         """Collections that a remote is known to have, and this repository has not."""
         there = self._seen(name)
-        states = (there.read_folder(folder) for folder in sorted(self._tracking(name).logs("refs")))
+        states = (there.read_folder(folder) for folder in there.paths())
         return [s.path for s in states if s.exists and not self._here.refs.read_folder(s.path.folder).versions]
 
     # -- what is promised --
@@ -272,7 +272,7 @@ class Remotes:
         found: set[Digest] = set()
         for name in self.partial:
             there = self._seen(name)
-            for folder in self._tracking(name).logs("refs"):
+            for folder in there.paths():
                 for version in there.read_folder(folder).live():
                     tree = digest_of_state(version)
                     if self._here.objects.pack_holding(tree) is not None:

@@ -54,7 +54,7 @@ class RunExchange:
         heads = {folder: last_number(self._storage.names(folder)) for folder in self._runs.paths()}
         if not heads:
             return 0
-        collections = _digest(self._tracking.logs("refs"))
+        collections = _digest(self._tracking.logs())
         states, noted = self._due("pushed", heads, self._runs, refs, collections, lone=lone)
         count = self._tell_all(states, self._objects, self._remote.objects, self._storage)
         if noted is not None:

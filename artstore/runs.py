@@ -154,21 +154,28 @@ class Runs:
                     yield f"runs/{e}/{p}/{r}"
 
     def all(
-        self, entity: str | None = None, project: str | None = None, *, damaged: list[Damage] | None = None
+        self,
+        entity: str | None = None,
+        project: str | None = None,
+        *,
+        wanted: Callable[[RunState], bool] = lambda state: True,
+        damaged: list[Damage] | None = None,
     ) -> list[RunState]:
-        """Every run that was not deleted, the latest started first. One that can't be read is an error, or is told in
-        `damaged` and left out.
+        """Every `wanted` run that was not deleted, the latest started first. One that can't be read is an error, or is told
+        in `damaged` and left out. Memory: those that are wanted.
         """
         states = []
         for folder in self.paths(entity, project):
             try:
-                states.append(self.read_folder(folder))
+                state = self.read_folder(folder)
             except Damage as error:
                 if damaged is None:
                     raise
                 damaged.append(error)
-        there = (state for state in states if state.number and state.deleted is None)
-        return sorted(there, key=lambda s: (s.started, s.path), reverse=True)
+                continue
+            if state.number and state.deleted is None and wanted(state):
+                states.append(state)
+        return sorted(states, key=lambda s: (s.started, s.path), reverse=True)
 
     def read(self, path: RunPath) -> RunState:
         """The run at a path; `number` is 0 when there is none. Raises Conflict when it is spelled in another case."""

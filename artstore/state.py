@@ -96,10 +96,10 @@ class State:
         """a `moved from` whose other half nobody has looked for yet"""
 
     def copy(self) -> "State":
-        """One in which folding goes on apart. What a version says is shared: a fold replaces it, and changes nothing in it."""
+        """One in which folding goes on apart. Versions are shared: a fold replaces one of which something is said."""
         state = State(self.path)
         vars(state).update(vars(self))
-        state.versions = {id: dict(version) for id, version in self.versions.items()}
+        state.versions = dict(self.versions)
         state.aliases, state.renumbered = dict(self.aliases), dict(self.renumbered)
         state.upserts = {upsert: list(parts) for upsert, parts in self.upserts.items()}
         state.finished = dict(self.finished)
@@ -116,6 +116,9 @@ class State:
 
     @property
     def latest(self) -> VersionState | None:
+        last = next(reversed(self.versions.values()), None)
+        if last is not None and last["number"] == self.next - 1 and "deleted" not in last:
+            return last  # as nearly always: thousands of others need not be looked at
         return max((v for v in self.versions.values() if "deleted" not in v), key=lambda v: v["number"], default=None)
 
     @property
@@ -182,8 +185,8 @@ def fold(state: State, entry: Entry) -> None:
         try:
             check_change(FIELDS, change)
             _FOLDS[kind](state, entry, change)
-            if (version := state.versions.get(change.get("id") or "")) is not None:
-                version["updated"] = origin_of(entry, change)["time"]
+            if (id := change.get("id") or "") in state.versions:
+                _own(state, id)["updated"] = origin_of(entry, change)["time"]
         except (KeyError, ValueError) as error:
             what = f"entry {entry.number} of {printable(str(state.path))}"
             raise DamagedLog(f"{what} has a '{kind}' change that can't be applied: {error}") from error
@@ -297,6 +300,12 @@ FIELDS: Table = {
 # -- what each kind of change does --
 
 
+def _own(state: State, id: str) -> VersionState:
+    """A version, to say something of it: made anew, since copies of the state share it."""
+    version = state.versions[id] = dict(state.versions[id])
+    return version
+
+
 def _fold_collection(state: State, entry: Entry, change: Change) -> None:
     state.path = Path.named_by(change)
     state.type, state.exists, state.redirect = change["type"], True, None
@@ -319,7 +328,7 @@ def _fold_renumber(state: State, entry: Entry, change: Change) -> None:
         raise ValueError("a version that is not there, or a number in use")
     for id, number in numbers.items():
         state.renumbered[state.versions[id]["number"]] = id
-        state.versions[id]["number"] = number
+        _own(state, id)["number"] = number
     for number in numbers.values():
         state.renumbered.pop(number, None)
         state.next = max(state.next, number + 1)
@@ -335,7 +344,7 @@ def _fold_alias(state: State, entry: Entry, change: Change) -> None:
 
 def _owner(state: State, change: Change) -> dict[str, Any]:
     """What a property is said of: a version, or (with an id of null) the collection."""
-    return vars(state) if change["id"] is None else state.versions[change["id"]]
+    return vars(state) if change["id"] is None else _own(state, change["id"])
 
 
 def _fold_tags(state: State, entry: Entry, change: Change) -> None:
@@ -361,7 +370,7 @@ def _fold_description(state: State, entry: Entry, change: Change) -> None:
 
 
 def _fold_ttl(state: State, entry: Entry, change: Change) -> None:
-    version = state.versions[change["id"]]
+    version = _own(state, change["id"])
     if change["new"] == INHERIT:
         version.pop("ttl", None)
     else:
@@ -369,7 +378,7 @@ def _fold_ttl(state: State, entry: Entry, change: Change) -> None:
 
 
 def _fold_origins(state: State, entry: Entry, change: Change) -> None:
-    state.versions[change["id"]]["origins"] = {"blob": change["blob"]} if change["blob"] else change["entries"] or {}
+    _own(state, change["id"])["origins"] = {"blob": change["blob"]} if change["blob"] else change["entries"] or {}
 
 
 def _fold_part(state: State, entry: Entry, change: Change) -> None:
@@ -389,18 +398,18 @@ def _fold_drop(state: State, entry: Entry, change: Change) -> None:
 
 
 def _fold_delete(state: State, entry: Entry, change: Change) -> None:
-    version = state.versions[change["id"]]
+    version = _own(state, change["id"])
     version.setdefault("deleted", origin_of(entry, change)["time"])
     state.aliases = {alias: id for alias, id in state.aliases.items() if id != change["id"]}
 
 
 def _fold_withdraw(state: State, entry: Entry, change: Change) -> None:
     _fold_delete(state, entry, change)
-    state.versions[change["id"]]["withdrawn"] = True
+    _own(state, change["id"])["withdrawn"] = True
 
 
 def _fold_undelete(state: State, entry: Entry, change: Change) -> None:
-    version = state.versions[change["id"]]
+    version = _own(state, change["id"])
     version.pop("deleted", None)
     version.pop("withdrawn", None)
     state.exists = True

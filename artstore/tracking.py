@@ -92,9 +92,13 @@ class Tracking:
 
     # -- logs --
 
-    def logs(self, kind: str) -> dict[str, int]:
-        """Folder and last number of each log of a kind (`refs`, `runs`) that was seen."""
-        return {folder: max(numbers) for folder, numbers in self.heads(self.mirror, [kind]).items()}
+    def logs(self) -> dict[str, int]:
+        """Folder and last number of each collection's log that was seen."""
+        return {folder: max(numbers) for folder, numbers in self.heads(self.mirror, ["refs"]).items()}
+
+    def has(self, folder: str) -> bool:
+        """Whether there is a copy of a log."""
+        return self.mirror.size(_entry(folder, 1)) is not None
 
     def heads(self, there: Storage | Mirror, folders: Iterable[str]) -> dict[str, list[int]]:
         """Folder and numbers of the entries of each log below these folders, at the remote or of our copies."""

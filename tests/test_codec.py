@@ -103,11 +103,40 @@ def test_many_rows_are_looked_at_one_by_one_before_all_are_decoded(monkeypatch: 
         ([*rows, [b"x" * 40, 0, 0]], "a row is malformed"),
         ([*rows, [b"x" * 40, *range(7)]], "a row is malformed"),
         ([*rows, "x" * 40], "a row is malformed"),
+        ([*rows, "four"], "a row is malformed"),
         ([b"x" * (1 << 20)], ".*"),
         ("x" * 2000, ".*"),
     ):
         with pytest.raises(Damage, match=f"^it can't be decoded: {reason}$"):
             decode(encode_rows(wrong), "it", rows=True)
+
+
+def test_as_many_rows_are_believed_as_the_smallest_of_a_tree_would_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(codec, "_MANY", 1000)
+    row, shorter = (b"", 0, 0, bytes(31)), (b"", 0, 0, bytes(30))
+    assert (len(encode_rows(row)), len(encode_rows(shorter))) == (38, 37)
+    exactly = (shorter,) * 3 + (row,) * 97
+    assert len(encode_rows(exactly)) == 38 * len(exactly), "the list's own head takes three bytes"
+    for good in ((row,) * 100, exactly):
+        assert decode(encode_rows(good), "it", rows=True) == good
+    with pytest.raises(Damage, match="^it can't be decoded: 100 rows in so few bytes$"):
+        decode(encode_rows((shorter,) * 4 + (row,) * 96), "it", rows=True)
+
+
+def test_a_row_has_four_to_seven_fields_each_of_a_mebibyte_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(codec, "_MANY", 1000)
+    for good in ((b"x" * 1100, *range(3)), (b"x" * 1100, *range(6)), (b"x" * (1 << 20), 0, 0, b"")):
+        assert decode(encode_rows((good,)), "it", rows=True) == (good,)
+    with pytest.raises(Damage, match="^it can't be decoded: "):
+        decode(encode_rows(((b"x" * ((1 << 20) + 1), 0, 0, b""),)), "it", rows=True)
+
+
+def test_up_to_eight_mebibytes_are_decoded_at_once() -> None:
+    head = len(encode_rows(bytes(8 << 20))) - (8 << 20)
+    most = bytes((8 << 20) - head)
+    assert decode(encode_rows(most), "it") == most
+    with pytest.raises(Damage, match="^it can't be decoded: "):
+        decode(encode_rows(most + b"x"), "it")
 
 
 def test_a_cache_that_a_digest_protects_is_not_compared() -> None:

@@ -1,12 +1,14 @@
 """Logs and refs: numbering, lost races, folding, checkpoints, names, renames."""
 
+import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from artstore.codec import decode_json, encode_json
 from artstore.errors import Conflict, DamagedLog, InvalidValue, NotFound, UnsupportedFormat
-from artstore.logs import CHECKPOINT_EVERY, Log, decode_entry, new_change
+from artstore.logs import CHECKPOINT_EVERY, Log, decode_checkpoint, decode_entry, new_change
 from artstore.refs import State
 from artstore.repository import Repository
 from artstore.state import Path as Collection
@@ -97,6 +99,57 @@ def test_a_checkpoint_is_only_a_short_cut(repo: Repository, root: Path, tmp_path
         assert repo.collection("a").plain() == with_it
     checkpoint.unlink()
     assert repo.collection("a").plain() == with_it
+
+
+def test_a_handle_that_reads_a_long_log_again_and_again_goes_on_from_its_own_fold(
+    repo: Repository, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for n in range(CHECKPOINT_EVERY + 5):
+        put(repo, tmp_path, "a", str(n))
+    path, reads = "refs/local/uncategorized/a", list[int]()
+    again = Repository(repo.root)
+
+    def counted(*args: Any, **more: Any) -> Any:
+        reads.append(1)
+        return decode_checkpoint(*args, **more)
+
+    monkeypatch.setattr("artstore.logs.decode_checkpoint", counted)
+    for n in range(30):
+        put(again, tmp_path, "a", f"more {n}")
+        again.set_tags("a:v0", (f"t{n}",))
+    assert len(reads) == 2, "the second time it keeps what it folded"
+    assert again.refs.read_folder(path).plain() == again.refs.read_folder(path, checkpoints=False).plain()
+    mine = again.refs.read_folder(path)
+    mine.versions.clear()
+    assert again.refs.read_folder(path).plain() == Repository(repo.root).refs.read_folder(path).plain(), "a copy of it"
+
+
+def test_what_a_handle_folded_gives_way_to_a_log_that_was_put_back(
+    repo: Repository, root: Path, tmp_path: Path
+) -> None:
+    for n in range(CHECKPOINT_EVERY + 5):
+        put(repo, tmp_path, "a", str(n))
+    folder = root / "refs/local/uncategorized/a"
+    shutil.copytree(folder, tmp_path / "older")
+    held = Repository(repo.root)
+    put(held, tmp_path, "a", "one more")
+    assert [held.find("a").version["number"] for _ in range(3)] == [CHECKPOINT_EVERY + 5] * 3
+    for entry in folder.glob("*.json"):
+        entry.unlink()
+    shutil.copytree(tmp_path / "older", folder, dirs_exist_ok=True)
+    assert held.find("a").version["number"] == CHECKPOINT_EVERY + 4
+    put(Repository(repo.root), tmp_path, "a", "another")
+    assert held.find("a").state.plain() == Repository(repo.root).find("a").state.plain()
+
+
+def test_an_entry_of_many_changes_leaves_a_checkpoint(repo: Repository, root: Path, tmp_path: Path) -> None:
+    put(repo, tmp_path, "a", "1")
+    path, id = Collection("local", "uncategorized", "a"), repo.find("a").version["id"]
+    for many, left in ((255, []), (256, ["00000003.checkpoint"])):
+        aliases = [new_change("alias", alias=f"{many}-{n}", id=id, old=None) for n in range(many)]
+        repo.refs.change(path, lambda state, aliases=aliases: aliases)  # type: ignore[misc]
+        folder = root / "refs/local/uncategorized/a"
+        assert [entry.name for entry in folder.glob("*.checkpoint")] == left
 
 
 @pytest.mark.damaged

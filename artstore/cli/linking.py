@@ -110,6 +110,7 @@ def _registry(repository: View, project: str, said: State) -> dict[str, Any]:
 def _print_links(repository: View, project: str, as_json: bool) -> None:
     rows: list[dict[str, Any]] = []
     for state in repository.collections(repository.settings.entity, project):
+        named = state.all_aliases()
         for version in reversed(state.live()):
             found, place = Found(state, version), version.get("source")
             source = repository.lookup.source(found)
@@ -117,7 +118,7 @@ def _print_links(repository: View, project: str, as_json: bool) -> None:
             if source is not None:
                 of = f"{source.state.path.project}/{source.name}"
             gone = " (deleted)" if place and source is None else ""
-            aliases = state.aliases_of(version["id"])
+            aliases = named.get(version["id"], [])
             rows.append({"spec": found.spec, "type": state.type, "source": of + gone, "aliases": aliases})
     if as_json:
         print_json(rows)

@@ -63,7 +63,7 @@ def ls_command(
         rows: Iterable[tuple[Any, ...]]
         if as_json or as_csv or where:
             runs = repository.runs
-            states = fitting_runs(runs, runs.all(*home, damaged=damaged), parsed(where))
+            states = fitting_runs(runs, parsed(where), *home, damaged=damaged)
             if as_json:
                 print_json([_plain(repository, state) for state in states[:number]])
             elif as_csv:
