@@ -347,6 +347,7 @@ class Draft:
                 root, equal = self._merged_onto(base), None
             else:
                 root, equal = self._with_parts(state, upsert, writer)
+                made["parts"] = state.upserts.get(upsert, [])
             made["root"] = root
             equal = equal or _equal_version(state, root, reuse)
             if equal is not None and self._has_record(equal, kind):
@@ -382,7 +383,7 @@ class Draft:
             self._check_bases(root.digest, state)
         except ArtstoreError as error:
             if made["version"] is not None:
-                self._withdraw(state.path, id, error)
+                self._withdraw(state.path, id, error, upsert, made.get("parts", []))
             elif made["undo"]:
                 self._refs.change(state.path, lambda _: made["undo"])
             raise
@@ -563,11 +564,22 @@ class Draft:
                 self._withdraw(target, version["id"], error)
             raise
 
-    def _withdraw(self, path: Path, id: str, error: ArtstoreError) -> None:
+    def _withdraw(
+        self, path: Path, id: str, error: ArtstoreError, upsert: str | None = None, parts: Iterable[dict[str, Any]] = ()
+    ) -> None:
+        """Take back a version that can't be acknowledged; the parts of an upsert that it was made of wait again."""
+
         def build(state: State) -> list[Change]:
             version = state.versions.get(id)
-            gone = version is None or "deleted" in version
-            return [] if gone else [new_change("withdraw", id=id, reason=str(error))]
+            if version is None or "deleted" in version:
+                return []
+            waiting = {part["tree"] for part in state.upserts.get(upsert or "", [])}
+            again = [part for part in parts if part["tree"] not in waiting]
+            fields = ("tree", "size", "files", "writer", "run")
+            return [
+                new_change("withdraw", id=id, reason=str(error)),
+                *(new_change("part", upsert=upsert, **{field: part[field] for field in fields}) for part in again),
+            ]
 
         self._refs.change(path, build)
 

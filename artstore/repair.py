@@ -68,6 +68,7 @@ class Repair:
         self._objects.refresh()
         recheck_bad(self._objects)
         lost = dict(fsck.lost)
+        self._free_names(lost)
         self._store_again(lost)
         for name in rewrite_bad(self._objects):
             self.mended.append(
@@ -82,6 +83,11 @@ class Repair:
                     f"checkpoint {name} of {folder} is in bad/ now; the next one is made from the entries"
                 )
         return len(self.mended) > before
+
+    def _free_names(self, lost: dict[Digest, Lost]) -> None:
+        """A damaged large blob that could not be moved away when it was met keeps its name from the right one."""
+        for digest in self._objects.large_sizes([digest for digest, item in lost.items() if item.kind == BLOB]):
+            self._objects.storage.set_aside(blob_path(digest), f"bad/{digest.hex()}.{os.urandom(4).hex()}")
 
     # -- where it may lie --
 

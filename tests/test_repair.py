@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from artstore.objects import ObjectStore
 from artstore.packs import HEADER, salvage
 from tests.conftest import Cli, check, make_tree, snapshot
 from tests.test_damage import CACHES, DAMAGES, LOGS, OBJECTS, Region, Stored, _get, stored, template
@@ -99,6 +100,16 @@ def test_what_is_nowhere_stays_a_problem_and_nothing_else_suffers(stored: Stored
     with stored.open() as repository:
         repository.put(str(stored.sources["data:v1"]), "data")
     check(stored.root)
+
+
+def test_a_damaged_blob_that_could_not_be_moved_away_when_it_was_met_is_replaced_all_the_same(
+    stored: Stored, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its name would stay taken, and a check that hashes no blob again would call it right."""
+    leave_only(stored, "remote")
+    DAMAGES["flip"](OBJECTS["large blob"](stored))
+    monkeypatch.setattr(ObjectStore, "set_aside", lambda self, digest, read: None)  # as where a stat fails once
+    assert any("stored again" in line for line in repair(stored))
 
 
 @pytest.mark.parametrize("target", LOGS)

@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 
 import artstore as wandb
-from artstore.errors import ArtifactFinalizedError, Conflict, InvalidValue, NotFound
+from artstore.errors import ArtifactFinalizedError, Conflict, InvalidValue, NotFound, StorageError
 from artstore.handles import opened
 from artstore.repository import Repository
+from artstore.transaction import Transaction
 from tests.artifacts import again, draft, log, paths, write
 from tests.conftest import Cli, check, environment, make_tree
 from tests.reader import Reader
@@ -103,6 +104,28 @@ def test_what_is_added_after_a_finish_begins_the_next_version(here: Path) -> Non
     assert paths(again("data")) == ["a"]
     assert finished().name == "data:v1"
     assert content(again("data")) == {"b": b"2"}
+
+
+def test_the_parts_of_a_finish_that_had_to_be_taken_back_wait_for_the_next(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each was acknowledged; that the last look failed, by which a save learns that nothing was collected, must not lose it."""
+    part({"a": "1"}, id="one")
+    part({"b": "2"}, id="two")
+    before = repository().collection("data").upserts
+    with monkeypatch.context() as patched:
+        patched.setattr(Transaction, "ensure", failing)
+        with pytest.raises(StorageError, match="no listing"):
+            finished({"c": "3"})
+    after = repository().collection("data").upserts
+    assert [part | {"time": ""} for part in after[ID]] == [part | {"time": ""} for part in before[ID]]
+    assert not versions() and repository().gc(now=True).problems == ()
+    assert finished({"c": "3"}).name == "data:v1"
+    assert content(again("data")) == {"a": b"1", "b": b"2", "c": b"3"} and pending() == {}
+
+
+def failing(self: Transaction) -> None:
+    raise StorageError("no listing of packs")
 
 
 def test_the_same_part_twice_is_one_part(here: Path) -> None:

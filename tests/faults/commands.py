@@ -270,8 +270,8 @@ def _parts_are_whole(place: Place) -> list[str]:
     files = {f"part{n}": _bytes(f"part {n}", 900) for n in (1, 2)}
     files |= {f"large{n}": _bytes(f"large part {n}", 1_100_000) for n in (1, 2)}
     with Repository(str(place.store)) as repository:
-        found = place.by_package(repository, "parts:v0")
-    return [] if found == content_from(files) else [f"parts:v0 is not what was added: {str(found)[:80]}"]
+        found = place.by_package(repository, "parts")  # v1 where v0 was taken back
+    return [] if found == content_from(files) else [f"parts is not what was added: {str(found)[:80]}"]
 
 
 def _no_half_parts(place: Place) -> list[str]:
