@@ -5,7 +5,7 @@ Only digests are believed, and no evidence is unlinked: damaged files end in bad
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from contextlib import AbstractContextManager
 from functools import partial
 from typing import NamedTuple
@@ -50,14 +50,16 @@ class Repair:
         self.mended: list[str] = []
         self.notes: list[str] = []
 
-    def run(self, check: Callable[[bool], Fsck], *, quick: bool) -> Report:
-        """Check, mend and check again for as long as that finds more: below a tree that was lost others may be. Later
-        checks hash no blob again. `check(quick)` makes one.
+    def run(self, check: Callable[[bool, Set[str]], Fsck], *, quick: bool) -> Report:
+        """Check, mend and check again for as long as that finds more: below a tree that was lost others may be. Later checks
+        hash no blob again but what was in doubt before. `check(quick, doubted)` makes one.
         """
-        fsck = check(quick)
+        doubted: set[str] = set()
+        fsck = check(quick, doubted)
         first = report = fsck.run()
         while report.problems and self._mend(fsck):
-            fsck = check(True)
+            doubted |= fsck.doubtful
+            fsck = check(True, doubted)
             report = fsck.run()
         return report._replace(bytes=first.bytes, mended=self.mended, notes=report.notes + self.notes)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Self
 
@@ -363,11 +363,19 @@ class View:
 
         shown = monitor or Monitor()
 
-        def check(quick: bool) -> Fsck:
-            return Fsck(self.objects, self.refs, self.runs, quick=quick, promised=self._promised, monitor=shown)
+        def check(quick: bool, doubted: Set[str]) -> Fsck:
+            return Fsck(
+                self.objects,
+                self.refs,
+                self.runs,
+                quick=quick,
+                doubted=doubted,
+                promised=self._promised,
+                monitor=shown,
+            )
 
         if not repair:
-            return check(quick).run()
+            return check(quick, set()).run()
         from artstore.repair import Repair
 
         for operation in ("write", "gc"):

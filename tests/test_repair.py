@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from artstore.digest import Digest
+from artstore.errors import StorageError
 from artstore.objects import ObjectStore
 from artstore.packs import HEADER, salvage
 from tests.conftest import Cli, check, make_tree, snapshot
@@ -110,6 +112,25 @@ def test_a_damaged_blob_that_could_not_be_moved_away_when_it_was_met_is_replaced
     DAMAGES["flip"](OBJECTS["large blob"](stored))
     monkeypatch.setattr(ObjectStore, "set_aside", lambda self, digest, read: None)  # as where a stat fails once
     assert any("stored again" in line for line in repair(stored))
+
+
+def test_what_could_not_be_read_at_first_is_hashed_again_before_all_is_called_well(
+    stored: Stored, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Later checks hash no blob again: they would have passed over one whose first look met a passing fault."""
+    leave_only(stored, "remote")
+    DAMAGES["flip"](OBJECTS["large blob"](stored))
+    DAMAGES["flip"](OBJECTS["pack object"](stored))  # something that is mended, so that there is a later check
+    hash_large, failed = ObjectStore.hash_large, list[Digest]()
+
+    def failing_once(self: ObjectStore, digest: Digest, fd: int, size: int) -> None:
+        if not failed:
+            failed.append(digest)
+            raise StorageError("input/output error")
+        hash_large(self, digest, fd, size)
+
+    monkeypatch.setattr(ObjectStore, "hash_large", failing_once)
+    assert sum("stored again" in line for line in repair(stored)) == 2
 
 
 @pytest.mark.parametrize("target", LOGS)
