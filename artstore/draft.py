@@ -416,6 +416,8 @@ class Draft:
             others = state.upserts.get(upsert, [])
             added = all(part["tree"] != root.digest.hex() for part in others)
             if not added:
+                if self._tx.new_objects:  # damaged, or collected, since it was added before
+                    self._tx.publish()
                 return []
             joined([*parts_of(others), own], self._tx.read_tree)
             self._tx.publish()
@@ -567,7 +569,9 @@ class Draft:
     def _withdraw(
         self, path: Path, id: str, error: ArtstoreError, upsert: str | None = None, parts: Iterable[dict[str, Any]] = ()
     ) -> None:
-        """Take back a version that can't be acknowledged; the parts of an upsert that it was made of wait again."""
+        """Take back a version that can't be acknowledged. The parts of an upsert that it was made of wait again, also beside
+        one that was added meanwhile and contradicts them: the next finish tells.
+        """
 
         def build(state: State) -> list[Change]:
             version = state.versions.get(id)

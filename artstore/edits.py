@@ -23,12 +23,12 @@ class Edits:
     def __init__(
         self, aliases: list[str], tags: list[str], description: str | None, metadata: dict[str, Any], ttl: TTL
     ) -> None:
-        self.aliases = aliases
-        self.tags = tags
+        self._read = aliases, tags, description, metadata, ttl
+        self.aliases = list(aliases)
+        self.tags = list(tags)
         self.description = description
-        self.metadata = metadata
+        self.metadata = copy.deepcopy(metadata)  # what was read is the store's: a handle may read from it again
         self.ttl = ttl
-        self._read = copy.deepcopy((aliases, tags, description, metadata, ttl))
 
     def properties(self, *, newest: bool) -> Properties:
         """The differences; `newest` says whether the version is the one that `latest` names. Raises InvalidValue."""

@@ -1,5 +1,6 @@
 """Firing automations: an event meets the rules of its user, and what these ask for is done by a process of its own."""
 
+import copy
 import json
 import os
 import sys
@@ -146,7 +147,7 @@ def _begin(rule: Rule, function: Callable[[Event], Any], event: Event) -> None:
     depth = getattr(_depth, "now", 0)
     if depth >= DEEPEST:
         raise ArtstoreError(f"{DEEPEST} automations have set off one another already; it looks like a circle")
-    threading.Thread(target=_call, args=(rule, function, event, depth + 1), daemon=True).start()
+    threading.Thread(target=_call, args=(rule, function, copy.deepcopy(event), depth + 1), daemon=True).start()
 
 
 def _call(rule: Rule, function: Callable[[Event], Any], event: Event, depth: int) -> None:

@@ -76,7 +76,8 @@ class Fsck:
         self._problems: list[str] = []
         self._notes: list[str] = []
         self._totals: dict[Digest, tuple[int, int]] = {}
-        self._wrong: set[Digest] = set()
+        self.wrong: set[Digest] = set()
+        """objects of which a copy has other bytes"""
         self.lost: dict[Digest, Lost] = {}
         self.doubtful: set[str] = set()
         """names of packs and large blobs of which something was wrong, or could not be read"""
@@ -154,7 +155,7 @@ class Fsck:
             self._lengths[row.digest] = row.length
 
     def _report_object(self, kind: Kind, digest: Digest, where: str) -> None:
-        self._wrong.add(digest)
+        self.wrong.add(digest)
         self._problems.append(f"{KIND_NAMES[kind]} {digest.hex()[:12]} {where} is damaged")
 
     def _hashes(self, name: str) -> bool:
@@ -166,11 +167,7 @@ class Fsck:
         if not self._hashes(digest.hex()):
             return True
         try:
-            fd, _ = self._objects.open_large(digest, size)
-            try:
-                self._objects.hash_large(digest, fd, size)
-            finally:
-                os.close(fd)
+            self._objects.check_large(digest, size)
         except DamagedObject:
             stands = self._objects.large_sizes([digest])
             self._report_object(BLOB, digest, "in objects/blobs" if stands else "is set aside in bad/: it")
@@ -299,12 +296,12 @@ class Fsck:
 
     def _need(self, kind: Kind, digest: Digest, size: int | None, where: str) -> None:
         length = self._lengths.get(digest)
-        if length is None and (digest in self._wrong or not self._found_late(kind, digest, size)):
-            if digest not in self._wrong and digest in self._promised:
+        if length is None and not self._found_late(kind, digest, size):
+            if digest not in self.wrong and digest in self._promised:
                 self._absent.add(digest)
                 return
             self.lost[digest] = Lost(kind, size)
-            state = "damaged" if digest in self._wrong else "missing"
+            state = "damaged" if digest in self.wrong else "missing"
             self._problems.append(f"{where}: {KIND_NAMES[kind]} {digest.hex()[:12]} is {state}")
         elif length is not None and size is not None and length != size:
             self._problems.append(f"{where}: blob {digest.hex()[:12]} has {length} bytes, its tree says {size}")
@@ -317,6 +314,9 @@ class Fsck:
         """Saved or merged since the packs were listed, or waiting in the trash."""
         try:
             if size is not None and size >= LARGE:
+                if digest in self.wrong:  # it may not have been possible to move it away
+                    self._objects.check_large(digest, size)
+                    return True
                 fd, _ = self._objects.open_large(digest, size)
                 os.close(fd)
             else:

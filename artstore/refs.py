@@ -15,7 +15,7 @@ _BEHIND = 16
 """Entries that are folded once more before the fold is kept anew."""
 _MANY = 256
 """Changes in one entry, as a push or a pull makes them, after which a writer leaves a checkpoint, too: each costs every reader
-40 µs.
+40 µs. More where many versions would be written for few changes.
 """
 
 
@@ -140,9 +140,12 @@ class Refs:
             return None
         state = self._folded[1]
         try:
-            return state.copy() if log.read(state.number).digest == state.digest else None
+            if log.read(state.number).digest == state.digest:
+                return state.copy()
         except (Damage, StorageError):
-            return None
+            pass  # the log tells what is wrong with it
+        self._folded = None
+        return None
 
     def _keep_fold(self, folder: str, state: State, behind: int) -> None:
         """Keep the fold of a folder that is read again and again, unless what is kept is only few entries `behind`."""
@@ -203,7 +206,7 @@ class Refs:
         if entry is None:
             return None
         fold(state, entry)
-        if entry.number % CHECKPOINT_EVERY == 0 or len(changes) >= _MANY:
+        if entry.number % CHECKPOINT_EVERY == 0 or len(changes) >= max(_MANY, len(state.versions) // 16):
             self._save_checkpoint(log, state)
         return state
 

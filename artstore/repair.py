@@ -57,9 +57,10 @@ class Repair:
         doubted: set[str] = set()
         fsck = check(quick, doubted)
         first = report = fsck.run()
-        while report.problems and self._mend(fsck):
+        before: list[str] = []
+        while report.problems not in ([], before) and self._mend(fsck):
             doubted |= fsck.doubtful
-            fsck = check(True, doubted)
+            before, fsck = report.problems, check(True, doubted)
             report = fsck.run()
         return report._replace(bytes=first.bytes, mended=self.mended, notes=report.notes + self.notes)
 
@@ -70,7 +71,7 @@ class Repair:
         self._objects.refresh()
         recheck_bad(self._objects)
         lost = dict(fsck.lost)
-        self._free_names(lost)
+        self._free_names(lost, fsck.wrong)
         self._store_again(lost)
         for name in rewrite_bad(self._objects):
             self.mended.append(
@@ -86,10 +87,17 @@ class Repair:
                 )
         return len(self.mended) > before
 
-    def _free_names(self, lost: dict[Digest, Lost]) -> None:
-        """A damaged large blob that could not be moved away when it was met keeps its name from the right one."""
+    def _free_names(self, lost: dict[Digest, Lost], wrong: set[Digest]) -> None:
+        """A damaged large blob that could not be moved away when it was met keeps its name from the right one: once more. One
+        that can't be moved now either is no more looked for; nor is one that was stored again meanwhile.
+        """
+        for digest, size in self._objects.large_sizes(list(wrong)).items():
+            try:
+                self._objects.check_large(digest, size)
+            except ArtstoreError:
+                continue  # the next check tells of what is still there
         for digest in self._objects.large_sizes([digest for digest, item in lost.items() if item.kind == BLOB]):
-            self._objects.storage.set_aside(blob_path(digest), f"bad/{digest.hex()}.{os.urandom(4).hex()}")
+            del lost[digest]
 
     # -- where it may lie --
 

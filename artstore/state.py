@@ -96,7 +96,9 @@ class State:
         """a `moved from` whose other half nobody has looked for yet"""
 
     def copy(self) -> "State":
-        """One in which folding goes on apart. Versions are shared: a fold replaces one of which something is said."""
+        """One in which folding goes on apart. Versions are shared: a fold replaces one of which something is said. Nothing
+        in them may be handed to who could edit it.
+        """
         state = State(self.path)
         vars(state).update(vars(self))
         state.versions = dict(self.versions)

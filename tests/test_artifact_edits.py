@@ -7,6 +7,8 @@ import pytest
 
 import artstore as wandb
 from artstore.errors import Conflict, NotFound
+from artstore.handles import opened
+from artstore.logs import CHECKPOINT_EVERY
 from tests.artifacts import again
 from tests.artifacts import log_files as log
 from tests.conftest import make_tree, snapshot
@@ -55,6 +57,29 @@ def test_assigned_values_are_written_by_save_and_may_be_taken_away(here: Path) -
         assert read.ttl is None
     with pytest.raises(TypeError, match="a description is text, not a int"):
         artifact.description = 5  # type: ignore[assignment]
+
+
+def test_edits_of_nested_values_are_nobody_else_s_before_they_are_saved_nor_in_what_a_handle_keeps(
+    here: Path, tmp_path: Path
+) -> None:
+    """A long collection that is read again and again is folded once; the fold must not be what the user edits."""
+    repository, source = wandb.Repository.init(".artifacts"), tmp_path / "src"
+    for number in range(CHECKPOINT_EVERY + 6):
+        repository.put(str(make_tree(source, {"f": str(number)})), "data", metadata={"cfg": {"lr": number}})
+    api = wandb.Api()
+    for _ in range(3):
+        artifact = api.artifact("data:v10")
+    artifact.metadata["cfg"]["lr"] = 999
+    assert api.artifact("data:v10").metadata == {"cfg": {"lr": 10}}
+    held = opened(str(here / ".artifacts"))
+    for number in range(CHECKPOINT_EVERY):
+        held.put(str(make_tree(source, {"f": f"more {number}"})), "data")
+    with wandb.Repository(".artifacts") as anew:
+        assert anew.properties(anew.find("data:v10"))[1] == {"cfg": {"lr": 10}}
+        assert not anew.fsck().problems, "the checkpoint that was written meanwhile"
+    artifact.save()
+    with wandb.Repository(".artifacts") as anew:
+        assert anew.properties(anew.find("data:v10"))[1] == {"cfg": {"lr": 999}}
 
 
 def test_an_edit_that_breaks_a_rule_is_refused_and_nothing_is_written(here: Path) -> None:

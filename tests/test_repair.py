@@ -1,5 +1,6 @@
 """`fsck --repair`: what was lost here and lies elsewhere is whole again, checked, and nothing that tells of the damage is unlinked."""
 
+import errno
 import os
 import shutil
 from pathlib import Path
@@ -8,8 +9,10 @@ import pytest
 
 from artstore.digest import Digest
 from artstore.errors import StorageError
+from artstore.fsck import Fsck
 from artstore.objects import ObjectStore
 from artstore.packs import HEADER, salvage
+from artstore.storage import FolderStorage
 from tests.conftest import Cli, check, make_tree, snapshot
 from tests.test_damage import CACHES, DAMAGES, LOGS, OBJECTS, Region, Stored, _get, stored, template
 
@@ -110,8 +113,74 @@ def test_a_damaged_blob_that_could_not_be_moved_away_when_it_was_met_is_replaced
     """Its name would stay taken, and a check that hashes no blob again would call it right."""
     leave_only(stored, "remote")
     DAMAGES["flip"](OBJECTS["large blob"](stored))
-    monkeypatch.setattr(ObjectStore, "set_aside", lambda self, digest, read: None)  # as where a stat fails once
+    set_aside, failed = ObjectStore.set_aside, list[Digest]()
+
+    def failing_once(self: ObjectStore, digest: Digest, read: os.stat_result) -> None:
+        if failed:
+            set_aside(self, digest, read)
+        failed.append(digest)  # as where a stat fails once
+
+    monkeypatch.setattr(ObjectStore, "set_aside", failing_once)
     assert any("stored again" in line for line in repair(stored))
+
+
+def test_a_blob_that_can_not_be_moved_away_at_all_stays_a_problem_and_the_rest_is_mended(
+    stored: Stored, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leave_only(stored, "remote")
+    DAMAGES["flip"](OBJECTS["large blob"](stored))
+    DAMAGES["flip"](OBJECTS["pack object"](stored))
+    move = FolderStorage.move
+
+    def refusing(self: FolderStorage, path: str, target: str) -> bool:
+        if path.startswith("objects/blobs"):
+            raise StorageError("permission denied")
+        return move(self, path, target)
+
+    with monkeypatch.context() as patched, stored.open() as repository:
+        patched.setattr(FolderStorage, "move", refusing)
+        report = repository.fsck(repair=True)
+    assert any("in objects/blobs is damaged" in problem for problem in report.problems)
+    assert any("1 blob stored again" in line for line in report.mended)
+    repair(stored)
+
+
+def test_a_right_blob_that_could_not_be_read_stays_where_it_is(stored: Stored, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where it is another user's: for others it may be readable."""
+    leave_only(stored, "nowhere")
+    blob = OBJECTS["large blob"](stored).path
+    opened = FolderStorage.open
+
+    def refusing(self: FolderStorage, path: str) -> int:
+        if path.endswith(blob.name):
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return opened(self, path)
+
+    with monkeypatch.context() as patched, stored.open() as repository:
+        patched.setattr(FolderStorage, "open", refusing)
+        assert repository.fsck(repair=True).problems
+    assert blob.exists()
+    check(stored.root)
+
+
+@pytest.mark.parametrize("target", ["pack object", "large blob"])
+def test_what_another_saves_again_during_a_check_is_no_problem_of_a_version(
+    stored: Stored, monkeypatch: pytest.MonkeyPatch, target: str
+) -> None:
+    DAMAGES["flip"](OBJECTS[target](stored))
+    check_log, saved = Fsck._check_log, list[int]()
+
+    def after_a_save(self: Fsck, folder: str) -> None:
+        if not saved:
+            with stored.open() as repository:
+                saved.append(repository.put(str(stored.sources["data:v1"]), "data").number)
+        check_log(self, folder)
+
+    monkeypatch.setattr(Fsck, "_check_log", after_a_save)
+    with stored.open() as repository:
+        (problem,) = repository.fsck().problems
+    assert "v1" not in problem, "the damaged copy only"
+    assert _get(stored, "data:v1", stored.root.parent / "out") is None
 
 
 def test_what_could_not_be_read_at_first_is_hashed_again_before_all_is_called_well(

@@ -124,6 +124,16 @@ def test_the_parts_of_a_finish_that_had_to_be_taken_back_wait_for_the_next(
     assert content(again("data")) == {"a": b"1", "b": b"2", "c": b"3"} and pending() == {}
 
 
+def test_a_part_that_is_added_again_is_stored_again_where_it_was_lost(here: Path) -> None:
+    part({"a": "1" * 3000})
+    for pack in (here / ".artifacts/objects/packs").iterdir():
+        pack.unlink()
+    assert repository().fsck().problems
+    part({"a": "1" * 3000})
+    assert not repository().fsck().problems and pending() == {ID: 1}
+    assert content(finished()) == {"a": b"1" * 3000}
+
+
 def failing(self: Transaction) -> None:
     raise StorageError("no listing of packs")
 
