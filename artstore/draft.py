@@ -331,7 +331,7 @@ class Draft:
         """
         properties = properties or Properties()
         self._store_later()
-        made: dict[str, Any] = {}
+        made: dict[str, Any] = {"parts": []}
         stored = StoredProperties(self._tx, properties, origins or {})
 
         def build(state: State) -> list[Change]:
@@ -383,7 +383,7 @@ class Draft:
             self._check_bases(root.digest, state)
         except ArtstoreError as error:
             if made["version"] is not None:
-                self._withdraw(state.path, id, error, upsert, made.get("parts", []))
+                self._withdraw(state.path, id, error, upsert, made["parts"])
             elif made["undo"]:
                 self._refs.change(state.path, lambda _: made["undo"])
             raise

@@ -296,7 +296,7 @@ class Fsck:
 
     def _need(self, kind: Kind, digest: Digest, size: int | None, where: str) -> None:
         length = self._lengths.get(digest)
-        if length is None and not self._found_late(kind, digest, size):
+        if length is None and (digest in self.lost or not self._found_late(kind, digest, size)):
             if digest not in self.wrong and digest in self._promised:
                 self._absent.add(digest)
                 return

@@ -109,8 +109,8 @@ class Refs:
         log = self._log(folder)
         listing = log.listing()
         state = State(nfc(path) if path else Path("", "", ""))
-        plain = checkpoints and until is None
-        if plain and (folded := self._folded_before(log)) is not None:
+        to_its_end = checkpoints and until is None
+        if to_its_end and (folded := self._folded_before(log)) is not None:
             state = folded
         elif checkpoints and (found := log.checkpoint(listing, until=until, foreign=self._foreign)):
             try:
@@ -128,7 +128,7 @@ class Refs:
         self._settle_read(state, folder, checkpoints)
         if self._copies and state.number - start >= CHECKPOINT_EVERY:
             self._save_checkpoint(log, state)
-        if plain and len(state.versions) >= CHECKPOINT_EVERY:
+        if to_its_end and len(state.versions) >= CHECKPOINT_EVERY:
             self._keep_fold(folder, state, state.number - start)
         return state
 
