@@ -68,22 +68,23 @@ def try_failure(prepared: Prepared, failure: Failure) -> Outcome:
             f"error={failure.error}",
             from_then_on=failure.from_then_on,
         )
-        wrong = _how_it_ended(prepared, place, done, failure)
+        mute = failure.from_then_on and failure.point.call in ("write", "writev")
+        wrong = how_it_ended(prepared, place, done, mute=mute)
         return Outcome(
             prepared.name, failure, done.reached, done.code == 0, aftermath(prepared, place).and_wrong(wrong)
         )
 
 
-def _how_it_ended(prepared: Prepared, place: Place, done: Result, failure: Failure) -> list[str]:
+def how_it_ended(prepared: Prepared, place: Place, done: Result, *, mute: bool = False) -> list[str]:
+    """What is wrong with the end of a command that met a failure; `mute`: it may not have been able to say anything."""
     if done.code == 0:
         return [f"exit 0, but {problem}" for problem in in_child(lambda: prepared.command.done(place))]
     if "Traceback" in done.err or not (done.code == 1 or 3 <= done.code <= 10):
         return [f"exit {done.code}: {_last_lines(done.err)}"]
     if prepared.command.mends and done.code == Damage.exit_code and "problem: " in done.out:
         return []  # it says what it could not mend
-    could_not_say = failure.from_then_on and failure.point.call in ("write", "writev")
     lines = [line for line in done.err.splitlines() if not line.startswith("warning: ")]
-    if could_not_say and not lines:
+    if mute and not lines:
         return []
     good = lines and re.match(r"error: \S", lines[0]) and all(re.match(r"hint: \S|  ", line) for line in lines[1:])
     return [] if good else [f"exit {done.code}, but not one error: {_last_lines(done.err)}"]

@@ -61,18 +61,22 @@ class Started(NamedTuple):
 
 
 def start(
-    arguments: list[str], environment: dict[str, str], folder: Path, *, stopped: bool = False, padding: str = ""
+    arguments: list[str],
+    environment: dict[str, str],
+    folder: Path,
+    *,
+    stopped: bool = False,
+    before: Callable[[], None] = lambda: None,
 ) -> Started:
-    """Run the command line with its output in `folder`; `stopped`: it waits for SIGCONT before it begins.
-
-    `padding` is `<call> <count>`, for `pad_threads`.
-    """
+    """Run the command line with its output in `folder`, `before` it something else; `stopped`: then it waits for SIGCONT."""
     if not (pid := os.fork()):
-        _command(arguments, environment, folder, stopped, padding)
+        _command(arguments, environment, folder, stopped, before)
     return Started(pid, folder)
 
 
-def _command(arguments: list[str], environment: dict[str, str], folder: Path, stopped: bool, padding: str) -> NoReturn:
+def _command(
+    arguments: list[str], environment: dict[str, str], folder: Path, stopped: bool, before: Callable[[], None]
+) -> NoReturn:
     code = 1
     try:
         os.environ.clear()
@@ -83,8 +87,7 @@ def _command(arguments: list[str], environment: dict[str, str], folder: Path, st
         sys.stdout, sys.stderr = open(1, "w"), open(2, "w", buffering=1)
         sys.argv = ["artstore", *arguments]
         signal.alarm(TIMEOUT)
-        if padding:
-            pad_threads(*padding.split())
+        before()
         if stopped:
             ctypes.CDLL(None).prctl(_PR_SET_PTRACER, ctypes.c_ulong(-1), 0, 0, 0)
             os.kill(os.getpid(), signal.SIGSTOP)
@@ -106,7 +109,7 @@ def _main() -> int:
     return code if isinstance(code, int) else int(code is not None)
 
 
-def pad_threads(call: str, count: str) -> None:
+def pad_threads(call: str, count: int) -> None:
     """Let every thread but the first make so many harmless calls before it begins.
 
     strace counts per thread, with one number for all: without this, a fault for a thread's third `openat` would always
@@ -116,7 +119,7 @@ def pad_threads(call: str, count: str) -> None:
 
     def padded(self: threading.Thread) -> None:
         fd = os.open(_NULL, os.O_RDWR)
-        for _ in range(int(count) - (call == "openat")):
+        for _ in range(count - (call == "openat")):
             try:
                 _CALLS[call](fd)
             except OSError:

@@ -6,7 +6,8 @@ import shutil
 import signal
 import subprocess
 import time
-from functools import lru_cache
+from collections.abc import Callable
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -60,10 +61,12 @@ def run(arguments: list[str], place: Place) -> Result:
     return process.start(arguments, environment(place), place.folder.parent).result()
 
 
-def _traced(arguments: list[str], place: Place, options: list[str], padding: str = "") -> tuple[Result, list[str]]:
+def _traced(
+    arguments: list[str], place: Place, options: list[str], before: Callable[[], None] = lambda: None
+) -> tuple[Result, list[str]]:
     """Run it under strace; the result, and the lines of the trace."""
     folder = place.folder.parent
-    started = process.start(arguments, environment(place), folder, stopped=True, padding=padding)
+    started = process.start(arguments, environment(place), folder, stopped=True, before=before)
     os.waitpid(started.pid, os.WUNTRACED)  # it has stopped itself
     command = ["strace", "-f", "-qq", "-p", str(started.pid), "-o", str(folder / "trace"), *options]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as tracer:
@@ -115,9 +118,14 @@ def _readable(rest: str, place: Place) -> str:
     return _VARIES.sub("…", " → ".join(shown))[:110]
 
 
+def _pad(point: Point) -> None:
+    if point.padding:
+        process.pad_threads(point.call, point.padding)
+
+
 def inject(arguments: list[str], place: Place, point: Point, fault: str, *, from_then_on: bool = False) -> Result:
     """Run the command with a fault (`signal=KILL`, `error=EIO`) at a point."""
     when = f"{point.number}+" if from_then_on else str(point.number)
     options = ["-e", f"trace={point.call}", "-e", f"inject={point.call}:{fault}:when={when}"]
-    done, lines = _traced(arguments, place, options, f"{point.call} {point.padding}" if point.padding else "")
+    done, lines = _traced(arguments, place, options, partial(_pad, point))
     return done._replace(reached=done.code == -signal.SIGKILL or any("(INJECTED)" in line for line in lines))

@@ -46,7 +46,14 @@ class Prepared(NamedTuple):
 
 
 def prepare(name: str, scratch: Path) -> tuple[Prepared, list[Point]]:
-    """Make a command's place, see that it works there, and list its calls."""
+    """Make a command's place, and list its calls."""
+    prepared = prepared_place(name, scratch)
+    with prepared.fresh() as copy:
+        return prepared, strace.points(prepared.command.arguments(copy), copy)
+
+
+def prepared_place(name: str, scratch: Path) -> Prepared:
+    """Make a command's place, and see that it works there."""
     prepared = Prepared(name, scratch / name)
     place, ledger = Place(prepared.folder / "place"), Ledger({}, {}, {})
     place.folder.mkdir(parents=True)
@@ -60,8 +67,7 @@ def prepare(name: str, scratch: Path) -> tuple[Prepared, list[Point]]:
         done = prepared.run(copy)
         if done.code or (problems := in_child(lambda: prepared.command.done(copy))):
             raise RuntimeError(f"{name} fails without any fault: {done if done.code else problems}")
-    with prepared.fresh() as copy:
-        return prepared, strace.points(prepared.command.arguments(copy), copy)
+    return prepared
 
 
 def aftermath(prepared: Prepared, place: Place) -> Findings:

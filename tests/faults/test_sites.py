@@ -1,0 +1,16 @@
+"""The failure matrix by places in the code, in short: each in one command."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.faults.commands import COMMANDS
+from tests.faults.sites import fails
+
+
+@pytest.mark.timeout(1200)
+def test_every_line_that_calls_the_operating_system_may_be_told_no(tmp_path: Path) -> None:
+    """Nothing is lost, and what could not be done is told in one sentence."""
+    outcomes = list(fails(list(COMMANDS), tmp_path, once=True))
+    assert len(outcomes) > 300 and sum(outcome.reached for outcome in outcomes) > 0.9 * len(outcomes)
+    assert [(outcome.command, str(outcome.failure), outcome.findings) for outcome in outcomes if outcome.findings] == []
