@@ -14,7 +14,18 @@ from typing import Any
 from artstore.errors import ArtstoreError, Conflict
 from artstore.events import Event, in_scope
 from artstore.names import printable
-from artstore.rules import NOTHING, MetricWatch, Place, Rule, check_rule, decide, fires, follow_rename, rules_for
+from artstore.rules import (
+    NOTHING,
+    MetricWatch,
+    Place,
+    Rule,
+    all_rules,
+    check_rule,
+    decide,
+    fires,
+    follow_rename,
+    rules_for,
+)
 from artstore.settings import automation_depth, state_folder
 from artstore.state import Path
 
@@ -33,7 +44,7 @@ def call(place: Place, rule: Rule, function: Callable[[Event], Any]) -> None:
     taken.
     """
     check_rule(rule)
-    if any(other["name"] == rule["name"] for other in called(place)):
+    if any(other["name"] == rule["name"] for other in [*called(place), *all_rules(place)]):
         raise Conflict(f"Automation '{rule['name']}' exists. Unable to create another with the same name.")
     _CALLED.append((place, rule, function))
 
