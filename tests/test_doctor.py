@@ -1,17 +1,18 @@
 """The doctor on file systems of many kinds, and in set-ups that are not sane: every line is a finding, none a traceback."""
 
+import errno
 import json
 import os
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from artstore import fitness
-from artstore.filesystem import Locking, Names, Naming, Space, Syncing, Times
+from artstore import filesystem, fitness
+from artstore.filesystem import Copying, Locking, Modes, Names, Naming, Space, Syncing, Times
 from artstore.fitness import Finding
 from artstore.mounts import UNKNOWN, mount_of
 from artstore.obstacles import Spelling
@@ -240,6 +241,14 @@ SECOND = 1_000_000_000
         (fitness._naming(Naming(True, True, False, True), "."), "problem", "of two writers one loses its work"),
         (fitness._naming(Naming(True, False, True, False), "."), "note", "gc may tell a wrong number"),
         (fitness._naming(Naming(True, True, True, False), "."), "note", "can't be linked once more"),
+        (fitness._copying(Copying(True, True, True), "."), "ok", "share their blocks"),
+        (fitness._copying(Copying(False, False, False), "."), "ok", "by reads and writes"),
+        (fitness._copying(Copying(False, True, False), "."), "note", "holes of large files take space here"),
+        (fitness._modes(Modes(True, False, True), "."), "ok", "kept"),
+        (fitness._modes(Modes(False, True, False), "."), "note", "stored files can be changed by mistake"),
+        (fitness._modes(Modes(False, False, True), "."), "note", "put from here, no file is executable"),
+        (fitness._names(Names(Spelling(True, False), True, True, 255), "."), "note", "'a' and 'A' are one name"),
+        (fitness._names(Names(Spelling(False, False), True, False, 255), "."), "note", "must be UTF-8"),
         (fitness._locking(Locking(False, False, "Not implemented"), "."), "note", "fail: not implemented"),
         (fitness._syncing(Syncing(0.01, None, None), "."), "problem", "folders can't be synced"),
         (fitness._syncing(Syncing(0.01, 0.002, None), "."), "ok", "waits for two of each: 24 ms"),
@@ -261,6 +270,79 @@ SECOND = 1_000_000_000
 )  # fmt: skip
 def test_what_was_measured_is_judged(judged: Iterator[Finding], mark: str, words: str) -> None:
     assert [mark] == [found.mark for found in judged if words in f"{found.found}: {found.effect}"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "local", "mark", "words"),
+    [
+        ("overlay", True, "note", "goes with the container"),
+        ("nfs4", False, "note", "taken for a network's"),
+        ("ext4", True, "ok", "taken as local"),
+    ],
+)
+def test_the_kind_of_a_file_system_is_judged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, local: bool, mark: str, words: str
+) -> None:
+    monkeypatch.setattr(fitness, "mount_of", lambda folder: mount_of(folder)._replace(type=kind))
+    monkeypatch.setattr(fitness, "is_local", lambda folder: local)
+    found = next(finding for finding in fitness.mounted(str(tmp_path)) if finding.what == "file system")
+    assert found.mark == mark and words in f"{found.found}: {found.effect}"
+
+
+def test_a_time_below_a_minute_has_no_unit() -> None:
+    assert [fitness.age(seconds) for seconds in (5, 60, 7200, 200_000)] == [
+        "less than a minute", "1 minute", "2 hours", "2 days",
+    ]  # fmt: skip
+
+
+def _refusing(number: int) -> Callable[..., Any]:
+    def refuse(*_: object, **__: object) -> Any:
+        raise OSError(number, os.strerror(number))
+
+    return refuse
+
+
+def test_what_a_file_system_can_not_do_is_no_and_what_fails_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each probe in a fresh folder, with one answer of the kernel's that no file system here gives."""
+
+    def folder() -> str:
+        made = tmp_path / os.urandom(4).hex()
+        made.mkdir()
+        return str(made)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(filesystem, "rename_new", _refusing(errno.EINVAL))
+        assert not filesystem.naming(folder()).renames
+        patch.setattr(filesystem, "rename_new", _refusing(errno.EIO))
+        with pytest.raises(OSError, match="Input/output error"):
+            filesystem.naming(folder())
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "copy_file_range", _refusing(errno.EXDEV))
+        assert not filesystem.copying(folder()).in_kernel
+        patch.setattr(os, "copy_file_range", _refusing(errno.EIO))
+        with pytest.raises(OSError, match="Input/output error"):
+            filesystem.copying(folder())
+        patch.delattr(os, "copy_file_range")
+        assert not filesystem.copying(folder()).in_kernel
+    with monkeypatch.context() as patch:
+        patch.setattr(filesystem, "clone", lambda source, target: True)
+        assert filesystem.copying(folder()).clones
+    with monkeypatch.context() as patch:
+        patch.setattr(filesystem, "_TRY_LOCK", "import sys; sys.exit('no locks on the moon')")
+        assert filesystem.locking(folder()) == Locking(False, False, "no locks on the moon")
+    with monkeypatch.context() as patch:
+        where, real = folder(), os.open
+        spoiled = lambda path, *more, **kw: (  # noqa: E731
+            _refusing(number)() if os.fsencode(path).endswith(b"caf\xe9") else real(path, *more, **kw)
+        )
+        number = errno.EILSEQ
+        patch.setattr(os, "open", spoiled)
+        assert not filesystem.names(where).any_bytes
+        number = errno.EIO
+        with pytest.raises(OSError, match="Input/output error"):
+            filesystem.names(folder())
 
 
 # -- the repository --------------------------------------------------------------------------------

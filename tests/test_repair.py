@@ -7,18 +7,26 @@ from pathlib import Path
 
 import pytest
 
+import artstore as wandb
 from artstore.digest import Digest
 from artstore.errors import StorageError
 from artstore.fsck import Fsck
+from artstore.logs import Log
 from artstore.objects import ObjectStore
 from artstore.packs import HEADER, salvage
+from artstore.repository import Repository
+from artstore.selection import Selection
 from artstore.storage import FolderStorage
+from artstore.tree import DIRECTORY, FILE
+from tests.artifacts import log
 from tests.conftest import Cli, check, make_tree, snapshot
+from tests.forge import Forger
 from tests.test_damage import CACHES, DAMAGES, LOGS, OBJECTS, Region, Stored, _get, stored, template
 
 pytestmark = pytest.mark.damaged
 __all__ = ["stored", "template"]  # fixtures
 
+MIB = 1 << 20
 TARGETS = OBJECTS | {"checkpoint": CACHES["checkpoint"]}
 
 
@@ -305,3 +313,119 @@ def test_salvage_of_what_is_no_pack_ends(tmp_path: Path) -> None:
     noise = os.urandom(3 << 20)
     assert len(salvage(len(noise), lambda offset, length: noise[offset : offset + length])) <= 2
     assert salvage(10, lambda offset, length: b"") == []
+
+
+# -- folders that are not what they were ---------------------------------------------------------
+
+
+def test_files_that_changed_since_they_were_saved_are_no_copies(repo: Repository, root: Path, tmp_path: Path) -> None:
+    """Whatever changed: the size, the bytes of a small file, the bytes of a large one. What is right beside them is taken."""
+    files: dict[str, str | bytes | None] = {"same": "s" * 5000, "longer": "l", "other": "o" * 5000, "big": b"B" * MIB}
+    source = make_tree(tmp_path / "src", files)
+    repo.put(str(source), "data")
+    make_tree(source, {"longer": "ll", "other": "x" * 5000, "big": b"X" * MIB})
+    for path in (root / "objects").rglob("*"):
+        if path.is_file():
+            path.unlink()
+    with Repository(str(root)) as again:
+        report = again.fsck(repair=True)
+        assert any(line.startswith("1 version stored again, from the log") for line in report.mended)
+        assert any("is missing" in problem for problem in report.problems)
+        make_tree(source, files)
+        report = again.fsck(repair=True)
+        assert report.problems == [] and any(str(source) in line for line in report.mended)
+    check(root)
+
+
+def test_a_folder_that_is_no_whole_copy_gives_files_and_no_trees(repo: Repository, root: Path, tmp_path: Path) -> None:
+    source = make_tree(tmp_path / "src", {"a/f": "f" * 5000, "b/g": "g"})
+    repo.put(str(source), "data")
+    repo.get(repo.find("data"), str(tmp_path / "some"), selection=Selection("a/"))
+    shutil.rmtree(source)
+    for path in (root / "objects/packs").iterdir():
+        path.unlink()
+    with Repository(str(root)) as again:
+        report = again.fsck(repair=True)
+    assert any("tree" in problem and "is missing" in problem for problem in report.problems)
+
+
+def test_files_beside_references_are_stored_again(here: Path) -> None:
+    """What a reference names is somewhere else, and nothing that a repair could store."""
+    artifact = wandb.Artifact("mixed", "dataset")
+    artifact.add_reference((make_tree(here / "far", {"x": "1"}) / "x").as_uri())
+    artifact.add_dir(str(make_tree(here / "in", {"f": "f" * 5000, "big": b"B" * MIB})))
+    log(artifact).download("out")
+    root = here / ".artifacts"
+    (blob,) = (path for path in (root / "objects/blobs").rglob("*") if path.is_file())
+    blob.unlink()
+    with Repository(str(root)) as repository:
+        assert repository.fsck(repair=True).problems == []
+    check(root)
+
+
+def test_a_right_blob_among_the_evidence_is_given_back(repo: Repository, root: Path, tmp_path: Path) -> None:
+    """Somebody moved it away by mistake; its name says what it was."""
+    source = make_tree(tmp_path / "src", {"big": b"B" * MIB})
+    repo.put(str(source), "data")
+    (blob,) = (path for path in (root / "objects/blobs").rglob("*") if path.is_file())
+    blob.rename(root / "bad" / f"{blob.name}.0123abcd")
+    shutil.rmtree(source)
+    with Repository(str(root)) as again:
+        report = again.fsck(repair=True)
+    assert report.problems == [] and report.mended == ["1 blob stored again, from bad/"]
+    check(root)
+
+
+# -- what fsck has to say ------------------------------------------------------------------------
+
+
+def test_what_was_called_damaged_and_is_right_is_forgotten(repo: Repository, root: Path, tmp_path: Path) -> None:
+    repo.put(str(make_tree(tmp_path / "src", {"f": "f" * 5000})), "data")
+    digest = Digest(repo.entry(repo.find("data"), "f")[3])
+    pack = repo.objects.pack_holding(digest)
+    assert pack is not None
+    repo.objects.note_bad(pack, digest)
+    assert repo.fsck(quick=True).problems[0].endswith("is damaged")
+    assert repo.fsck().problems == [] == repo.fsck(quick=True).problems
+
+
+def test_files_that_are_not_ours_are_notes(repo: Repository, root: Path, tmp_path: Path) -> None:
+    repo.put(str(make_tree(tmp_path / "src", {"f": "1", "big": b"B" * MIB})), "data")
+    make_tree(root / "objects", {"packs/README": "mine", "blobs/ab/notes.txt": "mine"})
+    notes = repo.fsck().notes
+    assert "objects/packs/README is no pack of ours; it is left alone" in notes
+    assert "objects/blobs/ab/notes.txt is no blob of ours; it is left alone" in notes
+
+
+def test_a_run_under_another_runs_name_is_a_problem(here: Path) -> None:
+    with wandb.init(id="one") as run:
+        run.log({"loss": 1})
+    root = here / ".artifacts"
+    shutil.copytree(root / "runs/local/uncategorized/one", root / "runs/local/uncategorized/two")
+    with Repository(str(root)) as repository:
+        assert any("two says that it is local/uncategorized/one" in problem for problem in repository.fsck().problems)
+
+
+def test_a_checkpoint_that_tells_something_else_is_a_problem_and_repaired(
+    repo: Repository, root: Path, tmp_path: Path
+) -> None:
+    repo.put(str(make_tree(tmp_path / "src", {"f": "1"})), "data")
+    state = repo.collection("data")
+    plain = state.plain()
+    state.description = "another"
+    Log(repo.storage, state.path.folder).save_checkpoint(state.number, state.digest or "", state.plain())
+    assert plain != state.plain()
+    with Repository(str(root)) as again:
+        assert any("is not the fold of its entries" in problem for problem in again.fsck().problems)
+        report = again.fsck(repair=True)
+        assert report.problems == [] and again.collection("data").description is None
+    check(root)
+
+
+def test_one_folder_that_is_claimed_with_two_sizes_is_a_problem(repo: Repository, root: Path) -> None:
+    forger = Forger(root)
+    inner = forger.tree((b"f", FILE, 1, forger.blob(b"x")))
+    both = forger.tree((b"a", DIRECTORY, 1, inner, 1), (b"b", DIRECTORY, 2, inner, 1))
+    forger.version("data", both, size=3, files=2)
+    with Repository(str(root)) as again:
+        assert any("totals" in problem for problem in again.fsck().problems)
