@@ -60,6 +60,7 @@ def _check_rows(data: bytes | memoryview) -> None:
 _JSON = json.JSONEncoder(
     sort_keys=True, separators=(",", ":"), allow_nan=False
 ).encode  # json.dumps makes one each time
+_PARSE = json.JSONDecoder().decode  # json.loads guesses the encoding first
 
 
 def encode_json(value: Any) -> bytes:
@@ -72,7 +73,7 @@ def decode_json(data: bytes, what: str) -> Any:
     if len(data) > MAX_JSON:
         raise Damage(f"{what} is {len(data)} bytes long; at most {MAX_JSON} can be right")
     try:
-        value = json.loads(data)
+        value = _PARSE(str(data, "utf-8"))
         canonical = encode_json(value)
     except (ValueError, RecursionError) as error:
         raise Damage(f"{what} is not JSON: {error}") from error
