@@ -4,6 +4,7 @@ stored.
 
 import itertools
 import os
+import time
 from collections.abc import Callable, Iterable
 
 from artstore.codec import MAX_BYTES
@@ -29,6 +30,8 @@ _MOST = {TREE: MAX_BYTES, VERSION: MAX_VERSION}
 """Bytes of an object of each kind that is read whole."""
 _AGAIN = "run the same command again"
 _LOOKS = 10
+_PAUSE = 0.001
+"""Seconds; the next look waits as much longer: a run needs some to see that it has to give something back."""
 _UPLOADS = 4
 """Files on their way to a distant place at once."""
 _SYNC_WHOLE_FROM = 16
@@ -233,8 +236,10 @@ class Transaction:
         return False
 
     def recover(self, kind: Kind, digest: Digest, size: int) -> bool:
-        """As `rely`, and bring back from the trash what a collector took; False when it is gone."""
-        for _ in range(_LOOKS):
+        """As `rely`, and bring back from the trash what a collector took; False when it is gone: in neither place at ten
+        looks, since runs may hand it to and fro between two.
+        """
+        for look in range(_LOOKS):
             if self.rely(kind, digest, size):
                 return True
             if kind == BLOB and size >= LARGE:
@@ -245,8 +250,8 @@ class Transaction:
             self.objects.refresh()
             if brought is not None:
                 self.storage.sync_names([brought.rpartition("/")[0]])
-            elif not self.rely(kind, digest, size):  # its run may have given it back by itself
-                return False
+            else:
+                time.sleep(look * _PAUSE)
         return self.rely(kind, digest, size)
 
     def recover_large(self, digest: Digest) -> bool:
