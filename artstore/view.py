@@ -33,7 +33,7 @@ from artstore.progress import Monitor
 from artstore.reading import read_small
 from artstore.refs import Refs
 from artstore.runs import Runs, RunState, may_live
-from artstore.selection import EVERYTHING, Selection
+from artstore.selection import EVERYTHING, Selection, select
 from artstore.settings import Settings
 from artstore.state import Path, State
 from artstore.storage import FolderStorage, Storage
@@ -42,6 +42,7 @@ from artstore.tree import Change as TreeChange
 from artstore.tree import Entry as TreeEntry
 
 if TYPE_CHECKING:  # loaded when they are called: a command should not pay for what others do
+    from artstore.archive import Archived, Kind
     from artstore.catalog import Catalog
     from artstore.checkout import CheckedOut
     from artstore.fsck import Report
@@ -286,6 +287,25 @@ class View:
                 monitor=monitor,
             )
             return checkout.run(target)
+
+    def export(
+        self,
+        found: Found,
+        out: BinaryIO,
+        kind: Kind,
+        *,
+        selection: Selection = EVERYTHING,
+        monitor: Monitor | None = None,
+    ) -> Archived:
+        """Write a version's files to `out` as a tar or zip, every byte checked; the same bytes each time. `out` need not be
+        seekable.
+        """
+        from artstore.archive import write_archive
+
+        self.fill(found, selection, monitor=monitor)
+        with self._unless_deleted(found):
+            entries = select(found.tree, self.objects.read_tree, selection)
+            return write_archive(kind, out, entries, self.objects, self.open, monitor or Monitor())
 
     @contextmanager
     def _unless_deleted(self, found: Found) -> Iterator[None]:

@@ -14,6 +14,8 @@ from artstore.errors import ArtstoreError, storage_error
 
 _FAMILIES = {
     "saving": ("init", "put", "get"),
+    "exporting": ("export",),
+    "locking": ("lock",),
     "looking": ("ls", "show", "log", "cat"),
     "comparing": ("diff", "status", "verify"),
     "changing": ("alias", "tag", "edit", "rm", "undelete", "mv", "cp"),
@@ -29,6 +31,8 @@ _FAMILIES = {
 }
 _TITLES = {
     "saving": "Save and restore",
+    "exporting": "Save and restore",
+    "locking": "Save and restore",
     "looking": "Look",
     "comparing": "Compare",
     "changing": "Change names and descriptions",

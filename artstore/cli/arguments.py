@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
+from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from artstore import lockfile
 from artstore.errors import ArtstoreError, InvalidValue
+from artstore.ignore import Filter
 from artstore.names import printable
 from artstore.repository import Repository
+from artstore.selection import Selection
 from artstore.settings import require_root
 
 if TYPE_CHECKING:
@@ -59,8 +64,46 @@ class Folder(click.types.StringParamType):
         return [CompletionItem(incomplete, type="dir")]
 
 
+class File(click.types.StringParamType):
+    """A file, which need not be there; the shell completes files."""
+
+    name = "file"
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        from click.shell_completion import CompletionItem
+
+        return [CompletionItem(incomplete, type="file")]
+
+
 SPEC = Spec()
 FOLDER = Folder()
+FILE = File()
+
+
+lock_option = click.option(
+    "--file",
+    "lock",
+    type=FILE,
+    default=lockfile.NAME,
+    show_default=True,
+    help="The lock file, in the project's folder.",
+)
+
+
+def selecting(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options that choose among a version's files; it gets them as `selection`."""
+
+    @wraps(command)
+    def chosen(path_prefix: str, include: tuple[str, ...], exclude: tuple[str, ...], **others: Any) -> None:
+        command(selection=Selection(path_prefix, Filter(include or None, exclude or None)), **others)
+
+    for option in (
+        click.option("--exclude", multiple=True, help="No files that match this glob; may be repeated."),
+        click.option("--include", multiple=True, help="Only files that match this glob; may be repeated."),
+        click.option("--path-prefix", default="", help="Only files whose path begins so: bike.png, images/bikes/."),
+    ):
+        chosen = option(chosen)
+    return chosen
 
 
 def metadata_from(text: str | None) -> Any:

@@ -5,11 +5,10 @@ from typing import Any
 
 import click
 
-from artstore.cli.arguments import FOLDER, SPEC, metadata_from
+from artstore.cli.arguments import FOLDER, SPEC, lock_option, metadata_from, selecting
 from artstore.cli.output import Bar, from_option, json_option, open_view, print_json
 from artstore.errors import InvalidValue, NotFound
 from artstore.hints import typed
-from artstore.ignore import Filter
 from artstore.names import name_from, parse_spec, printable
 from artstore.repository import Repository
 from artstore.selection import Selection
@@ -109,11 +108,9 @@ def _name_for(path: str) -> str:
 
 
 @click.command("get")
-@click.argument("spec", type=SPEC)
+@click.argument("spec", type=SPEC, required=False)
 @click.option("--root", type=FOLDER, help="Folder to put the files in  [default: ./artifacts/NAME-vN]")
-@click.option("--path-prefix", default="", help="Only files whose path begins so: bike.png, images/bikes/.")
-@click.option("--include", multiple=True, help="Only files that match this glob; may be repeated.")
-@click.option("--exclude", multiple=True, help="No files that match this glob; may be repeated.")
+@selecting
 @click.option(
     "--link",
     type=click.Choice(["copy", "hardlink", "symlink"]),
@@ -124,28 +121,42 @@ def _name_for(path: str) -> str:
 @click.option("--delete", is_flag=True, help="Remove what is in the folder and not in the version.")
 @click.option("--force", is_flag=True, help="Overwrite and remove files that no version here holds, too.")
 @click.option("--allow-missing-references", is_flag=True, help="Leave out references whose bytes are gone.")
+@click.option("--locked", is_flag=True, help="Instead of a SPEC: all that the lock file names, where it belongs.")
+@lock_option
 @from_option
 @json_option
+@click.pass_context
 def get_command(
-    spec: str, root: str | None, path_prefix: str, include: tuple[str, ...], exclude: tuple[str, ...], link: Any,
-    delete: bool, force: bool, allow_missing_references: bool, place: str | None, as_json: bool,
+    ctx: click.Context, spec: str | None, root: str | None, selection: Selection, link: Any, delete: bool, force: bool,
+    allow_missing_references: bool, locked: bool, lock: str, place: str | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Put a version's files into a folder, every byte checked.
 
     Files that are right already stay untouched, wrong ones are replaced, others in the folder are left alone.
+
+    With --locked each folder that `artstore lock` wrote down is made exactly its version: what is in it and not in the
+    version is removed.
     """
-    selection = Selection(path_prefix, Filter(include or None, exclude or None))
-    fetch(
-        spec,
-        root,
-        as_json,
-        place=place,
-        selection=selection,
-        link=link,
-        delete=delete,
-        force=force,
-        allow_missing_references=allow_missing_references,
-    )
+    if not locked:
+        if spec is None:
+            raise click.MissingParameter(ctx=ctx, param=ctx.command.params[0])
+        fetch(
+            spec,
+            root,
+            as_json,
+            place=place,
+            selection=selection,
+            link=link,
+            delete=delete,
+            force=force,
+            allow_missing_references=allow_missing_references,
+        )
+        return
+    if spec or root or place or delete or not selection.everything or link != "copy" or allow_missing_references:
+        raise InvalidValue("--locked takes --file and --force alone: the lock file says all else")
+    from artstore.cli.locking import get_locked
+
+    get_locked(lock, force, as_json)
 
 
 def fetch(

@@ -1,0 +1,93 @@
+"""export: a version's files as one archive, or as a plain folder."""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import BinaryIO, get_args
+
+import click
+
+from artstore.archive import Kind
+from artstore.cli.arguments import FILE, SPEC, selecting
+from artstore.cli.output import Bar, from_option, json_option, open_view, print_json
+from artstore.errors import InvalidValue, Refused, translated
+from artstore.files import remove_if_there
+from artstore.names import printable
+from artstore.selection import Selection
+from artstore.sizes import count, human
+from artstore.view import View
+
+_KINDS = (*get_args(Kind), "dir")
+
+
+@click.command("export")
+@click.argument("spec", type=SPEC)
+@click.option("-o", "--output", type=FILE, help="File or folder to make; - is standard output  [default: NAME-vN.tar]")
+@click.option("--format", "kind", type=click.Choice(_KINDS), help="[default: as the file's name ends, else tar]")
+@selecting
+@click.option("--force", is_flag=True, help="Replace the file where there is one.")
+@from_option
+@json_option
+def export_command(
+    spec: str, output: str | None, kind: str | None, selection: Selection, force: bool, place: str | None, as_json: bool
+) -> None:
+    """Write a version's files to one tar or zip, or to a new folder, every byte checked.
+
+    The same version gives the same bytes, whenever and wherever: no times, owners or orders of this machine are in
+    them. Nothing is remembered of it here: `status` doesn't look at what was exported.
+    """
+    if output == "":
+        raise InvalidValue("--output is empty", hint="`--output -` writes to standard output")
+    kind = kind or _kind_of(output or "")
+    if output == "-" and kind == "dir":
+        raise InvalidValue("a folder can't be written to standard output", hint="--format tar or zip can")
+    with Bar() as bar, open_view(place) as view:
+        bar.start("exporting")
+        found = view.find(spec)
+        name = view.lookup.named(found)
+        base = f"{found.state.path.name}-v{found.version['number']}"
+        target = output or (base if kind == "dir" else f"{base}.{kind}")
+        if kind == "dir":
+            if os.path.lexists(target):
+                raise Refused(f"{printable(target)} exists already", hint="choose another --output, or `get` into it")
+            got = View.get(view, found, target, selection=selection, monitor=bar)  # not noted: nobody compares it
+            files, size = got.files, got.written_bytes
+        else:
+            with _target(target, force) as out:
+                files, size = view.export(found, out, kind, selection=selection, monitor=bar)  # type: ignore[arg-type]
+    if output == "-":
+        return
+    if as_json:
+        print_json(
+            {"spec": found.spec, "output": os.path.abspath(target), "format": kind, "files": files, "bytes": size}
+        )
+        return
+    click.echo(f"exported {name}: {count(files, 'file')}, {human(size)}, to {printable(target)}")
+
+
+def _kind_of(name: str) -> str:
+    ending = os.path.splitext(name)[1][1:].lower()
+    return ending if ending in get_args(Kind) else "tar"
+
+
+@contextmanager
+def _target(path: str, force: bool) -> Iterator[BinaryIO]:
+    """A file that has its name when it is whole, and is gone when it can't be."""
+    if path == "-":
+        yield sys.stdout.buffer
+        return
+    if os.path.lexists(path) and not (force and os.path.isfile(path)):
+        hint = "--force replaces it" if os.path.isfile(path) else "choose another --output"
+        raise Refused(f"{printable(path)} exists already", hint=hint)
+    folder, name = os.path.split(os.path.abspath(path))
+    temporary = os.path.join(folder, f".artstore-{os.urandom(8).hex()}")
+    with translated(f"write {printable(path)}"):
+        out = open(temporary, "xb")  # closed before it is renamed
+        try:
+            with out:
+                yield out
+            os.replace(temporary, os.path.join(folder, name))
+        except BaseException:
+            remove_if_there(temporary)
+            raise

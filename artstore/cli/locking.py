@@ -1,0 +1,115 @@
+"""lock: which versions this project uses, as text that git keeps; and `get --locked`, which restores them."""
+
+import os
+from collections.abc import Iterator
+
+import click
+
+from artstore import lockfile
+from artstore.cli.arguments import FOLDER, SPEC, lock_option
+from artstore.cli.output import Bar, json_option, open_repository, print_json, table
+from artstore.errors import InvalidValue, MissingObject, NotFound, Refused
+from artstore.hints import typed
+from artstore.lockfile import Locked, place_of
+from artstore.lookup import Found
+from artstore.names import printable
+from artstore.repository import Repository, Status
+from artstore.sizes import count, human
+
+
+@click.command("lock")
+@click.argument("specs", nargs=-1, type=SPEC, metavar="[SPEC]...")
+@click.option("--root", type=FOLDER, help="With one SPEC: the folder that it belongs in  [default: artifacts/NAME]")
+@lock_option
+@json_option
+def lock_command(specs: tuple[str, ...], root: str | None, lock: str, as_json: bool) -> None:
+    """Write down which versions this project uses, by id and digest.
+
+    Without SPEC these are the folders below the lock file's that were put or got, as `status` lists them: unchanged, or
+    nothing is written. With SPECs their entries are added, or replaced, and the others stay. Commit the file with your
+    code: `artstore get --locked` restores exactly what it says.
+    """
+    if root is not None and len(specs) != 1:
+        raise InvalidValue("--root is for one SPEC", hint="lock them one by one")
+    with Bar() as bar, open_repository() as repository:
+        bar.start("comparing")
+        if specs:
+            named = [repository.find(spec) for spec in specs]
+            new = [_locked(found, root or f"artifacts/{found.state.path.name}", lock) for found in named]
+            known = lockfile.read(lock) if os.path.isfile(lock) else []
+            entries = {one.path: one for one in [*known, *new]}
+        else:
+            entries = {one.path: one for one in _in_use(repository, lock, bar)}
+    for one in entries.values():
+        place_of(one, lock)
+    lockfile.write(lock, entries.values())
+    rows = sorted(entries.values())
+    if as_json:
+        print_json([one._asdict() for one in rows])
+        return
+    table([(one.path, one.spec, one.digest[:12]) for one in rows], ("PATH", "VERSION", "DIGEST"))
+    click.echo(f"locked {count(len(rows), 'artifact')} in {printable(lock)}")
+
+
+def _in_use(repository: Repository, lock: str, bar: Bar) -> Iterator[Locked]:
+    """What lies below the lock file's folder. Raises Refused where it is not what its version is."""
+    above = os.path.dirname(os.path.abspath(lock))
+    found = [one for one in repository.status(above, monitor=bar) if f"{one.noted.place}/".startswith(f"{above}/")]
+    if not found:
+        raise NotFound(
+            f"nothing below {printable(above)} was put or got", hint="name what to lock: `artstore lock SPEC`"
+        )
+    if changed := [status for status in found if not _is_version(status)]:
+        where = printable(os.path.relpath(changed[0].noted.place))
+        raise Refused(
+            f"{where} is not as it was put or got" + (f", nor are {len(changed) - 1} others" if changed[1:] else ""),
+            hint=f"`artstore status` says what differs; {typed('put', where)} saves what is there",
+        )
+    for status in found:
+        if status.found is not None:
+            yield _locked(status.found, status.noted.place, lock)
+
+
+def _is_version(status: Status) -> bool:
+    whole = status.noted.selection.everything and status.noted.name is None
+    return whole and status.verified is not None and status.verified.ok
+
+
+def _locked(found: Found, place: str, lock: str) -> Locked:
+    path = os.path.relpath(place, os.path.dirname(os.path.abspath(lock)))
+    version = found.version
+    spec = f"{found.state.path}:v{version['number']}"
+    return Locked(path, spec, version["id"], version["digest"])
+
+
+def get_locked(lock: str, force: bool, as_json: bool) -> None:
+    """Bring each folder to exactly its version; all are looked up before the first is touched."""
+    with Bar() as bar, open_repository() as repository:
+        wanted = [(one, _found(repository, one), place_of(one, lock)) for one in lockfile.require(lock)]
+        got = []
+        for one, found, place in wanted:
+            bar.start(f"getting {one.path}")
+            got.append((one, repository.get(found, place, force=force, delete=True, monitor=bar)))
+    if as_json:
+        print_json([{**one._asdict(), **result._asdict()} for one, result in got])
+        return
+    for one, result in got:
+        changed = f"{human(result.written_bytes)} written" if result.written or result.removed else "unchanged"
+        click.echo(f"{printable(one.path)}: {one.spec}, {count(result.files, 'file')}, {changed}")
+
+
+def _found(repository: Repository, one: Locked) -> Found:
+    """The version of an entry, by its id, under whatever name it has now."""
+    path, _ = repository.path_of(one.spec)
+    state = repository.refs.read(path)
+    version = state.versions.get(one.id)
+    if version is None:
+        raise NotFound(
+            f"{one.spec} of the lock file (id {one.id[:12]}) is not in this repository",
+            hint="`artstore pull` gets what a remote has",
+        )
+    if "deleted" in version:
+        raise NotFound(f"{one.spec} was deleted", hint=f"{typed('undelete', one.spec)} may bring it back")
+    if version["digest"] != one.digest:
+        raise MissingObject(f"{one.spec} of the lock file has another digest than the version of that id here")
+    return Found(state, version)

@@ -1,0 +1,142 @@
+"""`lock` and `get --locked`: what a project uses is written down as text, and restored exactly."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from artstore.errors import InvalidValue
+from artstore.lockfile import NAME, Locked, parsed, written
+from artstore.repository import Repository
+from tests.conftest import Cli, make_tree, snapshot
+
+ID = "ab" * 32
+
+
+@pytest.fixture
+def project(repo: Repository, tmp_path: Path) -> Path:
+    """A folder that was put, and one that was got."""
+    repo.put(str(make_tree(tmp_path / "data/train", {"f": "1", "sub/run.sh*": "x", "none": None})), "train")
+    repo.put(str(make_tree(tmp_path / "elsewhere", {"w": "0"})), "model")
+    repo.put(str(make_tree(tmp_path / "elsewhere", {"w": "1"})), "model")
+    repo.get(repo.find("model:v0"), str(tmp_path / "models/base"))
+    (tmp_path / "elsewhere/w").unlink()
+    (tmp_path / "elsewhere").rmdir()
+    return tmp_path
+
+
+def test_what_was_put_and_got_is_locked_and_restored_exactly(project: Path, cli: Cli) -> None:
+    before = {name: snapshot(project / name) for name in ("data/train", "models/base")}
+    told = cli("lock")
+    assert told.code == 0 and told.out.endswith(f"locked 2 artifacts in {NAME}\n"), told
+    text = (project / NAME).read_text()
+    assert 'path = "data/train"\nspec = "local/uncategorized/train:v0"' in text
+    (project / "data/train/f").write_text("changed")
+    (project / "models/base/w").unlink()
+    make_tree(project / "models/base", {"extra/file": "not of the version"})
+    refused = cli("get", "--locked")
+    assert refused.code == 6 and "--force" in refused.err, "files that no version here holds"
+    assert cli("get", "--locked", "--force").code == 0
+    assert {name: snapshot(project / name) for name in before} == before
+    again = cli("get", "--locked")
+    assert again.out.splitlines() == [
+        "data/train: local/uncategorized/train:v0, 2 files, unchanged",
+        "models/base: local/uncategorized/model:v0, 1 file, unchanged",
+    ]
+    assert cli("lock").code == 0 and (project / NAME).read_text() == text, "the same text for the same versions"
+
+
+def test_what_differs_from_its_version_is_not_locked(project: Path, cli: Cli) -> None:
+    (project / "data/train/f").write_text("changed")
+    told = cli("lock")
+    assert told.code == 6 and "data/train is not as it was put or got" in told.err and "artstore put" in told.err
+    assert not (project / NAME).exists()
+
+
+def test_versions_are_locked_by_name_and_the_others_stay(project: Path, cli: Cli) -> None:
+    assert cli("lock").code == 0
+    assert cli("lock", "model:latest").code == 0
+    told = json.loads(cli("lock", "model:v1", "--root", "models/base", "--json").out)
+    assert {one["path"]: one["spec"].rpartition("/")[2] for one in told} == {
+        "artifacts/model": "model:v1", "data/train": "train:v0", "models/base": "model:v1",
+    }  # fmt: skip
+    assert cli("get", "--locked").code == 0
+    assert (project / "models/base/w").read_text() == (project / "artifacts/model/w").read_text() == "1"
+
+
+def test_a_clone_restores_what_the_lock_file_of_the_project_says(project: Path, repo: Repository, cli: Cli) -> None:
+    assert cli("lock").code == 0
+    before = snapshot(project / "data")
+    repo.remotes.add("nas", str(project / "nas"), make=True)
+    repo.push()
+    repo.rename("train", "training")  # the id decides
+    assert cli("get", "--locked").code == 0
+    other = project / "other"
+    other.mkdir()
+    (other / NAME).write_text((project / NAME).read_text())
+    Repository.init(str(other / ".artifacts")).close()
+    told = cli("get", "--locked", cwd=other, ARTSTORE_DIR=str(other / ".artifacts"))
+    assert told.code == 4 and "is not in this repository" in told.err and "artstore pull" in told.err
+    own = {"cwd": other, "ARTSTORE_DIR": str(other / ".artifacts")}
+    assert cli("remote", "add", "origin", str(project / "nas"), **own).code == 0
+    assert cli("pull", **own).code == 0
+    assert cli("get", "--locked", **own).code == 0
+    assert snapshot(other / "data") == before
+
+
+def test_of_several_none_is_touched_where_one_is_not_to_be_had(project: Path, repo: Repository, cli: Cli) -> None:
+    assert cli("lock").code == 0
+    repo.delete("train:v0")
+    (project / "models/base/w").write_text("0 ")
+    told = cli("get", "--locked", "--force")
+    assert told.code == 4 and "was deleted" in told.err and "undelete" in told.err
+    assert (project / "models/base/w").read_text() == "0 "
+
+
+@pytest.mark.parametrize("path", ["../out", "/etc", "a/../../b", ""])
+def test_a_lock_file_leads_nowhere_else(path: str) -> None:
+    with pytest.raises(InvalidValue):
+        parsed(written([Locked(path, "local/p/a:v0", ID, ID)]), "artstore.lock")
+
+
+def test_a_link_out_of_the_project_is_not_followed(
+    project: Path, cli: Cli, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    assert cli("lock").code == 0
+    out = tmp_path_factory.mktemp("out")
+    (project / "data/train").rename(out / "train")
+    (project / "data").rmdir()
+    (project / "data").symlink_to(out)
+    told = cli("get", "--locked", "--force")
+    assert told.code == 3 and "leads out of" in told.err
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "not toml",
+        "version = 2\n",
+        "version = 1\nother = 1\n",
+        "version = 1\nartifact = 5\n",
+        'version = 1\n[[artifact]]\npath = "a"\n',
+        f'version = 1\n[[artifact]]\npath = "a"\nspec = "a:v0"\nid = "x"\ndigest = "{ID}"\n',
+        2 * f'version = 1\n[[artifact]]\npath = "a"\nspec = "a:v0"\nid = "{ID}"\ndigest = "{ID}"\n',
+    ],
+)
+def test_what_is_no_lock_file_is_refused(text: str) -> None:
+    with pytest.raises(InvalidValue):
+        parsed(text, "artstore.lock")
+
+
+def test_any_path_comes_back_from_the_text() -> None:
+    entries = [Locked(f'a "b" \\ {name}', "local/p/a:v0", ID, ID) for name in ("ü", "\t", "é\u0301")]
+    entries = [one for one in entries if "\\" not in one.path] or [Locked("ü é", "local/p/a:v0", ID, ID)]
+    assert parsed(written(entries), "x") == entries
+
+
+def test_there_has_to_be_one(repo: Repository, cli: Cli) -> None:
+    told = cli("get", "--locked")
+    assert told.code == 4 and "there is no artstore.lock" in told.err
+    assert cli("get", "--locked", "data").code == 3
+    assert cli("get").code == 2
+    assert cli("lock").code == 4
