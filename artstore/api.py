@@ -9,7 +9,7 @@ from artstore.automations import Automation, CallPython, NewAutomation, changed_
 from artstore.collection import ArtifactCollection, ArtifactType, Project
 from artstore.contents import PathLike
 from artstore.errors import Conflict, InvalidType, InvalidValue, NotFound
-from artstore.handles import opened
+from artstore.handles import opened, root_of
 from artstore.hints import near
 from artstore.listing import Listing
 from artstore.lookup import Found, Home
@@ -20,7 +20,7 @@ from artstore.registry import Registries, Registry, find_registry, make_registry
 from artstore.repository import Repository
 from artstore.rules import all_rules, delete_rule, find_rule, save_rule
 from artstore.runs import RunPath
-from artstore.settings import find_root, require_root
+from artstore.settings import require_root
 from artstore.storage import is_url
 
 
@@ -39,7 +39,7 @@ class Api:
         repository: PathLike | None = None,
     ) -> None:
         """`timeout` and `api_key` are accepted as W&B's and change nothing."""
-        self._given = None if repository is None else _root_of(os.fspath(repository))
+        self._given = None if repository is None else root_of(os.fspath(repository))
         self._overrides = dict(overrides or {})
 
     @property
@@ -308,17 +308,3 @@ def _order(order: str | None, keys: dict[str, str], default: str) -> tuple[str, 
     if name not in keys:
         raise InvalidValue(f"order '{text}' is not + or - and one of {', '.join(keys)}")
     return keys[name], text.startswith("-")
-
-
-def _root_of(folder: str) -> str:
-    """The repository that a path means: its own folder, or one that holds it (or lies below one that does). A URL means
-    what is there.
-    """
-    if is_url(folder):
-        return folder
-    if os.path.isfile(os.path.join(folder, "format")):
-        return os.path.abspath(folder)
-    root = find_root(folder, environment=False)
-    if root is None:
-        raise NotFound(f"there is no repository in {folder}", hint="`artstore init` makes one")
-    return root

@@ -5,9 +5,10 @@ import threading
 import weakref
 from typing import Any, cast
 
-from artstore.errors import Refused
+from artstore.errors import NotFound, Refused
 from artstore.names import printable
 from artstore.repository import Repository
+from artstore.settings import find_root
 from artstore.storage import is_url
 from artstore.view import View, view_of
 
@@ -47,3 +48,17 @@ def opened(root: str) -> Repository:
         weakref.finalize(repository, repository.objects.close)  # when the thread ends
         found = handles[root] = same, repository
     return found[1]
+
+
+def root_of(folder: str) -> str:
+    """The repository that a path means: its own folder, or one that holds it (or lies below one that does). A URL means
+    what is there.
+    """
+    if is_url(folder):
+        return folder
+    if os.path.isfile(os.path.join(folder, "format")):
+        return os.path.abspath(folder)
+    root = find_root(folder, environment=False)
+    if root is None:
+        raise NotFound(f"there is no repository in {folder}", hint="`artstore init` makes one")
+    return root

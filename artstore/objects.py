@@ -46,6 +46,8 @@ _FEW_INDEXES = 8
 _TABLE_FROM = 64
 """Packs without a place in the table from which on many look-ups build it anew."""
 _AHEAD_DISTANT = 8 << 20
+_CACHED_TREES = 4 << 20
+"""Bytes of trees that are kept: of 500 folders of 100 files."""
 
 
 def blob_path(digest: bytes) -> str:
@@ -92,6 +94,7 @@ class ObjectStore:
         self._probes = 0
         self._probes_allowed = _PROBES_FREE
         self._cached_trees: dict[Digest, bytes] = {}
+        self._cached_bytes = 0
         self._kept_trees: dict[Digest, bytes] = {}
 
     # -- which packs there are --
@@ -526,10 +529,12 @@ class ObjectStore:
         data = self._cached_trees.get(digest) or self._kept_trees.get(digest)
         if data is None:
             data = self.read(TREE, digest)
-            if len(self._cached_trees) >= 64:
+            if self._cached_bytes > _CACHED_TREES:
                 self._cached_trees.clear()
+                self._cached_bytes = 0
             if len(data) < LARGE:
                 self._cached_trees[digest] = data
+                self._cached_bytes += len(data)
         return data
 
     def keep_trees(self, trees: dict[Digest, bytes]) -> None:

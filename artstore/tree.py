@@ -4,9 +4,8 @@ Entries are plain tuples, since a save makes one per file: (name, kind, size, di
 field for directories and parts.
 """
 
-from bisect import bisect_left, bisect_right
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import lru_cache
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -240,26 +239,51 @@ def find(root: Digest, path: Sequence[bytes], read: Read) -> Entry | None:
 
 def _find_in(folder: Entry, name: bytes, read: Read, expected: bool) -> Entry | None:
     """The entry of a name in a folder; of a split one only the part that can hold it is read."""
-    entries, sums = _recent(read(folder[3]), folder[3])
-    if expected and sums != (folder[2], folder[4]):
+    found = _recent(read(folder[3]), folder[3])
+    if expected and found.totals != (folder[2], folder[4]):
         raise Damage(f"tree {folder[3].hex()[:12]} does not have the totals that '{printable(folder[0])}' claims")
-    if entries and entries[0][1] == PART:
-        number = bisect_right(entries, name, key=lambda part: part[0]) - 1
+    if found.is_split:
+        parts = list(found.entries.values())
+        number = bisect_right(parts, name, key=lambda part: part[0]) - 1
         if number < 0:
             return None
-        part = entries[number]
-        entries, sums = _recent(read(part[3]), part[3])
-        if sums != (part[2], part[4]) or (entries and entries[0][1] == PART):
+        part = parts[number]
+        found = _recent(read(part[3]), part[3])
+        if found.totals != (part[2], part[4]) or found.is_split:
             raise Damage(f"tree {folder[3].hex()[:12]} has a part with wrong totals")
-    number = bisect_left(entries, name, key=lambda entry: entry[0])
-    return entries[number] if number < len(entries) and entries[number][0] == name else None
+    return found.entries.get(name)
 
 
-@lru_cache(8)
-def _recent(data: bytes, digest: Digest) -> tuple[tuple[Entry, ...], tuple[int, int]]:
-    """Entries and totals of trees that were looked into lately: look-ups one by one meet the same few folders."""
-    entries = decode_tree(data, digest)
-    return entries, totals(entries)
+class _Decoded(NamedTuple):
+    data: bytes
+    entries: dict[bytes, Entry]
+    totals: tuple[int, int]
+    is_split: bool
+
+
+class _Recent:
+    """Trees that were looked into lately, at most 100,000 entries (35 MB) or so: look-ups one by one meet the same folders,
+    and to decode one of 100 files costs 200 times a look into it.
+    """
+
+    def __init__(self) -> None:
+        self._trees: dict[Digest, _Decoded] = {}
+        self._entries = 0
+
+    def __call__(self, data: bytes, digest: Digest) -> _Decoded:
+        known = self._trees.get(digest)
+        if known is not None and known.data == data:
+            return known
+        entries = decode_tree(data, digest)
+        if self._entries > 100_000:
+            self._trees, self._entries = {}, 0
+        split = bool(entries) and entries[0][1] == PART
+        self._trees[digest] = known = _Decoded(data, {entry[0]: entry for entry in entries}, totals(entries), split)
+        self._entries += len(entries)
+        return known
+
+
+_recent = _Recent()
 
 
 class Change(NamedTuple):

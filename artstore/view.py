@@ -241,8 +241,10 @@ class View:
         """A file's content for reading, checked before the first byte is given out. Raises InvalidValue for a folder."""
         if entry[1] == REFERENCE:
             return referenced(entry)
-        if entry[1] < DIRECTORY and entry[2] >= LARGE:
-            self._fill_entry(entry)
+        if entry[1] == DIRECTORY:
+            raise InvalidValue(f"'{printable(entry[0])}' is a folder")
+        self._fill_entry(entry)
+        if entry[2] >= LARGE:
             fd, _ = self.objects.open_large(entry[3], entry[2])
             try:
                 self.objects.verify_large(entry[3], fd, entry[2])
@@ -251,7 +253,7 @@ class View:
                 os.close(fd)
                 raise
             return open(fd, "rb")
-        return io.BytesIO(b"".join(self.content(entry)))
+        return io.BytesIO(self.objects.read(BLOB, entry[3]))
 
     def diff(self, old: Found, new: Found) -> Iterator[TreeChange]:
         return diff(old.tree, new.tree, self.objects.read_tree)
