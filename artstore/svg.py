@@ -4,6 +4,7 @@ Layers as Sugiyama, Tagawa and Toda (1981) draw directed graphs: each node right
 several layers gets a place of its own in each; within layers the order that the neighbours' middles suggest.
 """
 
+from collections.abc import Callable
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -45,8 +46,10 @@ class Layout(NamedTuple):
     height: float
 
 
-def svg(graph: Graph) -> str:
-    """A file of its own: no script, no style sheet, no font from elsewhere."""
+def svg(graph: Graph, link: Callable[[Node], str | None] = lambda node: None) -> str:
+    """A file of its own: no script, no style sheet, no font from elsewhere. `link` may give a node an address. A page may
+    colour it by its classes: background, edge; version, run, gone, start.
+    """
     laid = layout(graph)
     out = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{laid.width:.0f}" height="{laid.height:.0f}" '
@@ -54,11 +57,11 @@ def svg(graph: Graph) -> str:
         f"<title>lineage of {xml(graph.nodes[graph.start].name)}</title>",
         '<defs><marker id="arrow" viewBox="0 0 8 8" refX="8" refY="4" markerWidth="7" markerHeight="7" orient="auto">'
         '<path d="M0,0 L8,4 L0,8 z" fill="#8a94a6"/></marker></defs>',
-        '<rect width="100%" height="100%" fill="#ffffff"/>',
+        '<rect class="background" width="100%" height="100%" fill="#ffffff"/>',
     ]
     out += [_edge([(laid.boxes[key], *laid.borders[key]) for key in path]) for path in laid.paths]
     out += [_back(laid.boxes[edge.source], laid.boxes[edge.target]) for edge in laid.back]
-    out += [_node(graph, node, laid.boxes[key]) for key, node in graph.nodes.items()]
+    out += [_node(graph, node, laid.boxes[key], link(node)) for key, node in graph.nodes.items()]
     return "\n".join([*out, "</svg>"]) + "\n"
 
 
@@ -197,7 +200,7 @@ def _lines(node: Node) -> list[str]:
 # -- shapes --------------------------------------------------------------------------------------
 
 
-def _node(graph: Graph, node: Node, box: Box) -> str:
+def _node(graph: Graph, node: Node, box: Box, address: str | None) -> str:
     fill, stroke = ("#e8f0fe", "#3b6fc4") if node.kind == "version" else ("#fff4e0", "#c98a1b")
     text, dashed = "#1f2937", ""
     if node.state != LIVE:
@@ -215,10 +218,13 @@ def _node(graph: Graph, node: Node, box: Box) -> str:
         f'fill="{text}" {look}>{xml(line)}</text>'
         for number, (line, look) in enumerate(zip(lines, looks, strict=False))
     ]
-    return f"<g><title>{xml(title(node))} {xml(details(node))}</title>{shape}{''.join(texts)}</g>"
+    classes = [node.kind, *(["gone"] if node.state != LIVE else []), *(["start"] if node.key == graph.start else [])]
+    name = f"<title>{xml(title(node))} {xml(details(node))}</title>"
+    drawn = f'<g class="{" ".join(classes)}">{name}{shape}{"".join(texts)}</g>'
+    return drawn if address is None else f'<a href="{xml(address)}">{drawn}</a>'
 
 
-_LINE_STYLE = 'fill="none" stroke="#8a94a6" stroke-width="1.3" marker-end="url(#arrow)"'
+_LINE_STYLE = 'class="edge" fill="none" stroke="#8a94a6" stroke-width="1.3" marker-end="url(#arrow)"'
 
 
 def _edge(places: list[tuple[Box, float, float]]) -> str:

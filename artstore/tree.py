@@ -4,7 +4,7 @@ Entries are plain tuples, since a save makes one per file: (name, kind, size, di
 field for directories and parts.
 """
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -165,6 +165,24 @@ def read_folder(digest: Digest, read: Read, expected: Entry | None = None) -> tu
     if expected is not None and totals(entries) != (expected[2], expected[4]):
         raise Damage(f"tree {digest.hex()[:12]} does not have the totals that '{printable(expected[0])}' claims")
     return entries
+
+
+def folder_page(digest: Digest, read: Read, start: bytes, most: int) -> list[Entry]:
+    """Up to `most` entries of a directory, from the name `start` on. Cost: of a split one the parts that hold them."""
+    found = _recent(read(digest), digest)
+    entries = list(found.entries.values())
+    if not found.is_split:
+        at = bisect_left(entries, start, key=lambda entry: entry[0])
+        return entries[at : at + most]
+    page: list[Entry] = []
+    for part in entries[max(0, bisect_right(entries, start, key=lambda part: part[0]) - 1) :]:
+        inside = _recent(read(part[3]), part[3])
+        if inside.totals != (part[2], part[4]) or inside.is_split:
+            raise Damage(f"tree {digest.hex()[:12]} has a part with wrong totals")
+        page += [entry for name, entry in inside.entries.items() if name >= start]
+        if len(page) >= most:
+            break
+    return page[:most]
 
 
 def _joined(digest: Digest, parts: Sequence[Entry], read: Read) -> Iterator[Entry]:

@@ -1,0 +1,29 @@
+"""ui: the repository's page in a browser."""
+
+import click
+
+from artstore.cli.output import open_repository
+from artstore.errors import NotFound, StorageError
+
+
+@click.command("ui")
+@click.option("--port", type=click.IntRange(1, 65535), help="[default: 8642, or another where that is taken]")
+@click.option("--no-browser", is_flag=True, help="Only print the address.")
+def ui_command(port: int | None, no_browser: bool) -> None:
+    """Show this repository as pages in a browser, until interrupted.
+
+    What is stored, files with previews, what differs between versions, lineage, runs with charts; nothing can be changed
+    there. Only this host can reach it, and only who has the address: from elsewhere, `ssh -L 8642:localhost:8642 HOST`.
+    """
+    with open_repository() as repository:
+        root = repository.storage.root
+    try:
+        from artstore.ui.server import serve
+    except ImportError as error:
+        raise NotFound(
+            f"the page needs {error.name}, which is not installed here", hint="`pip install 'artstore[ui]'`"
+        ) from error
+    try:
+        serve(root, port, browser=not no_browser, told=lambda address: click.echo(f"{address}  (Ctrl-C ends it)"))
+    except OSError as error:
+        raise StorageError(f"port {port} can't be used: {error.strerror}", hint="choose another --port") from error

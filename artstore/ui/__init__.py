@@ -1,0 +1,1 @@
+"""The page of a repository: a local, read-only web server; needs the extra `ui`."""

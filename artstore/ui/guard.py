@@ -1,0 +1,97 @@
+"""Who may ask, and what an answer may do: one middleware around every request.
+
+The server listens on the loopback address only. Any page that a browser shows could still send requests there (with a name
+that it made lead to 127.0.0.1, too), and so could other users of the host; so the Host header has to name this host, and a
+secret that the command prints has to have been given once.
+"""
+
+import hmac
+import re
+from collections.abc import Awaitable, Callable, MutableMapping
+from http.cookies import CookieError, SimpleCookie
+from typing import Any
+from urllib.parse import parse_qs
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+_OWN_NAME = re.compile(rb"(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?")
+PAGES = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; font-src 'self'; "
+    "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+)
+FILES = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
+"""For bytes that users stored: whatever they are, a browser that opens them by themselves runs nothing."""
+
+
+class Guard:
+    """Lets requests pass that come from whom the address was given to; says what browsers may do with the answers."""
+
+    def __init__(self, application: Application, secret: str, cookie: str) -> None:
+        self._application = application
+        self._secret = secret
+        self._cookie = cookie
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            if scope["type"] == "lifespan":
+                await self._application(scope, receive, send)
+            return
+        headers: dict[bytes, bytes] = dict(scope["headers"])
+        if scope["method"] not in ("GET", "HEAD"):
+            await _say(send, 405, "nothing can be changed here", [(b"allow", b"GET, HEAD")])
+        elif not _OWN_NAME.fullmatch(headers.get(b"host", b"")):
+            await _say(send, 421, "this server answers to localhost and 127.0.0.1 only")
+        elif self._is_secret(_given(scope)):
+            cookie = f"{self._cookie}={self._secret}; HttpOnly; SameSite=Strict; Path=/"
+            await _say(send, 303, "", [(b"location", scope["raw_path"]), (b"set-cookie", cookie.encode())])
+        elif not self._is_secret(_cookie(headers, self._cookie)):
+            await _say(send, 403, "open the whole address that `artstore ui` printed: it holds a secret")
+        else:
+            await self._application(scope, receive, _with_headers(send))
+
+    def _is_secret(self, text: str) -> bool:
+        return hmac.compare_digest(text.encode("utf-8", "replace"), self._secret.encode())
+
+
+def _given(scope: Scope) -> str:
+    query: bytes = scope["query_string"]
+    return parse_qs(query.decode("latin-1")).get("secret", [""])[0]
+
+
+def _cookie(headers: dict[bytes, bytes], name: str) -> str:
+    try:
+        found = SimpleCookie(headers.get(b"cookie", b"").decode("latin-1"))
+    except CookieError:
+        return ""
+    return str(found[name].value) if name in found else ""
+
+
+def _with_headers(send: Send) -> Send:
+    async def sending(message: MutableMapping[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            headers = list(message.get("headers", ()))
+            there = {name for name, _ in headers}
+            headers += [header for header in _HEADERS if header[0] not in there]
+            message = {**message, "headers": headers}
+        await send(message)
+
+    return sending
+
+
+_HEADERS = [
+    (b"content-security-policy", PAGES.encode()),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"cache-control", b"no-store"),
+]
+
+
+async def _say(send: Send, status: int, text: str, more: list[tuple[bytes, bytes]] | None = None) -> None:
+    headers = [(b"content-type", b"text/plain; charset=utf-8"), *_HEADERS, *(more or ())]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": text.encode() + b"\n" if text else b""})
