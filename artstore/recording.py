@@ -120,7 +120,7 @@ class Recording:
         self._append_edge("logged", found, {})
 
     def _append_edge(self, kind: str, found: Found, more: dict[str, Any]) -> None:
-        fields = _version(found)
+        fields = version_fields(found)
 
         def build(state: RunState) -> list[Change]:
             return [] if found.version["id"] in getattr(state, kind) else [new_change(kind, **fields, **more)]
@@ -245,7 +245,8 @@ def _values_set(state: RunState, kind: str, values: dict[str, Any], removed: lis
     return found if found[0]["set"] or gone else []
 
 
-def _version(found: Found) -> dict[str, Any]:
+def version_fields(found: Found) -> dict[str, Any]:
+    """What an edge says of a version."""
     fields = ("id", "number", "digest", "size", "created")
     return found.state.path.fields() | {"type": found.state.type} | {field: found.version[field] for field in fields}
 

@@ -1,0 +1,110 @@
+"""import: versions and runs out of what other tools stored."""
+
+import os
+from collections.abc import Iterator
+
+import click
+
+from artstore.cli.arguments import FOLDER
+from artstore.cli.commands import Commands
+from artstore.cli.output import json_option, print_json
+from artstore.errors import NotFound
+from artstore.importing import Left, Taken
+from artstore.names import as_project, check_type, name_from, printable
+from artstore.repository import Repository
+from artstore.settings import root_to_create
+from artstore.sizes import count
+
+_project = click.option("--project", help="Project of what has none there  [default: the folder's name]")
+_type = click.option("--type", "kind", default="dataset", show_default=True, help="Type of what has none there.")
+
+
+@click.group("import", cls=Commands)
+def import_command() -> None:
+    """Take over what DVC, MLflow or W&B stored in a folder.
+
+    What is here already is left, so it may run again. What can't be taken over is listed, with the reason.
+    """
+
+
+@import_command.command("dvc")
+@click.argument("folder", type=FOLDER, default=".")
+@click.option("--commits", is_flag=True, help="Every commit that HEAD came from, not tags and HEAD alone.")
+@_project
+@_type
+@json_option
+def dvc_command(folder: str, commits: bool, project: str | None, kind: str, as_json: bool) -> None:
+    """Outputs in a DVC repository, as they were at each tag.
+
+    Each becomes an artifact of its name, each content that it had a version; tags become aliases. Content comes from DVC's
+    cache: `dvc fetch --all-tags` fills it.
+    """
+    from artstore.importing.dvc import import_dvc
+
+    with Repository.init(root_to_create()) as repository:
+        _report(
+            import_dvc(repository, folder, _project_of(folder, project), check_type(kind), commits=commits), as_json
+        )
+
+
+@import_command.command("mlflow")
+@click.argument("folder", type=FOLDER, default="mlruns")
+@json_option
+def mlflow_command(folder: str, as_json: bool) -> None:
+    """Runs, artifacts and models of an MLflow file store.
+
+    An experiment becomes a project, a run a run with config, metrics and times, its artifacts a version that it logged; a
+    registered model becomes links in the registry `mlflow`.
+    """
+    from artstore.importing.mlflow import import_mlflow
+
+    with Repository.init(root_to_create()) as repository:
+        _report(import_mlflow(repository, folder), as_json)
+
+
+@import_command.command("wandb")
+@click.argument("folder", type=FOLDER, default="wandb")
+@_project
+@_type
+@json_option
+def wandb_command(folder: str, project: str | None, kind: str, as_json: bool) -> None:
+    """Offline runs and downloaded artifacts of W&B.
+
+    FOLDER is wandb/ or one run in it, artifacts/ or one `name:v3` in it. Runs need the package wandb to be read.
+    """
+    from artstore.importing.offline import import_wandb
+
+    with Repository.init(root_to_create()) as repository:
+        home = as_project(project) if project else repository.settings.project
+        _report(import_wandb(repository, folder, home, check_type(kind)), as_json)
+
+
+def _project_of(folder: str, project: str | None) -> str:
+    return as_project(project or name_from(os.path.basename(os.path.abspath(folder))))
+
+
+def _report(found: Iterator[Taken | Left], as_json: bool) -> None:
+    """Say what comes as it comes; then how much it was."""
+    taken: list[Taken] = []
+    left: list[Left] = []
+    try:
+        for one in found:
+            if isinstance(one, Left):
+                left.append(one)
+                if not as_json:
+                    click.echo(f"left out: {printable(one.source)}: {printable(one.reason)}")
+            else:
+                taken.append(one)
+                if not as_json and one.new:
+                    click.echo(f"{one.kind} {printable(one.name)} from {printable(one.source)}")
+    except ImportError as error:
+        raise NotFound(
+            f"this needs {error.name}, which is not installed here", hint="`pip install 'artstore[import]'`"
+        ) from error
+    if as_json:
+        print_json({"taken": [one._asdict() for one in taken], "left": [one._asdict() for one in left]})
+        return
+    new = sum(one.new for one in taken)
+    versions = sum(one.new for one in taken if one.kind == "version")
+    words = f"took over {count(versions, 'version')} and {count(new - versions, 'run')}"
+    click.echo(f"{words}; {len(taken) - new:,} were here already, {len(left):,} left out")
