@@ -4,7 +4,7 @@ to a stored version and its edits then.
 
 import os
 import warnings
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from artstore import recording
 from artstore.catalog import decoded_run
@@ -15,7 +15,6 @@ from artstore.difference import VersionDiff, differences
 from artstore.drafting import Drafting
 from artstore.edits import TTL, Edits, check_aliases, ttl_seconds
 from artstore.errors import Conflict, FilesDiffer, InvalidType, InvalidValue, NotFound
-from artstore.graph import Graph
 from artstore.handles import opened
 from artstore.hints import typed
 from artstore.html import definition_rows, page
@@ -37,6 +36,9 @@ from artstore.stored import Stored
 from artstore.tree import EMPTY
 from artstore.verify import Verified
 from artstore.writing import Link
+
+if TYPE_CHECKING:
+    from artstore.svg import Picture
 
 PENDING, COMMITTED, DELETED = "PENDING", "COMMITTED", "DELETED"
 
@@ -586,10 +588,14 @@ class Artifact(Contents):
 
         return Listing(rows, record)
 
-    def lineage(self, depth: int | None = None, direction: str = "both") -> Graph:
-        """The runs and versions that this one came from (`up`), and that came from it (`down`), up to `depth` runs away."""
+    def lineage(self, depth: int | None = None, direction: str = "both") -> "Picture":
+        """The runs and versions that this one came from (`up`), and that came from it (`down`), up to `depth` runs away. A
+        notebook shows it as a picture.
+        """
+        from artstore.svg import Picture
+
         stored = self._logged("lineage")
-        return stored.repository.lineage(stored.found(), depth=depth, direction=direction)
+        return Picture.of(stored.repository.lineage(stored.found(), depth=depth, direction=direction))
 
     # -- shown --
 

@@ -6,7 +6,8 @@ import stat
 import sys
 from collections import deque
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, BinaryIO
 
 from blake3 import blake3
 
@@ -112,6 +113,23 @@ def write_file(path: str, data: bytes, *, mode: int = 0o666, sync: bool) -> None
             sync_file(fd)
     finally:
         os.close(fd)
+
+
+@contextmanager
+def new_file(path: str) -> Iterator[BinaryIO]:
+    """A file that has its name, in place of any other, when it is whole and synced; nothing is left when it can't be."""
+    folder, name = os.path.split(os.path.abspath(path))
+    temporary = os.path.join(folder, f".artstore-{os.urandom(8).hex()}")
+    out = open(temporary, "xb")
+    try:
+        with out:
+            yield out
+            out.flush()
+            os.fsync(out.fileno())
+        os.replace(temporary, os.path.join(folder, name))
+    except BaseException:
+        remove_if_there(temporary)
+        raise
 
 
 def replace_file(path: str, data: bytes, temporary: str, *, sync: bool) -> None:

@@ -143,9 +143,9 @@ class Remotes:
     ) -> Exchanged:
         name = self.default(name)
         specs = list(specs)
-        scopes = self._scopes(specs)
+        scopes = self.scopes(specs)
         with self._meaning_a_remote(specs), self.open(name, writing=True) as remote:
-            return self._exchange(name, remote, jobs, monitor).push(scopes, dry_run=dry_run)
+            return self.exchange(name, remote, jobs, monitor).push(scopes, dry_run=dry_run)
 
     def pull(
         self,
@@ -160,11 +160,11 @@ class Remotes:
         """With a `selection` of files the remote is noted as promising the others' bytes."""
         name = self.default(name)
         specs = list(specs)
-        scopes = self._scopes(specs)
+        scopes = self.scopes(specs)
         with self._meaning_a_remote(specs), self.open(name) as remote:
             if not selection.everything and not dry_run:
                 self._note_partial(name)
-            exchange = self._exchange(name, remote, jobs, monitor)
+            exchange = self.exchange(name, remote, jobs, monitor)
             return exchange.pull(scopes, selection=selection, dry_run=dry_run)
 
     def fetch(self, name: str | None = None, specs: Iterable[str] = (), *, monitor: Monitor | None = None) -> list[str]:
@@ -172,12 +172,13 @@ class Remotes:
         name = self.default(name)
         specs = list(specs)
         with self._meaning_a_remote(specs), self.open(name) as remote:
-            exchange, scopes = self._exchange(name, remote, 4, monitor), self._scopes(specs)
+            exchange, scopes = self.exchange(name, remote, 4, monitor), self.scopes(specs)
             folders = exchange.fetch(scopes)
             exchange.check_known(scopes)
             return folders
 
-    def _exchange(self, name: str, remote: Remote, jobs: int, monitor: Monitor | None) -> Exchange:
+    def exchange(self, name: str, remote: Remote, jobs: int, monitor: Monitor | None) -> Exchange:
+        """With an opened place of that name, whether the settings name it or not."""
         others = [self._tracking(other) for other in self.all() if other != name]
         return Exchange(
             self._here, self._storage, remote, self._tracking(name), others,
@@ -207,7 +208,7 @@ class Remotes:
         if not known.partial:
             self._settings.set_remote(name, known._replace(partial=True))
 
-    def _scopes(self, specs: Iterable[str]) -> list[Scope]:
+    def scopes(self, specs: Iterable[str]) -> list[Scope]:
         """What texts name: a version, an artifact, or `[entity/]project/`; nothing means all."""
         return [self._scope(text) for text in specs] or [ALL]
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from artstore.checkouts import Checkouts, Noted
 from artstore.digest import Digest
@@ -33,7 +33,10 @@ from artstore.tree import DIRECTORY, REFERENCE
 from artstore.tree import Entry as TreeEntry
 from artstore.view import View
 
+T = TypeVar("T")
+
 if TYPE_CHECKING:  # loaded when they are called, as in `view`
+    from artstore.bundles import Bundled, Bundles
     from artstore.changes import Changes
     from artstore.checkout import CheckedOut
     from artstore.draft import Draft, Saved
@@ -224,8 +227,16 @@ class Repository(View):
         """
         self._may("write")
         sweep(self._folder)
-        linked = [] if dry_run else self._live_sources()
-        done = self.remotes.pull(remote, specs, selection=selection, dry_run=dry_run, jobs=jobs, monitor=monitor)
+
+        def pull() -> Exchanged:
+            return self.remotes.pull(remote, specs, selection=selection, dry_run=dry_run, jobs=jobs, monitor=monitor)
+
+        return pull() if dry_run else self._pulled(pull)
+
+    def _pulled(self, pull: Callable[[], T]) -> T:
+        """What has to follow where changes of others were taken over."""
+        linked = self._live_sources()
+        done = pull()
         for path, id in linked:  # links are told what was said of a source that was deleted elsewhere
             state = self.refs.read(path)
             if "deleted" in state.versions.get(id, {}):
@@ -243,6 +254,32 @@ class Repository(View):
     def fetch(self, remote: str | None = None, specs: Iterable[str] = (), *, monitor: Monitor | None = None) -> None:
         """See what a remote has, and take nothing over: `status` and messages know of it then."""
         self.remotes.fetch(remote, specs, monitor=monitor)
+
+    def create_bundle(
+        self,
+        file: str,
+        specs: Iterable[str] = (),
+        *,
+        base: Iterable[str] = (),
+        jobs: int = 4,
+        monitor: Monitor | None = None,
+    ) -> Bundled:
+        """What a push of `specs` would send, as one new file; without objects of the versions `base`, which who applies it
+        has to have.
+        """
+        return self._bundles().create(file, specs, [self.find(text) for text in base], jobs=jobs, monitor=monitor)
+
+    def apply_bundle(self, file: str, *, jobs: int = 4, monitor: Monitor | None = None) -> Bundled:
+        """As a pull from what such a file holds."""
+        return self._pulled(lambda: self._bundles().apply(file, jobs=jobs, monitor=monitor))
+
+    def _bundles(self) -> Bundles:
+        from artstore.bundles import Bundles
+        from artstore.exchange import Side
+
+        self._may("write")
+        sweep(self._folder)
+        return Bundles(self._folder, Side(self.objects, self.refs, self.runs), self.remotes)
 
     @classmethod
     def clone(

@@ -65,6 +65,17 @@ def svg(graph: Graph, link: Callable[[Node], str | None] = lambda node: None) ->
     return "\n".join([*out, "</svg>"]) + "\n"
 
 
+class Picture(Graph):
+    """A graph that notebooks show as it is drawn."""
+
+    @classmethod
+    def of(cls, graph: Graph) -> "Picture":
+        return cls(graph.start, graph.nodes, graph.edges, graph.omitted)
+
+    def _repr_svg_(self) -> str:
+        return svg(self)
+
+
 # -- layout --------------------------------------------------------------------------------------
 
 

@@ -35,6 +35,21 @@ def test_artifacts_versions_diffs_and_runs_show_as_escaped_tables(here: Path) ->
         assert html.startswith("<div>") and html.endswith("</div>") and "<script" not in html and "<p>" not in html
 
 
+def test_a_lineage_shows_as_a_picture_of_escaped_text(here: Path) -> None:
+    with wandb.init(project="p", id="made", name="<b>run</b>") as run:
+        artifact = wandb.Artifact("data", type="dataset")
+        with artifact.new_file("f") as file:
+            file.write("1")
+        run.log_artifact(artifact)
+    picture = artifact.lineage()._repr_svg_()
+    assert (
+        picture.startswith("<svg ")
+        and "data:v0" in picture
+        and "&lt;b&gt;run&lt;/b&gt;" in picture
+        and "<b>" not in picture
+    )
+
+
 def test_a_diff_of_many_files_shows_a_hundred_and_says_how_many_more(here: Path) -> None:
     make_tree(here / "many", {f"{number:03}": str(number) for number in range(150)})
     empty, full = wandb.Artifact("data"), wandb.Artifact("data")

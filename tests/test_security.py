@@ -48,6 +48,8 @@ ALLOWED = {
     ("files", "ctypes"): "syncfs and renameat2 of the C library",
     ("firing", "os.posix_spawn"): "the actor, by a shell whose text is fixed; what it runs stands in arguments",
     ("firing", "tempfile"): "a file without a name",
+    ("importing", "yaml"): "its safe loader, which makes plain values alone",
+    ("importing.dvc", "subprocess"): "`git log`, `ls-tree`, `cat-file`, with hooks, monitors and pagers turned off",
     ("machine", "importlib.metadata"): "versions of installed packages",
     ("machine", "tempfile"): "where files without a name go",
     ("owner", "subprocess"): "`ps` and the like, where there is no /proc",

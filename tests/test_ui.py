@@ -47,7 +47,7 @@ PAGES = {
     "a run": f"/run/{HOME}/train-1",
     "runs compared": f"/compare?run={HOME}/train-1&run={HOME}/train-2&run={HOME}/train-3",
     "storage": "/storage",
-    "search": "/search?q=sweep",
+    "search": "/search?q=checked",
     "nothing": f"/version/{HOME}/images/9",
 }
 
@@ -89,6 +89,7 @@ def serve(folder: Path, home: Path) -> Iterator[Served]:
             yield Served(folder, server.stdout.readline().split()[0])
         finally:
             server.send_signal(signal.SIGINT)
+            assert server.wait(30) == 0, "which is how it ends"
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from artstore.archive import Kind
 from artstore.cli.arguments import FILE, SPEC, selecting
 from artstore.cli.output import Bar, from_option, json_option, open_view, print_json
 from artstore.errors import InvalidValue, Refused, translated
-from artstore.files import remove_if_there
+from artstore.files import new_file
 from artstore.names import printable
 from artstore.selection import Selection
 from artstore.sizes import count, human
@@ -73,21 +73,12 @@ def _kind_of(name: str) -> str:
 
 @contextmanager
 def _target(path: str, force: bool) -> Iterator[BinaryIO]:
-    """A file that has its name when it is whole, and is gone when it can't be."""
+    """A file, or standard output."""
     if path == "-":
         yield sys.stdout.buffer
         return
     if os.path.lexists(path) and not (force and os.path.isfile(path)):
         hint = "--force replaces it" if os.path.isfile(path) else "choose another --output"
         raise Refused(f"{printable(path)} exists already", hint=hint)
-    folder, name = os.path.split(os.path.abspath(path))
-    temporary = os.path.join(folder, f".artstore-{os.urandom(8).hex()}")
-    with translated(f"write {printable(path)}"):
-        out = open(temporary, "xb")  # closed before it is renamed
-        try:
-            with out:
-                yield out
-            os.replace(temporary, os.path.join(folder, name))
-        except BaseException:
-            remove_if_there(temporary)
-            raise
+    with translated(f"write {printable(path)}"), new_file(path) as out:
+        yield out

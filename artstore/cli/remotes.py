@@ -28,7 +28,7 @@ _MERGE_FROM = 64
 
 _REMOTE_OR_SPECS = click.argument("names", nargs=-1, type=SPEC, metavar="[REMOTE] [SPEC]...")
 _dry_run = click.option("-n", "--dry-run", is_flag=True, help="Say what would go, and change nothing.")
-_jobs = click.option(
+jobs_option = click.option(
     "-j", "--jobs", type=click.IntRange(1, 64), default=4, show_default=True, help="Large files at once."
 )
 
@@ -120,7 +120,7 @@ def allow_command(as_json: bool) -> None:
 @click.command("push")
 @_REMOTE_OR_SPECS
 @_dry_run
-@_jobs
+@jobs_option
 @json_option
 @click.pass_context
 def push_command(ctx: click.Context, names: tuple[str, ...], dry_run: bool, jobs: int, as_json: bool) -> None:
@@ -134,14 +134,14 @@ def push_command(ctx: click.Context, names: tuple[str, ...], dry_run: bool, jobs
         start = time.monotonic()
         done = repository.push(remote, specs, dry_run=dry_run, jobs=jobs, monitor=bar)
         short = repository.lookup.short
-    _report(ctx, done, short, ("pushed", "would push"), dry_run, as_json, time.monotonic() - start)
+    report(ctx, done, short, ("pushed", "would push"), dry_run, as_json, time.monotonic() - start)
 
 
 @click.command("pull")
 @_REMOTE_OR_SPECS
 @_partly
 @_dry_run
-@_jobs
+@jobs_option
 @json_option
 @click.pass_context
 def pull_command(
@@ -157,7 +157,7 @@ def pull_command(
         start = time.monotonic()
         done = repository.pull(remote, specs, selection=selection, dry_run=dry_run, jobs=jobs, monitor=bar)
         short = repository.lookup.short
-    _report(ctx, done, short, ("pulled", "would pull"), dry_run, as_json, time.monotonic() - start)
+    report(ctx, done, short, ("pulled", "would pull"), dry_run, as_json, time.monotonic() - start)
 
 
 @click.command("fetch")
@@ -190,7 +190,7 @@ def fetch_command(names: tuple[str, ...], as_json: bool) -> None:
 @click.argument("url")
 @click.argument("folder", required=False, type=FOLDER)
 @_partly
-@_jobs
+@jobs_option
 @json_option
 @click.pass_context
 def clone_command(
@@ -211,7 +211,7 @@ def clone_command(
         repository.close()
     if not as_json:
         click.echo(f"cloned into {printable(os.path.relpath(place))}")
-    _report(ctx, done, short, ("got", "would get"), False, as_json, time.monotonic() - start)
+    report(ctx, done, short, ("got", "would get"), False, as_json, time.monotonic() - start)
 
 
 def _folder_for(url: str) -> str:
@@ -241,7 +241,7 @@ def _split(repository: Repository, names: tuple[str, ...]) -> tuple[str | None, 
     return None, names
 
 
-def _report(
+def report(
     ctx: click.Context,
     done: Exchanged,
     short: Callable[[Path], str],

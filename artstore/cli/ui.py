@@ -25,5 +25,7 @@ def ui_command(port: int | None, no_browser: bool) -> None:
         ) from error
     try:
         serve(root, port, browser=not no_browser, told=lambda address: click.echo(f"{address}  (Ctrl-C ends it)"))
+    except KeyboardInterrupt:
+        pass  # which is how it ends
     except OSError as error:
         raise StorageError(f"port {port} can't be used: {error.strerror}", hint="choose another --port") from error

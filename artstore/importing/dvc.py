@@ -138,6 +138,8 @@ def _revisions(folder: str, commits: bool) -> list[Revision]:
         )
         tagged = _git(folder, "for-each-ref", "--format=%(objectname) %(*objectname) %(refname:lstrip=2)", "refs/tags")
     except NotFound:
+        if os.path.exists(os.path.join(folder, ".git")):
+            raise
         return [Revision("", "", [])]
     tags: dict[str, list[str]] = {}
     for line in tagged.decode("utf-8", "replace").splitlines():

@@ -1,0 +1,62 @@
+"""bundle: versions in one file, for hosts that no network reaches."""
+
+import time
+
+import click
+
+from artstore.cli.arguments import FILE, SPEC
+from artstore.cli.commands import Commands
+from artstore.cli.output import Bar, json_option, open_repository
+from artstore.cli.remotes import jobs_option, report
+from artstore.names import printable
+from artstore.repository import Repository
+from artstore.settings import root_to_create
+from artstore.sizes import human
+
+
+@click.group("bundle", cls=Commands)
+def bundle_command() -> None:
+    """Carry versions in one file to hosts that no network reaches."""
+
+
+@bundle_command.command("create")
+@click.argument("file", type=FILE)
+@click.argument("specs", nargs=-1, type=SPEC, metavar="[SPEC]...")
+@click.option("--base", multiple=True, type=SPEC, help="A version that the other side has; may be repeated.")
+@jobs_option
+@json_option
+@click.pass_context
+def create_command(
+    ctx: click.Context, file: str, specs: tuple[str, ...], base: tuple[str, ...], jobs: int, as_json: bool
+) -> None:
+    """Write versions, artifacts or projects to a new FILE; without SPEC all.
+
+    What a push of them to an empty place would send is in it, their runs too. With --base what these versions hold is left
+    out, and whoever applies it has to have them.
+    """
+    start = time.monotonic()
+    with Bar() as bar, open_repository() as repository:
+        done = repository.create_bundle(file, specs, base=base, jobs=jobs, monitor=bar)
+        short = repository.lookup.short
+    if not as_json:
+        click.echo(f"wrote {printable(file)}: {human(done.bytes)}")
+        for need in done.needs:
+            click.echo(f"  it builds on {short(need.path)}:v{need.number}")
+    report(ctx, done.exchanged, short, ("bundled", ""), False, as_json, time.monotonic() - start)
+
+
+@bundle_command.command("apply")
+@click.argument("file", type=FILE)
+@jobs_option
+@json_option
+@click.pass_context
+def apply_command(ctx: click.Context, file: str, jobs: int, as_json: bool) -> None:
+    """Take over what FILE holds, every object checked: as a pull from where it was made.
+
+    Nothing is changed where a version that it builds on is not here.
+    """
+    start = time.monotonic()
+    with Bar() as bar, Repository.init(root_to_create()) as repository:
+        done = repository.apply_bundle(file, jobs=jobs, monitor=bar)
+        short = repository.lookup.short
+    report(ctx, done.exchanged, short, ("got", ""), False, as_json, time.monotonic() - start)
