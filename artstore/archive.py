@@ -8,7 +8,6 @@ import io
 import os
 import stat
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing
 from typing import BinaryIO, Literal, NamedTuple
 
 from artstore.digest import BLOB
@@ -29,6 +28,7 @@ SECONDS = 315_532_800
 _AHEAD = 8 << 20
 """Bytes of small files that are read together, in the order in which they are stored."""
 _PIECE = 1 << 20
+_SPOILT = b"this archive is incomplete: its making failed\n".ljust(1024, b"!")
 
 
 class Archived(NamedTuple):
@@ -50,7 +50,9 @@ def write_archive(
     hold.
     """
     files = size = 0
-    with closing(_Tar(out) if kind == "tar" else _Zip(out)) as archive:
+    target = _Forwards(out)
+    archive = _Tar(target) if kind == "tar" else _Zip(target)
+    try:
         for path, entry, content in _with_content(entries, objects, open_one):
             if content is None:
                 archive.folder(path)
@@ -61,6 +63,10 @@ def write_archive(
                 archive.file(path, 0o755 if entry[1] == EXECUTABLE else 0o644, length, content)
             files, size = files + 1, size + length
             monitor.advance(1, length)
+        archive.close()
+    except BaseException:
+        target.spoil()
+        raise
     return Archived(files, size)
 
 
@@ -99,7 +105,7 @@ def _stretches(entries: Iterable[tuple[bytes, Entry]]) -> Iterator[list[tuple[by
 class _Tar:
     """GNU tar: names are bytes of any length, and sizes have no limit."""
 
-    def __init__(self, out: BinaryIO) -> None:
+    def __init__(self, out: io.RawIOBase) -> None:
         import tarfile
 
         self._tar = tarfile.open(
@@ -128,10 +134,10 @@ class _Tar:
 class _Zip:
     """A zip whose files are stored as they are; larger than 4 GiB where they must be (zip64)."""
 
-    def __init__(self, out: BinaryIO) -> None:
+    def __init__(self, out: io.RawIOBase) -> None:
         import zipfile
 
-        self._zip = zipfile.ZipFile(_Forwards(out), "w", zipfile.ZIP_STORED)
+        self._zip = zipfile.ZipFile(out, "w", zipfile.ZIP_STORED)
 
     def folder(self, path: bytes) -> None:
         with self._entry(path + b"/", stat.S_IFDIR | 0o755, 0):
@@ -165,13 +171,23 @@ class _Forwards(io.RawIOBase):
     """Lets nobody seek: then a zip is written the same way to a file as to a pipe."""
 
     def __init__(self, out: BinaryIO) -> None:
-        self._out = out
+        self._out: BinaryIO | None = out
 
     def writable(self) -> bool:
         return True
 
     def write(self, data) -> int:  # type: ignore[no-untyped-def]
-        return self._out.write(data)
+        return len(data) if self._out is None else self._out.write(data)
 
     def flush(self) -> None:
-        self._out.flush()
+        if self._out is not None:
+            self._out.flush()
+
+    def spoil(self) -> None:
+        """Nothing more is written but what no archive holds: who reads a pipe must not take a part for the whole."""
+        out, self._out = self._out, None
+        try:
+            if out is not None:
+                out.write(_SPOILT)
+        except (OSError, ValueError):
+            pass  # who reads has gone

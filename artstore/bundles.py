@@ -14,15 +14,16 @@ from shutil import copyfileobj
 from typing import Any, BinaryIO, NamedTuple
 
 from artstore.digest import Digest
-from artstore.errors import InvalidValue, NotFound, Refused, translated
+from artstore.errors import Damage, InvalidValue, NotFound, Refused, UnsupportedFormat, translated
 from artstore.exchange import Exchanged, Side
 from artstore.fields import PLACE, is_count, is_digest, is_record
 from artstore.files import new_file
 from artstore.hints import typed
-from artstore.layout import make
+from artstore.layout import FOLDERS, make
 from artstore.lookup import Found
 from artstore.names import printable
 from artstore.objects import blob_path
+from artstore.owner import is_dead, parse
 from artstore.packs import LARGE
 from artstore.progress import Monitor
 from artstore.remote import Remote
@@ -30,13 +31,15 @@ from artstore.remotes import Remotes
 from artstore.settings import Settings
 from artstore.state import Path
 from artstore.storage import FolderStorage
+from artstore.tracking import FOLDER as REMOTES
 from artstore.tracking import Tracking
 from artstore.transaction import Transaction
 from artstore.tree import DIRECTORY, walk
 
+_NAME = "bundle-"
+"""What bundles are called while they are remotes, before the process that works on them."""
 _ABOUT = "bundle.json"
 _FORM = 1
-_DATE = (1980, 1, 1, 0, 0, 0)
 _MEMBER = re.compile(
     r"format|(refs|runs)/([^/\0]{1,255}/){3}[^/\0]{1,255}|objects/packs/[0-9a-f]{64}\.pack|objects/blobs/[0-9a-f]{2}/[0-9a-f]{64}"
 )
@@ -111,9 +114,17 @@ class Bundles:
             for need in needs:
                 self._require(need)
             with self._scratch() as (root, name):
-                _unpack(archive, root, file, monitor or Monitor())
-                with Remote(root, Settings(None), here=self._storage) as remote:
-                    exchanged = self._remotes.exchange(name, remote, jobs, monitor).pull(self._remotes.scopes(()))
+                with translated(f"unpack {printable(file)}"):
+                    _unpack(archive, root, file, monitor or Monitor())
+                try:
+                    with Remote(root, Settings(None), here=self._storage) as remote:
+                        exchanged = self._remotes.exchange(name, remote, jobs, monitor).pull(self._remotes.scopes(()))
+                except (NotFound, UnsupportedFormat) as error:
+                    raise InvalidValue(f"{printable(file)} holds no repository of artstore's") from error
+                except Damage as error:
+                    raise type(error)(
+                        f"{printable(file)} is damaged: {error}", hint="copy it here again, or make it anew"
+                    ) from error
             return Bundled(exchanged._replace(remote=file, url=file), needs, os.fstat(source.fileno()).st_size)
 
     def _require(self, need: Need) -> None:
@@ -128,11 +139,19 @@ class Bundles:
     @contextmanager
     def _scratch(self) -> Iterator[tuple[str, str]]:
         """Where a repository may be that lives as long as this, in a transaction's folder, and what it is called as a remote."""
-        name = f"bundle-{os.urandom(8).hex()}"
+        self._forget_dead()
         with Transaction(self._here.objects) as tx:
+            name = f"{_NAME}{tx.owner}"
             try:
                 yield tx.staged(), name
             finally:
+                Tracking(self._storage, name).forget()
+
+    def _forget_dead(self) -> None:
+        """What killed processes noted of their bundles."""
+        for name in self._storage.names(REMOTES):
+            owner = parse(name.removeprefix(_NAME)) if name.startswith(_NAME) else None
+            if owner is not None and is_dead(owner, local=self._storage.local):
                 Tracking(self._storage, name).forget()
 
     def _link_large(self, root: str, found: Found) -> None:
@@ -161,9 +180,9 @@ def _write(file: str, root: str, about: dict[str, Any], paths: list[str], monito
     monitor.start("writing the bundle")
     with translated(f"write {printable(file)}"), new_file(file) as out:
         with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive:
-            archive.writestr(zipfile.ZipInfo(_ABOUT, _DATE), json.dumps(about, ensure_ascii=False))
+            archive.writestr(zipfile.ZipInfo(_ABOUT), json.dumps(about, ensure_ascii=False))
             for path in paths:
-                info = zipfile.ZipInfo(path, _DATE)
+                info = zipfile.ZipInfo(path)
                 with open(os.path.join(root, path), "rb") as source:
                     info.file_size = os.fstat(source.fileno()).st_size
                     with archive.open(info, "w", force_zip64=True) as target:
@@ -182,19 +201,19 @@ def _zip(source: BinaryIO, file: str) -> zipfile.ZipFile:
 def _needs(archive: zipfile.ZipFile, file: str) -> tuple[Need, ...]:
     try:
         info = archive.getinfo(_ABOUT)
-        if info.file_size > _LONGEST or info.compress_type != zipfile.ZIP_STORED:
+        if info.file_size > _LONGEST or info.compress_size > _LONGEST or info.compress_type != zipfile.ZIP_STORED:
             raise ValueError("it says too much of itself")
         about = json.loads(archive.read(info))
+        if about["artstore bundle"] != _FORM:
+            raise UnsupportedFormat(
+                f"{printable(file)} is a bundle of form {about['artstore bundle']!r:.40}; this artstore reads {_FORM}",
+                hint="update artstore",
+            )
         needs = about["needs"]
         if not isinstance(needs, list) or not all(map(_is_need, needs)):
             raise ValueError("what it builds on is malformed")
-    except (KeyError, TypeError, ValueError, zipfile.BadZipFile, RecursionError) as error:
+    except (KeyError, TypeError, ValueError, EOFError, zipfile.BadZipFile, RuntimeError) as error:
         raise InvalidValue(f"{printable(file)} is no bundle of artstore's: {error}") from error
-    if about.get("artstore bundle") != _FORM:
-        raise InvalidValue(
-            f"{printable(file)} is a bundle of form {about.get('artstore bundle')!r:.40}; this artstore reads {_FORM}",
-            hint="update artstore",
-        )
     return tuple(Need(Path.named_by(need), need["number"], need["id"]) for need in needs)
 
 
@@ -203,6 +222,9 @@ def _unpack(archive: zipfile.ZipFile, root: str, file: str, monitor: Monitor) ->
     monitor.start("unpacking")
     os.mkdir(root)
     seen: set[str] = set()
+    room = os.fstat(archive.fp.fileno()).st_size if archive.fp is not None else 0
+    for folder in FOLDERS:
+        os.makedirs(os.path.join(root, folder), exist_ok=True)
     for info in archive.infolist():
         name = info.filename
         if name == _ABOUT:
@@ -213,6 +235,9 @@ def _unpack(archive: zipfile.ZipFile, root: str, file: str, monitor: Monitor) ->
         if info.compress_type != zipfile.ZIP_STORED or info.compress_size != info.file_size:
             raise InvalidValue(f"{printable(file)} is no bundle: '{printable(name[:200])}' is compressed")
         seen.add(name)
+        room -= info.file_size
+        if room < 0:  # members that overlap
+            raise InvalidValue(f"{printable(file)} is no bundle: its members are larger than it is")
         target = os.path.join(root, name)
         os.makedirs(os.path.dirname(target), exist_ok=True)
         try:

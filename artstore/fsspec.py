@@ -48,6 +48,12 @@ class ArtstoreFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec ha
         """The same repository, wherever it is unpickled."""
         return type(self), (self.root,)
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ArtstoreFileSystem) and self.root == other.root
+
+    def __hash__(self) -> int:
+        return hash(self.root)
+
     # -- finding --
 
     def info(self, path: str, **kwargs: Any) -> Info:
@@ -107,7 +113,9 @@ class ArtstoreFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec ha
         view, _, entry = self._entry(spec, inner)
         if entry[1] == DIRECTORY:
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
-        return view.open(entry)
+        file = view.open(entry)
+        file.size = entry[2]  # type: ignore[attr-defined]  # which users of fsspec read
+        return file
 
     def _entry(self, spec: str, path: str) -> tuple[View, Found, Entry]:
         """What is at a path of a version."""
@@ -115,10 +123,12 @@ class ArtstoreFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec ha
         try:
             found = self._found(view, spec)
             if not path:
-                return view, found, _root(found)
+                return view, found, found.root
             entry = find(found.tree, os.fsencode(path).split(b"/"), view.objects.read_tree)
             if entry is None:
                 entry = view.entry(found, path)  # which says what is wrong with the path
+        except UnicodeEncodeError as error:
+            raise FileNotFoundError(errno.ENOENT, "no version has such a name", f"{spec}/{path}") from error
         except NotFound as error:
             hint = f" ({error.hint})" if error.hint else ""
             raise FileNotFoundError(errno.ENOENT, f"{error}{hint}", f"{spec}/{path}") from error
@@ -148,9 +158,7 @@ class ArtstoreFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec ha
                 errno.ENOENT, "there is none: a path begins with a version, as in artstore://data:latest/file", path
             )
         if len(parts) == 2:
-            return [
-                _info(f"{s.path}:v{v['number']}", Found(s, v), _root(Found(s, v))) for s in states for v in s.live()
-            ]
+            return [_info(f"{s.path}:v{v['number']}", Found(s, v), Found(s, v).root) for s in states for v in s.live()]
         names = sorted({"/".join(state.path[: len(parts) + 1]) for state in states})
         return [_folder(name) for name in names]
 
@@ -173,10 +181,6 @@ def _split(path: str) -> tuple[str | None, str]:
         if ":" in part or _BY_DIGEST.fullmatch(part):
             return "/".join(parts[:number]), "/".join(parts[number:])
     return None, ""
-
-
-def _root(found: Found) -> Entry:
-    return b"", DIRECTORY, found.version["size"], found.tree, found.version["files"]
 
 
 def _info(path: str, found: Found, entry: Entry) -> Info:

@@ -9,13 +9,13 @@ from artstore.digest import is_hex
 from artstore.errors import InvalidValue, NotFound, translated
 from artstore.files import replace_file
 from artstore.hints import typed
-from artstore.names import parse_path, parse_spec, printable
+from artstore.names import is_protected, parse_path, parse_spec, printable
 
 NAME = "artstore.lock"
 _FORM = 1
 _HEAD = "# Written by `artstore lock`; `artstore get --locked` restores exactly this.\n"
 _LONGEST = 1 << 24
-"""Bytes of a lock file that are read."""
+"""Characters of a lock file that are read."""
 
 
 class Locked(NamedTuple):
@@ -31,11 +31,16 @@ class Locked(NamedTuple):
 
 
 def written(locked: Iterable[Locked]) -> str:
-    """The text of a lock file, entries by path: the same for the same content."""
+    """The text of a lock file, entries by path: the same for the same content. Raises InvalidValue for entries that could
+    not be read again.
+    """
+    locked = sorted(locked)
+    _check(locked, "what is to be locked")
     parts = [_HEAD, f"version = {_FORM}\n"]
-    for one in sorted(locked):
-        # JSON's strings without escaped slashes are TOML's basic strings (TOML 1.0, "String").
+    for one in locked:
+        # JSON's strings without escaped slashes are TOML's basic strings (TOML 1.0, "String"), but for U+007F.
         fields = "".join(f"{key} = {json.dumps(value, ensure_ascii=False)}\n" for key, value in one._asdict().items())
+        fields = fields.replace("\x7f", "\\u007f")
         parts.append(f"\n[[artifact]]\n{fields}")
     return "".join(parts)
 
@@ -48,13 +53,38 @@ def parsed(text: str, what: str) -> list[Locked]:
         value = tomllib.loads(text)
     except (ValueError, RecursionError) as error:
         raise InvalidValue(f"{what} is no lock file: {error}", hint="`artstore lock` writes one") from error
-    if value.get("version") != _FORM:
+    if value.get("version") != _FORM or type(value["version"]) is not int:
         raise InvalidValue(f"{what} has version {value.get('version')!r:.40}; this artstore reads {_FORM}")
     found = [_locked_of(entry, what) for entry in _entries(value, what)]
-    paths = [one.path for one in found]
-    if twice := sorted({path for path in paths if paths.count(path) > 1}):
-        raise InvalidValue(f"{what} names '{printable(twice[0])}' twice")
+    _check(found, what)
     return found
+
+
+def _check(locked: list[Locked], what: str) -> None:
+    """Each folder is a place of its own below the lock file's, which a version can be put into: `get --locked` removes what
+    is not of the version, so none may hold another, or what is git's or ours.
+    """
+    before: tuple[bytes, ...] = ()
+    for path, parts in sorted(((one.path, _parts(one.path)) for one in locked), key=lambda pair: pair[1]):
+        if any(map(is_protected, parts)):
+            raise InvalidValue(f"{what}: '{printable(path)}' is no place for a version", hint="choose another --root")
+        if before and parts[: len(before)] == before:
+            outer = printable(b"/".join(before))
+            twice = (
+                f"names '{outer}' twice" if parts == before else f"names '{printable(path)}', which lies in '{outer}'"
+            )
+            raise InvalidValue(f"{what} {twice}", hint="lock folders that do not hold one another")
+        before = parts
+
+
+def _parts(path: str) -> tuple[bytes, ...]:
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        raise InvalidValue(
+            f"'{printable(path)}' is not UTF-8, which a lock file is", hint="rename the folder"
+        ) from None
+    return tuple(parse_path(path))
 
 
 def _entries(value: dict[str, Any], what: str) -> list[Any]:
@@ -70,9 +100,9 @@ def _locked_of(value: Any, what: str) -> Locked:
     one = Locked(**value)
     if not all(isinstance(text, str) for text in one) or not (is_hex(one.id) and is_hex(one.digest)):
         raise InvalidValue(f"{what}: the artifact at '{printable(str(one.path))}' is malformed")
-    parse_spec(one.spec)
-    if one.path != ".":
-        parse_path(one.path)  # refuses what is absolute, or leads upwards
+    if parse_spec(one.spec).number is None:
+        raise InvalidValue(f"{what}: '{printable(one.spec)}' names no version by its number")
+    _parts(one.path)  # refuses what is absolute, or leads upwards
     return one
 
 
@@ -104,7 +134,7 @@ def require(path: str) -> list[Locked]:
 def place_of(one: Locked, lock: str) -> str:
     """The folder of an entry, below the lock file's own. Raises InvalidValue where a link leads out of that."""
     above = os.path.realpath(os.path.dirname(os.path.abspath(lock)))
-    place = os.path.join(above, one.path) if one.path != "." else above
+    place = os.path.join(above, one.path)
     if os.path.commonpath([above, os.path.realpath(place)]) != above:
         raise InvalidValue(f"'{printable(one.path)}' leads out of {printable(above)}: a link is in the way")
     return place

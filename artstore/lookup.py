@@ -13,7 +13,7 @@ from artstore.objects import ObjectStore
 from artstore.refs import Refs, resolve
 from artstore.settings import Settings
 from artstore.state import Path, State, VersionState, digest_of_state
-from artstore.tree import find
+from artstore.tree import DIRECTORY, Entry, find
 
 Home = tuple[str, str]
 """entity, project"""
@@ -37,6 +37,11 @@ class Found(NamedTuple):
     @property
     def tree(self) -> Digest:
         return digest_of_state(self.version)
+
+    @property
+    def root(self) -> Entry:
+        """The root folder as an entry, as if a tree above named it."""
+        return b"", DIRECTORY, self.version["size"], self.tree, self.version["files"]
 
     @property
     def name(self) -> str:

@@ -22,7 +22,7 @@ _LONGEST = 240
 
 _USUAL = re.compile(r"[\w.-]+(?: [\w.-]+)*")  # without marks; one look instead of one for each character
 _TAG = re.compile(r"[-\w]+(?: [-\w]+)*")
-_NUMBER = re.compile(r"v(0|[1-9]\d*)", re.ASCII)
+_NUMBER = re.compile(r"v(0|[1-9]\d{0,17})", re.ASCII)  # what 64 bits hold
 _LIKE_NUMBER = re.compile(r"v\d+")
 _PLAIN = b"abcdefghijklmnopqrstuvwxyz0123456789_-."
 _HEX = re.compile(r"[0-9a-f]+")

@@ -12,7 +12,7 @@ from artstore.logs import Log, last_number, number_of
 from artstore.names import file_name_of, printable
 from artstore.storage import FolderStorage, Storage
 
-_FOLDER = "remotes"
+FOLDER = "remotes"
 _AT_ONCE = 32
 """Entries that are in memory at once, of a size that a remote chooses."""
 
@@ -75,7 +75,7 @@ class Tracking:
     def __init__(self, storage: FolderStorage, name: str) -> None:
         self.storage = storage
         self.name = name
-        self._root = f"{_FOLDER}/{file_name_of(name)}"
+        self._root = f"{FOLDER}/{file_name_of(name)}"
         self.mirror = Mirror(storage, self._root)
 
     def forget(self) -> None:

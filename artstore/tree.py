@@ -170,10 +170,10 @@ def read_folder(digest: Digest, read: Read, expected: Entry | None = None) -> tu
 def folder_page(digest: Digest, read: Read, start: bytes, most: int) -> list[Entry]:
     """Up to `most` entries of a directory, from the name `start` on. Cost: of a split one the parts that hold them."""
     found = _recent(read(digest), digest)
-    entries = list(found.entries.values())
+    entries = found.ordered
     if not found.is_split:
         at = bisect_left(entries, start, key=lambda entry: entry[0])
-        return entries[at : at + most]
+        return list(entries[at : at + most])
     page: list[Entry] = []
     for part in entries[max(0, bisect_right(entries, start, key=lambda part: part[0]) - 1) :]:
         inside = _recent(read(part[3]), part[3])
@@ -261,7 +261,7 @@ def _find_in(folder: Entry, name: bytes, read: Read, expected: bool) -> Entry | 
     if expected and found.totals != (folder[2], folder[4]):
         raise Damage(f"tree {folder[3].hex()[:12]} does not have the totals that '{printable(folder[0])}' claims")
     if found.is_split:
-        parts = list(found.entries.values())
+        parts = found.ordered
         number = bisect_right(parts, name, key=lambda part: part[0]) - 1
         if number < 0:
             return None
@@ -274,6 +274,7 @@ def _find_in(folder: Entry, name: bytes, read: Read, expected: bool) -> Entry | 
 
 class _Decoded(NamedTuple):
     data: bytes
+    ordered: tuple[Entry, ...]
     entries: dict[bytes, Entry]
     totals: tuple[int, int]
     is_split: bool
@@ -296,7 +297,7 @@ class _Recent:
         if self._entries > 100_000:
             self._trees, self._entries = {}, 0
         split = bool(entries) and entries[0][1] == PART
-        self._trees[digest] = known = _Decoded(data, {entry[0]: entry for entry in entries}, totals(entries), split)
+        self._trees[digest] = known = _Decoded(data, entries, {e[0]: e for e in entries}, totals(entries), split)
         self._entries += len(entries)
         return known
 

@@ -17,7 +17,6 @@ from artstore.errors import (
     NoEntry,
     NotFound,
     Refused,
-    storage_error,
     translated,
 )
 from artstore.hints import near, typed
@@ -213,29 +212,10 @@ class View:
         return read_folder(tree, self.objects.read_tree)
 
     def content(self, entry: TreeEntry) -> Iterator[bytes]:
-        """A file's bytes in pieces; checked before the first piece is given out."""
-        if entry[1] == DIRECTORY:
-            raise InvalidValue(f"'{printable(entry[0])}' is a folder")
-        if entry[1] == REFERENCE:
-            with referenced(entry) as file:
-                while piece := file.read(1 << 20):
-                    yield piece
-            return
-        self._fill_entry(entry)
-        if entry[2] < LARGE:
-            yield self.objects.read(BLOB, entry[3])
-            return
-        fd, _ = self.objects.open_large(entry[3], entry[2])
-        try:
-            self.objects.verify_large(entry[3], fd, entry[2])
-            offset = 0
-            while piece := os.pread(fd, 1 << 20, offset):
+        """A file's bytes in pieces; checked before the first piece is given out. Raises InvalidValue for a folder."""
+        with self.open(entry) as file, translated(f"read '{printable(entry[0])}'"):
+            while piece := file.read(1 << 20):
                 yield piece
-                offset += len(piece)
-        except OSError as error:
-            raise storage_error(error, f"read '{printable(entry[0])}'") from error
-        finally:
-            os.close(fd)
 
     def open(self, entry: TreeEntry) -> BinaryIO:
         """A file's content for reading, checked before the first byte is given out. Raises InvalidValue for a folder."""

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import artstore as wandb
-from artstore.errors import InvalidValue, NotFound, Refused
+from artstore.errors import InvalidValue, NotFound, Refused, UnsupportedFormat
 from artstore.repository import Repository
 from tests.conftest import Cli, environment, make_tree, snapshot
 
@@ -124,6 +124,7 @@ def test_a_kill_leaves_neither_half_a_bundle_nor_half_of_what_it_brings(
     assert list(other.collections()) == []
     other.apply_bundle(str(tmp_path / "far/b"))
     assert not other.fsck().problems and os.listdir(tmp_path / "far/.artifacts/tmp") == []
+    assert os.listdir(tmp_path / "far/.artifacts/remotes") == []
 
 
 # -- what is no bundle --
@@ -145,7 +146,7 @@ def tampered(bundle: Path, change: dict[str, bytes | None], compress: int = zipf
     [
         ({"../../evil": b"x"}, "it holds"), ({"/etc/x": b"x"}, "it holds"), ({"refs/../../../x": b"x"}, "it holds"), ({"config": b"x"}, "it holds"),
         ({"refs/a/../b/00000001.json": b"x"}, "it holds"), ({"objects/packs/evil.pack": b"x"}, "it holds"), ({"bundle.json": None}, "no bundle"),
-        ({"bundle.json": b"{"}, "no bundle"), ({"bundle.json": b'{"artstore bundle": 2, "needs": []}'}, "form 2"),
+        ({"bundle.json": b"{"}, "no bundle"), 
         ({"bundle.json": b'{"artstore bundle": 1, "needs": [{"id": 5}]}'}, "malformed"), ({"bundle.json": b"[" * 100_000}, "no bundle"),
     ],
 )  # fmt: skip
@@ -158,6 +159,42 @@ def test_a_file_that_leads_elsewhere_is_refused(
     assert list(other.collections()) == [] and os.listdir(tmp_path / "far/.artifacts/tmp") == []
 
 
+def test_a_bundle_of_a_newer_form_says_so(data: Repository, other: Repository, tmp_path: Path) -> None:
+    data.create_bundle(str(tmp_path / "b"))
+    newer = tampered(tmp_path / "b", {"bundle.json": b'{"artstore bundle": 2, "builds on": []}'})
+    with pytest.raises(UnsupportedFormat, match="form 2"):
+        other.apply_bundle(str(newer))
+
+
+@pytest.mark.parametrize("change", [{"format": None}, {"format": b"garbage"}])
+def test_a_bundle_without_a_repository_is_told_as_such(
+    data: Repository, other: Repository, tmp_path: Path, change: dict[str, bytes | None]
+) -> None:
+    data.create_bundle(str(tmp_path / "b"))
+    with pytest.raises(InvalidValue, match="holds no repository"):
+        other.apply_bundle(str(tampered(tmp_path / "b", change)))
+
+
+def test_members_that_overlap_take_no_room(data: Repository, other: Repository, tmp_path: Path) -> None:
+    data.create_bundle(str(tmp_path / "b"), ["data"])
+    with zipfile.ZipFile(tmp_path / "b") as source:
+        large = next(info for info in source.infolist() if "blobs" in info.filename)
+    raw = (tmp_path / "b").read_bytes()
+    name = large.filename.encode()
+    at = raw.rindex(name) - 46  # its entry in the central directory, once more under another name
+    entry = raw[at : at + 46 + len(name) + len(large.extra)]
+    twice = entry.replace(name, name[:-1] + (b"0" if name[-1:] != b"0" else b"1"))
+    end = raw.rindex(b"PK\x05\x06")
+    tail = bytearray(raw[end:])
+    for place in (8, 10):
+        tail[place : place + 2] = (int.from_bytes(tail[place : place + 2], "little") + 1).to_bytes(2, "little")
+    tail[12:16] = (int.from_bytes(tail[12:16], "little") + len(twice)).to_bytes(4, "little")
+    (tmp_path / "c").write_bytes(raw[:end] + twice + bytes(tail))
+    with pytest.raises(InvalidValue, match="larger than it is|damaged at|cut off"):
+        other.apply_bundle(str(tmp_path / "c"))
+    assert list(other.collections()) == []
+
+
 def test_what_is_compressed_or_no_zip_is_refused(data: Repository, other: Repository, cli: Cli, tmp_path: Path) -> None:
     data.create_bundle(str(tmp_path / "b"))
     with pytest.raises(InvalidValue, match="compressed|too much"):
@@ -167,7 +204,7 @@ def test_what_is_compressed_or_no_zip_is_refused(data: Repository, other: Reposi
     for name in ("text", "cut"):
         done = cli("bundle", "apply", name)
         assert done.code == 3 and "is no bundle, or was cut off" in done.err
-    assert cli("bundle", "apply", "nowhere").code == 9
+    assert cli("bundle", "apply", "nowhere").code == 4
 
 
 def test_a_damaged_bundle_brings_nothing_wrong(data: Repository, other: Repository, tmp_path: Path) -> None:

@@ -131,6 +131,29 @@ def test_a_damaged_file_leaves_no_archive(repo: Repository, root: Path, cli: Cli
     assert not [path for path in tmp_path.iterdir() if path.suffix == ".tar" or path.name.startswith(".artstore-")]
 
 
+@pytest.mark.damaged
+def test_what_fails_in_a_pipe_does_not_look_whole(repo: Repository, root: Path, cli: Cli, tmp_path: Path) -> None:
+    repo.put(str(make_tree(tmp_path / "src", {"a": "1", "large": b"x" * (2 * MIB)})), "data")
+    blob = next(path for path in (root / "objects/blobs").rglob("*") if path.is_file())
+    blob.chmod(0o644)
+    with blob.open("r+b") as file:
+        file.write(b"y")
+    for kind, check in (("tar", ["tar", "-tf"]), ("zip", [sys.executable, "-m", "zipfile", "-t"])):
+        with (tmp_path / "piped").open("wb") as out:
+            done = subprocess.run(
+                [sys.executable, "-m", "artstore", "export", "data", "-o", "-", "--format", kind],
+                cwd=tmp_path, env=environment(tmp_path), stdout=out, stderr=subprocess.DEVNULL, check=False,
+            )  # fmt: skip
+        assert done.returncode == 7
+        assert subprocess.run([*check, str(tmp_path / "piped")], capture_output=True, check=False).returncode != 0, kind
+
+
+def test_names_that_promise_something_else_are_refused(repo: Repository, cli: Cli, tmp_path: Path) -> None:
+    repo.put(str(make_tree(tmp_path / "src", {"f": "1"})), "data")
+    assert "not compressed" in cli("export", "data", "-o", "x.tar.gz").err
+    assert cli("export", "data", "-o", "x/").code == 3
+
+
 def test_a_remotes_version_is_exported_without_a_copy_here(repo: Repository, cli: Cli, tmp_path: Path) -> None:
     repo.put(str(make_tree(tmp_path / "src", FILES)), "data")
     repo.remotes.add("origin", str(tmp_path / "remote"), make=True)

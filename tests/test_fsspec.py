@@ -78,7 +78,8 @@ def test_info_tells_size_digest_and_time(fs: ArtstoreFileSystem, repo: Repositor
 
 
 @pytest.mark.parametrize(
-    "path", ["data:v0/missing", "data:v7/a.csv", "nothing:v0", "data", "other/project", "data:v0/a.csv/x"]
+    "path",
+    ["data:v0/missing", "data:v7/a.csv", "nothing:v0", "data", "other/project", "data:v0/a.csv/x", "data:v0/\ud800"],
 )
 def test_what_is_not_there_is_not_found(fs: ArtstoreFileSystem, path: str) -> None:
     assert not fs.exists(path) and not fs.isfile(path) and not fs.isdir(path)
@@ -117,9 +118,11 @@ def test_pieces_are_those_of_the_same_local_file(fs: ArtstoreFileSystem, here: P
                 end,
             )
         with fs.open(f"data:v0/{name}") as file:
+            assert file.size == fs.size(f"data:v0/{name}")
             file.seek(-4, os.SEEK_END)
             assert file.read() == (here / "src" / name).read_bytes()[-4:]
             assert file.seek(1) == 1 and file.read(2) == (here / "src" / name).read_bytes()[1:3]
+    assert fs.read_block("data:v0/a.csv", 1, 2) == b",y"
     assert fs.cat_ranges(["data:v0/a.csv"] * 2, [0, 4], [1, 5]) == [b"x", b"1"]
 
 
@@ -159,7 +162,7 @@ def test_a_repository_is_named_by_its_folder_or_a_url(
         there = fsspec.filesystem("artstore", root=place)
         assert there.cat("data:v0/deep/large.bin") == LARGE and there.cat("data:v0/a.csv") == b"x,y\n1,2\n"
         again = pickle.loads(pickle.dumps(there))
-        assert again.root == there.root and again.cat("data:v0/a.csv") == b"x,y\n1,2\n"
+        assert again == there and hash(again) == hash(there) and again.cat("data:v0/a.csv") == b"x,y\n1,2\n"
     assert pd.read_csv("artstore://data:v0/a.csv", storage_options={"root": str(here)}).to_dict("list") == {
         "x": [1],
         "y": [2],

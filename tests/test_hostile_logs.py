@@ -369,7 +369,9 @@ def test_user_data_is_never_unpickled(repo: Repository, tmp_path: Path) -> None:
     assert b"".join(repo.content(repo.entry(found, "model.pkl"))) == pickle
     package = Path(__file__).parent.parent / "artstore"
     for source in package.rglob("*.py"):
-        assert not re.search(r"\b(pickle|marshal|shelve|yaml)\b|\b(eval|exec)\(", source.read_text()), source
+        assert not re.search(
+            r"\b(pickle|marshal|shelve)\b|\byaml\.(?!safe_load\b|YAMLError\b)|\b(eval|exec)\(", source.read_text()
+        ), source
 
 
 TOO_LONG = "n" * 300

@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -159,6 +161,65 @@ def test_a_list_of_dvc_that_leads_elsewhere_is_left_out(repo: Repository, cli: C
     assert taken == {} and "d at the working folder" in left
 
 
+def test_a_dvc_project_in_a_subfolder_of_a_git_repository_is_taken(dvc: Path, cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "outer").mkdir()
+    dvc.rename(tmp_path / "outer/sub")
+    shutil.rmtree(tmp_path / "outer/sub/.git")
+    (tmp_path / "outer/HEAD").write_text("a file of that name")
+    for command in (
+        ["init", "-q"],
+        ["add", "-A"],
+        ["-c", "user.name=a", "-c", "user.email=b", "commit", "-qm", "all"],
+        ["tag", "t"],
+    ):
+        subprocess.run(["git", *command], cwd=tmp_path / "outer", check=True)
+    taken, _ = imported(cli, "dvc", "outer/sub")
+    assert set(taken) == {"data at t", "model.bin at t", "counts/out.txt at t"}
+
+
+def test_links_of_an_imported_folder_are_not_followed(dvc: Path, mlruns: Path, cli: Cli, tmp_path: Path) -> None:
+    secret = make_tree(tmp_path / "secret", {"s": "secret"})
+    cached = next(
+        path for path in (dvc / ".dvc/cache/files/md5").rglob("*") if path.is_file() and path.read_bytes() == b"m1"
+    )
+    cached.unlink()
+    cached.symlink_to(secret / "s")
+    (dvc / "dangling.dvc").symlink_to("nowhere")
+    _, left = imported(cli, "dvc", "dvc")
+    assert "leads out of" in left["model.bin at release/2"] or "damaged" in left["model.bin at release/2"]
+    good = next(path for path in mlruns.glob("*/*/meta.yaml") if "run_name: good" in path.read_text()).parent
+    shutil.rmtree(good / "artifacts")
+    (good / "artifacts").symlink_to(secret)
+    bad = next(path for path in mlruns.glob("*/*/meta.yaml") if "run_name: bad" in path.read_text()).parent
+    (bad / "params/p").symlink_to(secret / "s")
+    os.mkfifo(bad / "params/fifo")
+    taken, left = imported(cli, "mlflow", str(mlruns))
+    assert not any("artifacts" in source for source in taken) and len(left) >= 3
+    assert "secret" not in json.dumps(taken)
+
+
+def test_what_is_nested_too_deep_ends_nothing(dvc: Path, mlruns: Path, cli: Cli) -> None:
+    shutil.rmtree(dvc / ".git")
+    (dvc / "deep.dvc").write_text("outs: " + "[" * 50_000)
+    taken, left = imported(cli, "dvc", "dvc")
+    assert "deep.dvc at the working folder" in left and len(taken) == 3
+    good = next(path for path in mlruns.glob("*/*/meta.yaml") if "run_name: good" in path.read_text()).parent
+    (good / "params/deep").write_text("[" * 100_000)
+    taken, _ = imported(cli, "mlflow", str(mlruns))
+    assert "run good" in taken
+
+
+def test_what_was_said_here_stays_as_it_is(dvc: Path, mlruns: Path, repo: Repository, cli: Cli) -> None:
+    imported(cli, "mlflow", str(mlruns))
+    imported(cli, "dvc", "dvc")
+    assert cli("edit", "digits-first/digits-model", "--description", "my own words").code == 0
+    assert cli("alias", "dvc/data:v1", "v1.0").code == 0
+    imported(cli, "mlflow", str(mlruns))
+    imported(cli, "dvc", "dvc")
+    assert repo.properties(repo.find("digits-first/digits-model"))[0] == "my own words"
+    assert repo.find("dvc/data:v1.0").version["number"] == 1
+
+
 # -- MLflow --
 
 
@@ -240,6 +301,26 @@ def test_a_run_that_an_import_left_open_is_recorded_anew(
     assert "run good" in taken and len(list(repo.run_history(run_named(repo, "good")))) == 20
 
 
+@pytest.mark.parametrize(
+    ("pattern", "change"),
+    [
+        (r"start_time: .*", ""),
+        (r"start_time: .*", "start_time: .inf"),
+        (r"status: .*", "status: x"),
+        (r"start_time: .*", "start_time: 1.0e+30"),
+    ],
+)
+def test_a_run_that_is_malformed_does_not_end_the_import(mlruns: Path, cli: Cli, pattern: str, change: str) -> None:
+    bad = next(path for path in mlruns.glob("*/*/meta.yaml") if "run_name: bad" in path.read_text())
+    bad.write_text(re.sub(pattern, change, bad.read_text()))
+    make_tree(
+        mlruns / "models",
+        {"odd/meta.yaml": "name: odd\naliases: [1, 2]\n", "odd/version-1/meta.yaml": "source: runs:/x\n"},
+    )
+    taken, left = imported(cli, "mlflow", "./" + os.path.relpath(mlruns, mlruns.parent.parent))
+    assert "run good" in taken and len(left) == 3 and "digits model 2" not in left
+
+
 @pytest.mark.parametrize("source", ["file:///etc", "/etc", "runs:/../../..", "models:/../.."])
 def test_a_store_of_mlflow_names_no_other_folder_of_yours(
     mlruns: Path, repo: Repository, cli: Cli, source: str
@@ -299,7 +380,10 @@ def test_an_offline_run_of_wandb_keeps_what_it_recorded(
     rows = list(repo.run_history(state))
     assert [row["loss"] for row in rows] == [1 / (step + 1) for step in range(10)] and rows[4]["acc"] == {"top1": 4}
     found = repo.find("me/proj/data:best")
-    assert (found.version["run"], repo.properties(found)) == ("me/proj/abcd1234", ("said", {"k": 1}))
+    assert (found.version["run"], repo.properties(found)) == (
+        "me/proj/abcd1234",
+        ("said", {"k": 1, "wandb": {"run": "me/proj/abcd1234"}}),
+    )
     assert list(state.logged) == [found.version["id"]]
     assert cli("get", "me/proj/data:v0", "--root", "got").code == 0
     assert snapshot(tmp_path / "got") == {"a.txt": (False, b"a"), "sub": None, "sub/b c.txt": (False, b"b" * 1000)}
@@ -330,6 +414,18 @@ def test_a_staged_file_that_is_gone_leaves_its_artifact(offline: Path, repo: Rep
         path.unlink()
     taken, left = imported(cli, "wandb", "there")
     assert "me/proj/abcd1234" in taken.values() and "is gone" in left["artifact data of run abcd1234"]
+
+
+def test_a_staged_file_that_is_not_what_the_log_says_is_left(
+    offline: Path, repo: Repository, cli: Cli, tmp_path: Path
+) -> None:
+    for path in (offline / "data/artifacts/staging").iterdir():
+        path.chmod(0o644)
+        path.write_text("secret")
+    taken, left = imported(cli, "wandb", "there")
+    assert (
+        "me/proj/data:v0" not in taken.values() and "is not what the log says" in left["artifact data of run abcd1234"]
+    )
 
 
 def test_a_log_of_wandb_that_is_cut_or_damaged_is_told(offline: Path, repo: Repository, cli: Cli) -> None:

@@ -1051,7 +1051,7 @@ def test_a_push_in_a_lost_race_is_planned_anew(anna: Repository, bob: Repository
     with remotes.open("nas", writing=True) as remote:
         from artstore.exchange import ALL
 
-        exchange = remotes._exchange("nas", remote, 4, None)
+        exchange = remotes.exchange("nas", remote, 4, None)
         commit, raced = remote.refs.commit, list[int]()
 
         def race(*args: Any) -> Any:
@@ -1079,7 +1079,7 @@ def test_a_version_that_the_remote_deleted_and_collected_meanwhile_is_not_relied
     with remotes.open("nas", writing=True) as remote:
         from artstore.exchange import ALL
 
-        exchange = remotes._exchange("nas", remote, 4, None)
+        exchange = remotes.exchange("nas", remote, 4, None)
         fetch, raced = exchange.fetch, list[int]()
 
         def race(scopes: Any) -> Any:

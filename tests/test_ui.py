@@ -292,7 +292,7 @@ def test_it_listens_to_this_host_alone(served: Served) -> None:
     [
         ({"Host": "evil.example"}, 421), ({"Host": "evil.example:8642"}, 421), ({"Host": "127.0.0.1.evil.example"}, 421), ({"Host": ""}, 421),
         ({"Cookie": ""}, 403), ({"Cookie": "artstore=wrong"}, 403), ({"Host": "localhost"}, 200), ({"Host": "localhost:1"}, 200),
-        ({"Host": "[::1]:8642"}, 200),
+        ({"Host": "[::1]:8642"}, 200), ({"Cookie": 'foo={"a": 1}; a b=1; x="'}, 403),
     ],
 )  # fmt: skip
 def test_only_who_was_given_the_address_is_answered(served: Served, headers: dict[str, str], status: int) -> None:
@@ -307,6 +307,11 @@ def test_the_secret_is_given_once_and_kept_in_a_cookie(served: Served) -> None:
     assert (response.status, response.getheader("Location")) == (303, "/runs")
     assert "HttpOnly; SameSite=Strict" in (response.getheader("Set-Cookie") or "")
     assert served.ask("/runs?secret=wrong", Cookie="")[0].status == 403
+
+
+def test_cookies_of_others_lock_nobody_out(served: Served) -> None:
+    own = f"artstore-{served.port}={served.secret}"
+    assert served.ask("/", Cookie=f'foo={{"a": 1}}; {own}; x="unterminated')[0].status == 200
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE"])
@@ -352,6 +357,12 @@ def test_an_image_that_is_opened_by_itself_runs_nothing(served: Served) -> None:
         (f"/diff?old={HOME}/images:v0&new=", 400, "artifact name"),
         ("/run/local/digits/nobody", 404, "nobody"),
         ("/compare", 400, "choose 1 to 20 runs"),
+        ("/runs?project=%ff", 400, "project"),
+        ("/compare?run=%ff/a/b", 400, "project"),
+        (f"/run/{'a' * 300}/b/c", 400, "project"),
+        (f"/?start={'1' * 5000}", 400, "start is a number"),
+        (f"/version/{HOME}/images/{'9' * 5000}", 404, "there is no version"),
+        (f"/diff?old={HOME}/images:v0&new={HOME}/images:v1&table=labels.csv&key=a", 400, "is no table"),
         ("/compare?run=a", 400, "is no run"),
         ("/no/such/page", 404, "there is no page"),
         ("/static/../server.py", 404, ""),
@@ -387,6 +398,10 @@ def awkward(repo: Repository, tmp_path: Path, root: Path) -> Iterator[Served]:
     (source / "bad.json").write_text("{")
     (source / "cut.txt").write_bytes(b"x" * (256 << 10) + "ü".encode() * 1000)
     (source / "latin.txt").write_bytes(b"caf\xe9")
+    (source / "Makefile").write_bytes("all:\r\n\tgo\u3000on \x1b[31m\n".encode())
+    (source / "wide.csv").write_text(",".join(["x"] * 100_000) + "\n" + ",".join(["y" * 3000] * 3) + "\n")
+    (source / "long.csv").write_text("a,b\n1,2\n" + "x," * 300_000 + "\n3,4\n")
+    (source / "huge.csv").write_text("n\n" + "9" * 400 + "\n5\nx\n")
     repo.put(str(source), "data set")
     assert root == tmp_path / ".artifacts"
     yield from serve(tmp_path, tmp_path)
@@ -413,6 +428,13 @@ def test_any_name_leads_to_its_file(awkward: Served) -> None:
     assert "ü" in awkward.ask(f"{base}?path={quote('a b/ü#?.txt')}")[1].decode()
     assert awkward.ask("/raw/local/uncategorized/data%20set/0?path=caf%E9.txt")[1] == b"1"
     assert "the first 256 KiB" in awkward.ask(f"{base}?path=cut.txt")[1].decode()
+    shown = awkward.ask(f"{base}?path=Makefile")[1].decode()
+    assert "all:\n\tgo\u3000on \\x1b[31m" in shown, "tabs and spaces are what they are, and escapes are not"
+    for name in ("wide.csv", "long.csv", "huge.csv"):
+        for more in ("", "&sort=0", "&sort=0&order=down"):
+            response, body = awkward.ask(f"{base}?path={name}{more}")
+            assert response.status == 200 and len(body) < 200_000, name
+    assert "not readable as CSV from here on" in awkward.ask(f"{base}?path=long.csv")[1].decode()
     assert "no text" in awkward.ask(f"{base}?path=latin.txt")[1].decode()
 
 

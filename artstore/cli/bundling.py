@@ -1,5 +1,6 @@
 """bundle: versions in one file, for hosts that no network reaches."""
 
+import os
 import time
 
 import click
@@ -8,6 +9,7 @@ from artstore.cli.arguments import FILE, SPEC
 from artstore.cli.commands import Commands
 from artstore.cli.output import Bar, json_option, open_repository
 from artstore.cli.remotes import jobs_option, report
+from artstore.errors import NotFound
 from artstore.names import printable
 from artstore.repository import Repository
 from artstore.settings import root_to_create
@@ -55,6 +57,8 @@ def apply_command(ctx: click.Context, file: str, jobs: int, as_json: bool) -> No
 
     Nothing is changed where a version that it builds on is not here.
     """
+    if not os.path.isfile(file):
+        raise NotFound(f"there is no file {printable(file)}", hint="`artstore bundle create` makes one")
     start = time.monotonic()
     with Bar() as bar, Repository.init(root_to_create()) as repository:
         done = repository.apply_bundle(file, jobs=jobs, monitor=bar)

@@ -18,6 +18,7 @@ from artstore.selection import Selection
 from artstore.sizes import count, human
 from artstore.view import View
 
+_COMPRESSED = (".gz", ".tgz", ".bz2", ".xz", ".zst", ".7z")
 _KINDS = (*get_args(Kind), "dir")
 
 
@@ -39,7 +40,13 @@ def export_command(
     """
     if output == "":
         raise InvalidValue("--output is empty", hint="`--output -` writes to standard output")
+    if kind is None and output is not None and output.lower().endswith(_COMPRESSED):
+        raise InvalidValue(
+            f"{printable(output)}: archives are not compressed", hint="`export -o - SPEC | gzip > FILE` compresses one"
+        )
     kind = kind or _kind_of(output or "")
+    if kind != "dir" and output is not None and output.endswith("/"):
+        raise InvalidValue(f"{printable(output)} names a folder", hint="--format dir makes one")
     if output == "-" and kind == "dir":
         raise InvalidValue("a folder can't be written to standard output", hint="--format tar or zip can")
     with Bar() as bar, open_view(place) as view:

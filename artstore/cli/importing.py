@@ -41,7 +41,7 @@ def dvc_command(folder: str, commits: bool, project: str | None, kind: str, as_j
     """
     from artstore.importing.dvc import import_dvc
 
-    with Repository.init(root_to_create()) as repository:
+    with _repository(folder) as repository:
         _report(
             import_dvc(repository, folder, _project_of(folder, project), check_type(kind), commits=commits), as_json
         )
@@ -58,7 +58,7 @@ def mlflow_command(folder: str, as_json: bool) -> None:
     """
     from artstore.importing.mlflow import import_mlflow
 
-    with Repository.init(root_to_create()) as repository:
+    with _repository(folder) as repository:
         _report(import_mlflow(repository, folder), as_json)
 
 
@@ -74,9 +74,18 @@ def wandb_command(folder: str, project: str | None, kind: str, as_json: bool) ->
     """
     from artstore.importing.offline import import_wandb
 
-    with Repository.init(root_to_create()) as repository:
+    with _repository(folder) as repository:
         home = as_project(project) if project else repository.settings.project
         _report(import_wandb(repository, folder, home, check_type(kind)), as_json)
+
+
+def _repository(folder: str) -> Repository:
+    """The one here, made only where there is something to be taken."""
+    if not os.path.isdir(folder):
+        raise NotFound(
+            f"there is no folder {printable(folder)}", hint="name the one that holds what is to be taken over"
+        )
+    return Repository.init(root_to_create())
 
 
 def _project_of(folder: str, project: str | None) -> str:

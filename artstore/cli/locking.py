@@ -13,7 +13,7 @@ from artstore.hints import typed
 from artstore.lockfile import Locked, place_of
 from artstore.lookup import Found
 from artstore.names import printable
-from artstore.repository import Repository, Status
+from artstore.repository import Repository
 from artstore.sizes import count, human
 
 
@@ -29,13 +29,18 @@ def lock_command(specs: tuple[str, ...], root: str | None, lock: str, as_json: b
     nothing is written. With SPECs their entries are added, or replaced, and the others stay. Commit the file with your
     code: `artstore get --locked` restores exactly what it says.
     """
+    if os.path.isdir(lock) or not lock:
+        raise InvalidValue(f"--file '{printable(lock)}' is no file", hint=f"by default it is {lockfile.NAME}")
     if root is not None and len(specs) != 1:
         raise InvalidValue("--root is for one SPEC", hint="lock them one by one")
     with Bar() as bar, open_repository() as repository:
         bar.start("comparing")
         if specs:
             named = [repository.find(spec) for spec in specs]
-            new = [_locked(found, root or f"artifacts/{found.state.path.name}", lock) for found in named]
+            new = [
+                _locked(found, root or os.path.join(_above(lock), "artifacts", found.state.path.name), lock)
+                for found in named
+            ]
             known = lockfile.read(lock) if os.path.isfile(lock) else []
             entries = {one.path: one for one in [*known, *new]}
         else:
@@ -53,13 +58,18 @@ def lock_command(specs: tuple[str, ...], root: str | None, lock: str, as_json: b
 
 def _in_use(repository: Repository, lock: str, bar: Bar) -> Iterator[Locked]:
     """What lies below the lock file's folder. Raises Refused where it is not what its version is."""
-    above = os.path.dirname(os.path.abspath(lock))
+    above = _above(lock)
     found = [one for one in repository.status(above, monitor=bar) if f"{one.noted.place}/".startswith(f"{above}/")]
     if not found:
         raise NotFound(
             f"nothing below {printable(above)} was put or got", hint="name what to lock: `artstore lock SPEC`"
         )
-    if changed := [status for status in found if not _is_version(status)]:
+    if partly := [status for status in found if status.noted.name is not None or not status.noted.selection.everything]:
+        where = printable(os.path.relpath(partly[0].noted.place))
+        raise Refused(
+            f"{where} holds a part of a version", hint="name what to lock: `artstore lock SPEC --root FOLDER`"
+        )
+    if changed := [status for status in found if status.verified is None or not status.verified.ok]:
         where = printable(os.path.relpath(changed[0].noted.place))
         raise Refused(
             f"{where} is not as it was put or got" + (f", nor are {len(changed) - 1} others" if changed[1:] else ""),
@@ -70,13 +80,17 @@ def _in_use(repository: Repository, lock: str, bar: Bar) -> Iterator[Locked]:
             yield _locked(status.found, status.noted.place, lock)
 
 
-def _is_version(status: Status) -> bool:
-    whole = status.noted.selection.everything and status.noted.name is None
-    return whole and status.verified is not None and status.verified.ok
+def _above(lock: str) -> str:
+    return os.path.dirname(os.path.abspath(lock))
 
 
 def _locked(found: Found, place: str, lock: str) -> Locked:
-    path = os.path.relpath(place, os.path.dirname(os.path.abspath(lock)))
+    path = os.path.relpath(place, _above(lock))
+    if path == "." or path.startswith(".."):
+        raise InvalidValue(
+            f"{printable(os.path.relpath(place))} does not lie below {printable(_above(lock))}, where the lock file is",
+            hint="choose a --root there",
+        )
     version = found.version
     spec = f"{found.state.path}:v{version['number']}"
     return Locked(path, spec, version["id"], version["digest"])

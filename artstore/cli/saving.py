@@ -4,6 +4,7 @@ import os
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from artstore.cli.arguments import FOLDER, SPEC, lock_option, metadata_from, selecting
 from artstore.cli.output import Bar, from_option, json_option, open_view, print_json
@@ -138,6 +139,8 @@ def get_command(
     version is removed.
     """
     if not locked:
+        if ctx.get_parameter_source("lock") is ParameterSource.COMMANDLINE:
+            raise InvalidValue("--file goes with --locked")
         if spec is None:
             raise click.MissingParameter(ctx=ctx, param=ctx.command.params[0])
         fetch(

@@ -28,4 +28,5 @@ def ui_command(port: int | None, no_browser: bool) -> None:
     except KeyboardInterrupt:
         pass  # which is how it ends
     except OSError as error:
-        raise StorageError(f"port {port} can't be used: {error.strerror}", hint="choose another --port") from error
+        what = f"port {port}" if port is not None else "the loopback address"
+        raise StorageError(f"{what} can't be used: {error.strerror}", hint="choose another --port") from error

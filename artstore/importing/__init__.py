@@ -4,30 +4,48 @@ An importer yields what it took over and, with a reason, what it could not. It m
 """
 
 import json
+import os
 import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from artstore.errors import Conflict, Damage
+from artstore.draft import Draft, Saved
+from artstore.errors import ArtstoreError, Conflict, Damage
+from artstore.files import open_regular
 from artstore.history import SEAL_AT, HistoryWriter, Row
 from artstore.logs import Change, new_change
 from artstore.lookup import Found
 from artstore.metadata import recorded
-from artstore.names import name_from
+from artstore.names import name_from, printable
 from artstore.owner import this_process
+from artstore.properties import Properties
 from artstore.recording import version_fields
 from artstore.repository import Repository
 from artstore.runs import FAILED, FINISHED, RUNNING, RunPath, RunState
+from artstore.state import Path
 
 _NUMBER = re.compile(r"v\d+")
+_LONGEST = 16 << 20
+"""Bytes of one of another tool's small files that are read."""
+MALFORMED = (
+    ArtstoreError,
+    OSError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    ArithmeticError,
+    RecursionError,
+)
+"""What one item of an import may meet in files that anybody may have written: it is left out, with `reason`."""
 
 
 class Taken(NamedTuple):
     """Something that is here now."""
 
     kind: str
-    """version, run, alias"""
+    """version or run"""
     name: str
     """what it is called here"""
     source: str
@@ -67,8 +85,10 @@ def loaded(data: bytes, what: str) -> Any:
     """YAML as plain values: nothing in it is made or run. Raises Damage for what is none."""
     import yaml
 
+    if len(data) > _LONGEST:
+        raise Damage(f"{what} has more than {_LONGEST >> 20} MiB")
     try:
-        return yaml.load(data, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        return yaml.safe_load(data)  # libyaml's loader would overflow the stack for what is nested deep enough
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise Damage(f"{what} is not readable as YAML: {error}") from error
 
@@ -79,7 +99,7 @@ def value_of(text: str) -> Any:
         return text == "True"
     try:
         value = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text
     return value if isinstance(value, int | float) and value == value and abs(value) != float("inf") else text
 
@@ -157,3 +177,48 @@ def iso(seconds: float) -> str:
     """A time in seconds since 1970 as logs tell times."""
     moment = datetime.fromtimestamp(seconds, UTC)
     return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+# -- what every importer does --
+
+
+def reason(error: BaseException) -> str:
+    """Why something was left out, as a sentence."""
+    if isinstance(error, ArtstoreError):
+        return str(error)
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename or 'it'} can't be read: {error.strerror.lower()}"
+    return f"it is not as its tool writes it ({type(error).__name__}: {error})"
+
+
+def small_file(path: str) -> bytes:
+    """A regular file's bytes; no link is followed. Raises OSError, and Damage for a long one."""
+    with open(open_regular(path), "rb") as file:
+        data = file.read(_LONGEST + 1)
+    if len(data) > _LONGEST:
+        raise Damage(f"{printable(path)} has more than {_LONGEST >> 20} MiB")
+    return data
+
+
+def require_inside(place: str, root: str) -> None:
+    """Raises Damage where a link leads out of what is imported: whoever made it may not be its user."""
+    above = os.path.realpath(root)
+    if os.path.commonpath([above, os.path.realpath(place)]) != above:
+        raise Damage(f"{printable(place)} leads out of {printable(root)} by a link")
+
+
+def saved(
+    repository: Repository, draft: Draft, path: Path, about: dict[str, dict[str, Any]], *, type: str | None,
+    aliases: Iterable[str] = (), run: str | None = None, properties: Properties | None = None,
+) -> Saved:  # fmt: skip
+    """Save a version and say of it where it came from, in one field of its metadata, with `properties`. Of content that is
+    here already nothing that was said is changed: it gets aliases that no version has.
+    """
+    taken = repository.refs.read(path).aliases
+    new = tuple(alias for alias in aliases if alias not in taken)
+    done = draft.save(path, type=type, run=run, reuse="any", properties=Properties(aliases=new))
+    spec = f"{path}:v{done.number}"
+    if not about.keys() & repository.find(spec).version.get("metadata", {}).keys():
+        properties = properties or Properties()
+        repository.edit(spec, properties._replace(metadata={**(properties.metadata or {}), **about}))
+    return done

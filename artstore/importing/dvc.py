@@ -5,21 +5,29 @@ import json
 import os
 import re
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from hashlib import file_digest
 from typing import Any, NamedTuple
 
 from artstore.draft import Draft
-from artstore.errors import ArtstoreError, Damage, InvalidValue, NotFound
-from artstore.importing import Left, Taken, alias_from, loaded
+from artstore.errors import Damage, InvalidValue, NotFound
+from artstore.importing import (
+    MALFORMED,
+    Left,
+    Taken,
+    alias_from,
+    loaded,
+    reason,
+    require_inside,
+    saved,
+    small_file,
+)
 from artstore.names import name_from, printable
-from artstore.properties import Properties
 from artstore.repository import Repository
 from artstore.state import Path
 
 _MD5 = re.compile(r"[0-9a-f]{32}(\.dir)?")
-_LONGEST = 64 << 20
-"""Bytes of a list of a folder's files that are read."""
 
 
 class Revision(NamedTuple):
@@ -56,38 +64,29 @@ def import_dvc(
                 seen.add((found.path, found.md5))
                 source = f"{found.path} at {_named(revision)}"
                 try:
-                    yield from _save(repository, caches, found, revision, project, type, source)
-                except (ArtstoreError, OSError) as error:
-                    yield Left(source, str(error))
+                    yield _save(repository, caches, found, revision, project, type, source)
+                except MALFORMED as error:
+                    yield Left(source, reason(error))
 
 
 def _save(
     repository: Repository, caches: list[str], output: Output, revision: Revision, project: str, type: str, source: str
-) -> Iterator[Taken]:
+) -> Taken:
     path = Path(repository.settings.entity, project, name_from(output.path))
-    aliases = tuple(map(alias_from, revision.tags))
     about = {"path": output.path, "md5": output.md5, "commit": revision.commit, "date": revision.date}
     with repository.draft() as draft:
         _fill(draft, caches, output)
-        saved = draft.save(path, type=type, reuse="any", properties=Properties(aliases=aliases))
-        if saved.is_new:
-            repository.edit(f"{path}:v{saved.number}", Properties(metadata={"dvc": about}))
-    yield Taken("version", f"{path}:v{saved.number}", source, saved.is_new)
+        done = saved(repository, draft, path, {"dvc": about}, type=type, aliases=map(alias_from, revision.tags))
+    return Taken("version", f"{path}:v{done.number}", source, done.is_new)
 
 
 def _fill(draft: Draft, caches: list[str], output: Output) -> None:
     if not output.md5.endswith(".dir"):
         draft.add_file(_cached(caches, output.md5, output.newer), os.path.basename(output.path))
         return
-    place = _cached(caches, output.md5, output.newer)
-    with open(place, "rb") as file:
-        data = file.read(_LONGEST + 1)
-    try:
-        entries = [(entry["md5"], entry["relpath"]) for entry in json.loads(data)]
-    except (ValueError, KeyError, TypeError) as error:
-        raise Damage(f"DVC's list of the files of {printable(output.path)} is not readable") from error
-    for md5, name in entries:
-        draft.add_file(_cached(caches, md5, output.newer), name)
+    data = small_file(_cached(caches, output.md5, output.newer))
+    for entry in json.loads(data):
+        draft.add_file(_cached(caches, entry["md5"], output.newer), str(entry["relpath"]))
 
 
 def _cached(caches: list[str], md5: str, newer: bool) -> str:
@@ -97,6 +96,7 @@ def _cached(caches: list[str], md5: str, newer: bool) -> str:
     for cache in caches:
         for place in (f"{cache}/files/md5/{md5[:2]}/{md5[2:]}", f"{cache}/{md5[:2]}/{md5[2:]}"):
             if os.path.isfile(place):
+                require_inside(place, cache)
                 with open(place, "rb") as file:
                     if newer and file_digest(file, "md5").hexdigest() != md5.removesuffix(".dir"):
                         raise Damage(f"{printable(place)} is damaged: it does not have the MD5 that DVC knows it by")
@@ -135,6 +135,7 @@ def _revisions(folder: str, commits: bool) -> list[Revision]:
             "--date-order",
             "--format=%H %cI",
             *(["HEAD"] if commits else ["--no-walk=sorted", "--tags", "HEAD"]),
+            "--",
         )
         tagged = _git(folder, "for-each-ref", "--format=%(objectname) %(*objectname) %(refname:lstrip=2)", "refs/tags")
     except NotFound:
@@ -150,17 +151,17 @@ def _revisions(folder: str, commits: bool) -> list[Revision]:
 
 
 def _outputs(folder: str, revision: Revision) -> Iterator[Output | Left]:
-    for name, data in _files(folder, revision):
-        above = os.path.dirname(name)
+    for name, read in _files(folder, revision):
+        above, source = os.path.dirname(name), f"{name} at {_named(revision)}"
         try:
-            told = loaded(data, f"{printable(name)} at {_named(revision)}")
+            told = loaded(read(), printable(name))
             if os.path.basename(name) == "dvc.lock":
                 outs = [out for said in told.get("stages", told).values() for out in said.get("outs", ())]
             else:
                 outs = told.get("outs", [])
             found = [_output(out, above, name, revision) for out in outs]
-        except (Damage, AttributeError, KeyError, TypeError) as error:
-            yield Left(f"{name} at {_named(revision)}", f"it is not as DVC writes such files: {error}")
+        except MALFORMED as error:
+            yield Left(source, reason(error))
             continue
         yield from found
 
@@ -173,26 +174,27 @@ def _output(out: Any, above: str, name: str, revision: Revision) -> Output | Lef
     return Output(path, str(md5), out.get("hash") == "md5")
 
 
-def _files(folder: str, revision: Revision) -> Iterator[tuple[str, bytes]]:
-    """DVC's own files at a commit, or as they lie in the folder."""
+def _files(folder: str, revision: Revision) -> Iterator[tuple[str, Callable[[], bytes]]]:
+    """DVC's own files at a commit, or as they lie in the folder: path, and what reads it."""
     if revision.commit:
         listed = _git(folder, "ls-tree", "-r", "-z", "--name-only", revision.commit)
         for name in map(os.fsdecode, listed.split(b"\0")):
             if name.endswith(".dvc") or os.path.basename(name) == "dvc.lock":
-                yield name, _git(folder, "cat-file", "blob", f"{revision.commit}:{name}")
+                yield name, partial(_git, folder, "cat-file", "blob", f"{revision.commit}:./{name}")
         return
     for place, folders, names in os.walk(folder):
         folders[:] = sorted(set(folders) - {".dvc", ".git", ".artifacts"})
         for name in sorted(names):
             if name.endswith(".dvc") or name == "dvc.lock":
                 path = os.path.join(place, name)
-                with open(path, "rb") as file:
-                    yield os.path.relpath(path, folder), file.read()
+                yield os.path.relpath(path, folder), partial(small_file, path)
 
 
 def _git(folder: str, *arguments: str) -> bytes:
     """What git prints; nothing that the repository's config or hooks name is run. Raises NotFound where git knows none."""
-    quiet = os.environ | {"GIT_OPTIONAL_LOCKS": "0", "GIT_ALLOW_PROTOCOL": "none", "GIT_NO_LAZY_FETCH": "1"}
+    elsewhere = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY")
+    own = {name: value for name, value in os.environ.items() if name not in elsewhere}
+    quiet = own | {"GIT_OPTIONAL_LOCKS": "0", "GIT_ALLOW_PROTOCOL": "none", "GIT_NO_LAZY_FETCH": "1"}
     inert = (
         "-c",
         "core.fsmonitor=false",

@@ -5,9 +5,24 @@ from collections.abc import Iterator
 from typing import Any
 
 from artstore.draft import Saved
-from artstore.errors import ArtstoreError, Damage, NotFound
+from artstore.errors import Damage, NotFound
 from artstore.history import Row
-from artstore.importing import Left, Recorder, Taken, Told, alias_from, iso, loaded, recorder, value_of
+from artstore.importing import (
+    MALFORMED,
+    Left,
+    Recorder,
+    Taken,
+    Told,
+    alias_from,
+    iso,
+    loaded,
+    reason,
+    recorder,
+    require_inside,
+    saved,
+    small_file,
+    value_of,
+)
 from artstore.metadata import recorded
 from artstore.names import REGISTRY, name_from, printable
 from artstore.properties import Properties
@@ -17,8 +32,6 @@ from artstore.state import Path
 
 _FINISHED, _FAILED, _KILLED = 3, 4, 5
 """RunStatus of MLflow's service.proto."""
-_LONGEST = 1 << 30
-"""Bytes of one file of a run that are read."""
 _BY_HAND = "`artstore put` takes what is elsewhere"
 """What a store names is not fetched, nor read from other folders of the user: whoever made it may not be them."""
 _MODELS = "registry-mlflow"
@@ -29,6 +42,7 @@ def import_mlflow(repository: Repository, folder: str) -> Iterator[Taken | Left]
     """An experiment becomes a project, a run a run of the same id, its artifacts a version that it logged; a registered
     model a collection of links in the registry `mlflow`.
     """
+    folder = os.path.abspath(folder)
     root = next((place for place in (folder, os.path.join(folder, "mlruns")) if _is_store(place)), None)
     if root is None:
         raise NotFound(f"{printable(folder)} is no MLflow file store", hint="name the folder `mlruns`")
@@ -47,15 +61,14 @@ def _is_store(folder: str) -> bool:
 
 
 def _meta(folder: str) -> dict[str, Any]:
-    told = loaded(_text(os.path.join(folder, "meta.yaml")).encode(), printable(os.path.join(folder, "meta.yaml")))
+    told = loaded(small_file(os.path.join(folder, "meta.yaml")), printable(os.path.join(folder, "meta.yaml")))
     if not isinstance(told, dict):
         raise Damage(f"{printable(folder)}/meta.yaml is not as MLflow writes it")
     return told
 
 
 def _text(path: str) -> str:
-    with open(path, encoding="utf-8", errors="replace") as file:
-        return file.read(_LONGEST)
+    return small_file(path).decode("utf-8", "replace")
 
 
 def _texts(folder: str) -> dict[str, str]:
@@ -75,8 +88,8 @@ def _texts(folder: str) -> dict[str, str]:
 def _experiment(repository: Repository, folder: str) -> Iterator[Taken | Left]:
     try:
         told = _meta(folder)
-    except (ArtstoreError, OSError) as error:
-        yield Left(folder, str(error))
+    except MALFORMED as error:
+        yield Left(folder, reason(error))
         return
     name = str(told.get("name", os.path.basename(folder)))
     if told.get("lifecycle_stage") == "deleted":
@@ -88,8 +101,8 @@ def _experiment(repository: Repository, folder: str) -> Iterator[Taken | Left]:
         if os.path.isfile(os.path.join(place, "meta.yaml")):
             try:
                 yield from _run(repository, project, place)
-            except (ArtstoreError, OSError, ValueError, TypeError) as error:
-                yield Left(f"run {id} of {name}", str(error))
+            except MALFORMED as error:
+                yield Left(f"run {id} of {name}", reason(error))
     for model in (
         sorted(os.listdir(os.path.join(folder, "models"))) if os.path.isdir(os.path.join(folder, "models")) else ()
     ):
@@ -133,7 +146,7 @@ def _metrics(folder: str, started: float) -> tuple[list[Row], dict[str, Any]]:
     """Rows by step, and the last value of each. A line is `milliseconds value step`."""
     points = []
     for name, text in _texts(folder).items():
-        for line in text.splitlines():
+        for line in filter(None, text.splitlines()):
             milliseconds, value, step, *_ = [*line.split(), "0"]
             points.append((max(0, int(step)), int(milliseconds) / 1000, name, float(value)))
     rows: list[Row] = []
@@ -151,37 +164,39 @@ def _artifacts(
     repository: Repository, run: Recorder, project: str, folder: str, meta: dict[str, Any]
 ) -> Iterator[Taken | Left]:
     place = os.path.join(folder, "artifacts")
-    name = name_from(f"{meta.get('run_name') or meta['run_id']}-artifacts")
+    name = name_from(f"{meta.get('run_name') or os.path.basename(folder)}-artifacts")
     if not os.path.isdir(place):
         yield Left(
-            f"artifacts of run {meta['run_id']}",
+            f"artifacts of run {os.path.basename(folder)}",
             f"they are not in this store but at {meta.get('artifact_uri')}: {_BY_HAND}",
         )
     elif os.listdir(place):
-        saved = _save(
+        done = _save(
             repository,
+            folder,
             place,
             Path(repository.settings.entity, project, name),
             "artifact",
-            {"run": meta["run_id"]},
+            {"run": os.path.basename(folder)},
             str(run.path),
         )
-        run.edge("logged", repository.find(_spec(saved)))
-        yield Taken("version", _spec(saved), f"artifacts of run {meta['run_id']}", saved.is_new)
+        run.edge("logged", repository.find(_spec(done)))
+        yield Taken("version", _spec(done), f"artifacts of run {os.path.basename(folder)}", done.is_new)
 
 
-def _spec(saved: Saved) -> str:
-    return f"{saved.path}:v{saved.number}"
+def _spec(done: Saved) -> str:
+    return f"{done.path}:v{done.number}"
 
 
 def _save(
-    repository: Repository, place: str, path: Path, type: str, about: dict[str, Any], run: str | None,
-    aliases: tuple[str, ...] = (), description: str | None = None,
+    repository: Repository, root: str, place: str, path: Path, type: str, about: dict[str, Any], run: str | None,
+    description: str | None = None,
 ) -> Saved:  # fmt: skip
+    require_inside(place, root)
     with repository.draft() as draft:
         draft.add_folder(place)
-        properties = Properties(aliases=aliases, description=description or None, metadata={"mlflow": about})
-        return draft.save(path, type=type, reuse="any", run=run, properties=properties)
+        properties = Properties(description=description or None)
+        return saved(repository, draft, path, {"mlflow": about}, type=type, run=run, properties=properties)
 
 
 # -- models --
@@ -193,10 +208,10 @@ def _logged_model(repository: Repository, project: str, folder: str) -> Iterator
         if not os.path.isdir(place):
             raise NotFound("its files are not here")
         path = Path(repository.settings.entity, project, name_from(str(meta.get("name") or os.path.basename(folder))))
-        saved = _save(repository, place, path, "model", {"model": os.path.basename(folder)}, None)
-        yield Taken("version", _spec(saved), f"model {os.path.basename(folder)}", saved.is_new)
-    except (ArtstoreError, OSError) as error:
-        yield Left(f"model {os.path.basename(folder)}", str(error))
+        done = _save(repository, folder, place, path, "model", {"model": os.path.basename(folder)}, None)
+        yield Taken("version", _spec(done), f"model {os.path.basename(folder)}", done.is_new)
+    except MALFORMED as error:
+        yield Left(f"model {os.path.basename(folder)}", reason(error))
 
 
 def _registered(repository: Repository, root: str, folder: str) -> Iterator[Taken | Left]:
@@ -206,8 +221,8 @@ def _registered(repository: Repository, root: str, folder: str) -> Iterator[Take
         aliases = meta.get("aliases") or _texts(os.path.join(folder, "aliases"))
         versions = sorted((v for v in os.listdir(folder) if v.startswith("version-")), key=lambda v: int(v[8:]))
         target = f"{repository.settings.entity}/{_MODELS}/{name_from(name)}"
-    except (ArtstoreError, OSError, KeyError, ValueError) as error:
-        yield Left(f"registered model {os.path.basename(folder)}", str(error))
+    except MALFORMED as error:
+        yield Left(f"registered model {os.path.basename(folder)}", reason(error))
         return
     for version in versions:
         source = f"{name} {version[8:]}"
@@ -220,16 +235,16 @@ def _registered(repository: Repository, root: str, folder: str) -> Iterator[Take
             about = {"model": name, "version": int(version[8:]), "source": told.get("source")}
             about |= {"tags": tags} if (tags := _texts(os.path.join(folder, version, "tags"))) else {}
             path = Path(repository.settings.entity, project, name_from(name))
-            saved = _save(repository, place, path, "model", about, None, description=told.get("description"))
-            repository.link(repository.find(_spec(saved)), target, tuple(map(alias_from, named)))
-            yield Taken("version", _spec(saved), source, saved.is_new)
-        except (ArtstoreError, OSError) as error:
-            yield Left(source, str(error))
+            done = _save(repository, root, place, path, "model", about, None, description=told.get("description"))
+            repository.link(repository.find(_spec(done)), target, tuple(map(alias_from, named)))
+            yield Taken("version", _spec(done), source, done.is_new)
+        except MALFORMED as error:
+            yield Left(source, reason(error))
     if versions and meta.get("description"):
         try:
             repository.edit_collection(target, description=str(meta["description"]))
-        except ArtstoreError as error:
-            yield Left(f"the description of {name}", str(error))
+        except MALFORMED as error:
+            yield Left(f"the description of {name}", reason(error))
 
 
 def _source(root: str, told: dict[str, Any]) -> tuple[str, str]:

@@ -5,12 +5,15 @@ import os
 import re
 import struct
 import zlib
+from base64 import b64encode
 from collections.abc import Iterator
+from hashlib import file_digest
 from typing import Any
 
-from artstore.errors import ArtstoreError, Damage, NotFound
+from artstore.errors import Damage, NotFound
+from artstore.files import open_regular
 from artstore.history import Row
-from artstore.importing import Left, Taken, Told, alias_from, iso, recorder
+from artstore.importing import MALFORMED, Left, Taken, Told, alias_from, iso, reason, recorder, saved
 from artstore.names import as_project, name_from, printable
 from artstore.properties import Properties
 from artstore.repository import Repository
@@ -56,16 +59,17 @@ def import_wandb(repository: Repository, folder: str, project: str, type: str) -
             f"there is no offline run and no downloaded artifact in {printable(folder)}",
             hint="name wandb/, artifacts/, or a folder in one",
         )
+    record = _record_type() if logs else None
     for log in logs:
         try:
-            yield from _run(repository, log)
-        except (ArtstoreError, OSError) as error:
-            yield Left(log, str(error))
+            yield from _run(repository, log, record)
+        except MALFORMED as error:
+            yield Left(log, reason(error))
     for place in downloaded:
         try:
             yield _artifact(repository, place, project, type)
-        except (ArtstoreError, OSError) as error:
-            yield Left(place, str(error))
+        except MALFORMED as error:
+            yield Left(place, reason(error))
 
 
 def _artifact(repository: Repository, folder: str, project: str, type: str) -> Taken:
@@ -127,25 +131,33 @@ def _set(values: dict[str, Any], items: Any) -> None:
         keys = list(item.nested_key) or [item.key]
         inner = values
         for key in keys[:-1]:
-            inner = inner.setdefault(key, {})
+            below = inner.get(key)
+            following: dict[str, Any] = below if isinstance(below, dict) else {}
+            inner[key] = following
+            inner = following
         try:
             inner[keys[-1]] = json.loads(item.value_json)
         except ValueError:
             inner[keys[-1]] = item.value_json
 
 
-def _run(repository: Repository, log: str) -> Iterator[Taken | Left]:
+def _record_type() -> Any:
+    """What the records of a run are read by."""
     try:
-        from google.protobuf.message import DecodeError
         from wandb.proto.wandb_internal_pb2 import Record  # type: ignore[attr-defined]  # made when it is loaded
     except ImportError as error:
-        raise NotFound(
-            "offline runs are read with the package wandb, which is not installed here", hint="`pip install wandb`"
-        ) from error
+        message = "offline runs are read with the package wandb, which is not installed here"
+        raise NotFound(message, hint="`pip install wandb`") from error
+    return Record
+
+
+def _run(repository: Repository, log: str, record_type: Any) -> Iterator[Taken | Left]:
     read = _Read()
-    with open(log, "rb") as file:
+    from google.protobuf.message import DecodeError
+
+    with open(open_regular(log), "rb") as file:
         for data in records(file.read(), printable(log)):
-            record = Record()
+            record = record_type()
             try:
                 record.ParseFromString(data)
             except DecodeError as error:
@@ -168,8 +180,8 @@ def _run(repository: Repository, log: str) -> Iterator[Taken | Left]:
             version = _logged(repository, path, artifact)
             found.edge("logged", repository.find(version.name))
             yield version
-        except (ArtstoreError, OSError) as error:
-            yield Left(f"artifact {artifact.name} of run {run.run_id}", str(error))
+        except MALFORMED as error:
+            yield Left(f"artifact {artifact.name} of run {run.run_id}", reason(error))
     found.end()
     yield Taken("run", str(path), log, True)
     for name in read.used:
@@ -208,12 +220,26 @@ def _logged(repository: Repository, run: RunPath, artifact: Any) -> Taken:
                 raise NotFound(f"its entry {printable(entry.path)} is a reference to {printable(entry.ref)}")
             if not entry.local_path or not os.path.isfile(entry.local_path):
                 raise NotFound(f"the file that W&B staged for its entry {printable(entry.path)} is gone")
+            with open(open_regular(entry.local_path), "rb") as file:
+                digest = b64encode(file_digest(file, "md5").digest()).decode()
+            if digest != entry.digest:  # also so that a log can't name files that its maker has never seen
+                raise Damage(f"the file that W&B staged for its entry {printable(entry.path)} is not what the log says")
             draft.add_file(entry.local_path, entry.path)
-        metadata = json.loads(artifact.metadata) if artifact.metadata else None
-        aliases = tuple(alias_from(alias) for alias in artifact.aliases if alias != "latest")
-        properties = Properties(aliases=aliases, description=artifact.description or None, metadata=metadata)
-        saved = draft.save(path, type=artifact.type or None, run=str(run), reuse="any", properties=properties)
-    return Taken("version", f"{path}:v{saved.number}", f"artifact {artifact.name}", saved.is_new)
+        metadata = json.loads(artifact.metadata) if artifact.metadata else {}
+        properties = Properties(description=artifact.description or None, metadata=metadata)
+        aliases = (alias_from(alias) for alias in artifact.aliases if alias != "latest")
+        about = {"wandb": {"run": str(run)}}
+        done = saved(
+            repository,
+            draft,
+            path,
+            about,
+            type=artifact.type or None,
+            aliases=aliases,
+            run=str(run),
+            properties=properties,
+        )
+    return Taken("version", f"{path}:v{done.number}", f"artifact {artifact.name}", done.is_new)
 
 
 def records(data: bytes, what: str) -> Iterator[bytes]:

@@ -12,16 +12,18 @@ from starlette.responses import Response
 
 from artstore.catalog import decoded_run
 from artstore.difference import differences
-from artstore.errors import Damage
+from artstore.errors import Damage, InvalidValue
 from artstore.graph import LIVE, Graph, Node
 from artstore.lookup import Found
-from artstore.names import parse_spec
+from artstore.names import parse_spec, printable
 from artstore.repository import Repository
 from artstore.runs import RunPath
 from artstore.svg import svg
+from artstore.tablefiles import ENDING
 from artstore.tables import Table, TableDiff, table_diff
 from artstore.ui.render import (
     ROWS,
+    Rows,
     collection_url,
     flat,
     number_in,
@@ -58,7 +60,7 @@ def collection(request: Request) -> Response:
     rows = page_of(request, (_row(repository, Found(state, v), named.get(v["id"], [])) for v in versions))
     return page(
         request, "collection.html", str(state.path), state=state, rows=rows, total=len(versions),
-        deleted=len(state.versions) - len(versions),
+        metadata=list(flat(state.metadata)), deleted=len(state.versions) - len(versions),
     )  # fmt: skip
 
 
@@ -114,13 +116,10 @@ def _run_named(path: str | None) -> RunPath | None:
 # -- what differs --
 
 
-class _Shown(NamedTuple):
-    """The differences of one page, and how many there are of each kind."""
-
-    rows: list[Any]
-    start: int
-    more: bool
+class _Differing(NamedTuple):
+    rows: Rows
     counts: dict[str, int]
+    """how many there are of each kind"""
     all_counted: bool
 
 
@@ -136,10 +135,11 @@ def diff(request: Request) -> Response:
         if rows[0].get(k) != rows[1].get(k)
     ]
     table, key = text_in(request, "table"), text_in(request, "key")
+    found = _differing(request, repository, old, new)
     tables = _tables_differ(repository, old, new, table, key) if table and key else None
     return page(
         request, "diff.html", f"{old.name} → {new.name}", old=old, new=new, metadata=changed, table=table, key=key,
-        tables=tables, rows=_differing(request, repository, old, new), most=ROWS,
+        tables=tables, rows=found.rows, counts=found.counts, all_counted=found.all_counted,
     )  # fmt: skip
 
 
@@ -149,19 +149,22 @@ def _spec(request: Request, name: str) -> str:
     return text
 
 
-def _differing(request: Request, repository: Repository, old: Found, new: Found) -> _Shown:
-    start, counts, rows, all_counted = number_in(request, "start"), dict[str, int](), [], True
+def _differing(request: Request, repository: Repository, old: Found, new: Found) -> _Differing:
+    start, counts, shown, all_counted = number_in(request, "start"), dict[str, int](), [], True
     for number, difference in enumerate(differences(repository.diff(old, new))):
         if number >= max(_COUNTED, start + ROWS):
             all_counted = False
             break
         counts[difference.kind] = counts.get(difference.kind, 0) + 1
         if start <= number < start + ROWS:
-            rows.append(difference)
-    return _Shown(rows, start, not all_counted or sum(counts.values()) > start + ROWS, counts, all_counted)
+            shown.append(difference)
+    more = not all_counted or sum(counts.values()) > start + ROWS
+    return _Differing(Rows(shown, start, more), counts, all_counted)
 
 
 def _tables_differ(repository: Repository, old: Found, new: Found, path: str, key: str) -> TableDiff:
+    if not path.endswith(ENDING):
+        raise InvalidValue(f"'{printable(path)}' is no table: their names end with {ENDING}")
     sides = []
     for found in (old, new):
         table = Table.read(
@@ -254,6 +257,6 @@ def _said(told: dict[str, Any]) -> list[tuple[str, str]]:
     texts = [("description", told["description"])] if isinstance(told.get("description"), str) else []
     metadata = told.get("metadata", {})
     return texts + [
-        ("metadata", f"{key}: {value if isinstance(value, str) else json.dumps(value)}")
+        ("metadata", f"{key}: {value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}")
         for key, value in metadata.items()
     ]

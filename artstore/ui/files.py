@@ -3,7 +3,6 @@
 import codecs
 import csv
 import heapq
-import io
 import json
 import os
 from collections.abc import Callable, Iterator
@@ -40,6 +39,10 @@ _TEXT = 256 << 10
 _JSON = 2 << 20
 """Bytes of a JSON file that is laid out anew; longer ones are shown as they are."""
 _IMAGE = 64 << 20
+_COLUMNS = 200
+"""Of a table that are shown."""
+_CELL = 1000
+"""Characters of a cell that are shown."""
 _SORTED = 100_000
 """Rows up to the end of a page that sorting holds in memory."""
 _PIECE = 1 << 20
@@ -57,6 +60,8 @@ class Grid(NamedTuple):
     sort: int | None
     """the column by which they are sorted, from 0"""
     descending: bool
+    widest: int
+    """characters of a cell that are shown"""
 
 
 def browse(request: Request) -> Response:
@@ -64,11 +69,7 @@ def browse(request: Request) -> Response:
     repository, found, path = repository_of(request), version_in(request), text_in(request, "path").strip("/")
     parts = path.split("/") if path else []
     crumbs = [("/".join(parts[: i + 1]), part) for i, part in enumerate(parts)]
-    entry = (
-        repository.entry(found, path)
-        if path
-        else (b"", DIRECTORY, found.version["size"], found.tree, found.version["files"])
-    )
+    entry = repository.entry(found, path) if path else found.root
     if entry[1] == DIRECTORY:
         start = os.fsencode(text_in(request, "from"))
         entries = folder_page(Digest(entry[3]), repository.objects.read_tree, start, _ENTRIES + 1)
@@ -85,7 +86,7 @@ def browse(request: Request) -> Response:
 
 class Preview(NamedTuple):
     kind: str
-    """grid, image, text, or none"""
+    """grid, image, markdown, text, or none"""
     content: Any
     note: str | None = None
 
@@ -143,13 +144,19 @@ def _image_type(head: bytes, path: str) -> str | None:
 
 def _table(request: Request, repository: Repository, entry: Entry, path: str) -> Grid:
     head, rows = read_table(lambda: repository.open(entry), f"'{printable(path)}'")
-    return _grid(request, [str(name) for name in head.columns], rows)
+    return _grid(request, [str(name) for name in head.columns[:_COLUMNS]], (row[:_COLUMNS] for row in rows))
 
 
 def _csv(request: Request, file: BinaryIO, delimiter: str) -> Grid:
-    reader = csv.reader(io.TextIOWrapper(file, "utf-8", errors="replace", newline=""), delimiter=delimiter)
-    rows = _readable(reader)
+    rows = (row[:_COLUMNS] for row in _readable(csv.reader(_lines(file), delimiter=delimiter)))
     return _grid(request, next(rows, []), rows)
+
+
+def _lines(file: BinaryIO) -> Iterator[str]:
+    while line := file.readline(_TEXT):
+        if len(line) == _TEXT and not line.endswith(b"\n"):
+            raise csv.Error(f"a line of more than {_TEXT >> 10} KiB")
+        yield line.decode("utf-8", "replace")
 
 
 def _readable(reader: Iterator[list[str]]) -> Iterator[list[str]]:
@@ -163,7 +170,7 @@ def _grid(request: Request, columns: list[str], rows: Iterator[list[Any]]) -> Gr
     """The rows of the page; sorted, they are the smallest of one pass over all, so that a million need no memory."""
     text = text_in(request, "sort")
     if not text:
-        return Grid(columns, page_of(request, rows), None, False)
+        return Grid(columns, page_of(request, rows), None, False, _CELL)
     sort, descending = number_in(request, "sort"), text_in(request, "order") == "down"
     start = number_in(request, "start")
     if sort >= len(columns):
@@ -172,7 +179,7 @@ def _grid(request: Request, columns: list[str], rows: Iterator[list[Any]]) -> Gr
         raise InvalidValue(f"sorted rows are shown up to number {_SORTED:,}", hint="sort the other way round")
     pick: Callable[..., list[Any]] = heapq.nlargest if descending else heapq.nsmallest
     best = pick(start + ROWS + 1, rows, key=lambda row: _order_of(row[sort] if sort < len(row) else None))
-    return Grid(columns, Rows(best[start : start + ROWS], start, len(best) > start + ROWS), sort, descending)
+    return Grid(columns, Rows(best[start : start + ROWS], start, len(best) > start + ROWS), sort, descending, _CELL)
 
 
 def _order_of(cell: Any) -> tuple[int, Any]:
@@ -182,6 +189,8 @@ def _order_of(cell: Any) -> tuple[int, Any]:
     try:
         number = float(cell)
         return (1, number) if number == number else (0, 1)
+    except OverflowError:
+        return 1, float("inf") if cell > 0 else float("-inf")
     except (TypeError, ValueError):
         return 2, str(cell)
 
@@ -195,16 +204,15 @@ def download(request: Request) -> Response:
     headers = {
         "content-disposition": f"attachment; filename*=UTF-8''{quote(printable(name).replace('/', '_'), safe='')}",
         "content-security-policy": FILES,
+        "content-length": str(entry[2]),
     }
-    if entry[1] != REFERENCE:
-        headers["content-length"] = str(entry[2])
     return StreamingResponse(_pieces(repository.open(entry)), media_type="application/octet-stream", headers=headers)
 
 
 def image(request: Request) -> Response:
     """An image of a kind that runs nothing where it is shown as one."""
     repository, entry, name = _file(request)
-    if entry[1] == REFERENCE or entry[2] > _IMAGE:
+    if entry[2] > _IMAGE:
         raise NotFound(f"'{printable(name)}' is no image that is shown")
     with repository.open(entry) as file:
         data = file.read()
@@ -219,6 +227,10 @@ def _file(request: Request) -> tuple[Repository, Entry, str]:
     entry = repository.entry(version_in(request), path)
     if entry[1] == DIRECTORY:
         raise InvalidValue(f"'{printable(path)}' is a folder", hint="`artstore export` writes one as an archive")
+    if entry[1] == REFERENCE:
+        raise NotFound(
+            f"'{printable(path)}' is a reference: its bytes stay where they are, and are not fetched for a page"
+        )
     return repository, entry, path.rpartition("/")[2]
 
 

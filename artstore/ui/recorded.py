@@ -9,13 +9,15 @@ from starlette.responses import JSONResponse, Response
 
 from artstore.catalog import RunRow
 from artstore.errors import Damage, InvalidValue
-from artstore.names import file_name_of, printable
+from artstore.names import check_project, file_name_of, printable
 from artstore.repository import Repository
 from artstore.runs import CRASHED, RUNNING, RunPath, RunState, may_live
 from artstore.ui.render import flat, page, page_of, parameters, repository_of, text_in
 
 _POINTS = 500
-"""Of one metric of a run that a chart shows, evenly spread."""
+"""Of one metric of a run that a chart shows at least, evenly spread, where it has more; and fewer than twice as many."""
+_METRICS = 200
+"""Metrics of a run that are drawn: the first by name."""
 _COMPARED = 20
 """Runs side by side."""
 
@@ -24,7 +26,7 @@ def runs(request: Request) -> Response:
     """All runs, or those of a project, the latest started first."""
     repository, damaged = repository_of(request), list[Damage]()
     project = text_in(request, "project")
-    below = "/".join(["runs", *(file_name_of(part) for part in project.split("/") if part)])
+    below = "/".join(["runs", *(file_name_of(check_project(part)) for part in project.split("/") if part)])
     number, rows = repository.catalog(damaged=damaged).latest_runs(below)
     return page(
         request, "runs.html", "Runs", rows=page_of(request, rows), total=number, project=project, damaged=damaged,
@@ -38,7 +40,7 @@ def _state_of(repository: Repository, row: RunRow) -> str:
 
 def run(request: Request) -> Response:
     repository = repository_of(request)
-    state = repository.runs.find(RunPath(*(request.path_params[part] for part in RunPath._fields)))
+    state = repository.runs.find(RunPath(*(check_project(request.path_params[part]) for part in RunPath._fields)))
     return page(
         request, "run.html", f"Run {state.path}", run=state, state=repository.runs.status(state),
         config=list(flat(state.config)), summary=list(flat(state.summary)),
@@ -59,7 +61,7 @@ def compare(request: Request) -> Response:
 
 
 def history(request: Request) -> Response:
-    """As JSON: of each run its name and, by metric, steps and values, at most 500 of them."""
+    """As JSON: of each run its name and, by metric, steps and values, fewer than 1,000; 200 metrics of a run at most."""
     repository = repository_of(request)
     return JSONResponse(
         [
@@ -78,7 +80,7 @@ def _runs_in(request: Request) -> list[RunState]:
         parts = path.split("/")
         if len(parts) != len(RunPath._fields):
             raise InvalidValue(f"'{printable(path)}' is no run: ENTITY/PROJECT/ID is")
-        found.append(repository_of(request).runs.find(RunPath(*parts)))
+        found.append(repository_of(request).runs.find(RunPath(*map(check_project, parts))))
     return found
 
 
@@ -98,5 +100,6 @@ def _metrics(repository: Repository, state: RunState) -> dict[str, Any]:
                     every *= 2
             found[key] = every, seen + 1, steps, values
     return {
-        key: {"steps": steps, "values": values} for key, (_, _, steps, values) in islice(sorted(found.items()), 200)
+        key: {"steps": steps, "values": values}
+        for key, (_, _, steps, values) in islice(sorted(found.items()), _METRICS)
     }

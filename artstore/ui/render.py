@@ -2,6 +2,7 @@
 
 import json
 import os
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Any, NamedTuple, TypeVar
@@ -13,7 +14,7 @@ from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
-from artstore.errors import InvalidValue
+from artstore.errors import InvalidValue, NotFound
 from artstore.handles import opened
 from artstore.lookup import Found
 from artstore.names import printable
@@ -63,7 +64,7 @@ def text_in(request: Request, name: str, default: str = "") -> str:
 
 def number_in(request: Request, name: str, default: int = 0, most: int = 1 << 53) -> int:
     text = text_in(request, name, str(default))
-    if not (text.isascii() and text.isdigit() and int(text) <= most):
+    if not (text.isascii() and text.isdigit() and len(text) < 20 and int(text) <= most):
         raise InvalidValue(f"{name} is a number up to {most:,}, not '{printable(text[:80])}'")
     return int(text)
 
@@ -74,7 +75,10 @@ def path_in(request: Request) -> Path:
 
 
 def version_in(request: Request) -> Found:
-    return repository_of(request).find(f"{path_in(request)}:v{request.path_params['number']}")
+    number = request.path_params["number"]
+    if len(number) > 20:
+        raise NotFound(f"there is no version v{printable(number[:20])}…")
+    return repository_of(request).find(f"{path_in(request)}:v{number}")
 
 
 # -- addresses --
@@ -114,7 +118,7 @@ def _day(value: int | str) -> str:
 
 def _rendered(text: str) -> Markup:
     """Markdown as HTML: no tags of its own, no scripts, and images from here only (which the policy holds it to)."""
-    return Markup(_markdown.render("\n".join(map(printable, text.split("\n")))))
+    return Markup(_markdown.render(_shown(text)))
 
 
 def as_json(value: Any) -> str:
@@ -123,9 +127,16 @@ def as_json(value: Any) -> str:
 
 def _finalized(value: Any) -> Any:
     """Every text that a page shows, as it is safe to print: names are anybody's."""
-    if isinstance(value, str) and not isinstance(value, Markup):
-        return "\n".join(map(printable, value.split("\n"))) if "\n" in value else printable(value)
-    return value
+    return _shown(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def _shown(text: str) -> str:
+    """As `printable`, but for what texts are laid out with: lines, tabs, and spaces of any width."""
+    if text.isprintable():
+        return text
+    return "".join(
+        c if c in "\n\t" or unicodedata.category(c) == "Zs" else printable(c) for c in text.replace("\r\n", "\n")
+    )
 
 
 _templates = Environment(
@@ -145,6 +156,7 @@ _templates.filters |= {
     "fsdecode": os.fsdecode,
 }
 _templates.globals |= {
+    "ROWS": ROWS,
     "collection_url": collection_url,
     "version_url": version_url,
     "file_url": file_url,

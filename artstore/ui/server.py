@@ -26,7 +26,7 @@ HOST = "127.0.0.1"
 PORT = 8642
 _THREADS = 4
 """Requests that are worked on at once, each by a thread with a handle of its own: a page asks for few at a time."""
-_VERSION = "/{entity}/{project}/{name}/{number:int}"
+_VERSION = "/{entity}/{project}/{name}/{number}"
 _STATUS: dict[type[ArtstoreError], int] = {
     NotFound: 404, InvalidValue: 400, Conflict: 409, Refused: 403, StorageError: 503, Damage: 500,
 }  # fmt: skip

@@ -10,11 +10,11 @@ from tests.faults.kill import kills
 
 pytestmark = pytest.mark.skipif(strace.missing() is not None, reason=str(strace.missing()))
 
-_EVERY = {"put-large": 90, "push": 45, "push-again": 70, "pull": 45, "clone": 45}
+_EVERY = {"put-large": 180, "push": 90, "push-again": 140, "pull": 90, "clone": 90}
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_kill_at_any_call_loses_nothing(command: str, tmp_path: Path) -> None:
-    outcomes = list(kills([command], tmp_path, _EVERY.get(command, 12)))
+    outcomes = list(kills([command], tmp_path, _EVERY.get(command, 24)))
     assert any(outcome.reached for outcome in outcomes)
     assert [(str(outcome.point), outcome.findings) for outcome in outcomes if outcome.findings] == []
