@@ -214,10 +214,12 @@ def test_what_was_said_here_stays_as_it_is(dvc: Path, mlruns: Path, repo: Reposi
     imported(cli, "dvc", "dvc")
     assert cli("edit", "digits-first/digits-model", "--description", "my own words").code == 0
     assert cli("alias", "dvc/data:v1", "v1.0").code == 0
+    assert cli("edit", "--collection", "registry-mlflow/digits-model", "--description", "theirs").code == 0
     imported(cli, "mlflow", str(mlruns))
     imported(cli, "dvc", "dvc")
     assert repo.properties(repo.find("digits-first/digits-model"))[0] == "my own words"
     assert repo.find("dvc/data:v1.0").version["number"] == 1
+    assert repo.collection("registry-mlflow/digits-model").description == "theirs"
 
 
 # -- MLflow --

@@ -34,8 +34,7 @@ _FINISHED, _FAILED, _KILLED = 3, 4, 5
 """RunStatus of MLflow's service.proto."""
 _BY_HAND = "`artstore put` takes what is elsewhere"
 """What a store names is not fetched, nor read from other folders of the user: whoever made it may not be them."""
-_MODELS = "registry-mlflow"
-assert _MODELS.startswith(REGISTRY)
+_MODELS = f"{REGISTRY}mlflow"
 
 
 def import_mlflow(repository: Repository, folder: str) -> Iterator[Taken | Left]:
@@ -121,7 +120,8 @@ def _run(repository: Repository, project: str, folder: str) -> Iterator[Taken | 
     found = recorder(repository, path, _told(meta, tags, params, summary))
     if found is not None:
         found.log(rows)
-        yield from _artifacts(repository, found, project, folder, meta)
+        if (artifacts := _artifacts(repository, found, folder, meta)) is not None:
+            yield artifacts
         found.end()
     yield Taken("run", str(path), source, found is not None)
 
@@ -160,28 +160,21 @@ def _metrics(folder: str, started: float) -> tuple[list[Row], dict[str, Any]]:
     return rows, summary
 
 
-def _artifacts(
-    repository: Repository, run: Recorder, project: str, folder: str, meta: dict[str, Any]
-) -> Iterator[Taken | Left]:
-    place = os.path.join(folder, "artifacts")
-    name = name_from(f"{meta.get('run_name') or os.path.basename(folder)}-artifacts")
+def _artifacts(repository: Repository, run: Recorder, folder: str, meta: dict[str, Any]) -> Taken | Left | None:
+    """What became of a run's artifacts; None where it has none."""
+    place, id = os.path.join(folder, "artifacts"), os.path.basename(folder)
+    source = f"artifacts of run {id}"
     if not os.path.isdir(place):
-        yield Left(
-            f"artifacts of run {os.path.basename(folder)}",
-            f"they are not in this store but at {meta.get('artifact_uri')}: {_BY_HAND}",
-        )
-    elif os.listdir(place):
-        done = _save(
-            repository,
-            folder,
-            place,
-            Path(repository.settings.entity, project, name),
-            "artifact",
-            {"run": os.path.basename(folder)},
-            str(run.path),
-        )
+        return Left(source, f"they are not in this store but at {meta.get('artifact_uri')}: {_BY_HAND}")
+    if not os.listdir(place):
+        return None
+    path = Path(run.path.entity, run.path.project, name_from(f"{meta.get('run_name') or id}-artifacts"))
+    try:
+        done = _save(repository, folder, place, path, "artifact", {"run": id}, str(run.path))
         run.edge("logged", repository.find(_spec(done)))
-        yield Taken("version", _spec(done), f"artifacts of run {os.path.basename(folder)}", done.is_new)
+    except MALFORMED as error:
+        return Left(source, reason(error))
+    return Taken("version", _spec(done), source, done.is_new)
 
 
 def _spec(done: Saved) -> str:
@@ -220,7 +213,7 @@ def _registered(repository: Repository, root: str, folder: str) -> Iterator[Take
         name = str(meta["name"])
         aliases = meta.get("aliases") or _texts(os.path.join(folder, "aliases"))
         versions = sorted((v for v in os.listdir(folder) if v.startswith("version-")), key=lambda v: int(v[8:]))
-        target = f"{repository.settings.entity}/{_MODELS}/{name_from(name)}"
+        target = Path(repository.settings.entity, _MODELS, name_from(name))
     except MALFORMED as error:
         yield Left(f"registered model {os.path.basename(folder)}", reason(error))
         return
@@ -231,20 +224,20 @@ def _registered(repository: Repository, root: str, folder: str) -> Iterator[Take
             named = [alias for alias, number in dict(aliases).items() if str(number).strip() == version[8:]]
             stage = told.get("current_stage")
             named += [str(stage).lower()] if stage not in (None, "None") else []
+            taken = repository.refs.read(target).aliases
             place, project = _source(root, told)
             about = {"model": name, "version": int(version[8:]), "source": told.get("source")}
             about |= {"tags": tags} if (tags := _texts(os.path.join(folder, version, "tags"))) else {}
             path = Path(repository.settings.entity, project, name_from(name))
             done = _save(repository, root, place, path, "model", about, None, description=told.get("description"))
-            repository.link(repository.find(_spec(done)), target, tuple(map(alias_from, named)))
+            new = tuple(alias for alias in map(alias_from, named) if alias not in taken)
+            repository.link(repository.find(_spec(done)), str(target), new)
             yield Taken("version", _spec(done), source, done.is_new)
         except MALFORMED as error:
             yield Left(source, reason(error))
-    if versions and meta.get("description"):
-        try:
-            repository.edit_collection(target, description=str(meta["description"]))
-        except MALFORMED as error:
-            yield Left(f"the description of {name}", reason(error))
+    state = repository.refs.read(target)
+    if state.exists and not state.description and meta.get("description"):
+        repository.edit_collection(str(target), description=str(meta["description"]))
 
 
 def _source(root: str, told: dict[str, Any]) -> tuple[str, str]:
