@@ -196,7 +196,7 @@ def _folder(path: str) -> Info:
 
 
 def _piece(file: BinaryIO, start: int | None, end: int | None) -> bytes:
-    size = file.seek(0, os.SEEK_END)
+    size = file.size if file.size is not None else file.seek(0, os.SEEK_END)  # type: ignore[attr-defined]
     first, last, _ = slice(start, end).indices(size)
     file.seek(first)
     return file.read(max(0, last - first))

@@ -233,6 +233,7 @@ class ObjectStore:
         return pack
 
     def close(self) -> None:
+        self._last = None
         while self._packs:
             self._packs.popitem()[1].close()
 
@@ -471,6 +472,8 @@ class ObjectStore:
             self.failure = self.failure or before
 
     def _read(self, kind: Kind, digest: Digest) -> bytes:
+        if (data := self._read_where_last(kind, digest)) is not None:
+            return data
         damaged: set[str] = set()
         failed: OSError | None = None
         for pack, row in self._all_places(digest):
@@ -482,6 +485,7 @@ class ObjectStore:
                 failed = error
                 continue
             if data is not None:
+                self._last = pack if pack.name in self._packs else self._last
                 return data
             damaged.add(pack.name)
             self.note_bad(pack.name, digest)
@@ -499,6 +503,20 @@ class ObjectStore:
                 f"{what} can't be found, and pack {min(self._broken)[:12]}, which is damaged, may hold it", hint=_HEAL
             )
         raise MissingObject(f"{what} is missing from {printable(self.storage.root)}", hint=_HEAL)
+
+    def _read_where_last(self, kind: Kind, digest: Digest) -> bytes | None:
+        """An object out of the pack that answered last, checked: who reads file by file meets the same one. A third of the
+        price of asking the table.
+        """
+        pack = self._last
+        if pack is None or (number := pack.find(digest)) is None or (pack.name, digest) in self._bad:
+            return None
+        row = pack.row(number)
+        try:
+            data = pack.read(row)
+        except OSError:
+            return None
+        return data if row.kind == kind and digest_of(kind, data) == digest else None
 
     def note_bad(self, pack: str, digest: Digest) -> None:
         """Note a damaged copy, so that look-ups skip it and the next save of this content stores it again."""
@@ -579,8 +597,8 @@ class ObjectStore:
 
     def open_large(self, digest: Digest, size: int) -> tuple[int, str]:
         """(descriptor, path) of a large blob of the right size; not hashed. Raises MissingObject or DamagedObject."""
-        for _ in range(3):
-            path = self._find_large(digest)
+        for attempt in range(4):
+            path = blob_path(digest) if attempt == 0 and self.here is not None else self._find_large(digest)
             if path is None:
                 break
             try:

@@ -232,7 +232,9 @@ class View:
             except BaseException:
                 os.close(fd)
                 raise
-            return open(fd, "rb")
+            return open(
+                fd, "rb", buffering=io.DEFAULT_BUFFER_SIZE
+            )  # said, so that nobody asks whether it is a terminal
         return io.BytesIO(self.objects.read(BLOB, entry[3]))
 
     def diff(self, old: Found, new: Found) -> Iterator[TreeChange]:
