@@ -189,9 +189,19 @@ def _spawn(stdin: int) -> None:
     """By a shell that puts it into the background and ends: it is no child of this process, and leaves no zombie. `-P`:
     nothing is imported from the working folder. (A shell gives what is in the background no input: hence 3.)
     """
-    package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    root = sys.modules[__name__.partition(".")[0]].__path__[0]
     program = "import sys; sys.path.append(sys.argv[1]); from artstore.actor import main; main()"
-    command = ["/bin/sh", "-c", '{ "$@" <&3 3<&- & } 3<&0', "sh", sys.executable, "-P", "-c", program, package]
+    command = [
+        "/bin/sh",
+        "-c",
+        '{ "$@" <&3 3<&- & } 3<&0',
+        "sh",
+        sys.executable,
+        "-P",
+        "-c",
+        program,
+        os.path.dirname(root),
+    ]
     actions: list[Any] = [(os.POSIX_SPAWN_DUP2, stdin, 0)]
     actions += [(os.POSIX_SPAWN_OPEN, fd, os.devnull, os.O_WRONLY, 0) for fd in (1, 2)]
     try:

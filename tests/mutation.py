@@ -99,7 +99,7 @@ class Runner:
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         gc.freeze()
         for module in self.suite.modules:
-            path = f"artstore/{module}.py"
+            path = f"artstore/{module.replace('.', '/')}.py"
             source = (ROOT / path).read_text()
             begun = _seconds_used()
             if self._noticed(session, module, compiled(ast.parse(source), path), 300):

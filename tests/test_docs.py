@@ -19,17 +19,18 @@ def between(text: str, start: str, end: str = "<!-- end -->") -> str:
 
 
 def module_table() -> str:
-    """ARCHITECTURE.md's table: rows from the import contract, words from each module's first line."""
+    """ARCHITECTURE.md's table: modules from the bottom of the import contract up, each with its first line."""
     layers = tomllib.loads((TOP / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"][0]["layers"]
-    lines = []
-    for row, layer in enumerate(reversed(layers), 1):
-        for module in layer.split(" | "):
-            path = TOP / "artstore" / module
-            source = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
-            doc = ast.get_docstring(ast.parse(source.read_text()))
-            assert doc is not None, f"{module} has no docstring"
-            lines.append(f"| {row} | `{module}` | {doc.splitlines()[0]} |")
-    return "\n".join(lines)
+    order = [name for layer in reversed(layers) for name in layer.split(" | ")]
+    told: dict[str, str] = {}
+    for path in (TOP / "artstore").rglob("*.py"):
+        module = ".".join(path.relative_to(TOP / "artstore").with_suffix("").parts).removesuffix(".__init__")
+        doc = ast.get_docstring(ast.parse(path.read_text()))
+        assert doc is not None, f"{module} has no docstring"
+        told[module] = doc.splitlines()[0]
+    del told["__init__"]
+    modules = sorted(told, key=lambda module: (order.index(module.split(".")[0]), module))
+    return "\n".join(f"| `{module}` | {told[module]} |" for module in modules)
 
 
 def test_the_module_table_says_what_the_modules_say() -> None:
