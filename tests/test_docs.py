@@ -29,6 +29,7 @@ def module_table() -> str:
         assert doc is not None, f"{module} has no docstring"
         told[module] = doc.splitlines()[0]
     del told["__init__"]
+    order += sorted({module.split(".")[0] for module in told} - set(order))
     modules = sorted(told, key=lambda module: (order.index(module.split(".")[0]), module))
     return "\n".join(f"| `{module}` | {told[module]} |" for module in modules)
 
