@@ -12,6 +12,7 @@ from artstore.codec import encode_rows
 from artstore.digest import Digest
 from artstore.errors import Conflict, InvalidValue, MissingReference, Refused, storage_error
 from artstore.files import Confined, hash_file, kind_at, kind_of, open_child, open_regular, remove_tree
+from artstore.mounts import memory_devices
 from artstore.names import is_protected, printable
 from artstore.objects import ObjectStore
 from artstore.obstacles import find_extra, folded, one_name, refuse_other_kinds, refuse_twins, refuse_unknown, remove
@@ -19,7 +20,7 @@ from artstore.owner import is_dead, left_by, this_process
 from artstore.packs import LARGE
 from artstore.progress import Monitor
 from artstore.selection import EVERYTHING, Selection, select
-from artstore.statcache import UNKNOWN, Part, Record, Stat, StatCache, clock_tick, content_of, is_settled, list_stats
+from artstore.statcache import UNKNOWN, Part, Record, Stat, StatCache, Trust, clock_tick, content_of, list_stats, trust
 from artstore.tree import (
     BLAKE3,
     DIRECTORY,
@@ -88,9 +89,10 @@ class Checkout:
         self._removed = 0
         self._cache: StatCache | None = None
         self._folder, self._private = "", False
+        self._in_memory: frozenset[int] = frozenset()
         self._owner = this_process()
         self._store = None if objects.storage.distant else objects.storage.root
-        self._unfinished: list[tuple[bytes, Digest]] = []
+        self._unfinished: list[tuple[bytes, Digest, dict[str, Stat]]] = []
 
     def run(self, root: str) -> CheckedOut:
         """Bring a folder to the version's content. Right files stay untouched, others of their names are replaced,
@@ -147,7 +149,7 @@ class Checkout:
                 self._into_existing(building, root)
             else:
                 os.mkdir(building)
-                self._folder, self._private = building, True
+                self._folder, self._private, self._in_memory = building, True, memory_devices()
                 self._fresh(building, root)
         except BaseException:
             remove_tree(building, ignore_errors=True)
@@ -215,8 +217,8 @@ class Checkout:
                 finally:
                     os.close(fd)
                 self._writer.finish()
-                for path, tree in self._unfinished:
-                    self._note_folder(target, path, tree)
+                for path, tree, known in self._unfinished:
+                    self._note_folder(target, path, tree, known)
                 time.sleep(min(clock_tick(building), _WAIT) / 1e9)
             else:
                 self._write_selected(target, select(self._tree, self._objects.read_tree, self._selection))
@@ -252,27 +254,32 @@ class Checkout:
             finally:
                 os.close(child)
         if cache is not None and len(seen) == len(entries):
-            cache.put(path, _record(seen, tree, entries, self._trusted_before()))
+            cache.put(path, _record(_trusted(fd, seen, self._trust_in(seen)), tree, entries))
         elif cache is not None:
-            self._unfinished.append((path, tree))
+            self._unfinished.append((path, tree, {}))
 
-    def _note_folder(self, target: Confined, path: bytes, tree: Digest) -> None:
-        """Note a folder whose files were still on their way when the others were written, or looked at."""
+    def _note_folder(self, target: Confined, path: bytes, tree: Digest, known: dict[str, Stat]) -> None:
+        """Note a folder whose files were still on their way when the others were written, or looked at. What these were like
+        then (`known`) counts: somebody may have changed them since.
+        """
         entries = read_folder(tree, self._objects.read_tree)
         fd = target.open_folder(tuple(path.split(b"/")[:-1]), create=False)
         try:
             seen = list_stats(fd)
+            trusted = _trusted(fd, seen, self._trust_in(seen)) | known
         finally:
             os.close(fd)
         if self._cache is not None:
-            self._cache.put(path, _record(seen, tree, entries, self._trusted_before()))
+            self._cache.put(path, _record(trusted, tree, entries))
 
-    def _trusted_before(self) -> int:
-        """Files that are older count as known. In a folder of our own nobody else writes, so all do, if its clock moves
-        on before it is shown.
+    def _trust_in(self, seen: dict[str, Stat]) -> Trust:
+        """Which files count as known. In a folder of our own nobody else writes, so all do, if its clock moves on before
+        it is shown.
         """
+        if not self._private:
+            return trust(self._folder, seen.values())
         tick = clock_tick(self._folder)
-        return time.time_ns() - (tick if tick > _WAIT or not self._private else 0)
+        return Trust(time.time_ns() - (tick if tick > _WAIT else 0), in_memory=self._in_memory)
 
     def _make_folder(self, fd: int, path: bytes, entry: Entry, entries: tuple[Entry, ...]) -> None:
         try:
@@ -322,8 +329,8 @@ class Checkout:
             self._writer.finish()
             if cache is not None and self._unfinished:
                 time.sleep(min(clock_tick(folder), _WAIT) / 1e9)
-                for path, tree in self._unfinished:
-                    self._note_folder(target, path, tree)
+                for path, tree, known in self._unfinished:
+                    self._note_folder(target, path, tree, known)
         if folder == root:
             self._save_cache()
 
@@ -349,6 +356,7 @@ class Checkout:
             if not path:
                 check_root(entries)
             known = record.known() if record is not None else {}
+            rule = self._trust_in(seen)
             settled: dict[str, Stat] = {}
             folders = []
             for entry in entries:
@@ -369,9 +377,10 @@ class Checkout:
                     self._writer.files -= 1  # counted when written
                 else:
                     settled[name] = st
-            cache.put(path, _record(settled, tree, entries, self._trusted_before()))
+            trusted = _trusted(fd, settled, rule)
+            cache.put(path, _record(trusted, tree, entries))
             if any(entry[1] == REFERENCE for _, entry in todo):  # only a note can tell later that these are right
-                self._unfinished.append((path, tree))
+                self._unfinished.append((path, tree, trusted))
         for raw, digest, whole in folders:
             try:
                 child = os.open(raw, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=fd)
@@ -468,18 +477,22 @@ class Checkout:
             raise
 
 
-def _record(seen: dict[str, Stat], tree: Digest, entries: Sequence[Entry], before: int) -> Record:
-    """What is known of a folder whose files were just written or read. Young files, and those not in `seen`, are not
-    trusted the next time.
-    """
-    trusted = {
-        name: st if len(st) == 2 or (stat.S_ISREG(st[0]) and is_settled(st, before)) else UNKNOWN
+def _trusted(fd: int, seen: dict[str, Stat], rule: Trust) -> dict[str, Stat]:
+    """The stats of what an open folder holds, without those of files that they can't tell the next time."""
+    device = os.fstat(fd).st_dev
+    return {
+        name: st if len(st) == 2 or (stat.S_ISREG(st[0]) and rule.holds(st, device)) else UNKNOWN
         for name, st in seen.items()
     }
+
+
+def _record(trusted: dict[str, Stat], tree: Digest, entries: Sequence[Entry]) -> Record:
+    """What is known of a folder whose files were just written or read. Those without a stat are read the next time."""
+    stats = dict(trusted)
     for entry in entries:
-        trusted.setdefault(os.fsdecode(entry[0]), UNKNOWN)
+        stats.setdefault(os.fsdecode(entry[0]), UNKNOWN)
     folders = tuple((entry[0], Digest(entry[3])) for entry in entries if entry[1] == DIRECTORY)
     runs = split(entries)
     parts = tuple(Part(part_of(run, tree_digest) if len(runs) > 1 else None, encode_rows(run)) for run in runs)
-    sig = statcache.signature(trusted)
+    sig = statcache.signature(stats)
     return Record(sig, tree, *totals(entries), folders, parts, statcache.large_in(parts))

@@ -6,7 +6,7 @@ from typing import Any, Literal, NamedTuple
 from artstore import filesystem
 from artstore.errors import ArtstoreError
 from artstore.filesystem import Copying, Locking, Modes, Names, Naming, Space, Syncing, Times
-from artstore.mounts import UNKNOWN, is_local, mount_of
+from artstore.mounts import IN_MEMORY, UNKNOWN, is_local, mount_of
 from artstore.names import printable
 from artstore.settings import GRACE_NETWORK
 from artstore.sizes import count, human
@@ -173,7 +173,9 @@ def _times(times: Times, folder: str) -> Iterator[Finding]:
     if times.kept_ns >= _SECOND:  # statcache.is_settled adds as much where seconds are whole
         tick += 2 * _SECOND
     if step <= tick:
-        effect = f"files that changed within {_span(tick / 1e9)} of a save are read again by the next"
+        changed = f"files that changed within {_span(tick / 1e9)} of a save"
+        every = mount_of(folder).type in IN_MEMORY
+        effect = f"{'all files, whatever their times,' if every else changed} are read again by the next"
         yield Finding("note" if step >= _SECOND else "ok", "timestamps", found, effect)
     else:
         effect = (

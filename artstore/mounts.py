@@ -32,6 +32,9 @@ class Mount(NamedTuple):
     """of this mount and of its file system: either's `ro` means read-only"""
 
 
+IN_MEMORY = ("tmpfs", "ramfs")
+"""Types whose pages are never written out: see `mapped`."""
+
 UNKNOWN = Mount("unknown", "", frozenset())
 """Where nobody tells: not on Linux, or no such folder."""
 
@@ -76,3 +79,18 @@ def is_local(folder: str) -> bool:
     something.
     """
     return not mount_of(folder).type.startswith(_NETWORK_TYPES)
+
+
+def memory_devices() -> frozenset[int]:
+    """Devices of the file systems that are in memory only, as `st_dev` tells them; none where nobody tells."""
+    found = set()
+    try:
+        with open("/proc/self/mountinfo", errors="surrogateescape") as mounts:
+            for line in mounts:
+                fields = line.split(" ")
+                if fields[fields.index("-") + 1] in IN_MEMORY:
+                    major, minor = fields[2].split(":")
+                    found.add(os.makedev(int(major), int(minor)))
+    except (OSError, ValueError):
+        pass
+    return frozenset(found)

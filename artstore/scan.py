@@ -20,7 +20,7 @@ from artstore.owner import left_by
 from artstore.packs import LARGE
 from artstore.progress import Monitor
 from artstore.selection import read_rules
-from artstore.statcache import UNKNOWN, Part, Record, Stat, StatCache, is_settled, settled_before, signature
+from artstore.statcache import UNKNOWN, Part, Record, Stat, StatCache, Trust, signature, trust
 from artstore.transaction import Transaction
 from artstore.tree import (
     DIRECTORY,
@@ -60,6 +60,7 @@ class _Listing(NamedTuple):
     seen: dict[str, Stat]
     linked: set[str]
     folders: list[str]
+    device: int
 
 
 class Scanner:
@@ -87,14 +88,14 @@ class Scanner:
         self._problems: list[tuple[str, str]] = []
         self._left_out: list[str] = []
         self._relied_on_base = False
-        self._settled_before = 0
+        self._root = ""
         self._pool: ThreadPoolExecutor | None = None
         store = os.stat(transaction.storage.root)
         self._store = store.st_dev, store.st_ino
 
     def run(self, root: str) -> Scanned:
         """Walk a folder; its tree is in the transaction (or the store) afterwards."""
-        self._settled_before = settled_before(root)
+        self._root = root
         store = os.path.realpath(self._tx.storage.root)
         if (os.path.realpath(root) + os.sep).startswith(store + os.sep):
             raise SourceError(
@@ -133,7 +134,7 @@ class Scanner:
                 raise SourceError(
                     f"{printable(path)} is a {kind_of(st.st_mode)}, not a file", problems=[(path, "not a file")]
                 )
-            entry = self._one_file(fd, name, _stat_of(st, True))
+            entry = self._one_file(folder, fd, name, _stat_of(st, True))
         except OSError as error:
             raise SourceError(
                 f"cannot read {printable(path)}: {_reason(error)}", problems=[(path, _reason(error))]
@@ -145,19 +146,19 @@ class Scanner:
             raise SourceError(f"cannot add {printable(path)}: {reason}", problems=[(path, reason)])
         return entry
 
-    def _one_file(self, fd: int, name: str, st: Stat) -> Entry | None:
+    def _one_file(self, folder: str, fd: int, name: str, st: Stat) -> Entry | None:
         cache, seen = self._cache, {name: st}
         if cache and (record := cache.get(b"")) and record.stats() == seen:
             known = record.parts[0].entries()[0]
             if self._tx.rely(BLOB, known[3], known[2]):
                 cache.keep(b"")
                 return known
-        self._settled_before = settled_before(f"/proc/self/fd/{fd}" if os.path.isdir("/proc/self/fd") else ".")
+        young = _untrusted(seen, trust(folder, [st], of_many=True), st[5]) if cache else []
         entry = self._read_again(fd, b"", os.fsencode(name), st, True)
         if cache and entry is not None:
             packed = encode_rows([entry])
-            folder, parts = Folder(tree_digest(packed), entry[2], 1), [Part(None, packed)]
-            record = self._record(seen, seen, folder, {}, parts, _is_large(entry))
+            tree, parts = Folder(tree_digest(packed), entry[2], 1), [Part(None, packed)]
+            record = _record(seen, young, tree, {}, parts, _is_large(entry))
             cache.put_later(b"", lambda: record, 1, 0)  # in memory until the save: a draft may hold many such files
         return entry
 
@@ -175,6 +176,7 @@ class Scanner:
         old = listing.seen if equal else record.stats() if record is not None else {}
         same = equal or (record is not None and old == listing.seen)
         fresh = {} if same else {name: st for name, st in listing.seen.items() if old.get(name) != st}
+        young = _untrusted(fresh, trust(self._root, fresh.values()), listing.device) if cache and fresh else []
         changed: dict[bytes, Entry | None] = self._read_files(fd, path, fresh, listing.linked)
         if record is not None:
             gone = set(map(os.fsencode, old.keys() - listing.seen.keys()))
@@ -203,7 +205,7 @@ class Scanner:
             large = bool(record and record.large) or any(map(_is_large, changed.values()))
             cache.put_later(
                 path,
-                lambda: self._record(listing.seen, fresh, folder, folders, parts, large),
+                lambda: _record(listing.seen, young, folder, folders, parts, large),
                 len(listing.seen),
                 len(changed),
             )
@@ -247,7 +249,7 @@ class Scanner:
                     folders.remove(name)
             elif "\\" in name or ":" in name:
                 self._check_name(path, os.fsencode(name))
-        return _Listing(seen, linked, folders), rules
+        return _Listing(seen, linked, folders, device), rules
 
     def _list_special(
         self, fd: int, path: bytes, name: str, seen: dict[str, Stat], linked: set[str], folders: list[str]
@@ -570,26 +572,27 @@ class Scanner:
         except OSError as error:
             raise storage_error(error, f"write to {printable(self._tx.storage.root)}") from error
 
-    def _record(
-        self,
-        seen: dict[str, Stat],
-        fresh: dict[str, Stat],
-        folder: Folder,
-        folders: dict[bytes, Folder],
-        parts: list[Part],
-        large: bool,
-    ) -> Record:
-        """`fresh` are those of the stats `seen` that no record had: the others were settled then. `large`: whether there may
-        be large files.
-        """
-        before = self._settled_before
-        young = [name for name, st in fresh.items() if len(st) > 2 and not is_settled(st, before)]
-        known = tuple((name, f.digest) for name, f in folders.items())
-        sig = signature({**seen, **dict.fromkeys(young, UNKNOWN)} if young else seen)
-        return Record(sig, *folder, known, tuple(parts), statcache.large_in(parts) if large else ())
-
     def _problem(self, path: bytes, reason: str) -> None:
         self._problems.append((printable(path.rstrip(b"/")) or ".", reason))
+
+
+def _untrusted(fresh: dict[str, Stat], trusted: Trust, device: int) -> list[str]:
+    """Names of files that are about to be read, and that their stats won't tell the next time."""
+    return [name for name, st in fresh.items() if len(st) > 2 and not trusted.holds(st, device)]
+
+
+def _record(
+    seen: dict[str, Stat],
+    young: list[str],
+    folder: Folder,
+    folders: dict[bytes, Folder],
+    parts: list[Part],
+    large: bool,
+) -> Record:
+    """Of the stats `seen`, those of `young` files are not kept. `large`: whether there may be large files."""
+    known = tuple((name, f.digest) for name, f in folders.items())
+    sig = signature({**seen, **dict.fromkeys(young, UNKNOWN)} if young else seen)
+    return Record(sig, *folder, known, tuple(parts), statcache.large_in(parts) if large else ())
 
 
 def _is_large(entry: Entry | None) -> bool:

@@ -19,6 +19,7 @@ from blake3 import blake3
 from artstore.digest import Digest
 from artstore.errors import StorageError
 from artstore.files import remove_if_there
+from artstore.mapped import look
 from artstore.mounts import is_local
 from artstore.packs import LARGE
 from artstore.storage import FolderStorage
@@ -254,9 +255,33 @@ def clock_tick(folder: str) -> int:
     return 2 * int(time.clock_getres(coarse) * 1e9) if coarse is not None else 20_000_000
 
 
-def settled_before(folder: str) -> int:
-    """Files whose times are below this (nanoseconds since 1970) can't change again without these showing it."""
-    return time.time_ns() - clock_tick(folder)
+class Trust(NamedTuple):
+    """Which files of one device can be known by their stats the next time, if they are read from now on."""
+
+    before: int
+    """Files whose times are below this (nanoseconds since 1970) can't change again without these showing it"""
+    mapped: frozenset[int] = frozenset()
+    """inodes that may change without it: see `mapped`"""
+    in_memory: frozenset[int] = frozenset()
+    """devices whose files may"""
+
+    def holds(self, st: Stat, device: int) -> bool:
+        """`device` is the folder's: of a file that was reached through a symlink, its own counts."""
+        return (
+            is_settled(st, self.before)
+            and st[1] not in self.mapped
+            and (st[5] if len(st) > 5 else device) not in self.in_memory
+        )
+
+
+def trust(folder: str, stats: Iterable[Stat], *, of_many: bool = False) -> Trust:
+    """What can be trusted of these files, which are about to be read. Called before, so that what happens while they are
+    read shows. Of files that are added one by one (`of_many`), those just written may be left untrusted.
+    """
+    tick = clock_tick(folder)
+    newest = max((max(st[3], st[4]) for st in stats if len(st) > 2), default=0)
+    seen = look(newest + tick, of_many=of_many)
+    return Trust(seen.at - tick, seen.inodes, seen.devices)
 
 
 def is_settled(stat: Stat, before: int) -> bool:

@@ -146,6 +146,7 @@ def test_memory_is_no_place_for_work(tmp_path: Path) -> None:
     with small_disk(tmp_path / "disk") as disk:
         found = examined(disk, inside=True)
         assert (found["file system"].mark, found["file system"].effect) == ("problem", "it is gone when the machine stops: keep nothing here for long")  # fmt: skip
+        assert found["timestamps"].effect == "all files, whatever their times, are read again by the next"
         assert (found["free space"].mark, found["hard links"].mark) == ("note", "ok")
 
 

@@ -908,6 +908,23 @@ def test_a_changed_or_missing_file_is_fetched_alone_and_only_once(here: Path, we
     assert (files("out"), web.gets()) == (THREE, 5)
 
 
+def test_a_file_that_was_edited_while_another_was_fetched_is_repaired_by_the_next_download(
+    here: Path, web: Web
+) -> None:
+    artifact = three(web)
+    artifact.download("out")
+    Path("out/a").unlink()
+    web.pages["/a"].seconds = 0.5
+    web.asked.clear()
+    download = threading.Thread(target=artifact.download, args=("out",))
+    download.start()
+    assert web.asked.wait(20)
+    Path("out/b").write_bytes(b"z" * 10)
+    download.join()
+    assert files("out") == {**THREE, "b": b"z" * 10}
+    assert files(artifact.download("out")) == THREE
+
+
 def test_a_file_that_was_edited_to_the_same_size_is_repaired(here: Path, web: Web) -> None:
     artifact = three(web)
     artifact.download("out")
