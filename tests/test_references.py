@@ -11,7 +11,9 @@ from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any, ClassVar
 
+import hypothesis.strategies as st
 import pytest
+from hypothesis import given
 
 import artstore as wandb
 from artstore import fetching, references
@@ -29,6 +31,7 @@ from artstore.fetching import Fetcher
 from artstore.files import create_file
 from artstore.progress import Monitor
 from artstore.references import Reference, Target
+from artstore.references.keys import name_in, uri_of
 from artstore.repository import Repository
 from tests.artifacts import again, draft, log, log_files, paths
 from tests.conftest import Cli, check, make_tree, snapshot
@@ -138,6 +141,53 @@ def test_the_exec_bit_of_what_is_referenced_does_not_matter(here: Path) -> None:
     artifact = logged(source.as_uri())
     artifact.download("out")
     artifact.verify("out")
+
+
+@pytest.mark.parametrize("name", ["a#b", "a?b", "a%20b", "100%", "d#/e?/f%41", "ü b"])
+def test_a_raw_path_behind_file_is_found_where_its_uri_names_nothing(here: Path, name: str) -> None:
+    make_tree(here / "in", {name: "right", "a": "wrong", "d": "wrong"} if "/" not in name else {name: "right"})
+    artifact = draft()
+    (entry,) = artifact.add_reference(f"file://{here}/in/{name}", "x")
+    assert entry.ref == (here / "in" / name).as_uri()
+    assert files(log(artifact).download("out"))["x"] == b"right"
+    (own,) = referring().add_reference(f"file://{here}/in/{name}")
+    assert own.path == name.rpartition("/")[2]
+
+
+def test_a_uri_of_a_file_is_its_uri_before_it_is_a_path(here: Path) -> None:
+    make_tree(here / "in", {"a b": "decoded", "a%20b": "raw"})
+    assert [entry.path for entry in referring().add_reference(f"file://{here}/in/a%20b")] == ["a b"]
+    assert [entry.path for entry in referring().add_reference(f"file://{here}/in/a%2520b")] == ["a%20b"]
+
+
+def test_a_reference_to_a_file_that_is_gone_does_not_become_its_neighbour(here: Path) -> None:
+    source = make_tree(here / "in", {"a b": "1"})
+    artifact = logged((source / "a b").as_uri(), checksum=False)
+    (source / "a b").rename(source / "a%20b")
+    with pytest.raises(MissingReference):
+        artifact.download("out")
+
+
+@pytest.mark.parametrize("name", ["a?v=1", "a#b", "a%20b"])
+def test_what_follows_a_files_name_is_not_dropped_and_the_refusal_says_how_it_is_spelled(here: Path, name: str) -> None:
+    make_tree(here / "in", {"a": "another file"})
+    with pytest.raises(SourceError, match="must be a valid file") as error:
+        referring(f"file://{here}/in/{name}")
+    assert error.value.hint is not None and "`#` is `%23`, `?` is `%3F`" in error.value.hint
+
+
+def test_a_name_that_is_not_unicode_is_kept_of_a_single_file_too(here: Path) -> None:
+    source = make_tree(here / "in", {os.fsdecode(b"\xff.bin"): "1"})
+    (entry,) = referring().add_reference((source / os.fsdecode(b"\xff.bin")).as_uri())
+    assert entry.path == os.fsdecode(b"\xff.bin")
+
+
+def test_the_hint_for_a_path_is_a_uri_that_names_it(here: Path) -> None:
+    make_tree(here, {"a%20b #1": "1"})
+    with pytest.raises(InvalidValue) as error:
+        draft().add_reference("a%20b #1")
+    assert error.value.hint is not None
+    assert [entry.path for entry in referring().add_reference(error.value.hint)] == ["a%20b #1"]
 
 
 def test_what_names_nothing_is_refused_with_the_place(here: Path) -> None:
@@ -663,6 +713,118 @@ def test_without_checksum_what_lies_below_a_prefix_is_still_told_apart(bucket: B
         bucket.put(f"pre/{name}", PLAIN[name].encode())
     artifact = logged(bucket.uri("pre/"), checksum=False)
     assert files(artifact.download("out")) == {"a": b"1", "sub/b": b"22"}
+
+
+KEYS = [
+    "a b.txt", "a%20b.txt", "a#b", "a?b", "a+b", "ü/é", "100%", "%zz", "a%2Fb", "a&b=c", " lead", "trail ", "[x]{y}", "ab:c@d",
+    "d/a%20b", "d/a b", "n?versionId=7", "n?endpoint=x", "n?region=x?y", "n#12", "a'b\"c`d", "~", "a;b,c", "😀",
+]  # fmt: skip
+
+
+def test_a_key_is_what_stands_behind_the_bucket_and_comes_back_as_it_is(bucket: Bucket) -> None:
+    for key in KEYS:
+        bucket.put(key, key.encode())
+    single, whole = wandb.Artifact("single"), logged(bucket.uri(), name="whole")
+    for number, key in enumerate(KEYS):
+        uri = whole.get_entry(key).ref_target()
+        (entry,) = single.add_reference(uri, f"{number}")
+        assert entry.ref == entry.ref_target() == uri and entry.size == len(key.encode())
+        assert uri.removesuffix("?versionId=") == bucket.uri(key)
+        (own,) = referring().add_reference(uri)
+        assert own.path == key.rpartition("/")[2]
+    assert files(log(single).download("single")) == {f"{number}": key.encode() for number, key in enumerate(KEYS)}
+    assert files(whole.download("whole")) == {key: key.encode() for key in KEYS}
+
+
+def test_only_keys_that_look_like_ones_with_options_are_spelled_otherwise_than_they_are(bucket: Bucket) -> None:
+    for key in KEYS:
+        bucket.put(f"p/{key}", b"1")
+    uris = [entry.ref_target() for entry in referring().add_reference(bucket.uri("p"), checksum=False)]
+    plain = {bucket.uri(f"p/{key}") for key in KEYS}
+    assert {uri.removesuffix("?versionId=") for uri in uris} == plain
+    assert sorted(uri.rpartition("/p/")[2] for uri in set(uris) - plain) == [
+        "n?endpoint=x?versionId=", "n?region=x?y?versionId=", "n?versionId=7?versionId=",
+    ]  # fmt: skip
+
+
+@given(st.sampled_from(["s3", "gs", "az"]), st.text("ab/#?%=&:1 ü", max_size=12) | st.sampled_from(KEYS), st.lists(st.sampled_from(["?versionId=", "?region=", "#1", "?endpoint=x&versionid=y"]), max_size=3))  # fmt: skip
+def test_every_key_has_a_uri_that_names_it(scheme: str, key: str, endings: list[str]) -> None:
+    key = key + "".join(endings)
+    place, found, options = name_in(uri_of(f"{scheme}://bucket", key))
+    assert (place, found) == (f"{scheme}://bucket", key) and options in ({}, {"versionid": ""})
+
+
+def test_a_generation_is_named_behind_a_key_in_google_storage_alone() -> None:
+    assert name_in("gs://b/a#1234")[1:] == ("a", {"versionid": "1234"})
+    assert name_in("s3://b/a#1234")[1:] == ("a#1234", {}) and name_in("gs://b/a#x")[1:] == ("a#x", {})
+    assert name_in("s3://b/a%20b?versionId=x")[1:] == name_in("az://b/a%20b?versionid=x")[1:] == ("a%20b", {"versionid": "x"})  # fmt: skip
+
+
+def test_the_command_line_and_paths_take_keys_as_they_are(bucket: Bucket, here: Path, cli: Cli) -> None:
+    import fsspec
+
+    leading = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
+    for key in ("a b.txt", "a%20b.txt", "a#b", "a?b"):
+        bucket.put(key, key.encode())
+        assert cli("put", bucket.uri(key), "-n", "data", cwd=here, **leading).code == 0
+        assert cli("cat", "data", key, cwd=here, **leading).out == key
+        assert cli("get", "data", "--root", key, cwd=here, **leading).code == 0
+        assert files(key) == {key: key.encode()}
+        with fsspec.open(f"artstore://data:latest/{key}") as file:
+            assert file.read() == key.encode()
+    assert bucket.uri("a?b") in cli("ls", "data:latest", "--json", cwd=here).out
+
+
+def test_a_key_that_was_stored_percent_encoded_is_still_fetched(tmp_path: Path, forged: Any, bucket: Bucket) -> None:
+    bucket.put("d/a b.txt", b"1")
+    tag = referring(bucket.uri("d/a b.txt")).manifest.entries["a b.txt"].digest
+    older = (b"f", 4, 1, bucket.uri("d/a%20b.txt"), "etag", tag, None)
+    with forged(older) as repository:
+        assert files(repository.get(repository.find("bad"), str(tmp_path / "out")).root) == {"f": b"1"}
+        bucket.put("d/a%20b.txt", b"2")
+        assert files(repository.get(repository.find("bad"), str(tmp_path / "out2")).root) == {"f": b"1"}
+
+
+def test_a_key_that_was_referenced_is_never_taken_for_its_decoded_neighbour(bucket: Bucket) -> None:
+    bucket.put("a%20b", b"1")
+    bucket.put("a b", b"2")
+    known, unknown = logged(bucket.uri("a%20b")), logged(bucket.uri("a%20b"), name="unknown", checksum=False)
+    bucket.delete("a%20b")
+    for artifact in (known, unknown):
+        with pytest.raises(FileNotFoundError, match="is not there any more"):
+            artifact.download("out")
+
+
+def test_marks_of_folders_are_no_objects_and_empty_objects_are(bucket: Bucket) -> None:
+    bucket.put("d/f", b"1")
+    bucket.put("d/empty", b"")
+    for mark in ("d/", "d/sub/", "only/"):
+        status, _ = ask_signed(bucket.server.endpoint, "PUT", f"/{bucket.name}/{mark}")
+        assert status == 200
+    assert files(logged(bucket.uri("d/")).download("out")) == {"f": b"1", "empty": b""}
+    with pytest.raises(SourceError, match="names no object"):
+        referring(bucket.uri("only/"))
+
+
+@pytest.mark.parametrize("key", ["a//b", "/a", "a/../b", "./a", "a//"])
+def test_a_key_that_can_not_be_asked_for_is_refused_and_no_other_taken(bucket: Bucket, key: str) -> None:
+    for other in ("a", "b", "a/b"):
+        bucket.put(other, b"1")
+    with pytest.raises(InvalidValue, match=r"the key '.*' can't be referenced: it has an empty part"):
+        referring(bucket.uri(key))
+
+
+def test_a_version_of_what_is_not_there_is_not_the_newest_of_all_below_it(bucket: Bucket) -> None:
+    bucket.put("pre/a", b"1")
+    for key in ("pre", "pre/"):
+        with pytest.raises(SourceError, match="names no object"):
+            referring(bucket.uri(f"{key}?versionId=x"))
+
+
+@pytest.mark.parametrize("name", ["b#x", "b x", "b%20"])
+def test_what_is_no_name_of_a_bucket_is_refused(name: str) -> None:
+    with pytest.raises(InvalidValue, match="can't be in a bucket's name"):
+        draft().add_reference(f"s3://{name}/key")
 
 
 # -- schemes that nobody knows, and own handlers -------------------------------------------------

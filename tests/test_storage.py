@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from artstore.digest import BLOB, digest_of
-from artstore.errors import StorageError
+from artstore.errors import InvalidValue, StorageError
 from artstore.layout import make
 from artstore.storage import FolderStorage, Storage, open_storage
 from tests.servers import SeaweedFS, seaweedfs, weed
@@ -98,6 +98,28 @@ def copied(storage: Storage, path: str, tmp_path: Path) -> bytes:
 
 
 # -- small files ---------------------------------------------------------------------------------
+
+
+def test_a_path_in_a_bucket_is_taken_as_it_is(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server: SeaweedFS = request.getfixturevalue("server")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", server.access_key)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", server.secret_key)
+    above, options = os.urandom(8).hex(), f"endpoint={server.endpoint}&region={server.region}"
+    paths = ["a b", "a%20b", "a+b", "a#b", "a", "ü"]
+    for path in paths:
+        place = open_storage(f"s3://conformance/{above}/{path}?{options}", scratch=str(tmp_path))
+        assert place.create("name", path.encode()) and place.root == f"s3://conformance/{above}/{path}"
+    whole = open_storage(f"s3://conformance/{above}?{options}", scratch=str(tmp_path))
+    assert {path: whole.read(f"{path}/name") for path in paths} == {path: path.encode() for path in paths}
+
+
+@pytest.mark.parametrize("url", ["s3://b#c/d", "s3://b c/d", "s3://b/c//d", "s3://b/../d", "s3://b[x", "s3://b/c?d"])
+def test_a_url_that_names_no_place_in_a_bucket_is_refused(url: str) -> None:
+    pytest.importorskip("obstore")
+    with pytest.raises(InvalidValue):
+        open_storage(f"{url}?endpoint=http://127.0.0.1:1" if "?" not in url else url)
 
 
 def test_what_was_created_is_listed_sized_and_read(storage: Storage) -> None:

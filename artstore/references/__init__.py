@@ -8,7 +8,7 @@ import os
 import re
 from collections.abc import Callable, Iterator
 from typing import NamedTuple, Protocol
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote_from_bytes, unquote_to_bytes, urlsplit
 
 from blake3 import blake3
 
@@ -16,6 +16,7 @@ from artstore.errors import ChangedReference, InvalidValue, NotFound, Unsupporte
 from artstore.files import write_fully
 from artstore.names import printable
 from artstore.redaction import secret_in_query
+from artstore.references.keys import name_in
 from artstore.tree import BLAKE3, ETAG, REFERENCE, URI, Entry
 
 __all__ = ["MAX_OBJECTS", "Handler", "Reference", "Target", "fetch", "find", "named_targets", "register", "scheme_of"]
@@ -23,7 +24,7 @@ __all__ = ["MAX_OBJECTS", "Handler", "Reference", "Target", "fetch", "find", "na
 MAX_OBJECTS = 10_000_000
 """Entries that one call may add, unless it says otherwise; W&B's number."""
 
-
+_BUCKETS = ("s3", "gs", "az")
 _LONGEST = 1 << 16
 """Characters of an address, tag or version that a tree holds: readers of large trees take no longer rows."""
 
@@ -86,9 +87,16 @@ def scheme_of(uri: str) -> str:
     if match is None or "://" not in uri:
         raise InvalidValue(
             f"References must be URIs: '{printable(uri)}' is none. To reference a local file, use file://",
-            hint=f"file://{printable(os.path.abspath(uri))}",
+            hint=_file_uri(uri),
         )
     return match[1].lower()
+
+
+def _file_uri(path: str) -> str | None:
+    try:
+        return f"file://{quote_from_bytes(os.path.abspath(os.fsencode(path)))}"
+    except UnicodeEncodeError:
+        return None  # no file has such a name
 
 
 def _handler(scheme: str) -> Handler | None:
@@ -102,7 +110,7 @@ def _handler(scheme: str) -> Handler | None:
         from artstore.references.http import HttpHandler
 
         return HttpHandler()
-    if scheme in ("s3", "gs", "az"):
+    if scheme in _BUCKETS:
         from artstore.references.bucket import BucketHandler
 
         return BucketHandler()
@@ -149,10 +157,18 @@ def named_targets(
         )
     targets = find(uri, checksum=checksum, most=most)
     if name is None and [target.path for target in targets] == [""]:
-        name = os.path.basename(unquote(urlsplit(uri).path).rstrip("/"))
+        name = _own_name(uri, targets[0].reference.uri)
         if not name:
             raise InvalidValue(f"{printable(uri)} has no name of its own", hint="give it one")
     return name, targets
+
+
+def _own_name(given: str, found: str) -> str:
+    """The last part of what a URI names: of a file and of an object in a bucket as it was found there."""
+    if scheme_of(given) in _BUCKETS:
+        return os.path.basename(name_in(found).key)
+    path = found.partition("://")[2] if scheme_of(given) == "file" else urlsplit(given).path.rstrip("/")
+    return os.path.basename(os.fsdecode(unquote_to_bytes(path)).rstrip("/"))
 
 
 def _checked_scheme(uri: str) -> str:

@@ -1,16 +1,18 @@
 """References to objects in buckets: `s3://BUCKET/KEY`, or all below a prefix; `gs://`, `az://`."""
 
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
-from urllib.parse import parse_qs, quote, unquote, urlsplit
+from urllib.parse import unquote
 
 import obstore
 
 from artstore.errors import InvalidValue, MissingReference, SourceError
 from artstore.names import printable
 from artstore.references import Reference, Target, changed
-from artstore.storage.bucket import bucket_errors, called, store_of
+from artstore.references.keys import name_in, uri_of
+from artstore.storage.bucket import bucket_errors, called, is_askable, store_of
 from artstore.tree import ETAG, URI
 
 _TOGETHER = 8
@@ -23,20 +25,20 @@ class _Place:
     """
 
     def __init__(self, uri: str) -> None:
-        parts = urlsplit(uri)
-        query = parse_qs(parts.query)
-        self.version: str | None = query.pop("versionId", [None])[0]
-        if query:
+        self.bucket, self.key, options = name_in(uri)
+        self.version = options.pop("versionid", "") or None
+        if options:
             raise InvalidValue(
-                f"'{printable(min(query))}' is no option of a reference to a bucket: versionId is",
+                f"'{printable(min(options))}' is no option of a reference to a bucket: versionId is",
                 hint="AWS_ENDPOINT_URL and AWS_REGION in the environment say where the service is",
             )
-        self.bucket = f"{parts.scheme.lower()}://{parts.netloc}"
-        self.key = unquote(parts.path).lstrip("/")
+        if self.key and not is_askable(self.key.removesuffix("/")):
+            raise InvalidValue(
+                f"the key '{printable(self.key)}' can't be referenced: it has an empty part, '.', '..' or a control "
+                "character",
+                hint="copy the object to another key, or download it and add the file",
+            )
         self.store = store_of(self.bucket)
-
-    def uri(self, key: str) -> str:
-        return f"{self.bucket}/{quote(key)}"
 
     def head(self, key: str, version: str | None = None) -> Any:
         with bucket_errors(self.bucket, f"look at {key}"):
@@ -44,12 +46,32 @@ class _Place:
                 return called(obstore.head, self.store, key)
             return called(obstore.get, self.store, key, options={"version": version, "head": True}).meta
 
-    def below(self, prefix: str) -> list[Any]:
-        def ask() -> list[Any]:
-            return list(called(lambda: obstore.list(self.store, prefix or None, chunk_size=1000).collect()))
+    def look(self, key: str) -> Any:
+        """As `head`; None when there is no such object."""
+        try:
+            return self.head(key)
+        except FileNotFoundError:
+            return None
 
-        with bucket_errors(self.bucket, f"list {prefix}"):
-            return sorted((item for item in ask() if not item["path"].endswith("/")), key=lambda item: item["path"])
+    def below(self, folder: str) -> dict[str, Any]:
+        """What is known of each object below a folder, by key. obstore takes the `/` from the keys that mark folders: an
+        object that may be one is asked for.
+        """
+
+        def ask() -> list[Any]:
+            return list(called(lambda: obstore.list(self.store, folder or None, chunk_size=1000).collect()))
+
+        with bucket_errors(self.bucket, f"list {folder}"):
+            listed = [item for item in ask() if not folder or item["path"].startswith(f"{folder}/")]
+        times = Counter(item["path"] for item in listed)
+        found = {item["path"]: item for item in sorted(listed, key=lambda item: item["path"])}
+        found |= self.asked([key for key, item in found.items() if item["size"] == 0 or times[key] > 1])
+        return {key: item for key, item in found.items() if item is not None}
+
+    def asked(self, keys: list[str]) -> dict[str, Any]:
+        """What is known of each of these objects; None of one that is not there."""
+        with ThreadPoolExecutor(_TOGETHER) as pool:
+            return dict(zip(keys, pool.map(self.look, keys), strict=True))
 
 
 class BucketHandler:
@@ -72,36 +94,49 @@ class BucketHandler:
             else:
                 yield Target("", _reference(place, place.key, meta, place.version))
                 return
-        prefix = place.key.rstrip("/") + "/" if place.key else ""
-        found = place.below(prefix.rstrip("/"))
-        found = [item for item in found if item["path"].startswith(prefix)]
+        folder = place.key.removesuffix("/")
+        found = {} if place.version else place.below(folder)
         if not found:
             raise SourceError(f"{printable(uri)} names no object", problems=[(uri, "nothing is there")])
-        yield from self._targets(place, prefix, found)
+        yield from self._targets(place, f"{folder}/" if folder else "", found)
 
-    def _targets(self, place: _Place, prefix: str, found: list[Any]) -> Iterator[Target]:
+    def _targets(self, place: _Place, prefix: str, found: dict[str, Any]) -> Iterator[Target]:
         """A listing tells no versions: where the first object has one, each is asked for."""
-        if place.head(found[0]["path"]).get("version"):
-            with ThreadPoolExecutor(_TOGETHER) as pool:
-                found = list(pool.map(lambda item: {**place.head(item["path"]), "path": item["path"]}, found))
-        for item in found:
-            yield Target(item["path"].removeprefix(prefix), _reference(place, item["path"], item, None))
+        if (place.look(next(iter(found))) or {}).get("version"):
+            found = {key: item for key, item in place.asked([*found]).items() if item is not None}
+        for key, item in found.items():
+            yield Target(key.removeprefix(prefix), _reference(place, key, item, None))
 
     def read(self, reference: Reference) -> Iterator[bytes]:
         place = _Place(reference.uri)
-        options: dict[str, Any] = {"version": reference.version} if reference.version else {}
-        try:
-            with bucket_errors(place.bucket, f"read {place.key}"):
-                reply = called(obstore.get, place.store, place.key, options=options or None)
-        except FileNotFoundError as error:
-            raise MissingReference(f"{printable(reference.uri)} is not there any more") from error
+        reply = _reply(place, place.key, reference)
+        if reference.check == ETAG and not _fits(reply, reference):
+            # Keys used to be stored percent-encoded: what has the ETag by that reading is what was referenced.
+            earlier = unquote(place.key)
+            other = _reply(place, earlier, reference) if earlier != place.key and is_askable(earlier) else None
+            reply = other if _fits(other, reference) else reply
+        if reply is None:
+            raise MissingReference(f"{printable(reference.uri)} is not there any more")
+        if reference.check == ETAG and not _fits(reply, reference):
+            raise changed(reference, f"its ETag is {printable(_tag(reply.meta))} now")
         with bucket_errors(place.bucket, f"read {place.key}"):
-            tag = _tag(reply.meta)
-            if reference.check == ETAG and tag != reference.text:
-                raise changed(reference, f"its ETag is {printable(tag)} now")
             pieces = iter(reply.stream(min_chunk_size=1 << 20))
             while (piece := called(next, pieces, None)) is not None:
                 yield bytes(piece)
+
+
+def _reply(place: _Place, key: str, reference: Reference) -> Any:
+    """The bucket's answer to who asks for an object; None when it is not there."""
+    options = {"version": reference.version} if reference.version else None
+    try:
+        with bucket_errors(place.bucket, f"read {key}"):
+            return called(obstore.get, place.store, key, options=options)
+    except FileNotFoundError:
+        return None
+
+
+def _fits(reply: Any, reference: Reference) -> bool:
+    return reply is not None and _tag(reply.meta) == reference.text
 
 
 def _tag(meta: Any) -> str:
@@ -110,5 +145,5 @@ def _tag(meta: Any) -> str:
 
 
 def _reference(place: _Place, key: str, meta: Any, version: str | None) -> Reference:
-    uri, tag = place.uri(key), _tag(meta)
+    uri, tag = uri_of(place.bucket, key), _tag(meta)
     return Reference(uri, meta["size"], *((ETAG, tag) if tag else (URI, uri)), version or meta.get("version") or None)

@@ -1,8 +1,9 @@
 """References to files on this host: `file:///folder` or `file:///folder/name`."""
 
 import os
+import re
 from collections.abc import Iterator
-from urllib.parse import quote_from_bytes, unquote_to_bytes, urlsplit
+from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 from artstore.errors import MissingReference, SourceError, storage_error, translated
 from artstore.files import hash_file, open_regular
@@ -17,7 +18,7 @@ class FileHandler:
     """Content is told by its BLAKE3 digest; without `checksum` by the URI alone."""
 
     def find(self, uri: str, *, checksum: bool) -> Iterator[Target]:
-        path = path_of(uri)
+        path = _named(uri)
         if os.path.isfile(path):
             yield Target("", _reference(path, checksum))
         elif os.path.isdir(path):
@@ -35,6 +36,7 @@ class FileHandler:
                 problems=[
                     (os.fsdecode(path), "it is no file or folder" if os.path.lexists(path) else "it is not there")
                 ],
+                hint=_SPELLED if re.search("[%#?]", uri) else None,
             )
 
     def read(self, reference: Reference) -> Iterator[bytes]:
@@ -52,11 +54,25 @@ class FileHandler:
                 yield piece
 
 
+_SPELLED = "Path(…).as_uri() gives a file's URI: `%` is `%25` in it, `#` is `%23`, `?` is `%3F`"
+
+
 def path_of(uri: str) -> bytes:
-    """`file://name/…`, with a name where a host would stand, is relative to the working folder, as in W&B."""
-    parts = urlsplit(uri)
-    host = "" if parts.netloc == "localhost" else parts.netloc
-    return os.path.abspath(unquote_to_bytes(host + parts.path))
+    """`file://name/…`, with a name where a host would stand, is relative to the working folder, as in W&B. A file's URI
+    has no query and no fragment: `?` and `#` belong to the name.
+    """
+    return os.path.abspath(unquote_to_bytes(_text(uri)))
+
+
+def _named(uri: str) -> bytes:
+    """The path that somebody means: where that is not there, the one that the URI's text is as it stands."""
+    path, literal = path_of(uri), os.path.abspath(os.fsencode(_text(uri)))
+    return literal if os.path.lexists(literal) and not os.path.lexists(path) else path
+
+
+def _text(uri: str) -> str:
+    text = uri.partition("://")[2]
+    return text.removeprefix("localhost") if text.startswith("localhost/") else text
 
 
 def _reference(path: bytes, checksum: bool) -> Reference:

@@ -14,7 +14,7 @@ from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl
 
 from artstore.digest import Digest, plain_digest, short
 from artstore.errors import InvalidValue, NoSpace, StorageError, UnknownOutcome, translated
@@ -65,7 +65,7 @@ class BucketStorage:
 
     def __init__(self, url: str, *, scratch: str | None = None) -> None:
         self.root = url.partition("?")[0].rstrip("/")
-        endpoint = dict(parse_qsl(urlsplit(url).query)).get("endpoint")
+        endpoint = dict(parse_qsl(url.partition("?")[2])).get("endpoint")
         self._at = f" ({endpoint})" if endpoint else ""
         self._store = store_of(url)
         self._scratch = scratch
@@ -577,11 +577,20 @@ _memories: dict[str, Any] = {}
 """Buckets of this process's memory, by name."""
 
 
+def is_askable(key: str) -> bool:
+    """Whether obstore asks for just this key: it strips or refuses those that have empty parts and the like."""
+    return not re.search(r"[\x00-\x1f\x7f]", key) and all(part not in ("", ".", "..") for part in key.split("/"))
+
+
 def store_of(url: str) -> Any:
-    """obstore's store for a URL. Credentials come from the environment and the services' own chain, never from here."""
-    parts = urlsplit(url)
-    scheme, bucket, prefix = parts.scheme.lower(), parts.netloc, unquote(parts.path).strip("/")
-    options = dict(parse_qsl(parts.query, keep_blank_values=True))
+    """obstore's store for a URL: its path is taken as it is, up to a `?`. Credentials come from the environment and the
+    services' own chain, never from here.
+    """
+    place, _, query = url.partition("?")
+    scheme, _, path = place.partition("://")
+    scheme, (bucket, _, prefix) = scheme.lower(), path.partition("/")
+    prefix = prefix.strip("/")
+    options = dict(parse_qsl(query, keep_blank_values=True))
     if "@" in bucket:
         raise InvalidValue(
             f"'{printable(bucket.rpartition('@')[2])}' stands behind credentials: a URL must not hold any",
@@ -589,6 +598,14 @@ def store_of(url: str) -> Any:
         )
     if not bucket:
         raise InvalidValue(f"'{printable(url)}' names no bucket", hint=f"{scheme}://BUCKET/PATH does")
+    if strange := re.search(r"[^\w.:$-]", bucket, re.ASCII):
+        raise InvalidValue(
+            f"'{printable(strange[0])}' can't be in a bucket's name", hint=f"{scheme}://BUCKET/PATH names a bucket"
+        )
+    if prefix and not is_askable(prefix):
+        raise InvalidValue(
+            f"'{printable(prefix)}' can't be a path in a bucket: it has an empty part, '.', '..' or a control character"
+        )
     if unknown := sorted(options.keys() - {"endpoint", "region"}):
         raise InvalidValue(f"'{printable(unknown[0])}' is no option of a bucket's URL", hint="endpoint and region are")
     retry = {"max_retries": 6, "retry_timeout": timedelta(minutes=3)}
