@@ -1,7 +1,8 @@
-"""Lock files: which versions a project uses, by id and digest, as text that git keeps beside its code."""
+"""Lock files: which versions a project uses and where to get them, as text that git keeps beside its code."""
 
 import json
 import os
+import re
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
@@ -9,13 +10,17 @@ from artstore.digest import is_hex
 from artstore.errors import InvalidValue, NotFound, translated
 from artstore.files import replace_file
 from artstore.hints import typed
-from artstore.names import is_protected, parse_path, parse_spec, printable
+from artstore.names import check_name, is_protected, parse_path, parse_spec, printable
+from artstore.storage import is_url
 
 NAME = "artstore.lock"
-_FORM = 1
+_FORMS = (1, 2)
+"""The second has remotes; a file that names none is written as the first."""
 _HEAD = "# Written by `artstore lock`; `artstore get --locked` restores exactly this.\n"
 _LONGEST = 1 << 24
 """Characters of a lock file that are read."""
+_SCHEMES = ("file", "s3", "gs", "az")
+"""Of URLs of remotes."""
 
 
 class Locked(NamedTuple):
@@ -28,18 +33,26 @@ class Locked(NamedTuple):
     id: str
     digest: str
     """of the root tree"""
+    remote: str | None = None
+    """name of a remote that has the version; None where no remote was known to have it"""
+    url: str | None = None
+    """that remote's URL or path, which may be relative to the lock file's folder"""
 
 
 def written(locked: Iterable[Locked]) -> str:
     """The text of a lock file, entries by path: the same for the same content. Raises InvalidValue for entries that could
     not be read again.
     """
-    locked = sorted(locked)
+    locked = sorted(locked, key=lambda one: one.path)
     _check(locked, "what is to be locked")
-    parts = [_HEAD, f"version = {_FORM}\n"]
+    for one in locked:
+        _check_remote(one, "what is to be locked")
+    form = _FORMS[any(one.url is not None for one in locked)]
+    parts = [_HEAD, f"version = {form}\n"]
     for one in locked:
         # JSON's strings without escaped slashes are TOML's basic strings (TOML 1.0, "String"), but for U+007F.
-        fields = "".join(f"{key} = {json.dumps(value, ensure_ascii=False)}\n" for key, value in one._asdict().items())
+        known = {key: value for key, value in one._asdict().items() if value is not None}
+        fields = "".join(f"{key} = {json.dumps(value, ensure_ascii=False)}\n" for key, value in known.items())
         fields = fields.replace("\x7f", "\\u007f")
         parts.append(f"\n[[artifact]]\n{fields}")
     return "".join(parts)
@@ -53,8 +66,9 @@ def parsed(text: str, what: str) -> list[Locked]:
         value = tomllib.loads(text)
     except (ValueError, RecursionError) as error:
         raise InvalidValue(f"{what} is no lock file: {error}", hint="`artstore lock` writes one") from error
-    if value.get("version") != _FORM or type(value["version"]) is not int:
-        raise InvalidValue(f"{what} has version {value.get('version')!r:.40}; this artstore reads {_FORM}")
+    if value.get("version") not in _FORMS or type(value["version"]) is not int:
+        known = " and ".join(map(str, _FORMS))
+        raise InvalidValue(f"{what} has version {value.get('version')!r:.40}; this artstore reads {known}")
     found = [_locked_of(entry, what) for entry in _entries(value, what)]
     _check(found, what)
     return found
@@ -95,15 +109,60 @@ def _entries(value: dict[str, Any], what: str) -> list[Any]:
 
 
 def _locked_of(value: Any, what: str) -> Locked:
-    if not isinstance(value, dict) or value.keys() != set(Locked._fields):
-        raise InvalidValue(f"{what}: an artifact has a path, a spec, an id and a digest, and nothing else")
+    if not isinstance(value, dict) or value.keys() - {"remote", "url"} != {"path", "spec", "id", "digest"}:
+        raise InvalidValue(
+            f"{what}: an artifact has a path, a spec, an id, a digest, may have a remote and its url, and nothing else"
+        )
+    if ("remote" in value) != ("url" in value):
+        raise InvalidValue(f"{what}: an artifact has both a remote and its url, or neither")
     one = Locked(**value)
-    if not all(isinstance(text, str) for text in one) or not (is_hex(one.id) and is_hex(one.digest)):
+    if not all(isinstance(text, str) for text in value.values()) or not (is_hex(one.id) and is_hex(one.digest)):
         raise InvalidValue(f"{what}: the artifact at '{printable(str(one.path))}' is malformed")
     if parse_spec(one.spec).number is None:
         raise InvalidValue(f"{what}: '{printable(one.spec)}' names no version by its number")
     _parts(one.path)  # refuses what is absolute, or leads upwards
+    _check_remote(one, what)
     return one
+
+
+def _check_remote(one: Locked, what: str) -> None:
+    """Raises InvalidValue unless the remote has a name and a place that a remote may have. Secrets are refused, and not
+    repeated in the message.
+    """
+    if one.remote is None or one.url is None:
+        return
+    check_name(one.remote, f"{what}: remote name")
+    url = one.url
+    if not url.strip() or url != url.strip() or printable(url) != url:
+        raise InvalidValue(
+            f"{what}: the url of remote '{one.remote}' is empty, has spaces around it, or can't be printed"
+        )
+    if not is_url(url):
+        return
+    scheme = url.partition("://")[0].lower()
+    if scheme not in _SCHEMES:
+        raise InvalidValue(
+            f"{what}: remote '{one.remote}' can't be a {scheme}:// URL",
+            hint=f"a lock file names remotes by path, or by {', '.join(f'{known}://' for known in _SCHEMES)}",
+        )
+    if _has_secret(url):
+        raise InvalidValue(
+            f"{what}: the url of remote '{one.remote}' holds credentials", hint="credentials come from the environment"
+        )
+
+
+def _has_secret(url: str) -> bool:
+    from urllib.parse import unquote  # loaded for URLs only, with what parses them
+
+    from artstore.redaction import redacted, secret_in_query
+
+    try:
+        return any(
+            re.search(r"://[^/?#]*@", text) or redacted(text) != text or secret_in_query(text)
+            for text in (url, unquote(url))
+        )
+    except ValueError:  # no URL at all, which opening it tells
+        return redacted(url) != url
 
 
 def read(path: str) -> list[Locked]:
@@ -129,6 +188,16 @@ def require(path: str) -> list[Locked]:
     if not os.path.isfile(path):
         raise NotFound(f"there is no {printable(path)}", hint=f"{typed('lock')} writes one")
     return read(path)
+
+
+def url_for(place: str, relative: bool, lock: str) -> str:
+    """A remote's place as a lock file names it: `relative` ones from the lock file's folder, so that a team can share it."""
+    return os.path.relpath(place, os.path.dirname(os.path.abspath(lock))) if relative else place
+
+
+def remote_place(url: str, lock: str) -> str:
+    """The absolute path, or the URL, of a remote that a lock file names."""
+    return url if is_url(url) else os.path.normpath(os.path.join(os.path.dirname(os.path.abspath(lock)), url))
 
 
 def place_of(one: Locked, lock: str) -> str:

@@ -77,6 +77,18 @@ def storage_at(place: str, here: FolderStorage | None) -> Storage:
     return open_storage(place, scratch=here.path("tmp") if here is not None else None, foreign=True)
 
 
+def is_relative(place: str) -> bool:
+    """Whether a remote is given as a path from the current folder."""
+    return not is_url(place) and not os.path.isabs(os.path.expanduser(place))
+
+
+def place_of(place: str) -> str:
+    """A remote's place as settings hold it: a folder's absolute path, or the URL of a bucket. Contacts nobody."""
+    if is_url(place) and not place.lower().startswith("file://"):
+        return place
+    return storage_at(place, None).root
+
+
 def make_remote(place: str, here: FolderStorage, *, shared: bool = False) -> None:
     """Make an empty repository at a path or URL, unless there is one."""
     storage = storage_at(place, here)

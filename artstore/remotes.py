@@ -15,7 +15,7 @@ from artstore.names import Spec, as_project, check_name, check_project, file_nam
 from artstore.packs import LARGE
 from artstore.progress import Monitor
 from artstore.refs import Refs, resolve
-from artstore.remote import Remote, make_remote, probe, require_remote
+from artstore.remote import Remote, is_relative, make_remote, place_of, probe, require_remote
 from artstore.selection import EVERYTHING, Selection
 from artstore.settings import ORIGIN, RemoteSettings, Settings
 from artstore.sizes import count
@@ -77,20 +77,24 @@ class Remotes:
                 if remote.id == self._own_id():
                     raise InvalidValue(f"{printable(remote.storage.root)} is this repository itself")
                 writable = remote.writable and probe(remote.storage)
-                place = remote.storage.root if isinstance(remote.storage, FolderStorage) else url
                 self._tracking(name).forget()
                 self._tracking(name).set_id(remote.id)
         except NotFound as error:
             hint = f"{typed('remote add --init', name, url)} makes one there; an unmounted share looks like this too"
             raise NotFound(str(error), hint=hint) from error
-        self._settings.set_remote(name, RemoteSettings(place, partial))
+        self._settings.set_remote(name, RemoteSettings(place_of(url), partial, is_relative(url)))
         return writable
+
+    def register(self, name: str, url: str, *, relative: bool) -> None:
+        """Name a remote that is only read from: nothing is tried there, so nothing is written."""
+        self._tracking(name).forget()
+        self._settings.set_remote(check_name(name, "remote name"), RemoteSettings(place_of(url), relative=relative))
 
     @staticmethod
     def place_of(url: str) -> str:
         """A place as it stands in the settings. Raises NotFound when no repository is there."""
-        with Remote(url, Settings(None), here=None) as remote:
-            return remote.storage.root if isinstance(remote.storage, FolderStorage) else url
+        with Remote(url, Settings(None), here=None):
+            return place_of(url)
 
     def _own_id(self) -> str:
         return check_format(self._storage, "read").id
@@ -251,6 +255,17 @@ class Remotes:
                 return name
             except ArtstoreError:
                 continue
+        return None
+
+    def having(self, path: Path, id: str) -> str | None:
+        """A remote that is known to have a version, the collection's upstream first; None where no remote is."""
+        for name in sorted(self.all(), key=lambda name: not self._tracking(name).follows(path.folder)):
+            try:
+                version = self._seen(name).read(path).versions.get(id)
+            except ArtstoreError:
+                continue
+            if version is not None and "deleted" not in version:
+                return name
         return None
 
     def only_there(self, name: str) -> list[Path]:

@@ -294,12 +294,14 @@ class Repository(View):
         """Make a repository in folder `root` with all that a place holds, which becomes its remote `origin`. One that was
         interrupted goes on where it stopped. Raises Conflict when there is another repository.
         """
+        from artstore.remote import is_relative
         from artstore.remotes import Remotes
 
         place = Remotes.place_of(url)
         if not os.path.isfile(f"{root}/format"):
             with translated(f"make a repository in {printable(root)}"):
-                make(root, config=f'[remote "{ORIGIN}"]\nurl = {place}\n')
+                relative = "relative = true\n" if is_relative(url) else ""
+                make(root, config=f'[remote "{ORIGIN}"]\nurl = {place}\n{relative}')
         repository = cls(root)
         try:
             known = repository.settings.remotes().get(ORIGIN)

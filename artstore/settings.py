@@ -60,6 +60,8 @@ class RemoteSettings(NamedTuple):
     url: str
     partial: bool = False
     """whether blobs that it holds may be absent here"""
+    relative: bool = False
+    """whether it was given as a path relative to the project: lock files name it so"""
 
 
 class Settings:
@@ -174,7 +176,8 @@ class Settings:
                 continue
             if "url" not in values:
                 raise InvalidValue(f"remote '{printable(match[1])}' in {printable(self._path)} has no url")
-            found[match[1]] = RemoteSettings(values["url"], _on_or_off(values.get("partial", "off")))
+            flags = (_on_or_off(values.get(name, "off")) for name in ("partial", "relative"))
+            found[match[1]] = RemoteSettings(values["url"], *flags)
         return found
 
     def set_remote(self, name: str, settings: "RemoteSettings | None") -> None:
@@ -184,7 +187,8 @@ class Settings:
         if settings is None:
             self._change(section, None)
         else:
-            self._change(section, {"url": settings.url, "partial": "true" if settings.partial else None})
+            flags = {name: "true" if getattr(settings, name) else None for name in ("partial", "relative")}
+            self._change(section, {"url": settings.url, **flags})
 
     def doubt(self) -> str | None:
         """Why this repository's remotes are not contacted: somebody else could have named them, and the user has not said

@@ -67,9 +67,11 @@ def save(folder: Path, content: str, name: str = "data") -> None:
 def test_a_remote_is_added_listed_and_removed(cli: Cli, anna: Path) -> None:
     nas = str(anna.parent / "nas")
     assert ok(cli("remote", "ls", cwd=anna)) == f"NAME  PLACE\nnas   {nas}\n"
-    assert as_json(cli("remote", "ls", "--json", cwd=anna)) == [{"remote": "nas", "url": nas, "partial": False}]
+    assert as_json(cli("remote", "ls", "--json", cwd=anna)) == [
+        {"remote": "nas", "url": nas, "partial": False, "relative": False}
+    ]
     added = as_json(cli("remote", "add", "other", "../other", "--init", "--shared", "--json", cwd=anna))
-    assert added == {"remote": "other", "url": str(anna.parent / "other"), "partial": False}
+    assert added == {"remote": "other", "url": str(anna.parent / "other"), "partial": False, "relative": True}
     assert (anna.parent / "other").stat().st_mode & 0o2070 == 0o2070
     assert ok(cli("remote", "rm", "other", cwd=anna)) == "removed remote other\n"
     assert as_json(cli("remote", "rm", "nas", "--json", cwd=anna)) == {"removed": "nas"}

@@ -77,11 +77,11 @@ def test_a_clone_restores_what_the_lock_file_of_the_project_says(project: Path, 
     (other / NAME).write_text((project / NAME).read_text())
     Repository.init(str(other / ".artifacts")).close()
     told = cli("get", "--locked", cwd=other, ARTSTORE_DIR=str(other / ".artifacts"))
-    assert told.code == 4 and "is not in this repository" in told.err and "artstore pull" in told.err
+    assert told.code == 4 and "it is not in this repository, and the lock file names no remote" in told.err
+    assert "`artstore get --locked --from REMOTE_OR_URL` gets it" in told.err
     own = {"cwd": other, "ARTSTORE_DIR": str(other / ".artifacts")}
     assert cli("remote", "add", "origin", str(project / "nas"), **own).code == 0
-    assert cli("pull", **own).code == 0
-    assert cli("get", "--locked", **own).code == 0
+    assert cli("get", "--locked", **own).code == 0, "from the only remote, without a pull before"
     assert snapshot(other / "data") == before
 
 
@@ -139,6 +139,18 @@ def test_a_part_of_a_version_is_not_locked_as_the_whole(project: Path, cli: Cli)
     assert told.code == 6 and "part holds a part of a version" in told.err
 
 
+def test_a_file_that_was_put_is_left_out_and_said_so(project: Path, cli: Cli) -> None:
+    make_tree(project, {"note.txt": "1"})
+    assert cli("put", "note.txt", "--name", "note").code == 0
+    told = cli("lock")
+    assert told.code == 0 and told.out.endswith(f"locked 2 artifacts in {NAME}\n")
+    assert "left out note.txt: only folders are locked; `artstore lock note` adds one for it" in told.err
+    make_tree(project / "alone", {"x": "1"})
+    assert cli("put", "alone/x", "--name", "x").code == 0
+    alone = cli("lock", "--file", "alone/artstore.lock")
+    assert alone.code == 4 and "only files below" in alone.err and not (project / "alone/artstore.lock").exists()
+
+
 def test_a_link_out_of_the_project_is_not_followed(
     project: Path, cli: Cli, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
@@ -155,7 +167,9 @@ def test_a_link_out_of_the_project_is_not_followed(
     "text",
     [
         "not toml",
-        "version = 2\n",
+        "version = 3\n",
+        f'version = 2\n[[artifact]]\npath = "a"\nspec = "a:v0"\nid = "{ID}"\ndigest = "{ID}"\nremote = "nas"\n',
+        f'version = 2\n[[artifact]]\npath = "a"\nspec = "a:v0"\nid = "{ID}"\ndigest = "{ID}"\nremote = "nas"\nurl = 5\n',
         "version = 1\nother = 1\n",
         "version = 1\nartifact = 5\n",
         'version = 1\n[[artifact]]\npath = "a"\n',

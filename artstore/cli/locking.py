@@ -8,12 +8,13 @@ import click
 from artstore import lockfile
 from artstore.cli.arguments import FOLDER, SPEC, lock_option
 from artstore.cli.output import Bar, json_option, open_repository, print_json, table
-from artstore.errors import InvalidValue, MissingObject, NotFound, Refused
+from artstore.errors import InvalidValue, NotFound, Refused
 from artstore.hints import typed
-from artstore.lockfile import Locked, place_of
+from artstore.lockfile import Locked, place_of, url_for
 from artstore.lookup import Found
 from artstore.names import printable
 from artstore.repository import Repository
+from artstore.restoring import Restoring
 from artstore.sizes import count, human
 
 
@@ -27,7 +28,7 @@ def lock_command(specs: tuple[str, ...], root: str | None, lock: str, as_json: b
 
     Without SPEC these are the folders below the lock file's that were put or got, as `status` lists them: unchanged, or
     nothing is written. With SPECs their entries are added, or replaced, and the others stay. Commit the file with your
-    code: `artstore get --locked` restores exactly what it says.
+    code: `artstore get --locked` restores exactly what it says, from the remotes that have these versions.
     """
     if os.path.isdir(lock) or not lock:
         raise InvalidValue(f"--file '{printable(lock)}' is no file", hint=f"by default it is {lockfile.NAME}")
@@ -38,13 +39,14 @@ def lock_command(specs: tuple[str, ...], root: str | None, lock: str, as_json: b
         if specs:
             named = [repository.find(spec) for spec in specs]
             new = [
-                _locked(found, root or os.path.join(_above(lock), "artifacts", found.state.path.name), lock)
+                _locked(repository, found, root or os.path.join(_above(lock), "artifacts", found.state.path.name), lock)
                 for found in named
             ]
             known = lockfile.read(lock) if os.path.isfile(lock) else []
             entries = {one.path: one for one in [*known, *new]}
         else:
-            entries = {one.path: one for one in _in_use(repository, lock, bar)}
+            new = list(_in_use(repository, lock, bar))
+            entries = {one.path: one for one in new}
     for one in entries.values():
         place_of(one, lock)
     lockfile.write(lock, entries.values())
@@ -54,6 +56,11 @@ def lock_command(specs: tuple[str, ...], root: str | None, lock: str, as_json: b
         return
     table([(one.path, one.spec, one.digest[:12]) for one in rows], ("PATH", "VERSION", "DIGEST"))
     click.echo(f"locked {count(len(rows), 'artifact')} in {printable(lock)}")
+    if lonely := [one for one in new if one.remote is None]:
+        what, them = f"{len(lonely)} of these versions are", "them"
+        if len(lonely) == 1:
+            what, them = f"{lonely[0].spec} is", "it"
+        click.echo(f"{what} not at a remote, so nobody else can get {them}: `artstore push`, then lock again", err=True)
 
 
 def _in_use(repository: Repository, lock: str, bar: Bar) -> Iterator[Locked]:
@@ -64,7 +71,14 @@ def _in_use(repository: Repository, lock: str, bar: Bar) -> Iterator[Locked]:
         raise NotFound(
             f"nothing below {printable(above)} was put or got", hint="name what to lock: `artstore lock SPEC`"
         )
-    if partly := [status for status in found if status.noted.name is not None or not status.noted.selection.everything]:
+    for status in [status for status in found if status.noted.name is not None]:
+        where = printable(os.path.relpath(status.noted.place))
+        name = repository.lookup.short(status.noted.collection)
+        click.echo(f"left out {where}: only folders are locked; {typed('lock', name)} adds one for it", err=True)
+    found = [status for status in found if status.noted.name is None]
+    if not found:
+        raise NotFound(f"only files below {printable(above)} were put", hint="name what to lock: `artstore lock SPEC`")
+    if partly := [status for status in found if not status.noted.selection.everything]:
         where = printable(os.path.relpath(partly[0].noted.place))
         raise Refused(
             f"{where} holds a part of a version", hint="name what to lock: `artstore lock SPEC --root FOLDER`"
@@ -77,14 +91,14 @@ def _in_use(repository: Repository, lock: str, bar: Bar) -> Iterator[Locked]:
         )
     for status in found:
         if status.found is not None:
-            yield _locked(status.found, status.noted.place, lock)
+            yield _locked(repository, status.found, status.noted.place, lock)
 
 
 def _above(lock: str) -> str:
     return os.path.dirname(os.path.abspath(lock))
 
 
-def _locked(found: Found, place: str, lock: str) -> Locked:
+def _locked(repository: Repository, found: Found, place: str, lock: str) -> Locked:
     path = os.path.relpath(place, _above(lock))
     if path == "." or path.startswith(".."):
         raise InvalidValue(
@@ -93,37 +107,31 @@ def _locked(found: Found, place: str, lock: str) -> Locked:
         )
     version = found.version
     spec = f"{found.state.path}:v{version['number']}"
-    return Locked(path, spec, version["id"], version["digest"])
+    remotes = repository.remotes
+    remote = remotes.having(found.state.path, version["id"])
+    if remote is None:
+        return Locked(path, spec, version["id"], version["digest"])
+    known = remotes.all()[remote]
+    return Locked(path, spec, version["id"], version["digest"], remote, url_for(known.url, known.relative, lock))
 
 
-def get_locked(lock: str, force: bool, as_json: bool) -> None:
-    """Bring each folder to exactly its version; all are looked up before the first is touched."""
-    with Bar() as bar, open_repository() as repository:
-        wanted = [(one, _found(repository, one), place_of(one, lock)) for one in lockfile.require(lock)]
-        got = []
-        for one, found, place in wanted:
-            bar.start(f"getting {one.path}")
-            got.append((one, repository.get(found, place, force=force, delete=True, monitor=bar)))
+def get_locked(lock: str, place: str | None, force: bool, as_json: bool) -> None:
+    """Bring each folder to exactly its version; all are found before the first is touched."""
+    wanted = lockfile.require(lock)
+    with Bar() as bar, Restoring(lock, place, bar) as restoring:
+        done = restoring.run(wanted, force=force)
     if as_json:
-        print_json([{**one._asdict(), **result._asdict()} for one, result in got])
+        print_json([{**one._asdict(), **result._asdict()} for one, result in done.got])
         return
-    for one, result in got:
+    if done.created is not None:
+        click.echo(f"made a repository in {printable(done.created)}")
+    for brought in done.brought:
+        click.echo(f"got {count(brought.versions, 'version')} from {brought.remote}: {printable(brought.url)}")
+        if not brought.kept:
+            hint = typed("remote add", brought.remote, brought.url)
+            click.echo(
+                f"that is not a remote of this repository, so only files were restored; {hint} adds it", err=True
+            )
+    for one, result in done.got:
         changed = f"{human(result.written_bytes)} written" if result.written or result.removed else "unchanged"
         click.echo(f"{printable(one.path)}: {one.spec}, {count(result.files, 'file')}, {changed}")
-
-
-def _found(repository: Repository, one: Locked) -> Found:
-    """The version of an entry, by its id, under whatever name it has now."""
-    path, _ = repository.path_of(one.spec)
-    state = repository.refs.read(path)
-    version = state.versions.get(one.id)
-    if version is None:
-        raise NotFound(
-            f"{one.spec} of the lock file (id {one.id[:12]}) is not in this repository",
-            hint="`artstore pull` gets what a remote has",
-        )
-    if "deleted" in version:
-        raise NotFound(f"{one.spec} was deleted", hint=f"{typed('undelete', one.spec)} may bring it back")
-    if version["digest"] != one.digest:
-        raise MissingObject(f"{one.spec} of the lock file has another digest than the version of that id here")
-    return Found(state, version)

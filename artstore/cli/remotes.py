@@ -20,7 +20,6 @@ from artstore.selection import EVERYTHING, Selection
 from artstore.settings import FOLDER as REPOSITORY
 from artstore.sizes import count, human
 from artstore.state import Path
-from artstore.storage import is_url
 from artstore.transfer import NOTHING
 
 _MERGE_FROM = 64
@@ -203,7 +202,6 @@ def clone_command(
     """
     place = folder if folder is not None else _folder_for(url)
     root = os.path.join(os.path.abspath(place), REPOSITORY)
-    url = url if is_url(url) else os.path.abspath(os.path.expanduser(url))
     start = time.monotonic()
     with Bar() as bar:
         repository, done = Repository.clone(url, root, selection=_selection(**options), jobs=jobs, monitor=bar)

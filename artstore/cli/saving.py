@@ -136,7 +136,8 @@ def get_command(
     Files that are right already stay untouched, wrong ones are replaced, others in the folder are left alone.
 
     With --locked each folder that `artstore lock` wrote down is made exactly its version: what is in it and not in the
-    version is removed.
+    version is removed. Versions that are not here come from the remotes that the lock file names, or from the one that
+    --from names. A repository is made where there is none.
     """
     if not locked:
         if ctx.get_parameter_source("lock") is ParameterSource.COMMANDLINE:
@@ -155,11 +156,11 @@ def get_command(
             allow_missing_references=allow_missing_references,
         )
         return
-    if spec or root or place or delete or not selection.everything or link != "copy" or allow_missing_references:
-        raise InvalidValue("--locked takes --file and --force alone: the lock file says all else")
+    if spec or root or delete or not selection.everything or link != "copy" or allow_missing_references:
+        raise InvalidValue("--locked can be combined with --file, --from and --force only")
     from artstore.cli.locking import get_locked
 
-    get_locked(lock, force, as_json)
+    get_locked(lock, place, force, as_json)
 
 
 def fetch(

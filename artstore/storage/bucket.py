@@ -21,6 +21,7 @@ from artstore.errors import InvalidValue, NoSpace, StorageError, UnknownOutcome,
 from artstore.files import hash_file
 from artstore.names import printable
 from artstore.redaction import redacted
+from artstore.storage import endpoint_of_environment
 from artstore.storage.folder import MOST
 
 try:
@@ -615,12 +616,14 @@ def store_of(url: str) -> Any:
         "timeout": timedelta(minutes=15),
     }
     common: dict[str, Any] = {"prefix": prefix or None, "retry_config": retry, "client_options": client}
-    endpoint = options.get("endpoint") or os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+    endpoint = options.get("endpoint") or endpoint_of_environment()
     if ("endpoint" in options or endpoint) and not re.match(r"https?://[^/]", endpoint or ""):
         given = printable(redacted(endpoint or ""))
         raise InvalidValue(f"endpoint '{given}' is no URL", hint=f"http://{given} or https://{given} is")
     if re.match(r"https?://[^/?#]*@", endpoint or ""):
         raise InvalidValue("the endpoint stands behind credentials: a URL must not hold any", hint=_BY_ENVIRONMENT)
+    if not re.fullmatch(r"[A-Za-z0-9-]*", options.get("region", "")):  # it becomes part of the service's address
+        raise InvalidValue(f"'{printable(options['region'])}' is not a region", hint="a region looks like eu-central-1")
     if scheme == "memory":
         return _memories.setdefault(f"{bucket}/{prefix}", MemoryStore())
     if scheme == "gs":
