@@ -224,6 +224,14 @@ _SHORT = {
 }
 
 
+def _hint_for(text: str) -> str:
+    """How a condition looks; where only its field is left, a shell has taken `<` or `>` and the value for a redirection."""
+    forms = "KEY=VALUE, KEY!=V, KEY>V, KEY>=V, KEY<V, KEY<=V, KEY~REGEX, or JSON"
+    if re.fullmatch(r"[\w.]+", text):
+        return f"quote it, or the shell reads < and > itself: '{text}>=VALUE'; a condition is {forms}"
+    return f"a condition is {forms}"
+
+
 def parsed(texts: tuple[str, ...]) -> dict[str, Any]:
     """One filter of several texts that all have to fit: `metadata.accuracy>=0.9`, `name~^data`, or a filter as JSON. A
     value is JSON where it reads as such, else text.
@@ -238,10 +246,7 @@ def parsed(texts: tuple[str, ...]) -> dict[str, Any]:
             continue
         match = _WHERE.fullmatch(text)
         if match is None:
-            raise InvalidValue(
-                f"'{printable(text)}' is no condition",
-                hint="KEY=VALUE, KEY!=V, KEY>V, KEY>=V, KEY<V, KEY<=V, KEY~REGEX, or JSON",
-            )
+            raise InvalidValue(f"'{printable(text)}' is not a condition", hint=_hint_for(text))
         key, sign, value = match.groups()
         parts.append({key: _short(_SHORT[sign], value)})
     return {"$and": parts} if parts else {}

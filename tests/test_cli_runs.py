@@ -125,7 +125,7 @@ def test_runs_ls_where(cli: Cli, made: Path, where: list[str], expected: list[st
 @pytest.mark.parametrize(
     ("where", "error"),
     [
-        ("nothing", "'nothing' is no condition"), ("foo=1", "there is no field 'foo' to filter by"),
+        ("nothing", "'nothing' is not a condition"), ("foo=1", "there is no field 'foo' to filter by"),
         ('{"a"', '\'{"a"\' is not JSON'), ("name~(", "'(' is no regular expression"), ('{"$x": 1}', "'$x' is no operator"),
     ],
 )  # fmt: skip

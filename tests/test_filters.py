@@ -269,6 +269,14 @@ def test_a_condition_that_is_none_is_one_sentence_and_a_hint(filled: Path, cli: 
     assert done.err.startswith(("error:", "Error:", "Usage:", "usage:")) and len(done.err) < 1000
 
 
+@pytest.mark.parametrize("text", ["metadata.acc", "size", "config.lr"])
+def test_a_condition_whose_sign_a_shell_took_is_refused_with_quotes_shown(filled: Path, cli: Cli, text: str) -> None:
+    for command in (("ls", "data"), ("runs", "ls")):
+        done = cli(*command, "--where", text, cwd=filled)
+        assert done.code == 3 and done.err.startswith(f"error: '{text}' is not a condition\n")
+        assert f"hint: quote it, or the shell reads < and > itself: '{text}>=VALUE'" in done.err
+
+
 def test_the_same_mistake_is_a_typed_error_of_the_api(filled: Path) -> None:
     for condition in ({"nothing": 1}, {"name": {"$gtt": 1}}, "name", {"created_at": {"$gt": "yesterday"}}):
         with pytest.raises(ValueError):

@@ -47,7 +47,7 @@ def automation_command() -> None:
     "--where",
     multiple=True,
     metavar="CONDITION",
-    help="Only when it fits: alias=prod, tag~^v, state=failed, type=model.",
+    help="Only when it fits: 'alias=prod', 'tag~^v', 'state=failed', 'type=model'.",
 )
 @click.option(
     "--metric", metavar="CONDITION", help="With --on run-metric: 'loss<0.1', or of the last 5 'mean(loss,5)<0.1'."
@@ -153,7 +153,10 @@ def _metric(text: str | None) -> dict[str, Any] | None:
     except ValueError:
         match = None
     if match is None or (match[3] and int(match[3]) < 1):
-        raise InvalidValue(f"'{printable(text)}' is no threshold", hint="'loss<0.1' is one, and 'mean(loss,5)<0.1'")
+        raise InvalidValue(
+            f"'{printable(text)}' is not a threshold",
+            hint="write it in quotes, since the shell reads < and > itself: 'loss<0.1', or 'mean(loss,5)<0.1'",
+        )
     window = int(match[3]) if match[3] else 1
     return {
         "name": (match[2] or match[4]).strip(), "agg": match[1], "window": window, "cmp": _CMP[match[5]], "threshold": threshold,

@@ -45,7 +45,7 @@ _KINDS = ("file", "executable", "directory", "part", "reference")
     "--where",
     multiple=True,
     metavar="CONDITION",
-    help="Versions that fit instead: metadata.acc>=0.9, tags=best, or a filter as JSON; may be repeated.",
+    help="Versions that fit instead: 'metadata.acc>=0.9', 'tags=best', or a filter as JSON; may be repeated.",
 )
 @from_option
 @json_option

@@ -63,8 +63,8 @@ def remote_command() -> None:
 def add_command(name: str, url: str, make: bool, shared: bool, as_json: bool) -> None:
     """Add a remote, after trying what the place can do.
 
-    Of a bucket ?endpoint=URL and ?region=NAME may say where it is. Credentials come from the environment or the
-    service's own login, never from here.
+    A bucket's URL may say where it is: 's3://BUCKET/PATH?endpoint=URL&region=NAME', quoted, since a shell takes ? and &
+    for itself. Credentials come from the environment or the service's own login, never from here.
     """
     with open_repository() as repository:
         writable = repository.remotes.add(name, url, make=make, shared=shared)
