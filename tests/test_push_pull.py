@@ -25,6 +25,7 @@ from artstore.remotes import Apart
 from artstore.repository import Repository
 from artstore.run_exchange import RunExchange
 from artstore.selection import Selection
+from artstore.settings import RemoteSettings
 from artstore.state import State
 from artstore.storage import FolderStorage
 from artstore.tracking import Tracking
@@ -172,7 +173,7 @@ def test_a_push_and_a_clone_carry_everything_that_is_said(anna: Repository, nas:
         assert says(clone) == says(anna)
         for spec in ("a:v0", "a:v1"):
             assert got(clone, spec) == got(anna, spec)
-        assert clone.remotes.all()["origin"] == (str(nas), False)
+        assert clone.remotes.all()["origin"] == RemoteSettings(str(nas), partial=False, relative=False)
     check(tmp_path / "clone/.artifacts")
 
 
