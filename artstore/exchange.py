@@ -250,21 +250,20 @@ class Exchange:
                         yield state, None
 
     def _rename_there(self, state: State) -> bool:
-        """A collection that was renamed here, and that the remote has under an old name only, is renamed there."""
+        """A collection that was renamed here, and that the remote has under an old name only, is renamed there. One that
+        others made under such a name is not: it shares no version with ours.
+        """
         if self._there.read_folder(state.path.folder, state.path).number:
             return False
-        renamed = False
-        for entry in self._here.refs.history(state.path, state.number):
-            for change in entry.changes:
-                if change["kind"] == "moved from":
-                    old = Path.named_by(change)
-                    if not self._there.read_folder(old.folder, old).number:
-                        self.fetch([Scope(old.folder)])
-                    if self._there.read_folder(old.folder, old).exists:
-                        self._remote.refs.rename(old, state.path)
-                        self._tracking.move_notes(old.folder, state.path.folder)
-                        renamed = True
-        return renamed
+        for old in self._here.refs.names_before(state):
+            if not self._there.read_folder(old.folder, old).number:
+                self.fetch([Scope(old.folder)])
+            theirs = self._there.read_folder(old.folder, old)
+            if theirs.exists and (not theirs.versions or theirs.versions.keys() & state.versions.keys()):
+                self._remote.refs.rename(old, state.path)
+                self._tracking.move_notes(old.folder, state.path.folder)
+                return True
+        return False
 
     def _plan_push(self, state: State, wanted: set[str] | None) -> tuple[State, Push]:
         """The remote's state, as our copies tell it, and what its log has to be told behind that."""
@@ -279,12 +278,15 @@ class Exchange:
                 f"{state.path} differs only in case from {theirs.path}, which remote '{self._tracking.name}' has"
             )
         same = self._same.get(state.path.folder) if wanted is None else None
-        settled = self._tracking.settled(state.path.folder)
+        settled = self._settled(state.path)
         sides = (self._here.refs, state, self._there, theirs)
         try:
             return theirs, what_to_push(*sides, same=same, settled=settled, wanted=wanted)
         except Conflict as error:
             raise Conflict(str(error), hint=self._clash_hint(state.path)) from error
+
+    def _settled(self, path: Path) -> set[str]:
+        return self._tracking.settled_with(path.folder, self._there.began(path))
 
     def _clash_hint(self, path: Path) -> str:
         name = self._tracking.name
@@ -403,7 +405,7 @@ class Exchange:
         again: Callable[[State, set[str] | None, Transaction], tuple[State, Plan]],
     ) -> Moved:
         """Append behind the state that was planned for; `stood` are versions that the target's log has by now."""
-        told = 0
+        told, began = 0, self._there.began(source.path) if plan.settled else None
         for _ in range(LOST_RACES):
             self._follow(source.path)
             if refs is self._remote.refs:
@@ -413,6 +415,8 @@ class Exchange:
                 if refs.commit(target, part) is None:
                     break
                 told += len(part)
+                if refs is self._remote.refs and target.number == 1:
+                    began = target.digest
                 ids = {change.get("id") for change in part}
                 stood += [version for version in plan.versions if version["id"] in ids]
             else:
@@ -420,7 +424,7 @@ class Exchange:
             target, plan = again(source, wanted, tx)
         else:
             raise Conflict(f"{source.path} changes faster than this could be added", hint=_AGAIN)
-        self._tracking.settle(source.path.folder, plan.settled)
+        self._tracking.settle(source.path.folder, plan.settled, began)
         ours, theirs = (source, target) if refs is self._remote.refs else (target, source)
         self._note(ours, theirs, same=plan.same and len(parts) < 2)
         return self._moved(source, plan, stood, told)
@@ -516,7 +520,7 @@ class Exchange:
                 theirs,
                 ours,
                 now,
-                self._tracking.settled(theirs.path.folder),
+                self._settled(theirs.path),
                 upstream=not followed,
                 wanted=wanted,
             )
@@ -529,14 +533,12 @@ class Exchange:
         """A collection that was renamed at the remote, and that we have under an old name only, is renamed here."""
         if self._here.refs.read_folder(theirs.path.folder).number:
             return
-        for entry in self._there.history(theirs.path, theirs.number):
-            for change in entry.changes:
-                if change["kind"] == "moved from":
-                    old = Path.named_by(change)
-                    gone = self._there.read_folder(old.folder, old).redirect is not None
-                    if gone and self._here.refs.read_folder(old.folder, old).exists:
-                        self._here.refs.rename(old, theirs.path)
-                        self._tracking.move_notes(old.folder, theirs.path.folder)
+        for old in self._there.names_before(theirs):
+            gone = self._there.read_folder(old.folder, old).redirect is not None
+            if gone and self._here.refs.read_folder(old.folder, old).exists:
+                self._here.refs.rename(old, theirs.path)
+                self._tracking.move_notes(old.folder, theirs.path.folder)
+                return
 
     def _renamed_here(self, theirs: State, name: Path) -> tuple[State, Pull]:
         """A collection that has another name here by now: fine, unless the remote got more under the old one."""

@@ -306,6 +306,17 @@ class Refs:
                         yield from self.history(old, change["number"])
             yield entry
 
+    def names_before(self, state: State) -> list[Path]:
+        """Names that a collection had, the last one first. Cost: its whole history."""
+        changes = [change for entry in self.history(state.path, state.number) for change in entry.changes]
+        return [Path.named_by(change) for change in reversed(changes) if change["kind"] == "moved from"]
+
+    def began(self, path: Path) -> str | None:
+        """Digest of the first entry of a collection's log, through renames: a log keeps it for ever, and no other has it.
+        None without an entry.
+        """
+        return next((entry.digest for entry in self.history(path)), None)
+
 
 # -- finding versions --
 

@@ -236,7 +236,7 @@ class Remotes:
             if not theirs.number and not tracking.follows(state.path.folder):
                 continue
             same = tracking.level("same").get(state.path.folder)
-            settled = tracking.settled(state.path.folder)
+            settled = tracking.settled_with(state.path.folder, there.began(state.path))
             behind = sum(id not in state.versions and "deleted" not in v for id, v in theirs.versions.items())
             try:
                 push = what_to_push(self._here.refs, state, there, theirs, same=same, settled=settled)

@@ -187,13 +187,21 @@ class Tracking:
     # -- what is settled with a collection --
 
     def settled(self, folder: str) -> set[str]:
-        """Ids of our changes that this remote is never told (again)."""
+        """Ids of our changes that were settled with the remote, whichever of its logs that was."""
         ids = self._load(f"{folder}/settled.json").get("settled")
         return {id for id in ids if isinstance(id, str)} if isinstance(ids, list) else set()
 
-    def settle(self, folder: str, ids: set[str]) -> None:
-        if ids - self.settled(folder):
-            self._save(f"{folder}/settled.json", {"settled": sorted(self.settled(folder) | ids)})
+    def settled_with(self, folder: str, began: str | None) -> set[str]:
+        """Ids of our changes that a log of the remote is never told (again): the one whose first entry has the digest
+        `began`. Another log that has this name by now was told nothing, so nothing is settled with it.
+        """
+        noted = self._load(f"{folder}/settled.json").get("log", began)  # older notes don't name the log
+        return self.settled(folder) if began is not None and noted == began else set()
+
+    def settle(self, folder: str, ids: set[str], began: str | None) -> None:
+        known = self.settled_with(folder, began)
+        if ids - known:
+            self._save(f"{folder}/settled.json", {"settled": sorted(known | ids), "log": began})
 
     def noted_runs(self, verb: str) -> tuple[str | None, dict[str, int]]:
         """Runs' logs and the last number that was `pushed` or `pulled` (negative: that had nothing to do with the
@@ -220,7 +228,10 @@ class Tracking:
 
     def move_notes(self, old: str, new: str) -> None:
         """What is settled with a collection, and whether this is its upstream, stays so under another name."""
-        self.settle(new, self.settled(old))
+        if ids := self.settled(old):
+            log = self._load(f"{old}/settled.json").get("log")
+            named = {"log": log} if isinstance(log, str) else {}
+            self._save(f"{new}/settled.json", {"settled": sorted(ids), **named})
         if self.follows(old):
             self.follow(new)
 
