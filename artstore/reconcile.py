@@ -6,7 +6,7 @@ receiver's affair, so they are told as they are now. What is said of versions is
 that it replaced where it was made: where that is another by now, the receiver's stays.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from typing import Any, NamedTuple
 
 from artstore.codec import same_json
@@ -403,9 +403,14 @@ def to_pull(
     said = _ids(changes)
     heard = [c for c in new if c["kind"] != "collection" or c["change"] in said]
     pending, touched = ({key for c in some for key in _touched_by(c)} for some in (open_, heard))
+    kept = _overwritten_by_us(theirs, have) & pending & touched
+    touched -= kept
     lost = {key for key in pending & touched if not _same(_said(now, key), _said(there, key))}
-    made = list(_aligned(here.state, there, pending - touched)) if wanted is None else []
+    made = list(_aligned(here.state, now, _AllBut(kept)))
     for change in made:
+        here.apply(change)
+    for change in _aligned(here.state, there, pending - touched) if wanted is None else ():
+        made.append(change)
         here.apply(change)
     for id, version in now.versions.items():
         theirs_ = there.versions.get(id)
@@ -431,6 +436,22 @@ def to_pull(
         and own <= settled | done
         and _agree(here.state, there, [*ours, *theirs]),
     )
+
+
+def _overwritten_by_us(theirs: list[Change], have: set[str]) -> set[Key]:
+    """Properties whose last change in their log is one that ours has, too: what others said before it is past."""
+    last = {key: change["change"] for change in theirs for key in _keys_of(change)}
+    return {key for key, id in last.items() if id in have}
+
+
+class _AllBut(Container[Key]):
+    """Every property, but for a few."""
+
+    def __init__(self, few: set[Key]) -> None:
+        self._few = few
+
+    def __contains__(self, key: object) -> bool:
+        return key not in self._few
 
 
 def _new_numbers(there: State, now: State, wanted: set[str] | None, upstream: bool) -> dict[str, int]:
@@ -463,7 +484,7 @@ def _fits_here(change: Change, here: State, there: State) -> bool:
     return id is None or id in here.versions
 
 
-def _aligned(here: State, there: State, ours: set[Key]) -> Iterator[Change]:
+def _aligned(here: State, there: State, ours: Container[Key]) -> Iterator[Change]:
     """Sets that make what both sides have read as there, but for the properties in `ours`."""
     if here.exists and there.exists and here.type != there.type and ("type",) not in ours:
         yield new_change("collection", **there.path.fields(), type=there.type)
@@ -494,7 +515,9 @@ def aligned(id: str, own: VersionState, other: VersionState) -> list[Change]:
     return list(_aligned_owner(id, own, other, set()))
 
 
-def _aligned_owner(id: str | None, own: dict[str, Any], theirs: dict[str, Any], ours: set[Key]) -> Iterator[Change]:
+def _aligned_owner(
+    id: str | None, own: dict[str, Any], theirs: dict[str, Any], ours: Container[Key]
+) -> Iterator[Change]:
     name = id or ""
     tags, wanted = own.get("tags", []), theirs.get("tags", [])
     on = [tag for tag in wanted if tag not in tags and ("tag", name, tag) not in ours]

@@ -4,8 +4,8 @@ It knows nothing of logs and of how changes are told. Whatever a local operation
 write of that value, made over all writes of it that the clone knew of. A push and a pull hand on what is known. So:
 
 - a value that was overwritten, or declined, by a write that a side knows of is never read there again;
-- a write that nobody else's crossed arrives with the next push or pull;
-- where writes crossed, the remote's stays: a push may win only where the remote reads what its clone wrote over.
+- a push sets what the remote reads only where that is what its clone wrote over;
+- a pull reads what the remote reads, unless all that was said there since is by this clone, or was overwritten by it.
 """
 
 from typing import Any, NamedTuple
@@ -156,6 +156,8 @@ class Model:
                 loose = _is_loose(collection, key, clone, remote)
                 if key in read and key in there and key in before:
                     _after_pull(key, ours, theirs, before[key], there[key], read[key], loose)
+                elif key in read and read[key] == there.get(key):
+                    ours.settled |= set(_pending(ours, theirs))
                 _learn(ours, theirs)
                 self._settle(clone, collection, key, read, loose)
             clone.reads[collection] = read
@@ -191,17 +193,21 @@ def _is_loose(collection: str, key: Key, *sides: Side) -> bool:
 
 
 def _after_push(key: Key, ours: Value, theirs: Value, here: Any, before: Any, now: Any, loose: bool) -> None:
-    expected = before
+    expected, said = before, set()
     for write in _pending(ours, theirs):
         if write.old == expected:  # each over the value that it replaced, in order
             expected = write.value
-            theirs.said.add(write)
+            said.add(write)
     what = f"push of {key}: {here!r} here, {before!r} there before, {now!r} now"
     assert loose or now == expected, f"{what}, not {expected!r}"
+    if said and now == expected:
+        last = max(said, key=lambda write: write.number)
+        theirs.said |= said
+        theirs.dead |= theirs.said - {last}
 
 
 def _after_pull(key: Key, ours: Value, theirs: Value, before: Any, there: Any, now: Any, loose: bool) -> None:
-    pending, crossed = _pending(ours, theirs), theirs.said - ours.known
+    pending, crossed = _pending(ours, theirs), theirs.said - ours.known - theirs.dead
     expected = before if pending and not crossed else there
     what = f"pull of {key}: {before!r} here before, {there!r} there, {now!r} now"
     assert loose or now == expected, f"{what}, not {expected!r}"

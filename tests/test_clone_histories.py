@@ -277,6 +277,25 @@ def test_what_was_settled_stays_so_where_each_clone_gave_the_collection_another_
         assert not any(map(has_moved, (repository.push(), repository.pull()))), "nothing is left to tell"
 
 
+@pytest.mark.parametrize("kind", SETS)
+def test_a_pull_does_not_bring_back_what_we_wrote_over_after_overwriting_theirs(team: Team, kind: str) -> None:
+    act = SETS[kind]
+    act(team.bob, 1)
+    act(team.anna, 1)
+    act(team.anna, 2)
+    team.bob.push()
+    succeeds(team.anna.push())  # over bob's, which reads as what hers replaced
+    assert reads(team.remote, "n") == reads(team.anna, "n")
+    act(team.anna, 0)
+    meant = reads(team.anna, "n")
+    assert not any(moved.declined for moved in succeeds(team.anna.pull()).collections)
+    assert reads(team.anna, "n") == meant
+    succeeds(team.anna.push())
+    succeeds(team.bob.pull())
+    assert reads(team.remote, "n") == reads(team.bob, "n") == meant
+    assert not any(map(has_moved, (team.anna.pull(), team.anna.push(), team.bob.push())))
+
+
 def test_what_was_settled_with_one_collection_is_told_to_another_whose_name_it_takes(team: Team) -> None:
     team.conflict(SETS["an alias"])
     meant = team.bob.find("n:prod").version["id"]
