@@ -17,7 +17,8 @@ from artstore.remote import is_relative
 from artstore.remote import place_of as settings_place
 from artstore.repository import Repository
 from artstore.settings import ORIGIN, RemoteSettings, root_to_create
-from artstore.storage import FolderStorage, endpoint_of_environment, is_url
+from artstore.storage import FolderStorage, is_url
+from artstore.storage.endpoints import endpoint_of_environment
 from artstore.view import View, view_of
 
 

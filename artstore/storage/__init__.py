@@ -10,7 +10,7 @@ from artstore.errors import InvalidValue
 from artstore.names import printable
 from artstore.storage.folder import FolderStorage
 
-__all__ = ["FolderStorage", "LogStorage", "Reader", "Storage", "endpoint_of_environment", "is_url", "open_storage"]
+__all__ = ["FolderStorage", "LogStorage", "Reader", "Storage", "is_url", "open_storage"]
 
 
 Reader = tuple[int, Callable[[int, int], bytes], Callable[[], None]]
@@ -173,11 +173,6 @@ class Storage(LogStorage, Protocol):
 
     def is_young(self, folder: str) -> bool:
         """Whether a name was added to (or taken from) this folder so lately that it may not have reached the medium."""
-
-
-def endpoint_of_environment() -> str | None:
-    """Where the user's S3 service is, if it isn't AWS's own."""
-    return os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
 
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")

@@ -21,7 +21,7 @@ from artstore.errors import InvalidValue, NoSpace, StorageError, UnknownOutcome,
 from artstore.files import hash_file
 from artstore.names import printable
 from artstore.redaction import redacted
-from artstore.storage import endpoint_of_environment
+from artstore.storage.endpoints import endpoint_of_environment
 from artstore.storage.folder import MOST
 
 try:
