@@ -59,13 +59,24 @@ def plain(value: Any) -> Any:
         if type(value).__name__ == "timedelta64":
             return value
         if _is_moment(value):
-            try:
-                microseconds = int(value.astype("datetime64[us]").astype("int64"))
-                return _EPOCH.replace(tzinfo=None) + datetime.timedelta(microseconds=microseconds)
-            except OverflowError as error:
-                raise InvalidValue(f"the time {value} is out of range") from error
+            return _moment_of(value)
         return value.item()
     return value
+
+
+def _moment_of(value: Any) -> datetime.datetime:
+    """numpy's time as Python's. Raises InvalidValue for one that is not its equal."""
+    kept = value.astype("datetime64[us]")
+    try:
+        if kept.astype(value.dtype) == value:
+            return _EPOCH.replace(tzinfo=None) + datetime.timedelta(microseconds=int(kept.astype("int64")))
+    except OverflowError:
+        pass
+    raise InvalidValue(f"the time {value} {_NO_TIME}", hint=_ROUNDED)
+
+
+_NO_TIME = "can't be stored in a table: whole microseconds of the years 1 to 9999 can"
+_ROUNDED = "round a pandas column with .dt.floor('us'), or store its text: .astype(str)"
 
 
 def type_of(value: Any, depth: int = 0) -> Type:
@@ -93,7 +104,7 @@ def type_of(value: Any, depth: int = 0) -> Type:
             )
         if depth == 0 and not is_inline(value):
             return {"wb_type": "ndarray", "params": {"shape": list(value.shape)}}
-        return type_of(value.tolist(), depth)
+        return type_of(_listed(value, depth), depth)
     if isinstance(value, list | tuple | set | frozenset):
         element = joined(type_of(item, depth + 1) for item in value)
         return {"wb_type": "list", "params": {"element_type": element, "length": len(value)}}
@@ -106,7 +117,28 @@ def type_of(value: Any, depth: int = 0) -> Type:
         return {"wb_type": "typedDict", "params": {"type_map": keys}}
     kind = type(value)
     name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
-    raise InvalidType(f"a {name} can't stand in a table: it has no JSON form")
+    raise InvalidType(f"a {name} can't be stored in a table: it has no JSON form", hint=_WAYS_OUT.get(kind.__name__))
+
+
+_WAYS_OUT = {
+    "time": "store its text: value.isoformat(), and time.fromisoformat() reads it",
+    "timedelta": "store seconds: value.total_seconds(), of a pandas column .dt.total_seconds()",
+    "timedelta64": "store seconds: value / numpy.timedelta64(1, 's')",
+    "Timedelta": "store seconds: .dt.total_seconds() of the column",
+    "Decimal": "store its text, str(value), or a float",
+    "bytes": "store its text, value.hex(), or add it to the artifact as a file: artifact.new_file()",
+    "complex": "store [value.real, value.imag]",
+    "Period": "store its text, .astype(str) of the column, or its start: .dt.start_time",
+    "Interval": "store its text, .astype(str) of the column, or .left and .right in two columns",
+    "longdouble": "store a float: .astype('float64') of the column",
+    "UUID": "store its text: str(value)",
+}
+"""What can be stored instead, by the name of the type."""
+
+
+def _listed(array: Any, depth: int) -> Any:
+    """An array's elements. Below a list or dict nothing tells that they were times: there each is a time, not a number."""
+    return list(array) if depth and array.dtype.kind == "M" else array.tolist()
 
 
 def is_inline(array: Any) -> bool:
@@ -241,7 +273,7 @@ def encoded(value: Any, depth: int = 0) -> Any:
     if isinstance(value, datetime.date):
         return _milliseconds(value) if depth == 0 else value.isoformat()
     if is_array(value):
-        return encoded(value.tolist(), depth) if depth or is_inline(value) else None
+        return encoded(_listed(value, depth), depth) if depth or is_inline(value) else None
     if isinstance(value, list | tuple):
         return [encoded(item, depth + 1) for item in value]
     if isinstance(value, set | frozenset):
@@ -250,7 +282,9 @@ def encoded(value: Any, depth: int = 0) -> Any:
 
 
 def _milliseconds(value: datetime.date) -> int | float:
-    """Raises InvalidValue for what would not come back to the microsecond."""
+    """Raises InvalidValue for what would not come back as it is."""
+    if getattr(value, "nanosecond", 0) or not 1 <= value.year <= 9999:  # pandas has more of both
+        raise InvalidValue(f"the time {value} {_NO_TIME}", hint=_ROUNDED)
     if not isinstance(value, datetime.datetime):
         value = datetime.datetime(value.year, value.month, value.day)
     try:

@@ -2,7 +2,6 @@
 
 import datetime
 import hashlib
-import importlib
 import io
 import json
 import operator
@@ -18,6 +17,7 @@ import msgpack
 from blake3 import blake3
 
 from artstore import columns as kinds
+from artstore import frames
 from artstore.columns import Type
 from artstore.errors import ArtstoreError, Conflict, Damage, InvalidType, InvalidValue, NoEntry, NotFound
 from artstore.html import MOST_ROWS, grid, page
@@ -110,7 +110,7 @@ def _packed(value: Any) -> Any:
 def _unpacked(code: int, data: bytes) -> Any:
     if code == _ARRAY:
         dtype, shape, content = msgpack.unpackb(data)
-        return _numpy().frombuffer(content, dtype=dtype).reshape(shape).copy()
+        return frames.numpy().frombuffer(content, dtype=dtype).reshape(shape).copy()
     text = data.decode()
     if code == _LONG:
         return int(text)
@@ -149,8 +149,13 @@ class Table:
     """Rows of numbers, text, booleans, times, None, lists, dicts and numpy arrays. There is no limit to their number.
 
     `columns` are `Input`, `Output`, `Expected` unless given; `data` is a list of rows or a numpy array, `dataframe` a
-    pandas DataFrame or pyarrow Table, whose columns are taken over. A column holds values of one type, and None unless
+    pandas DataFrame or pyarrow Table, whose columns are copied. A column holds values of one type, and None unless
     `optional` is False; with `allow_mixed_types` any.
+
+    A value comes back equal, or is refused when it is added. NaN, NaT and pandas' NA come back as None, a time with a zone
+    as the same moment in UTC; a time may have microseconds, not nanoseconds. Types widen: int8 to int64, float32 to float64,
+    a category to its values. Below a list or dict times become text, and tuples and sets become lists. Times of day, time
+    differences, Decimal, bytes, complex numbers and periods are refused, with a hint how to store them.
     """
 
     MAX_ROWS = MAX_ARTIFACT_ROWS = 1 << 62
@@ -174,11 +179,11 @@ class Table:
             raise InvalidValue(f"log_mode '{log_mode}' is not one of IMMUTABLE, MUTABLE, INCREMENTAL")
         self.log_mode = log_mode
         self._rows: list[list[Any]] | Rows = []
-        if dataframe is not None and not _is_frame(dataframe):
+        if dataframe is not None and not frames.is_frame(dataframe):
             raise InvalidType(f"dataframe is a pandas DataFrame or a pyarrow Table, not a {type(dataframe).__name__}")
-        frame = dataframe if dataframe is not None else data if _is_frame(data) else None
+        frame = dataframe if dataframe is not None else data if frames.is_frame(data) else None
         if frame is not None:
-            self.columns, rows = _of_frame(frame)
+            self.columns, rows = frames.rows_of(frame, IN_MEMORY)
         else:
             rows = _rows_of(data if data is not None else rows)
             self.columns = _names_of(["Input", "Output", "Expected"] if columns is None else columns)
@@ -223,7 +228,7 @@ class Table:
         try:
             kind = kinds.type_of(value)
         except InvalidValue as error:
-            raise type(error)(f"{column}: {error}") from error
+            raise type(error)(f"{column}: {error}", hint=error.hint) from error
         if kind == kinds.NONE:
             if not self._optional.get(name, True):
                 raise InvalidType(f"{column} has no value in a row, and is not optional")
@@ -302,14 +307,14 @@ class Table:
         if convert_to is None:
             return values
         makers: dict[str, Callable[[], Any]] = {
-            "numpy": lambda: _numpy().array(values),
-            "pandas": lambda: _pandas().Series(values, name=name),
-            "arrow": lambda: _arrow().array([kinds.plain(value) for value in values]),
+            "numpy": lambda: frames.array_of(values),
+            "pandas": lambda: frames.series_of(values, name),
+            "arrow": lambda: frames.arrow().array([kinds.plain(value) for value in values]),
         }
         if convert_to in makers:
             try:
                 return makers[convert_to]()
-            except (ValueError, TypeError, NotImplementedError) as error:
+            except (ValueError, TypeError, NotImplementedError, OverflowError) as error:
                 if isinstance(error, NotFound):
                     raise
                 raise InvalidValue(
@@ -318,8 +323,10 @@ class Table:
         raise InvalidValue(f"convert_to '{convert_to}' is not one of numpy, pandas, arrow")
 
     def get_dataframe(self) -> Any:
-        """A pandas DataFrame with these columns and rows."""
-        return _pandas().DataFrame.from_records(list(self._rows), columns=self.columns)
+        """A pandas DataFrame with these columns and rows. Values are exact: whole numbers with some missing come as `Int64`,
+        booleans with some missing as `boolean`, missing values as pandas has them.
+        """
+        return frames.frame_of(self.columns, self._rows)
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -379,7 +386,7 @@ class Table:
 
     def _beside(self, at: int, name: str, kind: Type, add_file: Callable[[str, bytes], None]) -> Type:
         """Put a column of arrays into a file, as W&B does."""
-        np, out = _numpy(), io.BytesIO()
+        np, out = frames.numpy(), io.BytesIO()
         cells = [row[at] for row in self._rows]
         if any(kinds.is_null(cell) for cell in cells):
             raise InvalidValue(f"column '{printable(name)}' holds arrays: each row needs one", hint="of the same shape")
@@ -485,7 +492,7 @@ def _rows_of(data: Any) -> Any:
     if kinds.is_array(data):
         if data.ndim != 2:
             raise InvalidType(f"a table's data has two dimensions, not {data.ndim}")
-        return (data.astype("datetime64[us]") if data.dtype.kind == "M" else data).tolist()
+        return data.tolist() if data.dtype.kind != "M" else [list(row) for row in data]
     if isinstance(data, str | dict) or not isinstance(data, Iterable):
         raise InvalidType(f"a table's data is a list of rows, not a {type(data).__name__}")
     return data
@@ -510,23 +517,9 @@ def _check_names(columns: list[Any]) -> None:
         seen.add(name)
 
 
-def _is_frame(data: Any) -> bool:
-    """A pandas DataFrame or a pyarrow Table."""
-    return type(data).__module__.partition(".")[0] in ("pandas", "pyarrow") and hasattr(data, "columns")
-
-
-def _of_frame(frame: Any) -> tuple[list[Any], Iterable[Any]]:
-    if type(frame).__module__.partition(".")[0] == "pyarrow":
-        batches = frame.to_batches(max_chunksize=IN_MEMORY)
-        return list(frame.column_names), (
-            row for batch in batches for row in zip(*batch.to_pydict().values(), strict=True)
-        )
-    return list(frame.columns), frame.itertuples(index=False, name=None)
-
-
 def _array_of(kind: Type, entry: OpenEntry, what: str) -> Any:
     """The cells of a column of arrays, from the file that the column's type names. Nothing in it is executed."""
-    np = _numpy()
+    np = frames.numpy()
     try:
         place, shape = kind["params"]["serialization_path"], kind["params"].get("shape")
         with entry(place["path"]) as file:
@@ -547,24 +540,3 @@ def _array_of(kind: Type, entry: OpenEntry, what: str) -> Any:
 
 _LARGEST_ARRAYS = 1 << 30
 """Bytes of the arrays of one column."""
-
-
-def _numpy() -> Any:
-    return _needed("numpy", "an array")
-
-
-def _pandas() -> Any:
-    return _needed("pandas", "a DataFrame or Series")
-
-
-def _arrow() -> Any:
-    return _needed("pyarrow", "an Arrow array")
-
-
-def _needed(package: str, what: str) -> Any:
-    try:
-        return importlib.import_module(package)
-    except ImportError as error:
-        raise NotFound(
-            f"{what} needs {package}, which is not installed here", hint=f"`pip install {package}`"
-        ) from error

@@ -58,7 +58,7 @@ ALLOWED = {
     ("references", "importlib.metadata.entry_points"): "handlers of schemes, by entry points of installed packages",
     ("running", "tempfile"): "a folder of its own, for runs that record nothing",
     ("storage.bucket", "tempfile"): "files without a name, and the name of the folder for such files",
-    ("tables", "importlib"): "numpy, pandas, pyarrow: named in the same file",
+    ("frames", "importlib"): "numpy, pandas, pyarrow: named in the same file",
     ("tables", "tempfile"): "a file without a name, of msgpack",
     ("view", "tempfile"): "a file without a name",
 }
