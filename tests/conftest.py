@@ -11,6 +11,7 @@ import pytest
 
 import artstore
 from artstore.repository import Repository
+from tests import in_process
 from tests.reader import Reader
 
 
@@ -85,7 +86,21 @@ def environment(tmp_path: Path, **more: str) -> dict[str, str]:
 
 @pytest.fixture
 def cli(tmp_path: Path) -> Cli:
-    """Run `artstore ARGS…` as a process of its own, in the test's folder."""
+    """Run `artstore ARGS…` in the test's folder, in this process: see `in_process` for what is the same as in one of its own."""
+
+    def run(*args: Any, cwd: Path | None = None, **more: str) -> Result:
+        done = in_process.run([*map(str, args)], cwd or tmp_path, environment(tmp_path, **more))
+        assert "Traceback" not in done.stderr, done.stderr
+        return Result(done)
+
+    return run
+
+
+@pytest.fixture
+def process_cli(tmp_path: Path) -> Cli:
+    """Run `artstore ARGS…` as a process of its own, for what only a process shows: how Python starts and ends, what a
+    process knows of itself, what it may not remember of an earlier command.
+    """
 
     def run(*args: Any, cwd: Path | None = None, **more: str) -> Result:
         done = subprocess.run(

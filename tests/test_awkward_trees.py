@@ -346,7 +346,7 @@ def test_paths_longer_than_the_system_allows_are_saved_and_restored(repo: Reposi
     assert (result.code, len(result.out) > 6000) == (0, True)
 
 
-def test_names_that_are_not_utf8_come_back_byte_for_byte(repo: Repository, cli: Cli, tmp_path: Path) -> None:
+def test_names_that_are_not_utf8_come_back_byte_for_byte(repo: Repository, process_cli: Cli, tmp_path: Path) -> None:
     """Case 76: and are escaped in every listing; selecting by them works too."""
     source = tmp_path / "src"
     names = [b"caf\xe9", b"\xff\xfe", b"\x80", b"sub\xc3/\xed\xa0\x80", "\u00e9".encode(), "e\u0301".encode()]
@@ -358,11 +358,11 @@ def test_names_that_are_not_utf8_come_back_byte_for_byte(repo: Repository, cli: 
     repo.put(str(source), "data")
     repo.get(repo.find("data"), str(tmp_path / "out"))
     assert snapshot(tmp_path / "out") == snapshot(source)
-    listed = cli("ls", "-r", "data").out
+    listed = process_cli("ls", "-r", "data").out
     assert "caf\\xe9" in listed and "sub\\xc3/\\xed\\xa0\\x80" in listed and "\udce9" not in listed
-    got = cli("get", "data", "--root", "one", "--path-prefix", os.fsdecode(b"caf\xe9"))
+    got = process_cli("get", "data", "--root", "one", "--path-prefix", os.fsdecode(b"caf\xe9"))
     assert got.code == 0 and os.listdir(os.fsencode(tmp_path / "one")) == [b"caf\xe9"]
-    assert cli("cat", "data", os.fsdecode(b"caf\xe9")).out.encode(errors="surrogateescape") == b"caf\xe9"
+    assert process_cli("cat", "data", os.fsdecode(b"caf\xe9")).out.encode(errors="surrogateescape") == b"caf\xe9"
 
 
 def test_names_that_differ_in_case_or_normal_form_are_different_files(repo: Repository, tmp_path: Path) -> None:

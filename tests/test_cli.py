@@ -1,13 +1,16 @@
-"""Every command and all that it prints, as text and as JSON, in a process of its own."""
+"""Every command and all that it prints, as text and as JSON."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from artstore import __version__
+from artstore.cli import _FAMILIES
 from artstore.repository import Repository
-from tests.conftest import Cli, check, make_tree, snapshot
+from tests.conftest import Cli, check, environment, make_tree, snapshot
 from tests.transcripts import TRANSCRIPTS, assert_played, sample
 
 
@@ -31,8 +34,37 @@ def test_every_command_stands_in_the_help_that_is_compared(cli: Cli) -> None:
     assert [name for name in _HOMES if f"$ artstore {name} --help\n" not in asked] == []
 
 
-def test_version_is_one_line(cli: Cli) -> None:
-    result = cli("--version")
+OF_EACH_FAMILY = {
+    "saving": "put src -n data", "exporting": "export data -o -", "locking": "lock --check", "looking": "ls -r data",
+    "ui": "ui --help", "comparing": "diff data:v0 data", "changing": "alias data:v0", "linking": "registry ls",
+    "runs": "runs ls", "lineage": "lineage data", "automation": "automation ls", "pending": "pending ls",
+    "remotes": "fetch", "bundling": "bundle create", "importing": "import dvc nowhere", "keeping": "fsck",
+    "settings": "config", "artifact": "artifact ls",
+}  # fmt: skip
+"""One command of each family of the command line, which says the same each time."""
+
+
+@pytest.mark.parametrize("family", _FAMILIES)
+def test_a_command_ends_alike_in_a_process_and_in_the_tests_own(
+    cli: Cli, process_cli: Cli, saved: Path, family: str
+) -> None:
+    words = OF_EACH_FAMILY[family].split()
+    here, alone = cli(*words), process_cli(*words)
+    assert (here.code, here.out, here.err) == (alone.code, alone.out, alone.err)
+    assert here.out or here.err
+
+
+def test_the_installed_program_is_the_module(process_cli: Cli, saved: Path) -> None:
+    """Also in its exit code and on both streams."""
+    program = Path(sys.executable).with_name("artstore")
+    for words in (["ls"], ["get", "none"], ["fsck", "--json"]):
+        done = subprocess.run([program, *words], cwd=saved, env=environment(saved), capture_output=True, text=True)
+        module = process_cli(*words)
+        assert (done.returncode, done.stdout, done.stderr) == (module.code, module.out, module.err)
+
+
+def test_version_is_one_line(process_cli: Cli) -> None:
+    result = process_cli("--version")
     assert (result.code, result.out, result.err) == (0, f"artstore {__version__}\n", "")
 
 
@@ -138,9 +170,9 @@ def test_artifact_put_get_and_ls(cli: Cli, saved: Path) -> None:
 # -- JSON --
 
 
-def test_json_is_indented_and_ascii(cli: Cli, work: Path) -> None:
+def test_json_is_indented_and_ascii(process_cli: Cli, work: Path) -> None:
     """It is for programs, whatever the locale; and people can read it."""
-    result = cli("put", "src", "-n", "数据", "--json", LC_ALL="C")
+    result = process_cli("put", "src", "-n", "数据", "--json", LC_ALL="C")
     assert result.out.isascii() and result.out.startswith('{\n  "')
     assert json.loads(result.out)["spec"] == "local/uncategorized/数据:v0"
 

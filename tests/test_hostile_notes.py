@@ -63,12 +63,12 @@ def test_a_log_whose_folder_has_a_strange_name_is_told_in_printable_words(
     folder.rmdir()
 
 
-def test_a_bug_is_told_in_one_sentence_with_an_exit_code_of_its_own(tmp_path: Path, cli: Cli) -> None:
+def test_a_bug_is_told_in_one_sentence_with_an_exit_code_of_its_own(tmp_path: Path, process_cli: Cli) -> None:
     """A broken installation stands for what nobody thought of."""
     make_tree(tmp_path / "broken", {"sitecustomize.py": "import artstore.cli.looking as m; m.table = None\n"})
     make_tree(tmp_path / "d", {"f": "1"})
-    cli("put", "d")
-    result = cli("ls", PYTHONPATH=str(tmp_path / "broken"))
+    process_cli("put", "d")
+    result = process_cli("ls", PYTHONPATH=str(tmp_path / "broken"))
     assert result.code == 70
     assert result.err.startswith("error: this is a bug in artstore: TypeError: ")
     assert result.err.endswith("hint: ARTSTORE_DEBUG=1 shows where; please report it\n")

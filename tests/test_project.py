@@ -80,13 +80,13 @@ def anonymous(text: str) -> str:
     return re.sub(r"evaluation, [\d.]+ \w+", "evaluation, SIZE", text)
 
 
-def test_a_whole_project_runs_twice_and_tells_where_everything_came_from(tmp_path: Path, cli: Cli) -> None:
+def test_a_whole_project_runs_twice_and_tells_where_everything_came_from(tmp_path: Path, process_cli: Cli) -> None:
     work, events = tmp_path / "work", tmp_path / "events"
     work.mkdir()
     events.mkdir()
     flowers(tmp_path / "raw", "a.csv", 1.0, 3.6)
     flowers(tmp_path / "raw", "b.csv", 2.8, 4.0)
-    assert cli("init", cwd=work).code == 0
+    assert process_cli("init", cwd=work).code == 0
     deploy = tmp_path / "deploy.py"
     deploy.write_text(
         "import os, sys, pathlib\n"
@@ -94,7 +94,7 @@ def test_a_whole_project_runs_twice_and_tells_where_everything_came_from(tmp_pat
         "done.with_suffix('.part').write_text(sys.stdin.read())\n"
         "done.with_suffix('.part').rename(done.with_suffix('.json'))\n"
     )
-    made = cli(
+    made = process_cli(
         "automation", "create", "deploy", "--on", "alias-added", "--scope", "registry-models/flowers",
         "--where", "alias=prod", "--run", f"{sys.executable} {deploy} {events}", cwd=work,
     )  # fmt: skip
@@ -108,16 +108,16 @@ def test_a_whole_project_runs_twice_and_tells_where_everything_came_from(tmp_pat
     assert run(tmp_path) == SECOND
     assert [event["version"] for event in fired(events, 2)] == ["v0", "v1"]
 
-    printed = cli("lineage", "flowers/report", "--up", cwd=work)
+    printed = process_cli("lineage", "flowers/report", "--up", cwd=work)
     assert (printed.code, anonymous(printed.out)) == (0, TREE)
-    drawn = cli("lineage", "flowers/raw:v0", "--format", "svg", "-o", "lineage.svg", cwd=work)
+    drawn = process_cli("lineage", "flowers/raw:v0", "--format", "svg", "-o", "lineage.svg", cwd=work)
     assert drawn.code == 0, drawn
     texts = {element.text for element in ElementTree.parse(work / "lineage.svg").iter() if element.tag.endswith("text")}
     assert {"flowers/raw:v0", "flowers/classifier:v0", "flowers/report:v0"} <= texts
     assert "flowers/raw:v1" not in texts
 
-    answers = cli("cat", "flowers/report", "answers", "-n", "1", cwd=work)
+    answers = process_cli("cat", "flowers/report", "answers", "-n", "1", cwd=work)
     assert answers.out.splitlines()[0].split() == ["length", "kind", "said", "right"]
-    log = cli("automation", "log", "--json", cwd=work)
+    log = process_cli("automation", "log", "--json", cwd=work)
     assert [line["outcome"] for line in json.loads(log.out)] == ["ok", "ok"]
     check(work / ".artifacts")

@@ -154,18 +154,18 @@ def test_only_a_transaction_whose_owner_is_provably_dead_is_swept(repo: Reposito
 
 
 def test_a_lock_that_somebody_holds_or_left_stops_neither_save_nor_gc(
-    repo: Repository, cli: Cli, tmp_path: Path
+    repo: Repository, process_cli: Cli, tmp_path: Path
 ) -> None:
     """Case 66: the one lock only saves work."""
     for number in range(8):
         _save_own(repo.root, f"data{number}", "w", 1)
     with repo._maintenance_lock() as free:
         assert free
-        assert cli("put", make_tree(tmp_path / "data", {"a": "a"}), "--name", "beside").code == 0
+        assert process_cli("put", make_tree(tmp_path / "data", {"a": "a"}), "--name", "beside").code == 0
         repo.delete("data0:v0")
-        assert cli("gc", "--now").code == 0
+        assert process_cli("gc", "--now").code == 0
     (tmp_path / ".artifacts/cache/maintenance.lock").write_text("held by nobody")
-    assert cli("put", make_tree(tmp_path / "data", {"a": "b"}), "--name", "beside").code == 0
+    assert process_cli("put", make_tree(tmp_path / "data", {"a": "b"}), "--name", "beside").code == 0
 
 
 # -- 67: clocks ------------------------------------------------------------------------------------

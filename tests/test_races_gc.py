@@ -18,21 +18,21 @@ from tests.conftest import Cli, make_tree, snapshot
 from tests.test_races import LARGE, _save_own, together
 
 
-def test_gc_beside_a_saver_takes_nothing_that_it_relies_on(repo: Repository, cli: Cli, tmp_path: Path) -> None:
+def test_gc_beside_a_saver_takes_nothing_that_it_relies_on(repo: Repository, process_cli: Cli, tmp_path: Path) -> None:
     """Case 62: the saver had found the objects when the only version that held them was deleted."""
     source = make_tree(tmp_path / "data", {"small": "small", "large": LARGE})
     repo.put(str(source), "data")
     with repo.draft() as draft:
         draft.add_folder(str(source))
-        assert cli("rm", "data:v0").code == 0
-        waits = cli("gc", "--now")
+        assert process_cli("rm", "data:v0").code == 0
+        waits = process_cli("gc", "--now")
         assert (
             waits.code == 0
             and "while somebody is at work" in waits.out
             and f"process {os.getpid()} on this host" in waits.out
         )
         draft.save(repo.path_of("again")[0])
-    assert cli("gc", "--now").code == 0
+    assert process_cli("gc", "--now").code == 0
     repo.get(repo.find("again"), str(tmp_path / "out"))
     assert snapshot(tmp_path / "out") == snapshot(source)
 
@@ -148,14 +148,14 @@ def test_two_collectors_at_once_are_both_safe_and_a_later_one_finds_nothing(
 
 
 def test_a_version_deleted_and_collected_is_read_from_the_trash_within_the_grace_period(
-    repo: Repository, cli: Cli, tmp_path: Path
+    repo: Repository, process_cli: Cli, tmp_path: Path
 ) -> None:
     """Case 64: by a reader that had begun, and again by the same reader."""
     source = make_tree(tmp_path / "data", {f"{n}": f"{n}" for n in range(20)} | {"large": LARGE})
     repo.put(str(source), "data")
     found = repo.find("data")
     repo.get(found, str(tmp_path / "before"))
-    assert cli("rm", "data:v0").code == 0 and cli("gc").code == 0
+    assert process_cli("rm", "data:v0").code == 0 and process_cli("gc").code == 0
     repo.objects.refresh()
     for turn in ("first", "second"):
         repo.get(found, str(tmp_path / turn))
@@ -193,13 +193,13 @@ def test_a_reader_in_the_trash_beside_collectors_that_rename_it_finds_everything
 
 
 def test_a_version_collected_for_good_while_it_is_read_is_gone_and_not_damaged(
-    repo: Repository, cli: Cli, tmp_path: Path
+    repo: Repository, process_cli: Cli, tmp_path: Path
 ) -> None:
     """Case 64: after the grace period the reader is told that the version was deleted."""
     repo.put(str(make_tree(tmp_path / "data", {"small": "small", "large": LARGE})), "data")
     with Repository(repo.root) as reader:
         found = reader.find("data")
-        assert cli("rm", "data:v0").code == 0 and cli("gc", "--now").code == 0
+        assert process_cli("rm", "data:v0").code == 0 and process_cli("gc", "--now").code == 0
         with pytest.raises(ArtstoreError) as caught:
             reader.get(found, str(tmp_path / "out"))
     assert not isinstance(caught.value, DamagedObject)
