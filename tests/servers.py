@@ -143,6 +143,8 @@ class SeaweedFS:
     access_key = ACCESS_KEY
     secret_key = SECRET_KEY
     region = REGION
+    bucket = "tests"
+    """which the fixture `server` makes"""
 
     def __init__(self, folder: Path, volume_servers: int) -> None:
         self.endpoint = ""  # from `with` on

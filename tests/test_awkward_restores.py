@@ -13,6 +13,8 @@ from artstore.repository import Repository
 from tests.conftest import make_tree, snapshot, touched
 from tests.trouble import run
 
+pytestmark = pytest.mark.disk
+
 MIB = 1 << 20
 WANTED = {"f": "wanted", "d/x": "inside", "large": b"L" * MIB}
 

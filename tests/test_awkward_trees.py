@@ -24,6 +24,8 @@ from artstore.tree import decode_tree, encode_folder
 from tests.conftest import Cli, make_tree, snapshot
 from tests.trouble import UNPRIVILEGED, mounted, run, small_disk
 
+pytestmark = pytest.mark.disk
+
 MIB = 1 << 20
 
 

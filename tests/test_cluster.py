@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import Result, check, make_tree, snapshot
+from tests.marks import mostly_long
 from tests.servers import PASS, Action, Request, S3Proxy, SeaweedFS, seaweedfs_cluster, weed
 from tests.trouble import finish, start
 
@@ -148,7 +149,7 @@ def trial(tmp_path: Path, cluster: SeaweedFS, sources: list[Path]) -> Iterator[T
             trial.revive()
 
 
-@pytest.mark.parametrize("pattern", [BLOB, PACK, ENTRY], ids=["blob", "pack", "entry"])
+@pytest.mark.parametrize("pattern", mostly_long([BLOB, PACK, ENTRY], BLOB), ids=["blob", "pack", "entry"])
 def test_a_push_during_which_a_server_dies_and_comes_back_is_whole(trial: Trial, pattern: str) -> None:
     killed = trial.kill_at(pattern, 1)
     process = trial.begin("push")
@@ -160,6 +161,7 @@ def test_a_push_during_which_a_server_dies_and_comes_back_is_whole(trial: Trial,
     trial.accounted()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("pattern", [BLOB, ENTRY], ids=["blob", "entry"])
 def test_a_push_during_which_a_server_dies_for_good_ends_and_the_next_completes(trial: Trial, pattern: str) -> None:
     """Puts wait for the second copy: the client gives up, while the server may store later what nobody waits for."""
@@ -171,6 +173,7 @@ def test_a_push_during_which_a_server_dies_for_good_ends_and_the_next_completes(
     trial.accounted()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("nth", [1, 4])
 def test_a_clone_goes_on_with_the_other_server_alone(trial: Trial, nth: int) -> None:
     trial.ok("push")
@@ -182,6 +185,7 @@ def test_a_clone_goes_on_with_the_other_server_alone(trial: Trial, nth: int) -> 
     trial.accounted(trial.tmp_path / "clone")
 
 
+@pytest.mark.long
 def test_a_pull_during_which_all_servers_die_is_completed_by_the_next(trial: Trial) -> None:
     trial.ok("push")
     clone = trial.clone("clone")

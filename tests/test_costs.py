@@ -19,7 +19,7 @@ from artstore.storage import FolderStorage
 from artstore.tree import SPLIT_ABOVE
 from tests.conftest import environment, make_tree, touched
 
-pytestmark = pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
+pytestmark = [pytest.mark.disk, pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")]
 
 
 def trace(tmp_path: Path, calls: str, *args: object) -> list[str]:

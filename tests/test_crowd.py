@@ -8,6 +8,7 @@ import pytest
 from tests.crowd import counted, mixed
 
 
+@pytest.mark.long
 def test_every_acknowledged_operation_of_four_processes_is_there(tmp_path: Path) -> None:
     accounts = counted(tmp_path, 4, 20)
     assert accounts.problems == []
@@ -20,6 +21,7 @@ def test_every_acknowledged_operation_is_there_though_workers_were_killed(tmp_pa
     assert accounts.acknowledged == 80
 
 
+@pytest.mark.long
 @pytest.mark.skipif(shutil.which("strace") is None, reason="strace makes locks fail")
 def test_every_acknowledged_operation_is_there_though_no_lock_works(tmp_path: Path) -> None:
     accounts = counted(tmp_path, 4, 20, no_locks=True)

@@ -21,6 +21,8 @@ from artstore.repository import Repository
 from tests.conftest import Cli, Result, make_tree
 from tests.trouble import UNPRIVILEGED, fill, injected, limited, mounted, read_only, run, small_disk, start
 
+pytestmark = pytest.mark.disk
+
 MIB = 1 << 20
 
 

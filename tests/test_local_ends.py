@@ -16,6 +16,8 @@ from artstore.repository import Repository
 from tests.conftest import check, make_tree, snapshot
 from tests.trouble import at_call, cut_power, disk_image, finish, loop_mounted, run, small_disk, start
 
+pytestmark = pytest.mark.disk
+
 MIB = 1 << 20
 
 

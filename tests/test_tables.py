@@ -723,6 +723,7 @@ def test_a_large_table_that_is_no_longer_used_closes_its_file(tmp_path: Path) ->
     assert (done.returncode, done.stderr) == (0, "")
 
 
+@pytest.mark.long
 def test_a_million_rows_take_little_memory(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", MILLION], cwd=tmp_path, env=environment(tmp_path), capture_output=True, text=True, timeout=300

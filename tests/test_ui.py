@@ -20,6 +20,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from artstore.repository import Repository
 from tests import example
 from tests.conftest import environment, make_tree
+from tests.marks import mostly_long
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 seen_by_a_browser = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here")
@@ -156,7 +157,7 @@ def tab(browser: Browser, served: Served) -> Iterator[Watched]:
 
 
 @seen_by_a_browser
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", mostly_long(["light", "dark"], "light"))
 def test_every_page_is_accessible_runs_nothing_of_users_and_needs_no_network(
     browser: Browser, served: Served, scheme: str
 ) -> None:

@@ -457,6 +457,7 @@ def processes() -> Iterator[list["subprocess.Popen[str]"]]:
         process.communicate()
 
 
+@pytest.mark.long
 def test_sixteen_processes_of_which_two_are_killed_and_run_again_make_one_version_of_all_files(
     here: Path, processes: list["subprocess.Popen[str]"]
 ) -> None:

@@ -4,11 +4,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.conftest import check, environment
 
 SCRIPT = Path(__file__).with_name("wandb_guides.py")
 
 
+@pytest.mark.long
 def test_the_guides_of_wandb_run_and_do_what_they_say(tmp_path: Path) -> None:
     sealed = environment(
         tmp_path, XDG_CONFIG_HOME=str(tmp_path / "config"), XDG_STATE_HOME=str(tmp_path / "state"),
