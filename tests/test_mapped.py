@@ -23,6 +23,8 @@ from tests.test_costs import age, opened_below, trace
 from tests.test_doctor import MIB, image
 from tests.trouble import mounted
 
+pytestmark = pytest.mark.disk  # memory is one of its cases
+
 Store = Callable[[int], None]
 """Changes the first item of an array in place, without a flush."""
 

@@ -1041,6 +1041,7 @@ def three(web: Web, **more: Any) -> wandb.Artifact:
 THREE = {"a": b"a" * 10, "b": b"b" * 10, "sub/c": b"sub/c" * 10}
 
 
+@pytest.mark.disk  # in memory no stat is believed
 def test_what_is_right_already_is_not_fetched_again(here: Path, web: Web) -> None:
     artifact = three(web)
     assert files(artifact.download("out")) == THREE and web.gets() == 3
@@ -1051,6 +1052,7 @@ def test_what_is_right_already_is_not_fetched_again(here: Path, web: Web) -> Non
     assert web.gets() == 3
 
 
+@pytest.mark.disk  # in memory no stat is believed
 def test_a_changed_or_missing_file_is_fetched_alone_and_only_once(here: Path, web: Web) -> None:
     artifact = three(web)
     artifact.download("out")
@@ -1062,6 +1064,7 @@ def test_a_changed_or_missing_file_is_fetched_alone_and_only_once(here: Path, we
     assert (files("out"), web.gets()) == (THREE, 5)
 
 
+@pytest.mark.disk  # in memory no stat is believed
 def test_a_file_that_was_edited_while_another_was_fetched_is_repaired_by_the_next_download(
     here: Path, web: Web
 ) -> None:
@@ -1086,6 +1089,7 @@ def test_a_file_that_was_edited_to_the_same_size_is_repaired(here: Path, web: We
     assert files(artifact.download("out")) == THREE
 
 
+@pytest.mark.disk  # in memory no stat is believed
 def test_a_page_whose_content_cannot_be_told_is_fetched_again_into_a_folder_that_nobody_knows(
     here: Path, web: Web
 ) -> None:
