@@ -8,13 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from artstore import automations, errors, references
-    from artstore.api import Api
-    from artstore.artifact import Artifact, ArtifactTTL
-    from artstore.errors import ArtstoreError, CommError, Error, UsageError
-    from artstore.media import Audio, Histogram, Html, Image, Molecule, Object3D, Plotly, Video
-    from artstore.repository import Repository
-    from artstore.running import Run
-    from artstore.session import (
+    from artstore.api.artifact import Artifact, ArtifactTTL
+    from artstore.api.media import Audio, Histogram, Html, Image, Molecule, Object3D, Plotly, Video
+    from artstore.api.query import Api
+    from artstore.api.run import Run
+    from artstore.api.session import (
         Settings,
         alert,
         define_metric,
@@ -35,8 +33,10 @@ if TYPE_CHECKING:
         use_model,
         watch,
     )
-    from artstore.tables import Table
-    from artstore.values import Values
+    from artstore.api.tables.table import Table
+    from artstore.api.values import Values
+    from artstore.errors import ArtstoreError, CommError, Error, UsageError
+    from artstore.repository import Repository
 
     run: Run | None
     config: Values
@@ -53,18 +53,18 @@ __all__ = [
 ]  # fmt: skip
 
 _HOMES = {
-    "api": ("Api",),
-    "artifact": ("Artifact", "ArtifactTTL"),
+    "api.query": ("Api",),
+    "api.artifact": ("Artifact", "ArtifactTTL"),
     "errors": ("ArtstoreError", "CommError", "Error", "UsageError"),
-    "media": ("Audio", "Histogram", "Html", "Image", "Molecule", "Object3D", "Plotly", "Video"),
+    "api.media": ("Audio", "Histogram", "Html", "Image", "Molecule", "Object3D", "Plotly", "Video"),
     "repository": ("Repository",),
-    "running": ("Run",),
-    "session": (
+    "api.run": ("Run",),
+    "api.session": (
         "Settings", "alert", "define_metric", "finish", "finish_artifact", "init", "link_artifact", "link_model", "log",
         "log_artifact", "log_code", "log_model", "login", "save", "setup", "upsert_artifact", "use_artifact", "use_model",
         "watch",
     ),
-    "tables": ("Table",),
+    "api.tables.table": ("Table",),
 }  # fmt: skip
 _NOT_HERE = frozenset(
     (
@@ -81,7 +81,7 @@ def __getattr__(name: str) -> Any:
     if name in _HOME_OF:
         return getattr(importlib.import_module(_HOME_OF[name]), name)
     if name in ("run", "config", "summary"):
-        running = importlib.import_module("artstore.running")
+        running = importlib.import_module("artstore.api.run")
         if name == "run":
             return running.active_run()
         return getattr(running.require_run(f"using artstore.{name}"), name)

@@ -10,45 +10,50 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from artstore.checkouts import Checkouts, Noted
-from artstore.digest import Digest
+from artstore.backends.storage import FolderStorage, is_url
+from artstore.domain.collection import Path, State, property_digests
+from artstore.domain.digest import Digest
+from artstore.domain.hints import typed
+from artstore.domain.names import parse_spec, printable
+from artstore.domain.selection import EVERYTHING, Selection, select
+from artstore.domain.sizes import moment
+from artstore.domain.tree import DIRECTORY, REFERENCE
+from artstore.domain.tree import Entry as TreeEntry
 from artstore.errors import ArtstoreError, Conflict, InvalidValue, NotFound, UnsupportedFormat, translated
-from artstore.events import Event, events_of, events_of_run, path_of  # here: what is told must not fail for an import
-from artstore.hints import typed
-from artstore.layout import check_format, make
-from artstore.logs import Change, new_change
-from artstore.lookup import Found, Home
-from artstore.names import parse_spec, printable
-from artstore.objects import ObjectStore
+from artstore.operations.automation.events import (  # here: what is told must not fail for an import
+    Event,
+    events_of,
+    events_of_run,
+    path_of,
+)
+from artstore.operations.finding.lookup import Found, Home
+from artstore.operations.upkeep.removal import sweep
 from artstore.progress import Monitor
-from artstore.refs import Refs
-from artstore.removal import sweep
-from artstore.runs import RunPath, Runs, RunState
-from artstore.selection import EVERYTHING, Selection, select
-from artstore.settings import ORIGIN, Settings, rules_path
-from artstore.sizes import moment
-from artstore.state import Path, State, property_digests
-from artstore.storage import FolderStorage, is_url
-from artstore.tree import DIRECTORY, REFERENCE
-from artstore.tree import Entry as TreeEntry
+from artstore.store.checkouts import Checkouts, Noted
+from artstore.store.layout import check_format, make
+from artstore.store.logs import Change, new_change
+from artstore.store.objects import ObjectStore
+from artstore.store.refs import Refs
+from artstore.store.runs import RunPath, Runs, RunState
+from artstore.store.settings import ORIGIN, Settings, rules_path
 from artstore.view import View
 
 T = TypeVar("T")
 
 if TYPE_CHECKING:  # loaded when they are called, as in `view`
-    from artstore.bundles import Bundled, Bundles
-    from artstore.changes import Changes
-    from artstore.checkout import CheckedOut
-    from artstore.draft import Draft, Saved
-    from artstore.exchange import Exchanged
-    from artstore.linking import Links
-    from artstore.properties import Properties
-    from artstore.pruning import Policy, Verdict
-    from artstore.remotes import Remotes
-    from artstore.repair import Elsewhere
-    from artstore.rules import MetricWatch, Place
-    from artstore.verify import Verified
-    from artstore.writing import Link
+    from artstore.domain.properties import Properties
+    from artstore.operations.automation.rules import MetricWatch, Place
+    from artstore.operations.changing.changes import Changes
+    from artstore.operations.changing.linking import Links
+    from artstore.operations.restoring.checkout import CheckedOut
+    from artstore.operations.restoring.verify import Verified
+    from artstore.operations.restoring.writing import Link
+    from artstore.operations.saving.draft import Draft, Saved
+    from artstore.operations.upkeep.pruning import Policy, Verdict
+    from artstore.operations.upkeep.repair import Elsewhere
+    from artstore.sync.bundles import Bundled, Bundles
+    from artstore.sync.exchange import Exchanged
+    from artstore.sync.remotes import Remotes
 
 
 class Status(NamedTuple):
@@ -140,7 +145,7 @@ class Repository(View):
             ) from error
 
     def draft(self, monitor: Monitor | None = None) -> Draft:
-        from artstore.draft import Draft
+        from artstore.operations.saving.draft import Draft
 
         self._may("write")
         sweep(self._folder)
@@ -163,7 +168,7 @@ class Repository(View):
         """Save a file or folder (or references to what a URI names) as the next version of a collection; durable when
         this returns.
         """
-        from artstore.properties import Properties
+        from artstore.domain.properties import Properties
 
         collection, spec = self.path_of(name)
         if spec.names_version:
@@ -173,7 +178,7 @@ class Repository(View):
         properties = Properties(aliases, tuple(tags), description, metadata).checked()
         with self.draft(monitor) as draft:
             if is_url(path) and not os.path.lexists(path):
-                from artstore.references import named_targets
+                from artstore.backends.references import named_targets
 
                 draft.add_references(*named_targets(path))
                 return draft.save(collection, type=type, properties=properties)
@@ -193,8 +198,8 @@ class Repository(View):
     @property
     def remotes(self) -> Remotes:
         """Other places that this repository pushes to and pulls from."""
-        from artstore.exchange import Side
-        from artstore.remotes import Remotes
+        from artstore.sync.exchange import Side
+        from artstore.sync.remotes import Remotes
 
         return Remotes(self._folder, self.settings, Side(self.objects, self.refs, self.runs), self.lookup)
 
@@ -274,8 +279,8 @@ class Repository(View):
         return self._pulled(lambda: self._bundles().apply(file, jobs=jobs, monitor=monitor))
 
     def _bundles(self) -> Bundles:
-        from artstore.bundles import Bundles
-        from artstore.exchange import Side
+        from artstore.sync.bundles import Bundles
+        from artstore.sync.exchange import Side
 
         self._may("write")
         sweep(self._folder)
@@ -294,8 +299,8 @@ class Repository(View):
         """Make a repository in folder `root` with all that a place holds, which becomes its remote `origin`. One that was
         interrupted goes on where it stopped. Raises Conflict when there is another repository.
         """
-        from artstore.remote import is_relative
-        from artstore.remotes import Remotes
+        from artstore.sync.place import is_relative
+        from artstore.sync.remotes import Remotes
 
         place = Remotes.place_of(url)
         if not os.path.isfile(f"{root}/format"):
@@ -363,7 +368,7 @@ class Repository(View):
 
     def _elsewhere(self) -> list[Elsewhere]:
         """All remotes."""
-        from artstore.repair import Elsewhere
+        from artstore.operations.upkeep.repair import Elsewhere
 
         return [Elsewhere(f"remote '{name}'", partial(self._objects_at, name)) for name in self.settings.remotes()]
 
@@ -374,7 +379,7 @@ class Repository(View):
 
     def tidy(self) -> None:
         """Merge packs when it is due and nobody else is at it. Never fails a save that was acknowledged."""
-        from artstore import maintenance
+        from artstore.operations.upkeep import maintenance
 
         try:
             if maintenance.packs_due(self.objects):
@@ -410,14 +415,14 @@ class Repository(View):
 
     def seal(self, state: RunState, more: Callable[[RunState], list[Change]]) -> None:
         """Seal what lies open of a run's history, and append `more` in the same entry."""
-        from artstore.history import seal
+        from artstore.store.metrics import seal
 
         self._may("write")
         seal(self.objects, self.runs, state, more)
 
     def delete_run(self, path: RunPath) -> None:
         """Delete a run: gc frees its history; its name and edges stay on record. Raises NotFound."""
-        from artstore.history import discard
+        from artstore.store.metrics import discard
 
         state = self.runs.find(path)
         self.record(state, lambda now: [] if now.deleted else [new_change("delete")])
@@ -448,8 +453,8 @@ class Repository(View):
             return Status(noted, found, self._compare(noted, found, monitor))
 
     def _compare(self, noted: Noted, found: Found, monitor: Monitor | None) -> Verified:
-        from artstore.statcache import StatCache
-        from artstore.verify import Verifier
+        from artstore.operations.restoring.verify import Verifier
+        from artstore.store.statcache import StatCache
 
         salt = "file" if noted.name is not None else ""
         cache = StatCache(self._folder, noted.place, salt)
@@ -466,7 +471,7 @@ class Repository(View):
     @property
     def place(self) -> Place:
         """By what automations know it."""
-        from artstore.rules import Place
+        from artstore.operations.automation.rules import Place
 
         return Place(self.id, os.path.realpath(self.root))
 
@@ -481,7 +486,7 @@ class Repository(View):
         stat, where this user has none.
         """
         if events and (firing_known() or os.path.exists(rules_path())):
-            from artstore.firing import fire
+            from artstore.operations.automation.firing import fire
 
             host, user = self.settings.identity()
             now = {"time": moment(time.time_ns()), "user": user, "host": host, "repository": self.root}
@@ -501,12 +506,12 @@ class Repository(View):
         """What automations wait for of metrics that a run will log, and has not passed yet."""
         if not (firing_known() or os.path.exists(rules_path())):
             return []
-        from artstore.firing import waiting_for_metrics
+        from artstore.operations.automation.firing import waiting_for_metrics
 
         return waiting_for_metrics(self.place, {"entity": entity, "project": project, "run": run})
 
     def _changes(self) -> Changes:
-        from artstore.changes import Changes
+        from artstore.operations.changing.changes import Changes
 
         return Changes(self.refs, self.objects, self.lookup, self.draft, lambda: self.catalog().links_of)
 
@@ -603,7 +608,7 @@ class Repository(View):
         only those whose ttl is over. Refused, with nothing deleted anywhere, where aliases or links hold one, unless
         forced. The bytes are exactly those that a collection would free.
         """
-        from artstore.pruning import Policy
+        from artstore.operations.upkeep.pruning import Policy
 
         policy, specs = (policy or Policy()).checked(), list(specs)
         with self._changing() as changes:
@@ -626,7 +631,7 @@ class Repository(View):
         """
         if not going:
             return 0
-        from artstore import maintenance
+        from artstore.operations.upkeep import maintenance
 
         links = self.catalog()
         kept = {blob for one in going if links.links_of(one.version["id"]) for blob in property_digests(one.version)}
@@ -654,7 +659,7 @@ class Repository(View):
 
     @contextmanager
     def _linking(self) -> Iterator[Links]:
-        from artstore.linking import Links
+        from artstore.operations.changing.linking import Links
 
         with self._changing() as changes:
             yield Links(self.refs, self.lookup, changes, self.draft)
@@ -693,7 +698,7 @@ class Repository(View):
         with self._changing() as changes:
             made = changes.rename(text, new)
         if firing_known() or os.path.exists(rules_path()):
-            from artstore.firing import follow
+            from artstore.operations.automation.firing import follow
 
             follow(self.place, old, made.path)
         if self.settings.remotes():
@@ -715,7 +720,7 @@ class Repository(View):
 
 def firing_known() -> bool:
     """Whether functions of this process may be actions of automations: only then was that module loaded."""
-    return "artstore.firing" in sys.modules
+    return "artstore.operations.automation.firing" in sys.modules
 
 
 def _related(place: str, other: str) -> bool:

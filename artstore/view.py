@@ -8,8 +8,17 @@ from collections.abc import Iterator, Set
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Self
 
-from artstore import settings
-from artstore.digest import BLOB, TREE, Digest
+from artstore.backends.owner import is_alive
+from artstore.backends.owner import parse as parse_owner
+from artstore.backends.storage import FolderStorage, Storage
+from artstore.domain.collection import Path, State
+from artstore.domain.digest import BLOB, TREE, Digest
+from artstore.domain.hints import near, typed
+from artstore.domain.names import RESERVED, Spec, parse_path, printable
+from artstore.domain.selection import EVERYTHING, Selection, select
+from artstore.domain.tree import DIRECTORY, PART, REFERENCE, decode_tree, diff, find, read_folder, walk
+from artstore.domain.tree import Change as TreeChange
+from artstore.domain.tree import Entry as TreeEntry
 from artstore.errors import (
     Damage,
     InvalidValue,
@@ -19,37 +28,28 @@ from artstore.errors import (
     Refused,
     translated,
 )
-from artstore.hints import near, typed
-from artstore.layout import Operation, check_format
-from artstore.logs import Entry
-from artstore.lookup import Found, Home, Lookup
-from artstore.names import RESERVED, Spec, parse_path, printable
-from artstore.objects import PACKS, ObjectStore
-from artstore.owner import is_alive
-from artstore.owner import parse as parse_owner
-from artstore.packs import LARGE
+from artstore.operations.finding.lookup import Found, Home, Lookup
 from artstore.progress import Monitor
-from artstore.reading import read_small
-from artstore.refs import Refs
-from artstore.runs import Runs, RunState, may_live
-from artstore.selection import EVERYTHING, Selection, select
-from artstore.settings import Settings
-from artstore.state import Path, State
-from artstore.storage import FolderStorage, Storage
-from artstore.tree import DIRECTORY, PART, REFERENCE, decode_tree, diff, find, read_folder, walk
-from artstore.tree import Change as TreeChange
-from artstore.tree import Entry as TreeEntry
+from artstore.store import settings
+from artstore.store.layout import Operation, check_format
+from artstore.store.logs import Entry
+from artstore.store.objects import PACKS, ObjectStore
+from artstore.store.packs import LARGE
+from artstore.store.reading import read_small
+from artstore.store.refs import Refs
+from artstore.store.runs import Runs, RunState, may_live
+from artstore.store.settings import Settings
 
 if TYPE_CHECKING:  # loaded when they are called: a command should not pay for what others do
-    from artstore.archive import Archived, Kind
-    from artstore.catalog import Catalog
-    from artstore.checkout import CheckedOut
-    from artstore.fsck import Report
-    from artstore.graph import Graph
-    from artstore.maintenance import Collected
-    from artstore.repair import Elsewhere
-    from artstore.verify import Verified
-    from artstore.writing import Link
+    from artstore.operations.finding.catalog import Catalog
+    from artstore.operations.lineage.graph import Graph
+    from artstore.operations.restoring.archive import Archived, Kind
+    from artstore.operations.restoring.checkout import CheckedOut
+    from artstore.operations.restoring.verify import Verified
+    from artstore.operations.restoring.writing import Link
+    from artstore.operations.upkeep.fsck import Report
+    from artstore.operations.upkeep.maintenance import Collected
+    from artstore.operations.upkeep.repair import Elsewhere
 
 
 class Usage(NamedTuple):
@@ -147,7 +147,7 @@ class View:
 
     def registry(self, entity: str, project: str) -> State:
         """What is said of a registry; `exists` is False where nothing was said."""
-        from artstore.linking import registry_at
+        from artstore.operations.changing.linking import registry_at
 
         return registry_at(self.refs, entity, project)
 
@@ -157,13 +157,13 @@ class View:
 
     def run_history(self, state: RunState) -> Iterator[dict[str, Any]]:
         """The rows that a run logged, each with its `_step`, in the order in which it did. Memory: one part of it."""
-        from artstore.history import read_history
+        from artstore.store.metrics import read_history
 
         return read_history(self.objects, self.runs, state)
 
     def catalog(self, *, damaged: list[Damage] | None = None) -> Catalog:
         """What all runs used and logged, and all links. A log that can't be read is told in `damaged`, else raised."""
-        from artstore.catalog import Catalog
+        from artstore.operations.finding.catalog import Catalog
 
         return Catalog(self.objects.here, self.runs, self.refs, damaged=damaged)
 
@@ -173,7 +173,7 @@ class View:
         """The runs and versions that a version came from (`up`), and that came from it (`down`), up to `depth` runs away, at
         most `breadth` beside one another.
         """
-        from artstore.lineage import Lineage
+        from artstore.operations.lineage.walk import Lineage
 
         local = self.storage.local
         short = self.lookup.short
@@ -255,7 +255,7 @@ class View:
         """Put a version's files below `root` (default `./artifacts/<name>-vN`), every byte checked; `delete` removes
         what is there and not in the version. A reference whose bytes are gone is MissingReference, unless that is allowed.
         """
-        from artstore.checkout import Checkout
+        from artstore.operations.restoring.checkout import Checkout
 
         target = root or self.download_folder(found)
         self.fill(found, selection, monitor=monitor)
@@ -284,7 +284,7 @@ class View:
         """Write a version's files to `out` as a tar or zip, every byte checked; the same bytes each time. `out` need not be
         seekable.
         """
-        from artstore.archive import write_archive
+        from artstore.operations.restoring.archive import write_archive
 
         self.fill(found, selection, monitor=monitor)
         with self._unless_deleted(found):
@@ -307,7 +307,7 @@ class View:
 
     def verify(self, found: Found, root: str | None = None, *, monitor: Monitor | None = None) -> Verified:
         """Compare a folder with a version, by content: nothing is taken from a cache."""
-        from artstore.verify import Verifier
+        from artstore.operations.restoring.verify import Verifier
 
         return Verifier(self.objects, monitor=monitor).run(found.tree, root or self.download_folder(found))
 
@@ -325,7 +325,7 @@ class View:
         """Collect what no live version reaches. `now` skips the grace period; refused on network file systems. `abandon`
         declares a transaction dead: refused of a process that is alive here, unless `force`.
         """
-        from artstore import maintenance
+        from artstore.operations.upkeep import maintenance
 
         self._may("gc")
         if now and not self.storage.coherent:
@@ -363,7 +363,7 @@ class View:
         """Everything that is stored against everything that should be. With `repair`, what was lost is looked for in
         bad/, in folders that were saved or got, and in other repositories; what is found is stored again.
         """
-        from artstore.fsck import Fsck
+        from artstore.operations.upkeep.fsck import Fsck
 
         shown = monitor or Monitor()
 
@@ -380,7 +380,7 @@ class View:
 
         if not repair:
             return check(quick, set()).run()
-        from artstore.repair import Repair
+        from artstore.operations.upkeep.repair import Repair
 
         for operation in ("write", "gc"):
             self._may(operation)
@@ -389,7 +389,7 @@ class View:
 
     def _elsewhere(self) -> list[Elsewhere]:
         """Other repositories that may hold what was lost here."""
-        from artstore.repair import Elsewhere
+        from artstore.operations.upkeep.repair import Elsewhere
 
         if (asking := self.asking) is None:
             return []
@@ -418,7 +418,7 @@ def referenced(entry: TreeEntry) -> BinaryIO:
     """The bytes of a reference, fetched into a file without a name and checked, for reading. Raises what `fetch` does."""
     import tempfile
 
-    from artstore.references import Reference, fetch
+    from artstore.backends.references import Reference, fetch
 
     file = tempfile.TemporaryFile(buffering=0)
     try:
@@ -435,8 +435,8 @@ def view_of(place: str, here: FolderStorage | None, *, writing: bool = False) ->
     """What is stored at a path, a URL, or under the name of a remote of the repository `here`. Nothing is written there,
     unless to keep it well (`writing`).
     """
-    from artstore.remote import Remote, require_remote
-    from artstore.tracking import Tracking
+    from artstore.sync.notes import Tracking
+    from artstore.sync.place import Remote, require_remote
 
     settings = Settings(here.root if here is not None else None)
     name = place if here is not None and place in settings.remotes() else None

@@ -111,7 +111,7 @@ def _collections(meter: Meter, repository: Repository, number: int) -> None:
 
 def _runs(meter: Meter, repository: Repository, number: int) -> None:
     """A run with config, three steps, a summary; it uses one version, the same for all, and logs one of its own."""
-    from artstore import recording
+    from artstore.api import recording
 
     if number == 0:
         with repository.draft() as draft:
@@ -166,8 +166,8 @@ def _own_anon_bytes() -> int:
 
 
 def _do(work: str, store: str, first: int, end: int, total: int, out: Path) -> None:
-    from artstore import recording
-    from artstore.handles import opened
+    from artstore.api import recording
+    from artstore.api.handles import opened
     from artstore.repository import Repository
 
     meter = Meter(work, out)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from artstore.mounts import mount_of
+from artstore.backends.mounts import mount_of
 from benchmarks import workloads
 from benchmarks.measure import Command, measure, run_untimed
 from benchmarks.workloads import Tree

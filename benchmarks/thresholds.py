@@ -13,7 +13,16 @@ from pathlib import Path
 
 from benchmarks import workloads
 
-MODULES = ["packs", "objects", "transaction", "scan", "checkout", "statcache", "fsck", "repository"]
+MODULES = [
+    "store.packs",
+    "store.objects",
+    "store.transaction",
+    "operations.saving.scan",
+    "operations.restoring.checkout",
+    "store.statcache",
+    "operations.upkeep.fsck",
+    "repository",
+]
 RUN = """
 import importlib, sys, time
 for name in {modules!r}:

@@ -10,7 +10,7 @@ write of that value, made over all writes of it that the clone knew of. A push a
 
 from typing import Any, NamedTuple
 
-from artstore.state import INHERIT, State
+from artstore.domain.collection import INHERIT, State
 
 Key = tuple[str, ...]
 Reading = dict[Key, Any]

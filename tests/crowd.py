@@ -24,11 +24,11 @@ from typing import Any
 
 from blake3 import blake3
 
-from artstore import maintenance
+from artstore.domain.properties import Properties
+from artstore.domain.tree import DIRECTORY
 from artstore.errors import Conflict, Damage, MissingObject, NotFound
-from artstore.properties import Properties
+from artstore.operations.upkeep import maintenance
 from artstore.repository import Found, Repository
-from artstore.tree import DIRECTORY
 from tests.crowd_accounts import Accounts, content, read_ledgers
 
 _STRACE = (

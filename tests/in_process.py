@@ -15,7 +15,9 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import artstore.__main__ as program
-from artstore import cli, handles, running
+from artstore import cli
+from artstore.api import handles
+from artstore.api import run as running
 from artstore.repository import Repository
 
 _UNSEEN = DeprecationWarning, PendingDeprecationWarning, ImportWarning, ResourceWarning

@@ -47,10 +47,10 @@ class Suite(NamedTuple):
 
 
 SUITES = {
-    "names": Suite(("names",), ("test_names",)),
-    "codec": Suite(("codec",), ("test_codec",)),
-    "logs": Suite(("logs",), ("test_logs",)),
-    "maintenance": Suite(("maintenance", "removal"), ("test_maintenance",)),
+    "names": Suite(("domain.names",), ("test_names",)),
+    "codec": Suite(("domain.codec",), ("test_codec",)),
+    "logs": Suite(("store.logs",), ("test_logs",)),
+    "maintenance": Suite(("operations.upkeep.maintenance", "operations.upkeep.removal"), ("test_maintenance",)),
 }
 
 

@@ -20,11 +20,11 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from artstore.domain.collection import Path as Collection
+from artstore.domain.collection import State
+from artstore.domain.properties import Properties
 from artstore.errors import ArtstoreError, Conflict, MissingObject, NotFound
-from artstore.properties import Properties
 from artstore.repository import Repository
-from artstore.state import Path as Collection
-from artstore.state import State
 from artstore.view import View, view_of
 from tests.reader import Reader
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 import artstore as wandb
+from artstore.api.handles import opened
 from artstore.errors import Conflict, NotFound
-from artstore.handles import opened
-from artstore.logs import CHECKPOINT_EVERY
+from artstore.store.logs import CHECKPOINT_EVERY
 from tests.artifacts import again
 from tests.artifacts import log_files as log
 from tests.conftest import make_tree, snapshot

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 import artstore
+from artstore.api.handles import opened
 from artstore.errors import ArtifactFinalizedError
-from artstore.handles import opened
 from tests.conftest import make_tree, snapshot
 from tests.together import (
     LARGE,

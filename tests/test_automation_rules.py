@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 
 import artstore as wandb
-from artstore import actor, firing
-from artstore.automations import CallPython, DoNothing, OnCreateArtifact, OnRunMetric, RunEvent
+from artstore.api.automations import CallPython, DoNothing, OnCreateArtifact, OnRunMetric, RunEvent
 from artstore.errors import Conflict, InvalidValue
+from artstore.operations.automation import firing
+from artstore.operations.automation import worker as actor
+from artstore.operations.automation.rules import all_rules, rules_path, save_rule
 from artstore.repository import Repository
-from artstore.rules import all_rules, rules_path, save_rule
 from tests.artifacts import draft, log
 from tests.conftest import make_tree
 from tests.test_automations import home

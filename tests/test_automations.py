@@ -21,12 +21,12 @@ from typing import Any
 import pytest
 
 import artstore as wandb
-from artstore import automations as w
-from artstore.actor import perform, read_log
-from artstore.draft import Draft
-from artstore.firing import AutomationWarning
+from artstore.api import automations as w
+from artstore.operations.automation.firing import AutomationWarning
+from artstore.operations.automation.worker import perform, read_log
+from artstore.operations.saving.draft import Draft
 from artstore.repository import Repository
-from artstore.settings import RemoteSettings
+from artstore.store.settings import RemoteSettings
 from tests.artifacts import again, draft, log, write
 from tests.conftest import check, make_tree
 from tests.servers import free_port
@@ -217,7 +217,7 @@ def test_links_are_told_apart_from_versions(home: Path) -> None:
 
 
 def test_pruning_tells_of_each_version_that_goes(home: Path) -> None:
-    from artstore.pruning import Policy
+    from artstore.operations.upkeep.pruning import Policy
 
     for text in "123":
         save(text=text)
@@ -497,7 +497,7 @@ def test_a_save_that_failed_sets_nothing_off_and_nor_does_what_comes_after(
 def test_a_failed_save_leaves_nothing_that_is_told_with_the_next_run(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from artstore.handles import opened
+    from artstore.api.handles import opened
 
     heard = listen()
     make_tree(Path("src"), {"f": "1"})
@@ -616,7 +616,7 @@ def test_a_command_is_told_all_metadata_however_large(home: Path, metadata: dict
 
 
 def test_a_command_that_hangs_is_ended_with_all_that_it_started(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("artstore.actor.COMMAND_TIMEOUT", 0.3)
+    monkeypatch.setattr("artstore.operations.automation.worker.COMMAND_TIMEOUT", 0.3)
     rule = automate(sh('echo begun; sh -c "sleep 60 & echo $! > pid; wait"'), enabled=False).rule
     started = time.monotonic()
     outcome, output = perform(rule, {"event": "CREATE_ARTIFACT"}, str(home / ".artifacts"), 1)
@@ -828,7 +828,7 @@ EVENT = {
 
 def deliver(action: w.SendWebhook, monkeypatch: pytest.MonkeyPatch, event: dict[str, Any] = EVENT) -> str:
     """The outcome, with short breaks between tries."""
-    monkeypatch.setattr("artstore.actor.RETRY_AFTER", (0.01, 0.01))
+    monkeypatch.setattr("artstore.operations.automation.worker.RETRY_AFTER", (0.01, 0.01))
     rule = {"id": "1", "name": "hook", "action": action.told()}
     return perform(rule, event, "/nowhere/.artifacts", 1)[0]
 

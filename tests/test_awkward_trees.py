@@ -15,12 +15,12 @@ from typing import Any
 
 import pytest
 
-from artstore import scan
-from artstore.digest import digest_of
+from artstore.domain.digest import digest_of
+from artstore.domain.tree import decode_tree, encode_folder
 from artstore.errors import ArtstoreError, Refused, SourceError
-from artstore.objects import blob_path
+from artstore.operations.saving import scan
 from artstore.repository import Repository
-from artstore.tree import decode_tree, encode_folder
+from artstore.store.objects import blob_path
 from tests.conftest import Cli, make_tree, snapshot
 from tests.trouble import UNPRIVILEGED, mounted, run, small_disk
 
@@ -455,7 +455,7 @@ def test_names_that_windows_reserves_are_ordinary_here(repo: Repository, tmp_pat
     repo.put(str(source), "data")
     repo.get(repo.find("data"), str(tmp_path / "out"))
     assert snapshot(tmp_path / "out") == snapshot(source)
-    from artstore import names as rules
+    from artstore.domain import names as rules
 
     problem = getattr(rules, "windows_problem", None)
     assert problem is not None, "no pure function says which entry names Windows can't hold"

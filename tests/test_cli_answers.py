@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 import artstore as wandb
+from artstore.backends.owner import this_process
 from artstore.cli import looking
-from artstore.owner import this_process
 from artstore.repository import Repository
 from tests.artifacts import draft, log, log_files
 from tests.conftest import Cli, make_tree

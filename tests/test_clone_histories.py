@@ -16,11 +16,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from artstore.domain.collection import INHERIT, State
+from artstore.domain.properties import NEVER, Properties
 from artstore.errors import Conflict, MissingObject
-from artstore.exchange import Exchanged
-from artstore.properties import NEVER, Properties
 from artstore.repository import Repository
-from artstore.state import INHERIT, State
+from artstore.sync.exchange import Exchanged
 from tests.clone_model import ALIASES, KEYS, TAGS, Model, Reading, Side, reading
 from tests.conftest import check, make_tree
 

@@ -27,7 +27,7 @@ ERROR = re.compile(r"error: [^\n]+\nhint: [^\n]+\n\Z")
 
 IMPATIENT = """
 from datetime import timedelta
-from artstore.storage import bucket
+from artstore.backends import bucket
 def impatient(name, *, real=bucket.S3Store, **options):
     backoff = {'init_backoff': timedelta(milliseconds=10), 'max_backoff': timedelta(milliseconds=100), 'base': 2}
     options['retry_config'] = {'max_retries': 1, 'retry_timeout': timedelta(seconds=4), 'backoff': backoff}

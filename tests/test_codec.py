@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from artstore import codec
-from artstore.codec import MAX_BYTES, MAX_JSON, decode, decode_json, encode_json, encode_rows, same_json
+from artstore.domain import codec
+from artstore.domain.codec import MAX_BYTES, MAX_JSON, decode, decode_json, encode_json, encode_rows, same_json
 from artstore.errors import Damage
 
 LEAVES = st.none() | st.booleans() | st.integers(-(2**63), 2**63) | st.text()

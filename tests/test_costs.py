@@ -12,11 +12,11 @@ import pytest
 from blake3 import blake3
 
 import artstore as wandb
-from artstore.handles import opened
+from artstore.api.handles import opened
+from artstore.backends.storage import FolderStorage
+from artstore.domain.tree import SPLIT_ABOVE
 from artstore.repository import Repository
-from artstore.statcache import clock_tick
-from artstore.storage import FolderStorage
-from artstore.tree import SPLIT_ABOVE
+from artstore.store.statcache import clock_tick
 from tests.conftest import environment, make_tree, touched
 
 pytestmark = [pytest.mark.disk, pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")]

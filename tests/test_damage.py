@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from artstore.digest import BLOB, TREE, VERSION, Digest, Kind
+from artstore.domain.digest import BLOB, TREE, VERSION, Digest, Kind
 from artstore.errors import ArtstoreError, Damage
-from artstore.logs import decode_entry
 from artstore.repository import Repository
+from artstore.store.logs import decode_entry
 from tests.conftest import make_tree, snapshot
 from tests.reader import Reader
 

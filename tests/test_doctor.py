@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from artstore import filesystem, fitness
-from artstore.filesystem import Copying, Locking, Modes, Names, Naming, Space, Syncing, Times
-from artstore.fitness import Finding
-from artstore.mounts import UNKNOWN, mount_of
-from artstore.obstacles import Spelling
-from artstore.owner import this_process
+from artstore.backends.mounts import UNKNOWN, mount_of
+from artstore.backends.owner import this_process
+from artstore.operations.doctor import filesystem, fitness
+from artstore.operations.doctor.filesystem import Copying, Locking, Modes, Names, Naming, Space, Syncing, Times
+from artstore.operations.doctor.fitness import Finding
+from artstore.operations.restoring.obstacles import Spelling
 from artstore.repository import Repository
 from tests.conftest import Cli, Result, make_tree
 from tests.trouble import UNPRIVILEGED, fill, injected, limited, mounted, read_only, run, small_disk, start

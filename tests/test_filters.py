@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 import artstore as wandb
+from artstore.domain.filters import fields_of, matches
 from artstore.errors import InvalidValue
-from artstore.filters import fields_of, matches
 from tests.artifacts import draft, log
 from tests.conftest import Cli
 

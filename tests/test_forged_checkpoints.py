@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 
 import artstore
-from artstore.checkpoints import check_plain
-from artstore.codec import decode, encode_rows
+from artstore.domain.checkpoints import check_plain
+from artstore.domain.codec import decode, encode_rows
 from artstore.errors import Damage
-from artstore.logs import decode_checkpoint, encode_checkpoint
-from artstore.remote import Remote
 from artstore.repository import Repository
-from artstore.runs import CHECKPOINT, _is_plain
-from artstore.settings import Settings
+from artstore.store.logs import decode_checkpoint, encode_checkpoint
+from artstore.store.runs import CHECKPOINT, _is_plain
+from artstore.store.settings import Settings
+from artstore.sync.place import Remote
 from tests.conftest import make_tree
 from tests.test_golden import everything
 

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 import artstore
-from artstore import recording
+from artstore.api import recording
+from artstore.domain.properties import Properties
+from artstore.domain.selection import Selection
 from artstore.errors import UnsupportedFormat
-from artstore.properties import Properties
 from artstore.repository import Repository
-from artstore.selection import Selection
 from tests.conftest import Cli, make_tree, snapshot
 
 pytestmark = pytest.mark.damaged

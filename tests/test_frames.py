@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from artstore.api.tables.table import Rows, Table
 from artstore.errors import InvalidValue
-from artstore.tables import Rows, Table
 from tests.test_tables import assert_same, cells, column, through
 
 np = pytest.importorskip("numpy")
@@ -191,7 +191,7 @@ def test_whole_numbers_that_arrow_has_no_type_for_are_refused() -> None:
 
 
 def test_frames_are_exact_beyond_what_stays_in_memory(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("artstore.tables.IN_MEMORY", 1)
+    monkeypatch.setattr("artstore.api.tables.table.IN_MEMORY", 1)
     frame = pd.DataFrame({"i": nullable("Int64", 2**53 + 1, 1), "t": [*moments(US, "ns"), pd.NaT]})
     table = through(Table(dataframe=frame))
     assert isinstance(table.data, Rows)

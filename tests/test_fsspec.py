@@ -20,8 +20,8 @@ import zarr
 from fsspec.implementations.local import LocalFileSystem
 from fsspec.tests.abstract import AbstractFixtures, AbstractGetTests
 
+from artstore.adapters.fsspec import ArtstoreFileSystem
 from artstore.errors import Damage, InvalidValue
-from artstore.fsspec import ArtstoreFileSystem
 from artstore.repository import Repository
 from tests.conftest import make_tree
 

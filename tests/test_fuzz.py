@@ -8,7 +8,8 @@ from random import Random
 
 import pytest
 
-from artstore import runs, state
+from artstore.domain import collection as state
+from artstore.store import runs
 from tests.fuzz import seeds
 from tests.fuzz.mutation import mutated
 from tests.fuzz.targets import FOUND, TARGETS, Target, crash

@@ -15,10 +15,11 @@ import pytest
 from blake3 import blake3
 from msgpack import unpackb
 
-from artstore import runs, state
+from artstore.domain import collection as state
+from artstore.domain.collection import Path as Name
+from artstore.domain.tree import REFERENCE
 from artstore.repository import Repository
-from artstore.state import Path as Name
-from artstore.tree import REFERENCE
+from artstore.store import runs
 from tests.conftest import make_tree, snapshot
 from tests.golden import features, sayings
 from tests.golden.make import HERE, LISTED, golden_files

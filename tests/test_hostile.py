@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 from msgpack import ExtType, packb
 
-from artstore import transaction
-from artstore.codec import MAX_BYTES, decode, encode_rows
-from artstore.digest import BLOB, TREE, VERSION, digest_of, pack_digest
+from artstore.domain.codec import MAX_BYTES, decode, encode_rows
+from artstore.domain.digest import BLOB, TREE, VERSION, digest_of, pack_digest
+from artstore.domain.names import MAX_DEPTH, parse_path
+from artstore.domain.tree import decode_tree
 from artstore.errors import Damage, DamagedObject, InvalidValue, MissingObject
-from artstore.names import MAX_DEPTH, parse_path
-from artstore.packs import END, FOOTER, MAGIC, ROW
 from artstore.repository import Repository
-from artstore.tree import decode_tree
+from artstore.store import transaction
+from artstore.store.packs import END, FOOTER, MAGIC, ROW
 from tests.conftest import Cli, make_tree, snapshot
 from tests.forge import EMPTY, Forger, directory, file, version_changes
 from tests.reader import Reader

@@ -8,11 +8,9 @@ from typing import Any
 
 import pytest
 
-from artstore.codec import encode_json
-from artstore.errors import DamagedLog, InvalidType, InvalidValue, UnsupportedFormat
-from artstore.logs import new_change
-from artstore.metadata import normalise
-from artstore.names import (
+from artstore.domain.codec import encode_json
+from artstore.domain.metadata import normalise
+from artstore.domain.names import (
     check_alias,
     check_name,
     check_project,
@@ -22,7 +20,9 @@ from artstore.names import (
     parse_path,
     parse_spec,
 )
+from artstore.errors import DamagedLog, InvalidType, InvalidValue, UnsupportedFormat
 from artstore.repository import Repository
+from artstore.store.logs import new_change
 from tests.conftest import Cli, make_tree, snapshot
 from tests.forge import Forger, file, sealed, version_changes
 from tests.trouble import run

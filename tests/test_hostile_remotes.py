@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 
-from artstore.codec import encode_rows
-from artstore.digest import BLOB, TREE, VERSION, Digest, digest_of
+from artstore.backends.storage import FolderStorage
+from artstore.domain.codec import encode_rows
+from artstore.domain.digest import BLOB, TREE, VERSION, Digest, digest_of
+from artstore.domain.version import Version
 from artstore.errors import (
     ArtstoreError,
     Conflict,
@@ -24,13 +26,11 @@ from artstore.errors import (
     StorageError,
     UnknownOutcome,
 )
-from artstore.exchange import Exchange
-from artstore.objects import blob_path
 from artstore.repository import Repository
-from artstore.storage import FolderStorage
-from artstore.transaction import Transaction
-from artstore.transfer import Transfer
-from artstore.version import Version
+from artstore.store.objects import blob_path
+from artstore.store.transaction import Transaction
+from artstore.sync.exchange import Exchange
+from artstore.sync.transfer import Transfer
 from tests.conftest import check, make_tree, snapshot
 from tests.forge import EMPTY, Forger, directory, file, version_changes
 from tests.marks import long
@@ -926,7 +926,7 @@ def bucket(tmp_path: Path, proxy: S3Proxy, server: SeaweedFS, monkeypatch: pytes
     pytest.importorskip("obstore")
     from datetime import timedelta
 
-    from artstore.storage import bucket as module
+    from artstore.backends import bucket as module
 
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", server.access_key)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", server.secret_key)
@@ -1147,9 +1147,9 @@ def test_a_bucket_without_space_is_told(bucket: Bucket) -> None:
 def test_a_hostile_pack_in_a_bucket_is_refused(tmp_path: Path) -> None:
     """Case 24: its index names ranges behind its end."""
     pytest.importorskip("obstore")
-    from artstore.digest import pack_digest
-    from artstore.packs import END, FOOTER, MAGIC, ROW
-    from artstore.storage import open_storage
+    from artstore.backends.storage import open_storage
+    from artstore.domain.digest import pack_digest
+    from artstore.store.packs import END, FOOTER, MAGIC, ROW
 
     url = f"memory://{os.urandom(8).hex()}/x"
     tree = encode_rows([file(b"f", EMPTY, 0)])

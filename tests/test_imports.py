@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
+from artstore.adapters.importing import iso
+from artstore.adapters.wandb_offline import records
 from artstore.errors import Damage
-from artstore.importing import iso
-from artstore.importing.offline import records
 from artstore.repository import Repository
-from artstore.runs import RunPath
+from artstore.store.runs import RunPath
 from tests.conftest import Cli, environment, make_tree, snapshot
 
 MADE = Path(__file__).parent / "imports"
@@ -290,7 +290,7 @@ def test_a_run_that_an_import_left_open_is_recorded_anew(
     run = next(path for path in mlruns.glob("*/*/meta.yaml") if "run_name: good" in path.read_text()).parent
     metric = run / "metrics/loss"
     whole = metric.read_text()
-    code = "import os\nfrom artstore.importing import Recorder\nRecorder.end = lambda self: os._exit(9)\nfrom artstore.cli import main\nmain()"
+    code = "import os\nfrom artstore.adapters.importing import Recorder\nRecorder.end = lambda self: os._exit(9)\nfrom artstore.cli import main\nmain()"
     dead = subprocess.run(
         [sys.executable, "-c", code, "import", "mlflow", str(mlruns)],
         cwd=tmp_path,

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import artstore
-from artstore import handles
+from artstore.api import handles
 from artstore.repository import Repository
 from tests import in_process
 from tests.conftest import Cli, environment, make_tree

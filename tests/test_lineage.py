@@ -18,11 +18,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import artstore as wandb
-from artstore.drawing import as_json, dot, mermaid, tree
-from artstore.graph import DELETED, ELSEWHERE, LIVE, Edge, Graph, Node
-from artstore.handles import opened
+from artstore.api.handles import opened
+from artstore.operations.lineage.drawing import as_json, dot, mermaid, tree
+from artstore.operations.lineage.graph import DELETED, ELSEWHERE, LIVE, Edge, Graph, Node
+from artstore.operations.lineage.svg import Box, layout, svg
 from artstore.repository import Repository
-from artstore.svg import Box, layout, svg
 from tests.artifacts import draft, log
 from tests.conftest import check
 
@@ -373,8 +373,8 @@ def test_a_long_chain_whose_runs_all_use_one_version_is_drawn_in_time() -> None:
 
 def test_the_lineage_of_a_long_chain_of_runs_is_found(repo: Repository) -> None:
     """Recorded directly, 600 runs: each uses what the one before has logged."""
-    from artstore.logs import new_change
-    from artstore.runs import RunPath
+    from artstore.store.logs import new_change
+    from artstore.store.runs import RunPath
 
     repo.put(str(_file(repo)), "data")
     found = repo.find("data")

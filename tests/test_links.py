@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 import artstore as wandb
-from artstore import changes
+from artstore.api.handles import opened
+from artstore.domain.properties import Properties
 from artstore.errors import ArtifactNotLoggedError, ArtstoreError, Conflict, InvalidValue, MissingObject, NotFound
-from artstore.handles import opened
-from artstore.properties import Properties
+from artstore.operations.changing import changes
 from artstore.repository import Repository
 from tests.artifacts import again, draft, log, paths, write
 from tests.conftest import Cli, check

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from artstore.digest import BLOB, digest_of
+from artstore.domain.digest import BLOB, digest_of
 from artstore.errors import Damage, DamagedLog, DamagedObject, MissingObject, NoSpace, SourceError, StorageError
-from artstore.objects import blob_path
 from artstore.repository import Repository
+from artstore.store.objects import blob_path
 from tests.conftest import Cli, check, make_tree, snapshot
 from tests.trouble import UNPRIVILEGED, disk_image, fill, injected, limited, loop_mounted, read_only, run, small_disk
 

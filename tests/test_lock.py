@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from artstore.errors import InvalidValue
-from artstore.lockfile import NAME, Locked, parsed, written
+from artstore.operations.restoring.lockfile import NAME, Locked, parsed, written
 from artstore.repository import Repository
 from tests.conftest import Cli, make_tree, snapshot
 

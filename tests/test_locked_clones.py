@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from artstore.lockfile import NAME
+from artstore.operations.restoring.lockfile import NAME
 from artstore.repository import Repository
-from artstore.settings import RemoteSettings
+from artstore.store.settings import RemoteSettings
 from tests.conftest import Cli, check, environment, make_tree, snapshot
 from tests.servers import ACCESS_KEY, REGION, SECRET_KEY, SeaweedFS, seaweedfs
 

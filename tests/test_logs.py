@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
-from artstore import logs
-from artstore.codec import decode_json, encode_json, encode_rows
-from artstore.digest import plain_digest
+from artstore.backends.storage import FolderStorage
+from artstore.domain.codec import decode_json, encode_json, encode_rows
+from artstore.domain.digest import plain_digest
 from artstore.errors import Damage, DamagedLog, InvalidValue, StorageError
-from artstore.logs import (
+from artstore.store import logs
+from artstore.store.logs import (
     Change,
     Entry,
     Kept,
@@ -26,7 +27,6 @@ from artstore.logs import (
     origin_of,
     portions,
 )
-from artstore.storage import FolderStorage
 from tests.forge import sealed
 
 FOLDER = "refs/local/p/data"

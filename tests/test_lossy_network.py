@@ -14,11 +14,11 @@ from typing import Any
 
 import pytest
 
+from artstore.domain.collection import Path as Collection
+from artstore.domain.collection import State
+from artstore.domain.properties import Properties
 from artstore.errors import ArtstoreError, StorageError
-from artstore.properties import Properties
 from artstore.repository import Repository
-from artstore.state import Path as Collection
-from artstore.state import State
 from artstore.view import View, view_of
 from tests.conftest import check
 from tests.servers import (
@@ -50,7 +50,7 @@ MOST_SECONDS = 60
 
 def be_impatient() -> None:
     """Try as often as in life, but wait less between the tries."""
-    from artstore.storage import bucket
+    from artstore.backends import bucket
 
     real: Any = vars(bucket)["S3Store"]
 
@@ -118,7 +118,7 @@ def process(root: Path, name: str, seed: int, told: Connection) -> None:
 
 @pytest.fixture
 def proxy(server: SeaweedFS, monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Proxy]:
-    from artstore.storage import bucket
+    from artstore.backends import bucket
 
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", server.access_key)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", server.secret_key)

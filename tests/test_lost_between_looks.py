@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 
 import artstore as wandb
-from artstore import remote, transfer
-from artstore.digest import BLOB, Digest
-from artstore.draft import Draft
+from artstore.backends.storage import FolderStorage
+from artstore.domain.collection import Path as Collection
+from artstore.domain.digest import BLOB, Digest
+from artstore.domain.properties import Properties
 from artstore.errors import (
     ArtstoreError,
     Conflict,
@@ -28,13 +29,13 @@ from artstore.errors import (
     StorageError,
     storage_error,
 )
-from artstore.packs import PackWriter
-from artstore.properties import Properties
-from artstore.refs import Refs
+from artstore.operations.saving.draft import Draft
 from artstore.repository import Repository
-from artstore.state import Path as Collection
-from artstore.storage import FolderStorage
-from artstore.transaction import Transaction
+from artstore.store.packs import PackWriter
+from artstore.store.refs import Refs
+from artstore.store.transaction import Transaction
+from artstore.sync import place as remote
+from artstore.sync import transfer
 from artstore.view import view_of
 from tests.artifacts import draft, log
 from tests.conftest import check, make_tree, snapshot
@@ -321,7 +322,7 @@ def test_a_change_that_loses_every_race_gives_up_with_a_sentence(
 def test_a_version_that_changes_all_the_time_is_not_moved(
     repo: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from artstore.changes import Changes
+    from artstore.operations.changing.changes import Changes
 
     _saved(repo, tmp_path)
     assert repo.move("a", "b").path.name == "b", "a whole artifact is renamed"

@@ -12,22 +12,32 @@ from typing import Any
 
 import pytest
 
-from artstore import maintenance, owner
-from artstore import packs as package
-from artstore.codec import encode_rows
-from artstore.digest import BLOB, TREE, VERSION, Digest, digest_of
+from artstore.backends import owner
+from artstore.backends.storage import FolderStorage
+from artstore.domain.codec import encode_rows
+from artstore.domain.collection import State
+from artstore.domain.digest import BLOB, TREE, VERSION, Digest, digest_of
+from artstore.domain.tree import encode_folder
 from artstore.errors import DamagedLog, MissingObject, NoSpace, NotFound, StorageError
-from artstore.logs import Log, new_change
-from artstore.maintenance import Collected, Marks, collect, merge, packs_due, plan, size_class, waiting_trash
-from artstore.objects import ObjectStore, blob_path, pack_path
-from artstore.packs import FOOTER, HEADER, ROW
+from artstore.operations.upkeep import maintenance
+from artstore.operations.upkeep.maintenance import (
+    Collected,
+    Marks,
+    collect,
+    merge,
+    packs_due,
+    plan,
+    size_class,
+    waiting_trash,
+)
+from artstore.operations.upkeep.removal import Everything, Removal, is_left_over, open_transactions, sweep
 from artstore.progress import Monitor
-from artstore.removal import Everything, Removal, is_left_over, open_transactions, sweep
 from artstore.repository import Repository
-from artstore.state import State
-from artstore.storage import FolderStorage
-from artstore.transaction import Transaction
-from artstore.tree import encode_folder
+from artstore.store import packs as package
+from artstore.store.logs import Log, new_change
+from artstore.store.objects import ObjectStore, blob_path, pack_path
+from artstore.store.packs import FOOTER, HEADER, ROW
+from artstore.store.transaction import Transaction
 from tests.conftest import make_tree
 from tests.forge import Forger
 from tests.together import descriptors

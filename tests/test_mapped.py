@@ -13,11 +13,11 @@ from typing import Any
 import numpy
 import pytest
 
-from artstore import mapped
+from artstore.backends import mapped
+from artstore.backends.mounts import memory_devices
 from artstore.errors import Refused
-from artstore.mounts import memory_devices
-from artstore.packs import LARGE
 from artstore.repository import Repository
+from artstore.store.packs import LARGE
 from tests.conftest import Cli, make_tree, touched
 from tests.test_costs import age, opened_below, trace
 from tests.test_doctor import MIB, image

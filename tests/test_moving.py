@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from artstore.domain.properties import Properties
 from artstore.errors import Conflict, InvalidValue, NotFound, Refused
-from artstore.properties import Properties
 from artstore.repository import Repository
 from tests.conftest import make_tree
 

@@ -7,9 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from artstore.errors import InvalidType, InvalidValue
-from artstore.hints import near
-from artstore.names import (
+from artstore.domain.hints import near
+from artstore.domain.names import (
     DEFAULT_ENTITY,
     DEFAULT_PROJECT,
     Spec,
@@ -31,6 +30,7 @@ from artstore.names import (
     registry_project,
     windows_problem,
 )
+from artstore.errors import InvalidType, InvalidValue
 
 
 @pytest.mark.parametrize(

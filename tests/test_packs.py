@@ -5,13 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from artstore import index, maintenance
-from artstore.digest import BLOB, TREE, Digest, digest_of
+from artstore.domain.digest import BLOB, TREE, Digest, digest_of
 from artstore.errors import Damage, MissingObject
-from artstore.objects import ObjectStore, pack_path
-from artstore.packs import FOOTER, HEADER, ROW, Pack, PackWriter, check_rows, open_pack, search
+from artstore.operations.upkeep import maintenance
 from artstore.repository import Repository
-from artstore.transaction import Transaction
+from artstore.store import index
+from artstore.store.objects import ObjectStore, pack_path
+from artstore.store.packs import FOOTER, HEADER, ROW, Pack, PackWriter, check_rows, open_pack, search
+from artstore.store.transaction import Transaction
 from tests.conftest import make_tree
 
 

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 import artstore as wandb
-from artstore import pruning
+from artstore.api.handles import opened
+from artstore.domain.properties import NEVER, Properties
 from artstore.errors import ArtstoreError, Conflict, InvalidValue, NotFound
-from artstore.handles import opened
-from artstore.properties import NEVER, Properties
-from artstore.pruning import Policy
+from artstore.operations.upkeep import pruning
+from artstore.operations.upkeep.pruning import Policy
 from artstore.repository import Repository
 from tests.artifacts import again, draft, log
 from tests.conftest import Cli, make_tree, snapshot
@@ -339,7 +339,7 @@ def test_the_bytes_of_a_prune_are_exactly_those_that_gc_frees(
 
 
 def test_the_bytes_are_exact_after_a_merge_of_packs_that_are_half_dead_then(here: Path) -> None:
-    from artstore import maintenance
+    from artstore.operations.upkeep import maintenance
 
     with Repository.init(str(here / ".artifacts")) as repo:
         for number in range(20):
@@ -449,7 +449,7 @@ def test_an_alias_set_while_pruning_is_kept_or_was_refused(here: Path, monkeypat
                 other.set_aliases("data:v0", ("late",))
         return verdicts
 
-    monkeypatch.setattr("artstore.changes.judge", judge)
+    monkeypatch.setattr("artstore.operations.changing.changes.judge", judge)
     with pytest.raises(Conflict, match="late"):
         prune("data", keep_last=1)
     assert live() == [0, 1, 2]
@@ -474,7 +474,7 @@ def test_a_link_made_while_pruning_works_or_the_prune_was_refused(
                 other.edit("data:v0", Properties(metadata={"later": "x" * 9000}))
         return verdicts
 
-    monkeypatch.setattr("artstore.changes.judge", judge)
+    monkeypatch.setattr("artstore.operations.changing.changes.judge", judge)
     try:
         prune("data", keep_last=1)
     except Conflict:

@@ -12,25 +12,27 @@ from typing import Any
 import pytest
 
 import artstore
-from artstore import exchange, logs, recording
+from artstore.api import recording
+from artstore.backends.storage import FolderStorage
+from artstore.domain.collection import State
+from artstore.domain.ignore import Filter
+from artstore.domain.properties import Properties
+from artstore.domain.selection import Selection
 from artstore.errors import ArtstoreError, Conflict, Damage, DamagedLog, InvalidValue, MissingObject, NotFound, Refused
-from artstore.exchange import Exchanged, Moved
-from artstore.ignore import Filter
-from artstore.logs import CHECKPOINT_EVERY, Change, Log, new_change
-from artstore.lookup import RenumberedWarning
-from artstore.packs import LARGE
-from artstore.properties import Properties
-from artstore.refs import Refs
-from artstore.remotes import Apart
+from artstore.operations.finding.lookup import RenumberedWarning
 from artstore.repository import Repository
-from artstore.run_exchange import RunExchange
-from artstore.selection import Selection
-from artstore.settings import RemoteSettings
-from artstore.state import State
-from artstore.storage import FolderStorage
-from artstore.tracking import Tracking
-from artstore.transaction import Transaction
-from artstore.transfer import NOTHING
+from artstore.store import logs
+from artstore.store.logs import CHECKPOINT_EVERY, Change, Log, new_change
+from artstore.store.packs import LARGE
+from artstore.store.refs import Refs
+from artstore.store.settings import RemoteSettings
+from artstore.store.transaction import Transaction
+from artstore.sync import exchange
+from artstore.sync.exchange import Exchanged, Moved
+from artstore.sync.notes import Tracking
+from artstore.sync.remotes import Apart
+from artstore.sync.runs import RunExchange
+from artstore.sync.transfer import NOTHING
 from tests.conftest import check, make_tree, snapshot, touched
 from tests.reader import Reader
 from tests.trouble import at_call, finish, run, start
@@ -1050,7 +1052,7 @@ def test_a_push_in_a_lost_race_is_planned_anew(anna: Repository, bob: Repository
     bob.edit("a", Properties(metadata={"his": "y" * 9000}))
     remotes = anna.remotes
     with remotes.open("nas", writing=True) as remote:
-        from artstore.exchange import ALL
+        from artstore.sync.exchange import ALL
 
         exchange = remotes.exchange("nas", remote, 4, None)
         commit, raced = remote.refs.commit, list[int]()
@@ -1078,7 +1080,7 @@ def test_a_version_that_the_remote_deleted_and_collected_meanwhile_is_not_relied
     put(anna, "a", FILES | {"a.txt": "second"})
     remotes = anna.remotes
     with remotes.open("nas", writing=True) as remote:
-        from artstore.exchange import ALL
+        from artstore.sync.exchange import ALL
 
         exchange = remotes.exchange("nas", remote, 4, None)
         fetch, raced = exchange.fetch, list[int]()
@@ -1705,7 +1707,7 @@ def test_two_users_of_a_group_push_to_one_share_and_pull_from_it(tmp_path: Path)
             os.chown(path, uid, uid)
 
     import artstore.cli
-    import artstore.remotes
+    import artstore.sync.remotes
 
     def act(name: str, *args: str) -> None:
         """A command in a forked process: other users may not read this Python."""

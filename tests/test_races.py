@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from artstore import owner
-from artstore.digest import BLOB
+from artstore.backends import owner
+from artstore.domain.digest import BLOB
 from artstore.errors import ArtstoreError
 from artstore.repository import Repository
-from artstore.transaction import Transaction
+from artstore.store.transaction import Transaction
 from tests.conftest import Cli, make_tree, snapshot
 from tests.reader import Reader
 

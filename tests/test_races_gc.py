@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 
-from artstore import maintenance, owner
-from artstore.digest import BLOB
+from artstore.backends import owner
+from artstore.domain.collection import Path as Collection
+from artstore.domain.digest import BLOB
 from artstore.errors import ArtstoreError, DamagedObject, NotFound
-from artstore.logs import new_change
+from artstore.operations.upkeep import maintenance
 from artstore.progress import Monitor
 from artstore.repository import Repository
-from artstore.state import Path as Collection
+from artstore.store.logs import new_change
 from tests.conftest import Cli, make_tree, snapshot
 from tests.test_races import LARGE, _save_own, together
 

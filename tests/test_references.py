@@ -16,7 +16,10 @@ import pytest
 from hypothesis import given
 
 import artstore as wandb
-from artstore import fetching, references
+from artstore.backends import references
+from artstore.backends.files import create_file
+from artstore.backends.references import Reference, Target
+from artstore.backends.references.keys import name_in, uri_of
 from artstore.errors import (
     ArtstoreError,
     ChangedReference,
@@ -27,11 +30,9 @@ from artstore.errors import (
     SourceError,
     StorageError,
 )
-from artstore.fetching import Fetcher
-from artstore.files import create_file
+from artstore.operations.restoring import fetching
+from artstore.operations.restoring.fetching import Fetcher
 from artstore.progress import Monitor
-from artstore.references import Reference, Target
-from artstore.references.keys import name_in, uri_of
 from artstore.repository import Repository
 from tests.artifacts import again, draft, log, log_files, paths
 from tests.conftest import Cli, check, make_tree, snapshot
@@ -47,7 +48,7 @@ PLAIN = {"a": "1", "sub/b": "22"}
 @pytest.fixture(autouse=True)
 def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     """What asks a web server again hardly waits."""
-    monkeypatch.setattr("artstore.references.http._WAITS", (0.01, 0.02))
+    monkeypatch.setattr("artstore.backends.references.http._WAITS", (0.01, 0.02))
 
 
 @pytest.fixture
@@ -503,7 +504,7 @@ def test_a_body_longer_than_was_said_is_not_read_to_its_end(here: Path, web: Web
 
 def test_silence_is_an_error_after_the_time_that_is_set(here: Path, web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
     artifact = logged(web.serve("/f", b"1", '"t"'))
-    monkeypatch.setattr("artstore.references.http._TIMEOUT", 0.1)
+    monkeypatch.setattr("artstore.backends.references.http._TIMEOUT", 0.1)
     web.pages["/f"].silent = True
     began = time.monotonic()
     with pytest.raises(StorageError, match="cannot read http://.*timed out"):
@@ -536,7 +537,7 @@ def test_a_page_without_a_name_of_its_own_needs_one(here: Path, web: Web) -> Non
 
 
 def test_a_url_that_is_none_is_refused_at_once(here: Path, web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("artstore.references.http._WAITS", (1.0, 0.0))
+    monkeypatch.setattr("artstore.backends.references.http._WAITS", (1.0, 0.0))
     began = time.monotonic()
     for url in ["http://", "http://h:port/f", "http:///f"]:
         with pytest.raises(InvalidValue):

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from artstore.codec import decode_json, encode_json
+from artstore.domain.codec import decode_json, encode_json
+from artstore.domain.collection import Path as Collection
 from artstore.errors import Conflict, DamagedLog, InvalidValue, NotFound, UnsupportedFormat
-from artstore.logs import CHECKPOINT_EVERY, Log, decode_checkpoint, decode_entry, new_change
-from artstore.refs import State
 from artstore.repository import Repository
-from artstore.state import Path as Collection
+from artstore.store.logs import CHECKPOINT_EVERY, Log, decode_checkpoint, decode_entry, new_change
+from artstore.store.refs import State
 from tests.conftest import make_tree
 from tests.forge import sealed
 
@@ -113,7 +113,7 @@ def test_a_handle_that_reads_a_long_log_again_and_again_goes_on_from_its_own_fol
         reads.append(1)
         return decode_checkpoint(*args, **more)
 
-    monkeypatch.setattr("artstore.logs.decode_checkpoint", counted)
+    monkeypatch.setattr("artstore.store.logs.decode_checkpoint", counted)
     for n in range(30):
         put(again, tmp_path, "a", f"more {n}")
         again.set_tags("a:v0", (f"t{n}",))

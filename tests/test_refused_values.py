@@ -11,20 +11,23 @@ import numpy as np
 import pytest
 
 import artstore as wandb
-from artstore import automations, columns, difference, tables
-from artstore.automations import FilterExpr, OnCreateArtifact
-from artstore.codec import encode_rows
-from artstore.digest import TREE, digest_of, plain_digest
+from artstore.api import automations
+from artstore.api.automations import FilterExpr, OnCreateArtifact
+from artstore.api.tables import columns
+from artstore.api.tables import table as tables
+from artstore.backends.references import Reference
+from artstore.domain import difference
+from artstore.domain.codec import encode_rows
+from artstore.domain.collection import is_origin
+from artstore.domain.digest import TREE, digest_of, plain_digest
+from artstore.domain.filters import Time, matches
+from artstore.domain.ignore import Rules
+from artstore.domain.tree import DIRECTORY, FILE, PART, encode_folder, find, split
+from artstore.domain.tree import Change as TreeChange
 from artstore.errors import Damage, InvalidType, InvalidValue, StorageError
-from artstore.filters import Time, matches
-from artstore.ignore import Rules
-from artstore.index import STRIDE, Index
-from artstore.reading import _Read
-from artstore.references import Reference
 from artstore.repository import Repository
-from artstore.state import is_origin
-from artstore.tree import DIRECTORY, FILE, PART, encode_folder, find, split
-from artstore.tree import Change as TreeChange
+from artstore.store.index import STRIDE, Index
+from artstore.store.reading import _Read
 from tests.artifacts import draft, log
 from tests.conftest import make_tree
 

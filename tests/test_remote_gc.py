@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from artstore import removal
+from artstore.backends.storage import FolderStorage
 from artstore.errors import ArtstoreError
-from artstore.exchange import Exchange
-from artstore.removal import Removal
+from artstore.operations.upkeep import removal
+from artstore.operations.upkeep.removal import Removal
 from artstore.repository import Repository
-from artstore.storage import FolderStorage
-from artstore.transaction import Transaction
-from artstore.transfer import Transfer
+from artstore.store.transaction import Transaction
+from artstore.sync.exchange import Exchange
+from artstore.sync.transfer import Transfer
 from artstore.view import view_of
 from tests.conftest import check, make_tree, snapshot
 from tests.servers import SeaweedFS

@@ -8,16 +8,16 @@ from pathlib import Path
 import pytest
 
 import artstore as wandb
-from artstore.digest import Digest
+from artstore.backends.storage import FolderStorage
+from artstore.domain.digest import Digest
+from artstore.domain.selection import Selection
+from artstore.domain.tree import DIRECTORY, FILE
 from artstore.errors import StorageError
-from artstore.fsck import Fsck
-from artstore.logs import Log
-from artstore.objects import ObjectStore
-from artstore.packs import HEADER, salvage
+from artstore.operations.upkeep.fsck import Fsck
 from artstore.repository import Repository
-from artstore.selection import Selection
-from artstore.storage import FolderStorage
-from artstore.tree import DIRECTORY, FILE
+from artstore.store.logs import Log
+from artstore.store.objects import ObjectStore
+from artstore.store.packs import HEADER, salvage
 from tests.artifacts import log
 from tests.conftest import Cli, check, make_tree, snapshot
 from tests.forge import Forger

@@ -17,14 +17,14 @@ from typing import Any
 import pytest
 
 import artstore as wandb
-from artstore import media
-from artstore.catalog import Catalog, decoded_run
-from artstore.codec import decode, encode_rows
-from artstore.digest import plain_digest
+from artstore.api import media
+from artstore.api.handles import opened
+from artstore.backends.storage import FolderStorage
+from artstore.domain.codec import decode, encode_rows
+from artstore.domain.digest import plain_digest
 from artstore.errors import ArtstoreError, DamagedLog, NotFound
-from artstore.handles import opened
+from artstore.operations.finding.catalog import Catalog, decoded_run
 from artstore.repository import Repository
-from artstore.storage import FolderStorage
 from tests.artifacts import draft, log
 from tests.conftest import check, environment, make_tree
 from tests.together import FORK, ended, in_threads, script
@@ -620,7 +620,7 @@ def test_a_record_that_was_read_before_the_run_ended_still_finds_its_history(her
 
 
 def test_history_read_while_parts_are_sealed_has_each_row_once(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from artstore import recording
+    from artstore.api import recording
 
     monkeypatch.setattr(recording, "SEAL_AT", 2000)
     with wandb.init(id="r") as run:

@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 import artstore
+from artstore.api.recording import _git
+from artstore.backends.owner import this_process
+from artstore.domain.ignore import Rules
 from artstore.errors import InvalidValue
-from artstore.ignore import Rules
-from artstore.owner import this_process
-from artstore.recording import _git
 from artstore.repository import Repository
 from tests.conftest import Cli, check, make_tree
 from tests.trouble import limited, run
@@ -41,25 +41,31 @@ DANGEROUS = re.compile(
 )
 ALLOWED = {
     ("__init__", "importlib"): "public names, from a table in the same file",
-    ("actor", "subprocess"): "commands of the user's own rules, without a shell",
-    ("actor", "tempfile"): "files without a name",
+    ("operations.automation.worker", "subprocess"): "commands of the user's own rules, without a shell",
+    ("operations.automation.worker", "tempfile"): "files without a name",
     ("cli", "importlib"): "families of commands, from a table in the same file",
-    ("filesystem", "subprocess"): "a second process of our own, which asks for a lock",
-    ("files", "ctypes"): "syncfs and renameat2 of the C library",
-    ("firing", "os.posix_spawn"): "the actor, by a shell whose text is fixed; what it runs stands in arguments",
-    ("firing", "tempfile"): "a file without a name",
-    ("importing", "yaml"): "its safe loader, which makes plain values alone",
-    ("importing.dvc", "subprocess"): "`git log`, `ls-tree`, `cat-file`, with hooks, monitors and pagers turned off",
-    ("machine", "importlib.metadata"): "versions of installed packages",
-    ("machine", "tempfile"): "where files without a name go",
-    ("owner", "subprocess"): "`ps` and the like, where there is no /proc",
-    ("recording", "subprocess"): "`git`, with all that a repository's config could have it run turned off",
-    ("references", "importlib.metadata"): "for the next line",
-    ("references", "importlib.metadata.entry_points"): "handlers of schemes, by entry points of installed packages",
-    ("running", "tempfile"): "a folder of its own, for runs that record nothing",
-    ("storage.bucket", "tempfile"): "files without a name, and the name of the folder for such files",
-    ("frames", "importlib"): "numpy, pandas, pyarrow: named in the same file",
-    ("tables", "tempfile"): "a file without a name, of msgpack",
+    ("operations.doctor.filesystem", "subprocess"): "a second process of our own, which asks for a lock",
+    ("backends.files", "ctypes"): "syncfs and renameat2 of the C library",
+    (
+        "operations.automation.firing",
+        "os.posix_spawn",
+    ): "the actor, by a shell whose text is fixed; what it runs stands in arguments",
+    ("operations.automation.firing", "tempfile"): "a file without a name",
+    ("adapters.importing", "yaml"): "its safe loader, which makes plain values alone",
+    ("adapters.dvc", "subprocess"): "`git log`, `ls-tree`, `cat-file`, with hooks, monitors and pagers turned off",
+    ("operations.doctor.machine", "importlib.metadata"): "versions of installed packages",
+    ("operations.doctor.machine", "tempfile"): "where files without a name go",
+    ("backends.owner", "subprocess"): "`ps` and the like, where there is no /proc",
+    ("api.recording", "subprocess"): "`git`, with all that a repository's config could have it run turned off",
+    ("backends.references", "importlib.metadata"): "for the next line",
+    (
+        "backends.references",
+        "importlib.metadata.entry_points",
+    ): "handlers of schemes, by entry points of installed packages",
+    ("api.run", "tempfile"): "a folder of its own, for runs that record nothing",
+    ("backends.bucket", "tempfile"): "files without a name, and the name of the folder for such files",
+    ("api.tables.frames", "importlib"): "numpy, pandas, pyarrow: named in the same file",
+    ("api.tables.table", "tempfile"): "a file without a name, of msgpack",
     ("view", "tempfile"): "a file without a name",
 }
 """What could run code, or make files where others do, by (module, what), each with the reason why it may."""

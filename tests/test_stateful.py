@@ -14,9 +14,9 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
-from artstore import maintenance
+from artstore.domain.properties import Properties
 from artstore.errors import Conflict, MissingObject, NotFound
-from artstore.properties import Properties
+from artstore.operations.upkeep import maintenance
 from artstore.repository import Repository
 from tests.conftest import check, make_tree, snapshot
 

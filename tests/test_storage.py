@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from artstore.digest import BLOB, digest_of
+from artstore.backends.storage import FolderStorage, Storage, open_storage
+from artstore.domain.digest import BLOB, digest_of
 from artstore.errors import InvalidValue, StorageError
-from artstore.layout import make
-from artstore.storage import FolderStorage, Storage, open_storage
+from artstore.store.layout import make
 from tests.marks import mostly_long
 from tests.servers import SeaweedFS
 from tests.together import in_threads
@@ -535,8 +535,8 @@ def test_a_large_file_goes_and_comes_in_parts(
 ) -> None:
     """S3's least part is 5 MiB."""
     pytest.importorskip("obstore")
-    monkeypatch.setattr("artstore.storage.bucket.PART", 5 * MIB)
-    monkeypatch.setattr("artstore.storage.bucket._PIECE", 4 * MIB)
+    monkeypatch.setattr("artstore.backends.bucket.PART", 5 * MIB)
+    monkeypatch.setattr("artstore.backends.bucket._PIECE", 4 * MIB)
     data = os.urandom(min(size, 1 << 16)) * (size // (1 << 16) + 1)
     data = data[:size]
     path = stored(storage, blob_of(data), data)

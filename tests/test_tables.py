@@ -21,9 +21,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 import artstore as wandb
-from artstore import tablefiles
+from artstore.api.tables import file as tablefiles
+from artstore.api.tables.table import Table
 from artstore.errors import ArtifactNotLoggedError, Conflict, Damage, InvalidType, InvalidValue, NoEntry, NotFound
-from artstore.tables import Table
 from tests.artifacts import again, draft, log, paths, write
 from tests.conftest import Cli, check, environment
 
@@ -641,7 +641,7 @@ def test_a_table_may_be_had_by_several_threads_at_once(here: Path) -> None:
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_more_rows_than_stay_in_memory_are_as_any(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("artstore.tables.IN_MEMORY", 10)
+    monkeypatch.setattr("artstore.api.tables.table.IN_MEMORY", 10)
     rows = [[i, f"é{i}", dt.date(2020, 1, 2), {"k": [i]}, np.array([i, 1.5])] for i in range(2500)]
     table = Table(columns=list("abcde"), data=rows)
     assert len(table) == len(table.data) == 2500
@@ -664,7 +664,7 @@ def test_more_rows_than_stay_in_memory_are_as_any(monkeypatch: pytest.MonkeyPatc
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("name", [*KEPT, *BECOME])
 def test_cells_are_the_same_beyond_what_stays_in_memory(monkeypatch: pytest.MonkeyPatch, here: Path, name: str) -> None:
-    monkeypatch.setattr("artstore.tables.IN_MEMORY", 0)
+    monkeypatch.setattr("artstore.api.tables.table.IN_MEMORY", 0)
     values, wanted = (KEPT[name], KEPT[name]) if name in KEPT else ([BECOME[name][0]], [BECOME[name][1]])
     assert_same(cells(through(column(*values))), wanted)
 
@@ -672,7 +672,7 @@ def test_cells_are_the_same_beyond_what_stays_in_memory(monkeypatch: pytest.Monk
 MILLION = """
 import json, time
 import artstore as wandb
-from artstore.tables import Table
+from artstore.api.tables.table import Table
 def peak():
     with open("/proc/self/status") as f:
         return int(next(line for line in f if line.startswith("VmHWM")).split()[1]) // 1024
@@ -708,7 +708,7 @@ def test_many_rows_are_compared_by_key_in_python() -> None:
 
 LARGE = """
 import gc, warnings
-from artstore.tables import Table
+from artstore.api.tables.table import Table
 table = Table(columns=["a"])
 for i in range(100_001):
     table.add_data(i)
@@ -967,7 +967,7 @@ def test_arrays_are_read_from_the_same_artifact_only(here: Path, path: str) -> N
 BOUNDED = """
 import sys
 from artstore.errors import Damage
-from artstore.tables import Table
+from artstore.api.tables.table import Table
 def peak():
     with open("/proc/self/status") as f:
         return int(next(line for line in f if line.startswith("VmHWM")).split()[1]) // 1024

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 import artstore
-from artstore.tables import Table
+from artstore.api.tables.table import Table
 from tests.artifacts import log
 
 os.environ.setdefault("WANDB_MODE", "offline")

@@ -8,10 +8,9 @@ from blake3 import blake3
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from artstore.codec import encode_rows
-from artstore.digest import TREE, Digest, digest_of
-from artstore.errors import Damage
-from artstore.tree import (
+from artstore.domain.codec import encode_rows
+from artstore.domain.digest import TREE, Digest, digest_of
+from artstore.domain.tree import (
     DIRECTORY,
     FILE,
     PART,
@@ -26,6 +25,7 @@ from artstore.tree import (
     split,
     walk,
 )
+from artstore.errors import Damage
 
 D = bytes(range(32))
 

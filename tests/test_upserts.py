@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 import artstore as wandb
+from artstore.api.handles import opened
 from artstore.errors import ArtifactFinalizedError, Conflict, InvalidValue, NotFound, StorageError
-from artstore.handles import opened
 from artstore.repository import Repository
-from artstore.transaction import Transaction
+from artstore.store.transaction import Transaction
 from tests.artifacts import again, draft, log, paths, write
 from tests.conftest import Cli, check, environment, make_tree
 from tests.reader import Reader

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import artstore as wandb
-from artstore.automations import (
+from artstore.api.automations import (
     ArtifactEvent,
     DoNothing,
     OnAddArtifactAlias,

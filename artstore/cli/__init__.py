@@ -126,7 +126,7 @@ def main() -> NoReturn:
         )
     except (KeyboardInterrupt, click.Abort):
         code = _fail(wants_json, "Interrupted", "interrupted; nothing was lost", None, 130)
-        if "obstore" in sys.modules or "artstore.fetching" in sys.modules:
+        if "obstore" in sys.modules or "artstore.operations.restoring.fetching" in sys.modules:
             sys.stdout.flush()
             os._exit(code)  # threads may still wait for a silent server
     except (ReaderGone, BrokenPipeError):
@@ -136,7 +136,7 @@ def main() -> NoReturn:
         translated = storage_error(error, f"use {error.filename}" if error.filename else "go on")
         code = _fail(wants_json, type(translated).__name__, translated.message, translated.hint, translated.exit_code)
     except Exception as error:
-        from artstore.settings import debugging
+        from artstore.store.settings import debugging
 
         if debugging():
             raise
@@ -196,6 +196,6 @@ def _fail(wants_json: bool, kind: str, message: str, hint: str | None, code: int
 
 def _safe(text: str) -> str:
     """Once more, for all that is shown of an error: nothing that was stored reaches a terminal raw."""
-    from artstore.names import printable
+    from artstore.domain.names import printable
 
     return printable(text)

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from artstore import lockfile
+from artstore.domain.ignore import Filter
+from artstore.domain.names import printable
+from artstore.domain.selection import Selection
 from artstore.errors import ArtstoreError, InvalidValue
-from artstore.ignore import Filter
-from artstore.names import printable
+from artstore.operations.restoring import lockfile
 from artstore.repository import Repository
-from artstore.selection import Selection
-from artstore.settings import require_root
+from artstore.store.settings import require_root
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem

@@ -9,13 +9,23 @@ import click
 
 from artstore.cli.commands import Commands
 from artstore.cli.output import json_option, open_repository, print_json, table
+from artstore.domain.filters import parsed
+from artstore.domain.names import as_project, check_project, printable
+from artstore.domain.sizes import moment
 from artstore.errors import InvalidValue
-from artstore.events import EventType
-from artstore.filters import parsed
-from artstore.names import as_project, check_project, printable
+from artstore.operations.automation.events import EventType
+from artstore.operations.automation.rules import (
+    COMMAND,
+    WEBHOOK,
+    Rule,
+    all_rules,
+    decide,
+    delete_rule,
+    find_rule,
+    rules_for,
+    save_rule,
+)
 from artstore.repository import Repository
-from artstore.rules import COMMAND, WEBHOOK, Rule, all_rules, decide, delete_rule, find_rule, rules_for, save_rule
-from artstore.sizes import moment
 
 _EVENTS = {
     "created": EventType.CREATE_ARTIFACT, "linked": EventType.LINK_ARTIFACT, "unlinked": EventType.UNLINK_ARTIFACT,
@@ -252,7 +262,7 @@ def test_command(ctx: click.Context, name: str, as_json: bool) -> None:
 
     The event is made up.
     """
-    from artstore.actor import perform
+    from artstore.operations.automation.worker import perform
 
     with open_repository() as repository:
         rule = find_rule(repository.place, name)
@@ -305,7 +315,7 @@ def _made_up(repository: Repository, rule: Rule) -> dict[str, Any]:
 @json_option
 def log_command(name: str | None, number: int, as_json: bool) -> None:
     """List what automations did, the newest first."""
-    from artstore.actor import read_log
+    from artstore.operations.automation.worker import read_log
 
     with open_repository() as repository:
         place = repository.place

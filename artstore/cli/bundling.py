@@ -9,11 +9,11 @@ from artstore.cli.arguments import FILE, SPEC
 from artstore.cli.commands import Commands
 from artstore.cli.output import Bar, json_option, open_repository
 from artstore.cli.remotes import jobs_option, report
+from artstore.domain.names import printable
+from artstore.domain.sizes import human
 from artstore.errors import NotFound
-from artstore.names import printable
 from artstore.repository import Repository
-from artstore.settings import root_to_create
-from artstore.sizes import human
+from artstore.store.settings import root_to_create
 
 
 @click.group("bundle", cls=Commands)

@@ -4,14 +4,14 @@ import click
 
 from artstore.cli.arguments import SPEC, metadata_from, pairs, seconds
 from artstore.cli.output import json_option, open_repository, print_json
+from artstore.domain.collection import INHERIT, State
+from artstore.domain.hints import typed
+from artstore.domain.metadata import normalise
+from artstore.domain.names import parse_spec
+from artstore.domain.properties import NEVER, Properties
+from artstore.domain.sizes import count, human
 from artstore.errors import InvalidValue
-from artstore.hints import typed
-from artstore.metadata import normalise
-from artstore.names import parse_spec
-from artstore.properties import NEVER, Properties
 from artstore.repository import Repository
-from artstore.sizes import count, human
-from artstore.state import INHERIT, State
 
 
 @click.command("alias")

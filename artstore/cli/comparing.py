@@ -12,16 +12,16 @@ import click
 
 from artstore.cli.arguments import SPEC
 from artstore.cli.output import Bar, json_option, open_repository, paint, print_json
-from artstore.codec import same_json
+from artstore.domain.codec import same_json
+from artstore.domain.names import printable
+from artstore.domain.sizes import count, human
 from artstore.errors import InvalidValue
-from artstore.names import printable
-from artstore.sizes import count, human
 
 if TYPE_CHECKING:
-    from artstore.difference import Difference
-    from artstore.remotes import Apart
+    from artstore.domain.difference import Difference
+    from artstore.operations.restoring.verify import Verified
     from artstore.repository import Repository, Status
-    from artstore.verify import Verified
+    from artstore.sync.remotes import Apart
 
 _LETTERS = {"added": ("A", "green"), "removed": ("D", "red"), "changed": ("M", "yellow"), "renamed": ("R", "cyan")}
 
@@ -60,7 +60,7 @@ def diff_command(
         metadata = [repository.properties(found)[1] for found in (a, b)]
         before, after = metadata
         keys = sorted(k for k in before.keys() | after.keys() if not same_json(before.get(k), after.get(k)))
-        from artstore.difference import differences
+        from artstore.domain.difference import differences
 
         found = _Counted(differences(repository.diff(a, b)))
         if as_json:

@@ -8,14 +8,14 @@ from typing import BinaryIO, get_args
 
 import click
 
-from artstore.archive import Kind
+from artstore.backends.files import new_file
 from artstore.cli.arguments import FILE, SPEC, selecting
 from artstore.cli.output import Bar, from_option, json_option, open_view, print_json
+from artstore.domain.names import printable
+from artstore.domain.selection import Selection
+from artstore.domain.sizes import count, human
 from artstore.errors import InvalidValue, Refused, translated
-from artstore.files import new_file
-from artstore.names import printable
-from artstore.selection import Selection
-from artstore.sizes import count, human
+from artstore.operations.restoring.archive import Kind
 from artstore.view import View
 
 _COMPRESSED = (".gz", ".tgz", ".bz2", ".xz", ".zst", ".7z")

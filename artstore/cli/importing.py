@@ -5,15 +5,15 @@ from collections.abc import Iterator
 
 import click
 
+from artstore.adapters.importing import Left, Taken
 from artstore.cli.arguments import FOLDER
 from artstore.cli.commands import Commands
 from artstore.cli.output import json_option, print_json
+from artstore.domain.names import as_project, check_type, name_from, printable
+from artstore.domain.sizes import count
 from artstore.errors import NotFound
-from artstore.importing import Left, Taken
-from artstore.names import as_project, check_type, name_from, printable
 from artstore.repository import Repository
-from artstore.settings import root_to_create
-from artstore.sizes import count
+from artstore.store.settings import root_to_create
 
 _project = click.option("--project", help="Project of what has none there  [default: the folder's name]")
 _type = click.option("--type", "kind", default="dataset", show_default=True, help="Type of what has none there.")
@@ -39,7 +39,7 @@ def dvc_command(folder: str, commits: bool, project: str | None, kind: str, as_j
     Each becomes an artifact of its name, each content that it had a version; tags become aliases. Content comes from DVC's
     cache: `dvc fetch --all-tags` fills it.
     """
-    from artstore.importing.dvc import import_dvc
+    from artstore.adapters.dvc import import_dvc
 
     with _repository(folder) as repository:
         _report(
@@ -56,7 +56,7 @@ def mlflow_command(folder: str, as_json: bool) -> None:
     An experiment becomes a project, a run a run with config, metrics and times, its artifacts a version that it logged; a
     registered model becomes links in the registry `mlflow`.
     """
-    from artstore.importing.mlflow import import_mlflow
+    from artstore.adapters.mlflow import import_mlflow
 
     with _repository(folder) as repository:
         _report(import_mlflow(repository, folder), as_json)
@@ -72,7 +72,7 @@ def wandb_command(folder: str, project: str | None, kind: str, as_json: bool) ->
 
     FOLDER is wandb/ or one run in it, artifacts/ or one `name:v3` in it. Runs need the package wandb to be read.
     """
-    from artstore.importing.offline import import_wandb
+    from artstore.adapters.wandb_offline import import_wandb
 
     with _repository(folder) as repository:
         home = as_project(project) if project else repository.settings.project

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from artstore.backends.owner import is_alive, parse
 from artstore.cli.arguments import SPEC, seconds
 from artstore.cli.output import (
     Bar,
@@ -17,15 +18,14 @@ from artstore.cli.output import (
     table,
     terminal_width,
 )
+from artstore.domain.hints import typed
+from artstore.domain.names import printable
+from artstore.domain.sizes import count, human
 from artstore.errors import Damage, StorageError
-from artstore.hints import typed
-from artstore.names import printable
-from artstore.owner import is_alive, parse
-from artstore.settings import root_to_create
-from artstore.sizes import count, human
+from artstore.store.settings import root_to_create
 
 if TYPE_CHECKING:
-    from artstore.fitness import Finding
+    from artstore.operations.doctor.fitness import Finding
 
 
 @click.command("fsck")
@@ -73,7 +73,7 @@ def doctor_command(ctx: click.Context, as_json: bool) -> None:
     problem can lose work or makes commands fail: then it exits with 1. Nothing is left behind, no bucket is asked, and
     nothing stored is read (`fsck` does that).
     """
-    from artstore.doctor import examine
+    from artstore.operations.doctor.examine import examine
 
     with Bar() as bar:
         result = examine(root_to_create(), bar)
@@ -196,7 +196,7 @@ def prune_command(
     --force gives it up. `gc` frees the space.
     """
     age = None if older_than is None else float(seconds(older_than))
-    from artstore.pruning import Policy
+    from artstore.operations.upkeep.pruning import Policy
 
     policy = Policy(keep_last, keep_aliased, keep_tagged, keep_linked, age, keep_best)
     with Bar() as bar, open_repository() as repository:

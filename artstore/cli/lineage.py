@@ -7,10 +7,10 @@ import click
 
 from artstore.cli.arguments import SPEC
 from artstore.cli.output import from_option, open_view
-from artstore.drawing import BREADTH, FORMATS, tree
+from artstore.domain.names import printable
 from artstore.errors import storage_error
-from artstore.graph import Graph
-from artstore.names import printable
+from artstore.operations.lineage.drawing import BREADTH, FORMATS, tree
+from artstore.operations.lineage.graph import Graph
 
 
 @click.command("lineage")
@@ -65,7 +65,7 @@ def _drawn(graph: Graph, form: str) -> str:
     if form == "tree":
         return "\n".join(tree(graph))
     if form == "svg":
-        from artstore.svg import svg
+        from artstore.operations.lineage.svg import svg
 
         return svg(graph)
     return FORMATS[form](graph)

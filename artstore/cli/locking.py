@@ -5,17 +5,17 @@ from collections.abc import Iterator
 
 import click
 
-from artstore import lockfile
+from artstore.api.locked import Restoring
 from artstore.cli.arguments import FOLDER, SPEC, lock_option
 from artstore.cli.output import Bar, json_option, open_repository, print_json, table
+from artstore.domain.hints import typed
+from artstore.domain.names import printable
+from artstore.domain.sizes import count, human
 from artstore.errors import InvalidValue, NotFound, Refused
-from artstore.hints import typed
-from artstore.lockfile import Locked, place_of, url_for
-from artstore.lookup import Found
-from artstore.names import printable
+from artstore.operations.finding.lookup import Found
+from artstore.operations.restoring import lockfile
+from artstore.operations.restoring.lockfile import Locked, place_of, url_for
 from artstore.repository import Repository
-from artstore.restoring import Restoring
-from artstore.sizes import count, human
 
 
 @click.command("lock")

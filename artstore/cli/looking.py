@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from artstore.api.tables.file import ENDING, SUFFIX
 from artstore.cli.arguments import SPEC
 from artstore.cli.output import (
     day,
@@ -19,15 +20,14 @@ from artstore.cli.output import (
     report_damage,
     table,
 )
-from artstore.digest import short
+from artstore.domain.collection import INHERIT, Path, State, VersionState
+from artstore.domain.digest import short
+from artstore.domain.hints import typed
+from artstore.domain.names import as_project, check_project, check_type, parse_spec, printable
+from artstore.domain.sizes import count, human, moment
+from artstore.domain.tree import DIRECTORY, EXECUTABLE, REFERENCE, Entry
 from artstore.errors import Damage, InvalidValue
-from artstore.hints import typed
-from artstore.lookup import Found
-from artstore.names import as_project, check_project, check_type, parse_spec, printable
-from artstore.sizes import count, human, moment
-from artstore.state import INHERIT, Path, State, VersionState
-from artstore.tablefiles import ENDING, SUFFIX
-from artstore.tree import DIRECTORY, EXECUTABLE, REFERENCE, Entry
+from artstore.operations.finding.lookup import Found
 from artstore.view import View
 
 _MOST_USERS = 5
@@ -79,8 +79,8 @@ def _list_versions(
     repository: View, spec: str | None, project: str | None, type: str | None, where: tuple[str, ...], as_json: bool
 ) -> None:
     """Live versions that fit, of one artifact, a project, or all."""
-    from artstore.filters import parsed
-    from artstore.matching import fitting_versions
+    from artstore.domain.filters import parsed
+    from artstore.operations.finding.matching import fitting_versions
 
     condition, damaged = parsed(where), list[Damage]()
     if spec is not None and not spec.endswith("/"):
@@ -212,7 +212,7 @@ def _entry(path: bytes, entry: Entry) -> dict[str, Any]:
 @json_option
 def show_command(spec: str, place: str | None, as_json: bool) -> None:
     """Show all that is known of one version."""
-    from artstore.catalog import decoded_run
+    from artstore.operations.finding.catalog import decoded_run
 
     with open_view(place) as repository:
         found = repository.find(spec)

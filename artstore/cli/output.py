@@ -10,13 +10,13 @@ from typing import Any, TypeVar
 
 import click
 
+from artstore.backends.storage import FolderStorage
+from artstore.domain.names import printable
+from artstore.domain.sizes import human
 from artstore.errors import Damage
-from artstore.names import printable
 from artstore.progress import Monitor
 from artstore.repository import Repository
-from artstore.settings import colours_wanted, find_root, require_root
-from artstore.sizes import human
-from artstore.storage import FolderStorage
+from artstore.store.settings import colours_wanted, find_root, require_root
 from artstore.view import View
 
 F = TypeVar("F", bound=Callable[..., Any])

@@ -10,17 +10,17 @@ import click
 from artstore.cli.arguments import FOLDER, SPEC
 from artstore.cli.commands import Commands
 from artstore.cli.output import Bar, F, json_option, open_repository, print_json, table
+from artstore.domain.collection import Path
+from artstore.domain.hints import typed
+from artstore.domain.ignore import Filter
+from artstore.domain.names import printable
+from artstore.domain.selection import EVERYTHING, Selection
+from artstore.domain.sizes import count, human
 from artstore.errors import InvalidValue
-from artstore.exchange import Exchanged, Moved
-from artstore.hints import typed
-from artstore.ignore import Filter
-from artstore.names import printable
 from artstore.repository import Repository
-from artstore.selection import EVERYTHING, Selection
-from artstore.settings import FOLDER as REPOSITORY
-from artstore.sizes import count, human
-from artstore.state import Path
-from artstore.transfer import NOTHING
+from artstore.store.settings import FOLDER as REPOSITORY
+from artstore.sync.exchange import Exchanged, Moved
+from artstore.sync.transfer import NOTHING
 
 _MERGE_FROM = 64
 """Small packs at a remote from which on a gc there is worth its while."""

@@ -20,12 +20,12 @@ from artstore.cli.output import (
     report_damage,
     table,
 )  # fmt: skip
+from artstore.domain.filters import parsed
+from artstore.domain.hints import typed
+from artstore.domain.names import as_project, check_project, file_name_of, printable
 from artstore.errors import Damage, InvalidValue, NotFound
-from artstore.filters import parsed
-from artstore.hints import typed
-from artstore.matching import fitting_runs
-from artstore.names import as_project, check_project, file_name_of, printable
-from artstore.runs import RunPath, RunState, may_live
+from artstore.operations.finding.matching import fitting_runs
+from artstore.store.runs import RunPath, RunState, may_live
 from artstore.view import View
 
 

@@ -6,16 +6,16 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
+from artstore.backends.storage import is_url
 from artstore.cli.arguments import FOLDER, SPEC, lock_option, metadata_from, selecting
 from artstore.cli.output import Bar, from_option, json_option, open_view, print_json
+from artstore.domain.hints import typed
+from artstore.domain.names import name_from, parse_spec, printable
+from artstore.domain.selection import Selection
+from artstore.domain.sizes import count, human
 from artstore.errors import InvalidValue, NotFound
-from artstore.hints import typed
-from artstore.names import name_from, parse_spec, printable
 from artstore.repository import Repository
-from artstore.selection import Selection
-from artstore.settings import root_to_create
-from artstore.sizes import count, human
-from artstore.storage import is_url
+from artstore.store.settings import root_to_create
 
 
 @click.command("init")

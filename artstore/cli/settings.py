@@ -4,7 +4,7 @@ import click
 
 from artstore.cli.output import json_option, open_repository, print_json, table
 from artstore.errors import InvalidValue
-from artstore.settings import KEYS
+from artstore.store.settings import KEYS
 
 
 @click.command("config")

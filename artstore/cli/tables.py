@@ -7,13 +7,13 @@ from typing import Any
 
 import click
 
+from artstore.api.tables.file import SUFFIX
+from artstore.api.tables.table import Table, TableDiff, table_diff
 from artstore.cli.output import fitted, printed_cells, width_of
-from artstore.lookup import Found
-from artstore.names import printable
-from artstore.sizes import count
-from artstore.tablefiles import SUFFIX
-from artstore.tables import Table, TableDiff, table_diff
-from artstore.tree import Entry
+from artstore.domain.names import printable
+from artstore.domain.sizes import count
+from artstore.domain.tree import Entry
+from artstore.operations.finding.lookup import Found
 from artstore.view import View
 
 _MEASURED = 200

@@ -18,7 +18,7 @@ def ui_command(port: int | None, no_browser: bool) -> None:
     with open_repository() as repository:
         root = repository.storage.root
     try:
-        from artstore.ui.server import serve
+        from artstore.web.server import serve
     except ImportError as error:
         raise NotFound(
             f"the page needs {error.name}, which is not installed here", hint="`pip install 'artstore[ui]'`"

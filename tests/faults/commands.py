@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from artstore.repository import Repository
-from artstore.settings import RemoteSettings, Settings
+from artstore.store.settings import RemoteSettings, Settings
 from tests.faults.place import Content, Ledger, Place, content_from, content_of
 
 Check = Callable[[Place], list[str]]

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from blake3 import blake3
 
-from artstore.names import DEFAULT_ENTITY, DEFAULT_PROJECT
+from artstore.domain.names import DEFAULT_ENTITY, DEFAULT_PROJECT
 from artstore.repository import Repository
 from tests.reader import Reader
 

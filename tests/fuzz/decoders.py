@@ -19,18 +19,16 @@ from typing import Any
 import msgpack
 import pytest
 
-from artstore import ignore, index, owner, runs, state
-from artstore.catalog import Catalog, decoded_run
-from artstore.checkouts import Checkouts
-from artstore.codec import decode, decode_json, encode_json, encode_rows
-from artstore.digest import Digest, pack_digest, plain_digest
-from artstore.errors import Damage, InvalidValue, NoEntry
-from artstore.fields import check_change
-from artstore.filters import Count, Time, fields_of, matches, parsed
-from artstore.history import _part, rows_of, whole_rows
-from artstore.layout import check_format
-from artstore.logs import Entry, check_of, decode_checkpoint, decode_entry, encode_checkpoint
-from artstore.names import (
+from artstore.api.tables.table import Table
+from artstore.backends import owner
+from artstore.backends.storage import FolderStorage
+from artstore.domain import collection as state
+from artstore.domain import ignore
+from artstore.domain.codec import decode, decode_json, encode_json, encode_rows
+from artstore.domain.digest import Digest, pack_digest, plain_digest
+from artstore.domain.fields import check_change
+from artstore.domain.filters import Count, Time, fields_of, matches, parsed
+from artstore.domain.names import (
     check_alias,
     check_component,
     check_name,
@@ -44,17 +42,22 @@ from artstore.names import (
     printable,
     windows_problem,
 )
-from artstore.packs import FOOTER, HEADER, ROW, check_rows, known_pack, open_pack
-from artstore.refs import Refs
-from artstore.runs import Runs
-from artstore.settings import KEYS, Settings
-from artstore.statcache import StatCache
-from artstore.storage import FolderStorage
-from artstore.tables import Table
-from artstore.tracking import Tracking
-from artstore.tree import PART, check_root, decode_tree, read_folder, totals, tree_digest
-from artstore.verified import VerifiedNotes
-from artstore.version import decode_version
+from artstore.domain.tree import PART, check_root, decode_tree, read_folder, totals, tree_digest
+from artstore.domain.version import decode_version
+from artstore.errors import Damage, InvalidValue, NoEntry
+from artstore.operations.finding.catalog import Catalog, decoded_run
+from artstore.store import index, runs
+from artstore.store.checkouts import Checkouts
+from artstore.store.layout import check_format
+from artstore.store.logs import Entry, check_of, decode_checkpoint, decode_entry, encode_checkpoint
+from artstore.store.metrics import _part, rows_of, whole_rows
+from artstore.store.packs import FOOTER, HEADER, ROW, check_rows, known_pack, open_pack
+from artstore.store.refs import Refs
+from artstore.store.runs import Runs
+from artstore.store.settings import KEYS, Settings
+from artstore.store.statcache import StatCache
+from artstore.store.verified import VerifiedNotes
+from artstore.sync.notes import Tracking
 from tests.fuzz import seeds
 
 MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None

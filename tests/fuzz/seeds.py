@@ -5,21 +5,22 @@ import os
 import tempfile
 from typing import Any
 
-from artstore import index, runs, state, verified
-from artstore.catalog import _Table
-from artstore.codec import encode_json, encode_rows
-from artstore.columns import NUMBER, TIMESTAMP, as_optional
-from artstore.digest import BLOB, TREE, VERSION, Digest, digest_of, pack_digest
-from artstore.layout import new_format
-from artstore.logs import check_of, decode_entry, encode_checkpoint
-from artstore.owner import this_process
-from artstore.packs import FOOTER, HEADER, MAGIC, PackWriter, known_pack
-from artstore.statcache import Part, Record, StatCache, signature
-from artstore.storage import FolderStorage
-from artstore.tablefiles import Head, write_table
-from artstore.tables import Table
-from artstore.tree import encode_folder
-from artstore.version import Version
+from artstore.api.tables.columns import NUMBER, TIMESTAMP, as_optional
+from artstore.api.tables.file import Head, write_table
+from artstore.api.tables.table import Table
+from artstore.backends.owner import this_process
+from artstore.backends.storage import FolderStorage
+from artstore.domain import collection as state
+from artstore.domain.codec import encode_json, encode_rows
+from artstore.domain.digest import BLOB, TREE, VERSION, Digest, digest_of, pack_digest
+from artstore.domain.tree import encode_folder
+from artstore.domain.version import Version
+from artstore.operations.finding.catalog import _Table
+from artstore.store import index, runs, verified
+from artstore.store.layout import new_format
+from artstore.store.logs import check_of, decode_entry, encode_checkpoint
+from artstore.store.packs import FOOTER, HEADER, MAGIC, PackWriter, known_pack
+from artstore.store.statcache import Part, Record, StatCache, signature
 
 ID, OTHER, TREE_HEX = "1" * 64, "2" * 64, "3" * 64
 DIGEST = Digest(bytes.fromhex(ID))

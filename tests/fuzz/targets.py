@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from artstore.digest import plain_digest
+from artstore.domain.digest import plain_digest
 from artstore.errors import ArtstoreError, Damage, DamagedLog, InvalidValue, UnsupportedFormat
 from tests.fuzz import decoders, seeds
 from tests.fuzz.mutation import JSON, LINES, MSGPACK, Shape

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import artstore
-from artstore.checkouts import Noted
-from artstore.packs import MAGIC
-from artstore.properties import Properties
-from artstore.references import BLAKE3, ETAG, URI, Reference, Target
+from artstore.backends.references import BLAKE3, ETAG, URI, Reference, Target
+from artstore.domain.collection import Path as Name
+from artstore.domain.properties import Properties
+from artstore.domain.selection import EVERYTHING, Selection
 from artstore.repository import Repository
-from artstore.selection import EVERYTHING, Selection
-from artstore.state import Path as Name
+from artstore.store.checkouts import Noted
+from artstore.store.packs import MAGIC
 from tests.golden.make import Expected, Place, told
 from tests.golden.model import Files, b3, collection, encoded, expand, lines, listed, run, tree_of, version
 

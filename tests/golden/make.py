@@ -18,7 +18,7 @@ from typing import Any
 
 from blake3 import blake3
 
-from artstore import owner
+from artstore.backends import owner
 from artstore.repository import Repository
 from tests.conftest import make_tree
 from tests.golden.model import Files, expand

@@ -6,12 +6,12 @@ from contextlib import contextmanager
 from typing import Any
 
 import artstore
+from artstore.api.recording import start
+from artstore.domain.collection import Path as Name
+from artstore.domain.properties import NEVER, Properties
 from artstore.errors import MissingObject
-from artstore.properties import NEVER, Properties
-from artstore.recording import start
-from artstore.refs import Refs
-from artstore.state import Path as Name
-from artstore.transaction import Transaction
+from artstore.store.refs import Refs
+from artstore.store.transaction import Transaction
 from tests.golden.make import IN, Expected, Place, told
 from tests.golden.model import Files, collection, lines, listed, run, version
 

@@ -11,10 +11,10 @@ from typing import Any
 
 from blake3 import blake3
 
-from artstore.digest import BLOB, Digest
+from artstore.domain.collection import VersionState
+from artstore.domain.digest import BLOB, Digest
+from artstore.domain.tree import DIRECTORY, REFERENCE
 from artstore.repository import Repository
-from artstore.state import VersionState
-from artstore.tree import DIRECTORY, REFERENCE
 from artstore.view import View
 from tests.reader import Reader
 

@@ -8,10 +8,10 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 from unittest import mock
 
-from artstore import maintenance
-from artstore.draft import Draft
-from artstore.removal import Removal
-from artstore.transaction import Transaction
+from artstore.operations.saving.draft import Draft
+from artstore.operations.upkeep import maintenance
+from artstore.operations.upkeep.removal import Removal
+from artstore.store.transaction import Transaction
 from tests.protocol_model import MERGER_UNLINKS, NO_RECHECK, NO_SECOND_READ, SHARED_TRASH, TRANSACTIONS_FIRST
 
 _LOOK = "tuple(open_transactions(self._storage, but=self._own))"

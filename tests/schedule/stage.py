@@ -9,11 +9,11 @@ from pathlib import Path
 from random import Random
 from unittest import mock
 
-from artstore import maintenance
+from artstore.domain.properties import Properties
+from artstore.domain.tree import DIRECTORY
 from artstore.errors import ArtstoreError, Conflict, MissingObject, NotFound
-from artstore.properties import Properties
+from artstore.operations.upkeep import maintenance
 from artstore.repository import Repository
-from artstore.tree import DIRECTORY
 from tests.conftest import make_tree
 from tests.reader import Reader
 from tests.schedule.steps import DIES, DONE, HANGS, Actor, Choose, Run, Step, determined

@@ -21,7 +21,7 @@ from types import SimpleNamespace
 from typing import Any, NamedTuple
 from unittest import mock
 
-from artstore import owner
+from artstore.backends import owner
 
 DONE, DIES, HANGS = "done", "dies", "hangs"
 _FIRST_PID = 5_000_000_000  # the kernel's are below 2²²
@@ -265,8 +265,8 @@ def determined(urandom: Callable[[int], bytes], now: Callable[[], int]) -> Itera
     """Random bytes, and the time (ns) that versions and log entries hold, come from these."""
     with (
         mock.patch.object(os, "urandom", urandom),
-        mock.patch("artstore.draft.time", SimpleNamespace(time_ns=now)),
-        mock.patch("artstore.logs._now", lambda: f"2026-11-21T00:00:00.{now() % 1_000_000:06}Z"),
+        mock.patch("artstore.operations.saving.draft.time", SimpleNamespace(time_ns=now)),
+        mock.patch("artstore.store.logs._now", lambda: f"2026-11-21T00:00:00.{now() % 1_000_000:06}Z"),
     ):
         yield
 

@@ -1,0 +1,218 @@
+"""From DVC: outputs of `.dvc` files and `dvc.lock`, as they were at each tag or commit, out of DVC's cache."""
+
+import configparser
+import json
+import os
+import re
+import subprocess
+from collections.abc import Callable, Iterator
+from functools import partial
+from hashlib import file_digest
+from typing import Any, NamedTuple
+
+from artstore.adapters.importing import (
+    MALFORMED,
+    Left,
+    Taken,
+    alias_from,
+    loaded,
+    reason,
+    require_inside,
+    saved,
+    small_file,
+)
+from artstore.domain.collection import Path
+from artstore.domain.names import name_from, printable
+from artstore.errors import Damage, InvalidValue, NotFound
+from artstore.operations.saving.draft import Draft
+from artstore.repository import Repository
+
+_MD5 = re.compile(r"[0-9a-f]{32}(\.dir)?")
+
+
+class Revision(NamedTuple):
+    commit: str
+    date: str
+    """ISO 8601"""
+    tags: list[str]
+
+
+class Output(NamedTuple):
+    """Something that DVC kept: a file, or (`.dir`) a folder."""
+
+    path: str
+    md5: str
+    newer: bool
+    """kept by DVC 3, under the MD5 of its bytes; older ones took text files with DOS lines for others"""
+
+
+def import_dvc(
+    repository: Repository, folder: str, project: str, type: str, *, commits: bool
+) -> Iterator[Taken | Left]:
+    """Each output becomes an artifact of its name, each content that it had a version; a tag becomes an alias. Versions
+    come in the order of the commits. Files are cloned out of the cache where the file system can.
+    """
+    if not os.path.isdir(os.path.join(folder, ".dvc")):
+        raise NotFound(f"{printable(folder)} is no DVC repository", hint="name the folder that holds .dvc")
+    caches = _caches(folder)
+    seen: set[tuple[str, str]] = set()
+    for revision in _revisions(folder, commits):
+        for found in _outputs(folder, revision):
+            if isinstance(found, Left):
+                yield found
+            elif (found.path, found.md5) not in seen or revision.tags:
+                seen.add((found.path, found.md5))
+                source = f"{found.path} at {_named(revision)}"
+                try:
+                    yield _save(repository, caches, found, revision, project, type, source)
+                except MALFORMED as error:
+                    yield Left(source, reason(error))
+
+
+def _save(
+    repository: Repository, caches: list[str], output: Output, revision: Revision, project: str, type: str, source: str
+) -> Taken:
+    path = Path(repository.settings.entity, project, name_from(output.path))
+    about = {"path": output.path, "md5": output.md5, "commit": revision.commit, "date": revision.date}
+    with repository.draft() as draft:
+        _fill(draft, caches, output)
+        done = saved(repository, draft, path, {"dvc": about}, type=type, aliases=map(alias_from, revision.tags))
+    return Taken("version", f"{path}:v{done.number}", source, done.is_new)
+
+
+def _fill(draft: Draft, caches: list[str], output: Output) -> None:
+    if not output.md5.endswith(".dir"):
+        draft.add_file(_cached(caches, output.md5, output.newer), os.path.basename(output.path))
+        return
+    data = small_file(_cached(caches, output.md5, output.newer))
+    for entry in json.loads(data):
+        draft.add_file(_cached(caches, entry["md5"], output.newer), str(entry["relpath"]))
+
+
+def _cached(caches: list[str], md5: str, newer: bool) -> str:
+    """The file in a cache, checked where DVC's digest is that of its bytes."""
+    if not isinstance(md5, str) or not _MD5.fullmatch(md5):
+        raise Damage(f"'{printable(str(md5)[:80])}' is no digest of DVC's")
+    for cache in caches:
+        for place in (f"{cache}/files/md5/{md5[:2]}/{md5[2:]}", f"{cache}/{md5[:2]}/{md5[2:]}"):
+            if os.path.isfile(place):
+                require_inside(place, cache)
+                with open(place, "rb") as file:
+                    if newer and file_digest(file, "md5").hexdigest() != md5.removesuffix(".dir"):
+                        raise Damage(f"{printable(place)} is damaged: it does not have the MD5 that DVC knows it by")
+                return place
+    raise NotFound(f"{md5} is not in DVC's cache: `dvc fetch --all-tags` gets what a remote of DVC's has")
+
+
+def _caches(folder: str) -> list[str]:
+    """Where DVC keeps content: as its config says, and where it does by default."""
+    found = []
+    for name in (".dvc/config.local", ".dvc/config"):
+        config = configparser.ConfigParser(interpolation=None, strict=False)
+        try:
+            config.read(os.path.join(folder, name), encoding="utf-8")
+        except (configparser.Error, UnicodeDecodeError) as error:
+            raise InvalidValue(f"{printable(os.path.join(folder, name))} is not readable: {error}") from error
+        if directory := config.get("cache", "dir", fallback=None):
+            found.append(os.path.join(folder, ".dvc", directory.strip("'\"")))
+    return [*found, os.path.join(folder, ".dvc/cache")]
+
+
+# -- what git says --
+
+
+def _named(revision: Revision) -> str:
+    return revision.tags[0] if revision.tags else revision.commit[:12] or "the working folder"
+
+
+def _revisions(folder: str, commits: bool) -> list[Revision]:
+    """Tagged commits and HEAD, or every commit that HEAD came from, the oldest first; without git the folder as it is."""
+    try:
+        listed = _git(
+            folder,
+            "log",
+            "--reverse",
+            "--date-order",
+            "--format=%H %cI",
+            *(["HEAD"] if commits else ["--no-walk=sorted", "--tags", "HEAD"]),
+            "--",
+        )
+        tagged = _git(folder, "for-each-ref", "--format=%(objectname) %(*objectname) %(refname:lstrip=2)", "refs/tags")
+    except NotFound:
+        if os.path.exists(os.path.join(folder, ".git")):
+            raise
+        return [Revision("", "", [])]
+    tags: dict[str, list[str]] = {}
+    for line in tagged.decode("utf-8", "replace").splitlines():
+        own, behind, name = line.split(" ", 2)
+        tags.setdefault(behind or own, []).append(name)
+    revisions = [line.split(" ", 1) for line in listed.decode().splitlines()]
+    return sorted((Revision(commit, date, tags.get(commit, [])) for commit, date in revisions), key=lambda r: r.date)
+
+
+def _outputs(folder: str, revision: Revision) -> Iterator[Output | Left]:
+    for name, read in _files(folder, revision):
+        above, source = os.path.dirname(name), f"{name} at {_named(revision)}"
+        try:
+            told = loaded(read(), printable(name))
+            if os.path.basename(name) == "dvc.lock":
+                outs = [out for said in told.get("stages", told).values() for out in said.get("outs", ())]
+            else:
+                outs = told.get("outs", [])
+            found = [_output(out, above, name, revision) for out in outs]
+        except MALFORMED as error:
+            yield Left(source, reason(error))
+            continue
+        yield from found
+
+
+def _output(out: Any, above: str, name: str, revision: Revision) -> Output | Left:
+    path, md5 = os.path.normpath(os.path.join(above, out["path"])), out.get("md5")
+    source = f"{path} at {_named(revision)}"
+    if md5 is None:
+        return Left(source, f"{name} tells no MD5 of it")
+    return Output(path, str(md5), out.get("hash") == "md5")
+
+
+def _files(folder: str, revision: Revision) -> Iterator[tuple[str, Callable[[], bytes]]]:
+    """DVC's own files at a commit, or as they lie in the folder: path, and what reads it."""
+    if revision.commit:
+        listed = _git(folder, "ls-tree", "-r", "-z", "--name-only", revision.commit)
+        for name in map(os.fsdecode, listed.split(b"\0")):
+            if name.endswith(".dvc") or os.path.basename(name) == "dvc.lock":
+                yield name, partial(_git, folder, "cat-file", "blob", f"{revision.commit}:./{name}")
+        return
+    for place, folders, names in os.walk(folder):
+        folders[:] = sorted(set(folders) - {".dvc", ".git", ".artifacts"})
+        for name in sorted(names):
+            if name.endswith(".dvc") or name == "dvc.lock":
+                path = os.path.join(place, name)
+                yield os.path.relpath(path, folder), partial(small_file, path)
+
+
+def _git(folder: str, *arguments: str) -> bytes:
+    """What git prints; nothing that the repository's config or hooks name is run. Raises NotFound where git knows none."""
+    elsewhere = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY")
+    own = {name: value for name, value in os.environ.items() if name not in elsewhere}
+    quiet = own | {"GIT_OPTIONAL_LOCKS": "0", "GIT_ALLOW_PROTOCOL": "none", "GIT_NO_LAZY_FETCH": "1"}
+    inert = (
+        "-c",
+        "core.fsmonitor=false",
+        "-c",
+        f"core.hooksPath={os.devnull}",
+        "-c",
+        "core.pager=cat",
+        "-c",
+        "log.showSignature=false",
+    )
+    try:
+        done = subprocess.run(
+            ["git", *inert, "-C", folder, "--no-pager", *arguments], capture_output=True, env=quiet, check=False
+        )
+    except FileNotFoundError as error:
+        raise NotFound("there is no git here") from error
+    if done.returncode:
+        raise NotFound(
+            f"git {arguments[0]} fails in {printable(folder)}: {printable(done.stderr.decode('utf-8', 'replace').strip())}"
+        )
+    return done.stdout

@@ -1,0 +1,224 @@
+"""Moving in: what other tools stored becomes versions and runs here; the extra `import` reads their files.
+
+An importer yields what it took over and, with a reason, what it could not. It may run again: what is here already is left.
+"""
+
+import json
+import os
+import re
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from artstore.api.recording import version_fields
+from artstore.backends.files import open_regular
+from artstore.backends.owner import this_process
+from artstore.domain.collection import Path
+from artstore.domain.metadata import recorded
+from artstore.domain.names import name_from, printable
+from artstore.domain.properties import Properties
+from artstore.errors import ArtstoreError, Conflict, Damage
+from artstore.operations.finding.lookup import Found
+from artstore.operations.saving.draft import Draft, Saved
+from artstore.repository import Repository
+from artstore.store.logs import Change, new_change
+from artstore.store.metrics import SEAL_AT, HistoryWriter, Row
+from artstore.store.runs import FAILED, FINISHED, RUNNING, RunPath, RunState
+
+_NUMBER = re.compile(r"v\d+")
+_LONGEST = 16 << 20
+"""Bytes of one of another tool's small files that are read."""
+MALFORMED = (
+    ArtstoreError,
+    OSError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    ArithmeticError,
+    RecursionError,
+)
+"""What one item of an import may meet in files that anybody may have written: it is left out, with `reason`."""
+
+
+class Taken(NamedTuple):
+    """Something that is here now."""
+
+    kind: str
+    """version or run"""
+    name: str
+    """what it is called here"""
+    source: str
+    """what it was called there"""
+    new: bool
+    """False for what was here already"""
+
+
+class Left(NamedTuple):
+    """Something that was not taken over."""
+
+    source: str
+    reason: str
+
+
+class Told(NamedTuple):
+    """A run as another tool tells of it. Times in ISO 8601, UTC."""
+
+    started: str
+    ended: str | None
+    finished: bool
+    exit_code: int
+    name: str | None
+    user: str | None
+    host: str | None
+    job_type: str | None
+    group: str | None
+    notes: str | None
+    tags: list[str]
+    config: dict[str, Any]
+    summary: dict[str, Any]
+    command: list[str]
+    git: dict[str, Any] | None
+
+
+def loaded(data: bytes, what: str) -> Any:
+    """YAML as plain values: nothing in it is made or run. Raises Damage for what is none."""
+    import yaml
+
+    if len(data) > _LONGEST:
+        raise Damage(f"{what} has more than {_LONGEST >> 20} MiB")
+    try:
+        return yaml.safe_load(data)  # libyaml's loader would overflow the stack for what is nested deep enough
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise Damage(f"{what} is not readable as YAML: {error}") from error
+
+
+def value_of(text: str) -> Any:
+    """A parameter that was kept as text: numbers and booleans as what they were."""
+    if text in ("True", "False"):
+        return text == "True"
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+    return value if isinstance(value, int | float) and value == value and abs(value) != float("inf") else text
+
+
+def alias_from(text: str) -> str:
+    """An alias made of a tag's or stage's name; `v1` would be a number here."""
+    alias = name_from(text)
+    return f"tag-{alias}" if _NUMBER.fullmatch(alias) or alias == "latest" else alias
+
+
+# -- runs --
+
+
+class Recorder:
+    """Records a run as it was, at the times when it was. Close it with `end`."""
+
+    def __init__(self, repository: Repository, path: RunPath, told: Told) -> None:
+        self.path = path
+        self._repository = repository
+        self._told = told
+        named = repository.settings.identity()[0] is not None
+        self.state = repository.runs.read(path)
+        start = self._change(
+            "start", entity=path.entity, project=path.project, run=path.id, job_type=told.job_type, group=told.group,
+            owner=str(this_process(named=named)), command=told.command, git=told.git,
+        )  # fmt: skip
+        label = self._change("label", name=told.name, notes=told.notes, tags=told.tags)
+        config = self._change("config", set=recorded(told.config), remove=[])
+        repository.record(self.state, lambda now: [start, label, config])
+        self._history = HistoryWriter(repository.objects, path.folder, named=named)
+
+    def log(self, rows: Iterable[Row]) -> None:
+        """Add rows of its history, each with `_step`."""
+        for row in rows:
+            self._history.append(row)
+            if self._history.bytes >= SEAL_AT:
+                self._history.end()
+                self._repository.seal(self.state, lambda now: [])
+
+    def edge(self, kind: str, found: Found) -> None:
+        """Record that it `used` or `logged` a version."""
+        more = {"as": None} if kind == "used" else {}
+        change = self._change(kind, **version_fields(found), **more)
+        self._repository.record(self.state, lambda now: [] if found.version["id"] in getattr(now, kind) else [change])
+
+    def end(self) -> None:
+        told = self._told
+        changes = [self._change("summary", set=recorded(told.summary), remove=[])]
+        if told.finished:
+            state = FAILED if told.exit_code else FINISHED
+            changes.append(self._change("finish", at=told.ended, state=state, code=told.exit_code))
+        self._history.end()
+        self._repository.seal(self.state, lambda now: changes)
+
+    def _change(self, kind: str, *, at: str | None = None, **fields: Any) -> Change:
+        by = {"host": self._told.host, "time": at or self._told.started, "user": self._told.user}
+        return {**new_change(kind, **fields), "by": by}
+
+
+def recorder(repository: Repository, path: RunPath, told: Told) -> Recorder | None:
+    """None for a run that is here already; one that an import left open is recorded anew. Raises Conflict for one that is
+    being recorded now.
+    """
+    state: RunState = repository.runs.read(path)
+    if state.number and state.deleted is None:
+        if state.finished is not None:
+            return None
+        if repository.runs.status(state) == RUNNING:
+            raise Conflict(f"run {path} is being recorded here")
+        repository.delete_run(path)
+    return Recorder(repository, path, told)
+
+
+def iso(seconds: float) -> str:
+    """A time in seconds since 1970 as logs tell times."""
+    moment = datetime.fromtimestamp(seconds, UTC)
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+# -- what every importer does --
+
+
+def reason(error: BaseException) -> str:
+    """Why something was left out, as a sentence."""
+    if isinstance(error, ArtstoreError):
+        return str(error)
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename or 'it'} can't be read: {error.strerror.lower()}"
+    return f"it is not as its tool writes it ({type(error).__name__}: {error})"
+
+
+def small_file(path: str) -> bytes:
+    """A regular file's bytes; no link is followed. Raises OSError, and Damage for a long one."""
+    with open(open_regular(path), "rb") as file:
+        data = file.read(_LONGEST + 1)
+    if len(data) > _LONGEST:
+        raise Damage(f"{printable(path)} has more than {_LONGEST >> 20} MiB")
+    return data
+
+
+def require_inside(place: str, root: str) -> None:
+    """Raises Damage where a link leads out of what is imported: whoever made it may not be its user."""
+    above = os.path.realpath(root)
+    if os.path.commonpath([above, os.path.realpath(place)]) != above:
+        raise Damage(f"{printable(place)} leads out of {printable(root)} by a link")
+
+
+def saved(
+    repository: Repository, draft: Draft, path: Path, about: dict[str, dict[str, Any]], *, type: str | None,
+    aliases: Iterable[str] = (), run: str | None = None, properties: Properties | None = None,
+) -> Saved:  # fmt: skip
+    """Save a version and say of it where it came from, in one field of its metadata, with `properties`. Of content that is
+    here already nothing that was said is changed: it gets aliases that no version has.
+    """
+    taken = repository.refs.read(path).aliases
+    new = tuple(alias for alias in aliases if alias not in taken)
+    done = draft.save(path, type=type, run=run, reuse="any", properties=Properties(aliases=new))
+    spec = f"{path}:v{done.number}"
+    if not about.keys() & repository.find(spec).version.get("metadata", {}).keys():
+        properties = properties or Properties()
+        repository.edit(spec, properties._replace(metadata={**(properties.metadata or {}), **about}))
+    return done

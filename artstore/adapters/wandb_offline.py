@@ -1,0 +1,267 @@
+"""From W&B: offline runs, and folders of downloaded artifacts."""
+
+import json
+import os
+import re
+import struct
+import zlib
+from base64 import b64encode
+from collections.abc import Iterator
+from hashlib import file_digest
+from typing import Any
+
+from artstore.adapters.importing import MALFORMED, Left, Taken, Told, alias_from, iso, reason, recorder, saved
+from artstore.backends.files import open_regular
+from artstore.domain.collection import Path
+from artstore.domain.names import as_project, name_from, printable
+from artstore.domain.properties import Properties
+from artstore.errors import Damage, NotFound
+from artstore.repository import Repository
+from artstore.store.metrics import Row
+from artstore.store.runs import RunPath
+
+_DOWNLOADED = re.compile(r"(.+)[:-]v(\d+)")
+_BLOCK, _HEAD = 32 << 10, struct.Struct("<IHB")
+_IDENT = b":W&B\xe1\xbe\0"
+_OWN = (
+    "requirements.txt",
+    "conda-environment.yaml",
+    "config.yaml",
+    "wandb-metadata.json",
+    "wandb-summary.json",
+    "output.log",
+    "diff.patch",
+)
+"""Files that W&B itself puts beside those that users save."""
+_FULL, _FIRST, _MIDDLE, _LAST = 1, 2, 3, 4
+
+
+def import_wandb(repository: Repository, folder: str, project: str, type: str) -> Iterator[Taken | Left]:
+    """An offline run's folder, or one that holds some (`wandb/`): runs with what they logged. A folder `name:v3`, or one that
+    holds some (`artifacts/`): versions.
+    """
+    if not os.path.isdir(folder):
+        raise NotFound(f"there is no folder {printable(folder)}")
+    logs = sorted(
+        os.path.join(place, name)
+        for place, _, names in os.walk(folder)
+        for name in names
+        if name.startswith("run-") and name.endswith(".wandb")
+    )
+    base = os.path.basename(os.path.abspath(folder))
+    inside = [] if _DOWNLOADED.fullmatch(base) else [os.path.join(folder, name) for name in sorted(os.listdir(folder))]
+    downloaded = [
+        place for place in inside or [folder] if _DOWNLOADED.fullmatch(os.path.basename(os.path.abspath(place)))
+    ]
+    downloaded = [place for place in downloaded if os.path.isdir(place)]
+    if not logs and not downloaded:
+        raise NotFound(
+            f"there is no offline run and no downloaded artifact in {printable(folder)}",
+            hint="name wandb/, artifacts/, or a folder in one",
+        )
+    record = _record_type() if logs else None
+    for log in logs:
+        try:
+            yield from _run(repository, log, record)
+        except MALFORMED as error:
+            yield Left(log, reason(error))
+    for place in downloaded:
+        try:
+            yield _artifact(repository, place, project, type)
+        except MALFORMED as error:
+            yield Left(place, reason(error))
+
+
+def _artifact(repository: Repository, folder: str, project: str, type: str) -> Taken:
+    name, number = _DOWNLOADED.fullmatch(os.path.basename(os.path.abspath(folder))).groups()  # type: ignore[union-attr]
+    path = Path(repository.settings.entity, project, name_from(name))
+    with repository.draft() as draft:
+        draft.add_folder(folder)
+        saved = draft.save(
+            path, type=type, reuse="any", properties=Properties(metadata={"wandb": {"version": f"v{number}"}})
+        )
+    return Taken("version", f"{path}:v{saved.number}", folder, saved.is_new)
+
+
+# -- offline runs --
+
+
+class _Read:
+    """What the records of a run add up to."""
+
+    def __init__(self) -> None:
+        self.run: Any = None
+        self.config: dict[str, Any] = {}
+        self.summary: dict[str, Any] = {}
+        self.rows: list[Row] = []
+        self.artifacts: list[Any] = []
+        self.used: list[str] = []
+        self.exit: Any = None
+        self.others: dict[str, int] = {}
+
+    def take(self, record: Any) -> None:
+        kind = record.WhichOneof("record_type")
+        if kind == "run":
+            self.run = record.run
+            _set(self.config, record.run.config.update)
+        elif kind == "config":
+            _set(self.config, record.config.update)
+        elif kind == "summary":
+            _set(self.summary, record.summary.update)
+        elif kind == "history":
+            row: Row = {}
+            _set(row, record.history.item)
+            row.setdefault("_step", record.history.step.num)
+            self.rows.append(row)
+        elif kind == "artifact":
+            self.artifacts.append(record.artifact)
+        elif kind == "request" and record.request.WhichOneof("request_type") == "log_artifact":
+            self.artifacts.append(record.request.log_artifact.artifact)
+        elif kind == "use_artifact":
+            self.used.append(f"{record.use_artifact.name} ({record.use_artifact.type})")
+        elif kind == "exit":
+            self.exit = record.exit
+        elif kind in ("alert", "tbrecord"):
+            self.others[kind] = self.others.get(kind, 0) + 1
+
+
+def _set(values: dict[str, Any], items: Any) -> None:
+    """Apply items of a record: a key, or a way of keys, and JSON."""
+    for item in items:
+        keys = list(item.nested_key) or [item.key]
+        inner = values
+        for key in keys[:-1]:
+            below = inner.get(key)
+            following: dict[str, Any] = below if isinstance(below, dict) else {}
+            inner[key] = following
+            inner = following
+        try:
+            inner[keys[-1]] = json.loads(item.value_json)
+        except ValueError:
+            inner[keys[-1]] = item.value_json
+
+
+def _record_type() -> Any:
+    """What the records of a run are read by."""
+    try:
+        from wandb.proto.wandb_internal_pb2 import Record  # type: ignore[attr-defined]  # made when it is loaded
+    except ImportError as error:
+        message = "offline runs are read with the package wandb, which is not installed here"
+        raise NotFound(message, hint="`pip install wandb`") from error
+    return Record
+
+
+def _run(repository: Repository, log: str, record_type: Any) -> Iterator[Taken | Left]:
+    read = _Read()
+    from google.protobuf.message import DecodeError
+
+    with open(open_regular(log), "rb") as file:
+        for data in records(file.read(), printable(log)):
+            record = record_type()
+            try:
+                record.ParseFromString(data)
+            except DecodeError as error:
+                raise Damage(f"{printable(log)} has a record that is none of W&B's: {error}") from error
+            read.take(record)
+    if read.run is None or not read.run.run_id:
+        raise Damage(f"{printable(log)} tells of no run")
+    run = read.run
+    read.config.pop("_wandb", None)
+    path = RunPath(
+        run.entity or repository.settings.entity, as_project(run.project or repository.settings.project), run.run_id
+    )
+    found = recorder(repository, path, _told(read))
+    if found is None:
+        yield Taken("run", str(path), log, False)
+        return
+    found.log(read.rows)
+    for artifact in read.artifacts:
+        try:
+            version = _logged(repository, path, artifact)
+            found.edge("logged", repository.find(version.name))
+            yield version
+        except MALFORMED as error:
+            yield Left(f"artifact {artifact.name} of run {run.run_id}", reason(error))
+    found.end()
+    yield Taken("run", str(path), log, True)
+    for name in read.used:
+        yield Left(f"that run {run.run_id} used {name}", "its versions are known to the server only")
+    folder = os.path.join(os.path.dirname(log), "files")
+    if saved := sum(name not in _OWN for _, _, names in os.walk(folder) for name in names):
+        yield Left(
+            f"saved files of run {run.run_id}", f"{saved:,} files: `artstore put {printable(folder)}` takes them"
+        )
+    for kind, count in read.others.items():
+        yield Left(f"{kind} of run {run.run_id}", f"{count} records of a kind that is not kept here")
+
+
+def _told(read: _Read) -> Told:
+    run = read.run
+    started = run.start_time.seconds + run.start_time.nanos / 1e9
+    times = [float(row["_timestamp"]) for row in read.rows if isinstance(row.get("_timestamp"), int | float)]
+    ended = max([started + (read.exit.runtime if read.exit is not None else 0), *times])
+    commit = run.git.commit or None
+    return Told(
+        started=iso(started), ended=iso(ended), finished=read.exit is not None,
+        exit_code=read.exit.exit_code if read.exit is not None else 0, name=run.display_name or None, user=None,
+        host=run.host or None, job_type=run.job_type or None, group=run.run_group or None, notes=run.notes or None,
+        tags=list(run.tags), config=read.config,
+        summary={key: value for key, value in read.summary.items() if not key.startswith("_")},
+        command=[], git={"commit": commit, "dirty": False} if commit else None,
+    )  # fmt: skip
+
+
+def _logged(repository: Repository, run: RunPath, artifact: Any) -> Taken:
+    """A version that a run logged, from the files that W&B staged for an upload."""
+    path = Path(run.entity, run.project, name_from(artifact.name))
+    with repository.draft() as draft:
+        for entry in artifact.manifest.contents:
+            if entry.ref:
+                raise NotFound(f"its entry {printable(entry.path)} is a reference to {printable(entry.ref)}")
+            if not entry.local_path or not os.path.isfile(entry.local_path):
+                raise NotFound(f"the file that W&B staged for its entry {printable(entry.path)} is gone")
+            with open(open_regular(entry.local_path), "rb") as file:
+                digest = b64encode(file_digest(file, "md5").digest()).decode()
+            if digest != entry.digest:  # also so that a log can't name files that its maker has never seen
+                raise Damage(f"the file that W&B staged for its entry {printable(entry.path)} is not what the log says")
+            draft.add_file(entry.local_path, entry.path)
+        metadata = json.loads(artifact.metadata) if artifact.metadata else {}
+        properties = Properties(description=artifact.description or None, metadata=metadata)
+        aliases = (alias_from(alias) for alias in artifact.aliases if alias != "latest")
+        about = {"wandb": {"run": str(run)}}
+        done = saved(
+            repository,
+            draft,
+            path,
+            about,
+            type=artifact.type or None,
+            aliases=aliases,
+            run=str(run),
+            properties=properties,
+        )
+    return Taken("version", f"{path}:v{done.number}", f"artifact {artifact.name}", done.is_new)
+
+
+def records(data: bytes, what: str) -> Iterator[bytes]:
+    """The records of a `.wandb` file: LevelDB's log format (doc/log_format.md there) behind seven bytes of its own. A last one
+    that was cut off is left out. Raises Damage.
+    """
+    if data[: len(_IDENT)] != _IDENT:
+        raise Damage(f"{what} is no log of W&B's, or of a newer form")
+    at, parts = len(_IDENT), list[bytes]()
+    while True:
+        if (left := _BLOCK - at % _BLOCK) < _HEAD.size:
+            at += left
+        if at + _HEAD.size > len(data):
+            return
+        checksum, length, kind = _HEAD.unpack_from(data, at)
+        at += _HEAD.size
+        piece = data[at : at + length]
+        if len(piece) < length:
+            return
+        at += length
+        if kind not in (_FULL, _FIRST, _MIDDLE, _LAST) or zlib.crc32(piece, zlib.crc32(bytes([kind]))) != checksum:
+            raise Damage(f"{what} is damaged at byte {at - length}")
+        parts = [*parts, piece] if kind in (_MIDDLE, _LAST) else [piece]
+        if kind in (_FULL, _LAST):
+            yield b"".join(parts)

@@ -1,0 +1,1 @@
+"""The Python interface, shaped as W&B's."""

@@ -1,0 +1,482 @@
+"""Automations in Python, in the shape of W&B's: `OnAddArtifactAlias(scope=…, filter=…) >> RunCommand([…])`.
+
+They belong to the user who makes them, for this repository where it lies; nothing of them is stored in it. A command or
+webhook is done by a process of its own; `CallPython` calls a function of this process, as long as it lives.
+"""
+
+import datetime
+import math
+import os
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from artstore.api.collections import ArtifactCollection, Project
+from artstore.api.registry import Registry
+from artstore.errors import InvalidType, InvalidValue
+from artstore.operations.automation.events import Event, EventType
+from artstore.operations.automation.rules import COMMAND, NOTHING, WEBHOOK, Rule
+
+__all__ = [
+    "ArtifactEvent", "Automation", "CallPython", "DoNothing", "EventType", "NewAutomation", "OnAddArtifactAlias",
+    "OnAddArtifactTag", "OnAddCollectionTag", "OnCreateArtifact", "OnDeleteArtifact", "OnLinkArtifact",
+    "OnRemoveArtifactAlias", "OnRemoveArtifactTag", "OnRemoveCollectionTag", "OnRunMetric", "OnRunState",
+    "OnUnlinkArtifact", "RunCommand", "RunEvent", "SendWebhook", "WebhookIntegration",
+]  # fmt: skip
+
+
+# -- filters -------------------------------------------------------------------------------------
+
+
+class FilterExpr:
+    """A condition on events: combine with `&`, `|`, `~`."""
+
+    def __init__(self, condition: dict[str, Any]) -> None:
+        self.condition = condition
+
+    def __and__(self, other: "FilterExpr | MetricFilter") -> Any:
+        if isinstance(other, MetricFilter):
+            return other & self
+        return FilterExpr({"$and": [self.condition, other.condition]})
+
+    def __or__(self, other: "FilterExpr") -> "FilterExpr":
+        return FilterExpr({"$or": [self.condition, other.condition]})
+
+    def __invert__(self) -> "FilterExpr":
+        return FilterExpr({"$not": self.condition})
+
+    def __repr__(self) -> str:
+        return f"FilterExpr({self.condition})"
+
+
+class Field:
+    """Something that an event says, to be compared."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def _is(self, operator: str, value: Any) -> FilterExpr:
+        return FilterExpr({self._name: {operator: value}})
+
+    def matches_regex(self, pattern: str) -> FilterExpr:
+        return self._is("$regex", pattern)
+
+    def contains(self, text: str) -> FilterExpr:
+        return self._is("$contains", text)
+
+    def exists(self, exists: bool = True) -> FilterExpr:
+        return self._is("$exists", exists)
+
+    def in_(self, values: Any) -> FilterExpr:
+        return self._is("$in", list(values))
+
+    def not_in(self, values: Any) -> FilterExpr:
+        return self._is("$nin", list(values))
+
+    def eq(self, value: Any) -> FilterExpr:
+        return self._is("$eq", value)
+
+    def ne(self, value: Any) -> FilterExpr:
+        return self._is("$ne", value)
+
+    def gt(self, value: Any) -> FilterExpr:
+        return self._is("$gt", value)
+
+    def gte(self, value: Any) -> FilterExpr:
+        return self._is("$gte", value)
+
+    def lt(self, value: Any) -> FilterExpr:
+        return self._is("$lt", value)
+
+    def lte(self, value: Any) -> FilterExpr:
+        return self._is("$lte", value)
+
+    __gt__, __ge__, __lt__, __le__ = gt, gte, lt, lte
+    __eq__, __ne__ = eq, ne  # type: ignore[assignment]  # as W&B's: they make conditions
+    __hash__ = None  # type: ignore[assignment]
+
+
+class ArtifactEvent:
+    """What events of artifacts say."""
+
+    alias, tag, name, type = Field("alias"), Field("tag"), Field("collection"), Field("type")
+
+    @staticmethod
+    def metadata(key: str) -> Field:
+        """A value of the version's metadata; `a.b` goes into nested dicts."""
+        return Field(f"metadata.{key}")
+
+
+class MetricFilter(NamedTuple):
+    """A threshold for a metric of a run."""
+
+    metric: dict[str, Any]
+    run: FilterExpr | None = None
+
+    def __and__(self, other: FilterExpr) -> "MetricFilter":
+        return self._replace(run=other if self.run is None else self.run & other)
+
+
+class Metric:
+    """A metric, or the mean, least or greatest of its last values, to be compared with a threshold."""
+
+    def __init__(self, name: str, agg: str | None = None, window: int = 1) -> None:
+        if not isinstance(window, int) or window < 1:
+            raise InvalidValue(f"a window is a number of values, 1 or more, not {window!r}")
+        self._name = name
+        self._metric = {"name": name, "agg": agg, "window": window}
+
+    def avg(self, window: int) -> "Metric":
+        return Metric(self._name, "mean", window)
+
+    mean = avg
+
+    def max(self, window: int) -> "Metric":
+        return Metric(self._name, "max", window)
+
+    def min(self, window: int) -> "Metric":
+        return Metric(self._name, "min", window)
+
+    def _passes(self, cmp: str, threshold: float) -> MetricFilter:
+        if isinstance(threshold, bool) or not isinstance(threshold, int | float):
+            raise InvalidType(f"a threshold is a number, not {threshold!r}")
+        if not math.isfinite(threshold):
+            raise InvalidValue(f"a threshold is a finite number, not {threshold}")
+        return MetricFilter({**self._metric, "cmp": cmp, "threshold": threshold})
+
+    def gt(self, threshold: float) -> MetricFilter:
+        return self._passes("$gt", threshold)
+
+    def gte(self, threshold: float) -> MetricFilter:
+        return self._passes("$gte", threshold)
+
+    def lt(self, threshold: float) -> MetricFilter:
+        return self._passes("$lt", threshold)
+
+    def lte(self, threshold: float) -> MetricFilter:
+        return self._passes("$lte", threshold)
+
+    __gt__, __ge__, __lt__, __le__ = gt, gte, lt, lte
+
+
+class RunEvent:
+    """What events of runs say."""
+
+    name, state = Field("display_name"), Field("state")
+
+    @staticmethod
+    def metric(name: str) -> Metric:
+        return Metric(name)
+
+
+# -- actions -------------------------------------------------------------------------------------
+
+
+class ActionType(NamedTuple):
+    name: str
+
+
+class Action:
+    """What is done: `action_type.name` says of which kind it is."""
+
+    kind = NOTHING
+
+    def told(self) -> dict[str, Any]:
+        """As a rule keeps it."""
+        return {"kind": self.kind}
+
+    @property
+    def action_type(self) -> ActionType:
+        return ActionType({COMMAND: "COMMAND", WEBHOOK: "GENERIC_WEBHOOK"}.get(self.kind, "NO_OP"))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Action) and self.told() == other.told()
+
+    def __hash__(self) -> int:
+        return hash(self.kind)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.told()}>"
+
+
+class DoNothing(Action):
+    """For trying out: the event is matched, and nothing done."""
+
+
+class RunCommand(Action):
+    """Run a program: the event is JSON on its standard input, and in variables `ARTSTORE_EVENT…`. No shell is between."""
+
+    kind = COMMAND
+
+    def __init__(self, argv: list[str]) -> None:
+        if isinstance(argv, str):
+            raise InvalidType("a command is a list of texts, the program and its arguments: no shell reads it")
+        self.argv = [os.fspath(argument) for argument in argv]
+
+    def told(self) -> dict[str, Any]:
+        return {"kind": self.kind, "argv": self.argv}
+
+
+class WebhookIntegration(NamedTuple):
+    """A web address under a name, as W&B's settings keep them."""
+
+    name: str
+    url_endpoint: str
+    secret_env: str | None = None
+    token_env: str | None = None
+
+
+class SendWebhook(Action):
+    """POST JSON to a web address: the event, or `payload`, in whose texts `${artifact_collection_name}`,
+    `${artifact_metadata.KEY}`, `${alias}` and so on are filled in.
+
+    `secret_env` names the variable of the environment that holds the secret with which the body is signed
+    (`X-Wandb-Signature`: HMAC-SHA256 in hex), `token_env` the one with the token for `Authorization: Bearer`. With either
+    no redirect is followed.
+    """
+
+    kind = WEBHOOK
+
+    def __init__(
+        self, url: str, payload: Any = None, *, secret_env: str | None = None, token_env: str | None = None
+    ) -> None:
+        self.url, self.payload, self.secret_env, self.token_env = url, payload, secret_env, token_env
+
+    @classmethod
+    def from_integration(cls, integration: WebhookIntegration, *, payload: Any = None) -> "SendWebhook":
+        return cls(
+            integration.url_endpoint, payload, secret_env=integration.secret_env, token_env=integration.token_env
+        )
+
+    def told(self) -> dict[str, Any]:
+        return {
+            "kind": self.kind, "url": self.url, "payload": self.payload, "secret_env": self.secret_env,
+            "token_env": self.token_env,
+        }  # fmt: skip
+
+
+class CallPython(Action):
+    """Call a function of this process with the event (a dict), in a thread of its own. Gone when the process ends."""
+
+    def __init__(self, function: Callable[[Event], Any]) -> None:
+        if not callable(function):
+            raise InvalidType(f"CallPython takes a function, not {function!r}")
+        self.function = function
+
+
+# -- events --------------------------------------------------------------------------------------
+
+
+class NewAutomation(NamedTuple):
+    """An event and an action, to be given to `Api().create_automation`."""
+
+    event: "OnEvent"
+    action: Action
+    name: str | None = None
+    description: str | None = None
+    enabled: bool | None = None
+
+    @property
+    def scope(self) -> Any:
+        return self.event.scope
+
+
+class OnEvent:
+    """What an automation waits for: a kind of event, in a scope (an ArtifactCollection, a Registry, a Project, or None for
+    all of the repository), that fits a filter.
+    """
+
+    event_type: EventType
+
+    def __init__(self, scope: Any = None, filter: Any = None) -> None:
+        self.scope = scope
+        self.filter = filter
+        self.told()
+
+    def told(self) -> dict[str, Any]:
+        """As a rule keeps it. Raises InvalidType."""
+        return {
+            "event": self.event_type.value, "scope": _scope(self.scope), "filter": _condition(self.filter), "metric": None,
+        }  # fmt: skip
+
+    def then(self, action: Action) -> NewAutomation:
+        if not isinstance(action, Action):
+            raise InvalidType(f"Expected a valid action, got: {type(action).__name__!r}")
+        return NewAutomation(self, action)
+
+    __rshift__ = then
+
+
+class OnCreateArtifact(OnEvent):
+    event_type = EventType.CREATE_ARTIFACT
+
+
+class OnLinkArtifact(OnEvent):
+    event_type = EventType.LINK_ARTIFACT
+
+
+class OnUnlinkArtifact(OnEvent):
+    event_type = EventType.UNLINK_ARTIFACT
+
+
+class OnDeleteArtifact(OnEvent):
+    event_type = EventType.DELETE_ARTIFACT
+
+
+class OnAddArtifactAlias(OnEvent):
+    event_type = EventType.ADD_ARTIFACT_ALIAS
+
+
+class OnRemoveArtifactAlias(OnEvent):
+    event_type = EventType.REMOVE_ARTIFACT_ALIAS
+
+
+class OnAddArtifactTag(OnEvent):
+    event_type = EventType.ADD_ARTIFACT_TAG
+
+
+class OnRemoveArtifactTag(OnEvent):
+    event_type = EventType.REMOVE_ARTIFACT_TAG
+
+
+class OnAddCollectionTag(OnEvent):
+    event_type = EventType.ADD_COLLECTION_TAG
+
+
+class OnRemoveCollectionTag(OnEvent):
+    event_type = EventType.REMOVE_COLLECTION_TAG
+
+
+class OnRunState(OnEvent):
+    event_type = EventType.RUN_STATE
+
+
+class OnRunMetric(OnEvent):
+    """Fires once in a run, when a metric passes a threshold: `filter=RunEvent.metric("loss").avg(5) < 0.1`."""
+
+    event_type = EventType.RUN_METRIC_THRESHOLD
+
+    def told(self) -> dict[str, Any]:
+        if not isinstance(self.filter, MetricFilter):
+            raise InvalidType("OnRunMetric needs a threshold: filter=RunEvent.metric('loss') < 0.1")
+        run = self.filter.run.condition if self.filter.run is not None else {}
+        return {
+            "event": self.event_type.value, "scope": _scope(self.scope), "filter": run, "metric": self.filter.metric,
+        }  # fmt: skip
+
+
+def _condition(given: Any) -> dict[str, Any]:
+    if given is None:
+        return {}
+    if isinstance(given, FilterExpr):
+        return given.condition
+    if isinstance(given, dict):
+        return given
+    raise InvalidType(f"a filter is ArtifactEvent.alias.eq('prod') or the like, not {given!r:.80}")
+
+
+def _scope(scope: Any) -> dict[str, Any]:
+    if scope is None:
+        return {}
+    if isinstance(scope, ArtifactCollection):
+        return {"entity": scope.entity, "project": scope.project, "collection": scope.name}
+    if isinstance(scope, Project | Registry):
+        return {"entity": scope.path[0], "project": scope.path[1]}
+    if isinstance(scope, Scope):
+        return dict(scope.told)
+    raise InvalidType(f"a scope is an ArtifactCollection, Registry or Project, or None for all, not {scope!r:.80}")
+
+
+# -- what was made -------------------------------------------------------------------------------
+
+
+class Scope:
+    """What an automation is for: `name` of a collection or project; None for all."""
+
+    def __init__(self, told: dict[str, Any]) -> None:
+        self.told = told
+
+    @property
+    def name(self) -> str | None:
+        name: str | None = self.told.get("collection") or self.told.get("project")
+        return name
+
+    def __repr__(self) -> str:
+        return f"<Scope {'/'.join(self.told.values()) or 'all'}>"
+
+
+class SavedEvent(NamedTuple):
+    event_type: EventType
+    filter: dict[str, Any]
+
+
+class Automation:
+    """An automation as it was read; edit its name, description, enabled or action and give it to `update_automation`."""
+
+    def __init__(self, rule: Rule) -> None:
+        self.rule = rule
+        self.id: str = rule["id"]
+        self.name: str = rule["name"]
+        self.description: str | None = rule["description"]
+        self.enabled: bool = rule["enabled"]
+        self.created_at: str = rule["created"]
+        self.updated_at: str | None = rule["updated"]
+        self.scope = Scope(rule["scope"])
+        self.event = SavedEvent(EventType(rule["event"]), rule["filter"])
+        self.action = _action_of(rule["action"])
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Automation) and self.id == other.id
+
+    def __hash__(self) -> int:
+        return hash(self.id)
+
+    def __repr__(self) -> str:
+        return f"<Automation {self.name}: {self.event.event_type.name} {self.scope} >> {self.action}>"
+
+
+def _action_of(told: dict[str, Any]) -> Action:
+    if told["kind"] == COMMAND:
+        return RunCommand(told["argv"])
+    if told["kind"] == WEBHOOK:
+        return SendWebhook(
+            told["url"], told.get("payload"), secret_env=told.get("secret_env"), token_env=told.get("token_env")
+        )
+    return DoNothing()
+
+
+def new_rule(made: NewAutomation, *, name: str | None, description: str | None, enabled: bool | None) -> Rule:
+    """The rule of a new automation. Raises InvalidValue without a name."""
+    name = name if name is not None else made.name
+    if name is None:
+        raise InvalidValue("an automation needs a name", hint="create_automation(event >> action, name='…')")
+    enabled = enabled if enabled is not None else made.enabled
+    return {
+        "id": os.urandom(8).hex(), "name": name, "description": description or made.description,
+        "enabled": True if enabled is None else enabled, **made.event.told(), "action": made.action.told(),
+        "created": _now(), "updated": None,
+    }  # fmt: skip
+
+
+def changed_rule(automation: Automation, **changes: Any) -> Rule:
+    """The rule of an automation after these changes, and those that were made to its attributes."""
+    rule = automation.rule | {
+        "name": automation.name, "description": automation.description, "enabled": automation.enabled,
+        "action": automation.action.told(), "updated": _now(),
+    }  # fmt: skip
+    if (action := changes.pop("action", None)) is not None:
+        if not isinstance(action, Action):
+            raise InvalidType(f"Expected a valid action, got: {type(action).__name__!r}")
+        rule["action"] = action.told()
+    if (event := changes.pop("event", None)) is not None:
+        if not isinstance(event, OnEvent):
+            raise InvalidType(f"Expected a valid event, got: {type(event).__name__!r}")
+        rule |= event.told()
+    if "scope" in changes and (scope := changes.pop("scope")) is not None:
+        rule["scope"] = _scope(scope)
+    if unknown := changes.keys() - {"name", "description", "enabled"}:
+        raise InvalidType(f"an automation has no '{min(unknown)}'")
+    return rule | {key: value for key, value in changes.items() if value is not None}
+
+
+def _now() -> str:
+    return datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,389 @@
+"""What is added to an artifact before it is logged, and what it holds, then and later."""
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from itertools import islice
+from typing import IO, Any, TypeVar
+from urllib.parse import unquote_to_bytes
+
+from artstore.api.drafting import Drafting
+from artstore.api.entries import ENTRY_SCHEME, Entries, Entry, Manifest, place_in
+from artstore.api.handles import opened
+from artstore.api.stored import Stored
+from artstore.api.tables.file import ENDING, SUFFIX
+from artstore.api.tables.table import Table
+from artstore.backends import references
+from artstore.backends.files import hash_file, open_regular
+from artstore.backends.references import MAX_OBJECTS, Target
+from artstore.domain.hints import near
+from artstore.domain.ignore import Filter
+from artstore.domain.names import normal_path, parse_spec, printable
+from artstore.domain.tree import DIRECTORY, REFERENCE
+from artstore.domain.tree import Entry as TreeEntry
+from artstore.errors import (
+    ArtifactFinalizedError,
+    ArtifactNotLoggedError,
+    InvalidType,
+    InvalidValue,
+    NoEntry,
+    SourceError,
+)
+from artstore.operations.saving.draft import Draft
+
+T = TypeVar("T")
+PathLike = str | os.PathLike[str]
+
+
+class Contents:
+    """The files of an artifact: added while it is a draft, looked at any time."""
+
+    _name: str
+    _drafting: Drafting
+    _stored: Stored | None
+    _origins: dict[str, tuple[dict[str, Any], bytes]]
+    """which entries are other versions', by path, and their digests, while this is a draft"""
+
+    @property
+    def name(self) -> str:
+        """`name`, once logged `name:vN`: looked up by id each time, since a pull may renumber."""
+        return self._name if self._stored is None else self._stored.found().name
+
+    # -- draft or logged --
+
+    @property
+    def stored(self) -> Stored | None:
+        """The stored version; None for a draft."""
+        return self._stored
+
+    def _logged(self, member: str) -> Stored:
+        if self._stored is None:
+            raise ArtifactNotLoggedError(
+                f"artifact '{self._name}' has no '{member}' before it is logged",
+                hint="log it first: run.log_artifact(artifact), or artifact.save()",
+            )
+        return self._stored
+
+    def _refuse_logged(self, member: str) -> None:
+        if self._stored is not None:
+            raise ArtifactFinalizedError(
+                f"artifact '{self.name}' is logged: '{member}' would change a version, and versions never change",
+                hint="`draft = artifact.new_draft()` begins the next version with its content",
+            )
+
+    def is_draft(self) -> bool:
+        return self._stored is None
+
+    def finalize(self) -> None:
+        """Refuse further changes to the files. Logging does so by itself."""
+        self._drafting.finalize()
+
+    # -- adding to a draft --
+
+    def add_file(
+        self,
+        local_path: PathLike,
+        name: PathLike | None = None,
+        is_tmp: bool | None = False,
+        skip_cache: bool | None = False,
+        policy: str | None = "mutable",
+        overwrite: bool = False,
+    ) -> Entry:
+        """Add one file, by default under its own name.
+
+        `mutable`: its content as it is now is stored at once, later edits don't matter. `immutable`: it is hashed now
+        and copied by the save, which fails if it differs then. `is_tmp` replaces its name up to the first dot by 20
+        digits of its digest. Raises ValueError for what is no readable file, and, unless `overwrite`, for a path that
+        has other content. `skip_cache` is accepted as W&B's and changes nothing.
+        """
+        self._refuse_logged("add_file")
+        _check_policy(policy)
+        path = os.fspath(local_path)
+        if not os.path.isfile(path):
+            problem = (
+                "is a folder" if os.path.isdir(path) else "is no file" if os.path.lexists(path) else "is not there"
+            )
+            raise SourceError(
+                f"Path is not a file: {printable(path)} {problem}",
+                problems=[(path, problem)],
+                hint="add_dir() adds a folder" if os.path.isdir(path) else None,
+            )
+        target = normal_path(name) if name is not None else os.path.basename(path)
+        later = policy == "immutable"
+        with self._drafting.changing() as draft:
+            if is_tmp:
+                target = _renamed(target, _digest_of(path))
+            raw = draft.add_file(path, target, overwrite=overwrite, later=later)
+            self._drafting.note_source(target, path)
+        return Entry(self, target, raw)
+
+    def add_dir(
+        self,
+        local_path: PathLike,
+        name: PathLike | None = None,
+        skip_cache: bool | None = False,
+        policy: str | None = "mutable",
+        merge: bool = False,
+        include: list[str] | str | None = None,
+        exclude: list[str] | str | None = None,
+    ) -> None:
+        """Add all that a folder holds, at the root or below `name`, as it is now; empty folders and executable bits too.
+
+        `include` and `exclude` are globs over paths below the folder; `.artifactsignore` files hold gitignore patterns.
+        All or nothing: raises ValueError that lists every file that can't be read, or that has been added with other
+        content, unless `merge` (which replaces and never removes). `skip_cache` and `policy` are accepted as W&B's and
+        change nothing.
+        """
+        self._refuse_logged("add_dir")
+        _check_policy(policy)
+        path = os.fspath(local_path)
+        if not os.path.isdir(path):
+            problem = "is a file" if os.path.lexists(path) else "is not there"
+            raise SourceError(f"Path is not a directory: {printable(path)} {problem}", problems=[(path, problem)])
+        target = normal_path(name) if name not in (None, "") else ""
+        chosen = Filter(globs_of(include), globs_of(exclude))
+        with self._drafting.changing() as draft:
+            draft.add_folder(path, target or None, chosen=chosen if chosen else None, overwrite=merge)
+            self._drafting.note_folder(target, path)
+
+    @contextmanager
+    def new_file(
+        self,
+        name: str,
+        mode: str = "x",
+        encoding: str | None = None,
+        policy: str | None = None,
+        skip_cache: bool | None = None,
+    ) -> Iterator[IO[Any]]:
+        """A file to write, added under `name` when the block ends well. Mode "x" refuses a name that is taken, "w" and "a"
+        replace it; all take "b" and "+". `policy` and `skip_cache` are accepted as W&B's and change nothing.
+        """
+        self._refuse_logged("new_file")
+        kind = mode.translate({ord(c): None for c in "bt+"})
+        if kind not in ("x", "w", "a"):
+            raise InvalidValue(f"mode '{mode}' is not one of x, w, a, with b or + or without")
+        target = normal_path(name)
+        with self._drafting.changing() as draft:
+            if kind == "x" and draft.entry(target) is not None:
+                raise InvalidValue(f"File with name '{printable(target)}' already exists in this artifact")
+            staged, pid = draft.staged_file(target), os.getpid()
+        try:
+            with open(staged, mode, encoding=encoding) as file:
+                yield file
+            with self._drafting.changing() as draft:
+                draft.add_staged(staged, target, overwrite=kind != "x")
+                self._drafting.note_source(target, None)
+        except BaseException:
+            if pid == os.getpid() and os.path.lexists(staged):  # a forked child may come by here, too
+                os.unlink(staged)
+            raise
+
+    def add_reference(
+        self,
+        uri: "str | PathLike | Entry",
+        name: PathLike | None = None,
+        checksum: bool = True,
+        max_objects: int | None = None,
+    ) -> list[Entry]:
+        """Add what a URI names, whose bytes stay there: a file or all below a folder (`file://`), a web page (`http://`,
+        `https://`), an object or all below a prefix (`s3://`, `gs://`, `az://`); or an entry of a logged artifact, whose
+        bytes are shared. All or none.
+
+        One object is added under `name` (by default its own), several below it. With `checksum` their content is told as
+        it is now, and checked when they are downloaded. Of a scheme that nobody knows the URI alone is kept; that needs a
+        `name`. Raises ValueError for more than `max_objects` (10 million).
+        """
+        self._refuse_logged("add_reference")
+        if isinstance(uri, Entry):
+            return [self._add_entry_of(uri, name)]
+        if not isinstance(uri, str):
+            uri = os.fspath(uri)
+        if references.scheme_of(uri) in (ENTRY_SCHEME, "wandb-artifact"):
+            return [self._add_entry_of(self._entry_at(uri), name)]
+        most = MAX_OBJECTS if max_objects is None else max_objects
+        below = None if name is None else normal_path(name)
+        return self._add_targets(*references.named_targets(uri, below, checksum=checksum, most=most))
+
+    def _add_targets(self, name: str | None, targets: list[Target], *, overwrite: bool = False) -> list[Entry]:
+        with self._drafting.changing() as draft:
+            added = draft.add_references(name, targets, overwrite=overwrite)
+        return [Entry(self, os.fsdecode(path), raw) for path, raw in added]
+
+    def _add_entry_of(self, entry: Entry, name: PathLike | None, *, overwrite: bool = False) -> Entry:
+        """Another version's file: its bytes are stored already."""
+        stored, raw = entry.stored_in("be referenced"), entry.raw
+        target = normal_path(name) if name is not None else os.path.basename(entry.path)
+        if raw[1] == REFERENCE:
+            return self._add_targets(target, [Target("", references.Reference.of(raw))], overwrite=overwrite)[0]
+        with self._drafting.changing() as draft:
+            root = self._drafting.root or ""
+            if os.path.realpath(root) != os.path.realpath(stored.root):
+                raise InvalidValue(
+                    f"'{printable(entry.path)}' lies in {printable(stored.root)}, this artifact in {printable(root)}",
+                    hint="pull that version into this repository first",
+                )
+            found = stored.found()
+            new = draft.add_entry_of(found.state.path, found.version, raw, target, overwrite=overwrite)
+        self._origins[target] = place_in(found, entry.path), raw[3]
+        return Entry(self, target, new)
+
+    def _entry_at(self, uri: str) -> Entry:
+        """The entry that `Entry.ref_url()` names."""
+        parts = [os.fsdecode(unquote_to_bytes(part)) for part in uri.partition("://")[2].split("/")]
+        if len(parts) < 4 or "@" not in parts[2]:
+            raise InvalidValue(
+                f"'{printable(uri)}' names no entry of an artifact", hint="Entry.ref_url() gives such a URI"
+            )
+        with self._drafting.changing():
+            root = self._drafting.root or ""
+        spec = "/".join(parts[:3])
+        parse_spec(spec)
+        found = opened(root).find(spec)
+        return type(self).of(root, found).get_entry("/".join(parts[3:]))  # type: ignore[attr-defined,no-any-return]
+
+    def add(self, obj: Any, name: str, overwrite: bool = False) -> Entry:
+        """Add a Table, stored as `<name>.table.json`; or an entry of a logged artifact, as `add_reference` does. Raises
+        ValueError for a name that has other content, unless `overwrite`, TypeError for anything else.
+        """
+        self._refuse_logged("add")
+        if isinstance(obj, Entry):
+            return self._add_entry_of(obj, name, overwrite=overwrite)
+        if not isinstance(obj, Table):
+            raise InvalidType(
+                f"a {type(obj).__name__} can't be added to an artifact: a Table or an entry can",
+                hint="write it to a file with artifact.new_file()",
+            )
+        target = normal_path(name)
+        target = target if target.endswith(ENDING) else target + SUFFIX
+        with self._drafting.changing() as draft:
+            staged = draft.staged_file(target)
+            beside: dict[str, bytes] = {}
+            with open(staged, "wb") as file:
+                obj.write(file, beside.__setitem__)
+            raw = draft.add_staged(staged, target, overwrite=overwrite)
+            for path, data in beside.items():
+                draft.add_bytes(data, path)
+            self._drafting.note_source(target, None)
+        return Entry(self, target, raw)
+
+    def __setitem__(self, name: str, obj: Any) -> None:
+        self.add(obj, name)
+
+    def remove(self, item: "PathLike | Entry") -> None:
+        """Take out a file, or a folder with all below it. Raises FileNotFoundError when there is none."""
+        self._refuse_logged("remove")
+        name = item.path if isinstance(item, Entry) else normal_path(item)
+        with self._drafting.changing() as draft:
+            draft.remove(name)
+
+    def get_added_local_path_name(self, local_path: PathLike) -> str | None:
+        """The path under which a local file was added by `add_file`; None when it wasn't."""
+        return next(iter(self._drafting.names_of(os.fspath(local_path))), None)
+
+    def origin_of(self, path: str) -> dict[str, Any] | None:
+        """Which other version's file an entry is: that version's place, id and number, and the path there."""
+        if self._stored is not None:
+            return self._stored.origins().get(path)
+        return self._own_origins([path]).get(path)
+
+    def _own_origins(self, paths: Iterable[str]) -> dict[str, dict[str, Any]]:
+        """Of those of a draft's entries that still are what was taken from another version."""
+        found = {path: self._origins[path] for path in paths if path in self._origins}
+        return {path: place for path, (place, digest) in found.items() if (self._find(path) or [b""] * 4)[3] == digest}
+
+    def added_from(self, path: str) -> str | None:
+        """The local file that was added under a path; None when none is known."""
+        return self._drafting.source(path)
+
+    # -- looking --
+
+    def get_entry(self, name: PathLike) -> Entry:
+        """The file at a path, or the table of that name. Raises KeyError with near names."""
+        path = normal_path(name)
+        found = self._find(path)
+        if found is None and (table := self._find(path + SUFFIX)) is not None:
+            path, found = path + SUFFIX, table
+        if found is None:
+            none: list[str] = []
+            names = self._look(
+                lambda draft: [os.fsdecode(p) for p, _ in islice(draft.files(), 2000)], none, lambda _: none
+            )
+            if self._stored is not None:
+                self._stored.entry(path)  # says what is near
+            raise NoEntry(f"{self.name} has no file '{printable(path)}'", hint=near(path, names))
+        return Entry(self, path, found)
+
+    get_path = get_entry
+
+    def _find(self, path: str) -> TreeEntry | None:
+        raw = self._look(lambda draft: draft.entry(path), None, lambda stored: stored.find(path))
+        return None if raw is None or raw[1] == DIRECTORY else raw
+
+    def get(self, name: str) -> Any:
+        """The Table that was added under a name; None when there is none."""
+        stored = self._logged("get")
+        path = normal_path(name)
+        for candidate in (path, path + SUFFIX):
+            raw = self._find(candidate)
+            if raw is not None and candidate.endswith(ENDING):
+                return Table.read(
+                    lambda raw=raw: stored.open(raw),  # type: ignore[misc]  # mypy can't tell its type
+                    lambda other: stored.open(stored.entry(other)),
+                    f"'{printable(candidate)}' of {self.name}",
+                )
+        return None
+
+    def __getitem__(self, name: str) -> Any:
+        return self.get(name)
+
+    @property
+    def manifest(self) -> Manifest:
+        """`manifest.entries` maps paths to entries; they are read as they are asked for."""
+        entries = Entries(
+            self,
+            lambda: self._look(lambda draft: iter(list(draft.files())), iter(()), Stored.files),
+            _or_none(lambda path: self._look(lambda d: d.entry(path), None, lambda stored: stored.find(path))),
+            lambda: self._look(lambda d: d.folder().files, 0, lambda stored: int(stored.found().version["files"])),
+        )
+        return Manifest(entries)
+
+    def _look(self, ask: Callable[[Draft], T], empty: T, ask_stored: Callable[[Stored], T]) -> T:
+        """What the draft answers (`empty` before anything was added), or the stored version once it is logged."""
+        if self._stored is None:
+            with self._drafting.locked():
+                if self._stored is None:  # else it was logged while this thread waited
+                    return self._drafting.look(ask, empty)
+        return ask_stored(self._stored)
+
+
+def _or_none(find: Any) -> Any:
+    def look(path: str) -> TreeEntry | None:
+        try:
+            raw: TreeEntry | None = find(path)
+        except (NoEntry, InvalidValue, TypeError, AttributeError):
+            return None  # no path at all
+        return None if raw is None or path.endswith("/") or raw[1] == DIRECTORY else raw
+
+    return look
+
+
+def _check_policy(policy: str | None) -> None:
+    if policy not in (None, "mutable", "immutable"):
+        raise InvalidValue(f"policy '{policy}' is not 'mutable' or 'immutable'")
+
+
+def globs_of(patterns: list[str] | str | None) -> list[str] | None:
+    return [patterns] if isinstance(patterns, str) else patterns
+
+
+def _renamed(name: str, digest: str) -> str:
+    folder, base = os.path.split(name)
+    return os.path.join(folder, ".".join([digest[:20], *base.split(".")[1:]]))
+
+
+def _digest_of(path: str) -> str:
+    fd = open_regular(path, follow=True)
+    try:
+        return hash_file(fd)[0].hex()
+    finally:
+        os.close(fd)

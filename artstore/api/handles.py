@@ -1,0 +1,64 @@
+"""Repositories that this process has open: one handle for each thread and place, opened when first needed."""
+
+import os
+import threading
+import weakref
+from typing import Any, cast
+
+from artstore.backends.storage import is_url
+from artstore.domain.names import printable
+from artstore.errors import NotFound, Refused
+from artstore.repository import Repository
+from artstore.store.settings import find_root
+from artstore.view import View, view_of
+
+_threads = threading.local()
+
+
+class _Elsewhere:
+    """A place without a repository here, in the place of one: it is read, and says so when it should change."""
+
+    def __init__(self, place: str) -> None:
+        self._view = view_of(place, None)
+
+    def __getattr__(self, name: str) -> Any:
+        if not hasattr(View, name) and hasattr(Repository, name):
+            raise Refused(
+                f"{printable(self._view.storage.root)} is only looked at from here: it can't be changed",
+                hint="`artstore clone` it, change the clone, and push",
+            )
+        return getattr(self._view, name)
+
+
+def opened(root: str) -> Repository:
+    """This thread's handle of the repository in folder `root`, or at a URL. Raises NotFound when there is none (any more)."""
+    handles: dict[str, tuple[tuple[int, ...], Repository]] = _threads.__dict__.setdefault("handles", {})
+    found = handles.get(root)
+    if is_url(root):
+        if found is None:
+            found = handles[root] = (), cast(Repository, _Elsewhere(root))
+        return found[1]
+    try:
+        status = os.stat(f"{root}/format")
+        same: tuple[int, ...] = status.st_dev, status.st_ino, status.st_mtime_ns  # another once a feature is added
+    except OSError:
+        same = ()
+    if found is None or found[0] != same:
+        repository = Repository(root)
+        weakref.finalize(repository, repository.objects.close)  # when the thread ends
+        found = handles[root] = same, repository
+    return found[1]
+
+
+def root_of(folder: str) -> str:
+    """The repository that a path means: its own folder, or one that holds it (or lies below one that does). A URL means
+    what is there.
+    """
+    if is_url(folder):
+        return folder
+    if os.path.isfile(os.path.join(folder, "format")):
+        return os.path.abspath(folder)
+    root = find_root(folder, environment=False)
+    if root is None:
+        raise NotFound(f"there is no repository in {folder}", hint="`artstore init` makes one")
+    return root

@@ -1,0 +1,245 @@
+"""Restoring what a lock file names: each version is found here, or brought from the remote that the file names."""
+
+import os
+import shlex
+from collections.abc import Iterable
+from contextlib import ExitStack
+from typing import NamedTuple
+
+from artstore.backends.endpoints import endpoint_of_environment
+from artstore.backends.storage import FolderStorage, is_url
+from artstore.domain.hints import typed
+from artstore.domain.names import file_name_of, printable
+from artstore.errors import InvalidValue, MissingObject, NotFound, Refused
+from artstore.operations.finding.lookup import Found
+from artstore.operations.restoring.checkout import CheckedOut
+from artstore.operations.restoring.lockfile import NAME, Locked, place_of, remote_place
+from artstore.progress import Monitor
+from artstore.repository import Repository
+from artstore.store.settings import ORIGIN, RemoteSettings, root_to_create
+from artstore.sync.place import is_relative
+from artstore.sync.place import place_of as settings_place
+from artstore.view import View, view_of
+
+
+class Source(NamedTuple):
+    """A remote from which versions can be had."""
+
+    name: str
+    place: str
+    """absolute path or URL"""
+    relative: bool
+    """whether the lock file names it by a relative path"""
+
+
+class Brought(NamedTuple):
+    """What came from one remote."""
+
+    remote: str
+    url: str
+    versions: int
+    kept: bool
+    """whether they are in the repository now; else the files came straight from the remote"""
+
+
+class Restored(NamedTuple):
+    """`created` is the repository that was made for it."""
+
+    created: str | None
+    brought: list[Brought]
+    got: list[tuple[Locked, CheckedOut]]
+
+
+class Restoring:
+    """One restore, used as a context. All versions are found, and the missing ones brought here, before the first folder
+    is touched.
+
+    A lock file comes with code from elsewhere, so it is not trusted with more than saying where to look. What it names is
+    checked by id and digest. Its remote becomes a remote of the repository only where that is new or holds nothing: else
+    a later `push` could send the user's own work there, and a pull could change names and numbers that are in use here.
+    """
+
+    def __init__(self, lock: str, chosen: str | None, monitor: Monitor) -> None:
+        """`chosen` is a remote, path or URL that the user named instead of those in the lock file."""
+        self._lock = lock
+        self._chosen = chosen
+        self._monitor = monitor
+        self._open = ExitStack()
+        self._repository: Repository | None = None
+        self._created: str | None = None
+        self._found: dict[Locked, tuple[View, Found]] = {}
+        self._brought: list[Brought] = []
+
+    def __enter__(self) -> "Restoring":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._open.close()
+
+    def run(self, wanted: list[Locked], *, force: bool) -> Restored:
+        """Bring each folder to exactly its version. Raises NotFound where a version is not to be had."""
+        folders = {one: place_of(one, self._lock) for one in wanted}
+        root = root_to_create()
+        if os.path.isfile(f"{root}/format"):
+            self._repository = self._open.enter_context(Repository(root))
+            self._blank = _is_blank(self._repository)
+        else:
+            self._blank = True
+        self._bring(self._missing(wanted), root)
+        got = []
+        for one in wanted:
+            view, found = self._found[one]
+            self._monitor.start(f"getting {one.path}")
+            got.append((one, view.get(found, folders[one], force=force, delete=True, monitor=self._monitor)))
+        return Restored(self._created, self._brought, got)
+
+    def _missing(self, wanted: Iterable[Locked]) -> list[Locked]:
+        """Those whose version is not in the repository; the others are noted as found."""
+        missing = []
+        for one in wanted:
+            repository = self._repository
+            if repository is not None and (found := _found_here(repository, one)) is not None:
+                self._found[one] = repository, found
+            else:
+                missing.append(one)
+        return missing
+
+    def _bring(self, missing: list[Locked], root: str) -> None:
+        groups: dict[Source, list[Locked]] = {}
+        for one in missing:
+            groups.setdefault(self._source(one), []).append(one)
+        for source, entries in groups.items():
+            self._look(source, entries)
+        for source, entries in groups.items():
+            if (name := self._remote_of_ours(source, root)) is not None:
+                self._pull(name, entries)
+            self._brought.append(Brought(name or source.name, source.place, len(entries), name is not None))
+
+    # -- where a version is --
+
+    def _source(self, one: Locked) -> Source:
+        """Where to look for a version that is not here. Raises NotFound where nothing is named."""
+        ours = self._ours()
+        if self._chosen is not None:
+            if self._chosen in ours:
+                return Source(self._chosen, ours[self._chosen].url, False)
+            return Source(one.remote or ORIGIN, settings_place(self._chosen), is_relative(self._chosen))
+        if one.remote is not None and one.url is not None:
+            source = Source(one.remote, settings_place(remote_place(one.url, self._lock)), is_relative(one.url))
+            self._refuse_unknown_service(source)
+            return source
+        if self._repository is not None and ours:
+            name = self._repository.remotes.default()
+            return Source(name, ours[name].url, False)
+        where = "there is no repository here" if self._repository is None else "it is not in this repository"
+        raise NotFound(
+            f"{one.spec} can't be restored: {where}, and the lock file names no remote", hint=f"{self._again()} gets it"
+        )
+
+    def _ours(self) -> dict[str, RemoteSettings]:
+        return self._repository.remotes.all() if self._repository is not None else {}
+
+    def _refuse_unknown_service(self, source: Source) -> None:
+        """Requests to a bucket are signed with the user's credentials, which a lock file can't have sent anywhere it likes."""
+        if not is_url(source.place) or source.place in (known.url for known in self._ours().values()):
+            return
+        from urllib.parse import parse_qsl, urlsplit
+
+        try:
+            endpoint = dict(parse_qsl(urlsplit(source.place).query)).get("endpoint")
+        except ValueError as error:
+            raise InvalidValue(f"the url of remote '{source.name}' in the lock file is not a URL: {error}") from error
+        if endpoint is not None and endpoint != endpoint_of_environment():
+            raise Refused(
+                f"the lock file names a server that would get requests signed with your credentials: {printable(endpoint)}",
+                hint=f"if you trust it, {self._again(source.place)} uses it",
+            )
+
+    def _again(self, place: str | None = None) -> str:
+        """The command that names a place; without one, as a pattern."""
+        file = [] if self._lock == NAME else ["--file", self._lock]
+        if place is None:
+            return typed(f"get --locked {shlex.join([*file, '--from', 'REMOTE_OR_URL'])}")
+        return typed(f"get --locked {shlex.join([*file, '--from', place])}")
+
+    # -- getting it --
+
+    def _look(self, source: Source, entries: list[Locked]) -> None:
+        """Open a remote, and make sure that it has these versions."""
+        self._monitor.start(f"asking {source.name}")
+        name = self._registered(source)
+        here = FolderStorage(self._repository.root) if self._repository is not None else None
+        try:
+            view = self._open.enter_context(view_of(name or source.place, here))
+        except NotFound as error:
+            hint = f"{error.hint}; {self._again()} gets the versions from elsewhere"
+            raise NotFound(f"remote '{source.name}' can't be read: {error}", hint=hint) from error
+        for one in entries:
+            state = view.refs.read(view.path_of(one.spec)[0])
+            version = state.versions.get(one.id)
+            if version is None or "deleted" in version:
+                raise NotFound(
+                    f"{one.spec} (id {one.id[:12]}) is not at remote '{source.name}' ({printable(source.place)})",
+                    hint=f"`artstore push` where the lock file was made sends it; {self._again()} gets it from elsewhere",
+                )
+            self._found[one] = view, _checked(one, Found(state, version))
+
+    def _registered(self, source: Source) -> str | None:
+        return next((name for name, known in self._ours().items() if known.url == source.place), None)
+
+    def _remote_of_ours(self, source: Source, root: str) -> str | None:
+        """The name of the remote of our repository from which to pull; None where the files come straight from the place.
+        Makes the repository, and gives it the remote, where there is nothing yet that this could harm.
+        """
+        if (name := self._registered(source)) is not None:
+            return name
+        if not self._blank:
+            return None
+        if self._repository is None:
+            self._repository = self._open.enter_context(Repository.init(root))
+            self._created = root
+        if file_name_of(source.name) in map(file_name_of, self._ours()):
+            return None
+        self._repository.remotes.register(source.name, source.place, relative=source.relative)
+        return source.name
+
+    def _pull(self, name: str, entries: list[Locked]) -> None:
+        repository = self._repository
+        assert repository is not None
+        specs = dict.fromkeys(self._found[one][1].spec for one in entries)
+        done = repository.pull(name, specs, monitor=self._monitor)
+        for moved in done.refused:
+            if moved.problem is not None:
+                raise moved.problem
+        for one in entries:
+            found = _found_here(repository, one)
+            if found is None:
+                raise NotFound(f"{one.spec} was taken away while it was restored", hint="run the same command again")
+            self._found[one] = repository, found
+
+
+def _is_blank(repository: Repository) -> bool:
+    """Whether nothing is stored in a repository and it has no remote."""
+    stored = next(repository.refs.paths(), None) or next(repository.runs.paths(), None)
+    return stored is None and not repository.remotes.all()
+
+
+def _found_here(repository: Repository, one: Locked) -> Found | None:
+    """The version of an entry, by its id, under whatever name it has now; None where it is not in the repository."""
+    state = repository.refs.read(repository.path_of(one.spec)[0])
+    if one.id not in state.versions:  # it may have come here under a newer name than the lock file's
+        others = (other for other in repository.refs.collections(damaged=[]) if one.id in other.versions)
+        if (renamed := next(others, None)) is None:
+            return None
+        state = renamed
+    version = state.versions[one.id]
+    if "deleted" in version:
+        raise NotFound(f"{one.spec} was deleted", hint=f"{typed('undelete', one.spec)} may bring it back")
+    return _checked(one, Found(state, version))
+
+
+def _checked(one: Locked, found: Found) -> Found:
+    """Raises MissingObject unless the digest is the one that was locked."""
+    if found.version["digest"] != one.digest:
+        raise MissingObject(f"{one.spec} of the lock file has another digest than the version of that id")
+    return found

@@ -1,0 +1,203 @@
+"""The session: `init`, and the functions of the module that follow the active run."""
+
+import atexit
+import os
+import sys
+from typing import Any
+
+from artstore.api import recording
+from artstore.api.artifact import Artifact
+from artstore.api.contents import PathLike
+from artstore.api.run import Run, active_run, require_run, set_active
+from artstore.api.values import as_dict_of, checked_text, checked_texts, plain_values
+from artstore.domain.names import DEFAULT_ENTITY, DEFAULT_PROJECT
+from artstore.errors import InvalidType, InvalidValue
+from artstore.store.runs import RunPath
+from artstore.store.settings import run_environment
+
+_MODES = {mode: mode for mode in ("online", "offline", "shared", "disabled")} | {"dryrun": "offline", "run": "online"}
+
+
+def init(
+    project: str | None = None,
+    *,
+    entity: str | None = None,
+    job_type: str | None = None,
+    name: str | None = None,
+    id: str | None = None,
+    config: Any = None,
+    group: str | None = None,
+    tags: list[str] | tuple[str, ...] | None = None,
+    notes: str | None = None,
+    dir: PathLike | None = None,
+    resume: bool | str | None = None,
+    mode: str | None = None,
+    reinit: bool | str | None = None,
+    allow_val_change: bool | None = None,
+    config_include_keys: list[str] | None = None,
+    config_exclude_keys: list[str] | None = None,
+    settings: Any = None,
+    **furniture: Any,
+) -> Run:
+    """Start a run and make it the active one; one that was active is finished first, or with
+    `reinit="return_previous"` (or False) returned.
+
+    Its repository is the nearest `.artifacts` upwards, else the nearest to `dir`, which is made there if none is. An `id`
+    that exists goes on with that run, unless `resume` is "never". In mode "disabled" nothing is recorded. What isn't given
+    is taken from `settings` (a `Settings` or dict) and from W&B's variables of the environment. W&B's other arguments
+    (save_code, anonymous, force, …) are accepted and change nothing.
+    """
+    if unknown := furniture.keys() - _FURNITURE:
+        raise InvalidType(f"init() got an unexpected keyword argument '{min(unknown)}'")
+    if reinit == "create_new":
+        raise InvalidValue("one run is active at a time: reinit can't be 'create_new'", hint="finish the first one")
+    before = active_run()
+    if before is not None and reinit in ("return_previous", False):
+        return before
+    given = {
+        "project": project, "entity": entity, "job_type": job_type, "name": name, "id": id, "group": group, "notes": notes,
+        "tags": tags, "mode": mode, "resume": resume,
+    }  # fmt: skip
+    asked = {**run_environment(), **_of_settings(settings), **{k: v for k, v in given.items() if v is not None}}
+    wanted = asked.pop("mode", "online")
+    if (mode := _MODES.get(wanted)) is None:
+        raise InvalidValue(f"mode '{wanted}' is not one of {', '.join(_MODES)}")
+    given_config = as_dict_of(config)
+    artifacts = {key: value for key, value in given_config.items() if isinstance(value, Artifact)}
+    values = plain_values({key: value for key, value in given_config.items() if key not in artifacts})
+    values = {k: v for k, v in values.items() if config_include_keys is None or k in config_include_keys}
+    values = {k: v for k, v in values.items() if k not in (config_exclude_keys or ())}
+    for what in ("name", "group", "job_type", "notes"):
+        if asked.get(what) is not None:
+            checked_text(what, asked[what])
+    asked["tags"] = None if asked.get("tags") is None else checked_texts(asked["tags"])
+    if before is not None:  # only when all that was given is right
+        before.finish()
+    run = None
+    if mode == "disabled":
+        path = RunPath(asked.get("entity") or DEFAULT_ENTITY, asked.get("project") or DEFAULT_PROJECT, "disabled")
+    else:
+        if isinstance(asked.get("resume"), bool):
+            asked["resume"] = "allow" if asked["resume"] else None
+        run = recording.start(recording.place(None if dir is None else os.fspath(dir)), config=values, **asked)
+        path = run.path
+    started = Run(run, path, values, allow_val_change=bool(allow_val_change), group=asked.get("group"))
+    set_active(started)
+    started.config.update(artifacts)
+    atexit.register(started.end_at_exit)
+    if (workers := sys.modules.get("multiprocessing.util")) is not None:  # a forked worker ends without atexit
+        workers.Finalize(None, started.end_at_exit, exitpriority=0)
+    return started
+
+
+def _of_settings(settings: Any) -> dict[str, Any]:
+    """What W&B's settings object, or a dict, says of a run."""
+    values = settings if isinstance(settings, dict) else vars(settings) if settings is not None else {}
+    return {ours: values[theirs] for theirs, ours in _SETTINGS.items() if values.get(theirs) is not None}
+
+
+_SETTINGS = {
+    "project": "project", "entity": "entity", "run_id": "id", "run_name": "name", "run_notes": "notes", "run_tags": "tags",
+    "run_group": "group", "run_job_type": "job_type", "mode": "mode", "resume": "resume",
+}  # fmt: skip
+_FURNITURE = frozenset(
+    (
+        "anonymous", "force", "save_code", "tensorboard", "sync_tensorboard", "monitor_gym", "resume_from", "fork_from",
+        "magic",
+    )
+)  # fmt: skip
+
+
+# -- functions of the module that follow the active run --
+
+
+def log(data: dict[str, Any], step: int | None = None, commit: bool | None = None, sync: bool | None = None) -> None:
+    require_run("log()").log(data, step, commit, sync)
+
+
+def log_artifact(
+    artifact_or_path: Artifact | PathLike,
+    name: str | None = None,
+    type: str | None = None,
+    aliases: list[str] | str | None = None,
+    tags: list[str] | None = None,
+) -> Artifact:
+    return require_run("log_artifact()").log_artifact(artifact_or_path, name, type, aliases, tags)
+
+
+def use_artifact(
+    artifact_or_name: str | Artifact,
+    type: str | None = None,
+    aliases: list[str] | str | None = None,
+    use_as: str | None = None,
+) -> Artifact:
+    return require_run("use_artifact()").use_artifact(artifact_or_name, type, aliases, use_as)
+
+
+def finish(exit_code: int | None = None, quiet: bool | None = None) -> None:
+    """End the active run, if there is one."""
+    if (run := active_run()) is not None:
+        run.finish(exit_code)
+
+
+def login(*_: Any, **__: Any) -> bool:
+    """Accepted as W&B's: there is no account and nothing to log in to."""
+    return True
+
+
+def setup(*_: Any, **__: Any) -> None:
+    """Accepted as W&B's: nothing needs to be set up."""
+
+
+def define_metric(name: str, *more: Any, **options: Any) -> None:
+    """What the summary keeps of a metric: see `Run.define_metric`."""
+    require_run("define_metric()").define_metric(name, *more, **options)
+
+
+def link_artifact(artifact: Artifact, target_path: str, aliases: list[str] | str | None = None) -> Artifact | None:
+    return require_run("link_artifact()").link_artifact(artifact, target_path, aliases)
+
+
+def log_model(path: PathLike, name: str | None = None, aliases: list[str] | str | None = None) -> None:
+    require_run("log_model()").log_model(path, name, aliases)
+
+
+def use_model(name: str) -> str:
+    return require_run("use_model()").use_model(name)
+
+
+def link_model(
+    path: PathLike, registered_model_name: str, name: str | None = None, aliases: list[str] | str | None = None
+) -> Artifact | None:
+    return require_run("link_model()").link_model(path, registered_model_name, name, aliases)
+
+
+def log_code(root: str | None = ".", *more: Any, **options: Any) -> Artifact | None:
+    return require_run("log_code()").log_code(root, *more, **options)
+
+
+def upsert_artifact(artifact_or_path: Artifact | PathLike, *more: Any, **options: Any) -> Artifact:
+    return require_run("upsert_artifact()").upsert_artifact(artifact_or_path, *more, **options)
+
+
+def finish_artifact(artifact_or_path: Artifact | PathLike, *more: Any, **options: Any) -> Artifact:
+    return require_run("finish_artifact()").finish_artifact(artifact_or_path, *more, **options)
+
+
+def watch(*_: Any, **__: Any) -> None:
+    """Accepted as W&B's; gradients are not recorded."""
+
+
+def save(*_: Any, **__: Any) -> None:
+    require_run("save()").save()
+
+
+def alert(title: str, text: str = "", *_: Any, **__: Any) -> None:
+    require_run("alert()").alert(title, text)
+
+
+class Settings:
+    """Accepted as W&B's: whatever it is given, as attributes."""
+
+    def __init__(self, **values: Any) -> None:
+        vars(self).update(dict.fromkeys(_SETTINGS) | values)

@@ -1,0 +1,1 @@
+"""Tables: rows of values in named columns, and their files."""

@@ -1,0 +1,191 @@
+"""Table files: `<name>.table.json` in W&B's layout, written and read row by row, so that a million rows need no more
+memory than a few.
+"""
+
+import codecs
+import json
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, BinaryIO, NamedTuple
+
+from artstore.api.tables.columns import ANY, Type, decoded, encoded, is_form, is_type, without_none
+from artstore.errors import Damage
+
+SUFFIX = ".table.json"
+ENDING = "table.json"
+"""What the names of tables' files end with; W&B adds SUFFIX to others."""
+_CHUNK = 1 << 20
+_LONGEST = 64 << 20
+"""Characters of one row at most."""
+_BEHIND = (",", "]", "}", ":", " ", "\t", "\r", "\n")
+"""Characters that end a value: a number may go on in the next piece."""
+_encode = json.JSONEncoder(separators=(", ", ": ")).encode
+_decoder = json.JSONDecoder()
+
+
+class Head(NamedTuple):
+    """What a table's file says beside the rows."""
+
+    columns: list[Any]
+    types: dict[str, Type]
+    forms: dict[str, str]
+    """what W&B's types don't tell, by column"""
+
+    def decoders(self) -> list[tuple[Type, str | None]]:
+        return [(without_none(self.types.get(str(c), ANY)), self.forms.get(str(c))) for c in self.columns]
+
+
+def write_table(file: BinaryIO, head: Head, rows: Iterable[list[Any]], count: int) -> None:
+    """Keys in ascending order, as W&B writes them; `column_forms` is ours, and nothing to W&B."""
+    types = {"wb_type": "typedDict", "params": {"type_map": head.types}}
+    forms = f'"column_forms": {_sorted(head.forms)}, ' if head.forms else ""
+    start = (
+        f'{{"_type": "table", {forms}"column_types": {_sorted(types)}, "columns": {_encode(head.columns)}, "data": ['
+    )
+    file.write(start.encode())
+    comma = ""
+    for row in rows:
+        file.write((comma + _encode([encoded(cell) for cell in row])).encode())
+        comma = ", "
+    file.write(f'], "log_mode": "IMMUTABLE", "ncols": {len(head.columns)}, "nrows": {count}}}'.encode())
+
+
+def _sorted(value: Any) -> str:
+    return json.dumps(value, sort_keys=True)
+
+
+def read_table(open_: Callable[[], BinaryIO], what: str) -> tuple[Head, Iterator[list[Any]]]:
+    """What a file says, and its rows, decoded, as they are asked for. `open_` gives the file, from its start, as often as
+    it is asked. Raises Damage for what is no table.
+    """
+    pieces = _Pieces(open_(), what)
+    told = pieces.until_rows()
+    if "columns" not in told or "column_types" not in told:  # they may stand behind the rows: look there first
+        with open_() as file:
+            behind = _Pieces(file, what)
+            told |= behind.until_rows()
+            for _ in behind.rows():
+                pass
+            told |= behind.until_rows()
+    head = _head_of(told, what)
+    return head, _decoded(pieces, head, what)
+
+
+def _decoded(pieces: "_Pieces", head: Head, what: str) -> Iterator[list[Any]]:
+    decoders, width = head.decoders(), len(head.columns)
+    slow = [(i, kind, form) for i, (kind, form) in enumerate(decoders) if form or kind["wb_type"] == "timestamp"]
+    try:
+        for row in pieces.rows():
+            if type(row) is not list or len(row) != width:
+                raise Damage(f"{what} has a row that does not fit its {width} columns")
+            for i, kind, form in slow:
+                row[i] = decoded(row[i], kind, form)
+            yield row
+    except (OverflowError, ValueError, TypeError) as error:
+        raise Damage(f"{what} has a cell that is not of its column's type: {error}") from error
+    finally:
+        pieces.close()
+
+
+def _head_of(told: dict[str, Any], what: str) -> Head:
+    columns, types = told.get("columns"), told.get("column_types")
+    if not isinstance(columns, list) or not all(isinstance(c, str | int) for c in columns):
+        raise Damage(f"{what} has no columns: it is no table")
+    params = types.get("params", {}) if isinstance(types, dict) else None if types is not None else {}
+    found = params.get("type_map", {}) if isinstance(params, dict) else None
+    forms = told.get("column_forms", {})
+    if not isinstance(found, dict):
+        raise Damage(f"{what} does not tell its columns' types as a table does")
+    good = all(map(is_type, found.values()))
+    if not good or not isinstance(forms, dict) or not all(map(is_form, forms.values())):
+        raise Damage(f"{what} does not tell its columns' types as a table does")
+    return Head(columns, found, forms)
+
+
+class _Pieces:
+    """A table's JSON, value by value; its rows, the value of `data`, one by one."""
+
+    def __init__(self, file: BinaryIO, what: str) -> None:
+        self._file = file
+        self._what = what
+        self._text = codecs.getincrementaldecoder("utf-8")("strict")
+        self._buffer, self._at, self._ended = "", 0, False
+        self._first = True
+
+    def close(self) -> None:
+        self._file.close()
+
+    def until_rows(self) -> dict[str, Any]:
+        """Keys and values up to `data`, or to the end."""
+        told: dict[str, Any] = {}
+        if self._first:
+            self._expect("{")
+        while True:
+            if self._peek() == "}":
+                return told
+            if not self._first:
+                self._expect(",")
+            self._first = False
+            key = self._value()
+            if not isinstance(key, str):
+                raise Damage(f"{self._what} is no table: a key is no text")
+            self._expect(":")
+            if key == "data":
+                return told
+            told[key] = self._value()
+
+    def rows(self) -> Iterator[Any]:
+        self._expect("[")
+        if self._peek() == "]":
+            self._expect("]")
+            return
+        while True:
+            yield self._value()
+            if self._peek() != ",":
+                break
+            self._expect(",")
+        self._expect("]")
+
+    def _value(self) -> Any:
+        """The next value. More is read until it is whole: a number may go on behind the buffer's end."""
+        wanted = _CHUNK
+        self._peek()
+        while True:
+            try:
+                value, end = _decoder.raw_decode(self._buffer, self._at)
+                if end - self._at > _LONGEST:
+                    raise Damage(f"{self._what} has a row of more than {_LONGEST} characters")
+                if self._ended or self._buffer[end : end + 1] in _BEHIND:
+                    self._at = end
+                    return value
+            except (ValueError, RecursionError) as error:
+                if isinstance(error, Damage):
+                    raise
+                if self._ended or len(self._buffer) - self._at > _LONGEST:
+                    raise Damage(f"{self._what} is no JSON: {error}") from error
+            self._more(wanted)
+            wanted *= 2  # a long row is decoded again a few times only
+
+    def _peek(self) -> str:
+        """The next character that is no space; empty at the end."""
+        while True:
+            while self._at < len(self._buffer) and self._buffer[self._at] in " \t\r\n":
+                self._at += 1
+            if self._at < len(self._buffer):
+                return self._buffer[self._at]
+            if self._ended:
+                return ""
+            self._more(_CHUNK)
+
+    def _expect(self, character: str) -> None:
+        if self._peek() != character:
+            raise Damage(f"{self._what} is no table: '{character}' is missing")
+        self._at += 1
+
+    def _more(self, size: int) -> None:
+        data = self._file.read(size)
+        self._ended = not data
+        try:
+            self._buffer = self._buffer[self._at :] + self._text.decode(data, final=self._ended)
+        except UnicodeDecodeError as error:
+            raise Damage(f"{self._what} is not UTF-8: {error}") from error
+        self._at = 0

@@ -1,0 +1,103 @@
+"""Tables as pandas, numpy and pyarrow have them: every value exact, whatever type that takes."""
+
+import datetime
+import importlib
+from collections.abc import Iterable
+from typing import Any
+
+from artstore.api.tables import columns as kinds
+from artstore.errors import NotFound
+
+_EXACT = 1 << 53
+"""Up to here a float tells each whole number."""
+
+
+def is_frame(data: Any) -> bool:
+    """A pandas DataFrame or a pyarrow Table."""
+    return type(data).__module__.partition(".")[0] in ("pandas", "pyarrow") and hasattr(data, "columns")
+
+
+def rows_of(frame: Any, together: int) -> tuple[list[Any], Iterable[Any]]:
+    """The names of a frame's columns, and its rows; of a pyarrow Table `together` of them are read at once."""
+    if type(frame).__module__.partition(".")[0] == "pyarrow":
+        batches = frame.to_batches(max_chunksize=together)
+        return list(frame.column_names), (
+            row for batch in batches for row in zip(*batch.to_pydict().values(), strict=True)
+        )
+    return list(frame.columns), frame.itertuples(index=False, name=None)
+
+
+def frame_of(columns: list[Any], rows: Iterable[list[Any]]) -> Any:
+    """A pandas DataFrame."""
+    rows = list(rows)
+    cells = list(zip(*rows, strict=True)) or [()] * len(columns)
+    series = [series_of(list(values), name) for name, values in zip(columns, cells, strict=True)]
+    return pandas().DataFrame(dict(zip(columns, series, strict=True)), columns=columns, index=range(len(rows)))
+
+
+def series_of(values: list[Any], name: Any) -> Any:
+    """A pandas Series of a column's values."""
+    values = [kinds.plain(value) for value in values]
+    try:
+        return pandas().Series(values, name=name, dtype=_pandas_type(values))
+    except (ValueError, TypeError, OverflowError):  # text that is not valid Unicode, times that pandas does not reach
+        return pandas().Series(values, name=name, dtype=object)
+
+
+def array_of(values: list[Any]) -> Any:
+    """A numpy array of a column's values."""
+    values = [kinds.plain(value) for value in values]
+    if any(isinstance(value, list | tuple) or kinds.is_array(value) for value in values):
+        return numpy().array(values)
+    return numpy().array(values, dtype=_numpy_type(values))
+
+
+def _pandas_type(values: list[Any]) -> Any:
+    """What pandas is to make of these values; None where it finds that itself without changing one."""
+    found, missing = {type(value) for value in values} - {type(None)}, any(value is None for value in values)
+    if found == {int} and missing:
+        whole = _whole_type([value for value in values if value is not None])
+        return {"int64": "Int64", "uint64": "UInt64"}.get(whole, object)
+    if found == {bool} and missing:
+        return "boolean"
+    if not found or (len(found) == 1 and found <= {str, float, bool, datetime.datetime}):
+        return None
+    return _numpy_type([value for value in values if value is not None])
+
+
+def _numpy_type(values: list[Any]) -> Any:
+    """As `_pandas_type`, for numpy."""
+    found = {type(value) for value in values}
+    if found == {int}:
+        return _whole_type(values)
+    if found == {int, float} and all(abs(value) <= _EXACT for value in values if type(value) is int):
+        return "float64"
+    return None if len(found) == 1 and found <= {str, float, bool} else object
+
+
+def _whole_type(values: list[int]) -> Any:
+    least, most = min(values), max(values)
+    if least >= -(1 << 63) and most < 1 << 63:
+        return "int64"
+    return "uint64" if least >= 0 and most < 1 << 64 else object
+
+
+def numpy() -> Any:
+    return _needed("numpy", "an array")
+
+
+def pandas() -> Any:
+    return _needed("pandas", "a DataFrame or Series")
+
+
+def arrow() -> Any:
+    return _needed("pyarrow", "an Arrow array")
+
+
+def _needed(package: str, what: str) -> Any:
+    try:
+        return importlib.import_module(package)
+    except ImportError as error:
+        raise NotFound(
+            f"{what} needs {package}, which is not installed here", hint=f"`pip install {package}`"
+        ) from error

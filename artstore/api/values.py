@@ -1,0 +1,153 @@
+"""Values of a run: config and summary as mappings whose keys are attributes too, and what may be a value."""
+
+import argparse
+import operator
+from collections.abc import Callable, Iterator, MutableMapping
+from typing import Any
+
+from artstore.api.artifact import Artifact
+from artstore.domain.metadata import recorded, text_of
+from artstore.errors import Conflict, InvalidType, InvalidValue
+
+
+class Values(MutableMapping[str, Any]):
+    """A run's config or summary: keys are attributes too; `changed` is told what is set and removed."""
+
+    def __init__(
+        self,
+        values: dict[str, Any],
+        changed: Callable[[dict[str, Any], list[str]], None],
+        *,
+        fixed: bool,
+        used: Callable[[str, Artifact], dict[str, Any]] | None = None,
+    ) -> None:
+        """`changed` may refuse. `fixed` values can't be given another one, unless `update(…, allow_val_change=True)` says
+        so. `used` says what is recorded of an artifact; without it none can be a value.
+        """
+        vars(self).update(_values=dict(values), _changed=changed, _fixed=fixed, _used=used)
+
+    def __getitem__(self, key: str) -> Any:
+        return self._values[key]
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        self.update({key: value})
+
+    def __delitem__(self, key: str) -> None:
+        self._changed({}, [key])
+        del self._values[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __getattr__(self, key: str) -> Any:
+        try:
+            return vars(self)["_values"][key]
+        except KeyError:
+            raise AttributeError(f"there is no value '{key}'") from None
+
+    def __setattr__(self, key: str, value: Any) -> None:
+        self[key] = value
+
+    def update(self, d: Any = None, allow_val_change: bool | None = None, **more: Any) -> None:  # type: ignore[override]
+        """Set several: a dict, an argparse Namespace, pairs. Written before this returns, as JSON values."""
+        given = {**as_dict_of(d), **more}
+        artifacts = {key: value for key, value in given.items() if isinstance(value, Artifact) and self._used}
+        new = plain_values({key: value for key, value in given.items() if key not in artifacts})
+        if self._fixed and not allow_val_change:
+            for key, value in new.items():
+                if key in self._values and self._values[key] != value:
+                    raise Conflict(
+                        f"config '{key}' is {self._values[key]!r} already; it can't become {value!r}",
+                        hint="config.update({…}, allow_val_change=True) changes it",
+                    )
+        new |= {key: self._used(key, artifact) for key, artifact in artifacts.items()}
+        self._changed(new, [])
+        self._values.update(new | artifacts)
+
+    def setdefaults(self, values: Any) -> dict[str, Any]:
+        self.update({key: value for key, value in as_dict_of(values).items() if key not in self._values})
+        return self.as_dict()
+
+    def as_dict(self) -> dict[str, Any]:
+        return dict(self._values)
+
+    def persist(self) -> None:
+        """Accepted as W&B's: every change is written as it is made."""
+
+    def __repr__(self) -> str:
+        return repr(self._values)
+
+
+def as_dict_of(values: Any) -> dict[str, Any]:
+    if values is None:
+        return {}
+    if isinstance(values, argparse.Namespace):
+        return dict(vars(values))
+    if isinstance(values, str):
+        raise InvalidType(f"config is a dict or a Namespace, not the text '{values[:80]}'")
+    return dict(values)
+
+
+def checked_text(what: str, text: Any) -> str:
+    if not isinstance(text, str):
+        raise InvalidType(f"a run's {what} is text, not {text!r}")
+    return text
+
+
+def checked_texts(tags: Any) -> list[str]:
+    """A run's tags: a list, or one as text."""
+    return [checked_text("tag", tag) for tag in ([tags] if isinstance(tags, str) else tags)]
+
+
+def checked_step(step: Any) -> int:
+    """A step: a whole number, also one of numpy's. Raises InvalidType, or InvalidValue for one that is too large."""
+    try:
+        number = None if isinstance(step, bool) else operator.index(step)
+    except TypeError:
+        number = None
+    if number is None:
+        raise InvalidType(f"a step is a whole number, not {step!r:.80}")
+    if not -(1 << 63) < number < 1 << 63:
+        raise InvalidValue(f"step {number:.3e} is too large")
+    return number
+
+
+def plain_values(values: dict[str, Any]) -> dict[str, Any]:
+    """Config or metrics as they are recorded. Raises InvalidType for an artifact: a run uses those."""
+    for key, value in values.items():
+        if isinstance(value, Artifact):
+            raise InvalidType(
+                f"config '{key}' is an artifact, which can't be a value", hint="run.use_artifact(artifact) records it"
+            )
+    return {text_of(key): recorded(value) for key, value in values.items()}
+
+
+_KEPT = ("min", "max", "mean", "first", "last", "none")
+
+
+class SummaryOf:
+    """What a summary keeps of metrics: the least, greatest, mean, first or last value, or nothing."""
+
+    def __init__(self, asked: str) -> None:
+        """`asked` is a list with commas. Raises InvalidValue."""
+        self._kept = [part.strip().lower() for part in asked.split(",")]
+        if unknown := [part for part in self._kept if part not in _KEPT]:
+            raise InvalidValue(f"summary '{unknown[0]}' is not one of {', '.join(_KEPT)}")
+        self._counts: dict[str, int] = {}
+        self._values: dict[str, dict[str, Any]] = {}
+
+    def told(self, key: str, value: Any) -> dict[str, Any] | None:
+        """The summary of a metric after another value; None when nothing is kept."""
+        if "none" in self._kept:
+            return None
+        now = self._values.setdefault(key, {})
+        if isinstance(value, int | float):
+            count = self._counts[key] = self._counts.get(key, 0) + 1
+            now["min"], now["max"] = min(now.get("min", value), value), max(now.get("max", value), value)
+            now["mean"] = now.get("mean", 0) + (value - now.get("mean", 0)) / count
+        now["last"] = value
+        now.setdefault("first", value)
+        return {kind: now[kind] for kind in self._kept if kind in now}

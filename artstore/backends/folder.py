@@ -1,0 +1,433 @@
+"""A folder on a file system as storage: with links, renames and paths for those who map or clone files."""
+
+import errno
+import os
+import stat
+from collections.abc import Callable, Iterator
+from functools import cached_property, partial
+
+from artstore.backends.files import (
+    copy_hashed,
+    is_own,
+    link_new,
+    others_write,
+    remove_if_there,
+    remove_tree,
+    replace_file,
+    sync_folder,
+    write_file,
+)
+from artstore.backends.mounts import is_local
+from artstore.backends.owner import this_process
+from artstore.domain.digest import Digest
+from artstore.domain.names import printable
+from artstore.errors import StorageError, storage_error, translated
+
+MOST = 256 << 20
+"""Bytes that are read whole at most: no log entry, cache or note of ours is larger."""
+YOUNG = 60.0
+"""Seconds after which a name has reached the medium without our doing: ext4 commits every 5 s, XFS and btrfs every 30
+s.
+"""
+
+
+class FolderStorage:
+    """`Storage` over a folder, and what only a file system can do. Symlinks below the folder are never followed for
+    data.
+    """
+
+    distant = False
+    roll_at = 256 << 20
+
+    def __init__(self, root: str, *, foreign: bool = False) -> None:
+        """Whoever writes to a `foreign` folder may put links and devices into it: nothing is read or written through one.
+        A folder that others than this user write to is foreign, wherever it lies.
+        """
+        self.root = root
+        self.local = self.coherent = is_local(root)
+        self._foreign = foreign or others_write(root)
+        self._named: dict[str, int] = {}
+        """folders whose own names this process made durable, and their inodes"""
+
+    def path(self, path: str) -> str:
+        if self._foreign:
+            self._refuse_links(path)
+        return f"{self.root}/{path}"
+
+    @cached_property
+    def _shared(self) -> int:
+        """Permissions that the root's group has, when the folder is made to be shared (setgid and group-writable, as
+        git's `sharedRepository` makes one); else 0.
+        """
+        try:
+            mode = os.stat(self.root).st_mode
+        except OSError:
+            return 0
+        return mode & 0o777 if mode & 0o2020 == 0o2020 else 0
+
+    def _refuse_links(self, path: str) -> None:
+        """In a foreign folder nothing is reached through a symlink: `objects` may have been made one."""
+        parent = path.rpartition("/")[0]
+        while parent:
+            try:
+                if stat.S_ISLNK(os.lstat(f"{self.root}/{parent}").st_mode):
+                    raise _link(f"{self.root}/{parent}")
+            except (FileNotFoundError, NotADirectoryError):
+                pass
+            parent = parent.rpartition("/")[0]
+
+    def _folder(self, folder: str) -> str:
+        """The path of a folder that is listed or written to: in a foreign place it is no symlink itself."""
+        return self.path(f"{folder}/").rstrip("/")
+
+    # -- the protocol --
+
+    def names(self, folder: str) -> list[str]:
+        try:
+            return os.listdir(self._folder(folder))
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        except OSError as error:
+            raise storage_error(error, f"list {printable(self.path(folder))}") from error
+
+    def steady_names(self, folder: str) -> list[str]:
+        """Listed until the folder's mtime stands still: a listing beside a merge can miss both the old and the new file."""
+        with translated(f"list {printable(self.path(folder))}"):
+            where = self._folder(folder)
+            while True:
+                before = os.stat(where).st_mtime_ns
+                names = os.listdir(where)
+                if os.stat(where).st_mtime_ns == before:
+                    return names
+
+    def paths(self, folder: str) -> list[str]:
+        return [file.path[len(self.root) + 1 :] for file in self._files(folder)]
+
+    def below(self, folder: str) -> list[tuple[str, int]]:
+        found = []
+        for file in self._files(folder):
+            try:
+                found.append((file.path[len(self.root) + 1 :], file.stat(follow_symlinks=False).st_size))
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                raise storage_error(error, f"list {printable(file.path)}") from error
+        return found
+
+    def _files(self, folder: str) -> Iterator["os.DirEntry[str]"]:
+        """A folder that can't be listed is an error, and so is a link or device among a foreign place's logs: what is
+        missing from a list would count as not there.
+        """
+        strict = self._foreign and folder.startswith(("refs", "runs"))
+        waiting = [self._folder(folder)]
+        while waiting:
+            where = waiting.pop()
+            files, folders, odd = list["os.DirEntry[str]"](), list[str](), list[str]()
+            with translated(f"list {printable(where)}"):
+                try:
+                    with os.scandir(where) as listing:
+                        for found in listing:
+                            if found.is_file(follow_symlinks=False):
+                                files.append(found)
+                            elif found.is_dir(follow_symlinks=False) and not (strict and found.name.endswith(".json")):
+                                folders.append(found.path)
+                            else:
+                                odd.append(found.path)
+                except FileNotFoundError:
+                    continue
+            if strict and any(map(os.path.lexists, odd)):  # what is gone is neither, where no listing tells types
+                raise _link(min(odd))
+            yield from files
+            waiting += sorted(folders, reverse=True)
+
+    def read_many(self, paths: list[str], most: int | None = None) -> list[bytes]:
+        return [self.read(path, 0, most) for path in paths]
+
+    def read(self, path: str, offset: int = 0, length: int | None = None, *, own: bool = False) -> bytes:
+        """`own`: as `open_own`."""
+        try:
+            fd = self.open_own(path) if own else self.open(path)
+            try:
+                size = os.fstat(fd).st_size
+                wanted = max(0, size - offset) if length is None else length
+                if length is None and wanted > MOST:
+                    raise StorageError(
+                        f"{printable(self.path(path))} has {size} bytes: more than anything of its kind that artstore writes",
+                        hint="somebody else put it there; move it away",
+                    )
+                return _read_at(fd, offset, min(wanted, max(0, size - offset)))
+            finally:
+                os.close(fd)
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            raise storage_error(error, f"read {printable(self.path(path))}") from error
+
+    def size(self, path: str) -> int | None:
+        try:
+            status = os.stat(self.path(path), follow_symlinks=False)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise storage_error(error, f"look at {printable(self.path(path))}") from error
+        return status.st_size if stat.S_ISREG(status.st_mode) else None
+
+    def sizes(self, paths: list[str]) -> dict[str, int]:
+        found = {path: self.size(path) for path in paths}
+        return {path: size for path, size in found.items() if size is not None}
+
+    def stamp(self, path: str) -> float | None:
+        try:
+            return os.stat(self.path(path)).st_mtime
+        except FileNotFoundError:
+            return None
+
+    def create(self, path: str, data: bytes) -> bool:
+        folder = path.rpartition("/")[0]
+        temporary = self.temporary()
+        with translated(f"write {printable(self.path(path))}"):
+            self.make_folder(folder)
+            try:
+                write_file(temporary, data, mode=0o444, sync=True)
+                self._share_file(temporary)
+                try:
+                    link_new(temporary, self.path(path))
+                except FileExistsError:
+                    return False
+                self.sync_names([folder])
+            finally:
+                remove_if_there(temporary)
+        return True
+
+    def replace(self, path: str, data: bytes, *, sync: bool = False) -> None:
+        with translated(f"write {printable(self.path(path))}"):
+            self.make_folder(path.rpartition("/")[0])
+            replace_file(self.path(path), data, self.temporary(), sync=sync)
+            self._share_file(self.path(path))
+
+    def settle(self, folder: str) -> None:
+        try:
+            young = self.is_young(folder)
+        except FileNotFoundError:
+            return
+        if young:
+            self.sync_names([folder])
+
+    def remove(self, path: str) -> bool:
+        with translated(f"remove {printable(self.path(path))}"):
+            return remove_if_there(self.path(path))
+
+    # -- who is at work --
+
+    def claim(self, folder: str) -> str:
+        self.make_folder(folder.rpartition("/")[0])
+        os.mkdir(self.path(folder))
+        self._share_folder(self.path(folder))
+        return self.path(folder)
+
+    def folders(self, folder: str) -> list[str]:
+        return [name for name in self.names(folder) if os.path.isdir(self.path(f"{folder}/{name}"))]
+
+    def rename_folder(self, folder: str, target: str) -> bool:
+        return self.move(folder, target)
+
+    # -- stored files --
+
+    def open(self, path: str) -> int:
+        try:
+            fd = os.open(self.path(path), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError as error:
+            if error.errno == errno.ELOOP:
+                raise _link(self.path(path)) from error
+            raise
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            os.close(fd)
+            raise StorageError(
+                f"{printable(self.path(path))} is not a regular file", hint="somebody else put it there; move it away"
+            )
+        return fd
+
+    def open_own(self, path: str) -> int:
+        """As `open`, for caches and notes, which nobody checks: what somebody else can have written is not believed."""
+        fd = self.open(path)
+        if not is_own(os.fstat(fd)):
+            os.close(fd)
+            raise StorageError(f"{printable(self.path(path))} could be written by somebody else")
+        return fd
+
+    def reader(self, path: str) -> tuple[int, Callable[[int, int], bytes], Callable[[], None]]:
+        fd = self.open(path)
+        return os.fstat(fd).st_size, partial(_read_at, fd), partial(os.close, fd)
+
+    # -- what only a file system can do --
+
+    def temporary(self) -> str:
+        """A path under tmp/ that names its owner, so that it can be swept when that is dead."""
+        return self.path(f"tmp/{this_process()}")
+
+    def make_folder(self, folder: str) -> None:
+        """With its parents; group-writable in a shared repository, whatever the umask says."""
+        if not self._shared:
+            os.makedirs(self._folder(folder), exist_ok=True)
+        elif not os.path.isdir(self.path(folder)):
+            self.make_folder(folder.rpartition("/")[0])
+            try:
+                os.mkdir(self.path(folder))
+            except FileExistsError:
+                return
+            self._share_folder(self.path(folder))
+
+    def _share_folder(self, path: str) -> None:
+        if self._shared:
+            os.chmod(path, self._shared | 0o2000)
+
+    def _share_file(self, path: str) -> None:
+        if self._shared and os.stat(path).st_uid == os.geteuid():
+            os.chmod(path, self._shared & 0o444)
+
+    def publish(self, staged: str, path: str) -> bool:
+        with translated(f"write {printable(self.path(path))}"):
+            self.make_folder(path.rpartition("/")[0])
+            self._share_file(staged)
+            try:
+                link_new(staged, self.path(path))
+            except FileExistsError:
+                return False
+        return True
+
+    def move(self, path: str, target: str) -> bool:
+        """Rename within the storage; False when `path` is gone. The target's folder exists and its name is not in use."""
+        with translated(f"move {printable(self.path(path))}"):
+            try:
+                os.rename(self.path(path), self.path(target))
+            except FileNotFoundError:
+                if not os.path.isdir(self.path(target.rpartition("/")[0])):
+                    raise
+                return False
+        return True
+
+    def take(self, path: str, folder: str) -> bool:
+        return self.move(path, f"{folder}/{path.rpartition('/')[2]}")
+
+    def give_back(self, trashed: str, path: str) -> None:
+        self.rescue(trashed, path)
+        self.sync_names([path.rpartition("/")[0]])
+        self.remove(trashed)
+
+    def rescue(self, trashed: str, path: str) -> bool:
+        """By a second link: the run unlinks its own copy."""
+        self.publish(self.path(trashed), path)
+        return True
+
+    def purge(self, trashed: str) -> int:
+        """Nothing is freed while another name (in objects/ or bad/) holds the file."""
+        freed = self.only_here(trashed)
+        self.remove(trashed)
+        return freed
+
+    def only_here(self, path: str) -> int:
+        """Bytes that unlinking a file would free."""
+        try:
+            status = os.stat(self.path(path), follow_symlinks=False)
+        except FileNotFoundError:
+            return 0
+        return status.st_size if status.st_nlink == 1 else 0
+
+    def copy_out(self, path: str, target: int, advance: Callable[[int], None] = lambda n: None) -> tuple[Digest, int]:
+        """Cloned where the file system can."""
+        fd = self.open(path)
+        try:
+            size = os.fstat(fd).st_size
+            with translated(f"copy {printable(self.path(path))}"):
+                digest = copy_hashed(fd, target, size, own=target, advance=advance)
+        finally:
+            os.close(fd)
+        if digest is None:
+            raise StorageError(f"{printable(self.path(path))} was cut short while it was copied", hint="try again")
+        return digest, size
+
+    def keep(self, path: str, aside: str) -> None:
+        with translated(f"keep {printable(self.path(path))} in bad/"):
+            self.make_folder(aside.rpartition("/")[0])
+            try:
+                link_new(self.path(path), self.path(aside))
+            except FileNotFoundError:
+                return
+
+    def set_aside(self, path: str, aside: str, seen: os.stat_result | None = None) -> bool:
+        """Another reader may have set it aside, and a save stored it again, meanwhile: then it is brought back."""
+        if seen is not None and not os.path.samestat(os.stat(self.path(path), follow_symlinks=False), seen):
+            return False
+        self.make_folder(aside.rpartition("/")[0])
+        if not self.move(path, aside):
+            return False
+        if seen is not None and not os.path.samestat(os.stat(self.path(aside)), seen):
+            self.publish(self.path(aside), path)
+            self.remove(aside)
+            return False
+        return True
+
+    def sync_names(self, folders: list[str]) -> None:
+        """Make the names in these folders durable, and once the folders' own names, where they may be young."""
+        with translated(f"sync {printable(self.root)}"):
+            todo, named = set(folders), dict[str, int]()
+            for folder in folders:
+                while folder:
+                    inside, folder = folder, folder.rpartition("/")[0]
+                    inode = os.stat(self.path(inside)).st_ino
+                    if self._named.get(inside) != inode and self.is_young(folder):
+                        todo.add(folder)
+                        named[inside] = inode
+            for folder in sorted(todo, key=len, reverse=True):
+                sync_folder(self.path(folder) if folder else self.root)
+            self._named.update(named)
+
+    def is_young(self, folder: str) -> bool:
+        """Whether a name was added to (or taken from) this folder so lately that it may not have reached the medium."""
+        return os.stat(self.path(folder)).st_mtime > self.now() - YOUNG
+
+    def now(self, *, probe: bool = False) -> float:
+        """Seconds since 1970 by the clock that stamps this storage's files, as of when somebody last began to write.
+
+        Another host's clock may be off by hours, and ages must not: tmp/ changes with every transaction and entry, and
+        (`probe`) with an empty file made for this.
+        """
+        if probe:
+            temporary = self.temporary()
+            try:
+                write_file(temporary, b"", sync=False)
+                remove_if_there(temporary)
+            except OSError:
+                pass  # read-only: nobody writes here, and the clock stands still
+        try:
+            return os.stat(self.path("tmp")).st_mtime
+        except FileNotFoundError:
+            return 0.0  # nobody ever wrote: everything counts as young
+
+    def remove_folder(self, folder: str) -> None:
+        """Remove a folder with all in it; absent is fine."""
+        with translated(f"remove {printable(self.path(folder))}"):
+            try:
+                remove_tree(self.path(folder))
+            except FileNotFoundError:
+                if os.path.lexists(self.path(folder)):
+                    raise
+            except NotADirectoryError:
+                remove_if_there(self.path(folder))
+
+
+def _link(path: str) -> StorageError:
+    return StorageError(
+        f"{printable(path)} is a symlink, or no file",
+        hint="a repository has none: find out who made it; nothing was read or written through it",
+    )
+
+
+def _read_at(fd: int, offset: int, length: int) -> bytes:
+    data = os.pread(fd, length, offset)
+    while len(data) < length:  # one pread returns at most 2 GiB
+        more = os.pread(fd, length - len(data), offset + len(data))
+        if not more:
+            break
+        data += more
+    return data

@@ -1,0 +1,234 @@
+"""References: entries whose bytes stay at a URI. Which objects a URI names, and their bytes, checked; by scheme.
+
+A handler for another scheme is registered by `register`, or found as an entry point of the group `artstore.references`
+whose name is the scheme.
+"""
+
+import os
+import re
+from collections.abc import Callable, Iterator
+from typing import NamedTuple, Protocol
+from urllib.parse import quote_from_bytes, unquote_to_bytes, urlsplit
+
+from blake3 import blake3
+
+from artstore.backends.files import write_fully
+from artstore.backends.references.keys import name_in
+from artstore.domain.names import printable
+from artstore.domain.redaction import secret_in_query
+from artstore.domain.tree import BLAKE3, ETAG, REFERENCE, URI, Entry
+from artstore.errors import ChangedReference, InvalidValue, NotFound, UnsupportedFormat
+
+__all__ = ["MAX_OBJECTS", "Handler", "Reference", "Target", "fetch", "find", "named_targets", "register", "scheme_of"]
+
+MAX_OBJECTS = 10_000_000
+"""Entries that one call may add, unless it says otherwise; W&B's number."""
+
+_BUCKETS = ("s3", "gs", "az")
+_LONGEST = 1 << 16
+"""Characters of an address, tag or version that a tree holds: readers of large trees take no longer rows."""
+
+
+class Reference(NamedTuple):
+    """What a tree's entry says of the bytes."""
+
+    uri: str
+    size: int | None
+    """bytes; None when nobody told"""
+    check: str
+    text: str
+    version: str | None
+    """as the place calls it"""
+
+    @classmethod
+    def of(cls, entry: Entry) -> "Reference":
+        return cls(entry[3], entry[2], *entry[4:7])
+
+    def entry(self, name: bytes) -> Entry:
+        """Raises InvalidValue for an address that nobody would read."""
+        if any(len(text) > _LONGEST for text in (self.uri, self.text, self.version or "")):
+            raise InvalidValue(f"'{printable(self.uri[:80])}…' is longer than {_LONGEST} characters")
+        return (name, REFERENCE, self.size, self.uri, self.check, self.text, self.version)
+
+
+class Target(NamedTuple):
+    """One object that a URI names."""
+
+    path: str
+    """below what was named; empty when that is the object itself"""
+    reference: Reference
+
+
+class Handler(Protocol):
+    """A kind of place. Raises SourceError or InvalidValue for a URI that names nothing there, StorageError when the place
+    fails.
+    """
+
+    def find(self, uri: str, *, checksum: bool) -> Iterator[Target]:
+        """The objects that a URI names, in the order of their paths. Without `checksum` their content is not looked at."""
+
+    def read(self, reference: Reference) -> Iterator[bytes]:
+        """An object's bytes, in pieces. Raises MissingReference when it is gone, ChangedReference when the place tells
+        that it is another now.
+        """
+
+
+_handlers: dict[str, Callable[[], Handler]] = {}
+
+
+def register(scheme: str, handler: Callable[[], Handler]) -> None:
+    """Let `handler()` deal with URIs of a scheme from here on, in this process."""
+    _handlers[scheme.lower()] = handler
+
+
+def scheme_of(uri: str) -> str:
+    """Raises InvalidValue for what is no URI."""
+    match = re.match(r"([A-Za-z][A-Za-z0-9+.-]*):", uri)
+    if match is None or "://" not in uri:
+        raise InvalidValue(
+            f"References must be URIs: '{printable(uri)}' is none. To reference a local file, use file://",
+            hint=_file_uri(uri),
+        )
+    return match[1].lower()
+
+
+def _file_uri(path: str) -> str | None:
+    try:
+        return f"file://{quote_from_bytes(os.path.abspath(os.fsencode(path)))}"
+    except UnicodeEncodeError:
+        return None  # no file has such a name
+
+
+def _handler(scheme: str) -> Handler | None:
+    if scheme in _handlers:
+        return _handlers[scheme]()
+    if scheme == "file":
+        from artstore.backends.references.file import FileHandler
+
+        return FileHandler()
+    if scheme in ("http", "https"):
+        from artstore.backends.references.http import HttpHandler
+
+        return HttpHandler()
+    if scheme in _BUCKETS:
+        from artstore.backends.references.bucket import BucketHandler
+
+        return BucketHandler()
+    from importlib.metadata import entry_points
+
+    found = next(iter(entry_points(group="artstore.references", name=scheme)), None)
+    return None if found is None else found.load()()
+
+
+def find(uri: str, *, checksum: bool = True, most: int = MAX_OBJECTS) -> list[Target]:
+    """The objects that a URI names, one of an unknown scheme as it stands. Raises InvalidValue for more than `most`."""
+    if any(ord(c) < 32 or "\ud800" <= c <= "\udfff" for c in uri):
+        raise InvalidValue(f"'{printable(uri)}' is no URI: it has control characters, or is not valid Unicode")
+    if most < 0:
+        raise InvalidValue(f"max_objects is {most}: it is a number of objects")
+    handler = _handler(_checked_scheme(uri))
+    if secret := secret_in_query(uri):
+        raise InvalidValue(
+            f"'{printable(secret)}' in the query of {printable(uri.partition('?')[0])} is a secret, or made with one: a "
+            "reference must not hold any",
+            hint=_KEPT,
+        )
+    if handler is None:
+        return [Target("", Reference(uri, None, URI, uri, None))]
+    found: list[Target] = []
+    for target in handler.find(uri, checksum=checksum):
+        if len(found) == most:
+            raise InvalidValue(
+                f"{printable(uri)} names more than {most:,} objects", hint="max_objects=N takes more; nothing was added"
+            )
+        found.append(target)
+    return found
+
+
+def named_targets(
+    uri: str, name: str | None = None, *, checksum: bool = True, most: int = MAX_OBJECTS
+) -> tuple[str | None, list[Target]]:
+    """The objects that a URI names, and the name below which they are added: of a single one its own, unless one is given.
+    Raises InvalidValue where there is none.
+    """
+    if name is None and not is_known(scheme_of(uri)):
+        raise InvalidValue(
+            f'You must pass name="<entry_name>" when tracking references with unknown schemes. ref: {printable(uri)}'
+        )
+    targets = find(uri, checksum=checksum, most=most)
+    if name is None and [target.path for target in targets] == [""]:
+        name = _own_name(uri, targets[0].reference.uri)
+        if not name:
+            raise InvalidValue(f"{printable(uri)} has no name of its own", hint="give it one")
+    return name, targets
+
+
+def _own_name(given: str, found: str) -> str:
+    """The last part of what a URI names: of a file and of an object in a bucket as it was found there."""
+    if scheme_of(given) in _BUCKETS:
+        return os.path.basename(name_in(found).key)
+    path = found.partition("://")[2] if scheme_of(given) == "file" else urlsplit(given).path.rstrip("/")
+    return os.path.basename(os.fsdecode(unquote_to_bytes(path)).rstrip("/"))
+
+
+def _checked_scheme(uri: str) -> str:
+    """Raises InvalidValue for what is no URI, or holds credentials."""
+    scheme = scheme_of(uri)
+    try:
+        parts = urlsplit(uri)
+    except ValueError as error:
+        raise InvalidValue(f"'{printable(uri)}' is no URI: {error}") from error
+    if "@" in parts.netloc:
+        raise InvalidValue(
+            f"'{printable(parts.netloc.rpartition('@')[2])}' stands behind credentials: a reference must not hold any",
+            hint=_KEPT,
+        )
+    return scheme
+
+
+_KEPT = "references are stored with the version, and travel with it"
+
+
+def is_known(scheme: str) -> bool:
+    """Whether a handler deals with a scheme."""
+    return _handler(scheme) is not None
+
+
+def fetch(reference: Reference, target: int, advance: Callable[[int], None] = lambda n: None) -> None:
+    """Write an object's bytes to an open file, checked as far as they can be. Raises NotFound for a scheme that nobody
+    deals with, MissingReference and ChangedReference.
+    """
+    scheme = _checked_scheme(reference.uri)
+    handler = _handler(scheme)
+    if reference.check not in (ETAG, BLAKE3, URI):
+        raise UnsupportedFormat(
+            f"{printable(reference.uri)} is to be checked by '{printable(reference.check)}', which this artstore does not know",
+            hint="update artstore",
+        )
+    if handler is None:
+        raise NotFound(
+            f"{printable(reference.uri)} can't be fetched: nothing here knows '{printable(scheme)}://'",
+            hint="artstore.references.register() teaches it a scheme; `--exclude` gets the other files",
+        )
+    hasher, size = blake3(), 0
+    for piece in handler.read(reference):
+        size += len(piece)
+        if reference.size is not None and size > reference.size:
+            break  # it may have no end
+        write_fully(target, piece)
+        advance(len(piece))
+        if reference.check == BLAKE3:
+            hasher.update(piece)
+    if reference.size not in (None, size):
+        raise changed(
+            reference, f"it has {'more' if size > (reference.size or 0) else 'fewer'} than {reference.size} bytes now"
+        )
+    if reference.check == BLAKE3 and hasher.hexdigest() != reference.text:
+        raise changed(reference, "it has another content now")
+
+
+def changed(reference: Reference, what: str) -> ChangedReference:
+    return ChangedReference(
+        f"{printable(reference.uri)} is not what was referenced: {what}",
+        hint="bring the old content back there, or add the reference to a new version",
+    )

@@ -1,0 +1,149 @@
+"""References to objects in buckets: `s3://BUCKET/KEY`, or all below a prefix; `gs://`, `az://`."""
+
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+from urllib.parse import unquote
+
+import obstore
+
+from artstore.backends.bucket import bucket_errors, called, is_askable, store_of
+from artstore.backends.references import Reference, Target, changed
+from artstore.backends.references.keys import name_in, uri_of
+from artstore.domain.names import printable
+from artstore.domain.tree import ETAG, URI
+from artstore.errors import InvalidValue, MissingReference, SourceError
+
+_TOGETHER = 8
+"""Requests on their way at once."""
+
+
+class _Place:
+    """A bucket, and a key or prefix in it, as a URI names them. Where the service is, the environment alone says: who could
+    name it in a version could have credentials sent there.
+    """
+
+    def __init__(self, uri: str) -> None:
+        self.bucket, self.key, options = name_in(uri)
+        self.version = options.pop("versionid", "") or None
+        if options:
+            raise InvalidValue(
+                f"'{printable(min(options))}' is no option of a reference to a bucket: versionId is",
+                hint="AWS_ENDPOINT_URL and AWS_REGION in the environment say where the service is",
+            )
+        if self.key and not is_askable(self.key.removesuffix("/")):
+            raise InvalidValue(
+                f"the key '{printable(self.key)}' can't be referenced: it has an empty part, '.', '..' or a control "
+                "character",
+                hint="copy the object to another key, or download it and add the file",
+            )
+        self.store = store_of(self.bucket)
+
+    def head(self, key: str, version: str | None = None) -> Any:
+        with bucket_errors(self.bucket, f"look at {key}"):
+            if version is None:
+                return called(obstore.head, self.store, key)
+            return called(obstore.get, self.store, key, options={"version": version, "head": True}).meta
+
+    def look(self, key: str) -> Any:
+        """As `head`; None when there is no such object."""
+        try:
+            return self.head(key)
+        except FileNotFoundError:
+            return None
+
+    def below(self, folder: str) -> dict[str, Any]:
+        """What is known of each object below a folder, by key. obstore takes the `/` from the keys that mark folders: an
+        object that may be one is asked for.
+        """
+
+        def ask() -> list[Any]:
+            return list(called(lambda: obstore.list(self.store, folder or None, chunk_size=1000).collect()))
+
+        with bucket_errors(self.bucket, f"list {folder}"):
+            listed = [item for item in ask() if not folder or item["path"].startswith(f"{folder}/")]
+        times = Counter(item["path"] for item in listed)
+        found = {item["path"]: item for item in sorted(listed, key=lambda item: item["path"])}
+        found |= self.asked([key for key, item in found.items() if item["size"] == 0 or times[key] > 1])
+        return {key: item for key, item in found.items() if item is not None}
+
+    def asked(self, keys: list[str]) -> dict[str, Any]:
+        """What is known of each of these objects; None of one that is not there."""
+        with ThreadPoolExecutor(_TOGETHER) as pool:
+            return dict(zip(keys, pool.map(self.look, keys), strict=True))
+
+
+class BucketHandler:
+    """Content is told by the ETag, and by the version's id where the bucket keeps versions. Credentials come from the
+    environment or the service's own login.
+    """
+
+    def find(self, uri: str, *, checksum: bool) -> Iterator[Target]:
+        place = _Place(uri)
+        for target in self._found(place, uri):
+            where = target.reference.uri
+            yield target if checksum else Target(target.path, Reference(where, None, URI, where, None))
+
+    def _found(self, place: _Place, uri: str) -> Iterator[Target]:
+        if place.key and not place.key.endswith("/"):
+            try:
+                meta = place.head(place.key, place.version)
+            except FileNotFoundError:
+                pass  # then it is a prefix, or nothing
+            else:
+                yield Target("", _reference(place, place.key, meta, place.version))
+                return
+        folder = place.key.removesuffix("/")
+        found = {} if place.version else place.below(folder)
+        if not found:
+            raise SourceError(f"{printable(uri)} names no object", problems=[(uri, "nothing is there")])
+        yield from self._targets(place, f"{folder}/" if folder else "", found)
+
+    def _targets(self, place: _Place, prefix: str, found: dict[str, Any]) -> Iterator[Target]:
+        """A listing tells no versions: where the first object has one, each is asked for."""
+        if (place.look(next(iter(found))) or {}).get("version"):
+            found = {key: item for key, item in place.asked([*found]).items() if item is not None}
+        for key, item in found.items():
+            yield Target(key.removeprefix(prefix), _reference(place, key, item, None))
+
+    def read(self, reference: Reference) -> Iterator[bytes]:
+        place = _Place(reference.uri)
+        reply = _reply(place, place.key, reference)
+        if reference.check == ETAG and not _fits(reply, reference):
+            # Keys used to be stored percent-encoded: what has the ETag by that reading is what was referenced.
+            earlier = unquote(place.key)
+            other = _reply(place, earlier, reference) if earlier != place.key and is_askable(earlier) else None
+            reply = other if _fits(other, reference) else reply
+        if reply is None:
+            raise MissingReference(f"{printable(reference.uri)} is not there any more")
+        if reference.check == ETAG and not _fits(reply, reference):
+            raise changed(reference, f"its ETag is {printable(_tag(reply.meta))} now")
+        with bucket_errors(place.bucket, f"read {place.key}"):
+            pieces = iter(reply.stream(min_chunk_size=1 << 20))
+            while (piece := called(next, pieces, None)) is not None:
+                yield bytes(piece)
+
+
+def _reply(place: _Place, key: str, reference: Reference) -> Any:
+    """The bucket's answer to who asks for an object; None when it is not there."""
+    options = {"version": reference.version} if reference.version else None
+    try:
+        with bucket_errors(place.bucket, f"read {key}"):
+            return called(obstore.get, place.store, key, options=options)
+    except FileNotFoundError:
+        return None
+
+
+def _fits(reply: Any, reference: Reference) -> bool:
+    return reply is not None and _tag(reply.meta) == reference.text
+
+
+def _tag(meta: Any) -> str:
+    tag = str(meta.get("e_tag") or "")
+    return tag[1:-1] if tag.startswith('"') and tag.endswith('"') and len(tag) > 1 else tag
+
+
+def _reference(place: _Place, key: str, meta: Any, version: str | None) -> Reference:
+    uri, tag = uri_of(place.bucket, key), _tag(meta)
+    return Reference(uri, meta["size"], *((ETAG, tag) if tag else (URI, uri)), version or meta.get("version") or None)

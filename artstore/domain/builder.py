@@ -1,0 +1,191 @@
+"""A tree being put together: folders that are open for change, above trees that stay as they are."""
+
+from collections.abc import Callable, Iterator
+from typing import Union
+
+from artstore.domain.digest import Digest
+from artstore.domain.names import printable
+from artstore.domain.tree import DIRECTORY, Entry, Folder, encode_folder, read_folder, walk
+from artstore.errors import Conflict
+
+Node = dict[bytes, Union[Entry, "Node"]]
+"""A folder that is open for change: by name, entries and open folders. One that nobody changes stays an entry."""
+Parts = tuple[bytes, ...]
+
+
+class PathTaken(Conflict):
+    """Something else is at a path."""
+
+    def __init__(self, parts: Parts, message: str, hint: str) -> None:
+        super().__init__(message, hint=hint)
+        self.parts = parts
+
+
+class TreeBuilder:
+    """Starts empty. What is grafted whole is not opened, nor encoded again, until something in it changes."""
+
+    def __init__(self, read: Callable[[Digest], bytes]) -> None:
+        self._read = read
+        self._root: Node = {}
+        self._whole: Folder | None = None
+
+    def put(self, parts: Parts, entry: Entry, *, overwrite: bool = True) -> None:
+        """Set one file. Conflict where a folder is, and unless `overwrite` where a file of other content is."""
+        node = self._opened_at(parts[:-1])
+        there = node.get(parts[-1])
+        if there is not None and (_is_folder(there) or (not overwrite and not _same_content(there, entry))):
+            raise _twice(parts, there)
+        node[parts[-1]] = entry
+
+    def graft(self, parts: Parts, folder: Folder, *, overwrite: bool = True) -> None:
+        """Set a folder with all below it; what is there already stays beside it. All or nothing: Conflict as in `put`."""
+        if not parts and not self._root and self._whole is None:
+            self._whole = folder
+            return
+        if (file := self.find(parts)) is not None:
+            raise _twice(parts, file)
+        there = self._node_at(parts)
+        if there is None and parts:
+            node = self._opened_at(parts[:-1])
+            node[parts[-1]] = (parts[-1], DIRECTORY, folder.size, folder.digest, folder.files)
+            return
+        entries = self._entries(folder.digest)
+        self._check(parts, there or {}, entries, overwrite)
+        self._merge(self._opened_at(parts), entries)
+
+    def remove(self, parts: Parts) -> bool:
+        """Take out a file or folder, and the folders above it that hold nothing then; False when there is none."""
+        node = self._node_at(parts[:-1])
+        if node is None or parts[-1] not in node:
+            return False
+        del self._opened_at(parts[:-1])[parts[-1]]
+        for depth in range(len(parts) - 1, 0, -1):
+            if self._opened_at(parts[:depth]):
+                break
+            del self._opened_at(parts[: depth - 1])[parts[depth - 1]]
+        return True
+
+    def find(self, parts: Parts) -> Entry | None:
+        """The file at a path; None for a folder or nothing."""
+        if not parts:
+            return None
+        node = self._node_at(parts[:-1])
+        found = None if node is None else node.get(parts[-1])
+        return None if isinstance(found, dict) or found is None or found[1] == DIRECTORY else found
+
+    def holds(self, parts: Parts) -> bool:
+        """Whether there is a file or folder at a path."""
+        node = self._node_at(parts[:-1])
+        return node is not None and parts[-1] in node
+
+    def files(self) -> Iterator[tuple[bytes, Entry]]:
+        """(path, entry) of everything but folders, in the order of the tree."""
+        if self._whole is not None:
+            yield from _files(self._whole.digest, self._read, b"")
+        else:
+            yield from self._files_of(self._root, b"")
+
+    def _files_of(self, node: Node, prefix: bytes) -> Iterator[tuple[bytes, Entry]]:
+        for name in sorted(node):
+            item = node[name]
+            if isinstance(item, dict):
+                yield from self._files_of(item, prefix + name + b"/")
+            elif item[1] == DIRECTORY:
+                yield from _files(item[3], self._read, prefix + name + b"/")
+            else:
+                yield prefix + name, item
+
+    def folder(self, add: Callable[[bytes], Digest]) -> Folder:
+        """The root as trees, each given to `add`, which stores it and returns its digest."""
+        return self._encode(self._root, add) if self._whole is None else self._whole
+
+    def _encode(self, node: Node, add: Callable[[bytes], Digest]) -> Folder:
+        entries = []
+        for name in sorted(node):
+            item = node[name]
+            if isinstance(item, dict):
+                folder = self._encode(item, add)
+                item = (name, DIRECTORY, folder.size, folder.digest, folder.files)
+            entries.append(item)
+        return encode_folder(entries, add)
+
+    # -- folders --
+
+    def _entries(self, tree: Digest) -> dict[bytes, Entry]:
+        return {entry[0]: entry for entry in read_folder(tree, self._read)}
+
+    def _node_at(self, parts: Parts) -> Node | None:
+        """The folder at a path, to be looked at only; None when there is none."""
+        node: Node = {**self._entries(self._whole.digest)} if self._whole is not None else self._root
+        for name in parts:
+            there = node.get(name)
+            if there is None or not _is_folder(there):
+                return None
+            node = there if isinstance(there, dict) else {**self._entries(there[3])}
+        return node
+
+    def _opened_at(self, parts: Parts) -> Node:
+        """The folder at a path, open for change, made where missing. Conflict where a file is in the way."""
+        if self._whole is not None:
+            self._root, self._whole = {**self._entries(self._whole.digest)}, None
+        node = self._root
+        for number, name in enumerate(parts):
+            there = node.setdefault(name, {})
+            if not _is_folder(there):
+                raise _twice(parts[: number + 1], there)
+            node = self._opened(node, name)
+        return node
+
+    def _opened(self, node: Node, name: bytes) -> Node:
+        there = node[name]
+        if not isinstance(there, dict):
+            there = node[name] = {**self._entries(there[3])}
+        return there
+
+    def _check(self, parts: Parts, node: Node, entries: dict[bytes, Entry], overwrite: bool) -> None:
+        for name, entry in entries.items():
+            there = node.get(name)
+            if there is None or _same_content(there, entry):
+                continue
+            if _is_folder(there) and entry[1] == DIRECTORY:
+                below: Node = there if isinstance(there, dict) else {**self._entries(there[3])}
+                self._check((*parts, name), below, self._entries(entry[3]), overwrite)
+            elif _is_folder(there) or entry[1] == DIRECTORY or not overwrite:
+                raise _twice((*parts, name), there)
+
+    def _merge(self, node: Node, entries: dict[bytes, Entry]) -> None:
+        for name, entry in entries.items():
+            there = node.get(name)
+            if there is not None and _is_folder(there) and _is_folder(entry):
+                if isinstance(there, dict) or not _same_content(there, entry):
+                    self._merge(self._opened(node, name), self._entries(entry[3]))
+            else:
+                node[name] = entry
+
+
+def _is_folder(item: Entry | Node) -> bool:
+    return isinstance(item, dict) or item[1] == DIRECTORY
+
+
+def _same_content(there: Entry | Node, entry: Entry) -> bool:
+    """Equal but for the executable bit: what is added last decides about that."""
+    return not isinstance(there, dict) and _is_folder(there) == _is_folder(entry) and there[2:] == entry[2:]
+
+
+def _files(tree: Digest, read: Callable[[Digest], bytes], prefix: bytes) -> Iterator[tuple[bytes, Entry]]:
+    return ((path, entry) for path, entry in walk(tree, read, prefix) if entry[1] != DIRECTORY)
+
+
+def _twice(parts: Parts, there: Entry | Node) -> PathTaken:
+    path = printable(b"/".join(parts))
+    if _is_folder(there):
+        return PathTaken(
+            parts,
+            f"Cannot add the same path twice: '{path}' is a folder here",
+            hint="choose another name, or remove it first",
+        )
+    return PathTaken(
+        parts,
+        f"Cannot add the same path twice: '{path}' is a file with other content here",
+        hint="choose another name, remove it first, or overwrite it (overwrite=True; of a folder merge=True)",
+    )

@@ -1,0 +1,269 @@
+"""Filters: Mongo-style conditions over what is said of versions, collections and runs. Pure.
+
+    {"metadata.accuracy": {"$gte": 0.9}, "$or": [{"tags": "best"}, {"aliases": {"$in": ["prod", "staging"]}}]}
+
+A field that is a list fits when the condition fits one of its items (or all of it). `metadata.a.b` goes into nested dicts.
+"""
+
+import datetime
+import json
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from artstore.domain.hints import near
+from artstore.domain.names import printable
+from artstore.errors import InvalidValue
+
+Fields = Callable[[str], Any]
+"""What a thing says under a field's name; ABSENT when nothing. Raises InvalidValue for a field that there is not."""
+_DEEPEST = 50
+
+
+class _Absent:
+    def __repr__(self) -> str:
+        return "absent"
+
+
+ABSENT: Any = _Absent()
+
+
+def matches(condition: Any, fields: Fields, depth: int = 0) -> bool:
+    """Whether a thing fits. Raises InvalidValue for what is no condition."""
+    if not isinstance(condition, Mapping):
+        raise InvalidValue(f"a filter is a dict such as {{'name': 'data'}}, not {condition!r:.80}")
+    _check_depth(depth)
+    if strange := [key for key in condition if not isinstance(key, str)]:
+        raise InvalidValue(f"a filter's field is text, not {strange[0]!r:.80}")
+    found = [_fits(key, wanted, fields, depth) for key, wanted in condition.items()]
+    return all(found)  # each was looked at: what is wrong in a filter is told whatever the data
+
+
+def _check_depth(depth: int) -> None:
+    if depth > _DEEPEST:
+        raise InvalidValue(f"a filter is nested more than {_DEEPEST} levels deep")
+
+
+def _fits(key: str, wanted: Any, fields: Fields, depth: int) -> bool:
+    if key in ("$and", "$or", "$nor"):
+        if not isinstance(wanted, list | tuple):
+            raise InvalidValue(f"{key} takes a list of filters, not {wanted!r:.80}")
+        found = [matches(part, fields, depth + 1) for part in wanted]
+        return all(found) if key == "$and" else any(found) if key == "$or" else not any(found)
+    if key == "$not":
+        return not matches(wanted, fields, depth + 1)
+    if key.startswith("$"):
+        raise InvalidValue(f"'{printable(key)}' is no operator for whole filters: $and, $or, $nor and $not are")
+    return _compare(fields(key), wanted, depth)
+
+
+def _compare(value: Any, wanted: Any, depth: int) -> bool:
+    _check_depth(depth)
+    operators = isinstance(wanted, Mapping) and any(str(key).startswith("$") for key in wanted)
+    if not operators:
+        return _one_of(value, lambda item: _equal(item, wanted))
+    found = [_operator(str(name), operand, value, depth) for name, operand in wanted.items()]
+    return all(found)
+
+
+def _operator(name: str, operand: Any, value: Any, depth: int) -> bool:
+    if name == "$not":
+        return not _compare(value, operand, depth + 1)
+    if name == "$exists":
+        return (value is not ABSENT) == bool(operand)
+    if name == "$eq":
+        return _one_of(value, lambda item: _equal(item, operand))
+    if name == "$ne":
+        return not _one_of(value, lambda item: _equal(item, operand))
+    if name in ("$in", "$nin"):
+        if not isinstance(operand, list | tuple | set | frozenset):
+            raise InvalidValue(f"{name} takes a list, not {operand!r:.80}")
+        found = _one_of(value, lambda item: any(_equal(item, other) for other in operand))
+        return found == (name == "$in")
+    if name in ("$regex", "$contains"):
+        if not isinstance(operand, str):
+            raise InvalidValue(f"{name} takes text, not {operand!r:.80}")
+        pattern = _pattern(operand if name == "$regex" else re.escape(operand))
+        return _one_of(value, lambda item: isinstance(item, str) and pattern.search(item) is not None)
+    if name in _ORDERS:
+        return _one_of(value, lambda item: _ordered(name, item, operand))
+    hint = near(name, ("$not", "$exists", "$eq", "$ne", "$in", "$nin", "$regex", "$contains", *_ORDERS))
+    raise InvalidValue(f"'{printable(name)}' is no operator of filters", hint=hint)
+
+
+def _pattern(text: str) -> re.Pattern[str]:
+    try:
+        return re.compile(text)
+    except (re.error, RecursionError, OverflowError) as error:
+        raise InvalidValue(f"'{printable(text)}' is no regular expression: {printable(str(error))}") from error
+
+
+def _one_of(value: Any, fits: Callable[[Any], bool]) -> bool:
+    return fits(value) or (isinstance(value, list) and any(map(fits, value)))
+
+
+def _equal(value: Any, wanted: Any) -> bool:
+    """1 is neither True nor "1"; a missing field equals None."""
+    if value is ABSENT:
+        return wanted is None
+    if isinstance(value, bool) != isinstance(wanted, bool):
+        return False
+    if isinstance(value, Time) and wanted is not None:
+        return value.startswith(_moment(wanted))
+    return bool(value == _plain(wanted))
+
+
+def _plain(operand: Any) -> Any:
+    """Dates as metadata holds them."""
+    return operand.isoformat() if isinstance(operand, datetime.date) else operand
+
+
+_ORDERS: dict[str, Callable[[Any, Any], bool]] = {
+    "$gt": lambda a, b: a > b,
+    "$gte": lambda a, b: a >= b,
+    "$lt": lambda a, b: a < b,
+    "$lte": lambda a, b: a <= b,
+}
+
+
+class Time(str):
+    """ISO 8601 in UTC: compared with dates and times as people write them, as far as these go: a day is all of it."""
+
+
+class Count(int):
+    """A number whatever the data: compared with numbers only."""
+
+
+def _moment(operand: Any) -> str:
+    """A date or time as ISO 8601 in UTC has it: `2026-11-22 10:00`, with an offset or without. Raises InvalidValue."""
+    if isinstance(operand, datetime.datetime):
+        operand = operand.isoformat()
+    elif isinstance(operand, datetime.date):
+        return operand.isoformat()
+    if type(operand) is int:
+        operand = f"{operand:04}"  # a year
+    text = operand.strip() if isinstance(operand, str) else ""
+    if re.fullmatch(r"\d{4}(-\d\d){0,2}", text):
+        return text
+    try:
+        moment = datetime.datetime.fromisoformat(text)
+        if moment.tzinfo is not None:
+            moment = moment.astimezone(datetime.UTC).replace(tzinfo=None)
+    except (ValueError, OverflowError):  # the latter: before the year 1 or after 9999 in UTC
+        raise InvalidValue(
+            f"{operand!r:.80} is no date or time", hint="2026-11-22 is one, and 2026-11-22T10:00"
+        ) from None
+    seconds = len(text) > 16 or moment.second
+    return moment.isoformat(timespec="microseconds" if moment.microsecond else "seconds" if seconds else "minutes")
+
+
+def _ordered(name: str, value: Any, operand: Any) -> bool:
+    """Numbers with numbers, text with text; whatever else the data hold does not fit."""
+    if isinstance(value, Time):
+        moment = _moment(operand)
+        return _ORDERS[name](value.removesuffix("Z")[: len(moment)], moment)
+    operand = _plain(operand)
+    if not isinstance(operand, str | int | float) or isinstance(operand, bool):
+        raise InvalidValue(f"{name} compares with a number or text, not {operand!r:.80}")
+    if isinstance(value, Count) and isinstance(operand, str):
+        raise InvalidValue(f"'{printable(operand)}' is no number to compare with")
+    numbers = all(isinstance(v, int | float) and not isinstance(v, bool) for v in (value, operand))
+    texts = isinstance(value, str) and isinstance(operand, str)
+    return (numbers or texts) and _ORDERS[name](value, operand)
+
+
+def nested(value: Any, path: str) -> Any:
+    """What a dict says under `a.b.c`: keys may hold dots themselves, the longest that is there counts."""
+    if not path:
+        return value
+    if not isinstance(value, Mapping):
+        return ABSENT
+    parts = path.split(".")
+    for end in range(len(parts), 0, -1):
+        if (key := ".".join(parts[:end])) in value:
+            found = nested(value[key], ".".join(parts[end:]))
+            if found is not ABSENT:
+                return found
+    return ABSENT
+
+
+def fields_of(values: Mapping[str, Any], dicts: tuple[str, ...] = (), also: Mapping[str, str] | None = None) -> Fields:
+    """Fields that a mapping holds; of those in `dicts` also what is nested in them. `also` are other names of fields. A
+    value may be a function, called when it is asked for.
+    """
+
+    def ask(name: str) -> Any:
+        head, _, rest = name.partition(".")
+        head = (also or {}).get(head, head)
+        if head not in values or (rest and head not in dicts):
+            known = [*values, *(also or ())]
+            raise InvalidValue(
+                f"there is no field '{printable(name)}' to filter by",
+                hint=near(head, known) or f"there are {', '.join(f'{k}.KEY' if k in dicts else k for k in values)}",
+            )
+        value = values[head]
+        value = value() if callable(value) else value
+        return nested(value, rest) if rest else ABSENT if value is None else value
+
+    return ask
+
+
+# -- as text -------------------------------------------------------------------------------------
+
+_WHERE = re.compile(r"(?s)\s*([^=!<>~]+?)\s*(==|!=|>=|<=|=~|=|>|<|~)\s*(.*)")
+_SHORT = {
+    "=": "$eq",
+    "==": "$eq",
+    "!=": "$ne",
+    ">": "$gt",
+    ">=": "$gte",
+    "<": "$lt",
+    "<=": "$lte",
+    "~": "$regex",
+    "=~": "$regex",
+}
+
+
+def _hint_for(text: str) -> str:
+    """How a condition looks; where only its field is left, a shell has taken `<` or `>` and the value for a redirection."""
+    forms = "KEY=VALUE, KEY!=V, KEY>V, KEY>=V, KEY<V, KEY<=V, KEY~REGEX, or JSON"
+    if re.fullmatch(r"[\w.]+", text):
+        return f"quote it, or the shell reads < and > itself: '{text}>=VALUE'; a condition is {forms}"
+    return f"a condition is {forms}"
+
+
+def parsed(texts: tuple[str, ...]) -> dict[str, Any]:
+    """One filter of several texts that all have to fit: `metadata.accuracy>=0.9`, `name~^data`, or a filter as JSON. A
+    value is JSON where it reads as such, else text.
+    """
+    parts = []
+    for text in texts:
+        if text.lstrip().startswith("{"):
+            try:
+                parts.append(json.loads(text))
+            except (ValueError, RecursionError) as error:
+                raise InvalidValue(f"'{printable(text)[:80]}' is not JSON: {error}") from error
+            continue
+        match = _WHERE.fullmatch(text)
+        if match is None:
+            raise InvalidValue(f"'{printable(text)}' is not a condition", hint=_hint_for(text))
+        key, sign, value = match.groups()
+        parts.append({key: _short(_SHORT[sign], value)})
+    return {"$and": parts} if parts else {}
+
+
+def _short(operator: str, text: str) -> dict[str, Any]:
+    """What is to be equal may be text though it reads as a number: a tag `2024`."""
+    value = _value(text)
+    if operator == "$regex":
+        return {operator: text}
+    if operator in ("$eq", "$ne") and not isinstance(value, str):
+        return {"$in" if operator == "$eq" else "$nin": [value, text]}
+    return {operator: value}
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text

@@ -1,0 +1,72 @@
+"""Which files of a version: a path prefix and globs, applied while its trees are walked."""
+
+import errno
+import os
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from artstore.backends.files import open_regular
+from artstore.domain.digest import Digest
+from artstore.domain.ignore import IGNORE_FILE, NO_FILTER, Filter, Rules
+from artstore.domain.names import printable
+from artstore.domain.tree import DIRECTORY, Entry, walk
+from artstore.errors import NotFound
+
+
+class Selection(NamedTuple):
+    """Which files of a version: a plain string prefix of their paths (or `exact`, one path), and globs."""
+
+    prefix: str = ""
+    chosen: Filter = NO_FILTER
+    exact: bool = False
+
+    @property
+    def everything(self) -> bool:
+        return not self.prefix and not self.chosen
+
+    def takes(self, path: bytes) -> bool:
+        text = os.fsdecode(path)
+        named = text == self.prefix if self.exact else text.startswith(self.prefix)
+        return named and (not self.chosen or self.chosen.passes(text))
+
+    def reaches(self, folder: bytes) -> bool:
+        """Whether anything below a folder (ending in `/`) can be taken."""
+        text = os.fsdecode(folder)
+        return (text.startswith(self.prefix) or self.prefix.startswith(text)) and not self.chosen.excludes(
+            text[:-1], True
+        )
+
+
+EVERYTHING = Selection()
+
+
+def select(tree: Digest, read: Callable[[Digest], bytes], selection: Selection) -> Iterator[tuple[bytes, Entry]]:
+    """(path, entry) of the files selected, and of all folders that can hold some. Raises NotFound when nothing matches
+    a selection.
+    """
+    found = False
+    for path, entry in walk(tree, read, wanted=selection.reaches):
+        if entry[1] == DIRECTORY:
+            if selection.everything or selection.takes(path + b"/"):
+                found = True
+                yield path, entry
+        elif selection.takes(path):
+            found = True
+            yield path, entry
+    if not found and not selection.everything:
+        what = f"path prefix '{printable(selection.prefix)}'" if selection.prefix else "selection"
+        raise NotFound(f"no file matches the {what}", hint="`artstore ls -r` with the same version lists what there is")
+
+
+def read_rules(fd: int, path: bytes) -> Rules:
+    """The ignore rules that an open folder holds; `path` is its own in what is walked. OSError when it can't be read."""
+    source = open_regular(IGNORE_FILE, dir_fd=fd)
+    with open(source, encoding="utf-8", errors="surrogateescape") as file:
+        text = file.read(_LONGEST + 1)
+    if len(text) > _LONGEST:
+        raise OSError(errno.EFBIG, f"it has more than {_LONGEST:,} characters")
+    return Rules(text.split("\n"), os.fsdecode(path))
+
+
+_LONGEST = 1 << 20
+"""Characters of ignore rules that are read."""

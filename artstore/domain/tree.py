@@ -1,0 +1,339 @@
+"""Trees: one directory as sorted entries. Values without I/O: encoding, splitting, walking, comparing.
+
+Entries are plain tuples, since a save makes one per file: (name, kind, size, digest), with the number of files as fifth
+field for directories and parts.
+"""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import msgpack
+from blake3 import blake3
+
+from artstore.domain.codec import decode, encode_rows
+from artstore.domain.digest import TREE, Digest, digest_of
+from artstore.domain.names import MAX_DEPTH, check_component, check_root_component, printable
+from artstore.errors import Damage, InvalidValue
+
+FILE, EXECUTABLE, DIRECTORY, PART, REFERENCE = range(5)
+ETAG, BLAKE3, URI = "etag", "blake3", "uri"
+"""What a reference's bytes are checked by: the server's tag, the digest of the content, or nothing but the URI itself."""
+SPLIT_ABOVE = 16_384
+"""A folder of more entries is a tree of parts of about 4,096: one changed file in a folder of a million costs kilobytes
+instead of 49 MiB.
+"""
+
+Entry = tuple[Any, ...]
+EMPTY = digest_of(TREE, encode_rows([]))
+"""The digest of a folder that holds nothing."""
+Read = Callable[[Digest], bytes]
+"""Gives the bytes of a tree by its digest, checked."""
+
+
+class Folder(NamedTuple):
+    """A directory as it is named by its parent."""
+
+    digest: Digest
+    size: int
+    files: int
+
+
+def totals(entries: Iterable[Entry]) -> tuple[int, int]:
+    """(bytes, files) of everything below these entries."""
+    size = files = 0
+    for entry in entries:
+        size += entry[2] or 0
+        files += entry[4] if entry[1] in (DIRECTORY, PART) else 1
+    if max(size, files) >= 1 << 63:
+        raise Damage(f"a folder holds {size} bytes in {files} files: more than 2⁶³ can't be told")
+    return size, files
+
+
+def _is_cut(name: bytes) -> bool:
+    return blake3(name).digest(2) < b"\x00\x10"  # the first 12 bits are zero
+
+
+def split(entries: Sequence[Entry], *, always: bool = False) -> list[Sequence[Entry]]:
+    """The runs into which a folder's sorted entries are cut: one, unless there are more than SPLIT_ABOVE (or `always`:
+    for a stretch of a larger folder).
+    """
+    if len(entries) <= SPLIT_ABOVE and not always:
+        return [entries]
+    if not entries:
+        return []
+    cuts = [0, *(i for i in range(1, len(entries)) if _is_cut(entries[i][0])), len(entries)]
+    return [entries[start:end] for start, end in pairwise(cuts)]
+
+
+def encode_folder(entries: Sequence[Entry], add: Callable[[bytes], Digest]) -> Folder:
+    """Encode sorted entries as one tree, or as a tree of parts; `add` stores each tree's bytes and returns their
+    digest.
+    """
+    size, files = totals(entries)
+    runs = split(entries)
+    if len(entries) > SPLIT_ABOVE:
+        entries = [part_of(run, add) for run in runs]
+    return Folder(add(encode_rows(entries)), size, files)
+
+
+def part_of(run: Sequence[Entry], add: Callable[[bytes], Digest]) -> Entry:
+    size, files = totals(run)
+    return (run[0][0], PART, size, add(encode_rows(run)), files)
+
+
+def decode_tree(data: bytes, digest: Digest) -> tuple[Entry, ...]:
+    """The entries of one tree object (files and folders, or parts), each checked. Raises Damage."""
+    what = f"tree {digest.hex()[:12]}"
+    entries = decode(data, what, rows=True)
+    if type(entries) is not tuple:
+        raise Damage(f"{what} is not a list of entries")
+    previous = b""
+    for entry in entries:
+        if type(entry) is not tuple or len(entry) < 4:
+            raise Damage(f"{what} has an entry without fields")
+        name, kind, size = entry[0], entry[1], entry[2]
+        if type(name) is not bytes or type(kind) is not int:
+            raise Damage(f"{what} has an entry whose name or kind is of the wrong type")
+        if name <= previous:
+            raise Damage(f"{what} is out of order at '{printable(name)}'")
+        previous = name
+        if b"\\" in name or b"/" in name or b"\0" in name or len(name) > 255 or name in (b".", b".."):
+            _check_name(name, what)
+        if kind <= EXECUTABLE:
+            if (
+                len(entry) != 4
+                or kind < 0
+                or type(size) is not int
+                or not 0 <= size < 1 << 63
+                or type(entry[3]) is not bytes
+                or len(entry[3]) != 32
+            ):
+                raise Damage(f"{what} has a malformed file '{printable(name)}'")
+        else:
+            _check_rare(entry, what)
+    if any(entry[1] == PART for entry in entries) and not all(entry[1] == PART for entry in entries):
+        raise Damage(f"{what} mixes parts with other entries")
+    return entries
+
+
+def trusted_tree(data: bytes) -> tuple[Entry, ...]:
+    """The entries of a tree that was checked when it was stored here."""
+    entries: tuple[Entry, ...] = msgpack.unpackb(data, use_list=False, raw=False, strict_map_key=False)
+    return entries
+
+
+def _check_name(name: bytes, what: str) -> None:
+    try:
+        check_component(name)
+    except InvalidValue as error:
+        raise Damage(f"{what}: {error}") from error
+
+
+def _check_rare(entry: Entry, what: str) -> None:
+    name, kind, size = entry[:3]
+    if kind in (DIRECTORY, PART):
+        good = (
+            len(entry) == 5
+            and all(type(n) is int and 0 <= n < 1 << 63 for n in (size, entry[4]))
+            and type(entry[3]) is bytes
+            and len(entry[3]) == 32
+        )
+    elif kind == REFERENCE:
+        good = (
+            len(entry) == 7
+            and (size is None or (type(size) is int and 0 <= size < 1 << 63))
+            and all(type(text) is str for text in entry[3:6])
+            and type(entry[6]) in (str, type(None))
+        )
+    else:
+        raise Damage(f"{what} has an entry '{printable(name)}' of unknown kind {kind}")
+    if not good:
+        raise Damage(f"{what} has a malformed entry '{printable(name)}'")
+
+
+def read_folder(digest: Digest, read: Read, expected: Entry | None = None) -> tuple[Entry, ...]:
+    """All entries of a directory, its parts joined; checked to be cut as we would have cut them and to have the totals
+    of `expected`.
+    """
+    entries = decode_tree(read(digest), digest)
+    if entries and entries[0][1] == PART:
+        entries = tuple(_joined(digest, entries, read))
+    elif len(entries) > SPLIT_ABOVE:
+        raise Damage(f"tree {digest.hex()[:12]} has {len(entries)} entries and is not split")
+    if expected is not None and totals(entries) != (expected[2], expected[4]):
+        raise Damage(f"tree {digest.hex()[:12]} does not have the totals that '{printable(expected[0])}' claims")
+    return entries
+
+
+def folder_page(digest: Digest, read: Read, start: bytes, most: int) -> list[Entry]:
+    """Up to `most` entries of a directory, from the name `start` on. Cost: of a split one the parts that hold them."""
+    found = _recent(read(digest), digest)
+    entries = found.ordered
+    if not found.is_split:
+        at = bisect_left(entries, start, key=lambda entry: entry[0])
+        return list(entries[at : at + most])
+    page: list[Entry] = []
+    for part in entries[max(0, bisect_right(entries, start, key=lambda part: part[0]) - 1) :]:
+        inside = _recent(read(part[3]), part[3])
+        if inside.totals != (part[2], part[4]) or inside.is_split:
+            raise Damage(f"tree {digest.hex()[:12]} has a part with wrong totals")
+        page += [entry for name, entry in inside.entries.items() if name >= start]
+        if len(page) >= most:
+            break
+    return page[:most]
+
+
+def _joined(digest: Digest, parts: Sequence[Entry], read: Read) -> Iterator[Entry]:
+    what, count, previous = f"tree {digest.hex()[:12]}", 0, b""
+    for number, part in enumerate(parts):
+        entries = decode_tree(read(part[3]), part[3])
+        if not entries or entries[0][0] != part[0] or entries[0][0] <= previous or entries[0][1] == PART:
+            raise Damage(f"{what} has a part that is not in its place")
+        if totals(entries) != (part[2], part[4]):
+            raise Damage(f"{what} has a part with wrong totals")
+        if (number > 0 and not _is_cut(entries[0][0])) or any(_is_cut(entry[0]) for entry in entries[1:]):
+            raise Damage(f"{what} has parts that are cut in the wrong place")
+        previous, count = entries[-1][0], count + len(entries)
+        yield from entries
+    if count <= SPLIT_ABOVE:
+        raise Damage(f"{what} is split though it has only {count} entries")
+
+
+def check_root(entries: Iterable[Entry]) -> None:
+    """What holds for a root tree beyond other trees: no name is a drive."""
+    for entry in entries:
+        if entry[0][1:2] == b":":
+            try:
+                check_root_component(entry[0])
+            except InvalidValue as error:
+                raise Damage(str(error)) from error
+
+
+def walk(
+    tree: Digest,
+    read: Read,
+    prefix: bytes = b"",
+    wanted: Callable[[bytes], bool] | None = None,
+    expected: Entry | None = None,
+) -> Iterator[tuple[bytes, Entry]]:
+    """(path, entry) of everything below a tree, in the trees' order, a directory before what it holds.
+
+    `wanted(path)` may leave out a directory with all below it; `expected` is the entry that names the tree. Memory: one
+    directory per level.
+    """
+    check_depth(prefix)
+    entries = read_folder(tree, read, expected)
+    if not prefix:
+        check_root(entries)
+    for entry in entries:
+        path = prefix + entry[0]
+        if entry[1] != DIRECTORY:
+            yield path, entry
+        elif wanted is None or wanted(path + b"/"):
+            yield path, entry
+            yield from walk(entry[3], read, path + b"/", wanted, entry)
+
+
+def check_depth(prefix: bytes) -> None:
+    """`prefix` is the path of a folder with a slash behind each name. Raises Damage when its files would lie too deep."""
+    if prefix.count(b"/") >= MAX_DEPTH:
+        raise Damage(f"'{printable(prefix[:80])}…' has more than {MAX_DEPTH} levels")
+
+
+def find(root: Digest, path: Sequence[bytes], read: Read) -> Entry | None:
+    """The entry at a path, reading one tree per level; None when there is none."""
+    entry: Entry = (b"", DIRECTORY, 0, root, 0)
+    for number, name in enumerate(path):
+        if entry[1] != DIRECTORY:
+            return None
+        found = _find_in(entry, name, read, number > 0)
+        if found is None:
+            return None
+        entry = found
+    return entry
+
+
+def _find_in(folder: Entry, name: bytes, read: Read, expected: bool) -> Entry | None:
+    """The entry of a name in a folder; of a split one only the part that can hold it is read."""
+    found = _recent(read(folder[3]), folder[3])
+    if expected and found.totals != (folder[2], folder[4]):
+        raise Damage(f"tree {folder[3].hex()[:12]} does not have the totals that '{printable(folder[0])}' claims")
+    if found.is_split:
+        parts = found.ordered
+        number = bisect_right(parts, name, key=lambda part: part[0]) - 1
+        if number < 0:
+            return None
+        part = parts[number]
+        found = _recent(read(part[3]), part[3])
+        if found.totals != (part[2], part[4]) or found.is_split:
+            raise Damage(f"tree {folder[3].hex()[:12]} has a part with wrong totals")
+    return found.entries.get(name)
+
+
+class _Decoded(NamedTuple):
+    data: bytes
+    ordered: tuple[Entry, ...]
+    entries: dict[bytes, Entry]
+    totals: tuple[int, int]
+    is_split: bool
+
+
+class _Recent:
+    """Trees that were looked into lately, at most 100,000 entries (35 MB) or so: look-ups one by one meet the same folders,
+    and to decode one of 100 files costs 200 times a look into it.
+    """
+
+    def __init__(self) -> None:
+        self._trees: dict[Digest, _Decoded] = {}
+        self._entries = 0
+
+    def __call__(self, data: bytes, digest: Digest) -> _Decoded:
+        known = self._trees.get(digest)
+        if known is not None and known.data == data:
+            return known
+        entries = decode_tree(data, digest)
+        if self._entries > 100_000:
+            self._trees, self._entries = {}, 0
+        split = bool(entries) and entries[0][1] == PART
+        self._trees[digest] = known = _Decoded(data, entries, {e[0]: e for e in entries}, totals(entries), split)
+        self._entries += len(entries)
+        return known
+
+
+_recent = _Recent()
+
+
+class Change(NamedTuple):
+    """One difference between two trees: `old` is None for added paths, `new` for removed ones."""
+
+    path: bytes
+    old: Entry | None
+    new: Entry | None
+
+
+def diff(old: Digest | None, new: Digest | None, read: Read, prefix: bytes = b"") -> Iterator[Change]:
+    """Differences in path order; folders equal by digest are not opened, so the cost is that of what changed.
+    Directories are reported themselves only when empty.
+    """
+    if old == new:
+        return
+    check_depth(prefix)
+    before = {entry[0]: entry for entry in read_folder(old, read)} if old else {}
+    after = {entry[0]: entry for entry in read_folder(new, read)} if new else {}
+    for name in sorted(before.keys() | after.keys()):
+        a, b = before.get(name), after.get(name)
+        if a == b:
+            continue
+        a_tree = Digest(a[3]) if a and a[1] == DIRECTORY else None
+        b_tree = Digest(b[3]) if b and b[1] == DIRECTORY else None
+        a_leaf, b_leaf = (None if tree and entry and entry[4] else entry for tree, entry in ((a_tree, a), (b_tree, b)))
+        if (a_leaf is not None or b_leaf is not None) and not (a_tree and b_tree):
+            yield Change(prefix + name, a_leaf, b_leaf)
+        if a_tree or b_tree:
+            yield from diff(a_tree, b_tree, read, prefix + name + b"/")
+
+
+def tree_digest(data: bytes) -> Digest:
+    return digest_of(TREE, data)

@@ -1,0 +1,56 @@
+"""Upserts: versions that several processes put together, part by part. Pure: parts in, their union out."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from artstore.domain.builder import PathTaken, TreeBuilder
+from artstore.domain.collection import State
+from artstore.domain.digest import Digest
+from artstore.domain.hints import near
+from artstore.domain.names import printable
+from artstore.domain.tree import Folder
+from artstore.errors import Conflict, NotFound
+
+Read = Callable[[Digest], bytes]
+
+
+class Part(NamedTuple):
+    """What one process added."""
+
+    folder: Folder
+    writer: str
+    """who that was, for people"""
+
+
+def parts_of(told: list[dict[str, Any]]) -> list[Part]:
+    """Parts as a collection's state tells of them, in the order in which they were added."""
+    return [
+        Part(Folder(Digest(bytes.fromhex(part["tree"])), part["size"], part["files"]), part["writer"]) for part in told
+    ]
+
+
+def no_upsert(state: State, upsert: str) -> NotFound:
+    hint = near(upsert, state.upserts) or (f"there are {', '.join(state.upserts)}" if state.upserts else None)
+    return NotFound(f"{state.path.name} has no unfinished version '{printable(upsert)}'", hint=hint)
+
+
+def joined(parts: list[Part], read: Read) -> TreeBuilder:
+    """The union of parts. Raises Conflict, naming both writers, where two have the same path with other content."""
+    union = TreeBuilder(read)
+    for number, part in enumerate(parts):
+        try:
+            union.graft((), part.folder, overwrite=False)
+        except PathTaken as error:
+            first = next((p for p in parts[:number] if _has(p, error.parts, read)), parts[0])
+            raise Conflict(
+                f"'{printable(b'/'.join(error.parts))}' was added with other content by {first.writer}"
+                f" than by {part.writer}",
+                hint="both belong to one version: give them other names, or add the file in one process only",
+            ) from error
+    return union
+
+
+def _has(part: Part, path: tuple[bytes, ...], read: Read) -> bool:
+    tree = TreeBuilder(read)
+    tree.graft((), part.folder)
+    return tree.holds(path)

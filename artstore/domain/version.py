@@ -1,0 +1,65 @@
+"""Versions: the immutable record of one saved tree. Its own digest is its id."""
+
+from typing import Any, NamedTuple
+
+from artstore.domain.codec import decode, encode_rows
+from artstore.domain.digest import VERSION, Digest, digest_of
+from artstore.errors import Damage
+
+MAX_VERSION = 1 << 20
+"""Bytes of the largest record: of one with 30,000 parents."""
+
+
+class Version(NamedTuple):
+    """No number, alias or metadata: those change, and live in the log."""
+
+    tree: Digest
+    size: int
+    """bytes of all files"""
+    files: int
+    type: str
+    created: int
+    """nanoseconds since 1970 UTC"""
+    run: str | None
+    """entity/project/id of the producing run"""
+    parents: tuple[Digest, ...]
+    """ids, sorted"""
+
+    def encode(self) -> bytes:
+        return encode_rows(tuple(self))
+
+
+def record_of(version: dict[str, Any], type: str) -> bytes:
+    """The record of a version as its log entry tells of it: with the right digest, unless that entry is of another's."""
+    parents = tuple(Digest(bytes.fromhex(parent)) for parent in version["parents"])
+    tree, totals = Digest(bytes.fromhex(version["digest"])), (version["size"], version["files"])
+    return Version(tree, *totals, type, version["created"], version["run"], parents).encode()
+
+
+def version_id(data: bytes) -> Digest:
+    return digest_of(VERSION, data)
+
+
+def decode_version(data: bytes, id: Digest) -> Version:
+    """Strict inverse of `Version.encode`; raises Damage."""
+    what = f"version {id.hex()[:12]}"
+    value = decode(data, what, rows=True, most=MAX_VERSION)
+    if type(value) is not tuple or len(value) != 7:
+        raise Damage(f"{what} does not have seven fields")
+    tree, size, files, type_, created, run, parents = value
+    good = (
+        _is_digest(tree)
+        and all(type(n) is int and 0 <= n < 1 << 63 for n in (size, files, created))
+        and type(type_) is str
+        and type(run) in (str, type(None))
+        and type(parents) is tuple
+        and all(_is_digest(p) for p in parents)
+        and list(parents) == sorted(set(parents))
+    )
+    if not good:
+        raise Damage(f"{what} has a malformed field")
+    return Version(*value)
+
+
+def _is_digest(value: object) -> bool:
+    return type(value) is bytes and len(value) == 32

@@ -1,0 +1,1 @@
+"""Automation: a change meets its user's rules and starts an action."""

@@ -1,0 +1,122 @@
+"""Events: what a change that this process made is to an automation. Pure."""
+
+import enum
+from typing import Any
+
+from artstore.domain.collection import Path, State, VersionState
+from artstore.domain.metadata import recorded
+from artstore.domain.names import RESERVED
+from artstore.store.logs import Change
+from artstore.store.runs import RUNNING, RunState
+
+Event = dict[str, Any]
+"""`event` (the name of its type), `time`, and what it is about: entity, project, collection, type, version, id, digest, spec,
+metadata, alias, tag; of a run entity, project, run, name, state, metric, value.
+"""
+
+
+class EventType(enum.StrEnum):
+    """What automations wait for; W&B's names, and two that are ours (REMOVE_ARTIFACT_ALIAS, DELETE_ARTIFACT)."""
+
+    CREATE_ARTIFACT = "CREATE_ARTIFACT"
+    LINK_ARTIFACT = "LINK_ARTIFACT"
+    UNLINK_ARTIFACT = "UNLINK_ARTIFACT"
+    DELETE_ARTIFACT = "DELETE_ARTIFACT"
+    ADD_ARTIFACT_ALIAS = "ADD_ARTIFACT_ALIAS"
+    REMOVE_ARTIFACT_ALIAS = "REMOVE_ARTIFACT_ALIAS"
+    ADD_ARTIFACT_TAG = "ADD_ARTIFACT_TAG"
+    REMOVE_ARTIFACT_TAG = "REMOVE_ARTIFACT_TAG"
+    ADD_COLLECTION_TAG = "ADD_COLLECTION_TAG"
+    REMOVE_COLLECTION_TAG = "REMOVE_COLLECTION_TAG"
+    RUN_STATE = "RUN_STATE"
+    RUN_METRIC_THRESHOLD = "RUN_METRIC_THRESHOLD"
+
+
+def events_of(state: State, changes: list[Change], aliases: dict[str, str]) -> list[Event]:
+    """What changes of a collection's log are, in their order; `state` is the collection's after them, `aliases` those that
+    it had before.
+    """
+    if state.type.startswith(RESERVED):
+        return []
+    said = {change["alias"] for change in changes if change["kind"] == "alias"}
+    found: list[Event] = []
+    for change in changes:
+        kind, version = change["kind"], state.versions.get(change.get("id") or "")
+        if kind == "version" and version is not None:
+            found.append(_about(EventType.CREATE_ARTIFACT, state, version))
+        elif kind in ("link", "undelete") and version is not None:
+            linked = "source" in version
+            found.append(_about(EventType.LINK_ARTIFACT if linked else EventType.CREATE_ARTIFACT, state, version))
+        elif kind == "alias":
+            found += _of_alias(state, change)
+        elif kind == "tags":
+            found += _of_tags(state, change, version)
+        elif kind == "delete" and version is not None:
+            found.append(_gone(state, version))
+        elif kind == "delete collection":
+            for alias, id in aliases.items():
+                if id in change["ids"] and alias not in said:
+                    found += _of_alias(state, {"alias": alias, "old": id, "id": None})
+            found += [_gone(state, state.versions[id]) for id in change["ids"] if id in state.versions]
+    return found
+
+
+def _of_alias(state: State, change: Change) -> list[Event]:
+    found = []
+    for type, id in ((EventType.REMOVE_ARTIFACT_ALIAS, change["old"]), (EventType.ADD_ARTIFACT_ALIAS, change["id"])):
+        if (version := state.versions.get(id or "")) is not None:
+            found.append(_about(type, state, version) | {"alias": change["alias"]})
+    return found
+
+
+def _of_tags(state: State, change: Change, version: VersionState | None) -> list[Event]:
+    what = "COLLECTION" if version is None else "ARTIFACT"
+    pairs = [("REMOVE", tag) for tag in change["remove"]] + [("ADD", tag) for tag in change["add"]]
+    return [_about(EventType[f"{verb}_{what}_TAG"], state, version) | {"tag": tag} for verb, tag in pairs]
+
+
+def _gone(state: State, version: VersionState) -> Event:
+    linked = "source" in version
+    return _about(EventType.UNLINK_ARTIFACT if linked else EventType.DELETE_ARTIFACT, state, version)
+
+
+def _about(type: EventType, state: State, version: VersionState | None) -> Event:
+    entity, project, name = state.path
+    event = {
+        "event": type.value, "entity": entity, "project": project, "collection": name, "type": state.type,
+    }  # fmt: skip
+    if version is None:
+        return event | {"tags": state.tags}
+    return event | {
+        "version": f"v{version['number']}", "spec": f"{state.path}:v{version['number']}", "id": version["id"],
+        "digest": version["digest"], "size": version["size"], "metadata": version.get("metadata", {}),
+        "tags": version.get("tags", []), "aliases": state.aliases_of(version["id"]),
+    }  # fmt: skip
+
+
+def events_of_run(state: RunState, changes: list[Change]) -> list[Event]:
+    """That a run began, or ended."""
+    states = {"start": RUNNING, "finish": state.finished}
+    return [
+        _about_run(EventType.RUN_STATE, state) | {"state": states[c["kind"]]} for c in changes if c["kind"] in states
+    ]
+
+
+def metric_event(state: RunState, metric: str, value: float) -> Event:
+    return _about_run(EventType.RUN_METRIC_THRESHOLD, state) | {"metric": metric, "value": recorded(value)}
+
+
+def _about_run(type: EventType, state: RunState) -> Event:
+    return {
+        "event": type.value, "entity": state.path.entity, "project": state.path.project, "run": state.path.id,
+        "name": state.name, "display_name": state.name, "group": state.group, "job_type": state.job_type, "tags": state.tags,
+    }  # fmt: skip
+
+
+def in_scope(event: Event, scope: dict[str, Any]) -> bool:
+    """Whether what happened is in a rule's scope: whatever it names (entity, project, collection) is the event's."""
+    return all(event.get(key) == scope[key] for key in ("entity", "project", "collection") if scope.get(key))
+
+
+def path_of(event: Event) -> Path:
+    return Path(event["entity"], event["project"], event["collection"])

@@ -1,0 +1,242 @@
+"""The rules of automations: a user's own, kept in their configuration folder, for repositories at the places where they
+allowed them. Nothing of it lies in a repository, and none of it travels.
+"""
+
+import json
+import math
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+from artstore.backends.files import replace_file
+from artstore.backends.owner import this_process
+from artstore.domain.filters import fields_of, matches
+from artstore.domain.hints import near
+from artstore.domain.names import printable
+from artstore.errors import Conflict, InvalidValue, NotFound, storage_error, translated
+from artstore.operations.automation.events import Event, EventType, in_scope
+from artstore.store.settings import rules_path
+
+Rule = dict[str, Any]
+"""id, name, description, enabled, event, scope, filter, metric (of RUN_METRIC_THRESHOLD), action, created, updated."""
+
+COMMAND, WEBHOOK, NOTHING = "command", "webhook", "nothing"
+_COMPARE: dict[str, Callable[[float, float], bool]] = {
+    "$gt": lambda a, b: a > b, "$gte": lambda a, b: a >= b, "$lt": lambda a, b: a < b, "$lte": lambda a, b: a <= b,
+}  # fmt: skip
+
+
+class Place(NamedTuple):
+    """A repository, and where it lies."""
+
+    id: str
+    root: str
+
+
+def _load() -> dict[str, Any]:
+    """What is kept, by repository. Raises InvalidValue for what somebody else could have written, or nobody can read."""
+    path = rules_path()
+    try:
+        with open(path, encoding="utf-8") as file:
+            status = os.fstat(file.fileno())
+            if status.st_uid != os.geteuid() or status.st_mode & 0o022:
+                raise InvalidValue(
+                    f"{printable(path)} could be written by somebody else than you: nothing in it is run",
+                    hint="make it yours alone: `chmod 600`, `chown`",
+                )
+            value = json.load(file)
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise storage_error(error, f"read {printable(path)}") from error
+    except (ValueError, RecursionError) as error:
+        if isinstance(error, InvalidValue):
+            raise
+        raise InvalidValue(f"{printable(path)} is not JSON: {error}", hint="mend or remove it") from error
+    try:
+        for own in value.values():
+            for rule in own["automations"]:
+                check_rule(rule)
+                if not rule.keys() >= _RULE:
+                    raise ValueError("a rule lacks something")
+            if not all(isinstance(place, str) for place in [*own["paths"], *own["refused"]]):
+                raise ValueError("a place is no text")
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise InvalidValue(
+            f"{printable(path)} holds what is no automation: {error}", hint="mend or remove it"
+        ) from error
+    found: dict[str, Any] = value
+    return found
+
+
+_RULE = frozenset(("id", "name", "description", "enabled", "event", "scope", "filter", "action", "created", "updated"))
+
+
+@contextmanager
+def _changing(place: Place) -> Iterator[dict[str, Any]]:
+    """What is kept of a repository, to be changed and written; one process at a time."""
+    import filelock
+
+    path = os.path.realpath(rules_path())  # it may be a link of somebody who keeps such files elsewhere
+    with translated(f"write {printable(path)}"):
+        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+        with filelock.FileLock(f"{path}.lock", timeout=30):
+            known = _load()
+            own = known.setdefault(place.id, {"paths": [], "refused": [], "automations": []})
+            yield own
+            text = json.dumps(known, indent=2) + "\n"
+            replace_file(path, text.encode(), f"{path}.{this_process()}", sync=True)
+            os.chmod(path, 0o600)
+
+
+def all_rules(place: Place) -> list[Rule]:
+    """A repository's rules, wherever it lies; the first made first."""
+    return list(_load().get(place.id, {}).get("automations", ()))
+
+
+def rules_for(place: Place) -> tuple[list[Rule], bool]:
+    """(rules that may fire, whether there are others that nobody was asked about here)."""
+    own = _load().get(place.id)
+    if own is None:
+        return [], False
+    enabled = [rule for rule in own["automations"] if rule["enabled"]]
+    if place.root in own["paths"]:
+        return enabled, False
+    return [], bool(enabled) and place.root not in own["refused"]
+
+
+def decide(place: Place, allowed: bool) -> None:
+    """Note whether a repository's automations may fire where it lies."""
+    with _changing(place) as own:
+        _decide(own, place, allowed)
+
+
+def _decide(own: dict[str, Any], place: Place, allowed: bool) -> None:
+    for key, chosen in (("paths", allowed), ("refused", not allowed)):
+        own[key] = sorted({*own[key], place.root} if chosen else {*own[key]} - {place.root})
+
+
+def find_rule(place: Place, name: str) -> Rule:
+    """By name, or id. Raises NotFound with near names."""
+    rules = all_rules(place)
+    found = next((rule for rule in rules if name in (rule["name"], rule["id"])), None)
+    if found is None:
+        hint = near(name, [rule["name"] for rule in rules])
+        raise NotFound(f"No automations found: there is none named '{printable(name)}'", hint=hint)
+    return found
+
+
+def save_rule(place: Place, rule: Rule, *, new: bool) -> None:
+    """Write a rule anew, or add one (`new`): whoever makes one allows those of this repository where it lies. Raises
+    Conflict for a name that is taken, NotFound for one that is gone.
+    """
+    check_rule(rule)
+    with _changing(place) as own:
+        there = own["automations"]
+        if any(other["name"] == rule["name"] for other in there if other["id"] != rule["id"]):
+            raise Conflict(f"Automation '{rule['name']}' exists. Unable to create another with the same name.")
+        if any(other["id"] == rule["id"] for other in there):
+            own["automations"] = [rule if other["id"] == rule["id"] else other for other in there]
+        elif new:
+            own["automations"] = [*there, rule]
+            _decide(own, place, True)
+        else:
+            raise NotFound(f"Automation '{rule['name']}' not found. Unable to edit it.")
+
+
+def follow_rename(place: Place, before: dict[str, str], after: dict[str, str]) -> None:
+    """Let rules of one scope go on with another."""
+    if any(rule["scope"] == before for rule in all_rules(place)):
+        with _changing(place) as own:
+            for rule in own["automations"]:
+                if rule["scope"] == before:
+                    rule["scope"] = after
+
+
+def delete_rule(place: Place, name: str) -> Rule:
+    """Raises NotFound."""
+    rule = find_rule(place, name)
+    with _changing(place) as own:
+        own["automations"] = [other for other in own["automations"] if other["id"] != rule["id"]]
+    return rule
+
+
+def check_rule(rule: Rule) -> None:
+    """Raises InvalidValue for what could never fire."""
+    if not isinstance(rule["name"], str) or not 1 <= len(rule["name"]) <= 128 or not rule["name"].isprintable():
+        raise InvalidValue(f"an automation's name is 1 to 128 printable characters, not {rule['name']!r:.140}")
+    if rule["event"] not in EventType.__members__:
+        raise InvalidValue(f"there is no event '{rule['event']}'", hint=f"there are {', '.join(EventType.__members__)}")
+    action = rule["action"]
+    if action["kind"] not in (COMMAND, WEBHOOK, NOTHING):
+        raise InvalidValue(f"there is no action '{printable(str(action['kind']))}'")
+    if action["kind"] == COMMAND and (not action["argv"] or not all(isinstance(a, str) for a in action["argv"])):
+        raise InvalidValue(
+            "a command is a list of texts: the program and its arguments", hint="such as 'deploy.sh --now'"
+        )
+    if action["kind"] == WEBHOOK:
+        parts = urlsplit(str(action["url"]))
+        if parts.scheme.lower() not in ("http", "https") or not parts.netloc:
+            raise InvalidValue(f"'{printable(str(action['url']))}' is no web address: http://… or https://… is")
+        if "@" in parts.netloc:
+            raise InvalidValue(
+                f"the web address of {parts.hostname} holds a password, which would be kept in a file",
+                hint="name a variable of the environment that holds it: token_env, secret_env",
+            )
+    metric = rule.get("metric")
+    if (rule["event"] == EventType.RUN_METRIC_THRESHOLD.value) != (metric is not None):
+        raise InvalidValue("RUN_METRIC_THRESHOLD needs a metric and a threshold, and no other event takes one")
+    if metric is not None and metric["cmp"] not in _COMPARE:
+        raise InvalidValue(f"a metric is compared by {', '.join(_COMPARE)}, not '{metric['cmp']}'")
+    if metric is not None and not math.isfinite(metric["threshold"]):
+        raise InvalidValue(f"a metric's threshold is a finite number, not {metric['threshold']}")
+    matches(rule["filter"], _asked(dict.fromkeys(_RUN_SAYS if rule["event"].startswith("RUN_") else _ARTIFACT_SAYS)))
+
+
+_ARTIFACT_SAYS = (
+    "entity", "project", "collection", "type", "version", "spec", "id", "digest", "size", "metadata", "tags", "aliases",
+    "alias", "tag", "user", "host",
+)  # fmt: skip
+_RUN_SAYS = (
+    "entity", "project", "run", "name", "display_name", "group", "job_type", "tags", "state", "metric", "value", "user",
+    "host",
+)  # fmt: skip
+
+
+def _asked(values: dict[str, Any]) -> Any:
+    return fields_of(values, ("metadata",), {"name": "collection"} if "collection" in values else {})
+
+
+def fires(rule: Rule, event: Event) -> bool:
+    """Whether an event is what a rule waits for. Fields that filters know are the event's own."""
+    if (
+        rule["event"] != event["event"]
+        or not in_scope(event, rule["scope"])
+        or event.get("rule", rule["id"]) != rule["id"]
+    ):
+        return False
+    says = _RUN_SAYS if "run" in event else _ARTIFACT_SAYS
+    return matches(rule["filter"], _asked({**dict.fromkeys(says), **event}))
+
+
+class MetricWatch:
+    """One rule over a metric of one run: fires once, when the last values' aggregate passes the threshold."""
+
+    def __init__(self, rule: Rule) -> None:
+        self.rule = rule
+        self.metric: str = rule["metric"]["name"]
+        self._values: list[float] = []
+
+    def sees(self, value: Any) -> float | None:
+        """The aggregate that passes the threshold with this value; else None."""
+        if not isinstance(value, int | float) or isinstance(value, bool):
+            return None
+        asked = self.rule["metric"]
+        self._values = [*self._values, value][-asked["window"] :]
+        if len(self._values) < asked["window"]:
+            return None
+        chosen = {"max": max(self._values), "min": min(self._values), "mean": sum(self._values) / len(self._values)}
+        now = chosen.get(asked["agg"] or "", self._values[-1])
+        return now if _COMPARE[asked["cmp"]](now, asked["threshold"]) else None

@@ -1,0 +1,266 @@
+"""The actor: carries out the actions of automations, in a process of its own that nobody waits for, and notes what came of
+each.
+"""
+
+import hashlib
+import hmac
+import http.client
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+from artstore.domain.names import printable
+from artstore.operations.automation.events import Event
+from artstore.operations.automation.rules import COMMAND, NOTHING, Rule
+from artstore.store.settings import DEPTH, environment_value, state_folder
+
+COMMAND_TIMEOUT = 3600.0
+"""Seconds after which a command is ended."""
+REQUEST_TIMEOUT = 30.0
+"""Seconds without an answer."""
+RETRY_AFTER = (1.0, 4.0, 16.0)
+"""Seconds before each further try of a webhook, when a server fails or can't be reached."""
+_TOGETHER = 16
+_LONGEST_VARIABLE = 8192
+"""Bytes of what a variable of the environment tells: Linux takes 128 KiB, and all of them count together."""
+_TAIL = 4096
+"""Bytes of a command's output that are noted."""
+_LOG_MOST = 1 << 20
+"""Bytes after which the log is begun anew; the one before is kept."""
+
+
+def main() -> None:
+    """The work is on standard input; all of it is done at once, so that none waits for one that hangs."""
+    _let_go()
+    work = json.load(sys.stdin.buffer)
+    with ThreadPoolExecutor(_TOGETHER) as pool:
+        for rule, event in work["jobs"]:
+            pool.submit(perform, rule, event, work["root"], work["depth"])
+
+
+def _let_go() -> None:
+    """Close what this process inherited: somebody may wait for the end of a pipe, or for a lock."""
+    for name in os.listdir("/dev/fd"):
+        if int(name) > 2:
+            try:
+                os.close(int(name))
+            except OSError:
+                pass  # the one by which the folder was listed
+
+
+def perform(rule: Rule, event: Event, root: str, depth: int) -> tuple[str, str]:
+    """Do what a rule asks for, and note it: (`ok` or what went wrong, the last of its output)."""
+    started, action = time.monotonic(), rule["action"]
+    try:
+        if action["kind"] == COMMAND:
+            outcome, output = _run(action["argv"], event, root, depth)
+        elif action["kind"] == NOTHING:
+            outcome, output = "ok", ""
+        else:
+            outcome, output = _post(action, event), ""
+    except Exception as error:  # whatever it is, it is noted
+        outcome, output = _reason(error), ""
+    note(rule, event, outcome, time.monotonic() - started, output)
+    return outcome, output
+
+
+# -- commands ------------------------------------------------------------------------------------
+
+
+def _run(argv: list[str], event: Event, root: str, depth: int) -> tuple[str, str]:
+    """The event is JSON on its standard input, and in variables; the repository is the one it is about."""
+    told = {
+        f"ARTSTORE_EVENT_{key.upper()}": value if isinstance(value, str) else json.dumps(value)
+        for key, value in event.items()
+        if value is not None and key != "event"
+    }
+    told = {key: value for key, value in told.items() if len(value) <= _LONGEST_VARIABLE}  # standard input has all
+    more = {"ARTSTORE_EVENT": event["event"], "ARTSTORE_DIR": root, DEPTH: str(depth)}
+    environment = os.environ | {key: value.replace("\0", "") for key, value in told.items()} | more
+    with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as given:
+        given.write(json.dumps(event).encode())
+        given.seek(0)
+        process = subprocess.Popen(
+            argv, stdin=given, stdout=output, stderr=subprocess.STDOUT, cwd=os.path.dirname(root), env=environment,
+            start_new_session=True,
+        )  # fmt: skip
+        try:
+            code = process.wait(COMMAND_TIMEOUT)
+            outcome = "ok" if code == 0 else f"exit code {code}" if code > 0 else f"ended by signal {-code}"
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            outcome = f"ended after {COMMAND_TIMEOUT:.0f} s"
+        output.seek(max(0, output.seek(0, os.SEEK_END) - _TAIL))
+        return outcome, output.read().decode("utf-8", "replace")
+
+
+# -- webhooks ------------------------------------------------------------------------------------
+
+
+def _post(action: dict[str, Any], event: Event) -> str:
+    secret, token = (environment_value(action.get(key)) for key in ("secret_env", "token_env"))
+    for key in ("secret_env", "token_env"):
+        if action.get(key) and environment_value(action[key]) is None:
+            return f"{action[key]} is not set in the environment"
+    for name, value in ((action.get("secret_env"), secret), (action.get("token_env"), token)):
+        if value is not None and not value.isprintable():
+            return f"{name} holds a line break, or another character that no header can hold"
+    payload = event if action.get("payload") is None else filled(action["payload"], event, token)
+    body = json.dumps(payload).encode()
+    headers = {"Content-Type": "application/json", "User-Agent": "artstore", "X-Artstore-Event": event["event"]}
+    if secret is not None:
+        signature = hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
+        headers["X-Wandb-Signature"] = signature
+        headers["X-Artstore-Signature"] = f"sha256={signature}"
+    if token is not None:
+        headers["Authorization"] = f"Bearer {token}"
+    follow = secret is None and token is None
+    outcome = ""
+    for wait in (*RETRY_AFTER, None):
+        outcome, again = _try(action["url"], body, headers, follow)
+        if not again or wait is None:
+            break
+        time.sleep(wait)
+    return outcome
+
+
+def _try(url: str, body: bytes, headers: dict[str, str], follow: bool, redirects: int = 5) -> tuple[str, bool]:
+    """(outcome, whether to try again)."""
+    request = urllib.request.Request(url, body, headers, method="POST")
+    try:
+        with _opener().open(request, timeout=REQUEST_TIMEOUT) as reply:
+            reply.read(_TAIL)
+            return "ok", False
+    except urllib.error.HTTPError as error:
+        target = error.headers.get("Location")
+        error.close()
+        if error.code in (307, 308) and target and redirects:
+            if not follow:
+                return f"the server answered {error.code}: a request with a secret is not redirected", False
+            there = urljoin(url, target)
+            if urlsplit(there).scheme not in ("http", "https"):
+                return f"the server redirects to {printable(there)}", False
+            return _try(there, body, headers, follow, redirects - 1)
+        return f"the server answered {error.code}", error.code >= 500 or error.code in (408, 429)
+    except (OSError, http.client.HTTPException) as error:
+        return f"{urlsplit(url).netloc.rpartition('@')[2]} can't be reached: {_reason(error)}", True
+
+
+def _reason(error: Exception) -> str:
+    reason = getattr(error, "reason", None) or error
+    if isinstance(reason, OSError) and isinstance(reason.filename, str):
+        return f"{printable(reason.filename)}: {reason.strerror}".lower()
+    return printable(str(getattr(reason, "strerror", None) or reason)).lower()
+
+
+class _NoRedirects(urllib.request.HTTPRedirectHandler):
+    """urllib would turn a POST into a GET."""
+
+    def redirect_request(self, *_: Any) -> None:
+        return None
+
+
+def _opener() -> urllib.request.OpenerDirector:
+    return urllib.request.build_opener(_NoRedirects)
+
+
+_VARIABLE = re.compile(r"\$\{([A-Za-z_][\w.-]*)\}")
+
+
+def filled(payload: Any, event: Event, token: str | None) -> Any:
+    """A payload with W&B's variables in its texts: `${artifact_collection_name}`, `${artifact_metadata.KEY}`, …; empty
+    where the event does not tell.
+    """
+    if isinstance(payload, dict):
+        return {key: filled(value, event, token) for key, value in payload.items()}
+    if isinstance(payload, list):
+        return [filled(item, event, token) for item in payload]
+    if not isinstance(payload, str):
+        return payload
+    return _VARIABLE.sub(lambda match: _told(match[1], event, token), payload)
+
+
+def _told(name: str, event: Event, token: str | None) -> str:
+    if name.startswith("artifact_metadata."):
+        value = event.get("metadata", {}).get(name.partition(".")[2])
+    elif name == "ACCESS_TOKEN":
+        value = token
+    else:
+        value = event.get(_NAMES.get(name, name))
+    return "" if value is None else value if isinstance(value, str) else json.dumps(value)
+
+
+_NAMES = {
+    "event_type": "event", "event_author": "user", "artifact_collection_name": "collection", "project_name": "project",
+    "entity_name": "entity", "artifact_version": "id", "artifact_version_string": "spec", "artifact_version_index": "version",
+    "run_id": "run", "run_name": "name", "run_state": "state", "metric_name": "metric", "metric_value": "value",
+}  # fmt: skip
+
+
+# -- the log -------------------------------------------------------------------------------------
+
+
+def log_path() -> str:
+    return os.path.join(state_folder(), "automations.log")
+
+
+def note(rule: Rule, event: Event, outcome: str, seconds: float, output: str) -> None:
+    """Add a line to the log of what automations did; lost where that can't be written."""
+    run = f"{event['entity']}/{event['project']}/{event['run']}" if "run" in event else None
+    line = {
+        "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "automation": rule["name"], "id": rule["id"],
+        "repository": event.get("repository"), "event": event["event"],
+        "about": event.get("spec") or run or event.get("collection"), "outcome": outcome, "seconds": round(seconds, 3),
+        "output": output,
+    }  # fmt: skip
+    try:
+        _append(json.dumps(line).encode() + b"\n")
+    except OSError:
+        pass  # what was done was done
+
+
+def _append(line: bytes) -> None:
+    path = log_path()
+    os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+    try:
+        if os.path.getsize(path) > _LOG_MOST:
+            os.replace(path, f"{path}.1")
+    except FileNotFoundError:
+        pass
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    try:
+        os.write(fd, line)
+    finally:
+        os.close(fd)
+
+
+def read_log() -> list[dict[str, Any]]:
+    """What automations did, the oldest first, as far as it is kept."""
+    found = []
+    for path in (f"{log_path()}.1", log_path()):
+        try:
+            with open(path, encoding="utf-8", errors="replace") as lines:
+                for line in lines:
+                    try:
+                        value = json.loads(line)
+                    except ValueError:
+                        continue  # cut off
+                    if isinstance(value, dict) and "automation" in value:
+                        found.append(dict.fromkeys(_LINE) | value)
+        except FileNotFoundError:
+            continue
+    return found
+
+
+_LINE = ("time", "automation", "id", "repository", "event", "about", "outcome", "seconds", "output")

@@ -1,0 +1,1 @@
+"""Changing: names, properties, links, deletion."""

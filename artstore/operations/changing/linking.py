@@ -1,0 +1,127 @@
+"""Links: versions that stand in other collections, too, and the registries that are made of such collections."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from artstore.domain.collection import Path, State, VersionState
+from artstore.domain.hints import typed
+from artstore.domain.properties import REGISTRY_RECORD, Properties, copied
+from artstore.errors import Conflict, NotFound
+from artstore.operations.changing.changes import Changes, deletion
+from artstore.operations.finding.lookup import Found, Lookup
+from artstore.operations.saving.draft import Draft
+from artstore.store.logs import Change, new_change
+from artstore.store.refs import Refs
+
+REGISTRY_TYPE = "artstore-registry"
+"""Type of the collection in which a registry is described."""
+
+
+class Links:
+    """What is linked, and registries. `draft` begins a draft."""
+
+    def __init__(self, refs: Refs, lookup: Lookup, changes: Changes, draft: Callable[[], Draft]) -> None:
+        self._refs = refs
+        self._lookup = lookup
+        self._changes = changes
+        self._draft = draft
+
+    def link(self, found: Found, target: str, aliases: tuple[str, ...] = ()) -> Found:
+        """Let a version stand in another collection, too, made where it is missing, with aliases of its own there. A link
+        to a link is one to its source. Raises Conflict for another type, or a collection that is not for links.
+        """
+        properties = Properties(aliases=aliases).checked()
+        path, id = self._changes.free_name(target), found.version["id"]
+        with self._draft() as draft:
+            found = self._live(self._lookup.source(found) or found)
+            state, version = found
+            if state.path == self._refs.read(path).path:
+                raise Conflict(f"{found.name} can't be linked to its own artifact", hint="choose another name")
+            draft.rely_on(state.path, version)
+            draft.rely_on_properties(version, found.name)
+            stored, added = draft.store(properties), list[VersionState]()
+
+            def build(there: State) -> list[Change]:
+                self._refuse_type(there.path, state.type)
+                changes = copied(state, [self._lookup.whole(found)], there, link=True)
+                added[:] = [version] if any(change["kind"] in ("link", "undelete") for change in changes) else []
+                return [*changes, *stored.changes(there, id)]
+
+            made = self._refs.change(path, build)
+            draft.ensure_copied(state.path, added, made.path)
+        return Found(made, made.versions[id])
+
+    def _live(self, found: Found) -> Found:
+        """A version as it is now. Raises NotFound when it was deleted."""
+        now = self._lookup.version(found.state.path, found.version["id"])
+        if "deleted" in now.version:
+            raise NotFound(f"{now.name} was deleted", hint=f"{typed('undelete', now.spec)} may bring it back")
+        return now
+
+    def unlink(self, text: str) -> Found:
+        """Take a link away, with its aliases; the version stays where it was made. Raises Conflict for what is no link."""
+
+        def build(state: State, version: VersionState) -> list[Change]:
+            if "source" not in version:
+                name = f"{state.path.name}:v{version['number']}"
+                raise Conflict(f"{name} is not a link", hint=f"{typed('rm', name)} deletes it")
+            return deletion(state, version["id"])
+
+        return self._changes.change_version(text, build)
+
+    def _refuse_type(self, path: Path, type: str) -> None:
+        """A registry may say which types it takes."""
+        types = (
+            registry_at(self._refs, path.entity, path.project).metadata.get("artifact_types")
+            if path.in_registry
+            else None
+        )
+        if types and type not in types:
+            raise Conflict(
+                f"registry {path.project} does not take artifacts of type '{type}'", hint=f"it takes {', '.join(types)}"
+            )
+
+    # -- registries --
+
+    def edit_registry(
+        self,
+        entity: str,
+        project: str,
+        *,
+        new: bool = False,
+        description: str | None = None,
+        metadata: dict[str, Any] | None = None,
+    ) -> State:
+        """Make a registry (Conflict when it exists), or say something of one. A description of "" takes it away."""
+
+        def build(state: State) -> list[Change]:
+            if new and state.exists:
+                raise Conflict(f"registry {project} exists already", hint="choose another name")
+            changes = []
+            if not state.exists:
+                changes.append(new_change("collection", **state.path.fields(), type=REGISTRY_TYPE))
+            if description is not None and (description or None) != state.description:
+                text = {"old": state.description, "new": description or None, "blob": None}
+                changes.append(new_change("description", id=None, **text))
+            told = {k: v for k, v in (metadata or {}).items() if k not in state.metadata or state.metadata[k] != v}
+            if told:
+                changes.append(new_change("metadata", id=None, set=told, blobs={}, remove=[]))
+            return changes
+
+        return self._refs.change(Path(entity, project, REGISTRY_RECORD), build)
+
+    def delete_registry(self, entity: str, project: str) -> None:
+        """Delete a registry with all its links; what they linked to stays."""
+        for state in list(self._refs.collections(entity, project)):
+            gone = [version["id"] for version in state.live()]
+            self._refs.change(state.path, partial(_emptied, gone))
+
+
+def registry_at(refs: Refs, entity: str, project: str) -> State:
+    """What is said of a registry, in a collection of its own; `exists` is False where nothing was said."""
+    return refs.read(Path(entity, project, REGISTRY_RECORD))
+
+
+def _emptied(gone: list[str], state: State) -> list[Change]:
+    return [new_change("delete collection", ids=gone)] if state.exists else []

@@ -1,0 +1,279 @@
+"""The doctor: what the file system of a repository can do, and whether it is set up sanely; each with what follows."""
+
+import os
+import re
+import stat
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import NamedTuple, get_args
+
+from artstore.backends.files import remove_if_there, remove_tree, write_file
+from artstore.backends.owner import Owner, is_alive, is_dead, parse, this_process
+from artstore.backends.storage import FolderStorage, is_url
+from artstore.domain.names import printable
+from artstore.domain.sizes import count, human
+from artstore.errors import ArtstoreError, translated
+from artstore.operations.doctor.fitness import Finding, age, mounted, tried
+from artstore.operations.doctor.machine import machine
+from artstore.operations.upkeep.removal import is_left_over
+from artstore.progress import Monitor
+from artstore.store.layout import FOLDERS, Operation, check_format
+from artstore.store.objects import PACKS, pack_path
+from artstore.store.settings import FOLDER, Settings
+from artstore.sync.place import storage_at
+
+
+class Examination(NamedTuple):
+    repository: str | None
+    folder: str
+    """that was examined: the repository, or where one would be made"""
+    findings: list[Finding]
+
+    @property
+    def problems(self) -> int:
+        return sum(finding.mark == "problem" for finding in self.findings)
+
+    @property
+    def notes(self) -> int:
+        return sum(finding.mark == "note" for finding in self.findings)
+
+
+def examine(root: str, monitor: Monitor) -> Examination:
+    """Look at the repository in folder `root` (or, where there is none, at the folder in which it would be made), at its
+    file system and at this machine. What fails is a finding. Nothing is left behind, and nothing is changed but times.
+    """
+    there = os.path.isfile(f"{root}/format")
+    folder = root if there else _nearest(os.path.dirname(root))
+    findings = list(_repository(root)) if there else [_none(root)]
+    monitor.start("trying the file system")
+    findings += mounted(folder)
+    try:
+        with _own_folder(root if there else None, folder) as own:
+            findings += tried(own)
+    except ArtstoreError as error:
+        findings.append(Finding("problem", "writing", str(error), error.hint or "nothing can be saved here"))
+    findings += machine()
+    return Examination(root if there else None, folder, findings)
+
+
+def _none(root: str) -> Finding:
+    try:
+        os.stat(f"{root}/format")
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except OSError as error:
+        found = f"{printable(root)} can't be looked at: {(error.strerror or '').lower()}"
+        return Finding("problem", "repository", found, "check who owns it and its permissions")
+    if os.path.lexists(root):
+        found = f"none: {printable(root)} has no format file"
+        return Finding("note", "repository", found, "an unmounted share looks like this")
+    return Finding("ok", "repository", f"none yet: {printable(root)} would be one", "the first save makes it")
+
+
+def _nearest(folder: str) -> str:
+    while not os.path.isdir(folder):
+        folder = os.path.dirname(folder)
+    return folder
+
+
+@contextmanager
+def _own_folder(root: str | None, folder: str) -> Iterator[str]:
+    """A folder that the next save (or `init`) sweeps, should we be killed."""
+    own = f"{root}/tmp/{this_process()}" if root else f"{folder}/{FOLDER}.new-{this_process()}"
+    with translated(f"write to {printable(folder)}"):
+        os.mkdir(own)
+    try:
+        yield own
+    finally:
+        with translated(f"remove {printable(own)}"):
+            remove_tree(own)
+
+
+# -- the repository --------------------------------------------------------------------------------
+
+
+def _repository(root: str) -> Iterator[Finding]:
+    storage = FolderStorage(root)
+    for what, look in _LOOKS:
+        try:
+            yield from look(storage)
+        except (ArtstoreError, OSError) as error:
+            yield Finding("problem", what, str(error), getattr(error, "hint", None) or "")
+
+
+def _format(storage: FolderStorage) -> Iterator[Finding]:
+    for operation in get_args(Operation):
+        check_format(storage, operation)
+    yield Finding("ok", "repository", printable(storage.root))
+
+
+def _owner(storage: FolderStorage) -> Iterator[Finding]:
+    status = os.stat(storage.root)
+    mode, owner = stat.S_IMODE(status.st_mode), _user(status.st_uid)
+    open_to_all = [
+        folder
+        for folder in (".", *FOLDERS)
+        if os.path.isdir(f"{storage.root}/{folder}") and os.stat(f"{storage.root}/{folder}").st_mode & 0o002
+    ]
+    if open_to_all:
+        found = f"{owner}, writable by everybody: {', '.join(open_to_all)}"
+        yield Finding("problem", "owner", found, "anybody on this host can take away what is stored: chmod -R o-w")
+    elif mode & 0o2020 == 0o2020:
+        yield Finding("ok", "owner", f"{owner}, shared with group {_group(status.st_gid)}")
+    elif mode & 0o020:
+        effect = "what one of them makes others may not be able to change: chmod -R g-w, or `init --shared`"
+        yield Finding("note", "owner", f"{owner}, writable by group {_group(status.st_gid)}, but not setgid", effect)
+    else:
+        yield Finding("ok", "owner", f"{owner}, mode {mode:o}")
+    if doubt := Settings(storage.root).doubt():
+        yield Finding("note", "owner", doubt, "its remotes are contacted only after `artstore remote allow`")
+
+
+def _user(number: int) -> str:
+    import pwd
+
+    try:
+        return printable(pwd.getpwuid(number).pw_name)
+    except KeyError:
+        return f"user {number}"
+
+
+def _group(number: int) -> str:
+    import grp
+
+    try:
+        return printable(grp.getgrgid(number).gr_name)
+    except KeyError:
+        return str(number)
+
+
+def _folders(storage: FolderStorage) -> Iterator[Finding]:
+    device = os.stat(storage.root).st_dev
+    missing = [folder for folder in ("refs", PACKS, "tmp") if not os.path.isdir(f"{storage.root}/{folder}")]
+    elsewhere = [
+        folder
+        for folder in FOLDERS
+        if folder not in missing
+        and os.path.isdir(path := f"{storage.root}/{folder}")
+        and os.stat(path).st_dev != device
+    ]
+    if missing:
+        effect = "restore them from a copy; `artstore fsck` says what is lost"
+        yield Finding("problem", "folders", f"missing: {', '.join(missing)}", effect)
+    if elsewhere:
+        effect = "nothing can be linked or renamed between file systems: a repository lies on one"
+        yield Finding("problem", "folders", f"on another file system: {', '.join(elsewhere)}", effect)
+    if not os.path.isfile(f"{storage.root}/.gitignore"):
+        yield Finding(
+            "note", ".gitignore", "missing", "git would take the repository for files of yours: write `*` into it"
+        )
+
+
+def _settings(storage: FolderStorage) -> Iterator[Finding]:
+    Settings(storage.root).check()
+    yield Finding("ok", "settings", "valid")
+
+
+def _at_work(storage: FolderStorage) -> Iterator[Finding]:
+    dead, now = 0, storage.now(probe=True)
+    for name in sorted(storage.names("tmp")):
+        owner = parse(name)
+        if owner is not None and is_dead(owner, local=storage.local):
+            dead += 1
+        elif os.path.isdir(f"{storage.root}/tmp/{name}"):
+            yield _transaction(name, owner, now - (storage.stamp(f"tmp/{name}") or now))
+    dead += sum(is_left_over(storage, name) for name in storage.names("trash"))
+    if dead:
+        effect = "the next save sweeps tmp/, `artstore gc` the trash"
+        yield Finding("note", "leftovers", count(dead, "dead process") + ("es" if dead > 1 else ""), effect)
+    else:
+        yield Finding("ok", "leftovers", "none")
+
+
+def _transaction(name: str, owner: Owner | None, since: float) -> Finding:
+    busy = f"for {age(since)}"
+    if owner is not None and is_alive(owner):
+        return Finding("ok", "at work", f"process {owner.pid} on this host, {busy}", "gc frees nothing meanwhile")
+    host = f"process {owner.pid} on {owner.host.rpartition('-')[0] or 'another host'}" if owner else printable(name)
+    effect = f"gc frees nothing while it may live: `artstore gc --abandon {printable(name)}` declares it dead"
+    return Finding("note", "at work", f"{host}, {busy}", effect)
+
+
+def _damage(storage: FolderStorage) -> Iterator[Finding]:
+    names = storage.names("bad")
+    noted = [name for name in names if re.fullmatch(r"[0-9a-f]{64}\.([0-9a-f]{64}|pack)", name)]
+    noted = [name for name in noted if storage.size(pack_path(name[:64])) is not None]
+    kept = sum(re.fullmatch(r"[0-9a-f]{64}(\.pack)?\.[0-9a-f]{8}", name) is not None for name in names)
+    if noted:
+        effect = "`artstore fsck` says what is lost; saving the same content again heals it"
+        yield Finding("problem", "damage", f"{count(len(noted), 'note')} of damaged copies in bad/", effect)
+    elif kept:
+        yield Finding("note", "damage", f"{count(kept, 'damaged file')} kept in bad/", "delete what you no longer need")
+    else:
+        yield Finding("ok", "damage", "none is known", "`artstore fsck` looks for it")
+
+
+def _clock(storage: FolderStorage) -> Iterator[Finding]:
+    later = storage.now() - time.time()
+    if later > _APART:
+        effect = "set the clock: ttl and prune go by it; the order of versions does not"
+        yield Finding("note", "clock", f"somebody wrote here {age(later)} from now", effect)
+
+
+_APART = 60.0
+"""Seconds by which clocks may differ without a word."""
+
+
+def _remotes(storage: FolderStorage) -> Iterator[Finding]:
+    settings = Settings(storage.root)
+    for name, remote in settings.remotes().items():
+        if settings.doubt() is None:
+            yield _remote(f"remote {printable(name)}", remote.url, storage)
+
+
+def _remote(what: str, url: str, storage: FolderStorage) -> Finding:
+    """Of a folder whether there is a repository; a bucket is not asked anything."""
+    place = printable(re.sub("//[^/]*@", "//", url.partition("?")[0]))
+    try:
+        if is_url(url) and not url.lower().startswith("file:"):
+            from artstore.backends.bucket import has_credentials  # or an error that says what is not installed
+
+            if has_credentials():
+                return Finding("ok", what, place, "not asked; the environment has credentials")
+            return Finding("note", what, place, "no credentials in the environment: this machine's own login has to do")
+        if storage_at(url, storage).size("format") is None:
+            effect = "push, pull and fetch fail; an unmounted share looks like this"
+            return Finding("problem", what, f"no repository in {place}", effect)
+        return Finding("ok", what, place)
+    except ArtstoreError as error:
+        return Finding("problem", what, str(error), error.hint or "")
+
+
+def _cache(storage: FolderStorage) -> Iterator[Finding]:
+    path = f"{storage.root}/cache/{this_process()}"
+    try:
+        storage.make_folder("cache")
+        write_file(path, b"", sync=False)
+        remove_if_there(path)
+    except OSError as error:
+        reason = (error.strerror or "").lower()
+        yield Finding(
+            "note", "cache", f"can't be written: {reason}", "files are read again that would be known unchanged"
+        )
+    else:
+        size = sum(size for _, size in storage.below("cache"))
+        yield Finding("ok", "cache", f"writable, {human(size)}", "may be deleted at any time")
+
+
+_LOOKS: tuple[tuple[str, Callable[[FolderStorage], Iterator[Finding]]], ...] = (
+    ("repository", _format),
+    ("clock", _clock),
+    ("owner", _owner),
+    ("folders", _folders),
+    ("settings", _settings),
+    ("at work", _at_work),
+    ("damage", _damage),
+    ("remotes", _remotes),
+    ("cache", _cache),
+)

@@ -1,0 +1,308 @@
+"""What a file system can do, measured by trying it in a folder made for that.
+
+Each probe tells one thing, by the store's own primitives where it has them, or raises OSError.
+"""
+
+import errno
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from itertools import pairwise
+from typing import NamedTuple, TypeVar
+
+from artstore.backends.files import (
+    Confined,
+    WholeSync,
+    clone,
+    link_new,
+    rename_new,
+    sync_file,
+    sync_folder,
+    write_file,
+)
+from artstore.operations.restoring.obstacles import Spelling, spelling_at
+
+T = TypeVar("T")
+
+_SIZE = 1 << 20
+_CANNOT = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL, errno.ENOTTY, errno.EXDEV)
+_LONGEST = 255
+_SECOND = 1_000_000_000
+
+
+class Naming(NamedTuple):
+    """How a finished file gets its final name (`files.link_new`), and `files.rename_new`, its second way."""
+
+    links: bool
+    counted: bool
+    """whether a file's number of links is right"""
+    exclusive: bool
+    """whether a name that is taken is refused"""
+    renames: bool
+    """whether there are renames that refuse a name that is taken"""
+
+
+def naming(folder: str) -> Naming:
+    first, second, name = (f"{folder}/{part}" for part in ("first", "second", "name"))
+    write_file(first, b"first", sync=False)
+    link_new(first, name)
+    links = os.path.lexists(first)
+    count = os.stat(name).st_nlink
+    write_file(second, b"second", sync=False)
+    exclusive = _refused(lambda: link_new(second, name))
+    try:
+        renames = _refused(lambda: rename_new(second, name))
+    except OSError as error:
+        if error.errno not in _CANNOT:
+            raise
+        renames = False
+    return Naming(links, count == (2 if links else 1), exclusive and _content(name) == b"first", renames)
+
+
+def _refused(give_name: Callable[[], None]) -> bool:
+    try:
+        give_name()
+    except FileExistsError:
+        return True
+    return False
+
+
+def _content(path: str) -> bytes:
+    with open(path, "rb") as file:
+        return file.read()
+
+
+class Copying(NamedTuple):
+    clones: bool
+    in_kernel: bool
+    """copy_file_range"""
+    holes: bool
+    """whether what was never written takes no space"""
+
+
+def copying(folder: str) -> Copying:
+    source, target = _opened(f"{folder}/source"), _opened(f"{folder}/target")
+    try:
+        os.ftruncate(source, _SIZE)
+        holes = os.fstat(source).st_blocks * 512 < _SIZE
+        os.pwrite(source, os.urandom(_SIZE), 0)
+        cloned = clone(source, target)
+        if not cloned:
+            os.ftruncate(target, 0)
+        return Copying(cloned, _copies_in_kernel(source, target), holes)
+    finally:
+        os.close(source)
+        os.close(target)
+
+
+def _copies_in_kernel(source: int, target: int) -> bool:
+    if not hasattr(os, "copy_file_range"):
+        return False
+    try:
+        return os.copy_file_range(source, target, _SIZE, 0, 0) > 0
+    except OSError as error:
+        if error.errno not in _CANNOT:
+            raise
+        return False
+
+
+class Locking(NamedTuple):
+    works: bool
+    excludes: bool
+    """whether another process is kept out meanwhile"""
+    reason: str = ""
+
+
+_KEPT_OUT = 9
+_TRY_LOCK = f"""import sys, filelock
+try:
+    filelock.FileLock(sys.argv[1]).acquire(timeout=0)
+except filelock.Timeout:
+    sys.exit({_KEPT_OUT})
+"""
+
+
+def locking(folder: str) -> Locking:
+    """By `filelock`, as the store locks, and between two processes on this host."""
+    import filelock
+
+    lock = filelock.FileLock(f"{folder}/lock")
+    try:
+        lock.acquire(timeout=0)
+    except (OSError, NotImplementedError, filelock.Timeout) as error:
+        return Locking(False, False, getattr(error, "strerror", None) or str(error))
+    try:
+        command = [sys.executable, "-P", "-c", _TRY_LOCK, lock.lock_file]
+        other = subprocess.run(command, capture_output=True, text=True, check=False)
+    finally:
+        lock.release()
+    if other.returncode not in (0, _KEPT_OUT):
+        return Locking(False, False, (other.stderr.splitlines() or ["no reason given"])[-1])
+    return Locking(True, other.returncode == _KEPT_OUT)
+
+
+class Syncing(NamedTuple):
+    """Medians of several, in seconds."""
+
+    file: float
+    folder: float | None
+    """None where a folder can't be synced"""
+    whole: float | None
+    """the whole file system by one call; None where that isn't done (`files.WholeSync`)"""
+
+    @property
+    def small_save(self) -> float:
+        """Seconds of the four syncs of a small save: a pack, an entry, and their folders."""
+        return 2 * self.file + 2 * (self.folder or 0.0)
+
+
+_REPEATS = 5
+
+
+def syncing(folder: str) -> Syncing:
+    whole = WholeSync(folder)
+    try:
+        files, folders, synced = [], [], True
+        for number in range(_REPEATS):
+            files.append(_seconds_of_sync(f"{folder}/synced{number}"))
+            seconds, synced = _timed(lambda: sync_folder(folder))
+            folders.append(seconds)
+        seconds, done = _timed(whole.run)
+    finally:
+        whole.close()
+    return Syncing(statistics.median(files), statistics.median(folders) if synced else None, seconds if done else None)
+
+
+def _seconds_of_sync(path: str) -> float:
+    fd = _opened(path)
+    try:
+        os.write(fd, bytes(4096))
+        return _timed(lambda: sync_file(fd))[0]
+    finally:
+        os.close(fd)
+
+
+def _timed(call: Callable[[], T]) -> tuple[float, T]:
+    begun = time.perf_counter()
+    done = call()
+    return time.perf_counter() - begun, done
+
+
+class Names(NamedTuple):
+    spelling: Spelling
+    kept: bool
+    """whether a composed and a decomposed name are listed as they were given"""
+    any_bytes: bool
+    """whether names need not be UTF-8"""
+    longest: int
+    """bytes of a name, up to the 255 that a version may hold"""
+
+
+def names(folder: str) -> Names:
+    with Confined(folder, None) as target:
+        spelling = spelling_at(target)
+    kept = all(_holds(folder, form.encode()) for form in ("\u00e9", "e\u0301"))
+    longest = _LONGEST if _holds(folder, b"n" * _LONGEST) else min(os.statvfs(folder).f_namemax, _LONGEST)
+    return Names(spelling, kept, _holds(folder, b"caf\xe9"), longest)
+
+
+def _holds(folder: str, name: bytes) -> bool:
+    """Whether a file can have this name, and is listed by it."""
+    path = os.path.join(os.fsencode(folder), name)
+    try:
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC))
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
+            raise
+        return False
+    listed = name in os.listdir(os.fsencode(folder))
+    os.unlink(path)
+    return listed
+
+
+class Modes(NamedTuple):
+    executable: bool
+    """whether a file is executable or not as it was made"""
+    all_executable: bool
+    """what files are where that isn't kept"""
+    read_only: bool
+
+
+def modes(folder: str) -> Modes:
+    plain, script, sealed = (_mode_of(f"{folder}/mode{mode:o}", mode) for mode in (0o644, 0o755, 0o444))
+    return Modes(not plain & 0o100 and bool(script & 0o100), bool(plain & 0o100), not sealed & 0o222)
+
+
+def _mode_of(path: str, mode: int) -> int:
+    write_file(path, b"", mode=mode, sync=False)
+    return os.stat(path).st_mode
+
+
+class Times(NamedTuple):
+    kept_ns: int
+    """the finest step of a time that a file keeps"""
+    mtime_ns: int | None
+    """the least step between two stamps of a file that is written again and again; None: none was seen meanwhile"""
+    ctime_ns: int | None
+    ahead_ns: int
+    """of this machine's clock; below 0: behind"""
+
+
+_WATCHED = 0.1
+"""Seconds for which the stamps of a file are watched."""
+_STAMPS = 4
+
+
+def times(folder: str) -> Times:
+    fd = _opened(f"{folder}/times")
+    try:
+        before = time.time_ns()
+        os.pwrite(fd, b"0", 0)
+        stamp = os.fstat(fd).st_mtime_ns
+        after = time.time_ns()
+        ahead = stamp - after if stamp > after else min(stamp - before, 0)
+        mtimes, ctimes, end = [stamp], [os.fstat(fd).st_ctime_ns], time.monotonic() + _WATCHED
+        while time.monotonic() < end and len(mtimes) < _STAMPS:
+            os.pwrite(fd, b"1", 0)
+            status = os.fstat(fd)
+            if status.st_mtime_ns != mtimes[-1]:
+                mtimes.append(status.st_mtime_ns)
+                ctimes.append(status.st_ctime_ns)
+        exact = 1_000_000_001 * _SECOND + 123_456_789
+        os.utime(fd, ns=(exact, exact))
+        return Times(_step_of(os.fstat(fd).st_mtime_ns), _least_step(mtimes), _least_step(ctimes), ahead)
+    finally:
+        os.close(fd)
+
+
+def _step_of(stamp: int) -> int:
+    """The power of ten of nanoseconds to which a time that ended in …1.123456789 s was cut; 2 s where the second is even."""
+    if stamp % _SECOND == 0:
+        return _SECOND if stamp // _SECOND % 2 else 2 * _SECOND
+    digits = f"{stamp % _SECOND:09}".rstrip("0")
+    return int(10 ** (9 - len(digits)))
+
+
+def _least_step(stamps: list[int]) -> int | None:
+    return min((abs(after - before) for before, after in pairwise(stamps) if after != before), default=None)
+
+
+class Space(NamedTuple):
+    free_bytes: int
+    total_bytes: int
+    free_files: int | None
+    """None where any number is possible"""
+
+
+def space(folder: str) -> Space:
+    """For whoever asks: what is reserved for root is not free to others."""
+    status = os.statvfs(folder)
+    free, total = status.f_bavail * status.f_frsize, status.f_blocks * status.f_frsize
+    return Space(free, total, status.f_favail if status.f_files else None)
+
+
+def _opened(path: str) -> int:
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)

@@ -1,0 +1,1 @@
+"""Finding: versions and collections by name, by filter, by run."""

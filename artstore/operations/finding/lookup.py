@@ -1,0 +1,229 @@
+"""Finding what a text names: collections and versions; where there is none, which part is missing and what is near."""
+
+import time
+from typing import Any, NamedTuple
+from warnings import warn
+
+from artstore.domain.codec import decode_json
+from artstore.domain.collection import Path, State, VersionState, digest_of_state
+from artstore.domain.digest import BLOB, Digest
+from artstore.domain.hints import near, typed
+from artstore.domain.names import Spec, file_name_of, parse_path, parse_spec, printable
+from artstore.domain.tree import DIRECTORY, Entry, find
+from artstore.errors import ArtstoreError, Conflict, NotFound
+from artstore.store.objects import ObjectStore
+from artstore.store.refs import Refs, resolve
+from artstore.store.settings import Settings
+
+Home = tuple[str, str]
+"""entity, project"""
+
+SAID = ("tags", "metadata", "blobs", "description", "ttl")
+"""What of a version's state is said of it, and may change."""
+_SEARCH = 0.2
+"""Seconds for which a file is looked for that may have been taken for an artifact."""
+
+
+class RenumberedWarning(UserWarning):
+    """A version was asked for by a number that it, or another, had before a pull."""
+
+
+class Found(NamedTuple):
+    """A version as its collection tells of it."""
+
+    state: State
+    version: VersionState
+
+    @property
+    def tree(self) -> Digest:
+        return digest_of_state(self.version)
+
+    @property
+    def root(self) -> Entry:
+        """The root folder as an entry, as if a tree above named it."""
+        return b"", DIRECTORY, self.version["size"], self.tree, self.version["files"]
+
+    @property
+    def name(self) -> str:
+        return f"{self.state.path.name}:v{self.version['number']}"
+
+    @property
+    def spec(self) -> str:
+        return f"{self.state.path}:v{self.version['number']}"
+
+
+class Lookup:
+    """Parts that a spec leaves out are those of `home`, else the settings'."""
+
+    def __init__(self, refs: Refs, objects: ObjectStore, settings: Settings) -> None:
+        self._refs = refs
+        self._objects = objects
+        self._settings = settings
+
+    def home(self, home: Home | None = None) -> Home:
+        return home or (self._settings.entity, self._settings.project)
+
+    def path_of(self, text: str, home: Home | None = None) -> tuple[Path, Spec]:
+        spec = parse_spec(text)
+        if spec.entity and spec.project:
+            return Path(spec.entity, spec.project, spec.name), spec
+        entity, project = self.home(home)
+        return Path(entity, spec.project or project, spec.name), spec
+
+    def short(self, path: Path, home: Home | None = None) -> str:
+        """A collection's name as short as a spec may be here. Of many names, give `home` once."""
+        entity, project = self.home(home)
+        if path[:2] == (entity, project):
+            return path.name
+        return f"{path.project}/{path.name}" if path.entity == entity else str(path)
+
+    def named(self, found: Found) -> str:
+        """A version's name as short as a spec may be here."""
+        return f"{self.short(found.state.path)}:v{found.version['number']}"
+
+    def collection(self, text: str, home: Home | None = None) -> State:
+        """Raises NotFound with near names."""
+        path, spec = self.path_of(text, home)
+        try:
+            state = self._refs.read(path)
+        except Conflict as error:  # it is spelled in another case
+            raise self._unknown(path, spec, text, home) from error
+        if not state.exists:
+            raise self._unknown(path, spec, text, home)
+        return state
+
+    def find(self, text: str, home: Home | None = None) -> Found:
+        """No alias means `latest`. Raises NotFound, saying which part is missing."""
+        state, spec = self.collection(text, home), parse_spec(text)
+        found = Found(state, resolve(state, spec))
+        if spec.number in state.renumbered:
+            before = state.versions[state.renumbered[spec.number]]
+            warn(
+                f"{state.path.name}:v{spec.number} was renumbered by a pull: what had that number is v{before['number']} now"
+                + ("" if before is found.version else f", and v{spec.number} another version"),
+                RenumberedWarning,
+                stacklevel=2,
+            )
+        return found
+
+    def version(self, path: Path, id: str) -> Found:
+        """A version by id, deleted or not."""
+        state = self._refs.read(path)
+        if (version := state.versions.get(id)) is None:
+            raise NotFound(f"{path} has no version with id {id[:12]}")
+        return Found(state, version)
+
+    def source(self, found: Found) -> Found | None:
+        """The version that a link links to, while it lives here; None for what is no link."""
+        source = self.source_of_any_time(found)
+        return source if source is not None and "deleted" not in source.version else None
+
+    def source_of_any_time(self, found: Found) -> Found | None:
+        """As `source`, also when it was deleted; None where its artifact is not here."""
+        place, id = found.version.get("source"), found.version["id"]
+        if place is None:
+            return None
+        try:
+            state = self._refs.read(Path.named_by(place))  # where it is now, if it was renamed
+        except Conflict:
+            return None  # another stands there, spelled in another case
+        return Found(state, state.versions[id]) if id in state.versions else None
+
+    def whole(self, found: Found) -> VersionState:
+        """A version with all that is said of it: of a link, what is said of its source."""
+        said = self.said_of(found)
+        own = {key: value for key, value in found.version.items() if key not in SAID}
+        return own | {key: said[key] for key in SAID if key in said}
+
+    def said_of(self, found: Found) -> VersionState:
+        """The version whose tags, metadata, description and ttl count: a link's source, while that lives here."""
+        source = self.source(found)
+        return found.version if source is None else source.version
+
+    def properties(self, found: Found) -> tuple[str | None, dict[str, Any]]:
+        """(description, metadata) of a version, long values read from their blobs; of a link, its source's."""
+        version = self.said_of(found)
+        metadata = dict(version.get("metadata", {}))
+        for key, digest in version.get("blobs", {}).items():
+            metadata[key] = decode_json(self._property(digest), f"metadata '{key}' of {found.name}")
+        return self._text(version.get("description")), metadata
+
+    def origins(self, found: Found) -> dict[str, dict[str, Any]]:
+        """Which entries came from other versions, by path: that version's place, id and number, and the path there."""
+        origins: dict[str, Any] = found.version.get("origins", {})
+        if isinstance(blob := origins.get("blob"), str):
+            origins = decode_json(self._property(blob), f"origins of entries of {found.name}")
+        return origins
+
+    def _text(self, description: Any) -> str | None:
+        if isinstance(description, dict):
+            return self._property(description["blob"]).decode("utf-8", "replace")
+        return description if isinstance(description, str) else None
+
+    def _property(self, digest: str) -> bytes:
+        return self._objects.read(BLOB, Digest(bytes.fromhex(digest)))
+
+    def _unknown(self, path: Path, spec: Spec, text: str, home: Home | None) -> NotFound:
+        if (holder := self._holder_of(text, home)) is not None:
+            name, file = self.short(holder.path), _without_alias(text)
+            return NotFound(
+                f"there is no artifact '{printable(file)}', but a file of that name in {name}:latest",
+                hint=f"{typed('cat', name, file)} prints it",
+            )
+        folders = [folder.split("/")[1:] for folder in self._refs.paths()]
+        entity, project = (file_name_of(part) for part in path[:2])
+        all_ = f"{typed('ls')} lists what there is"
+        if not folders:
+            where = printable(self._objects.storage.root)
+            return NotFound(
+                f"there is no artifact '{printable(path.name)}' in project {printable('/'.join(path[:2]))}",
+                hint=f"nothing is stored in {where} yet; ARTSTORE_DIR names another repository",
+            )
+        if spec.entity and not any(folder[0] == entity for folder in folders):
+            entities = {state.path.entity for state in self._refs.collections(damaged=[])}
+            hint = near(path.entity, entities, "", f"/{path.project}/{path.name}")
+            return NotFound(f"there is no entity '{printable(path.entity)}' here", hint=hint or all_)
+        if spec.project and not any(folder[:2] == [entity, project] for folder in folders):
+            projects = {state.path.project for state in self._refs.collections(path.entity, damaged=[])}
+            before = f"{path.entity}/" if spec.entity else ""
+            hint = near(path.project, projects, before, f"/{path.name}")
+            return NotFound(f"there is no project '{printable(f'{path.entity}/{path.project}')}'", hint=hint or all_)
+        if (hint := self._elsewhere(path, folders)) is not None:
+            where = printable(f"{path.entity}/{path.project}")
+            return NotFound(f"there is no artifact '{printable(path.name)}' in project {where}", hint=hint)
+        names = [state.path.name for state in self._refs.collections(*path[:2], damaged=[])]
+        before = "".join(f"{part}/" for part in (spec.entity, spec.project) if part)
+        where = printable(f"{path.entity}/{path.project}")
+        return NotFound(
+            f"there is no artifact '{printable(path.name)}' in project {where}",
+            hint=near(path.name, names, before) or all_,
+        )
+
+    def _elsewhere(self, path: Path, folders: list[list[str]]) -> str | None:
+        """A hint at the same name in other projects, or at the project of that name; None without one."""
+        name = file_name_of(path.name)
+        states = (self._refs.read_folder(f"refs/{'/'.join(folder)}") for folder in folders if folder[2] == name)
+        if found := [self.short(state.path) for state in states if state.exists]:
+            return f"did you mean {' or '.join(map(repr, found[:3]))}?"
+        if any(folder[:2] == [file_name_of(path.entity), name] for folder in folders):
+            return f"that is a project: {typed('ls --project', path.name)} lists it"
+        return None
+
+    def _holder_of(self, text: str, home: Home | None) -> State | None:
+        """A collection of the home project whose latest version has a file of that path."""
+        deadline = time.monotonic() + _SEARCH
+        try:
+            parts = parse_path(_without_alias(text))
+            for state in self._refs.collections(*self.home(home)):
+                if time.monotonic() > deadline:
+                    break
+                if state.latest and find(digest_of_state(state.latest), parts, self._objects.read_tree):
+                    return state
+        except ArtstoreError:
+            pass  # it only makes the message better
+        return None
+
+
+def _without_alias(text: str) -> str:
+    folder, slash, name = text.rpartition("/")
+    return folder + slash + name.partition(":")[0].partition("@")[0]

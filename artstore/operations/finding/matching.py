@@ -1,0 +1,110 @@
+"""Versions, collections and runs that fit a filter: what each says under the names that filters know."""
+
+from collections.abc import Iterator, Mapping
+from functools import partial
+from typing import Any
+
+from artstore.domain.collection import State
+from artstore.domain.filters import Count, Time, fields_of, matches
+from artstore.domain.sizes import moment
+from artstore.errors import Damage
+from artstore.operations.finding.lookup import Found, Lookup
+from artstore.store.runs import RunPath, Runs, RunState
+
+Filter = Mapping[str, Any]
+
+
+def fitting_versions(lookup: Lookup, state: State, condition: Filter | None) -> Iterator[Found]:
+    """Live versions of a collection that fit, in the order of their numbers. Fields: name, version, type, aliases (alias),
+    tags (tag), metadata.KEY, description, created_at, updated_at, size, file_count, digest, id, run.
+    """
+    named = state.all_aliases()
+    for version in state.live():
+        found = Found(state, version)
+        if not condition or matches(condition, _version_fields(lookup, found, named.get(version["id"], []))):
+            yield found
+
+
+def _version_fields(lookup: Lookup, found: Found, aliases: list[str]) -> Any:
+    version = found.version
+
+    def metadata() -> dict[str, Any]:
+        return lookup.properties(found)[1]
+
+    def description() -> str | None:
+        return lookup.properties(found)[0]
+
+    values = {
+        "name": found.state.path.name, "version": f"v{version['number']}", "type": found.state.type, "aliases": aliases,
+        "tags": lambda: lookup.said_of(found).get("tags", []), "metadata": metadata, "description": description,
+        "created_at": Time(moment(version["created"])), "updated_at": Time(version["updated"]), "size": Count(version["size"]),
+        "file_count": Count(version["files"]), "digest": version["digest"], "id": version["id"], "run": version["run"],
+        "project": found.state.path.project, "entity": found.state.path.entity,
+    }  # fmt: skip
+    return fields_of(values, ("metadata",), {"alias": "aliases", "tag": "tags", "createdAt": "created_at"})
+
+
+def fits_collection(state: State, condition: Filter | None) -> bool:
+    """Fields: name, project, type, tags (tag), aliases (alias), description, created_at, size (of the latest version)."""
+    if not condition:
+        return True
+    first = min((version["created"] for version in state.versions.values()), default=None)
+    values = {
+        "name": state.path.name, "project": state.path.project, "entity": state.path.entity, "type": state.type,
+        "tags": state.tags, "aliases": [alias for names in state.all_aliases().values() for alias in names],
+        "description": state.description, "created_at": None if first is None else Time(moment(first)),
+        "size": Count(state.latest["size"]) if state.latest else None,
+    }  # fmt: skip
+    return matches(condition, fields_of(values, (), {"alias": "aliases", "tag": "tags", "createdAt": "created_at"}))
+
+
+def fits_registry(name: str, state: State, created: int | None, condition: Filter | None) -> bool:
+    """Fields: name (without `registry-`), description, created_at."""
+    if not condition:
+        return True
+    created_at = None if created is None else Time(moment(created))
+    values = {"name": name, "description": state.description, "created_at": created_at}
+    return matches(condition, fields_of(values, (), {"createdAt": "created_at"}))
+
+
+def run_fields(state: RunState, status: str) -> Mapping[str, Any]:
+    """What a run says, by the names that filters and orders know."""
+    return {
+        "name": state.path.id, "display_name": state.name, "state": status, "group": state.group,
+        "job_type": state.job_type, "tags": state.tags, "username": state.user, "host": state.host,
+        "created_at": Time(state.started), "heartbeat_at": Time(state.seen), "config": state.config,
+        "summary_metrics": state.summary, "notes": state.notes, "project": state.path.project,
+        "entity": state.path.entity,
+    }  # fmt: skip
+
+
+RUN_DICTS = ("config", "summary_metrics")
+RUN_NAMES = {
+    "id": "name", "displayName": "display_name", "jobType": "job_type", "createdAt": "created_at", "user": "username",
+    "summary": "summary_metrics", "tag": "tags", "heartbeatAt": "heartbeat_at",
+}  # fmt: skip
+
+
+def fits_run(state: RunState, status: str, condition: Filter | None) -> bool:
+    """Fields: name (the id), display_name, state, config.KEY, summary_metrics.KEY, tags, group, job_type, username, host,
+    created_at, heartbeat_at, notes; W&B's spellings (jobType, createdAt, …) too.
+    """
+    return not condition or matches(condition, fields_of(run_fields(state, status), RUN_DICTS, RUN_NAMES))
+
+
+def fitting_runs(
+    runs: Runs,
+    condition: Filter | None,
+    entity: str | None = None,
+    project: str | None = None,
+    *,
+    damaged: list[Damage] | None = None,
+) -> list[RunState]:
+    """Those that fit, as `Runs.all`. Raises InvalidValue for a filter that none could, also when there are none."""
+    fits_run(RunState(RunPath("", "", "")), "", condition)
+    return runs.all(
+        entity, project, wanted=lambda state: fits_run(state, runs.status(state), condition), damaged=damaged
+    )
+
+
+run_value = partial(fields_of, dicts=RUN_DICTS, also=RUN_NAMES)

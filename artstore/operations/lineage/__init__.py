@@ -1,0 +1,1 @@
+"""Lineage: which runs and versions a version came from, and its picture."""

@@ -1,0 +1,152 @@
+"""Drawings of a lineage as text: a tree for terminals, mermaid, dot, JSON. Pure; `svg` draws it as a picture."""
+
+import json
+from collections.abc import Callable, Iterator
+from html import escape
+from typing import Any
+
+from artstore.domain.names import printable
+from artstore.domain.sizes import human
+from artstore.operations.lineage.graph import DELETED, ELSEWHERE, LIVE, Graph, Node
+
+BREADTH = 20
+"""Neighbours of one node that a terminal's tree shows, by default."""
+
+
+def title(node: Node) -> str:
+    """A node in a few words: its name, and what became of it."""
+    gone = {LIVE: "", DELETED: " (deleted)", ELSEWHERE: " (not here)"}[node.state]
+    return printable(node.name) + gone
+
+
+def details(node: Node) -> str:
+    about = node.about
+    if node.kind == "version":
+        aliases = ", ".join(about.get("aliases", ()))
+        parts = [about.get("type"), human(about["size"]) if "size" in about else None, aliases]
+    else:
+        parts = [about.get("status"), about.get("job_type")]
+    return printable(", ".join(part for part in parts if part))
+
+
+def tree(graph: Graph) -> Iterator[str]:
+    """Lines: the version, below it the run that made it with what that used, then the runs that used it with what they
+    made. What was shown before is not opened again. However long the history, no recursion.
+    """
+    start = graph.nodes[graph.start]
+    yield _line(start)
+    seen = {graph.start}
+    up = [(key, "made by", True) for key in graph.before(graph.start)]
+    down = [(key, "used by", False) for key in graph.after(graph.start)]
+    stack = [_level(up + down, "", graph.omitted.get(graph.start, 0))]
+    while stack:
+        branch = next(stack[-1], None)
+        if branch is None:
+            stack.pop()
+        elif isinstance(branch, str):
+            yield branch
+        else:
+            key, stem, word, upwards, indent = branch
+            node, known = graph.nodes[key], key in seen
+            below = [
+                (other, _word(node, upwards), upwards) for other in (graph.before if upwards else graph.after)(key)
+            ]
+            yield f"{stem} {word} {_line(node)}" + (" (above)" if known and below else "")
+            if not known:
+                seen.add(key)
+                stack.append(_level(below, indent, graph.omitted.get(key, 0)))
+
+
+Branch = tuple[str, str, str, bool, str]
+"""Key, what is drawn before it, the word for it, whether it leads up, and the indent of what is behind it."""
+
+
+def _level(children: list[tuple[str, str, bool]], indent: str, omitted: int) -> Iterator[Branch | str]:
+    for number, (key, word, up) in enumerate(children):
+        last = number == len(children) - 1 and not omitted
+        yield key, f"{indent}{'└─' if last else '├─'}", word, up, indent + ("   " if last else "│  ")
+    if omitted:
+        yield f"{indent}└─ and {omitted:,} more"
+
+
+def _word(node: Node, up: bool) -> str:
+    """What stands before the nodes behind this one."""
+    if node.kind == "run":
+        return "which used" if up else "which made"
+    return "made by" if up else "used by"
+
+
+def _line(node: Node) -> str:
+    kind = "run " if node.kind == "run" else ""
+    about = details(node)
+    return f"{kind}{title(node)}" + (f"  {about}" if about else "")
+
+
+def as_json(graph: Graph) -> str:
+    nodes = [{"key": n.key, "kind": n.kind, "name": n.name, "state": n.state, **n.about} for n in graph.nodes.values()]
+    edges = [{"from": edge.source, "to": edge.target} for edge in graph.edges]
+    return json.dumps({"start": graph.start, "nodes": nodes, "edges": edges}, indent=2)
+
+
+def mermaid(graph: Graph) -> str:
+    """For Markdown pages: https://mermaid.js.org/syntax/flowchart.html"""
+    names = {key: f"n{number}" for number, key in enumerate(graph.nodes)}
+    lines = ["flowchart LR"]
+    for key, node in graph.nodes.items():
+        label = f"{_entity(title(node))}<br/>{_entity(details(node))}"
+        left, right = ('["', '"]') if node.kind == "version" else ('(["', '"])')
+        lines.append(f"    {names[key]}{left}{label}{right}:::{_look(graph, node)}")
+    lines += [f"    {names[edge.source]} --> {names[edge.target]}" for edge in graph.edges]
+    lines += [f"    classDef {look} {style}" for look, style in _MERMAID.items()]
+    return "\n".join(lines) + "\n"
+
+
+_MERMAID = {
+    "version": "fill:#e8f0fe,stroke:#3b6fc4,color:#1a2a44",
+    "run": "fill:#fff4e0,stroke:#c98a1b,color:#3d2c0a",
+    "start": "fill:#cfe0ff,stroke:#1f4fa3,stroke-width:3px,color:#1a2a44",
+    "gone": "fill:#f4f4f4,stroke:#9a9a9a,stroke-dasharray:4,color:#6a6a6a",
+}
+
+
+def _look(graph: Graph, node: Node) -> str:
+    if node.state != LIVE:
+        return "gone"
+    return "start" if node.key == graph.start else node.kind
+
+
+def _entity(text: str) -> str:
+    """Mermaid reads `#…;` in labels as HTML reads `&…;`."""
+    return "".join(c if c.isalnum() or c in " ._-/:(),@" else f"#{ord(c)};" for c in text)
+
+
+def dot(graph: Graph) -> str:
+    """For Graphviz: https://graphviz.org/doc/info/lang.html"""
+    names = {key: f"n{number}" for number, key in enumerate(graph.nodes)}
+    lines = ["digraph lineage {", "    rankdir=LR;", '    node [fontname="sans-serif", fontsize=11, style=filled];']
+    for key, node in graph.nodes.items():
+        look = _DOT[_look(graph, node)]
+        shape = "box" if node.kind == "version" else "ellipse"
+        label = f"{_quoted(title(node))}\\n{_quoted(details(node))}"
+        lines.append(f'    {names[key]} [label="{label}", shape={shape}, {look}];')
+    lines += [f"    {names[edge.source]} -> {names[edge.target]};" for edge in graph.edges]
+    return "\n".join([*lines, "}"]) + "\n"
+
+
+_DOT = {
+    "version": 'fillcolor="#e8f0fe", color="#3b6fc4"',
+    "run": 'fillcolor="#fff4e0", color="#c98a1b"',
+    "start": 'fillcolor="#cfe0ff", color="#1f4fa3", penwidth=3',
+    "gone": 'fillcolor="#f4f4f4", color="#9a9a9a", fontcolor="#6a6a6a", style="filled,dashed"',
+}
+
+
+def _quoted(text: str) -> str:
+    return text.replace("\\", "\\\\").replace('"', '\\"')
+
+
+def xml(text: Any) -> str:
+    return escape(printable(str(text)))
+
+
+FORMATS: dict[str, Callable[[Graph], str]] = {"json": as_json, "mermaid": mermaid, "dot": dot}

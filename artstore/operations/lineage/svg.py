@@ -1,0 +1,260 @@
+"""A lineage as a picture: SVG, left to right, runs and versions told apart, nothing on top of anything else.
+
+Layers as Sugiyama, Tagawa and Toda (1981) draw directed graphs: each node right of all that it came from; an edge over
+several layers gets a place of its own in each; within layers the order that the neighbours' middles suggest.
+"""
+
+from collections.abc import Callable
+from itertools import pairwise
+from typing import NamedTuple
+
+from artstore.operations.lineage.drawing import details, title, xml
+from artstore.operations.lineage.graph import LIVE, Edge, Graph, Node
+
+_CHARACTER = 7.4
+"""Pixels of a character at 12 px, bold: more than most fonts need."""
+_WIDEST = 44
+"""Characters of a line; longer ones are cut, and whole in the node's tooltip."""
+_LINE, _PADDING, _BETWEEN, _GAP, _MARGIN = 16, 10, 22, 70, 20
+_THIN = 6
+"""Height of the place that an edge takes on its way through a layer."""
+_SWEEPS = 12
+
+
+class Box(NamedTuple):
+    """Where something stands: left, top, width, height."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+
+    @property
+    def middle(self) -> float:
+        return self.y + self.height / 2
+
+
+class Layout(NamedTuple):
+    boxes: dict[str, Box]
+    borders: dict[str, tuple[float, float]]
+    """left and right of the column in which each stands: edges bend between columns only"""
+    paths: list[list[str]]
+    """each edge as the places that it goes through"""
+    back: list[Edge]
+    """edges that lead back, which a cycle has"""
+    width: float
+    height: float
+
+
+def svg(graph: Graph, link: Callable[[Node], str | None] = lambda node: None) -> str:
+    """A file of its own: no script, no style sheet, no font from elsewhere. `link` may give a node an address. A page may
+    colour it by its classes: background, edge; version, run, gone, start.
+    """
+    laid = layout(graph)
+    out = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{laid.width:.0f}" height="{laid.height:.0f}" '
+        f'viewBox="0 0 {laid.width:.0f} {laid.height:.0f}" font-family="Helvetica, Arial, sans-serif" font-size="12">',
+        f"<title>lineage of {xml(graph.nodes[graph.start].name)}</title>",
+        '<defs><marker id="arrow" viewBox="0 0 8 8" refX="8" refY="4" markerWidth="7" markerHeight="7" orient="auto">'
+        '<path d="M0,0 L8,4 L0,8 z" fill="#8a94a6"/></marker></defs>',
+        '<rect class="background" width="100%" height="100%" fill="#ffffff"/>',
+    ]
+    out += [_edge([(laid.boxes[key], *laid.borders[key]) for key in path]) for path in laid.paths]
+    out += [_back(laid.boxes[edge.source], laid.boxes[edge.target]) for edge in laid.back]
+    out += [_node(graph, node, laid.boxes[key], link(node)) for key, node in graph.nodes.items()]
+    return "\n".join([*out, "</svg>"]) + "\n"
+
+
+class Picture(Graph):
+    """A graph that notebooks show as it is drawn."""
+
+    @classmethod
+    def of(cls, graph: Graph) -> "Picture":
+        return cls(graph.start, graph.nodes, graph.edges, graph.omitted)
+
+    def _repr_svg_(self) -> str:
+        return svg(self)
+
+
+# -- layout --------------------------------------------------------------------------------------
+
+
+def layout(graph: Graph) -> Layout:
+    """Where everything stands."""
+    back = _cycles(graph)
+    turned = set(back)
+    forward = [edge for edge in graph.edges if edge not in turned]
+    layer = _layers(graph, forward)
+    columns: list[list[str]] = [[] for _ in range(max(layer.values(), default=0) + 1)]
+    for key in graph.nodes:
+        columns[layer[key]].append(key)
+    paths = [_way(edge, layer, columns) for edge in forward]
+    _untangle(columns, paths)
+    return _placed(graph, columns, paths, back)
+
+
+def _cycles(graph: Graph) -> list[Edge]:
+    """Edges that close a cycle, in the order of a search from the left."""
+    after: dict[str, list[str]] = {}
+    for edge in graph.edges:
+        after.setdefault(edge.source, []).append(edge.target)
+    back, done, open_ = list[Edge](), set[str](), set[str]()
+    targets = {edge.target for edge in graph.edges}
+    for root in [*(key for key in graph.nodes if key not in targets), *graph.nodes]:
+        if root in done:
+            continue
+        stack = [(root, iter(after.get(root, ())))]
+        open_.add(root)
+        while stack:
+            key, rest = stack[-1]
+            following = next(rest, None)
+            if following is None:
+                stack.pop()
+                open_.discard(key)
+                done.add(key)
+            elif following in open_:
+                back.append(Edge(key, following))
+            elif following not in done:
+                open_.add(following)
+                stack.append((following, iter(after.get(following, ()))))
+    return back
+
+
+def _layers(graph: Graph, edges: list[Edge]) -> dict[str, int]:
+    """Each node one right of the rightmost that it came from; then sources as far right as they may stand."""
+    before: dict[str, list[str]] = {key: [] for key in graph.nodes}
+    after: dict[str, list[str]] = {key: [] for key in graph.nodes}
+    for edge in edges:
+        before[edge.target].append(edge.source)
+        after[edge.source].append(edge.target)
+    waiting = {key: len(sources) for key, sources in before.items()}
+    ready, layer = [key for key, count in waiting.items() if not count], dict[str, int]()
+    while ready:
+        key = ready.pop()
+        layer[key] = max((layer[source] + 1 for source in before[key]), default=0)
+        for target in after[key]:
+            waiting[target] -= 1
+            if not waiting[target]:
+                ready.append(target)
+    for key, targets in after.items():
+        if targets and not before[key]:
+            layer[key] = min(layer[target] for target in targets) - 1
+    return layer
+
+
+def _way(edge: Edge, layer: dict[str, int], columns: list[list[str]]) -> list[str]:
+    """The places of an edge: its ends, and one in each layer between them."""
+    way = [edge.source]
+    for number in range(layer[edge.source] + 1, layer[edge.target]):
+        way.append(f"{edge.source} → {edge.target} {number}")
+        columns[number].append(way[-1])
+    return [*way, edge.target]
+
+
+def _untangle(columns: list[list[str]], paths: list[list[str]]) -> None:
+    """Order each layer by the middles of its neighbours' places, to and fro."""
+    left: dict[str, list[str]] = {}
+    right: dict[str, list[str]] = {}
+    for path in paths:
+        for one, other in pairwise(path):
+            left.setdefault(other, []).append(one)
+            right.setdefault(one, []).append(other)
+    for sweep in range(_SWEEPS):
+        forth = sweep % 2 == 0
+        order = range(1, len(columns)) if forth else range(len(columns) - 2, -1, -1)
+        for number in order:
+            beside = {key: at for at, key in enumerate(columns[number - 1 if forth else number + 1])}
+            own = {key: at for at, key in enumerate(columns[number])}
+            near = left if forth else right
+
+            def middle(
+                key: str, beside: dict[str, int] = beside, own: dict[str, int] = own, near: dict[str, list[str]] = near
+            ) -> float:
+                places = [beside[other] for other in near.get(key, ())]
+                return sum(places) / len(places) if places else own[key]
+
+            columns[number].sort(key=middle)
+
+
+def _placed(graph: Graph, columns: list[list[str]], paths: list[list[str]], back: list[Edge]) -> Layout:
+    boxes, borders = dict[str, Box](), dict[str, tuple[float, float]]()
+    heights = [_height(graph, column) for column in columns]
+    tallest, x = max(heights, default=0.0), float(_MARGIN)
+    for column, height in zip(columns, heights, strict=True):
+        width = max((_size(graph.nodes[key])[0] for key in column if key in graph.nodes), default=_THIN)
+        y = _MARGIN + (tallest - height) / 2
+        for key in column:
+            own = _size(graph.nodes[key]) if key in graph.nodes else (width, _THIN)
+            boxes[key] = Box(x + (width - own[0]) / 2, y, *own)
+            borders[key] = (x, x + width)
+            y += own[1] + _BETWEEN
+        x += width + _GAP
+    return Layout(boxes, borders, paths, back, x - _GAP + _MARGIN, tallest + 2 * _MARGIN + (30 if back else 0))
+
+
+def _height(graph: Graph, column: list[str]) -> float:
+    heights = [_size(graph.nodes[key])[1] if key in graph.nodes else _THIN for key in column]
+    return sum(heights) + _BETWEEN * max(0, len(column) - 1)
+
+
+def _size(node: Node) -> tuple[float, float]:
+    lines = _lines(node)
+    width = max(sum(2 if ord(c) > 0x2E7F else 1 for c in line) for line in lines)
+    return width * _CHARACTER + 2 * _PADDING + (12 if node.kind == "run" else 0), len(lines) * _LINE + _PADDING
+
+
+def _lines(node: Node) -> list[str]:
+    lines = [("run " if node.kind == "run" else "") + title(node), details(node)]
+    return [line if len(line) <= _WIDEST else line[: _WIDEST - 1] + "…" for line in lines if line]
+
+
+# -- shapes --------------------------------------------------------------------------------------
+
+
+def _node(graph: Graph, node: Node, box: Box, address: str | None) -> str:
+    fill, stroke = ("#e8f0fe", "#3b6fc4") if node.kind == "version" else ("#fff4e0", "#c98a1b")
+    text, dashed = "#1f2937", ""
+    if node.state != LIVE:
+        fill, stroke, text, dashed = "#f4f4f4", "#9a9a9a", "#6a6a6a", ' stroke-dasharray="4 3"'
+    width = 3 if node.key == graph.start else 1.2
+    radius = 4 if node.kind == "version" else box.height / 2
+    shape = (
+        f'<rect x="{box.x:.1f}" y="{box.y:.1f}" width="{box.width:.1f}" height="{box.height:.1f}" rx="{radius:.1f}" '
+        f'fill="{fill}" stroke="{stroke}" stroke-width="{width}"{dashed}/>'
+    )
+    lines, middle = _lines(node), box.x + box.width / 2
+    looks = ('font-weight="bold"', 'font-size="11"')
+    texts = [
+        f'<text x="{middle:.1f}" y="{box.y + _PADDING / 2 + 12 + number * _LINE:.1f}" text-anchor="middle" '
+        f'fill="{text}" {look}>{xml(line)}</text>'
+        for number, (line, look) in enumerate(zip(lines, looks, strict=False))
+    ]
+    classes = [node.kind, *(["gone"] if node.state != LIVE else []), *(["start"] if node.key == graph.start else [])]
+    name = f"<title>{xml(title(node))} {xml(details(node))}</title>"
+    drawn = f'<g class="{" ".join(classes)}">{name}{shape}{"".join(texts)}</g>'
+    return drawn if address is None else f'<a href="{xml(address)}">{drawn}</a>'
+
+
+_LINE_STYLE = 'class="edge" fill="none" stroke="#8a94a6" stroke-width="1.3" marker-end="url(#arrow)"'
+
+
+def _edge(places: list[tuple[Box, float, float]]) -> str:
+    """A curve from the right side of the first to the left side of the last: level within a column, bent between two."""
+    first, _, right = places[0]
+    y = first.middle
+    path = f"M{first.x + first.width:.1f},{y:.1f} L{right:.1f},{y:.1f}"
+    for box, left, far in places[1:]:
+        half = (right + left) / 2
+        path += f" C{half:.1f},{y:.1f} {half:.1f},{box.middle:.1f} {left:.1f},{box.middle:.1f}"
+        right, y = far, box.middle
+        path += f" L{box.x if box is places[-1][0] else far:.1f},{y:.1f}"
+    return f'<path d="{path}" {_LINE_STYLE}/>'
+
+
+def _back(source: Box, target: Box) -> str:
+    """An edge that leads back, dashed, below both."""
+    low = max(source.y + source.height, target.y + target.height) + 24
+    x, end = source.x + source.width / 2, target.x + target.width / 2
+    start_y, end_y = source.y + source.height, target.y + target.height
+    path = f"M{x:.1f},{start_y:.1f} C{x:.1f},{low:.1f} {end:.1f},{low:.1f} {end:.1f},{end_y:.1f}"
+    return f'<path d="{path}" stroke-dasharray="5 4" {_LINE_STYLE}/>'

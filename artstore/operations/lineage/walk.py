@@ -1,0 +1,149 @@
+"""Lineage: which runs and versions a version came from, and which came from it."""
+
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from artstore.domain.collection import Path, State
+from artstore.domain.sizes import moment
+from artstore.errors import Conflict, InvalidValue
+from artstore.operations.finding.catalog import Catalog, Edge, RunRow, decoded_run
+from artstore.operations.finding.lookup import Found
+from artstore.operations.lineage.graph import DELETED, ELSEWHERE, LIVE, Graph, Node
+from artstore.operations.lineage.graph import Edge as GraphEdge
+from artstore.store.refs import Refs
+from artstore.store.runs import CRASHED, RUNNING
+
+T = TypeVar("T")
+DIRECTIONS = ("up", "down", "both")
+
+
+class Lineage:
+    """Answers from the catalog of all runs; `short` gives a collection's short name, `alive` whether a run's process may
+    be.
+    """
+
+    def __init__(
+        self, catalog: Catalog, refs: Refs, *, short: Callable[[Path], str], alive: Callable[[str], bool]
+    ) -> None:
+        self._catalog = catalog
+        self._refs = refs
+        self._short = short
+        self._alive = alive
+        self._names: dict[Path, str] = {}
+        self._omitted: dict[str, int] = {}
+        self._breadth: int | None = None
+        self._states: dict[Path, State | None] = {}
+        self._named_by: dict[Path, dict[str, list[str]]] = {}
+        self._told: dict[str, Edge] = {}
+        """versions as runs told of them, by id"""
+        self._nodes: dict[str, Node] = {}
+        self._edges: dict[GraphEdge, None] = {}
+
+    def of(
+        self, found: Found, *, depth: int | None = None, direction: str = "both", breadth: int | None = None
+    ) -> Graph:
+        """The graph around a version: what it came from (`up`), what came from it (`down`), up to `depth` runs away, and of
+        the neighbours of one node (in one direction) up to `breadth`. Deleted versions and runs are in it by the names
+        that they had. Cost: the catalog, and reading the collections of the versions in it.
+        """
+        if direction not in DIRECTIONS:
+            raise InvalidValue(f"direction '{direction}' is not one of {', '.join(DIRECTIONS)}")
+        if depth is not None and depth < 0:
+            raise InvalidValue(f"depth {depth} is negative")
+        self._breadth = breadth
+        self._states[found.state.path] = found.state
+        start = self._version(found.version["id"], found)
+        for way in ("up", "down") if direction == "both" else (direction,):
+            self._walk(found.version["id"], way == "up", depth)
+        return Graph(start, self._nodes, list(self._edges), self._omitted)
+
+    def _some(self, key: str, neighbours: Sequence[T]) -> Sequence[T]:
+        """As many as are wanted; how many more there are is noted."""
+        if self._breadth is None or len(neighbours) <= self._breadth:
+            return neighbours
+        self._omitted[key] = self._omitted.get(key, 0) + len(neighbours) - self._breadth
+        return neighbours[: self._breadth]
+
+    def _walk(self, id: str, up: bool, depth: int | None) -> None:
+        """Level by level, so that each node is met on a shortest way."""
+        level, seen, steps = [id], {id}, 0
+        while level and (depth is None or steps < depth):
+            steps += 1
+            following: list[str] = []
+            for version in level:
+                rows = self._catalog.rows_with("logged" if up else "used", version)
+                for row in map(decoded_run, self._some(self._version(version), rows)):
+                    self._told.update((edge.id, edge) for edge in row.edges)
+                    self._link(version, row, up)
+                    for other in self._some(self._run(row), row.used if up else row.logged):
+                        self._link(other, row, not up)
+                        if other not in seen:
+                            seen.add(other)
+                            following.append(other)
+                if up:
+                    self._link_absent_maker(version)
+            level = following
+
+    def _link(self, id: str, row: RunRow, logged: bool) -> None:
+        version, run = self._version(id), self._run(row)
+        self._edges.setdefault(GraphEdge(run, version) if logged else GraphEdge(version, run))
+
+    def _link_absent_maker(self, id: str) -> None:
+        """The run that a version's record names, where that run's own record is not here."""
+        found = self._nodes[self._version(id)]
+        path = found.about.get("run")
+        key = f"run {path}"
+        known = self._nodes.get(key)
+        if path is None or (known is not None and known.state != ELSEWHERE):
+            return
+        self._nodes.setdefault(key, Node(key, "run", path.rpartition("/")[2], ELSEWHERE, {"path": path}))
+        self._edges.setdefault(GraphEdge(key, found.key))
+
+    def _run(self, row: RunRow) -> str:
+        key = f"run {row.path}"
+        if key not in self._nodes:
+            status = row.finished or (RUNNING if self._alive(row.owner) else CRASHED)
+            about = {
+                "path": row.path, "status": status, "job_type": row.job_type, "started": row.started, "user": row.user,
+            }  # fmt: skip
+            self._nodes[key] = Node(key, "run", row.name, DELETED if row.deleted else LIVE, about)
+        return key
+
+    def _version(self, id: str, found: Found | None = None) -> str:
+        key = f"version {id}"
+        if key not in self._nodes:
+            self._nodes[key] = self._version_node(key, id, found)
+        return key
+
+    def _version_node(self, key: str, id: str, found: Found | None) -> Node:
+        """As its collection tells of it now, else as the run did that used or logged it."""
+        if found is None:
+            told = self._told[id]
+            state = self._state(told.path)
+            if state is None or id not in state.versions:
+                about = {"id": id, "type": told.type, "size": told.size, "created": moment(told.created)}
+                return Node(key, "version", f"{told.path}:v{told.number}", ELSEWHERE, about)
+            found = Found(state, state.versions[id])
+        version = found.version
+        about = {
+            "id": id, "type": found.state.type, "size": version["size"], "created": moment(version["created"]),
+            "run": version["run"], "aliases": self._aliases(found.state).get(id, []), "deleted": version.get("deleted"),
+        }  # fmt: skip
+        path = found.state.path
+        if path not in self._names:
+            self._names[path] = self._short(path)
+        name = f"{self._names[path]}:v{version['number']}"
+        return Node(key, "version", name, DELETED if "deleted" in version else LIVE, about)
+
+    def _aliases(self, state: State) -> dict[str, list[str]]:
+        if state.path not in self._named_by:
+            self._named_by[state.path] = state.all_aliases()
+        return self._named_by[state.path]
+
+    def _state(self, path: Path) -> State | None:
+        if path not in self._states:
+            try:
+                self._states[path] = self._refs.read(path)
+            except Conflict:  # another one stands there under a name that differs in case
+                self._states[path] = None
+        return self._states[path]

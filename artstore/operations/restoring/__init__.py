@@ -1,0 +1,1 @@
+"""Restoring: a version becomes files, and is compared with files."""

@@ -1,0 +1,517 @@
+"""Checkouts: a version's files into a folder, every byte checked."""
+
+import errno
+import os
+import stat
+import time
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple, get_args
+
+from artstore.backends.files import Confined, hash_file, kind_at, kind_of, open_child, open_regular, remove_tree
+from artstore.backends.mounts import memory_devices
+from artstore.backends.owner import is_dead, left_by, this_process
+from artstore.domain.codec import encode_rows
+from artstore.domain.digest import Digest
+from artstore.domain.names import is_protected, printable
+from artstore.domain.selection import EVERYTHING, Selection, select
+from artstore.domain.tree import (
+    BLAKE3,
+    DIRECTORY,
+    EXECUTABLE,
+    REFERENCE,
+    Entry,
+    check_depth,
+    check_root,
+    part_of,
+    read_folder,
+    split,
+    totals,
+    tree_digest,
+    walk,
+)
+from artstore.errors import Conflict, InvalidValue, MissingReference, Refused, storage_error
+from artstore.operations.restoring.obstacles import (
+    find_extra,
+    folded,
+    one_name,
+    refuse_other_kinds,
+    refuse_twins,
+    refuse_unknown,
+    remove,
+)
+from artstore.operations.restoring.writing import FileWriter, Link, refuse_protected
+from artstore.progress import Monitor
+from artstore.store import statcache
+from artstore.store.objects import ObjectStore
+from artstore.store.packs import LARGE
+from artstore.store.statcache import (
+    UNKNOWN,
+    Part,
+    Record,
+    Stat,
+    StatCache,
+    Trust,
+    clock_tick,
+    content_of,
+    list_stats,
+    trust,
+)
+
+_WAIT = 20_000_000
+"""Nanoseconds that a checkout waits at most for the file system's clock to move on (8 ms on Linux)."""
+
+
+class CheckedOut(NamedTuple):
+    root: str
+    files: int
+    """in the version, as far as selected"""
+    written: int
+    written_bytes: int
+    removed: int = 0
+    """files that were not in it, where that was asked for"""
+    missing: tuple[str, ...] = ()
+    """paths of references whose bytes are gone, where that was allowed"""
+
+
+class Checkout:
+    """One checkout of one tree. Small files are copied out of packs; `link` concerns large ones."""
+
+    def __init__(
+        self,
+        objects: ObjectStore,
+        tree: Digest,
+        *,
+        selection: Selection = EVERYTHING,
+        link: Link = "copy",
+        force: bool = True,
+        delete: bool = False,
+        allow_missing_references: bool = False,
+        monitor: Monitor | None = None,
+    ) -> None:
+        """`force` overwrites what no version here holds; `delete` removes what is in the root and not in the tree. A
+        reference whose bytes are gone is an error, unless that is allowed: then it is told of.
+        """
+        if link not in get_args(Link):
+            raise InvalidValue(f"link '{link}' is not one of {', '.join(get_args(Link))}")
+        if delete and not selection.everything:
+            raise InvalidValue("only a whole version can tell what else is to be deleted", hint="get all of it")
+        self._delete = delete
+        self._objects = objects
+        self._tree = tree
+        self._selection = selection
+        self._link = link
+        self._force = force
+        self._monitor = monitor or Monitor()
+        self._writer = FileWriter(
+            objects, link, monitor or Monitor(), allow_missing_references=allow_missing_references
+        )
+        self._removed = 0
+        self._cache: StatCache | None = None
+        self._folder, self._private = "", False
+        self._in_memory: frozenset[int] = frozenset()
+        self._owner = this_process()
+        self._store = None if objects.storage.distant else objects.storage.root
+        self._unfinished: list[tuple[bytes, Digest, dict[str, Stat]]] = []
+
+    def run(self, root: str) -> CheckedOut:
+        """Bring a folder to the version's content. Right files stay untouched, others of their names are replaced,
+        foreign files left alone.
+
+        A root that does not exist appears whole, by one rename; in one that does, each file appears whole.
+        """
+        root = os.path.abspath(root)
+        self._refuse_repository(root)
+        try:
+            if os.path.lexists(root):
+                self._into_existing(root, root)
+            else:
+                self._build_beside(root)
+            self._sweep_beside(root)
+        except MissingReference:
+            raise  # an OSError too, but none of this folder
+        except OSError as error:
+            where = error.filename if isinstance(error.filename, str) and os.path.isabs(error.filename) else root
+            raise storage_error(error, f"write to {printable(where)}") from error
+        finally:
+            self._writer.close()
+            if self._cache is not None:
+                self._cache.close()
+        writer = self._writer
+        missing = tuple(sorted(map(os.fsdecode, writer.missing)))
+        return CheckedOut(
+            root, writer.files - len(missing), writer.written, writer.written_bytes, self._removed, missing
+        )
+
+    def _refuse_repository(self, root: str) -> None:
+        store, real = os.path.realpath(self._store or os.devnull), os.path.realpath(root)
+        if (real + os.sep).startswith(store + os.sep):
+            raise Refused(
+                f"{printable(root)} lies in the repository; files can't be put there", hint="choose another --root"
+            )
+        if os.path.lexists(os.path.join(real, ".artifacts")):
+            raise Refused(
+                f"{printable(root)} holds a repository; files can't be put there",
+                hint="choose another --root, such as a folder in it",
+            )
+
+    # -- a new root --
+
+    def _build_beside(self, root: str) -> None:
+        parent, name = os.path.split(root)
+        os.makedirs(parent, exist_ok=True)
+        prefix = f".{name[:60]}.artstore-"
+        building = os.path.join(parent, f"{prefix}{this_process()}")
+        resumed = self._take_over(parent, prefix, building)
+        try:
+            if resumed:
+                self._force = True  # what is in the way there is our own
+                self._into_existing(building, root)
+            else:
+                os.mkdir(building)
+                self._folder, self._private, self._in_memory = building, True, memory_devices()
+                self._fresh(building, root)
+        except BaseException:
+            remove_tree(building, ignore_errors=True)
+            raise
+        try:
+            os.rename(building, root)
+        except OSError as error:
+            if error.errno not in (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR):
+                raise
+            # Somebody else made the folder meanwhile: theirs is brought to the version, ours goes.
+            remove_tree(building)
+            if self._cache is not None:
+                self._cache.close()
+            self._into_existing(root, root)
+            return
+        self._save_cache()
+
+    def _take_over(self, parent: str, prefix: str, building: str) -> bool:
+        """Go on with what a dead process of this user left; its files are checked before they count. In a folder that
+        others write to (/tmp) one could be theirs, or a symlink.
+        """
+        for name in os.listdir(parent):
+            owner = left_by(name) if name.startswith(prefix) else None
+            if owner is not None and is_dead(owner, local=self._objects.storage.local):
+                try:
+                    status = os.lstat(os.path.join(parent, name))
+                    if stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid():
+                        os.rename(os.path.join(parent, name), building)
+                        return True
+                except OSError:
+                    continue
+        return False
+
+    def _sweep_beside(self, root: str) -> None:
+        """Remove what dead processes were building beside a root that is there now."""
+        parent, name = os.path.split(root)
+        prefix = f".{name[:60]}.artstore-"
+        try:
+            beside = [left for left in os.listdir(parent) if left.startswith(prefix)]
+        except OSError:
+            return  # the files are there; who may not look here leaves it to others
+        for left in beside:
+            owner = left_by(left)
+            if owner is not None and is_dead(owner, local=self._objects.storage.local):
+                remove_tree(os.path.join(parent, left), ignore_errors=True)
+
+    def _open_cache(self, root: str) -> StatCache | None:
+        if self._selection.everything and self._objects.here is not None:
+            self._cache = StatCache(self._objects.here, root)
+        return self._cache
+
+    def _save_cache(self) -> None:
+        if self._cache is not None:
+            self._cache.save(self._cache.note)
+            self._cache = None
+
+    def _fresh(self, building: str, root: str) -> None:
+        """Write everything into a folder that only we know."""
+        cache = self._open_cache(root)
+        with Confined(building, self._store) as target:
+            if self._selection.everything:
+                fd = target.open_folder(())
+                try:
+                    self._fresh_folder(fd, b"", self._tree, None, cache)
+                finally:
+                    os.close(fd)
+                self._writer.finish()
+                for path, tree, known in self._unfinished:
+                    self._note_folder(target, path, tree, known)
+                time.sleep(min(clock_tick(building), _WAIT) / 1e9)
+            else:
+                self._write_selected(target, select(self._tree, self._objects.read_tree, self._selection))
+            self._writer.finish()
+
+    def _fresh_folder(
+        self, fd: int, path: bytes, tree: Digest, expected: Entry | None, cache: StatCache | None
+    ) -> None:
+        check_depth(path)
+        entries = read_folder(tree, self._objects.read_tree, expected)
+        if not path:
+            check_root(entries)
+        seen: dict[str, Stat] = {}
+        for entry in entries:
+            if entry[1] == DIRECTORY:
+                if is_protected(entry[0]):
+                    refuse_protected(path + entry[0])
+                self._make_folder(fd, path, entry, entries)
+                continue
+            try:
+                st = self._writer.write_quickly(fd, entry) or self._writer.write_named(fd, path, entry)
+            except FileExistsError:
+                raise self._twin(path, entry, entries) from None
+            if st is not None:
+                seen[os.fsdecode(entry[0])] = st
+        self._monitor.advance(len(entries))
+        folders = [entry for entry in entries if entry[1] == DIRECTORY]
+        for entry in folders:
+            child = open_child(fd, entry[0], create=False)
+            try:
+                seen[os.fsdecode(entry[0])] = (stat.S_IFDIR, os.fstat(child).st_ino)
+                self._fresh_folder(child, path + entry[0] + b"/", entry[3], entry, cache)
+            finally:
+                os.close(child)
+        if cache is not None and len(seen) == len(entries):
+            cache.put(path, _record(_trusted(fd, seen, self._trust_in(seen)), tree, entries))
+        elif cache is not None:
+            self._unfinished.append((path, tree, {}))
+
+    def _note_folder(self, target: Confined, path: bytes, tree: Digest, known: dict[str, Stat]) -> None:
+        """Note a folder whose files were still on their way when the others were written, or looked at. What these were like
+        then (`known`) counts: somebody may have changed them since.
+        """
+        entries = read_folder(tree, self._objects.read_tree)
+        fd = target.open_folder(tuple(path.split(b"/")[:-1]), create=False)
+        try:
+            seen = list_stats(fd)
+            trusted = _trusted(fd, seen, self._trust_in(seen)) | known
+        finally:
+            os.close(fd)
+        if self._cache is not None:
+            self._cache.put(path, _record(trusted, tree, entries))
+
+    def _trust_in(self, seen: dict[str, Stat]) -> Trust:
+        """Which files count as known. In a folder of our own nobody else writes, so all do, if its clock moves on before
+        it is shown.
+        """
+        if not self._private:
+            return trust(self._folder, seen.values())
+        tick = clock_tick(self._folder)
+        return Trust(time.time_ns() - (tick if tick > _WAIT else 0), in_memory=self._in_memory)
+
+    def _make_folder(self, fd: int, path: bytes, entry: Entry, entries: tuple[Entry, ...]) -> None:
+        try:
+            os.mkdir(entry[0], dir_fd=fd)
+        except FileExistsError:
+            raise self._twin(path, entry, entries) from None
+
+    def _twin(self, path: bytes, entry: Entry, entries: tuple[Entry, ...]) -> Conflict:
+        """Exclusive creation met a name that this run made: which two are one here?"""
+        other = next((e[0] for e in entries if e[0] != entry[0] and folded(e[0]) == folded(entry[0])), b"another name")
+        return one_name(path + other, path + entry[0])
+
+    # -- a root that exists --
+
+    def _into_existing(self, folder: str, root: str) -> None:
+        """Plan, refuse what only the user may decide, then replace file by file."""
+        self._writer.reset()
+        self._folder, self._private = folder, False
+        if not os.path.isdir(folder):
+            raise Refused(
+                f"{printable(root)} is a {kind_of(os.stat(folder, follow_symlinks=False).st_mode)}, not a folder",
+                hint="move it away, or choose another --root",
+            )
+        cache = self._open_cache(root)
+        with Confined(folder, self._store) as target:
+            fd = target.open_folder(())
+            try:
+                if cache is not None:
+                    todo = self._compare_cached(fd, b"", self._tree, None, cache)
+                else:
+                    todo = [
+                        item
+                        for item in select(self._tree, self._objects.read_tree, self._selection)
+                        if not self._is_right(target, *item)
+                    ]
+            finally:
+                os.close(fd)
+            extra = find_extra(self._objects, target, self._tree) if self._delete else []
+            refuse_twins(target, todo)
+            if not self._delete:
+                refuse_other_kinds(target, todo, root)
+            if not self._force:
+                refuse_unknown(self._objects, target, todo, extra, root)
+            self._removed = remove(target, extra)
+            refuse_other_kinds(target, todo, root)
+            self._write_selected(target, iter(todo))
+            self._writer.finish()
+            if cache is not None and self._unfinished:
+                time.sleep(min(clock_tick(folder), _WAIT) / 1e9)
+                for path, tree, known in self._unfinished:
+                    self._note_folder(target, path, tree, known)
+        if folder == root:
+            self._save_cache()
+
+    def _compare_cached(
+        self, fd: int, path: bytes, tree: Digest, expected: Entry | None, cache: StatCache
+    ) -> list[tuple[bytes, Entry]]:
+        """Entries that are not right yet. A folder whose record has this tree and whose files' stats are as recorded
+        needs no more than its listing.
+        """
+        check_depth(path)
+        seen = list_stats(fd)
+        self._sweep(fd, seen)
+        record = cache.get(path)
+        todo: list[tuple[bytes, Entry]] = []
+        if record is not None and record.tree == tree and record.stats().items() <= seen.items():
+            cache.keep(path)
+            folders: list[tuple[bytes, Digest, Entry | None]] = [
+                (name, digest, None) for name, digest in record.folders
+            ]
+            self._writer.files += len(record.stats()) - len(folders)
+        else:
+            entries = read_folder(tree, self._objects.read_tree, expected)
+            if not path:
+                check_root(entries)
+            known = record.known() if record is not None else {}
+            rule = self._trust_in(seen)
+            settled: dict[str, Stat] = {}
+            folders = []
+            for entry in entries:
+                if is_protected(entry[0]):
+                    refuse_protected(path + entry[0])
+                name = os.fsdecode(entry[0])
+                if entry[1] == DIRECTORY:
+                    folders.append((entry[0], entry[3], entry))
+                    if name in seen and len(seen[name]) == 2:
+                        settled[name] = seen[name]
+                    continue
+                self._writer.files += 1
+                st = seen.get(name)
+                if st is not None and known.get(name) == (st, entry[1], content_of(entry)):
+                    settled[name] = st
+                elif st is None or not self._same_file(fd, entry):
+                    todo.append((path + entry[0], entry))
+                    self._writer.files -= 1  # counted when written
+                else:
+                    settled[name] = st
+            trusted = _trusted(fd, settled, rule)
+            cache.put(path, _record(trusted, tree, entries))
+            if any(entry[1] == REFERENCE for _, entry in todo):  # only a note can tell later that these are right
+                self._unfinished.append((path, tree, trusted))
+        for raw, digest, whole in folders:
+            try:
+                child = os.open(raw, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=fd)
+            except OSError:
+                todo.append((path + raw, whole or (raw, DIRECTORY, 0, digest, 0)))
+                todo += walk(digest, self._objects.read_tree, path + raw + b"/", None, whole)
+                continue
+            try:
+                todo += self._compare_cached(child, path + raw + b"/", digest, whole, cache)
+            finally:
+                os.close(child)
+        return todo
+
+    def _same_file(self, fd: int, entry: Entry) -> bool:
+        """Whether the file of that name has this content and mode (then it stays untouched)."""
+        try:
+            follow = self._link == "symlink" and entry[1] != REFERENCE and entry[2] >= LARGE
+            source = open_regular(entry[0], dir_fd=fd, follow=follow)
+        except OSError:
+            return False
+        try:
+            st = os.fstat(source)
+            if entry[1] == REFERENCE:
+                return stat.S_ISREG(st.st_mode) and entry[4] == BLAKE3 and hash_file(source)[0].hex() == entry[5]
+            if not stat.S_ISREG(st.st_mode) or st.st_size != entry[2]:
+                return False
+            if bool(st.st_mode & 0o100) != (entry[1] == EXECUTABLE):
+                return False
+            return hash_file(source)[0] == Digest(entry[3])
+        finally:
+            os.close(source)
+
+    def _is_right(self, target: Confined, path: bytes, entry: Entry) -> bool:
+        parts = tuple(path.split(b"/"))
+        try:
+            fd = target.open_folder(parts[:-1], create=False)
+        except (FileNotFoundError, Refused):
+            return False
+        try:
+            right = kind_at(fd, parts[-1]) == "folder" if entry[1] == DIRECTORY else self._same_file(fd, entry)
+        finally:
+            os.close(fd)
+        self._writer.files += right and entry[1] != DIRECTORY
+        return right
+
+    def _sweep(self, fd: int, seen: dict[str, Stat]) -> None:
+        """Remove temporary files that a dead checkout left in a folder."""
+        for name in [name for name in seen if name.startswith(".artstore-")]:
+            owner = left_by(name)
+            if owner is not None and is_dead(owner, local=self._objects.storage.local):
+                try:
+                    os.unlink(name, dir_fd=fd)
+                except FileNotFoundError:
+                    pass  # another checkout swept it
+                del seen[name]
+
+    def _write_selected(self, target: Confined, items: Iterator[tuple[bytes, Entry]]) -> None:
+        """Write entries by path, each under a temporary name that is then renamed over what was there."""
+        open_parts: tuple[bytes, ...] | None = None
+        fd = -1
+        try:
+            for path, entry in items:
+                parts = tuple(path.split(b"/"))
+                for part in parts:
+                    if is_protected(part):
+                        refuse_protected(path)
+                folder = parts if entry[1] == DIRECTORY else parts[:-1]
+                if folder != open_parts:
+                    if fd >= 0:
+                        os.close(fd)
+                        fd = -1
+                    fd, open_parts = target.open_folder(folder), folder
+                if entry[1] != DIRECTORY:
+                    self._replace(fd, path, entry)
+        finally:
+            if fd >= 0:
+                os.close(fd)
+
+    def _replace(self, fd: int, path: bytes, entry: Entry) -> None:
+        name = entry[0]
+        temporary = os.fsencode(f".artstore-{self._owner}-{self._writer.files}")
+        if entry[1] == REFERENCE:
+            self._writer.fetch(fd, path, entry, temporary)
+            return
+        try:
+            self._writer.write(fd, path[: -len(name)], entry, temporary)
+            self._writer.finish()
+            os.rename(temporary, name, src_dir_fd=fd, dst_dir_fd=fd)
+        except BaseException:
+            try:
+                os.unlink(temporary, dir_fd=fd)  # our own: no other process has this name
+            except OSError:
+                pass
+            raise
+
+
+def _trusted(fd: int, seen: dict[str, Stat], rule: Trust) -> dict[str, Stat]:
+    """The stats of what an open folder holds, without those of files that they can't tell the next time."""
+    device = os.fstat(fd).st_dev
+    return {
+        name: st if len(st) == 2 or (stat.S_ISREG(st[0]) and rule.holds(st, device)) else UNKNOWN
+        for name, st in seen.items()
+    }
+
+
+def _record(trusted: dict[str, Stat], tree: Digest, entries: Sequence[Entry]) -> Record:
+    """What is known of a folder whose files were just written or read. Those without a stat are read the next time."""
+    stats = dict(trusted)
+    for entry in entries:
+        stats.setdefault(os.fsdecode(entry[0]), UNKNOWN)
+    folders = tuple((entry[0], Digest(entry[3])) for entry in entries if entry[1] == DIRECTORY)
+    runs = split(entries)
+    parts = tuple(Part(part_of(run, tree_digest) if len(runs) > 1 else None, encode_rows(run)) for run in runs)
+    sig = statcache.signature(stats)
+    return Record(sig, tree, *totals(entries), folders, parts, statcache.large_in(parts))

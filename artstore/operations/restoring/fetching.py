@@ -1,0 +1,130 @@
+"""Fetching what references name into open folders: several at once, each under a temporary name until it is whole."""
+
+import os
+import threading
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
+from typing import NamedTuple
+
+from artstore.backends.files import create_file
+from artstore.backends.references import Reference, fetch
+from artstore.domain.tree import Entry
+from artstore.errors import MissingReference, StorageError
+from artstore.progress import Monitor
+
+_TOGETHER = 8
+"""References on their way at once: most of the time they wait for a server."""
+_WAITING = 16
+_WAITS = (0.2, 1.0)
+"""Seconds before each further try, when a connection was cut."""
+
+
+class _Stopped(Exception):
+    pass
+
+
+class _Place(NamedTuple):
+    """Where a file goes: an open folder (a descriptor of its own), the temporary and the final name."""
+
+    folder: int
+    temporary: bytes
+    name: bytes
+
+
+class Fetcher:
+    """Counts what arrived. `missing` are paths of references whose bytes are gone, where that is allowed."""
+
+    def __init__(self, monitor: Monitor, *, allow_missing: bool) -> None:
+        self._monitor = monitor
+        self._allow_missing = allow_missing
+        self._pool = ThreadPoolExecutor(_TOGETHER)
+        self._pending: dict[Future[None], _Place] = {}
+        self._lock = threading.Lock()
+        self._stopped = False
+        self.missing: list[bytes] = []
+        self.written = self.written_bytes = 0
+
+    def begin(self, folder: int, path: bytes, entry: Entry, temporary: bytes, name: bytes) -> None:
+        """Begin with one: it gets its name in the open folder when it is whole. Raises what went wrong with earlier ones."""
+        place = _Place(os.dup(folder), temporary, name)
+        self._pending[self._pool.submit(self._fetch, place, path, entry)] = place
+        if len(self._pending) > _WAITING:
+            self._end(next(iter(self._pending)))
+
+    def finish(self) -> None:
+        """Wait for all that are on their way."""
+        while self._pending:
+            self._end(next(iter(self._pending)))
+
+    def _end(self, future: "Future[None]") -> None:
+        future.result()
+        os.close(self._pending.pop(future).folder)
+
+    def stop(self) -> None:
+        """Give up what is on its way, without waiting for a silent server, and remove what has no name yet."""
+        self._stopped = True
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        for future, place in self._pending.items():
+            with self._lock:
+                _remove(place)
+            future.add_done_callback(partial(_close, place.folder))  # its thread may still have it
+        self._pending = {}
+
+    def _fetch(self, place: _Place, path: bytes, entry: Entry) -> None:
+        try:
+            with self._lock:  # who gives up removes the folder behind `stop`: nothing may appear in it any more
+                self._refuse_stopped()
+                target = create_file(place.folder, place.temporary, False)
+            try:
+                self._fetch_into(target, entry)
+                size = os.fstat(target).st_size
+            finally:
+                os.close(target)
+            with self._lock:
+                self._refuse_stopped()
+                if place.temporary != place.name:
+                    os.rename(place.temporary, place.name, src_dir_fd=place.folder, dst_dir_fd=place.folder)
+                self.written += 1
+                self.written_bytes += size
+        except MissingReference:
+            _remove(place)
+            if not self._allow_missing:
+                raise
+            with self._lock:
+                self.missing.append(path)
+        except BaseException:
+            with self._lock:
+                _remove(place)
+            raise
+
+    def _fetch_into(self, target: int, entry: Entry) -> None:
+        for wait in (*_WAITS, None):
+            try:
+                fetch(Reference.of(entry), target, self._arrived)
+                return
+            except StorageError:
+                if wait is None or self._stopped:
+                    raise
+            time.sleep(wait)
+            os.ftruncate(target, 0)
+            os.lseek(target, 0, os.SEEK_SET)
+
+    def _arrived(self, count: int) -> None:
+        self._refuse_stopped()
+        self._monitor.advance(0, count)
+
+    def _refuse_stopped(self) -> None:
+        if self._stopped:
+            raise _Stopped
+
+
+def _remove(place: _Place) -> None:
+    try:
+        os.unlink(place.temporary, dir_fd=place.folder)
+    except OSError:
+        pass  # it has its name, or never began
+
+
+def _close(folder: int, _: "Future[None]") -> None:
+    os.close(folder)

@@ -1,0 +1,209 @@
+"""Lock files: which versions a project uses and where to get them, as text that git keeps beside its code."""
+
+import json
+import os
+import re
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+from artstore.backends.files import replace_file
+from artstore.backends.storage import is_url
+from artstore.domain.digest import is_hex
+from artstore.domain.hints import typed
+from artstore.domain.names import check_name, is_protected, parse_path, parse_spec, printable
+from artstore.errors import InvalidValue, NotFound, translated
+
+NAME = "artstore.lock"
+_FORMS = (1, 2)
+"""The second has remotes; a file that names none is written as the first."""
+_HEAD = "# Written by `artstore lock`; `artstore get --locked` restores exactly this.\n"
+_LONGEST = 1 << 24
+"""Characters of a lock file that are read."""
+_SCHEMES = ("file", "s3", "gs", "az")
+"""Of URLs of remotes."""
+
+
+class Locked(NamedTuple):
+    """One folder and the version that belongs in it."""
+
+    path: str
+    """relative to the lock file's folder"""
+    spec: str
+    """as `entity/project/name:vN`, for people: the id decides"""
+    id: str
+    digest: str
+    """of the root tree"""
+    remote: str | None = None
+    """name of a remote that has the version; None where no remote was known to have it"""
+    url: str | None = None
+    """that remote's URL or path, which may be relative to the lock file's folder"""
+
+
+def written(locked: Iterable[Locked]) -> str:
+    """The text of a lock file, entries by path: the same for the same content. Raises InvalidValue for entries that could
+    not be read again.
+    """
+    locked = sorted(locked, key=lambda one: one.path)
+    _check(locked, "what is to be locked")
+    for one in locked:
+        _check_remote(one, "what is to be locked")
+    form = _FORMS[any(one.url is not None for one in locked)]
+    parts = [_HEAD, f"version = {form}\n"]
+    for one in locked:
+        # JSON's strings without escaped slashes are TOML's basic strings (TOML 1.0, "String"), but for U+007F.
+        known = {key: value for key, value in one._asdict().items() if value is not None}
+        fields = "".join(f"{key} = {json.dumps(value, ensure_ascii=False)}\n" for key, value in known.items())
+        fields = fields.replace("\x7f", "\\u007f")
+        parts.append(f"\n[[artifact]]\n{fields}")
+    return "".join(parts)
+
+
+def parsed(text: str, what: str) -> list[Locked]:
+    """Raises InvalidValue for what is no lock file, or leads out of its folder."""
+    import tomllib
+
+    try:
+        value = tomllib.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InvalidValue(f"{what} is no lock file: {error}", hint="`artstore lock` writes one") from error
+    if value.get("version") not in _FORMS or type(value["version"]) is not int:
+        known = " and ".join(map(str, _FORMS))
+        raise InvalidValue(f"{what} has version {value.get('version')!r:.40}; this artstore reads {known}")
+    found = [_locked_of(entry, what) for entry in _entries(value, what)]
+    _check(found, what)
+    return found
+
+
+def _check(locked: list[Locked], what: str) -> None:
+    """Each folder is a place of its own below the lock file's, which a version can be put into: `get --locked` removes what
+    is not of the version, so none may hold another, or what is git's or ours.
+    """
+    before: tuple[bytes, ...] = ()
+    for path, parts in sorted(((one.path, _parts(one.path)) for one in locked), key=lambda pair: pair[1]):
+        if any(map(is_protected, parts)):
+            raise InvalidValue(f"{what}: '{printable(path)}' is no place for a version", hint="choose another --root")
+        if before and parts[: len(before)] == before:
+            outer = printable(b"/".join(before))
+            twice = (
+                f"names '{outer}' twice" if parts == before else f"names '{printable(path)}', which lies in '{outer}'"
+            )
+            raise InvalidValue(f"{what} {twice}", hint="lock folders that do not hold one another")
+        before = parts
+
+
+def _parts(path: str) -> tuple[bytes, ...]:
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        raise InvalidValue(
+            f"'{printable(path)}' is not UTF-8, which a lock file is", hint="rename the folder"
+        ) from None
+    return tuple(parse_path(path))
+
+
+def _entries(value: dict[str, Any], what: str) -> list[Any]:
+    entries = value.get("artifact", [])
+    if value.keys() - {"version", "artifact"} or not isinstance(entries, list):
+        raise InvalidValue(f"{what} holds something else than artifacts")
+    return entries
+
+
+def _locked_of(value: Any, what: str) -> Locked:
+    if not isinstance(value, dict) or value.keys() - {"remote", "url"} != {"path", "spec", "id", "digest"}:
+        raise InvalidValue(
+            f"{what}: an artifact has a path, a spec, an id, a digest, may have a remote and its url, and nothing else"
+        )
+    if ("remote" in value) != ("url" in value):
+        raise InvalidValue(f"{what}: an artifact has both a remote and its url, or neither")
+    one = Locked(**value)
+    if not all(isinstance(text, str) for text in value.values()) or not (is_hex(one.id) and is_hex(one.digest)):
+        raise InvalidValue(f"{what}: the artifact at '{printable(str(one.path))}' is malformed")
+    if parse_spec(one.spec).number is None:
+        raise InvalidValue(f"{what}: '{printable(one.spec)}' names no version by its number")
+    _parts(one.path)  # refuses what is absolute, or leads upwards
+    _check_remote(one, what)
+    return one
+
+
+def _check_remote(one: Locked, what: str) -> None:
+    """Raises InvalidValue unless the remote has a name and a place that a remote may have. Secrets are refused, and not
+    repeated in the message.
+    """
+    if one.remote is None or one.url is None:
+        return
+    check_name(one.remote, f"{what}: remote name")
+    url = one.url
+    if not url.strip() or url != url.strip() or printable(url) != url:
+        raise InvalidValue(
+            f"{what}: the url of remote '{one.remote}' is empty, has spaces around it, or can't be printed"
+        )
+    if not is_url(url):
+        return
+    scheme = url.partition("://")[0].lower()
+    if scheme not in _SCHEMES:
+        raise InvalidValue(
+            f"{what}: remote '{one.remote}' can't be a {scheme}:// URL",
+            hint=f"a lock file names remotes by path, or by {', '.join(f'{known}://' for known in _SCHEMES)}",
+        )
+    if _has_secret(url):
+        raise InvalidValue(
+            f"{what}: the url of remote '{one.remote}' holds credentials", hint="credentials come from the environment"
+        )
+
+
+def _has_secret(url: str) -> bool:
+    from urllib.parse import unquote  # loaded for URLs only, with what parses them
+
+    from artstore.domain.redaction import redacted, secret_in_query
+
+    try:
+        return any(
+            re.search(r"://[^/?#]*@", text) or redacted(text) != text or secret_in_query(text)
+            for text in (url, unquote(url))
+        )
+    except ValueError:  # no URL at all, which opening it tells
+        return redacted(url) != url
+
+
+def read(path: str) -> list[Locked]:
+    """Raises NotFound where there is none, InvalidValue for what is none."""
+    try:
+        with translated(f"read {printable(path)}"), open(path, encoding="utf-8") as file:
+            text = file.read(_LONGEST + 1)
+    except UnicodeDecodeError as error:
+        raise InvalidValue(f"{printable(path)} is no lock file: it is not UTF-8") from error
+    if len(text) > _LONGEST:
+        raise InvalidValue(f"{printable(path)} is longer than {_LONGEST} characters")
+    return parsed(text, printable(path))
+
+
+def write(path: str, locked: Iterable[Locked]) -> None:
+    """Replace it whole."""
+    with translated(f"write {printable(path)}"):
+        replace_file(path, written(locked).encode(), f"{path}.{os.urandom(4).hex()}", sync=False)
+
+
+def require(path: str) -> list[Locked]:
+    """As `read`, with what to do where there is none."""
+    if not os.path.isfile(path):
+        raise NotFound(f"there is no {printable(path)}", hint=f"{typed('lock')} writes one")
+    return read(path)
+
+
+def url_for(place: str, relative: bool, lock: str) -> str:
+    """A remote's place as a lock file names it: `relative` ones from the lock file's folder, so that a team can share it."""
+    return os.path.relpath(place, os.path.dirname(os.path.abspath(lock))) if relative else place
+
+
+def remote_place(url: str, lock: str) -> str:
+    """The absolute path, or the URL, of a remote that a lock file names."""
+    return url if is_url(url) else os.path.normpath(os.path.join(os.path.dirname(os.path.abspath(lock)), url))
+
+
+def place_of(one: Locked, lock: str) -> str:
+    """The folder of an entry, below the lock file's own. Raises InvalidValue where a link leads out of that."""
+    above = os.path.realpath(os.path.dirname(os.path.abspath(lock)))
+    place = os.path.join(above, one.path)
+    if os.path.commonpath([above, os.path.realpath(place)]) != above:
+        raise InvalidValue(f"'{printable(one.path)}' leads out of {printable(above)}: a link is in the way")
+    return place

@@ -1,0 +1,190 @@
+"""What stands in the way of a checkout: things of another kind, names that are one here, files that only the user may give
+up; and what a version doesn't hold.
+"""
+
+import errno
+import os
+import unicodedata
+from typing import NamedTuple
+
+from artstore.backends.files import Confined, create_file, hash_file, kind_at, open_child, open_regular
+from artstore.backends.owner import this_process
+from artstore.domain.digest import Digest
+from artstore.domain.names import is_protected, printable
+from artstore.domain.tree import DIRECTORY, Entry, check_depth, read_folder
+from artstore.errors import Conflict, Refused
+from artstore.store.objects import ObjectStore
+from artstore.store.packs import LARGE
+
+Todo = list[tuple[bytes, Entry]]
+"""Paths and entries that are to be written."""
+Extra = list[tuple[bytes, bool]]
+"""(path, whether it is a folder), what a folder holds before the folder."""
+
+
+def refuse_other_kinds(target: Confined, todo: Todo, root: str) -> None:
+    """A folder where a file goes, or something else where a folder goes: nothing is written then."""
+    blocked: set[bytes] = set()
+    for path, entry in todo:
+        parts = tuple(path.split(b"/"))
+        if any(b"/".join(parts[:n]) in blocked for n in range(1, len(parts))):
+            continue
+        there = target.kind(parts)
+        in_the_way = there not in (None, "folder") if entry[1] == DIRECTORY else there == "folder"
+        if in_the_way:
+            blocked.add(path)
+    if blocked:
+        listed = ", ".join(
+            f"'{printable(path)}' is a {target.kind(tuple(path.split(b'/')))}" for path in sorted(blocked)[:5]
+        )
+        raise Refused(
+            f"in {printable(root)}, {listed}, and the version has something else there",
+            hint="move it away, or choose another --root",
+        )
+
+
+class Spelling(NamedTuple):
+    """Which spellings of a name a file system takes for one."""
+
+    folds_case: bool
+    merges_forms: bool
+    """of the same characters: composed (NFC) and decomposed (NFD)"""
+
+    def are_one(self, first: bytes, second: bytes) -> bool:
+        """Whether two names that are equal when `folded` are one here."""
+        one, other = os.fsdecode(first), os.fsdecode(second)
+        by_case = one.casefold() == other.casefold()
+        by_form = unicodedata.normalize("NFC", one) == unicodedata.normalize("NFC", other)
+        return (self.folds_case or by_form) and (self.merges_forms or by_case)
+
+
+def refuse_twins(target: Confined, todo: Todo) -> None:
+    """Names that are one here: the second would overwrite the first."""
+    spelled: dict[str, bytes] = {}
+    spelling: Spelling | None = None
+    for path, _ in todo:
+        end = 0
+        while end >= 0:
+            end = path.find(b"/", end + 1)
+            prefix = path if end < 0 else path[:end]
+            first = spelled.setdefault(folded(prefix), prefix)
+            if first != prefix:
+                spelling = spelling or spelling_at(target)
+                if spelling.are_one(first, prefix):
+                    raise one_name(first, prefix)
+
+
+def spelling_at(target: Confined) -> Spelling:
+    """How the target's file system spells: tried with files of our own."""
+    fd = target.open_folder(())
+    name = f".artstore-{this_process()}-case"
+    try:
+        return Spelling(_are_one(fd, name, name.upper()), _are_one(fd, f"{name}\u00e9", f"{name}e\u0301"))
+    finally:
+        os.close(fd)
+
+
+def _are_one(fd: int, first: str, second: str) -> bool:
+    os.close(create_file(fd, os.fsencode(first), False))
+    try:
+        os.stat(second, dir_fd=fd, follow_symlinks=False)
+        return True
+    except FileNotFoundError:
+        return False
+    finally:
+        os.unlink(first, dir_fd=fd)
+
+
+def find_extra(objects: ObjectStore, target: Confined, tree: Digest) -> Extra:
+    """What is in the root and not in the tree."""
+    fd = target.open_folder(())
+    try:
+        return _extra_below(objects, fd, b"", tree)
+    finally:
+        os.close(fd)
+
+
+def _extra_below(objects: ObjectStore, fd: int, path: bytes, tree: Digest | None) -> Extra:
+    check_depth(path)
+    entries = {e[0]: e for e in read_folder(tree, objects.read_tree)} if tree is not None else {}
+    with os.scandir(fd) as listed:
+        found = [(os.fsencode(item.name), item.is_dir(follow_symlinks=False)) for item in listed]
+    extra: Extra = []
+    for name, is_folder in sorted(found):
+        entry = entries.get(name)
+        wanted = entry is not None and (entry[1] == DIRECTORY) == is_folder
+        if is_protected(name):
+            continue
+        if is_folder:
+            child = open_child(fd, name, create=False)
+            try:
+                extra += _extra_below(objects, child, path + name + b"/", entry[3] if wanted and entry else None)
+            finally:
+                os.close(child)
+        if not wanted:
+            extra.append((path + name, is_folder))
+    return extra
+
+
+def remove(target: Confined, extra: Extra) -> int:
+    """Remove what `find_extra` found; how many files that were."""
+    removed = 0
+    for path, is_folder in extra:
+        parts = tuple(path.split(b"/"))
+        fd = target.open_folder(parts[:-1], create=False)
+        try:
+            (os.rmdir if is_folder else os.unlink)(parts[-1], dir_fd=fd)
+            removed += not is_folder
+        except OSError as error:
+            if error.errno not in (errno.ENOENT, errno.ENOTEMPTY, errno.EEXIST):  # a .git may be left in it
+                raise
+        finally:
+            os.close(fd)
+    return removed
+
+
+def refuse_unknown(objects: ObjectStore, target: Confined, todo: Todo, extra: Extra, root: str) -> None:
+    """Files that would be replaced or removed and whose content no version here has are the user's to give up."""
+    files = [path for path, entry in todo if entry[1] != DIRECTORY]
+    files += [path for path, is_folder in extra if not is_folder]
+    unknown = [printable(path) for path in files if _holds_unknown(objects, target, tuple(path.split(b"/")))]
+    if unknown:
+        listed = ", ".join(unknown[:10]) + (f" and {len(unknown) - 10} more" if len(unknown) > 10 else "")
+        lost = "overwritten or removed" if extra else "overwritten"
+        raise Refused(
+            f"in {printable(root)}, files that no version here holds would be {lost}: {listed}",
+            hint="save them first, or give them up with --force",
+        )
+
+
+def _holds_unknown(objects: ObjectStore, target: Confined, parts: tuple[bytes, ...]) -> bool:
+    try:
+        fd = target.open_folder(parts[:-1], create=False)
+    except FileNotFoundError:
+        return False
+    try:
+        if kind_at(fd, parts[-1]) == "something else":
+            return False
+        try:
+            source = open_regular(parts[-1], dir_fd=fd)
+        except OSError:
+            return True
+        try:
+            digest, size = hash_file(source)
+        finally:
+            os.close(source)
+        return not (objects.has_large(digest, size) if size >= LARGE else objects.pack_holding(digest))
+    finally:
+        os.close(fd)
+
+
+def one_name(first: bytes, second: bytes) -> Conflict:
+    return Conflict(
+        f"'{printable(first)}' and '{printable(second)}' are one name on the file system of the target",
+        hint="choose a --root on a file system that tells them apart, or get them one by one",
+    )
+
+
+def folded(name: bytes) -> str:
+    """Equal for names that a case-folding, normalising file system takes for one."""
+    return unicodedata.normalize("NFC", os.fsdecode(name)).casefold()

@@ -1,0 +1,238 @@
+"""Writing single files of a version into open folders: small ones out of packs, large ones copied or linked; every byte
+checked.
+"""
+
+import errno
+import os
+from typing import TYPE_CHECKING, Literal
+
+from blake3 import blake3
+
+from artstore.backends.files import CREATE, clone, copy_hashed, copy_windows, create_file, write_fully
+from artstore.domain.digest import BLOB, Digest
+from artstore.domain.names import is_protected, printable
+from artstore.domain.tree import EXECUTABLE, REFERENCE, Entry
+from artstore.errors import DamagedObject, InvalidValue, MissingObject, storage_error
+from artstore.progress import Monitor
+from artstore.store.objects import BLOBS, ObjectStore
+from artstore.store.packs import LARGE
+from artstore.store.statcache import Stat
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future, ThreadPoolExecutor
+
+    from artstore.operations.restoring.fetching import Fetcher
+
+_PENDING = 4
+"""Large files on their way at once, each with two descriptors."""
+
+_WITHOUT = "`--exclude` gets the other files; saving the same content again heals it"
+
+Link = Literal["copy", "hardlink", "symlink"]
+
+
+class FileWriter:
+    """Writes one file after another, large ones in two threads, what is referenced in several; `link` concerns large ones."""
+
+    def __init__(
+        self, objects: ObjectStore, link: Link, monitor: Monitor, *, allow_missing_references: bool = False
+    ) -> None:
+        self._objects = objects
+        self._allow_missing = allow_missing_references
+        self._link = link
+        self._monitor = monitor
+        self.files = self._written = self._written_bytes = 0
+        self._pool: ThreadPoolExecutor | None = None
+        self._fetcher: Fetcher | None = None
+        self._pending: list[Future[None]] = []
+
+    def reset(self) -> None:
+        """Count anew."""
+        self.files = self._written = self._written_bytes = 0
+
+    def close(self) -> None:
+        if self._fetcher is not None:
+            self._fetcher.stop()
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+
+    @property
+    def missing(self) -> list[bytes]:
+        """Paths of references whose bytes are gone, where that is allowed."""
+        return self._fetcher.missing if self._fetcher is not None else []
+
+    @property
+    def written(self) -> int:
+        return self._written + (self._fetcher.written if self._fetcher is not None else 0)
+
+    @property
+    def written_bytes(self) -> int:
+        return self._written_bytes + (self._fetcher.written_bytes if self._fetcher is not None else 0)
+
+    def write_quickly(self, fd: int, entry: Entry) -> Stat | None:
+        """The hot loop of a download: an ordinary small file whose bytes lie next in the pack that was read last.
+
+        One hash and four system calls; the name was checked when its tree was decoded. None for all else.
+        """
+        name, kind, size = entry[:3]
+        if kind > EXECUTABLE or size >= LARGE or name[0] == 0x2E:
+            return None
+        try:
+            data = self._objects.peek_small(entry[3])
+        except OSError:
+            return None
+        if data is None or len(data) != size or blake3(data).digest() != entry[3]:
+            return None
+        target = os.open(name, CREATE, 0o777 if kind else 0o666, dir_fd=fd)
+        try:
+            if size and os.write(target, data) != size:
+                os.ftruncate(target, 0)
+                os.lseek(target, 0, os.SEEK_SET)
+                write_fully(target, data)
+            st = os.fstat(target)
+        finally:
+            os.close(target)
+        self.files += 1
+        self._written += 1
+        self._written_bytes += size
+        return (st.st_mode, st.st_ino, st.st_size, st.st_mtime_ns, st.st_ctime_ns)
+
+    def write_named(self, fd: int, path: bytes, entry: Entry) -> Stat | None:
+        if is_protected(entry[0]):
+            refuse_protected(path + entry[0])
+        return self.write(fd, path, entry, entry[0])
+
+    def write(self, fd: int, path: bytes, entry: Entry, name: bytes) -> Stat | None:
+        """Create one file under `name` in an open folder; its stat, or None while it is on its way."""
+        if entry[1] == REFERENCE:
+            self.fetch(fd, path + entry[0], entry, name)
+            return None
+        self.files += 1
+        self._written += 1
+        self._written_bytes += entry[2]
+        if entry[2] >= LARGE:
+            self._write_large(fd, path, entry, name)
+            return None
+        digest: Digest = entry[3]
+        data: bytes | memoryview | None = None
+        if (place := self._objects.locate_small(digest)) is not None:
+            try:
+                # Over a network what lies behind is read along: the next file's bytes, most often.
+                ahead = self._objects.peek_small(digest) if self._objects.storage.distant else None
+                data = place[0].read(place[1]) if ahead is None else ahead
+            except OSError as error:
+                raise storage_error(error, f"read pack {place[0].name[:12]}") from error
+        if data is None or blake3(data).digest() != digest:
+            data = self._read_slowly(path + entry[0], digest)
+        if len(data) != entry[2]:
+            raise DamagedObject(
+                f"'{printable(path + entry[0])}' is {len(data)} bytes long, where its tree says {entry[2]}"
+            )
+        target = create_file(fd, name, entry[1] == EXECUTABLE)
+        try:
+            write_fully(target, data)
+            st = os.fstat(target)
+        finally:
+            os.close(target)
+        return (st.st_mode, st.st_ino, st.st_size, st.st_mtime_ns, st.st_ctime_ns)
+
+    def fetch(self, fd: int, path: bytes, entry: Entry, temporary: bytes) -> None:
+        """Begin to fetch what a reference names: it gets its name in the open folder when it is whole."""
+        self.files += 1
+        if self._fetcher is None:
+            from artstore.operations.restoring.fetching import Fetcher  # with its threads, for references only
+
+            self._fetcher = Fetcher(self._monitor, allow_missing=self._allow_missing)
+        self._fetcher.begin(fd, path, entry, temporary, entry[0])
+
+    def _read_slowly(self, path: bytes, digest: Digest) -> bytes:
+        try:
+            return self._objects.read(BLOB, digest)
+        except (MissingObject, DamagedObject) as error:
+            raise type(error)(f"'{printable(path)}' can't be restored: {error}", hint=_WITHOUT) from error
+
+    def _write_large(self, fd: int, path: bytes, entry: Entry, name: bytes) -> None:
+        try:
+            source, where = self._objects.open_large(entry[3], entry[2])
+        except (MissingObject, DamagedObject) as error:
+            raise type(error)(f"'{printable(path + entry[0])}' can't be restored: {error}", hint=_WITHOUT) from error
+        try:
+            linkable = self._objects.here is not None and where.startswith(f"{BLOBS}/")
+            if self._link != "copy" and entry[1] != EXECUTABLE and linkable:
+                self._objects.verify_large(entry[3], source, entry[2])
+                if self._make_link(fd, entry, name, source, where):
+                    return
+            target = create_file(fd, name, entry[1] == EXECUTABLE)
+        except BaseException:
+            os.close(source)
+            raise
+        if self._pool is None:
+            from concurrent.futures import ThreadPoolExecutor  # 6 ms, for large files only
+
+            self._pool = ThreadPoolExecutor(2)
+        self._pending.append(self._pool.submit(self._copy_large, source, target, path, entry))
+        if len(self._pending) > _PENDING:
+            self._pending.pop(0).result()
+
+    def _make_link(self, fd: int, entry: Entry, name: bytes, source: int, where: str) -> bool:
+        """Link to the store's own file. Executable files are copied: the store's mode is 0444."""
+        full = f"{self._objects.storage.root}/{where}"
+        if self._link == "symlink":
+            os.symlink(full, name, dir_fd=fd)
+        else:
+            before = os.fstat(source)
+            known = self._objects.verified.holds(entry[3], before)
+            try:
+                os.link(full, name, dst_dir_fd=fd, follow_symlinks=False)
+            except OSError as error:
+                if error.errno in (errno.EXDEV, errno.EMLINK, errno.EPERM, errno.EOPNOTSUPP):
+                    return False  # another file system, or too many links: a copy does
+                raise
+            after = os.fstat(source)
+            if known and (after.st_size, after.st_mtime_ns) == (before.st_size, before.st_mtime_ns):
+                self._objects.verified.note([(entry[3], after)])  # our own link moved the ctime
+        os.close(source)
+        return True
+
+    def _copy_large(self, source: int, target: int, path: bytes, entry: Entry) -> None:
+        try:
+            if self._objects.verified.holds(entry[3], os.fstat(source)):
+                self._copy_verified(source, target, entry[2])
+            else:
+                digest = copy_hashed(
+                    source, target, entry[2], own=source, advance=lambda n: self._monitor.advance(0, n)
+                )
+                if digest != entry[3]:
+                    self._objects.hash_large(
+                        entry[3], source, entry[2]
+                    )  # sets it aside, unless only the copy went wrong
+                    raise DamagedObject(
+                        f"'{printable(path + entry[0])}' was copied wrong", hint="run the same command again"
+                    )
+                self._objects.verified.note([(entry[3], os.fstat(source))])
+        finally:
+            os.close(target)
+            os.close(source)
+
+    def _copy_verified(self, source: int, target: int, size: int) -> None:
+        if clone(source, target):
+            self._monitor.advance(0, size)
+            return
+        done = 0
+        for offset, count in copy_windows(source, target, size):
+            done = offset + count
+            self._monitor.advance(0, count)
+        if done != size:
+            raise DamagedObject("a stored blob ends early while it is copied", hint="`artstore fsck` says more")
+
+    def finish(self) -> None:
+        """Wait for the files that are on their way."""
+        for future in self._pending:
+            future.result()
+        self._pending = []
+        if self._fetcher is not None:
+            self._fetcher.finish()
+
+
+def refuse_protected(path: bytes) -> None:
+    raise InvalidValue(f"Invalid artifact path: '{printable(path)}' is a protected name; nothing was written to it")

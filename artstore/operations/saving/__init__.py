@@ -1,0 +1,1 @@
+"""Saving: a folder or a draft becomes a version."""

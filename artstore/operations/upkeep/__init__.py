@@ -1,0 +1,1 @@
+"""Upkeep: merging, collecting, checking, repairing, pruning."""

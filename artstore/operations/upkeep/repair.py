@@ -1,0 +1,289 @@
+"""Repair: what live versions need and the store lost is looked for wherever it may lie, and stored again.
+
+Only digests are believed, and no evidence is unlinked: damaged files end in bad/.
+"""
+
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator, Set
+from contextlib import AbstractContextManager
+from functools import partial
+from typing import NamedTuple
+
+from artstore.backends.files import open_regular, remove_if_there
+from artstore.domain.collection import VersionState, digest_of_state, id_of_state
+from artstore.domain.digest import BLOB, KIND_NAMES, TREE, VERSION, Digest, Kind, digest_of, is_hex
+from artstore.domain.names import printable
+from artstore.domain.sizes import count
+from artstore.domain.tree import DIRECTORY, REFERENCE, Entry, read_folder
+from artstore.domain.version import record_of
+from artstore.errors import ArtstoreError, Damage, StorageError
+from artstore.operations.saving.draft import Draft
+from artstore.operations.upkeep.fsck import Fsck, Lost, Report
+from artstore.operations.upkeep.maintenance import recheck_bad, rewrite_bad, set_broken_aside
+from artstore.progress import Monitor
+from artstore.store.checkouts import Checkouts, Noted
+from artstore.store.objects import ObjectStore, blob_path, pack_path
+from artstore.store.packs import LARGE, salvage
+from artstore.store.reading import read_rows
+from artstore.store.refs import Refs
+from artstore.store.transaction import Transaction
+
+
+class Elsewhere(NamedTuple):
+    """Another repository that may hold what was lost here."""
+
+    name: str
+    """for people: `remote 'origin'`"""
+    open: Callable[[], AbstractContextManager[ObjectStore]]
+    """raises an ArtstoreError when it can't be reached"""
+
+
+class Repair:
+    """One repair of one store; `mended` and `notes` tell what it did and met."""
+
+    def __init__(self, objects: ObjectStore, refs: Refs, elsewhere: list[Elsewhere], monitor: Monitor) -> None:
+        self._objects = objects
+        self._refs = refs
+        self._elsewhere = elsewhere
+        self._monitor = monitor
+        self.mended: list[str] = []
+        self.notes: list[str] = []
+
+    def run(self, check: Callable[[bool, Set[str]], Fsck], *, quick: bool) -> Report:
+        """Check, mend and check again for as long as that finds more: below a tree that was lost others may be. Later checks
+        hash no blob again but what was in doubt before. `check(quick, doubted)` makes one.
+        """
+        doubted: set[str] = set()
+        fsck = check(quick, doubted)
+        first = report = fsck.run()
+        before: list[str] = []
+        while report.problems not in ([], before) and self._mend(fsck):
+            doubted |= fsck.doubtful
+            before, fsck = report.problems, check(True, doubted)
+            report = fsck.run()
+        return report._replace(bytes=first.bytes, mended=self.mended, notes=report.notes + self.notes)
+
+    def _mend(self, fsck: Fsck) -> bool:
+        """Whether anything is better than it was."""
+        before = len(self.mended)
+        self._monitor.start("repairing")
+        self._objects.refresh()
+        recheck_bad(self._objects)
+        lost = dict(fsck.lost)
+        self._free_names(lost, fsck.wrong)
+        self._store_again(lost)
+        for name in rewrite_bad(self._objects):
+            self.mended.append(
+                f"pack {name[:12]} is written anew without what is damaged in it; the old one is in bad/"
+            )
+        for name in set_broken_aside(self._objects):
+            self.mended.append(f"pack {name[:12]}, which can't be read, is in bad/ now")
+        for path in fsck.useless:
+            folder, _, name = path.rpartition("/")
+            if self._objects.storage.set_aside(path, f"bad/{name}.{os.urandom(4).hex()}"):
+                self.mended.append(
+                    f"checkpoint {name} of {folder} is in bad/ now; the next one is made from the entries"
+                )
+        return len(self.mended) > before
+
+    def _free_names(self, lost: dict[Digest, Lost], wrong: set[Digest]) -> None:
+        """A damaged large blob that could not be moved away when it was met keeps its name from the right one: once more. One
+        that can't be moved now either is no more looked for; nor is one that was stored again meanwhile.
+        """
+        for digest, size in self._objects.large_sizes(list(wrong)).items():
+            try:
+                self._objects.check_large(digest, size)
+            except ArtstoreError:
+                continue  # the next check tells of what is still there
+        for digest in self._objects.large_sizes([digest for digest, item in lost.items() if item.kind == BLOB]):
+            del lost[digest]
+
+    # -- where it may lie --
+
+    def _store_again(self, lost: dict[Digest, Lost]) -> None:
+        """Look at the nearest place first; each takes what it found out of `lost`."""
+        with Transaction(self._objects) as tx:
+            self._note(tx, lost, "the log", self._from_logs)
+            self._note(tx, lost, "bad/", self._from_evidence)
+            for noted in self._checkouts():
+                self._note(tx, lost, printable(noted.place), partial(self._from_folder, noted))
+            for place in self._elsewhere:
+                self._note(tx, lost, place.name, partial(self._from_store, place))
+            tx.publish()
+            tx.ensure()
+        for noted in self._checkouts() if any(item.kind == TREE for item in lost.values()) else ():
+            self._from_whole_folder(lost, noted)
+
+    def _note(
+        self,
+        tx: Transaction,
+        lost: dict[Digest, Lost],
+        where: str,
+        look: Callable[[Transaction, dict[Digest, Lost]], Iterator[Digest]],
+    ) -> None:
+        found: Counter[Kind] = Counter()
+        for digest in look(tx, lost) if lost else ():
+            if item := lost.pop(digest, None):
+                found[item.kind] += 1
+                self._monitor.advance(1)
+        self._tell(found, where)
+
+    def _tell(self, found: Counter[Kind], where: str) -> None:
+        if found:
+            what = " and ".join(count(number, KIND_NAMES[kind]) for kind, number in sorted(found.items()))
+            self.mended.append(f"{what} stored again, from {where}")
+
+    def _from_logs(self, tx: Transaction, lost: dict[Digest, Lost]) -> Iterator[Digest]:
+        """Records of versions: a log entry says all that is in them."""
+        if not any(item.kind == VERSION for item in lost.values()):
+            return
+        for type, version in self._live():
+            id, data = id_of_state(version), record_of(version, type)
+            if id in lost and digest_of(VERSION, data) == id:
+                yield tx.add(VERSION, data, id)
+
+    def _from_evidence(self, tx: Transaction, lost: dict[Digest, Lost]) -> Iterator[Digest]:
+        """Files in bad/ and packs that can't be opened: much of what is in them may be right."""
+        storage = self._objects.storage
+        if storage.distant:
+            return
+        names = storage.names("bad")
+        packs = [f"bad/{name}" for name in names if is_hex(name[:64]) and name[64:70] == ".pack."]
+        for path in (*map(pack_path, self._objects.broken_packs()), *packs):
+            yield from self._from_broken(tx, lost, path)
+        for name in names:
+            if len(name) == 73 and is_hex(name[:64]) and (item := lost.get(Digest(bytes.fromhex(name[:64])))):
+                digest = Digest(bytes.fromhex(name[:64]))
+                if self._copied(tx, digest, item, partial(storage.copy_out, f"bad/{name}")):
+                    yield digest
+
+    def _from_broken(self, tx: Transaction, lost: dict[Digest, Lost], path: str) -> Iterator[Digest]:
+        try:
+            size, read, close = self._objects.storage.reader(path)
+        except (OSError, ArtstoreError):
+            return
+        try:
+            for offset, length in salvage(size, read):
+                data = read(offset, length)
+                for kind in KIND_NAMES:
+                    digest = digest_of(kind, data)
+                    if digest in lost and lost[digest].kind == kind:
+                        yield tx.add(kind, data, digest)
+        except (OSError, Damage):
+            return  # what can't be read is looked for elsewhere
+        finally:
+            close()
+
+    def _from_folder(self, noted: Noted, tx: Transaction, lost: dict[Digest, Lost]) -> Iterator[Digest]:
+        """Files of a folder that was saved as, or got from, a version, where they still are what they were."""
+        version = self._version(noted)
+        if version is None:
+            return
+        for path, entry in self._readable(b"", digest_of_state(version)):
+            if entry[3] in lost and noted.selection.takes(path):
+                at = noted.place if noted.name is not None else os.path.join(noted.place, os.fsdecode(path))
+                if self._from_file(tx, entry, at):
+                    yield entry[3]
+
+    def _from_file(self, tx: Transaction, entry: Entry, path: str) -> bool:
+        _, _, size, digest = entry
+        try:
+            fd = open_regular(path, follow=True)
+        except OSError:
+            return False
+        try:
+            if os.fstat(fd).st_size != size:
+                return False
+            if size < LARGE:
+                data = os.pread(fd, size, 0)
+                return digest_of(BLOB, data) == digest and bool(tx.add(BLOB, data, digest))
+            copied = tx.copy_large(fd, size, lambda n: None)
+            if copied is None or copied[0] != digest:
+                if copied is not None and copied[1] is not None:
+                    remove_if_there(copied[1])
+                return False
+            tx.add_large(digest, size, copied[1])
+            return True
+        except OSError:
+            return False
+        finally:
+            os.close(fd)
+
+    def _from_store(self, place: Elsewhere, tx: Transaction, lost: dict[Digest, Lost]) -> Iterator[Digest]:
+        try:
+            with place.open() as store:
+                rows, _ = store.locate_many([d for d, item in lost.items() if (item.size or 0) < LARGE])
+                for row, data in read_rows(store, rows):
+                    if lost[row.digest].kind == row.kind and digest_of(row.kind, data) == row.digest:
+                        yield tx.add(row.kind, data, row.digest)
+                blobs = [
+                    d for d, item in lost.items() if item.kind == BLOB and (item.size is None or item.size >= LARGE)
+                ]
+                for digest in store.large_sizes(blobs):
+                    if self._copied(tx, digest, lost[digest], partial(store.storage.copy_out, blob_path(digest))):
+                        yield digest
+        except (ArtstoreError, OSError) as error:
+            self.notes.append(f"{place.name} could not be asked for all that is lost: {error}")
+
+    def _copied(self, tx: Transaction, digest: Digest, item: Lost, copy: Callable[[int], tuple[Digest, int]]) -> bool:
+        """Take over a large blob that `copy` writes, if it is the right one."""
+        staged = tx.staged()
+        fd = os.open(staged, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444)
+        try:
+            found, size = copy(fd)
+        except (OSError, Damage, StorageError):
+            found, size = None, 0
+        finally:
+            os.close(fd)
+        if found != digest or item.size not in (None, size):
+            remove_if_there(staged)
+            return False
+        tx.add_large(digest, size, staged)
+        return True
+
+    def _from_whole_folder(self, lost: dict[Digest, Lost], noted: Noted) -> None:
+        """Trees: a folder that is still what a version is makes the same trees again."""
+        version = self._version(noted)
+        if version is None or noted.name is not None or not noted.selection.everything:
+            return
+        try:
+            with Draft(self._objects, self._refs, self._monitor) as draft:
+                draft.add_folder(noted.place)
+                if draft.store_again(digest_of_state(version)):
+                    found = Counter(lost.pop(digest).kind for digest in list(lost) if self._is_there(digest, lost))
+                    self._tell(found, printable(noted.place))
+        except ArtstoreError as error:
+            self.notes.append(f"{printable(noted.place)} could not be saved again: {error}")
+
+    def _is_there(self, digest: Digest, lost: dict[Digest, Lost]) -> bool:
+        return self._objects.rely(lost[digest].kind, digest, lost[digest].size or 0)
+
+    # -- what there is --
+
+    def _checkouts(self) -> list[Noted]:
+        here = self._objects.here
+        return Checkouts(here).all() if here is not None else []
+
+    def _live(self) -> Iterator[tuple[str, VersionState]]:
+        """(type, version) of each collection that can be read."""
+        for state in self._refs.collections(damaged=[]):
+            yield from ((state.type, version) for version in state.live())
+
+    def _version(self, noted: Noted) -> VersionState | None:
+        try:
+            return self._refs.read(noted.collection).versions.get(noted.id)
+        except ArtstoreError:
+            return None
+
+    def _readable(self, path: bytes, tree: Digest) -> Iterator[tuple[bytes, Entry]]:
+        """The files below a tree, but for those below trees that are lost."""
+        try:
+            entries = read_folder(tree, self._objects.read_tree)
+        except ArtstoreError:
+            return
+        for entry in entries:
+            if entry[1] == DIRECTORY:
+                yield from self._readable(path + entry[0] + b"/", entry[3])
+            elif entry[1] != REFERENCE:
+                yield path + entry[0], entry

@@ -1,0 +1,1 @@
+"""The store: what lies in a repository: packs, objects, logs, transactions, caches."""

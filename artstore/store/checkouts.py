@@ -1,0 +1,100 @@
+"""Checkouts that were noted: which folder was put as, or got from, which version. Local to this repository's host."""
+
+import json
+import os
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from artstore.backends.storage import FolderStorage
+from artstore.domain.collection import Path
+from artstore.domain.digest import is_hex, plain_digest
+from artstore.domain.ignore import Filter
+from artstore.domain.names import check_name, check_project
+from artstore.domain.selection import Selection
+from artstore.errors import StorageError
+
+_FOLDER = "checkouts"
+_LONGEST = 1 << 16
+"""Bytes of a note; a longer one is not ours."""
+
+
+class Noted(NamedTuple):
+    """A folder (or file) on this host and the version with which it was last brought together."""
+
+    place: str
+    """absolute path"""
+    collection: Path
+    id: str
+    number: int
+    name: str | None
+    """of the version's only entry, where a single file was put"""
+    selection: Selection
+
+
+class Checkouts:
+    """One small file per place, replaced whole: whoever notes last wins."""
+
+    def __init__(self, storage: FolderStorage) -> None:
+        self._storage = storage
+
+    def note(self, noted: Noted) -> None:
+        """Best effort: a read-only repository keeps no notes. Writes nothing that is noted already."""
+        chosen = noted.selection.chosen
+        value = {
+            "place": noted.place,
+            "collection": list(noted.collection),
+            "id": noted.id,
+            "number": noted.number,
+            "name": noted.name,
+            "prefix": noted.selection.prefix,
+            "include": chosen.include,
+            "exclude": chosen.exclude,
+        }
+        data = json.dumps(value, indent=1).encode() + b"\n"
+        path = f"{_FOLDER}/{plain_digest(os.fsencode(noted.place)).hex()[:32]}.json"
+        try:
+            if self._read(path) != data:
+                self._storage.replace(path, data)
+        except StorageError:
+            pass
+
+    def all(self) -> list[Noted]:
+        """What is noted, by place; what can't be read, or somebody else can have written, is left out: it could lead into
+        folders that they may not read.
+        """
+        return sorted(self._all(), key=lambda noted: noted.place)
+
+    def _all(self) -> Iterator[Noted]:
+        for name in self._storage.names(_FOLDER):
+            try:
+                yield _noted_of(json.loads(self._read(f"{_FOLDER}/{name}") or b""))
+            except (ValueError, KeyError, TypeError, RecursionError):
+                continue
+
+    def _read(self, path: str) -> bytes | None:
+        """None for what is absent, or somebody else's."""
+        try:
+            return self._storage.read(path, 0, _LONGEST, own=True)
+        except (FileNotFoundError, StorageError):
+            return None
+
+    def forget(self, place: str) -> None:
+        """Best effort, as `note`."""
+        try:
+            self._storage.remove(f"{_FOLDER}/{plain_digest(os.fsencode(place)).hex()[:32]}.json")
+        except StorageError:
+            pass
+
+
+def _noted_of(value: dict[str, Any]) -> Noted:
+    """Raises ValueError, KeyError or TypeError for what `note` would not have written."""
+    texts = [value["place"], value["prefix"], *value["include"], *value["exclude"], *value["collection"]]
+    name, id, number = value["name"], value["id"], value["number"]
+    good = all(isinstance(text, str) for text in texts) and isinstance(name, str | None) and type(number) is int
+    if not (good and os.path.isabs(value["place"]) and is_hex(id)):
+        raise ValueError("not a note of ours")
+    os.fsencode(value["place"])
+    entity, project, collection = value["collection"]
+    path = Path(check_project(entity, "entity"), check_project(project), check_name(collection))
+    selection = Selection(value["prefix"], Filter(value["include"], value["exclude"]))
+    return Noted(value["place"], path, id, number, name, selection)

@@ -1,0 +1,127 @@
+"""The layout of a repository: its folders, its `format` file, and how a new one appears whole."""
+
+import os
+import re
+from typing import Any, Literal, NamedTuple
+
+from artstore.backends import owner as owners
+from artstore.backends.files import remove_tree, sync_folder, write_file
+from artstore.backends.mounts import is_local
+from artstore.backends.storage import FolderStorage, Storage
+from artstore.domain.codec import decode_json, encode_json
+from artstore.domain.names import printable
+from artstore.errors import Damage, NotFound, UnsupportedFormat
+
+FORMAT = 1
+Operation = Literal["read", "write", "gc"]
+FEATURES: dict[str, frozenset[str]] = {"read": frozenset(), "write": frozenset(), "gc": frozenset()}
+"""Features that this artstore knows, per operation."""
+
+FOLDERS = ("objects/packs", "objects/blobs", "refs", "tmp", "trash", "bad", "cache")
+
+_LONGEST = 1 << 16
+"""Bytes of a `format` file that are read: ours has about a hundred."""
+_OPERATIONS = {"read": "read it", "write": "write to it", "gc": "collect garbage in it"}
+
+
+class Format(NamedTuple):
+    """What a repository's `format` file says."""
+
+    id: str
+    features: dict[str, set[str]]
+    """needed, per operation"""
+
+    def unknown(self, operation: Operation) -> set[str]:
+        """Features that an operation needs and this artstore lacks; who may not read may do nothing else."""
+        return (self.features["read"] - FEATURES["read"]) or (self.features[operation] - FEATURES[operation])
+
+
+def check_format(storage: Storage, operation: Operation) -> Format:
+    """The `format` file as it is now. Raises NotFound where there is none, UnsupportedFormat for one that we would not
+    have written, and when the operation needs a feature that this artstore lacks.
+
+    Who relies on what is stored asks once its claim (a transaction, a trash folder) is made: whoever adds a feature
+    replaces the file first and looks for claims then, so one of both sees the other.
+    """
+    found = _read_format(storage)
+    if unknown := found.unknown(operation):
+        refused = "read" if found.unknown("read") else operation
+        raise UnsupportedFormat(
+            f"{printable(storage.root)} uses '{printable(min(unknown))}', which this artstore does not know: "
+            f"it must not {_OPERATIONS[refused]}",
+            hint="update artstore",
+        )
+    return found
+
+
+def _read_format(storage: Storage) -> Format:
+    where = printable(storage.root)
+    try:
+        value = decode_json(storage.read("format", 0, _LONGEST), f"{where}/format")
+    except FileNotFoundError:
+        hint = "`artstore init` makes one; an unmounted share looks like this too"
+        raise NotFound(f"there is no repository in {where}", hint=hint) from None
+    except Damage as error:
+        raise UnsupportedFormat(f"{where} is not an artstore repository: {error}") from error
+    number = value.get("artstore") if type(value) is dict else None
+    if type(number) is not int:
+        raise UnsupportedFormat(f"{where} is not an artstore repository: its format file has no format number")
+    if number != FORMAT:
+        raise UnsupportedFormat(
+            f"{where} has format {number}; this artstore knows format {FORMAT}", hint="update artstore"
+        )
+    features, id = value.get("features"), value.get("id")
+    whole = (
+        value.keys() == {"artstore", "features", "id"}
+        and type(id) is str
+        and re.fullmatch(r"[0-9a-f]{32}", id) is not None
+        and type(features) is dict
+        and features.keys() == FEATURES.keys()
+        and all(type(names) is list and all(type(name) is str for name in names) for names in features.values())
+    )
+    if not whole:
+        raise UnsupportedFormat(f"{where}/format is damaged: it does not hold what a repository's does")
+    return Format(id, {operation: set(names) for operation, names in features.items()})
+
+
+def new_format() -> dict[str, Any]:
+    """What the `format` file of a new repository holds."""
+    features: dict[str, list[str]] = {operation: [] for operation in FEATURES}
+    return {"artstore": FORMAT, "features": features, "id": os.urandom(16).hex()}
+
+
+def make(root: str, *, shared: bool = False, config: str = "") -> None:
+    """`shared`: for the group of the folder that it is made in, whatever the umask says; `config`: its first settings."""
+    parent, name = os.path.split(root)
+    os.makedirs(parent, exist_ok=True)
+    prefix = f"{name}.new-"
+    for left in os.listdir(parent):
+        owner = owners.parse(left.removeprefix(prefix)) if left.startswith(prefix) else None
+        if owner is not None and owners.is_dead(owner, local=is_local(parent)):
+            remove_tree(os.path.join(parent, left))
+    building = os.path.join(parent, f"{prefix}{owners.this_process()}")
+    try:
+        os.mkdir(building)
+        if shared:
+            os.chown(building, -1, os.stat(parent).st_gid)
+            os.chmod(building, 0o2775)
+        storage = FolderStorage(building)
+        for folder in FOLDERS:
+            storage.make_folder(folder)
+        write_file(os.path.join(building, ".gitignore"), b"*\n", sync=True)
+        write_file(os.path.join(building, "format"), encode_json(new_format()), mode=0o444, sync=True)
+        if config:
+            write_file(os.path.join(building, "config"), config.encode(), mode=0o644, sync=True)
+        for name in ("format", ".gitignore") if shared else ():
+            os.chmod(os.path.join(building, name), 0o444)
+        sync_folder(os.path.join(building, "objects"))
+        sync_folder(building)
+        try:
+            os.rename(building, root)
+        except OSError:
+            if not os.path.isfile(f"{root}/format"):
+                raise
+        sync_folder(parent)
+    finally:
+        if os.path.lexists(building):
+            remove_tree(building)

@@ -1,0 +1,284 @@
+"""Numbered entries: a log grows by creating its next number exclusively; what it says is the fold of its entries."""
+
+import os
+import re
+import time
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from artstore.backends.storage import LogStorage
+from artstore.domain.codec import MAX_JSON, decode, decode_json, encode_json, encode_rows
+from artstore.domain.digest import plain_digest
+from artstore.domain.names import printable
+from artstore.errors import Damage, DamagedLog, InvalidValue, StorageError
+
+Change = dict[str, Any]
+
+CHECKPOINT_EVERY = 64
+"""Entries after which a writer leaves a checkpoint: reading a log costs at most so many small files beyond it."""
+
+LOST_RACES = 1000
+"""Appends lost in a row before giving up: each means that somebody else's change went in."""
+_PORTION = MAX_JSON // 2
+"""Bytes of changes that go into one entry, where several are written."""
+_FOREIGN = 8 << 20
+"""Bytes of a checkpoint that others wrote, at most."""
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_FIELDS = {"changes", "check", "host", "number", "prev", "time", "user", "write"}
+
+
+class Entry(NamedTuple):
+    number: int
+    digest: str
+    """of the file's bytes, hex"""
+    prev: str | None
+    time: str
+    """ISO 8601, UTC, microseconds"""
+    host: str | None
+    user: str | None
+    write: str
+    changes: list[Change]
+
+
+class Kept:
+    """Entries that were read, for an operation that reads them again: what is written never changes. No more are kept than
+    their files' bytes allow, whatever a remote holds.
+    """
+
+    def __init__(self, room: int = 8 << 20) -> None:
+        self._entries: dict[str, Entry] = {}
+        self._room = room
+
+    def get(self, path: str) -> Entry | None:
+        return self._entries.get(path)
+
+    def put(self, path: str, entry: Entry, size: int) -> None:
+        self._room -= size
+        if self._room >= 0:
+            self._entries[path] = entry
+
+
+class Log:
+    """One log in a storage. Reading takes no lock; appending is decided by the storage's exclusive creation."""
+
+    def __init__(self, storage: LogStorage, folder: str, kept: Kept | None = None) -> None:
+        self.storage = storage
+        self.folder = folder
+        self._kept = kept
+        self.what = printable(folder)
+
+    def listing(self) -> list[str]:
+        """Names in the log's folder, read anew: what `entries` and `checkpoint` start from."""
+        return self.storage.names(self.folder)
+
+    def entries(self, listing: list[str], after: int = 0, prev: str | None = None) -> Iterator[Entry]:
+        """Entries behind number `after` (whose digest is `prev`), in order. Raises DamagedLog at a gap or a broken
+        chain.
+
+        A listing may be stale: each number up to its last is asked for by name, and those that follow too.
+        """
+        last = last_number(listing)
+        number = after + 1
+        while number <= last or (last and self.storage.size(self._path(number)) is not None):
+            entry = self.read(number)
+            if entry.prev != prev:
+                raise DamagedLog(f"entry {number} of {self.what} does not follow the entry before it", hint=_HINT)
+            yield entry
+            prev = entry.digest
+            number += 1
+
+    def later(self, after: int, prev: str | None) -> Iterator[Entry]:
+        """As `entries`, without a listing: each number behind `after` is asked for until one is not there."""
+        number = after + 1
+        while self.storage.size(self._path(number)) is not None:
+            entry = self.read(number)
+            if entry.prev != prev:
+                raise DamagedLog(f"entry {number} of {self.what} does not follow the entry before it", hint=_HINT)
+            yield entry
+            prev, number = entry.digest, number + 1
+
+    def read(self, number: int) -> Entry:
+        path = self._path(number)
+        if self._kept is not None and (found := self._kept.get(path)) is not None:
+            return found
+        try:
+            data = self.storage.read(path)
+        except FileNotFoundError:
+            raise DamagedLog(f"entry {number} of {self.what} is missing", hint=_HINT) from None
+        entry = decode_entry(data, number, f"entry {number} of {self.what}")
+        if self._kept is not None:
+            self._kept.put(path, entry, len(data))
+        return entry
+
+    def append(
+        self, head: int, prev: str | None, changes: list[Change], *, host: str | None, user: str | None
+    ) -> Entry | None:
+        """Create entry `head + 1`; None when somebody else was first. Durable when it returns.
+
+        A refused create is read back: our write id in it means that only the reply was lost.
+        """
+        entry = {
+            "changes": changes,
+            "host": host,
+            "number": head + 1,
+            "prev": prev,
+            "time": _now(),
+            "user": user,
+            "write": os.urandom(16).hex(),
+        }
+        data = encode_json(entry | {"check": check_of(entry)})
+        if len(data) > MAX_JSON:
+            raise InvalidValue(
+                f"an entry of {self.what} would have {len(data)} bytes; nobody reads more than {MAX_JSON}"
+            )
+        if not self.storage.create(self._path(head + 1), data):
+            winner = self.read(head + 1)
+            if winner.write != entry["write"]:
+                return None
+        return decode_entry(data, head + 1, f"entry {head + 1} of {self.what}")
+
+    def _path(self, number: int) -> str:
+        return f"{self.folder}/{number:08}.json"
+
+    # -- checkpoints --
+
+    def checkpoint(
+        self, listing: list[str], *, until: int | None = None, foreign: bool = False
+    ) -> tuple[int, str, Any] | None:
+        """(number, digest of that entry, state) of the newest checkpoint (`until` that entry) that is whole and belongs to
+        this log; None without one.
+        """
+        last = "~" if until is None else f"{until:08}.checkpoint"
+        for name in sorted((name for name in listing if name.endswith(".checkpoint") and name <= last), reverse=True):
+            try:
+                data = self.storage.read(f"{self.folder}/{name}")
+                number, digest, state = decode_checkpoint(data, f"checkpoint {name} of {self.what}", foreign=foreign)
+                if name == f"{number:08}.checkpoint" and self.read(number).digest == digest:
+                    return number, digest, state
+            except (FileNotFoundError, Damage, StorageError):
+                continue  # a hint only: the entries themselves decide
+        return None
+
+    def save_checkpoint(self, number: int, digest: str, state: Any, *, foreign: bool = False) -> None:
+        """Leave the fold of the entries up to `number`; of older checkpoints the newest stays, for who reads from before this
+        one. None in a `foreign` place that nobody would read.
+        """
+        name, data = f"{number:08}.checkpoint", encode_checkpoint(number, digest, state)
+        if foreign and len(data) > _FOREIGN:
+            return
+        self.storage.replace(f"{self.folder}/{name}", data, sync=True)
+        older = (other for other in self.storage.names(self.folder) if other.endswith(".checkpoint") and other < name)
+        for other in sorted(older)[:-1]:
+            self.storage.remove(f"{self.folder}/{other}")
+
+
+def last_number(listing: list[str]) -> int:
+    """The highest number in a log's listing; 0 for an empty log."""
+    return next(filter(None, map(number_of, sorted(listing, reverse=True))), 0)
+
+
+def number_of(name: str) -> int:
+    """The number of the entry that a file of a log is; 0 for another file."""
+    is_entry = len(name) == 13 and name.endswith(".json") and name.isascii() and name[:8].isdecimal()
+    return int(name[:8]) if is_entry else 0
+
+
+_HINT = "this log was damaged or partly copied: nothing will be appended to it; restore its folder from a copy"
+
+
+def encode_checkpoint(number: int, digest: str, state: Any) -> bytes:
+    body = encode_rows([number, digest, state])
+    return body + plain_digest(body)
+
+
+def decode_checkpoint(data: bytes, what: str, *, foreign: bool = False) -> tuple[int, str, Any]:
+    """Of `foreign` ones, which others write, large ones are refused: they may take 80 times their bytes in memory."""
+    if foreign and len(data) > _FOREIGN:
+        raise Damage(f"{what} is {len(data)} bytes long; at most {_FOREIGN} are read")
+    body, own = data[:-32], data[-32:]
+    if plain_digest(body) != own:
+        raise Damage(f"{what} is damaged")
+    value = decode(body, what, own=True)
+    if type(value) is not list or len(value) != 3 or type(value[0]) is not int or type(value[1]) is not str:
+        raise Damage(f"{what} is malformed")
+    return value[0], value[1], value[2]
+
+
+def decode_entry(data: bytes, number: int, what: str) -> Entry:
+    """Strict: raises DamagedLog for anything that `append` would not have written."""
+    try:
+        value = decode_json(data, what)
+    except Damage as error:
+        raise DamagedLog(str(error), hint=_HINT) from error
+    good = (
+        type(value) is dict
+        and value.keys() == _FIELDS
+        and value["check"] == _check_in(data)
+        and value["number"] == number
+        and type(value["number"]) is int
+        and all(is_text(value[key]) for key in ("time", "write"))
+        and all(value[key] is None or is_text(value[key]) for key in ("host", "user", "prev"))
+        and type(value["changes"]) is list
+        and all(type(c) is dict and is_text(c.get("kind")) and is_text(c.get("change")) for c in value["changes"])
+    )
+    if not good:
+        raise DamagedLog(f"{what} is malformed", hint=_HINT)
+    return Entry(
+        number,
+        plain_digest(data).hex(),
+        value["prev"],
+        value["time"],
+        value["host"],
+        value["user"],
+        value["write"],
+        value["changes"],
+    )
+
+
+def is_text(value: Any) -> bool:
+    """Whether it is text without lone surrogates, which only JSON's escapes have a form for."""
+    return type(value) is str and (value.isascii() or not _SURROGATE.search(value))
+
+
+def _check_in(data: bytes) -> str:
+    """`check_of` an entry as it is encoded: behind `changes` only texts follow, in which a quote is escaped, so the last
+    `"check":` is the entry's own.
+    """
+    start = data.rfind(b'"check":"')
+    return plain_digest(data[:start] + data[start + len('"check":"",') + 64 :]).hex()
+
+
+def check_of(entry: dict[str, Any]) -> str:
+    """What an entry's `check` holds: the digest of the entry without it. No `prev` tells of the newest entry."""
+    return plain_digest(encode_json(entry)).hex()
+
+
+def portions(changes: list[Change]) -> Iterator[list[Change]]:
+    """Changes of another log, in order, for as many entries as it takes that each can be read."""
+    some: list[Change] = []
+    size = 0
+    for change in changes:
+        length = len(encode_json(change))
+        if some and size + length > _PORTION:
+            yield some
+            some, size = [], 0
+        some.append(change)
+        size += length
+    yield some
+
+
+def new_change(kind: str, **fields: Any) -> Change:
+    """A change with an identity of its own, which it keeps wherever it is re-applied."""
+    return {"change": os.urandom(16).hex(), "kind": kind, **fields}
+
+
+def origin_of(entry: Entry, change: Change) -> dict[str, str | None]:
+    """When, where and by whom a change was first made: its entry says so, or what it brought along from another log."""
+    origin: dict[str, str | None] | None = change.get("by")
+    return origin or {"host": entry.host, "time": entry.time, "user": entry.user}
+
+
+def _now() -> str:
+    seconds, nanoseconds = divmod(time.time_ns(), 1_000_000_000)
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)) + f".{nanoseconds // 1000:06}Z"

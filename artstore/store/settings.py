@@ -1,0 +1,452 @@
+"""Settings, the environment and where the repository is: the only module that reads our part of the environment."""
+
+import os
+import re
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+from artstore.backends.files import is_own, open_regular, replace_file
+from artstore.backends.owner import this_process
+from artstore.backends.storage import FolderStorage
+from artstore.domain.hints import near
+from artstore.domain.names import DEFAULT_ENTITY, DEFAULT_PROJECT, as_project, check_name, check_project, printable
+from artstore.errors import InvalidValue, NotFound, Refused, storage_error, translated
+
+FOLDER = ".artifacts"
+ORIGIN = "origin"
+"""The remote that a clone came from, and the one that is meant where none is named."""
+_LONGEST = 1 << 20
+"""Characters of a `config` that are read."""
+GRACE_LOCAL = 24 * 3600
+GRACE_NETWORK = 14 * 24 * 3600
+"""Seconds that a taken-away object stays in the trash: a day locally; on network file systems, whose clients may
+believe old listings, far longer than any cache lives.
+"""
+
+
+class Key(NamedTuple):
+    """A setting that may stand in `config`: what holds without it, and the rule for its value."""
+
+    default: str
+    check: Callable[[str], object]
+
+
+def _on_or_off(value: str) -> bool:
+    if value.lower() not in _ON and value.lower() not in _OFF:
+        raise InvalidValue(f"'{printable(value)}' is neither on nor off")
+    return value.lower() in _ON
+
+
+def _duration(value: str) -> float:
+    match = re.fullmatch(r"(\d{1,6}(?:\.\d+)?)([smhd])", value, re.ASCII)
+    if match is None:
+        raise InvalidValue(f"'{printable(value)}' is not a time such as 12h or 7d")
+    return float(match[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86400}[match[2]]
+
+
+_ON, _OFF = ("on", "true", "yes", "1"), ("off", "false", "no", "0")
+KEYS = {
+    "core.entity": Key(DEFAULT_ENTITY, lambda value: check_project(value, "entity")),
+    "core.project": Key(DEFAULT_PROJECT, check_project),
+    "core.identity": Key("on", _on_or_off),
+    "core.auto_fetch": Key("off", _on_or_off),
+    "gc.grace": Key("24h, on a network file system 14d", _duration),
+}
+
+
+class RemoteSettings(NamedTuple):
+    """A remote as `config` tells of it."""
+
+    url: str
+    partial: bool = False
+    """whether blobs that it holds may be absent here"""
+    relative: bool = False
+    """whether it was given as a path relative to the project: lock files name it so"""
+
+
+class Settings:
+    """One repository's settings: its `config` file (INI) over which the environment wins."""
+
+    def __init__(self, root: str | None) -> None:
+        """Without a repository only the environment says anything."""
+        self._root = root or ""
+        self._path = os.path.join(self._root, "config")
+        self._values = self._read() if root is not None else {}
+
+    def _read(self) -> dict[str, dict[str, str]]:
+        text = self._text()
+        return self._parsed(text) if text else {}
+
+    def _text(self) -> str:
+        """What `config` holds; nothing where there is none."""
+        try:
+            with open(open_regular(self._path), encoding="utf-8") as file:
+                text = file.read(_LONGEST + 1)
+        except FileNotFoundError:
+            return ""
+        except OSError as error:
+            raise storage_error(error, f"read {printable(self._path)}") from error
+        except UnicodeDecodeError as error:
+            raise InvalidValue(f"{printable(self._path)} is not UTF-8 text", hint="mend or remove it") from error
+        if len(text) > _LONGEST:
+            raise InvalidValue(f"{printable(self._path)} is too long for settings", hint="mend or remove it")
+        return text
+
+    def _parsed(self, text: str) -> dict[str, dict[str, str]]:
+        import configparser  # 5 ms, and most repositories have no config
+
+        parser = configparser.RawConfigParser()
+        try:
+            parser.read_string(text)
+        except configparser.Error as error:
+            raise InvalidValue(
+                f"{printable(self._path)} is not a valid settings file: {str(error).splitlines()[0]}",
+                hint="mend or remove it",
+            ) from error
+        return {section: dict(parser[section]) for section in parser.sections()}
+
+    def value(self, key: str) -> str | None:
+        """What `config` says of a setting such as `core.project`; None when nothing. Raises NotFound for no setting."""
+        if key not in KEYS:
+            raise NotFound(
+                f"there is no setting '{printable(key)}'", hint=near(key, KEYS) or f"there are {', '.join(KEYS)}"
+            )
+        section, _, name = key.partition(".")
+        return self._values.get(section, {}).get(name)
+
+    def _checked(self, key: str) -> Any:
+        """A setting's value as its rule reads it; None where nothing is said."""
+        value = self.value(key)
+        try:
+            return None if value is None else KEYS[key].check(value)
+        except InvalidValue as error:
+            raise InvalidValue(
+                f"{key} in {printable(self._path)}: {error}", hint=f"`artstore config {key} VALUE` mends it"
+            ) from error
+
+    def set(self, key: str, value: str | None) -> None:
+        """Write one setting, or remove it; other lines, comments too, stay as they are. Raises InvalidValue."""
+        self.value(key)
+        if value is not None:
+            if "\n" in value or value != value.strip():
+                raise InvalidValue(f"'{printable(value)}' can't be a setting: it has spaces around it or several lines")
+            try:
+                KEYS[key].check(value)
+            except InvalidValue as error:
+                raise InvalidValue(f"{key}: {error}") from error
+        section, _, name = key.partition(".")
+        self._change(section, {name: value})
+
+    def _change(self, section: str, values: dict[str, str | None] | None) -> None:
+        """Write values of a section, remove some (None), or the whole section (None for all). Raises InvalidValue where the
+        file would say anything else than this and what it said before: people may write it in ways that we don't.
+        """
+        text = self._text()
+        lines, wanted = text.removesuffix("\n").split("\n") if text else [], self._parsed(text)
+        if values is None:
+            lines, wanted[section] = _without_section(lines, section), {}
+        for name, value in (values or {}).items():
+            lines = _with_line(lines, section, name, value)
+            others = {key: kept for key, kept in wanted.get(section, {}).items() if key != name}
+            wanted[section] = others if value is None else {**others, name: value}
+        text = "".join(f"{line}\n" for line in lines)
+        if _said(self._parsed(text)) != _said(wanted):
+            raise InvalidValue(
+                f"{printable(self._path)} is written in a way that can't be changed by a command",
+                hint="edit it by hand",
+            )
+        FolderStorage(self._root).replace("config", text.encode(), sync=True)
+        self._values = self._read()
+
+    def check(self) -> None:
+        """Raises InvalidValue for the first setting, or variable in its place, that breaks its rule."""
+        for key in KEYS:
+            self._checked(key)
+        _ = self.entity, self.project
+        self.remotes()
+
+    # -- remotes --
+
+    def remotes(self) -> dict[str, "RemoteSettings"]:
+        """By name, as they stand in `config`. Raises InvalidValue for one without a URL."""
+        found: dict[str, RemoteSettings] = {}
+        for section, values in self._values.items():
+            match = re.fullmatch(r'remote "([^"\\]+)"', section)
+            if match is None:
+                continue
+            if "url" not in values:
+                raise InvalidValue(f"remote '{printable(match[1])}' in {printable(self._path)} has no url")
+            flags = (_on_or_off(values.get(name, "off")) for name in ("partial", "relative"))
+            found[match[1]] = RemoteSettings(values["url"], *flags)
+        return found
+
+    def set_remote(self, name: str, settings: "RemoteSettings | None") -> None:
+        """Write one remote, or remove it."""
+        check_name(name, "remote name")
+        section = f'remote "{name}"'
+        if settings is None:
+            self._change(section, None)
+        else:
+            flags = {name: "true" if getattr(settings, name) else None for name in ("partial", "relative")}
+            self._change(section, {"url": settings.url, **flags})
+
+    def doubt(self) -> str | None:
+        """Why this repository's remotes are not contacted: somebody else could have named them, and the user has not said
+        that they may be (`remote allow`, as git's `safe.directory`); None when nothing speaks against it.
+        """
+        try:
+            folder, config = os.stat(self._root), os.stat(self._path)
+        except OSError:
+            return None  # no config, no remotes
+        if os.path.realpath(self._root) in _allowed():
+            return None
+        if {folder.st_uid, config.st_uid} != {os.geteuid()}:
+            return "this repository belongs to somebody else"
+        return None if is_own(config) else "others may write to this repository's config"
+
+    def allow_contact(self) -> None:
+        """Note for this user that the repository's remotes may be contacted."""
+        path = _allowed_path()
+        known = _allowed()
+        with translated(f"write {printable(path)}"):
+            os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+            text = "".join(f"{root}\n" for root in sorted(known | {os.path.realpath(self._root)}))
+            replace_file(path, text.encode(errors="surrogateescape"), f"{path}.{this_process()}", sync=True)
+
+    @property
+    def entity(self) -> str:
+        return _checked_environment("ENTITY", "entity") or self._checked("core.entity") or DEFAULT_ENTITY
+
+    @property
+    def project(self) -> str:
+        chosen = _checked_environment("PROJECT", "project") or self._checked("core.project")
+        return as_project(chosen or DEFAULT_PROJECT)
+
+    def identity(self) -> tuple[str | None, str | None]:
+        """(host, user) as entries record them; both None with `core.identity = off`."""
+        if self._checked("core.identity") is False:
+            return None, None
+        host, user = os.uname().nodename, _user()
+        return printable(host), printable(user) if user is not None else None
+
+    @property
+    def auto_fetch(self) -> bool:
+        """Whether what is only at a remote is pulled when it is used."""
+        return self._checked("core.auto_fetch") is True
+
+    def grace(self, local: bool) -> float:
+        """Seconds for which the trash is kept."""
+        value: float | None = self._checked("gc.grace")
+        return value if value is not None else GRACE_LOCAL if local else GRACE_NETWORK
+
+
+def _checked_environment(name: str, what: str) -> str | None:
+    for variable in (f"ARTSTORE_{name}", f"WANDB_{name}"):
+        if value := _environment(variable):
+            try:
+                return check_project(value, what)
+            except InvalidValue as error:
+                raise InvalidValue(f"{variable} of the environment: {error}") from error
+    return None
+
+
+def _said(values: dict[str, dict[str, str]]) -> dict[str, dict[str, str]]:
+    """Without sections that say nothing."""
+    return {section: found for section, found in values.items() if found}
+
+
+def _with_line(lines: list[str], section: str, name: str, value: str | None) -> list[str]:
+    """The lines of a settings file with one setting changed, added or (None) removed."""
+    inside, at, end = False, None, None
+    for number, line in enumerate(lines):
+        if line.strip().startswith("["):
+            inside = line.strip() == f"[{section}]"
+        if inside:
+            end = number + 1 if line.strip() else end
+            if re.match(rf"\s*{re.escape(name)}\s*[=:]", line, re.IGNORECASE):
+                at = number
+    new = [] if value is None else [f"{name} = {value}"]
+    if at is not None:
+        return lines[:at] + new + lines[at + 1 :]
+    if end is not None:
+        return lines[:end] + new + lines[end:]
+    return lines + ([f"[{section}]", *new] if new else [])
+
+
+def _without_section(lines: list[str], section: str) -> list[str]:
+    kept, inside = [], False
+    for line in lines:
+        if line.strip().startswith("["):
+            inside = line.strip() == f"[{section}]"
+        if not inside:
+            kept.append(line)
+    return kept
+
+
+def config_folder() -> str:
+    """Where this user's own settings lie, beside those of repositories."""
+    home = os.environ.get("XDG_CONFIG_HOME") or os.path.join(os.path.expanduser("~"), ".config")
+    return os.path.join(home, "artstore")
+
+
+def rules_path() -> str:
+    """Where this user's automations lie."""
+    return os.path.join(config_folder(), "automations.json")
+
+
+def state_folder() -> str:
+    """Where logs of what was done for this user lie."""
+    home = os.environ.get("XDG_STATE_HOME") or os.path.join(os.path.expanduser("~"), ".local", "state")
+    return os.path.join(home, "artstore")
+
+
+DEPTH = "ARTSTORE_AUTOMATION_DEPTH"
+"""The variable that counts automations that one another's commands set off."""
+
+
+def automation_depth() -> int:
+    depth = os.environ.get(DEPTH, "")
+    return int(depth) if depth.isdecimal() else 0
+
+
+def environment_value(name: str | None) -> str | None:
+    """A secret, where the user keeps it: in the environment, under a name that a setting gives."""
+    return os.environ.get(name) if name else None
+
+
+def _allowed_path() -> str:
+    return os.path.join(config_folder(), "allowed")
+
+
+def _allowed() -> set[str]:
+    """Repositories of others whose remotes this user has allowed."""
+    try:
+        with open(_allowed_path(), errors="surrogateescape") as lines:
+            return {line.rstrip("\n") for line in lines}
+    except OSError:
+        return set()
+
+
+def _environment(*names: str) -> str | None:
+    return next((value for name in names if (value := os.environ.get(name))), None)
+
+
+def _user() -> str | None:
+    import getpass
+
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # no such user in this container
+        return None
+
+
+def debugging() -> bool:
+    """Whether a bug should show its traceback."""
+    return bool(_environment("ARTSTORE_DEBUG"))
+
+
+def colours_wanted() -> bool:
+    """As https://no-color.org asks."""
+    return not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def run_environment() -> dict[str, Any]:
+    """What the environment says of runs: mode, id, and W&B's other variables."""
+    names = {
+        "mode": ("ARTSTORE_MODE", "WANDB_MODE"),
+        "id": ("ARTSTORE_RUN_ID", "WANDB_RUN_ID"),
+        "name": ("WANDB_NAME",),
+        "notes": ("WANDB_NOTES",),
+        "group": ("WANDB_RUN_GROUP",),
+        "job_type": ("WANDB_JOB_TYPE",),
+        "resume": ("WANDB_RESUME",),
+        "tags": ("WANDB_TAGS",),
+    }
+    found: dict[str, Any] = {key: value for key, of in names.items() if (value := _environment(*of)) is not None}
+    if "tags" in found:
+        found["tags"] = [tag.strip() for tag in found["tags"].split(",")]
+    return found
+
+
+def variables() -> dict[str, str | None]:
+    """What the environment says to artstore, by name; None for a value that looks secret."""
+    found = {name: value for name, value in sorted(os.environ.items()) if name.startswith(("ARTSTORE_", "WANDB_"))}
+    return {
+        name: None if re.search(_SECRET, f"{name}={value}", re.IGNORECASE) else value for name, value in found.items()
+    }
+
+
+_SECRET = r"(KEY|TOKEN|SECRET|PASS|CREDENTIAL|AUTH)[^=]*=|://[^/]*@|=[0-9a-f-]{32,}$"
+"""Names of secrets, URLs with somebody's password, and values such as W&B's keys."""
+
+
+def find_root(start: str | None = None, *, environment: bool = True) -> str | None:
+    """The repository's folder: ARTSTORE_DIR itself, or the nearest `.artifacts/` upwards, as git finds `.git`: not past
+    $HOME nor a file-system border. One that a stranger left there is passed over.
+    """
+    if environment and (chosen := _environment("ARTSTORE_DIR")):
+        return os.path.abspath(chosen)
+    return next((root for root in _roots_above(start or os.getcwd()) if not _is_strangers(root)), None)
+
+
+def _roots_above(start: str) -> Iterator[str]:
+    """Repositories in a folder, and in those above it."""
+    here = os.path.abspath(start)
+    if not os.path.isdir(here):
+        return
+    home, device = os.path.expanduser("~"), os.stat(here).st_dev
+    while True:
+        if os.path.isfile(f"{here}/{FOLDER}/format"):
+            yield f"{here.rstrip('/')}/{FOLDER}"
+        parent = os.path.dirname(here)
+        if here == home or parent == here or os.stat(parent).st_dev != device:
+            return
+        here = parent
+
+
+def _is_strangers(root: str) -> bool:
+    """Whether somebody else left a repository in a folder that isn't theirs, as anybody can in /tmp: what is saved below
+    would be saved for them. One that is shared with the group to which the folder belongs may be anybody's.
+    """
+    folder = os.stat(os.path.dirname(root))
+    for status in (os.stat(root), os.lstat(root)):
+        shared = status.st_mode & 0o2020 == 0o2020 and folder.st_mode & 0o020 and status.st_gid == folder.st_gid
+        if status.st_uid not in (os.geteuid(), 0, folder.st_uid) and not shared:
+            return True
+    return False
+
+
+def root_to_create(start: str | None = None) -> str:
+    """The repository that is found; else where `init` and the first `put` make one: in `start`, in WANDB_DIR (where W&B
+    would keep its files), or here.
+    """
+    start = start or _environment("WANDB_DIR")
+    found = find_root() or (find_root(start) if start else None)
+    root = found or os.path.join(os.path.abspath(start or os.getcwd()), FOLDER)
+    if found is None and os.path.isfile(f"{root}/format"):
+        raise Refused(
+            f"{printable(root)} was left there by somebody else, in a folder that isn't theirs",
+            hint=f"if you trust them, ARTSTORE_DIR={printable(root)} uses it; else work in a folder of your own",
+        )
+    return root
+
+
+def require_root() -> str:
+    root = root_to_create()
+    if not os.path.isfile(f"{root}/format"):
+        where = root if _environment("ARTSTORE_DIR") else f"{os.getcwd()} or above"
+        hint = "`artstore init` makes one here; ARTSTORE_DIR names one elsewhere"
+        if passed := next(_roots_above(os.getcwd()), None):
+            hint = (
+                f"somebody else left {printable(passed)}: if you trust them, ARTSTORE_DIR={printable(passed)} uses it"
+            )
+        if os.path.isfile(f"{root}/{FOLDER}/format"):
+            hint = f"ARTSTORE_DIR is the repository's own folder: did you mean {root}/{FOLDER}?"
+        raise NotFound(f"there is no repository in {where}", hint=hint)
+    return root
+
+
+def download_folder(name: str) -> str:
+    """Where `get` puts a version when it isn't told."""
+    base = _environment("ARTSTORE_ARTIFACT_DIR", "WANDB_ARTIFACT_DIR") or "artifacts"
+    return os.path.join(base, name)

@@ -1,0 +1,1 @@
+"""Sync: what two repositories tell each other."""

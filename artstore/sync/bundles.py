@@ -1,0 +1,250 @@
+"""Bundles: versions with the changes of their logs in one file, for hosts that no network reaches.
+
+A bundle is a repository in a zip that compresses nothing: what a push of these versions would make of an empty place, without
+objects that the versions it builds on have. To apply one is to pull from it.
+"""
+
+import json
+import os
+import re
+import zipfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from shutil import copyfileobj
+from typing import Any, BinaryIO, NamedTuple
+
+from artstore.backends.files import new_file
+from artstore.backends.owner import is_dead, parse
+from artstore.backends.storage import FolderStorage
+from artstore.domain.collection import Path
+from artstore.domain.digest import Digest
+from artstore.domain.fields import PLACE, is_count, is_digest, is_record
+from artstore.domain.hints import typed
+from artstore.domain.names import printable
+from artstore.domain.tree import DIRECTORY, walk
+from artstore.errors import Damage, InvalidValue, NotFound, Refused, UnsupportedFormat, translated
+from artstore.operations.finding.lookup import Found
+from artstore.progress import Monitor
+from artstore.store.layout import FOLDERS, make
+from artstore.store.objects import blob_path
+from artstore.store.packs import LARGE
+from artstore.store.settings import Settings
+from artstore.store.transaction import Transaction
+from artstore.sync.exchange import Exchanged, Side
+from artstore.sync.notes import FOLDER as REMOTES
+from artstore.sync.notes import Tracking
+from artstore.sync.place import Remote
+from artstore.sync.remotes import Remotes
+
+_NAME = "bundle-"
+"""What bundles are called while they are remotes, before the process that works on them."""
+_ABOUT = "bundle.json"
+_FORM = 1
+_MEMBER = re.compile(
+    r"format|(refs|runs)/([^/\0]{1,255}/){3}[^/\0]{1,255}|objects/packs/[0-9a-f]{64}\.pack|objects/blobs/[0-9a-f]{2}/[0-9a-f]{64}"
+)
+_LONGEST = 16 << 20
+"""Bytes of what a bundle says of itself."""
+_is_need = is_record({**PLACE, "number": is_count, "id": is_digest})
+
+
+class Need(NamedTuple):
+    """A version that a bundle builds on."""
+
+    path: Path
+    number: int
+    id: str
+
+    def fields(self) -> dict[str, Any]:
+        return {**self.path.fields(), "number": self.number, "id": self.id}
+
+
+class Bundled(NamedTuple):
+    exchanged: Exchanged
+    needs: tuple[Need, ...]
+    bytes: int
+    """of the file"""
+
+
+class Bundles:
+    """Makes and applies bundles of the repository here."""
+
+    def __init__(self, storage: FolderStorage, here: Side, remotes: Remotes) -> None:
+        self._storage = storage
+        self._here = here
+        self._remotes = remotes
+
+    def create(
+        self, file: str, specs: Iterable[str], base: list[Found], *, jobs: int = 4, monitor: Monitor | None = None
+    ) -> Bundled:
+        """Write what `specs` name (versions, artifacts, projects; nothing means all) to a new file, with whatever they need
+        beyond the versions of `base`, which the other side has. Takes as much space again in the repository while it works.
+        Raises Refused where there is a file already, and what a push raises.
+        """
+        if os.path.lexists(file):
+            raise Refused(f"{printable(file)} exists already", hint="choose another name")
+        needs = tuple(Need(found.state.path, found.version["number"], found.version["id"]) for found in base)
+        with self._scratch() as (root, name):
+            make(root)
+            for found in base:
+                self._link_large(root, found)
+            with Remote(root, Settings(None), here=self._storage, writing=True) as remote:
+                if base:
+                    self._push(name, remote, [found.spec for found in base], jobs, monitor)
+                known = {path for path in _files(root) if path.startswith("objects/")}
+                exchanged = self._push(name, remote, specs, jobs, monitor)
+            about = {"artstore bundle": _FORM, "needs": [need.fields() for need in needs]}
+            paths = [path for path in _files(root) if path not in known]
+            size = _write(file, root, about, paths, monitor or Monitor())
+        return Bundled(exchanged._replace(remote=file, url=file), needs, size)
+
+    def _push(self, name: str, remote: Remote, specs: Iterable[str], jobs: int, monitor: Monitor | None) -> Exchanged:
+        done = self._remotes.exchange(name, remote, jobs, monitor).push(self._remotes.scopes(specs))
+        for moved in done.refused:
+            if moved.problem is not None:
+                raise moved.problem
+        return done
+
+    def apply(self, file: str, *, jobs: int = 4, monitor: Monitor | None = None) -> Bundled:
+        """Pull what a bundle holds, every object checked. Raises NotFound, and changes nothing, where a version that it
+        builds on is not here; InvalidValue for what is no bundle.
+        """
+        with translated(f"read {printable(file)}"), open(file, "rb") as source, _zip(source, file) as archive:
+            needs = _needs(archive, file)
+            for need in needs:
+                self._require(need)
+            with self._scratch() as (root, name):
+                with translated(f"unpack {printable(file)}"):
+                    _unpack(archive, root, file, monitor or Monitor())
+                try:
+                    with Remote(root, Settings(None), here=self._storage) as remote:
+                        exchanged = self._remotes.exchange(name, remote, jobs, monitor).pull(self._remotes.scopes(()))
+                except (NotFound, UnsupportedFormat) as error:
+                    raise InvalidValue(f"{printable(file)} holds no repository of artstore's") from error
+                except Damage as error:
+                    raise type(error)(
+                        f"{printable(file)} is damaged: {error}", hint="copy it here again, or make it anew"
+                    ) from error
+            return Bundled(exchanged._replace(remote=file, url=file), needs, os.fstat(source.fileno()).st_size)
+
+    def _require(self, need: Need) -> None:
+        version = self._here.refs.read(need.path).versions.get(need.id)
+        name = f"{need.path}:v{need.number}"
+        if version is None:
+            hint = "apply the bundle that brings it first"
+            raise NotFound(f"the bundle builds on {name} (id {need.id[:12]}), which is not here", hint=hint)
+        if "deleted" in version:
+            raise NotFound(f"the bundle builds on {name}, which was deleted here", hint=f"{typed('undelete', name)}")
+
+    @contextmanager
+    def _scratch(self) -> Iterator[tuple[str, str]]:
+        """Where a repository may be that lives as long as this, in a transaction's folder, and what it is called as a remote."""
+        self._forget_dead()
+        with Transaction(self._here.objects) as tx:
+            name = f"{_NAME}{tx.owner}"
+            try:
+                yield tx.staged(), name
+            finally:
+                Tracking(self._storage, name).forget()
+
+    def _forget_dead(self) -> None:
+        """What killed processes noted of their bundles."""
+        for name in self._storage.names(REMOTES):
+            owner = parse(name.removeprefix(_NAME)) if name.startswith(_NAME) else None
+            if owner is not None and is_dead(owner, local=self._storage.local):
+                Tracking(self._storage, name).forget()
+
+    def _link_large(self, root: str, found: Found) -> None:
+        """Large blobs of a version that does not go along need not be copied to be known."""
+        for _, entry in walk(found.tree, self._here.objects.read_tree):
+            if entry[1] < DIRECTORY and entry[2] >= LARGE:
+                target = os.path.join(root, blob_path(Digest(entry[3])))
+                try:
+                    os.makedirs(os.path.dirname(target), exist_ok=True)
+                    os.link(self._storage.path(blob_path(Digest(entry[3]))), target)
+                except OSError:
+                    pass  # it is sent, as everything else is
+
+
+def _files(root: str) -> list[str]:
+    """Paths of the files of a repository that a bundle may hold."""
+    found = []
+    for place, folders, names in os.walk(root):
+        folders.sort()
+        found += [os.path.relpath(os.path.join(place, name), root) for name in sorted(names)]
+    return [path for path in found if _MEMBER.fullmatch(path)]
+
+
+def _write(file: str, root: str, about: dict[str, Any], paths: list[str], monitor: Monitor) -> int:
+    """The file has its name when it is whole and safe on disk. Returns its size in bytes."""
+    monitor.start("writing the bundle")
+    with translated(f"write {printable(file)}"), new_file(file) as out:
+        with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive:
+            archive.writestr(zipfile.ZipInfo(_ABOUT), json.dumps(about, ensure_ascii=False))
+            for path in paths:
+                info = zipfile.ZipInfo(path)
+                with open(os.path.join(root, path), "rb") as source:
+                    info.file_size = os.fstat(source.fileno()).st_size
+                    with archive.open(info, "w", force_zip64=True) as target:
+                        copyfileobj(source, target, 1 << 20)
+                monitor.advance(1, info.file_size)
+        return out.tell()
+
+
+def _zip(source: BinaryIO, file: str) -> zipfile.ZipFile:
+    try:
+        return zipfile.ZipFile(source)
+    except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
+        raise InvalidValue(f"{printable(file)} is no bundle, or was cut off: {error}") from error
+
+
+def _needs(archive: zipfile.ZipFile, file: str) -> tuple[Need, ...]:
+    try:
+        info = archive.getinfo(_ABOUT)
+        if info.file_size > _LONGEST or info.compress_size > _LONGEST or info.compress_type != zipfile.ZIP_STORED:
+            raise ValueError("it says too much of itself")
+        about = json.loads(archive.read(info))
+        if about["artstore bundle"] != _FORM:
+            raise UnsupportedFormat(
+                f"{printable(file)} is a bundle of form {about['artstore bundle']!r:.40}; this artstore reads {_FORM}",
+                hint="update artstore",
+            )
+        needs = about["needs"]
+        if not isinstance(needs, list) or not all(map(_is_need, needs)):
+            raise ValueError("what it builds on is malformed")
+    except (KeyError, TypeError, ValueError, EOFError, zipfile.BadZipFile, RuntimeError) as error:
+        raise InvalidValue(f"{printable(file)} is no bundle of artstore's: {error}") from error
+    return tuple(Need(Path.named_by(need), need["number"], need["id"]) for need in needs)
+
+
+def _unpack(archive: zipfile.ZipFile, root: str, file: str, monitor: Monitor) -> None:
+    """Its files below `root`: those alone that a repository has, none compressed, so it takes no more room than the bundle."""
+    monitor.start("unpacking")
+    os.mkdir(root)
+    seen: set[str] = set()
+    room = os.fstat(archive.fp.fileno()).st_size if archive.fp is not None else 0
+    for folder in FOLDERS:
+        os.makedirs(os.path.join(root, folder), exist_ok=True)
+    for info in archive.infolist():
+        name = info.filename
+        if name == _ABOUT:
+            continue
+        parts = name.split("/")
+        if not _MEMBER.fullmatch(name) or {".", ".."} & set(parts) or "\\" in name or name in seen:
+            raise InvalidValue(f"{printable(file)} is no bundle: it holds '{printable(name[:200])}'")
+        if info.compress_type != zipfile.ZIP_STORED or info.compress_size != info.file_size:
+            raise InvalidValue(f"{printable(file)} is no bundle: '{printable(name[:200])}' is compressed")
+        seen.add(name)
+        room -= info.file_size
+        if room < 0:  # members that overlap
+            raise InvalidValue(f"{printable(file)} is no bundle: its members are larger than it is")
+        target = os.path.join(root, name)
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        try:
+            with archive.open(info) as source, open(target, "xb") as out:
+                copyfileobj(source, out, 1 << 20)
+        except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
+            raise InvalidValue(
+                f"{printable(file)} is damaged at '{printable(name[:200])}': {error}", hint="copy it here again"
+            ) from error
+        monitor.advance(1, info.file_size)

@@ -1,0 +1,147 @@
+"""A remote: another place that is itself a repository, opened for reading, for a push, or to be kept well."""
+
+import errno
+import os
+
+from artstore.backends.owner import this_process
+from artstore.backends.storage import FolderStorage, Storage, is_url, open_storage
+from artstore.domain.codec import encode_json
+from artstore.domain.hints import typed
+from artstore.domain.names import printable
+from artstore.errors import Conflict, InvalidValue, NotFound, Refused, StorageError
+from artstore.store.layout import check_format, make, new_format
+from artstore.store.objects import ObjectStore
+from artstore.store.refs import Refs
+from artstore.store.runs import Runs
+from artstore.store.settings import FOLDER, Settings
+from artstore.sync.notes import Tracking
+
+_UNMOUNTED = "check the path; an unmounted share looks like this too"
+
+
+class Remote:
+    """One handle, for one operation. Nothing that it says is trusted: entries are decoded strictly, objects checked."""
+
+    def __init__(
+        self,
+        place: str,
+        settings: Settings,
+        *,
+        here: FolderStorage | None,
+        writing: bool = False,
+        notes: bool = False,
+    ) -> None:
+        """Open the repository at a path or URL; `here` is ours, where what is known of it is kept; with `notes`, damage
+        that is met is noted there, if one may write. Raises NotFound when there is none (which is what an unmounted share
+        looks like), UnsupportedFormat when it is of another kind.
+        """
+        self.storage = storage_at(place, here)
+        try:
+            format = check_format(self.storage, "write" if writing else "read")
+        except NotFound as error:
+            hint = "check the bucket and the path" if self.storage.distant else _UNMOUNTED
+            raise NotFound(str(error), hint=hint) from error
+        self.id, self.writable = format.id, not format.unknown("write")
+        self.objects = ObjectStore(self.storage, cache=here, notes=(writing or notes) and self.writable)
+        self.refs = Refs(self.storage, identity=settings.identity, foreign=True)
+        self.runs = Runs(self.storage, identity=settings.identity, foreign=True)
+
+    def close(self) -> None:
+        self.objects.close()
+
+    def __enter__(self) -> "Remote":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def check_identity(self, tracking: Tracking) -> None:
+        """The repository at this place is the one that was there the last time (not a restored copy or another mount)."""
+        known = tracking.id()
+        if known is None:
+            tracking.set_id(self.id)
+        elif known != self.id:
+            name = tracking.name
+            raise Conflict(
+                f"the repository at {printable(self.storage.root)} is not the one that remote '{name}' was",
+                hint=f"is the right share mounted? If it was replaced: {typed('remote rm', name)}, and add it again",
+            )
+
+
+def storage_at(place: str, here: FolderStorage | None) -> Storage:
+    """The storage of a remote: a folder that is a repository or holds one, or what a URL names."""
+    if not is_url(place):
+        place = os.path.abspath(os.path.expanduser(place))
+        if not os.path.isfile(f"{place}/format") and os.path.isfile(f"{place}/{FOLDER}/format"):
+            place = f"{place}/{FOLDER}"
+    return open_storage(place, scratch=here.path("tmp") if here is not None else None, foreign=True)
+
+
+def is_relative(place: str) -> bool:
+    """Whether a remote is given as a path from the current folder."""
+    return not is_url(place) and not os.path.isabs(os.path.expanduser(place))
+
+
+def place_of(place: str) -> str:
+    """A remote's place as settings hold it: a folder's absolute path, or the URL of a bucket. Contacts nobody."""
+    if is_url(place) and not place.lower().startswith("file://"):
+        return place
+    return storage_at(place, None).root
+
+
+def make_remote(place: str, here: FolderStorage, *, shared: bool = False) -> None:
+    """Make an empty repository at a path or URL, unless there is one."""
+    storage = storage_at(place, here)
+    if storage.size("format") is not None:
+        return
+    if isinstance(storage, FolderStorage):
+        if os.path.isdir(storage.root) and os.listdir(storage.root):
+            raise Refused(
+                f"{printable(storage.root)} is not empty, and no repository", hint="choose a folder of its own"
+            )
+        make(storage.root, shared=shared)
+    else:
+        storage.create("format", encode_json(new_format()))
+
+
+def probe(storage: Storage) -> bool:
+    """Try what a remote has to be able to: exclusive creation, ranges, listing, removal; False where one may only read.
+    Raises InvalidValue for one that can't: without compare-and-swap one of two writers would lose its work.
+    """
+    folder, data = f"tmp/{this_process()}", os.urandom(64)
+    path = f"{folder}/probe"
+    where = printable(storage.root)
+    try:
+        first = storage.create(path, data)
+    except StorageError as error:
+        if isinstance(error.__cause__, OSError) and error.__cause__.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            return False
+        raise
+    try:
+        second = storage.create(path, data[::-1])
+        if not first or second:
+            raise InvalidValue(
+                f"{where} does not keep a second writer from replacing what the first has written",
+                hint="it lacks conditional writes (If-None-Match: *); use a server that has them, or a folder",
+            )
+        if storage.read(path) != data or storage.read(path, 5, 7) != data[5:12]:
+            raise InvalidValue(f"{where} does not give back (ranges of) what was written", hint="use another server")
+        if [name for name, _ in storage.below(folder)] != [path]:
+            raise InvalidValue(f"{where} does not list what was just written", hint="use another server")
+    finally:
+        storage.remove_folder(folder)
+    return True
+
+
+def require_remote(settings: Settings, name: str) -> str:
+    """The URL of a remote of ours that may be contacted. Raises NotFound, Refused."""
+    remotes = settings.remotes()
+    if name not in remotes:
+        hint = f"there are {', '.join(remotes)}" if remotes else "`artstore remote add NAME URL` adds one"
+        raise NotFound(f"there is no remote '{printable(name)}'", hint=hint)
+    if doubt := settings.doubt():
+        raise Refused(
+            f"{doubt}: its remote '{printable(name)}' is {printable(remotes[name].url)}",
+            hint="if you trust that place, `artstore remote allow` lets this repository's remotes be contacted",
+        )
+    return remotes[name].url

@@ -1,0 +1,325 @@
+"""The remotes of a repository: which there are, what goes there and comes from there, and what they promise."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+from artstore.backends.storage import FolderStorage
+from artstore.domain.collection import Path, State, digest_of_state
+from artstore.domain.digest import BLOB, Digest
+from artstore.domain.hints import near, typed
+from artstore.domain.names import Spec, as_project, check_name, check_project, file_name_of, printable
+from artstore.domain.selection import EVERYTHING, Selection
+from artstore.domain.sizes import count
+from artstore.domain.tree import DIRECTORY, REFERENCE, walk
+from artstore.errors import ArtstoreError, Conflict, InvalidValue, NotFound
+from artstore.operations.finding.lookup import Lookup
+from artstore.progress import Monitor
+from artstore.store.layout import check_format
+from artstore.store.packs import LARGE
+from artstore.store.refs import Refs, resolve
+from artstore.store.settings import ORIGIN, RemoteSettings, Settings
+from artstore.store.transaction import Transaction
+from artstore.sync.exchange import ALL, Exchange, Exchanged, Scope, Side
+from artstore.sync.histories import what_to_push
+from artstore.sync.notes import Tracking
+from artstore.sync.place import Remote, is_relative, make_remote, place_of, probe, require_remote
+from artstore.sync.transfer import Needs, Transfer
+
+
+class Apart(NamedTuple):
+    """How a collection stands to a remote, as of the last time that was asked."""
+
+    remote: str
+    ahead: int
+    """versions that it lacks"""
+    behind: int
+    """versions that it has and this repository lacks"""
+    changes: int
+    """other changes of ours that it lacks"""
+
+    @property
+    def in_words(self) -> str:
+        parts = [
+            f"{count(self.ahead, 'version')} ahead" if self.ahead else "",
+            f"{count(self.changes, 'change')} ahead" if self.changes else "",
+            f"{count(self.behind, 'version')} behind" if self.behind else "",
+        ]
+        return f"{', '.join(filter(None, parts))} of {self.remote}" if any(parts) else f"as at {self.remote}"
+
+
+class Remotes:
+    """Opened for each operation; nothing is asked of a remote unless an operation says so."""
+
+    def __init__(self, storage: FolderStorage, settings: Settings, here: Side, lookup: Lookup) -> None:
+        self._storage = storage
+        self._settings = settings
+        self._here = here
+        self._lookup = lookup
+
+    # -- which there are --
+
+    def all(self) -> dict[str, RemoteSettings]:
+        return self._settings.remotes()
+
+    def add(self, name: str, url: str, *, make: bool = False, shared: bool = False, partial: bool = False) -> bool:
+        """Name a remote, after trying what the place can do; with `make` it becomes an (empty) repository first. Whether
+        one may write there. Raises Conflict for a name in use, NotFound where there is no repository, InvalidValue for a
+        place that can't be one.
+        """
+        check_name(name, "remote name")
+        if same := [other for other in self.all() if file_name_of(other) == file_name_of(name)]:
+            raise Conflict(f"there is a remote '{same[0]}' already", hint=f"{typed('remote rm', same[0])} removes it")
+        if make:
+            make_remote(url, self._storage, shared=shared)
+        try:
+            with Remote(url, self._settings, here=self._storage) as remote:
+                if remote.id == self._own_id():
+                    raise InvalidValue(f"{printable(remote.storage.root)} is this repository itself")
+                writable = remote.writable and probe(remote.storage)
+                self._tracking(name).forget()
+                self._tracking(name).set_id(remote.id)
+        except NotFound as error:
+            hint = f"{typed('remote add --init', name, url)} makes one there; an unmounted share looks like this too"
+            raise NotFound(str(error), hint=hint) from error
+        self._settings.set_remote(name, RemoteSettings(place_of(url), partial, is_relative(url)))
+        return writable
+
+    def register(self, name: str, url: str, *, relative: bool) -> None:
+        """Name a remote that is only read from: nothing is tried there, so nothing is written."""
+        self._tracking(name).forget()
+        self._settings.set_remote(check_name(name, "remote name"), RemoteSettings(place_of(url), relative=relative))
+
+    @staticmethod
+    def place_of(url: str) -> str:
+        """A place as it stands in the settings. Raises NotFound when no repository is there."""
+        with Remote(url, Settings(None), here=None):
+            return place_of(url)
+
+    def _own_id(self) -> str:
+        return check_format(self._storage, "read").id
+
+    def remove(self, name: str) -> None:
+        """Forget a remote and what was seen of it; nothing is touched there. Raises NotFound."""
+        if name not in self.all():
+            require_remote(self._settings, name)
+        self._settings.set_remote(name, None)
+        self._tracking(name).forget()
+
+    def _tracking(self, name: str) -> Tracking:
+        return Tracking(self._storage, name)
+
+    def _seen(self, name: str) -> Refs:
+        """A remote's collections, as they were last seen."""
+        return Refs(self._tracking(name).mirror, identity=self._settings.identity)
+
+    def default(self, name: str | None = None) -> str:
+        """The remote that is meant: `origin`, or the only one."""
+        if name is not None:
+            return name
+        names = list(self.all())
+        if ORIGIN in names or len(names) == 1:
+            return ORIGIN if ORIGIN in names else names[0]
+        if not names:
+            raise NotFound("this repository has no remote", hint="`artstore remote add NAME URL` adds one")
+        raise InvalidValue(f"there are several remotes: {', '.join(names)}", hint="say which")
+
+    def open(self, name: str, *, writing: bool = False) -> Remote:
+        """Raises NotFound, Refused (a repository of somebody else's), Conflict (another repository than the last time)."""
+        remote = Remote(require_remote(self._settings, name), self._settings, here=self._storage, writing=writing)
+        try:
+            remote.check_identity(self._tracking(name))
+        except BaseException:
+            remote.close()
+            raise
+        return remote
+
+    # -- exchanging --
+
+    def push(
+        self,
+        name: str | None = None,
+        specs: Iterable[str] = (),
+        *,
+        dry_run: bool = False,
+        jobs: int = 4,
+        monitor: Monitor | None = None,
+    ) -> Exchanged:
+        name = self.default(name)
+        specs = list(specs)
+        scopes = self.scopes(specs)
+        with self._meaning_a_remote(specs), self.open(name, writing=True) as remote:
+            return self.exchange(name, remote, jobs, monitor).push(scopes, dry_run=dry_run)
+
+    def pull(
+        self,
+        name: str | None = None,
+        specs: Iterable[str] = (),
+        *,
+        selection: Selection = EVERYTHING,
+        dry_run: bool = False,
+        jobs: int = 4,
+        monitor: Monitor | None = None,
+    ) -> Exchanged:
+        """With a `selection` of files the remote is noted as promising the others' bytes."""
+        name = self.default(name)
+        specs = list(specs)
+        scopes = self.scopes(specs)
+        with self._meaning_a_remote(specs), self.open(name) as remote:
+            if not selection.everything and not dry_run:
+                self._note_partial(name)
+            exchange = self.exchange(name, remote, jobs, monitor)
+            return exchange.pull(scopes, selection=selection, dry_run=dry_run)
+
+    def fetch(self, name: str | None = None, specs: Iterable[str] = (), *, monitor: Monitor | None = None) -> list[str]:
+        """See what a remote has, and take nothing over; the folders of the logs that were looked at."""
+        name = self.default(name)
+        specs = list(specs)
+        with self._meaning_a_remote(specs), self.open(name) as remote:
+            exchange, scopes = self.exchange(name, remote, 4, monitor), self.scopes(specs)
+            folders = exchange.fetch(scopes)
+            exchange.check_known(scopes)
+            return folders
+
+    def exchange(self, name: str, remote: Remote, jobs: int, monitor: Monitor | None) -> Exchange:
+        """With an opened place of that name, whether the settings name it or not."""
+        others = [self._tracking(other) for other in self.all() if other != name]
+        return Exchange(
+            self._here, self._storage, remote, self._tracking(name), others,
+            identity=self._settings.identity, fill=self.fill, complete=set(self.partial) <= {name}, jobs=jobs, monitor=monitor,
+        )  # fmt: skip
+
+    @contextmanager
+    def _meaning_a_remote(self, specs: list[str]) -> Iterator[None]:
+        """What was taken for an artifact may be a remote's name, mistyped."""
+        try:
+            yield
+        except NotFound as error:
+            if specs and specs[0] in self.all():
+                raise NotFound(str(error), hint=f"'{specs[0]}' is a remote, too: name one remote, and first") from error
+            hint = near(specs[0], self.all()) if specs else None
+            if hint is None:
+                raise
+            raise NotFound(str(error), hint=hint) from error
+
+    def renamed(self, old: Path, new: Path) -> None:
+        """A collection has another name here: what is settled with remotes holds on."""
+        for name in self.all():
+            self._tracking(name).move_notes(old.folder, new.folder)
+
+    def _note_partial(self, name: str) -> None:
+        known = self.all()[name]
+        if not known.partial:
+            self._settings.set_remote(name, known._replace(partial=True))
+
+    def scopes(self, specs: Iterable[str]) -> list[Scope]:
+        """What texts name: a version, an artifact, or `[entity/]project/`; nothing means all."""
+        return [self._scope(text) for text in specs] or [ALL]
+
+    def _scope(self, text: str) -> Scope:
+        if text.endswith("/"):
+            entity, _, project = text[:-1].rpartition("/")
+            entity = check_project(entity or self._settings.entity, "entity")
+            return Scope(f"refs/{file_name_of(entity)}/{file_name_of(as_project(project))}")
+        path, spec = self._lookup.path_of(text)
+        return Scope(path.folder, spec, path)
+
+    # -- how it stands --
+
+    def apart(self, state: State) -> list[Apart]:
+        """How a collection stands to each remote that was told of it, or told of it; asks none of them."""
+        found = []
+        for name in self.all():
+            tracking = self._tracking(name)
+            there = self._seen(name)
+            theirs = there.read_folder(state.path.folder, state.path)
+            if not theirs.number and not tracking.follows(state.path.folder):
+                continue
+            same = tracking.level("same").get(state.path.folder)
+            settled = tracking.settled_with(state.path.folder, there.began(state.path))
+            behind = sum(id not in state.versions and "deleted" not in v for id, v in theirs.versions.items())
+            try:
+                push = what_to_push(self._here.refs, state, there, theirs, same=same, settled=settled)
+                ahead, changes = len(push.versions), len(push.changes)
+            except Conflict:
+                lacking = [v for id, v in state.versions.items() if id not in theirs.versions and "deleted" not in v]
+                ahead = changes = len(lacking)
+            found.append(Apart(name, ahead, behind, changes - ahead))
+        return found
+
+    def holding(self, path: Path, spec: Spec) -> str | None:
+        """A remote that is known to have what a spec names, and this repository has not."""
+        for name in self.all():
+            try:
+                resolve(self._seen(name).read(path), spec)
+                return name
+            except ArtstoreError:
+                continue
+        return None
+
+    def having(self, path: Path, id: str) -> str | None:
+        """A remote that is known to have a version, the collection's upstream first; None where no remote is."""
+        for name in sorted(self.all(), key=lambda name: not self._tracking(name).follows(path.folder)):
+            try:
+                version = self._seen(name).read(path).versions.get(id)
+            except ArtstoreError:
+                continue
+            if version is not None and "deleted" not in version:
+                return name
+        return None
+
+    def only_there(self, name: str) -> list[Path]:
+        """Collections that a remote is known to have, and this repository has not."""
+        there = self._seen(name)
+        states = (there.read_folder(folder) for folder in there.paths())
+        return [s.path for s in states if s.exists and not self._here.refs.read_folder(s.path.folder).versions]
+
+    # -- what is promised --
+
+    @property
+    def partial(self) -> list[str]:
+        """Remotes that hold blobs which are absent here, and promise them."""
+        return [name for name, settings in self.all().items() if settings.partial]
+
+    def promised(self) -> set[Digest]:
+        """Blobs of versions that partial remotes' logs are known to hold, as far as their trees are here. Cost: a walk of
+        all these trees.
+        """
+        found: set[Digest] = set()
+        for name in self.partial:
+            there = self._seen(name)
+            for folder in there.paths():
+                for version in there.read_folder(folder).live():
+                    tree = digest_of_state(version)
+                    if self._here.objects.pack_holding(tree) is not None:
+                        entries = walk(tree, self._here.objects.read_tree)
+                        found |= {e[3] for _, e in entries if e[1] not in (DIRECTORY, REFERENCE)}
+        return found
+
+    def fill(self, blobs: dict[Digest, int], monitor: Monitor | None = None) -> None:
+        """Bring blobs (and their sizes) here that are absent, from the remotes that promised them; many small ones by few
+        reads. What nobody has is left to whoever reads it.
+        """
+        objects = self._here.objects
+        absent = self._absent(blobs) if self.partial else {}
+        for name in self.partial if absent else ():
+            with self.open(name) as remote, Transaction(objects) as tx:
+                remote.objects.refresh()
+                small = {digest: size for digest, size in absent.items() if size < LARGE}
+                large = {digest: size for digest, size in absent.items() if size >= LARGE}
+                there = remote.objects.rely_many(small)
+                small = {digest: size for digest, size in small.items() if digest in there}
+                sizes = remote.objects.large_sizes(list(large))
+                large = {digest: size for digest, size in large.items() if digest in sizes}
+                transfer = Transfer(remote.objects, tx, objects, monitor=monitor)
+                transfer.send(Needs({}, {}, small, large))
+                tx.publish()
+                tx.ensure()
+                objects.refresh()
+            absent = self._absent(absent)
+            if not absent:
+                return
+
+    def _absent(self, blobs: dict[Digest, int]) -> dict[Digest, int]:
+        objects = self._here.objects
+        return {digest: size for digest, size in blobs.items() if not objects.rely(BLOB, digest, size)}

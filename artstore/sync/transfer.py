@@ -1,0 +1,312 @@
+"""Objects on their way from one repository to another: what versions need that is not there, and its bytes."""
+
+import os
+from collections.abc import Iterable, Iterator
+from functools import partial
+from typing import NamedTuple
+
+from artstore.backends.files import remove_if_there
+from artstore.domain.collection import VersionState, digest_of_state, id_of_state, property_digests
+from artstore.domain.digest import BLOB, TREE, VERSION, Digest, Kind, short
+from artstore.domain.names import printable
+from artstore.domain.selection import EVERYTHING, Selection
+from artstore.domain.tree import (
+    DIRECTORY,
+    EXECUTABLE,
+    PART,
+    REFERENCE,
+    Entry,
+    check_depth,
+    check_root,
+    decode_tree,
+    read_folder,
+    totals,
+    trusted_tree,
+)
+from artstore.domain.version import decode_version
+from artstore.errors import Damage, DamagedObject, translated
+from artstore.progress import Monitor
+from artstore.store.objects import ObjectStore, blob_path
+from artstore.store.packs import LARGE
+from artstore.store.reading import read_blobs, read_small
+from artstore.store.transaction import Transaction
+
+_PUBLISH_EVERY = 256 << 20
+"""Bytes after which what arrived gets its final name."""
+
+NOTHING = Selection(prefix="\0")
+"""What takes no file: `--no-blobs`."""
+
+
+class Needs(NamedTuple):
+    """Objects to be sent, by digest: bytes of trees and versions, sizes of blobs."""
+
+    trees: dict[Digest, bytes]
+    versions: dict[Digest, bytes]
+    small: dict[Digest, int]
+    large: dict[Digest, int]
+
+    @property
+    def objects(self) -> int:
+        return len(self.trees) + len(self.versions) + len(self.small) + len(self.large)
+
+    @property
+    def bytes(self) -> int:
+        data = (*self.trees.values(), *self.versions.values())
+        return sum(map(len, data)) + sum(self.small.values()) + sum(self.large.values())
+
+
+class Wanted(NamedTuple):
+    """A version to be sent, and one whose whole closure the receiver has (or will have: one sent before it)."""
+
+    version: VersionState
+    base: VersionState | None
+
+
+class Transfer:
+    """From `source` into a transaction of the receiver (its store, if nothing is to be sent). One of both is the
+    repository here: `near`, where trees are read if they are there.
+    """
+
+    def __init__(
+        self,
+        source: ObjectStore,
+        tx: Transaction | ObjectStore,
+        near: ObjectStore,
+        *,
+        selection: Selection = EVERYTHING,
+        jobs: int = 4,
+        monitor: Monitor | None = None,
+    ) -> None:
+        self._source = source
+        self._tx = tx
+        self._near = near
+        self._selection = selection
+        self._jobs = jobs
+        self._monitor = monitor or Monitor()
+        self._trees: dict[Digest, bytes] = {}
+        self._there: dict[Digest, int] = {}
+        """large blobs of a distant source, and their sizes"""
+
+    # -- what is needed --
+
+    def plan(self, wanted: list[Wanted], properties: Iterable[Digest] = ()) -> Needs:
+        """What versions, and blobs that properties name, need. Trees are compared with those of each version's base, folder
+        by folder and level by level: equal ones are not opened, and each level costs one round of requests. All are
+        checked. Raises Damage for what we would not have written, MissingObject for what the source lacks.
+        """
+        needs = Needs({}, {}, {}, {})
+        self._need_versions([item.version for item in wanted], needs)
+        for blob in properties:
+            self._need_property(blob, needs)
+        seen: set[tuple[bytes, Digest]] = set()
+        level = [_Pair(b"", _root(item.version), _root(item.base) if item.base else None) for item in wanted]
+        while level:
+            level = [pair for pair in level if pair.is_new(seen, self._selection.everything)]
+            data = self._load({d for pair in level for d in pair.digests})
+            level = [below for pair in level for below in self._compare(pair, data, needs)]
+        there = self._tx.rely_many(needs.small.keys() | needs.trees.keys())
+        for digest, length in there.items():
+            if needs.small.pop(digest, length) != length and length is not None:
+                raise Damage(f"blob {short(digest)} has {length} bytes, and a tree tells of another size")
+            needs.trees.pop(digest, None)
+        for digest in self._tx.rely_large(needs.large):
+            del needs.large[digest]
+        return needs
+
+    def _need_versions(self, versions: list[VersionState], needs: Needs) -> None:
+        """Records and the blobs that properties name; both are small as a rule."""
+        missing = [v for v in versions if not self._tx.rely(VERSION, id_of_state(v), 0)]
+        kinds: dict[Digest, Kind] = {id_of_state(version): VERSION for version in missing}
+        told = {id_of_state(version): version for version in missing}
+        for _, id, found in read_small(self._source, kinds):
+            data = bytes(found)
+            record, version = decode_version(data, id), told[id]
+            if (record.tree, record.size, record.files) != (
+                digest_of_state(version),
+                version["size"],
+                version["files"],
+            ):
+                raise Damage(f"version {short(id)} is not what its log entry says")
+            needs.versions[id] = data
+        for version in versions:
+            for blob in property_digests(version):
+                self._need_property(blob, needs)
+
+    def _need_property(self, blob: Digest, needs: Needs) -> None:
+        if self._tx.rely(BLOB, blob, 0):
+            return
+        size = self._source.storage.size(blob_path(blob)) if not self._source.pack_holding(blob) else None
+        if size is None:
+            needs.small[blob] = len(self._source.read(BLOB, blob))
+        elif not self._tx.rely(BLOB, blob, size):
+            needs.large[blob] = size
+
+    def _load(self, digests: set[Digest]) -> dict[Digest, bytes]:
+        """Trees by digest: those that are near from there, all others from the source by few reads."""
+        found = {digest: data for digest in digests if (data := self._trees.get(digest)) is not None}
+        wanted = digests - found.keys()
+        if self._source is not self._near:
+            here = {digest for digest in wanted if self._near.pack_holding(digest) is not None}
+            for _, digest, tree in read_small(self._source, dict.fromkeys(wanted - here, TREE)):
+                found[digest] = self._trees[digest] = bytes(tree)
+                self._monitor.advance(1)
+            wanted = here
+        found.update((digest, bytes(tree)) for _, digest, tree in read_small(self._near, dict.fromkeys(wanted, TREE)))
+        return found
+
+    def _compare(self, pair: "_Pair", data: dict[Digest, bytes], needs: Needs) -> Iterator["_Pair"]:
+        """What a folder needs beyond its base; the folders below that differ."""
+        check_depth(pair.path)
+        digest = pair.new[3]
+        entries = trusted_tree(data[digest]) if self._source is self._near else self._checked(pair, data)
+        before: dict[bytes, Entry] = {}
+        needs.trees[digest] = data[digest]
+        if pair.base is not None:
+            base = trusted_tree(data[pair.base[3]])
+            before = {entry[0]: entry for entry in base if entry[1] in (DIRECTORY, PART)}
+            # To hash a digest takes a third of hashing an entry.
+            there = {entry[3]: entry[2] for entry in base if entry[1] <= EXECUTABLE}
+            entries = tuple(entry for entry in entries if entry[1] > EXECUTABLE or there.get(entry[3], -1) != entry[2])
+        for entry in entries:
+            if entry[1] in (DIRECTORY, PART):
+                old = before.get(entry[0])
+                if old != entry:
+                    path = pair.path + entry[0] + b"/" if entry[1] == DIRECTORY else pair.path
+                    yield _Pair(path, entry, old if old and old[1] == entry[1] else None)
+            elif entry[1] != REFERENCE:
+                self._need_blob(pair.path, entry, needs)
+
+    def _checked(self, pair: "_Pair", data: dict[Digest, bytes]) -> tuple[Entry, ...]:
+        """The entries of a tree that came from elsewhere."""
+        digest = pair.new[3]
+        entries = decode_tree(data[digest], digest)
+        if totals(entries) != (pair.new[2], pair.new[4]):
+            raise Damage(f"tree {short(digest)} does not have the totals that are told of it")
+        if not pair.path and pair.new[1] == DIRECTORY:
+            check_root(entries)
+        if entries and entries[0][1] == PART:
+            parts = self._load({entry[3] for entry in entries})
+            read_folder(digest, lambda part: data[part] if part == digest else parts[part])
+        return entries
+
+    def _need_blob(self, folder: bytes, entry: Entry, needs: Needs) -> None:
+        name, _, size, digest = entry
+        if not self._selection.everything and not self._selection.takes(folder + name):
+            return
+        known = (needs.small if size < LARGE else needs.large).setdefault(digest, size)
+        if known != size:
+            raise Damage(f"'{os.fsdecode(folder + name)}' is told with {size} bytes, elsewhere with {known}")
+
+    # -- sending --
+
+    def send(self, needs: Needs) -> None:
+        """Blobs first, then trees, versions last: so the trees of a pack lie together, beside its index."""
+        tx = self._tx
+        assert isinstance(tx, Transaction), "there is no transaction to send into"
+        published = tx.new_bytes
+        for window in read_blobs(self._source, needs.small):
+            for digest, data in window:
+                if len(data) != needs.small[digest]:
+                    raise DamagedObject(
+                        f"a tree says that blob {short(digest)} has {needs.small[digest]} bytes, and it has {len(data)}"
+                    )
+            tx.add_missing(window)
+            if tx.new_bytes - published >= _PUBLISH_EVERY:
+                tx.publish()  # what arrived is there when this is interrupted, and not sent again
+                published = tx.new_bytes
+            self._monitor.advance(len(window), sum(len(data) for _, data in window))
+        self._send_large(tx, needs.large)
+        for digest, tree in needs.trees.items():
+            tx.add(TREE, tree, digest)
+        for digest, version in needs.versions.items():
+            tx.add(VERSION, version, digest)
+
+    def _send_large(self, tx: Transaction, large: dict[Digest, int]) -> None:
+        """A few at once, each hashed as it arrives here, or as it lies here before it is sent."""
+        if not large:
+            return
+        if self._source.storage.distant:
+            self._there = self._source.large_sizes(list(large))
+        from concurrent.futures import ThreadPoolExecutor
+
+        with ThreadPoolExecutor(self._jobs) as pool:
+            try:
+                published = tx.new_bytes
+                for digest, staged in pool.map(partial(self.staged, tx), large.items()):
+                    tx.add_missing_large(digest, large[digest], staged)
+                    if tx.new_bytes - published >= _PUBLISH_EVERY:
+                        tx.publish()
+                        published = tx.new_bytes
+                    self._monitor.advance(1)
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise
+
+    def staged(self, tx: Transaction, item: tuple[Digest, int]) -> tuple[Digest, str]:
+        """Copy a large blob into the transaction's folder, checked; twice, should the first copy go wrong."""
+        digest, size = item
+
+        def advance(count: int) -> None:
+            self._monitor.advance(0, count)
+
+        for _ in range(2):
+            staged = tx.staged()
+            fd = os.open(staged, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444)
+            try:
+                found = self._source.copy_large(digest, size, fd, advance, there=self._there.get(digest))
+            except BaseException:
+                remove_if_there(staged)
+                raise
+            finally:
+                os.close(fd)
+            if found == (digest, size):
+                return digest, staged
+            with translated(f"remove {staged}"):
+                remove_if_there(staged)
+        raise DamagedObject(
+            f"blob {short(digest)} in {printable(self._source.storage.root)} is damaged: what came of it has another digest",
+            hint="`artstore fsck` there says more; saving or pushing the same content again heals it",
+        )
+
+
+class _Pair(NamedTuple):
+    """A folder of a version, and the same of its base; entries as their parents name them."""
+
+    path: bytes
+    new: Entry
+    base: Entry | None
+
+    @property
+    def digests(self) -> list[Digest]:
+        return [self.new[3], self.base[3]] if self.base else [self.new[3]]
+
+    def is_new(self, seen: set[tuple[bytes, Digest]], everything: bool) -> bool:
+        """Equal folders are compared once, wherever they stand, unless their paths decide what is taken."""
+        key = (b"" if everything else self.path, self.new[3])
+        if key in seen or (self.base is not None and self.base[1:] == self.new[1:]):
+            return False
+        seen.add(key)
+        return True
+
+
+def _root(version: VersionState) -> Entry:
+    return (b"", DIRECTORY, version["size"], digest_of_state(version), version["files"])
+
+
+def with_bases(versions: list[VersionState], whole: list[VersionState]) -> list[Wanted]:
+    """Each version beside the one whose tree is probably most like its: the one before it by number, among those that the
+    receiver has whole and those that go there first.
+    """
+    going = {version["id"] for version in versions}
+    found, before = [], max(whole, key=_number, default=None)
+    for version in sorted([*whole, *versions], key=_number):
+        if version["id"] in going:
+            found.append(Wanted(version, before))
+        before = version
+    return found
+
+
+def _number(version: VersionState) -> int:
+    number: int = version["number"]
+    return number

@@ -1,0 +1,262 @@
+"""Pages of what is stored: collections, versions, what differs between two, lineage, use of space, search."""
+
+import json
+from collections.abc import Iterator
+from functools import partial
+from itertools import islice
+from typing import Any, BinaryIO, NamedTuple
+
+from markupsafe import Markup
+from starlette.requests import Request
+from starlette.responses import Response
+
+from artstore.api.tables.file import ENDING
+from artstore.api.tables.table import Table, TableDiff, table_diff
+from artstore.domain.difference import differences
+from artstore.domain.names import parse_spec, printable
+from artstore.errors import Damage, InvalidValue
+from artstore.operations.finding.catalog import decoded_run
+from artstore.operations.finding.lookup import Found
+from artstore.operations.lineage.graph import LIVE, Graph, Node
+from artstore.operations.lineage.svg import svg
+from artstore.repository import Repository
+from artstore.store.runs import RunPath
+from artstore.web.render import (
+    ROWS,
+    Rows,
+    collection_url,
+    flat,
+    number_in,
+    page,
+    page_of,
+    path_in,
+    repository_of,
+    run_url,
+    text_in,
+    version_in,
+    version_url,
+)
+
+_DEPTHS = (1, 2, 3, 5, 10)
+_BREADTH = 20
+_HITS = 200
+_COUNTED = 100_000
+"""Differences that are counted before they are only called many."""
+
+
+def home(request: Request) -> Response:
+    """All collections, by project."""
+    damaged: list[Damage] = []
+    with_prefix = text_in(request, "project")
+    states = repository_of(request).collections(damaged=damaged)
+    wanted = (state for state in states if with_prefix in ("", "/".join(state.path[:2])))
+    return page(request, "home.html", "Artifacts", rows=page_of(request, wanted), project=with_prefix, damaged=damaged)
+
+
+def collection(request: Request) -> Response:
+    repository = repository_of(request)
+    state = repository.collection(str(path_in(request)))
+    versions, named = state.live()[::-1], state.all_aliases()
+    rows = page_of(request, (_row(repository, Found(state, v), named.get(v["id"], [])) for v in versions))
+    return page(
+        request, "collection.html", str(state.path), state=state, rows=rows, total=len(versions),
+        metadata=list(flat(state.metadata)), deleted=len(state.versions) - len(versions),
+    )  # fmt: skip
+
+
+def _row(
+    repository: Repository, found: Found, aliases: list[str]
+) -> tuple[Found, list[str], list[str], RunPath | None]:
+    """A version in a list: with its aliases, tags, and the run that made it."""
+    return found, aliases, repository.lookup.said_of(found).get("tags", []), _run_named(found.version["run"])
+
+
+def aliases(request: Request) -> Response:
+    """Every move of every alias, the newest first."""
+    repository = repository_of(request)
+    state = repository.collection(str(path_in(request)))
+    moves = [
+        (entry, change)
+        for entry in repository.refs.history(state.path)
+        for change in entry.changes
+        if change["kind"] == "alias"
+    ]
+    numbers = {id: version["number"] for id, version in state.versions.items()}
+    return page(
+        request,
+        "aliases.html",
+        f"Aliases of {state.path}",
+        state=state,
+        rows=page_of(request, reversed(moves)),
+        numbers=numbers,
+    )
+
+
+def version(request: Request) -> Response:
+    repository = repository_of(request)
+    found = version_in(request)
+    state, id = found.state, found.version["id"]
+    description, metadata = repository.properties(found)
+    catalog = repository.catalog(damaged=[])
+    users = [decoded_run(row) for row in islice(catalog.users_of(id), ROWS)]
+    before = next((v for v in reversed(state.live()) if v["number"] < found.version["number"]), None)
+    return page(
+        request, "version.html", f"{state.path}:v{found.version['number']}", found=found, version=repository.lookup.whole(found),
+        aliases=state.aliases_of(id), description=description, metadata=list(flat(metadata)), before=before,
+        source=repository.lookup.source_of_any_time(found), made_by=_run_named(found.version["run"]),
+        users=[RunPath(row.entity, row.project, row.id) for row in users],
+        parents=[(parent, state.versions.get(parent)) for parent in found.version["parents"]],
+    )  # fmt: skip
+
+
+def _run_named(path: str | None) -> RunPath | None:
+    return None if path is None else RunPath(*path.split("/"))
+
+
+# -- what differs --
+
+
+class _Differing(NamedTuple):
+    rows: Rows
+    counts: dict[str, int]
+    """how many there are of each kind"""
+    all_counted: bool
+
+
+def diff(request: Request) -> Response:
+    """What differs between the versions `old` and `new`, two specs; with `table` and `key` between tables of theirs."""
+    repository = repository_of(request)
+    old, new = (repository.find(_spec(request, name)) for name in ("old", "new"))
+    before, after = (repository.properties(found)[1] for found in (old, new))
+    rows = dict(flat(before)), dict(flat(after))
+    changed = [
+        (k, rows[0].get(k), rows[1].get(k))
+        for k in sorted(rows[0].keys() | rows[1].keys())
+        if rows[0].get(k) != rows[1].get(k)
+    ]
+    table, key = text_in(request, "table"), text_in(request, "key")
+    found = _differing(request, repository, old, new)
+    tables = _tables_differ(repository, old, new, table, key) if table and key else None
+    return page(
+        request, "diff.html", f"{old.name} → {new.name}", old=old, new=new, metadata=changed, table=table, key=key,
+        tables=tables, rows=found.rows, counts=found.counts, all_counted=found.all_counted,
+    )  # fmt: skip
+
+
+def _spec(request: Request, name: str) -> str:
+    text = text_in(request, name)
+    parse_spec(text)
+    return text
+
+
+def _differing(request: Request, repository: Repository, old: Found, new: Found) -> _Differing:
+    start, counts, shown, all_counted = number_in(request, "start"), dict[str, int](), [], True
+    for number, difference in enumerate(differences(repository.diff(old, new))):
+        if number >= max(_COUNTED, start + ROWS):
+            all_counted = False
+            break
+        counts[difference.kind] = counts.get(difference.kind, 0) + 1
+        if start <= number < start + ROWS:
+            shown.append(difference)
+    more = not all_counted or sum(counts.values()) > start + ROWS
+    return _Differing(Rows(shown, start, more), counts, all_counted)
+
+
+def _tables_differ(repository: Repository, old: Found, new: Found, path: str, key: str) -> TableDiff:
+    if not path.endswith(ENDING):
+        raise InvalidValue(f"'{printable(path)}' is no table: their names end with {ENDING}")
+    sides = []
+    for found in (old, new):
+        table = Table.read(
+            partial(_opened, repository, found, path), partial(_opened, repository, found), f"'{path}' of {found.name}"
+        )
+        sides.append(([str(column) for column in table.columns], table.data))
+    return table_diff(sides[0], sides[1], key.split(","))
+
+
+def _opened(repository: Repository, found: Found, path: str) -> BinaryIO:
+    return repository.open(repository.entry(found, path))
+
+
+# -- lineage --
+
+
+def lineage(request: Request) -> Response:
+    found = version_in(request)
+    depth = number_in(request, "depth", 3, most=100)
+    repository = repository_of(request)
+    graph = repository.lineage(found, depth=depth, breadth=_BREADTH)
+    return page(
+        request, "lineage.html", f"Lineage of {found.name}", found=found, depth=depth, depths=sorted({*_DEPTHS, depth}),
+        picture=Markup(svg(graph, partial(_address, repository, graph))), omitted=sum(graph.omitted.values()),
+        nodes=len(graph.nodes),
+    )  # fmt: skip
+
+
+def _address(repository: Repository, graph: Graph, node: Node) -> str | None:
+    """The page of what a node is: of a version its lineage, of the one asked about the version itself."""
+    if node.state != LIVE:
+        return None
+    if node.kind == "run":
+        return run_url(RunPath(*node.about["path"].split("/")))
+    path, spec = repository.path_of(node.name)
+    return version_url(path, spec.number or 0, "version" if node.key == graph.start else "lineage")
+
+
+# -- space, and search --
+
+
+def storage(request: Request) -> Response:
+    usage = repository_of(request).usage()
+    return page(request, "storage.html", "Storage", usage=usage)
+
+
+class _Hit(NamedTuple):
+    address: str
+    name: str
+    kind: str
+    where: str
+    """which of its texts has what was looked for"""
+    text: str
+
+
+def search(request: Request) -> Response:
+    """What has a text in its name, type, description, tags, aliases or metadata: collections, versions and runs."""
+    text = text_in(request, "q").strip()
+    repository, damaged = repository_of(request), list[Damage]()
+    hits = list(islice(_hits(repository, text.casefold(), damaged), _HITS + 1)) if text else []
+    return page(request, "search.html", "Search", text=text, hits=hits[:_HITS], more=len(hits) > _HITS, damaged=damaged)
+
+
+def _hits(repository: Repository, text: str, damaged: list[Damage]) -> Iterator[_Hit]:
+    for state in repository.collections(damaged=damaged):
+        address, name = collection_url(state.path), str(state.path)
+        texts = [("name", name), ("type", state.type), *(("tag", tag) for tag in state.tags), *_said(vars(state))]
+        yield from _hit(text, address, name, "artifact", texts)
+        named = state.all_aliases()
+        for version in reversed(state.live()):
+            texts = [("alias", alias) for alias in named.get(version["id"], [])]
+            texts += [("tag", tag) for tag in version.get("tags", [])]
+            texts += [("digest", version["digest"]), ("id", version["id"])] if len(text) >= 6 else []
+            texts += _said(version)
+            number = version["number"]
+            yield from _hit(text, version_url(state.path, number), f"{name}:v{number}", "version", texts)
+    for row in repository.catalog(damaged=damaged).latest_runs("runs")[1]:
+        texts = [("id", row.path), ("name", row.name), ("job type", row.job_type or ""), ("group", row.group or "")]
+        yield from _hit(text, run_url(RunPath(row.entity, row.project, row.id)), row.path, "run", texts)
+
+
+def _hit(text: str, address: str, name: str, kind: str, texts: list[tuple[str, str]]) -> Iterator[_Hit]:
+    found = next(((where, said) for where, said in texts if text in said.casefold()), None)
+    if found is not None:
+        yield _Hit(address, name, kind, *found)
+
+
+def _said(told: dict[str, Any]) -> list[tuple[str, str]]:
+    """Description and metadata, as far as they stand in the log: long ones are blobs, which no search opens."""
+    texts = [("description", told["description"])] if isinstance(told.get("description"), str) else []
+    metadata = told.get("metadata", {})
+    return texts + [
+        ("metadata", f"{key}: {value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}")
+        for key, value in metadata.items()
+    ]

@@ -1,0 +1,121 @@
+"""The server of the page: routes, errors, and where it listens."""
+
+import secrets
+import socket
+import sys
+import webbrowser
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import anyio.to_thread
+import uvicorn
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from artstore.errors import ArtstoreError, Conflict, Damage, InvalidValue, NotFound, Refused, StorageError
+from artstore.web import browsing, files
+from artstore.web import runs as recorded
+from artstore.web.guard import Application, Guard
+from artstore.web.render import page
+
+HOST = "127.0.0.1"
+PORT = 8642
+_THREADS = 4
+"""Requests that are worked on at once, each by a thread with a handle of its own: a page asks for few at a time."""
+_VERSION = "/{entity}/{project}/{name}/{number}"
+_STATUS: dict[type[ArtstoreError], int] = {
+    NotFound: 404, InvalidValue: 400, Conflict: 409, Refused: 403, StorageError: 503, Damage: 500,
+}  # fmt: skip
+
+
+def application(root: str, secret: str, cookie: str = "artstore") -> Application:
+    """The page of the repository at `root`, for who knows the secret."""
+    found = Starlette(
+        routes=[
+            Route("/", browsing.home),
+            Route("/artifact/{entity}/{project}/{name}", browsing.collection),
+            Route("/aliases/{entity}/{project}/{name}", browsing.aliases),
+            Route(f"/version{_VERSION}", browsing.version),
+            Route(f"/lineage{_VERSION}", browsing.lineage),
+            Route("/diff", browsing.diff),
+            Route("/search", browsing.search),
+            Route("/storage", browsing.storage),
+            Route(f"/files{_VERSION}", files.browse),
+            Route(f"/raw{_VERSION}", files.download),
+            Route(f"/image{_VERSION}", files.image),
+            Route("/runs", recorded.runs),
+            Route("/run/{entity}/{project}/{id}", recorded.run),
+            Route("/compare", recorded.compare),
+            Route("/history", recorded.history),
+            Mount("/static", StaticFiles(packages=[("artstore.web", "static")])),
+        ],
+        exception_handlers={ArtstoreError: _ours, HTTPException: _other, Exception: _bug},
+        lifespan=_few_threads,
+    )
+    found.state.root = root
+    return Guard(found, secret, cookie)
+
+
+@asynccontextmanager
+async def _few_threads(application: Any) -> AsyncIterator[None]:
+    anyio.to_thread.current_default_thread_limiter().total_tokens = _THREADS
+    yield
+
+
+def _ours(request: Request, error: Exception) -> Response:
+    status = next((status for kind, status in _STATUS.items() if isinstance(error, kind)), 500)
+    return page(request, "error.html", "Not shown", status, message=str(error), hint=getattr(error, "hint", None))
+
+
+def _other(request: Request, error: Exception) -> Response:
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    return page(request, "error.html", "Not shown", status, message=f"there is no page {request.url.path}", hint=None)
+
+
+def _bug(request: Request, error: Exception) -> Response:
+    told = f"{type(error).__name__}: {error}"
+    return page(
+        request, "error.html", "A bug", 500, message=f"a bug in artstore: {told}", hint="the command's output says more"
+    )
+
+
+def serve(root: str, port: int | None, *, browser: bool, told: Callable[[str], None]) -> None:
+    """Listen until interrupted; `told` gets the address. `port` by default is 8642, or another where that is taken. Raises
+    OSError where a port that was asked for is.
+    """
+    with _listening(port) as listener:
+        port, secret = listener.getsockname()[1], secrets.token_urlsafe(24)
+        address = f"http://{HOST}:{port}/?secret={secret}"
+        told(address)
+        if browser:
+            webbrowser.open(address)
+        config = uvicorn.Config(
+            application(root, secret, f"artstore-{port}"),
+            log_level="error",
+            access_log=False,
+            server_header=False,
+            ws="none",
+        )
+        uvicorn.Server(config).run(sockets=[listener])
+
+
+def _listening(port: int | None) -> socket.socket:
+    for number in (PORT, 0) if port is None else (port,):
+        listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        if sys.platform != "win32":
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((HOST, number))
+            listener.listen()
+        except OSError:
+            listener.close()
+            if number == 0 or port is not None:
+                raise
+        else:
+            return listener
+    raise AssertionError("port 0 is any that is free")
