@@ -11,6 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from artstore.backends.storage import FolderStorage, is_url
+from artstore.domain.changes import Change, new_change
 from artstore.domain.collection import Path, State, property_digests
 from artstore.domain.digest import Digest
 from artstore.domain.hints import typed
@@ -31,7 +32,6 @@ from artstore.operations.upkeep.removal import sweep
 from artstore.progress import Monitor
 from artstore.store.checkouts import Checkouts, Noted
 from artstore.store.layout import check_format, make
-from artstore.store.logs import Change, new_change
 from artstore.store.objects import ObjectStore
 from artstore.store.refs import Refs
 from artstore.store.runs import RunPath, Runs, RunState

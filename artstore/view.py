@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Self
 from artstore.backends.owner import is_alive
 from artstore.backends.owner import parse as parse_owner
 from artstore.backends.storage import FolderStorage, Storage
+from artstore.domain.changes import Entry
 from artstore.domain.collection import Path, State
 from artstore.domain.digest import BLOB, TREE, Digest
 from artstore.domain.hints import near, typed
@@ -32,7 +33,6 @@ from artstore.operations.finding.lookup import Found, Home, Lookup
 from artstore.progress import Monitor
 from artstore.store import settings
 from artstore.store.layout import Operation, check_format
-from artstore.store.logs import Entry
 from artstore.store.objects import PACKS, ObjectStore
 from artstore.store.packs import LARGE
 from artstore.store.reading import read_small

@@ -5,11 +5,12 @@ import secrets
 from pathlib import Path
 from typing import Any
 
+from artstore.domain.changes import new_change
 from artstore.domain.codec import encode_json, encode_rows
 from artstore.domain.digest import BLOB, TREE, VERSION, Digest, Kind, digest_of, plain_digest
 from artstore.domain.names import file_name_of
 from artstore.domain.version import Version
-from artstore.store.logs import check_of, new_change
+from artstore.store.logs import check_of
 from artstore.store.packs import PackWriter
 
 EMPTY = digest_of(BLOB, b"")

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from artstore.domain.changes import new_change
 from artstore.domain.codec import encode_json
 from artstore.domain.metadata import normalise
 from artstore.domain.names import (
@@ -22,7 +23,6 @@ from artstore.domain.names import (
 )
 from artstore.errors import DamagedLog, InvalidType, InvalidValue, UnsupportedFormat
 from artstore.repository import Repository
-from artstore.store.logs import new_change
 from tests.conftest import Cli, make_tree, snapshot
 from tests.forge import Forger, file, sealed, version_changes
 from tests.trouble import run

@@ -9,13 +9,12 @@ from typing import Any
 import pytest
 
 from artstore.backends.storage import FolderStorage
+from artstore.domain.changes import Change, Entry, new_change, origin_of, portions
 from artstore.domain.codec import decode_json, encode_json, encode_rows
 from artstore.domain.digest import plain_digest
 from artstore.errors import Damage, DamagedLog, InvalidValue, StorageError
 from artstore.store import logs
 from artstore.store.logs import (
-    Change,
-    Entry,
     Kept,
     Log,
     check_of,
@@ -23,9 +22,6 @@ from artstore.store.logs import (
     decode_entry,
     encode_checkpoint,
     last_number,
-    new_change,
-    origin_of,
-    portions,
 )
 from tests.forge import sealed
 

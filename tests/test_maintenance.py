@@ -14,6 +14,7 @@ import pytest
 
 from artstore.backends import owner
 from artstore.backends.storage import FolderStorage
+from artstore.domain.changes import new_change
 from artstore.domain.codec import encode_rows
 from artstore.domain.collection import State
 from artstore.domain.digest import BLOB, TREE, VERSION, Digest, digest_of
@@ -34,7 +35,7 @@ from artstore.operations.upkeep.removal import Everything, Removal, is_left_over
 from artstore.progress import Monitor
 from artstore.repository import Repository
 from artstore.store import packs as package
-from artstore.store.logs import Log, new_change
+from artstore.store.logs import Log
 from artstore.store.objects import ObjectStore, blob_path, pack_path
 from artstore.store.packs import FOOTER, HEADER, ROW
 from artstore.store.transaction import Transaction

@@ -14,6 +14,7 @@ import pytest
 import artstore
 from artstore.api import recording
 from artstore.backends.storage import FolderStorage
+from artstore.domain.changes import Change, new_change
 from artstore.domain.collection import State
 from artstore.domain.ignore import Filter
 from artstore.domain.properties import Properties
@@ -22,7 +23,7 @@ from artstore.errors import ArtstoreError, Conflict, Damage, DamagedLog, Invalid
 from artstore.operations.finding.lookup import RenumberedWarning
 from artstore.repository import Repository
 from artstore.store import logs
-from artstore.store.logs import CHECKPOINT_EVERY, Change, Log, new_change
+from artstore.store.logs import CHECKPOINT_EVERY, Log
 from artstore.store.packs import LARGE
 from artstore.store.refs import Refs
 from artstore.store.settings import RemoteSettings

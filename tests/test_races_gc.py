@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 
 from artstore.backends import owner
+from artstore.domain.changes import new_change
 from artstore.domain.collection import Path as Collection
 from artstore.domain.digest import BLOB
 from artstore.errors import ArtstoreError, DamagedObject, NotFound
 from artstore.operations.upkeep import maintenance
 from artstore.progress import Monitor
 from artstore.repository import Repository
-from artstore.store.logs import new_change
 from tests.conftest import Cli, make_tree, snapshot
 from tests.test_races import LARGE, _save_own, together
 

@@ -14,14 +14,13 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from artstore.domain.changes import Change, Entry, check_change, new_change
 from artstore.domain.collection import FIELDS, INHERIT, State, fold
 from artstore.domain.collection import Path as Collection
-from artstore.domain.fields import check_change
 from artstore.domain.properties import NEVER, Properties
 from artstore.domain.reconcile import ONE_LOG, Pull, Push, to_pull, to_push, told
 from artstore.errors import Conflict
 from artstore.repository import Repository
-from artstore.store.logs import Change, Entry, new_change
 from tests.conftest import check, make_tree
 
 PATH = Collection("local", "uncategorized", "a")

@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
+from artstore.domain.changes import new_change
 from artstore.domain.codec import decode_json, encode_json
 from artstore.domain.collection import Path as Collection
 from artstore.errors import Conflict, DamagedLog, InvalidValue, NotFound, UnsupportedFormat
 from artstore.repository import Repository
-from artstore.store.logs import CHECKPOINT_EVERY, Log, decode_checkpoint, decode_entry, new_change
+from artstore.store.logs import CHECKPOINT_EVERY, Log, decode_checkpoint, decode_entry
 from artstore.store.refs import State
 from tests.conftest import make_tree
 from tests.forge import sealed

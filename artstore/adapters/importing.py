@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from artstore.api.recording import version_fields
 from artstore.backends.files import open_regular
 from artstore.backends.owner import this_process
+from artstore.domain.changes import Change, new_change
 from artstore.domain.collection import Path
 from artstore.domain.metadata import recorded
 from artstore.domain.names import name_from, printable
@@ -21,7 +22,6 @@ from artstore.errors import ArtstoreError, Conflict, Damage
 from artstore.operations.finding.lookup import Found
 from artstore.operations.saving.draft import Draft, Saved
 from artstore.repository import Repository
-from artstore.store.logs import Change, new_change
 from artstore.store.metrics import SEAL_AT, HistoryWriter, Row
 from artstore.store.runs import FAILED, FINISHED, RUNNING, RunPath, RunState
 

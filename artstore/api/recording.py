@@ -11,6 +11,7 @@ from typing import Any
 
 from artstore.api.handles import opened
 from artstore.backends.owner import this_process
+from artstore.domain.changes import Change, new_change
 from artstore.domain.codec import encode_json, same_json
 from artstore.domain.metadata import as_number
 from artstore.domain.names import as_project, check_project
@@ -20,7 +21,6 @@ from artstore.operations.automation.events import metric_event
 from artstore.operations.automation.rules import MetricWatch
 from artstore.operations.finding.lookup import Found, Home
 from artstore.repository import Repository
-from artstore.store.logs import Change, new_change
 from artstore.store.metrics import SEAL_AT, HistoryWriter, Row, seal
 from artstore.store.runs import FAILED, FINISHED, RunPath, RunState
 from artstore.store.settings import root_to_create

@@ -6,12 +6,12 @@ from typing import Any, Generic, TypeVar
 
 from artstore.api.handles import opened
 from artstore.api.listing import Listing
+from artstore.domain.changes import Change
 from artstore.domain.collection import Path, State
 from artstore.domain.html import definition_rows, page
 from artstore.domain.metadata import as_number
 from artstore.errors import Conflict, InvalidType
 from artstore.operations.finding.lookup import Found
-from artstore.store.logs import Change
 from artstore.store.runs import RunState
 
 A = TypeVar("A")

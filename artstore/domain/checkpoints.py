@@ -2,8 +2,7 @@
 
 from typing import Any
 
-from artstore.domain.collection import FIELDS, VERSION, are_blobs, is_alias, is_description, is_origin, is_place, is_ttl
-from artstore.domain.fields import (
+from artstore.domain.changes import (
     PLACE,
     Good,
     anything,
@@ -13,13 +12,14 @@ from artstore.domain.fields import (
     is_digest,
     is_json,
     is_record,
+    is_text,
     list_of,
     named,
     or_null,
 )
+from artstore.domain.collection import FIELDS, VERSION, are_blobs, is_alias, is_description, is_origin, is_place, is_ttl
 from artstore.domain.names import check_name, check_tag
 from artstore.errors import Damage
-from artstore.store.logs import is_text
 
 
 def _pairs(first: Good, second: Good) -> Good:

@@ -4,10 +4,10 @@ import unicodedata
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from artstore.domain.codec import decode_json, encode_json
-from artstore.domain.digest import Digest
-from artstore.domain.fields import (
+from artstore.domain.changes import (
     PLACE,
+    Change,
+    Entry,
     Good,
     Table,
     anything,
@@ -16,13 +16,16 @@ from artstore.domain.fields import (
     is_count,
     is_digest,
     is_record,
+    is_text,
     list_of,
     named,
     or_null,
+    origin_of,
 )
+from artstore.domain.codec import decode_json, encode_json
+from artstore.domain.digest import Digest
 from artstore.domain.names import REGISTRY, check_alias, check_name, check_project, check_tag, file_name_of, printable
 from artstore.errors import DamagedLog, UnsupportedFormat
-from artstore.store.logs import Change, Entry, is_text, origin_of
 
 LONGEST_TTL = 1000 * 366 * 86400
 """Seconds: a thousand years, which a `timedelta` can hold."""

@@ -2,13 +2,13 @@
 
 from typing import Any, NamedTuple
 
+from artstore.domain.changes import Change, new_change
 from artstore.domain.codec import MAX_JSON, encode_json, same_json
 from artstore.domain.collection import FIELDS, INHERIT, State, VersionState
 from artstore.domain.hints import typed
 from artstore.domain.metadata import LONG, normalise
 from artstore.domain.names import check_alias, check_tags
 from artstore.errors import Conflict, InvalidValue
-from artstore.store.logs import Change, new_change
 from artstore.store.transaction import Transaction
 
 NEVER = "never"

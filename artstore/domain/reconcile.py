@@ -9,10 +9,10 @@ that it replaced where it was made: where that is another by now, the receiver's
 from collections.abc import Container, Iterable, Iterator
 from typing import Any, NamedTuple
 
+from artstore.domain.changes import Change, Entry, new_change, origin_of, portions
 from artstore.domain.codec import same_json
 from artstore.domain.collection import ADDS, INHERIT, State, VersionState, fold
 from artstore.errors import Conflict
-from artstore.store.logs import Change, Entry, new_change, origin_of, portions
 
 ONE_LOG = frozenset({"renumber", "withdraw", "moved from", "moved to", "not moved", "part", "finish", "drop"})
 """Kinds of changes that are about one log only."""

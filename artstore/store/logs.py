@@ -1,44 +1,26 @@
 """Numbered entries: a log grows by creating its next number exclusively; what it says is the fold of its entries."""
 
 import os
-import re
 import time
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 from artstore.backends.storage import LogStorage
+from artstore.domain.changes import Change, Entry, is_text
 from artstore.domain.codec import MAX_JSON, decode, decode_json, encode_json, encode_rows
 from artstore.domain.digest import plain_digest
 from artstore.domain.names import printable
 from artstore.errors import Damage, DamagedLog, InvalidValue, StorageError
-
-Change = dict[str, Any]
 
 CHECKPOINT_EVERY = 64
 """Entries after which a writer leaves a checkpoint: reading a log costs at most so many small files beyond it."""
 
 LOST_RACES = 1000
 """Appends lost in a row before giving up: each means that somebody else's change went in."""
-_PORTION = MAX_JSON // 2
-"""Bytes of changes that go into one entry, where several are written."""
 _FOREIGN = 8 << 20
 """Bytes of a checkpoint that others wrote, at most."""
 
-_SURROGATE = re.compile("[\ud800-\udfff]")
 _FIELDS = {"changes", "check", "host", "number", "prev", "time", "user", "write"}
-
-
-class Entry(NamedTuple):
-    number: int
-    digest: str
-    """of the file's bytes, hex"""
-    prev: str | None
-    time: str
-    """ISO 8601, UTC, microseconds"""
-    host: str | None
-    user: str | None
-    write: str
-    changes: list[Change]
 
 
 class Kept:
@@ -236,11 +218,6 @@ def decode_entry(data: bytes, number: int, what: str) -> Entry:
     )
 
 
-def is_text(value: Any) -> bool:
-    """Whether it is text without lone surrogates, which only JSON's escapes have a form for."""
-    return type(value) is str and (value.isascii() or not _SURROGATE.search(value))
-
-
 def _check_in(data: bytes) -> str:
     """`check_of` an entry as it is encoded: behind `changes` only texts follow, in which a quote is escaped, so the last
     `"check":` is the entry's own.
@@ -252,31 +229,6 @@ def _check_in(data: bytes) -> str:
 def check_of(entry: dict[str, Any]) -> str:
     """What an entry's `check` holds: the digest of the entry without it. No `prev` tells of the newest entry."""
     return plain_digest(encode_json(entry)).hex()
-
-
-def portions(changes: list[Change]) -> Iterator[list[Change]]:
-    """Changes of another log, in order, for as many entries as it takes that each can be read."""
-    some: list[Change] = []
-    size = 0
-    for change in changes:
-        length = len(encode_json(change))
-        if some and size + length > _PORTION:
-            yield some
-            some, size = [], 0
-        some.append(change)
-        size += length
-    yield some
-
-
-def new_change(kind: str, **fields: Any) -> Change:
-    """A change with an identity of its own, which it keeps wherever it is re-applied."""
-    return {"change": os.urandom(16).hex(), "kind": kind, **fields}
-
-
-def origin_of(entry: Entry, change: Change) -> dict[str, str | None]:
-    """When, where and by whom a change was first made: its entry says so, or what it brought along from another log."""
-    origin: dict[str, str | None] | None = change.get("by")
-    return origin or {"host": entry.host, "time": entry.time, "user": entry.user}
 
 
 def _now() -> str:

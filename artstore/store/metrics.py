@@ -11,12 +11,11 @@ from typing import Any
 
 from artstore.backends.owner import is_alive, is_dead, parse, this_process
 from artstore.backends.storage import FolderStorage
+from artstore.domain.changes import Change, is_count, new_change
 from artstore.domain.digest import BLOB, Digest
-from artstore.domain.fields import is_count
 from artstore.domain.metadata import LONG
 from artstore.domain.names import printable
 from artstore.errors import DamagedObject, translated
-from artstore.store.logs import Change, new_change
 from artstore.store.objects import ObjectStore
 from artstore.store.runs import HISTORY, Runs, RunState
 from artstore.store.transaction import Transaction

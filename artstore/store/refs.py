@@ -3,13 +3,13 @@
 from collections.abc import Callable, Iterator
 
 from artstore.backends.storage import LogStorage
+from artstore.domain.changes import Change, Entry, check_change, new_change
 from artstore.domain.checkpoints import check_plain
 from artstore.domain.collection import FIELDS, Path, State, VersionState, fold, nfc
-from artstore.domain.fields import check_change
 from artstore.domain.hints import near, typed
 from artstore.domain.names import Spec, file_name_of, printable
 from artstore.errors import Conflict, Damage, DamagedLog, InvalidValue, NotFound, StorageError
-from artstore.store.logs import CHECKPOINT_EVERY, LOST_RACES, Change, Entry, Kept, Log, new_change
+from artstore.store.logs import CHECKPOINT_EVERY, LOST_RACES, Kept, Log
 
 _BEHIND = 16
 """Entries that are folded once more before the fold is kept anew."""

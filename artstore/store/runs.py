@@ -5,10 +5,10 @@ from typing import Any, NamedTuple
 
 from artstore.backends.owner import is_dead, parse
 from artstore.backends.storage import LogStorage
-from artstore.domain.codec import decode_json, encode_json
-from artstore.domain.digest import Digest
-from artstore.domain.fields import (
+from artstore.domain.changes import (
     PLACE,
+    Change,
+    Entry,
     Good,
     Table,
     anything,
@@ -18,11 +18,16 @@ from artstore.domain.fields import (
     is_digest,
     is_json,
     is_record,
+    is_text,
     list_of,
     named,
     one_of,
     or_null,
+    origin_of,
+    portions,
 )
+from artstore.domain.codec import decode_json, encode_json
+from artstore.domain.digest import Digest
 from artstore.domain.hints import near
 from artstore.domain.names import check_project, file_name_of, printable
 from artstore.errors import (
@@ -34,18 +39,7 @@ from artstore.errors import (
     StorageError,
     UnsupportedFormat,
 )
-from artstore.store.logs import (
-    CHECKPOINT_EVERY,
-    LOST_RACES,
-    Change,
-    Entry,
-    Log,
-    decode_checkpoint,
-    encode_checkpoint,
-    is_text,
-    origin_of,
-    portions,
-)
+from artstore.store.logs import CHECKPOINT_EVERY, LOST_RACES, Log, decode_checkpoint, encode_checkpoint
 
 RUNNING, FINISHED, FAILED, CRASHED = "running", "finished", "failed", "crashed"
 CHECKPOINT = "checkpoint"

@@ -16,9 +16,9 @@ from typing import Any, BinaryIO, NamedTuple
 from artstore.backends.files import new_file
 from artstore.backends.owner import is_dead, parse
 from artstore.backends.storage import FolderStorage
+from artstore.domain.changes import PLACE, is_count, is_digest, is_record
 from artstore.domain.collection import Path
 from artstore.domain.digest import Digest
-from artstore.domain.fields import PLACE, is_count, is_digest, is_record
 from artstore.domain.hints import typed
 from artstore.domain.names import printable
 from artstore.domain.tree import DIRECTORY, walk

@@ -5,6 +5,7 @@ from functools import partial
 from typing import Literal, NamedTuple, TypeVar
 
 from artstore.backends.storage import FolderStorage
+from artstore.domain.changes import Change, new_change
 from artstore.domain.collection import Path, State, VersionState
 from artstore.domain.digest import KIND_NAMES, Digest, Kind
 from artstore.domain.hints import near, typed
@@ -13,7 +14,7 @@ from artstore.domain.reconcile import Pull, Push, in_portions, to_pull
 from artstore.domain.selection import EVERYTHING, Selection
 from artstore.errors import ArtstoreError, Conflict, Damage, InvalidValue, MissingObject, NotFound, StorageError
 from artstore.progress import Monitor
-from artstore.store.logs import LOST_RACES, Change, Log, last_number, new_change
+from artstore.store.logs import LOST_RACES, Log, last_number
 from artstore.store.objects import ObjectStore
 from artstore.store.refs import Refs, resolve
 from artstore.store.runs import Runs

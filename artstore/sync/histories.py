@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from artstore.domain.changes import Change, Entry
 from artstore.domain.collection import State
 from artstore.domain.reconcile import ONE_LOG, Push, to_push, told
-from artstore.store.logs import Change, Entry
 from artstore.store.refs import Refs
 from artstore.sync.notes import Level
 

@@ -3,12 +3,13 @@
 from collections.abc import Callable
 
 from artstore.backends.storage import FolderStorage, LogStorage
+from artstore.domain.changes import portions
 from artstore.domain.codec import encode_json
 from artstore.domain.digest import plain_digest
 from artstore.domain.reconcile import told
 from artstore.errors import Conflict
 from artstore.progress import Monitor
-from artstore.store.logs import LOST_RACES, Log, last_number, portions
+from artstore.store.logs import LOST_RACES, Log, last_number
 from artstore.store.objects import ObjectStore
 from artstore.store.refs import Refs
 from artstore.store.runs import Runs, RunState

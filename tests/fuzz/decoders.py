@@ -24,9 +24,9 @@ from artstore.backends import owner
 from artstore.backends.storage import FolderStorage
 from artstore.domain import collection as state
 from artstore.domain import ignore
+from artstore.domain.changes import Entry, check_change
 from artstore.domain.codec import decode, decode_json, encode_json, encode_rows
 from artstore.domain.digest import Digest, pack_digest, plain_digest
-from artstore.domain.fields import check_change
 from artstore.domain.filters import Count, Time, fields_of, matches, parsed
 from artstore.domain.names import (
     check_alias,
@@ -49,7 +49,7 @@ from artstore.operations.finding.catalog import Catalog, decoded_run
 from artstore.store import index, runs
 from artstore.store.checkouts import Checkouts
 from artstore.store.layout import check_format
-from artstore.store.logs import Entry, check_of, decode_checkpoint, decode_entry, encode_checkpoint
+from artstore.store.logs import check_of, decode_checkpoint, decode_entry, encode_checkpoint
 from artstore.store.metrics import _part, rows_of, whole_rows
 from artstore.store.packs import FOOTER, HEADER, ROW, check_rows, known_pack, open_pack
 from artstore.store.refs import Refs

@@ -3,10 +3,10 @@
 import enum
 from typing import Any
 
+from artstore.domain.changes import Change
 from artstore.domain.collection import Path, State, VersionState
 from artstore.domain.metadata import recorded
 from artstore.domain.names import RESERVED
-from artstore.store.logs import Change
 from artstore.store.runs import RUNNING, RunState
 
 Event = dict[str, Any]

@@ -5,6 +5,7 @@ are.
 from collections.abc import Callable, Iterable
 from functools import cached_property, partial
 
+from artstore.domain.changes import Change, new_change
 from artstore.domain.collection import (
     INHERIT,
     Path,
@@ -24,7 +25,6 @@ from artstore.operations.finding.catalog import LinkRow
 from artstore.operations.finding.lookup import Found, Lookup
 from artstore.operations.saving.draft import Draft
 from artstore.operations.upkeep.pruning import Policy, Verdict, judge
-from artstore.store.logs import Change, new_change
 from artstore.store.objects import ObjectStore
 from artstore.store.refs import Refs, resolve
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from artstore.domain.changes import Change, new_change
 from artstore.domain.collection import Path, State, VersionState
 from artstore.domain.hints import typed
 from artstore.domain.properties import REGISTRY_RECORD, Properties, copied
@@ -11,7 +12,6 @@ from artstore.errors import Conflict, NotFound
 from artstore.operations.changing.changes import Changes, deletion
 from artstore.operations.finding.lookup import Found, Lookup
 from artstore.operations.saving.draft import Draft
-from artstore.store.logs import Change, new_change
 from artstore.store.refs import Refs
 
 REGISTRY_TYPE = "artstore-registry"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from artstore.backends.files import hash_file, open_regular
 from artstore.domain.builder import TreeBuilder
+from artstore.domain.changes import Change, new_change
 from artstore.domain.collection import Path, State, VersionState, digest_of_state, id_of_state, property_digests
 from artstore.domain.digest import BLOB, TREE, VERSION, Digest
 from artstore.domain.hints import typed
@@ -39,7 +40,6 @@ from artstore.errors import (
 )
 from artstore.operations.saving.scan import Scanner
 from artstore.progress import Monitor
-from artstore.store.logs import Change, new_change
 from artstore.store.objects import ObjectStore
 from artstore.store.packs import LARGE
 from artstore.store.refs import Refs

@@ -1,12 +1,66 @@
-"""Fields of changes in logs: the table of a log's kinds, and what a value must be like to stand in one."""
+"""Changes: what an entry of a log says, and what the fields of each kind of change must be like."""
 
-from collections.abc import Callable
-from typing import Any
+import os
+import re
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
 
-from artstore.domain.codec import decode_json
+from artstore.domain.codec import MAX_JSON, decode_json, encode_json
 from artstore.domain.digest import is_hex
 from artstore.domain.names import check_name, check_project
-from artstore.store.logs import Change, is_text
+
+Change = dict[str, Any]
+
+_PORTION = MAX_JSON // 2
+"""Bytes of changes that go into one entry, where several are written."""
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+class Entry(NamedTuple):
+    number: int
+    digest: str
+    """of the file's bytes, hex"""
+    prev: str | None
+    time: str
+    """ISO 8601, UTC, microseconds"""
+    host: str | None
+    user: str | None
+    write: str
+    changes: list[Change]
+
+
+def new_change(kind: str, **fields: Any) -> Change:
+    """A change with an identity of its own, which it keeps wherever it is re-applied."""
+    return {"change": os.urandom(16).hex(), "kind": kind, **fields}
+
+
+def origin_of(entry: Entry, change: Change) -> dict[str, str | None]:
+    """When, where and by whom a change was first made: its entry says so, or what it brought along from another log."""
+    origin: dict[str, str | None] | None = change.get("by")
+    return origin or {"host": entry.host, "time": entry.time, "user": entry.user}
+
+
+def portions(changes: list[Change]) -> Iterator[list[Change]]:
+    """Changes of another log, in order, for as many entries as it takes that each can be read."""
+    some: list[Change] = []
+    size = 0
+    for change in changes:
+        length = len(encode_json(change))
+        if some and size + length > _PORTION:
+            yield some
+            some, size = [], 0
+        some.append(change)
+        size += length
+    yield some
+
+
+def is_text(value: Any) -> bool:
+    """Whether it is text without lone surrogates, which only JSON's escapes have a form for."""
+    return type(value) is str and (value.isascii() or not _SURROGATE.search(value))
+
+
+# -- what a change must be like --
 
 Good = Callable[[Any], object]
 """False for a value that must not stand there; a check that raises ValueError says why."""
