@@ -6,6 +6,8 @@
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from artstore._version import __version__
+
 if TYPE_CHECKING:
     from artstore import automations, errors, references
     from artstore.api.artifact import Artifact, ArtifactTTL
@@ -42,7 +44,6 @@ if TYPE_CHECKING:
     config: Values
     summary: Values
 
-__version__ = "0.1.0"
 __all__ = [
     "Api", "Artifact", "ArtifactTTL", "ArtstoreError", "Audio", "CommError", "Error", "Histogram", "Html", "Image",
     "Molecule", "Object3D", "Plotly", "Repository", "Run", "Settings", "Table", "UsageError", "Video", "__version__", "alert",

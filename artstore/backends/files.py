@@ -13,6 +13,7 @@ from blake3 import blake3
 
 from artstore.backends.mounts import is_local
 from artstore.domain.digest import Digest
+from artstore.domain.ignore import IGNORE_FILE, Rules
 from artstore.domain.names import check_component, printable
 from artstore.errors import Refused
 
@@ -553,3 +554,17 @@ def kind_of(mode: int) -> str:
         if test(mode):
             return word
     return "special file"
+
+
+def read_rules(fd: int, path: bytes) -> Rules:
+    """The ignore rules that an open folder holds; `path` is its own in what is walked. OSError when it can't be read."""
+    source = open_regular(IGNORE_FILE, dir_fd=fd)
+    with open(source, encoding="utf-8", errors="surrogateescape") as file:
+        text = file.read(_LONGEST_RULES + 1)
+    if len(text) > _LONGEST_RULES:
+        raise OSError(errno.EFBIG, f"it has more than {_LONGEST_RULES:,} characters")
+    return Rules(text.split("\n"), os.fsdecode(path))
+
+
+_LONGEST_RULES = 1 << 20
+"""Characters of ignore rules that are read."""

@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 
 import click
 
-from artstore import __version__
+from artstore._version import __version__
 from artstore.cli.commands import Commands, ReaderGone, UsageError
 from artstore.errors import ArtstoreError, storage_error
 

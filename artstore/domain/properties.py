@@ -3,13 +3,11 @@
 from typing import Any, NamedTuple
 
 from artstore.domain.changes import Change, new_change
-from artstore.domain.codec import MAX_JSON, encode_json, same_json
 from artstore.domain.collection import FIELDS, INHERIT, State, VersionState
 from artstore.domain.hints import typed
-from artstore.domain.metadata import LONG, normalise
+from artstore.domain.metadata import normalise
 from artstore.domain.names import check_alias, check_tags
 from artstore.errors import Conflict, InvalidValue
-from artstore.store.transaction import Transaction
 
 NEVER = "never"
 REGISTRY_RECORD = ".registry"
@@ -41,89 +39,6 @@ class Properties(NamedTuple):
         if both := sorted(set(metadata or ()) & set(self.no_metadata)):
             raise InvalidValue(f"metadata '{both[0]}' can't be set and removed at once")
         return self._replace(tags=tuple(check_tags(self.tags)), metadata=metadata)
-
-
-def _check_length(what: str, text: bytes) -> None:
-    if len(text) > MAX_JSON:
-        raise InvalidValue(f"{what} would be {len(text)} bytes of JSON; at most {MAX_JSON}", hint="add it as a file")
-
-
-class StoredProperties:
-    """Properties with their long values in the transaction, and the changes that say them."""
-
-    def __init__(
-        self, tx: Transaction, properties: Properties, origins: dict[str, dict[str, Any]] | None = None
-    ) -> None:
-        """`origins` tell which entries are other versions': said once, of a new version."""
-        self._given = properties
-        self._origins: dict[str, Any] | None = origins or None
-        self._origins_blob: str | None = None
-        if self._origins is not None and len(text := encode_json(self._origins)) > LONG:
-            _check_length("origins of entries", text)
-            self._origins, self._origins_blob = None, tx.add_bytes(text).hex()
-        self._set: dict[str, Any] = {}
-        self._blobs: dict[str, str] = {}
-        for key, value in (properties.metadata or {}).items():
-            text = encode_json(value)
-            if len(text) > LONG:
-                _check_length(f"metadata '{key}'", text)
-                self._blobs[key] = tx.add_bytes(text).hex()
-            else:
-                self._set[key] = value
-        self._description = properties.description or None
-        self._description_blob: str | None = None
-        if self._description is not None and len(self._description.encode()) > LONG:
-            self._description_blob = tx.add_bytes(self._description.encode()).hex()
-            self._description = None
-
-    def changes(self, state: State, id: str) -> list[Change]:
-        """Only what differs from what the version has."""
-        version = state.versions.get(id, {})
-        return [
-            *self._aliases(state, id),
-            *self._tags(id, version),
-            *self._metadata(id, version),
-            *self._text(id, version),
-            *self._ttl(id, version),
-            *self._told_origins(id, version),
-        ]
-
-    def _told_origins(self, id: str, version: dict[str, Any]) -> list[Change]:
-        if "origins" in version or not (self._origins or self._origins_blob):
-            return []
-        return [new_change("origins", id=id, entries=self._origins, blob=self._origins_blob)]
-
-    def _aliases(self, state: State, id: str) -> list[Change]:
-        on = [a for a in dict.fromkeys(self._given.aliases) if a != "latest" and state.aliases.get(a) != id]
-        off = [a for a in dict.fromkeys(self._given.no_aliases) if state.aliases.get(a) == id]
-        return [new_change("alias", alias=a, id=id, old=state.aliases.get(a)) for a in on] + [
-            new_change("alias", alias=a, id=None, old=id) for a in off
-        ]
-
-    def _tags(self, id: str, version: dict[str, Any]) -> list[Change]:
-        has = version.get("tags", [])
-        on = [tag for tag in self._given.tags if tag not in has]
-        off = [tag for tag in self._given.no_tags if tag in has]
-        return [new_change("tags", id=id, add=on, remove=off)] if on or off else []
-
-    def _metadata(self, id: str, version: dict[str, Any]) -> list[Change]:
-        old, old_blobs = version.get("metadata", {}), version.get("blobs", {})
-        set_ = {key: value for key, value in self._set.items() if key not in old or not same_json(old[key], value)}
-        blobs = {key: digest for key, digest in self._blobs.items() if old_blobs.get(key) != digest}
-        off = [key for key in self._given.no_metadata if key in old or key in old_blobs]
-        return [new_change("metadata", id=id, set=set_, blobs=blobs, remove=off)] if set_ or blobs or off else []
-
-    def _text(self, id: str, version: dict[str, Any]) -> list[Change]:
-        old = version.get("description")
-        wanted = {"blob": self._description_blob} if self._description_blob else self._description
-        if self._given.description is None or wanted == old:
-            return []
-        return [new_change("description", id=id, old=old, new=self._description, blob=self._description_blob)]
-
-    def _ttl(self, id: str, version: dict[str, Any]) -> list[Change]:
-        old = version.get("ttl", INHERIT)
-        new = None if self._given.ttl == NEVER else self._given.ttl
-        return [] if self._given.ttl is None or new == old else [new_change("ttl", id=id, old=old, new=new)]
 
 
 def copied(

@@ -1,13 +1,11 @@
 """Which files of a version: a path prefix and globs, applied while its trees are walked."""
 
-import errno
 import os
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from artstore.backends.files import open_regular
 from artstore.domain.digest import Digest
-from artstore.domain.ignore import IGNORE_FILE, NO_FILTER, Filter, Rules
+from artstore.domain.ignore import NO_FILTER, Filter
 from artstore.domain.names import printable
 from artstore.domain.tree import DIRECTORY, Entry, walk
 from artstore.errors import NotFound
@@ -56,17 +54,3 @@ def select(tree: Digest, read: Callable[[Digest], bytes], selection: Selection) 
     if not found and not selection.everything:
         what = f"path prefix '{printable(selection.prefix)}'" if selection.prefix else "selection"
         raise NotFound(f"no file matches the {what}", hint="`artstore ls -r` with the same version lists what there is")
-
-
-def read_rules(fd: int, path: bytes) -> Rules:
-    """The ignore rules that an open folder holds; `path` is its own in what is walked. OSError when it can't be read."""
-    source = open_regular(IGNORE_FILE, dir_fd=fd)
-    with open(source, encoding="utf-8", errors="surrogateescape") as file:
-        text = file.read(_LONGEST + 1)
-    if len(text) > _LONGEST:
-        raise OSError(errno.EFBIG, f"it has more than {_LONGEST:,} characters")
-    return Rules(text.split("\n"), os.fsdecode(path))
-
-
-_LONGEST = 1 << 20
-"""Characters of ignore rules that are read."""

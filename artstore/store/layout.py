@@ -7,10 +7,11 @@ from typing import Any, Literal, NamedTuple
 from artstore.backends import owner as owners
 from artstore.backends.files import remove_tree, sync_folder, write_file
 from artstore.backends.mounts import is_local
-from artstore.backends.storage import FolderStorage, Storage
+from artstore.backends.storage import FolderStorage, Storage, is_url, open_storage
 from artstore.domain.codec import decode_json, encode_json
 from artstore.domain.names import printable
 from artstore.errors import Damage, NotFound, UnsupportedFormat
+from artstore.store.settings import FOLDER
 
 FORMAT = 1
 Operation = Literal["read", "write", "gc"]
@@ -125,3 +126,12 @@ def make(root: str, *, shared: bool = False, config: str = "") -> None:
     finally:
         if os.path.lexists(building):
             remove_tree(building)
+
+
+def storage_at(place: str, here: FolderStorage | None) -> Storage:
+    """The storage of a remote: a folder that is a repository or holds one, or what a URL names."""
+    if not is_url(place):
+        place = os.path.abspath(os.path.expanduser(place))
+        if not os.path.isfile(f"{place}/format") and os.path.isfile(f"{place}/{FOLDER}/format"):
+            place = f"{place}/{FOLDER}"
+    return open_storage(place, scratch=here.path("tmp") if here is not None else None, foreign=True)

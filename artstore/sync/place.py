@@ -4,16 +4,16 @@ import errno
 import os
 
 from artstore.backends.owner import this_process
-from artstore.backends.storage import FolderStorage, Storage, is_url, open_storage
+from artstore.backends.storage import FolderStorage, Storage, is_url
 from artstore.domain.codec import encode_json
 from artstore.domain.hints import typed
 from artstore.domain.names import printable
 from artstore.errors import Conflict, InvalidValue, NotFound, Refused, StorageError
-from artstore.store.layout import check_format, make, new_format
+from artstore.store.layout import check_format, make, new_format, storage_at
 from artstore.store.objects import ObjectStore
 from artstore.store.refs import Refs
 from artstore.store.runs import Runs
-from artstore.store.settings import FOLDER, Settings
+from artstore.store.settings import Settings
 from artstore.sync.notes import Tracking
 
 _UNMOUNTED = "check the path; an unmounted share looks like this too"
@@ -66,15 +66,6 @@ class Remote:
                 f"the repository at {printable(self.storage.root)} is not the one that remote '{name}' was",
                 hint=f"is the right share mounted? If it was replaced: {typed('remote rm', name)}, and add it again",
             )
-
-
-def storage_at(place: str, here: FolderStorage | None) -> Storage:
-    """The storage of a remote: a folder that is a repository or holds one, or what a URL names."""
-    if not is_url(place):
-        place = os.path.abspath(os.path.expanduser(place))
-        if not os.path.isfile(f"{place}/format") and os.path.isfile(f"{place}/{FOLDER}/format"):
-            place = f"{place}/{FOLDER}"
-    return open_storage(place, scratch=here.path("tmp") if here is not None else None, foreign=True)
 
 
 def is_relative(place: str) -> bool:

@@ -18,10 +18,9 @@ from artstore.operations.doctor.fitness import Finding, age, mounted, tried
 from artstore.operations.doctor.machine import machine
 from artstore.operations.upkeep.removal import is_left_over
 from artstore.progress import Monitor
-from artstore.store.layout import FOLDERS, Operation, check_format
+from artstore.store.layout import FOLDERS, Operation, check_format, storage_at
 from artstore.store.objects import PACKS, pack_path
 from artstore.store.settings import FOLDER, Settings
-from artstore.sync.place import storage_at
 
 
 class Examination(NamedTuple):

@@ -5,12 +5,12 @@ import stat
 from collections.abc import Set
 from typing import NamedTuple
 
-from artstore.backends.files import hash_file, kind_of, open_regular
+from artstore.backends.files import hash_file, kind_of, open_regular, read_rules
 from artstore.backends.owner import left_by
 from artstore.domain.digest import Digest
 from artstore.domain.ignore import IGNORE_FILE, Rules, ignored
 from artstore.domain.names import is_protected, printable
-from artstore.domain.selection import EVERYTHING, Selection, read_rules
+from artstore.domain.selection import EVERYTHING, Selection
 from artstore.domain.tree import BLAKE3, DIRECTORY, EXECUTABLE, REFERENCE, Entry, check_depth, read_folder, walk
 from artstore.errors import NotFound, storage_error
 from artstore.progress import Monitor

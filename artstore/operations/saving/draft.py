@@ -13,7 +13,7 @@ from artstore.domain.digest import BLOB, TREE, VERSION, Digest
 from artstore.domain.hints import typed
 from artstore.domain.ignore import Filter
 from artstore.domain.names import check_type, is_protected, parse_path, printable
-from artstore.domain.properties import Properties, StoredProperties, refuse_mixture, undone
+from artstore.domain.properties import Properties, refuse_mixture, undone
 from artstore.domain.tree import (
     DIRECTORY,
     EMPTY,
@@ -38,6 +38,7 @@ from artstore.errors import (
     storage_error,
     translated,
 )
+from artstore.operations.saving.properties import StoredProperties
 from artstore.operations.saving.scan import Scanner
 from artstore.progress import Monitor
 from artstore.store.objects import ObjectStore

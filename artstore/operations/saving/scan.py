@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from blake3 import blake3
 
-from artstore.backends.files import kind_of, open_regular, remove_if_there, unreadable_at
+from artstore.backends.files import kind_of, open_regular, read_rules, remove_if_there, unreadable_at
 from artstore.backends.owner import left_by
 from artstore.domain.codec import encode_rows
 from artstore.domain.digest import BLOB, TREE, Digest
 from artstore.domain.ignore import IGNORE_FILE, NO_FILTER, Filter, Rules, ignored
 from artstore.domain.names import MAX_DEPTH, check_component, check_root_component, is_protected, printable
-from artstore.domain.selection import read_rules
 from artstore.domain.tree import (
     DIRECTORY,
     EXECUTABLE,
