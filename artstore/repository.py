@@ -16,6 +16,7 @@ from artstore.domain.collection import Path, State, property_digests
 from artstore.domain.digest import Digest
 from artstore.domain.hints import typed
 from artstore.domain.names import parse_spec, printable
+from artstore.domain.run import RunPath, RunState
 from artstore.domain.selection import EVERYTHING, Selection, select
 from artstore.domain.sizes import moment
 from artstore.domain.tree import DIRECTORY, REFERENCE
@@ -34,7 +35,7 @@ from artstore.store.checkouts import Checkouts, Noted
 from artstore.store.layout import check_format, make
 from artstore.store.objects import ObjectStore
 from artstore.store.refs import Refs
-from artstore.store.runs import RunPath, Runs, RunState
+from artstore.store.runs import Runs
 from artstore.store.settings import ORIGIN, Settings, rules_path
 from artstore.view import View
 

@@ -16,6 +16,7 @@ from artstore.domain.collection import Path, State
 from artstore.domain.digest import BLOB, TREE, Digest
 from artstore.domain.hints import near, typed
 from artstore.domain.names import RESERVED, Spec, parse_path, printable
+from artstore.domain.run import RunState
 from artstore.domain.selection import EVERYTHING, Selection, select
 from artstore.domain.tree import DIRECTORY, PART, REFERENCE, decode_tree, diff, find, read_folder, walk
 from artstore.domain.tree import Change as TreeChange
@@ -37,7 +38,7 @@ from artstore.store.objects import PACKS, ObjectStore
 from artstore.store.packs import LARGE
 from artstore.store.reading import read_small
 from artstore.store.refs import Refs
-from artstore.store.runs import Runs, RunState, may_live
+from artstore.store.runs import Runs, may_live
 from artstore.store.settings import Settings
 
 if TYPE_CHECKING:  # loaded when they are called: a command should not pay for what others do

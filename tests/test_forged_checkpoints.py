@@ -9,10 +9,11 @@ import pytest
 import artstore
 from artstore.domain.checkpoints import check_plain
 from artstore.domain.codec import decode, encode_rows
+from artstore.domain.run import is_plain
 from artstore.errors import Damage
 from artstore.repository import Repository
 from artstore.store.logs import decode_checkpoint, encode_checkpoint
-from artstore.store.runs import CHECKPOINT, _is_plain
+from artstore.store.runs import CHECKPOINT
 from artstore.store.settings import Settings
 from artstore.sync.place import Remote
 from tests.conftest import make_tree
@@ -168,7 +169,7 @@ def test_what_folds_make_is_believed(everything: dict[str, Path]) -> None:
                     check_plain(decode(encode_rows(state.plain()), folder, own=True))
             for folder in repository.runs.paths():
                 run = repository.runs.read_folder(folder, checkpoints=False)
-                assert _is_plain(decode(encode_rows(run.plain()), folder, own=True)), folder
+                assert is_plain(decode(encode_rows(run.plain()), folder, own=True)), folder
 
 
 def test_a_state_that_is_no_dict_is_refused() -> None:

@@ -9,7 +9,7 @@ from random import Random
 import pytest
 
 from artstore.domain import collection as state
-from artstore.store import runs
+from artstore.domain import run as runs
 from tests.fuzz import seeds
 from tests.fuzz.mutation import mutated
 from tests.fuzz.targets import FOUND, TARGETS, Target, crash

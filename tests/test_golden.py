@@ -16,10 +16,10 @@ from blake3 import blake3
 from msgpack import unpackb
 
 from artstore.domain import collection as state
+from artstore.domain import run as runs
 from artstore.domain.collection import Path as Name
 from artstore.domain.tree import REFERENCE
 from artstore.repository import Repository
-from artstore.store import runs
 from tests.conftest import make_tree, snapshot
 from tests.golden import features, sayings
 from tests.golden.make import HERE, LISTED, golden_files

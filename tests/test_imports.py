@@ -14,9 +14,9 @@ import pytest
 
 from artstore.adapters.importing import iso
 from artstore.adapters.wandb_offline import records
+from artstore.domain.run import RunPath
 from artstore.errors import Damage
 from artstore.repository import Repository
-from artstore.store.runs import RunPath
 from tests.conftest import Cli, environment, make_tree, snapshot
 
 MADE = Path(__file__).parent / "imports"

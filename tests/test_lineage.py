@@ -374,7 +374,7 @@ def test_a_long_chain_whose_runs_all_use_one_version_is_drawn_in_time() -> None:
 def test_the_lineage_of_a_long_chain_of_runs_is_found(repo: Repository) -> None:
     """Recorded directly, 600 runs: each uses what the one before has logged."""
     from artstore.domain.changes import new_change
-    from artstore.store.runs import RunPath
+    from artstore.domain.run import RunPath
 
     repo.put(str(_file(repo)), "data")
     found = repo.find("data")

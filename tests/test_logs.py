@@ -77,7 +77,7 @@ def test_an_entry_that_nobody_could_read_is_not_written(log: Log, monkeypatch: p
 
 
 def test_changes_of_another_log_are_cut_into_portions_in_their_order(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(logs, "_PORTION", 300)
+    monkeypatch.setattr("artstore.domain.changes._PORTION", 300)
     changes = [new_change("x", long="x" * length) for length in (10, 10, 10, 500, 10)]
     cut = list(portions(changes))
     assert [change for some in cut for change in some] == changes

@@ -18,12 +18,12 @@ from artstore.domain.collection import Path
 from artstore.domain.metadata import recorded
 from artstore.domain.names import name_from, printable
 from artstore.domain.properties import Properties
+from artstore.domain.run import FAILED, FINISHED, RUNNING, RunPath, RunState
 from artstore.errors import ArtstoreError, Conflict, Damage
 from artstore.operations.finding.lookup import Found
 from artstore.operations.saving.draft import Draft, Saved
 from artstore.repository import Repository
 from artstore.store.metrics import SEAL_AT, HistoryWriter, Row
-from artstore.store.runs import FAILED, FINISHED, RUNNING, RunPath, RunState
 
 _NUMBER = re.compile(r"v\d+")
 _LONGEST = 16 << 20

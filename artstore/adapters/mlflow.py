@@ -24,11 +24,11 @@ from artstore.domain.collection import Path
 from artstore.domain.metadata import recorded
 from artstore.domain.names import REGISTRY, name_from, printable
 from artstore.domain.properties import Properties
+from artstore.domain.run import RunPath
 from artstore.errors import Damage, NotFound
 from artstore.operations.saving.draft import Saved
 from artstore.repository import Repository
 from artstore.store.metrics import Row
-from artstore.store.runs import RunPath
 
 _FINISHED, _FAILED, _KILLED = 3, 4, 5
 """RunStatus of MLflow's service.proto."""

@@ -15,10 +15,10 @@ from artstore.backends.files import open_regular
 from artstore.domain.collection import Path
 from artstore.domain.names import as_project, name_from, printable
 from artstore.domain.properties import Properties
+from artstore.domain.run import RunPath
 from artstore.errors import Damage, NotFound
 from artstore.repository import Repository
 from artstore.store.metrics import Row
-from artstore.store.runs import RunPath
 
 _DOWNLOADED = re.compile(r"(.+)[:-]v(\d+)")
 _BLOCK, _HEAD = 32 << 10, struct.Struct("<IHB")

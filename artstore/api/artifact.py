@@ -26,6 +26,7 @@ from artstore.domain.ignore import Filter
 from artstore.domain.metadata import normalise
 from artstore.domain.names import check_name, check_tags, check_type, printable
 from artstore.domain.properties import Properties
+from artstore.domain.run import RunPath
 from artstore.domain.selection import Selection
 from artstore.domain.sizes import human, moment
 from artstore.domain.tree import EMPTY
@@ -35,7 +36,6 @@ from artstore.operations.finding.catalog import decoded_run
 from artstore.operations.finding.lookup import Found, Home
 from artstore.operations.restoring.verify import Verified
 from artstore.operations.restoring.writing import Link
-from artstore.store.runs import RunPath
 
 if TYPE_CHECKING:
     from artstore.operations.lineage.svg import Picture

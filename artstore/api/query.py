@@ -15,6 +15,7 @@ from artstore.api.runs import RunRecord
 from artstore.backends.storage import is_url
 from artstore.domain.hints import near
 from artstore.domain.names import as_project, check_project
+from artstore.domain.run import RunPath
 from artstore.errors import Conflict, InvalidType, InvalidValue, NotFound
 from artstore.operations.automation import firing
 from artstore.operations.automation.rules import all_rules, delete_rule, find_rule, save_rule
@@ -28,7 +29,6 @@ from artstore.operations.finding.matching import (
     run_value,
 )
 from artstore.repository import Repository
-from artstore.store.runs import RunPath
 from artstore.store.settings import require_root
 
 

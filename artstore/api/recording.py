@@ -16,13 +16,13 @@ from artstore.domain.codec import encode_json, same_json
 from artstore.domain.metadata import as_number
 from artstore.domain.names import as_project, check_project
 from artstore.domain.redaction import redacted_arguments
+from artstore.domain.run import FAILED, FINISHED, RunPath, RunState
 from artstore.errors import Conflict, InvalidValue, NotFound
 from artstore.operations.automation.events import metric_event
 from artstore.operations.automation.rules import MetricWatch
 from artstore.operations.finding.lookup import Found, Home
 from artstore.repository import Repository
 from artstore.store.metrics import SEAL_AT, HistoryWriter, Row, seal
-from artstore.store.runs import FAILED, FINISHED, RunPath, RunState
 from artstore.store.settings import root_to_create
 
 _LONGEST = 4 << 20

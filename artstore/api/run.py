@@ -22,8 +22,8 @@ from artstore.api.tables.table import Table
 from artstore.api.values import SummaryOf, Values, checked_step, checked_text, checked_texts, plain_values
 from artstore.domain.html import definition_rows, page
 from artstore.domain.names import name_from
+from artstore.domain.run import RunPath
 from artstore.errors import InvalidType, NoActiveRun
-from artstore.store.runs import RunPath
 from artstore.store.settings import download_folder
 
 _FLUSH_AFTER = 10.0

@@ -13,8 +13,8 @@ from artstore.api.runs import RunRecord
 from artstore.backends.references import is_known, scheme_of
 from artstore.backends.storage import is_url
 from artstore.domain.names import name_from
+from artstore.domain.run import RunPath, RunState
 from artstore.errors import Conflict, InvalidType, InvalidValue
-from artstore.store.runs import RunPath, RunState
 from artstore.store.settings import root_to_create
 
 MODEL, CODE = "model", "code"

@@ -10,9 +10,9 @@ from artstore.domain.changes import Change
 from artstore.domain.collection import Path, State
 from artstore.domain.html import definition_rows, page
 from artstore.domain.metadata import as_number
+from artstore.domain.run import RunState
 from artstore.errors import Conflict, InvalidType
 from artstore.operations.finding.lookup import Found
-from artstore.store.runs import RunState
 
 A = TypeVar("A")
 

@@ -11,8 +11,8 @@ from artstore.api.contents import PathLike
 from artstore.api.run import Run, active_run, require_run, set_active
 from artstore.api.values import as_dict_of, checked_text, checked_texts, plain_values
 from artstore.domain.names import DEFAULT_ENTITY, DEFAULT_PROJECT
+from artstore.domain.run import RunPath
 from artstore.errors import InvalidType, InvalidValue
-from artstore.store.runs import RunPath
 from artstore.store.settings import run_environment
 
 _MODES = {mode: mode for mode in ("online", "offline", "shared", "disabled")} | {"dryrun": "offline", "run": "online"}

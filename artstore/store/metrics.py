@@ -15,9 +15,10 @@ from artstore.domain.changes import Change, is_count, new_change
 from artstore.domain.digest import BLOB, Digest
 from artstore.domain.metadata import LONG
 from artstore.domain.names import printable
+from artstore.domain.run import RunState
 from artstore.errors import DamagedObject, translated
 from artstore.store.objects import ObjectStore
-from artstore.store.runs import HISTORY, Runs, RunState
+from artstore.store.runs import HISTORY, Runs
 from artstore.store.transaction import Transaction
 
 SEAL_AT = 4 << 20

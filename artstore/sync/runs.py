@@ -7,12 +7,13 @@ from artstore.domain.changes import portions
 from artstore.domain.codec import encode_json
 from artstore.domain.digest import plain_digest
 from artstore.domain.reconcile import told
+from artstore.domain.run import RunState
 from artstore.errors import Conflict
 from artstore.progress import Monitor
 from artstore.store.logs import LOST_RACES, Log, last_number
 from artstore.store.objects import ObjectStore
 from artstore.store.refs import Refs
-from artstore.store.runs import Runs, RunState
+from artstore.store.runs import Runs
 from artstore.store.transaction import Transaction
 from artstore.sync.notes import Tracking
 from artstore.sync.place import Remote

@@ -14,13 +14,13 @@ from artstore.api.tables.file import ENDING
 from artstore.api.tables.table import Table, TableDiff, table_diff
 from artstore.domain.difference import differences
 from artstore.domain.names import parse_spec, printable
+from artstore.domain.run import RunPath
 from artstore.errors import Damage, InvalidValue
 from artstore.operations.finding.catalog import decoded_run
 from artstore.operations.finding.lookup import Found
 from artstore.operations.lineage.graph import LIVE, Graph, Node
 from artstore.operations.lineage.svg import svg
 from artstore.repository import Repository
-from artstore.store.runs import RunPath
 from artstore.web.render import (
     ROWS,
     Rows,

@@ -8,10 +8,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from artstore.domain.names import check_project, file_name_of, printable
+from artstore.domain.run import CRASHED, RUNNING, RunPath, RunState
 from artstore.errors import Damage, InvalidValue
 from artstore.operations.finding.catalog import RunRow
 from artstore.repository import Repository
-from artstore.store.runs import CRASHED, RUNNING, RunPath, RunState, may_live
+from artstore.store.runs import may_live
 from artstore.web.render import flat, page, page_of, parameters, repository_of, text_in
 
 _POINTS = 500

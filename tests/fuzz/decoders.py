@@ -24,6 +24,7 @@ from artstore.backends import owner
 from artstore.backends.storage import FolderStorage
 from artstore.domain import collection as state
 from artstore.domain import ignore
+from artstore.domain import run as runs
 from artstore.domain.changes import Entry, check_change
 from artstore.domain.codec import decode, decode_json, encode_json, encode_rows
 from artstore.domain.digest import Digest, pack_digest, plain_digest
@@ -46,14 +47,14 @@ from artstore.domain.tree import PART, check_root, decode_tree, read_folder, tot
 from artstore.domain.version import decode_version
 from artstore.errors import Damage, InvalidValue, NoEntry
 from artstore.operations.finding.catalog import Catalog, decoded_run
-from artstore.store import index, runs
+from artstore.store import index
 from artstore.store.checkouts import Checkouts
 from artstore.store.layout import check_format
 from artstore.store.logs import check_of, decode_checkpoint, decode_entry, encode_checkpoint
 from artstore.store.metrics import _part, rows_of, whole_rows
 from artstore.store.packs import FOOTER, HEADER, ROW, check_rows, known_pack, open_pack
 from artstore.store.refs import Refs
-from artstore.store.runs import Runs
+from artstore.store.runs import Runs, may_live
 from artstore.store.settings import KEYS, Settings
 from artstore.store.statcache import StatCache
 from artstore.store.verified import VerifiedNotes
@@ -203,8 +204,8 @@ def _look_at(made: state.State) -> None:
 def fuzz_run(data: bytes) -> None:
     made = runs.RunState(runs.RunPath("", "", ""))
     for entry in _entries(data):
-        runs._fold(made, entry)
-        made.blobs(), made.path.folder, runs.may_live(made.owner, True)
+        runs.fold(made, entry)
+        made.blobs(), made.path.folder, may_live(made.owner, True)
         (made.started[:10], made.seen[:10])
     kept = encode_checkpoint(made.number, made.digest or "", made.plain())
     again = runs.RunState.from_plain(decode_checkpoint(kept, "it")[2])

@@ -11,12 +11,13 @@ from artstore.api.tables.table import Table
 from artstore.backends.owner import this_process
 from artstore.backends.storage import FolderStorage
 from artstore.domain import collection as state
+from artstore.domain import run as runs
 from artstore.domain.codec import encode_json, encode_rows
 from artstore.domain.digest import BLOB, TREE, VERSION, Digest, digest_of, pack_digest
 from artstore.domain.tree import encode_folder
 from artstore.domain.version import Version
 from artstore.operations.finding.catalog import _Table
-from artstore.store import index, runs, verified
+from artstore.store import index, verified
 from artstore.store.layout import new_format
 from artstore.store.logs import check_of, decode_entry, encode_checkpoint
 from artstore.store.packs import FOOTER, HEADER, MAGIC, PackWriter, known_pack
@@ -182,7 +183,7 @@ def folded_collection() -> state.State:
 
 def folded_run() -> runs.RunState:
     made = runs.RunState(R1)
-    runs._fold(made, decode_entry(FIRST_OF_RUN, 1, "it"))
+    runs.fold(made, decode_entry(FIRST_OF_RUN, 1, "it"))
     return made
 
 

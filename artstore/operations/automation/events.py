@@ -7,7 +7,7 @@ from artstore.domain.changes import Change
 from artstore.domain.collection import Path, State, VersionState
 from artstore.domain.metadata import recorded
 from artstore.domain.names import RESERVED
-from artstore.store.runs import RUNNING, RunState
+from artstore.domain.run import RUNNING, RunState
 
 Event = dict[str, Any]
 """`event` (the name of its type), `time`, and what it is about: entity, project, collection, type, version, id, digest, spec,

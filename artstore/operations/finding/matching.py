@@ -6,10 +6,11 @@ from typing import Any
 
 from artstore.domain.collection import State
 from artstore.domain.filters import Count, Time, fields_of, matches
+from artstore.domain.run import RunPath, RunState
 from artstore.domain.sizes import moment
 from artstore.errors import Damage
 from artstore.operations.finding.lookup import Found, Lookup
-from artstore.store.runs import RunPath, Runs, RunState
+from artstore.store.runs import Runs
 
 Filter = Mapping[str, Any]
 

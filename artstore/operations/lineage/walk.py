@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from artstore.domain.collection import Path, State
+from artstore.domain.run import CRASHED, RUNNING
 from artstore.domain.sizes import moment
 from artstore.errors import Conflict, InvalidValue
 from artstore.operations.finding.catalog import Catalog, Edge, RunRow, decoded_run
@@ -11,7 +12,6 @@ from artstore.operations.finding.lookup import Found
 from artstore.operations.lineage.graph import DELETED, ELSEWHERE, LIVE, Graph, Node
 from artstore.operations.lineage.graph import Edge as GraphEdge
 from artstore.store.refs import Refs
-from artstore.store.runs import CRASHED, RUNNING
 
 T = TypeVar("T")
 DIRECTIONS = ("up", "down", "both")

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from artstore.domain.collection import State, digest_of_state, id_of_state
 from artstore.domain.digest import BLOB, KIND_NAMES, TREE, VERSION, Digest, Kind, digest_of
 from artstore.domain.names import printable
+from artstore.domain.run import RunState
 from artstore.domain.sizes import count
 from artstore.domain.tree import DIRECTORY, REFERENCE, Entry, check_depth, check_root, read_folder
 from artstore.errors import ArtstoreError, DamagedObject, MissingObject
@@ -20,7 +21,7 @@ from artstore.store.metrics import rows_of, whole_rows
 from artstore.store.objects import BLOBS, PACKS, ObjectStore
 from artstore.store.packs import HEADER, LARGE, Pack, check_rows
 from artstore.store.refs import Refs
-from artstore.store.runs import CHECKPOINT, Runs, RunState
+from artstore.store.runs import CHECKPOINT, Runs
 
 _READ = 8 << 20
 
