@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from artstore.backends.storage import FolderStorage, is_url
 from artstore.domain.changes import Change, new_change
-from artstore.domain.collection import Path, State, property_digests
+from artstore.domain.collection import Path, State
 from artstore.domain.digest import Digest
 from artstore.domain.hints import typed
 from artstore.domain.names import parse_spec, printable
+from artstore.domain.properties import property_digests
 from artstore.domain.run import RunPath, RunState
 from artstore.domain.selection import EVERYTHING, Selection, select
 from artstore.domain.sizes import moment

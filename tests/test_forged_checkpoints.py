@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 import artstore
-from artstore.domain.checkpoints import check_plain
 from artstore.domain.codec import decode, encode_rows
+from artstore.domain.kinds import check_plain
 from artstore.domain.run import is_plain
 from artstore.errors import Damage
 from artstore.repository import Repository

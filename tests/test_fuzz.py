@@ -8,7 +8,7 @@ from random import Random
 
 import pytest
 
-from artstore.domain import collection as state
+from artstore.domain import kinds
 from artstore.domain import run as runs
 from tests.fuzz import seeds
 from tests.fuzz.mutation import mutated
@@ -54,8 +54,8 @@ def test_what_was_a_crash_once_is_none_now(name: str) -> None:
 
 
 def test_seeds_have_every_kind_of_change() -> None:
-    assert seeds.COLLECTION.keys() == state.FIELDS.keys()
-    assert seeds.RUN.keys() == runs.FIELDS.keys()
+    assert seeds.COLLECTION.keys() == kinds.KINDS.keys()
+    assert seeds.RUN.keys() == runs.KINDS.keys()
 
 
 def test_a_decoder_that_breaks_its_promise_is_a_crash() -> None:

@@ -15,7 +15,7 @@ import pytest
 from blake3 import blake3
 from msgpack import unpackb
 
-from artstore.domain import collection as state
+from artstore.domain import kinds
 from artstore.domain import run as runs
 from artstore.domain.collection import Path as Name
 from artstore.domain.tree import REFERENCE
@@ -246,11 +246,14 @@ def test_every_kind_of_change_that_the_code_knows_is_in_some_log(everything: dic
             for change in entry["changes"]:
                 found[place].add(change["kind"])
                 filled |= {(place, change["kind"], field, value is None) for field, value in change.items()}
-    assert found == {"refs": state.FIELDS.keys(), "runs": runs.FIELDS.keys()}
+    assert found == {"refs": kinds.KINDS.keys(), "runs": runs.KINDS.keys()}
     assert {(place, "by") for place in found} == {(place, field) for place, _, field, _ in filled if field == "by"}
-    tables = (("refs", state.FIELDS), ("runs", runs.FIELDS))
+    tables = (("refs", kinds.KINDS), ("runs", runs.KINDS))
     fields = {
-        (place, kind, field): good for place, table in tables for kind in table for field, good in table[kind].items()
+        (place, kind, field): good
+        for place, table in tables
+        for kind in table
+        for field, good in table[kind].fields.items()
     }
     assert {field for field in fields if (*field, False) not in filled} == {("refs", "delete", "reason")}  # for later
     nullable = [field for field, good in fields.items() if may_be_null(good)]

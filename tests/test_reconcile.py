@@ -15,8 +15,9 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from artstore.domain.changes import Change, Entry, check_change, new_change
-from artstore.domain.collection import FIELDS, INHERIT, State, fold
+from artstore.domain.collection import INHERIT, State
 from artstore.domain.collection import Path as Collection
+from artstore.domain.kinds import KINDS, fold
 from artstore.domain.properties import NEVER, Properties
 from artstore.domain.reconcile import ONE_LOG, Pull, Push, to_pull, to_push, told
 from artstore.errors import Conflict
@@ -42,7 +43,7 @@ class Copy:
 
     def add(self, *changes: Change) -> Entry:
         for change in changes:
-            check_change(FIELDS, change)
+            check_change(KINDS, change)
         number, tick = len(self.entries) + 1, next(_clock)
         entry = Entry(
             number, f"{tick:064x}", self.state.digest, f"2026-01-01T00:00:00.{tick:06}Z", f"{self.name}-host", self.name,

@@ -7,8 +7,8 @@ from artstore.api.collections import ArtifactCollection
 from artstore.api.handles import opened
 from artstore.api.listing import Listing
 from artstore.domain.collection import Path, State
+from artstore.domain.copies import REGISTRY_RECORD
 from artstore.domain.names import REGISTRY, check_type, registry_project
-from artstore.domain.properties import REGISTRY_RECORD
 from artstore.domain.sizes import moment
 from artstore.errors import InvalidValue, NotFound
 from artstore.operations.finding.lookup import Found

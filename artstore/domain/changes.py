@@ -2,12 +2,13 @@
 
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from artstore.domain.codec import MAX_JSON, decode_json, encode_json
 from artstore.domain.digest import is_hex
-from artstore.domain.names import check_name, check_project
+from artstore.domain.names import check_name, check_project, printable
+from artstore.errors import DamagedLog, UnsupportedFormat
 
 Change = dict[str, Any]
 
@@ -64,14 +65,45 @@ def is_text(value: Any) -> bool:
 
 Good = Callable[[Any], object]
 """False for a value that must not stand there; a check that raises ValueError says why."""
-Table = dict[str, dict[str, Good]]
+Fields = dict[str, Good]
+"""What each field of a record must be like."""
 
 
-def check_change(table: Table, change: Change) -> None:
+class Kind(NamedTuple):
+    """A kind of change: its fields, and what it does to the state of the log that it is in."""
+
+    fields: Fields
+    fold: Callable[[Any, Entry, Change], None]
+    """raises ValueError or KeyError where it contradicts the log"""
+
+
+Kinds = Mapping[str, Kind]
+
+
+def apply(kinds: Kinds, state: Any, entry: Entry, change: Change, what: str) -> None:
+    """Do to a state what one change says. `what` names the log in errors: DamagedLog for a change that is malformed or
+    contradicts the log, UnsupportedFormat for a kind of a newer artstore.
+    """
+    name = change["kind"]
+    if name not in kinds:
+        raise UnsupportedFormat(
+            f"{what} has a change of kind '{printable(name)}', which this artstore does not know",
+            hint="update artstore",
+        )
+    try:
+        check_change(kinds, change)
+        kinds[name].fold(state, entry, change)
+    except (KeyError, ValueError) as error:
+        raise DamagedLog(
+            f"entry {entry.number} of {printable(what)} has a '{name}' change that can't be applied: {error}"
+        ) from error
+
+
+def check_change(kinds: Kinds, change: Change) -> None:
     """Raises ValueError (InvalidValue is one) unless the change has exactly the fields of its kind, each as it should be;
     one that came from another log also says `by` whom and when it was made.
     """
-    fields = table[change["kind"]]
+    fields = kinds[change["kind"]].fields
     if len(change) - ("by" in change) != len(fields) + 2 or not ("change" in change and fields.keys() <= change.keys()):
         raise ValueError("it does not have the fields of its kind")
     if "by" in change and not _is_origin(change["by"]):
@@ -138,4 +170,4 @@ def named(check: Callable[[str], object]) -> Good:
     return lambda value: type(value) is str and check(value) is not None
 
 
-PLACE: dict[str, Good] = {"entity": named(check_project), "project": named(check_project), "name": named(check_name)}
+PLACE: Fields = {"entity": named(check_project), "project": named(check_project), "name": named(check_name)}

@@ -1,17 +1,421 @@
-"""Properties: what is said of a version beside its content, and the changes that say it in the collection's log."""
+"""Properties: what is said of a version, or of a collection, beside its content. Each kind is a class that knows the fields
+of its changes, and how it is folded, compared, copied, undone and named; the modules loop over them.
+"""
 
-from typing import Any, NamedTuple
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Container, Iterator, Mapping
+from typing import Any, ClassVar, NamedTuple
 
-from artstore.domain.changes import Change, new_change
-from artstore.domain.collection import FIELDS, INHERIT, State, VersionState
-from artstore.domain.hints import typed
+from artstore.domain.changes import (
+    PLACE,
+    Change,
+    Entry,
+    Fields,
+    anything,
+    dict_of,
+    is_count,
+    is_digest,
+    is_json,
+    is_record,
+    is_text,
+    list_of,
+    named,
+    new_change,
+    or_null,
+)
+from artstore.domain.codec import same_json
+from artstore.domain.collection import INHERIT, LONGEST_TTL, State, VersionState
+from artstore.domain.digest import Digest
 from artstore.domain.metadata import normalise
-from artstore.domain.names import check_alias, check_tags
-from artstore.errors import Conflict, InvalidValue
+from artstore.domain.names import check_alias, check_tag, check_tags
+from artstore.errors import InvalidValue
+
+Key = tuple[str, ...]
+"""One property that a change can set alone: its kind, the id of the version that it is said of ("" for the collection; an
+alias has none), and the name in it where there are many: ("alias", name), ("tag", id, tag), ("metadata", id, key),
+("description", id), ("ttl", id), ("origins", id).
+"""
+Owner = dict[str, Any]
+"""What a property is said of: the state of a version, or all that a collection's state holds."""
+
+
+def own(state: State, id: str) -> VersionState:
+    """A version of a state, to say something of it: made anew, since copies of the state share it."""
+    version = state.versions[id] = dict(state.versions[id])
+    return version
+
+
+def owner_of(state: State, id: str) -> Owner:
+    """What a key's id names, for reading."""
+    return state.versions.get(id, {}) if id else vars(state)
+
+
+def is_same(one: Any, other: Any) -> bool:
+    """Whether two values of a property are the same, as JSON: 1 is neither True nor 1.0."""
+    if isinstance(one, tuple) and isinstance(other, tuple):
+        return one[0] == other[0] and same_json(one[1], other[1])
+    return bool(one == other)
+
+
+# -- what fields must be like --
+
+
+def is_description(value: Any) -> bool:
+    return (
+        value is None
+        or is_text(value)
+        or (type(value) is dict and value.keys() == {"blob"} and is_digest(value["blob"]))
+    )
+
+
+def is_alias(value: Any) -> bool:
+    return type(value) is str and check_alias(value) != "latest"
+
+
+is_place = is_record({**PLACE, "number": is_count})
+"""Where a version was made."""
+
+
+def is_origin(value: Any) -> bool:
+    """Another version's entry: the version's place and id, and the path in it."""
+    if type(value) is not dict or not {"id", "path"} <= value.keys():
+        return False
+    place = {key: item for key, item in value.items() if key not in ("id", "path")}
+    return is_place(place) and is_digest(value["id"]) and type(value["path"]) is str
+
+
+def are_blobs(value: Any) -> bool:
+    """key → digest"""
+    return type(value) is dict and all(is_text(key) and is_digest(digest) for key, digest in value.items())
+
+
+def is_ttl(value: Any) -> bool:
+    return value in (None, INHERIT) or (type(value) is int and 0 < value <= LONGEST_TTL)
+
+
+def _are_origins(value: Any) -> bool:
+    return _is_blob(value) or bool(dict_of(is_origin)(value))
+
+
+_is_blob = is_record({"blob": is_digest})
+
+
+# -- kinds --
+
+
+class Property(ABC):
+    """A kind of property, and of the changes that say it."""
+
+    kind: ClassVar[str]
+    """of its changes"""
+    words: ClassVar[str]
+    """as users call what such a change sets"""
+    fields: ClassVar[Fields]
+    """of its changes"""
+    stored: ClassVar[Fields]
+    """fields of a version's state that hold it, as a checkpoint has them"""
+    shared: ClassVar[bool] = True
+    """whether a link says of it what its source says"""
+
+    @abstractmethod
+    def fold(self, state: State, entry: Entry, change: Change) -> None:
+        """Apply a change."""
+
+    def keys(self, change: Change) -> list[Key]:
+        """What a change sets."""
+        return [(self.kind, change["id"] or "")]
+
+    def value(self, state: State, key: Key) -> Any:
+        """What a state says; None for nothing."""
+        return owner_of(state, key[1]).get(self.kind)
+
+    def narrowed(self, change: Change, keys: Container[Key]) -> Change:
+        """A change without what is not among `keys`, some of which it sets."""
+        return change
+
+    @abstractmethod
+    def aligned(self, id: str | None, own: Owner, theirs: Owner, kept: Container[Key] = ()) -> Iterator[Change]:
+        """The change, if there is any, after which one owner reads as another, but for the keys that are `kept`."""
+
+    def undo(self, change: Change, version: VersionState) -> Change | None:
+        """For a change that may name blobs: the one that takes it back, `version` being as it was."""
+        return None
+
+    def blobs(self, owner: Owner) -> list[str]:
+        """Digests of blobs that an owner's value names."""
+        return []
+
+    def new_blobs(self, change: Change) -> list[str]:
+        """Digests of blobs that a change names."""
+        return [change["blob"]] if change.get("blob") else []
+
+    def named(self, key: Key) -> str:
+        """A key as a message tells it."""
+        return self.kind
+
+
+class Alias(Property):
+    """A name in a collection that moves; the collection's state holds it."""
+
+    kind, words, shared = "alias", "aliases", False
+    fields: ClassVar[Fields] = {"alias": is_alias, "id": or_null(is_digest), "old": or_null(is_digest)}
+    stored: ClassVar[Fields] = {}
+
+    def fold(self, state: State, entry: Entry, change: Change) -> None:
+        version = state.versions.get(change["id"])
+        if change["id"] is None or (version is not None and "deleted" not in version):
+            state.aliases.pop(change["alias"], None)
+        if version is not None and "deleted" not in version:
+            state.aliases[change["alias"]] = change["id"]
+
+    def keys(self, change: Change) -> list[Key]:
+        return [("alias", change["alias"])]
+
+    def value(self, state: State, key: Key) -> Any:
+        return state.aliases.get(key[1])
+
+    def aligned(self, id: str | None, own: Owner, theirs: Owner, kept: Container[Key] = ()) -> Iterator[Change]:
+        if id is not None:
+            return
+        for alias in sorted(own["aliases"].keys() | theirs["aliases"].keys()):
+            old, new = own["aliases"].get(alias), theirs["aliases"].get(alias)
+            known = new is None or ("deleted" not in theirs["versions"][new] and new in own["versions"])
+            if old != new and ("alias", alias) not in kept and known:
+                yield new_change("alias", alias=alias, id=new, old=old)
+
+    def named(self, key: Key) -> str:
+        return f"alias '{key[1]}'"
+
+
+class Tags(Property):
+    kind = words = "tags"
+    fields: ClassVar[Fields] = {
+        "id": or_null(is_digest), "add": list_of(named(check_tag)), "remove": list_of(is_text),
+    }  # fmt: skip
+    stored: ClassVar[Fields] = {"tags": list_of(named(check_tag))}
+
+    def fold(self, state: State, entry: Entry, change: Change) -> None:
+        owner = _written(state, change)
+        kept = [tag for tag in owner.get("tags", []) if tag not in change["remove"]]
+        owner["tags"] = list(dict.fromkeys(kept + change["add"]))
+
+    def keys(self, change: Change) -> list[Key]:
+        return [("tag", change["id"] or "", tag) for tag in dict.fromkeys([*change["add"], *change["remove"]])]
+
+    def value(self, state: State, key: Key) -> Any:
+        return key[2] in owner_of(state, key[1]).get("tags", []) or None
+
+    def narrowed(self, change: Change, keys: Container[Key]) -> Change:
+        id = change["id"] or ""
+        return {**change, **{f: [t for t in change[f] if ("tag", id, t) in keys] for f in ("add", "remove")}}
+
+    def aligned(self, id: str | None, own: Owner, theirs: Owner, kept: Container[Key] = ()) -> Iterator[Change]:
+        has, wanted = own.get("tags", []), theirs.get("tags", [])
+        on = [tag for tag in wanted if tag not in has and ("tag", id or "", tag) not in kept]
+        off = [tag for tag in has if tag not in wanted and ("tag", id or "", tag) not in kept]
+        if on or off:
+            yield new_change("tags", id=id, add=on, remove=off)
+
+    def named(self, key: Key) -> str:
+        return f"tag '{key[2]}'"
+
+
+class Metadata(Property):
+    """Top-level keys; long values are blobs that the log only names."""
+
+    kind = words = "metadata"
+    fields: ClassVar[Fields] = {
+        "id": or_null(is_digest), "set": dict_of(anything), "blobs": are_blobs, "remove": list_of(is_text),
+    }  # fmt: skip
+    stored: ClassVar[Fields] = {"metadata": is_json(dict_of(anything)), "blobs": are_blobs}
+
+    def fold(self, state: State, entry: Entry, change: Change) -> None:
+        owner = _written(state, change)
+        gone = {*change["remove"], *change["set"], *change["blobs"]}
+        for field, new in (("metadata", change["set"]), ("blobs", change["blobs"])):
+            kept = {key: value for key, value in owner.get(field, {}).items() if key not in gone}
+            if kept or new or change["id"] is None:
+                owner[field] = kept | new
+            else:
+                owner.pop(field, None)
+
+    def keys(self, change: Change) -> list[Key]:
+        names = dict.fromkeys([*change["set"], *change["blobs"], *change["remove"]])
+        return [("metadata", change["id"] or "", name) for name in names]
+
+    def value(self, state: State, key: Key) -> Any:
+        return self._value(owner_of(state, key[1]), key[2])
+
+    @staticmethod
+    def _value(owner: Owner, name: str) -> Any:
+        if name in owner.get("blobs", {}):
+            return ("blob", owner["blobs"][name])
+        metadata = owner.get("metadata", {})
+        return ("value", metadata[name]) if name in metadata else None
+
+    def narrowed(self, change: Change, keys: Container[Key]) -> Change:
+        id = change["id"] or ""
+        kept: dict[str, Any] = {
+            field: {k: v for k, v in change[field].items() if ("metadata", id, k) in keys} for field in ("set", "blobs")
+        }
+        kept["remove"] = [k for k in change["remove"] if ("metadata", id, k) in keys]
+        return {**change, **kept}
+
+    def aligned(self, id: str | None, own: Owner, theirs: Owner, kept: Container[Key] = ()) -> Iterator[Change]:
+        names = {name for owner in (own, theirs) for field in ("metadata", "blobs") for name in owner.get(field, {})}
+        differ = [name for name in sorted(names) if not is_same(self._value(own, name), self._value(theirs, name))]
+        if differ := [name for name in differ if ("metadata", id or "", name) not in kept]:
+            yield self._change(id, differ, theirs)
+
+    @staticmethod
+    def _change(id: str | None, names: Collection[str], owner: Owner) -> Change:
+        """The change after which these keys read as an owner has them."""
+        metadata, blobs = owner.get("metadata", {}), owner.get("blobs", {})
+        values = {name: metadata[name] for name in names if name in metadata}
+        stored = {name: blobs[name] for name in names if name in blobs}
+        gone = [name for name in names if name not in values and name not in stored]
+        return new_change("metadata", id=id, set=values, blobs=stored, remove=gone)
+
+    def undo(self, change: Change, version: VersionState) -> Change:
+        return self._change(change["id"], [*change["set"], *change["blobs"], *change["remove"]], version)
+
+    def blobs(self, owner: Owner) -> list[str]:
+        return list(owner.get("blobs", {}).values())
+
+    def new_blobs(self, change: Change) -> list[str]:
+        return list(change["blobs"].values())
+
+    def named(self, key: Key) -> str:
+        return f"metadata '{key[2]}'"
+
+
+class Description(Property):
+    """Text; a long one is a blob."""
+
+    kind = words = "description"
+    fields: ClassVar[Fields] = {
+        "id": or_null(is_digest), "old": is_description, "new": or_null(is_text), "blob": or_null(is_digest),
+    }  # fmt: skip
+    stored: ClassVar[Fields] = {"description": is_description}
+
+    def fold(self, state: State, entry: Entry, change: Change) -> None:
+        _written(state, change)["description"] = self._new(change)
+
+    @staticmethod
+    def _new(change: Change) -> Any:
+        return {"blob": change["blob"]} if change["blob"] else change["new"]
+
+    @staticmethod
+    def _change(id: str | None, old: Any, new: Any) -> Change:
+        blob = new["blob"] if isinstance(new, dict) else None
+        return new_change("description", id=id, old=old, new=None if blob else new, blob=blob)
+
+    def aligned(self, id: str | None, own: Owner, theirs: Owner, kept: Container[Key] = ()) -> Iterator[Change]:
+        old, new = own.get("description"), theirs.get("description")
+        if old != new and ("description", id or "") not in kept:
+            yield self._change(id, old, new)
+
+    def undo(self, change: Change, version: VersionState) -> Change:
+        return self._change(change["id"], self._new(change), version.get("description"))
+
+    def blobs(self, owner: Owner) -> list[str]:
+        text = owner.get("description")
+        return [text["blob"]] if isinstance(text, dict) else []
+
+
+class Ttl(Property):
+    """How long a version is kept: seconds, None for ever, INHERIT where nothing was said."""
+
+    kind = words = "ttl"
+    fields: ClassVar[Fields] = {"id": is_digest, "old": is_ttl, "new": is_ttl}
+    stored: ClassVar[Fields] = {"ttl": is_ttl}
+
+    def fold(self, state: State, entry: Entry, change: Change) -> None:
+        version = own(state, change["id"])
+        if change["new"] == INHERIT:
+            version.pop("ttl", None)
+        else:
+            version["ttl"] = change["new"]
+
+    def value(self, state: State, key: Key) -> Any:
+        return owner_of(state, key[1]).get("ttl", INHERIT)
+
+    def aligned(self, id: str | None, own: Owner, theirs: Owner, kept: Container[Key] = ()) -> Iterator[Change]:
+        old, new = own.get("ttl", INHERIT), theirs.get("ttl", INHERIT)
+        if id is not None and old != new and ("ttl", id) not in kept:
+            yield new_change("ttl", id=id, old=old, new=new)
+
+
+class Origins(Property):
+    """Which entries came from other versions; said once."""
+
+    kind, words, shared = "origins", "origins", False
+    fields: ClassVar[Fields] = {
+        "id": is_digest, "entries": or_null(dict_of(is_origin)), "blob": or_null(is_digest),
+    }  # fmt: skip
+    stored: ClassVar[Fields] = {"origins": is_json(_are_origins)}
+
+    def fold(self, state: State, entry: Entry, change: Change) -> None:
+        own(state, change["id"])["origins"] = {"blob": change["blob"]} if change["blob"] else change["entries"] or {}
+
+    def aligned(self, id: str | None, own: Owner, theirs: Owner, kept: Container[Key] = ()) -> Iterator[Change]:
+        new = theirs.get("origins")
+        if id is not None and new and own.get("origins") != new and ("origins", id) not in kept:
+            blob = new.get("blob")
+            blob = blob if isinstance(blob, str) else None  # else a path that is called "blob"
+            yield new_change("origins", id=id, entries=None if blob else new, blob=blob)
+
+    def blobs(self, owner: Owner) -> list[str]:
+        blob = owner.get("origins", {}).get("blob")
+        return [blob] if isinstance(blob, str) else []
+
+
+def _written(state: State, change: Change) -> Owner:
+    """What a change is about: a version, or (with an id of null) the collection."""
+    return vars(state) if change["id"] is None else own(state, change["id"])
+
+
+PROPERTIES: Mapping[str, Property] = {
+    of.kind: of for of in (Alias(), Tags(), Metadata(), Description(), Ttl(), Origins())
+}
+SHARED = [of for of in PROPERTIES.values() if of.shared]
+"""What a link says as its source does."""
+SHARED_FIELDS = tuple(field for of in SHARED for field in of.stored)
+"""of a version's state that hold those"""
+
+
+def property_digests(owner: Owner) -> list[Digest]:
+    """Blobs that the properties of a version, or of a collection, name."""
+    return [Digest(bytes.fromhex(name)) for of in PROPERTIES.values() for name in of.blobs(owner)]
+
+
+def new_blobs(changes: list[Change]) -> list[Digest]:
+    """Blobs that changes of properties name."""
+    said = [(PROPERTIES[change["kind"]], change) for change in changes if change["kind"] in PROPERTIES]
+    return [Digest(bytes.fromhex(name)) for of, change in said for name in of.new_blobs(change)]
+
+
+def said_of(version: VersionState) -> dict[str, Any]:
+    """All that is said of a version and shared by its links, as it stands in its collection's state."""
+    return {field: version.get(field) for field in SHARED_FIELDS}
+
+
+def aligned(id: str | None, own: Owner, theirs: Owner, kept: Container[Key] = ()) -> Iterator[Change]:
+    """Changes after which what is said of one owner reads as it is said of another, but for the keys that are `kept`."""
+    for of in SHARED:
+        yield from of.aligned(id, own, theirs, kept)
+
+
+def undone(changes: list[Change], version: VersionState) -> list[Change]:
+    """Changes that take back those that may name blobs, for when a blob turns out to be gone: `version` as it was."""
+    undo = (PROPERTIES[change["kind"]].undo(change, version) for change in changes)
+    return [change for change in undo if change is not None]
+
+
+# -- what a user wants to change --
+
 
 NEVER = "never"
-REGISTRY_RECORD = ".registry"
-"""Name of the collection in which a registry's description and the types that it takes are told."""
 
 
 class Properties(NamedTuple):
@@ -39,97 +443,3 @@ class Properties(NamedTuple):
         if both := sorted(set(metadata or ()) & set(self.no_metadata)):
             raise InvalidValue(f"metadata '{both[0]}' can't be set and removed at once")
         return self._replace(tags=tuple(check_tags(self.tags)), metadata=metadata)
-
-
-def copied(
-    source: State, versions: list[VersionState], there: State, *, aliases: bool = False, link: bool = False
-) -> list[Change]:
-    """Changes that give these versions of one collection to another, or `link` them there, with their tags, metadata,
-    description and ttl (and aliases). Those that are there already stay as they are.
-    """
-    refuse_mixture(there, links=link)
-    changes: list[Change] = []
-    if not there.exists:
-        changes.append(new_change("collection", **there.path.fields(), type=source.type))
-    elif there.type != source.type:
-        raise Conflict(f"Artifact '{there.path.name}' already exists with type '{there.type}'; not '{source.type}'")
-    number = there.next
-    for version in versions:
-        id = version["id"]
-        if id not in there.versions:
-            fields = {key: version[key] for key in FIELDS["version"]} | {"number": number}
-            if link:
-                made = version.get("source") or {**source.path.fields(), "number": version["number"]}
-                changes.append(new_change("link", **fields, source=made))
-            else:
-                changes.append(new_change("version", **fields))
-            changes += _properties_of(version)
-            number += 1
-        elif "deleted" in there.versions[id]:
-            changes.append(new_change("undelete", id=id))
-        if aliases:
-            named = (alias for alias in source.aliases_of(id) if alias != "latest" and there.aliases.get(alias) != id)
-            changes += [new_change("alias", alias=a, id=id, old=there.aliases.get(a)) for a in named]
-    if aliases and (new := [tag for tag in source.tags if tag not in there.tags]):
-        changes.append(new_change("tags", id=None, add=new, remove=[]))
-    return changes
-
-
-def refuse_mixture(there: State, *, links: bool) -> None:
-    """A collection holds versions that were saved to it, or links to such, never both; those of a registry hold links.
-    Raises Conflict.
-    """
-    name = there.path.name
-    if there.path.in_registry and there.path.name == REGISTRY_RECORD:
-        raise InvalidValue(f"'{there.path}' is where the registry itself is described", hint="choose another name")
-    if links and there.versions and not there.holds_links:
-        raise Conflict(f"{there.path} holds versions of its own: nothing is linked to it", hint="choose another name")
-    if not links and (there.holds_links or there.path.in_registry):
-        raise Conflict(
-            f"{there.path} is for links: nothing is saved to it",
-            hint=f"save elsewhere, and link that: {typed('link', 'PROJECT/NAME', f'{there.path.project}/{name}')}",
-        )
-
-
-def undone(changes: list[Change], version: VersionState) -> list[Change]:
-    """Changes that take back those that may name blobs, for when a blob turns out to be gone: `version` as it was."""
-    undo = []
-    for change in changes:
-        id = change.get("id")
-        if change["kind"] == "metadata":
-            keys = [*change["set"], *change["blobs"], *change["remove"]]
-            old, blobs = version.get("metadata", {}), version.get("blobs", {})
-            before = {key: old[key] for key in keys if key in old}
-            stored = {key: blobs[key] for key in keys if key in blobs}
-            gone = [key for key in keys if key not in before and key not in stored]
-            undo.append(new_change("metadata", id=id, set=before, blobs=stored, remove=gone))
-        elif change["kind"] == "description":
-            old_text = version.get("description")
-            blob = old_text["blob"] if isinstance(old_text, dict) else None
-            now = {"blob": change["blob"]} if change["blob"] else change["new"]
-            undo.append(new_change("description", id=id, old=now, new=None if blob else old_text, blob=blob))
-    return undo
-
-
-def said_of(version: VersionState) -> dict[str, Any]:
-    """All that is said of a version, as it stands in its collection's state."""
-    return {key: version.get(key) for key in ("tags", "metadata", "blobs", "description", "ttl")}
-
-
-def _properties_of(version: VersionState) -> list[Change]:
-    id, changes = version["id"], []
-    if tags := version.get("tags"):
-        changes.append(new_change("tags", id=id, add=tags, remove=[]))
-    metadata, blobs = version.get("metadata", {}), version.get("blobs", {})
-    if metadata or blobs:
-        changes.append(new_change("metadata", id=id, set=metadata, blobs=blobs, remove=[]))
-    if (text := version.get("description")) is not None:
-        blob = text["blob"] if isinstance(text, dict) else None
-        changes.append(new_change("description", id=id, old=None, new=None if blob else text, blob=blob))
-    if "ttl" in version:
-        changes.append(new_change("ttl", id=id, old=INHERIT, new=version["ttl"]))
-    if origins := version.get("origins"):
-        blob = origins.get("blob")
-        blob = blob if isinstance(blob, str) else None
-        changes.append(new_change("origins", id=id, entries=None if blob else origins, blob=blob))
-    return changes

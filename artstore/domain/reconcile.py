@@ -10,8 +10,9 @@ from collections.abc import Container, Iterable, Iterator
 from typing import Any, NamedTuple
 
 from artstore.domain.changes import Change, Entry, new_change, origin_of, portions
-from artstore.domain.codec import same_json
-from artstore.domain.collection import ADDS, INHERIT, State, VersionState, fold
+from artstore.domain.collection import ADDS, State, VersionState
+from artstore.domain.kinds import fold
+from artstore.domain.properties import PROPERTIES, Key, aligned, is_same
 from artstore.errors import Conflict
 
 ONE_LOG = frozenset({"renumber", "withdraw", "moved from", "moved to", "not moved", "part", "finish", "drop"})
@@ -19,11 +20,6 @@ ONE_LOG = frozenset({"renumber", "withdraw", "moved from", "moved to", "not move
 
 _NOBODY = {"host": None, "time": "", "user": None}
 """Who makes a change that is only tried out."""
-
-Key = tuple[str, ...]
-"""One property: ("alias", name), ("tag", id, tag), ("metadata", id, key), ("description", id), ("ttl", id), ("origins", id);
-and ("type",), ("exists",), ("live", id).
-"""
 
 
 class Push(NamedTuple):
@@ -67,44 +63,17 @@ def _said(state: State, key: Key) -> Any:
         return getattr(state, kind)
     if kind == "live":
         return "deleted" not in state.versions.get(rest[0], {"deleted": ""})
-    if kind == "alias":
-        return state.aliases.get(rest[0])
-    owner: dict[str, Any] = vars(state) if not rest[0] else state.versions.get(rest[0], {})
-    if kind == "tag":
-        return rest[1] in owner.get("tags", []) or None
-    if kind == "metadata":
-        return _metadata_value(owner, rest[1])
-    if kind == "ttl":
-        return owner.get("ttl", INHERIT)
-    return owner.get(kind)
+    return _OF_KEY[kind].value(state, key)
 
 
-def _same(one: Any, other: Any) -> bool:
-    """As JSON: 1 is neither True nor 1.0."""
-    if isinstance(one, tuple) and isinstance(other, tuple):
-        return one[0] == other[0] and same_json(one[1], other[1])
-    return bool(one == other)
-
-
-def _metadata_value(version: VersionState, key: str) -> Any:
-    if key in version.get("blobs", {}):
-        return ("blob", version["blobs"][key])
-    metadata = version.get("metadata", {})
-    return ("value", metadata[key]) if key in metadata else None
+_OF_KEY = {**PROPERTIES, "tag": PROPERTIES["tags"]}
+"""Kinds of properties by the first part of their keys."""
 
 
 def _keys_of(change: Change) -> list[Key]:
     """The properties that a change sets."""
-    kind, id = change["kind"], change.get("id") or ""
-    if kind == "alias":
-        return [("alias", change["alias"])]
-    if kind == "tags":
-        return [("tag", id, tag) for tag in dict.fromkeys([*change["add"], *change["remove"]])]
-    if kind == "metadata":
-        return [("metadata", id, key) for key in dict.fromkeys([*change["set"], *change["blobs"], *change["remove"]])]
-    if kind in ("description", "ttl", "origins"):
-        return [(kind, id)]
-    return []
+    of = PROPERTIES.get(change["kind"])
+    return of.keys(change) if of is not None else []
 
 
 def _touched_by(change: Change) -> list[Key]:
@@ -117,30 +86,15 @@ def _touched_by(change: Change) -> list[Key]:
     return [("type",)] if kind == "collection" else _keys_of(change)
 
 
-def _limited(change: Change, keys: set[Key]) -> Change:
-    """A change without the properties that are not among `keys`."""
-    id = change.get("id") or ""
-    if change["kind"] == "tags":
-        parts = {field: [t for t in change[field] if ("tag", id, t) in keys] for field in ("add", "remove")}
-        return {**change, **parts}
-    if change["kind"] == "metadata":
-        kept: dict[str, Any] = {
-            field: {k: v for k, v in change[field].items() if ("metadata", id, k) in keys} for field in ("set", "blobs")
-        }
-        kept["remove"] = [k for k in change["remove"] if ("metadata", id, k) in keys]
-        return {**change, **kept}
-    return change
-
-
 def _in_words(state: State, key: Key) -> str:
     kind, *rest = key
     if kind == "alias":
-        return f"alias '{rest[0]}'"
+        return PROPERTIES["alias"].named(key)
     version = state.versions.get(rest[0]) if rest else None
-    of = f" of v{version['number']}" if version else ""
     if kind == "live":
         return f"whether v{version['number']} is deleted" if version else "a version"
-    return {"tag": f"tag '{rest[-1]}'", "metadata": f"metadata '{rest[-1]}'"}.get(kind, kind) + of if rest else kind
+    named = _OF_KEY[kind].named(key) if kind in _OF_KEY else kind
+    return named + (f" of v{version['number']}" if version else "")
 
 
 def _shown(state: State, key: Key) -> str:
@@ -243,15 +197,15 @@ def to_push(
         if subject and (subject not in there.state.versions or (wanted is not None and subject not in wanted)):
             continue  # of a version that is not pushed
         after = {key: _said(mine.state, key) for key in keys}
-        open_ = {key for key in keys if not _same(_said(there.state, key), after[key])}
-        fits = {key for key in open_ if _same(_said(there.state, key), before[key])}
+        open_ = {key for key in keys if not is_same(_said(there.state, key), after[key])}
+        fits = {key for key in open_ if is_same(_said(there.state, key), before[key])}
         if change["kind"] == "alias" and subject and "deleted" in there.state.versions[subject]:
             fits = set()  # an alias can't name a version that is deleted there
         if fits:
-            tell(_limited(change, fits))
+            tell(PROPERTIES[change["kind"]].narrowed(change, fits))
         else:
             done.add(id)
-        for key in sorted(key for key in open_ - fits if not _same(_said(now, key), _said(there.state, key))):
+        for key in sorted(key for key in open_ - fits if not is_same(_said(now, key), _said(there.state, key))):
             declined.append(f"{_in_words(there.state, key)}: theirs stays ({_shown(there.state, key)})")
     for id, version in theirs.versions.items():
         own = now.versions.get(id)
@@ -279,7 +233,7 @@ def _agree(one: State, other: State, changes: list[Change]) -> bool:
         one.versions.keys() == theirs.keys()
         and all(v["number"] == theirs[id]["number"] for id, v in one.versions.items())
         and all(("deleted" in v) == ("deleted" in theirs[id]) for id, v in one.versions.items())
-        and all(_same(_said(one, key), _said(other, key)) for change in changes for key in _touched_by(change))
+        and all(is_same(_said(one, key), _said(other, key)) for change in changes for key in _touched_by(change))
     )
 
 
@@ -405,7 +359,7 @@ def to_pull(
     pending, touched = ({key for c in some for key in _touched_by(c)} for some in (open_, heard))
     kept = _overwritten_by_us(theirs, have) & pending & touched
     touched -= kept
-    lost = {key for key in pending & touched if not _same(_said(now, key), _said(there, key))}
+    lost = {key for key in pending & touched if not is_same(_said(now, key), _said(there, key))}
     made = list(_aligned(here.state, now, _AllBut(kept)))
     for change in made:
         here.apply(change)
@@ -498,46 +452,9 @@ def _aligned(here: State, there: State, ours: Container[Key]) -> Iterator[Change
                 yield new_change("delete", id=id, reason=None)
             elif not lives and "deleted" not in theirs:
                 yield new_change("undelete", id=id)
-    for alias in sorted(here.aliases.keys() | there.aliases.keys()):
-        old, new = here.aliases.get(alias), there.aliases.get(alias)
-        known = new is None or ("deleted" not in there.versions[new] and new in here.versions)
-        if old != new and ("alias", alias) not in ours and known:
-            yield new_change("alias", alias=alias, id=new, old=old)
-    yield from _aligned_owner(None, vars(here), vars(there), ours)
+    yield from PROPERTIES["alias"].aligned(None, vars(here), vars(there), ours)
+    yield from aligned(None, vars(here), vars(there), ours)
     for id, theirs in there.versions.items():
         own = here.versions.get(id)
         if own is not None and ("deleted" not in own or "deleted" not in theirs):
-            yield from _aligned_owner(id, own, theirs, ours)
-
-
-def aligned(id: str, own: VersionState, other: VersionState) -> list[Change]:
-    """Changes after which what is said of a version reads as it is said of another."""
-    return list(_aligned_owner(id, own, other, set()))
-
-
-def _aligned_owner(
-    id: str | None, own: dict[str, Any], theirs: dict[str, Any], ours: Container[Key]
-) -> Iterator[Change]:
-    name = id or ""
-    tags, wanted = own.get("tags", []), theirs.get("tags", [])
-    on = [tag for tag in wanted if tag not in tags and ("tag", name, tag) not in ours]
-    off = [tag for tag in tags if tag not in wanted and ("tag", name, tag) not in ours]
-    if on or off:
-        yield new_change("tags", id=id, add=on, remove=off)
-    old, new = own.get("description"), theirs.get("description")
-    if old != new and ("description", name) not in ours:
-        blob = new["blob"] if isinstance(new, dict) else None
-        yield new_change("description", id=id, old=old, new=None if blob else new, blob=blob)
-    keys = own.get("metadata", {}).keys() | own.get("blobs", {}).keys()
-    keys |= theirs.get("metadata", {}).keys() | theirs.get("blobs", {}).keys()
-    open_ = [key for key in sorted(keys) if not _same(_metadata_value(own, key), _metadata_value(theirs, key))]
-    open_ = [key for key in open_ if ("metadata", name, key) not in ours]
-    if open_:
-        set_ = {key: theirs["metadata"][key] for key in open_ if key in theirs.get("metadata", {})}
-        blobs = {key: theirs["blobs"][key] for key in open_ if key in theirs.get("blobs", {})}
-        gone = [key for key in open_ if key not in set_ and key not in blobs]
-        yield new_change("metadata", id=id, set=set_, blobs=blobs, remove=gone)
-    if id is None:
-        return
-    if own.get("ttl", INHERIT) != theirs.get("ttl", INHERIT) and ("ttl", id) not in ours:
-        yield new_change("ttl", id=id, old=own.get("ttl", INHERIT), new=theirs.get("ttl", INHERIT))
+            yield from aligned(id, own, theirs, ours)

@@ -1,15 +1,17 @@
 """Runs: executions that used and logged versions; what a run did is the fold of its log's entries."""
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from artstore.domain.changes import (
     PLACE,
     Change,
     Entry,
+    Fields,
     Good,
-    Table,
+    Kind,
+    Kinds,
     anything,
+    apply,
     check_change,
     dict_of,
     is_count,
@@ -25,8 +27,8 @@ from artstore.domain.changes import (
 )
 from artstore.domain.codec import decode_json, encode_json
 from artstore.domain.digest import Digest
-from artstore.domain.names import check_project, file_name_of, printable
-from artstore.errors import Damage, DamagedLog, UnsupportedFormat
+from artstore.domain.names import check_project, file_name_of
+from artstore.errors import Damage
 
 RUNNING, FINISHED, FAILED, CRASHED = "running", "finished", "failed", "crashed"
 
@@ -104,7 +106,7 @@ _JSON = ("config", "summary", "git")
 PLAIN_KEYS = vars(RunState(RunPath("", "", ""))).keys()
 
 
-_VERSION: dict[str, Any] = {
+_VERSION: Fields = {
     **PLACE,
     "id": is_digest,
     "number": is_count,
@@ -123,92 +125,10 @@ def _is_code(value: Any) -> bool:
     return type(value) is int and -(1 << 63) <= value < 1 << 63
 
 
-FIELDS: Table = {
-    "start": {
-        "entity": named(check_project),
-        "project": named(check_project),
-        "run": named(check_project),
-        "job_type": or_null(is_text),
-        "group": or_null(is_text),
-        "owner": is_text,
-        "command": list_of(is_text),
-        "git": or_null(_is_git),
-    },
-    "label": {"name": or_null(is_text), "notes": or_null(is_text), "tags": list_of(is_text)},
-    "config": {"set": dict_of(anything), "remove": list_of(is_text)},
-    "summary": {"set": dict_of(anything), "remove": list_of(is_text)},
-    "used": {**_VERSION, "as": or_null(is_text)},
-    "logged": _VERSION,
-    "history": {
-        "part": is_text,
-        "rows": is_count,
-        "first": is_count,
-        "last": is_count,
-        "text": or_null(is_text),
-        "blob": or_null(is_digest),
-    },
-    "finish": {"state": one_of(FINISHED, FAILED), "code": _is_code},
-    "delete": {},
-}
-
-
-def _changes_of(kind: str) -> Good:
-    """Changes of a kind, by their ids (or parts), as a state keeps them."""
-    key = "part" if kind == "history" else "id"
-
-    def good(value: Any) -> bool:
-        if type(value) is not dict:
-            return False
-        for name, change in value.items():
-            if type(change) is not dict or change.get("kind") != kind or change.get(key) != name:
-                return False
-            check_change(FIELDS, change)
-        return True
-
-    return good
-
-
-_is_plain_state = is_record(
-    {
-        "path": lambda value: type(value) is list and len(value) == 3 and all(map(check_project, value)),
-        "number": is_count,
-        "digest": is_digest,
-        **dict.fromkeys(("name", "owner", "started", "seen"), is_text),
-        **dict.fromkeys(("job_type", "group", "notes", "host", "user", "deleted"), or_null(is_text)),
-        **dict.fromkeys(("tags", "command"), list_of(is_text)),
-        "config": is_json(dict_of(anything)),
-        "summary": is_json(dict_of(anything)),
-        "git": is_json(or_null(_is_git)),
-        "finished": one_of(None, FINISHED, FAILED),
-        "exit_code": or_null(_is_code),
-        **{kind: _changes_of(kind) for kind in ("used", "logged", "history")},
-    }
-)
-
-
-def is_plain(plain: Any) -> bool:
-    """Whether a fold could have made it."""
-    try:
-        return _is_plain_state(plain)
-    except (ValueError, TypeError, Damage):
-        return False
-
-
 def fold(state: RunState, entry: Entry) -> None:
     """Apply one entry. Raises DamagedLog or UnsupportedFormat as the fold of a collection does."""
     for change in entry.changes:
-        kind = change["kind"]
-        if kind not in _FOLDS:
-            raise UnsupportedFormat(
-                f"run {state.path} has a change of kind '{printable(kind)}', which this artstore does not know",
-                hint="update artstore",
-            )
-        try:
-            check_change(FIELDS, change)
-            _FOLDS[kind](state, entry, change)
-        except (KeyError, ValueError) as error:
-            what = f"entry {entry.number} of run {printable(str(state.path))}"
-            raise DamagedLog(f"{what} has a '{kind}' change that can't be applied: {error}") from error
+        apply(KINDS, state, entry, change, f"run {state.path}")
         state.seen = max(state.seen, origin_of(entry, change)["time"] or "")
     state.number, state.digest = entry.number, entry.digest
 
@@ -254,14 +174,81 @@ def _fold_finish(state: RunState, entry: Entry, change: Change) -> None:
     state.finished, state.exit_code = change["state"], change["code"]
 
 
-_FOLDS: dict[str, Callable[[RunState, Entry, Change], None]] = {
-    "start": _fold_start,
-    "label": _fold_label,
-    "config": _fold_values,
-    "summary": _fold_values,
-    "used": _fold_edge,
-    "logged": _fold_edge,
-    "history": _fold_history,
-    "finish": _fold_finish,
-    "delete": _fold_delete,
+KINDS: Kinds = {
+    "start": Kind(
+        {
+            "entity": named(check_project),
+            "project": named(check_project),
+            "run": named(check_project),
+            "job_type": or_null(is_text),
+            "group": or_null(is_text),
+            "owner": is_text,
+            "command": list_of(is_text),
+            "git": or_null(_is_git),
+        },
+        _fold_start,
+    ),
+    "label": Kind({"name": or_null(is_text), "notes": or_null(is_text), "tags": list_of(is_text)}, _fold_label),
+    "config": Kind({"set": dict_of(anything), "remove": list_of(is_text)}, _fold_values),
+    "summary": Kind({"set": dict_of(anything), "remove": list_of(is_text)}, _fold_values),
+    "used": Kind({**_VERSION, "as": or_null(is_text)}, _fold_edge),
+    "logged": Kind(_VERSION, _fold_edge),
+    "history": Kind(
+        {
+            "part": is_text,
+            "rows": is_count,
+            "first": is_count,
+            "last": is_count,
+            "text": or_null(is_text),
+            "blob": or_null(is_digest),
+        },
+        _fold_history,
+    ),
+    "finish": Kind({"state": one_of(FINISHED, FAILED), "code": _is_code}, _fold_finish),
+    "delete": Kind({}, _fold_delete),
 }
+
+
+# -- checkpoints --
+
+
+def _changes_of(kind: str) -> Good:
+    """Changes of a kind, by their ids (or parts), as a state keeps them."""
+    key = "part" if kind == "history" else "id"
+
+    def good(value: Any) -> bool:
+        if type(value) is not dict:
+            return False
+        for name, change in value.items():
+            if type(change) is not dict or change.get("kind") != kind or change.get(key) != name:
+                return False
+            check_change(KINDS, change)
+        return True
+
+    return good
+
+
+_is_plain_state = is_record(
+    {
+        "path": lambda value: type(value) is list and len(value) == 3 and all(map(check_project, value)),
+        "number": is_count,
+        "digest": is_digest,
+        **dict.fromkeys(("name", "owner", "started", "seen"), is_text),
+        **dict.fromkeys(("job_type", "group", "notes", "host", "user", "deleted"), or_null(is_text)),
+        **dict.fromkeys(("tags", "command"), list_of(is_text)),
+        "config": is_json(dict_of(anything)),
+        "summary": is_json(dict_of(anything)),
+        "git": is_json(or_null(_is_git)),
+        "finished": one_of(None, FINISHED, FAILED),
+        "exit_code": or_null(_is_code),
+        **{kind: _changes_of(kind) for kind in ("used", "logged", "history")},
+    }
+)
+
+
+def is_plain(plain: Any) -> bool:
+    """Whether a fold could have made it."""
+    try:
+        return _is_plain_state(plain)
+    except (ValueError, TypeError, Damage):
+        return False

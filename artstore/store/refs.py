@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterator
 
 from artstore.backends.storage import LogStorage
 from artstore.domain.changes import Change, Entry, check_change, new_change
-from artstore.domain.checkpoints import check_plain
-from artstore.domain.collection import FIELDS, Path, State, VersionState, fold, nfc
+from artstore.domain.collection import Path, State, VersionState, nfc
 from artstore.domain.hints import near, typed
+from artstore.domain.kinds import KINDS, check_plain, fold
 from artstore.domain.names import Spec, file_name_of, printable
 from artstore.errors import Conflict, Damage, DamagedLog, InvalidValue, NotFound, StorageError
 from artstore.store.logs import CHECKPOINT_EVERY, LOST_RACES, Kept, Log
@@ -197,7 +197,7 @@ class Refs:
         """
         for change in changes:
             try:
-                check_change(FIELDS, change)
+                check_change(KINDS, change)
             except ValueError as error:
                 raise InvalidValue(f"a '{change['kind']}' change of {printable(str(state.path))}: {error}") from error
         log = self._log(state.path.folder)

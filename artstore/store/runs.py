@@ -12,7 +12,7 @@ from artstore.domain.changes import (
 )
 from artstore.domain.hints import near
 from artstore.domain.names import file_name_of
-from artstore.domain.run import CRASHED, FIELDS, PLAIN_KEYS, RUNNING, RunPath, RunState, fold, is_plain
+from artstore.domain.run import CRASHED, KINDS, PLAIN_KEYS, RUNNING, RunPath, RunState, fold, is_plain
 from artstore.errors import (
     Conflict,
     Damage,
@@ -156,7 +156,7 @@ class Runs:
                 return
             for change in changes:
                 try:
-                    check_change(FIELDS, change)
+                    check_change(KINDS, change)
                 except ValueError as error:
                     raise InvalidValue(f"a '{change['kind']}' change of run {state.path}: {error}") from error
             host, user = self._identity()

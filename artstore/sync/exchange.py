@@ -10,6 +10,7 @@ from artstore.domain.collection import Path, State, VersionState
 from artstore.domain.digest import KIND_NAMES, Digest, Kind
 from artstore.domain.hints import near, typed
 from artstore.domain.names import Spec, printable
+from artstore.domain.properties import new_blobs
 from artstore.domain.reconcile import Pull, Push, in_portions, to_pull
 from artstore.domain.selection import EVERYTHING, Selection
 from artstore.errors import ArtstoreError, Conflict, Damage, InvalidValue, MissingObject, NotFound, StorageError
@@ -325,7 +326,7 @@ class Exchange:
             ours = {version["id"] for version in state.live()}
             whole = [v for v in theirs.live() if v["id"] in ours and not damaged]
             wanted += with_bases(plan.versions, whole)
-        needs = transfer.plan(wanted, [blob for *_, plan in plans for blob in _property_blobs(plan.changes)])
+        needs = transfer.plan(wanted, [blob for *_, plan in plans for blob in new_blobs(plan.changes)])
         self._sent = [self._sent[0] + needs.objects, self._sent[1] + needs.bytes]
         if tx is None:
             return
@@ -592,7 +593,7 @@ class Exchange:
             now = self._here.refs.read_folder(theirs.path.folder, theirs.path)
             wanted += with_bases(plan.versions, [] if damaged else now.live())
         try:
-            needs = transfer.plan(wanted, [blob for _, plan in plans for blob in _property_blobs(plan.changes)])
+            needs = transfer.plan(wanted, [blob for _, plan in plans for blob in new_blobs(plan.changes)])
             self._sent = [self._sent[0] + needs.objects, self._sent[1] + needs.bytes]
             if not dry_run:
                 transfer.send(needs)
@@ -635,10 +636,3 @@ _AGAIN = "run the same command again"
 def _names(state: State, versions: list[VersionState]) -> tuple[str, ...]:
     numbers = {version["id"]: version["number"] for version in versions}
     return tuple(f"{state.path.name}:v{number}" for number in numbers.values())
-
-
-def _property_blobs(changes: list[Change]) -> list[Digest]:
-    """Blobs that changes of properties name."""
-    names = [name for change in changes if change["kind"] == "metadata" for name in change["blobs"].values()]
-    names += [change["blob"] for change in changes if change["kind"] in ("description", "origins") and change["blob"]]
-    return [Digest(bytes.fromhex(name)) for name in names]

@@ -6,9 +6,10 @@ from functools import partial
 from typing import NamedTuple
 
 from artstore.backends.files import remove_if_there
-from artstore.domain.collection import VersionState, digest_of_state, id_of_state, property_digests
+from artstore.domain.collection import VersionState, digest_of_state, id_of_state
 from artstore.domain.digest import BLOB, TREE, VERSION, Digest, Kind, short
 from artstore.domain.names import printable
+from artstore.domain.properties import property_digests
 from artstore.domain.selection import EVERYTHING, Selection
 from artstore.domain.tree import (
     DIRECTORY,

@@ -23,7 +23,7 @@ from artstore.api.tables.table import Table
 from artstore.backends import owner
 from artstore.backends.storage import FolderStorage
 from artstore.domain import collection as state
-from artstore.domain import ignore
+from artstore.domain import ignore, kinds
 from artstore.domain import run as runs
 from artstore.domain.changes import Entry, check_change
 from artstore.domain.codec import decode, decode_json, encode_json, encode_rows
@@ -43,6 +43,7 @@ from artstore.domain.names import (
     printable,
     windows_problem,
 )
+from artstore.domain.properties import property_digests
 from artstore.domain.tree import PART, check_root, decode_tree, read_folder, totals, tree_digest
 from artstore.domain.version import decode_version
 from artstore.errors import Damage, InvalidValue, NoEntry
@@ -182,7 +183,7 @@ def _entries(data: bytes) -> list[Entry]:
 def fuzz_collection(data: bytes) -> None:
     made = state.State(state.Path("local", "digits", "images"))
     for entry in _entries(data):
-        state.fold(made, entry)
+        kinds.fold(made, entry)
         _look_at(made)
     kept = encode_checkpoint(made.number, made.digest or "", made.plain())
     again = state.State.from_plain(decode_checkpoint(kept, "it")[2])
@@ -196,7 +197,7 @@ def _look_at(made: state.State) -> None:
     assert len(taken) == len(made.versions) and made.next > max(taken, default=-1)
     for version in made.live():
         assert version["updated"] and set(version.get("tags", [])) is not None
-        state.property_digests(version), state.digest_of_state(version), state.id_of_state(version)
+        property_digests(version), state.digest_of_state(version), state.id_of_state(version)
     assert aliases.keys() <= made.versions.keys()
     assert made.holds_links or made.latest or not made.live()
 
@@ -250,7 +251,7 @@ class _Sealing:
 def fuzz_history(data: bytes) -> None:
     for row in rows_of(whole_rows(data)):
         assert type(row["_step"]) is int
-    check_change(runs.FIELDS, _part(_Sealing(), "history.x", data))  # type: ignore[arg-type]
+    check_change(runs.KINDS, _part(_Sealing(), "history.x", data))  # type: ignore[arg-type]
 
 
 # -- what lies beside --

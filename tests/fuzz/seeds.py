@@ -11,6 +11,7 @@ from artstore.api.tables.table import Table
 from artstore.backends.owner import this_process
 from artstore.backends.storage import FolderStorage
 from artstore.domain import collection as state
+from artstore.domain import kinds
 from artstore.domain import run as runs
 from artstore.domain.codec import encode_json, encode_rows
 from artstore.domain.digest import BLOB, TREE, VERSION, Digest, digest_of, pack_digest
@@ -177,7 +178,7 @@ FIRST, FIRST_OF_RUN = entry(1, None, changes(COLLECTION)[:15]), entry(1, None, c
 
 def folded_collection() -> state.State:
     made = state.State(IMAGES)
-    state.fold(made, decode_entry(FIRST, 1, "it"))
+    kinds.fold(made, decode_entry(FIRST, 1, "it"))
     return made
 
 

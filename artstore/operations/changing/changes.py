@@ -6,19 +6,11 @@ from collections.abc import Callable, Iterable
 from functools import cached_property, partial
 
 from artstore.domain.changes import Change, new_change
-from artstore.domain.collection import (
-    INHERIT,
-    Path,
-    State,
-    VersionState,
-    digest_of_state,
-    id_of_state,
-    property_digests,
-)
+from artstore.domain.collection import INHERIT, Path, State, VersionState, digest_of_state, id_of_state
+from artstore.domain.copies import copied, refuse_mixture
 from artstore.domain.hints import near, typed
 from artstore.domain.names import check_alias, check_tags, check_type, parse_spec
-from artstore.domain.properties import NEVER, Properties, copied, refuse_mixture, said_of, undone
-from artstore.domain.reconcile import aligned
+from artstore.domain.properties import NEVER, Properties, aligned, property_digests, said_of, undone
 from artstore.domain.upserts import no_upsert
 from artstore.errors import Conflict, InvalidValue, NotFound
 from artstore.operations.finding.catalog import LinkRow
@@ -419,7 +411,7 @@ class Changes:
 def _told(found: Found, there: State) -> list[Change]:
     """Changes after which a link says by itself what its source says."""
     own = there.versions.get(found.version["id"])
-    return [] if own is None or "deleted" in own else aligned(own["id"], own, found.version)
+    return [] if own is None or "deleted" in own else list(aligned(own["id"], own, found.version))
 
 
 def deletion(state: State, id: str) -> list[Change]:

@@ -9,6 +9,7 @@ from artstore.domain.collection import Path, State, VersionState, digest_of_stat
 from artstore.domain.digest import BLOB, Digest
 from artstore.domain.hints import near, typed
 from artstore.domain.names import Spec, file_name_of, parse_path, parse_spec, printable
+from artstore.domain.properties import SHARED_FIELDS
 from artstore.domain.tree import DIRECTORY, Entry, find
 from artstore.errors import ArtstoreError, Conflict, NotFound
 from artstore.store.objects import ObjectStore
@@ -18,8 +19,6 @@ from artstore.store.settings import Settings
 Home = tuple[str, str]
 """entity, project"""
 
-SAID = ("tags", "metadata", "blobs", "description", "ttl")
-"""What of a version's state is said of it, and may change."""
 _SEARCH = 0.2
 """Seconds for which a file is looked for that may have been taken for an artifact."""
 
@@ -132,8 +131,8 @@ class Lookup:
     def whole(self, found: Found) -> VersionState:
         """A version with all that is said of it: of a link, what is said of its source."""
         said = self.said_of(found)
-        own = {key: value for key, value in found.version.items() if key not in SAID}
-        return own | {key: said[key] for key in SAID if key in said}
+        own = {key: value for key, value in found.version.items() if key not in SHARED_FIELDS}
+        return own | {key: said[key] for key in SHARED_FIELDS if key in said}
 
     def said_of(self, found: Found) -> VersionState:
         """The version whose tags, metadata, description and ttl count: a link's source, while that lives here."""

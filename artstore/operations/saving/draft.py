@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from artstore.backends.files import hash_file, open_regular
 from artstore.domain.builder import TreeBuilder
 from artstore.domain.changes import Change, new_change
-from artstore.domain.collection import Path, State, VersionState, digest_of_state, id_of_state, property_digests
+from artstore.domain.collection import Path, State, VersionState, digest_of_state, id_of_state
+from artstore.domain.copies import refuse_mixture
 from artstore.domain.digest import BLOB, TREE, VERSION, Digest
 from artstore.domain.hints import typed
 from artstore.domain.ignore import Filter
 from artstore.domain.names import check_type, is_protected, parse_path, printable
-from artstore.domain.properties import Properties, refuse_mixture, undone
+from artstore.domain.properties import PROPERTIES, Properties, property_digests, undone
 from artstore.domain.tree import (
     DIRECTORY,
     EMPTY,
@@ -381,7 +382,10 @@ class Draft:
                 changes.append(new_change("finish", upsert=upsert, id=id))
             properties_changed = stored.changes(state, id)
             made["undo"] = undone(properties_changed, state.versions.get(id, {}))
-            made["id"], made["changed"] = id, tuple(dict.fromkeys(_WORDS[c["kind"]] for c in properties_changed))
+            made["id"], made["changed"] = (
+                id,
+                tuple(dict.fromkeys(PROPERTIES[c["kind"]].words for c in properties_changed)),
+            )
             changes += properties_changed
             if changes or self._tx.new_objects:  # content of the latest version that was damaged is new, too
                 self._tx.publish()
@@ -600,10 +604,6 @@ class Draft:
         self._refs.change(path, build)
 
 
-_WORDS = {
-    "alias": "aliases", "tags": "tags", "metadata": "metadata", "description": "description", "ttl": "ttl",
-    "origins": "origins",
-}  # fmt: skip
 _AGAIN = "run the same command again"
 
 

@@ -4,8 +4,9 @@ import os
 from collections.abc import Iterator, Set
 from typing import NamedTuple
 
-from artstore.domain.collection import State, VersionState, digest_of_state, id_of_state, property_digests
+from artstore.domain.collection import State, VersionState, digest_of_state, id_of_state
 from artstore.domain.digest import BLOB, TREE, VERSION, Digest, digest_of
+from artstore.domain.properties import property_digests
 from artstore.domain.tree import DIRECTORY, PART, REFERENCE, decode_tree
 from artstore.errors import Damage, DamagedLog, MissingObject, NoSpace, StorageError, translated
 from artstore.operations.upkeep.removal import Everything, Removal, is_left_over, sweep

@@ -1,0 +1,61 @@
+"""Copies and links: the changes that give versions of one collection to another."""
+
+from artstore.domain.changes import Change, new_change
+from artstore.domain.collection import State, VersionState
+from artstore.domain.hints import typed
+from artstore.domain.kinds import VERSION
+from artstore.domain.properties import PROPERTIES
+from artstore.errors import Conflict, InvalidValue
+
+REGISTRY_RECORD = ".registry"
+"""Name of the collection in which a registry's description and the types that it takes are told."""
+
+
+def copied(
+    source: State, versions: list[VersionState], there: State, *, aliases: bool = False, link: bool = False
+) -> list[Change]:
+    """Changes that give these versions of one collection to another, or `link` them there, with their tags, metadata,
+    description and ttl (and aliases). Those that are there already stay as they are.
+    """
+    refuse_mixture(there, links=link)
+    changes: list[Change] = []
+    if not there.exists:
+        changes.append(new_change("collection", **there.path.fields(), type=source.type))
+    elif there.type != source.type:
+        raise Conflict(f"Artifact '{there.path.name}' already exists with type '{there.type}'; not '{source.type}'")
+    number = there.next
+    for version in versions:
+        id = version["id"]
+        if id not in there.versions:
+            fields = {key: version[key] for key in VERSION} | {"number": number}
+            if link:
+                made = version.get("source") or {**source.path.fields(), "number": version["number"]}
+                changes.append(new_change("link", **fields, source=made))
+            else:
+                changes.append(new_change("version", **fields))
+            changes += [change for of in PROPERTIES.values() for change in of.aligned(id, {}, version)]
+            number += 1
+        elif "deleted" in there.versions[id]:
+            changes.append(new_change("undelete", id=id))
+        if aliases:
+            named = (alias for alias in source.aliases_of(id) if alias != "latest" and there.aliases.get(alias) != id)
+            changes += [new_change("alias", alias=a, id=id, old=there.aliases.get(a)) for a in named]
+    if aliases and (new := [tag for tag in source.tags if tag not in there.tags]):
+        changes.append(new_change("tags", id=None, add=new, remove=[]))
+    return changes
+
+
+def refuse_mixture(there: State, *, links: bool) -> None:
+    """A collection holds versions that were saved to it, or links to such, never both; those of a registry hold links.
+    Raises Conflict.
+    """
+    name = there.path.name
+    if there.path.in_registry and there.path.name == REGISTRY_RECORD:
+        raise InvalidValue(f"'{there.path}' is where the registry itself is described", hint="choose another name")
+    if links and there.versions and not there.holds_links:
+        raise Conflict(f"{there.path} holds versions of its own: nothing is linked to it", hint="choose another name")
+    if not links and (there.holds_links or there.path.in_registry):
+        raise Conflict(
+            f"{there.path} is for links: nothing is saved to it",
+            hint=f"save elsewhere, and link that: {typed('link', 'PROJECT/NAME', f'{there.path.project}/{name}')}",
+        )
