@@ -15,7 +15,7 @@ from artstore.domain.digest import plain_digest
 from artstore.errors import Damage, DamagedLog, InvalidValue, StorageError
 from artstore.store import logs
 from artstore.store.logs import (
-    Kept,
+    EntryCache,
     Log,
     check_of,
     decode_checkpoint,
@@ -189,7 +189,7 @@ def test_an_empty_listing_is_an_empty_log_and_costs_no_question(log: Log) -> Non
 
 def test_entries_that_were_kept_are_not_read_again(storage: FolderStorage) -> None:
     append(Log(storage, FOLDER), "a", "b")
-    kept = Kept()
+    kept = EntryCache()
     log = Log(storage, FOLDER, kept)
     assert tags_of(log.entries(log.listing())) == ["a", "b"]
     path(log, 1).unlink()
@@ -199,7 +199,7 @@ def test_entries_that_were_kept_are_not_read_again(storage: FolderStorage) -> No
 
 def test_no_more_entries_are_kept_than_their_files_bytes_allow(storage: FolderStorage) -> None:
     append(Log(storage, FOLDER), "a", "b")
-    log = Log(storage, FOLDER, Kept(room=path(Log(storage, FOLDER), 1).stat().st_size))
+    log = Log(storage, FOLDER, EntryCache(room=path(Log(storage, FOLDER), 1).stat().st_size))
     assert tags_of(log.entries(log.listing())) == ["a", "b"]
     for number in (1, 2):
         path(log, number).unlink()

@@ -23,7 +23,7 @@ _FOREIGN = 8 << 20
 _FIELDS = {"changes", "check", "host", "number", "prev", "time", "user", "write"}
 
 
-class Kept:
+class EntryCache:
     """Entries that were read, for an operation that reads them again: what is written never changes. No more are kept than
     their files' bytes allow, whatever a remote holds.
     """
@@ -44,10 +44,10 @@ class Kept:
 class Log:
     """One log in a storage. Reading takes no lock; appending is decided by the storage's exclusive creation."""
 
-    def __init__(self, storage: LogStorage, folder: str, kept: Kept | None = None) -> None:
+    def __init__(self, storage: LogStorage, folder: str, cache: EntryCache | None = None) -> None:
         self.storage = storage
         self.folder = folder
-        self._kept = kept
+        self._cache = cache
         self.what = printable(folder)
 
     def listing(self) -> list[str]:
@@ -82,15 +82,15 @@ class Log:
 
     def read(self, number: int) -> Entry:
         path = self._path(number)
-        if self._kept is not None and (found := self._kept.get(path)) is not None:
+        if self._cache is not None and (found := self._cache.get(path)) is not None:
             return found
         try:
             data = self.storage.read(path)
         except FileNotFoundError:
             raise DamagedLog(f"entry {number} of {self.what} is missing", hint=_HINT) from None
         entry = decode_entry(data, number, f"entry {number} of {self.what}")
-        if self._kept is not None:
-            self._kept.put(path, entry, len(data))
+        if self._cache is not None:
+            self._cache.put(path, entry, len(data))
         return entry
 
     def append(

@@ -3,13 +3,14 @@
 from collections.abc import Callable, Iterator
 
 from artstore.backends.storage import LogStorage
-from artstore.domain.changes import Change, Entry, check_change, new_change
+from artstore.domain.changes import Change, Entry, new_change
 from artstore.domain.collection import Path, State, VersionState, nfc
 from artstore.domain.hints import near, typed
 from artstore.domain.kinds import KINDS, check_plain, fold
-from artstore.domain.names import Spec, file_name_of, printable
-from artstore.errors import Conflict, Damage, DamagedLog, InvalidValue, NotFound, StorageError
-from artstore.store.logs import CHECKPOINT_EVERY, LOST_RACES, Kept, Log
+from artstore.domain.names import Spec
+from artstore.errors import Conflict, Damage, DamagedLog, NotFound, StorageError
+from artstore.store.logbook import Identity, LogBook, too_busy
+from artstore.store.logs import CHECKPOINT_EVERY, LOST_RACES, EntryCache, Log
 
 _BEHIND = 16
 """Entries that are folded once more before the fold is kept anew."""
@@ -19,14 +20,16 @@ _MANY = 256
 """
 
 
-class Refs:
-    """All collections of a repository. Reads take no lock; `commit` is the compare-and-swap."""
+class Refs(LogBook[State]):
+    """All collections of a repository; `commit` is the compare-and-swap."""
+
+    top, kinds = "refs", KINDS
 
     def __init__(
         self,
         storage: LogStorage,
         *,
-        identity: Callable[[], tuple[str | None, str | None]],
+        identity: Identity,
         keep: bool = False,
         foreign: bool = False,
         copies: bool = False,
@@ -36,12 +39,9 @@ class Refs:
         others write, checkpoints are checked. In `copies` of logs, which nobody commits to, reading leaves checkpoints.
         `told` hears of every `change` that was made here, and which aliases there were before.
         """
-        self._storage = storage
-        self._identity = identity
-        self._foreign = foreign
+        super().__init__(storage, identity=identity, foreign=foreign, cache=EntryCache() if keep else None)
         self._copies = copies
         self._told = told
-        self._kept = Kept() if keep else None
         self._read_last = ""
         self._folded: tuple[str, State] | None = None
         """a folder that was read twice in a row, and its fold then: the checkpoint of a long collection costs 4 µs a
@@ -52,18 +52,7 @@ class Refs:
         """As this, for one operation: entries are read once."""
         return Refs(self._storage, identity=self._identity, keep=True, foreign=self._foreign)
 
-    def _log(self, folder: str) -> Log:
-        return Log(self._storage, folder, self._kept)
-
     # -- reading --
-
-    def paths(self, entity: str | None = None, project: str | None = None) -> Iterator[str]:
-        """Folders of all logs (below an entity and project), in order."""
-        entities = [file_name_of(entity)] if entity else sorted(self._storage.names("refs"))
-        for e in entities:
-            for p in [file_name_of(project)] if project else sorted(self._storage.names(f"refs/{e}")):
-                for c in sorted(self._storage.names(f"refs/{e}/{p}")):
-                    yield f"refs/{e}/{p}/{c}"
 
     def collections(
         self, entity: str | None = None, project: str | None = None, *, damaged: list[Damage] | None = None
@@ -71,14 +60,7 @@ class Refs:
         """Every collection that exists, ordered by its path. One that can't be read is an error, or is told in
         `damaged` and left out.
         """
-        for folder in self.paths(entity, project):
-            try:
-                state = self.read_folder(folder)
-            except Damage as error:
-                if damaged is None:
-                    raise
-                damaged.append(error)
-                continue
+        for state in self._states(entity, project, damaged):
             if state.exists:
                 yield state
 
@@ -122,7 +104,7 @@ class Refs:
         start = state.number
         for entry in log.entries(listing, start, state.digest) if start != until else ():
             self._settle_read(state, folder, checkpoints)
-            fold(state, entry)
+            self._fold(state, entry)
             if entry.number == until:
                 break
         self._settle_read(state, folder, checkpoints)
@@ -195,20 +177,15 @@ class Refs:
         """Append one entry behind `state`; the new state, or None when somebody else was first (read again, check
         again, try again). InvalidValue for what nobody could read afterwards.
         """
-        for change in changes:
-            try:
-                check_change(KINDS, change)
-            except ValueError as error:
-                raise InvalidValue(f"a '{change['kind']}' change of {printable(str(state.path))}: {error}") from error
-        log = self._log(state.path.folder)
-        host, user = self._identity()
-        entry = log.append(state.number, state.digest, changes, host=host, user=user)
-        if entry is None:
-            return None
+        self._check(changes, str(state.path))
+        return state if self._append(self._log(state.path.folder), state, changes) else None
+
+    def _fold(self, state: State, entry: Entry) -> None:
         fold(state, entry)
-        if entry.number % CHECKPOINT_EVERY == 0 or len(changes) >= max(_MANY, len(state.versions) // 16):
+
+    def _keep(self, log: Log, state: State, changes: int) -> None:
+        if state.number % CHECKPOINT_EVERY == 0 or changes >= max(_MANY, len(state.versions) // 16):
             self._save_checkpoint(log, state)
-        return state
 
     def change(self, path: Path, build: Callable[[State], list[Change]], *, read: State | None = None) -> State:
         """Append what `build` makes of the collection's state (as it was `read`, where nothing came behind that); after a
@@ -229,7 +206,7 @@ class Refs:
             if (done := self.commit(state, changes)) is not None:
                 self._told(done, changes, aliases)
                 return done
-        raise Conflict(f"{path} changes faster than this could be added", hint="run the same command again")
+        raise too_busy(str(path))
 
     def _check_spelling(self, path: Path) -> None:
         """Projects and entities whose names differ in case only would share a folder: the first one decides."""
@@ -278,7 +255,7 @@ class Refs:
             }
             if self.commit(source, [moved]) is not None:
                 return self.read(new)
-        raise Conflict(f"{old} changes faster than it could be renamed", hint="run the same command again")
+        raise too_busy(str(old), "renamed")
 
     def since(self, state: State, number: int, digest: str) -> list[Entry] | None:
         """Entries of this state's log behind that number; None when the entry of that number has another digest."""

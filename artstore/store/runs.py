@@ -1,25 +1,24 @@
 """All runs of a repository: each is a log of its own."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 from artstore.backends.owner import is_dead, parse
 from artstore.backends.storage import LogStorage
 from artstore.domain.changes import (
     Change,
-    check_change,
+    Entry,
     portions,
 )
 from artstore.domain.hints import near
-from artstore.domain.names import file_name_of
 from artstore.domain.run import CRASHED, KINDS, PLAIN_KEYS, RUNNING, RunPath, RunState, fold, is_plain
 from artstore.errors import (
     Conflict,
     Damage,
-    InvalidValue,
     NotFound,
     StorageError,
 )
+from artstore.store.logbook import Identity, LogBook, too_busy
 from artstore.store.logs import CHECKPOINT_EVERY, LOST_RACES, Log, decode_checkpoint, encode_checkpoint
 
 CHECKPOINT = "checkpoint"
@@ -28,31 +27,24 @@ HISTORY = "history."
 """What the names of files with steps that are not sealed yet begin with, in a run's folder."""
 
 
-class Runs:
-    """All runs of a repository. Reads take no lock; an append is decided by the exclusive creation of its entry."""
+class Runs(LogBook[RunState]):
+    """All runs of a repository."""
+
+    top, kinds = "runs", KINDS
 
     def __init__(
         self,
         storage: LogStorage,
         *,
-        identity: Callable[[], tuple[str | None, str | None]],
+        identity: Identity,
         foreign: bool = False,
         told: Callable[[RunState, list[Change]], None] = lambda state, changes: None,
     ) -> None:
         """Of `foreign` ones, which others write, checkpoints are checked. `told` hears of every `append` that was made
         here.
         """
-        self._storage = storage
-        self._foreign = foreign
-        self._identity = identity
+        super().__init__(storage, identity=identity, foreign=foreign)
         self._told = told
-
-    def paths(self, entity: str | None = None, project: str | None = None) -> Iterator[str]:
-        """Folders of all runs' logs (below an entity and project), in order."""
-        for e in [file_name_of(entity)] if entity else sorted(self._storage.names("runs")):
-            for p in [file_name_of(project)] if project else sorted(self._storage.names(f"runs/{e}")):
-                for r in sorted(self._storage.names(f"runs/{e}/{p}")):
-                    yield f"runs/{e}/{p}/{r}"
 
     def all(
         self,
@@ -65,17 +57,7 @@ class Runs:
         """Every `wanted` run that was not deleted, the latest started first. One that can't be read is an error, or is told
         in `damaged` and left out. Memory: those that are wanted.
         """
-        states = []
-        for folder in self.paths(entity, project):
-            try:
-                state = self.read_folder(folder)
-            except Damage as error:
-                if damaged is None:
-                    raise
-                damaged.append(error)
-                continue
-            if state.number and state.deleted is None and wanted(state):
-                states.append(state)
+        states = (s for s in self._states(entity, project, damaged) if s.number and s.deleted is None and wanted(s))
         return sorted(states, key=lambda s: (s.started, s.path), reverse=True)
 
     def read(self, path: RunPath) -> RunState:
@@ -100,7 +82,7 @@ class Runs:
         self, folder: str, path: RunPath | None = None, *, until: int | None = None, checkpoints: bool = True
     ) -> RunState:
         """Fold a log, from its checkpoint where there is one; `until` stops behind that entry."""
-        log = Log(self._storage, folder)
+        log = self._log(folder)
         if checkpoints and until is None and (known := self._from_checkpoint(log)) is not None:
             for entry in log.later(known.number, known.digest):
                 fold(known, entry)
@@ -147,30 +129,45 @@ class Runs:
         """Bring a state up to date and append what `build` makes of it; asked again after a lost race. No changes → no
         entry. Cost: the entries that the state lacks, and one.
         """
-        log = Log(self._storage, state.path.folder)
+        log = self._log(state.path.folder)
         for _ in range(LOST_RACES):
             for entry in log.later(state.number, state.digest):
                 fold(state, entry)
             changes = build(state)
             if not changes:
                 return
-            for change in changes:
-                try:
-                    check_change(KINDS, change)
-                except ValueError as error:
-                    raise InvalidValue(f"a '{change['kind']}' change of run {state.path}: {error}") from error
-            host, user = self._identity()
-            for some in portions(changes):
-                written = log.append(state.number, state.digest, some, host=host, user=user)
-                if written is None:
-                    break
-                fold(state, written)
-                if state.finished or written.number % CHECKPOINT_EVERY == 0:
-                    self._save_checkpoint(log, state)
-            else:
+            self._check(changes, f"run {state.path}")
+            if all(self._append(log, state, some) for some in portions(changes)):
                 self._told(state, changes)
                 return
-        raise Conflict(f"run {state.path} changes faster than this could be added", hint="run the same command again")
+        raise too_busy(f"run {state.path}")
+
+    def tell(self, path: RunPath, changes: list[Change]) -> bool:
+        """Append those of another place's changes that a run's log here lacks, as they are; whether there were any."""
+        log = self._log(path.folder)
+        for _ in range(LOST_RACES):
+            entries = list(log.entries(log.listing()))
+            known = {change["change"] for entry in entries for change in entry.changes}
+            missing = [change for change in changes if change["change"] not in known]
+            if not missing:
+                return False
+            head, prev = (entries[-1].number, entries[-1].digest) if entries else (0, None)
+            host, user = self._identity()
+            for some in portions(missing):
+                entry = log.append(head, prev, some, host=host, user=user)
+                if entry is None:
+                    break
+                head, prev = entry.number, entry.digest
+            else:
+                return True
+        raise too_busy(f"run {path}")
+
+    def _fold(self, state: RunState, entry: Entry) -> None:
+        fold(state, entry)
+
+    def _keep(self, log: Log, state: RunState, changes: int) -> None:
+        if state.finished or state.number % CHECKPOINT_EVERY == 0:
+            self._save_checkpoint(log, state)
 
     def _save_checkpoint(self, log: Log, state: RunState) -> None:
         try:

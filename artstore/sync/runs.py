@@ -3,14 +3,13 @@
 from collections.abc import Callable
 
 from artstore.backends.storage import FolderStorage, LogStorage
-from artstore.domain.changes import portions
+from artstore.domain.changes import Change
 from artstore.domain.codec import encode_json
 from artstore.domain.digest import plain_digest
 from artstore.domain.reconcile import told
 from artstore.domain.run import RunState
-from artstore.errors import Conflict
 from artstore.progress import Monitor
-from artstore.store.logs import LOST_RACES, Log, last_number
+from artstore.store.logs import Log, last_number
 from artstore.store.objects import ObjectStore
 from artstore.store.refs import Refs
 from artstore.store.runs import Runs
@@ -45,7 +44,6 @@ class RunExchange:
         self._remote = remote
         self._tracking = tracking
         self._runs_there = Runs(tracking.mirror, identity=identity)
-        self._identity = identity
         self._jobs = jobs
         self._monitor = monitor
 
@@ -58,7 +56,7 @@ class RunExchange:
             return 0
         collections = _digest(self._tracking.logs())
         states, noted = self._due("pushed", heads, self._runs, refs, collections, lone=lone)
-        count = self._tell_all(states, self._objects, self._remote.objects, self._storage)
+        count = self._tell_all(states, self._objects, self._remote.objects, self._storage, self._remote.runs)
         if noted is not None:
             self._tracking.note_runs("pushed", collections, noted)
         return count
@@ -72,7 +70,7 @@ class RunExchange:
             return 0
         collections = _digest({folder: last_number(self._storage.names(folder)) for folder in refs.paths()})
         states, noted = self._due("pulled", heads, self._runs_there, refs, collections, lone=lone)
-        count = self._tell_all(states, self._remote.objects, self._objects, self._tracking.mirror)
+        count = self._tell_all(states, self._remote.objects, self._objects, self._tracking.mirror, self._runs)
         if noted is not None:
             self._tracking.note_runs("pulled", collections, noted)
         return count
@@ -101,40 +99,25 @@ class RunExchange:
         is_new = noted != known or (collections != before and any(number < 0 for number in noted.values()))
         return due, noted if is_new else None
 
-    def _tell_all(self, states: list[RunState], source: ObjectStore, target: ObjectStore, logs: LogStorage) -> int:
+    def _tell_all(
+        self, states: list[RunState], source: ObjectStore, target: ObjectStore, logs: LogStorage, there: Runs
+    ) -> int:
         """Append what another place lacks of runs' logs (as they stand in `logs`), the sealed parts of their histories
         first; how many had something new.
         """
         blobs = [blob for state in states for blob in state.blobs()]
         if not blobs:
-            return sum(self._tell(logs, target.storage, state) for state in states)
+            return sum(there.tell(state.path, _changes(logs, state)) for state in states)
         with Transaction(target) as tx:
             transfer = Transfer(source, tx, self._objects, jobs=self._jobs, monitor=self._monitor)
             transfer.send(transfer.plan([], blobs))
             tx.publish()
-            count = sum(self._tell(logs, target.storage, state) for state in states)
+            count = sum(there.tell(state.path, _changes(logs, state)) for state in states)
             tx.ensure()
         return count
 
-    def _tell(self, source: LogStorage, target: LogStorage, state: RunState) -> bool:
-        """Append the changes of a run's log that another lacks."""
-        folder = state.path.folder
-        mine = Log(source, folder)
-        ours = told(entry for entry in mine.entries(mine.listing()) if entry.number <= state.number)  # what was sent
-        for _ in range(LOST_RACES):
-            log = Log(target, folder)
-            entries = list(log.entries(log.listing()))
-            known = {change["change"] for entry in entries for change in entry.changes}
-            missing = [change for change in ours if change["change"] not in known]
-            if not missing:
-                return False
-            head, prev = (entries[-1].number, entries[-1].digest) if entries else (0, None)
-            host, user = self._identity()
-            for some in portions(missing):
-                entry = log.append(head, prev, some, host=host, user=user)
-                if entry is None:
-                    break
-                head, prev = entry.number, entry.digest
-            else:
-                return True
-        raise Conflict(f"run {state.path} changes faster than this could be added", hint="run the same command again")
+
+def _changes(logs: LogStorage, state: RunState) -> list[Change]:
+    """The changes of a run's log, up to the state that was sent."""
+    log = Log(logs, state.path.folder)
+    return told(entry for entry in log.entries(log.listing()) if entry.number <= state.number)
