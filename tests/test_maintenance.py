@@ -218,8 +218,8 @@ def test_a_merge_leaves_one_pack_with_each_object_once_in_the_order_of_the_old_o
     assert objects.pack_names() == {name}
     merged = objects.pack(name)
     ordered = sorted(merged.rows(), key=lambda row: row.offset)
-    assert [merged.read(row) for row in ordered if merged.read(row) != b"same"] == contents
-    assert [merged.read(row) for row in ordered].count(b"same") == 1
+    assert [merged.object(row) for row in ordered if merged.object(row) != b"same"] == contents
+    assert [merged.object(row) for row in ordered].count(b"same") == 1
     assert merged.size == HEADER + sum(map(len, contents)) + 4 + 9 * ROW.size + FOOTER.size
     assert os.listdir(repo.storage.path("trash")) == os.listdir(repo.storage.path("tmp")) == []
 

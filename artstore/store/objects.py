@@ -17,7 +17,6 @@ from artstore.domain.digest import (
     VERSION,
     Digest,
     Kind,
-    digest_of,
     from_hex,
     is_hex,
     plain_digest,
@@ -357,7 +356,7 @@ class ObjectStore:
         return {digest for digest, size in large.items() if there.get(digest) == size}
 
     def rely_many(self, digests: Iterable[Digest]) -> dict[Digest, int | None]:
-        return {row.digest: row.length for _, rows in self.locate_many(digests)[0] for row in rows}
+        return {row.digest: row.size for _, rows in self.locate_many(digests)[0] for row in rows}
 
     def look_only_where_cheap(self) -> None:
         """From now on objects are looked for in packs whose index is known here (or is one of a few): to fetch every index
@@ -513,10 +512,9 @@ class ObjectStore:
             return None
         row = pack.row(number)
         try:
-            data = pack.read(row)
+            return pack.object(row) if row.kind == kind else None
         except OSError:
             return None
-        return data if row.kind == kind and digest_of(kind, data) == digest else None
 
     def note_bad(self, pack: str, digest: Digest) -> None:
         """Note a damaged copy, so that look-ups skip it and the next save of this content stores it again."""
@@ -562,10 +560,20 @@ class ObjectStore:
     def read_version(self, id: Digest) -> Version:
         return decode_version(self.read(VERSION, id), id)
 
-    def locate_small(self, digest: Digest) -> tuple[Pack, Row] | None:
-        """Where a small blob lies, unchecked: for those who read many and fall back to `read`. The pack that answered
-        last is asked first.
+    def read_small(self, digest: Digest) -> bytes | memoryview | None:
+        """A small blob from the first copy that is found: for those who read many and fall back to `read`, which looks
+        everywhere. The pack that answered last is asked first.
         """
+        if (place := self._locate_small(digest)) is None:
+            return None
+        pack, row = place
+        try:
+            # Over a network what lies behind is read along: the next file's bytes, most often.
+            return self.peek_small(digest) if self.storage.distant else pack.object(row)
+        except OSError as error:
+            raise storage_error(error, f"read pack {pack.name[:12]}") from error
+
+    def _locate_small(self, digest: Digest) -> tuple[Pack, Row] | None:
         pack = self._last
         if pack is not None and (number := pack.find(digest)) is not None and (pack.name, digest) not in self._bad:
             return pack, pack.row(number)
@@ -575,7 +583,7 @@ class ObjectStore:
         return found
 
     def peek_small(self, digest: Digest) -> memoryview | None:
-        """A small blob's bytes, unchecked, from the pack that answered last; None when it doesn't hold it."""
+        """A small blob from the pack that answered last; None when it doesn't hold it, or not rightly."""
         pack = self._last
         if pack is None or (number := pack.find(digest)) is None or (self._bad and (pack.name, digest) in self._bad):
             return None
@@ -713,8 +721,7 @@ _HEAL = "save the same content again, or restore it from another copy; `artstore
 def _right_bytes(pack: Pack, row: Row) -> bytes | None:
     """Bytes with the right digest, in at most two reads (the first may have met a passing fault); None when the copy is wrong."""
     for _ in range(2):
-        data = pack.read(row)
-        if digest_of(row.kind, data) == row.digest:
+        if (data := pack.object(row)) is not None:
             return data
     return None
 

@@ -4,10 +4,12 @@ import itertools
 import os
 import struct
 from collections.abc import Callable, Iterable, Iterator
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeVar
+
+from blake3 import blake3
 
 from artstore.backends.files import sync_file, write_fully
-from artstore.domain.digest import BLOB, TREE, VERSION, Digest, Kind, pack_digest
+from artstore.domain.digest import BLOB, KIND_NAMES, TREE, VERSION, Digest, Kind, digest_of, pack_digest
 from artstore.errors import Damage
 
 MAGIC = b"ARTPACK\x01"
@@ -33,6 +35,8 @@ _STRANGE = 4096
 _FLUSH = 512  # objects gathered for one writev: below IOV_MAX (1,024), and 2 MiB of 4 KiB files
 _FLUSH_BYTES = 4 << 20
 
+_Bytes = TypeVar("_Bytes", bytes, memoryview)
+
 
 class Rows(Protocol):
     """Bytes or an mmap: slices of both are bytes, which compare (a memoryview's don't)."""
@@ -44,7 +48,42 @@ class Row(NamedTuple):
     digest: Digest
     kind: Kind
     length: int
+    """bytes that it takes in the pack"""
     offset: int
+
+    @property
+    def size(self) -> int:
+        """Bytes of the object itself."""
+        return self.length
+
+
+def _object(kind: int, digest: bytes, stored: _Bytes) -> _Bytes | None:
+    """The object that is stored as these bytes, or None when they are not right."""
+    if kind == BLOB:
+        right = blake3(stored).digest() == digest
+    else:
+        right = kind in KIND_NAMES and digest_of(TREE if kind == TREE else VERSION, stored) == digest
+    return stored if right else None
+
+
+class Window(NamedTuple):
+    """Objects that lie side by side in a pack, read at once."""
+
+    rows: list[Row]
+    data: memoryview
+    """from the first row's offset on; short, or empty, where the pack ends early or is gone"""
+
+    def objects(self) -> Iterator[tuple[Row, memoryview | None]]:
+        """Each row with its object, decoded and checked; None where this copy is wrong."""
+        data, start = self.data, self.rows[0].offset
+        for row in self.rows:
+            digest, kind, length, offset = row
+            yield row, _object(kind, digest, data[offset - start : offset - start + length])
+
+    def stored(self, row: Row) -> memoryview:
+        """One of these objects as it lies in the pack, unchecked: what `PackWriter.copy` takes."""
+        start = row.offset - self.rows[0].offset
+        return self.data[start : start + row.length]
 
 
 class PackWriter:
@@ -73,6 +112,10 @@ class PackWriter:
         if len(self._pending) >= _FLUSH or self._pending_bytes >= _FLUSH_BYTES:
             self._flush()
 
+    def copy(self, row: Row, stored: memoryview) -> None:
+        """Add an object as another pack stores it; the caller has checked it."""
+        self.add(row.kind, row.digest, stored)
+
     def add_many(self, kind: Kind, objects: Iterable[tuple[Digest, memoryview]]) -> None:
         """As `add` of each."""
         rows, pending, size, pack = self._rows, self._pending, self.size, ROW.pack
@@ -98,14 +141,18 @@ class PackWriter:
             write_fully(self._fd, memoryview(b"".join(self._pending))[written:])
         self._pending, self._pending_bytes = [], 0
 
-    def read(self, offset: int, length: int) -> bytes:
-        """Bytes of an object added before (a draft reads its own trees back)."""
+    def object(self, number: int) -> bytes:
+        """The object that was added as the `number`th, checked (a draft reads its own trees back). Not after `finish`."""
+        digest, kind, _, _, length, offset = ROW.unpack(self._rows[number])
         self._flush()
         fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
         try:
-            return os.pread(fd, length, offset)
+            found = _object(kind, digest, os.pread(fd, length, offset))
         finally:
             os.close(fd)
+        if found is None:
+            raise Damage(f"{KIND_NAMES[kind]} {digest.hex()[:12]} was written wrong to {self.path}")
+        return found
 
     def finish(self, *, sync: bool = True) -> Digest:
         """Write index and footer, sync, close; the name under which to publish."""
@@ -205,20 +252,33 @@ class Pack:
         for digest, kind, _, _, length, offset in ROW.iter_unpack(self.index):
             yield Row(Digest(digest), kind, length, offset)
 
-    def peek(self, number: int) -> memoryview:
-        """As `read`, for those who read many in the order written: what lies ahead is read along, a MiB at a time."""
-        _, _, _, _, length, offset = ROW.unpack_from(self.index, number * ROW.size)
+    def peek(self, number: int) -> memoryview | None:
+        """Like `object`, for those who read many in the order written: what lies ahead is read along, a MiB at a time."""
+        digest, kind, _, _, length, offset = ROW.unpack_from(self.index, number * ROW.size)
         start = offset - self._ahead_at
         if start < 0 or start + length > len(self._ahead):
             # Only who just read what lies before this is likely to read what follows.
             size = max(length, self.ahead) if 0 <= start <= len(self._ahead) else length
             self._ahead = memoryview(self.read_range(offset, min(size, self.objects_end - offset)))
             self._ahead_at, start = offset, 0
-        return self._ahead[start : start + length]
+        return _object(kind, digest, self._ahead[start : start + length])
 
-    def read(self, row: Row) -> bytes:
-        """An object's bytes as they are; the caller checks the digest."""
-        return self.read_range(row.offset, row.length)
+    def object(self, row: Row) -> bytes | None:
+        """An object, decoded and checked, by one read; None when this copy is wrong. Raises OSError.
+
+        This, `peek` and `window` are the only ways for an object out of a pack.
+        """
+        return _object(row.kind, row.digest, self.read_range(row.offset, row.length))
+
+    def holds(self, digest: Digest) -> bool:
+        """Whether this object is in the pack, and right: it is read."""
+        number = self.find(digest)
+        return number is not None and self.object(self.row(number)) is not None
+
+    def window(self, rows: list[Row]) -> Window:
+        """Objects that lie side by side, by one read; the last of the rows ends last."""
+        start, end = rows[0].offset, rows[-1].offset + rows[-1].length
+        return Window(rows, memoryview(self.read_range(start, end - start)))
 
 
 def open_pack(
@@ -240,10 +300,19 @@ def open_pack(
     return Pack(name, header, index, offset, read, close)
 
 
-def salvage(size: int, read: Callable[[int, int], bytes]) -> list[tuple[int, int]]:
-    """(offset, length) of what may be objects of a pack whose index is damaged, in file order: guesses, which their digests
-    prove or don't. Rows are looked for backwards from where the index should end; objects lie side by side, so two whose
-    rows are right also tell of one between them.
+def salvage(size: int, read: Callable[[int, int], bytes]) -> Iterator[tuple[Kind, Digest, bytes]]:
+    """What may be objects of a pack whose index is damaged, in file order, as each kind: guesses, which somebody who looks
+    for their digests proves.
+    """
+    for offset, length in _spans(size, read):
+        data = read(offset, length)
+        for kind in KIND_NAMES:
+            yield kind, digest_of(kind, data), data
+
+
+def _spans(size: int, read: Callable[[int, int], bytes]) -> list[tuple[int, int]]:
+    """(offset, length) of what may be objects, in file order. Rows are looked for backwards from where the index should
+    end; objects lie side by side, so two whose rows are right also tell of one between them.
     """
     if size < HEADER + FOOTER.size:
         return []

@@ -4,12 +4,10 @@ from collections.abc import Iterable, Iterator
 from operator import itemgetter
 from typing import NamedTuple
 
-from blake3 import blake3
-
-from artstore.domain.digest import BLOB, Digest, Kind, digest_of
+from artstore.domain.digest import BLOB, Digest, Kind
 from artstore.errors import Damage, storage_error
 from artstore.store.objects import ObjectStore
-from artstore.store.packs import Pack, Row
+from artstore.store.packs import Pack, Row, Window
 
 _WINDOW = 8 << 20
 """Bytes of one read at most: few requests, and few bytes to repeat when one fails."""
@@ -26,19 +24,13 @@ class _Read(NamedTuple):
     pack: str
     rows: list[Row]
 
-    @property
-    def start(self) -> int:
-        return self.rows[0].offset
-
-    def run(self, pack: Pack | None) -> memoryview:
+    def run(self, pack: Pack | None) -> Window:
         """What came of it; nothing when the pack is gone: then each object is looked for by itself."""
-        if pack is None:
-            return memoryview(b"")
-        end = self.rows[-1].offset + self.rows[-1].length
+        nothing = Window(self.rows, memoryview(b""))
         try:
-            return memoryview(pack.read_range(self.start, end - self.start))
+            return pack.window(self.rows) if pack is not None else nothing
         except FileNotFoundError:
-            return memoryview(b"")
+            return nothing
         except OSError as error:
             raise storage_error(error, f"read pack {self.pack[:12]}") from error
 
@@ -51,7 +43,7 @@ def read_small(objects: ObjectStore, wanted: dict[Digest, Kind]) -> Iterator[Che
         return
     places, elsewhere = objects.locate_many(wanted)
     for row, data in read_rows(objects, places):
-        if row.kind == wanted[row.digest] and digest_of(row.kind, data) == row.digest:
+        if data is not None and row.kind == wanted[row.digest]:
             yield row.kind, row.digest, data
         else:
             elsewhere.append(row.digest)  # read once more, and from any other copy, before it is called damaged
@@ -62,11 +54,10 @@ def read_small(objects: ObjectStore, wanted: dict[Digest, Kind]) -> Iterator[Che
 def read_blobs(objects: ObjectStore, wanted: Iterable[Digest]) -> Iterator[list[tuple[Digest, memoryview]]]:
     """As `read_small`, blobs alone, a window of neighbours at a time: 3 µs each beside the reading."""
     places, elsewhere = objects.locate_many(wanted)
-    for rows, start, window in _read_windows(objects, places):
+    for window in read_windows(objects, places):
         good = []
-        for digest, kind, length, offset in rows:
-            data = window[offset - start : offset - start + length]
-            if kind == BLOB and blake3(data).digest() == digest:
+        for (digest, kind, _, _), data in window.objects():
+            if data is not None and kind == BLOB:
                 good.append((digest, data))
             else:
                 elsewhere.append(digest)
@@ -75,25 +66,21 @@ def read_blobs(objects: ObjectStore, wanted: Iterable[Digest]) -> Iterator[list[
         yield [(digest, memoryview(objects.read(BLOB, digest)))]
 
 
-def read_rows(objects: ObjectStore, places: list[tuple[str, list[Row]]]) -> Iterator[tuple[Row, memoryview]]:
-    """Rows of packs and their bytes, unchecked, in the order of the packs and of what lies in them; short where a pack is
-    gone.
+def read_rows(objects: ObjectStore, places: list[tuple[str, list[Row]]]) -> Iterator[tuple[Row, memoryview | None]]:
+    """Rows of packs and their objects, in the order of the packs and of what lies in them; None where a copy is wrong, or
+    its pack gone.
     """
-    for rows, start, window in _read_windows(objects, places):
-        for row in rows:
-            yield row, window[row.offset - start : row.offset - start + row.length]
+    for window in read_windows(objects, places):
+        yield from window.objects()
 
 
-def _read_windows(
-    objects: ObjectStore, places: list[tuple[str, list[Row]]]
-) -> Iterator[tuple[list[Row], int, memoryview]]:
-    """Runs of rows, the offset of the first, and the bytes from there on."""
-    reads = [_Read(pack, some) for pack, found in places for some in _neighbours(found, objects.storage.distant)]
-    for read, window in _windows(objects, reads):
-        yield read.rows, read.start, window
+def read_windows(objects: ObjectStore, places: list[tuple[str, list[Row]]]) -> Iterator[Window]:
+    """Rows of packs in runs that are read at once; from a distant place several are on their way."""
+    reads = [_Read(pack, some) for pack, found in places for some in neighbours(found, objects.storage.distant)]
+    return _windows(objects, reads)
 
 
-def _neighbours(rows: list[Row], distant: bool) -> Iterator[list[Row]]:
+def neighbours(rows: list[Row], distant: bool) -> Iterator[list[Row]]:
     """Rows of one pack in runs that are read at once. An empty object lies where another begins: it comes first, so that
     the last row of a run ends where the run does.
     """
@@ -113,23 +100,22 @@ def _neighbours(rows: list[Row], distant: bool) -> Iterator[list[Row]]:
         yield run
 
 
-def _windows(objects: ObjectStore, reads: list[_Read]) -> Iterator[tuple[_Read, memoryview]]:
-    """Each read with its bytes; from a distant place several are on their way at once."""
+def _windows(objects: ObjectStore, reads: list[_Read]) -> Iterator[Window]:
     if not objects.storage.distant or len(reads) < 2:
         for read in reads:
-            yield read, read.run(_pack_of(objects, read))
+            yield read.run(_pack_of(objects, read))
         return
     from concurrent.futures import ThreadPoolExecutor
 
     with ThreadPoolExecutor(_AHEAD) as pool:
-        waiting = [(read, pool.submit(read.run, _pack_of(objects, read))) for read in reads[:_AHEAD]]
+        waiting = [pool.submit(read.run, _pack_of(objects, read)) for read in reads[:_AHEAD]]
         rest = iter(reads[_AHEAD:])
         try:
             while waiting:
-                read, future = waiting.pop(0)
+                future = waiting.pop(0)
                 if (following := next(rest, None)) is not None:
-                    waiting.append((following, pool.submit(following.run, _pack_of(objects, following))))
-                yield read, future.result()
+                    waiting.append(pool.submit(following.run, _pack_of(objects, following)))
+                yield future.result()
         finally:
             pool.shutdown(cancel_futures=True)
 

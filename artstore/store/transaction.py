@@ -67,7 +67,7 @@ class Transaction:
         self._published: dict[str, str] = {}  # final path → staged path
         self._copied: dict[str, str] = {}  # those of them that are large blobs, hashed as copied
         self._seen: dict[Digest, str] = {}  # digest → pack relied on, or "" for what is new here
-        self._new_trees: dict[Digest, tuple[PackWriter, int, int]] = {}
+        self._new_trees: dict[Digest, tuple[PackWriter, int]] = {}
         self._large: dict[Digest, tuple[int, str]] = {}  # digest → (size, staged path, or "" when relied on)
         self._sizes: set[int] | None = None
         self._numbers = itertools.count(1)  # shared by the copying threads
@@ -156,7 +156,7 @@ class Transaction:
             if writer is None:
                 writer = self._writer = PackWriter(self.staged())
             if kind == TREE:
-                self._new_trees[digest] = writer, writer.size, len(data)
+                self._new_trees[digest] = writer, len(writer)
             writer.add(kind, digest, data)
         except OSError as error:
             raise storage_error(error, f"write to {printable(self.storage.root)}") from error
@@ -205,11 +205,11 @@ class Transaction:
         self.new_bytes += size
 
     def rely_many(self, digests: Iterable[Digest]) -> dict[Digest, int | None]:
-        """Count on those of these small objects that are stored: these, and their lengths (None for what was added here)."""
+        """Count on those of these small objects that are stored: these, and their sizes (None for what was added here)."""
         known: dict[Digest, int | None] = {digest: None for digest in digests if digest in self._seen}
         places, _ = self.objects.locate_many(set(digests) - known.keys())
         for pack, rows in places:
-            known.update((row.digest, row.length) for row in rows)
+            known.update((row.digest, row.size) for row in rows)
             self._seen.update((row.digest, pack) for row in rows)
         return known
 
@@ -336,8 +336,8 @@ class Transaction:
     def read_tree(self, digest: Digest) -> bytes:
         """A tree added here or stored."""
         if found := self._new_trees.get(digest):
-            writer, offset, length = found
-            return writer.read(offset, length)
+            writer, number = found
+            return writer.object(number)
         return self.objects.read_tree(digest)
 
     # -- publishing --

@@ -107,9 +107,9 @@ class Transfer:
             data = self._load({d for pair in level for d in pair.digests})
             level = [below for pair in level for below in self._compare(pair, data, needs)]
         there = self._tx.rely_many(needs.small.keys() | needs.trees.keys())
-        for digest, length in there.items():
-            if needs.small.pop(digest, length) != length and length is not None:
-                raise Damage(f"blob {short(digest)} has {length} bytes, and a tree tells of another size")
+        for digest, size in there.items():
+            if needs.small.pop(digest, size) != size and size is not None:
+                raise Damage(f"blob {short(digest)} has {size} bytes, and a tree tells of another size")
             needs.trees.pop(digest, None)
         for digest in self._tx.rely_large(needs.large):
             del needs.large[digest]

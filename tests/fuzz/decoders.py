@@ -127,10 +127,12 @@ def fuzz_pack(data: bytes) -> None:
     pack = open_pack(name.hex(), len(data), lambda at, length: data[at : at + length])
     found = [pack.row(number) for number in range(pack.count)]
     for number, row in enumerate(found):
-        pack.find(row.digest), pack.read(row), pack.peek(number)
+        pack.find(row.digest), pack.object(row), pack.peek(number)
     if check_rows(pack) is None:
         assert [pack.find(row.digest) for row in found] == list(range(pack.count))
-        objects = b"".join(pack.read(row) for row in sorted(found, key=lambda row: (row.offset, row.length)))
+        objects = b"".join(
+            pack.read_range(row.offset, row.length) for row in sorted(found, key=lambda row: (row.offset, row.length))
+        )
         rows = b"".join(ROW.pack(row.digest, row.kind, 0, 0, row.length, row.offset) for row in found)
         assert pack.header + objects + rows + FOOTER.pack(pack.count, pack.objects_end, name, magic) == data
 

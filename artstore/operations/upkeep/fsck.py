@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 from artstore.domain.collection import State, digest_of_state, id_of_state
-from artstore.domain.digest import BLOB, KIND_NAMES, TREE, VERSION, Digest, Kind, digest_of
+from artstore.domain.digest import BLOB, KIND_NAMES, TREE, VERSION, Digest, Kind
 from artstore.domain.names import printable
 from artstore.domain.run import RunState
 from artstore.domain.sizes import count
@@ -19,11 +19,10 @@ from artstore.progress import Monitor
 from artstore.store.logs import Log, decode_checkpoint
 from artstore.store.metrics import rows_of, whole_rows
 from artstore.store.objects import BLOBS, PACKS, ObjectStore
-from artstore.store.packs import HEADER, LARGE, Pack, check_rows
+from artstore.store.packs import LARGE, Pack, check_rows
+from artstore.store.reading import neighbours
 from artstore.store.refs import Refs
 from artstore.store.runs import CHECKPOINT, Runs
-
-_READ = 8 << 20
 
 
 class Report(NamedTuple):
@@ -134,26 +133,25 @@ class Fsck:
 
     def _check_objects(self, pack: Pack) -> None:
         """Hash the objects of a pack in file order, from a few large reads."""
-        bad, hashed = self._objects.bad_in(pack.name), self._hashes(pack.name)
-        window, start = memoryview(b""), HEADER
-        for row in sorted(pack.rows(), key=lambda row: row.offset):
-            if hashed or row.kind != BLOB:
-                if row.offset + row.length > start + len(window):
-                    start = row.offset
-                    window = memoryview(pack.read_range(start, max(_READ, row.length)))
-                    self._monitor.advance(0, len(window))
-                data = window[row.offset - start : row.offset - start + row.length]
-                self._hashed += row.length
-                if digest_of(row.kind, data) != row.digest and digest_of(row.kind, pack.read(row)) != row.digest:
+        bad, rows = self._objects.bad_in(pack.name), list(pack.rows())
+        hashed = rows if self._hashes(pack.name) else [row for row in rows if row.kind != BLOB]
+        for run in neighbours(hashed, self._objects.storage.distant):
+            window = pack.window(run)
+            self._monitor.advance(0, len(window.data))
+            for row, data in window.objects():
+                self._hashed += row.size
+                if data is None and pack.object(row) is None:
                     self._report_object(row.kind, row.digest, f"in pack {pack.name[:12]}")
                     self._objects.note_bad(pack.name, row.digest)
                     continue
                 if row.digest in bad:
                     self._objects.forget_bad(pack.name, row.digest)
-            elif row.digest in bad:
+                self._lengths[row.digest] = row.size
+        for row in rows if len(hashed) < len(rows) else ():
+            if row.kind == BLOB and row.digest in bad:
                 self._report_object(row.kind, row.digest, f"in pack {pack.name[:12]}")
-                continue
-            self._lengths[row.digest] = row.length
+            elif row.kind == BLOB:
+                self._lengths[row.digest] = row.size
 
     def _report_object(self, kind: Kind, digest: Digest, where: str) -> None:
         self.wrong.add(digest)

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Set
 from typing import NamedTuple
 
 from artstore.domain.collection import State, VersionState, digest_of_state, id_of_state
-from artstore.domain.digest import BLOB, TREE, VERSION, Digest, digest_of
+from artstore.domain.digest import BLOB, TREE, VERSION, Digest
 from artstore.domain.properties import property_digests
 from artstore.domain.tree import DIRECTORY, PART, REFERENCE, decode_tree
 from artstore.errors import Damage, DamagedLog, MissingObject, NoSpace, StorageError, translated
@@ -14,7 +14,7 @@ from artstore.progress import Monitor
 from artstore.store.logs import Log, last_number
 from artstore.store.objects import PACKS, ObjectStore, pack_path
 from artstore.store.packs import FOOTER, HEADER, MERGE_BELOW, ROW, Pack, PackWriter, Row
-from artstore.store.reading import read_rows, read_small
+from artstore.store.reading import read_small, read_windows
 from artstore.store.refs import Refs
 from artstore.store.runs import Runs
 from artstore.store.transaction import Transaction
@@ -72,12 +72,13 @@ def _merge_once(objects: ObjectStore, names: list[str]) -> int:
         writer = PackWriter(tx.staged())
         try:
             seen: set[Digest] = set()
-            for row, data in read_rows(objects, _in_order(objects, packs)):
-                if digest_of(row.kind, data) != row.digest:
-                    return 0
-                if row.digest not in seen:
-                    seen.add(row.digest)
-                    writer.add(row.kind, row.digest, data)
+            for window in read_windows(objects, _in_order(objects, packs)):
+                for row, data in window.objects():
+                    if data is None:
+                        return 0
+                    if row.digest not in seen:
+                        seen.add(row.digest)
+                        writer.copy(row, window.stored(row))
             _publish(tx, writer)
         except (Damage, StorageError, OSError):
             return 0  # damage, or no space: fsck and gc say so, a save goes on
@@ -307,9 +308,7 @@ class _Copies:
         if name is None or self._objects.storage.distant:  # there each look at another copy is a request
             return False
         try:
-            pack = self._objects.pack(name)
-            number = pack.find(row.digest)
-            return number is not None and digest_of(row.kind, pack.read(pack.row(number))) == row.digest
+            return self._objects.pack(name).holds(row.digest)
         except (Damage, OSError):
             return False
 
@@ -380,11 +379,12 @@ def _rewrite(tx: Transaction, name: str, rows: list[Row], problems: list[str]) -
         with translated(f"rewrite pack {name[:12]}"):
             writer = PackWriter(tx.staged())
             try:
-                for row, data in read_rows(objects, [(name, rows)]):
-                    if digest_of(row.kind, data) != row.digest:
-                        objects.note_bad(name, row.digest)
-                        raise Damage(f"object {row.digest.hex()[:12]} in it is damaged")
-                    writer.add(row.kind, row.digest, data)
+                for window in read_windows(objects, [(name, rows)]):
+                    for row, data in window.objects():
+                        if data is None:
+                            objects.note_bad(name, row.digest)
+                            raise Damage(f"object {row.digest.hex()[:12]} in it is damaged")
+                        writer.copy(row, window.stored(row))
                 _publish(tx, writer)
             finally:
                 writer.close()
@@ -400,9 +400,7 @@ def recheck_bad(objects: ObjectStore) -> None:
     """Hash each copy noted as damaged again: a note that came from a passing fault goes."""
     for pack_name, digest in sorted(objects.bad_notes()):
         try:
-            pack = objects.pack(pack_name)
-            number = pack.find(digest)
-            right = number is not None and digest_of(pack.row(number).kind, pack.read(pack.row(number))) == digest
+            right = objects.pack(pack_name).holds(digest)
         except FileNotFoundError:
             right = True  # the copy is gone, and the note with it
         except (Damage, OSError):

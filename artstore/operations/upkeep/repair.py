@@ -164,12 +164,9 @@ class Repair:
         except (OSError, ArtstoreError):
             return
         try:
-            for offset, length in salvage(size, read):
-                data = read(offset, length)
-                for kind in KIND_NAMES:
-                    digest = digest_of(kind, data)
-                    if digest in lost and lost[digest].kind == kind:
-                        yield tx.add(kind, data, digest)
+            for kind, digest, data in salvage(size, read):
+                if digest in lost and lost[digest].kind == kind:
+                    yield tx.add(kind, data, digest)
         except (OSError, Damage):
             return  # what can't be read is looked for elsewhere
         finally:
@@ -215,7 +212,7 @@ class Repair:
             with place.open() as store:
                 rows, _ = store.locate_many([d for d, item in lost.items() if (item.size or 0) < LARGE])
                 for row, data in read_rows(store, rows):
-                    if lost[row.digest].kind == row.kind and digest_of(row.kind, data) == row.digest:
+                    if data is not None and lost[row.digest].kind == row.kind:
                         yield tx.add(row.kind, data, row.digest)
                 blobs = [
                     d for d, item in lost.items() if item.kind == BLOB and (item.size is None or item.size >= LARGE)
