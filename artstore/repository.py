@@ -248,7 +248,7 @@ class Repository(View):
             state = self.refs.read(path)
             if "deleted" in state.versions.get(id, {}):
                 self._changes().tell_links_of_deleted(state, [id])
-        self.objects.refresh()
+        self.objects.packs.refresh()
         self.tidy()
         return done
 

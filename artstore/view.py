@@ -34,8 +34,9 @@ from artstore.operations.finding.lookup import Found, Home, Lookup
 from artstore.progress import Monitor
 from artstore.store import settings
 from artstore.store.layout import Operation, check_format
-from artstore.store.objects import PACKS, ObjectStore
+from artstore.store.objects import ObjectStore
 from artstore.store.packs import LARGE
+from artstore.store.packset import PACKS
 from artstore.store.reading import read_small
 from artstore.store.refs import Refs
 from artstore.store.runs import Runs, may_live
@@ -226,9 +227,9 @@ class View:
             raise InvalidValue(f"'{printable(entry[0])}' is a folder")
         self._fill_entry(entry)
         if entry[2] >= LARGE:
-            fd, _ = self.objects.open_large(entry[3], entry[2])
+            fd, _ = self.objects.large.open(entry[3], entry[2])
             try:
-                self.objects.verify_large(entry[3], fd, entry[2])
+                self.objects.large.verify(entry[3], fd, entry[2])
                 os.lseek(fd, 0, os.SEEK_SET)
             except BaseException:
                 os.close(fd)
@@ -406,7 +407,7 @@ class View:
             for place in ("refs", "runs", "trash", "bad", "tmp", "cache")
         }
         packs = [size for path, size in self.storage.below(PACKS) if path.endswith(".pack")]
-        blobs = [size for _, size in self.objects.large_blobs()]
+        blobs = [size for _, size in self.objects.large.all()]
         live = [version for state in self.collections() for version in state.live()]
         return Usage(
             len(packs), sum(packs), len(blobs), sum(blobs), places["refs"] + places["runs"], places["trash"], places["bad"],

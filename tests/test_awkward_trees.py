@@ -20,7 +20,7 @@ from artstore.domain.tree import decode_tree, encode_folder
 from artstore.errors import ArtstoreError, Refused, SourceError
 from artstore.operations.saving import scan
 from artstore.repository import Repository
-from artstore.store.objects import blob_path
+from artstore.store.large import blob_path
 from tests.conftest import Cli, make_tree, snapshot
 from tests.trouble import UNPRIVILEGED, mounted, run, small_disk
 

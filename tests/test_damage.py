@@ -56,7 +56,7 @@ class Stored(NamedTuple):
 
 def _object(stored: Stored, kind: Kind, digest: Digest) -> Region:
     with stored.open() as repository:
-        place = next((p, r) for p, r in repository.objects._places(digest) if r.kind == kind)
+        place = next((p, r) for p, r in repository.objects.packs.places(digest) if r.kind == kind)
         pack, row = place
         return Region(stored.root / "objects/packs" / f"{pack.name}.pack", row.offset, row.length)
 
@@ -80,7 +80,7 @@ def _version_object(stored: Stored) -> Region:
 def _pack_index(stored: Stored) -> Region:
     blob = _blob_object(stored)
     with stored.open() as repository:
-        pack = repository.objects.pack(blob.path.stem)
+        pack = repository.objects.packs.open(blob.path.stem)
         return Region(blob.path, pack.objects_end, len(pack.index))
 
 
@@ -181,7 +181,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Stored:
         for number in range(63):
             repository.set_aliases("data:v0", (f"alias{number}",))
         repository.put(str(sources["data:v1"]), "data", aliases=("best",))
-        repository.objects._build_table()
+        repository.objects.packs._build_table()
     return Stored(root, sources)
 
 

@@ -27,7 +27,7 @@ from artstore.errors import (
     UnknownOutcome,
 )
 from artstore.repository import Repository
-from artstore.store.objects import blob_path
+from artstore.store.large import blob_path
 from artstore.store.transaction import Transaction
 from artstore.sync.exchange import Exchange
 from artstore.sync.transfer import Transfer

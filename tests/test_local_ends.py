@@ -12,7 +12,7 @@ from artstore.backends import files
 from artstore.domain.digest import BLOB, digest_of
 from artstore.errors import StorageError
 from artstore.repository import Repository
-from artstore.store.objects import blob_path
+from artstore.store.large import blob_path
 from tests.conftest import check, make_tree, snapshot
 from tests.trouble import at_call, cut_power, disk_image, finish, loop_mounted, run, small_disk, start
 

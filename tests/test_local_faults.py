@@ -12,7 +12,7 @@ import pytest
 from artstore.domain.digest import BLOB, digest_of
 from artstore.errors import Damage, DamagedLog, DamagedObject, MissingObject, NoSpace, SourceError, StorageError
 from artstore.repository import Repository
-from artstore.store.objects import blob_path
+from artstore.store.large import blob_path
 from tests.conftest import Cli, check, make_tree, snapshot
 from tests.trouble import UNPRIVILEGED, disk_image, fill, injected, limited, loop_mounted, read_only, run, small_disk
 
@@ -412,7 +412,7 @@ def test_lost_and_damaged_caches_change_nothing_but_the_time_it_takes(
     source = make_tree(tmp_path / "src", {"f": "1", "sub/g": "2", "large": b"x" * (2 * MIB)})
     for number in range(3):
         repo.put(str(make_tree(source, {"f": str(number)})), "data")
-    repo.objects._build_table()
+    repo.objects.packs._build_table()
     repo.get(repo.find("data"), str(tmp_path / "out"))
     names = sorted(
         path.relative_to(root) for path in (root / "cache").rglob("*") if path.is_file() and path.suffix != ".lock"

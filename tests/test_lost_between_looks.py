@@ -34,6 +34,7 @@ from artstore.repository import Repository
 from artstore.store.packs import PackWriter
 from artstore.store.refs import Refs
 from artstore.store.transaction import Transaction
+from artstore.store.trash import trashed
 from artstore.sync import place as remote
 from artstore.sync import transfer
 from artstore.view import view_of
@@ -216,13 +217,13 @@ def test_a_draft_of_a_whole_version_begins_beside_damage_elsewhere(here: Path) -
         other = log(draft("other", text="other"))
     with Repository(str(here / ".artifacts")) as repository:
         digest = repository.entry(repository.find("other"), "f")[3]
-        pack = repository.objects.pack_holding(Digest(digest))
+        pack = repository.objects.packs.holding(Digest(digest))
         assert pack is not None and other.name == "other:v0"
-        repository.objects.note_bad(pack, Digest(digest))
-        assert repository.objects.has_known_damage
+        repository.objects.damage.note(pack, Digest(digest))
+        assert repository.objects.damage.is_known
         assert sorted(first.new_draft().manifest.entries) == ["sub/f", "x"]
         assert any("is damaged" in problem for problem in repository.fsck(quick=True).problems)
-        assert repository.fsck().problems == [] and not repository.objects.has_known_damage, "it was right after all"
+        assert repository.fsck().problems == [] and not repository.objects.damage.is_known, "it was right after all"
 
 
 # -- collectors that don't stop ------------------------------------------------------------------
@@ -257,7 +258,7 @@ def test_what_can_not_be_taken_out_of_the_trash_is_gone_or_an_error(
 ) -> None:
     """A run that renames its trash again and again is looked for ten times; a place that refuses says so."""
     with _deleted(repo, tmp_path) as tx:
-        (large,) = (Path(path).name for path in repo.objects.trashed() if len(Path(path).name) == 64)
+        (large,) = (Path(path).name for path in trashed(repo.objects.storage) if len(Path(path).name) == 64)
 
         def refuse(*_: object) -> bool:
             raise storage_error(error := OSError(number, os.strerror(number)), "link") from error
@@ -276,7 +277,7 @@ def test_what_is_taken_as_often_as_it_is_brought_back_is_gone(
     repo: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with _deleted(repo, tmp_path) as tx:
-        (large,) = (Path(path).name for path in repo.objects.trashed() if len(Path(path).name) == 64)
+        (large,) = (Path(path).name for path in trashed(repo.objects.storage) if len(Path(path).name) == 64)
         monkeypatch.setattr(tx, "rely", lambda *_: False)
         assert not tx.recover(BLOB, Digest(bytes.fromhex(large)), len(LARGE))
 

@@ -35,9 +35,11 @@ from artstore.operations.upkeep.removal import Everything, Removal, is_left_over
 from artstore.progress import Monitor
 from artstore.repository import Repository
 from artstore.store import packs as package
+from artstore.store.large import blob_path
 from artstore.store.logs import Log
-from artstore.store.objects import ObjectStore, blob_path, pack_path
+from artstore.store.objects import ObjectStore
 from artstore.store.packs import FOOTER, HEADER, ROW
+from artstore.store.packset import pack_path
 from artstore.store.transaction import Transaction
 from tests.conftest import make_tree
 from tests.forge import Forger
@@ -146,7 +148,7 @@ def test_an_empty_object_lies_where_another_begins_and_is_none_of_its_damage(
     for n in range(8):
         put(repo, tmp_path, "b", {"empty": "", "f": f"content {more}", "more": f"{n}"})
     merge(repo.objects)
-    assert not repo.objects.has_known_damage and repo.fsck().problems == []
+    assert not repo.objects.damage.is_known and repo.fsck().problems == []
 
 
 def test_size_classes_are_powers_of_eight_from_64_kib_to_32_mib() -> None:
@@ -179,7 +181,7 @@ def test_at_most_64_packs_are_merged_at_once(repo: Repository) -> None:
 def test_packs_that_came_after_the_listing_are_not_due(repo: Repository) -> None:
     names = {pack(repo, b"%d" % number) for number in range(8)}
     objects = ObjectStore(repo.storage)
-    objects.refresh()
+    objects.packs.refresh()
     pack(repo, b"later")
     assert set(packs_due(objects)) == names
 
@@ -215,8 +217,8 @@ def test_a_merge_leaves_one_pack_with_each_object_once_in_the_order_of_the_old_o
     objects = ObjectStore(repo.storage)
     assert merge(objects) == 8
     (name,) = packs(repo)
-    assert objects.pack_names() == {name}
-    merged = objects.pack(name)
+    assert objects.packs.names() == {name}
+    merged = objects.packs.open(name)
     ordered = sorted(merged.rows(), key=lambda row: row.offset)
     assert [merged.object(row) for row in ordered if merged.object(row) != b"same"] == contents
     assert [merged.object(row) for row in ordered].count(b"same") == 1
@@ -242,7 +244,7 @@ def test_seven_packs_stay(repo: Repository) -> None:
 def test_packs_with_damage_stay_out_of_a_merge(repo: Repository) -> None:
     names = [pack(repo, b"content %d" % number) for number in range(10)]
     damage(repo, names[8], b"content 8")
-    repo.objects.note_bad(names[8], blob(b"content 8"))
+    repo.objects.damage.note(names[8], blob(b"content 8"))
     path = Path(repo.storage.path(pack_path(names[9])))
     path.chmod(0o644)
     path.write_bytes(path.read_bytes()[:-1] + b"?")
@@ -322,7 +324,7 @@ def test_the_new_pack_is_durable_before_an_old_one_is_taken(repo: Repository, mo
 def test_one_whole_pack_among_broken_ones_is_not_rewritten(repo: Repository) -> None:
     names = sorted(pack(repo, b"content %d" % number) for number in range(8))
     for name in names[1:]:
-        repo.objects.note_bad(name, blob(b"something"))
+        repo.objects.damage.note(name, blob(b"something"))
     assert merge(ObjectStore(repo.storage)) == 0
     assert packs(repo) == set(names)
 
@@ -403,7 +405,7 @@ def test_at_a_distant_place_trees_and_versions_lie_behind_the_blobs(repo: Reposi
     far = ObjectStore(Distant(repo.root), cache=FolderStorage(str(tmp_path)))
     assert merge(far) == 8
     (name,) = packs(repo)
-    kinds = [row.kind for row in sorted(repo.objects.pack(name).rows(), key=lambda row: row.offset)]
+    kinds = [row.kind for row in sorted(repo.objects.packs.open(name).rows(), key=lambda row: row.offset)]
     assert kinds.index(TREE) == kinds.count(BLOB) == 15
     assert set(kinds[15:]) == {TREE, VERSION}
 
@@ -651,7 +653,7 @@ def test_large_blobs_that_nobody_needs_go(repo: Repository, root: Path, tmp_path
     found = planned(repo)
     assert found.dead_blobs == [blob(LARGE + b"dead")] and found.freed_bytes == len(LARGE) + 4
     assert gc(repo).freed_bytes == found.freed_bytes
-    assert [digest for digest, _ in repo.objects.large_blobs()] == [blob(LARGE)]
+    assert [digest for digest, _ in repo.objects.large.all()] == [blob(LARGE)]
 
 
 def test_a_second_copy_is_as_dead_as_what_nobody_reaches(repo: Repository, root: Path) -> None:
@@ -709,8 +711,8 @@ def test_a_pack_that_is_not_what_its_name_says_is_set_aside(repo: Repository, tm
     path.write_bytes(path.read_bytes()[:-1] + b"?")
     assert b"".join(repo.content(repo.entry(repo.find("data"), "f"))) == b"one"
     with Repository(repo.root) as fresh:
-        fresh.objects.pack_holding(blob(b"anything"))  # a look into each pack notes it
-        assert fresh.objects.broken_packs() == {name}
+        fresh.objects.packs.holding(blob(b"anything"))  # a look into each pack notes it
+        assert fresh.objects.damage.broken == {name}
         done = gc(fresh)
     assert done.problems == (f"pack {name[:12]} has a damaged footer; it is set aside in bad/",)
     (aside,) = os.listdir(repo.storage.path("bad"))
@@ -840,7 +842,7 @@ def test_what_becomes_needed_while_it_is_in_the_trash_is_given_back(
         removal.take_blob(digest)
     assert removal.finish(needed, keep_mine=False) == (0, 0, len(before), ())
     assert {path for path, _ in repo.storage.below("objects")} == before
-    assert objects.pack_names() == packs(repo)
+    assert objects.packs.names() == packs(repo)
     assert os.listdir(repo.storage.path("trash")) == []
 
 
@@ -849,7 +851,7 @@ def test_a_damaged_object_is_kept_as_evidence_when_its_pack_is_rewritten(repo: R
     name, live = pack(repo, b"content", b"live" * 100), b"live" * 100
     keep(repo, root, live)
     damage(repo, name, b"content")
-    repo.objects.note_bad(name, blob(b"content"))
+    repo.objects.damage.note(name, blob(b"content"))
     assert gc(repo).problems == ()
     assert name not in packs(repo)
     (aside,) = [entry for entry in os.listdir(repo.storage.path("bad")) if ".pack." in entry]
@@ -857,7 +859,7 @@ def test_a_damaged_object_is_kept_as_evidence_when_its_pack_is_rewritten(repo: R
     assert repo.objects.read(BLOB, blob(live)) == live
     dead = pack(repo, b"damaged, and dead")
     damage(repo, dead, b"damaged")
-    repo.objects.note_bad(dead, blob(b"damaged, and dead"))
+    repo.objects.damage.note(dead, blob(b"damaged, and dead"))
     gc(repo)
     assert [entry for entry in os.listdir(repo.storage.path("bad")) if entry.startswith(f"{dead}.pack.")]
 
@@ -867,7 +869,7 @@ def test_a_copy_that_is_noted_as_damaged_is_not_carried_over(repo: Repository, r
     name, other = sorted(pack(repo, b"twice", b"live") for _ in range(2))
     keep(repo, root, b"twice", b"live")
     damage(repo, name, b"twice")
-    repo.objects.note_bad(name, blob(b"twice"))
+    repo.objects.damage.note(name, blob(b"twice"))
     assert [row.digest for row in planned(repo).rewrites[name]] == [blob(b"live")]
     assert gc(repo).problems == ()
     assert name not in packs(repo) and other in packs(repo)
@@ -884,7 +886,7 @@ def test_damage_that_is_met_while_rewriting_keeps_the_pack_and_is_told(repo: Rep
     digest = blob(b"live")
     assert done.problems == (f"pack {name[:12]} is kept as it is: object {digest.hex()[:12]} in it is damaged",)
     assert name in packs(repo)
-    assert repo.objects.bad_notes() == {(name, digest)}
+    assert repo.objects.damage.copies() == {(name, digest)}
 
 
 def test_a_full_disk_ends_a_collection_and_loses_nothing(repo: Repository, root: Path) -> None:
@@ -920,7 +922,7 @@ def test_a_note_of_damage_that_is_none_goes_and_one_that_is_true_stays(repo: Rep
     keep(repo, root, b"right", b"wrong", b"unread")
     damage(repo, wrong, b"wrong")
     for name, content in ((right, b"right"), (wrong, b"wrong"), (unread, b"unread"), ("0" * 64, b"gone")):
-        repo.objects.note_bad(name, blob(content))
+        repo.objects.damage.note(name, blob(content))
 
     class Failing(FolderStorage):
         def reader(self, path: str) -> Any:
@@ -930,14 +932,14 @@ def test_a_note_of_damage_that_is_none_goes_and_one_that_is_true_stays(repo: Rep
 
     objects = ObjectStore(Failing(repo.root))
     maintenance.recheck_bad(objects)
-    assert objects.bad_notes() == {(wrong, blob(b"wrong")), (unread, blob(b"unread"))}
-    assert ObjectStore(FolderStorage(repo.root)).bad_notes() == objects.bad_notes()
+    assert objects.damage.copies() == {(wrong, blob(b"wrong")), (unread, blob(b"unread"))}
+    assert ObjectStore(FolderStorage(repo.root)).damage.copies() == objects.damage.copies()
 
 
 def test_a_collection_looks_first_whether_what_is_noted_as_damaged_is_so(repo: Repository, root: Path) -> None:
     name = pack(repo, b"live")
     keep(repo, root, b"live")
-    repo.objects.note_bad(name, blob(b"live"))
+    repo.objects.damage.note(name, blob(b"live"))
     assert gc(repo) == Collected(1, 0, 0, 0, (), 0, ())
     assert os.listdir(repo.storage.path("bad")) == [] and name in packs(repo)
 
@@ -947,10 +949,10 @@ def test_packs_with_damage_are_written_anew_without_it_and_kept_as_evidence(repo
     some, all_, whole = pack(repo, b"bad", b"good"), pack(repo, b"wholly"), pack(repo, b"whole")
     for name, content in ((some, b"bad"), (all_, b"wholly")):
         damage(repo, name, content)
-        repo.objects.note_bad(name, blob(content))
+        repo.objects.damage.note(name, blob(content))
     assert maintenance.rewrite_bad(repo.objects) == sorted([some, all_])
     (new,) = packs(repo) - {whole}
-    assert new != some and [row.digest for row in repo.objects.pack(new).rows()] == [blob(b"good")]
+    assert new != some and [row.digest for row in repo.objects.packs.open(new).rows()] == [blob(b"good")]
     assert {entry[:64] for entry in os.listdir(repo.storage.path("bad")) if ".pack." in entry} == {some, all_}
     assert os.listdir(repo.storage.path("trash")) == os.listdir(repo.storage.path("tmp")) == []
 
@@ -966,15 +968,15 @@ def test_a_pack_that_can_not_be_written_anew_stays(repo: Repository) -> None:
     noted, torn = pack(repo, b"bad", b"good"), pack(repo, b"torn")
     for content in (b"bad", b"good"):
         damage(repo, noted, content)
-    repo.objects.note_bad(noted, blob(b"bad"))  # and that the other is damaged, too, is found on the way
-    repo.objects.note_bad(torn, blob(b"torn"))
+    repo.objects.damage.note(noted, blob(b"bad"))  # and that the other is damaged, too, is found on the way
+    repo.objects.damage.note(torn, blob(b"torn"))
     path = Path(repo.storage.path(pack_path(torn)))
     path.chmod(0o644)
     path.write_bytes(path.read_bytes()[:-1] + b"?")
     with Repository(repo.root) as fresh:
         assert maintenance.rewrite_bad(fresh.objects) == []
         assert packs(repo) == {noted, torn}
-        fresh.objects.pack_holding(blob(b"anything"))
+        fresh.objects.packs.holding(blob(b"anything"))
         assert maintenance.set_broken_aside(fresh.objects) == [torn]
 
 
@@ -983,7 +985,7 @@ def test_a_repair_that_fails_leaves_its_trash_to_others(repo: Repository) -> Non
     for content in (b"one", b"two"):
         name = pack(repo, content)
         damage(repo, name, content)
-        repo.objects.note_bad(name, blob(content))
+        repo.objects.damage.note(name, blob(content))
 
     class Failing(FolderStorage):
         def take(self, path: str, folder: str) -> bool:
@@ -1001,7 +1003,7 @@ def test_a_repair_that_fails_leaves_its_trash_to_others(repo: Repository) -> Non
 def test_on_a_network_file_system_what_was_written_anew_waits_in_the_trash(repo: Repository) -> None:
     name = pack(repo, b"bad", b"good")
     damage(repo, name, b"bad")
-    repo.objects.note_bad(name, blob(b"bad"))
+    repo.objects.damage.note(name, blob(b"bad"))
     assert maintenance.rewrite_bad(ObjectStore(Elsewhere(repo.root))) == [name]
     (run,) = os.listdir(repo.storage.path("trash"))
     assert os.listdir(repo.storage.path(f"trash/{run}")) == [f"{name}.pack"]
@@ -1169,7 +1171,7 @@ def test_what_is_there_again_is_not_given_back_a_second_time(repo: Repository, r
 @pytest.mark.damaged
 def test_a_damaged_copy_is_no_reason_to_give_a_pack_back(repo: Repository) -> None:
     noted, broken = pack(repo, b"noted"), pack(repo, b"broken")
-    repo.objects.note_bad(noted, blob(b"noted"))
+    repo.objects.damage.note(noted, blob(b"noted"))
     path = Path(repo.storage.path(pack_path(broken)))
     path.chmod(0o644)
     path.write_bytes(path.read_bytes()[:-1] + b"?")

@@ -11,8 +11,9 @@ from artstore.errors import Damage, MissingObject
 from artstore.operations.upkeep import maintenance
 from artstore.repository import Repository
 from artstore.store import index
-from artstore.store.objects import ObjectStore, pack_path
+from artstore.store.objects import ObjectStore
 from artstore.store.packs import FOOTER, HEADER, ROW, Pack, PackWriter, check_rows, open_pack, search
+from artstore.store.packset import pack_path
 from artstore.store.transaction import Transaction
 from tests.conftest import make_tree
 from tests.forge import Forger
@@ -93,9 +94,9 @@ def save(repo: Repository, tmp_path: Path, name: str, content: str) -> None:
 def test_eight_packs_of_a_size_class_become_one_and_everything_still_reads(repo: Repository, tmp_path: Path) -> None:
     for n in range(7):
         save(repo, tmp_path, f"c{n}", f"content {n}")
-    assert len(repo.objects.refresh()) == 7
+    assert len(repo.objects.packs.refresh()) == 7
     save(repo, tmp_path, "c7", "content 7")
-    assert len(repo.objects.refresh()) == 1
+    assert len(repo.objects.packs.refresh()) == 1
     for n in range(8):
         found = repo.find(f"c{n}")
         assert b"".join(repo.content(repo.entry(found, "file"))) == b"content %d" % n
@@ -106,7 +107,7 @@ def test_a_merge_leaves_the_trash_while_another_transaction_is_open(repo: Reposi
     with Transaction(ObjectStore(repo.storage)):
         for n in range(8):
             save(repo, tmp_path, f"c{n}", f"content {n}")
-        assert len(repo.objects.refresh()) == 1
+        assert len(repo.objects.packs.refresh()) == 1
         (run,) = repo.storage.names("trash")
         assert len(repo.storage.names(f"trash/{run}")) == 8 and run.startswith("merge.left.")
     maintenance.collect(repo.objects, repo.refs, repo.runs, grace=0, monitor=maintenance.Monitor())
@@ -122,7 +123,7 @@ def test_a_reader_that_opened_before_a_merge_reads_on_and_one_that_listed_before
     assert reader.read(BLOB, digests[0]) == b"first"
     for n in range(7):
         save(repo, tmp_path, f"c{n}", f"content {n}")
-    assert len(repo.objects.refresh()) == 1
+    assert len(repo.objects.packs.refresh()) == 1
     assert reader.read(BLOB, digests[0]) == b"first"
     assert reader.read(BLOB, digests[1]) == b"content 3"
 
@@ -142,7 +143,7 @@ def test_an_object_of_unknown_kind_is_wrong_and_stops_a_merge_without_an_error(
     forged = Forger(root).pack((cast("Kind", 9), b"strange", digest_of(BLOB, b"strange")))
     objects = ObjectStore(repo.storage)
     assert maintenance.merge(objects) == 0
-    pack = objects.pack(forged.stem)
+    pack = objects.packs.open(forged.stem)
     (row,) = pack.rows()
     assert (pack.object(row), pack.peek(0)) == (None, None)
     assert list(pack.window([row]).objects()) == [(row, None)]
@@ -158,7 +159,7 @@ def test_a_damaged_copy_is_noted_and_the_next_save_of_its_content_heals(
     repo: Repository, root: Path, tmp_path: Path
 ) -> None:
     save(repo, tmp_path, "a", "precious")
-    (name,) = repo.objects.refresh()
+    (name,) = repo.objects.packs.refresh()
     path = root / pack_path(name)
     data = path.read_bytes()
     place = data.index(b"precious")
@@ -167,7 +168,7 @@ def test_a_damaged_copy_is_noted_and_the_next_save_of_its_content_heals(
     fresh = Repository(str(root))
     with pytest.raises(Damage, match="is damaged"):
         fresh.objects.read(BLOB, digest_of(BLOB, b"precious"))
-    assert fresh.objects.has_known_damage
+    assert fresh.objects.damage.is_known
     saved = fresh.put(str(tmp_path / "src" / "a"), "a")
     assert not saved.is_new and saved.new_objects == 1
     assert fresh.objects.read(BLOB, digest_of(BLOB, b"precious")) == b"precious"

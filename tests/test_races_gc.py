@@ -157,7 +157,7 @@ def test_a_version_deleted_and_collected_is_read_from_the_trash_within_the_grace
     found = repo.find("data")
     repo.get(found, str(tmp_path / "before"))
     assert process_cli("rm", "data:v0").code == 0 and process_cli("gc").code == 0
-    repo.objects.refresh()
+    repo.objects.packs.refresh()
     for turn in ("first", "second"):
         repo.get(found, str(tmp_path / turn))
         assert snapshot(tmp_path / turn) == snapshot(source)

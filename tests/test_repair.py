@@ -15,8 +15,8 @@ from artstore.domain.tree import DIRECTORY, FILE
 from artstore.errors import StorageError
 from artstore.operations.upkeep.fsck import Fsck
 from artstore.repository import Repository
+from artstore.store.large import LargeBlobs
 from artstore.store.logs import Log
-from artstore.store.objects import ObjectStore
 from artstore.store.packs import HEADER, salvage
 from tests.artifacts import log
 from tests.conftest import Cli, check, make_tree, snapshot
@@ -93,7 +93,7 @@ def test_a_pack_of_which_nothing_is_right_is_replaced(stored: Stored) -> None:
     leave_only(stored, "remote")
     pack = OBJECTS["pack object"](stored).path
     with stored.open() as repository:
-        end = repository.objects.pack(pack.stem).objects_end
+        end = repository.objects.packs.open(pack.stem).objects_end
     data = pack.read_bytes()
     pack.write_bytes(data[:HEADER] + bytes(byte ^ 0x55 for byte in data[HEADER:end]) + data[end:])
     repair(stored)
@@ -121,14 +121,14 @@ def test_a_damaged_blob_that_could_not_be_moved_away_when_it_was_met_is_replaced
     """Its name would stay taken, and a check that hashes no blob again would call it right."""
     leave_only(stored, "remote")
     DAMAGES["flip"](OBJECTS["large blob"](stored))
-    set_aside, failed = ObjectStore.set_aside, list[Digest]()
+    set_aside, failed = LargeBlobs.set_aside, list[Digest]()
 
-    def failing_once(self: ObjectStore, digest: Digest, read: os.stat_result) -> None:
+    def failing_once(self: LargeBlobs, digest: Digest, read: os.stat_result) -> None:
         if failed:
             set_aside(self, digest, read)
         failed.append(digest)  # as where a stat fails once
 
-    monkeypatch.setattr(ObjectStore, "set_aside", failing_once)
+    monkeypatch.setattr(LargeBlobs, "set_aside", failing_once)
     assert any("stored again" in line for line in repair(stored))
 
 
@@ -198,15 +198,15 @@ def test_what_could_not_be_read_at_first_is_hashed_again_before_all_is_called_we
     leave_only(stored, "remote")
     DAMAGES["flip"](OBJECTS["large blob"](stored))
     DAMAGES["flip"](OBJECTS["pack object"](stored))  # something that is mended, so that there is a later check
-    hash_large, failed = ObjectStore.hash_large, list[Digest]()
+    hash, failed = LargeBlobs.hash, list[Digest]()
 
-    def failing_once(self: ObjectStore, digest: Digest, fd: int, size: int) -> None:
+    def failing_once(self: LargeBlobs, digest: Digest, fd: int, size: int) -> None:
         if not failed:
             failed.append(digest)
             raise StorageError("input/output error")
-        hash_large(self, digest, fd, size)
+        hash(self, digest, fd, size)
 
-    monkeypatch.setattr(ObjectStore, "hash_large", failing_once)
+    monkeypatch.setattr(LargeBlobs, "hash", failing_once)
     assert sum("stored again" in line for line in repair(stored)) == 2
 
 
@@ -295,7 +295,7 @@ def test_salvage_finds_what_a_damaged_row_hides(stored: Stored, which: str, fiel
     """Guesses only, each proved by its digest. A row that lies about its place is known by its neighbours."""
     pack = OBJECTS["pack footer"](stored).path
     with stored.open() as repository:
-        opened = repository.objects.pack(pack.stem)
+        opened = repository.objects.packs.open(pack.stem)
         objects = {(row.kind, row.digest) for row in opened.rows()}
         order = sorted(range(opened.count), key=lambda number: opened.row(number).offset)
         number = order[{"first": 0, "middle": opened.count // 2, "last": -1}[which]]
@@ -383,9 +383,9 @@ def test_a_right_blob_among_the_evidence_is_given_back(repo: Repository, root: P
 def test_what_was_called_damaged_and_is_right_is_forgotten(repo: Repository, root: Path, tmp_path: Path) -> None:
     repo.put(str(make_tree(tmp_path / "src", {"f": "f" * 5000})), "data")
     digest = Digest(repo.entry(repo.find("data"), "f")[3])
-    pack = repo.objects.pack_holding(digest)
+    pack = repo.objects.packs.holding(digest)
     assert pack is not None
-    repo.objects.note_bad(pack, digest)
+    repo.objects.damage.note(pack, digest)
     assert repo.fsck(quick=True).problems[0].endswith("is damaged")
     assert repo.fsck().problems == [] == repo.fsck(quick=True).problems
 

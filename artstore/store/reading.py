@@ -41,7 +41,7 @@ def read_small(objects: ObjectStore, wanted: dict[Digest, Kind]) -> Iterator[Che
     """
     if not wanted:
         return
-    places, elsewhere = objects.locate_many(wanted)
+    places, elsewhere = objects.packs.locate_many(wanted)
     for row, data in read_rows(objects, places):
         if data is not None and row.kind == wanted[row.digest]:
             yield row.kind, row.digest, data
@@ -53,7 +53,7 @@ def read_small(objects: ObjectStore, wanted: dict[Digest, Kind]) -> Iterator[Che
 
 def read_blobs(objects: ObjectStore, wanted: Iterable[Digest]) -> Iterator[list[tuple[Digest, memoryview]]]:
     """As `read_small`, blobs alone, a window of neighbours at a time: 3 µs each beside the reading."""
-    places, elsewhere = objects.locate_many(wanted)
+    places, elsewhere = objects.packs.locate_many(wanted)
     for window in read_windows(objects, places):
         good = []
         for (digest, kind, _, _), data in window.objects():
@@ -123,6 +123,6 @@ def _windows(objects: ObjectStore, reads: list[_Read]) -> Iterator[Window]:
 def _pack_of(objects: ObjectStore, read: _Read) -> Pack | None:
     """Opened just before it is read: the store keeps only so many open."""
     try:
-        return objects.pack(read.pack)
+        return objects.packs.open(read.pack)
     except (Damage, OSError):
         return None  # each of its objects is looked for by itself then, and the reason told

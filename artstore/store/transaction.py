@@ -22,9 +22,12 @@ from artstore.errors import (
     storage_error,
     translated,
 )
+from artstore.store.large import blob_path
 from artstore.store.layout import Operation, check_format
-from artstore.store.objects import PACKS, ObjectStore, blob_path, pack_path
+from artstore.store.objects import ObjectStore
 from artstore.store.packs import LARGE, PackWriter
+from artstore.store.packset import PACKS, pack_path
+from artstore.store.trash import trashed
 
 _MOST = {TREE: MAX_BYTES, VERSION: MAX_VERSION}
 """Bytes of an object of each kind that is read whole."""
@@ -77,7 +80,7 @@ class Transaction:
             with translated(f"write to {printable(self.storage.root)}"):
                 self._sync = WholeSync(self._staging)
             check_format(self.storage, operation)
-            objects.refresh()
+            objects.packs.refresh()
         except BaseException:
             self.storage.remove_folder(self.folder)
             raise
@@ -126,7 +129,7 @@ class Transaction:
                 continue
             if (after.st_ino, after.st_size, after.st_mtime_ns) == (before.st_ino, before.st_size, before.st_mtime_ns):
                 notes.append((Digest(bytes.fromhex(path.rpartition("/")[2])), after))
-        self.objects.verified.note(notes)
+        self.objects.large.verified.note(notes)
 
     def staged(self) -> str:
         """A new path in this transaction's folder. Any thread may ask."""
@@ -191,7 +194,7 @@ class Transaction:
         """As `rely_many`, large blobs and their sizes."""
         if self.objects.here is not None:
             return {digest for digest, size in large.items() if self.rely(BLOB, digest, size)}
-        there = self.objects.large_sizes(list(large))
+        there = self.objects.large.sizes(list(large))
         own = {digest: size for digest, (size, _) in self._large.items()}
         found = {digest for digest, size in large.items() if own.get(digest, there.get(digest)) == size}
         for digest in found:
@@ -207,14 +210,14 @@ class Transaction:
     def rely_many(self, digests: Iterable[Digest]) -> dict[Digest, int | None]:
         """Count on those of these small objects that are stored: these, and their sizes (None for what was added here)."""
         known: dict[Digest, int | None] = {digest: None for digest in digests if digest in self._seen}
-        places, _ = self.objects.locate_many(set(digests) - known.keys())
+        places, _ = self.objects.packs.locate_many(set(digests) - known.keys())
         for pack, rows in places:
             known.update((row.digest, row.size) for row in rows)
             self._seen.update((row.digest, pack) for row in rows)
         return known
 
     def _rely_small(self, digest: Digest) -> bool:
-        pack = self.objects.pack_holding(digest)
+        pack = self.objects.packs.holding(digest)
         if pack is None:
             return False
         self._seen[digest] = pack
@@ -230,7 +233,7 @@ class Transaction:
             return True
         if kind != BLOB or size < LARGE:
             return self._rely_small(digest)
-        if self.objects.may_rely_on_large(digest, size):
+        if self.objects.large.may_rely_on(digest, size):
             self._large[digest] = size, ""
             return True
         return False
@@ -245,9 +248,9 @@ class Transaction:
             if kind == BLOB and size >= LARGE:
                 brought = self._from_trash(digest.hex(), blob_path(digest))
             else:
-                pack = self.objects.pack_in_trash(digest)
+                pack = self.objects.packs.in_trash(digest)
                 brought = self._from_trash(f"{pack}.pack", pack_path(pack)) if pack else None
-            self.objects.refresh()
+            self.objects.packs.refresh()
             if brought is not None:
                 self.storage.sync_names([brought.rpartition("/")[0]])
             else:
@@ -269,12 +272,12 @@ class Transaction:
         A file whose size no stored blob has is copied at once; else it is hashed first, for it may well be stored.
         """
         if self._sizes is None:
-            self._sizes = {size for _, size in self.objects.large_blobs()}
+            self._sizes = {size for _, size in self.objects.large.all()}
         if size in self._sizes:
             digest, read = hash_file(source)
             if read != size:
                 return None
-            if self.objects.may_rely_on_large(digest, size):
+            if self.objects.large.may_rely_on(digest, size):
                 advance(size)
                 return digest, None
             os.lseek(source, 0, os.SEEK_SET)
@@ -296,7 +299,7 @@ class Transaction:
         """Take over what `copy_large` returned."""
         if digest in self._large or staged is None:
             self._large.setdefault(digest, (size, ""))
-        elif self.objects.may_rely_on_large(digest, size):
+        elif self.objects.large.may_rely_on(digest, size):
             self._large[digest] = size, ""
         else:
             self._large[digest] = size, staged
@@ -357,7 +360,7 @@ class Transaction:
             for writer in self._finished:
                 name = writer.finish(sync=not self.storage.distant).hex()
                 targets[pack_path(name)] = writer.path
-                self.objects.know_pack(name, writer.known)
+                self.objects.packs.know(name, writer.known)
             self._finished = []
             self._new_trees = {}  # they are read from the store now
             large = {blob_path(digest): staged for digest, (_, staged) in self._large.items() if staged}
@@ -395,7 +398,7 @@ class Transaction:
             return  # somebody stored the same content meanwhile
         digest = Digest(bytes.fromhex(path.rpartition("/")[2]))
         where = f"{self.storage.root}/{path}"
-        self.objects.set_aside(digest, os.stat(where, follow_symlinks=False))
+        self.objects.large.set_aside(digest, os.stat(where, follow_symlinks=False))
         if not self.storage.publish(staged, path):
             raise DamagedObject(
                 f"blob {short(digest)} is damaged and can't be replaced", hint=f"move {printable(where)} away"
@@ -432,7 +435,7 @@ class Transaction:
         )
 
     def _restore_packs(self) -> set[str]:
-        names = self.objects.refresh()
+        names = self.objects.packs.refresh()
         restored = set()
         for path, staged in self._published.items():
             name = path.removeprefix(f"{PACKS}/")
@@ -448,12 +451,16 @@ class Transaction:
         lost: set[str] = set()
         for digest, pack in list(self._seen.items()):
             if pack in gone:
-                if elsewhere := self.objects.pack_holding(digest):
+                if elsewhere := self.objects.packs.holding(digest):
                     self._seen[digest] = elsewhere
                 elif pack not in lost and (brought := self._from_trash(f"{pack}.pack", pack_path(pack))):
                     restored.add(brought)
-                    self.objects.refresh()
-                elif pack not in lost and self.objects.refresh() and (elsewhere := self.objects.pack_holding(digest)):
+                    self.objects.packs.refresh()
+                elif (
+                    pack not in lost
+                    and self.objects.packs.refresh()
+                    and (elsewhere := self.objects.packs.holding(digest))
+                ):
                     self._seen[digest] = elsewhere  # its run gave it back by itself between both looks
                 elif (found := self.supply(digest)) is not None:
                     lost.add(pack)
@@ -482,7 +489,7 @@ class Transaction:
                 self._large[digest] = size, again
                 self.storage.publish(again, path)
                 restored.add(path)
-            elif not self.objects.has_large(digest, size):
+            elif not self.objects.large.has(digest, size):
                 raise MissingObject(f"blob {short(digest)} was collected while this relied on it", hint=_AGAIN)
         return restored
 
@@ -495,10 +502,10 @@ class Transaction:
     def _from_trash(self, name: str, path: str) -> str | None:
         """Link a file back from whichever run's trash has it; the run unlinks its own copy when it looks again."""
         for _ in range(_LOOKS):
-            found = [trashed for trashed in self.objects.trashed() if trashed.endswith(f"/{name}")]
-            for trashed in found:
+            found = [place for place in trashed(self.storage) if place.endswith(f"/{name}")]
+            for place in found:
                 try:
-                    return path if self.storage.rescue(trashed, path) else None
+                    return path if self.storage.rescue(place, path) else None
                 except StorageError as error:
                     if isinstance(error.__cause__, (FileNotFoundError, NotADirectoryError)):
                         continue  # its run renamed its folder, or gave it back

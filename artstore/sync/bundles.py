@@ -25,8 +25,8 @@ from artstore.domain.tree import DIRECTORY, walk
 from artstore.errors import Damage, InvalidValue, NotFound, Refused, UnsupportedFormat, translated
 from artstore.operations.finding.lookup import Found
 from artstore.progress import Monitor
+from artstore.store.large import blob_path
 from artstore.store.layout import FOLDERS, make
-from artstore.store.objects import blob_path
 from artstore.store.packs import LARGE
 from artstore.store.settings import Settings
 from artstore.store.transaction import Transaction

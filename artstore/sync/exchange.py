@@ -316,12 +316,12 @@ class Exchange:
         """All objects that these need, published."""
         self._monitor.start(f"sending to {self._tracking.name}")
         if tx is not None:
-            self._remote.objects.look_only_where_cheap()
+            self._remote.objects.packs.look_only_where_cheap()
         else:
-            self._remote.objects.refresh()
+            self._remote.objects.packs.refresh()
         source = self._here.objects
         transfer = Transfer(source, tx or self._remote.objects, source, jobs=self._jobs, monitor=self._monitor)
-        wanted, damaged = [], self._remote.objects.has_known_damage
+        wanted, damaged = [], self._remote.objects.damage.is_known
         for state, theirs, plan in plans:
             ours = {version["id"] for version in state.live()}
             whole = [v for v in theirs.live() if v["id"] in ours and not damaged]
@@ -586,9 +586,9 @@ class Exchange:
     def _send_down(self, plans: list[tuple[State, Pull]], tx: Transaction, selection: Selection, dry_run: bool) -> None:
         self._monitor.start(f"getting from {self._tracking.name}")
         source, here = self._remote.objects, self._here.objects
-        source.refresh()
+        source.packs.refresh()
         transfer = Transfer(source, tx, here, selection=selection, jobs=self._jobs, monitor=self._monitor)
-        wanted, damaged = [], here.has_known_damage or not self._complete
+        wanted, damaged = [], here.damage.is_known or not self._complete
         for theirs, plan in plans:
             now = self._here.refs.read_folder(theirs.path.folder, theirs.path)
             wanted += with_bases(plan.versions, [] if damaged else now.live())
@@ -625,7 +625,7 @@ class Exchange:
 
     def _report(self, moved: list[Moved], runs: int) -> Exchanged:
         objects, size = self._sent
-        due = 0 if not objects else self._remote.objects.small_packs()
+        due = 0 if not objects else self._remote.objects.packs.small()
         moved = sorted(moved, key=lambda m: m.path)
         return Exchanged(self._tracking.name, self._remote.storage.root, moved, objects, size, runs, due)
 

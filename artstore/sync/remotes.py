@@ -291,7 +291,7 @@ class Remotes:
             for folder in there.paths():
                 for version in there.read_folder(folder).live():
                     tree = digest_of_state(version)
-                    if self._here.objects.pack_holding(tree) is not None:
+                    if self._here.objects.packs.holding(tree) is not None:
                         entries = walk(tree, self._here.objects.read_tree)
                         found |= {e[3] for _, e in entries if e[1] not in (DIRECTORY, REFERENCE)}
         return found
@@ -304,22 +304,22 @@ class Remotes:
         absent = self._absent(blobs) if self.partial else {}
         for name in self.partial if absent else ():
             with self.open(name) as remote, Transaction(objects) as tx:
-                remote.objects.refresh()
+                remote.objects.packs.refresh()
                 small = {digest: size for digest, size in absent.items() if size < LARGE}
                 large = {digest: size for digest, size in absent.items() if size >= LARGE}
-                there = remote.objects.rely_many(small)
+                there = remote.objects.sizes(small)
                 small = {digest: size for digest, size in small.items() if digest in there}
-                sizes = remote.objects.large_sizes(list(large))
+                sizes = remote.objects.large.sizes(list(large))
                 large = {digest: size for digest, size in large.items() if digest in sizes}
                 transfer = Transfer(remote.objects, tx, objects, monitor=monitor)
                 transfer.send(Needs({}, {}, small, large))
                 tx.publish()
                 tx.ensure()
-                objects.refresh()
+                objects.packs.refresh()
             absent = self._absent(absent)
             if not absent:
                 return
 
     def _absent(self, blobs: dict[Digest, int]) -> dict[Digest, int]:
         objects = self._here.objects
-        return {digest: size for digest, size in blobs.items() if not objects.rely(BLOB, digest, size)}
+        return {digest: size for digest, size in blobs.items() if not objects.has(BLOB, digest, size)}

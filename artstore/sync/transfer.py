@@ -1,7 +1,7 @@
 """Objects on their way from one repository to another: what versions need that is not there, and its bytes."""
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from typing import NamedTuple
 
@@ -27,7 +27,8 @@ from artstore.domain.tree import (
 from artstore.domain.version import decode_version
 from artstore.errors import Damage, DamagedObject, translated
 from artstore.progress import Monitor
-from artstore.store.objects import ObjectStore, blob_path
+from artstore.store.large import blob_path
+from artstore.store.objects import ObjectStore
 from artstore.store.packs import LARGE
 from artstore.store.reading import read_blobs, read_small
 from artstore.store.transaction import Transaction
@@ -81,6 +82,13 @@ class Transfer:
     ) -> None:
         self._source = source
         self._tx = tx
+        self._has: Callable[[Kind, Digest, int], bool]
+        self._sizes: Callable[[Iterable[Digest]], Mapping[Digest, int | None]]
+        self._have_large: Callable[[dict[Digest, int]], set[Digest]]
+        if isinstance(tx, Transaction):  # it relies on what it finds; a store only says what is there
+            self._has, self._sizes, self._have_large = tx.rely, tx.rely_many, tx.rely_large
+        else:
+            self._has, self._sizes, self._have_large = tx.has, tx.sizes, tx.large.there
         self._near = near
         self._selection = selection
         self._jobs = jobs
@@ -106,18 +114,18 @@ class Transfer:
             level = [pair for pair in level if pair.is_new(seen, self._selection.everything)]
             data = self._load({d for pair in level for d in pair.digests})
             level = [below for pair in level for below in self._compare(pair, data, needs)]
-        there = self._tx.rely_many(needs.small.keys() | needs.trees.keys())
+        there = self._sizes(needs.small.keys() | needs.trees.keys())
         for digest, size in there.items():
             if needs.small.pop(digest, size) != size and size is not None:
                 raise Damage(f"blob {short(digest)} has {size} bytes, and a tree tells of another size")
             needs.trees.pop(digest, None)
-        for digest in self._tx.rely_large(needs.large):
+        for digest in self._have_large(needs.large):
             del needs.large[digest]
         return needs
 
     def _need_versions(self, versions: list[VersionState], needs: Needs) -> None:
         """Records and the blobs that properties name; both are small as a rule."""
-        missing = [v for v in versions if not self._tx.rely(VERSION, id_of_state(v), 0)]
+        missing = [v for v in versions if not self._has(VERSION, id_of_state(v), 0)]
         kinds: dict[Digest, Kind] = {id_of_state(version): VERSION for version in missing}
         told = {id_of_state(version): version for version in missing}
         for _, id, found in read_small(self._source, kinds):
@@ -135,12 +143,12 @@ class Transfer:
                 self._need_property(blob, needs)
 
     def _need_property(self, blob: Digest, needs: Needs) -> None:
-        if self._tx.rely(BLOB, blob, 0):
+        if self._has(BLOB, blob, 0):
             return
-        size = self._source.storage.size(blob_path(blob)) if not self._source.pack_holding(blob) else None
+        size = self._source.storage.size(blob_path(blob)) if not self._source.packs.holding(blob) else None
         if size is None:
             needs.small[blob] = len(self._source.read(BLOB, blob))
-        elif not self._tx.rely(BLOB, blob, size):
+        elif not self._has(BLOB, blob, size):
             needs.large[blob] = size
 
     def _load(self, digests: set[Digest]) -> dict[Digest, bytes]:
@@ -148,7 +156,7 @@ class Transfer:
         found = {digest: data for digest in digests if (data := self._trees.get(digest)) is not None}
         wanted = digests - found.keys()
         if self._source is not self._near:
-            here = {digest for digest in wanted if self._near.pack_holding(digest) is not None}
+            here = {digest for digest in wanted if self._near.packs.holding(digest) is not None}
             for _, digest, tree in read_small(self._source, dict.fromkeys(wanted - here, TREE)):
                 found[digest] = self._trees[digest] = bytes(tree)
                 self._monitor.advance(1)
@@ -228,7 +236,7 @@ class Transfer:
         if not large:
             return
         if self._source.storage.distant:
-            self._there = self._source.large_sizes(list(large))
+            self._there = self._source.large.sizes(list(large))
         from concurrent.futures import ThreadPoolExecutor
 
         with ThreadPoolExecutor(self._jobs) as pool:
@@ -255,7 +263,7 @@ class Transfer:
             staged = tx.staged()
             fd = os.open(staged, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444)
             try:
-                found = self._source.copy_large(digest, size, fd, advance, there=self._there.get(digest))
+                found = self._source.large.copy(digest, size, fd, advance, there=self._there.get(digest))
             except BaseException:
                 remove_if_there(staged)
                 raise

@@ -18,7 +18,7 @@ from artstore.domain.digest import BLOB, TREE, VERSION, Digest, digest_of, pack_
 from artstore.domain.tree import encode_folder
 from artstore.domain.version import Version
 from artstore.operations.finding.catalog import _Table
-from artstore.store import index, verified
+from artstore.store import index, large
 from artstore.store.layout import new_format
 from artstore.store.logs import check_of, decode_entry, encode_checkpoint
 from artstore.store.packs import FOOTER, HEADER, MAGIC, PackWriter, known_pack
@@ -232,7 +232,7 @@ def checkout_notes() -> list[bytes]:
 
 
 def verified_notes() -> list[bytes]:
-    return [verified._NOTE.pack(DIGEST, 1, 2, 3, 4, 5) * 2]
+    return [large._NOTE.pack(DIGEST, 1, 2, 3, 4, 5) * 2]
 
 
 def tables() -> list[bytes]:

@@ -19,7 +19,7 @@ from artstore.operations.doctor.machine import machine
 from artstore.operations.upkeep.removal import is_left_over
 from artstore.progress import Monitor
 from artstore.store.layout import FOLDERS, Operation, check_format, storage_at
-from artstore.store.objects import PACKS, pack_path
+from artstore.store.packset import PACKS, pack_path
 from artstore.store.settings import FOLDER, Settings
 
 

@@ -173,7 +173,7 @@ def _holds_unknown(objects: ObjectStore, target: Confined, parts: tuple[bytes, .
             digest, size = hash_file(source)
         finally:
             os.close(source)
-        return not (objects.has_large(digest, size) if size >= LARGE else objects.pack_holding(digest))
+        return not (objects.large.has(digest, size) if size >= LARGE else objects.packs.holding(digest))
     finally:
         os.close(fd)
 

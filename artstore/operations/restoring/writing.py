@@ -12,7 +12,8 @@ from artstore.domain.names import is_protected, printable
 from artstore.domain.tree import EXECUTABLE, REFERENCE, Entry
 from artstore.errors import DamagedObject, InvalidValue, MissingObject
 from artstore.progress import Monitor
-from artstore.store.objects import BLOBS, ObjectStore
+from artstore.store.large import BLOBS
+from artstore.store.objects import ObjectStore
 from artstore.store.packs import LARGE
 from artstore.store.statcache import Stat
 
@@ -144,13 +145,13 @@ class FileWriter:
 
     def _write_large(self, fd: int, path: bytes, entry: Entry, name: bytes) -> None:
         try:
-            source, where = self._objects.open_large(entry[3], entry[2])
+            source, where = self._objects.large.open(entry[3], entry[2])
         except (MissingObject, DamagedObject) as error:
             raise type(error)(f"'{printable(path + entry[0])}' can't be restored: {error}", hint=_WITHOUT) from error
         try:
             linkable = self._objects.here is not None and where.startswith(f"{BLOBS}/")
             if self._link != "copy" and entry[1] != EXECUTABLE and linkable:
-                self._objects.verify_large(entry[3], source, entry[2])
+                self._objects.large.verify(entry[3], source, entry[2])
                 if self._make_link(fd, entry, name, source, where):
                     return
             target = create_file(fd, name, entry[1] == EXECUTABLE)
@@ -172,7 +173,7 @@ class FileWriter:
             os.symlink(full, name, dir_fd=fd)
         else:
             before = os.fstat(source)
-            known = self._objects.verified.holds(entry[3], before)
+            known = self._objects.large.verified.holds(entry[3], before)
             try:
                 os.link(full, name, dst_dir_fd=fd, follow_symlinks=False)
             except OSError as error:
@@ -181,26 +182,26 @@ class FileWriter:
                 raise
             after = os.fstat(source)
             if known and (after.st_size, after.st_mtime_ns) == (before.st_size, before.st_mtime_ns):
-                self._objects.verified.note([(entry[3], after)])  # our own link moved the ctime
+                self._objects.large.verified.note([(entry[3], after)])  # our own link moved the ctime
         os.close(source)
         return True
 
     def _copy_large(self, source: int, target: int, path: bytes, entry: Entry) -> None:
         try:
-            if self._objects.verified.holds(entry[3], os.fstat(source)):
+            if self._objects.large.verified.holds(entry[3], os.fstat(source)):
                 self._copy_verified(source, target, entry[2])
             else:
                 digest = copy_hashed(
                     source, target, entry[2], own=source, advance=lambda n: self._monitor.advance(0, n)
                 )
                 if digest != entry[3]:
-                    self._objects.hash_large(
+                    self._objects.large.hash(
                         entry[3], source, entry[2]
                     )  # sets it aside, unless only the copy went wrong
                     raise DamagedObject(
                         f"'{printable(path + entry[0])}' was copied wrong", hint="run the same command again"
                     )
-                self._objects.verified.note([(entry[3], os.fstat(source))])
+                self._objects.large.verified.note([(entry[3], os.fstat(source))])
         finally:
             os.close(target)
             os.close(source)

@@ -233,7 +233,7 @@ class Draft:
 
     def rely_on(self, path: Path, version: VersionState) -> None:
         """Count on all of a live version: it is whole while it lives, but for damage that was noted."""
-        if self._objects.has_known_damage:
+        if self._objects.damage.is_known:
             self._recover_tree(digest_of_state(version), f"{path.name}:v{version['number']}", _AGAIN)
         self._bases.add((path, version["id"]))
 
@@ -250,10 +250,10 @@ class Draft:
         """The live version as which this folder was stored last, whose closure is known to be whole; None without one
         or beside damage.
         """
-        if not cache.note or self._objects.has_known_damage:
+        if not cache.note or self._objects.damage.is_known:
             return None
         names, id, packs = cache.note
-        if not set(packs) <= set(self._objects.fingerprint()):
+        if not set(packs) <= set(self._objects.packs.fingerprint()):
             return None  # merged, collected or tampered with: everything is looked up once, and noted anew
         path = Path(*names)
         try:
@@ -267,7 +267,7 @@ class Draft:
 
     def _note(self, cache: StatCache, path: Path, id: str) -> object:
         """What `_base_of` reads the next time: the version, and the packs in which its objects were found."""
-        packs = tuple(self._objects.fingerprint())
+        packs = tuple(self._objects.packs.fingerprint())
         if cache.note and cache.note[:2] == (tuple(path), id) and set(cache.note[2]) <= set(packs):
             return cache.note
         return tuple(path), id, packs

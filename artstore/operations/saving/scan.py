@@ -447,7 +447,7 @@ class Scanner:
         return self._read_files(fd, path, todo, listing.linked) if todo else {}
 
     def _large_are_there(self, record: Record) -> bool:
-        return all(self._tx.objects.may_rely_on_large(digest, size) for digest, size in record.large)
+        return all(self._tx.objects.large.may_rely_on(digest, size) for digest, size in record.large)
 
     # -- subfolders --
 

@@ -16,10 +16,12 @@ from artstore.errors import ArtstoreError, DamagedObject, MissingObject
 from artstore.operations.upkeep.maintenance import part_trees, property_blobs
 from artstore.operations.upkeep.removal import is_left_over, open_transactions
 from artstore.progress import Monitor
+from artstore.store.large import BLOBS
 from artstore.store.logs import Log, decode_checkpoint
 from artstore.store.metrics import rows_of, whole_rows
-from artstore.store.objects import BLOBS, PACKS, ObjectStore
+from artstore.store.objects import ObjectStore
 from artstore.store.packs import LARGE, Pack, check_rows
+from artstore.store.packset import PACKS
 from artstore.store.reading import neighbours
 from artstore.store.refs import Refs
 from artstore.store.runs import CHECKPOINT, Runs
@@ -89,13 +91,13 @@ class Fsck:
 
     def run(self) -> Report:
         self._monitor.start("checking packs")
-        for name in sorted(self._objects.refresh()):
+        for name in sorted(self._objects.packs.refresh()):
             problems = len(self._problems)
             self._check_pack(name)
             if len(self._problems) > problems:
                 self.doubtful.add(name)
         self._monitor.start("checking large blobs")
-        for digest, size in self._objects.large_blobs():
+        for digest, size in self._objects.large.all():
             if self._is_right(digest, size):
                 self._lengths[digest] = size
             else:
@@ -114,7 +116,7 @@ class Fsck:
 
     def _check_pack(self, name: str) -> None:
         try:
-            pack = self._objects.pack(name)
+            pack = self._objects.packs.open(name)
         except FileNotFoundError:
             return  # merged away meanwhile; its objects are in a later pack
         except ArtstoreError as error:
@@ -133,7 +135,7 @@ class Fsck:
 
     def _check_objects(self, pack: Pack) -> None:
         """Hash the objects of a pack in file order, from a few large reads."""
-        bad, rows = self._objects.bad_in(pack.name), list(pack.rows())
+        bad, rows = self._objects.damage.inside(pack.name), list(pack.rows())
         hashed = rows if self._hashes(pack.name) else [row for row in rows if row.kind != BLOB]
         for run in neighbours(hashed, self._objects.storage.distant):
             window = pack.window(run)
@@ -142,10 +144,10 @@ class Fsck:
                 self._hashed += row.size
                 if data is None and pack.object(row) is None:
                     self._report_object(row.kind, row.digest, f"in pack {pack.name[:12]}")
-                    self._objects.note_bad(pack.name, row.digest)
+                    self._objects.damage.note(pack.name, row.digest)
                     continue
                 if row.digest in bad:
-                    self._objects.forget_bad(pack.name, row.digest)
+                    self._objects.damage.forget(pack.name, row.digest)
                 self._lengths[row.digest] = row.size
         for row in rows if len(hashed) < len(rows) else ():
             if row.kind == BLOB and row.digest in bad:
@@ -166,9 +168,9 @@ class Fsck:
         if not self._hashes(digest.hex()):
             return True
         try:
-            self._objects.check_large(digest, size)
+            self._objects.large.check(digest, size)
         except DamagedObject:
-            stands = self._objects.large_sizes([digest])
+            stands = self._objects.large.sizes([digest])
             self._report_object(BLOB, digest, "in objects/blobs" if stands else "is set aside in bad/: it")
             return False
         except ArtstoreError as error:
@@ -314,9 +316,9 @@ class Fsck:
         try:
             if size is not None and size >= LARGE:
                 if digest in self.wrong:  # it may not have been possible to move it away
-                    self._objects.check_large(digest, size)
+                    self._objects.large.check(digest, size)
                     return True
-                fd, _ = self._objects.open_large(digest, size)
+                fd, _ = self._objects.large.open(digest, size)
                 os.close(fd)
             else:
                 self._objects.read(kind, digest)

@@ -12,8 +12,9 @@ from artstore.errors import Damage, DamagedLog, MissingObject, NoSpace, StorageE
 from artstore.operations.upkeep.removal import Everything, Removal, is_left_over, sweep
 from artstore.progress import Monitor
 from artstore.store.logs import Log, last_number
-from artstore.store.objects import PACKS, ObjectStore, pack_path
+from artstore.store.objects import ObjectStore
 from artstore.store.packs import FOOTER, HEADER, MERGE_BELOW, ROW, Pack, PackWriter, Row
+from artstore.store.packset import PACKS, pack_path
 from artstore.store.reading import read_small, read_windows
 from artstore.store.refs import Refs
 from artstore.store.runs import Runs
@@ -41,7 +42,7 @@ def size_class(size: int) -> int | None:
 
 def packs_due(objects: ObjectStore) -> list[str]:
     """The packs of the smallest size class that has eight or more, oldest first; empty when no merge is due."""
-    storage, names = objects.storage, objects.pack_names()
+    storage, names = objects.storage, objects.packs.names()
     classes: dict[int, list[tuple[float, str]]] = {}
     for path, size in storage.below(PACKS):
         name, number = path[len(PACKS) + 1 : -len(".pack")], size_class(size)
@@ -98,12 +99,12 @@ def _merge_once(objects: ObjectStore, names: list[str]) -> int:
 
 def _whole_pack(objects: ObjectStore, name: str) -> Pack | None:
     """A pack without known damage."""
-    return None if objects.bad_in(name) else _opened(objects, name)
+    return None if objects.damage.inside(name) else _opened(objects, name)
 
 
 def _opened(objects: ObjectStore, name: str) -> Pack | None:
     try:
-        return objects.pack(name)
+        return objects.packs.open(name)
     except (Damage, FileNotFoundError):
         return None
 
@@ -257,9 +258,9 @@ def plan(objects: ObjectStore, marks: Marks) -> Plan:
     problems: list[str] = []
     freed = kept = 0
     copies = _Copies(objects)
-    for name in sorted(objects.refresh()):
+    for name in sorted(objects.packs.refresh()):
         try:
-            pack = objects.pack(name)
+            pack = objects.packs.open(name)
         except FileNotFoundError:
             continue
         except Damage as error:
@@ -268,7 +269,7 @@ def plan(objects: ObjectStore, marks: Marks) -> Plan:
         except OSError as error:
             problems.append(f"pack {name[:12]} can't be read ({(error.strerror or '').lower()}); it is kept")
             continue
-        bad = objects.bad_in(name)
+        bad = objects.damage.inside(name)
         rows = (row for row in pack.rows() if row.digest in marks and row.digest not in bad)
         live = [row for row in rows if not copies.has_good(row)]
         live_bytes = sum(row.length for row in live)
@@ -283,7 +284,7 @@ def plan(objects: ObjectStore, marks: Marks) -> Plan:
             kept += all_bytes - live_bytes
         copies.add(name, live)
     dead_blobs = []
-    for digest, size in objects.large_blobs():
+    for digest, size in objects.large.all():
         if digest not in marks:
             dead_blobs.append(digest)
             freed += size
@@ -308,7 +309,7 @@ class _Copies:
         if name is None or self._objects.storage.distant:  # there each look at another copy is a request
             return False
         try:
-            return self._objects.pack(name).holds(row.digest)
+            return self._objects.packs.open(name).holds(row.digest)
         except (Damage, OSError):
             return False
 
@@ -334,7 +335,7 @@ def collect(
         freed = now + waiting_trash(objects, grace)
         return Collected(marks.versions, freed, later, todo.dead_bytes_kept, (), 0, tuple(todo.problems))
     swept = sweep(objects.storage)
-    objects.failure = None
+    objects.packs.failure = None
     with Transaction(objects, "gc") as tx:
         monitor.start("marking")
         marks = Marks(objects, refs, runs, monitor)
@@ -351,7 +352,7 @@ def collect(
         try:
             removal.claim_older(grace)
             for name in (*todo.dead_packs, *(name for name, _ in replaced)):
-                if objects.bad_in(name):
+                if objects.damage.inside(name):
                     _keep_evidence(objects, name)
                 removal.take_pack(name)
             for digest in todo.dead_blobs:
@@ -360,9 +361,9 @@ def collect(
         except BaseException:
             removal.abandon()
             raise
-        if objects.failure is not None:
+        if objects.packs.failure is not None:
             problems.append(
-                f"a pack could not be read ({(objects.failure.strerror or '').lower()}), so others are kept"
+                f"a pack could not be read ({(objects.packs.failure.strerror or '').lower()}), so others are kept"
             )
         written = sum(size for _, size in replaced)
         freed = removed.freed_bytes - (written if not removed.kept_bytes else 0)
@@ -382,7 +383,7 @@ def _rewrite(tx: Transaction, name: str, rows: list[Row], problems: list[str]) -
                 for window in read_windows(objects, [(name, rows)]):
                     for row, data in window.objects():
                         if data is None:
-                            objects.note_bad(name, row.digest)
+                            objects.damage.note(name, row.digest)
                             raise Damage(f"object {row.digest.hex()[:12]} in it is damaged")
                         writer.copy(row, window.stored(row))
                 _publish(tx, writer)
@@ -398,26 +399,26 @@ def _rewrite(tx: Transaction, name: str, rows: list[Row], problems: list[str]) -
 
 def recheck_bad(objects: ObjectStore) -> None:
     """Hash each copy noted as damaged again: a note that came from a passing fault goes."""
-    for pack_name, digest in sorted(objects.bad_notes()):
+    for pack_name, digest in sorted(objects.damage.copies()):
         try:
-            right = objects.pack(pack_name).holds(digest)
+            right = objects.packs.open(pack_name).holds(digest)
         except FileNotFoundError:
             right = True  # the copy is gone, and the note with it
         except (Damage, OSError):
             continue
         if right:
-            objects.forget_bad(pack_name, digest)
+            objects.damage.forget(pack_name, digest)
 
 
 def set_broken_aside(objects: ObjectStore) -> list[str]:
     """Packs that can't be opened hold nothing for anybody: they are kept in bad/, and their notes go. Which."""
-    return [name for name in sorted(objects.broken_packs()) if _set_pack_aside(objects, name)]
+    return [name for name in sorted(objects.damage.broken) if _set_pack_aside(objects, name)]
 
 
 def _set_pack_aside(objects: ObjectStore, name: str) -> bool:
     gone = False
     try:
-        objects.pack(name)
+        objects.packs.open(name)
     except Damage:
         gone = objects.storage.set_aside(pack_path(name), f"bad/{name}.pack.{os.urandom(4).hex()}")
     except OSError:
@@ -430,7 +431,7 @@ def rewrite_bad(objects: ObjectStore) -> list[str]:
     """Write each pack that has damaged copies anew without them, and keep the old one in bad/. Which were; those that
     could not be stay. As in a merge, nothing is taken away but what objects/ holds elsewhere.
     """
-    names = sorted({name for name, _ in objects.bad_notes()})
+    names = sorted({name for name, _ in objects.damage.copies()})
     if not names:
         return []
     with Transaction(objects, "gc") as tx:
@@ -438,7 +439,7 @@ def rewrite_bad(objects: ObjectStore) -> list[str]:
         for name in names:
             if (pack := _opened(objects, name)) is None:
                 continue
-            bad = objects.bad_in(name)
+            bad = objects.damage.inside(name)
             good = [row for row in pack.rows() if row.digest not in bad]
             if not good or _rewrite(tx, name, good, []) is not None:
                 done.append(name)

@@ -10,7 +10,9 @@ from artstore.backends.storage import Storage
 from artstore.domain.digest import Digest, from_hex
 from artstore.domain.names import printable
 from artstore.errors import Damage, InvalidValue, StorageError, translated
-from artstore.store.objects import ObjectStore, blob_path, pack_path
+from artstore.store.large import blob_path
+from artstore.store.objects import ObjectStore
+from artstore.store.packset import pack_path
 
 Reason = Literal["gc", "merge"]
 
@@ -122,7 +124,7 @@ class Removal:
     def _give_back(self, needed: Needed) -> int:
         """Link into place what is needed and not in objects/ elsewhere, then unlink it here; how many files."""
         needed.refresh()
-        self._objects.refresh()
+        self._objects.packs.refresh()
         count = 0
         for folder in (self._mine, *self._claimed):
             for name in self._storage.names(folder):
@@ -132,7 +134,7 @@ class Removal:
                 self._storage.give_back(f"{folder}/{name}", target)
                 count += 1
         if count:
-            self._objects.refresh()
+            self._objects.packs.refresh()
         return count
 
     def _target(self, folder: str, name: str, needed: Needed) -> str | None:
@@ -143,13 +145,13 @@ class Removal:
             except InvalidValue:
                 return None
             return blob_path(digest) if digest in needed and self._storage.size(blob_path(digest)) is None else None
-        if name[:-5] in self._objects.pack_names():
+        if name[:-5] in self._objects.packs.names():
             return None
         try:
-            with self._objects.open_apart(f"{folder}/{name}") as pack:
-                bad = self._objects.bad_in(pack.name)  # a damaged copy is no reason to keep a pack
+            with self._objects.packs.open_apart(f"{folder}/{name}") as pack:
+                bad = self._objects.damage.inside(pack.name)  # a damaged copy is no reason to keep a pack
                 wanted = (row.digest for row in pack.rows() if row.digest in needed and row.digest not in bad)
-                return pack_path(pack.name) if any(not self._objects.pack_holding(d) for d in wanted) else None
+                return pack_path(pack.name) if any(not self._objects.packs.holding(d) for d in wanted) else None
         except (Damage, FileNotFoundError):
             return None
 

@@ -23,8 +23,10 @@ from artstore.operations.upkeep.fsck import Fsck, Lost, Report
 from artstore.operations.upkeep.maintenance import recheck_bad, rewrite_bad, set_broken_aside
 from artstore.progress import Monitor
 from artstore.store.checkouts import Checkouts, Noted
-from artstore.store.objects import ObjectStore, blob_path, pack_path
+from artstore.store.large import blob_path
+from artstore.store.objects import ObjectStore
 from artstore.store.packs import LARGE, salvage
+from artstore.store.packset import pack_path
 from artstore.store.reading import read_rows
 from artstore.store.refs import Refs
 from artstore.store.transaction import Transaction
@@ -68,7 +70,7 @@ class Repair:
         """Whether anything is better than it was."""
         before = len(self.mended)
         self._monitor.start("repairing")
-        self._objects.refresh()
+        self._objects.packs.refresh()
         recheck_bad(self._objects)
         lost = dict(fsck.lost)
         self._free_names(lost, fsck.wrong)
@@ -91,12 +93,12 @@ class Repair:
         """A damaged large blob that could not be moved away when it was met keeps its name from the right one: once more. One
         that can't be moved now either is no more looked for; nor is one that was stored again meanwhile.
         """
-        for digest, size in self._objects.large_sizes(list(wrong)).items():
+        for digest, size in self._objects.large.sizes(list(wrong)).items():
             try:
-                self._objects.check_large(digest, size)
+                self._objects.large.check(digest, size)
             except ArtstoreError:
                 continue  # the next check tells of what is still there
-        for digest in self._objects.large_sizes([digest for digest, item in lost.items() if item.kind == BLOB]):
+        for digest in self._objects.large.sizes([digest for digest, item in lost.items() if item.kind == BLOB]):
             del lost[digest]
 
     # -- where it may lie --
@@ -150,7 +152,7 @@ class Repair:
             return
         names = storage.names("bad")
         packs = [f"bad/{name}" for name in names if is_hex(name[:64]) and name[64:70] == ".pack."]
-        for path in (*map(pack_path, self._objects.broken_packs()), *packs):
+        for path in (*map(pack_path, self._objects.damage.broken), *packs):
             yield from self._from_broken(tx, lost, path)
         for name in names:
             if len(name) == 73 and is_hex(name[:64]) and (item := lost.get(Digest(bytes.fromhex(name[:64])))):
@@ -210,14 +212,14 @@ class Repair:
     def _from_store(self, place: Elsewhere, tx: Transaction, lost: dict[Digest, Lost]) -> Iterator[Digest]:
         try:
             with place.open() as store:
-                rows, _ = store.locate_many([d for d, item in lost.items() if (item.size or 0) < LARGE])
+                rows, _ = store.packs.locate_many([d for d, item in lost.items() if (item.size or 0) < LARGE])
                 for row, data in read_rows(store, rows):
                     if data is not None and lost[row.digest].kind == row.kind:
                         yield tx.add(row.kind, data, row.digest)
                 blobs = [
                     d for d, item in lost.items() if item.kind == BLOB and (item.size is None or item.size >= LARGE)
                 ]
-                for digest in store.large_sizes(blobs):
+                for digest in store.large.sizes(blobs):
                     if self._copied(tx, digest, lost[digest], partial(store.storage.copy_out, blob_path(digest))):
                         yield digest
         except (ArtstoreError, OSError) as error:
@@ -254,7 +256,7 @@ class Repair:
             self.notes.append(f"{printable(noted.place)} could not be saved again: {error}")
 
     def _is_there(self, digest: Digest, lost: dict[Digest, Lost]) -> bool:
-        return self._objects.rely(lost[digest].kind, digest, lost[digest].size or 0)
+        return self._objects.has(lost[digest].kind, digest, lost[digest].size or 0)
 
     # -- what there is --
 

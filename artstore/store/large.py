@@ -1,0 +1,270 @@
+"""Large blobs: files of their own below objects/blobs, and notes of those that were hashed and found right."""
+
+import os
+import stat
+import struct
+from collections.abc import Callable, Iterator
+
+from artstore.backends.files import hash_file, is_own
+from artstore.backends.storage import FolderStorage, Storage
+from artstore.domain.digest import Digest, from_hex, is_hex, short
+from artstore.domain.names import printable
+from artstore.errors import Damage, DamagedObject, MissingObject, StorageError, storage_error, translated
+from artstore.store.trash import trashed
+
+BLOBS = "objects/blobs"
+HEAL = "save the same content again, or restore it from another copy; `artstore fsck` lists all damage"
+
+_NOTE = struct.Struct(">32sQQQqq")  # digest, device, inode, size, mtime, ctime
+_PATH = "cache/verified"
+
+
+def blob_path(digest: bytes) -> str:
+    name = digest.hex()
+    return f"{BLOBS}/{name[:2]}/{name}"
+
+
+class LargeBlobs:
+    """The large blobs of a storage. Those that are damaged are set aside in bad/, unless notes are not `kept`.
+
+    `copy` may be called by any thread, all else by one.
+    """
+
+    def __init__(self, storage: Storage, *, kept: bool = True, here: FolderStorage | None) -> None:
+        """`here` is the storage, when it is a repository of this host's."""
+        self._storage = storage
+        self._here = here
+        self._kept = kept
+        self.verified = VerifiedNotes(here)
+
+    def sizes(self, digests: list[Digest]) -> dict[Digest, int]:
+        """Bytes of those large blobs that are in objects/."""
+        found = self._storage.sizes([blob_path(digest) for digest in digests])
+        return {digest: found[blob_path(digest)] for digest in digests if blob_path(digest) in found}
+
+    def there(self, large: dict[Digest, int]) -> set[Digest]:
+        """Those of these blobs that are in objects/ with the right size."""
+        sizes = self.sizes(list(large))
+        return {digest for digest, size in large.items() if sizes.get(digest) == size}
+
+    def has(self, digest: Digest, size: int) -> bool:
+        """Whether a large blob is in objects/ with the right size (looked at anew)."""
+        return self._storage.size(blob_path(digest)) == size
+
+    def may_rely_on(self, digest: Digest, size: int) -> bool:
+        """As `has`, and when the file is not as it was when last hashed, it is hashed again; a wrong one is set aside."""
+        if self._here is None:
+            return self._storage.sizes([blob_path(digest)]) == {blob_path(digest): size}
+        try:
+            status = os.stat(self._here.path(blob_path(digest)), follow_symlinks=False)
+        except OSError:
+            return False
+        if not stat.S_ISREG(status.st_mode) or status.st_size != size:
+            return False
+        if not self.verified.contradicts(digest, status):
+            return True
+        try:
+            fd, _ = self.open(digest, size)
+            try:
+                self.hash(digest, fd, size)
+            finally:
+                os.close(fd)
+        except (Damage, StorageError):
+            return False
+        return True
+
+    def all(self) -> Iterator[tuple[Digest, int]]:
+        """(digest, size) of every large blob in objects/."""
+        for path, size in sorted(self._storage.below(BLOBS)):
+            name = path.rpartition("/")[2]
+            if is_hex(name) and path == blob_path(bytes.fromhex(name)):
+                yield from_hex(name), size
+
+    def find(self, digest: Digest) -> str | None:
+        """Path of a large blob in objects/ or trash/; looked for twice, since it may be on its way from one to the
+        other.
+        """
+        name = digest.hex()
+        for _ in range(2):
+            if self._storage.size(blob_path(digest)) is not None:
+                return blob_path(digest)
+            if found := next((path for path in trashed(self._storage) if path.endswith("/" + name)), None):
+                return found
+        return None
+
+    def open(self, digest: Digest, size: int) -> tuple[int, str]:
+        """(descriptor, path) of a large blob of the right size; not hashed. Raises MissingObject or DamagedObject."""
+        for attempt in range(4):
+            path = blob_path(digest) if attempt == 0 and self._here is not None else self.find(digest)
+            if path is None:
+                break
+            try:
+                fd = self._storage.open(path)
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                raise storage_error(error, f"open blob {short(digest)}") from error
+            if os.fstat(fd).st_size == size:
+                return fd, path
+            try:
+                self._judge_size(digest, fd, size)
+            finally:
+                os.close(fd)
+        if any(name.startswith(digest.hex() + ".") for name in self._storage.names("bad")):
+            raise DamagedObject(f"blob {short(digest)} is damaged, and was set aside in bad/", hint=HEAL)
+        raise MissingObject(
+            f"blob {short(digest)} is missing from {printable(self._storage.root)}",
+            hint=HEAL,
+        )
+
+    def copy(
+        self, digest: Digest, size: int, target: int, advance: Callable[[int], None], *, there: int | None = None
+    ) -> tuple[Digest, int]:
+        """Copy a large blob into an open file: (digest, bytes) of what was written, which the caller compares. Raises
+        MissingObject, and DamagedObject when it has another size; `there` is what `sizes` has told. Any thread may
+        ask.
+        """
+        path = blob_path(digest) if there is not None else self.find(digest)
+        actual = there if there is not None else self._storage.size(path) if path is not None else None
+        if path is None or actual is None:
+            raise MissingObject(f"blob {short(digest)} is missing from {printable(self._storage.root)}", hint=HEAL)
+        if actual != size:
+            raise DamagedObject(
+                f"blob {short(digest)} in {printable(self._storage.root)} has {actual} bytes instead of {size}",
+                hint=HEAL,
+            )
+        try:
+            return self._storage.copy_out(path, target, advance)
+        except FileNotFoundError as error:
+            raise MissingObject(f"blob {short(digest)} was collected while it was copied", hint=HEAL) from error
+
+    def _judge_size(self, digest: Digest, fd: int, size: int) -> None:
+        """A blob of another size than its tree says: which of both is wrong?"""
+        actual = os.fstat(fd).st_size
+        if self._hashed(digest, fd) == digest:
+            raise DamagedObject(
+                f"a tree says that blob {short(digest)} has {size} bytes, and it has {actual}", hint=HEAL
+            )
+        self.set_aside(digest, os.fstat(fd))
+        raise DamagedObject(f"blob {short(digest)} is damaged: it has {actual} bytes instead of {size}", hint=HEAL)
+
+    def verify(self, digest: Digest, fd: int, size: int) -> None:
+        """Hash a large blob unless its note says that it is as when last hashed. Wrong in two reads → set aside,
+        DamagedObject.
+        """
+        if self.verified.holds(digest, os.fstat(fd)):
+            return
+        self.hash(digest, fd, size)
+
+    def hash(self, digest: Digest, fd: int, size: int) -> None:
+        """As `verify`, whatever the note says."""
+        if self._hashed(digest, fd) != digest and self._hashed(digest, fd) != digest:
+            self.set_aside(digest, os.fstat(fd))
+            raise DamagedObject(f"blob {short(digest)} is damaged", hint=HEAL)
+        self.verified.note([(digest, os.fstat(fd))])
+
+    def check(self, digest: Digest, size: int) -> None:
+        """Hash a stored large blob. Wrong in two reads → set aside, DamagedObject."""
+        fd, _ = self.open(digest, size)
+        try:
+            self.hash(digest, fd, size)
+        finally:
+            os.close(fd)
+
+    def _hashed(self, digest: Digest, fd: int) -> Digest:
+        with translated(f"read blob {short(digest)} in {printable(self._storage.root)}"):
+            return hash_file(fd)[0]
+
+    def read(self, digest: Digest) -> bytes:
+        path = self.find(digest)
+        size = self._storage.size(path) if path else 0
+        fd, _ = self.open(digest, size or 0)
+        try:
+            self.verify(digest, fd, size or 0)
+            return os.pread(fd, size or 0, 0)
+        finally:
+            os.close(fd)
+
+    def set_aside(self, digest: Digest, read: os.stat_result) -> None:
+        """Move a damaged large blob into bad/, so that its name is free for the next save. Evidence is never unlinked.
+
+        Only the very file that was `read`: another reader may have set it aside, and a save stored it again, meanwhile.
+        """
+        try:
+            if self._kept:
+                self._storage.set_aside(blob_path(digest), f"bad/{digest.hex()}.{os.urandom(4).hex()}", read)
+        except (OSError, StorageError):
+            pass  # a read-only repository: the error says that it is damaged all the same
+
+
+class VerifiedNotes:
+    """A stored file counts as verified while its stat is as noted. Never the mode, never the mtime alone: ctime can't
+    be set back.
+
+    An append-only file of 72-byte notes, the last one of a digest counting; a torn note just fails to match. A file that
+    somebody else can have written is replaced, not read: they could have wrong bytes pass for right ones.
+    """
+
+    def __init__(self, storage: FolderStorage | None) -> None:
+        """Without a storage nothing is known, and nothing noted."""
+        self._storage = storage
+        self._notes: dict[bytes, tuple[int, ...]] | None = None
+
+    def _load(self) -> dict[bytes, tuple[int, ...]]:
+        if self._notes is None:
+            if self._storage is None:
+                return {}
+            try:
+                data = self._storage.read(_PATH, own=True)
+            except (FileNotFoundError, StorageError):
+                data = b""
+            whole = len(data) - len(data) % _NOTE.size
+            self._notes = {note[0]: note[1:] for note in _NOTE.iter_unpack(data[:whole])}
+            if len(self._notes) * 2 < whole // _NOTE.size - 1000 or whole < len(data):
+                self._write()
+        return self._notes
+
+    def holds(self, digest: Digest, status: os.stat_result) -> bool:
+        return self._load().get(digest) == _key(status)
+
+    def contradicts(self, digest: Digest, status: os.stat_result) -> bool:
+        """Whether the file was changed since it was hashed; False also when nothing was noted."""
+        noted = self._load().get(digest)
+        return noted is not None and noted != _key(status)
+
+    def note(self, files: list[tuple[Digest, os.stat_result]]) -> None:
+        """Remember files as hashed now; lost when the cache can't be written."""
+        notes = self._load()
+        new = [(digest, _key(status)) for digest, status in files if notes.get(digest) != _key(status)]
+        notes.update(new)
+        if new:
+            self._append(b"".join(_NOTE.pack(digest, *key) for digest, key in new))
+
+    def _append(self, data: bytes) -> None:
+        """To our own file, never through a symlink."""
+        if self._storage is None:
+            return
+        try:
+            self._storage.make_folder("cache")
+            flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+            fd = os.open(self._storage.path(_PATH), flags, 0o644)
+            try:
+                if not is_own(os.fstat(fd)):
+                    raise PermissionError
+                os.write(fd, data)
+            finally:
+                os.close(fd)
+        except (OSError, StorageError):
+            self._write()
+
+    def _write(self) -> None:
+        if self._storage is None or self._notes is None:
+            return
+        try:
+            self._storage.replace(_PATH, b"".join(_NOTE.pack(digest, *note) for digest, note in self._notes.items()))
+        except StorageError:
+            pass  # a cache: the next reader hashes again
+
+
+def _key(status: os.stat_result) -> tuple[int, ...]:
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns

@@ -1,0 +1,369 @@
+"""The packs of a storage: which there are, their open readers, and where an object lies in them."""
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from functools import partial
+
+from artstore.backends.storage import FolderStorage, Reader, Storage
+from artstore.domain.digest import Digest, is_hex, plain_digest, short
+from artstore.errors import Damage, StorageError
+from artstore.store import index
+from artstore.store.damage import DamageNotes
+from artstore.store.index import Index
+from artstore.store.packs import MERGE_BELOW, Pack, Row, known_pack, open_pack
+from artstore.store.trash import trashed
+
+_LOOKS = 10
+_OPEN_PACKS = 128
+_PROBES_FREE = 2000
+_PROBES_PER_ROW = 0.2  # a look-up in one more pack costs 3 µs, a row of the table 0.6 µs: build it when it has paid
+
+PACKS = "objects/packs"
+INDEXES = "cache/indexes"
+"""Indexes of distant packs, by name."""
+_TAIL = 1 << 20
+"""Bytes at the end of a distant pack that are read first: they hold the index of one that is full of small files."""
+_FEW_INDEXES = 8
+_TABLE_FROM = 64
+"""Packs without a place in the table from which on many look-ups build it anew."""
+_AHEAD_DISTANT = 8 << 20
+
+
+def pack_path(name: str) -> str:
+    return f"{PACKS}/{name}.pack"
+
+
+class PackSet:
+    """The packs of a storage, as of the last `refresh`. Not thread-safe."""
+
+    def __init__(self, storage: Storage, damage: DamageNotes, cache: FolderStorage | None) -> None:
+        """`cache` is the repository here that keeps what is known of the packs: the storage itself, where it is one."""
+        self._storage = storage
+        self._damage = damage
+        self._cache = cache
+        self._table_path = "cache/objects.idx"
+        if cache is not storage:
+            self._table_path = f"cache/remotes/{short(plain_digest(storage.root.encode()))}.idx"
+        self._packs: dict[str, Pack] = {}
+        self._names: set[str] | None = None
+        self.last: Pack | None = None
+        """the pack that answered last: a reader of file by file meets the same one"""
+        self.failure: OSError | None = None
+        """the last error met while a pack was opened: who found nothing, or gave something back, may say so"""
+        self._index: Index | None = None
+        self._unindexed: list[str] = []
+        self._cheap = False
+        self._probes = 0
+        self._probes_allowed = _PROBES_FREE
+
+    def names(self) -> set[str]:
+        return self.refresh() if self._names is None else self._names
+
+    def refresh(self) -> set[str]:
+        """List packs and notes of damage anew, until the folder's mtime stands still: a listing beside a merge can miss
+        both the old and the new pack.
+        """
+        listed = self._storage.steady_names(PACKS)
+        self._names = {name[:-5] for name in listed if name.endswith(".pack") and is_hex(name[:-5])}
+        self._damage.refresh(self._names)
+        for gone in self._packs.keys() - self._names:  # or a long-lived handle would hold the space that gc freed
+            self._packs.pop(gone).close()
+        if self.last is not None and self.last.name not in self._packs:
+            self.last = None
+        known = set(self._table().packs)
+        self._unindexed = sorted(self._names - known)
+        self._limit()
+        return self._names
+
+    def fingerprint(self) -> list[tuple[str, int, int, int]]:
+        """(name, inode, size, mtime) of every pack: while all are as they were, what was found in them is there still.
+
+        Without the ctime, which our own links and unlinks move.
+        """
+        found = []
+        for name in sorted(self.names()):
+            try:
+                st = os.stat(f"{self._storage.root}/{pack_path(name)}", follow_symlinks=False)
+            except OSError:
+                continue
+            found.append((name, st.st_ino, st.st_size, st.st_mtime_ns))
+        return found
+
+    def _table(self) -> Index:
+        if self._index is None:
+            self._index = self._load_table() or Index([], b"", 0, 0)
+        return self._index
+
+    def _load_table(self) -> Index | None:
+        if self._cache is None:
+            return None
+        import mmap
+
+        try:
+            fd = self._cache.open_own(self._table_path)
+            try:
+                return index.decode(mmap.mmap(fd, 0, access=mmap.ACCESS_READ))
+            finally:
+                os.close(fd)
+        except (OSError, ValueError, StorageError):
+            return None
+
+    def _build_table(self) -> None:
+        packs = []
+        for name in sorted((self.names() & set(self._table().packs)) | set(self._unindexed)):
+            try:
+                packs.append(self.open(name))
+            except (Damage, OSError):
+                continue
+        self._index, self._unindexed, self._probes = index.build(packs), [], 0
+        try:
+            if self._cache is not None:
+                self._cache.replace(self._table_path, self._index.encode())
+        except StorageError:
+            pass  # read-only or full: the table lives as long as this process
+
+    def open(self, name: str) -> Pack:
+        """An open reader. FileNotFoundError when a merge or a collector took it away; Damage when it isn't what its
+        name says.
+        """
+        if found := self._packs.get(name):
+            return found
+        pack = self._cached_pack(name) or self._opened(name, pack_path(name))
+        if len(self._packs) >= _OPEN_PACKS:
+            self.last = None
+            self._packs.pop(next(iter(self._packs))).close()
+        self._packs[name] = pack
+        return pack
+
+    def remember(self, pack: Pack) -> None:
+        """Ask this pack first from now on, if it is one of ours (and not one in the trash, open for a moment)."""
+        if pack.name in self._packs:
+            self.last = pack
+
+    def _opened(self, name: str, path: str) -> Pack:
+        size, read, close = self._storage.reader(path)
+        try:
+            if not self._storage.distant:
+                return open_pack(name, size, read, close)
+            pack = open_pack(name, size, _from_its_end(size, read), close)
+            pack.ahead = _AHEAD_DISTANT
+        except BaseException:
+            close()
+            raise
+        pack.read_range = read
+        self.know(name, pack.header + pack.index)
+        return pack
+
+    def know(self, name: str, data: bytes) -> None:
+        """Keep the header and index of a distant pack."""
+        try:
+            if self._storage.distant and self._cache is not None:
+                self._cache.replace(f"{INDEXES}/{name}", data)
+        except StorageError:
+            pass  # a cache
+
+    def _cached_pack(self, name: str) -> Pack | None:
+        """A distant pack whose index was read before: it never changes, and its name says whether the cache is right."""
+        if not self._storage.distant or self._cache is None:
+            return None
+        try:
+            data = self._cache.read(f"{INDEXES}/{name}")
+        except (FileNotFoundError, StorageError):
+            return None
+        pack = known_pack(name, data)
+        if pack is not None:
+            pack.ahead = _AHEAD_DISTANT
+            pack.read_range = _when_asked(partial(self._storage.reader, pack_path(name)))
+        return pack
+
+    def close(self) -> None:
+        self.last = None
+        while self._packs:
+            self._packs.popitem()[1].close()
+
+    # -- finding --
+
+    def places(self, digest: Digest) -> Iterator[tuple[Pack, Row]]:
+        """Copies in packs of the last listing that are not noted as damaged."""
+        names = self.names()
+        for name, number in self._table().places(digest):
+            if name in names and (found := self._row(name, digest, number)):
+                yield found
+        for name in list(self._unindexed):
+            self._probes += 1
+            if found := self._row(name, digest, None):
+                yield found
+
+    def _row(self, name: str, digest: Digest, number: int | None) -> tuple[Pack, Row] | None:
+        """The pack's own row: what the table says is believed only when this agrees."""
+        if (name, digest) in self._damage:
+            return None
+        try:
+            pack = self.open(name)
+        except FileNotFoundError:
+            return None
+        except Damage:
+            self._damage.note_broken(name)
+            return None
+        except OSError as error:
+            self.failure = error  # another pack may hold it, too; `read` says so if none does
+            return None
+        if number is None:
+            number = pack.find(digest)
+        if number is None or number >= pack.count:
+            return None
+        row = pack.row(number)
+        return (pack, row) if row.digest == digest else None
+
+    def holding(self, digest: Digest) -> str | None:
+        """The pack on which a saver may rely for this object; None when it had better store it. As of the last listing."""
+        if not self.names():
+            return None
+        if self._probes > self._probes_allowed:
+            self._weigh_table()
+        return next((pack.name for pack, _ in self.places(digest)), None)
+
+    def locate_many(self, wanted: Iterable[Digest]) -> tuple[list[tuple[str, list[Row]]], list[Digest]]:
+        """Where small objects lie, by pack, and those that no pack of the last listing holds. Each pack is opened once,
+        and a pack of fewer objects than are looked for is read through.
+        """
+        names, todo = self.names(), set(wanted)
+        if not names or not todo:
+            return [], list(todo)
+        if len(self._unindexed) >= _TABLE_FROM:
+            self._build_table()
+        tabled: dict[str, list[Digest]] = {}
+        for digest in todo if len(self._table()) else ():
+            place = next(
+                (n for n, _ in self._table().places(digest) if n in names and (n, digest) not in self._damage), None
+            )
+            if place is not None:
+                tabled.setdefault(place, []).append(digest)
+        found: list[tuple[str, list[Row]]] = []
+        for name in [*tabled, *self._unindexed]:
+            if not todo:
+                break
+            try:
+                pack = self.open(name)
+            except (FileNotFoundError, Damage):
+                continue
+            except OSError as error:
+                self.failure = error  # another pack may hold what is looked for; `read` says so if none does
+                continue
+            asked = [digest for digest in tabled[name] if digest in todo] if name in tabled else todo
+            if pack.count < 4 * len(asked):
+                rows = [row for row in pack.rows() if row[0] in todo]
+            else:
+                numbers = (pack.find(digest) for digest in asked)
+                rows = [pack.row(number) for number in numbers if number is not None]
+            if self._damage:
+                rows = [row for row in rows if (name, row.digest) not in self._damage]
+            if rows:
+                found.append((name, rows))
+                todo.difference_update(row.digest for row in rows)
+        return found, list(todo)
+
+    def _weigh_table(self) -> None:
+        """Build the table over all packs once looking into those it lacks has cost as much as that."""
+        rows = len(self._table())
+        for name in self._unindexed:
+            try:
+                rows += self.open(name).count
+            except (FileNotFoundError, Damage):
+                continue
+        self._probes_allowed = max(_PROBES_FREE, int(rows * _PROBES_PER_ROW))
+        if self._probes > self._probes_allowed:
+            self._build_table()
+
+    def look_only_where_cheap(self) -> None:
+        """From now on objects are looked for in packs whose index is known here (or is one of a few): to fetch every index
+        of a distant place costs more than to send again what another has sent.
+        """
+        self._cheap = self._storage.distant
+        self._limit()
+
+    def _limit(self) -> None:
+        if self._cheap and self._cache is not None:
+            known = set(self._cache.names(INDEXES))
+            unknown = [name for name in self._unindexed if name not in known]
+            if len(unknown) > _FEW_INDEXES:
+                self._unindexed = [name for name in self._unindexed if name in known]
+
+    def small(self) -> int:
+        """How many packs are so small that merging them would pay."""
+        return sum(path.endswith(".pack") and size < MERGE_BELOW for path, size in self._storage.below(PACKS))
+
+    def all_places(self, digest: Digest) -> Iterator[tuple[Pack, Row]]:
+        """Every copy there is, in the order in which nothing can slip by: index, fresh listing, trash, listing once
+        more.
+        """
+        yield from self.places(digest)
+        self.refresh()
+        yield from self.places(digest)
+        yield from self._in_every_pack(digest)
+        yield from self._in_trash(digest)
+        self.refresh()
+        yield from self._in_every_pack(digest)
+
+    def _in_every_pack(self, digest: Digest) -> Iterator[tuple[Pack, Row]]:
+        """Without the table, which is only a hint."""
+        for name in sorted(self.names()):
+            if found := self._row(name, digest, None):
+                yield found
+
+    def _in_trash(self, digest: Digest) -> Iterator[tuple[Pack, Row]]:
+        """Looks again while a run's folder vanishes under it: the run ended, or gave something back."""
+        for _ in range(_LOOKS):
+            vanished = False
+            for path in trashed(self._storage):
+                if not path.endswith(".pack"):
+                    continue
+                try:
+                    with self.open_apart(path) as pack:
+                        if (number := pack.find(digest)) is not None:
+                            yield pack, pack.row(number)
+                except FileNotFoundError:
+                    vanished = True
+                except (Damage, StorageError):
+                    continue
+            if not vanished:
+                return
+
+    @contextmanager
+    def open_apart(self, path: str) -> Iterator[Pack]:
+        """A pack outside objects/, open for the block only."""
+        pack = self._opened(path.rpartition("/")[2].removesuffix(".pack"), path)
+        try:
+            yield pack
+        finally:
+            pack.close()
+
+    def in_trash(self, digest: Digest) -> str | None:
+        """Name of a pack in the trash that holds this object."""
+        return next((pack.name for pack, _ in self._in_trash(digest)), None)
+
+
+def _from_its_end(size: int, read: Callable[[int, int], bytes]) -> Callable[[int, int], bytes]:
+    """A pack's ends are asked for in three pieces: over a network what lies behind is fetched along, once."""
+    start = max(0, size - _TAIL)
+    tail = read(start, size - start)
+
+    def read_range(offset: int, length: int) -> bytes:
+        if offset >= start:
+            return tail[offset - start : offset - start + length]
+        return read(offset, length)
+
+    return read_range
+
+
+def _when_asked(open_reader: Callable[[], Reader]) -> Callable[[int, int], bytes]:
+    """Reads by a reader that is opened when first needed."""
+    readers: list[Reader] = []
+
+    def read_range(offset: int, length: int) -> bytes:
+        if not readers:
+            readers.append(open_reader())
+        return readers[0][1](offset, length)
+
+    return read_range
