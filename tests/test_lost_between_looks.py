@@ -33,6 +33,7 @@ from artstore.operations.saving.draft import Draft
 from artstore.repository import Repository
 from artstore.store.packs import PackWriter
 from artstore.store.refs import Refs
+from artstore.store.relied import Relied
 from artstore.store.transaction import Transaction
 from artstore.store.trash import trashed
 from artstore.sync import place as remote
@@ -234,7 +235,7 @@ def test_a_save_beside_a_collector_that_never_stops_gives_up_with_a_sentence(
 ) -> None:
     with repo.draft() as begun:
         begun.add_bytes(b"1", "f")
-        monkeypatch.setattr(Transaction, "_restore_packs", lambda self: {"objects/packs/x"})
+        monkeypatch.setattr(Relied, "restore_packs", lambda self: ({"objects/packs/x"}, []))
         with pytest.raises(MissingObject, match="a collector keeps taking what is saved in"):
             begun.save(repo.path_of("a")[0])
     monkeypatch.undo()

@@ -185,6 +185,30 @@ class LargeBlobs:
         finally:
             os.close(fd)
 
+    def own_copies(self, copied: dict[str, str]) -> list[tuple[str, os.stat_result]]:
+        """Large blobs whose stored file (by path) is the very one that was hashed as it was staged at a path of this host."""
+        found = []
+        for path, staged in copied.items() if self._here is not None else ():
+            try:
+                status = os.stat(f"{self._storage.root}/{path}", follow_symlinks=False)
+                if os.path.samestat(status, os.stat(staged)):
+                    found.append((path, status))
+            except OSError:
+                continue  # a collector was here, or the file system has no links
+        return found
+
+    def note_copied(self, copied: list[tuple[str, os.stat_result]]) -> None:
+        """Note as verified what `own_copies` found, as it is now that our own unlink of the staged name has moved their ctime."""
+        notes = []
+        for path, before in copied:
+            try:
+                after = os.stat(f"{self._storage.root}/{path}", follow_symlinks=False)
+            except OSError:
+                continue
+            if (after.st_ino, after.st_size, after.st_mtime_ns) == (before.st_ino, before.st_size, before.st_mtime_ns):
+                notes.append((Digest(bytes.fromhex(path.rpartition("/")[2])), after))
+        self.verified.note(notes)
+
     def set_aside(self, digest: Digest, read: os.stat_result) -> None:
         """Move a damaged large blob into bad/, so that its name is free for the next save. Evidence is never unlinked.
 

@@ -6,15 +6,15 @@ import itertools
 import os
 import time
 from collections.abc import Callable, Iterable
+from typing import Protocol
 
-from artstore.backends.files import WholeSync, copy_hashed, hash_file, remove_if_there, sync_file, write_file
+from artstore.backends.files import WholeSync, copy_hashed, hash_file, remove_if_there, write_file
 from artstore.backends.owner import this_process
 from artstore.domain.codec import MAX_BYTES
 from artstore.domain.digest import BLOB, KIND_NAMES, TREE, VERSION, Digest, Kind, digest_of, short
 from artstore.domain.names import printable
 from artstore.domain.version import MAX_VERSION
 from artstore.errors import (
-    DamagedObject,
     InvalidValue,
     MissingObject,
     StorageError,
@@ -27,51 +27,54 @@ from artstore.store.layout import Operation, check_format
 from artstore.store.objects import ObjectStore
 from artstore.store.packs import LARGE, PackWriter
 from artstore.store.packset import PACKS, pack_path
-from artstore.store.trash import trashed
+from artstore.store.publishing import publish_all, sync_files
+from artstore.store.relied import AGAIN, Relied
+from artstore.store.trash import bring_back
 
 _MOST = {TREE: MAX_BYTES, VERSION: MAX_VERSION}
 """Bytes of an object of each kind that is read whole."""
-_AGAIN = "run the same command again"
 _LOOKS = 10
 _PAUSE = 0.001
 """Seconds; the next look waits as much longer: a run needs some to see that it has to give something back."""
-_UPLOADS = 4
-"""Files on their way to a distant place at once."""
 _SYNC_WHOLE_FROM = 16
 """From so many large files on, two `syncfs` (before and after the links) beat an fsync each; measured with power cuts
 on ext4, XFS and btrfs.
 """
 
 
+class Source(Protocol):
+    """Where objects come from that were relied on and are gone: somebody who pushes has them all."""
+
+    def small(self, digest: Digest) -> tuple[Kind, bytes] | None:
+        """A small object, or None when it isn't there."""
+
+    def large(self, digest: Digest, size: int, staged: Callable[[], str]) -> str | None:
+        """The path of a copy of a large blob, made at a path that `staged` gives; None when it isn't there."""
+
+
 class Transaction:
     """Open one before the first existence test, `close` it after `ensure`. What isn't published when it closes is gone.
 
-    Order of use: `add`/`add_large`/`rely` → `publish` → the log entry → `ensure` → `close`. Adding is for one thread,
-    but
-    `copy_large`, which any may call.
+    Order of use: `add`/`add_large`/`rely` → `publish` → the log entry → `ensure` → `close`. One thread adds; `copy_large`
+    may be called by any.
     """
 
-    def __init__(self, objects: ObjectStore, operation: Operation = "write") -> None:
+    def __init__(self, objects: ObjectStore, operation: Operation = "write", *, source: Source | None = None) -> None:
         """Raises UnsupportedFormat when the operation takes a feature that this artstore lacks."""
+        self._source = source
+        self._relied = Relied(objects)
         self.objects = objects
         self.storage = objects.storage
         self.owner = this_process()
         self.folder = f"tmp/{self.owner}"
         self.new_objects = 0
         self.new_bytes = 0
-        self.supply: Callable[[Digest], tuple[Kind, bytes] | None] = lambda digest: None
-        """where a small object comes from that was relied on and is gone: a pusher has them all"""
-        self.supply_large: Callable[[Digest, int], str | None] = lambda digest, size: None
-        """as `supply`: a staged copy of a large blob"""
         self._pid = os.getpid()
         self._failed = self._leave = False
         self._writer: PackWriter | None = None
         self._finished: list[PackWriter] = []
-        self._published: dict[str, str] = {}  # final path → staged path
-        self._copied: dict[str, str] = {}  # those of them that are large blobs, hashed as copied
-        self._seen: dict[Digest, str] = {}  # digest → pack relied on, or "" for what is new here
+        self._copied: dict[str, str] = {}  # final path → staged path of large blobs that were hashed as copied
         self._new_trees: dict[Digest, tuple[PackWriter, int]] = {}
-        self._large: dict[Digest, tuple[int, str]] = {}  # digest → (size, staged path, or "" when relied on)
         self._sizes: set[int] | None = None
         self._numbers = itertools.count(1)  # shared by the copying threads
         with translated(f"write to {printable(self.storage.root)}"):
@@ -103,33 +106,9 @@ class Transaction:
             writer.close()
         self._sync.close()
         if os.getpid() == self._pid and not self._leave:
-            copied = self._own_copies()
+            copied = self.objects.large.own_copies(self._copied)
             self.storage.remove_folder(self.folder)
-            self._note_verified(copied)
-
-    def _own_copies(self) -> list[tuple[str, os.stat_result]]:
-        """Large blobs whose stored file is the very one that was hashed as it was copied here."""
-        found = []
-        for path, staged in self._copied.items() if self.objects.here is not None else ():
-            try:
-                status = os.stat(f"{self.storage.root}/{path}", follow_symlinks=False)
-                if os.path.samestat(status, os.stat(staged)):
-                    found.append((path, status))
-            except OSError:
-                continue  # a collector was here, or the file system has no links
-        return found
-
-    def _note_verified(self, copied: list[tuple[str, os.stat_result]]) -> None:
-        """Note them as they are now that our own unlink of the staged name has moved their ctime."""
-        notes = []
-        for path, before in copied:
-            try:
-                after = os.stat(f"{self.storage.root}/{path}", follow_symlinks=False)
-            except OSError:
-                continue
-            if (after.st_ino, after.st_size, after.st_mtime_ns) == (before.st_ino, before.st_size, before.st_mtime_ns):
-                notes.append((Digest(bytes.fromhex(path.rpartition("/")[2])), after))
-        self.objects.large.verified.note(notes)
+            self.objects.large.note_copied(copied)
 
     def staged(self) -> str:
         """A new path in this transaction's folder. Any thread may ask."""
@@ -139,12 +118,12 @@ class Transaction:
 
     def knows(self, digest: Digest) -> bool:
         """Whether this object was added or relied on here before."""
-        return digest in self._seen or digest in self._large
+        return digest in self._relied.small or digest in self._relied.large
 
     def add(self, kind: Kind, data: bytes | memoryview, digest: Digest | None = None) -> Digest:
         """Store a small object, unless it is there already (then it is relied on)."""
         digest = digest or digest_of(kind, data)
-        if digest in self._seen or self._rely_small(digest):
+        if digest in self._relied.small or self._rely_small(digest):
             return digest
         if kind != BLOB and len(data) > _MOST[kind]:
             raise InvalidValue(
@@ -152,7 +131,7 @@ class Transaction:
                 hint="spread what one folder holds over several, or name fewer parents",
             )
         if self._failed:
-            raise StorageError("an earlier write of this transaction failed", hint=_AGAIN)
+            raise StorageError("an earlier write of this transaction failed", hint=AGAIN)
         self._failed = True  # until the object is written: after an error nobody knows what the pack holds
         writer = self._writer
         try:
@@ -164,7 +143,7 @@ class Transaction:
         except OSError as error:
             raise storage_error(error, f"write to {printable(self.storage.root)}") from error
         self._failed = False
-        self._seen[digest] = ""
+        self._relied.small[digest] = None
         self.new_objects += 1
         self.new_bytes += len(data)
         if writer.size >= self.storage.roll_at:
@@ -174,16 +153,16 @@ class Transaction:
 
     def add_missing(self, objects: list[tuple[Digest, memoryview]]) -> None:
         """Small blobs that were looked for (`rely_many`) and are not there."""
-        fresh = [(digest, data) for digest, data in objects if digest not in self._seen]
+        fresh = [(digest, data) for digest, data in objects if digest not in self._relied.small]
         if self._failed:
-            raise StorageError("an earlier write of this transaction failed", hint=_AGAIN)
+            raise StorageError("an earlier write of this transaction failed", hint=AGAIN)
         self._failed = True
         with translated(f"write to {printable(self.storage.root)}"):
             writer = self._writer = self._writer or PackWriter(self.staged())
             before = writer.size
             writer.add_many(BLOB, fresh)
         self._failed = False
-        self._seen.update(dict.fromkeys((digest for digest, _ in fresh), ""))
+        self._relied.small.update(dict.fromkeys((digest for digest, _ in fresh), None))
         self.new_objects += len(fresh)
         self.new_bytes += writer.size - before
         if writer.size >= self.storage.roll_at:
@@ -195,46 +174,46 @@ class Transaction:
         if self.objects.here is not None:
             return {digest for digest, size in large.items() if self.rely(BLOB, digest, size)}
         there = self.objects.large.sizes(list(large))
-        own = {digest: size for digest, (size, _) in self._large.items()}
+        own = {digest: size for digest, (size, _) in self._relied.large.items()}
         found = {digest for digest, size in large.items() if own.get(digest, there.get(digest)) == size}
         for digest in found:
-            self._large.setdefault(digest, (large[digest], ""))
+            self._relied.large.setdefault(digest, (large[digest], None))
         return found
 
     def add_missing_large(self, digest: Digest, size: int, staged: str) -> None:
         """A staged large blob that was looked for (`rely_large`) and is not there."""
-        self._large[digest] = size, staged
+        self._relied.large[digest] = size, staged
         self.new_objects += 1
         self.new_bytes += size
 
     def rely_many(self, digests: Iterable[Digest]) -> dict[Digest, int | None]:
         """Count on those of these small objects that are stored: these, and their sizes (None for what was added here)."""
-        known: dict[Digest, int | None] = {digest: None for digest in digests if digest in self._seen}
+        known: dict[Digest, int | None] = {digest: None for digest in digests if digest in self._relied.small}
         places, _ = self.objects.packs.locate_many(set(digests) - known.keys())
         for pack, rows in places:
             known.update((row.digest, row.size) for row in rows)
-            self._seen.update((row.digest, pack) for row in rows)
+            self._relied.small.update((row.digest, pack) for row in rows)
         return known
 
     def _rely_small(self, digest: Digest) -> bool:
         pack = self.objects.packs.holding(digest)
         if pack is None:
             return False
-        self._seen[digest] = pack
+        self._relied.small[digest] = pack
         return True
 
     def rely(self, kind: Kind, digest: Digest, size: int) -> bool:
         """Count on an object that should be stored; False when it isn't (or is damaged), so that it has to be read
         again.
         """
-        if digest in self._large:
-            return self._large[digest][0] == size
-        if digest in self._seen:
+        if digest in self._relied.large:
+            return self._relied.large[digest][0] == size
+        if digest in self._relied.small:
             return True
         if kind != BLOB or size < LARGE:
             return self._rely_small(digest)
         if self.objects.large.may_rely_on(digest, size):
-            self._large[digest] = size, ""
+            self._relied.large[digest] = size, None
             return True
         return False
 
@@ -246,13 +225,14 @@ class Transaction:
             if self.rely(kind, digest, size):
                 return True
             if kind == BLOB and size >= LARGE:
-                brought = self._from_trash(digest.hex(), blob_path(digest))
+                path: str | None = blob_path(digest)
             else:
                 pack = self.objects.packs.in_trash(digest)
-                brought = self._from_trash(f"{pack}.pack", pack_path(pack)) if pack else None
+                path = pack_path(pack) if pack else None
+            brought = path is not None and bring_back(self.storage, path)
             self.objects.packs.refresh()
-            if brought is not None:
-                self.storage.sync_names([brought.rpartition("/")[0]])
+            if path is not None and brought:
+                self.storage.sync_names([path.rpartition("/")[0]])
             else:
                 time.sleep(look * _PAUSE)
         return self.rely(kind, digest, size)
@@ -260,7 +240,7 @@ class Transaction:
     def recover_large(self, digest: Digest) -> bool:
         """As `recover`, for a large blob whose size nobody told."""
         path = blob_path(digest)
-        if self.storage.size(path) is None and self._from_trash(digest.hex(), path) is None:
+        if self.storage.size(path) is None and not bring_back(self.storage, path):
             return False
         self.storage.sync_names([path.rpartition("/")[0]])
         return self.rely(BLOB, digest, self.storage.size(path) or 0)
@@ -297,12 +277,12 @@ class Transaction:
 
     def add_large(self, digest: Digest, size: int, staged: str | None) -> None:
         """Take over what `copy_large` returned."""
-        if digest in self._large or staged is None:
-            self._large.setdefault(digest, (size, ""))
+        if digest in self._relied.large or staged is None:
+            self._relied.large.setdefault(digest, (size, None))
         elif self.objects.large.may_rely_on(digest, size):
-            self._large[digest] = size, ""
+            self._relied.large[digest] = size, None
         else:
-            self._large[digest] = size, staged
+            self._relied.large[digest] = size, staged
             self.new_objects += 1
             self.new_bytes += size
             return
@@ -350,7 +330,7 @@ class Transaction:
         may rely on a name at once.
         """
         if self._failed:
-            raise StorageError("an earlier write of this transaction failed", hint=_AGAIN)
+            raise StorageError("an earlier write of this transaction failed", hint=AGAIN)
         self._failed = True  # a failed sync is final: what is staged is never synced again
         with translated(f"write to {printable(self.storage.root)}"):
             if self._writer is not None:
@@ -363,56 +343,18 @@ class Transaction:
                 self.objects.packs.know(name, writer.known)
             self._finished = []
             self._new_trees = {}  # they are read from the store now
-            large = {blob_path(digest): staged for digest, (_, staged) in self._large.items() if staged}
-            large = {path: staged for path, staged in large.items() if path not in self._published}
+            large = {blob_path(digest): staged for digest, (_, staged) in self._relied.large.items() if staged}
+            large = {path: staged for path, staged in large.items() if path not in self._relied.published}
             whole = len(large) >= _SYNC_WHOLE_FROM and self._sync.run()
             if not whole and not self.storage.distant:
-                _sync_files(large.values())
+                sync_files(large.values())
             targets.update(large)
-            self._publish_all(targets)
-            self._published.update(targets)
+            publish_all(self.objects, targets)
+            self._relied.published.update(targets)
             if not (whole and self._sync.run()):
-                self.storage.sync_names(self._folders_to_sync(targets))
+                self.storage.sync_names(self._relied.folders_to_sync(targets))
             self._copied.update(large)
         self._failed = False
-
-    def _publish_all(self, targets: dict[str, str]) -> None:
-        if not self.storage.distant or len(targets) < 2:
-            for path, staged in targets.items():
-                self._publish_one(path, staged)
-            return
-        from concurrent.futures import ThreadPoolExecutor
-
-        with ThreadPoolExecutor(_UPLOADS) as pool:
-            try:
-                for _ in pool.map(self._publish_one, targets.keys(), targets.values()):
-                    pass
-            except BaseException:
-                pool.shutdown(cancel_futures=True)
-                raise
-
-    def _publish_one(self, path: str, staged: str) -> None:
-        if self.storage.publish(staged, path):
-            return
-        if path.endswith(".pack") or self.storage.size(path) == os.stat(staged).st_size:
-            return  # somebody stored the same content meanwhile
-        digest = Digest(bytes.fromhex(path.rpartition("/")[2]))
-        where = f"{self.storage.root}/{path}"
-        self.objects.large.set_aside(digest, os.stat(where, follow_symlinks=False))
-        if not self.storage.publish(staged, path):
-            raise DamagedObject(
-                f"blob {short(digest)} is damaged and can't be replaced", hint=f"move {printable(where)} away"
-            )
-
-    def _folders_to_sync(self, targets: Iterable[str]) -> list[str]:
-        """Folders with new names, and those of relied-on objects younger than a minute: their saver may not have synced
-        them yet.
-        """
-        folders = {path.rpartition("/")[0] for path in targets}
-        relied = {blob_path(digest).rpartition("/")[0] for digest, (_, staged) in self._large.items() if not staged}
-        if any(self._seen.values()):
-            relied.add(PACKS)
-        return sorted(folders | {folder for folder in relied - folders if self.storage.is_young(folder)})
 
     # -- after the commit --
 
@@ -435,103 +377,26 @@ class Transaction:
         )
 
     def _restore_packs(self) -> set[str]:
-        names = self.objects.packs.refresh()
-        restored = set()
-        for path, staged in self._published.items():
-            name = path.removeprefix(f"{PACKS}/")
-            if not path.endswith(".pack") or name.removesuffix(".pack") in names:
-                continue
-            if self._put_back(staged, path, name):
-                restored.add(path)
-            elif self.storage.size(path) is None:
-                raise MissingObject(f"pack {name[:12]} was collected while it was saved", hint=_AGAIN)
-        gone = set(self._seen.values()) - names - {""}
-        if not gone:
-            return restored
-        lost: set[str] = set()
-        for digest, pack in list(self._seen.items()):
-            if pack in gone:
-                if elsewhere := self.objects.packs.holding(digest):
-                    self._seen[digest] = elsewhere
-                elif pack not in lost and (brought := self._from_trash(f"{pack}.pack", pack_path(pack))):
-                    restored.add(brought)
-                    self.objects.packs.refresh()
-                elif (
-                    pack not in lost
-                    and self.objects.packs.refresh()
-                    and (elsewhere := self.objects.packs.holding(digest))
-                ):
-                    self._seen[digest] = elsewhere  # its run gave it back by itself between both looks
-                elif (found := self.supply(digest)) is not None:
-                    lost.add(pack)
-                    del self._seen[digest]
-                    self.add(*found, digest)
-                    restored.add(f"{PACKS}/")
-                else:
-                    raise MissingObject(
-                        f"object {short(digest)} was collected while this relied on it",
-                        hint=_AGAIN,
-                    )
+        restored, lost = self._relied.restore_packs()
+        for digest in lost:
+            if self._source is None or (found := self._source.small(digest)) is None:
+                raise MissingObject(f"object {short(digest)} was collected while this relied on it", hint=AGAIN)
+            del self._relied.small[digest]
+            self.add(*found, digest)
+            restored.add(f"{PACKS}/")
         if self._writer is not None:
             self.publish()
         return restored
 
     def _restore_large(self) -> set[str]:
-        restored = set()
-        there = self.storage.sizes([blob_path(digest) for digest in self._large])
-        for digest, (size, staged) in list(self._large.items()):
-            path = blob_path(digest)
-            if there.get(path) == size:
-                continue
-            if self._put_back(staged, path, digest.hex()):
-                restored.add(path)
-            elif not staged and (again := self.supply_large(digest, size)) is not None:
-                self._large[digest] = size, again
-                self.storage.publish(again, path)
-                restored.add(path)
+        restored, lost = self._relied.restore_large()
+        for digest in lost:
+            size, staged = self._relied.large[digest]
+            again = None if staged or self._source is None else self._source.large(digest, size, self.staged)
+            if again is not None:
+                self._relied.large[digest] = size, again
+                self.storage.publish(again, blob_path(digest))
+                restored.add(blob_path(digest))
             elif not self.objects.large.has(digest, size):
-                raise MissingObject(f"blob {short(digest)} was collected while this relied on it", hint=_AGAIN)
+                raise MissingObject(f"blob {short(digest)} was collected while this relied on it", hint=AGAIN)
         return restored
-
-    def _put_back(self, staged: str, path: str, name: str) -> bool:
-        """Link a file back from our own folder, or from whichever run's trash has it."""
-        if staged and os.path.lexists(staged):
-            return self.storage.publish(staged, path)
-        return self._from_trash(name, path) is not None
-
-    def _from_trash(self, name: str, path: str) -> str | None:
-        """Link a file back from whichever run's trash has it; the run unlinks its own copy when it looks again."""
-        for _ in range(_LOOKS):
-            found = [place for place in trashed(self.storage) if place.endswith(f"/{name}")]
-            for place in found:
-                try:
-                    return path if self.storage.rescue(place, path) else None
-                except StorageError as error:
-                    if isinstance(error.__cause__, (FileNotFoundError, NotADirectoryError)):
-                        continue  # its run renamed its folder, or gave it back
-                    raise
-            if not found:
-                break
-        return None
-
-
-def _sync_files(paths: Iterable[str]) -> None:
-    """fsync each; in a few threads, so that the device sees several at once."""
-
-    def sync(path: str) -> None:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            sync_file(fd)
-        finally:
-            os.close(fd)
-
-    paths = list(paths)
-    if len(paths) < 2:
-        for path in paths:
-            sync(path)
-        return
-    from concurrent.futures import ThreadPoolExecutor
-
-    with ThreadPoolExecutor(8) as pool:
-        for _ in pool.map(sync, paths):
-            pass

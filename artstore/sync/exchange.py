@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple, TypeVar
 from artstore.backends.storage import FolderStorage
 from artstore.domain.changes import Change, new_change
 from artstore.domain.collection import Path, State, VersionState
-from artstore.domain.digest import KIND_NAMES, Digest, Kind
+from artstore.domain.digest import Digest
 from artstore.domain.hints import near, typed
 from artstore.domain.names import Spec, printable
 from artstore.domain.properties import new_blobs
@@ -24,7 +24,7 @@ from artstore.sync.histories import histories, what_to_push
 from artstore.sync.notes import Level, Tracking
 from artstore.sync.place import Remote
 from artstore.sync.runs import RunExchange
-from artstore.sync.transfer import Transfer, with_bases
+from artstore.sync.transfer import Supply, Transfer, with_bases
 
 Plan = TypeVar("Plan", Push, Pull)
 
@@ -220,9 +220,8 @@ class Exchange:
         elif todo:
             for state, *_ in todo:
                 self._storage.settle(state.path.folder)
-            with Transaction(self._remote.objects) as tx:
+            with Transaction(self._remote.objects, source=Supply(self._here.objects, self._monitor)) as tx:
                 self.fetch(scopes)  # what is live there is relied on: as read after the transaction was opened
-                tx.supply, tx.supply_large = self._supplied, partial(self._supplied_large, tx)
                 moved += self._push_all(todo, tx)
         self._save_notes("push")
         if not dry_run and any(m.outcome == "moved" or m.versions for m in moved):
@@ -350,21 +349,6 @@ class Exchange:
                     f"the history of {theirs.path} at remote '{self._tracking.name}' is not the one that was there",
                     hint="find out who changed it; `artstore remote rm` and `remote add` accept it",
                 )
-
-    def _supplied(self, digest: Digest) -> tuple[Kind, bytes] | None:
-        for kind in KIND_NAMES:
-            try:
-                return kind, self._here.objects.read(kind, digest)
-            except Damage:
-                continue
-        return None
-
-    def _supplied_large(self, tx: Transaction, digest: Digest, size: int) -> str | None:
-        try:
-            transfer = Transfer(self._here.objects, tx, self._here.objects, monitor=self._monitor)
-            return transfer.staged(tx, (digest, size))[1]
-        except Damage:
-            return None
 
     def _commit_all(
         self,

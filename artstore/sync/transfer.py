@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from artstore.backends.files import remove_if_there
 from artstore.domain.collection import VersionState, digest_of_state, id_of_state
-from artstore.domain.digest import BLOB, TREE, VERSION, Digest, Kind, short
+from artstore.domain.digest import BLOB, KIND_NAMES, TREE, VERSION, Digest, Kind, short
 from artstore.domain.names import printable
 from artstore.domain.properties import property_digests
 from artstore.domain.selection import EVERYTHING, Selection
@@ -242,7 +242,7 @@ class Transfer:
         with ThreadPoolExecutor(self._jobs) as pool:
             try:
                 published = tx.new_bytes
-                for digest, staged in pool.map(partial(self.staged, tx), large.items()):
+                for digest, staged in pool.map(partial(self._staged, tx), large.items()):
                     tx.add_missing_large(digest, large[digest], staged)
                     if tx.new_bytes - published >= _PUBLISH_EVERY:
                         tx.publish()
@@ -252,31 +252,66 @@ class Transfer:
                 pool.shutdown(cancel_futures=True)
                 raise
 
-    def staged(self, tx: Transaction, item: tuple[Digest, int]) -> tuple[Digest, str]:
-        """Copy a large blob into the transaction's folder, checked; twice, should the first copy go wrong."""
+    def _staged(self, tx: Transaction, item: tuple[Digest, int]) -> tuple[Digest, str]:
+        """Copy a large blob into the transaction's folder."""
         digest, size = item
+        return digest, _copied(self._source, digest, size, tx.staged, self._monitor, there=self._there.get(digest))
 
-        def advance(count: int) -> None:
-            self._monitor.advance(0, count)
 
-        for _ in range(2):
-            staged = tx.staged()
-            fd = os.open(staged, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444)
+class Supply:
+    """What a push can send again when a collector took it at the other place: the objects of a repository here."""
+
+    def __init__(self, objects: ObjectStore, monitor: Monitor) -> None:
+        self._objects = objects
+        self._monitor = monitor
+
+    def small(self, digest: Digest) -> tuple[Kind, bytes] | None:
+        for kind in KIND_NAMES:
             try:
-                found = self._source.large.copy(digest, size, fd, advance, there=self._there.get(digest))
-            except BaseException:
-                remove_if_there(staged)
-                raise
-            finally:
-                os.close(fd)
-            if found == (digest, size):
-                return digest, staged
-            with translated(f"remove {staged}"):
-                remove_if_there(staged)
-        raise DamagedObject(
-            f"blob {short(digest)} in {printable(self._source.storage.root)} is damaged: what came of it has another digest",
-            hint="`artstore fsck` there says more; saving or pushing the same content again heals it",
-        )
+                return kind, self._objects.read(kind, digest)
+            except Damage:
+                continue
+        return None
+
+    def large(self, digest: Digest, size: int, staged: Callable[[], str]) -> str | None:
+        try:
+            return _copied(self._objects, digest, size, staged, self._monitor)
+        except Damage:
+            return None
+
+
+def _copied(
+    source: ObjectStore,
+    digest: Digest,
+    size: int,
+    staged: Callable[[], str],
+    monitor: Monitor,
+    *,
+    there: int | None = None,
+) -> str:
+    """The path of a checked copy of a large blob; made twice, should the first copy go wrong."""
+
+    def advance(count: int) -> None:
+        monitor.advance(0, count)
+
+    for _ in range(2):
+        path = staged()
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444)
+        try:
+            found = source.large.copy(digest, size, fd, advance, there=there)
+        except BaseException:
+            remove_if_there(path)
+            raise
+        finally:
+            os.close(fd)
+        if found == (digest, size):
+            return path
+        with translated(f"remove {path}"):
+            remove_if_there(path)
+    raise DamagedObject(
+        f"blob {short(digest)} in {printable(source.storage.root)} is damaged: what came of it has another digest",
+        hint="`artstore fsck` there says more; saving or pushing the same content again heals it",
+    )
 
 
 class _Pair(NamedTuple):

@@ -1,0 +1,67 @@
+"""Publishing: staged files get the names under which they are stored."""
+
+import os
+from collections.abc import Iterable
+from functools import partial
+
+from artstore.backends.files import sync_file
+from artstore.domain.digest import Digest, short
+from artstore.domain.names import printable
+from artstore.errors import DamagedObject
+from artstore.store.objects import ObjectStore
+
+_UPLOADS = 4
+"""Files on their way to a distant place at once."""
+
+
+def publish_all(objects: ObjectStore, targets: dict[str, str]) -> None:
+    """Give staged files their final names, at a distant place several at once."""
+    if not objects.storage.distant or len(targets) < 2:
+        for path, staged in targets.items():
+            _publish_one(objects, path, staged)
+        return
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(_UPLOADS) as pool:
+        try:
+            for _ in pool.map(partial(_publish_one, objects), targets.keys(), targets.values()):
+                pass
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def _publish_one(objects: ObjectStore, path: str, staged: str) -> None:
+    if objects.storage.publish(staged, path):
+        return
+    if path.endswith(".pack") or objects.storage.size(path) == os.stat(staged).st_size:
+        return  # somebody stored the same content meanwhile
+    digest = Digest(bytes.fromhex(path.rpartition("/")[2]))
+    where = f"{objects.storage.root}/{path}"
+    objects.large.set_aside(digest, os.stat(where, follow_symlinks=False))
+    if not objects.storage.publish(staged, path):
+        raise DamagedObject(
+            f"blob {short(digest)} is damaged and can't be replaced", hint=f"move {printable(where)} away"
+        )
+
+
+def sync_files(paths: Iterable[str]) -> None:
+    """fsync each; in a few threads, so that the device sees several at once."""
+
+    def sync(path: str) -> None:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            sync_file(fd)
+        finally:
+            os.close(fd)
+
+    paths = list(paths)
+    if len(paths) < 2:
+        for path in paths:
+            sync(path)
+        return
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(8) as pool:
+        for _ in pool.map(sync, paths):
+            pass
