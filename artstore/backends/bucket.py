@@ -8,7 +8,6 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
 from functools import partial
@@ -19,6 +18,7 @@ from urllib.parse import parse_qsl
 from artstore.backends.endpoints import endpoint_of_environment
 from artstore.backends.files import hash_file
 from artstore.backends.folder import MOST
+from artstore.backends.parallel import together
 from artstore.domain.digest import Digest, plain_digest, short
 from artstore.domain.names import printable
 from artstore.domain.redaction import redacted
@@ -95,7 +95,7 @@ class BucketStorage:
         """
         marked = self._marked()
         found: dict[str, list[tuple[str, int]]] = {}
-        for key, size in (item for listing in _together(self._list, list(folders)) for item in listing):
+        for key, size in (item for listing in together(self._list, list(folders), most=_TOGETHER) for item in listing):
             path, _, nonce = key.rpartition("/")
             if _STORED.fullmatch(path) and _NONCE.fullmatch(nonce):
                 copies = found.setdefault(path, [])
@@ -188,7 +188,7 @@ class BucketStorage:
         )
 
     def read_many(self, paths: list[str], most: int | None = None) -> list[bytes]:
-        return list(_together(partial(self.read, length=most), paths))
+        return list(together(partial(self.read, length=most), paths, most=_TOGETHER))
 
     def size(self, path: str) -> int | None:
         if _STORED.fullmatch(path):
@@ -273,6 +273,9 @@ class BucketStorage:
         if keys:
             _tried(ask)
 
+    def writing(self) -> AbstractContextManager[None]:
+        return translated(f"write to {printable(self.root)}")
+
     # -- who is at work --
 
     def claim(self, folder: str) -> str:
@@ -305,7 +308,7 @@ class BucketStorage:
             with self._translated(f"write {key}"):
                 called(obstore.put, self._store, key, b"", use_multipart=False)
 
-        for _ in _together(put, list(keys)):
+        for _ in together(put, list(keys), most=_TOGETHER):
             pass
 
     def remove_folder(self, folder: str) -> None:
@@ -358,7 +361,7 @@ class BucketStorage:
                     done += os.pwrite(target, data[done:], offset + done)
             advance(len(data))
 
-        for _ in _together(fetch, list(range(0, size, _PIECE))):
+        for _ in together(fetch, list(range(0, size, _PIECE)), most=_TOGETHER):
             pass
         with translated(f"read what came from {key}"):
             return hash_file(target)
@@ -553,19 +556,6 @@ def _tried(ask: Callable[[], T]) -> T:
                 raise
             time.sleep(wait)
     return ask()
-
-
-def _together(call: Callable[[T], Any], items: list[T]) -> Iterator[Any]:
-    """`call` of each, a few at once, results in order."""
-    if len(items) < 2:
-        yield from map(call, items)
-        return
-    with ThreadPoolExecutor(_TOGETHER) as pool:
-        try:
-            yield from pool.map(call, items)
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
 
 
 def stored_path(name: str) -> str:

@@ -4,6 +4,7 @@ import errno
 import os
 import stat
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from functools import cached_property, partial
 
 from artstore.backends.files import (
@@ -216,6 +217,9 @@ class FolderStorage:
     def remove(self, path: str) -> bool:
         with translated(f"remove {printable(self.path(path))}"):
             return remove_if_there(self.path(path))
+
+    def writing(self) -> AbstractContextManager[None]:
+        return translated(f"write to {printable(self.root)}")
 
     # -- who is at work --
 

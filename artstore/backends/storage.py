@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Protocol
 
 from artstore.backends.folder import FolderStorage
@@ -106,6 +107,9 @@ class Storage(LogStorage, Protocol):
 
     def remove(self, path: str) -> bool:
         """Unlink a file; False when it is absent (a bucket may not know)."""
+
+    def writing(self) -> AbstractContextManager[None]:
+        """An OSError in the block becomes a StorageError: writing to this storage failed."""
 
     # -- who is at work --
 

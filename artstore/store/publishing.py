@@ -2,33 +2,30 @@
 
 import os
 from collections.abc import Iterable
-from functools import partial
 
 from artstore.backends.files import sync_file
+from artstore.backends.parallel import together
 from artstore.domain.digest import Digest, short
 from artstore.domain.names import printable
 from artstore.errors import DamagedObject
 from artstore.store.objects import ObjectStore
 
+_SYNCS = 8
 _UPLOADS = 4
 """Files on their way to a distant place at once."""
 
 
 def publish_all(objects: ObjectStore, targets: dict[str, str]) -> None:
     """Give staged files their final names, at a distant place several at once."""
-    if not objects.storage.distant or len(targets) < 2:
-        for path, staged in targets.items():
-            _publish_one(objects, path, staged)
-        return
-    from concurrent.futures import ThreadPoolExecutor
 
-    with ThreadPoolExecutor(_UPLOADS) as pool:
-        try:
-            for _ in pool.map(partial(_publish_one, objects), targets.keys(), targets.values()):
-                pass
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
+    def publish(target: tuple[str, str]) -> None:
+        _publish_one(objects, *target)
+
+    answers = (
+        together(publish, targets.items(), most=_UPLOADS) if objects.storage.distant else map(publish, targets.items())
+    )
+    for _ in answers:
+        pass
 
 
 def _publish_one(objects: ObjectStore, path: str, staged: str) -> None:
@@ -55,13 +52,5 @@ def sync_files(paths: Iterable[str]) -> None:
         finally:
             os.close(fd)
 
-    paths = list(paths)
-    if len(paths) < 2:
-        for path in paths:
-            sync(path)
-        return
-    from concurrent.futures import ThreadPoolExecutor
-
-    with ThreadPoolExecutor(8) as pool:
-        for _ in pool.map(sync, paths):
-            pass
+    for _ in together(sync, paths, most=_SYNCS):
+        pass

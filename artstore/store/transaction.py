@@ -20,7 +20,6 @@ from artstore.errors import (
     StorageError,
     UnknownOutcome,
     storage_error,
-    translated,
 )
 from artstore.store.large import blob_path
 from artstore.store.layout import Operation, check_format
@@ -77,10 +76,10 @@ class Transaction:
         self._new_trees: dict[Digest, tuple[PackWriter, int]] = {}
         self._sizes: set[int] | None = None
         self._numbers = itertools.count(1)  # shared by the copying threads
-        with translated(f"write to {printable(self.storage.root)}"):
+        with self.storage.writing():
             self._staging = self.storage.claim(self.folder)
         try:
-            with translated(f"write to {printable(self.storage.root)}"):
+            with self.storage.writing():
                 self._sync = WholeSync(self._staging)
             check_format(self.storage, operation)
             objects.packs.refresh()
@@ -157,7 +156,7 @@ class Transaction:
         if self._failed:
             raise StorageError("an earlier write of this transaction failed", hint=AGAIN)
         self._failed = True
-        with translated(f"write to {printable(self.storage.root)}"):
+        with self.storage.writing():
             writer = self._writer = self._writer or PackWriter(self.staged())
             before = writer.size
             writer.add_many(BLOB, fresh)
@@ -294,14 +293,14 @@ class Transaction:
         if len(data) < LARGE:
             return self.add(BLOB, data)
         digest, staged = digest_of(BLOB, data), self.staged()
-        with translated(f"write to {printable(self.storage.root)}"):
+        with self.storage.writing():
             write_file(staged, data, mode=0o444, sync=False)
         self.add_large(digest, len(data), staged)
         return digest
 
     def add_staged(self, path: str) -> tuple[Digest, int]:
         """Take over a file that was written at a `staged` path: (digest, size)."""
-        with translated(f"write to {printable(self.storage.root)}"):
+        with self.storage.writing():
             fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
             try:
                 digest, size = hash_file(fd)
@@ -332,7 +331,7 @@ class Transaction:
         if self._failed:
             raise StorageError("an earlier write of this transaction failed", hint=AGAIN)
         self._failed = True  # a failed sync is final: what is staged is never synced again
-        with translated(f"write to {printable(self.storage.root)}"):
+        with self.storage.writing():
             if self._writer is not None:
                 self._finished.append(self._writer)
                 self._writer = None

@@ -2,10 +2,12 @@
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import closing
 from functools import partial
 from typing import NamedTuple
 
 from artstore.backends.files import remove_if_there
+from artstore.backends.parallel import together
 from artstore.domain.collection import VersionState, digest_of_state, id_of_state
 from artstore.domain.digest import BLOB, KIND_NAMES, TREE, VERSION, Digest, Kind, short
 from artstore.domain.names import printable
@@ -237,20 +239,14 @@ class Transfer:
             return
         if self._source.storage.distant:
             self._there = self._source.large.sizes(list(large))
-        from concurrent.futures import ThreadPoolExecutor
-
-        with ThreadPoolExecutor(self._jobs) as pool:
-            try:
-                published = tx.new_bytes
-                for digest, staged in pool.map(partial(self._staged, tx), large.items()):
-                    tx.add_missing_large(digest, large[digest], staged)
-                    if tx.new_bytes - published >= _PUBLISH_EVERY:
-                        tx.publish()
-                        published = tx.new_bytes
-                    self._monitor.advance(1)
-            except BaseException:
-                pool.shutdown(cancel_futures=True)
-                raise
+        published = tx.new_bytes
+        with closing(together(partial(self._staged, tx), large.items(), most=self._jobs)) as copies:
+            for digest, staged in copies:
+                tx.add_missing_large(digest, large[digest], staged)
+                if tx.new_bytes - published >= _PUBLISH_EVERY:
+                    tx.publish()
+                    published = tx.new_bytes
+                self._monitor.advance(1)
 
     def _staged(self, tx: Transaction, item: tuple[Digest, int]) -> tuple[Digest, str]:
         """Copy a large blob into the transaction's folder."""

@@ -2,13 +2,13 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import unquote
 
 import obstore
 
 from artstore.backends.bucket import bucket_errors, called, is_askable, store_of
+from artstore.backends.parallel import together
 from artstore.backends.references import Reference, Target, changed
 from artstore.backends.references.keys import name_in, uri_of
 from artstore.domain.names import printable
@@ -70,8 +70,7 @@ class _Place:
 
     def asked(self, keys: list[str]) -> dict[str, Any]:
         """What is known of each of these objects; None of one that is not there."""
-        with ThreadPoolExecutor(_TOGETHER) as pool:
-            return dict(zip(keys, pool.map(self.look, keys), strict=True))
+        return dict(zip(keys, together(self.look, keys, most=_TOGETHER), strict=True))
 
 
 class BucketHandler:

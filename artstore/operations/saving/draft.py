@@ -36,8 +36,6 @@ from artstore.errors import (
     MissingObject,
     NotFound,
     SourceError,
-    storage_error,
-    translated,
 )
 from artstore.operations.saving.properties import StoredProperties
 from artstore.operations.saving.scan import Scanner
@@ -180,7 +178,7 @@ class Draft:
         `add_staged`. Any thread may ask.
         """
         folder = self._tx.staged()
-        with translated(f"write to {printable(self._objects.storage.root)}"):
+        with self._objects.storage.writing():
             os.mkdir(folder)
         return os.path.join(folder, os.fsdecode(_entry_path(name)[-1]))
 
@@ -297,10 +295,8 @@ class Draft:
         return self._encoded(self._tree)
 
     def _encoded(self, tree: TreeBuilder) -> Folder:
-        try:
+        with self._objects.storage.writing():
             return tree.folder(lambda data: self._tx.add(TREE, data))
-        except OSError as error:
-            raise storage_error(error, f"write to {printable(self._objects.storage.root)}") from error
 
     def _merged_onto(self, latest: VersionState | None) -> Folder:
         """The root tree with what was added on top of a version's."""

@@ -427,10 +427,8 @@ class Scanner:
             os.close(source)
         if len(data) != st[2] or after != st:
             return None
-        try:
+        with self._tx.storage.writing():
             return (name, kind, st[2], self._tx.add(BLOB, data))
-        except OSError as error:
-            raise storage_error(error, f"write to {printable(self._tx.storage.root)}") from error
 
     def _unstored_files(
         self, fd: int, path: bytes, record: Record, listing: _Listing, changed: dict[bytes, Entry | None]
@@ -566,10 +564,8 @@ class Scanner:
         return Part((run[0][0], PART, size, self._add_tree(packed), files), packed)
 
     def _add_tree(self, data: bytes) -> Digest:
-        try:
+        with self._tx.storage.writing():
             return self._tx.add(TREE, data)
-        except OSError as error:
-            raise storage_error(error, f"write to {printable(self._tx.storage.root)}") from error
 
     def _problem(self, path: bytes, reason: str) -> None:
         self._problems.append((printable(path.rstrip(b"/")) or ".", reason))

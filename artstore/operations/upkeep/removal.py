@@ -8,8 +8,7 @@ from typing import Literal, NamedTuple, Protocol
 from artstore.backends.owner import is_dead, parse, this_process
 from artstore.backends.storage import Storage
 from artstore.domain.digest import Digest, from_hex
-from artstore.domain.names import printable
-from artstore.errors import Damage, InvalidValue, StorageError, translated
+from artstore.errors import Damage, InvalidValue, StorageError
 from artstore.store.large import blob_path
 from artstore.store.objects import ObjectStore
 from artstore.store.packset import pack_path
@@ -66,7 +65,7 @@ class Removal:
         self._own = own_transaction
         self._mine = f"trash/{reason}.{this_process()}"
         self._claimed: list[str] = []
-        with translated(f"write to {printable(self._storage.root)}"):
+        with self._storage.writing():
             self._storage.claim(self._mine)
 
     def take_pack(self, name: str) -> bool:
