@@ -265,6 +265,10 @@ class FolderStorage:
 
     # -- what only a file system can do --
 
+    def stat(self, path: str) -> os.stat_result:
+        """The stat of a file itself, never of what it links to. OSError as the system gives it."""
+        return os.stat(self.path(path), follow_symlinks=False)
+
     def temporary(self) -> str:
         """A path under tmp/ that names its owner, so that it can be swept when that is dead."""
         return self.path(f"tmp/{this_process()}")

@@ -11,7 +11,7 @@ from artstore.domain.digest import Digest
 from artstore.domain.names import printable
 from artstore.errors import InvalidValue
 
-__all__ = ["FolderStorage", "LogStorage", "Reader", "Storage", "is_url", "open_storage"]
+__all__ = ["FolderStorage", "LogStorage", "Readable", "Reader", "Storage", "Trash", "is_url", "open_storage"]
 
 
 Reader = tuple[int, Callable[[int, int], bytes], Callable[[], None]]
@@ -20,28 +20,9 @@ close().
 """
 
 
-class LogStorage(Protocol):
-    """What logs need of a place; `Storage` says what each method does."""
-
-    root: str
-    local: bool
-
-    def names(self, folder: str) -> list[str]: ...
-    def read(self, path: str, offset: int = 0, length: int | None = None) -> bytes: ...
-    def size(self, path: str) -> int | None: ...
-    def create(self, path: str, data: bytes) -> bool: ...
-    def replace(self, path: str, data: bytes, *, sync: bool = False) -> None: ...
-    def settle(self, folder: str) -> None: ...
-    def remove(self, path: str) -> bool: ...
-
-
-class Storage(LogStorage, Protocol):
-    """Paths are relative, with `/`. Each method is atomic: done or not, never half; called again it does no harm. Each
-    raises StorageError for what it doesn't name.
-
-    A *stored file* is a pack or a large blob below objects/: it is made by `publish` alone, is never replaced, leaves by
-    `take` and returns by `give_back`. On a file system these are links and renames. In a bucket, which has neither, each
-    stored copy has a key of its own, and a marker below trash/ says that it is taken.
+class Readable(Protocol):
+    """What whoever only reads needs of a place. Paths are relative, with `/`. Each method is atomic: done or not, never
+    half; called again it does no harm. Each raises StorageError for what it doesn't name.
     """
 
     root: str
@@ -52,10 +33,6 @@ class Storage(LogStorage, Protocol):
     """whether a listing shows every change at once (network file systems' clients may believe old ones)"""
     distant: bool
     """whether each look and each read is a request over a network"""
-    roll_at: int
-    """bytes after which a transaction begins another pack: bounds what a collector rewrites, what one damaged file can hit,
-    and what an interrupted push sends again
-    """
 
     def names(self, folder: str) -> list[str]:
         """Names in a folder, unsorted, read anew; empty when there is no such folder (or a stranger's file of that
@@ -86,6 +63,80 @@ class Storage(LogStorage, Protocol):
 
     def sizes(self, paths: list[str]) -> dict[str, int]:
         """Bytes of each of these stored files that is there; those that were taken are not."""
+
+    def open(self, path: str) -> int:
+        """A descriptor of a regular file for reading; never through a symlink, never hangs. OSError as the system gives
+        it. A bucket's file is fetched whole first.
+        """
+
+    def reader(self, path: str) -> Reader:
+        """A file for reading by ranges. FileNotFoundError when absent."""
+
+    def copy_out(self, path: str, target: int, advance: Callable[[int], None] = ...) -> tuple[Digest, int]:
+        """Copy a stored file into an open file of this host: (digest, bytes) of what was written there. FileNotFoundError
+        when absent.
+        """
+
+
+class LogStorage(Protocol):
+    """What logs need of a place; `Readable` and `Storage` say what each method does."""
+
+    root: str
+    local: bool
+
+    def names(self, folder: str) -> list[str]: ...
+    def read(self, path: str, offset: int = 0, length: int | None = None) -> bytes: ...
+    def size(self, path: str) -> int | None: ...
+    def create(self, path: str, data: bytes) -> bool: ...
+    def replace(self, path: str, data: bytes, *, sync: bool = False) -> None: ...
+    def settle(self, folder: str) -> None: ...
+    def remove(self, path: str) -> bool: ...
+
+
+class Trash(Protocol):
+    """How stored files leave and return: for collectors, and for whoever meets damage.
+
+    A *stored file* is a pack or a large blob below objects/: it is made by `publish` alone, is never replaced, leaves by
+    `take` and returns by `give_back`. On a file system these are links and renames. In a bucket, which has neither, each
+    stored copy has a key of its own, and a marker below trash/ says that it is taken.
+    """
+
+    def take(self, path: str, folder: str) -> bool:
+        """Move a stored file into a folder below trash/; False when it is gone."""
+
+    def give_back(self, trashed: str, path: str) -> None:
+        """Bring a stored file back from the trash."""
+
+    def rescue(self, trashed: str, path: str) -> bool:
+        """As `give_back`, by somebody whose run it isn't; False where that is no help: bytes have to be stored anew."""
+
+    def purge(self, trashed: str) -> int:
+        """Remove a file from the trash for ever; bytes that this freed."""
+
+    def only_here(self, path: str) -> int:
+        """Bytes that purging a file of the trash would free."""
+
+    def rename_folder(self, folder: str, target: str) -> bool:
+        """Give a folder below trash/ another name; False when it is gone. In a bucket two may both succeed: then both
+        have all of it.
+        """
+
+    def keep(self, path: str, aside: str) -> None:
+        """Keep a stored file, which will be taken, in bad/ as evidence; nothing when it is gone."""
+
+    def set_aside(self, path: str, aside: str, seen: os.stat_result | None = None) -> bool:
+        """Move a damaged stored file into bad/, so that its name is free; False when it isn't (any more) the file that
+        was `seen`.
+        """
+
+
+class Storage(Readable, LogStorage, Trash, Protocol):
+    """A place that holds a whole repository. What `Readable` promises of its methods holds for all."""
+
+    roll_at: int
+    """bytes after which a transaction begins another pack: bounds what a collector rewrites, what one damaged file can hit,
+    and what an interrupted push sends again
+    """
 
     def stamp(self, path: str) -> float | None:
         """When a file or folder last changed, by the clock of `now`; None when absent."""
@@ -121,55 +172,14 @@ class Storage(LogStorage, Protocol):
     def folders(self, folder: str) -> list[str]:
         """Names of the folders in a folder that were claimed (and of strangers', where there are folders)."""
 
-    def rename_folder(self, folder: str, target: str) -> bool:
-        """Give a folder below trash/ another name; False when it is gone. In a bucket two may both succeed: then both
-        have all of it.
-        """
-
     def remove_folder(self, folder: str) -> None:
         """Remove a folder with all in it; absent is fine."""
 
     # -- stored files --
 
-    def open(self, path: str) -> int:
-        """A descriptor of a regular file for reading; never through a symlink, never hangs. OSError as the system gives
-        it. A bucket's file is fetched whole first.
-        """
-
-    def reader(self, path: str) -> Reader:
-        """A file for reading by ranges. FileNotFoundError when absent."""
-
-    def copy_out(self, path: str, target: int, advance: Callable[[int], None] = ...) -> tuple[Digest, int]:
-        """Copy a stored file into an open file of this host: (digest, bytes) of what was written there. FileNotFoundError
-        when absent.
-        """
-
     def publish(self, staged: str, path: str) -> bool:
         """Give a finished, synced file of this host its final name (the staged one may remain). False when there is one
         of that name.
-        """
-
-    def take(self, path: str, folder: str) -> bool:
-        """Move a stored file into a folder below trash/; False when it is gone."""
-
-    def give_back(self, trashed: str, path: str) -> None:
-        """Bring a stored file back from the trash."""
-
-    def rescue(self, trashed: str, path: str) -> bool:
-        """As `give_back`, by somebody whose run it isn't; False where that is no help: bytes have to be stored anew."""
-
-    def purge(self, trashed: str) -> int:
-        """Remove a file from the trash for ever; bytes that this freed."""
-
-    def only_here(self, path: str) -> int:
-        """Bytes that purging a file of the trash would free."""
-
-    def keep(self, path: str, aside: str) -> None:
-        """Keep a stored file, which will be taken, in bad/ as evidence; nothing when it is gone."""
-
-    def set_aside(self, path: str, aside: str, seen: os.stat_result | None = None) -> bool:
-        """Move a damaged stored file into bad/, so that its name is free; False when it isn't (any more) the file that
-        was `seen`.
         """
 
     def sync_names(self, folders: list[str]) -> None:

@@ -56,7 +56,7 @@ class LargeBlobs:
         if self._here is None:
             return self._storage.sizes([blob_path(digest)]) == {blob_path(digest): size}
         try:
-            status = os.stat(self._here.path(blob_path(digest)), follow_symlinks=False)
+            status = self._here.stat(blob_path(digest))
         except OSError:
             return False
         if not stat.S_ISREG(status.st_mode) or status.st_size != size:
@@ -187,10 +187,12 @@ class LargeBlobs:
 
     def own_copies(self, copied: dict[str, str]) -> list[tuple[str, os.stat_result]]:
         """Large blobs whose stored file (by path) is the very one that was hashed as it was staged at a path of this host."""
+        if self._here is None:
+            return []
         found = []
-        for path, staged in copied.items() if self._here is not None else ():
+        for path, staged in copied.items():
             try:
-                status = os.stat(f"{self._storage.root}/{path}", follow_symlinks=False)
+                status = self._here.stat(path)
                 if os.path.samestat(status, os.stat(staged)):
                     found.append((path, status))
             except OSError:
@@ -199,10 +201,12 @@ class LargeBlobs:
 
     def note_copied(self, copied: list[tuple[str, os.stat_result]]) -> None:
         """Note as verified what `own_copies` found, as it is now that our own unlink of the staged name has moved their ctime."""
+        if self._here is None:
+            return
         notes = []
         for path, before in copied:
             try:
-                after = os.stat(f"{self._storage.root}/{path}", follow_symlinks=False)
+                after = self._here.stat(path)
             except OSError:
                 continue
             if (after.st_ino, after.st_size, after.st_mtime_ns) == (before.st_ino, before.st_size, before.st_mtime_ns):

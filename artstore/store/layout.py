@@ -7,7 +7,7 @@ from typing import Any, Literal, NamedTuple
 from artstore.backends import owner as owners
 from artstore.backends.files import remove_tree, sync_folder, write_file
 from artstore.backends.mounts import is_local
-from artstore.backends.storage import FolderStorage, Storage, is_url, open_storage
+from artstore.backends.storage import FolderStorage, Readable, Storage, is_url, open_storage
 from artstore.domain.codec import decode_json, encode_json
 from artstore.domain.names import printable
 from artstore.errors import Damage, NotFound, UnsupportedFormat
@@ -37,7 +37,7 @@ class Format(NamedTuple):
         return (self.features["read"] - FEATURES["read"]) or (self.features[operation] - FEATURES[operation])
 
 
-def check_format(storage: Storage, operation: Operation) -> Format:
+def check_format(storage: Readable, operation: Operation) -> Format:
     """The `format` file as it is now. Raises NotFound where there is none, UnsupportedFormat for one that we would not
     have written, and when the operation needs a feature that this artstore lacks.
 
@@ -55,7 +55,7 @@ def check_format(storage: Storage, operation: Operation) -> Format:
     return found
 
 
-def _read_format(storage: Storage) -> Format:
+def _read_format(storage: Readable) -> Format:
     where = printable(storage.root)
     try:
         value = decode_json(storage.read("format", 0, _LONGEST), f"{where}/format")

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 
-from artstore.backends.storage import FolderStorage, Reader, Storage
+from artstore.backends.storage import FolderStorage, Readable, Reader
 from artstore.domain.digest import Digest, is_hex, plain_digest, short
 from artstore.errors import Damage, StorageError
 from artstore.store import index
@@ -37,7 +37,7 @@ def pack_path(name: str) -> str:
 class PackSet:
     """The packs of a storage, as of the last `refresh`. Not thread-safe."""
 
-    def __init__(self, storage: Storage, damage: DamageNotes, cache: FolderStorage | None) -> None:
+    def __init__(self, storage: Readable, damage: DamageNotes, cache: FolderStorage | None) -> None:
         """`cache` is the repository here that keeps what is known of the packs: the storage itself, where it is one."""
         self._storage = storage
         self._damage = damage
@@ -76,15 +76,14 @@ class PackSet:
         self._limit()
         return self._names
 
-    def fingerprint(self) -> list[tuple[str, int, int, int]]:
-        """(name, inode, size, mtime) of every pack: while all are as they were, what was found in them is there still.
-
-        Without the ctime, which our own links and unlinks move.
+    def fingerprint(self, here: FolderStorage) -> list[tuple[str, int, int, int]]:
+        """(name, inode, size, mtime) of every pack, where the storage is `here`. While all are as they were, what was found
+        in them is there still. Without the ctime, which our own links and unlinks move.
         """
         found = []
         for name in sorted(self.names()):
             try:
-                st = os.stat(f"{self._storage.root}/{pack_path(name)}", follow_symlinks=False)
+                st = here.stat(pack_path(name))
             except OSError:
                 continue
             found.append((name, st.st_ino, st.st_size, st.st_mtime_ns))

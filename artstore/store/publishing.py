@@ -5,6 +5,7 @@ from collections.abc import Iterable
 
 from artstore.backends.files import sync_file
 from artstore.backends.parallel import together
+from artstore.backends.storage import FolderStorage
 from artstore.domain.digest import Digest, short
 from artstore.domain.names import printable
 from artstore.errors import DamagedObject
@@ -29,16 +30,17 @@ def publish_all(objects: ObjectStore, targets: dict[str, str]) -> None:
 
 
 def _publish_one(objects: ObjectStore, path: str, staged: str) -> None:
-    if objects.storage.publish(staged, path):
+    storage = objects.storage
+    if storage.publish(staged, path):
         return
-    if path.endswith(".pack") or objects.storage.size(path) == os.stat(staged).st_size:
+    if path.endswith(".pack") or storage.size(path) == os.stat(staged).st_size:
         return  # somebody stored the same content meanwhile
     digest = Digest(bytes.fromhex(path.rpartition("/")[2]))
-    where = f"{objects.storage.root}/{path}"
-    objects.large.set_aside(digest, os.stat(where, follow_symlinks=False))
-    if not objects.storage.publish(staged, path):
+    assert isinstance(storage, FolderStorage), "a bucket gives each copy a name of its own"
+    objects.large.set_aside(digest, storage.stat(path))
+    if not storage.publish(staged, path):
         raise DamagedObject(
-            f"blob {short(digest)} is damaged and can't be replaced", hint=f"move {printable(where)} away"
+            f"blob {short(digest)} is damaged and can't be replaced", hint=f"move {printable(storage.path(path))} away"
         )
 
 

@@ -1,12 +1,12 @@
 """The trash: stored files that a collector took away, which whoever relies on them brings back."""
 
-from artstore.backends.storage import Storage
+from artstore.backends.storage import Readable, Storage
 from artstore.errors import StorageError
 
 _LOOKS = 10
 
 
-def trashed(storage: Storage) -> list[str]:
+def trashed(storage: Readable) -> list[str]:
     """Paths of all files in the trash; listed again until nothing moves, since a run that ends renames its folder."""
     before: list[str] | None = None
     while True:

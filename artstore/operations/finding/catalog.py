@@ -278,7 +278,7 @@ class Catalog:
                     if fd >= 0:
                         os.close(fd)
                         fd = -1
-                    above, fd = parent, _opened(f"{self._here.root}/{parent}")
+                    above, fd = parent, _opened(self._here.path(parent))
                 try:
                     stamps.append(os.stat(name, dir_fd=fd).st_mtime_ns if fd >= 0 else 0)
                 except OSError:

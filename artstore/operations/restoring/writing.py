@@ -149,10 +149,10 @@ class FileWriter:
         except (MissingObject, DamagedObject) as error:
             raise type(error)(f"'{printable(path + entry[0])}' can't be restored: {error}", hint=_WITHOUT) from error
         try:
-            linkable = self._objects.here is not None and where.startswith(f"{BLOBS}/")
-            if self._link != "copy" and entry[1] != EXECUTABLE and linkable:
+            here, linkable = self._objects.here, self._link != "copy" and entry[1] != EXECUTABLE
+            if here is not None and linkable and where.startswith(f"{BLOBS}/"):
                 self._objects.large.verify(entry[3], source, entry[2])
-                if self._make_link(fd, entry, name, source, where):
+                if self._make_link(fd, entry, name, source, here.path(where)):
                     return
             target = create_file(fd, name, entry[1] == EXECUTABLE)
         except BaseException:
@@ -166,9 +166,8 @@ class FileWriter:
         if len(self._pending) > _PENDING:
             self._pending.pop(0).result()
 
-    def _make_link(self, fd: int, entry: Entry, name: bytes, source: int, where: str) -> bool:
+    def _make_link(self, fd: int, entry: Entry, name: bytes, source: int, full: str) -> bool:
         """Link to the store's own file. Executable files are copied: the store's mode is 0444."""
-        full = f"{self._objects.storage.root}/{where}"
         if self._link == "symlink":
             os.symlink(full, name, dir_fd=fd)
         else:

@@ -251,7 +251,7 @@ class Draft:
         if not cache.note or self._objects.damage.is_known:
             return None
         names, id, packs = cache.note
-        if not set(packs) <= set(self._objects.packs.fingerprint()):
+        if not set(packs) <= set(self._objects.packs.fingerprint(self._storage)):
             return None  # merged, collected or tampered with: everything is looked up once, and noted anew
         path = Path(*names)
         try:
@@ -265,7 +265,7 @@ class Draft:
 
     def _note(self, cache: StatCache, path: Path, id: str) -> object:
         """What `_base_of` reads the next time: the version, and the packs in which its objects were found."""
-        packs = tuple(self._objects.packs.fingerprint())
+        packs = tuple(self._objects.packs.fingerprint(self._storage))
         if cache.note and cache.note[:2] == (tuple(path), id) and set(cache.note[2]) <= set(packs):
             return cache.note
         return tuple(path), id, packs
