@@ -381,13 +381,13 @@ class Repository(View):
 
     def tidy(self) -> None:
         """Merge packs when it is due and nobody else is at it. Never fails a save that was acknowledged."""
-        from artstore.operations.upkeep import maintenance
+        from artstore.operations.upkeep.merge import merge, packs_due
 
         try:
-            if maintenance.packs_due(self.objects):
+            if packs_due(self.objects):
                 with self._maintenance_lock() as free:
                     if free:
-                        maintenance.merge(self.objects)
+                        merge(self.objects)
         except (ArtstoreError, OSError):
             pass  # the next save, or gc, takes it up; what was saved is safe
 
@@ -396,7 +396,7 @@ class Repository(View):
         """Whether nobody else does maintenance. It saves work; nothing relies on it: a lock that fails counts as free."""
         import filelock  # 30 ms: only when there is something to do
 
-        lock = filelock.FileLock(self._folder.path("cache/maintenance.lock"))
+        lock = filelock.FileLock(self._folder.path("cache/lock"))
         try:
             lock.acquire(timeout=0)
         except filelock.Timeout:
@@ -633,14 +633,15 @@ class Repository(View):
         """
         if not going:
             return 0
-        from artstore.operations.upkeep import maintenance
+        from artstore.operations.upkeep.collect import foresee
 
         links = self.catalog()
         kept = {blob for one in going if links.links_of(one.version["id"]) for blob in property_digests(one.version)}
 
         def freed(without: set[str], kept: set[Digest]) -> int:
-            asked = {"grace": 0.0, "monitor": monitor or Monitor(), "dry_run": True, "without": without, "kept": kept}
-            return maintenance.collect(self.objects, self.refs, self.runs, **asked).freed_bytes  # type: ignore[arg-type]
+            shown = monitor or Monitor()
+            seen = foresee(self.objects, self.refs, self.runs, grace=0.0, monitor=shown, without=without, kept=kept)
+            return seen.freed_bytes
 
         return freed({f"{one.state.path.folder}@{one.version['id']}" for one in going}, kept) - freed(set(), set())
 

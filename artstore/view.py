@@ -49,8 +49,8 @@ if TYPE_CHECKING:  # loaded when they are called: a command should not pay for w
     from artstore.operations.restoring.checkout import CheckedOut
     from artstore.operations.restoring.verify import Verified
     from artstore.operations.restoring.writing import Link
+    from artstore.operations.upkeep.collect import Collected
     from artstore.operations.upkeep.fsck import Report
-    from artstore.operations.upkeep.maintenance import Collected
     from artstore.operations.upkeep.repair import Elsewhere
 
 
@@ -327,7 +327,8 @@ class View:
         """Collect what no live version reaches. `now` skips the grace period; refused on network file systems. `abandon`
         declares a transaction dead: refused of a process that is alive here, unless `force`.
         """
-        from artstore.operations.upkeep import maintenance
+        from artstore.operations.upkeep.collect import collect, foresee
+        from artstore.operations.upkeep.merge import merge
 
         self._may("gc")
         if now and not self.storage.coherent:
@@ -350,11 +351,10 @@ class View:
         settings = self.settings if self.objects.here is not None else Settings(None)
         grace = 0.0 if now else settings.grace(self.storage.local)
         with self._maintenance_lock():
-            done = maintenance.collect(
-                self.objects, self.refs, self.runs, grace=grace, monitor=monitor or Monitor(), dry_run=dry_run
-            )
+            act = foresee if dry_run else collect
+            done = act(self.objects, self.refs, self.runs, grace=grace, monitor=monitor or Monitor())
             if self.objects.here is None and not dry_run:
-                maintenance.merge(self.objects)
+                merge(self.objects)
             return done
 
     def _maintenance_lock(self) -> AbstractContextManager[Any]:

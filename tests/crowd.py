@@ -27,7 +27,7 @@ from blake3 import blake3
 from artstore.domain.properties import Properties
 from artstore.domain.tree import DIRECTORY
 from artstore.errors import Conflict, Damage, MissingObject, NotFound
-from artstore.operations.upkeep import maintenance
+from artstore.operations.upkeep.merge import merge
 from artstore.repository import Found, Repository
 from tests.crowd_accounts import Accounts, content, read_ledgers
 
@@ -146,7 +146,7 @@ class Worker:
             result = repository.gc(now=True)
             return self.note("gc", freed=result.freed_bytes, waited=bool(result.waits_for))
         if kind == "merge":
-            return self.note("merge", packs=maintenance.merge(repository.objects))
+            return self.note("merge", packs=merge(repository.objects))
         state = repository.collection(collection)
         if kind == "undelete":
             gone = [version for version in state.versions.values() if "deleted" in version]

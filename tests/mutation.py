@@ -50,7 +50,9 @@ SUITES = {
     "names": Suite(("domain.names",), ("test_names",)),
     "codec": Suite(("domain.codec",), ("test_codec",)),
     "logs": Suite(("store.logs",), ("test_logs",)),
-    "maintenance": Suite(("operations.upkeep.maintenance", "operations.upkeep.removal"), ("test_maintenance",)),
+    "maintenance": Suite(
+        tuple(f"operations.upkeep.{name}" for name in ("merge", "mark", "collect", "removal")), ("test_maintenance",)
+    ),
 }
 
 

@@ -2,7 +2,7 @@
 
 One object X. Copies of it lie in packs; a version needs X. Each `yield` of an actor is one step that the real code takes as one
 system call (or one listing); between any two steps every other actor may run, or any actor may die. The real code's steps
-are those of transaction.py (saver), removal.py (collector, merger) and maintenance.py (merge).
+are those of transaction.py (saver), removal.py (collector, merger) and merge.py (merger).
 """
 
 from collections.abc import Callable, Iterator

@@ -20,17 +20,19 @@ from artstore.domain.collection import State
 from artstore.domain.digest import BLOB, TREE, VERSION, Digest, digest_of
 from artstore.domain.tree import encode_folder
 from artstore.errors import DamagedLog, MissingObject, NoSpace, NotFound, StorageError
-from artstore.operations.upkeep import maintenance
-from artstore.operations.upkeep.maintenance import (
+from artstore.operations.upkeep.collect import (
     Collected,
-    Marks,
+    Plan,
     collect,
-    merge,
-    packs_due,
+    foresee,
     plan,
-    size_class,
+    recheck_bad,
+    rewrite_bad,
+    set_broken_aside,
     waiting_trash,
 )
+from artstore.operations.upkeep.mark import Marks
+from artstore.operations.upkeep.merge import merge, packs_due, size_class
 from artstore.operations.upkeep.removal import Everything, Removal, is_left_over, open_transactions, sweep
 from artstore.progress import Monitor
 from artstore.repository import Repository
@@ -69,8 +71,9 @@ def packs(repo: Repository) -> set[str]:
     return {name[:-5] for name in os.listdir(repo.storage.path("objects/packs"))}
 
 
-def gc(repo: Repository, grace: float = 0.0, **more: Any) -> Collected:
-    return collect(repo.objects, repo.refs, repo.runs, grace=grace, monitor=Monitor(), **more)
+def gc(repo: Repository, grace: float = 0.0, *, dry_run: bool = False) -> Collected:
+    act = foresee if dry_run else collect
+    return act(repo.objects, repo.refs, repo.runs, grace=grace, monitor=Monitor())
 
 
 def marks(repo: Repository, **more: Any) -> Marks:
@@ -610,7 +613,7 @@ def test_a_version_that_stays_missing_is_damage_however_often_its_log_moves_on(
 # -- planning ------------------------------------------------------------------------------------
 
 
-def planned(repo: Repository) -> maintenance.Plan:
+def planned(repo: Repository) -> Plan:
     return plan(repo.objects, marks(repo))
 
 
@@ -931,7 +934,7 @@ def test_a_note_of_damage_that_is_none_goes_and_one_that_is_true_stays(repo: Rep
             return super().reader(path)
 
     objects = ObjectStore(Failing(repo.root))
-    maintenance.recheck_bad(objects)
+    recheck_bad(objects)
     assert objects.damage.copies() == {(wrong, blob(b"wrong")), (unread, blob(b"unread"))}
     assert ObjectStore(FolderStorage(repo.root)).damage.copies() == objects.damage.copies()
 
@@ -950,7 +953,7 @@ def test_packs_with_damage_are_written_anew_without_it_and_kept_as_evidence(repo
     for name, content in ((some, b"bad"), (all_, b"wholly")):
         damage(repo, name, content)
         repo.objects.damage.note(name, blob(content))
-    assert maintenance.rewrite_bad(repo.objects) == sorted([some, all_])
+    assert rewrite_bad(repo.objects) == sorted([some, all_])
     (new,) = packs(repo) - {whole}
     assert new != some and [row.digest for row in repo.objects.packs.open(new).rows()] == [blob(b"good")]
     assert {entry[:64] for entry in os.listdir(repo.storage.path("bad")) if ".pack." in entry} == {some, all_}
@@ -959,8 +962,8 @@ def test_packs_with_damage_are_written_anew_without_it_and_kept_as_evidence(repo
 
 def test_nothing_is_written_anew_without_notes_of_damage(repo: Repository) -> None:
     names = {pack(repo, b"one"), pack(repo, b"two")}
-    assert maintenance.rewrite_bad(repo.objects) == [] and packs(repo) == names
-    assert maintenance.set_broken_aside(repo.objects) == []
+    assert rewrite_bad(repo.objects) == [] and packs(repo) == names
+    assert set_broken_aside(repo.objects) == []
 
 
 @pytest.mark.damaged
@@ -974,10 +977,10 @@ def test_a_pack_that_can_not_be_written_anew_stays(repo: Repository) -> None:
     path.chmod(0o644)
     path.write_bytes(path.read_bytes()[:-1] + b"?")
     with Repository(repo.root) as fresh:
-        assert maintenance.rewrite_bad(fresh.objects) == []
+        assert rewrite_bad(fresh.objects) == []
         assert packs(repo) == {noted, torn}
         fresh.objects.packs.holding(blob(b"anything"))
-        assert maintenance.set_broken_aside(fresh.objects) == [torn]
+        assert set_broken_aside(fresh.objects) == [torn]
 
 
 @pytest.mark.damaged
@@ -994,7 +997,7 @@ def test_a_repair_that_fails_leaves_its_trash_to_others(repo: Repository) -> Non
             return super().take(path, folder)
 
     with pytest.raises(StorageError, match="the disk failed"):
-        maintenance.rewrite_bad(ObjectStore(Failing(repo.root)))
+        rewrite_bad(ObjectStore(Failing(repo.root)))
     (run,) = os.listdir(repo.storage.path("trash"))
     assert run.startswith("merge.left.")
 
@@ -1004,7 +1007,7 @@ def test_on_a_network_file_system_what_was_written_anew_waits_in_the_trash(repo:
     name = pack(repo, b"bad", b"good")
     damage(repo, name, b"bad")
     repo.objects.damage.note(name, blob(b"bad"))
-    assert maintenance.rewrite_bad(ObjectStore(Elsewhere(repo.root))) == [name]
+    assert rewrite_bad(ObjectStore(Elsewhere(repo.root))) == [name]
     (run,) = os.listdir(repo.storage.path("trash"))
     assert os.listdir(repo.storage.path(f"trash/{run}")) == [f"{name}.pack"]
 

@@ -8,7 +8,9 @@ import pytest
 
 from artstore.domain.digest import BLOB, TREE, Digest, Kind, digest_of
 from artstore.errors import Damage, MissingObject
-from artstore.operations.upkeep import maintenance
+from artstore.operations.upkeep.collect import collect
+from artstore.operations.upkeep.merge import merge, size_class
+from artstore.progress import Monitor
 from artstore.repository import Repository
 from artstore.store import index
 from artstore.store.objects import ObjectStore
@@ -110,7 +112,7 @@ def test_a_merge_leaves_the_trash_while_another_transaction_is_open(repo: Reposi
         assert len(repo.objects.packs.refresh()) == 1
         (run,) = repo.storage.names("trash")
         assert len(repo.storage.names(f"trash/{run}")) == 8 and run.startswith("merge.left.")
-    maintenance.collect(repo.objects, repo.refs, repo.runs, grace=0, monitor=maintenance.Monitor())
+    collect(repo.objects, repo.refs, repo.runs, grace=0, monitor=Monitor())
     assert repo.storage.names("trash") == []
 
 
@@ -130,7 +132,7 @@ def test_a_reader_that_opened_before_a_merge_reads_on_and_one_that_listed_before
 
 def test_size_classes_are_powers_of_eight() -> None:
     sizes = [1, 64 << 10, (64 << 10) + 1, 512 << 10, 4 << 20, (4 << 20) + 1, (32 << 20) - 1, 32 << 20]
-    assert [maintenance.size_class(size) for size in sizes] == [0, 0, 1, 1, 2, 3, 3, None]
+    assert [size_class(size) for size in sizes] == [0, 0, 1, 1, 2, 3, 3, None]
 
 
 @pytest.mark.damaged
@@ -142,7 +144,7 @@ def test_an_object_of_unknown_kind_is_wrong_and_stops_a_merge_without_an_error(
         save(repo, tmp_path, f"c{n}", f"content {n}")
     forged = Forger(root).pack((cast("Kind", 9), b"strange", digest_of(BLOB, b"strange")))
     objects = ObjectStore(repo.storage)
-    assert maintenance.merge(objects) == 0
+    assert merge(objects) == 0
     pack = objects.packs.open(forged.stem)
     (row,) = pack.rows()
     assert (pack.object(row), pack.peek(0)) == (None, None)

@@ -339,12 +339,12 @@ def test_the_bytes_of_a_prune_are_exactly_those_that_gc_frees(
 
 
 def test_the_bytes_are_exact_after_a_merge_of_packs_that_are_half_dead_then(here: Path) -> None:
-    from artstore.operations.upkeep import maintenance
+    from artstore.operations.upkeep.merge import merge
 
     with Repository.init(str(here / ".artifacts")) as repo:
         for number in range(20):
             repo.put(str(make_tree(here / f"in{number}", _one_pack_each(number))), "data")
-        maintenance.merge(repo.objects)
+        merge(repo.objects)
     exactly(here, keep_last=12)
     assert exactly(here, keep_last=4) > 0
 

@@ -12,7 +12,7 @@ from artstore.domain.changes import new_change
 from artstore.domain.collection import Path as Collection
 from artstore.domain.digest import BLOB
 from artstore.errors import ArtstoreError, DamagedObject, NotFound
-from artstore.operations.upkeep import maintenance
+from artstore.operations.upkeep.mark import Marks
 from artstore.progress import Monitor
 from artstore.repository import Repository
 from tests.conftest import Cli, make_tree, snapshot
@@ -105,7 +105,7 @@ def test_gc_takes_nothing_of_a_version_that_is_renamed_while_it_looks(repo: Repo
             return state
 
         collector.refs.read_folder = read  # type: ignore[method-assign]
-        marks = maintenance.Marks(collector.objects, collector.refs, collector.runs, Monitor())
+        marks = Marks(collector.objects, collector.refs, collector.runs, Monitor())
         moved = {"kind": "moved to", "change": tokens[0], **_names(new)}
         assert refs.commit(refs.read(old, follow=False), [moved])
         marks.refresh()

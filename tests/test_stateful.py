@@ -16,7 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from artstore.domain.properties import Properties
 from artstore.errors import Conflict, MissingObject, NotFound
-from artstore.operations.upkeep import maintenance
+from artstore.operations.upkeep.merge import merge
 from artstore.repository import Repository
 from tests.conftest import check, make_tree, snapshot
 
@@ -273,7 +273,7 @@ class Histories(RuleBasedStateMachine):
 
     @rule()
     def merge(self) -> None:
-        maintenance.merge(self.repository.objects)
+        merge(self.repository.objects)
 
     @rule()
     def reopen(self) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from unittest import mock
 
 from artstore.operations.saving.draft import Draft
-from artstore.operations.upkeep import maintenance
+from artstore.operations.upkeep import merge as merging
 from artstore.operations.upkeep.removal import Removal
 from artstore.store.transaction import Transaction
 from tests.protocol_model import MERGER_UNLINKS, NO_RECHECK, NO_SECOND_READ, SHARED_TRASH, TRANSACTIONS_FIRST
@@ -32,7 +32,7 @@ _EDITS: dict[str, list[tuple[Any, str, str, str]]] = {
         (Removal, "_let_go", "if not self", "if folder == self._mine: return\n    if not self"),
     ],
     MERGER_UNLINKS: [
-        (maintenance, "_merge_once", "removal.take_pack(pack.name)", "objects.storage.remove(pack_path(pack.name))")
+        (merging, "_merge_once", "removal.take_pack(pack.name)", "objects.storage.remove(pack_path(pack.name))")
     ],
 }
 

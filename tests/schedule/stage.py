@@ -12,7 +12,7 @@ from unittest import mock
 from artstore.domain.properties import Properties
 from artstore.domain.tree import DIRECTORY
 from artstore.errors import ArtstoreError, Conflict, MissingObject, NotFound
-from artstore.operations.upkeep import maintenance
+from artstore.operations.upkeep import merge as merging
 from artstore.repository import Repository
 from tests.conftest import make_tree
 from tests.reader import Reader
@@ -86,8 +86,8 @@ class Stage:
             problems.extend(f"when {actor.name} had ended: {p}" for p in self._unreadable(expected, taken))
 
         named = list(zip(distinct(cast), cast, strict=True))
-        several = _SEVERAL if "merger" in cast else maintenance.MERGE_COUNT
-        with mock.patch.object(maintenance, "MERGE_COUNT", several):
+        several = _SEVERAL if "merger" in cast else merging.MERGE_COUNT
+        with mock.patch.object(merging, "MERGE_COUNT", several):
             run = Run(self._root, [(name, self._work(scene, role)) for name, role in named], choose, ended, self._seed)
             with run.played():
                 fates = [actor.fate for actor in run.actors]
@@ -122,7 +122,7 @@ class Stage:
             "renamer": lambda repository: repository.rename("base", "renamed"),
             "deleter": lambda repository: repository.delete(spec),
             "collector": lambda repository: repository.gc(now=True),
-            "merger": lambda repository: maintenance.merge(repository.objects),
+            "merger": lambda repository: merging.merge(repository.objects),
         }
 
     # -- before --

@@ -13,7 +13,7 @@ from artstore.domain.run import RunState
 from artstore.domain.sizes import count
 from artstore.domain.tree import DIRECTORY, REFERENCE, Entry, check_depth, check_root, read_folder
 from artstore.errors import ArtstoreError, DamagedObject, MissingObject
-from artstore.operations.upkeep.maintenance import part_trees, property_blobs
+from artstore.operations.upkeep.mark import part_trees, property_blobs
 from artstore.operations.upkeep.removal import is_left_over, open_transactions
 from artstore.progress import Monitor
 from artstore.store.large import BLOBS

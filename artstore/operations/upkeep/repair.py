@@ -19,8 +19,8 @@ from artstore.domain.tree import DIRECTORY, REFERENCE, Entry, read_folder
 from artstore.domain.version import record_of
 from artstore.errors import ArtstoreError, Damage, StorageError
 from artstore.operations.saving.draft import Draft
+from artstore.operations.upkeep.collect import recheck_bad, rewrite_bad, set_broken_aside
 from artstore.operations.upkeep.fsck import Fsck, Lost, Report
-from artstore.operations.upkeep.maintenance import recheck_bad, rewrite_bad, set_broken_aside
 from artstore.progress import Monitor
 from artstore.store.checkouts import Checkouts, Noted
 from artstore.store.large import blob_path

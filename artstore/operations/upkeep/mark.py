@@ -1,0 +1,114 @@
+"""Marking: which objects live versions reach."""
+
+import os
+from collections.abc import Iterator, Set
+
+from artstore.domain.collection import State, VersionState, digest_of_state, id_of_state
+from artstore.domain.digest import TREE, VERSION, Digest
+from artstore.domain.properties import property_digests
+from artstore.domain.tree import DIRECTORY, PART, REFERENCE, decode_tree
+from artstore.errors import DamagedLog, MissingObject
+from artstore.progress import Monitor
+from artstore.store.logs import Log, last_number
+from artstore.store.objects import ObjectStore
+from artstore.store.reading import read_small
+from artstore.store.refs import Refs
+from artstore.store.runs import Runs
+
+_TRIES = 10
+
+
+class Marks:
+    """What live versions reach, as refs say; `refresh` reads them again and adds. Nothing is ever taken out.
+
+    Raises Damage for an unreadable entry, version or tree: then nothing may be collected.
+    """
+
+    def __init__(
+        self,
+        objects: ObjectStore,
+        refs: Refs,
+        runs: Runs,
+        monitor: Monitor,
+        *,
+        without: Set[str] = frozenset(),
+        kept: Set[Digest] = frozenset(),
+    ) -> None:
+        """`without` these versions, as `<folder of the log>@<id>`: what if they were deleted, and these blobs `kept`?"""
+        self._objects = objects
+        self._refs = refs
+        self._runs = runs
+        self._without = without
+        self._monitor = monitor
+        self._heads: dict[str, int] = {}
+        self.reachable: set[bytes] = set(kept)
+        self.versions = 0
+        self.refresh()
+
+    def __contains__(self, digest: object, /) -> bool:
+        return digest in self.reachable
+
+    def refresh(self) -> None:
+        if self._objects.here and not os.path.isdir(self._objects.here.path("refs")):
+            raise DamagedLog("refs/ is missing: nothing is collected", hint="restore it from a copy")
+        for folder in self._refs.paths():
+            for attempt in range(_TRIES):
+                head = last_number(Log(self._objects.storage, folder).listing())
+                if self._heads.get(folder) == head:
+                    break
+                state = self._refs.read_folder(folder, checkpoints=False)
+                try:
+                    self._mark_collection(state)
+                except MissingObject:
+                    # Deleted and collected since the log was read? Then it says so now; if not, it is damage.
+                    if attempt == _TRIES - 1 or last_number(Log(self._objects.storage, folder).listing()) == head:
+                        raise
+                    continue
+                if state.pending is None:  # else what it holds is decided by another log's next entry
+                    self._heads[folder] = head
+                break
+        self._mark_histories()
+
+    def _mark_histories(self) -> None:
+        """Sealed parts of runs' histories."""
+        for folder in self._runs.paths():
+            head = last_number(Log(self._objects.storage, folder).listing())
+            if self._heads.get(folder) != head:
+                self.reachable.update(self._runs.read_folder(folder, checkpoints=False).blobs())
+                self._heads[folder] = head
+
+    def _mark_collection(self, state: State) -> None:
+        live = [v for v in state.live() if f"{state.path.folder}@{v['id']}" not in self._without]
+        self.reachable.update(property_blobs(state, live))
+        new = {id_of_state(version): version for version in live if id_of_state(version) not in self.reachable}
+        for _ in read_small(self._objects, dict.fromkeys(new, VERSION)):
+            pass  # readable, or nothing is collected
+        self._mark_trees({digest_of_state(version) for version in new.values()} | part_trees(state))
+        self.reachable.update(new)
+        self.versions += len(new)
+
+    def _mark_trees(self, level: set[Digest]) -> None:
+        """Level by level: from a distant place each costs one round of requests."""
+        reachable = self.reachable
+        while level := level - reachable:
+            below: set[Digest] = set()
+            for _, digest, data in read_small(self._objects, dict.fromkeys(level, TREE)):
+                for entry in decode_tree(bytes(data), digest):
+                    if entry[1] in (DIRECTORY, PART):
+                        below.add(entry[3])
+                    elif entry[1] != REFERENCE:
+                        reachable.add(entry[3])
+                reachable.add(digest)
+                self._monitor.advance(1)
+            level = below
+
+
+def property_blobs(state: State, live: list[VersionState]) -> Iterator[Digest]:
+    """Blobs that the properties of a collection and of its live versions name."""
+    for owner in ({"description": state.description, "blobs": state.blobs}, *live):
+        yield from property_digests(owner)
+
+
+def part_trees(state: State) -> set[Digest]:
+    """Trees of versions that are not finished."""
+    return {Digest(bytes.fromhex(part["tree"])) for parts in state.upserts.values() for part in parts}

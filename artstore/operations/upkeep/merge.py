@@ -1,0 +1,109 @@
+"""Merging packs: eight small ones of a size class become one."""
+
+from artstore.domain.digest import BLOB, Digest
+from artstore.errors import Damage, StorageError
+from artstore.operations.upkeep.removal import Everything, Removal
+from artstore.store.objects import ObjectStore
+from artstore.store.packs import MERGE_BELOW, Pack, PackWriter, Row
+from artstore.store.packset import PACKS, pack_path
+from artstore.store.reading import read_windows
+from artstore.store.transaction import Transaction
+
+MERGE_COUNT = 8
+_MERGE_GRACE = 14 * 86400.0  # seconds, on network file systems: far longer than a client believes an old listing
+_MERGE_MOST = 64  # at once, each with an open descriptor
+_SMALLEST_CLASS = 64 << 10
+
+
+def size_class(size: int) -> int | None:
+    """Powers of eight from 64 KiB: 0 up to that, 1 up to 512 KiB, 2 up to 4 MiB, 3 up to 32 MiB; None beyond."""
+    if size >= MERGE_BELOW:
+        return None
+    number, limit = 0, _SMALLEST_CLASS
+    while size > limit:
+        number, limit = number + 1, limit * MERGE_COUNT
+    return number
+
+
+def packs_due(objects: ObjectStore) -> list[str]:
+    """The packs of the smallest size class that has eight or more, oldest first; empty when no merge is due."""
+    storage, names = objects.storage, objects.packs.names()
+    classes: dict[int, list[tuple[float, str]]] = {}
+    for path, size in storage.below(PACKS):
+        name, number = path[len(PACKS) + 1 : -len(".pack")], size_class(size)
+        if number is not None and name in names:
+            age = 0.0 if storage.distant else storage.stamp(path) or 0.0
+            classes.setdefault(number, []).append((age, name))
+    due = min((number for number, packs in classes.items() if len(packs) >= MERGE_COUNT), default=None)
+    return [name for _, name in sorted(classes[due])][:_MERGE_MOST] if due is not None else []
+
+
+def merge(objects: ObjectStore) -> int:
+    """Merge as long as a size class has eight packs; how many packs went. Best effort: what fails is left as it was."""
+    gone = 0
+    while len(due := packs_due(objects)) >= MERGE_COUNT:
+        merged = _merge_once(objects, due)
+        if not merged:
+            return gone
+        gone += merged
+    return gone
+
+
+def _merge_once(objects: ObjectStore, names: list[str]) -> int:
+    """Write one pack with the objects of these, in their order, then take the old ones away."""
+    with Transaction(objects, "gc") as tx:
+        packs = [pack for name in names if (pack := _whole_pack(objects, name)) is not None]
+        if len(packs) < 2:
+            return 0
+        writer = PackWriter(tx.staged())
+        try:
+            seen: set[Digest] = set()
+            for window in read_windows(objects, _in_order(objects, packs)):
+                for row, data in window.objects():
+                    if data is None:
+                        return 0
+                    if row.digest not in seen:
+                        seen.add(row.digest)
+                        writer.copy(row, window.stored(row))
+            publish(tx, writer)
+        except (Damage, StorageError, OSError):
+            return 0  # damage, or no space: fsck and gc say so, a save goes on
+        finally:
+            writer.close()
+        removal = Removal(objects, "merge", own_transaction=str(tx.owner))
+        try:
+            taken = sum(removal.take_pack(pack.name) for pack in packs)
+            grace = 0.0 if objects.storage.local else _MERGE_GRACE
+            removal.claim_older(grace)
+            removed = removal.finish(Everything(), keep_mine=grace > 0)
+        except BaseException:
+            removal.abandon()
+            raise
+        return taken - removed.given_back
+
+
+def _whole_pack(objects: ObjectStore, name: str) -> Pack | None:
+    """A pack without known damage."""
+    return None if objects.damage.inside(name) else opened(objects, name)
+
+
+def opened(objects: ObjectStore, name: str) -> Pack | None:
+    try:
+        return objects.packs.open(name)
+    except (Damage, FileNotFoundError):
+        return None
+
+
+def _in_order(objects: ObjectStore, packs: list[Pack]) -> list[tuple[str, list[Row]]]:
+    """All rows, by pack and place. At a distant place trees and versions come last, where few requests get them all."""
+    rows = [(pack.name, list(pack.rows())) for pack in packs]
+    if not objects.storage.distant:
+        return rows
+    blobs = [(name, [row for row in some if row.kind == BLOB]) for name, some in rows]
+    return blobs + [(name, [row for row in some if row.kind != BLOB]) for name, some in rows]
+
+
+def publish(tx: Transaction, writer: PackWriter) -> None:
+    name = writer.finish(sync=not tx.storage.distant).hex()
+    tx.storage.publish(writer.path, pack_path(name))
+    tx.storage.sync_names([PACKS])
