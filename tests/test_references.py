@@ -17,7 +17,7 @@ from hypothesis import given
 
 import artstore as wandb
 from artstore.backends import references
-from artstore.backends.files import create_file
+from artstore.backends.confined import create_file
 from artstore.backends.references import Reference, Target
 from artstore.backends.references.keys import name_in, uri_of
 from artstore.errors import (

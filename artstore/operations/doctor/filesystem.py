@@ -13,16 +13,8 @@ from collections.abc import Callable
 from itertools import pairwise
 from typing import NamedTuple, TypeVar
 
-from artstore.backends.files import (
-    Confined,
-    WholeSync,
-    clone,
-    link_new,
-    rename_new,
-    sync_file,
-    sync_folder,
-    write_file,
-)
+from artstore.backends.confined import Confined
+from artstore.backends.files import WholeSync, clone, link_new, rename_new, sync_file, sync_folder, write_file
 from artstore.operations.restoring.obstacles import Spelling, spelling_at
 
 T = TypeVar("T")

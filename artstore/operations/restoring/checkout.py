@@ -7,7 +7,8 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple, get_args
 
-from artstore.backends.files import Confined, hash_file, kind_at, kind_of, open_child, open_regular, remove_tree
+from artstore.backends.confined import Confined, kind_at, open_child
+from artstore.backends.files import hash_file, kind_of, open_regular, remove_tree
 from artstore.backends.mounts import memory_devices
 from artstore.backends.owner import is_dead, left_by, this_process
 from artstore.domain.codec import encode_rows

@@ -7,7 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import NamedTuple
 
-from artstore.backends.files import create_file
+from artstore.backends.confined import create_file
 from artstore.backends.references import Reference, fetch
 from artstore.domain.tree import Entry
 from artstore.errors import MissingReference, StorageError

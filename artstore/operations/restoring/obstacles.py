@@ -7,7 +7,8 @@ import os
 import unicodedata
 from typing import NamedTuple
 
-from artstore.backends.files import Confined, create_file, hash_file, kind_at, open_child, open_regular
+from artstore.backends.confined import Confined, create_file, kind_at, open_child
+from artstore.backends.files import hash_file, open_regular
 from artstore.backends.owner import this_process
 from artstore.domain.digest import Digest
 from artstore.domain.names import is_protected, printable

@@ -6,7 +6,8 @@ import errno
 import os
 from typing import TYPE_CHECKING, Literal
 
-from artstore.backends.files import CREATE, clone, copy_hashed, copy_windows, create_file, write_fully
+from artstore.backends.confined import CREATE, create_file
+from artstore.backends.files import clone, copy_hashed, copy_windows, write_fully
 from artstore.domain.digest import BLOB, Digest
 from artstore.domain.names import is_protected, printable
 from artstore.domain.tree import EXECUTABLE, REFERENCE, Entry
