@@ -13,7 +13,7 @@ from artstore.api.drafting import Drafting
 from artstore.api.edits import TTL, Edits, check_aliases, ttl_seconds
 from artstore.api.entries import Entry
 from artstore.api.handles import opened
-from artstore.api.listing import Listing
+from artstore.api.listing import Artifacts, Listing
 from artstore.api.recording import Recording
 from artstore.api.runs import RunRecord
 from artstore.api.stored import Stored
@@ -152,9 +152,9 @@ class Artifact(Contents):
         return self._logged("qualified_name").found().spec
 
     @property
-    def collection(self) -> "ArtifactCollection[Artifact]":
+    def collection(self) -> ArtifactCollection:
         stored = self._logged("collection")
-        return ArtifactCollection(stored.root, stored.found().state, Artifact.of)
+        return ArtifactCollection(stored.root, stored.found().state)
 
     # -- links --
 
@@ -213,10 +213,10 @@ class Artifact(Contents):
         return f"{self._source('source_qualified_name')}:{self.source_version}"
 
     @property
-    def source_collection(self) -> "ArtifactCollection[Artifact]":
+    def source_collection(self) -> ArtifactCollection:
         stored = self._logged("source_collection")
         state = stored.repository.refs.read(self._source("source_collection"))
-        return ArtifactCollection(stored.root, state, Artifact.of)
+        return ArtifactCollection(stored.root, state)
 
     @property
     def linked_artifacts(self) -> "list[Artifact]":
@@ -225,7 +225,7 @@ class Artifact(Contents):
         if self.is_link:
             return []
         links = stored.repository.catalog().links_of(stored.id)
-        return [Artifact.of(stored.root, stored.repository.version(link.path, link.id)) for link in links]
+        return list(Artifacts(stored.root, [stored.repository.version(link.path, link.id) for link in links]))
 
     def link(self, target_path: str, aliases: list[str] | str | None = None) -> "Artifact":
         """Let this version stand in another collection, too, such as one of a registry: the link, an artifact with a number
@@ -563,7 +563,7 @@ class Artifact(Contents):
         except Conflict as error:
             raise Conflict(error.message, hint="delete(delete_aliases=True) deletes it all the same") from error
 
-    def logged_by(self) -> "RunRecord[Artifact] | None":
+    def logged_by(self) -> RunRecord | None:
         """The run that logged this version first; None when none did, or its record is not here."""
         stored = self._logged("logged_by")
         producer = stored.found().version["run"]
@@ -571,9 +571,9 @@ class Artifact(Contents):
             return None
         state = stored.repository.runs.read(RunPath(*str(producer).split("/")))
         there = state.number and state.deleted is None
-        return RunRecord(stored.root, state, Artifact.of) if there else None
+        return RunRecord(stored.root, state) if there else None
 
-    def used_by(self) -> "Listing[RunRecord[Artifact]]":
+    def used_by(self) -> Listing[RunRecord]:
         """Runs that used this version, here or by a link, the latest started first. Cost: one stat of each run; a run is read
         when it is looked at.
         """
@@ -581,10 +581,10 @@ class Artifact(Contents):
         rows = stored.repository.catalog(damaged=[]).users_of(stored.id)
         root = stored.root
 
-        def record(row: bytes) -> RunRecord[Artifact]:
+        def record(row: bytes) -> RunRecord:
             run = decoded_run(row)
             path = RunPath(run.entity, run.project, run.id)
-            return RunRecord(root, opened(root).runs.read(path), Artifact.of)
+            return RunRecord(root, opened(root).runs.read(path))
 
         return Listing(rows, record)
 

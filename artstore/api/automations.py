@@ -10,8 +10,7 @@ import os
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from artstore.api.collections import ArtifactCollection, Project
-from artstore.api.registry import Registry
+from artstore.api.collections import ArtifactCollection, Project, Registry
 from artstore.errors import InvalidType, InvalidValue
 from artstore.operations.automation.events import Event, EventType
 from artstore.operations.automation.rules import COMMAND, NOTHING, WEBHOOK, Rule

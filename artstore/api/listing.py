@@ -1,7 +1,12 @@
 """Lists of the Python interface: sequences whose items are made when they are asked for."""
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Generic, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
+
+from artstore.operations.finding.lookup import Found
+
+if TYPE_CHECKING:
+    from artstore.api.artifact import Artifact  # noqa: F401  of a class that is named in quotes
 
 T = TypeVar("T")
 
@@ -53,3 +58,13 @@ class Listing(Sequence[T], Generic[T]):
     def __repr__(self) -> str:
         shown = ", ".join(map(repr, self[:10]))
         return f"[{shown}{', …' if len(self) > 10 else ''}]"
+
+
+class Artifacts(Listing["Artifact"]):
+    """Artifacts of stored versions."""
+
+    def __init__(self, root: str, found: Sequence[Found]) -> None:
+        # Artifacts list others (links, those of their run and collection), so theirs is a circle. It is closed here alone.
+        from artstore.api.artifact import Artifact
+
+        super().__init__(found, lambda one: Artifact.of(root, one))

@@ -6,11 +6,18 @@ from typing import Any, Literal
 from artstore.api import recording
 from artstore.api.artifact import Artifact
 from artstore.api.automations import Automation, CallPython, NewAutomation, changed_rule, new_rule
-from artstore.api.collections import ArtifactCollection, ArtifactType, Project
+from artstore.api.collections import (
+    ArtifactCollection,
+    ArtifactType,
+    Project,
+    Registries,
+    Registry,
+    find_registry,
+    make_registry,
+)
 from artstore.api.contents import PathLike
 from artstore.api.handles import opened, root_of
-from artstore.api.listing import Listing
-from artstore.api.registry import Registries, Registry, find_registry, make_registry
+from artstore.api.listing import Artifacts, Listing
 from artstore.api.runs import RunRecord
 from artstore.backends.storage import is_url
 from artstore.domain.hints import near
@@ -104,7 +111,7 @@ class Api:
         per_page: int | None = None,
         tags: list[str] | str | None = None,
         filters: Filter | None = None,
-    ) -> Listing[Artifact]:
+    ) -> Artifacts:
         """Live versions of the collection `name`, newest first; with `tags` only those that have all of them, with
         `filters` those that fit. `order` is `+` or `-` and one of created_at, version, size.
         """
@@ -118,24 +125,21 @@ class Api:
         versions = [one.version for one in found if wanted <= set(lookup.said_of(one).get("tags", []))]
         key, descending = _order(order, {"created_at": "created", "version": "number", "size": "size"}, "-version")
         versions.sort(key=lambda version: (version[key], version["number"]), reverse=descending)
-        root = self._root
-        return Listing(versions, lambda version: Artifact.of(root, Found(state, version)))
+        return Artifacts(self._root, [Found(state, version) for version in versions])
 
-    def artifact_versions(self, type_name: str, name: str, per_page: int | None = None) -> Listing[Artifact]:
+    def artifact_versions(self, type_name: str, name: str, per_page: int | None = None) -> Artifacts:
         return self.artifacts(type_name, name)
 
     # -- collections and types --
 
-    def artifact_collection(
-        self, type_name: str | None = None, name: str | None = None
-    ) -> ArtifactCollection[Artifact]:
+    def artifact_collection(self, type_name: str | None = None, name: str | None = None) -> ArtifactCollection:
         """Raises NotFound with near names, also when it has another type."""
         if name is None:
             raise InvalidValue("artifact_collection() needs a name")
         state = self._repository.collection(name, self._home())
         if type_name is not None and state.type != type_name:
             raise NotFound(f"there is no artifact '{name}' of type '{type_name}'; it has type '{state.type}'")
-        return ArtifactCollection(self._root, state, Artifact.of)
+        return ArtifactCollection(self._root, state)
 
     def artifact_collection_exists(self, name: str, type: str | None = None) -> bool:
         try:
@@ -150,23 +154,23 @@ class Api:
         type_name: str | None = None,
         per_page: int | None = None,
         filters: Filter | None = None,
-    ) -> Listing[ArtifactCollection[Artifact]]:
+    ) -> Listing[ArtifactCollection]:
         """Collections of a project, of one type if given, that fit a filter, by name."""
         states = self._repository.collections(*self._home(project_name))
         chosen = [state for state in states if type_name is None or state.type == type_name]
         chosen = [state for state in chosen if fits_collection(state, filters)]
         root = self._root
-        return Listing(chosen, lambda state: ArtifactCollection(root, state, Artifact.of))
+        return Listing(chosen, lambda state: ArtifactCollection(root, state))
 
-    def artifact_types(self, project: str | None = None) -> list[ArtifactType[Artifact]]:
+    def artifact_types(self, project: str | None = None) -> list[ArtifactType]:
         """Types in use in a project, by name."""
-        return list(Project(self._root, self._home(project), Artifact.of).artifact_types())
+        return list(Project(self._root, self._home(project)).artifact_types())
 
-    def project(self, name: str, entity: str | None = None) -> Project[Artifact]:
+    def project(self, name: str, entity: str | None = None) -> Project:
         """A project, whether anything stands in it or not."""
-        return Project(self._root, self._home(f"{entity}/{name}" if entity else name), Artifact.of)
+        return Project(self._root, self._home(f"{entity}/{name}" if entity else name))
 
-    def artifact_type(self, type_name: str, project: str | None = None) -> ArtifactType[Artifact]:
+    def artifact_type(self, type_name: str, project: str | None = None) -> ArtifactType:
         """Raises NotFound for a type that nothing in the project has."""
         types = {found.name: found for found in self.artifact_types(project)}
         if type_name not in types:
@@ -176,7 +180,7 @@ class Api:
 
     # -- runs --
 
-    def run(self, path: str) -> RunRecord[Artifact]:
+    def run(self, path: str) -> RunRecord:
         """The run at `[[entity/]project/]id`. Raises NotFound with near ids."""
         parts = path.strip("/").split("/")
         if parts[-2:-1] == ["runs"]:
@@ -185,7 +189,7 @@ class Api:
             raise InvalidValue(f"'{path}' has too many parts: a run is [[entity/]project/]id")
         home = self._home("/".join(parts[:-1]))
         state = self._repository.runs.find(RunPath(*home, check_project(parts[-1], "run id")))
-        return RunRecord(self._root, state, Artifact.of)
+        return RunRecord(self._root, state)
 
     def runs(
         self,
@@ -195,7 +199,7 @@ class Api:
         per_page: int | None = None,
         include_sweeps: bool = True,
         lazy: bool = True,
-    ) -> Listing[RunRecord[Artifact]]:
+    ) -> Listing[RunRecord]:
         """Runs of `[entity/]project` that fit a filter, the first started first; `order` is `+` or `-` and created_at,
         heartbeat_at, config.KEY or summary_metrics.KEY: who has none comes last. `include_sweeps` and `lazy` are accepted
         as W&B's and change nothing.
@@ -209,13 +213,13 @@ class Api:
             rest = [state for value, state in keyed if not isinstance(value, str | int | float)]
             comparable.sort(key=lambda pair: (isinstance(pair[0], str), pair[0]), reverse=order.startswith("-"))
             states = [state for _, state in comparable] + rest
-        return Listing(states, lambda s: RunRecord(root, s, Artifact.of))
+        return Listing(states, lambda s: RunRecord(root, s))
 
     # -- registries --
 
-    def registry(self, name: str, organization: str | None = None) -> Registry[Artifact]:
+    def registry(self, name: str, organization: str | None = None) -> Registry:
         """The registry of a name, without `registry-`. Raises NotFound."""
-        return find_registry(self._root, organization or self._home()[0], name, Artifact.of)
+        return find_registry(self._root, organization or self._home()[0], name)
 
     def registries(
         self,
@@ -224,9 +228,9 @@ class Api:
         order: str | None = None,
         per_page: int = 100,
         start: str | None = None,
-    ) -> Registries[Artifact]:
+    ) -> Registries:
         """All registries that fit a filter (name, description, created_at), by name."""
-        return Registries(self._root, organization or self._home()[0], filter, order, Artifact.of)
+        return Registries(self._root, organization or self._home()[0], filter, order)
 
     def create_registry(
         self,
@@ -235,12 +239,12 @@ class Api:
         organization: str | None = None,
         description: str | None = None,
         artifact_types: list[str] | None = None,
-    ) -> Registry[Artifact]:
+    ) -> Registry:
         """Make a registry, which takes artifacts of these types, by default of all. `visibility` is kept and changes
         nothing. Raises ValueError when it exists.
         """
         entity = organization or self._home()[0]
-        return make_registry(self._root, entity, name, visibility, description, artifact_types, Artifact.of)
+        return make_registry(self._root, entity, name, visibility, description, artifact_types)
 
     # -- automations --
 

@@ -7,7 +7,7 @@ from typing import Any
 from artstore.api.artifact import Artifact
 from artstore.api.contents import PathLike
 from artstore.api.handles import opened
-from artstore.api.listing import Listing
+from artstore.api.listing import Artifacts
 from artstore.api.recording import Recording
 from artstore.api.runs import RunRecord
 from artstore.backends.references import is_known, scheme_of
@@ -103,18 +103,18 @@ class RunArtifacts:
             raise InvalidValue(f"there is no file or folder '{path}' to log")
         return artifact
 
-    def used_artifacts(self, per_page: int | None = None) -> Listing[Artifact]:
+    def used_artifacts(self, per_page: int | None = None) -> Artifacts:
         """Live versions that it used, in the order in which it did."""
         return self._record().used_artifacts()
 
-    def logged_artifacts(self, per_page: int | None = None) -> Listing[Artifact]:
+    def logged_artifacts(self, per_page: int | None = None) -> Artifacts:
         """Live versions that it logged, in the order in which it did."""
         return self._record().logged_artifacts()
 
-    def _record(self) -> RunRecord[Artifact]:
+    def _record(self) -> RunRecord:
         if self._recording is None:  # disabled: a record of nothing
-            return RunRecord("", RunState(self._path), Artifact.of)
-        return RunRecord(self._recording.root, self._recording.state(), Artifact.of)
+            return RunRecord("", RunState(self._path))
+        return RunRecord(self._recording.root, self._recording.state())
 
     # -- versions that several processes put together --
 

@@ -1,11 +1,11 @@
 """A recorded run, for reading: what `Api().run()`, `logged_by()` and `used_by()` give."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Generic, TypeVar
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from artstore.api.handles import opened
-from artstore.api.listing import Listing
+from artstore.api.listing import Artifacts
 from artstore.domain.changes import Change
 from artstore.domain.collection import Path, State
 from artstore.domain.html import definition_rows, page
@@ -13,8 +13,6 @@ from artstore.domain.metadata import as_number
 from artstore.domain.run import RunState
 from artstore.errors import Conflict, InvalidType
 from artstore.operations.finding.lookup import Found
-
-A = TypeVar("A")
 
 
 class Recorded(Mapping[str, Any]):
@@ -36,15 +34,14 @@ class Recorded(Mapping[str, Any]):
         return repr(self._json_dict)
 
 
-class RunRecord(Generic[A]):
-    """As it was when it was read; `load()` reads it anew. `artifact` makes an Artifact of a version."""
+class RunRecord:
+    """As it was when it was read; `load()` reads it anew."""
 
-    def __init__(self, root: str, state: RunState, artifact: Callable[[str, Found], A]) -> None:
+    def __init__(self, root: str, state: RunState) -> None:
         self._root = root
         self._state = state
-        self._artifact = artifact
 
-    def load(self, force: bool = False) -> "RunRecord[A]":
+    def load(self, force: bool = False) -> "RunRecord":
         self._state = opened(self._root).runs.find(self._state.path)
         return self
 
@@ -197,19 +194,19 @@ class RunRecord(Generic[A]):
         if delete_artifacts:
             for artifact in self.logged_artifacts():
                 try:
-                    artifact.delete()  # type: ignore[attr-defined]  # what `artifact` makes
+                    artifact.delete()
                 except Conflict:
                     pass  # it is held
 
-    def logged_artifacts(self, per_page: int | None = None) -> Listing[A]:
+    def logged_artifacts(self, per_page: int | None = None) -> Artifacts:
         """Live versions that it logged, in the order in which it did."""
         return self._artifacts(self._state.logged)
 
-    def used_artifacts(self, per_page: int | None = None) -> Listing[A]:
+    def used_artifacts(self, per_page: int | None = None) -> Artifacts:
         """Live versions that it used, in the order in which it did."""
         return self._artifacts(self._state.used)
 
-    def _artifacts(self, edges: dict[str, Change]) -> Listing[A]:
+    def _artifacts(self, edges: dict[str, Change]) -> Artifacts:
         states: dict[Path, State] = {}
         found = []
         for edge in edges.values():
@@ -219,7 +216,7 @@ class RunRecord(Generic[A]):
             version = states[path].versions.get(edge["id"])
             if version is not None and "deleted" not in version:
                 found.append(Found(states[path], version))
-        return Listing(found, lambda one: self._artifact(self._root, one))
+        return Artifacts(self._root, found)
 
     @property
     def display_name(self) -> str:
