@@ -2,40 +2,28 @@
 to a stored version and its edits then.
 """
 
-import os
-import warnings
 from typing import TYPE_CHECKING, Any
 
 from artstore.api import recording
 from artstore.api.collections import ArtifactCollection
-from artstore.api.contents import Contents, PathLike, globs_of
-from artstore.api.drafting import Drafting
-from artstore.api.edits import TTL, Edits, check_aliases, ttl_seconds
-from artstore.api.entries import Entry
+from artstore.api.contents import Contents
 from artstore.api.handles import opened
 from artstore.api.listing import Artifacts, Listing
 from artstore.api.recording import Recording
 from artstore.api.runs import RunRecord
-from artstore.api.stored import Stored
+from artstore.api.stored import TTL, Edits, Stored, check_aliases, ttl_seconds
 from artstore.backends.owner import this_process
 from artstore.domain.collection import INHERIT, Path
 from artstore.domain.difference import VersionDiff, differences
-from artstore.domain.hints import typed
 from artstore.domain.html import definition_rows, page
-from artstore.domain.ignore import Filter
 from artstore.domain.metadata import normalise
-from artstore.domain.names import check_name, check_tags, check_type, printable
+from artstore.domain.names import check_name, check_tags, check_type
 from artstore.domain.properties import Properties
 from artstore.domain.run import RunPath
-from artstore.domain.selection import Selection
 from artstore.domain.sizes import human, moment
-from artstore.domain.tree import EMPTY
-from artstore.errors import Conflict, FilesDiffer, InvalidType, InvalidValue, NotFound
-from artstore.operations.changing.changes import latest_is_ours
+from artstore.errors import Conflict, InvalidType, NotFound
 from artstore.operations.finding.catalog import decoded_run
-from artstore.operations.finding.lookup import Found, Home
-from artstore.operations.restoring.verify import Verified
-from artstore.operations.restoring.writing import Link
+from artstore.operations.finding.lookup import Home
 
 if TYPE_CHECKING:
     from artstore.operations.lineage.svg import Picture
@@ -73,42 +61,22 @@ class Artifact(Contents):
         """
         if not isinstance(name, str):
             raise InvalidType(f"an artifact's name is text, not {name!r}")
-        self._name = check_name(name)
+        super().__init__(check_name(name))
         for what, text in (("type", type), ("description", description)):
             if text is not None and not isinstance(text, str):
                 raise InvalidType(f"an artifact's {what} is text, not {text!r}")
         self._type = None if type is None else check_type(type)
         self._incremental = bool(incremental)
-        self._edited: Edits | None = Edits(
-            [], [], description, {} if metadata is None else normalise(metadata), INHERIT
-        )
-        self._drafting = Drafting(self._name, recording.place)
-        self._stored: Stored | None = None
-        self._origins: dict[str, tuple[dict[str, Any], bytes]] = {}
+        self._edits.description = description
+        self._edits.metadata = {} if metadata is None else normalise(metadata)
         self._home: Home | None = None
         self._discarded = False
         self.use_as = use_as
         self.distributed_id: str | None = None
 
-    @classmethod
-    def of(cls, root: str, found: Found) -> "Artifact":
-        """The artifact of a stored version."""
-        self = cls(found.state.path.name, found.state.type)
-        self._become(Stored(root, found))
-        return self
-
     @property
     def _edits(self) -> Edits:
-        """Properties as read and as edited; of a stored version, read when they are first asked for."""
-        if self._edited is None:
-            self._edited = self._logged("edits").edits()
-        return self._edited
-
-    def _become(self, stored: Stored) -> None:
-        self._edited = None
-        self._stored = stored
-        self._drafting.finalize()
-        self._drafting.close()
+        return self._drafting.edits if self._stored is None else self._stored.edits
 
     @property
     def state(self) -> str:
@@ -130,7 +98,6 @@ class Artifact(Contents):
     def discard(self) -> None:
         """Take the files no further: what a disabled run does instead of logging."""
         self._discarded = True
-        self._drafting.finalize()
         self._drafting.close()
 
     # -- what it is called --
@@ -161,7 +128,7 @@ class Artifact(Contents):
     @property
     def is_link(self) -> bool:
         """Whether it stands in this collection by a link, and was made elsewhere."""
-        return self._stored is not None and "source" in self._stored.found().version
+        return self._stored is not None and self._stored.is_link
 
     @property
     def source_artifact(self) -> "Artifact":
@@ -173,49 +140,37 @@ class Artifact(Contents):
             return self
         source = stored.repository.lookup.source_of_any_time(stored.found())
         if source is None:
-            raise NotFound(f"{self._source('source_artifact')}, which {self.name} links to, is not here")
+            raise NotFound(f"{stored.source_path}, which {self.name} links to, is not here")
         return Artifact.of(stored.root, source)
-
-    def _source(self, member: str) -> Path:
-        """Where it was made, by the name that this has now."""
-        stored = self._logged(member)
-        if not self.is_link:
-            return stored.path
-        source = stored.repository.lookup.source_of_any_time(stored.found())
-        return source.state.path if source is not None else Path.named_by(stored.found().version["source"])
 
     @property
     def source_name(self) -> str:
         """`name:vN` where it was made."""
         if self._stored is None:
             return self.name
-        return f"{self._source('source_name').name}:{self.source_version}" if self.is_link else self.name
+        return f"{self._stored.source_path.name}:v{self._stored.source_number}"
 
     @property
     def source_version(self) -> str:
-        found = self._logged("source_version").found()
-        source = self._logged("source_version").repository.lookup.source(found)
-        number = (
-            (source or found).version["number"] if source or not self.is_link else found.version["source"]["number"]
-        )
-        return f"v{number}"
+        return f"v{self._logged('source_version').source_number}"
 
     @property
     def source_entity(self) -> str:
-        return self._source("source_entity").entity
+        return self._logged("source_entity").source_path.entity
 
     @property
     def source_project(self) -> str:
-        return self._source("source_project").project
+        return self._logged("source_project").source_path.project
 
     @property
     def source_qualified_name(self) -> str:
-        return f"{self._source('source_qualified_name')}:{self.source_version}"
+        stored = self._logged("source_qualified_name")
+        return f"{stored.source_path}:v{stored.source_number}"
 
     @property
     def source_collection(self) -> ArtifactCollection:
         stored = self._logged("source_collection")
-        state = stored.repository.refs.read(self._source("source_collection"))
+        state = stored.repository.refs.read(stored.source_path)
         return ArtifactCollection(stored.root, state)
 
     @property
@@ -261,20 +216,6 @@ class Artifact(Contents):
     @property
     def commit_hash(self) -> str:
         return self._logged("commit_hash").id
-
-    @property
-    def digest(self) -> str:
-        """The digest of the root tree, hex: the same for the same paths and content."""
-        return self._look(lambda draft: draft.folder().digest, EMPTY, lambda stored: stored.found().tree).hex()
-
-    @property
-    def size(self) -> int:
-        """Bytes of all files."""
-        return self._look(lambda draft: draft.folder().size, 0, lambda stored: int(stored.found().version["size"]))
-
-    @property
-    def file_count(self) -> int:
-        return int(self._logged("file_count").found().version["files"])
 
     @property
     def created_at(self) -> str:
@@ -348,78 +289,14 @@ class Artifact(Contents):
         ttl_seconds(ttl)
         self._edits.ttl = ttl
 
-    def files(self, names: list[str] | None = None, per_page: int | None = None) -> Listing[Entry]:
-        """All files, or those of these names."""
-        self._logged("files")
-        entries = self.manifest.entries
-        chosen = entries.values() if names is None else [self.get_entry(name) for name in names]
-        return Listing(list(chosen), lambda entry: entry)
-
     def diff(self, other: "Artifact") -> VersionDiff:
         """What differs in `other` (the newer one) from this version."""
         if not isinstance(other, Artifact):
             raise InvalidType(f"an artifact is compared with another Artifact, not with a {other.__class__.__name__}")
         old, new = self._logged("diff"), other._logged("diff")
         changes = old.repository.diff(old.found(), new.found())
-        return VersionDiff(self.name, other.name, differences(changes), old.edits().metadata, new.edits().metadata)
-
-    # -- content --
-
-    def download(
-        self,
-        root: PathLike | None = None,
-        allow_missing_references: bool = False,
-        skip_cache: bool | None = None,
-        path_prefix: PathLike | None = None,
-        multipart: bool | None = None,
-        include: list[str] | str | None = None,
-        exclude: list[str] | str | None = None,
-        link: Link = "copy",
-    ) -> str:
-        """Put the files below `root` (default `./artifacts/<name>-vN`), every byte checked; the root's path.
-
-        Right files stay untouched, wrong ones are replaced, others are left alone. `path_prefix` is a plain prefix of
-        paths (`bike.png`, `images/bikes/`), `include` and `exclude` are globs; NotFound when nothing matches. `link`
-        concerns files of 1 MiB and more: "copy", "hardlink" or "symlink" (linked ones are the store's: never edit
-        them). A reference whose bytes are gone is a FileNotFoundError, or with `allow_missing_references` left out with a
-        warning. `skip_cache` and `multipart` are accepted as W&B's and change nothing.
-        """
-        stored = self._logged("download")
-        prefix = "" if path_prefix is None else os.fspath(path_prefix)
-        selection = Selection(prefix, Filter(globs_of(include), globs_of(exclude)))
-        done = stored.download(
-            _text(root), selection=selection, link=link, allow_missing_references=allow_missing_references
-        )
-        for path in done.missing:
-            warnings.warn(f"'{printable(path)}' of {self.name} is left out: what it references is gone", stacklevel=2)
-        return done.root if root is None else os.fspath(root)
-
-    def checkout(self, root: PathLike | None = None) -> str:
-        """As `download`, and what else is below `root` is removed, but for `.git` folders. Refused where a repository is."""
-        done = self._logged("checkout").download(_text(root), delete=True)
-        return done.root if root is None else os.fspath(root)
-
-    def verify(self, root: PathLike | None = None) -> Verified:
-        """Compare a folder (default: where `download` puts it) with this version, by content. Raises FilesDiffer (a
-        ValueError) that lists what is missing, changed and extra.
-        """
-        result = self._logged("verify").verify(_text(root))
-        if not result.ok:
-            words = (("missing", result.missing), ("changed", result.changed), ("extra", result.extra))
-            listed = "; ".join(f"{word}: {printable(', '.join(paths))}" for word, paths in words if paths)
-            raise FilesDiffer(
-                f"the folder is not as {self.name}: {listed}",
-                missing=result.missing, changed=result.changed, extra=result.extra,
-            )  # fmt: skip
-        return result
-
-    def file(self, root: PathLike | None = None) -> str:
-        """Download the only file; its path. Raises ValueError when there is not exactly one."""
-        entries = self._logged("file").found().version["files"]
-        if entries != 1:
-            raise InvalidValue(f"{self.name} holds {entries} files, not one", hint="use download() or get_entry(path)")
-        only: Entry = next(iter(self.manifest.entries.values()))
-        return only.download(root)
+        metadata = old.read_properties().metadata, new.read_properties().metadata
+        return VersionDiff(self.name, other.name, differences(changes), *metadata)
 
     # -- logging, and after --
 
@@ -428,8 +305,7 @@ class Artifact(Contents):
         its origin); of a logged artifact, write what was edited. Returns when it is safe on disk.
         """
         if self._stored is not None:
-            self._stored.save(self._edits)
-            self._edited = None
+            self._stored.save()
             return
         entity, own = self._home or (None, None)
         with recording.current(entity, project or own) as run:
@@ -444,8 +320,8 @@ class Artifact(Contents):
             if self._stored is None:
                 self._log(run, properties, str(run.path), reuse="latest")
             else:
-                self._refuse_elsewhere(run, self._stored.root)
-                self._add(properties)
+                run.check_place(self.name, self._stored.root)
+                self._stored.add(properties)
         run.logged(self._logged("log").found())
 
     def use_in(self, run: Recording, aliases: list[str] | str | None = None, use_as: str | None = None) -> None:
@@ -455,24 +331,9 @@ class Artifact(Contents):
             if self._stored is None:
                 self._log(run, properties, None, reuse="any")
             else:
-                self._refuse_elsewhere(run, self._stored.root)
-                self._add(properties)
+                run.check_place(self.name, self._stored.root)
+                self._stored.add(properties)
         run.used(self._logged("use").found(), use_as)
-
-    def _add(self, properties: Properties) -> None:
-        stored = self._logged("save")
-        if "deleted" in stored.found().version:
-            raise NotFound(
-                f"{self.name} was deleted", hint=f"{typed('undelete', self.qualified_name)} may bring it back"
-            )
-        self._check_latest(properties)
-        if properties.aliases or properties.tags:
-            stored.repository.edit(stored.spec, properties)
-            self._edited = None
-
-    def _check_latest(self, properties: Properties) -> None:
-        if "latest" in properties.aliases and not self._logged("save").is_newest:
-            raise latest_is_ours()
 
     def _log(
         self,
@@ -483,7 +344,7 @@ class Artifact(Contents):
         upsert: str | None = None,
         writer: str = "",
     ) -> None:
-        self._refuse_run_elsewhere(run)
+        self._check_place(run)
         edits = self._edits
         properties = properties._replace(
             description=edits.description,
@@ -499,14 +360,14 @@ class Artifact(Contents):
             incremental=self._incremental,
             upsert=upsert,
             writer=writer,
-            origins=self._own_origins(self._origins),
+            origins=self._drafting.origins(),
             reuse=reuse,
         )
-        repository = opened(run.root)
-        self._become(Stored(run.root, repository.version(saved.path, saved.id)))
-        repository.tidy()
+        stored = Stored(run.root, run.repository.version(saved.path, saved.id))
+        self._become(stored)
+        run.repository.tidy()
         if not saved.is_new:
-            self._check_latest(properties)
+            stored.check_latest(properties)
 
     def upsert_to(self, run: Recording, upsert: str, *, finish: bool, aliases: list[str] | str | None = None) -> None:
         """Add the files to the version that several processes put together under an id; with `finish` it is made, of all
@@ -520,34 +381,26 @@ class Artifact(Contents):
             if finish:
                 self._log(run, properties, str(run.path), "latest", upsert, writer)
             else:
-                self._refuse_run_elsewhere(run)
+                self._check_place(run)
                 self._drafting.begun().save_part(path, upsert, type=self._type, writer=writer, run=str(run.path))
                 self._drafting.finalize()
         if finish:
             run.logged(self._logged("log").found())
 
-    def _refuse_run_elsewhere(self, run: Recording) -> None:
+    def _check_place(self, run: Recording) -> None:
         if (root := self._drafting.root) is not None:
-            self._refuse_elsewhere(run, root)
-
-    def _refuse_elsewhere(self, run: Recording, root: str) -> None:
-        if os.path.realpath(root) != os.path.realpath(run.root):
-            raise InvalidValue(
-                f"artifact '{self.name}' lies in the repository {printable(root)}, the run's is {printable(run.root)}",
-                hint="make artifacts after init(), in one repository",
-            )
+            run.check_place(self.name, root)
 
     def new_draft(self) -> "Artifact":
         """A draft of the next version with this one's files, type, description and metadata, and it as parent. Aliases,
         tags and ttl stay behind.
         """
         stored = self._logged("new_draft")
-        path = self._source("new_draft")  # of a link the next version is its source's
+        path = stored.source_path  # of a link the next version is its source's
         base = path if stored.repository.lookup.source(stored.found()) else stored.path
         draft = Artifact(path.name, self.type, self.description, normalise(self.metadata))
         draft._home = path[:2]
-        draft._drafting.start_from(stored.root, base, stored.id)
-        draft._origins = {path: (place, stored.entry(path)[3]) for path, place in stored.origins().items()}
+        draft._drafting.start_from(stored, base)
         return draft
 
     def delete(self, delete_aliases: bool = False) -> None:
@@ -625,7 +478,3 @@ class Artifact(Contents):
 
 def _texts(texts: list[str] | str | None) -> tuple[str, ...]:
     return (texts,) if isinstance(texts, str) else tuple(texts or ())
-
-
-def _text(path: PathLike | None) -> str | None:
-    return None if path is None else os.fspath(path)

@@ -1,15 +1,18 @@
-"""What is added to an artifact before it is logged, and what it holds, then and later."""
+"""The files of an artifact: added while it is a draft, looked at and downloaded then and later."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+import warnings
+from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import islice
-from typing import IO, Any, TypeVar
+from typing import IO, Any, Self
 from urllib.parse import unquote_to_bytes
 
+from artstore.api import recording
 from artstore.api.drafting import Drafting
-from artstore.api.entries import ENTRY_SCHEME, Entries, Entry, Manifest, place_in
+from artstore.api.entries import ENTRY_SCHEME, Entries, Entry, Files, Manifest, place_in
 from artstore.api.handles import opened
+from artstore.api.listing import Listing
 from artstore.api.stored import Stored
 from artstore.api.tables.file import ENDING, SUFFIX
 from artstore.api.tables.table import Table
@@ -19,30 +22,55 @@ from artstore.backends.references import MAX_OBJECTS, Target
 from artstore.domain.hints import near
 from artstore.domain.ignore import Filter
 from artstore.domain.names import normal_path, parse_spec, printable
-from artstore.domain.tree import DIRECTORY, REFERENCE
+from artstore.domain.selection import Selection
+from artstore.domain.tree import REFERENCE
 from artstore.domain.tree import Entry as TreeEntry
 from artstore.errors import (
     ArtifactFinalizedError,
     ArtifactNotLoggedError,
+    FilesDiffer,
     InvalidType,
     InvalidValue,
     NoEntry,
     SourceError,
 )
-from artstore.operations.saving.draft import Draft
+from artstore.operations.finding.lookup import Found
+from artstore.operations.restoring.verify import Verified
+from artstore.operations.restoring.writing import Link
 
-T = TypeVar("T")
+_NEAR_AMONG = 2000
+"""Files of a draft whose names are compared with one that is not there."""
 PathLike = str | os.PathLike[str]
 
 
 class Contents:
-    """The files of an artifact: added while it is a draft, looked at any time."""
+    """The files under a name: a draft's, to which they are added, then those of the version that it became."""
 
-    _name: str
-    _drafting: Drafting
-    _stored: Stored | None
-    _origins: dict[str, tuple[dict[str, Any], bytes]]
-    """which entries are other versions', by path, and their digests, while this is a draft"""
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._drafting = Drafting(name, recording.place)
+        self._stored: Stored | None = None
+
+    @classmethod
+    def of(cls, root: str, found: Found) -> Self:
+        """Those of a stored version."""
+        self = cls(found.state.path.name)
+        self._become(Stored(root, found))
+        return self
+
+    def _become(self, stored: Stored) -> None:
+        self._stored = stored
+        self._drafting.close()
+
+    @contextmanager
+    def held(self) -> Iterator[Files]:
+        """What holds the files: the draft, for one thread at a time, or the stored version once it is logged."""
+        if self._stored is None:
+            with self._drafting.locked():
+                if self._stored is None:  # else it was logged while this thread waited
+                    yield self._drafting
+                    return
+        yield self._stored
 
     @property
     def name(self) -> str:
@@ -224,7 +252,7 @@ class Contents:
                 )
             found = stored.found()
             new = draft.add_entry_of(found.state.path, found.version, raw, target, overwrite=overwrite)
-        self._origins[target] = place_in(found, entry.path), raw[3]
+            self._drafting.note_origin(target, place_in(found, entry.path), raw[3])
         return Entry(self, target, new)
 
     def _entry_at(self, uri: str) -> Entry:
@@ -239,7 +267,7 @@ class Contents:
         spec = "/".join(parts[:3])
         parse_spec(spec)
         found = opened(root).find(spec)
-        return type(self).of(root, found).get_entry("/".join(parts[3:]))  # type: ignore[attr-defined,no-any-return]
+        return Contents.of(root, found).get_entry("/".join(parts[3:]))
 
     def add(self, obj: Any, name: str, overwrite: bool = False) -> Entry:
         """Add a Table, stored as `<name>.table.json`; or an entry of a logged artifact, as `add_reference` does. Raises
@@ -282,14 +310,8 @@ class Contents:
 
     def origin_of(self, path: str) -> dict[str, Any] | None:
         """Which other version's file an entry is: that version's place, id and number, and the path there."""
-        if self._stored is not None:
-            return self._stored.origins().get(path)
-        return self._own_origins([path]).get(path)
-
-    def _own_origins(self, paths: Iterable[str]) -> dict[str, dict[str, Any]]:
-        """Of those of a draft's entries that still are what was taken from another version."""
-        found = {path: self._origins[path] for path in paths if path in self._origins}
-        return {path: place for path, (place, digest) in found.items() if (self._find(path) or [b""] * 4)[3] == digest}
+        with self.held() as held:
+            return held.origin(path)
 
     def added_from(self, path: str) -> str | None:
         """The local file that was added under a path; None when none is known."""
@@ -304,20 +326,20 @@ class Contents:
         if found is None and (table := self._find(path + SUFFIX)) is not None:
             path, found = path + SUFFIX, table
         if found is None:
-            none: list[str] = []
-            names = self._look(
-                lambda draft: [os.fsdecode(p) for p, _ in islice(draft.files(), 2000)], none, lambda _: none
-            )
-            if self._stored is not None:
-                self._stored.entry(path)  # says what is near
+            with self.held() as held:
+                if isinstance(held, Stored):
+                    held.entry(path)  # says what is near
+                    names = []
+                else:
+                    names = [os.fsdecode(other) for other, _ in islice(held.files(), _NEAR_AMONG)]
             raise NoEntry(f"{self.name} has no file '{printable(path)}'", hint=near(path, names))
         return Entry(self, path, found)
 
     get_path = get_entry
 
     def _find(self, path: str) -> TreeEntry | None:
-        raw = self._look(lambda draft: draft.entry(path), None, lambda stored: stored.find(path))
-        return None if raw is None or raw[1] == DIRECTORY else raw
+        with self.held() as held:
+            return held.find(path)
 
     def get(self, name: str) -> Any:
         """The Table that was added under a name; None when there is none."""
@@ -339,32 +361,92 @@ class Contents:
     @property
     def manifest(self) -> Manifest:
         """`manifest.entries` maps paths to entries; they are read as they are asked for."""
-        entries = Entries(
-            self,
-            lambda: self._look(lambda draft: iter(list(draft.files())), iter(()), Stored.files),
-            _or_none(lambda path: self._look(lambda d: d.entry(path), None, lambda stored: stored.find(path))),
-            lambda: self._look(lambda d: d.folder().files, 0, lambda stored: int(stored.found().version["files"])),
+        return Manifest(Entries(self))
+
+    @property
+    def digest(self) -> str:
+        """The digest of the root tree, hex: the same for the same paths and content."""
+        with self.held() as held:
+            return held.folder().digest.hex()
+
+    @property
+    def size(self) -> int:
+        """Bytes of all files."""
+        with self.held() as held:
+            return held.folder().size
+
+    @property
+    def file_count(self) -> int:
+        return self._logged("file_count").folder().files
+
+    def files(self, names: list[str] | None = None, per_page: int | None = None) -> Listing[Entry]:
+        """All files, or those of these names."""
+        self._logged("files")
+        entries = self.manifest.entries
+        chosen = entries.values() if names is None else [self.get_entry(name) for name in names]
+        return Listing(list(chosen), lambda entry: entry)
+
+    # -- content --
+
+    def download(
+        self,
+        root: PathLike | None = None,
+        allow_missing_references: bool = False,
+        skip_cache: bool | None = None,
+        path_prefix: PathLike | None = None,
+        multipart: bool | None = None,
+        include: list[str] | str | None = None,
+        exclude: list[str] | str | None = None,
+        link: Link = "copy",
+    ) -> str:
+        """Put the files below `root` (default `./artifacts/<name>-vN`), every byte checked; the root's path.
+
+        Right files stay untouched, wrong ones are replaced, others are left alone. `path_prefix` is a plain prefix of
+        paths (`bike.png`, `images/bikes/`), `include` and `exclude` are globs; NotFound when nothing matches. `link`
+        concerns files of 1 MiB and more: "copy", "hardlink" or "symlink" (linked ones are the store's: never edit
+        them). A reference whose bytes are gone is a FileNotFoundError, or with `allow_missing_references` left out with a
+        warning. `skip_cache` and `multipart` are accepted as W&B's and change nothing.
+        """
+        stored = self._logged("download")
+        prefix = "" if path_prefix is None else os.fspath(path_prefix)
+        selection = Selection(prefix, Filter(globs_of(include), globs_of(exclude)))
+        done = stored.download(
+            _text(root), selection=selection, link=link, allow_missing_references=allow_missing_references
         )
-        return Manifest(entries)
+        for path in done.missing:
+            warnings.warn(f"'{printable(path)}' of {self.name} is left out: what it references is gone", stacklevel=2)
+        return done.root if root is None else os.fspath(root)
 
-    def _look(self, ask: Callable[[Draft], T], empty: T, ask_stored: Callable[[Stored], T]) -> T:
-        """What the draft answers (`empty` before anything was added), or the stored version once it is logged."""
-        if self._stored is None:
-            with self._drafting.locked():
-                if self._stored is None:  # else it was logged while this thread waited
-                    return self._drafting.look(ask, empty)
-        return ask_stored(self._stored)
+    def checkout(self, root: PathLike | None = None) -> str:
+        """As `download`, and what else is below `root` is removed, but for `.git` folders. Refused where a repository is."""
+        done = self._logged("checkout").download(_text(root), delete=True)
+        return done.root if root is None else os.fspath(root)
+
+    def verify(self, root: PathLike | None = None) -> Verified:
+        """Compare a folder (default: where `download` puts it) with this version, by content. Raises FilesDiffer (a
+        ValueError) that lists what is missing, changed and extra.
+        """
+        result = self._logged("verify").verify(_text(root))
+        if not result.ok:
+            words = (("missing", result.missing), ("changed", result.changed), ("extra", result.extra))
+            listed = "; ".join(f"{word}: {printable(', '.join(paths))}" for word, paths in words if paths)
+            raise FilesDiffer(
+                f"the folder is not as {self.name}: {listed}",
+                missing=result.missing, changed=result.changed, extra=result.extra,
+            )  # fmt: skip
+        return result
+
+    def file(self, root: PathLike | None = None) -> str:
+        """Download the only file; its path. Raises ValueError when there is not exactly one."""
+        entries = self._logged("file").found().version["files"]
+        if entries != 1:
+            raise InvalidValue(f"{self.name} holds {entries} files, not one", hint="use download() or get_entry(path)")
+        only: Entry = next(iter(self.manifest.entries.values()))
+        return only.download(root)
 
 
-def _or_none(find: Any) -> Any:
-    def look(path: str) -> TreeEntry | None:
-        try:
-            raw: TreeEntry | None = find(path)
-        except (NoEntry, InvalidValue, TypeError, AttributeError):
-            return None  # no path at all
-        return None if raw is None or path.endswith("/") or raw[1] == DIRECTORY else raw
-
-    return look
+def _text(path: PathLike | None) -> str | None:
+    return None if path is None else os.fspath(path)
 
 
 def _check_policy(policy: str | None) -> None:

@@ -5,14 +5,14 @@ import threading
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Any
 
-from artstore.domain.collection import Path
+from artstore.api.stored import Edits, Stored
+from artstore.domain.collection import INHERIT, Path
+from artstore.domain.tree import EMPTY, Entry, Folder
 from artstore.errors import ArtifactFinalizedError, Conflict
 from artstore.operations.saving.draft import Draft
 from artstore.repository import Repository
-
-T = TypeVar("T")
 
 
 class Drafting:
@@ -25,15 +25,19 @@ class Drafting:
         self._repository: Repository | None = None
         self._draft: Draft | None = None
         self._finalizer: weakref.finalize[..., Drafting] | None = None
+        self.edits = Edits([], [], None, {}, INHERIT)
         self._sources: dict[str, str | None] = {}
         self._folders: list[tuple[str, str]] = []
+        self._origins: dict[str, tuple[dict[str, Any], bytes]] = {}
+        """which entries are other versions', by path, and their digests"""
         self._final = False
 
-    def start_from(self, root: str, path: Path, id: str) -> None:
-        """Begin with a stored version's content."""
-        self._root = lambda: root
+    def start_from(self, stored: Stored, path: Path) -> None:
+        """Begin with the content of a stored version, which is then that of the collection at `path`."""
+        self._root = lambda: stored.root
         with self.changing() as draft:
-            draft.start_from(path, id)
+            draft.start_from(path, stored.id)
+        self._origins = {path: (place, stored.entry(path)[3]) for path, place in stored.origins().items()}
 
     def finalize(self) -> None:
         self._final = True
@@ -75,9 +79,35 @@ class Drafting:
         """The repository in which it was begun; None before."""
         return self._repository.root if self._repository is not None else None
 
-    def look(self, ask: Callable[[Draft], T], otherwise: T) -> T:
-        """What the draft answers; `otherwise` before it was begun. For who holds the lock."""
-        return otherwise if self._draft is None else ask(self._draft)
+    # -- what it holds, and nothing before it was begun: for who holds the lock --
+
+    def find(self, path: str) -> Entry | None:
+        """The file at a path; None for a folder or nothing."""
+        return None if self._draft is None else self._draft.entry(path)
+
+    def files(self) -> Iterator[tuple[bytes, Entry]]:
+        """(path, entry) of everything but folders, in the order of the tree, as it is now."""
+        return iter([] if self._draft is None else list(self._draft.files()))
+
+    def folder(self) -> Folder:
+        """Digest and totals of its root tree."""
+        return Folder(EMPTY, 0, 0) if self._draft is None else self._draft.folder()
+
+    def origin(self, path: str) -> dict[str, Any] | None:
+        """Which other version's file an entry still is: that version's place, id and number, and the path there."""
+        place, digest = self._origins.get(path, (None, b""))
+        found = self.find(path) if place is not None else None
+        return place if found is not None and found[3] == digest else None
+
+    def origins(self) -> dict[str, dict[str, Any]]:
+        """Which entries still are other versions' files, by path."""
+        places = ((path, self.origin(path)) for path in self._origins)
+        return {path: place for path, place in places if place is not None}
+
+    def note_origin(self, path: str, place: dict[str, Any], digest: bytes) -> None:
+        self._origins[path] = place, digest
+
+    # -- which local files were added --
 
     def note_source(self, path: str, local: str | None) -> None:
         """`local` is None for what was written here."""
@@ -101,7 +131,8 @@ class Drafting:
         return [path for path, source in self._sources.items() if source and os.path.abspath(source) == wanted]
 
     def close(self) -> None:
-        """Give up what was not saved; the sources stay known."""
+        """Take nothing more, and give up what was not saved; the sources stay known."""
+        self._final = True
         with self.locked():
             if self._finalizer is not None:
                 self._finalizer()  # once; else it runs when this is forgotten, or at exit

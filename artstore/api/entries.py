@@ -1,17 +1,21 @@
 """Entries of an artifact as Python sees them, and the manifest: a read-only mapping from path to entry."""
 
 import os
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, BinaryIO, Protocol
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 from urllib.parse import quote
 
 from artstore.api.stored import Stored
 from artstore.domain.names import printable
 from artstore.domain.selection import Selection
-from artstore.domain.tree import REFERENCE
+from artstore.domain.tree import REFERENCE, Folder
 from artstore.domain.tree import Entry as TreeEntry
 from artstore.errors import ArtifactNotLoggedError, InvalidValue, NoEntry
 from artstore.operations.finding.lookup import Found
+
+if TYPE_CHECKING:
+    from artstore.api.contents import Contents
 
 ENTRY_SCHEME = "artstore-artifact"
 """Scheme of URIs that name entries of artifacts."""
@@ -29,25 +33,31 @@ def _url_of(place: dict[str, Any]) -> str:
     return f"{ENTRY_SCHEME}://{'/'.join(quote(part, safe='@') for part in parts)}/{path}"
 
 
-class Owner(Protocol):
-    """What an entry knows of its artifact."""
+class Files(Protocol):
+    """What a draft and a stored version hold."""
 
-    @property
-    def name(self) -> str: ...
+    def find(self, path: str) -> TreeEntry | None:
+        """The file at a path; None for a folder or nothing."""
+        ...
 
-    @property
-    def stored(self) -> Stored | None: ...
+    def files(self) -> Iterator[tuple[bytes, TreeEntry]]:
+        """(path, entry) of everything but folders, in the order of the tree."""
+        ...
 
-    def added_from(self, path: str) -> str | None: ...
+    def folder(self) -> Folder:
+        """Digest and totals of the root tree."""
+        ...
 
-    def origin_of(self, path: str) -> dict[str, Any] | None: ...
+    def origin(self, path: str) -> dict[str, Any] | None:
+        """Which other version's file an entry is: that version's place, id and number, and the path there."""
+        ...
 
 
 class Entry:
     """One file of an artifact."""
 
-    def __init__(self, owner: Any, path: str, raw: TreeEntry) -> None:
-        self._owner: Owner = owner
+    def __init__(self, owner: "Contents", path: str, raw: TreeEntry) -> None:
+        self._owner = owner
         self.raw = raw
         self.path = path
         """POSIX; bytes that are not UTF-8 as surrogates, like `os.fsdecode`"""
@@ -147,26 +157,25 @@ class Entry:
 class Entries(Mapping[str, Entry]):
     """Entries by path, in the order of the tree, read as they are asked for."""
 
-    def __init__(
-        self,
-        owner: Any,
-        files: Callable[[], Iterator[tuple[bytes, TreeEntry]]],
-        find: Callable[[str], TreeEntry | None],
-        count: Callable[[], int],
-    ) -> None:
-        self._owner, self._files, self._find, self._count = owner, files, find, count
+    def __init__(self, owner: "Contents") -> None:
+        self._owner = owner
 
     def __getitem__(self, path: str) -> Entry:
-        raw = self._find(path)
+        raw = None
+        with suppress(NoEntry, InvalidValue, TypeError, AttributeError):  # what is no path at all is not there
+            if not path.endswith("/"):
+                with self._owner.held() as held:
+                    raw = held.find(path)
         if raw is None:
             raise NoEntry(f"{self._owner.name} has no '{printable(path)}'")
         return Entry(self._owner, path, raw)
 
     def __iter__(self) -> Iterator[str]:
-        return (os.fsdecode(path) for path, _ in self._files())
+        return (entry.path for entry in self._each())
 
     def __len__(self) -> int:
-        return self._count()
+        with self._owner.held() as held:
+            return held.folder().files
 
     def items(self) -> Any:  # without a look-up per path
         return [(entry.path, entry) for entry in self._each()]
@@ -175,7 +184,9 @@ class Entries(Mapping[str, Entry]):
         return list(self._each())
 
     def _each(self) -> Iterator[Entry]:
-        return (Entry(self._owner, os.fsdecode(path), raw) for path, raw in self._files())
+        with self._owner.held() as held:
+            files = held.files()
+        return (Entry(self._owner, os.fsdecode(path), raw) for path, raw in files)
 
     def __repr__(self) -> str:
         return f"<{len(self)} entries of {self._owner.name}>"

@@ -14,7 +14,7 @@ from artstore.backends.owner import this_process
 from artstore.domain.changes import Change, new_change
 from artstore.domain.codec import encode_json, same_json
 from artstore.domain.metadata import as_number
-from artstore.domain.names import as_project, check_project
+from artstore.domain.names import as_project, check_project, printable
 from artstore.domain.redaction import redacted_arguments
 from artstore.domain.run import FAILED, FINISHED, RunPath, RunState
 from artstore.errors import Conflict, InvalidValue, NotFound
@@ -68,6 +68,14 @@ class Recording:
 
     def state(self) -> RunState:
         return self.repository.runs.find(self.path)
+
+    def check_place(self, artifact: str, root: str) -> None:
+        """Raises InvalidValue for an artifact that lies in another repository than this run."""
+        if os.path.realpath(root) != os.path.realpath(self.root):
+            raise InvalidValue(
+                f"artifact '{artifact}' lies in the repository {printable(root)}, the run's is {printable(self.root)}",
+                hint="make artifacts after init(), in one repository",
+            )
 
     @contextmanager
     def _locked(self) -> Iterator[None]:

@@ -1,19 +1,95 @@
-"""A stored version as the Python interface holds it: by collection and id, looked up anew when something moved."""
+"""A stored version as the Python interface holds it: by collection and id, looked up anew when something moved; and its
+properties as they were read, and as the user has edited them since.
+"""
 
+import copy
 import datetime
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
-from artstore.api.edits import TTL, Edits
 from artstore.api.handles import opened
-from artstore.domain.collection import INHERIT, Path
+from artstore.domain.codec import same_json
+from artstore.domain.collection import INHERIT, LONGEST_TTL, Path
+from artstore.domain.hints import typed
+from artstore.domain.metadata import normalise
+from artstore.domain.names import check_alias, check_tags
+from artstore.domain.properties import NEVER, Properties
 from artstore.domain.selection import EVERYTHING, Selection
-from artstore.domain.tree import DIRECTORY, Entry
+from artstore.domain.tree import DIRECTORY, Entry, Folder
+from artstore.errors import InvalidType, InvalidValue, NotFound
+from artstore.operations.changing.changes import latest_is_ours
 from artstore.operations.finding.lookup import Found
 from artstore.operations.restoring.checkout import CheckedOut
 from artstore.operations.restoring.verify import Verified
 from artstore.operations.restoring.writing import Link
 from artstore.repository import Repository
+
+TTL = datetime.timedelta | str | None
+"""A duration, None for never, or INHERIT."""
+
+
+class Edits:
+    """Lists and dicts are edited in place. `properties` says what differs, so that only this is saved and what others
+    changed meanwhile stays.
+    """
+
+    def __init__(
+        self, aliases: list[str], tags: list[str], description: str | None, metadata: dict[str, Any], ttl: TTL
+    ) -> None:
+        self._read = aliases, tags, description, metadata, ttl
+        self.aliases = list(aliases)
+        self.tags = list(tags)
+        self.description = description
+        self.metadata = copy.deepcopy(metadata)  # what was read is the store's: a handle may read from it again
+        self.ttl = ttl
+
+    def properties(self, *, newest: bool) -> Properties:
+        """The differences; `newest` says whether the version is the one that `latest` names. Raises InvalidValue."""
+        aliases, tags, description, metadata, ttl = self._read
+        wanted = check_aliases(self.aliases)
+        if "latest" in wanted and "latest" not in aliases and not newest:
+            raise InvalidValue("alias 'latest' can't be set: it is always the newest version")
+        now = normalise(self.metadata)
+        labels = check_tags(self.tags)
+        return Properties(
+            aliases=tuple(alias for alias in wanted if alias not in aliases and alias != "latest"),
+            no_aliases=tuple(alias for alias in aliases if alias not in wanted and alias != "latest"),
+            tags=tuple(tag for tag in labels if tag not in tags),
+            no_tags=tuple(tag for tag in tags if tag not in labels),
+            description=(self.description or "") if self.description != description else None,
+            metadata={
+                key: value for key, value in now.items() if key not in metadata or not same_json(metadata[key], value)
+            },
+            no_metadata=tuple(metadata.keys() - now.keys()),
+            ttl=ttl_seconds(self.ttl) if self.ttl != ttl else None,
+        )
+
+
+def check_aliases(aliases: Any) -> list[str]:
+    """Aliases as users give them: a list, or one as text. Raises InvalidValue."""
+    if isinstance(aliases, str):
+        aliases = [aliases]
+    aliases = list(aliases or ())
+    for alias in aliases:
+        if not isinstance(alias, str):
+            raise InvalidType(f"alias {alias!r} is a {type(alias).__name__}, not text")
+        check_alias(alias)
+    return list(dict.fromkeys(aliases))
+
+
+def ttl_seconds(ttl: TTL) -> int | str:
+    """A ttl as `Properties` holds it. Raises InvalidValue for a duration below a second, TypeError for anything else."""
+    if ttl is None:
+        return NEVER
+    if ttl == INHERIT:
+        return INHERIT
+    if not isinstance(ttl, datetime.timedelta):
+        raise InvalidType(f"ttl is a {type(ttl).__name__}: give a timedelta, None for never, or ArtifactTTL.INHERIT")
+    if ttl < datetime.timedelta(seconds=1):
+        raise InvalidValue(f"ttl {ttl} is not allowed: it must be positive, from one second on")
+    if ttl.total_seconds() > LONGEST_TTL:
+        raise InvalidValue(f"ttl {ttl} is not allowed: a thousand years are the most", hint="None keeps it for ever")
+    return int(ttl.total_seconds())
 
 
 class Stored:
@@ -22,6 +98,7 @@ class Stored:
     def __init__(self, root: str, found: Found) -> None:
         self.root = root
         self._found = found
+        self._edits: Edits | None = None
         self._origins: dict[str, dict[str, Any]] | None = None
 
     @property
@@ -55,7 +132,34 @@ class Stored:
         latest = self.found().state.latest
         return latest is not None and latest["id"] == self.id
 
+    @property
+    def is_link(self) -> bool:
+        return "source" in self.found().version
+
+    @property
+    def source_path(self) -> Path:
+        """Where it was made, by the name that this has now."""
+        if not self.is_link:
+            return self.path
+        source = self.repository.lookup.source_of_any_time(self.found())
+        return source.state.path if source is not None else Path.named_by(self.found().version["source"])
+
+    @property
+    def source_number(self) -> int:
+        """Its number where it was made."""
+        version = self.found().version
+        source = self.repository.lookup.source(self.found())
+        number: int = (source.version if source is not None else version.get("source", version))["number"]
+        return number
+
+    @property
     def edits(self) -> Edits:
+        """Its properties as read and as edited; read when they are first asked for."""
+        if self._edits is None:
+            self._edits = self.read_properties()
+        return self._edits
+
+    def read_properties(self) -> Edits:
         """Its properties as they are now."""
         found = self.found()
         description, metadata = self.repository.properties(found)
@@ -65,29 +169,58 @@ class Stored:
         aliases = list(found.state.aliases_of(self.id))
         return Edits(aliases, list(said.get("tags", [])), description, metadata, duration)
 
+    def save(self) -> None:
+        """Write what was edited."""
+        self._edit(self.edits.properties(newest=self.is_newest))
+
+    def add(self, properties: Properties) -> None:
+        """Add aliases and tags. Raises NotFound when it was deleted, InvalidValue for `latest` unless it is the newest."""
+        found = self.found()
+        if "deleted" in found.version:
+            raise NotFound(f"{found.name} was deleted", hint=f"{typed('undelete', found.spec)} may bring it back")
+        self.check_latest(properties)
+        if properties.aliases or properties.tags:
+            self._edit(properties)
+
+    def check_latest(self, properties: Properties) -> None:
+        """Raises InvalidValue for the alias `latest`, unless it is the newest."""
+        if "latest" in properties.aliases and not self.is_newest:
+            raise latest_is_ours()
+
+    def _edit(self, properties: Properties) -> None:
+        self._found = self.repository.edit(self.spec, properties)
+        self._edits = None
+
+    # -- content --
+
+    def origin(self, path: str) -> dict[str, Any] | None:
+        """Which other version's file an entry is: that version's place, id and number, and the path there."""
+        return self.origins().get(path)
+
     def origins(self) -> dict[str, dict[str, Any]]:
         """Which entries came from other versions, by path. Read once: they never change."""
         if self._origins is None:
             self._origins = self.repository.lookup.origins(self._found)
         return self._origins
 
-    def save(self, edits: Edits) -> None:
-        self._found = self.repository.edit(self.spec, edits.properties(newest=self.is_newest))
-
-    # -- content --
-
     def entry(self, path: str) -> Entry:
         """The entry at a path. Raises NoEntry with near names."""
         return self.repository.entry(self.found(), path)
 
     def find(self, path: str) -> Entry | None:
-        """As `entry`; None when there is none."""
-        return self.repository.find_entry(self.found(), path)
+        """The file at a path; None for a folder or nothing."""
+        entry = self.repository.find_entry(self.found(), path)
+        return None if entry is None or entry[1] == DIRECTORY else entry
 
     def files(self) -> Iterator[tuple[bytes, Entry]]:
         """(path, entry) of everything but folders, in the order of the tree."""
         walk = self.repository.walk(self._found.tree)
         return ((path, entry) for path, entry in walk if entry[1] != DIRECTORY)
+
+    def folder(self) -> Folder:
+        """Digest and totals of its root tree."""
+        found = self.found()
+        return Folder(found.tree, found.version["size"], found.version["files"])
 
     def download(
         self,
