@@ -82,10 +82,8 @@ def __getattr__(name: str) -> Any:
     if name in _HOME_OF:
         return getattr(importlib.import_module(_HOME_OF[name]), name)
     if name in ("run", "config", "summary"):
-        running = importlib.import_module("artstore.api.run")
-        if name == "run":
-            return running.active_run()
-        return getattr(running.require_run(f"using artstore.{name}"), name)
+        session = importlib.import_module("artstore.api.recording").session
+        return session.run if name == "run" else getattr(session.require(f"using artstore.{name}"), name)
     if name in ("errors", "automations", "references"):
         return importlib.import_module(f"artstore.{name}")
     if name in _NOT_HERE:

@@ -4,12 +4,11 @@ to a stored version and its edits then.
 
 from typing import TYPE_CHECKING, Any
 
-from artstore.api import recording
 from artstore.api.collections import ArtifactCollection
 from artstore.api.contents import Contents
 from artstore.api.handles import opened
 from artstore.api.listing import Artifacts, Listing
-from artstore.api.recording import Recording
+from artstore.api.recording import Recording, session
 from artstore.api.runs import RunRecord
 from artstore.api.stored import TTL, Edits, Stored, check_aliases, ttl_seconds
 from artstore.backends.owner import this_process
@@ -308,7 +307,7 @@ class Artifact(Contents):
             self._stored.save()
             return
         entity, own = self._home or (None, None)
-        with recording.current(entity, project or own) as run:
+        with session.current(entity, project or own) as run:
             self.log_to(run)
 
     def log_to(

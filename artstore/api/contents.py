@@ -8,11 +8,11 @@ from itertools import islice
 from typing import IO, Any, Self
 from urllib.parse import unquote_to_bytes
 
-from artstore.api import recording
 from artstore.api.drafting import Drafting
 from artstore.api.entries import ENTRY_SCHEME, Entries, Entry, Files, Manifest, place_in
 from artstore.api.handles import opened
 from artstore.api.listing import Listing
+from artstore.api.recording import session
 from artstore.api.stored import Stored
 from artstore.api.tables.file import ENDING, SUFFIX
 from artstore.api.tables.table import Table
@@ -48,7 +48,7 @@ class Contents:
 
     def __init__(self, name: str) -> None:
         self._name = name
-        self._drafting = Drafting(name, recording.place)
+        self._drafting = Drafting(name, session.place)
         self._stored: Stored | None = None
 
     @classmethod

@@ -3,7 +3,6 @@
 import os
 from typing import Any, Literal
 
-from artstore.api import recording
 from artstore.api.artifact import Artifact
 from artstore.api.automations import Automation, CallPython, NewAutomation, changed_rule, new_rule
 from artstore.api.collections import (
@@ -18,6 +17,7 @@ from artstore.api.collections import (
 from artstore.api.contents import PathLike
 from artstore.api.handles import opened, root_of
 from artstore.api.listing import Artifacts, Listing
+from artstore.api.recording import session
 from artstore.api.runs import RunRecord
 from artstore.backends.storage import is_url
 from artstore.domain.hints import near
@@ -59,7 +59,7 @@ class Api:
 
     @property
     def _root(self) -> str:
-        root = self._given or recording.place()
+        root = self._given or session.place()
         return root if is_url(root) or os.path.isfile(f"{root}/format") else require_root()
 
     @property
@@ -310,7 +310,7 @@ class Api:
         return Listing([rule for rule in rules if name in (None, rule["name"])], Automation)
 
     def __repr__(self) -> str:
-        return f"<Api {self._given or recording.place()}>"
+        return f"<Api {self._given or session.place()}>"
 
 
 def _order(order: str | None, keys: dict[str, str], default: str) -> tuple[str, bool]:

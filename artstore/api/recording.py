@@ -1,13 +1,15 @@
-"""The run that this process records: its edges, config and end, appended to the run's log as they happen."""
+"""The run that this process records: its edges, config and end, appended to the run's log as they happen; the session."""
 
 import os
 import secrets
+import shutil
 import sys
+import tempfile
 import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from artstore.api.handles import opened
 from artstore.backends.owner import this_process
@@ -17,7 +19,7 @@ from artstore.domain.metadata import as_number
 from artstore.domain.names import as_project, check_project, printable
 from artstore.domain.redaction import redacted_arguments
 from artstore.domain.run import FAILED, FINISHED, RunPath, RunState
-from artstore.errors import Conflict, InvalidValue, NotFound
+from artstore.errors import Conflict, InvalidValue, NoActiveRun, NotFound
 from artstore.operations.automation.events import metric_event
 from artstore.operations.automation.rules import MetricWatch
 from artstore.operations.finding.lookup import Found, Home
@@ -25,25 +27,12 @@ from artstore.repository import Repository
 from artstore.store.metrics import SEAL_AT, HistoryWriter, Row, seal
 from artstore.store.settings import root_to_create
 
+if TYPE_CHECKING:
+    from artstore.api.run import Run
+
 _LONGEST = 4 << 20
 """Bytes of JSON of a value of config or summary; longer ones are left out, and a change holds no more of several."""
 _ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789"
-
-active: "Recording | None" = None
-"""the run that `log_artifact`, `save` and the like record in"""
-
-
-scratch: str | None = None
-"""where drafts lie while a disabled run is active"""
-
-
-def place(start: str | None = None) -> str:
-    """The repository to work in: the active run's, the one that is found, else where one would be made."""
-    if active is not None:
-        return active.root
-    if scratch is not None:
-        return scratch
-    return root_to_create(start)
 
 
 class Recording:
@@ -216,19 +205,68 @@ def start(
     return Recording(root, state, repository.metric_watches(*path))
 
 
-@contextmanager
-def current(entity: str | None, project: str | None) -> Iterator[Recording]:
-    """The active run; without one, a run of its own for as long as the block takes (job type `auto`, as W&B's)."""
-    if active is not None:
-        yield active
-        return
-    own = start(place(), entity=entity, project=project, job_type="auto")
-    try:
-        yield own
-    except BaseException:
-        own.finish(1, {})
-        raise
-    own.finish(0, {})
+class Session:
+    """What this process records at present: the active run, and where drafts lie while that is a disabled one."""
+
+    def __init__(self) -> None:
+        self.run: Run | None = None
+        """the run that was started last and has not ended"""
+        self.recording: Recording | None = None
+        """what `log_artifact`, `save` and the like record in"""
+        self.exit_code = 0
+        """what `sys.exit` was given while a run was active"""
+        self._scratch: str | None = None
+
+    def begin(self, run: "Run", recording: Recording | None) -> None:
+        """Make a run the active one; without a recording it is disabled."""
+        self.end()
+        self.run, self.recording = run, recording
+        if recording is None:
+            self._scratch = tempfile.mkdtemp(prefix="artstore-disabled-")
+        sys.exit = self._noting_exit
+
+    def end(self, *, forked: bool = False) -> None:
+        """No run is active any more. A forked child leaves what is its parent's."""
+        if self._scratch is not None and not forked:
+            shutil.rmtree(self._scratch, ignore_errors=True)
+        self.run = self.recording = self._scratch = None
+        self.exit_code = 0
+        sys.exit = _exit
+
+    def _noting_exit(self, code: Any = None, /) -> NoReturn:
+        """`sys.exit`, noting the code for the run's end: at exit nobody can ask for it any more."""
+        self.exit_code = int(code) if isinstance(code, int) else 0 if code is None else 1
+        _exit(code)
+
+    def require(self, what: str) -> "Run":
+        """The active run. Raises NoActiveRun."""
+        if self.run is None:
+            raise NoActiveRun(f"there is no active run: call init() before {what}")
+        return self.run
+
+    def place(self, start: str | None = None) -> str:
+        """The repository to work in: the active run's, the one that is found, else where one would be made."""
+        if self.recording is not None:
+            return self.recording.root
+        return self._scratch or root_to_create(start)
+
+    @contextmanager
+    def current(self, entity: str | None, project: str | None) -> Iterator[Recording]:
+        """The active run; without one, a run of its own for as long as the block takes (job type `auto`, as W&B's)."""
+        if self.recording is not None:
+            yield self.recording
+            return
+        own = start(self.place(), entity=entity, project=project, job_type="auto")
+        try:
+            yield own
+        except BaseException:
+            own.finish(1, {})
+            raise
+        own.finish(0, {})
+
+
+_exit = sys.exit
+session = Session()
 
 
 def _values_set(state: RunState, kind: str, values: dict[str, Any], removed: list[str]) -> list[Change]:

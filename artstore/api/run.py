@@ -2,35 +2,37 @@
 
 import atexit
 import os
-import shutil
 import sys
-import tempfile
-import threading
 import time
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
-from fnmatch import fnmatchcase
-from typing import Any, NoReturn
+from collections.abc import Callable
+from typing import Any
 
-from artstore.api import recording
 from artstore.api.artifact import Artifact
+from artstore.api.contents import PathLike
+from artstore.api.handles import opened
+from artstore.api.listing import Artifacts
 from artstore.api.media import without_media
-from artstore.api.recording import Recording
-from artstore.api.run_artifacts import RunArtifacts
+from artstore.api.recording import Recording, session
+from artstore.api.runs import RunRecord
+from artstore.api.sources import artifact_of, is_source, source_files
+from artstore.api.steps import Steps, Summaries
 from artstore.api.tables.table import Table
-from artstore.api.values import SummaryOf, Values, checked_step, checked_text, checked_texts, plain_values
+from artstore.api.values import Values, checked_step, checked_text, checked_texts, plain_values
 from artstore.domain.html import definition_rows, page
 from artstore.domain.names import name_from
-from artstore.domain.run import RunPath
-from artstore.errors import InvalidType, NoActiveRun
-from artstore.store.settings import download_folder
+from artstore.domain.run import RunPath, RunState
+from artstore.errors import Conflict, InvalidType, InvalidValue, NoActiveRun
+from artstore.store.settings import download_folder, root_to_create
 
 _FLUSH_AFTER = 10.0
 """Seconds of logging after which the summary is written, so that a killed run leaves one."""
 
 
-class Run(RunArtifacts):
+MODEL, CODE = "model", "code"
+
+
+class Run:
     """The execution that is recorded: its inputs, outputs, config and end. Made by `init`."""
 
     def __init__(
@@ -46,12 +48,7 @@ class Run(RunArtifacts):
         self._recording = run
         self._path = path
         self._ended = False
-        self._lock = threading.RLock()
-        self._step = 0
-        self._row: dict[str, Any] = {}
-        self._began = time.time()
-        self._summaries: dict[str, SummaryOf] = {}
-        self._pid = self._forked = os.getpid()
+        self._pid = os.getpid()
         self._error = _last_error()
         self._flushed = time.monotonic()
         state = run.state() if run is not None else None
@@ -60,8 +57,7 @@ class Run(RunArtifacts):
         self.group = state.group if state else group
         self.job_type = state.job_type if state else None
         self.resumed = state is not None and state.number > 1
-        if state is not None and state.history:
-            self._step = 1 + max(part["last"] for part in state.history.values())
+        self._steps, self._summaries = Steps(run, state), Summaries()
         known = state.config if state is not None else config
         fixed = not allow_val_change
         self._config = Values(known, lambda set, gone: self._write("config", set, gone), fixed=fixed, used=self._use_as)
@@ -164,7 +160,7 @@ class Run(RunArtifacts):
 
     @property
     def step(self) -> int:
-        return self._step
+        return self._steps.current
 
     @property
     def start_time(self) -> str:
@@ -178,6 +174,193 @@ class Run(RunArtifacts):
     @property
     def offline(self) -> bool:
         return True
+
+    # -- inputs and outputs --
+
+    def use_artifact(
+        self,
+        artifact_or_name: str | Artifact,
+        type: str | None = None,
+        aliases: list[str] | str | None = None,
+        use_as: str | None = None,
+    ) -> Artifact:
+        """Record that this run reads a version, named by a spec (in the run's project, unless it says another) or given
+        as an Artifact. A draft is logged first, unless a live version has its content already. Once or often: one edge.
+        Raises NotFound, and ValueError when it has another type.
+        """
+        self._refuse_ended("use_artifact")
+        if isinstance(artifact_or_name, str):
+            root = self._recording.root if self._recording is not None else root_to_create()
+            artifact = Artifact.of(root, opened(root).find(artifact_or_name, self._path[:2]))
+        elif isinstance(artifact_or_name, Artifact):
+            artifact = artifact_or_name
+        else:
+            raise InvalidType(
+                f"a {artifact_or_name.__class__.__name__} can't be used: give a name such as 'data:latest', or an Artifact"
+            )
+        if type is not None and not artifact.is_draft() and type != artifact.type:
+            raise Conflict(f"Supplied type {type} does not match type {artifact.type} of artifact {artifact.name}")
+        if self._recording is not None:
+            artifact.use_in(self._recording, aliases, use_as)
+        return artifact
+
+    def log_artifact(
+        self,
+        artifact_or_path: Artifact | PathLike,
+        name: str | None = None,
+        type: str | None = None,
+        aliases: list[str] | str | None = None,
+        tags: list[str] | None = None,
+    ) -> Artifact:
+        """Log an artifact as output of this run; safe on disk when this returns. A file, folder or URI becomes an artifact
+        `run-<id>-<its name>` of type `unspecified`, unless `name` and `type` say otherwise.
+        """
+        self._refuse_ended("log_artifact")
+        artifact = artifact_of(artifact_or_path, name, type, self.id)
+        if self._recording is None:
+            artifact.discard()
+            return artifact
+        artifact.log_to(self._recording, aliases, tags)
+        self._flush()
+        return artifact
+
+    def used_artifacts(self, per_page: int | None = None) -> Artifacts:
+        """Live versions that it used, in the order in which it did."""
+        return self._record().used_artifacts()
+
+    def logged_artifacts(self, per_page: int | None = None) -> Artifacts:
+        """Live versions that it logged, in the order in which it did."""
+        return self._record().logged_artifacts()
+
+    def _record(self) -> RunRecord:
+        if self._recording is None:  # disabled: a record of nothing
+            return RunRecord("", RunState(self._path))
+        return RunRecord(self._recording.root, self._recording.state())
+
+    # -- versions that several processes put together --
+
+    def upsert_artifact(
+        self,
+        artifact_or_path: Artifact | PathLike,
+        name: str | None = None,
+        type: str | None = None,
+        aliases: list[str] | str | None = None,
+        distributed_id: str | None = None,
+    ) -> Artifact:
+        """Add files to a version that several processes put together, under `distributed_id` (by default the run's group);
+        `finish_artifact` makes it. Safe on disk when this returns; doing it once more changes nothing. `aliases` are for
+        `finish_artifact` to give. Raises Conflict, naming both writers, for a path that another has added with other
+        content.
+        """
+        return self._upserted("upsert", artifact_or_path, name, type, aliases, distributed_id)
+
+    def finish_artifact(
+        self,
+        artifact_or_path: Artifact | PathLike,
+        name: str | None = None,
+        type: str | None = None,
+        aliases: list[str] | str | None = None,
+        distributed_id: str | None = None,
+    ) -> Artifact:
+        """Make a version of all that was added under `distributed_id`, and of this artifact, which may be empty. Its
+        description, metadata and these aliases are the version's. What is added later begins another one.
+        """
+        return self._upserted("finish", artifact_or_path, name, type, aliases, distributed_id)
+
+    def _upserted(
+        self,
+        verb: str,
+        given: Artifact | PathLike,
+        name: str | None,
+        type: str | None,
+        aliases: list[str] | str | None,
+        distributed_id: str | None,
+    ) -> Artifact:
+        self._refuse_ended(f"{verb}_artifact")
+        id = distributed_id or self.group
+        if not id:
+            raise InvalidType(f"Cannot {verb} artifact unless run is in a group or distributed_id is provided")
+        artifact = artifact_of(given, name, type, self.id)
+        artifact.distributed_id = id
+        if self._recording is None:
+            artifact.discard()
+            return artifact
+        artifact.upsert_to(self._recording, id, finish=verb == "finish", aliases=aliases)
+        self._flush()
+        return artifact
+
+    # -- links --
+
+    def link_artifact(
+        self, artifact: Artifact, target_path: str, aliases: list[str] | str | None = None
+    ) -> Artifact | None:
+        """Let a version stand in another collection, too, such as `registry-models/churn`; a draft is logged first. The
+        link, an artifact with a number and aliases of its own there; None in a disabled run.
+        """
+        self._refuse_ended("link_artifact")
+        if not isinstance(artifact, Artifact):
+            raise InvalidType(f"a {artifact.__class__.__name__} can't be linked: an Artifact can")
+        if self._recording is None:
+            return None
+        if artifact.is_draft():
+            self.log_artifact(artifact)
+        return artifact.link(target_path, aliases)
+
+    # -- models --
+
+    def log_model(self, path: PathLike, name: str | None = None, aliases: list[str] | str | None = None) -> None:
+        """Log a file or folder as an artifact of type `model`."""
+        self.log_artifact(path, name, MODEL, aliases)
+
+    def use_model(self, name: str) -> str:
+        """Use a model and download it: the path of its only file, else of its folder."""
+        artifact = self.use_artifact(name)
+        if MODEL not in artifact.type:
+            raise _NotAModel(
+                f"You can only use this method for 'model' artifacts; '{artifact.name}' is a '{artifact.type}'"
+            )
+        folder = artifact.download()
+        entries = list(artifact.manifest.entries)
+        return os.path.join(folder, entries[0]) if len(entries) == 1 else folder
+
+    def link_model(
+        self,
+        path: PathLike,
+        registered_model_name: str,
+        name: str | None = None,
+        aliases: list[str] | str | None = None,
+    ) -> Artifact | None:
+        """Log a model, unless an artifact of that `name` has this content already, and link it to `registered_model_name` in
+        the project `model-registry`, as W&B does.
+        """
+        if "/" in registered_model_name or ":" in registered_model_name:
+            raise _NotAModel(
+                "Please provide only the name of the registered model. Do not append the entity or project name."
+            )
+        model = self.log_artifact(path, name, MODEL)
+        return self.link_artifact(model, f"model-registry/{registered_model_name}", aliases)
+
+    # -- code --
+
+    def log_code(
+        self,
+        root: str | None = ".",
+        name: str | None = None,
+        include_fn: Callable[..., bool] | None = None,
+        exclude_fn: Callable[..., bool] | None = None,
+    ) -> Artifact | None:
+        """Log the source files below `root` as an artifact of type `code`: what ends in `.py` and requirements.txt, unless
+        `include_fn(path, root)` says otherwise, without what `exclude_fn` takes. None when there is none.
+        """
+        self._refuse_ended("log_code")
+        folder = os.path.abspath(root or ".")
+        artifact = Artifact(name or name_from(f"source-{self._path.project}-{os.path.basename(folder)}"), CODE)
+        for path in source_files(folder, include_fn or is_source, exclude_fn):
+            artifact.add_file(path, os.path.relpath(path, folder))
+        if not artifact.size and not list(artifact.manifest.entries):
+            artifact.discard()
+            return None
+        return self.log_artifact(artifact)
 
     # -- metrics, end --
 
@@ -205,38 +388,19 @@ class Run(RunArtifacts):
             raise InvalidType(f"the name of a metric is text, not {strange[0]!r}")
         number = None if step is None else checked_step(step)
         values = plain_values(without_media({key: self._logged_table(key, value) for key, value in data.items()}))
-        with self._locked():
-            if number is not None and number != self._step:
-                if number < self._step:
-                    warnings.warn(
-                        f"step {number} is over, the current one is {self._step}: {', '.join(data)} is left out",
-                        stacklevel=2,
-                    )
-                    return
-                self._commit()
-                self._step = number
-            self._row.update(values)
-            self._summarise(values)
+        with self._steps.locked():
+            if number is not None and not self._steps.go_to(number):
+                warnings.warn(
+                    f"step {number} is over, the current one is {self._steps.current}: {', '.join(data)} is left out",
+                    stacklevel=2,
+                )
+                return
+            self._steps.add(values)
+            self._summary.update(self._summaries.of(values))
             if commit or (commit is None and number is None):
-                self._commit()
-                self._step += 1
+                self._steps.end()
             if time.monotonic() - self._flushed > _FLUSH_AFTER:
                 self._flush()
-
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        if os.getpid() != self._forked:  # a fork may have left the lock held by a thread that is not here
-            self._lock, self._forked, self._row = threading.RLock(), os.getpid(), {}  # the step is its parent's
-        with self._lock:
-            yield
-
-    def _commit(self) -> None:
-        """Write the row of the current step, if it has one."""
-        row, self._row = self._row, {}
-        row.pop("_step", None)
-        if row and self._recording is not None:
-            now = time.time()
-            self._recording.log({"_step": self._step, "_runtime": now - self._began, "_timestamp": now, **row})
 
     def _logged_table(self, key: str, value: Any) -> Any:
         """A metric's value as it can be recorded: a table as the artifact that it becomes."""
@@ -247,20 +411,6 @@ class Run(RunArtifacts):
         self.log_artifact(artifact)
         where = None if self._recording is None else entry.ref_url()
         return {"_type": "table-file", "artifact_path": where, "ncols": len(value.columns), "nrows": len(value)}
-
-    def _summarise(self, values: dict[str, Any]) -> None:
-        """Bring the summary up to date, as `define_metric` asked."""
-        if not self._summaries:
-            self._summary.update(values)
-            return
-        for key, value in values.items():
-            chosen = self._summaries.get(key) or next(
-                (found for pattern, found in self._summaries.items() if fnmatchcase(key, pattern)), None
-            )
-            if chosen is None:
-                self._summary[key] = value
-            elif (now := chosen.told(key, value)) is not None:
-                self._summary[key] = now
 
     def define_metric(
         self,
@@ -279,7 +429,7 @@ class Run(RunArtifacts):
         if summary == "best":
             summary = "max" if goal == "maximize" else "min"
         if summary is not None and summary != "copy":
-            self._summaries[name] = SummaryOf(summary)
+            self._summaries.define(name, summary)
 
     def _refuse_ended(self, verb: str) -> None:
         if self._ended:
@@ -292,25 +442,24 @@ class Run(RunArtifacts):
         if self._ended:
             return
         if os.getpid() != self._pid:  # a forked child lets go of its parent's run
-            if _active is self:
-                recording.scratch = None  # its parent's, too
-                set_active(None)
+            if session.run is self:
+                session.end(forked=True)
             return
         if self._recording is not None:
-            with self._lock:
-                self._commit()
+            with self._steps.locked():
+                self._steps.write()
                 summary = dict(self._unwritten)
             self._recording.finish(int(exit_code or 0), summary)
         self._ended = True
         atexit.unregister(self.end_at_exit)
-        if _active is self:
-            set_active(None)
+        if session.run is self:
+            session.end()
 
     def end_at_exit(self) -> None:
         """What the interpreter's end means: failed when an exception was printed since the run began, or `sys.exit` was
         given another code than 0.
         """
-        self.finish(_exit_code or (0 if _last_error() is self._error else 1))
+        self.finish(session.exit_code or (0 if _last_error() is self._error else 1))
 
     def __enter__(self) -> "Run":
         return self
@@ -341,43 +490,8 @@ class Run(RunArtifacts):
         warnings.warn("artstore keeps no files of a run; log_artifact() keeps a file", stacklevel=2)
 
 
-_active: Run | None = None
-
-
-def active_run() -> Run | None:
-    """The run that was started last and has not ended."""
-    return _active
-
-
-def set_active(run: Run | None) -> None:
-    global _active
-    _active = run
-    recording.active = run._recording if run is not None else None
-    if recording.scratch is not None:
-        shutil.rmtree(recording.scratch, ignore_errors=True)
-        recording.scratch = None
-    if run is not None and run.disabled:
-        recording.scratch = tempfile.mkdtemp(prefix="artstore-disabled-")
-    global _exit_code
-    _exit_code = 0
-    sys.exit = _noting_exit if run is not None else _exit
-
-
-_exit = sys.exit
-_exit_code = 0
-
-
-def _noting_exit(code: Any = None, /) -> NoReturn:
-    """`sys.exit`, noting the code for the run's end: at exit nobody can ask for it any more."""
-    global _exit_code
-    _exit_code = int(code) if isinstance(code, int) else 0 if code is None else 1
-    _exit(code)
-
-
-def require_run(what: str) -> Run:
-    if _active is None:
-        raise NoActiveRun(f"there is no active run: call init() before {what}")
-    return _active
+class _NotAModel(InvalidValue, AssertionError):
+    """W&B asserts."""
 
 
 def _last_error() -> BaseException | None:

@@ -5,10 +5,10 @@ import os
 import sys
 from typing import Any
 
-from artstore.api import recording
 from artstore.api.artifact import Artifact
 from artstore.api.contents import PathLike
-from artstore.api.run import Run, active_run, require_run, set_active
+from artstore.api.recording import session, start
+from artstore.api.run import Run
 from artstore.api.values import as_dict_of, checked_text, checked_texts, plain_values
 from artstore.domain.names import DEFAULT_ENTITY, DEFAULT_PROJECT
 from artstore.domain.run import RunPath
@@ -51,7 +51,7 @@ def init(
         raise InvalidType(f"init() got an unexpected keyword argument '{min(unknown)}'")
     if reinit == "create_new":
         raise InvalidValue("one run is active at a time: reinit can't be 'create_new'", hint="finish the first one")
-    before = active_run()
+    before = session.run
     if before is not None and reinit in ("return_previous", False):
         return before
     given = {
@@ -79,10 +79,10 @@ def init(
     else:
         if isinstance(asked.get("resume"), bool):
             asked["resume"] = "allow" if asked["resume"] else None
-        run = recording.start(recording.place(None if dir is None else os.fspath(dir)), config=values, **asked)
+        run = start(session.place(None if dir is None else os.fspath(dir)), config=values, **asked)
         path = run.path
     started = Run(run, path, values, allow_val_change=bool(allow_val_change), group=asked.get("group"))
-    set_active(started)
+    session.begin(started, run)
     started.config.update(artifacts)
     atexit.register(started.end_at_exit)
     if (workers := sys.modules.get("multiprocessing.util")) is not None:  # a forked worker ends without atexit
@@ -112,7 +112,7 @@ _FURNITURE = frozenset(
 
 
 def log(data: dict[str, Any], step: int | None = None, commit: bool | None = None, sync: bool | None = None) -> None:
-    require_run("log()").log(data, step, commit, sync)
+    session.require("log()").log(data, step, commit, sync)
 
 
 def log_artifact(
@@ -122,7 +122,7 @@ def log_artifact(
     aliases: list[str] | str | None = None,
     tags: list[str] | None = None,
 ) -> Artifact:
-    return require_run("log_artifact()").log_artifact(artifact_or_path, name, type, aliases, tags)
+    return session.require("log_artifact()").log_artifact(artifact_or_path, name, type, aliases, tags)
 
 
 def use_artifact(
@@ -131,13 +131,13 @@ def use_artifact(
     aliases: list[str] | str | None = None,
     use_as: str | None = None,
 ) -> Artifact:
-    return require_run("use_artifact()").use_artifact(artifact_or_name, type, aliases, use_as)
+    return session.require("use_artifact()").use_artifact(artifact_or_name, type, aliases, use_as)
 
 
 def finish(exit_code: int | None = None, quiet: bool | None = None) -> None:
     """End the active run, if there is one."""
-    if (run := active_run()) is not None:
-        run.finish(exit_code)
+    if session.run is not None:
+        session.run.finish(exit_code)
 
 
 def login(*_: Any, **__: Any) -> bool:
@@ -151,37 +151,37 @@ def setup(*_: Any, **__: Any) -> None:
 
 def define_metric(name: str, *more: Any, **options: Any) -> None:
     """What the summary keeps of a metric: see `Run.define_metric`."""
-    require_run("define_metric()").define_metric(name, *more, **options)
+    session.require("define_metric()").define_metric(name, *more, **options)
 
 
 def link_artifact(artifact: Artifact, target_path: str, aliases: list[str] | str | None = None) -> Artifact | None:
-    return require_run("link_artifact()").link_artifact(artifact, target_path, aliases)
+    return session.require("link_artifact()").link_artifact(artifact, target_path, aliases)
 
 
 def log_model(path: PathLike, name: str | None = None, aliases: list[str] | str | None = None) -> None:
-    require_run("log_model()").log_model(path, name, aliases)
+    session.require("log_model()").log_model(path, name, aliases)
 
 
 def use_model(name: str) -> str:
-    return require_run("use_model()").use_model(name)
+    return session.require("use_model()").use_model(name)
 
 
 def link_model(
     path: PathLike, registered_model_name: str, name: str | None = None, aliases: list[str] | str | None = None
 ) -> Artifact | None:
-    return require_run("link_model()").link_model(path, registered_model_name, name, aliases)
+    return session.require("link_model()").link_model(path, registered_model_name, name, aliases)
 
 
 def log_code(root: str | None = ".", *more: Any, **options: Any) -> Artifact | None:
-    return require_run("log_code()").log_code(root, *more, **options)
+    return session.require("log_code()").log_code(root, *more, **options)
 
 
 def upsert_artifact(artifact_or_path: Artifact | PathLike, *more: Any, **options: Any) -> Artifact:
-    return require_run("upsert_artifact()").upsert_artifact(artifact_or_path, *more, **options)
+    return session.require("upsert_artifact()").upsert_artifact(artifact_or_path, *more, **options)
 
 
 def finish_artifact(artifact_or_path: Artifact | PathLike, *more: Any, **options: Any) -> Artifact:
-    return require_run("finish_artifact()").finish_artifact(artifact_or_path, *more, **options)
+    return session.require("finish_artifact()").finish_artifact(artifact_or_path, *more, **options)
 
 
 def watch(*_: Any, **__: Any) -> None:
@@ -189,11 +189,11 @@ def watch(*_: Any, **__: Any) -> None:
 
 
 def save(*_: Any, **__: Any) -> None:
-    require_run("save()").save()
+    session.require("save()").save()
 
 
 def alert(title: str, text: str = "", *_: Any, **__: Any) -> None:
-    require_run("alert()").alert(title, text)
+    session.require("alert()").alert(title, text)
 
 
 class Settings:

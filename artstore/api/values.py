@@ -123,31 +123,3 @@ def plain_values(values: dict[str, Any]) -> dict[str, Any]:
                 f"config '{key}' is an artifact, which can't be a value", hint="run.use_artifact(artifact) records it"
             )
     return {text_of(key): recorded(value) for key, value in values.items()}
-
-
-_KEPT = ("min", "max", "mean", "first", "last", "none")
-
-
-class SummaryOf:
-    """What a summary keeps of metrics: the least, greatest, mean, first or last value, or nothing."""
-
-    def __init__(self, asked: str) -> None:
-        """`asked` is a list with commas. Raises InvalidValue."""
-        self._kept = [part.strip().lower() for part in asked.split(",")]
-        if unknown := [part for part in self._kept if part not in _KEPT]:
-            raise InvalidValue(f"summary '{unknown[0]}' is not one of {', '.join(_KEPT)}")
-        self._counts: dict[str, int] = {}
-        self._values: dict[str, dict[str, Any]] = {}
-
-    def told(self, key: str, value: Any) -> dict[str, Any] | None:
-        """The summary of a metric after another value; None when nothing is kept."""
-        if "none" in self._kept:
-            return None
-        now = self._values.setdefault(key, {})
-        if isinstance(value, int | float):
-            count = self._counts[key] = self._counts.get(key, 0) + 1
-            now["min"], now["max"] = min(now.get("min", value), value), max(now.get("max", value), value)
-            now["mean"] = now.get("mean", 0) + (value - now.get("mean", 0)) / count
-        now["last"] = value
-        now.setdefault("first", value)
-        return {kind: now[kind] for kind in self._kept if kind in now}
