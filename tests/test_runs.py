@@ -1,5 +1,6 @@
 """Runs: what is logged is there, whoever ends how; read back through the Api, from clones and remotes."""
 
+import inspect
 import json
 import math
 import os
@@ -159,6 +160,28 @@ def test_a_step_that_is_over_is_left_out_with_a_warning(here: Path) -> None:
             run.log({"late": 1}, step=-1)
     assert rows("r") == [{"_step": 5, "a": 1}]
     assert "late" not in wandb.Api().run("r").summary
+
+
+@pytest.mark.parametrize(
+    "name", sorted(name for name in wandb.__all__ if inspect.isfunction(getattr(wandb.Run, name, None)))
+)
+def test_a_function_of_the_module_has_the_signature_of_the_runs_method(name: str) -> None:
+    _self, *parameters = inspect.signature(getattr(wandb.Run, name)).parameters.values()
+    found = inspect.signature(getattr(wandb, name))
+    assert list(found.parameters.values()) == parameters
+    assert found.return_annotation == inspect.signature(getattr(wandb.Run, name)).return_annotation
+    assert getattr(wandb, name).__name__ == name
+
+
+@pytest.mark.parametrize("name", ["define_metric", "finish_artifact", "link_model", "log_code", "save", "use_model"])
+def test_a_function_of_the_module_that_needs_a_run_says_so_by_its_name(here: Path, name: str) -> None:
+    with pytest.raises(wandb.Error, match=rf"there is no active run: call init\(\) before {name}\(\)$"):
+        getattr(wandb, name)()
+
+
+def test_a_function_of_the_module_refuses_what_the_runs_method_refuses(here: Path) -> None:
+    with wandb.init(), pytest.raises(TypeError, match="unexpected keyword argument 'nothing'"):
+        wandb.define_metric("loss", nothing=1)  # type: ignore[call-arg]  # on purpose
 
 
 def test_module_level_log_follows_the_active_run(here: Path) -> None:

@@ -3,7 +3,10 @@
 import atexit
 import os
 import sys
-from typing import Any
+from collections.abc import Callable
+from functools import wraps
+from inspect import signature
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from artstore.api.artifact import Artifact
 from artstore.api.contents import PathLike
@@ -111,27 +114,38 @@ _FURNITURE = frozenset(
 # -- functions of the module that follow the active run --
 
 
-def log(data: dict[str, Any], step: int | None = None, commit: bool | None = None, sync: bool | None = None) -> None:
-    session.require("log()").log(data, step, commit, sync)
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
-def log_artifact(
-    artifact_or_path: Artifact | PathLike,
-    name: str | None = None,
-    type: str | None = None,
-    aliases: list[str] | str | None = None,
-    tags: list[str] | None = None,
-) -> Artifact:
-    return session.require("log_artifact()").log_artifact(artifact_or_path, name, type, aliases, tags)
+def _of_active_run(method: Callable[Concatenate[Run, P], T]) -> Callable[P, T]:
+    """A function that calls this method of the active run, with its signature. Raises NoActiveRun."""
+    name = method.__name__
+
+    @wraps(method, assigned=("__doc__", "__name__", "__annotations__"))
+    def call(*arguments: P.args, **options: P.kwargs) -> T:
+        answer: T = getattr(session.require(f"{name}()"), name)(*arguments, **options)
+        return answer
+
+    own = signature(method)
+    call.__signature__ = own.replace(parameters=[*own.parameters.values()][1:])  # type: ignore[attr-defined]
+    call.__qualname__ = name
+    return call
 
 
-def use_artifact(
-    artifact_or_name: str | Artifact,
-    type: str | None = None,
-    aliases: list[str] | str | None = None,
-    use_as: str | None = None,
-) -> Artifact:
-    return session.require("use_artifact()").use_artifact(artifact_or_name, type, aliases, use_as)
+alert = _of_active_run(Run.alert)
+define_metric = _of_active_run(Run.define_metric)
+finish_artifact = _of_active_run(Run.finish_artifact)
+link_artifact = _of_active_run(Run.link_artifact)
+link_model = _of_active_run(Run.link_model)
+log = _of_active_run(Run.log)
+log_artifact = _of_active_run(Run.log_artifact)
+log_code = _of_active_run(Run.log_code)
+log_model = _of_active_run(Run.log_model)
+save = _of_active_run(Run.save)
+upsert_artifact = _of_active_run(Run.upsert_artifact)
+use_artifact = _of_active_run(Run.use_artifact)
+use_model = _of_active_run(Run.use_model)
 
 
 def finish(exit_code: int | None = None, quiet: bool | None = None) -> None:
@@ -149,51 +163,8 @@ def setup(*_: Any, **__: Any) -> None:
     """Accepted as W&B's: nothing needs to be set up."""
 
 
-def define_metric(name: str, *more: Any, **options: Any) -> None:
-    """What the summary keeps of a metric: see `Run.define_metric`."""
-    session.require("define_metric()").define_metric(name, *more, **options)
-
-
-def link_artifact(artifact: Artifact, target_path: str, aliases: list[str] | str | None = None) -> Artifact | None:
-    return session.require("link_artifact()").link_artifact(artifact, target_path, aliases)
-
-
-def log_model(path: PathLike, name: str | None = None, aliases: list[str] | str | None = None) -> None:
-    session.require("log_model()").log_model(path, name, aliases)
-
-
-def use_model(name: str) -> str:
-    return session.require("use_model()").use_model(name)
-
-
-def link_model(
-    path: PathLike, registered_model_name: str, name: str | None = None, aliases: list[str] | str | None = None
-) -> Artifact | None:
-    return session.require("link_model()").link_model(path, registered_model_name, name, aliases)
-
-
-def log_code(root: str | None = ".", *more: Any, **options: Any) -> Artifact | None:
-    return session.require("log_code()").log_code(root, *more, **options)
-
-
-def upsert_artifact(artifact_or_path: Artifact | PathLike, *more: Any, **options: Any) -> Artifact:
-    return session.require("upsert_artifact()").upsert_artifact(artifact_or_path, *more, **options)
-
-
-def finish_artifact(artifact_or_path: Artifact | PathLike, *more: Any, **options: Any) -> Artifact:
-    return session.require("finish_artifact()").finish_artifact(artifact_or_path, *more, **options)
-
-
 def watch(*_: Any, **__: Any) -> None:
     """Accepted as W&B's; gradients are not recorded."""
-
-
-def save(*_: Any, **__: Any) -> None:
-    session.require("save()").save()
-
-
-def alert(title: str, text: str = "", *_: Any, **__: Any) -> None:
-    session.require("alert()").alert(title, text)
 
 
 class Settings:
