@@ -120,9 +120,7 @@ class ArtifactType:
         self, filters: Filter | None = None, order: str | None = None, per_page: int | None = None
     ) -> Listing[ArtifactCollection]:
         """Collections of this type (that fit a filter), by name."""
-        states = [state for state in opened(self._root).collections(*self._home) if state.type == self.name]
-        states = [state for state in states if fits_collection(state, filters)]
-        return Listing(states, lambda state: ArtifactCollection(self._root, state))
+        return Collections(self._root, [self._home], filters, type=self.name)
 
     def collection(self, name: str) -> ArtifactCollection:
         path = Path(*self._home, name)
@@ -163,8 +161,7 @@ class Project:
 
     def collections(self, filters: Filter | None = None) -> Listing[ArtifactCollection]:
         """Its collections (that fit a filter), by name."""
-        states = [state for state in opened(self._root).collections(*self._home) if fits_collection(state, filters)]
-        return Listing(states, lambda state: ArtifactCollection(self._root, state))
+        return Collections(self._root, [self._home], filters)
 
     def __repr__(self) -> str:
         return f"<Project {self.id}>"
@@ -312,18 +309,19 @@ class Registry:
 
 
 class Collections(Listing[ArtifactCollection]):
-    """Collections of one or several registries."""
+    """Collections of projects (of one type, that fit a filter), by project and name or in an `order`."""
 
     def __init__(
         self,
         root: str,
-        registries: list[tuple[str, str]],
+        projects: list[tuple[str, str]],
         filter: Filter | None,
-        order: str | None,
+        order: str | None = None,
+        *,
+        type: str | None = None,
     ) -> None:
-        repository = opened(root)
-        states = [state for path in registries for state in repository.collections(*path)]
-        states = [state for state in states if fits_collection(state, filter)]
+        states = [state for path in projects for state in opened(root).collections(*path)]
+        states = [state for state in states if type in (None, state.type) and fits_collection(state, filter)]
         if order is not None:
             states.sort(key=_key(order), reverse=order.startswith("-"))
         self._root = root

@@ -410,8 +410,12 @@ class Contents:
         stored = self._logged("download")
         prefix = "" if path_prefix is None else os.fspath(path_prefix)
         selection = Selection(prefix, Filter(globs_of(include), globs_of(exclude)))
-        done = stored.download(
-            _text(root), selection=selection, link=link, allow_missing_references=allow_missing_references
+        done = stored.repository.get(
+            stored.found(),
+            _text(root),
+            selection=selection,
+            link=link,
+            allow_missing_references=allow_missing_references,
         )
         for path in done.missing:
             warnings.warn(f"'{printable(path)}' of {self.name} is left out: what it references is gone", stacklevel=2)
@@ -419,14 +423,16 @@ class Contents:
 
     def checkout(self, root: PathLike | None = None) -> str:
         """As `download`, and what else is below `root` is removed, but for `.git` folders. Refused where a repository is."""
-        done = self._logged("checkout").download(_text(root), delete=True)
+        stored = self._logged("checkout")
+        done = stored.repository.get(stored.found(), _text(root), delete=True)
         return done.root if root is None else os.fspath(root)
 
     def verify(self, root: PathLike | None = None) -> Verified:
         """Compare a folder (default: where `download` puts it) with this version, by content. Raises FilesDiffer (a
         ValueError) that lists what is missing, changed and extra.
         """
-        result = self._logged("verify").verify(_text(root))
+        stored = self._logged("verify")
+        result = stored.repository.verify(stored.found(), _text(root))
         if not result.ok:
             words = (("missing", result.missing), ("changed", result.changed), ("extra", result.extra))
             listed = "; ".join(f"{word}: {printable(', '.join(paths))}" for word, paths in words if paths)

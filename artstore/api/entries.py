@@ -38,19 +38,15 @@ class Files(Protocol):
 
     def find(self, path: str) -> TreeEntry | None:
         """The file at a path; None for a folder or nothing."""
-        ...
 
     def files(self) -> Iterator[tuple[bytes, TreeEntry]]:
         """(path, entry) of everything but folders, in the order of the tree."""
-        ...
 
     def folder(self) -> Folder:
         """Digest and totals of the root tree."""
-        ...
 
     def origin(self, path: str) -> dict[str, Any] | None:
         """Which other version's file an entry is: that version's place, id and number, and the path there."""
-        ...
 
 
 class Entry:
@@ -90,10 +86,9 @@ class Entry:
 
         The other arguments are accepted as W&B's and change nothing.
         """
-        done = self.stored_in("download").download(
-            None if root is None else os.fspath(root), selection=Selection(self.path, exact=True)
-        )
-        return os.path.join(done.root if root is None else os.fspath(root), self.path)
+        stored, folder = self.stored_in("download"), None if root is None else os.fspath(root)
+        done = stored.repository.get(stored.found(), folder, selection=Selection(self.path, exact=True))
+        return os.path.join(done.root if folder is None else folder, self.path)
 
     def open(self, mode: str = "rb", encoding: str | None = None) -> Any:
         """The content for reading, checked before the first byte is given out. `mode` is "rb" or "r"."""

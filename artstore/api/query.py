@@ -8,6 +8,7 @@ from artstore.api.automations import Automation, CallPython, NewAutomation, chan
 from artstore.api.collections import (
     ArtifactCollection,
     ArtifactType,
+    Collections,
     Project,
     Registries,
     Registry,
@@ -29,7 +30,6 @@ from artstore.operations.automation.rules import all_rules, delete_rule, find_ru
 from artstore.operations.finding.lookup import Found, Home
 from artstore.operations.finding.matching import (
     Filter,
-    fits_collection,
     fitting_runs,
     fitting_versions,
     run_fields,
@@ -156,11 +156,7 @@ class Api:
         filters: Filter | None = None,
     ) -> Listing[ArtifactCollection]:
         """Collections of a project, of one type if given, that fit a filter, by name."""
-        states = self._repository.collections(*self._home(project_name))
-        chosen = [state for state in states if type_name is None or state.type == type_name]
-        chosen = [state for state in chosen if fits_collection(state, filters)]
-        root = self._root
-        return Listing(chosen, lambda state: ArtifactCollection(root, state))
+        return Collections(self._root, [self._home(project_name)], filters, type=type_name)
 
     def artifact_types(self, project: str | None = None) -> list[ArtifactType]:
         """Types in use in a project, by name."""

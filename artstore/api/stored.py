@@ -14,14 +14,10 @@ from artstore.domain.hints import typed
 from artstore.domain.metadata import normalise
 from artstore.domain.names import check_alias, check_tags
 from artstore.domain.properties import NEVER, Properties
-from artstore.domain.selection import EVERYTHING, Selection
 from artstore.domain.tree import DIRECTORY, Entry, Folder
 from artstore.errors import InvalidType, InvalidValue, NotFound
 from artstore.operations.changing.changes import latest_is_ours
 from artstore.operations.finding.lookup import Found
-from artstore.operations.restoring.checkout import CheckedOut
-from artstore.operations.restoring.verify import Verified
-from artstore.operations.restoring.writing import Link
 from artstore.repository import Repository
 
 TTL = datetime.timedelta | str | None
@@ -221,27 +217,6 @@ class Stored:
         """Digest and totals of its root tree."""
         found = self.found()
         return Folder(found.tree, found.version["size"], found.version["files"])
-
-    def download(
-        self,
-        root: str | None,
-        *,
-        selection: Selection = EVERYTHING,
-        link: Link = "copy",
-        delete: bool = False,
-        allow_missing_references: bool = False,
-    ) -> CheckedOut:
-        return self.repository.get(
-            self.found(),
-            root,
-            selection=selection,
-            link=link,
-            delete=delete,
-            allow_missing_references=allow_missing_references,
-        )
-
-    def verify(self, root: str | None) -> Verified:
-        return self.repository.verify(self.found(), root)
 
     def open(self, entry: Entry) -> BinaryIO:
         """A file's content for reading, checked before the first byte is given out."""
