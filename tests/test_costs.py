@@ -17,6 +17,7 @@ from artstore.backends.storage import FolderStorage
 from artstore.domain.tree import SPLIT_ABOVE
 from artstore.repository import Repository
 from artstore.store.statcache import clock_tick
+from tests.artifacts import draft
 from tests.conftest import environment, make_tree, touched
 
 pytestmark = [pytest.mark.disk, pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")]
@@ -207,6 +208,17 @@ def test_a_save_upon_an_earlier_version_reads_its_log_once(
     read = noted_reads(monkeypatch)
     assert repo.put(str(source), "a").number == 1
     assert [path.rpartition("/")[2] for path in read if path.startswith("refs/")] == ["00000001.json"]
+
+
+def test_logging_an_artifact_reads_its_log_once(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The save tells which version it made."""
+    monkeypatch.setattr("artstore.repository.firing_known", lambda: False)  # another test may have loaded automations
+    with wandb.init() as run:
+        run.log_artifact(draft("a", "1"))
+        second = draft("a", "2")
+        read = noted_reads(monkeypatch)
+        assert run.log_artifact(second).version == "v1" and second.aliases == ["latest"]
+        assert [path.rpartition("/")[2] for path in read if path.startswith("refs/")] == ["00000001.json"]
 
 
 def test_a_run_that_logs_steps_and_ends_has_an_entry_for_its_start_and_one_for_all_else(here: Path) -> None:

@@ -22,7 +22,7 @@ from artstore.domain.run import RunPath
 from artstore.domain.sizes import human, moment
 from artstore.errors import Conflict, InvalidType, NotFound
 from artstore.operations.finding.catalog import decoded_run
-from artstore.operations.finding.lookup import Home
+from artstore.operations.finding.lookup import Found, Home
 
 if TYPE_CHECKING:
     from artstore.operations.lineage.svg import Picture
@@ -362,7 +362,7 @@ class Artifact(Contents):
             origins=self._drafting.origins(),
             reuse=reuse,
         )
-        stored = Stored(run.root, run.repository.version(saved.path, saved.id))
+        stored = Stored(run.root, Found(saved.collection, saved.collection.versions[saved.id]))
         self._become(stored)
         run.repository.tidy()
         if not saved.is_new:

@@ -65,6 +65,8 @@ class Saved(NamedTuple):
     """which properties (aliases, tags, metadata, description) of a version that existed were changed"""
     left_out: tuple[str, ...]
     """protected folders (.git, .artifacts) that were not added"""
+    collection: State
+    """as it is after the save"""
 
 
 class Draft:
@@ -406,7 +408,7 @@ class Draft:
         self._acknowledged()
         return Saved(
             state.path, id, number, root.digest.hex(), root.size, root.files, made["version"] is not None,
-            self._tx.new_bytes, self._tx.new_objects, made["changed"], tuple(self._left_out),
+            self._tx.new_bytes, self._tx.new_objects, made["changed"], tuple(self._left_out), state,
         )  # fmt: skip
 
     # -- parts of a version that others add to --
