@@ -4,6 +4,7 @@ import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from itertools import islice
 from typing import IO, Any, Self
 from urllib.parse import unquote_to_bytes
@@ -53,7 +54,7 @@ class Contents:
 
     @classmethod
     def of(cls, root: str, found: Found) -> Self:
-        """Those of a stored version."""
+        """The artifact of a stored version."""
         self = cls(found.state.path.name)
         self._become(Stored(root, found))
         return self
@@ -349,7 +350,7 @@ class Contents:
             raw = self._find(candidate)
             if raw is not None and candidate.endswith(ENDING):
                 return Table.read(
-                    lambda raw=raw: stored.open(raw),  # type: ignore[misc]  # mypy can't tell its type
+                    partial(stored.open, raw),
                     lambda other: stored.open(stored.entry(other)),
                     f"'{printable(candidate)}' of {self.name}",
                 )

@@ -33,11 +33,11 @@ class Drafting:
         self._final = False
 
     def start_from(self, stored: Stored, path: Path) -> None:
-        """Begin with the content of a stored version, which is then that of the collection at `path`."""
+        """Begin with the content of a stored version, for the next version of the collection at `path`."""
         self._root = lambda: stored.root
         with self.changing() as draft:
             draft.start_from(path, stored.id)
-        self._origins = {path: (place, stored.entry(path)[3]) for path, place in stored.origins().items()}
+        self._origins = {name: (place, stored.entry(name)[3]) for name, place in stored.origins().items()}
 
     def finalize(self) -> None:
         self._final = True

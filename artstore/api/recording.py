@@ -1,4 +1,4 @@
-"""The run that this process records: its edges, config and end, appended to the run's log as they happen; the session."""
+"""What this process records: the active run, whose edges, config and end are appended to its log as they happen."""
 
 import os
 import secrets

@@ -128,7 +128,7 @@ def _of_active_run(method: Callable[Concatenate[Run, P], T]) -> Callable[P, T]:
         return answer
 
     own = signature(method)
-    call.__signature__ = own.replace(parameters=[*own.parameters.values()][1:])  # type: ignore[attr-defined]
+    call.__signature__ = own.replace(parameters=[*own.parameters.values()][1:])  # type: ignore[attr-defined]  # `inspect` reads it
     call.__qualname__ = name
     return call
 
