@@ -38,6 +38,7 @@ from artstore.store.objects import ObjectStore
 from artstore.store.refs import Refs
 from artstore.store.runs import Runs
 from artstore.store.settings import ORIGIN, Settings, rules_path
+from artstore.store.store import Store
 from artstore.view import View
 
 T = TypeVar("T")
@@ -54,7 +55,7 @@ if TYPE_CHECKING:  # loaded when they are called, as in `view`
     from artstore.operations.upkeep.pruning import Policy, Verdict
     from artstore.operations.upkeep.repair import Elsewhere
     from artstore.sync.bundles import Bundled, Bundles
-    from artstore.sync.exchange import Exchanged
+    from artstore.sync.exchange import Exchanged, Exchanging
     from artstore.sync.remotes import Remotes
 
 
@@ -97,15 +98,18 @@ class Repository(View):
         self._folder = storage = FolderStorage(self.root)
         format = check_format(storage, "read")
         self.id = format.id
+        writable = not format.unknown("write")
         settings = Settings(self.root)
         identity = settings.identity
-        super().__init__(
+        store = Store(
             storage,
-            ObjectStore(storage, notes=not format.unknown("write")),
+            format.id,
+            writable,
+            ObjectStore(storage, notes=writable),
             Refs(storage, identity=identity, told=self._note_change),
             Runs(storage, identity=identity, told=self._note_run),
-            settings,
         )
+        super().__init__(store, settings)
         self.checkouts = Checkouts(storage)
 
     @classmethod
@@ -200,10 +204,9 @@ class Repository(View):
     @property
     def remotes(self) -> Remotes:
         """Other places that this repository pushes to and pulls from."""
-        from artstore.sync.exchange import Side
         from artstore.sync.remotes import Remotes
 
-        return Remotes(self._folder, self.settings, Side(self.objects, self.refs, self.runs), self.lookup)
+        return Remotes(self._folder, self.settings, self.store, self.lookup)
 
     def push(
         self,
@@ -217,7 +220,7 @@ class Repository(View):
         """Tell a remote (`origin`, or the only one) what it lacks of these versions, artifacts or projects (`[entity/]p/`),
         or of all: their objects, then one log entry for each collection. What both sides changed stays as it is there.
         """
-        return self.remotes.push(remote, specs, dry_run=dry_run, jobs=jobs, monitor=monitor)
+        return self.remotes.push(remote, specs, _exchanging(dry_run=dry_run, jobs=jobs, monitor=monitor))
 
     def pull(
         self,
@@ -235,8 +238,10 @@ class Repository(View):
         self._may("write")
         sweep(self._folder)
 
+        options = _exchanging(selection=selection, dry_run=dry_run, jobs=jobs, monitor=monitor)
+
         def pull() -> Exchanged:
-            return self.remotes.pull(remote, specs, selection=selection, dry_run=dry_run, jobs=jobs, monitor=monitor)
+            return self.remotes.pull(remote, specs, options)
 
         return pull() if dry_run else self._pulled(pull)
 
@@ -260,7 +265,7 @@ class Repository(View):
 
     def fetch(self, remote: str | None = None, specs: Iterable[str] = (), *, monitor: Monitor | None = None) -> None:
         """See what a remote has, and take nothing over: `status` and messages know of it then."""
-        self.remotes.fetch(remote, specs, monitor=monitor)
+        self.remotes.fetch(remote, specs, _exchanging(monitor=monitor))
 
     def create_bundle(
         self,
@@ -274,19 +279,19 @@ class Repository(View):
         """What a push of `specs` would send, as one new file; without objects of the versions `base`, which who applies it
         has to have.
         """
-        return self._bundles().create(file, specs, [self.find(text) for text in base], jobs=jobs, monitor=monitor)
+        found = [self.find(text) for text in base]
+        return self._bundles().create(file, specs, found, _exchanging(jobs=jobs, monitor=monitor))
 
     def apply_bundle(self, file: str, *, jobs: int = 4, monitor: Monitor | None = None) -> Bundled:
         """As a pull from what such a file holds."""
-        return self._pulled(lambda: self._bundles().apply(file, jobs=jobs, monitor=monitor))
+        return self._pulled(lambda: self._bundles().apply(file, _exchanging(jobs=jobs, monitor=monitor)))
 
     def _bundles(self) -> Bundles:
         from artstore.sync.bundles import Bundles
-        from artstore.sync.exchange import Side
 
         self._may("write")
         sweep(self._folder)
-        return Bundles(self._folder, Side(self.objects, self.refs, self.runs), self.remotes)
+        return Bundles(self._folder, self.store, self.remotes)
 
     @classmethod
     def clone(
@@ -719,6 +724,12 @@ class Repository(View):
             return self.rename(text, new)
         with self._changing() as changes:
             return changes.move(text, new)
+
+
+def _exchanging(*, monitor: Monitor | None, **options: Any) -> Exchanging:
+    from artstore.sync.exchange import Exchanging
+
+    return Exchanging(**options, monitor=monitor or Monitor())
 
 
 def firing_known() -> bool:

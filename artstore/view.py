@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Self
 
 from artstore.backends.owner import is_alive
 from artstore.backends.owner import parse as parse_owner
-from artstore.backends.storage import FolderStorage, Storage
+from artstore.backends.storage import FolderStorage
 from artstore.domain.changes import Entry
 from artstore.domain.collection import Path, State
 from artstore.domain.digest import BLOB, TREE, Digest
@@ -38,9 +38,9 @@ from artstore.store.objects import ObjectStore
 from artstore.store.packs import LARGE
 from artstore.store.packset import PACKS
 from artstore.store.reading import read_small
-from artstore.store.refs import Refs
-from artstore.store.runs import Runs, may_live
+from artstore.store.runs import may_live
 from artstore.store.settings import Settings
+from artstore.store.store import Store
 
 if TYPE_CHECKING:  # loaded when they are called: a command should not pay for what others do
     from artstore.operations.finding.catalog import Catalog
@@ -75,18 +75,13 @@ class View:
 
     def __init__(
         self,
-        storage: Storage,
-        objects: ObjectStore,
-        refs: Refs,
-        runs: Runs,
+        store: Store,
         settings: Settings,
     ) -> None:
-        self.storage = storage
-        self.objects = objects
-        self.refs = refs
-        self.runs = runs
+        self.store = store
+        self.storage, self.objects, self.refs, self.runs = store.storage, store.objects, store.refs, store.runs
         self.settings = settings
-        self.lookup = Lookup(refs, objects, settings)
+        self.lookup = Lookup(store.refs, store.objects, settings)
         self.asking: FolderStorage | None = None
         """the repository from which a remote is looked at"""
 
@@ -97,7 +92,7 @@ class View:
         self.close()
 
     def close(self) -> None:
-        self.objects.close()
+        self.store.close()
 
     def _may(self, operation: Operation) -> None:
         """Raises UnsupportedFormat when that takes a feature that this artstore lacks, as the place is now."""
@@ -438,14 +433,14 @@ def view_of(place: str, here: FolderStorage | None, *, writing: bool = False) ->
     unless to keep it well (`writing`).
     """
     from artstore.sync.notes import Tracking
-    from artstore.sync.place import Remote, require_remote
+    from artstore.sync.place import check_identity, open_remote, require_remote
 
     settings = Settings(here.root if here is not None else None)
     name = place if here is not None and place in settings.remotes() else None
-    remote = Remote(require_remote(settings, name) if name else place, settings, here=here, notes=writing)
+    remote = open_remote(require_remote(settings, name) if name else place, settings, here=here, notes=writing)
     if name is not None and here is not None:
-        remote.check_identity(Tracking(here, name))
-    view = View(remote.storage, remote.objects, remote.refs, remote.runs, settings)
+        check_identity(remote, Tracking(here, name))
+    view = View(remote, settings)
     view.asking = here
     return view
 

@@ -16,8 +16,7 @@ from pathlib import Path
 
 import artstore.__main__ as program
 from artstore import cli
-from artstore.api import handles
-from artstore.api import run as running
+from artstore.api import handles, recording
 from artstore.repository import Repository
 
 _UNSEEN = DeprecationWarning, PendingDeprecationWarning, ImportWarning, ResourceWarning
@@ -101,7 +100,7 @@ def _interpreter() -> Iterator[None]:
     umask = os.umask(0)
     os.umask(umask)
     terminated = signal.getsignal(signal.SIGTERM)
-    exit_function, sys.exit = sys.exit, running._exit  # an active run replaces it to note the code
+    exit_function, sys.exit = sys.exit, recording._exit  # an active run replaces it to note the code
     with warnings.catch_warnings():
         warnings.resetwarnings()
         for kind in _UNSEEN:

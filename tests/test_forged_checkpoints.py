@@ -15,7 +15,7 @@ from artstore.repository import Repository
 from artstore.store.logs import decode_checkpoint, encode_checkpoint
 from artstore.store.runs import CHECKPOINT
 from artstore.store.settings import Settings
-from artstore.sync.place import Remote
+from artstore.sync.place import open_remote
 from tests.conftest import make_tree
 from tests.test_golden import everything
 
@@ -53,7 +53,7 @@ def remote(repo: Repository, tmp_path: Path) -> Path:
 
 
 def read(root: Path) -> dict[str, Any]:
-    with Remote(str(root), Settings(None), here=None) as remote:
+    with open_remote(str(root), Settings(None), here=None) as remote:
         return remote.refs.read_folder("refs/local/uncategorized/data").plain()
 
 
@@ -143,7 +143,7 @@ def test_a_forged_checkpoint_of_a_run_is_read_as_its_log_says(here: Path) -> Non
     before = path.read_bytes()
 
     def told() -> dict[str, Any]:
-        with Remote(str(root), Settings(None), here=None) as remote:
+        with open_remote(str(root), Settings(None), here=None) as remote:
             return remote.runs.read_folder("runs/local/p/one").plain()
 
     true = told()

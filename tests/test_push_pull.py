@@ -22,18 +22,17 @@ from artstore.domain.selection import Selection
 from artstore.errors import ArtstoreError, Conflict, Damage, DamagedLog, InvalidValue, MissingObject, NotFound, Refused
 from artstore.operations.finding.lookup import RenumberedWarning
 from artstore.repository import Repository
-from artstore.store import logs
 from artstore.store.logs import CHECKPOINT_EVERY, Log
 from artstore.store.packs import LARGE
 from artstore.store.refs import Refs
 from artstore.store.settings import RemoteSettings
 from artstore.store.transaction import Transaction
-from artstore.sync import exchange
-from artstore.sync.exchange import Exchanged, Moved
+from artstore.sync.exchange import ALL, Exchanged, Exchanging, Moved
 from artstore.sync.notes import Tracking
+from artstore.sync.push import Push
 from artstore.sync.remotes import Apart
 from artstore.sync.runs import RunExchange
-from artstore.sync.transfer import NOTHING
+from artstore.sync.transfer import NOTHING, Transfer
 from tests.conftest import check, make_tree, snapshot, touched
 from tests.reader import Reader
 from tests.trouble import at_call, finish, run, start
@@ -901,7 +900,7 @@ def test_what_one_entry_cannot_hold_is_told_in_several(
 ) -> None:
     for n in range(6):
         put(anna, "a", {"f": str(n)}, metadata={"long": "x" * 3000})
-    monkeypatch.setattr(logs, "_PORTION", 8000)
+    monkeypatch.setattr("artstore.domain.changes._PORTION", 8000)
     assert only(anna.push()).versions == tuple(f"a:v{n}" for n in range(6))
     assert only(bob.pull()).versions == tuple(f"a:v{n}" for n in range(6))
     for repository in (str(nas), bob.root):
@@ -920,7 +919,7 @@ def test_a_push_that_loses_a_race_between_two_of_its_entries_goes_on_behind_what
     for n in range(1, 5):
         put(anna, "a", {"f": str(n)}, metadata={"long": "x" * 3000})
     bob.set_tags("a:v0", ("his",))
-    monkeypatch.setattr(logs, "_PORTION", 4000)
+    monkeypatch.setattr("artstore.domain.changes._PORTION", 4000)
     commit, committed = Refs.commit, []
 
     def beaten(refs: Refs, state: State, changes: list[Change]) -> State | None:
@@ -942,7 +941,7 @@ def _in_several(anna: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
     for n in range(4):
         put(anna, "a", {"f": str(n)})
         anna.set_tags(f"a:v{n}", tuple(f"{n}-{k}-{'y' * 100}" for k in range(20)))
-    monkeypatch.setattr(logs, "_PORTION", 8000)
+    monkeypatch.setattr("artstore.domain.changes._PORTION", 8000)
 
 
 def test_who_reads_between_two_entries_of_a_push_finds_no_version_without_its_objects(
@@ -1053,9 +1052,7 @@ def test_a_push_in_a_lost_race_is_planned_anew(anna: Repository, bob: Repository
     bob.edit("a", Properties(metadata={"his": "y" * 9000}))
     remotes = anna.remotes
     with remotes.open("nas", writing=True) as remote:
-        from artstore.sync.exchange import ALL
-
-        exchange = remotes.exchange("nas", remote, 4, None)
+        exchange = remotes.exchange("nas", remote, Exchanging())
         commit, raced = remote.refs.commit, list[int]()
 
         def race(*args: Any) -> Any:
@@ -1065,7 +1062,7 @@ def test_a_push_in_a_lost_race_is_planned_anew(anna: Repository, bob: Repository
             return commit(*args)
 
         remote.refs.commit = race  # type: ignore[method-assign]
-        assert not exchange.push([ALL]).refused
+        assert not Push(exchange).run([ALL]).refused
     anna.pull()
     bob.pull()
     assert says(anna) == says(bob) == says(nas)
@@ -1081,9 +1078,7 @@ def test_a_version_that_the_remote_deleted_and_collected_meanwhile_is_not_relied
     put(anna, "a", FILES | {"a.txt": "second"})
     remotes = anna.remotes
     with remotes.open("nas", writing=True) as remote:
-        from artstore.sync.exchange import ALL
-
-        exchange = remotes.exchange("nas", remote, 4, None)
+        exchange = remotes.exchange("nas", remote, Exchanging())
         fetch, raced = exchange.fetch, list[int]()
 
         def race(scopes: Any) -> Any:
@@ -1096,7 +1091,7 @@ def test_a_version_that_the_remote_deleted_and_collected_meanwhile_is_not_relied
             return found
 
         exchange.fetch = race  # type: ignore[method-assign]
-        exchange.push([ALL])
+        Push(exchange).run([ALL])
     check(nas)
     with cloned(tmp_path, nas) as clone:
         assert got(clone, "a:v1") == got(anna, "a:v1")
@@ -1928,14 +1923,14 @@ def test_a_run_that_goes_on_while_it_is_pushed_is_told_as_far_as_its_history_was
     run = artstore.init(id="r")
     row = {"text": "x" * 9000}
     run.log(row)
-    send = exchange.Transfer.send
+    send = Transfer.send
 
     def send_while_it_goes_on(transfer: Any, *arguments: Any) -> None:
         send(transfer, *arguments)
         run.log(row | {"more": 1})
 
     with monkeypatch.context() as patched:
-        patched.setattr(exchange.Transfer, "send", send_while_it_goes_on)
+        patched.setattr(Transfer, "send", send_while_it_goes_on)
         assert anna.push().runs == 1
     with Repository(str(nas)) as there:
         assert there.fsck().problems == []

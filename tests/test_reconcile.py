@@ -19,7 +19,7 @@ from artstore.domain.collection import INHERIT, State
 from artstore.domain.collection import Path as Collection
 from artstore.domain.kinds import KINDS, fold
 from artstore.domain.properties import NEVER, Properties
-from artstore.domain.reconcile import ONE_LOG, Pull, Push, to_pull, to_push, told
+from artstore.domain.reconcile import ONE_LOG, PullPlan, PushPlan, to_pull, to_push, told
 from artstore.errors import Conflict
 from artstore.repository import Repository
 from tests.conftest import check, make_tree
@@ -92,7 +92,7 @@ class Copy:
 
     # -- exchanging --
 
-    def push(self, there: "Copy", *wanted: str) -> Push:
+    def push(self, there: "Copy", *wanted: str) -> PushPlan:
         settled = self.settled.setdefault(there.name, set())
         plan = to_push(told(self.entries), self.state, there.state, there.known(), settled, set(wanted) or None)
         if (behind := self.behind_same(there)) and not wanted:
@@ -106,7 +106,7 @@ class Copy:
         self.note_same(there, plan)
         return plan
 
-    def pull(self, there: "Copy", *wanted: str, upstream: bool = True) -> Pull:
+    def pull(self, there: "Copy", *wanted: str, upstream: bool = True) -> PullPlan:
         settled = self.settled.setdefault(there.name, set())
         plan = to_pull(
             told(there.entries), there.state, told(self.entries), self.state, settled,
@@ -122,7 +122,7 @@ class Copy:
         self.note_same(there, plan)
         return plan
 
-    def note_same(self, there: "Copy", plan: Push | Pull) -> None:
+    def note_same(self, there: "Copy", plan: PushPlan | PullPlan) -> None:
         if plan.same:
             self.same[there.name] = (len(self.entries), len(there.entries), deepcopy(self.state))
 
@@ -140,7 +140,7 @@ class Copy:
         return [self.state.versions[id]["number"] for id in ids]
 
 
-def unnamed(plan: Push | Pull, *copies: Copy) -> Push | Pull:
+def unnamed(plan: PushPlan | PullPlan, *copies: Copy) -> PushPlan | PullPlan:
     """A plan, but for the random ids of changes that it makes itself."""
     known = set[str]().union(*(copy.known() for copy in copies))
     made = {change["change"]: str(n) for n, change in enumerate(plan.changes) if change["change"] not in known}
@@ -371,7 +371,7 @@ def test_a_property_that_ours_moved_and_moved_back_does_not_undo_theirs(
     set_(bob, 1)
     plans = [bob.pull(remote), bob.push(remote)] if pull_first else [bob.push(remote), bob.pull(remote)]
     assert_same(anna, remote, bob)
-    assert all(plan.changes == [] for plan in plans if isinstance(plan, Push))
+    assert all(plan.changes == [] for plan in plans if isinstance(plan, PushPlan))
     assert_quiet(bob, remote)
 
 

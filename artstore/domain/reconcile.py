@@ -22,7 +22,7 @@ _NOBODY = {"host": None, "time": "", "user": None}
 """Who makes a change that is only tried out."""
 
 
-class Push(NamedTuple):
+class PushPlan(NamedTuple):
     """What a log has to be told."""
 
     changes: list[Change]
@@ -36,8 +36,8 @@ class Push(NamedTuple):
     """whether both logs hold the same changes (but for settled ones) and read alike, once this is told"""
 
 
-class Pull(NamedTuple):
-    """What our log has to be told, with what `Push` says of the same fields."""
+class PullPlan(NamedTuple):
+    """What our log has to be told, with what `PushPlan` says of the same fields."""
 
     changes: list[Change]
     versions: list[VersionState]
@@ -155,7 +155,7 @@ def to_push(
     wanted: set[str] | None = None,
     *,
     start: State | None = None,
-) -> Push:
+) -> PushPlan:
     """What of our changes (all of our log, as `told`; `now` is their fold) a log with state `theirs` has to be told.
     `known` are the ids that it has, `wanted` the only versions to push. Raises Conflict where a number would mean two
     versions.
@@ -219,7 +219,7 @@ def to_push(
     done = done if wanted is None else set()
     mine_there = _ids(_for_all(ours)) <= known | _ids(changes) | settled | done
     same = wanted is None and known | _ids(changes) <= _ids(ours) and mine_there and _agree(now, there.state, ours)
-    return Push(changes, sorted(live, key=lambda version: version["number"]), declined, done, same)
+    return PushPlan(changes, sorted(live, key=lambda version: version["number"]), declined, done, same)
 
 
 def _ids(changes: Iterable[Change]) -> set[str]:
@@ -316,7 +316,7 @@ def to_pull(
     *,
     upstream: bool,
     wanted: set[str] | None = None,
-) -> Pull:
+) -> PullPlan:
     """What our log has to be told of theirs (all of it, as `told`; `there` is its fold). Where a number of theirs is taken,
     all versions that an `upstream` never had move behind its; of any other remote that is a Conflict.
 
@@ -379,7 +379,7 @@ def to_pull(
     live = [v for id, v in here.state.versions.items() if "deleted" not in v and _is_new(id, now)]
     done = _ids([*made, *(c for c in open_ if set(_touched_by(c)) <= touched)])
     own = {id for id in _ids(_for_all([*ours, *changes])) if id not in known}
-    return Pull(
+    return PullPlan(
         [*changes, *made],
         sorted(live, key=lambda version: version["number"]),
         {now.versions[id]["number"]: number for id, number in numbers.items()},

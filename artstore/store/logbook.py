@@ -94,6 +94,6 @@ class LogBook(ABC, Generic[S]):
         return True
 
 
-def too_busy(what: str, verb: str = "added") -> Conflict:
+def too_busy(what: str, wanted: str = "this could be added") -> Conflict:
     """For a log in which LOST_RACES appends in a row were others'."""
-    return Conflict(f"{what} changes faster than this could be {verb}", hint="run the same command again")
+    return Conflict(f"{what} changes faster than {wanted}", hint="run the same command again")

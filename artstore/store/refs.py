@@ -48,9 +48,13 @@ class Refs(LogBook[State]):
         version to decode
         """
 
-    def kept(self) -> "Refs":
+    def cached(self) -> "Refs":
         """As this, for one operation: entries are read once."""
         return Refs(self._storage, identity=self._identity, keep=True, foreign=self._foreign)
+
+    def of_copies(self, mirror: LogStorage) -> "Refs":
+        """Collections of another repository, of whose logs there are copies here: for one operation."""
+        return Refs(mirror, identity=self._identity, keep=True, copies=True)
 
     # -- reading --
 
@@ -255,7 +259,7 @@ class Refs(LogBook[State]):
             }
             if self.commit(source, [moved]) is not None:
                 return self.read(new)
-        raise too_busy(str(old), "renamed")
+        raise too_busy(str(old), "it could be renamed")
 
     def since(self, state: State, number: int, digest: str) -> list[Entry] | None:
         """Entries of this state's log behind that number; None when the entry of that number has another digest."""

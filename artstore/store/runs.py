@@ -46,6 +46,10 @@ class Runs(LogBook[RunState]):
         super().__init__(storage, identity=identity, foreign=foreign)
         self._told = told
 
+    def of_copies(self, mirror: LogStorage) -> "Runs":
+        """Runs of another repository, of whose logs there are copies here."""
+        return Runs(mirror, identity=self._identity)
+
     def all(
         self,
         entity: str | None = None,

@@ -29,11 +29,14 @@ from artstore.store.large import blob_path
 from artstore.store.layout import FOLDERS, make
 from artstore.store.packs import LARGE
 from artstore.store.settings import Settings
+from artstore.store.store import Store
 from artstore.store.transaction import Transaction
-from artstore.sync.exchange import Exchanged, Side
+from artstore.sync.exchange import Exchanged, Exchanging
 from artstore.sync.notes import FOLDER as REMOTES
 from artstore.sync.notes import Tracking
-from artstore.sync.place import Remote
+from artstore.sync.place import open_remote
+from artstore.sync.pull import Pull
+from artstore.sync.push import Push
 from artstore.sync.remotes import Remotes
 
 _NAME = "bundle-"
@@ -69,14 +72,12 @@ class Bundled(NamedTuple):
 class Bundles:
     """Makes and applies bundles of the repository here."""
 
-    def __init__(self, storage: FolderStorage, here: Side, remotes: Remotes) -> None:
+    def __init__(self, storage: FolderStorage, here: Store, remotes: Remotes) -> None:
         self._storage = storage
         self._here = here
         self._remotes = remotes
 
-    def create(
-        self, file: str, specs: Iterable[str], base: list[Found], *, jobs: int = 4, monitor: Monitor | None = None
-    ) -> Bundled:
+    def create(self, file: str, specs: Iterable[str], base: list[Found], options: Exchanging) -> Bundled:
         """Write what `specs` name (versions, artifacts, projects; nothing means all) to a new file, with whatever they need
         beyond the versions of `base`, which the other side has. Takes as much space again in the repository while it works.
         Raises Refused where there is a file already, and what a push raises.
@@ -88,24 +89,24 @@ class Bundles:
             make(root)
             for found in base:
                 self._link_large(root, found)
-            with Remote(root, Settings(None), here=self._storage, writing=True) as remote:
+            with open_remote(root, Settings(None), here=self._storage, writing=True) as remote:
                 if base:
-                    self._push(name, remote, [found.spec for found in base], jobs, monitor)
+                    self._push(name, remote, [found.spec for found in base], options)
                 known = {path for path in _files(root) if path.startswith("objects/")}
-                exchanged = self._push(name, remote, specs, jobs, monitor)
+                exchanged = self._push(name, remote, specs, options)
             about = {"artstore bundle": _FORM, "needs": [need.fields() for need in needs]}
             paths = [path for path in _files(root) if path not in known]
-            size = _write(file, root, about, paths, monitor or Monitor())
+            size = _write(file, root, about, paths, options.monitor)
         return Bundled(exchanged._replace(remote=file, url=file), needs, size)
 
-    def _push(self, name: str, remote: Remote, specs: Iterable[str], jobs: int, monitor: Monitor | None) -> Exchanged:
-        done = self._remotes.exchange(name, remote, jobs, monitor).push(self._remotes.scopes(specs))
+    def _push(self, name: str, remote: Store, specs: Iterable[str], options: Exchanging) -> Exchanged:
+        done = Push(self._remotes.exchange(name, remote, options)).run(self._remotes.scopes(specs))
         for moved in done.refused:
             if moved.problem is not None:
                 raise moved.problem
         return done
 
-    def apply(self, file: str, *, jobs: int = 4, monitor: Monitor | None = None) -> Bundled:
+    def apply(self, file: str, options: Exchanging) -> Bundled:
         """Pull what a bundle holds, every object checked. Raises NotFound, and changes nothing, where a version that it
         builds on is not here; InvalidValue for what is no bundle.
         """
@@ -115,10 +116,10 @@ class Bundles:
                 self._require(need)
             with self._scratch() as (root, name):
                 with translated(f"unpack {printable(file)}"):
-                    _unpack(archive, root, file, monitor or Monitor())
+                    _unpack(archive, root, file, options.monitor)
                 try:
-                    with Remote(root, Settings(None), here=self._storage) as remote:
-                        exchanged = self._remotes.exchange(name, remote, jobs, monitor).pull(self._remotes.scopes(()))
+                    with open_remote(root, Settings(None), here=self._storage) as remote:
+                        exchanged = Pull(self._remotes.exchange(name, remote, options)).run(self._remotes.scopes(()))
                 except (NotFound, UnsupportedFormat) as error:
                     raise InvalidValue(f"{printable(file)} holds no repository of artstore's") from error
                 except Damage as error:

@@ -5,9 +5,9 @@ from typing import NamedTuple
 
 from artstore.domain.changes import Change, Entry
 from artstore.domain.collection import State
-from artstore.domain.reconcile import ONE_LOG, Push, to_push, told
+from artstore.domain.reconcile import ONE_LOG, PushPlan, to_push, told
 from artstore.store.refs import Refs
-from artstore.sync.notes import Level
+from artstore.sync.notes import InStep
 
 
 class Histories(NamedTuple):
@@ -17,7 +17,7 @@ class Histories(NamedTuple):
     """the entry of our log that ours come behind; 0 when they are all"""
 
 
-def histories(here: Refs, ours: State, there: Refs, theirs: State, same: Level | None) -> Histories:
+def histories(here: Refs, ours: State, there: Refs, theirs: State, same: InStep | None) -> Histories:
     """What the logs that these states are of have said. Cost: one small file an entry; of long logs that were the `same`
     not long ago only those that came since.
     """
@@ -35,10 +35,10 @@ def what_to_push(
     there: Refs,
     theirs: State,
     *,
-    same: Level | None,
+    same: InStep | None,
     settled: set[str],
     wanted: set[str] | None = None,
-) -> Push:
+) -> PushPlan:
     """As `to_push`, of these logs. Raises Conflict."""
     changes, heard, behind = histories(here, ours, there, theirs, same)
     start = here.read_folder(ours.path.folder, ours.path, until=behind) if behind else None

@@ -17,7 +17,7 @@ _AT_ONCE = 32
 """Entries that are in memory at once, of a size that a remote chooses."""
 
 
-class Level(NamedTuple):
+class InStep(NamedTuple):
     """The newest entries of our log and the remote's, and how many changes were settled, when there was nothing to tell (or
     both held the same); and whose they are.
     """
@@ -215,14 +215,14 @@ class Tracking:
     def note_runs(self, verb: str, refs: str, heads: dict[str, int]) -> None:
         self._save(f"runs-{verb}.json", {"refs": refs, "runs": heads}, sync=False)
 
-    def level(self, verb: str) -> dict[str, Level]:
+    def in_step(self, verb: str) -> dict[str, InStep]:
         """Collections, by their logs, of which a `push` or `pull` of all had nothing to tell; or that held the `same`."""
         noted = self._load(f"{verb}.json").items()
-        return {folder: Level(*values) for folder, values in noted if _is_note(values)}
+        return {folder: InStep(*values) for folder, values in noted if _is_note(values)}
 
-    def note_level(self, verb: str, found: dict[str, Level]) -> None:
+    def note_in_step(self, verb: str, found: dict[str, InStep]) -> None:
         """Cost: one small file, or none where that is known."""
-        known = self.level(verb)
+        known = self.in_step(verb)
         if known | found != known:
             self._save(f"{verb}.json", known | found, sync=False)
 

@@ -14,58 +14,52 @@ from artstore.store.objects import ObjectStore
 from artstore.store.refs import Refs
 from artstore.store.runs import Runs
 from artstore.store.settings import Settings
+from artstore.store.store import Store
 from artstore.sync.notes import Tracking
 
 _UNMOUNTED = "check the path; an unmounted share looks like this too"
 
 
-class Remote:
-    """One handle, for one operation. Nothing that it says is trusted: entries are decoded strictly, objects checked."""
+def open_remote(
+    place: str, settings: Settings, *, here: FolderStorage | None, writing: bool = False, notes: bool = False
+) -> Store:
+    """Open the repository at a path or URL for one operation. Nothing that it says is trusted: entries are decoded
+    strictly, objects checked.
 
-    def __init__(
-        self,
-        place: str,
-        settings: Settings,
-        *,
-        here: FolderStorage | None,
-        writing: bool = False,
-        notes: bool = False,
-    ) -> None:
-        """Open the repository at a path or URL; `here` is ours, where what is known of it is kept; with `notes`, damage
-        that is met is noted there, if one may write. Raises NotFound when there is none (which is what an unmounted share
-        looks like), UnsupportedFormat when it is of another kind.
-        """
-        self.storage = storage_at(place, here)
-        try:
-            format = check_format(self.storage, "write" if writing else "read")
-        except NotFound as error:
-            hint = "check the bucket and the path" if self.storage.distant else _UNMOUNTED
-            raise NotFound(str(error), hint=hint) from error
-        self.id, self.writable = format.id, not format.unknown("write")
-        self.objects = ObjectStore(self.storage, cache=here, notes=(writing or notes) and self.writable)
-        self.refs = Refs(self.storage, identity=settings.identity, foreign=True)
-        self.runs = Runs(self.storage, identity=settings.identity, foreign=True)
+    `here` is our repository, where what is known of the place is kept; with `notes`, damage that is met there is noted
+    there, if one may write. Raises NotFound when there is no repository (which is what an unmounted share looks like),
+    UnsupportedFormat when it is of another kind.
+    """
+    storage = storage_at(place, here)
+    try:
+        format = check_format(storage, "write" if writing else "read")
+    except NotFound as error:
+        hint = "check the bucket and the path" if storage.distant else _UNMOUNTED
+        raise NotFound(str(error), hint=hint) from error
+    writable = not format.unknown("write")
+    return Store(
+        storage,
+        format.id,
+        writable,
+        ObjectStore(storage, cache=here, notes=(writing or notes) and writable),
+        Refs(storage, identity=settings.identity, foreign=True),
+        Runs(storage, identity=settings.identity, foreign=True),
+    )
 
-    def close(self) -> None:
-        self.objects.close()
 
-    def __enter__(self) -> "Remote":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def check_identity(self, tracking: Tracking) -> None:
-        """The repository at this place is the one that was there the last time (not a restored copy or another mount)."""
-        known = tracking.id()
-        if known is None:
-            tracking.set_id(self.id)
-        elif known != self.id:
-            name = tracking.name
-            raise Conflict(
-                f"the repository at {printable(self.storage.root)} is not the one that remote '{name}' was",
-                hint=f"is the right share mounted? If it was replaced: {typed('remote rm', name)}, and add it again",
-            )
+def check_identity(remote: Store, tracking: Tracking) -> None:
+    """The repository at this place is the one that was there the last time (not a restored copy or another mount). Raises
+    Conflict.
+    """
+    known = tracking.id()
+    if known is None:
+        tracking.set_id(remote.id)
+    elif known != remote.id:
+        name = tracking.name
+        raise Conflict(
+            f"the repository at {printable(remote.storage.root)} is not the one that remote '{name}' was",
+            hint=f"is the right share mounted? If it was replaced: {typed('remote rm', name)}, and add it again",
+        )
 
 
 def is_relative(place: str) -> bool:

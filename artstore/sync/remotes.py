@@ -9,7 +9,6 @@ from artstore.domain.collection import Path, State, digest_of_state
 from artstore.domain.digest import BLOB, Digest
 from artstore.domain.hints import near, typed
 from artstore.domain.names import Spec, as_project, check_name, check_project, file_name_of, printable
-from artstore.domain.selection import EVERYTHING, Selection
 from artstore.domain.sizes import count
 from artstore.domain.tree import DIRECTORY, REFERENCE, walk
 from artstore.errors import ArtstoreError, Conflict, InvalidValue, NotFound
@@ -19,11 +18,14 @@ from artstore.store.layout import check_format
 from artstore.store.packs import LARGE
 from artstore.store.refs import Refs, resolve
 from artstore.store.settings import ORIGIN, RemoteSettings, Settings
+from artstore.store.store import Store
 from artstore.store.transaction import Transaction
-from artstore.sync.exchange import ALL, Exchange, Exchanged, Scope, Side
+from artstore.sync.exchange import ALL, Exchange, Exchanged, Exchanging, Neighbours, Scope
 from artstore.sync.histories import what_to_push
 from artstore.sync.notes import Tracking
-from artstore.sync.place import Remote, is_relative, make_remote, place_of, probe, require_remote
+from artstore.sync.place import check_identity, is_relative, make_remote, open_remote, place_of, probe, require_remote
+from artstore.sync.pull import Pull
+from artstore.sync.push import Push
 from artstore.sync.transfer import Needs, Transfer
 
 
@@ -51,7 +53,7 @@ class Apart(NamedTuple):
 class Remotes:
     """Opened for each operation; nothing is asked of a remote unless an operation says so."""
 
-    def __init__(self, storage: FolderStorage, settings: Settings, here: Side, lookup: Lookup) -> None:
+    def __init__(self, storage: FolderStorage, settings: Settings, here: Store, lookup: Lookup) -> None:
         self._storage = storage
         self._settings = settings
         self._here = here
@@ -73,7 +75,7 @@ class Remotes:
         if make:
             make_remote(url, self._storage, shared=shared)
         try:
-            with Remote(url, self._settings, here=self._storage) as remote:
+            with open_remote(url, self._settings, here=self._storage) as remote:
                 if remote.id == self._own_id():
                     raise InvalidValue(f"{printable(remote.storage.root)} is this repository itself")
                 writable = remote.writable and probe(remote.storage)
@@ -93,7 +95,7 @@ class Remotes:
     @staticmethod
     def place_of(url: str) -> str:
         """A place as it stands in the settings. Raises NotFound when no repository is there."""
-        with Remote(url, Settings(None), here=None):
+        with open_remote(url, Settings(None), here=None):
             return place_of(url)
 
     def _own_id(self) -> str:
@@ -124,11 +126,11 @@ class Remotes:
             raise NotFound("this repository has no remote", hint="`artstore remote add NAME URL` adds one")
         raise InvalidValue(f"there are several remotes: {', '.join(names)}", hint="say which")
 
-    def open(self, name: str, *, writing: bool = False) -> Remote:
+    def open(self, name: str, *, writing: bool = False) -> Store:
         """Raises NotFound, Refused (a repository of somebody else's), Conflict (another repository than the last time)."""
-        remote = Remote(require_remote(self._settings, name), self._settings, here=self._storage, writing=writing)
+        remote = open_remote(require_remote(self._settings, name), self._settings, here=self._storage, writing=writing)
         try:
-            remote.check_identity(self._tracking(name))
+            check_identity(remote, self._tracking(name))
         except BaseException:
             remote.close()
             raise
@@ -136,58 +138,35 @@ class Remotes:
 
     # -- exchanging --
 
-    def push(
-        self,
-        name: str | None = None,
-        specs: Iterable[str] = (),
-        *,
-        dry_run: bool = False,
-        jobs: int = 4,
-        monitor: Monitor | None = None,
-    ) -> Exchanged:
-        name = self.default(name)
-        specs = list(specs)
+    def push(self, name: str | None, specs: Iterable[str], options: Exchanging) -> Exchanged:
+        name, specs = self.default(name), list(specs)
         scopes = self.scopes(specs)
         with self._meaning_a_remote(specs), self.open(name, writing=True) as remote:
-            return self.exchange(name, remote, jobs, monitor).push(scopes, dry_run=dry_run)
+            return Push(self.exchange(name, remote, options)).run(scopes)
 
-    def pull(
-        self,
-        name: str | None = None,
-        specs: Iterable[str] = (),
-        *,
-        selection: Selection = EVERYTHING,
-        dry_run: bool = False,
-        jobs: int = 4,
-        monitor: Monitor | None = None,
-    ) -> Exchanged:
-        """With a `selection` of files the remote is noted as promising the others' bytes."""
-        name = self.default(name)
-        specs = list(specs)
+    def pull(self, name: str | None, specs: Iterable[str], options: Exchanging) -> Exchanged:
+        """With a selection of files the remote is noted as promising the others' bytes."""
+        name, specs = self.default(name), list(specs)
         scopes = self.scopes(specs)
         with self._meaning_a_remote(specs), self.open(name) as remote:
-            if not selection.everything and not dry_run:
+            if not options.selection.everything and not options.dry_run:
                 self._note_partial(name)
-            exchange = self.exchange(name, remote, jobs, monitor)
-            return exchange.pull(scopes, selection=selection, dry_run=dry_run)
+            return Pull(self.exchange(name, remote, options)).run(scopes)
 
-    def fetch(self, name: str | None = None, specs: Iterable[str] = (), *, monitor: Monitor | None = None) -> list[str]:
-        """See what a remote has, and take nothing over; the folders of the logs that were looked at."""
-        name = self.default(name)
-        specs = list(specs)
+    def fetch(self, name: str | None, specs: Iterable[str], options: Exchanging) -> list[str]:
+        """See what a remote has, without importing it; the folders of the logs that were looked at."""
+        name, specs = self.default(name), list(specs)
         with self._meaning_a_remote(specs), self.open(name) as remote:
-            exchange, scopes = self.exchange(name, remote, 4, monitor), self.scopes(specs)
+            exchange, scopes = self.exchange(name, remote, options), self.scopes(specs)
             folders = exchange.fetch(scopes)
-            exchange.check_known(scopes)
+            Pull(exchange).check_known(scopes)
             return folders
 
-    def exchange(self, name: str, remote: Remote, jobs: int, monitor: Monitor | None) -> Exchange:
+    def exchange(self, name: str, remote: Store, options: Exchanging) -> Exchange:
         """With an opened place of that name, whether the settings name it or not."""
         others = [self._tracking(other) for other in self.all() if other != name]
-        return Exchange(
-            self._here, self._storage, remote, self._tracking(name), others,
-            identity=self._settings.identity, fill=self.fill, complete=set(self.partial) <= {name}, jobs=jobs, monitor=monitor,
-        )  # fmt: skip
+        neighbours = Neighbours(others, self.fill, set(self.partial) <= {name})
+        return Exchange(self._here, remote, self._tracking(name), neighbours, options)
 
     @contextmanager
     def _meaning_a_remote(self, specs: list[str]) -> Iterator[None]:
@@ -235,7 +214,7 @@ class Remotes:
             theirs = there.read_folder(state.path.folder, state.path)
             if not theirs.number and not tracking.follows(state.path.folder):
                 continue
-            same = tracking.level("same").get(state.path.folder)
+            same = tracking.in_step("same").get(state.path.folder)
             settled = tracking.settled_with(state.path.folder, there.began(state.path))
             behind = sum(id not in state.versions and "deleted" not in v for id, v in theirs.versions.items())
             try:

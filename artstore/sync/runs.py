@@ -1,8 +1,6 @@
 """Runs on their way: pushed and pulled with the versions that they made and used, as far as the other side lacks them."""
 
-from collections.abc import Callable
-
-from artstore.backends.storage import FolderStorage, LogStorage
+from artstore.backends.storage import LogStorage
 from artstore.domain.changes import Change
 from artstore.domain.codec import encode_json
 from artstore.domain.digest import plain_digest
@@ -13,9 +11,9 @@ from artstore.store.logs import Log, last_number
 from artstore.store.objects import ObjectStore
 from artstore.store.refs import Refs
 from artstore.store.runs import Runs
+from artstore.store.store import Store
 from artstore.store.transaction import Transaction
 from artstore.sync.notes import Tracking
-from artstore.sync.place import Remote
 from artstore.sync.transfer import Transfer
 
 
@@ -26,24 +24,12 @@ def _digest(heads: dict[str, int]) -> str:
 class RunExchange:
     """The runs' part of one operation between a repository here and a remote of its."""
 
-    def __init__(
-        self,
-        runs: Runs,
-        objects: ObjectStore,
-        storage: FolderStorage,
-        remote: Remote,
-        tracking: Tracking,
-        *,
-        identity: Callable[[], tuple[str | None, str | None]],
-        jobs: int,
-        monitor: Monitor,
-    ) -> None:
-        self._runs = runs
-        self._objects = objects
-        self._storage = storage
+    def __init__(self, here: Store, remote: Store, tracking: Tracking, *, jobs: int, monitor: Monitor) -> None:
+        self._here = here
         self._remote = remote
         self._tracking = tracking
-        self._runs_there = Runs(tracking.mirror, identity=identity)
+        self._there = here.runs.of_copies(tracking.mirror)
+        """the remote's runs, as they were last seen"""
         self._jobs = jobs
         self._monitor = monitor
 
@@ -51,12 +37,12 @@ class RunExchange:
         """Push runs that made or used what the remote has by `refs`, and with `lone` those that made and used nothing;
         how many had something new.
         """
-        heads = {folder: last_number(self._storage.names(folder)) for folder in self._runs.paths()}
+        heads = {folder: last_number(self._here.storage.names(folder)) for folder in self._here.runs.paths()}
         if not heads:
             return 0
         collections = _digest(self._tracking.logs())
-        states, noted = self._due("pushed", heads, self._runs, refs, collections, lone=lone)
-        count = self._tell_all(states, self._objects, self._remote.objects, self._storage, self._remote.runs)
+        states, noted = self._due("pushed", heads, self._here.runs, refs, collections, lone=lone)
+        count = self._tell_all(states, self._here.objects, self._remote.objects, self._here.storage, self._remote.runs)
         if noted is not None:
             self._tracking.note_runs("pushed", collections, noted)
         return count
@@ -68,9 +54,9 @@ class RunExchange:
         heads = {folder: max(some) for folder, some in numbers.items()}
         if not heads:
             return 0
-        collections = _digest({folder: last_number(self._storage.names(folder)) for folder in refs.paths()})
-        states, noted = self._due("pulled", heads, self._runs_there, refs, collections, lone=lone)
-        count = self._tell_all(states, self._remote.objects, self._objects, self._tracking.mirror, self._runs)
+        collections = _digest({folder: last_number(self._here.storage.names(folder)) for folder in refs.paths()})
+        states, noted = self._due("pulled", heads, self._there, refs, collections, lone=lone)
+        count = self._tell_all(states, self._remote.objects, self._here.objects, self._tracking.mirror, self._here.runs)
         if noted is not None:
             self._tracking.note_runs("pulled", collections, noted)
         return count
@@ -109,7 +95,7 @@ class RunExchange:
         if not blobs:
             return sum(there.tell(state.path, _changes(logs, state)) for state in states)
         with Transaction(target) as tx:
-            transfer = Transfer(source, tx, self._objects, jobs=self._jobs, monitor=self._monitor)
+            transfer = Transfer(source, tx, self._here.objects, jobs=self._jobs, monitor=self._monitor)
             transfer.send(transfer.plan([], blobs))
             tx.publish()
             count = sum(there.tell(state.path, _changes(logs, state)) for state in states)

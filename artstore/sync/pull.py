@@ -1,0 +1,174 @@
+"""Pull: what a remote has, and the repository here lacks, is told here."""
+
+from collections.abc import Iterator
+
+from artstore.domain.collection import Path, State
+from artstore.domain.hints import near, typed
+from artstore.domain.names import printable
+from artstore.domain.properties import new_blobs
+from artstore.domain.reconcile import PullPlan, to_pull
+from artstore.errors import ArtstoreError, Conflict, Damage, MissingObject, NotFound
+from artstore.store.refs import resolve
+from artstore.store.transaction import Transaction
+from artstore.sync.exchange import ALL, Exchange, Exchanged, Moved, Planned, Scope
+from artstore.sync.histories import histories
+from artstore.sync.transfer import Transfer, with_bases
+
+
+class Pull:
+    """One pull. Numbers of ours that others took first move behind theirs."""
+
+    def __init__(self, exchange: Exchange) -> None:
+        self.exchange = exchange
+
+    def run(self, scopes: list[Scope]) -> Exchanged:
+        """Objects first, then one entry for each collection of ours."""
+        folders, level = self.exchange.fetch(scopes), self.exchange.level("pull", scopes)
+        todo: list[Planned[PullPlan]] = []
+        moved = [Moved(path, "up to date") for path in level.values()]
+        for theirs, wanted in self._theirs(scopes, [folder for folder in folders if folder not in level], moved):
+            try:
+                if not self.exchange.options.dry_run:
+                    self._follow_rename(theirs)
+                planned = self._planned(theirs, wanted)
+                if planned.plan.changes or planned.plan.declined or planned.plan.settled:
+                    todo.append(planned)
+                else:
+                    moved.append(Moved(theirs.path, "up to date"))
+                    self.exchange.note(planned.target, theirs, same=planned.plan.same, level=wanted is None)
+            except ArtstoreError as error:
+                moved.append(Moved(theirs.path, "refused", problem=error))
+        if todo:
+            with Transaction(self.exchange.here.objects) as tx:
+                moved += self._pull_all(todo, tx)
+        self.exchange.save_notes("pull")
+        runs = 0 if self.exchange.options.dry_run else self.exchange.runs.pull(self.exchange.refs, lone=ALL in scopes)
+        return self.exchange.report(moved, runs)
+
+    def check_known(self, scopes: list[Scope]) -> None:
+        """Raises NotFound for an artifact that the remote never had."""
+        for scope in scopes:
+            if scope.path is not None and not self.exchange.there.read_folder(scope.folder, scope.path).number:
+                self._refuse_unknown(scope.path)
+
+    def _theirs(
+        self, scopes: list[Scope], folders: list[str], moved: list[Moved]
+    ) -> Iterator[tuple[State, set[str] | None]]:
+        """The remote's collections in the scopes; of several, one that can't be read is told of in `moved`."""
+        for scope in scopes:
+            if scope.path is not None:
+                state = self.exchange.there.read(scope.path)
+                if not state.exists and not state.versions:
+                    self._refuse_unknown(scope.path)
+                named = scope.spec is not None and scope.spec.names_version
+                yield state, {resolve(state, scope.spec)["id"]} if named and scope.spec else None
+                continue
+            for folder in folders:
+                if not f"{folder}/".startswith(f"{scope.folder}/"):
+                    continue
+                try:
+                    state = self.exchange.there.read_folder(folder)
+                except ArtstoreError as error:
+                    from urllib.parse import unquote
+
+                    moved.append(Moved(Path(*map(unquote, folder.split("/")[1:])), "refused", problem=error))
+                    continue
+                if state.redirect is None and (state.exists or state.versions):
+                    yield state, None
+
+    def _refuse_unknown(self, path: Path) -> None:
+        states = [self.exchange.there.read_folder(folder) for folder in self.exchange.there.paths()]
+        names = [str(state.path) for state in states if state.exists]
+        raise NotFound(
+            f"remote '{self.exchange.tracking.name}' has no artifact {printable(str(path))}",
+            hint=near(str(path), names) or f"{typed('ls --from', self.exchange.tracking.name)} lists what it has",
+        )
+
+    def _planned(self, theirs: State, wanted: set[str] | None) -> Planned[PullPlan]:
+        """Our state, and what our log has to be told."""
+        now = self.exchange.refs.settled(theirs.path, follow=False)
+        if now.redirect is not None:
+            return Planned(theirs, wanted, *self._renamed_here(theirs, now.redirect))
+        followed = any(tracking.follows(theirs.path.folder) for tracking in self.exchange.neighbours.tracked)
+        same = self.exchange.same.get(theirs.path.folder) if wanted is None else None
+        ours, heard, _ = histories(self.exchange.refs, now, self.exchange.there, theirs, same)
+        try:
+            settled = self.exchange.settled(theirs.path)
+            plan = to_pull(heard, theirs, ours, now, settled, upstream=not followed, wanted=wanted)
+            return Planned(theirs, wanted, now, plan)
+        except Conflict as error:
+            apart = typed("cp", str(now.path), f"{now.path}-ours")
+            hint = f"its numbers follow another remote; {apart} keeps yours apart"
+            raise Conflict(str(error), hint=hint) from error
+
+    def _follow_rename(self, theirs: State) -> None:
+        """A collection that was renamed at the remote, and that we have under an old name only, is renamed here."""
+        if self.exchange.refs.read_folder(theirs.path.folder).number:
+            return
+        for old in self.exchange.there.names_before(theirs):
+            gone = self.exchange.there.read_folder(old.folder, old).redirect is not None
+            if gone and self.exchange.refs.read_folder(old.folder, old).exists:
+                self.exchange.refs.rename(old, theirs.path)
+                self.exchange.tracking.move_notes(old.folder, theirs.path.folder)
+                return
+
+    def _renamed_here(self, theirs: State, name: Path) -> tuple[State, PullPlan]:
+        """A collection that has another name here by now: fine, unless the remote got more under the old one."""
+        here = self.exchange.refs.read(name)
+        if new := [v for id, v in theirs.versions.items() if id not in here.versions and "deleted" not in v]:
+            remote = self.exchange.tracking.name
+            raise Conflict(
+                f"{theirs.path} was renamed to {name} here, and remote '{remote}' has a new v{new[0]['number']}",
+                hint=f"{typed('push', remote, str(name))} gives it the new name there, too",
+            )
+        return here, PullPlan([], [], {}, [], set(), False)
+
+    def _pull_all(self, todo: list[Planned[PullPlan]], tx: Transaction) -> list[Moved]:
+        plans = [self._planned(planned.source, planned.wanted) for planned in todo]  # as read behind the transaction
+        moved: list[Moved] = []
+        try:
+            self._send(plans, tx)
+        except Damage:
+            if len(plans) == 1:
+                raise
+            plans = [planned for planned in plans if self._comes_alone(planned, tx, moved)]
+        if self.exchange.options.dry_run:
+            return moved + [self.exchange.moved(p.source, p.plan, p.plan.versions, len(p.plan.changes)) for p in plans]
+        return moved + self.exchange.commit_all(plans, tx, self.exchange.refs, self._again)
+
+    def _comes_alone(self, planned: Planned[PullPlan], tx: Transaction, moved: list[Moved]) -> bool:
+        """Get one collection's objects by itself: what is damaged or incomplete there keeps no other back."""
+        try:
+            self._send([planned], tx)
+        except Damage as error:
+            moved.append(Moved(planned.source.path, "refused", problem=error))
+            return False
+        return True
+
+    def _send(self, plans: list[Planned[PullPlan]], tx: Transaction) -> None:
+        options = self.exchange.options
+        self.exchange.options.monitor.start(f"getting from {self.exchange.tracking.name}")
+        source, here = self.exchange.remote.objects, self.exchange.here.objects
+        source.packs.refresh()
+        transfer = Transfer(source, tx, here, selection=options.selection, jobs=options.jobs, monitor=options.monitor)
+        wanted, damaged = [], here.damage.is_known or not self.exchange.neighbours.complete
+        for theirs, _, _, plan in plans:
+            now = self.exchange.refs.read_folder(theirs.path.folder, theirs.path)
+            wanted += with_bases(plan.versions, [] if damaged else now.live())
+        try:
+            needs = transfer.plan(wanted, [blob for planned in plans for blob in new_blobs(planned.plan.changes)])
+            self.exchange.sent += needs
+            if not options.dry_run:
+                transfer.send(needs)
+                tx.publish()
+        except MissingObject as error:
+            raise MissingObject(
+                f"remote '{self.exchange.tracking.name}' is incomplete: {error}",
+                hint="if its files are still on their way there (a sync), pull again later; nothing was changed here",
+            ) from error
+
+    def _again(self, planned: Planned[PullPlan], tx: Transaction) -> Planned[PullPlan]:
+        """After a lost race: planned anew on what is here now."""
+        planned = self._planned(planned.source, planned.wanted)
+        self._send([planned], tx)
+        return planned

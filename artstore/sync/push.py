@@ -1,0 +1,175 @@
+"""Push: what the repository here has, and a remote lacks, is told there."""
+
+from collections.abc import Iterator, Set
+
+from artstore.domain.collection import Path, State
+from artstore.domain.hints import typed
+from artstore.domain.properties import new_blobs
+from artstore.domain.reconcile import PushPlan
+from artstore.errors import ArtstoreError, Conflict, NotFound
+from artstore.store.refs import resolve
+from artstore.store.transaction import Transaction
+from artstore.sync.exchange import ALL, Exchange, Exchanged, Moved, Planned, Scope
+from artstore.sync.histories import what_to_push
+from artstore.sync.transfer import Supply, Transfer, with_bases
+
+
+class Push:
+    """One push. What both sides changed stays as it is there."""
+
+    def __init__(self, exchange: Exchange) -> None:
+        self.exchange = exchange
+
+    def run(self, scopes: list[Scope]) -> Exchanged:
+        """Objects first, then one entry for each collection; what others push meanwhile is read and reckoned with. A
+        collection that can't be pushed is told of in its `problem`, and the others go.
+        """
+        self.exchange.fetch(scopes)
+        level = self.exchange.level("push", scopes)
+        known = level.keys() | set(self.exchange.seen())
+        renamed = (
+            []
+            if self.exchange.options.dry_run
+            else [self._rename_there(state) for state, _ in self._ours(scopes, known)]
+        )
+        if any(renamed):
+            self.exchange.fetch(scopes)
+        todo: list[Planned[PushPlan]] = []
+        moved = [Moved(path, "up to date") for path in level.values()]
+        for state, wanted in self._ours(scopes, level.keys()):
+            try:
+                planned = self._planned(state, wanted)
+                if planned.plan.changes or planned.plan.declined or planned.plan.settled:
+                    todo.append(planned)
+                else:
+                    moved.append(Moved(state.path, "up to date"))
+                    self.exchange.note(state, planned.target, same=planned.plan.same, level=wanted is None)
+            except ArtstoreError as error:
+                moved.append(Moved(state.path, "refused", problem=error))
+        if todo and self.exchange.options.dry_run:
+            moved += self._push_all(todo, None)
+        elif todo:
+            for planned in todo:
+                self.exchange.here.storage.settle(planned.source.path.folder)
+            with Transaction(
+                self.exchange.remote.objects, source=Supply(self.exchange.here.objects, self.exchange.options.monitor)
+            ) as tx:
+                self.exchange.fetch(scopes)  # what is live there is relied on: as read after the transaction was opened
+                moved += self._push_all(todo, tx)
+        self.exchange.save_notes("push")
+        if not self.exchange.options.dry_run and any(m.outcome == "moved" or m.versions for m in moved):
+            self.exchange.fetch(scopes)
+        runs = 0 if self.exchange.options.dry_run else self.exchange.runs.push(self.exchange.there, lone=ALL in scopes)
+        return self.exchange.report(moved, runs)
+
+    def _ours(self, scopes: list[Scope], known: Set[str]) -> Iterator[tuple[State, set[str] | None]]:
+        """Our collections in the scopes (deleted ones too, of which a deletion may have to be told), without those that are
+        known to be level.
+        """
+        for scope in scopes:
+            if scope.path is not None:
+                state = self.exchange.refs.settled(scope.path)
+                if scope.spec is not None and scope.spec.names_version:
+                    yield state, {resolve(state, scope.spec)["id"]}
+                elif state.number:
+                    yield state, None
+                else:
+                    raise NotFound(f"there is no artifact {state.path}")
+                continue
+            for folder in self.exchange.refs.paths():
+                if f"{folder}/".startswith(f"{scope.folder}/") and folder not in known:
+                    state = self.exchange.refs.read_folder(folder)
+                    said = state.versions or state.metadata or state.description or state.tags
+                    if state.number and state.redirect is None and said:  # else parts of an unfinished version alone
+                        yield state, None
+
+    def _rename_there(self, state: State) -> bool:
+        """A collection that was renamed here, and that the remote has under an old name only, is renamed there. One that
+        others made under such a name is not: it shares no version with ours.
+        """
+        if self.exchange.there.read_folder(state.path.folder, state.path).number:
+            return False
+        for old in self.exchange.refs.names_before(state):
+            if not self.exchange.there.read_folder(old.folder, old).number:
+                self.exchange.fetch([Scope(old.folder)])
+            theirs = self.exchange.there.read_folder(old.folder, old)
+            if theirs.exists and (not theirs.versions or theirs.versions.keys() & state.versions.keys()):
+                self.exchange.remote.refs.rename(old, state.path)
+                self.exchange.tracking.move_notes(old.folder, state.path.folder)
+                return True
+        return False
+
+    def _planned(self, state: State, wanted: set[str] | None) -> Planned[PushPlan]:
+        """The remote's state, as our copies tell it, and what its log has to be told behind that."""
+        theirs = self.exchange.there.read_folder(state.path.folder, state.path)
+        if theirs.redirect is not None:
+            raise Conflict(
+                f"{state.path} was renamed to {theirs.redirect} at remote '{self.exchange.tracking.name}'",
+                hint=self._rename_hint(state.path, theirs.redirect),
+            )
+        if theirs.number and theirs.path != state.path and (theirs.exists or theirs.versions):
+            raise Conflict(
+                f"{state.path} differs only in case from {theirs.path}, which remote '{self.exchange.tracking.name}' has"
+            )
+        same = self.exchange.same.get(state.path.folder) if wanted is None else None
+        settled = self.exchange.settled(state.path)
+        sides = (self.exchange.refs, state, self.exchange.there, theirs)
+        try:
+            return Planned(state, wanted, theirs, what_to_push(*sides, same=same, settled=settled, wanted=wanted))
+        except Conflict as error:
+            raise Conflict(str(error), hint=self._clash_hint(state.path)) from error
+
+    def _clash_hint(self, path: Path) -> str:
+        name = self.exchange.tracking.name
+        upstream = next((other.name for other in self.exchange.neighbours.tracked if other.follows(path.folder)), None)
+        if upstream is None:
+            return f"{typed('pull', name, str(path))} first: it renumbers yours"
+        return f"its numbers follow '{upstream}'; {typed('cp', str(path), f'{path}-{name}')}, and push that"
+
+    def _rename_hint(self, old: Path, new: Path) -> str:
+        if self.exchange.refs.read(new).exists:
+            return f"{new} is here, too: {typed('rm --collection', str(old))} leaves the new name only"
+        return f"{typed('mv', str(old), str(new))} does so here"
+
+    def _push_all(self, todo: list[Planned[PushPlan]], tx: Transaction | None) -> list[Moved]:
+        """Send and tell; without a transaction only reckon what would be."""
+        plans = [p if self.exchange.there.is_current(p.target) else self._planned(p.source, p.wanted) for p in todo]
+        self._send(plans, tx)
+        if tx is None:
+            return [self.exchange.moved(p.source, p.plan, p.plan.versions, len(p.plan.changes)) for p in plans]
+        return self.exchange.commit_all(plans, tx, self.exchange.remote.refs, self._again)
+
+    def _send(self, plans: list[Planned[PushPlan]], tx: Transaction | None) -> None:
+        """All objects that these need, published."""
+        self.exchange.options.monitor.start(f"sending to {self.exchange.tracking.name}")
+        if tx is not None:
+            self.exchange.remote.objects.packs.look_only_where_cheap()
+        else:
+            self.exchange.remote.objects.packs.refresh()
+        source = self.exchange.here.objects
+        transfer = Transfer(
+            source,
+            tx or self.exchange.remote.objects,
+            source,
+            jobs=self.exchange.options.jobs,
+            monitor=self.exchange.options.monitor,
+        )
+        wanted, damaged = [], self.exchange.remote.objects.damage.is_known
+        for planned in plans:
+            ours = {version["id"] for version in planned.source.live()}
+            whole = [v for v in planned.target.live() if v["id"] in ours and not damaged]
+            wanted += with_bases(planned.plan.versions, whole)
+        needs = transfer.plan(wanted, [blob for planned in plans for blob in new_blobs(planned.plan.changes)])
+        self.exchange.sent += needs
+        if tx is None:
+            return
+        self.exchange.neighbours.fill({**needs.small, **needs.large})
+        transfer.send(needs)
+        tx.publish()
+
+    def _again(self, planned: Planned[PushPlan], tx: Transaction) -> Planned[PushPlan]:
+        """After a lost race: planned anew on what is there now, and sent, on other bases maybe."""
+        self.exchange.fetch([Scope(planned.source.path.folder)])
+        planned = self._planned(planned.source, planned.wanted)
+        self._send([planned], tx)
+        return planned
