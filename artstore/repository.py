@@ -93,8 +93,6 @@ class Repository(View):
         if os.name == "nt":
             raise UnsupportedFormat("repositories can't be opened on Windows yet", hint="use WSL, Linux or macOS")
         self.root = os.path.abspath(root)
-        self._events: list[Event] = []
-        self._acting = 0
         self._folder = storage = FolderStorage(self.root)
         format = check_format(storage, "read")
         self.id = format.id
@@ -106,8 +104,8 @@ class Repository(View):
             format.id,
             writable,
             ObjectStore(storage, notes=writable),
-            Refs(storage, identity=identity, told=self._note_change),
-            Runs(storage, identity=identity, told=self._note_run),
+            Refs(storage, identity=identity),
+            Runs(storage, identity=identity),
         )
         super().__init__(store, settings)
         self.checkouts = Checkouts(storage)
@@ -151,13 +149,16 @@ class Repository(View):
             ) from error
 
     def draft(self, monitor: Monitor | None = None) -> Draft:
+        """Begin a draft. Whoever saves it calls `announce_done` then."""
+        self.refs.journal.clear()  # of an operation that failed
+        return self._draft(monitor)
+
+    def _draft(self, monitor: Monitor | None = None) -> Draft:
         from artstore.operations.saving.draft import Draft
 
         self._may("write")
         sweep(self._folder)
-        if not self._acting:
-            self._events = []  # of a save that failed
-        return Draft(self.objects, self.refs, monitor, acknowledged=self._announce_saved)
+        return Draft(self.objects, self.refs, monitor)
 
     def put(
         self,
@@ -187,12 +188,15 @@ class Repository(View):
                 from artstore.backends.references import named_targets
 
                 draft.add_references(*named_targets(path))
-                return draft.save(collection, type=type, properties=properties)
+                saved = draft.save(collection, type=type, properties=properties)
+                self.announce_done()
+                return saved
             if os.path.isdir(path):
                 draft.add_folder(path)
             else:
                 draft.add_file(path)
             saved = draft.save(collection, type=type, properties=properties)
+        self.announce_done()
         place = os.path.abspath(path)
         only = None if os.path.isdir(path) else os.path.basename(place)
         self.checkouts.note(Noted(place, saved.path, saved.id, saved.number, only, EVERYTHING))
@@ -419,6 +423,7 @@ class Repository(View):
         """Append to a run's log: see `Runs.append`."""
         self._may("write")
         self.runs.append(state, build)
+        self._announce_run()
 
     def seal(self, state: RunState, more: Callable[[RunState], list[Change]]) -> None:
         """Seal what lies open of a run's history, and append `more` in the same entry."""
@@ -426,6 +431,7 @@ class Repository(View):
 
         self._may("write")
         seal(self.objects, self.runs, state, more)
+        self._announce_run()
 
     def delete_run(self, path: RunPath) -> None:
         """Delete a run: gc frees its history; its name and edges stay on record. Raises NotFound."""
@@ -482,11 +488,14 @@ class Repository(View):
 
         return Place(self.id, os.path.realpath(self.root))
 
-    def _note_change(self, state: State, changes: list[Change], aliases: dict[str, str]) -> None:
-        self._events += events_of(state, changes, aliases)
+    def announce_done(self) -> None:
+        """Let automations hear of what an operation did to collections, now that it is safe."""
+        done, self.refs.journal[:] = list(self.refs.journal), []
+        self.announce([event for one in done for event in events_of(*one)])
 
-    def _note_run(self, state: RunState, changes: list[Change]) -> None:
-        self.announce(events_of_run(state, changes))
+    def _announce_run(self) -> None:
+        done, self.runs.journal[:] = list(self.runs.journal), []
+        self.announce([event for one in done for event in events_of_run(*one)])
 
     def announce(self, events: list[Event]) -> None:
         """Set off the automations that wait for something that was done with this handle, now that it is safe. Cost: a
@@ -520,25 +529,15 @@ class Repository(View):
     def _changes(self) -> Changes:
         from artstore.operations.changing.changes import Changes
 
-        return Changes(self.refs, self.objects, self.lookup, self.draft, lambda: self.catalog().links_of)
-
-    def _announce_saved(self) -> None:
-        if not self._acting:
-            events, self._events = self._events, []
-            self.announce(events)
+        return Changes(self.refs, self.objects, self.lookup, self._draft, lambda: self.catalog().links_of)
 
     @contextmanager
     def _changing(self) -> Iterator[Changes]:
         """For one operation, which automations hear of when it has ended well."""
         self._may("write")
-        if not self._acting:
-            self._events = []
-        self._acting += 1
-        try:
-            yield self._changes()
-        finally:
-            self._acting -= 1
-        self._announce_saved()
+        self.refs.journal.clear()
+        yield self._changes()
+        self.announce_done()
 
     # -- changing what moves --
 
@@ -661,7 +660,9 @@ class Repository(View):
         """Make a version of all parts that were added under an id. Raises NotFound when none were."""
         state = self.collection(text)
         with self.draft() as draft:
-            return draft.save(state.path, properties=properties, upsert=upsert)
+            saved = draft.save(state.path, properties=properties, upsert=upsert)
+        self.announce_done()
+        return saved
 
     # -- links and registries --
 
@@ -670,7 +671,7 @@ class Repository(View):
         from artstore.operations.changing.linking import Links
 
         with self._changing() as changes:
-            yield Links(self.refs, self.lookup, changes, self.draft)
+            yield Links(self.refs, self.lookup, changes, self._draft)
 
     def link(self, found: Found, target: str, aliases: tuple[str, ...] = ()) -> Found:
         """Let a version stand in another collection, too: the link, with a number and aliases of its own."""

@@ -80,6 +80,7 @@ def _artifact(repository: Repository, folder: str, project: str, type: str) -> T
         saved = draft.save(
             path, type=type, reuse="any", properties=Properties(metadata={"wandb": {"version": f"v{number}"}})
         )
+    repository.announce_done()
     return Taken("version", f"{path}:v{saved.number}", folder, saved.is_new)
 
 

@@ -362,6 +362,7 @@ class Artifact(Contents):
             origins=self._drafting.origins(),
             reuse=reuse,
         )
+        self._drafting.announce_saved()
         stored = Stored(run.root, Found(saved.collection, saved.collection.versions[saved.id]))
         self._become(stored)
         run.repository.tidy()

@@ -74,6 +74,11 @@ class Drafting:
             self._finalizer = weakref.finalize(self, _close, self._draft, self._repository)
         return self._draft
 
+    def announce_saved(self) -> None:
+        """Let automations hear of the save of what was begun."""
+        if self._repository is not None:
+            self._repository.announce_done()
+
     @property
     def root(self) -> str | None:
         """The repository in which it was begun; None before."""

@@ -1,6 +1,7 @@
 """Refs: all collections of a repository. What moves in it moves here, and only by a new entry."""
 
 from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 from artstore.backends.storage import LogStorage
 from artstore.domain.changes import Change, Entry, new_change
@@ -20,6 +21,16 @@ _MANY = 256
 """
 
 
+class Done(NamedTuple):
+    """A change that was made."""
+
+    state: State
+    """of the collection, after it"""
+    changes: list[Change]
+    aliases: dict[str, str]
+    """before it"""
+
+
 class Refs(LogBook[State]):
     """All collections of a repository; `commit` is the compare-and-swap."""
 
@@ -33,15 +44,14 @@ class Refs(LogBook[State]):
         keep: bool = False,
         foreign: bool = False,
         copies: bool = False,
-        told: Callable[[State, list[Change], dict[str, str]], None] = lambda state, changes, aliases: None,
     ) -> None:
         """`keep` the entries that were read: for one operation that reads logs again and again. Of `foreign` ones, which
         others write, checkpoints are checked. In `copies` of logs, which nobody commits to, reading leaves checkpoints.
-        `told` hears of every `change` that was made here, and which aliases there were before.
         """
         super().__init__(storage, identity=identity, foreign=foreign, cache=EntryCache() if keep else None)
         self._copies = copies
-        self._told = told
+        self.journal: list[Done] = []
+        """what `change` did, for whoever takes it from here"""
         self._read_last = ""
         self._folded: tuple[str, State] | None = None
         """a folder that was read twice in a row, and its fold then: the checkpoint of a long collection costs 4 µs a
@@ -208,7 +218,7 @@ class Refs(LogBook[State]):
                 self._storage.settle(state.path.folder)
                 return state
             if (done := self.commit(state, changes)) is not None:
-                self._told(done, changes, aliases)
+                self.journal.append(Done(done, changes, aliases))
                 return done
         raise too_busy(str(path))
 

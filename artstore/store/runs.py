@@ -38,13 +38,11 @@ class Runs(LogBook[RunState]):
         *,
         identity: Identity,
         foreign: bool = False,
-        told: Callable[[RunState, list[Change]], None] = lambda state, changes: None,
     ) -> None:
-        """Of `foreign` ones, which others write, checkpoints are checked. `told` hears of every `append` that was made
-        here.
-        """
+        """Of `foreign` ones, which others write, checkpoints are checked."""
         super().__init__(storage, identity=identity, foreign=foreign)
-        self._told = told
+        self.journal: list[tuple[RunState, list[Change]]] = []
+        """what `append` did, for whoever takes it from here"""
 
     def of_copies(self, mirror: LogStorage) -> "Runs":
         """Runs of another repository, of whose logs there are copies here."""
@@ -142,7 +140,7 @@ class Runs(LogBook[RunState]):
                 return
             self._check(changes, f"run {state.path}")
             if all(self._append(log, state, some) for some in portions(changes)):
-                self._told(state, changes)
+                self.journal.append((state, changes))
                 return
         raise too_busy(f"run {state.path}")
 

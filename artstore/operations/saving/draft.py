@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from artstore.backends.files import hash_file, open_regular
@@ -79,14 +79,10 @@ class Draft:
         objects: ObjectStore,
         refs: Refs,
         monitor: Monitor | None = None,
-        *,
-        acknowledged: Callable[[], None] = lambda: None,
     ) -> None:
-        """`acknowledged` is called when a save is safe on disk."""
         if objects.here is None:
             raise InvalidValue(f"{printable(objects.storage.root)} is a remote: save in a repository, and push")
         self._objects = objects
-        self._acknowledged = acknowledged
         self._storage = objects.here
         self._refs = refs
         self._monitor = monitor or Monitor()
@@ -405,7 +401,6 @@ class Draft:
         for cache, tree in self._caches:
             cache.save(self._note(cache, state.path, id) if tree == root.digest else cache.note)
         self._caches = []
-        self._acknowledged()
         return Saved(
             state.path, id, number, root.digest.hex(), root.size, root.files, made["version"] is not None,
             self._tx.new_bytes, self._tx.new_objects, made["changed"], tuple(self._left_out), state,
