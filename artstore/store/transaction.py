@@ -14,13 +14,7 @@ from artstore.domain.codec import MAX_BYTES
 from artstore.domain.digest import BLOB, KIND_NAMES, TREE, VERSION, Digest, Kind, digest_of, short
 from artstore.domain.names import printable
 from artstore.domain.version import MAX_VERSION
-from artstore.errors import (
-    InvalidValue,
-    MissingObject,
-    StorageError,
-    UnknownOutcome,
-    storage_error,
-)
+from artstore.errors import InvalidValue, MissingObject, StorageError, UnknownOutcome, storage_error
 from artstore.store.large import blob_path
 from artstore.store.layout import Operation, check_format
 from artstore.store.objects import ObjectStore
