@@ -141,14 +141,15 @@ class Fsck:
             window = pack.window(run)
             self._monitor.advance(0, len(window.data))
             for row, data in window.objects():
-                self._hashed += row.size
+                size = row.size
+                self._hashed += size
                 if data is None and pack.object(row) is None:
                     self._report_object(row.kind, row.digest, f"in pack {pack.name[:12]}")
                     self._objects.damage.note(pack.name, row.digest)
                     continue
                 if row.digest in bad:
                     self._objects.damage.forget(pack.name, row.digest)
-                self._lengths[row.digest] = row.size
+                self._lengths[row.digest] = size
         for row in rows if len(hashed) < len(rows) else ():
             if row.kind == BLOB and row.digest in bad:
                 self._report_object(row.kind, row.digest, f"in pack {pack.name[:12]}")
