@@ -1,6 +1,8 @@
 """Packs, the table over them, and the store that reads them."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import cast
 
@@ -133,6 +135,21 @@ def test_a_reader_that_opened_before_a_merge_reads_on_and_one_that_listed_before
 def test_size_classes_are_powers_of_eight() -> None:
     sizes = [1, 64 << 10, (64 << 10) + 1, 512 << 10, 4 << 20, (4 << 20) + 1, (32 << 20) - 1, 32 << 20]
     assert [size_class(size) for size in sizes] == [0, 0, 1, 1, 2, 3, 3, None]
+
+
+def test_a_save_that_merges_packs_loads_no_collector(repo: Repository, root: Path, tmp_path: Path) -> None:
+    for n in range(7):
+        save(repo, tmp_path, f"c{n}", f"content {n}")
+    code = (
+        "import sys; from artstore.repository import Repository\n"
+        "with Repository(sys.argv[1]) as repo: repo.put(sys.argv[2], 'c7')\n"
+        "print(*(name for name in ('merge', 'mark', 'collect') if f'artstore.operations.upkeep.{name}' in sys.modules))"
+    )
+    source = make_tree(tmp_path / "last", {"file": "content 7"})
+    loaded = subprocess.run(
+        [sys.executable, "-c", code, root, source], check=True, capture_output=True, text=True
+    ).stdout
+    assert loaded == "merge\n" and len(repo.objects.packs.refresh()) == 1
 
 
 @pytest.mark.damaged

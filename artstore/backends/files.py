@@ -1,4 +1,4 @@
-"""Whole-file primitives: sync, atomic write, clone, copy while hashing, and the confined writer."""
+"""Whole-file primitives: sync, atomic write, clone, and copy while hashing."""
 
 import errno
 import os
