@@ -14,14 +14,13 @@ from artstore.backends.storage import FolderStorage, is_url
 from artstore.domain.changes import Change, new_change
 from artstore.domain.collection import Path, State
 from artstore.domain.digest import Digest
-from artstore.domain.hints import typed
 from artstore.domain.names import parse_spec, printable
 from artstore.domain.properties import property_digests
 from artstore.domain.run import RunPath, RunState
 from artstore.domain.selection import EVERYTHING, Selection, select
-from artstore.domain.sizes import moment
 from artstore.domain.tree import DIRECTORY, REFERENCE
 from artstore.domain.tree import Entry as TreeEntry
+from artstore.domain.wording import moment, typed
 from artstore.errors import ArtstoreError, Conflict, InvalidValue, NotFound, UnsupportedFormat, translated
 from artstore.operations.automation.events import (  # here: what is told must not fail for an import
     Event,

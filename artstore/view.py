@@ -14,13 +14,13 @@ from artstore.backends.storage import FolderStorage
 from artstore.domain.changes import Entry
 from artstore.domain.collection import Path, State
 from artstore.domain.digest import BLOB, TREE, Digest
-from artstore.domain.hints import near, typed
 from artstore.domain.names import RESERVED, Spec, parse_path, printable
 from artstore.domain.run import RunState
 from artstore.domain.selection import EVERYTHING, Selection, select
 from artstore.domain.tree import DIRECTORY, PART, REFERENCE, decode_tree, diff, find, read_folder, walk
 from artstore.domain.tree import Change as TreeChange
 from artstore.domain.tree import Entry as TreeEntry
+from artstore.domain.wording import near, typed
 from artstore.errors import (
     Damage,
     InvalidValue,

@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from artstore.domain.hints import near
 from artstore.domain.names import (
     DEFAULT_ENTITY,
     DEFAULT_PROJECT,
@@ -30,6 +29,7 @@ from artstore.domain.names import (
     registry_project,
     windows_problem,
 )
+from artstore.domain.wording import near
 from artstore.errors import InvalidType, InvalidValue
 
 

@@ -19,7 +19,7 @@ from artstore.domain.metadata import normalise
 from artstore.domain.names import check_name, check_tags, check_type
 from artstore.domain.properties import Properties
 from artstore.domain.run import RunPath
-from artstore.domain.sizes import human, moment
+from artstore.domain.wording import human, moment
 from artstore.errors import Conflict, InvalidType, NotFound
 from artstore.operations.finding.catalog import decoded_run
 from artstore.operations.finding.lookup import Found, Home

@@ -9,7 +9,7 @@ from artstore.api.listing import Artifacts, Listing
 from artstore.domain.collection import Path, State
 from artstore.domain.copies import REGISTRY_RECORD
 from artstore.domain.names import REGISTRY, check_tags, check_type, registry_project
-from artstore.domain.sizes import moment
+from artstore.domain.wording import moment
 from artstore.errors import InvalidValue, NotFound
 from artstore.operations.finding.matching import Filter, fits_collection, fits_registry, fitting_versions
 

@@ -20,12 +20,12 @@ from artstore.api.tables.table import Table
 from artstore.backends import references
 from artstore.backends.files import hash_file, open_regular
 from artstore.backends.references import MAX_OBJECTS, Target
-from artstore.domain.hints import near
 from artstore.domain.ignore import Filter
 from artstore.domain.names import normal_path, parse_spec, printable
 from artstore.domain.selection import Selection
 from artstore.domain.tree import REFERENCE
 from artstore.domain.tree import Entry as TreeEntry
+from artstore.domain.wording import near
 from artstore.errors import (
     ArtifactFinalizedError,
     ArtifactNotLoggedError,

@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 from artstore.backends.endpoints import endpoint_of_environment
 from artstore.backends.storage import FolderStorage, is_url
-from artstore.domain.hints import typed
 from artstore.domain.names import file_name_of, printable
+from artstore.domain.wording import typed
 from artstore.errors import InvalidValue, MissingObject, NotFound, Refused
 from artstore.operations.finding.lookup import Found
 from artstore.operations.restoring.checkout import CheckedOut

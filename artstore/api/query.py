@@ -21,9 +21,9 @@ from artstore.api.listing import Artifacts, Listing
 from artstore.api.recording import session
 from artstore.api.runs import RunRecord
 from artstore.backends.storage import is_url
-from artstore.domain.hints import near
 from artstore.domain.names import as_project, check_project
 from artstore.domain.run import RunPath
+from artstore.domain.wording import near
 from artstore.errors import Conflict, InvalidType, InvalidValue, NotFound
 from artstore.operations.automation import firing
 from artstore.operations.automation.rules import all_rules, delete_rule, find_rule, save_rule

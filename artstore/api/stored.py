@@ -10,11 +10,11 @@ from typing import Any, BinaryIO
 from artstore.api.handles import opened
 from artstore.domain.codec import same_json
 from artstore.domain.collection import INHERIT, LONGEST_TTL, Path
-from artstore.domain.hints import typed
 from artstore.domain.metadata import normalise
 from artstore.domain.names import check_alias, check_tags
 from artstore.domain.properties import NEVER, Properties
 from artstore.domain.tree import DIRECTORY, Entry, Folder
+from artstore.domain.wording import typed
 from artstore.errors import InvalidType, InvalidValue, NotFound
 from artstore.operations.changing.changes import latest_is_ours
 from artstore.operations.finding.lookup import Found

@@ -4,7 +4,8 @@ import os
 import signal
 import sys
 import warnings
-from typing import Any, NoReturn
+from collections.abc import Sequence
+from typing import Any, NamedTuple, NoReturn
 
 import click
 
@@ -12,47 +13,26 @@ from artstore._version import __version__
 from artstore.cli.commands import Commands, ReaderGone, UsageError
 from artstore.errors import ArtstoreError, storage_error
 
-_FAMILIES = {
-    "saving": ("init", "put", "get"),
-    "exporting": ("export",),
-    "locking": ("lock",),
-    "looking": ("ls", "show", "log", "cat"),
-    "ui": ("ui",),
-    "comparing": ("diff", "status", "verify"),
-    "changing": ("alias", "tag", "edit", "rm", "undelete", "mv", "cp"),
-    "linking": ("link", "unlink", "registry"),
-    "runs": ("runs",),
-    "lineage": ("lineage",),
-    "automation": ("automation",),
-    "pending": ("pending",),
-    "remotes": ("remote", "push", "pull", "fetch", "clone"),
-    "bundling": ("bundle",),
-    "importing": ("import",),
-    "keeping": ("fsck", "doctor", "gc", "prune", "du"),
-    "settings": ("config", "completion"),
-    "artifact": ("artifact",),
+_FAMILIES: dict[str, dict[str, tuple[str, ...]]] = {
+    "Save and restore": {"saving": ("init", "put", "get"), "exporting": ("export",), "locking": ("lock",)},
+    "Look": {"looking": ("ls", "show", "log", "cat"), "ui": ("ui",)},
+    "Compare": {"comparing": ("diff", "status", "verify")},
+    "Change names and descriptions": {"changing": ("alias", "tag", "edit", "rm", "undelete", "mv", "cp")},
+    "Link and register": {"linking": ("link", "unlink", "registry")},
+    "Runs": {"runs": ("runs",), "lineage": ("lineage",)},
+    "Automate": {"automation": ("automation",)},
+    "Put together from several processes": {"pending": ("pending",)},
+    "Share with other places": {
+        "remotes": ("remote", "push", "pull", "fetch", "clone"), "bundling": ("bundle",), "importing": ("import",),
+    },
+    "Keep the repository well": {"keeping": ("fsck", "doctor", "gc", "prune", "du")},
+    "Set up": {"settings": ("config", "completion")},
+    "As in W&B": {"artifact": ("artifact",)},
+}  # fmt: skip
+"""Commands by title in the help, and by the module that holds them."""
+_HOMES = {
+    command: module for family in _FAMILIES.values() for module, commands in family.items() for command in commands
 }
-_TITLES = {
-    "saving": "Save and restore",
-    "exporting": "Save and restore",
-    "locking": "Save and restore",
-    "looking": "Look",
-    "ui": "Look",
-    "comparing": "Compare",
-    "changing": "Change names and descriptions",
-    "linking": "Link and register",
-    "runs": "Runs",
-    "lineage": "Runs",
-    "automation": "Automate",
-    "pending": "Put together from several processes",
-    "remotes": "Share with other places",
-    "bundling": "Share with other places",
-    "importing": "Share with other places",
-    "keeping": "Keep the repository well",
-    "settings": "Set up",
-    "artifact": "As in W&B",
-}
-_HOMES = {command: family for family, commands in _FAMILIES.items() for command in commands}
 BUG = 70
 """Exit code of an error that is none of ours (EX_SOFTWARE of sysexits.h)."""
 COMPLETE = "_ARTSTORE_COMPLETE"
@@ -78,11 +58,8 @@ class _Commands(Commands):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Families under their titles, each command with the first sentence of its help, whole."""
-        titled: dict[str, list[str]] = {}
-        for family, names in _FAMILIES.items():
-            titled.setdefault(_TITLES[family], []).extend(names)
-        for title, listed in titled.items():
-            commands = [(name, self.get_command(ctx, name)) for name in listed]
+        for title, family in _FAMILIES.items():
+            commands = [(name, self.get_command(ctx, name)) for names in family.values() for name in names]
             with formatter.section(title):
                 formatter.write_dl([(name, _sentence(command)) for name, command in commands], col_max=12)
 
@@ -113,36 +90,19 @@ def main() -> NoReturn:
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message())
         code = 0
-    except click.ClickException as error:
-        code = _fail(wants_json, "UsageError", _as_ours(error), _usage_hint(error), error.exit_code)
-    except ArtstoreError as error:
-        code = _fail(
-            wants_json,
-            type(error).__name__,
-            error.message,
-            error.hint,
-            error.exit_code,
-            getattr(error, "problems", None),
-        )
     except (KeyboardInterrupt, click.Abort):
-        code = _fail(wants_json, "Interrupted", "interrupted; nothing was lost", None, 130)
+        code = _fail(wants_json, _Failure("Interrupted", "interrupted; nothing was lost", None, 130))
         if "obstore" in sys.modules or "artstore.operations.restoring.fetching" in sys.modules:
             sys.stdout.flush()
             os._exit(code)  # threads may still wait for a silent server
     except (ReaderGone, BrokenPipeError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains again at exit
         code = 141
-    except OSError as error:
-        translated = storage_error(error, f"use {error.filename}" if error.filename else "go on")
-        code = _fail(wants_json, type(translated).__name__, translated.message, translated.hint, translated.exit_code)
     except Exception as error:
-        from artstore.store.settings import debugging
-
-        if debugging():
+        failure = _failure_of(error)
+        if failure.code == BUG and _debugging():
             raise
-        what = f"{type(error).__name__}: {error}"
-        hint = "ARTSTORE_DEBUG=1 shows where; please report it"
-        code = _fail(wants_json, "Bug", f"this is a bug in artstore: {what}", hint, BUG)
+        code = _fail(wants_json, failure)
     sys.exit(code)
 
 
@@ -174,7 +134,40 @@ def _usage_hint(error: click.ClickException) -> str:
     return f"`{context.command_path if context is not None else 'artstore'} --help` says how"
 
 
-def _fail(wants_json: bool, kind: str, message: str, hint: str | None, code: int, problems: Any = None) -> int:
+class _Failure(NamedTuple):
+    """How a command ended that did not do its work."""
+
+    kind: str
+    message: str
+    hint: str | None
+    code: int
+    problems: Sequence[tuple[str, str]] = ()
+    """(path, reason) of each file that is to blame"""
+
+
+def _failure_of(error: Exception) -> _Failure:
+    """The one place that gives errors their exit codes."""
+    if isinstance(error, click.ClickException):
+        return _Failure("UsageError", _as_ours(error), _usage_hint(error), error.exit_code)
+    if isinstance(error, OSError):
+        error = storage_error(error, f"use {error.filename}" if error.filename else "go on")
+    if isinstance(error, ArtstoreError):
+        problems = getattr(error, "problems", None) or ()
+        return _Failure(type(error).__name__, error.message, error.hint, error.exit_code, problems)
+    what = f"{type(error).__name__}: {error}"
+    hint = "ARTSTORE_DEBUG=1 shows where; please report it"
+    return _Failure("Bug", f"this is a bug in artstore: {what}", hint, BUG)
+
+
+def _debugging() -> bool:
+    from artstore.store.settings import debugging
+
+    return debugging()
+
+
+def _fail(wants_json: bool, failure: _Failure) -> int:
+    """Print what went wrong; the exit code."""
+    kind, message, hint, code, problems = failure
     if wants_json:
         import json
 
@@ -184,7 +177,7 @@ def _fail(wants_json: bool, kind: str, message: str, hint: str | None, code: int
         click.echo(json.dumps({"error": body}))
         return code
     click.echo(f"error: {_safe(message)}", err=True)
-    if problems and len(problems) > 1:
+    if len(problems) > 1:
         for path, reason in problems[:50]:
             click.echo(f"  {_safe(path)}: {_safe(reason)}", err=True)
         if len(problems) > 50:

@@ -11,7 +11,7 @@ from artstore.cli.commands import Commands
 from artstore.cli.output import json_option, open_repository, print_json, table
 from artstore.domain.filters import parsed
 from artstore.domain.names import as_project, check_project, printable
-from artstore.domain.sizes import moment
+from artstore.domain.wording import moment
 from artstore.errors import InvalidValue
 from artstore.operations.automation.events import EventType
 from artstore.operations.automation.rules import (

@@ -10,7 +10,7 @@ from artstore.cli.commands import Commands
 from artstore.cli.output import Bar, json_option, open_repository
 from artstore.cli.remotes import jobs_option, report
 from artstore.domain.names import printable
-from artstore.domain.sizes import human
+from artstore.domain.wording import human
 from artstore.errors import NotFound
 from artstore.repository import Repository
 from artstore.store.settings import root_to_create

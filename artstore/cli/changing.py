@@ -5,11 +5,10 @@ import click
 from artstore.cli.arguments import SPEC, metadata_from, pairs, seconds
 from artstore.cli.output import json_option, open_repository, print_json
 from artstore.domain.collection import INHERIT, State
-from artstore.domain.hints import typed
 from artstore.domain.metadata import normalise
 from artstore.domain.names import parse_spec
 from artstore.domain.properties import NEVER, Properties
-from artstore.domain.sizes import count, human
+from artstore.domain.wording import count, human, typed
 from artstore.errors import InvalidValue
 from artstore.repository import Repository
 

@@ -24,8 +24,8 @@ class Commands(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         names = self.list_commands(ctx)
         if args and args[0] not in names and not args[0].startswith("-"):
-            from artstore.domain.hints import near
             from artstore.domain.names import printable
+            from artstore.domain.wording import near
 
             near_names = near(args[0], names)
             hint = near_names or f"`{ctx.command_path} --help` lists the commands"

@@ -14,7 +14,7 @@ from artstore.cli.arguments import SPEC
 from artstore.cli.output import Bar, json_option, open_repository, paint, print_json
 from artstore.domain.codec import same_json
 from artstore.domain.names import printable
-from artstore.domain.sizes import count, human
+from artstore.domain.wording import count, human
 from artstore.errors import InvalidValue
 
 if TYPE_CHECKING:

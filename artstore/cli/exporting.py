@@ -13,7 +13,7 @@ from artstore.cli.arguments import FILE, SPEC, selecting
 from artstore.cli.output import Bar, from_option, json_option, open_view, print_json
 from artstore.domain.names import printable
 from artstore.domain.selection import Selection
-from artstore.domain.sizes import count, human
+from artstore.domain.wording import count, human
 from artstore.errors import InvalidValue, Refused, translated
 from artstore.operations.restoring.archive import Kind
 from artstore.view import View

@@ -10,7 +10,7 @@ from artstore.cli.arguments import FOLDER
 from artstore.cli.commands import Commands
 from artstore.cli.output import json_option, print_json
 from artstore.domain.names import as_project, check_type, name_from, printable
-from artstore.domain.sizes import count
+from artstore.domain.wording import count
 from artstore.errors import NotFound
 from artstore.repository import Repository
 from artstore.store.settings import root_to_create

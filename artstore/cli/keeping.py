@@ -18,9 +18,8 @@ from artstore.cli.output import (
     table,
     terminal_width,
 )
-from artstore.domain.hints import typed
 from artstore.domain.names import printable
-from artstore.domain.sizes import count, human
+from artstore.domain.wording import count, human, typed
 from artstore.errors import Damage, StorageError
 from artstore.store.settings import root_to_create
 

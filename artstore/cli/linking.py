@@ -8,9 +8,8 @@ from artstore.cli.arguments import SPEC
 from artstore.cli.commands import Commands
 from artstore.cli.output import from_option, json_option, open_repository, open_view, print_json, table
 from artstore.domain.collection import State
-from artstore.domain.hints import near, typed
 from artstore.domain.names import REGISTRY, check_type, registry_project
-from artstore.domain.sizes import count
+from artstore.domain.wording import count, near, typed
 from artstore.errors import NotFound, Refused
 from artstore.operations.finding.lookup import Found
 from artstore.repository import Repository

@@ -8,9 +8,8 @@ import click
 from artstore.api.locked import Restoring
 from artstore.cli.arguments import FOLDER, SPEC, lock_option
 from artstore.cli.output import Bar, json_option, open_repository, print_json, table
-from artstore.domain.hints import typed
 from artstore.domain.names import printable
-from artstore.domain.sizes import count, human
+from artstore.domain.wording import count, human, typed
 from artstore.errors import InvalidValue, NotFound, Refused
 from artstore.operations.finding.lookup import Found
 from artstore.operations.restoring import lockfile

@@ -22,10 +22,9 @@ from artstore.cli.output import (
 )
 from artstore.domain.collection import INHERIT, Path, State, VersionState
 from artstore.domain.digest import short
-from artstore.domain.hints import typed
 from artstore.domain.names import as_project, check_project, check_type, parse_spec, printable
-from artstore.domain.sizes import count, human, moment
 from artstore.domain.tree import DIRECTORY, EXECUTABLE, REFERENCE, Entry
+from artstore.domain.wording import count, human, moment, typed
 from artstore.errors import Damage, InvalidValue
 from artstore.operations.finding.lookup import Found
 from artstore.view import View

@@ -12,7 +12,7 @@ import click
 
 from artstore.backends.storage import FolderStorage
 from artstore.domain.names import printable
-from artstore.domain.sizes import human
+from artstore.domain.wording import human
 from artstore.errors import Damage
 from artstore.progress import Monitor
 from artstore.repository import Repository

@@ -6,7 +6,7 @@ from artstore.cli.arguments import SPEC, metadata_from
 from artstore.cli.commands import Commands
 from artstore.cli.output import json_option, open_repository, print_json, table
 from artstore.domain.properties import Properties
-from artstore.domain.sizes import count, human
+from artstore.domain.wording import count, human
 
 
 @click.group("pending", cls=Commands)

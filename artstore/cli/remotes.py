@@ -11,11 +11,10 @@ from artstore.cli.arguments import FOLDER, SPEC
 from artstore.cli.commands import Commands
 from artstore.cli.output import Bar, F, json_option, open_repository, print_json, table
 from artstore.domain.collection import Path
-from artstore.domain.hints import typed
 from artstore.domain.ignore import Filter
 from artstore.domain.names import printable
 from artstore.domain.selection import EVERYTHING, Selection
-from artstore.domain.sizes import count, human
+from artstore.domain.wording import count, human, typed
 from artstore.errors import InvalidValue
 from artstore.repository import Repository
 from artstore.store.settings import FOLDER as REPOSITORY

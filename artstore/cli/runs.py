@@ -21,9 +21,9 @@ from artstore.cli.output import (
     table,
 )  # fmt: skip
 from artstore.domain.filters import parsed
-from artstore.domain.hints import typed
 from artstore.domain.names import as_project, check_project, file_name_of, printable
 from artstore.domain.run import RunPath, RunState
+from artstore.domain.wording import typed
 from artstore.errors import Damage, InvalidValue, NotFound
 from artstore.operations.finding.matching import fitting_runs
 from artstore.store.runs import may_live

@@ -9,10 +9,9 @@ from click.core import ParameterSource
 from artstore.backends.storage import is_url
 from artstore.cli.arguments import FOLDER, SPEC, lock_option, metadata_from, selecting
 from artstore.cli.output import Bar, from_option, json_option, open_view, print_json
-from artstore.domain.hints import typed
 from artstore.domain.names import name_from, parse_spec, printable
 from artstore.domain.selection import Selection
-from artstore.domain.sizes import count, human
+from artstore.domain.wording import count, human, typed
 from artstore.errors import InvalidValue, NotFound
 from artstore.repository import Repository
 from artstore.store.settings import root_to_create

@@ -11,8 +11,8 @@ from artstore.api.tables.file import SUFFIX
 from artstore.api.tables.table import Table, TableDiff, table_diff
 from artstore.cli.output import fitted, printed_cells, width_of
 from artstore.domain.names import printable
-from artstore.domain.sizes import count
 from artstore.domain.tree import Entry
+from artstore.domain.wording import count
 from artstore.operations.finding.lookup import Found
 from artstore.view import View
 

@@ -2,9 +2,9 @@
 
 from artstore.domain.changes import Change, new_change
 from artstore.domain.collection import State, VersionState
-from artstore.domain.hints import typed
 from artstore.domain.kinds import VERSION
 from artstore.domain.properties import PROPERTIES
+from artstore.domain.wording import typed
 from artstore.errors import Conflict, InvalidValue
 
 REGISTRY_RECORD = ".registry"

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from artstore.domain.codec import same_json
-from artstore.domain.sizes import human
 from artstore.domain.tree import DIRECTORY, Change, Entry
+from artstore.domain.wording import human
 
 RENAMES = 10_000
 """Added plus removed files up to which renames are looked for: they have to be held."""

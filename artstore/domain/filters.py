@@ -11,8 +11,8 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from artstore.domain.hints import near
 from artstore.domain.names import printable
+from artstore.domain.wording import near
 from artstore.errors import InvalidValue
 
 Fields = Callable[[str], Any]

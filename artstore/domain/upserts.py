@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 from artstore.domain.builder import PathTaken, TreeBuilder
 from artstore.domain.collection import State
 from artstore.domain.digest import Digest
-from artstore.domain.hints import near
 from artstore.domain.names import printable
 from artstore.domain.tree import Folder
+from artstore.domain.wording import near
 from artstore.errors import Conflict, NotFound
 
 Read = Callable[[Digest], bytes]

@@ -6,9 +6,9 @@ from typing import NamedTuple
 from artstore.backends.storage import LogStorage
 from artstore.domain.changes import Change, Entry, new_change
 from artstore.domain.collection import Path, State, VersionState, nfc
-from artstore.domain.hints import near, typed
 from artstore.domain.kinds import KINDS, check_plain, fold
 from artstore.domain.names import Spec
+from artstore.domain.wording import near, typed
 from artstore.errors import Conflict, Damage, DamagedLog, NotFound, StorageError
 from artstore.store.logbook import Identity, LogBook, too_busy
 from artstore.store.logs import CHECKPOINT_EVERY, LOST_RACES, EntryCache, Log

@@ -10,8 +10,8 @@ from artstore.domain.changes import (
     Entry,
     portions,
 )
-from artstore.domain.hints import near
 from artstore.domain.run import CRASHED, KINDS, PLAIN_KEYS, RUNNING, RunPath, RunState, fold, is_plain
+from artstore.domain.wording import near
 from artstore.errors import (
     Conflict,
     Damage,

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 from artstore.backends.files import is_own, open_regular, replace_file
 from artstore.backends.owner import this_process
 from artstore.backends.storage import FolderStorage
-from artstore.domain.hints import near
 from artstore.domain.names import DEFAULT_ENTITY, DEFAULT_PROJECT, as_project, check_name, check_project, printable
+from artstore.domain.wording import near
 from artstore.errors import InvalidValue, NotFound, Refused, storage_error, translated
 
 FOLDER = ".artifacts"

@@ -19,9 +19,9 @@ from artstore.backends.storage import FolderStorage
 from artstore.domain.changes import PLACE, is_count, is_digest, is_record
 from artstore.domain.collection import Path
 from artstore.domain.digest import Digest
-from artstore.domain.hints import typed
 from artstore.domain.names import printable
 from artstore.domain.tree import DIRECTORY, walk
+from artstore.domain.wording import typed
 from artstore.errors import Damage, InvalidValue, NotFound, Refused, UnsupportedFormat, translated
 from artstore.operations.finding.lookup import Found
 from artstore.progress import Monitor

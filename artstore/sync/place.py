@@ -6,8 +6,8 @@ import os
 from artstore.backends.owner import this_process
 from artstore.backends.storage import FolderStorage, Storage, is_url
 from artstore.domain.codec import encode_json
-from artstore.domain.hints import typed
 from artstore.domain.names import printable
+from artstore.domain.wording import typed
 from artstore.errors import Conflict, InvalidValue, NotFound, Refused, StorageError
 from artstore.store.layout import check_format, make, new_format, storage_at
 from artstore.store.objects import ObjectStore

@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Set
 
 from artstore.domain.collection import Path, State
-from artstore.domain.hints import typed
 from artstore.domain.properties import new_blobs
 from artstore.domain.reconcile import PushPlan
+from artstore.domain.wording import typed
 from artstore.errors import ArtstoreError, Conflict, NotFound
 from artstore.store.refs import resolve
 from artstore.store.transaction import Transaction

@@ -7,10 +7,9 @@ from typing import NamedTuple
 from artstore.backends.storage import FolderStorage
 from artstore.domain.collection import Path, State, digest_of_state
 from artstore.domain.digest import BLOB, Digest
-from artstore.domain.hints import near, typed
 from artstore.domain.names import Spec, as_project, check_name, check_project, file_name_of, printable
-from artstore.domain.sizes import count
 from artstore.domain.tree import DIRECTORY, REFERENCE, walk
+from artstore.domain.wording import count, near, typed
 from artstore.errors import ArtstoreError, Conflict, InvalidValue, NotFound
 from artstore.operations.finding.lookup import Lookup
 from artstore.progress import Monitor

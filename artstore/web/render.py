@@ -18,7 +18,7 @@ from artstore.api.handles import opened
 from artstore.domain.collection import Path
 from artstore.domain.names import printable
 from artstore.domain.run import RunPath
-from artstore.domain.sizes import count, human, moment
+from artstore.domain.wording import count, human, moment
 from artstore.errors import InvalidValue, NotFound
 from artstore.operations.finding.lookup import Found
 from artstore.repository import Repository

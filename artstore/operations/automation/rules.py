@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 from artstore.backends.files import replace_file
 from artstore.backends.owner import this_process
 from artstore.domain.filters import fields_of, matches
-from artstore.domain.hints import near
 from artstore.domain.names import printable
+from artstore.domain.wording import near
 from artstore.errors import Conflict, InvalidValue, NotFound, storage_error, translated
 from artstore.operations.automation.events import Event, EventType, in_scope
 from artstore.store.settings import rules_path

@@ -8,10 +8,10 @@ from functools import cached_property, partial
 from artstore.domain.changes import Change, new_change
 from artstore.domain.collection import INHERIT, Path, State, VersionState, digest_of_state, id_of_state
 from artstore.domain.copies import copied, refuse_mixture
-from artstore.domain.hints import near, typed
 from artstore.domain.names import check_alias, check_tags, check_type, parse_spec
 from artstore.domain.properties import NEVER, Properties, aligned, property_digests, said_of, undone
 from artstore.domain.upserts import no_upsert
+from artstore.domain.wording import near, typed
 from artstore.errors import Conflict, InvalidValue, NotFound
 from artstore.operations.finding.catalog import LinkRow
 from artstore.operations.finding.lookup import Found, Lookup

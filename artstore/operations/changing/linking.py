@@ -7,8 +7,8 @@ from typing import Any
 from artstore.domain.changes import Change, new_change
 from artstore.domain.collection import Path, State, VersionState
 from artstore.domain.copies import REGISTRY_RECORD, copied
-from artstore.domain.hints import typed
 from artstore.domain.properties import Properties
+from artstore.domain.wording import typed
 from artstore.errors import Conflict, NotFound
 from artstore.operations.changing.changes import Changes, deletion
 from artstore.operations.finding.lookup import Found, Lookup

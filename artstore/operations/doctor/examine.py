@@ -12,7 +12,7 @@ from artstore.backends.files import remove_if_there, remove_tree, write_file
 from artstore.backends.owner import Owner, is_alive, is_dead, parse, this_process
 from artstore.backends.storage import FolderStorage, is_url
 from artstore.domain.names import printable
-from artstore.domain.sizes import count, human
+from artstore.domain.wording import count, human
 from artstore.errors import ArtstoreError, translated
 from artstore.operations.doctor.fitness import Finding, age, mounted, tried
 from artstore.operations.doctor.machine import machine

@@ -5,7 +5,7 @@ from typing import Any, Literal, NamedTuple
 
 from artstore.backends.mounts import IN_MEMORY, UNKNOWN, is_local, mount_of
 from artstore.domain.names import printable
-from artstore.domain.sizes import count, human
+from artstore.domain.wording import count, human
 from artstore.errors import ArtstoreError
 from artstore.operations.doctor import filesystem
 from artstore.operations.doctor.filesystem import Copying, Locking, Modes, Names, Naming, Space, Syncing, Times

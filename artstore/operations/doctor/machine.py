@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 
 from artstore.domain.names import MAX_DEPTH, printable
-from artstore.domain.sizes import human
+from artstore.domain.wording import human
 from artstore.operations.doctor.filesystem import space
 from artstore.operations.doctor.fitness import Finding
 from artstore.store.settings import variables

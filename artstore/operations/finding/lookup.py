@@ -7,10 +7,10 @@ from warnings import warn
 from artstore.domain.codec import decode_json
 from artstore.domain.collection import Path, State, VersionState, digest_of_state
 from artstore.domain.digest import BLOB, Digest
-from artstore.domain.hints import near, typed
 from artstore.domain.names import Spec, file_name_of, parse_path, parse_spec, printable
 from artstore.domain.properties import SHARED_FIELDS
 from artstore.domain.tree import DIRECTORY, Entry, find
+from artstore.domain.wording import near, typed
 from artstore.errors import ArtstoreError, Conflict, NotFound
 from artstore.store.objects import ObjectStore
 from artstore.store.refs import Refs, resolve

@@ -7,7 +7,7 @@ from typing import Any
 from artstore.domain.collection import State
 from artstore.domain.filters import Count, Time, fields_of, matches
 from artstore.domain.run import RunPath, RunState
-from artstore.domain.sizes import moment
+from artstore.domain.wording import moment
 from artstore.errors import Damage
 from artstore.operations.finding.lookup import Found, Lookup
 from artstore.store.runs import Runs

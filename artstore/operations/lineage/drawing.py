@@ -6,7 +6,7 @@ from html import escape
 from typing import Any
 
 from artstore.domain.names import printable
-from artstore.domain.sizes import human
+from artstore.domain.wording import human
 from artstore.operations.lineage.graph import DELETED, ELSEWHERE, LIVE, Graph, Node
 
 BREADTH = 20

@@ -5,7 +5,7 @@ from typing import TypeVar
 
 from artstore.domain.collection import Path, State
 from artstore.domain.run import CRASHED, RUNNING
-from artstore.domain.sizes import moment
+from artstore.domain.wording import moment
 from artstore.errors import Conflict, InvalidValue
 from artstore.operations.finding.catalog import Catalog, Edge, RunRow, decoded_run
 from artstore.operations.finding.lookup import Found

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 from artstore.backends.files import replace_file
 from artstore.backends.storage import is_url
 from artstore.domain.digest import is_hex
-from artstore.domain.hints import typed
 from artstore.domain.names import check_name, is_protected, parse_path, parse_spec, printable
+from artstore.domain.wording import typed
 from artstore.errors import InvalidValue, NotFound, translated
 
 NAME = "artstore.lock"

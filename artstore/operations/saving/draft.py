@@ -11,7 +11,6 @@ from artstore.domain.changes import Change, new_change
 from artstore.domain.collection import Path, State, VersionState, digest_of_state, id_of_state
 from artstore.domain.copies import refuse_mixture
 from artstore.domain.digest import BLOB, TREE, VERSION, Digest
-from artstore.domain.hints import typed
 from artstore.domain.ignore import Filter
 from artstore.domain.names import check_type, is_protected, parse_path, printable
 from artstore.domain.properties import PROPERTIES, Properties, property_digests, undone
@@ -29,6 +28,7 @@ from artstore.domain.tree import (
 )
 from artstore.domain.upserts import Part, joined, no_upsert, parts_of
 from artstore.domain.version import Version, record_of, version_id
+from artstore.domain.wording import typed
 from artstore.errors import (
     ArtstoreError,
     Conflict,

@@ -10,8 +10,8 @@ from artstore.domain.collection import State, digest_of_state, id_of_state
 from artstore.domain.digest import BLOB, KIND_NAMES, TREE, VERSION, Digest, Kind
 from artstore.domain.names import printable
 from artstore.domain.run import RunState
-from artstore.domain.sizes import count
 from artstore.domain.tree import DIRECTORY, REFERENCE, Entry, check_depth, check_root, read_folder
+from artstore.domain.wording import count
 from artstore.errors import ArtstoreError, DamagedObject, MissingObject
 from artstore.operations.upkeep.mark import part_trees, property_blobs
 from artstore.operations.upkeep.removal import is_left_over, open_transactions

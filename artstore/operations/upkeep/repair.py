@@ -14,9 +14,9 @@ from artstore.backends.files import open_regular, remove_if_there
 from artstore.domain.collection import VersionState, digest_of_state, id_of_state
 from artstore.domain.digest import BLOB, KIND_NAMES, TREE, VERSION, Digest, Kind, digest_of, is_hex
 from artstore.domain.names import printable
-from artstore.domain.sizes import count
 from artstore.domain.tree import DIRECTORY, REFERENCE, Entry, read_folder
 from artstore.domain.version import record_of
+from artstore.domain.wording import count
 from artstore.errors import ArtstoreError, Damage, StorageError
 from artstore.operations.saving.draft import Draft
 from artstore.operations.upkeep.collect import recheck_bad, rewrite_bad, set_broken_aside

@@ -1,5 +1,6 @@
-"""Hints that can be typed: commands quoted for a shell, and near names with what stood before them."""
+"""Wording: commands in hints as a shell takes them, near names, sizes, counts and times as people read them."""
 
+import time
 from collections.abc import Iterable
 
 
@@ -19,3 +20,20 @@ def near(name: str, others: Iterable[str], before: str = "", after: str = "") ->
     close = [other for other in others if other.casefold() == name.casefold()]
     close = close or difflib.get_close_matches(name, others, n=3, cutoff=0.6)
     return f"did you mean {' or '.join(repr(f'{before}{c}{after}') for c in close)}?" if close else None
+
+
+def human(size: int) -> str:
+    """Bytes in powers of 1,024."""
+    if size < 1024:
+        return f"{size} B"
+    power = min((size.bit_length() - 1) // 10, 5)
+    return f"{size / 1024**power:.1f} {'KMGTP'[power - 1]}iB"
+
+
+def count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")
+
+
+def moment(nanoseconds: int) -> str:
+    """A time in nanoseconds since 1970 as ISO 8601, UTC, to the second."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(nanoseconds // 1_000_000_000))
