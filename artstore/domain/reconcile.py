@@ -116,6 +116,22 @@ class _Folding:
         fold(self.state, Entry(number, digest or "", None, by["time"], by["host"], by["user"], "", [change]))
 
 
+class _Telling(_Folding):
+    """A state of the log that is told, and what it was told."""
+
+    def __init__(self, state: State) -> None:
+        super().__init__(state)
+        self.changes: list[Change] = []
+
+    def tell(self, change: Change) -> None:
+        self.apply(change)
+        self.changes.append(change)
+
+    def new_live(self, before: State) -> list[VersionState]:
+        """Versions that live now and did not before, in the order of their numbers."""
+        return [version for version in self.state.live() if _is_new(version["id"], before)]
+
+
 def in_portions(changes: list[Change], before: State) -> Iterator[list[Change]]:
     """What a log with this state is told, for as many entries as it takes that each can be read: mostly one.
 
@@ -163,63 +179,85 @@ def to_push(
     With `start`, the state of our log where both were the `same`, the changes are those behind it, of both.
     """
     _refuse_double_numbers(now, theirs, wanted)
-    mine, there = _Folding(start or State(now.path)), _Folding(theirs.copy())
-    changes: list[Change] = []
-    declined: list[str] = []
-    done: set[str] = set()
-
-    def tell(change: Change) -> None:
-        there.apply(change)
-        changes.append(change)
-
+    push = _Pushing(now, theirs, wanted, start)
+    # Replay our log, so that each change is judged by what it replaced where it was made.
     for change in ours:
+        is_told = change["change"] in known or change["change"] in settled
+        push.replay(change, is_open=not is_told and change["kind"] not in ONE_LOG)
+    # Versions live there as here, also where the change that says so was told before.
+    by = ours[-1]["by"] if ours else None
+    for change in push.revivals():
+        push.there.tell({**change, "by": by})
+    told = _ids(push.there.changes)
+    # Of a part nothing is settled: what was skipped may change what a later change means.
+    done = push.done if wanted is None else set()
+    is_complete = known | told <= _ids(ours) and _ids(_for_all(ours)) <= known | told | settled | done
+    same = wanted is None and is_complete and _agree(now, push.there.state, ours)
+    return PushPlan(push.there.changes, push.there.new_live(theirs), push.declined, done, same)
+
+
+class _Pushing:
+    """A push that is being planned."""
+
+    def __init__(self, now: State, theirs: State, wanted: set[str] | None, start: State | None) -> None:
+        self._now = now
+        self._theirs = theirs
+        self._wanted = wanted
+        self._mine = _Folding(start or State(now.path))
+        self.there = _Telling(theirs.copy())
+        self.declined: list[str] = []
+        self.done: set[str] = set()
+        """ids of changes that need not be told"""
+
+    def replay(self, change: Change, *, is_open: bool) -> None:
+        """Apply a change of ours to our state as it was then; tell it there if it `is_open` and fits."""
         keys = _keys_of(change)
-        before = {key: _said(mine.state, key) for key in keys}
-        was_type = mine.state.type
+        before, was_type = {key: _said(self._mine.state, key) for key in keys}, self._mine.state.type
         if change["kind"] not in ONE_LOG:
-            mine.apply(_numbered(change, now) if change["kind"] in ADDS else change)
-        id = change["change"]
-        if id in known or id in settled or change["kind"] in ONE_LOG:
-            continue
-        if not keys:
-            answer = _about_versions(change, now, there.state, wanted, was_type)
-            if answer == "tell":
-                if change["kind"] in ADDS and not there.state.exists:
-                    tell(_named(now, change))
-                tell(_as_told(change, now, there.state))
-            elif answer == "done":
-                done.add(id)
-            elif answer == "declined":
-                done.add(id)
-                declined.append(f"v{now.versions[change['id']]['number']} is not deleted: an alias holds it there")
-            continue
-        subject = change["id"]
-        if subject and (subject not in there.state.versions or (wanted is not None and subject not in wanted)):
-            continue  # of a version that is not pushed
-        after = {key: _said(mine.state, key) for key in keys}
-        open_ = {key for key in keys if not is_same(_said(there.state, key), after[key])}
-        fits = {key for key in open_ if is_same(_said(there.state, key), before[key])}
-        if change["kind"] == "alias" and subject and "deleted" in there.state.versions[subject]:
+            self._mine.apply(_numbered(change, self._now) if change["kind"] in ADDS else change)
+        if is_open and keys:
+            self._tell_properties(change, before)
+        elif is_open:
+            self._tell_of_versions(change, was_type)
+
+    def _tell_of_versions(self, change: Change, was_type: str) -> None:
+        answer = _about_versions(change, self._now, self.there.state, self._wanted, was_type)
+        if answer == "tell":
+            if change["kind"] in ADDS and not self.there.state.exists:
+                self.there.tell(_named(self._now, change))
+            self.there.tell(_as_told(change, self._now, self.there.state))
+        elif answer == "declined":
+            number = self._now.versions[change["id"]]["number"]
+            self.declined.append(f"v{number} is not deleted: an alias holds it there")
+        if answer in ("done", "declined"):
+            self.done.add(change["change"])
+
+    def _tell_properties(self, change: Change, before: dict[Key, Any]) -> None:
+        """As compare-and-set: tell of each property that still reads there as it did here `before` the change."""
+        there, subject = self.there.state, change["id"]
+        if subject and (subject not in there.versions or (self._wanted is not None and subject not in self._wanted)):
+            return  # of a version that is not pushed
+        open_ = {key for key in before if not is_same(_said(there, key), _said(self._mine.state, key))}
+        fits = {key for key in open_ if is_same(_said(there, key), before[key])}
+        if change["kind"] == "alias" and subject and "deleted" in there.versions[subject]:
             fits = set()  # an alias can't name a version that is deleted there
         if fits:
-            tell(PROPERTIES[change["kind"]].narrowed(change, fits))
+            self.there.tell(PROPERTIES[change["kind"]].narrowed(change, fits))
         else:
-            done.add(id)
-        for key in sorted(key for key in open_ - fits if not is_same(_said(now, key), _said(there.state, key))):
-            declined.append(f"{_in_words(there.state, key)}: theirs stays ({_shown(there.state, key)})")
-    for id, version in theirs.versions.items():
-        own = now.versions.get(id)
-        if "withdrawn" in version and own is not None and "deleted" not in own and (wanted is None or id in wanted):
-            tell({**new_change("undelete", id=id), "by": ours[-1]["by"]})
-    for id in there.state.versions.keys() - theirs.versions.keys():
-        if "deleted" in now.versions[id] and "deleted" not in there.state.versions[id]:
-            tell({**new_change("delete", id=id, reason=None), "by": ours[-1]["by"]})  # by a change that was told before
-    live = [v for id, v in there.state.versions.items() if "deleted" not in v and _is_new(id, theirs)]
-    # Of a part nothing is settled: what was skipped may change what a later change means.
-    done = done if wanted is None else set()
-    mine_there = _ids(_for_all(ours)) <= known | _ids(changes) | settled | done
-    same = wanted is None and known | _ids(changes) <= _ids(ours) and mine_there and _agree(now, there.state, ours)
-    return PushPlan(changes, sorted(live, key=lambda version: version["number"]), declined, done, same)
+            self.done.add(change["change"])
+        for key in sorted(key for key in open_ - fits if not is_same(_said(self._now, key), _said(there, key))):
+            self.declined.append(f"{_in_words(there, key)}: theirs stays ({_shown(there, key)})")
+
+    def revivals(self) -> Iterator[Change]:
+        """Versions that were withdrawn there and live here come back; new ones that were deleted here are deleted there."""
+        for id, version in self._theirs.versions.items():
+            own = self._now.versions.get(id)
+            is_wanted = self._wanted is None or id in self._wanted
+            if "withdrawn" in version and own is not None and "deleted" not in own and is_wanted:
+                yield new_change("undelete", id=id)
+        for id in self.there.state.versions.keys() - self._theirs.versions.keys():
+            if "deleted" in self._now.versions[id] and "deleted" not in self.there.state.versions[id]:
+                yield new_change("delete", id=id, reason=None)
 
 
 def _ids(changes: Iterable[Change]) -> set[str]:
@@ -323,73 +361,72 @@ def to_pull(
     Where both were the `same` before, the changes behind that are enough, of both.
     """
     have, known = _ids(ours), _ids(theirs)
-    new = [change for change in _for_all(theirs) if change["change"] not in have]
-    unfit = {id for id, v in there.versions.items() if "withdrawn" in v and id not in now.versions}
-    new = [change for change in new if change.get("id") not in unfit]
-    if wanted is not None:
-        new = [change for change in new if change["kind"] == "collection" or change.get("id") in wanted]
-        new = [c for c in new if c["kind"] != "alias" or there.aliases.get(c["alias"]) == c["id"]]
-    here = _Folding(now.copy())
-    changes: list[Change] = []
+    new = _news(theirs, there, now, have, wanted)
+    here = _Telling(now.copy())
+    # Numbers first: ours move behind theirs where theirs took them.
     numbers = _new_numbers(there, now, wanted, upstream)
     if numbers:
-        changes.append(new_change("renumber", numbers=numbers))
-        here.apply(changes[0])
-    made_by: Change | None = None
-
-    def tell(change: Change) -> None:
-        here.apply(change)
-        changes.append(change)
-
-    for change in new:
-        if change["kind"] == "collection" and not here.state.exists:
-            made_by = {**change, **there.path.fields()}  # told with the first version: nobody wants an empty one
-        elif _fits_here(change, here.state, there):
-            if change["kind"] in ADDS:
-                if not here.state.exists:
-                    tell(made_by or _named(there, change))
-                tell(_numbered(change, there))
-            elif change["kind"] == "delete collection":
-                tell({**change, "ids": [id for id in change["ids"] if id in here.state.versions]})
-            else:
-                tell({**change, **there.path.fields()} if change["kind"] == "collection" else change)
+        here.tell(new_change("renumber", numbers=numbers))
+    _hear(new, there, here)
+    # What both sides changed since they were the same: theirs stays, unless theirs is what ours has overwritten.
     open_ = [c for c in ours if c["change"] not in known | settled and _touched_by(c)]
-    said = _ids(changes)
+    said = _ids(here.changes)
     heard = [c for c in new if c["kind"] != "collection" or c["change"] in said]
     pending, touched = ({key for c in some for key in _touched_by(c)} for some in (open_, heard))
     kept = _overwritten_by_us(theirs, have) & pending & touched
     touched -= kept
     lost = {key for key in pending & touched if not is_same(_said(now, key), _said(there, key))}
+    # Sets that make both read alike; they are settled at once, the remote need not be told of them.
     made = list(_aligned(here.state, now, _AllBut(kept)))
     for change in made:
         here.apply(change)
     for change in _aligned(here.state, there, pending - touched) if wanted is None else ():
         made.append(change)
         here.apply(change)
+    # Versions that we took back, and that are whole there, come back.
     for id, version in now.versions.items():
-        theirs_ = there.versions.get(id)
-        if (
-            "withdrawn" in version
-            and theirs_ is not None
-            and "deleted" not in theirs_
-            and (wanted is None or id in wanted)
-        ):
-            changes.append(new_change("undelete", id=id))
-            here.apply(changes[-1])
-    live = [v for id, v in here.state.versions.items() if "deleted" not in v and _is_new(id, now)]
+        lives_there = "deleted" not in there.versions.get(id, {"deleted": ""})
+        if "withdrawn" in version and lives_there and (wanted is None or id in wanted):
+            here.tell(new_change("undelete", id=id))
     done = _ids([*made, *(c for c in open_ if set(_touched_by(c)) <= touched)])
-    own = {id for id in _ids(_for_all([*ours, *changes])) if id not in known}
+    own = {id for id in _ids(_for_all([*ours, *here.changes])) if id not in known}
+    is_complete = known <= have | said and own <= settled | done
     return PullPlan(
-        [*changes, *made],
-        sorted(live, key=lambda version: version["number"]),
+        [*here.changes, *made],
+        here.new_live(now),
         {now.versions[id]["number"]: number for id, number in numbers.items()},
         [f"{_in_words(there, key)}: theirs stays ({_shown(there, key)})" for key in sorted(lost)],
         done,
-        wanted is None
-        and known <= have | said
-        and own <= settled | done
-        and _agree(here.state, there, [*ours, *theirs]),
+        wanted is None and is_complete and _agree(here.state, there, [*ours, *theirs]),
     )
+
+
+def _news(theirs: list[Change], there: State, now: State, have: set[str], wanted: set[str] | None) -> list[Change]:
+    """Changes of theirs that our log does not have, and that are meant."""
+    new = [change for change in _for_all(theirs) if change["change"] not in have]
+    unfit = {id for id, v in there.versions.items() if "withdrawn" in v and id not in now.versions}
+    new = [change for change in new if change.get("id") not in unfit]
+    if wanted is not None:
+        new = [change for change in new if change["kind"] == "collection" or change.get("id") in wanted]
+        new = [c for c in new if c["kind"] != "alias" or there.aliases.get(c["alias"]) == c["id"]]
+    return new
+
+
+def _hear(new: list[Change], there: State, here: _Telling) -> None:
+    """Tell our log what is new, as far as it has an effect here."""
+    made_by: Change | None = None
+    for change in new:
+        if change["kind"] == "collection" and not here.state.exists:
+            made_by = {**change, **there.path.fields()}  # told with the first version: nobody wants an empty one
+        elif _fits_here(change, here.state, there):
+            if change["kind"] in ADDS:
+                if not here.state.exists:
+                    here.tell(made_by or _named(there, change))
+                here.tell(_numbered(change, there))
+            elif change["kind"] == "delete collection":
+                here.tell({**change, "ids": [id for id in change["ids"] if id in here.state.versions]})
+            else:
+                here.tell({**change, **there.path.fields()} if change["kind"] == "collection" else change)
 
 
 def _overwritten_by_us(theirs: list[Change], have: set[str]) -> set[Key]:
