@@ -69,6 +69,16 @@ class Mirror:
         return self._storage.remove(self.path(path))
 
 
+class NotedRuns(NamedTuple):
+    """How far runs were told to a remote, or by it: numbers of entries, by the folders of their logs."""
+
+    collections: str | None
+    """digest of the collections' logs as they were then"""
+    told: dict[str, int]
+    unrelated: dict[str, int]
+    """of runs that had made and used nothing in those collections; looked at again when the collections change"""
+
+
 class Tracking:
     """One remote's notes, in `remotes/<name>/`: its logs by the same paths, and `settled.json` beside each."""
 
@@ -203,17 +213,19 @@ class Tracking:
         if ids - known:
             self._save(f"{folder}/settled.json", {"settled": sorted(known | ids), "log": began})
 
-    def noted_runs(self, verb: str) -> tuple[str | None, dict[str, int]]:
-        """Runs' logs and the last number that was `pushed` or `pulled` (negative: that had nothing to do with the
-        collections as they were then, of which there is a digest).
-        """
+    def noted_runs(self, verb: str) -> "NotedRuns":
+        """How far runs were `pushed` or `pulled`."""
         noted = self._load(f"runs-{verb}.json")
         refs, runs = noted.get("refs"), noted.get("runs")
-        runs = runs.items() if isinstance(runs, dict) else ()
-        return refs if isinstance(refs, str) else None, {f: number for f, number in runs if type(number) is int}
+        numbers = {f: n for f, n in runs.items() if type(n) is int} if isinstance(runs, dict) else {}
+        told = {folder: number for folder, number in numbers.items() if number >= 0}
+        unrelated = {folder: -number for folder, number in numbers.items() if number < 0}
+        return NotedRuns(refs if isinstance(refs, str) else None, told, unrelated)
 
-    def note_runs(self, verb: str, refs: str, heads: dict[str, int]) -> None:
-        self._save(f"runs-{verb}.json", {"refs": refs, "runs": heads}, sync=False)
+    def note_runs(self, verb: str, noted: "NotedRuns") -> None:
+        """Numbers of unrelated runs stand there as negative ones."""
+        numbers = noted.told | {folder: -number for folder, number in noted.unrelated.items()}
+        self._save(f"runs-{verb}.json", {"refs": noted.collections, "runs": numbers}, sync=False)
 
     def in_step(self, verb: str) -> dict[str, InStep]:
         """Collections, by their logs, of which a `push` or `pull` of all had nothing to tell; or that held the `same`."""

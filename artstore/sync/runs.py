@@ -13,7 +13,7 @@ from artstore.store.refs import Refs
 from artstore.store.runs import Runs
 from artstore.store.store import Store
 from artstore.store.transaction import Transaction
-from artstore.sync.notes import Tracking
+from artstore.sync.notes import NotedRuns, Tracking
 from artstore.sync.transfer import Transfer
 
 
@@ -41,10 +41,10 @@ class RunExchange:
         if not heads:
             return 0
         collections = _digest(self._tracking.logs())
-        states, noted = self._due("pushed", heads, self._here.runs, refs, collections, lone=lone)
+        before = self._tracking.noted_runs("pushed")
+        states, noted = self._due(heads, before, self._here.runs, refs, collections, lone=lone)
         count = self._tell_all(states, self._here.objects, self._remote.objects, self._here.storage, self._remote.runs)
-        if noted is not None:
-            self._tracking.note_runs("pushed", collections, noted)
+        self._note("pushed", before, noted)
         return count
 
     def pull(self, refs: Refs, *, lone: bool) -> int:
@@ -55,35 +55,40 @@ class RunExchange:
         if not heads:
             return 0
         collections = _digest({folder: last_number(self._here.storage.names(folder)) for folder in refs.paths()})
-        states, noted = self._due("pulled", heads, self._there, refs, collections, lone=lone)
+        before = self._tracking.noted_runs("pulled")
+        states, noted = self._due(heads, before, self._there, refs, collections, lone=lone)
         count = self._tell_all(states, self._remote.objects, self._here.objects, self._tracking.mirror, self._here.runs)
-        if noted is not None:
-            self._tracking.note_runs("pulled", collections, noted)
+        self._note("pulled", before, noted)
         return count
 
     def _due(
-        self, verb: str, heads: dict[str, int], runs: Runs, refs: Refs, collections: str, *, lone: bool
-    ) -> tuple[list[RunState], dict[str, int] | None]:
-        """Runs whose logs (folder → last number) have something to tell, and what is to be noted of all when that is new: how
-        far they were told, or as a negative number, how far they had nothing to do with these `collections`, whose digest
-        that is.
+        self, heads: dict[str, int], before: NotedRuns, runs: Runs, refs: Refs, collections: str, *, lone: bool
+    ) -> tuple[list[RunState], NotedRuns]:
+        """Runs whose logs (folder → last number) have something to tell since `before`, and what is to be noted now.
+        `collections` is the digest of the logs of `refs`.
         """
-        before, known = self._tracking.noted_runs(verb)
-        due, noted = list[RunState](), dict(known)
+        due, told, unrelated = list[RunState](), dict(before.told), dict(before.unrelated)
         ids: set[str] | None = None
         for folder, last in heads.items():
-            if last == noted.get(folder) or (-last == noted.get(folder) and collections == before):
+            still_unrelated = last == unrelated.get(folder) and collections == before.collections
+            if last == told.get(folder) or still_unrelated:
                 continue
             ids = {id for path in refs.paths() for id in refs.read_folder(path).versions} if ids is None else ids
             state = runs.read_folder(folder)
             edges = state.used.keys() | state.logged.keys()
             if ids & edges or (lone and not edges):
                 due.append(state)
-                noted[folder] = last
+                told[folder] = last
+                unrelated.pop(folder, None)
             elif edges:
-                noted[folder] = -last
-        is_new = noted != known or (collections != before and any(number < 0 for number in noted.values()))
-        return due, noted if is_new else None
+                unrelated[folder] = last
+                told.pop(folder, None)
+        return due, NotedRuns(collections, told, unrelated)
+
+    def _note(self, verb: str, before: NotedRuns, now: NotedRuns) -> None:
+        """Note it if a later look would be spared by it."""
+        if now[1:] != before[1:] or (now.unrelated and now.collections != before.collections):
+            self._tracking.note_runs(verb, now)
 
     def _tell_all(
         self, states: list[RunState], source: ObjectStore, target: ObjectStore, logs: LogStorage, there: Runs
