@@ -27,14 +27,14 @@ ERROR = re.compile(r"error: [^\n]+\nhint: [^\n]+\n\Z")
 
 IMPATIENT = """
 from datetime import timedelta
-from artstore.backends import bucket
-def impatient(name, *, real=bucket.S3Store, **options):
+from artstore.backends.bucket import calls, opening
+def impatient(name, *, real=opening.S3Store, **options):
     backoff = {'init_backoff': timedelta(milliseconds=10), 'max_backoff': timedelta(milliseconds=100), 'base': 2}
     options['retry_config'] = {'max_retries': 1, 'retry_timeout': timedelta(seconds=4), 'backoff': backoff}
     options['client_options'] |= {'timeout': timedelta(seconds=2), 'read_timeout': timedelta(seconds=1)}
     return real(name, **options)
-bucket.S3Store = impatient
-bucket._WAITS = (0.05, 0.1)
+opening.S3Store = impatient
+calls.WAITS = (0.05, 0.1)
 """
 """Setup code: as little patience as a test has."""
 

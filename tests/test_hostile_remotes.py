@@ -926,11 +926,11 @@ def bucket(tmp_path: Path, proxy: S3Proxy, server: SeaweedFS, monkeypatch: pytes
     pytest.importorskip("obstore")
     from datetime import timedelta
 
-    from artstore.backends import bucket as module
+    from artstore.backends.bucket import calls, opening
 
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", server.access_key)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", server.secret_key)
-    real: Any = vars(module)["S3Store"]
+    real: Any = vars(opening)["S3Store"]
 
     def impatient(name: str, **options: Any) -> Any:
         options["retry_config"] = {
@@ -945,8 +945,8 @@ def bucket(tmp_path: Path, proxy: S3Proxy, server: SeaweedFS, monkeypatch: pytes
         options["client_options"] |= {"timeout": timedelta(seconds=2), "read_timeout": timedelta(seconds=1)}
         return real(name, **options)
 
-    monkeypatch.setattr(module, "S3Store", impatient)
-    monkeypatch.setattr(module, "_WAITS", (0.01, 0.02))
+    monkeypatch.setattr(opening, "S3Store", impatient)
+    monkeypatch.setattr(calls, "WAITS", (0.01, 0.02))
     return Bucket(tmp_path, proxy)
 
 

@@ -50,9 +50,9 @@ MOST_SECONDS = 60
 
 def be_impatient() -> None:
     """Try as often as in life, but wait less between the tries."""
-    from artstore.backends import bucket
+    from artstore.backends.bucket import calls, opening
 
-    real: Any = vars(bucket)["S3Store"]
+    real: Any = vars(opening)["S3Store"]
 
     def impatient(name: str, **options: Any) -> Any:
         backoff = {"init_backoff": timedelta(milliseconds=5), "max_backoff": timedelta(milliseconds=50), "base": 2}
@@ -60,7 +60,8 @@ def be_impatient() -> None:
         options["client_options"] |= {"timeout": timedelta(seconds=5), "read_timeout": timedelta(seconds=3)}
         return real(name, **options)
 
-    vars(bucket).update(S3Store=impatient, _WAITS=(0.01, 0.02, 0.05))
+    vars(opening).update(S3Store=impatient)
+    vars(calls).update(WAITS=(0.01, 0.02, 0.05))
 
 
 def save(repository: Repository, seed: int) -> dict[str, Any]:
@@ -118,12 +119,12 @@ def process(root: Path, name: str, seed: int, told: Connection) -> None:
 
 @pytest.fixture
 def proxy(server: SeaweedFS, monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Proxy]:
-    from artstore.backends import bucket
+    from artstore.backends.bucket import calls, opening
 
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", server.access_key)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", server.secret_key)
-    for name in ("S3Store", "_WAITS"):
-        monkeypatch.setattr(bucket, name, vars(bucket)[name])  # to be as it was at the end
+    for module, name in ((opening, "S3Store"), (calls, "WAITS")):
+        monkeypatch.setattr(module, name, vars(module)[name])  # to be as it was at the end
     be_impatient()
     with S3Proxy(server.endpoint) as proxy:
         yield proxy

@@ -63,7 +63,7 @@ ALLOWED = {
         "importlib.metadata.entry_points",
     ): "handlers of schemes, by entry points of installed packages",
     ("api.recording", "tempfile"): "a folder of its own, for runs that record nothing",
-    ("backends.bucket", "tempfile"): "files without a name, and the name of the folder for such files",
+    ("backends.bucket.storage", "tempfile"): "files without a name, and the name of the folder for such files",
     ("api.tables.frames", "importlib"): "numpy, pandas, pyarrow: named in the same file",
     ("api.tables.table", "tempfile"): "a file without a name, of msgpack",
     ("view", "tempfile"): "a file without a name",

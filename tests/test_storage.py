@@ -535,8 +535,8 @@ def test_a_large_file_goes_and_comes_in_parts(
 ) -> None:
     """S3's least part is 5 MiB."""
     pytest.importorskip("obstore")
-    monkeypatch.setattr("artstore.backends.bucket.PART", 5 * MIB)
-    monkeypatch.setattr("artstore.backends.bucket._PIECE", 4 * MIB)
+    monkeypatch.setattr("artstore.backends.bucket.storage.PART", 5 * MIB)
+    monkeypatch.setattr("artstore.backends.bucket.storage._PIECE", 4 * MIB)
     data = os.urandom(min(size, 1 << 16)) * (size // (1 << 16) + 1)
     data = data[:size]
     path = stored(storage, blob_of(data), data)

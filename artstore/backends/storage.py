@@ -220,6 +220,6 @@ def open_storage(place: str, *, scratch: str | None = None, foreign: bool = Fals
             f"'{printable(redacted(place))}' is of no kind that artstore knows",
             hint="a remote is a folder's path, or s3://BUCKET/PATH, gs://BUCKET/PATH, az://CONTAINER/PATH",
         )
-    from artstore.backends.bucket import BucketStorage
+    from artstore.backends.bucket.storage import BucketStorage
 
     return BucketStorage(place, scratch=scratch)

@@ -7,7 +7,8 @@ from urllib.parse import unquote
 
 import obstore
 
-from artstore.backends.bucket import bucket_errors, called, is_askable, store_of
+from artstore.backends.bucket.calls import bucket_errors, called
+from artstore.backends.bucket.opening import is_askable, store_of
 from artstore.backends.parallel import together
 from artstore.backends.references import Reference, Target, changed
 from artstore.backends.references.keys import name_in, uri_of

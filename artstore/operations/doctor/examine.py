@@ -236,7 +236,7 @@ def _remote(what: str, url: str, storage: FolderStorage) -> Finding:
     place = printable(re.sub("//[^/]*@", "//", url.partition("?")[0]))
     try:
         if is_url(url) and not url.lower().startswith("file:"):
-            from artstore.backends.bucket import has_credentials  # or an error that says what is not installed
+            from artstore.backends.bucket.opening import has_credentials  # or an error that says what is not installed
 
             if has_credentials():
                 return Finding("ok", what, place, "not asked; the environment has credentials")

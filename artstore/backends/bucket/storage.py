@@ -1,39 +1,30 @@
-"""A bucket (S3, Google Cloud Storage, Azure, and what speaks like them) as storage, over obstore."""
+"""A repository's files in a bucket: objects under random keys, and markers for those that a collector took."""
 
 import os
-import queue
 import re
 import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager
-from datetime import timedelta
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import parse_qsl
 
-from artstore.backends.endpoints import endpoint_of_environment
+import obstore
+from obstore import exceptions
+
+from artstore.backends.bucket import calls
+from artstore.backends.bucket.calls import bucket_errors, called, is_final, status_of, tried
+from artstore.backends.bucket.opening import store_of
 from artstore.backends.files import hash_file
 from artstore.backends.folder import MOST
 from artstore.backends.parallel import together
 from artstore.domain.digest import Digest, plain_digest, short
 from artstore.domain.names import printable
-from artstore.domain.redaction import redacted
-from artstore.errors import InvalidValue, NoSpace, StorageError, UnknownOutcome, translated
-
-try:
-    import obstore
-    from obstore import exceptions
-    from obstore.store import AzureStore, GCSStore, MemoryStore, S3Store
-except ImportError as error:
-    raise StorageError(
-        "buckets need the package obstore, which is not installed here", hint="`pip install 'artstore[cloud]'` adds it"
-    ) from error
-
-T = TypeVar("T")
+from artstore.errors import StorageError, UnknownOutcome, translated
 
 PART = 32 << 20
 """Bytes of one part of a multipart upload; S3 takes 10,000 parts of 5 MiB to 5 GiB."""
@@ -43,7 +34,6 @@ _PIECE = 16 << 20
 _TOGETHER = 8
 """Requests on their way at once."""
 _TRIES = 4
-_WAITS = (0.2, 1.0, 3.0)
 _CLAIM = ".claim"
 _BELONGING = ("tmp", "trash")
 """Folders of which each belongs to somebody."""
@@ -81,7 +71,7 @@ class BucketStorage:
             with self._translated(f"list {folder}"):
                 return list(called(lambda: obstore.list(self._store, f"{folder}/", chunk_size=1000).collect()))
 
-        return [(item["path"], item["size"]) for item in _tried(ask)]
+        return [(item["path"], item["size"]) for item in tried(ask)]
 
     def _marked(self) -> set[str]:
         """`<name>/<nonce>` of every copy that a collector marked."""
@@ -121,7 +111,7 @@ class BucketStorage:
             with self._translated(f"list {folder}"):
                 return called(obstore.list_with_delimiter, self._store, folder)
 
-        found = _tried(ask)
+        found = tried(ask)
         prefixes = [prefix.rstrip("/") for prefix in found["common_prefixes"]]
         paths = [*(item["path"] for item in found["objects"]), *prefixes]
         return [path.rpartition("/")[2] for path in paths if path != folder]
@@ -150,7 +140,7 @@ class BucketStorage:
             size, read, _ = self.reader(path)
             return read(offset, size - offset if length is None else length)
         if offset or length is not None:
-            return _tried(lambda: self._range(path, offset, MOST if length is None else length))
+            return tried(lambda: self._range(path, offset, MOST if length is None else length))
 
         def ask() -> bytes:
             with self._translated(f"read {path}"):
@@ -162,7 +152,7 @@ class BucketStorage:
                     )
                 return bytes(called(found.bytes))
 
-        return _tried(ask)
+        return tried(ask)
 
     def _range(self, key: str, offset: int, length: int) -> bytes:
         if length <= 0:
@@ -171,7 +161,7 @@ class BucketStorage:
             try:
                 return bytes(called(obstore.get_range, self._store, key, start=offset, length=length))
             except exceptions.BaseError as error:
-                if _status(error) == 416 or "StartTooLarge" in str(error):
+                if status_of(error) == 416 or "StartTooLarge" in str(error):
                     return b""  # all of it lies behind the end
                 raise
 
@@ -179,7 +169,7 @@ class BucketStorage:
         """A range that is known to be there. obstore hands on what it gets, whatever the reply's headers promised."""
         data = b""
         for _ in range(_TRIES):
-            data = _tried(lambda: self._range(key, offset, length))
+            data = tried(lambda: self._range(key, offset, length))
             if len(data) == length:
                 return data
         raise StorageError(
@@ -226,7 +216,7 @@ class BucketStorage:
     def create(self, path: str, data: bytes) -> bool:
         """Asked again after a passing failure: these bytes (an entry's write id is in them) are ours wherever they are."""
         problem: StorageError | None = None
-        for wait in (*_WAITS, None):
+        for wait in (*calls.WAITS, None):
             try:
                 with self._translated(f"write {path}"):
                     called(obstore.put, self._store, path, data, mode="create", use_multipart=False)
@@ -239,7 +229,7 @@ class BucketStorage:
                     problem.__cause__ = error
             except StorageError as error:
                 problem = error
-                if _is_final(error):
+                if is_final(error):
                     raise
             if wait is not None:
                 time.sleep(wait)
@@ -271,7 +261,7 @@ class BucketStorage:
                     pass  # Google and Azure say so, S3 doesn't know
 
         if keys:
-            _tried(ask)
+            tried(ask)
 
     def writing(self) -> AbstractContextManager[None]:
         return translated(f"write to {printable(self.root)}")
@@ -383,7 +373,7 @@ class BucketStorage:
                 )  # fmt: skip
             return key
 
-        key = _tried(send)
+        key = tried(send)
         with self._lock:
             self._known.setdefault(path, []).append((key, size))
         return True
@@ -447,204 +437,6 @@ class BucketStorage:
         return bucket_errors(self.root, action, self._at)
 
 
-@contextmanager
-def bucket_errors(root: str, action: str, at: str = "") -> Iterator[None]:
-    """obstore's errors as ours; FileNotFoundError and FileExistsError are for the caller."""
-    try:
-        yield
-    except (FileNotFoundError, exceptions.NotFoundError) as error:
-        raise FileNotFoundError(f"{root} has no such object") from error
-    except exceptions.AlreadyExistsError as error:
-        raise FileExistsError(f"{root} has it already") from error
-    except (exceptions.PermissionDeniedError, exceptions.UnauthenticatedError) as error:
-        raise _refused(root, action, error) from error
-    except BaseException as error:
-        if type(error).__name__ == "PanicException":  # obstore's, which no class of its tells
-            raise StorageError(f"cannot {action} at {root}: obstore failed: {error}") from error
-        if not isinstance(error, exceptions.BaseError):
-            raise
-        status = _status(error)
-        if status in (401, 403):
-            raise _refused(root, action, error) from error
-        if status == 404:
-            raise StorageError(f"cannot {action} at {root}: there is no such bucket", hint=_MAKE) from error
-        if status == 507 or "QuotaExceeded" in str(error):
-            raise NoSpace(
-                f"cannot {action} at {root}: no space left there",
-                hint="free some space there and run the same command again: nothing was lost",
-            ) from error
-        raise StorageError(
-            f"cannot {action} at {root}{at}: {_reason(error)}",
-            hint="check the network and run the same command again: what arrived is not sent again",
-        ) from error
-
-
-def _refused(root: str, action: str, error: Exception) -> StorageError:
-    return StorageError(
-        f"{root} refused to let us {action}: {_reason(error)}",
-        hint=_LOG_IN if has_credentials() else _NO_CREDENTIALS,
-    )
-
-
-_LOG_IN = "check the credentials (or log in again) and run the same command again"
-_NO_CREDENTIALS = (
-    "no credentials are set here: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (or a login) say who you are"
-)
-_MAKE = "make the bucket first, or mend the URL"
-_FINAL = (exceptions.PermissionDeniedError, exceptions.UnauthenticatedError, exceptions.InvalidPathError)
-"""Errors that no second try mends."""
-
-
-def _is_final(error: StorageError) -> bool:
-    """Whether asking again can't help: the server has understood, and refused."""
-    status = _status(error.__cause__)
-    return isinstance(error.__cause__, _FINAL) or (
-        status is not None and 400 <= status < 500 and status not in (408, 409, 412, 429)
-    )
-
-
-def _status(error: BaseException | None) -> int | None:
-    """The status that a server answered with, of which obstore tells in its text only."""
-    found = re.search(r"status: (\d{3})\b", str(error))
-    return int(found[1]) if found else None
-
-
-_KINDS = {
-    "Timeout": "it did not answer in time",
-    "Connect": "it can't be reached",
-    "Interrupted": "the connection was cut",
-}
-
-
-def _reason(error: Exception) -> str:
-    """What went wrong, in a few words: without obstore's dump, which holds URLs and replies."""
-    text = str(error)
-    if (status := _status(error)) is not None:
-        code = re.search(r"<Code>(\w+)</Code>", text)
-        return f"it answered {status}" + (f" ({code[1]})" if code else "")
-    if kind := re.search(r"kind: (\w+)", text):
-        return _KINDS.get(kind[1], "the connection failed")
-    return printable(text.split("\n")[0][:200])
-
-
-def called(call: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
-    """A call of obstore, which hears no signal while a server is silent: the main thread waits for another's."""
-    if threading.current_thread() is not threading.main_thread():
-        return call(*arguments, **options)
-    answer: queue.SimpleQueue[tuple[Any, BaseException | None]] = queue.SimpleQueue()
-
-    def ask() -> None:
-        try:
-            answer.put((call(*arguments, **options), None))
-        except BaseException as error:
-            answer.put((None, error))
-
-    threading.Thread(target=ask, daemon=True).start()
-    found, error = answer.get()
-    if error is not None:
-        raise error
-    return found
-
-
-def _tried(ask: Callable[[], T]) -> T:
-    """What only reads is asked again: obstore gives up on a reply that was cut."""
-    for wait in _WAITS:
-        try:
-            return ask()
-        except StorageError as error:
-            if _is_final(error):
-                raise
-            time.sleep(wait)
-    return ask()
-
-
 def stored_path(name: str) -> str:
     """Where a file of the trash was stored."""
     return f"objects/packs/{name}" if name.endswith(".pack") else f"objects/blobs/{name[:2]}/{name}"
-
-
-_BY_ENVIRONMENT = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or use the service's own login"
-_memories: dict[str, Any] = {}
-"""Buckets of this process's memory, by name."""
-
-
-def is_askable(key: str) -> bool:
-    """Whether obstore asks for just this key: it strips or refuses those that have empty parts and the like."""
-    return not re.search(r"[\x00-\x1f\x7f]", key) and all(part not in ("", ".", "..") for part in key.split("/"))
-
-
-def store_of(url: str) -> Any:
-    """obstore's store for a URL: its path is taken as it is, up to a `?`. Credentials come from the environment and the
-    services' own chain, never from here.
-    """
-    place, _, query = url.partition("?")
-    scheme, _, path = place.partition("://")
-    scheme, (bucket, _, prefix) = scheme.lower(), path.partition("/")
-    prefix = prefix.strip("/")
-    options = dict(parse_qsl(query, keep_blank_values=True))
-    if "@" in bucket:
-        raise InvalidValue(
-            f"'{printable(bucket.rpartition('@')[2])}' stands behind credentials: a URL must not hold any",
-            hint=_BY_ENVIRONMENT,
-        )
-    if not bucket:
-        raise InvalidValue(f"'{printable(url)}' names no bucket", hint=f"{scheme}://BUCKET/PATH does")
-    if strange := re.search(r"[^\w.:$-]", bucket, re.ASCII):
-        raise InvalidValue(
-            f"'{printable(strange[0])}' can't be in a bucket's name", hint=f"{scheme}://BUCKET/PATH names a bucket"
-        )
-    if prefix and not is_askable(prefix):
-        raise InvalidValue(
-            f"'{printable(prefix)}' can't be a path in a bucket: it has an empty part, '.', '..' or a control character"
-        )
-    if unknown := sorted(options.keys() - {"endpoint", "region"}):
-        raise InvalidValue(f"'{printable(unknown[0])}' is no option of a bucket's URL", hint="endpoint and region are")
-    retry = {"max_retries": 6, "retry_timeout": timedelta(minutes=3)}
-    client: dict[str, Any] = {
-        "connect_timeout": timedelta(seconds=10),
-        "read_timeout": timedelta(minutes=2),
-        "timeout": timedelta(minutes=15),
-    }
-    common: dict[str, Any] = {"prefix": prefix or None, "retry_config": retry, "client_options": client}
-    endpoint = options.get("endpoint") or endpoint_of_environment()
-    if ("endpoint" in options or endpoint) and not re.match(r"https?://[^/]", endpoint or ""):
-        given = printable(redacted(endpoint or ""))
-        raise InvalidValue(f"endpoint '{given}' is no URL", hint=f"http://{given} or https://{given} is")
-    if re.match(r"https?://[^/?#]*@", endpoint or ""):
-        raise InvalidValue("the endpoint stands behind credentials: a URL must not hold any", hint=_BY_ENVIRONMENT)
-    if not re.fullmatch(r"[A-Za-z0-9-]*", options.get("region", "")):  # it becomes part of the service's address
-        raise InvalidValue(f"'{printable(options['region'])}' is not a region", hint="a region looks like eu-central-1")
-    if scheme == "memory":
-        return _memories.setdefault(f"{bucket}/{prefix}", MemoryStore())
-    if scheme == "gs":
-        return GCSStore(bucket, **common)
-    if scheme == "az":
-        return AzureStore(bucket, **common)
-    if endpoint:
-        client["allow_http"] = endpoint.startswith("http://")
-        common["endpoint"] = endpoint
-    if region := options.get("region") or ("us-east-1" if endpoint else None):
-        common["region"] = region
-    return S3Store(bucket, **common, **_credentials())
-
-
-def has_credentials() -> bool:
-    """Whether the environment holds any; a machine's own login may do without."""
-    return any(
-        name.startswith(("AWS_ACCESS", "AWS_PROFILE", "AWS_WEB", "AWS_CONTAINER", "GOOGLE_", "AZURE_"))
-        for name in os.environ
-    )
-
-
-def _credentials() -> dict[str, Any]:
-    """AWS profiles and logins are boto3's to read; without it obstore asks the environment and the machine."""
-    if os.environ.get("AWS_ACCESS_KEY_ID") or os.environ.get("AWS_SKIP_SIGNATURE"):
-        return {}
-    try:
-        from obstore.auth.boto3 import Boto3CredentialProvider
-    except ImportError:
-        return {}
-    try:
-        return {"credential_provider": Boto3CredentialProvider()}
-    except Exception:
-        return {}
