@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from artstore.api.tables.table import Rows, Table
+from artstore.api.tables.rows import Rows
+from artstore.api.tables.table import Table
 from artstore.errors import InvalidValue
 from tests.test_tables import assert_same, cells, column, through
 

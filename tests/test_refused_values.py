@@ -13,8 +13,7 @@ import pytest
 import artstore as wandb
 from artstore.api import automations
 from artstore.api.automations import FilterExpr, OnCreateArtifact
-from artstore.api.tables import columns
-from artstore.api.tables import table as tables
+from artstore.api.tables import arrays, columns
 from artstore.backends.references import Reference
 from artstore.domain import difference
 from artstore.domain.codec import encode_rows
@@ -132,7 +131,7 @@ def _arrays(data: bytes | Exception) -> Any:
         return io.BytesIO(data)
 
     kind: Any = {"wb_type": "ndarray", "params": {"serialization_path": {"path": "a.npz", "key": "a"}, "shape": [2]}}
-    return tables._array_of(kind, opened, "the table")
+    return arrays.array_of(kind, opened, "the table")
 
 
 def test_a_column_of_arrays_is_read_within_limits(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -141,7 +140,7 @@ def test_a_column_of_arrays_is_read_within_limits(monkeypatch: pytest.MonkeyPatc
     assert _arrays(file.getvalue()).shape == (5000, 2)
     with pytest.raises(StorageError, match="the disk is broken"):
         _arrays(StorageError("the disk is broken"))
-    monkeypatch.setattr(tables, "_LARGEST_ARRAYS", 10_000)  # bytes; packed it is smaller than that
+    monkeypatch.setattr(arrays, "LARGEST", 10_000)  # bytes; packed it is smaller than that
     assert len(file.getvalue()) < 10_000
     with pytest.raises(Damage, match="the table has a column of arrays that can't be read: it is too large"):
         _arrays(file.getvalue())

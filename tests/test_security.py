@@ -65,7 +65,7 @@ ALLOWED = {
     ("api.recording", "tempfile"): "a folder of its own, for runs that record nothing",
     ("backends.bucket.storage", "tempfile"): "files without a name, and the name of the folder for such files",
     ("api.tables.frames", "importlib"): "numpy, pandas, pyarrow: named in the same file",
-    ("api.tables.table", "tempfile"): "a file without a name, of msgpack",
+    ("api.tables.rows", "tempfile"): "a file without a name, of msgpack",
     ("view", "tempfile"): "a file without a name",
 }
 """What could run code, or make files where others do, by (module, what), each with the reason why it may."""

@@ -7,8 +7,9 @@ from typing import Any
 
 import click
 
+from artstore.api.tables.comparing import TableDiff, table_diff
 from artstore.api.tables.file import SUFFIX
-from artstore.api.tables.table import Table, TableDiff, table_diff
+from artstore.api.tables.table import Table
 from artstore.cli.output import fitted, printed_cells, width_of
 from artstore.domain.names import printable
 from artstore.domain.tree import Entry

@@ -10,8 +10,9 @@ from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import Response
 
+from artstore.api.tables.comparing import TableDiff, table_diff
 from artstore.api.tables.file import ENDING
-from artstore.api.tables.table import Table, TableDiff, table_diff
+from artstore.api.tables.table import Table
 from artstore.domain.difference import differences
 from artstore.domain.names import parse_spec, printable
 from artstore.domain.run import RunPath

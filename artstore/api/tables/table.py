@@ -1,120 +1,21 @@
 """Tables: rows of values in named columns, as W&B's `Table`; stored as `<name>.table.json` in its layout."""
 
-import datetime
-import hashlib
-import io
-import json
-import operator
-import os
-import tempfile
-import weakref
-import zipfile
-from array import array
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, BinaryIO, NamedTuple, overload
-
-import msgpack
-from blake3 import blake3
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, BinaryIO
 
 from artstore.api.tables import columns as kinds
 from artstore.api.tables import frames
+from artstore.api.tables.arrays import OpenEntry, array_of, put_beside
 from artstore.api.tables.columns import Type
+from artstore.api.tables.comparing import TableDiff, same_row, table_diff
 from artstore.api.tables.file import Head, read_table, write_table
+from artstore.api.tables.rows import Rows
 from artstore.domain.html import MOST_ROWS, grid, page
 from artstore.domain.names import printable
-from artstore.errors import ArtstoreError, Conflict, Damage, InvalidType, InvalidValue, NoEntry, NotFound
+from artstore.errors import Conflict, Damage, InvalidType, InvalidValue, NotFound
 
 IN_MEMORY = 100_000
 """Rows up to which a table is a list in memory; more are in a file without a name, a few in memory at a time."""
-_ARRAYS = "media/serialized_data"
-_TOGETHER = 1000
-"""Rows that are read at once."""
-
-OpenEntry = Callable[[str], BinaryIO]
-"""Another file of the artifact that a table is read from, for reading."""
-
-
-class Rows(Sequence[list[Any]]):
-    """The rows of a large table, read as they are asked for. A row that is given out is a copy."""
-
-    def __init__(self) -> None:
-        self._file = tempfile.TemporaryFile()  # msgpack: nothing in it is executed
-        weakref.finalize(self, self._file.close)
-        self._starts = array("Q")
-        self._end = 0
-
-    def append(self, row: list[Any]) -> None:
-        data = msgpack.packb([kinds.plain(cell) for cell in row], default=_packed, unicode_errors="surrogatepass")
-        self._file.write(data)
-        self._starts.append(self._end)
-        self._end += len(data)
-
-    def __len__(self) -> int:
-        return len(self._starts)
-
-    @overload
-    def __getitem__(self, index: int) -> list[Any]: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> list[list[Any]]: ...
-
-    def __getitem__(self, index: int | slice) -> Any:
-        if isinstance(index, slice):
-            return [self[i] for i in range(*index.indices(len(self)))]
-        number = range(len(self))[operator.index(index)]
-        start = self._starts[number]
-        end = self._starts[number + 1] if number + 1 < len(self) else self._end
-        return self._read(start, end - start)
-
-    def _read(self, start: int, length: int) -> list[Any]:
-        self._file.flush()
-        data = os.pread(self._file.fileno(), length, start)
-        row: list[Any] = msgpack.unpackb(data, ext_hook=_unpacked, strict_map_key=False, unicode_errors="surrogatepass")
-        return row
-
-    def __iter__(self) -> Iterator[list[Any]]:
-        for first in range(0, len(self), _TOGETHER):  # few reads, however many rows
-            last = min(first + _TOGETHER, len(self))
-            start, end = self._starts[first], self._starts[last] if last < len(self) else self._end
-            self._file.flush()
-            unpacker = msgpack.Unpacker(
-                ext_hook=_unpacked, strict_map_key=False, unicode_errors="surrogatepass", max_buffer_size=0
-            )
-            unpacker.feed(os.pread(self._file.fileno(), end - start, start))
-            yield from unpacker
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Sequence) and len(self) == len(other) and all(map(_same_row, self, other))
-
-    __hash__ = None  # type: ignore[assignment]  # as a list
-
-
-_MOMENT, _DAY, _LONG, _ARRAY = range(4)
-
-
-def _packed(value: Any) -> Any:
-    """What msgpack has no form for."""
-    if isinstance(value, datetime.datetime):
-        return msgpack.ExtType(_MOMENT, value.isoformat().encode())
-    if isinstance(value, datetime.date):
-        return msgpack.ExtType(_DAY, value.isoformat().encode())
-    if isinstance(value, int):
-        return msgpack.ExtType(_LONG, str(value).encode())
-    if kinds.is_array(value):
-        return msgpack.ExtType(_ARRAY, msgpack.packb([value.dtype.str, list(value.shape), value.tobytes()]))
-    if isinstance(value, set | frozenset):
-        return kinds.encoded(value, 1)
-    return kinds.plain(value)
-
-
-def _unpacked(code: int, data: bytes) -> Any:
-    if code == _ARRAY:
-        dtype, shape, content = msgpack.unpackb(data)
-        return frames.numpy().frombuffer(content, dtype=dtype).reshape(shape).copy()
-    text = data.decode()
-    if code == _LONG:
-        return int(text)
-    return (datetime.datetime if code == _MOMENT else datetime.date).fromisoformat(text)
 
 
 class Index(int):
@@ -130,19 +31,6 @@ class Index(int):
 
     def get_row(self) -> dict[Any, Any]:
         return dict(zip(self.table.columns, self.table.data[self], strict=True))
-
-
-class TableDiff(NamedTuple):
-    """Keys of rows, each as the list of its columns' values, in the order of the tables."""
-
-    added: list[Any]
-    removed: list[Any]
-    changed: list[Any]
-    columns_added: list[Any]
-    columns_removed: list[Any]
-
-    def __bool__(self) -> bool:
-        return any(self[:])
 
 
 class Table:
@@ -340,7 +228,7 @@ class Table:
             return NotImplemented
         if self.columns != other.columns or len(self._rows) != len(other._rows):
             return False
-        return all(map(_same_row, self._rows, other._rows))
+        return all(map(same_row, self._rows, other._rows))
 
     __hash__ = None  # type: ignore[assignment]  # it changes
 
@@ -365,7 +253,8 @@ class Table:
         for at, name in enumerate(self.columns):
             kind = types[str(name)]
             if kinds.without_none(kind)["wb_type"] == "ndarray":
-                types[str(name)] = self._beside(at, str(name), kinds.without_none(kind), add_file)
+                cells = [row[at] for row in self._rows]
+                types[str(name)] = put_beside(str(name), cells, kinds.without_none(kind), add_file)
         write_table(file, Head(self.columns, types, forms), self._rows, len(self._rows))
 
     def _types_now(self) -> tuple[dict[str, Type], dict[str, str]]:
@@ -384,20 +273,6 @@ class Table:
         }
         return told, {str(name): form for name, form in forms.items() if form and form != "aware"}
 
-    def _beside(self, at: int, name: str, kind: Type, add_file: Callable[[str, bytes], None]) -> Type:
-        """Put a column of arrays into a file, as W&B does."""
-        np, out = frames.numpy(), io.BytesIO()
-        cells = [row[at] for row in self._rows]
-        if any(kinds.is_null(cell) for cell in cells):
-            raise InvalidValue(f"column '{printable(name)}' holds arrays: each row needs one", hint="of the same shape")
-        np.savez_compressed(out, column=np.array(cells))
-        path = f"{_ARRAYS}/{hashlib.md5(out.getvalue(), usedforsecurity=False).hexdigest()[:20]}.npz"
-        add_file(path, out.getvalue())
-        return {
-            "wb_type": "ndarray",
-            "params": {**kind["params"], "serialization_path": {"key": "column", "path": path}},
-        }
-
     @classmethod
     def read(cls, open_: Callable[[], BinaryIO], entry: OpenEntry, what: str) -> "Table":
         """The table in a file; `entry` opens others of its artifact. Raises Damage for what is none."""
@@ -407,7 +282,7 @@ class Table:
         except InvalidValue as error:
             raise Damage(f"{what}: {error}") from error
         arrays = {
-            at: _array_of(kind, entry, what)
+            at: array_of(kind, entry, what)
             for at, (kind, _) in enumerate(head.decoders())
             if kind["wb_type"] == "ndarray" and "serialization_path" in kind.get("params", {})
         }
@@ -425,64 +300,6 @@ class Table:
 
 _usual: dict[str, type] = {"number": int, "string": str, "boolean": bool}
 """What most cells of a column are: one look, and nothing more to be checked."""
-
-
-def table_diff(
-    old: tuple[list[Any], Iterable[list[Any]]], new: tuple[list[Any], Iterable[list[Any]]], key: Any
-) -> TableDiff:
-    """As `Table.diff`, of (columns, rows); keys come out as JSON holds them. Memory: a key and a hash for each row of both."""
-    names = [key] if isinstance(key, str | int) else list(key)
-    before, after = old[0], new[0]
-    for columns in (before, after):
-        if missing := [name for name in names if name not in columns]:
-            listed = printable(", ".join(map(str, columns)))
-            raise NotFound(f"the table has no column '{printable(str(missing[0]))}'", hint=f"there are {listed}")
-    common = [name for name in before if name in after]
-    known, now = _keyed(before, old[1], names, common), _keyed(after, new[1], names, common)
-    return TableDiff(
-        [json.loads(k) for k in now if k not in known],
-        [json.loads(k) for k in known if k not in now],
-        [json.loads(k) for k, found in now.items() if known.get(k, found) != found],
-        [name for name in after if name not in before],
-        [name for name in before if name not in after],
-    )
-
-
-def _keyed(columns: list[Any], rows: Iterable[list[Any]], names: list[Any], common: list[Any]) -> dict[str, bytes]:
-    """Key of each row, and a hash of its cells in the common columns."""
-    key_at, at, found = [columns.index(n) for n in names], [columns.index(n) for n in common], dict[str, bytes]()
-    for row in rows:
-        key = json.dumps([_json_of(row[i]) for i in key_at])
-        if key in found:
-            raise InvalidValue(
-                f"two rows have the key {printable(key)[:80]}", hint="choose columns whose values together name one row"
-            )
-        found[key] = blake3(json.dumps([_json_of(row[i]) for i in at], sort_keys=True).encode()).digest(16)
-    return found
-
-
-def _json_of(cell: Any) -> Any:
-    """Equal numbers alike: 1 and 1.0."""
-    value = kinds.encoded(cell.tolist() if kinds.is_array(cell) else cell)
-    return int(value) if isinstance(value, float) and value.is_integer() else value
-
-
-def _same_row(one: Any, other: Any) -> bool:
-    return len(one) == len(other) and all(map(_same_cell, one, other))
-
-
-def _same_cell(one: Any, other: Any) -> bool:
-    if one is None or other is None or type(one).__name__ == "NAType" or type(other).__name__ == "NAType":
-        return (
-            kinds.is_null(one) and kinds.is_null(other) and not isinstance(one, float) and not isinstance(other, float)
-        )
-    if kinds.is_array(one) or kinds.is_array(other):
-        return getattr(one, "shape", None) == getattr(other, "shape", None) and bool((one == other).all())
-    if isinstance(one, list | tuple) and isinstance(other, list | tuple):
-        return type(one) is type(other) and _same_row(one, other)
-    if isinstance(one, dict) and isinstance(other, dict):
-        return one.keys() == other.keys() and all(_same_cell(one[key], other[key]) for key in one)
-    return bool(one == other)
 
 
 def _rows_of(data: Any) -> Any:
@@ -515,28 +332,3 @@ def _check_names(columns: list[Any]) -> None:
         if name in seen:
             raise InvalidValue(f"two columns are called '{printable(name)}'")
         seen.add(name)
-
-
-def _array_of(kind: Type, entry: OpenEntry, what: str) -> Any:
-    """The cells of a column of arrays, from the file that the column's type names. Nothing in it is executed."""
-    np = frames.numpy()
-    try:
-        place, shape = kind["params"]["serialization_path"], kind["params"].get("shape")
-        with entry(place["path"]) as file:
-            data = io.BytesIO(file.read(_LARGEST_ARRAYS + 1))
-        if len(data.getvalue()) > _LARGEST_ARRAYS or not zipfile.is_zipfile(data):
-            raise ValueError("it is no archive, or too large")
-        if sum(part.file_size for part in zipfile.ZipFile(data).infolist()) > _LARGEST_ARRAYS:
-            raise ValueError("it is too large")
-        found = np.load(data, allow_pickle=False)[place["key"]]
-        if not isinstance(found, np.ndarray) or found.ndim < 1 or (shape and list(found.shape[1:]) != list(shape)):
-            raise ValueError("it holds no arrays of that shape")
-        return found
-    except Exception as error:  # numpy, zipfile and its decoders raise errors of a dozen kinds for what is damaged
-        if isinstance(error, ArtstoreError) and not isinstance(error, NoEntry | InvalidValue):
-            raise
-        raise Damage(f"{what} has a column of arrays that can't be read: {error or type(error).__name__}") from error
-
-
-_LARGEST_ARRAYS = 1 << 30
-"""Bytes of the arrays of one column."""

@@ -1,0 +1,102 @@
+"""The rows of a large table: in a file without a name, of which a few are in memory at a time."""
+
+import datetime
+import operator
+import os
+import tempfile
+import weakref
+from array import array
+from collections.abc import Iterator, Sequence
+from typing import Any, overload
+
+import msgpack
+
+from artstore.api.tables import columns as kinds
+from artstore.api.tables import frames
+from artstore.api.tables.comparing import same_row
+
+_TOGETHER = 1000
+"""Rows that are read at once."""
+
+
+class Rows(Sequence[list[Any]]):
+    """The rows of a large table, read as they are asked for. A row that is given out is a copy."""
+
+    def __init__(self) -> None:
+        self._file = tempfile.TemporaryFile()  # msgpack: nothing in it is executed
+        weakref.finalize(self, self._file.close)
+        self._starts = array("Q")
+        self._end = 0
+
+    def append(self, row: list[Any]) -> None:
+        data = msgpack.packb([kinds.plain(cell) for cell in row], default=_packed, unicode_errors="surrogatepass")
+        self._file.write(data)
+        self._starts.append(self._end)
+        self._end += len(data)
+
+    def __len__(self) -> int:
+        return len(self._starts)
+
+    @overload
+    def __getitem__(self, index: int) -> list[Any]: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[list[Any]]: ...
+
+    def __getitem__(self, index: int | slice) -> Any:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        number = range(len(self))[operator.index(index)]
+        start = self._starts[number]
+        end = self._starts[number + 1] if number + 1 < len(self) else self._end
+        return self._read(start, end - start)
+
+    def _read(self, start: int, length: int) -> list[Any]:
+        self._file.flush()
+        data = os.pread(self._file.fileno(), length, start)
+        row: list[Any] = msgpack.unpackb(data, ext_hook=_unpacked, strict_map_key=False, unicode_errors="surrogatepass")
+        return row
+
+    def __iter__(self) -> Iterator[list[Any]]:
+        for first in range(0, len(self), _TOGETHER):  # few reads, however many rows
+            last = min(first + _TOGETHER, len(self))
+            start, end = self._starts[first], self._starts[last] if last < len(self) else self._end
+            self._file.flush()
+            unpacker = msgpack.Unpacker(
+                ext_hook=_unpacked, strict_map_key=False, unicode_errors="surrogatepass", max_buffer_size=0
+            )
+            unpacker.feed(os.pread(self._file.fileno(), end - start, start))
+            yield from unpacker
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and len(self) == len(other) and all(map(same_row, self, other))
+
+    __hash__ = None  # type: ignore[assignment]  # as a list
+
+
+_MOMENT, _DAY, _LONG, _ARRAY = range(4)
+
+
+def _packed(value: Any) -> Any:
+    """What msgpack has no form for."""
+    if isinstance(value, datetime.datetime):
+        return msgpack.ExtType(_MOMENT, value.isoformat().encode())
+    if isinstance(value, datetime.date):
+        return msgpack.ExtType(_DAY, value.isoformat().encode())
+    if isinstance(value, int):
+        return msgpack.ExtType(_LONG, str(value).encode())
+    if kinds.is_array(value):
+        return msgpack.ExtType(_ARRAY, msgpack.packb([value.dtype.str, list(value.shape), value.tobytes()]))
+    if isinstance(value, set | frozenset):
+        return kinds.encoded(value, 1)
+    return kinds.plain(value)
+
+
+def _unpacked(code: int, data: bytes) -> Any:
+    if code == _ARRAY:
+        dtype, shape, content = msgpack.unpackb(data)
+        return frames.numpy().frombuffer(content, dtype=dtype).reshape(shape).copy()
+    text = data.decode()
+    if code == _LONG:
+        return int(text)
+    return (datetime.datetime if code == _MOMENT else datetime.date).fromisoformat(text)
