@@ -25,9 +25,9 @@
     ├── SourceError                   8   files to add can't be read, keep changing, or are no files (also ValueError)
     └── UnsupportedFormat            10   made by a newer artstore, or not an artstore repository
 
-A class exists only where a caller would tell it from its neighbours; the builtin classes beside ours, and the second
-names at the end, are those that code written for W&B catches. A message is one sentence that names the thing and the
-place; the way out is the hint.
+There is a class only for errors that a caller would handle differently. The builtin base classes, and the second names
+at the end of the module, are those that code written for W&B catches. A message is one sentence that names the thing and
+the place; the hint says what to do about it.
 """
 
 import errno
@@ -36,7 +36,7 @@ from contextlib import contextmanager
 
 
 class ArtstoreError(Exception):
-    """Base of all errors: `str()` is one sentence, `hint` is what to do about it (or None)."""
+    """The base of all errors. `str()` is one sentence; `hint` says what to do about it, or is None."""
 
     exit_code = 1
 
@@ -52,7 +52,7 @@ class ArtstoreError(Exception):
 
 
 class FilesDiffer(ArtstoreError, ValueError):
-    """`missing`, `changed` and `extra` list the paths."""
+    """Files differ from a version. `missing`, `changed` and `extra` list their paths."""
 
     exit_code = 1
 
@@ -132,7 +132,7 @@ class DamagedLog(Damage):
 
 
 class SourceError(ArtstoreError, ValueError):
-    """`problems` lists (path, reason) of all files at fault, not only the first."""
+    """Files can't be added. `problems` lists (path, reason) of all of them, not only of the first."""
 
     exit_code = 8
 
@@ -162,7 +162,7 @@ class UnsupportedFormat(ArtstoreError):
 
 
 def storage_error(error: OSError, action: str) -> StorageError:
-    """The operating system's error as a sentence: `cannot <action>: <reason>`."""
+    """A StorageError for an error of the operating system, with the message `cannot <action>: <reason>`."""
     reason = (error.strerror or str(error) or type(error).__name__).lower()
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return NoSpace(
@@ -184,7 +184,7 @@ def translated(action: str) -> Iterator[None]:
     try:
         yield
     except ArtstoreError:
-        raise  # some are OSErrors, too
+        raise  # some of ours are OSErrors too
     except OSError as error:
         raise storage_error(error, action) from error
 

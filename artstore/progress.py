@@ -1,8 +1,11 @@
-"""The monitor of long work: what step it is at, and how many items and bytes are done."""
+"""Progress of a long operation: its current step, and how many items and bytes are done."""
 
 
 class Monitor:
-    """Counts and keeps silent; the command line's bar overrides `changed`. Call it per folder or per large file."""
+    """Counts items and bytes, and prints nothing; the command line's progress bar overrides `changed`.
+
+    Call `advance` once for each folder or large file.
+    """
 
     def __init__(self) -> None:
         self.step = ""
@@ -19,4 +22,4 @@ class Monitor:
         self.changed()
 
     def changed(self) -> None:
-        """Called after every change of the counts."""
+        """Called after each change of the step or the counts."""

@@ -1,1 +1,1 @@
-"""The domain: values without I/O, which say what is stored and what is said of it."""
+"""The domain: the values that a repository stores and the rules for them, without I/O."""

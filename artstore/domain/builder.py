@@ -1,4 +1,4 @@
-"""A tree being put together: folders that are open for change, above trees that stay as they are."""
+"""Building a tree: only the folders that change are opened; all others are kept as they are stored."""
 
 from collections.abc import Callable, Iterator
 from typing import Union
@@ -9,7 +9,7 @@ from artstore.domain.tree import DIRECTORY, Entry, Folder, encode_folder, read_f
 from artstore.errors import Conflict
 
 Node = dict[bytes, Union[Entry, "Node"]]
-"""A folder that is open for change: by name, entries and open folders. One that nobody changes stays an entry."""
+"""A folder that is open for change: its entries and open folders by name. An unchanged folder stays an entry."""
 Parts = tuple[bytes, ...]
 
 
@@ -22,7 +22,7 @@ class PathTaken(Conflict):
 
 
 class TreeBuilder:
-    """Starts empty. What is grafted whole is not opened, nor encoded again, until something in it changes."""
+    """A tree that starts empty. A grafted folder isn't opened or encoded again until something in it changes."""
 
     def __init__(self, read: Callable[[Digest], bytes]) -> None:
         self._read = read
@@ -30,7 +30,7 @@ class TreeBuilder:
         self._whole: Folder | None = None
 
     def put(self, parts: Parts, entry: Entry, *, overwrite: bool = True) -> None:
-        """Set one file. Conflict where a folder is, and unless `overwrite` where a file of other content is."""
+        """Set one file. Raises Conflict if the path is a folder, or (unless `overwrite`) a file with other content."""
         node = self._opened_at(parts[:-1])
         there = node.get(parts[-1])
         if there is not None and (_is_folder(there) or (not overwrite and not _same_content(there, entry))):
@@ -38,7 +38,7 @@ class TreeBuilder:
         node[parts[-1]] = entry
 
     def graft(self, parts: Parts, folder: Folder, *, overwrite: bool = True) -> None:
-        """Set a folder with all below it; what is there already stays beside it. All or nothing: Conflict as in `put`."""
+        """Add a whole folder at a path, and keep what is there already. All or nothing; raises Conflict like `put`."""
         if not parts and not self._root and self._whole is None:
             self._whole = folder
             return
@@ -54,7 +54,7 @@ class TreeBuilder:
         self._merge(self._opened_at(parts), entries)
 
     def remove(self, parts: Parts) -> bool:
-        """Take out a file or folder, and the folders above it that hold nothing then; False when there is none."""
+        """Remove a file or folder, and each folder above it that is empty then. Returns False if nothing is there."""
         node = self._node_at(parts[:-1])
         if node is None or parts[-1] not in node:
             return False
@@ -66,7 +66,7 @@ class TreeBuilder:
         return True
 
     def find(self, parts: Parts) -> Entry | None:
-        """The file at a path; None for a folder or nothing."""
+        """The file at a path, or None if there is a folder or nothing."""
         if not parts:
             return None
         node = self._node_at(parts[:-1])
@@ -79,7 +79,7 @@ class TreeBuilder:
         return node is not None and parts[-1] in node
 
     def files(self) -> Iterator[tuple[bytes, Entry]]:
-        """(path, entry) of everything but folders, in the order of the tree."""
+        """(path, entry) of all entries except folders, in the tree's order."""
         if self._whole is not None:
             yield from _files(self._whole.digest, self._read, b"")
         else:
@@ -96,7 +96,7 @@ class TreeBuilder:
                 yield prefix + name, item
 
     def folder(self, add: Callable[[bytes], Digest]) -> Folder:
-        """The root as trees, each given to `add`, which stores it and returns its digest."""
+        """Encode the root as trees. `add` is called with each tree's bytes, stores them and returns their digest."""
         return self._encode(self._root, add) if self._whole is None else self._whole
 
     def _encode(self, node: Node, add: Callable[[bytes], Digest]) -> Folder:
@@ -115,7 +115,7 @@ class TreeBuilder:
         return {entry[0]: entry for entry in read_folder(tree, self._read)}
 
     def _node_at(self, parts: Parts) -> Node | None:
-        """The folder at a path, to be looked at only; None when there is none."""
+        """The folder at a path, only for reading, or None if there is no folder."""
         node: Node = {**self._entries(self._whole.digest)} if self._whole is not None else self._root
         for name in parts:
             there = node.get(name)
@@ -125,7 +125,7 @@ class TreeBuilder:
         return node
 
     def _opened_at(self, parts: Parts) -> Node:
-        """The folder at a path, open for change, made where missing. Conflict where a file is in the way."""
+        """The folder at a path, open for change. Missing folders are made; raises Conflict if a file is in the way."""
         if self._whole is not None:
             self._root, self._whole = {**self._entries(self._whole.digest)}, None
         node = self._root
@@ -168,7 +168,7 @@ def _is_folder(item: Entry | Node) -> bool:
 
 
 def _same_content(there: Entry | Node, entry: Entry) -> bool:
-    """Equal but for the executable bit: what is added last decides about that."""
+    """Whether two entries are equal, apart from the executable bit, which the entry that is added last decides."""
     return not isinstance(there, dict) and _is_folder(there) == _is_folder(entry) and there[2:] == entry[2:]
 
 

@@ -1,4 +1,4 @@
-"""Changes: what an entry of a log says, and what the fields of each kind of change must be like."""
+"""Changes: the records in a log's entries, and the checks for the fields of each kind."""
 
 import os
 import re
@@ -13,7 +13,7 @@ from artstore.errors import DamagedLog, UnsupportedFormat
 Change = dict[str, Any]
 
 _PORTION = MAX_JSON // 2
-"""Bytes of changes that go into one entry, where several are written."""
+"""Bytes of changes in one entry, if they are divided into several."""
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -32,18 +32,21 @@ class Entry(NamedTuple):
 
 
 def new_change(kind: str, **fields: Any) -> Change:
-    """A change with an identity of its own, which it keeps wherever it is re-applied."""
+    """Make a change with a random id. It keeps this id when it is applied to another log."""
     return {"change": os.urandom(16).hex(), "kind": kind, **fields}
 
 
 def origin_of(entry: Entry, change: Change) -> dict[str, str | None]:
-    """When, where and by whom a change was first made: its entry says so, or what it brought along from another log."""
+    """When, where and by whom a change was first made.
+
+    A change that came from another log carries this in `by`; for any other change its entry has it.
+    """
     origin: dict[str, str | None] | None = change.get("by")
     return origin or {"host": entry.host, "time": entry.time, "user": entry.user}
 
 
 def portions(changes: list[Change]) -> Iterator[list[Change]]:
-    """Changes of another log, in order, for as many entries as it takes that each can be read."""
+    """Divide changes, in order, into one list for each entry, so that no entry is too large to be read."""
     some: list[Change] = []
     size = 0
     for change in changes:
@@ -57,32 +60,34 @@ def portions(changes: list[Change]) -> Iterator[list[Change]]:
 
 
 def is_text(value: Any) -> bool:
-    """Whether it is text without lone surrogates, which only JSON's escapes have a form for."""
+    """Whether a value is text without lone surrogates, which can be written only as escapes in JSON."""
     return type(value) is str and (value.isascii() or not _SURROGATE.search(value))
 
 
 # -- what a change must be like --
 
 Good = Callable[[Any], object]
-"""False for a value that must not stand there; a check that raises ValueError says why."""
+"""A check of a field's value. It returns False for a wrong value, or raises ValueError with the reason."""
 Fields = dict[str, Good]
-"""What each field of a record must be like."""
+"""The check for each field of a record."""
 
 
 class Kind(NamedTuple):
-    """A kind of change: its fields, and what it does to the state of the log that it is in."""
+    """A kind of change: its fields, and how it changes the state of its log."""
 
     fields: Fields
     fold: Callable[[Any, Entry, Change], None]
-    """raises ValueError or KeyError where it contradicts the log"""
+    """raises ValueError or KeyError if the change contradicts the log"""
 
 
 Kinds = Mapping[str, Kind]
 
 
 def apply(kinds: Kinds, state: Any, entry: Entry, change: Change, what: str) -> None:
-    """Do to a state what one change says. `what` names the log in errors: DamagedLog for a change that is malformed or
-    contradicts the log, UnsupportedFormat for a kind of a newer artstore.
+    """Apply one change to a state. `what` is the log's name in errors.
+
+    Raises DamagedLog if the change is malformed or contradicts the log, and UnsupportedFormat if its kind is unknown,
+    because a newer artstore wrote it.
     """
     name = change["kind"]
     if name not in kinds:
@@ -100,8 +105,9 @@ def apply(kinds: Kinds, state: Any, entry: Entry, change: Change, what: str) -> 
 
 
 def check_change(kinds: Kinds, change: Change) -> None:
-    """Raises ValueError (InvalidValue is one) unless the change has exactly the fields of its kind, each as it should be;
-    one that came from another log also says `by` whom and when it was made.
+    """Raise ValueError (InvalidValue is one) unless a change has exactly the fields of its kind, with right values.
+
+    A change that came from another log also has the field `by`: who made it, where and when.
     """
     fields = kinds[change["kind"]].fields
     if len(change) - ("by" in change) != len(fields) + 2 or not ("change" in change and fields.keys() <= change.keys()):
@@ -143,7 +149,7 @@ def dict_of(good: Good) -> Good:
 
 
 def is_record(fields: dict[str, Good], optional: dict[str, Good] | None = None) -> Callable[[Any], bool]:
-    """A dict with these fields, and maybe some of the `optional` ones, each as it should be."""
+    """The check for a dict that has all of `fields`, and maybe some of `optional`, each with a right value."""
     goods = {**fields, **(optional or {})}
     return lambda value: (
         type(value) is dict
@@ -153,7 +159,7 @@ def is_record(fields: dict[str, Good], optional: dict[str, Good] | None = None) 
 
 
 def is_json(good: Good) -> Good:
-    """Canonical JSON of such a value."""
+    """The check for the canonical JSON of a value that passes `good`."""
     return lambda value: type(value) is bytes and good(decode_json(value, "a value"))
 
 
@@ -166,7 +172,7 @@ def one_of(*values: object) -> Good:
 
 
 def named(check: Callable[[str], object]) -> Good:
-    """A name that passes the rules that held when it was given."""
+    """The check for text that a name check such as `check_tag` accepts."""
     return lambda value: type(value) is str and check(value) is not None
 
 

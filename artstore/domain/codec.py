@@ -1,4 +1,4 @@
-"""Canonical encodings: one value, one byte string. msgpack for objects, JSON for log entries."""
+"""Canonical encodings, in which each value has one byte string: msgpack for objects, JSON for log entries."""
 
 import json
 from io import BytesIO
@@ -9,26 +9,28 @@ import msgpack
 from artstore.errors import Damage
 
 MAX_BYTES = 64 << 20
-"""No tree is larger (one of 16,384 names of 255 bytes has 5 MB); checked before decoding."""
+"""Most bytes of a tree (one of 16,384 names of 255 bytes has 5 MB). Checked before decoding."""
 MAX_JSON = 16 << 20
-"""No log entry or JSON value is larger: lists of lists may take 40 times that in memory."""
+"""Most bytes of a log entry or JSON value: lists of lists may take 40 times as much memory."""
 _MANY = 8 << 20
-"""Rows of more bytes are looked at one by one before they are decoded together."""
+"""If rows have more bytes than this, each row is checked alone before all are decoded together."""
 _LEAST, _FIELDS, _ROW = 38, range(4, 8), 1 << 20
-"""Bytes of the smallest row of a tree, how many fields one has, and bytes of the largest: four texts of references."""
+"""Of a tree's rows: bytes of the smallest, the possible numbers of fields, bytes of the largest (four long texts)."""
 
 
 def encode_rows(rows: Any) -> bytes:
-    """Canonical msgpack of None, bool, int, str, bytes and sequences of such. Maps, which only caches hold, keep their
-    order.
+    """Encode None, bool, int, str, bytes and sequences of these as canonical msgpack.
+
+    Maps keep their order; only caches hold maps.
     """
     return msgpack.packb(rows, use_bin_type=True)  # type: ignore[no-any-return]
 
 
 def decode(data: bytes | memoryview, what: str, *, rows: bool = False, most: int = MAX_BYTES, own: bool = False) -> Any:
-    """Inverse of `encode_rows`; sequences come out as lists (`rows`: as tuples). Raises Damage, naming `what`, unless
-    `data` is what that would have written, and `most` bytes. `own` is for caches that a digest of theirs protects: not
-    compared.
+    """Decode what `encode_rows` wrote. Sequences become lists, or tuples if `rows`.
+
+    Raises Damage, with the name `what`, if `data` is longer than `most` bytes or isn't exactly what `encode_rows`
+    writes. With `own`, for caches that have a digest of their own, neither is checked.
     """
     if len(data) > most and not own:
         raise Damage(f"{what} is {len(data)} bytes long; at most {most} can be right")
@@ -46,7 +48,7 @@ def decode(data: bytes | memoryview, what: str, *, rows: bool = False, most: int
 
 
 def _check_rows(data: bytes | memoryview) -> None:
-    """Raises ValueError for what is no array of flat rows: lists of empty lists would take 70 times their bytes."""
+    """Raise ValueError unless data is an array of flat rows: lists of empty lists would take 70 times their bytes."""
     rows = msgpack.Unpacker(BytesIO(data), raw=False, use_list=False, max_buffer_size=_ROW, read_size=_ROW)
     count = rows.read_array_header()
     if count * _LEAST > len(data):
@@ -64,12 +66,12 @@ _PARSE = json.JSONDecoder().decode  # json.loads guesses the encoding first
 
 
 def encode_json(value: Any) -> bytes:
-    """Canonical JSON: sorted keys, no spaces, ASCII, a newline at the end. Raises ValueError for NaN and infinities."""
+    """Encode as canonical JSON: sorted keys, no spaces, ASCII, a final newline. ValueError for NaN and infinities."""
     return _JSON(value).encode("ascii") + b"\n"
 
 
 def decode_json(data: bytes, what: str) -> Any:
-    """Inverse of `encode_json`, as strict as `decode`."""
+    """Decode what `encode_json` wrote. Raises Damage for anything else, like `decode`."""
     if len(data) > MAX_JSON:
         raise Damage(f"{what} is {len(data)} bytes long; at most {MAX_JSON} can be right")
     try:
@@ -83,5 +85,5 @@ def decode_json(data: bytes, what: str) -> Any:
 
 
 def same_json(a: Any, b: Any) -> bool:
-    """Whether two values are written alike: 1, 1.0 and True are not, though Python calls them equal."""
+    """Whether two values have the same JSON. 1, 1.0 and True have not, though they are equal in Python."""
     return encode_json(a) == encode_json(b)

@@ -1,4 +1,4 @@
-"""The state of a collection: what the changes in its log add up to."""
+"""The state of a collection: the result of all changes in its log."""
 
 import unicodedata
 from typing import Any, NamedTuple
@@ -16,16 +16,18 @@ INHERIT = "inherit"
 """The ttl of a version for which none was set."""
 
 VersionState = dict[str, Any]
-"""id, number, digest, size, files, created, run, parents, user, host, updated; and where set: tags, description,
-metadata, blobs, ttl (seconds, or None for never), deleted (a time), withdrawn (it never was whole here), source (of a
-link: where the version was made), origins (which entries came from other versions).
+"""A version in a collection's state, with these keys:
+
+id, number, digest, size, files, created, run, parents, user, host, updated; and if set: tags, description, metadata,
+blobs, ttl (seconds, or None for never), deleted (a time), withdrawn (the version was never complete here), source (only
+of a link: where the version was made), origins (which entries came from other versions).
 """
 ADDS = ("version", "link")
 """Kinds of changes by which a collection gets a version."""
 
 
 class Path(NamedTuple):
-    """Which collection: names as users spell them."""
+    """The path of a collection, with names as users spell them."""
 
     entity: str
     project: str
@@ -35,12 +37,12 @@ class Path(NamedTuple):
         return "/".join(self)
 
     def fields(self) -> dict[str, str]:
-        """As a change names it."""
+        """The fields by which a change names this collection."""
         return self._asdict()
 
     @classmethod
     def named_by(cls, change: Change) -> "Path":
-        """The other way round."""
+        """The path of the collection that a change names: the inverse of `fields`."""
         return cls(change["entity"], change["project"], change["name"])
 
     @property
@@ -54,7 +56,10 @@ class Path(NamedTuple):
 
 
 class State:
-    """A collection as its log tells it. Plain values inside (the checkpoint is these), ids and digests as hex."""
+    """The state of a collection, folded from its log.
+
+    Its fields are plain values, which are also what a checkpoint holds. Ids and digests are hex.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -71,19 +76,21 @@ class State:
         self.redirect: Path | None = None
         self.metadata: dict[str, Any] = {}
         self.blobs: dict[str, str] = {}
-        """long values of the collection's own metadata, by key, as digests"""
+        """long values of the collection's own metadata: the digests of their blobs, by key"""
         self.upserts: dict[str, list[dict[str, Any]]] = {}
-        """parts of versions that are not finished, by their distributed ids"""
+        """the parts of each version that isn't finished, by its distributed id"""
         self.finished: dict[str, str] = {}
-        """what the upsert of a distributed id became last"""
+        """the id of the version that each upsert became last, by distributed id"""
         self.renumbered: dict[int, str] = {}
-        """numbers that versions had before a pull moved them behind those of the upstream"""
+        """the id of each version by the number that it had before a pull moved it behind the upstream's versions"""
         self.pending: dict[str, Any] | None = None
-        """a `moved from` whose other half nobody has looked for yet"""
+        """a `moved from` change for which the old name's log hasn't been asked yet whether it moved"""
 
     def copy(self) -> "State":
-        """One in which folding goes on apart. Versions are shared: a fold replaces one of which something is said. Nothing
-        in them may be handed to who could edit it.
+        """A copy that can be folded further without changing this one.
+
+        Both share their versions, because a fold replaces a version instead of editing it. So never give a caller a
+        version's values that it could edit.
         """
         state = State(self.path)
         vars(state).update(vars(self))
@@ -95,7 +102,7 @@ class State:
 
     @property
     def taken(self) -> dict[int, str]:
-        """Numbers in use, those of deleted versions too, and the ids that have them. Cost: all versions."""
+        """The id of each version by its number, deleted versions included. Cost: one pass over all versions."""
         return {version["number"]: id for id, version in self.versions.items()}
 
     def live(self) -> list[VersionState]:
@@ -106,20 +113,20 @@ class State:
     def latest(self) -> VersionState | None:
         last = next(reversed(self.versions.values()), None)
         if last is not None and last["number"] == self.next - 1 and "deleted" not in last:
-            return last  # as nearly always: thousands of others need not be looked at
+            return last  # nearly always; saves a pass over thousands of versions
         return max((v for v in self.versions.values() if "deleted" not in v), key=lambda v: v["number"], default=None)
 
     @property
     def holds_links(self) -> bool:
-        """Whether its versions were made elsewhere and linked to it; such a collection holds nothing else."""
+        """Whether its versions are links to versions of other collections. Such a collection holds only links."""
         return any("source" in version for version in self.versions.values())
 
     def aliases_of(self, id: str) -> list[str]:
-        """Aliases that name a version, `latest` first, the others as they were set."""
+        """The aliases of a version: `latest` first, the others in the order in which they were set."""
         return self.all_aliases().get(id, [])
 
     def all_aliases(self) -> dict[str, list[str]]:
-        """As `aliases_of`, for every version that has one."""
+        """The aliases of each version that has any, by id, in the order of `aliases_of`."""
         latest = self.latest
         found: dict[str, list[str]] = {latest["id"]: ["latest"]} if latest is not None else {}
         for alias, id in self.aliases.items():
@@ -156,7 +163,7 @@ class State:
 
 
 _JSON = ("metadata", "origins")
-"""What stands in a checkpoint as JSON: floats, and paths that are not UTF-8, have no form in the canonical codec."""
+"""Fields that a checkpoint holds as JSON: the canonical codec can't hold floats and paths that aren't UTF-8."""
 
 
 def digest_of_state(version: VersionState) -> Digest:

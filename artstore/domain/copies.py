@@ -1,4 +1,4 @@
-"""Copies and links: the changes that give versions of one collection to another."""
+"""Copies and links: the changes that add versions of one collection to another."""
 
 from artstore.domain.changes import Change, new_change
 from artstore.domain.collection import State, VersionState
@@ -8,14 +8,16 @@ from artstore.domain.wording import typed
 from artstore.errors import Conflict, InvalidValue
 
 REGISTRY_RECORD = ".registry"
-"""Name of the collection in which a registry's description and the types that it takes are told."""
+"""Name of the collection that holds a registry's description and the types that it accepts."""
 
 
 def copied(
     source: State, versions: list[VersionState], there: State, *, aliases: bool = False, link: bool = False
 ) -> list[Change]:
-    """Changes that give these versions of one collection to another, or `link` them there, with their tags, metadata,
-    description and ttl (and aliases). Those that are there already stay as they are.
+    """Changes that copy versions of one collection to another, or `link` them there.
+
+    Tags, metadata, description and ttl are copied too, and with `aliases` the aliases and the collection's tags. A
+    version that is there already stays as it is; one that was deleted there is undeleted.
     """
     refuse_mixture(there, links=link)
     changes: list[Change] = []
@@ -46,8 +48,9 @@ def copied(
 
 
 def refuse_mixture(there: State, *, links: bool) -> None:
-    """A collection holds versions that were saved to it, or links to such, never both; those of a registry hold links.
-    Raises Conflict.
+    """Raise Conflict if a version or a link (`links`) can't be added to a collection.
+
+    A collection holds either versions that were saved to it or links, never both. A registry's collections hold links.
     """
     name = there.path.name
     if there.path.in_registry and there.path.name == REGISTRY_RECORD:

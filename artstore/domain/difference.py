@@ -1,4 +1,4 @@
-"""What differs between two versions: files added, removed, changed and renamed, and metadata."""
+"""The differences between two versions: added, removed, changed and renamed files, and metadata."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -9,11 +9,11 @@ from artstore.domain.tree import DIRECTORY, Change, Entry
 from artstore.domain.wording import human
 
 RENAMES = 10_000
-"""Added plus removed files up to which renames are looked for: they have to be held."""
+"""Most differences among which renames are looked for: these are held in memory."""
 
 
 class Difference(NamedTuple):
-    """One path that differs. A renamed file has the same content at another path (`origin`) in the old version."""
+    """One path that differs. If a file was renamed, `origin` is its path in the old version."""
 
     kind: str
     """added, removed, changed, renamed"""
@@ -32,8 +32,10 @@ class Difference(NamedTuple):
 
 
 def differences(changes: Iterable[Change]) -> Iterator[Difference]:
-    """Differences in path order. Up to RENAMES of them are held until it is clear which added and removed files are one
-    renamed file; beyond that nothing is held, and none is called renamed.
+    """The differences in path order.
+
+    Up to RENAMES changes are held in memory, to match added with removed files of the same content: these are renames.
+    If there are more, nothing is held and no file is reported as renamed.
     """
     changes = iter(changes)
     held: list[Change] = []
@@ -58,7 +60,7 @@ def _plain(change: Change) -> Difference:
 
 
 def _origins(changes: list[Change]) -> dict[bytes, Change]:
-    """Added path → the removed file with the same content; each removed one counts once."""
+    """For each added path the removed file with the same content. Each removed file is used once."""
     removed: dict[Any, list[Change]] = {}
     for change in changes:
         if change.new is None and change.old is not None and change.old[1] < DIRECTORY and change.old[2]:
@@ -72,7 +74,7 @@ def _origins(changes: list[Change]) -> dict[bytes, Change]:
 
 
 class VersionDiff:
-    """All that differs between two versions, in memory: paths by kind, and metadata as key → (old, new)."""
+    """All differences between two versions, in memory: paths by kind, and metadata as key → (old, new)."""
 
     def __init__(
         self, old: str, new: str, found: Iterable[Difference], before: dict[str, Any], after: dict[str, Any]

@@ -1,4 +1,4 @@
-"""Digests: BLAKE3 of blobs, and of trees, versions and packs under contexts of their own."""
+"""Digests: BLAKE3 of content, with a separate context for trees, for versions and for packs."""
 
 from typing import Literal, NewType
 
@@ -15,8 +15,7 @@ TREE: Kind = 2
 VERSION: Kind = 3
 KIND_NAMES = {BLOB: "blob", TREE: "tree", VERSION: "version"}
 
-# BLAKE3's key derivation makes a tree's digest unreachable for a blob, whatever its bytes (BLAKE3 specification,
-# section 2.2).
+# With BLAKE3's key derivation no blob can have a tree's digest, whatever its bytes (BLAKE3 specification, section 2.2).
 _CONTEXTS = {TREE: "artstore 2026-11-21 tree", VERSION: "artstore 2026-11-21 version"}
 _PACK_CONTEXT = "artstore 2026-11-21 pack"
 
@@ -29,12 +28,12 @@ def digest_of(kind: Kind, data: bytes | memoryview) -> Digest:
 
 
 def pack_digest(header: bytes, index: bytes | memoryview) -> Digest:
-    """A pack's name: of its header and index, which hold the digests of all else."""
+    """A pack's name: the digest of its header and index. The index holds the digests of all objects in the pack."""
     return Digest(blake3(header, derive_key_context=_PACK_CONTEXT).update(index).digest())
 
 
 def plain_digest(data: bytes | memoryview) -> Digest:
-    """Plain BLAKE3, as `b3sum` prints it: of log entries, checkpoints and names."""
+    """Plain BLAKE3, as `b3sum` prints it. Used for log entries, checkpoints and names."""
     return Digest(blake3(data).digest())
 
 
@@ -43,12 +42,12 @@ def short(digest: bytes) -> str:
 
 
 def is_hex(text: str) -> bool:
-    """Whether text is 64 lower-case hex digits: the form of a digest."""
+    """Whether text is a digest in hex: 64 lower-case hex digits."""
     return len(text) == 64 and set(text) <= set("0123456789abcdef")
 
 
 def from_hex(text: str) -> Digest:
-    """Raises InvalidValue unless `text` is 64 lower-case hex digits."""
+    """Parse a digest. Raises InvalidValue unless `text` is 64 lower-case hex digits."""
     if not is_hex(text):
         raise InvalidValue(f"'{text[:80]}' is not a digest: 64 lower-case hex digits are")
     return Digest(bytes.fromhex(text))

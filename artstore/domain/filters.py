@@ -1,8 +1,9 @@
-"""Filters: Mongo-style conditions over what is said of versions, collections and runs. Pure.
+"""Filters: Mongo-style conditions on the fields of versions, collections and runs. Pure.
 
     {"metadata.accuracy": {"$gte": 0.9}, "$or": [{"tags": "best"}, {"aliases": {"$in": ["prod", "staging"]}}]}
 
-A field that is a list fits when the condition fits one of its items (or all of it). `metadata.a.b` goes into nested dicts.
+A field that is a list matches if the condition matches one of its items, or the list itself. `metadata.a.b` looks into
+nested dicts.
 """
 
 import datetime
@@ -16,7 +17,7 @@ from artstore.domain.wording import near
 from artstore.errors import InvalidValue
 
 Fields = Callable[[str], Any]
-"""What a thing says under a field's name; ABSENT when nothing. Raises InvalidValue for a field that there is not."""
+"""A function from a field's name to its value, or ABSENT if it isn't set. Raises InvalidValue for an unknown field."""
 _DEEPEST = 50
 
 
@@ -29,14 +30,14 @@ ABSENT: Any = _Absent()
 
 
 def matches(condition: Any, fields: Fields, depth: int = 0) -> bool:
-    """Whether a thing fits. Raises InvalidValue for what is no condition."""
+    """Whether the thing with these fields matches a condition. Raises InvalidValue if it isn't a condition."""
     if not isinstance(condition, Mapping):
         raise InvalidValue(f"a filter is a dict such as {{'name': 'data'}}, not {condition!r:.80}")
     _check_depth(depth)
     if strange := [key for key in condition if not isinstance(key, str)]:
         raise InvalidValue(f"a filter's field is text, not {strange[0]!r:.80}")
     found = [_fits(key, wanted, fields, depth) for key, wanted in condition.items()]
-    return all(found)  # each was looked at: what is wrong in a filter is told whatever the data
+    return all(found)  # each part was evaluated, so a mistake in a filter is reported whatever the data
 
 
 def _check_depth(depth: int) -> None:
@@ -103,7 +104,7 @@ def _one_of(value: Any, fits: Callable[[Any], bool]) -> bool:
 
 
 def _equal(value: Any, wanted: Any) -> bool:
-    """1 is neither True nor "1"; a missing field equals None."""
+    """Whether a value equals the wanted one. 1 equals neither True nor "1"; a missing field equals None."""
     if value is ABSENT:
         return wanted is None
     if isinstance(value, bool) != isinstance(wanted, bool):
@@ -114,7 +115,7 @@ def _equal(value: Any, wanted: Any) -> bool:
 
 
 def _plain(operand: Any) -> Any:
-    """Dates as metadata holds them."""
+    """A date as ISO 8601 text, as metadata holds it; any other value as it is."""
     return operand.isoformat() if isinstance(operand, datetime.date) else operand
 
 
@@ -127,15 +128,15 @@ _ORDERS: dict[str, Callable[[Any, Any], bool]] = {
 
 
 class Time(str):
-    """ISO 8601 in UTC: compared with dates and times as people write them, as far as these go: a day is all of it."""
+    """A time in ISO 8601, UTC. It is compared as precisely as the other side is given: a day means all of that day."""
 
 
 class Count(int):
-    """A number whatever the data: compared with numbers only."""
+    """A field that is always a number, so that comparing it with text is a mistake."""
 
 
 def _moment(operand: Any) -> str:
-    """A date or time as ISO 8601 in UTC has it: `2026-11-22 10:00`, with an offset or without. Raises InvalidValue."""
+    """A date or time as ISO 8601 in UTC. Accepts `2026-11-22 10:00`, with or without an offset. Raises InvalidValue."""
     if isinstance(operand, datetime.datetime):
         operand = operand.isoformat()
     elif isinstance(operand, datetime.date):
@@ -158,7 +159,7 @@ def _moment(operand: Any) -> str:
 
 
 def _ordered(name: str, value: Any, operand: Any) -> bool:
-    """Numbers with numbers, text with text; whatever else the data hold does not fit."""
+    """Compare numbers with numbers and text with text. Any other value in the data doesn't match."""
     if isinstance(value, Time):
         moment = _moment(operand)
         return _ORDERS[name](value.removesuffix("Z")[: len(moment)], moment)
@@ -173,7 +174,7 @@ def _ordered(name: str, value: Any, operand: Any) -> bool:
 
 
 def nested(value: Any, path: str) -> Any:
-    """What a dict says under `a.b.c`: keys may hold dots themselves, the longest that is there counts."""
+    """The value in nested dicts under a path `a.b.c`, or ABSENT. Keys may contain dots; the longest match is used."""
     if not path:
         return value
     if not isinstance(value, Mapping):
@@ -188,8 +189,9 @@ def nested(value: Any, path: str) -> Any:
 
 
 def fields_of(values: Mapping[str, Any], dicts: tuple[str, ...] = (), also: Mapping[str, str] | None = None) -> Fields:
-    """Fields that a mapping holds; of those in `dicts` also what is nested in them. `also` are other names of fields. A
-    value may be a function, called when it is asked for.
+    """The fields of a mapping, for `matches`. A value may be a function, which is called when the field is needed.
+
+    Paths into a field are allowed for the fields in `dicts`. `also` maps other names to fields' names.
     """
 
     def ask(name: str) -> Any:
@@ -225,7 +227,10 @@ _SHORT = {
 
 
 def _hint_for(text: str) -> str:
-    """How a condition looks; where only its field is left, a shell has taken `<` or `>` and the value for a redirection."""
+    """The hint for a text that isn't a condition.
+
+    If only a field's name is left, the shell has read `<` or `>` and the value as a redirection.
+    """
     forms = "KEY=VALUE, KEY!=V, KEY>V, KEY>=V, KEY<V, KEY<=V, KEY~REGEX, or JSON"
     if re.fullmatch(r"[\w.]+", text):
         return f"quote it, or the shell reads < and > itself: '{text}>=VALUE'; a condition is {forms}"
@@ -233,8 +238,10 @@ def _hint_for(text: str) -> str:
 
 
 def parsed(texts: tuple[str, ...]) -> dict[str, Any]:
-    """One filter of several texts that all have to fit: `metadata.accuracy>=0.9`, `name~^data`, or a filter as JSON. A
-    value is JSON where it reads as such, else text.
+    """One filter from several texts, all of which must match.
+
+    A text is a condition such as `metadata.accuracy>=0.9` or `name~^data`, or a filter as JSON. A value is JSON if it
+    can be parsed as JSON, else text.
     """
     parts = []
     for text in texts:
@@ -253,7 +260,7 @@ def parsed(texts: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _short(operator: str, text: str) -> dict[str, Any]:
-    """What is to be equal may be text though it reads as a number: a tag `2024`."""
+    """The condition for one operator and value. For equality also the text itself matches, such as a tag `2024`."""
     value = _value(text)
     if operator == "$regex":
         return {operator: text}

@@ -13,7 +13,7 @@ def page(title: str, body: str) -> str:
 
 
 def definition_rows(rows: Iterable[tuple[str, str]]) -> str:
-    """A table of two columns; beyond MOST_ROWS it says how many more there are."""
+    """A table of two columns. It shows MOST_ROWS rows, and the number of rows left out."""
     rows = list(rows)
     cells = [
         f"<tr><th>{escape(printable(key))}</th><td>{escape(printable(value))}</td></tr>"
@@ -25,7 +25,7 @@ def definition_rows(rows: Iterable[tuple[str, str]]) -> str:
 
 
 def grid(columns: list[str], rows: list[list[str]], count: int) -> str:
-    """A table of the first rows of `count`, under their columns' names."""
+    """A table with a head, these first rows, and the number of rows left out; `count` is the number of all rows."""
     head = "".join(f"<th>{escape(printable(name))}</th>" for name in columns)
     body = "".join("<tr>" + "".join(f"<td>{escape(printable(cell))}</td>" for cell in row) + "</tr>" for row in rows)
     more = f"<p>and {count - len(rows):,} more rows</p>" if count > len(rows) else ""

@@ -1,4 +1,4 @@
-"""Ignore rules: gitignore patterns as regular expressions. Pure: who walks a folder reads the files and asks."""
+"""Ignore rules: gitignore patterns as regular expressions. Pure: the caller reads files and walks folders."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -16,8 +16,9 @@ class _Rule(NamedTuple):
 
 
 class Rules:
-    """The patterns of one file or argument, relative to the folder `base` (`""` or ending in `/`). The last match
-    decides, as in git.
+    """The patterns of one file or argument, relative to the folder `base` (`""`, or a path that ends in `/`).
+
+    The last pattern that matches decides, as in git.
     """
 
     def __init__(self, lines: Iterable[str], base: str = "") -> None:
@@ -28,7 +29,7 @@ class Rules:
         return bool(self._rules)
 
     def match(self, path: str, folder: bool) -> bool | None:
-        """True: ignored; False: kept by a `!` pattern; None: these rules say nothing of `path`."""
+        """True if `path` is ignored, False if a `!` pattern keeps it, None if no pattern matches."""
         if not path.startswith(self.base):
             return None
         path = path[len(self.base) :]
@@ -39,7 +40,7 @@ class Rules:
 
 
 def ignored(stack: Iterable[Rules], path: str, folder: bool) -> bool:
-    """Whether the innermost rules that speak of a path ignore it; `stack` goes from the outermost folder inwards."""
+    """Whether a path is ignored. `stack` has the outermost folder's rules first; the last rules that match decide."""
     verdict = None
     for rules in stack:
         said = rules.match(path, folder)
@@ -48,14 +49,15 @@ def ignored(stack: Iterable[Rules], path: str, folder: bool) -> bool:
 
 
 class Filter:
-    """`include` and `exclude` globs over whole entry paths: a path passes when an include (if any) names it or a folder
-    above it, and no exclude does.
+    """Globs for whole entry paths.
+
+    A path passes if no `exclude` matches it or a folder above it, and an `include` does (if there are any).
     """
 
     def __init__(self, include: Iterable[str] | None, exclude: Iterable[str] | None) -> None:
         self.include, self.exclude = include, exclude = list(include or ()), list(exclude or ())
         self.key = repr((include, exclude))
-        """equal for filters that pass the same paths"""
+        """equal for filters with the same globs"""
         self._include = Rules(include) if include else None
         self._exclude = Rules(exclude) if exclude else None
 
@@ -66,7 +68,7 @@ class Filter:
         return self._exclude is not None and bool(self._exclude.match(path, folder))
 
     def passes(self, path: str) -> bool:
-        """For files: asks of every folder above it too."""
+        """Whether a file passes. Every folder above it is checked too."""
         parts = path.split("/")
         above = [("/".join(parts[:n]), True) for n in range(1, len(parts))] + [(path, False)]
         if any(self.excludes(*step) for step in above):
@@ -81,7 +83,7 @@ def _parse(line: str) -> _Rule | None:
     line = line.rstrip("\r\n")
     stripped = line.rstrip(" ")
     if stripped.endswith("\\") and stripped != line:
-        stripped += " "  # a trailing space that is escaped counts
+        stripped += " "  # an escaped trailing space belongs to the pattern
     line = stripped
     if not line or line.startswith("#"):
         return None
@@ -100,20 +102,22 @@ _STAR, _DEEP = "*", "**/"
 
 @lru_cache(maxsize=1024)
 def _compile(pattern: str, anchored: bool) -> re.Pattern[str]:
-    """Of several wildcards of a kind all but the last take as little as they can, for good: what follows fits no less behind
-    the first place. So the time is bounded by the lengths of pattern and path, multiplied.
+    """The regular expression of a pattern, which takes time of at most pattern length × path length.
+
+    Of several wildcards of one kind, each but the last is an atomic group that takes as little as it can: if the rest
+    matches at all, it also matches after the first place. So there is no backtracking.
     """
     pieces = list(_pieces(pattern)) if anchored else [_DEEP, *_pieces(pattern)]
     first, *others = ["/".join(map(_segment, _parted(group, "/"))) for group in _parted(pieces, _DEEP)]
     middle = "".join(f"(?>(?:[^/]*/)*?{group})" for group in others[:-1])
     try:
         return re.compile(first + middle + (f"(?:.*/)?{others[-1]}" if others else ""), re.DOTALL)
-    except re.error:  # a range such as [z-a]: git lets it match nothing
+    except re.error:  # a range such as [z-a], which matches nothing in git
         return re.compile(r"(?!)")
 
 
 def _pieces(pattern: str) -> Iterator[str]:
-    """A pattern's wildcards as they are; all else as regular expressions of one character, `/` among them."""
+    """The pieces of a pattern: `*` and `**/` as they are, all else as regular expressions, mostly of one character."""
     i = 0
     while i < len(pattern):
         begins = i == 0 or pattern[i - 1] == "/"
@@ -136,20 +140,20 @@ def _pieces(pattern: str) -> Iterator[str]:
 
 
 def _class(text: str) -> str:
-    """What stands between brackets, for a regular expression."""
+    """The content of a `[…]` in a pattern, escaped for a regular expression."""
     negated = text[0] in "!^"
     parts = re.findall(r"(?s)(.)-(.)|(.)", text[1:] if negated else text)
     return "^" * negated + "".join(f"{re.escape(a)}-{re.escape(b)}" if b else re.escape(c) for a, b, c in parts)
 
 
 def _segment(pieces: list[str]) -> str:
-    """The regular expression of a name, or of what of one stands beside a `**`."""
+    """The regular expression of one name in a path, or of the part of a name beside a `**`."""
     first, *others = map("".join, _parted(pieces, _STAR))
     return first + "".join(f"(?>[^/]*?{chunk})" for chunk in others[:-1]) + (f"[^/]*{others[-1]}" if others else "")
 
 
 def _parted(pieces: list[str], border: str) -> list[list[str]]:
-    """What stands between borders; empty lists where nothing does."""
+    """Split a list at each `border`, like `str.split`."""
     parts: list[list[str]] = [[]]
     for piece in pieces:
         if piece == border:

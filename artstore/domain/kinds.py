@@ -1,4 +1,4 @@
-"""Kinds of changes in a collection's log: what each one holds, and what it does to the collection's state."""
+"""The kinds of changes in a collection's log: their fields, and how each changes the collection's state."""
 
 from typing import Any
 
@@ -31,8 +31,10 @@ from artstore.errors import Damage
 
 
 def fold(state: State, entry: Entry) -> None:
-    """Apply one entry. Raises DamagedLog for changes that are malformed or contradict the log, UnsupportedFormat for
-    kinds of a newer artstore.
+    """Apply the changes of one entry to a state.
+
+    Raises DamagedLog if a change is malformed or contradicts the log, and UnsupportedFormat for a kind of a newer
+    artstore.
     """
     for change in entry.changes:
         apply(KINDS, state, entry, change, str(state.path))
@@ -41,7 +43,7 @@ def fold(state: State, entry: Entry) -> None:
     state.number, state.digest = entry.number, entry.digest
 
 
-# -- what fields must be like --
+# -- checks of fields --
 
 
 def _is_run(value: Any) -> bool:
@@ -54,7 +56,7 @@ def _is_upsert(value: Any) -> bool:
 
 
 def _are_numbers(value: Any) -> bool:
-    """id → number, each once."""
+    """Whether a value maps ids to numbers, with no number twice."""
     return (
         type(value) is dict
         and all(is_digest(id) and is_count(number) for id, number in value.items())
@@ -137,7 +139,7 @@ def _fold_delete_collection(state: State, entry: Entry, change: Change) -> None:
 
 def _fold_moved_from(state: State, entry: Entry, change: Change) -> None:
     state.pending = change
-    state.exists = False  # until the old log says that it moved
+    state.exists = False  # until the old name's log has the entry that completes the move
 
 
 def _fold_moved_to(state: State, entry: Entry, change: Change) -> None:
@@ -182,7 +184,7 @@ KINDS: Kinds = {
 }
 
 
-# -- checkpoints: what a fold could have made --
+# -- checks of checkpoints --
 
 
 def _pairs(first: Good, second: Good) -> Good:
@@ -242,8 +244,10 @@ _STATE = is_record(
 
 
 def check_plain(plain: Any) -> None:
-    """Raises Damage for a checkpoint's state that no fold makes: one with malformed fields, or with aliases of versions
-    that it does not have. Cost: 10 µs a version.
+    """Raise Damage for a checkpoint's state that can't come from a log.
+
+    That is one with malformed fields, or with an alias of a version that isn't there or was deleted. Cost: 10 µs a
+    version.
     """
     try:
         good = _STATE(plain) is not False

@@ -1,4 +1,4 @@
-"""Metadata: what a user may attach to a version, turned into plain JSON values or refused; never a silent `str()`."""
+"""Metadata of versions and runs, converted to plain JSON values; a version's is refused if it can't be."""
 
 import datetime
 import enum
@@ -11,14 +11,16 @@ from artstore.errors import InvalidType, InvalidValue
 MAX_KEYS = 100
 _DEEPEST = 100
 _LARGEST = 1024
-"""Bits of a whole number: as many as the exponent of a float reaches."""
+"""Most bits of a whole number: about as large as the largest float."""
 LONG = 4096
-"""Bytes of JSON (or text) from which a value is stored as a blob that the log only names."""
+"""A value of more bytes of JSON (or text) is stored as a blob, and the log holds only the blob's digest."""
 
 
 def normalise(value: Any) -> dict[str, Any]:
-    """A deep copy of a dict (or of the JSON text of one) in plain JSON values. Raises InvalidValue (a ValueError), for
-    foreign types also a TypeError.
+    """A deep copy of a version's metadata, a dict or the JSON text of one, with plain JSON values only.
+
+    Nothing is turned into text by a silent `str()`. Raises InvalidValue (a ValueError) for a wrong value, and
+    InvalidType (also a TypeError) for a value of an unknown type.
     """
     if isinstance(value, str | bytes):
         try:
@@ -37,8 +39,10 @@ def normalise(value: Any) -> dict[str, Any]:
 
 
 def recorded(value: Any, depth: int = 0) -> Any:
-    """A run's config or metrics in plain JSON values. As in W&B nothing is refused: keys become text, NaN and infinities
-    their names, and what has no JSON form its `str()`.
+    """A run's config or metrics as plain JSON values.
+
+    As in W&B nothing is refused: keys become text, NaN and infinities become their names, and values without a JSON
+    form become their `str()`.
     """
     if depth > _DEEPEST:
         return "…"
@@ -58,12 +62,12 @@ def recorded(value: Any, depth: int = 0) -> Any:
 
 
 def as_number(value: Any) -> Any:
-    """The other way round: NaN and infinities that were recorded by their names."""
+    """The float that was recorded as "NaN", "Infinity" or "-Infinity"; any other value as it is."""
     return float(value) if value in ("NaN", "Infinity", "-Infinity") else value
 
 
 def text_of(value: Any) -> str:
-    """Its `str()`, as valid Unicode."""
+    """The `str()` of a value, as valid Unicode."""
     try:
         return str(value).encode("utf-8", "replace").decode()
     except ValueError:  # a whole number of thousands of digits

@@ -1,4 +1,4 @@
-"""Names: specs, the rules for names and entry paths, and how names become file names. Pure functions."""
+"""Names: the rules for names, specs and entry paths, and the file name for each name. Pure functions."""
 
 import os
 import re
@@ -15,10 +15,10 @@ if TYPE_CHECKING:  # 3 ms, and no command needs it
 DEFAULT_ENTITY = "local"
 DEFAULT_PROJECT = "uncategorized"
 MAX_DEPTH = 256
-"""Names along a path: far more than people use, and well below Python's recursion limit."""
+"""Most names in a path: far more than people use, and well below Python's recursion limit."""
 
 _LONGEST = 240
-"""Bytes of a name's file name."""
+"""Most bytes of a name's file name."""
 
 _USUAL = re.compile(r"[\w.-]+(?: [\w.-]+)*")  # without marks; one look instead of one for each character
 _TAG = re.compile(r"[-\w]+(?: [-\w]+)*")
@@ -31,7 +31,7 @@ _DEVICE = re.compile(r"(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])(?=\.|$)")
 
 
 class Spec(NamedTuple):
-    """`[[entity/]project/]name[:alias | :vN | @digest-prefix]`, parsed; parts that were not given are None."""
+    """A parsed spec: `[[entity/]project/]name[:alias | :vN | @digest-prefix]`. Parts that weren't given are None."""
 
     entity: str | None
     project: str | None
@@ -46,7 +46,7 @@ class Spec(NamedTuple):
 
 
 def parse_spec(text: str) -> Spec:
-    """The one parser of specs. Raises InvalidValue, naming the part and the rule."""
+    """Parse a spec. Raises InvalidValue, which names the wrong part and the rule. No other function parses specs."""
     if not isinstance(text, str):
         raise InvalidType(f"a spec is text such as 'data:latest', not {text!r}")
     path, name = text.rpartition("/")[::2]
@@ -74,7 +74,7 @@ def parse_spec(text: str) -> Spec:
 
 
 def check_name(name: str, what: str = "artifact name") -> str:
-    """The NFC form of an artifact, collection or type name; raises InvalidValue with the rule."""
+    """The NFC form of an artifact, collection or type name. Raises InvalidValue, which states the rule."""
     normal = unicodedata.normalize("NFC", name)
     allowed = _USUAL.fullmatch(normal) or all(map(_is_word, normal.split(" ")))
     if not 1 <= len(normal) <= 128 or not allowed or normal in (".", ".."):
@@ -85,7 +85,7 @@ def check_name(name: str, what: str = "artifact name") -> str:
 
 
 def _is_word(text: str) -> bool:
-    """Letters with their marks (Hindi and Thai need them), digits, `_ - .`; at least one."""
+    """Whether text is one or more letters with their marks (Hindi and Thai need these), digits, `_`, `-` or `.`."""
     return (
         bool(text)
         and unicodedata.category(text[0])[0] != "M"
@@ -94,7 +94,7 @@ def _is_word(text: str) -> bool:
 
 
 def name_from(text: str) -> str:
-    """An artifact name made of any text, such as a file's name: what is not allowed in one becomes `-`."""
+    """An artifact name made from any text, such as a file's name. Characters that aren't allowed become `-`."""
     text = re.sub(r"[^\w.-]+", "-", unicodedata.normalize("NFC", text)).strip("-")[:128]
     while len(file_name_of(text)) > _LONGEST:
         text = text[:-1]
@@ -102,7 +102,7 @@ def name_from(text: str) -> str:
 
 
 RESERVED = "artstore-"
-"""What types begin with that are ours: collections that hold no artifacts."""
+"""The prefix of reserved types, for collections of artstore's own that hold no artifacts."""
 
 
 def check_type(name: str) -> str:
@@ -114,7 +114,7 @@ def check_type(name: str) -> str:
 
 @lru_cache(4096)  # a listing of 1,000 collections asks for the same few
 def check_project(name: str, what: str = "project") -> str:
-    """The NFC form of a project, entity or run id; raises InvalidValue with the rule."""
+    """The NFC form of a project, entity or run id. Raises InvalidValue, which states the rule."""
     normal = unicodedata.normalize("NFC", name)
     bad = set(normal) & set("/\\#?%:") or any(unicodedata.category(c) in ("Cc", "Cs") for c in normal)
     if not 1 <= len(normal) <= 128 or bad or normal in (".", ".."):
@@ -125,25 +125,26 @@ def check_project(name: str, what: str = "project") -> str:
 
 
 REGISTRY = "registry-"
-"""What the names of registries begin with, as projects."""
+"""The prefix of projects that are registries."""
 
 
 @lru_cache(4096)
 def as_project(name: str) -> str:
-    """A project's name in NFC; W&B's name of a registry, `wandb-registry-x`, is `registry-x` here. Raises InvalidValue with
-    the rule.
+    """A project's name in NFC. W&B's name of a registry, `wandb-registry-x`, becomes `registry-x`.
+
+    Raises InvalidValue, which states the rule.
     """
     normal = check_project(name)
     return normal.removeprefix("wandb-") if normal.startswith(f"wandb-{REGISTRY}") else normal
 
 
 def registry_project(name: str) -> str:
-    """The project of a registry, by any of its names: `x`, `registry-x`, `wandb-registry-x`."""
+    """The project of a registry, from any of its names: `x`, `registry-x` or `wandb-registry-x`."""
     return as_project(name if name.startswith((REGISTRY, f"wandb-{REGISTRY}")) else REGISTRY + name)
 
 
 def check_alias(alias: str) -> str:
-    """`latest` passes: who sets aliases refuses it."""
+    """Return an alias, or raise InvalidValue. `latest` passes; the code that sets aliases refuses it."""
     if not 1 <= len(alias) <= 128 or set(alias) & set("/:@") or not alias.isprintable():
         raise InvalidValue(
             f"alias '{printable(alias[:140])}' is not allowed: 1 to 128 characters, none of / : @ or control ones"
@@ -164,22 +165,20 @@ def check_tag(tag: str) -> str:
 
 
 def check_tags(tags: Iterable[str]) -> list[str]:
-    """Checked, without duplicates, in the order given."""
+    """The tags, checked and without duplicates, in the given order."""
     return list(dict.fromkeys(map(check_tag, tags)))
 
 
 @lru_cache(4096)
 def file_name_of(name: str) -> str:
-    """The case-folded, NFC, percent-encoded form that stands for a name in a path: equal for names that differ in case
-    only.
-    """
+    """The file name for a name: case-folded, NFC and percent-encoded. Names that differ only in case share one."""
     folded = unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
     raw = folded.encode()
     text = folded
-    if raw.translate(None, _PLAIN):  # most names have none but plain ones: a microsecond instead of one for each
+    if raw.translate(None, _PLAIN):  # 1 µs for most names, which have only plain characters, not 1 µs a character
         text = "".join(chr(b) if b in _PLAIN else f"%{b:02X}" for b in raw)
     text = re.sub(r"^\.|\.$", "%2E", text)
-    if _DEVICE.match(folded):  # CON, nul.txt: devices on Windows, with any ending
+    if _DEVICE.match(folded):  # CON or nul.txt: a device on Windows, with any extension
         text = f"%{ord(text[0]):02X}{text[1:]}"
     return text
 
@@ -193,7 +192,7 @@ def _encodable(name: str, what: str) -> str:
 
 
 def windows_problem(name: bytes) -> str | None:
-    """Why Windows can't hold a file of this name; None when it can."""
+    """Why Windows can't have a file of this name, or None if it can."""
     text = name.decode("utf-8", "surrogateescape")
     if bad := set(text) & set('<>:"/\\|?*'):
         return f"it has the character {min(bad)!r}"
@@ -207,9 +206,7 @@ def windows_problem(name: bytes) -> str | None:
 
 
 def check_component(name: bytes) -> bytes:
-    """One name inside a tree. Raises InvalidValue unless it can stand in a directory on its own and cannot climb out of
-    it.
-    """
+    """Return one name in a tree. Raises InvalidValue unless it is a file name that can't lead out of its directory."""
     if not 1 <= len(name) <= 255 or b"/" in name or b"\0" in name or name in (b".", b".."):
         raise InvalidValue(f"Invalid artifact path: '{printable(name[:300])}' is not a file name")
     if b"\\" in name and (name.startswith(b"\\") or b".." in name.split(b"\\")):
@@ -218,20 +215,22 @@ def check_component(name: bytes) -> bytes:
 
 
 def is_protected(name: bytes) -> bool:
-    """Folders that no version may hold: a `.git` from elsewhere could run hooks, an `.artifacts` pose as a repository."""
+    """Whether no version may hold this folder: a foreign `.git` could run hooks, `.artifacts` pose as a repository."""
     return name.lower() in (b".git", b".artifacts")
 
 
 def check_root_component(name: bytes) -> bytes:
-    """As `check_component`, for the first name of a path: it must not be a drive either."""
+    """Return the first name of a path. Raises InvalidValue like `check_component`, and for a drive such as `C:`."""
     if _DRIVE.match(name):
         raise InvalidValue(f"Invalid artifact path: '{printable(name)}' begins with a drive letter")
     return check_component(name)
 
 
 def parse_path(path: "str | bytes | PurePath") -> tuple[bytes, ...]:
-    """The names along an entry path: the only way from text to names. Refuses empty, absolute, climbing and
-    Windows-rooted paths.
+    """The names in an entry path. No other function turns a path into names.
+
+    Raises InvalidValue for empty and absolute paths, for paths that lead out of their folder or begin with a Windows
+    drive, and for more than MAX_DEPTH names.
     """
     if not isinstance(path, (str, bytes)):
         path = path.as_posix()
@@ -255,7 +254,7 @@ def parse_path(path: "str | bytes | PurePath") -> tuple[bytes, ...]:
 
 
 def normal_path(path: str | os.PathLike[str]) -> str:
-    """An entry path as users write it, without `./`, doubled and trailing slashes; other faults are left to be refused."""
+    """Remove `./` and double and trailing slashes from an entry path. Other faults stay, for `parse_path` to refuse."""
     text = path if isinstance(path, str) else path.as_posix() if hasattr(path, "as_posix") else os.fspath(path)
     if "./" not in text and "//" not in text and not text.endswith(("/", "/.")):
         return text
@@ -264,7 +263,7 @@ def normal_path(path: str | os.PathLike[str]) -> str:
 
 
 def printable(text: str | bytes) -> str:
-    """Safe to print: control characters, bidirectional overrides and bytes that are not UTF-8 are escaped."""
+    """Make text safe to print: control characters, bidirectional overrides and bytes that aren't UTF-8 are escaped."""
     if isinstance(text, bytes):
         text = text.decode("utf-8", "surrogateescape")
     if text.isprintable():

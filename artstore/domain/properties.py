@@ -1,5 +1,7 @@
-"""Properties: what is said of a version, or of a collection, beside its content. Each kind is a class that knows the fields
-of its changes, and how it is folded, compared, copied, undone and named; the modules loop over them.
+"""Properties of versions and collections: aliases, tags, metadata, description, ttl, origins.
+
+Each kind is a class that knows the fields of its changes, and how it is folded, compared, copied, undone and named.
+Other modules loop over these classes.
 """
 
 from abc import ABC, abstractmethod
@@ -31,22 +33,23 @@ from artstore.domain.names import check_alias, check_tag, check_tags
 from artstore.errors import InvalidValue
 
 Key = tuple[str, ...]
-"""One property that a change can set alone: its kind, the id of the version that it is said of ("" for the collection; an
-alias has none), and the name in it where there are many: ("alias", name), ("tag", id, tag), ("metadata", id, key),
-("description", id), ("ttl", id), ("origins", id).
+"""The name of one value that a change can set alone.
+
+One of ("alias", name), ("tag", id, tag), ("metadata", id, key), ("description", id), ("ttl", id), ("origins", id).
+The id is that of the version, or "" for the collection itself.
 """
 Owner = dict[str, Any]
-"""What a property is said of: the state of a version, or all that a collection's state holds."""
+"""The state that holds a property: that of a version, or the collection's own, as a dict."""
 
 
 def own(state: State, id: str) -> VersionState:
-    """A version of a state, to say something of it: made anew, since copies of the state share it."""
+    """A version's state, for editing. It is copied first, because copies of the collection's state share it."""
     version = state.versions[id] = dict(state.versions[id])
     return version
 
 
 def owner_of(state: State, id: str) -> Owner:
-    """What a key's id names, for reading."""
+    """The state of a version, or with "" of the collection, for reading."""
     return state.versions.get(id, {}) if id else vars(state)
 
 
@@ -57,7 +60,7 @@ def is_same(one: Any, other: Any) -> bool:
     return bool(one == other)
 
 
-# -- what fields must be like --
+# -- checks of fields --
 
 
 def is_description(value: Any) -> bool:
@@ -73,11 +76,11 @@ def is_alias(value: Any) -> bool:
 
 
 is_place = is_record({**PLACE, "number": is_count})
-"""Where a version was made."""
+"""The check for the place where a version was made: its collection and number."""
 
 
 def is_origin(value: Any) -> bool:
-    """Another version's entry: the version's place and id, and the path in it."""
+    """Whether a value names an entry of another version: the version's place and id, and the path in it."""
     if type(value) is not dict or not {"id", "path"} <= value.keys():
         return False
     place = {key: item for key, item in value.items() if key not in ("id", "path")}
@@ -85,7 +88,7 @@ def is_origin(value: Any) -> bool:
 
 
 def are_blobs(value: Any) -> bool:
-    """key → digest"""
+    """Whether a value maps keys to digests of blobs."""
     return type(value) is dict and all(is_text(key) and is_digest(digest) for key, digest in value.items())
 
 
@@ -104,58 +107,61 @@ _is_blob = is_record({"blob": is_digest})
 
 
 class Property(ABC):
-    """A kind of property, and of the changes that say it."""
+    """A kind of property, and of the changes that set it."""
 
     kind: ClassVar[str]
-    """of its changes"""
+    """the kind of its changes"""
     words: ClassVar[str]
-    """as users call what such a change sets"""
+    """the users' word for what such a change sets"""
     fields: ClassVar[Fields]
-    """of its changes"""
+    """the fields of its changes, with their checks"""
     stored: ClassVar[Fields]
-    """fields of a version's state that hold it, as a checkpoint has them"""
+    """the fields of a version's state that hold it, with the checks for their form in a checkpoint"""
     shared: ClassVar[bool] = True
-    """whether a link says of it what its source says"""
+    """whether a link has the value of its source"""
 
     @abstractmethod
     def fold(self, state: State, entry: Entry, change: Change) -> None:
         """Apply a change."""
 
     def keys(self, change: Change) -> list[Key]:
-        """What a change sets."""
+        """The keys of the values that a change sets."""
         return [(self.kind, change["id"] or "")]
 
     def value(self, state: State, key: Key) -> Any:
-        """What a state says; None for nothing."""
+        """The value of a key in a state; None if it isn't set."""
         return owner_of(state, key[1]).get(self.kind)
 
     def narrowed(self, change: Change, keys: Container[Key]) -> Change:
-        """A change without what is not among `keys`, some of which it sets."""
+        """A change reduced to these keys. It must set at least one of them."""
         return change
 
     @abstractmethod
     def aligned(self, id: str | None, own: Owner, theirs: Owner, kept: Container[Key] = ()) -> Iterator[Change]:
-        """The change, if there is any, after which one owner reads as another, but for the keys that are `kept`."""
+        """The change that gives `own` the values of `theirs`, except for the keys in `kept`; none if they are equal.
+
+        `id` is the version's, or None for a collection.
+        """
 
     def undo(self, change: Change, version: VersionState) -> Change | None:
-        """For a change that may name blobs: the one that takes it back, `version` being as it was."""
+        """The change that undoes one that may name blobs; `version` is the state before it. None for other kinds."""
         return None
 
     def blobs(self, owner: Owner) -> list[str]:
-        """Digests of blobs that an owner's value names."""
+        """Digests of the blobs in an owner's value."""
         return []
 
     def new_blobs(self, change: Change) -> list[str]:
-        """Digests of blobs that a change names."""
+        """Digests of the blobs in a change."""
         return [change["blob"]] if change.get("blob") else []
 
     def named(self, key: Key) -> str:
-        """A key as a message tells it."""
+        """A key in words, for messages."""
         return self.kind
 
 
 class Alias(Property):
-    """A name in a collection that moves; the collection's state holds it."""
+    """A name in a collection that can move to another version. The collection's state holds it, not the version's."""
 
     kind, words, shared = "alias", "aliases", False
     fields: ClassVar[Fields] = {"alias": is_alias, "id": or_null(is_digest), "old": or_null(is_digest)}
@@ -221,7 +227,7 @@ class Tags(Property):
 
 
 class Metadata(Property):
-    """Top-level keys; long values are blobs that the log only names."""
+    """Metadata, set by top-level key. A long value is a blob, and the log holds only its digest."""
 
     kind = words = "metadata"
     fields: ClassVar[Fields] = {
@@ -269,7 +275,7 @@ class Metadata(Property):
 
     @staticmethod
     def _change(id: str | None, names: Collection[str], owner: Owner) -> Change:
-        """The change after which these keys read as an owner has them."""
+        """The change that sets these keys to an owner's values."""
         metadata, blobs = owner.get("metadata", {}), owner.get("blobs", {})
         values = {name: metadata[name] for name in names if name in metadata}
         stored = {name: blobs[name] for name in names if name in blobs}
@@ -290,7 +296,7 @@ class Metadata(Property):
 
 
 class Description(Property):
-    """Text; a long one is a blob."""
+    """A description: text, or a blob if it is long."""
 
     kind = words = "description"
     fields: ClassVar[Fields] = {
@@ -324,7 +330,7 @@ class Description(Property):
 
 
 class Ttl(Property):
-    """How long a version is kept: seconds, None for ever, INHERIT where nothing was said."""
+    """How long a version is kept: seconds, None for ever, or INHERIT if it wasn't set."""
 
     kind = words = "ttl"
     fields: ClassVar[Fields] = {"id": is_digest, "old": is_ttl, "new": is_ttl}
@@ -347,7 +353,7 @@ class Ttl(Property):
 
 
 class Origins(Property):
-    """Which entries came from other versions; said once."""
+    """Which entries came from other versions. It is set once, when the version is made."""
 
     kind, words, shared = "origins", "origins", False
     fields: ClassVar[Fields] = {
@@ -371,7 +377,7 @@ class Origins(Property):
 
 
 def _written(state: State, change: Change) -> Owner:
-    """What a change is about: a version, or (with an id of null) the collection."""
+    """The state that a change edits: a version's, or the collection's if the change's id is None."""
     return vars(state) if change["id"] is None else own(state, change["id"])
 
 
@@ -379,35 +385,38 @@ PROPERTIES: Mapping[str, Property] = {
     of.kind: of for of in (Alias(), Tags(), Metadata(), Description(), Ttl(), Origins())
 }
 SHARED = [of for of in PROPERTIES.values() if of.shared]
-"""What a link says as its source does."""
+"""The properties that a link shares with its source."""
 SHARED_FIELDS = tuple(field for of in SHARED for field in of.stored)
-"""of a version's state that hold those"""
+"""The fields of a version's state that hold the shared properties."""
 
 
 def property_digests(owner: Owner) -> list[Digest]:
-    """Blobs that the properties of a version, or of a collection, name."""
+    """Digests of the blobs that a version's or a collection's properties name."""
     return [Digest(bytes.fromhex(name)) for of in PROPERTIES.values() for name in of.blobs(owner)]
 
 
 def new_blobs(changes: list[Change]) -> list[Digest]:
-    """Blobs that changes of properties name."""
+    """Digests of the blobs that changes of properties name."""
     said = [(PROPERTIES[change["kind"]], change) for change in changes if change["kind"] in PROPERTIES]
     return [Digest(bytes.fromhex(name)) for of, change in said for name in of.new_blobs(change)]
 
 
 def said_of(version: VersionState) -> dict[str, Any]:
-    """All that is said of a version and shared by its links, as it stands in its collection's state."""
+    """The properties of a version that its links share, as its collection's state holds them."""
     return {field: version.get(field) for field in SHARED_FIELDS}
 
 
 def aligned(id: str | None, own: Owner, theirs: Owner, kept: Container[Key] = ()) -> Iterator[Change]:
-    """Changes after which what is said of one owner reads as it is said of another, but for the keys that are `kept`."""
+    """Changes that give `own` the shared properties of `theirs`, except for the keys in `kept`."""
     for of in SHARED:
         yield from of.aligned(id, own, theirs, kept)
 
 
 def undone(changes: list[Change], version: VersionState) -> list[Change]:
-    """Changes that take back those that may name blobs, for when a blob turns out to be gone: `version` as it was."""
+    """Changes that undo those that may name blobs, for when a blob turns out to be gone.
+
+    `version` is the version's state before the changes.
+    """
     undo = (PROPERTIES[change["kind"]].undo(change, version) for change in changes)
     return [change for change in undo if change is not None]
 
@@ -419,12 +428,12 @@ NEVER = "never"
 
 
 class Properties(NamedTuple):
-    """Differences to apply; what is not named stays. Keys of `metadata` are the top-level ones."""
+    """Edits of properties. Whatever isn't named stays as it is. Keys of `metadata` are top-level keys."""
 
     aliases: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
     description: str | None = None
-    """None leaves it, "" takes it away"""
+    """None leaves it, "" removes it"""
     metadata: Any = None
     """a dict, or JSON text of one; None leaves it"""
     ttl: int | str | None = None
@@ -434,7 +443,7 @@ class Properties(NamedTuple):
     no_metadata: tuple[str, ...] = ()
 
     def checked(self) -> "Properties":
-        """As it is stored: metadata in plain JSON values, tags once each. Raises InvalidValue for what breaks a rule."""
+        """These edits as they are stored: metadata as plain JSON values, no tag twice. Raises InvalidValue."""
         for alias in (*self.aliases, *self.no_aliases):
             check_alias(alias)
         if self.description is not None and any("\ud800" <= c <= "\udfff" for c in self.description):

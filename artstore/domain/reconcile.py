@@ -1,9 +1,9 @@
-"""Reconciling two logs of one collection: what one has to tell the other, and what becomes of changes that both made.
-Pure: states and changes in, changes out.
+"""Reconciling two logs of one collection: which changes to send, and which side wins where both changed.
 
-A log is never copied: changes are told one by one, each known by its id wherever it stands. Numbers of versions are the
-receiver's affair, so they are told as they are now. What is said of versions is told as compare-and-set against the value
-that it replaced where it was made: where that is another by now, the receiver's stays.
+Pure: states and changes in, changes out. A log is never copied. Changes are sent one by one, and each keeps its id in
+every log. The receiver decides about versions' numbers, so a version is sent with the number that it has now. A change
+of a property is sent as a compare-and-set: it applies only where the receiver still has the value that the change
+replaced on our side. If the receiver has another value by now, the receiver's value stays.
 """
 
 from collections.abc import Container, Iterable, Iterator
@@ -16,40 +16,42 @@ from artstore.domain.properties import PROPERTIES, Key, aligned, is_same
 from artstore.errors import Conflict
 
 ONE_LOG = frozenset({"renumber", "withdraw", "moved from", "moved to", "not moved", "part", "finish", "drop"})
-"""Kinds of changes that are about one log only."""
+"""Kinds of changes that concern only the log that they are in. They are never sent."""
 
 _NOBODY = {"host": None, "time": "", "user": None}
-"""Who makes a change that is only tried out."""
+"""The origin of a change that is only tried out."""
 
 
 class PushPlan(NamedTuple):
-    """What a log has to be told."""
+    """The changes to send to the other log."""
 
     changes: list[Change]
     versions: list[VersionState]
-    """those among them that are live at the end: their objects have to be there"""
+    """the new versions that are live in the end: the other side needs their objects"""
     declined: list[str]
-    """changes of ours whose property reads otherwise there by now, in words"""
+    """in words: changes of ours that weren't sent, because the other side has another value, or an alias on a version
+    that we deleted
+    """
     settled: set[str]
-    """ids of changes that need never be told there: they are there in effect, or were declined"""
+    """ids of changes that never have to be sent there: they are in effect there already, or were declined"""
     same: bool
-    """whether both logs hold the same changes (but for settled ones) and read alike, once this is told"""
+    """whether both logs will hold the same changes (except settled ones) and have equal states, once this is sent"""
 
 
 class PullPlan(NamedTuple):
-    """What our log has to be told, with what `PushPlan` says of the same fields."""
+    """The changes to append to our log. Fields with a name of `PushPlan` have the same meaning."""
 
     changes: list[Change]
     versions: list[VersionState]
     renumbered: dict[int, int]
-    """numbers of ours before and after"""
+    """the new number of each of our versions that gets one, by its old number"""
     declined: list[str]
     settled: set[str]
     same: bool
 
 
 def told(entries: Iterable[Entry]) -> list[Change]:
-    """All changes of a log, oldest first, each with by whom it was made."""
+    """All changes of a log, oldest first, each with its origin in the field `by`."""
     return [{**change, "by": origin_of(entry, change)} for entry in entries for change in entry.changes]
 
 
@@ -57,7 +59,7 @@ def told(entries: Iterable[Entry]) -> list[Change]:
 
 
 def _said(state: State, key: Key) -> Any:
-    """What a state says of a property; None for nothing."""
+    """The value of a property in a state, or None if it isn't set."""
     kind, *rest = key
     if kind in ("type", "exists"):
         return getattr(state, kind)
@@ -77,7 +79,7 @@ def _keys_of(change: Change) -> list[Key]:
 
 
 def _touched_by(change: Change) -> list[Key]:
-    """As `_keys_of`, and whether versions live and what type they have."""
+    """Like `_keys_of`, and also the keys for whether versions are live, whether the collection exists, and its type."""
     kind = change["kind"]
     if kind in ("delete", "undelete"):
         return [("live", change["id"])]
@@ -117,7 +119,7 @@ class _Folding:
 
 
 class _Telling(_Folding):
-    """A state of the log that is told, and what it was told."""
+    """The state of the log that gets the changes, and the changes that it gets."""
 
     def __init__(self, state: State) -> None:
         super().__init__(state)
@@ -128,20 +130,22 @@ class _Telling(_Folding):
         self.changes.append(change)
 
     def new_live(self, before: State) -> list[VersionState]:
-        """Versions that live now and did not before, in the order of their numbers."""
+        """Versions that are live now and were not before, in the order of their numbers."""
         return [version for version in self.state.live() if _is_new(version["id"], before)]
 
 
 def in_portions(changes: list[Change], before: State) -> Iterator[list[Change]]:
-    """What a log with this state is told, for as many entries as it takes that each can be read: mostly one.
+    """Divide the changes for a log into entries that are small enough to be read: mostly one.
 
-    Who reads between two of them finds no version without its objects, which are there for versions that live in the end:
-    others are deleted at the end of a portion. So the last one also makes all read as if there had been one.
+    A reader between two of these entries must not find a live version without its objects, and only versions that are
+    live in the end have them. So each portion deletes the versions that are not live in the end, and the last portion
+    sets whatever differs from the state that one single entry would have made.
     """
     *first, last = portions(changes)
     if not first:
         yield last
         return
+    # The state that one single entry would make, and the state after the portions so far.
     meant, so_far = _Folding(before.copy()), _Folding(before.copy())
     for change in changes:
         meant.apply(change)
@@ -172,24 +176,31 @@ def to_push(
     *,
     start: State | None = None,
 ) -> PushPlan:
-    """What of our changes (all of our log, as `told`; `now` is their fold) a log with state `theirs` has to be told.
-    `known` are the ids that it has, `wanted` the only versions to push. Raises Conflict where a number would mean two
-    versions.
+    """Which of our changes to send to the other log.
 
-    With `start`, the state of our log where both were the `same`, the changes are those behind it, of both.
+    Args:
+        ours: All changes of our log, from `told`; with `start`, only those after it.
+        now: Our state.
+        theirs: The other log's state.
+        known: Ids of the changes that the other log has.
+        settled: Ids of our changes that never have to be sent there.
+        wanted: Ids of the only versions to push; None for all.
+        start: The state of our log when both were the `same`, if `ours` and `known` begin there.
+
+    Raises Conflict if two versions would have the same number.
     """
     _refuse_double_numbers(now, theirs, wanted)
     push = _Pushing(now, theirs, wanted, start)
-    # Replay our log, so that each change is judged by what it replaced where it was made.
+    # Replay our log, to know the values before and after each change.
     for change in ours:
         is_told = change["change"] in known or change["change"] in settled
         push.replay(change, is_open=not is_told and change["kind"] not in ONE_LOG)
-    # Versions live there as here, also where the change that says so was told before.
+    # Bring back, or delete, versions that live here and not there, or the other way round.
     by = ours[-1]["by"] if ours else None
     for change in push.revivals():
         push.there.tell({**change, "by": by})
     told = _ids(push.there.changes)
-    # Of a part nothing is settled: what was skipped may change what a later change means.
+    # If only some versions are pushed, nothing is settled: a skipped change may alter what a later change means.
     done = push.done if wanted is None else set()
     is_complete = known | told <= _ids(ours) and _ids(_for_all(ours)) <= known | told | settled | done
     same = wanted is None and is_complete and _agree(now, push.there.state, ours)
@@ -197,7 +208,7 @@ def to_push(
 
 
 class _Pushing:
-    """A push that is being planned."""
+    """A push that is being planned: our log is replayed against the state of the other."""
 
     def __init__(self, now: State, theirs: State, wanted: set[str] | None, start: State | None) -> None:
         self._now = now
@@ -207,10 +218,10 @@ class _Pushing:
         self.there = _Telling(theirs.copy())
         self.declined: list[str] = []
         self.done: set[str] = set()
-        """ids of changes that need not be told"""
+        """ids of changes that never have to be sent"""
 
     def replay(self, change: Change, *, is_open: bool) -> None:
-        """Apply a change of ours to our state as it was then; tell it there if it `is_open` and fits."""
+        """Apply a change of ours to our state as it was then. Send it if it `is_open` and fits there."""
         keys = _keys_of(change)
         before, was_type = {key: _said(self._mine.state, key) for key in keys}, self._mine.state.type
         if change["kind"] not in ONE_LOG:
@@ -233,10 +244,10 @@ class _Pushing:
             self.done.add(change["change"])
 
     def _tell_properties(self, change: Change, before: dict[Key, Any]) -> None:
-        """As compare-and-set: tell of each property that still reads there as it did here `before` the change."""
+        """Send the keys that have the value there that the change replaced here (`before`): compare-and-set."""
         there, subject = self.there.state, change["id"]
         if subject and (subject not in there.versions or (self._wanted is not None and subject not in self._wanted)):
-            return  # of a version that is not pushed
+            return  # a property of a version that isn't pushed
         open_ = {key for key in before if not is_same(_said(there, key), _said(self._mine.state, key))}
         fits = {key for key in open_ if is_same(_said(there, key), before[key])}
         if change["kind"] == "alias" and subject and "deleted" in there.versions[subject]:
@@ -249,7 +260,9 @@ class _Pushing:
             self.declined.append(f"{_in_words(there, key)}: theirs stays ({_shown(there, key)})")
 
     def revivals(self) -> Iterator[Change]:
-        """Versions that were withdrawn there and live here come back; new ones that were deleted here are deleted there."""
+        """Bring back versions that the other side withdrew because it never had all of their objects. Delete new versions
+        there that were deleted here by a change which the other log had before.
+        """
         for id, version in self._theirs.versions.items():
             own = self._now.versions.get(id)
             is_wanted = self._wanted is None or id in self._wanted
@@ -265,7 +278,7 @@ def _ids(changes: Iterable[Change]) -> set[str]:
 
 
 def _agree(one: State, other: State, changes: list[Change]) -> bool:
-    """Whether two states to which these have led read alike."""
+    """Whether two states have equal versions, and equal values for all keys that these changes touch."""
     theirs = other.versions
     return (
         one.versions.keys() == theirs.keys()
@@ -276,7 +289,7 @@ def _agree(one: State, other: State, changes: list[Change]) -> bool:
 
 
 def _for_all(changes: list[Change]) -> list[Change]:
-    """Those that are about every log of the collection."""
+    """The changes that concern every log of the collection."""
     return [change for change in changes if change["kind"] not in ONE_LOG]
 
 
@@ -293,8 +306,9 @@ def _refuse_double_numbers(now: State, theirs: State, wanted: set[str] | None) -
 
 
 def _about_versions(change: Change, now: State, there: State, wanted: set[str] | None, was_type: str) -> str:
-    """Whether to `tell` a change of versions or of the collection; `done` when it is so there, `declined` when it can't be,
-    `skip` for now.
+    """What to do with a change of versions or of the collection.
+
+    `tell`: send it. `done`: it is in effect there already. `declined`: it can't be applied there. `skip`: not now.
     """
     kind, id = change["kind"], change.get("id", "")
     known = there.versions.get(id)
@@ -318,13 +332,16 @@ def _about_versions(change: Change, now: State, there: State, wanted: set[str] |
 
 
 def _takes(change: Change, state: State) -> bool:
-    """Whether the deletion of a collection has an effect: on versions, or on a name without any."""
+    """Whether the deletion of a collection has an effect: on live versions, or on a name without live versions."""
     live = state.live()
     return any(version["id"] in change["ids"] for version in live) or (state.exists and not live)
 
 
 def _as_told(change: Change, now: State, there: State) -> Change:
-    """A deletion of a whole collection takes only what is there: what others have added meanwhile lives on."""
+    """A change in the form in which it is sent.
+
+    The deletion of a collection names only versions that are in both logs, so versions that others added stay.
+    """
     if change["kind"] in ADDS:
         return _numbered(change, now)
     if change["kind"] == "collection":
@@ -355,20 +372,30 @@ def to_pull(
     upstream: bool,
     wanted: set[str] | None = None,
 ) -> PullPlan:
-    """What our log has to be told of theirs (all of it, as `told`; `there` is its fold). Where a number of theirs is taken,
-    all versions that an `upstream` never had move behind its; of any other remote that is a Conflict.
+    """Which of their changes to append to our log.
 
-    Where both were the `same` before, the changes behind that are enough, of both.
+    Args:
+        theirs: All changes of the other log, from `told`.
+        there: The other log's state.
+        ours: All changes of our log, from `told`.
+        now: Our state.
+        settled: Ids of changes that never have to be sent there.
+        upstream: Whether the other side's numbers are final. If one of its numbers is taken here, all versions that it
+            doesn't have get numbers after its own. For any other remote that is a Conflict.
+        wanted: Ids of the only versions to pull; None for all.
+
+    If both logs were the `same` before, the changes after that point are enough, for `theirs` and for `ours`.
     """
     have, known = _ids(ours), _ids(theirs)
     new = _news(theirs, there, now, have, wanted)
     here = _Telling(now.copy())
-    # Numbers first: ours move behind theirs where theirs took them.
+    # Renumber our versions first, so that theirs can keep their numbers.
     numbers = _new_numbers(there, now, wanted, upstream)
     if numbers:
         here.tell(new_change("renumber", numbers=numbers))
     _hear(new, there, here)
-    # What both sides changed since they were the same: theirs stays, unless theirs is what ours has overwritten.
+    # Where both sides changed a key, theirs wins. Ours is kept only if their log's last change of the key is one that
+    # we have too: then their new changes are older than it.
     open_ = [c for c in ours if c["change"] not in known | settled and _touched_by(c)]
     said = _ids(here.changes)
     heard = [c for c in new if c["kind"] != "collection" or c["change"] in said]
@@ -376,14 +403,14 @@ def to_pull(
     kept = _overwritten_by_us(theirs, have) & pending & touched
     touched -= kept
     lost = {key for key in pending & touched if not is_same(_said(now, key), _said(there, key))}
-    # Sets that make both read alike; they are settled at once, the remote need not be told of them.
+    # Set the kept keys back to our values, then all keys to theirs except those that only we have changed.
     made = list(_aligned(here.state, now, _AllBut(kept)))
     for change in made:
         here.apply(change)
     for change in _aligned(here.state, there, pending - touched) if wanted is None else ():
         made.append(change)
         here.apply(change)
-    # Versions that we took back, and that are whole there, come back.
+    # Bring back versions that we withdrew, because we never had all of their objects, and that they have.
     for id, version in now.versions.items():
         lives_there = "deleted" not in there.versions.get(id, {"deleted": ""})
         if "withdrawn" in version and lives_there and (wanted is None or id in wanted):
@@ -402,7 +429,7 @@ def to_pull(
 
 
 def _news(theirs: list[Change], there: State, now: State, have: set[str], wanted: set[str] | None) -> list[Change]:
-    """Changes of theirs that our log does not have, and that are meant."""
+    """Their changes that we lack, without those of versions that they withdrew and we don't have."""
     new = [change for change in _for_all(theirs) if change["change"] not in have]
     unfit = {id for id, v in there.versions.items() if "withdrawn" in v and id not in now.versions}
     new = [change for change in new if change.get("id") not in unfit]
@@ -413,11 +440,11 @@ def _news(theirs: list[Change], there: State, now: State, have: set[str], wanted
 
 
 def _hear(new: list[Change], there: State, here: _Telling) -> None:
-    """Tell our log what is new, as far as it has an effect here."""
+    """Apply their changes that have an effect here."""
     made_by: Change | None = None
     for change in new:
         if change["kind"] == "collection" and not here.state.exists:
-            made_by = {**change, **there.path.fields()}  # told with the first version: nobody wants an empty one
+            made_by = {**change, **there.path.fields()}  # appended with the first version: no empty collection is made
         elif _fits_here(change, here.state, there):
             if change["kind"] in ADDS:
                 if not here.state.exists:
@@ -430,13 +457,13 @@ def _hear(new: list[Change], there: State, here: _Telling) -> None:
 
 
 def _overwritten_by_us(theirs: list[Change], have: set[str]) -> set[Key]:
-    """Properties whose last change in their log is one that ours has, too: what others said before it is past."""
+    """Keys whose last change in their log is one that our log has too, so that older changes of theirs don't count."""
     last = {key: change["change"] for change in theirs for key in _keys_of(change)}
     return {key for key, id in last.items() if id in have}
 
 
 class _AllBut(Container[Key]):
-    """Every property, but for a few."""
+    """All keys except a few."""
 
     def __init__(self, few: set[Key]) -> None:
         self._few = few
@@ -446,7 +473,7 @@ class _AllBut(Container[Key]):
 
 
 def _new_numbers(there: State, now: State, wanted: set[str] | None, upstream: bool) -> dict[str, int]:
-    """Numbers for our versions, where theirs need those that these have."""
+    """New numbers, by id, for our versions, if theirs need the numbers that ours have. Conflict unless `upstream`."""
     taken = now.taken
     coming = [v for id, v in there.versions.items() if wanted is None or id in wanted or id in now.versions]
     clashes = [v for v in coming if taken.get(v["number"], v["id"]) != v["id"]]
@@ -464,7 +491,7 @@ def _new_numbers(there: State, now: State, wanted: set[str] | None, upstream: bo
 
 
 def _fits_here(change: Change, here: State, there: State) -> bool:
-    """Whether a change of theirs has something to say here."""
+    """Whether a change of theirs has an effect on our log."""
     kind, id = change["kind"], change.get("id")
     if kind == "collection":
         return here.exists and here.type != change["type"] and there.type == change["type"]
@@ -476,7 +503,7 @@ def _fits_here(change: Change, here: State, there: State) -> bool:
 
 
 def _aligned(here: State, there: State, ours: Container[Key]) -> Iterator[Change]:
-    """Sets that make what both sides have read as there, but for the properties in `ours`."""
+    """Changes that give `here` the values of `there`, for what both sides have, except for the keys in `ours`."""
     if here.exists and there.exists and here.type != there.type and ("type",) not in ours:
         yield new_change("collection", **there.path.fields(), type=there.type)
     if there.number and here.exists != there.exists and ("exists",) not in ours and not (here.live() or there.live()):

@@ -1,4 +1,4 @@
-"""Secrets that must not be kept: told by the names that people give them, and by where they stand in a URL. Pure."""
+"""Finding and hiding secrets, by the names that people give them and by their place in a URL. Pure."""
 
 import re
 from collections.abc import Iterable
@@ -12,7 +12,7 @@ _NAME = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _NO_SECRET = re.compile(r"(pad|eos|bos|unk|mask|sep|cls|special|image|start|end|stop|first|last|new)[-_.]?token$", re.I)
-"""Tokens of a vocabulary."""
+"""Names of a vocabulary's tokens, which aren't secrets."""
 _SIGNATURE = re.compile(r"(.*[^a-z])?(sig|signature)$", re.IGNORECASE)
 _ASSIGNED = re.compile(r"([^=\s]{1,200})=(.*)", re.DOTALL)
 _USER = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://)([^/\s?#]*)@")
@@ -20,19 +20,19 @@ _QUERY = re.compile(r"([?&])([^=&\s#]+)=([^&\s#]+)")
 
 
 def is_secret(name: str) -> bool:
-    """Whether what goes by this name (of an option, a variable, a part of a query) is a secret."""
+    """Whether the value with this name (of an option, a variable or a query's parameter) is a secret."""
     name = name.lstrip("-+")
     return _NAME.fullmatch(name) is not None and _NO_SECRET.search(name) is None
 
 
 def secret_in_query(uri: str) -> str | None:
-    """The name of a part of a URI's query that is a secret, or signs for who has one; None when there is none."""
+    """The name of the first parameter in a URI's query that is a secret, or a signature made with one; else None."""
     names = (name for name, _ in parse_qsl(urlsplit(uri).query, keep_blank_values=True))
     return next((name for name in names if is_secret(name) or _SIGNATURE.fullmatch(name)), None)
 
 
 def redacted(text: str) -> str:
-    """A text with the secrets of its URLs hidden: users and passwords before an `@`, signatures and tokens of queries."""
+    """Hide the secrets in a text's URLs: passwords and tokens before an `@`, tokens and signatures in queries."""
     text = _USER.sub(lambda found: f"{found[1]}{_user(found[2])}@", text)
     return _QUERY.sub(
         lambda found: (
@@ -43,13 +43,13 @@ def redacted(text: str) -> str:
 
 
 def _user(text: str) -> str:
-    """`git@` tells no secret; what stands behind a colon does, and so does a long word alone: a token."""
+    """Hide a password after a colon, or a single long word, which is a token. A user such as `git@` isn't a secret."""
     name, colon, _ = text.partition(":")
     return f"{name}:{HIDDEN}" if colon else HIDDEN if len(name) > 20 else name
 
 
 def redacted_arguments(arguments: Iterable[str]) -> list[str]:
-    """A command's arguments with secrets hidden: values of options and assignments that are named so, and in URLs."""
+    """Hide the secrets in a command's arguments: in values of options, in assignments and in URLs."""
     found, hide = list[str](), False
     for argument in arguments:
         if hide and not argument.startswith("--"):

@@ -1,4 +1,4 @@
-"""Runs: executions that used and logged versions; what a run did is the fold of its log's entries."""
+"""Runs: executions that used and logged versions. A run's state is the result of all changes in its log."""
 
 from typing import Any, NamedTuple
 
@@ -34,7 +34,7 @@ RUNNING, FINISHED, FAILED, CRASHED = "running", "finished", "failed", "crashed"
 
 
 class RunPath(NamedTuple):
-    """Which run: names as users spell them."""
+    """The path of a run, with names as users spell them."""
 
     entity: str
     project: str
@@ -49,14 +49,16 @@ class RunPath(NamedTuple):
 
 
 class RunState:
-    """A run as its log tells it; plain values, of which a checkpoint is made. `used` and `logged` name versions by id, with
-    what they were called then: they hold nothing.
+    """The state of a run, folded from its log. Its fields are plain values, which are also what a checkpoint holds.
+
+    `used` and `logged` map versions' ids to the changes that recorded them, with the versions' names at that time. They
+    don't keep these versions from being collected.
     """
 
     def __init__(self, path: RunPath) -> None:
         self.path = path
         self.number = 0
-        """of the newest entry folded; 0 for a run that never was"""
+        """of the newest entry folded; 0 if there is no such run"""
         self.digest: str | None = None
         self.name = ""
         self.job_type: str | None = None
@@ -68,28 +70,28 @@ class RunState:
         self.command: list[str] = []
         self.git: dict[str, Any] | None = None
         self.owner = ""
-        """name of the process that recorded last"""
+        """name of the process that started or resumed it last"""
         self.started = self.seen = ""
-        """times of the first and the newest entry"""
+        """times of its first and newest entry"""
         self.host: str | None = None
         self.user: str | None = None
         self.finished: str | None = None
-        """the state in which it ended"""
+        """the state in which it ended: finished or failed; None while it hasn't ended"""
         self.exit_code: int | None = None
         self.deleted: str | None = None
-        """when it was: its name and edges stay"""
+        """when it was deleted; its name and edges stay"""
         self.used: dict[str, Change] = {}
         self.logged: dict[str, Change] = {}
         self.history: dict[str, Change] = {}
-        """sealed parts of its history, by the names of the files that they were"""
+        """the sealed parts of its history, by the names of the files that they were made from"""
 
     def blobs(self) -> list[Digest]:
-        """Blobs that hold its history: kept as long as the run is."""
+        """The blobs that hold its history. They are kept until the run is deleted."""
         parts = self.history.values() if self.deleted is None else ()
         return [Digest(bytes.fromhex(part["blob"])) for part in parts if part["blob"]]
 
     def plain(self) -> dict[str, Any]:
-        """For a checkpoint. Config and summary may hold floats, which the canonical codec has no form for."""
+        """The state as plain values, for a checkpoint. Config and summary become JSON: the codec can't hold floats."""
         values = {**vars(self), "path": list(self.path)}
         return values | {key: encode_json(values[key]) for key in _JSON}
 
@@ -126,7 +128,7 @@ def _is_code(value: Any) -> bool:
 
 
 def fold(state: RunState, entry: Entry) -> None:
-    """Apply one entry. Raises DamagedLog or UnsupportedFormat as the fold of a collection does."""
+    """Apply the changes of one entry. Raises DamagedLog or UnsupportedFormat, like a collection's fold."""
     for change in entry.changes:
         apply(KINDS, state, entry, change, f"run {state.path}")
         state.seen = max(state.seen, origin_of(entry, change)["time"] or "")
@@ -134,7 +136,7 @@ def fold(state: RunState, entry: Entry) -> None:
 
 
 def _fold_start(state: RunState, entry: Entry, change: Change) -> None:
-    if state.deleted is not None:  # a new run under the id of one that was deleted
+    if state.deleted is not None:  # a new run with the id of a deleted one
         vars(state).update(vars(RunState(state.path)), number=state.number, digest=state.digest)
     state.path = RunPath(change["entity"], change["project"], change["run"])
     state.name = state.name or state.path.id
@@ -213,7 +215,7 @@ KINDS: Kinds = {
 
 
 def _changes_of(kind: str) -> Good:
-    """Changes of a kind, by their ids (or parts), as a state keeps them."""
+    """The check for changes of a kind by id (or part), as a state holds them."""
     key = "part" if kind == "history" else "id"
 
     def good(value: Any) -> bool:
@@ -247,7 +249,7 @@ _is_plain_state = is_record(
 
 
 def is_plain(plain: Any) -> bool:
-    """Whether a fold could have made it."""
+    """Whether a checkpoint's state can come from a log."""
     try:
         return _is_plain_state(plain)
     except (ValueError, TypeError, Damage):

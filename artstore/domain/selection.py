@@ -1,4 +1,4 @@
-"""Which files of a version: a path prefix and globs, applied while its trees are walked."""
+"""Selecting some files of a version, by a path prefix and globs, while its trees are walked."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -12,7 +12,7 @@ from artstore.errors import NotFound
 
 
 class Selection(NamedTuple):
-    """Which files of a version: a plain string prefix of their paths (or `exact`, one path), and globs."""
+    """A choice of files: those whose path begins with `prefix` (if `exact`, equals it) and passes the globs."""
 
     prefix: str = ""
     chosen: Filter = NO_FILTER
@@ -28,7 +28,7 @@ class Selection(NamedTuple):
         return named and (not self.chosen or self.chosen.passes(text))
 
     def reaches(self, folder: bytes) -> bool:
-        """Whether anything below a folder (ending in `/`) can be taken."""
+        """Whether any file below a folder can be selected. The folder's path ends in `/`."""
         text = os.fsdecode(folder)
         return (text.startswith(self.prefix) or self.prefix.startswith(text)) and not self.chosen.excludes(
             text[:-1], True
@@ -39,9 +39,7 @@ EVERYTHING = Selection()
 
 
 def select(tree: Digest, read: Callable[[Digest], bytes], selection: Selection) -> Iterator[tuple[bytes, Entry]]:
-    """(path, entry) of the files selected, and of all folders that can hold some. Raises NotFound when nothing matches
-    a selection.
-    """
+    """(path, entry) of the selected files and folders. Raises NotFound if the selection matches nothing."""
     found = False
     for path, entry in walk(tree, read, wanted=selection.reaches):
         if entry[1] == DIRECTORY:

@@ -1,7 +1,7 @@
-"""Trees: one directory as sorted entries. Values without I/O: encoding, splitting, walking, comparing.
+"""Trees: a directory as a sorted list of entries; encoding, splitting, walking and comparing them, without I/O.
 
-Entries are plain tuples, since a save makes one per file: (name, kind, size, digest), with the number of files as fifth
-field for directories and parts.
+An entry is a plain tuple, because a save makes one for each file: (name, kind, size, digest). Directories and parts
+have the number of files as a fifth field; references are (name, kind, size, URI, check, text, version).
 """
 
 from bisect import bisect_left, bisect_right
@@ -19,21 +19,22 @@ from artstore.errors import Damage, InvalidValue
 
 FILE, EXECUTABLE, DIRECTORY, PART, REFERENCE = range(5)
 ETAG, BLAKE3, URI = "etag", "blake3", "uri"
-"""What a reference's bytes are checked by: the server's tag, the digest of the content, or nothing but the URI itself."""
+"""How a reference's bytes are checked: by the server's tag, by the content's digest, or (only a URI is known) not."""
 SPLIT_ABOVE = 16_384
-"""A folder of more entries is a tree of parts of about 4,096: one changed file in a folder of a million costs kilobytes
-instead of 49 MiB.
+"""A folder of more entries is stored as a tree of parts with about 4,096 entries each.
+
+So one changed file in a folder of a million costs kilobytes instead of 49 MiB.
 """
 
 Entry = tuple[Any, ...]
 EMPTY = digest_of(TREE, encode_rows([]))
-"""The digest of a folder that holds nothing."""
+"""The digest of an empty folder."""
 Read = Callable[[Digest], bytes]
-"""Gives the bytes of a tree by its digest, checked."""
+"""A function from a tree's digest to its bytes, checked."""
 
 
 class Folder(NamedTuple):
-    """A directory as it is named by its parent."""
+    """A directory: its tree, and the bytes and number of all files below it."""
 
     digest: Digest
     size: int
@@ -56,8 +57,10 @@ def _is_cut(name: bytes) -> bool:
 
 
 def split(entries: Sequence[Entry], *, always: bool = False) -> list[Sequence[Entry]]:
-    """The runs into which a folder's sorted entries are cut: one, unless there are more than SPLIT_ABOVE (or `always`:
-    for a stretch of a larger folder).
+    """Cut a folder's sorted entries into parts.
+
+    There is one part unless there are more than SPLIT_ABOVE entries. With `always`, for a stretch of a larger folder,
+    they are cut whatever their number.
     """
     if len(entries) <= SPLIT_ABOVE and not always:
         return [entries]
@@ -68,8 +71,9 @@ def split(entries: Sequence[Entry], *, always: bool = False) -> list[Sequence[En
 
 
 def encode_folder(entries: Sequence[Entry], add: Callable[[bytes], Digest]) -> Folder:
-    """Encode sorted entries as one tree, or as a tree of parts; `add` stores each tree's bytes and returns their
-    digest.
+    """Encode sorted entries as one tree, or as a tree of parts if there are many.
+
+    `add` is called with each tree's bytes, stores them and returns their digest.
     """
     size, files = totals(entries)
     runs = split(entries)
@@ -84,7 +88,7 @@ def part_of(run: Sequence[Entry], add: Callable[[bytes], Digest]) -> Entry:
 
 
 def decode_tree(data: bytes, digest: Digest) -> tuple[Entry, ...]:
-    """The entries of one tree object (files and folders, or parts), each checked. Raises Damage."""
+    """Decode one tree object into entries (files and folders, or parts) and check each. Raises Damage."""
     what = f"tree {digest.hex()[:12]}"
     entries = decode(data, what, rows=True)
     if type(entries) is not tuple:
@@ -119,7 +123,7 @@ def decode_tree(data: bytes, digest: Digest) -> tuple[Entry, ...]:
 
 
 def trusted_tree(data: bytes) -> tuple[Entry, ...]:
-    """The entries of a tree that was checked when it was stored here."""
+    """Decode a tree without checks. Only for a tree that was checked when it was stored here."""
     entries: tuple[Entry, ...] = msgpack.unpackb(data, use_list=False, raw=False, strict_map_key=False)
     return entries
 
@@ -154,8 +158,9 @@ def _check_rare(entry: Entry, what: str) -> None:
 
 
 def read_folder(digest: Digest, read: Read, expected: Entry | None = None) -> tuple[Entry, ...]:
-    """All entries of a directory, its parts joined; checked to be cut as we would have cut them and to have the totals
-    of `expected`.
+    """All entries of a directory, with its parts joined.
+
+    Raises Damage if the parts aren't cut as `split` cuts them, or if the totals aren't those of the entry `expected`.
     """
     entries = decode_tree(read(digest), digest)
     if entries and entries[0][1] == PART:
@@ -168,7 +173,7 @@ def read_folder(digest: Digest, read: Read, expected: Entry | None = None) -> tu
 
 
 def folder_page(digest: Digest, read: Read, start: bytes, most: int) -> list[Entry]:
-    """Up to `most` entries of a directory, from the name `start` on. Cost: of a split one the parts that hold them."""
+    """Up to `most` entries of a directory, from the name `start` on. Reads only the parts that hold these entries."""
     found = _recent(read(digest), digest)
     entries = found.ordered
     if not found.is_split:
@@ -202,7 +207,7 @@ def _joined(digest: Digest, parts: Sequence[Entry], read: Read) -> Iterator[Entr
 
 
 def check_root(entries: Iterable[Entry]) -> None:
-    """What holds for a root tree beyond other trees: no name is a drive."""
+    """Raise Damage if a name in a root tree is a drive such as `C:`. Below the root such names are allowed."""
     for entry in entries:
         if entry[0][1:2] == b":":
             try:
@@ -218,10 +223,10 @@ def walk(
     wanted: Callable[[bytes], bool] | None = None,
     expected: Entry | None = None,
 ) -> Iterator[tuple[bytes, Entry]]:
-    """(path, entry) of everything below a tree, in the trees' order, a directory before what it holds.
+    """(path, entry) of everything below a tree, in the trees' order, each directory before its contents.
 
-    `wanted(path)` may leave out a directory with all below it; `expected` is the entry that names the tree. Memory: one
-    directory per level.
+    If `wanted(path)` is False for a directory, it is left out with everything below it. `expected` is the entry that
+    names the tree, whose totals are checked. Memory: one directory per level.
     """
     check_depth(prefix)
     entries = read_folder(tree, read, expected)
@@ -237,13 +242,13 @@ def walk(
 
 
 def check_depth(prefix: bytes) -> None:
-    """`prefix` is the path of a folder with a slash behind each name. Raises Damage when its files would lie too deep."""
+    """Raise Damage if a folder is nested too deeply. `prefix` is its path, with a slash after each name."""
     if prefix.count(b"/") >= MAX_DEPTH:
         raise Damage(f"'{printable(prefix[:80])}…' has more than {MAX_DEPTH} levels")
 
 
 def find(root: Digest, path: Sequence[bytes], read: Read) -> Entry | None:
-    """The entry at a path, reading one tree per level; None when there is none."""
+    """The entry at a path, or None. Reads one tree per level, and one part of a split one."""
     entry: Entry = (b"", DIRECTORY, 0, root, 0)
     for number, name in enumerate(path):
         if entry[1] != DIRECTORY:
@@ -256,7 +261,7 @@ def find(root: Digest, path: Sequence[bytes], read: Read) -> Entry | None:
 
 
 def _find_in(folder: Entry, name: bytes, read: Read, expected: bool) -> Entry | None:
-    """The entry of a name in a folder; of a split one only the part that can hold it is read."""
+    """The entry of a name in a folder, or None. Of a split folder only the part that can hold the name is read."""
     found = _recent(read(folder[3]), folder[3])
     if expected and found.totals != (folder[2], folder[4]):
         raise Damage(f"tree {folder[3].hex()[:12]} does not have the totals that '{printable(folder[0])}' claims")
@@ -281,8 +286,9 @@ class _Decoded(NamedTuple):
 
 
 class _Recent:
-    """Trees that were looked into lately, at most 100,000 entries (35 MB) or so: look-ups one by one meet the same folders,
-    and to decode one of 100 files costs 200 times a look into it.
+    """A cache of decoded trees, with about 100,000 entries (35 MB) at most.
+
+    Look-ups one by one meet the same folders, and decoding a tree of 100 files takes 200 times as long as a look-up.
     """
 
     def __init__(self) -> None:
@@ -306,7 +312,7 @@ _recent = _Recent()
 
 
 class Change(NamedTuple):
-    """One difference between two trees: `old` is None for added paths, `new` for removed ones."""
+    """One difference between two trees. `old` is None if the path was added, `new` is None if it was removed."""
 
     path: bytes
     old: Entry | None
@@ -314,8 +320,9 @@ class Change(NamedTuple):
 
 
 def diff(old: Digest | None, new: Digest | None, read: Read, prefix: bytes = b"") -> Iterator[Change]:
-    """Differences in path order; folders equal by digest are not opened, so the cost is that of what changed.
-    Directories are reported themselves only when empty.
+    """The differences between two trees, in path order. A directory itself is reported only if it is empty.
+
+    Folders with equal digests aren't opened, so the cost depends only on what changed.
     """
     if old == new:
         return

@@ -1,4 +1,4 @@
-"""Upserts: versions that several processes put together, part by part. Pure: parts in, their union out."""
+"""Upserts: one version from parts that several processes add. Pure: joins the parts into one tree."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -15,15 +15,15 @@ Read = Callable[[Digest], bytes]
 
 
 class Part(NamedTuple):
-    """What one process added."""
+    """The files that one process added to an upsert."""
 
     folder: Folder
     writer: str
-    """who that was, for people"""
+    """that process's name, for people"""
 
 
 def parts_of(told: list[dict[str, Any]]) -> list[Part]:
-    """Parts as a collection's state tells of them, in the order in which they were added."""
+    """The parts that a collection's state records, in the order in which they were added."""
     return [
         Part(Folder(Digest(bytes.fromhex(part["tree"])), part["size"], part["files"]), part["writer"]) for part in told
     ]
@@ -35,7 +35,7 @@ def no_upsert(state: State, upsert: str) -> NotFound:
 
 
 def joined(parts: list[Part], read: Read) -> TreeBuilder:
-    """The union of parts. Raises Conflict, naming both writers, where two have the same path with other content."""
+    """The union of parts. Raises Conflict, with both writers' names, if two have a path with different content."""
     union = TreeBuilder(read)
     for number, part in enumerate(parts):
         try:

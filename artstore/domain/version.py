@@ -1,4 +1,4 @@
-"""Versions: the immutable record of one saved tree. Its own digest is its id."""
+"""Versions: the immutable record of a saved tree. The record's digest is the version's id."""
 
 from typing import Any, NamedTuple
 
@@ -7,11 +7,11 @@ from artstore.domain.digest import VERSION, Digest, digest_of
 from artstore.errors import Damage
 
 MAX_VERSION = 1 << 20
-"""Bytes of the largest record: of one with 30,000 parents."""
+"""Most bytes of a record: enough for 30,000 parents."""
 
 
 class Version(NamedTuple):
-    """No number, alias or metadata: those change, and live in the log."""
+    """The record of a version. Number, aliases and metadata aren't in it: they can change, so they are in the log."""
 
     tree: Digest
     size: int
@@ -30,7 +30,7 @@ class Version(NamedTuple):
 
 
 def record_of(version: dict[str, Any], type: str) -> bytes:
-    """The record of a version as its log entry tells of it: with the right digest, unless that entry is of another's."""
+    """Rebuild a version's record from its state in the log. Its digest is the version's id, unless the log is wrong."""
     parents = tuple(Digest(bytes.fromhex(parent)) for parent in version["parents"])
     tree, totals = Digest(bytes.fromhex(version["digest"])), (version["size"], version["files"])
     return Version(tree, *totals, type, version["created"], version["run"], parents).encode()
@@ -41,7 +41,7 @@ def version_id(data: bytes) -> Digest:
 
 
 def decode_version(data: bytes, id: Digest) -> Version:
-    """Strict inverse of `Version.encode`; raises Damage."""
+    """Decode what `Version.encode` wrote. Raises Damage for anything else."""
     what = f"version {id.hex()[:12]}"
     value = decode(data, what, rows=True, most=MAX_VERSION)
     if type(value) is not tuple or len(value) != 7:

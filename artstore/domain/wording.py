@@ -1,11 +1,11 @@
-"""Wording: commands in hints as a shell takes them, near names, sizes, counts and times as people read them."""
+"""Wording for users: commands that can be pasted into a shell, similar names, sizes, counts and times."""
 
 import time
 from collections.abc import Iterable
 
 
 def typed(command: str, *arguments: str) -> str:
-    """An artstore command as a shell takes it, in backquotes; no argument is taken for an option."""
+    """An artstore command in backquotes, quoted for a shell. With `--` if an argument could be read as an option."""
     import shlex  # 2 ms, needed only when something was not found
 
     dashes = ["--"] if any(argument.startswith("-") for argument in arguments) else []
@@ -13,7 +13,7 @@ def typed(command: str, *arguments: str) -> str:
 
 
 def near(name: str, others: Iterable[str], before: str = "", after: str = "") -> str | None:
-    """A hint with up to three names that look like `name`, between what stood around it; None without one."""
+    """A hint with up to three names similar to `name`, each between `before` and `after`; None if there is none."""
     import difflib  # 4 ms, needed only when something was not found
 
     others = list(others)
