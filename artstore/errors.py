@@ -26,8 +26,8 @@
     └── UnsupportedFormat            10   made by a newer artstore, or not an artstore repository
 
 There is a class only for errors that a caller would handle differently. The builtin base classes, and the second names
-at the end of the module, are those that code written for W&B catches. A message is one sentence that names the thing and
-the place; the hint says what to do about it.
+at the end of the module, are those that code written for W&B catches. A message is one sentence that names the thing
+and the place; the hint says what to do about it.
 """
 
 import errno

@@ -1,1 +1,1 @@
-"""Backends: the kinds of place that hold files: folders, buckets, the operating system, URIs."""
+"""Backends: folders, buckets and URIs as places for files, and what is needed of the operating system."""

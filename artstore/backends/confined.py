@@ -1,4 +1,4 @@
-"""Writing below a target folder and nowhere else: by folder descriptors, never through a symlink."""
+"""Writing only below a target folder: by descriptors of open folders, never through a symlink."""
 
 import errno
 import os
@@ -8,22 +8,20 @@ from artstore.domain.names import check_component, printable
 from artstore.errors import Refused
 
 CREATE = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-"""How files are made below a target: never over anything, never through a symlink."""
+"""Flags for making a file below a target: never replaces anything, never follows a symlink."""
 
 
 class Confined:
-    """The only way to write below a target folder: names are checked, and every parent is opened by descriptor without
-    following a symlink.
+    """A target folder. All writing below it goes through this class.
 
-    Lexical checks alone can be fooled by links, resolved paths by races and over-long names (CPython's tarfile filter,
-    2025); descriptors can't. A symlink that stands where a folder is needed is an error; one that stands where a file goes is
-    replaced, never written through.
+    Names are checked, and each parent folder is opened from its parent's descriptor without following a symlink. Checks
+    of paths as text can be fooled by links, and resolved paths by races and over-long names (CPython's tarfile filter,
+    2025); descriptors can't. A symlink in place of a folder is an error; a symlink in place of a file is replaced, and
+    nothing is written through it.
     """
 
     def __init__(self, root: str, forbidden: str | None) -> None:
-        """`forbidden` is a folder (the repository, where it is one) into which nothing is written, wherever it lies below
-        the root.
-        """
+        """`forbidden` is a folder into which nothing may be written, at any depth below the root: the repository."""
         self._fd = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         self._forbidden = os.stat(forbidden) if forbidden is not None else None
         self.root = root
@@ -38,7 +36,7 @@ class Confined:
         self.close()
 
     def kind(self, parts: tuple[bytes, ...]) -> str | None:
-        """What stands at a path, in words; None when nothing does, or when it can't be reached without following a link."""
+        """The kind of thing at a path, in words; None if nothing is there or a symlink is on the way."""
         try:
             fd = self.open_folder(parts[:-1], create=False)
         except (OSError, Refused):
@@ -49,7 +47,7 @@ class Confined:
             os.close(fd)
 
     def open_folder(self, parts: tuple[bytes, ...], *, create: bool = True) -> int:
-        """A descriptor of the folder at `parts`, made with its parents where missing. The caller closes it."""
+        """A descriptor of the folder at `parts`, which the caller closes. With `create`, missing folders are made."""
         fd = os.dup(self._fd)
         for number, name in enumerate(parts):
             try:
@@ -80,7 +78,10 @@ def _kind_or_none(parent: int, name: bytes) -> str | None:
 
 
 def open_child(parent: int, name: bytes, *, create: bool) -> int:
-    """The folder `name` in an open folder, never through a symlink; made when missing if `create`."""
+    """A descriptor of the folder `name` in an open one, never through a symlink.
+
+    With `create` it is made if missing.
+    """
     check_component(name)
     flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
@@ -96,15 +97,16 @@ def open_child(parent: int, name: bytes, *, create: bool) -> int:
 
 
 def create_file(parent: int, name: bytes, executable: bool) -> int:
-    """A new file for writing in an open folder; FileExistsError when the name is taken. Only the executable bit is set,
-    under the umask.
+    """A descriptor of a new file in an open folder, for writing. Raises FileExistsError if the name is taken.
+
+    The mode is the usual one under the umask, with the executable bits if `executable`.
     """
     check_component(name)
     return os.open(name, CREATE, 0o777 if executable else 0o666, dir_fd=parent)
 
 
 def kind_at(parent: int, name: bytes) -> str:
-    """What a person would call the thing at `name`."""
+    """The kind of thing at `name`, in words."""
     try:
         return kind_of(os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode)
     except OSError:

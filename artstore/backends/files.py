@@ -1,4 +1,4 @@
-"""Whole-file primitives: sync, atomic write, clone, and copy while hashing."""
+"""Basic operations on whole files: sync, atomic write, clone, copy while hashing, reading ignore rules."""
 
 import errno
 import os
@@ -19,24 +19,23 @@ if TYPE_CHECKING:
     from concurrent.futures import Future, ThreadPoolExecutor
 
 WINDOW = 8 << 20
-"""Bytes copied before they are hashed: large enough that two threads overlap without waiting, small enough to stay in
-the processor's cache.
+"""Bytes that are copied at a time before they are hashed.
+
+Large enough that the two threads overlap without waiting, small enough to stay in the processor's cache.
 """
 
 _BEHIND = 4
 _PIECE = 4 << 20
 _FICLONE = 0x40049409  # linux/fs.h: _IOW(0x94, 9, int)
 _NO_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.ENOTTY, errno.ENOSYS, errno.EBADF}
-"""What file systems that can't sync a folder answer (SMB, some FUSE). Input/output errors and full disks are never
-among them.
-"""
+"""Errors of file systems that can't sync a folder (SMB, some FUSE). I/O errors and full disks must never be here."""
 
 
 # -- durability ----------------------------------------------------------------------------------
 
 
 def sync_file(fd: int) -> None:
-    """Put a file's bytes on the medium. An error is final: the caller throws the file away (a second fsync may lie)."""
+    """Make a file's bytes durable. After an error discard the file: a second fsync may wrongly succeed."""
     if sys.platform == "darwin":
         import fcntl
 
@@ -46,7 +45,7 @@ def sync_file(fd: int) -> None:
 
 
 def sync_folder(path: str) -> bool:
-    """Make the names in a folder durable; False where the file system has no way to."""
+    """Make the names in a folder durable. Returns False if the file system can't."""
     fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(fd)
@@ -62,8 +61,8 @@ def sync_folder(path: str) -> bool:
 class WholeSync:
     """One `syncfs` for many files. It reports only errors since it was opened, so open it before the first write.
 
-    Linux reports writeback errors through syncfs since 5.8; elsewhere, and on network file systems, `run` answers False
-    and the caller syncs file by file.
+    syncfs reports write errors since Linux 5.8. On other systems, and on network file systems, `run` returns False, and
+    the caller must sync each file.
     """
 
     def __init__(self, folder: str) -> None:
@@ -72,7 +71,7 @@ class WholeSync:
             self._fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
 
     def run(self) -> bool:
-        """True when everything written to this file system before the call is durable, names included."""
+        """Make everything on this file system durable, names included. Returns False if it can't be used here."""
         if self._fd < 0:
             return False
         import ctypes
@@ -97,14 +96,14 @@ def _kernel() -> tuple[int, int]:
 
 
 def write_fully(fd: int, data: bytes | memoryview) -> None:
-    """`os.write` until all is written: writes may be short before a disk is full."""
+    """Call `os.write` until all is written: a write may be short before the disk is full."""
     done = os.write(fd, data)
     while done < len(data):
         done += os.write(fd, memoryview(data)[done:])
 
 
 def write_file(path: str, data: bytes, *, mode: int = 0o666, sync: bool) -> None:
-    """Make a new file (never replaces one)."""
+    """Make a new file. Raises FileExistsError if there is one."""
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
     try:
         write_fully(fd, data)
@@ -116,7 +115,10 @@ def write_file(path: str, data: bytes, *, mode: int = 0o666, sync: bool) -> None
 
 @contextmanager
 def new_file(path: str) -> Iterator[BinaryIO]:
-    """A file that has its name, in place of any other, when it is whole and synced; nothing is left when it can't be."""
+    """A file to write, which gets its name only when it is whole and synced, and then replaces any other file.
+
+    After an error in the block nothing is left.
+    """
     folder, name = os.path.split(os.path.abspath(path))
     temporary = os.path.join(folder, f".artstore-{os.urandom(8).hex()}")
     out = open(temporary, "xb")
@@ -132,8 +134,10 @@ def new_file(path: str) -> Iterator[BinaryIO]:
 
 
 def replace_file(path: str, data: bytes, temporary: str, *, sync: bool) -> None:
-    """Replace a cache or setting whole: readers see the old or the new. The name is not synced: it can be made again. None
-    but this user may write to it, whatever the umask: see `is_own`.
+    """Replace a cache or setting, so that readers see either the old or the new content.
+
+    The name isn't synced, because the file can be made again. Only this user may write to the file, whatever the umask:
+    see `is_own`.
     """
     try:
         write_file(temporary, data, mode=0o644, sync=sync)
@@ -144,12 +148,12 @@ def replace_file(path: str, data: bytes, temporary: str, *, sync: bool) -> None:
 
 
 def is_own(status: os.stat_result) -> bool:
-    """Whether nobody but this user (or root) can have written a file: it is theirs, and no others may write to it."""
+    """Whether only this user (or root) can have written a file: they own it, and nobody else may write to it."""
     return status.st_uid in (os.geteuid(), 0) and not status.st_mode & 0o022
 
 
 def others_write(folder: str) -> bool:
-    """Whether somebody else rules over a folder: it is theirs, its group's (made to be shared), or everybody's."""
+    """Whether others may write to a folder: another user owns it, it is shared with its group, or it is everybody's."""
     try:
         status = os.stat(folder)
     except OSError:
@@ -167,9 +171,9 @@ def remove_if_there(path: str) -> bool:
 
 
 def remove_tree(path: str, *, ignore_errors: bool = False) -> None:
-    """Remove a folder with all below it, following no symlink; with `ignore_errors` as much as can be."""
+    """Remove a folder with everything in it, without following symlinks. With `ignore_errors`, as much as possible."""
     try:
-        os.rmdir(path)  # a transaction that stored nothing, most often
+        os.rmdir(path)  # enough for the most frequent case, a transaction that stored nothing
     except OSError as error:
         if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
             if not _removed_flat(path):
@@ -181,7 +185,7 @@ def remove_tree(path: str, *, ignore_errors: bool = False) -> None:
 
 
 def _removed_flat(path: str) -> bool:
-    """Remove a folder of nothing but files, as transactions leave them; False where there is more to it."""
+    """Remove a folder that holds only files, as a transaction's does. Returns False if that fails."""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError:
@@ -198,8 +202,9 @@ def _removed_flat(path: str) -> bool:
 
 
 def link_new(source: str, target: str) -> None:
-    """Give a finished file its final name; FileExistsError when the name is taken. Atomic; `source` may or may not be
-    left.
+    """Give a finished file its final name, atomically. Raises FileExistsError if the name is taken.
+
+    Afterwards `source` may or may not exist.
     """
     try:
         os.link(source, target, follow_symlinks=False)
@@ -210,7 +215,10 @@ def link_new(source: str, target: str) -> None:
 
 
 def rename_new(source: str, target: str) -> None:
-    """rename(2) that refuses to replace (renameat2 RENAME_NOREPLACE, Linux 3.15): for file systems without hard links."""
+    """Rename a file without replacing another, for file systems without hard links.
+
+    By renameat2 with RENAME_NOREPLACE, since Linux 3.15.
+    """
     import ctypes
 
     call = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
@@ -226,8 +234,9 @@ def rename_new(source: str, target: str) -> None:
 
 
 def open_regular(name: str | bytes, *, dir_fd: int | None = None, follow: bool = False) -> int:
-    """A descriptor of a regular file for reading; never hangs on a FIFO. OSError for anything else, and unless `follow`
-    for a symlink as last part.
+    """A descriptor of a regular file, for reading. Never hangs on a FIFO.
+
+    Raises OSError for anything else, and unless `follow` for a symlink as the path's last part.
     """
     flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | (0 if follow else os.O_NOFOLLOW)
     fd = os.open(name, flags, dir_fd=dir_fd)
@@ -249,7 +258,7 @@ def kind_of(mode: int) -> str:
 
 
 def unreadable_at(fd: int) -> int | None:
-    """Offset of the first MiB of a file that can't be read; None when all of it can."""
+    """The offset of the first MiB of a file that can't be read, or None if all of it can."""
     offset = 0
     try:
         while piece := os.pread(fd, 1 << 20, offset):
@@ -260,7 +269,7 @@ def unreadable_at(fd: int) -> int | None:
 
 
 def clone(source: int, target: int) -> bool:
-    """Share the source's extents (btrfs, XFS, bcachefs); False where the file system can't."""
+    """Make `target` share the source's data on disk (btrfs, XFS, bcachefs). Returns False if the file system can't."""
     if sys.platform != "linux":
         return False
     import fcntl
@@ -273,8 +282,9 @@ def clone(source: int, target: int) -> bool:
 
 
 def copy_range(source: int, target: int, count: int, offset: int) -> int:
-    """Copy up to `count` bytes at `offset` of both files, in the kernel where it can; returns how many (0: the source
-    ended).
+    """Copy up to `count` bytes at the same offset of both files, in the kernel if it can.
+
+    Returns the number of bytes copied: 0 at the source's end.
     """
     if hasattr(os, "copy_file_range"):
         try:
@@ -300,10 +310,10 @@ def copy_range(source: int, target: int, count: int, offset: int) -> int:
 def copy_hashed(
     source: int, target: int, size: int, *, own: int, advance: Callable[[int], None] = lambda n: None
 ) -> Digest | None:
-    """Clone or copy a file of `size` bytes and hash it; None when the source ended early.
+    """Clone or copy a file of `size` bytes and hash it. Returns None if the source ended early.
 
-    `own` is the one of both descriptors that only we write: it is hashed window by window as these are copied. Files of
-    several windows are hashed in a second thread.
+    `own` is that one of both descriptors whose file only we write. It is hashed, one window after another as they are
+    copied, for files of several windows in a second thread.
     """
     done = 0
     if clone(source, target):
@@ -324,9 +334,9 @@ def copy_hashed(
 
 
 def copy_windows(source: int, target: int, size: int) -> Iterator[tuple[int, int]]:
-    """Copy window by window and say (offset, bytes) of each once it is in place; stops where the source ends early.
+    """Copy a file window by window, and yield (offset, bytes) of each window when it is copied.
 
-    Holes of a sparse source stay holes: they are skipped, not written.
+    Stops if the source ends early. Holes of a sparse source are skipped, so they stay holes.
     """
     done = 0
     sparse = os.fstat(source).st_blocks * 512 < size
@@ -346,17 +356,17 @@ def copy_windows(source: int, target: int, size: int) -> Iterator[tuple[int, int
 
 
 def _extent_at(fd: int, offset: int, most: int) -> tuple[int, bool]:
-    """(bytes, whether it is a hole) of what lies at an offset, at most `most`."""
+    """(bytes, whether it is a hole) of the data or hole at an offset, up to `most` bytes."""
     try:
         data = os.lseek(fd, offset, os.SEEK_DATA)
         end = data if data > offset else os.lseek(fd, offset, os.SEEK_HOLE)
         return min(end - offset, most), data > offset
     except OSError as error:
-        return most, error.errno == errno.ENXIO  # nothing but a hole up to the end
+        return most, error.errno == errno.ENXIO  # ENXIO: only a hole up to the end
 
 
 class _WindowHasher:
-    """BLAKE3 over windows of one of our own files, behind the copier by at most _BEHIND windows."""
+    """Hashes the windows of a file of ours with BLAKE3, at most _BEHIND windows behind the copying."""
 
     def __init__(self, fd: int, size: int) -> None:
         self._fd, self._hasher = fd, blake3()
@@ -377,7 +387,7 @@ class _WindowHasher:
             self._waiting.popleft().result()
 
     def _hash(self, offset: int, count: int) -> None:
-        # Reads, not an mmap: a bad block or a file cut short is an error then, not a dead process. The pages are in memory.
+        # By reads, not an mmap, under which a bad block or a file cut short kills the process. The pages are in memory.
         done = 0
         while done < count:
             read = os.preadv(self._fd, [self._buffer[: count - done]], offset + done)
@@ -399,8 +409,8 @@ class _WindowHasher:
 def hash_file(fd: int, advance: Callable[[int], None] = lambda n: None) -> tuple[Digest, int]:
     """(digest, bytes) of a file from its start, on all processors.
 
-    By reads, never by mmap, under which a bad block or a file cut short kills the process. Large files are read by a
-    second thread while what it read before is hashed.
+    By reads, never by mmap, under which a bad block or a file cut short kills the process. Of a large file a second
+    thread reads the next piece while this one hashes the last.
     """
     hasher, size = blake3(max_threads=_hash_threads), 0
     os.lseek(fd, 0, os.SEEK_SET)
@@ -417,7 +427,7 @@ _hash_threads = blake3.AUTO
 
 
 def _hash_alone() -> None:
-    """blake3's threads don't survive a fork: a child that waits for them hangs."""
+    """In a forked child, hash with one thread: blake3's threads don't survive the fork, and waiting for them hangs."""
     global _hash_threads
     _hash_threads = 1
 
@@ -426,14 +436,14 @@ os.register_at_fork(after_in_child=_hash_alone)
 
 
 def _read_pieces(fd: int, expected: int) -> Iterator[memoryview]:
-    # A buffer of 4 MiB takes 60 µs to make: more than all else that is done for a small file.
+    # Making a buffer of 4 MiB takes 60 µs, longer than everything else that is done for a small file.
     buffer = memoryview(bytearray(min(_PIECE, max(expected + 1, 1 << 14))))
     while count := os.readv(fd, [buffer]):
         yield buffer[:count]
 
 
 def _read_ahead(fd: int) -> Iterator[memoryview]:
-    """As `_read_pieces`, the next piece being read into a second buffer meanwhile."""
+    """The pieces of a large file. A second thread reads each next piece into another buffer meanwhile."""
     from concurrent import futures
 
     buffers = [memoryview(bytearray(_PIECE)) for _ in range(2)]
@@ -450,7 +460,7 @@ def _read_ahead(fd: int) -> Iterator[memoryview]:
 
 
 def read_rules(fd: int, path: bytes) -> Rules:
-    """The ignore rules that an open folder holds; `path` is its own in what is walked. OSError when it can't be read."""
+    """The ignore rules in an open folder, whose path below the walked root is `path`. OSError if they can't be read."""
     source = open_regular(IGNORE_FILE, dir_fd=fd)
     with open(source, encoding="utf-8", errors="surrogateescape") as file:
         text = file.read(_LONGEST_RULES + 1)
@@ -460,4 +470,4 @@ def read_rules(fd: int, path: bytes) -> Rules:
 
 
 _LONGEST_RULES = 1 << 20
-"""Characters of ignore rules that are read."""
+"""Most characters of ignore rules in a file."""

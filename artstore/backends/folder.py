@@ -1,4 +1,4 @@
-"""A folder on a file system as storage: with links, renames and paths for those who map or clone files."""
+"""A folder on a file system as storage, with what only file systems have: hard links, renames and paths."""
 
 import errno
 import os
@@ -25,30 +25,27 @@ from artstore.domain.names import printable
 from artstore.errors import StorageError, storage_error, translated
 
 MOST = 256 << 20
-"""Bytes that are read whole at most: no log entry, cache or note of ours is larger."""
+"""Most bytes of a file that is read whole: no log entry, cache or note of ours is larger."""
 YOUNG = 60.0
-"""Seconds after which a name has reached the medium without our doing: ext4 commits every 5 s, XFS and btrfs every 30
-s.
-"""
+"""Seconds after which a name is durable without a sync of ours: ext4 commits every 5 s, XFS and btrfs every 30 s."""
 
 
 class FolderStorage:
-    """`Storage` over a folder, and what only a file system can do. Symlinks below the folder are never followed for
-    data.
-    """
+    """`Storage` in a folder, with the extra methods of a file system. Data is never read through a symlink."""
 
     distant = False
     roll_at = 256 << 20
 
     def __init__(self, root: str, *, foreign: bool = False) -> None:
-        """Whoever writes to a `foreign` folder may put links and devices into it: nothing is read or written through one.
-        A folder that others than this user write to is foreign, wherever it lies.
+        """A `foreign` folder may contain links and devices that others made: nothing is read or written through them.
+
+        A folder that other users can write to is always foreign.
         """
         self.root = root
         self.local = self.coherent = is_local(root)
         self._foreign = foreign or others_write(root)
         self._named: dict[str, int] = {}
-        """folders whose own names this process made durable, and their inodes"""
+        """the inodes of the folders whose own names this process made durable, by folder"""
 
     def path(self, path: str) -> str:
         if self._foreign:
@@ -57,8 +54,9 @@ class FolderStorage:
 
     @cached_property
     def _shared(self) -> int:
-        """Permissions that the root's group has, when the folder is made to be shared (setgid and group-writable, as
-        git's `sharedRepository` makes one); else 0.
+        """The root's permissions if it is shared with its group, else 0.
+
+        A folder is shared if it is setgid and group-writable, like one of git's `sharedRepository`.
         """
         try:
             mode = os.stat(self.root).st_mode
@@ -67,7 +65,7 @@ class FolderStorage:
         return mode & 0o777 if mode & 0o2020 == 0o2020 else 0
 
     def _refuse_links(self, path: str) -> None:
-        """In a foreign folder nothing is reached through a symlink: `objects` may have been made one."""
+        """Raise StorageError if a folder above a path is a symlink: in a foreign place even `objects` may be one."""
         parent = path.rpartition("/")[0]
         while parent:
             try:
@@ -78,7 +76,10 @@ class FolderStorage:
             parent = parent.rpartition("/")[0]
 
     def _folder(self, folder: str) -> str:
-        """The path of a folder that is listed or written to: in a foreign place it is no symlink itself."""
+        """The path of a folder to list or write to.
+
+        In a foreign place the folder itself must not be a symlink either.
+        """
         return self.path(f"{folder}/").rstrip("/")
 
     # -- the protocol --
@@ -92,7 +93,7 @@ class FolderStorage:
             raise storage_error(error, f"list {printable(self.path(folder))}") from error
 
     def steady_names(self, folder: str) -> list[str]:
-        """Listed until the folder's mtime stands still: a listing beside a merge can miss both the old and the new file."""
+        """Lists until the folder's mtime doesn't change: a listing during a merge can miss the old and the new file."""
         with translated(f"list {printable(self.path(folder))}"):
             where = self._folder(folder)
             while True:
@@ -116,8 +117,10 @@ class FolderStorage:
         return found
 
     def _files(self, folder: str) -> Iterator["os.DirEntry[str]"]:
-        """A folder that can't be listed is an error, and so is a link or device among a foreign place's logs: what is
-        missing from a list would count as not there.
+        """The regular files below a folder.
+
+        Raises StorageError for a folder that can't be listed, and in a foreign place for a link or device among the
+        logs: whatever is missing from the list would be taken as absent.
         """
         strict = self._foreign and folder.startswith(("refs", "runs"))
         waiting = [self._folder(folder)]
@@ -136,7 +139,7 @@ class FolderStorage:
                                 odd.append(found.path)
                 except FileNotFoundError:
                     continue
-            if strict and any(map(os.path.lexists, odd)):  # what is gone is neither, where no listing tells types
+            if strict and any(map(os.path.lexists, odd)):  # if a listing has no types, a vanished file seems odd too
                 raise _link(min(odd))
             yield from files
             waiting += sorted(folders, reverse=True)
@@ -145,7 +148,7 @@ class FolderStorage:
         return [self.read(path, 0, most) for path in paths]
 
     def read(self, path: str, offset: int = 0, length: int | None = None, *, own: bool = False) -> bytes:
-        """`own`: as `open_own`."""
+        """With `own`, opens the file by `open_own`."""
         try:
             fd = self.open_own(path) if own else self.open(path)
             try:
@@ -252,7 +255,7 @@ class FolderStorage:
         return fd
 
     def open_own(self, path: str) -> int:
-        """As `open`, for caches and notes, which nobody checks: what somebody else can have written is not believed."""
+        """Open a cache or note, whose content isn't checked. Raises StorageError if others can have written it."""
         fd = self.open(path)
         if not is_own(os.fstat(fd)):
             os.close(fd)
@@ -266,15 +269,15 @@ class FolderStorage:
     # -- what only a file system can do --
 
     def stat(self, path: str) -> os.stat_result:
-        """The stat of a file itself, never of what it links to. OSError as the system gives it."""
+        """The stat of a file itself, not of a symlink's target. Raises the system's OSError."""
         return os.stat(self.path(path), follow_symlinks=False)
 
     def temporary(self) -> str:
-        """A path under tmp/ that names its owner, so that it can be swept when that is dead."""
+        """A new path under tmp/ with this process's name in it, so that the file can be removed if the process dies."""
         return self.path(f"tmp/{this_process()}")
 
     def make_folder(self, folder: str) -> None:
-        """With its parents; group-writable in a shared repository, whatever the umask says."""
+        """Make a folder and its parents. In a shared repository they are group-writable, whatever the umask."""
         if not self._shared:
             os.makedirs(self._folder(folder), exist_ok=True)
         elif not os.path.isdir(self.path(folder)):
@@ -304,7 +307,10 @@ class FolderStorage:
         return True
 
     def move(self, path: str, target: str) -> bool:
-        """Rename within the storage; False when `path` is gone. The target's folder exists and its name is not in use."""
+        """Rename within the storage.
+
+        Returns False if `path` is gone. The target's folder must exist, its name be free.
+        """
         with translated(f"move {printable(self.path(path))}"):
             try:
                 os.rename(self.path(path), self.path(target))
@@ -323,18 +329,18 @@ class FolderStorage:
         self.remove(trashed)
 
     def rescue(self, trashed: str, path: str) -> bool:
-        """By a second link: the run unlinks its own copy."""
+        """Makes a second link. The collector's run removes its own later."""
         self.publish(self.path(trashed), path)
         return True
 
     def purge(self, trashed: str) -> int:
-        """Nothing is freed while another name (in objects/ or bad/) holds the file."""
+        """Frees no bytes while the file has another name in objects/ or bad/."""
         freed = self.only_here(trashed)
         self.remove(trashed)
         return freed
 
     def only_here(self, path: str) -> int:
-        """Bytes that unlinking a file would free."""
+        """Bytes that removing a file would free: 0 if it has another name."""
         try:
             status = os.stat(self.path(path), follow_symlinks=False)
         except FileNotFoundError:
@@ -342,7 +348,7 @@ class FolderStorage:
         return status.st_size if status.st_nlink == 1 else 0
 
     def copy_out(self, path: str, target: int, advance: Callable[[int], None] = lambda n: None) -> tuple[Digest, int]:
-        """Cloned where the file system can."""
+        """Clones the file if the file system can."""
         fd = self.open(path)
         try:
             size = os.fstat(fd).st_size
@@ -363,7 +369,9 @@ class FolderStorage:
                 return
 
     def set_aside(self, path: str, aside: str, seen: os.stat_result | None = None) -> bool:
-        """Another reader may have set it aside, and a save stored it again, meanwhile: then it is brought back."""
+        """Brings the file back if it isn't the one that was seen: another reader may have set that aside, and a save
+        stored the content again.
+        """
         if seen is not None and not os.path.samestat(os.stat(self.path(path), follow_symlinks=False), seen):
             return False
         self.make_folder(aside.rpartition("/")[0])
@@ -376,7 +384,7 @@ class FolderStorage:
         return True
 
     def sync_names(self, folders: list[str]) -> None:
-        """Make the names in these folders durable, and once the folders' own names, where they may be young."""
+        """Make the names in these folders durable, and once also the folders' own names if they may be new."""
         with translated(f"sync {printable(self.root)}"):
             todo, named = set(folders), dict[str, int]()
             for folder in folders:
@@ -391,14 +399,14 @@ class FolderStorage:
             self._named.update(named)
 
     def is_young(self, folder: str) -> bool:
-        """Whether a name was added to (or taken from) this folder so lately that it may not have reached the medium."""
+        """Whether a name was added or removed in this folder so recently that this may not be durable yet."""
         return os.stat(self.path(folder)).st_mtime > self.now() - YOUNG
 
     def now(self, *, probe: bool = False) -> float:
-        """Seconds since 1970 by the clock that stamps this storage's files, as of when somebody last began to write.
+        """Seconds since 1970, by the clock that sets this storage's file times, when somebody last began to write.
 
-        Another host's clock may be off by hours, and ages must not: tmp/ changes with every transaction and entry, and
-        (`probe`) with an empty file made for this.
+        It is the mtime of tmp/, which changes with each transaction and log entry, and with `probe` is changed now, by
+        an empty file. This host's clock isn't used: it may differ from a server's by hours, and ages must be right.
         """
         if probe:
             temporary = self.temporary()
@@ -406,14 +414,14 @@ class FolderStorage:
                 write_file(temporary, b"", sync=False)
                 remove_if_there(temporary)
             except OSError:
-                pass  # read-only: nobody writes here, and the clock stands still
+                pass  # read-only: nobody writes here, so the last write's time is right
         try:
             return os.stat(self.path("tmp")).st_mtime
         except FileNotFoundError:
-            return 0.0  # nobody ever wrote: everything counts as young
+            return 0.0  # nobody ever wrote: everything counts as new
 
     def remove_folder(self, folder: str) -> None:
-        """Remove a folder with all in it; absent is fine."""
+        """Remove a folder with everything in it. It may be absent."""
         with translated(f"remove {printable(self.path(folder))}"):
             try:
                 remove_tree(self.path(folder))

@@ -1,10 +1,9 @@
-"""Files that can change without their times moving: those that some process has mapped for shared writing, and those
-on file systems in memory.
+"""Finding files that can change while their times stay: mapped files, and file systems in memory.
 
-The first store to a page through a shared map moves the file's times; later stores don't, until the page is written
-out. So a file that nobody has mapped can be trusted by its stat from then on, and a mapped one can't. A file system
-in memory never writes pages out, and after a load not even the first store moves the times: nothing there can be
-trusted.
+The first store to a page through a shared, writable map sets the file's times; later stores don't, until the page is
+written to disk. So if no process has a file mapped, its stat shows each change from then on; if one has, it doesn't. A
+file system in memory never writes pages out, and after a load not even the first store sets the times: there no stat
+can be trusted.
 """
 
 import fcntl
@@ -23,19 +22,19 @@ _END, _INODE = 4, 8
 _LINE = re.compile(rb"^\S+ .w.s \S+ \S+ (\d+)", re.MULTILINE)
 
 _SELDOM = 10
-"""A look of many is repeated only when this many times its own duration has passed: all cost a tenth at most."""
+"""A look `of_many` is repeated only after this many times its duration: all looks take a tenth of the time at most."""
 
 
 class Look(NamedTuple):
-    """What was found when the processes of this host were looked through."""
+    """The maps of all processes of this host, as of one look at them."""
 
     at: int
-    """nanoseconds since 1970, before the first process"""
+    """nanoseconds since 1970, before the first process was looked at"""
     took: int
-    """nanoseconds"""
+    """how long the look took, in nanoseconds"""
     inodes: frozenset[int]
-    """of files that are mapped for shared writing, of any device: btrfs and overlays show another one in maps than in
-    stats, and a file that is read for another's sake costs little
+    """of files that are mapped for shared writing, on any device: btrfs and overlays show other devices in maps than in
+    stats, and reading a file in vain because another device has its inode costs little
     """
     devices: frozenset[int]
     """of file systems in memory"""
@@ -45,11 +44,11 @@ _last = Look(0, 0, frozenset(), frozenset())
 
 
 def look(newest: int, *, of_many: bool = False) -> Look:
-    """The last look, if it came after `newest`, the times of the files that are to be read; else a new one, unless this is
-    one `of_many` and that was just done.
+    """Look at all processes' maps, or return the last look if it is good enough. Call this before reading the files.
 
-    A file that was older at the last look, and not mapped, is still safe: a map made since then moves the times at its
-    first store. Newer files must not be trusted with an old look. Call it before the files are read.
+    The last look is good enough if it came after `newest`, the newest time of the files: if a file was older then and
+    not mapped, a map made since then sets the times at its first store. Newer files must not be trusted with an old
+    look. If this is one call `of_many` and a look was just made, the old one is returned all the same.
     """
     global _last
     now = time.time_ns()
@@ -61,8 +60,9 @@ def look(newest: int, *, of_many: bool = False) -> Look:
 
 
 def _mapped_inodes() -> frozenset[int]:
-    """Of all processes that this one may look into: its user's, for root all. 1 ms for 100 processes since Linux 6.11,
-    25 ms before.
+    """Inodes that are mapped for shared writing by the processes that we may look into: our user's, or for root all.
+
+    Cost: 1 ms for 100 processes since Linux 6.11, 25 ms before.
     """
     found: set[int] = set()
     try:
@@ -74,7 +74,7 @@ def _mapped_inodes() -> frozenset[int]:
             try:
                 fd = os.open(f"/proc/{name}/maps", os.O_RDONLY | os.O_CLOEXEC)
             except OSError:
-                continue  # another user's, or it ended
+                continue  # another user's process, or it ended
             try:
                 found.update(_inodes_in(fd))
             except OSError:
@@ -89,7 +89,7 @@ def _inodes_in(maps: int) -> set[int]:
     try:
         return _queried(maps)
     except OSError:
-        return _listed(maps)  # a kernel that can't be asked; or a process without memory, whose list is empty
+        return _listed(maps)  # the kernel has no such query, or the process has no memory and an empty list
 
 
 def _queried(maps: int) -> set[int]:

@@ -1,4 +1,4 @@
-"""Mounts: which file system holds a folder, how it is mounted, and whether other hosts may write to it, too."""
+"""Mounts: a folder's file system, its mount options, and whether other hosts may write to it."""
 
 import os
 import re
@@ -24,19 +24,19 @@ _NETWORK_TYPES = (
 
 
 class Mount(NamedTuple):
-    """As /proc/self/mountinfo tells of it."""
+    """A mounted file system, from /proc/self/mountinfo."""
 
     type: str
     point: str
     options: frozenset[str]
-    """of this mount and of its file system: either's `ro` means read-only"""
+    """of the mount and of its file system: `ro` in either means read-only"""
 
 
 IN_MEMORY = ("tmpfs", "ramfs")
-"""Types whose pages are never written out: see `mapped`."""
+"""Types of file systems in memory, which never write pages out: see `mapped`."""
 
 UNKNOWN = Mount("unknown", "", frozenset())
-"""Where nobody tells: not on Linux, or no such folder."""
+"""The mount if it can't be found out: not on Linux, or no such folder."""
 
 
 @lru_cache(maxsize=64)
@@ -56,8 +56,9 @@ def mount_of(folder: str) -> Mount:
 
 
 def _mount_and_device(folder: str) -> tuple[str | None, str]:
-    """The number of a folder's mount, where the kernel tells it, and its device. On btrfs each subvolume has a device of
-    its own, which no mount has.
+    """The number of a folder's mount (None if the kernel doesn't report it), and its device.
+
+    The device alone isn't enough: on btrfs each subvolume has a device of its own, which no mount has.
     """
     fd = os.open(folder, getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
@@ -70,19 +71,20 @@ def _mount_and_device(folder: str) -> tuple[str | None, str]:
 
 
 def _unescaped(path: str) -> str:
-    """Spaces and the like stand as `\\040` in that file."""
+    """Decode a path in mountinfo, where a space is `\\040`."""
     return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), path)
 
 
 def is_local(folder: str) -> bool:
-    """Whether one kernel sees all changes to this folder: listings are coherent, clocks are one, process ids mean
-    something.
+    """Whether one kernel makes all changes to this folder.
+
+    Then listings are coherent, there is one clock, and process ids can be compared.
     """
     return not mount_of(folder).type.startswith(_NETWORK_TYPES)
 
 
 def memory_devices() -> frozenset[int]:
-    """Devices of the file systems that are in memory only, as `st_dev` tells them; none where nobody tells."""
+    """Devices (`st_dev`) of the file systems in memory; empty if it can't be found out."""
     found = set()
     try:
         with open("/proc/self/mountinfo", errors="surrogateescape") as mounts:

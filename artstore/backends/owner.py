@@ -1,4 +1,4 @@
-"""Who is at work: a name for this process that others can prove dead, and the proof."""
+"""Names of processes, from which other processes can prove that one is dead."""
 
 import os
 import re
@@ -10,10 +10,10 @@ from blake3 import blake3
 
 
 class Owner(NamedTuple):
-    """A process, as one file name: `<host>.<boot>.<pid namespace>.<pid>.<start>.<random>`."""
+    """A process's name, which is also a file name: `<host>.<boot>.<pid namespace>.<pid>.<start>.<random>`."""
 
     host: str
-    """the node's name, for people, and a hash of it and the machine's id"""
+    """the host's name, for people, and a hash of it and the machine's id"""
     boot: str
     namespace: str
     pid: int
@@ -25,8 +25,9 @@ class Owner(NamedTuple):
 
 
 def this_process(*, named: bool = True) -> Owner:
-    """A new name for this process (the random part differs at every call). A forked child is another process. Unless
-    `named`, the host is told by its hash alone.
+    """A new name for this process; the random part differs at each call. A forked child is another process.
+
+    Unless `named`, only the hash of the host's name is in it.
     """
     pid = os.getpid()
     return Owner(
@@ -40,7 +41,7 @@ def this_process(*, named: bool = True) -> Owner:
 
 
 def parse(name: str) -> Owner | None:
-    """The owner whose name a file under tmp/ or trash/ begins with; None for strangers' names."""
+    """The owner in the name of a file under tmp/ or trash/, or None if artstore didn't make the name."""
     parts = name.split(".")
     if len(parts) < 6 or not re.fullmatch(r"[0-9]{1,10}", parts[3]):
         return None
@@ -48,17 +49,18 @@ def parse(name: str) -> Owner | None:
 
 
 def left_by(name: str) -> Owner | None:
-    """The owner of a file or folder that a checkout was building (`….artstore-<owner>…`); None for any other name."""
+    """The owner of a file or folder that a checkout was building (`….artstore-<owner>…`), or None for other names."""
     _, mark, rest = name.rpartition(".artstore-")
     return parse(rest) if mark else None
 
 
 def is_dead(owner: Owner, *, local: bool) -> bool:
-    """True only on proof: on this host and boot its pid is gone or was started at another time, or this host has booted
-    since (on a local file system).
+    """Whether a process is proved dead; False if that isn't certain.
 
-    A container may share host name and boot with another, hence the pid namespace. No clock, age or lock is looked at:
-    a laptop may sleep for a week.
+    It is dead if it ran on this host and boot and its pid is gone or belongs to a process with another start time. On a
+    `local` file system it is also dead if this host has booted since. A container can share host name and boot with
+    another one, so the pid namespace must be this one too. Clocks, ages and locks aren't used: a laptop can sleep for a
+    week.
     """
     if _hash_of(owner.host) != _hash_of(_host()):
         return False
@@ -71,7 +73,7 @@ def is_dead(owner: Owner, *, local: bool) -> bool:
 
 
 def is_alive(owner: Owner) -> bool:
-    """True only on proof: it runs on this host now."""
+    """Whether a process is proved to run on this host now; False if that isn't certain."""
     if _hash_of(owner.host) != _hash_of(_host()) or (owner.boot, owner.namespace) != (_boot(), _namespace()):
         return False
     start = _start(owner.pid)
@@ -117,7 +119,7 @@ def _namespace() -> str:
 
 
 def _start(pid: int) -> str | None:
-    """When that process started, in the kernel's own words; None when there is no such process; `0` when nobody tells."""
+    """A process's start time, as the kernel reports it; None without such a process, "0" if it can't be found out."""
     if sys.platform == "linux":
         try:
             stat = _text(f"/proc/{pid}/stat")

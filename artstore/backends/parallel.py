@@ -1,4 +1,4 @@
-"""Several calls at once."""
+"""Making several calls at once, in threads."""
 
 from collections.abc import Callable, Generator, Iterable
 from typing import TypeVar
@@ -8,16 +8,17 @@ Answer = TypeVar("Answer")
 
 
 def together(call: Callable[[Item], Answer], items: Iterable[Item], *, most: int) -> Generator[Answer, None, None]:
-    """The answers to `call` of each item, in order, `most` calls at once. A single item is this thread's own.
+    """Call a function for each item, at most `most` calls at once, and yield the answers in order.
 
-    The first error, and an interrupt, ends it: calls that have not begun are left out, the others are waited for. Whoever
-    may raise an error between two answers wraps this in `contextlib.closing`, or calls go on behind the error.
+    For a single item the call is made in this thread. After the first error or an interrupt, calls that haven't begun
+    are dropped, and this waits for the others. If the caller may raise an error between two answers, it must wrap this
+    in `contextlib.closing`, or the calls go on after the error.
     """
     items = list(items)
     if len(items) < 2:
         yield from map(call, items)
         return
-    from concurrent.futures import ThreadPoolExecutor  # 6 ms, where there are several only
+    from concurrent.futures import ThreadPoolExecutor  # takes 6 ms, so only if there are several items
 
     with ThreadPoolExecutor(most) as pool:
         try:

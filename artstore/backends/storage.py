@@ -1,4 +1,4 @@
-"""Storage: a kind of place that holds a repository's files, behind one small protocol; chosen by URL."""
+"""Storage: the protocol for places that hold a repository's files, and the choice of one by URL."""
 
 import os
 import re
@@ -15,71 +15,76 @@ __all__ = ["FolderStorage", "LogStorage", "Readable", "Reader", "Storage", "Tras
 
 
 Reader = tuple[int, Callable[[int, int], bytes], Callable[[], None]]
-"""An open file: its bytes; read(offset, length), shorter at its end, OSError or StorageError when the place fails;
-close().
+"""An open file: (size in bytes, read(offset, length), close()).
+
+`read` returns fewer bytes at the file's end, and raises OSError or StorageError if the place fails.
 """
 
 
 class Readable(Protocol):
-    """What whoever only reads needs of a place. Paths are relative, with `/`. Each method is atomic: done or not, never
-    half; called again it does no harm. Each raises StorageError for what it doesn't name.
+    """A place that can be read. Paths are relative, with `/`.
+
+    Each method is atomic, never done in part, and may safely be called again. Each raises StorageError for any failure
+    that its docstring doesn't name.
     """
 
     root: str
-    """where, for messages: a path or a URL"""
+    """the place's path or URL, for messages"""
     local: bool
-    """whether one kernel sees all changes: process ids mean something, a boot ends all work"""
+    """whether one kernel makes all changes: process ids can be compared, and a boot ends all work"""
     coherent: bool
-    """whether a listing shows every change at once (network file systems' clients may believe old ones)"""
+    """whether a listing shows every change at once (clients of network file systems may use old listings)"""
     distant: bool
-    """whether each look and each read is a request over a network"""
+    """whether each look-up and each read is a request over a network"""
 
     def names(self, folder: str) -> list[str]:
-        """Names in a folder, unsorted, read anew; empty when there is no such folder (or a stranger's file of that
-        name).
-        """
+        """The names in a folder, unsorted and read anew; empty if there is no such folder, or a file of that name."""
 
     def steady_names(self, folder: str) -> list[str]:
-        """As `names`, and never misses both of two files of which one replaced the other meanwhile."""
+        """Like `names`, but if one file replaces another meanwhile, at least one of both is listed."""
 
     def paths(self, folder: str) -> list[str]:
-        """As `below`, without their sizes, which a file system tells one by one."""
+        """The paths of `below`, without sizes, which on a file system cost a call for each file."""
 
     def below(self, folder: str) -> list[tuple[str, int]]:
-        """(path, bytes) of every file below a folder, at any depth. Of stored files that were taken only trash/ tells. In
-        a bucket one request for a thousand of them.
+        """(path, bytes) of each file below a folder, at any depth. Stored files that were taken are only below trash/.
+
+        Cost in a bucket: one request for a thousand files.
         """
 
     def read(self, path: str, offset: int = 0, length: int | None = None) -> bytes:
-        """Bytes of a file, or of a range of it (shorter at its end). FileNotFoundError when absent."""
+        """The bytes of a file, or of a range of it (fewer at its end). Raises FileNotFoundError if it is absent."""
 
     def read_many(self, paths: list[str], most: int | None = None) -> list[bytes]:
-        """Small files (`most`: the first so many bytes of each), in the order asked for. FileNotFoundError when one is
-        absent.
+        """The bytes of small files (of each at most the first `most`), in the given order.
+
+        Raises FileNotFoundError if one is absent.
         """
 
     def size(self, path: str) -> int | None:
-        """Bytes of a regular file; None when absent."""
+        """The size of a regular file in bytes, or None if it is absent."""
 
     def sizes(self, paths: list[str]) -> dict[str, int]:
-        """Bytes of each of these stored files that is there; those that were taken are not."""
+        """The size in bytes of each of these stored files that is there. Files that were taken are left out."""
 
     def open(self, path: str) -> int:
-        """A descriptor of a regular file for reading; never through a symlink, never hangs. OSError as the system gives
-        it. A bucket's file is fetched whole first.
+        """A descriptor of a regular file, for reading. Never follows a symlink, never hangs.
+
+        Raises the system's OSError. A file in a bucket is downloaded whole first.
         """
 
     def reader(self, path: str) -> Reader:
-        """A file for reading by ranges. FileNotFoundError when absent."""
+        """Open a file, to read ranges of it. Raises FileNotFoundError if it is absent."""
 
     def copy_out(self, path: str, target: int, advance: Callable[[int], None] = ...) -> tuple[Digest, int]:
-        """Copy a stored file into an open file of this host: (digest, bytes) of what was written there. FileNotFoundError
-        when absent.
+        """Copy a stored file into an open file on this host. Returns (digest, bytes) of what was written.
+
+        Raises FileNotFoundError if it is absent.
         """
 
 
 class LogStorage(Protocol):
-    """What logs need of a place; `Readable` and `Storage` say what each method does."""
+    """The methods of a place that logs need. They are documented in `Readable` and `Storage`."""
 
     root: str
     local: bool
@@ -94,112 +99,126 @@ class LogStorage(Protocol):
 
 
 class Trash(Protocol):
-    """How stored files leave and return: for collectors, and for whoever meets damage.
+    """Removing stored files and bringing them back, for collectors and for readers that meet damage.
 
-    A *stored file* is a pack or a large blob below objects/: it is made by `publish` alone, is never replaced, leaves by
-    `take` and returns by `give_back`. On a file system these are links and renames. In a bucket, which has neither, each
-    stored copy has a key of its own, and a marker below trash/ says that it is taken.
+    A *stored file* is a pack or a large blob below objects/. Only `publish` makes one, and it is never replaced; `take`
+    removes it and `give_back` brings it back. On a file system these are links and renames. A bucket has neither: there
+    each stored copy has its own key, and a marker below trash/ records that it is taken.
     """
 
     def take(self, path: str, folder: str) -> bool:
-        """Move a stored file into a folder below trash/; False when it is gone."""
+        """Move a stored file into a folder below trash/. Returns False if it is gone."""
 
     def give_back(self, trashed: str, path: str) -> None:
         """Bring a stored file back from the trash."""
 
     def rescue(self, trashed: str, path: str) -> bool:
-        """As `give_back`, by somebody whose run it isn't; False where that is no help: bytes have to be stored anew."""
+        """Bring a stored file back from another collector's run. Returns False if that is impossible.
+
+        Then the content has to be stored again.
+        """
 
     def purge(self, trashed: str) -> int:
-        """Remove a file from the trash for ever; bytes that this freed."""
+        """Remove a file from the trash for ever. Returns the bytes that this freed."""
 
     def only_here(self, path: str) -> int:
-        """Bytes that purging a file of the trash would free."""
+        """The bytes that purging a file of the trash would free."""
 
     def rename_folder(self, folder: str, target: str) -> bool:
-        """Give a folder below trash/ another name; False when it is gone. In a bucket two may both succeed: then both
-        have all of it.
+        """Rename a folder below trash/. Returns False if it is gone.
+
+        In a bucket two processes may both succeed; then both have all of its files.
         """
 
     def keep(self, path: str, aside: str) -> None:
-        """Keep a stored file, which will be taken, in bad/ as evidence; nothing when it is gone."""
+        """Keep a copy of a stored file in bad/ as evidence, before it is taken. Does nothing if it is gone."""
 
     def set_aside(self, path: str, aside: str, seen: os.stat_result | None = None) -> bool:
-        """Move a damaged stored file into bad/, so that its name is free; False when it isn't (any more) the file that
-        was `seen`.
+        """Move a damaged stored file into bad/, so that its name is free.
+
+        Returns False if the file is gone, or isn't the one that was `seen`.
         """
 
 
 class Storage(Readable, LogStorage, Trash, Protocol):
-    """A place that holds a whole repository. What `Readable` promises of its methods holds for all."""
+    """A place that holds a whole repository. The promises of `Readable` hold for all methods here too."""
 
     roll_at: int
-    """bytes after which a transaction begins another pack: bounds what a collector rewrites, what one damaged file can hit,
-    and what an interrupted push sends again
+    """bytes after which a transaction begins another pack: this limits what a collector rewrites, what one damaged file
+    affects, and what an interrupted push sends again
     """
 
     def stamp(self, path: str) -> float | None:
-        """When a file or folder last changed, by the clock of `now`; None when absent."""
+        """When a file or folder last changed, by the clock of `now`, or None if it is absent."""
 
     def now(self, *, probe: bool = False) -> float:
-        """Seconds since 1970 by the clock that stamps this storage's files (`probe`: as of this moment)."""
+        """Seconds since 1970 by the clock that sets this storage's file times; with `probe`, exactly now."""
 
     def create(self, path: str, data: bytes) -> bool:
-        """Make a small file, whole and durable, unless the name is taken: the compare-and-swap. False when it is taken
-        (maybe by a create of ours whose reply was lost: read it back; who asks twice with the same bytes may be told
-        twice that it made it). UnknownOutcome when nobody can tell.
+        """Make a small file, whole and durable, unless the name is taken. This is the compare-and-swap of logs.
+
+        Returns False if the name is taken. That may be by an earlier call of ours whose reply was lost, so the caller
+        reads the file back. Two calls with the same bytes may both return True. Raises UnknownOutcome if it can't be
+        found out whether the file was made.
         """
 
     def replace(self, path: str, data: bytes, *, sync: bool = False) -> None:
-        """Make or replace a cache or setting, whole; not durable, but with `sync` never torn by a power cut."""
+        """Make or replace a cache or setting, whole.
+
+        It isn't durable, but with `sync` a power cut never leaves half.
+        """
 
     def settle(self, folder: str) -> None:
-        """Make durable what `names` shows of a folder, if it may be so young that who wrote it has not done so yet."""
+        """Make the names in a folder durable, if they may be so new that their writer hasn't done it yet."""
 
     def remove(self, path: str) -> bool:
-        """Unlink a file; False when it is absent (a bucket may not know)."""
+        """Remove a file. Returns False if it is absent, except in a bucket, which may not know."""
 
     def writing(self) -> AbstractContextManager[None]:
-        """An OSError in the block becomes a StorageError: writing to this storage failed."""
+        """Turn an OSError in the block into a StorageError that says that writing to this storage failed."""
 
-    # -- who is at work --
+    # -- folders of processes --
 
     def claim(self, folder: str) -> str:
-        """Make a folder below tmp/ or trash/ that says who is at work (FileExistsError when it is there); the path of a
-        folder on this host in which files for `publish` are made.
+        """Make a folder below tmp/ or trash/ that belongs to this process. Raises FileExistsError if there is one.
+
+        Returns the path of a folder on this host, in which files for `publish` are made.
         """
 
     def folders(self, folder: str) -> list[str]:
-        """Names of the folders in a folder that were claimed (and of strangers', where there are folders)."""
+        """Names of the claimed folders in a folder; on a file system, of all folders in it."""
 
     def remove_folder(self, folder: str) -> None:
-        """Remove a folder with all in it; absent is fine."""
+        """Remove a folder with everything in it. It may be absent."""
 
     # -- stored files --
 
     def publish(self, staged: str, path: str) -> bool:
-        """Give a finished, synced file of this host its final name (the staged one may remain). False when there is one
-        of that name.
+        """Give a finished and synced file of this host its final name. The staged file may remain.
+
+        Returns False if the name is taken.
         """
 
     def sync_names(self, folders: list[str]) -> None:
-        """Make the names in these folders durable, and the folders' own names where they may be young."""
+        """Make the names in these folders durable, and the folders' own names if they may be new."""
 
     def is_young(self, folder: str) -> bool:
-        """Whether a name was added to (or taken from) this folder so lately that it may not have reached the medium."""
+        """Whether a name was added or removed in this folder so recently that this may not be durable yet."""
 
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 
 def is_url(text: str) -> bool:
-    """Whether a place is given as a URL; what isn't is a path."""
+    """Whether a place is given as a URL, else it is a path."""
     return _URL.match(text) is not None
 
 
 def open_storage(place: str, *, scratch: str | None = None, foreign: bool = False) -> Storage:
-    """The storage at a path or URL (`file://`, `s3://`, `gs://`, `az://`). `scratch` is a folder for files on their way to
-    a bucket; a `foreign` folder is one that others may fill with links and devices.
+    """The storage at a path or URL (`file://`, `s3://`, `gs://`, `az://`).
+
+    `scratch` is a folder for files that are going to a bucket. A `foreign` folder is one in which others may have made
+    links and devices.
     """
     if not is_url(place):
         return FolderStorage(os.path.abspath(place), foreign=foreign)

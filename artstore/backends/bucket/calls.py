@@ -1,4 +1,4 @@
-"""Calls of obstore: signals are heard meanwhile, errors become ours, and passing failures are tried again."""
+"""Calls of obstore that can be interrupted, raise our errors, and are repeated after temporary failures."""
 
 import queue
 import re
@@ -17,11 +17,14 @@ from artstore.errors import NoSpace, StorageError
 T = TypeVar("T")
 
 WAITS = (0.2, 1.0, 3.0)
-"""Seconds before each further try."""
+"""Seconds to wait before each further try."""
 
 
 def called(call: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
-    """A call of obstore, which hears no signal while a server is silent: the main thread waits for another's."""
+    """Call a function of obstore so that Ctrl-C works while a server doesn't answer.
+
+    obstore reacts to no signal during a call, so the main thread lets another thread make the call and waits for it.
+    """
     if threading.current_thread() is not threading.main_thread():
         return call(*arguments, **options)
     answer: queue.SimpleQueue[tuple[Any, BaseException | None]] = queue.SimpleQueue()
@@ -40,7 +43,10 @@ def called(call: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
 
 
 def tried(ask: Callable[[], T]) -> T:
-    """What only reads is asked again: obstore gives up on a reply that was cut."""
+    """Call `ask`, which may safely be repeated, and repeat it after failures that may pass.
+
+    obstore repeats requests itself, but not when a reply was cut off.
+    """
     for wait in WAITS:
         try:
             return ask()
@@ -53,7 +59,10 @@ def tried(ask: Callable[[], T]) -> T:
 
 @contextmanager
 def bucket_errors(root: str, action: str, at: str = "") -> Iterator[None]:
-    """obstore's errors as ours; FileNotFoundError and FileExistsError are for the caller."""
+    """Translate obstore's errors in the block into a StorageError.
+
+    An object that is missing or exists already raises FileNotFoundError or FileExistsError, for the caller to handle.
+    """
     try:
         yield
     except (FileNotFoundError, exceptions.NotFoundError) as error:
@@ -63,7 +72,7 @@ def bucket_errors(root: str, action: str, at: str = "") -> Iterator[None]:
     except (exceptions.PermissionDeniedError, exceptions.UnauthenticatedError) as error:
         raise _refused(root, action, error) from error
     except BaseException as error:
-        if type(error).__name__ == "PanicException":  # obstore's, which no class of its tells
+        if type(error).__name__ == "PanicException":  # a crash in obstore; it exports no class for this
             raise StorageError(f"cannot {action} at {root}: obstore failed: {error}") from error
         if not isinstance(error, exceptions.BaseError):
             raise
@@ -96,11 +105,11 @@ _NO_CREDENTIALS = (
 )
 _MAKE = "make the bucket first, or mend the URL"
 _FINAL = (exceptions.PermissionDeniedError, exceptions.UnauthenticatedError, exceptions.InvalidPathError)
-"""Errors that no second try mends."""
+"""Errors for which a second try is useless."""
 
 
 def is_final(error: StorageError) -> bool:
-    """Whether asking again can't help: the server has understood, and refused."""
+    """Whether a second try is useless, because the server understood the request and refused it."""
     status = status_of(error.__cause__)
     return isinstance(error.__cause__, _FINAL) or (
         status is not None and 400 <= status < 500 and status not in (408, 409, 412, 429)
@@ -108,7 +117,7 @@ def is_final(error: StorageError) -> bool:
 
 
 def status_of(error: BaseException | None) -> int | None:
-    """The status that a server answered with, of which obstore tells in its text only."""
+    """The HTTP status of a server's answer, or None. obstore has it only in the error's text."""
     found = re.search(r"status: (\d{3})\b", str(error))
     return int(found[1]) if found else None
 
@@ -121,7 +130,7 @@ _KINDS = {
 
 
 def _reason(error: Exception) -> str:
-    """What went wrong, in a few words: without obstore's dump, which holds URLs and replies."""
+    """What went wrong, in a few words, without the URLs and replies that obstore puts into its errors."""
     text = str(error)
     if (status := status_of(error)) is not None:
         code = re.search(r"<Code>(\w+)</Code>", text)

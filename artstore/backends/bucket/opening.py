@@ -1,4 +1,4 @@
-"""From a bucket's URL and the environment to obstore's store."""
+"""Opening a bucket: obstore's store for a URL, with the endpoint and credentials of the environment."""
 
 import os
 import re
@@ -15,17 +15,18 @@ from artstore.errors import InvalidValue
 
 _BY_ENVIRONMENT = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or use the service's own login"
 _memories: dict[str, Any] = {}
-"""Buckets of this process's memory, by name."""
+"""Buckets in this process's memory (`memory://`), by bucket and prefix."""
 
 
 def is_askable(key: str) -> bool:
-    """Whether obstore asks for just this key: it strips or refuses those that have empty parts and the like."""
+    """Whether obstore can use exactly this key. It changes or refuses keys with empty parts, `.`, `..` and the like."""
     return not re.search(r"[\x00-\x1f\x7f]", key) and all(part not in ("", ".", "..") for part in key.split("/"))
 
 
 def store_of(url: str) -> Any:
-    """obstore's store for a URL: its path is taken as it is, up to a `?`. Credentials come from the environment and the
-    services' own chain, never from here.
+    """obstore's store for a bucket's URL. The path up to a `?` is used as it is, without decoding.
+
+    Credentials come from the environment or the service's own login, never from the URL. Raises InvalidValue.
     """
     place, _, query = url.partition("?")
     scheme, _, path = place.partition("://")
@@ -62,7 +63,7 @@ def store_of(url: str) -> Any:
         raise InvalidValue(f"endpoint '{given}' is no URL", hint=f"http://{given} or https://{given} is")
     if re.match(r"https?://[^/?#]*@", endpoint or ""):
         raise InvalidValue("the endpoint stands behind credentials: a URL must not hold any", hint=_BY_ENVIRONMENT)
-    if not re.fullmatch(r"[A-Za-z0-9-]*", options.get("region", "")):  # it becomes part of the service's address
+    if not re.fullmatch(r"[A-Za-z0-9-]*", options.get("region", "")):  # it becomes part of the service's host name
         raise InvalidValue(f"'{printable(options['region'])}' is not a region", hint="a region looks like eu-central-1")
     if scheme == "memory":
         return _memories.setdefault(f"{bucket}/{prefix}", MemoryStore())
@@ -79,7 +80,7 @@ def store_of(url: str) -> Any:
 
 
 def has_credentials() -> bool:
-    """Whether the environment holds any; a machine's own login may do without."""
+    """Whether the environment has credentials. Without them a machine's own login may still work."""
     return any(
         name.startswith(("AWS_ACCESS", "AWS_PROFILE", "AWS_WEB", "AWS_CONTAINER", "GOOGLE_", "AZURE_"))
         for name in os.environ
@@ -87,7 +88,7 @@ def has_credentials() -> bool:
 
 
 def _credentials() -> dict[str, Any]:
-    """AWS profiles and logins are boto3's to read; without it obstore asks the environment and the machine."""
+    """The option by which boto3 reads AWS profiles and logins. Without boto3, obstore asks environment and machine."""
     if os.environ.get("AWS_ACCESS_KEY_ID") or os.environ.get("AWS_SKIP_SIGNATURE"):
         return {}
     try:

@@ -1,4 +1,4 @@
-"""A repository's files in a bucket: objects under random keys, and markers for those that a collector took."""
+"""A repository's files in a bucket: each stored file under a random key, with markers for deleted ones."""
 
 import os
 import re
@@ -27,26 +27,27 @@ from artstore.domain.names import printable
 from artstore.errors import StorageError, UnknownOutcome, translated
 
 PART = 32 << 20
-"""Bytes of one part of a multipart upload; S3 takes 10,000 parts of 5 MiB to 5 GiB."""
+"""Bytes of one part of a multipart upload. S3 accepts 10,000 parts of 5 MiB to 5 GiB."""
 _MOST_PARTS = 9_000
 _PIECE = 16 << 20
-"""Bytes of one range of a large download."""
+"""Bytes of one request of a large download."""
 _TOGETHER = 8
-"""Requests on their way at once."""
+"""Most requests at once."""
 _TRIES = 4
 _CLAIM = ".claim"
 _BELONGING = ("tmp", "trash")
-"""Folders of which each belongs to somebody."""
+"""Folders whose subfolders each belong to one process."""
 _NONCE = re.compile(r"[0-9a-f]{16}")
 _STORED = re.compile(r"objects/(packs/[0-9a-f]{64}\.pack|blobs/[0-9a-f]{2}/[0-9a-f]{64})")
 
 
 class BucketStorage:
-    """`Storage` over a bucket, or what of it begins with a path.
+    """`Storage` in a bucket, or in the part of a bucket below a path.
 
-    A stored file may have several copies, each at a key of its own: `<path>/<nonce>`. `trash/<run>/<name>/<nonce>` is an
-    empty object that marks one as taken: absent to who saves, readable to who reads, until its key is deleted. So a copy
-    that was marked and is stored again meanwhile is another key, which that deletion can't hit.
+    A stored file can have several copies, each under its own key `<path>/<nonce>`. To delete a copy, a collector first
+    marks it, with an empty object `trash/<run>/<name>/<nonce>`. A marked copy doesn't exist for savers, but readers can
+    still read it until its key is deleted. If the file is stored again meanwhile, it gets a new key, which that
+    deletion can't hit.
     """
 
     roll_at = 64 << 20
@@ -62,7 +63,7 @@ class BucketStorage:
         self._scratch = scratch
         self._lock = threading.Lock()
         self._known: dict[str, list[tuple[str, int]]] = {}
-        """stored file → (key, bytes) of its copies that nobody marked, as of the last listing"""
+        """(key, bytes) of the unmarked copies of each stored file, as of the last listing"""
 
     # -- listings --
 
@@ -74,14 +75,14 @@ class BucketStorage:
         return [(item["path"], item["size"]) for item in tried(ask)]
 
     def _marked(self) -> set[str]:
-        """`<name>/<nonce>` of every copy that a collector marked."""
+        """`<name>/<nonce>` of each copy that a collector has marked."""
         return {key.split("/", 2)[2] for key, _ in self._list("trash") if key.count("/") == 3}
 
     def _look(self, *folders: str) -> dict[str, list[tuple[str, int]]]:
-        """Stored files at or below these folders, and their copies that are not marked.
+        """The stored files at or below these folders, with their unmarked copies.
 
-        Markers are listed first: a copy that is purged between both listings is then known as marked or absent, never
-        taken for there.
+        Markers are listed first, so that a copy purged between both listings is seen as marked or absent, not as
+        stored.
         """
         marked = self._marked()
         found: dict[str, list[tuple[str, int]]] = {}
@@ -93,7 +94,7 @@ class BucketStorage:
                     copies.append((key, size))
         found = {path: copies for path, copies in found.items() if copies}
         heads = tuple(f"{folder}/" for folder in folders)
-        with self._lock:  # copying threads look, too
+        with self._lock:  # threads that copy files call this too
             for path in [path for path in self._known if f"{path}/".startswith(heads)]:
                 self._known.pop(path, None)
             self._known.update(found)
@@ -103,7 +104,7 @@ class BucketStorage:
         if folder == "objects/packs" or folder.startswith("objects/blobs/"):
             return [path.rpartition("/")[2] for path in self._look(folder)]
         if folder.startswith(_BELONGING):
-            keys = self._list(folder)  # a server may list a folder long after the last key in it went
+            keys = self._list(folder)  # a listing by delimiter may show a folder long after its last key was deleted
             names = dict.fromkeys(key.removeprefix(f"{folder}/").partition("/")[0] for key, _ in keys)
             return [name for name in names if not name.startswith(".")]
 
@@ -120,7 +121,7 @@ class BucketStorage:
         return self.names(folder)
 
     def folders(self, folder: str) -> list[str]:
-        """Those that were claimed."""
+        """Names of the claimed folders in a folder."""
         keys = [key.removeprefix(f"{folder}/") for key, _ in self._list(folder)]
         return [key.partition("/")[0] for key in keys if key.endswith(f"/{_CLAIM}")]
 
@@ -162,11 +163,11 @@ class BucketStorage:
                 return bytes(called(obstore.get_range, self._store, key, start=offset, length=length))
             except exceptions.BaseError as error:
                 if status_of(error) == 416 or "StartTooLarge" in str(error):
-                    return b""  # all of it lies behind the end
+                    return b""  # the range begins at or after the object's end
                 raise
 
     def _whole_range(self, key: str, offset: int, length: int) -> bytes:
-        """A range that is known to be there. obstore hands on what it gets, whatever the reply's headers promised."""
+        """A range that must exist. Its length is checked: obstore may return less than the reply's headers promised."""
         data = b""
         for _ in range(_TRIES):
             data = tried(lambda: self._range(key, offset, length))
@@ -195,7 +196,7 @@ class BucketStorage:
             return None
 
     def sizes(self, paths: list[str]) -> dict[str, int]:
-        """One listing of all, or for a few one each."""
+        """With one listing for each file if there are few, else one listing of all."""
         self._look(*(paths if len(paths) <= _TOGETHER else ("objects",)))
         return {path: self._known[path][0][1] for path in paths if path in self._known}
 
@@ -214,7 +215,7 @@ class BucketStorage:
         return self.stamp("tmp/.clock") or 0.0
 
     def create(self, path: str, data: bytes) -> bool:
-        """Asked again after a passing failure: these bytes (an entry's write id is in them) are ours wherever they are."""
+        """Repeats after a temporary failure. Data has a unique write id: an object with this data is ours."""
         problem: StorageError | None = None
         for wait in (*calls.WAITS, None):
             try:
@@ -224,7 +225,7 @@ class BucketStorage:
             except FileExistsError:
                 try:
                     return self.read(path) == data
-                except FileNotFoundError as error:  # a conflict with a request that was still on its way (409)
+                except FileNotFoundError as error:  # a conflict (409) with a request that wasn't finished
                     problem = StorageError(f"{path} was being written by another request")
                     problem.__cause__ = error
             except StorageError as error:
@@ -246,7 +247,7 @@ class BucketStorage:
             called(obstore.put, self._store, path, data, use_multipart=False)
 
     def settle(self, folder: str) -> None:
-        """What a bucket shows is durable."""
+        """Nothing to do: everything that a bucket lists is durable."""
 
     def remove(self, path: str) -> bool:
         self._delete([path])
@@ -258,7 +259,7 @@ class BucketStorage:
                 try:
                     called(obstore.delete, self._store, keys)
                 except FileNotFoundError:
-                    pass  # Google and Azure say so, S3 doesn't know
+                    pass  # Google and Azure report this, S3 doesn't
 
         if keys:
             tried(ask)
@@ -277,14 +278,14 @@ class BucketStorage:
         return here
 
     def _here(self, folder: str) -> str:
-        """The folder on this host for files on their way to the bucket, or back."""
+        """The folder on this host for files that are going to the bucket or coming from it."""
         if self._scratch is None:
             self._scratch = tempfile.gettempdir()
         mark = short(plain_digest(self.root.encode()))
         return os.path.join(self._scratch, f"{folder.rpartition('/')[2]}.{mark}")
 
     def rename_folder(self, folder: str, target: str) -> bool:
-        """Marker by marker, the new one first: no copy is unmarked meanwhile."""
+        """First makes all new markers, then deletes the old ones, so that each copy is marked all the time."""
         keys = [key for key, _ in self._list(folder)]
         if not keys:
             return False
@@ -308,7 +309,7 @@ class BucketStorage:
     # -- stored files --
 
     def _copy_of(self, path: str) -> tuple[str, int]:
-        """(key, bytes) of a copy to read: of a stored file any, of one in the trash the marked one."""
+        """(key, bytes) of a copy to read: any copy of a stored file, or the marked copy of a file in the trash."""
         for key, size in self._known.get(path, ()):
             return key, size
         name = path.rpartition("/")[2]
@@ -327,7 +328,7 @@ class BucketStorage:
             wanted = max(0, min(length, size - offset))
             try:
                 return self._whole_range(key, offset, wanted)
-            except FileNotFoundError:  # this copy was purged; another may be there
+            except FileNotFoundError:  # this copy was purged, but there may be another
                 self._known.pop(path, None)
                 return self._whole_range(self._copy_of(path)[0], offset, wanted)
 
@@ -340,7 +341,7 @@ class BucketStorage:
             return os.dup(file.fileno())
 
     def copy_out(self, path: str, target: int, advance: Callable[[int], None] = lambda n: None) -> tuple[Digest, int]:
-        """Fetch a stored file into an open one of ours, several ranges at once; (digest, bytes), hashed as written."""
+        """Download a stored file into an open one, several ranges at once. (digest, bytes) of what was written."""
         key, size = self._copy_of(path)
 
         def fetch(offset: int) -> None:
@@ -357,8 +358,9 @@ class BucketStorage:
             return hash_file(target)
 
     def publish(self, staged: str, path: str) -> bool:
-        """By a new copy each time: who asks has looked whether there is one. What a cut reply may have left is such a copy,
-        too.
+        """Uploads a new copy each time: the caller has checked that there is none.
+
+        A lost reply can leave a second one.
         """
         size = os.path.getsize(staged)
         part = max(PART, -(-size // _MOST_PARTS))
@@ -388,7 +390,7 @@ class BucketStorage:
         self._delete([key for key, _ in self._list(trashed)])
 
     def rescue(self, trashed: str, path: str) -> bool:
-        """To take away a run's marker would not keep that run from deleting the copy."""
+        """Always False: removing a run's marker would not stop that run from deleting the copy."""
         return False
 
     def purge(self, trashed: str) -> int:
@@ -426,7 +428,7 @@ class BucketStorage:
             return
 
     def sync_names(self, folders: list[str]) -> None:
-        """What a bucket shows is durable."""
+        """Nothing to do: everything that a bucket lists is durable."""
 
     def is_young(self, folder: str) -> bool:
         return False
@@ -438,5 +440,5 @@ class BucketStorage:
 
 
 def stored_path(name: str) -> str:
-    """Where a file of the trash was stored."""
+    """The path in objects/ of a file with this name in the trash."""
     return f"objects/packs/{name}" if name.endswith(".pack") else f"objects/blobs/{name[:2]}/{name}"

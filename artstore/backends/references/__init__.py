@@ -1,7 +1,7 @@
-"""References: entries whose bytes stay at a URI. Which objects a URI names, and their bytes, checked; by scheme.
+"""References: entries whose bytes stay at a URI; finding the objects of a URI and reading them, by scheme.
 
-A handler for another scheme is registered by `register`, or found as an entry point of the group `artstore.references`
-whose name is the scheme.
+A handler for another scheme can be registered with `register`, or as an entry point of the group `artstore.references`
+with the scheme as its name.
 """
 
 import os
@@ -22,30 +22,30 @@ from artstore.errors import ChangedReference, InvalidValue, NotFound, Unsupporte
 __all__ = ["MAX_OBJECTS", "Handler", "Reference", "Target", "fetch", "find", "named_targets", "register", "scheme_of"]
 
 MAX_OBJECTS = 10_000_000
-"""Entries that one call may add, unless it says otherwise; W&B's number."""
+"""Most entries that one call adds by default; W&B's number."""
 
 _BUCKETS = ("s3", "gs", "az")
 _LONGEST = 1 << 16
-"""Characters of an address, tag or version that a tree holds: readers of large trees take no longer rows."""
+"""Most characters of an address, tag or version in a tree: readers of large trees accept no longer rows."""
 
 
 class Reference(NamedTuple):
-    """What a tree's entry says of the bytes."""
+    """A reference, as a tree's entry records it."""
 
     uri: str
     size: int | None
-    """bytes; None when nobody told"""
+    """bytes; None if it isn't known"""
     check: str
     text: str
     version: str | None
-    """as the place calls it"""
+    """the place's own name for the object's version"""
 
     @classmethod
     def of(cls, entry: Entry) -> "Reference":
         return cls(entry[3], entry[2], *entry[4:7])
 
     def entry(self, name: bytes) -> Entry:
-        """Raises InvalidValue for an address that nobody would read."""
+        """The tree's entry for this reference. Raises InvalidValue if a text is too long for readers."""
         if any(len(text) > _LONGEST for text in (self.uri, self.text, self.version or "")):
             raise InvalidValue(f"'{printable(self.uri[:80])}…' is longer than {_LONGEST} characters")
         return (name, REFERENCE, self.size, self.uri, self.check, self.text, self.version)
@@ -55,21 +55,26 @@ class Target(NamedTuple):
     """One object that a URI names."""
 
     path: str
-    """below what was named; empty when that is the object itself"""
+    """relative to the URI; empty if the URI names the object itself"""
     reference: Reference
 
 
 class Handler(Protocol):
-    """A kind of place. Raises SourceError or InvalidValue for a URI that names nothing there, StorageError when the place
-    fails.
+    """The handler of a scheme.
+
+    Its methods raise SourceError or InvalidValue if a URI names nothing, and StorageError if the place fails.
     """
 
     def find(self, uri: str, *, checksum: bool) -> Iterator[Target]:
-        """The objects that a URI names, in the order of their paths. Without `checksum` their content is not looked at."""
+        """The objects that a URI names, in the order of their paths.
+
+        Without `checksum` their content isn't examined.
+        """
 
     def read(self, reference: Reference) -> Iterator[bytes]:
-        """An object's bytes, in pieces. Raises MissingReference when it is gone, ChangedReference when the place tells
-        that it is another now.
+        """An object's bytes, in pieces.
+
+        Raises MissingReference if it is gone, and ChangedReference if the place reports that it has changed.
         """
 
 
@@ -77,12 +82,12 @@ _handlers: dict[str, Callable[[], Handler]] = {}
 
 
 def register(scheme: str, handler: Callable[[], Handler]) -> None:
-    """Let `handler()` deal with URIs of a scheme from here on, in this process."""
+    """Use `handler()` for the URIs of a scheme from now on, in this process."""
     _handlers[scheme.lower()] = handler
 
 
 def scheme_of(uri: str) -> str:
-    """Raises InvalidValue for what is no URI."""
+    """The scheme of a URI, in lower case. Raises InvalidValue if it isn't a URI."""
     match = re.match(r"([A-Za-z][A-Za-z0-9+.-]*):", uri)
     if match is None or "://" not in uri:
         raise InvalidValue(
@@ -96,7 +101,7 @@ def _file_uri(path: str) -> str | None:
     try:
         return f"file://{quote_from_bytes(os.path.abspath(os.fsencode(path)))}"
     except UnicodeEncodeError:
-        return None  # no file has such a name
+        return None  # no file can have such a name
 
 
 def _handler(scheme: str) -> Handler | None:
@@ -121,7 +126,10 @@ def _handler(scheme: str) -> Handler | None:
 
 
 def find(uri: str, *, checksum: bool = True, most: int = MAX_OBJECTS) -> list[Target]:
-    """The objects that a URI names, one of an unknown scheme as it stands. Raises InvalidValue for more than `most`."""
+    """The objects that a URI names. A URI of an unknown scheme is one object, with nothing known about its content.
+
+    Raises InvalidValue if there are more than `most`.
+    """
     if any(ord(c) < 32 or "\ud800" <= c <= "\udfff" for c in uri):
         raise InvalidValue(f"'{printable(uri)}' is no URI: it has control characters, or is not valid Unicode")
     if most < 0:
@@ -148,8 +156,9 @@ def find(uri: str, *, checksum: bool = True, most: int = MAX_OBJECTS) -> list[Ta
 def named_targets(
     uri: str, name: str | None = None, *, checksum: bool = True, most: int = MAX_OBJECTS
 ) -> tuple[str | None, list[Target]]:
-    """The objects that a URI names, and the name below which they are added: of a single one its own, unless one is given.
-    Raises InvalidValue where there is none.
+    """(name, objects) for a URI: the objects that it names, and the name under which they are added.
+
+    If no name is given, a single object gets its own name. Raises InvalidValue if it has none.
     """
     if name is None and not is_known(scheme_of(uri)):
         raise InvalidValue(
@@ -164,7 +173,7 @@ def named_targets(
 
 
 def _own_name(given: str, found: str) -> str:
-    """The last part of what a URI names: of a file and of an object in a bucket as it was found there."""
+    """The last part of the path that a URI names. For a file or an object in a bucket, it is the found one's name."""
     if scheme_of(given) in _BUCKETS:
         return os.path.basename(name_in(found).key)
     path = found.partition("://")[2] if scheme_of(given) == "file" else urlsplit(given).path.rstrip("/")
@@ -172,7 +181,7 @@ def _own_name(given: str, found: str) -> str:
 
 
 def _checked_scheme(uri: str) -> str:
-    """Raises InvalidValue for what is no URI, or holds credentials."""
+    """The scheme of a URI. Raises InvalidValue if it isn't a URI, or contains credentials."""
     scheme = scheme_of(uri)
     try:
         parts = urlsplit(uri)
@@ -190,13 +199,14 @@ _KEPT = "references are stored with the version, and travel with it"
 
 
 def is_known(scheme: str) -> bool:
-    """Whether a handler deals with a scheme."""
+    """Whether there is a handler for a scheme."""
     return _handler(scheme) is not None
 
 
 def fetch(reference: Reference, target: int, advance: Callable[[int], None] = lambda n: None) -> None:
-    """Write an object's bytes to an open file, checked as far as they can be. Raises NotFound for a scheme that nobody
-    deals with, MissingReference and ChangedReference.
+    """Write an object's bytes to an open file, and check them as far as the reference allows.
+
+    Raises NotFound if no handler knows the scheme, MissingReference and ChangedReference.
     """
     scheme = _checked_scheme(reference.uri)
     handler = _handler(scheme)
@@ -214,7 +224,7 @@ def fetch(reference: Reference, target: int, advance: Callable[[int], None] = la
     for piece in handler.read(reference):
         size += len(piece)
         if reference.size is not None and size > reference.size:
-            break  # it may have no end
+            break  # the reply may be endless
         write_fully(target, piece)
         advance(len(piece))
         if reference.check == BLAKE3:

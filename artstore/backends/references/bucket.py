@@ -1,4 +1,4 @@
-"""References to objects in buckets: `s3://BUCKET/KEY`, or all below a prefix; `gs://`, `az://`."""
+"""References to objects in buckets: `s3://BUCKET/KEY`, or all objects below a prefix; also `gs://`, `az://`."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -17,12 +17,13 @@ from artstore.domain.tree import ETAG, URI
 from artstore.errors import InvalidValue, MissingReference, SourceError
 
 _TOGETHER = 8
-"""Requests on their way at once."""
+"""Most requests at once."""
 
 
 class _Place:
-    """A bucket, and a key or prefix in it, as a URI names them. Where the service is, the environment alone says: who could
-    name it in a version could have credentials sent there.
+    """The bucket, and the key or prefix in it, that a URI names.
+
+    Only the environment says where the service is: an endpoint in a version could send credentials to an attacker.
     """
 
     def __init__(self, uri: str) -> None:
@@ -48,15 +49,17 @@ class _Place:
             return called(obstore.get, self.store, key, options={"version": version, "head": True}).meta
 
     def look(self, key: str) -> Any:
-        """As `head`; None when there is no such object."""
+        """The metadata of an object, or None if there is no such object."""
         try:
             return self.head(key)
         except FileNotFoundError:
             return None
 
     def below(self, folder: str) -> dict[str, Any]:
-        """What is known of each object below a folder, by key. obstore takes the `/` from the keys that mark folders: an
-        object that may be one is asked for.
+        """The metadata of each object below a folder, by key.
+
+        Some tools mark a folder by an empty object whose key ends in `/`. obstore removes this `/` in listings, so each
+        object that may be such a marker is asked for by its key.
         """
 
         def ask() -> list[Any]:
@@ -70,13 +73,14 @@ class _Place:
         return {key: item for key, item in found.items() if item is not None}
 
     def asked(self, keys: list[str]) -> dict[str, Any]:
-        """What is known of each of these objects; None of one that is not there."""
+        """The metadata of each of these objects, or None if it isn't there."""
         return dict(zip(keys, together(self.look, keys, most=_TOGETHER), strict=True))
 
 
 class BucketHandler:
-    """Content is told by the ETag, and by the version's id where the bucket keeps versions. Credentials come from the
-    environment or the service's own login.
+    """Identifies content by its ETag, and by its version's id if the bucket keeps versions.
+
+    Credentials come from the environment or the service's own login.
     """
 
     def find(self, uri: str, *, checksum: bool) -> Iterator[Target]:
@@ -90,7 +94,7 @@ class BucketHandler:
             try:
                 meta = place.head(place.key, place.version)
             except FileNotFoundError:
-                pass  # then it is a prefix, or nothing
+                pass  # it may be a prefix
             else:
                 yield Target("", _reference(place, place.key, meta, place.version))
                 return
@@ -101,7 +105,7 @@ class BucketHandler:
         yield from self._targets(place, f"{folder}/" if folder else "", found)
 
     def _targets(self, place: _Place, prefix: str, found: dict[str, Any]) -> Iterator[Target]:
-        """A listing tells no versions: where the first object has one, each is asked for."""
+        """The targets for listed objects. Listings have no versions: if the first object has one, each is asked for."""
         if (place.look(next(iter(found))) or {}).get("version"):
             found = {key: item for key, item in place.asked([*found]).items() if item is not None}
         for key, item in found.items():
@@ -111,7 +115,7 @@ class BucketHandler:
         place = _Place(reference.uri)
         reply = _reply(place, place.key, reference)
         if reference.check == ETAG and not _fits(reply, reference):
-            # Keys used to be stored percent-encoded: what has the ETag by that reading is what was referenced.
+            # Older references have percent-encoded keys: if the decoded key has the ETag, it is the referenced object.
             earlier = unquote(place.key)
             other = _reply(place, earlier, reference) if earlier != place.key and is_askable(earlier) else None
             reply = other if _fits(other, reference) else reply
@@ -126,7 +130,7 @@ class BucketHandler:
 
 
 def _reply(place: _Place, key: str, reference: Reference) -> Any:
-    """The bucket's answer to who asks for an object; None when it is not there."""
+    """The bucket's reply for an object, or None if it isn't there."""
     options = {"version": reference.version} if reference.version else None
     try:
         with bucket_errors(place.bucket, f"read {key}"):

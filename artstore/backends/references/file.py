@@ -15,7 +15,7 @@ _PIECE = 1 << 20
 
 
 class FileHandler:
-    """Content is told by its BLAKE3 digest; without `checksum` by the URI alone."""
+    """Identifies content by its BLAKE3 digest, or without `checksum` only by the URI."""
 
     def find(self, uri: str, *, checksum: bool) -> Iterator[Target]:
         path = _named(uri)
@@ -58,14 +58,16 @@ _SPELLED = "Path(…).as_uri() gives a file's URI: `%` is `%25` in it, `#` is `%
 
 
 def path_of(uri: str) -> bytes:
-    """`file://name/…`, with a name where a host would stand, is relative to the working folder, as in W&B. A file's URI
-    has no query and no fragment: `?` and `#` belong to the name.
+    """The path that a `file:` URI names.
+
+    `file://name/…`, with a name in place of a host, is relative to the working folder, as in W&B. There is no query and
+    no fragment: `?` and `#` belong to the name.
     """
     return os.path.abspath(unquote_to_bytes(_text(uri)))
 
 
 def _named(uri: str) -> bytes:
-    """The path that somebody means: where that is not there, the one that the URI's text is as it stands."""
+    """The path that a user means: the decoded one, or the URI's text without decoding if only that file exists."""
     path, literal = path_of(uri), os.path.abspath(os.fsencode(_text(uri)))
     return literal if os.path.lexists(literal) and not os.path.lexists(path) else path
 
@@ -99,7 +101,7 @@ def _identity(path: bytes) -> tuple[int, int]:
 def _files(
     folder: bytes, prefix: bytes, above: list[tuple[int, int]], problems: list[tuple[str, str]]
 ) -> Iterator[bytes]:
-    """Paths of all files below a folder, in order; links are followed, and what is no file is told in `problems`."""
+    """Paths of all files below a folder, in order. Links are followed; anything else is added to `problems`."""
     try:
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
     except OSError as error:

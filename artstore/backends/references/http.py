@@ -1,4 +1,4 @@
-"""References to what a web server gives: `http://…`, `https://…`."""
+"""References to files on web servers: `http://…`, `https://…`."""
 
 import http.client
 import time
@@ -15,14 +15,15 @@ from artstore.errors import InvalidValue, MissingReference, SourceError, Storage
 
 _PIECE = 1 << 20
 _TIMEOUT = 30
-"""Seconds without a byte."""
+"""Seconds to wait for the next byte."""
 _WAITS = (0.5, 2.0)
-"""Seconds before each further try, when a server fails or can't be reached."""
+"""Seconds to wait before each further try, if a server fails or can't be reached."""
 
 
 class HttpHandler:
-    """Content is told by the server's ETag, where it gives one; else by the URL alone. Redirects are followed, to web
-    servers only.
+    """Identifies content by the server's ETag if there is one, else only by the URL.
+
+    Redirects are followed, but only to web servers.
     """
 
     def find(self, uri: str, *, checksum: bool) -> Iterator[Target]:
@@ -54,13 +55,13 @@ class HttpHandler:
 
 
 def _tag(reply: Any) -> str:
-    """The ETag without its quotes; a weak one (`W/"…"`) as it is."""
+    """The reply's ETag without its quotes; a weak one (`W/"…"`) stays as it is."""
     tag = str(reply.headers.get("ETag") or "")
     return tag[1:-1] if tag.startswith('"') and tag.endswith('"') and len(tag) > 1 else tag
 
 
 def _head(uri: str) -> Any:
-    """The reply's headers; of a server that takes no HEAD, those of a GET whose body nobody reads."""
+    """The reply to a HEAD request; if the server refuses HEAD, to a GET, whose body isn't read."""
     try:
         return _opened(uri, "HEAD")
     except StorageError as error:
@@ -115,7 +116,7 @@ def _opened(uri: str, method: str) -> Any:
 
 
 def _opener() -> urllib.request.OpenerDirector:
-    """Without urllib's handlers for files and FTP: no redirect leads there."""
+    """An opener without urllib's handlers for files and FTP, so that no redirect leads to these."""
     opener = urllib.request.OpenerDirector()
     for handler in (
         urllib.request.ProxyHandler,

@@ -1,19 +1,19 @@
-"""How an object in a bucket is named: `s3://BUCKET/KEY`, where the key is taken as it is, with no character encoded. Pure."""
+"""URIs of objects in buckets: `s3://BUCKET/KEY`, where no character of the key is encoded. Pure."""
 
 import re
 from typing import NamedTuple
 from urllib.parse import parse_qsl
 
 _OPTIONS = re.compile(r"(.*)\?((?:versionid|endpoint|region)=.*)", re.DOTALL | re.IGNORECASE)
-"""A key, and the options behind it. The last `?` that an option's name follows begins them."""
+"""A key and the options after it. They begin at the last `?` before an option's name."""
 _GENERATION = re.compile(r"(.*)#([0-9]+)", re.DOTALL)
-"""A key of Google's, and the number of its version, as gsutil and gcloud write them."""
+"""A key and the number of its version, as Google's gsutil and gcloud write them."""
 _END = "?versionId="
-"""Marks the end of a key that itself looks like one with options: the newest version is meant."""
+"""Marks the end of a key that itself looks as if it had options. It means the newest version."""
 
 
 class ObjectName(NamedTuple):
-    """What a URI of an object in a bucket says."""
+    """The parts of a URI of an object in a bucket."""
 
     bucket: str
     """with its scheme: `s3://name`"""
@@ -35,6 +35,6 @@ def name_in(uri: str) -> ObjectName:
 
 
 def uri_of(bucket: str, key: str) -> str:
-    """The URI that `name_in` reads as this key."""
+    """The URI of a key, which `name_in` reads back as this key."""
     uri = f"{bucket}/{key}"
     return uri if name_in(uri) == (bucket, key, {}) else uri + _END
