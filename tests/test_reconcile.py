@@ -19,7 +19,9 @@ from artstore.domain.collection import INHERIT, State
 from artstore.domain.collection import Path as Collection
 from artstore.domain.kinds import KINDS, fold
 from artstore.domain.properties import NEVER, Properties
-from artstore.domain.reconcile import ONE_LOG, PullPlan, PushPlan, to_pull, to_push, told
+from artstore.domain.pulling import PullPlan, to_pull
+from artstore.domain.pushing import PushPlan, to_push
+from artstore.domain.reconcile import ONE_LOG, told
 from artstore.errors import Conflict
 from artstore.repository import Repository
 from tests.conftest import check, make_tree

@@ -7,7 +7,9 @@ from artstore.domain.changes import Change, new_change
 from artstore.domain.collection import Path, State, VersionState
 from artstore.domain.digest import Digest
 from artstore.domain.names import Spec, printable
-from artstore.domain.reconcile import PullPlan, PushPlan, in_portions
+from artstore.domain.pulling import PullPlan
+from artstore.domain.pushing import PushPlan
+from artstore.domain.reconcile import in_portions
 from artstore.domain.selection import EVERYTHING, Selection
 from artstore.errors import ArtstoreError, Conflict, Damage, InvalidValue, MissingObject, StorageError
 from artstore.progress import Monitor

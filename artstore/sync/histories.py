@@ -5,7 +5,8 @@ from typing import NamedTuple
 
 from artstore.domain.changes import Change, Entry
 from artstore.domain.collection import State
-from artstore.domain.reconcile import ONE_LOG, PushPlan, to_push, told
+from artstore.domain.pushing import PushPlan, to_push
+from artstore.domain.reconcile import ONE_LOG, told
 from artstore.store.refs import Refs
 from artstore.sync.notes import InStep
 

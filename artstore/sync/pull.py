@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from artstore.domain.collection import Path, State
 from artstore.domain.names import printable
 from artstore.domain.properties import new_blobs
-from artstore.domain.reconcile import PullPlan, to_pull
+from artstore.domain.pulling import PullPlan, to_pull
 from artstore.domain.wording import near, typed
 from artstore.errors import ArtstoreError, Conflict, Damage, MissingObject, NotFound
 from artstore.store.refs import resolve

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Set
 
 from artstore.domain.collection import Path, State
 from artstore.domain.properties import new_blobs
-from artstore.domain.reconcile import PushPlan
+from artstore.domain.pushing import PushPlan
 from artstore.domain.wording import typed
 from artstore.errors import ArtstoreError, Conflict, NotFound
 from artstore.store.refs import resolve
