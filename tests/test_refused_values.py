@@ -17,10 +17,10 @@ from artstore.api.tables import arrays, columns
 from artstore.backends.references import Reference
 from artstore.domain import difference
 from artstore.domain.codec import encode_rows
-from artstore.domain.collection import is_origin
 from artstore.domain.digest import TREE, digest_of, plain_digest
 from artstore.domain.filters import Time, matches
 from artstore.domain.ignore import Rules
+from artstore.domain.properties import is_origin
 from artstore.domain.tree import DIRECTORY, FILE, PART, encode_folder, find, split
 from artstore.domain.tree import Change as TreeChange
 from artstore.errors import Damage, InvalidType, InvalidValue, StorageError
@@ -205,7 +205,7 @@ def test_a_table_of_objects_names_no_pack_that_it_does_not_have() -> None:
 
 
 def test_a_pack_that_is_gone_gives_nothing() -> None:
-    assert bytes(_Read("00" * 32, []).run(None)) == b""
+    assert list(_Read("00" * 32, []).run(None).objects()) == []
 
 
 def test_another_versions_entry_has_a_place_and_a_path() -> None:

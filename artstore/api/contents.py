@@ -18,7 +18,7 @@ from artstore.api.stored import Stored
 from artstore.api.tables.file import ENDING, SUFFIX
 from artstore.api.tables.table import Table
 from artstore.backends import references
-from artstore.backends.files import hash_file, open_regular
+from artstore.backends.files import hash_file, open_regular, remove_if_there
 from artstore.backends.references import MAX_OBJECTS, Target
 from artstore.domain.ignore import Filter
 from artstore.domain.names import normal_path, parse_spec, printable
@@ -42,6 +42,15 @@ from artstore.operations.restoring.writing import Link
 _NEAR_AMONG = 2000
 """Files of a draft whose names are compared with one that is not there."""
 PathLike = str | os.PathLike[str]
+
+
+def _opened(path: str, mode: str, encoding: str | None) -> IO[Any]:
+    """A new file; none is left where it can't be opened so."""
+    try:
+        return open(path, mode, encoding=encoding)
+    except BaseException:
+        remove_if_there(path)
+        raise
 
 
 class Contents:
@@ -196,15 +205,16 @@ class Contents:
             if kind == "x" and draft.entry(target) is not None:
                 raise InvalidValue(f"File with name '{printable(target)}' already exists in this artifact")
             staged, pid = draft.staged_file(target), os.getpid()
+            file = _opened(staged, mode, encoding)  # here: once another thread logs the draft, its folder is gone
         try:
-            with open(staged, mode, encoding=encoding) as file:
+            with file:
                 yield file
             with self._drafting.changing() as draft:
                 draft.add_staged(staged, target, overwrite=kind != "x")
                 self._drafting.note_source(target, None)
         except BaseException:
-            if pid == os.getpid() and os.path.lexists(staged):  # a forked child may come by here, too
-                os.unlink(staged)
+            if pid == os.getpid():  # a forked child may come by here, too
+                remove_if_there(staged)
             raise
 
     def add_reference(

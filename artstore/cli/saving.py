@@ -75,7 +75,7 @@ def save(
         )  # fmt: skip
     if as_json:
         value = saved._asdict()
-        del value["path"], value["number"]
+        del value["path"], value["number"], value["collection"]
         spec = f"{saved.path}:v{saved.number}"
         print_json({"spec": spec, "collection": str(saved.path), **value, "repository": root})
         return

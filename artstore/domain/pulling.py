@@ -19,6 +19,7 @@ from artstore.domain.reconcile import (
     shown,
     takes,
     touched_by,
+    value_of,
 )
 from artstore.errors import Conflict
 
