@@ -1,1 +1,1 @@
-"""The store: what lies in a repository: packs, objects, logs, transactions, caches."""
+"""The store: everything in a repository's folder: packs, large blobs, logs, transactions, notes, caches."""

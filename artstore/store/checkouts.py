@@ -1,4 +1,4 @@
-"""Checkouts that were noted: which folder was put as, or got from, which version. Local to this repository's host."""
+"""Notes of checkouts: which folders of this host were saved as, or restored from, which version."""
 
 import json
 import os
@@ -15,11 +15,11 @@ from artstore.errors import StorageError
 
 _FOLDER = "checkouts"
 _LONGEST = 1 << 16
-"""Bytes of a note; a longer one is not ours."""
+"""Most bytes of a note. A longer one isn't ours."""
 
 
 class Noted(NamedTuple):
-    """A folder (or file) on this host and the version with which it was last brought together."""
+    """A folder (or file) on this host, and the version that it was last saved as or restored from."""
 
     place: str
     """absolute path"""
@@ -27,18 +27,18 @@ class Noted(NamedTuple):
     id: str
     number: int
     name: str | None
-    """of the version's only entry, where a single file was put"""
+    """the name of the version's only entry, if a single file was put"""
     selection: Selection
 
 
 class Checkouts:
-    """One small file per place, replaced whole: whoever notes last wins."""
+    """The notes of a repository: one small file for each place, replaced whole, so the last writer wins."""
 
     def __init__(self, storage: FolderStorage) -> None:
         self._storage = storage
 
     def note(self, noted: Noted) -> None:
-        """Best effort: a read-only repository keeps no notes. Writes nothing that is noted already."""
+        """Write a note, unless it is there already. Best effort: a read-only repository keeps no notes."""
         chosen = noted.selection.chosen
         value = {
             "place": noted.place,
@@ -59,8 +59,9 @@ class Checkouts:
             pass
 
     def all(self) -> list[Noted]:
-        """What is noted, by place; what can't be read, or somebody else can have written, is left out: it could lead into
-        folders that they may not read.
+        """All notes, by place, except those that can't be read or that others can have written.
+
+        A note that others wrote could lead us into folders that they may not read themselves.
         """
         return sorted(self._all(), key=lambda noted: noted.place)
 
@@ -72,14 +73,14 @@ class Checkouts:
                 continue
 
     def _read(self, path: str) -> bytes | None:
-        """None for what is absent, or somebody else's."""
+        """A note's bytes, or None if it is absent or others can have written it."""
         try:
             return self._storage.read(path, 0, _LONGEST, own=True)
         except (FileNotFoundError, StorageError):
             return None
 
     def forget(self, place: str) -> None:
-        """Best effort, as `note`."""
+        """Remove the note of a place. Best effort, like `note`."""
         try:
             self._storage.remove(f"{_FOLDER}/{plain_digest(os.fsencode(place)).hex()[:32]}.json")
         except StorageError:
@@ -87,7 +88,7 @@ class Checkouts:
 
 
 def _noted_of(value: dict[str, Any]) -> Noted:
-    """Raises ValueError, KeyError or TypeError for what `note` would not have written."""
+    """Decode a note. Raises ValueError, KeyError or TypeError for anything that `note` wouldn't have written."""
     texts = [value["place"], value["prefix"], *value["include"], *value["exclude"], *value["collection"]]
     name, id, number = value["name"], value["id"], value["number"]
     good = all(isinstance(text, str) for text in texts) and isinstance(name, str | None) and type(number) is int

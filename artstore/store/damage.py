@@ -1,4 +1,4 @@
-"""Notes of damage in bad/: which copies of objects in packs are wrong, and which packs can't be opened."""
+"""Notes of damage in bad/: which copies of objects in packs are damaged, and which packs can't be opened."""
 
 from artstore.backends.storage import Storage
 from artstore.domain.digest import Digest, from_hex, is_hex
@@ -7,10 +7,13 @@ from artstore.store.large import blob_path
 
 
 class DamageNotes:
-    """What is noted stays out of look-ups, so the next save of the same content stores it again. As of the last listing."""
+    """The notes, as of the last listing.
+
+    Look-ups skip the damaged copies in them, so the next save of the same content stores it again.
+    """
 
     def __init__(self, storage: Storage, *, kept: bool = True) -> None:
-        """Unless notes are `kept`, they are this process's alone: nothing is written to the storage, nor read."""
+        """Unless notes are `kept`, they exist only in this process: none are written to the storage or read from it."""
         self._storage = storage
         self._kept = kept
         self._copies: set[tuple[str, bytes]] = set()
@@ -18,7 +21,7 @@ class DamageNotes:
         """packs that can't be opened"""
 
     def refresh(self, packs: set[str]) -> None:
-        """List the notes anew; those of packs that are gone don't count."""
+        """List the notes anew. `packs` are those that exist: broken ones that are gone are forgotten."""
         if self._kept:
             notes = self._storage.names("bad")
             self._copies = {
@@ -30,7 +33,7 @@ class DamageNotes:
         self.broken &= packs
 
     def __bool__(self) -> bool:
-        """Whether any copy is noted."""
+        """Whether any copy is noted as damaged."""
         return bool(self._copies)
 
     def __contains__(self, copy: tuple[str, bytes], /) -> bool:
@@ -38,7 +41,7 @@ class DamageNotes:
 
     @property
     def is_known(self) -> bool:
-        """Whether damage was noted that no later save has healed: then nothing may be relied on without a look-up."""
+        """Whether there is damage that no later save has repaired. Then nothing may be relied on without a look-up."""
         return bool(self._copies or self.broken) or any(
             self._storage.size(blob_path(from_hex(name[:64]))) is None
             for name in self._storage.names("bad")
@@ -46,11 +49,11 @@ class DamageNotes:
         )
 
     def copies(self) -> set[tuple[str, Digest]]:
-        """(pack, digest) of every copy noted as damaged."""
+        """(pack, digest) of each copy that is noted as damaged."""
         return {(pack, Digest(digest)) for pack, digest in self._copies}
 
     def of(self, digest: Digest) -> bool:
-        """Whether any copy of this object is noted."""
+        """Whether any copy of this object is noted as damaged."""
         return any(bad == digest for _, bad in self._copies)
 
     def inside(self, pack: str) -> set[bytes]:
@@ -63,13 +66,13 @@ class DamageNotes:
         self._write(f"bad/{pack}.{digest.hex()}")
 
     def note_broken(self, pack: str) -> None:
-        """Note a pack that can't be opened: it holds nothing to rely on, later saves look all up."""
+        """Note a pack that can't be opened. Nothing in it is relied on, so later saves look up every object."""
         if pack not in self.broken:
             self.broken.add(pack)
             self._write(f"bad/{pack}.pack")
 
     def forget(self, pack: str, digest: Digest) -> None:
-        """Take the note of a copy back: the copy is right after all, or gone."""
+        """Remove the note of a copy that is right after all, or gone."""
         self._copies.discard((pack, digest))
         self._storage.remove(f"bad/{pack}.{digest.hex()}")
 

@@ -1,4 +1,4 @@
-"""Large blobs: files of their own below objects/blobs, and notes of those that were hashed and found right."""
+"""Large blobs, each a file below objects/blobs, and notes of those that were verified."""
 
 import os
 import stat
@@ -25,34 +25,37 @@ def blob_path(digest: bytes) -> str:
 
 
 class LargeBlobs:
-    """The large blobs of a storage. Those that are damaged are set aside in bad/, unless notes are not `kept`.
+    """The large blobs of a storage. With `kept`, damaged ones are moved into bad/.
 
-    `copy` may be called by any thread, all else by one.
+    Any thread may call `copy`; all other methods must be called by one thread.
     """
 
     def __init__(self, storage: Storage, *, kept: bool = True, here: FolderStorage | None) -> None:
-        """`here` is the storage, when it is a repository of this host's."""
+        """`here` is the storage itself if it is a repository on this host, else None."""
         self._storage = storage
         self._here = here
         self._kept = kept
         self.verified = VerifiedNotes(here)
 
     def sizes(self, digests: list[Digest]) -> dict[Digest, int]:
-        """Bytes of those large blobs that are in objects/."""
+        """The size in bytes of each of these blobs that is in objects/."""
         found = self._storage.sizes([blob_path(digest) for digest in digests])
         return {digest: found[blob_path(digest)] for digest in digests if blob_path(digest) in found}
 
     def there(self, large: dict[Digest, int]) -> set[Digest]:
-        """Those of these blobs that are in objects/ with the right size."""
+        """Which of these blobs are in objects/ with the right size."""
         sizes = self.sizes(list(large))
         return {digest for digest, size in large.items() if sizes.get(digest) == size}
 
     def has(self, digest: Digest, size: int) -> bool:
-        """Whether a large blob is in objects/ with the right size (looked at anew)."""
+        """Whether a large blob is in objects/ with the right size. It is always looked up anew."""
         return self._storage.size(blob_path(digest)) == size
 
     def may_rely_on(self, digest: Digest, size: int) -> bool:
-        """As `has`, and when the file is not as it was when last hashed, it is hashed again; a wrong one is set aside."""
+        """Whether a large blob is stored and right. A file that changed since it was hashed is hashed again.
+
+        A damaged one is moved into bad/.
+        """
         if self._here is None:
             return self._storage.sizes([blob_path(digest)]) == {blob_path(digest): size}
         try:
@@ -74,15 +77,16 @@ class LargeBlobs:
         return True
 
     def all(self) -> Iterator[tuple[Digest, int]]:
-        """(digest, size) of every large blob in objects/."""
+        """(digest, size) of each large blob in objects/."""
         for path, size in sorted(self._storage.below(BLOBS)):
             name = path.rpartition("/")[2]
             if is_hex(name) and path == blob_path(bytes.fromhex(name)):
                 yield from_hex(name), size
 
     def find(self, digest: Digest) -> str | None:
-        """Path of a large blob in objects/ or trash/; looked for twice, since it may be on its way from one to the
-        other.
+        """The path of a large blob in objects/ or trash/, or None.
+
+        Both are searched twice, because the blob may be moved from one to the other meanwhile.
         """
         name = digest.hex()
         for _ in range(2):
@@ -93,7 +97,7 @@ class LargeBlobs:
         return None
 
     def open(self, digest: Digest, size: int) -> tuple[int, str]:
-        """(descriptor, path) of a large blob of the right size; not hashed. Raises MissingObject or DamagedObject."""
+        """(descriptor, path) of a large blob with the right size, not hashed. Raises MissingObject or DamagedObject."""
         for attempt in range(4):
             path = blob_path(digest) if attempt == 0 and self._here is not None else self.find(digest)
             if path is None:
@@ -120,9 +124,10 @@ class LargeBlobs:
     def copy(
         self, digest: Digest, size: int, target: int, advance: Callable[[int], None], *, there: int | None = None
     ) -> tuple[Digest, int]:
-        """Copy a large blob into an open file: (digest, bytes) of what was written, which the caller compares. Raises
-        MissingObject, and DamagedObject when it has another size; `there` is what `sizes` has told. Any thread may
-        ask.
+        """Copy a large blob into an open file. Returns (digest, bytes) of what was written, for the caller to compare.
+
+        `there` is the size that `sizes` returned, if known. Raises MissingObject, and DamagedObject for another size.
+        Any thread may call this.
         """
         path = blob_path(digest) if there is not None else self.find(digest)
         actual = there if there is not None else self._storage.size(path) if path is not None else None
@@ -139,7 +144,10 @@ class LargeBlobs:
             raise MissingObject(f"blob {short(digest)} was collected while it was copied", hint=HEAL) from error
 
     def _judge_size(self, digest: Digest, fd: int, size: int) -> None:
-        """A blob of another size than its tree says: which of both is wrong?"""
+        """Find out whether a blob or the tree that records another size for it is wrong, and raise DamagedObject.
+
+        If the blob is wrong, it is moved into bad/.
+        """
         actual = os.fstat(fd).st_size
         if self._hashed(digest, fd) == digest:
             raise DamagedObject(
@@ -149,22 +157,23 @@ class LargeBlobs:
         raise DamagedObject(f"blob {short(digest)} is damaged: it has {actual} bytes instead of {size}", hint=HEAL)
 
     def verify(self, digest: Digest, fd: int, size: int) -> None:
-        """Hash a large blob unless its note says that it is as when last hashed. Wrong in two reads → set aside,
-        DamagedObject.
+        """Hash a large blob, unless it is unchanged since it was last hashed.
+
+        If it is wrong in two reads, it is moved into bad/ and DamagedObject is raised.
         """
         if self.verified.holds(digest, os.fstat(fd)):
             return
         self.hash(digest, fd, size)
 
     def hash(self, digest: Digest, fd: int, size: int) -> None:
-        """As `verify`, whatever the note says."""
+        """Hash a large blob, whatever is noted. If it is wrong, do as `verify` does."""
         if self._hashed(digest, fd) != digest and self._hashed(digest, fd) != digest:
             self.set_aside(digest, os.fstat(fd))
             raise DamagedObject(f"blob {short(digest)} is damaged", hint=HEAL)
         self.verified.note([(digest, os.fstat(fd))])
 
     def check(self, digest: Digest, size: int) -> None:
-        """Hash a stored large blob. Wrong in two reads → set aside, DamagedObject."""
+        """Open and hash a stored large blob. If it is wrong in two reads, move it into bad/ and raise DamagedObject."""
         fd, _ = self.open(digest, size)
         try:
             self.hash(digest, fd, size)
@@ -186,7 +195,10 @@ class LargeBlobs:
             os.close(fd)
 
     def own_copies(self, copied: dict[str, str]) -> list[tuple[str, os.stat_result]]:
-        """Large blobs whose stored file (by path) is the very one that was hashed as it was staged at a path of this host."""
+        """(path, stat) of the stored blobs that are the same files as the staged ones that we hashed.
+
+        `copied` maps the blobs' final paths to the staged paths.
+        """
         if self._here is None:
             return []
         found = []
@@ -196,11 +208,14 @@ class LargeBlobs:
                 if os.path.samestat(status, os.stat(staged)):
                     found.append((path, status))
             except OSError:
-                continue  # a collector was here, or the file system has no links
+                continue  # a collector took it, or the file system has no hard links
         return found
 
     def note_copied(self, copied: list[tuple[str, os.stat_result]]) -> None:
-        """Note as verified what `own_copies` found, as it is now that our own unlink of the staged name has moved their ctime."""
+        """Note the files that `own_copies` found as verified.
+
+        Their stats are read again, because removing the staged names has changed their ctimes.
+        """
         if self._here is None:
             return
         notes = []
@@ -214,9 +229,10 @@ class LargeBlobs:
         self.verified.note(notes)
 
     def set_aside(self, digest: Digest, read: os.stat_result) -> None:
-        """Move a damaged large blob into bad/, so that its name is free for the next save. Evidence is never unlinked.
+        """Move a damaged large blob into bad/, so that its name is free for the next save. Evidence is never deleted.
 
-        Only the very file that was `read`: another reader may have set it aside, and a save stored it again, meanwhile.
+        Only the same file that was `read` is moved: another reader may have moved that one already, and a save may have
+        stored the blob again.
         """
         try:
             if self._kept:
@@ -226,15 +242,15 @@ class LargeBlobs:
 
 
 class VerifiedNotes:
-    """A stored file counts as verified while its stat is as noted. Never the mode, never the mtime alone: ctime can't
-    be set back.
+    """Notes of which stored files were hashed and found right. A file counts as verified while its stat is as noted.
 
-    An append-only file of 72-byte notes, the last one of a digest counting; a torn note just fails to match. A file that
-    somebody else can have written is replaced, not read: they could have wrong bytes pass for right ones.
+    The stat includes the ctime, which can't be set back as the mtime can; the mode isn't compared. The notes are in an
+    append-only file, 72 bytes each. The last note of a digest counts, and a torn note matches nothing. A file that
+    others can have written is replaced, not read: they could make wrong bytes pass as right.
     """
 
     def __init__(self, storage: FolderStorage | None) -> None:
-        """Without a storage nothing is known, and nothing noted."""
+        """Without a storage there are no notes, and none are kept."""
         self._storage = storage
         self._notes: dict[bytes, tuple[int, ...]] | None = None
 
@@ -256,12 +272,12 @@ class VerifiedNotes:
         return self._load().get(digest) == _key(status)
 
     def contradicts(self, digest: Digest, status: os.stat_result) -> bool:
-        """Whether the file was changed since it was hashed; False also when nothing was noted."""
+        """Whether the file has changed since it was hashed. False if there is no note."""
         noted = self._load().get(digest)
         return noted is not None and noted != _key(status)
 
     def note(self, files: list[tuple[Digest, os.stat_result]]) -> None:
-        """Remember files as hashed now; lost when the cache can't be written."""
+        """Note these files as verified. The notes are lost if the cache can't be written."""
         notes = self._load()
         new = [(digest, _key(status)) for digest, status in files if notes.get(digest) != _key(status)]
         notes.update(new)
@@ -269,7 +285,7 @@ class VerifiedNotes:
             self._append(b"".join(_NOTE.pack(digest, *key) for digest, key in new))
 
     def _append(self, data: bytes) -> None:
-        """To our own file, never through a symlink."""
+        """Append notes, only to a file of our own and never through a symlink."""
         if self._storage is None:
             return
         try:

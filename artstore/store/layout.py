@@ -1,4 +1,4 @@
-"""The layout of a repository: its folders, its `format` file, and how a new one appears whole."""
+"""The layout of a repository: its folders and its `format` file; making a new one, and finding a remote's."""
 
 import os
 import re
@@ -16,33 +16,35 @@ from artstore.store.settings import FOLDER
 FORMAT = 1
 Operation = Literal["read", "write", "gc"]
 FEATURES: dict[str, frozenset[str]] = {"read": frozenset(), "write": frozenset(), "gc": frozenset()}
-"""Features that this artstore knows, per operation."""
+"""The features that this artstore knows, by operation."""
 
 FOLDERS = ("objects/packs", "objects/blobs", "refs", "tmp", "trash", "bad", "cache")
 
 _LONGEST = 1 << 16
-"""Bytes of a `format` file that are read: ours has about a hundred."""
+"""Most bytes of a `format` file that are read; ours has about a hundred."""
 _OPERATIONS = {"read": "read it", "write": "write to it", "gc": "collect garbage in it"}
 
 
 class Format(NamedTuple):
-    """What a repository's `format` file says."""
+    """The content of a repository's `format` file."""
 
     id: str
     features: dict[str, set[str]]
-    """needed, per operation"""
+    """the features that are needed, by operation"""
 
     def unknown(self, operation: Operation) -> set[str]:
-        """Features that an operation needs and this artstore lacks; who may not read may do nothing else."""
+        """The features that an operation needs and this artstore lacks. Every operation needs those for reading."""
         return (self.features["read"] - FEATURES["read"]) or (self.features[operation] - FEATURES[operation])
 
 
 def check_format(storage: Readable, operation: Operation) -> Format:
-    """The `format` file as it is now. Raises NotFound where there is none, UnsupportedFormat for one that we would not
-    have written, and when the operation needs a feature that this artstore lacks.
+    """Read the `format` file and check that this artstore may do an operation.
 
-    Who relies on what is stored asks once its claim (a transaction, a trash folder) is made: whoever adds a feature
-    replaces the file first and looks for claims then, so one of both sees the other.
+    Raises NotFound if there is no such file, and UnsupportedFormat if we wouldn't have written it or if the operation
+    needs a feature that this artstore lacks.
+
+    An operation that relies on stored files calls this after it has made its claim (a transaction or a trash folder). A
+    process that adds a feature first replaces the file and then looks for claims, so one of the two sees the other.
     """
     found = _read_format(storage)
     if unknown := found.unknown(operation):
@@ -86,13 +88,18 @@ def _read_format(storage: Readable) -> Format:
 
 
 def new_format() -> dict[str, Any]:
-    """What the `format` file of a new repository holds."""
+    """The content of a new repository's `format` file."""
     features: dict[str, list[str]] = {operation: [] for operation in FEATURES}
     return {"artstore": FORMAT, "features": features, "id": os.urandom(16).hex()}
 
 
 def make(root: str, *, shared: bool = False, config: str = "") -> None:
-    """`shared`: for the group of the folder that it is made in, whatever the umask says; `config`: its first settings."""
+    """Make a repository, which appears at `root` whole, in one step.
+
+    `shared` makes it writable for the group of the folder that it is in, whatever the umask. `config` is its first
+    settings.
+    """
+    # Remove what dead processes left half made.
     parent, name = os.path.split(root)
     os.makedirs(parent, exist_ok=True)
     prefix = f"{name}.new-"
@@ -100,6 +107,7 @@ def make(root: str, *, shared: bool = False, config: str = "") -> None:
         owner = owners.parse(left.removeprefix(prefix)) if left.startswith(prefix) else None
         if owner is not None and owners.is_dead(owner, local=is_local(parent)):
             remove_tree(os.path.join(parent, left))
+    # Build it under another name.
     building = os.path.join(parent, f"{prefix}{owners.this_process()}")
     try:
         os.mkdir(building)
@@ -115,6 +123,7 @@ def make(root: str, *, shared: bool = False, config: str = "") -> None:
             write_file(os.path.join(building, "config"), config.encode(), mode=0o644, sync=True)
         for name in ("format", ".gitignore") if shared else ():
             os.chmod(os.path.join(building, name), 0o444)
+        # Make it durable, then give it its name; another process may have made one there first.
         sync_folder(os.path.join(building, "objects"))
         sync_folder(building)
         try:
@@ -129,7 +138,7 @@ def make(root: str, *, shared: bool = False, config: str = "") -> None:
 
 
 def storage_at(place: str, here: FolderStorage | None) -> Storage:
-    """The storage of a remote: a folder that is a repository or holds one, or what a URL names."""
+    """The storage of a remote, given by a URL or by the path of a folder that is a repository or contains one."""
     if not is_url(place):
         place = os.path.abspath(os.path.expanduser(place))
         if not os.path.isfile(f"{place}/format") and os.path.isfile(f"{place}/{FOLDER}/format"):

@@ -1,4 +1,4 @@
-"""A log book: all logs of one kind in a repository, a folder each: found, folded, and appended to by compare-and-swap."""
+"""A log book: all logs of one kind in a repository. Finds them, reads their states and appends to them."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
@@ -11,11 +11,11 @@ from artstore.errors import Conflict, Damage, InvalidValue
 from artstore.store.logs import EntryCache, Log
 
 Identity = Callable[[], tuple[str | None, str | None]]
-"""(host, user) that entries are signed with."""
+"""A function that returns the (host, user) to record in entries."""
 
 
 class Folded(Protocol):
-    """What the entries of a log add up to."""
+    """The state of a log: the result of all of its entries."""
 
     number: int
     """of the newest entry that was folded; 0 for a log without entries"""
@@ -27,17 +27,20 @@ S = TypeVar("S", bound=Folded)
 
 
 class LogBook(ABC, Generic[S]):
-    """Reads take no lock; an append is decided by the exclusive creation of its entry."""
+    """All logs of one kind, each in a folder of its own.
+
+    Reading takes no lock. Appending is a compare-and-swap: of two writers, the one that creates the entry's file wins.
+    """
 
     top: ClassVar[str]
-    """the folder that holds the logs, by entity, project and name"""
+    """the folder that contains the logs, as entity/project/name"""
     kinds: ClassVar[Kinds]
-    """of the changes in them"""
+    """the kinds of changes in these logs"""
 
     def __init__(
         self, storage: LogStorage, *, identity: Identity, foreign: bool = False, cache: EntryCache | None = None
     ) -> None:
-        """Of `foreign` logs, which others write, checkpoints are checked before they are believed."""
+        """Others can write `foreign` logs, so their checkpoints are checked before use."""
         self._storage = storage
         self._identity = identity
         self._foreign = foreign
@@ -45,28 +48,31 @@ class LogBook(ABC, Generic[S]):
 
     @abstractmethod
     def read_folder(self, folder: str) -> S:
-        """Fold a log, from its checkpoint where there is one. Raises DamagedLog, UnsupportedFormat."""
+        """The state of a log, from its checkpoint if there is one. Raises DamagedLog, UnsupportedFormat."""
 
     @abstractmethod
     def _fold(self, state: S, entry: Entry) -> None:
-        """Apply one entry."""
+        """Apply one entry to a state."""
 
     @abstractmethod
     def _keep(self, log: Log, state: S, changes: int) -> None:
-        """Leave a checkpoint, where the entry with so many changes that was just folded makes one due."""
+        """Write a checkpoint if one is due, after an entry with this number of changes was appended."""
 
     def _log(self, folder: str) -> Log:
         return Log(self._storage, folder, self._cache)
 
     def paths(self, entity: str | None = None, project: str | None = None) -> Iterator[str]:
-        """Folders of all logs (below an entity and project), in order."""
+        """The folders of all logs, or of those of an entity or project, in order."""
         for e in [file_name_of(entity)] if entity else sorted(self._storage.names(self.top)):
             for p in [file_name_of(project)] if project else sorted(self._storage.names(f"{self.top}/{e}")):
                 for name in sorted(self._storage.names(f"{self.top}/{e}/{p}")):
                     yield f"{self.top}/{e}/{p}/{name}"
 
     def _states(self, entity: str | None, project: str | None, damaged: list[Damage] | None) -> Iterator[S]:
-        """The fold of every log, in order. One that can't be read is an error, or is put into `damaged` and left out."""
+        """The state of each log, in order.
+
+        If one can't be read, that is an error, or with `damaged` it is added there.
+        """
         for folder in self.paths(entity, project):
             try:
                 yield self.read_folder(folder)
@@ -76,7 +82,7 @@ class LogBook(ABC, Generic[S]):
                 damaged.append(error)
 
     def _check(self, changes: list[Change], what: str) -> None:
-        """Raises InvalidValue for a change that nobody could read afterwards."""
+        """Raise InvalidValue for a change that couldn't be read afterwards."""
         for change in changes:
             try:
                 check_change(self.kinds, change)
@@ -84,7 +90,7 @@ class LogBook(ABC, Generic[S]):
                 raise InvalidValue(f"a '{change['kind']}' change of {printable(what)}: {error}") from error
 
     def _append(self, log: Log, state: S, changes: list[Change]) -> bool:
-        """Append one entry behind `state`, and fold it in; False when somebody else was first."""
+        """Append one entry after `state` and apply it. Returns False if another writer was first."""
         host, user = self._identity()
         entry = log.append(state.number, state.digest, changes, host=host, user=user)
         if entry is None:
@@ -95,5 +101,5 @@ class LogBook(ABC, Generic[S]):
 
 
 def too_busy(what: str, wanted: str = "this could be added") -> Conflict:
-    """For a log in which LOST_RACES appends in a row were others'."""
+    """The error for a log in which other writers were first LOST_RACES times in a row."""
     return Conflict(f"{what} changes faster than {wanted}", hint="run the same command again")

@@ -1,4 +1,4 @@
-"""Numbered entries: a log grows by creating its next number exclusively; what it says is the fold of its entries."""
+"""A log: numbered entries, each a file that is created exclusively, and checkpoints of their state."""
 
 import os
 import time
@@ -13,19 +13,20 @@ from artstore.domain.names import printable
 from artstore.errors import Damage, DamagedLog, InvalidValue, StorageError
 
 CHECKPOINT_EVERY = 64
-"""Entries after which a writer leaves a checkpoint: reading a log costs at most so many small files beyond it."""
+"""Entries after which a writer leaves a checkpoint, so that reading a log takes at most this many small files more."""
 
 LOST_RACES = 1000
-"""Appends lost in a row before giving up: each means that somebody else's change went in."""
+"""Lost races in a row after which an append gives up. Each means that another writer's change went in."""
 _FOREIGN = 8 << 20
-"""Bytes of a checkpoint that others wrote, at most."""
+"""Most bytes of a checkpoint that others wrote."""
 
 _FIELDS = {"changes", "check", "host", "number", "prev", "time", "user", "write"}
 
 
 class EntryCache:
-    """Entries that were read, for an operation that reads them again: what is written never changes. No more are kept than
-    their files' bytes allow, whatever a remote holds.
+    """A cache of entries for an operation that reads them repeatedly. Written entries never change.
+
+    The entries' files have at most `room` bytes together, whatever a remote holds.
     """
 
     def __init__(self, room: int = 8 << 20) -> None:
@@ -42,7 +43,7 @@ class EntryCache:
 
 
 class Log:
-    """One log in a storage. Reading takes no lock; appending is decided by the storage's exclusive creation."""
+    """One log in a storage. Reading takes no lock; appending uses the storage's exclusive creation of files."""
 
     def __init__(self, storage: LogStorage, folder: str, cache: EntryCache | None = None) -> None:
         self.storage = storage
@@ -51,14 +52,14 @@ class Log:
         self.what = printable(folder)
 
     def listing(self) -> list[str]:
-        """Names in the log's folder, read anew: what `entries` and `checkpoint` start from."""
+        """The names in the log's folder, read anew, for `entries` and `checkpoint`."""
         return self.storage.names(self.folder)
 
     def entries(self, listing: list[str], after: int = 0, prev: str | None = None) -> Iterator[Entry]:
-        """Entries behind number `after` (whose digest is `prev`), in order. Raises DamagedLog at a gap or a broken
-        chain.
+        """The entries after number `after`, whose digest is `prev`, in order.
 
-        A listing may be stale: each number up to its last is asked for by name, and those that follow too.
+        The listing may be old, so each number up to its last is read by name, and so are those that follow. Raises
+        DamagedLog at a gap or a broken chain.
         """
         last = last_number(listing)
         number = after + 1
@@ -71,7 +72,10 @@ class Log:
             number += 1
 
     def later(self, after: int, prev: str | None) -> Iterator[Entry]:
-        """As `entries`, without a listing: each number behind `after` is asked for until one is not there."""
+        """The entries after number `after`, without a listing: reads each number until one is absent.
+
+        Like `entries`.
+        """
         number = after + 1
         while self.storage.size(self._path(number)) is not None:
             entry = self.read(number)
@@ -96,9 +100,9 @@ class Log:
     def append(
         self, head: int, prev: str | None, changes: list[Change], *, host: str | None, user: str | None
     ) -> Entry | None:
-        """Create entry `head + 1`; None when somebody else was first. Durable when it returns.
+        """Create entry `head + 1`, or return None if another writer was first. It is durable when this returns.
 
-        A refused create is read back: our write id in it means that only the reply was lost.
+        If the name is taken, that entry is read: if it has our write id, it is ours, and only the reply was lost.
         """
         entry = {
             "changes": changes,
@@ -128,8 +132,9 @@ class Log:
     def checkpoint(
         self, listing: list[str], *, until: int | None = None, foreign: bool = False
     ) -> tuple[int, str, Any] | None:
-        """(number, digest of that entry, state) of the newest checkpoint (`until` that entry) that is whole and belongs to
-        this log; None without one.
+        """The newest checkpoint that is whole and belongs to this log: (number, digest of that entry, state), or None.
+
+        `until` is the number of the last entry that may be in it.
         """
         last = "~" if until is None else f"{until:08}.checkpoint"
         for name in sorted((name for name in listing if name.endswith(".checkpoint") and name <= last), reverse=True):
@@ -143,8 +148,10 @@ class Log:
         return None
 
     def save_checkpoint(self, number: int, digest: str, state: Any, *, foreign: bool = False) -> None:
-        """Leave the fold of the entries up to `number`; of older checkpoints the newest stays, for who reads from before this
-        one. None in a `foreign` place that nobody would read.
+        """Write a checkpoint: the state after entry `number`. Then remove older ones except the newest of them.
+
+        That one stays for readers that need an older state. In a `foreign` place nothing is written if the checkpoint
+        is too large to be read.
         """
         name, data = f"{number:08}.checkpoint", encode_checkpoint(number, digest, state)
         if foreign and len(data) > _FOREIGN:
@@ -156,12 +163,12 @@ class Log:
 
 
 def last_number(listing: list[str]) -> int:
-    """The highest number in a log's listing; 0 for an empty log."""
+    """The highest entry number in a log's listing, or 0 for an empty log."""
     return next(filter(None, map(number_of, sorted(listing, reverse=True))), 0)
 
 
 def number_of(name: str) -> int:
-    """The number of the entry that a file of a log is; 0 for another file."""
+    """The number of an entry, from its file's name, or 0 if the file isn't an entry."""
     is_entry = len(name) == 13 and name.endswith(".json") and name.isascii() and name[:8].isdecimal()
     return int(name[:8]) if is_entry else 0
 
@@ -175,7 +182,10 @@ def encode_checkpoint(number: int, digest: str, state: Any) -> bytes:
 
 
 def decode_checkpoint(data: bytes, what: str, *, foreign: bool = False) -> tuple[int, str, Any]:
-    """Of `foreign` ones, which others write, large ones are refused: they may take 80 times their bytes in memory."""
+    """Decode a checkpoint. Raises Damage if it isn't whole.
+
+    Large `foreign` ones, which others wrote, are refused: they can take 80 times as many bytes in memory.
+    """
     if foreign and len(data) > _FOREIGN:
         raise Damage(f"{what} is {len(data)} bytes long; at most {_FOREIGN} are read")
     body, own = data[:-32], data[-32:]
@@ -188,7 +198,7 @@ def decode_checkpoint(data: bytes, what: str, *, foreign: bool = False) -> tuple
 
 
 def decode_entry(data: bytes, number: int, what: str) -> Entry:
-    """Strict: raises DamagedLog for anything that `append` would not have written."""
+    """Decode an entry. Raises DamagedLog for anything that `append` wouldn't have written."""
     try:
         value = decode_json(data, what)
     except Damage as error:
@@ -219,15 +229,20 @@ def decode_entry(data: bytes, number: int, what: str) -> Entry:
 
 
 def _check_in(data: bytes) -> str:
-    """`check_of` an entry as it is encoded: behind `changes` only texts follow, in which a quote is escaped, so the last
-    `"check":` is the entry's own.
+    """The `check_of` an encoded entry: the digest of its bytes without the value of `check`.
+
+    In the JSON only plain texts follow `changes`, and quotes in these are escaped, so the last `"check":` is the
+    entry's own.
     """
     start = data.rfind(b'"check":"')
     return plain_digest(data[:start] + data[start + len('"check":"",') + 64 :]).hex()
 
 
 def check_of(entry: dict[str, Any]) -> str:
-    """What an entry's `check` holds: the digest of the entry without it. No `prev` tells of the newest entry."""
+    """The value of an entry's `check`: the digest of the entry without it.
+
+    It protects the newest entry, whose digest isn't in another entry's `prev` yet.
+    """
     return plain_digest(encode_json(entry)).hex()
 
 

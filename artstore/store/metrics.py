@@ -1,7 +1,8 @@
-"""The history of a run: a row of metrics for each step, appended to a file first, and sealed into blobs as it grows.
+"""The history of a run: rows of metrics, first appended to a file, later sealed into blobs.
 
-A row is a line of JSON. The file belongs to the process that records; a part of history that was sealed is a blob (or, when
-it is short, text) that the run's log names, so it is stored, collected, pushed and checked as everything else is.
+A row is a line of JSON with the metrics of one step. The file belongs to the process that records. A sealed part is a
+blob (or text, if it is short) that the run's log names, so it is stored, collected, pushed and checked like everything
+else.
 """
 
 import json
@@ -22,7 +23,7 @@ from artstore.store.runs import HISTORY, Runs
 from artstore.store.transaction import Transaction
 
 SEAL_AT = 4 << 20
-"""Bytes after which a part is sealed, so that a long run's history is in the store while it goes on."""
+"""Bytes after which a part is sealed, so that a long run's history is in the store before it ends."""
 
 Row = dict[str, Any]
 
@@ -30,12 +31,13 @@ _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=
 
 
 class HistoryWriter:
-    """Appends rows to a file of its own in a run's folder, one `write` each: a killed process loses none that it
-    appended, a power cut those of the last seconds. For the process that made it.
+    """Appends rows to a file in a run's folder, with one `write` for each row. Each process has its own file.
+
+    A killed process loses no row that it appended; a power cut loses those of the last seconds.
     """
 
     def __init__(self, objects: ObjectStore, folder: str, *, named: bool = True) -> None:
-        """`named`: whether the file's name may tell this host's."""
+        """`named`: whether the file's name may contain this host's name."""
         assert objects.here is not None, "a run is recorded in a repository here"
         self._storage = objects.here
         self._folder = folder
@@ -53,7 +55,7 @@ class HistoryWriter:
         self.bytes += len(line)
 
     def _write(self, fd: int, line: bytes) -> None:
-        """Whole, or not at all: the disk may be full in the middle of a row."""
+        """Write a line whole, or not at all if the disk becomes full in the middle."""
         written = 0
         try:
             while written < len(line):
@@ -69,7 +71,7 @@ class HistoryWriter:
         self.bytes = 0
 
     def end(self) -> None:
-        """Append no more to this file: it is there to be sealed, and the next row begins another."""
+        """Close this file, so that it can be sealed. The next row begins another file."""
         if self._fd is not None:
             os.close(self._fd)
         self._fd, self.bytes = None, 0
@@ -78,9 +80,11 @@ class HistoryWriter:
 def seal(
     objects: ObjectStore, runs: Runs, state: RunState, more: Callable[[RunState], list[Change]] = lambda state: []
 ) -> None:
-    """Seal what lies open of a run's history and nobody appends to (files of this process, and of dead ones), and append
-    `more` in the same entry. Cost: one transaction if there is any; the files go when the log names what became of them.
-    A damaged one stays as it is: the run goes on, and whoever reads its history hears of it.
+    """Seal the files of a run's history to which no process appends, and append `more` changes in the same entry.
+
+    These are files of this process and of dead ones. They are removed when the run's log names their sealed parts. A
+    damaged file stays: the run goes on, and readers of its history get an error. Cost: one transaction if there is a
+    file.
     """
     storage = objects.here
     if storage is None:
@@ -105,7 +109,7 @@ def seal(
 
 
 def discard(objects: ObjectStore, runs: Runs, state: RunState) -> None:
-    """Remove what lies open of the history of a run that was deleted, and nobody appends to."""
+    """Remove the history files of a deleted run to which no process appends."""
     storage = objects.here
     for path in runs.parts(state) if storage is not None else ():
         if storage is not None and _is_ended(storage, path):
@@ -127,10 +131,13 @@ def _part(tx: Transaction, name: str, data: bytes) -> Change:
 
 
 def read_history(objects: ObjectStore, runs: Runs, state: RunState) -> Iterator[Row]:
-    """All rows, sealed ones first, in the order in which they were logged. Memory: one part."""
+    """All rows of a run: first the sealed ones, then the others, in the order in which they were logged.
+
+    Memory: one part.
+    """
     told: set[str] = set()
     while True:
-        listed = runs.parts(state)  # first: what was sealed since then is in the log
+        listed = runs.parts(state)  # before the log is read: a file that is sealed after this is named there
         now = runs.read_folder(state.path.folder)
         if new := {name: part for name, part in now.history.items() if name not in told}:
             for part in new.values():
@@ -143,7 +150,7 @@ def read_history(objects: ObjectStore, runs: Runs, state: RunState) -> Iterator[
         try:
             data = objects.storage.read(path)
         except FileNotFoundError:
-            continue  # sealed meanwhile: the log says so now
+            continue  # sealed meanwhile: the log names it now
         told.add(path.rpartition("/")[2])
         yield from rows_of(whole_rows(data))
 
@@ -155,12 +162,12 @@ def _sealed(objects: ObjectStore, part: Change) -> bytes:
 
 
 def whole_rows(data: bytes) -> bytes:
-    """Without a last row that was cut off."""
+    """The data without a last row that was cut off."""
     return data[: data.rfind(b"\n") + 1]
 
 
 def rows_of(data: bytes) -> Iterator[Row]:
-    """The rows in lines of JSON. Raises DamagedObject for a line that is none."""
+    """Parse lines of JSON into rows. Raises DamagedObject for a line that isn't a row."""
     for line in data.splitlines():
         try:
             row = json.loads(line)

@@ -1,5 +1,6 @@
-"""The object store: finds, reads and checks blobs, trees and versions in packs and large files; tells damaged from
-missing.
+"""The object store: finds, reads and checks blobs, trees and versions in packs and large files.
+
+It distinguishes damaged objects from missing ones.
 """
 
 from collections.abc import Iterable
@@ -15,23 +16,23 @@ from artstore.store.packs import LARGE, Pack, Row
 from artstore.store.packset import PackSet
 
 _CACHED_TREES = 4 << 20
-"""Bytes of trees that are kept: of 500 folders of 100 files."""
+"""Bytes of trees that are kept in memory: about 500 folders of 100 files."""
 
 
 class ObjectStore:
-    """Reads take no lock and survive merges: an object is missing only after index → fresh listing → trash → index once
-    more.
+    """The objects of a storage. Not thread-safe, except `large.copy`.
 
-    Single-threaded but for `large.copy`. Pack listings are as of the last `packs.refresh`.
+    Reading takes no lock and works during merges: an object is reported missing only after a search in the index, in a
+    fresh listing of packs, in the trash and in the packs once more. Listings are as of the last `packs.refresh`.
     """
 
     def __init__(self, storage: Storage, *, cache: FolderStorage | None = None, notes: bool = True) -> None:
-        """`cache` is the local repository that keeps what is known of another place's packs (a place's own caches are
-        for its own host); without `notes` nothing is written to the place.
+        """`cache` is the repository on this host that caches the indexes of another place's packs: a place's own caches
+        are only for its own host. Without `notes` nothing is written to the place.
         """
         self.storage = storage
         self.here = storage if cache is None and isinstance(storage, FolderStorage) else None
-        """the storage, when it is a repository of this host's"""
+        """the storage if it is a repository on this host, else None"""
         self._damage = DamageNotes(storage, kept=notes)
         self.packs = PackSet(storage, self._damage, self.here if cache is None else cache)
         self.large = LargeBlobs(storage, kept=notes, here=self.here)
@@ -49,19 +50,22 @@ class ObjectStore:
         self.packs.close()
 
     def has(self, kind: Kind, digest: Digest, size: int) -> bool:
-        """Whether an object is stored, as of the last listing. Nobody relies on it by this: that is a transaction's."""
+        """Whether an object is stored, as of the last listing.
+
+        It may be collected: only a transaction can rely on it.
+        """
         if kind == BLOB and size >= LARGE:
             return self.large.has(digest, size)
         return self.packs.holding(digest) is not None
 
     def sizes(self, digests: Iterable[Digest]) -> dict[Digest, int]:
-        """Those of these small objects that are stored, and their sizes."""
+        """The size in bytes of each of these small objects that is stored."""
         return {row.digest: row.size for _, rows in self.packs.locate_many(digests)[0] for row in rows}
 
     # -- reading --
 
     def read(self, kind: Kind, digest: Digest) -> bytes:
-        """An object's bytes, checked. Raises MissingObject when it is nowhere, DamagedObject when every copy is wrong."""
+        """An object's bytes, checked. Raises MissingObject if it is nowhere, DamagedObject if every copy is wrong."""
         before, self.packs.failure = self.packs.failure, None
         try:
             return self._read(kind, digest)
@@ -69,6 +73,7 @@ class ObjectStore:
             self.packs.failure = self.packs.failure or before
 
     def _read(self, kind: Kind, digest: Digest) -> bytes:
+        # First the pack that answered last, then all copies in packs.
         if (data := self._read_where_last(kind, digest)) is not None:
             return data
         damaged: set[str] = set()
@@ -86,6 +91,7 @@ class ObjectStore:
                 return data
             damaged.add(pack.name)
             self._damage.note(pack.name, digest)
+        # No copy was right: say whether reading failed, all copies are damaged, or there is none.
         what = f"{KIND_NAMES[kind]} {short(digest)}"
         failed = failed or self.packs.failure
         if failed is not None:
@@ -103,8 +109,9 @@ class ObjectStore:
         raise MissingObject(f"{what} is missing from {printable(self.storage.root)}", hint=HEAL)
 
     def _read_where_last(self, kind: Kind, digest: Digest) -> bytes | None:
-        """An object out of the pack that answered last, checked: who reads file by file meets the same one. A third of the
-        price of asking the table.
+        """An object from the pack that answered last, checked, or None.
+
+        A reader of file after file mostly needs the same pack, and this takes a third of the time of asking the table.
         """
         pack = self.packs.last
         if pack is None or (number := pack.find(digest)) is None or (pack.name, digest) in self._damage:
@@ -116,14 +123,15 @@ class ObjectStore:
             return None
 
     def read_small(self, digest: Digest) -> bytes | memoryview | None:
-        """A small blob from the first copy that is found: for those who read many and fall back to `read`, which looks
-        everywhere. The pack that answered last is asked first.
+        """A small blob from the first copy that is found, or None. The pack that answered last is asked first.
+
+        For callers that read many blobs and fall back to `read`, which searches everywhere.
         """
         if (place := self._locate_small(digest)) is None:
             return None
         pack, row = place
         try:
-            # Over a network what lies behind is read along: the next file's bytes, most often.
+            # Over a network, also read what follows in the pack: mostly the next file's bytes.
             return self.peek_small(digest) if self.storage.distant else pack.object(row)
         except OSError as error:
             raise storage_error(error, f"read pack {pack.name[:12]}") from error
@@ -138,7 +146,7 @@ class ObjectStore:
         return found
 
     def peek_small(self, digest: Digest) -> memoryview | None:
-        """A small blob from the pack that answered last; None when it doesn't hold it, or not rightly."""
+        """A small blob from the pack that answered last, or None if it isn't there or is damaged."""
         pack = self.packs.last
         if (
             pack is None
@@ -149,7 +157,10 @@ class ObjectStore:
         return pack.peek(number)
 
     def read_tree(self, digest: Digest) -> bytes:
-        """A tree's bytes; the last few are kept, since a walk and a check often ask twice."""
+        """A tree's bytes.
+
+        The last few are kept in memory, because a walk and a check often read the same tree twice.
+        """
         data = self._cached_trees.get(digest) or self._kept_trees.get(digest)
         if data is None:
             data = self.read(TREE, digest)
@@ -162,7 +173,7 @@ class ObjectStore:
         return data
 
     def keep_trees(self, trees: dict[Digest, bytes]) -> None:
-        """Trees that were read (and checked) at once, and will be asked for one by one."""
+        """Keep trees in memory that were read and checked together and will be needed one by one."""
         self._kept_trees.update(trees)
 
     def read_version(self, id: Digest) -> Version:
@@ -170,7 +181,7 @@ class ObjectStore:
 
 
 def _right_bytes(pack: Pack, row: Row) -> bytes | None:
-    """Bytes with the right digest, in at most two reads (the first may have met a passing fault); None when the copy is wrong."""
+    """An object's bytes from one copy, or None if the copy is wrong in two reads; a single fault may be temporary."""
     for _ in range(2):
         if (data := pack.object(row)) is not None:
             return data

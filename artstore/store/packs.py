@@ -1,4 +1,4 @@
-"""The pack file: many small objects in one immutable file, with an index that is checked by the file's name."""
+"""Pack files: many small objects in one immutable file, with an index that the file's name verifies."""
 
 import itertools
 import os
@@ -18,20 +18,23 @@ HEADER = 24
 ROW = struct.Struct(">32sBBHIQ")  # digest, kind, flags, zero, length, offset
 FOOTER = struct.Struct(">QQ32s8s")  # rows, index offset, name, magic
 LARGE = 1 << 20
-"""Blobs of so many bytes are files of their own: below it one pack beats many files, above it clones, links and plain
-tools win (figures in FORMAT.md).
+"""Blobs of this many bytes or more are stored as separate files.
+
+For smaller ones a pack is faster than many files; for larger ones clones, links and ordinary tools are better. Figures
+are in FORMAT.md.
 """
 
 MERGE_BELOW = 32 << 20
-"""Eight packs of one size class become one; from 32 MiB on packs stay. So an object is rewritten at most four times,
-and at most 7 packs of each of 4 classes are small.
+"""Packs of this many bytes or more aren't merged. Of smaller ones, eight of one size class are merged into one.
+
+So an object is rewritten at most four times, and there are at most 7 packs in each of the 4 classes.
 """
 
 _AHEAD = 1 << 20
 _SALVAGE = 20_000
-"""Rows (of 48 bytes) that `salvage` reads at once."""
+"""Rows of 48 bytes that `salvage` reads at once."""
 _STRANGE = 4096
-"""It gives up after so many bytes' rows, one after another, that can't be rows."""
+"""`salvage` stops looking for rows after this many places in sequence that can't be rows."""
 _FLUSH = 512  # objects gathered for one writev: below IOV_MAX (1,024), and 2 MiB of 4 KiB files
 _FLUSH_BYTES = 4 << 20
 
@@ -39,7 +42,7 @@ _Bytes = TypeVar("_Bytes", bytes, memoryview)
 
 
 class Rows(Protocol):
-    """Bytes or an mmap: slices of both are bytes, which compare (a memoryview's don't)."""
+    """Bytes or an mmap. Slices of both are bytes, which can be ordered; slices of a memoryview can't."""
 
     def __getitem__(self, key: slice, /) -> bytes: ...
 
@@ -48,7 +51,7 @@ class Row(NamedTuple):
     digest: Digest
     kind: Kind
     length: int
-    """bytes that it takes in the pack"""
+    """bytes that the object takes in the pack"""
     offset: int
 
     @property
@@ -58,7 +61,7 @@ class Row(NamedTuple):
 
 
 def _object(kind: int, digest: bytes, stored: _Bytes) -> _Bytes | None:
-    """The object that is stored as these bytes, or None when they are not right."""
+    """The object that is stored as these bytes, or None if they don't have its digest."""
     if kind == BLOB:  # without digest_of: a check asks for each of 50,000 files
         return stored if blake3(stored).digest() == digest else None
     known: Kind | None = TREE if kind == TREE else VERSION if kind == VERSION else None
@@ -66,14 +69,14 @@ def _object(kind: int, digest: bytes, stored: _Bytes) -> _Bytes | None:
 
 
 class Window(NamedTuple):
-    """Objects that lie side by side in a pack, read at once."""
+    """Objects that are next to one another in a pack, from one read."""
 
     rows: list[Row]
     data: memoryview
-    """from the first row's offset on; short, or empty, where the pack ends early or is gone"""
+    """the pack's bytes from the first row's offset on; too short, or empty, if the pack ends early or is gone"""
 
     def objects(self) -> Iterator[tuple[Row, memoryview | None]]:
-        """Each row with its object, decoded and checked; None where this copy is wrong."""
+        """Each row with its object, checked; None if this copy is wrong."""
         data, start, found = self.data, self.rows[0].offset, _object
         for row in self.rows:
             digest, kind, length, offset = row
@@ -81,20 +84,20 @@ class Window(NamedTuple):
             yield row, found(kind, digest, data[offset : offset + length])
 
     def stored(self, row: Row) -> memoryview:
-        """One of these objects as it lies in the pack, unchecked: what `PackWriter.copy` takes."""
+        """The bytes of one of these objects as they are in the pack, unchecked, for `PackWriter.copy`."""
         start = row.offset - self.rows[0].offset
         return self.data[start : start + row.length]
 
 
 class PackWriter:
-    """Writes one pack to a path of its own. `add` in any order; `finish` syncs and returns the name. Not thread-safe."""
+    """Writes one pack to a path. Objects can be added in any order; `finish` returns the name. Not thread-safe."""
 
     def __init__(self, path: str) -> None:
         self.path = path
         self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444)
         self._header = MAGIC + os.urandom(16)
         self.known = b""
-        """header and index, once it is finished: what `known_pack` takes"""
+        """header and index, for `known_pack`, after `finish`"""
         self._rows: list[bytes] = []
         self._pending: list[bytes | memoryview] = [self._header]
         self._pending_bytes = HEADER
@@ -104,7 +107,7 @@ class PackWriter:
         return len(self._rows)
 
     def add(self, kind: Kind, digest: Digest, data: bytes | memoryview) -> None:
-        """The bytes are written later: they must not change until `finish`."""
+        """Add an object. Its bytes are written later, so they must not change until `finish`."""
         self._rows.append(ROW.pack(digest, kind, 0, 0, len(data), self.size))
         self._pending.append(data)
         self.size += len(data)
@@ -113,11 +116,11 @@ class PackWriter:
             self._flush()
 
     def copy(self, row: Row, stored: memoryview) -> None:
-        """Add an object as another pack stores it; the caller has checked it."""
+        """Add an object as another pack stores it. The caller must have checked it."""
         self.add(row.kind, row.digest, stored)
 
     def add_many(self, kind: Kind, objects: Iterable[tuple[Digest, memoryview]]) -> None:
-        """As `add` of each."""
+        """Add objects of one kind. Same as `add` for each, but faster."""
         rows, pending, size, pack = self._rows, self._pending, self.size, ROW.pack
         for digest, data in objects:
             length = len(data)
@@ -136,13 +139,16 @@ class PackWriter:
 
     def _flush(self) -> None:
         if os.writev(self._fd, self._pending) < self._pending_bytes:
-            # A short write comes before a full disk: take up where it stopped and let the system say why.
+            # A write is short before the disk is full: go on where it stopped, and let the system report the error.
             written = os.lseek(self._fd, 0, os.SEEK_CUR) - (self.size - self._pending_bytes)
             write_fully(self._fd, memoryview(b"".join(self._pending))[written:])
         self._pending, self._pending_bytes = [], 0
 
     def object(self, number: int) -> bytes:
-        """The object that was added as the `number`th, checked (a draft reads its own trees back). Not after `finish`."""
+        """The object with this number in the order of adding, from 0, checked. Not possible after `finish`.
+
+        A draft reads the trees that it has added.
+        """
         digest, kind, _, _, length, offset = ROW.unpack(self._rows[number])
         self._flush()
         fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
@@ -155,7 +161,7 @@ class PackWriter:
         return found
 
     def finish(self, *, sync: bool = True) -> Digest:
-        """Write index and footer, sync, close; the name under which to publish."""
+        """Write index and footer, sync and close. Returns the pack's digest, under which it is published."""
         self._rows.sort()
         index = b"".join(self._rows)
         self.known = self._header + index
@@ -176,19 +182,22 @@ class PackWriter:
 
 
 def search(rows: Rows, base: int, stride: int, count: int, digest: bytes) -> int:
-    """Number of the first row whose leading 32 bytes are not below `digest`, among sorted rows of `stride` bytes from
-    offset `base`.
+    """The number of the first row whose first 32 bytes are not less than `digest`.
 
-    Digests are uniform, so a guess in proportion lands within a few times sqrt(count) rows; bisection does the rest (and
-    all of it where somebody made digests that are not uniform). 2 µs among 50,000 rows.
+    The `count` rows are sorted, have `stride` bytes each and begin at offset `base`. Digests are distributed uniformly,
+    so a proportional guess is wrong by a few times sqrt(count) rows at most, and bisection does the rest. If somebody
+    made digests that aren't uniform, bisection does all. Cost: 2 µs among 50,000 rows.
     """
+    # Guess a range in proportion to the digest.
     guess = int.from_bytes(digest[:8], "big") * count >> 64
     margin = 4 * int(count**0.5) + 1
     low, high = max(0, guess - margin), min(count, guess + margin)
+    # Extend it on a side where the digest isn't in it.
     if low and rows[base + (low - 1) * stride : base + (low - 1) * stride + 32] >= digest:
         low = 0
     if high < count and rows[base + high * stride : base + high * stride + 32] < digest:
         high = count
+    # Bisect it.
     while low < high:
         middle = (low + high) >> 1
         if rows[base + middle * stride : base + middle * stride + 32] < digest:
@@ -199,7 +208,7 @@ def search(rows: Rows, base: int, stride: int, count: int, digest: bytes) -> int
 
 
 class Pack:
-    """A reader of one pack. Its index is in memory (48 bytes an object) and was checked by the pack's name."""
+    """A reader of one pack. Its index, which the pack's name has verified, is in memory: 48 bytes an object."""
 
     def __init__(
         self,
@@ -218,7 +227,7 @@ class Pack:
         self.read_range = read
         self.close = close
         self.ahead = _AHEAD
-        """bytes that `peek` reads at once, where it reads on"""
+        """bytes that `peek` reads at once if it continues where it was"""
         self._finds = 0
         self._ahead, self._ahead_at = memoryview(b""), 0
         self._numbers: dict[bytes, int] | None = None
@@ -229,8 +238,10 @@ class Pack:
         return self.objects_end + len(self.index) + FOOTER.size
 
     def find(self, digest: bytes) -> int | None:
-        """Row number of an object, or None. By bisection (2 µs), until so many were asked for that a dict pays (0.1
-        µs).
+        """The row number of an object, or None.
+
+        By bisection, which takes 2 µs, until there were so many calls that making a dict pays, which takes 0.1 µs a
+        call.
         """
         if self._numbers is not None:
             return self._numbers.get(digest)
@@ -248,35 +259,38 @@ class Pack:
         return Row(Digest(digest), kind, length, offset)
 
     def rows(self) -> Iterator[Row]:
-        """All rows, by digest."""
+        """All rows, in the order of their digests."""
         for digest, kind, _, _, length, offset in ROW.iter_unpack(self.index):
             yield Row(Digest(digest), kind, length, offset)
 
     def peek(self, number: int) -> memoryview | None:
-        """Like `object`, for those who read many in the order written: what lies ahead is read along, a MiB at a time."""
+        """Read an object like `object`, for callers that read many in the order in which they were written.
+
+        Reads ahead, a MiB at a time (more from a distant place).
+        """
         digest, kind, _, _, length, offset = ROW.unpack_from(self.index, number * ROW.size)
         start = offset - self._ahead_at
         if start < 0 or start + length > len(self._ahead):
-            # Only who just read what lies before this is likely to read what follows.
+            # Read ahead only if the last object read is just before this one: then the next is likely to follow.
             size = max(length, self.ahead) if 0 <= start <= len(self._ahead) else length
             self._ahead = memoryview(self.read_range(offset, min(size, self.objects_end - offset)))
             self._ahead_at, start = offset, 0
         return _object(kind, digest, self._ahead[start : start + length])
 
     def object(self, row: Row) -> bytes | None:
-        """An object, decoded and checked, by one read; None when this copy is wrong. Raises OSError.
+        """Read an object with one read and check it. Returns None if this copy is wrong. Raises OSError.
 
-        This, `peek` and `window` are the only ways for an object out of a pack.
+        Objects are read from a pack only by this, `peek` and `window`.
         """
         return _object(row.kind, row.digest, self.read_range(row.offset, row.length))
 
     def holds(self, digest: Digest) -> bool:
-        """Whether this object is in the pack, and right: it is read."""
+        """Whether this object is in the pack and right. It is read and checked."""
         number = self.find(digest)
         return number is not None and self.object(self.row(number)) is not None
 
     def window(self, rows: list[Row]) -> Window:
-        """Objects that lie side by side, by one read; the last of the rows ends last."""
+        """Read objects that are next to one another with one read. The last row must be the one that ends last."""
         start, end = rows[0].offset, rows[-1].offset + rows[-1].length
         return Window(rows, memoryview(self.read_range(start, end - start)))
 
@@ -284,8 +298,9 @@ class Pack:
 def open_pack(
     name: str, size: int, read: Callable[[int, int], bytes], close: Callable[[], None] = lambda: None
 ) -> Pack:
-    """Read and check header, footer and index of a pack of `size` bytes. Raises Damage when they are not what the name
-    promises.
+    """Open a pack of `size` bytes: read its header, footer and index, and check them against its name.
+
+    Raises Damage.
     """
     what = f"pack {name[:12]}"
     if size < HEADER + FOOTER.size:
@@ -301,8 +316,10 @@ def open_pack(
 
 
 def salvage(size: int, read: Callable[[int, int], bytes]) -> Iterator[tuple[Kind, Digest, bytes]]:
-    """What may be objects of a pack whose index is damaged, in file order, as each kind: guesses, which somebody who looks
-    for their digests proves.
+    """Guess the objects in a pack whose index is damaged, in the order of the file.
+
+    Each piece is returned once as each kind, with its digest as that kind. A caller that finds a digest which it needs
+    has proved the guess right.
     """
     for offset, length in _spans(size, read):
         data = read(offset, length)
@@ -311,8 +328,10 @@ def salvage(size: int, read: Callable[[int, int], bytes]) -> Iterator[tuple[Kind
 
 
 def _spans(size: int, read: Callable[[int, int], bytes]) -> list[tuple[int, int]]:
-    """(offset, length) of what may be objects, in file order. Rows are looked for backwards from where the index should
-    end; objects lie side by side, so two whose rows are right also tell of one between them.
+    """(offset, length) of pieces that may be objects, in the order of the file.
+
+    Rows are looked for backwards from the place where the index should end. Objects fill the file without gaps, so two
+    objects with good rows also show where an object between them is.
     """
     if size < HEADER + FOOTER.size:
         return []
@@ -345,8 +364,9 @@ def _plausible_rows(size: int, read: Callable[[int, int], bytes]) -> Iterator[Ro
 
 
 def known_pack(name: str, data: bytes) -> Pack | None:
-    """A pack from its header and index, as they were kept; None when they aren't what the name promises. Who needs its
-    objects sets `read_range`.
+    """A pack from a cached header and index, or None if they don't match the name.
+
+    To read objects from it, the caller must set `read_range`.
     """
     header, index = data[:HEADER], data[HEADER:]
     if header[:8] != MAGIC or len(index) % ROW.size or pack_digest(header, index).hex() != name:
@@ -356,8 +376,9 @@ def known_pack(name: str, data: bytes) -> Pack | None:
 
 
 def check_rows(pack: Pack) -> str | None:
-    """What is wrong with a pack's rows beyond their digest, in words: order, kinds, and objects that don't tile the
-    file. For fsck and foreign packs.
+    """What is wrong with a pack's rows although their digest is right, in words, or None.
+
+    Checks their order, their kinds, and that the objects fill the file without gaps. For fsck and for packs of others.
     """
     previous = b""
     for row in pack.rows():

@@ -1,4 +1,4 @@
-"""The packs of a storage: which there are, their open readers, and where an object lies in them."""
+"""The packs of a storage: listing them, keeping readers open, and finding objects in them."""
 
 import os
 from collections.abc import Callable, Iterable, Iterator
@@ -17,16 +17,16 @@ from artstore.store.trash import trashed
 _LOOKS = 10
 _OPEN_PACKS = 128
 _PROBES_FREE = 2000
-_PROBES_PER_ROW = 0.2  # a look-up in one more pack costs 3 µs, a row of the table 0.6 µs: build it when it has paid
+_PROBES_PER_ROW = 0.2  # a look-up in one more pack takes 3 µs, a row of the table 0.6 µs: build it when it pays
 
 PACKS = "objects/packs"
 INDEXES = "cache/indexes"
-"""Indexes of distant packs, by name."""
+"""The folder in which indexes of distant packs are cached, by the packs' names."""
 _TAIL = 1 << 20
-"""Bytes at the end of a distant pack that are read first: they hold the index of one that is full of small files."""
+"""Bytes at the end of a distant pack that are read first: enough for the index of a pack full of small files."""
 _FEW_INDEXES = 8
 _TABLE_FROM = 64
-"""Packs without a place in the table from which on many look-ups build it anew."""
+"""If this many packs aren't in the table, a look-up of many objects first builds the table anew."""
 _AHEAD_DISTANT = 8 << 20
 
 
@@ -38,7 +38,7 @@ class PackSet:
     """The packs of a storage, as of the last `refresh`. Not thread-safe."""
 
     def __init__(self, storage: Readable, damage: DamageNotes, cache: FolderStorage | None) -> None:
-        """`cache` is the repository here that keeps what is known of the packs: the storage itself, where it is one."""
+        """`cache` is the repository on this host that caches the packs' indexes; the storage itself if it is one."""
         self._storage = storage
         self._damage = damage
         self._cache = cache
@@ -48,9 +48,9 @@ class PackSet:
         self._packs: dict[str, Pack] = {}
         self._names: set[str] | None = None
         self.last: Pack | None = None
-        """the pack that answered last: a reader of file by file meets the same one"""
+        """the pack that answered last: a reader of file after file mostly needs the same one"""
         self.failure: OSError | None = None
-        """the last error met while a pack was opened: who found nothing, or gave something back, may say so"""
+        """the last error while a pack was opened, for callers that then find nothing"""
         self._index: Index | None = None
         self._unindexed: list[str] = []
         self._cheap = False
@@ -61,13 +61,11 @@ class PackSet:
         return self.refresh() if self._names is None else self._names
 
     def refresh(self) -> set[str]:
-        """List packs and notes of damage anew, until the folder's mtime stands still: a listing beside a merge can miss
-        both the old and the new pack.
-        """
+        """List packs and notes of damage anew. During a merge at least the old or the new pack is listed."""
         listed = self._storage.steady_names(PACKS)
         self._names = {name[:-5] for name in listed if name.endswith(".pack") and is_hex(name[:-5])}
         self._damage.refresh(self._names)
-        for gone in self._packs.keys() - self._names:  # or a long-lived handle would hold the space that gc freed
+        for gone in self._packs.keys() - self._names:  # an open descriptor would keep the space that gc has freed
             self._packs.pop(gone).close()
         if self.last is not None and self.last.name not in self._packs:
             self.last = None
@@ -77,8 +75,10 @@ class PackSet:
         return self._names
 
     def fingerprint(self, here: FolderStorage) -> list[tuple[str, int, int, int]]:
-        """(name, inode, size, mtime) of every pack, where the storage is `here`. While all are as they were, what was found
-        in them is there still. Without the ctime, which our own links and unlinks move.
+        """(name, inode, size, mtime) of each pack, if the storage is `here`.
+
+        While these don't change, everything that was found in the packs is still there. The ctime isn't compared,
+        because our own links and unlinks change it.
         """
         found = []
         for name in sorted(self.names()):
@@ -123,8 +123,10 @@ class PackSet:
             pass  # read-only or full: the table lives as long as this process
 
     def open(self, name: str) -> Pack:
-        """An open reader. FileNotFoundError when a merge or a collector took it away; Damage when it isn't what its
-        name says.
+        """An open reader of a pack.
+
+        Raises FileNotFoundError if a merge or a collector has removed the pack, and Damage if it doesn't match its
+        name.
         """
         if found := self._packs.get(name):
             return found
@@ -136,7 +138,7 @@ class PackSet:
         return pack
 
     def remember(self, pack: Pack) -> None:
-        """Ask this pack first from now on, if it is one of ours (and not one in the trash, open for a moment)."""
+        """Ask this pack first from now on, unless it is one in the trash, which is open only for a moment."""
         if pack.name in self._packs:
             self.last = pack
 
@@ -155,15 +157,15 @@ class PackSet:
         return pack
 
     def know(self, name: str, data: bytes) -> None:
-        """Keep the header and index of a distant pack."""
+        """Cache the header and index of a distant pack."""
         try:
             if self._storage.distant and self._cache is not None:
                 self._cache.replace(f"{INDEXES}/{name}", data)
         except StorageError:
-            pass  # a cache
+            pass  # it is only a cache
 
     def _cached_pack(self, name: str) -> Pack | None:
-        """A distant pack whose index was read before: it never changes, and its name says whether the cache is right."""
+        """A distant pack from the cache, or None. Packs never change, and the name shows whether the cache is right."""
         if not self._storage.distant or self._cache is None:
             return None
         try:
@@ -184,7 +186,7 @@ class PackSet:
     # -- finding --
 
     def places(self, digest: Digest) -> Iterator[tuple[Pack, Row]]:
-        """Copies in packs of the last listing that are not noted as damaged."""
+        """The copies of an object in the packs of the last listing, without those that are noted as damaged."""
         names = self.names()
         for name, number in self._table().places(digest):
             if name in names and (found := self._row(name, digest, number)):
@@ -195,7 +197,10 @@ class PackSet:
                 yield found
 
     def _row(self, name: str, digest: Digest, number: int | None) -> tuple[Pack, Row] | None:
-        """The pack's own row: what the table says is believed only when this agrees."""
+        """A pack's own row of an object, or None.
+
+        `number` is the table's answer, which is used only if the row agrees.
+        """
         if (name, digest) in self._damage:
             return None
         try:
@@ -206,7 +211,7 @@ class PackSet:
             self._damage.note_broken(name)
             return None
         except OSError as error:
-            self.failure = error  # another pack may hold it, too; `read` says so if none does
+            self.failure = error  # another pack may have it; if none has, `read` reports this
             return None
         if number is None:
             number = pack.find(digest)
@@ -216,7 +221,10 @@ class PackSet:
         return (pack, row) if row.digest == digest else None
 
     def holding(self, digest: Digest) -> str | None:
-        """The pack on which a saver may rely for this object; None when it had better store it. As of the last listing."""
+        """The pack on which a save may rely for an object, or None if the save should store it.
+
+        As of the last listing.
+        """
         if not self.names():
             return None
         if self._probes > self._probes_allowed:
@@ -224,14 +232,16 @@ class PackSet:
         return next((pack.name for pack, _ in self.places(digest)), None)
 
     def locate_many(self, wanted: Iterable[Digest]) -> tuple[list[tuple[str, list[Row]]], list[Digest]]:
-        """Where small objects lie, by pack, and those that no pack of the last listing holds. Each pack is opened once,
-        and a pack of fewer objects than are looked for is read through.
+        """Find many small objects: their rows by pack, and the objects that are in no pack of the last listing.
+
+        Each pack is opened once. All rows of a pack are read if it has less than four times as many as are looked for.
         """
         names, todo = self.names(), set(wanted)
         if not names or not todo:
             return [], list(todo)
         if len(self._unindexed) >= _TABLE_FROM:
             self._build_table()
+        # Ask the table for the pack of each object.
         tabled: dict[str, list[Digest]] = {}
         for digest in todo if len(self._table()) else ():
             place = next(
@@ -239,6 +249,7 @@ class PackSet:
             )
             if place is not None:
                 tabled.setdefault(place, []).append(digest)
+        # Look into these packs, then into those that aren't in the table.
         found: list[tuple[str, list[Row]]] = []
         for name in [*tabled, *self._unindexed]:
             if not todo:
@@ -248,7 +259,7 @@ class PackSet:
             except (FileNotFoundError, Damage):
                 continue
             except OSError as error:
-                self.failure = error  # another pack may hold what is looked for; `read` says so if none does
+                self.failure = error  # another pack may have the objects; if none has, `read` reports this
                 continue
             asked = [digest for digest in tabled[name] if digest in todo] if name in tabled else todo
             if pack.count < 4 * len(asked):
@@ -264,7 +275,7 @@ class PackSet:
         return found, list(todo)
 
     def _weigh_table(self) -> None:
-        """Build the table over all packs once looking into those it lacks has cost as much as that."""
+        """Build the table over all packs when look-ups in packs that it lacks have cost as much as building it."""
         rows = len(self._table())
         for name in self._unindexed:
             try:
@@ -276,8 +287,9 @@ class PackSet:
             self._build_table()
 
     def look_only_where_cheap(self) -> None:
-        """From now on objects are looked for in packs whose index is known here (or is one of a few): to fetch every index
-        of a distant place costs more than to send again what another has sent.
+        """From now on look only into packs whose indexes are cached here, unless only a few aren't.
+
+        Fetching all indexes of a distant place costs more than sending again what another host has sent.
         """
         self._cheap = self._storage.distant
         self._limit()
@@ -290,29 +302,30 @@ class PackSet:
                 self._unindexed = [name for name in self._unindexed if name in known]
 
     def small(self) -> int:
-        """How many packs are so small that merging them would pay."""
+        """The number of packs that are small enough to be merged."""
         return sum(path.endswith(".pack") and size < MERGE_BELOW for path, size in self._storage.below(PACKS))
 
     def all_places(self, digest: Digest) -> Iterator[tuple[Pack, Row]]:
-        """Every copy there is, in the order in which nothing can slip by: index, fresh listing, trash, listing once
-        more.
-        """
+        """All copies of an object. The order of the searches ensures that a copy that is moved meanwhile is found."""
+        # In the packs of the last listing.
         yield from self.places(digest)
+        # In those of a fresh listing, by the table and without it.
         self.refresh()
         yield from self.places(digest)
         yield from self._in_every_pack(digest)
+        # In the trash, then once more in the packs: something may have been given back.
         yield from self._in_trash(digest)
         self.refresh()
         yield from self._in_every_pack(digest)
 
     def _in_every_pack(self, digest: Digest) -> Iterator[tuple[Pack, Row]]:
-        """Without the table, which is only a hint."""
+        """The copies of an object, searched in each pack, without the table, which is only a hint."""
         for name in sorted(self.names()):
             if found := self._row(name, digest, None):
                 yield found
 
     def _in_trash(self, digest: Digest) -> Iterator[tuple[Pack, Row]]:
-        """Looks again while a run's folder vanishes under it: the run ended, or gave something back."""
+        """The copies of an object in the trash. Searches again if a file vanishes: its run ended, or gave it back."""
         for _ in range(_LOOKS):
             vanished = False
             for path in trashed(self._storage):
@@ -331,7 +344,7 @@ class PackSet:
 
     @contextmanager
     def open_apart(self, path: str) -> Iterator[Pack]:
-        """A pack outside objects/, open for the block only."""
+        """A pack outside objects/, open only for the block."""
         pack = self._opened(path.rpartition("/")[2].removesuffix(".pack"), path)
         try:
             yield pack
@@ -339,12 +352,15 @@ class PackSet:
             pack.close()
 
     def in_trash(self, digest: Digest) -> str | None:
-        """Name of a pack in the trash that holds this object."""
+        """The name of a pack in the trash that has this object, or None."""
         return next((pack.name for pack, _ in self._in_trash(digest)), None)
 
 
 def _from_its_end(size: int, read: Callable[[int, int], bytes]) -> Callable[[int, int], bytes]:
-    """A pack's ends are asked for in three pieces: over a network what lies behind is fetched along, once."""
+    """A reader that has fetched the file's last bytes with one request.
+
+    Opening a pack reads three pieces, of which two are at its end: over a network one request for these is cheaper.
+    """
     start = max(0, size - _TAIL)
     tail = read(start, size - start)
 
@@ -357,7 +373,7 @@ def _from_its_end(size: int, read: Callable[[int, int], bytes]) -> Callable[[int
 
 
 def _when_asked(open_reader: Callable[[], Reader]) -> Callable[[int, int], bytes]:
-    """Reads by a reader that is opened when first needed."""
+    """A function that reads with a reader, which is opened when it is first needed."""
     readers: list[Reader] = []
 
     def read_range(offset: int, length: int) -> bytes:

@@ -1,4 +1,4 @@
-"""Publishing: staged files get the names under which they are stored."""
+"""Publishing: giving staged files the names under which they are stored."""
 
 import os
 from collections.abc import Iterable
@@ -13,11 +13,11 @@ from artstore.store.objects import ObjectStore
 
 _SYNCS = 8
 _UPLOADS = 4
-"""Files on their way to a distant place at once."""
+"""Most files that are sent to a distant place at once."""
 
 
 def publish_all(objects: ObjectStore, targets: dict[str, str]) -> None:
-    """Give staged files their final names, at a distant place several at once."""
+    """Give staged files (path → staged path) their final names; at a distant place several at once."""
 
     def publish(target: tuple[str, str]) -> None:
         _publish_one(objects, *target)
@@ -34,7 +34,7 @@ def _publish_one(objects: ObjectStore, path: str, staged: str) -> None:
     if storage.publish(staged, path):
         return
     if path.endswith(".pack") or storage.size(path) == os.stat(staged).st_size:
-        return  # somebody stored the same content meanwhile
+        return  # another process has stored the same content meanwhile
     digest = Digest(bytes.fromhex(path.rpartition("/")[2]))
     assert isinstance(storage, FolderStorage), "a bucket gives each copy a name of its own"
     objects.large.set_aside(digest, storage.stat(path))
@@ -45,7 +45,7 @@ def _publish_one(objects: ObjectStore, path: str, staged: str) -> None:
 
 
 def sync_files(paths: Iterable[str]) -> None:
-    """fsync each; in a few threads, so that the device sees several at once."""
+    """Call fsync for each file, in a few threads, so that the device gets several at once."""
 
     def sync(path: str) -> None:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)

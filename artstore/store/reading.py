@@ -1,4 +1,4 @@
-"""Reading many objects at once: in the order in which they lie, neighbours by one read, every one checked."""
+"""Reading many objects: in the order of the packs, neighbours with one read, each object checked."""
 
 from collections.abc import Iterable, Iterator
 from operator import itemgetter
@@ -10,12 +10,12 @@ from artstore.store.objects import ObjectStore
 from artstore.store.packs import Pack, Row, Window
 
 _WINDOW = 8 << 20
-"""Bytes of one read at most: few requests, and few bytes to repeat when one fails."""
+"""Most bytes of one read: large for few requests, but small enough to repeat after a failure."""
 _GAP = 64 << 10
 _GAP_DISTANT = 1 << 20
-"""Bytes that nobody asked for, read along rather than asked for apart: a request over a network costs as much as a MiB."""
+"""Most bytes between two objects that are read too, to save a request: over a network one costs as much as a MiB."""
 _AHEAD = 6
-"""Reads on their way at once from a distant place."""
+"""Most reads at once from a distant place."""
 
 Checked = tuple[Kind, Digest, memoryview]
 
@@ -25,7 +25,7 @@ class _Read(NamedTuple):
     rows: list[Row]
 
     def run(self, pack: Pack | None) -> Window:
-        """What came of it; nothing when the pack is gone: then each object is looked for by itself."""
+        """Read these rows. If the pack is gone, no bytes are returned, and the caller looks for each object alone."""
         nothing = Window(self.rows, memoryview(b""))
         try:
             return pack.window(self.rows) if pack is not None else nothing
@@ -36,9 +36,7 @@ class _Read(NamedTuple):
 
 
 def read_small(objects: ObjectStore, wanted: dict[Digest, Kind]) -> Iterator[Checked]:
-    """Small objects, each once, checked; not in the order asked for. Raises MissingObject or DamagedObject for one that is
-    not there.
-    """
+    """Read small objects and check them, each once, in any order. Raises MissingObject or DamagedObject."""
     if not wanted:
         return
     places, elsewhere = objects.packs.locate_many(wanted)
@@ -46,13 +44,13 @@ def read_small(objects: ObjectStore, wanted: dict[Digest, Kind]) -> Iterator[Che
         if data is not None and row.kind == wanted[row.digest]:
             yield row.kind, row.digest, data
         else:
-            elsewhere.append(row.digest)  # read once more, and from any other copy, before it is called damaged
+            elsewhere.append(row.digest)  # read again, and from other copies, before it is reported as damaged
     for digest in elsewhere:
         yield wanted[digest], digest, memoryview(objects.read(wanted[digest], digest))
 
 
 def read_blobs(objects: ObjectStore, wanted: Iterable[Digest]) -> Iterator[list[tuple[Digest, memoryview]]]:
-    """As `read_small`, blobs alone, a window of neighbours at a time: 3 µs each beside the reading."""
+    """Read small blobs like `read_small`, in lists of neighbours. Cost: 3 µs each, besides reading."""
     places, elsewhere = objects.packs.locate_many(wanted)
     for window in read_windows(objects, places):
         good = []
@@ -67,22 +65,25 @@ def read_blobs(objects: ObjectStore, wanted: Iterable[Digest]) -> Iterator[list[
 
 
 def read_rows(objects: ObjectStore, places: list[tuple[str, list[Row]]]) -> Iterator[tuple[Row, memoryview | None]]:
-    """Rows of packs and their objects, in the order of the packs and of what lies in them; None where a copy is wrong, or
-    its pack gone.
+    """Each of these rows with its object, in the order of the packs and of the objects in them.
+
+    The object is None if this copy is wrong or its pack is gone.
     """
     for window in read_windows(objects, places):
         yield from window.objects()
 
 
 def read_windows(objects: ObjectStore, places: list[tuple[str, list[Row]]]) -> Iterator[Window]:
-    """Rows of packs in runs that are read at once; from a distant place several are on their way."""
+    """Read rows of packs, neighbours at once; from a distant place with several reads at the same time."""
     reads = [_Read(pack, some) for pack, found in places for some in neighbours(found, objects.storage.distant)]
     return _windows(objects, reads)
 
 
 def neighbours(rows: list[Row], distant: bool) -> Iterator[list[Row]]:
-    """Rows of one pack in runs that are read at once. An empty object lies where another begins: it comes first, so that
-    the last row of a run ends where the run does.
+    """Group the rows of one pack into runs of neighbours, each of which is read with one read.
+
+    An empty object has the same offset as the next object. It is put first, so that a run's last row ends where the run
+    ends.
     """
     gap = _GAP_DISTANT if distant else _GAP
     run: list[Row] = []
@@ -120,8 +121,8 @@ def _windows(objects: ObjectStore, reads: list[_Read]) -> Iterator[Window]:
 
 
 def _pack_of(objects: ObjectStore, read: _Read) -> Pack | None:
-    """Opened just before it is read: the store keeps only so many open."""
+    """The pack of a read, or None. It is opened only just before the read: not all packs can be open at once."""
     try:
         return objects.packs.open(read.pack)
     except (Damage, OSError):
-        return None  # each of its objects is looked for by itself then, and the reason told
+        return None  # then each of its objects is looked for alone, and the reason is reported

@@ -1,4 +1,4 @@
-"""Refs: all collections of a repository. What moves in it moves here, and only by a new entry."""
+"""Refs: the logs of all collections. Whatever changes in a collection changes here, by a new entry."""
 
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
@@ -14,25 +14,27 @@ from artstore.store.logbook import Identity, LogBook, too_busy
 from artstore.store.logs import CHECKPOINT_EVERY, LOST_RACES, EntryCache, Log
 
 _BEHIND = 16
-"""Entries that are folded once more before the fold is kept anew."""
+"""The kept fold of a log is replaced only when it is this many entries old."""
 _MANY = 256
-"""Changes in one entry, as a push or a pull makes them, after which a writer leaves a checkpoint, too: each costs every reader
-40 µs. More where many versions would be written for few changes.
+"""Changes in one entry, such as a push or pull makes, after which a writer leaves a checkpoint too.
+
+Without it each change takes every reader 40 µs. The limit is higher if the collection has many versions, which would
+all be written for few changes.
 """
 
 
 class Done(NamedTuple):
-    """A change that was made."""
+    """An entry that was appended by `change`."""
 
     state: State
-    """of the collection, after it"""
+    """the collection after it"""
     changes: list[Change]
     aliases: dict[str, str]
-    """before it"""
+    """the collection's aliases before it"""
 
 
 class Refs(LogBook[State]):
-    """All collections of a repository; `commit` is the compare-and-swap."""
+    """The logs of all collections of a repository. `commit` is the compare-and-swap."""
 
     top, kinds = "refs", KINDS
 
@@ -45,25 +47,27 @@ class Refs(LogBook[State]):
         foreign: bool = False,
         copies: bool = False,
     ) -> None:
-        """`keep` the entries that were read: for one operation that reads logs again and again. Of `foreign` ones, which
-        others write, checkpoints are checked. In `copies` of logs, which nobody commits to, reading leaves checkpoints.
+        """Open the collections of a storage.
+
+        Args:
+            keep: Cache entries, for one operation that reads logs repeatedly.
+            foreign: Others write these logs, so their checkpoints are checked.
+            copies: These are copies of logs, to which nobody commits, so reading writes checkpoints.
         """
         super().__init__(storage, identity=identity, foreign=foreign, cache=EntryCache() if keep else None)
         self._copies = copies
         self.journal: list[Done] = []
-        """what `change` did, for whoever takes it from here"""
+        """what `change` did here; whoever needs it takes it out"""
         self._read_last = ""
         self._folded: tuple[str, State] | None = None
-        """a folder that was read twice in a row, and its fold then: the checkpoint of a long collection costs 4 µs a
-        version to decode
-        """
+        """(folder, state) of a log that was read twice in a row: decoding a checkpoint takes 4 µs for each version"""
 
     def cached(self) -> "Refs":
-        """As this, for one operation: entries are read once."""
+        """The same refs for one operation, in which each entry is read only once."""
         return Refs(self._storage, identity=self._identity, keep=True, foreign=self._foreign)
 
     def of_copies(self, mirror: LogStorage) -> "Refs":
-        """Collections of another repository, of whose logs there are copies here: for one operation."""
+        """The collections of another repository, read from the copies of its logs that are here, for one operation."""
         return Refs(mirror, identity=self._identity, keep=True, copies=True)
 
     # -- reading --
@@ -71,16 +75,18 @@ class Refs(LogBook[State]):
     def collections(
         self, entity: str | None = None, project: str | None = None, *, damaged: list[Damage] | None = None
     ) -> Iterator[State]:
-        """Every collection that exists, ordered by its path. One that can't be read is an error, or is told in
-        `damaged` and left out.
+        """All collections that exist, in the order of their paths.
+
+        If one can't be read, that is an error; with `damaged` the error is added there and the collection left out.
         """
         for state in self._states(entity, project, damaged):
             if state.exists:
                 yield state
 
     def read(self, path: Path, *, follow: bool = True) -> State:
-        """The collection at a path, through renames; `exists` is False for a free name. Raises Conflict when it is
-        spelled in another case.
+        """The collection at a path, following renames. `exists` is False for a free name.
+
+        Raises Conflict if a collection's name differs from the path only in case.
         """
         for _ in range(100):
             state = self.read_folder(path.folder, path)
@@ -95,17 +101,18 @@ class Refs(LogBook[State]):
         return state
 
     def is_current(self, state: State) -> bool:
-        """Whether nothing was appended since this state was read. Cost: one stat."""
+        """Whether no entry was appended since this state was read. Cost: one stat."""
         return self._storage.size(f"{state.path.folder}/{state.number + 1:08}.json") is None
 
     def read_folder(
         self, folder: str, path: Path | None = None, *, until: int | None = None, checkpoints: bool = True
     ) -> State:
-        """Fold a log, from its checkpoint where there is one; `until` stops behind that entry."""
+        """The state of a log, from its checkpoint if there is one; with `until`, as of that entry."""
         log = self._log(folder)
         listing = log.listing()
         state = State(nfc(path) if path else Path("", "", ""))
         to_its_end = checkpoints and until is None
+        # Begin with the fold that this handle keeps, or with a checkpoint.
         if to_its_end and (folded := self._folded_before(log)) is not None:
             state = folded
         elif checkpoints and (found := log.checkpoint(listing, until=until, foreign=self._foreign)):
@@ -114,7 +121,8 @@ class Refs(LogBook[State]):
                     check_plain(found[2])
                 state = State.from_plain(found[2])
             except (KeyError, TypeError, ValueError, Damage):
-                pass  # made by another artstore: the entries decide
+                pass  # another artstore made it: the entries decide
+        # Apply the entries after it.
         start = state.number
         for entry in log.entries(listing, start, state.digest) if start != until else ():
             self._settle_read(state, folder, checkpoints)
@@ -122,6 +130,7 @@ class Refs(LogBook[State]):
             if entry.number == until:
                 break
         self._settle_read(state, folder, checkpoints)
+        # Keep the result for the next reader.
         if self._copies and state.number - start >= CHECKPOINT_EVERY:
             self._save_checkpoint(log, state)
         if to_its_end and len(state.versions) >= CHECKPOINT_EVERY:
@@ -129,9 +138,7 @@ class Refs(LogBook[State]):
         return state
 
     def _folded_before(self, log: Log) -> State | None:
-        """What this handle folded before of a log, if that still holds the entry at which it ended: believed as a
-        checkpoint is.
-        """
+        """The kept state of a log, or None. It is used, like a checkpoint, only if the log still has its last entry."""
         if self._folded is None or self._folded[0] != log.folder:
             return None
         state = self._folded[1]
@@ -139,12 +146,12 @@ class Refs(LogBook[State]):
             if log.read(state.number).digest == state.digest:
                 return state.copy()
         except (Damage, StorageError):
-            pass  # the log tells what is wrong with it
+            pass  # reading the log reports what is wrong
         self._folded = None
         return None
 
     def _keep_fold(self, folder: str, state: State, behind: int) -> None:
-        """Keep the fold of a folder that is read again and again, unless what is kept is only few entries `behind`."""
+        """Keep the state of a log that is read repeatedly, unless the kept one is only a few entries `behind`."""
         kept = self._folded is not None and self._folded[0] == folder
         if folder == self._read_last and not (kept and behind < _BEHIND):
             self._folded = folder, state.copy()
@@ -158,8 +165,10 @@ class Refs(LogBook[State]):
                 pass  # it only keeps reading cheap
 
     def _settle_read(self, state: State, folder: str, checkpoints: bool) -> None:
-        """Decide a pending `moved from` by the old log's next entry: it moved, or it is void (also while nobody has
-        said).
+        """Decide a pending `moved from` by the next entry of the old name's log.
+
+        If that entry completes the move, the old log's state is taken. If it is any other, the `moved from` is void.
+        While there is none, it counts as void too, but stays pending.
         """
         change = state.pending
         if change is None:
@@ -188,8 +197,10 @@ class Refs(LogBook[State]):
     # -- changing --
 
     def commit(self, state: State, changes: list[Change]) -> State | None:
-        """Append one entry behind `state`; the new state, or None when somebody else was first (read again, check
-        again, try again). InvalidValue for what nobody could read afterwards.
+        """Append one entry after `state`. Returns the new state, or None if another writer was first.
+
+        Then the caller must read, check and try again. Raises InvalidValue for changes that couldn't be read
+        afterwards.
         """
         self._check(changes, str(state.path))
         return state if self._append(self._log(state.path.folder), state, changes) else None
@@ -202,11 +213,11 @@ class Refs(LogBook[State]):
             self._save_checkpoint(log, state)
 
     def change(self, path: Path, build: Callable[[State], list[Change]], *, read: State | None = None) -> State:
-        """Append what `build` makes of the collection's state (as it was `read`, where nothing came behind that); after a
-        lost race `build` is asked again, on the new state. What it was shown is durable when this returns, whoever wrote
-        it.
+        """Append the changes that `build` returns for the collection's state, and return the new state.
 
-        No changes → no entry. `build` raises to refuse.
+        After a lost race `build` is called again with the new state. It raises an error to refuse; if it returns no
+        changes, no entry is made. `read` is a state that the caller has read; it is used if it is still current. When
+        this returns, the state that `build` was given is durable, whoever wrote it.
         """
         for _ in range(LOST_RACES):
             current = read is not None and read.pending is None and self.is_current(read)
@@ -223,7 +234,7 @@ class Refs(LogBook[State]):
         raise too_busy(str(path))
 
     def _check_spelling(self, path: Path) -> None:
-        """Projects and entities whose names differ in case only would share a folder: the first one decides."""
+        """Raise Conflict if a project or entity exists whose name differs only in case: both would share a folder."""
         for parts, folders in ((2, self.paths(path.entity, path.project)), (1, self.paths(path.entity))):
             states = (self.read_folder(folder) for folder in folders)
             first = next((state.path[:parts] for state in states if state.number), nfc(path)[:parts])
@@ -234,7 +245,10 @@ class Refs(LogBook[State]):
                 )
 
     def settled(self, path: Path, *, follow: bool = True) -> State:
-        """As `read`, for who will append: a `moved from` that nobody completed is settled first."""
+        """The collection at a path, for appending.
+
+        Like `read`, but first cancels a `moved from` that isn't completed.
+        """
         state = self.read(path, follow=follow)
         while state.pending is not None:
             change = state.pending
@@ -246,8 +260,9 @@ class Refs(LogBook[State]):
         return state
 
     def rename(self, old: Path, new: Path) -> State:
-        """Move a collection to a free name, history and all, in O(1). The old name redirects. Committed by the old
-        log's entry.
+        """Rename a collection to a free name, in O(1). Its history is kept, and the old name redirects to the new one.
+
+        First the new name's log gets a `moved from`, then the old name's log a `moved to`, which completes the move.
         """
         for _ in range(LOST_RACES):
             source = self.settled(old)
@@ -272,7 +287,7 @@ class Refs(LogBook[State]):
         raise too_busy(str(old), "it could be renamed")
 
     def since(self, state: State, number: int, digest: str) -> list[Entry] | None:
-        """Entries of this state's log behind that number; None when the entry of that number has another digest."""
+        """The entries of a state's log after a number, or None if the entry with that number has another digest."""
         log = self._log(state.path.folder)
         try:
             if log.read(number).digest != digest:
@@ -282,8 +297,9 @@ class Refs(LogBook[State]):
             return None
 
     def history(self, path: Path, until: int | None = None) -> Iterator[Entry]:
-        """All entries of a collection's log (up to the number `until`), oldest first; those before a rename from the old
-        name's log.
+        """All entries of a collection, oldest first, up to the number `until`.
+
+        Those before a rename are in the old log.
         """
         log = self._log(path.folder)
         for entry in log.entries(log.listing()):
@@ -298,13 +314,14 @@ class Refs(LogBook[State]):
             yield entry
 
     def names_before(self, state: State) -> list[Path]:
-        """Names that a collection had, the last one first. Cost: its whole history."""
+        """The former names of a collection, the last one first. Cost: reads its whole history."""
         changes = [change for entry in self.history(state.path, state.number) for change in entry.changes]
         return [Path.named_by(change) for change in reversed(changes) if change["kind"] == "moved from"]
 
     def began(self, path: Path) -> str | None:
-        """Digest of the first entry of a collection's log, through renames: a log keeps it for ever, and no other has it.
-        None without an entry.
+        """The digest of the first entry of a collection's log, following renames, or None without an entry.
+
+        It identifies the log: it never changes, and no other log has it.
         """
         return next((entry.digest for entry in self.history(path)), None)
 
@@ -313,7 +330,7 @@ class Refs(LogBook[State]):
 
 
 def resolve(state: State, spec: Spec) -> VersionState:
-    """The live version that a spec names. Raises NotFound, saying which part is missing and what is near."""
+    """The live version that a spec names. Raises NotFound, which says what is missing and suggests similar names."""
     name = str(state.path)
     if not state.exists:
         raise NotFound(f"there is no collection {name}")

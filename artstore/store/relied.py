@@ -1,4 +1,4 @@
-"""What a transaction relies on: which objects it wrote or found, and how they come back when a collector took them."""
+"""What a transaction relies on: the objects that it wrote or found, and bringing them back from a collector."""
 
 import os
 from collections.abc import Iterable
@@ -14,24 +14,27 @@ AGAIN = "run the same command again"
 
 
 class Relied:
-    """The records of one transaction, which fills them."""
+    """The objects that one transaction relies on. The transaction fills these records."""
 
     def __init__(self, objects: ObjectStore) -> None:
         self._objects = objects
         self._storage = objects.storage
         self.small: dict[Digest, str | None] = {}
-        """the pack in which each small object was found; None for what is new here"""
+        """the pack in which each small object was found; None for an object that the transaction added"""
         self.large: dict[Digest, tuple[int, str | None]] = {}
-        """size and staged path of each large blob; no path for what was found"""
+        """size and staged path of each large blob; the path is None for a blob that was found"""
         self.published: dict[str, str] = {}
-        """staged path of each file that got its final name"""
+        """the staged path of each published file, by its final path"""
 
     def restore_packs(self) -> tuple[set[str], list[Digest]]:
-        """Look again for every pack: paths of those that were put back, and objects that are nowhere. Raises MissingObject
-        when a pack that was written here is gone for good.
+        """Check that every pack is still there, and put back those that a collector took.
+
+        Returns the paths that were put back, and the objects that are nowhere. Raises MissingObject if a pack of this
+        transaction is gone for good.
         """
         names = self._objects.packs.refresh()
         restored = set()
+        # Packs that this transaction wrote.
         for path, staged in self.published.items():
             name = path.removeprefix(f"{PACKS}/")
             if not path.endswith(".pack") or name.removesuffix(".pack") in names:
@@ -40,6 +43,7 @@ class Relied:
                 restored.add(path)
             elif self._storage.size(path) is None:
                 raise MissingObject(f"pack {name[:12]} was collected while it was saved", hint=AGAIN)
+        # Packs in which it found objects. Each object may also be in another pack by now.
         lost: dict[str, list[Digest]] = {}
         gone = set(self.small.values()) - names - {None}
         for digest, pack in list(self.small.items()) if gone else ():
@@ -51,13 +55,16 @@ class Relied:
                 restored.add(pack_path(pack))
                 self._objects.packs.refresh()
             elif pack not in lost and self._objects.packs.refresh() and (again := self._objects.packs.holding(digest)):
-                self.small[digest] = again  # its run gave it back by itself between both looks
+                self.small[digest] = again  # the collector gave it back between both look-ups
             else:
                 lost.setdefault(pack, []).append(digest)
         return restored, [digest for digests in lost.values() for digest in digests]
 
     def restore_large(self) -> tuple[set[str], list[Digest]]:
-        """Look again for every large blob: paths of those that were put back, and those that were not."""
+        """Check that every large blob is still there, and put back those that a collector took.
+
+        Returns the paths that were put back, and the blobs that couldn't be.
+        """
         restored, lost = set[str](), list[Digest]()
         there = self._storage.sizes([blob_path(digest) for digest in self.large])
         for digest, (size, staged) in self.large.items():
@@ -71,8 +78,9 @@ class Relied:
         return restored, lost
 
     def folders_to_sync(self, targets: Iterable[str]) -> list[str]:
-        """Folders with new names, and those of relied-on objects younger than a minute: their saver may not have synced
-        them yet.
+        """The folders to sync: those with new names, and those of found objects if names in them may be new.
+
+        The process that saved these objects may not have synced the folder yet.
         """
         folders = {path.rpartition("/")[0] for path in targets}
         relied = {blob_path(digest).rpartition("/")[0] for digest, (_, staged) in self.large.items() if not staged}
@@ -81,7 +89,7 @@ class Relied:
         return sorted(folders | {folder for folder in relied - folders if self._storage.is_young(folder)})
 
     def _put_back(self, staged: str | None, path: str) -> bool:
-        """Link a file back from our own folder, or from whichever run's trash has it."""
+        """Link a file back from our own folder, or from the trash of any collector's run."""
         if staged and os.path.lexists(staged):
             return self._storage.publish(staged, path)
         return bring_back(self._storage, path)

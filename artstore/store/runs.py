@@ -1,4 +1,4 @@
-"""All runs of a repository: each is a log of its own."""
+"""The logs of all runs of a repository, one for each run."""
 
 from collections.abc import Callable
 from typing import Any
@@ -22,13 +22,13 @@ from artstore.store.logbook import Identity, LogBook, too_busy
 from artstore.store.logs import CHECKPOINT_EVERY, LOST_RACES, Log, decode_checkpoint, encode_checkpoint
 
 CHECKPOINT = "checkpoint"
-"""The name of a run's checkpoint: a fixed one, so that 10,000 runs that ended are read without listing a folder."""
+"""The name of a run's checkpoint. It is fixed, so that 10,000 ended runs can be read without listing their folders."""
 HISTORY = "history."
-"""What the names of files with steps that are not sealed yet begin with, in a run's folder."""
+"""The prefix of the files in a run's folder that hold steps which aren't sealed yet."""
 
 
 class Runs(LogBook[RunState]):
-    """All runs of a repository."""
+    """The logs of all runs of a repository."""
 
     top, kinds = "runs", KINDS
 
@@ -39,13 +39,13 @@ class Runs(LogBook[RunState]):
         identity: Identity,
         foreign: bool = False,
     ) -> None:
-        """Of `foreign` ones, which others write, checkpoints are checked."""
+        """Others can write `foreign` logs, so their checkpoints are checked."""
         super().__init__(storage, identity=identity, foreign=foreign)
         self.journal: list[tuple[RunState, list[Change]]] = []
-        """what `append` did, for whoever takes it from here"""
+        """what `append` did here; whoever needs it takes it out"""
 
     def of_copies(self, mirror: LogStorage) -> "Runs":
-        """Runs of another repository, of whose logs there are copies here."""
+        """The runs of another repository, read from the copies of its logs that are here."""
         return Runs(mirror, identity=self._identity)
 
     def all(
@@ -56,21 +56,22 @@ class Runs(LogBook[RunState]):
         wanted: Callable[[RunState], bool] = lambda state: True,
         damaged: list[Damage] | None = None,
     ) -> list[RunState]:
-        """Every `wanted` run that was not deleted, the latest started first. One that can't be read is an error, or is told
-        in `damaged` and left out. Memory: those that are wanted.
+        """All `wanted` runs that weren't deleted, the last started first. Memory: only the wanted ones.
+
+        If one can't be read, that is an error; with `damaged` the error is added there and the run left out.
         """
         states = (s for s in self._states(entity, project, damaged) if s.number and s.deleted is None and wanted(s))
         return sorted(states, key=lambda s: (s.started, s.path), reverse=True)
 
     def read(self, path: RunPath) -> RunState:
-        """The run at a path; `number` is 0 when there is none. Raises Conflict when it is spelled in another case."""
+        """The run at a path; `number` is 0 if there is none. Raises Conflict if the path differs only in case."""
         state = self.read_folder(path.folder, path)
         if state.number and state.path != path:
             raise Conflict(f"run {path} differs only in case from {state.path}, which exists", hint="use another id")
         return state
 
     def find(self, path: RunPath) -> RunState:
-        """As `read`; raises NotFound with near ids, also when it was deleted."""
+        """The run at a path. Raises NotFound, with similar ids, if there is none or it was deleted."""
         state = self.read(path)
         if state.deleted is not None:
             raise NotFound(f"run {path} was deleted on {state.deleted[:10]}")
@@ -83,7 +84,7 @@ class Runs(LogBook[RunState]):
     def read_folder(
         self, folder: str, path: RunPath | None = None, *, until: int | None = None, checkpoints: bool = True
     ) -> RunState:
-        """Fold a log, from its checkpoint where there is one; `until` stops behind that entry."""
+        """The state of a log, from its checkpoint if there is one; with `until`, as of that entry."""
         log = self._log(folder)
         if checkpoints and until is None and (known := self._from_checkpoint(log)) is not None:
             for entry in log.later(known.number, known.digest):
@@ -97,7 +98,7 @@ class Runs(LogBook[RunState]):
         return state
 
     def _from_checkpoint(self, log: Log) -> RunState | None:
-        """The state that the checkpoint holds, if that belongs to this log."""
+        """The state in a log's checkpoint, or None if it doesn't belong to this log."""
         plain = self._checkpoint(log.folder)
         try:
             if plain is None or log.read(plain["number"]).digest != plain["digest"]:
@@ -108,7 +109,7 @@ class Runs(LogBook[RunState]):
         return state if state.path.folder == log.folder else None
 
     def _checkpoint(self, folder: str) -> dict[str, Any] | None:
-        """The state that a run's checkpoint holds, as plain values; None without one, or one of another artstore."""
+        """The state in a run's checkpoint, as plain values, or None if there is none, or one of another artstore."""
         try:
             data = self._storage.read(f"{folder}/{CHECKPOINT}")
             plain: dict[str, Any] = decode_checkpoint(data, f"the checkpoint of {folder}", foreign=self._foreign)[2]
@@ -119,8 +120,9 @@ class Runs(LogBook[RunState]):
         return plain if not self._foreign or is_plain(plain) else None
 
     def ended(self, folder: str) -> dict[str, Any] | None:
-        """The state of a run that ended, as plain values, if its checkpoint tells it and nothing came after; else None.
-        Cost: one small file.
+        """The state of a run as plain values, if its checkpoint has it and no entry came after it; else None.
+
+        That is so for runs that ended. Cost: one small file.
         """
         plain = self._checkpoint(folder)
         if plain is None or self._storage.size(f"{folder}/{plain['number'] + 1:08}.json") is not None:
@@ -128,8 +130,10 @@ class Runs(LogBook[RunState]):
         return plain
 
     def append(self, state: RunState, build: Callable[[RunState], list[Change]]) -> None:
-        """Bring a state up to date and append what `build` makes of it; asked again after a lost race. No changes → no
-        entry. Cost: the entries that the state lacks, and one.
+        """Bring a state up to date and append the changes that `build` returns for it.
+
+        After a lost race `build` is called again. If it returns no changes, no entry is made. Cost: reads the entries
+        that the state lacks, and writes one.
         """
         log = self._log(state.path.folder)
         for _ in range(LOST_RACES):
@@ -145,7 +149,7 @@ class Runs(LogBook[RunState]):
         raise too_busy(f"run {state.path}")
 
     def tell(self, path: RunPath, changes: list[Change]) -> bool:
-        """Append those of another place's changes that a run's log here lacks, as they are; whether there were any."""
+        """Append those of another place's changes that a run's log here lacks. Returns whether there were any."""
         log = self._log(path.folder)
         for _ in range(LOST_RACES):
             entries = list(log.entries(log.listing()))
@@ -179,22 +183,23 @@ class Runs(LogBook[RunState]):
             pass  # it only keeps reading cheap
 
     def open_parts(self, state: RunState) -> list[str]:
-        """Paths of files with steps that are not sealed: the recording process appends to them, or died before it could
-        seal them.
+        """Paths of the files with steps that aren't sealed.
+
+        The recording process is appending to them, or died before it could seal them.
         """
         return [path for path in self.parts(state) if path.rpartition("/")[2] not in state.history]
 
     def parts(self, state: RunState) -> list[str]:
-        """As `open_parts`, with those that were sealed and not removed yet."""
+        """Paths of all files with steps: those of `open_parts`, and those that were sealed but not removed yet."""
         names = self._storage.names(state.path.folder)
         return sorted(f"{state.path.folder}/{name}" for name in names if name.startswith(HISTORY))
 
     def status(self, state: RunState) -> str:
-        """finished, failed or running as its log says; crashed when its process is proved dead."""
+        """finished or failed if its log says so; else running, or crashed if its process is proved dead."""
         return state.finished or (RUNNING if may_live(state.owner, self._storage.local) else CRASHED)
 
 
 def may_live(name: str, local: bool) -> bool:
-    """Whether the process of that name isn't proved dead."""
+    """Whether the process with this name may be alive: it isn't proved dead."""
     owner = parse(name)
     return owner is None or not is_dead(owner, local=local)

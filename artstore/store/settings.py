@@ -1,4 +1,4 @@
-"""Settings, the environment and where the repository is: the only module that reads our part of the environment."""
+"""Settings: `config` files, the environment and the repository's place. Only this reads our variables."""
 
 import os
 import re
@@ -14,18 +14,20 @@ from artstore.errors import InvalidValue, NotFound, Refused, storage_error, tran
 
 FOLDER = ".artifacts"
 ORIGIN = "origin"
-"""The remote that a clone came from, and the one that is meant where none is named."""
+"""The name of the remote that a clone came from, and the default remote."""
 _LONGEST = 1 << 20
-"""Characters of a `config` that are read."""
+"""Most characters of a `config` file."""
 GRACE_LOCAL = 24 * 3600
 GRACE_NETWORK = 14 * 24 * 3600
-"""Seconds that a taken-away object stays in the trash: a day locally; on network file systems, whose clients may
-believe old listings, far longer than any cache lives.
+"""Seconds for which a collected object stays in the trash.
+
+A day on local file systems. On network file systems, whose clients may use old listings, far longer than any cache
+lives.
 """
 
 
 class Key(NamedTuple):
-    """A setting that may stand in `config`: what holds without it, and the rule for its value."""
+    """A setting that can be in `config`: its default, as shown to users, and the rule for its value."""
 
     default: str
     check: Callable[[str], object]
@@ -55,20 +57,20 @@ KEYS = {
 
 
 class RemoteSettings(NamedTuple):
-    """A remote as `config` tells of it."""
+    """A remote's settings in `config`."""
 
     url: str
     partial: bool = False
-    """whether blobs that it holds may be absent here"""
+    """whether blobs that the remote has may be absent here"""
     relative: bool = False
-    """whether it was given as a path relative to the project: lock files name it so"""
+    """whether it was given as a path relative to the project: lock files then use that path"""
 
 
 class Settings:
-    """One repository's settings: its `config` file (INI) over which the environment wins."""
+    """The settings of one repository: its `config` file, in INI format. Environment variables override it."""
 
     def __init__(self, root: str | None) -> None:
-        """Without a repository only the environment says anything."""
+        """Without a repository (None) there are only the environment and the defaults."""
         self._root = root or ""
         self._path = os.path.join(self._root, "config")
         self._values = self._read() if root is not None else {}
@@ -78,7 +80,7 @@ class Settings:
         return self._parsed(text) if text else {}
 
     def _text(self) -> str:
-        """What `config` holds; nothing where there is none."""
+        """The text of `config`, or "" if there is none."""
         try:
             with open(open_regular(self._path), encoding="utf-8") as file:
                 text = file.read(_LONGEST + 1)
@@ -106,7 +108,10 @@ class Settings:
         return {section: dict(parser[section]) for section in parser.sections()}
 
     def value(self, key: str) -> str | None:
-        """What `config` says of a setting such as `core.project`; None when nothing. Raises NotFound for no setting."""
+        """The value of a setting such as `core.project` in `config`, or None.
+
+        Raises NotFound for an unknown setting.
+        """
         if key not in KEYS:
             raise NotFound(
                 f"there is no setting '{printable(key)}'", hint=near(key, KEYS) or f"there are {', '.join(KEYS)}"
@@ -115,7 +120,7 @@ class Settings:
         return self._values.get(section, {}).get(name)
 
     def _checked(self, key: str) -> Any:
-        """A setting's value as its rule reads it; None where nothing is said."""
+        """The value of a setting as its rule returns it, or None if it isn't set. Raises InvalidValue."""
         value = self.value(key)
         try:
             return None if value is None else KEYS[key].check(value)
@@ -125,7 +130,7 @@ class Settings:
             ) from error
 
     def set(self, key: str, value: str | None) -> None:
-        """Write one setting, or remove it; other lines, comments too, stay as they are. Raises InvalidValue."""
+        """Write one setting, or remove it (None). Other lines and comments stay as they are. Raises InvalidValue."""
         self.value(key)
         if value is not None:
             if "\n" in value or value != value.strip():
@@ -138,8 +143,10 @@ class Settings:
         self._change(section, {name: value})
 
     def _change(self, section: str, values: dict[str, str | None] | None) -> None:
-        """Write values of a section, remove some (None), or the whole section (None for all). Raises InvalidValue where the
-        file would say anything else than this and what it said before: people may write it in ways that we don't.
+        """Write values of a section, and remove those that are None, or remove the whole section (`values` None).
+
+        Raises InvalidValue if the new file wouldn't be read as exactly this change: people can write the file in ways
+        that we don't.
         """
         text = self._text()
         lines, wanted = text.removesuffix("\n").split("\n") if text else [], self._parsed(text)
@@ -159,7 +166,7 @@ class Settings:
         self._values = self._read()
 
     def check(self) -> None:
-        """Raises InvalidValue for the first setting, or variable in its place, that breaks its rule."""
+        """Raise InvalidValue for the first setting, or variable that overrides one, that breaks its rule."""
         for key in KEYS:
             self._checked(key)
         _ = self.entity, self.project
@@ -168,7 +175,7 @@ class Settings:
     # -- remotes --
 
     def remotes(self) -> dict[str, "RemoteSettings"]:
-        """By name, as they stand in `config`. Raises InvalidValue for one without a URL."""
+        """The remotes in `config`, by name. Raises InvalidValue for one without a URL."""
         found: dict[str, RemoteSettings] = {}
         for section, values in self._values.items():
             match = re.fullmatch(r'remote "([^"\\]+)"', section)
@@ -181,7 +188,7 @@ class Settings:
         return found
 
     def set_remote(self, name: str, settings: "RemoteSettings | None") -> None:
-        """Write one remote, or remove it."""
+        """Write one remote's settings, or remove it (None)."""
         check_name(name, "remote name")
         section = f'remote "{name}"'
         if settings is None:
@@ -191,8 +198,10 @@ class Settings:
             self._change(section, {"url": settings.url, **flags})
 
     def doubt(self) -> str | None:
-        """Why this repository's remotes are not contacted: somebody else could have named them, and the user has not said
-        that they may be (`remote allow`, as git's `safe.directory`); None when nothing speaks against it.
+        """Why this repository's remotes must not be contacted, or None if they may be.
+
+        They must not if others can have written `config`, unless the user has allowed it (`remote allow`, like git's
+        `safe.directory`).
         """
         try:
             folder, config = os.stat(self._root), os.stat(self._path)
@@ -205,7 +214,7 @@ class Settings:
         return None if is_own(config) else "others may write to this repository's config"
 
     def allow_contact(self) -> None:
-        """Note for this user that the repository's remotes may be contacted."""
+        """Note that this user allows contacting the repository's remotes."""
         path = _allowed_path()
         known = _allowed()
         with translated(f"write {printable(path)}"):
@@ -223,7 +232,7 @@ class Settings:
         return as_project(chosen or DEFAULT_PROJECT)
 
     def identity(self) -> tuple[str | None, str | None]:
-        """(host, user) as entries record them; both None with `core.identity = off`."""
+        """(host, user) to record in entries; both None with `core.identity = off`."""
         if self._checked("core.identity") is False:
             return None, None
         host, user = os.uname().nodename, _user()
@@ -231,11 +240,11 @@ class Settings:
 
     @property
     def auto_fetch(self) -> bool:
-        """Whether what is only at a remote is pulled when it is used."""
+        """Whether a version that is only at a remote is pulled when it is used."""
         return self._checked("core.auto_fetch") is True
 
     def grace(self, local: bool) -> float:
-        """Seconds for which the trash is kept."""
+        """Seconds for which collected objects stay in the trash."""
         value: float | None = self._checked("gc.grace")
         return value if value is not None else GRACE_LOCAL if local else GRACE_NETWORK
 
@@ -251,12 +260,12 @@ def _checked_environment(name: str, what: str) -> str | None:
 
 
 def _said(values: dict[str, dict[str, str]]) -> dict[str, dict[str, str]]:
-    """Without sections that say nothing."""
+    """The settings without empty sections."""
     return {section: found for section, found in values.items() if found}
 
 
 def _with_line(lines: list[str], section: str, name: str, value: str | None) -> list[str]:
-    """The lines of a settings file with one setting changed, added or (None) removed."""
+    """The lines of a settings file after one setting was changed, added or (None) removed."""
     inside, at, end = False, None, None
     for number, line in enumerate(lines):
         if line.strip().startswith("["):
@@ -284,24 +293,24 @@ def _without_section(lines: list[str], section: str) -> list[str]:
 
 
 def config_folder() -> str:
-    """Where this user's own settings lie, beside those of repositories."""
+    """The folder of this user's own settings, which belong to no repository."""
     home = os.environ.get("XDG_CONFIG_HOME") or os.path.join(os.path.expanduser("~"), ".config")
     return os.path.join(home, "artstore")
 
 
 def rules_path() -> str:
-    """Where this user's automations lie."""
+    """The file of this user's automations."""
     return os.path.join(config_folder(), "automations.json")
 
 
 def state_folder() -> str:
-    """Where logs of what was done for this user lie."""
+    """The folder of this user's log and notes of automations."""
     home = os.environ.get("XDG_STATE_HOME") or os.path.join(os.path.expanduser("~"), ".local", "state")
     return os.path.join(home, "artstore")
 
 
 DEPTH = "ARTSTORE_AUTOMATION_DEPTH"
-"""The variable that counts automations that one another's commands set off."""
+"""The variable that counts how many automations have started one another."""
 
 
 def automation_depth() -> int:
@@ -310,7 +319,7 @@ def automation_depth() -> int:
 
 
 def environment_value(name: str | None) -> str | None:
-    """A secret, where the user keeps it: in the environment, under a name that a setting gives."""
+    """The value of an environment variable that a setting names, such as a secret; None if it isn't set."""
     return os.environ.get(name) if name else None
 
 
@@ -319,7 +328,7 @@ def _allowed_path() -> str:
 
 
 def _allowed() -> set[str]:
-    """Repositories of others whose remotes this user has allowed."""
+    """The repositories whose remotes this user has allowed to contact."""
     try:
         with open(_allowed_path(), errors="surrogateescape") as lines:
             return {line.rstrip("\n") for line in lines}
@@ -336,22 +345,22 @@ def _user() -> str | None:
 
     try:
         return getpass.getuser()
-    except (OSError, KeyError):  # no such user in this container
+    except (OSError, KeyError):  # this user doesn't exist in the container
         return None
 
 
 def debugging() -> bool:
-    """Whether a bug should show its traceback."""
+    """Whether a traceback should be shown for a bug (ARTSTORE_DEBUG)."""
     return bool(_environment("ARTSTORE_DEBUG"))
 
 
 def colours_wanted() -> bool:
-    """As https://no-color.org asks."""
+    """Whether output may be coloured. NO_COLOR turns colours off, as https://no-color.org describes."""
     return not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
 def run_environment() -> dict[str, Any]:
-    """What the environment says of runs: mode, id, and W&B's other variables."""
+    """The settings for runs in the environment: mode, id, and W&B's other variables. Unset ones are left out."""
     names = {
         "mode": ("ARTSTORE_MODE", "WANDB_MODE"),
         "id": ("ARTSTORE_RUN_ID", "WANDB_RUN_ID"),
@@ -369,7 +378,7 @@ def run_environment() -> dict[str, Any]:
 
 
 def variables() -> dict[str, str | None]:
-    """What the environment says to artstore, by name; None for a value that looks secret."""
+    """The environment variables of artstore and W&B, by name; None for a value that looks like a secret."""
     found = {name: value for name, value in sorted(os.environ.items()) if name.startswith(("ARTSTORE_", "WANDB_"))}
     return {
         name: None if re.search(_SECRET, f"{name}={value}", re.IGNORECASE) else value for name, value in found.items()
@@ -377,12 +386,14 @@ def variables() -> dict[str, str | None]:
 
 
 _SECRET = r"(KEY|TOKEN|SECRET|PASS|CREDENTIAL|AUTH)[^=]*=|://[^/]*@|=[0-9a-f-]{32,}$"
-"""Names of secrets, URLs with somebody's password, and values such as W&B's keys."""
+"""Variables with a secret's name, a URL with a password, or a value like W&B's keys."""
 
 
 def find_root(start: str | None = None, *, environment: bool = True) -> str | None:
-    """The repository's folder: ARTSTORE_DIR itself, or the nearest `.artifacts/` upwards, as git finds `.git`: not past
-    $HOME nor a file-system border. One that a stranger left there is passed over.
+    """The repository's folder, or None: ARTSTORE_DIR itself, or the nearest `.artifacts/` in this folder or above.
+
+    As for git's `.git`, the search ends at $HOME and at a file system's border. A repository that a stranger left there
+    is skipped.
     """
     if environment and (chosen := _environment("ARTSTORE_DIR")):
         return os.path.abspath(chosen)
@@ -390,7 +401,7 @@ def find_root(start: str | None = None, *, environment: bool = True) -> str | No
 
 
 def _roots_above(start: str) -> Iterator[str]:
-    """Repositories in a folder, and in those above it."""
+    """The repositories in a folder and in the folders above it, the nearest first."""
     here = os.path.abspath(start)
     if not os.path.isdir(here):
         return
@@ -405,8 +416,9 @@ def _roots_above(start: str) -> Iterator[str]:
 
 
 def _is_strangers(root: str) -> bool:
-    """Whether somebody else left a repository in a folder that isn't theirs, as anybody can in /tmp: what is saved below
-    would be saved for them. One that is shared with the group to which the folder belongs may be anybody's.
+    """Whether a stranger left a repository in a folder that isn't theirs, as anybody can in /tmp.
+
+    Saving in it would give them our files. A repository that is shared with the folder's group may be anybody's.
     """
     folder = os.stat(os.path.dirname(root))
     for status in (os.stat(root), os.lstat(root)):
@@ -417,8 +429,9 @@ def _is_strangers(root: str) -> bool:
 
 
 def root_to_create(start: str | None = None) -> str:
-    """The repository that is found; else where `init` and the first `put` make one: in `start`, in WANDB_DIR (where W&B
-    would keep its files), or here.
+    """The folder of the repository that is found, else the one in which `init` and the first `put` make one.
+
+    That is in `start`, in WANDB_DIR (where W&B would keep its files), or in the working folder.
     """
     start = start or _environment("WANDB_DIR")
     found = find_root() or (find_root(start) if start else None)
@@ -447,6 +460,6 @@ def require_root() -> str:
 
 
 def download_folder(name: str) -> str:
-    """Where `get` puts a version when it isn't told."""
+    """The folder into which `get` restores a version by default."""
     base = _environment("ARTSTORE_ARTIFACT_DIR", "WANDB_ARTIFACT_DIR") or "artifacts"
     return os.path.join(base, name)

@@ -1,8 +1,8 @@
-"""The stat cache: what each folder below a root held when it was last read, so that unchanged files are not opened
-again.
+"""The stat cache: what was in each folder when it was last read, so that unchanged files aren't read again.
 
-One file in cache/stat/ per root. A record per folder: the signature (names and stats of its files, in the order the
-system lists them), the tree it became, and that tree's entries. A record is used only when its own hash holds.
+There is one file in cache/stat/ for each root. It has a record for each folder: the signature (names and stats of the
+folder's files, in the order in which the system lists them), the tree that was made of it, and that tree's entries. A
+record is used only if its own hash is right.
 """
 
 import os
@@ -28,24 +28,26 @@ from artstore.store.packs import LARGE
 _MAGIC = b"ARTSTAT\x01"
 _HASH = 16
 
-_FEW = 64  # changed entries for which records of more than _WORTH bytes are not written anew
+_FEW = 64  # with this many changed entries or fewer, a cache of more than _WORTH bytes isn't written anew
 _WORTH = 1 << 20
-_MANY = 300_000  # entries whose records are held in memory until it is known whether they are worth it
+_MANY = 300_000  # most entries whose records are held in memory until it is decided whether to write them
 
 Stat = tuple[int, ...]
-"""(mode, inode, size, mtime, ctime) of a file, with the device as sixth where it was reached through a symlink; (mode
-type, inode) of a folder.
+"""The stat of a file or folder.
+
+(mode, inode, size, mtime, ctime) of a file, and the device as sixth if it was reached through a symlink; (mode type,
+inode) of a folder.
 """
 
 UNKNOWN: Stat = (0,)
-"""What no file has: a record that holds it makes that file be read again."""
+"""A stat that no file has. In a record it makes that file be read again."""
 
 
 class Part(NamedTuple):
-    """A run of a folder's entries, as `tree.split` cuts them; a folder that isn't split has one."""
+    """A part of a folder's entries, as `tree.split` cuts them. A folder that isn't split has one part."""
 
     entry: Entry | None
-    """the PART entry; None for the only one"""
+    """the PART entry; None for the only part"""
     packed: bytes
     """msgpack of the entries"""
 
@@ -54,23 +56,23 @@ class Part(NamedTuple):
 
 
 class Record(NamedTuple):
-    """What is known of one folder."""
+    """The record of one folder."""
 
     signature: bytes
     tree: Digest
     size: int
     files: int
     folders: tuple[tuple[bytes, Digest], ...]
-    """names and trees of its subfolders"""
+    """(name, tree) of each of its subfolders"""
     parts: tuple[Part, ...]
     large: tuple[tuple[Digest, int], ...]
-    """(digest, size) of large files: looked at one by one even where the rest is taken on trust"""
+    """(digest, size) of its large files: these are checked one by one even if the rest is trusted"""
 
     def stats(self) -> dict[str, Stat]:
         return msgpack.unpackb(self.signature, use_list=False, unicode_errors="surrogateescape")  # type: ignore[no-any-return]
 
     def known(self) -> dict[str, tuple[Stat, int, Any]]:
-        """name → (stat, kind, what `content_of` says) of its files."""
+        """(stat, kind, `content_of` the entry) of each of its files, by name."""
         stats, known = self.stats(), {}
         for part in self.parts:
             for entry in part.entries():
@@ -81,12 +83,12 @@ class Record(NamedTuple):
 
 
 def content_of(entry: Any) -> Any:
-    """What tells the content of a tree's entry: a file's digest; of a reference all that is said of it."""
+    """What identifies the content of a tree's entry: the digest of a file, or all fields of a reference."""
     return entry[2:] if entry[1] == REFERENCE else entry[3]
 
 
 def large_in(parts: Iterable[Part]) -> tuple[tuple[Digest, int], ...]:
-    """(digest, size) of the large files among these entries."""
+    """(digest, size) of the large files in these parts."""
     entries = (entry for part in parts for entry in part.entries())
     return tuple((entry[3], entry[2]) for entry in entries if entry[1] <= EXECUTABLE and entry[2] >= LARGE)
 
@@ -96,7 +98,7 @@ def signature(seen: dict[str, Stat]) -> bytes:
 
 
 class StatCache:
-    """The records of the last time, and those of this time. `save` writes only when something differs."""
+    """The records of one root: the old ones and those of this save. `save` writes only if something has changed."""
 
     def __init__(self, storage: FolderStorage, root: str, salt: str = "") -> None:
         self._storage = storage
@@ -112,7 +114,7 @@ class StatCache:
         self._written = len(_MAGIC)
         self._temporary = ""
         self.note: Any = None
-        """whatever the last save said of the whole: the version as which this root was stored"""
+        """what the last `save` was given for the whole root: the version as which it was stored"""
         self._load()
 
     def _load(self) -> None:
@@ -131,10 +133,10 @@ class StatCache:
                 self.note, self._where = contents
                 self._old = data
         except (OSError, ValueError, StorageError, TypeError, msgpack.UnpackException):
-            return  # lost or damaged: everything is read again
+            return  # missing or damaged: everything is read again
 
     def get(self, path: bytes) -> Record | None:
-        """The record of a folder, by its path below the root; None when there is none or it is damaged."""
+        """The record of a folder, by its path below the root; None if there is none or it is damaged."""
         if self._old is None or (place := self._where.get(path)) is None:
             return None
         start, length = place
@@ -145,20 +147,21 @@ class StatCache:
             return None
 
     def keep(self, path: bytes) -> None:
-        """The record of the last time still holds."""
+        """Keep a folder's old record, which is still right."""
         self._new[path] = self._where[path]
 
     def put(self, path: bytes, record: Record) -> None:
+        """Write a folder's new record."""
         data = _sealed(tuple(record))
         self._changed = True
         if self._append(data):
-            self._new[path] = len(data) - self._written, len(data)  # negative: in the file being written
+            self._new[path] = len(data) - self._written, len(data)  # a negative offset is in the new file
 
     def put_later(self, path: bytes, make: Callable[[], Record], entries: int, changes: int) -> None:
-        """As `put`, made and written only when the changes of the whole root are worth it.
+        """Write a folder's new record if the changes of the whole root are worth it; only then is it made.
 
-        While a few files of a large root differ, the old records stay: the next save reads those files again, which costs
-        less than writing megabytes of records for them now.
+        While only a few files of a large root differ, the old records stay: reading those files again at the next save
+        costs less than writing megabytes of records now.
         """
         self._later.append((path, make))
         self._later_entries += entries
@@ -186,17 +189,19 @@ class StatCache:
                 self._out.write(_MAGIC)
             self._out.write(data)
         except OSError:
-            self._failed = True  # read-only or full: without a cache the next save reads more
+            self._failed = True  # read-only or full: the next save has no cache and reads more
             return False
         self._written += len(data)
         return True
 
     def save(self, note: Any) -> None:
-        """Write the records of this time, if anything differs and it is worth it. Best effort."""
+        """Write the new records, if something has changed and it is worth it. Best effort."""
+        # Leave the old file if only a few files of a large root differ.
         if self._later and self._can_wait():
             self.close()
             return
         self._write_later()
+        # Copy the old records that are kept behind the new ones, then write the table of contents and its offset.
         if self._changed or note != self.note or self._new.keys() != self._where.keys():
             where = {}
             for path, (start, length) in self._new.items():
@@ -219,12 +224,12 @@ class StatCache:
             pass
 
     def close(self) -> None:
-        """Drop what was not saved."""
+        """Discard what wasn't saved."""
         if self._out is not None:
             try:
                 self._out.close()
             except OSError:
-                pass  # a full disk: what was to be written is thrown away
+                pass  # the disk is full; the file is discarded anyway
             self._out = None
             remove_if_there(self._temporary)
 
@@ -242,12 +247,11 @@ def _unsealed(data: bytes) -> Any:
 
 
 def clock_tick(folder: str) -> int:
-    """Nanoseconds within which two changes of a file may leave the same times.
+    """Nanoseconds within which two changes of a file may give it the same times.
 
-    A file written twice within one tick of the file system's clock looks the same after the second write (git's "racy"
-    entries). Measured: the kernel's coarse clock, by which local file systems stamp; network file systems have clocks
-    of
-    their own, so a minute.
+    A file that is written twice within one tick of the file system's clock looks the same after the second write (git's
+    "racy" entries). By measurement, local file systems use the kernel's coarse clock; this is twice its resolution.
+    Network file systems have their own clocks, so it is a minute there.
     """
     if not is_local(folder):
         return 60_000_000_000
@@ -256,17 +260,20 @@ def clock_tick(folder: str) -> int:
 
 
 class Trust(NamedTuple):
-    """Which files of one device can be known by their stats the next time, if they are read from now on."""
+    """Which files can be recognised by their stats next time, if they are read from now on."""
 
     before: int
-    """Files whose times are below this (nanoseconds since 1970) can't change again without these showing it"""
+    """nanoseconds since 1970: a file whose times are less than this can't change without a change of its times"""
     mapped: frozenset[int] = frozenset()
-    """inodes that may change without it: see `mapped`"""
+    """inodes of files that can change while their times stay: see `mapped`"""
     in_memory: frozenset[int] = frozenset()
-    """devices whose files may"""
+    """devices in memory, where all files can"""
 
     def holds(self, st: Stat, device: int) -> bool:
-        """`device` is the folder's: of a file that was reached through a symlink, its own counts."""
+        """Whether a file's stat can be trusted.
+
+        `device` is its folder's, unless the stat has one (behind a symlink).
+        """
         return (
             is_settled(st, self.before)
             and st[1] not in self.mapped
@@ -275,8 +282,10 @@ class Trust(NamedTuple):
 
 
 def trust(folder: str, stats: Iterable[Stat], *, of_many: bool = False) -> Trust:
-    """What can be trusted of these files, which are about to be read. Called before, so that what happens while they are
-    read shows. Of files that are added one by one (`of_many`), those just written may be left untrusted.
+    """Find out which of these files can be trusted by their stats. Call it before they are read.
+
+    Only then a change while they are read is noticed. With `of_many`, for files that are added one by one, files that
+    were just written may not be trusted although they could be.
     """
     tick = clock_tick(folder)
     newest = max((max(st[3], st[4]) for st in stats if len(st) > 2), default=0)
@@ -285,8 +294,9 @@ def trust(folder: str, stats: Iterable[Stat], *, of_many: bool = False) -> Trust
 
 
 def is_settled(stat: Stat, before: int) -> bool:
-    """Whether a file's times are old enough to be trusted. Times in whole seconds come from file systems that keep no
-    more (FAT: two).
+    """Whether a file's times are old enough to be trusted.
+
+    Times in whole seconds come from file systems that store no fractions (FAT even two seconds), so 2 s are added.
     """
     newest = max(stat[3], stat[4])
     if stat[3] % 1_000_000_000 == 0 and stat[4] % 1_000_000_000 == 0:
@@ -295,7 +305,7 @@ def is_settled(stat: Stat, before: int) -> bool:
 
 
 def list_stats(fd: int) -> dict[str, Stat]:
-    """What an open folder holds, by name; symlinks are not followed."""
+    """The stats of all entries of an open folder, by name. Symlinks aren't followed."""
     seen: dict[str, Stat] = {}
     with os.scandir(fd) as entries:
         for entry in entries:
@@ -305,6 +315,6 @@ def list_stats(fd: int) -> dict[str, Stat]:
                 try:
                     st = entry.stat(follow_symlinks=False)
                 except FileNotFoundError:
-                    continue  # another checkout's, renamed meanwhile
+                    continue  # a temporary file of another checkout, renamed meanwhile
                 seen[entry.name] = (st.st_mode, st.st_ino, st.st_size, st.st_mtime_ns, st.st_ctime_ns)
     return seen

@@ -1,5 +1,6 @@
-"""Transactions: objects on their way into the store, in a folder that tells collectors that somebody relies on what is
-stored.
+"""Transactions: adding objects to the store, in a way that no collector removes what they rely on.
+
+A transaction's folder under tmp/ tells collectors that a process relies on stored objects.
 """
 
 import itertools
@@ -25,35 +26,36 @@ from artstore.store.relied import AGAIN, Relied
 from artstore.store.trash import bring_back
 
 _MOST = {TREE: MAX_BYTES, VERSION: MAX_VERSION}
-"""Bytes of an object of each kind that is read whole."""
+"""Most bytes of a tree and of a version: readers accept no more."""
 _LOOKS = 10
 _PAUSE = 0.001
-"""Seconds; the next look waits as much longer: a run needs some to see that it has to give something back."""
+"""Seconds by which each next wait is longer. A collector's run needs time to see that it has to give something back."""
 _SYNC_WHOLE_FROM = 16
-"""From so many large files on, two `syncfs` (before and after the links) beat an fsync each; measured with power cuts
-on ext4, XFS and btrfs.
+"""With this many large files or more, two `syncfs` (before and after the links) are faster than an fsync for each file.
+
+Tested with power cuts on ext4, XFS and btrfs.
 """
 
 
 class Source(Protocol):
-    """Where objects come from that were relied on and are gone: somebody who pushes has them all."""
+    """A place with copies of objects that the transaction relied on and that are gone. A push has all of them."""
 
     def small(self, digest: Digest) -> tuple[Kind, bytes] | None:
-        """A small object, or None when it isn't there."""
+        """(kind, bytes) of a small object, or None if it isn't there."""
 
     def large(self, digest: Digest, size: int, staged: Callable[[], str]) -> str | None:
-        """The path of a copy of a large blob, made at a path that `staged` gives; None when it isn't there."""
+        """Copy a large blob to a path that `staged()` returns, and return that path, or None if it isn't there."""
 
 
 class Transaction:
-    """Open one before the first existence test, `close` it after `ensure`. What isn't published when it closes is gone.
+    """Objects that are being added, and those that are relied on. Unpublished objects are discarded at `close`.
 
-    Order of use: `add`/`add_large`/`rely` → `publish` → the log entry → `ensure` → `close`. One thread adds; `copy_large`
-    may be called by any.
+    Open it before the first look-up of an object, and close it after `ensure`. Order of use: `add`/`add_large`/`rely` →
+    `publish` → the log entry → `ensure` → `close`. One thread adds; any thread may call `copy_large`.
     """
 
     def __init__(self, objects: ObjectStore, operation: Operation = "write", *, source: Source | None = None) -> None:
-        """Raises UnsupportedFormat when the operation takes a feature that this artstore lacks."""
+        """Claim a folder. Raises UnsupportedFormat if the operation needs a feature that this artstore lacks."""
         self._source = source
         self._relied = Relied(objects)
         self.objects = objects
@@ -69,7 +71,7 @@ class Transaction:
         self._copied: dict[str, str] = {}  # final path → staged path of large blobs that were hashed as copied
         self._new_trees: dict[Digest, tuple[PackWriter, int]] = {}
         self._sizes: set[int] | None = None
-        self._numbers = itertools.count(1)  # shared by the copying threads
+        self._numbers = itertools.count(1)  # shared by the threads that copy
         with self.storage.writing():
             self._staging = self.storage.claim(self.folder)
         try:
@@ -86,7 +88,7 @@ class Transaction:
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
         if isinstance(error, UnknownOutcome):
-            self._leave = True  # an entry may yet appear: its objects stay claimed until a gc is told otherwise
+            self._leave = True  # the entry may have been written: its objects stay claimed until a gc is told otherwise
         try:
             self.close()
         except StorageError:
@@ -94,7 +96,7 @@ class Transaction:
                 raise
 
     def close(self) -> None:
-        """Remove the folder with what is left in it. In a forked child: only let go of descriptors."""
+        """Remove the folder and everything left in it. In a forked child, only close descriptors."""
         for writer in (*self._finished, *([self._writer] if self._writer else [])):
             writer.close()
         self._sync.close()
@@ -104,17 +106,17 @@ class Transaction:
             self.objects.large.note_copied(copied)
 
     def staged(self) -> str:
-        """A new path in this transaction's folder. Any thread may ask."""
+        """A new path in this transaction's folder. Any thread may call this."""
         return f"{self._staging}/{next(self._numbers)}"
 
     # -- adding --
 
     def knows(self, digest: Digest) -> bool:
-        """Whether this object was added or relied on here before."""
+        """Whether this transaction has added or relied on an object."""
         return digest in self._relied.small or digest in self._relied.large
 
     def add(self, kind: Kind, data: bytes | memoryview, digest: Digest | None = None) -> Digest:
-        """Store a small object, unless it is there already (then it is relied on)."""
+        """Store a small object, or rely on it if it is stored already."""
         digest = digest or digest_of(kind, data)
         if digest in self._relied.small or self._rely_small(digest):
             return digest
@@ -125,7 +127,7 @@ class Transaction:
             )
         if self._failed:
             raise StorageError("an earlier write of this transaction failed", hint=AGAIN)
-        self._failed = True  # until the object is written: after an error nobody knows what the pack holds
+        self._failed = True  # until the object is written: after an error the pack's content is unknown
         writer = self._writer
         try:
             if writer is None:
@@ -145,7 +147,7 @@ class Transaction:
         return digest
 
     def add_missing(self, objects: list[tuple[Digest, memoryview]]) -> None:
-        """Small blobs that were looked for (`rely_many`) and are not there."""
+        """Store small blobs that `rely_many` didn't find."""
         fresh = [(digest, data) for digest, data in objects if digest not in self._relied.small]
         if self._failed:
             raise StorageError("an earlier write of this transaction failed", hint=AGAIN)
@@ -163,7 +165,7 @@ class Transaction:
             self._writer = None
 
     def rely_large(self, large: dict[Digest, int]) -> set[Digest]:
-        """As `rely_many`, large blobs and their sizes."""
+        """Rely on those of these large blobs (digest → size) that are stored, and return their digests."""
         if self.objects.here is not None:
             return {digest for digest, size in large.items() if self.rely(BLOB, digest, size)}
         there = self.objects.large.sizes(list(large))
@@ -174,13 +176,16 @@ class Transaction:
         return found
 
     def add_missing_large(self, digest: Digest, size: int, staged: str) -> None:
-        """A staged large blob that was looked for (`rely_large`) and is not there."""
+        """Add a staged large blob that `rely_large` didn't find."""
         self._relied.large[digest] = size, staged
         self.new_objects += 1
         self.new_bytes += size
 
     def rely_many(self, digests: Iterable[Digest]) -> dict[Digest, int | None]:
-        """Count on those of these small objects that are stored: these, and their sizes (None for what was added here)."""
+        """Rely on those of these small objects that are stored.
+
+        Returns their sizes; None for one that was added here.
+        """
         known: dict[Digest, int | None] = {digest: None for digest in digests if digest in self._relied.small}
         places, _ = self.objects.packs.locate_many(set(digests) - known.keys())
         for pack, rows in places:
@@ -196,8 +201,9 @@ class Transaction:
         return True
 
     def rely(self, kind: Kind, digest: Digest, size: int) -> bool:
-        """Count on an object that should be stored; False when it isn't (or is damaged), so that it has to be read
-        again.
+        """Rely on an object that should be stored.
+
+        Returns False if it isn't, or is damaged: then it must be read again.
         """
         if digest in self._relied.large:
             return self._relied.large[digest][0] == size
@@ -211,8 +217,9 @@ class Transaction:
         return False
 
     def recover(self, kind: Kind, digest: Digest, size: int) -> bool:
-        """As `rely`, and bring back from the trash what a collector took; False when it is gone: in neither place at ten
-        looks, since runs may hand it to and fro between two.
+        """Rely on an object, and bring it back from the trash if a collector took it. Returns False if it is gone.
+
+        It is gone if ten look-ups find it in neither place: between two look-ups runs may move it back and forth.
         """
         for look in range(_LOOKS):
             if self.rely(kind, digest, size):
@@ -231,7 +238,7 @@ class Transaction:
         return self.rely(kind, digest, size)
 
     def recover_large(self, digest: Digest) -> bool:
-        """As `recover`, for a large blob whose size nobody told."""
+        """Rely on a large blob whose size isn't known, or bring it back from the trash, like `recover`."""
         path = blob_path(digest)
         if self.storage.size(path) is None and not bring_back(self.storage, path):
             return False
@@ -239,10 +246,11 @@ class Transaction:
         return self.rely(BLOB, digest, self.storage.size(path) or 0)
 
     def copy_large(self, source: int, size: int, advance: Callable[[int], None]) -> tuple[Digest, str | None] | None:
-        """Copy a large file into the transaction and hash it as copied: (digest, staged path or None when stored
-        already). None when it ended early.
+        """Copy a large file into the transaction and hash the copy.
 
-        A file whose size no stored blob has is copied at once; else it is hashed first, for it may well be stored.
+        Returns (digest, staged path), or None if the file ended early. The path is None if the blob is stored already.
+        If a stored blob has the same size, the file is hashed first, because it is probably stored; else it is copied
+        at once.
         """
         if self._sizes is None:
             self._sizes = {size for _, size in self.objects.large.all()}
@@ -269,7 +277,7 @@ class Transaction:
         return copied, staged
 
     def add_large(self, digest: Digest, size: int, staged: str | None) -> None:
-        """Take over what `copy_large` returned."""
+        """Add or rely on a large blob that `copy_large` returned. A staged file that isn't needed is removed."""
         if digest in self._relied.large or staged is None:
             self._relied.large.setdefault(digest, (size, None))
         elif self.objects.large.may_rely_on(digest, size):
@@ -293,7 +301,7 @@ class Transaction:
         return digest
 
     def add_staged(self, path: str) -> tuple[Digest, int]:
-        """Take over a file that was written at a `staged` path: (digest, size)."""
+        """Add a file that was written at a `staged` path. Returns (digest, size)."""
         with self.storage.writing():
             fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
             try:
@@ -310,7 +318,7 @@ class Transaction:
         return digest, size
 
     def read_tree(self, digest: Digest) -> bytes:
-        """A tree added here or stored."""
+        """The bytes of a tree that was added here or is stored."""
         if found := self._new_trees.get(digest):
             writer, number = found
             return writer.object(number)
@@ -319,13 +327,15 @@ class Transaction:
     # -- publishing --
 
     def publish(self) -> None:
-        """Give everything added so far its final name, durably: bytes are synced before a name shows them, for others
-        may rely on a name at once.
+        """Give everything that was added so far its final name, durably.
+
+        Bytes are synced before their name appears, because other processes may rely on a name at once.
         """
         if self._failed:
             raise StorageError("an earlier write of this transaction failed", hint=AGAIN)
         self._failed = True  # a failed sync is final: what is staged is never synced again
         with self.storage.writing():
+            # Finish the packs, which syncs them.
             if self._writer is not None:
                 self._finished.append(self._writer)
                 self._writer = None
@@ -336,11 +346,13 @@ class Transaction:
                 self.objects.packs.know(name, writer.known)
             self._finished = []
             self._new_trees = {}  # they are read from the store now
+            # Sync the large blobs: all at once if there are many.
             large = {blob_path(digest): staged for digest, (_, staged) in self._relied.large.items() if staged}
             large = {path: staged for path, staged in large.items() if path not in self._relied.published}
             whole = len(large) >= _SYNC_WHOLE_FROM and self._sync.run()
             if not whole and not self.storage.distant:
                 sync_files(large.values())
+            # Give all their names, then make the names durable.
             targets.update(large)
             publish_all(self.objects, targets)
             self._relied.published.update(targets)
@@ -352,12 +364,11 @@ class Transaction:
     # -- after the commit --
 
     def ensure(self) -> None:
-        """Look again, by name, for every pack and large blob that was written or relied on, and put back what a
-        collector took.
+        """Check that every pack and large blob that was written or relied on is there, and put back what was collected.
 
-        The other half of a collector's move-then-read-refs: whichever of both looks comes second sees what the other
-        did.
-        Raises MissingObject when something is gone for good: then what was committed must be withdrawn.
+        A collector moves files first and then reads the refs; a transaction publishes its entry first and then calls
+        this. So whichever looks second sees what the other did. Raises MissingObject if something is gone for good:
+        then what was committed must be withdrawn.
         """
         for _ in range(100):
             restored = self._restore_packs() | self._restore_large()

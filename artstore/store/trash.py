@@ -1,4 +1,4 @@
-"""The trash: stored files that a collector took away, which whoever relies on them brings back."""
+"""The trash: stored files that a collector took, and bringing them back for processes that need them."""
 
 from artstore.backends.storage import Readable, Storage
 from artstore.errors import StorageError
@@ -7,7 +7,7 @@ _LOOKS = 10
 
 
 def trashed(storage: Readable) -> list[str]:
-    """Paths of all files in the trash; listed again until nothing moves, since a run that ends renames its folder."""
+    """Paths of all files in the trash. Lists until nothing changes, because a run renames its folder when it ends."""
     before: list[str] | None = None
     while True:
         found = sorted(path for path, _ in storage.below("trash"))
@@ -17,7 +17,10 @@ def trashed(storage: Readable) -> list[str]:
 
 
 def bring_back(storage: Storage, path: str) -> bool:
-    """Link a stored file back from whichever run's trash has it; the run unlinks its own copy when it looks again."""
+    """Link a stored file back from the trash of any run; that run later removes its own link.
+
+    Returns False if it can't.
+    """
     name = path.rpartition("/")[2]
     for _ in range(_LOOKS):
         found = [place for place in trashed(storage) if place.endswith(f"/{name}")]
@@ -26,7 +29,7 @@ def bring_back(storage: Storage, path: str) -> bool:
                 return storage.rescue(place, path)
             except StorageError as error:
                 if isinstance(error.__cause__, (FileNotFoundError, NotADirectoryError)):
-                    continue  # its run renamed its folder, or gave it back
+                    continue  # the run renamed its folder, or gave the file back
                 raise
         if not found:
             break

@@ -1,4 +1,4 @@
-"""References: entries whose bytes stay at a URI; finding the objects of a URI and reading them, by scheme.
+"""References: entries whose bytes stay at a URI. Finds a URI's objects and reads them, checked; by scheme.
 
 A handler for another scheme can be registered with `register`, or as an entry point of the group `artstore.references`
 with the scheme as its name.
