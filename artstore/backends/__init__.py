@@ -1,1 +1,1 @@
-"""Backends: folders, buckets and URIs as places for files, and what is needed of the operating system."""
+"""Backends: folders, buckets and URIs as places for files, and what artstore needs from the operating system."""

@@ -19,7 +19,7 @@ from artstore.errors import Damage, InvalidValue
 
 FILE, EXECUTABLE, DIRECTORY, PART, REFERENCE = range(5)
 ETAG, BLAKE3, URI = "etag", "blake3", "uri"
-"""How a reference's bytes are checked: by the server's tag, by the content's digest, or (only a URI is known) not."""
+"""How a reference's bytes are checked: by the server's tag, by the content's digest, or not (only the URI is known)."""
 SPLIT_ABOVE = 16_384
 """A folder of more entries is stored as a tree of parts with about 4,096 entries each.
 

@@ -341,7 +341,7 @@ class BucketStorage:
             return os.dup(file.fileno())
 
     def copy_out(self, path: str, target: int, advance: Callable[[int], None] = lambda n: None) -> tuple[Digest, int]:
-        """Download a stored file into an open one, several ranges at once. (digest, bytes) of what was written."""
+        """Download a stored file into an open one, several ranges at once. Returns (digest, bytes) as written."""
         key, size = self._copy_of(path)
 
         def fetch(offset: int) -> None:
