@@ -3,6 +3,8 @@
 import gc
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 import warnings
@@ -1527,3 +1529,20 @@ def test_nothing_appears_any_more_in_a_folder_that_was_given_up(
     finally:
         os.close(place)
     assert appeared == [False] and os.listdir(folder) == []
+
+
+def test_a_reference_to_a_bucket_without_obstore_says_what_to_install() -> None:
+    code = (
+        "import sys\n"
+        "sys.modules['obstore'] = None\n"
+        "from artstore.backends import references\n"
+        "from artstore.errors import StorageError\n"
+        "try:\n"
+        "    references.find('s3://bucket/key')\n"
+        "except StorageError as error:\n"
+        "    print(f'{error}; {error.hint}')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout == (
+        "buckets need the package obstore, which is not installed here; `pip install 'artstore[cloud]'` adds it\n"
+    )

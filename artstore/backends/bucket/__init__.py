@@ -2,8 +2,10 @@
 
 from artstore.errors import StorageError
 
-try:
-    import obstore  # noqa: F401  # this runs first, whichever module of this package is imported
+__all__ = ["obstore"]
+
+try:  # this runs first, whichever module of this package is imported
+    import obstore
 except ImportError as error:
     raise StorageError(
         "buckets need the package obstore, which is not installed here", hint="`pip install 'artstore[cloud]'` adds it"

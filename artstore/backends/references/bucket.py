@@ -5,8 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import unquote
 
-import obstore
-
+from artstore.backends.bucket import obstore
 from artstore.backends.bucket.calls import bucket_errors, called
 from artstore.backends.bucket.opening import is_askable, store_of
 from artstore.backends.parallel import together
