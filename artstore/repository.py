@@ -51,6 +51,7 @@ if TYPE_CHECKING:  # loaded when they are called, as in `view`
     from artstore.operations.restoring.verify import Verified
     from artstore.operations.restoring.writing import Link
     from artstore.operations.saving.draft import Draft, Saved
+    from artstore.operations.saving.reliance import Reliance
     from artstore.operations.upkeep.pruning import Policy, Verdict
     from artstore.operations.upkeep.repair import Elsewhere
     from artstore.sync.bundles import Bundled, Bundles
@@ -149,15 +150,18 @@ class Repository(View):
 
     def draft(self, monitor: Monitor | None = None) -> Draft:
         """Begin a draft. Whoever saves it calls `announce_done` then."""
-        self.refs.journal.clear()  # of an operation that failed
-        return self._draft(monitor)
-
-    def _draft(self, monitor: Monitor | None = None) -> Draft:
         from artstore.operations.saving.draft import Draft
 
         self._may("write")
         sweep(self._folder)
+        self.refs.journal.clear()  # of an operation that failed
         return Draft(self.objects, self.refs, monitor)
+
+    def _rely(self) -> Reliance:
+        from artstore.operations.saving.reliance import Reliance
+
+        sweep(self._folder)
+        return Reliance(self.objects, self.refs)
 
     def put(
         self,
@@ -528,7 +532,7 @@ class Repository(View):
     def _changes(self) -> Changes:
         from artstore.operations.changing.changes import Changes
 
-        return Changes(self.refs, self.objects, self.lookup, self._draft, lambda: self.catalog().links_of)
+        return Changes(self.refs, self.objects, self.lookup, self._rely, lambda: self.catalog().links_of)
 
     @contextmanager
     def _changing(self) -> Iterator[Changes]:
@@ -670,7 +674,7 @@ class Repository(View):
         from artstore.operations.changing.linking import Links
 
         with self._changing() as changes:
-            yield Links(self.refs, self.lookup, changes, self._draft)
+            yield Links(self.refs, self.lookup, changes, self._rely)
 
     def link(self, found: Found, target: str, aliases: tuple[str, ...] = ()) -> Found:
         """Let a version stand in another collection, too: the link, with a number and aliases of its own."""

@@ -24,7 +24,7 @@ import artstore as wandb
 from artstore.api import automations as w
 from artstore.operations.automation.firing import AutomationWarning
 from artstore.operations.automation.worker import perform, read_log
-from artstore.operations.saving.draft import Draft
+from artstore.operations.saving.reliance import Reliance
 from artstore.repository import Repository
 from artstore.store.settings import RemoteSettings
 from tests.artifacts import again, draft, log, write
@@ -483,7 +483,7 @@ def test_a_save_that_failed_sets_nothing_off_and_nor_does_what_comes_after(
     heard = listen()
     with wandb.init() as run:
         with monkeypatch.context() as patched:
-            patched.setattr(Draft, "_check_bases", _fails)
+            patched.setattr(Reliance, "check_bases", _fails)
             with pytest.raises(wandb.errors.Damage):
                 run.log_artifact(draft(), aliases=["a"])
         assert heard.words() == []
@@ -502,7 +502,7 @@ def test_a_failed_save_leaves_nothing_that_is_told_with_the_next_run(
     heard = listen()
     make_tree(Path("src"), {"f": "1"})
     with monkeypatch.context() as patched:
-        patched.setattr(Draft, "_check_bases", _fails)
+        patched.setattr(Reliance, "check_bases", _fails)
         with pytest.raises(wandb.errors.Damage):
             opened(str(home / ".artifacts")).put("src", "data")
     with wandb.init():
@@ -510,7 +510,7 @@ def test_a_failed_save_leaves_nothing_that_is_told_with_the_next_run(
     assert heard.words() == []
 
 
-def _fails(self: Draft, *_: Any) -> None:
+def _fails(self: Reliance, *_: Any) -> None:
     raise wandb.errors.MissingObject("it went away meanwhile")
 
 

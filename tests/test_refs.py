@@ -9,10 +9,11 @@ import pytest
 from artstore.domain.changes import new_change
 from artstore.domain.codec import decode_json, encode_json
 from artstore.domain.collection import Path as Collection
+from artstore.domain.collection import id_of_state
 from artstore.errors import Conflict, DamagedLog, InvalidValue, NotFound, UnsupportedFormat
 from artstore.repository import Repository
 from artstore.store.logs import CHECKPOINT_EVERY, Log, decode_checkpoint, decode_entry
-from artstore.store.refs import State
+from artstore.store.refs import Refs, State
 from tests.conftest import make_tree
 from tests.forge import sealed
 
@@ -62,6 +63,22 @@ def test_a_lost_race_is_tried_again_on_the_new_state(repo: Repository, tmp_path:
 
     state = repo.refs.change(path, build)
     assert calls == [1, 2] and state.live()[0]["tags"] == ["other", "mine"]
+
+
+def test_a_save_that_loses_the_race_for_a_new_name_has_the_type_that_the_winner_gave_it(
+    repo: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, first = Refs.commit, [True]
+
+    def commit(self: Refs, state: State, changes: list[dict[str, object]]) -> State | None:
+        if first and first.pop():
+            put(Repository(repo.root), tmp_path, "a", "winner", type="model")
+        return real(self, state, changes)
+
+    monkeypatch.setattr(Refs, "commit", commit)
+    assert put(repo, tmp_path, "a", "loser") == 1
+    found = repo.find("a:v1")
+    assert (found.state.type, repo.objects.read_version(id_of_state(found.version)).type) == ("model", "model")
 
 
 def test_a_refused_create_whose_write_id_is_ours_was_only_a_lost_reply(repo: Repository, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 from unittest import mock
 
-from artstore.operations.saving.draft import Draft
+from artstore.operations.saving.reliance import Reliance
 from artstore.operations.upkeep import merge as merging
 from artstore.operations.upkeep.removal import Removal
 from artstore.store.transaction import Transaction
@@ -18,8 +18,13 @@ _LOOK = "tuple(open_transactions(self._storage, but=self._own))"
 _EDITS: dict[str, list[tuple[Any, str, str, str]]] = {
     NO_RECHECK: [
         (Transaction, "ensure", "for _ in range(100):", "return\n    for _ in range(100):"),
-        (Draft, "_check_bases", "for path, id in self._bases:", "for path, id in ():"),
-        (Draft, "ensure_copied", "for version in versions:\n            now", "for version in ():\n            now"),
+        (Reliance, "check_bases", "for path, id in self._bases:", "for path, id in ():"),
+        (
+            Reliance,
+            "ensure_copied",
+            "for version in versions:\n            if not",
+            "for version in ():\n            if not",
+        ),
     ],
     NO_SECOND_READ: [(Removal, "finish", "given_back += self._give_back(needed)", "")],
     TRANSACTIONS_FIRST: [

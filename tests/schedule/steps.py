@@ -265,7 +265,7 @@ def determined(urandom: Callable[[int], bytes], now: Callable[[], int]) -> Itera
     """Random bytes, and the time (ns) that versions and log entries hold, come from these."""
     with (
         mock.patch.object(os, "urandom", urandom),
-        mock.patch("artstore.operations.saving.draft.time", SimpleNamespace(time_ns=now)),
+        mock.patch("artstore.operations.saving.planning.time", SimpleNamespace(time_ns=now)),
         mock.patch("artstore.store.logs._now", lambda: f"2026-11-21T00:00:00.{now() % 1_000_000:06}Z"),
     ):
         yield

@@ -6,37 +6,37 @@ from collections.abc import Callable, Iterable
 from functools import cached_property, partial
 
 from artstore.domain.changes import Change, new_change
-from artstore.domain.collection import INHERIT, Path, State, VersionState, digest_of_state, id_of_state
+from artstore.domain.collection import INHERIT, Path, State, VersionState, id_of_state
 from artstore.domain.copies import copied, refuse_mixture
 from artstore.domain.names import check_alias, check_tags, check_type, parse_spec
-from artstore.domain.properties import NEVER, Properties, aligned, property_digests, said_of, undone
+from artstore.domain.properties import NEVER, Properties, aligned, said_of, undone
 from artstore.domain.upserts import no_upsert
 from artstore.domain.wording import near, typed
 from artstore.errors import Conflict, InvalidValue, NotFound
 from artstore.operations.finding.catalog import LinkRow
 from artstore.operations.finding.lookup import Found, Lookup
-from artstore.operations.saving.draft import Draft
+from artstore.operations.saving.reliance import Reliance
 from artstore.operations.upkeep.pruning import Policy, Verdict, judge
 from artstore.store.objects import ObjectStore
 from artstore.store.refs import Refs, resolve
 
 
 class Changes:
-    """Each is one log entry, built again on the new state after a lost race. `draft` begins a draft."""
+    """Each is one log entry, built again on the new state after a lost race. `rely` opens a reliance."""
 
     def __init__(
         self,
         refs: Refs,
         objects: ObjectStore,
         lookup: Lookup,
-        draft: Callable[[], Draft],
+        rely: Callable[[], Reliance],
         links_now: Callable[[], Callable[[str], list[LinkRow]]],
     ) -> None:
         """`links_now` looks which links there are to each version."""
         self._refs = refs
         self._objects = objects
         self._lookup = lookup
-        self._draft = draft
+        self._rely = rely
         self._links_now = links_now
 
     @cached_property
@@ -97,9 +97,9 @@ class Changes:
                 self.edit(f"{source.state.path}@{source.version['id']}", rest)
             properties = Properties(aliases=properties.aliases, no_aliases=properties.no_aliases)
             text = f"{found.state.path}@{found.version['id']}"
-        with self._draft() as draft:
-            stored = draft.store(properties)
-            draft.publish()
+        with self._rely() as reliance:
+            stored = reliance.store(properties)
+            reliance.publish()
             undo: list[Change] = []
 
             def build(state: State, version: VersionState) -> list[Change]:
@@ -108,7 +108,7 @@ class Changes:
                 return changes
 
             found = self.change_version(text, build)
-            draft.ensure(found.state.path, withdraw=[], undo=undo)
+            reliance.ensure(found.state.path, undo=undo)
         return found
 
     def edit_collection(
@@ -296,11 +296,10 @@ class Changes:
     def _bring_back(self, path: Path, versions: list[VersionState]) -> list[Found]:
         """All of them, by one entry, or none."""
         kinds = set()
-        with self._draft() as draft:
+        with self._rely() as reliance:
             for version in versions:
-                id, name = id_of_state(version), f"{path.name}:v{version['number']}"
-                draft.recover(id, digest_of_state(version), property_digests(version), name)
-                kinds.add(self._objects.read_version(id).type)
+                reliance.recover(path, version)
+                kinds.add(self._objects.read_version(id_of_state(version)).type)
 
             def build(state: State) -> list[Change]:
                 if state.exists and state.live() and not kinds <= {state.type}:
@@ -311,7 +310,7 @@ class Changes:
                 return [new_change("undelete", id=id) for id in gone]
 
             state = self._refs.change(path, build)
-            draft.ensure(state.path, withdraw=[version["id"] for version in versions], undo=[])
+            reliance.ensure(state.path, withdraw=[version["id"] for version in versions])
         return [Found(state, state.versions[version["id"]]) for version in versions]
 
     def undelete_collection(self, text: str) -> list[Found]:
@@ -351,15 +350,15 @@ class Changes:
         collection, made where it is missing. Nothing is read or stored twice: one log entry.
         """
         spec, target = parse_spec(text), self.free_name(new)
-        with self._draft() as draft:
+        with self._rely() as reliance:
             state = self._lookup.collection(text)  # read after the transaction was opened
             if state.path == self._refs.read(target).path:
                 raise Conflict(f"{new} is where it is already", hint="choose another name")
             versions = [resolve(state, spec)] if spec.names_version else state.live()
             versions = [self._lookup.whole(Found(state, version)) for version in versions]
             for version in versions:
-                draft.rely_on(state.path, version)
-                draft.rely_on_properties(version, f"{state.path.name}:v{version['number']}")
+                reliance.rely_on(state.path, version)
+                reliance.rely_on_properties(state.path, version)
             added: list[str] = []
 
             def build(there: State) -> list[Change]:
@@ -368,7 +367,7 @@ class Changes:
                 return changes
 
             made = self._refs.change(target, build)
-            draft.ensure_copied(state.path, [v for v in versions if v["id"] in added], made.path)
+            reliance.ensure_copied(state.path, [v for v in versions if v["id"] in added], made.path)
         return made
 
     def move(self, text: str, new: str) -> State:

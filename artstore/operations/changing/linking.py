@@ -12,7 +12,7 @@ from artstore.domain.wording import typed
 from artstore.errors import Conflict, NotFound
 from artstore.operations.changing.changes import Changes, deletion
 from artstore.operations.finding.lookup import Found, Lookup
-from artstore.operations.saving.draft import Draft
+from artstore.operations.saving.reliance import Reliance
 from artstore.store.refs import Refs
 
 REGISTRY_TYPE = "artstore-registry"
@@ -20,13 +20,13 @@ REGISTRY_TYPE = "artstore-registry"
 
 
 class Links:
-    """What is linked, and registries. `draft` begins a draft."""
+    """What is linked, and registries. `rely` opens a reliance."""
 
-    def __init__(self, refs: Refs, lookup: Lookup, changes: Changes, draft: Callable[[], Draft]) -> None:
+    def __init__(self, refs: Refs, lookup: Lookup, changes: Changes, rely: Callable[[], Reliance]) -> None:
         self._refs = refs
         self._lookup = lookup
         self._changes = changes
-        self._draft = draft
+        self._rely = rely
 
     def link(self, found: Found, target: str, aliases: tuple[str, ...] = ()) -> Found:
         """Let a version stand in another collection, too, made where it is missing, with aliases of its own there. A link
@@ -34,14 +34,14 @@ class Links:
         """
         properties = Properties(aliases=aliases).checked()
         path, id = self._changes.free_name(target), found.version["id"]
-        with self._draft() as draft:
+        with self._rely() as reliance:
             found = self._live(self._lookup.source(found) or found)
             state, version = found
             if state.path == self._refs.read(path).path:
                 raise Conflict(f"{found.name} can't be linked to its own artifact", hint="choose another name")
-            draft.rely_on(state.path, version)
-            draft.rely_on_properties(version, found.name)
-            stored, added = draft.store(properties), list[VersionState]()
+            reliance.rely_on(state.path, version)
+            reliance.rely_on_properties(state.path, version)
+            stored, added = reliance.store(properties), list[VersionState]()
 
             def build(there: State) -> list[Change]:
                 self._refuse_type(there.path, state.type)
@@ -50,7 +50,7 @@ class Links:
                 return [*changes, *stored.changes(there, id)]
 
             made = self._refs.change(path, build)
-            draft.ensure_copied(state.path, added, made.path)
+            reliance.ensure_copied(state.path, added, made.path)
         return Found(made, made.versions[id])
 
     def _live(self, found: Found) -> Found:

@@ -1,0 +1,213 @@
+"""Planning a save: which changes make a version of a tree, or which version has this content already."""
+
+import time
+from typing import Any, Literal, NamedTuple
+
+from artstore.domain.builder import TreeBuilder
+from artstore.domain.changes import Change, new_change
+from artstore.domain.collection import State, VersionState, digest_of_state, id_of_state
+from artstore.domain.copies import refuse_mixture
+from artstore.domain.digest import TREE, VERSION, Digest
+from artstore.domain.names import check_type
+from artstore.domain.properties import PROPERTIES, undone
+from artstore.domain.tree import EMPTY, Folder, tree_digest
+from artstore.domain.upserts import Part, joined, no_upsert, parts_of
+from artstore.domain.version import Version, record_of, version_id
+from artstore.domain.wording import typed
+from artstore.errors import Conflict
+from artstore.operations.saving.properties import StoredProperties
+from artstore.operations.saving.reliance import Reliance, UpsertParts
+from artstore.store.transaction import Transaction
+
+
+class SaveOptions(NamedTuple):
+    """What a save was asked for, besides its files and properties."""
+
+    type: str | None
+    """None for the type that the collection has"""
+    run: str | None
+    """which run makes the version"""
+    incremental: bool
+    """add the files to those of the latest version"""
+    upsert: str | None
+    """add the files to the parts that were added under this id"""
+    writer: str
+    """who adds them, for people"""
+    reuse: Literal["latest", "any"]
+    """which live version is reused if it has the same content"""
+
+
+class Plan(NamedTuple):
+    """What a save does to a collection in one state."""
+
+    changes: list[Change]
+    id: str
+    """of the new version, or of the one with the same content"""
+    root: Folder
+    is_new: bool
+    changed: tuple[str, ...]
+    """which properties differ from those that the version had"""
+    undo: list[Change]
+    """changes that take back its properties"""
+    made_from: UpsertParts | None
+    """the parts that it finishes"""
+
+
+class _Content(NamedTuple):
+    """The root tree to save."""
+
+    root: Folder
+    finished: VersionState | None = None
+    """the version of the same upsert, if it was finished before and holds all of this"""
+
+
+class Planner:
+    """Plans one save. After a lost race the same save is planned again, on the new state."""
+
+    def __init__(
+        self,
+        reliance: Reliance,
+        own: Folder,
+        parents: tuple[Digest, ...],
+        properties: StoredProperties,
+        options: SaveOptions,
+    ) -> None:
+        """`own` is the tree of the files that were added, `parents` the versions from which the draft began."""
+        self._reliance = reliance
+        self._tx = reliance.transaction
+        self._own = own
+        self._parents = parents
+        self._properties = properties
+        self._options = options
+        self._records: dict[tuple[Folder, str, tuple[Digest, ...]], tuple[str, Version]] = {}
+
+    def plan(self, state: State) -> Plan:
+        """The changes for a collection in this state, with the objects that they need in the transaction."""
+        options = self._options
+        type = type_for(state, options.type)
+        refuse_mixture(state, links=False)
+        latest = state.latest if options.incremental else None
+        if latest is not None:
+            self._reliance.rely_on(state.path, latest)
+
+        # Which tree, and which version has it already?
+        content = self._onto(latest) if options.upsert is None else self._with_parts(state, options.upsert)
+        root = content.root
+        equal = content.finished or _equal_version(state, root, options.reuse)
+
+        # A new version, unless there is an equal one whose record is stored or can be made again.
+        changes: list[Change] = []
+        if equal is not None and self._has_record(equal, type):
+            id, is_new = equal["id"], False
+        else:
+            parents = self._parents if latest is None else (id_of_state(latest),)
+            (id, version), is_new = self._record(root, type, parents), True
+            changes += _additions(state, id, version)
+        made_from = None
+        if options.upsert is not None and options.upsert in state.upserts:
+            made_from = UpsertParts(options.upsert, state.upserts[options.upsert])
+            changes.append(new_change("finish", upsert=options.upsert, id=id))
+
+        # Aliases, tags and other properties that differ.
+        properties = self._properties.changes(state, id)
+        changed = tuple(dict.fromkeys(PROPERTIES[change["kind"]].words for change in properties))
+        undo = undone(properties, state.versions.get(id, {}))
+        return Plan([*changes, *properties], id, root, is_new, changed, undo, made_from)
+
+    def _onto(self, latest: VersionState | None) -> _Content:
+        """The own tree, on top of a version's."""
+        if latest is None:
+            return _Content(self._own)
+        merged = TreeBuilder(self._tx.read_tree)
+        merged.graft((), folder_of(latest))
+        merged.graft((), self._own)
+        return _Content(encoded(merged, self._tx))
+
+    def _with_parts(self, state: State, upsert: str) -> _Content:
+        """The union of the own tree and all parts of an upsert. If the upsert was finished before with all that is in the
+        own tree, its version.
+        """
+        parts = parts_of(state.upserts.get(upsert, []))
+        if not parts:
+            before = state.versions.get(state.finished.get(upsert, ""))
+            if before is not None and "deleted" not in before and self._is_in(folder_of(before)):
+                return _Content(folder_of(before), before)
+            if self._own.digest == EMPTY:
+                raise no_upsert(state, upsert)
+        union = joined([*parts, Part(self._own, self._options.writer)], self._tx.read_tree)
+        return _Content(encoded(union, self._tx))
+
+    def _is_in(self, whole: Folder) -> bool:
+        """Whether a tree holds all of the own one."""
+        try:
+            union = joined([Part(whole, ""), Part(self._own, "")], self._tx.read_tree)
+        except Conflict:
+            return False
+        return union.folder(tree_digest).digest == whole.digest
+
+    def _has_record(self, version: VersionState, type: str) -> bool:
+        """Whether a version's record is stored. A lost one is made again from what its log entry tells."""
+        id = id_of_state(version)
+        if self._tx.rely(VERSION, id, 0):
+            return True
+        data = record_of(version, type)
+        if version_id(data) != id:
+            return False
+        self._tx.add(VERSION, data)
+        return True
+
+    def _record(self, root: Folder, type: str, parents: tuple[Digest, ...]) -> tuple[str, Version]:
+        """Id and record of a new version. It stays the same after lost races, as long as what it is made of does."""
+        key = root, type, parents
+        if key not in self._records:
+            version = Version(root.digest, root.size, root.files, type, time.time_ns(), self._options.run, parents)
+            data = version.encode()
+            self._tx.add(VERSION, data)
+            self._records[key] = version_id(data).hex(), version
+        return self._records[key]
+
+
+def type_for(state: State, type: str | None) -> str:
+    """The type of the collection, once it was saved to. Raises Conflict if it has another one."""
+    if not state.exists:
+        return check_type("artifact" if type is None else type)
+    if type is not None and type != state.type:
+        name = state.path.name
+        raise Conflict(
+            f"Artifact '{name}' already exists with type '{state.type}'; cannot save it with type '{type}'",
+            hint=f"use another name or that type; {typed('edit --collection --type', type, name)} changes it",
+        )
+    return state.type
+
+
+def folder_of(version: VersionState) -> Folder:
+    """A version's root tree."""
+    return Folder(digest_of_state(version), version["size"], version["files"])
+
+
+def encoded(tree: TreeBuilder, tx: Transaction) -> Folder:
+    """The root of a tree whose folders are added to a transaction."""
+    with tx.storage.writing():
+        return tree.folder(lambda data: tx.add(TREE, data))
+
+
+def _additions(state: State, id: str, version: Version) -> list[Change]:
+    """Changes that add a version to a collection, and make the collection if there is none."""
+    fields: dict[str, Any] = {
+        "digest": version.tree.hex(),
+        "size": version.size,
+        "files": version.files,
+        "created": version.created,
+        "run": version.run,
+        "parents": [parent.hex() for parent in version.parents],
+    }
+    added = new_change("version", id=id, number=state.next, **fields)
+    if state.exists:
+        return [added]
+    return [new_change("collection", **state.path.fields(), type=version.type), added]
+
+
+def _equal_version(state: State, root: Folder, reuse: str) -> VersionState | None:
+    """The live version with this content that a save would repeat."""
+    candidates = [state.latest] if reuse == "latest" else reversed(state.live())
+    return next((version for version in candidates if version and version["digest"] == root.digest.hex()), None)

@@ -1,0 +1,190 @@
+"""Relying on stored versions: an operation uses their objects again, and makes sure that no collector took them meanwhile."""
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+from artstore.domain.changes import Change, new_change
+from artstore.domain.collection import Path, State, VersionState, digest_of_state, id_of_state
+from artstore.domain.digest import BLOB, TREE, VERSION, Digest
+from artstore.domain.names import printable
+from artstore.domain.properties import Properties, property_digests
+from artstore.domain.tree import DIRECTORY, PART, REFERENCE, decode_tree
+from artstore.errors import ArtstoreError, MissingObject
+from artstore.operations.saving.properties import StoredProperties
+from artstore.store.objects import ObjectStore
+from artstore.store.refs import Refs
+from artstore.store.relied import AGAIN
+from artstore.store.transaction import Transaction
+
+_FOR_GOOD = "part of it was collected; it can only come from another copy"
+_PART_FIELDS = ("tree", "size", "files", "writer", "run")
+
+
+class UpsertParts(NamedTuple):
+    """The parts from which a version was made. If the version is withdrawn, they wait for the next finish again."""
+
+    upsert: str
+    parts: list[dict[str, Any]]
+    """as the collection's state records them"""
+
+
+class Reliance:
+    """A transaction that uses stored versions again, for a copy, a link, an undelete or a draft.
+
+    Order of use: open it → read the log → `rely_on` or `recover` → append the log entry → one of the `ensure` methods →
+    close it. Until it is closed, collectors leave alone what it relies on.
+    """
+
+    def __init__(self, objects: ObjectStore, refs: Refs) -> None:
+        self._objects = objects
+        self._refs = refs
+        self._bases: set[tuple[Path, str]] = set()
+        """live versions whose trees are used without looking up each object below them"""
+        self._recovered: set[Digest] = set()
+        """trees below which every object was found; versions often share them"""
+        self.transaction = Transaction(objects)
+
+    def __enter__(self) -> "Reliance":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Remove the transaction's folder. In a forked child: only close descriptors."""
+        self.transaction.close()
+
+    # -- before the log entry --
+
+    def rely_on(self, path: Path, version: VersionState) -> None:
+        """Use all files of a live version. They are whole while the version lives; only after noted damage is each object
+        looked up. Raises MissingObject if one is gone.
+        """
+        if self._objects.damage.is_known:
+            self._recover_tree(digest_of_state(version), _named(path, version), AGAIN)
+        self.rely_on_trees(path, version["id"])
+
+    def rely_on_trees(self, path: Path, id: str) -> None:
+        """Use trees of a live version that are known to be whole."""
+        self._bases.add((path, id))
+
+    def rely_on_properties(self, path: Path, version: VersionState) -> None:
+        """Use the blobs that hold a version's long metadata and description. Raises MissingObject if one is gone."""
+        self._recover_blobs(property_digests(version), f"a property of {_named(path, version)} is gone")
+
+    def recover(self, path: Path, version: VersionState) -> None:
+        """Use every object of a deleted version, and bring back from the trash those that a collector took. Raises
+        MissingObject if one is gone.
+        """
+        name = _named(path, version)
+        tree = digest_of_state(version)
+        recover = self.transaction.recover
+        if not (recover(VERSION, id_of_state(version), 0) and recover(TREE, tree, 0)):
+            raise MissingObject(f"{name} can't be brought back", hint=_FOR_GOOD)
+        self._recover_tree(tree, name, _FOR_GOOD)
+        message = f"{name} can't be brought back: a property of it is gone"
+        self._recover_blobs(property_digests(version), message, _FOR_GOOD)
+
+    def _recover_tree(self, tree: Digest, name: str, hint: str) -> None:
+        for entry in decode_tree(self._objects.read(TREE, tree), tree):
+            kind = TREE if entry[1] in (DIRECTORY, PART) else BLOB
+            if entry[1] == REFERENCE:
+                continue
+            if not self.transaction.recover(kind, entry[3], entry[2]):
+                raise MissingObject(f"{name} can't be brought back: '{printable(entry[0])}' is gone", hint=hint)
+            if kind == TREE and entry[3] not in self._recovered:
+                self._recover_tree(entry[3], name, hint)
+                self._recovered.add(entry[3])
+
+    def _recover_blobs(self, blobs: Iterable[Digest], message: str, hint: str | None = None) -> None:
+        for blob in blobs:
+            if not (self.transaction.recover(BLOB, blob, 0) or self.transaction.recover_large(blob)):
+                raise MissingObject(message, hint=hint)
+
+    def store(self, properties: Properties) -> StoredProperties:
+        """Properties for a version that exists. Long values go into the transaction."""
+        return StoredProperties(self.transaction, properties)
+
+    def publish(self) -> None:
+        """Move what was added to the transaction into the store."""
+        self.transaction.publish()
+
+    # -- after the log entry --
+
+    def ensure_saved(self, tree: Digest, state: State) -> None:
+        """Look again after a save of this tree left its collection at `state`. Raises MissingObject if an object is gone.
+
+        Each pack and large blob is looked up by name. Trees of a live version are whole; if such a version was deleted
+        meanwhile, every object below the saved tree is looked up.
+        """
+        self.transaction.ensure()
+        self.check_bases(tree, state)
+
+    def check_bases(self, tree: Digest, state: State) -> None:
+        """The second half of `ensure_saved`. A collection's log is read again, unless `state` is still its newest state."""
+        for path, id in self._bases:
+            now = state if path == state.path and self._refs.is_current(state) else self._refs.read(path)
+            if _lives(now, id):
+                continue
+            name = f"tree {tree.hex()[:12]}"
+            if not self.transaction.recover(TREE, tree, 0):
+                raise MissingObject(f"{name} was collected while this relied on it", hint=AGAIN)
+            self._recover_tree(tree, name, AGAIN)
+            self.transaction.ensure()
+            return
+
+    def ensure(self, path: Path, *, withdraw: Iterable[str] = (), undo: list[Change] | None = None) -> None:
+        """Look again after an undelete or an edit. If an object is gone, withdraw these versions, append the changes
+        `undo`, and raise MissingObject.
+        """
+        try:
+            self.transaction.ensure()
+        except ArtstoreError as error:
+            for id in withdraw:
+                self.withdraw(path, id, error)
+            if undo:
+                self._refs.change(path, lambda _: undo)
+            raise
+
+    def ensure_copied(self, source: Path, versions: list[VersionState], target: Path) -> None:
+        """Look again after these versions were copied or linked to `target`. If one was deleted from its source meanwhile,
+        all its objects are looked up. If an object is gone, withdraw the copies and raise MissingObject.
+        """
+        try:
+            state = self._refs.read(source)
+            for version in versions:
+                if not _lives(state, version["id"]):
+                    self.recover(source, version)
+            self.transaction.ensure()
+        except ArtstoreError as error:
+            for version in versions:
+                self.withdraw(target, version["id"], error)
+            raise
+
+    def withdraw(self, path: Path, id: str, error: ArtstoreError, made_from: UpsertParts | None = None) -> None:
+        """Take back a version whose objects could not be kept. The parts that it was `made_from` wait again. One of them
+        may contradict a part that was added meanwhile: the next finish reports that.
+        """
+
+        def build(state: State) -> list[Change]:
+            if not _lives(state, id):
+                return []
+            changes = [new_change("withdraw", id=id, reason=str(error))]
+            if made_from is not None:
+                waiting = {part["tree"] for part in state.upserts.get(made_from.upsert, [])}
+                for part in made_from.parts:
+                    if part["tree"] not in waiting:
+                        fields = {field: part[field] for field in _PART_FIELDS}
+                        changes.append(new_change("part", upsert=made_from.upsert, **fields))
+            return changes
+
+        self._refs.change(path, build)
+
+
+def _lives(state: State, id: str) -> bool:
+    version = state.versions.get(id)
+    return version is not None and "deleted" not in version
+
+
+def _named(path: Path, version: VersionState) -> str:
+    return f"{path.name}:v{version['number']}"
