@@ -18,6 +18,7 @@ MODULES = [
     "store.objects",
     "store.transaction",
     "operations.saving.scan",
+    "operations.saving.reading",
     "operations.restoring.checkout",
     "store.statcache",
     "operations.upkeep.fsck",

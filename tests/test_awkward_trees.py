@@ -18,7 +18,7 @@ import pytest
 from artstore.domain.digest import digest_of
 from artstore.domain.tree import decode_tree, encode_folder
 from artstore.errors import ArtstoreError, Refused, SourceError
-from artstore.operations.saving import scan
+from artstore.operations.saving import reading, scan
 from artstore.repository import Repository
 from artstore.store.large import blob_path
 from tests.conftest import Cli, make_tree, snapshot
@@ -53,7 +53,7 @@ def _on_read(monkeypatch: pytest.MonkeyPatch, name: str, action: Callable[[], ob
             action()
         return fd
 
-    monkeypatch.setattr(scan.os, "open", hooked)
+    monkeypatch.setattr(reading.os, "open", hooked)
 
 
 CHANGES: dict[str, Callable[[Path], object]] = {
@@ -159,13 +159,13 @@ def test_a_file_that_vanishes_or_becomes_something_else_fails_the_save(
                 "FIFO": lambda: os.mkfifo(victim),
             }[become]()
 
-    real = scan.Scanner._read_files
+    real = reading.FileReader.read
 
     def hooked(self: Any, *args: Any) -> Any:
         change()
         return real(self, *args)
 
-    monkeypatch.setattr(scan.Scanner, "_read_files", hooked)
+    monkeypatch.setattr(reading.FileReader, "read", hooked)
     assert problems_of(repo, source) == {"victim": reason}
 
 

@@ -1,0 +1,174 @@
+"""Listing a folder that is saved: what is in it, without what is ignored, protected or refused."""
+
+import errno
+import os
+import stat
+from typing import NamedTuple
+
+from artstore.backends.files import kind_of, read_rules
+from artstore.backends.owner import left_by
+from artstore.domain.ignore import IGNORE_FILE, Filter, Rules, ignored
+from artstore.domain.names import check_component, check_root_component, is_protected, printable
+from artstore.errors import InvalidValue
+from artstore.operations.saving.problems import VANISHED, Problems, reason_of
+from artstore.store.statcache import Stat
+
+
+class OpenFolder(NamedTuple):
+    """A folder that is open for reading."""
+
+    fd: int
+    path: bytes
+    """below the root, with a slash at its end; empty for the root"""
+    device: int
+    inode: int
+
+    @classmethod
+    def of(cls, fd: int, path: bytes) -> "OpenFolder":
+        """The folder that this descriptor is open on. Cost: one stat."""
+        st = os.fstat(fd)
+        return cls(fd, path, st.st_dev, st.st_ino)
+
+    @property
+    def identity(self) -> tuple[int, int]:
+        """What tells it from every other folder, whatever path leads to it."""
+        return self.device, self.inode
+
+
+class Listing:
+    """What one folder holds."""
+
+    def __init__(self) -> None:
+        self.seen: dict[str, Stat] = {}
+        """stats of files and subfolders, in the system's order"""
+        self.linked: set[str] = set()
+        """files that are read through a symlink"""
+        self.folders: dict[str, None] = {}
+        """names of subfolders, in the system's order"""
+
+    def add_linked_file(self, name: str, st: os.stat_result) -> None:
+        """Add a file that a symlink leads to."""
+        self.linked.add(name)
+        self.seen[name] = stat_of(st, True)
+
+    def add_folder(self, name: str, inode: int) -> None:
+        self.seen[name] = (stat.S_IFDIR, inode)
+        self.folders[name] = None
+
+    def drop(self, name: str) -> None:
+        """Leave out a file or subfolder."""
+        del self.seen[name]
+        self.linked.discard(name)
+        self.folders.pop(name, None)
+
+
+class Lister:
+    """Lists the folders of one walk."""
+
+    def __init__(self, store: tuple[int, int], chosen: Filter, problems: Problems) -> None:
+        """`store` is the device and inode of the repository's folder, which is never saved."""
+        self._store = store
+        self.left_out: list[str] = []
+        """protected folders (.git, .artifacts) that were met, and the repository itself"""
+        self._filter = chosen
+        self._problems = problems
+
+    def leave_out(self, path: bytes) -> None:
+        """Note that this file or folder is not saved."""
+        self.left_out.append(printable(path))
+
+    def list_folder(self, folder: OpenFolder, rules: list[Rules]) -> tuple[Listing, list[Rules]]:
+        """List an open folder. Also returns the ignore rules that hold in it: those from above and its own."""
+        path = folder.path
+        listing = self._scan(folder)
+        if IGNORE_FILE in listing.seen:
+            try:
+                rules = [*rules, read_rules(folder.fd, path)]
+            except OSError as error:
+                self._problems.add(path + IGNORE_FILE.encode(), reason_of(error))
+        if rules or self._filter:
+            self._drop_ignored(path, listing, rules)
+        for name in list(listing.seen):
+            # `left_by`: a temporary file of a checkout that is at work, or that was killed.
+            if name[0] == "." and (is_protected(os.fsencode(name)) or left_by(name)):
+                self.leave_out(path + os.fsencode(name))
+                listing.drop(name)
+            elif "\\" in name or ":" in name:
+                self._check_name(path, os.fsencode(name))
+        return listing, rules
+
+    def _scan(self, folder: OpenFolder) -> Listing:
+        fd, path, device, _ = folder
+        listing = Listing()
+        seen = listing.seen
+        try:
+            # The hot loop of an unchanged re-save: a stat and one tuple per file. On strings; is_file() asks the
+            # listing, not the disk.
+            with os.scandir(fd) as entries:
+                for entry in entries:
+                    name = entry.name
+                    if entry.is_file(follow_symlinks=False):
+                        st = entry.stat(follow_symlinks=False)
+                        seen[name] = (st.st_mode, st.st_ino, st.st_size, st.st_mtime_ns, st.st_ctime_ns)
+                    elif entry.is_dir(follow_symlinks=False):
+                        if self._admits(path, name, (device, entry.inode())):
+                            listing.add_folder(name, entry.inode())
+                    else:
+                        self._follow(fd, path, name, listing)
+        except OSError as error:
+            self._problems.add(path, reason_of(error))
+        return listing
+
+    def _follow(self, fd: int, path: bytes, name: str, listing: Listing) -> None:
+        """Add what a symlink leads to. If that is neither a file nor a folder, it is a problem, as is a FIFO or a device."""
+        try:
+            st = os.stat(name, dir_fd=fd)
+        except FileNotFoundError:
+            target = _link_target(fd, name)
+            self._problems.add(path + os.fsencode(name), f"dangling symlink to {target}" if target else VANISHED)
+            return
+        except OSError as error:
+            reason = "symlink loop" if error.errno == errno.ELOOP else reason_of(error)
+            self._problems.add(path + os.fsencode(name), reason)
+            return
+        if stat.S_ISREG(st.st_mode):
+            listing.add_linked_file(name, st)
+        elif stat.S_ISDIR(st.st_mode):
+            if self._admits(path, name, (st.st_dev, st.st_ino)):
+                listing.add_folder(name, st.st_ino)
+        else:
+            self._problems.add(path + os.fsencode(name), f"is a {kind_of(st.st_mode)}, not a file")
+
+    def _admits(self, path: bytes, name: str, folder: tuple[int, int]) -> bool:
+        if folder == self._store or is_protected(os.fsencode(name)):
+            self.leave_out(path + os.fsencode(name))
+            return False
+        return True
+
+    def _drop_ignored(self, path: bytes, listing: Listing, rules: list[Rules]) -> None:
+        below = os.fsdecode(path)
+        for name in list(listing.seen):
+            is_folder = name in listing.folders
+            full = below + name
+            out = ignored(rules, full, is_folder) or self._filter.excludes(full, is_folder)
+            if out or (not is_folder and self._filter and not self._filter.passes(full)):
+                listing.drop(name)
+
+    def _check_name(self, path: bytes, name: bytes) -> None:
+        try:
+            (check_component if path else check_root_component)(name)
+        except InvalidValue as error:
+            self._problems.add(path + name, str(error).removeprefix("Invalid artifact path: "))
+
+
+def stat_of(st: os.stat_result, follow: bool) -> Stat:
+    """A file's stat as listings hold it; with its device if it was reached through a symlink (`follow`)."""
+    plain = (st.st_mode, st.st_ino, st.st_size, st.st_mtime_ns, st.st_ctime_ns)
+    return (*plain, st.st_dev) if follow else plain
+
+
+def _link_target(fd: int, name: str) -> str | None:
+    try:
+        return printable(os.readlink(name, dir_fd=fd))
+    except OSError:
+        return None

@@ -1,0 +1,186 @@
+"""Reading files that are saved: their bytes go into a transaction, and a file that changes meanwhile is read again."""
+
+import os
+import stat
+import time
+from typing import TYPE_CHECKING, NamedTuple
+
+from blake3 import blake3
+
+from artstore.backends.files import kind_of, open_regular, remove_if_there, unreadable_at
+from artstore.domain.digest import BLOB, Digest
+from artstore.domain.names import printable
+from artstore.domain.tree import EXECUTABLE, FILE, Entry
+from artstore.errors import storage_error
+from artstore.operations.saving.listing import stat_of
+from artstore.operations.saving.problems import VANISHED, Problems, reason_of
+from artstore.progress import Monitor
+from artstore.store.packs import LARGE
+from artstore.store.statcache import Stat
+from artstore.store.transaction import Transaction
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future, ThreadPoolExecutor
+
+TRIES = 4
+"""Reads of a file that changes meanwhile, with 50, 100 and 200 ms between them, before it is an error."""
+
+_OPEN_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+
+class _Copied(NamedTuple):
+    """A large file that was copied into the transaction."""
+
+    digest: Digest
+    staged: str | None
+    """where the copy is; None if the store has this blob already"""
+    after: Stat
+    """the file's stat when it was copied"""
+
+
+class FileReader:
+    """Reads the files of one walk."""
+
+    def __init__(self, transaction: Transaction, problems: Problems, monitor: Monitor) -> None:
+        self._tx = transaction
+        self._problems = problems
+        self._monitor = monitor
+        self._pool: ThreadPoolExecutor | None = None
+
+    def close(self) -> None:
+        """Stop the threads that copy large files."""
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+
+    def read(self, fd: int, path: bytes, todo: dict[str, Stat], linked: set[str]) -> dict[bytes, Entry | None]:
+        """Entries of those files of an open folder that can be read, their blobs in the transaction. `todo` has their stats
+        as listed, `linked` names those that are read through a symlink.
+        """
+        out: dict[bytes, Entry | None] = {}
+        large: list[tuple[bytes, Stat, Future[_Copied | None]]] = []
+        tx = self._tx
+        # The hot loop of a first save: four system calls and one hash per small file. One stat before (the listing's)
+        # and one after the read.
+        # In the tree's order, so that a restore reads its pack from front to back.
+        for name, st in sorted(todo.items()):
+            size = st[2] if len(st) > 2 else -1
+            if size < 0:
+                continue
+            raw = os.fsencode(name)
+            if size >= LARGE or name in linked:
+                if size >= LARGE:
+                    large.append((raw, st, self._submit(fd, raw, st, name in linked)))
+                else:
+                    out[raw] = self.read_again(fd, path, raw, st, True)
+                continue
+            source = -1
+            try:
+                source = os.open(name, _OPEN_FILE, dir_fd=fd)
+                data = os.read(source, size + 1)
+                after = os.fstat(source)
+                opened, source = source, -1
+                os.close(opened)
+            except OSError:
+                if source >= 0:
+                    os.close(source)
+                out[raw] = self.read_again(fd, path, raw, st, False)
+                continue
+            if (
+                len(data) != size
+                or (after.st_mode, after.st_ino, after.st_size, after.st_mtime_ns, after.st_ctime_ns) != st
+            ):
+                out[raw] = self.read_again(fd, path, raw, st, False)
+                continue
+            digest = Digest(blake3(data).digest())
+            try:
+                tx.add(BLOB, data, digest)
+            except OSError as error:
+                raise storage_error(error, f"write to {printable(tx.storage.root)}") from error
+            out[raw] = (raw, EXECUTABLE if st[0] & 0o100 else FILE, size, digest)
+        for raw, st, future in large:
+            out[raw] = self._take_large(fd, path, raw, st, future)
+        return {name: entry for name, entry in out.items() if entry is not None}
+
+    def read_again(self, fd: int, path: bytes, name: bytes, st: Stat, follow: bool) -> Entry | None:
+        """The slow way, for a file that changed, vanished or can't be read: up to TRIES reads, then a problem."""
+        for attempt in range(TRIES):
+            if attempt:
+                time.sleep(0.025 * 2**attempt)
+            try:
+                now = os.stat(name, dir_fd=fd, follow_symlinks=follow)
+                if not stat.S_ISREG(now.st_mode):
+                    self._problems.add(path + name, f"became a {kind_of(now.st_mode)} while it was read")
+                    return None
+                entry = self._read_once(fd, name, stat_of(now, follow), follow)
+            except OSError as error:
+                self._problems.add(path + name, VANISHED if isinstance(error, FileNotFoundError) else reason_of(error))
+                return None
+            if entry is not None:
+                return entry
+        self._problems.add(path + name, "keeps changing while it is read, or its size is not what the system says")
+        return None
+
+    def _read_once(self, fd: int, name: bytes, st: Stat, follow: bool) -> Entry | None:
+        """None if the file changed while it was read."""
+        if st[2] >= LARGE:
+            return self._take_copy(name, st, self._copy_large(fd, name, st[2], follow))
+        source = open_regular(name, dir_fd=fd, follow=follow)
+        try:
+            data = os.read(source, st[2] + 1)
+            after = stat_of(os.fstat(source), follow)
+        except OSError as error:
+            raise OSError(error.errno, f"{reason_of(error)} at byte {unreadable_at(source) or 0}") from error
+        finally:
+            os.close(source)
+        if len(data) != st[2] or after != st:
+            return None
+        with self._tx.storage.writing():
+            return (name, _kind(st), st[2], self._tx.add(BLOB, data))
+
+    # -- large files --
+
+    def _submit(self, fd: int, name: bytes, st: Stat, follow: bool) -> "Future[_Copied | None]":
+        if self._pool is None:
+            # Two: one copies while the other hashes or syncs. Small files stay in this thread, where threads only fight
+            # for the interpreter.
+            from concurrent.futures import ThreadPoolExecutor  # 6 ms, for large files only
+
+            self._pool = ThreadPoolExecutor(2)
+        return self._pool.submit(self._copy_large, fd, name, st[2], follow)
+
+    def _copy_large(self, fd: int, name: bytes, size: int, follow: bool) -> _Copied | None:
+        """None if the file ended early. Raises OSError for the source's errors, StorageError for the store's."""
+        source = open_regular(name, dir_fd=fd, follow=follow)
+        try:
+            try:
+                copied = self._tx.copy_large(source, size, lambda n: self._monitor.advance(0, n))
+            except OSError as error:
+                if (at := unreadable_at(source)) is not None:
+                    raise OSError(error.errno, f"{reason_of(error)} at byte {at}") from error
+                raise storage_error(error, f"write to {printable(self._tx.storage.root)}") from error
+            return _Copied(*copied, stat_of(os.fstat(source), follow)) if copied else None
+        finally:
+            os.close(source)
+
+    def _take_large(
+        self, fd: int, path: bytes, name: bytes, st: Stat, future: "Future[_Copied | None]"
+    ) -> Entry | None:
+        """The entry of a file that was copied by a thread; if it changed meanwhile, it is read again."""
+        try:
+            copied = future.result()
+        except OSError:
+            copied = None
+        return self._take_copy(name, st, copied) or self.read_again(fd, path, name, st, len(st) > 5)
+
+    def _take_copy(self, name: bytes, st: Stat, copied: _Copied | None) -> Entry | None:
+        """None, with the copy removed, if the file changed while it was copied."""
+        if copied is None or copied.after != st:
+            if copied is not None and copied.staged is not None:
+                remove_if_there(copied.staged)
+            return None
+        self._tx.add_large(copied.digest, st[2], copied.staged)
+        return (name, _kind(st), st[2], copied.digest)
+
+
+def _kind(st: Stat) -> int:
+    return EXECUTABLE if st[0] & 0o100 else FILE
