@@ -27,6 +27,10 @@ class Selection(NamedTuple):
         named = text == self.prefix if self.exact else text.startswith(self.prefix)
         return named and (not self.chosen or self.chosen.passes(text))
 
+    def takes_entry(self, path: bytes, entry: Entry) -> bool:
+        """Whether an entry is taken; a folder is where everything below it would be."""
+        return self.everything or self.takes(path + b"/" if entry[1] == DIRECTORY else path)
+
     def reaches(self, folder: bytes) -> bool:
         """Whether any file below a folder can be selected. The folder's path ends in `/`."""
         text = os.fsdecode(folder)
@@ -40,15 +44,15 @@ EVERYTHING = Selection()
 
 def select(tree: Digest, read: Callable[[Digest], bytes], selection: Selection) -> Iterator[tuple[bytes, Entry]]:
     """(path, entry) of the selected files and folders. Raises NotFound if the selection matches nothing."""
-    found = False
+    found = selection.everything
     for path, entry in walk(tree, read, wanted=selection.reaches):
-        if entry[1] == DIRECTORY:
-            if selection.everything or selection.takes(path + b"/"):
-                found = True
-                yield path, entry
-        elif selection.takes(path):
+        if selection.takes_entry(path, entry):
             found = True
             yield path, entry
-    if not found and not selection.everything:
-        what = f"path prefix '{printable(selection.prefix)}'" if selection.prefix else "selection"
-        raise NotFound(f"no file matches the {what}", hint="`artstore ls -r` with the same version lists what there is")
+    if not found:
+        raise nothing_in(selection)
+
+
+def nothing_in(selection: Selection) -> NotFound:
+    what = f"path prefix '{printable(selection.prefix)}'" if selection.prefix else "selection"
+    return NotFound(f"no file matches the {what}", hint="`artstore ls -r` with the same version lists what there is")

@@ -5,20 +5,19 @@ import os
 import stat
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from typing import NamedTuple, get_args
 
-from artstore.backends.confined import Confined, kind_at, open_child
-from artstore.backends.files import hash_file, kind_of, open_regular, remove_tree
+from artstore.backends.confined import Confined, open_child
+from artstore.backends.files import kind_of, remove_tree
 from artstore.backends.mounts import memory_devices
 from artstore.backends.owner import is_dead, left_by, this_process
 from artstore.domain.codec import encode_rows
 from artstore.domain.digest import Digest
 from artstore.domain.names import is_protected, printable
-from artstore.domain.selection import EVERYTHING, Selection, select
+from artstore.domain.selection import EVERYTHING, Selection, nothing_in, select
 from artstore.domain.tree import (
-    BLAKE3,
     DIRECTORY,
-    EXECUTABLE,
     REFERENCE,
     Entry,
     check_depth,
@@ -28,11 +27,12 @@ from artstore.domain.tree import (
     split,
     totals,
     tree_digest,
-    walk,
 )
 from artstore.errors import Conflict, InvalidValue, MissingReference, Refused, storage_error
+from artstore.operations.restoring.compare import AbsentFolder, ComparedFolder, Comparison, Todo
 from artstore.operations.restoring.obstacles import (
-    find_extra,
+    Extra,
+    extra_in,
     folded,
     one_name,
     refuse_other_kinds,
@@ -44,7 +44,6 @@ from artstore.operations.restoring.writing import FileWriter, Link, refuse_prote
 from artstore.progress import Monitor
 from artstore.store import statcache
 from artstore.store.objects import ObjectStore
-from artstore.store.packs import LARGE
 from artstore.store.statcache import (
     UNKNOWN,
     Part,
@@ -53,7 +52,6 @@ from artstore.store.statcache import (
     StatCache,
     Trust,
     clock_tick,
-    content_of,
     list_stats,
     trust,
 )
@@ -327,17 +325,9 @@ class Checkout:
         with Confined(folder, self._store) as target:
             fd = target.open_folder(())
             try:
-                if cache is not None:
-                    todo = self._compare_cached(fd, b"", self._tree, None, cache)
-                else:
-                    todo = [
-                        item
-                        for item in select(self._tree, self._objects.read_tree, self._selection)
-                        if not self._is_right(target, *item)
-                    ]
+                todo, extra = self._plan(fd)
             finally:
                 os.close(fd)
-            extra = find_extra(self._objects, target, self._tree) if self._delete else []
             refuse_twins(target, todo)
             if not self._delete:
                 refuse_other_kinds(target, todo, root)
@@ -354,97 +344,55 @@ class Checkout:
         if folder == root:
             self._save_cache()
 
-    def _compare_cached(
-        self, fd: int, path: bytes, tree: Digest, expected: Entry | None, cache: StatCache
-    ) -> list[tuple[bytes, Entry]]:
-        """Entries that are not right yet. A folder whose record has this tree and whose files' stats are as recorded
-        needs no more than its listing.
+    def _plan(self, fd: int) -> tuple[Todo, Extra]:
+        """What is to be written below an open folder, and what is to be removed. Raises NotFound when nothing matches a
+        selection.
         """
-        check_depth(path)
-        seen = list_stats(fd)
-        self._sweep(fd, seen)
-        record = cache.get(path)
-        todo: list[tuple[bytes, Entry]] = []
-        if record is not None and record.tree == tree and record.stats().items() <= seen.items():
-            cache.keep(path)
-            folders: list[tuple[bytes, Digest, Entry | None]] = [
-                (name, digest, None) for name, digest in record.folders
-            ]
-            self._writer.files += len(record.stats()) - len(folders)
-        else:
-            entries = read_folder(tree, self._objects.read_tree, expected)
-            if not path:
-                check_root(entries)
-            known = record.known() if record is not None else {}
-            rule = self._trust_in(seen)
-            settled: dict[str, Stat] = {}
-            folders = []
-            for entry in entries:
-                if is_protected(entry[0]):
-                    refuse_protected(path + entry[0])
-                name = os.fsdecode(entry[0])
-                if entry[1] == DIRECTORY:
-                    folders.append((entry[0], entry[3], entry))
-                    if name in seen and len(seen[name]) == 2:
-                        settled[name] = seen[name]
-                    continue
-                self._writer.files += 1
-                st = seen.get(name)
-                if st is not None and known.get(name) == (st, entry[1], content_of(entry)):
-                    settled[name] = st
-                elif st is None or not self._same_file(fd, entry):
-                    todo.append((path + entry[0], entry))
-                    self._writer.files -= 1  # counted when written
+        comparison = Comparison(
+            self._objects, selection=self._selection, cache=self._cache, link=self._link, extra=self._delete
+        )
+        todo: Todo = []
+        extra: Extra = []
+        found = self._selection.everything
+        with closing(comparison.folders(fd, self._tree)) as folders:
+            for folder in folders:
+                if isinstance(folder, AbsentFolder):
+                    wrong = folder.selected()
                 else:
-                    settled[name] = st
-            trusted = _trusted(fd, settled, rule)
-            cache.put(path, _record(trusted, tree, entries))
-            if any(entry[1] == REFERENCE for _, entry in todo):  # only a note can tell later that these are right
-                self._unfinished.append((path, tree, trusted))
-        for raw, digest, whole in folders:
-            try:
-                child = os.open(raw, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=fd)
-            except OSError:
-                todo.append((path + raw, whole or (raw, DIRECTORY, 0, digest, 0)))
-                todo += walk(digest, self._objects.read_tree, path + raw + b"/", None, whole)
-                continue
-            try:
-                todo += self._compare_cached(child, path + raw + b"/", digest, whole, cache)
-            finally:
-                os.close(child)
-        return todo
+                    wrong = self._differing(folder)
+                    found = found or bool(folder.files) or (folder.path != b"" and self._selection.takes(folder.path))
+                todo += wrong
+                if self._delete:
+                    extra += extra_in(folder, wrong)
+        if not (found or todo):
+            raise nothing_in(self._selection)
+        return todo, sorted(extra, key=lambda item: item[0].split(b"/"))
 
-    def _same_file(self, fd: int, entry: Entry) -> bool:
-        """Whether the file of that name has this content and mode (then it stays untouched)."""
-        try:
-            follow = self._link == "symlink" and entry[1] != REFERENCE and entry[2] >= LARGE
-            source = open_regular(entry[0], dir_fd=fd, follow=follow)
-        except OSError:
-            return False
-        try:
-            st = os.fstat(source)
-            if entry[1] == REFERENCE:
-                return stat.S_ISREG(st.st_mode) and entry[4] == BLAKE3 and hash_file(source)[0].hex() == entry[5]
-            if not stat.S_ISREG(st.st_mode) or st.st_size != entry[2]:
-                return False
-            if bool(st.st_mode & 0o100) != (entry[1] == EXECUTABLE):
-                return False
-            return hash_file(source)[0] == Digest(entry[3])
-        finally:
-            os.close(source)
-
-    def _is_right(self, target: Confined, path: bytes, entry: Entry) -> bool:
-        parts = tuple(path.split(b"/"))
-        try:
-            fd = target.open_folder(parts[:-1], create=False)
-        except (FileNotFoundError, Refused):
-            return False
-        try:
-            right = kind_at(fd, parts[-1]) == "folder" if entry[1] == DIRECTORY else self._same_file(fd, entry)
-        finally:
-            os.close(fd)
-        self._writer.files += right and entry[1] != DIRECTORY
-        return right
+    def _differing(self, folder: ComparedFolder) -> Todo:
+        """A folder's files that are not right; what is known of the others is recorded."""
+        if folder.listed is not None:
+            self._sweep(folder.fd, folder.listed)
+        if folder.unchanged:
+            if self._cache is not None:
+                self._cache.keep(folder.path)
+            self._writer.files += folder.files
+            return []
+        if not folder.path:
+            check_root(folder.entries)
+        for entry in folder.entries:
+            if is_protected(entry[0]) and self._selection.takes_entry(folder.path + entry[0], entry):
+                refuse_protected(folder.path + entry[0])
+        if self._cache is None:
+            wrong = folder.differing()
+        else:
+            rule = self._trust_in(folder.listed or {})  # before they are read
+            wrong = folder.differing()
+            trusted = _trusted(folder.fd, folder.right, rule)
+            self._cache.put(folder.path, _record(trusted, folder.tree, folder.entries))
+            if any(entry[1] == REFERENCE for _, entry in wrong):  # only a note can tell later that these are right
+                self._unfinished.append((folder.path, folder.tree, trusted))
+        self._writer.files += folder.files
+        return wrong
 
     def _sweep(self, fd: int, seen: dict[str, Stat]) -> None:
         """Remove temporary files that a dead checkout left in a folder."""

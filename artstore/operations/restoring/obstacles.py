@@ -10,17 +10,15 @@ from typing import NamedTuple
 from artstore.backends.confined import Confined, create_file, kind_at, open_child
 from artstore.backends.files import hash_file, open_regular
 from artstore.backends.owner import this_process
-from artstore.domain.digest import Digest
 from artstore.domain.names import is_protected, printable
-from artstore.domain.tree import DIRECTORY, Entry, check_depth, read_folder
+from artstore.domain.tree import DIRECTORY, check_depth
 from artstore.errors import Conflict, Refused
+from artstore.operations.restoring.compare import AbsentFolder, ComparedFolder, Todo
 from artstore.store.objects import ObjectStore
 from artstore.store.packs import LARGE
 
-Todo = list[tuple[bytes, Entry]]
-"""Paths and entries that are to be written."""
 Extra = list[tuple[bytes, bool]]
-"""(path, whether it is a folder), what a folder holds before the folder."""
+"""(path, whether it is a folder), sorted by the names along the paths: a folder before what it holds."""
 
 
 def refuse_other_kinds(target: Confined, todo: Todo, root: str) -> None:
@@ -96,41 +94,40 @@ def _are_one(fd: int, first: str, second: str) -> bool:
         os.unlink(first, dir_fd=fd)
 
 
-def find_extra(objects: ObjectStore, target: Confined, tree: Digest) -> Extra:
-    """What is in the root and not in the tree."""
-    fd = target.open_folder(())
-    try:
-        return _extra_below(objects, fd, b"", tree)
-    finally:
-        os.close(fd)
-
-
-def _extra_below(objects: ObjectStore, fd: int, path: bytes, tree: Digest | None) -> Extra:
-    check_depth(path)
-    entries = {e[0]: e for e in read_folder(tree, objects.read_tree)} if tree is not None else {}
-    with os.scandir(fd) as listed:
-        found = [(os.fsencode(item.name), item.is_dir(follow_symlinks=False)) for item in listed]
+def extra_in(folder: ComparedFolder | AbsentFolder, wrong: Todo) -> Extra:
+    """What must go for a folder to hold its tree and no more: what is not in the tree, and what is of another kind there."""
+    if isinstance(folder, AbsentFolder):
+        parent, name = folder.parent, folder.entry[0]
+        return _everything_at(parent.fd, parent.path, name, parent.has_folder(name)) if parent.has(name) else []
+    in_the_way = [entry[0] for _, entry in wrong if folder.has_folder(entry[0])]
     extra: Extra = []
-    for name, is_folder in sorted(found):
-        entry = entries.get(name)
-        wanted = entry is not None and (entry[1] == DIRECTORY) == is_folder
-        if is_protected(name):
-            continue
-        if is_folder:
-            child = open_child(fd, name, create=False)
-            try:
-                extra += _extra_below(objects, child, path + name + b"/", entry[3] if wanted and entry else None)
-            finally:
-                os.close(child)
-        if not wanted:
-            extra.append((path + name, is_folder))
+    for name in folder.extra() + in_the_way:
+        extra += _everything_at(folder.fd, folder.path, name, folder.has_folder(name))
+    return extra
+
+
+def _everything_at(fd: int, path: bytes, name: bytes, is_folder: bool) -> Extra:
+    """A file or folder in an open folder, and all that is below it; without protected folders."""
+    check_depth(path)
+    if is_protected(name):
+        return []
+    extra: Extra = [(path + name, is_folder)]
+    if is_folder:
+        child = open_child(fd, name, create=False)
+        try:
+            with os.scandir(child) as listed:
+                inside = [(os.fsencode(item.name), item.is_dir(follow_symlinks=False)) for item in listed]
+            for below in inside:
+                extra += _everything_at(child, path + name + b"/", *below)
+        finally:
+            os.close(child)
     return extra
 
 
 def remove(target: Confined, extra: Extra) -> int:
-    """Remove what `find_extra` found; how many files that were."""
+    """Remove these files and folders; how many files there were."""
     removed = 0
-    for path, is_folder in extra:
+    for path, is_folder in reversed(extra):
         parts = tuple(path.split(b"/"))
         fd = target.open_folder(parts[:-1], create=False)
         try:

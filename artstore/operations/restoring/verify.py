@@ -1,21 +1,21 @@
 """A folder on disk compared with a version: missing, changed and extra files, by content."""
 
 import os
-import stat
-from collections.abc import Set
+from contextlib import closing
 from typing import NamedTuple
 
-from artstore.backends.files import hash_file, kind_of, open_regular, read_rules
+from artstore.backends.files import kind_of, read_rules
 from artstore.backends.owner import left_by
 from artstore.domain.digest import Digest
 from artstore.domain.ignore import IGNORE_FILE, Rules, ignored
 from artstore.domain.names import is_protected, printable
 from artstore.domain.selection import EVERYTHING, Selection
-from artstore.domain.tree import BLAKE3, DIRECTORY, EXECUTABLE, REFERENCE, Entry, check_depth, read_folder, walk
+from artstore.domain.tree import DIRECTORY, read_folder
 from artstore.errors import NotFound, storage_error
+from artstore.operations.restoring.compare import AbsentFolder, ComparedFolder, Comparison
 from artstore.progress import Monitor
 from artstore.store.objects import ObjectStore
-from artstore.store.statcache import Stat, StatCache, content_of, list_stats
+from artstore.store.statcache import StatCache
 
 _OPEN_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
@@ -48,10 +48,13 @@ class Verifier:
         cache: StatCache | None = None,
         monitor: Monitor | None = None,
     ) -> None:
+        monitor = monitor or Monitor()
         self._objects = objects
         self._selection = selection
         self._cache = cache
-        self._monitor = monitor or Monitor()
+        self._comparison = Comparison(
+            objects, selection=selection, cache=cache, advance=lambda size: monitor.advance(0, size)
+        )
         self._files = 0
         self._missing: list[bytes] = []
         self._changed: list[bytes] = []
@@ -69,7 +72,7 @@ class Verifier:
         except OSError as error:
             raise storage_error(error, f"open {printable(root)}") from error
         try:
-            self._folder(fd, b"", tree, [])
+            self._compare(fd, tree)
         except OSError as error:
             raise storage_error(error, f"read {printable(root)}") from error
         finally:
@@ -91,7 +94,9 @@ class Verifier:
                 seen = (st.st_mode, st.st_ino, st.st_size, st.st_mtime_ns, st.st_ctime_ns, st.st_dev)
                 known = record.known().get(name) if record is not None else None
                 self._files += 1
-                if known != (seen, entry[1], entry[3]) and not self._has_content(fd, (os.fsencode(name), *entry[1:])):
+                if known != (seen, entry[1], entry[3]) and not self._comparison.has_content(
+                    fd, (os.fsencode(name), *entry[1:])
+                ):
                     self._changed.append(entry[0])
         except OSError as error:
             raise storage_error(error, f"read {printable(path)}") from error
@@ -103,96 +108,35 @@ class Verifier:
         paths = (self._missing, self._changed, self._extra)
         return Verified(self._files, *([os.fsdecode(path) for path in sorted(found)] for found in paths))
 
-    def _folder(self, fd: int, path: bytes, tree: Digest, rules: list[Rules]) -> None:
-        check_depth(path)
-        with os.scandir(fd) as listed:
-            names = {os.fsencode(item.name) for item in listed}
-        if IGNORE_FILE.encode() in names:
-            rules = [*rules, read_rules(fd, path)]
-        record = self._cache.get(path) if self._cache is not None else None
-        seen = list_stats(fd) if record is not None else {}
-        if record is not None and record.tree == tree and record.stats().items() <= seen.items():
-            self._find_extra(fd, path, names, {os.fsencode(name) for name in record.stats()}, rules)
-            self._files += len(record.stats()) - len(record.folders)
-            for name, digest in record.folders:
-                self._subfolder(fd, path, name, digest, rules)
-            return
-        entries = {entry[0]: entry for entry in read_folder(tree, self._objects.read_tree)}
-        self._find_extra(fd, path, names, entries.keys(), rules)
-        known = record.known() if record is not None else {}
-        for name, entry in entries.items():
-            self._entry(fd, path, entry, name in names, known.get(os.fsdecode(name)), seen, rules)
+    def _compare(self, fd: int, tree: Digest) -> None:
+        rules: list[Rules] = []
+        with closing(self._comparison.folders(fd, tree)) as folders:
+            for folder in folders:
+                if isinstance(folder, AbsentFolder):
+                    self._note_absent(folder)
+                    continue
+                rules = [above for above in rules if folder.path.startswith(os.fsencode(above.base))]
+                if IGNORE_FILE in (folder.listed or ()):
+                    rules.append(read_rules(folder.fd, folder.path))
+                self._note_extra(folder, rules)
+                for path, entry in folder.differing():
+                    there = folder.has(entry[0])
+                    (self._changed if there else self._missing).append(path)
+                    self._files += there
+                self._files += folder.files
 
-    def _entry(
-        self,
-        fd: int,
-        path: bytes,
-        entry: Entry,
-        there: bool,
-        known: tuple[Stat, int, Digest] | None,
-        seen: dict[str, Stat],
-        rules: list[Rules],
-    ) -> None:
-        name = entry[0]
-        full = path + name
-        if entry[1] == DIRECTORY:
-            if not self._selection.reaches(full + b"/"):
-                return
-            if there:
-                self._subfolder(fd, path, name, entry[3], rules)
-            elif self._selection.everything:
-                self._missing.append(full)
-            else:
-                below = walk(entry[3], self._objects.read_tree, full + b"/", self._selection.reaches)
-                self._missing += [p for p, e in below if e[1] != DIRECTORY and self._selection.takes(p)]
-        elif not self._selection.takes(full):
-            return
-        elif not there:
-            self._missing.append(full)
+    def _note_absent(self, folder: AbsentFolder) -> None:
+        if folder.parent.has(folder.entry[0]):
+            self._changed.append(folder.path)
+        elif self._selection.everything:
+            self._missing.append(folder.path)
         else:
-            self._files += 1
-            as_read = known is not None and known == (seen.get(os.fsdecode(name)), entry[1], content_of(entry))
-            if not as_read and not self._has_content(fd, entry):
-                self._changed.append(full)
+            self._missing += [path for path, entry in folder.selected() if entry[1] != DIRECTORY]
 
-    def _subfolder(self, fd: int, path: bytes, name: bytes, tree: Digest, rules: list[Rules]) -> None:
-        try:
-            child = os.open(name, _OPEN_FOLDER, dir_fd=fd)
-        except OSError:
-            self._changed.append(path + name)
-            return
-        try:
-            self._folder(child, path + name + b"/", tree, rules)
-        finally:
-            os.close(child)
-
-    def _find_extra(self, fd: int, path: bytes, names: set[bytes], known: Set[bytes], rules: list[Rules]) -> None:
-        for name in names - known:
+    def _note_extra(self, folder: ComparedFolder, rules: list[Rules]) -> None:
+        for name in folder.extra():
+            path = folder.path + name
             if is_protected(name) or left_by(os.fsdecode(name)):
                 continue
-            if rules:
-                folder = stat.S_ISDIR(os.stat(name, dir_fd=fd, follow_symlinks=False).st_mode)
-                if ignored(rules, os.fsdecode(path + name), folder):
-                    continue
-            self._extra.append(path + name)
-
-    def _has_content(self, fd: int, entry: Entry) -> bool:
-        try:
-            source = open_regular(entry[0], dir_fd=fd, follow=True)
-        except OSError:
-            return False  # a dangling link, a loop, something that is no file
-        try:
-            st = os.fstat(source)
-            if entry[1] == REFERENCE:
-                return self._has_referenced(source, st.st_size, entry)
-            if st.st_size != entry[2] or bool(st.st_mode & 0o100) != (entry[1] == EXECUTABLE):
-                return False
-            return hash_file(source, lambda n: self._monitor.advance(0, n))[0] == Digest(entry[3])
-        finally:
-            os.close(source)
-
-    def _has_referenced(self, source: int, size: int, entry: Entry) -> bool:
-        """As far as it can be told here: by the digest if that is known, else by the size."""
-        if entry[4] == BLAKE3:
-            return bool(hash_file(source, lambda n: self._monitor.advance(0, n))[0].hex() == entry[5])
-        return bool(entry[2] in (None, size))
+            if not ignored(rules, os.fsdecode(path), folder.has_folder(name)):
+                self._extra.append(path)
