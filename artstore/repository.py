@@ -29,6 +29,7 @@ from artstore.operations.automation.events import (  # here: what is told must n
     path_of,
 )
 from artstore.operations.finding.lookup import Found, Home
+from artstore.operations.restoring.options import PLAIN, Restore
 from artstore.operations.upkeep.removal import sweep
 from artstore.progress import Monitor
 from artstore.store.checkouts import Checkouts, Noted
@@ -49,7 +50,6 @@ if TYPE_CHECKING:  # loaded when they are called, as in `view`
     from artstore.operations.changing.linking import Links
     from artstore.operations.restoring.checkout import CheckedOut
     from artstore.operations.restoring.verify import Verified
-    from artstore.operations.restoring.writing import Link
     from artstore.operations.saving.draft import Draft, Saved
     from artstore.operations.saving.reliance import Reliance
     from artstore.operations.upkeep.pruning import Policy, Verdict
@@ -347,32 +347,12 @@ class Repository(View):
         if self._is_partial:
             self.remotes.fill({entry[3]: entry[2]})
 
-    def get(
-        self,
-        found: Found,
-        root: str | None = None,
-        *,
-        selection: Selection = EVERYTHING,
-        link: Link = "copy",
-        force: bool = True,
-        delete: bool = False,
-        allow_missing_references: bool = False,
-        monitor: Monitor | None = None,
-    ) -> CheckedOut:
+    def get(self, found: Found, root: str | None = None, how: Restore = PLAIN) -> CheckedOut:
         """As `View.get`, and noted for `status`."""
-        done = super().get(
-            found,
-            root,
-            selection=selection,
-            link=link,
-            force=force,
-            delete=delete,
-            allow_missing_references=allow_missing_references,
-            monitor=monitor,
-        )
-        if not selection.exact:  # one file says nothing of the folder around it
+        done = super().get(found, root, how)
+        if not how.selection.exact:  # one file says nothing of the folder around it
             number = found.version["number"]
-            noted = Noted(done.root, found.state.path, found.version["id"], number, None, selection)
+            noted = Noted(done.root, found.state.path, found.version["id"], number, None, how.selection)
             self.checkouts.note(noted)
         return done
 

@@ -31,6 +31,7 @@ from artstore.errors import (
     translated,
 )
 from artstore.operations.finding.lookup import Found, Home, Lookup
+from artstore.operations.restoring.options import PLAIN, Restore
 from artstore.progress import Monitor
 from artstore.store import settings
 from artstore.store.layout import Operation, check_format
@@ -48,7 +49,6 @@ if TYPE_CHECKING:  # loaded when they are called: a command should not pay for w
     from artstore.operations.restoring.archive import Archived, Kind
     from artstore.operations.restoring.checkout import CheckedOut
     from artstore.operations.restoring.verify import Verified
-    from artstore.operations.restoring.writing import Link
     from artstore.operations.upkeep.collect import Collected
     from artstore.operations.upkeep.fsck import Report
     from artstore.operations.upkeep.repair import Elsewhere
@@ -237,37 +237,16 @@ class View:
     def diff(self, old: Found, new: Found) -> Iterator[TreeChange]:
         return diff(old.tree, new.tree, self.objects.read_tree)
 
-    def get(
-        self,
-        found: Found,
-        root: str | None = None,
-        *,
-        selection: Selection = EVERYTHING,
-        link: Link = "copy",
-        force: bool = True,
-        delete: bool = False,
-        allow_missing_references: bool = False,
-        monitor: Monitor | None = None,
-    ) -> CheckedOut:
-        """Put a version's files below `root` (default `./artifacts/<name>-vN`), every byte checked; `delete` removes
-        what is there and not in the version. A reference whose bytes are gone is MissingReference, unless that is allowed.
+    def get(self, found: Found, root: str | None = None, how: Restore = PLAIN) -> CheckedOut:
+        """Put a version's files below `root` (default `./artifacts/<name>-vN`), every byte checked. A reference whose bytes
+        are gone is MissingReference, unless that is allowed.
         """
         from artstore.operations.restoring.checkout import Checkout
 
         target = root or self.download_folder(found)
-        self.fill(found, selection, monitor=monitor)
+        self.fill(found, how.selection, monitor=how.monitor)
         with self._unless_deleted(found):
-            checkout = Checkout(
-                self.objects,
-                found.tree,
-                selection=selection,
-                link=link,
-                force=force,
-                delete=delete,
-                allow_missing_references=allow_missing_references,
-                monitor=monitor,
-            )
-            return checkout.run(target)
+            return Checkout(self.objects, found.tree, how).run(target)
 
     def export(
         self,

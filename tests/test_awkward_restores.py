@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
-from artstore.errors import ArtstoreError, Refused
+from artstore.domain.selection import Selection
+from artstore.errors import ArtstoreError, NotFound, Refused
+from artstore.operations.restoring.options import Restore
 from artstore.repository import Repository
 from tests.conftest import make_tree, snapshot, touched
 from tests.trouble import run
@@ -75,9 +77,46 @@ def test_right_files_stay_untouched_and_foreign_ones_are_left_alone(repo: Reposi
     repo.put(str(make_tree(tmp_path / "src", WANTED)), "data")
     target = make_tree(tmp_path / "target", {**WANTED, "mine": "1", "d/mine": "2"})
     before = {path: touched(path) for path in target.rglob("*") if path.is_file()}
-    result = repo.get(repo.find("data"), str(target), force=False)
+    result = repo.get(repo.find("data"), str(target), Restore(force=False))
     assert (result.written, result.files) == (0, 3)
     assert {path: touched(path) for path in target.rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.parametrize("selected", ["", "d/"])
+def test_a_restore_writes_what_verify_calls_missing_or_changed_and_removes_what_it_calls_extra(
+    repo: Repository, tmp_path: Path, selected: str
+) -> None:
+    saved = {"f": "1", "d/right": "2", "d/changed": "3", "d/gone": "4", "away/x": "5", "d/away/y": "6"}
+    source = make_tree(tmp_path / "src", saved)
+    repo.put(str(source), "data")
+    found, out = repo.find("data"), tmp_path / "out"
+    repo.get(found, str(out))
+    for gone in ("d/gone", "away/x", "d/away/y"):
+        (out / gone).unlink()
+    for gone in ("away", "d/away"):
+        (out / gone).rmdir()
+    make_tree(out, {"d/changed": "other", "d/new": "7", "more/deep/z": "8", "a/b": "9"})
+    changed, missing, extra = ["d/changed"], ["away", "d/away", "d/gone"], ["a", "d/new", "more"]
+    (status,) = repo.status(str(out))
+    for result in (repo.verify(found, str(out)), status.verified):
+        assert result is not None and (result.changed, result.missing, result.extra) == (changed, missing, extra)
+    if selected:
+        done = repo.get(found, str(out), Restore(Selection(selected)))
+        assert (done.files, done.written) == (4, 3)
+        left = repo.verify(found, str(out))
+        assert (left.changed, left.missing, left.extra) == ([], ["away"], extra)
+    else:
+        done = repo.get(found, str(out), Restore(delete=True))
+        assert (done.files, done.written, done.removed) == (6, 4, 3)
+        assert snapshot(out) == snapshot(source)
+
+
+def test_a_selection_that_matches_nothing_is_refused_where_a_folder_is_too(repo: Repository, tmp_path: Path) -> None:
+    repo.put(str(make_tree(tmp_path / "src", WANTED)), "data")
+    target = make_tree(tmp_path / "target", {"d/x": "inside"})
+    with pytest.raises(NotFound, match="no file matches the path prefix 'd/y'"):
+        repo.get(repo.find("data"), str(target), Restore(Selection("d/y")))
+    assert repo.get(repo.find("data"), str(target), Restore(Selection("d/x"))).written == 0
 
 
 @pytest.mark.parametrize("forced", [False, True])
@@ -96,7 +135,7 @@ def test_a_folder_at_a_files_place_and_a_file_at_a_folders_are_refused_before_an
         make(target)
         before = snapshot(target)
         with pytest.raises(Refused):
-            repo.get(repo.find("data"), str(target), force=forced)
+            repo.get(repo.find("data"), str(target), Restore(force=forced))
         assert snapshot(target) == before, name
     assert snapshot(outside) == {"x": (False, b"precious")}
 
@@ -152,7 +191,7 @@ def test_an_edit_of_a_restored_file_never_spreads(
     """Case 85: copies are the user's own; linked files are read-only, and who forces an edit damages one stored copy, which is found out before it is given to anybody and healed by a save."""
     source = make_tree(tmp_path / "src", {"large": b"L" * (2 * MIB), "small": "s"})
     repo.put(str(source), "data")
-    repo.get(repo.find("data"), str(tmp_path / "out"), link=link)
+    repo.get(repo.find("data"), str(tmp_path / "out"), Restore(link=link))
     edited = tmp_path / "out/large"
     assert bool(edited.stat().st_mode & 0o222) == (link == "copy")
     if link == "copy":

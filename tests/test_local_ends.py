@@ -11,6 +11,7 @@ import pytest
 from artstore.backends import files
 from artstore.domain.digest import BLOB, digest_of
 from artstore.errors import StorageError
+from artstore.operations.restoring.options import Restore
 from artstore.repository import Repository
 from artstore.store.large import blob_path
 from tests.conftest import check, make_tree, snapshot
@@ -42,7 +43,7 @@ def test_a_blob_with_as_many_links_as_the_file_system_allows_is_copied(
         assert error.errno == errno.EMLINK
     else:
         pytest.skip("this file system allows more than 65,000 links")
-    repo.get(repo.find("data"), str(tmp_path / "out"), link="hardlink")
+    repo.get(repo.find("data"), str(tmp_path / "out"), Restore(link="hardlink"))
     assert (tmp_path / "out/f").stat().st_nlink == 1
     assert snapshot(tmp_path / "out") == snapshot(source)
 
@@ -63,7 +64,7 @@ def test_a_file_system_without_hard_links_is_good_enough(
             assert repo.put(str(make_tree(source, {"f": str(count)})), "data").number == count
         repo.delete("data:v0")
         repo.gc(now=True)
-        repo.get(repo.find("data"), str(tmp_path / "out"), link="hardlink")
+        repo.get(repo.find("data"), str(tmp_path / "out"), Restore(link="hardlink"))
         assert snapshot(tmp_path / "out") == snapshot(source)
     check(root)
 
@@ -74,12 +75,12 @@ def test_sources_and_targets_may_lie_on_other_file_systems(repo: Repository, tmp
         source = make_tree(other / "src", {"f": "1", "large": b"x" * (2 * MIB)})
         repo.put(str(source), "data")
         for link in ("copy", "hardlink"):
-            repo.get(repo.find("data"), str(other / link), link=link)  # type: ignore[arg-type]
+            repo.get(repo.find("data"), str(other / link), Restore(link=link))  # type: ignore[arg-type]
             assert snapshot(other / link) == snapshot(source)
             (other / link / "large").chmod(0o644)
             (other / link / "large").write_bytes(b"edited")
         make_tree(other / "old", {"f": "old"})
-        repo.get(repo.find("data"), str(other / "old"), link="hardlink")
+        repo.get(repo.find("data"), str(other / "old"), Restore(link="hardlink"))
         assert snapshot(other / "old") == snapshot(source)
 
 

@@ -16,6 +16,7 @@ import pytest
 from artstore.backends import mapped
 from artstore.backends.mounts import memory_devices
 from artstore.errors import Refused
+from artstore.operations.restoring.options import Restore
 from artstore.repository import Repository
 from artstore.store.packs import LARGE
 from tests.conftest import Cli, make_tree, touched
@@ -182,13 +183,13 @@ def test_a_download_over_what_was_stored_through_a_map_refuses_or_replaces_it(
     store(1)
     age(place)
     with pytest.raises(Refused, match="array.npy"):
-        repository.get(found, str(out), force=False)
+        repository.get(found, str(out), Restore(force=False))
     repository.put(str(out), "a")  # now it is known, as it is: mapped
     changed = repository.find("a")
-    assert repository.get(changed, str(out), force=False).written == 0
+    assert repository.get(changed, str(out), Restore(force=False)).written == 0
     store(2)
     with pytest.raises(Refused, match="array.npy"):
-        repository.get(changed, str(out), force=False)
+        repository.get(changed, str(out), Restore(force=False))
     assert repository.get(changed, str(out)).written == 1
     assert numpy.load(out / "array.npy")[0] == 1
 

@@ -21,6 +21,7 @@ from artstore.domain.properties import Properties
 from artstore.domain.selection import Selection
 from artstore.errors import ArtstoreError, Conflict, Damage, DamagedLog, InvalidValue, MissingObject, NotFound, Refused
 from artstore.operations.finding.lookup import RenumberedWarning
+from artstore.operations.restoring.options import PLAIN, Restore
 from artstore.repository import Repository
 from artstore.store.logs import CHECKPOINT_EVERY, Log
 from artstore.store.packs import LARGE
@@ -102,11 +103,11 @@ def cloned(tmp_path: Path, nas: Path, name: str = "clone", **options: Any) -> Re
     return repository
 
 
-def got(repository: Repository, spec: str, **options: Any) -> dict[str, Any]:
+def got(repository: Repository, spec: str, how: Restore = PLAIN) -> dict[str, Any]:
     target = Path(repository.root).parent / "got"
     if target.exists():
         shutil.rmtree(target)
-    repository.get(repository.find(spec), str(target), **options)
+    repository.get(repository.find(spec), str(target), how)
     return snapshot(target)
 
 
@@ -1415,7 +1416,7 @@ def test_a_clone_without_bytes_has_all_else_and_fetches_them_when_they_are_asked
     assert says(partial) == says(filled)
     report = partial.fsck()
     assert report.problems == [] and any("6 blobs only at a remote" in note for note in report.notes)
-    assert got(partial, "a:v1", selection=Selection("sub/")) == {
+    assert got(partial, "a:v1", Restore(Selection("sub/"))) == {
         k: v for k, v in got(filled, "a:v1").items() if k.startswith("sub")
     }
     assert blobs_here(partial) == 3

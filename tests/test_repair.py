@@ -13,6 +13,7 @@ from artstore.domain.digest import KIND_NAMES, Digest
 from artstore.domain.selection import Selection
 from artstore.domain.tree import DIRECTORY, FILE
 from artstore.errors import StorageError
+from artstore.operations.restoring.options import Restore
 from artstore.operations.upkeep.fsck import Fsck
 from artstore.repository import Repository
 from artstore.store.large import LargeBlobs
@@ -341,7 +342,7 @@ def test_files_that_changed_since_they_were_saved_are_no_copies(repo: Repository
 def test_a_folder_that_is_no_whole_copy_gives_files_and_no_trees(repo: Repository, root: Path, tmp_path: Path) -> None:
     source = make_tree(tmp_path / "src", {"a/f": "f" * 5000, "b/g": "g"})
     repo.put(str(source), "data")
-    repo.get(repo.find("data"), str(tmp_path / "some"), selection=Selection("a/"))
+    repo.get(repo.find("data"), str(tmp_path / "some"), Restore(Selection("a/")))
     shutil.rmtree(source)
     for path in (root / "objects/packs").iterdir():
         path.unlink()

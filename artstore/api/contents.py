@@ -36,8 +36,8 @@ from artstore.errors import (
     SourceError,
 )
 from artstore.operations.finding.lookup import Found
+from artstore.operations.restoring.options import Link, Restore
 from artstore.operations.restoring.verify import Verified
-from artstore.operations.restoring.writing import Link
 
 _NEAR_AMONG = 2000
 """Files of a draft whose names are compared with one that is not there."""
@@ -421,13 +421,8 @@ class Contents:
         stored = self._logged("download")
         prefix = "" if path_prefix is None else os.fspath(path_prefix)
         selection = Selection(prefix, Filter(globs_of(include), globs_of(exclude)))
-        done = stored.repository.get(
-            stored.found(),
-            _text(root),
-            selection=selection,
-            link=link,
-            allow_missing_references=allow_missing_references,
-        )
+        how = Restore(selection, link, allow_missing_references=allow_missing_references)
+        done = stored.repository.get(stored.found(), _text(root), how)
         for path in done.missing:
             warnings.warn(f"'{printable(path)}' of {self.name} is left out: what it references is gone", stacklevel=2)
         return done.root if root is None else os.fspath(root)
@@ -435,7 +430,7 @@ class Contents:
     def checkout(self, root: PathLike | None = None) -> str:
         """As `download`, and what else is below `root` is removed, but for `.git` folders. Refused where a repository is."""
         stored = self._logged("checkout")
-        done = stored.repository.get(stored.found(), _text(root), delete=True)
+        done = stored.repository.get(stored.found(), _text(root), Restore(delete=True))
         return done.root if root is None else os.fspath(root)
 
     def verify(self, root: PathLike | None = None) -> Verified:

@@ -13,6 +13,7 @@ from artstore.domain.tree import REFERENCE, Folder
 from artstore.domain.tree import Entry as TreeEntry
 from artstore.errors import ArtifactNotLoggedError, InvalidValue, NoEntry
 from artstore.operations.finding.lookup import Found
+from artstore.operations.restoring.options import Restore
 
 if TYPE_CHECKING:
     from artstore.api.contents import Contents
@@ -87,7 +88,7 @@ class Entry:
         The other arguments are accepted as W&B's and change nothing.
         """
         stored, folder = self.stored_in("download"), None if root is None else os.fspath(root)
-        done = stored.repository.get(stored.found(), folder, selection=Selection(self.path, exact=True))
+        done = stored.repository.get(stored.found(), folder, Restore(Selection(self.path, exact=True)))
         return os.path.join(done.root if folder is None else folder, self.path)
 
     def open(self, mode: str = "rb", encoding: str | None = None) -> Any:

@@ -14,6 +14,7 @@ from artstore.errors import InvalidValue, MissingObject, NotFound, Refused
 from artstore.operations.finding.lookup import Found
 from artstore.operations.restoring.checkout import CheckedOut
 from artstore.operations.restoring.lockfile import NAME, Locked, place_of, remote_place
+from artstore.operations.restoring.options import Restore
 from artstore.progress import Monitor
 from artstore.repository import Repository
 from artstore.store.settings import ORIGIN, RemoteSettings, root_to_create
@@ -86,11 +87,12 @@ class Restoring:
         else:
             self._blank = True
         self._bring(self._missing(wanted), root)
+        how = Restore(force=force, delete=True, monitor=self._monitor)
         got = []
         for one in wanted:
             view, found = self._found[one]
             self._monitor.start(f"getting {one.path}")
-            got.append((one, view.get(found, folders[one], force=force, delete=True, monitor=self._monitor)))
+            got.append((one, view.get(found, folders[one], how)))
         return Restored(self._created, self._brought, got)
 
     def _missing(self, wanted: Iterable[Locked]) -> list[Locked]:

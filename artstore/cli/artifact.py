@@ -7,6 +7,7 @@ from artstore.cli.commands import Commands
 from artstore.cli.looking import list_collections
 from artstore.cli.output import json_option, open_repository
 from artstore.cli.saving import fetch, save
+from artstore.operations.restoring.options import Restore
 
 
 @click.group("artifact", cls=Commands)
@@ -36,7 +37,7 @@ def put_command(
 @json_option
 def get_command(spec: str, root: str | None, type: str | None, force: bool, as_json: bool) -> None:
     """Put the files of the version [[ENTITY/]PROJECT/]NAME[:ALIAS | :vN] into a folder."""
-    fetch(spec, root, as_json, type=type, force=force)
+    fetch(spec, root, as_json, Restore(force=force), type=type)
 
 
 @artifact_command.command("ls")

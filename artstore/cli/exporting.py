@@ -16,6 +16,7 @@ from artstore.domain.selection import Selection
 from artstore.domain.wording import count, human
 from artstore.errors import InvalidValue, Refused, translated
 from artstore.operations.restoring.archive import Kind
+from artstore.operations.restoring.options import Restore
 from artstore.view import View
 
 _COMPRESSED = (".gz", ".tgz", ".bz2", ".xz", ".zst", ".7z")
@@ -58,7 +59,7 @@ def export_command(
         if kind == "dir":
             if os.path.lexists(target):
                 raise Refused(f"{printable(target)} exists already", hint="choose another --output, or `get` into it")
-            got = View.get(view, found, target, selection=selection, monitor=bar)  # not noted: nobody compares it
+            got = View.get(view, found, target, Restore(selection, monitor=bar))  # not noted: nobody compares it
             files, size = got.files, got.written_bytes
         else:
             with _target(target, force) as out:

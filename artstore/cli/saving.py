@@ -13,6 +13,7 @@ from artstore.domain.names import name_from, parse_spec, printable
 from artstore.domain.selection import Selection
 from artstore.domain.wording import count, human, typed
 from artstore.errors import InvalidValue, NotFound
+from artstore.operations.restoring.options import Restore
 from artstore.repository import Repository
 from artstore.store.settings import root_to_create
 
@@ -143,17 +144,7 @@ def get_command(
             raise InvalidValue("--file goes with --locked")
         if spec is None:
             raise click.MissingParameter(ctx=ctx, param=ctx.command.params[0])
-        fetch(
-            spec,
-            root,
-            as_json,
-            place=place,
-            selection=selection,
-            link=link,
-            delete=delete,
-            force=force,
-            allow_missing_references=allow_missing_references,
-        )
+        fetch(spec, root, as_json, Restore(selection, link, force, delete, allow_missing_references), place=place)
         return
     if spec or root or delete or not selection.everything or link != "copy" or allow_missing_references:
         raise InvalidValue("--locked can be combined with --file, --from and --force only")
@@ -163,7 +154,7 @@ def get_command(
 
 
 def fetch(
-    spec: str, root: str | None, as_json: bool, *, type: str | None = None, place: str | None = None, **options: Any
+    spec: str, root: str | None, as_json: bool, how: Restore, *, type: str | None = None, place: str | None = None
 ) -> None:
     if root == "":
         raise InvalidValue("--root is empty", hint="`--root .` is this folder")
@@ -172,7 +163,7 @@ def fetch(
         found = repository.find(spec)
         if type is not None and type != found.state.type:
             raise NotFound(f"{found.name} has type '{found.state.type}', not '{type}'")
-        result = repository.get(found, root, monitor=bar, **options)
+        result = repository.get(found, root, how._replace(monitor=bar))
         name = repository.lookup.named(found)
     if as_json:
         print_json({"spec": found.spec, **result._asdict()})

@@ -12,6 +12,7 @@ from artstore.backends.references import BLAKE3, ETAG, URI, Reference, Target
 from artstore.domain.collection import Path as Name
 from artstore.domain.properties import Properties
 from artstore.domain.selection import EVERYTHING, Selection
+from artstore.operations.restoring.options import Restore
 from artstore.repository import Repository
 from artstore.store.checkouts import Noted
 from artstore.store.packs import MAGIC
@@ -250,7 +251,7 @@ def partial_clone(g: Place) -> Expected:
     with beside(g) as there:
         there.put(g.folder(files), "data", type="dataset")
     g.repository.pull("nas", selection=Selection("a/"))
-    g.repository.get(g.repository.find("data"), "out", selection=Selection("a/"))
+    g.repository.get(g.repository.find("data"), "out", Restore(Selection("a/")))
     g.put("own", {"f": "own"})
     data, own = collection("dataset", version(files)), collection("dataset", version({"f": "own"}))
     return {

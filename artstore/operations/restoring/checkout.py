@@ -6,7 +6,7 @@ import stat
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from typing import NamedTuple, get_args
+from typing import NamedTuple
 
 from artstore.backends.confined import Confined, open_child
 from artstore.backends.files import kind_of, remove_tree
@@ -15,7 +15,7 @@ from artstore.backends.owner import is_dead, left_by, this_process
 from artstore.domain.codec import encode_rows
 from artstore.domain.digest import Digest
 from artstore.domain.names import is_protected, printable
-from artstore.domain.selection import EVERYTHING, Selection, nothing_in, select
+from artstore.domain.selection import nothing_in, select
 from artstore.domain.tree import (
     DIRECTORY,
     REFERENCE,
@@ -28,7 +28,7 @@ from artstore.domain.tree import (
     totals,
     tree_digest,
 )
-from artstore.errors import Conflict, InvalidValue, MissingReference, Refused, storage_error
+from artstore.errors import Conflict, MissingReference, Refused, storage_error
 from artstore.operations.restoring.compare import AbsentFolder, ComparedFolder, Comparison, Todo
 from artstore.operations.restoring.obstacles import (
     Extra,
@@ -40,7 +40,8 @@ from artstore.operations.restoring.obstacles import (
     refuse_unknown,
     remove,
 )
-from artstore.operations.restoring.writing import FileWriter, Link, refuse_protected
+from artstore.operations.restoring.options import PLAIN, Restore
+from artstore.operations.restoring.writing import FileWriter, refuse_protected
 from artstore.progress import Monitor
 from artstore.store import statcache
 from artstore.store.objects import ObjectStore
@@ -73,37 +74,17 @@ class CheckedOut(NamedTuple):
 
 
 class Checkout:
-    """One checkout of one tree. Small files are copied out of packs; `link` concerns large ones."""
+    """One checkout of one tree."""
 
-    def __init__(
-        self,
-        objects: ObjectStore,
-        tree: Digest,
-        *,
-        selection: Selection = EVERYTHING,
-        link: Link = "copy",
-        force: bool = True,
-        delete: bool = False,
-        allow_missing_references: bool = False,
-        monitor: Monitor | None = None,
-    ) -> None:
-        """`force` overwrites what no version here holds; `delete` removes what is in the root and not in the tree. A
-        reference whose bytes are gone is an error, unless that is allowed: then it is told of.
-        """
-        if link not in get_args(Link):
-            raise InvalidValue(f"link '{link}' is not one of {', '.join(get_args(Link))}")
-        if delete and not selection.everything:
-            raise InvalidValue("only a whole version can tell what else is to be deleted", hint="get all of it")
-        self._delete = delete
+    def __init__(self, objects: ObjectStore, tree: Digest, how: Restore = PLAIN) -> None:
+        how.check()
+        self._how = how
         self._objects = objects
         self._tree = tree
-        self._selection = selection
-        self._link = link
-        self._force = force
-        self._monitor = monitor or Monitor()
-        self._writer = FileWriter(
-            objects, link, monitor or Monitor(), allow_missing_references=allow_missing_references
-        )
+        self._selection = how.selection
+        self._force = how.force
+        self._monitor = how.monitor or Monitor()
+        self._writer = FileWriter(objects, how)
         self._removed = 0
         self._cache: StatCache | None = None
         self._folder, self._private = "", False
@@ -329,7 +310,7 @@ class Checkout:
             finally:
                 os.close(fd)
             refuse_twins(target, todo)
-            if not self._delete:
+            if not self._how.delete:
                 refuse_other_kinds(target, todo, root)
             if not self._force:
                 refuse_unknown(self._objects, target, todo, extra, root)
@@ -349,7 +330,7 @@ class Checkout:
         selection.
         """
         comparison = Comparison(
-            self._objects, selection=self._selection, cache=self._cache, link=self._link, extra=self._delete
+            self._objects, selection=self._selection, cache=self._cache, link=self._how.link, extra=self._how.delete
         )
         todo: Todo = []
         extra: Extra = []
@@ -362,7 +343,7 @@ class Checkout:
                     wrong = self._differing(folder)
                     found = found or bool(folder.files) or (folder.path != b"" and self._selection.takes(folder.path))
                 todo += wrong
-                if self._delete:
+                if self._how.delete:
                     extra += extra_in(folder, wrong)
         if not (found or todo):
             raise nothing_in(self._selection)

@@ -11,7 +11,7 @@ from artstore.backends.files import hash_file, open_regular
 from artstore.domain.digest import Digest
 from artstore.domain.selection import EVERYTHING, Selection
 from artstore.domain.tree import BLAKE3, DIRECTORY, EXECUTABLE, REFERENCE, Entry, check_depth, read_folder, walk
-from artstore.operations.restoring.writing import Link
+from artstore.operations.restoring.options import Link
 from artstore.store.objects import ObjectStore
 from artstore.store.packs import LARGE
 from artstore.store.statcache import UNKNOWN, Stat, StatCache, content_of, list_stats

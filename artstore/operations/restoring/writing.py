@@ -4,7 +4,7 @@ checked.
 
 import errno
 import os
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from artstore.backends.confined import CREATE, create_file
 from artstore.backends.files import clone, copy_hashed, copy_windows, write_fully
@@ -12,6 +12,7 @@ from artstore.domain.digest import BLOB, Digest
 from artstore.domain.names import is_protected, printable
 from artstore.domain.tree import EXECUTABLE, REFERENCE, Entry
 from artstore.errors import DamagedObject, InvalidValue, MissingObject
+from artstore.operations.restoring.options import Restore
 from artstore.progress import Monitor
 from artstore.store.large import BLOBS
 from artstore.store.objects import ObjectStore
@@ -28,19 +29,15 @@ _PENDING = 4
 
 _WITHOUT = "`--exclude` gets the other files; saving the same content again heals it"
 
-Link = Literal["copy", "hardlink", "symlink"]
-
 
 class FileWriter:
-    """Writes one file after another, large ones in two threads, what is referenced in several; `link` concerns large ones."""
+    """Writes one file after another, large ones in two threads, what is referenced in several."""
 
-    def __init__(
-        self, objects: ObjectStore, link: Link, monitor: Monitor, *, allow_missing_references: bool = False
-    ) -> None:
+    def __init__(self, objects: ObjectStore, how: Restore) -> None:
         self._objects = objects
-        self._allow_missing = allow_missing_references
-        self._link = link
-        self._monitor = monitor
+        self._allow_missing = how.allow_missing_references
+        self._link = how.link
+        self._monitor = how.monitor or Monitor()
         self.files = self._written = self._written_bytes = 0
         self._pool: ThreadPoolExecutor | None = None
         self._fetcher: Fetcher | None = None
