@@ -129,6 +129,18 @@ def test_a_second_download_into_the_same_folder_opens_no_file_of_it(tmp_path: Pa
     assert opened_below(trace(tmp_path, "openat", "get", "a", "--root", out), out) == []
 
 
+def test_a_download_that_deletes_and_a_status_list_each_folder_once(tmp_path: Path) -> None:
+    source = make_tree(tmp_path / "src", {f"d{n % 5}/f{n}": f"{n}" for n in range(50)})
+    trace(tmp_path, "openat", "put", source, "--name", "a")
+    out = tmp_path / "out"
+    trace(tmp_path, "openat", "get", "a", "--root", out)
+    for command in (["get", "a", "--root", out, "--delete"], ["status", out]):
+        lines = trace(tmp_path, "getdents64", *command)
+        listed = [found[1] for line in lines if (found := re.search(rf"<{out}(/d\d)?>", line))]
+        ends = 2  # a call that tells the names, and one that tells that there are no more
+        assert sorted(listed, key=str) == sorted([None, *(f"/d{n}" for n in range(5))] * ends, key=str), command
+
+
 def test_a_blob_is_named_as_b3sum_names_it(repo: Repository, tmp_path: Path) -> None:
     content = os.urandom(3 << 20)
     repo.put(str(make_tree(tmp_path / "src", {"f": content}) / "f"), "a")

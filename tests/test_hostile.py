@@ -222,6 +222,8 @@ def test_wrong_totals_of_a_folder_are_refused(
     """Case 12, 17: totals are checked when the tree below is read, never trusted."""
     forge.version("bad", forge.tree(directory(b"d", forge.tree(file(b"f")), *totals)), *totals)
     assert "totals" in refused_everywhere(repo, root, tmp_path, "bad")[0]
+    with pytest.raises(Damage, match="totals"):
+        repo.verify(repo.find("bad"), str(make_tree(tmp_path / "there", {"d/f": ""})))
 
 
 def test_digests_that_are_no_digests_are_refused(forge: Forger, repo: Repository, root: Path, tmp_path: Path) -> None:
