@@ -18,8 +18,7 @@ from artstore.domain.names import parse_spec, printable
 from artstore.domain.properties import property_digests
 from artstore.domain.run import RunPath, RunState
 from artstore.domain.selection import EVERYTHING, Selection, select
-from artstore.domain.tree import DIRECTORY, REFERENCE
-from artstore.domain.tree import Entry as TreeEntry
+from artstore.domain.tree import DIRECTORY, REFERENCE, Entry
 from artstore.domain.wording import moment, typed
 from artstore.errors import ArtstoreError, Conflict, InvalidValue, NotFound, UnsupportedFormat, translated
 from artstore.operations.automation.events import (  # here: what is told must not fail for an import
@@ -28,7 +27,7 @@ from artstore.operations.automation.events import (  # here: what is told must n
     events_of_run,
     path_of,
 )
-from artstore.operations.finding.lookup import Found, Home
+from artstore.operations.finding.lookup import Home, Version
 from artstore.operations.restoring.options import PLAIN, Restore
 from artstore.operations.upkeep.removal import sweep
 from artstore.progress import Monitor
@@ -65,7 +64,7 @@ class Status(NamedTuple):
     """
 
     noted: Noted
-    found: Found | None
+    found: Version | None
     verified: Verified | None
     problem: ArtstoreError | None = None
     """why it could not be compared"""
@@ -123,7 +122,7 @@ class Repository(View):
 
     # -- saving and restoring --
 
-    def find(self, text: str, home: Home | None = None) -> Found:
+    def find(self, text: str, home: Home | None = None) -> Version:
         """As `View.find`; of what only a remote has, the error says how to get it, and with `core.auto_fetch` it is pulled."""
         try:
             return super().find(text, home)
@@ -336,18 +335,18 @@ class Repository(View):
         """Whether bytes may be absent here that a remote promised; asked often, so without loading what remotes need."""
         return any(remote.partial for remote in self.settings.remotes().values())
 
-    def fill(self, found: Found, selection: Selection = EVERYTHING, *, monitor: Monitor | None = None) -> None:
+    def fill(self, found: Version, selection: Selection = EVERYTHING, *, monitor: Monitor | None = None) -> None:
         """Bring those of a version's selected files here whose bytes only a partial remote has."""
         if self._is_partial:
             entries = select(found.tree, self.objects.read_tree, selection)
             blobs = {e[3]: e[2] for _, e in entries if e[1] not in (DIRECTORY, REFERENCE)}
             self.remotes.fill(blobs, monitor)
 
-    def _fill_entry(self, entry: TreeEntry) -> None:
+    def _fill_entry(self, entry: Entry) -> None:
         if self._is_partial:
             self.remotes.fill({entry[3]: entry[2]})
 
-    def get(self, found: Found, root: str | None = None, how: Restore = PLAIN) -> CheckedOut:
+    def get(self, found: Version, root: str | None = None, how: Restore = PLAIN) -> CheckedOut:
         """As `View.get`, and noted for `status`."""
         done = super().get(found, root, how)
         if not how.selection.exact:  # one file says nothing of the folder around it
@@ -443,12 +442,12 @@ class Repository(View):
         state = self.refs.read(noted.collection)
         version = state.versions.get(noted.id)
         if version is None or "deleted" in version:
-            return Status(noted, Found(state, version) if version else None, None)
-        found = Found(state, version)
+            return Status(noted, Version(state, version) if version else None, None)
+        found = Version(state, version)
         with self._unless_deleted(found):
             return Status(noted, found, self._compare(noted, found, monitor))
 
-    def _compare(self, noted: Noted, found: Found, monitor: Monitor | None) -> Verified:
+    def _compare(self, noted: Noted, found: Version, monitor: Monitor | None) -> Verified:
         from artstore.operations.restoring.verify import Verifier
         from artstore.store.statcache import StatCache
 
@@ -524,17 +523,17 @@ class Repository(View):
 
     # -- changing what moves --
 
-    def set_aliases(self, text: str, add: tuple[str, ...] = (), remove: tuple[str, ...] = ()) -> Found:
+    def set_aliases(self, text: str, add: tuple[str, ...] = (), remove: tuple[str, ...] = ()) -> Version:
         """Move aliases to a version, or take them off it. Raises NotFound for one that isn't there."""
         with self._changing() as changes:
             return changes.set_aliases(text, add, remove)
 
-    def set_tags(self, text: str, add: tuple[str, ...] = (), remove: tuple[str, ...] = ()) -> Found:
+    def set_tags(self, text: str, add: tuple[str, ...] = (), remove: tuple[str, ...] = ()) -> Version:
         """Tag a version, or take tags off it. Raises NotFound for one that isn't there."""
         with self._changing() as changes:
             return changes.set_tags(text, add, remove)
 
-    def edit(self, text: str, properties: Properties) -> Found:
+    def edit(self, text: str, properties: Properties) -> Version:
         """Apply differences to a version's properties; what others do to those not named stays."""
         with self._changing() as changes:
             return changes.edit(text, properties)
@@ -552,7 +551,7 @@ class Repository(View):
         with self._changing() as changes:
             return changes.edit_collection(text, description=description, type=type, tags=tags, no_tags=no_tags)
 
-    def delete(self, text: str, *, delete_aliases: bool = False) -> Found:
+    def delete(self, text: str, *, delete_aliases: bool = False) -> Version:
         """Delete one version (a tombstone stays). Refused while aliases but `latest` name it, unless `delete_aliases`."""
         with self._changing() as changes:
             return changes.delete(text, delete_aliases=delete_aliases)
@@ -562,13 +561,13 @@ class Repository(View):
         with self._changing() as changes:
             return changes.delete_collection(text, delete_aliases=delete_aliases)
 
-    def undelete(self, text: str) -> Found:
+    def undelete(self, text: str) -> Version:
         """Bring a deleted version back, if all of it is still stored or in the trash. Raises NotFound or MissingObject."""
         self._fill_deleted(text)
         with self._changing() as changes:
             return changes.undelete(text)
 
-    def undelete_collection(self, text: str) -> list[Found]:
+    def undelete_collection(self, text: str) -> list[Version]:
         """Bring back all versions that the last deletion of the whole collection took, or none."""
         self._fill_deleted(text)
         with self._changing() as changes:
@@ -582,7 +581,7 @@ class Repository(View):
         state = self.refs.read(path)
         for version in state.versions.values():
             if "deleted" in version and spec.number in (None, version["number"]):
-                self.fill(Found(state, version))
+                self.fill(Version(state, version))
 
     def prune(
         self,
@@ -606,7 +605,9 @@ class Repository(View):
                     raise InvalidValue(f"'{text}' names a version; prune takes an artifact")
             states = [self.collection(text) for text in specs] or list(self.collections())
             found = [(state, changes.judge(state.path, policy)) for state in states]
-            going = [Found(state, verdict.version) for state, verdicts in found for verdict in verdicts if verdict.goes]
+            going = [
+                Version(state, verdict.version) for state, verdicts in found for verdict in verdicts if verdict.goes
+            ]
             changes.refuse_held(going, force=force)
             changes.refuse_linked(going, force=force)
             freed = self._freed_without(going, monitor)
@@ -614,7 +615,7 @@ class Repository(View):
                 found = [(state, changes.prune(state.path, policy, force=force)) for state, _ in found]
         return Pruned([(state.path, verdict) for state, verdicts in found for verdict in verdicts], freed)
 
-    def _freed_without(self, going: list[Found], monitor: Monitor | None) -> int:
+    def _freed_without(self, going: list[Version], monitor: Monitor | None) -> int:
         """Bytes that a collection frees when these versions are deleted, beyond those that it frees anyway. What is said of
         a version that is linked goes to its links.
         """
@@ -656,12 +657,12 @@ class Repository(View):
         with self._changing() as changes:
             yield Links(self.refs, self.lookup, changes, self._rely)
 
-    def link(self, found: Found, target: str, aliases: tuple[str, ...] = ()) -> Found:
+    def link(self, found: Version, target: str, aliases: tuple[str, ...] = ()) -> Version:
         """Let a version stand in another collection, too: the link, with a number and aliases of its own."""
         with self._linking() as links:
             return links.link(found, target, aliases)
 
-    def unlink(self, text: str) -> Found:
+    def unlink(self, text: str) -> Version:
         """Take a link away; the version stays where it was made. Raises Conflict for what is no link."""
         with self._linking() as links:
             return links.unlink(text)

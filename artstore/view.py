@@ -11,15 +11,24 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Self
 from artstore.backends.owner import is_alive
 from artstore.backends.owner import parse as parse_owner
 from artstore.backends.storage import FolderStorage
-from artstore.domain.changes import Entry
+from artstore.domain.changes import LogEntry
 from artstore.domain.collection import Path, State
 from artstore.domain.digest import BLOB, TREE, Digest
 from artstore.domain.names import RESERVED, Spec, parse_path, printable
 from artstore.domain.run import RunState
 from artstore.domain.selection import EVERYTHING, Selection, select
-from artstore.domain.tree import DIRECTORY, PART, REFERENCE, decode_tree, diff, find, read_folder, walk
-from artstore.domain.tree import Change as TreeChange
-from artstore.domain.tree import Entry as TreeEntry
+from artstore.domain.tree import (
+    DIRECTORY,
+    PART,
+    REFERENCE,
+    Entry,
+    FileChange,
+    decode_tree,
+    diff,
+    find,
+    read_folder,
+    walk,
+)
 from artstore.domain.wording import near, typed
 from artstore.errors import (
     Damage,
@@ -30,7 +39,7 @@ from artstore.errors import (
     Refused,
     translated,
 )
-from artstore.operations.finding.lookup import Found, Home, Lookup
+from artstore.operations.finding.lookup import Home, Lookup, Version
 from artstore.operations.restoring.options import PLAIN, Restore
 from artstore.progress import Monitor
 from artstore.store import settings
@@ -46,7 +55,7 @@ from artstore.store.store import Store
 if TYPE_CHECKING:  # loaded when they are called: a command should not pay for what others do
     from artstore.operations.finding.catalog import Catalog
     from artstore.operations.lineage.graph import Graph
-    from artstore.operations.restoring.archive import Archived, Kind
+    from artstore.operations.restoring.archive import Archived, ArchiveKind
     from artstore.operations.restoring.checkout import CheckedOut
     from artstore.operations.restoring.verify import Verified
     from artstore.operations.upkeep.collect import Collected
@@ -98,7 +107,7 @@ class View:
         """Raises UnsupportedFormat when that takes a feature that this artstore lacks, as the place is now."""
         check_format(self.storage, operation)
 
-    def fill(self, found: Found, selection: Selection = EVERYTHING, *, monitor: Monitor | None = None) -> None:
+    def fill(self, found: Version, selection: Selection = EVERYTHING, *, monitor: Monitor | None = None) -> None:
         """Bring those of a version's files here whose bytes are elsewhere; of a distant place, the trees that will be
         read, by few requests.
         """
@@ -114,7 +123,7 @@ class View:
                 if entry[1] == PART or (entry[1] == DIRECTORY and selection.reaches(path + entry[0] + b"/"))
             ]
 
-    def _fill_entry(self, entry: TreeEntry) -> None:
+    def _fill_entry(self, entry: Entry) -> None:
         """As `fill`, one file."""
 
     # -- finding --
@@ -127,11 +136,11 @@ class View:
         """The collection that a spec names. Raises NotFound with near names."""
         return self.lookup.collection(text, home)
 
-    def find(self, text: str, home: Home | None = None) -> Found:
+    def find(self, text: str, home: Home | None = None) -> Version:
         """The version that a spec names; no alias means `latest`. Raises NotFound, saying which part is missing."""
         return self.lookup.find(text, home)
 
-    def version(self, path: Path, id: str) -> Found:
+    def version(self, path: Path, id: str) -> Version:
         """A version by id, deleted or not."""
         return self.lookup.version(path, id)
 
@@ -148,7 +157,7 @@ class View:
 
         return registry_at(self.refs, entity, project)
 
-    def history(self, text: str) -> Iterator[Entry]:
+    def history(self, text: str) -> Iterator[LogEntry]:
         """Every change of a collection, oldest first."""
         return self.refs.history(self.collection(text).path)
 
@@ -165,7 +174,7 @@ class View:
         return Catalog(self.objects.here, self.runs, self.refs, damaged=damaged)
 
     def lineage(
-        self, found: Found, *, depth: int | None = None, direction: str = "both", breadth: int | None = None
+        self, found: Version, *, depth: int | None = None, direction: str = "both", breadth: int | None = None
     ) -> Graph:
         """The runs and versions that a version came from (`up`), and that came from it (`down`), up to `depth` runs away, at
         most `breadth` beside one another.
@@ -177,20 +186,20 @@ class View:
         lineage = Lineage(self.catalog(damaged=[]), self.refs, short=short, alive=lambda owner: may_live(owner, local))
         return lineage.of(found, depth=depth, direction=direction, breadth=breadth)
 
-    def properties(self, found: Found) -> tuple[str | None, dict[str, Any]]:
+    def properties(self, found: Version) -> tuple[str | None, dict[str, Any]]:
         """(description, metadata) of a version, long values read from their blobs."""
         return self.lookup.properties(found)
 
     # -- reading content --
 
-    def walk(self, tree: Digest, prefix: bytes = b"") -> Iterator[tuple[bytes, TreeEntry]]:
+    def walk(self, tree: Digest, prefix: bytes = b"") -> Iterator[tuple[bytes, Entry]]:
         return walk(tree, self.objects.read_tree, prefix)
 
-    def find_entry(self, found: Found, path: str) -> TreeEntry | None:
+    def find_entry(self, found: Version, path: str) -> Entry | None:
         """The entry at a path of a version; None when there is none."""
         return find(found.tree, parse_path(path), self.objects.read_tree)
 
-    def entry(self, found: Found, path: str) -> TreeEntry:
+    def entry(self, found: Version, path: str) -> Entry:
         """The entry at a path of a version. Raises NoEntry with near names."""
         parts = parse_path(path.rstrip("/"))
         entry = find(found.tree, parts, self.objects.read_tree)
@@ -205,16 +214,16 @@ class View:
             )
         return entry
 
-    def folder(self, tree: Digest) -> tuple[TreeEntry, ...]:
+    def folder(self, tree: Digest) -> tuple[Entry, ...]:
         return read_folder(tree, self.objects.read_tree)
 
-    def content(self, entry: TreeEntry) -> Iterator[bytes]:
+    def content(self, entry: Entry) -> Iterator[bytes]:
         """A file's bytes in pieces; checked before the first piece is given out. Raises InvalidValue for a folder."""
         with self.open(entry) as file, translated(f"read '{printable(entry[0])}'"):
             while piece := file.read(1 << 20):
                 yield piece
 
-    def open(self, entry: TreeEntry) -> BinaryIO:
+    def open(self, entry: Entry) -> BinaryIO:
         """A file's content for reading, checked before the first byte is given out. Raises InvalidValue for a folder."""
         if entry[1] == REFERENCE:
             return referenced(entry)
@@ -234,10 +243,10 @@ class View:
             )  # said, so that nobody asks whether it is a terminal
         return io.BytesIO(self.objects.read(BLOB, entry[3]))
 
-    def diff(self, old: Found, new: Found) -> Iterator[TreeChange]:
+    def diff(self, old: Version, new: Version) -> Iterator[FileChange]:
         return diff(old.tree, new.tree, self.objects.read_tree)
 
-    def get(self, found: Found, root: str | None = None, how: Restore = PLAIN) -> CheckedOut:
+    def get(self, found: Version, root: str | None = None, how: Restore = PLAIN) -> CheckedOut:
         """Put a version's files below `root` (default `./artifacts/<name>-vN`), every byte checked. A reference whose bytes
         are gone is MissingReference, unless that is allowed.
         """
@@ -250,9 +259,9 @@ class View:
 
     def export(
         self,
-        found: Found,
+        found: Version,
         out: BinaryIO,
-        kind: Kind,
+        kind: ArchiveKind,
         *,
         selection: Selection = EVERYTHING,
         monitor: Monitor | None = None,
@@ -268,7 +277,7 @@ class View:
             return write_archive(kind, out, entries, self.objects, self.open, monitor or Monitor())
 
     @contextmanager
-    def _unless_deleted(self, found: Found) -> Iterator[None]:
+    def _unless_deleted(self, found: Version) -> Iterator[None]:
         """What is missing since its version was deleted and collected while it was read is no damage."""
         try:
             yield
@@ -278,10 +287,10 @@ class View:
                 raise NotFound(f"{found.name} was deleted and collected while it was read") from error
             raise type(error)(f"{found.name}: {error}", hint=error.hint) from error
 
-    def download_folder(self, found: Found) -> str:
+    def download_folder(self, found: Version) -> str:
         return settings.download_folder(f"{found.state.path.name}-v{found.version['number']}")
 
-    def verify(self, found: Found, root: str | None = None, *, monitor: Monitor | None = None) -> Verified:
+    def verify(self, found: Version, root: str | None = None, *, monitor: Monitor | None = None) -> Verified:
         """Compare a folder with a version, by content: nothing is taken from a cache."""
         from artstore.operations.restoring.verify import Verifier
 
@@ -390,7 +399,7 @@ class View:
         )  # fmt: skip
 
 
-def referenced(entry: TreeEntry) -> BinaryIO:
+def referenced(entry: Entry) -> BinaryIO:
     """The bytes of a reference, fetched into a file without a name and checked, for reading. Raises what `fetch` does."""
     import tempfile
 

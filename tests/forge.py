@@ -7,9 +7,9 @@ from typing import Any
 
 from artstore.domain.changes import new_change
 from artstore.domain.codec import encode_json, encode_rows
-from artstore.domain.digest import BLOB, TREE, VERSION, Digest, Kind, digest_of, plain_digest
+from artstore.domain.digest import BLOB, TREE, VERSION, Digest, ObjectKind, digest_of, plain_digest
 from artstore.domain.names import file_name_of
-from artstore.domain.version import Version
+from artstore.domain.version import VersionRecord
 from artstore.store.logs import check_of
 from artstore.store.packs import PackWriter
 
@@ -23,7 +23,7 @@ class Forger:
     def __init__(self, root: Path) -> None:
         self.root = root
 
-    def pack(self, *objects: tuple[Kind, bytes] | tuple[Kind, bytes, Digest]) -> Path:
+    def pack(self, *objects: tuple[ObjectKind, bytes] | tuple[ObjectKind, bytes, Digest]) -> Path:
         """Publish one pack of these objects; a third item is the digest that the pack claims for the bytes."""
         writer = PackWriter(str(self.root / "tmp" / secrets.token_hex(4)))
         for kind, data, *claimed in objects:
@@ -53,7 +53,7 @@ class Forger:
 
     def version(self, name: str, tree: Digest, size: int = 0, files: int = 1) -> str:
         """A collection with one version of this tree; its id."""
-        record = Version(tree, size, files, "artifact", 1_700_000_000_000_000_000, None, ()).encode()
+        record = VersionRecord(tree, size, files, "artifact", 1_700_000_000_000_000_000, None, ()).encode()
         self.pack((VERSION, record))
         id = digest_of(VERSION, record).hex()
         self.entry(name, *version_changes(name, id, tree, size, files))

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from artstore.domain.digest import BLOB, TREE, VERSION, Digest, Kind
+from artstore.domain.digest import BLOB, TREE, VERSION, Digest, ObjectKind
 from artstore.errors import ArtstoreError, Damage
 from artstore.repository import Repository
 from artstore.store.logs import decode_entry
@@ -54,7 +54,7 @@ class Stored(NamedTuple):
 # -- what is damaged, and how --------------------------------------------------------------------
 
 
-def _object(stored: Stored, kind: Kind, digest: Digest) -> Region:
+def _object(stored: Stored, kind: ObjectKind, digest: Digest) -> Region:
     with stored.open() as repository:
         place = next((p, r) for p, r in repository.objects.packs.places(digest) if r.kind == kind)
         pack, row = place

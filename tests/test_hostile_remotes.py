@@ -13,7 +13,7 @@ import pytest
 from artstore.backends.storage import FolderStorage
 from artstore.domain.codec import encode_rows
 from artstore.domain.digest import BLOB, TREE, VERSION, Digest, digest_of
-from artstore.domain.version import Version
+from artstore.domain.version import VersionRecord
 from artstore.errors import (
     ArtstoreError,
     Conflict,
@@ -833,7 +833,7 @@ def test_a_next_version_that_tells_another_size_of_a_blob_of_the_one_before_is_r
     forge.version("lies", forge.tree((b"f", 0, 3, blob)), size=3)
     assert two.pull() == []
     tree = forge.tree((b"f", 0, 4, blob))
-    record = Version(tree, 4, 1, "artifact", 1_700_000_000_000_000_001, None, ()).encode()
+    record = VersionRecord(tree, 4, 1, "artifact", 1_700_000_000_000_000_001, None, ()).encode()
     forge.pack((VERSION, record))
     _, added = version_changes("lies", digest_of(VERSION, record).hex(), tree, 4, 1, number=1)
     forge.entry("lies", added)
@@ -848,7 +848,7 @@ def test_a_folder_of_the_version_before_under_another_name_is_looked_at_when_its
     assert two.pull() == []
     for name, number in ((b"e", 1), (b"d", 1)):
         tree = forge.tree(directory(name, inner, 3, 999))
-        record = Version(tree, 3, 999, "artifact", 1_700_000_000_000_000_001, None, ()).encode()
+        record = VersionRecord(tree, 3, 999, "artifact", 1_700_000_000_000_000_001, None, ()).encode()
         forge.pack((VERSION, record))
         _, added = version_changes("lies", digest_of(VERSION, record).hex(), tree, 3, 999, number=number)
         path = forge.entry("lies", added)

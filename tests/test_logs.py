@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from artstore.backends.storage import FolderStorage
-from artstore.domain.changes import Change, Entry, new_change, origin_of, portions
+from artstore.domain.changes import Change, LogEntry, new_change, origin_of, portions
 from artstore.domain.codec import decode_json, encode_json, encode_rows
 from artstore.domain.digest import plain_digest
 from artstore.errors import Damage, DamagedLog, InvalidValue, StorageError
@@ -43,7 +43,7 @@ def tag(text: str) -> Change:
     return new_change("tags", id=None, add=[text], remove=[])
 
 
-def append(log: Log, *tags: str) -> list[Entry]:
+def append(log: Log, *tags: str) -> list[LogEntry]:
     """One entry for each of these tags."""
     entries = [*log.entries(log.listing())]
     for text in tags:
@@ -65,7 +65,7 @@ def rewrite(log: Log, number: int, **fields: Any) -> None:
     path(log, number).write_bytes(encode_json(sealed(value)))
 
 
-def tags_of(entries: Iterator[Entry]) -> list[str]:
+def tags_of(entries: Iterator[LogEntry]) -> list[str]:
     return [change["add"][0] for entry in entries for change in entry.changes]
 
 
@@ -125,7 +125,9 @@ def test_an_entry_is_one_line_of_json_in_a_file_of_its_number(log: Log) -> None:
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", value["time"])
     assert time.strftime("%Y-%m-%dT%H:%M", time.gmtime(began)) <= value["time"]
     assert value["time"] <= time.strftime("%Y-%m-%dT%H:%M:%S.999999Z", time.gmtime())
-    assert entry == Entry(1, plain_digest(data).hex(), None, value["time"], "h", "u", value["write"], value["changes"])
+    assert entry == LogEntry(
+        1, plain_digest(data).hex(), None, value["time"], "h", "u", value["write"], value["changes"]
+    )
 
 
 def test_times_have_microseconds(monkeypatch: pytest.MonkeyPatch, log: Log) -> None:

@@ -8,7 +8,7 @@ from typing import cast
 
 import pytest
 
-from artstore.domain.digest import BLOB, TREE, Digest, Kind, digest_of
+from artstore.domain.digest import BLOB, TREE, Digest, ObjectKind, digest_of
 from artstore.errors import Damage, MissingObject
 from artstore.operations.upkeep.collect import collect
 from artstore.operations.upkeep.merge import merge, size_class
@@ -159,7 +159,7 @@ def test_an_object_of_unknown_kind_is_wrong_and_stops_a_merge_without_an_error(
     """A later artstore, or a forger, wrote it: nobody here can check it, so nobody takes its pack away."""
     for n in range(7):
         save(repo, tmp_path, f"c{n}", f"content {n}")
-    forged = Forger(root).pack((cast("Kind", 9), b"strange", digest_of(BLOB, b"strange")))
+    forged = Forger(root).pack((cast("ObjectKind", 9), b"strange", digest_of(BLOB, b"strange")))
     objects = ObjectStore(repo.storage)
     assert merge(objects) == 0
     pack = objects.packs.open(forged.stem)

@@ -16,7 +16,7 @@ from artstore.api import recording
 from artstore.backends.storage import FolderStorage
 from artstore.domain.changes import Change, new_change
 from artstore.domain.collection import State
-from artstore.domain.ignore import Filter
+from artstore.domain.ignore import PathFilter
 from artstore.domain.properties import Properties
 from artstore.domain.selection import Selection
 from artstore.errors import ArtstoreError, Conflict, Damage, DamagedLog, InvalidValue, MissingObject, NotFound, Refused
@@ -31,7 +31,7 @@ from artstore.store.transaction import Transaction
 from artstore.sync.exchange import ALL, Exchanged, Exchanging, Moved
 from artstore.sync.notes import Tracking
 from artstore.sync.push import Push
-from artstore.sync.remotes import Apart
+from artstore.sync.remotes import Divergence
 from artstore.sync.runs import RunExchange
 from artstore.sync.transfer import NOTHING, Transfer
 from tests.conftest import check, make_tree, snapshot, touched
@@ -1432,8 +1432,8 @@ def test_a_clone_without_bytes_has_all_else_and_fetches_them_when_they_are_asked
 def test_a_clone_of_a_prefix_or_of_chosen_files_has_their_bytes(filled: Repository, nas: Path, tmp_path: Path) -> None:
     chosen = {
         "prefix": (Selection("sub/"), 2),
-        "include": (Selection("", Filter(["*.txt"], None)), 4),
-        "exclude": (Selection("", Filter(None, ["*.bin"])), 5),
+        "include": (Selection("", PathFilter(["*.txt"], None)), 4),
+        "exclude": (Selection("", PathFilter(None, ["*.bin"])), 5),
         "none": (Selection("nowhere"), 0),
     }
     for name, (selection, count) in chosen.items():
@@ -1756,31 +1756,31 @@ def test_two_users_of_a_group_push_to_one_share_and_pull_from_it(tmp_path: Path)
 def test_how_a_collection_stands_to_each_remote_is_known_without_asking(
     anna: Repository, bob: Repository, nas: Path, tmp_path: Path
 ) -> None:
-    def apart(repository: Repository) -> list[Apart]:
+    def apart(repository: Repository) -> list[Divergence]:
         return repository.remotes.apart(repository.collection("a"))
 
     put(anna, "a", {"f": "0"})
     assert apart(anna) == [], "no remote has heard of it"
     anna.push()
-    assert apart(anna) == [Apart("nas", 0, 0, 0)]
+    assert apart(anna) == [Divergence("nas", 0, 0, 0)]
     put(anna, "a", {"f": "1"})
     put(anna, "a", {"f": "2"})
     anna.edit("a:v0", Properties(metadata={"k": 1}))
-    assert apart(anna) == [Apart("nas", 2, 0, 1)]
+    assert apart(anna) == [Divergence("nas", 2, 0, 1)]
     bob.pull()
     anna.push()
-    assert apart(anna) == [Apart("nas", 0, 0, 0)] and apart(bob) == [Apart("nas", 0, 0, 0)]
+    assert apart(anna) == [Divergence("nas", 0, 0, 0)] and apart(bob) == [Divergence("nas", 0, 0, 0)]
     bob.fetch()
-    assert apart(bob) == [Apart("nas", 0, 2, 0)]
+    assert apart(bob) == [Divergence("nas", 0, 2, 0)]
     put(bob, "a", {"f": "his"})
-    assert apart(bob) == [Apart("nas", 1, 2, 0)], "also while numbers clash"
+    assert apart(bob) == [Divergence("nas", 1, 2, 0)], "also while numbers clash"
     aside = nas.rename(tmp_path / "aside")
-    assert apart(bob) == [Apart("nas", 1, 2, 0)]
+    assert apart(bob) == [Divergence("nas", 1, 2, 0)]
     aside.rename(nas)
     bob.pull()
-    assert apart(bob) == [Apart("nas", 1, 0, 0)]
+    assert apart(bob) == [Divergence("nas", 1, 0, 0)]
     bob.push()
-    assert apart(bob) == [Apart("nas", 0, 0, 0)]
+    assert apart(bob) == [Divergence("nas", 0, 0, 0)]
 
 
 def test_what_only_a_remote_has_is_named_with_the_command_that_gets_it(

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from artstore.domain.changes import Change, Entry, check_change, new_change
+from artstore.domain.changes import Change, LogEntry, check_change, new_change
 from artstore.domain.collection import INHERIT, State
 from artstore.domain.collection import Path as Collection
 from artstore.domain.kinds import KINDS, fold
@@ -35,7 +35,7 @@ class Copy:
 
     def __init__(self, name: str, path: Collection = PATH) -> None:
         self.name = name
-        self.entries: list[Entry] = []
+        self.entries: list[LogEntry] = []
         self.state = State(path)
         self.settled: dict[str, set[str]] = {}
         self.same: dict[str, tuple[int, int, State]] = {}
@@ -43,11 +43,11 @@ class Copy:
 
     # -- changing it, as `Changes` and `Draft` do --
 
-    def add(self, *changes: Change) -> Entry:
+    def add(self, *changes: Change) -> LogEntry:
         for change in changes:
             check_change(KINDS, change)
         number, tick = len(self.entries) + 1, next(_clock)
-        entry = Entry(
+        entry = LogEntry(
             number, f"{tick:064x}", self.state.digest, f"2026-01-01T00:00:00.{tick:06}Z", f"{self.name}-host", self.name,
             f"{tick:032x}", list(changes),
         )  # fmt: skip

@@ -21,8 +21,7 @@ from artstore.domain.digest import TREE, digest_of, plain_digest
 from artstore.domain.filters import Time, matches
 from artstore.domain.ignore import Rules
 from artstore.domain.properties import is_origin
-from artstore.domain.tree import DIRECTORY, FILE, PART, encode_folder, find, split
-from artstore.domain.tree import Change as TreeChange
+from artstore.domain.tree import DIRECTORY, FILE, PART, FileChange, encode_folder, find, split
 from artstore.errors import Damage, InvalidType, InvalidValue, StorageError
 from artstore.repository import Repository
 from artstore.store.index import STRIDE, Index
@@ -163,7 +162,7 @@ def test_rules_of_a_folder_say_nothing_of_another() -> None:
 
 def test_so_many_differences_are_told_as_they_come_and_none_is_called_renamed(monkeypatch: pytest.MonkeyPatch) -> None:
     entry = (b"x", FILE, 1, plain_digest(b"x"))
-    changes = [TreeChange(b"a", entry, None), TreeChange(b"b", None, entry)]
+    changes = [FileChange(b"a", entry, None), FileChange(b"b", None, entry)]
     assert [found.kind for found in difference.differences(changes)] == ["renamed"]
     monkeypatch.setattr(difference, "RENAMES", 1)
     assert [found.kind for found in difference.differences(changes)] == ["removed", "added"]

@@ -17,7 +17,7 @@ from artstore.domain.collection import State
 from artstore.domain.digest import Digest
 from artstore.domain.tree import DIRECTORY, REFERENCE, Entry, find
 from artstore.errors import NotFound
-from artstore.operations.finding.lookup import Found
+from artstore.operations.finding.lookup import Version
 from artstore.store.settings import require_root
 from artstore.view import View
 
@@ -42,7 +42,7 @@ class ArtstoreFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec ha
         """`root` is a repository's folder, one that holds it, or a URL; by default the nearest, as for the command line."""
         super().__init__(**options)
         self.root = require_root() if root is None else root_of(os.fspath(root))
-        self._known: dict[str, Found] = {}
+        self._known: dict[str, Version] = {}
 
     def __reduce__(self) -> tuple[Any, ...]:
         """The same repository, wherever it is unpickled."""
@@ -117,7 +117,7 @@ class ArtstoreFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec ha
         file.size = entry[2]  # type: ignore[attr-defined]  # which users of fsspec read
         return file
 
-    def _entry(self, spec: str, path: str) -> tuple[View, Found, Entry]:
+    def _entry(self, spec: str, path: str) -> tuple[View, Version, Entry]:
         """What is at a path of a version."""
         view = opened(self.root)
         try:
@@ -134,7 +134,7 @@ class ArtstoreFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec ha
             raise FileNotFoundError(errno.ENOENT, f"{error}{hint}", f"{spec}/{path}") from error
         return view, found, entry
 
-    def _found(self, view: View, spec: str) -> Found:
+    def _found(self, view: View, spec: str) -> Version:
         """The version that a spec names now."""
         found = self._known.get(spec)
         if found is None or not (view.storage.distant or view.refs.is_current(found.state)):
@@ -158,7 +158,9 @@ class ArtstoreFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec ha
                 errno.ENOENT, "there is none: a path begins with a version, as in artstore://data:latest/file", path
             )
         if len(parts) == 2:
-            return [_info(f"{s.path}:v{v['number']}", Found(s, v), Found(s, v).root) for s in states for v in s.live()]
+            return [
+                _info(f"{s.path}:v{v['number']}", Version(s, v), Version(s, v).root) for s in states for v in s.live()
+            ]
         names = sorted({"/".join(state.path[: len(parts) + 1]) for state in states})
         return [_folder(name) for name in names]
 
@@ -183,7 +185,7 @@ def _split(path: str) -> tuple[str | None, str]:
     return None, ""
 
 
-def _info(path: str, found: Found, entry: Entry) -> Info:
+def _info(path: str, found: Version, entry: Entry) -> Info:
     created = datetime.fromtimestamp(found.version["created"] / 1e9, UTC)
     if entry[1] == DIRECTORY:
         return _folder(path) | {"digest": entry[3].hex(), "created": created}

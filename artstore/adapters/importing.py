@@ -20,10 +20,10 @@ from artstore.domain.names import name_from, printable
 from artstore.domain.properties import Properties
 from artstore.domain.run import FAILED, FINISHED, RUNNING, RunPath, RunState
 from artstore.errors import ArtstoreError, Conflict, Damage
-from artstore.operations.finding.lookup import Found
+from artstore.operations.finding.lookup import Version
 from artstore.operations.saving.draft import Draft, Saved
 from artstore.repository import Repository
-from artstore.store.metrics import SEAL_AT, HistoryWriter, Row
+from artstore.store.metrics import SEAL_AT, HistoryWriter, MetricRow
 
 _NUMBER = re.compile(r"v\d+")
 _LONGEST = 16 << 20
@@ -61,7 +61,7 @@ class Left(NamedTuple):
     reason: str
 
 
-class Told(NamedTuple):
+class ForeignRun(NamedTuple):
     """A run as another tool tells of it. Times in ISO 8601, UTC."""
 
     started: str
@@ -116,7 +116,7 @@ def alias_from(text: str) -> str:
 class Recorder:
     """Records a run as it was, at the times when it was. Close it with `end`."""
 
-    def __init__(self, repository: Repository, path: RunPath, told: Told) -> None:
+    def __init__(self, repository: Repository, path: RunPath, told: ForeignRun) -> None:
         self.path = path
         self._repository = repository
         self._told = told
@@ -131,7 +131,7 @@ class Recorder:
         repository.record(self.state, lambda now: [start, label, config])
         self._history = HistoryWriter(repository.objects, path.folder, named=named)
 
-    def log(self, rows: Iterable[Row]) -> None:
+    def log(self, rows: Iterable[MetricRow]) -> None:
         """Add rows of its history, each with `_step`."""
         for row in rows:
             self._history.append(row)
@@ -139,7 +139,7 @@ class Recorder:
                 self._history.end()
                 self._repository.seal(self.state, lambda now: [])
 
-    def edge(self, kind: str, found: Found) -> None:
+    def edge(self, kind: str, found: Version) -> None:
         """Record that it `used` or `logged` a version."""
         more = {"as": None} if kind == "used" else {}
         change = self._change(kind, **version_fields(found), **more)
@@ -159,7 +159,7 @@ class Recorder:
         return {**new_change(kind, **fields), "by": by}
 
 
-def recorder(repository: Repository, path: RunPath, told: Told) -> Recorder | None:
+def recorder(repository: Repository, path: RunPath, told: ForeignRun) -> Recorder | None:
     """None for a run that is here already; one that an import left open is recorded anew. Raises Conflict for one that is
     being recorded now.
     """

@@ -6,10 +6,10 @@ from typing import Any
 
 from artstore.adapters.importing import (
     MALFORMED,
+    ForeignRun,
     Left,
     Recorder,
     Taken,
-    Told,
     alias_from,
     iso,
     loaded,
@@ -28,7 +28,7 @@ from artstore.domain.run import RunPath
 from artstore.errors import Damage, NotFound
 from artstore.operations.saving.draft import Saved
 from artstore.repository import Repository
-from artstore.store.metrics import Row
+from artstore.store.metrics import MetricRow
 
 _FINISHED, _FAILED, _KILLED = 3, 4, 5
 """RunStatus of MLflow's service.proto."""
@@ -126,12 +126,12 @@ def _run(repository: Repository, project: str, folder: str) -> Iterator[Taken | 
     yield Taken("run", str(path), source, found is not None)
 
 
-def _told(meta: dict[str, Any], tags: dict[str, str], params: dict[str, str], summary: dict[str, Any]) -> Told:
+def _told(meta: dict[str, Any], tags: dict[str, str], params: dict[str, str], summary: dict[str, Any]) -> ForeignRun:
     status = int(meta["status"])
     own = {key: text for key, text in tags.items() if not key.startswith("mlflow.")}
     command = tags.get("mlflow.source.name")
     commit = tags.get("mlflow.source.git.commit")
-    return Told(
+    return ForeignRun(
         started=iso(int(meta["start_time"]) / 1000), ended=iso(int(meta["end_time"]) / 1000) if meta.get("end_time") else None,
         finished=status in (_FINISHED, _FAILED, _KILLED), exit_code=0 if status == _FINISHED else 1,
         name=meta.get("run_name") or tags.get("mlflow.runName"), user=meta.get("user_id") or None, host=None, job_type=None,
@@ -142,14 +142,14 @@ def _told(meta: dict[str, Any], tags: dict[str, str], params: dict[str, str], su
     )  # fmt: skip
 
 
-def _metrics(folder: str, started: float) -> tuple[list[Row], dict[str, Any]]:
+def _metrics(folder: str, started: float) -> tuple[list[MetricRow], dict[str, Any]]:
     """Rows by step, and the last value of each. A line is `milliseconds value step`."""
     points = []
     for name, text in _texts(folder).items():
         for line in filter(None, text.splitlines()):
             milliseconds, value, step, *_ = [*line.split(), "0"]
             points.append((max(0, int(step)), int(milliseconds) / 1000, name, float(value)))
-    rows: list[Row] = []
+    rows: list[MetricRow] = []
     for number, moment, name, reached in sorted(points, key=lambda point: point[:2]):
         if not rows or rows[-1]["_step"] != number or name in rows[-1]:
             rows.append({"_step": number, "_timestamp": moment, "_runtime": max(0.0, moment - started)})

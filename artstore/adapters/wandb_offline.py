@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from hashlib import file_digest
 from typing import Any
 
-from artstore.adapters.importing import MALFORMED, Left, Taken, Told, alias_from, iso, reason, recorder, saved
+from artstore.adapters.importing import MALFORMED, ForeignRun, Left, Taken, alias_from, iso, reason, recorder, saved
 from artstore.backends.files import open_regular
 from artstore.domain.collection import Path
 from artstore.domain.names import as_project, name_from, printable
@@ -18,7 +18,7 @@ from artstore.domain.properties import Properties
 from artstore.domain.run import RunPath
 from artstore.errors import Damage, NotFound
 from artstore.repository import Repository
-from artstore.store.metrics import Row
+from artstore.store.metrics import MetricRow
 
 _DOWNLOADED = re.compile(r"(.+)[:-]v(\d+)")
 _BLOCK, _HEAD = 32 << 10, struct.Struct("<IHB")
@@ -94,7 +94,7 @@ class _Read:
         self.run: Any = None
         self.config: dict[str, Any] = {}
         self.summary: dict[str, Any] = {}
-        self.rows: list[Row] = []
+        self.rows: list[MetricRow] = []
         self.artifacts: list[Any] = []
         self.used: list[str] = []
         self.exit: Any = None
@@ -110,7 +110,7 @@ class _Read:
         elif kind == "summary":
             _set(self.summary, record.summary.update)
         elif kind == "history":
-            row: Row = {}
+            row: MetricRow = {}
             _set(row, record.history.item)
             row.setdefault("_step", record.history.step.num)
             self.rows.append(row)
@@ -196,13 +196,13 @@ def _run(repository: Repository, log: str, record_type: Any) -> Iterator[Taken |
         yield Left(f"{kind} of run {run.run_id}", f"{count} records of a kind that is not kept here")
 
 
-def _told(read: _Read) -> Told:
+def _told(read: _Read) -> ForeignRun:
     run = read.run
     started = run.start_time.seconds + run.start_time.nanos / 1e9
     times = [float(row["_timestamp"]) for row in read.rows if isinstance(row.get("_timestamp"), int | float)]
     ended = max([started + (read.exit.runtime if read.exit is not None else 0), *times])
     commit = run.git.commit or None
-    return Told(
+    return ForeignRun(
         started=iso(started), ended=iso(ended), finished=read.exit is not None,
         exit_code=read.exit.exit_code if read.exit is not None else 0, name=run.display_name or None, user=None,
         host=run.host or None, job_type=run.job_type or None, group=run.run_group or None, notes=run.notes or None,

@@ -22,7 +22,7 @@ from artstore.domain.run import RunPath
 from artstore.domain.wording import human, moment
 from artstore.errors import Conflict, InvalidType, NotFound
 from artstore.operations.finding.catalog import decoded_run
-from artstore.operations.finding.lookup import Found, Home
+from artstore.operations.finding.lookup import Home, Version
 
 if TYPE_CHECKING:
     from artstore.operations.lineage.svg import Picture
@@ -363,7 +363,7 @@ class Artifact(Contents):
             reuse=reuse,
         )
         self._drafting.announce_saved()
-        stored = Stored(run.root, Found(saved.collection, saved.collection.versions[saved.id]))
+        stored = Stored(run.root, Version(saved.collection, saved.collection.versions[saved.id]))
         self._become(stored)
         run.repository.tidy()
         if not saved.is_new:

@@ -20,7 +20,7 @@ from artstore.api.tables.table import Table
 from artstore.backends import references
 from artstore.backends.files import hash_file, open_regular, remove_if_there
 from artstore.backends.references import MAX_OBJECTS, Target
-from artstore.domain.ignore import Filter
+from artstore.domain.ignore import PathFilter
 from artstore.domain.names import normal_path, parse_spec, printable
 from artstore.domain.selection import Selection
 from artstore.domain.tree import REFERENCE
@@ -35,7 +35,7 @@ from artstore.errors import (
     NoEntry,
     SourceError,
 )
-from artstore.operations.finding.lookup import Found
+from artstore.operations.finding.lookup import Version
 from artstore.operations.restoring.options import Link, Restore
 from artstore.operations.restoring.verify import Verified
 
@@ -62,7 +62,7 @@ class Contents:
         self._stored: Stored | None = None
 
     @classmethod
-    def of(cls, root: str, found: Found) -> Self:
+    def of(cls, root: str, found: Version) -> Self:
         """The artifact of a stored version."""
         self = cls(found.state.path.name)
         self._become(Stored(root, found))
@@ -179,7 +179,7 @@ class Contents:
             problem = "is a file" if os.path.lexists(path) else "is not there"
             raise SourceError(f"Path is not a directory: {printable(path)} {problem}", problems=[(path, problem)])
         target = normal_path(name) if name not in (None, "") else ""
-        chosen = Filter(globs_of(include), globs_of(exclude))
+        chosen = PathFilter(globs_of(include), globs_of(exclude))
         with self._drafting.changing() as draft:
             draft.add_folder(path, target or None, chosen=chosen if chosen else None, overwrite=merge)
             self._drafting.note_folder(target, path)
@@ -420,7 +420,7 @@ class Contents:
         """
         stored = self._logged("download")
         prefix = "" if path_prefix is None else os.fspath(path_prefix)
-        selection = Selection(prefix, Filter(globs_of(include), globs_of(exclude)))
+        selection = Selection(prefix, PathFilter(globs_of(include), globs_of(exclude)))
         how = Restore(selection, link, allow_missing_references=allow_missing_references)
         done = stored.repository.get(stored.found(), _text(root), how)
         for path in done.missing:

@@ -12,7 +12,7 @@ from artstore.domain.selection import Selection
 from artstore.domain.tree import REFERENCE, Folder
 from artstore.domain.tree import Entry as TreeEntry
 from artstore.errors import ArtifactNotLoggedError, InvalidValue, NoEntry
-from artstore.operations.finding.lookup import Found
+from artstore.operations.finding.lookup import Version
 from artstore.operations.restoring.options import Restore
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ ENTRY_SCHEME = "artstore-artifact"
 """Scheme of URIs that name entries of artifacts."""
 
 
-def place_in(found: Found, path: str) -> dict[str, Any]:
+def place_in(found: Version, path: str) -> dict[str, Any]:
     """An entry of a version, as it stands in another's origins."""
     version = found.version
     return {**found.state.path.fields(), "number": version["number"], "id": version["id"], "path": path}

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
-from artstore.operations.finding.lookup import Found
+from artstore.operations.finding.lookup import Version
 
 if TYPE_CHECKING:
     from artstore.api.artifact import Artifact  # noqa: F401  of a class that is named in quotes
@@ -63,7 +63,7 @@ class Listing(Sequence[T], Generic[T]):
 class Artifacts(Listing["Artifact"]):
     """Artifacts of stored versions."""
 
-    def __init__(self, root: str, found: Sequence[Found]) -> None:
+    def __init__(self, root: str, found: Sequence[Version]) -> None:
         # Artifacts list others (links, those of their run and collection), so theirs is a circle. It is closed here alone.
         from artstore.api.artifact import Artifact
 

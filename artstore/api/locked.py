@@ -11,7 +11,7 @@ from artstore.backends.storage import FolderStorage, is_url
 from artstore.domain.names import file_name_of, printable
 from artstore.domain.wording import typed
 from artstore.errors import InvalidValue, MissingObject, NotFound, Refused
-from artstore.operations.finding.lookup import Found
+from artstore.operations.finding.lookup import Version
 from artstore.operations.restoring.checkout import CheckedOut
 from artstore.operations.restoring.lockfile import NAME, Locked, place_of, remote_place
 from artstore.operations.restoring.options import Restore
@@ -23,7 +23,7 @@ from artstore.sync.place import place_of as settings_place
 from artstore.view import View, view_of
 
 
-class Source(NamedTuple):
+class LockedRemote(NamedTuple):
     """A remote from which versions can be had."""
 
     name: str
@@ -68,7 +68,7 @@ class Restoring:
         self._open = ExitStack()
         self._repository: Repository | None = None
         self._created: str | None = None
-        self._found: dict[Locked, tuple[View, Found]] = {}
+        self._found: dict[Locked, tuple[View, Version]] = {}
         self._brought: list[Brought] = []
 
     def __enter__(self) -> "Restoring":
@@ -107,7 +107,7 @@ class Restoring:
         return missing
 
     def _bring(self, missing: list[Locked], root: str) -> None:
-        groups: dict[Source, list[Locked]] = {}
+        groups: dict[LockedRemote, list[Locked]] = {}
         for one in missing:
             groups.setdefault(self._source(one), []).append(one)
         for source, entries in groups.items():
@@ -119,20 +119,20 @@ class Restoring:
 
     # -- where a version is --
 
-    def _source(self, one: Locked) -> Source:
+    def _source(self, one: Locked) -> LockedRemote:
         """Where to look for a version that is not here. Raises NotFound where nothing is named."""
         ours = self._ours()
         if self._chosen is not None:
             if self._chosen in ours:
-                return Source(self._chosen, ours[self._chosen].url, False)
-            return Source(one.remote or ORIGIN, settings_place(self._chosen), is_relative(self._chosen))
+                return LockedRemote(self._chosen, ours[self._chosen].url, False)
+            return LockedRemote(one.remote or ORIGIN, settings_place(self._chosen), is_relative(self._chosen))
         if one.remote is not None and one.url is not None:
-            source = Source(one.remote, settings_place(remote_place(one.url, self._lock)), is_relative(one.url))
+            source = LockedRemote(one.remote, settings_place(remote_place(one.url, self._lock)), is_relative(one.url))
             self._refuse_unknown_service(source)
             return source
         if self._repository is not None and ours:
             name = self._repository.remotes.default()
-            return Source(name, ours[name].url, False)
+            return LockedRemote(name, ours[name].url, False)
         where = "there is no repository here" if self._repository is None else "it is not in this repository"
         raise NotFound(
             f"{one.spec} can't be restored: {where}, and the lock file names no remote", hint=f"{self._again()} gets it"
@@ -141,7 +141,7 @@ class Restoring:
     def _ours(self) -> dict[str, RemoteSettings]:
         return self._repository.remotes.all() if self._repository is not None else {}
 
-    def _refuse_unknown_service(self, source: Source) -> None:
+    def _refuse_unknown_service(self, source: LockedRemote) -> None:
         """Requests to a bucket are signed with the user's credentials, which a lock file can't have sent anywhere it likes."""
         if not is_url(source.place) or source.place in (known.url for known in self._ours().values()):
             return
@@ -166,7 +166,7 @@ class Restoring:
 
     # -- getting it --
 
-    def _look(self, source: Source, entries: list[Locked]) -> None:
+    def _look(self, source: LockedRemote, entries: list[Locked]) -> None:
         """Open a remote, and make sure that it has these versions."""
         self._monitor.start(f"asking {source.name}")
         name = self._registered(source)
@@ -184,12 +184,12 @@ class Restoring:
                     f"{one.spec} (id {one.id[:12]}) is not at remote '{source.name}' ({printable(source.place)})",
                     hint=f"`artstore push` where the lock file was made sends it; {self._again()} gets it from elsewhere",
                 )
-            self._found[one] = view, _checked(one, Found(state, version))
+            self._found[one] = view, _checked(one, Version(state, version))
 
-    def _registered(self, source: Source) -> str | None:
+    def _registered(self, source: LockedRemote) -> str | None:
         return next((name for name, known in self._ours().items() if known.url == source.place), None)
 
-    def _remote_of_ours(self, source: Source, root: str) -> str | None:
+    def _remote_of_ours(self, source: LockedRemote, root: str) -> str | None:
         """The name of the remote of our repository from which to pull; None where the files come straight from the place.
         Makes the repository, and gives it the remote, where there is nothing yet that this could harm.
         """
@@ -226,7 +226,7 @@ def _is_blank(repository: Repository) -> bool:
     return stored is None and not repository.remotes.all()
 
 
-def _found_here(repository: Repository, one: Locked) -> Found | None:
+def _found_here(repository: Repository, one: Locked) -> Version | None:
     """The version of an entry, by its id, under whatever name it has now; None where it is not in the repository."""
     state = repository.refs.read(repository.path_of(one.spec)[0])
     if one.id not in state.versions:  # it may have come here under a newer name than the lock file's
@@ -237,10 +237,10 @@ def _found_here(repository: Repository, one: Locked) -> Found | None:
     version = state.versions[one.id]
     if "deleted" in version:
         raise NotFound(f"{one.spec} was deleted", hint=f"{typed('undelete', one.spec)} may bring it back")
-    return _checked(one, Found(state, version))
+    return _checked(one, Version(state, version))
 
 
-def _checked(one: Locked, found: Found) -> Found:
+def _checked(one: Locked, found: Version) -> Version:
     """Raises MissingObject unless the digest is the one that was locked."""
     if found.version["digest"] != one.digest:
         raise MissingObject(f"{one.spec} of the lock file has another digest than the version of that id")

@@ -27,7 +27,7 @@ from artstore.domain.wording import near
 from artstore.errors import Conflict, InvalidType, InvalidValue, NotFound
 from artstore.operations.automation import firing
 from artstore.operations.automation.rules import all_rules, delete_rule, find_rule, save_rule
-from artstore.operations.finding.lookup import Found, Home
+from artstore.operations.finding.lookup import Home, Version
 from artstore.operations.finding.matching import (
     Filter,
     fitting_runs,
@@ -125,7 +125,7 @@ class Api:
         versions = [one.version for one in found if wanted <= set(lookup.said_of(one).get("tags", []))]
         key, descending = _order(order, {"created_at": "created", "version": "number", "size": "size"}, "-version")
         versions.sort(key=lambda version: (version[key], version["number"]), reverse=descending)
-        return Artifacts(self._root, [Found(state, version) for version in versions])
+        return Artifacts(self._root, [Version(state, version) for version in versions])
 
     def artifact_versions(self, type_name: str, name: str, per_page: int | None = None) -> Artifacts:
         return self.artifacts(type_name, name)

@@ -22,9 +22,9 @@ from artstore.domain.run import FAILED, FINISHED, RunPath, RunState
 from artstore.errors import Conflict, InvalidValue, NoActiveRun, NotFound
 from artstore.operations.automation.events import metric_event
 from artstore.operations.automation.rules import MetricWatch
-from artstore.operations.finding.lookup import Found, Home
+from artstore.operations.finding.lookup import Home, Version
 from artstore.repository import Repository
-from artstore.store.metrics import SEAL_AT, HistoryWriter, Row, seal
+from artstore.store.metrics import SEAL_AT, HistoryWriter, MetricRow, seal
 from artstore.store.settings import root_to_create
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ class Recording:
         with self._locked():
             self.repository.record(self._state, build)
 
-    def log(self, row: Row) -> None:
+    def log(self, row: MetricRow) -> None:
         """Add a row to the run's history: handed to the system when this returns, sealed every few megabytes. Cost: one
         short `write`.
         """
@@ -94,7 +94,7 @@ class Recording:
             if self._history.bytes >= SEAL_AT:
                 self._seal()
 
-    def _watch(self, row: Row) -> None:
+    def _watch(self, row: MetricRow) -> None:
         """Look whether a metric passes what an automation of this user waits for; each fires once."""
         for watch in [watch for watch in self._watched if watch.metric in row]:
             value = watch.sees(as_number(row[watch.metric]))
@@ -108,15 +108,15 @@ class Recording:
             self._history.end()
         self.repository.seal(self._state, more)
 
-    def used(self, found: Found, use_as: str | None = None) -> None:
+    def used(self, found: Version, use_as: str | None = None) -> None:
         """Record that the run read a version; once is enough."""
         self._append_edge("used", found, {"as": use_as})
 
-    def logged(self, found: Found) -> None:
+    def logged(self, found: Version) -> None:
         """Record that the run wrote a version."""
         self._append_edge("logged", found, {})
 
-    def _append_edge(self, kind: str, found: Found, more: dict[str, Any]) -> None:
+    def _append_edge(self, kind: str, found: Version, more: dict[str, Any]) -> None:
         fields = version_fields(found)
 
         def build(state: RunState) -> list[Change]:
@@ -291,7 +291,7 @@ def _values_set(state: RunState, kind: str, values: dict[str, Any], removed: lis
     return found if found[0]["set"] or gone else []
 
 
-def version_fields(found: Found) -> dict[str, Any]:
+def version_fields(found: Version) -> dict[str, Any]:
     """What an edge says of a version."""
     fields = ("id", "number", "digest", "size", "created")
     return found.state.path.fields() | {"type": found.state.type} | {field: found.version[field] for field in fields}

@@ -12,7 +12,7 @@ from artstore.domain.html import definition_rows, page
 from artstore.domain.metadata import as_number
 from artstore.domain.run import RunState
 from artstore.errors import Conflict, InvalidType
-from artstore.operations.finding.lookup import Found
+from artstore.operations.finding.lookup import Version
 
 
 class Recorded(Mapping[str, Any]):
@@ -215,7 +215,7 @@ class RunRecord:
                 states[path] = opened(self._root).refs.read(path)
             version = states[path].versions.get(edge["id"])
             if version is not None and "deleted" not in version:
-                found.append(Found(states[path], version))
+                found.append(Version(states[path], version))
         return Artifacts(self._root, found)
 
     @property

@@ -17,7 +17,7 @@ from artstore.domain.tree import DIRECTORY, Entry, Folder
 from artstore.domain.wording import typed
 from artstore.errors import InvalidType, InvalidValue, NotFound
 from artstore.operations.changing.changes import latest_is_ours
-from artstore.operations.finding.lookup import Found
+from artstore.operations.finding.lookup import Version
 from artstore.repository import Repository
 
 TTL = datetime.timedelta | str | None
@@ -91,7 +91,7 @@ def ttl_seconds(ttl: TTL) -> int | str:
 class Stored:
     """Any thread may use it: each has a repository handle of its own."""
 
-    def __init__(self, root: str, found: Found) -> None:
+    def __init__(self, root: str, found: Version) -> None:
         self.root = root
         self._found = found
         self._edits: Edits | None = None
@@ -111,7 +111,7 @@ class Stored:
         """The collection's, which may have been renamed."""
         return self.found().state.path
 
-    def found(self) -> Found:
+    def found(self) -> Version:
         """The version as its collection's log tells now. Cost: one stat while nothing moved."""
         refs = self.repository.refs
         if not refs.is_current(self._found.state):

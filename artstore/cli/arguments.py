@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from artstore.domain.ignore import Filter
+from artstore.domain.ignore import PathFilter
 from artstore.domain.names import printable
 from artstore.domain.selection import Selection
 from artstore.errors import ArtstoreError, InvalidValue
@@ -95,7 +95,7 @@ def selecting(command: Callable[..., None]) -> Callable[..., None]:
 
     @wraps(command)
     def chosen(path_prefix: str, include: tuple[str, ...], exclude: tuple[str, ...], **others: Any) -> None:
-        command(selection=Selection(path_prefix, Filter(include or None, exclude or None)), **others)
+        command(selection=Selection(path_prefix, PathFilter(include or None, exclude or None)), **others)
 
     for option in (
         click.option("--exclude", multiple=True, help="No files that match this glob; may be repeated."),

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from artstore.domain.difference import Difference
     from artstore.operations.restoring.verify import Verified
     from artstore.repository import Repository, Status
-    from artstore.sync.remotes import Apart
+    from artstore.sync.remotes import Divergence
 
 _LETTERS = {"added": ("A", "green"), "removed": ("D", "red"), "changed": ("M", "yellow"), "renamed": ("R", "cyan")}
 
@@ -213,7 +213,7 @@ def _print_status(repository: Repository, status: Status) -> None:
     _print_differing(status.verified, "new", "  ")
 
 
-def _apart(repository: Repository, status: Status) -> list[Apart]:
+def _apart(repository: Repository, status: Status) -> list[Divergence]:
     """How the collection stands to remotes, as they were last seen."""
     if status.found is None or not repository.settings.remotes():
         return []

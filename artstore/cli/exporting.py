@@ -15,12 +15,12 @@ from artstore.domain.names import printable
 from artstore.domain.selection import Selection
 from artstore.domain.wording import count, human
 from artstore.errors import InvalidValue, Refused, translated
-from artstore.operations.restoring.archive import Kind
+from artstore.operations.restoring.archive import ArchiveKind
 from artstore.operations.restoring.options import Restore
 from artstore.view import View
 
 _COMPRESSED = (".gz", ".tgz", ".bz2", ".xz", ".zst", ".7z")
-_KINDS = (*get_args(Kind), "dir")
+_KINDS = (*get_args(ArchiveKind), "dir")
 
 
 @click.command("export")
@@ -76,7 +76,7 @@ def export_command(
 
 def _kind_of(name: str) -> str:
     ending = os.path.splitext(name)[1][1:].lower()
-    return ending if ending in get_args(Kind) else "tar"
+    return ending if ending in get_args(ArchiveKind) else "tar"
 
 
 @contextmanager

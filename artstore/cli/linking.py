@@ -11,7 +11,7 @@ from artstore.domain.collection import State
 from artstore.domain.names import REGISTRY, check_type, registry_project
 from artstore.domain.wording import count, near, typed
 from artstore.errors import NotFound, Refused
-from artstore.operations.finding.lookup import Found
+from artstore.operations.finding.lookup import Version
 from artstore.repository import Repository
 from artstore.view import View
 
@@ -111,7 +111,7 @@ def _print_links(repository: View, project: str, as_json: bool) -> None:
     for state in repository.collections(repository.settings.entity, project):
         named = state.all_aliases()
         for version in reversed(state.live()):
-            found, place = Found(state, version), version.get("source")
+            found, place = Version(state, version), version.get("source")
             source = repository.lookup.source(found)
             of = f"{place['project']}/{place['name']}:v{place['number']}" if place else "-"
             if source is not None:

@@ -11,7 +11,7 @@ from artstore.cli.output import Bar, json_option, open_repository, print_json, t
 from artstore.domain.names import printable
 from artstore.domain.wording import count, human, typed
 from artstore.errors import InvalidValue, NotFound, Refused
-from artstore.operations.finding.lookup import Found
+from artstore.operations.finding.lookup import Version
 from artstore.operations.restoring import lockfile
 from artstore.operations.restoring.lockfile import Locked, place_of, url_for
 from artstore.repository import Repository
@@ -97,7 +97,7 @@ def _above(lock: str) -> str:
     return os.path.dirname(os.path.abspath(lock))
 
 
-def _locked(repository: Repository, found: Found, place: str, lock: str) -> Locked:
+def _locked(repository: Repository, found: Version, place: str, lock: str) -> Locked:
     path = os.path.relpath(place, _above(lock))
     if path == "." or path.startswith(".."):
         raise InvalidValue(

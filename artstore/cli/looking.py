@@ -26,7 +26,7 @@ from artstore.domain.names import as_project, check_project, check_type, parse_s
 from artstore.domain.tree import DIRECTORY, EXECUTABLE, REFERENCE, Entry
 from artstore.domain.wording import count, human, moment, typed
 from artstore.errors import Damage, InvalidValue
-from artstore.operations.finding.lookup import Found
+from artstore.operations.finding.lookup import Version
 from artstore.view import View
 
 _MOST_USERS = 5
@@ -166,7 +166,7 @@ def _collection(state: State) -> dict[str, Any]:
     }
 
 
-def _list_files(repository: View, found: Found, path: str | None, recursive: bool, as_json: bool) -> None:
+def _list_files(repository: View, found: Version, path: str | None, recursive: bool, as_json: bool) -> None:
     tree, prefix = found.tree, b""
     path = (path or "").removeprefix("./").strip("/")
     if path not in ("", "."):
@@ -263,7 +263,7 @@ def _duration(ttl: int | str | None) -> str:
 
 
 def _version(repository: View, state: State, version: VersionState, aliases: list[str]) -> dict[str, Any]:
-    found, place = Found(state, version), version.get("source")
+    found, place = Version(state, version), version.get("source")
     description, metadata = repository.properties(found)
     said, source = repository.lookup.said_of(found), repository.lookup.source_of_any_time(found)
     made_at = source.spec if source is not None else f"{Path.named_by(place)}:v{place['number']}" if place else None

@@ -11,7 +11,7 @@ from artstore.cli.arguments import FOLDER, SPEC
 from artstore.cli.commands import Commands
 from artstore.cli.output import Bar, F, json_option, open_repository, print_json, table
 from artstore.domain.collection import Path
-from artstore.domain.ignore import Filter
+from artstore.domain.ignore import PathFilter
 from artstore.domain.names import printable
 from artstore.domain.selection import EVERYTHING, Selection
 from artstore.domain.wording import count, human, typed
@@ -228,7 +228,7 @@ def _selection(no_blobs: bool, path_prefix: str, include: tuple[str, ...], exclu
         return NOTHING
     if not (path_prefix or include or exclude):
         return EVERYTHING
-    return Selection(path_prefix, Filter(include or None, exclude or None))
+    return Selection(path_prefix, PathFilter(include or None, exclude or None))
 
 
 def _split(repository: Repository, names: tuple[str, ...]) -> tuple[str | None, tuple[str, ...]]:

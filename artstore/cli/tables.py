@@ -14,7 +14,7 @@ from artstore.cli.output import fitted, printed_cells, width_of
 from artstore.domain.names import printable
 from artstore.domain.tree import Entry
 from artstore.domain.wording import count
-from artstore.operations.finding.lookup import Found
+from artstore.operations.finding.lookup import Version
 from artstore.view import View
 
 _MEASURED = 200
@@ -22,7 +22,7 @@ _MEASURED = 200
 _WIDEST = 60
 
 
-def print_table(repository: View, found: Found, entry: Entry, what: str, most: int | None) -> None:
+def print_table(repository: View, found: Version, entry: Entry, what: str, most: int | None) -> None:
     """A line for each row; cells that are too wide are cut."""
     table = _opened(repository, found, entry, what)
     rows = iter(table.data) if most is None else itertools.islice(table.data, most)
@@ -37,7 +37,7 @@ def print_table(repository: View, found: Found, entry: Entry, what: str, most: i
     click.echo(f"{count(len(table), 'row')}, {count(len(head), 'column')}", err=True)
 
 
-def _opened(repository: View, found: Found, entry: Entry, what: str) -> Table:
+def _opened(repository: View, found: Version, entry: Entry, what: str) -> Table:
     return Table.read(lambda: repository.open(entry), lambda path: repository.open(repository.entry(found, path)), what)
 
 
@@ -55,7 +55,7 @@ def _text(cell: Any) -> str:
     return printable(str(cell))
 
 
-def tables_differ(repository: View, old: Found, new: Found, path: str, key: tuple[str, ...]) -> TableDiff:
+def tables_differ(repository: View, old: Version, new: Version, path: str, key: tuple[str, ...]) -> TableDiff:
     """What differs between a table of two versions; rows are told by the columns of `key`."""
     sides = []
     for found in (old, new):

@@ -18,7 +18,7 @@ _PORTION = MAX_JSON // 2
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
-class Entry(NamedTuple):
+class LogEntry(NamedTuple):
     number: int
     digest: str
     """of the file's bytes, hex"""
@@ -36,7 +36,7 @@ def new_change(kind: str, **fields: Any) -> Change:
     return {"change": os.urandom(16).hex(), "kind": kind, **fields}
 
 
-def origin_of(entry: Entry, change: Change) -> dict[str, str | None]:
+def origin_of(entry: LogEntry, change: Change) -> dict[str, str | None]:
     """When, where and by whom a change was first made.
 
     A change that came from another log carries this in `by`; for any other change its entry has it.
@@ -72,18 +72,18 @@ Fields = dict[str, Good]
 """The check for each field of a record."""
 
 
-class Kind(NamedTuple):
+class ChangeKind(NamedTuple):
     """A kind of change: its fields, and how it changes the state of its log."""
 
     fields: Fields
-    fold: Callable[[Any, Entry, Change], None]
+    fold: Callable[[Any, LogEntry, Change], None]
     """raises ValueError or KeyError if the change contradicts the log"""
 
 
-Kinds = Mapping[str, Kind]
+Kinds = Mapping[str, ChangeKind]
 
 
-def apply(kinds: Kinds, state: Any, entry: Entry, change: Change, what: str) -> None:
+def apply(kinds: Kinds, state: Any, entry: LogEntry, change: Change, what: str) -> None:
     """Apply one change to a state. `what` is the log's name in errors.
 
     Raises DamagedLog if the change is malformed or contradicts the log, and UnsupportedFormat if its kind is unknown,

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from artstore.domain.codec import same_json
-from artstore.domain.tree import DIRECTORY, Change, Entry
+from artstore.domain.tree import DIRECTORY, Entry, FileChange
 from artstore.domain.wording import human
 
 RENAMES = 10_000
@@ -31,14 +31,14 @@ class Difference(NamedTuple):
         return self.new[2] if self.new is not None else None
 
 
-def differences(changes: Iterable[Change]) -> Iterator[Difference]:
+def differences(changes: Iterable[FileChange]) -> Iterator[Difference]:
     """The differences in path order.
 
     Up to RENAMES changes are held in memory, to match added with removed files of the same content: these are renames.
     If there are more, nothing is held and no file is reported as renamed.
     """
     changes = iter(changes)
-    held: list[Change] = []
+    held: list[FileChange] = []
     for change in changes:
         held.append(change)
         if len(held) > RENAMES:
@@ -54,14 +54,14 @@ def differences(changes: Iterable[Change]) -> Iterator[Difference]:
             yield _plain(change)
 
 
-def _plain(change: Change) -> Difference:
+def _plain(change: FileChange) -> Difference:
     kind = "added" if change.old is None else "removed" if change.new is None else "changed"
     return Difference(kind, change.path, None, change.old, change.new)
 
 
-def _origins(changes: list[Change]) -> dict[bytes, Change]:
+def _origins(changes: list[FileChange]) -> dict[bytes, FileChange]:
     """For each added path the removed file with the same content. Each removed file is used once."""
-    removed: dict[Any, list[Change]] = {}
+    removed: dict[Any, list[FileChange]] = {}
     for change in changes:
         if change.new is None and change.old is not None and change.old[1] < DIRECTORY and change.old[2]:
             removed.setdefault(change.old[3], []).append(change)

@@ -9,10 +9,10 @@ from artstore.errors import InvalidValue
 Digest = NewType("Digest", bytes)
 """32 bytes; shown as lower-case hex, 12 characters when shortened."""
 
-Kind = Literal[1, 2, 3]
-BLOB: Kind = 1
-TREE: Kind = 2
-VERSION: Kind = 3
+ObjectKind = Literal[1, 2, 3]
+BLOB: ObjectKind = 1
+TREE: ObjectKind = 2
+VERSION: ObjectKind = 3
 KIND_NAMES = {BLOB: "blob", TREE: "tree", VERSION: "version"}
 
 # With BLAKE3's key derivation no blob can have a tree's digest, whatever its bytes (BLAKE3 specification, section 2.2).
@@ -20,7 +20,7 @@ _CONTEXTS = {TREE: "artstore 2026-11-21 tree", VERSION: "artstore 2026-11-21 ver
 _PACK_CONTEXT = "artstore 2026-11-21 pack"
 
 
-def digest_of(kind: Kind, data: bytes | memoryview) -> Digest:
+def digest_of(kind: ObjectKind, data: bytes | memoryview) -> Digest:
     """Digest of a whole object in memory."""
     if kind == BLOB:
         return Digest(blake3(data).digest())

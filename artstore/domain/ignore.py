@@ -48,7 +48,7 @@ def ignored(stack: Iterable[Rules], path: str, folder: bool) -> bool:
     return bool(verdict)
 
 
-class Filter:
+class PathFilter:
     """Globs for whole entry paths.
 
     A path passes if no `exclude` matches it or a folder above it, and an `include` does (if there are any).
@@ -76,7 +76,7 @@ class Filter:
         return self._include is None or any(self._include.match(*step) for step in above)
 
 
-NO_FILTER = Filter(None, None)
+NO_FILTER = PathFilter(None, None)
 
 
 def _parse(line: str) -> _Rule | None:

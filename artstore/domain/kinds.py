@@ -5,11 +5,11 @@ from typing import Any
 from artstore.domain.changes import (
     PLACE,
     Change,
-    Entry,
+    ChangeKind,
     Fields,
     Good,
-    Kind,
     Kinds,
+    LogEntry,
     anything,
     apply,
     check_change,
@@ -30,7 +30,7 @@ from artstore.domain.properties import PROPERTIES, are_blobs, is_alias, is_descr
 from artstore.errors import Damage
 
 
-def fold(state: State, entry: Entry) -> None:
+def fold(state: State, entry: LogEntry) -> None:
     """Apply the changes of one entry to a state.
 
     Raises DamagedLog if a change is malformed or contradicts the log, and UnsupportedFormat for a kind of a newer
@@ -67,12 +67,12 @@ def _are_numbers(value: Any) -> bool:
 # -- what each kind does --
 
 
-def _fold_collection(state: State, entry: Entry, change: Change) -> None:
+def _fold_collection(state: State, entry: LogEntry, change: Change) -> None:
     state.path = Path.named_by(change)
     state.type, state.exists, state.redirect = change["type"], True, None
 
 
-def _fold_version(state: State, entry: Entry, change: Change) -> None:
+def _fold_version(state: State, entry: LogEntry, change: Change) -> None:
     id, number = change["id"], change["number"]
     if id in state.versions or (number < state.next and number in state.taken):
         raise ValueError(f"number {number} or id {id[:12]} is in use")
@@ -82,7 +82,7 @@ def _fold_version(state: State, entry: Entry, change: Change) -> None:
     state.next = max(state.next, number + 1)
 
 
-def _fold_renumber(state: State, entry: Entry, change: Change) -> None:
+def _fold_renumber(state: State, entry: LogEntry, change: Change) -> None:
     numbers: dict[str, int] = change["numbers"]
     staying = {version["number"] for id, version in state.versions.items() if id not in numbers}
     if not numbers.keys() <= state.versions.keys() or staying & set(numbers.values()):
@@ -95,41 +95,41 @@ def _fold_renumber(state: State, entry: Entry, change: Change) -> None:
         state.next = max(state.next, number + 1)
 
 
-def _fold_part(state: State, entry: Entry, change: Change) -> None:
+def _fold_part(state: State, entry: LogEntry, change: Change) -> None:
     fields = {key: change[key] for key in _PART}
     state.upserts.setdefault(change["upsert"], []).append({**fields, "time": origin_of(entry, change)["time"]})
 
 
-def _fold_finish(state: State, entry: Entry, change: Change) -> None:
+def _fold_finish(state: State, entry: LogEntry, change: Change) -> None:
     state.upserts.pop(change["upsert"], None)
     state.finished[change["upsert"]] = change["id"]
 
 
-def _fold_drop(state: State, entry: Entry, change: Change) -> None:
+def _fold_drop(state: State, entry: LogEntry, change: Change) -> None:
     parts = state.upserts.pop(change["upsert"], [])
     if change["tree"] is not None and (kept := [part for part in parts if part["tree"] != change["tree"]]):
         state.upserts[change["upsert"]] = kept
 
 
-def _fold_delete(state: State, entry: Entry, change: Change) -> None:
+def _fold_delete(state: State, entry: LogEntry, change: Change) -> None:
     version = own(state, change["id"])
     version.setdefault("deleted", origin_of(entry, change)["time"])
     state.aliases = {alias: id for alias, id in state.aliases.items() if id != change["id"]}
 
 
-def _fold_withdraw(state: State, entry: Entry, change: Change) -> None:
+def _fold_withdraw(state: State, entry: LogEntry, change: Change) -> None:
     _fold_delete(state, entry, change)
     own(state, change["id"])["withdrawn"] = True
 
 
-def _fold_undelete(state: State, entry: Entry, change: Change) -> None:
+def _fold_undelete(state: State, entry: LogEntry, change: Change) -> None:
     version = own(state, change["id"])
     version.pop("deleted", None)
     version.pop("withdrawn", None)
     state.exists = True
 
 
-def _fold_delete_collection(state: State, entry: Entry, change: Change) -> None:
+def _fold_delete_collection(state: State, entry: LogEntry, change: Change) -> None:
     for id in change["ids"]:
         _fold_delete(state, entry, {**change, "id": id})
     state.exists = any("deleted" not in version for version in state.versions.values())
@@ -137,12 +137,12 @@ def _fold_delete_collection(state: State, entry: Entry, change: Change) -> None:
         state.tags, state.description, state.metadata, state.blobs, state.upserts = [], None, {}, {}, {}
 
 
-def _fold_moved_from(state: State, entry: Entry, change: Change) -> None:
+def _fold_moved_from(state: State, entry: LogEntry, change: Change) -> None:
     state.pending = change
     state.exists = False  # until the old name's log has the entry that completes the move
 
 
-def _fold_moved_to(state: State, entry: Entry, change: Change) -> None:
+def _fold_moved_to(state: State, entry: LogEntry, change: Change) -> None:
     target = Path.named_by(change)
     if target.folder == state.path.folder:
         raise ValueError("it was moved to itself")
@@ -150,7 +150,7 @@ def _fold_moved_to(state: State, entry: Entry, change: Change) -> None:
     state.exists, state.versions, state.aliases, state.upserts = False, {}, {}, {}
 
 
-def _fold_not_moved(state: State, entry: Entry, change: Change) -> None:
+def _fold_not_moved(state: State, entry: LogEntry, change: Change) -> None:
     pass
 
 
@@ -166,21 +166,21 @@ VERSION: Fields = {
 }
 _PART: Fields = {"tree": is_digest, "size": is_count, "files": is_count, "writer": is_text, "run": or_null(_is_run)}
 KINDS: Kinds = {
-    "collection": Kind({**PLACE, "type": named(check_name)}, _fold_collection),
-    "version": Kind(VERSION, _fold_version),
-    "link": Kind({**VERSION, "source": is_place}, _fold_version),
-    **{name: Kind(of.fields, of.fold) for name, of in PROPERTIES.items()},
-    "part": Kind({"upsert": _is_upsert, **_PART}, _fold_part),
-    "finish": Kind({"upsert": _is_upsert, "id": is_digest}, _fold_finish),
-    "drop": Kind({"upsert": _is_upsert, "tree": or_null(is_digest)}, _fold_drop),
-    "renumber": Kind({"numbers": _are_numbers}, _fold_renumber),
-    "delete": Kind({"id": is_digest, "reason": or_null(is_text)}, _fold_delete),
-    "withdraw": Kind({"id": is_digest, "reason": or_null(is_text)}, _fold_withdraw),
-    "undelete": Kind({"id": is_digest}, _fold_undelete),
-    "delete collection": Kind({"ids": list_of(is_digest)}, _fold_delete_collection),
-    "moved from": Kind({**PLACE, "number": is_count, "digest": is_digest}, _fold_moved_from),
-    "moved to": Kind(PLACE, _fold_moved_to),
-    "not moved": Kind(PLACE, _fold_not_moved),
+    "collection": ChangeKind({**PLACE, "type": named(check_name)}, _fold_collection),
+    "version": ChangeKind(VERSION, _fold_version),
+    "link": ChangeKind({**VERSION, "source": is_place}, _fold_version),
+    **{name: ChangeKind(of.fields, of.fold) for name, of in PROPERTIES.items()},
+    "part": ChangeKind({"upsert": _is_upsert, **_PART}, _fold_part),
+    "finish": ChangeKind({"upsert": _is_upsert, "id": is_digest}, _fold_finish),
+    "drop": ChangeKind({"upsert": _is_upsert, "tree": or_null(is_digest)}, _fold_drop),
+    "renumber": ChangeKind({"numbers": _are_numbers}, _fold_renumber),
+    "delete": ChangeKind({"id": is_digest, "reason": or_null(is_text)}, _fold_delete),
+    "withdraw": ChangeKind({"id": is_digest, "reason": or_null(is_text)}, _fold_withdraw),
+    "undelete": ChangeKind({"id": is_digest}, _fold_undelete),
+    "delete collection": ChangeKind({"ids": list_of(is_digest)}, _fold_delete_collection),
+    "moved from": ChangeKind({**PLACE, "number": is_count, "digest": is_digest}, _fold_moved_from),
+    "moved to": ChangeKind(PLACE, _fold_moved_to),
+    "not moved": ChangeKind(PLACE, _fold_not_moved),
 }
 
 

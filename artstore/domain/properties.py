@@ -11,8 +11,8 @@ from typing import Any, ClassVar, NamedTuple
 from artstore.domain.changes import (
     PLACE,
     Change,
-    Entry,
     Fields,
+    LogEntry,
     anything,
     dict_of,
     is_count,
@@ -38,7 +38,7 @@ Key = tuple[str, ...]
 One of ("alias", name), ("tag", id, tag), ("metadata", id, key), ("description", id), ("ttl", id), ("origins", id).
 The id is that of the version, or "" for the collection itself.
 """
-Owner = dict[str, Any]
+Subject = dict[str, Any]
 """The state that holds a property: that of a version, or the collection's own, as a dict."""
 
 
@@ -48,7 +48,7 @@ def own(state: State, id: str) -> VersionState:
     return version
 
 
-def owner_of(state: State, id: str) -> Owner:
+def owner_of(state: State, id: str) -> Subject:
     """The state of a version, or with "" of the collection, for reading."""
     return state.versions.get(id, {}) if id else vars(state)
 
@@ -121,7 +121,7 @@ class Property(ABC):
     """whether a link has the value of its source"""
 
     @abstractmethod
-    def fold(self, state: State, entry: Entry, change: Change) -> None:
+    def fold(self, state: State, entry: LogEntry, change: Change) -> None:
         """Apply a change."""
 
     def keys(self, change: Change) -> list[Key]:
@@ -137,7 +137,7 @@ class Property(ABC):
         return change
 
     @abstractmethod
-    def aligned(self, id: str | None, own: Owner, theirs: Owner, kept: Container[Key] = ()) -> Iterator[Change]:
+    def aligned(self, id: str | None, own: Subject, theirs: Subject, kept: Container[Key] = ()) -> Iterator[Change]:
         """The change that gives `own` the values of `theirs`, except for the keys in `kept`; none if they are equal.
 
         `id` is the version's, or None for a collection.
@@ -147,7 +147,7 @@ class Property(ABC):
         """The change that undoes one that may name blobs; `version` is the state before it. None for other kinds."""
         return None
 
-    def blobs(self, owner: Owner) -> list[str]:
+    def blobs(self, owner: Subject) -> list[str]:
         """Digests of the blobs in an owner's value."""
         return []
 
@@ -167,7 +167,7 @@ class Alias(Property):
     fields: ClassVar[Fields] = {"alias": is_alias, "id": or_null(is_digest), "old": or_null(is_digest)}
     stored: ClassVar[Fields] = {}
 
-    def fold(self, state: State, entry: Entry, change: Change) -> None:
+    def fold(self, state: State, entry: LogEntry, change: Change) -> None:
         version = state.versions.get(change["id"])
         if change["id"] is None or (version is not None and "deleted" not in version):
             state.aliases.pop(change["alias"], None)
@@ -180,7 +180,7 @@ class Alias(Property):
     def value(self, state: State, key: Key) -> Any:
         return state.aliases.get(key[1])
 
-    def aligned(self, id: str | None, own: Owner, theirs: Owner, kept: Container[Key] = ()) -> Iterator[Change]:
+    def aligned(self, id: str | None, own: Subject, theirs: Subject, kept: Container[Key] = ()) -> Iterator[Change]:
         if id is not None:
             return
         for alias in sorted(own["aliases"].keys() | theirs["aliases"].keys()):
@@ -200,7 +200,7 @@ class Tags(Property):
     }  # fmt: skip
     stored: ClassVar[Fields] = {"tags": list_of(named(check_tag))}
 
-    def fold(self, state: State, entry: Entry, change: Change) -> None:
+    def fold(self, state: State, entry: LogEntry, change: Change) -> None:
         owner = _written(state, change)
         kept = [tag for tag in owner.get("tags", []) if tag not in change["remove"]]
         owner["tags"] = list(dict.fromkeys(kept + change["add"]))
@@ -215,7 +215,7 @@ class Tags(Property):
         id = change["id"] or ""
         return {**change, **{f: [t for t in change[f] if ("tag", id, t) in keys] for f in ("add", "remove")}}
 
-    def aligned(self, id: str | None, own: Owner, theirs: Owner, kept: Container[Key] = ()) -> Iterator[Change]:
+    def aligned(self, id: str | None, own: Subject, theirs: Subject, kept: Container[Key] = ()) -> Iterator[Change]:
         has, wanted = own.get("tags", []), theirs.get("tags", [])
         on = [tag for tag in wanted if tag not in has and ("tag", id or "", tag) not in kept]
         off = [tag for tag in has if tag not in wanted and ("tag", id or "", tag) not in kept]
@@ -235,7 +235,7 @@ class Metadata(Property):
     }  # fmt: skip
     stored: ClassVar[Fields] = {"metadata": is_json(dict_of(anything)), "blobs": are_blobs}
 
-    def fold(self, state: State, entry: Entry, change: Change) -> None:
+    def fold(self, state: State, entry: LogEntry, change: Change) -> None:
         owner = _written(state, change)
         gone = {*change["remove"], *change["set"], *change["blobs"]}
         for field, new in (("metadata", change["set"]), ("blobs", change["blobs"])):
@@ -253,7 +253,7 @@ class Metadata(Property):
         return self._value(owner_of(state, key[1]), key[2])
 
     @staticmethod
-    def _value(owner: Owner, name: str) -> Any:
+    def _value(owner: Subject, name: str) -> Any:
         if name in owner.get("blobs", {}):
             return ("blob", owner["blobs"][name])
         metadata = owner.get("metadata", {})
@@ -267,14 +267,14 @@ class Metadata(Property):
         kept["remove"] = [k for k in change["remove"] if ("metadata", id, k) in keys]
         return {**change, **kept}
 
-    def aligned(self, id: str | None, own: Owner, theirs: Owner, kept: Container[Key] = ()) -> Iterator[Change]:
+    def aligned(self, id: str | None, own: Subject, theirs: Subject, kept: Container[Key] = ()) -> Iterator[Change]:
         names = {name for owner in (own, theirs) for field in ("metadata", "blobs") for name in owner.get(field, {})}
         differ = [name for name in sorted(names) if not is_same(self._value(own, name), self._value(theirs, name))]
         if differ := [name for name in differ if ("metadata", id or "", name) not in kept]:
             yield self._change(id, differ, theirs)
 
     @staticmethod
-    def _change(id: str | None, names: Collection[str], owner: Owner) -> Change:
+    def _change(id: str | None, names: Collection[str], owner: Subject) -> Change:
         """The change that sets these keys to an owner's values."""
         metadata, blobs = owner.get("metadata", {}), owner.get("blobs", {})
         values = {name: metadata[name] for name in names if name in metadata}
@@ -285,7 +285,7 @@ class Metadata(Property):
     def undo(self, change: Change, version: VersionState) -> Change:
         return self._change(change["id"], [*change["set"], *change["blobs"], *change["remove"]], version)
 
-    def blobs(self, owner: Owner) -> list[str]:
+    def blobs(self, owner: Subject) -> list[str]:
         return list(owner.get("blobs", {}).values())
 
     def new_blobs(self, change: Change) -> list[str]:
@@ -304,7 +304,7 @@ class Description(Property):
     }  # fmt: skip
     stored: ClassVar[Fields] = {"description": is_description}
 
-    def fold(self, state: State, entry: Entry, change: Change) -> None:
+    def fold(self, state: State, entry: LogEntry, change: Change) -> None:
         _written(state, change)["description"] = self._new(change)
 
     @staticmethod
@@ -316,7 +316,7 @@ class Description(Property):
         blob = new["blob"] if isinstance(new, dict) else None
         return new_change("description", id=id, old=old, new=None if blob else new, blob=blob)
 
-    def aligned(self, id: str | None, own: Owner, theirs: Owner, kept: Container[Key] = ()) -> Iterator[Change]:
+    def aligned(self, id: str | None, own: Subject, theirs: Subject, kept: Container[Key] = ()) -> Iterator[Change]:
         old, new = own.get("description"), theirs.get("description")
         if old != new and ("description", id or "") not in kept:
             yield self._change(id, old, new)
@@ -324,7 +324,7 @@ class Description(Property):
     def undo(self, change: Change, version: VersionState) -> Change:
         return self._change(change["id"], self._new(change), version.get("description"))
 
-    def blobs(self, owner: Owner) -> list[str]:
+    def blobs(self, owner: Subject) -> list[str]:
         text = owner.get("description")
         return [text["blob"]] if isinstance(text, dict) else []
 
@@ -336,7 +336,7 @@ class Ttl(Property):
     fields: ClassVar[Fields] = {"id": is_digest, "old": is_ttl, "new": is_ttl}
     stored: ClassVar[Fields] = {"ttl": is_ttl}
 
-    def fold(self, state: State, entry: Entry, change: Change) -> None:
+    def fold(self, state: State, entry: LogEntry, change: Change) -> None:
         version = own(state, change["id"])
         if change["new"] == INHERIT:
             version.pop("ttl", None)
@@ -346,7 +346,7 @@ class Ttl(Property):
     def value(self, state: State, key: Key) -> Any:
         return owner_of(state, key[1]).get("ttl", INHERIT)
 
-    def aligned(self, id: str | None, own: Owner, theirs: Owner, kept: Container[Key] = ()) -> Iterator[Change]:
+    def aligned(self, id: str | None, own: Subject, theirs: Subject, kept: Container[Key] = ()) -> Iterator[Change]:
         old, new = own.get("ttl", INHERIT), theirs.get("ttl", INHERIT)
         if id is not None and old != new and ("ttl", id) not in kept:
             yield new_change("ttl", id=id, old=old, new=new)
@@ -361,22 +361,22 @@ class Origins(Property):
     }  # fmt: skip
     stored: ClassVar[Fields] = {"origins": is_json(_are_origins)}
 
-    def fold(self, state: State, entry: Entry, change: Change) -> None:
+    def fold(self, state: State, entry: LogEntry, change: Change) -> None:
         own(state, change["id"])["origins"] = {"blob": change["blob"]} if change["blob"] else change["entries"] or {}
 
-    def aligned(self, id: str | None, own: Owner, theirs: Owner, kept: Container[Key] = ()) -> Iterator[Change]:
+    def aligned(self, id: str | None, own: Subject, theirs: Subject, kept: Container[Key] = ()) -> Iterator[Change]:
         new = theirs.get("origins")
         if id is not None and new and own.get("origins") != new and ("origins", id) not in kept:
             blob = new.get("blob")
             blob = blob if isinstance(blob, str) else None  # else a path that is called "blob"
             yield new_change("origins", id=id, entries=None if blob else new, blob=blob)
 
-    def blobs(self, owner: Owner) -> list[str]:
+    def blobs(self, owner: Subject) -> list[str]:
         blob = owner.get("origins", {}).get("blob")
         return [blob] if isinstance(blob, str) else []
 
 
-def _written(state: State, change: Change) -> Owner:
+def _written(state: State, change: Change) -> Subject:
     """The state that a change edits: a version's, or the collection's if the change's id is None."""
     return vars(state) if change["id"] is None else own(state, change["id"])
 
@@ -390,7 +390,7 @@ SHARED_FIELDS = tuple(field for of in SHARED for field in of.stored)
 """The fields of a version's state that hold the shared properties."""
 
 
-def property_digests(owner: Owner) -> list[Digest]:
+def property_digests(owner: Subject) -> list[Digest]:
     """Digests of the blobs that a version's or a collection's properties name."""
     return [Digest(bytes.fromhex(name)) for of in PROPERTIES.values() for name in of.blobs(owner)]
 
@@ -406,7 +406,7 @@ def said_of(version: VersionState) -> dict[str, Any]:
     return {field: version.get(field) for field in SHARED_FIELDS}
 
 
-def aligned(id: str | None, own: Owner, theirs: Owner, kept: Container[Key] = ()) -> Iterator[Change]:
+def aligned(id: str | None, own: Subject, theirs: Subject, kept: Container[Key] = ()) -> Iterator[Change]:
     """Changes that give `own` the shared properties of `theirs`, except for the keys in `kept`."""
     for of in SHARED:
         yield from of.aligned(id, own, theirs, kept)

@@ -9,7 +9,7 @@ replaced on our side. If the receiver has another value by now, the receiver's v
 from collections.abc import Container, Iterable, Iterator
 from typing import Any
 
-from artstore.domain.changes import Change, Entry, new_change, origin_of, portions
+from artstore.domain.changes import Change, LogEntry, new_change, origin_of, portions
 from artstore.domain.collection import State, VersionState
 from artstore.domain.kinds import fold
 from artstore.domain.properties import PROPERTIES, Key, aligned, is_same
@@ -21,7 +21,7 @@ _NOBODY = {"host": None, "time": "", "user": None}
 """The origin of a change that is only tried out."""
 
 
-def told(entries: Iterable[Entry]) -> list[Change]:
+def told(entries: Iterable[LogEntry]) -> list[Change]:
     """All changes of a log, oldest first, each with its origin in the field `by`."""
     return [{**change, "by": origin_of(entry, change)} for entry in entries for change in entry.changes]
 
@@ -86,7 +86,7 @@ class Folding:
     def apply(self, change: Change) -> None:
         by = change.get("by", _NOBODY)
         number, digest = self.state.number, self.state.digest
-        fold(self.state, Entry(number, digest or "", None, by["time"], by["host"], by["user"], "", [change]))
+        fold(self.state, LogEntry(number, digest or "", None, by["time"], by["host"], by["user"], "", [change]))
 
 
 class Telling(Folding):

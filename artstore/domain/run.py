@@ -5,11 +5,11 @@ from typing import Any, NamedTuple
 from artstore.domain.changes import (
     PLACE,
     Change,
-    Entry,
+    ChangeKind,
     Fields,
     Good,
-    Kind,
     Kinds,
+    LogEntry,
     anything,
     apply,
     check_change,
@@ -127,7 +127,7 @@ def _is_code(value: Any) -> bool:
     return type(value) is int and -(1 << 63) <= value < 1 << 63
 
 
-def fold(state: RunState, entry: Entry) -> None:
+def fold(state: RunState, entry: LogEntry) -> None:
     """Apply the changes of one entry. Raises DamagedLog or UnsupportedFormat, like a collection's fold."""
     for change in entry.changes:
         apply(KINDS, state, entry, change, f"run {state.path}")
@@ -135,7 +135,7 @@ def fold(state: RunState, entry: Entry) -> None:
     state.number, state.digest = entry.number, entry.digest
 
 
-def _fold_start(state: RunState, entry: Entry, change: Change) -> None:
+def _fold_start(state: RunState, entry: LogEntry, change: Change) -> None:
     if state.deleted is not None:  # a new run with the id of a deleted one
         vars(state).update(vars(RunState(state.path)), number=state.number, digest=state.digest)
     state.path = RunPath(change["entity"], change["project"], change["run"])
@@ -148,36 +148,36 @@ def _fold_start(state: RunState, entry: Entry, change: Change) -> None:
     state.finished = state.exit_code = state.deleted = None
 
 
-def _fold_label(state: RunState, entry: Entry, change: Change) -> None:
+def _fold_label(state: RunState, entry: LogEntry, change: Change) -> None:
     state.name, state.notes, state.tags = change["name"] or state.path.id, change["notes"], change["tags"]
 
 
-def _fold_values(state: RunState, entry: Entry, change: Change) -> None:
+def _fold_values(state: RunState, entry: LogEntry, change: Change) -> None:
     values: dict[str, Any] = getattr(state, change["kind"])
     for key in change["remove"]:
         values.pop(key, None)
     values.update(change["set"])
 
 
-def _fold_edge(state: RunState, entry: Entry, change: Change) -> None:
+def _fold_edge(state: RunState, entry: LogEntry, change: Change) -> None:
     edges: dict[str, Change] = getattr(state, change["kind"])
     edges.setdefault(change["id"], change)
 
 
-def _fold_history(state: RunState, entry: Entry, change: Change) -> None:
+def _fold_history(state: RunState, entry: LogEntry, change: Change) -> None:
     state.history.setdefault(change["part"], change)
 
 
-def _fold_delete(state: RunState, entry: Entry, change: Change) -> None:
+def _fold_delete(state: RunState, entry: LogEntry, change: Change) -> None:
     state.deleted = origin_of(entry, change)["time"]
 
 
-def _fold_finish(state: RunState, entry: Entry, change: Change) -> None:
+def _fold_finish(state: RunState, entry: LogEntry, change: Change) -> None:
     state.finished, state.exit_code = change["state"], change["code"]
 
 
 KINDS: Kinds = {
-    "start": Kind(
+    "start": ChangeKind(
         {
             "entity": named(check_project),
             "project": named(check_project),
@@ -190,12 +190,12 @@ KINDS: Kinds = {
         },
         _fold_start,
     ),
-    "label": Kind({"name": or_null(is_text), "notes": or_null(is_text), "tags": list_of(is_text)}, _fold_label),
-    "config": Kind({"set": dict_of(anything), "remove": list_of(is_text)}, _fold_values),
-    "summary": Kind({"set": dict_of(anything), "remove": list_of(is_text)}, _fold_values),
-    "used": Kind({**_VERSION, "as": or_null(is_text)}, _fold_edge),
-    "logged": Kind(_VERSION, _fold_edge),
-    "history": Kind(
+    "label": ChangeKind({"name": or_null(is_text), "notes": or_null(is_text), "tags": list_of(is_text)}, _fold_label),
+    "config": ChangeKind({"set": dict_of(anything), "remove": list_of(is_text)}, _fold_values),
+    "summary": ChangeKind({"set": dict_of(anything), "remove": list_of(is_text)}, _fold_values),
+    "used": ChangeKind({**_VERSION, "as": or_null(is_text)}, _fold_edge),
+    "logged": ChangeKind(_VERSION, _fold_edge),
+    "history": ChangeKind(
         {
             "part": is_text,
             "rows": is_count,
@@ -206,8 +206,8 @@ KINDS: Kinds = {
         },
         _fold_history,
     ),
-    "finish": Kind({"state": one_of(FINISHED, FAILED), "code": _is_code}, _fold_finish),
-    "delete": Kind({}, _fold_delete),
+    "finish": ChangeKind({"state": one_of(FINISHED, FAILED), "code": _is_code}, _fold_finish),
+    "delete": ChangeKind({}, _fold_delete),
 }
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from artstore.domain.digest import Digest
-from artstore.domain.ignore import NO_FILTER, Filter
+from artstore.domain.ignore import NO_FILTER, PathFilter
 from artstore.domain.names import printable
 from artstore.domain.tree import DIRECTORY, Entry, walk
 from artstore.errors import NotFound
@@ -15,7 +15,7 @@ class Selection(NamedTuple):
     """A choice of files: those whose path begins with `prefix` (if `exact`, equals it) and passes the globs."""
 
     prefix: str = ""
-    chosen: Filter = NO_FILTER
+    chosen: PathFilter = NO_FILTER
     exact: bool = False
 
     @property

@@ -311,7 +311,7 @@ class _Recent:
 _recent = _Recent()
 
 
-class Change(NamedTuple):
+class FileChange(NamedTuple):
     """One difference between two trees. `old` is None if the path was added, `new` is None if it was removed."""
 
     path: bytes
@@ -319,7 +319,7 @@ class Change(NamedTuple):
     new: Entry | None
 
 
-def diff(old: Digest | None, new: Digest | None, read: Read, prefix: bytes = b"") -> Iterator[Change]:
+def diff(old: Digest | None, new: Digest | None, read: Read, prefix: bytes = b"") -> Iterator[FileChange]:
     """The differences between two trees, in path order. A directory itself is reported only if it is empty.
 
     Folders with equal digests aren't opened, so the cost depends only on what changed.
@@ -337,7 +337,7 @@ def diff(old: Digest | None, new: Digest | None, read: Read, prefix: bytes = b""
         b_tree = Digest(b[3]) if b and b[1] == DIRECTORY else None
         a_leaf, b_leaf = (None if tree and entry and entry[4] else entry for tree, entry in ((a_tree, a), (b_tree, b)))
         if (a_leaf is not None or b_leaf is not None) and not (a_tree and b_tree):
-            yield Change(prefix + name, a_leaf, b_leaf)
+            yield FileChange(prefix + name, a_leaf, b_leaf)
         if a_tree or b_tree:
             yield from diff(a_tree, b_tree, read, prefix + name + b"/")
 

@@ -14,7 +14,7 @@ from artstore.errors import Conflict, NotFound
 Read = Callable[[Digest], bytes]
 
 
-class Part(NamedTuple):
+class UpsertPart(NamedTuple):
     """The files that one process added to an upsert."""
 
     folder: Folder
@@ -22,10 +22,11 @@ class Part(NamedTuple):
     """that process's name, for people"""
 
 
-def parts_of(told: list[dict[str, Any]]) -> list[Part]:
+def parts_of(told: list[dict[str, Any]]) -> list[UpsertPart]:
     """The parts that a collection's state records, in the order in which they were added."""
     return [
-        Part(Folder(Digest(bytes.fromhex(part["tree"])), part["size"], part["files"]), part["writer"]) for part in told
+        UpsertPart(Folder(Digest(bytes.fromhex(part["tree"])), part["size"], part["files"]), part["writer"])
+        for part in told
     ]
 
 
@@ -34,7 +35,7 @@ def no_upsert(state: State, upsert: str) -> NotFound:
     return NotFound(f"{state.path.name} has no unfinished version '{printable(upsert)}'", hint=hint)
 
 
-def joined(parts: list[Part], read: Read) -> TreeBuilder:
+def joined(parts: list[UpsertPart], read: Read) -> TreeBuilder:
     """The union of parts. Raises Conflict, with both writers' names, if two have a path with different content."""
     union = TreeBuilder(read)
     for number, part in enumerate(parts):
@@ -50,7 +51,7 @@ def joined(parts: list[Part], read: Read) -> TreeBuilder:
     return union
 
 
-def _has(part: Part, path: tuple[bytes, ...], read: Read) -> bool:
+def _has(part: UpsertPart, path: tuple[bytes, ...], read: Read) -> bool:
     tree = TreeBuilder(read)
     tree.graft((), part.folder)
     return tree.holds(path)

@@ -10,7 +10,7 @@ MAX_VERSION = 1 << 20
 """Most bytes of a record: enough for 30,000 parents."""
 
 
-class Version(NamedTuple):
+class VersionRecord(NamedTuple):
     """The record of a version. Number, aliases and metadata aren't in it: they can change, so they are in the log."""
 
     tree: Digest
@@ -33,15 +33,15 @@ def record_of(version: dict[str, Any], type: str) -> bytes:
     """Rebuild a version's record from its state in the log. Its digest is the version's id, unless the log is wrong."""
     parents = tuple(Digest(bytes.fromhex(parent)) for parent in version["parents"])
     tree, totals = Digest(bytes.fromhex(version["digest"])), (version["size"], version["files"])
-    return Version(tree, *totals, type, version["created"], version["run"], parents).encode()
+    return VersionRecord(tree, *totals, type, version["created"], version["run"], parents).encode()
 
 
 def version_id(data: bytes) -> Digest:
     return digest_of(VERSION, data)
 
 
-def decode_version(data: bytes, id: Digest) -> Version:
-    """Decode what `Version.encode` wrote. Raises Damage for anything else."""
+def decode_version(data: bytes, id: Digest) -> VersionRecord:
+    """Decode what `VersionRecord.encode` wrote. Raises Damage for anything else."""
     what = f"version {id.hex()[:12]}"
     value = decode(data, what, rows=True, most=MAX_VERSION)
     if type(value) is not tuple or len(value) != 7:
@@ -58,7 +58,7 @@ def decode_version(data: bytes, id: Digest) -> Version:
     )
     if not good:
         raise Damage(f"{what} has a malformed field")
-    return Version(*value)
+    return VersionRecord(*value)
 
 
 def _is_digest(value: object) -> bool:

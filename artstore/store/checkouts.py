@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from artstore.backends.storage import FolderStorage
 from artstore.domain.collection import Path
 from artstore.domain.digest import is_hex, plain_digest
-from artstore.domain.ignore import Filter
+from artstore.domain.ignore import PathFilter
 from artstore.domain.names import check_name, check_project
 from artstore.domain.selection import Selection
 from artstore.errors import StorageError
@@ -97,5 +97,5 @@ def _noted_of(value: dict[str, Any]) -> Noted:
     os.fsencode(value["place"])
     entity, project, collection = value["collection"]
     path = Path(check_project(entity, "entity"), check_project(project), check_name(collection))
-    selection = Selection(value["prefix"], Filter(value["include"], value["exclude"]))
+    selection = Selection(value["prefix"], PathFilter(value["include"], value["exclude"]))
     return Noted(value["place"], path, id, number, name, selection)

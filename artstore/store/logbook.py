@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from typing import ClassVar, Generic, Protocol, TypeVar
 
 from artstore.backends.storage import LogStorage
-from artstore.domain.changes import Change, Entry, Kinds, check_change
+from artstore.domain.changes import Change, Kinds, LogEntry, check_change
 from artstore.domain.names import file_name_of, printable
 from artstore.errors import Conflict, Damage, InvalidValue
 from artstore.store.logs import EntryCache, Log
@@ -51,7 +51,7 @@ class LogBook(ABC, Generic[S]):
         """The state of a log, from its checkpoint if there is one. Raises DamagedLog, UnsupportedFormat."""
 
     @abstractmethod
-    def _fold(self, state: S, entry: Entry) -> None:
+    def _fold(self, state: S, entry: LogEntry) -> None:
         """Apply one entry to a state."""
 
     @abstractmethod

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from artstore.backends.storage import LogStorage
-from artstore.domain.changes import Change, Entry, is_text
+from artstore.domain.changes import Change, LogEntry, is_text
 from artstore.domain.codec import MAX_JSON, decode, decode_json, encode_json, encode_rows
 from artstore.domain.digest import plain_digest
 from artstore.domain.names import printable
@@ -30,13 +30,13 @@ class EntryCache:
     """
 
     def __init__(self, room: int = 8 << 20) -> None:
-        self._entries: dict[str, Entry] = {}
+        self._entries: dict[str, LogEntry] = {}
         self._room = room
 
-    def get(self, path: str) -> Entry | None:
+    def get(self, path: str) -> LogEntry | None:
         return self._entries.get(path)
 
-    def put(self, path: str, entry: Entry, size: int) -> None:
+    def put(self, path: str, entry: LogEntry, size: int) -> None:
         self._room -= size
         if self._room >= 0:
             self._entries[path] = entry
@@ -55,7 +55,7 @@ class Log:
         """The names in the log's folder, read anew, for `entries` and `checkpoint`."""
         return self.storage.names(self.folder)
 
-    def entries(self, listing: list[str], after: int = 0, prev: str | None = None) -> Iterator[Entry]:
+    def entries(self, listing: list[str], after: int = 0, prev: str | None = None) -> Iterator[LogEntry]:
         """The entries after number `after`, whose digest is `prev`, in order.
 
         The listing may be old, so each number up to its last is read by name, and so are those that follow. Raises
@@ -71,7 +71,7 @@ class Log:
             prev = entry.digest
             number += 1
 
-    def later(self, after: int, prev: str | None) -> Iterator[Entry]:
+    def later(self, after: int, prev: str | None) -> Iterator[LogEntry]:
         """The entries after number `after`, without a listing: reads each number until one is absent.
 
         Like `entries`.
@@ -84,7 +84,7 @@ class Log:
             yield entry
             prev, number = entry.digest, number + 1
 
-    def read(self, number: int) -> Entry:
+    def read(self, number: int) -> LogEntry:
         path = self._path(number)
         if self._cache is not None and (found := self._cache.get(path)) is not None:
             return found
@@ -99,7 +99,7 @@ class Log:
 
     def append(
         self, head: int, prev: str | None, changes: list[Change], *, host: str | None, user: str | None
-    ) -> Entry | None:
+    ) -> LogEntry | None:
         """Create entry `head + 1`, or return None if another writer was first. It is durable when this returns.
 
         If the name is taken, that entry is read: if it has our write id, it is ours, and only the reply was lost.
@@ -197,7 +197,7 @@ def decode_checkpoint(data: bytes, what: str, *, foreign: bool = False) -> tuple
     return value[0], value[1], value[2]
 
 
-def decode_entry(data: bytes, number: int, what: str) -> Entry:
+def decode_entry(data: bytes, number: int, what: str) -> LogEntry:
     """Decode an entry. Raises DamagedLog for anything that `append` wouldn't have written."""
     try:
         value = decode_json(data, what)
@@ -216,7 +216,7 @@ def decode_entry(data: bytes, number: int, what: str) -> Entry:
     )
     if not good:
         raise DamagedLog(f"{what} is malformed", hint=_HINT)
-    return Entry(
+    return LogEntry(
         number,
         plain_digest(data).hex(),
         value["prev"],

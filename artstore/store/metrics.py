@@ -25,7 +25,7 @@ from artstore.store.transaction import Transaction
 SEAL_AT = 4 << 20
 """Bytes after which a part is sealed, so that a long run's history is in the store before it ends."""
 
-Row = dict[str, Any]
+MetricRow = dict[str, Any]
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
 
@@ -45,7 +45,7 @@ class HistoryWriter:
         self._fd: int | None = None
         self.bytes = 0
 
-    def append(self, row: Row) -> None:
+    def append(self, row: MetricRow) -> None:
         """Add a row of plain JSON values."""
         line = _encode(row).encode() + b"\n"
         with translated(f"write to {printable(self._storage.path(self._folder))}"):
@@ -130,7 +130,7 @@ def _part(tx: Transaction, name: str, data: bytes) -> Change:
     return new_change("history", part=name, **span, text=None, blob=tx.add_bytes(data).hex())
 
 
-def read_history(objects: ObjectStore, runs: Runs, state: RunState) -> Iterator[Row]:
+def read_history(objects: ObjectStore, runs: Runs, state: RunState) -> Iterator[MetricRow]:
     """All rows of a run: first the sealed ones, then the others, in the order in which they were logged.
 
     Memory: one part.
@@ -166,7 +166,7 @@ def whole_rows(data: bytes) -> bytes:
     return data[: data.rfind(b"\n") + 1]
 
 
-def rows_of(data: bytes) -> Iterator[Row]:
+def rows_of(data: bytes) -> Iterator[MetricRow]:
     """Parse lines of JSON into rows. Raises DamagedObject for a line that isn't a row."""
     for line in data.splitlines():
         try:

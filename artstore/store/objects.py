@@ -6,9 +6,9 @@ It distinguishes damaged objects from missing ones.
 from collections.abc import Iterable
 
 from artstore.backends.storage import FolderStorage, Storage
-from artstore.domain.digest import BLOB, KIND_NAMES, TREE, VERSION, Digest, Kind, short
+from artstore.domain.digest import BLOB, KIND_NAMES, TREE, VERSION, Digest, ObjectKind, short
 from artstore.domain.names import printable
-from artstore.domain.version import Version, decode_version
+from artstore.domain.version import VersionRecord, decode_version
 from artstore.errors import DamagedObject, MissingObject, storage_error
 from artstore.store.damage import DamageNotes
 from artstore.store.large import HEAL, LargeBlobs
@@ -49,7 +49,7 @@ class ObjectStore:
     def close(self) -> None:
         self.packs.close()
 
-    def has(self, kind: Kind, digest: Digest, size: int) -> bool:
+    def has(self, kind: ObjectKind, digest: Digest, size: int) -> bool:
         """Whether an object is stored, as of the last listing.
 
         It may be collected: only a transaction can rely on it.
@@ -64,7 +64,7 @@ class ObjectStore:
 
     # -- reading --
 
-    def read(self, kind: Kind, digest: Digest) -> bytes:
+    def read(self, kind: ObjectKind, digest: Digest) -> bytes:
         """An object's bytes, checked. Raises MissingObject if it is nowhere, DamagedObject if every copy is wrong."""
         before, self.packs.failure = self.packs.failure, None
         try:
@@ -72,7 +72,7 @@ class ObjectStore:
         finally:
             self.packs.failure = self.packs.failure or before
 
-    def _read(self, kind: Kind, digest: Digest) -> bytes:
+    def _read(self, kind: ObjectKind, digest: Digest) -> bytes:
         # First the pack that answered last, then all copies in packs.
         if (data := self._read_where_last(kind, digest)) is not None:
             return data
@@ -108,7 +108,7 @@ class ObjectStore:
             )
         raise MissingObject(f"{what} is missing from {printable(self.storage.root)}", hint=HEAL)
 
-    def _read_where_last(self, kind: Kind, digest: Digest) -> bytes | None:
+    def _read_where_last(self, kind: ObjectKind, digest: Digest) -> bytes | None:
         """An object from the pack that answered last, checked, or None.
 
         A reader of file after file mostly needs the same pack, and this takes a third of the time of asking the table.
@@ -176,7 +176,7 @@ class ObjectStore:
         """Keep trees in memory that were read and checked together and will be needed one by one."""
         self._kept_trees.update(trees)
 
-    def read_version(self, id: Digest) -> Version:
+    def read_version(self, id: Digest) -> VersionRecord:
         return decode_version(self.read(VERSION, id), id)
 
 

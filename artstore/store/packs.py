@@ -9,7 +9,7 @@ from typing import NamedTuple, Protocol, TypeVar
 from blake3 import blake3
 
 from artstore.backends.files import sync_file, write_fully
-from artstore.domain.digest import BLOB, KIND_NAMES, TREE, VERSION, Digest, Kind, digest_of, pack_digest
+from artstore.domain.digest import BLOB, KIND_NAMES, TREE, VERSION, Digest, ObjectKind, digest_of, pack_digest
 from artstore.errors import Damage
 
 MAGIC = b"ARTPACK\x01"
@@ -49,7 +49,7 @@ class Rows(Protocol):
 
 class Row(NamedTuple):
     digest: Digest
-    kind: Kind
+    kind: ObjectKind
     length: int
     """bytes that the object takes in the pack"""
     offset: int
@@ -64,7 +64,7 @@ def _object(kind: int, digest: bytes, stored: _Bytes) -> _Bytes | None:
     """The object that is stored as these bytes, or None if they don't have its digest."""
     if kind == BLOB:  # without digest_of: a check asks for each of 50,000 files
         return stored if blake3(stored).digest() == digest else None
-    known: Kind | None = TREE if kind == TREE else VERSION if kind == VERSION else None
+    known: ObjectKind | None = TREE if kind == TREE else VERSION if kind == VERSION else None
     return stored if known is not None and digest_of(known, stored) == digest else None
 
 
@@ -106,7 +106,7 @@ class PackWriter:
     def __len__(self) -> int:
         return len(self._rows)
 
-    def add(self, kind: Kind, digest: Digest, data: bytes | memoryview) -> None:
+    def add(self, kind: ObjectKind, digest: Digest, data: bytes | memoryview) -> None:
         """Add an object. Its bytes are written later, so they must not change until `finish`."""
         self._rows.append(ROW.pack(digest, kind, 0, 0, len(data), self.size))
         self._pending.append(data)
@@ -119,7 +119,7 @@ class PackWriter:
         """Add an object as another pack stores it. The caller must have checked it."""
         self.add(row.kind, row.digest, stored)
 
-    def add_many(self, kind: Kind, objects: Iterable[tuple[Digest, memoryview]]) -> None:
+    def add_many(self, kind: ObjectKind, objects: Iterable[tuple[Digest, memoryview]]) -> None:
         """Add objects of one kind. Same as `add` for each, but faster."""
         rows, pending, size, pack = self._rows, self._pending, self.size, ROW.pack
         for digest, data in objects:
@@ -315,7 +315,7 @@ def open_pack(
     return Pack(name, header, index, offset, read, close)
 
 
-def salvage(size: int, read: Callable[[int, int], bytes]) -> Iterator[tuple[Kind, Digest, bytes]]:
+def salvage(size: int, read: Callable[[int, int], bytes]) -> Iterator[tuple[ObjectKind, Digest, bytes]]:
     """Guess the objects in a pack whose index is damaged, in the order of the file.
 
     Each piece is returned once as each kind, with its digest as that kind. A caller that finds a digest which it needs

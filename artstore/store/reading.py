@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from operator import itemgetter
 from typing import NamedTuple
 
-from artstore.domain.digest import BLOB, Digest, Kind
+from artstore.domain.digest import BLOB, Digest, ObjectKind
 from artstore.errors import Damage, storage_error
 from artstore.store.objects import ObjectStore
 from artstore.store.packs import Pack, Row, Window
@@ -17,7 +17,7 @@ _GAP_DISTANT = 1 << 20
 _AHEAD = 6
 """Most reads at once from a distant place."""
 
-Checked = tuple[Kind, Digest, memoryview]
+Checked = tuple[ObjectKind, Digest, memoryview]
 
 
 class _Read(NamedTuple):
@@ -35,7 +35,7 @@ class _Read(NamedTuple):
             raise storage_error(error, f"read pack {self.pack[:12]}") from error
 
 
-def read_small(objects: ObjectStore, wanted: dict[Digest, Kind]) -> Iterator[Checked]:
+def read_small(objects: ObjectStore, wanted: dict[Digest, ObjectKind]) -> Iterator[Checked]:
     """Read small objects and check them, each once, in any order. Raises MissingObject or DamagedObject."""
     if not wanted:
         return

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from artstore.backends.storage import LogStorage
-from artstore.domain.changes import Change, Entry, new_change
+from artstore.domain.changes import Change, LogEntry, new_change
 from artstore.domain.collection import Path, State, VersionState, nfc
 from artstore.domain.kinds import KINDS, check_plain, fold
 from artstore.domain.names import Spec
@@ -188,7 +188,7 @@ class Refs(LogBook[State]):
         vars(state).update(vars(source))
         state.path, state.number, state.digest, state.exists = path, number, digest, True
 
-    def _answer(self, old: Path, number: int) -> Entry | None:
+    def _answer(self, old: Path, number: int) -> LogEntry | None:
         log = self._log(old.folder)
         if self._storage.size(f"{old.folder}/{number:08}.json") is None:
             return None
@@ -205,7 +205,7 @@ class Refs(LogBook[State]):
         self._check(changes, str(state.path))
         return state if self._append(self._log(state.path.folder), state, changes) else None
 
-    def _fold(self, state: State, entry: Entry) -> None:
+    def _fold(self, state: State, entry: LogEntry) -> None:
         fold(state, entry)
 
     def _keep(self, log: Log, state: State, changes: int) -> None:
@@ -286,7 +286,7 @@ class Refs(LogBook[State]):
                 return self.read(new)
         raise too_busy(str(old), "it could be renamed")
 
-    def since(self, state: State, number: int, digest: str) -> list[Entry] | None:
+    def since(self, state: State, number: int, digest: str) -> list[LogEntry] | None:
         """The entries of a state's log after a number, or None if the entry with that number has another digest."""
         log = self._log(state.path.folder)
         try:
@@ -296,7 +296,7 @@ class Refs(LogBook[State]):
         except DamagedLog:
             return None
 
-    def history(self, path: Path, until: int | None = None) -> Iterator[Entry]:
+    def history(self, path: Path, until: int | None = None) -> Iterator[LogEntry]:
         """All entries of a collection, oldest first, up to the number `until`.
 
         Those before a rename are in the old log.

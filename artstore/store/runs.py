@@ -7,7 +7,7 @@ from artstore.backends.owner import is_dead, parse
 from artstore.backends.storage import LogStorage
 from artstore.domain.changes import (
     Change,
-    Entry,
+    LogEntry,
     portions,
 )
 from artstore.domain.run import CRASHED, KINDS, PLAIN_KEYS, RUNNING, RunPath, RunState, fold, is_plain
@@ -168,7 +168,7 @@ class Runs(LogBook[RunState]):
                 return True
         raise too_busy(f"run {path}")
 
-    def _fold(self, state: RunState, entry: Entry) -> None:
+    def _fold(self, state: RunState, entry: LogEntry) -> None:
         fold(state, entry)
 
     def _keep(self, log: Log, state: RunState, changes: int) -> None:

@@ -26,7 +26,7 @@ lives.
 """
 
 
-class Key(NamedTuple):
+class Setting(NamedTuple):
     """A setting that can be in `config`: its default, as shown to users, and the rule for its value."""
 
     default: str
@@ -48,11 +48,11 @@ def _duration(value: str) -> float:
 
 _ON, _OFF = ("on", "true", "yes", "1"), ("off", "false", "no", "0")
 KEYS = {
-    "core.entity": Key(DEFAULT_ENTITY, lambda value: check_project(value, "entity")),
-    "core.project": Key(DEFAULT_PROJECT, check_project),
-    "core.identity": Key("on", _on_or_off),
-    "core.auto_fetch": Key("off", _on_or_off),
-    "gc.grace": Key("24h, on a network file system 14d", _duration),
+    "core.entity": Setting(DEFAULT_ENTITY, lambda value: check_project(value, "entity")),
+    "core.project": Setting(DEFAULT_PROJECT, check_project),
+    "core.identity": Setting("on", _on_or_off),
+    "core.auto_fetch": Setting("off", _on_or_off),
+    "gc.grace": Setting("24h, on a network file system 14d", _duration),
 }
 
 

@@ -43,7 +43,7 @@ UNKNOWN: Stat = (0,)
 """A stat that no file has. In a record it makes that file be read again."""
 
 
-class Part(NamedTuple):
+class RecordPart(NamedTuple):
     """A part of a folder's entries, as `tree.split` cuts them. A folder that isn't split has one part."""
 
     entry: Entry | None
@@ -64,7 +64,7 @@ class Record(NamedTuple):
     files: int
     folders: tuple[tuple[bytes, Digest], ...]
     """(name, tree) of each of its subfolders"""
-    parts: tuple[Part, ...]
+    parts: tuple[RecordPart, ...]
     large: tuple[tuple[Digest, int], ...]
     """(digest, size) of its large files: these are checked one by one even if the rest is trusted"""
 
@@ -87,7 +87,7 @@ def content_of(entry: Any) -> Any:
     return entry[2:] if entry[1] == REFERENCE else entry[3]
 
 
-def large_in(parts: Iterable[Part]) -> tuple[tuple[Digest, int], ...]:
+def large_in(parts: Iterable[RecordPart]) -> tuple[tuple[Digest, int], ...]:
     """(digest, size) of the large files in these parts."""
     entries = (entry for part in parts for entry in part.entries())
     return tuple((entry[3], entry[2]) for entry in entries if entry[1] <= EXECUTABLE and entry[2] >= LARGE)
@@ -142,7 +142,7 @@ class StatCache:
         start, length = place
         try:
             sig, tree, size, files, folders, parts, large = _unsealed(self._old[start : start + length])
-            return Record(sig, Digest(tree), size, files, folders, tuple(Part(*part) for part in parts), large)
+            return Record(sig, Digest(tree), size, files, folders, tuple(RecordPart(*part) for part in parts), large)
         except (TypeError, ValueError, msgpack.UnpackException):
             return None
 

@@ -12,7 +12,7 @@ from typing import Protocol
 from artstore.backends.files import WholeSync, copy_hashed, hash_file, remove_if_there, write_file
 from artstore.backends.owner import this_process
 from artstore.domain.codec import MAX_BYTES
-from artstore.domain.digest import BLOB, KIND_NAMES, TREE, VERSION, Digest, Kind, digest_of, short
+from artstore.domain.digest import BLOB, KIND_NAMES, TREE, VERSION, Digest, ObjectKind, digest_of, short
 from artstore.domain.names import printable
 from artstore.domain.version import MAX_VERSION
 from artstore.errors import InvalidValue, MissingObject, StorageError, UnknownOutcome, storage_error
@@ -40,7 +40,7 @@ Tested with power cuts on ext4, XFS and btrfs.
 class Source(Protocol):
     """A place with copies of objects that the transaction relied on and that are gone. A push has all of them."""
 
-    def small(self, digest: Digest) -> tuple[Kind, bytes] | None:
+    def small(self, digest: Digest) -> tuple[ObjectKind, bytes] | None:
         """(kind, bytes) of a small object, or None if it isn't there."""
 
     def large(self, digest: Digest, size: int, staged: Callable[[], str]) -> str | None:
@@ -115,7 +115,7 @@ class Transaction:
         """Whether this transaction has added or relied on an object."""
         return digest in self._relied.small or digest in self._relied.large
 
-    def add(self, kind: Kind, data: bytes | memoryview, digest: Digest | None = None) -> Digest:
+    def add(self, kind: ObjectKind, data: bytes | memoryview, digest: Digest | None = None) -> Digest:
         """Store a small object, or rely on it if it is stored already."""
         digest = digest or digest_of(kind, data)
         if digest in self._relied.small or self._rely_small(digest):
@@ -200,7 +200,7 @@ class Transaction:
         self._relied.small[digest] = pack
         return True
 
-    def rely(self, kind: Kind, digest: Digest, size: int) -> bool:
+    def rely(self, kind: ObjectKind, digest: Digest, size: int) -> bool:
         """Rely on an object that should be stored.
 
         Returns False if it isn't, or is damaged: then it must be read again.
@@ -216,7 +216,7 @@ class Transaction:
             return True
         return False
 
-    def recover(self, kind: Kind, digest: Digest, size: int) -> bool:
+    def recover(self, kind: ObjectKind, digest: Digest, size: int) -> bool:
         """Rely on an object, and bring it back from the trash if a collector took it. Returns False if it is gone.
 
         It is gone if ten look-ups find it in neither place: between two look-ups runs may move it back and forth.

@@ -23,7 +23,7 @@ from artstore.domain.names import printable
 from artstore.domain.tree import DIRECTORY, walk
 from artstore.domain.wording import typed
 from artstore.errors import Damage, InvalidValue, NotFound, Refused, UnsupportedFormat, translated
-from artstore.operations.finding.lookup import Found
+from artstore.operations.finding.lookup import Version
 from artstore.progress import Monitor
 from artstore.store.large import blob_path
 from artstore.store.layout import FOLDERS, make
@@ -77,7 +77,7 @@ class Bundles:
         self._here = here
         self._remotes = remotes
 
-    def create(self, file: str, specs: Iterable[str], base: list[Found], options: Exchanging) -> Bundled:
+    def create(self, file: str, specs: Iterable[str], base: list[Version], options: Exchanging) -> Bundled:
         """Write what `specs` name (versions, artifacts, projects; nothing means all) to a new file, with whatever they need
         beyond the versions of `base`, which the other side has. Takes as much space again in the repository while it works.
         Raises Refused where there is a file already, and what a push raises.
@@ -155,7 +155,7 @@ class Bundles:
             if owner is not None and is_dead(owner, local=self._storage.local):
                 Tracking(self._storage, name).forget()
 
-    def _link_large(self, root: str, found: Found) -> None:
+    def _link_large(self, root: str, found: Version) -> None:
         """Large blobs of a version that does not go along need not be copied to be known."""
         for _, entry in walk(found.tree, self._here.objects.read_tree):
             if entry[1] < DIRECTORY and entry[2] >= LARGE:

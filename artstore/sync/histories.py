@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from artstore.domain.changes import Change, Entry
+from artstore.domain.changes import Change, LogEntry
 from artstore.domain.collection import State
 from artstore.domain.pushing import PushPlan, to_push
 from artstore.domain.reconcile import ONE_LOG, told
@@ -47,6 +47,6 @@ def what_to_push(
     return to_push(changes, ours, theirs, known, settled, wanted, start=start)
 
 
-def _is_odd(entries: Iterable[Entry]) -> bool:
+def _is_odd(entries: Iterable[LogEntry]) -> bool:
     """Whether something in them concerns their log alone: what it means to the other takes the whole history."""
     return any(change["kind"] in ONE_LOG for entry in entries for change in entry.changes)

@@ -28,7 +28,7 @@ from artstore.sync.push import Push
 from artstore.sync.transfer import Needs, Transfer
 
 
-class Apart(NamedTuple):
+class Divergence(NamedTuple):
     """How a collection stands to a remote, as of the last time that was asked."""
 
     remote: str
@@ -204,7 +204,7 @@ class Remotes:
 
     # -- how it stands --
 
-    def apart(self, state: State) -> list[Apart]:
+    def apart(self, state: State) -> list[Divergence]:
         """How a collection stands to each remote that was told of it, or told of it; asks none of them."""
         found = []
         for name in self.all():
@@ -222,7 +222,7 @@ class Remotes:
             except Conflict:
                 lacking = [v for id, v in state.versions.items() if id not in theirs.versions and "deleted" not in v]
                 ahead = changes = len(lacking)
-            found.append(Apart(name, ahead, behind, changes - ahead))
+            found.append(Divergence(name, ahead, behind, changes - ahead))
         return found
 
     def holding(self, path: Path, spec: Spec) -> str | None:

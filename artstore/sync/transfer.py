@@ -9,7 +9,7 @@ from typing import NamedTuple
 from artstore.backends.files import remove_if_there
 from artstore.backends.parallel import together
 from artstore.domain.collection import VersionState, digest_of_state, id_of_state
-from artstore.domain.digest import BLOB, KIND_NAMES, TREE, VERSION, Digest, Kind, short
+from artstore.domain.digest import BLOB, KIND_NAMES, TREE, VERSION, Digest, ObjectKind, short
 from artstore.domain.names import printable
 from artstore.domain.properties import property_digests
 from artstore.domain.selection import EVERYTHING, Selection
@@ -84,7 +84,7 @@ class Transfer:
     ) -> None:
         self._source = source
         self._tx = tx
-        self._has: Callable[[Kind, Digest, int], bool]
+        self._has: Callable[[ObjectKind, Digest, int], bool]
         self._sizes: Callable[[Iterable[Digest]], Mapping[Digest, int | None]]
         self._have_large: Callable[[dict[Digest, int]], set[Digest]]
         if isinstance(tx, Transaction):  # it relies on what it finds; a store only says what is there
@@ -128,7 +128,7 @@ class Transfer:
     def _need_versions(self, versions: list[VersionState], needs: Needs) -> None:
         """Records and the blobs that properties name; both are small as a rule."""
         missing = [v for v in versions if not self._has(VERSION, id_of_state(v), 0)]
-        kinds: dict[Digest, Kind] = {id_of_state(version): VERSION for version in missing}
+        kinds: dict[Digest, ObjectKind] = {id_of_state(version): VERSION for version in missing}
         told = {id_of_state(version): version for version in missing}
         for _, id, found in read_small(self._source, kinds):
             data = bytes(found)
@@ -261,7 +261,7 @@ class Supply:
         self._objects = objects
         self._monitor = monitor
 
-    def small(self, digest: Digest) -> tuple[Kind, bytes] | None:
+    def small(self, digest: Digest) -> tuple[ObjectKind, bytes] | None:
         for kind in KIND_NAMES:
             try:
                 return kind, self._objects.read(kind, digest)

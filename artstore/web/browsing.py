@@ -18,7 +18,7 @@ from artstore.domain.names import parse_spec, printable
 from artstore.domain.run import RunPath
 from artstore.errors import Damage, InvalidValue
 from artstore.operations.finding.catalog import decoded_run
-from artstore.operations.finding.lookup import Found
+from artstore.operations.finding.lookup import Version
 from artstore.operations.lineage.graph import LIVE, Graph, Node
 from artstore.operations.lineage.svg import svg
 from artstore.repository import Repository
@@ -58,7 +58,7 @@ def collection(request: Request) -> Response:
     repository = repository_of(request)
     state = repository.collection(str(path_in(request)))
     versions, named = state.live()[::-1], state.all_aliases()
-    rows = page_of(request, (_row(repository, Found(state, v), named.get(v["id"], [])) for v in versions))
+    rows = page_of(request, (_row(repository, Version(state, v), named.get(v["id"], [])) for v in versions))
     return page(
         request, "collection.html", str(state.path), state=state, rows=rows, total=len(versions),
         metadata=list(flat(state.metadata)), deleted=len(state.versions) - len(versions),
@@ -66,8 +66,8 @@ def collection(request: Request) -> Response:
 
 
 def _row(
-    repository: Repository, found: Found, aliases: list[str]
-) -> tuple[Found, list[str], list[str], RunPath | None]:
+    repository: Repository, found: Version, aliases: list[str]
+) -> tuple[Version, list[str], list[str], RunPath | None]:
     """A version in a list: with its aliases, tags, and the run that made it."""
     return found, aliases, repository.lookup.said_of(found).get("tags", []), _run_named(found.version["run"])
 
@@ -150,7 +150,7 @@ def _spec(request: Request, name: str) -> str:
     return text
 
 
-def _differing(request: Request, repository: Repository, old: Found, new: Found) -> _Differing:
+def _differing(request: Request, repository: Repository, old: Version, new: Version) -> _Differing:
     start, counts, shown, all_counted = number_in(request, "start"), dict[str, int](), [], True
     for number, difference in enumerate(differences(repository.diff(old, new))):
         if number >= max(_COUNTED, start + ROWS):
@@ -163,7 +163,7 @@ def _differing(request: Request, repository: Repository, old: Found, new: Found)
     return _Differing(Rows(shown, start, more), counts, all_counted)
 
 
-def _tables_differ(repository: Repository, old: Found, new: Found, path: str, key: str) -> TableDiff:
+def _tables_differ(repository: Repository, old: Version, new: Version, path: str, key: str) -> TableDiff:
     if not path.endswith(ENDING):
         raise InvalidValue(f"'{printable(path)}' is no table: their names end with {ENDING}")
     sides = []
@@ -175,7 +175,7 @@ def _tables_differ(repository: Repository, old: Found, new: Found, path: str, ke
     return table_diff(sides[0], sides[1], key.split(","))
 
 
-def _opened(repository: Repository, found: Found, path: str) -> BinaryIO:
+def _opened(repository: Repository, found: Version, path: str) -> BinaryIO:
     return repository.open(repository.entry(found, path))
 
 

@@ -17,7 +17,7 @@ from artstore.domain.digest import Digest
 from artstore.domain.names import printable
 from artstore.domain.tree import DIRECTORY, REFERENCE, Entry, folder_page
 from artstore.errors import Damage, InvalidValue, NotFound
-from artstore.operations.finding.lookup import Found
+from artstore.operations.finding.lookup import Version
 from artstore.repository import Repository
 from artstore.web.guard import FILES
 from artstore.web.render import (
@@ -91,7 +91,7 @@ class Preview(NamedTuple):
     note: str | None = None
 
 
-def _preview(request: Request, repository: Repository, found: Found, entry: Entry, path: str) -> Preview:
+def _preview(request: Request, repository: Repository, found: Version, entry: Entry, path: str) -> Preview:
     if entry[1] == REFERENCE:
         return Preview("none", None, "its bytes stay where they are: nothing is fetched to be shown")
     if path.endswith(ENDING):

@@ -20,7 +20,7 @@ from artstore.domain.names import printable
 from artstore.domain.run import RunPath
 from artstore.domain.wording import count, human, moment
 from artstore.errors import InvalidValue, NotFound
-from artstore.operations.finding.lookup import Found
+from artstore.operations.finding.lookup import Version
 from artstore.repository import Repository
 
 T = TypeVar("T")
@@ -74,7 +74,7 @@ def path_in(request: Request) -> Path:
     return Path(*(request.path_params[part] for part in Path._fields))
 
 
-def version_in(request: Request) -> Found:
+def version_in(request: Request) -> Version:
     number = request.path_params["number"]
     if len(number) > 20:
         raise NotFound(f"there is no version v{printable(number[:20])}…")
@@ -92,7 +92,7 @@ def version_url(path: Path, number: int, page: str = "version") -> str:
     return f"{collection_url(path, page)}/{number}"
 
 
-def file_url(found: Found, path: str | bytes, page: str = "files", **more: Any) -> str:
+def file_url(found: Version, path: str | bytes, page: str = "files", **more: Any) -> str:
     query = urlencode({"path": os.fsencode(path), **more})
     return f"{version_url(found.state.path, found.version['number'], page)}?{query}"
 

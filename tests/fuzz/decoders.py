@@ -25,7 +25,7 @@ from artstore.backends.storage import FolderStorage
 from artstore.domain import collection as state
 from artstore.domain import ignore, kinds
 from artstore.domain import run as runs
-from artstore.domain.changes import Entry, check_change
+from artstore.domain.changes import LogEntry, check_change
 from artstore.domain.codec import decode, decode_json, encode_json, encode_rows
 from artstore.domain.digest import Digest, pack_digest, plain_digest
 from artstore.domain.filters import Count, Time, fields_of, matches, parsed
@@ -148,7 +148,7 @@ def fuzz_index(data: bytes) -> None:
 # -- logs --
 
 
-def entry_of(changes: Any, number: int, prev: str | None) -> Entry:
+def entry_of(changes: Any, number: int, prev: str | None) -> LogEntry:
     """Decoded from what a log would hold."""
     return decode_entry(seeds.entry(number, prev, changes), number, "it")
 
@@ -169,9 +169,9 @@ def fuzz_entry(data: bytes) -> None:
     assert encode_json(named | {"check": check_of(named)}) == data
 
 
-def _entries(data: bytes) -> list[Entry]:
+def _entries(data: bytes) -> list[LogEntry]:
     """A log of the lists of changes in lines; those that no file could hold are left out."""
-    found: list[Entry] = []
+    found: list[LogEntry] = []
     for line in data.splitlines()[:20]:
         try:
             changes = json.loads(line)

@@ -16,13 +16,13 @@ from artstore.domain import run as runs
 from artstore.domain.codec import encode_json, encode_rows
 from artstore.domain.digest import BLOB, TREE, VERSION, Digest, digest_of, pack_digest
 from artstore.domain.tree import encode_folder
-from artstore.domain.version import Version
+from artstore.domain.version import VersionRecord
 from artstore.operations.finding.catalog import _Table
 from artstore.store import index, large
 from artstore.store.layout import new_format
 from artstore.store.logs import check_of, decode_entry, encode_checkpoint
 from artstore.store.packs import FOOTER, HEADER, MAGIC, PackWriter, known_pack
-from artstore.store.statcache import Part, Record, StatCache, signature
+from artstore.store.statcache import Record, RecordPart, StatCache, signature
 
 ID, OTHER, TREE_HEX = "1" * 64, "2" * 64, "3" * 64
 DIGEST = Digest(bytes.fromhex(ID))
@@ -127,8 +127,8 @@ def trees() -> list[bytes]:
 
 def versions() -> list[bytes]:
     return [
-        Version(DIGEST, 0, 0, "model", 0, None, ()).encode(),
-        Version(DIGEST, 7, 2, "dataset", CREATED, "local/digits/r1", (bytes(32), DIGEST)).encode(),  # type: ignore[arg-type]
+        VersionRecord(DIGEST, 0, 0, "model", 0, None, ()).encode(),
+        VersionRecord(DIGEST, 7, 2, "dataset", CREATED, "local/digits/r1", (bytes(32), DIGEST)).encode(),  # type: ignore[arg-type]
     ]
 
 
@@ -210,7 +210,7 @@ def statcaches() -> list[bytes]:
         [(b"a", 0, 1, DIGEST), (b"c", 2, 9, DIGEST, 3), (b"d", 4, None, "s3://b/k", "etag", "e", None)]
     )
     sig = signature({"a": (33188, 1, 1, 2, 3)})
-    made = Record(sig, DIGEST, 10, 5, ((b"c", DIGEST),), (Part(None, packed),), ())
+    made = Record(sig, DIGEST, 10, 5, ((b"c", DIGEST),), (RecordPart(None, packed),), ())
     with tempfile.TemporaryDirectory() as folder:
         storage = FolderStorage(folder)
         os.mkdir(f"{folder}/tmp")

@@ -14,7 +14,7 @@ from artstore.domain.upserts import no_upsert
 from artstore.domain.wording import near, typed
 from artstore.errors import Conflict, InvalidValue, NotFound
 from artstore.operations.finding.catalog import LinkRow
-from artstore.operations.finding.lookup import Found, Lookup
+from artstore.operations.finding.lookup import Lookup, Version
 from artstore.operations.saving.reliance import Reliance
 from artstore.operations.upkeep.pruning import Policy, Verdict, judge
 from artstore.store.objects import ObjectStore
@@ -44,7 +44,7 @@ class Changes:
         """As the operation began."""
         return self._links_now()
 
-    def set_aliases(self, text: str, add: tuple[str, ...] = (), remove: tuple[str, ...] = ()) -> Found:
+    def set_aliases(self, text: str, add: tuple[str, ...] = (), remove: tuple[str, ...] = ()) -> Version:
         """Move aliases to a version, or take them off it. Raises NotFound for one that isn't there."""
         for alias in (*add, *remove):
             if check_alias(alias) == "latest":
@@ -65,7 +65,7 @@ class Changes:
 
         return self.change_version(text, build)
 
-    def set_tags(self, text: str, add: tuple[str, ...] = (), remove: tuple[str, ...] = ()) -> Found:
+    def set_tags(self, text: str, add: tuple[str, ...] = (), remove: tuple[str, ...] = ()) -> Version:
         add, remove = tuple(check_tags(add)), tuple(check_tags(remove))
         found = self._lookup.find(text)
         if (source := self._lookup.source(found)) is not None:
@@ -83,7 +83,7 @@ class Changes:
 
         return self.change_version(text, build)
 
-    def edit(self, text: str, properties: Properties) -> Found:
+    def edit(self, text: str, properties: Properties) -> Version:
         """Apply differences to a version's properties; what others do to those not named stays. A link has aliases of its
         own, and shares the rest with its source.
         """
@@ -138,7 +138,7 @@ class Changes:
 
         return self._refs.change(path, build)
 
-    def change_version(self, text: str, build: Callable[[State, VersionState], list[Change]]) -> Found:
+    def change_version(self, text: str, build: Callable[[State, VersionState], list[Change]]) -> Version:
         """Append what `build` makes of a collection and the version in it that a spec names."""
         path, spec = self._lookup.path_of(text)
         chosen: dict[str, str] = {}
@@ -158,9 +158,9 @@ class Changes:
         except Conflict:
             self._lookup.find(text)  # the name may be spelled in another case: then it is not there
             raise
-        return Found(state, state.versions[chosen["id"]])
+        return Version(state, state.versions[chosen["id"]])
 
-    def delete(self, text: str, *, delete_aliases: bool = False) -> Found:
+    def delete(self, text: str, *, delete_aliases: bool = False) -> Version:
         """Delete one version (a tombstone stays). Refused while aliases but `latest`, or links, hold it, unless
         `delete_aliases`; links live on.
         """
@@ -186,7 +186,7 @@ class Changes:
         """
         path = self._lookup.collection(text).path
         state = self._refs.read(path)
-        self._release([Found(state, version) for version in state.live()], force=delete_aliases)
+        self._release([Version(state, version) for version in state.live()], force=delete_aliases)
 
         def build(state: State) -> list[Change]:
             if not state.exists:
@@ -202,28 +202,28 @@ class Changes:
         self.tell_links_of_deleted(gone, [version["id"] for version in state.live()])
         return gone
 
-    def refuse_linked(self, versions: list[Found], *, force: bool) -> None:
+    def refuse_linked(self, versions: list[Version], *, force: bool) -> None:
         """Raises Conflict for a version that a link names, unless forced."""
         for found in versions if not force else ():
             if links := [] if "source" in found.version else self._links_of(found.version["id"]):
                 held = ", ".join(f"{link.project}/{link.name}:v{link.number}" for link in links[:3])
                 raise Conflict(f"{found.name} is linked to {held}", hint=_LINKED)
 
-    def _release(self, versions: list[Found], *, force: bool) -> None:
+    def _release(self, versions: list[Version], *, force: bool) -> None:
         """Refuse to delete what links hold, unless forced: then they are told what is said of it, which they will be asked
         for from now on.
         """
         self.refuse_linked(versions, force=force)
         self._tell_links(versions, self._links_of)
 
-    def _tell_links(self, versions: list[Found], links_of: Callable[[str], list[LinkRow]]) -> None:
+    def _tell_links(self, versions: list[Version], links_of: Callable[[str], list[LinkRow]]) -> None:
         for found in versions:
             for link in [] if "source" in found.version else links_of(found.version["id"]):
                 self._refs.change(link.path, partial(_told, found))
 
     def tell_links_of_deleted(self, state: State, ids: Iterable[str]) -> None:
         """Once more, when it is done: what was edited or linked meanwhile counts, too."""
-        self._tell_links([Found(state, state.versions[id]) for id in ids], self._links_now())
+        self._tell_links([Version(state, state.versions[id]) for id in ids], self._links_now())
 
     def judge(self, path: Path, policy: Policy) -> list[Verdict]:
         """What a policy would do to a collection as it is now."""
@@ -234,8 +234,8 @@ class Changes:
             state,
             policy,
             lambda id: bool(self._links_of(id)),
-            lambda version: self._lookup.properties(Found(state, version))[1],
-            lambda version: self._lookup.said_of(Found(state, version)),
+            lambda version: self._lookup.properties(Version(state, version))[1],
+            lambda version: self._lookup.said_of(Version(state, version)),
         )
 
     def prune(self, path: Path, policy: Policy, *, force: bool) -> list[Verdict]:
@@ -243,21 +243,21 @@ class Changes:
         that would take aliases or links from a version, unless forced.
         """
         verdicts: list[Verdict] = []
-        going = [Found(self._refs.read(path), v.version) for v in self.judge(path, policy) if v.goes]
+        going = [Version(self._refs.read(path), v.version) for v in self.judge(path, policy) if v.goes]
         self.refuse_held(going, force=force)
         self._release(going, force=force)
 
         def build(state: State) -> list[Change]:
             verdicts[:] = self._judge(state, policy)
             gone = [verdict.version for verdict in verdicts if verdict.goes]
-            self.refuse_held([Found(state, version) for version in gone], force=force)
+            self.refuse_held([Version(state, version) for version in gone], force=force)
             return [change for version in gone for change in deletion(state, version["id"])]
 
         state = self._refs.change(path, build)
         self.tell_links_of_deleted(state, [verdict.version["id"] for verdict in verdicts if verdict.goes])
         return verdicts
 
-    def refuse_held(self, versions: list[Found], *, force: bool) -> None:
+    def refuse_held(self, versions: list[Version], *, force: bool) -> None:
         """Raises Conflict for a version that an alias but `latest` names, unless forced."""
         named: dict[Path, dict[str, list[str]]] = {}
         for found in versions if not force else ():
@@ -277,7 +277,7 @@ class Changes:
 
         return self._refs.change(self._lookup.collection(text).path, build)
 
-    def undelete(self, text: str) -> Found:
+    def undelete(self, text: str) -> Version:
         """Bring a deleted version back, if all of it is still stored or in the trash. Raises NotFound or MissingObject."""
         path, spec = self._lookup.path_of(text)
         if spec.number is None:
@@ -293,7 +293,7 @@ class Changes:
         (found,) = self._bring_back(path, [version])
         return found
 
-    def _bring_back(self, path: Path, versions: list[VersionState]) -> list[Found]:
+    def _bring_back(self, path: Path, versions: list[VersionState]) -> list[Version]:
         """All of them, by one entry, or none."""
         kinds = set()
         with self._rely() as reliance:
@@ -311,9 +311,9 @@ class Changes:
 
             state = self._refs.change(path, build)
             reliance.ensure(state.path, withdraw=[version["id"] for version in versions])
-        return [Found(state, state.versions[version["id"]]) for version in versions]
+        return [Version(state, state.versions[version["id"]]) for version in versions]
 
-    def undelete_collection(self, text: str) -> list[Found]:
+    def undelete_collection(self, text: str) -> list[Version]:
         """Bring back all versions that the last deletion of the whole collection took. Raises as `undelete`."""
         path, _ = self._lookup.path_of(text)
         state = self._refs.read(path)
@@ -355,7 +355,7 @@ class Changes:
             if state.path == self._refs.read(target).path:
                 raise Conflict(f"{new} is where it is already", hint="choose another name")
             versions = [resolve(state, spec)] if spec.names_version else state.live()
-            versions = [self._lookup.whole(Found(state, version)) for version in versions]
+            versions = [self._lookup.whole(Version(state, version)) for version in versions]
             for version in versions:
                 reliance.rely_on(state.path, version)
                 reliance.rely_on_properties(state.path, version)
@@ -390,7 +390,7 @@ class Changes:
                 return self._refs.read(made.path)
         raise Conflict(f"{found.name} changes faster than it could be moved", hint="run the same command again")
 
-    def _delete_unchanged(self, found: Found) -> bool:
+    def _delete_unchanged(self, found: Version) -> bool:
         """Delete a version with its aliases, unless anything about it was changed since it was read."""
         id, deleted = found.version["id"], []
 
@@ -407,7 +407,7 @@ class Changes:
         return bool(deleted)
 
 
-def _told(found: Found, there: State) -> list[Change]:
+def _told(found: Version, there: State) -> list[Change]:
     """Changes after which a link says by itself what its source says."""
     own = there.versions.get(found.version["id"])
     return [] if own is None or "deleted" in own else list(aligned(own["id"], own, found.version))

@@ -11,7 +11,7 @@ from artstore.domain.properties import Properties
 from artstore.domain.wording import typed
 from artstore.errors import Conflict, NotFound
 from artstore.operations.changing.changes import Changes, deletion
-from artstore.operations.finding.lookup import Found, Lookup
+from artstore.operations.finding.lookup import Lookup, Version
 from artstore.operations.saving.reliance import Reliance
 from artstore.store.refs import Refs
 
@@ -28,7 +28,7 @@ class Links:
         self._changes = changes
         self._rely = rely
 
-    def link(self, found: Found, target: str, aliases: tuple[str, ...] = ()) -> Found:
+    def link(self, found: Version, target: str, aliases: tuple[str, ...] = ()) -> Version:
         """Let a version stand in another collection, too, made where it is missing, with aliases of its own there. A link
         to a link is one to its source. Raises Conflict for another type, or a collection that is not for links.
         """
@@ -51,16 +51,16 @@ class Links:
 
             made = self._refs.change(path, build)
             reliance.ensure_copied(state.path, added, made.path)
-        return Found(made, made.versions[id])
+        return Version(made, made.versions[id])
 
-    def _live(self, found: Found) -> Found:
+    def _live(self, found: Version) -> Version:
         """A version as it is now. Raises NotFound when it was deleted."""
         now = self._lookup.version(found.state.path, found.version["id"])
         if "deleted" in now.version:
             raise NotFound(f"{now.name} was deleted", hint=f"{typed('undelete', now.spec)} may bring it back")
         return now
 
-    def unlink(self, text: str) -> Found:
+    def unlink(self, text: str) -> Version:
         """Take a link away, with its aliases; the version stays where it was made. Raises Conflict for what is no link."""
 
         def build(state: State, version: VersionState) -> list[Change]:

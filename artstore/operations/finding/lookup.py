@@ -27,7 +27,7 @@ class RenumberedWarning(UserWarning):
     """A version was asked for by a number that it, or another, had before a pull."""
 
 
-class Found(NamedTuple):
+class Version(NamedTuple):
     """A version as its collection tells of it."""
 
     state: State
@@ -76,7 +76,7 @@ class Lookup:
             return path.name
         return f"{path.project}/{path.name}" if path.entity == entity else str(path)
 
-    def named(self, found: Found) -> str:
+    def named(self, found: Version) -> str:
         """A version's name as short as a spec may be here."""
         return f"{self.short(found.state.path)}:v{found.version['number']}"
 
@@ -91,10 +91,10 @@ class Lookup:
             raise self._unknown(path, spec, text, home)
         return state
 
-    def find(self, text: str, home: Home | None = None) -> Found:
+    def find(self, text: str, home: Home | None = None) -> Version:
         """No alias means `latest`. Raises NotFound, saying which part is missing."""
         state, spec = self.collection(text, home), parse_spec(text)
-        found = Found(state, resolve(state, spec))
+        found = Version(state, resolve(state, spec))
         if spec.number in state.renumbered:
             before = state.versions[state.renumbered[spec.number]]
             warn(
@@ -105,19 +105,19 @@ class Lookup:
             )
         return found
 
-    def version(self, path: Path, id: str) -> Found:
+    def version(self, path: Path, id: str) -> Version:
         """A version by id, deleted or not."""
         state = self._refs.read(path)
         if (version := state.versions.get(id)) is None:
             raise NotFound(f"{path} has no version with id {id[:12]}")
-        return Found(state, version)
+        return Version(state, version)
 
-    def source(self, found: Found) -> Found | None:
+    def source(self, found: Version) -> Version | None:
         """The version that a link links to, while it lives here; None for what is no link."""
         source = self.source_of_any_time(found)
         return source if source is not None and "deleted" not in source.version else None
 
-    def source_of_any_time(self, found: Found) -> Found | None:
+    def source_of_any_time(self, found: Version) -> Version | None:
         """As `source`, also when it was deleted; None where its artifact is not here."""
         place, id = found.version.get("source"), found.version["id"]
         if place is None:
@@ -126,20 +126,20 @@ class Lookup:
             state = self._refs.read(Path.named_by(place))  # where it is now, if it was renamed
         except Conflict:
             return None  # another stands there, spelled in another case
-        return Found(state, state.versions[id]) if id in state.versions else None
+        return Version(state, state.versions[id]) if id in state.versions else None
 
-    def whole(self, found: Found) -> VersionState:
+    def whole(self, found: Version) -> VersionState:
         """A version with all that is said of it: of a link, what is said of its source."""
         said = self.said_of(found)
         own = {key: value for key, value in found.version.items() if key not in SHARED_FIELDS}
         return own | {key: said[key] for key in SHARED_FIELDS if key in said}
 
-    def said_of(self, found: Found) -> VersionState:
+    def said_of(self, found: Version) -> VersionState:
         """The version whose tags, metadata, description and ttl count: a link's source, while that lives here."""
         source = self.source(found)
         return found.version if source is None else source.version
 
-    def properties(self, found: Found) -> tuple[str | None, dict[str, Any]]:
+    def properties(self, found: Version) -> tuple[str | None, dict[str, Any]]:
         """(description, metadata) of a version, long values read from their blobs; of a link, its source's."""
         version = self.said_of(found)
         metadata = dict(version.get("metadata", {}))
@@ -147,7 +147,7 @@ class Lookup:
             metadata[key] = decode_json(self._property(digest), f"metadata '{key}' of {found.name}")
         return self._text(version.get("description")), metadata
 
-    def origins(self, found: Found) -> dict[str, dict[str, Any]]:
+    def origins(self, found: Version) -> dict[str, dict[str, Any]]:
         """Which entries came from other versions, by path: that version's place, id and number, and the path there."""
         origins: dict[str, Any] = found.version.get("origins", {})
         if isinstance(blob := origins.get("blob"), str):

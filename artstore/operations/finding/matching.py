@@ -9,24 +9,24 @@ from artstore.domain.filters import Count, Time, fields_of, matches
 from artstore.domain.run import RunPath, RunState
 from artstore.domain.wording import moment
 from artstore.errors import Damage
-from artstore.operations.finding.lookup import Found, Lookup
+from artstore.operations.finding.lookup import Lookup, Version
 from artstore.store.runs import Runs
 
 Filter = Mapping[str, Any]
 
 
-def fitting_versions(lookup: Lookup, state: State, condition: Filter | None) -> Iterator[Found]:
+def fitting_versions(lookup: Lookup, state: State, condition: Filter | None) -> Iterator[Version]:
     """Live versions of a collection that fit, in the order of their numbers. Fields: name, version, type, aliases (alias),
     tags (tag), metadata.KEY, description, created_at, updated_at, size, file_count, digest, id, run.
     """
     named = state.all_aliases()
     for version in state.live():
-        found = Found(state, version)
+        found = Version(state, version)
         if not condition or matches(condition, _version_fields(lookup, found, named.get(version["id"], []))):
             yield found
 
 
-def _version_fields(lookup: Lookup, found: Found, aliases: list[str]) -> Any:
+def _version_fields(lookup: Lookup, found: Version, aliases: list[str]) -> Any:
     version = found.version
 
     def metadata() -> dict[str, Any]:

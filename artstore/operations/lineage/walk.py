@@ -8,7 +8,7 @@ from artstore.domain.run import CRASHED, RUNNING
 from artstore.domain.wording import moment
 from artstore.errors import Conflict, InvalidValue
 from artstore.operations.finding.catalog import Catalog, Edge, RunRow, decoded_run
-from artstore.operations.finding.lookup import Found
+from artstore.operations.finding.lookup import Version
 from artstore.operations.lineage.graph import DELETED, ELSEWHERE, LIVE, Graph, Node
 from artstore.operations.lineage.graph import Edge as GraphEdge
 from artstore.store.refs import Refs
@@ -40,7 +40,7 @@ class Lineage:
         self._edges: dict[GraphEdge, None] = {}
 
     def of(
-        self, found: Found, *, depth: int | None = None, direction: str = "both", breadth: int | None = None
+        self, found: Version, *, depth: int | None = None, direction: str = "both", breadth: int | None = None
     ) -> Graph:
         """The graph around a version: what it came from (`up`), what came from it (`down`), up to `depth` runs away, and of
         the neighbours of one node (in one direction) up to `breadth`. Deleted versions and runs are in it by the names
@@ -109,13 +109,13 @@ class Lineage:
             self._nodes[key] = Node(key, "run", row.name, DELETED if row.deleted else LIVE, about)
         return key
 
-    def _version(self, id: str, found: Found | None = None) -> str:
+    def _version(self, id: str, found: Version | None = None) -> str:
         key = f"version {id}"
         if key not in self._nodes:
             self._nodes[key] = self._version_node(key, id, found)
         return key
 
-    def _version_node(self, key: str, id: str, found: Found | None) -> Node:
+    def _version_node(self, key: str, id: str, found: Version | None) -> Node:
         """As its collection tells of it now, else as the run did that used or logged it."""
         if found is None:
             told = self._told[id]
@@ -123,7 +123,7 @@ class Lineage:
             if state is None or id not in state.versions:
                 about = {"id": id, "type": told.type, "size": told.size, "created": moment(told.created)}
                 return Node(key, "version", f"{told.path}:v{told.number}", ELSEWHERE, about)
-            found = Found(state, state.versions[id])
+            found = Version(state, state.versions[id])
         version = found.version
         about = {
             "id": id, "type": found.state.type, "size": version["size"], "created": moment(version["created"]),

@@ -19,7 +19,7 @@ from artstore.store.objects import ObjectStore
 from artstore.store.packs import LARGE
 from artstore.store.reading import read_small
 
-Kind = Literal["tar", "zip"]
+ArchiveKind = Literal["tar", "zip"]
 
 DATE = (1980, 1, 1, 0, 0, 0)
 """UTC, of every file: the first that a zip can tell (APPNOTE.TXT 4.4.6)."""
@@ -38,7 +38,7 @@ class Archived(NamedTuple):
 
 
 def write_archive(
-    kind: Kind,
+    kind: ArchiveKind,
     out: BinaryIO,
     entries: Iterable[tuple[bytes, Entry]],
     objects: ObjectStore,

@@ -47,8 +47,8 @@ from artstore.store import statcache
 from artstore.store.objects import ObjectStore
 from artstore.store.statcache import (
     UNKNOWN,
-    Part,
     Record,
+    RecordPart,
     Stat,
     StatCache,
     Trust,
@@ -442,6 +442,6 @@ def _record(trusted: dict[str, Stat], tree: Digest, entries: Sequence[Entry]) ->
         stats.setdefault(os.fsdecode(entry[0]), UNKNOWN)
     folders = tuple((entry[0], Digest(entry[3])) for entry in entries if entry[1] == DIRECTORY)
     runs = split(entries)
-    parts = tuple(Part(part_of(run, tree_digest) if len(runs) > 1 else None, encode_rows(run)) for run in runs)
+    parts = tuple(RecordPart(part_of(run, tree_digest) if len(runs) > 1 else None, encode_rows(run)) for run in runs)
     sig = statcache.signature(stats)
     return Record(sig, tree, *totals(entries), folders, parts, statcache.large_in(parts))

@@ -10,7 +10,7 @@ from artstore.domain.changes import Change, new_change
 from artstore.domain.collection import Path, State, VersionState, id_of_state
 from artstore.domain.copies import refuse_mixture
 from artstore.domain.digest import BLOB, Digest
-from artstore.domain.ignore import Filter
+from artstore.domain.ignore import PathFilter
 from artstore.domain.names import is_protected, parse_path, printable
 from artstore.domain.properties import Properties
 from artstore.domain.tree import (
@@ -20,7 +20,7 @@ from artstore.domain.tree import (
     Folder,
     tree_digest,
 )
-from artstore.domain.upserts import Part as UpsertPart
+from artstore.domain.upserts import UpsertPart
 from artstore.domain.upserts import joined, parts_of
 from artstore.errors import (
     ArtstoreError,
@@ -182,7 +182,7 @@ class Draft:
         return entry
 
     def add_folder(
-        self, path: str, name: str | bytes | None = None, *, chosen: Filter | None = None, overwrite: bool = True
+        self, path: str, name: str | bytes | None = None, *, chosen: PathFilter | None = None, overwrite: bool = True
     ) -> Folder:
         """Add all files of a folder, at the root or below `name`. Raises Conflict, and adds none, if a path has other
         content, unless `overwrite`.

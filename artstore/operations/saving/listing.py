@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from artstore.backends.files import kind_of, read_rules
 from artstore.backends.owner import left_by
-from artstore.domain.ignore import IGNORE_FILE, Filter, Rules, ignored
+from artstore.domain.ignore import IGNORE_FILE, PathFilter, Rules, ignored
 from artstore.domain.names import check_component, check_root_component, is_protected, printable
 from artstore.errors import InvalidValue
 from artstore.operations.saving.problems import VANISHED, Problems, reason_of
@@ -65,7 +65,7 @@ class Listing:
 class Lister:
     """Lists the folders of one walk."""
 
-    def __init__(self, store: tuple[int, int], chosen: Filter, problems: Problems) -> None:
+    def __init__(self, store: tuple[int, int], chosen: PathFilter, problems: Problems) -> None:
         """`store` is the device and inode of the repository's folder, which is never saved."""
         self._store = store
         self.left_out: list[str] = []

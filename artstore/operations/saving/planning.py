@@ -11,8 +11,8 @@ from artstore.domain.digest import TREE, VERSION, Digest
 from artstore.domain.names import check_type
 from artstore.domain.properties import PROPERTIES, undone
 from artstore.domain.tree import EMPTY, Folder, tree_digest
-from artstore.domain.upserts import Part, joined, no_upsert, parts_of
-from artstore.domain.version import Version, record_of, version_id
+from artstore.domain.upserts import UpsertPart, joined, no_upsert, parts_of
+from artstore.domain.version import VersionRecord, record_of, version_id
 from artstore.domain.wording import typed
 from artstore.errors import Conflict
 from artstore.operations.saving.properties import StoredProperties
@@ -79,7 +79,7 @@ class Planner:
         self._parents = parents
         self._properties = properties
         self._options = options
-        self._records: dict[tuple[Folder, str, tuple[Digest, ...]], tuple[str, Version]] = {}
+        self._records: dict[tuple[Folder, str, tuple[Digest, ...]], tuple[str, VersionRecord]] = {}
 
     def plan(self, state: State) -> Plan:
         """The changes for a collection in this state, with the objects that they need in the transaction."""
@@ -134,13 +134,13 @@ class Planner:
                 return _Content(folder_of(before), before)
             if self._own.digest == EMPTY:
                 raise no_upsert(state, upsert)
-        union = joined([*parts, Part(self._own, self._options.writer)], self._tx.read_tree)
+        union = joined([*parts, UpsertPart(self._own, self._options.writer)], self._tx.read_tree)
         return _Content(encoded(union, self._tx))
 
     def _is_in(self, whole: Folder) -> bool:
         """Whether a tree holds all of the own one."""
         try:
-            union = joined([Part(whole, ""), Part(self._own, "")], self._tx.read_tree)
+            union = joined([UpsertPart(whole, ""), UpsertPart(self._own, "")], self._tx.read_tree)
         except Conflict:
             return False
         return union.folder(tree_digest).digest == whole.digest
@@ -156,11 +156,13 @@ class Planner:
         self._tx.add(VERSION, data)
         return True
 
-    def _record(self, root: Folder, type: str, parents: tuple[Digest, ...]) -> tuple[str, Version]:
+    def _record(self, root: Folder, type: str, parents: tuple[Digest, ...]) -> tuple[str, VersionRecord]:
         """Id and record of a new version. It stays the same after lost races, as long as what it is made of does."""
         key = root, type, parents
         if key not in self._records:
-            version = Version(root.digest, root.size, root.files, type, time.time_ns(), self._options.run, parents)
+            version = VersionRecord(
+                root.digest, root.size, root.files, type, time.time_ns(), self._options.run, parents
+            )
             data = version.encode()
             self._tx.add(VERSION, data)
             self._records[key] = version_id(data).hex(), version
@@ -191,7 +193,7 @@ def encoded(tree: TreeBuilder, tx: Transaction) -> Folder:
         return tree.folder(lambda data: tx.add(TREE, data))
 
 
-def _additions(state: State, id: str, version: Version) -> list[Change]:
+def _additions(state: State, id: str, version: VersionRecord) -> list[Change]:
     """Changes that add a version to a collection, and make the collection if there is none."""
     fields: dict[str, Any] = {
         "digest": version.tree.hex(),

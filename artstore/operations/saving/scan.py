@@ -9,7 +9,7 @@ from typing import NamedTuple
 from artstore.backends.files import kind_of
 from artstore.domain.codec import encode_rows
 from artstore.domain.digest import BLOB, TREE, Digest
-from artstore.domain.ignore import NO_FILTER, Filter, Rules
+from artstore.domain.ignore import NO_FILTER, PathFilter, Rules
 from artstore.domain.names import MAX_DEPTH, printable
 from artstore.domain.tree import (
     DIRECTORY,
@@ -30,7 +30,7 @@ from artstore.operations.saving.reading import FileReader
 from artstore.progress import Monitor
 from artstore.store import statcache
 from artstore.store.packs import LARGE
-from artstore.store.statcache import UNKNOWN, Part, Record, Stat, StatCache, Trust, signature, trust
+from artstore.store.statcache import UNKNOWN, Record, RecordPart, Stat, StatCache, Trust, signature, trust
 from artstore.store.transaction import Transaction
 
 _OPEN_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
@@ -77,7 +77,7 @@ class Scanner:
         cache: StatCache | None = None,
         *,
         base: Digest | None = None,
-        chosen: Filter | None = None,
+        chosen: PathFilter | None = None,
         monitor: Monitor,
         depth: int = 0,
     ) -> None:
@@ -147,7 +147,7 @@ class Scanner:
         entry = self._reader.read_again(fd, b"", os.fsencode(name), st, True)
         if cache and entry is not None:
             packed = encode_rows([entry])
-            tree, parts = Folder(tree_digest(packed), entry[2], 1), [Part(None, packed)]
+            tree, parts = Folder(tree_digest(packed), entry[2], 1), [RecordPart(None, packed)]
             record = _record(seen, young, tree, {}, parts, _is_large(entry))
             cache.put_later(b"", lambda: record, 1, 0)  # in memory until the save: a draft may hold many such files
         return entry
@@ -283,7 +283,7 @@ class Scanner:
         trees = [record.tree, *(part.entry[3] for part in record.parts if part.entry is not None)]
         return all(self._tx.rely(TREE, tree, 0) for tree in trees)
 
-    def _build(self, record: Record | None, edits: Edits, count: int, is_base: bool) -> tuple[list[Part], Folder]:
+    def _build(self, record: Record | None, edits: Edits, count: int, is_base: bool) -> tuple[list[RecordPart], Folder]:
         """The tree of a folder of `count` entries, from its tree of the last save: its parts, and its root."""
         if record is not None and len(record.parts) > 1 and count > SPLIT_ABOVE:
             parts = self._amend(record.parts, edits, is_base)
@@ -300,7 +300,7 @@ class Scanner:
         entries = [part.entry for part in parts if part.entry is not None]
         return parts, Folder(self._add_tree(encode_rows(entries)), *totals(entries))
 
-    def _amend(self, parts: tuple[Part, ...], edits: Edits, is_base: bool) -> list[Part]:
+    def _amend(self, parts: tuple[RecordPart, ...], edits: Edits, is_base: bool) -> list[RecordPart]:
         """The parts of a large folder after edits. Only parts that hold an edit are decoded and cut anew; all others stay
         as they are.
         """
@@ -312,7 +312,7 @@ class Scanner:
             while number > 0 and firsts[number] in edits and edits[firsts[number]] is None:
                 number -= 1
                 dirty.add(number)
-        result: list[Part] = []
+        result: list[RecordPart] = []
         number = 0
         while number < len(parts):
             # 3. Keep a part without edits. Below a tree of the base it is known to be stored.
@@ -335,12 +335,12 @@ class Scanner:
             result += [self._part(run, True) for run in split(_sorted(entries), always=True)]
         return result
 
-    def _part(self, run: Sequence[Entry], one_of_many: bool) -> Part:
+    def _part(self, run: Sequence[Entry], one_of_many: bool) -> RecordPart:
         packed = encode_rows(run)
         if not one_of_many:
-            return Part(None, packed)
+            return RecordPart(None, packed)
         size, files = totals(run)
-        return Part((run[0][0], PART, size, self._add_tree(packed), files), packed)
+        return RecordPart((run[0][0], PART, size, self._add_tree(packed), files), packed)
 
     def _add_tree(self, data: bytes) -> Digest:
         with self._tx.storage.writing():
@@ -374,7 +374,7 @@ def _record(
     young: list[str],
     folder: Folder,
     folders: dict[bytes, Folder],
-    parts: list[Part],
+    parts: list[RecordPart],
     large: bool,
 ) -> Record:
     """Of the stats `seen`, those of `young` files are not kept. `large`: whether there may be large files."""

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 from artstore.domain.collection import State, digest_of_state, id_of_state
-from artstore.domain.digest import BLOB, KIND_NAMES, TREE, VERSION, Digest, Kind
+from artstore.domain.digest import BLOB, KIND_NAMES, TREE, VERSION, Digest, ObjectKind
 from artstore.domain.names import printable
 from artstore.domain.run import RunState
 from artstore.domain.tree import DIRECTORY, REFERENCE, Entry, check_depth, check_root, read_folder
@@ -43,7 +43,7 @@ class Report(NamedTuple):
 class Lost(NamedTuple):
     """An object that something live needs and the store can't give."""
 
-    kind: Kind
+    kind: ObjectKind
     size: int | None
     """bytes; None where nobody tells"""
 
@@ -156,7 +156,7 @@ class Fsck:
             elif row.kind == BLOB:
                 self._lengths[row.digest] = row.size
 
-    def _report_object(self, kind: Kind, digest: Digest, where: str) -> None:
+    def _report_object(self, kind: ObjectKind, digest: Digest, where: str) -> None:
         self.wrong.add(digest)
         self._problems.append(f"{KIND_NAMES[kind]} {digest.hex()[:12]} {where} is damaged")
 
@@ -296,7 +296,7 @@ class Fsck:
             self.lost[digest] = Lost(TREE, None)
             raise
 
-    def _need(self, kind: Kind, digest: Digest, size: int | None, where: str) -> None:
+    def _need(self, kind: ObjectKind, digest: Digest, size: int | None, where: str) -> None:
         length = self._lengths.get(digest)
         if length is None and (digest in self.lost or not self._found_late(kind, digest, size)):
             if digest not in self.wrong and digest in self._promised:
@@ -312,7 +312,7 @@ class Fsck:
     def _promised(self) -> set[Digest]:
         return self._find_promised()
 
-    def _found_late(self, kind: Kind, digest: Digest, size: int | None) -> bool:
+    def _found_late(self, kind: ObjectKind, digest: Digest, size: int | None) -> bool:
         """Saved or merged since the packs were listed, or waiting in the trash."""
         try:
             if size is not None and size >= LARGE:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from artstore.backends.files import open_regular, remove_if_there
 from artstore.domain.collection import VersionState, digest_of_state, id_of_state
-from artstore.domain.digest import BLOB, KIND_NAMES, TREE, VERSION, Digest, Kind, digest_of, is_hex
+from artstore.domain.digest import BLOB, KIND_NAMES, TREE, VERSION, Digest, ObjectKind, digest_of, is_hex
 from artstore.domain.names import printable
 from artstore.domain.tree import DIRECTORY, REFERENCE, Entry, read_folder
 from artstore.domain.version import record_of
@@ -124,14 +124,14 @@ class Repair:
         where: str,
         look: Callable[[Transaction, dict[Digest, Lost]], Iterator[Digest]],
     ) -> None:
-        found: Counter[Kind] = Counter()
+        found: Counter[ObjectKind] = Counter()
         for digest in look(tx, lost) if lost else ():
             if item := lost.pop(digest, None):
                 found[item.kind] += 1
                 self._monitor.advance(1)
         self._tell(found, where)
 
-    def _tell(self, found: Counter[Kind], where: str) -> None:
+    def _tell(self, found: Counter[ObjectKind], where: str) -> None:
         if found:
             what = " and ".join(count(number, KIND_NAMES[kind]) for kind, number in sorted(found.items()))
             self.mended.append(f"{what} stored again, from {where}")
