@@ -14,8 +14,8 @@
     │   │   └── ArtifactStatusError       not possible before, or not after, it was logged (also AttributeError)
     │   │       ├── ArtifactNotLoggedError
     │   │       └── ArtifactFinalizedError
-    │   ├── Refused                   6   it would lose something that is yours to give up: --force
-    │   └── StorageError              9   the place failed: input/output, permission, read-only, no space
+    │   ├── Refused                   6   would overwrite your changes; use --force
+    │   └── StorageError              9   storage error: input/output, permission, read-only, no space
     │       ├── NoSpace                   no space or quota left
     │       └── UnknownOutcome            a remote did not say whether it did what was asked: run the command again
     ├── Damage                        7   what is stored is not what was written

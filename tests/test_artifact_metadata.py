@@ -99,7 +99,7 @@ def test_metadata_may_be_json_text_of_a_dict_and_nothing_else() -> None:
     assert wandb.Artifact("data", metadata='{"a": [1, NaN]}').metadata == {"a": [1, None]}
     with pytest.raises(ValueError, match="metadata is not JSON: "):
         wandb.Artifact("data", metadata='{"a": ')
-    with pytest.raises(TypeError, match="metadata is JSON, but not of an object"):
+    with pytest.raises(TypeError, match="metadata must be a JSON object"):
         wandb.Artifact("data", metadata="[1]")
     for other in ([("a", 1)], 5):
         with pytest.raises(TypeError, match="metadata is a (list|int), not a dict"):

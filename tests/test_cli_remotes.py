@@ -115,8 +115,8 @@ ERRORS: dict[tuple[str, ...], tuple[int, str, str | None]] = {
     ("get", "--from", "../nowhere", "data"): (4, "there is no repository in ~/nowhere", None),
     ("ls", "--from", "nas", "nothing"): (4, "there is no artifact 'nothing' in project local/uncategorized", None),
     ("push", "-j", "0"): (2, "invalid value for '-j' / '--jobs': 0 is not in the range 1<=x<=64", None),
-    ("clone",): (2, "missing argument 'URL'", "`artstore clone --help` says how"),
-    ("remote", "add", "x"): (2, "missing argument 'URL'", "`artstore remote add --help` says how"),
+    ("clone",): (2, "missing argument 'URL'", "see `artstore clone --help`"),
+    ("remote", "add", "x"): (2, "missing argument 'URL'", "see `artstore remote add --help`"),
     ("gc", "nas", "--abandon", "x"): (4, "there is no transaction 'x'", None),
 }
 
@@ -218,13 +218,13 @@ def test_a_push_a_clone_a_fetch_and_a_pull_say_what_went(cli: Cli, anna: Path) -
         ok(cli("clone", "../nas", "../bob", cwd=anna)) == "cloned into ../bob\ndata: got v0\ngot 100 B in 3 objects\n"
     )
     bob = anna.parent / "bob"
-    assert ok(cli("fetch", cwd=bob)) == "data: as at origin\n"
+    assert ok(cli("fetch", cwd=bob)) == "data: up to date with origin\n"
     save(anna, "2\n")
     save(anna, "p\n", "p/other")
     assert ok(cli("push", "data:v1", cwd=anna)) == "data: pushed v1\npushed 100 B in 3 objects\n"
     assert "p/other: pushed v0" in ok(cli("push", cwd=anna))
     assert ok(cli("fetch", cwd=bob)) == (
-        "data: 1 version behind of origin\np/other: only at origin; `artstore pull origin p/other` gets it\n"
+        "data: 1 version behind origin\np/other: only at origin; `artstore pull origin p/other` gets it\n"
     )
     assert ok(cli("pull", "origin", "p/other", cwd=bob)).startswith("p/other: pulled v0\n")
     assert ok(cli("pull", cwd=bob)) == "data: pulled v1\npulled 100 B in 3 objects\n"

@@ -153,10 +153,10 @@ def test_commit_ends_a_step_that_was_given(here: Path) -> None:
 def test_a_step_that_is_over_is_left_out_with_a_warning(here: Path) -> None:
     with wandb.init(id="r") as run:
         run.log({"a": 1}, step=5)
-        with pytest.warns(UserWarning, match="step 3 is over, the current one is 5: late, x is left out") as said:
+        with pytest.warns(UserWarning, match="step 3 is before the current step 5: dropped late, x") as said:
             run.log({"late": 1, "x": 2}, step=3)
         assert said[0].filename == __file__
-        with pytest.warns(UserWarning, match="step -1 is over"):
+        with pytest.warns(UserWarning, match="step -1 is before"):
             run.log({"late": 1}, step=-1)
     assert rows("r") == [{"_step": 5, "a": 1}]
     assert "late" not in wandb.Api().run("r").summary
@@ -455,7 +455,7 @@ def test_a_resumed_run_goes_on_behind_its_last_step(here: Path) -> None:
     with wandb.init(id="r", resume="allow") as run:
         assert run.step == 2
         run.log({"a": 2})
-        with pytest.warns(UserWarning, match="step 1 is over"):
+        with pytest.warns(UserWarning, match="step 1 is before"):
             run.log({"a": 9}, step=1)
     assert rows("r") == [{"_step": n, "a": n} for n in range(3)]
 

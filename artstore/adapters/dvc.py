@@ -53,7 +53,7 @@ def import_dvc(
     come in the order of the commits. Files are cloned out of the cache where the file system can.
     """
     if not os.path.isdir(os.path.join(folder, ".dvc")):
-        raise NotFound(f"{printable(folder)} is no DVC repository", hint="name the folder that holds .dvc")
+        raise NotFound(f"{printable(folder)} is not a DVC repository", hint="name the folder that holds .dvc")
     caches = _caches(folder)
     seen: set[tuple[str, str]] = set()
     for revision in _revisions(folder, commits):

@@ -1,6 +1,6 @@
 """Moving in: what other tools stored becomes versions and runs here; the extra `import` reads their files.
 
-An importer yields what it took over and, with a reason, what it could not. It may run again: what is here already is left.
+An importer yields what it imported and, with a reason, what it could not. It may run again: what is here already is left.
 """
 
 import json

@@ -391,7 +391,7 @@ class Run:
         with self._steps.locked():
             if number is not None and not self._steps.go_to(number):
                 warnings.warn(
-                    f"step {number} is over, the current one is {self._steps.current}: {', '.join(data)} is left out",
+                    f"step {number} is before the current step {self._steps.current}: dropped {', '.join(data)}",
                     stacklevel=2,
                 )
                 return

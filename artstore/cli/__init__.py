@@ -21,11 +21,11 @@ _FAMILIES: dict[str, dict[str, tuple[str, ...]]] = {
     "Link and register": {"linking": ("link", "unlink", "registry")},
     "Runs": {"runs": ("runs",), "lineage": ("lineage",)},
     "Automate": {"automation": ("automation",)},
-    "Put together from several processes": {"pending": ("pending",)},
+    "Multi-process saves": {"pending": ("pending",)},
     "Share with other places": {
         "remotes": ("remote", "push", "pull", "fetch", "clone"), "bundling": ("bundle",), "importing": ("import",),
     },
-    "Keep the repository well": {"keeping": ("fsck", "doctor", "gc", "prune", "du")},
+    "Maintenance": {"keeping": ("fsck", "doctor", "gc", "prune", "du")},
     "Set up": {"settings": ("config", "completion")},
     "As in W&B": {"artifact": ("artifact",)},
 }  # fmt: skip
@@ -127,11 +127,11 @@ def _usage_hint(error: click.ClickException) -> str:
     if isinstance(error, UsageError):
         return error.hint
     if isinstance(error, click.NoSuchOption) and error.ctx is not None and error.ctx.parent is None:
-        return "options stand behind the command; `artstore --help` lists the commands"
+        return "options go after the command; `artstore --help` lists the commands"
     if isinstance(error, click.NoSuchOption) and error.possibilities:
         return f"did you mean {' or '.join(sorted(error.possibilities))}?"
     context = getattr(error, "ctx", None)
-    return f"`{context.command_path if context is not None else 'artstore'} --help` says how"
+    return f"see `{context.command_path if context is not None else 'artstore'} --help`"
 
 
 class _Failure(NamedTuple):

@@ -310,7 +310,7 @@ def _made_up(repository: Repository, rule: Rule) -> dict[str, Any]:
 @automation_command.command("log")
 @click.argument("name", required=False)
 @click.option(
-    "-n", "number", type=click.IntRange(min=1), default=20, show_default=True, help="At most so many, the newest."
+    "-n", "number", type=click.IntRange(min=1), default=20, show_default=True, help="Show at most N, the newest."
 )
 @json_option
 def log_command(name: str | None, number: int, as_json: bool) -> None:

@@ -53,7 +53,7 @@ def create_command(
 @json_option
 @click.pass_context
 def apply_command(ctx: click.Context, file: str, jobs: int, as_json: bool) -> None:
-    """Take over what FILE holds, every object checked: as a pull from where it was made.
+    """Import what FILE holds, every object checked, as a pull from where it was made would.
 
     Nothing is changed where a version that it builds on is not here.
     """

@@ -187,7 +187,7 @@ def mv_command(spec: str, new: str, as_json: bool) -> None:
 @click.argument("new")
 @json_option
 def cp_command(spec: str, new: str, as_json: bool) -> None:
-    """Give a version, or all of an artifact, to another artifact too.
+    """Copy a version, or a whole artifact, to another name.
 
     Tags, metadata and descriptions go with them, with a whole artifact its aliases; numbers are given anew.
     Nothing is copied on disk.

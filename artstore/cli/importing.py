@@ -21,7 +21,7 @@ _type = click.option("--type", "kind", default="dataset", show_default=True, hel
 
 @click.group("import", cls=Commands)
 def import_command() -> None:
-    """Take over what DVC, MLflow or W&B stored in a folder.
+    """Import from a DVC, MLflow or W&B folder.
 
     What is here already is left, so it may run again. What can't be taken over is listed, with the reason.
     """
@@ -115,5 +115,5 @@ def _report(found: Iterator[Taken | Left], as_json: bool) -> None:
         return
     new = sum(one.new for one in taken)
     versions = sum(one.new for one in taken if one.kind == "version")
-    words = f"took over {count(versions, 'version')} and {count(new - versions, 'run')}"
+    words = f"imported {count(versions, 'version')} and {count(new - versions, 'run')}"
     click.echo(f"{words}; {len(taken) - new:,} were here already, {len(left):,} left out")

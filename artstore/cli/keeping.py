@@ -82,7 +82,7 @@ def doctor_command(ctx: click.Context, as_json: bool) -> None:
     else:
         for finding in result.findings:
             _print_finding(finding, max(len(each.what) for each in result.findings))
-        verdict = count(result.problems, "problem") if result.problems else "all is sane"
+        verdict = count(result.problems, "problem") if result.problems else "no problems found"
         click.echo(f"{verdict}; {count(result.notes, 'note')}")
     if result.problems:
         ctx.exit(1)
@@ -122,7 +122,7 @@ def gc_command(
     place: str | None,
     as_json: bool,
 ) -> None:
-    """Free the space of what no version needs, here or at a remote.
+    """Delete data that no version uses, here or at a remote.
 
     Safe beside saves and other gc runs. What it takes waits a day in the trash before it is freed.
     """
@@ -224,7 +224,7 @@ def prune_command(
 @remote_argument
 @json_option
 def du_command(place: str | None, as_json: bool) -> None:
-    """Show where the bytes are, here or at a remote."""
+    """Show disk use, here or at a remote."""
     with open_view(place) as repository:
         usage = repository.usage()
     if as_json:

@@ -22,7 +22,7 @@ from artstore.view import View
 @click.option("-a", "--alias", "aliases", multiple=True, help="Alias that the link gets there; may be repeated.")
 @json_option
 def link_command(spec: str, target: str, aliases: tuple[str, ...], as_json: bool) -> None:
-    """Let a version stand in another artifact, too.
+    """Link a version into another artifact, such as a registry's.
 
     TARGET is [[ENTITY/]PROJECT/]NAME, such as registry-models/churn. The link has a number and aliases of its own there,
     and shares content, tags and metadata with its source. Nothing is copied on disk.

@@ -355,7 +355,7 @@ def _alias_moves(repository: View, state: State, as_json: bool) -> None:
 @click.argument("spec", type=SPEC)
 @click.argument("path")
 @click.option("--raw", is_flag=True, help="A table's bytes as they are, too.")
-@click.option("-n", "rows", type=click.IntRange(min=0), help="At most so many rows of a table.")
+@click.option("-n", "rows", type=click.IntRange(min=0), help="Show at most N rows of a table.")
 @from_option
 def cat_command(spec: str, path: str, raw: bool, rows: int | None, place: str | None) -> None:
     """Write one file of a version to standard output, checked.

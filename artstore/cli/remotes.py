@@ -162,7 +162,7 @@ def pull_command(
 @_REMOTE_OR_SPECS
 @json_option
 def fetch_command(names: tuple[str, ...], as_json: bool) -> None:
-    """See what a remote has, and take nothing over."""
+    """Show what a remote has, without downloading it."""
     with Bar() as bar, open_repository() as repository:
         remote, specs = _split(repository, names)
         remotes = repository.remotes

@@ -46,7 +46,7 @@ def _home(repository: View, text: str | None) -> tuple[str, str]:
 @click.option(
     "--where", multiple=True, metavar="CONDITION", help="Only runs that fit: 'config.lr<0.1', 'state=failed', or JSON."
 )
-@click.option("-n", "number", type=click.IntRange(min=1), help="At most so many  [default: 100 in a table, else all]")
+@click.option("-n", "number", type=click.IntRange(min=1), help="Show at most N  [default: 100 in a table, else all]")
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV, with config and summary.")
 @from_option
 @json_option

@@ -90,7 +90,7 @@ def save(
         click.echo(f"saved {spec}: {count(saved.files, 'file')}, {human(saved.size)}, {new}")
     else:
         also = f"; it got its {' and '.join(saved.changed)}" if saved.changed else ""
-        click.echo(f"{spec} has this content already: no new version{also}")
+        click.echo(f"no changes: same content as {spec}{also}")
     click.echo(f"get it back with: {typed('get', spec).strip('`')}")
 
 

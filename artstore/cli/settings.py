@@ -10,7 +10,7 @@ from artstore.store.settings import KEYS
 @click.command("config")
 @click.argument("key", required=False)
 @click.argument("value", required=False)
-@click.option("--unset", is_flag=True, help="Remove the setting: what it does by itself holds again.")
+@click.option("--unset", is_flag=True, help="Go back to the default.")
 @json_option
 def config_command(key: str | None, value: str | None, unset: bool, as_json: bool) -> None:
     """Show or change the settings of this repository.
@@ -45,7 +45,7 @@ def config_command(key: str | None, value: str | None, unset: bool, as_json: boo
 @click.command("completion")
 @click.argument("shell", metavar="SHELL", type=click.Choice(("bash", "zsh", "fish")))
 def completion_command(shell: str) -> None:
-    """Print what makes a shell complete names and options.
+    """Print a completion script for bash, zsh or fish.
 
     \b
     bash  eval "$(artstore completion bash)"         in ~/.bashrc

@@ -28,7 +28,7 @@ def normalise(value: Any) -> dict[str, Any]:
         except (ValueError, RecursionError) as error:
             raise InvalidValue(f"metadata is not JSON: {error}") from error
         if not isinstance(value, dict):
-            raise InvalidType("metadata is JSON, but not of an object: '{\"key\": value, …}' is one")
+            raise InvalidType("metadata must be a JSON object, such as '{\"acc\": 0.9}'")
     if not isinstance(value, dict):
         raise InvalidType(f"metadata is a {type(value).__name__}, not a dict (nor the JSON text of one)")
     if len(value) > MAX_KEYS:

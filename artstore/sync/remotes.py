@@ -42,11 +42,11 @@ class Divergence(NamedTuple):
     @property
     def in_words(self) -> str:
         parts = [
-            f"{count(self.ahead, 'version')} ahead" if self.ahead else "",
-            f"{count(self.changes, 'change')} ahead" if self.changes else "",
-            f"{count(self.behind, 'version')} behind" if self.behind else "",
+            f"{count(self.ahead, 'version')} ahead of {self.remote}" if self.ahead else "",
+            f"{count(self.changes, 'change')} ahead of {self.remote}" if self.changes else "",
+            f"{count(self.behind, 'version')} behind {self.remote}" if self.behind else "",
         ]
-        return f"{', '.join(filter(None, parts))} of {self.remote}" if any(parts) else f"as at {self.remote}"
+        return ", ".join(filter(None, parts)) or f"up to date with {self.remote}"
 
 
 class Remotes:

@@ -105,7 +105,7 @@ def _preview(request: Request, repository: Repository, found: Version, entry: En
             return Preview("image", None)
         text = _as_text(head, cut=entry[2] > _TEXT)
         if text is None:
-            return Preview("none", None, "it is no text and no image that browsers show")
+            return Preview("none", None, "No preview for this type of file.")
         if path.endswith((".csv", ".tsv")):
             file.seek(0)
             return Preview("grid", _csv(request, file, "\t" if path.endswith(".tsv") else ","))

@@ -85,7 +85,7 @@ def type_of(value: Any, depth: int = 0) -> Type:
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return NONE
     if isinstance(value, int) and value.bit_length() > _LARGEST:
-        raise InvalidValue(f"a whole number of more than {_LARGEST} bits can't stand in a table")
+        raise InvalidValue(f"a whole number of more than {_LARGEST} bits can't be stored in a table")
     if (found := _PLAIN.get(type(value))) is not None:
         return found
     if depth > _DEEPEST:
@@ -100,7 +100,7 @@ def type_of(value: Any, depth: int = 0) -> Type:
         complex_beside = value.dtype.kind == "c" and depth == 0 and not is_inline(value)
         if not (_DTYPE.fullmatch(value.dtype.str) or complex_beside) or type(value).__name__ != "ndarray":
             raise InvalidType(
-                f"an array of {value.dtype} can't stand in a table: numbers, booleans, text and times can"
+                f"an array of {value.dtype} can't be stored in a table: numbers, booleans, text and times can"
             )
         if depth == 0 and not is_inline(value):
             return {"wb_type": "ndarray", "params": {"shape": list(value.shape)}}

@@ -20,8 +20,7 @@ from artstore.domain.tree import (
     Folder,
     tree_digest,
 )
-from artstore.domain.upserts import UpsertPart
-from artstore.domain.upserts import joined, parts_of
+from artstore.domain.upserts import UpsertPart, joined, parts_of
 from artstore.errors import (
     ArtstoreError,
     InvalidValue,
