@@ -27,8 +27,9 @@ from blake3 import blake3
 from artstore.domain.properties import Properties
 from artstore.domain.tree import DIRECTORY
 from artstore.errors import Conflict, Damage, MissingObject, NotFound
+from artstore.operations.finding.lookup import Version
 from artstore.operations.upkeep.merge import merge
-from artstore.repository import Found, Repository
+from artstore.repository import Repository
 from tests.crowd_accounts import Accounts, content, read_ledgers
 
 _STRACE = (
@@ -168,9 +169,9 @@ class Worker:
                 found = repository.delete(spec, delete_aliases=True)
                 self.note("rm", collection=collection, id=found.version["id"])
             return None
-        return self._read(Found(state, version), spec)
+        return self._read(Version(state, version), spec)
 
-    def _read(self, found: Found, spec: str) -> None:
+    def _read(self, found: Version, spec: str) -> None:
         """What is read is right; what can't be read was deleted meanwhile."""
         try:
             for path, entry in self.repository.walk(found.tree):

@@ -149,7 +149,7 @@ def _failure_of(error: Exception) -> _Failure:
     """The one place that gives errors their exit codes."""
     if isinstance(error, click.ClickException):
         return _Failure("UsageError", _as_ours(error), _usage_hint(error), error.exit_code)
-    if isinstance(error, OSError):
+    if isinstance(error, OSError) and not isinstance(error, ArtstoreError):
         error = storage_error(error, f"use {error.filename}" if error.filename else "go on")
     if isinstance(error, ArtstoreError):
         problems = getattr(error, "problems", None) or ()

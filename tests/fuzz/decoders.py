@@ -392,7 +392,7 @@ def fuzz_ignore(data: bytes) -> None:
     rules = ignore.Rules(patterns, "")
     for folder in (False, True):
         rules.match(path, folder)
-    ignore.Filter(patterns, patterns[:1]).passes(path)
+    ignore.PathFilter(patterns, patterns[:1]).passes(path)
 
 
 _SAYS: dict[str, Any] = {
