@@ -259,6 +259,7 @@ class Repository(View):
             state = self.refs.read(path)
             if "deleted" in state.versions.get(id, {}):
                 self._changes().tell_links_of_deleted(state, [id])
+        self.refs.journal.clear()  # what others did is announced where they did it
         self.objects.packs.refresh()
         self.tidy()
         return done
@@ -387,7 +388,7 @@ class Repository(View):
         """Whether nobody else does maintenance. It saves work; nothing relies on it: a lock that fails counts as free."""
         import filelock  # 30 ms: only when there is something to do
 
-        lock = filelock.FileLock(self._folder.path("cache/lock"))
+        lock = filelock.FileLock(self._folder.path("cache/maintenance.lock"))
         try:
             lock.acquire(timeout=0)
         except filelock.Timeout:
@@ -412,8 +413,10 @@ class Repository(View):
         from artstore.store.metrics import seal
 
         self._may("write")
-        seal(self.objects, self.runs, state, more)
-        self._announce_run()
+        try:
+            seal(self.objects, self.runs, state, more)
+        finally:
+            self._announce_run()  # what stands in the log has happened, also when what comes after it fails
 
     def delete_run(self, path: RunPath) -> None:
         """Delete a run: gc frees its history; its name and edges stay on record. Raises NotFound."""
@@ -518,7 +521,11 @@ class Repository(View):
         """For one operation, which automations hear of when it has ended well."""
         self._may("write")
         self.refs.journal.clear()
-        yield self._changes()
+        try:
+            yield self._changes()
+        except BaseException:
+            self.refs.journal.clear()  # what was withdrawn, or is half of something
+            raise
         self.announce_done()
 
     # -- changing what moves --

@@ -436,7 +436,7 @@ def test_any_name_leads_to_its_file(awkward: Served) -> None:
             response, body = awkward.ask(f"{base}?path={name}{more}")
             assert response.status == 200 and len(body) < 200_000, name
     assert "not readable as CSV from here on" in awkward.ask(f"{base}?path=long.csv")[1].decode()
-    assert "no text" in awkward.ask(f"{base}?path=latin.txt")[1].decode()
+    assert "No preview for this type of file." in awkward.ask(f"{base}?path=latin.txt")[1].decode()
 
 
 @pytest.mark.damaged

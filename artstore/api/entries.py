@@ -163,7 +163,7 @@ class Entries(Mapping[str, Entry]):
                 with self._owner.held() as held:
                     raw = held.find(path)
         if raw is None:
-            raise NoEntry(f"{self._owner.name} has no '{printable(path)}'")
+            raise NoEntry(f"{self._owner.name} has no '{printable(str(path))}'")
         return Entry(self._owner, path, raw)
 
     def __iter__(self) -> Iterator[str]:

@@ -70,9 +70,8 @@ def to_push(
         is_told = change["change"] in known or change["change"] in settled
         push.replay(change, is_open=not is_told and change["kind"] not in ONE_LOG)
     # Bring back, or delete, versions that live here and not there, or the other way round.
-    by = ours[-1]["by"] if ours else None
     for change in push.revivals():
-        push.there.tell({**change, "by": by})
+        push.there.tell({**change, "by": ours[-1]["by"]})
     told = ids_of(push.there.changes)
     # If only some versions are pushed, nothing is settled: a skipped change may alter what a later change means.
     done = push.done if wanted is None else set()
