@@ -154,6 +154,7 @@ def test_a_blob_is_named_as_b3sum_names_it(repo: Repository, tmp_path: Path) -> 
         assert printed.split()[0] == digest
 
 
+@pytest.mark.long
 def test_one_changed_file_among_many_writes_no_megabytes_and_is_never_forgotten(
     repo: Repository, tmp_path: Path
 ) -> None:

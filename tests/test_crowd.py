@@ -29,6 +29,7 @@ def test_every_acknowledged_operation_is_there_though_no_lock_works(tmp_path: Pa
     assert accounts.acknowledged == 80
 
 
+@pytest.mark.long
 def test_a_mixed_crowd_with_collectors_and_kills_loses_nothing(tmp_path: Path) -> None:
     accounts = mixed(tmp_path, 4, 5)
     assert accounts.problems == []

@@ -986,7 +986,9 @@ def test_any_other_write_whose_reply_was_lost_is_made_again(bucket: Bucket, patt
 
 
 @pytest.mark.parametrize(
-    "action", [DROP_REPLY, REFUSE(503), REFUSE(500), HANG(9)], ids=["dropped", "503", "500", "hang"]
+    "action",
+    [DROP_REPLY, REFUSE(503), REFUSE(500), pytest.param(HANG(9), marks=long)],
+    ids=["dropped", "503", "500", "hang"],
 )
 def test_an_entry_of_which_nobody_knows_is_told_as_such_and_nothing_is_removed(bucket: Bucket, action: Action) -> None:
     """Case 31: neither the write nor the reading back is answered; the next push finds what was done."""
@@ -1083,7 +1085,7 @@ def test_a_listing_with_keys_that_climb_is_refused_or_passed_over(bucket: Bucket
     bucket.is_whole()
 
 
-@pytest.mark.parametrize("action", [REFUSE(503), REFUSE(500), REFUSE(429), CUT, DROP_REPLY, HANG(1.5)],
+@pytest.mark.parametrize("action", [REFUSE(503), REFUSE(500), REFUSE(429), CUT, DROP_REPLY, pytest.param(HANG(1.5), marks=long)],
                          ids=["503", "500", "429", "cut", "dropped", "hang"])  # fmt: skip
 def test_a_server_that_fails_now_and_then_is_asked_again(bucket: Bucket, action: Action) -> None:
     """Case 36: every fourth request; the push may fail, but then the next goes on, and nothing is lost."""

@@ -305,7 +305,11 @@ def tried(root: Path, step: str) -> ArtstoreError | None:
 @pytest.mark.diagonal("step", "action")
 @pytest.mark.parametrize(
     ("action", "later"),
-    [(DROP_REPLY, 0), (CUT, 0), (DROP_REPLY, 10**9)],
+    [
+        (DROP_REPLY, 0),
+        pytest.param(CUT, 0, marks=pytest.mark.long),
+        pytest.param(DROP_REPLY, 10**9, marks=pytest.mark.long),
+    ],
     ids=["one is lost", "one is cut", "all are lost from there on"],
 )
 @pytest.mark.parametrize("step", ["push", "pull"])

@@ -358,6 +358,7 @@ def test_tags_and_aliases_of_a_link_go_where_they_belong(repo: Repository, tmp_p
         repo.find("a:live")
 
 
+@pytest.mark.long
 def test_of_more_than_a_hundred_names_the_oldest_leads_nowhere(repo: Repository, tmp_path: Path) -> None:
     """A redirect is followed a hundred times, so that a circle of forged ones ends."""
     _saved(repo, tmp_path, f="1")

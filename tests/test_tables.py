@@ -698,6 +698,7 @@ print(json.dumps(figures))
 """
 
 
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_many_rows_are_compared_by_key_in_python() -> None:
     rows = [[i, f"row {i}", i / 4] for i in range(100_500)]
