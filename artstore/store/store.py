@@ -1,6 +1,5 @@
 """A store: what one place holds of a repository, opened: its objects, its collections and its runs."""
 
-from dataclasses import dataclass
 from typing import Self
 
 from artstore.backends.storage import Storage
@@ -9,18 +8,19 @@ from artstore.store.refs import Refs
 from artstore.store.runs import Runs
 
 
-@dataclass(frozen=True)
 class Store:
-    """Open ones are cheap and hold no lock. Not for several threads at once."""
+    """An open store is cheap and holds no lock. It is not for several threads at once."""
 
-    storage: Storage
-    id: str
-    """of the repository, which its copies share"""
-    writable: bool
-    """whether this artstore knows all features that writing there takes"""
-    objects: ObjectStore
-    refs: Refs
-    runs: Runs
+    def __init__(self, storage: Storage, id: str, writable: bool, objects: ObjectStore, refs: Refs, runs: Runs) -> None:
+        """`id` is the repository's, which its copies share. `writable` says whether this artstore knows all features
+        that writing there takes.
+        """
+        self.storage = storage
+        self.id = id
+        self.writable = writable
+        self.objects = objects
+        self.refs = refs
+        self.runs = runs
 
     def close(self) -> None:
         self.objects.close()
