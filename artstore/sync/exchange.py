@@ -203,7 +203,7 @@ class Exchange:
         self.tracking.note_in_step("same", self._found_same)
 
     def settled(self, path: Path) -> set[str]:
-        return self.tracking.settled_with(path.folder, self.there.began(path))
+        return self.tracking.settled_now(self.there, path)
 
     def commit_all(
         self,

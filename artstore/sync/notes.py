@@ -8,9 +8,11 @@ from typing import Any, NamedTuple, NoReturn
 
 from artstore.backends.storage import FolderStorage, Storage
 from artstore.domain.codec import MAX_JSON, encode_json
+from artstore.domain.collection import Path
 from artstore.domain.names import file_name_of, printable
 from artstore.errors import DamagedLog, StorageError
 from artstore.store.logs import Log, last_number, number_of
+from artstore.store.refs import Refs
 
 FOLDER = "remotes"
 _AT_ONCE = 32
@@ -207,6 +209,12 @@ class Tracking:
         """
         noted = self._load(f"{folder}/settled.json").get("log", began)  # older notes don't name the log
         return self.settled(folder) if began is not None and noted == began else set()
+
+    def settled_now(self, there: Refs, path: Path) -> set[str]:
+        """As `settled_with` the log that the collection has at the remote (`there`) now. Where nothing is settled, that
+        log is not read.
+        """
+        return self.settled_with(path.folder, there.began(path)) if self.settled(path.folder) else set()
 
     def settle(self, folder: str, ids: set[str], began: str | None) -> None:
         known = self.settled_with(folder, began)

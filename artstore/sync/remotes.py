@@ -214,7 +214,7 @@ class Remotes:
             if not theirs.number and not tracking.follows(state.path.folder):
                 continue
             same = tracking.in_step("same").get(state.path.folder)
-            settled = tracking.settled_with(state.path.folder, there.began(state.path))
+            settled = tracking.settled_now(there, state.path)
             behind = sum(id not in state.versions and "deleted" not in v for id, v in theirs.versions.items())
             try:
                 push = what_to_push(self._here.refs, state, there, theirs, same=same, settled=settled)
