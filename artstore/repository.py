@@ -486,7 +486,7 @@ class Repository(View):
         """Set off the automations that wait for something that was done with this handle, now that it is safe. Cost: a
         stat, where this user has none.
         """
-        if events and (firing_known() or os.path.exists(rules_path())):
+        if events and _has_automations():
             from artstore.operations.automation.firing import fire
 
             host, user = self.settings.identity()
@@ -505,7 +505,7 @@ class Repository(View):
 
     def metric_watches(self, entity: str, project: str, run: str) -> list[MetricWatch]:
         """What automations wait for of metrics that a run will log, and has not passed yet."""
-        if not (firing_known() or os.path.exists(rules_path())):
+        if not _has_automations():
             return []
         from artstore.operations.automation.firing import waiting_for_metrics
 
@@ -697,7 +697,7 @@ class Repository(View):
         old = self.collection(text).path
         with self._changing() as changes:
             made = changes.rename(text, new)
-        if firing_known() or os.path.exists(rules_path()):
+        if _has_automations():
             from artstore.operations.automation.firing import follow
 
             follow(self.place, old, made.path)
@@ -722,6 +722,11 @@ def _exchanging(*, monitor: Monitor | None, **options: Any) -> Exchanging:
     from artstore.sync.exchange import Exchanging
 
     return Exchanging(**options, monitor=monitor or Monitor())
+
+
+def _has_automations() -> bool:
+    """Whether this user has rules, or this process functions that may be actions of some. Cost: a stat."""
+    return firing_known() or os.path.exists(rules_path())
 
 
 def firing_known() -> bool:
