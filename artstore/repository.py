@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from artstore.backends.storage import FolderStorage, is_url
 from artstore.domain.changes import Change, new_change
-from artstore.domain.collection import Path, State
+from artstore.domain.collection import Path, State, is_live
 from artstore.domain.digest import Digest
 from artstore.domain.names import parse_spec, printable
 from artstore.domain.properties import property_digests
@@ -257,7 +257,7 @@ class Repository(View):
         done = pull()
         for path, id in linked:  # links are told what was said of a source that was deleted elsewhere
             state = self.refs.read(path)
-            if "deleted" in state.versions.get(id, {}):
+            if id in state.versions and not is_live(state.versions[id]):
                 self._changes().tell_links_of_deleted(state, [id])
         self.refs.journal.clear()  # what others did is announced where they did it
         self.objects.packs.refresh()
@@ -268,7 +268,7 @@ class Repository(View):
         """Versions that live here, and that links name."""
         links = [self.version(link.path, link.id) for link in self.catalog().links]
         found = [self.lookup.source(link) for link in links]
-        return [(source.state.path, source.version["id"]) for source in found if source is not None]
+        return [(source.state.path, source.id) for source in found if source is not None]
 
     def fetch(self, remote: str | None = None, specs: Iterable[str] = (), *, monitor: Monitor | None = None) -> None:
         """See what a remote has, and take nothing over: `status` and messages know of it then."""
@@ -351,8 +351,8 @@ class Repository(View):
         """As `View.get`, and noted for `status`."""
         done = super().get(found, root, how)
         if not how.selection.exact:  # one file says nothing of the folder around it
-            number = found.version["number"]
-            noted = Noted(done.root, found.state.path, found.version["id"], number, None, how.selection)
+            number = found.number
+            noted = Noted(done.root, found.state.path, found.id, number, None, how.selection)
             self.checkouts.note(noted)
         return done
 
@@ -444,7 +444,7 @@ class Repository(View):
     def _status(self, noted: Noted, monitor: Monitor | None) -> Status:
         state = self.refs.read(noted.collection)
         version = state.versions.get(noted.id)
-        if version is None or "deleted" in version:
+        if not is_live(version):
             return Status(noted, Version(state, version) if version else None, None)
         found = Version(state, version)
         with self._unless_deleted(found):
@@ -587,7 +587,7 @@ class Repository(View):
         path, spec = self.path_of(text)
         state = self.refs.read(path)
         for version in state.versions.values():
-            if "deleted" in version and spec.number in (None, version["number"]):
+            if not is_live(version) and spec.number in (None, version["number"]):
                 self.fill(Version(state, version))
 
     def prune(
@@ -631,14 +631,14 @@ class Repository(View):
         from artstore.operations.upkeep.collect import foresee
 
         links = self.catalog()
-        kept = {blob for one in going if links.links_of(one.version["id"]) for blob in property_digests(one.version)}
+        kept = {blob for one in going if links.links_of(one.id) for blob in property_digests(one.version)}
 
         def freed(without: set[str], kept: set[Digest]) -> int:
             shown = monitor or Monitor()
             seen = foresee(self.objects, self.refs, self.runs, grace=0.0, monitor=shown, without=without, kept=kept)
             return seen.freed_bytes
 
-        return freed({f"{one.state.path.folder}@{one.version['id']}" for one in going}, kept) - freed(set(), set())
+        return freed({f"{one.state.path.folder}@{one.id}" for one in going}, kept) - freed(set(), set())
 
     # -- versions that several processes put together --
 

@@ -12,7 +12,7 @@ from artstore.backends.owner import is_alive
 from artstore.backends.owner import parse as parse_owner
 from artstore.backends.storage import FolderStorage
 from artstore.domain.changes import LogEntry
-from artstore.domain.collection import Path, State
+from artstore.domain.collection import Path, State, is_live
 from artstore.domain.digest import BLOB, TREE, Digest
 from artstore.domain.names import RESERVED, Spec, parse_path, printable
 from artstore.domain.run import RunState
@@ -282,13 +282,13 @@ class View:
         try:
             yield
         except Damage as error:
-            version = self.refs.read(found.state.path).versions.get(found.version["id"])
-            if isinstance(error, MissingObject) and (version is None or "deleted" in version):
+            version = self.refs.read(found.state.path).versions.get(found.id)
+            if isinstance(error, MissingObject) and not is_live(version):
                 raise NotFound(f"{found.name} was deleted and collected while it was read") from error
             raise type(error)(f"{found.name}: {error}", hint=error.hint) from error
 
     def download_folder(self, found: Version) -> str:
-        return settings.download_folder(f"{found.state.path.name}-v{found.version['number']}")
+        return settings.download_folder(f"{found.state.path.name}-v{found.number}")
 
     def verify(self, found: Version, root: str | None = None, *, monitor: Monitor | None = None) -> Verified:
         """Compare a folder with a version, by content: nothing is taken from a cache."""

@@ -143,7 +143,7 @@ class Recorder:
         """Record that it `used` or `logged` a version."""
         more = {"as": None} if kind == "used" else {}
         change = self._change(kind, **version_fields(found), **more)
-        self._repository.record(self.state, lambda now: [] if found.version["id"] in getattr(now, kind) else [change])
+        self._repository.record(self.state, lambda now: [] if found.id in getattr(now, kind) else [change])
 
     def end(self) -> None:
         told = self._told

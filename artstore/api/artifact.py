@@ -82,7 +82,7 @@ class Artifact(Contents):
         """PENDING (a draft), COMMITTED or DELETED."""
         if self._stored is None:
             return PENDING
-        return DELETED if "deleted" in self._stored.found().version else COMMITTED
+        return COMMITTED if self._stored.found().is_live else DELETED
 
     @property
     def incremental(self) -> bool:

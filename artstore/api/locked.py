@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from artstore.backends.endpoints import endpoint_of_environment
 from artstore.backends.storage import FolderStorage, is_url
+from artstore.domain.collection import is_live
 from artstore.domain.names import file_name_of, printable
 from artstore.domain.wording import typed
 from artstore.errors import InvalidValue, MissingObject, NotFound, Refused
@@ -179,7 +180,7 @@ class Restoring:
         for one in entries:
             state = view.refs.read(view.path_of(one.spec)[0])
             version = state.versions.get(one.id)
-            if version is None or "deleted" in version:
+            if not is_live(version):
                 raise NotFound(
                     f"{one.spec} (id {one.id[:12]}) is not at remote '{source.name}' ({printable(source.place)})",
                     hint=f"`artstore push` where the lock file was made sends it; {self._again()} gets it from elsewhere",
@@ -235,7 +236,7 @@ def _found_here(repository: Repository, one: Locked) -> Version | None:
             return None
         state = renamed
     version = state.versions[one.id]
-    if "deleted" in version:
+    if not is_live(version):
         raise NotFound(f"{one.spec} was deleted", hint=f"{typed('undelete', one.spec)} may bring it back")
     return _checked(one, Version(state, version))
 

@@ -1,6 +1,7 @@
 """What is stored, outside a run: artifacts, collections, types and runs, by name."""
 
 import os
+from collections.abc import Callable
 from typing import Any, Literal
 
 from artstore.api.artifact import Artifact
@@ -21,6 +22,7 @@ from artstore.api.listing import Artifacts, Listing
 from artstore.api.recording import session
 from artstore.api.runs import RunRecord
 from artstore.backends.storage import is_url
+from artstore.domain.collection import VersionState
 from artstore.domain.names import as_project, check_project
 from artstore.domain.run import RunPath
 from artstore.domain.wording import near
@@ -123,8 +125,8 @@ class Api:
         wanted, lookup = {tags} if isinstance(tags, str) else set(tags or ()), self._repository.lookup
         found = fitting_versions(lookup, state, filters)
         versions = [one.version for one in found if wanted <= set(lookup.said_of(one).get("tags", []))]
-        key, descending = _order(order, {"created_at": "created", "version": "number", "size": "size"}, "-version")
-        versions.sort(key=lambda version: (version[key], version["number"]), reverse=descending)
+        key, descending = _order(order or "-version")
+        versions.sort(key=lambda version: (key(version), version["number"]), reverse=descending)
         return Artifacts(self._root, [Version(state, version) for version in versions])
 
     def artifact_versions(self, type_name: str, name: str, per_page: int | None = None) -> Artifacts:
@@ -309,10 +311,16 @@ class Api:
         return f"<Api {self._given or session.place()}>"
 
 
-def _order(order: str | None, keys: dict[str, str], default: str) -> tuple[str, bool]:
-    """(field, whether descending) of an order such as `-created_at`."""
-    text = order or default
+_VERSION_ORDERS: dict[str, Callable[[VersionState], int]] = {
+    "created_at": lambda version: version["created"],
+    "version": lambda version: version["number"],
+    "size": lambda version: version["size"],
+}
+
+
+def _order(text: str) -> tuple[Callable[[VersionState], int], bool]:
+    """(key, whether descending) of an order such as `-created_at`."""
     name = text.lstrip("+-")
-    if name not in keys:
-        raise InvalidValue(f"order '{text}' is not + or - and one of {', '.join(keys)}")
-    return keys[name], text.startswith("-")
+    if name not in _VERSION_ORDERS:
+        raise InvalidValue(f"order '{text}' is not + or - and one of {', '.join(_VERSION_ORDERS)}")
+    return _VERSION_ORDERS[name], text.startswith("-")

@@ -120,7 +120,7 @@ class Recording:
         fields = version_fields(found)
 
         def build(state: RunState) -> list[Change]:
-            return [] if found.version["id"] in getattr(state, kind) else [new_change(kind, **fields, **more)]
+            return [] if found.id in getattr(state, kind) else [new_change(kind, **fields, **more)]
 
         self._append(build)
 
@@ -294,7 +294,11 @@ def _values_set(state: RunState, kind: str, values: dict[str, Any], removed: lis
 def version_fields(found: Version) -> dict[str, Any]:
     """What an edge says of a version."""
     fields = ("id", "number", "digest", "size", "created")
-    return found.state.path.fields() | {"type": found.state.type} | {field: found.version[field] for field in fields}
+    return (
+        found.state.path.fields()
+        | {"type": found.state.type}
+        | {key: value for key, value in found.version.items() if key in fields}
+    )
 
 
 def _new_id() -> str:

@@ -7,7 +7,7 @@ from typing import Any
 from artstore.api.handles import opened
 from artstore.api.listing import Artifacts
 from artstore.domain.changes import Change
-from artstore.domain.collection import Path, State
+from artstore.domain.collection import Path, State, is_live
 from artstore.domain.html import definition_rows, page
 from artstore.domain.metadata import as_number
 from artstore.domain.run import RunState
@@ -214,7 +214,7 @@ class RunRecord:
             if path not in states:
                 states[path] = opened(self._root).refs.read(path)
             version = states[path].versions.get(edge["id"])
-            if version is not None and "deleted" not in version:
+            if is_live(version):
                 found.append(Version(states[path], version))
         return Artifacts(self._root, found)
 

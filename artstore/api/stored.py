@@ -130,7 +130,7 @@ class Stored:
 
     @property
     def is_link(self) -> bool:
-        return "source" in self.found().version
+        return self.found().is_link
 
     @property
     def source_path(self) -> Path:
@@ -172,7 +172,7 @@ class Stored:
     def add(self, properties: Properties) -> None:
         """Add aliases and tags. Raises NotFound when it was deleted, InvalidValue for `latest` unless it is the newest."""
         found = self.found()
-        if "deleted" in found.version:
+        if not found.is_live:
             raise NotFound(f"{found.name} was deleted", hint=f"{typed('undelete', found.spec)} may bring it back")
         self.check_latest(properties)
         if properties.aliases or properties.tags:

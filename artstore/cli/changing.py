@@ -26,7 +26,7 @@ def alias_command(spec: str, aliases: tuple[str, ...], removed: tuple[str, ...],
     with open_repository() as repository:
         found = repository.set_aliases(spec, aliases, removed) if aliases or removed else repository.find(spec)
         name = repository.lookup.named(found)
-    named = found.state.aliases_of(found.version["id"])
+    named = found.state.aliases_of(found.id)
     if as_json:
         print_json({"spec": found.spec, "aliases": named})
     else:

@@ -203,7 +203,7 @@ def _print_status(repository: Repository, status: Status) -> None:
         return
     latest = status.found.state.latest
     newest = latest is None or latest["id"] == noted.id
-    name = f"{repository.lookup.short(status.found.state.path)}:v{status.found.version['number']}"
+    name = f"{repository.lookup.short(status.found.state.path)}:v{status.found.number}"
     news = "the newest" if newest else f"v{latest['number']} is newer"  # type: ignore[index]  # there is a newer one
     state = "unchanged" if status.verified.ok else _sum(status.verified, "new")
     click.echo(f"{_place(noted.place)}: {name} ({news}), {state}")

@@ -54,7 +54,7 @@ def export_command(
         bar.start("exporting")
         found = view.find(spec)
         name = view.lookup.named(found)
-        base = f"{found.state.path.name}-v{found.version['number']}"
+        base = f"{found.state.path.name}-v{found.number}"
         target = output or (base if kind == "dir" else f"{base}.{kind}")
         if kind == "dir":
             if os.path.lexists(target):

@@ -30,7 +30,7 @@ def link_command(spec: str, target: str, aliases: tuple[str, ...], as_json: bool
     with open_repository() as repository:
         source = repository.find(spec)
         made = repository.link(source, target, aliases)
-        name, named = repository.lookup.named(made), made.state.aliases_of(made.version["id"])
+        name, named = repository.lookup.named(made), made.state.aliases_of(made.id)
     if as_json:
         print_json({"spec": made.spec, "source": source.spec, "aliases": named})
     else:

@@ -20,7 +20,7 @@ from artstore.cli.output import (
     report_damage,
     table,
 )
-from artstore.domain.collection import INHERIT, Path, State, VersionState
+from artstore.domain.collection import INHERIT, Path, State, VersionState, is_live
 from artstore.domain.digest import short
 from artstore.domain.names import as_project, check_project, check_type, parse_spec, printable
 from artstore.domain.tree import DIRECTORY, EXECUTABLE, REFERENCE, Entry
@@ -91,12 +91,12 @@ def _list_versions(
     found = [one for state in states for one in fitting_versions(repository.lookup, state, condition)]
     named = {state.path: state.all_aliases() for state in states}
     if as_json:
-        print_json([_version(repository, *one, named[one.state.path].get(one.version["id"], [])) for one in found])
+        print_json([_version(repository, *one, named[one.state.path].get(one.id, [])) for one in found])
     elif found:
         rows = [
             (
                 repository.lookup.named(one), one.state.type, human(one.version["size"]), day(moment(one.version["created"])),
-                ", ".join(named[one.state.path].get(one.version["id"], [])),
+                ", ".join(named[one.state.path].get(one.id, [])),
                 ", ".join(repository.lookup.said_of(one).get("tags", [])),
             )
             for one in found
@@ -215,8 +215,8 @@ def show_command(spec: str, place: str | None, as_json: bool) -> None:
 
     with open_view(place) as repository:
         found = repository.find(spec)
-        value = _version(repository, found.state, found.version, found.state.aliases_of(found.version["id"]))
-        users = repository.catalog(damaged=[]).users_of(found.version["id"])
+        value = _version(repository, found.state, found.version, found.state.aliases_of(found.id))
+        users = repository.catalog(damaged=[]).users_of(found.id)
         value["used_by"] = [decoded_run(row).path for row in users]
     if as_json:
         print_json(value)
@@ -308,7 +308,7 @@ def log_command(name: str, aliases: bool, deleted: bool, as_json: bool) -> None:
             _alias_moves(repository, state, as_json)
             return
         versions = sorted(state.versions.values(), key=lambda version: -version["number"])
-        versions = [version for version in versions if deleted or "deleted" not in version]
+        versions = [version for version in versions if deleted or is_live(version)]
         named = state.all_aliases()
         if as_json:
             print_json([_version(repository, state, version, named.get(version["id"], [])) for version in versions])
@@ -325,7 +325,7 @@ def _log_row(version: VersionState, aliases: list[str]) -> tuple[str, ...]:
         f"{version['files']:,}",
         short(bytes.fromhex(version["digest"])),
         version["user"] or "-",
-        "deleted" if "deleted" in version else ", ".join(aliases),
+        ", ".join(aliases) if is_live(version) else "deleted",
         ", ".join(version.get("tags", [])),
     )
 

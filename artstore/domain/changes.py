@@ -3,7 +3,7 @@
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypedDict
 
 from artstore.domain.codec import MAX_JSON, decode_json, encode_json
 from artstore.domain.digest import is_hex
@@ -16,6 +16,14 @@ _PORTION = MAX_JSON // 2
 """Bytes of changes in one entry, if they are divided into several."""
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+class Origin(TypedDict):
+    """When, where and by whom a change was first made."""
+
+    host: str | None
+    time: str
+    user: str | None
 
 
 class LogEntry(NamedTuple):
@@ -36,12 +44,12 @@ def new_change(kind: str, **fields: Any) -> Change:
     return {"change": os.urandom(16).hex(), "kind": kind, **fields}
 
 
-def origin_of(entry: LogEntry, change: Change) -> dict[str, str | None]:
+def origin_of(entry: LogEntry, change: Change) -> Origin:
     """When, where and by whom a change was first made.
 
     A change that came from another log carries this in `by`; for any other change its entry has it.
     """
-    origin: dict[str, str | None] | None = change.get("by")
+    origin: Origin | None = change.get("by")
     return origin or {"host": entry.host, "time": entry.time, "user": entry.user}
 
 

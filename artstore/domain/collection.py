@@ -1,13 +1,13 @@
 """The state of a collection: the result of all changes in its log."""
 
 import unicodedata
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NotRequired, TypedDict, TypeGuard
 
 from artstore.domain.changes import (
     Change,
 )
 from artstore.domain.codec import decode_json, encode_json
-from artstore.domain.digest import Digest
+from artstore.domain.digest import Digest, from_hex
 from artstore.domain.names import REGISTRY, file_name_of
 
 LONGEST_TTL = 1000 * 366 * 86400
@@ -15,13 +15,52 @@ LONGEST_TTL = 1000 * 366 * 86400
 INHERIT = "inherit"
 """The ttl of a version for which none was set."""
 
-VersionState = dict[str, Any]
-"""A version in a collection's state, with these keys:
 
-id, number, digest, size, files, created, run, parents, user, host, updated; and if set: tags, description, metadata,
-blobs, ttl (seconds, or None for never), deleted (a time), withdrawn (the version was never complete here), source (only
-of a link: where the version was made), origins (which entries came from other versions).
-"""
+class VersionState(TypedDict):
+    """A version in a collection's state.
+
+    A plain dict, because a checkpoint holds it as it is: a field that was never set is absent there. Digests are hex.
+    """
+
+    id: str
+    number: int
+    digest: str
+    """of its tree"""
+    size: int
+    """bytes of its files"""
+    files: int
+    created: int
+    """nanoseconds since 1970"""
+    run: str | None
+    """entity/project/id"""
+    parents: list[str]
+    user: str | None
+    host: str | None
+    updated: str
+    """when it was last changed: ISO 8601, UTC"""
+    tags: NotRequired[list[str]]
+    description: NotRequired[str | dict[str, str] | None]
+    """text, or {"blob": digest} if it is long"""
+    metadata: NotRequired[dict[str, Any]]
+    blobs: NotRequired[dict[str, str]]
+    """long values of metadata: the digests of their blobs, by key"""
+    ttl: NotRequired[int | None]
+    """seconds, or None for ever; INHERIT if absent"""
+    origins: NotRequired[dict[str, Any]]
+    """which entries came from other versions"""
+    source: NotRequired[dict[str, Any]]
+    """only of a link: where the version was made"""
+    deleted: NotRequired[str]
+    """when it was deleted"""
+    withdrawn: NotRequired[bool]
+    """true if the version was never complete here"""
+
+
+def is_live(version: VersionState | None) -> TypeGuard[VersionState]:
+    """Whether there is such a version, and it isn't deleted."""
+    return version is not None and "deleted" not in version
+
+
 ADDS = ("version", "link")
 """Kinds of changes by which a collection gets a version."""
 
@@ -107,14 +146,14 @@ class State:
 
     def live(self) -> list[VersionState]:
         """Live versions in the order of their numbers."""
-        return sorted((v for v in self.versions.values() if "deleted" not in v), key=lambda v: v["number"])
+        return sorted((v for v in self.versions.values() if is_live(v)), key=lambda v: v["number"])
 
     @property
     def latest(self) -> VersionState | None:
         last = next(reversed(self.versions.values()), None)
-        if last is not None and last["number"] == self.next - 1 and "deleted" not in last:
+        if last is not None and last["number"] == self.next - 1 and is_live(last):
             return last  # nearly always; saves a pass over thousands of versions
-        return max((v for v in self.versions.values() if "deleted" not in v), key=lambda v: v["number"], default=None)
+        return max((v for v in self.versions.values() if is_live(v)), key=lambda v: v["number"], default=None)
 
     @property
     def holds_links(self) -> bool:
@@ -141,7 +180,8 @@ class State:
         values["renumbered"] = [[number, id] for number, id in self.renumbered.items()]
         values["metadata"] = encode_json(self.metadata)
         values["versions"] = [
-            {**v, **{key: encode_json(v[key]) for key in _JSON if key in v}} for v in self.versions.values()
+            {**v, **{key: encode_json(value) for key, value in v.items() if key in _JSON}}
+            for v in self.versions.values()
         ]
         return values
 
@@ -167,11 +207,11 @@ _JSON = ("metadata", "origins")
 
 
 def digest_of_state(version: VersionState) -> Digest:
-    return Digest(bytes.fromhex(version["digest"]))
+    return from_hex(version["digest"])
 
 
 def id_of_state(version: VersionState) -> Digest:
-    return Digest(bytes.fromhex(version["id"]))
+    return from_hex(version["id"])
 
 
 def nfc(path: Path) -> Path:

@@ -1,7 +1,7 @@
 """Copies and links: the changes that add versions of one collection to another."""
 
 from artstore.domain.changes import Change, new_change
-from artstore.domain.collection import State, VersionState
+from artstore.domain.collection import State, VersionState, is_live
 from artstore.domain.kinds import VERSION
 from artstore.domain.properties import PROPERTIES
 from artstore.domain.wording import typed
@@ -29,7 +29,7 @@ def copied(
     for version in versions:
         id = version["id"]
         if id not in there.versions:
-            fields = {key: version[key] for key in VERSION} | {"number": number}
+            fields = {key: value for key, value in version.items() if key in VERSION} | {"number": number}
             if link:
                 made = version.get("source") or {**source.path.fields(), "number": version["number"]}
                 changes.append(new_change("link", **fields, source=made))
@@ -37,7 +37,7 @@ def copied(
                 changes.append(new_change("version", **fields))
             changes += [change for of in PROPERTIES.values() for change in of.aligned(id, {}, version)]
             number += 1
-        elif "deleted" in there.versions[id]:
+        elif not is_live(there.versions[id]):
             changes.append(new_change("undelete", id=id))
         if aliases:
             named = (alias for alias in source.aliases_of(id) if alias != "latest" and there.aliases.get(alias) != id)

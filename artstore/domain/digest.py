@@ -43,7 +43,7 @@ def short(digest: bytes) -> str:
 
 def is_hex(text: str) -> bool:
     """Whether text is a digest in hex: 64 lower-case hex digits."""
-    return len(text) == 64 and set(text) <= set("0123456789abcdef")
+    return len(text) == 64 and not text.strip("0123456789abcdef")
 
 
 def from_hex(text: str) -> Digest:

@@ -1,6 +1,6 @@
 """The kinds of changes in a collection's log: their fields, and how each changes the collection's state."""
 
-from typing import Any
+from typing import Any, cast
 
 from artstore.domain.changes import (
     PLACE,
@@ -24,7 +24,7 @@ from artstore.domain.changes import (
     or_null,
     origin_of,
 )
-from artstore.domain.collection import Path, State
+from artstore.domain.collection import Path, State, VersionState, is_live
 from artstore.domain.names import check_name, check_project, check_tag
 from artstore.domain.properties import PROPERTIES, are_blobs, is_alias, is_description, is_place, own
 from artstore.errors import Damage
@@ -78,7 +78,7 @@ def _fold_version(state: State, entry: LogEntry, change: Change) -> None:
         raise ValueError(f"number {number} or id {id[:12]} is in use")
     fields = {key: change[key] for key in KINDS[change["kind"]].fields}
     by = origin_of(entry, change)
-    state.versions[id] = {**fields, "user": by["user"], "host": by["host"]}
+    state.versions[id] = cast(VersionState, {**fields, "user": by["user"], "host": by["host"]})
     state.next = max(state.next, number + 1)
 
 
@@ -132,7 +132,7 @@ def _fold_undelete(state: State, entry: LogEntry, change: Change) -> None:
 def _fold_delete_collection(state: State, entry: LogEntry, change: Change) -> None:
     for id in change["ids"]:
         _fold_delete(state, entry, {**change, "id": id})
-    state.exists = any("deleted" not in version for version in state.versions.values())
+    state.exists = any(is_live(version) for version in state.versions.values())
     if not state.exists:
         state.tags, state.description, state.metadata, state.blobs, state.upserts = [], None, {}, {}, {}
 
@@ -251,7 +251,7 @@ def check_plain(plain: Any) -> None:
     """
     try:
         good = _STATE(plain) is not False
-        live = {version["id"] for version in plain["versions"] if "deleted" not in version} if good else set()
+        live = {version["id"] for version in plain["versions"] if is_live(version)} if good else set()
         good = good and all(id in live for _, id in plain["aliases"])
     except (ValueError, TypeError) as error:
         raise Damage(f"a checkpoint holds what no log makes: {error}") from error

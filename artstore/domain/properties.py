@@ -6,7 +6,7 @@ Other modules loop over these classes.
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Container, Iterator, Mapping
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, cast
 
 from artstore.domain.changes import (
     PLACE,
@@ -26,8 +26,8 @@ from artstore.domain.changes import (
     or_null,
 )
 from artstore.domain.codec import same_json
-from artstore.domain.collection import INHERIT, LONGEST_TTL, State, VersionState
-from artstore.domain.digest import Digest
+from artstore.domain.collection import INHERIT, LONGEST_TTL, State, VersionState, is_live
+from artstore.domain.digest import Digest, from_hex
 from artstore.domain.metadata import normalise
 from artstore.domain.names import check_alias, check_tag, check_tags
 from artstore.errors import InvalidValue
@@ -38,13 +38,13 @@ Key = tuple[str, ...]
 One of ("alias", name), ("tag", id, tag), ("metadata", id, key), ("description", id), ("ttl", id), ("origins", id).
 The id is that of the version, or "" for the collection itself.
 """
-Subject = dict[str, Any]
-"""The state that holds a property: that of a version, or the collection's own, as a dict."""
+Subject = Mapping[str, Any]
+"""The state that holds a property: that of a version, or the collection's own."""
 
 
 def own(state: State, id: str) -> VersionState:
     """A version's state, for editing. It is copied first, because copies of the collection's state share it."""
-    version = state.versions[id] = dict(state.versions[id])
+    version = state.versions[id] = state.versions[id].copy()
     return version
 
 
@@ -143,7 +143,7 @@ class Property(ABC):
         `id` is the version's, or None for a collection.
         """
 
-    def undo(self, change: Change, version: VersionState) -> Change | None:
+    def undo(self, change: Change, version: Subject) -> Change | None:
         """The change that undoes one that may name blobs; `version` is the state before it. None for other kinds."""
         return None
 
@@ -169,9 +169,9 @@ class Alias(Property):
 
     def fold(self, state: State, entry: LogEntry, change: Change) -> None:
         version = state.versions.get(change["id"])
-        if change["id"] is None or (version is not None and "deleted" not in version):
+        if change["id"] is None or is_live(version):
             state.aliases.pop(change["alias"], None)
-        if version is not None and "deleted" not in version:
+        if is_live(version):
             state.aliases[change["alias"]] = change["id"]
 
     def keys(self, change: Change) -> list[Key]:
@@ -185,7 +185,7 @@ class Alias(Property):
             return
         for alias in sorted(own["aliases"].keys() | theirs["aliases"].keys()):
             old, new = own["aliases"].get(alias), theirs["aliases"].get(alias)
-            known = new is None or ("deleted" not in theirs["versions"][new] and new in own["versions"])
+            known = new is None or (is_live(theirs["versions"][new]) and new in own["versions"])
             if old != new and ("alias", alias) not in kept and known:
                 yield new_change("alias", alias=alias, id=new, old=old)
 
@@ -282,7 +282,7 @@ class Metadata(Property):
         gone = [name for name in names if name not in values and name not in stored]
         return new_change("metadata", id=id, set=values, blobs=stored, remove=gone)
 
-    def undo(self, change: Change, version: VersionState) -> Change:
+    def undo(self, change: Change, version: Subject) -> Change:
         return self._change(change["id"], [*change["set"], *change["blobs"], *change["remove"]], version)
 
     def blobs(self, owner: Subject) -> list[str]:
@@ -321,7 +321,7 @@ class Description(Property):
         if old != new and ("description", id or "") not in kept:
             yield self._change(id, old, new)
 
-    def undo(self, change: Change, version: VersionState) -> Change:
+    def undo(self, change: Change, version: Subject) -> Change:
         return self._change(change["id"], self._new(change), version.get("description"))
 
     def blobs(self, owner: Subject) -> list[str]:
@@ -376,9 +376,9 @@ class Origins(Property):
         return [blob] if isinstance(blob, str) else []
 
 
-def _written(state: State, change: Change) -> Subject:
+def _written(state: State, change: Change) -> dict[str, Any]:
     """The state that a change edits: a version's, or the collection's if the change's id is None."""
-    return vars(state) if change["id"] is None else own(state, change["id"])
+    return vars(state) if change["id"] is None else cast(dict[str, Any], own(state, change["id"]))
 
 
 PROPERTIES: Mapping[str, Property] = {
@@ -392,13 +392,13 @@ SHARED_FIELDS = tuple(field for of in SHARED for field in of.stored)
 
 def property_digests(owner: Subject) -> list[Digest]:
     """Digests of the blobs that a version's or a collection's properties name."""
-    return [Digest(bytes.fromhex(name)) for of in PROPERTIES.values() for name in of.blobs(owner)]
+    return [from_hex(name) for of in PROPERTIES.values() for name in of.blobs(owner)]
 
 
 def new_blobs(changes: list[Change]) -> list[Digest]:
     """Digests of the blobs that changes of properties name."""
     said = [(PROPERTIES[change["kind"]], change) for change in changes if change["kind"] in PROPERTIES]
-    return [Digest(bytes.fromhex(name)) for of, change in said for name in of.new_blobs(change)]
+    return [from_hex(name) for of, change in said for name in of.new_blobs(change)]
 
 
 def said_of(version: VersionState) -> dict[str, Any]:
@@ -412,10 +412,10 @@ def aligned(id: str | None, own: Subject, theirs: Subject, kept: Container[Key] 
         yield from of.aligned(id, own, theirs, kept)
 
 
-def undone(changes: list[Change], version: VersionState) -> list[Change]:
+def undone(changes: list[Change], version: Subject) -> list[Change]:
     """Changes that undo those that may name blobs, for when a blob turns out to be gone.
 
-    `version` is the version's state before the changes.
+    `version` is the version's state before the changes; an empty one, if they make it.
     """
     undo = (PROPERTIES[change["kind"]].undo(change, version) for change in changes)
     return [change for change in undo if change is not None]

@@ -4,7 +4,7 @@ from collections.abc import Container
 from typing import NamedTuple
 
 from artstore.domain.changes import Change, new_change
-from artstore.domain.collection import ADDS, State, VersionState
+from artstore.domain.collection import ADDS, State, VersionState, is_live
 from artstore.domain.properties import Key, is_same
 from artstore.domain.reconcile import (
     Telling,
@@ -86,7 +86,7 @@ def to_pull(
         here.apply(change)
     # Bring back versions that we withdrew, because we never had all of their objects, and that they have.
     for id, version in now.versions.items():
-        lives_there = "deleted" not in there.versions.get(id, {"deleted": ""})
+        lives_there = is_live(there.versions.get(id))
         if "withdrawn" in version and lives_there and (wanted is None or id in wanted):
             here.tell(new_change("undelete", id=id))
     done = ids_of([*made, *(c for c in open_ if set(touched_by(c)) <= touched)])

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from artstore.domain.changes import Change, new_change
-from artstore.domain.collection import ADDS, State, VersionState
+from artstore.domain.collection import ADDS, State, VersionState, is_live
 from artstore.domain.properties import PROPERTIES, Key, is_same
 from artstore.domain.reconcile import (
     ONE_LOG,
@@ -123,7 +123,7 @@ class _Pushing:
             return  # a property of a version that isn't pushed
         open_ = {key for key in before if not is_same(value_of(there, key), value_of(self._mine.state, key))}
         fits = {key for key in open_ if is_same(value_of(there, key), before[key])}
-        if change["kind"] == "alias" and subject and "deleted" in there.versions[subject]:
+        if change["kind"] == "alias" and subject and not is_live(there.versions[subject]):
             fits = set()  # an alias can't name a version that is deleted there
         if fits:
             self.there.tell(PROPERTIES[change["kind"]].narrowed(change, fits))
@@ -139,10 +139,10 @@ class _Pushing:
         for id, version in self._theirs.versions.items():
             own = self._now.versions.get(id)
             is_wanted = self._wanted is None or id in self._wanted
-            if "withdrawn" in version and own is not None and "deleted" not in own and is_wanted:
+            if "withdrawn" in version and is_live(own) and is_wanted:
                 yield new_change("undelete", id=id)
         for id in self.there.state.versions.keys() - self._theirs.versions.keys():
-            if "deleted" in self._now.versions[id] and "deleted" not in self.there.state.versions[id]:
+            if not is_live(self._now.versions[id]) and is_live(self.there.state.versions[id]):
                 yield new_change("delete", id=id, reason=None)
 
 
@@ -177,7 +177,7 @@ def _about_versions(change: Change, now: State, there: State, wanted: set[str] |
         return "skip"
     if kind == "delete" and id in there.aliases.values():
         return "declined"
-    return "tell" if ("deleted" in known) == (kind == "undelete") else "done"
+    return "done" if is_live(known) == (kind == "undelete") else "tell"
 
 
 def _as_told(change: Change, now: State, there: State) -> Change:

@@ -10,7 +10,7 @@ from collections.abc import Container, Iterable, Iterator
 from typing import Any
 
 from artstore.domain.changes import Change, LogEntry, new_change, origin_of, portions
-from artstore.domain.collection import State, VersionState
+from artstore.domain.collection import State, VersionState, is_live
 from artstore.domain.kinds import fold
 from artstore.domain.properties import PROPERTIES, Key, aligned, is_same
 
@@ -35,7 +35,7 @@ def value_of(state: State, key: Key) -> Any:
     if kind in ("type", "exists"):
         return getattr(state, kind)
     if kind == "live":
-        return "deleted" not in state.versions.get(rest[0], {"deleted": ""})
+        return is_live(state.versions.get(rest[0]))
     return _OF_KEY[kind].value(state, key)
 
 
@@ -124,7 +124,7 @@ def in_portions(changes: list[Change], before: State) -> Iterator[list[Change]]:
         for change in some:
             so_far.apply(change)
         new = [version["id"] for version in so_far.state.live() if is_new(version["id"], before)]
-        dead = [id for id in new if "deleted" in meant.state.versions[id]]
+        dead = [id for id in new if not is_live(meant.state.versions[id])]
         gone = [new_change("delete", id=id, reason=None) for id in dead]
         for change in gone:
             so_far.apply(change)
@@ -143,16 +143,16 @@ def aligned_states(here: State, there: State, ours: Container[Key]) -> Iterator[
         yield named if there.exists else new_change("delete collection", ids=[])
     for id, theirs in there.versions.items():
         if id in here.versions and ("live", id) not in ours and "withdrawn" not in theirs:
-            lives = "deleted" not in here.versions[id]
-            if lives and "deleted" in theirs:
+            lives = is_live(here.versions[id])
+            if lives and not is_live(theirs):
                 yield new_change("delete", id=id, reason=None)
-            elif not lives and "deleted" not in theirs:
+            elif not lives and is_live(theirs):
                 yield new_change("undelete", id=id)
     yield from PROPERTIES["alias"].aligned(None, vars(here), vars(there), ours)
     yield from aligned(None, vars(here), vars(there), ours)
     for id, theirs in there.versions.items():
         own = here.versions.get(id)
-        if own is not None and ("deleted" not in own or "deleted" not in theirs):
+        if own is not None and (is_live(own) or is_live(theirs)):
             yield from aligned(id, own, theirs, ours)
 
 
@@ -166,7 +166,7 @@ def agree(one: State, other: State, changes: list[Change]) -> bool:
     return (
         one.versions.keys() == theirs.keys()
         and all(v["number"] == theirs[id]["number"] for id, v in one.versions.items())
-        and all(("deleted" in v) == ("deleted" in theirs[id]) for id, v in one.versions.items())
+        and all(is_live(v) == is_live(theirs[id]) for id, v in one.versions.items())
         and all(is_same(value_of(one, key), value_of(other, key)) for change in changes for key in touched_by(change))
     )
 
@@ -177,7 +177,7 @@ def for_all(changes: list[Change]) -> list[Change]:
 
 
 def is_new(id: str, before: State) -> bool:
-    return id not in before.versions or "deleted" in before.versions[id]
+    return id not in before.versions or not is_live(before.versions[id])
 
 
 def takes(change: Change, state: State) -> bool:

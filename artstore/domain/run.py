@@ -26,7 +26,7 @@ from artstore.domain.changes import (
     origin_of,
 )
 from artstore.domain.codec import decode_json, encode_json
-from artstore.domain.digest import Digest
+from artstore.domain.digest import Digest, from_hex
 from artstore.domain.names import check_project, file_name_of
 from artstore.errors import Damage
 
@@ -88,7 +88,7 @@ class RunState:
     def blobs(self) -> list[Digest]:
         """The blobs that hold its history. They are kept until the run is deleted."""
         parts = self.history.values() if self.deleted is None else ()
-        return [Digest(bytes.fromhex(part["blob"])) for part in parts if part["blob"]]
+        return [from_hex(part["blob"]) for part in parts if part["blob"]]
 
     def plain(self) -> dict[str, Any]:
         """The state as plain values, for a checkpoint. Config and summary become JSON: the codec can't hold floats."""

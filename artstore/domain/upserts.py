@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from artstore.domain.builder import PathTaken, TreeBuilder
 from artstore.domain.collection import State
-from artstore.domain.digest import Digest
+from artstore.domain.digest import Digest, from_hex
 from artstore.domain.names import printable
 from artstore.domain.tree import Folder
 from artstore.domain.wording import near
@@ -24,10 +24,7 @@ class UpsertPart(NamedTuple):
 
 def parts_of(told: list[dict[str, Any]]) -> list[UpsertPart]:
     """The parts that a collection's state records, in the order in which they were added."""
-    return [
-        UpsertPart(Folder(Digest(bytes.fromhex(part["tree"])), part["size"], part["files"]), part["writer"])
-        for part in told
-    ]
+    return [UpsertPart(Folder(from_hex(part["tree"]), part["size"], part["files"]), part["writer"]) for part in told]
 
 
 def no_upsert(state: State, upsert: str) -> NotFound:

@@ -1,9 +1,10 @@
 """Versions: the immutable record of a saved tree. The record's digest is the version's id."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from artstore.domain.codec import decode, encode_rows
-from artstore.domain.digest import VERSION, Digest, digest_of
+from artstore.domain.collection import VersionState
+from artstore.domain.digest import VERSION, Digest, digest_of, from_hex
 from artstore.errors import Damage
 
 MAX_VERSION = 1 << 20
@@ -29,10 +30,10 @@ class VersionRecord(NamedTuple):
         return encode_rows(tuple(self))
 
 
-def record_of(version: dict[str, Any], type: str) -> bytes:
+def record_of(version: VersionState, type: str) -> bytes:
     """Rebuild a version's record from its state in the log. Its digest is the version's id, unless the log is wrong."""
-    parents = tuple(Digest(bytes.fromhex(parent)) for parent in version["parents"])
-    tree, totals = Digest(bytes.fromhex(version["digest"])), (version["size"], version["files"])
+    parents = tuple(from_hex(parent) for parent in version["parents"])
+    tree, totals = from_hex(version["digest"]), (version["size"], version["files"])
     return VersionRecord(tree, *totals, type, version["created"], version["run"], parents).encode()
 
 

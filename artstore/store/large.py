@@ -225,7 +225,7 @@ class LargeBlobs:
             except OSError:
                 continue
             if (after.st_ino, after.st_size, after.st_mtime_ns) == (before.st_ino, before.st_size, before.st_mtime_ns):
-                notes.append((Digest(bytes.fromhex(path.rpartition("/")[2])), after))
+                notes.append((from_hex(path.rpartition("/")[2]), after))
         self.verified.note(notes)
 
     def set_aside(self, digest: Digest, read: os.stat_result) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 from artstore.backends.owner import is_alive, is_dead, parse, this_process
 from artstore.backends.storage import FolderStorage
 from artstore.domain.changes import Change, is_count, new_change
-from artstore.domain.digest import BLOB, Digest
+from artstore.domain.digest import BLOB, from_hex
 from artstore.domain.metadata import LONG
 from artstore.domain.names import printable
 from artstore.domain.run import RunState
@@ -158,7 +158,7 @@ def read_history(objects: ObjectStore, runs: Runs, state: RunState) -> Iterator[
 def _sealed(objects: ObjectStore, part: Change) -> bytes:
     if part["blob"] is None:
         return str(part["text"]).encode()
-    return objects.read(BLOB, Digest(bytes.fromhex(part["blob"])))
+    return objects.read(BLOB, from_hex(part["blob"]))
 
 
 def whole_rows(data: bytes) -> bytes:

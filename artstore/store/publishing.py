@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from artstore.backends.files import sync_file
 from artstore.backends.parallel import together
 from artstore.backends.storage import FolderStorage
-from artstore.domain.digest import Digest, short
+from artstore.domain.digest import from_hex, short
 from artstore.domain.names import printable
 from artstore.errors import DamagedObject
 from artstore.store.objects import ObjectStore
@@ -35,7 +35,7 @@ def _publish_one(objects: ObjectStore, path: str, staged: str) -> None:
         return
     if path.endswith(".pack") or storage.size(path) == os.stat(staged).st_size:
         return  # another process has stored the same content meanwhile
-    digest = Digest(bytes.fromhex(path.rpartition("/")[2]))
+    digest = from_hex(path.rpartition("/")[2])
     assert isinstance(storage, FolderStorage), "a bucket gives each copy a name of its own"
     objects.large.set_aside(digest, storage.stat(path))
     if not storage.publish(staged, path):

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from artstore.backends.storage import LogStorage
 from artstore.domain.changes import Change, LogEntry, new_change
-from artstore.domain.collection import Path, State, VersionState, nfc
+from artstore.domain.collection import Path, State, VersionState, is_live, nfc
 from artstore.domain.kinds import KINDS, check_plain, fold
 from artstore.domain.names import Spec
 from artstore.domain.wording import near, typed
@@ -337,7 +337,7 @@ def resolve(state: State, spec: Spec) -> VersionState:
     if spec.number is not None:
         taken = state.taken
         found = state.versions.get(taken.get(spec.number) or state.renumbered.get(spec.number, ""))
-        if found is not None and "deleted" in found:
+        if found is not None and not is_live(found):
             raise NotFound(
                 f"{name}:v{spec.number} was deleted on {found['deleted'][:10]}",
                 hint=_undelete(name, found),

@@ -17,7 +17,7 @@ from artstore.backends.files import new_file
 from artstore.backends.owner import is_dead, parse
 from artstore.backends.storage import FolderStorage
 from artstore.domain.changes import PLACE, is_count, is_digest, is_record
-from artstore.domain.collection import Path
+from artstore.domain.collection import Path, is_live
 from artstore.domain.digest import Digest
 from artstore.domain.names import printable
 from artstore.domain.tree import DIRECTORY, walk
@@ -84,7 +84,7 @@ class Bundles:
         """
         if os.path.lexists(file):
             raise Refused(f"{printable(file)} exists already", hint="choose another name")
-        needs = tuple(Need(found.state.path, found.version["number"], found.version["id"]) for found in base)
+        needs = tuple(Need(found.state.path, found.number, found.id) for found in base)
         with self._scratch() as (root, name):
             make(root)
             for found in base:
@@ -134,7 +134,7 @@ class Bundles:
         if version is None:
             hint = "apply the bundle that brings it first"
             raise NotFound(f"the bundle builds on {name} (id {need.id[:12]}), which is not here", hint=hint)
-        if "deleted" in version:
+        if not is_live(version):
             raise NotFound(f"the bundle builds on {name}, which was deleted here", hint=f"{typed('undelete', name)}")
 
     @contextmanager

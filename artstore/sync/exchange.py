@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import Generic, Literal, NamedTuple, TypeVar
 
 from artstore.domain.changes import Change, new_change
-from artstore.domain.collection import Path, State, VersionState
+from artstore.domain.collection import Path, State, VersionState, is_live
 from artstore.domain.digest import Digest
 from artstore.domain.names import Spec, printable
 from artstore.domain.pulling import PullPlan
@@ -281,7 +281,7 @@ class Exchange:
 
     def _withdraw(self, refs: Refs, path: Path, ids: list[str], error: ArtstoreError) -> None:
         def build(state: State) -> list[Change]:
-            live = [id for id in ids if "deleted" not in state.versions.get(id, {"deleted": ""})]
+            live = [id for id in ids if is_live(state.versions.get(id))]
             return [new_change("withdraw", id=id, reason=str(error)) for id in live]
 
         refs.change(path, build)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from artstore.domain.collection import Path, State
+from artstore.domain.collection import Path, State, is_live
 from artstore.domain.names import printable
 from artstore.domain.properties import new_blobs
 from artstore.domain.pulling import PullPlan, to_pull
@@ -115,7 +115,7 @@ class Pull:
     def _renamed_here(self, theirs: State, name: Path) -> tuple[State, PullPlan]:
         """A collection that has another name here by now: fine, unless the remote got more under the old one."""
         here = self.exchange.refs.read(name)
-        if new := [v for id, v in theirs.versions.items() if id not in here.versions and "deleted" not in v]:
+        if new := [v for id, v in theirs.versions.items() if id not in here.versions and is_live(v)]:
             remote = self.exchange.tracking.name
             raise Conflict(
                 f"{theirs.path} was renamed to {name} here, and remote '{remote}' has a new v{new[0]['number']}",

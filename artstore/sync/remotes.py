@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 from artstore.backends.storage import FolderStorage
-from artstore.domain.collection import Path, State, digest_of_state
+from artstore.domain.collection import Path, State, digest_of_state, is_live
 from artstore.domain.digest import BLOB, Digest
 from artstore.domain.names import Spec, as_project, check_name, check_project, file_name_of, printable
 from artstore.domain.tree import DIRECTORY, REFERENCE, walk
@@ -215,12 +215,12 @@ class Remotes:
                 continue
             same = tracking.in_step("same").get(state.path.folder)
             settled = tracking.settled_now(there, state.path)
-            behind = sum(id not in state.versions and "deleted" not in v for id, v in theirs.versions.items())
+            behind = sum(id not in state.versions and is_live(v) for id, v in theirs.versions.items())
             try:
                 push = what_to_push(self._here.refs, state, there, theirs, same=same, settled=settled)
                 ahead, changes = len(push.versions), len(push.changes)
             except Conflict:
-                lacking = [v for id, v in state.versions.items() if id not in theirs.versions and "deleted" not in v]
+                lacking = [v for id, v in state.versions.items() if id not in theirs.versions and is_live(v)]
                 ahead = changes = len(lacking)
             found.append(Divergence(name, ahead, behind, changes - ahead))
         return found
@@ -242,7 +242,7 @@ class Remotes:
                 version = self._seen(name).read(path).versions.get(id)
             except ArtstoreError:
                 continue
-            if version is not None and "deleted" not in version:
+            if is_live(version):
                 return name
         return None
 

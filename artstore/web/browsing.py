@@ -96,13 +96,13 @@ def aliases(request: Request) -> Response:
 def version(request: Request) -> Response:
     repository = repository_of(request)
     found = version_in(request)
-    state, id = found.state, found.version["id"]
+    state, id = found.state, found.id
     description, metadata = repository.properties(found)
     catalog = repository.catalog(damaged=[])
     users = [decoded_run(row) for row in islice(catalog.users_of(id), ROWS)]
-    before = next((v for v in reversed(state.live()) if v["number"] < found.version["number"]), None)
+    before = next((v for v in reversed(state.live()) if v["number"] < found.number), None)
     return page(
-        request, "version.html", f"{state.path}:v{found.version['number']}", found=found, version=repository.lookup.whole(found),
+        request, "version.html", f"{state.path}:v{found.number}", found=found, version=repository.lookup.whole(found),
         aliases=state.aliases_of(id), description=description, metadata=list(flat(metadata)), before=before,
         source=repository.lookup.source_of_any_time(found), made_by=_run_named(found.version["run"]),
         users=[RunPath(row.entity, row.project, row.id) for row in users],

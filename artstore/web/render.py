@@ -94,7 +94,7 @@ def version_url(path: Path, number: int, page: str = "version") -> str:
 
 def file_url(found: Version, path: str | bytes, page: str = "files", **more: Any) -> str:
     query = urlencode({"path": os.fsencode(path), **more})
-    return f"{version_url(found.state.path, found.version['number'], page)}?{query}"
+    return f"{version_url(found.state.path, found.number, page)}?{query}"
 
 
 def run_url(path: RunPath) -> str:

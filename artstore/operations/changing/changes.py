@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from functools import cached_property, partial
 
 from artstore.domain.changes import Change, new_change
-from artstore.domain.collection import INHERIT, Path, State, VersionState, id_of_state
+from artstore.domain.collection import INHERIT, Path, State, VersionState, id_of_state, is_live
 from artstore.domain.copies import copied, refuse_mixture
 from artstore.domain.names import check_alias, check_tags, check_type, parse_spec
 from artstore.domain.properties import NEVER, Properties, aligned, said_of, undone
@@ -69,7 +69,7 @@ class Changes:
         add, remove = tuple(check_tags(add)), tuple(check_tags(remove))
         found = self._lookup.find(text)
         if (source := self._lookup.source(found)) is not None:
-            self.set_tags(f"{source.state.path}@{source.version['id']}", add, remove)
+            self.set_tags(f"{source.state.path}@{source.id}", add, remove)
             return found
 
         def build(state: State, version: VersionState) -> list[Change]:
@@ -94,9 +94,9 @@ class Changes:
         if (source := self._lookup.source(found)) is not None:
             rest = properties._replace(aliases=(), no_aliases=())
             if rest != Properties():
-                self.edit(f"{source.state.path}@{source.version['id']}", rest)
+                self.edit(f"{source.state.path}@{source.id}", rest)
             properties = Properties(aliases=properties.aliases, no_aliases=properties.no_aliases)
-            text = f"{found.state.path}@{found.version['id']}"
+            text = f"{found.state.path}@{found.id}"
         with self._rely() as reliance:
             stored = reliance.store(properties)
             reliance.publish()
@@ -148,7 +148,7 @@ class Changes:
             if not state.exists:
                 self._lookup.find(text)  # says what is near
             version = state.versions[chosen["id"]] if chosen else resolve(state, spec)
-            if "deleted" in version:
+            if not is_live(version):
                 raise NotFound(f"{state.path.name}:v{version['number']} was deleted meanwhile")
             chosen["id"] = version["id"]
             return build(state, version)
@@ -177,7 +177,7 @@ class Changes:
             return deletion(state, version["id"])
 
         found = self.change_version(text, build)
-        self.tell_links_of_deleted(found.state, [found.version["id"]])
+        self.tell_links_of_deleted(found.state, [found.id])
         return found
 
     def delete_collection(self, text: str, *, delete_aliases: bool = False) -> State:
@@ -205,7 +205,7 @@ class Changes:
     def refuse_linked(self, versions: list[Version], *, force: bool) -> None:
         """Raises Conflict for a version that a link names, unless forced."""
         for found in versions if not force else ():
-            if links := [] if "source" in found.version else self._links_of(found.version["id"]):
+            if links := [] if found.is_link else self._links_of(found.id):
                 held = ", ".join(f"{link.project}/{link.name}:v{link.number}" for link in links[:3])
                 raise Conflict(f"{found.name} is linked to {held}", hint=_LINKED)
 
@@ -218,7 +218,7 @@ class Changes:
 
     def _tell_links(self, versions: list[Version], links_of: Callable[[str], list[LinkRow]]) -> None:
         for found in versions:
-            for link in [] if "source" in found.version else links_of(found.version["id"]):
+            for link in [] if found.is_link else links_of(found.id):
                 self._refs.change(link.path, partial(_told, found))
 
     def tell_links_of_deleted(self, state: State, ids: Iterable[str]) -> None:
@@ -264,7 +264,7 @@ class Changes:
             state = found.state
             if state.path not in named:
                 named[state.path] = state.all_aliases()
-            if held := [alias for alias in named[state.path].get(found.version["id"], ()) if alias != "latest"]:
+            if held := [alias for alias in named[state.path].get(found.id, ()) if alias != "latest"]:
                 raise Conflict(f"{found.name} would go, and has {_aliases(held)}", hint=_ASKED)
 
     def drop(self, text: str, upsert: str) -> State:
@@ -288,7 +288,7 @@ class Changes:
         version = next((v for v in self._refs.read(path).versions.values() if v["number"] == spec.number), None)
         if version is None:
             raise NotFound(f"{path.name} never had a version v{spec.number}")
-        if "deleted" not in version:
+        if is_live(version):
             raise Conflict(f"{path.name}:v{spec.number} is not deleted")
         (found,) = self._bring_back(path, [version])
         return found
@@ -306,7 +306,7 @@ class Changes:
                     raise Conflict(
                         f"{path.name} has type '{state.type}' now, what was deleted type '{min(kinds - {state.type})}'"
                     )
-                gone = [v["id"] for v in versions if "deleted" in state.versions[v["id"]]]
+                gone = [v["id"] for v in versions if not is_live(state.versions[v["id"]])]
                 return [new_change("undelete", id=id) for id in gone]
 
             state = self._refs.change(path, build)
@@ -324,7 +324,7 @@ class Changes:
             for change in entry.changes:
                 if change["kind"] == "delete collection":
                     taken = change["ids"]
-        gone = [state.versions[id] for id in taken if "deleted" in state.versions.get(id, {})]
+        gone = [state.versions[id] for id in taken if id in state.versions and not is_live(state.versions[id])]
         if not gone:
             raise InvalidValue(
                 f"'{text}' does not say which version: undelete takes name:vN",
@@ -392,12 +392,12 @@ class Changes:
 
     def _delete_unchanged(self, found: Version) -> bool:
         """Delete a version with its aliases, unless anything about it was changed since it was read."""
-        id, deleted = found.version["id"], []
+        id, deleted = found.id, []
 
         def build(state: State) -> list[Change]:
             version = state.versions[id]
             same = said_of(version) == said_of(found.version)
-            if not same or state.aliases_of(id) != found.state.aliases_of(id) or "deleted" in version:
+            if not same or state.aliases_of(id) != found.state.aliases_of(id) or not is_live(version):
                 return []
             deleted.append(id)
             return deletion(state, id)
@@ -409,8 +409,8 @@ class Changes:
 
 def _told(found: Version, there: State) -> list[Change]:
     """Changes after which a link says by itself what its source says."""
-    own = there.versions.get(found.version["id"])
-    return [] if own is None or "deleted" in own else list(aligned(own["id"], own, found.version))
+    own = there.versions.get(found.id)
+    return list(aligned(own["id"], own, found.version)) if is_live(own) else []
 
 
 def deletion(state: State, id: str) -> list[Change]:

@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any
 
 from artstore.domain.changes import Change, new_change
-from artstore.domain.collection import Path, State, VersionState
+from artstore.domain.collection import Path, State, VersionState, is_live
 from artstore.domain.copies import REGISTRY_RECORD, copied
 from artstore.domain.properties import Properties
 from artstore.domain.wording import typed
@@ -33,7 +33,7 @@ class Links:
         to a link is one to its source. Raises Conflict for another type, or a collection that is not for links.
         """
         properties = Properties(aliases=aliases).checked()
-        path, id = self._changes.free_name(target), found.version["id"]
+        path, id = self._changes.free_name(target), found.id
         with self._rely() as reliance:
             found = self._live(self._lookup.source(found) or found)
             state, version = found
@@ -55,8 +55,8 @@ class Links:
 
     def _live(self, found: Version) -> Version:
         """A version as it is now. Raises NotFound when it was deleted."""
-        now = self._lookup.version(found.state.path, found.version["id"])
-        if "deleted" in now.version:
+        now = self._lookup.version(found.state.path, found.id)
+        if not is_live(now.version):
             raise NotFound(f"{now.name} was deleted", hint=f"{typed('undelete', now.spec)} may bring it back")
         return now
 

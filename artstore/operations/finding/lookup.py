@@ -1,12 +1,12 @@
 """Finding what a text names: collections and versions; where there is none, which part is missing and what is near."""
 
 import time
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 from warnings import warn
 
 from artstore.domain.codec import decode_json
-from artstore.domain.collection import Path, State, VersionState, digest_of_state
-from artstore.domain.digest import BLOB, Digest
+from artstore.domain.collection import Path, State, VersionState, digest_of_state, is_live
+from artstore.domain.digest import BLOB, Digest, from_hex
 from artstore.domain.names import Spec, file_name_of, parse_path, parse_spec, printable
 from artstore.domain.properties import SHARED_FIELDS
 from artstore.domain.tree import DIRECTORY, Entry, find
@@ -34,8 +34,24 @@ class Version(NamedTuple):
     version: VersionState
 
     @property
+    def id(self) -> str:
+        return self.version["id"]
+
+    @property
+    def number(self) -> int:
+        return self.version["number"]
+
+    @property
     def tree(self) -> Digest:
         return digest_of_state(self.version)
+
+    @property
+    def is_live(self) -> bool:
+        return is_live(self.version)
+
+    @property
+    def is_link(self) -> bool:
+        return "source" in self.version
 
     @property
     def root(self) -> Entry:
@@ -44,11 +60,11 @@ class Version(NamedTuple):
 
     @property
     def name(self) -> str:
-        return f"{self.state.path.name}:v{self.version['number']}"
+        return f"{self.state.path.name}:v{self.number}"
 
     @property
     def spec(self) -> str:
-        return f"{self.state.path}:v{self.version['number']}"
+        return f"{self.state.path}:v{self.number}"
 
 
 class Lookup:
@@ -78,7 +94,7 @@ class Lookup:
 
     def named(self, found: Version) -> str:
         """A version's name as short as a spec may be here."""
-        return f"{self.short(found.state.path)}:v{found.version['number']}"
+        return f"{self.short(found.state.path)}:v{found.number}"
 
     def collection(self, text: str, home: Home | None = None) -> State:
         """Raises NotFound with near names."""
@@ -115,11 +131,11 @@ class Lookup:
     def source(self, found: Version) -> Version | None:
         """The version that a link links to, while it lives here; None for what is no link."""
         source = self.source_of_any_time(found)
-        return source if source is not None and "deleted" not in source.version else None
+        return source if source is not None and source.is_live else None
 
     def source_of_any_time(self, found: Version) -> Version | None:
         """As `source`, also when it was deleted; None where its artifact is not here."""
-        place, id = found.version.get("source"), found.version["id"]
+        place, id = found.version.get("source"), found.id
         if place is None:
             return None
         try:
@@ -132,7 +148,8 @@ class Lookup:
         """A version with all that is said of it: of a link, what is said of its source."""
         said = self.said_of(found)
         own = {key: value for key, value in found.version.items() if key not in SHARED_FIELDS}
-        return own | {key: said[key] for key in SHARED_FIELDS if key in said}
+        shared = {key: value for key, value in said.items() if key in SHARED_FIELDS}
+        return cast(VersionState, own | shared)
 
     def said_of(self, found: Version) -> VersionState:
         """The version whose tags, metadata, description and ttl count: a link's source, while that lives here."""
@@ -160,7 +177,7 @@ class Lookup:
         return description if isinstance(description, str) else None
 
     def _property(self, digest: str) -> bytes:
-        return self._objects.read(BLOB, Digest(bytes.fromhex(digest)))
+        return self._objects.read(BLOB, from_hex(digest))
 
     def _unknown(self, path: Path, spec: Spec, text: str, home: Home | None) -> NotFound:
         if (holder := self._holder_of(text, home)) is not None:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from artstore.domain.collection import Path, State
+from artstore.domain.collection import Path, State, is_live
 from artstore.domain.run import CRASHED, RUNNING
 from artstore.domain.wording import moment
 from artstore.errors import Conflict, InvalidValue
@@ -52,9 +52,9 @@ class Lineage:
             raise InvalidValue(f"depth {depth} is negative")
         self._breadth = breadth
         self._states[found.state.path] = found.state
-        start = self._version(found.version["id"], found)
+        start = self._version(found.id, found)
         for way in ("up", "down") if direction == "both" else (direction,):
-            self._walk(found.version["id"], way == "up", depth)
+            self._walk(found.id, way == "up", depth)
         return Graph(start, self._nodes, list(self._edges), self._omitted)
 
     def _some(self, key: str, neighbours: Sequence[T]) -> Sequence[T]:
@@ -133,7 +133,7 @@ class Lineage:
         if path not in self._names:
             self._names[path] = self._short(path)
         name = f"{self._names[path]}:v{version['number']}"
-        return Node(key, "version", name, DELETED if "deleted" in version else LIVE, about)
+        return Node(key, "version", name, LIVE if is_live(version) else DELETED, about)
 
     def _aliases(self, state: State) -> dict[str, list[str]]:
         if state.path not in self._named_by:

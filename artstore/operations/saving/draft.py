@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from artstore.backends.files import hash_file, open_regular
 from artstore.domain.builder import TreeBuilder
 from artstore.domain.changes import Change, new_change
-from artstore.domain.collection import Path, State, VersionState, id_of_state
+from artstore.domain.collection import Path, State, VersionState, id_of_state, is_live
 from artstore.domain.copies import refuse_mixture
-from artstore.domain.digest import BLOB, Digest
+from artstore.domain.digest import BLOB, Digest, from_hex
 from artstore.domain.ignore import PathFilter
 from artstore.domain.names import is_protected, parse_path, printable
 from artstore.domain.properties import Properties
@@ -211,7 +211,7 @@ class Draft:
     def start_from(self, path: Path, id: str) -> None:
         """Begin with the files of a live version, which becomes a parent. Only its root tree is read."""
         version = self._refs.read(path).versions.get(id)
-        if version is None or "deleted" in version:
+        if not is_live(version):
             number = version["number"] if version else id[:12]
             raise NotFound(f"{path.name}:v{number} was deleted")
         self._reliance.rely_on(path, version)
@@ -233,9 +233,9 @@ class Draft:
         except ArtstoreError:
             return None
         version = state.versions.get(id)
-        if version is None or "deleted" in version:
+        if not is_live(version):
             return None
-        return path, id, Digest(bytes.fromhex(version["digest"]))
+        return path, id, from_hex(version["digest"])
 
     def _note(self, cache: StatCache, path: Path, id: str) -> object:
         """The note that `_base_of` reads next time: the version, and the packs that hold its objects."""

@@ -5,11 +5,11 @@ from typing import Any, Literal, NamedTuple
 
 from artstore.domain.builder import TreeBuilder
 from artstore.domain.changes import Change, new_change
-from artstore.domain.collection import State, VersionState, digest_of_state, id_of_state
+from artstore.domain.collection import State, VersionState, digest_of_state, id_of_state, is_live
 from artstore.domain.copies import refuse_mixture
 from artstore.domain.digest import TREE, VERSION, Digest
 from artstore.domain.names import check_type
-from artstore.domain.properties import PROPERTIES, undone
+from artstore.domain.properties import PROPERTIES, owner_of, undone
 from artstore.domain.tree import EMPTY, Folder, tree_digest
 from artstore.domain.upserts import UpsertPart, joined, no_upsert, parts_of
 from artstore.domain.version import VersionRecord, record_of, version_id
@@ -111,7 +111,7 @@ class Planner:
         # Aliases, tags and other properties that differ.
         properties = self._properties.changes(state, id)
         changed = tuple(dict.fromkeys(PROPERTIES[change["kind"]].words for change in properties))
-        undo = undone(properties, state.versions.get(id, {}))
+        undo = undone(properties, owner_of(state, id))
         return Plan([*changes, *properties], id, root, is_new, changed, undo, made_from)
 
     def _onto(self, latest: VersionState | None) -> _Content:
@@ -130,7 +130,7 @@ class Planner:
         parts = parts_of(state.upserts.get(upsert, []))
         if not parts:
             before = state.versions.get(state.finished.get(upsert, ""))
-            if before is not None and "deleted" not in before and self._is_in(folder_of(before)):
+            if is_live(before) and self._is_in(folder_of(before)):
                 return _Content(folder_of(before), before)
             if self._own.digest == EMPTY:
                 raise no_upsert(state, upsert)

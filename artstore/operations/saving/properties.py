@@ -6,7 +6,7 @@ from artstore.domain.changes import Change, new_change
 from artstore.domain.codec import MAX_JSON, encode_json, same_json
 from artstore.domain.collection import INHERIT, State
 from artstore.domain.metadata import LONG
-from artstore.domain.properties import NEVER, Properties
+from artstore.domain.properties import NEVER, Properties, Subject, owner_of
 from artstore.errors import InvalidValue
 from artstore.store.transaction import Transaction
 
@@ -46,7 +46,7 @@ class StoredProperties:
 
     def changes(self, state: State, id: str) -> list[Change]:
         """Only what differs from what the version has."""
-        version = state.versions.get(id, {})
+        version = owner_of(state, id)
         return [
             *self._aliases(state, id),
             *self._tags(id, version),
@@ -56,7 +56,7 @@ class StoredProperties:
             *self._told_origins(id, version),
         ]
 
-    def _told_origins(self, id: str, version: dict[str, Any]) -> list[Change]:
+    def _told_origins(self, id: str, version: Subject) -> list[Change]:
         if "origins" in version or not (self._origins or self._origins_blob):
             return []
         return [new_change("origins", id=id, entries=self._origins, blob=self._origins_blob)]
@@ -68,27 +68,27 @@ class StoredProperties:
             new_change("alias", alias=a, id=None, old=id) for a in off
         ]
 
-    def _tags(self, id: str, version: dict[str, Any]) -> list[Change]:
+    def _tags(self, id: str, version: Subject) -> list[Change]:
         has = version.get("tags", [])
         on = [tag for tag in self._given.tags if tag not in has]
         off = [tag for tag in self._given.no_tags if tag in has]
         return [new_change("tags", id=id, add=on, remove=off)] if on or off else []
 
-    def _metadata(self, id: str, version: dict[str, Any]) -> list[Change]:
+    def _metadata(self, id: str, version: Subject) -> list[Change]:
         old, old_blobs = version.get("metadata", {}), version.get("blobs", {})
         set_ = {key: value for key, value in self._set.items() if key not in old or not same_json(old[key], value)}
         blobs = {key: digest for key, digest in self._blobs.items() if old_blobs.get(key) != digest}
         off = [key for key in self._given.no_metadata if key in old or key in old_blobs]
         return [new_change("metadata", id=id, set=set_, blobs=blobs, remove=off)] if set_ or blobs or off else []
 
-    def _text(self, id: str, version: dict[str, Any]) -> list[Change]:
+    def _text(self, id: str, version: Subject) -> list[Change]:
         old = version.get("description")
         wanted = {"blob": self._description_blob} if self._description_blob else self._description
         if self._given.description is None or wanted == old:
             return []
         return [new_change("description", id=id, old=old, new=self._description, blob=self._description_blob)]
 
-    def _ttl(self, id: str, version: dict[str, Any]) -> list[Change]:
+    def _ttl(self, id: str, version: Subject) -> list[Change]:
         old = version.get("ttl", INHERIT)
         new = None if self._given.ttl == NEVER else self._given.ttl
         return [] if self._given.ttl is None or new == old else [new_change("ttl", id=id, old=old, new=new)]

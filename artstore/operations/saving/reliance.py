@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from artstore.domain.changes import Change, new_change
-from artstore.domain.collection import Path, State, VersionState, digest_of_state, id_of_state
+from artstore.domain.collection import Path, State, VersionState, digest_of_state, id_of_state, is_live
 from artstore.domain.digest import BLOB, TREE, VERSION, Digest
 from artstore.domain.names import printable
 from artstore.domain.properties import Properties, property_digests
@@ -183,7 +183,7 @@ class Reliance:
 
 def _lives(state: State, id: str) -> bool:
     version = state.versions.get(id)
-    return version is not None and "deleted" not in version
+    return is_live(version)
 
 
 def _named(path: Path, version: VersionState) -> str:

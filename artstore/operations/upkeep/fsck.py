@@ -6,7 +6,7 @@ from collections.abc import Callable, Set
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from artstore.domain.collection import State, digest_of_state, id_of_state
+from artstore.domain.collection import State, VersionState, digest_of_state, id_of_state
 from artstore.domain.digest import BLOB, KIND_NAMES, TREE, VERSION, Digest, ObjectKind
 from artstore.domain.names import printable
 from artstore.domain.run import RunState
@@ -244,7 +244,7 @@ class Fsck:
             self._problems.append(f"{what} is of no use ({error}); delete it")
             self.useless.append(f"{folder}/{name}")
 
-    def _check_version(self, state: State, version: dict[str, object]) -> None:
+    def _check_version(self, state: State, version: VersionState) -> None:
         name = f"{state.path}:v{version['number']}"
         self._versions += 1
         try:

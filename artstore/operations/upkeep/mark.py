@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator, Set
 
 from artstore.domain.collection import State, VersionState, digest_of_state, id_of_state
-from artstore.domain.digest import TREE, VERSION, Digest
+from artstore.domain.digest import TREE, VERSION, Digest, from_hex
 from artstore.domain.properties import property_digests
 from artstore.domain.tree import DIRECTORY, PART, REFERENCE, decode_tree
 from artstore.errors import DamagedLog, MissingObject
@@ -111,4 +111,4 @@ def property_blobs(state: State, live: list[VersionState]) -> Iterator[Digest]:
 
 def part_trees(state: State) -> set[Digest]:
     """Trees of versions that are not finished."""
-    return {Digest(bytes.fromhex(part["tree"])) for parts in state.upserts.values() for part in parts}
+    return {from_hex(part["tree"]) for parts in state.upserts.values() for part in parts}

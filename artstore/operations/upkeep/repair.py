@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from artstore.backends.files import open_regular, remove_if_there
 from artstore.domain.collection import VersionState, digest_of_state, id_of_state
-from artstore.domain.digest import BLOB, KIND_NAMES, TREE, VERSION, Digest, ObjectKind, digest_of, is_hex
+from artstore.domain.digest import BLOB, KIND_NAMES, TREE, VERSION, Digest, ObjectKind, digest_of, from_hex, is_hex
 from artstore.domain.names import printable
 from artstore.domain.tree import DIRECTORY, REFERENCE, Entry, read_folder
 from artstore.domain.version import record_of
@@ -155,8 +155,8 @@ class Repair:
         for path in (*map(pack_path, self._objects.damage.broken), *packs):
             yield from self._from_broken(tx, lost, path)
         for name in names:
-            if len(name) == 73 and is_hex(name[:64]) and (item := lost.get(Digest(bytes.fromhex(name[:64])))):
-                digest = Digest(bytes.fromhex(name[:64]))
+            if len(name) == 73 and is_hex(name[:64]) and (item := lost.get(from_hex(name[:64]))):
+                digest = from_hex(name[:64])
                 if self._copied(tx, digest, item, partial(storage.copy_out, f"bad/{name}")):
                     yield digest
 
