@@ -3,40 +3,27 @@
 from __future__ import annotations
 
 import os
-import sys
-import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from artstore.backends.storage import FolderStorage, is_url
 from artstore.domain.changes import Change, new_change
-from artstore.domain.collection import Path, State, is_live
+from artstore.domain.collection import State
 from artstore.domain.digest import Digest
 from artstore.domain.names import parse_spec, printable
-from artstore.domain.properties import property_digests
 from artstore.domain.run import RunPath, RunState
-from artstore.domain.selection import EVERYTHING, Selection, select
-from artstore.domain.tree import DIRECTORY, REFERENCE, Entry
-from artstore.domain.wording import moment, typed
-from artstore.errors import ArtstoreError, Conflict, InvalidValue, NotFound, UnsupportedFormat, translated
-from artstore.operations.automation.events import (  # here: what is told must not fail for an import
-    Event,
-    events_of,
-    events_of_run,
-    path_of,
-)
+from artstore.domain.selection import EVERYTHING, Selection
+from artstore.domain.tree import Entry
+from artstore.errors import Conflict, InvalidValue, NotFound, UnsupportedFormat, translated
+from artstore.operations.automation.announcing import Announcer
 from artstore.operations.finding.lookup import Home, Version
 from artstore.operations.restoring.options import PLAIN, Restore
 from artstore.operations.upkeep.removal import sweep
 from artstore.progress import Monitor
 from artstore.store.checkouts import Checkouts, Noted
 from artstore.store.layout import check_format, make
-from artstore.store.objects import ObjectStore
-from artstore.store.refs import Refs
-from artstore.store.runs import Runs
-from artstore.store.settings import ORIGIN, Settings, rules_path
+from artstore.store.settings import ORIGIN, Settings
 from artstore.store.store import Store
 from artstore.view import View
 
@@ -44,70 +31,34 @@ T = TypeVar("T")
 
 if TYPE_CHECKING:  # loaded when they are called, as in `view`
     from artstore.domain.properties import Properties
-    from artstore.operations.automation.rules import MetricWatch, Place
     from artstore.operations.changing.changes import Changes
     from artstore.operations.changing.linking import Links
+    from artstore.operations.changing.prune import Pruned
     from artstore.operations.restoring.checkout import CheckedOut
-    from artstore.operations.restoring.verify import Verified
+    from artstore.operations.restoring.status import Status
     from artstore.operations.saving.draft import Draft, Saved
-    from artstore.operations.saving.reliance import Reliance
-    from artstore.operations.upkeep.pruning import Policy, Verdict
+    from artstore.operations.upkeep.pruning import Policy
     from artstore.operations.upkeep.repair import Elsewhere
     from artstore.sync.bundles import Bundled, Bundles
     from artstore.sync.exchange import Exchanged, Exchanging
     from artstore.sync.remotes import Remotes
 
 
-class Status(NamedTuple):
-    """A noted checkout against its version; `found` is None when nothing is known of that any more, `verified` when it
-    was deleted.
-    """
-
-    noted: Noted
-    found: Version | None
-    verified: Verified | None
-    problem: ArtstoreError | None = None
-    """why it could not be compared"""
-
-
-class Pruned(NamedTuple):
-    verdicts: list[tuple[Path, Verdict]]
-    """on each live version, by its collection"""
-    freed_bytes: int
-    """that a collection frees by what goes, after the grace period"""
-
-    @property
-    def gone(self) -> list[tuple[Path, Verdict]]:
-        return [pair for pair in self.verdicts if pair[1].goes]
-
-
 class Repository(View):
     """A repository on this host's file systems: what `View` can do, and all that changes it."""
-
-    ask: Callable[[str], bool | None] = staticmethod(lambda question: None)
-    """How the user is asked, yes or no; None where nobody answers."""
 
     def __init__(self, root: str) -> None:
         """Open the repository in folder `root`. Raises NotFound or UnsupportedFormat."""
         if os.name == "nt":
             raise UnsupportedFormat("repositories can't be opened on Windows yet", hint="use WSL, Linux or macOS")
         self.root = os.path.abspath(root)
-        self._folder = storage = FolderStorage(self.root)
-        format = check_format(storage, "read")
-        self.id = format.id
-        writable = not format.unknown("write")
+        self._folder = FolderStorage(self.root)
         settings = Settings(self.root)
-        identity = settings.identity
-        store = Store(
-            storage,
-            format.id,
-            writable,
-            ObjectStore(storage, notes=writable),
-            Refs(storage, identity=identity),
-            Runs(storage, identity=identity),
-        )
-        super().__init__(store, settings)
-        self.checkouts = Checkouts(storage)
+        super().__init__(Store(self._folder, check_format(self._folder, "read"), settings.identity), settings)
+        self.id = self.store.id
+        self.checkouts = Checkouts(self._folder)
+        self.automations = Announcer(self.root, self.store, self.lookup, settings)
+        """what automations hear of this handle"""
 
     @classmethod
     def init(cls, root: str, *, shared: bool = False) -> Repository:
@@ -115,9 +66,7 @@ class Repository(View):
         group of the folder that it is made in.
         """
         root = os.path.abspath(root)
-        if not os.path.isfile(f"{root}/format"):
-            with translated(f"make a repository in {printable(root)}"):
-                make(root, shared=shared)
+        _make(root, shared=shared)
         return cls(root)
 
     # -- saving and restoring --
@@ -130,37 +79,28 @@ class Repository(View):
             if not self.settings.remotes():
                 raise
             path, spec = self.path_of(text, home)
-            full = str(path) + text[text.rfind("/") + 1 :].removeprefix(spec.name)
-            if self.settings.auto_fetch:
-                for name in self.settings.remotes():
-                    try:
-                        self.pull(name, [full])
-                        return super().find(text, home)
-                    except NotFound:
-                        continue
-            holder = self.remotes.holding(path, spec)
-            if holder is None:
-                more = "`artstore pull` may bring more from a remote"
-                raise NotFound(str(error), hint=f"{error.hint}; {more}" if error.hint else more) from error
-            named = self.lookup.short(path) + full.removeprefix(str(path))
-            raise NotFound(
-                f"{named} is not here, but at remote '{holder}'", hint=f"{typed('pull', holder, named)} gets it"
-            ) from error
+            if self.settings.auto_fetch and self._pull_any(str(path) + spec.ending):
+                return super().find(text, home)
+            raise self.remotes.not_found(error, path, spec) from error
+
+    def _pull_any(self, spec: str) -> bool:
+        """Pull what a spec names from the first remote that has it. Returns whether one has."""
+        for name in self.settings.remotes():
+            try:
+                self.pull(name, [spec])
+                return True
+            except NotFound:
+                continue
+        return False
 
     def draft(self, monitor: Monitor | None = None) -> Draft:
-        """Begin a draft. Whoever saves it calls `announce_done` then."""
+        """Begin a draft. Whoever saves it calls `automations.changes_made` then."""
         from artstore.operations.saving.draft import Draft
 
         self._may("write")
         sweep(self._folder)
         self.refs.journal.clear()  # of an operation that failed
         return Draft(self.objects, self.refs, monitor)
-
-    def _rely(self) -> Reliance:
-        from artstore.operations.saving.reliance import Reliance
-
-        sweep(self._folder)
-        return Reliance(self.objects, self.refs)
 
     def put(
         self,
@@ -191,14 +131,14 @@ class Repository(View):
 
                 draft.add_references(*named_targets(path))
                 saved = draft.save(collection, type=type, properties=properties)
-                self.announce_done()
+                self.automations.changes_made()
                 return saved
             if os.path.isdir(path):
                 draft.add_folder(path)
             else:
                 draft.add_file(path)
             saved = draft.save(collection, type=type, properties=properties)
-        self.announce_done()
+        self.automations.changes_made()
         place = os.path.abspath(path)
         only = None if os.path.isdir(path) else os.path.basename(place)
         self.checkouts.note(Noted(place, saved.path, saved.id, saved.number, only, EVERYTHING))
@@ -253,22 +193,12 @@ class Repository(View):
 
     def _pulled(self, pull: Callable[[], T]) -> T:
         """What has to follow where changes of others were taken over."""
-        linked = self._live_sources()
-        done = pull()
-        for path, id in linked:  # links are told what was said of a source that was deleted elsewhere
-            state = self.refs.read(path)
-            if id in state.versions and not is_live(state.versions[id]):
-                self._changes().tell_links_of_deleted(state, [id])
+        with self._changes().keeping_linked_properties(self.catalog().links):
+            done = pull()
         self.refs.journal.clear()  # what others did is announced where they did it
         self.objects.packs.refresh()
         self.tidy()
         return done
-
-    def _live_sources(self) -> list[tuple[Path, str]]:
-        """Versions that live here, and that links name."""
-        links = [self.version(link.path, link.id) for link in self.catalog().links]
-        found = [self.lookup.source(link) for link in links]
-        return [(source.state.path, source.id) for source in found if source is not None]
 
     def fetch(self, remote: str | None = None, specs: Iterable[str] = (), *, monitor: Monitor | None = None) -> None:
         """See what a remote has, and take nothing over: `status` and messages know of it then."""
@@ -316,11 +246,8 @@ class Repository(View):
         from artstore.sync.place import is_relative
         from artstore.sync.remotes import Remotes
 
-        place = Remotes.place_of(url)
-        if not os.path.isfile(f"{root}/format"):
-            with translated(f"make a repository in {printable(root)}"):
-                relative = "relative = true\n" if is_relative(url) else ""
-                make(root, config=f'[remote "{ORIGIN}"]\nurl = {place}\n{relative}')
+        place, relative = Remotes.place_of(url), "relative = true\n" if is_relative(url) else ""
+        _make(root, config=f'[remote "{ORIGIN}"]\nurl = {place}\n{relative}')
         repository = cls(root)
         try:
             known = repository.settings.remotes().get(ORIGIN)
@@ -339,9 +266,7 @@ class Repository(View):
     def fill(self, found: Version, selection: Selection = EVERYTHING, *, monitor: Monitor | None = None) -> None:
         """Bring those of a version's selected files here whose bytes only a partial remote has."""
         if self._is_partial:
-            entries = select(found.tree, self.objects.read_tree, selection)
-            blobs = {e[3]: e[2] for _, e in entries if e[1] not in (DIRECTORY, REFERENCE)}
-            self.remotes.fill(blobs, monitor)
+            self.remotes.fill_version(found, selection, monitor)
 
     def _fill_entry(self, entry: Entry) -> None:
         if self._is_partial:
@@ -362,51 +287,19 @@ class Repository(View):
 
     def _elsewhere(self) -> list[Elsewhere]:
         """All remotes."""
-        from artstore.operations.upkeep.repair import Elsewhere
-
-        return [Elsewhere(f"remote '{name}'", partial(self._objects_at, name)) for name in self.settings.remotes()]
-
-    @contextmanager
-    def _objects_at(self, remote: str) -> Iterator[ObjectStore]:
-        with self.remotes.open(remote) as opened:
-            yield opened.objects
+        return self.remotes.elsewhere() if self.settings.remotes() else []
 
     def tidy(self) -> None:
         """Merge packs when it is due and nobody else is at it. Never fails a save that was acknowledged."""
-        from artstore.operations.upkeep.merge import merge, packs_due
+        from artstore.operations.upkeep.merge import merge_if_due
 
-        try:
-            if packs_due(self.objects):
-                with self._maintenance_lock() as free:
-                    if free:
-                        merge(self.objects)
-        except (ArtstoreError, OSError):
-            pass  # the next save, or gc, takes it up; what was saved is safe
-
-    @contextmanager
-    def _maintenance_lock(self) -> Iterator[bool]:
-        """Whether nobody else does maintenance. It saves work; nothing relies on it: a lock that fails counts as free."""
-        import filelock  # 30 ms: only when there is something to do
-
-        lock = filelock.FileLock(self._folder.path("cache/maintenance.lock"))
-        try:
-            lock.acquire(timeout=0)
-        except filelock.Timeout:
-            yield False
-            return
-        except (OSError, NotImplementedError):
-            yield True
-            return
-        try:
-            yield True
-        finally:
-            lock.release()
+        merge_if_due(self.objects)
 
     def record(self, state: RunState, build: Callable[[RunState], list[Change]]) -> None:
         """Append to a run's log: see `Runs.append`."""
         self._may("write")
         self.runs.append(state, build)
-        self._announce_run()
+        self.automations.runs_changed()
 
     def seal(self, state: RunState, more: Callable[[RunState], list[Change]]) -> None:
         """Seal what lies open of a run's history, and append `more` in the same entry."""
@@ -416,7 +309,7 @@ class Repository(View):
         try:
             seal(self.objects, self.runs, state, more)
         finally:
-            self._announce_run()  # what stands in the log has happened, also when what comes after it fails
+            self.automations.runs_changed()  # what stands in the log has happened, also when what comes after it fails
 
     def delete_run(self, path: RunPath) -> None:
         """Delete a run: gc frees its history; its name and edges stay on record. Raises NotFound."""
@@ -430,91 +323,14 @@ class Repository(View):
         """Every noted checkout (at `place`, below it, or the one around it) against its version, by place. Files whose
         stats are as when they were last read are not read again. Places that are gone are forgotten.
         """
-        for noted in self.checkouts.all():
-            if place is not None and not _related(noted.place, os.path.abspath(place)):
-                continue
-            if not os.path.lexists(noted.place):
-                self.checkouts.forget(noted.place)
-                continue
-            try:
-                yield self._status(noted, monitor)
-            except ArtstoreError as error:
-                yield Status(noted, None, None, error)
+        from artstore.operations.restoring.status import Statuses
 
-    def _status(self, noted: Noted, monitor: Monitor | None) -> Status:
-        state = self.refs.read(noted.collection)
-        version = state.versions.get(noted.id)
-        if not is_live(version):
-            return Status(noted, Version(state, version) if version else None, None)
-        found = Version(state, version)
-        with self._unless_deleted(found):
-            return Status(noted, found, self._compare(noted, found, monitor))
-
-    def _compare(self, noted: Noted, found: Version, monitor: Monitor | None) -> Verified:
-        from artstore.operations.restoring.verify import Verifier
-        from artstore.store.statcache import StatCache
-
-        salt = "file" if noted.name is not None else ""
-        cache = StatCache(self._folder, noted.place, salt)
-        try:
-            verifier = Verifier(self.objects, selection=noted.selection, cache=cache, monitor=monitor)
-            if noted.name is not None:
-                return verifier.run_file(found.tree, noted.place)
-            return verifier.run(found.tree, noted.place)
-        finally:
-            cache.close()
-
-    # -- what automations hear of --
-
-    @property
-    def place(self) -> Place:
-        """By what automations know it."""
-        from artstore.operations.automation.rules import Place
-
-        return Place(self.id, os.path.realpath(self.root))
-
-    def announce_done(self) -> None:
-        """Let automations hear of what an operation did to collections, now that it is safe."""
-        done, self.refs.journal[:] = list(self.refs.journal), []
-        self.announce([event for one in done for event in events_of(*one)])
-
-    def _announce_run(self) -> None:
-        done, self.runs.journal[:] = list(self.runs.journal), []
-        self.announce([event for one in done for event in events_of_run(*one)])
-
-    def announce(self, events: list[Event]) -> None:
-        """Set off the automations that wait for something that was done with this handle, now that it is safe. Cost: a
-        stat, where this user has none.
-        """
-        if events and _has_automations():
-            from artstore.operations.automation.firing import fire
-
-            host, user = self.settings.identity()
-            now = {"time": moment(time.time_ns()), "user": user, "host": host, "repository": self.root}
-            fire(self.place, [self._with_metadata(event) | now for event in events], self.ask)
-
-    def _with_metadata(self, event: Event) -> Event:
-        """With all of a version's metadata: what its state tells leaves long values to blobs."""
-        if "id" not in event:
-            return event
-        try:
-            found = self.version(path_of(event), event["id"])
-            return event | {"metadata": self.properties(found)[1]}
-        except ArtstoreError:
-            return event
-
-    def metric_watches(self, entity: str, project: str, run: str) -> list[MetricWatch]:
-        """What automations wait for of metrics that a run will log, and has not passed yet."""
-        if not _has_automations():
-            return []
-        from artstore.operations.automation.firing import waiting_for_metrics
-
-        return waiting_for_metrics(self.place, {"entity": entity, "project": project, "run": run})
+        return Statuses(self._folder, self.objects, self.refs, monitor).all(self.checkouts, place)
 
     def _changes(self) -> Changes:
         from artstore.operations.changing.changes import Changes
 
-        return Changes(self.refs, self.objects, self.lookup, self._rely, lambda: self.catalog().links_of)
+        return Changes(self.store, self.lookup)
 
     @contextmanager
     def _changing(self) -> Iterator[Changes]:
@@ -526,7 +342,7 @@ class Repository(View):
         except BaseException:
             self.refs.journal.clear()  # what was withdrawn, or is half of something
             raise
-        self.announce_done()
+        self.automations.changes_made()
 
     # -- changing what moves --
 
@@ -582,13 +398,8 @@ class Repository(View):
 
     def _fill_deleted(self, text: str) -> None:
         """What comes back in a partial clone comes back whole: its absent blobs from the remote."""
-        if not self._is_partial:
-            return
-        path, spec = self.path_of(text)
-        state = self.refs.read(path)
-        for version in state.versions.values():
-            if not is_live(version) and spec.number in (None, version["number"]):
-                self.fill(Version(state, version))
+        if self._is_partial:
+            self.remotes.fill_deleted(*self.path_of(text))
 
     def prune(
         self,
@@ -603,6 +414,7 @@ class Repository(View):
         only those whose ttl is over. Refused, with nothing deleted anywhere, where aliases or links hold one, unless
         forced. The bytes are exactly those that a collection would free.
         """
+        from artstore.operations.changing.prune import prune
         from artstore.operations.upkeep.pruning import Policy
 
         policy, specs = (policy or Policy()).checked(), list(specs)
@@ -611,34 +423,10 @@ class Repository(View):
                 if parse_spec(text).names_version:
                     raise InvalidValue(f"'{text}' names a version; prune takes an artifact")
             states = [self.collection(text) for text in specs] or list(self.collections())
-            found = [(state, changes.judge(state.path, policy)) for state in states]
-            going = [
-                Version(state, verdict.version) for state, verdicts in found for verdict in verdicts if verdict.goes
-            ]
-            changes.refuse_held(going, force=force)
-            changes.refuse_linked(going, force=force)
-            freed = self._freed_without(going, monitor)
-            if not dry_run:
-                found = [(state, changes.prune(state.path, policy, force=force)) for state, _ in found]
-        return Pruned([(state.path, verdict) for state, verdicts in found for verdict in verdicts], freed)
-
-    def _freed_without(self, going: list[Version], monitor: Monitor | None) -> int:
-        """Bytes that a collection frees when these versions are deleted, beyond those that it frees anyway. What is said of
-        a version that is linked goes to its links.
-        """
-        if not going:
-            return 0
-        from artstore.operations.upkeep.collect import foresee
-
-        links = self.catalog()
-        kept = {blob for one in going if links.links_of(one.id) for blob in property_digests(one.version)}
-
-        def freed(without: set[str], kept: set[Digest]) -> int:
             shown = monitor or Monitor()
-            seen = foresee(self.objects, self.refs, self.runs, grace=0.0, monitor=shown, without=without, kept=kept)
-            return seen.freed_bytes
-
-        return freed({f"{one.state.path.folder}@{one.id}" for one in going}, kept) - freed(set(), set())
+            return prune(
+                self.store, changes, self.catalog(), states, policy, force=force, dry_run=dry_run, monitor=shown
+            )
 
     # -- versions that several processes put together --
 
@@ -652,7 +440,7 @@ class Repository(View):
         state = self.collection(text)
         with self.draft() as draft:
             saved = draft.save(state.path, properties=properties, upsert=upsert)
-        self.announce_done()
+        self.automations.changes_made()
         return saved
 
     # -- links and registries --
@@ -662,7 +450,7 @@ class Repository(View):
         from artstore.operations.changing.linking import Links
 
         with self._changing() as changes:
-            yield Links(self.refs, self.lookup, changes, self._rely)
+            yield Links(self.store, self.lookup, changes)
 
     def link(self, found: Version, target: str, aliases: tuple[str, ...] = ()) -> Version:
         """Let a version stand in another collection, too: the link, with a number and aliases of its own."""
@@ -697,10 +485,7 @@ class Repository(View):
         old = self.collection(text).path
         with self._changing() as changes:
             made = changes.rename(text, new)
-        if _has_automations():
-            from artstore.operations.automation.firing import follow
-
-            follow(self.place, old, made.path)
+        self.automations.renamed(old, made.path)
         if self.settings.remotes():
             self.remotes.renamed(old, made.path)
         return made
@@ -718,22 +503,13 @@ class Repository(View):
             return changes.move(text, new)
 
 
+def _make(root: str, *, shared: bool = False, config: str = "") -> None:
+    if not os.path.isfile(f"{root}/format"):
+        with translated(f"make a repository in {printable(root)}"):
+            make(root, shared=shared, config=config)
+
+
 def _exchanging(*, monitor: Monitor | None, **options: Any) -> Exchanging:
     from artstore.sync.exchange import Exchanging
 
     return Exchanging(**options, monitor=monitor or Monitor())
-
-
-def _has_automations() -> bool:
-    """Whether this user has rules, or this process functions that may be actions of some. Cost: a stat."""
-    return firing_known() or os.path.exists(rules_path())
-
-
-def firing_known() -> bool:
-    """Whether functions of this process may be actions of automations: only then was that module loaded."""
-    return "artstore.operations.automation.firing" in sys.modules
-
-
-def _related(place: str, other: str) -> bool:
-    """Whether one path is the other or lies below it."""
-    return os.path.commonpath([place, other]) in (place, other)

@@ -2,52 +2,39 @@
 
 from __future__ import annotations
 
-import io
-import os
 from collections.abc import Iterator, Set
-from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
-from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Self
+from contextlib import closing
+from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
-from artstore.backends.owner import is_alive
-from artstore.backends.owner import parse as parse_owner
 from artstore.backends.storage import FolderStorage
 from artstore.domain.changes import LogEntry
-from artstore.domain.collection import Path, State, is_live
-from artstore.domain.digest import BLOB, TREE, Digest
+from artstore.domain.collection import Path, State
+from artstore.domain.digest import Digest
 from artstore.domain.names import RESERVED, Spec, parse_path, printable
 from artstore.domain.run import RunState
 from artstore.domain.selection import EVERYTHING, Selection, select
 from artstore.domain.tree import (
     DIRECTORY,
-    PART,
     REFERENCE,
     Entry,
     FileChange,
-    decode_tree,
     diff,
     find,
     read_folder,
     walk,
 )
-from artstore.domain.wording import near, typed
 from artstore.errors import (
     Damage,
     InvalidValue,
-    MissingObject,
-    NoEntry,
-    NotFound,
-    Refused,
     translated,
 )
-from artstore.operations.finding.lookup import Home, Lookup, Version
+from artstore.operations.finding.lookup import Home, Lookup, Version, unless_deleted
 from artstore.operations.restoring.options import PLAIN, Restore
 from artstore.progress import Monitor
 from artstore.store import settings
 from artstore.store.layout import Operation, check_format
 from artstore.store.objects import ObjectStore
-from artstore.store.packs import LARGE
-from artstore.store.packset import PACKS
-from artstore.store.reading import read_small
+from artstore.store.reading import load_trees
 from artstore.store.runs import may_live
 from artstore.store.settings import Settings
 from artstore.store.store import Store
@@ -61,22 +48,7 @@ if TYPE_CHECKING:  # loaded when they are called: a command should not pay for w
     from artstore.operations.upkeep.collect import Collected
     from artstore.operations.upkeep.fsck import Report
     from artstore.operations.upkeep.repair import Elsewhere
-
-
-class Usage(NamedTuple):
-    """Bytes on disk by place, and what the live versions would take as plain folders."""
-
-    packs: int
-    pack_bytes: int
-    blobs: int
-    blob_bytes: int
-    log_bytes: int
-    trash_bytes: int
-    bad_bytes: int
-    tmp_bytes: int
-    cache_bytes: int
-    versions: int
-    version_bytes: int
+    from artstore.operations.upkeep.usage import Usage
 
 
 class View:
@@ -111,17 +83,8 @@ class View:
         """Bring those of a version's files here whose bytes are elsewhere; of a distant place, the trees that will be
         read, by few requests.
         """
-        level = [(b"", found.tree)] if self.storage.distant else []
-        while level:
-            wanted = dict.fromkeys((digest for _, digest in level), TREE)
-            trees = {digest: bytes(data) for _, digest, data in read_small(self.objects, wanted)}
-            self.objects.keep_trees(trees)
-            level = [
-                (path + entry[0] + b"/" if entry[1] == DIRECTORY else path, entry[3])
-                for path, digest in level
-                for entry in decode_tree(trees[digest], digest)
-                if entry[1] == PART or (entry[1] == DIRECTORY and selection.reaches(path + entry[0] + b"/"))
-            ]
+        if self.storage.distant:
+            load_trees(self.objects, found.tree, selection.reaches)
 
     def _fill_entry(self, entry: Entry) -> None:
         """As `fill`, one file."""
@@ -201,18 +164,7 @@ class View:
 
     def entry(self, found: Version, path: str) -> Entry:
         """The entry at a path of a version. Raises NoEntry with near names."""
-        parts = parse_path(path.rstrip("/"))
-        entry = find(found.tree, parts, self.objects.read_tree)
-        if entry is None:
-            parent = find(found.tree, parts[:-1], self.objects.read_tree) if len(parts) > 1 else None
-            tree = found.tree if len(parts) == 1 else parent[3] if parent and parent[1] == DIRECTORY else None
-            names = [printable(e[0]) for e in read_folder(tree, self.objects.read_tree)[:_NEAR_AMONG]] if tree else []
-            raise NoEntry(
-                f"{found.name} has no '{printable(path)}'",
-                hint=near(printable(parts[-1]), names, "".join(f"{printable(part)}/" for part in parts[:-1]))
-                or f"{typed('ls', self.lookup.named(found))} lists its files",
-            )
-        return entry
+        return self.lookup.entry(found, path)
 
     def folder(self, tree: Digest) -> tuple[Entry, ...]:
         return read_folder(tree, self.objects.read_tree)
@@ -225,23 +177,11 @@ class View:
 
     def open(self, entry: Entry) -> BinaryIO:
         """A file's content for reading, checked before the first byte is given out. Raises InvalidValue for a folder."""
-        if entry[1] == REFERENCE:
-            return referenced(entry)
-        if entry[1] == DIRECTORY:
-            raise InvalidValue(f"'{printable(entry[0])}' is a folder")
-        self._fill_entry(entry)
-        if entry[2] >= LARGE:
-            fd, _ = self.objects.large.open(entry[3], entry[2])
-            try:
-                self.objects.large.verify(entry[3], fd, entry[2])
-                os.lseek(fd, 0, os.SEEK_SET)
-            except BaseException:
-                os.close(fd)
-                raise
-            return open(
-                fd, "rb", buffering=io.DEFAULT_BUFFER_SIZE
-            )  # said, so that nobody asks whether it is a terminal
-        return io.BytesIO(self.objects.read(BLOB, entry[3]))
+        from artstore.operations.restoring.opening import open_file
+
+        if entry[1] not in (REFERENCE, DIRECTORY):
+            self._fill_entry(entry)
+        return open_file(self.objects, entry)
 
     def diff(self, old: Version, new: Version) -> Iterator[FileChange]:
         return diff(old.tree, new.tree, self.objects.read_tree)
@@ -254,7 +194,7 @@ class View:
 
         target = root or self.download_folder(found)
         self.fill(found, how.selection, monitor=how.monitor)
-        with self._unless_deleted(found):
+        with unless_deleted(self.refs, found):
             return Checkout(self.objects, found.tree, how).run(target)
 
     def export(
@@ -272,20 +212,9 @@ class View:
         from artstore.operations.restoring.archive import write_archive
 
         self.fill(found, selection, monitor=monitor)
-        with self._unless_deleted(found):
+        with unless_deleted(self.refs, found):
             entries = select(found.tree, self.objects.read_tree, selection)
             return write_archive(kind, out, entries, self.objects, self.open, monitor or Monitor())
-
-    @contextmanager
-    def _unless_deleted(self, found: Version) -> Iterator[None]:
-        """What is missing since its version was deleted and collected while it was read is no damage."""
-        try:
-            yield
-        except Damage as error:
-            version = self.refs.read(found.state.path).versions.get(found.id)
-            if isinstance(error, MissingObject) and not is_live(version):
-                raise NotFound(f"{found.name} was deleted and collected while it was read") from error
-            raise type(error)(f"{found.name}: {error}", hint=error.hint) from error
 
     def download_folder(self, found: Version) -> str:
         return settings.download_folder(f"{found.state.path.name}-v{found.number}")
@@ -310,8 +239,8 @@ class View:
         """Collect what no live version reaches. `now` skips the grace period; refused on network file systems. `abandon`
         declares a transaction dead: refused of a process that is alive here, unless `force`.
         """
-        from artstore.operations.upkeep.collect import collect, foresee
-        from artstore.operations.upkeep.merge import merge
+        from artstore.operations.upkeep.collect import abandon_transaction, collect, foresee
+        from artstore.operations.upkeep.merge import maintenance_lock, merge
 
         self._may("gc")
         if now and not self.storage.coherent:
@@ -320,29 +249,16 @@ class View:
                 hint="run gc without --now",
             )
         if abandon is not None:
-            if abandon not in self.storage.names("tmp") or "/" in abandon:
-                raise NotFound(f"there is no transaction '{abandon}'", hint=near(abandon, self.storage.names("tmp")))
-            owner = parse_owner(abandon)
-            if owner is not None and is_alive(owner) and not force:
-                raise Refused(
-                    f"process {owner.pid} is at work here: its save would fail",
-                    hint="end that process first, or abandon it with --force",
-                )
-            if not dry_run:
-                self.storage.remove_folder(f"tmp/{abandon}")
+            abandon_transaction(self.storage, abandon, force=force, dry_run=dry_run)
         # A place that others use, too, keeps its trash as long as it should, whatever one of them has set for himself.
         settings = self.settings if self.objects.here is not None else Settings(None)
         grace = 0.0 if now else settings.grace(self.storage.local)
-        with self._maintenance_lock():
+        with maintenance_lock(self.storage):
             act = foresee if dry_run else collect
             done = act(self.objects, self.refs, self.runs, grace=grace, monitor=monitor or Monitor())
             if self.objects.here is None and not dry_run:
                 merge(self.objects)
             return done
-
-    def _maintenance_lock(self) -> AbstractContextManager[Any]:
-        """Where somebody else's work can be saved: nothing relies on it."""
-        return nullcontext()
 
     def fsck(self, *, quick: bool = False, repair: bool = False, monitor: Monitor | None = None) -> Report:
         """Everything that is stored against everything that should be. With `repair`, what was lost is looked for in
@@ -365,11 +281,12 @@ class View:
 
         if not repair:
             return check(quick, set()).run()
+        from artstore.operations.upkeep.merge import maintenance_lock
         from artstore.operations.upkeep.repair import Repair
 
         for operation in ("write", "gc"):
             self._may(operation)
-        with self._maintenance_lock():
+        with maintenance_lock(self.storage):
             return Repair(self.objects, self.refs, self._elsewhere(), shown).run(check, quick=quick)
 
     def _elsewhere(self) -> list[Elsewhere]:
@@ -385,35 +302,10 @@ class View:
         return set()
 
     def usage(self) -> Usage:
-        places = {
-            place: sum(size for _, size in self.storage.below(place))
-            for place in ("refs", "runs", "trash", "bad", "tmp", "cache")
-        }
-        packs = [size for path, size in self.storage.below(PACKS) if path.endswith(".pack")]
-        blobs = [size for _, size in self.objects.large.all()]
-        live = [version for state in self.collections() for version in state.live()]
-        return Usage(
-            len(packs), sum(packs), len(blobs), sum(blobs), places["refs"] + places["runs"], places["trash"], places["bad"],
-            places["tmp"], places["cache"],
-            len(live), sum(version["size"] for version in live),
-        )  # fmt: skip
+        """Bytes on disk, part by part."""
+        from artstore.operations.upkeep.usage import usage
 
-
-def referenced(entry: Entry) -> BinaryIO:
-    """The bytes of a reference, fetched into a file without a name and checked, for reading. Raises what `fetch` does."""
-    import tempfile
-
-    from artstore.backends.references import Reference, fetch
-
-    file = tempfile.TemporaryFile(buffering=0)
-    try:
-        with translated(f"fetch '{printable(entry[0])}'"):
-            fetch(Reference.of(entry), file.fileno())
-            file.seek(0)
-    except BaseException:
-        file.close()
-        raise
-    return file
+        return usage(self.objects, self.collections())
 
 
 def view_of(place: str, here: FolderStorage | None, *, writing: bool = False) -> View:
@@ -431,7 +323,3 @@ def view_of(place: str, here: FolderStorage | None, *, writing: bool = False) ->
     view = View(remote, settings)
     view.asking = here
     return view
-
-
-_NEAR_AMONG = 2000
-"""Names of a folder among which near ones are looked for."""

@@ -17,6 +17,7 @@ from pathlib import Path
 import artstore.__main__ as program
 from artstore import cli
 from artstore.api import handles, recording
+from artstore.operations.automation.announcing import Announcer
 from artstore.repository import Repository
 
 _UNSEEN = DeprecationWarning, PendingDeprecationWarning, ImportWarning, ResourceWarning
@@ -117,14 +118,14 @@ def _interpreter() -> Iterator[None]:
 def _package() -> Iterator[None]:
     """No repository is open yet, and people are asked; afterwards this thread's handles and answers are back."""
     kept = handles._threads.__dict__.pop("handles", {})
-    asking = Repository.__dict__["ask"]
+    asking = Announcer.__dict__["ask"]
     from artstore.cli import output  # sets it, which the package's own tests must not meet
 
-    Repository.ask = staticmethod(output._ask)
+    Announcer.ask = staticmethod(output._ask)
     try:
         yield
     finally:
-        Repository.ask = asking
+        Announcer.ask = asking
         for _, repository in handles._threads.__dict__.pop("handles", {}).values():
             if isinstance(repository, Repository):
                 repository.objects.close()

@@ -72,10 +72,10 @@ def test_rules_of_one_artifact_follow_it_to_another_name_and_others_stay(home: P
         )
     with Repository(str(home / ".artifacts")) as repository:
         repository.rename("data", "renamed")
-        scopes = {rule["name"]: rule["scope"]["collection"] for rule in all_rules(repository.place)}
+        scopes = {rule["name"]: rule["scope"]["collection"] for rule in all_rules(repository.automations.place)}
         assert scopes == {"on data": "renamed", "on other": "other"}
         repository.rename("renamed", "again")
-        assert {rule["scope"]["collection"] for rule in all_rules(repository.place)} == {"again", "other"}
+        assert {rule["scope"]["collection"] for rule in all_rules(repository.automations.place)} == {"again", "other"}
 
 
 def test_a_function_and_a_rule_can_t_have_one_name(home: Path) -> None:
@@ -94,7 +94,7 @@ def test_doing_nothing_is_noted_as_done(home: Path) -> None:
     log(draft())
     _made()
     with Repository(str(home / ".artifacts")) as repository:
-        (rule,) = all_rules(repository.place)
+        (rule,) = all_rules(repository.automations.place)
         assert actor.perform(rule, {"event": "CREATE_ARTIFACT", "entity": "local"}, str(home), 1) == ("ok", "")
     assert actor.read_log()[-1]["outcome"] == "ok"
 
@@ -130,6 +130,6 @@ def test_a_metric_that_is_compared_otherwise_is_refused(home: Path) -> None:
     metric = RunEvent.metric("loss") < 1
     api.create_automation(OnRunMetric(scope=api.project("uncategorized"), filter=metric) >> DoNothing(), name="m")
     with Repository(str(home / ".artifacts")) as repository:
-        (rule,) = all_rules(repository.place)
+        (rule,) = all_rules(repository.automations.place)
         with pytest.raises(InvalidValue, match="a metric is compared by"):
-            save_rule(repository.place, rule | {"metric": rule["metric"] | {"cmp": "$near"}}, new=False)
+            save_rule(repository.automations.place, rule | {"metric": rule["metric"] | {"cmp": "$near"}}, new=False)

@@ -456,7 +456,7 @@ def test_what_push_pull_clone_gc_and_fsck_bring_sets_nothing_off(home: Path, tmp
         repository.gc(now=True)
         assert repository.fsck().problems == []
         assert "theirs" in [state.path.name for state in repository.collections()]
-        repository.announce([])
+        repository.automations.announce([])
     assert (heard.words(), runs.words()) == ([], [])
     with wandb.init():
         pass
@@ -1095,7 +1095,7 @@ def test_a_repository_that_was_moved_asks_once_and_heeds_the_answer(home: Path, 
 
     make_tree(Path("src"), {"f": "1"})
     with Repository(".artifacts") as repository:
-        repository.ask = yes
+        repository.automations.ask = yes
         repository.put("src", "data")
         repository.set_tags("data", add=("x",))
         Path("src/f").write_text("2")
@@ -1119,7 +1119,7 @@ def test_a_refusal_is_asked_once_too(home: Path, tmp_path: Path) -> None:
         return False
 
     with Repository(".artifacts") as repository:
-        repository.ask = no
+        repository.automations.ask = no
         repository.put("src", "data")
         Path("src/f").write_text("2")
         repository.put("src", "data")
@@ -1147,7 +1147,7 @@ def test_a_broken_file_of_rules_costs_a_warning_never_a_save_nor_a_run(
     home: Path, tmp_path: Path, content: bytes
 ) -> None:
     with Repository(".artifacts") as repository:
-        place = repository.place
+        place = repository.automations.place
     rules(tmp_path).parent.mkdir(parents=True)
     rules(tmp_path).write_bytes(content.replace(b"ID", place.id.encode()).replace(b"ROOT", place.root.encode()))
     code = (

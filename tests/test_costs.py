@@ -217,7 +217,9 @@ def test_a_save_upon_an_earlier_version_reads_its_log_once(
     age(source)
     repo.put(str(source), "a")
     (source / "g").write_text("2")
-    monkeypatch.setattr("artstore.repository.firing_known", lambda: False)  # another test may have loaded automations
+    monkeypatch.setattr(
+        "artstore.operations.automation.announcing.is_firing_loaded", lambda: False
+    )  # another test may have loaded automations
     read = noted_reads(monkeypatch)
     assert repo.put(str(source), "a").number == 1
     assert [path.rpartition("/")[2] for path in read if path.startswith("refs/")] == ["00000001.json"]
@@ -225,7 +227,9 @@ def test_a_save_upon_an_earlier_version_reads_its_log_once(
 
 def test_logging_an_artifact_reads_its_log_once(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The save tells which version it made."""
-    monkeypatch.setattr("artstore.repository.firing_known", lambda: False)  # another test may have loaded automations
+    monkeypatch.setattr(
+        "artstore.operations.automation.announcing.is_firing_loaded", lambda: False
+    )  # another test may have loaded automations
     with wandb.init() as run:
         run.log_artifact(draft("a", "1"))
         second = draft("a", "2")

@@ -15,6 +15,7 @@ import pytest
 from artstore.backends import owner
 from artstore.domain.digest import BLOB
 from artstore.errors import ArtstoreError
+from artstore.operations.upkeep.merge import maintenance_lock
 from artstore.repository import Repository
 from artstore.store.transaction import Transaction
 from tests.conftest import Cli, make_tree, snapshot
@@ -159,7 +160,7 @@ def test_a_lock_that_somebody_holds_or_left_stops_neither_save_nor_gc(
     """Case 66: the one lock only saves work."""
     for number in range(8):
         _save_own(repo.root, f"data{number}", "w", 1)
-    with repo._maintenance_lock() as free:
+    with maintenance_lock(repo.storage) as free:
         assert free
         assert process_cli("put", make_tree(tmp_path / "data", {"a": "a"}), "--name", "beside").code == 0
         repo.delete("data0:v0")
@@ -253,7 +254,7 @@ def test_a_child_forked_in_the_middle_of_a_save_harms_neither_and_may_save_itsel
 ) -> None:
     """Case 68: the child closes what it inherited; the parent's transaction stays, and no lock is inherited."""
     source = make_tree(tmp_path / "data", {f"{n}": f"{n}" * 2000 for n in range(20)} | {"large": LARGE})
-    with repo._maintenance_lock(), repo.draft() as draft:
+    with maintenance_lock(repo.storage), repo.draft() as draft:
         draft.add_folder(str(source))
         child = os.fork()
         if not child:
@@ -270,7 +271,7 @@ def test_a_child_forked_in_the_middle_of_a_save_harms_neither_and_may_save_itsel
             time.sleep(60)
             os._exit(0)
         draft.save(repo.path_of("data")[0])
-    with Repository(repo.root) as other, other._maintenance_lock() as free:
+    with Repository(repo.root) as other, maintenance_lock(other.storage) as free:
         assert free
     os.kill(sleeper, signal.SIGKILL)
     os.waitpid(sleeper, 0)

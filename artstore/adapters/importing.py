@@ -217,7 +217,7 @@ def saved(
     taken = repository.refs.read(path).aliases
     new = tuple(alias for alias in aliases if alias not in taken)
     done = draft.save(path, type=type, run=run, reuse="any", properties=Properties(aliases=new))
-    repository.announce_done()
+    repository.automations.changes_made()
     spec = f"{path}:v{done.number}"
     if not about.keys() & repository.find(spec).version.get("metadata", {}).keys():
         properties = properties or Properties()

@@ -80,7 +80,7 @@ def _artifact(repository: Repository, folder: str, project: str, type: str) -> T
         saved = draft.save(
             path, type=type, reuse="any", properties=Properties(metadata={"wandb": {"version": f"v{number}"}})
         )
-    repository.announce_done()
+    repository.automations.changes_made()
     return Taken("version", f"{path}:v{saved.number}", folder, saved.is_new)
 
 

@@ -77,7 +77,7 @@ class Drafting:
     def announce_saved(self) -> None:
         """Let automations hear of the save of what was begun."""
         if self._repository is not None:
-            self._repository.announce_done()
+            self._repository.automations.changes_made()
 
     @property
     def root(self) -> str | None:

@@ -260,7 +260,10 @@ class Api:
         """
         if not isinstance(obj, NewAutomation):
             raise InvalidType(f"an automation is made of event >> action, not of a {type(obj).__name__}")
-        place, rule = self._repository.place, new_rule(obj, name=name, description=description, enabled=enabled)
+        place, rule = (
+            self._repository.automations.place,
+            new_rule(obj, name=name, description=description, enabled=enabled),
+        )
         try:
             if isinstance(obj.action, CallPython):
                 firing.call(place, rule, obj.action.function)
@@ -279,13 +282,13 @@ class Api:
         if not isinstance(obj, Automation):
             raise InvalidType(f"update_automation takes an Automation, not a {type(obj).__name__}")
         rule = changed_rule(obj, **changes)
-        if not firing.replace(self._repository.place, rule):
-            save_rule(self._repository.place, rule, new=create_missing)
+        if not firing.replace(self._repository.automations.place, rule):
+            save_rule(self._repository.automations.place, rule, new=create_missing)
         return Automation(rule)
 
     def delete_automation(self, obj: Automation | str) -> Literal[True]:
         """By the automation, its name or its id. Raises NotFound."""
-        place, name = self._repository.place, obj.id if isinstance(obj, Automation) else obj
+        place, name = self._repository.automations.place, obj.id if isinstance(obj, Automation) else obj
         own = next((rule for rule in firing.called(place) if name in (rule["id"], rule["name"])), None)
         if own is not None:
             firing.forget(place, own["id"])
@@ -295,7 +298,7 @@ class Api:
 
     def automation(self, name: str, *, entity: str | None = None) -> Automation:
         """Raises ValueError when there is none of that name."""
-        place = self._repository.place
+        place = self._repository.automations.place
         own = next((rule for rule in firing.called(place) if name == rule["name"]), None)
         return Automation(own or find_rule(place, name))
 
@@ -303,7 +306,7 @@ class Api:
         self, entity: str | None = None, *, name: str | None = None, per_page: int = 50, start: str | None = None
     ) -> Listing[Automation]:
         """This user's automations for this repository, the first made first."""
-        place = self._repository.place
+        place = self._repository.automations.place
         rules = [*all_rules(place), *firing.called(place)]
         return Listing([rule for rule in rules if name in (None, rule["name"])], Automation)
 

@@ -100,8 +100,8 @@ class Recording:
             value = watch.sees(as_number(row[watch.metric]))
             if value is not None:
                 self._watched.remove(watch)
-                event = metric_event(self._state, watch.metric, value) | {"rule": watch.rule["id"]}
-                self.repository.announce([event])
+                event = metric_event(self._state, watch.metric, value, watch.rule["id"])
+                self.repository.automations.announce([event])
 
     def _seal(self, more: Callable[[RunState], list[Change]] = lambda state: []) -> None:
         if self._history is not None:
@@ -202,7 +202,7 @@ def start(
     state = repository.runs.read(path)
     repository.record(state, build)
     seal(repository.objects, repository.runs, state)  # what a killed process of this run left open
-    return Recording(root, state, repository.metric_watches(*path))
+    return Recording(root, state, repository.automations.metric_watches(path))
 
 
 class Session:

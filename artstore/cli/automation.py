@@ -13,7 +13,7 @@ from artstore.domain.filters import parsed
 from artstore.domain.names import as_project, check_project, printable
 from artstore.domain.wording import moment
 from artstore.errors import InvalidValue
-from artstore.operations.automation.events import EventType
+from artstore.operations.automation.events import Event, EventType
 from artstore.operations.automation.rules import (
     COMMAND,
     WEBHOOK,
@@ -103,7 +103,7 @@ def create_command(
             "event": _EVENTS[event].value, "scope": _scope(repository, scope), "filter": parsed(where),
             "metric": _metric(metric), "action": action, "created": moment(_now()), "updated": None,
         }  # fmt: skip
-        save_rule(repository.place, rule, new=True)
+        save_rule(repository.automations.place, rule, new=True)
     if as_json:
         print_json(rule)
     else:
@@ -205,8 +205,8 @@ def _typed(condition: dict[str, Any]) -> str:
 def list_command(as_json: bool) -> None:
     """List your automations for this repository."""
     with open_repository() as repository:
-        rules = all_rules(repository.place)
-        _, unasked = rules_for(repository.place)
+        rules = all_rules(repository.automations.place)
+        _, unasked = rules_for(repository.automations.place)
     if as_json:
         print_json(rules)
         return
@@ -225,7 +225,7 @@ def list_command(as_json: bool) -> None:
 def delete_command(name: str, as_json: bool) -> None:
     """Delete an automation."""
     with open_repository() as repository:
-        rule = delete_rule(repository.place, name)
+        rule = delete_rule(repository.automations.place, name)
     if as_json:
         print_json({"deleted": rule["name"]})
     else:
@@ -238,8 +238,8 @@ def delete_command(name: str, as_json: bool) -> None:
 def enable_command(name: str, off: bool) -> None:
     """Switch an automation on, or off."""
     with open_repository() as repository:
-        rule = find_rule(repository.place, name)
-        save_rule(repository.place, rule | {"enabled": not off}, new=False)
+        rule = find_rule(repository.automations.place, name)
+        save_rule(repository.automations.place, rule | {"enabled": not off}, new=False)
     click.echo(f"automation {printable(rule['name'])} is {'off' if off else 'on'}")
 
 
@@ -248,8 +248,8 @@ def enable_command(name: str, off: bool) -> None:
 def allow_command(refused: bool) -> None:
     """Allow your automations for this repository to run where it lies now."""
     with open_repository() as repository:
-        decide(repository.place, not refused)
-        root = repository.place.root
+        decide(repository.automations.place, not refused)
+        root = repository.automations.place.root
     click.echo(f"automations {'do not run' if refused else 'run'} at {printable(root)}")
 
 
@@ -265,8 +265,8 @@ def test_command(ctx: click.Context, name: str, as_json: bool) -> None:
     from artstore.operations.automation.worker import perform
 
     with open_repository() as repository:
-        rule = find_rule(repository.place, name)
-        outcome, output = perform(rule, _made_up(repository, rule), repository.place.root, 1)
+        rule = find_rule(repository.automations.place, name)
+        outcome, output = perform(rule, _made_up(repository, rule), repository.automations.place.root, 1)
     if as_json:
         print_json({"automation": rule["name"], "outcome": outcome, "output": output})
     else:
@@ -277,34 +277,25 @@ def test_command(ctx: click.Context, name: str, as_json: bool) -> None:
         ctx.exit(1)
 
 
-def _made_up(repository: Repository, rule: Rule) -> dict[str, Any]:
+def _made_up(repository: Repository, rule: Rule) -> Event:
     scope = rule["scope"]
     entity = scope.get("entity", repository.settings.entity)
-    event: dict[str, Any] = {
+    event: Event = {
         "event": rule["event"], "time": moment(_now()), "user": repository.settings.identity()[1], "test": True,
         "entity": entity, "project": scope.get("project", repository.settings.project), "repository": repository.root,
     }  # fmt: skip
     if rule["event"].startswith("RUN_"):
         metric = rule.get("metric") or {}
-        more = {
-            "run": "test",
-            "name": "test",
-            "state": "finished",
-            "metric": metric.get("name"),
+        return {
+            **event, "run": "test", "name": "test", "state": "finished", "metric": metric.get("name"),
             "value": metric.get("threshold"),
-        }
-        return event | more
+        }  # fmt: skip
     name = scope.get("collection", "test")
     spec = f"{entity}/{event['project']}/{name}:v0"
-    return event | {
-        "collection": name,
-        "version": "v0",
-        "spec": spec,
-        "type": "test",
-        "alias": "test",
-        "tag": "test",
+    return {
+        **event, "collection": name, "version": "v0", "spec": spec, "type": "test", "alias": "test", "tag": "test",
         "metadata": {},
-    }
+    }  # fmt: skip
 
 
 @automation_command.command("log")
@@ -318,7 +309,7 @@ def log_command(name: str | None, number: int, as_json: bool) -> None:
     from artstore.operations.automation.worker import read_log
 
     with open_repository() as repository:
-        place = repository.place
+        place = repository.automations.place
         ids, places = {rule["id"] for rule in all_rules(place)}, (repository.root, place.root)
         lines = [line for line in read_log() if line["id"] in ids or line["repository"] in places]
         lines = [line for line in lines if name in (None, line["automation"], line["id"])][::-1][:number]

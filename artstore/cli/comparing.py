@@ -19,8 +19,9 @@ from artstore.errors import InvalidValue
 
 if TYPE_CHECKING:
     from artstore.domain.difference import Difference
+    from artstore.operations.restoring.status import Status
     from artstore.operations.restoring.verify import Verified
-    from artstore.repository import Repository, Status
+    from artstore.repository import Repository
     from artstore.sync.remotes import Divergence
 
 _LETTERS = {"added": ("A", "green"), "removed": ("D", "red"), "changed": ("M", "yellow"), "renamed": ("R", "cyan")}

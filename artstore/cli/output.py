@@ -14,6 +14,7 @@ from artstore.backends.storage import FolderStorage
 from artstore.domain.names import printable
 from artstore.domain.wording import human
 from artstore.errors import Damage
+from artstore.operations.automation.announcing import Announcer
 from artstore.progress import Monitor
 from artstore.repository import Repository
 from artstore.store.settings import colours_wanted, find_root, require_root
@@ -51,7 +52,7 @@ def _ask(question: str) -> bool | None:
         return None
 
 
-Repository.ask = staticmethod(_ask)
+Announcer.ask = staticmethod(_ask)
 
 
 def open_view(place: str | None, *, writing: bool = False) -> View:

@@ -44,6 +44,14 @@ class Spec(NamedTuple):
     def names_version(self) -> bool:
         return self[3:] != (None, None, None)
 
+    @property
+    def ending(self) -> str:
+        """The part that names the version: `:alias`, `:vN`, `@digest`, or nothing."""
+        if self.digest is not None:
+            return f"@{self.digest}"
+        alias = f"v{self.number}" if self.number is not None else self.alias
+        return f":{alias}" if alias is not None else ""
+
 
 def parse_spec(text: str) -> Spec:
     """Parse a spec. Raises InvalidValue, which names the wrong part and the rule. No other function parses specs."""

@@ -1,10 +1,11 @@
 """Reading many objects: in the order of the packs, neighbours with one read, each object checked."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from operator import itemgetter
 from typing import NamedTuple
 
-from artstore.domain.digest import BLOB, Digest, ObjectKind
+from artstore.domain.digest import BLOB, TREE, Digest, ObjectKind
+from artstore.domain.tree import DIRECTORY, PART, decode_tree
 from artstore.errors import Damage, storage_error
 from artstore.store.objects import ObjectStore
 from artstore.store.packs import Pack, Row, Window
@@ -47,6 +48,24 @@ def read_small(objects: ObjectStore, wanted: dict[Digest, ObjectKind]) -> Iterat
             elsewhere.append(row.digest)  # read again, and from other copies, before it is reported as damaged
     for digest in elsewhere:
         yield wanted[digest], digest, memoryview(objects.read(wanted[digest], digest))
+
+
+def load_trees(objects: ObjectStore, root: Digest, reaches: Callable[[bytes], bool]) -> None:
+    """Read the trees below a root into memory, one level at a time, so that a distant place is asked few times.
+
+    `reaches(path + b"/")` says whether a folder is needed.
+    """
+    level = [(b"", root)]
+    while level:
+        wanted = dict.fromkeys((digest for _, digest in level), TREE)
+        trees = {digest: bytes(data) for _, digest, data in read_small(objects, wanted)}
+        objects.keep_trees(trees)
+        level = [
+            (path + entry[0] + b"/" if entry[1] == DIRECTORY else path, entry[3])
+            for path, digest in level
+            for entry in decode_tree(trees[digest], digest)
+            if entry[1] == PART or (entry[1] == DIRECTORY and reaches(path + entry[0] + b"/"))
+        ]
 
 
 def read_blobs(objects: ObjectStore, wanted: Iterable[Digest]) -> Iterator[list[tuple[Digest, memoryview]]]:

@@ -10,9 +10,6 @@ from artstore.domain.names import printable
 from artstore.domain.wording import typed
 from artstore.errors import Conflict, InvalidValue, NotFound, Refused, StorageError
 from artstore.store.layout import check_format, make, new_format, storage_at
-from artstore.store.objects import ObjectStore
-from artstore.store.refs import Refs
-from artstore.store.runs import Runs
 from artstore.store.settings import Settings
 from artstore.store.store import Store
 from artstore.sync.notes import Tracking
@@ -36,15 +33,7 @@ def open_remote(
     except NotFound as error:
         hint = "check the bucket and the path" if storage.distant else _UNMOUNTED
         raise NotFound(str(error), hint=hint) from error
-    writable = not format.unknown("write")
-    return Store(
-        storage,
-        format.id,
-        writable,
-        ObjectStore(storage, cache=here, notes=(writing or notes) and writable),
-        Refs(storage, identity=settings.identity, foreign=True),
-        Runs(storage, identity=settings.identity, foreign=True),
-    )
+    return Store(storage, format, settings.identity, cache=here, notes=writing or notes, foreign=True)
 
 
 def check_identity(remote: Store, tracking: Tracking) -> None:

@@ -2,18 +2,21 @@
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import NamedTuple
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
 
 from artstore.backends.storage import FolderStorage
 from artstore.domain.collection import Path, State, digest_of_state, is_live
 from artstore.domain.digest import BLOB, Digest
 from artstore.domain.names import Spec, as_project, check_name, check_project, file_name_of, printable
+from artstore.domain.selection import EVERYTHING, Selection, select
 from artstore.domain.tree import DIRECTORY, REFERENCE, walk
 from artstore.domain.wording import count, near, typed
 from artstore.errors import ArtstoreError, Conflict, InvalidValue, NotFound
-from artstore.operations.finding.lookup import Lookup
+from artstore.operations.finding.lookup import Lookup, Version
 from artstore.progress import Monitor
 from artstore.store.layout import check_format
+from artstore.store.objects import ObjectStore
 from artstore.store.packs import LARGE
 from artstore.store.refs import Refs, resolve
 from artstore.store.settings import ORIGIN, RemoteSettings, Settings
@@ -26,6 +29,9 @@ from artstore.sync.place import check_identity, is_relative, make_remote, open_r
 from artstore.sync.pull import Pull
 from artstore.sync.push import Push
 from artstore.sync.transfer import Needs, Transfer
+
+if TYPE_CHECKING:
+    from artstore.operations.upkeep.repair import Elsewhere
 
 
 class Divergence(NamedTuple):
@@ -235,6 +241,15 @@ class Remotes:
                 continue
         return None
 
+    def not_found(self, error: NotFound, path: Path, spec: Spec) -> NotFound:
+        """The error for what a spec names and this repository hasn't, with a hint at a remote that may have it."""
+        holder = self.holding(path, spec)
+        if holder is None:
+            more = "`artstore pull` may bring more from a remote"
+            return NotFound(str(error), hint=f"{error.hint}; {more}" if error.hint else more)
+        name = self._lookup.short(path) + spec.ending
+        return NotFound(f"{name} is not here, but at remote '{holder}'", hint=f"{typed('pull', holder, name)} gets it")
+
     def having(self, path: Path, id: str) -> str | None:
         """A remote that is known to have a version, the collection's upstream first; None where no remote is."""
         for name in sorted(self.all(), key=lambda name: not self._tracking(name).follows(path.folder)):
@@ -251,6 +266,17 @@ class Remotes:
         there = self._seen(name)
         states = (there.read_folder(folder) for folder in there.paths())
         return [s.path for s in states if s.exists and not self._here.refs.read_folder(s.path.folder).versions]
+
+    def elsewhere(self) -> list["Elsewhere"]:
+        """The remotes as places where a repair looks for lost objects."""
+        from artstore.operations.upkeep.repair import Elsewhere  # a push doesn't need it
+
+        return [Elsewhere(f"remote '{name}'", partial(self._objects_at, name)) for name in self.all()]
+
+    @contextmanager
+    def _objects_at(self, name: str) -> Iterator[ObjectStore]:
+        with self.open(name) as remote:
+            yield remote.objects
 
     # -- what is promised --
 
@@ -297,6 +323,18 @@ class Remotes:
             absent = self._absent(absent)
             if not absent:
                 return
+
+    def fill_version(self, found: Version, selection: Selection, monitor: Monitor | None = None) -> None:
+        """Bring the absent blobs of a version's selected files here."""
+        entries = select(found.tree, self._here.objects.read_tree, selection)
+        self.fill({e[3]: e[2] for _, e in entries if e[1] not in (DIRECTORY, REFERENCE)}, monitor)
+
+    def fill_deleted(self, path: Path, spec: Spec) -> None:
+        """Bring the absent blobs of deleted versions here, before they are brought back."""
+        state = self._here.refs.read(path)
+        for version in state.versions.values():
+            if not is_live(version) and spec.number in (None, version["number"]):
+                self.fill_version(Version(state, version), EVERYTHING)
 
     def _absent(self, blobs: dict[Digest, int]) -> dict[Digest, int]:
         objects = self._here.objects

@@ -1,7 +1,8 @@
 """Events: what a change that this process made is to an automation. Pure."""
 
 import enum
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, TypedDict
 
 from artstore.domain.changes import Change
 from artstore.domain.collection import Path, State, VersionState
@@ -9,10 +10,43 @@ from artstore.domain.metadata import recorded
 from artstore.domain.names import RESERVED
 from artstore.domain.run import RUNNING, RunState
 
-Event = dict[str, Any]
-"""`event` (the name of its type), `time`, and what it is about: entity, project, collection, type, version, id, digest, spec,
-metadata, alias, tag; of a run entity, project, run, name, state, metric, value.
-"""
+
+class Event(TypedDict, total=False):
+    """Something that an automation may wait for. Actions get it as JSON; which fields it has depends on its type."""
+
+    event: str
+    """the name of its type"""
+    time: str
+    user: str | None
+    host: str | None
+    repository: str
+    entity: str
+    project: str
+    collection: str
+    type: str
+    version: str
+    """v and the number"""
+    spec: str
+    id: str
+    digest: str
+    size: int
+    metadata: dict[str, Any]
+    tags: list[str]
+    aliases: list[str]
+    alias: str
+    tag: str
+    run: str
+    name: str
+    display_name: str
+    group: str | None
+    job_type: str | None
+    state: str | None
+    metric: str | None
+    value: Any
+    rule: str
+    """the id of the rule that the metric set off"""
+    test: bool
+    """true for an event that didn't happen"""
 
 
 class EventType(enum.StrEnum):
@@ -82,7 +116,7 @@ def _gone(state: State, version: VersionState) -> Event:
 
 def _about(type: EventType, state: State, version: VersionState | None) -> Event:
     entity, project, name = state.path
-    event = {
+    event: Event = {
         "event": type.value, "entity": entity, "project": project, "collection": name, "type": state.type,
     }  # fmt: skip
     if version is None:
@@ -102,8 +136,10 @@ def events_of_run(state: RunState, changes: list[Change]) -> list[Event]:
     ]
 
 
-def metric_event(state: RunState, metric: str, value: float) -> Event:
-    return _about_run(EventType.RUN_METRIC_THRESHOLD, state) | {"metric": metric, "value": recorded(value)}
+def metric_event(state: RunState, metric: str, value: float, rule: str) -> Event:
+    """A metric of a run passed the threshold of the rule with this id."""
+    about = _about_run(EventType.RUN_METRIC_THRESHOLD, state)
+    return {**about, "metric": metric, "value": recorded(value), "rule": rule}
 
 
 def _about_run(type: EventType, state: RunState) -> Event:
@@ -113,7 +149,7 @@ def _about_run(type: EventType, state: RunState) -> Event:
     }  # fmt: skip
 
 
-def in_scope(event: Event, scope: dict[str, Any]) -> bool:
+def in_scope(event: Mapping[str, Any], scope: dict[str, Any]) -> bool:
     """Whether what happened is in a rule's scope: whatever it names (entity, project, collection) is the event's."""
     return all(event.get(key) == scope[key] for key in ("entity", "project", "collection") if scope.get(key))
 

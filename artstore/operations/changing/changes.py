@@ -2,7 +2,8 @@
 are.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from functools import cached_property, partial
 
 from artstore.domain.changes import Change, new_change
@@ -13,31 +14,31 @@ from artstore.domain.properties import NEVER, Properties, aligned, said_of, undo
 from artstore.domain.upserts import no_upsert
 from artstore.domain.wording import near, typed
 from artstore.errors import Conflict, InvalidValue, NotFound
-from artstore.operations.finding.catalog import LinkRow
+from artstore.operations.finding.catalog import Catalog, LinkRow
 from artstore.operations.finding.lookup import Lookup, Version
 from artstore.operations.saving.reliance import Reliance
 from artstore.operations.upkeep.pruning import Policy, Verdict, judge
-from artstore.store.objects import ObjectStore
-from artstore.store.refs import Refs, resolve
+from artstore.operations.upkeep.removal import sweep
+from artstore.store.refs import resolve
+from artstore.store.store import Store
 
 
 class Changes:
-    """Each is one log entry, built again on the new state after a lost race. `rely` opens a reliance."""
+    """Each is one log entry, built again on the new state after a lost race."""
 
-    def __init__(
-        self,
-        refs: Refs,
-        objects: ObjectStore,
-        lookup: Lookup,
-        rely: Callable[[], Reliance],
-        links_now: Callable[[], Callable[[str], list[LinkRow]]],
-    ) -> None:
-        """`links_now` looks which links there are to each version."""
-        self._refs = refs
-        self._objects = objects
+    def __init__(self, store: Store, lookup: Lookup) -> None:
+        self._store = store
+        self._refs = store.refs
+        self._objects = store.objects
         self._lookup = lookup
-        self._rely = rely
-        self._links_now = links_now
+
+    def rely(self) -> Reliance:
+        """Begin to use stored versions again, after what dead processes left was removed."""
+        sweep(self._store.storage)
+        return Reliance(self._objects, self._refs)
+
+    def _links_now(self) -> Callable[[str], list[LinkRow]]:
+        return Catalog(self._objects.here, self._store.runs, self._refs).links_of
 
     @cached_property
     def _links_of(self) -> Callable[[str], list[LinkRow]]:
@@ -97,7 +98,7 @@ class Changes:
                 self.edit(f"{source.state.path}@{source.id}", rest)
             properties = Properties(aliases=properties.aliases, no_aliases=properties.no_aliases)
             text = f"{found.state.path}@{found.id}"
-        with self._rely() as reliance:
+        with self.rely() as reliance:
             stored = reliance.store(properties)
             reliance.publish()
             undo: list[Change] = []
@@ -225,6 +226,17 @@ class Changes:
         """Once more, when it is done: what was edited or linked meanwhile counts, too."""
         self._tell_links([Version(state, state.versions[id]) for id in ids], self._links_now())
 
+    @contextmanager
+    def keeping_linked_properties(self, links: Iterable[LinkRow]) -> Iterator[None]:
+        """Give links the properties of their sources, if a pull within deletes a source."""
+        found = [self._lookup.source(self._lookup.version(link.path, link.id)) for link in links]
+        sources = [(source.state.path, source.id) for source in found if source is not None]
+        yield
+        for path, id in sources:
+            state = self._refs.read(path)
+            if id in state.versions and not is_live(state.versions[id]):
+                self.tell_links_of_deleted(state, [id])
+
     def judge(self, path: Path, policy: Policy) -> list[Verdict]:
         """What a policy would do to a collection as it is now."""
         return self._judge(self._refs.read(path), policy)
@@ -296,7 +308,7 @@ class Changes:
     def _bring_back(self, path: Path, versions: list[VersionState]) -> list[Version]:
         """All of them, by one entry, or none."""
         kinds = set()
-        with self._rely() as reliance:
+        with self.rely() as reliance:
             for version in versions:
                 reliance.recover(path, version)
                 kinds.add(self._objects.read_version(id_of_state(version)).type)
@@ -350,7 +362,7 @@ class Changes:
         collection, made where it is missing. Nothing is read or stored twice: one log entry.
         """
         spec, target = parse_spec(text), self.free_name(new)
-        with self._rely() as reliance:
+        with self.rely() as reliance:
             state = self._lookup.collection(text)  # read after the transaction was opened
             if state.path == self._refs.read(target).path:
                 raise Conflict(f"{new} is where it is already", hint="choose another name")

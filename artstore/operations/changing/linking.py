@@ -1,6 +1,5 @@
 """Links: versions that stand in other collections, too, and the registries that are made of such collections."""
 
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -12,21 +11,20 @@ from artstore.domain.wording import typed
 from artstore.errors import Conflict, NotFound
 from artstore.operations.changing.changes import Changes, deletion
 from artstore.operations.finding.lookup import Lookup, Version
-from artstore.operations.saving.reliance import Reliance
 from artstore.store.refs import Refs
+from artstore.store.store import Store
 
 REGISTRY_TYPE = "artstore-registry"
 """Type of the collection in which a registry is described."""
 
 
 class Links:
-    """What is linked, and registries. `rely` opens a reliance."""
+    """What is linked, and registries."""
 
-    def __init__(self, refs: Refs, lookup: Lookup, changes: Changes, rely: Callable[[], Reliance]) -> None:
-        self._refs = refs
+    def __init__(self, store: Store, lookup: Lookup, changes: Changes) -> None:
+        self._refs = store.refs
         self._lookup = lookup
         self._changes = changes
-        self._rely = rely
 
     def link(self, found: Version, target: str, aliases: tuple[str, ...] = ()) -> Version:
         """Let a version stand in another collection, too, made where it is missing, with aliases of its own there. A link
@@ -34,7 +32,7 @@ class Links:
         """
         properties = Properties(aliases=aliases).checked()
         path, id = self._changes.free_name(target), found.id
-        with self._rely() as reliance:
+        with self._changes.rely() as reliance:
             found = self._live(self._lookup.source(found) or found)
             state, version = found
             if state.path == self._refs.read(path).path:

@@ -1,6 +1,8 @@
 """Finding what a text names: collections and versions; where there is none, which part is missing and what is near."""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple, cast
 from warnings import warn
 
@@ -9,9 +11,9 @@ from artstore.domain.collection import Path, State, VersionState, digest_of_stat
 from artstore.domain.digest import BLOB, Digest, from_hex
 from artstore.domain.names import Spec, file_name_of, parse_path, parse_spec, printable
 from artstore.domain.properties import SHARED_FIELDS
-from artstore.domain.tree import DIRECTORY, Entry, find
+from artstore.domain.tree import DIRECTORY, Entry, find, read_folder
 from artstore.domain.wording import near, typed
-from artstore.errors import ArtstoreError, Conflict, NotFound
+from artstore.errors import ArtstoreError, Conflict, Damage, MissingObject, NoEntry, NotFound
 from artstore.store.objects import ObjectStore
 from artstore.store.refs import Refs, resolve
 from artstore.store.settings import Settings
@@ -21,6 +23,10 @@ Home = tuple[str, str]
 
 _SEARCH = 0.2
 """Seconds for which a file is looked for that may have been taken for an artifact."""
+
+
+_NEAR_AMONG = 2000
+"""Names of a folder among which near ones are looked for."""
 
 
 class RenumberedWarning(UserWarning):
@@ -65,6 +71,17 @@ class Version(NamedTuple):
     @property
     def spec(self) -> str:
         return f"{self.state.path}:v{self.number}"
+
+
+@contextmanager
+def unless_deleted(refs: Refs, found: Version) -> Iterator[None]:
+    """Name the version in Damage that is raised within, and raise NotFound if it was collected while it was read."""
+    try:
+        yield
+    except Damage as error:
+        if isinstance(error, MissingObject) and not is_live(refs.read(found.state.path).versions.get(found.id)):
+            raise NotFound(f"{found.name} was deleted and collected while it was read") from error
+        raise type(error)(f"{found.name}: {error}", hint=error.hint) from error
 
 
 class Lookup:
@@ -143,6 +160,18 @@ class Lookup:
         except Conflict:
             return None  # another stands there, spelled in another case
         return Version(state, state.versions[id]) if id in state.versions else None
+
+    def entry(self, found: Version, path: str) -> Entry:
+        """The entry at a path of a version. Raises NoEntry with near names."""
+        parts, read = parse_path(path.rstrip("/")), self._objects.read_tree
+        if (entry := find(found.tree, parts, read)) is not None:
+            return entry
+        parent = find(found.tree, parts[:-1], read)
+        names = [e[0] for e in read_folder(parent[3], read)[:_NEAR_AMONG]] if parent and parent[1] == DIRECTORY else []
+        hint = near(printable(parts[-1]), map(printable, names), "".join(f"{printable(part)}/" for part in parts[:-1]))
+        raise NoEntry(
+            f"{found.name} has no '{printable(path)}'", hint=hint or f"{typed('ls', self.named(found))} lists its files"
+        )
 
     def whole(self, found: Version) -> VersionState:
         """A version with all that is said of it: of a link, what is said of its source."""

@@ -4,8 +4,12 @@ import os
 from collections.abc import Set
 from typing import NamedTuple
 
+from artstore.backends.owner import is_alive
+from artstore.backends.owner import parse as parse_owner
+from artstore.backends.storage import Storage
 from artstore.domain.digest import Digest
-from artstore.errors import Damage, NoSpace, StorageError, translated
+from artstore.domain.wording import near
+from artstore.errors import Damage, NoSpace, NotFound, Refused, StorageError, translated
 from artstore.operations.upkeep.mark import Marks
 from artstore.operations.upkeep.merge import opened, publish
 from artstore.operations.upkeep.removal import Everything, Removal, is_left_over, sweep
@@ -138,6 +142,20 @@ def collect(objects: ObjectStore, refs: Refs, runs: Runs, *, grace: float, monit
         todo = plan(objects, marks)
         set_broken_aside(objects)
         return carry_out(tx, marks, todo, grace=grace)._replace(swept=swept)
+
+
+def abandon_transaction(storage: Storage, name: str, *, force: bool, dry_run: bool) -> None:
+    """Declare a transaction dead: its save will fail. Refused if its process is alive on this host, unless `force`."""
+    if name not in storage.names("tmp") or "/" in name:
+        raise NotFound(f"there is no transaction '{name}'", hint=near(name, storage.names("tmp")))
+    owner = parse_owner(name)
+    if owner is not None and is_alive(owner) and not force:
+        raise Refused(
+            f"process {owner.pid} is at work here: its save would fail",
+            hint="end that process first, or abandon it with --force",
+        )
+    if not dry_run:
+        storage.remove_folder(f"tmp/{name}")
 
 
 def carry_out(tx: Transaction, marks: Marks, todo: Plan, *, grace: float) -> Collected:

@@ -1,7 +1,11 @@
 """Merging packs: eight small ones of a size class become one."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from artstore.backends.storage import FolderStorage, Storage
 from artstore.domain.digest import BLOB, Digest
-from artstore.errors import Damage, StorageError
+from artstore.errors import ArtstoreError, Damage, StorageError
 from artstore.operations.upkeep.removal import Everything, Removal
 from artstore.store.objects import ObjectStore
 from artstore.store.packs import MERGE_BELOW, Pack, PackWriter, Row
@@ -36,6 +40,43 @@ def packs_due(objects: ObjectStore) -> list[str]:
             classes.setdefault(number, []).append((age, name))
     due = min((number for number, packs in classes.items() if len(packs) >= MERGE_COUNT), default=None)
     return [name for _, name in sorted(classes[due])][:_MERGE_MOST] if due is not None else []
+
+
+def merge_if_due(objects: ObjectStore) -> None:
+    """Merge unless another process does maintenance. Never raises: a later save, or gc, does what failed here."""
+    try:
+        if packs_due(objects):
+            with maintenance_lock(objects.storage) as is_free:
+                if is_free:
+                    merge(objects)
+    except (ArtstoreError, OSError):
+        pass
+
+
+@contextmanager
+def maintenance_lock(storage: Storage) -> Iterator[bool]:
+    """Whether no other process does maintenance in this folder.
+
+    It only saves work, and nothing relies on it: a lock that fails counts as free, and a distant place has none.
+    """
+    if not isinstance(storage, FolderStorage):
+        yield True
+        return
+    import filelock  # 30 ms: only when there is something to do
+
+    lock = filelock.FileLock(storage.path("cache/maintenance.lock"))
+    try:
+        lock.acquire(timeout=0)
+    except filelock.Timeout:
+        yield False
+        return
+    except (OSError, NotImplementedError):
+        yield True
+        return
+    try:
+        yield True
+    finally:
+        lock.release()
 
 
 def merge(objects: ObjectStore) -> int:
