@@ -13,6 +13,8 @@ from benchmarks.results import CaseResult, Figure, PeerResult, Results, Timed, W
 
 BEGIN, END = "<!-- results begin: written by benchmarks/table.py -->", "<!-- results end -->"
 PLOTS = HERE / "results"
+NOT_RUN = "<!-- shell, not run here: it needs the tool and a workload -->"
+"""What the test that runs documents reads above a block that it can't run."""
 
 
 def main() -> None:
@@ -88,10 +90,19 @@ def _all(results: Results) -> list[CaseResult | WritersResult | PeerResult]:
 
 
 def _sources(files: list[tuple[str, Results]]) -> str:
-    lines = ["## Figures", "", "From these runs, each with every time, command and load average in its file:", ""]
+    lines = [
+        "## Figures",
+        "",
+        "These runs gave the figures. Each file has every time, every command and the load average.",
+        "",
+        "| file in `results/` | started | commit | scale | rounds | machine and versions |",
+        "|---|---|---|---|---|---|",
+    ]
     for name, results in files:
-        facts = "; ".join(_fact(key, value) for key, value in results.environment.items() if value)
-        lines.append(f"- `results/{name}`: {facts}")
+        facts = dict(results.environment)
+        first = [facts.pop(key, "") for key in ("started", "commit", "scale", "rounds")]
+        rest = "; ".join(_fact(key, value) for key, value in facts.items() if value)
+        lines.append(_row(f"`{name}`", *first, rest))
     return "\n".join(lines)
 
 
@@ -106,8 +117,8 @@ def _bars(cases: list[CaseResult]) -> str:
     lines = [
         f"### Bars: {sum(case.met for case in judged)} of {len(judged)} cases met",
         "",
-        "Seconds are medians (for `growth-*`: microseconds per file). The ratio is that of the medians; beside it the",
-        "median of the ratios pair by pair.",
+        "Seconds are medians; for `growth-*` microseconds per file. `ratio` is the ratio of the medians, `by pairs` the",
+        "median of the ratios of each pair of runs.",
         "",
         "![Each case as a share of its bar](results/bars.png)",
         "",
@@ -157,7 +168,7 @@ def _writers(writers: list[WritersResult]) -> str:
 
 def _peers(table: Table) -> str:
     lines = [
-        f"### Beside other tools: {table.title}",
+        f"### Compared with other tools: {table.title}",
         "",
         f"![{table.workload}: seconds of each tool]({PLOTS.name}/{table.plot})",
         "",
@@ -191,12 +202,13 @@ def _lines(peers: list[PeerResult]) -> str:
         if own:
             environment = " ".join(f"{key}={value}" for key, value in peer.env.items())
             before = {
-                "environment": environment,
+                "environment": f"export {environment}" if environment else "",
                 "untimed before": peer.prepare,
                 "untimed before the restore": peer.prepare_restore,
             }
             shown = {**{key: line for key, line in before.items() if line not in ("", "true")}, **own}
-            lines += [f"**{peer.name}**", "", *(f"- {key}: `{line}`" for key, line in shown.items()), ""]
+            steps = "\n".join(f"# {key}\n{line}" for key, line in shown.items())
+            lines += [f"**{peer.name}**", "", f"{NOT_RUN}\n```text\n{steps}\n```", ""]
     return "\n".join(lines).rstrip()
 
 

@@ -8,14 +8,13 @@ import ast
 import re
 import tomllib
 from collections.abc import Iterator
-from pathlib import Path
 
 import click
 
 from artstore import errors
 from artstore.cli import _FAMILIES, BUG, cli
+from docs import TOP
 
-TOP = Path(__file__).parent.parent
 END = "<!-- end -->"
 WIDTH = 98
 """Columns of a help text: what click uses of a terminal of 100."""

@@ -2,15 +2,12 @@
 
 import re
 import subprocess
-from pathlib import Path
 
 import pytest
 
 from artstore import errors
 from artstore.cli import _HOMES, cli
-from docs import generate
-
-TOP = Path(__file__).parent.parent
+from docs import DOCUMENTS, TOP, generate
 
 
 @pytest.mark.parametrize("name", generate.PARTS)
@@ -34,7 +31,6 @@ def test_every_command_has_help() -> None:
         assert command.help
 
 
-DOCUMENTS = [*sorted(TOP.glob("*.md")), *sorted(TOP.glob("benchmarks/*.md")), *sorted(TOP.glob("docs/**/*.md"))]
 _QUOTED = re.compile(r"'[^'\n]*'|\"[^\"\n]*\"")
 _READ_BY_A_SHELL = re.compile(r"[<>*?(){};!#$&|]")
 

@@ -18,12 +18,11 @@ from typing import NamedTuple
 
 import pytest
 
+from docs import DOCUMENTS, TOP
 from tests.conftest import environment, make_tree
 from tests.marks import long
 from tests.servers import SeaweedFS
 
-TOP = Path(__file__).parent.parent
-DOCUMENTS = [*sorted(TOP.glob("*.md")), *sorted(TOP.glob("benchmarks/*.md")), *sorted(TOP.glob("docs/**/*.md"))]
 KINDS = ("sh", "console", "python", "text", "")
 NOT_RUN = re.compile(r"<!-- shell, not run here: \S.* -->")
 INSTALLS = ("<!-- demo -->", "<!-- test -->")
