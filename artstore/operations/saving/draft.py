@@ -1,4 +1,4 @@
-"""Drafts: files that are being put together, and the save that makes them a version."""
+"""Drafts: files that are gathered for one version, and the save that makes the version."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -42,28 +42,32 @@ if TYPE_CHECKING:
 
 
 class Saved(NamedTuple):
+    """The result of a save."""
+
     path: Path
     id: str
     number: int
     digest: str
+    """of the root tree"""
     size: int
     files: int
     is_new: bool
-    """False when the content is that of the latest version, which then got the aliases, tags and properties"""
+    """False if a version with the same content existed: it got the aliases, tags and other properties"""
     new_bytes: int
+    """stored by this save"""
     new_objects: int
     changed: tuple[str, ...]
-    """which properties (aliases, tags, metadata, description) of a version that existed were changed"""
+    """which properties (aliases, tags, metadata, description) of the version were changed"""
     left_out: tuple[str, ...]
     """protected folders (.git, .artifacts) that were not added"""
     collection: State
-    """its state after the save"""
+    """state of the collection after the save"""
 
 
 class Draft:
-    """Files that are being put together. Each is stored in the draft's transaction as soon as it is added.
+    """Files that are gathered for one version. Each is stored in the draft's transaction as soon as it is added.
 
-    Close it, saved or not. Only one thread may use it at a time, and only the process that began it.
+    Close a draft, whether it was saved or not. Only one thread at a time may use it, and only the process that began it.
     """
 
     def __init__(
@@ -79,11 +83,14 @@ class Draft:
         self._refs = refs
         self._monitor = monitor or Monitor()
         self._caches: list[tuple[StatCache, Digest | None]] = []
+        """of each folder and large file that was added; with the folder's tree"""
         self._parents: set[Digest] = set()
+        """ids of the versions from which the draft began"""
         self._later: dict[tuple[bytes, ...], tuple[str, Digest]] = {}
+        """files that the save copies: by path in the draft, the file on disk and its digest when it was added"""
         self._left_out: list[str] = []
         self._read: State | None = None
-        """the collection to which the last folder was saved before"""
+        """state of the collection to which the last added folder was saved before"""
         self._reliance = Reliance(objects, refs)
         self._tx = self._reliance.transaction
         self._tree = TreeBuilder(self._tx.read_tree)
@@ -96,7 +103,7 @@ class Draft:
         self.close()
 
     def close(self) -> None:
-        """Drop what was not saved. In a forked child: only let go of descriptors."""
+        """Discard files that were not saved. In a forked child: only close descriptors."""
         if os.getpid() == self.pid:
             for cache, _ in self._caches:
                 cache.close()
@@ -107,9 +114,16 @@ class Draft:
     def add_file(
         self, path: str, name: str | bytes | None = None, *, overwrite: bool = True, later: bool = False
     ) -> Entry:
-        """Add one regular file. With `later` it is only hashed now; the save copies it, and fails if it was changed.
+        """Add one regular file.
 
-        Raises SourceError if it can't be read whole. Raises Conflict if the path has other content, unless `overwrite`.
+        Args:
+            name: its path in the draft. The default is the last part of `path`.
+            overwrite: replace other content at that path
+            later: only hash the file now. The save copies it, and fails if it was changed meanwhile.
+
+        Raises:
+            SourceError: the file can't be read whole
+            Conflict: the path has other content, and `overwrite` is False
         """
         parts = _entry_path(os.path.basename(path) if name is None else name)
         folder, base = os.path.split(os.path.abspath(path))
@@ -129,6 +143,7 @@ class Draft:
         return entry
 
     def add_bytes(self, data: bytes, name: str | bytes, *, executable: bool = False, overwrite: bool = True) -> Entry:
+        """Add a file with this content. Raises Conflict if the path has other content, unless `overwrite`."""
         parts = _entry_path(name)
         entry = (parts[-1], int(executable), len(data), self._tx.add_bytes(data))
         self._tree.put(parts, entry, overwrite=overwrite)
@@ -138,8 +153,9 @@ class Draft:
     def add_references(
         self, name: str | bytes | None, targets: "Iterable[Target]", *, overwrite: bool = False
     ) -> list[tuple[bytes, Entry]]:
-        """Add references below `name`; returns path and entry of each. Raises Conflict, and adds none, if a path has other
-        content, unless `overwrite`.
+        """Add references below `name`. Returns the path and entry of each.
+
+        Raises Conflict, and adds none, if a path has other content, unless `overwrite`.
         """
         above = _entry_path(name) if name is not None else ()
         added, below = [], TreeBuilder(self._tx.read_tree)
@@ -162,9 +178,9 @@ class Draft:
         return new
 
     def staged_file(self, name: str | bytes) -> str:
-        """A new path in the transaction. Write a file there, then call `add_staged`. Any thread may ask for one.
+        """A new path in the transaction. Write a file there, then call `add_staged`. Any thread may call this.
 
-        It ends with the last part of `name`, because some libraries look at a file's ending.
+        The path ends with the last part of `name`, because some libraries look at a file's suffix.
         """
         folder = self._tx.staged()
         with self._objects.storage.writing():
@@ -183,10 +199,10 @@ class Draft:
     def add_folder(
         self, path: str, name: str | bytes | None = None, *, chosen: PathFilter | None = None, overwrite: bool = True
     ) -> Folder:
-        """Add all files of a folder, at the root or below `name`. Raises Conflict, and adds none, if a path has other
-        content, unless `overwrite`.
+        """Add all files of a folder, at the root or below `name`.
 
-        Files whose stats did not change since the folder was last saved aren't opened.
+        Files whose stats did not change since the folder was last saved aren't opened. Raises Conflict, and adds none, if
+        a path has other content, unless `overwrite`. Raises SourceError, with all problems, if a file can't be saved.
         """
         root = os.path.abspath(path)
         salt = chosen.key if chosen else ""
@@ -209,7 +225,7 @@ class Draft:
         return scanned.folder
 
     def start_from(self, path: Path, id: str) -> None:
-        """Begin with the files of a live version, which becomes a parent. Only its root tree is read."""
+        """Begin with the files of a live version, which becomes a parent of the new one. Only its root tree is read."""
         version = self._refs.read(path).versions.get(id)
         if not is_live(version):
             number = version["number"] if version else id[:12]
@@ -219,14 +235,15 @@ class Draft:
         self._tree.graft((), folder_of(version))
 
     def _base_of(self, cache: StatCache) -> tuple[Path, str, Digest] | None:
-        """The live version that this folder was last saved as, and its tree, if all its objects are known to be stored.
-        Otherwise None, as in a repository with noted damage.
+        """The live version that this folder was last saved as: its collection, id and root tree.
+
+        None if not all of its objects are known to be stored, as in a repository with noted damage.
         """
         if not cache.note or self._objects.damage.is_known:
             return None
         names, id, packs = cache.note
         if not set(packs) <= set(self._objects.packs.fingerprint(self._storage)):
-            return None  # packs were merged, collected or tampered with: look everything up once, and note it again
+            return None  # packs were merged, collected or tampered with: look up every object once, and note them again
         path = Path(*names)
         try:
             state = self._read = self._refs.read(path)
@@ -253,7 +270,7 @@ class Draft:
     # -- looking --
 
     def entry(self, name: str | bytes) -> Entry | None:
-        """The file at a path. None if a folder is there, or nothing."""
+        """The file or reference at a path. None if there is none, or a folder."""
         return self._tree.find(_entry_path(name))
 
     def files(self) -> Iterator[tuple[bytes, Entry]]:
@@ -261,17 +278,20 @@ class Draft:
         return self._tree.files()
 
     def folder(self) -> Folder:
-        """Digest and totals of the root tree. Nothing is stored."""
+        """The digest and totals of the root tree. Nothing is stored."""
         return self._tree.folder(tree_digest)
 
     def tree(self) -> Folder:
-        """Add the draft's trees to the transaction; returns the root."""
+        """Add the draft's trees to the transaction. Returns the root tree."""
         return encoded(self._tree, self._tx)
 
     # -- saving --
 
     def store_again(self, tree: Digest) -> bool:
-        """Store the added files without making a version, if their tree is this one. Returns whether it is."""
+        """Store the added files without making a version, but only if they are exactly the files of this tree.
+
+        Returns whether they are.
+        """
         self._store_later()
         if self.tree().digest != tree:
             return False
@@ -294,31 +314,44 @@ class Draft:
     ) -> Saved:
         """Make a version of the added files. It is safe on disk when this returns.
 
-        If the latest version (with `reuse="any"`: any live one) has the same content, no new version is made; that one
-        gets the aliases, tags and properties that differ.
+        If the latest version has the same content, no new version is made: the latest one gets the aliases, tags and
+        other properties that differ.
 
         Args:
+            type: of the collection. The default is the type that it has, or "artifact" for a new one.
+            run: the run that makes the version
             incremental: add the files to those of the latest version
             upsert: add the files to the parts that were added under this id
             writer: who adds them to the upsert, for messages
             origins: which entries came from other versions
+            reuse: which version may be reused if it has the same content: the latest, or any live one
+
+        Raises:
+            Conflict: the collection has another type, or the parts of the upsert contradict each other
+            SourceError: a file that was added with `later` was changed
+            MissingObject: a collector removed an object that the draft relied on. The save was taken back.
         """
+        # 1. Put everything that the version needs into the transaction.
         self._store_later()
         stored = StoredProperties(self._tx, properties or Properties(), origins or {})
         options = SaveOptions(type, run, incremental, upsert, writer, reuse)
         planner = Planner(self._reliance, self.tree(), tuple(sorted(self._parents)), stored, options)
-        plans: list[Plan] = []  # one for each try: the last is the one that was carried out
+        plans: list[Plan] = []  # one for each try. The last one was carried out.
 
         def build(state: State) -> list[Change]:
             plans.append(planner.plan(state))
-            if plans[-1].changes or self._tx.new_objects:  # content of the latest version that was damaged is new, too
+            if plans[-1].changes or self._tx.new_objects:  # damaged content of the latest version is stored again
                 self._tx.publish()
             return plans[-1].changes
 
+        # 2. Plan the save, publish the objects, append the log entry: in this order, so that an entry never names an
+        #    object that is not stored. If another writer appends first, all three are done again.
         before = self._read if self._read is not None and self._read.path == path else None
         state = self._refs.change(path, build, read=before)
         plan = plans[-1]
+        # 3. Look again for all objects: a collector may have read the log before the entry was in it.
         self._ensure(plan, state)
+        # 4. Note the stats of the added folders, now that a version holds their files.
         self._save_caches(plan, state.path)
         number, root = state.versions[plan.id]["number"], plan.root
         return Saved(
@@ -347,8 +380,10 @@ class Draft:
     def save_part(
         self, path: Path, upsert: str, *, type: str | None = None, writer: str, run: str | None = None
     ) -> State:
-        """Add the files to an unfinished version, as a part. It is safe on disk when this returns. Adding the same part
-        again changes nothing. Raises Conflict, naming both writers, if another part has other content at a path.
+        """Add the files to an unfinished version, as a part. It is safe on disk when this returns.
+
+        Adding the same part again changes nothing. Raises Conflict, naming both writers, if another part has other
+        content at a path.
         """
         self._store_later()
         root = self.tree()
@@ -357,7 +392,7 @@ class Draft:
 
         def build(state: State) -> list[Change]:
             made[:] = self._part_changes(state, upsert, own, type=type, run=run)
-            if made or self._tx.new_objects:  # new objects of a known part: it was damaged or collected
+            if made or self._tx.new_objects:  # new objects of a known part: some were damaged or collected
                 self._tx.publish()
             return made
 
@@ -373,7 +408,7 @@ class Draft:
     def _part_changes(
         self, state: State, upsert: str, own: UpsertPart, *, type: str | None, run: str | None
     ) -> list[Change]:
-        """Changes that add a part to an upsert. None if it has the same part already."""
+        """The changes that add a part to an upsert. An empty list if the upsert has the same part already."""
         kind = type_for(state, type)
         refuse_mixture(state, links=False)
         others = state.upserts.get(upsert, [])
@@ -386,7 +421,7 @@ class Draft:
         return [*named, new_change("part", upsert=upsert, **part)]
 
     def _store_later(self) -> None:
-        """Copy the files that were only hashed when they were added, if they are still in the tree."""
+        """Copy the files that were only hashed when they were added, if they are still in the draft."""
         for parts, (path, digest) in self._later.items():
             entry = self._tree.find(parts)
             if entry is None or entry[3] != digest:
@@ -422,6 +457,6 @@ def _entry_path(name: str | bytes) -> tuple[bytes, ...]:
     for part in parts:
         if is_protected(part):
             raise InvalidValue(
-                f"Invalid artifact path: '{printable(b'/'.join(parts))}' lies in a protected folder ({printable(part)})"
+                f"Invalid artifact path: '{printable(b'/'.join(parts))}' is in a protected folder ({printable(part)})"
             )
     return parts

@@ -1,4 +1,4 @@
-"""Listing a folder that is saved: what is in it, without what is ignored, protected or refused."""
+"""Listing a folder for a save: its files and subfolders, without those that are ignored or protected."""
 
 import errno
 import os
@@ -31,12 +31,12 @@ class OpenFolder(NamedTuple):
 
     @property
     def identity(self) -> tuple[int, int]:
-        """What tells it from every other folder, whatever path leads to it."""
+        """(device, inode): the same for every path that leads to the folder, and different for every other folder."""
         return self.device, self.inode
 
 
 class Listing:
-    """What one folder holds."""
+    """The files and subfolders of one folder."""
 
     def __init__(self) -> None:
         self.seen: dict[str, Stat] = {}
@@ -47,7 +47,7 @@ class Listing:
         """names of subfolders, in the system's order"""
 
     def add_linked_file(self, name: str, st: os.stat_result) -> None:
-        """Add a file that a symlink leads to."""
+        """Add a symlink that leads to a file, with the file's stat."""
         self.linked.add(name)
         self.seen[name] = stat_of(st, True)
 
@@ -69,7 +69,7 @@ class Lister:
         """`store` is the device and inode of the repository's folder, which is never saved."""
         self._store = store
         self.left_out: list[str] = []
-        """protected folders (.git, .artifacts) that were met, and the repository itself"""
+        """protected folders (.git, .artifacts) that are not saved, and the repository itself"""
         self._filter = chosen
         self._problems = problems
 
@@ -78,9 +78,14 @@ class Lister:
         self.left_out.append(printable(path))
 
     def list_folder(self, folder: OpenFolder, rules: list[Rules]) -> tuple[Listing, list[Rules]]:
-        """List an open folder. Also returns the ignore rules that hold in it: those from above and its own."""
+        """List an open folder. Also returns the ignore rules for it: those of the folders above and its own.
+
+        Entries that can't be saved are added to the problems.
+        """
+        # 1. List it, with stats.
         path = folder.path
         listing = self._scan(folder)
+        # 2. Drop ignored files before names are checked, so that a bad name can be ignored.
         if IGNORE_FILE in listing.seen:
             try:
                 rules = [*rules, read_rules(folder.fd, path)]
@@ -88,8 +93,8 @@ class Lister:
                 self._problems.add(path + IGNORE_FILE.encode(), reason_of(error))
         if rules or self._filter:
             self._drop_ignored(path, listing, rules)
+        # 3. Drop protected names, and temporary files of checkouts (`left_by`): running ones, and killed ones.
         for name in list(listing.seen):
-            # `left_by`: a temporary file of a checkout that is at work, or that was killed.
             if name[0] == "." and (is_protected(os.fsencode(name)) or left_by(name)):
                 self.leave_out(path + os.fsencode(name))
                 listing.drop(name)
@@ -102,8 +107,8 @@ class Lister:
         listing = Listing()
         seen = listing.seen
         try:
-            # The hot loop of an unchanged re-save: a stat and one tuple per file. On strings; is_file() asks the
-            # listing, not the disk.
+            # The hot loop of an unchanged re-save: one stat and one tuple per file. Names stay strings, and is_file()
+            # needs no system call.
             with os.scandir(fd) as entries:
                 for entry in entries:
                     name = entry.name
@@ -120,7 +125,7 @@ class Lister:
         return listing
 
     def _follow(self, fd: int, path: bytes, name: str, listing: Listing) -> None:
-        """Add what a symlink leads to. If that is neither a file nor a folder, it is a problem, as is a FIFO or a device."""
+        """Add the file or folder that a symlink leads to. Any other kind of target is a problem, as is a FIFO or a device."""
         try:
             st = os.stat(name, dir_fd=fd)
         except FileNotFoundError:
@@ -140,6 +145,7 @@ class Lister:
             self._problems.add(path + os.fsencode(name), f"is a {kind_of(st.st_mode)}, not a file")
 
     def _admits(self, path: bytes, name: str, folder: tuple[int, int]) -> bool:
+        """Whether a subfolder is saved. Not if it is protected, or the repository itself."""
         if folder == self._store or is_protected(os.fsencode(name)):
             self.leave_out(path + os.fsencode(name))
             return False
@@ -162,7 +168,7 @@ class Lister:
 
 
 def stat_of(st: os.stat_result, follow: bool) -> Stat:
-    """A file's stat as listings hold it; with its device if it was reached through a symlink (`follow`)."""
+    """A file's stat in the form of listings. With its device if it was reached through a symlink (`follow`)."""
     plain = (st.st_mode, st.st_ino, st.st_size, st.st_mtime_ns, st.st_ctime_ns)
     return (*plain, st.st_dev) if follow else plain
 

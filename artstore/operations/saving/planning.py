@@ -24,21 +24,21 @@ class SaveOptions(NamedTuple):
     """What a save was asked for, besides its files and properties."""
 
     type: str | None
-    """None for the type that the collection has"""
+    """of the collection; None for the type that it has"""
     run: str | None
-    """which run makes the version"""
+    """the run that makes the version"""
     incremental: bool
     """add the files to those of the latest version"""
     upsert: str | None
     """add the files to the parts that were added under this id"""
     writer: str
-    """who adds them, for people"""
+    """who adds them, for messages"""
     reuse: Literal["latest", "any"]
     """which live version is reused if it has the same content"""
 
 
 class Plan(NamedTuple):
-    """What a save does to a collection in one state."""
+    """The effect of a save on a collection in one state."""
 
     changes: list[Change]
     id: str
@@ -46,11 +46,11 @@ class Plan(NamedTuple):
     root: Folder
     is_new: bool
     changed: tuple[str, ...]
-    """which properties differ from those that the version had"""
+    """which properties the save changes, in words for users"""
     undo: list[Change]
-    """changes that take back its properties"""
+    """changes that give the version its earlier properties back"""
     made_from: UpsertParts | None
-    """the parts that it finishes"""
+    """the upsert that the save finishes"""
 
 
 class _Content(NamedTuple):
@@ -58,11 +58,11 @@ class _Content(NamedTuple):
 
     root: Folder
     finished: VersionState | None = None
-    """the version of the same upsert, if it was finished before and holds all of this"""
+    """a version of the same upsert that was finished before and holds all of these files"""
 
 
 class Planner:
-    """Plans one save. After a lost race the same save is planned again, on the new state."""
+    """Plans one save. If another writer appends to the log first, the same save is planned again on the new state."""
 
     def __init__(
         self,
@@ -82,7 +82,8 @@ class Planner:
         self._records: dict[tuple[Folder, str, tuple[Digest, ...]], tuple[str, VersionRecord]] = {}
 
     def plan(self, state: State) -> Plan:
-        """The changes for a collection in this state, with the objects that they need in the transaction."""
+        """Plan the save for a collection in this state, and add the objects that it needs to the transaction."""
+        # 1. Refuse a wrong type, and a version among links. An incremental save uses the files of the latest version.
         options = self._options
         type = type_for(state, options.type)
         refuse_mixture(state, links=False)
@@ -90,12 +91,12 @@ class Planner:
         if latest is not None:
             self._reliance.rely_on(state.path, latest)
 
-        # Which tree, and which version has it already?
+        # 2. Build the root tree, and look for a version that has it already.
         content = self._onto(latest) if options.upsert is None else self._with_parts(state, options.upsert)
         root = content.root
         equal = content.finished or _equal_version(state, root, options.reuse)
 
-        # A new version, unless there is an equal one whose record is stored or can be made again.
+        # 3. Make a new version, unless there is an equal one whose record is stored or can be made again.
         changes: list[Change] = []
         if equal is not None and self._has_record(equal, type):
             id, is_new = equal["id"], False
@@ -103,19 +104,20 @@ class Planner:
             parents = self._parents if latest is None else (id_of_state(latest),)
             (id, version), is_new = self._record(root, type, parents), True
             changes += _additions(state, id, version)
+        # 4. Finish the upsert, so that its parts aren't used for another version.
         made_from = None
         if options.upsert is not None and options.upsert in state.upserts:
             made_from = UpsertParts(options.upsert, state.upserts[options.upsert])
             changes.append(new_change("finish", upsert=options.upsert, id=id))
 
-        # Aliases, tags and other properties that differ.
+        # 5. Set the aliases, tags and other properties that differ, and note how to take that back.
         properties = self._properties.changes(state, id)
         changed = tuple(dict.fromkeys(PROPERTIES[change["kind"]].words for change in properties))
         undo = undone(properties, owner_of(state, id))
         return Plan([*changes, *properties], id, root, is_new, changed, undo, made_from)
 
     def _onto(self, latest: VersionState | None) -> _Content:
-        """The own tree, on top of a version's."""
+        """The added files, on top of those of a version."""
         if latest is None:
             return _Content(self._own)
         merged = TreeBuilder(self._tx.read_tree)
@@ -124,8 +126,9 @@ class Planner:
         return _Content(encoded(merged, self._tx))
 
     def _with_parts(self, state: State, upsert: str) -> _Content:
-        """The union of the own tree and all parts of an upsert. If the upsert was finished before with all that is in the
-        own tree, its version.
+        """The added files together with all parts of an upsert.
+
+        If the upsert was finished before and its version holds all of the added files, the files of that version.
         """
         parts = parts_of(state.upserts.get(upsert, []))
         if not parts:
@@ -138,7 +141,7 @@ class Planner:
         return _Content(encoded(union, self._tx))
 
     def _is_in(self, whole: Folder) -> bool:
-        """Whether a tree holds all of the own one."""
+        """Whether a tree holds all of the added files."""
         try:
             union = joined([UpsertPart(whole, ""), UpsertPart(self._own, "")], self._tx.read_tree)
         except Conflict:
@@ -146,7 +149,7 @@ class Planner:
         return union.folder(tree_digest).digest == whole.digest
 
     def _has_record(self, version: VersionState, type: str) -> bool:
-        """Whether a version's record is stored. A lost one is made again from what its log entry tells."""
+        """Whether a version's record is stored. A lost record is made again from the fields of the log entry."""
         id = id_of_state(version)
         if self._tx.rely(VERSION, id, 0):
             return True
@@ -157,7 +160,7 @@ class Planner:
         return True
 
     def _record(self, root: Folder, type: str, parents: tuple[Digest, ...]) -> tuple[str, VersionRecord]:
-        """Id and record of a new version. It stays the same after lost races, as long as what it is made of does."""
+        """The id and record of a new version, made once: a repeated plan with the same tree gets the same version."""
         key = root, type, parents
         if key not in self._records:
             version = VersionRecord(
@@ -170,7 +173,7 @@ class Planner:
 
 
 def type_for(state: State, type: str | None) -> str:
-    """The type of the collection, once it was saved to. Raises Conflict if it has another one."""
+    """The type of the collection after a save with this `type`. Raises Conflict if it has another type."""
     if not state.exists:
         return check_type("artifact" if type is None else type)
     if type is not None and type != state.type:
@@ -183,18 +186,18 @@ def type_for(state: State, type: str | None) -> str:
 
 
 def folder_of(version: VersionState) -> Folder:
-    """A version's root tree."""
+    """The root tree of a version, with its totals."""
     return Folder(digest_of_state(version), version["size"], version["files"])
 
 
 def encoded(tree: TreeBuilder, tx: Transaction) -> Folder:
-    """The root of a tree whose folders are added to a transaction."""
+    """Add all folders of a tree to a transaction. Returns the root tree."""
     with tx.storage.writing():
         return tree.folder(lambda data: tx.add(TREE, data))
 
 
 def _additions(state: State, id: str, version: VersionRecord) -> list[Change]:
-    """Changes that add a version to a collection, and make the collection if there is none."""
+    """The changes that add a version to a collection, and create the collection if there is none."""
     fields: dict[str, Any] = {
         "digest": version.tree.hex(),
         "size": version.size,
@@ -210,6 +213,6 @@ def _additions(state: State, id: str, version: VersionRecord) -> list[Change]:
 
 
 def _equal_version(state: State, root: Folder, reuse: str) -> VersionState | None:
-    """The live version with this content that a save would repeat."""
+    """The version with this content that a save reuses: the latest one, or else any live one."""
     candidates = [state.latest] if reuse == "latest" else reversed(state.live())
     return next((version for version in candidates if version and version["digest"] == root.digest.hex()), None)

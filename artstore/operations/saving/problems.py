@@ -22,6 +22,7 @@ class Problems:
 
     @property
     def first_reason(self) -> str:
+        """The reason of the first problem. There must be one."""
         return self._found[0][1]
 
     def error(self, root: str) -> SourceError:
@@ -36,7 +37,7 @@ class Problems:
 
 
 def reason_of(error: OSError) -> str:
-    """What the system says about an error, such as "permission denied"."""
+    """The system's words for an error, such as "permission denied"."""
     return (error.strerror or type(error).__name__).lower()
 
 

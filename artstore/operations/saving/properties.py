@@ -1,4 +1,4 @@
-"""Storing properties: long values go into a transaction, and changes say them."""
+"""Storing properties: the changes that set them, with long values as blobs in a transaction."""
 
 from typing import Any
 
@@ -17,12 +17,12 @@ def _check_length(what: str, text: bytes) -> None:
 
 
 class StoredProperties:
-    """Properties with their long values in the transaction, and the changes that say them."""
+    """Properties to set on a version. Their long values are stored as blobs in a transaction."""
 
     def __init__(
         self, tx: Transaction, properties: Properties, origins: dict[str, dict[str, Any]] | None = None
     ) -> None:
-        """`origins` tell which entries are other versions': said once, of a new version."""
+        """`origins` maps entries to the versions from which they came. Only a new version gets it."""
         self._given = properties
         self._origins: dict[str, Any] | None = origins or None
         self._origins_blob: str | None = None
@@ -45,7 +45,7 @@ class StoredProperties:
             self._description = None
 
     def changes(self, state: State, id: str) -> list[Change]:
-        """Only what differs from what the version has."""
+        """The changes that give the version these properties. Properties that it has already are left out."""
         version = owner_of(state, id)
         return [
             *self._aliases(state, id),

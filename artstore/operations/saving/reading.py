@@ -1,4 +1,4 @@
-"""Reading files that are saved: their bytes go into a transaction, and a file that changes meanwhile is read again."""
+"""Reading files for a save: their bytes go into a transaction, and a file that changes meanwhile is read again."""
 
 import os
 import stat
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Future, ThreadPoolExecutor
 
 TRIES = 4
-"""Reads of a file that changes meanwhile, with 50, 100 and 200 ms between them, before it is an error."""
+"""A file that changes while it is read is read this often, 50, 100 and 200 ms apart, before it is a problem."""
 
 _OPEN_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
@@ -53,15 +53,21 @@ class FileReader:
             self._pool.shutdown(cancel_futures=True)
 
     def read(self, fd: int, path: bytes, todo: dict[str, Stat], linked: set[str]) -> dict[bytes, Entry | None]:
-        """Entries of those files of an open folder that can be read, their blobs in the transaction. `todo` has their stats
-        as listed, `linked` names those that are read through a symlink.
+        """Read files of an open folder, and add their blobs to the transaction. Returns the entries of the files.
+
+        A file that can't be read is added to the problems, and has no entry.
+
+        Args:
+            path: of the folder below the root, with a slash at its end
+            todo: the files' stats, as they were listed
+            linked: names of the files that are read through a symlink
         """
         out: dict[bytes, Entry | None] = {}
         large: list[tuple[bytes, Stat, Future[_Copied | None]]] = []
         tx = self._tx
-        # The hot loop of a first save: four system calls and one hash per small file. One stat before (the listing's)
-        # and one after the read.
-        # In the tree's order, so that a restore reads its pack from front to back.
+        # The hot loop of a first save: four system calls and one hash per small file. The stat before the read is the
+        # listing's; the one after the read shows whether the file changed meanwhile.
+        # In the order of the tree, so that a restore reads the pack from front to back.
         for name, st in sorted(todo.items()):
             size = st[2] if len(st) > 2 else -1
             if size < 0:
@@ -102,7 +108,10 @@ class FileReader:
         return {name: entry for name, entry in out.items() if entry is not None}
 
     def read_again(self, fd: int, path: bytes, name: bytes, st: Stat, follow: bool) -> Entry | None:
-        """The slow way, for a file that changed, vanished or can't be read: up to TRIES reads, then a problem."""
+        """Read a file that changed, vanished or couldn't be read: up to TRIES times, then it is a problem.
+
+        Returns None if it is. Sleeps between the tries.
+        """
         for attempt in range(TRIES):
             if attempt:
                 time.sleep(0.025 * 2**attempt)
@@ -121,7 +130,7 @@ class FileReader:
         return None
 
     def _read_once(self, fd: int, name: bytes, st: Stat, follow: bool) -> Entry | None:
-        """None if the file changed while it was read."""
+        """Read a file once. Returns None if it changed while it was read."""
         if st[2] >= LARGE:
             return self._take_copy(name, st, self._copy_large(fd, name, st[2], follow))
         source = open_regular(name, dir_fd=fd, follow=follow)
@@ -141,15 +150,18 @@ class FileReader:
 
     def _submit(self, fd: int, name: bytes, st: Stat, follow: bool) -> "Future[_Copied | None]":
         if self._pool is None:
-            # Two: one copies while the other hashes or syncs. Small files stay in this thread, where threads only fight
-            # for the interpreter.
-            from concurrent.futures import ThreadPoolExecutor  # 6 ms, for large files only
+            # Two threads: one copies while the other hashes or syncs. Small files are read in the calling thread, since
+            # more threads would only compete for the interpreter.
+            from concurrent.futures import ThreadPoolExecutor  # takes 6 ms to load, needed for large files only
 
             self._pool = ThreadPoolExecutor(2)
         return self._pool.submit(self._copy_large, fd, name, st[2], follow)
 
     def _copy_large(self, fd: int, name: bytes, size: int, follow: bool) -> _Copied | None:
-        """None if the file ended early. Raises OSError for the source's errors, StorageError for the store's."""
+        """Copy a large file into the transaction. Returns None if the file ended early.
+
+        Raises OSError for errors of the source, StorageError for errors of the store.
+        """
         source = open_regular(name, dir_fd=fd, follow=follow)
         try:
             try:
@@ -165,7 +177,7 @@ class FileReader:
     def _take_large(
         self, fd: int, path: bytes, name: bytes, st: Stat, future: "Future[_Copied | None]"
     ) -> Entry | None:
-        """The entry of a file that was copied by a thread; if it changed meanwhile, it is read again."""
+        """The entry of a file that a thread copied. If the file changed meanwhile, it is read again."""
         try:
             copied = future.result()
         except OSError:
@@ -173,7 +185,7 @@ class FileReader:
         return self._take_copy(name, st, copied) or self.read_again(fd, path, name, st, len(st) > 5)
 
     def _take_copy(self, name: bytes, st: Stat, copied: _Copied | None) -> Entry | None:
-        """None, with the copy removed, if the file changed while it was copied."""
+        """The entry of a copied file. If the file changed while it was copied, remove the copy and return None."""
         if copied is None or copied.after != st:
             if copied is not None and copied.staged is not None:
                 remove_if_there(copied.staged)

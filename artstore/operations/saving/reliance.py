@@ -21,7 +21,7 @@ _PART_FIELDS = ("tree", "size", "files", "writer", "run")
 
 
 class UpsertParts(NamedTuple):
-    """The parts from which a version was made. If the version is withdrawn, they wait for the next finish again."""
+    """The parts from which a version was made. If the version is withdrawn, they are added to the upsert again."""
 
     upsert: str
     parts: list[dict[str, Any]]
@@ -29,10 +29,10 @@ class UpsertParts(NamedTuple):
 
 
 class Reliance:
-    """A transaction that uses stored versions again, for a copy, a link, an undelete or a draft.
+    """A transaction that uses objects of stored versions again, for a copy, a link, an undelete or a draft.
 
     Order of use: open it → read the log → `rely_on` or `recover` → append the log entry → one of the `ensure` methods →
-    close it. Until it is closed, collectors leave alone what it relies on.
+    close it. Until it is closed, collectors don't remove the objects that it relies on.
     """
 
     def __init__(self, objects: ObjectStore, refs: Refs) -> None:
@@ -57,15 +57,16 @@ class Reliance:
     # -- before the log entry --
 
     def rely_on(self, path: Path, version: VersionState) -> None:
-        """Use all files of a live version. They are whole while the version lives; only after noted damage is each object
-        looked up. Raises MissingObject if one is gone.
+        """Use all files of a live version. Raises MissingObject if an object of it is gone.
+
+        While a version lives, all its objects are stored. So they are looked up only in a repository with noted damage.
         """
         if self._objects.damage.is_known:
             self._recover_tree(digest_of_state(version), _named(path, version), AGAIN)
         self.rely_on_trees(path, version["id"])
 
     def rely_on_trees(self, path: Path, id: str) -> None:
-        """Use trees of a live version that are known to be whole."""
+        """Use trees of a live version, without looking up any of its objects."""
         self._bases.add((path, id))
 
     def rely_on_properties(self, path: Path, version: VersionState) -> None:
@@ -73,8 +74,9 @@ class Reliance:
         self._recover_blobs(property_digests(version), f"a property of {_named(path, version)} is gone")
 
     def recover(self, path: Path, version: VersionState) -> None:
-        """Use every object of a deleted version, and bring back from the trash those that a collector took. Raises
-        MissingObject if one is gone.
+        """Use every object of a deleted version, and bring back from the trash those that a collector took.
+
+        Raises MissingObject if an object is gone.
         """
         name = _named(path, version)
         tree = digest_of_state(version)
@@ -102,7 +104,7 @@ class Reliance:
                 raise MissingObject(message, hint=hint)
 
     def store(self, properties: Properties) -> StoredProperties:
-        """Properties for a version that exists. Long values go into the transaction."""
+        """Store the long values of properties for a version that exists. Returns what makes the changes."""
         return StoredProperties(self.transaction, properties)
 
     def publish(self) -> None:
@@ -112,16 +114,23 @@ class Reliance:
     # -- after the log entry --
 
     def ensure_saved(self, tree: Digest, state: State) -> None:
-        """Look again after a save of this tree left its collection at `state`. Raises MissingObject if an object is gone.
+        """Look again for the objects of a save, after its log entry was appended. Raises MissingObject if one is gone.
 
-        Each pack and large blob is looked up by name. Trees of a live version are whole; if such a version was deleted
+        Cost: one look-up for each pack and large blob that it relies on. If a version whose trees it used was deleted
         meanwhile, every object below the saved tree is looked up.
+
+        Args:
+            tree: the root tree that was saved
+            state: of the collection after the save
         """
         self.transaction.ensure()
         self.check_bases(tree, state)
 
     def check_bases(self, tree: Digest, state: State) -> None:
-        """The second half of `ensure_saved`. A collection's log is read again, unless `state` is still its newest state."""
+        """Look again whether the versions whose trees were used still live: the second half of `ensure_saved`.
+
+        A collection's log is read again, unless `state` is still its newest state.
+        """
         for path, id in self._bases:
             now = state if path == state.path and self._refs.is_current(state) else self._refs.read(path)
             if _lives(now, id):
@@ -134,8 +143,9 @@ class Reliance:
             return
 
     def ensure(self, path: Path, *, withdraw: Iterable[str] = (), undo: list[Change] | None = None) -> None:
-        """Look again after an undelete or an edit. If an object is gone, withdraw these versions, append the changes
-        `undo`, and raise MissingObject.
+        """Look again for the objects of an undelete or an edit, after its log entry was appended.
+
+        If an object is gone, withdraw the versions `withdraw`, append the changes `undo`, and raise MissingObject.
         """
         try:
             self.transaction.ensure()
@@ -147,8 +157,10 @@ class Reliance:
             raise
 
     def ensure_copied(self, source: Path, versions: list[VersionState], target: Path) -> None:
-        """Look again after these versions were copied or linked to `target`. If one was deleted from its source meanwhile,
-        all its objects are looked up. If an object is gone, withdraw the copies and raise MissingObject.
+        """Look again for the objects of versions, after they were copied or linked to `target`.
+
+        If a version was deleted from its source meanwhile, all its objects are looked up. If an object is gone, withdraw
+        the copies and raise MissingObject.
         """
         try:
             state = self._refs.read(source)
@@ -162,8 +174,10 @@ class Reliance:
             raise
 
     def withdraw(self, path: Path, id: str, error: ArtstoreError, made_from: UpsertParts | None = None) -> None:
-        """Take back a version whose objects could not be kept. The parts that it was `made_from` wait again. One of them
-        may contradict a part that was added meanwhile: the next finish reports that.
+        """Take back a version whose objects could not be kept.
+
+        The parts that it was `made_from` are added to the upsert again. One of them may contradict a part that was added
+        meanwhile: the next finish reports that.
         """
 
         def build(state: State) -> list[Change]:

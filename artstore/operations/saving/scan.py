@@ -36,39 +36,40 @@ from artstore.store.transaction import Transaction
 _OPEN_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 Edits = dict[bytes, Entry | None]
-"""What differs in a folder from its tree of the last save: new entries by name, None for those that are gone."""
+"""The differences between a folder and its tree of the last save: by name, the new entry, or None if it is gone."""
 
 
 class Scanned(NamedTuple):
+    """The result of a walk."""
+
     folder: Folder
     left_out: list[str]
-    """protected folders (.git, .artifacts) that were met"""
+    """protected folders (.git, .artifacts) that were not saved"""
     relied_on_base: bool
     """whether trees of the base version were used without looking up each object below them"""
 
 
 class _Comparison(NamedTuple):
-    """A folder as listed, against the stat cache's record of it."""
+    """The differences between a folder's listing and the stat cache's record of it."""
 
     record: Record | None
     """None if the folder was never saved"""
     is_same: bool
-    """whether nothing was added, changed or removed since (but below subfolders)"""
+    """whether nothing in it was added, changed or removed since; subfolders aren't looked into"""
     is_base: bool
-    """whether the record's tree is the base version's: then all objects below it are known to be stored"""
+    """whether the record's tree is that of the base version: then all objects below it are known to be stored"""
     fresh: dict[str, Stat]
     """stats of files that are new or changed, and of new subfolders"""
     gone: set[bytes]
-    """names of files that were there and are not any more"""
+    """names of files that the record has and the folder hasn't any more"""
     folders: dict[bytes, Digest]
-    """trees that the subfolders had"""
+    """trees of the subfolders at the last save"""
 
 
 class Scanner:
-    """One walk. `base` is the root tree of a live version: a folder that still has a tree of it is known to be stored whole.
+    """Walks one folder, and adds its files and trees to a transaction.
 
-    All problems are raised together at the end, in one SourceError. What was added to the transaction until then is of
-    no use.
+    All problems are raised together at the end, in one SourceError. Objects that were added by then stay unused.
     """
 
     def __init__(
@@ -81,6 +82,12 @@ class Scanner:
         monitor: Monitor,
         depth: int = 0,
     ) -> None:
+        """Prepare a walk.
+
+        Args:
+            base: root tree of a live version. If a folder still has its tree in that version, all its objects are stored.
+            depth: number of folders above the walk's root in the draft
+        """
         self._tx = transaction
         self._cache = cache
         self._base = base
@@ -96,12 +103,12 @@ class Scanner:
         self._lister = Lister(self._store, self._filter, self._problems)
 
     def run(self, root: str) -> Scanned:
-        """Walk a folder; its tree is in the transaction (or the store) afterwards."""
+        """Walk a folder. Afterwards all its objects are in the transaction or in the store."""
         self._root = root
         store = os.path.realpath(self._tx.storage.root)
         if (os.path.realpath(root) + os.sep).startswith(store + os.sep):
             raise SourceError(
-                f"{printable(root)} lies in the repository itself", problems=[(root, "lies in the repository")]
+                f"{printable(root)} is in the repository itself", problems=[(root, "is in the repository")]
             )
         try:
             fd = _open_for(root, root)
@@ -117,7 +124,7 @@ class Scanner:
         return Scanned(folder, self._lister.left_out, self._relied_on_base)
 
     def one_file(self, folder: str, name: str) -> Entry:
-        """Add a single file, through symlinks. The cache, if any, is the file's own."""
+        """Add a single file. Symlinks are followed. The cache, if any, is that of the file."""
         path = os.path.join(folder, name)
         fd = _open_for(path, folder)
         try:
@@ -136,7 +143,7 @@ class Scanner:
         return entry
 
     def _one_file(self, folder: str, fd: int, name: str, st: Stat) -> Entry | None:
-        """The entry of a file in an open folder. None, with a problem noted, if it can't be read."""
+        """The entry of a file in an open folder. If it can't be read, add a problem and return None."""
         cache, seen = self._cache, {name: st}
         if cache and (record := cache.get(b"")) and record.stats() == seen:
             known = record.parts[0].entries()[0]
@@ -155,21 +162,25 @@ class Scanner:
     # -- one folder --
 
     def _folder(self, here: OpenFolder, rules: list[Rules], above: set[tuple[int, int]], base: Digest | None) -> Folder:
-        """Save an open folder. `above` identifies it and the folders that hold it, `base` is the tree that the base version
-        has of it.
+        """Save an open folder.
+
+        Args:
+            rules: the ignore rules of the folders above
+            above: identities of this folder and of those that hold it, to detect loops of symlinks
+            base: the tree that the base version has at this path
         """
         fd, path = here.fd, here.path
         # 1. List the folder, and compare it with the record of the last save.
         listing, rules = self._lister.list_folder(here, rules)
         now = self._compare(path, listing, base)
         cache, record = self._cache, now.record
-        # 2. Read files that are new or changed. Which stats can't be trusted is asked before: then a change that is made
-        #    while they are read shows.
+        # 2. Read files that are new or changed. Decide before the read which stats can't be trusted: then no change that
+        #    is made during the read stays unseen at the next save.
         young = _untrusted(now.fresh, trust(self._root, now.fresh.values()), here.device) if cache and now.fresh else []
         edits: Edits = self._reader.read(fd, path, now.fresh, listing.linked)
         # 3. Note files that are gone.
         edits |= dict.fromkeys(now.gone)
-        # 4. Read unchanged files again whose blobs are not stored any more. Below a tree of the base all are.
+        # 4. Read unchanged files again if their blobs are not stored any more. Below a tree of the base all blobs are.
         if record is not None and not now.is_base:
             edits |= self._unstored_files(fd, path, record, listing, edits)
         # 5. Save the subfolders; note those whose trees changed, and those that are gone.
@@ -196,7 +207,7 @@ class Scanner:
         return folder
 
     def _compare(self, path: bytes, listing: Listing, base: Digest | None) -> _Comparison:
-        """What differs from the last save. Stats are unpacked only if some of them differ."""
+        """Compare a listing with the record of the last save. Stats are unpacked only if some of them differ."""
         seen = listing.seen
         record = self._cache.get(path) if self._cache else None
         if record is None:
@@ -227,7 +238,7 @@ class Scanner:
     def _base_folders(
         self, base: Digest | None, now: _Comparison, listing: Listing
     ) -> Callable[[bytes], Digest | None]:
-        """The base version's tree of each subfolder. No tree is read where the cache knows it."""
+        """A function from a subfolder's name to its tree in the base version. If the cache has the trees, none is read."""
         if base is None or not listing.folders:
             return lambda name: None
         if now.is_base:
@@ -248,12 +259,13 @@ class Scanner:
         names: Iterable[str],
         base_of: Callable[[bytes], Digest | None],
     ) -> dict[bytes, Folder]:
+        """Save the subfolders of an open folder. Those that can't be saved are problems. Returns the tree of each."""
         found: dict[bytes, Folder] = {}
         for name in names:
             raw = os.fsencode(name)
             below = here.path + raw
             if below.count(b"/") >= self._most_levels:
-                self._problems.add(below, f"lies deeper than {MAX_DEPTH} levels")
+                self._problems.add(below, f"is deeper than {MAX_DEPTH} levels")
                 continue
             try:
                 fd = os.open(name, _OPEN_FOLDER, dir_fd=here.fd)
@@ -264,7 +276,7 @@ class Scanner:
             try:
                 child = OpenFolder.of(fd, below + b"/")
                 me = child.identity
-                if me == self._store:  # mounted here: a listing tells the inode below the mount
+                if me == self._store:  # the repository is mounted here: the listing has the inode below the mount
                     self._lister.leave_out(below)
                     continue
                 if me in above:
@@ -284,7 +296,10 @@ class Scanner:
         return all(self._tx.rely(TREE, tree, 0) for tree in trees)
 
     def _build(self, record: Record | None, edits: Edits, count: int, is_base: bool) -> tuple[list[RecordPart], Folder]:
-        """The tree of a folder of `count` entries, from its tree of the last save: its parts, and its root."""
+        """Build a folder's tree from its tree of the last save and the edits. Returns its parts and its root.
+
+        `count` is the number of entries that the folder has now.
+        """
         if record is not None and len(record.parts) > 1 and count > SPLIT_ABOVE:
             parts = self._amend(record.parts, edits, is_base)
         else:
@@ -301,13 +316,14 @@ class Scanner:
         return parts, Folder(self._add_tree(encode_rows(entries)), *totals(entries))
 
     def _amend(self, parts: tuple[RecordPart, ...], edits: Edits, is_base: bool) -> list[RecordPart]:
-        """The parts of a large folder after edits. Only parts that hold an edit are decoded and cut anew; all others stay
-        as they are.
+        """Apply edits to the parts of a large folder. Only parts that hold an edit are decoded and split again.
+
+        The result is the same as that of splitting all entries: see `split`.
         """
-        # 1. Find the part of each edit: the last one whose first entry is not above it.
+        # 1. Find the part of each edit: the last part whose first entry is not after it.
         firsts = [part.entry[0] for part in parts if part.entry is not None]
         dirty = {max(0, bisect_right(firsts, name) - 1) for name in edits}
-        # 2. A part whose first entry is gone has lost its cut: what is left of it belongs to the part before.
+        # 2. If a part's first entry is gone, there is no cut any more: its other entries are joined to the part before.
         for number in sorted(dirty, reverse=True):
             while number > 0 and firsts[number] in edits and edits[firsts[number]] is None:
                 number -= 1
@@ -315,7 +331,7 @@ class Scanner:
         result: list[RecordPart] = []
         number = 0
         while number < len(parts):
-            # 3. Keep a part without edits. Below a tree of the base it is known to be stored.
+            # 3. Keep a part without edits. Store it, unless the base version has it.
             if number not in dirty:
                 if not is_base:
                     self._add_tree(parts[number].packed)
@@ -328,7 +344,7 @@ class Scanner:
             while number < len(parts) and number in dirty:
                 entries.update((entry[0], entry) for entry in parts[number].entries())
                 number += 1
-            # 5. Apply the edits that lie between their first entry and the next part's, and cut them anew.
+            # 5. Apply the edits between their first entry and that of the next part, and split the result.
             high = firsts[number] if number < len(parts) else None
             low = firsts[start] if start else b""
             entries |= {name: entry for name, entry in edits.items() if low <= name and (high is None or name < high)}
@@ -348,7 +364,7 @@ class Scanner:
 
 
 def _open_for(path: str, folder: str) -> int:
-    """Open a folder, to read the file or folder at `path`. Raises SourceError, which names that."""
+    """Open a folder, to read the file or folder at `path`. Raises SourceError, which names `path`."""
     try:
         return os.open(folder, _OPEN_FOLDER)
     except OSError as error:
@@ -356,7 +372,7 @@ def _open_for(path: str, folder: str) -> int:
 
 
 def _note_folders(edits: Edits, folders: dict[bytes, Folder], known: dict[bytes, Digest]) -> None:
-    """Add what differs between subfolders as saved now and their `known` trees of the last save."""
+    """Add an edit for each subfolder whose tree differs from its `known` tree of the last save."""
     for name, folder in folders.items():
         if known.get(name) != folder.digest:
             edits[name] = (name, DIRECTORY, folder.size, folder.digest, folder.files)
@@ -365,7 +381,7 @@ def _note_folders(edits: Edits, folders: dict[bytes, Folder], known: dict[bytes,
 
 
 def _untrusted(fresh: dict[str, Stat], trusted: Trust, device: int) -> list[str]:
-    """Names of files, about to be read, that may change later without a change of their stats."""
+    """The names of files that may change later without a change of their stats. Call this before reading the files."""
     return [name for name, st in fresh.items() if len(st) > 2 and not trusted.holds(st, device)]
 
 
@@ -377,7 +393,13 @@ def _record(
     parts: list[RecordPart],
     large: bool,
 ) -> Record:
-    """Of the stats `seen`, those of `young` files are not kept. `large`: whether there may be large files."""
+    """The stat cache's record of a folder.
+
+    Args:
+        seen: stats of its files and subfolders
+        young: files whose stats are not kept, so that they are read at the next save
+        large: whether there may be large files in it
+    """
     known = tuple((name, f.digest) for name, f in folders.items())
     sig = signature({**seen, **dict.fromkeys(young, UNKNOWN)} if young else seen)
     return Record(sig, *folder, known, tuple(parts), statcache.large_in(parts) if large else ())
@@ -388,5 +410,5 @@ def _is_large(entry: Entry | None) -> bool:
 
 
 def _sorted(entries: Edits) -> list[Entry]:
-    """In the tree's order, without those that are gone."""
+    """The entries in the order of the tree, without those that are gone."""
     return [entry for name in sorted(entries) if (entry := entries[name]) is not None]
