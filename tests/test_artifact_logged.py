@@ -225,7 +225,7 @@ def test_download_and_checkout_refuse_a_root_that_holds_a_repository(here: Path)
     artifact = log({"f": "1"})
     for get in (artifact.download, artifact.checkout):
         for root in (".", ".artifacts", ".artifacts/objects"):
-            with pytest.raises(Refused, match="(holds a|lies in the) repository; files can't be put there") as error:
+            with pytest.raises(Refused, match="(holds a|is in the) repository; files can't be restored there") as error:
                 get(root)
             assert "--root" in (error.value.hint or "")
     assert not (here / "f").exists()

@@ -60,7 +60,7 @@ def test_what_stands_at_a_files_place_is_replaced_and_never_written_through(
     result = run(tmp_path, "get", "data", "--root", target, timeout=4)
     if what not in ("executable",):
         assert (result.code, result.err) == (
-            6, f"error: in {target}, files that no version here holds would be overwritten: f\nhint: save them first, or give them up with --force\n",
+            6, f"error: in {target}, files that no version here holds would be overwritten: f\nhint: save them first, or use --force\n",
         ), result  # fmt: skip
         assert os.listdir(target) == ["f"]
     assert run(tmp_path, "get", "data", "--root", target, "--force", timeout=4).code == 0

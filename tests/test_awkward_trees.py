@@ -299,7 +299,7 @@ def test_restoring_into_a_repository_is_refused(tmp_path: Path) -> None:
             ("evil", root.parent),
         ]
         for name, target in targets:
-            with pytest.raises(Refused, match="holds a repository|in a repository|lies in the repository"):
+            with pytest.raises(Refused, match="holds a repository|in a repository|is in the repository"):
                 repo.get(repo.find(name), str(target))
             assert snapshot(root / "refs") | snapshot(root / "objects") == before
             assert not (root / "config").exists() and not (root / "new").exists()
@@ -429,7 +429,7 @@ def test_twins_on_a_file_system_that_folds_names_are_a_conflict_that_names_both(
         repo.get(repo.find("data"), str(place / target))
     monkeypatch.undo()
     first, second = (name.split("/")[0] for name in names)
-    assert str(error.value) == f"'{first}' and '{second}' are one name on the file system of the target"
+    assert str(error.value) == f"'{first}' and '{second}' are the same name on the target's file system"
     assert snapshot(place) == ({"old": None, "old/kept": (False, b"1")} if target == "old" else {})
 
 

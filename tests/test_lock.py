@@ -112,7 +112,7 @@ def test_folders_that_hold_one_another_are_not_locked(project: Path, cli: Cli) -
             parsed(text, "artstore.lock")
     assert cli("lock", "train", "--root", "out").code == 0
     told = cli("lock", "model", "--root", "out/in")
-    assert told.code == 3 and "lies in 'out'" in told.err
+    assert told.code == 3 and "is in 'out'" in told.err
     many = [Locked(f"folder/{number}", "local/p/a:v0", ID, ID) for number in range(40_000)]
     assert len(parsed(written(many), "x")) == 40_000
 

@@ -1,1 +1,1 @@
-"""Restoring: a version becomes files, and is compared with files."""
+"""Restoring: writing a version's files to a folder, and comparing a folder with a version."""

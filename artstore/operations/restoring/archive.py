@@ -1,7 +1,8 @@
-"""Archives: a version's files as one tar or zip, the same bytes whenever and wherever it is made.
+"""Archives: a version's files as one tar or zip. The bytes are the same whenever and wherever it is made.
 
-Nothing in them depends on the machine or the day: files stand in the order of the trees, folders before what they hold,
-with modes 0755 and 0644, no owner, and one date. Written front to back, so that a pipe will do.
+Nothing in an archive depends on the machine or the day. Files are in the order of the trees, and a folder comes before
+its files. Modes are 0755 and 0644, there is no owner, and all dates are the same. An archive is written from front to
+back, so it can go to a pipe.
 """
 
 import io
@@ -22,16 +23,18 @@ from artstore.store.reading import read_small
 ArchiveKind = Literal["tar", "zip"]
 
 DATE = (1980, 1, 1, 0, 0, 0)
-"""UTC, of every file: the first that a zip can tell (APPNOTE.TXT 4.4.6)."""
+"""The date of every file, in UTC: the earliest that a zip can store (APPNOTE.TXT 4.4.6)."""
 SECONDS = 315_532_800
 """`DATE` in seconds since 1970."""
 _AHEAD = 8 << 20
 """Bytes of small files that are read together, in the order in which they are stored."""
 _PIECE = 1 << 20
-_SPOILT = b"this archive is incomplete: its making failed\n".ljust(1024, b"!")
+_SPOILT = b"this archive is incomplete: writing it failed\n".ljust(1024, b"!")
 
 
 class Archived(NamedTuple):
+    """The result of writing an archive."""
+
     files: int
     bytes: int
     """of the files"""
@@ -45,9 +48,17 @@ def write_archive(
     open_one: Callable[[Entry], BinaryIO],
     monitor: Monitor,
 ) -> Archived:
-    """Write (path, entry) of files and folders, in their order, to `out`, which need not be seekable. `open_one` gives
-    what is large or referenced, checked. Memory: 8 MiB of small files. Raises InvalidValue for a name that a zip can't
-    hold.
+    """Write an archive of files and folders.
+
+    Memory: 8 MiB of small files. If it fails, the archive is made unreadable, so that nobody takes a part for the whole.
+
+    Args:
+        out: need not be seekable
+        entries: path and entry of each file and folder, in the order of the archive
+        open_one: opens a large or referenced file, and checks what is read from it
+
+    Raises:
+        InvalidValue: a zip can't hold the name of a file
     """
     files = size = 0
     target = _Forwards(out)
@@ -73,7 +84,7 @@ def write_archive(
 def _with_content(
     entries: Iterable[tuple[bytes, Entry]], objects: ObjectStore, open_one: Callable[[Entry], BinaryIO]
 ) -> Iterator[tuple[bytes, Entry, BinaryIO | None]]:
-    """Each with its bytes; None of a folder."""
+    """Each entry with its content; None for a folder. Small files of a stretch are read together."""
     for some in _stretches(entries):
         wanted = {entry[3]: BLOB for _, entry in some if _is_small(entry)}
         data = {digest: bytes(view) for _, digest, view in read_small(objects, wanted)}
@@ -89,7 +100,7 @@ def _is_small(entry: Entry) -> bool:
 
 
 def _stretches(entries: Iterable[tuple[bytes, Entry]]) -> Iterator[list[tuple[bytes, Entry]]]:
-    """Runs of entries whose small files have 8 MiB together, or that are 4,096."""
+    """The entries in groups: a group ends when its small files have 8 MiB, or when it has 4,096 entries."""
     some: list[tuple[bytes, Entry]] = []
     size = 0
     for path, entry in entries:
@@ -103,7 +114,7 @@ def _stretches(entries: Iterable[tuple[bytes, Entry]]) -> Iterator[list[tuple[by
 
 
 class _Tar:
-    """GNU tar: names are bytes of any length, and sizes have no limit."""
+    """A GNU tar: its names are bytes of any length, and its sizes have no limit."""
 
     def __init__(self, out: io.RawIOBase) -> None:
         import tarfile
@@ -132,7 +143,7 @@ class _Tar:
 
 
 class _Zip:
-    """A zip whose files are stored as they are; larger than 4 GiB where they must be (zip64)."""
+    """A zip without compression. Only files of 2 GiB and more use the zip64 extension."""
 
     def __init__(self, out: io.RawIOBase) -> None:
         import zipfile
@@ -155,10 +166,10 @@ class _Zip:
             name = path.decode()
         except UnicodeDecodeError:
             raise InvalidValue(
-                f"'{printable(path)}' is not UTF-8, which a zip's names must be", hint="a tar can hold it: --format tar"
+                f"'{printable(path)}' can't be stored in a zip: its name is not UTF-8", hint="use --format tar"
             ) from None
         info = zipfile.ZipInfo(name, DATE)
-        info.create_system = 3  # Unix, so that the mode counts, wherever it is made
+        info.create_system = 3  # Unix: then unzip applies the mode
         info.external_attr = mode << 16 | (0x10 if stat.S_ISDIR(mode) else 0)
         info.file_size = size
         return self._zip.open(info, "w", force_zip64=size >= 1 << 31)
@@ -168,7 +179,7 @@ class _Zip:
 
 
 class _Forwards(io.RawIOBase):
-    """Lets nobody seek: then a zip is written the same way to a file as to a pipe."""
+    """A stream that can't seek, so that a zip has the same bytes in a file as in a pipe."""
 
     def __init__(self, out: BinaryIO) -> None:
         self._out: BinaryIO | None = out
@@ -184,10 +195,10 @@ class _Forwards(io.RawIOBase):
             self._out.flush()
 
     def spoil(self) -> None:
-        """Nothing more is written but what no archive holds: who reads a pipe must not take a part for the whole."""
+        """Write bytes that no archive contains, and nothing after them. So the reader of a pipe notices the failure."""
         out, self._out = self._out, None
         try:
             if out is not None:
                 out.write(_SPOILT)
         except (OSError, ValueError):
-            pass  # who reads has gone
+            pass  # the reader closed the pipe

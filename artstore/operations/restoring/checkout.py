@@ -1,4 +1,4 @@
-"""Checkouts: a version's files into a folder, every byte checked."""
+"""Checkouts: writing a version's files to a folder. Every byte is checked."""
 
 import errno
 import os
@@ -58,23 +58,26 @@ from artstore.store.statcache import (
 )
 
 _WAIT = 20_000_000
-"""Nanoseconds that a checkout waits at most for the file system's clock to move on (8 ms on Linux)."""
+"""Nanoseconds: a checkout waits at most this long for the next tick of the file system's clock (8 ms on Linux)."""
 
 
 class CheckedOut(NamedTuple):
+    """The result of a checkout."""
+
     root: str
     files: int
-    """in the version, as far as selected"""
+    """selected files of the version that are in the folder now"""
     written: int
+    """files that were missing or changed"""
     written_bytes: int
     removed: int = 0
-    """files that were not in it, where that was asked for"""
+    """files that are not in the version, removed because of `delete`"""
     missing: tuple[str, ...] = ()
-    """paths of references whose bytes are gone, where that was allowed"""
+    """paths of references that were left out, because their bytes are gone and `allow_missing_references` was set"""
 
 
 class Checkout:
-    """One checkout of one tree."""
+    """Writes the files of one tree to a folder."""
 
     def __init__(self, objects: ObjectStore, tree: Digest, how: Restore = PLAIN) -> None:
         how.check()
@@ -92,12 +95,14 @@ class Checkout:
         self._owner = this_process()
         self._store = None if objects.storage.distant else objects.storage.root
         self._unfinished: list[tuple[bytes, Digest, dict[str, Stat]]] = []
+        """folders to note in the cache once all their files are written: path, tree, and the stats that are known"""
 
     def run(self, root: str) -> CheckedOut:
-        """Bring a folder to the version's content. Right files stay untouched, others of their names are replaced,
-        foreign files left alone.
+        """Bring a folder to the version's content.
 
-        A root that does not exist appears whole, by one rename; in one that does, each file appears whole.
+        Files that are right stay untouched, and missing and changed files are written. Other files are only removed with
+        `delete`. If the root doesn't exist, the whole folder appears by one rename. If it exists, each file appears by one
+        rename.
         """
         root = os.path.abspath(root)
         self._refuse_repository(root)
@@ -108,7 +113,7 @@ class Checkout:
                 self._build_beside(root)
             self._sweep_beside(root)
         except MissingReference:
-            raise  # an OSError too, but none of this folder
+            raise  # this is an OSError, but not an error of this folder
         except OSError as error:
             where = error.filename if isinstance(error.filename, str) and os.path.isabs(error.filename) else root
             raise storage_error(error, f"write to {printable(where)}") from error
@@ -126,25 +131,27 @@ class Checkout:
         store, real = os.path.realpath(self._store or os.devnull), os.path.realpath(root)
         if (real + os.sep).startswith(store + os.sep):
             raise Refused(
-                f"{printable(root)} lies in the repository; files can't be put there", hint="choose another --root"
+                f"{printable(root)} is in the repository; files can't be restored there", hint="choose another --root"
             )
         if os.path.lexists(os.path.join(real, ".artifacts")):
             raise Refused(
-                f"{printable(root)} holds a repository; files can't be put there",
+                f"{printable(root)} holds a repository; files can't be restored there",
                 hint="choose another --root, such as a folder in it",
             )
 
     # -- a new root --
 
     def _build_beside(self, root: str) -> None:
+        """Build a new root under a temporary name in the same folder, then rename it."""
         parent, name = os.path.split(root)
         os.makedirs(parent, exist_ok=True)
         prefix = f".{name[:60]}.artstore-"
         building = os.path.join(parent, f"{prefix}{this_process()}")
+        # 1. Continue a build of a dead process, if there is one. Otherwise write all files.
         resumed = self._take_over(parent, prefix, building)
         try:
             if resumed:
-                self._force = True  # what is in the way there is our own
+                self._force = True  # all files in it are from a checkout
                 self._into_existing(building, root)
             else:
                 os.mkdir(building)
@@ -153,22 +160,25 @@ class Checkout:
         except BaseException:
             remove_tree(building, ignore_errors=True)
             raise
+        # 2. Rename it to the root.
         try:
             os.rename(building, root)
         except OSError as error:
             if error.errno not in (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR):
                 raise
-            # Somebody else made the folder meanwhile: theirs is brought to the version, ours goes.
+            # Another process made the root meanwhile: bring that folder to the version, and drop this one.
             remove_tree(building)
             if self._cache is not None:
                 self._cache.close()
             self._into_existing(root, root)
             return
+        # 3. Save the stat cache last: it names the root.
         self._save_cache()
 
     def _take_over(self, parent: str, prefix: str, building: str) -> bool:
-        """Go on with what a dead process of this user left; its files are checked before they count. In a folder that
-        others write to (/tmp) one could be theirs, or a symlink.
+        """Rename what a dead process left of its build to `building`. Returns whether there was one.
+
+        Only a real folder of this user is taken: others may write to the parent (/tmp). Its files are checked afterwards.
         """
         for name in os.listdir(parent):
             owner = left_by(name) if name.startswith(prefix) else None
@@ -183,13 +193,13 @@ class Checkout:
         return False
 
     def _sweep_beside(self, root: str) -> None:
-        """Remove what dead processes were building beside a root that is there now."""
+        """Remove unfinished builds that dead processes left beside the root."""
         parent, name = os.path.split(root)
         prefix = f".{name[:60]}.artstore-"
         try:
             beside = [left for left in os.listdir(parent) if left.startswith(prefix)]
         except OSError:
-            return  # the files are there; who may not look here leaves it to others
+            return  # the files are restored; without permission to list the parent, the builds stay
         for left in beside:
             owner = left_by(left)
             if owner is not None and is_dead(owner, local=self._objects.storage.local):
@@ -206,7 +216,7 @@ class Checkout:
             self._cache = None
 
     def _fresh(self, building: str, root: str) -> None:
-        """Write everything into a folder that only we know."""
+        """Write everything into a new folder whose name no other process knows."""
         cache = self._open_cache(root)
         with Confined(building, self._store) as target:
             if self._selection.everything:
@@ -215,9 +225,11 @@ class Checkout:
                     self._fresh_folder(fd, b"", self._tree, None, cache)
                 finally:
                     os.close(fd)
+                # Large and referenced files are written by threads. Their folders are noted when they are done.
                 self._writer.finish()
                 for path, tree, known in self._unfinished:
                     self._note_folder(target, path, tree, known)
+                # Once the clock has moved on, a later change of a file changes its stat.
                 time.sleep(min(clock_tick(building), _WAIT) / 1e9)
             else:
                 self._write_selected(target, select(self._tree, self._objects.read_tree, self._selection))
@@ -226,6 +238,8 @@ class Checkout:
     def _fresh_folder(
         self, fd: int, path: bytes, tree: Digest, expected: Entry | None, cache: StatCache | None
     ) -> None:
+        """Write all files of a tree into a new folder that is open. Raises Damage if it is not the tree `expected`."""
+        # 1. Write the files and make the subfolders, in the order of the tree: packs are read from front to back.
         check_depth(path)
         entries = read_folder(tree, self._objects.read_tree, expected)
         if not path:
@@ -244,6 +258,7 @@ class Checkout:
             if st is not None:
                 seen[os.fsdecode(entry[0])] = st
         self._monitor.advance(len(entries))
+        # 2. Fill the subfolders.
         folders = [entry for entry in entries if entry[1] == DIRECTORY]
         for entry in folders:
             child = open_child(fd, entry[0], create=False)
@@ -252,14 +267,17 @@ class Checkout:
                 self._fresh_folder(child, path + entry[0] + b"/", entry[3], entry, cache)
             finally:
                 os.close(child)
+        # 3. Note the stats in the cache, now or when the last of its files is written.
         if cache is not None and len(seen) == len(entries):
             cache.put(path, _record(_trusted(fd, seen, self._trust_in(seen)), tree, entries))
         elif cache is not None:
             self._unfinished.append((path, tree, {}))
 
     def _note_folder(self, target: Confined, path: bytes, tree: Digest, known: dict[str, Stat]) -> None:
-        """Note a folder whose files were still on their way when the others were written, or looked at. What these were like
-        then (`known`) counts: somebody may have changed them since.
+        """Note a folder in the cache, after the last of its files was written.
+
+        Files that were written or compared before keep the stats that they had then (`known`), because they may have been
+        changed since.
         """
         entries = read_folder(tree, self._objects.read_tree)
         fd = target.open_folder(tuple(path.split(b"/")[:-1]), create=False)
@@ -272,8 +290,9 @@ class Checkout:
             self._cache.put(path, _record(trusted, tree, entries))
 
     def _trust_in(self, seen: dict[str, Stat]) -> Trust:
-        """Which files count as known. In a folder of our own nobody else writes, so all do, if its clock moves on before
-        it is shown.
+        """The rule for which of these stats can be trusted at the next look.
+
+        In a new folder only this process writes. So all stats are trusted if the clock moves on before the rename.
         """
         if not self._private:
             return trust(self._folder, seen.values())
@@ -287,14 +306,14 @@ class Checkout:
             raise self._twin(path, entry, entries) from None
 
     def _twin(self, path: bytes, entry: Entry, entries: tuple[Entry, ...]) -> Conflict:
-        """Exclusive creation met a name that this run made: which two are one here?"""
+        """The error for two names that are the same name on this file system: an entry, and one that was written before."""
         other = next((e[0] for e in entries if e[0] != entry[0] and folded(e[0]) == folded(entry[0])), b"another name")
         return one_name(path + other, path + entry[0])
 
     # -- a root that exists --
 
     def _into_existing(self, folder: str, root: str) -> None:
-        """Plan, refuse what only the user may decide, then replace file by file."""
+        """Bring a folder that exists to the version: compare, refuse, then replace file by file."""
         self._writer.reset()
         self._folder, self._private = folder, False
         if not os.path.isdir(folder):
@@ -304,20 +323,26 @@ class Checkout:
             )
         cache = self._open_cache(root)
         with Confined(folder, self._store) as target:
+            # 1. Find the files to write and to remove.
             fd = target.open_folder(())
             try:
                 todo, extra = self._plan(fd)
             finally:
                 os.close(fd)
+            # 2. Refuse before anything is changed: names that are the same here, things of another kind that stay, and
+            #    files that no version holds.
             refuse_twins(target, todo)
             if not self._how.delete:
                 refuse_other_kinds(target, todo, root)
             if not self._force:
                 refuse_unknown(self._objects, target, todo, extra, root)
+            # 3. Remove, then look again for things of another kind: a protected folder stays.
             self._removed = remove(target, extra)
             refuse_other_kinds(target, todo, root)
+            # 4. Write.
             self._write_selected(target, iter(todo))
             self._writer.finish()
+            # 5. Note the folders whose files were written by threads.
             if cache is not None and self._unfinished:
                 time.sleep(min(clock_tick(folder), _WAIT) / 1e9)
                 for path, tree, known in self._unfinished:
@@ -326,9 +351,7 @@ class Checkout:
             self._save_cache()
 
     def _plan(self, fd: int) -> tuple[Todo, Extra]:
-        """What is to be written below an open folder, and what is to be removed. Raises NotFound when nothing matches a
-        selection.
-        """
+        """The files to write below an open folder, and those to remove. Raises NotFound if the selection matches nothing."""
         comparison = Comparison(
             self._objects, selection=self._selection, cache=self._cache, link=self._how.link, extra=self._how.delete
         )
@@ -350,7 +373,7 @@ class Checkout:
         return todo, sorted(extra, key=lambda item: item[0].split(b"/"))
 
     def _differing(self, folder: ComparedFolder) -> Todo:
-        """A folder's files that are not right; what is known of the others is recorded."""
+        """The files of a folder that are missing or changed. The others are recorded in the cache."""
         if folder.listed is not None:
             self._sweep(folder.fd, folder.listed)
         if folder.unchanged:
@@ -366,28 +389,28 @@ class Checkout:
         if self._cache is None:
             wrong = folder.differing()
         else:
-            rule = self._trust_in(folder.listed or {})  # before they are read
+            rule = self._trust_in(folder.listed or {})  # before the files are read: see `trust`
             wrong = folder.differing()
             trusted = _trusted(folder.fd, folder.right, rule)
             self._cache.put(folder.path, _record(trusted, folder.tree, folder.entries))
-            if any(entry[1] == REFERENCE for _, entry in wrong):  # only a note can tell later that these are right
+            if any(entry[1] == REFERENCE for _, entry in wrong):  # without a record they would be fetched again
                 self._unfinished.append((folder.path, folder.tree, trusted))
         self._writer.files += folder.files
         return wrong
 
     def _sweep(self, fd: int, seen: dict[str, Stat]) -> None:
-        """Remove temporary files that a dead checkout left in a folder."""
+        """Remove temporary files that dead checkouts left in a folder."""
         for name in [name for name in seen if name.startswith(".artstore-")]:
             owner = left_by(name)
             if owner is not None and is_dead(owner, local=self._objects.storage.local):
                 try:
                     os.unlink(name, dir_fd=fd)
                 except FileNotFoundError:
-                    pass  # another checkout swept it
+                    pass  # another checkout removed it
                 del seen[name]
 
     def _write_selected(self, target: Confined, items: Iterator[tuple[bytes, Entry]]) -> None:
-        """Write entries by path, each under a temporary name that is then renamed over what was there."""
+        """Write files by path. Each is written under a temporary name and renamed over the file that was there."""
         open_parts: tuple[bytes, ...] | None = None
         fd = -1
         try:
@@ -427,7 +450,7 @@ class Checkout:
 
 
 def _trusted(fd: int, seen: dict[str, Stat], rule: Trust) -> dict[str, Stat]:
-    """The stats of what an open folder holds, without those of files that they can't tell the next time."""
+    """The stats of an open folder's files, with UNKNOWN for a file that may change without a change of its stat."""
     device = os.fstat(fd).st_dev
     return {
         name: st if len(st) == 2 or (stat.S_ISREG(st[0]) and rule.holds(st, device)) else UNKNOWN
@@ -436,7 +459,7 @@ def _trusted(fd: int, seen: dict[str, Stat], rule: Trust) -> dict[str, Stat]:
 
 
 def _record(trusted: dict[str, Stat], tree: Digest, entries: Sequence[Entry]) -> Record:
-    """What is known of a folder whose files were just written or read. Those without a stat are read the next time."""
+    """The stat cache's record of a folder whose files were just written or read. A file without a stat is read next time."""
     stats = dict(trusted)
     for entry in entries:
         stats.setdefault(os.fsdecode(entry[0]), UNKNOWN)

@@ -1,5 +1,6 @@
-"""A folder on disk beside the tree that belongs there: which files are right, missing, changed or extra. Restores, `verify`
-and `status` all read this one comparison.
+"""Comparing a folder with a tree: which files are right, missing, changed or extra.
+
+Restores, `verify` and `status` all use this comparison.
 """
 
 import os
@@ -17,17 +18,15 @@ from artstore.store.packs import LARGE
 from artstore.store.statcache import UNKNOWN, Stat, StatCache, content_of, list_stats
 
 Todo = list[tuple[bytes, Entry]]
-"""Paths and entries that are to be written."""
+"""(path, entry) of files and folders to write."""
 
 _OPEN_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 
 class Comparison:
-    """One comparison. With a cache, files are taken for what they were when they were last read, while their stats are as
-    they were then; without one, every file is hashed.
+    """Compares a folder with a tree.
 
-    `link` is how a checkout puts large files there: then only what it would leave there itself is right. Without it,
-    whatever reads the same is: what is reached through a symlink, and a reference of unknown digest by its size.
+    With a cache, a file is only read if its stat changed since it was last read. Without one, every file is hashed.
     """
 
     def __init__(
@@ -40,7 +39,14 @@ class Comparison:
         extra: bool = True,
         advance: Callable[[int], None] = lambda n: None,
     ) -> None:
-        """`extra` says whether extra files are asked for: if not, and without a cache, no folder is listed."""
+        """Prepare a comparison.
+
+        Args:
+            link: how a checkout puts large files there. Then a file is only right if the checkout could have left it there.
+                Without `link`, a file is right if its content is: also through a symlink, and a reference whose digest is
+                unknown if it has the right size.
+            extra: whether the caller wants to know extra files. If not, and without a cache, no folder is listed.
+        """
         self.read = objects.read_tree
         self.selection = selection
         self.cache = cache
@@ -49,8 +55,9 @@ class Comparison:
         self._advance = advance
 
     def folders(self, fd: int, tree: Digest) -> "Generator[ComparedFolder | AbsentFolder]":
-        """Every folder of a tree, each before those in it. A folder's descriptor is open until the next one is asked for;
-        its files are read when `differing` is called.
+        """Every folder of a tree, each before its subfolders.
+
+        A folder's descriptor is open until the next folder is yielded. Files are read when `differing` is called.
         """
         return self._below(fd, b"", tree, None)
 
@@ -76,7 +83,10 @@ class Comparison:
                 os.close(child)
 
     def listing(self, fd: int) -> dict[str, Stat] | None:
-        """What an open folder holds; None when nobody asked. Without a cache the stat of a file is UNKNOWN."""
+        """The files and subfolders of an open folder, with stats. Without a cache, each file's stat is UNKNOWN.
+
+        None if neither the cache nor the caller (`extra`) needs them.
+        """
         if self.cache is not None:
             return list_stats(fd)
         if not self._extra:
@@ -88,7 +98,7 @@ class Comparison:
             }
 
     def has_content(self, fd: int, entry: Entry) -> bool:
-        """Whether the file of an entry's name has its content and mode."""
+        """Whether the file with an entry's name has the entry's content and mode."""
         try:
             source = open_regular(entry[0], dir_fd=fd, follow=self._follows(entry))
         except OSError:
@@ -113,7 +123,7 @@ class Comparison:
 
 
 class ComparedFolder:
-    """A folder that is there."""
+    """A folder that exists, compared with its tree."""
 
     def __init__(self, of: Comparison, fd: int, path: bytes, tree: Digest, expected: Entry | None) -> None:
         """`path` is empty or ends in `/`."""
@@ -129,24 +139,25 @@ class ComparedFolder:
             and self._record.tree == tree
             and self._noted.items() <= self.listed.items()
         )
-        """whether all is as it was recorded: then its tree isn't even read"""
+        """whether the cache proves that all its files are right: then its tree isn't read"""
         self.files = len(self._noted) - len(self._record.folders) if self.unchanged and self._record is not None else 0
-        """in it and right, once `differing` was called"""
+        """the number of files that are right, after `differing` was called"""
         self.right: dict[str, Stat] = {}
-        """their stats, and those of its folders; of one that isn't unchanged"""
+        """stats of the files that are right, and of subfolders, after `differing` was called; empty if it is unchanged"""
 
     @cached_property
     def entries(self) -> Sequence[Entry]:
+        """The entries of its tree, read when they are first needed."""
         return read_folder(self.tree, self._of.read, self._expected)
 
     def subfolders(self) -> Iterable[tuple[bytes, Digest, Entry | None]]:
-        """(name, tree, entry) of the folders in it; no entry where it is unchanged."""
+        """(name, tree, entry) of each subfolder of its tree. The entry is None if the folder is unchanged."""
         if self.unchanged and self._record is not None:
             return [(name, digest, None) for name, digest in self._record.folders]
         return [(entry[0], entry[3], entry) for entry in self.entries if entry[1] == DIRECTORY]
 
     def differing(self) -> Todo:
-        """Its files that are missing or changed, in the tree's order. Reads those whose stats are not as recorded."""
+        """Its files that are missing or changed, in the order of the tree. Reads each file whose stat is not as recorded."""
         if self.unchanged:
             return []
         known = self._record.known() if self._record is not None else {}
@@ -173,21 +184,21 @@ class ComparedFolder:
         return wrong
 
     def extra(self) -> list[bytes]:
-        """Names of what is in it and not in the tree, in order."""
+        """The names of files and subfolders that are not in the tree, sorted."""
         own = self._noted.keys() if self.unchanged else {os.fsdecode(entry[0]) for entry in self.entries}
         return sorted(os.fsencode(name) for name in (self.listed or {}).keys() - own)
 
     def has(self, name: bytes) -> bool:
-        """Whether anything has that name, as far as the folder was listed."""
+        """Whether the listing has this name."""
         return os.fsdecode(name) in (self.listed or {})
 
     def has_folder(self, name: bytes) -> bool:
-        """Whether a folder has that name, no symlink."""
+        """Whether the listing has a folder of this name. A symlink to a folder is not one."""
         return len((self.listed or {}).get(os.fsdecode(name), ())) == 2
 
 
 class AbsentFolder:
-    """A folder of the tree that can't be opened where it belongs: it is missing, or something else is there."""
+    """A folder of the tree that can't be opened on disk: it is missing, or something else has its name."""
 
     def __init__(self, of: Comparison, parent: ComparedFolder, entry: Entry, expected: Entry | None) -> None:
         self._of = of
@@ -197,7 +208,7 @@ class AbsentFolder:
         self.path = parent.path + entry[0]
 
     def selected(self) -> Todo:
-        """The folder itself and all that is below it in the tree, as far as it is selected."""
+        """The selected entries among the folder itself and everything below it in the tree."""
         selection = self._of.selection
         below = walk(self.entry[3], self._of.read, self.path + b"/", selection.reaches, self._expected)
         return [item for item in [(self.path, self.entry), *below] if selection.takes_entry(*item)]

@@ -1,4 +1,4 @@
-"""Fetching what references name into open folders: several at once, each under a temporary name until it is whole."""
+"""Fetching the files of references: several at once, each under a temporary name until it is whole."""
 
 import os
 import threading
@@ -14,18 +14,19 @@ from artstore.errors import MissingReference, StorageError
 from artstore.progress import Monitor
 
 _TOGETHER = 8
-"""References on their way at once: most of the time they wait for a server."""
+"""The number of threads: most of the time they wait for a server."""
 _WAITING = 16
+"""Files that may be unfinished before `begin` waits for the oldest."""
 _WAITS = (0.2, 1.0)
-"""Seconds before each further try, when a connection was cut."""
+"""Seconds before the second and the third try, after a storage error such as a cut connection."""
 
 
 class _Stopped(Exception):
-    pass
+    """Raised in the threads of a fetcher that was stopped."""
 
 
 class _Place(NamedTuple):
-    """Where a file goes: an open folder (a descriptor of its own), the temporary and the final name."""
+    """Where a file is written: an open folder (a descriptor of its own), the temporary and the final name."""
 
     folder: int
     temporary: bytes
@@ -33,9 +34,10 @@ class _Place(NamedTuple):
 
 
 class Fetcher:
-    """Counts what arrived. `missing` are paths of references whose bytes are gone, where that is allowed."""
+    """Fetches references in several threads, and counts the files that it wrote."""
 
     def __init__(self, monitor: Monitor, *, allow_missing: bool) -> None:
+        """With `allow_missing`, a reference whose bytes are gone is added to `missing`. Without, it is an error."""
         self._monitor = monitor
         self._allow_missing = allow_missing
         self._pool = ThreadPoolExecutor(_TOGETHER)
@@ -43,17 +45,21 @@ class Fetcher:
         self._lock = threading.Lock()
         self._stopped = False
         self.missing: list[bytes] = []
+        """paths of references whose bytes are gone"""
         self.written = self.written_bytes = 0
 
     def begin(self, folder: int, path: bytes, entry: Entry, temporary: bytes, name: bytes) -> None:
-        """Begin with one: it gets its name in the open folder when it is whole. Raises what went wrong with earlier ones."""
+        """Begin to fetch a reference. The file gets its name in the open folder when it is whole.
+
+        If too many are unfinished, wait for the oldest. Raises the error of that one.
+        """
         place = _Place(os.dup(folder), temporary, name)
         self._pending[self._pool.submit(self._fetch, place, path, entry)] = place
         if len(self._pending) > _WAITING:
             self._end(next(iter(self._pending)))
 
     def finish(self) -> None:
-        """Wait for all that are on their way."""
+        """Wait until all files are written. Raises the error of the first one that failed."""
         while self._pending:
             self._end(next(iter(self._pending)))
 
@@ -62,18 +68,18 @@ class Fetcher:
         os.close(self._pending.pop(future).folder)
 
     def stop(self) -> None:
-        """Give up what is on its way, without waiting for a silent server, and remove what has no name yet."""
+        """Stop fetching, and remove unfinished files. Doesn't wait for threads that wait for a server."""
         self._stopped = True
         self._pool.shutdown(wait=False, cancel_futures=True)
         for future, place in self._pending.items():
             with self._lock:
                 _remove(place)
-            future.add_done_callback(partial(_close, place.folder))  # its thread may still have it
+            future.add_done_callback(partial(_close, place.folder))  # the thread may still use the descriptor
         self._pending = {}
 
     def _fetch(self, place: _Place, path: bytes, entry: Entry) -> None:
         try:
-            with self._lock:  # who gives up removes the folder behind `stop`: nothing may appear in it any more
+            with self._lock:  # after `stop` the caller removes the folder: no file may appear in it any more
                 self._refuse_stopped()
                 target = create_file(place.folder, place.temporary, False)
             try:
@@ -123,7 +129,7 @@ def _remove(place: _Place) -> None:
     try:
         os.unlink(place.temporary, dir_fd=place.folder)
     except OSError:
-        pass  # it has its name, or never began
+        pass  # it was renamed already, or never created
 
 
 def _close(folder: int, _: "Future[None]") -> None:

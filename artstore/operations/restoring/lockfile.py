@@ -15,12 +15,12 @@ from artstore.errors import InvalidValue, NotFound, translated
 
 NAME = "artstore.lock"
 _FORMS = (1, 2)
-"""The second has remotes; a file that names none is written as the first."""
+"""Versions of the format. The second one has remotes; a file without remotes is written in the first."""
 _HEAD = "# Written by `artstore lock`; `artstore get --locked` restores exactly this.\n"
 _LONGEST = 1 << 24
-"""Characters of a lock file that are read."""
+"""Characters. A longer lock file is refused."""
 _SCHEMES = ("file", "s3", "gs", "az")
-"""Of URLs of remotes."""
+"""The schemes that a remote's URL may have."""
 
 
 class Locked(NamedTuple):
@@ -29,28 +29,29 @@ class Locked(NamedTuple):
     path: str
     """relative to the lock file's folder"""
     spec: str
-    """as `entity/project/name:vN`, for people: the id decides"""
+    """as `entity/project/name:vN`, for people: the version is found by its id"""
     id: str
     digest: str
     """of the root tree"""
     remote: str | None = None
-    """name of a remote that has the version; None where no remote was known to have it"""
+    """name of a remote that has the version; None if none was known to have it"""
     url: str | None = None
     """that remote's URL or path, which may be relative to the lock file's folder"""
 
 
 def written(locked: Iterable[Locked]) -> str:
-    """The text of a lock file, entries by path: the same for the same content. Raises InvalidValue for entries that could
-    not be read again.
+    """The text of a lock file. The order of the entries doesn't matter: they are sorted by path.
+
+    Raises InvalidValue for entries that could not be read again.
     """
     locked = sorted(locked, key=lambda one: one.path)
-    _check(locked, "what is to be locked")
+    _check(locked, "the new lock file")
     for one in locked:
-        _check_remote(one, "what is to be locked")
+        _check_remote(one, "the new lock file")
     form = _FORMS[any(one.url is not None for one in locked)]
     parts = [_HEAD, f"version = {form}\n"]
     for one in locked:
-        # JSON's strings without escaped slashes are TOML's basic strings (TOML 1.0, "String"), but for U+007F.
+        # A JSON string without escaped slashes is a basic string of TOML (TOML 1.0, "String"), except for U+007F.
         known = {key: value for key, value in one._asdict().items() if value is not None}
         fields = "".join(f"{key} = {json.dumps(value, ensure_ascii=False)}\n" for key, value in known.items())
         fields = fields.replace("\x7f", "\\u007f")
@@ -59,13 +60,16 @@ def written(locked: Iterable[Locked]) -> str:
 
 
 def parsed(text: str, what: str) -> list[Locked]:
-    """Raises InvalidValue for what is no lock file, or leads out of its folder."""
+    """The entries of a lock file's text. Raises InvalidValue if it isn't one, or if a path leads out of its folder.
+
+    `what` names the file in messages.
+    """
     import tomllib
 
     try:
         value = tomllib.loads(text)
     except (ValueError, RecursionError) as error:
-        raise InvalidValue(f"{what} is no lock file: {error}", hint="`artstore lock` writes one") from error
+        raise InvalidValue(f"{what} is not a lock file: {error}", hint="`artstore lock` writes one") from error
     if value.get("version") not in _FORMS or type(value["version"]) is not int:
         known = " and ".join(map(str, _FORMS))
         raise InvalidValue(f"{what} has version {value.get('version')!r:.40}; this artstore reads {known}")
@@ -75,19 +79,18 @@ def parsed(text: str, what: str) -> list[Locked]:
 
 
 def _check(locked: list[Locked], what: str) -> None:
-    """Each folder is a place of its own below the lock file's, which a version can be put into: `get --locked` removes what
-    is not of the version, so none may hold another, or what is git's or ours.
+    """Raise InvalidValue unless each entry has a folder of its own, below the lock file's folder.
+
+    `get --locked` removes files that are not in the version. So no folder may hold another one, or be protected.
     """
     before: tuple[bytes, ...] = ()
     for path, parts in sorted(((one.path, _parts(one.path)) for one in locked), key=lambda pair: pair[1]):
         if any(map(is_protected, parts)):
-            raise InvalidValue(f"{what}: '{printable(path)}' is no place for a version", hint="choose another --root")
+            raise InvalidValue(f"{what}: '{printable(path)}' is in a protected folder", hint="choose another --root")
         if before and parts[: len(before)] == before:
             outer = printable(b"/".join(before))
-            twice = (
-                f"names '{outer}' twice" if parts == before else f"names '{printable(path)}', which lies in '{outer}'"
-            )
-            raise InvalidValue(f"{what} {twice}", hint="lock folders that do not hold one another")
+            twice = f"names '{outer}' twice" if parts == before else f"names '{printable(path)}', which is in '{outer}'"
+            raise InvalidValue(f"{what} {twice}", hint="lock folders that are not in one another")
         before = parts
 
 
@@ -96,7 +99,7 @@ def _parts(path: str) -> tuple[bytes, ...]:
         path.encode()
     except UnicodeEncodeError:
         raise InvalidValue(
-            f"'{printable(path)}' is not UTF-8, which a lock file is", hint="rename the folder"
+            f"'{printable(path)}' can't be locked: its name is not UTF-8", hint="rename the folder"
         ) from None
     return tuple(parse_path(path))
 
@@ -104,30 +107,31 @@ def _parts(path: str) -> tuple[bytes, ...]:
 def _entries(value: dict[str, Any], what: str) -> list[Any]:
     entries = value.get("artifact", [])
     if value.keys() - {"version", "artifact"} or not isinstance(entries, list):
-        raise InvalidValue(f"{what} holds something else than artifacts")
+        raise InvalidValue(f"{what} contains something other than artifacts")
     return entries
 
 
 def _locked_of(value: Any, what: str) -> Locked:
     if not isinstance(value, dict) or value.keys() - {"remote", "url"} != {"path", "spec", "id", "digest"}:
         raise InvalidValue(
-            f"{what}: an artifact has a path, a spec, an id, a digest, may have a remote and its url, and nothing else"
+            f"{what}: an artifact must have a path, a spec, an id and a digest, may have a remote and a url, and nothing else"
         )
     if ("remote" in value) != ("url" in value):
-        raise InvalidValue(f"{what}: an artifact has both a remote and its url, or neither")
+        raise InvalidValue(f"{what}: an artifact must have both a remote and a url, or neither")
     one = Locked(**value)
     if not all(isinstance(text, str) for text in value.values()) or not (is_hex(one.id) and is_hex(one.digest)):
         raise InvalidValue(f"{what}: the artifact at '{printable(str(one.path))}' is malformed")
     if parse_spec(one.spec).number is None:
-        raise InvalidValue(f"{what}: '{printable(one.spec)}' names no version by its number")
-    _parts(one.path)  # refuses what is absolute, or leads upwards
+        raise InvalidValue(f"{what}: '{printable(one.spec)}' doesn't name a version by its number")
+    _parts(one.path)  # refuses absolute paths, and paths that lead upwards
     _check_remote(one, what)
     return one
 
 
 def _check_remote(one: Locked, what: str) -> None:
-    """Raises InvalidValue unless the remote has a name and a place that a remote may have. Secrets are refused, and not
-    repeated in the message.
+    """Raise InvalidValue unless the remote's name and URL are valid.
+
+    A URL with a secret is refused; the message doesn't repeat it.
     """
     if one.remote is None or one.url is None:
         return
@@ -152,7 +156,7 @@ def _check_remote(one: Locked, what: str) -> None:
 
 
 def _has_secret(url: str) -> bool:
-    from urllib.parse import unquote  # loaded for URLs only, with what parses them
+    from urllib.parse import unquote  # loaded only for URLs: most lock files have none
 
     from artstore.domain.redaction import redacted, secret_in_query
 
@@ -161,47 +165,47 @@ def _has_secret(url: str) -> bool:
             re.search(r"://[^/?#]*@", text) or redacted(text) != text or secret_in_query(text)
             for text in (url, unquote(url))
         )
-    except ValueError:  # no URL at all, which opening it tells
+    except ValueError:  # not a valid URL: opening it will fail
         return redacted(url) != url
 
 
 def read(path: str) -> list[Locked]:
-    """Raises NotFound where there is none, InvalidValue for what is none."""
+    """Read a lock file. Raises NotFound if there is none, InvalidValue if it isn't one."""
     try:
         with translated(f"read {printable(path)}"), open(path, encoding="utf-8") as file:
             text = file.read(_LONGEST + 1)
     except UnicodeDecodeError as error:
-        raise InvalidValue(f"{printable(path)} is no lock file: it is not UTF-8") from error
+        raise InvalidValue(f"{printable(path)} is not a lock file: it is not UTF-8") from error
     if len(text) > _LONGEST:
         raise InvalidValue(f"{printable(path)} is longer than {_LONGEST} characters")
     return parsed(text, printable(path))
 
 
 def write(path: str, locked: Iterable[Locked]) -> None:
-    """Replace it whole."""
+    """Write a lock file, atomically: readers see the old one or the new one."""
     with translated(f"write {printable(path)}"):
         replace_file(path, written(locked).encode(), f"{path}.{os.urandom(4).hex()}", sync=False)
 
 
 def require(path: str) -> list[Locked]:
-    """As `read`, with what to do where there is none."""
+    """Read a lock file that must exist. If there is none, the hint of NotFound names the command that writes one."""
     if not os.path.isfile(path):
         raise NotFound(f"there is no {printable(path)}", hint=f"{typed('lock')} writes one")
     return read(path)
 
 
 def url_for(place: str, relative: bool, lock: str) -> str:
-    """A remote's place as a lock file names it: `relative` ones from the lock file's folder, so that a team can share it."""
+    """The URL or path of a remote for a lock file. A `relative` path is made relative to the lock file's folder."""
     return os.path.relpath(place, os.path.dirname(os.path.abspath(lock))) if relative else place
 
 
 def remote_place(url: str, lock: str) -> str:
-    """The absolute path, or the URL, of a remote that a lock file names."""
+    """The URL or absolute path of a remote, from the URL or path in a lock file."""
     return url if is_url(url) else os.path.normpath(os.path.join(os.path.dirname(os.path.abspath(lock)), url))
 
 
 def place_of(one: Locked, lock: str) -> str:
-    """The folder of an entry, below the lock file's own. Raises InvalidValue where a link leads out of that."""
+    """The absolute path of an entry's folder. Raises InvalidValue if a symlink leads out of the lock file's folder."""
     above = os.path.realpath(os.path.dirname(os.path.abspath(lock)))
     place = os.path.join(above, one.path)
     if os.path.commonpath([above, os.path.realpath(place)]) != above:

@@ -1,5 +1,6 @@
-"""What stands in the way of a checkout: things of another kind, names that are one here, files that only the user may give
-up; and what a version doesn't hold.
+"""Obstacles to a checkout: things of another kind, names that are the same here, files that no version holds.
+
+Also finds and removes extra files: those that the version doesn't have.
 """
 
 import errno
@@ -18,11 +19,11 @@ from artstore.store.objects import ObjectStore
 from artstore.store.packs import LARGE
 
 Extra = list[tuple[bytes, bool]]
-"""(path, whether it is a folder), sorted by the names along the paths: a folder before what it holds."""
+"""(path, whether it is a folder) of files and folders to remove, sorted so that a folder comes before its files."""
 
 
 def refuse_other_kinds(target: Confined, todo: Todo, root: str) -> None:
-    """A folder where a file goes, or something else where a folder goes: nothing is written then."""
+    """Raise Refused if a folder has the name of a file to write, or something else has the name of a folder to make."""
     blocked: set[bytes] = set()
     for path, entry in todo:
         parts = tuple(path.split(b"/"))
@@ -43,14 +44,14 @@ def refuse_other_kinds(target: Confined, todo: Todo, root: str) -> None:
 
 
 class Spelling(NamedTuple):
-    """Which spellings of a name a file system takes for one."""
+    """Which different spellings of a name a file system takes for the same name."""
 
     folds_case: bool
     merges_forms: bool
-    """of the same characters: composed (NFC) and decomposed (NFD)"""
+    """whether the composed (NFC) and decomposed (NFD) forms of a character are the same"""
 
     def are_one(self, first: bytes, second: bytes) -> bool:
-        """Whether two names that are equal when `folded` are one here."""
+        """Whether two names are the same name here. They must be equal when `folded`."""
         one, other = os.fsdecode(first), os.fsdecode(second)
         by_case = one.casefold() == other.casefold()
         by_form = unicodedata.normalize("NFC", one) == unicodedata.normalize("NFC", other)
@@ -58,7 +59,7 @@ class Spelling(NamedTuple):
 
 
 def refuse_twins(target: Confined, todo: Todo) -> None:
-    """Names that are one here: the second would overwrite the first."""
+    """Raise Conflict if two paths to write are the same here: the second file would overwrite the first."""
     spelled: dict[str, bytes] = {}
     spelling: Spelling | None = None
     for path, _ in todo:
@@ -74,7 +75,7 @@ def refuse_twins(target: Confined, todo: Todo) -> None:
 
 
 def spelling_at(target: Confined) -> Spelling:
-    """How the target's file system spells: tried with files of our own."""
+    """Find out how the target's file system compares names, by creating two files with temporary names."""
     fd = target.open_folder(())
     name = f".artstore-{this_process()}-case"
     try:
@@ -95,7 +96,7 @@ def _are_one(fd: int, first: str, second: str) -> bool:
 
 
 def extra_in(folder: ComparedFolder | AbsentFolder, wrong: Todo) -> Extra:
-    """What must go for a folder to hold its tree and no more: what is not in the tree, and what is of another kind there."""
+    """Everything to remove so that a folder holds no more than its tree: extra files, and things of another kind."""
     if isinstance(folder, AbsentFolder):
         parent, name = folder.parent, folder.entry[0]
         return _everything_at(parent.fd, parent.path, name, parent.has_folder(name)) if parent.has(name) else []
@@ -107,7 +108,7 @@ def extra_in(folder: ComparedFolder | AbsentFolder, wrong: Todo) -> Extra:
 
 
 def _everything_at(fd: int, path: bytes, name: bytes, is_folder: bool) -> Extra:
-    """A file or folder in an open folder, and all that is below it; without protected folders."""
+    """A file or folder in an open folder, and everything below it, except protected folders."""
     check_depth(path)
     if is_protected(name):
         return []
@@ -125,7 +126,7 @@ def _everything_at(fd: int, path: bytes, name: bytes, is_folder: bool) -> Extra:
 
 
 def remove(target: Confined, extra: Extra) -> int:
-    """Remove these files and folders; how many files there were."""
+    """Remove files and folders. A folder that isn't empty stays. Returns the number of files."""
     removed = 0
     for path, is_folder in reversed(extra):
         parts = tuple(path.split(b"/"))
@@ -134,7 +135,7 @@ def remove(target: Confined, extra: Extra) -> int:
             (os.rmdir if is_folder else os.unlink)(parts[-1], dir_fd=fd)
             removed += not is_folder
         except OSError as error:
-            if error.errno not in (errno.ENOENT, errno.ENOTEMPTY, errno.EEXIST):  # a .git may be left in it
+            if error.errno not in (errno.ENOENT, errno.ENOTEMPTY, errno.EEXIST):  # it may hold a .git
                 raise
         finally:
             os.close(fd)
@@ -142,7 +143,10 @@ def remove(target: Confined, extra: Extra) -> int:
 
 
 def refuse_unknown(objects: ObjectStore, target: Confined, todo: Todo, extra: Extra, root: str) -> None:
-    """Files that would be replaced or removed and whose content no version here has are the user's to give up."""
+    """Raise Refused if a file to replace or remove has content that is in no version here.
+
+    Cost: reads and hashes each of these files.
+    """
     files = [path for path, entry in todo if entry[1] != DIRECTORY]
     files += [path for path, is_folder in extra if not is_folder]
     unknown = [printable(path) for path in files if _holds_unknown(objects, target, tuple(path.split(b"/")))]
@@ -151,7 +155,7 @@ def refuse_unknown(objects: ObjectStore, target: Confined, todo: Todo, extra: Ex
         lost = "overwritten or removed" if extra else "overwritten"
         raise Refused(
             f"in {printable(root)}, files that no version here holds would be {lost}: {listed}",
-            hint="save them first, or give them up with --force",
+            hint="save them first, or use --force",
         )
 
 
@@ -177,12 +181,13 @@ def _holds_unknown(objects: ObjectStore, target: Confined, parts: tuple[bytes, .
 
 
 def one_name(first: bytes, second: bytes) -> Conflict:
+    """The error for two names that are the same name on the target's file system."""
     return Conflict(
-        f"'{printable(first)}' and '{printable(second)}' are one name on the file system of the target",
+        f"'{printable(first)}' and '{printable(second)}' are the same name on the target's file system",
         hint="choose a --root on a file system that tells them apart, or get them one by one",
     )
 
 
 def folded(name: bytes) -> str:
-    """Equal for names that a case-folding, normalising file system takes for one."""
+    """A key that is equal for names that some file system takes for the same name: without case, and normalised."""
     return unicodedata.normalize("NFC", os.fsdecode(name)).casefold()

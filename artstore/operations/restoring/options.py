@@ -1,4 +1,4 @@
-"""How a version's files are put into a folder: what the caller chose, as one value."""
+"""The options of a restore, as one value."""
 
 from typing import Literal, NamedTuple, get_args
 
@@ -10,25 +10,25 @@ Link = Literal["copy", "hardlink", "symlink"]
 
 
 class Restore(NamedTuple):
-    """The options of a restore. Made by whoever asks for it, and passed on whole."""
+    """The options of a restore."""
 
     selection: Selection = EVERYTHING
     link: Link = "copy"
-    """how files of 1 MiB and more get there; small ones are copied out of packs"""
+    """how to make files of 1 MiB and more; smaller ones are always copied, out of packs"""
     force: bool = True
     """overwrite and remove files whose content no version here holds"""
     delete: bool = False
-    """remove what is in the folder and not in the version"""
+    """remove files that are in the folder and not in the version"""
     allow_missing_references: bool = False
-    """leave out references whose bytes are gone; else they are an error"""
+    """leave out references whose bytes are gone; otherwise they are an error"""
     monitor: Monitor | None = None
 
     def check(self) -> None:
-        """Raises InvalidValue for options that can't be, or don't go together."""
+        """Raise InvalidValue for an unknown `link`, or if `delete` is used with a selection."""
         if self.link not in get_args(Link):
             raise InvalidValue(f"link '{self.link}' is not one of {', '.join(get_args(Link))}")
         if self.delete and not self.selection.everything:
-            raise InvalidValue("only a whole version can tell what else is to be deleted", hint="get all of it")
+            raise InvalidValue("other files can only be deleted when a whole version is restored", hint="get all of it")
 
 
 PLAIN = Restore()

@@ -1,4 +1,4 @@
-"""A folder on disk compared with a version: missing, changed and extra files, by content."""
+"""Verifying a folder: its missing, changed and extra files, compared with a version by content."""
 
 import os
 from contextlib import closing
@@ -21,9 +21,10 @@ _OPEN_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 
 class Verified(NamedTuple):
-    """A folder against a version; paths in order."""
+    """The differences between a folder and a version. Paths are sorted."""
 
     files: int
+    """files of the version that were compared"""
     missing: list[str]
     changed: list[str]
     extra: list[str]
@@ -34,10 +35,10 @@ class Verified(NamedTuple):
 
 
 class Verifier:
-    """One comparison. Without a cache every file is hashed; with one, files are taken for what they were when they were
-    last read, while their stats are as they were then.
+    """Compares one folder with a version.
 
-    Files that the folder's own ignore rules leave out of a save are not extra.
+    With a cache, a file is only read if its stat changed since it was last read. Without one, every file is hashed. A
+    file that the folder's own ignore rules leave out of a save is not an extra file.
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class Verifier:
         self._extra: list[bytes] = []
 
     def run(self, tree: Digest, root: str) -> Verified:
+        """Compare a folder with a tree. Raises NotFound if there is no such folder."""
         try:
             fd = os.open(root, _OPEN_FOLDER)
         except FileNotFoundError:
@@ -80,7 +82,7 @@ class Verifier:
         return self._result()
 
     def run_file(self, tree: Digest, path: str) -> Verified:
-        """As `run`, for a version of one file that was put from (or stands at) `path`."""
+        """Compare one file with a version that holds one file, whatever the name of the file in the version."""
         entries = read_folder(tree, self._objects.read_tree)
         folder, name = os.path.split(path)
         try:

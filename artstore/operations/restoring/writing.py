@@ -1,6 +1,4 @@
-"""Writing single files of a version into open folders: small ones out of packs, large ones copied or linked; every byte
-checked.
-"""
+"""Writing single files of a version: small ones from packs, large ones copied or linked. Every byte is checked."""
 
 import errno
 import os
@@ -25,13 +23,13 @@ if TYPE_CHECKING:
     from artstore.operations.restoring.fetching import Fetcher
 
 _PENDING = 4
-"""Large files on their way at once, each with two descriptors."""
+"""Large files that may be unfinished at once. Each holds two descriptors."""
 
-_WITHOUT = "`--exclude` gets the other files; saving the same content again heals it"
+_WITHOUT = "get the other files with `--exclude`, or save the same content again to repair it"
 
 
 class FileWriter:
-    """Writes one file after another, large ones in two threads, what is referenced in several."""
+    """Writes files into open folders: small ones at once, large ones in two threads, references in eight."""
 
     def __init__(self, objects: ObjectStore, how: Restore) -> None:
         self._objects = objects
@@ -44,10 +42,11 @@ class FileWriter:
         self._pending: list[Future[None]] = []
 
     def reset(self) -> None:
-        """Count anew."""
+        """Set the counts to zero."""
         self.files = self._written = self._written_bytes = 0
 
     def close(self) -> None:
+        """Stop all threads. Call `finish` before, unless an error ends the checkout."""
         if self._fetcher is not None:
             self._fetcher.stop()
         if self._pool is not None:
@@ -55,7 +54,7 @@ class FileWriter:
 
     @property
     def missing(self) -> list[bytes]:
-        """Paths of references whose bytes are gone, where that is allowed."""
+        """Paths of references that were left out, because their bytes are gone."""
         return self._fetcher.missing if self._fetcher is not None else []
 
     @property
@@ -67,9 +66,10 @@ class FileWriter:
         return self._written_bytes + (self._fetcher.written_bytes if self._fetcher is not None else 0)
 
     def write_quickly(self, fd: int, entry: Entry) -> Stat | None:
-        """The hot loop of a download: an ordinary small file whose bytes lie next in the pack that was read last.
+        """Write a small file whose bytes are the next ones in the pack that was read last. The hot loop of a download.
 
-        One hash and four system calls; the name was checked when its tree was decoded. None for all else.
+        Returns the file's stat; None, with nothing written, for any other file. Cost: one hash and four system calls. The
+        name was checked when its tree was decoded.
         """
         name, kind, size = entry[:3]
         if kind > EXECUTABLE or size >= LARGE or name[0] == 0x2E:
@@ -95,12 +95,16 @@ class FileWriter:
         return (st.st_mode, st.st_ino, st.st_size, st.st_mtime_ns, st.st_ctime_ns)
 
     def write_named(self, fd: int, path: bytes, entry: Entry) -> Stat | None:
+        """Write a file under its own name. Raises InvalidValue if the name is protected. Otherwise like `write`."""
         if is_protected(entry[0]):
             refuse_protected(path + entry[0])
         return self.write(fd, path, entry, entry[0])
 
     def write(self, fd: int, path: bytes, entry: Entry, name: bytes) -> Stat | None:
-        """Create one file under `name` in an open folder; its stat, or None while it is on its way."""
+        """Create a file under `name` in an open folder.
+
+        Returns its stat, or None if a thread writes it. Then it is only whole after `finish`.
+        """
         if entry[1] == REFERENCE:
             self.fetch(fd, path + entry[0], entry, name)
             return None
@@ -116,7 +120,7 @@ class FileWriter:
             data = self._read_slowly(path + entry[0], digest)
         if len(data) != entry[2]:
             raise DamagedObject(
-                f"'{printable(path + entry[0])}' is {len(data)} bytes long, where its tree says {entry[2]}"
+                f"'{printable(path + entry[0])}' is {len(data)} bytes long, but its tree records {entry[2]}"
             )
         target = create_file(fd, name, entry[1] == EXECUTABLE)
         try:
@@ -127,10 +131,10 @@ class FileWriter:
         return (st.st_mode, st.st_ino, st.st_size, st.st_mtime_ns, st.st_ctime_ns)
 
     def fetch(self, fd: int, path: bytes, entry: Entry, temporary: bytes) -> None:
-        """Begin to fetch what a reference names: it gets its name in the open folder when it is whole."""
+        """Begin to fetch a reference, under a temporary name. The file gets its own name when it is whole."""
         self.files += 1
         if self._fetcher is None:
-            from artstore.operations.restoring.fetching import Fetcher  # with its threads, for references only
+            from artstore.operations.restoring.fetching import Fetcher  # needed for references only: it loads threads
 
             self._fetcher = Fetcher(self._monitor, allow_missing=self._allow_missing)
         self._fetcher.begin(fd, path, entry, temporary, entry[0])
@@ -147,6 +151,7 @@ class FileWriter:
         except (MissingObject, DamagedObject) as error:
             raise type(error)(f"'{printable(path + entry[0])}' can't be restored: {error}", hint=_WITHOUT) from error
         try:
+            # An executable file is copied: the store's file isn't executable.
             here, linkable = self._objects.here, self._link != "copy" and entry[1] != EXECUTABLE
             if here is not None and linkable and where.startswith(f"{BLOBS}/"):
                 self._objects.large.verify(entry[3], source, entry[2])
@@ -157,7 +162,7 @@ class FileWriter:
             os.close(source)
             raise
         if self._pool is None:
-            from concurrent.futures import ThreadPoolExecutor  # 6 ms, for large files only
+            from concurrent.futures import ThreadPoolExecutor  # takes 6 ms to load, needed for large files only
 
             self._pool = ThreadPoolExecutor(2)
         self._pending.append(self._pool.submit(self._copy_large, source, target, path, entry))
@@ -165,7 +170,7 @@ class FileWriter:
             self._pending.pop(0).result()
 
     def _make_link(self, fd: int, entry: Entry, name: bytes, source: int, full: str) -> bool:
-        """Link to the store's own file. Executable files are copied: the store's mode is 0444."""
+        """Link to the store's own file, and close `source`. Returns False, and does neither, if a copy is needed."""
         if self._link == "symlink":
             os.symlink(full, name, dir_fd=fd)
         else:
@@ -175,11 +180,11 @@ class FileWriter:
                 os.link(full, name, dst_dir_fd=fd, follow_symlinks=False)
             except OSError as error:
                 if error.errno in (errno.EXDEV, errno.EMLINK, errno.EPERM, errno.EOPNOTSUPP):
-                    return False  # another file system, or too many links: a copy does
+                    return False  # another file system, or too many links: copy it
                 raise
             after = os.fstat(source)
             if known and (after.st_size, after.st_mtime_ns) == (before.st_size, before.st_mtime_ns):
-                self._objects.large.verified.note([(entry[3], after)])  # our own link moved the ctime
+                self._objects.large.verified.note([(entry[3], after)])  # only the link changed its ctime
         os.close(source)
         return True
 
@@ -192,11 +197,9 @@ class FileWriter:
                     source, target, entry[2], own=source, advance=lambda n: self._monitor.advance(0, n)
                 )
                 if digest != entry[3]:
-                    self._objects.large.hash(
-                        entry[3], source, entry[2]
-                    )  # sets it aside, unless only the copy went wrong
+                    self._objects.large.hash(entry[3], source, entry[2])  # raises if the store's copy is damaged
                     raise DamagedObject(
-                        f"'{printable(path + entry[0])}' was copied wrong", hint="run the same command again"
+                        f"'{printable(path + entry[0])}' was not copied correctly", hint="run the same command again"
                     )
                 self._objects.large.verified.note([(entry[3], os.fstat(source))])
         finally:
@@ -212,10 +215,10 @@ class FileWriter:
             done = offset + count
             self._monitor.advance(0, count)
         if done != size:
-            raise DamagedObject("a stored blob ends early while it is copied", hint="`artstore fsck` says more")
+            raise DamagedObject("a stored blob ended early while it was copied", hint="run `artstore fsck`")
 
     def finish(self) -> None:
-        """Wait for the files that are on their way."""
+        """Wait until all files are written. Raises the error of one that failed."""
         for future in self._pending:
             future.result()
         self._pending = []
@@ -224,4 +227,5 @@ class FileWriter:
 
 
 def refuse_protected(path: bytes) -> None:
+    """Raise InvalidValue for a path with a protected name."""
     raise InvalidValue(f"Invalid artifact path: '{printable(path)}' is a protected name; nothing was written to it")
