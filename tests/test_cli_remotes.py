@@ -383,9 +383,9 @@ def test_a_clone_without_bytes_fetches_what_is_read(cli: Cli, anna: Path, tmp_pa
     folder = tmp_path / "partial"
     assert "partial" in ok(cli("remote", "ls", cwd=folder))
     assert as_json(cli("remote", "ls", "--json", cwd=folder))[0]["partial"] is True
-    assert "2 blobs only at a remote, which promised them" in ok(cli("fsck", cwd=folder))
+    assert "2 blobs stored only at a remote, as in any partial clone" in ok(cli("fsck", cwd=folder))
     assert ok(cli("cat", "data:v1", "f", cwd=folder)) == "2\n"
-    assert "1 blob only at a remote" in ok(cli("fsck", cwd=folder))
+    assert "1 blob stored only at a remote" in ok(cli("fsck", cwd=folder))
     assert cli("get", "data:v0", cwd=folder).code == 0
     assert "only at a remote" not in ok(cli("fsck", cwd=folder))
     assert ok(cli("push", cwd=folder)) == "up to date with origin\n"

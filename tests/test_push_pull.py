@@ -1415,7 +1415,7 @@ def test_a_clone_without_bytes_has_all_else_and_fetches_them_when_they_are_asked
     assert partial.remotes.all()["origin"].partial
     assert says(partial) == says(filled)
     report = partial.fsck()
-    assert report.problems == [] and any("6 blobs only at a remote" in note for note in report.notes)
+    assert report.problems == [] and any("6 blobs stored only at a remote" in note for note in report.notes)
     assert got(partial, "a:v1", Restore(Selection("sub/"))) == {
         k: v for k, v in got(filled, "a:v1").items() if k.startswith("sub")
     }

@@ -257,7 +257,7 @@ def test_a_remote_that_cant_be_reached_or_lies_is_told_and_passed_over(stored: S
     nas.rename(nas.parent / "unmounted")
     with stored.open() as repository:
         report = repository.fsck(repair=True)
-    assert report.problems and any("remote 'nas' could not be asked" in note for note in report.notes)
+    assert report.problems and any("remote 'nas' could not be searched" in note for note in report.notes)
 
 
 def test_a_remote_is_repaired_from_the_repository_here(stored: Stored, cli: Cli) -> None:
@@ -395,8 +395,8 @@ def test_files_that_are_not_ours_are_notes(repo: Repository, root: Path, tmp_pat
     repo.put(str(make_tree(tmp_path / "src", {"f": "1", "big": b"B" * MIB})), "data")
     make_tree(root / "objects", {"packs/README": "mine", "blobs/ab/notes.txt": "mine"})
     notes = repo.fsck().notes
-    assert "objects/packs/README is no pack of ours; it is left alone" in notes
-    assert "objects/blobs/ab/notes.txt is no blob of ours; it is left alone" in notes
+    assert "objects/packs/README is not a pack; it is left alone" in notes
+    assert "objects/blobs/ab/notes.txt is not a blob; it is left alone" in notes
 
 
 def test_a_run_under_another_runs_name_is_a_problem(here: Path) -> None:
@@ -405,7 +405,7 @@ def test_a_run_under_another_runs_name_is_a_problem(here: Path) -> None:
     root = here / ".artifacts"
     shutil.copytree(root / "runs/local/uncategorized/one", root / "runs/local/uncategorized/two")
     with Repository(str(root)) as repository:
-        assert any("two says that it is local/uncategorized/one" in problem for problem in repository.fsck().problems)
+        assert any("two belongs to local/uncategorized/one" in problem for problem in repository.fsck().problems)
 
 
 def test_a_checkpoint_that_tells_something_else_is_a_problem_and_repaired(
@@ -418,7 +418,7 @@ def test_a_checkpoint_that_tells_something_else_is_a_problem_and_repaired(
     Log(repo.storage, state.path.folder).save_checkpoint(state.number, state.digest or "", state.plain())
     assert plain != state.plain()
     with Repository(str(root)) as again:
-        assert any("is not the fold of its entries" in problem for problem in again.fsck().problems)
+        assert any("doesn't match its entries" in problem for problem in again.fsck().problems)
         report = again.fsck(repair=True)
         assert report.problems == [] and again.collection("data").description is None
     check(root)

@@ -1,1 +1,1 @@
-"""Upkeep: merging, collecting, checking, repairing, pruning."""
+"""Upkeep: merging packs, collecting garbage, checking, repairing, pruning."""

@@ -1,4 +1,4 @@
-"""Collecting: what no live version reaches is taken away, and what is damaged is set aside."""
+"""Collecting: removing objects that no live version reaches, and moving damaged packs to bad/."""
 
 import os
 from collections.abc import Set
@@ -24,32 +24,40 @@ from artstore.store.transaction import Transaction
 
 
 class Plan(NamedTuple):
-    """What a collection would do, exactly."""
+    """The packs and large blobs that a collection removes or rewrites."""
 
     dead_packs: list[str]
+    """packs without a live object"""
     rewrites: dict[str, list[Row]]
-    """packs more than half dead, and their live objects, which go into a pack of their own first"""
+    """packs of which more than half is dead, with their live objects: those are written to a new pack first"""
     dead_blobs: list[Digest]
+    """large blobs that no live version reaches"""
     freed_bytes: int
-    """of files that go, less those written anew"""
+    """of the removed files, minus those of new packs"""
     dead_bytes_kept: int
-    """dead objects in packs that are not worth a rewrite yet"""
+    """of dead objects in packs that are not worth a rewrite yet"""
     problems: list[str]
 
 
 class Collected(NamedTuple):
+    """The result of a collection."""
+
     versions: int
+    """live versions"""
     freed_bytes: int
     trashed_bytes: int
-    """taken away now, unlinked by a gc after the grace period"""
+    """moved to the trash now; a gc after the grace period deletes them"""
     dead_bytes_kept: int
+    """of dead objects in packs that are not worth a rewrite yet"""
     waits_for: tuple[str, ...]
+    """transactions that kept the trash from being deleted"""
     swept: int
+    """folders of dead processes that were removed from tmp/"""
     problems: tuple[str, ...]
 
 
 def plan(objects: ObjectStore, marks: Marks) -> Plan:
-    """Which packs and large blobs hold nothing (or little) that is reachable."""
+    """Find the packs and large blobs that hold nothing, or little, that is reachable. Changes nothing."""
     dead_packs: list[str] = []
     rewrites: dict[str, list[Row]] = {}
     problems: list[str] = []
@@ -66,11 +74,13 @@ def plan(objects: ObjectStore, marks: Marks) -> Plan:
         except OSError as error:
             problems.append(f"pack {name[:12]} can't be read ({(error.strerror or '').lower()}); it is kept")
             continue
+        # Of each pack, the live objects: reachable, not damaged, and without a good copy in an earlier pack.
         bad = objects.damage.inside(name)
         rows = (row for row in pack.rows() if row.digest in marks and row.digest not in bad)
         live = [row for row in rows if not copies.has_good(row)]
         live_bytes = sum(row.length for row in live)
         all_bytes = pack.objects_end - HEADER
+        # No live object: remove the pack. More than half dead, or damaged: rewrite it. Otherwise keep it.
         if not live:
             dead_packs.append(name)
             freed += pack.size
@@ -89,9 +99,9 @@ def plan(objects: ObjectStore, marks: Marks) -> Plan:
 
 
 class _Copies:
-    """Which reachable objects the packs looked at so far hold.
+    """The live objects of the packs that were planned so far.
 
-    A second copy is as dead as what nobody reaches, once the first was read and found right.
+    A second copy of an object is dead, too, if the first copy can be read.
     """
 
     def __init__(self, objects: ObjectStore) -> None:
@@ -102,8 +112,9 @@ class _Copies:
         self._first.update((row.digest, pack) for row in rows)
 
     def has_good(self, row: Row) -> bool:
+        """Whether an earlier pack has a good copy of an object. Reads and hashes it. Always False at a distant place."""
         name = self._first.get(row.digest)
-        if name is None or self._objects.storage.distant:  # there each look at another copy is a request
+        if name is None or self._objects.storage.distant:  # reading each copy would cost a request
             return False
         try:
             return self._objects.packs.open(name).holds(row.digest)
@@ -121,7 +132,12 @@ def foresee(
     without: Set[str] = frozenset(),
     kept: Set[Digest] = frozenset(),
 ) -> Collected:
-    """What `collect` would do; also what it would do `without` some versions, and with these blobs `kept`."""
+    """The result that `collect` would have. Changes nothing.
+
+    Args:
+        without: Versions to take as deleted, as `<folder of the log>@<id>`.
+        kept: Blobs to take as reachable.
+    """
     marks = Marks(objects, refs, runs, monitor, without=without, kept=kept)
     todo = plan(objects, marks)
     now, later = (todo.freed_bytes, 0) if grace <= 0 else (0, todo.freed_bytes)
@@ -130,17 +146,24 @@ def foresee(
 
 
 def collect(objects: ObjectStore, refs: Refs, runs: Runs, *, grace: float, monitor: Monitor) -> Collected:
-    """Take away what no live version reaches. With `grace` 0 it is unlinked in this run, else it waits in the trash for
-    so many seconds.
+    """Remove objects that no live version reaches.
+
+    With `grace` 0 they are deleted now. Otherwise they wait in the trash for `grace` seconds, and a later gc deletes
+    them. Raises Damage, and removes nothing, if a log, version or tree can't be read.
     """
+    # 1. Remove what dead processes left in tmp/.
     swept = sweep(objects.storage)
     objects.packs.failure = None
     with Transaction(objects, "gc") as tx:
+        # 2. Mark what live versions reach.
         monitor.start("marking")
         marks = Marks(objects, refs, runs, monitor)
+        # 3. Forget notes of damage that was a passing fault, so that good packs aren't rewritten.
         recheck_bad(objects)
+        # 4. Plan what to remove, then move unreadable packs to bad/: the plan reports them as problems.
         todo = plan(objects, marks)
         set_broken_aside(objects)
+        # 5. Remove it.
         return carry_out(tx, marks, todo, grace=grace)._replace(swept=swept)
 
 
@@ -159,10 +182,13 @@ def abandon_transaction(storage: Storage, name: str, *, force: bool, dry_run: bo
 
 
 def carry_out(tx: Transaction, marks: Marks, todo: Plan, *, grace: float) -> Collected:
-    """Do what was planned: write anew what lives in packs that go, then take packs and blobs away."""
+    """Carry out a plan: write live objects of removed packs to new packs, then remove packs and large blobs."""
+    # 1. Rewrite packs first: a live object is never without a stored copy.
     objects, problems = tx.objects, list(todo.problems)
     rewritten = {name: _rewrite(tx, name, rows, problems) for name, rows in todo.rewrites.items()}
     replaced = {name: size for name, size in rewritten.items() if size is not None}
+    # 2. Move packs and blobs to the trash, together with the trash of earlier runs whose grace period is over. Then
+    #    delete it, or leave it there for the grace period.
     removal = Removal(objects, "gc", own_transaction=str(tx.owner))
     try:
         removal.claim_older(grace)
@@ -187,7 +213,10 @@ def carry_out(tx: Transaction, marks: Marks, todo: Plan, *, grace: float) -> Col
 
 
 def _rewrite(tx: Transaction, name: str, rows: list[Row], problems: list[str]) -> int | None:
-    """Publish a pack with the live objects of another, in their order; its size. None when the old one has to stay."""
+    """Publish a new pack with some objects of a pack, in their order. Returns the size of the new pack.
+
+    Returns None, with a problem added, if the old pack has to stay. Raises NoSpace.
+    """
     objects = tx.objects
     try:
         with translated(f"rewrite pack {name[:12]}"):
@@ -211,12 +240,12 @@ def _rewrite(tx: Transaction, name: str, rows: list[Row], problems: list[str]) -
 
 
 def recheck_bad(objects: ObjectStore) -> None:
-    """Hash each copy noted as damaged again: a note that came from a passing fault goes."""
+    """Hash each object again that is noted as damaged. If it is right, remove the note: the fault was a passing one."""
     for pack_name, digest in sorted(objects.damage.copies()):
         try:
             right = objects.packs.open(pack_name).holds(digest)
         except FileNotFoundError:
-            right = True  # the copy is gone, and the note with it
+            right = True  # the pack is gone: so its note can go
         except (Damage, OSError):
             continue
         if right:
@@ -224,7 +253,7 @@ def recheck_bad(objects: ObjectStore) -> None:
 
 
 def set_broken_aside(objects: ObjectStore) -> list[str]:
-    """Packs that can't be opened hold nothing for anybody: they are kept in bad/, and their notes go. Which."""
+    """Move packs that can't be opened to bad/, and remove the notes about them. Returns the names of these packs."""
     return [name for name in sorted(objects.damage.broken) if _set_pack_aside(objects, name)]
 
 
@@ -241,8 +270,10 @@ def _set_pack_aside(objects: ObjectStore, name: str) -> bool:
 
 
 def rewrite_bad(objects: ObjectStore) -> list[str]:
-    """Write each pack that has damaged copies anew without them, and keep the old one in bad/. Which were; those that
-    could not be stay. As in a merge, nothing is taken away but what objects/ holds elsewhere.
+    """Rewrite each pack that has damaged objects without them, and keep the old pack in bad/.
+
+    As in a merge, good objects are only removed from a pack if another one in objects/ holds them. Returns the names of
+    the rewritten packs. A pack that could not be rewritten stays.
     """
     names = sorted({name for name, _ in objects.damage.copies()})
     if not names:
@@ -269,12 +300,12 @@ def rewrite_bad(objects: ObjectStore) -> list[str]:
 
 
 def _keep_evidence(objects: ObjectStore, name: str) -> None:
-    """A pack that is rewritten without its damaged objects is kept in bad/ by another link."""
+    """Keep a pack in bad/, under another name, before it is removed from objects/."""
     objects.storage.keep(pack_path(name), f"bad/{name}.pack.{os.urandom(4).hex()}")
 
 
 def waiting_trash(objects: ObjectStore, grace: float) -> int:
-    """Bytes in the trash of earlier runs that a collection now would unlink, by the store's own clock."""
+    """The number of bytes in the trash that a collection would delete now, by the clock of the storage."""
     storage, total = objects.storage, 0
     now = storage.now(probe=True)
     for run in storage.names("trash"):

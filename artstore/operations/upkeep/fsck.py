@@ -1,4 +1,4 @@
-"""fsck: everything that is stored against everything that should be."""
+"""fsck: checking that everything that should be stored is stored, and right."""
 
 import os
 import re
@@ -28,29 +28,34 @@ from artstore.store.runs import CHECKPOINT, Runs
 
 
 class Report(NamedTuple):
-    """`problems`: what is lost, damaged or contradicts itself. `notes`: what a user may want to know, and is no fault.
-    `mended`: what a repair did about it.
-    """
+    """The result of a check, and of a repair."""
 
     problems: list[str]
+    """objects that are lost or damaged, and contradictions"""
     notes: list[str]
+    """facts that a user may want to know, and that are not faults"""
     objects: int
+    """stored objects that were not found damaged"""
     versions: int
+    """live versions"""
     bytes: int
+    """that were read and hashed"""
     mended: list[str]
+    """problems that a repair solved"""
 
 
 class Lost(NamedTuple):
-    """An object that something live needs and the store can't give."""
+    """An object that a live version or run needs, and that is missing or damaged."""
 
     kind: ObjectKind
     size: int | None
-    """bytes; None where nobody tells"""
+    """bytes; None if it isn't recorded"""
 
 
 class Fsck:
-    """One check. Goes on after each problem; `quick` leaves out the hashing of blobs, not that of trees, versions,
-    entries and pack indexes.
+    """One check of a whole repository. It continues after each problem.
+
+    A quick check doesn't hash blobs. It does hash trees, versions, log entries and pack indexes.
     """
 
     def __init__(
@@ -64,12 +69,17 @@ class Fsck:
         promised: Callable[[], set[Digest]] = set,
         monitor: Monitor,
     ) -> None:
-        """`promised` tells blobs that may be absent, since a remote holds them. Packs and large blobs that are `doubted` are
-        hashed by a quick check, too.
+        """Prepare a check.
+
+        Args:
+            quick: Don't hash blobs.
+            doubted: Names of packs and large blobs that are hashed even by a quick check.
+            promised: The blobs that may be absent here, because the remote of a partial clone holds them.
         """
         self._doubted = doubted
         self._find_promised = promised
         self._absent: set[Digest] = set()
+        """promised blobs that are absent"""
         self._objects = objects
         self._refs = refs
         self._runs = runs
@@ -78,18 +88,22 @@ class Fsck:
         self._problems: list[str] = []
         self._notes: list[str] = []
         self._totals: dict[Digest, tuple[int, int]] = {}
+        """(bytes, files) of each tree that was checked"""
         self.wrong: set[Digest] = set()
-        """objects of which a copy has other bytes"""
+        """objects with a damaged copy; another copy may be right"""
         self.lost: dict[Digest, Lost] = {}
         self.doubtful: set[str] = set()
-        """names of packs and large blobs of which something was wrong, or could not be read"""
+        """names of packs and large blobs that are damaged, or could not be read"""
         self.useless: list[str] = []
-        """paths of checkpoints that can be made anew"""
+        """paths of wrong checkpoints; they can be made again from the entries"""
         self._lengths: dict[Digest, int] = {}
+        """sizes of all objects that are stored and not found damaged"""
         self._hashed = 0
         self._versions = 0
 
     def run(self) -> Report:
+        """Check everything. The log entries are checked last: they need the sizes of all stored objects."""
+        # 1. Packs and large blobs: which objects are stored, and right?
         self._monitor.start("checking packs")
         for name in sorted(self._objects.packs.refresh()):
             problems = len(self._problems)
@@ -102,23 +116,26 @@ class Fsck:
                 self._lengths[digest] = size
             else:
                 self.doubtful.add(digest.hex())
+        # 2. Logs of collections and runs, with everything that live versions and histories need.
         self._monitor.start("checking versions")
         for folder in self._refs.paths():
             self._check_log(folder)
         for folder in self._runs.paths():
             self._check_run(folder)
+        # 3. Files that don't belong to the repository, the trash, open transactions.
         self._look_around()
         if self._absent:
-            self._notes.append(f"{count(len(self._absent), 'blob')} only at a remote, which promised them")
+            self._notes.append(f"{count(len(self._absent), 'blob')} stored only at a remote, as in any partial clone")
         return Report(self._problems, self._notes, len(self._lengths), self._versions, self._hashed, [])
 
     # -- objects --
 
     def _check_pack(self, name: str) -> None:
+        """Check a pack: its index, the order of its rows, then its objects."""
         try:
             pack = self._objects.packs.open(name)
         except FileNotFoundError:
-            return  # merged away meanwhile; its objects are in a later pack
+            return  # it was merged meanwhile: its objects are in another pack
         except ArtstoreError as error:
             self._problems.append(str(error))
             return
@@ -134,7 +151,9 @@ class Fsck:
             self._problems.append(f"pack {name[:12]} can't be read: {(error.strerror or '').lower()}")
 
     def _check_objects(self, pack: Pack) -> None:
-        """Hash the objects of a pack in file order, from a few large reads."""
+        """Hash the objects of a pack, in the order of the file, with a few large reads."""
+        # 1. Hash trees and versions, and blobs unless the check is quick. Damage is noted; an old note is removed if the
+        #    object is right.
         bad, rows = self._objects.damage.inside(pack.name), list(pack.rows())
         hashed = rows if self._hashes(pack.name) else [row for row in rows if row.kind != BLOB]
         for run in neighbours(hashed, self._objects.storage.distant):
@@ -150,6 +169,7 @@ class Fsck:
                 if row.digest in bad:
                     self._objects.damage.forget(pack.name, row.digest)
                 self._lengths[row.digest] = size
+        # 2. Blobs that are not hashed count as right, unless damage was noted before.
         for row in rows if len(hashed) < len(rows) else ():
             if row.kind == BLOB and row.digest in bad:
                 self._report_object(row.kind, row.digest, f"in pack {pack.name[:12]}")
@@ -165,14 +185,14 @@ class Fsck:
         return not self._quick or name in self._doubted
 
     def _is_right(self, digest: Digest, size: int) -> bool:
-        """Whether a large blob is what its name says, as far as this check looks."""
+        """Whether a large blob has the digest of its name. A quick check assumes that it has."""
         if not self._hashes(digest.hex()):
             return True
         try:
             self._objects.large.check(digest, size)
         except DamagedObject:
             stands = self._objects.large.sizes([digest])
-            self._report_object(BLOB, digest, "in objects/blobs" if stands else "is set aside in bad/: it")
+            self._report_object(BLOB, digest, "in objects/blobs" if stands else "(now in bad/)")
             return False
         except ArtstoreError as error:
             self._problems.append(str(error))
@@ -184,6 +204,7 @@ class Fsck:
     # -- logs and versions --
 
     def _check_log(self, folder: str) -> None:
+        """Check the log of a collection, its checkpoints, and all objects that its live versions need."""
         log = Log(self._objects.storage, folder)
         listing = log.listing()
         for name in sorted(listing):
@@ -195,7 +216,7 @@ class Fsck:
             self._problems.append(str(error))
             return
         if state.number and state.path.folder != folder:
-            self._problems.append(f"{folder} says that it is {state.path}")
+            self._problems.append(f"the log in {folder} belongs to {state.path}")
         for name in sorted(name for name in listing if name.endswith(".checkpoint")):
             self._check_checkpoint(folder, name, state, self._refs.read_folder, State.from_plain)
         for blob in property_blobs(state, state.live()):
@@ -206,15 +227,16 @@ class Fsck:
             self._check_version(state, version)
 
     def _check_run(self, folder: str) -> None:
+        """Check the log of a run, its checkpoint, and its history."""
         try:
             state = self._runs.read_folder(folder, checkpoints=False)
             if state.number and state.path.folder != folder:
-                self._problems.append(f"{folder} says that it is {printable(str(state.path))}")
+                self._problems.append(f"the log in {folder} belongs to {printable(str(state.path))}")
             for path in self._runs.open_parts(state):
                 for _ in rows_of(whole_rows(self._objects.storage.read(path))):
                     pass
         except FileNotFoundError:
-            return  # its history was sealed meanwhile
+            return  # its open history was sealed meanwhile
         except ArtstoreError as error:
             self._problems.append(str(error))
             return
@@ -224,7 +246,13 @@ class Fsck:
             self._need(BLOB, blob, None, f"the history of run {state.path}")
 
     def _check_checkpoint(self, folder: str, name: str, now: Any, fold: Any, load: Any) -> None:
-        """`now` is the fold of all entries, which a checkpoint of the newest one is compared with."""
+        """Check that a checkpoint has the state that its entries give.
+
+        Args:
+            now: The state of the log after all entries, so that a checkpoint of the newest needs no second fold.
+            fold: Reads the state of the log after an earlier entry.
+            load: Makes a state from the plain values of a checkpoint.
+        """
         what = f"checkpoint {name} of {folder}"
         try:
             data = self._objects.storage.read(f"{folder}/{name}")
@@ -236,15 +264,16 @@ class Fsck:
                 or digest != state.digest
                 or load(plain).plain() != state.plain()
             ):
-                self._problems.append(f"{what} is not the fold of its entries; delete it")
+                self._problems.append(f"{what} doesn't match its entries; delete it")
                 self.useless.append(f"{folder}/{name}")
         except FileNotFoundError:
             return
         except (ArtstoreError, KeyError, TypeError, ValueError, AttributeError) as error:
-            self._problems.append(f"{what} is of no use ({error}); delete it")
+            self._problems.append(f"{what} can't be used ({error}); delete it")
             self.useless.append(f"{folder}/{name}")
 
     def _check_version(self, state: State, version: VersionState) -> None:
+        """Check a version's record against its log entry, and its tree."""
         name = f"{state.path}:v{version['number']}"
         self._versions += 1
         try:
@@ -253,7 +282,7 @@ class Fsck:
                 version["size"],
                 version["files"],
             ):
-                self._problems.append(f"{name}: its log entry does not say what its record says")
+                self._problems.append(f"{name}: its log entry and its record differ")
             if self._check_tree(record.tree, b"", None, name) != (record.size, record.files):
                 self._problems.append(f"{name}: its record has wrong totals")
         except ArtstoreError as error:
@@ -262,10 +291,18 @@ class Fsck:
                 self.lost[id_of_state(version)] = Lost(VERSION, None)
 
     def _check_tree(self, digest: Digest, path: bytes, expected: Entry | None, name: str) -> tuple[int, int]:
-        """Totals of a tree after checking all below it; each tree is walked once however many versions share it."""
+        """Check a tree and everything below it. Returns its totals: bytes, files.
+
+        Each tree is walked once, however many versions share it.
+
+        Args:
+            path: Of the folder in the version, with a slash at its end; empty for the root.
+            expected: The entry in the folder above, with the totals that it records.
+            name: Of the version, for messages.
+        """
         if (known := self._totals.get(digest)) is not None:
             if expected is not None and known != (expected[2], expected[4]):
-                self._problems.append(f"{name}: '{printable(path)}' does not have the totals that its folder claims")
+                self._problems.append(f"{name}: '{printable(path)}' has other totals than its folder records")
             return known
         self._monitor.advance(1)
         try:
@@ -297,6 +334,7 @@ class Fsck:
             raise
 
     def _need(self, kind: ObjectKind, digest: Digest, size: int | None, where: str) -> None:
+        """Check that an object is stored. If it isn't, it is lost, unless a remote promised it."""
         length = self._lengths.get(digest)
         if length is None and (digest in self.lost or not self._found_late(kind, digest, size)):
             if digest not in self.wrong and digest in self._promised:
@@ -306,17 +344,20 @@ class Fsck:
             state = "damaged" if digest in self.wrong else "missing"
             self._problems.append(f"{where}: {KIND_NAMES[kind]} {digest.hex()[:12]} is {state}")
         elif length is not None and size is not None and length != size:
-            self._problems.append(f"{where}: blob {digest.hex()[:12]} has {length} bytes, its tree says {size}")
+            self._problems.append(f"{where}: blob {digest.hex()[:12]} has {length} bytes, but its tree records {size}")
 
     @cached_property
     def _promised(self) -> set[Digest]:
         return self._find_promised()
 
     def _found_late(self, kind: ObjectKind, digest: Digest, size: int | None) -> bool:
-        """Saved or merged since the packs were listed, or waiting in the trash."""
+        """Whether an object can be read that was not in the listing of packs and large blobs.
+
+        It may have been saved or merged since, or be in the trash.
+        """
         try:
             if size is not None and size >= LARGE:
-                if digest in self.wrong:  # it may not have been possible to move it away
+                if digest in self.wrong:  # the damaged file may still be in place, if it could not be moved
                     self._objects.large.check(digest, size)
                     return True
                 fd, _ = self._objects.large.open(digest, size)
@@ -333,16 +374,18 @@ class Fsck:
         storage = self._objects.storage
         for name in storage.names(PACKS):
             if not re.fullmatch(r"[0-9a-f]{64}\.pack", name):
-                self._notes.append(f"{PACKS}/{printable(name)} is no pack of ours; it is left alone")
+                self._notes.append(f"{PACKS}/{printable(name)} is not a pack; it is left alone")
         for path, _ in sorted(storage.below(BLOBS)):
             if not re.fullmatch(rf"{BLOBS}/([0-9a-f]{{2}})/\1[0-9a-f]{{62}}", path):
-                self._notes.append(f"{printable(path)} is no blob of ours; it is left alone")
+                self._notes.append(f"{printable(path)} is not a blob; it is left alone")
         if runs := [run for run in storage.names("trash") if is_left_over(storage, run)]:
             self._notes.append(
-                f"{count(len(runs), 'earlier gc run')} left something in the trash; `gc` frees it when its time is over"
+                f"{count(len(runs), 'earlier gc run')} left files in the trash; `gc` deletes them after the grace period"
             )
         for transaction in open_transactions(storage):
-            self._notes.append(f"somebody is at work, or died elsewhere: transaction {printable(transaction)}")
+            self._notes.append(
+                f"transaction {printable(transaction)} is open: its process is at work, or died on another host"
+            )
         evidence = [name for name in storage.names("bad") if not re.fullmatch(r"[0-9a-f]{64}\.[0-9a-f]{64}", name)]
         if evidence:
             self._notes.append(f"{count(len(evidence), 'damaged file')} kept in bad/: delete what you no longer need")

@@ -1,4 +1,4 @@
-"""Marking: which objects live versions reach."""
+"""Marking: finding all objects that live versions reach."""
 
 import os
 from collections.abc import Iterator, Set
@@ -16,12 +16,14 @@ from artstore.store.refs import Refs
 from artstore.store.runs import Runs
 
 _TRIES = 10
+"""Reads of a log in which versions are deleted and collected at the same time."""
 
 
 class Marks:
-    """What live versions reach, as refs say; `refresh` reads them again and adds. Nothing is ever taken out.
+    """The set of digests that live versions reach.
 
-    Raises Damage for an unreadable entry, version or tree: then nothing may be collected.
+    `refresh` reads the logs again and adds what they reach now; nothing is ever taken out. Both it and the constructor
+    raise Damage if a log entry, version or tree can't be read: then nothing may be collected.
     """
 
     def __init__(
@@ -34,21 +36,29 @@ class Marks:
         without: Set[str] = frozenset(),
         kept: Set[Digest] = frozenset(),
     ) -> None:
-        """`without` these versions, as `<folder of the log>@<id>`: what if they were deleted, and these blobs `kept`?"""
+        """Read all logs, and mark what their versions reach.
+
+        Args:
+            without: Versions to take as deleted, as `<folder of the log>@<id>`.
+            kept: Blobs to take as reachable.
+        """
         self._objects = objects
         self._refs = refs
         self._runs = runs
         self._without = without
         self._monitor = monitor
         self._heads: dict[str, int] = {}
+        """by folder of a log, the number of the entry up to which it is marked"""
         self.reachable: set[bytes] = set(kept)
         self.versions = 0
+        """number of live versions that were marked"""
         self.refresh()
 
     def __contains__(self, digest: object, /) -> bool:
         return digest in self.reachable
 
     def refresh(self) -> None:
+        """Mark what became reachable since the last call. Cost: one listing for each log, and reading those that grew."""
         if self._objects.here and not os.path.isdir(self._objects.here.path("refs")):
             raise DamagedLog("refs/ is missing: nothing is collected", hint="restore it from a copy")
         for folder in self._refs.paths():
@@ -60,17 +70,18 @@ class Marks:
                 try:
                     self._mark_collection(state)
                 except MissingObject:
-                    # Deleted and collected since the log was read? Then it says so now; if not, it is damage.
+                    # Perhaps the version was deleted and collected since the log was read. Then the log has grown, and is
+                    # read again. Otherwise the object is lost.
                     if attempt == _TRIES - 1 or last_number(Log(self._objects.storage, folder).listing()) == head:
                         raise
                     continue
-                if state.pending is None:  # else what it holds is decided by another log's next entry
+                if state.pending is None:  # otherwise the next entry of another log can change what it reaches
                     self._heads[folder] = head
                 break
         self._mark_histories()
 
     def _mark_histories(self) -> None:
-        """Sealed parts of runs' histories."""
+        """Mark the blobs with sealed parts of runs' histories."""
         for folder in self._runs.paths():
             head = last_number(Log(self._objects.storage, folder).listing())
             if self._heads.get(folder) != head:
@@ -78,17 +89,22 @@ class Marks:
                 self._heads[folder] = head
 
     def _mark_collection(self, state: State) -> None:
+        """Mark everything that the live versions of a collection reach."""
+        # 1. Long metadata and descriptions.
         live = [v for v in state.live() if f"{state.path.folder}@{v['id']}" not in self._without]
         self.reachable.update(property_blobs(state, live))
+        # 2. Read the records of versions that are not marked yet: an unreadable one is an error.
         new = {id_of_state(version): version for version in live if id_of_state(version) not in self.reachable}
         for _ in read_small(self._objects, dict.fromkeys(new, VERSION)):
-            pass  # readable, or nothing is collected
+            pass
+        # 3. Their trees, and the trees of unfinished versions.
         self._mark_trees({digest_of_state(version) for version in new.values()} | part_trees(state))
+        # 4. Mark the versions themselves last: if a tree is lost, the next try reads them again.
         self.reachable.update(new)
         self.versions += len(new)
 
     def _mark_trees(self, level: set[Digest]) -> None:
-        """Level by level: from a distant place each costs one round of requests."""
+        """Mark trees and everything below them. Level by level: at a distant place each level is one round of requests."""
         reachable = self.reachable
         while level := level - reachable:
             below: set[Digest] = set()
@@ -104,11 +120,11 @@ class Marks:
 
 
 def property_blobs(state: State, live: list[VersionState]) -> Iterator[Digest]:
-    """Blobs that the properties of a collection and of its live versions name."""
+    """The blobs that hold long properties of a collection and of its live versions."""
     for owner in ({"description": state.description, "blobs": state.blobs}, *live):
         yield from property_digests(owner)
 
 
 def part_trees(state: State) -> set[Digest]:
-    """Trees of versions that are not finished."""
+    """The root trees of all parts of unfinished versions."""
     return {from_hex(part["tree"]) for parts in state.upserts.values() for part in parts}

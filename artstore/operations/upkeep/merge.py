@@ -1,4 +1,4 @@
-"""Merging packs: eight small ones of a size class become one."""
+"""Merging packs: eight or more small packs of one size class become one pack."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,13 +14,13 @@ from artstore.store.reading import read_windows
 from artstore.store.transaction import Transaction
 
 MERGE_COUNT = 8
-_MERGE_GRACE = 14 * 86400.0  # seconds, on network file systems: far longer than a client believes an old listing
-_MERGE_MOST = 64  # at once, each with an open descriptor
+_MERGE_GRACE = 14 * 86400.0  # seconds, on network file systems: far longer than a client caches an old listing
+_MERGE_MOST = 64  # packs in one merge, each with an open descriptor
 _SMALLEST_CLASS = 64 << 10
 
 
 def size_class(size: int) -> int | None:
-    """Powers of eight from 64 KiB: 0 up to that, 1 up to 512 KiB, 2 up to 4 MiB, 3 up to 32 MiB; None beyond."""
+    """The size class of a pack: 0 up to 64 KiB, 1 up to 512 KiB, 2 up to 4 MiB, 3 up to 32 MiB; None for larger ones."""
     if size >= MERGE_BELOW:
         return None
     number, limit = 0, _SMALLEST_CLASS
@@ -30,7 +30,7 @@ def size_class(size: int) -> int | None:
 
 
 def packs_due(objects: ObjectStore) -> list[str]:
-    """The packs of the smallest size class that has eight or more, oldest first; empty when no merge is due."""
+    """The packs to merge: those of the smallest size class that has eight or more, oldest first. Empty if none has."""
     storage, names = objects.storage, objects.packs.names()
     classes: dict[int, list[tuple[float, str]]] = {}
     for path, size in storage.below(PACKS):
@@ -80,7 +80,10 @@ def maintenance_lock(storage: Storage) -> Iterator[bool]:
 
 
 def merge(objects: ObjectStore) -> int:
-    """Merge as long as a size class has eight packs; how many packs went. Best effort: what fails is left as it was."""
+    """Merge packs until no size class has eight of them. Returns how many packs were removed.
+
+    Best effort: if a merge fails, the packs stay as they are, and no error is raised.
+    """
     gone = 0
     while len(due := packs_due(objects)) >= MERGE_COUNT:
         merged = _merge_once(objects, due)
@@ -91,8 +94,9 @@ def merge(objects: ObjectStore) -> int:
 
 
 def _merge_once(objects: ObjectStore, names: list[str]) -> int:
-    """Write one pack with the objects of these, in their order, then take the old ones away."""
+    """Write one pack with the objects of these packs, then remove the old ones. Returns how many were removed."""
     with Transaction(objects, "gc") as tx:
+        # 1. Write and publish the new pack, with one copy of each object. Packs with known damage are left to gc.
         packs = [pack for name in names if (pack := _whole_pack(objects, name)) is not None]
         if len(packs) < 2:
             return 0
@@ -108,9 +112,10 @@ def _merge_once(objects: ObjectStore, names: list[str]) -> int:
                         writer.copy(row, window.stored(row))
             publish(tx, writer)
         except (Damage, StorageError, OSError):
-            return 0  # damage, or no space: fsck and gc say so, a save goes on
+            return 0  # damage, or no space: fsck and gc report it; the save that began this merge goes on
         finally:
             writer.close()
+        # 2. Only then remove the old packs. Where a client may use an old listing, they wait in the trash.
         removal = Removal(objects, "merge", own_transaction=str(tx.owner))
         try:
             taken = sum(removal.take_pack(pack.name) for pack in packs)
@@ -124,11 +129,12 @@ def _merge_once(objects: ObjectStore, names: list[str]) -> int:
 
 
 def _whole_pack(objects: ObjectStore, name: str) -> Pack | None:
-    """A pack without known damage."""
+    """Open a pack. None if it has known damage, or can't be opened."""
     return None if objects.damage.inside(name) else opened(objects, name)
 
 
 def opened(objects: ObjectStore, name: str) -> Pack | None:
+    """Open a pack. None if it is damaged or gone."""
     try:
         return objects.packs.open(name)
     except (Damage, FileNotFoundError):
@@ -136,7 +142,10 @@ def opened(objects: ObjectStore, name: str) -> Pack | None:
 
 
 def _in_order(objects: ObjectStore, packs: list[Pack]) -> list[tuple[str, list[Row]]]:
-    """All rows, by pack and place. At a distant place trees and versions come last, where few requests get them all."""
+    """The rows of all packs, in the order in which to write them: that of the packs.
+
+    At a distant place trees and versions come last, so that they are neighbours and few requests get them all.
+    """
     rows = [(pack.name, list(pack.rows())) for pack in packs]
     if not objects.storage.distant:
         return rows
@@ -145,6 +154,7 @@ def _in_order(objects: ObjectStore, packs: list[Pack]) -> list[tuple[str, list[R
 
 
 def publish(tx: Transaction, writer: PackWriter) -> None:
+    """Finish a pack and give it its name in objects/packs. It is safe on disk when this returns."""
     name = writer.finish(sync=not tx.storage.distant).hex()
     tx.storage.publish(writer.path, pack_path(name))
     tx.storage.sync_names([PACKS])

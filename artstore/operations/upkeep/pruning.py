@@ -1,4 +1,4 @@
-"""Pruning: which versions of a collection a policy keeps, and why. Pure."""
+"""Pruning: the decision which versions of a collection a policy keeps, and why. Pure."""
 
 import time
 from collections.abc import Callable
@@ -11,37 +11,41 @@ from artstore.errors import InvalidValue
 
 
 class Policy(NamedTuple):
-    """What is kept; with nothing asked for, all but what its ttl says is over."""
+    """Which versions to keep. The default policy only deletes versions whose ttl has passed."""
 
     keep_last: int | None = None
-    """so many of the newest"""
+    """keep the newest N versions"""
     keep_aliased: bool = False
-    """what an alias but `latest` names"""
+    """keep versions with an alias other than `latest`"""
     keep_tagged: bool = False
+    """keep versions with a tag"""
     keep_linked: bool = False
-    """what a link names"""
+    """keep versions that a link points to"""
     older_than: float | None = None
-    """seconds: what is younger is kept"""
+    """keep versions younger than this, in seconds"""
     keep_best: tuple[str, ...] = ()
-    """keys of metadata: of each the version with the greatest number, or with `KEY:min` the least"""
+    """for each key of metadata, keep the version with the greatest number, or with `KEY:min` the least"""
 
     def checked(self) -> "Policy":
-        """Raises InvalidValue."""
+        """The same policy. Raises InvalidValue if `keep_last` is less than 1."""
         if self.keep_last is not None and self.keep_last < 1:
-            raise InvalidValue("the newest version is always kept: --keep-last is 1 or more")
+            raise InvalidValue("--keep-last must be 1 or more: the newest version is always kept")
         return self
 
     @property
     def asks(self) -> bool:
-        """Whether versions without a ttl may go."""
+        """Whether versions without a ttl may be deleted."""
         return self != Policy()
 
 
 class Verdict(NamedTuple):
+    """The decision on one version."""
+
     version: VersionState
     why: str
-    """what keeps it; for one that goes, why it does"""
+    """the reason why it is kept, or deleted"""
     goes: bool
+    """whether it is deleted"""
 
 
 def judge(
@@ -52,8 +56,15 @@ def judge(
     said_of: Callable[[VersionState], VersionState],
     now: float | None = None,
 ) -> list[Verdict]:
-    """A verdict on each live version, in the order of their numbers. `linked` tells whether a link names an id, `metadata`
-    and `said_of` what is said of a version. The newest version stays, whatever its ttl; so does what is a link itself.
+    """Decide on each live version of a collection. Returns the verdicts in the order of the version numbers.
+
+    The newest version is always kept, whatever its ttl, and so is a version that is a link itself.
+
+    Args:
+        linked: Whether a link points to the version with this id.
+        metadata: The metadata of a version.
+        said_of: A version with its properties; for a link, those of its source.
+        now: Seconds since 1970. The default is the current time.
     """
     live = state.live()
     now = time.time() if now is None else now
@@ -75,16 +86,19 @@ def judge(
             "linked": policy.keep_linked and linked(id),
             f"best {best.get(id)}": id in best,
             "young": policy.older_than is not None and age <= policy.older_than and not over,
-            "nothing asks for it to go": not over and not policy.asks,
-            "its ttl says never": "ttl" in said and ttl is None,
+            "no rule deletes it": not over and not policy.asks,
+            "its ttl is 'never'": "ttl" in said and ttl is None,
         }
         kept = next((reason for reason, holds in reasons.items() if holds), None)
-        verdicts.append(Verdict(version, kept or ("its ttl is over" if over else "not kept"), kept is None))
+        verdicts.append(Verdict(version, kept or ("its ttl has passed" if over else "not kept"), kept is None))
     return verdicts
 
 
 def _best(live: list[VersionState], asked: str, metadata: Callable[[VersionState], dict[str, Any]]) -> list[str]:
-    """The id of the version with the greatest (or least) number under a key; of equal ones the newest."""
+    """The id of the version with the greatest (or least) number under a key of its metadata. If equal, the newest.
+
+    A list of one id, or empty if there is no live version. Raises InvalidValue if no version has such a number.
+    """
     key, _, order = asked.rpartition(":") if asked.endswith((":min", ":max")) else (asked, "", "max")
     sign = -1 if order == "min" else 1
     found: list[tuple[float, int, str]] = []

@@ -1,5 +1,6 @@
-"""The one routine that takes stored bytes away: move to the trash, read refs, look at transactions, read refs once
-more, unlink.
+"""Removal: the only code that deletes stored objects, in an order that is safe beside savers.
+
+The order: move to the trash, read refs, look at transactions, read refs again, delete.
 """
 
 import os
@@ -17,18 +18,16 @@ Reason = Literal["gc", "merge"]
 
 
 class Needed(Protocol):
-    """What must stay, as refs say now."""
+    """The set of digests that must stay stored."""
 
     def refresh(self) -> None:
-        """Read refs again, and mark what became reachable."""
+        """Read refs again, and add digests that became reachable."""
 
     def __contains__(self, digest: object, /) -> bool: ...
 
 
 class Everything:
-    """What a merge needs: it holds no opinion on what is reachable, and gives back what objects/ no longer holds
-    elsewhere.
-    """
+    """The set of all digests. A merge uses it: of the packs that it removes, every object must stay stored elsewhere."""
 
     def refresh(self) -> None:
         pass
@@ -38,24 +37,29 @@ class Everything:
 
 
 class Removed(NamedTuple):
+    """The result of a removal."""
+
     freed_bytes: int
+    """deleted"""
     kept_bytes: int
     """in the trash, for a later run"""
     given_back: int
-    """files that were needed after all"""
+    """files that turned out to be needed, and were moved back"""
     waits_for: tuple[str, ...]
-    """transactions that kept everything from being unlinked"""
+    """open transactions, because of which nothing was deleted"""
 
 
 class Removal:
-    """One run. Its order needs no lock and no clock where listings are coherent.
+    """Moves packs and large blobs to the trash, and deletes those that are not needed.
 
-    A saver publishes its entry and then looks for its objects; this moves objects and then reads refs: whichever of
-    both
-    looks comes second sees what the other did. Transactions are looked at after the moves: one that began later finds
-    the
-    objects gone, one that began earlier is seen. One that ended between has its entry in refs, hence the second
-    reading.
+    Order of use: `claim_older`, `take_pack` and `take_blob`, then `finish`, or `abandon` after an error.
+
+    The order of the steps makes this safe without a lock, and without a clock where listings are coherent:
+
+    - A saver appends its log entry and then looks for its objects. A removal moves objects and then reads the logs.
+      Whichever looks second sees what the other did.
+    - Transactions are looked at after the moves. One that began later finds the objects gone. One that began earlier is
+      seen. One that ended in between has appended its entry: therefore the logs are read a second time.
     """
 
     def __init__(self, objects: ObjectStore, reason: Reason, *, own_transaction: str | None = None) -> None:
@@ -69,15 +73,17 @@ class Removal:
             self._storage.claim(self._mine)
 
     def take_pack(self, name: str) -> bool:
-        """Move a pack to the trash; False when it is gone already."""
+        """Move a pack to the trash. False if it is gone already."""
         return self._storage.take(pack_path(name), self._mine)
 
     def take_blob(self, digest: Digest) -> bool:
+        """Move a large blob to the trash. False if it is gone already."""
         return self._storage.take(blob_path(digest), self._mine)
 
     def claim_older(self, grace: float) -> None:
-        """Take over the trash of runs that ended or are provably dead and whose grace is over, by the store's own
-        clock. The rename counts as the move.
+        """Claim the trash of earlier runs that ended, or whose process is dead, if its grace period is over.
+
+        The age is that by the clock of the storage. Claiming renames the run's folder; this counts as the move.
         """
         now = self._storage.stamp(self._mine) or 0.0
         for name in self._storage.names("trash"):
@@ -91,9 +97,11 @@ class Removal:
                 self._claimed.append(claimed)
 
     def finish(self, needed: Needed, *, keep_mine: bool) -> Removed:
-        """Give back what is needed, and unlink the rest unless somebody is at work; what this run moved is kept when
-        `keep_mine` (its grace begins).
+        """Move needed files back, and delete the others, unless another transaction is open.
+
+        With `keep_mine`, files that this run moved stay in the trash: their grace period begins.
         """
+        # Read refs, look at transactions, read refs again: see the class for the reasons.
         given_back = self._give_back(needed)
         waits_for = tuple(open_transactions(self._storage, but=self._own))
         given_back += self._give_back(needed)
@@ -109,19 +117,19 @@ class Removal:
         return Removed(freed, kept, given_back, waits_for)
 
     def abandon(self) -> None:
-        """After an error: what was moved waits in the trash for a later run, which gives back what is needed."""
+        """Leave the moved files in the trash, after an error. A later run moves needed ones back."""
         for folder in (self._mine, *self._claimed):
             self._let_go(folder)
 
     def _let_go(self, folder: str) -> None:
-        """Remove an empty folder; one with files becomes a left-over that any later run may claim."""
+        """Remove a folder of the trash if it is empty. Otherwise rename it so that any later run may claim it."""
         if not self._storage.names(folder):
             self._storage.remove_folder(folder)
         else:
             self._storage.rename_folder(folder, f"trash/{self._reason}.left.{os.urandom(6).hex()}")
 
     def _give_back(self, needed: Needed) -> int:
-        """Link into place what is needed and not in objects/ elsewhere, then unlink it here; how many files."""
+        """Move files back that are needed, and whose objects are nowhere else in objects/. Returns how many."""
         needed.refresh()
         self._objects.packs.refresh()
         count = 0
@@ -137,7 +145,7 @@ class Removal:
         return count
 
     def _target(self, folder: str, name: str, needed: Needed) -> str | None:
-        """Where a file of the trash has to go back to; None when nobody needs it."""
+        """The path to which a file of the trash must be moved back. None if it isn't needed."""
         if not name.endswith(".pack"):
             try:
                 digest = from_hex(name)
@@ -148,7 +156,7 @@ class Removal:
             return None
         try:
             with self._objects.packs.open_apart(f"{folder}/{name}") as pack:
-                bad = self._objects.damage.inside(pack.name)  # a damaged copy is no reason to keep a pack
+                bad = self._objects.damage.inside(pack.name)  # a damaged object is not a reason to keep a pack
                 wanted = (row.digest for row in pack.rows() if row.digest in needed and row.digest not in bad)
                 return pack_path(pack.name) if any(not self._objects.packs.holding(d) for d in wanted) else None
         except (Damage, FileNotFoundError):
@@ -156,7 +164,7 @@ class Removal:
 
 
 def is_left_over(storage: Storage, name: str) -> bool:
-    """Whether a folder of the trash belongs to no run at work."""
+    """Whether the run that made this folder of the trash has ended, or its process is dead."""
     reason, _, rest = name.partition(".")
     if reason not in ("gc", "merge"):
         return False
@@ -167,7 +175,10 @@ def is_left_over(storage: Storage, name: str) -> bool:
 
 
 def open_transactions(storage: Storage, *, but: str | None = None) -> list[str]:
-    """Names of all transactions whose owner is not provably dead; strangers' folders count."""
+    """The names of all transactions except `but` whose process may be alive, also on another host.
+
+    A folder whose name can't be parsed counts as open.
+    """
     found = []
     for name in sorted(storage.folders("tmp")):
         if name == but:
@@ -179,7 +190,7 @@ def open_transactions(storage: Storage, *, but: str | None = None) -> list[str]:
 
 
 def sweep(storage: Storage) -> int:
-    """Remove what dead processes left in tmp/; how many. Nothing that might still be at work is touched."""
+    """Remove the transactions of dead processes from tmp/. Returns how many. Processes that may be alive keep theirs."""
     count = 0
     for name in storage.names("tmp"):
         owner = parse(name)
@@ -188,5 +199,5 @@ def sweep(storage: Storage) -> int:
                 storage.remove_folder(f"tmp/{name}")
                 count += 1
             except StorageError:
-                continue  # another user's, in a shared repository: for them to sweep
+                continue  # it is another user's, in a shared repository: only they can remove it
     return count

@@ -1,6 +1,6 @@
-"""Repair: what live versions need and the store lost is looked for wherever it may lie, and stored again.
+"""Repair: lost objects of live versions are looked for wherever they may be, and stored again.
 
-Only digests are believed, and no evidence is unlinked: damaged files end in bad/.
+Whatever is found is checked by its digest. Damaged files are never deleted: they are moved to bad/.
 """
 
 import os
@@ -33,16 +33,16 @@ from artstore.store.transaction import Transaction
 
 
 class Elsewhere(NamedTuple):
-    """Another repository that may hold what was lost here."""
+    """Another repository that may hold objects that were lost here."""
 
     name: str
-    """for people: `remote 'origin'`"""
+    """for people, such as `remote 'origin'`"""
     open: Callable[[], AbstractContextManager[ObjectStore]]
-    """raises an ArtstoreError when it can't be reached"""
+    """raises an ArtstoreError if it can't be reached"""
 
 
 class Repair:
-    """One repair of one store; `mended` and `notes` tell what it did and met."""
+    """One repair of one store."""
 
     def __init__(self, objects: ObjectStore, refs: Refs, elsewhere: list[Elsewhere], monitor: Monitor) -> None:
         self._objects = objects
@@ -50,11 +50,19 @@ class Repair:
         self._elsewhere = elsewhere
         self._monitor = monitor
         self.mended: list[str] = []
+        """each repair that was made, as a sentence"""
         self.notes: list[str] = []
+        """places that could not be searched, as sentences"""
 
     def run(self, check: Callable[[bool, Set[str]], Fsck], *, quick: bool) -> Report:
-        """Check, mend and check again for as long as that finds more: below a tree that was lost others may be. Later checks
-        hash no blob again but what was in doubt before. `check(quick, doubted)` makes one.
+        """Check and repair, again and again while that helps. Returns the report of the last check.
+
+        One round may not be enough: only after a lost tree is stored again are the objects below it known to be lost.
+        After the first check, only packs and large blobs are hashed in which an earlier check found a problem.
+
+        Args:
+            check: Makes a check from (quick, names of packs and large blobs to hash even if it is quick).
+            quick: Whether the first check is quick.
         """
         doubted: set[str] = set()
         fsck = check(quick, doubted)
@@ -67,44 +75,48 @@ class Repair:
         return report._replace(bytes=first.bytes, mended=self.mended, notes=report.notes + self.notes)
 
     def _mend(self, fsck: Fsck) -> bool:
-        """Whether anything is better than it was."""
+        """Repair what a check found. Returns whether anything was repaired."""
         before = len(self.mended)
         self._monitor.start("repairing")
+        # 1. Forget damage that was a passing fault.
         self._objects.packs.refresh()
         recheck_bad(self._objects)
+        # 2. Move damaged large blobs away, since they have the names that the right ones need.
         lost = dict(fsck.lost)
         self._free_names(lost, fsck.wrong)
+        # 3. Store lost objects again, before packs are moved: those that can't be opened are searched, too.
         self._store_again(lost)
+        # 4. Rewrite packs with damaged objects, and move away packs that can't be opened and wrong checkpoints.
         for name in rewrite_bad(self._objects):
-            self.mended.append(
-                f"pack {name[:12]} is written anew without what is damaged in it; the old one is in bad/"
-            )
+            self.mended.append(f"pack {name[:12]} was rewritten without its damaged objects; the old one is in bad/")
         for name in set_broken_aside(self._objects):
-            self.mended.append(f"pack {name[:12]}, which can't be read, is in bad/ now")
+            self.mended.append(f"pack {name[:12]} can't be read: it was moved to bad/")
         for path in fsck.useless:
             folder, _, name = path.rpartition("/")
             if self._objects.storage.set_aside(path, f"bad/{name}.{os.urandom(4).hex()}"):
                 self.mended.append(
-                    f"checkpoint {name} of {folder} is in bad/ now; the next one is made from the entries"
+                    f"checkpoint {name} of {folder} was moved to bad/; the next one is made from the entries"
                 )
         return len(self.mended) > before
 
     def _free_names(self, lost: dict[Digest, Lost], wrong: set[Digest]) -> None:
-        """A damaged large blob that could not be moved away when it was met keeps its name from the right one: once more. One
-        that can't be moved now either is no more looked for; nor is one that was stored again meanwhile.
+        """Try again to move damaged large blobs away that could not be moved before.
+
+        Blobs that are still in place are taken out of `lost`: either they can't be moved, and their name isn't free, or
+        another process stored them again.
         """
         for digest, size in self._objects.large.sizes(list(wrong)).items():
             try:
                 self._objects.large.check(digest, size)
             except ArtstoreError:
-                continue  # the next check tells of what is still there
+                continue  # the next check reports it if it is still in place
         for digest in self._objects.large.sizes([digest for digest, item in lost.items() if item.kind == BLOB]):
             del lost[digest]
 
-    # -- where it may lie --
+    # -- places to search --
 
     def _store_again(self, lost: dict[Digest, Lost]) -> None:
-        """Look at the nearest place first; each takes what it found out of `lost`."""
+        """Search all places for lost objects, the nearest first. Objects that are found are taken out of `lost`."""
         with Transaction(self._objects) as tx:
             self._note(tx, lost, "the log", self._from_logs)
             self._note(tx, lost, "bad/", self._from_evidence)
@@ -124,6 +136,7 @@ class Repair:
         where: str,
         look: Callable[[Transaction, dict[Digest, Lost]], Iterator[Digest]],
     ) -> None:
+        """Search one place with `look`, which yields the objects that it stored. Report them as from `where`."""
         found: Counter[ObjectKind] = Counter()
         for digest in look(tx, lost) if lost else ():
             if item := lost.pop(digest, None):
@@ -137,7 +150,7 @@ class Repair:
             self.mended.append(f"{what} stored again, from {where}")
 
     def _from_logs(self, tx: Transaction, lost: dict[Digest, Lost]) -> Iterator[Digest]:
-        """Records of versions: a log entry says all that is in them."""
+        """Make lost records of versions again: a log entry has all of their fields."""
         if not any(item.kind == VERSION for item in lost.values()):
             return
         for type, version in self._live():
@@ -146,7 +159,7 @@ class Repair:
                 yield tx.add(VERSION, data, id)
 
     def _from_evidence(self, tx: Transaction, lost: dict[Digest, Lost]) -> Iterator[Digest]:
-        """Files in bad/ and packs that can't be opened: much of what is in them may be right."""
+        """Search files in bad/ and packs that can't be opened: many objects in them may be right."""
         storage = self._objects.storage
         if storage.distant:
             return
@@ -170,12 +183,12 @@ class Repair:
                 if digest in lost and lost[digest].kind == kind:
                     yield tx.add(kind, data, digest)
         except (OSError, Damage):
-            return  # what can't be read is looked for elsewhere
+            return  # the next place is searched
         finally:
             close()
 
     def _from_folder(self, noted: Noted, tx: Transaction, lost: dict[Digest, Lost]) -> Iterator[Digest]:
-        """Files of a folder that was saved as, or got from, a version, where they still are what they were."""
+        """Search a folder that was saved as, or restored from, a version, for files that didn't change since."""
         version = self._version(noted)
         if version is None:
             return
@@ -223,10 +236,10 @@ class Repair:
                     if self._copied(tx, digest, lost[digest], partial(store.storage.copy_out, blob_path(digest))):
                         yield digest
         except (ArtstoreError, OSError) as error:
-            self.notes.append(f"{place.name} could not be asked for all that is lost: {error}")
+            self.notes.append(f"{place.name} could not be searched completely: {error}")
 
     def _copied(self, tx: Transaction, digest: Digest, item: Lost, copy: Callable[[int], tuple[Digest, int]]) -> bool:
-        """Take over a large blob that `copy` writes, if it is the right one."""
+        """Store the large blob that `copy` writes to a descriptor, if it is the right one. Returns whether it is."""
         staged = tx.staged()
         fd = os.open(staged, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444)
         try:
@@ -242,7 +255,7 @@ class Repair:
         return True
 
     def _from_whole_folder(self, lost: dict[Digest, Lost], noted: Noted) -> None:
-        """Trees: a folder that is still what a version is makes the same trees again."""
+        """Save a folder again that still has all files of a version: that makes the same trees."""
         version = self._version(noted)
         if version is None or noted.name is not None or not noted.selection.everything:
             return
@@ -258,14 +271,14 @@ class Repair:
     def _is_there(self, digest: Digest, lost: dict[Digest, Lost]) -> bool:
         return self._objects.has(lost[digest].kind, digest, lost[digest].size or 0)
 
-    # -- what there is --
+    # -- checkouts and versions --
 
     def _checkouts(self) -> list[Noted]:
         here = self._objects.here
         return Checkouts(here).all() if here is not None else []
 
     def _live(self) -> Iterator[tuple[str, VersionState]]:
-        """(type, version) of each collection that can be read."""
+        """(type of its collection, version) of each live version. Collections that can't be read are left out."""
         for state in self._refs.collections(damaged=[]):
             yield from ((state.type, version) for version in state.live())
 
@@ -276,7 +289,7 @@ class Repair:
             return None
 
     def _readable(self, path: bytes, tree: Digest) -> Iterator[tuple[bytes, Entry]]:
-        """The files below a tree, but for those below trees that are lost."""
+        """The files below a tree, except those below trees that are lost."""
         try:
             entries = read_folder(tree, self._objects.read_tree)
         except ArtstoreError:
