@@ -53,12 +53,12 @@ def write_archive(
     Memory: 8 MiB of small files. If it fails, the archive is made unreadable, so that nobody takes a part for the whole.
 
     Args:
-        out: need not be seekable
-        entries: path and entry of each file and folder, in the order of the archive
-        open_one: opens a large or referenced file, and checks what is read from it
+        out: Need not be seekable.
+        entries: Path and entry of each file and folder, in the order of the archive.
+        open_one: Opens a large or referenced file, and checks what is read from it.
 
     Raises:
-        InvalidValue: a zip can't hold the name of a file
+        InvalidValue: A zip can't hold the name of a file.
     """
     files = size = 0
     target = _Forwards(out)

@@ -42,10 +42,10 @@ class Comparison:
         """Prepare a comparison.
 
         Args:
-            link: how a checkout puts large files there. Then a file is only right if the checkout could have left it there.
+            link: How a checkout puts large files there. Then a file is only right if the checkout could have left it there.
                 Without `link`, a file is right if its content is: also through a symlink, and a reference whose digest is
                 unknown if it has the right size.
-            extra: whether the caller wants to know extra files. If not, and without a cache, no folder is listed.
+            extra: Whether the caller wants to know extra files. If not, and without a cache, no folder is listed.
         """
         self.read = objects.read_tree
         self.selection = selection

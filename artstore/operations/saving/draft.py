@@ -117,13 +117,13 @@ class Draft:
         """Add one regular file.
 
         Args:
-            name: its path in the draft. The default is the last part of `path`.
-            overwrite: replace other content at that path
-            later: only hash the file now. The save copies it, and fails if it was changed meanwhile.
+            name: Its path in the draft. The default is the last part of `path`.
+            overwrite: Replace other content at that path.
+            later: Only hash the file now. The save copies it, and fails if it was changed meanwhile.
 
         Raises:
-            SourceError: the file can't be read whole
-            Conflict: the path has other content, and `overwrite` is False
+            SourceError: The file can't be read whole.
+            Conflict: The path has other content, and `overwrite` is False.
         """
         parts = _entry_path(os.path.basename(path) if name is None else name)
         folder, base = os.path.split(os.path.abspath(path))
@@ -318,18 +318,18 @@ class Draft:
         other properties that differ.
 
         Args:
-            type: of the collection. The default is the type that it has, or "artifact" for a new one.
-            run: the run that makes the version
-            incremental: add the files to those of the latest version
-            upsert: add the files to the parts that were added under this id
-            writer: who adds them to the upsert, for messages
-            origins: which entries came from other versions
-            reuse: which version may be reused if it has the same content: the latest, or any live one
+            type: Of the collection. The default is the type that it has, or "artifact" for a new one.
+            run: The run that makes the version.
+            incremental: Add the files to those of the latest version.
+            upsert: Add the files to the parts that were added under this id.
+            writer: Who adds them to the upsert, for messages.
+            origins: Which entries came from other versions.
+            reuse: Which version may be reused if it has the same content: the latest, or any live one.
 
         Raises:
-            Conflict: the collection has another type, or the parts of the upsert contradict each other
-            SourceError: a file that was added with `later` was changed
-            MissingObject: a collector removed an object that the draft relied on. The save was taken back.
+            Conflict: The collection has another type, or the parts of the upsert contradict each other.
+            SourceError: A file that was added with `later` was changed.
+            MissingObject: A collector removed an object that the draft relied on. The save was taken back.
         """
         # 1. Put everything that the version needs into the transaction.
         self._store_later()

@@ -58,9 +58,9 @@ class FileReader:
         A file that can't be read is added to the problems, and has no entry.
 
         Args:
-            path: of the folder below the root, with a slash at its end
-            todo: the files' stats, as they were listed
-            linked: names of the files that are read through a symlink
+            path: Of the folder below the root, with a slash at its end.
+            todo: The files' stats, as they were listed.
+            linked: Names of the files that are read through a symlink.
         """
         out: dict[bytes, Entry | None] = {}
         large: list[tuple[bytes, Stat, Future[_Copied | None]]] = []

@@ -120,8 +120,8 @@ class Reliance:
         meanwhile, every object below the saved tree is looked up.
 
         Args:
-            tree: the root tree that was saved
-            state: of the collection after the save
+            tree: The root tree that was saved.
+            state: Of the collection after the save.
         """
         self.transaction.ensure()
         self.check_bases(tree, state)

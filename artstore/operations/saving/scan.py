@@ -85,8 +85,8 @@ class Scanner:
         """Prepare a walk.
 
         Args:
-            base: root tree of a live version. If a folder still has its tree in that version, all its objects are stored.
-            depth: number of folders above the walk's root in the draft
+            base: Root tree of a live version. If a folder still has its tree in that version, all its objects are stored.
+            depth: Number of folders above the walk's root in the draft.
         """
         self._tx = transaction
         self._cache = cache
@@ -165,9 +165,9 @@ class Scanner:
         """Save an open folder.
 
         Args:
-            rules: the ignore rules of the folders above
-            above: identities of this folder and of those that hold it, to detect loops of symlinks
-            base: the tree that the base version has at this path
+            rules: The ignore rules of the folders above.
+            above: Identities of this folder and of those that hold it, to detect loops of symlinks.
+            base: The tree that the base version has at this path.
         """
         fd, path = here.fd, here.path
         # 1. List the folder, and compare it with the record of the last save.
@@ -396,9 +396,9 @@ def _record(
     """The stat cache's record of a folder.
 
     Args:
-        seen: stats of its files and subfolders
-        young: files whose stats are not kept, so that they are read at the next save
-        large: whether there may be large files in it
+        seen: Stats of its files and subfolders.
+        young: Files whose stats are not kept, so that they are read at the next save.
+        large: Whether there may be large files in it.
     """
     known = tuple((name, f.digest) for name, f in folders.items())
     sig = signature({**seen, **dict.fromkeys(young, UNKNOWN)} if young else seen)
