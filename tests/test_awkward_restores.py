@@ -176,7 +176,7 @@ def test_verify_reports_whatever_stands_at_a_files_place(repo: Repository, tmp_p
     result = run(tmp_path, "verify", "data", source, timeout=10)
     assert result.code == 1, result
     *listed, last = result.out.splitlines()
-    assert last == "not as data:v0: 6 changed, 1 extra, 1 missing"
+    assert last == "differs from data:v0: 6 changed, 1 extra, 1 missing"
     lines = sorted(re.split(r" +", line)[:2] for line in listed)
     assert lines == [["changed", name] for name in ("dangling", "edited", "fifo", "folder", "loop", "sub")] + [
         ["extra", "new"],

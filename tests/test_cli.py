@@ -86,7 +86,7 @@ def test_put_says_what_it_saved_and_how_to_get_it_back(cli: Cli, work: Path) -> 
 def test_put_mentions_the_folders_that_it_left_out(cli: Cli, work: Path) -> None:
     make_tree(work / "src", {".git/config": "", "d/.git/config": ""})
     result = cli("put", "src", "-n", "data")
-    assert result.err == "left out .git\nleft out d/.git\n"
+    assert result.err == "skipped .git\nskipped d/.git\n"
     assert json.loads(cli("put", "src", "-n", "data", "--json").out)["left_out"] == [".git", "d/.git"]
 
 
@@ -143,7 +143,7 @@ def test_du_is_a_table_of_all_places(cli: Cli, saved: Path) -> None:
     assert [line.split("  ")[0] for line in lines[:8]] == ["WHERE", "packs", "large blobs", "logs", "trash", "bad", "tmp", "cache"]  # fmt: skip
     right = {len(line.removesuffix("files").removesuffix("file").rstrip(" 0123456789")) for line in lines[1:3]}
     assert len(right) == 1 and result.err == ""
-    assert lines[8].startswith("3 live versions of 29 B together, ")
+    assert lines[8].startswith("3 versions: 29 B of files stored in ")
 
 
 def test_gc_says_to_the_byte_what_it_frees(cli: Cli, saved: Path) -> None:

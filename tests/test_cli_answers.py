@@ -21,7 +21,7 @@ def test_registries_as_tables_and_as_json(repo: Repository, cli: Cli, tmp_path: 
     assert json.loads(cli("registry", "ls", "--json").out) == []
     assert json.loads(cli("registry", "create", "models", "--json").out) == {"registry": "registry-models"}
     empty = cli("registry", "ls", "models")
-    assert (empty.code, empty.out) == (0, "") and "nothing is linked in registry-models" in empty.err
+    assert (empty.code, empty.out) == (0, "") and "registry-models has no links" in empty.err
     near = cli("registry", "ls", "modles")
     assert near.code == 4 and "there is no registry 'modles'" in near.err and "did you mean 'models'" in near.err
     repo.put(str(make_tree(tmp_path / "src", {"f": "1"})), "data")
@@ -135,8 +135,8 @@ def test_who_is_at_work_is_told_as_far_as_it_is_known(repo: Repository, cli: Cli
     finally:
         for name in names:
             (Path(repo.root) / "tmp" / name).rmdir()
-    assert f"somebody is at work: process {os.getpid()} on this host\n" in told
-    assert "somebody is at work: notes.txt, which is not ours (`artstore gc --abandon notes.txt` takes it away)" in told
+    assert f"because of open work: process {os.getpid()} on this host\n" in told
+    assert "open work: notes.txt, which artstore didn't make (`artstore gc --abandon notes.txt` removes it)" in told
     assert f"process {os.getpid()} on node7, perhaps dead" in told
 
 

@@ -69,14 +69,14 @@ def log_of(auto: Cli, number: int = 1, *arguments: str) -> list[dict[str, Any]]:
 def test_an_automation_is_made_listed_tried_run_logged_switched_off_and_deleted(auto: Cli, home: Path) -> None:
     none = auto("automation", "list")
     assert (none.code, none.out) == (0, "") and "there are no automations" in none.err
-    assert "no automation was set off yet" in auto("automation", "log").err
+    assert "no automation has run yet" in auto("automation", "log").err
     made = auto(
         "automation", "create", "ship it", "--on", "alias-added", "--scope", "data", "--where", "alias=prod",
         "--run", "sh -c 'echo \"to $ARTSTORE_EVENT_ALIAS\"'", "-d", "to production",
     )  # fmt: skip
     what = "alias-added in local/uncategorized/data where alias=prod → sh -c 'echo \"to $ARTSTORE_EVENT_ALIAS\"'"
     assert (made.code, made.err) == (0, "")
-    assert made.out == f"made automation ship it: {what}\ntry it with: artstore automation test 'ship it'\n"
+    assert made.out == f"created automation ship it: {what}\ntry it with: artstore automation test 'ship it'\n"
     head, row = auto("automation", "list").out.splitlines()
     assert head.split() == ["NAME", "STATE", "WHAT", "DESCRIPTION"]
     assert re.split(r"  +", row) == ["ship it", "on", what, "to production"]
@@ -133,15 +133,15 @@ def test_output_of_commands_reaches_a_terminal_escaped(auto: Cli) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),
     [
-        ("--on created", 3, "does one thing"),
-        ("--on created --run true --webhook http://x/", 3, "does one thing"),
+        ("--on created", 3, "give either --run COMMAND or --webhook URL"),
+        ("--on created --run true --webhook http://x/", 3, "give either --run COMMAND or --webhook URL"),
         ("--run true", 2, "--on"),
         ("--on nothing --run true", 2, "nothing"),
         ('--on created --run "sh -c \'x"', 3, "quot"),
         ("--on created --run ''", 3, "command"),
         ("--on created --webhook ftp://x/", 3, "web address"),
         ("--on created --webhook http://", 3, "web address"),
-        ("--on created --webhook http://x/ --payload {", 3, "payload is not JSON"),
+        ("--on created --webhook http://x/ --payload {", 3, "cannot read the payload as JSON"),
         ("--on created --webhook http://x/ --payload @none.json", 3, "none.json"),
         ("--on created --run true --payload {}", 3, "payload"),
         ("--on created --run true --secret-env S", 3, "secret"),
@@ -259,7 +259,7 @@ def test_a_copy_says_that_nothing_runs_there_until_it_is_allowed(auto: Cli, home
     tagged = auto("tag", "data", "x", cwd=other)
     assert tagged.code == 0 and tagged.err.count("warning: ") == 1 and "artstore automation allow" in tagged.err
     assert str(other) in tagged.err
-    assert "not allowed at this place" in auto("automation", "list", cwd=other).err
+    assert "may not run at this path" in auto("automation", "list", cwd=other).err
     refused = auto("automation", "allow", "--not", cwd=other)
     assert refused.out == f"automations do not run at {other}/.artifacts\n"
     assert auto("tag", "data", "y", cwd=other).err == "", "they said no, and are not bothered"

@@ -106,11 +106,11 @@ ERRORS: dict[tuple[str, ...], tuple[int, str, str | None]] = {
     ),
     ("pull", "--no-blobs", "--include", "*.txt"): (
         3,
-        "--no-blobs leaves all files out; the other options choose among them",
+        "--no-blobs can't be combined with --path-prefix, --include or --exclude",
         None,
     ),
     ("clone", "../nowhere"): (4, "there is no repository in ~/nowhere", None),
-    ("clone", ".."): (3, "'..' gives the clone no name", "say into which folder"),
+    ("clone", ".."): (3, "can't name a folder after '..'", "give the FOLDER to clone to"),
     ("clone", "../nas", "."): (5, "there is another repository in ~/anna/.artifacts", "choose another folder"),
     ("get", "--from", "../nowhere", "data"): (4, "there is no repository in ~/nowhere", None),
     ("ls", "--from", "nas", "nothing"): (4, "there is no artifact 'nothing' in project local/uncategorized", None),
@@ -282,7 +282,7 @@ def test_a_refused_push_names_the_pull_that_helps_and_the_pull_tells_old_and_new
     assert planned["renumbered"] == [{"from": 1, "to": 2}, {"from": 2, "to": 3}]
     assert command is not None
     out = ok(cli(*command[1].split(), cwd=bob))
-    assert out.splitlines()[:3] == ["data: pulled v1", "  yours: v1 is v2 now", "  yours: v2 is v3 now"]
+    assert out.splitlines()[:3] == ["data: pulled v1", "  your v1 is now v2", "  your v2 is now v3"]
     assert ok(cli("push", cwd=bob)).startswith("data: pushed v2, v3\n")
     assert "v1, v2" not in ok(cli("pull", cwd=anna)) and ok(cli("cat", "data:v2", "f", cwd=anna)) == "mine\n"
 
@@ -430,9 +430,9 @@ def test_what_is_at_a_remote_or_path_is_looked_at_without_being_pulled(cli: Cli,
 def test_a_remote_is_checked_measured_and_collected_from_here(cli: Cli, anna: Path) -> None:
     save(anna, "x" * 5000)
     ok(cli("push", cwd=anna))
-    assert ok(cli("fsck", "nas", cwd=anna)).startswith("all is well: 2 versions, 6 objects")
+    assert ok(cli("fsck", "nas", cwd=anna)).startswith("no problems found: 2 versions, 6 objects")
     assert as_json(cli("du", "nas", "--json", cwd=anna))["versions"] == 2
-    assert "2 live versions" in ok(cli("du", "nas", cwd=anna))
+    assert "2 versions: " in ok(cli("du", "nas", cwd=anna))
     cli("rm", "data:v1", cwd=anna)
     ok(cli("push", cwd=anna))
     planned = as_json(cli("gc", "nas", "--now", "--dry-run", "--json", cwd=anna))

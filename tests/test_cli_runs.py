@@ -94,7 +94,7 @@ def test_runs_ls_of_a_project_and_of_one_that_has_none(cli: Cli, made: Path) -> 
     )
     for project in ("other", "local/other", "local/other/"):
         assert said(cli, made, "runs", "ls", project) == listed
-    assert said(cli, made, "runs", "ls", "nowhere", err="there are no such runs\n") == ""
+    assert said(cli, made, "runs", "ls", "nowhere", err="no matching runs\n") == ""
 
 
 def test_runs_ls_shows_as_many_as_asked_and_says_how_many_more_there_are(cli: Cli, made: Path) -> None:
@@ -284,7 +284,10 @@ def test_names_of_runs_can_not_write_to_the_terminal(cli: Cli, own: Path) -> Non
 
 
 def test_a_run_that_is_deleted_is_gone_and_stays_in_the_lineage(cli: Cli, own: Path) -> None:
-    assert said(cli, own, "runs", "rm", "train") == "deleted run local/uncategorized/train; what it made stays\n"
+    assert (
+        said(cli, own, "runs", "rm", "train")
+        == "deleted run local/uncategorized/train; the versions that it logged stay\n"
+    )
     assert "train" not in said(cli, own, "runs", "ls")
     assert [run["run"] for run in json.loads(cli("runs", "ls", "--json", cwd=own).out)] == [
         "local/other/bad",
@@ -323,7 +326,7 @@ def test_a_run_that_goes_on_is_not_deleted(cli: Cli, own: Path) -> None:
     try:
         assert going.stdout is not None and going.stdout.readline()
         assert "on                   running" in said(cli, own, "runs", "ls")
-        refused = "error: run local/uncategorized/on is running\nhint: end it first\n"
+        refused = "error: run local/uncategorized/on is running\nhint: finish it first\n"
         said(cli, own, "runs", "rm", "on", code=3, err=refused)
     finally:
         going.communicate(timeout=20)

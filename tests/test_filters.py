@@ -246,7 +246,7 @@ def test_conditions_look_at_all_artifacts_or_those_of_a_project_or_type(filled: 
     assert found("second/", "--where", "alias=latest") == ["second/data:v0"]
     assert found("--where", "project=second") == ["second/data:v0"]
     nothing = cli("ls", "--where", "name=none", cwd=filled)
-    assert (nothing.code, nothing.out, nothing.err) == (0, "", "no version fits\n")
+    assert (nothing.code, nothing.out, nothing.err) == (0, "", "no matching versions\n")
     table = cli("ls", "data", "--where", "tags=good", cwd=filled)
     assert table.out.splitlines()[0].split()[0] == "VERSION" and "data:v2" in table.out and "best" in table.out
 

@@ -71,4 +71,4 @@ def test_a_bug_is_told_in_one_sentence_with_an_exit_code_of_its_own(tmp_path: Pa
     result = process_cli("ls", PYTHONPATH=str(tmp_path / "broken"))
     assert result.code == 70
     assert result.err.startswith("error: this is a bug in artstore: TypeError: ")
-    assert result.err.endswith("hint: ARTSTORE_DEBUG=1 shows where; please report it\n")
+    assert result.err.endswith("hint: please report it; ARTSTORE_DEBUG=1 shows where it failed\n")

@@ -97,7 +97,7 @@ def test_a_second_import_of_dvc_adds_nothing(dvc: Path, cli: Cli) -> None:
     imported(cli, "dvc", "dvc")
     taken, left = imported(cli, "dvc", "dvc")
     assert taken == {} and len(left) == 2
-    assert "imported 0 versions and 0 runs; 6 were here already, 2 left out" in cli("import", "dvc", "dvc").out
+    assert "imported 0 versions and 0 runs; 6 already here, 2 skipped" in cli("import", "dvc", "dvc").out
 
 
 def test_every_commit_of_dvc_is_taken_when_asked_for(dvc: Path, cli: Cli) -> None:

@@ -50,7 +50,7 @@ def test_what_was_put_and_got_is_locked_and_restored_exactly(project: Path, cli:
 def test_what_differs_from_its_version_is_not_locked(project: Path, cli: Cli) -> None:
     (project / "data/train/f").write_text("changed")
     told = cli("lock")
-    assert told.code == 6 and "data/train is not as it was put or got" in told.err and "artstore put" in told.err
+    assert told.code == 6 and "data/train has unsaved changes" in told.err and "artstore put" in told.err
     assert not (project / NAME).exists()
 
 
@@ -123,7 +123,7 @@ def test_what_is_no_text_and_what_lies_elsewhere_is_not_locked(project: Path, re
     assert "is not UTF-8" in cli("lock").err
     for name in ("../x", "/abs", "."):
         told = cli("lock", "train", "--root", name)
-        assert told.code == 3 and "does not lie below" in told.err
+        assert told.code == 3 and "is not below" in told.err
     assert cli("lock", "train", "--file", "sub/artstore.lock").code == 9, "there is no such folder"
     (project / "sub").mkdir()
     assert cli("lock", "train", "--file", "sub/artstore.lock").code == 0
@@ -136,7 +136,7 @@ def test_what_is_no_text_and_what_lies_elsewhere_is_not_locked(project: Path, re
 def test_a_part_of_a_version_is_not_locked_as_the_whole(project: Path, cli: Cli) -> None:
     assert cli("get", "train", "--root", "part", "--include", "f").code == 0
     told = cli("lock")
-    assert told.code == 6 and "part holds a part of a version" in told.err
+    assert told.code == 6 and "part holds only a part of a version" in told.err
 
 
 def test_a_file_that_was_put_is_left_out_and_said_so(project: Path, cli: Cli) -> None:
@@ -144,11 +144,15 @@ def test_a_file_that_was_put_is_left_out_and_said_so(project: Path, cli: Cli) ->
     assert cli("put", "note.txt", "--name", "note").code == 0
     told = cli("lock")
     assert told.code == 0 and told.out.endswith(f"locked 2 artifacts in {NAME}\n")
-    assert "left out note.txt: only folders are locked; `artstore lock note` adds one for it" in told.err
+    assert "skipped note.txt: only folders can be locked; `artstore lock note` adds one for it" in told.err
     make_tree(project / "alone", {"x": "1"})
     assert cli("put", "alone/x", "--name", "x").code == 0
     alone = cli("lock", "--file", "alone/artstore.lock")
-    assert alone.code == 4 and "only files below" in alone.err and not (project / "alone/artstore.lock").exists()
+    assert (
+        alone.code == 4
+        and "only files were saved below" in alone.err
+        and not (project / "alone/artstore.lock").exists()
+    )
 
 
 def test_a_link_out_of_the_project_is_not_followed(

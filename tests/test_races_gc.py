@@ -29,7 +29,7 @@ def test_gc_beside_a_saver_takes_nothing_that_it_relies_on(repo: Repository, pro
         waits = process_cli("gc", "--now")
         assert (
             waits.code == 0
-            and "while somebody is at work" in waits.out
+            and "because of open work" in waits.out
             and f"process {os.getpid()} on this host" in waits.out
         )
         draft.save(repo.path_of("again")[0])

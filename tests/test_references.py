@@ -1345,7 +1345,7 @@ def test_get_leaves_out_what_is_missing_when_it_may(tmp_path: Path, cli: Cli) ->
     done = cli("get", "data", "--root", "out")
     assert done.code == 4 and "is not there any more" in done.err and not (tmp_path / "out").exists(), done
     done = cli("get", "data", "--root", "out", "--allow-missing-references")
-    assert done.code == 0 and "warning: a is left out: what it references is gone" in done.err
+    assert done.code == 0 and "warning: skipped a: the content that it refers to is gone" in done.err
     assert files(tmp_path / "out") == {"sub/b": b"22"} and "1 file" in done.out, done
     status = cli("status")
     assert "1 deleted" in status.out or "missing" in status.out, status

@@ -269,7 +269,9 @@ def test_a_remote_is_repaired_from_the_repository_here(stored: Stored, cli: Cli)
     DAMAGES["flip"](Region(pack, HEADER, 9000))
     done = cli("fsck", "--repair", "nas", cwd=stored.root.parent)
     assert done.code == 0, done
-    assert "stored again, from the repository here" in done.out and done.out.splitlines()[-1].startswith("all is well")
+    assert "stored again, from the repository here" in done.out and done.out.splitlines()[-1].startswith(
+        "no problems found"
+    )
     check(nas)
 
 
@@ -278,16 +280,16 @@ def test_a_repair_says_what_it_mended_and_one_without_need_says_nothing(stored: 
     DAMAGES["flip"](OBJECTS["pack object"](stored))
     assert cli("fsck", cwd=at).code == 7
     done = cli("fsck", "--repair", cwd=at)
-    assert done.code == 0 and done.out.startswith("mended: 1 blob stored again, from "), done
+    assert done.code == 0 and done.out.startswith("repaired: 1 blob stored again, from "), done
     again = cli("fsck", "--repair", cwd=at)
-    assert again.code == 0 and "mended" not in again.out and "all is well" in again.out
+    assert again.code == 0 and "repaired" not in again.out and "no problems found" in again.out
 
 
 def test_a_partial_clone_s_promised_blobs_are_not_brought_by_a_repair(stored: Stored, cli: Cli, tmp_path: Path) -> None:
     add_remote(stored)
     assert cli("clone", "--no-blobs", stored.root.parent / "nas", tmp_path / "clone").code == 0
     done = cli("fsck", "--repair", cwd=tmp_path / "clone")
-    assert done.code == 0 and "mended" not in done.out, done
+    assert done.code == 0 and "repaired" not in done.out, done
 
 
 @pytest.mark.parametrize("field", range(0, 48, 7))

@@ -1237,7 +1237,7 @@ def test_diff_shows_keys_in_full(shown: Path, cli: Cli) -> None:
         ),
         (["bad", "--key", "k"], 7, "error: 'bad.table.json' of data:v0 is no table: '{' is missing\n"),
         (["plain.txt", "--key", "k"], 7, "error: 'plain.txt' of data:v0 is no table: '{' is missing\n"),
-        (["t"], 3, "error: --table PATH and --key COLUMN belong together\n"),
+        (["t"], 3, "error: --table PATH and --key COLUMN must be used together\n"),
     ],
     ids=["a key that the new one lacks", "a key that neither has", "a key twice", "damage", "no table", "no key"],
 )  # fmt: skip

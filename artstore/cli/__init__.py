@@ -1,4 +1,4 @@
-"""The command line: one file per family of commands, loaded when called; the only place that prints."""
+"""The command line: one file for each family of commands, loaded when called. Only this package prints."""
 
 import os
 import signal
@@ -15,34 +15,32 @@ from artstore.errors import ArtstoreError, storage_error
 
 _FAMILIES: dict[str, dict[str, tuple[str, ...]]] = {
     "Save and restore": {"saving": ("init", "put", "get"), "exporting": ("export",), "locking": ("lock",)},
-    "Look": {"looking": ("ls", "show", "log", "cat"), "ui": ("ui",)},
+    "List and show": {"looking": ("ls", "show", "log", "cat"), "ui": ("ui",)},
     "Compare": {"comparing": ("diff", "status", "verify")},
     "Change names and descriptions": {"changing": ("alias", "tag", "edit", "rm", "undelete", "mv", "cp")},
-    "Link and register": {"linking": ("link", "unlink", "registry")},
+    "Links and registries": {"linking": ("link", "unlink", "registry")},
     "Runs": {"runs": ("runs",), "lineage": ("lineage",)},
-    "Automate": {"automation": ("automation",)},
+    "Automations": {"automation": ("automation",)},
     "Multi-process saves": {"pending": ("pending",)},
-    "Share with other places": {
+    "Share": {
         "remotes": ("remote", "push", "pull", "fetch", "clone"), "bundling": ("bundle",), "importing": ("import",),
     },
     "Maintenance": {"keeping": ("fsck", "doctor", "gc", "prune", "du")},
     "Set up": {"settings": ("config", "completion")},
-    "As in W&B": {"artifact": ("artifact",)},
+    "W&B's own commands": {"artifact": ("artifact",)},
 }  # fmt: skip
-"""Commands by title in the help, and by the module that holds them."""
+"""The commands of each family: title in the help, then module, then the commands in that module."""
 _HOMES = {
     command: module for family in _FAMILIES.values() for module, commands in family.items() for command in commands
 }
 BUG = 70
-"""Exit code of an error that is none of ours (EX_SOFTWARE of sysexits.h)."""
+"""Exit code of an error that isn't an ArtstoreError, which is a bug (EX_SOFTWARE in sysexits.h)."""
 COMPLETE = "_ARTSTORE_COMPLETE"
-"""The variable by which a shell asks for completions."""
+"""The environment variable with which a shell asks for completions."""
 
 
 class _Commands(Commands):
-    """Commands by name, each family imported when one of its commands is called (a start costs what `import click`
-    does).
-    """
+    """The commands by name. A family is imported when one of its commands is called, so a start loads little but click."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(_HOMES)
@@ -57,7 +55,7 @@ class _Commands(Commands):
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Families under their titles, each command with the first sentence of its help, whole."""
+        """List the commands under their family's title, each with the whole first paragraph of its help."""
         for title, family in _FAMILIES.items():
             commands = [(name, self.get_command(ctx, name)) for names in family.values() for name in names]
             with formatter.section(title):
@@ -71,15 +69,15 @@ def _sentence(command: click.Command | None) -> str:
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="artstore", message="%(prog)s %(version)s")
 def cli() -> None:
-    """Versions of datasets, models and tables: put, get, compare, keep.
+    """Keep versions of datasets, models and tables: save, restore, compare.
 
-    A version is named [[ENTITY/]PROJECT/]NAME[:ALIAS | :vN | @DIGEST]; without an alias the latest is meant. The
-    repository is the nearest .artifacts/ folder upwards, or ARTSTORE_DIR.
+    A version's name is [[ENTITY/]PROJECT/]NAME[:ALIAS | :vN | @DIGEST]; NAME alone means its latest version. artstore
+    uses the repository that ARTSTORE_DIR names, or the nearest .artifacts/ folder, here or in a parent folder.
     """
 
 
 def main() -> NoReturn:
-    """Run the command line; every error becomes a sentence, a hint and an exit code."""
+    """Run the command line. Print every error as a sentence and a hint, and exit with its code."""
     signal.signal(signal.SIGTERM, _interrupt)
     wants_json = "--json" in sys.argv[2:]
     warnings.showwarning = _warn
@@ -96,7 +94,7 @@ def main() -> NoReturn:
             sys.stdout.flush()
             os._exit(code)  # threads may still wait for a silent server
     except (ReaderGone, BrokenPipeError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains again at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python reports it again at exit
         code = 141
     except Exception as error:
         failure = _failure_of(error)
@@ -115,7 +113,7 @@ def _interrupt(*_: object) -> NoReturn:
 
 
 def _as_ours(error: click.ClickException) -> str:
-    """click's sentences as ours are: `missing argument 'SPEC'`; what it suggests is the hint's."""
+    """click's message in our style, such as `missing argument 'SPEC'`. What click suggests goes into the hint."""
     message = error.format_message().split("\n")[0]
     if isinstance(error, click.NoSuchOption):
         message = f"there is no option '{error.option_name}'"
@@ -135,18 +133,18 @@ def _usage_hint(error: click.ClickException) -> str:
 
 
 class _Failure(NamedTuple):
-    """How a command ended that did not do its work."""
+    """Why a command failed."""
 
     kind: str
     message: str
     hint: str | None
     code: int
     problems: Sequence[tuple[str, str]] = ()
-    """(path, reason) of each file that is to blame"""
+    """(path, reason) of each file that caused the failure."""
 
 
 def _failure_of(error: Exception) -> _Failure:
-    """The one place that gives errors their exit codes."""
+    """The message, hint and exit code of an error. This is the only place that gives errors their exit codes."""
     if isinstance(error, click.ClickException):
         return _Failure("UsageError", _as_ours(error), _usage_hint(error), error.exit_code)
     if isinstance(error, OSError) and not isinstance(error, ArtstoreError):
@@ -155,7 +153,7 @@ def _failure_of(error: Exception) -> _Failure:
         problems = getattr(error, "problems", None) or ()
         return _Failure(type(error).__name__, error.message, error.hint, error.exit_code, problems)
     what = f"{type(error).__name__}: {error}"
-    hint = "ARTSTORE_DEBUG=1 shows where; please report it"
+    hint = "please report it; ARTSTORE_DEBUG=1 shows where it failed"
     return _Failure("Bug", f"this is a bug in artstore: {what}", hint, BUG)
 
 
@@ -166,7 +164,7 @@ def _debugging() -> bool:
 
 
 def _fail(wants_json: bool, failure: _Failure) -> int:
-    """Print what went wrong; the exit code."""
+    """Print a failure, as text or JSON, and return its exit code."""
     kind, message, hint, code, problems = failure
     if wants_json:
         import json
@@ -188,7 +186,7 @@ def _fail(wants_json: bool, failure: _Failure) -> int:
 
 
 def _safe(text: str) -> str:
-    """Once more, for all that is shown of an error: nothing that was stored reaches a terminal raw."""
+    """Escape an error's text once more, so that no stored text reaches a terminal unescaped."""
     from artstore.domain.names import printable
 
     return printable(text)

@@ -1,4 +1,4 @@
-"""Arguments of several commands: specs that complete in the shell, key=value pairs, JSON from a file, durations."""
+"""Arguments that several commands share: specs with shell completion, KEY=VALUE pairs, JSON from a file, durations."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def _specs(repository: Repository, incomplete: str) -> list[str]:
 
 
 class Folder(click.types.StringParamType):
-    """A folder, which need not be there; the shell completes folders only."""
+    """A folder, which may not exist yet; the shell completes folders only."""
 
     name = "folder"
 
@@ -65,7 +65,7 @@ class Folder(click.types.StringParamType):
 
 
 class File(click.types.StringParamType):
-    """A file, which need not be there; the shell completes files."""
+    """A file, which may not exist yet; the shell completes files."""
 
     name = "file"
 
@@ -86,28 +86,28 @@ lock_option = click.option(
     type=FILE,
     default=lockfile.NAME,
     show_default=True,
-    help="The lock file, in the project's folder.",
+    help="Lock file to use.",
 )
 
 
 def selecting(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options that choose among a version's files; it gets them as `selection`."""
+    """Add the options that select files of a version to a command, which gets them as `selection`."""
 
     @wraps(command)
     def chosen(path_prefix: str, include: tuple[str, ...], exclude: tuple[str, ...], **others: Any) -> None:
         command(selection=Selection(path_prefix, PathFilter(include or None, exclude or None)), **others)
 
     for option in (
-        click.option("--exclude", multiple=True, help="No files that match this glob; may be repeated."),
+        click.option("--exclude", multiple=True, help="Skip files that match this glob; may be repeated."),
         click.option("--include", multiple=True, help="Only files that match this glob; may be repeated."),
-        click.option("--path-prefix", default="", help="Only files whose path begins so: bike.png, images/bikes/."),
+        click.option("--path-prefix", default="", help="Only paths that start with this, such as images/bikes/."),
     ):
         chosen = option(chosen)
     return chosen
 
 
 def metadata_from(text: str | None) -> Any:
-    """JSON text as given, or what `@FILE` holds."""
+    """The text as given, or the JSON in FILE for `@FILE`. Raises InvalidValue if FILE can't be read or isn't JSON."""
     if text is None or not text.startswith("@"):
         return text
     try:
@@ -122,7 +122,7 @@ def metadata_from(text: str | None) -> Any:
 
 
 def pairs(texts: tuple[str, ...]) -> dict[str, Any]:
-    """KEY=VALUE pairs; a value is JSON where it reads as such, else text."""
+    """Parse KEY=VALUE pairs. A value that is valid JSON is decoded; any other value stays text."""
     found: dict[str, Any] = {}
     for text in texts:
         key, equals, value = text.partition("=")
@@ -136,7 +136,7 @@ def pairs(texts: tuple[str, ...]) -> dict[str, Any]:
 
 
 def seconds(text: str) -> int:
-    """A duration such as 12h, 30d or 2w, in seconds."""
+    """The seconds in a duration such as 12h, 30d or 2w."""
     match = re.fullmatch(r"(\d{1,6})([smhdw])", text, re.ASCII)
     if match is None or int(match[1]) == 0:
         raise InvalidValue(f"'{printable(text)}' is not a duration such as 12h, 30d or 2w")

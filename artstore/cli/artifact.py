@@ -1,4 +1,4 @@
-"""artifact put|get|ls: the commands under the names, and with the defaults, that W&B gives them."""
+"""artifact put|get|ls: save, restore and list with W&B's command names and defaults."""
 
 import click
 
@@ -12,15 +12,15 @@ from artstore.operations.restoring.options import Restore
 
 @click.group("artifact", cls=Commands)
 def artifact_command() -> None:
-    """W&B's `artifact put`, `get` and `ls`."""
+    """Save, restore and list with W&B's command names."""
 
 
 @artifact_command.command("put")
 @click.argument("path", type=click.Path())
 @click.option("-n", "--name", help="[[ENTITY/]PROJECT/]NAME to save to  [default: PATH's last part]")
-@click.option("-d", "--description", help="What the version is.")
-@click.option("-t", "--type", help="Type of the artifact  [default: its own, for a new one dataset]")
-@click.option("-a", "--alias", "aliases", multiple=True, help="Alias that the version gets; may be repeated.")
+@click.option("-d", "--description", help="Description of the version.")
+@click.option("-t", "--type", help="Type of the artifact  [default: its current type; dataset if new]")
+@click.option("-a", "--alias", "aliases", multiple=True, help="Alias for the version; may be repeated.")
 @json_option
 def put_command(
     path: str, name: str | None, description: str | None, type: str | None, aliases: tuple[str, ...], as_json: bool
@@ -31,12 +31,12 @@ def put_command(
 
 @artifact_command.command("get")
 @click.argument("spec", metavar="PATH", type=SPEC)
-@click.option("--root", type=FOLDER, help="Folder to put the files in  [default: ./artifacts/NAME-vN]")
-@click.option("-t", "--type", help="Refuse an artifact of another type.")
-@click.option("--force", is_flag=True, help="Overwrite files that no version here holds.")
+@click.option("--root", type=FOLDER, help="Folder to restore to  [default: ./artifacts/NAME-vN]")
+@click.option("-t", "--type", help="Fail if the artifact has another type.")
+@click.option("--force", is_flag=True, help="Overwrite files that aren't saved in any version here.")
 @json_option
 def get_command(spec: str, root: str | None, type: str | None, force: bool, as_json: bool) -> None:
-    """Put the files of the version [[ENTITY/]PROJECT/]NAME[:ALIAS | :vN] into a folder."""
+    """Restore the version [[ENTITY/]PROJECT/]NAME[:ALIAS | :vN] to a folder."""
     fetch(spec, root, as_json, Restore(force=force), type=type)
 
 
@@ -45,6 +45,6 @@ def get_command(spec: str, root: str | None, type: str | None, force: bool, as_j
 @click.option("-t", "--type", help="Only artifacts of this type.")
 @json_option
 def ls_command(path: str | None, type: str | None, as_json: bool) -> None:
-    """List the artifacts of the project PATH ([ENTITY/]PROJECT)."""
+    """List the artifacts of a project. PATH is [ENTITY/]PROJECT."""
     with open_repository() as repository:
         list_collections(repository, path, type, as_json)

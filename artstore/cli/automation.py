@@ -1,4 +1,4 @@
-"""automation: what is to be done when something happens here; this user's own, never the repository's."""
+"""automation: a user's own commands and webhooks that run on events. None is stored in the repository."""
 
 import json
 import os
@@ -40,58 +40,59 @@ _CMP = {">": "$gt", ">=": "$gte", "<": "$lt", "<=": "$lte"}
 
 @click.group("automation", cls=Commands)
 def automation_command() -> None:
-    """Run commands and webhooks when something happens here.
+    """Run commands and webhooks on events, such as a new version.
 
-    They are kept in your own configuration folder, for this repository at this place; nothing of them is stored in it or
-    travels with it. Only what you do yourself sets them off, not what push, pull or gc bring.
+    Automations are stored in your own configuration folder, for this repository at its current path. They aren't stored
+    in the repository, so they aren't pushed or cloned. Only changes that you make yourself trigger them, not changes that
+    push, pull or gc make.
     """
 
 
 @automation_command.command("create")
 @click.argument("name")
 @click.option(
-    "--on", "event", type=click.Choice(list(_EVENTS)), metavar="EVENT", required=True, help="What it waits for."
+    "--on", "event", type=click.Choice(list(_EVENTS)), metavar="EVENT", required=True, help="Event that triggers it."
 )
-@click.option("--scope", help="NAME, PROJECT/NAME, PROJECT/ or ENTITY/PROJECT/NAME  [default: all of this repository]")
+@click.option("--scope", help="NAME, PROJECT/NAME, PROJECT/ or ENTITY/PROJECT/NAME  [default: the whole repository]")
 @click.option(
     "--where",
     multiple=True,
     metavar="CONDITION",
-    help="Only when it fits: 'alias=prod', 'tag~^v', 'state=failed', 'type=model'.",
+    help="Only if this holds: 'alias=prod', 'tag~^v', 'state=failed', 'type=model'; may be repeated.",
 )
 @click.option(
-    "--metric", metavar="CONDITION", help="With --on run-metric: 'loss<0.1', or of the last 5 'mean(loss,5)<0.1'."
+    "--metric", metavar="CONDITION", help="With --on run-metric: 'loss<0.1', or over the last 5 'mean(loss,5)<0.1'."
 )
 @click.option(
     "--run",
     "command",
     metavar="COMMAND",
-    help="Run this command; no shell reads it. The event is JSON on its standard input.",
+    help="Run this command, without a shell. It gets the event as JSON on standard input.",
 )
-@click.option("--webhook", metavar="URL", help="POST JSON to this address.")
+@click.option("--webhook", metavar="URL", help="POST the event as JSON to this address.")
+@click.option("--payload", help="JSON to post instead, or @FILE; may contain ${alias}, ${artifact_collection_name}, …")
+@click.option("--secret-env", metavar="VARIABLE", help="Environment variable whose secret signs the body.")
 @click.option(
-    "--payload", help="JSON to post instead of the event, with ${alias}, ${artifact_collection_name}, …; or @FILE."
+    "--token-env", metavar="VARIABLE", help="Environment variable whose token is sent as Bearer authorization."
 )
-@click.option("--secret-env", metavar="VARIABLE", help="Sign the body with the secret in this variable.")
-@click.option("--token-env", metavar="VARIABLE", help="Send the token in this variable: Authorization: Bearer.")
-@click.option("-d", "--description", help="What it is for.")
+@click.option("-d", "--description", help="Description of the automation.")
 @json_option
 def create_command(
     name: str, event: str, scope: str | None, where: tuple[str, ...], metric: str | None, command: str | None,
     webhook: str | None, payload: str | None, secret_env: str | None, token_env: str | None, description: str | None,
     as_json: bool,
 ) -> None:  # fmt: skip
-    """Make an automation: when EVENT happens in SCOPE, run a command or call a webhook.
+    """Create an automation that runs a command or calls a webhook on an event.
 
     \b
     Events: created linked unlinked deleted alias-added alias-removed tag-added tag-removed
             collection-tag-added collection-tag-removed run-state run-metric
     """
     if (command is None) == (webhook is None):
-        raise InvalidValue("an automation does one thing: give --run COMMAND, or --webhook URL")
+        raise InvalidValue("give either --run COMMAND or --webhook URL")
     if command is not None:
         if payload or secret_env or token_env:
-            raise InvalidValue("--payload, --secret-env and --token-env belong to --webhook")
+            raise InvalidValue("--payload, --secret-env and --token-env need --webhook")
         action: dict[str, Any] = {"kind": COMMAND, "argv": _argv(command)}
     else:
         action = {
@@ -107,7 +108,7 @@ def create_command(
     if as_json:
         print_json(rule)
     else:
-        click.echo(f"made automation {printable(name)}: {_in_words(rule)}")
+        click.echo(f"created automation {printable(name)}: {_in_words(rule)}")
         click.echo(f"try it with: artstore automation test {shlex.quote(name)}")
 
 
@@ -116,7 +117,7 @@ def _argv(command: str) -> list[str]:
         return shlex.split(command)
     except ValueError as error:
         raise InvalidValue(
-            f"'{printable(command)}' is no command: {error}".lower(), hint="quote it as for a shell"
+            f"'{printable(command)}' is not a command: {error}".lower(), hint="quote it as for a shell"
         ) from error
 
 
@@ -135,7 +136,7 @@ def _json(text: str | None) -> Any:
                 return json.load(file)
         return json.loads(text)
     except (OSError, ValueError, RecursionError) as error:
-        raise InvalidValue(f"the payload is not JSON: {error}") from error
+        raise InvalidValue(f"cannot read the payload as JSON: {error}") from error
 
 
 def _scope(repository: Repository, text: str | None) -> dict[str, str]:
@@ -147,12 +148,12 @@ def _scope(repository: Repository, text: str | None) -> dict[str, str]:
         return {"entity": entity, "project": as_project(project)}
     path, spec = repository.path_of(text)
     if spec.names_version:
-        raise InvalidValue(f"'{text}' names a version; an automation is about an artifact: {spec.name}")
+        raise InvalidValue(f"'{text}' names a version; --scope takes an artifact: {spec.name}")
     return {"entity": path.entity, "project": path.project, "collection": path.name}
 
 
 def _metric(text: str | None) -> dict[str, Any] | None:
-    """`loss<0.1` or `mean(loss,5)<0.1`."""
+    """Parse a threshold such as `loss<0.1` or `mean(loss,5)<0.1`."""
     if text is None:
         return None
     import re
@@ -165,7 +166,7 @@ def _metric(text: str | None) -> dict[str, Any] | None:
     if match is None or (match[3] and int(match[3]) < 1):
         raise InvalidValue(
             f"'{printable(text)}' is not a threshold",
-            hint="write it in quotes, since the shell reads < and > itself: 'loss<0.1', or 'mean(loss,5)<0.1'",
+            hint="quote it, because a shell reads < and > as redirections: 'loss<0.1', or 'mean(loss,5)<0.1'",
         )
     window = int(match[3]) if match[3] else 1
     return {
@@ -183,7 +184,7 @@ def _in_words(rule: Rule) -> str:
 
 
 def _typed(condition: dict[str, Any]) -> str:
-    """A filter as `--where` takes it, as far as it can be written so."""
+    """A filter in the syntax of `--where`; conditions that it can't express are shown as JSON."""
     signs = {"$eq": "=", "$ne": "!=", "$gt": ">", "$gte": ">=", "$lt": "<", "$lte": "<=", "$regex": "~"}
     parts = condition["$and"] if condition.keys() == {"$and"} else [condition]
     texts = []
@@ -214,9 +215,9 @@ def list_command(as_json: bool) -> None:
         rows = [(r["name"], "on" if r["enabled"] else "off", _in_words(r), r["description"] or "") for r in rules]
         table(rows, ("NAME", "STATE", "WHAT", "DESCRIPTION"))
     else:
-        click.echo("there are no automations: `artstore automation create --help` says how to make one", err=True)
+        click.echo("there are no automations; see `artstore automation create --help`", err=True)
     if unasked:
-        click.echo("they are not allowed at this place: `artstore automation allow` allows them", err=True)
+        click.echo("automations may not run at this path yet; `artstore automation allow` allows them", err=True)
 
 
 @automation_command.command("delete")
@@ -234,9 +235,9 @@ def delete_command(name: str, as_json: bool) -> None:
 
 @automation_command.command("enable")
 @click.argument("name")
-@click.option("--off", is_flag=True, help="Switch it off instead.")
+@click.option("--off", is_flag=True, help="Disable it instead.")
 def enable_command(name: str, off: bool) -> None:
-    """Switch an automation on, or off."""
+    """Enable an automation, or disable it with --off."""
     with open_repository() as repository:
         rule = find_rule(repository.automations.place, name)
         save_rule(repository.automations.place, rule | {"enabled": not off}, new=False)
@@ -244,9 +245,9 @@ def enable_command(name: str, off: bool) -> None:
 
 
 @automation_command.command("allow")
-@click.option("--not", "refused", is_flag=True, help="Never run them at this place, and don't ask.")
+@click.option("--not", "refused", is_flag=True, help="Never run them at this path, and don't ask.")
 def allow_command(refused: bool) -> None:
-    """Allow your automations for this repository to run where it lies now."""
+    """Allow your automations for this repository to run at its current path."""
     with open_repository() as repository:
         decide(repository.automations.place, not refused)
         root = repository.automations.place.root
@@ -258,10 +259,7 @@ def allow_command(refused: bool) -> None:
 @json_option
 @click.pass_context
 def test_command(ctx: click.Context, name: str, as_json: bool) -> None:
-    """Do now what an automation would, and say what came of it.
-
-    The event is made up.
-    """
+    """Run an automation now, with a made-up event, and show the result."""
     from artstore.operations.automation.worker import perform
 
     with open_repository() as repository:
@@ -301,11 +299,11 @@ def _made_up(repository: Repository, rule: Rule) -> Event:
 @automation_command.command("log")
 @click.argument("name", required=False)
 @click.option(
-    "-n", "number", type=click.IntRange(min=1), default=20, show_default=True, help="Show at most N, the newest."
+    "-n", "number", type=click.IntRange(min=1), metavar="N", default=20, show_default=True, help="Show the newest N."
 )
 @json_option
 def log_command(name: str | None, number: int, as_json: bool) -> None:
-    """List what automations did, the newest first."""
+    """List what automations did, newest first."""
     from artstore.operations.automation.worker import read_log
 
     with open_repository() as repository:
@@ -314,7 +312,7 @@ def log_command(name: str | None, number: int, as_json: bool) -> None:
         lines = [line for line in read_log() if line["id"] in ids or line["repository"] in places]
         lines = [line for line in lines if name in (None, line["automation"], line["id"])][::-1][:number]
         if name is not None and not lines:
-            find_rule(place, name)  # says what is near
+            find_rule(place, name)  # raises NotFound with similar names
     if as_json:
         print_json(lines)
         return
@@ -332,4 +330,4 @@ def log_command(name: str | None, number: int, as_json: bool) -> None:
     if rows:
         table(rows, ("DONE (UTC)", "AUTOMATION", "EVENT", "ABOUT", "TOOK", "OUTCOME"), right=(4,))
     else:
-        click.echo("no automation was set off yet", err=True)
+        click.echo("no automation has run yet", err=True)

@@ -1,4 +1,4 @@
-"""bundle: versions in one file, for hosts that no network reaches."""
+"""bundle: versions in one file, for hosts without a network."""
 
 import os
 import time
@@ -18,23 +18,23 @@ from artstore.store.settings import root_to_create
 
 @click.group("bundle", cls=Commands)
 def bundle_command() -> None:
-    """Carry versions in one file to hosts that no network reaches."""
+    """Copy versions in one file, for hosts without a network."""
 
 
 @bundle_command.command("create")
 @click.argument("file", type=FILE)
 @click.argument("specs", nargs=-1, type=SPEC, metavar="[SPEC]...")
-@click.option("--base", multiple=True, type=SPEC, help="A version that the other side has; may be repeated.")
+@click.option("--base", multiple=True, type=SPEC, help="Version that the other repository has; may be repeated.")
 @jobs_option
 @json_option
 @click.pass_context
 def create_command(
     ctx: click.Context, file: str, specs: tuple[str, ...], base: tuple[str, ...], jobs: int, as_json: bool
 ) -> None:
-    """Write versions, artifacts or projects to a new FILE; without SPEC all.
+    """Write versions, artifacts or projects to a new FILE; without SPEC, all of them.
 
-    What a push of them to an empty place would send is in it, their runs too. With --base what these versions hold is left
-    out, and whoever applies it has to have them.
+    FILE holds what a push to an empty remote would send, including runs. With --base, it leaves out the content of these
+    versions; the repository that applies FILE must already have them.
     """
     start = time.monotonic()
     with Bar() as bar, open_repository() as repository:
@@ -43,7 +43,7 @@ def create_command(
     if not as_json:
         click.echo(f"wrote {printable(file)}: {human(done.bytes)}")
         for need in done.needs:
-            click.echo(f"  it builds on {short(need.path)}:v{need.number}")
+            click.echo(f"  needs {short(need.path)}:v{need.number}")
     report(ctx, done.exchanged, short, ("bundled", ""), False, as_json, time.monotonic() - start)
 
 
@@ -53,9 +53,10 @@ def create_command(
 @json_option
 @click.pass_context
 def apply_command(ctx: click.Context, file: str, jobs: int, as_json: bool) -> None:
-    """Import what FILE holds, every object checked, as a pull from where it was made would.
+    """Import a bundle, every object checked.
 
-    Nothing is changed where a version that it builds on is not here.
+    It does the same as a pull from the repository that made FILE. If a version that FILE needs isn't here, nothing
+    changes.
     """
     if not os.path.isfile(file):
         raise NotFound(f"there is no file {printable(file)}", hint="`artstore bundle create` makes one")

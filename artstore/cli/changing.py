@@ -1,4 +1,4 @@
-"""alias, tag, edit, rm, undelete, mv, cp: what moves around versions that stay as they are."""
+"""alias, tag, edit, rm, undelete, mv, cp: change names and properties. Versions themselves never change."""
 
 import click
 
@@ -16,12 +16,12 @@ from artstore.repository import Repository
 @click.command("alias")
 @click.argument("spec", type=SPEC)
 @click.argument("aliases", nargs=-1)
-@click.option("-d", "--delete", "removed", multiple=True, help="Alias to take off; may be repeated.")
+@click.option("-d", "--delete", "removed", multiple=True, help="Alias to remove; may be repeated.")
 @json_option
 def alias_command(spec: str, aliases: tuple[str, ...], removed: tuple[str, ...], as_json: bool) -> None:
-    """Move aliases to a version, or list those it has.
+    """Move aliases to a version, or list its aliases.
 
-    An alias names one version of an artifact at a time. `latest` is always the newest one by itself.
+    An alias names one version of an artifact at a time. `latest` always names the newest version and can't be moved.
     """
     with open_repository() as repository:
         found = repository.set_aliases(spec, aliases, removed) if aliases or removed else repository.find(spec)
@@ -30,16 +30,16 @@ def alias_command(spec: str, aliases: tuple[str, ...], removed: tuple[str, ...],
     if as_json:
         print_json({"spec": found.spec, "aliases": named})
     else:
-        click.echo(f"{name}: {', '.join(named) or 'no alias'}")
+        click.echo(f"{name}: {', '.join(named) or 'no aliases'}")
 
 
 @click.command("tag")
 @click.argument("spec", type=SPEC)
 @click.argument("tags", nargs=-1)
-@click.option("-d", "--delete", "removed", multiple=True, help="Tag to take off; may be repeated.")
+@click.option("-d", "--delete", "removed", multiple=True, help="Tag to remove; may be repeated.")
 @json_option
 def tag_command(spec: str, tags: tuple[str, ...], removed: tuple[str, ...], as_json: bool) -> None:
-    """Add tags to a version, or list those it has."""
+    """Add tags to a version, or list its tags."""
     with open_repository() as repository:
         found = repository.set_tags(spec, tags, removed) if tags or removed else repository.find(spec)
         name = repository.lookup.named(found)
@@ -47,41 +47,40 @@ def tag_command(spec: str, tags: tuple[str, ...], removed: tuple[str, ...], as_j
     if as_json:
         print_json({"spec": found.spec, "tags": has})
     else:
-        click.echo(f"{name}: {', '.join(has) or 'no tag'}")
+        click.echo(f"{name}: {', '.join(has) or 'no tags'}")
 
 
 @click.command("edit")
 @click.argument("spec", type=SPEC)
-@click.option("-d", "--description", help="What it is; '' takes the description away.")
+@click.option("-d", "--description", help="New description; '' removes it.")
 @click.option("--set", "given", metavar="KEY=VALUE", multiple=True, help="Set a metadata key (VALUE: JSON, or text).")
 @click.option("--unset", metavar="KEY", multiple=True, help="Remove a metadata key.")
-@click.option("--metadata", help="JSON object, or @FILE that holds one: its keys are set.")
+@click.option("--metadata", help="JSON object with keys to set, or @FILE to read it from.")
 @click.option("--ttl", metavar="TIME", help="How long to keep the version: 12h, 30d, never, inherit.")
-@click.option("--collection", is_flag=True, help="Edit the artifact's own description or type.")
-@click.option("-t", "--type", help="With --collection: its new type.")
+@click.option("--collection", is_flag=True, help="Edit the artifact's description or type instead.")
+@click.option("-t", "--type", help="With --collection: the artifact's new type.")
 @json_option
 def edit_command(
     spec: str, description: str | None, given: tuple[str, ...], unset: tuple[str, ...], metadata: str | None,
     ttl: str | None, collection: bool, type: str | None, as_json: bool,
 ) -> None:  # fmt: skip
-    """Change a description, metadata or a ttl.
+    """Change a version's description, metadata or ttl.
 
-    Of a version, or with --collection of an artifact: its description and type. Metadata keys that aren't named
-    stay as they are.
+    With --collection, it changes an artifact's description or type instead. Metadata keys that you don't name stay as
+    they are.
     """
     of_version = bool(given or unset or metadata is not None or ttl is not None)
     if collection and of_version:
-        raise InvalidValue(
-            "--set, --unset, --metadata and --ttl are a version's; --collection takes --description and --type"
-        )
+        raise InvalidValue("--collection can be combined with --description and --type only")
     if type is not None and not collection:
         raise InvalidValue(
-            "a type is an artifact's, not a version's", hint="`artstore edit --collection NAME --type TYPE`"
+            "--type needs --collection: only an artifact has a type",
+            hint="`artstore edit --collection NAME --type TYPE`",
         )
     if description is None and type is None and not of_version:
         raise InvalidValue(
-            "nothing to change is given",
-            hint=f"`artstore edit --help` lists what can be; {typed('show', spec)} shows it",
+            "there is nothing to change",
+            hint=f"`artstore edit --help` lists the options; {typed('show', spec)} shows the current values",
         )
     with open_repository() as repository:
         if collection:
@@ -111,12 +110,12 @@ def _ttl(text: str | None) -> int | str | None:
 @click.command("rm")
 @click.argument("spec", type=SPEC)
 @click.option("--collection", is_flag=True, help="Delete the artifact with all its versions.")
-@click.option("--force", is_flag=True, help="Delete though aliases name it: they go, too.")
+@click.option("--force", is_flag=True, help="Delete it even if aliases name it; the aliases are deleted too.")
 @json_option
 def rm_command(spec: str, collection: bool, force: bool, as_json: bool) -> None:
     """Delete a version, or with --collection an artifact.
 
-    Names, numbers and dates stay on record, and the number is never used again. `gc` frees the space; until then
+    Its name, number and date stay on record, and the number is never used again. `gc` frees the space; until then
     `undelete` brings the version back.
     """
     with open_repository() as repository:
@@ -151,10 +150,10 @@ def rm_command(spec: str, collection: bool, force: bool, as_json: bool) -> None:
 @click.argument("spec", type=SPEC)
 @json_option
 def undelete_command(spec: str, as_json: bool) -> None:
-    """Bring back a deleted version, or a deleted artifact.
+    """Bring back a deleted version or artifact.
 
-    NAME:vN brings back one, NAME all that were deleted with the artifact. Works until `gc` has freed it. Tags,
-    metadata and number are as they were; aliases have to be set again.
+    NAME:vN brings back one version; NAME brings back all versions that were deleted with the artifact. This works until
+    `gc` frees their space. They keep their numbers, tags and metadata, but lose their aliases.
     """
     with open_repository() as repository:
         one = parse_spec(spec).names_version
@@ -172,10 +171,10 @@ def undelete_command(spec: str, as_json: bool) -> None:
 @click.argument("new")
 @json_option
 def mv_command(spec: str, new: str, as_json: bool) -> None:
-    """Give an artifact or a version another name or project.
+    """Rename an artifact, or move a version to another artifact.
 
-    An artifact moves with its whole history, and the old name leads to the new one. A version becomes the next one
-    of NEW. Nothing is copied on disk.
+    An artifact keeps its whole history, and its old name still finds it. A version becomes the newest version of NEW. No
+    files are copied.
     """
     with open_repository() as repository:
         state = repository.move(spec, new)
@@ -189,8 +188,8 @@ def mv_command(spec: str, new: str, as_json: bool) -> None:
 def cp_command(spec: str, new: str, as_json: bool) -> None:
     """Copy a version, or a whole artifact, to another name.
 
-    Tags, metadata and descriptions go with them, with a whole artifact its aliases; numbers are given anew.
-    Nothing is copied on disk.
+    Tags, metadata and descriptions are copied too, and the aliases of a whole artifact. The copies get new numbers. No
+    files are copied.
     """
     with open_repository() as repository:
         state = repository.copy(spec, new)
@@ -204,4 +203,4 @@ def _say(repository: Repository, verb: str, spec: str, state: State, as_json: bo
         print_json({"collection": str(state.path), "versions": len(state.live()), "latest": newest})
     else:
         held = count(len(state.live()), "version")
-        click.echo(f"{verb} {spec} to {repository.lookup.short(state.path)}: {held}, the newest {newest or 'none'}")
+        click.echo(f"{verb} {spec} to {repository.lookup.short(state.path)}: {held}, latest {newest or 'none'}")

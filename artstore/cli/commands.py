@@ -1,10 +1,10 @@
-"""Groups of commands: unknown ones meet near names, and a reader that goes away is no error of click's."""
+"""Groups of commands: suggestions for unknown commands, and no error message when the output's reader goes away."""
 
 import click
 
 
 class UsageError(click.UsageError):
-    """A wrong command line with a hint of its own."""
+    """An error in the command line, with a hint of its own."""
 
     def __init__(self, message: str, hint: str) -> None:
         super().__init__(message)
@@ -12,10 +12,12 @@ class UsageError(click.UsageError):
 
 
 class ReaderGone(Exception):
-    """Who read our output went away: click would end with exit code 1, which means something else here."""
+    """The reader of our output closed the pipe. Without this, click would exit with 1, which means something else here."""
 
 
 class Commands(click.Group):
+    """A group that lists its commands in the order of their definition and suggests similar names for unknown ones."""
+
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.commands)
 

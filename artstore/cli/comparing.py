@@ -1,4 +1,4 @@
-"""diff, verify, status: versions with each other, and with folders."""
+"""diff, verify, status: compare versions with each other, and with folders."""
 
 from __future__ import annotations
 
@@ -30,23 +30,23 @@ _LETTERS = {"added": ("A", "green"), "removed": ("D", "red"), "changed": ("M", "
 @click.command("diff")
 @click.argument("old", type=SPEC)
 @click.argument("new", type=SPEC)
+@click.option("--table", metavar="PATH", help="Compare the rows of this table instead; needs --key.")
 @click.option(
-    "--table", metavar="PATH", help="Compare the rows of this table instead; --key says which column names a row."
+    "--key", multiple=True, metavar="COLUMN", help="With --table: column that identifies a row; may be repeated."
 )
-@click.option("--key", multiple=True, metavar="COLUMN", help="With --table: the column (or columns) that name a row.")
-@click.option("--exit-code", is_flag=True, help="Exit with 1 when there are differences, as git does.")
+@click.option("--exit-code", is_flag=True, help="Exit with 1 if there are differences, as git does.")
 @json_option
 @click.pass_context
 def diff_command(
     ctx: click.Context, old: str, new: str, table: str | None, key: tuple[str, ...], exit_code: bool, as_json: bool
 ) -> None:
-    """Show what differs between two versions.
+    """Show the differences between two versions.
 
-    Files are marked A (added), D (removed), M (changed) or R (renamed); then metadata. With --table rows are, by their
-    keys.
+    Files are marked A (added), D (removed), M (changed) or R (renamed); changed metadata follows. With --table, the rows
+    of a table are compared instead.
     """
     if bool(key) != (table is not None):
-        raise InvalidValue("--table PATH and --key COLUMN belong together")
+        raise InvalidValue("--table PATH and --key COLUMN must be used together")
     with open_repository() as repository:
         a, b = repository.find(old), repository.find(new)
         if table is not None:
@@ -81,7 +81,7 @@ def diff_command(
 
 
 class _Counted:
-    """Passes differences on as they come, and counts them."""
+    """Yields differences one by one and counts them."""
 
     def __init__(self, found: Iterable[Difference]) -> None:
         self._found = found
@@ -131,8 +131,8 @@ def _plain(difference: Difference) -> dict[str, Any]:
 def verify_command(ctx: click.Context, spec: str, path: str | None, as_json: bool) -> None:
     """Compare a folder with a version, by content.
 
-    PATH is where `get` puts the version when it isn't told otherwise. Every file is read. Exits with 1 when anything is
-    missing, changed or extra; what the folder's .artifactsignore names is not extra.
+    PATH is by default ./artifacts/NAME-vN, where `get` restores to. Every file is read. Exits with 1 if a file is missing,
+    changed or extra. Files that match the folder's .artifactsignore don't count as extra.
     """
     with Bar() as bar, open_repository() as repository:
         bar.start("verifying")
@@ -142,10 +142,10 @@ def verify_command(ctx: click.Context, spec: str, path: str | None, as_json: boo
     if as_json:
         print_json({"spec": found.spec, "ok": result.ok, **result._asdict()})
     elif result.ok:
-        click.echo(f"{count(result.files, 'file')} as in {name}")
+        click.echo(f"{count(result.files, 'file')} match{'es' if result.files == 1 else ''} {name}")
     else:
         _print_differing(result, "extra", "")
-        click.echo(f"not as {name}: {_sum(result, 'extra')}")
+        click.echo(f"differs from {name}: {_sum(result, 'extra')}")
     if not result.ok:
         ctx.exit(1)
 
@@ -169,9 +169,9 @@ def _sum(result: Verified, extra: str) -> str:
 def status_command(ctx: click.Context, path: str | None, as_json: bool) -> None:
     """Compare folders with the versions that they came from.
 
-    All that `put` and `get` noted, or those at PATH, below it and around it: what is changed, new or missing, whether a
-    newer version exists, and how remotes stood to it when they were last asked (`fetch`). Files whose size and times are
-    as when they were last read are not read again.
+    These are the folders that `put` saved or `get` restored; with PATH, only those at, below or around it. It shows
+    changed, new and missing files, whether there is a newer version, and how far remotes were ahead or behind at the last
+    `fetch`. Files whose size and times haven't changed aren't read again.
     """
     with Bar() as bar, open_repository() as repository:
         bar.start("comparing")
@@ -189,7 +189,7 @@ def status_command(ctx: click.Context, path: str | None, as_json: bool) -> None:
         print_json(found)
     elif not found:
         where = f"at {printable(path)}" if path else "here"
-        click.echo(f"no folder {where} is known: `put` and `get` note theirs", err=True)
+        click.echo(f"no folder {where} was saved with `put` or restored with `get`", err=True)
     ctx.exit(code)
 
 
@@ -215,7 +215,7 @@ def _print_status(repository: Repository, status: Status) -> None:
 
 
 def _apart(repository: Repository, status: Status) -> list[Divergence]:
-    """How the collection stands to remotes, as they were last seen."""
+    """How far each remote was ahead or behind when it was last contacted."""
     if status.found is None or not repository.settings.remotes():
         return []
     return repository.remotes.apart(status.found.state)

@@ -1,4 +1,4 @@
-"""Completion scripts: click's for zsh and fish, and one for bash that knows that `NAME:ALIAS` is one word."""
+"""Completion scripts: click's for zsh and fish, and our own for bash, which treats `NAME:ALIAS` as one word."""
 
 from click.shell_completion import get_completion_class
 
@@ -8,7 +8,7 @@ _BASH = """\
 _artstore_completion() {
     local line="${COMP_LINE:0:COMP_POINT}" word response kind value cut=""
     word="${line##* }"
-    # bash splits words at colons: what stands before the last one is on the line already
+    # bash splits words at colons: the part before the last colon is on the line already
     [[ $word == *:* && $COMP_WORDBREAKS == *:* ]] && cut="${word%%"${word##*:}"}"
     [[ -z $word ]] && line+="''"
     COMPREPLY=()
@@ -25,9 +25,9 @@ complete -o nosort -F _artstore_completion artstore"""
 
 
 def source(shell: str) -> str:
-    """The script for `bash`, `zsh` or `fish`."""
+    """The completion script for `bash`, `zsh` or `fish`."""
     if shell == "bash":
         return _BASH % COMPLETE
     kind = get_completion_class(shell)
-    assert kind is not None  # click knows them
+    assert kind is not None  # click supports these shells
     return kind(cli, {}, "artstore", COMPLETE).source()

@@ -25,31 +25,32 @@ _KINDS = (*get_args(ArchiveKind), "dir")
 
 @click.command("export")
 @click.argument("spec", type=SPEC)
-@click.option("-o", "--output", type=FILE, help="File or folder to make; - is standard output  [default: NAME-vN.tar]")
-@click.option("--format", "kind", type=click.Choice(_KINDS), help="[default: as the file's name ends, else tar]")
+@click.option("-o", "--output", type=FILE, help="File or folder to write; - is standard output  [default: NAME-vN.tar]")
+@click.option("--format", "kind", type=click.Choice(_KINDS), help="[default: from the file's extension, else tar]")
 @selecting
-@click.option("--force", is_flag=True, help="Replace the file where there is one.")
+@click.option("--force", is_flag=True, help="Replace an existing file.")
 @from_option
 @json_option
 def export_command(
     spec: str, output: str | None, kind: str | None, selection: Selection, force: bool, place: str | None, as_json: bool
 ) -> None:
-    """Write a version's files to one tar or zip, or to a new folder, every byte checked.
+    """Write a version's files to a tar or zip, or to a new folder, every byte checked.
 
-    The same version gives the same bytes, whenever and wherever: no times, owners or orders of this machine are in
-    them. Nothing is remembered of it here: `status` doesn't look at what was exported.
+    The same version always gives the same bytes: no times, owners or file order of this machine get into the archive.
+    `status` doesn't check exported files.
     """
     if output == "":
         raise InvalidValue("--output is empty", hint="`--output -` writes to standard output")
     if kind is None and output is not None and output.lower().endswith(_COMPRESSED):
         raise InvalidValue(
-            f"{printable(output)}: archives are not compressed", hint="`export -o - SPEC | gzip > FILE` compresses one"
+            f"{printable(output)}: artstore doesn't compress archives",
+            hint="`export -o - SPEC | gzip > FILE` compresses one",
         )
     kind = kind or _kind_of(output or "")
     if kind != "dir" and output is not None and output.endswith("/"):
-        raise InvalidValue(f"{printable(output)} names a folder", hint="--format dir makes one")
+        raise InvalidValue(f"{printable(output)} names a folder", hint="--format dir writes a folder")
     if output == "-" and kind == "dir":
-        raise InvalidValue("a folder can't be written to standard output", hint="--format tar or zip can")
+        raise InvalidValue("a folder can't be written to standard output", hint="use --format tar or zip")
     with Bar() as bar, open_view(place) as view:
         bar.start("exporting")
         found = view.find(spec)
@@ -59,7 +60,7 @@ def export_command(
         if kind == "dir":
             if os.path.lexists(target):
                 raise Refused(f"{printable(target)} exists already", hint="choose another --output, or `get` into it")
-            got = View.get(view, found, target, Restore(selection, monitor=bar))  # not noted: nobody compares it
+            got = View.get(view, found, target, Restore(selection, monitor=bar))  # it leaves no note for `status`
             files, size = got.files, got.written_bytes
         else:
             with _target(target, force) as out:
@@ -81,7 +82,7 @@ def _kind_of(name: str) -> str:
 
 @contextmanager
 def _target(path: str, force: bool) -> Iterator[BinaryIO]:
-    """A file, or standard output."""
+    """Open the output: a new file, or standard output for `-`."""
     if path == "-":
         yield sys.stdout.buffer
         return

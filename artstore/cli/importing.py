@@ -1,4 +1,4 @@
-"""import: versions and runs out of what other tools stored."""
+"""import: versions and runs from the folders of other tools."""
 
 import os
 from collections.abc import Iterator
@@ -15,29 +15,29 @@ from artstore.errors import NotFound
 from artstore.repository import Repository
 from artstore.store.settings import root_to_create
 
-_project = click.option("--project", help="Project of what has none there  [default: the folder's name]")
-_type = click.option("--type", "kind", default="dataset", show_default=True, help="Type of what has none there.")
+_project = click.option("--project", help="Project of artifacts and runs without one.")
+_type = click.option("--type", "kind", default="dataset", show_default=True, help="Type of artifacts without one.")
 
 
 @click.group("import", cls=Commands)
 def import_command() -> None:
     """Import from a DVC, MLflow or W&B folder.
 
-    What is here already is left, so it may run again. What can't be taken over is listed, with the reason.
+    You can run an import again: it skips what it has imported before. Whatever it can't import is listed with the reason.
     """
 
 
 @import_command.command("dvc")
 @click.argument("folder", type=FOLDER, default=".")
-@click.option("--commits", is_flag=True, help="Every commit that HEAD came from, not tags and HEAD alone.")
+@click.option("--commits", is_flag=True, help="Import every ancestor of HEAD, not just HEAD and tags.")
 @_project
 @_type
 @json_option
 def dvc_command(folder: str, commits: bool, project: str | None, kind: str, as_json: bool) -> None:
-    """Outputs in a DVC repository, as they were at each tag.
+    """Import the outputs of a DVC repository, as they were at each tag.
 
-    Each becomes an artifact of its name, each content that it had a version; tags become aliases. Content comes from DVC's
-    cache: `dvc fetch --all-tags` fills it.
+    Each output becomes an artifact of that name, and each content that it had becomes a version; tags become aliases. The
+    content comes from DVC's cache, which `dvc fetch --all-tags` fills. The default project is the folder's name.
     """
     from artstore.adapters.dvc import import_dvc
 
@@ -51,10 +51,10 @@ def dvc_command(folder: str, commits: bool, project: str | None, kind: str, as_j
 @click.argument("folder", type=FOLDER, default="mlruns")
 @json_option
 def mlflow_command(folder: str, as_json: bool) -> None:
-    """Runs, artifacts and models of an MLflow file store.
+    """Import runs, artifacts and models from an MLflow file store.
 
-    An experiment becomes a project, a run a run with config, metrics and times, its artifacts a version that it logged; a
-    registered model becomes links in the registry `mlflow`.
+    An experiment becomes a project. A run keeps its config, metrics and times, and its artifacts become a version that it
+    logged. A registered model becomes links in the registry `mlflow`.
     """
     from artstore.adapters.mlflow import import_mlflow
 
@@ -68,9 +68,10 @@ def mlflow_command(folder: str, as_json: bool) -> None:
 @_type
 @json_option
 def wandb_command(folder: str, project: str | None, kind: str, as_json: bool) -> None:
-    """Offline runs and downloaded artifacts of W&B.
+    """Import W&B's offline runs and downloaded artifacts.
 
-    FOLDER is wandb/ or one run in it, artifacts/ or one `name:v3` in it. Runs need the package wandb to be read.
+    FOLDER is wandb/ or one run in it, or artifacts/ or one `name:v3` in it. Reading runs needs the package wandb.
+    The default project is core.project.
     """
     from artstore.adapters.wandb_offline import import_wandb
 
@@ -80,11 +81,9 @@ def wandb_command(folder: str, project: str | None, kind: str, as_json: bool) ->
 
 
 def _repository(folder: str) -> Repository:
-    """The one here, made only where there is something to be taken."""
+    """The repository here. If there is none, it is made, provided that `folder` exists."""
     if not os.path.isdir(folder):
-        raise NotFound(
-            f"there is no folder {printable(folder)}", hint="name the one that holds what is to be taken over"
-        )
+        raise NotFound(f"there is no folder {printable(folder)}", hint="name the folder to import from")
     return Repository.init(root_to_create())
 
 
@@ -93,7 +92,7 @@ def _project_of(folder: str, project: str | None) -> str:
 
 
 def _report(found: Iterator[Taken | Left], as_json: bool) -> None:
-    """Say what comes as it comes; then how much it was."""
+    """Print each result as it comes, then the totals."""
     taken: list[Taken] = []
     left: list[Left] = []
     try:
@@ -101,7 +100,7 @@ def _report(found: Iterator[Taken | Left], as_json: bool) -> None:
             if isinstance(one, Left):
                 left.append(one)
                 if not as_json:
-                    click.echo(f"left out: {printable(one.source)}: {printable(one.reason)}")
+                    click.echo(f"skipped {printable(one.source)}: {printable(one.reason)}")
             else:
                 taken.append(one)
                 if not as_json and one.new:
@@ -116,4 +115,4 @@ def _report(found: Iterator[Taken | Left], as_json: bool) -> None:
     new = sum(one.new for one in taken)
     versions = sum(one.new for one in taken if one.kind == "version")
     words = f"imported {count(versions, 'version')} and {count(new - versions, 'run')}"
-    click.echo(f"{words}; {len(taken) - new:,} were here already, {len(left):,} left out")
+    click.echo(f"{words}; {len(taken) - new:,} already here, {len(left):,} skipped")

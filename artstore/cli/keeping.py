@@ -1,4 +1,4 @@
-"""fsck, doctor, gc, prune, du: the repository's health and size."""
+"""fsck, doctor, gc, prune, du: check a repository, clean it up and measure it."""
 
 import sys
 from typing import TYPE_CHECKING
@@ -28,20 +28,19 @@ if TYPE_CHECKING:
 
 
 @click.command("fsck")
-@click.option("--quick", is_flag=True, help="Don't hash blobs; all else is checked.")
-@click.option("--repair", is_flag=True, help="Store again what was lost and can be found elsewhere.")
+@click.option("--quick", is_flag=True, help="Check everything except the content of blobs.")
+@click.option("--repair", is_flag=True, help="Store lost objects again if a copy can be found.")
 @remote_argument
 @json_option
 @click.pass_context
 def fsck_command(ctx: click.Context, quick: bool, repair: bool, place: str | None, as_json: bool) -> None:
     """Check everything that is stored, here or at a remote.
 
-    Objects, packs, trees, versions, logs, checkpoints, runs. Damaged copies are noted, so that the next save of
-    their content stores it again. Exits with 7 when anything is
-    damaged or missing.
+    It checks objects, packs, trees, versions, logs, checkpoints and runs, and notes damaged copies, so that the next save
+    of the same content stores it again. Exits with 7 if anything is damaged or missing.
 
-    --repair looks for what was lost in damaged files, in folders that were put or got here, and in all remotes (of a
-    remote: in this repository); checks it, stores it again, and sets what is damaged aside in bad/.
+    --repair looks for lost objects in damaged files, in folders that were saved or restored here, and in all remotes (for
+    a remote: in this repository). It checks and stores what it finds, and moves damaged files to bad/.
     """
     with Bar() as bar, open_view(place, writing=True) as repository:
         report = repository.fsck(quick=quick, repair=repair, monitor=bar)
@@ -49,12 +48,12 @@ def fsck_command(ctx: click.Context, quick: bool, repair: bool, place: str | Non
         print_json({"ok": not report.problems, **report._asdict()})
     else:
         for mended in report.mended:
-            click.echo(f"mended: {mended}")
+            click.echo(f"repaired: {mended}")
         for problem in report.problems:
             click.echo(f"problem: {problem}")
         for note in report.notes:
             click.echo(f"note: {note}")
-        verdict = count(len(report.problems), "problem") if report.problems else "all is well"
+        verdict = count(len(report.problems), "problem") if report.problems else "no problems found"
         click.echo(
             f"{verdict}: {count(report.versions, 'version')}, {count(report.objects, 'object')}, {human(report.bytes)} hashed"
         )
@@ -66,11 +65,11 @@ def fsck_command(ctx: click.Context, quick: bool, repair: bool, place: str | Non
 @json_option
 @click.pass_context
 def doctor_command(ctx: click.Context, as_json: bool) -> None:
-    """Try what this file system can do, and look at how all is set up.
+    """Check whether this machine and its file system suit a repository.
 
-    Of the repository here, or where one would be made. Each line says what was found and what artstore does about it. A
-    problem can lose work or makes commands fail: then it exits with 1. Nothing is left behind, no bucket is asked, and
-    nothing stored is read (`fsck` does that).
+    It checks the repository here, or the place where one would be made. Each line shows what it found and what artstore
+    does about that. Exits with 1 if there is a problem: something that can lose work or make commands fail. It leaves no
+    files behind, contacts no bucket and reads no stored data (`fsck` does that).
     """
     from artstore.operations.doctor.examine import examine
 
@@ -92,7 +91,7 @@ _COLOURS = {"ok": "green", "note": "yellow", "problem": "red"}
 
 
 def _print_finding(finding: "Finding", width: int) -> None:
-    """On one line, which a terminal wraps beside the first two columns."""
+    """Print a finding on one line. On a terminal, long text is wrapped beside the first two columns."""
     text = printable(f"{finding.found}: {finding.effect}" if finding.effect else finding.found)
     indent = " " * (len("problem") + 2 + width + 2)
     lines = [text]
@@ -106,10 +105,10 @@ def _print_finding(finding: "Finding", width: int) -> None:
 
 
 @click.command("gc")
-@click.option("-n", "--dry-run", is_flag=True, help="Say what would be freed, to the byte, and change nothing.")
-@click.option("--now", is_flag=True, help="Free the space at once instead of after the grace period (gc.grace, 24 h).")
-@click.option("--abandon", metavar="ID", help="Declare a transaction dead whose process can't be proved so.")
-@click.option("--force", is_flag=True, help="With --abandon: though its process is alive here.")
+@click.option("-n", "--dry-run", is_flag=True, help="Show what would be freed, to the byte; change nothing.")
+@click.option("--now", is_flag=True, help="Free the space now instead of after the grace period (gc.grace, 24 h).")
+@click.option("--abandon", metavar="ID", help="Treat this transaction as dead, even if that can't be proved.")
+@click.option("--force", is_flag=True, help="With --abandon: even if its process is running here.")
 @remote_argument
 @json_option
 @click.pass_context
@@ -124,7 +123,8 @@ def gc_command(
 ) -> None:
     """Delete data that no version uses, here or at a remote.
 
-    Safe beside saves and other gc runs. What it takes waits a day in the trash before it is freed.
+    It is safe to run during saves and other gc runs. The data stays in the trash for a grace period (gc.grace) before its
+    space is freed.
     """
     with Bar() as bar, open_view(place, writing=True) as repository:
         result = repository.gc(now=now, dry_run=dry_run, abandon=abandon, force=force, monitor=bar)
@@ -139,12 +139,12 @@ def gc_command(
     if result.trashed_bytes:
         verb = "would move" if dry_run else "moved"
         click.echo(
-            f"{verb} {human(result.trashed_bytes)} to the trash, freed by a gc after the grace period, or by gc --now"
+            f"{verb} {human(result.trashed_bytes)} to the trash; gc frees it after the grace period, gc --now at once"
         )
     if result.dead_bytes_kept:
-        click.echo(f"{human(result.dead_bytes_kept)} of dead objects stay in packs that are at least half alive")
+        click.echo(f"{human(result.dead_bytes_kept)} of unused data stays in packs that are at least half in use")
     for name in result.waits_for:
-        click.echo(f"nothing was freed while somebody is at work: {_at_work(name)}")
+        click.echo(f"nothing was freed, because of open work: {_at_work(name)}")
     for problem in result.problems:
         click.echo(f"problem: {problem}")
     _fail_if_unfinished(ctx, result.problems, as_json)
@@ -153,46 +153,46 @@ def gc_command(
 def _at_work(name: str) -> str:
     owner = parse(name)
     if owner is None:
-        return f"{printable(name)}, which is not ours ({typed('gc --abandon', name)} takes it away)"
+        return f"{printable(name)}, which artstore didn't make ({typed('gc --abandon', name)} removes it)"
     if is_alive(owner):
         return f"process {owner.pid} on this host"
     host = owner.host.rpartition("-")[0] or "another host"
-    return f"process {owner.pid} on {host}, perhaps dead ({typed('gc --abandon', name)} declares it so)"
+    return f"process {owner.pid} on {host}, perhaps dead (if so: {typed('gc --abandon', name)})"
 
 
 def _fail_if_unfinished(ctx: click.Context, problems: tuple[str, ...], as_json: bool) -> None:
     if problems:
         if not as_json:
             click.echo(f"error: {count(len(problems), 'pack')} could not be collected", err=True)
-            click.echo("hint: `artstore fsck` says more; the next gc takes up the rest", err=True)
+            click.echo("hint: `artstore fsck` shows details; the next gc tries again", err=True)
         ctx.exit(StorageError.exit_code)
 
 
 @click.command("prune")
 @click.argument("specs", nargs=-1, type=SPEC, metavar="[NAME]...")
 @click.option("--keep-last", type=click.IntRange(min=1), metavar="N", help="Keep the newest N.")
-@click.option("--keep-aliased", is_flag=True, help="Keep what an alias names.")
-@click.option("--keep-tagged", is_flag=True, help="Keep what has a tag.")
-@click.option("--keep-linked", is_flag=True, help="Keep what is linked elsewhere.")
-@click.option("--older-than", metavar="TIME", help="Keep what is younger than this: 12h, 30d, 8w.")
+@click.option("--keep-aliased", is_flag=True, help="Keep versions that have an alias.")
+@click.option("--keep-tagged", is_flag=True, help="Keep versions that have a tag.")
+@click.option("--keep-linked", is_flag=True, help="Keep versions that are linked elsewhere.")
+@click.option("--older-than", metavar="TIME", help="Keep versions younger than this: 12h, 30d, 8w.")
 @click.option(
     "--keep-best",
     multiple=True,
     metavar="KEY",
-    help="Keep the one with the greatest metadata KEY (KEY:min: the least).",
+    help="Keep the version with the largest metadata KEY, or with KEY:min the smallest; may be repeated.",
 )
-@click.option("--force", is_flag=True, help="Delete though aliases or links name it: aliases go, links live on.")
-@click.option("-n", "--dry-run", is_flag=True, help="Say what would go, to the byte, and change nothing.")
+@click.option("--force", is_flag=True, help="Delete versions even if aliases or links name them; the links stay.")
+@click.option("-n", "--dry-run", is_flag=True, help="Show what would be deleted, to the byte; change nothing.")
 @json_option
 def prune_command(
     specs: tuple[str, ...], keep_last: int | None, keep_aliased: bool, keep_tagged: bool, keep_linked: bool,
     older_than: str | None, keep_best: tuple[str, ...], force: bool, dry_run: bool, as_json: bool,
 ) -> None:  # fmt: skip
-    """Delete versions that no rule keeps, of these artifacts or of all.
+    """Delete versions that no rule keeps, in these artifacts or in all.
 
-    Without a --keep or --older-than option only those whose ttl is over go. The newest version of an artifact always
-    stays, and so do links. Where an alias or a link names what would go, nothing is deleted, unless a rule keeps it or
-    --force gives it up. `gc` frees the space.
+    Without --keep and --older-than options, it deletes only versions whose ttl has expired. Links and the newest version
+    of each artifact always stay. If an alias or link names a version that no rule keeps, nothing is deleted without
+    --force. `gc` frees the space.
     """
     age = None if older_than is None else float(seconds(older_than))
     from artstore.operations.upkeep.pruning import Policy
@@ -241,5 +241,5 @@ def du_command(place: str | None, as_json: bool) -> None:
         ("cache", human(usage.cache_bytes), ""),
     ]
     table(rows, ("WHERE", "SIZE", "WHAT"), right=(1,))
-    ratio = f", {usage.version_bytes / stored:.1f} times what they take" if stored else ""
-    click.echo(f"{count(usage.versions, 'live version')} of {human(usage.version_bytes)} together{ratio}")
+    held = f"{human(usage.version_bytes)} of files stored in {human(stored)}"
+    click.echo(f"{count(usage.versions, 'version')}: {held}")

@@ -1,4 +1,4 @@
-"""lineage: where a version came from, and where it went."""
+"""lineage: the runs and versions that a version came from, and those that came from it."""
 
 import os
 import sys
@@ -17,15 +17,16 @@ from artstore.operations.lineage.graph import Graph
 @click.argument("spec", type=SPEC)
 @click.option("--up", "direction", flag_value="up", help="Only what it came from.")
 @click.option("--down", "direction", flag_value="down", help="Only what came from it.")
-@click.option("--depth", type=click.IntRange(min=1), help="At most so many runs away.")
+@click.option("--depth", type=click.IntRange(min=1), metavar="N", help="Follow at most N runs.")
 @click.option(
     "--format", "form", type=click.Choice(["tree", "mermaid", "dot", "svg", "json"]), default="tree", show_default=True
 )
-@click.option("--json", "as_json", is_flag=True, help="As --format json (errors too).")
+@click.option("--json", "as_json", is_flag=True, help="Same as --format json (errors too).")
 @click.option(
     "--breadth",
     type=click.IntRange(min=1),
-    help="At most so many beside one another  [default: 20 in a tree, else all]",
+    metavar="N",
+    help="Show at most N siblings  [default: 20 in a tree, else all]",
 )
 @click.option("-o", "--output", type=click.Path(dir_okay=False), help="Write to this file instead of standard output.")
 @from_option
@@ -41,7 +42,8 @@ def lineage_command(
 ) -> None:
     """Show what a version came from, and what came from it.
 
-    Runs and versions, up to --depth runs away. Deleted ones are there by name. As svg it is a picture that any browser shows.
+    It shows runs and versions, up to --depth runs away. Deleted ones are shown by name only. The format svg is a picture
+    for a browser.
     """
     form = "json" if as_json else form
     if form == "tree" and breadth is None:

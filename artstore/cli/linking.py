@@ -1,4 +1,4 @@
-"""link, unlink, registry: versions that stand in other artifacts, too."""
+"""link, unlink, registry: link versions into other artifacts."""
 
 from typing import Any
 
@@ -19,13 +19,13 @@ from artstore.view import View
 @click.command("link")
 @click.argument("spec", type=SPEC)
 @click.argument("target")
-@click.option("-a", "--alias", "aliases", multiple=True, help="Alias that the link gets there; may be repeated.")
+@click.option("-a", "--alias", "aliases", multiple=True, help="Alias for the link; may be repeated.")
 @json_option
 def link_command(spec: str, target: str, aliases: tuple[str, ...], as_json: bool) -> None:
     """Link a version into another artifact, such as a registry's.
 
-    TARGET is [[ENTITY/]PROJECT/]NAME, such as registry-models/churn. The link has a number and aliases of its own there,
-    and shares content, tags and metadata with its source. Nothing is copied on disk.
+    TARGET is [[ENTITY/]PROJECT/]NAME, such as registry-models/churn. The link has its own number and aliases, and shares
+    content, tags and metadata with the version. No files are copied.
     """
     with open_repository() as repository:
         source = repository.find(spec)
@@ -41,20 +41,20 @@ def link_command(spec: str, target: str, aliases: tuple[str, ...], as_json: bool
 @click.argument("spec", type=SPEC)
 @json_option
 def unlink_command(spec: str, as_json: bool) -> None:
-    """Take a link away; the version stays where it was made."""
+    """Remove a link; the linked version stays."""
     with open_repository() as repository:
         gone = repository.unlink(spec)
     if as_json:
         print_json({"unlinked": gone.spec})
     else:
-        click.echo(f"unlinked {repository.lookup.named(gone)}; its source stays")
+        click.echo(f"unlinked {repository.lookup.named(gone)}; the linked version stays")
 
 
 @click.group("registry", cls=Commands)
 def registry_command() -> None:
-    """List and make registries, whose artifacts are links.
+    """List, create and delete registries.
 
-    A registry is a project `registry-NAME`; its links lead to versions that were made elsewhere.
+    A registry is a project called `registry-NAME`. Its artifacts hold links to versions of other projects.
     """
 
 
@@ -63,7 +63,7 @@ def registry_command() -> None:
 @from_option
 @json_option
 def ls_command(name: str | None, place: str | None, as_json: bool) -> None:
-    """List registries, or what is linked in one."""
+    """List registries, or the links in one."""
     with open_view(place) as repository:
         entity = repository.settings.entity
         if name is not None:
@@ -79,9 +79,7 @@ def ls_command(name: str | None, place: str | None, as_json: bool) -> None:
         ]
         table(cells, ("REGISTRY", "ARTIFACTS", "TYPES", "DESCRIPTION"), right=(1,))
     else:
-        click.echo(
-            "there are no registries: `artstore registry create NAME` makes one, and so does a first link", err=True
-        )
+        click.echo("there are no registries; `artstore registry create NAME` or a first link makes one", err=True)
 
 
 def _projects(repository: View) -> list[str]:
@@ -90,7 +88,7 @@ def _projects(repository: View) -> list[str]:
 
 
 def _project(repository: View, name: str) -> str:
-    """Raises NotFound with near names."""
+    """The project of a registry. Raises NotFound, with similar names as its hint."""
     project = registry_project(name)
     there = _projects(repository)
     if project not in there:
@@ -125,16 +123,16 @@ def _print_links(repository: View, project: str, as_json: bool) -> None:
         cells = [(row["spec"].partition("/")[2], row["type"], row["source"], ", ".join(row["aliases"])) for row in rows]
         table(cells, ("LINK", "TYPE", "SOURCE", "ALIASES"))
     else:
-        click.echo(f"nothing is linked in {project}: {typed('link', 'NAME:vN', f'{project}/NAME')}", err=True)
+        click.echo(f"{project} has no links; {typed('link', 'NAME:vN', f'{project}/NAME')} makes one", err=True)
 
 
 @registry_command.command("create")
 @click.argument("name")
-@click.option("-d", "--description", help="What it is for.")
-@click.option("-t", "--type", "types", multiple=True, help="A type that it takes; may be repeated  [default: all]")
+@click.option("-d", "--description", help="Description of the registry.")
+@click.option("-t", "--type", "types", multiple=True, help="Type that it accepts; may be repeated  [default: all]")
 @json_option
 def create_command(name: str, description: str | None, types: tuple[str, ...], as_json: bool) -> None:
-    """Make a registry. A first link into `registry-NAME/…` does so, too."""
+    """Create a registry. The first link into `registry-NAME/…` creates it too."""
     with open_repository() as repository:
         project = registry_project(name)
         told = {"artifact_types": [check_type(type) for type in types]}
@@ -142,25 +140,25 @@ def create_command(name: str, description: str | None, types: tuple[str, ...], a
     if as_json:
         print_json({"registry": project})
     else:
-        click.echo(f"made registry {project}; {typed('link', 'NAME:vN', f'{project}/NAME')} links a version into it")
+        click.echo(f"created registry {project}; {typed('link', 'NAME:vN', f'{project}/NAME')} links a version into it")
 
 
 @registry_command.command("rm")
 @click.argument("name")
-@click.option("--force", is_flag=True, help="Though artifacts are linked in it.")
+@click.option("--force", is_flag=True, help="Delete it even if it has links.")
 @json_option
 def rm_command(name: str, force: bool, as_json: bool) -> None:
-    """Delete a registry with all its links; what they link to stays."""
+    """Delete a registry and its links; the linked versions stay."""
     with open_repository() as repository:
         project = _project(repository, name)
         links = _count(repository, project)
         if links and not force:
-            raise Refused(f"{project} holds {count(links, 'link')}", hint="--force takes them away; their sources stay")
+            raise Refused(f"{project} has {count(links, 'link')}", hint="--force deletes them, not the linked versions")
         repository.delete_registry(repository.settings.entity, project)
     if as_json:
         print_json({"deleted": project, "links": links})
     else:
-        click.echo(f"deleted registry {project} with {count(links, 'link')}; what they linked to stays")
+        click.echo(f"deleted registry {project} with {count(links, 'link')}; the linked versions stay")
 
 
 def _count(repository: Repository, project: str) -> int:

@@ -1,4 +1,4 @@
-"""lock: which versions this project uses, as text that git keeps; and `get --locked`, which restores them."""
+"""lock: record the versions that a project uses in a text file; `get --locked` restores them."""
 
 import os
 from collections.abc import Iterator
@@ -19,20 +19,20 @@ from artstore.repository import Repository
 
 @click.command("lock")
 @click.argument("specs", nargs=-1, type=SPEC, metavar="[SPEC]...")
-@click.option("--root", type=FOLDER, help="With one SPEC: the folder that it belongs in  [default: artifacts/NAME]")
+@click.option("--root", type=FOLDER, help="With one SPEC: folder to restore it to  [default: artifacts/NAME]")
 @lock_option
 @json_option
 def lock_command(specs: tuple[str, ...], root: str | None, lock: str, as_json: bool) -> None:
-    """Write down which versions this project uses, by id and digest.
+    """Record in a lock file which versions this project uses.
 
-    Without SPEC these are the folders below the lock file's that were put or got, as `status` lists them: unchanged, or
-    nothing is written. With SPECs their entries are added, or replaced, and the others stay. Commit the file with your
-    code: `artstore get --locked` restores exactly what it says, from the remotes that have these versions.
+    Without SPEC, it records all folders below the lock file that were saved or restored, as `status` lists them. It fails
+    if one of them has changed. With SPECs, it adds or replaces their entries and keeps the others. Commit the file with
+    your code: `artstore get --locked` restores exactly these versions, from the remotes that have them.
     """
     if os.path.isdir(lock) or not lock:
-        raise InvalidValue(f"--file '{printable(lock)}' is no file", hint=f"by default it is {lockfile.NAME}")
+        raise InvalidValue(f"--file '{printable(lock)}' is not a file", hint=f"the default is {lockfile.NAME}")
     if root is not None and len(specs) != 1:
-        raise InvalidValue("--root is for one SPEC", hint="lock them one by one")
+        raise InvalidValue("--root needs exactly one SPEC", hint="lock them one by one")
     with Bar() as bar, open_repository() as repository:
         bar.start("comparing")
         if specs:
@@ -63,30 +63,30 @@ def lock_command(specs: tuple[str, ...], root: str | None, lock: str, as_json: b
 
 
 def _in_use(repository: Repository, lock: str, bar: Bar) -> Iterator[Locked]:
-    """What lies below the lock file's folder. Raises Refused where it is not what its version is."""
+    """The folders below the lock file that were saved or restored. Raises Refused if one differs from its version."""
     above = _above(lock)
     found = [one for one in repository.status(above, monitor=bar) if f"{one.noted.place}/".startswith(f"{above}/")]
     if not found:
         raise NotFound(
-            f"nothing below {printable(above)} was put or got", hint="name what to lock: `artstore lock SPEC`"
+            f"no folder below {printable(above)} was saved or restored", hint="name a version: `artstore lock SPEC`"
         )
     for status in [status for status in found if status.noted.name is not None]:
         where = printable(os.path.relpath(status.noted.place))
         name = repository.lookup.short(status.noted.collection)
-        click.echo(f"left out {where}: only folders are locked; {typed('lock', name)} adds one for it", err=True)
+        click.echo(f"skipped {where}: only folders can be locked; {typed('lock', name)} adds one for it", err=True)
     found = [status for status in found if status.noted.name is None]
     if not found:
-        raise NotFound(f"only files below {printable(above)} were put", hint="name what to lock: `artstore lock SPEC`")
+        raise NotFound(f"only files were saved below {printable(above)}", hint="name a version: `artstore lock SPEC`")
     if partly := [status for status in found if not status.noted.selection.everything]:
         where = printable(os.path.relpath(partly[0].noted.place))
         raise Refused(
-            f"{where} holds a part of a version", hint="name what to lock: `artstore lock SPEC --root FOLDER`"
+            f"{where} holds only a part of a version", hint="name a version: `artstore lock SPEC --root FOLDER`"
         )
     if changed := [status for status in found if status.verified is None or not status.verified.ok]:
         where = printable(os.path.relpath(changed[0].noted.place))
         raise Refused(
-            f"{where} is not as it was put or got" + (f", nor are {len(changed) - 1} others" if changed[1:] else ""),
-            hint=f"`artstore status` says what differs; {typed('put', where)} saves what is there",
+            f"{where} has unsaved changes" + (f", and so have {len(changed) - 1} others" if changed[1:] else ""),
+            hint=f"`artstore status` lists the changes; {typed('put', where)} saves them",
         )
     for status in found:
         if status.found is not None:
@@ -101,8 +101,8 @@ def _locked(repository: Repository, found: Version, place: str, lock: str) -> Lo
     path = os.path.relpath(place, _above(lock))
     if path == "." or path.startswith(".."):
         raise InvalidValue(
-            f"{printable(os.path.relpath(place))} does not lie below {printable(_above(lock))}, where the lock file is",
-            hint="choose a --root there",
+            f"{printable(os.path.relpath(place))} is not below {printable(_above(lock))}, the folder of the lock file",
+            hint="choose a --root below it",
         )
     version = found.version
     spec = f"{found.state.path}:v{version['number']}"
@@ -115,7 +115,7 @@ def _locked(repository: Repository, found: Version, place: str, lock: str) -> Lo
 
 
 def get_locked(lock: str, place: str | None, force: bool, as_json: bool) -> None:
-    """Bring each folder to exactly its version; all are found before the first is touched."""
+    """Make each folder equal to its version. All versions are found before the first folder changes."""
     wanted = lockfile.require(lock)
     with Bar() as bar, Restoring(lock, place, bar) as restoring:
         done = restoring.run(wanted, force=force)

@@ -1,4 +1,4 @@
-"""ls, show, log, cat: what is stored, without changing anything."""
+"""ls, show, log, cat: show what is stored, without changing anything."""
 
 import json
 import os
@@ -30,21 +30,21 @@ from artstore.operations.finding.lookup import Version
 from artstore.view import View
 
 _MOST_USERS = 5
-"""Runs that `show` names."""
+"""How many runs `show` names."""
 _KINDS = ("file", "executable", "directory", "part", "reference")
 
 
 @click.command("ls")
 @click.argument("spec", required=False, type=SPEC)
 @click.argument("path", required=False)
-@click.option("-r", "--recursive", is_flag=True, help="List files at all levels.")
+@click.option("-r", "--recursive", is_flag=True, help="List the files in all subfolders.")
 @click.option("--project", help="Only artifacts of this [ENTITY/]PROJECT.")
 @click.option("-t", "--type", help="Only artifacts of this type.")
 @click.option(
     "--where",
     multiple=True,
     metavar="CONDITION",
-    help="Versions that fit instead: 'metadata.acc>=0.9', 'tags=best', or a filter as JSON; may be repeated.",
+    help="List matching versions instead: 'metadata.acc>=0.9', 'tags=best', or a filter as JSON; may be repeated.",
 )
 @from_option
 @json_option
@@ -60,8 +60,8 @@ def ls_command(
 ) -> None:
     """List artifacts; with SPEC, the files of a version (below PATH).
 
-    PROJECT/ as SPEC lists the artifacts of a project, as --project does. Fields for --where: name, version, type, aliases,
-    tags, metadata.KEY, description, created_at, size, file_count, run.
+    With PROJECT/ as SPEC, it lists the artifacts of a project, as --project does. Fields for --where: name, version, type,
+    aliases, tags, metadata.KEY, description, created_at, size, file_count, run.
     """
     with open_view(place) as repository:
         if where:
@@ -77,7 +77,7 @@ def ls_command(
 def _list_versions(
     repository: View, spec: str | None, project: str | None, type: str | None, where: tuple[str, ...], as_json: bool
 ) -> None:
-    """Live versions that fit, of one artifact, a project, or all."""
+    """List the versions that match `where`, of one artifact, of a project, or of all."""
     from artstore.domain.filters import parsed
     from artstore.operations.finding.matching import fitting_versions
 
@@ -103,7 +103,7 @@ def _list_versions(
         ]  # fmt: skip
         table(rows, ("VERSION", "TYPE", "SIZE", "SAVED (UTC)", "ALIASES", "TAGS"), right=(2,))
     else:
-        click.echo("no version fits", err=True)
+        click.echo("no matching versions", err=True)
     report_damage(damaged)
 
 
@@ -138,7 +138,7 @@ def list_collections(repository: View, project: str | None, type: str | None, as
 
 
 def _aliases(state: State) -> str:
-    """Those of the newest version by name, others with the version that they name."""
+    """The aliases as text. An alias of an older version is followed by that version."""
     latest = state.latest["id"] if state.latest else None
     return ", ".join(
         alias if id == latest else f"{alias}→v{state.versions[id]['number']}" for alias, id in state.aliases.items()
@@ -184,7 +184,7 @@ def _list_files(repository: View, found: Version, path: str | None, recursive: b
 
 
 def _print_entries(entries: Iterable[tuple[bytes, Entry]], as_json: bool) -> None:
-    """A line per entry as it comes: a million of them take no memory."""
+    """Print one line for each entry at once, so that a million entries take no memory."""
     write = sys.stdout.write
     if as_json:
         write("[")
@@ -210,7 +210,7 @@ def _entry(path: bytes, entry: Entry) -> dict[str, Any]:
 @from_option
 @json_option
 def show_command(spec: str, place: str | None, as_json: bool) -> None:
-    """Show all that is known of one version."""
+    """Show everything about one version."""
     from artstore.operations.finding.catalog import decoded_run
 
     with open_view(place) as repository:
@@ -292,8 +292,8 @@ def _version(repository: View, state: State, version: VersionState, aliases: lis
 
 @click.command("log")
 @click.argument("name", type=SPEC)
-@click.option("--aliases", is_flag=True, help="Every move of every alias instead.")
-@click.option("--deleted", is_flag=True, help="Deleted versions too, also of a deleted artifact.")
+@click.option("--aliases", is_flag=True, help="List every move of every alias instead.")
+@click.option("--deleted", is_flag=True, help="Include deleted versions, even of a deleted artifact.")
 @json_option
 def log_command(name: str, aliases: bool, deleted: bool, as_json: bool) -> None:
     """List the versions of an artifact, newest first."""
@@ -354,13 +354,13 @@ def _alias_moves(repository: View, state: State, as_json: bool) -> None:
 @click.command("cat")
 @click.argument("spec", type=SPEC)
 @click.argument("path")
-@click.option("--raw", is_flag=True, help="A table's bytes as they are, too.")
-@click.option("-n", "rows", type=click.IntRange(min=0), help="Show at most N rows of a table.")
+@click.option("--raw", is_flag=True, help="Write a table's file as it is stored.")
+@click.option("-n", "rows", type=click.IntRange(min=0), metavar="N", help="Show at most N rows of a table.")
 @from_option
 def cat_command(spec: str, path: str, raw: bool, rows: int | None, place: str | None) -> None:
     """Write one file of a version to standard output, checked.
 
-    A table (NAME.table.json, or just NAME) is shown as one, a row a line.
+    A table (NAME.table.json, or just NAME) is printed with aligned columns, one row per line.
     """
     with open_view(place) as repository:
         found = repository.find(spec)

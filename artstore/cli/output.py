@@ -1,4 +1,4 @@
-"""How the command line shows things: aligned tables, JSON, colours and a progress bar on terminals."""
+"""Output of the command line: aligned tables, JSON, colours, and a progress bar on terminals."""
 
 import json
 import os
@@ -26,14 +26,12 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON (
 
 _GAP = "  "
 MOST_ROWS = 100
-"""Rows of a table that nobody asked for more of."""
+"""How many rows of a table are shown by default."""
 _LEAST = 8
-"""Columns that stay of a cell that is cut for a narrow terminal."""
+"""The least width to which a cell is cut on a narrow terminal."""
 
 
-from_option = click.option(
-    "--from", "place", metavar="PLACE", help="What is at this remote, path or URL, instead of here."
-)
+from_option = click.option("--from", "place", metavar="PLACE", help="Read from this remote, path or URL instead.")
 remote_argument = click.argument("place", required=False, metavar="[REMOTE]")
 
 
@@ -42,7 +40,7 @@ def open_repository() -> Repository:
 
 
 def _ask(question: str) -> bool | None:
-    """None where nobody can be asked, or nobody answers."""
+    """The user's answer to a yes-or-no question. None without a terminal, or without an answer."""
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         return None
     try:
@@ -56,7 +54,7 @@ Announcer.ask = staticmethod(_ask)
 
 
 def open_view(place: str | None, *, writing: bool = False) -> View:
-    """The repository here, or what is at another place (which needs none here)."""
+    """Open the repository here, or the one at `place`, which doesn't need one here."""
     if place is None:
         return open_repository()
     from artstore.view import view_of
@@ -71,41 +69,44 @@ def print_json(value: Any) -> None:
 
 
 def day(timestamp: str) -> str:
-    """An ISO time, to the minute."""
+    """An ISO time, cut to the minute."""
     return timestamp[:16].replace("T", " ")
 
 
 def report_damage(damaged: list[Damage]) -> None:
-    """After all that could be read was shown: what could not, and exit code 7."""
+    """If anything is damaged, print what and exit with 7. Called after everything readable was shown."""
     if not damaged:
         return
     for error in damaged:
         click.echo(f"error: {error.message}", err=True)
-    click.echo("hint: what is listed is whole; `artstore fsck` says more", err=True)
+    click.echo("hint: everything listed is undamaged; `artstore fsck` shows details", err=True)
     click.get_current_context().exit(Damage.exit_code)
 
 
 def paint(text: str, colour: str) -> str:
-    """Coloured on a terminal, unless NO_COLOR is set."""
+    """The text, coloured if standard output is a terminal and NO_COLOR isn't set."""
     return click.style(text, fg=colour) if sys.stdout.isatty() and colours_wanted() else text
 
 
 def width_of(text: str) -> int:
-    """Columns on a terminal: two for wide East Asian characters, none for combining ones."""
+    """A text's width on a terminal, in columns: two for wide East Asian characters, none for combining ones."""
     if text.isascii():
         return len(text)
     return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
 
 
 def terminal_width() -> int:
-    """Columns."""
-    import shutil  # 3 ms, and most output goes elsewhere
+    """The terminal's width, in columns."""
+    import shutil  # takes 3 ms, and most output doesn't go to a terminal
 
     return shutil.get_terminal_size().columns
 
 
 def table(rows: Iterable[Sequence[str]], head: Sequence[str], right: Sequence[int] = ()) -> None:
-    """Columns aligned, those in `right` to the right; on a terminal that is too narrow the widest of the others are cut."""
+    """Print rows below `head`, with aligned columns.
+
+    The columns in `right` are aligned to the right. On a terminal that is too narrow, the widest other columns are cut.
+    """
     lines = [list(head), *([printable(cell) for cell in row] for row in rows)]
     widths = [max(width_of(line[column]) for line in lines) for column in range(len(head))]
     if sys.stdout.isatty():
@@ -115,14 +116,14 @@ def table(rows: Iterable[Sequence[str]], head: Sequence[str], right: Sequence[in
 
 
 def fitted(widths: list[int], right: Sequence[bool]) -> list[int]:
-    """Widths of columns, cut for a terminal that is too narrow."""
+    """The widths of columns, reduced if the terminal is too narrow for them."""
     if sys.stdout.isatty() and not all(right):
         _fit(widths, [i for i, flag in enumerate(right) if flag], terminal_width())
     return widths
 
 
 def printed_cells(cells: Sequence[str], widths: Sequence[int], right: Sequence[bool]) -> str:
-    """One line of a table whose columns have these widths; what is wider is cut."""
+    """One line of a table whose columns have these widths. Wider cells are cut."""
     return _GAP.join(_cell(*cell) for cell in zip(cells, widths, right, strict=True)).rstrip()
 
 
@@ -141,7 +142,7 @@ def _cell(text: str, width: int, right: bool) -> str:
         return text.rjust(width) if right else text.ljust(width)
     has = width_of(text)
     if has > width:
-        text = text[: 2 * width]  # a long one is not cut one by one
+        text = text[: 2 * width]  # so that the loop doesn't shorten a long text one character at a time
         while width_of(text) > width - 1:
             text = text[:-1]
         text += "…"
@@ -151,7 +152,10 @@ def _cell(text: str, width: int, right: bool) -> str:
 
 
 class Bar(Monitor):
-    """One line on stderr, at most ten times a second; nothing where stderr is no terminal, or in the first half second."""
+    """A progress line on stderr, drawn at most ten times a second.
+
+    Nothing is drawn in the first half second, or if stderr isn't a terminal.
+    """
 
     def __init__(self) -> None:
         super().__init__()

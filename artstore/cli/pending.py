@@ -1,4 +1,4 @@
-"""pending: versions that several processes put together, and that nobody has finished."""
+"""pending: unfinished versions, to which several processes add parts."""
 
 import click
 
@@ -11,9 +11,10 @@ from artstore.domain.wording import count, human
 
 @click.group("pending", cls=Commands)
 def pending_command() -> None:
-    """List, finish and drop what several processes put together.
+    """List, finish and drop unfinished multi-process versions.
 
-    Parts of one version, that each added by `run.upsert_artifact`, and that nobody has finished yet.
+    Several processes add parts of one version with `run.upsert_artifact`. It is pending until `run.finish_artifact` or
+    `finish` makes the version.
     """
 
 
@@ -21,7 +22,7 @@ def pending_command() -> None:
 @click.argument("name", required=False, type=SPEC)
 @json_option
 def ls_command(name: str | None, as_json: bool) -> None:
-    """List unfinished versions, with their parts."""
+    """List unfinished versions and their parts."""
     with open_repository() as repository:
         states = [repository.collection(name)] if name is not None else list(repository.collections())
         short = repository.lookup.short
@@ -45,14 +46,14 @@ def ls_command(name: str | None, as_json: bool) -> None:
 @pending_command.command("finish")
 @click.argument("name", type=SPEC)
 @click.argument("id")
-@click.option("-a", "--alias", "aliases", multiple=True, help="Alias that the version gets; may be repeated.")
-@click.option("-d", "--description", help="What the version is.")
-@click.option("--metadata", help="JSON object, or @FILE that holds one.")
+@click.option("-a", "--alias", "aliases", multiple=True, help="Alias for the version; may be repeated.")
+@click.option("-d", "--description", help="Description of the version.")
+@click.option("--metadata", help="JSON object, or @FILE to read it from.")
 @json_option
 def finish_command(
     name: str, id: str, aliases: tuple[str, ...], description: str | None, metadata: str | None, as_json: bool
 ) -> None:
-    """Make a version of all parts that were added under ID."""
+    """Make one version from all parts that were added under ID."""
     with open_repository() as repository:
         properties = Properties(aliases, (), description, metadata_from(metadata)).checked()
         saved = repository.finish(name, id, properties)
@@ -70,10 +71,10 @@ def finish_command(
 @click.argument("id")
 @json_option
 def drop_command(name: str, id: str, as_json: bool) -> None:
-    """Give up the parts that were added under ID; `gc` frees their space."""
+    """Drop all parts that were added under ID; `gc` frees their space."""
     with open_repository() as repository:
         state = repository.drop(name, id)
     if as_json:
         print_json({"collection": str(state.path), "dropped": id})
     else:
-        click.echo(f"dropped what was pending under {id} in {repository.lookup.short(state.path)}")
+        click.echo(f"dropped the parts of {id} in {repository.lookup.short(state.path)}")

@@ -1,4 +1,4 @@
-"""remote, push, pull, fetch, clone: what goes to other places and comes from there."""
+"""remote, push, pull, fetch, clone: exchange versions with other repositories."""
 
 import os
 import time
@@ -22,22 +22,22 @@ from artstore.sync.exchange import Exchanged, Moved
 from artstore.sync.transfer import NOTHING
 
 _MERGE_FROM = 64
-"""Small packs at a remote from which on a gc there is worth its while."""
+"""How many small packs a remote has before `push` suggests a gc there."""
 
 _REMOTE_OR_SPECS = click.argument("names", nargs=-1, type=SPEC, metavar="[REMOTE] [SPEC]...")
-_dry_run = click.option("-n", "--dry-run", is_flag=True, help="Say what would go, and change nothing.")
+_dry_run = click.option("-n", "--dry-run", is_flag=True, help="Show what would be transferred; change nothing.")
 jobs_option = click.option(
-    "-j", "--jobs", type=click.IntRange(1, 64), default=4, show_default=True, help="Large files at once."
+    "-j", "--jobs", type=click.IntRange(1, 64), default=4, show_default=True, help="Large files to transfer at once."
 )
 
 
 def _partly(command: F) -> F:
-    """The options that say which files' bytes come along; `_selection` reads them."""
+    """Add the options that select the files whose content is downloaded. `_selection` reads them."""
     for option in (
-        click.option("--exclude", multiple=True, help="Not the bytes of files that match this glob; may be repeated."),
-        click.option("--include", multiple=True, help="Only the bytes of files that match this glob; may be repeated."),
-        click.option("--path-prefix", default="", help="Only the bytes of files whose path begins so."),
-        click.option("--no-blobs", is_flag=True, help="No files' bytes: they are fetched when they are needed."),
+        click.option("--exclude", multiple=True, help="No content of files that match this glob; may be repeated."),
+        click.option("--include", multiple=True, help="Only content of files that match this glob; may be repeated."),
+        click.option("--path-prefix", default="", help="Only content of files whose path starts with this."),
+        click.option("--no-blobs", is_flag=True, help="Download no files' content now, but later when it is needed."),
     ):
         command = option(command)
     return command
@@ -45,9 +45,9 @@ def _partly(command: F) -> F:
 
 @click.group("remote", cls=Commands)
 def remote_command() -> None:
-    """Name the places that this repository pushes to and pulls from.
+    """Manage the remotes that this repository pushes to and pulls from.
 
-    A remote is a repository in a folder (of a share, say) or in a bucket: s3://BUCKET/PATH, gs://…, az://….
+    A remote is a repository in a folder (such as a network share) or in a bucket: s3://BUCKET/PATH, gs://…, az://….
     """
 
 
@@ -56,14 +56,14 @@ def remote_command() -> None:
 @click.argument("url")
 @click.option("--init", "make", is_flag=True, help="Make an empty repository there first.")
 @click.option(
-    "--shared", is_flag=True, help="With --init, in a folder: writable for its group, whatever the umask says."
+    "--shared", is_flag=True, help="With --init, in a folder: let its group write to it, whatever the umask is."
 )
 @json_option
 def add_command(name: str, url: str, make: bool, shared: bool, as_json: bool) -> None:
-    """Add a remote, after trying what the place can do.
+    """Add a remote, and check that it can be used.
 
-    A bucket's URL may say where it is: 's3://BUCKET/PATH?endpoint=URL&region=NAME', quoted, since a shell takes ? and &
-    for itself. Credentials come from the environment or the service's own login, never from here.
+    A bucket's URL may name its endpoint and region: 's3://BUCKET/PATH?endpoint=URL&region=NAME'. Quote it, because a shell
+    interprets ? and &. Credentials come from the environment or the service's own login; artstore doesn't store them.
     """
     with open_repository() as repository:
         writable = repository.remotes.add(name, url, make=make, shared=shared)
@@ -86,14 +86,14 @@ def ls_command(as_json: bool) -> None:
         rows = [(name, remote.url, "partial" if remote.partial else "") for name, remote in remotes.items()]
         table(rows, ("NAME", "PLACE", ""))
     else:
-        click.echo("there is no remote; `artstore remote add NAME URL` adds one", err=True)
+        click.echo("there are no remotes; `artstore remote add NAME URL` adds one", err=True)
 
 
 @remote_command.command("rm")
 @click.argument("name")
 @json_option
 def rm_command(name: str, as_json: bool) -> None:
-    """Forget a remote. Nothing is changed there."""
+    """Remove a remote from the list. Nothing changes at the remote."""
     with open_repository() as repository:
         repository.remotes.remove(name)
     if as_json:
@@ -105,7 +105,7 @@ def rm_command(name: str, as_json: bool) -> None:
 @remote_command.command("allow")
 @json_option
 def allow_command(as_json: bool) -> None:
-    """Let the remotes of a repository that somebody else made be contacted."""
+    """Allow contact with the remotes of a repository that someone else made."""
     with open_repository() as repository:
         repository.settings.allow_contact()
         root = repository.root
@@ -122,10 +122,10 @@ def allow_command(as_json: bool) -> None:
 @json_option
 @click.pass_context
 def push_command(ctx: click.Context, names: tuple[str, ...], dry_run: bool, jobs: int, as_json: bool) -> None:
-    """Send versions, and what moved, to a remote.
+    """Send new versions and changes to a remote.
 
-    Of these versions, artifacts and projects (PROJECT/), or of all; to the remote named first, else to origin or the only
-    one. What was changed on both sides stays as it is there, and is told.
+    SPECs select versions, artifacts or projects (PROJECT/); without SPEC, all are sent. Without REMOTE, they go to origin
+    or to the only remote. If both sides changed the same value, the remote keeps its own, and the command reports it.
     """
     with Bar() as bar, open_repository() as repository:
         remote, specs = _split(repository, names)
@@ -145,9 +145,9 @@ def push_command(ctx: click.Context, names: tuple[str, ...], dry_run: bool, jobs
 def pull_command(
     ctx: click.Context, /, names: tuple[str, ...], dry_run: bool, jobs: int, as_json: bool, **options: Any
 ) -> None:
-    """Get versions, and what moved, from a remote.
+    """Get new versions and changes from a remote.
 
-    Versions of yours whose numbers others took first get the next free numbers; which ones is told.
+    If others pushed versions with the same numbers first, yours get the next free numbers, and the command lists them.
     """
     selection = _selection(**options)
     with Bar() as bar, open_repository() as repository:
@@ -181,7 +181,7 @@ def fetch_command(names: tuple[str, ...], as_json: bool) -> None:
     for path in unknown:
         click.echo(f"{short(path)}: only at {name}; {typed('pull', name, short(path))} gets it")
     if not found and not unknown:
-        click.echo(f"{name} has nothing yet", err=True)
+        click.echo(f"{name} has no artifacts yet", err=True)
 
 
 @click.command("clone")
@@ -194,10 +194,10 @@ def fetch_command(names: tuple[str, ...], as_json: bool) -> None:
 def clone_command(
     ctx: click.Context, /, url: str, folder: str | None, jobs: int, as_json: bool, **options: Any
 ) -> None:
-    """Make a repository with all that a remote holds.
+    """Copy a remote to a new repository.
 
-    It is made in FOLDER/.artifacts, by default in a folder called after the last part of the URL. The place becomes its
-    remote `origin`. A clone that was interrupted goes on when it is called again.
+    The repository is made in FOLDER/.artifacts; FOLDER is by default the last part of the URL. The remote becomes its
+    `origin`. To continue an interrupted clone, run the command again.
     """
     place = folder if folder is not None else _folder_for(url)
     root = os.path.join(os.path.abspath(place), REPOSITORY)
@@ -217,14 +217,14 @@ def _folder_for(url: str) -> str:
         parts.pop()
     name = parts[-1] if parts else ""
     if not name or name.endswith(":") or name == "..":
-        raise InvalidValue(f"'{printable(url)}' gives the clone no name", hint="say into which folder")
+        raise InvalidValue(f"can't name a folder after '{printable(url)}'", hint="give the FOLDER to clone to")
     return name
 
 
 def _selection(no_blobs: bool, path_prefix: str, include: tuple[str, ...], exclude: tuple[str, ...]) -> Selection:
     if no_blobs:
         if path_prefix or include or exclude:
-            raise InvalidValue("--no-blobs leaves all files out; the other options choose among them")
+            raise InvalidValue("--no-blobs can't be combined with --path-prefix, --include or --exclude")
         return NOTHING
     if not (path_prefix or include or exclude):
         return EVERYTHING
@@ -232,7 +232,7 @@ def _selection(no_blobs: bool, path_prefix: str, include: tuple[str, ...], exclu
 
 
 def _split(repository: Repository, names: tuple[str, ...]) -> tuple[str | None, tuple[str, ...]]:
-    """The remote, if the first name is one's, and specs."""
+    """The remote, if the first name is a remote's, and the specs."""
     if names and names[0] in repository.remotes.all():
         return names[0], names[1:]
     return None, names
@@ -247,6 +247,10 @@ def report(
     as_json: bool,
     seconds: float,
 ) -> None:
+    """Print the result of a transfer, and exit with the worst code of its refused collections.
+
+    `words` are the verb for a transfer and the one for a dry run; `seconds` is how long it took.
+    """
     code = max((m.problem.exit_code for m in done.refused if m.problem), default=0)
     if as_json:
         collections = [_plain(moved) for moved in done.collections]
@@ -262,7 +266,7 @@ def report(
         rate = f", {human(int(done.bytes / seconds))}/s" if done.bytes > 1 << 20 and seconds > 1 and not dry_run else ""
         click.echo(f"{words[dry_run]} {human(done.bytes)} in {count(done.objects, 'object')}{rate}")
     if done.runs:
-        click.echo(f"{count(done.runs, 'run')} too")
+        click.echo(f"and {count(done.runs, 'run')}")
     if done.due >= _MERGE_FROM:
         hint = typed("gc", done.remote)
         click.echo(f"{done.remote} has {done.due} small packs: {hint} would merge them", err=True)
@@ -284,7 +288,7 @@ def _lines(moved: Moved, name: str, word: str) -> list[str]:
         lines.append(f"{name}: {word} {shown}{more}")
     elif moved.outcome == "moved" or moved.declined:
         lines.append(f"{name}: {word} {count(moved.changes, 'change')}")
-    lines += [f"  yours: v{old} is v{new} now" for old, new in moved.renumbered]
+    lines += [f"  your v{old} is now v{new}" for old, new in moved.renumbered]
     return lines + [f"  {printable(text)}" for text in moved.declined]
 
 

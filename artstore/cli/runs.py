@@ -1,4 +1,4 @@
-"""runs: what was executed, with which config and metrics."""
+"""runs: list, show and delete runs."""
 
 import csv
 import json
@@ -32,7 +32,7 @@ from artstore.view import View
 
 @click.group("runs", cls=Commands)
 def runs_command() -> None:
-    """List and show runs: what they used and made, config, metrics."""
+    """List, show and delete runs, with their config and metrics."""
 
 
 def _home(repository: View, text: str | None) -> tuple[str, str]:
@@ -44,16 +44,18 @@ def _home(repository: View, text: str | None) -> tuple[str, str]:
 @runs_command.command("ls")
 @click.argument("project", required=False)
 @click.option(
-    "--where", multiple=True, metavar="CONDITION", help="Only runs that fit: 'config.lr<0.1', 'state=failed', or JSON."
+    "--where", multiple=True, metavar="CONDITION", help="Matching runs only: 'config.lr<0.1', 'state=failed', or JSON."
 )
-@click.option("-n", "number", type=click.IntRange(min=1), help="Show at most N  [default: 100 in a table, else all]")
+@click.option(
+    "-n", "number", type=click.IntRange(min=1), metavar="N", help="Show N  [default: 100 in a table, else all]"
+)
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV, with config and summary.")
 @from_option
 @json_option
 def ls_command(
     project: str | None, where: tuple[str, ...], number: int | None, as_csv: bool, place: str | None, as_json: bool
 ) -> None:
-    """List runs, the latest started first: those of [ENTITY/]PROJECT, or all.
+    """List the runs of [ENTITY/]PROJECT, or all runs, latest first.
 
     Fields for --where: name (the id), display_name, state, group, job_type, tags, username, created_at, config.KEY,
     summary_metrics.KEY.
@@ -90,9 +92,9 @@ def ls_command(
 
 
 def _print_rows(repository: View, rows: Iterable[tuple[Any, ...]], count: int, number: int | None) -> None:
-    """The first rows; how many more there are stands on stderr."""
+    """Print the first rows, and on stderr how many more there are."""
     if not count:
-        click.echo("there are no such runs", err=True)
+        click.echo("no matching runs", err=True)
         return
     entity, project = repository.settings.entity, repository.settings.project
     most = number or MOST_ROWS
@@ -146,7 +148,7 @@ def _plain(repository: View, state: RunState) -> dict[str, Any]:
 
 
 def _flat(value: dict[str, Any]) -> dict[str, Any]:
-    """One cell for each value: config and summary key by key, lists as text."""
+    """A run's values as cells of one row: one for each key of config and summary; lists become text."""
     flat: dict[str, Any] = {}
     for key, item in value.items():
         if key in ("config", "summary"):
@@ -165,7 +167,7 @@ def _cell(value: Any) -> Any:
 
 
 def _print_csv(rows: list[dict[str, Any]]) -> None:
-    """What every run has comes first, then config and summary."""
+    """Print rows as CSV: first the columns that every run has, then config and summary."""
     columns = list(dict.fromkeys(key for row in rows for key in row)) or ["run"]
     columns.sort(key=lambda key: key.startswith(("config.", "summary.")) + key.startswith("summary."))
     writer = csv.DictWriter(sys.stdout, columns, restval="", lineterminator="\n")
@@ -175,12 +177,12 @@ def _print_csv(rows: list[dict[str, Any]]) -> None:
 
 @runs_command.command("show")
 @click.argument("run")
-@click.option("--history", is_flag=True, help="Its metrics step by step instead: CSV, or with --json JSON.")
-@click.option("--csv", "as_csv", is_flag=True, help="Print CSV: config, summary and the rest in one row.")
+@click.option("--history", is_flag=True, help="Print its metrics step by step instead, as CSV or with --json as JSON.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print everything as one row of CSV.")
 @from_option
 @json_option
 def show_command(run: str, history: bool, as_csv: bool, place: str | None, as_json: bool) -> None:
-    """Show all that is known of one run, [[ENTITY/]PROJECT/]ID."""
+    """Show everything about one run, [[ENTITY/]PROJECT/]ID."""
     with open_view(place) as repository:
         state = _find(repository, run)
         if history:
@@ -195,7 +197,7 @@ def show_command(run: str, history: bool, as_csv: bool, place: str | None, as_js
 
 
 def _find(repository: View, text: str) -> RunState:
-    """The run of an id, in the default project, or in the only one that has it."""
+    """Find a run by its id, in the default project or in the only project that has it. Raises NotFound."""
     above, _, id = text.strip("/").rpartition("/")
     path = RunPath(*_home(repository, above or None), check_project(id, "run id"))
     try:
@@ -216,7 +218,7 @@ def _find(repository: View, text: str) -> RunState:
 
 
 def _print_run(value: dict[str, Any], rows: int, more: bool) -> None:
-    """`rows` of its history are sealed; there may be `more`."""
+    """Print a run. `rows` is the length of its sealed history; `more` says that unsealed rows may follow."""
     who = f"by {value['user']}" if value["user"] else ""
     where = f"on {value['host']}" if value["host"] else ""
     git = value["git"]
@@ -240,7 +242,7 @@ def _print_run(value: dict[str, Any], rows: int, more: bool) -> None:
 
 
 def _print_history(repository: View, state: RunState, as_json: bool) -> None:
-    """Row by row: a long history takes no memory. Its columns are found first."""
+    """Print a run's history row by row, so that a long one takes no memory. For CSV it is read twice: columns come first."""
     if as_json:
         sys.stdout.write("[")
         for number, row in enumerate(repository.run_history(state)):
@@ -258,16 +260,16 @@ def _print_history(repository: View, state: RunState, as_json: bool) -> None:
 @click.argument("run")
 @json_option
 def rm_command(run: str, as_json: bool) -> None:
-    """Delete a run.
+    """Delete a run; the versions that it logged stay.
 
-    `gc` frees its history; its name, and what it used and made, stay on record. What it made is not deleted.
+    Its name, and which versions it used and logged, stay on record. `gc` frees its history.
     """
     with open_repository() as repository:
         state = _find(repository, run)
         if repository.runs.status(state) == "running":
-            raise InvalidValue(f"run {state.path} is running", hint="end it first")
+            raise InvalidValue(f"run {state.path} is running", hint="finish it first")
         repository.delete_run(state.path)
     if as_json:
         print_json({"deleted": str(state.path)})
     else:
-        click.echo(f"deleted run {state.path}; what it made stays")
+        click.echo(f"deleted run {state.path}; the versions that it logged stay")

@@ -1,4 +1,4 @@
-"""init, put, get: content in, content out."""
+"""init, put, get: make a repository, save files and restore them."""
 
 import os
 from typing import Any
@@ -20,12 +20,12 @@ from artstore.store.settings import root_to_create
 
 @click.command("init")
 @click.argument("folder", required=False, type=FOLDER)
-@click.option("--shared", is_flag=True, help="Writable for the folder's group, whatever the umask says.")
+@click.option("--shared", is_flag=True, help="Let the folder's group write to it, whatever the umask is.")
 @json_option
 def init_command(folder: str | None, shared: bool, as_json: bool) -> None:
-    """Make a repository: .artifacts/ here, or in FOLDER.
+    """Make a repository in .artifacts/, here or in FOLDER.
 
-    Where one exists already it is left as it is. `put` makes one by itself.
+    An existing repository stays as it is. You rarely need this command: the first `put` makes a repository.
     """
     root = os.path.join(os.path.abspath(folder), ".artifacts") if folder is not None else root_to_create()
     existed = os.path.exists(os.path.join(root, "format"))
@@ -39,19 +39,19 @@ def init_command(folder: str | None, shared: bool, as_json: bool) -> None:
 @click.command("put")
 @click.argument("path", type=click.Path())
 @click.option("-n", "--name", help="[[ENTITY/]PROJECT/]NAME to save to  [default: PATH's last part]")
-@click.option("-t", "--type", help="Such as dataset or model  [default: the artifact's own, for a new one artifact]")
-@click.option("-a", "--alias", "aliases", multiple=True, help="Alias that the version gets; may be repeated.")
-@click.option("--tag", "tags", multiple=True, help="Tag of the version; may be repeated.")
-@click.option("-d", "--description", help="What the version is.")
-@click.option("--metadata", help="JSON object, or @FILE that holds one.")
+@click.option("-t", "--type", help="Such as dataset or model  [default: its current type; artifact if new]")
+@click.option("-a", "--alias", "aliases", multiple=True, help="Alias for the version; may be repeated.")
+@click.option("--tag", "tags", multiple=True, help="Tag for the version; may be repeated.")
+@click.option("-d", "--description", help="Description of the version.")
+@click.option("--metadata", help="JSON object, or @FILE to read it from.")
 @json_option
 def put_command(path: str, name: str | None, as_json: bool, **options: Any) -> None:
     """Save a file or folder as the next version of an artifact.
 
-    PATH may be a URI (file://, https://, s3://, …): what it names is referenced, and its bytes stay there.
+    PATH may be a URI (file://, https://, s3://, …): then the version refers to that content, which stays where it is.
 
-    Returns when the version is safe on disk. Content that the latest version has already makes no new one. Files that
-    .artifactsignore names (gitignore patterns) are left out, and so are .git and .artifacts.
+    When `put` returns, the version is safe on disk. If nothing has changed since the latest version, it makes no new one.
+    It skips .git, .artifacts, and files that match .artifactsignore (gitignore patterns).
     """
     save(path, name, as_json, **options)
 
@@ -60,7 +60,7 @@ def save(
     path: str, name: str | None, as_json: bool, *, type: str | None, aliases: tuple[str, ...], tags: tuple[str, ...] = (),
     description: str | None = None, metadata: str | None = None, default_type: str | None = None,
 ) -> None:  # fmt: skip
-    """`default_type` is for an artifact that is new, where no type is given."""
+    """Save a path and print the result. `default_type` is the type of a new artifact if no type is given."""
     if not os.path.lexists(path) and not is_url(path):
         raise NotFound(f"there is no file or folder '{printable(path)}'")
     target = _name_for(path) if name is None else name
@@ -84,18 +84,18 @@ def save(
     if created:
         click.echo(f"made a repository in {printable(root)}")
     for folder in saved.left_out:
-        click.echo(f"left out {folder}", err=True)
+        click.echo(f"skipped {folder}", err=True)
     if saved.is_new:
         new = f"{human(saved.new_bytes)} stored"
         click.echo(f"saved {spec}: {count(saved.files, 'file')}, {human(saved.size)}, {new}")
     else:
-        also = f"; it got its {' and '.join(saved.changed)}" if saved.changed else ""
+        also = f"; updated its {' and '.join(saved.changed)}" if saved.changed else ""
         click.echo(f"no changes: same content as {spec}{also}")
     click.echo(f"get it back with: {typed('get', spec).strip('`')}")
 
 
 def _name_for(path: str) -> str:
-    """A path's last part, if that can be a name."""
+    """An artifact's name from a path's last part. Raises InvalidValue if that can't be a name."""
     name = os.path.basename(os.path.abspath(path))
     try:
         if parse_spec(name).names_version:
@@ -104,25 +104,25 @@ def _name_for(path: str) -> str:
         import shlex
 
         hint = f"give it a name: --name {shlex.quote(name_from(name))}"
-        raise InvalidValue(f"the artifact can't be called after {printable(path)}: {error}", hint=hint) from error
+        raise InvalidValue(f"can't name the artifact after {printable(path)}: {error}", hint=hint) from error
     return name
 
 
 @click.command("get")
 @click.argument("spec", type=SPEC, required=False)
-@click.option("--root", type=FOLDER, help="Folder to put the files in  [default: ./artifacts/NAME-vN]")
+@click.option("--root", type=FOLDER, help="Folder to restore to  [default: ./artifacts/NAME-vN]")
 @selecting
 @click.option(
     "--link",
     type=click.Choice(["copy", "hardlink", "symlink"]),
     default="copy",
     show_default=True,
-    help="How files of 1 MiB and more get there; linked ones are the store's own: never edit them.",
+    help="How to restore files of 1 MiB and more. Never edit linked ones: they are the store's own files.",
 )
-@click.option("--delete", is_flag=True, help="Remove what is in the folder and not in the version.")
-@click.option("--force", is_flag=True, help="Overwrite and remove files that no version here holds, too.")
-@click.option("--allow-missing-references", is_flag=True, help="Leave out references whose bytes are gone.")
-@click.option("--locked", is_flag=True, help="Instead of a SPEC: all that the lock file names, where it belongs.")
+@click.option("--delete", is_flag=True, help="Remove files from the folder that aren't in the version.")
+@click.option("--force", is_flag=True, help="Overwrite or remove even files that aren't saved in any version here.")
+@click.option("--allow-missing-references", is_flag=True, help="Skip references whose content is gone.")
+@click.option("--locked", is_flag=True, help="Restore everything in the lock file, instead of a SPEC.")
 @lock_option
 @from_option
 @json_option
@@ -131,17 +131,16 @@ def get_command(
     ctx: click.Context, spec: str | None, root: str | None, selection: Selection, link: Any, delete: bool, force: bool,
     allow_missing_references: bool, locked: bool, lock: str, place: str | None, as_json: bool,
 ) -> None:  # fmt: skip
-    """Put a version's files into a folder, every byte checked.
+    """Restore a version's files to a folder, every byte checked.
 
-    Files that are right already stay untouched, wrong ones are replaced, others in the folder are left alone.
+    Files that already match aren't touched, files that differ are replaced, and other files in the folder stay.
 
-    With --locked each folder that `artstore lock` wrote down is made exactly its version: what is in it and not in the
-    version is removed. Versions that are not here come from the remotes that the lock file names, or from the one that
-    --from names. A repository is made where there is none.
+    With --locked, each folder in the lock file becomes exactly its version, and other files in it are removed. Versions
+    that aren't here come from the remotes in the lock file, or from --from. If there is no repository, one is made.
     """
     if not locked:
         if ctx.get_parameter_source("lock") is ParameterSource.COMMANDLINE:
-            raise InvalidValue("--file goes with --locked")
+            raise InvalidValue("--file needs --locked")
         if spec is None:
             raise click.MissingParameter(ctx=ctx, param=ctx.command.params[0])
         fetch(spec, root, as_json, Restore(selection, link, force, delete, allow_missing_references), place=place)
@@ -168,10 +167,10 @@ def fetch(
     if as_json:
         print_json({"spec": found.spec, **result._asdict()})
         return
-    same = f", {result.files - result.written:,} there already" if result.written < result.files else ""
+    same = f", {result.files - result.written:,} already there" if result.written < result.files else ""
     removed = f", {result.removed:,} removed" if result.removed else ""
     shown = os.path.relpath(result.root) if not os.path.relpath(result.root).startswith("..") else result.root
     written = f"{human(result.written_bytes)} written"
     for path in result.missing:
-        click.echo(f"warning: {printable(path)} is left out: what it references is gone", err=True)
+        click.echo(f"warning: skipped {printable(path)}: the content that it refers to is gone", err=True)
     click.echo(f"got {name}: {count(result.files, 'file')} in {printable(shown)}, {written}{same}{removed}")

@@ -1,4 +1,4 @@
-"""config, completion: how artstore works here."""
+"""config, completion: settings, and completion scripts for shells."""
 
 import click
 
@@ -16,14 +16,14 @@ def config_command(key: str | None, value: str | None, unset: bool, as_json: boo
     """Show or change the settings of this repository.
 
     \b
-    core.entity    entity of names that leave it out
-    core.project   project of names that leave it out
-    core.auto_fetch  on: what only a remote has is pulled when it is used
-    core.identity  on, or off: entries don't say which user on which host made them
-    gc.grace       how long the trash is kept, such as 12h or 7d
+    core.entity      entity for names that don't give one
+    core.project     project for names that don't give one
+    core.auto_fetch  on: pull a version that only a remote has when it is used
+    core.identity    off: don't record which user on which host made a change
+    gc.grace         how long deleted data stays in the trash, such as 12h or 7d
     """
     if unset and (key is None or value is not None):
-        raise InvalidValue("--unset takes the name of one setting, and no value")
+        raise InvalidValue("--unset takes one setting and no value")
     with open_repository() as repository:
         settings = repository.settings
         if key is None:

@@ -1,4 +1,4 @@
-"""Tables on a terminal: shown row by row, and compared by a key."""
+"""Tables on a terminal: printed row by row, and compared by key columns."""
 
 import itertools
 import json
@@ -18,12 +18,12 @@ from artstore.operations.finding.lookup import Version
 from artstore.view import View
 
 _MEASURED = 200
-"""Rows whose cells say how wide the columns are: a million rows take no memory."""
+"""How many rows are measured to choose the columns' widths, so that a million rows take no memory."""
 _WIDEST = 60
 
 
 def print_table(repository: View, found: Version, entry: Entry, what: str, most: int | None) -> None:
-    """A line for each row; cells that are too wide are cut."""
+    """Print one line for each row. Cells that are too wide are cut."""
     table = _opened(repository, found, entry, what)
     rows = iter(table.data) if most is None else itertools.islice(table.data, most)
     first = [[_text(cell) for cell in row] for row in itertools.islice(rows, _MEASURED)]
@@ -56,7 +56,7 @@ def _text(cell: Any) -> str:
 
 
 def tables_differ(repository: View, old: Version, new: Version, path: str, key: tuple[str, ...]) -> TableDiff:
-    """What differs between a table of two versions; rows are told by the columns of `key`."""
+    """The differences between a table in two versions. The columns in `key` identify a row."""
     sides = []
     for found in (old, new):
         name = path if repository.find_entry(found, path) is not None else path + SUFFIX
@@ -66,6 +66,7 @@ def tables_differ(repository: View, old: Version, new: Version, path: str, key: 
 
 
 def print_difference(difference: TableDiff, key: tuple[str, ...], most: int = 1000) -> None:
+    """Print the keys of added, removed and changed rows, at most `most` of each, and the totals."""
     for letter, keys in (("A", difference.added), ("D", difference.removed), ("M", difference.changed)):
         for values in keys[:most]:
             shown = ", ".join(f"{printable(name)}={_text(value)}" for name, value in zip(key, values, strict=True))

@@ -1,4 +1,4 @@
-"""ui: the repository's page in a browser."""
+"""ui: the repository as pages in a browser."""
 
 import click
 
@@ -7,13 +7,14 @@ from artstore.errors import NotFound, StorageError
 
 
 @click.command("ui")
-@click.option("--port", type=click.IntRange(1, 65535), help="[default: 8642, or another where that is taken]")
+@click.option("--port", type=click.IntRange(1, 65535), help="[default: 8642, or another if that is taken]")
 @click.option("--no-browser", is_flag=True, help="Only print the address.")
 def ui_command(port: int | None, no_browser: bool) -> None:
-    """Show this repository as pages in a browser, until interrupted.
+    """Show this repository in a browser, until interrupted.
 
-    What is stored, files with previews, what differs between versions, lineage, runs with charts; nothing can be changed
-    there. Only this host can reach it, and only who has the address: from elsewhere, `ssh -L 8642:localhost:8642 HOST`.
+    The pages show artifacts, files with previews, differences between versions, lineage, and runs with charts. They can't
+    change anything. They open only on this host and only with the address that is printed. From another host, use
+    `ssh -L 8642:localhost:8642 HOST`.
     """
     with open_repository() as repository:
         root = repository.storage.root
@@ -21,12 +22,12 @@ def ui_command(port: int | None, no_browser: bool) -> None:
         from artstore.web.server import serve
     except ImportError as error:
         raise NotFound(
-            f"the page needs {error.name}, which is not installed here", hint="`pip install 'artstore[ui]'`"
+            f"the pages need {error.name}, which is not installed here", hint="`pip install 'artstore[ui]'`"
         ) from error
     try:
-        serve(root, port, browser=not no_browser, told=lambda address: click.echo(f"{address}  (Ctrl-C ends it)"))
+        serve(root, port, browser=not no_browser, told=lambda address: click.echo(f"{address}  (Ctrl-C stops it)"))
     except KeyboardInterrupt:
-        pass  # which is how it ends
+        pass  # this is how users stop it
     except OSError as error:
         what = f"port {port}" if port is not None else "the loopback address"
         raise StorageError(f"{what} can't be used: {error.strerror}", hint="choose another --port") from error

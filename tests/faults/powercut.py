@@ -133,7 +133,7 @@ def look(place: Place, ledger: Ledger) -> Cut:
     wrong = []
     for arguments in (["put", str(place.source), "-n", NAMES[0]], ["gc", "--now"]):
         done = strace.run(arguments, place)
-        if done.code or "somebody is at work" in done.out:
+        if done.code or "because of open work" in done.out:
             wrong.append(f"{arguments[0]} after the cut: exit {done.code}, {done.out}{done.err}".strip())
     again = process.in_child(lambda: place.check(ledger))
     lost = list(dict.fromkeys(found.lost + again.lost))

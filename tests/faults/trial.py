@@ -80,7 +80,7 @@ def aftermath(prepared: Prepared, place: Place) -> Findings:
     found.append(in_child(lambda: place.check(ledger).and_wrong(command.done(place))))
     for where in [[], [str(place.remote)]] if place.remote.exists() else [[]]:
         gc = strace.run(["gc", "--now", *where], place)
-        if gc.code or "somebody is at work" in gc.out or "problem:" in gc.out:
+        if gc.code or "because of open work" in gc.out or "problem:" in gc.out:
             found.append(Findings([], [f"gc --now: exit {gc.code}, {gc.out}{gc.err}".strip()]))
     found.append(in_child(lambda: place.check(ledger).and_wrong(command.done(place) + _left_over(command, place))))
     return Findings(_unique(item.lost for item in found), _unique(item.wrong for item in found))
