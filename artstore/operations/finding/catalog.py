@@ -140,7 +140,9 @@ class Catalog:
     time; without the cache one small file for each run that ended, and the whole log of all others.
     """
 
-    def __init__(self, here: FolderStorage | None, runs: Runs, refs: Refs, *, damaged: list[Damage] | None = None) -> None:
+    def __init__(
+        self, here: FolderStorage | None, runs: Runs, refs: Refs, *, damaged: list[Damage] | None = None
+    ) -> None:
         """`here` is the repository's own folder, which has a cache; None for a place elsewhere. A log that can't be
         read is told in `damaged` and left out, or else raised.
         """
