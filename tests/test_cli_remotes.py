@@ -91,18 +91,18 @@ ERRORS: dict[tuple[str, ...], tuple[int, str, str | None]] = {
     ),
     ("remote", "add", "x", "../full", "--init"): (
         6,
-        "~/full is not empty, and no repository",
-        "choose a folder of its own",
+        "~/full is not empty, and is not a repository",
+        "choose an empty folder",
     ),
     ("remote", "add", "x", "."): (3, "~/anna/.artifacts is this repository itself", None),
     ("remote", "add", "x", ".artifacts"): (3, "~/anna/.artifacts is this repository itself", None),
-    ("remote", "rm", "nsa"): (4, "there is no remote 'nsa'", "there are nas"),
+    ("remote", "rm", "nsa"): (4, "there is no remote 'nsa'", "the remotes are nas"),
     ("push", "nas", "nothing"): (4, "there is no artifact local/uncategorized/nothing", None),
     ("push", "data:v7"): (4, "local/uncategorized/data has no version v7", "the newest is v0"),
     ("pull", "nothing"): (
         4,
         "remote 'nas' has no artifact local/uncategorized/nothing",
-        "`artstore ls --from nas` lists what it has",
+        "`artstore ls --from nas` lists its artifacts",
     ),
     ("pull", "--no-blobs", "--include", "*.txt"): (
         3,
@@ -154,7 +154,7 @@ def test_without_a_remote_or_with_several_the_command_says_what_to_do(cli: Cli, 
     cli("remote", "add", "second", "../second", "--init", cwd=anna)
     for command in ("push", "pull", "fetch"):
         result = cli(command, cwd=anna)
-        assert (result.code, result.err) == (3, "error: there are several remotes: nas, second\nhint: say which\n")
+        assert (result.code, result.err) == (3, "error: there are several remotes: nas, second\nhint: name one of them\n")
     for name in ("nas", "second"):
         cli("remote", "rm", name, cwd=anna)
     for command in ("push", "pull", "fetch"):

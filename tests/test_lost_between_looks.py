@@ -411,7 +411,7 @@ class Lying(FolderStorage):
 
 @pytest.mark.parametrize(
     ("fault", "reason"),
-    [("replaces", "does not keep a second writer"), ("reads", "does not give back"), ("lists", "does not list what")],
+    [("replaces", "lets a second writer replace"), ("reads", "does not return the bytes"), ("lists", "does not list a file that")],
 )
 def test_a_place_that_lies_is_no_remote(repo: Repository, fault: str, reason: str) -> None:
     storage = Lying(repo.root)
@@ -434,7 +434,7 @@ def test_a_remote_that_is_there_is_not_made_again(repo: Repository, tmp_path: Pa
     for _ in range(2):
         remote.make_remote(str(tmp_path / "nas"), here)
     make_tree(tmp_path / "full", {"mine": "1"})
-    with pytest.raises(Refused, match="is not empty, and no repository"):
+    with pytest.raises(Refused, match="is not empty, and is not a repository"):
         remote.make_remote(str(tmp_path / "full"), here)
 
 
@@ -470,5 +470,5 @@ def test_what_was_renamed_here_takes_nothing_more_under_its_old_name(repo: Repos
         repo.push()
         (refused,) = clone.pull().refused
         assert "was renamed to" in str(refused.problem) and "has a new v1" in str(refused.problem)
-        assert isinstance(refused.problem, ArtstoreError) and "gives it the new name there" in str(refused.problem.hint)
+        assert isinstance(refused.problem, ArtstoreError) and "renames it there" in str(refused.problem.hint)
     check(tmp_path / "clone/.artifacts")

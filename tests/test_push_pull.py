@@ -335,7 +335,7 @@ def test_what_is_not_there_is_named(several: Repository, bob: Repository, nas: P
         bob.pull("nas", ["a:v7"])
     with pytest.raises(NotFound, match="there is no remote 'nsa'") as caught:
         bob.pull("nsa")
-    assert caught.value.hint == "there are nas"
+    assert caught.value.hint == "the remotes are nas"
     assert refs_of(bob) == {}
 
 
@@ -1190,7 +1190,7 @@ def test_a_remote_whose_history_became_another_is_not_added_to(anna: Repository,
     put(anna, "a", {"f": "2"})
     before = files_below(nas / "refs")
     (moved,) = anna.push().refused
-    assert isinstance(moved.problem, Damage) and "is not the one that was there" in str(moved.problem)
+    assert isinstance(moved.problem, Damage) and "was rewritten" in str(moved.problem)
     assert files_below(nas / "refs") == before
 
 
@@ -1211,7 +1211,7 @@ def test_another_repository_at_the_same_path_is_refused(anna: Repository, nas: P
     shutil.rmtree(nas)
     Repository.init(str(nas)).close()
     for act in (anna.push, anna.pull, anna.fetch):
-        with pytest.raises(Conflict, match="is not the one that remote 'nas' was") as caught:
+        with pytest.raises(Conflict, match="remote 'nas' is another repository than before") as caught:
             act()
         assert "mounted" in str(caught.value.hint)
     anna.remotes.remove("nas")
@@ -1251,7 +1251,7 @@ def test_a_place_that_can_be_no_remote_is_refused_before_it_is_noted(
     with pytest.raises(NotFound) as caught:
         anna.remotes.add("x", str(tmp_path / "nowhere"))
     assert "--init" in str(caught.value.hint)
-    with pytest.raises(Refused, match="is not empty, and no repository"):
+    with pytest.raises(Refused, match="is not empty, and is not a repository"):
         anna.remotes.add("x", str(tmp_path / "full"), make=True)
     with pytest.raises(ArtstoreError):
         anna.remotes.add("x", str(tmp_path / "file"), make=True)

@@ -1,1 +1,1 @@
-"""Sync: what two repositories tell each other."""
+"""Sync: exchanging versions between two repositories: push, pull, fetch, bundles."""

@@ -1,7 +1,7 @@
-"""Bundles: versions with the changes of their logs in one file, for hosts that no network reaches.
+"""Bundles: versions with the changes of their logs in one file, for hosts without a network.
 
-A bundle is a repository in a zip that compresses nothing: what a push of these versions would make of an empty place, without
-objects that the versions it builds on have. To apply one is to pull from it.
+A bundle is a repository in a zip without compression. It has what a push of its versions would send to a place that
+holds the versions on which the bundle builds. Applying a bundle is a pull from it.
 """
 
 import json
@@ -40,14 +40,14 @@ from artstore.sync.push import Push
 from artstore.sync.remotes import Remotes
 
 _NAME = "bundle-"
-"""What bundles are called while they are remotes, before the process that works on them."""
+"""The beginning of a bundle's name while it is used as a remote. The owner of the transaction follows."""
 _ABOUT = "bundle.json"
 _FORM = 1
 _MEMBER = re.compile(
     r"format|(refs|runs)/([^/\0]{1,255}/){3}[^/\0]{1,255}|objects/packs/[0-9a-f]{64}\.pack|objects/blobs/[0-9a-f]{2}/[0-9a-f]{64}"
 )
 _LONGEST = 16 << 20
-"""Bytes of what a bundle says of itself."""
+"""Bytes of bundle.json. A longer one is refused."""
 _is_need = is_record({**PLACE, "number": is_count, "id": is_digest})
 
 
@@ -59,14 +59,18 @@ class Need(NamedTuple):
     id: str
 
     def fields(self) -> dict[str, Any]:
+        """The JSON fields of the version in bundle.json."""
         return {**self.path.fields(), "number": self.number, "id": self.id}
 
 
 class Bundled(NamedTuple):
+    """The result of making or applying a bundle."""
+
     exchanged: Exchanged
     needs: tuple[Need, ...]
+    """versions on which the bundle builds"""
     bytes: int
-    """of the file"""
+    """of the bundle's file"""
 
 
 class Bundles:
@@ -78,14 +82,24 @@ class Bundles:
         self._remotes = remotes
 
     def create(self, file: str, specs: Iterable[str], base: list[Version], options: Exchanging) -> Bundled:
-        """Write what `specs` name (versions, artifacts, projects; nothing means all) to a new file, with whatever they need
-        beyond the versions of `base`, which the other side has. Takes as much space again in the repository while it works.
-        Raises Refused where there is a file already, and what a push raises.
+        """Write versions to a new file, with all objects that they need and that the versions of `base` don't have.
+
+        While it works, it needs as much space again in the repository.
+
+        Args:
+            specs: Versions, artifacts and projects. None means all.
+            base: Versions that the receiver has.
+
+        Raises:
+            Refused: There is a file of that name.
+            ArtstoreError: What a push raises.
         """
         if os.path.lexists(file):
             raise Refused(f"{printable(file)} exists already", hint="choose another name")
         needs = tuple(Need(found.state.path, found.number, found.id) for found in base)
         with self._scratch() as (root, name):
+            # 1. Make an empty repository in a transaction's folder, and push the base versions to it. Their large blobs
+            #    are linked, since they are not part of the bundle.
             make(root)
             for found in base:
                 self._link_large(root, found)
@@ -93,13 +107,16 @@ class Bundles:
                 if base:
                     self._push(name, remote, [found.spec for found in base], options)
                 known = {path for path in _files(root) if path.startswith("objects/")}
+                # 2. Push the versions of the bundle: this adds only objects that the base versions don't have.
                 exchanged = self._push(name, remote, specs, options)
+            # 3. Write all files to the bundle except the objects of the base versions.
             about = {"artstore bundle": _FORM, "needs": [need.fields() for need in needs]}
             paths = [path for path in _files(root) if path not in known]
             size = _write(file, root, about, paths, options.monitor)
         return Bundled(exchanged._replace(remote=file, url=file), needs, size)
 
     def _push(self, name: str, remote: Store, specs: Iterable[str], options: Exchanging) -> Exchanged:
+        """Push to the repository of a bundle. If a collection is refused, raise its problem: a bundle has all or nothing."""
         done = Push(self._remotes.exchange(name, remote, options)).run(self._remotes.scopes(specs))
         for moved in done.refused:
             if moved.problem is not None:
@@ -107,13 +124,19 @@ class Bundles:
         return done
 
     def apply(self, file: str, options: Exchanging) -> Bundled:
-        """Pull what a bundle holds, every object checked. Raises NotFound, and changes nothing, where a version that it
-        builds on is not here; InvalidValue for what is no bundle.
+        """Pull everything from a bundle. Every object is checked.
+
+        Raises:
+            NotFound: A version on which the bundle builds is not here. Nothing was changed.
+            InvalidValue: The file isn't a bundle.
+            Damage: The bundle is damaged.
         """
         with translated(f"read {printable(file)}"), open(file, "rb") as source, _zip(source, file) as archive:
+            # 1. Look for the versions that it needs, before it is unpacked.
             needs = _needs(archive, file)
             for need in needs:
                 self._require(need)
+            # 2. Unpack it into a transaction's folder, and pull from there.
             with self._scratch() as (root, name):
                 with translated(f"unpack {printable(file)}"):
                     _unpack(archive, root, file, options.monitor)
@@ -121,14 +144,15 @@ class Bundles:
                     with open_remote(root, Settings(None), here=self._storage) as remote:
                         exchanged = Pull(self._remotes.exchange(name, remote, options)).run(self._remotes.scopes(()))
                 except (NotFound, UnsupportedFormat) as error:
-                    raise InvalidValue(f"{printable(file)} holds no repository of artstore's") from error
+                    raise InvalidValue(f"{printable(file)} doesn't hold an artstore repository") from error
                 except Damage as error:
                     raise type(error)(
-                        f"{printable(file)} is damaged: {error}", hint="copy it here again, or make it anew"
+                        f"{printable(file)} is damaged: {error}", hint="copy it here again, or create it again"
                     ) from error
             return Bundled(exchanged._replace(remote=file, url=file), needs, os.fstat(source.fileno()).st_size)
 
     def _require(self, need: Need) -> None:
+        """Raise NotFound unless a version on which a bundle builds lives here."""
         version = self._here.refs.read(need.path).versions.get(need.id)
         name = f"{need.path}:v{need.number}"
         if version is None:
@@ -139,7 +163,10 @@ class Bundles:
 
     @contextmanager
     def _scratch(self) -> Iterator[tuple[str, str]]:
-        """Where a repository may be that lives as long as this, in a transaction's folder, and what it is called as a remote."""
+        """Open a transaction for the repository of a bundle. Yields the path for it, and its name as a remote.
+
+        The path doesn't exist yet. Both are removed at the end, with everything noted of the remote.
+        """
         self._forget_dead()
         with Transaction(self._here.objects) as tx:
             name = f"{_NAME}{tx.owner}"
@@ -149,14 +176,14 @@ class Bundles:
                 Tracking(self._storage, name).forget()
 
     def _forget_dead(self) -> None:
-        """What killed processes noted of their bundles."""
+        """Remove the notes that killed processes left of their bundles."""
         for name in self._storage.names(REMOTES):
             owner = parse(name.removeprefix(_NAME)) if name.startswith(_NAME) else None
             if owner is not None and is_dead(owner, local=self._storage.local):
                 Tracking(self._storage, name).forget()
 
     def _link_large(self, root: str, found: Version) -> None:
-        """Large blobs of a version that does not go along need not be copied to be known."""
+        """Link the large blobs of a base version into a bundle's repository, so that the push doesn't copy them."""
         for _, entry in walk(found.tree, self._here.objects.read_tree):
             if entry[1] < DIRECTORY and entry[2] >= LARGE:
                 target = os.path.join(root, blob_path(Digest(entry[3])))
@@ -164,11 +191,11 @@ class Bundles:
                     os.makedirs(os.path.dirname(target), exist_ok=True)
                     os.link(self._storage.path(blob_path(Digest(entry[3]))), target)
                 except OSError:
-                    pass  # it is sent, as everything else is
+                    pass  # the push copies it
 
 
 def _files(root: str) -> list[str]:
-    """Paths of the files of a repository that a bundle may hold."""
+    """The paths of all files of a repository that may be in a bundle."""
     found = []
     for place, folders, names in os.walk(root):
         folders.sort()
@@ -177,7 +204,7 @@ def _files(root: str) -> list[str]:
 
 
 def _write(file: str, root: str, about: dict[str, Any], paths: list[str], monitor: Monitor) -> int:
-    """The file has its name when it is whole and safe on disk. Returns its size in bytes."""
+    """Write a bundle. It gets its name when it is whole and safe on disk. Returns its size in bytes."""
     monitor.start("writing the bundle")
     with translated(f"write {printable(file)}"), new_file(file) as out:
         with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive:
@@ -193,33 +220,39 @@ def _write(file: str, root: str, about: dict[str, Any], paths: list[str], monito
 
 
 def _zip(source: BinaryIO, file: str) -> zipfile.ZipFile:
+    """Open a bundle as a zip. Raises InvalidValue if it isn't one."""
     try:
         return zipfile.ZipFile(source)
     except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
-        raise InvalidValue(f"{printable(file)} is no bundle, or was cut off: {error}") from error
+        raise InvalidValue(f"{printable(file)} is not a bundle, or was cut off: {error}") from error
 
 
 def _needs(archive: zipfile.ZipFile, file: str) -> tuple[Need, ...]:
+    """The versions on which a bundle builds, from its bundle.json. Raises InvalidValue, UnsupportedFormat."""
     try:
         info = archive.getinfo(_ABOUT)
         if info.file_size > _LONGEST or info.compress_size > _LONGEST or info.compress_type != zipfile.ZIP_STORED:
-            raise ValueError("it says too much of itself")
+            raise ValueError(f"its {_ABOUT} is too large, or compressed")
         about = json.loads(archive.read(info))
         if about["artstore bundle"] != _FORM:
             raise UnsupportedFormat(
-                f"{printable(file)} is a bundle of form {about['artstore bundle']!r:.40}; this artstore reads {_FORM}",
+                f"{printable(file)} has bundle format {about['artstore bundle']!r:.40}; this artstore reads {_FORM}",
                 hint="update artstore",
             )
         needs = about["needs"]
         if not isinstance(needs, list) or not all(map(_is_need, needs)):
-            raise ValueError("what it builds on is malformed")
+            raise ValueError("its list of needed versions is malformed")
     except (KeyError, TypeError, ValueError, EOFError, zipfile.BadZipFile, RuntimeError) as error:
-        raise InvalidValue(f"{printable(file)} is no bundle of artstore's: {error}") from error
+        raise InvalidValue(f"{printable(file)} is not a bundle: {error}") from error
     return tuple(Need(Path.named_by(need), need["number"], need["id"]) for need in needs)
 
 
 def _unpack(archive: zipfile.ZipFile, root: str, file: str, monitor: Monitor) -> None:
-    """Its files below `root`: those alone that a repository has, none compressed, so it takes no more room than the bundle."""
+    """Unpack a bundle into a new folder.
+
+    Only files that a repository may have are accepted, and none that is compressed: so it needs no more space than the
+    bundle has. Raises InvalidValue.
+    """
     monitor.start("unpacking")
     os.mkdir(root)
     seen: set[str] = set()
@@ -232,13 +265,13 @@ def _unpack(archive: zipfile.ZipFile, root: str, file: str, monitor: Monitor) ->
             continue
         parts = name.split("/")
         if not _MEMBER.fullmatch(name) or {".", ".."} & set(parts) or "\\" in name or name in seen:
-            raise InvalidValue(f"{printable(file)} is no bundle: it holds '{printable(name[:200])}'")
+            raise InvalidValue(f"{printable(file)} is not a bundle: it holds '{printable(name[:200])}'")
         if info.compress_type != zipfile.ZIP_STORED or info.compress_size != info.file_size:
-            raise InvalidValue(f"{printable(file)} is no bundle: '{printable(name[:200])}' is compressed")
+            raise InvalidValue(f"{printable(file)} is not a bundle: '{printable(name[:200])}' is compressed")
         seen.add(name)
         room -= info.file_size
         if room < 0:  # members that overlap
-            raise InvalidValue(f"{printable(file)} is no bundle: its members are larger than it is")
+            raise InvalidValue(f"{printable(file)} is not a bundle: its members are larger than the file")
         target = os.path.join(root, name)
         os.makedirs(os.path.dirname(target), exist_ok=True)
         try:

@@ -1,4 +1,4 @@
-"""What a push and a pull have in common: the two sides, what was last seen, one entry for each collection, the report."""
+"""Exchange: the common part of a push and a pull: fetching logs, appending one entry for each collection, the report."""
 
 from collections.abc import Callable, Iterator
 from typing import Generic, Literal, NamedTuple, TypeVar
@@ -26,82 +26,90 @@ Plan = TypeVar("Plan", PushPlan, PullPlan)
 
 
 class Moved(NamedTuple):
-    """What became of one collection."""
+    """The result of a push or pull for one collection."""
 
     path: Path
     outcome: Literal["moved", "up to date", "refused"]
     versions: tuple[str, ...] = ()
-    """names of versions that the other side got, such as `data:v3`"""
+    """names of versions that the receiver got, such as `data:v3`"""
     changes: int = 0
-    """changes told, those of versions too"""
+    """number of changes that were sent, including those that add versions"""
     renumbered: tuple[tuple[int, int], ...] = ()
-    """numbers of ours before and after a pull"""
+    """(number before, number after) of versions of ours that a pull renumbered"""
     declined: tuple[str, ...] = ()
-    """what reads otherwise there: theirs stays"""
+    """properties that both sides changed, in words: the receiver keeps its value"""
     problem: ArtstoreError | None = None
+    """why the collection was refused"""
 
 
 class Exchanged(NamedTuple):
-    """`objects` and `bytes` are what was sent (or would be)."""
+    """The result of a push or pull. In a dry run, everything that it would send."""
 
     remote: str
     url: str
     collections: list[Moved]
     objects: int
+    """number of objects that were sent"""
     bytes: int
+    """of these objects"""
     runs: int
+    """number of runs that were sent"""
     due: int
-    """small packs at the remote; from 64 on `gc REMOTE` should merge them"""
+    """number of small packs at the remote; from 64 on `gc REMOTE` should merge them"""
 
     @property
     def refused(self) -> list[Moved]:
+        """The collections that could not be pushed or pulled, each with its problem."""
         return [moved for moved in self.collections if moved.problem is not None]
 
 
 class Scope(NamedTuple):
-    """What is exchanged: all collections below a folder of refs/, or one, or single versions of one."""
+    """The collections to push or pull: all below a folder of refs/, or a single one, or one version of it."""
 
     folder: str
+    """of the collections, or of the log of the collection `path`"""
     spec: Spec | None = None
+    """names the version, if only one is meant"""
     path: Path | None = None
+    """the single collection; None for all below the folder"""
 
 
 ALL = Scope("refs")
 
 
 class Exchanging(NamedTuple):
-    """How to push or pull."""
+    """The options of a push or pull."""
 
     dry_run: bool = False
     jobs: int = 4
-    """transfers at once"""
+    """number of transfers at once"""
     selection: Selection = EVERYTHING
-    """of a pull: files whose bytes are brought; the others' stay at the remote until they are needed"""
+    """files whose bytes a pull brings; those of other files stay at the remote until they are needed"""
     monitor: Monitor = Monitor()
 
 
 class Neighbours(NamedTuple):
-    """The other remotes of the repository here, as far as an exchange with one has to know."""
+    """The other remotes of the repository here."""
 
     tracked: list[Tracking]
     fill: Callable[[dict[Digest, int]], None]
-    """brings blobs here that one of them has promised"""
+    """gets absent blobs from the remotes that promised them"""
     complete: bool
-    """whether none of them has promised blobs that are absent here"""
+    """whether no other remote has promised blobs: then only the remote of this exchange can have blobs that are absent"""
 
 
 class Planned(NamedTuple, Generic[Plan]):
-    """What is to be told of one collection."""
+    """A plan for one collection: the changes to send from its source log to its target log."""
 
     source: State
     wanted: set[str] | None
-    """ids of the only versions that are meant; None for all"""
+    """ids of the only versions to send; None for all"""
     target: State
     plan: Plan
 
 
 class Totals:
-    """What was sent, or would be."""
+    """The numbers of objects and bytes that were sent. In a dry run, those that would be."""
 
     def __init__(self) -> None:
         self.objects = self.bytes = 0
@@ -113,14 +121,14 @@ class Totals:
 
 
 class Exchange:
-    """One operation between the repository here and a remote of its: `Push` and `Pull` say what is told."""
+    """One exchange between the repository here and a remote. `Push` and `Pull` plan it, and use this to carry it out."""
 
     def __init__(
         self, here: Store, remote: Store, tracking: Tracking, neighbours: Neighbours, options: Exchanging
     ) -> None:
         self.here = here
         self.refs = here.refs.cached()
-        """the collections here; entries are read once"""
+        """the collections here; each entry is read once"""
         self.remote = remote
         self.tracking = tracking
         self.there = here.refs.of_copies(tracking.mirror)
@@ -130,50 +138,59 @@ class Exchange:
         self.runs = RunExchange(here, remote, tracking, jobs=options.jobs, monitor=options.monitor)
         self.sent = Totals()
         self.same = tracking.in_step("same")
-        """collections of which both sides held the same changes"""
+        """by log, the newest entries of both sides when both logs held the same changes"""
         self._found_level: dict[str, InStep] = {}
+        """notes for `save_notes`: collections without anything to send"""
         self._found_same: dict[str, InStep] = {}
+        """notes for `save_notes`: collections of which both logs hold the same changes"""
 
     def fetch(self, scopes: list[Scope]) -> list[str]:
-        """Bring our copies of the remote's logs up to date; the folders of those that are in the scopes."""
+        """Bring our copies of the remote's logs up to date. Returns the folders of the logs in the scopes.
+
+        Raises Damage if a log is gone, shorter than before, or has a gap.
+        """
         self.options.monitor.start(f"asking {self.tracking.name}")
+        # A new entry may say that the collection was renamed: then the log of the old name is fetched, too.
         heads: dict[str, list[int]] = {}
         folders = {scope.folder for scope in scopes}
         done: set[str] = set()
         while folders:
-            found = self.tracking.heads(self.remote.storage, folders)
+            listed = self.tracking.heads(self.remote.storage, folders)
             done |= folders
-            folders = self.tracking.fetch(self.remote.storage, found) - heads.keys() - found.keys() - done
-            heads |= found
+            folders = self.tracking.fetch(self.remote.storage, listed) - heads.keys() - listed.keys() - done
+            heads |= listed
         self._refuse_vanished(scopes, heads)
         return sorted(heads)
 
     def _refuse_vanished(self, scopes: list[Scope], heads: dict[str, list[int]]) -> None:
-        """A log that was there and is not any more: a share that shows half of itself, or a restored copy."""
+        """Raise Damage if a log of the remote that was seen is gone: the share may be incomplete, or a restored copy."""
         for folder in self.seen():
             asked = any(f"{folder}/".startswith(f"{scope.folder}/") for scope in scopes)
             if asked and folder not in heads:
                 raise Damage(
                     f"{printable(folder)} was at remote '{self.tracking.name}', and is not there any more",
-                    hint="is the right share mounted, and whole? `artstore remote rm` and `remote add` accept it",
+                    hint="is the right share mounted? To accept it: `artstore remote rm`, then `artstore remote add`",
                 )
 
     def seen(self) -> Iterator[str]:
-        """Folders of the collections' logs of which there are copies. Cost: their number, however long they are."""
+        """The folders of all logs of collections of which there are copies. Cost: one look-up for each log."""
         return (folder for folder in self.there.paths() if self.tracking.has(folder))
 
     def level(self, verb: str, scopes: list[Scope]) -> dict[str, Path]:
-        """Collections whose logs are both as they were when a push or pull of all had nothing to tell: it has nothing now.
-        Cost: two listings, a note and two entries each.
+        """Collections in which there is nothing to send, by the folders of their logs. Only of scopes with many collections.
+
+        Their logs have not grown since a push or pull (`verb`) found nothing to send. Cost for each: two listings, a note
+        and two entries. A plan would read every entry of both logs.
         """
         wanted = tuple(f"{scope.folder}/" for scope in scopes if scope.path is None)
-        found: dict[str, Path] = {}
+        level: dict[str, Path] = {}
         for folder, noted in (*self.same.items(), *self.tracking.in_step(verb).items()):
-            if folder not in found and f"{folder}/".startswith(wanted) and self._is_level(folder, noted):
-                found[folder] = Path(noted.entity, noted.project, noted.name)
-        return found
+            if folder not in level and f"{folder}/".startswith(wanted) and self._is_level(folder, noted):
+                level[folder] = Path(noted.entity, noted.project, noted.name)
+        return level
 
     def _is_level(self, folder: str, noted: InStep) -> bool:
+        """Whether both logs of a collection end with the same entries as when the note was made."""
         try:
             return (
                 last_number(self.tracking.mirror.names(folder)) == noted.theirs
@@ -183,11 +200,18 @@ class Exchange:
                 and (not noted.ours or Log(self.here.storage, folder).read(noted.ours).digest == noted.our_digest)
             )
         except (Damage, StorageError):
-            return False  # the plan will tell of it, for this collection alone
+            return False  # planning will raise it, as a problem of this collection alone
 
     def note(self, state: State, theirs: State, *, same: bool, level: bool = False) -> None:
-        """Note that neither has anything to tell (`level`) or that both hold the `same`, of two logs that say so by
-        themselves.
+        """Remember a result for `save_notes`, so that the next push or pull needs no plan for this collection.
+
+        Not for renamed collections, whose history is in more than one log.
+
+        Args:
+            state: Of our log.
+            theirs: Of the remote's log.
+            same: Both logs hold the same changes.
+            level: There is nothing to send.
         """
         if not theirs.number or state.path != theirs.path or state.pending or theirs.pending:
             return
@@ -199,10 +223,12 @@ class Exchange:
             self._found_level[state.path.folder] = noted
 
     def save_notes(self, verb: str) -> None:
+        """Write the notes of this push or pull (`verb`)."""
         self.tracking.note_in_step(verb, self._found_level)
         self.tracking.note_in_step("same", self._found_same)
 
     def settled(self, path: Path) -> set[str]:
+        """Ids of our changes of a collection that never have to be sent to the remote's present log of it."""
         return self.tracking.settled_now(self.there, path)
 
     def commit_all(
@@ -212,15 +238,23 @@ class Exchange:
         refs: Refs,
         again: Callable[[Planned[Plan], Transaction], Planned[Plan]],
     ) -> list[Moved]:
-        """One entry for each collection in the logs of `refs` (or as many as it takes). Each that stands is looked after,
-        whatever becomes of the others. `again` plans one anew after a lost race.
+        """Append the planned changes to the logs of the receiver. All objects that they need must be published.
+
+        Each collection gets one entry, or several if it has too many changes for one. A collection that can't be
+        committed is refused; the others are committed all the same. Raises MissingObject, with all added versions
+        withdrawn, if a collector removed an object that they need.
+
+        Args:
+            tx: The receiver's transaction, with all objects on which the versions rely.
+            refs: The logs of the receiver.
+            again: Makes a new plan for a collection, after another writer was first.
         """
         moved: list[Moved] = []
-        stood: list[tuple[Path, list[VersionState]]] = []
+        added: list[tuple[Path, list[VersionState]]] = []
         try:
             for planned in plans:
                 versions: list[VersionState] = []
-                stood.append((planned.source.path, versions))
+                added.append((planned.source.path, versions))
                 try:
                     moved.append(self._commit(planned, versions, tx, refs, again))
                 except (Conflict, Damage, InvalidValue) as error:
@@ -229,7 +263,7 @@ class Exchange:
             try:
                 tx.ensure()
             except MissingObject as error:
-                for path, versions in stood:
+                for path, versions in added:
                     self._withdraw(refs, path, [version["id"] for version in versions], error)
                 raise
         return moved
@@ -237,49 +271,57 @@ class Exchange:
     def _commit(
         self,
         planned: Planned[Plan],
-        stood: list[VersionState],
+        added: list[VersionState],
         tx: Transaction,
         refs: Refs,
         again: Callable[[Planned[Plan], Transaction], Planned[Plan]],
     ) -> Moved:
-        """Append behind the state that was planned for; `stood` are versions that the target's log has by now."""
+        """Append the changes of one plan after the state for which it was made.
+
+        Versions are put into `added` as soon as the log has them, so that the caller knows them even after an error.
+        """
         source, _, target, plan = planned
-        told, began = 0, self.there.began(source.path) if plan.settled else None
+        sent, began = 0, self.there.began(source.path) if plan.settled else None
         for _ in range(LOST_RACES):
+            # 1. Note the upstream, and check that our copy of the remote's log ends as the log does.
             self._follow(source.path)
             if refs is self.remote.refs:
                 self._check_head(target)
+            # 2. Append the changes. If another writer was first, plan again on the new state, and repeat.
             parts = list(in_portions(plan.changes, target)) if plan.changes else []
             for part in parts:
                 if refs.commit(target, part) is None:
                     break
-                told += len(part)
+                sent += len(part)
                 if refs is self.remote.refs and target.number == 1:
                     began = target.digest
                 ids = {change.get("id") for change in part}
-                stood += [version for version in plan.versions if version["id"] in ids]
+                added += [version for version in plan.versions if version["id"] in ids]
             else:
                 break
             planned = again(planned, tx)
             _, _, target, plan = planned
         else:
             raise too_busy(str(source.path))
+        # 3. Note which changes are settled, and whether both logs hold the same changes now.
         self.tracking.settle(source.path.folder, plan.settled, began)
         ours, theirs = (source, target) if refs is self.remote.refs else (target, source)
         self.note(ours, theirs, same=plan.same and len(parts) < 2)
-        return self.moved(source, plan, stood, told)
+        return self.moved(source, plan, added, sent)
 
     def _check_head(self, theirs: State) -> None:
-        """Our copy of the newest entry is what the remote has: else ours would be appended to a history that isn't there."""
+        """Raise Damage unless the remote's newest entry is the one of our copy. Otherwise its history was rewritten."""
         if theirs.number:
             log = Log(self.remote.storage, theirs.path.folder)
             if log.read(theirs.number).digest != theirs.digest:
                 raise Damage(
-                    f"the history of {theirs.path} at remote '{self.tracking.name}' is not the one that was there",
-                    hint="find out who changed it; `artstore remote rm` and `remote add` accept it",
+                    f"the history of {theirs.path} at remote '{self.tracking.name}' was rewritten",
+                    hint="find out who changed it; to accept it: `artstore remote rm`, then `artstore remote add`",
                 )
 
     def _withdraw(self, refs: Refs, path: Path, ids: list[str], error: ArtstoreError) -> None:
+        """Take back versions of a collection, because of an error."""
+
         def build(state: State) -> list[Change]:
             live = [id for id in ids if is_live(state.versions.get(id))]
             return [new_change("withdraw", id=id, reason=str(error)) for id in live]
@@ -287,11 +329,12 @@ class Exchange:
         refs.change(path, build)
 
     def _follow(self, path: Path) -> None:
-        """The first remote with which a collection is exchanged is its upstream."""
+        """Make this remote the upstream of a collection, unless it has one: the first remote becomes the upstream."""
         if not any(tracking.follows(path.folder) for tracking in (self.tracking, *self.neighbours.tracked)):
             self.tracking.follow(path.folder)
 
     def moved(self, state: State, plan: PushPlan | PullPlan, versions: list[VersionState], changes: int) -> Moved:
+        """The result for a collection, of which these versions and this number of changes were sent."""
         return Moved(
             state.path,
             "moved" if changes else "up to date",
@@ -302,6 +345,7 @@ class Exchange:
         )
 
     def report(self, moved: list[Moved], runs: int) -> Exchanged:
+        """The result of the whole exchange. `runs` is the number of runs that were sent."""
         objects, size = self.sent.objects, self.sent.bytes
         due = 0 if not objects else self.remote.objects.packs.small()
         moved = sorted(moved, key=lambda m: m.path)

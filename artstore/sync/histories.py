@@ -1,4 +1,4 @@
-"""Histories: what two logs of one collection have said, all of it or behind the entries up to which both are the same."""
+"""Histories: the changes of two logs of one collection, or only those after the entries at which both were the same."""
 
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -12,15 +12,23 @@ from artstore.sync.notes import InStep
 
 
 class Histories(NamedTuple):
+    """The changes of our log and of the remote's log of one collection."""
+
     ours: list[Change]
     theirs: list[Change]
     behind: int
-    """the entry of our log that ours come behind; 0 when they are all"""
+    """number of the entry of our log after which `ours` begins; 0 if `ours` has all changes"""
 
 
 def histories(here: Refs, ours: State, there: Refs, theirs: State, same: InStep | None) -> Histories:
-    """What the logs that these states are of have said. Cost: one small file an entry; of long logs that were the `same`
-    not long ago only those that came since.
+    """Read the changes of two logs. Cost: one small file for each entry that is read.
+
+    Args:
+        here: Our logs.
+        ours: The state of our log.
+        there: Copies of the remote's logs.
+        theirs: The state of the remote's log.
+        same: Entries at which both logs held the same changes, if known: then only later entries are read.
     """
     if same is not None:
         new = here.since(ours, same.ours, same.our_digest)
@@ -40,7 +48,17 @@ def what_to_push(
     settled: set[str],
     wanted: set[str] | None = None,
 ) -> PushPlan:
-    """As `to_push`, of these logs. Raises Conflict."""
+    """Plan a push: read both logs, and call `to_push`. Raises Conflict.
+
+    Args:
+        here: Our logs.
+        ours: The state of our log.
+        there: Copies of the remote's logs.
+        theirs: The state of the remote's log.
+        same: Entries at which both logs held the same changes, if known.
+        settled: Ids of our changes that never have to be sent there.
+        wanted: Ids of the only versions to push; None for all.
+    """
     changes, heard, behind = histories(here, ours, there, theirs, same)
     start = here.read_folder(ours.path.folder, ours.path, until=behind) if behind else None
     known = {change["change"] for change in heard}
@@ -48,5 +66,5 @@ def what_to_push(
 
 
 def _is_odd(entries: Iterable[LogEntry]) -> bool:
-    """Whether something in them concerns their log alone: what it means to the other takes the whole history."""
+    """Whether an entry has a change that concerns only its own log. Then the whole histories must be compared."""
     return any(change["kind"] in ONE_LOG for entry in entries for change in entry.changes)

@@ -1,5 +1,6 @@
-"""What was last seen of a remote: copies of its logs, and what its collections have settled with ours. Notes, not truth:
-all of it may be deleted and is fetched again, but for which remote a collection follows.
+"""Notes of a remote: copies of its logs, and which changes of ours never have to be sent to it.
+
+All of it may be deleted: it is fetched again. Only the notes which remote is the upstream of a collection are lost then.
 """
 
 import json
@@ -16,26 +17,28 @@ from artstore.store.refs import Refs
 
 FOLDER = "remotes"
 _AT_ONCE = 32
-"""Entries that are in memory at once, of a size that a remote chooses."""
+"""Entries that are in memory at once. The remote decides how large they are."""
 
 
 class InStep(NamedTuple):
-    """The newest entries of our log and the remote's, and how many changes were settled, when there was nothing to tell (or
-    both held the same); and whose they are.
-    """
+    """A note that two logs of a collection were in step: there was nothing to send, or both held the same changes."""
 
     ours: int
+    """number of the newest entry of our log"""
     our_digest: str
     theirs: int
+    """number of the newest entry of the remote's log"""
     their_digest: str
     settled: int
+    """number of our changes that were settled with the remote"""
     entity: str
+    """of the collection"""
     project: str
     name: str
 
 
 class Mirror:
-    """Copies of a remote's logs, at the paths that they have there."""
+    """Copies of a remote's logs. They have the paths that the logs have at the remote."""
 
     def __init__(self, storage: FolderStorage, root: str) -> None:
         self.root = f"{storage.root}/{root}"
@@ -44,6 +47,7 @@ class Mirror:
         self._prefix = root
 
     def path(self, path: str) -> str:
+        """The path of a copy in our storage."""
         return f"{self._prefix}/{path}"
 
     def names(self, folder: str) -> list[str]:
@@ -65,24 +69,30 @@ class Mirror:
         self._storage.replace(self.path(path), data, sync=sync)
 
     def settle(self, folder: str) -> None:
-        """Copies need not be durable."""
+        """Do nothing: copies need not be durable."""
 
     def remove(self, path: str) -> bool:
         return self._storage.remove(self.path(path))
 
 
 class NotedRuns(NamedTuple):
-    """How far runs were told to a remote, or by it: numbers of entries, by the folders of their logs."""
+    """How far the logs of runs were sent to a remote, or from it."""
 
     collections: str | None
-    """digest of the collections' logs as they were then"""
+    """digest of the receiver's collections at that time"""
     told: dict[str, int]
+    """by folder of a run's log, the number of the last entry that was sent"""
     unrelated: dict[str, int]
-    """of runs that had made and used nothing in those collections; looked at again when the collections change"""
+    """by folder of a run's log, the number of its last entry, for runs that made and used none of the versions in those
+    collections. They are looked at again when the collections change.
+    """
 
 
 class Tracking:
-    """One remote's notes, in `remotes/<name>/`: its logs by the same paths, and `settled.json` beside each."""
+    """The notes of one remote, in `remotes/<name>/`.
+
+    They are copies of the remote's logs at the same paths, `settled.json` beside each, and JSON files about all of them.
+    """
 
     def __init__(self, storage: FolderStorage, name: str) -> None:
         self.storage = storage
@@ -91,21 +101,24 @@ class Tracking:
         self.mirror = Mirror(storage, self._root)
 
     def forget(self) -> None:
+        """Remove all notes of the remote."""
         self.storage.remove_folder(self._root)
 
-    # -- the repository that it is --
+    # -- the id of the repository --
 
     def id(self) -> str | None:
+        """The id that the repository at the remote's place had when it was last opened. None if it never was."""
         id = self._load("id.json").get("id")
         return id if isinstance(id, str) else None
 
     def set_id(self, id: str) -> None:
+        """Note the id of the repository at the remote's place."""
         self._save("id.json", {"id": id})
 
     # -- logs --
 
     def logs(self) -> dict[str, int]:
-        """Folder and last number of each collection's log that was seen."""
+        """The number of the newest entry of each copied log of a collection, by its folder."""
         return {folder: max(numbers) for folder, numbers in self.heads(self.mirror, ["refs"]).items()}
 
     def has(self, folder: str) -> bool:
@@ -113,7 +126,10 @@ class Tracking:
         return self.mirror.size(_entry(folder, 1)) is not None
 
     def heads(self, there: Storage | Mirror, folders: Iterable[str]) -> dict[str, list[int]]:
-        """Folder and numbers of the entries of each log below these folders, at the remote or of our copies."""
+        """The numbers of all entries of each log below some folders, by the folder of the log.
+
+        `there` is the storage of the remote, or that of our copies. Cost: one listing for each of `folders`.
+        """
         found: dict[str, list[int]] = {}
         for folder in folders:
             for path in there.paths(folder):
@@ -123,23 +139,34 @@ class Tracking:
         return found
 
     def fetch(self, there: Storage, wanted: dict[str, list[int]]) -> set[str]:
-        """Bring our copies of logs (folder → numbers of the entries there) up to date; the folders of logs that what came
-        goes on from. Raises DamagedLog when one is shorter than it was, goes on otherwise, or has a gap.
+        """Copy new entries of the remote's logs.
+
+        Args:
+            there: The storage of the remote.
+            wanted: The numbers of all entries that each log has there, by its folder: see `heads`.
+
+        Returns:
+            The folders of the logs under whose names the collections were before, if a new entry is a rename.
+
+        Raises:
+            DamagedLog: A log is shorter than it was, has a gap, or doesn't continue our copy.
         """
+        # 1. Find the entries that our copies lack. A log that is shorter than our copy was rolled back.
         missing: list[tuple[str, int]] = []
         for folder, numbers in wanted.items():
             have, last = self._last(folder), max(numbers)
             if have > last and there.size(_entry(folder, have)) is not None:
-                continue  # another process of ours has fetched what came after the place was listed
+                continue  # after the listing, another process copied a newer entry
             if have > last:
                 raise DamagedLog(
                     f"{printable(folder)} at remote '{self.name}' was rolled back: it ended with entry {have}, now with {last}",
-                    hint="somebody restored an older copy of it; `artstore remote rm` and `remote add` accept that",
+                    hint="an older copy of it was restored; to accept it: `artstore remote rm`, then `artstore remote add`",
                 )
             new = sorted(number for number in numbers if number > have)
             if new and last - have != len(new):
                 self._incomplete(folder, next(n for n, there_is in enumerate(new, have + 1) if n != there_is))
             missing += [(folder, number) for number in new]
+        # 2. Copy them, several with each request.
         for start in range(0, len(missing), _AT_ONCE):
             some = missing[start : start + _AT_ONCE]
             try:
@@ -148,6 +175,7 @@ class Tracking:
                 self._incomplete(*some[-1])
             for (folder, number), entry in zip(some, data, strict=True):
                 self.mirror.replace(_entry(folder, number), entry)
+        # 3. Read the new entries: each must name the digest of the one before it.
         sources: set[str] = set()
         first: dict[str, int] = {}
         for folder, number in missing:
@@ -157,7 +185,7 @@ class Tracking:
         return sources
 
     def _last(self, folder: str) -> int:
-        """Number of the newest entry of which there is a copy; copies that a power cut has torn are dropped."""
+        """The number of the newest copied entry. If that copy is damaged, as after a power cut, drop all of the log."""
         have = last_number(self.mirror.names(folder))
         try:
             if have:
@@ -168,18 +196,24 @@ class Tracking:
         return have
 
     def _drop(self, folder: str) -> None:
+        """Remove all copied entries of a log, so that they are copied again."""
         for name in self.mirror.names(folder):
             if number_of(name):
                 self.mirror.remove(f"{folder}/{name}")
 
     def _incomplete(self, folder: str, number: int) -> NoReturn:
+        """Raise the error for a missing entry."""
         raise DamagedLog(
-            f"entry {number} of {printable(folder)} at remote '{self.name}' is not there",
-            hint="if its files are still on their way there (a sync), try again later; nothing was changed here",
+            f"entry {number} of {printable(folder)} is missing at remote '{self.name}'",
+            hint="if a sync is still copying files there, try again later; nothing was changed here",
         )
 
     def _checked(self, folder: str, first: int) -> set[str]:
-        """Read what is new in a log, from entry `first` on; where it was renamed from."""
+        """Read the copied entries of a log from number `first` on, and check them.
+
+        Returns the folders of the logs under whose names the collection was before. Raises DamagedLog, with all copies of
+        the log dropped.
+        """
         log, sources = Log(self.mirror, folder), set()
         try:
             before = log.read(first - 1).digest if first > 1 else None
@@ -192,37 +226,41 @@ class Tracking:
             self._drop(folder)
             raise DamagedLog(
                 f"remote '{self.name}': {error}",
-                hint="its history is not the one that was there: find out who changed it; asking again accepts it",
+                hint="its history was rewritten: find out who changed it; to accept it, run the same command again",
             ) from error
         return sources
 
-    # -- what is settled with a collection --
+    # -- changes that are settled: they never have to be sent --
 
     def settled(self, folder: str) -> set[str]:
-        """Ids of our changes that were settled with the remote, whichever of its logs that was."""
+        """Ids of our changes that are settled with the remote, also with an earlier log of this name."""
         ids = self._load(f"{folder}/settled.json").get("settled")
         return {id for id in ids if isinstance(id, str)} if isinstance(ids, list) else set()
 
     def settled_with(self, folder: str, began: str | None) -> set[str]:
-        """Ids of our changes that a log of the remote is never told (again): the one whose first entry has the digest
-        `began`. Another log that has this name by now was told nothing, so nothing is settled with it.
+        """Ids of our changes that never have to be sent to one log of the remote.
+
+        `began` is the digest of the first entry of that log. If the collection was deleted and made again there, it has
+        a new log: to that nothing was sent yet, and nothing is settled with it.
         """
         noted = self._load(f"{folder}/settled.json").get("log", began)  # older notes don't name the log
         return self.settled(folder) if began is not None and noted == began else set()
 
     def settled_now(self, there: Refs, path: Path) -> set[str]:
-        """As `settled_with` the log that the collection has at the remote (`there`) now. Where nothing is settled, that
-        log is not read.
+        """Ids of our changes that never have to be sent to the log that the collection has at the remote now.
+
+        `there` are the remote's logs. If nothing is settled, the log isn't read.
         """
         return self.settled_with(path.folder, there.began(path)) if self.settled(path.folder) else set()
 
     def settle(self, folder: str, ids: set[str], began: str | None) -> None:
+        """Note that changes never have to be sent to the log whose first entry has the digest `began`."""
         known = self.settled_with(folder, began)
         if ids - known:
             self._save(f"{folder}/settled.json", {"settled": sorted(known | ids), "log": began})
 
     def noted_runs(self, verb: str) -> "NotedRuns":
-        """How far runs were `pushed` or `pulled`."""
+        """How far runs were sent. `verb` is "pushed" or "pulled"."""
         noted = self._load(f"runs-{verb}.json")
         refs, runs = noted.get("refs"), noted.get("runs")
         numbers = {f: n for f, n in runs.items() if type(n) is int} if isinstance(runs, dict) else {}
@@ -231,23 +269,26 @@ class Tracking:
         return NotedRuns(refs if isinstance(refs, str) else None, told, unrelated)
 
     def note_runs(self, verb: str, noted: "NotedRuns") -> None:
-        """Numbers of unrelated runs stand there as negative ones."""
+        """Note how far runs were sent. In the file, the numbers of unrelated runs are negative."""
         numbers = noted.told | {folder: -number for folder, number in noted.unrelated.items()}
         self._save(f"runs-{verb}.json", {"refs": noted.collections, "runs": numbers}, sync=False)
 
     def in_step(self, verb: str) -> dict[str, InStep]:
-        """Collections, by their logs, of which a `push` or `pull` of all had nothing to tell; or that held the `same`."""
+        """The notes of one kind, by the folders of the logs.
+
+        The kinds: a "push" or "pull" had nothing to send; or both logs held the "same" changes.
+        """
         noted = self._load(f"{verb}.json").items()
         return {folder: InStep(*values) for folder, values in noted if _is_note(values)}
 
     def note_in_step(self, verb: str, found: dict[str, InStep]) -> None:
-        """Cost: one small file, or none where that is known."""
+        """Add notes of one kind. Cost: writing one small file, or nothing if they are known."""
         known = self.in_step(verb)
         if known | found != known:
             self._save(f"{verb}.json", known | found, sync=False)
 
     def move_notes(self, old: str, new: str) -> None:
-        """What is settled with a collection, and whether this is its upstream, stays so under another name."""
+        """After a rename, move the notes of a collection: its settled changes, and whether this is its upstream."""
         if ids := self.settled(old):
             log = self._load(f"{old}/settled.json").get("log")
             named = {"log": log} if isinstance(log, str) else {}
@@ -258,10 +299,11 @@ class Tracking:
     # -- which remote a collection follows --
 
     def follows(self, folder: str) -> bool:
+        """Whether this is the upstream of a collection."""
         return self.storage.size(f"{self._root}/{folder}/upstream") is not None
 
     def follow(self, folder: str) -> None:
-        """Note, durably, that this is the remote whose numbers are final for a collection."""
+        """Make this the upstream of a collection: the remote whose version numbers are final. The note is durable."""
         self.storage.create(f"{self._root}/{folder}/upstream", b"")
 
     def _load(self, path: str) -> dict[str, Any]:

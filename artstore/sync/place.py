@@ -1,4 +1,4 @@
-"""A remote: another place that is itself a repository, opened for reading, for a push, or to be kept well."""
+"""A remote's place: opening the repository at a path or URL, making a new one there, and trying what the place can do."""
 
 import errno
 import os
@@ -20,12 +20,18 @@ _UNMOUNTED = "check the path; an unmounted share looks like this too"
 def open_remote(
     place: str, settings: Settings, *, here: FolderStorage | None, writing: bool = False, notes: bool = False
 ) -> Store:
-    """Open the repository at a path or URL for one operation. Nothing that it says is trusted: entries are decoded
-    strictly, objects checked.
+    """Open the repository at a path or URL for one operation. Its content isn't trusted: entries and objects are checked.
 
-    `here` is our repository, where what is known of the place is kept; with `notes`, damage that is met there is noted
-    there, if one may write. Raises NotFound when there is no repository (which is what an unmounted share looks like),
-    UnsupportedFormat when it is of another kind.
+    Args:
+        place: The path or URL.
+        settings: Of our repository.
+        here: Our repository, which caches indexes of the remote's packs.
+        writing: Whether to change the remote.
+        notes: Note damage in the remote, if it may be written to. Implied by `writing`.
+
+    Raises:
+        NotFound: There is no repository. An unmounted share looks like this, too.
+        UnsupportedFormat: This artstore doesn't know its format.
     """
     storage = storage_at(place, here)
     try:
@@ -37,8 +43,9 @@ def open_remote(
 
 
 def check_identity(remote: Store, tracking: Tracking) -> None:
-    """The repository at this place is the one that was there the last time (not a restored copy or another mount). Raises
-    Conflict.
+    """Raise Conflict unless the repository at a place is the one that was there the last time.
+
+    It can be another one if another share is mounted there, for example. The first time, its id is noted.
     """
     known = tracking.id()
     if known is None:
@@ -46,18 +53,18 @@ def check_identity(remote: Store, tracking: Tracking) -> None:
     elif known != remote.id:
         name = tracking.name
         raise Conflict(
-            f"the repository at {printable(remote.storage.root)} is not the one that remote '{name}' was",
+            f"remote '{name}' is another repository than before, at {printable(remote.storage.root)}",
             hint=f"is the right share mounted? If it was replaced: {typed('remote rm', name)}, and add it again",
         )
 
 
 def is_relative(place: str) -> bool:
-    """Whether a remote is given as a path from the current folder."""
+    """Whether a remote's place is a path relative to the current folder."""
     return not is_url(place) and not os.path.isabs(os.path.expanduser(place))
 
 
 def place_of(place: str) -> str:
-    """A remote's place as settings hold it: a folder's absolute path, or the URL of a bucket. Contacts nobody."""
+    """A remote's place as settings store it: the absolute path of a folder, or the URL of a bucket. No request is made."""
     if is_url(place) and not place.lower().startswith("file://"):
         return place
     return storage_at(place, None).root
@@ -71,7 +78,7 @@ def make_remote(place: str, here: FolderStorage, *, shared: bool = False) -> Non
     if isinstance(storage, FolderStorage):
         if os.path.isdir(storage.root) and os.listdir(storage.root):
             raise Refused(
-                f"{printable(storage.root)} is not empty, and no repository", hint="choose a folder of its own"
+                f"{printable(storage.root)} is not empty, and is not a repository", hint="choose an empty folder"
             )
         make(storage.root, shared=shared)
     else:
@@ -79,8 +86,10 @@ def make_remote(place: str, here: FolderStorage, *, shared: bool = False) -> Non
 
 
 def probe(storage: Storage) -> bool:
-    """Try what a remote has to be able to: exclusive creation, ranges, listing, removal; False where one may only read.
-    Raises InvalidValue for one that can't: without compare-and-swap one of two writers would lose its work.
+    """Try the operations that a remote must support: exclusive creation, reading ranges, listing, removal.
+
+    Returns False if the place may only be read. Raises InvalidValue if an operation isn't supported: without exclusive
+    creation, for example, one of two writers would lose its work.
     """
     folder, data = f"tmp/{this_process()}", os.urandom(64)
     path = f"{folder}/probe"
@@ -95,23 +104,27 @@ def probe(storage: Storage) -> bool:
         second = storage.create(path, data[::-1])
         if not first or second:
             raise InvalidValue(
-                f"{where} does not keep a second writer from replacing what the first has written",
+                f"{where} lets a second writer replace a file that another one created",
                 hint="it lacks conditional writes (If-None-Match: *); use a server that has them, or a folder",
             )
         if storage.read(path) != data or storage.read(path, 5, 7) != data[5:12]:
-            raise InvalidValue(f"{where} does not give back (ranges of) what was written", hint="use another server")
+            raise InvalidValue(f"{where} does not return the bytes that were written", hint="use another server")
         if [name for name, _ in storage.below(folder)] != [path]:
-            raise InvalidValue(f"{where} does not list what was just written", hint="use another server")
+            raise InvalidValue(f"{where} does not list a file that was just written", hint="use another server")
     finally:
         storage.remove_folder(folder)
     return True
 
 
 def require_remote(settings: Settings, name: str) -> str:
-    """The URL of a remote of ours that may be contacted. Raises NotFound, Refused."""
+    """The URL of a remote of the repository here.
+
+    Raises NotFound if there is no such remote, Refused if the repository isn't the user's own and they didn't allow its
+    remotes.
+    """
     remotes = settings.remotes()
     if name not in remotes:
-        hint = f"there are {', '.join(remotes)}" if remotes else "`artstore remote add NAME URL` adds one"
+        hint = f"the remotes are {', '.join(remotes)}" if remotes else "`artstore remote add NAME URL` adds one"
         raise NotFound(f"there is no remote '{printable(name)}'", hint=hint)
     if doubt := settings.doubt():
         raise Refused(

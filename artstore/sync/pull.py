@@ -1,4 +1,4 @@
-"""Pull: what a remote has, and the repository here lacks, is told here."""
+"""Pull: copying versions and other changes from a remote to the repository here."""
 
 from collections.abc import Iterator
 
@@ -16,16 +16,22 @@ from artstore.sync.transfer import Transfer, with_bases
 
 
 class Pull:
-    """One pull. Numbers of ours that others took first move behind theirs."""
+    """One pull. If a version of ours has the same number as one of the remote's, ours gets a new number."""
 
     def __init__(self, exchange: Exchange) -> None:
         self.exchange = exchange
 
     def run(self, scopes: list[Scope]) -> Exchanged:
-        """Objects first, then one entry for each collection of ours."""
+        """Pull the collections in the scopes. A collection that can't be pulled is refused; the others are pulled.
+
+        Raises NotFound if the remote has no such artifact.
+        """
+        # 1. Bring our copies of the remote's logs up to date. Skip collections that didn't change since there was nothing
+        #    to pull.
         folders, level = self.exchange.fetch(scopes), self.exchange.level("pull", scopes)
         todo: list[Planned[PullPlan]] = []
         moved = [Moved(path, "up to date") for path in level.values()]
+        # 2. Plan each other collection: which changes to append to our log?
         for theirs, wanted in self._theirs(scopes, [folder for folder in folders if folder not in level], moved):
             try:
                 if not self.exchange.options.dry_run:
@@ -38,15 +44,17 @@ class Pull:
                     self.exchange.note(planned.target, theirs, same=planned.plan.same, level=wanted is None)
             except ArtstoreError as error:
                 moved.append(Moved(theirs.path, "refused", problem=error))
+        # 3. Get the objects, then append the changes.
         if todo:
             with Transaction(self.exchange.here.objects) as tx:
                 moved += self._pull_all(todo, tx)
+        # 4. Pull runs last: only those that made or used versions which are here now.
         self.exchange.save_notes("pull")
         runs = 0 if self.exchange.options.dry_run else self.exchange.runs.pull(self.exchange.refs, lone=ALL in scopes)
         return self.exchange.report(moved, runs)
 
     def check_known(self, scopes: list[Scope]) -> None:
-        """Raises NotFound for an artifact that the remote never had."""
+        """Raise NotFound if a scope is an artifact that the remote never had."""
         for scope in scopes:
             if scope.path is not None and not self.exchange.there.read_folder(scope.folder, scope.path).number:
                 self._refuse_unknown(scope.path)
@@ -54,7 +62,10 @@ class Pull:
     def _theirs(
         self, scopes: list[Scope], folders: list[str], moved: list[Moved]
     ) -> Iterator[tuple[State, set[str] | None]]:
-        """The remote's collections in the scopes; of several, one that can't be read is told of in `moved`."""
+        """The remote's collections in the scopes, each with the ids of the only versions to pull, or None for all.
+
+        In a scope of many collections, one that can't be read is added to `moved` as refused.
+        """
         for scope in scopes:
             if scope.path is not None:
                 state = self.exchange.there.read(scope.path)
@@ -81,11 +92,11 @@ class Pull:
         names = [str(state.path) for state in states if state.exists]
         raise NotFound(
             f"remote '{self.exchange.tracking.name}' has no artifact {printable(str(path))}",
-            hint=near(str(path), names) or f"{typed('ls --from', self.exchange.tracking.name)} lists what it has",
+            hint=near(str(path), names) or f"{typed('ls --from', self.exchange.tracking.name)} lists its artifacts",
         )
 
     def _planned(self, theirs: State, wanted: set[str] | None) -> Planned[PullPlan]:
-        """Our state, and what our log has to be told."""
+        """Plan one collection. Raises Conflict if our log can't take the changes."""
         now = self.exchange.refs.settled(theirs.path, follow=False)
         if now.redirect is not None:
             return Planned(theirs, wanted, *self._renamed_here(theirs, now.redirect))
@@ -98,33 +109,40 @@ class Pull:
             return Planned(theirs, wanted, now, plan)
         except Conflict as error:
             apart = typed("cp", str(now.path), f"{now.path}-ours")
-            hint = f"its numbers follow another remote; {apart} keeps yours apart"
+            hint = f"its numbers come from another remote; {apart} keeps your versions under another name"
             raise Conflict(str(error), hint=hint) from error
 
     def _follow_rename(self, theirs: State) -> None:
-        """A collection that was renamed at the remote, and that we have under an old name only, is renamed here."""
+        """If a collection was renamed at the remote, and we only have it under the old name, rename it here."""
         if self.exchange.refs.read_folder(theirs.path.folder).number:
             return
         for old in self.exchange.there.names_before(theirs):
-            gone = self.exchange.there.read_folder(old.folder, old).redirect is not None
-            if gone and self.exchange.refs.read_folder(old.folder, old).exists:
+            was_renamed = self.exchange.there.read_folder(old.folder, old).redirect is not None
+            if was_renamed and self.exchange.refs.read_folder(old.folder, old).exists:
                 self.exchange.refs.rename(old, theirs.path)
                 self.exchange.tracking.move_notes(old.folder, theirs.path.folder)
                 return
 
     def _renamed_here(self, theirs: State, name: Path) -> tuple[State, PullPlan]:
-        """A collection that has another name here by now: fine, unless the remote got more under the old one."""
+        """The plan for a collection that was renamed here: nothing to do.
+
+        Raises Conflict if the remote got new versions under the old name.
+        """
         here = self.exchange.refs.read(name)
         if new := [v for id, v in theirs.versions.items() if id not in here.versions and is_live(v)]:
             remote = self.exchange.tracking.name
             raise Conflict(
                 f"{theirs.path} was renamed to {name} here, and remote '{remote}' has a new v{new[0]['number']}",
-                hint=f"{typed('push', remote, str(name))} gives it the new name there, too",
+                hint=f"{typed('push', remote, str(name))} renames it there, too",
             )
         return here, PullPlan([], [], {}, [], set(), False)
 
     def _pull_all(self, todo: list[Planned[PullPlan]], tx: Transaction) -> list[Moved]:
-        plans = [self._planned(planned.source, planned.wanted) for planned in todo]  # as read behind the transaction
+        """Get the objects of all plans, and append their changes to our logs."""
+        # 1. Plan again. Objects of live versions count as stored: their logs must be read after the transaction began.
+        plans = [self._planned(planned.source, planned.wanted) for planned in todo]
+        # 2. Get all objects together. If some are damaged, get those of each collection apart, and refuse only the
+        #    collections that need damaged ones.
         moved: list[Moved] = []
         try:
             self._send(plans, tx)
@@ -132,12 +150,13 @@ class Pull:
             if len(plans) == 1:
                 raise
             plans = [planned for planned in plans if self._comes_alone(planned, tx, moved)]
+        # 3. Append the changes.
         if self.exchange.options.dry_run:
             return moved + [self.exchange.moved(p.source, p.plan, p.plan.versions, len(p.plan.changes)) for p in plans]
         return moved + self.exchange.commit_all(plans, tx, self.exchange.refs, self._again)
 
     def _comes_alone(self, planned: Planned[PullPlan], tx: Transaction, moved: list[Moved]) -> bool:
-        """Get one collection's objects by itself: what is damaged or incomplete there keeps no other back."""
+        """Get the objects of one collection. If some are damaged or missing, add it to `moved` as refused, and return False."""
         try:
             self._send([planned], tx)
         except Damage as error:
@@ -146,6 +165,7 @@ class Pull:
         return True
 
     def _send(self, plans: list[Planned[PullPlan]], tx: Transaction) -> None:
+        """Get all objects that some plans need, and publish them. In a dry run only count them."""
         options = self.exchange.options
         self.exchange.options.monitor.start(f"getting from {self.exchange.tracking.name}")
         source, here = self.exchange.remote.objects, self.exchange.here.objects
@@ -164,11 +184,11 @@ class Pull:
         except MissingObject as error:
             raise MissingObject(
                 f"remote '{self.exchange.tracking.name}' is incomplete: {error}",
-                hint="if its files are still on their way there (a sync), pull again later; nothing was changed here",
+                hint="if a sync is still copying files there, pull again later; nothing was changed here",
             ) from error
 
     def _again(self, planned: Planned[PullPlan], tx: Transaction) -> Planned[PullPlan]:
-        """After a lost race: planned anew on what is here now."""
+        """Plan a collection again, after another writer changed our log, and get its objects."""
         planned = self._planned(planned.source, planned.wanted)
         self._send([planned], tx)
         return planned

@@ -1,4 +1,4 @@
-"""Push: what the repository here has, and a remote lacks, is told there."""
+"""Push: copying versions and other changes from the repository here to a remote."""
 
 from collections.abc import Iterator, Set
 
@@ -15,17 +15,21 @@ from artstore.sync.transfer import Supply, Transfer, with_bases
 
 
 class Push:
-    """One push. What both sides changed stays as it is there."""
+    """One push. If both sides changed a property, the remote keeps its value."""
 
     def __init__(self, exchange: Exchange) -> None:
         self.exchange = exchange
 
     def run(self, scopes: list[Scope]) -> Exchanged:
-        """Objects first, then one entry for each collection; what others push meanwhile is read and reckoned with. A
-        collection that can't be pushed is told of in its `problem`, and the others go.
+        """Push the collections in the scopes. A collection that can't be pushed is refused; the others are pushed.
+
+        Others may push at the same time. Raises NotFound if there is no such artifact here.
         """
+        # 1. Bring our copies of the remote's logs up to date. Skip collections that didn't change since there was nothing
+        #    to push.
         self.exchange.fetch(scopes)
         level = self.exchange.level("push", scopes)
+        # 2. Rename collections there that were renamed here. Those that the remote has under the same name weren't.
         known = level.keys() | set(self.exchange.seen())
         renamed = (
             []
@@ -34,6 +38,7 @@ class Push:
         )
         if any(renamed):
             self.exchange.fetch(scopes)
+        # 3. Plan each collection: which changes to append to the remote's log?
         todo: list[Planned[PushPlan]] = []
         moved = [Moved(path, "up to date") for path in level.values()]
         for state, wanted in self._ours(scopes, level.keys()):
@@ -46,6 +51,8 @@ class Push:
                     self.exchange.note(state, planned.target, same=planned.plan.same, level=wanted is None)
             except ArtstoreError as error:
                 moved.append(Moved(state.path, "refused", problem=error))
+        # 4. Send the objects, then append the changes. Our own logs are made durable first: a remote must not have changes
+        #    that a power cut can take from us.
         if todo and self.exchange.options.dry_run:
             moved += self._push_all(todo, None)
         elif todo:
@@ -54,8 +61,10 @@ class Push:
             with Transaction(
                 self.exchange.remote.objects, source=Supply(self.exchange.here.objects, self.exchange.options.monitor)
             ) as tx:
-                self.exchange.fetch(scopes)  # what is live there is relied on: as read after the transaction was opened
+                # Objects of live versions count as stored: their logs must be read after the transaction began.
+                self.exchange.fetch(scopes)
                 moved += self._push_all(todo, tx)
+        # 5. Copy the remote's new entries, then push runs: only those that made or used versions which are there now.
         self.exchange.save_notes("push")
         if not self.exchange.options.dry_run and any(m.outcome == "moved" or m.versions for m in moved):
             self.exchange.fetch(scopes)
@@ -63,8 +72,10 @@ class Push:
         return self.exchange.report(moved, runs)
 
     def _ours(self, scopes: list[Scope], known: Set[str]) -> Iterator[tuple[State, set[str] | None]]:
-        """Our collections in the scopes (deleted ones too, of which a deletion may have to be told), without those that are
-        known to be level.
+        """Our collections in the scopes, each with the ids of the only versions to push, or None for all.
+
+        Deleted ones are included, because their deletion may have to be sent. In a scope of many collections, those whose
+        folders are `known` are left out.
         """
         for scope in scopes:
             if scope.path is not None:
@@ -79,13 +90,16 @@ class Push:
             for folder in self.exchange.refs.paths():
                 if f"{folder}/".startswith(f"{scope.folder}/") and folder not in known:
                     state = self.exchange.refs.read_folder(folder)
-                    said = state.versions or state.metadata or state.description or state.tags
-                    if state.number and state.redirect is None and said:  # else parts of an unfinished version alone
+                    has_content = state.versions or state.metadata or state.description or state.tags
+                    # Without content, it only has parts of an unfinished version, which aren't sent.
+                    if state.number and state.redirect is None and has_content:
                         yield state, None
 
     def _rename_there(self, state: State) -> bool:
-        """A collection that was renamed here, and that the remote has under an old name only, is renamed there. One that
-        others made under such a name is not: it shares no version with ours.
+        """If a collection was renamed here, and the remote only has it under an old name, rename it there.
+
+        Not if the collection at the remote is another one, which has no version in common with ours. Returns whether it
+        was renamed.
         """
         if self.exchange.there.read_folder(state.path.folder, state.path).number:
             return False
@@ -100,7 +114,7 @@ class Push:
         return False
 
     def _planned(self, state: State, wanted: set[str] | None) -> Planned[PushPlan]:
-        """The remote's state, as our copies tell it, and what its log has to be told behind that."""
+        """Plan one collection, from our copy of the remote's log. Raises Conflict if the remote can't take the changes."""
         theirs = self.exchange.there.read_folder(state.path.folder, state.path)
         if theirs.redirect is not None:
             raise Conflict(
@@ -120,19 +134,22 @@ class Push:
             raise Conflict(str(error), hint=self._clash_hint(state.path)) from error
 
     def _clash_hint(self, path: Path) -> str:
+        """The way out if the remote has other versions with the numbers of ours."""
         name = self.exchange.tracking.name
         upstream = next((other.name for other in self.exchange.neighbours.tracked if other.follows(path.folder)), None)
         if upstream is None:
             return f"{typed('pull', name, str(path))} first: it renumbers yours"
-        return f"its numbers follow '{upstream}'; {typed('cp', str(path), f'{path}-{name}')}, and push that"
+        return f"its numbers come from '{upstream}'; {typed('cp', str(path), f'{path}-{name}')}, and push the copy"
 
     def _rename_hint(self, old: Path, new: Path) -> str:
+        """The way out if the collection was renamed at the remote."""
         if self.exchange.refs.read(new).exists:
-            return f"{new} is here, too: {typed('rm --collection', str(old))} leaves the new name only"
-        return f"{typed('mv', str(old), str(new))} does so here"
+            return f"{new} exists here, too; {typed('rm --collection', str(old))} deletes the old name"
+        return f"{typed('mv', str(old), str(new))} renames it here, too"
 
     def _push_all(self, todo: list[Planned[PushPlan]], tx: Transaction | None) -> list[Moved]:
-        """Send and tell; without a transaction only reckon what would be."""
+        """Send the objects of all plans, and append their changes to the remote's logs. Without a transaction, only count."""
+        # Collections whose logs grew meanwhile are planned again.
         plans = [p if self.exchange.there.is_current(p.target) else self._planned(p.source, p.wanted) for p in todo]
         self._send(plans, tx)
         if tx is None:
@@ -140,7 +157,7 @@ class Push:
         return self.exchange.commit_all(plans, tx, self.exchange.remote.refs, self._again)
 
     def _send(self, plans: list[Planned[PushPlan]], tx: Transaction | None) -> None:
-        """All objects that these need, published."""
+        """Send all objects that some plans need, and publish them. Without a transaction, only count them."""
         self.exchange.options.monitor.start(f"sending to {self.exchange.tracking.name}")
         if tx is not None:
             self.exchange.remote.objects.packs.look_only_where_cheap()
@@ -163,12 +180,12 @@ class Push:
         self.exchange.sent += needs
         if tx is None:
             return
-        self.exchange.neighbours.fill({**needs.small, **needs.large})
+        self.exchange.neighbours.fill({**needs.small, **needs.large})  # blobs that are absent in a partial clone
         transfer.send(needs)
         tx.publish()
 
     def _again(self, planned: Planned[PushPlan], tx: Transaction) -> Planned[PushPlan]:
-        """After a lost race: planned anew on what is there now, and sent, on other bases maybe."""
+        """Plan a collection again, after another writer changed the remote's log, and send its objects."""
         self.exchange.fetch([Scope(planned.source.path.folder)])
         planned = self._planned(planned.source, planned.wanted)
         self._send([planned], tx)

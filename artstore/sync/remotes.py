@@ -1,4 +1,4 @@
-"""The remotes of a repository: which there are, what goes there and comes from there, and what they promise."""
+"""The remotes of a repository: adding and removing them, push, pull and fetch, and getting promised blobs."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -35,18 +35,19 @@ if TYPE_CHECKING:
 
 
 class Divergence(NamedTuple):
-    """How a collection stands to a remote, as of the last time that was asked."""
+    """The difference between a collection here and at a remote, as the remote was last seen."""
 
     remote: str
     ahead: int
-    """versions that it lacks"""
+    """number of versions that the remote lacks"""
     behind: int
-    """versions that it has and this repository lacks"""
+    """number of versions that this repository lacks"""
     changes: int
-    """other changes of ours that it lacks"""
+    """number of other changes that the remote lacks"""
 
     @property
     def in_words(self) -> str:
+        """The difference as a phrase, such as `1 version behind origin`."""
         parts = [
             f"{count(self.ahead, 'version')} ahead of {self.remote}" if self.ahead else "",
             f"{count(self.changes, 'change')} ahead of {self.remote}" if self.changes else "",
@@ -56,7 +57,7 @@ class Divergence(NamedTuple):
 
 
 class Remotes:
-    """Opened for each operation; nothing is asked of a remote unless an operation says so."""
+    """The remotes of the repository here. A remote is opened for each operation, and contacted only by some of them."""
 
     def __init__(self, storage: FolderStorage, settings: Settings, here: Store, lookup: Lookup) -> None:
         self._storage = storage
@@ -64,15 +65,26 @@ class Remotes:
         self._here = here
         self._lookup = lookup
 
-    # -- which there are --
+    # -- settings --
 
     def all(self) -> dict[str, RemoteSettings]:
+        """The settings of all remotes, by name."""
         return self._settings.remotes()
 
     def add(self, name: str, url: str, *, make: bool = False, shared: bool = False, partial: bool = False) -> bool:
-        """Name a remote, after trying what the place can do; with `make` it becomes an (empty) repository first. Whether
-        one may write there. Raises Conflict for a name in use, NotFound where there is no repository, InvalidValue for a
-        place that can't be one.
+        """Add a remote, after trying what its place can do. Returns whether it may be written to.
+
+        Args:
+            name: The name for the remote.
+            url: Its path or URL.
+            make: Make an empty repository there first, unless there is one.
+            shared: The users of a group may write to the new repository.
+            partial: The remote holds blobs that are absent here.
+
+        Raises:
+            Conflict: The name is used already.
+            NotFound: There is no repository.
+            InvalidValue: It is this repository itself, or the place can't do what a remote must.
         """
         check_name(name, "remote name")
         if same := [other for other in self.all() if file_name_of(other) == file_name_of(name)]:
@@ -93,13 +105,13 @@ class Remotes:
         return writable
 
     def register(self, name: str, url: str, *, relative: bool) -> None:
-        """Name a remote that is only read from: nothing is tried there, so nothing is written."""
+        """Add a remote without contacting it, and without trying what its place can do."""
         self._tracking(name).forget()
         self._settings.set_remote(check_name(name, "remote name"), RemoteSettings(place_of(url), relative=relative))
 
     @staticmethod
     def place_of(url: str) -> str:
-        """A place as it stands in the settings. Raises NotFound when no repository is there."""
+        """A remote's place as settings store it. Raises NotFound if there is no repository."""
         with open_remote(url, Settings(None), here=None):
             return place_of(url)
 
@@ -107,7 +119,7 @@ class Remotes:
         return check_format(self._storage, "read").id
 
     def remove(self, name: str) -> None:
-        """Forget a remote and what was seen of it; nothing is touched there. Raises NotFound."""
+        """Remove a remote and all notes of it. Nothing changes at its place. Raises NotFound."""
         if name not in self.all():
             require_remote(self._settings, name)
         self._settings.set_remote(name, None)
@@ -117,11 +129,14 @@ class Remotes:
         return Tracking(self._storage, name)
 
     def _seen(self, name: str) -> Refs:
-        """A remote's collections, as they were last seen."""
+        """The collections of a remote, as they were last seen."""
         return Refs(self._tracking(name).mirror, identity=self._settings.identity)
 
     def default(self, name: str | None = None) -> str:
-        """The remote that is meant: `origin`, or the only one."""
+        """The name of the remote to use: `name` if there is one, `origin`, or else the only remote.
+
+        Raises NotFound if there is none, InvalidValue if there are several.
+        """
         if name is not None:
             return name
         names = list(self.all())
@@ -129,10 +144,16 @@ class Remotes:
             return ORIGIN if ORIGIN in names else names[0]
         if not names:
             raise NotFound("this repository has no remote", hint="`artstore remote add NAME URL` adds one")
-        raise InvalidValue(f"there are several remotes: {', '.join(names)}", hint="say which")
+        raise InvalidValue(f"there are several remotes: {', '.join(names)}", hint="name one of them")
 
     def open(self, name: str, *, writing: bool = False) -> Store:
-        """Raises NotFound, Refused (a repository of somebody else's), Conflict (another repository than the last time)."""
+        """Open a remote for one operation.
+
+        Raises:
+            NotFound: There is no such remote, or no repository at its place.
+            Refused: The repository here isn't the user's own, and they didn't allow its remotes.
+            Conflict: Another repository is at the remote's place than the last time.
+        """
         remote = open_remote(require_remote(self._settings, name), self._settings, here=self._storage, writing=writing)
         try:
             check_identity(remote, self._tracking(name))
@@ -144,13 +165,17 @@ class Remotes:
     # -- exchanging --
 
     def push(self, name: str | None, specs: Iterable[str], options: Exchanging) -> Exchanged:
+        """Push to a remote: see `Push.run`. No specs mean all collections."""
         name, specs = self.default(name), list(specs)
         scopes = self.scopes(specs)
         with self._meaning_a_remote(specs), self.open(name, writing=True) as remote:
             return Push(self.exchange(name, remote, options)).run(scopes)
 
     def pull(self, name: str | None, specs: Iterable[str], options: Exchanging) -> Exchanged:
-        """With a selection of files the remote is noted as promising the others' bytes."""
+        """Pull from a remote: see `Pull.run`. No specs mean all collections.
+
+        If only some files are selected, the remote is noted as one that holds the bytes of the others.
+        """
         name, specs = self.default(name), list(specs)
         scopes = self.scopes(specs)
         with self._meaning_a_remote(specs), self.open(name) as remote:
@@ -159,7 +184,7 @@ class Remotes:
             return Pull(self.exchange(name, remote, options)).run(scopes)
 
     def fetch(self, name: str | None, specs: Iterable[str], options: Exchanging) -> list[str]:
-        """See what a remote has, without importing it; the folders of the logs that were looked at."""
+        """Bring our copies of a remote's logs up to date, without pulling. Returns the folders of these logs."""
         name, specs = self.default(name), list(specs)
         with self._meaning_a_remote(specs), self.open(name) as remote:
             exchange, scopes = self.exchange(name, remote, options), self.scopes(specs)
@@ -168,36 +193,39 @@ class Remotes:
             return folders
 
     def exchange(self, name: str, remote: Store, options: Exchanging) -> Exchange:
-        """With an opened place of that name, whether the settings name it or not."""
+        """An exchange with a remote that is open. The settings need not have a remote of this name."""
         others = [self._tracking(other) for other in self.all() if other != name]
         neighbours = Neighbours(others, self.fill, set(self.partial) <= {name})
         return Exchange(self._here, remote, self._tracking(name), neighbours, options)
 
     @contextmanager
     def _meaning_a_remote(self, specs: list[str]) -> Iterator[None]:
-        """What was taken for an artifact may be a remote's name, mistyped."""
+        """If there is no such artifact, hint that the first word may be the name of a remote."""
         try:
             yield
         except NotFound as error:
             if specs and specs[0] in self.all():
-                raise NotFound(str(error), hint=f"'{specs[0]}' is a remote, too: name one remote, and first") from error
+                raise NotFound(
+                    str(error), hint=f"'{specs[0]}' is also a remote: give one remote, before the artifacts"
+                ) from error
             hint = near(specs[0], self.all()) if specs else None
             if hint is None:
                 raise
             raise NotFound(str(error), hint=hint) from error
 
     def renamed(self, old: Path, new: Path) -> None:
-        """A collection has another name here: what is settled with remotes holds on."""
+        """Move the notes about a collection that was renamed here, for all remotes."""
         for name in self.all():
             self._tracking(name).move_notes(old.folder, new.folder)
 
     def _note_partial(self, name: str) -> None:
+        """Note that a remote holds blobs that are absent here."""
         known = self.all()[name]
         if not known.partial:
             self._settings.set_remote(name, known._replace(partial=True))
 
     def scopes(self, specs: Iterable[str]) -> list[Scope]:
-        """What texts name: a version, an artifact, or `[entity/]project/`; nothing means all."""
+        """The scopes for specs: each is a version, an artifact, or `[entity/]project/`. No specs mean all collections."""
         return [self._scope(text) for text in specs] or [ALL]
 
     def _scope(self, text: str) -> Scope:
@@ -208,10 +236,10 @@ class Remotes:
         path, spec = self._lookup.path_of(text)
         return Scope(path.folder, spec, path)
 
-    # -- how it stands --
+    # -- as last seen: no remote is contacted --
 
     def apart(self, state: State) -> list[Divergence]:
-        """How a collection stands to each remote that was told of it, or told of it; asks none of them."""
+        """The difference between a collection and each remote that has it, or is its upstream."""
         found = []
         for name in self.all():
             tracking = self._tracking(name)
@@ -232,7 +260,7 @@ class Remotes:
         return found
 
     def holding(self, path: Path, spec: Spec) -> str | None:
-        """A remote that is known to have what a spec names, and this repository has not."""
+        """The name of a remote that has the version that a spec names, or None."""
         for name in self.all():
             try:
                 resolve(self._seen(name).read(path), spec)
@@ -251,7 +279,7 @@ class Remotes:
         return NotFound(f"{name} is not here, but at remote '{holder}'", hint=f"{typed('pull', holder, name)} gets it")
 
     def having(self, path: Path, id: str) -> str | None:
-        """A remote that is known to have a version, the collection's upstream first; None where no remote is."""
+        """The name of a remote that has a version, or None. The collection's upstream is preferred."""
         for name in sorted(self.all(), key=lambda name: not self._tracking(name).follows(path.folder)):
             try:
                 version = self._seen(name).read(path).versions.get(id)
@@ -262,7 +290,7 @@ class Remotes:
         return None
 
     def only_there(self, name: str) -> list[Path]:
-        """Collections that a remote is known to have, and this repository has not."""
+        """The collections that a remote has and this repository hasn't."""
         there = self._seen(name)
         states = (there.read_folder(folder) for folder in there.paths())
         return [s.path for s in states if s.exists and not self._here.refs.read_folder(s.path.folder).versions]
@@ -278,16 +306,17 @@ class Remotes:
         with self.open(name) as remote:
             yield remote.objects
 
-    # -- what is promised --
+    # -- promised blobs: absent here, and held by a remote --
 
     @property
     def partial(self) -> list[str]:
-        """Remotes that hold blobs which are absent here, and promise them."""
+        """The names of the remotes that promise blobs."""
         return [name for name, settings in self.all().items() if settings.partial]
 
     def promised(self) -> set[Digest]:
-        """Blobs of versions that partial remotes' logs are known to hold, as far as their trees are here. Cost: a walk of
-        all these trees.
+        """The blobs of all live versions of the remotes that promise blobs, if their trees are here.
+
+        Cost: a walk through all these trees.
         """
         found: set[Digest] = set()
         for name in self.partial:
@@ -301,8 +330,12 @@ class Remotes:
         return found
 
     def fill(self, blobs: dict[Digest, int], monitor: Monitor | None = None) -> None:
-        """Bring blobs (and their sizes) here that are absent, from the remotes that promised them; many small ones by few
-        reads. What nobody has is left to whoever reads it.
+        """Get blobs that are absent here from the remotes that promised them. Many small blobs take few requests.
+
+        Blobs that no remote has stay absent, without an error: reading them will raise one.
+
+        Args:
+            blobs: Their sizes, by digest. Blobs that are stored here are ignored.
         """
         objects = self._here.objects
         absent = self._absent(blobs) if self.partial else {}
@@ -337,5 +370,6 @@ class Remotes:
                 self.fill_version(Version(state, version), EVERYTHING)
 
     def _absent(self, blobs: dict[Digest, int]) -> dict[Digest, int]:
+        """Those of some blobs that are not stored here."""
         objects = self._here.objects
         return {digest: size for digest, size in blobs.items() if not objects.has(BLOB, digest, size)}

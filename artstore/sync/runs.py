@@ -1,4 +1,4 @@
-"""Runs on their way: pushed and pulled with the versions that they made and used, as far as the other side lacks them."""
+"""Exchanging runs: a push or pull also sends the runs that made or used the versions which the receiver has."""
 
 from artstore.backends.storage import LogStorage
 from artstore.domain.changes import Change
@@ -22,7 +22,7 @@ def _digest(heads: dict[str, int]) -> str:
 
 
 class RunExchange:
-    """The runs' part of one operation between a repository here and a remote of its."""
+    """The part of an exchange that sends runs."""
 
     def __init__(self, here: Store, remote: Store, tracking: Tracking, *, jobs: int, monitor: Monitor) -> None:
         self._here = here
@@ -34,8 +34,11 @@ class RunExchange:
         self._monitor = monitor
 
     def push(self, refs: Refs, *, lone: bool) -> int:
-        """Push runs that made or used what the remote has by `refs`, and with `lone` those that made and used nothing;
-        how many had something new.
+        """Push runs that made or used versions which the remote has. Returns how many had new changes.
+
+        Args:
+            refs: The collections of the remote.
+            lone: Also push runs that made and used no version.
         """
         heads = {folder: last_number(self._here.storage.names(folder)) for folder in self._here.runs.paths()}
         if not heads:
@@ -48,7 +51,12 @@ class RunExchange:
         return count
 
     def pull(self, refs: Refs, *, lone: bool) -> int:
-        """The other way round: those that made or used what is here by `refs`."""
+        """Pull runs that made or used versions which are here. Returns how many had new changes.
+
+        Args:
+            refs: The collections here.
+            lone: Also pull runs that made and used no version.
+        """
         numbers = self._tracking.heads(self._remote.storage, ["runs"])
         self._tracking.fetch(self._remote.storage, numbers)
         heads = {folder: max(some) for folder, some in numbers.items()}
@@ -64,8 +72,15 @@ class RunExchange:
     def _due(
         self, heads: dict[str, int], before: NotedRuns, runs: Runs, refs: Refs, collections: str, *, lone: bool
     ) -> tuple[list[RunState], NotedRuns]:
-        """Runs whose logs (folder → last number) have something to tell since `before`, and what is to be noted now.
-        `collections` is the digest of the logs of `refs`.
+        """The runs whose logs have grown since the notes `before`, and the new notes.
+
+        Args:
+            heads: The number of the newest entry of each run's log, by its folder.
+            runs: The runs of the sender.
+            refs: The collections of the receiver.
+            collections: The digest of the logs of `refs`. If it is another one than in the notes, unrelated runs are
+                looked at again.
+            lone: Also send runs that made and used no version.
         """
         due, told, unrelated = list[RunState](), dict(before.told), dict(before.unrelated)
         ids: set[str] | None = None
@@ -86,15 +101,20 @@ class RunExchange:
         return due, NotedRuns(collections, told, unrelated)
 
     def _note(self, verb: str, before: NotedRuns, now: NotedRuns) -> None:
-        """Note it if a later look would be spared by it."""
+        """Write the new notes, if they can save work later."""
         if now[1:] != before[1:] or (now.unrelated and now.collections != before.collections):
             self._tracking.note_runs(verb, now)
 
     def _tell_all(
         self, states: list[RunState], source: ObjectStore, target: ObjectStore, logs: LogStorage, there: Runs
     ) -> int:
-        """Append what another place lacks of runs' logs (as they stand in `logs`), the sealed parts of their histories
-        first; how many had something new.
+        """Send runs: first the blobs of their histories, then the changes of their logs. Returns how many had new changes.
+
+        Args:
+            source: The objects of the sender.
+            target: The objects of the receiver.
+            logs: The storage that has the logs of the sender, or copies of them.
+            there: The runs of the receiver.
         """
         blobs = [blob for state in states for blob in state.blobs()]
         if not blobs:
@@ -109,6 +129,6 @@ class RunExchange:
 
 
 def _changes(logs: LogStorage, state: RunState) -> list[Change]:
-    """The changes of a run's log, up to the state that was sent."""
+    """The changes of a run's log, up to the entry of `state`."""
     log = Log(logs, state.path.folder)
     return told(entry for entry in log.entries(log.listing()) if entry.number <= state.number)

@@ -1,4 +1,4 @@
-"""Objects on their way from one repository to another: what versions need that is not there, and its bytes."""
+"""Transferring objects between repositories: finding out which ones the receiver lacks, and copying them."""
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -36,14 +36,14 @@ from artstore.store.reading import read_blobs, read_small
 from artstore.store.transaction import Transaction
 
 _PUBLISH_EVERY = 256 << 20
-"""Bytes after which what arrived gets its final name."""
+"""Bytes. After each such amount, the received objects are published, so that they aren't sent again after an error."""
 
 NOTHING = Selection(prefix="\0")
-"""What takes no file: `--no-blobs`."""
+"""Selects no file: `--no-blobs`."""
 
 
 class Needs(NamedTuple):
-    """Objects to be sent, by digest: bytes of trees and versions, sizes of blobs."""
+    """Objects to send, by digest: trees and versions with their bytes, blobs with their sizes."""
 
     trees: dict[Digest, bytes]
     versions: dict[Digest, bytes]
@@ -52,25 +52,26 @@ class Needs(NamedTuple):
 
     @property
     def objects(self) -> int:
+        """The number of objects."""
         return len(self.trees) + len(self.versions) + len(self.small) + len(self.large)
 
     @property
     def bytes(self) -> int:
+        """The size of all objects together."""
         data = (*self.trees.values(), *self.versions.values())
         return sum(map(len, data)) + sum(self.small.values()) + sum(self.large.values())
 
 
 class Wanted(NamedTuple):
-    """A version to be sent, and one whose whole closure the receiver has (or will have: one sent before it)."""
+    """A version to send, with a similar one as its base."""
 
     version: VersionState
     base: VersionState | None
+    """a version of which the receiver has all objects, or gets them before"""
 
 
 class Transfer:
-    """From `source` into a transaction of the receiver (its store, if nothing is to be sent). One of both is the
-    repository here: `near`, where trees are read if they are there.
-    """
+    """Copies the objects of versions from one repository to another. One of them is the repository here."""
 
     def __init__(
         self,
@@ -82,12 +83,21 @@ class Transfer:
         jobs: int = 4,
         monitor: Monitor | None = None,
     ) -> None:
+        """Prepare a transfer.
+
+        Args:
+            source: The objects of the sender.
+            tx: A transaction of the receiver. Its objects are enough if nothing will be sent.
+            near: The objects of the repository here. Trees are read from it if it has them.
+            selection: Files whose blobs are sent. Trees are always sent.
+            jobs: Number of large blobs that are copied at once.
+        """
         self._source = source
         self._tx = tx
         self._has: Callable[[ObjectKind, Digest, int], bool]
         self._sizes: Callable[[Iterable[Digest]], Mapping[Digest, int | None]]
         self._have_large: Callable[[dict[Digest, int]], set[Digest]]
-        if isinstance(tx, Transaction):  # it relies on what it finds; a store only says what is there
+        if isinstance(tx, Transaction):  # a transaction also relies on the objects that it finds
             self._has, self._sizes, self._have_large = tx.rely, tx.rely_many, tx.rely_large
         else:
             self._has, self._sizes, self._have_large = tx.has, tx.sizes, tx.large.there
@@ -97,36 +107,51 @@ class Transfer:
         self._monitor = monitor or Monitor()
         self._trees: dict[Digest, bytes] = {}
         self._there: dict[Digest, int] = {}
-        """large blobs of a distant source, and their sizes"""
+        """sizes of the large blobs that a distant source has"""
 
-    # -- what is needed --
+    # -- planning --
 
     def plan(self, wanted: list[Wanted], properties: Iterable[Digest] = ()) -> Needs:
-        """What versions, and blobs that properties name, need. Trees are compared with those of each version's base, folder
-        by folder and level by level: equal ones are not opened, and each level costs one round of requests. All are
-        checked. Raises Damage for what we would not have written, MissingObject for what the source lacks.
+        """Find out which objects the receiver lacks.
+
+        The trees of each version are compared with those of its base, level by level. Folders that are equal aren't read.
+        At a distant place each level costs one round of requests.
+
+        Args:
+            wanted: The versions to send.
+            properties: Blobs with long properties, to send as well.
+
+        Raises:
+            Damage: An object of the source is damaged, or is one that artstore would not have written.
+            MissingObject: The source lacks an object.
         """
+        # 1. Records of versions, and blobs of long properties.
         needs = Needs({}, {}, {}, {})
         self._need_versions([item.version for item in wanted], needs)
         for blob in properties:
             self._need_property(blob, needs)
+        # 2. Trees, and the blobs that they name and the bases don't.
         seen: set[tuple[bytes, Digest]] = set()
         level = [_Pair(b"", _root(item.version), _root(item.base) if item.base else None) for item in wanted]
         while level:
             level = [pair for pair in level if pair.is_new(seen, self._selection.everything)]
             data = self._load({d for pair in level for d in pair.digests})
             level = [below for pair in level for below in self._compare(pair, data, needs)]
+        # 3. Drop those that the receiver has all the same. Many look-ups at once cost few requests.
         there = self._sizes(needs.small.keys() | needs.trees.keys())
         for digest, size in there.items():
             if needs.small.pop(digest, size) != size and size is not None:
-                raise Damage(f"blob {short(digest)} has {size} bytes, and a tree tells of another size")
+                raise Damage(f"blob {short(digest)} has {size} bytes, but a tree records another size")
             needs.trees.pop(digest, None)
         for digest in self._have_large(needs.large):
             del needs.large[digest]
         return needs
 
     def _need_versions(self, versions: list[VersionState], needs: Needs) -> None:
-        """Records and the blobs that properties name; both are small as a rule."""
+        """Add the records of versions, and the blobs of their long properties, unless the receiver has them.
+
+        Raises Damage if a record and the log entry of a version differ.
+        """
         missing = [v for v in versions if not self._has(VERSION, id_of_state(v), 0)]
         kinds: dict[Digest, ObjectKind] = {id_of_state(version): VERSION for version in missing}
         told = {id_of_state(version): version for version in missing}
@@ -138,13 +163,14 @@ class Transfer:
                 version["size"],
                 version["files"],
             ):
-                raise Damage(f"version {short(id)} is not what its log entry says")
+                raise Damage(f"version {short(id)} and its log entry differ")
             needs.versions[id] = data
         for version in versions:
             for blob in property_digests(version):
                 self._need_property(blob, needs)
 
     def _need_property(self, blob: Digest, needs: Needs) -> None:
+        """Add the blob of a long property, unless the receiver has it. Its size isn't recorded: it is looked up."""
         if self._has(BLOB, blob, 0):
             return
         size = self._source.storage.size(blob_path(blob)) if not self._source.packs.holding(blob) else None
@@ -154,7 +180,7 @@ class Transfer:
             needs.large[blob] = size
 
     def _load(self, digests: set[Digest]) -> dict[Digest, bytes]:
-        """Trees by digest: those that are near from there, all others from the source by few reads."""
+        """Read trees, by digest: from the repository here if it has them, all others from the source with few requests."""
         found = {digest: data for digest in digests if (data := self._trees.get(digest)) is not None}
         wanted = digests - found.keys()
         if self._source is not self._near:
@@ -167,7 +193,7 @@ class Transfer:
         return found
 
     def _compare(self, pair: "_Pair", data: dict[Digest, bytes], needs: Needs) -> Iterator["_Pair"]:
-        """What a folder needs beyond its base; the folders below that differ."""
+        """Add a folder's tree and those of its blobs that its base doesn't have. Yields the subfolders that differ."""
         check_depth(pair.path)
         digest = pair.new[3]
         entries = trusted_tree(data[digest]) if self._source is self._near else self._checked(pair, data)
@@ -176,7 +202,7 @@ class Transfer:
         if pair.base is not None:
             base = trusted_tree(data[pair.base[3]])
             before = {entry[0]: entry for entry in base if entry[1] in (DIRECTORY, PART)}
-            # To hash a digest takes a third of hashing an entry.
+            # By digest and size, not by entry: hashing a digest takes a third of the time of hashing an entry.
             there = {entry[3]: entry[2] for entry in base if entry[1] <= EXECUTABLE}
             entries = tuple(entry for entry in entries if entry[1] > EXECUTABLE or there.get(entry[3], -1) != entry[2])
         for entry in entries:
@@ -189,11 +215,11 @@ class Transfer:
                 self._need_blob(pair.path, entry, needs)
 
     def _checked(self, pair: "_Pair", data: dict[Digest, bytes]) -> tuple[Entry, ...]:
-        """The entries of a tree that came from elsewhere."""
+        """The entries of a tree from another repository. Raises Damage unless it is one that artstore would write."""
         digest = pair.new[3]
         entries = decode_tree(data[digest], digest)
         if totals(entries) != (pair.new[2], pair.new[4]):
-            raise Damage(f"tree {short(digest)} does not have the totals that are told of it")
+            raise Damage(f"tree {short(digest)} has other totals than its folder records")
         if not pair.path and pair.new[1] == DIRECTORY:
             check_root(entries)
         if entries and entries[0][1] == PART:
@@ -202,17 +228,21 @@ class Transfer:
         return entries
 
     def _need_blob(self, folder: bytes, entry: Entry, needs: Needs) -> None:
+        """Add the blob of a file, if the file is selected. Raises Damage if it was recorded with another size before."""
         name, _, size, digest = entry
         if not self._selection.everything and not self._selection.takes(folder + name):
             return
         known = (needs.small if size < LARGE else needs.large).setdefault(digest, size)
         if known != size:
-            raise Damage(f"'{os.fsdecode(folder + name)}' is told with {size} bytes, elsewhere with {known}")
+            raise Damage(f"'{os.fsdecode(folder + name)}' is recorded with {size} bytes, and elsewhere with {known}")
 
     # -- sending --
 
     def send(self, needs: Needs) -> None:
-        """Blobs first, then trees, versions last: so the trees of a pack lie together, beside its index."""
+        """Copy objects into the receiver's transaction. The last ones are not published yet.
+
+        Blobs come first, then trees, then versions: so the trees of a pack are neighbours, next to its index.
+        """
         tx = self._tx
         assert isinstance(tx, Transaction), "there is no transaction to send into"
         published = tx.new_bytes
@@ -220,11 +250,11 @@ class Transfer:
             for digest, data in window:
                 if len(data) != needs.small[digest]:
                     raise DamagedObject(
-                        f"a tree says that blob {short(digest)} has {needs.small[digest]} bytes, and it has {len(data)}"
+                        f"blob {short(digest)} has {len(data)} bytes, but a tree records {needs.small[digest]}"
                     )
             tx.add_missing(window)
             if tx.new_bytes - published >= _PUBLISH_EVERY:
-                tx.publish()  # what arrived is there when this is interrupted, and not sent again
+                tx.publish()  # if the transfer is interrupted later, these objects aren't sent again
                 published = tx.new_bytes
             self._monitor.advance(len(window), sum(len(data) for _, data in window))
         self._send_large(tx, needs.large)
@@ -234,7 +264,7 @@ class Transfer:
             tx.add(VERSION, version, digest)
 
     def _send_large(self, tx: Transaction, large: dict[Digest, int]) -> None:
-        """A few at once, each hashed as it arrives here, or as it lies here before it is sent."""
+        """Copy large blobs, several at once. Each is hashed: while it arrives here, or before it leaves from here."""
         if not large:
             return
         if self._source.storage.distant:
@@ -249,19 +279,20 @@ class Transfer:
                 self._monitor.advance(1)
 
     def _staged(self, tx: Transaction, item: tuple[Digest, int]) -> tuple[Digest, str]:
-        """Copy a large blob into the transaction's folder."""
+        """Copy a large blob into the folder of a transaction. Returns its digest and the path of the copy."""
         digest, size = item
         return digest, _copied(self._source, digest, size, tx.staged, self._monitor, there=self._there.get(digest))
 
 
 class Supply:
-    """What a push can send again when a collector took it at the other place: the objects of a repository here."""
+    """The objects of the repository here, for a push: it sends them again if a collector removed them at the remote."""
 
     def __init__(self, objects: ObjectStore, monitor: Monitor) -> None:
         self._objects = objects
         self._monitor = monitor
 
     def small(self, digest: Digest) -> tuple[ObjectKind, bytes] | None:
+        """The kind and bytes of an object. None if it is not here."""
         for kind in KIND_NAMES:
             try:
                 return kind, self._objects.read(kind, digest)
@@ -270,6 +301,7 @@ class Supply:
         return None
 
     def large(self, digest: Digest, size: int, staged: Callable[[], str]) -> str | None:
+        """Copy a large blob to a path that `staged` returns, and return the path. None if it is not here."""
         try:
             return _copied(self._objects, digest, size, staged, self._monitor)
         except Damage:
@@ -285,7 +317,10 @@ def _copied(
     *,
     there: int | None = None,
 ) -> str:
-    """The path of a checked copy of a large blob; made twice, should the first copy go wrong."""
+    """Copy a large blob to a path that `staged` returns, and check it. If the copy is wrong, try once more.
+
+    Returns the path. Raises DamagedObject. `there` is the size of the blob at the source, if it is known.
+    """
 
     def advance(count: int) -> None:
         monitor.advance(0, count)
@@ -305,13 +340,13 @@ def _copied(
         with translated(f"remove {path}"):
             remove_if_there(path)
     raise DamagedObject(
-        f"blob {short(digest)} in {printable(source.storage.root)} is damaged: what came of it has another digest",
-        hint="`artstore fsck` there says more; saving or pushing the same content again heals it",
+        f"blob {short(digest)} in {printable(source.storage.root)} is damaged: its copy has another digest",
+        hint="run `artstore fsck` there; to repair it, save or push the same content again",
     )
 
 
 class _Pair(NamedTuple):
-    """A folder of a version, and the same of its base; entries as their parents name them."""
+    """A folder of a version, and the folder at the same path of its base. Both are entries of the folders above."""
 
     path: bytes
     new: Entry
@@ -319,10 +354,14 @@ class _Pair(NamedTuple):
 
     @property
     def digests(self) -> list[Digest]:
+        """The trees to read."""
         return [self.new[3], self.base[3]] if self.base else [self.new[3]]
 
     def is_new(self, seen: set[tuple[bytes, Digest]], everything: bool) -> bool:
-        """Equal folders are compared once, wherever they stand, unless their paths decide what is taken."""
+        """Whether the folder must be compared: it differs from its base, and is not in `seen`. Adds it to `seen`.
+
+        With a selection, the same folder is compared once for each path, because the path decides which files are selected.
+        """
         key = (b"" if everything else self.path, self.new[3])
         if key in seen or (self.base is not None and self.base[1:] == self.new[1:]):
             return False
@@ -335,8 +374,13 @@ def _root(version: VersionState) -> Entry:
 
 
 def with_bases(versions: list[VersionState], whole: list[VersionState]) -> list[Wanted]:
-    """Each version beside the one whose tree is probably most like its: the one before it by number, among those that the
-    receiver has whole and those that go there first.
+    """Versions with the bases whose trees are probably most similar: the one with the next lower number.
+
+    So only differences are compared and sent. The result is sorted by number.
+
+    Args:
+        versions: The versions to send.
+        whole: Versions of which the receiver has all objects.
     """
     going = {version["id"] for version in versions}
     found, before = [], max(whole, key=_number, default=None)
