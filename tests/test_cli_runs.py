@@ -425,7 +425,7 @@ def test_lineage_as_json_and_as_a_picture(cli: Cli, made: Path, tmp_path: Path) 
 
 def test_lineage_of_none_and_into_nowhere(cli: Cli, made: Path) -> None:
     nope = (
-        "error: there is no artifact 'nope' in project local/uncategorized\nhint: `artstore ls` lists what there is\n"
+        "error: there is no artifact 'nope' in project local/uncategorized\nhint: `artstore ls` lists all artifacts\n"
     )
     said(cli, made, "lineage", "nope", code=4, err=nope)
     nowhere = "error: cannot write /nowhere/x.svg: no such file or directory\n"

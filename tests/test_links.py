@@ -283,7 +283,7 @@ def test_a_registry_takes_only_the_types_that_it_names_and_types_can_be_added(he
     api = wandb.Api()
     source, data = model(), log(draft("set", type="dataset"))
     registry = api.create_registry("models", artifact_types=["model"])
-    with pytest.raises(Conflict, match="does not take artifacts of type 'dataset'"):
+    with pytest.raises(Conflict, match="does not accept artifacts of type 'dataset'"):
         data.link("registry-models/set")
     assert len(registry.collections()) == 0
     source.link(CHURN)

@@ -343,7 +343,7 @@ def test_what_is_refused_says_why(repo: Repository, tmp_path: Path) -> None:
     repo.delete("a:v0")
     repo.put(str(make_tree(source, {"f": "2"})), "a", type="artifact")
     repo.edit_collection("a", type="model")
-    with pytest.raises(Conflict, match="has type 'model' now, what was deleted type 'artifact'"):
+    with pytest.raises(Conflict, match="has type 'model' now; the deleted version has 'artifact'"):
         repo.undelete("a:v0")
 
 

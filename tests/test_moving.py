@@ -92,7 +92,7 @@ def test_neither_copy_nor_move_goes_to_a_version_to_itself_or_to_another_type(
             go("a", "b:v0")
         with pytest.raises(Conflict, match="already exists with type 'dataset'"):
             go("a:v0", "data")
-    with pytest.raises(Conflict, match="is where it is already"):
+    with pytest.raises(Conflict, match="can't be copied to itself"):
         saved.copy("a", "a")
 
 

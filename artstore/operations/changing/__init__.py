@@ -1,1 +1,1 @@
-"""Changing: names, properties, links, deletion."""
+"""Changing: names, properties and links of versions and collections; deletion."""

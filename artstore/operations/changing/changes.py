@@ -1,5 +1,6 @@
-"""Changing what moves: aliases, tags, descriptions, metadata, names; deleting, bringing back, copying. Versions stay as they
-are.
+"""Changes to versions and collections: aliases, tags, metadata, names; deleting, undeleting, copying.
+
+The files of a version never change.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -24,7 +25,11 @@ from artstore.store.store import Store
 
 
 class Changes:
-    """Each is one log entry, built again on the new state after a lost race."""
+    """The operations that change versions and collections.
+
+    Each appends one log entry. If another writer appends first, the entry is made again from the new state. The `text` of
+    an operation is a spec, or the name of a collection.
+    """
 
     def __init__(self, store: Store, lookup: Lookup) -> None:
         self._store = store
@@ -42,11 +47,11 @@ class Changes:
 
     @cached_property
     def _links_of(self) -> Callable[[str], list[LinkRow]]:
-        """As the operation began."""
+        """The links to each version, as they were when they were first needed."""
         return self._links_now()
 
     def set_aliases(self, text: str, add: tuple[str, ...] = (), remove: tuple[str, ...] = ()) -> Version:
-        """Move aliases to a version, or take them off it. Raises NotFound for one that isn't there."""
+        """Move aliases to a version, or remove them from it. Raises NotFound if it lacks an alias to remove."""
         for alias in (*add, *remove):
             if check_alias(alias) == "latest":
                 raise latest_is_ours()
@@ -67,6 +72,10 @@ class Changes:
         return self.change_version(text, build)
 
     def set_tags(self, text: str, add: tuple[str, ...] = (), remove: tuple[str, ...] = ()) -> Version:
+        """Add tags to a version, or remove them. Raises NotFound if it lacks a tag to remove.
+
+        The tags of a link are those of its source.
+        """
         add, remove = tuple(check_tags(add)), tuple(check_tags(remove))
         found = self._lookup.find(text)
         if (source := self._lookup.source(found)) is not None:
@@ -85,9 +94,11 @@ class Changes:
         return self.change_version(text, build)
 
     def edit(self, text: str, properties: Properties) -> Version:
-        """Apply differences to a version's properties; what others do to those not named stays. A link has aliases of its
-        own, and shares the rest with its source.
+        """Change properties of a version. Only those that are given change; others keep what somebody else may set.
+
+        A link has aliases of its own, and shares all other properties with its source.
         """
+        # 1. Of a link, change the shared properties at its source.
         properties = properties.checked()
         if "latest" in properties.no_aliases:
             raise latest_is_ours()
@@ -98,6 +109,7 @@ class Changes:
                 self.edit(f"{source.state.path}@{source.id}", rest)
             properties = Properties(aliases=properties.aliases, no_aliases=properties.no_aliases)
             text = f"{found.state.path}@{found.id}"
+        # 2. Store long values before the entry that names them. If a collector removed one meanwhile, take the change back.
         with self.rely() as reliance:
             stored = reliance.store(properties)
             reliance.publish()
@@ -121,7 +133,7 @@ class Changes:
         tags: tuple[str, ...] = (),
         no_tags: tuple[str, ...] = (),
     ) -> State:
-        """Change what is said of a collection; None leaves it, a description of "" takes it away."""
+        """Change the properties of a collection. None leaves one as it is. The description "" removes the description."""
         path = self._lookup.collection(text).path
         wanted = description or None
 
@@ -140,14 +152,17 @@ class Changes:
         return self._refs.change(path, build)
 
     def change_version(self, text: str, build: Callable[[State, VersionState], list[Change]]) -> Version:
-        """Append what `build` makes of a collection and the version in it that a spec names."""
+        """Change the version that a spec names. `build` makes the changes from its collection and the version.
+
+        The spec is resolved once. If another writer appends first, the same version is changed, even if `latest` names
+        another one by then.
+        """
         path, spec = self._lookup.path_of(text)
         chosen: dict[str, str] = {}
 
         def changes(state: State) -> list[Change]:
-            # The version is chosen once: after a lost race the same one is changed, wherever `latest` went meanwhile.
             if not state.exists:
-                self._lookup.find(text)  # says what is near
+                self._lookup.find(text)  # raises NotFound, with similar names in the hint
             version = state.versions[chosen["id"]] if chosen else resolve(state, spec)
             if not is_live(version):
                 raise NotFound(f"{state.path.name}:v{version['number']} was deleted meanwhile")
@@ -157,13 +172,15 @@ class Changes:
         try:
             state = self._refs.change(path, changes)
         except Conflict:
-            self._lookup.find(text)  # the name may be spelled in another case: then it is not there
+            self._lookup.find(text)  # raises NotFound if only a name in another case exists
             raise
         return Version(state, state.versions[chosen["id"]])
 
     def delete(self, text: str, *, delete_aliases: bool = False) -> Version:
-        """Delete one version (a tombstone stays). Refused while aliases but `latest`, or links, hold it, unless
-        `delete_aliases`; links live on.
+        """Delete one version. Its number is never used again.
+
+        Raises Conflict if it has an alias other than `latest`, or a link points to it, unless `delete_aliases`. The links
+        stay, and keep its files and properties.
         """
         self._release([self._lookup.find(text)], force=delete_aliases)
 
@@ -182,8 +199,9 @@ class Changes:
         return found
 
     def delete_collection(self, text: str, *, delete_aliases: bool = False) -> State:
-        """Delete a collection with the versions that it has now; one that is saved meanwhile lives on. Refused while it
-        has aliases, or links to it, unless `delete_aliases`.
+        """Delete a collection with all versions that it has now. A version that is saved meanwhile stays.
+
+        Raises Conflict if it has aliases, or links point to its versions, unless `delete_aliases`. The links stay.
         """
         path = self._lookup.collection(text).path
         state = self._refs.read(path)
@@ -204,26 +222,31 @@ class Changes:
         return gone
 
     def refuse_linked(self, versions: list[Version], *, force: bool) -> None:
-        """Raises Conflict for a version that a link names, unless forced."""
+        """Raise Conflict if a link points to one of these versions, unless `force`."""
         for found in versions if not force else ():
             if links := [] if found.is_link else self._links_of(found.id):
                 held = ", ".join(f"{link.project}/{link.name}:v{link.number}" for link in links[:3])
                 raise Conflict(f"{found.name} is linked to {held}", hint=_LINKED)
 
     def _release(self, versions: list[Version], *, force: bool) -> None:
-        """Refuse to delete what links hold, unless forced: then they are told what is said of it, which they will be asked
-        for from now on.
+        """Prepare the deletion of versions: copy their properties to the links that point to them.
+
+        After the deletion, the links can't look them up any more. Raises Conflict if there are links, unless `force`.
         """
         self.refuse_linked(versions, force=force)
         self._tell_links(versions, self._links_of)
 
     def _tell_links(self, versions: list[Version], links_of: Callable[[str], list[LinkRow]]) -> None:
+        """Copy the properties of versions to the links that point to them."""
         for found in versions:
             for link in [] if found.is_link else links_of(found.id):
                 self._refs.change(link.path, partial(_told, found))
 
     def tell_links_of_deleted(self, state: State, ids: Iterable[str]) -> None:
-        """Once more, when it is done: what was edited or linked meanwhile counts, too."""
+        """Copy the properties of deleted versions to their links once more, after the deletion.
+
+        A version may have been edited or linked between the first time and the deletion.
+        """
         self._tell_links([Version(state, state.versions[id]) for id in ids], self._links_now())
 
     @contextmanager
@@ -238,7 +261,7 @@ class Changes:
                 self.tell_links_of_deleted(state, [id])
 
     def judge(self, path: Path, policy: Policy) -> list[Verdict]:
-        """What a policy would do to a collection as it is now."""
+        """Decide which versions of a collection a policy keeps. Deletes nothing."""
         return self._judge(self._refs.read(path), policy)
 
     def _judge(self, state: State, policy: Policy) -> list[Verdict]:
@@ -251,14 +274,17 @@ class Changes:
         )
 
     def prune(self, path: Path, policy: Policy, *, force: bool) -> list[Verdict]:
-        """Delete what a policy does not keep; the verdicts as they were carried out. Refused, with nothing deleted, where
-        that would take aliases or links from a version, unless forced.
+        """Delete the versions that a policy does not keep. Returns the verdicts.
+
+        Raises Conflict, with nothing deleted, if such a version has aliases or links point to it, unless `force`.
         """
+        # 1. Refuse before anything changes, then copy properties to links.
         verdicts: list[Verdict] = []
         going = [Version(self._refs.read(path), v.version) for v in self.judge(path, policy) if v.goes]
         self.refuse_held(going, force=force)
         self._release(going, force=force)
 
+        # 2. Decide again on the state to which the entry is appended: versions may have been saved meanwhile.
         def build(state: State) -> list[Change]:
             verdicts[:] = self._judge(state, policy)
             gone = [verdict.version for verdict in verdicts if verdict.goes]
@@ -270,17 +296,17 @@ class Changes:
         return verdicts
 
     def refuse_held(self, versions: list[Version], *, force: bool) -> None:
-        """Raises Conflict for a version that an alias but `latest` names, unless forced."""
+        """Raise Conflict if one of these versions has an alias other than `latest`, unless `force`."""
         named: dict[Path, dict[str, list[str]]] = {}
         for found in versions if not force else ():
             state = found.state
             if state.path not in named:
                 named[state.path] = state.all_aliases()
             if held := [alias for alias in named[state.path].get(found.id, ()) if alias != "latest"]:
-                raise Conflict(f"{found.name} would go, and has {_aliases(held)}", hint=_ASKED)
+                raise Conflict(f"{found.name} would be deleted, and has {_aliases(held)}", hint=_ASKED)
 
     def drop(self, text: str, upsert: str) -> State:
-        """Give up a version that is not finished, with all its parts. Raises NotFound with near ids."""
+        """Drop an unfinished version, with all its parts. Raises NotFound, with similar ids in the hint."""
 
         def build(state: State) -> list[Change]:
             if upsert not in state.upserts:
@@ -290,7 +316,13 @@ class Changes:
         return self._refs.change(self._lookup.collection(text).path, build)
 
     def undelete(self, text: str) -> Version:
-        """Bring a deleted version back, if all of it is still stored or in the trash. Raises NotFound or MissingObject."""
+        """Bring a deleted version back.
+
+        Raises:
+            NotFound: There never was such a version.
+            Conflict: It is not deleted, or its collection has another type now.
+            MissingObject: An object of it is neither stored nor in the trash.
+        """
         path, spec = self._lookup.path_of(text)
         if spec.number is None:
             raise InvalidValue(
@@ -306,7 +338,7 @@ class Changes:
         return found
 
     def _bring_back(self, path: Path, versions: list[VersionState]) -> list[Version]:
-        """All of them, by one entry, or none."""
+        """Bring deleted versions back, by one entry: all of them or none."""
         kinds = set()
         with self.rely() as reliance:
             for version in versions:
@@ -316,7 +348,7 @@ class Changes:
             def build(state: State) -> list[Change]:
                 if state.exists and state.live() and not kinds <= {state.type}:
                     raise Conflict(
-                        f"{path.name} has type '{state.type}' now, what was deleted type '{min(kinds - {state.type})}'"
+                        f"{path.name} has type '{state.type}' now; the deleted version has '{min(kinds - {state.type})}'"
                     )
                 gone = [v["id"] for v in versions if not is_live(state.versions[v["id"]])]
                 return [new_change("undelete", id=id) for id in gone]
@@ -326,11 +358,11 @@ class Changes:
         return [Version(state, state.versions[version["id"]]) for version in versions]
 
     def undelete_collection(self, text: str) -> list[Version]:
-        """Bring back all versions that the last deletion of the whole collection took. Raises as `undelete`."""
+        """Bring back all versions that were deleted with the whole collection the last time. Raises like `undelete`."""
         path, _ = self._lookup.path_of(text)
         state = self._refs.read(path)
         if not state.versions:
-            state = self._lookup.collection(text)  # says what is near
+            state = self._lookup.collection(text)  # raises NotFound, with similar names in the hint
         taken: list[str] = []
         for entry in self._refs.history(state.path):
             for change in entry.changes:
@@ -345,27 +377,30 @@ class Changes:
         return self._bring_back(state.path, sorted(gone, key=lambda version: int(version["number"])))
 
     def rename(self, text: str, new: str) -> State:
-        """Give a collection another name or project, history and all; the old name redirects. Cost: two log entries."""
+        """Give a collection another name or project. Its history stays; the old name redirects. Cost: two log entries."""
         state, target = self._lookup.collection(text), self.free_name(new)
         refuse_mixture(self._refs.read(target), links=state.holds_links)
         return self._refs.rename(state.path, target)
 
     def free_name(self, text: str) -> Path:
-        """The collection that a text names, for a version that is to go there. Raises InvalidValue when it names one of it."""
+        """The collection that a text names, as the target of a copy or rename. Raises InvalidValue if it names a version."""
         path, spec = self._lookup.path_of(text)
         if spec.names_version:
             raise InvalidValue(f"'{text}' names a version; give a name without alias or number")
         return path
 
     def copy(self, text: str, new: str) -> State:
-        """Give a version (or with a name only, all live versions of a collection, aliases and tags too) to another
-        collection, made where it is missing. Nothing is read or stored twice: one log entry.
+        """Copy a version to another collection, which is created if there is none. Returns that collection.
+
+        If `text` is only a name, all live versions of the collection are copied, with their aliases and tags. Cost: one
+        log entry. No file is read or stored again.
         """
         spec, target = parse_spec(text), self.free_name(new)
+        # 1. Open a transaction before the source is read: no collector may remove its objects from then on.
         with self.rely() as reliance:
-            state = self._lookup.collection(text)  # read after the transaction was opened
+            state = self._lookup.collection(text)
             if state.path == self._refs.read(target).path:
-                raise Conflict(f"{new} is where it is already", hint="choose another name")
+                raise Conflict(f"{new} can't be copied to itself", hint="choose another name")
             versions = [resolve(state, spec)] if spec.names_version else state.live()
             versions = [self._lookup.whole(Version(state, version)) for version in versions]
             for version in versions:
@@ -373,6 +408,7 @@ class Changes:
                 reliance.rely_on_properties(state.path, version)
             added: list[str] = []
 
+            # 2. Append the copies to the target's log, then look again for their objects.
             def build(there: State) -> list[Change]:
                 changes = copied(state, versions, there, aliases=not spec.names_version)
                 added[:] = [change["id"] for change in changes if change["kind"] in ("version", "undelete")]
@@ -383,11 +419,15 @@ class Changes:
         return made
 
     def move(self, text: str, new: str) -> State:
-        """As `rename` for a collection; a version is copied with its aliases, then deleted where it was."""
+        """Move a version to another collection: copy it with all properties, then delete it from the old collection.
+
+        If `text` is only a name, the collection is renamed. Returns the new collection.
+        """
         path, spec = self._lookup.path_of(text)
         if not spec.names_version:
             return self.rename(text, new)
         id = self._lookup.find(text).version["id"]
+        # If somebody changes the version between the copy and the deletion, copy it again.
         for _ in range(_TRIES):
             found = self._lookup.version(path, id)
             made = self.copy(f"{found.state.path}@{id}", new)
@@ -403,7 +443,7 @@ class Changes:
         raise Conflict(f"{found.name} changes faster than it could be moved", hint="run the same command again")
 
     def _delete_unchanged(self, found: Version) -> bool:
-        """Delete a version with its aliases, unless anything about it was changed since it was read."""
+        """Delete a version with its aliases, unless it was changed since it was read. Returns whether it was deleted."""
         id, deleted = found.id, []
 
         def build(state: State) -> list[Change]:
@@ -420,25 +460,26 @@ class Changes:
 
 
 def _told(found: Version, there: State) -> list[Change]:
-    """Changes after which a link says by itself what its source says."""
+    """The changes that copy the properties of a source version to a link in the collection `there`."""
     own = there.versions.get(found.id)
     return list(aligned(own["id"], own, found.version)) if is_live(own) else []
 
 
 def deletion(state: State, id: str) -> list[Change]:
-    """Changes that delete a version, and before it the aliases that name it."""
+    """The changes that delete a version, and first the aliases that name it."""
     held = [alias for alias in state.aliases_of(id) if alias != "latest"]
     gone = [new_change("alias", alias=alias, id=None, old=id) for alias in held]
     return [*gone, new_change("delete", id=id, reason=None)]
 
 
 _TRIES = 10
-_ASKED = "--keep-aliased keeps such versions, --force gives the aliases up"
-_LINKED = "links live on when it is deleted with --force"
-_HELD = "aliases can be moved to another version, or given up with --force"
+_ASKED = "--keep-aliased keeps such versions, --force deletes them with their aliases"
+_LINKED = "--force deletes it all the same; its links stay"
+_HELD = "move the aliases to another version, or delete them with --force"
 
 
 def _no_alias(state: State, version: VersionState, alias: str) -> NotFound:
+    """The error for an alias that a version doesn't have. The hint names the version that has it, or similar aliases."""
     name, holder = state.path.name, state.versions.get(state.aliases.get(alias, ""))
     if holder is not None:
         hint: str | None = f"{name}:v{holder['number']} has it"
@@ -448,10 +489,12 @@ def _no_alias(state: State, version: VersionState, alias: str) -> NotFound:
 
 
 def _gone(path: Path) -> NotFound:
+    """The error for a collection that was deleted after it was looked up."""
     return NotFound(f"{path} was deleted meanwhile")
 
 
 def latest_is_ours() -> InvalidValue:
+    """The error for setting or removing the alias `latest`."""
     return InvalidValue("alias 'latest' can't be set or removed: it is always the newest version")
 
 

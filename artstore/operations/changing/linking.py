@@ -1,4 +1,4 @@
-"""Links: versions that stand in other collections, too, and the registries that are made of such collections."""
+"""Links: versions in other collections that share the properties of their sources; and registries of such collections."""
 
 from functools import partial
 from typing import Any
@@ -19,7 +19,7 @@ REGISTRY_TYPE = "artstore-registry"
 
 
 class Links:
-    """What is linked, and registries."""
+    """The operations on links and registries. `rely` opens a reliance."""
 
     def __init__(self, store: Store, lookup: Lookup, changes: Changes) -> None:
         self._refs = store.refs
@@ -27,11 +27,20 @@ class Links:
         self._changes = changes
 
     def link(self, found: Version, target: str, aliases: tuple[str, ...] = ()) -> Version:
-        """Let a version stand in another collection, too, made where it is missing, with aliases of its own there. A link
-        to a link is one to its source. Raises Conflict for another type, or a collection that is not for links.
+        """Link a version into another collection, which is created if there is none. Returns the link.
+
+        A link to a link points to the same source.
+
+        Args:
+            target: The name of the collection.
+            aliases: Aliases of the link: it doesn't share those of its source.
+
+        Raises:
+            Conflict: The registry doesn't accept the type, or the collection holds versions that are not links.
         """
         properties = Properties(aliases=aliases).checked()
         path, id = self._changes.free_name(target), found.id
+        # 1. Open a transaction before the source is read: no collector may remove its objects from then on.
         with self._changes.rely() as reliance:
             found = self._live(self._lookup.source(found) or found)
             state, version = found
@@ -41,6 +50,7 @@ class Links:
             reliance.rely_on_properties(state.path, version)
             stored, added = reliance.store(properties), list[VersionState]()
 
+            # 2. Append the link to the target's log, then look again for the version's objects.
             def build(there: State) -> list[Change]:
                 self._refuse_type(there.path, state.type)
                 changes = copied(state, [self._lookup.whole(found)], there, link=True)
@@ -52,14 +62,14 @@ class Links:
         return Version(made, made.versions[id])
 
     def _live(self, found: Version) -> Version:
-        """A version as it is now. Raises NotFound when it was deleted."""
+        """Read a version again. Raises NotFound if it was deleted."""
         now = self._lookup.version(found.state.path, found.id)
         if not is_live(now.version):
             raise NotFound(f"{now.name} was deleted", hint=f"{typed('undelete', now.spec)} may bring it back")
         return now
 
     def unlink(self, text: str) -> Version:
-        """Take a link away, with its aliases; the version stays where it was made. Raises Conflict for what is no link."""
+        """Remove a link, with its aliases. Its source stays. Raises Conflict if the version is not a link."""
 
         def build(state: State, version: VersionState) -> list[Change]:
             if "source" not in version:
@@ -70,7 +80,7 @@ class Links:
         return self._changes.change_version(text, build)
 
     def _refuse_type(self, path: Path, type: str) -> None:
-        """A registry may say which types it takes."""
+        """Raise Conflict if the collection is in a registry that doesn't accept this type."""
         types = (
             registry_at(self._refs, path.entity, path.project).metadata.get("artifact_types")
             if path.in_registry
@@ -78,7 +88,8 @@ class Links:
         )
         if types and type not in types:
             raise Conflict(
-                f"registry {path.project} does not take artifacts of type '{type}'", hint=f"it takes {', '.join(types)}"
+                f"registry {path.project} does not accept artifacts of type '{type}'",
+                hint=f"it accepts {', '.join(types)}",
             )
 
     # -- registries --
@@ -92,7 +103,16 @@ class Links:
         description: str | None = None,
         metadata: dict[str, Any] | None = None,
     ) -> State:
-        """Make a registry (Conflict when it exists), or say something of one. A description of "" takes it away."""
+        """Change the properties of a registry. Returns the collection that has them.
+
+        Args:
+            new: The registry must not exist.
+            description: None leaves it as it is; "" removes it.
+            metadata: Keys to set.
+
+        Raises:
+            Conflict: `new` is set, and the registry exists.
+        """
 
         def build(state: State) -> list[Change]:
             if new and state.exists:
@@ -111,16 +131,17 @@ class Links:
         return self._refs.change(Path(entity, project, REGISTRY_RECORD), build)
 
     def delete_registry(self, entity: str, project: str) -> None:
-        """Delete a registry with all its links; what they linked to stays."""
+        """Delete a registry with all its links. The sources of the links stay."""
         for state in list(self._refs.collections(entity, project)):
             gone = [version["id"] for version in state.live()]
             self._refs.change(state.path, partial(_emptied, gone))
 
 
 def registry_at(refs: Refs, entity: str, project: str) -> State:
-    """What is said of a registry, in a collection of its own; `exists` is False where nothing was said."""
+    """The collection that has the properties of a registry. It doesn't exist if none was ever set."""
     return refs.read(Path(entity, project, REGISTRY_RECORD))
 
 
 def _emptied(gone: list[str], state: State) -> list[Change]:
+    """The change that deletes a collection with these versions. No change if it doesn't exist."""
     return [new_change("delete collection", ids=gone)] if state.exists else []

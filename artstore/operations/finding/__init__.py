@@ -1,1 +1,1 @@
-"""Finding: versions and collections by name, by filter, by run."""
+"""Finding: versions and collections by their names, by filters and by runs."""

@@ -1,5 +1,6 @@
-"""The catalog: what every run used and logged, and every link, in a few words; so that a question about all of them does
-not read all logs. Kept in cache/, brought up to date by one look at each log's folder.
+"""The catalog: a summary of all runs and links, so that a search through all of them doesn't read all logs.
+
+It is kept in cache/. Bringing it up to date takes one stat of each log's folder.
 """
 
 import os
@@ -22,20 +23,20 @@ from artstore.store.refs import Refs
 from artstore.store.runs import Runs
 
 _YOUNG = 2_000_000_000
-"""Nanoseconds: a folder that changed so shortly before it was read may have changed once more within the same tick of the
-file system's clock, and is read again the next time.
+"""Nanoseconds. A log's folder that changed this shortly before it was read is read again the next time: it may have
+changed once more within the same tick of the file system's clock.
 """
 _SEARCHES = 200
-"""Questions about single versions that are answered by searching the rows' bytes (0.2 ms for 10,000 runs); then all rows are
+"""This many searches for single versions go through the bytes of all rows (0.2 ms for 10,000 runs). Then all rows are
 decoded (40 ms).
 """
 
 
 class Edge(NamedTuple):
-    """A version that a run used or logged, as it told of it then."""
+    """A version that a run used or logged, with the name and number that it had then."""
 
     verb: str
-    """used, logged"""
+    """used or logged"""
     id: str
     entity: str
     project: str
@@ -47,11 +48,12 @@ class Edge(NamedTuple):
 
     @property
     def path(self) -> Path:
+        """The collection of the version."""
         return Path(*self[2:5])
 
 
 class RunRow(NamedTuple):
-    """A run in a few words."""
+    """The summary of a run."""
 
     started: str
     entity: str
@@ -62,7 +64,7 @@ class RunRow(NamedTuple):
     group: str | None
     user: str | None
     owner: str
-    """nothing once it has ended"""
+    """the process of the run; empty once it has ended"""
     finished: str | None
     deleted: str | None
     edges: tuple[Edge, ...]
@@ -73,17 +75,17 @@ class RunRow(NamedTuple):
 
     @property
     def used(self) -> list[str]:
-        """Ids of versions."""
+        """Ids of the versions that the run used."""
         return [edge[1] for edge in self.edges if edge[0] == "used"]
 
     @property
     def logged(self) -> list[str]:
-        """Ids of versions."""
+        """Ids of the versions that the run logged."""
         return [edge[1] for edge in self.edges if edge[0] == "logged"]
 
 
 class LinkRow(NamedTuple):
-    """A live link: the version's id, and the collection that holds it."""
+    """A live link: the id of its source, and the collection and number of the link."""
 
     id: str
     entity: str
@@ -97,8 +99,9 @@ class LinkRow(NamedTuple):
 
 
 class _Table:
-    """A row of bytes for each log, and a text by which rows are put in order. Columns, so that 10,000 rows are loaded in a
-    few milliseconds, and only those that are asked for are decoded.
+    """The cached rows of all logs of one kind, as bytes, each with a key by which rows are sorted.
+
+    It is stored in columns: then 10,000 rows are loaded in a few milliseconds, and a row is only decoded when it is needed.
     """
 
     def __init__(self) -> None:
@@ -120,7 +123,7 @@ class _Table:
 
     @classmethod
     def decode(cls, data: bytes) -> "_Table":
-        """An empty one for bytes that `encode` did not make."""
+        """The table that `encode` made into these bytes. An empty one if they are damaged, or of another artstore."""
         table, body = cls(), data[:-32]
         if plain_digest(body) != data[-32:]:
             return table
@@ -136,15 +139,20 @@ class _Table:
 
 
 class Catalog:
-    """What the logs say now. Cost: one stat of each run (or collection), and reading those that changed since the last
-    time; without the cache one small file for each run that ended, and the whole log of all others.
+    """The summaries of all runs and links, as they are now.
+
+    Cost: one stat for each run (or collection), and reading those that changed since the last time. Without the cache, one
+    small file for each run that ended, and the whole logs of all others.
     """
 
     def __init__(
         self, here: FolderStorage | None, runs: Runs, refs: Refs, *, damaged: list[Damage] | None = None
     ) -> None:
-        """`here` is the repository's own folder, which has a cache; None for a place elsewhere. A log that can't be
-        read is told in `damaged` and left out, or else raised.
+        """Prepare a catalog.
+
+        Args:
+            here: The folder of the repository, which has a cache; None for a remote.
+            damaged: A log that can't be read is left out, and its error added here. With None it is raised.
         """
         self._here = here
         self._runs = runs
@@ -160,12 +168,13 @@ class Catalog:
 
     @cached_property
     def _text(self) -> tuple[bytes, list[int]]:
-        """All rows as one text, to be searched at once, and where each ends."""
+        """All rows as one byte string, to search them at once, and the end of each row in it."""
         rows = self._run_table.rows
         return b"".join(rows), list(accumulate(map(len, rows)))
 
     @cached_property
     def _by_edge(self) -> dict[tuple[str, str], list[int]]:
+        """By (verb, version id), the places of the rows of runs that used or logged the version."""
         found: dict[tuple[str, str], list[int]] = {}
         for place, row in enumerate(self._run_table.rows):
             for edge in decoded_run(row).edges:
@@ -173,15 +182,19 @@ class Catalog:
         return found
 
     def rows_with(self, verb: str, id: str) -> list[bytes]:
-        """Rows, for `decoded_run`, of the runs that `used` or `logged` a version, deleted ones too, by their paths."""
+        """The rows of all runs that used or logged (`verb`) a version, sorted by path. Deleted runs are included.
+
+        `decoded_run` decodes a row.
+        """
         rows = self._run_table.rows
         return [rows[place] for place in self._places_with(verb, id)]
 
     def _places_with(self, verb: str, id: str) -> list[int]:
+        """The places of the rows of all runs that used or logged a version."""
         self._searched += 1
         if self._searched > _SEARCHES:
             return self._by_edge.get((verb, id), [])
-        wanted = encode_rows((verb, id))[1:]  # as an edge begins
+        wanted = encode_rows((verb, id))[1:]  # the first bytes of such an edge
         (text, ends), found = self._text, list[int]()
         at = text.find(wanted)
         while at >= 0:
@@ -191,22 +204,26 @@ class Catalog:
         return found
 
     def users_of(self, id: str) -> list[bytes]:
-        """Rows, for `decoded_run`, of the runs that used a version, the latest started first; deleted ones left out."""
+        """The rows of all runs that used a version, the latest started first. Deleted runs are left out.
+
+        `decoded_run` decodes a row.
+        """
         rows = self._run_table.rows
         return [rows[place] for place in self._latest_first(self._places_with("used", id))]
 
     def latest_runs(self, below: str) -> tuple[int, Iterator[RunRow]]:
-        """How many runs there are below a folder of runs/, and these, the latest started first; deleted ones left out."""
+        """The number of runs below a folder of runs/, and these runs, the latest started first. Without deleted ones."""
         table, inside = self._run_table, below + "/"
         places = self._latest_first(i for i, folder in enumerate(table.folders) if folder.startswith(inside))
         return len(places), (decoded_run(table.rows[i]) for i in places)
 
     def _latest_first(self, places: Iterable[int]) -> list[int]:
-        """Without runs that were deleted, which have no key."""
+        """Sort places by the starting times of their runs, without deleted runs, which have no key."""
         keys, folders = self._run_table.keys, self._run_table.folders
         return sorted((i for i in places if keys[i]), key=lambda i: (keys[i], folders[i]), reverse=True)
 
     def _run_row(self, folder: str) -> tuple[str, bytes]:
+        """The key and row of a run, from its log."""
         told = self._runs.ended(folder) or self._runs.read_folder(folder).plain()
         edges = [
             (verb, id, e["entity"], e["project"], e["name"], e["number"], e["type"], e["size"], e["created"])
@@ -224,7 +241,7 @@ class Catalog:
 
     @cached_property
     def links(self) -> list[LinkRow]:
-        """Every live link, by the collection that holds it."""
+        """Every live link, in the order of the collections."""
         table = self._brought_up("refs", self._refs.paths(), self._link_row)
         return [LinkRow(*link) for row in table.rows if row != _NO_LINKS for link in msgpack.unpackb(row)]
 
@@ -236,9 +253,11 @@ class Catalog:
         return found
 
     def links_of(self, id: str) -> list[LinkRow]:
+        """The live links that point to the version with this id."""
         return self._links_by_id.get(id, [])
 
     def _link_row(self, folder: str) -> tuple[str, bytes]:
+        """The row of a collection's live links, from its log. It needs no key."""
         state = self._refs.read_folder(folder)
         live = state.live() if state.exists else []
         return "", encode_rows([(v["id"], *state.path, v["number"]) for v in live if "source" in v])
@@ -246,11 +265,13 @@ class Catalog:
     # -- the cache --
 
     def _brought_up(self, kind: str, folders: Iterable[str], read: Callable[[str], tuple[str, bytes]]) -> _Table:
-        """The row of each log, from the cache where its folder is as it was then."""
+        """The rows of all logs of one kind: from the cache if the folder of a log didn't change, else made by `read`."""
+        # 1. If the cache has exactly these logs, and none changed, it is right.
         folders = list(folders)
         known, now, stamps, table = self._load(kind), time.time_ns(), self._stamps(folders), _Table()
         if folders == known.folders and stamps == known.stamps and 0 not in stamps:
             return known
+        # 2. Otherwise take each row from the cache, or read the log. A stamp of 0 means: read it again next time.
         places = {folder: i for i, folder in enumerate(known.folders)}
         for folder, stamp in zip(folders, stamps, strict=True):
             at = places.get(folder, -1)
@@ -267,10 +288,12 @@ class Catalog:
         return table
 
     def _stamps(self, folders: list[str]) -> "array[int]":
-        """The mtime of each log's folder, which moves with every entry; 0 where there is no telling. Looked at from the
-        folder above: 1.5 µs each instead of 3.
+        """The modification time of each log's folder, which changes with every entry; 0 if it can't be trusted.
+
+        The stats are relative to the folder above: 1.5 µs each instead of 3.
         """
-        if self._here is None or not self._here.local:  # another host's entries may move no mtime that is seen here
+        # An entry that another host writes may not change the modification time that is seen here.
+        if self._here is None or not self._here.local:
             return array("q", bytes(8 * len(folders)))
         stamps, above, fd = array("q"), "", -1
         try:
@@ -302,16 +325,16 @@ class Catalog:
         try:
             self._here.replace(f"cache/{kind}.catalog", table.encode())
         except (StorageError, ValueError):
-            pass  # the next one reads the logs again
+            pass  # the next catalog reads the logs again
 
 
 _SHAPE = ",".join((*RunRow._fields, *Edge._fields, *LinkRow._fields))
-"""What rows hold: a cache of another shape is not read."""
+"""The fields of all rows. A cache with other fields is ignored."""
 _NO_LINKS = encode_rows([])
 
 
 def decoded_run(row: bytes) -> RunRow:
-    """The run that a row of the catalog tells of."""
+    """Decode the row of a run."""
     *fields, edges = msgpack.unpackb(row, use_list=False)
     return RunRow._make((*fields, tuple(map(Edge._make, edges))))
 

@@ -1,4 +1,4 @@
-"""Finding what a text names: collections and versions; where there is none, which part is missing and what is near."""
+"""Looking up collections and versions by their names. If there is none, the error names similar ones."""
 
 import time
 from collections.abc import Iterator
@@ -19,10 +19,10 @@ from artstore.store.refs import Refs, resolve
 from artstore.store.settings import Settings
 
 Home = tuple[str, str]
-"""entity, project"""
+"""(entity, project) for specs that name none"""
 
 _SEARCH = 0.2
-"""Seconds for which a file is looked for that may have been taken for an artifact."""
+"""Seconds. If a name is not an artifact, this long a file of that name is searched for."""
 
 
 _NEAR_AMONG = 2000
@@ -30,11 +30,11 @@ _NEAR_AMONG = 2000
 
 
 class RenumberedWarning(UserWarning):
-    """A version was asked for by a number that it, or another, had before a pull."""
+    """A spec has a number that a pull gave to another version."""
 
 
 class Version(NamedTuple):
-    """A version as its collection tells of it."""
+    """A version together with the collection that holds it."""
 
     state: State
     version: VersionState
@@ -49,6 +49,7 @@ class Version(NamedTuple):
 
     @property
     def tree(self) -> Digest:
+        """The digest of its root tree."""
         return digest_of_state(self.version)
 
     @property
@@ -61,15 +62,17 @@ class Version(NamedTuple):
 
     @property
     def root(self) -> Entry:
-        """The root folder as an entry, as if a tree above named it."""
+        """Its root folder, as an entry without a name."""
         return b"", DIRECTORY, self.version["size"], self.tree, self.version["files"]
 
     @property
     def name(self) -> str:
+        """Its short name, such as `data:v3`."""
         return f"{self.state.path.name}:v{self.number}"
 
     @property
     def spec(self) -> str:
+        """Its full name, such as `local/vision/data:v3`."""
         return f"{self.state.path}:v{self.number}"
 
 
@@ -85,7 +88,10 @@ def unless_deleted(refs: Refs, found: Version) -> Iterator[None]:
 
 
 class Lookup:
-    """Parts that a spec leaves out are those of `home`, else the settings'."""
+    """Looks up collections and versions by their names.
+
+    If a spec names no entity or project, those of `home` are used, or else those of the settings.
+    """
 
     def __init__(self, refs: Refs, objects: ObjectStore, settings: Settings) -> None:
         self._refs = refs
@@ -93,9 +99,11 @@ class Lookup:
         self._settings = settings
 
     def home(self, home: Home | None = None) -> Home:
+        """The entity and project for specs that name none."""
         return home or (self._settings.entity, self._settings.project)
 
     def path_of(self, text: str, home: Home | None = None) -> tuple[Path, Spec]:
+        """The path of the collection that a spec names, and the parsed spec. Nothing is looked up."""
         spec = parse_spec(text)
         if spec.entity and spec.project:
             return Path(spec.entity, spec.project, spec.name), spec
@@ -103,62 +111,65 @@ class Lookup:
         return Path(entity, spec.project or project, spec.name), spec
 
     def short(self, path: Path, home: Home | None = None) -> str:
-        """A collection's name as short as a spec may be here. Of many names, give `home` once."""
+        """The shortest spec of a collection. For many collections, look up `home` once and pass it."""
         entity, project = self.home(home)
         if path[:2] == (entity, project):
             return path.name
         return f"{path.project}/{path.name}" if path.entity == entity else str(path)
 
     def named(self, found: Version) -> str:
-        """A version's name as short as a spec may be here."""
+        """The shortest spec of a version, such as `data:v3`."""
         return f"{self.short(found.state.path)}:v{found.number}"
 
     def collection(self, text: str, home: Home | None = None) -> State:
-        """Raises NotFound with near names."""
+        """The collection that a spec names. Raises NotFound, with similar names in the hint."""
         path, spec = self.path_of(text, home)
         try:
             state = self._refs.read(path)
-        except Conflict as error:  # it is spelled in another case
+        except Conflict as error:  # a collection has this name in another case
             raise self._unknown(path, spec, text, home) from error
         if not state.exists:
             raise self._unknown(path, spec, text, home)
         return state
 
     def find(self, text: str, home: Home | None = None) -> Version:
-        """No alias means `latest`. Raises NotFound, saying which part is missing."""
+        """The version that a spec names: `latest` if it names none.
+
+        Raises NotFound, which names the part that is missing. Warns if a pull gave the number to another version.
+        """
         state, spec = self.collection(text, home), parse_spec(text)
-        found = Version(state, resolve(state, spec))
+        named = Version(state, resolve(state, spec))
         if spec.number in state.renumbered:
             before = state.versions[state.renumbered[spec.number]]
             warn(
-                f"{state.path.name}:v{spec.number} was renumbered by a pull: what had that number is v{before['number']} now"
-                + ("" if before is found.version else f", and v{spec.number} another version"),
+                f"{state.path.name}:v{spec.number} was renumbered by a pull: it is v{before['number']} now"
+                + ("" if before is named.version else f", and v{spec.number} is another version"),
                 RenumberedWarning,
                 stacklevel=2,
             )
-        return found
+        return named
 
     def version(self, path: Path, id: str) -> Version:
-        """A version by id, deleted or not."""
+        """The version with an id, deleted or not. Raises NotFound."""
         state = self._refs.read(path)
         if (version := state.versions.get(id)) is None:
             raise NotFound(f"{path} has no version with id {id[:12]}")
         return Version(state, version)
 
     def source(self, found: Version) -> Version | None:
-        """The version that a link links to, while it lives here; None for what is no link."""
+        """The source of a link. None if it isn't here or was deleted, or if the version is not a link."""
         source = self.source_of_any_time(found)
         return source if source is not None and source.is_live else None
 
     def source_of_any_time(self, found: Version) -> Version | None:
-        """As `source`, also when it was deleted; None where its artifact is not here."""
+        """The source of a link, deleted or not. None if it isn't here, or if the version is not a link."""
         place, id = found.version.get("source"), found.id
         if place is None:
             return None
         try:
-            state = self._refs.read(Path.named_by(place))  # where it is now, if it was renamed
+            state = self._refs.read(Path.named_by(place))  # follows a rename
         except Conflict:
-            return None  # another stands there, spelled in another case
+            return None  # another collection has this name in another case
         return Version(state, state.versions[id]) if id in state.versions else None
 
     def entry(self, found: Version, path: str) -> Entry:
@@ -174,19 +185,22 @@ class Lookup:
         )
 
     def whole(self, found: Version) -> VersionState:
-        """A version with all that is said of it: of a link, what is said of its source."""
-        said = self.said_of(found)
+        """A version with its properties. A link has the shared ones of its source."""
+        source = self.said_of(found)
         own = {key: value for key, value in found.version.items() if key not in SHARED_FIELDS}
-        shared = {key: value for key, value in said.items() if key in SHARED_FIELDS}
+        shared = {key: value for key, value in source.items() if key in SHARED_FIELDS}
         return cast(VersionState, own | shared)
 
     def said_of(self, found: Version) -> VersionState:
-        """The version whose tags, metadata, description and ttl count: a link's source, while that lives here."""
+        """The version that has the tags, metadata, description and ttl of a version.
+
+        It is the version itself, or the source of a link. A link whose source was deleted has them itself.
+        """
         source = self.source(found)
         return found.version if source is None else source.version
 
     def properties(self, found: Version) -> tuple[str | None, dict[str, Any]]:
-        """(description, metadata) of a version, long values read from their blobs; of a link, its source's."""
+        """The description and metadata of a version. A link has those of its source. Long values are read from blobs."""
         version = self.said_of(found)
         metadata = dict(version.get("metadata", {}))
         for key, digest in version.get("blobs", {}).items():
@@ -194,7 +208,7 @@ class Lookup:
         return self._text(version.get("description")), metadata
 
     def origins(self, found: Version) -> dict[str, dict[str, Any]]:
-        """Which entries came from other versions, by path: that version's place, id and number, and the path there."""
+        """The entries that came from other versions, by path: the version's collection, id and number, and the path there."""
         origins: dict[str, Any] = found.version.get("origins", {})
         if isinstance(blob := origins.get("blob"), str):
             origins = decode_json(self._property(blob), f"origins of entries of {found.name}")
@@ -209,6 +223,8 @@ class Lookup:
         return self._objects.read(BLOB, from_hex(digest))
 
     def _unknown(self, path: Path, spec: Spec, text: str, home: Home | None) -> NotFound:
+        """The error for an artifact that doesn't exist. It names the first part that is missing, and a way out."""
+        # 1. A file of an artifact has this name.
         if (holder := self._holder_of(text, home)) is not None:
             name, file = self.short(holder.path), _without_alias(text)
             return NotFound(
@@ -217,13 +233,15 @@ class Lookup:
             )
         folders = [folder.split("/")[1:] for folder in self._refs.paths()]
         entity, project = (file_name_of(part) for part in path[:2])
-        all_ = f"{typed('ls')} lists what there is"
+        all_ = f"{typed('ls')} lists all artifacts"
+        # 2. The repository is empty.
         if not folders:
             where = printable(self._objects.storage.root)
             return NotFound(
                 f"there is no artifact '{printable(path.name)}' in project {printable('/'.join(path[:2]))}",
-                hint=f"nothing is stored in {where} yet; ARTSTORE_DIR names another repository",
+                hint=f"{where} is empty; set ARTSTORE_DIR to use another repository",
             )
+        # 3. The entity or the project of the spec doesn't exist.
         if spec.entity and not any(folder[0] == entity for folder in folders):
             entities = {state.path.entity for state in self._refs.collections(damaged=[])}
             hint = near(path.entity, entities, "", f"/{path.project}/{path.name}")
@@ -233,6 +251,7 @@ class Lookup:
             before = f"{path.entity}/" if spec.entity else ""
             hint = near(path.project, projects, before, f"/{path.name}")
             return NotFound(f"there is no project '{printable(f'{path.entity}/{path.project}')}'", hint=hint or all_)
+        # 4. Another project has an artifact of this name, or the name is that of a project. Otherwise: similar names.
         if (hint := self._elsewhere(path, folders)) is not None:
             where = printable(f"{path.entity}/{path.project}")
             return NotFound(f"there is no artifact '{printable(path.name)}' in project {where}", hint=hint)
@@ -245,17 +264,17 @@ class Lookup:
         )
 
     def _elsewhere(self, path: Path, folders: list[list[str]]) -> str | None:
-        """A hint at the same name in other projects, or at the project of that name; None without one."""
+        """A hint with the same name in other projects, or for the project of that name. None if there is neither."""
         name = file_name_of(path.name)
         states = (self._refs.read_folder(f"refs/{'/'.join(folder)}") for folder in folders if folder[2] == name)
-        if found := [self.short(state.path) for state in states if state.exists]:
-            return f"did you mean {' or '.join(map(repr, found[:3]))}?"
+        if same_name := [self.short(state.path) for state in states if state.exists]:
+            return f"did you mean {' or '.join(map(repr, same_name[:3]))}?"
         if any(folder[:2] == [file_name_of(path.entity), name] for folder in folders):
             return f"that is a project: {typed('ls --project', path.name)} lists it"
         return None
 
     def _holder_of(self, text: str, home: Home | None) -> State | None:
-        """A collection of the home project whose latest version has a file of that path."""
+        """A collection of the home project whose latest version has a file with this path. None if it takes too long."""
         deadline = time.monotonic() + _SEARCH
         try:
             parts = parse_path(_without_alias(text))
@@ -265,7 +284,7 @@ class Lookup:
                 if state.latest and find(digest_of_state(state.latest), parts, self._objects.read_tree):
                     return state
         except ArtstoreError:
-            pass  # it only makes the message better
+            pass  # without it, the message is only less helpful
         return None
 
 

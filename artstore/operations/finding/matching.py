@@ -1,4 +1,4 @@
-"""Versions, collections and runs that fit a filter: what each says under the names that filters know."""
+"""Matching versions, collections and runs with filters: the fields that a filter may name, and their values."""
 
 from collections.abc import Iterator, Mapping
 from functools import partial
@@ -16,8 +16,10 @@ Filter = Mapping[str, Any]
 
 
 def fitting_versions(lookup: Lookup, state: State, condition: Filter | None) -> Iterator[Version]:
-    """Live versions of a collection that fit, in the order of their numbers. Fields: name, version, type, aliases (alias),
-    tags (tag), metadata.KEY, description, created_at, updated_at, size, file_count, digest, id, run.
+    """The live versions of a collection that fit a filter, in the order of their numbers.
+
+    Fields: name, version, type, aliases (alias), tags (tag), metadata.KEY, description, created_at, updated_at, size,
+    file_count, digest, id, run.
     """
     named = state.all_aliases()
     for version in state.live():
@@ -46,7 +48,10 @@ def _version_fields(lookup: Lookup, found: Version, aliases: list[str]) -> Any:
 
 
 def fits_collection(state: State, condition: Filter | None) -> bool:
-    """Fields: name, project, type, tags (tag), aliases (alias), description, created_at, size (of the latest version)."""
+    """Whether a collection fits a filter.
+
+    Fields: name, project, type, tags (tag), aliases (alias), description, created_at, size (of the latest version).
+    """
     if not condition:
         return True
     first = min((version["created"] for version in state.versions.values()), default=None)
@@ -60,7 +65,7 @@ def fits_collection(state: State, condition: Filter | None) -> bool:
 
 
 def fits_registry(name: str, state: State, created: int | None, condition: Filter | None) -> bool:
-    """Fields: name (without `registry-`), description, created_at."""
+    """Whether a registry fits a filter. Fields: name (without `registry-`), description, created_at."""
     if not condition:
         return True
     created_at = None if created is None else Time(moment(created))
@@ -69,7 +74,7 @@ def fits_registry(name: str, state: State, created: int | None, condition: Filte
 
 
 def run_fields(state: RunState, status: str) -> Mapping[str, Any]:
-    """What a run says, by the names that filters and orders know."""
+    """The fields of a run, by the names that filters and orders may use."""
     return {
         "name": state.path.id, "display_name": state.name, "state": status, "group": state.group,
         "job_type": state.job_type, "tags": state.tags, "username": state.user, "host": state.host,
@@ -87,8 +92,10 @@ RUN_NAMES = {
 
 
 def fits_run(state: RunState, status: str, condition: Filter | None) -> bool:
-    """Fields: name (the id), display_name, state, config.KEY, summary_metrics.KEY, tags, group, job_type, username, host,
-    created_at, heartbeat_at, notes; W&B's spellings (jobType, createdAt, …) too.
+    """Whether a run fits a filter.
+
+    Fields: name (the id), display_name, state, config.KEY, summary_metrics.KEY, tags, group, job_type, username, host,
+    created_at, heartbeat_at, notes. W&B's spellings (jobType, createdAt, …) work, too.
     """
     return not condition or matches(condition, fields_of(run_fields(state, status), RUN_DICTS, RUN_NAMES))
 
@@ -101,7 +108,7 @@ def fitting_runs(
     *,
     damaged: list[Damage] | None = None,
 ) -> list[RunState]:
-    """Those that fit, as `Runs.all`. Raises InvalidValue for a filter that none could, also when there are none."""
+    """The runs that fit a filter, in the order of `Runs.all`. Raises InvalidValue for an invalid filter."""
     fits_run(RunState(RunPath("", "", "")), "", condition)
     return runs.all(
         entity, project, wanted=lambda state: fits_run(state, runs.status(state), condition), damaged=damaged
