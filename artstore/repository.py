@@ -270,7 +270,7 @@ class Repository(View):
 
     def _fill_entry(self, entry: Entry) -> None:
         if self._is_partial:
-            self.remotes.fill({entry[3]: entry[2]})
+            self.remotes.fill({entry.digest: entry.size})
 
     def get(self, found: Version, root: str | None = None, how: Restore = PLAIN) -> CheckedOut:
         """As `View.get`, and noted for `status`."""

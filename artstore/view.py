@@ -171,7 +171,7 @@ class View:
 
     def content(self, entry: Entry) -> Iterator[bytes]:
         """A file's bytes in pieces; checked before the first piece is given out. Raises InvalidValue for a folder."""
-        with self.open(entry) as file, translated(f"read '{printable(entry[0])}'"):
+        with self.open(entry) as file, translated(f"read '{printable(entry.name)}'"):
             while piece := file.read(1 << 20):
                 yield piece
 
@@ -179,7 +179,7 @@ class View:
         """A file's content for reading, checked before the first byte is given out. Raises InvalidValue for a folder."""
         from artstore.operations.restoring.opening import open_file
 
-        if entry[1] not in (REFERENCE, DIRECTORY):
+        if entry.kind not in (REFERENCE, DIRECTORY):
             self._fill_entry(entry)
         return open_file(self.objects, entry)
 

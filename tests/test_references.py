@@ -817,7 +817,7 @@ def test_a_version_of_what_is_not_there_is_not_the_newest_of_all_below_it(bucket
 
 
 @pytest.mark.parametrize("name", ["b#x", "b x", "b%20"])
-def test_what_is_no_name_of_a_bucket_is_refused(name: str) -> None:
+def test_what_is_no_name_of_a_bucket_is_refused(here: Path, name: str) -> None:
     with pytest.raises(InvalidValue, match="can't be in a bucket's name"):
         draft().add_reference(f"s3://{name}/key")
 

@@ -14,7 +14,6 @@ from fsspec import AbstractFileSystem
 
 from artstore.api.handles import opened, root_of
 from artstore.domain.collection import State
-from artstore.domain.digest import Digest
 from artstore.domain.tree import DIRECTORY, REFERENCE, Entry, find
 from artstore.errors import NotFound
 from artstore.operations.finding.lookup import Version
@@ -75,8 +74,8 @@ class ArtstoreFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec ha
             infos = self._folders(path)
         else:
             view, found, entry = self._entry(spec, inner)
-            if entry[1] == DIRECTORY:
-                below = view.folder(Digest(entry[3]))
+            if entry.kind == DIRECTORY:
+                below = view.folder(entry.digest)
                 infos = [_info(f"{path}/{os.fsdecode(one[0])}", found, one) for one in below]
             else:
                 infos = [_info(path, found, entry)]
@@ -111,10 +110,10 @@ class ArtstoreFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec ha
             self._folder_info(path)
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
         view, _, entry = self._entry(spec, inner)
-        if entry[1] == DIRECTORY:
+        if entry.kind == DIRECTORY:
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
         file = view.open(entry)
-        file.size = entry[2]  # type: ignore[attr-defined]  # which users of fsspec read
+        file.size = entry.size  # type: ignore[attr-defined]  # which users of fsspec read
         return file
 
     def _entry(self, spec: str, path: str) -> tuple[View, Version, Entry]:
@@ -187,10 +186,10 @@ def _split(path: str) -> tuple[str | None, str]:
 
 def _info(path: str, found: Version, entry: Entry) -> Info:
     created = datetime.fromtimestamp(found.version["created"] / 1e9, UTC)
-    if entry[1] == DIRECTORY:
-        return _folder(path) | {"digest": entry[3].hex(), "created": created}
-    told = {"uri": entry[3]} if entry[1] == REFERENCE else {"digest": entry[3].hex()}
-    return {"name": path, "size": entry[2], "type": "file", **told, "created": created}
+    if entry.kind == DIRECTORY:
+        return _folder(path) | {"digest": entry.digest.hex(), "created": created}
+    told = {"uri": entry.uri} if entry.kind == REFERENCE else {"digest": entry.digest.hex()}
+    return {"name": path, "size": entry.size, "type": "file", **told, "created": created}
 
 
 def _folder(path: str) -> Info:

@@ -206,12 +206,12 @@ class Stored:
     def find(self, path: str) -> Entry | None:
         """The file at a path; None for a folder or nothing."""
         entry = self.repository.find_entry(self.found(), path)
-        return None if entry is None or entry[1] == DIRECTORY else entry
+        return None if entry is None or entry.kind == DIRECTORY else entry
 
     def files(self) -> Iterator[tuple[bytes, Entry]]:
         """(path, entry) of everything but folders, in the order of the tree."""
         walk = self.repository.walk(self._found.tree)
-        return ((path, entry) for path, entry in walk if entry[1] != DIRECTORY)
+        return ((path, entry) for path, entry in walk if entry.kind != DIRECTORY)
 
     def folder(self) -> Folder:
         """Digest and totals of its root tree."""

@@ -171,15 +171,15 @@ def _list_files(repository: View, found: Version, path: str | None, recursive: b
     path = (path or "").removeprefix("./").strip("/")
     if path not in ("", "."):
         entry = repository.entry(found, path)
-        if entry[1] != DIRECTORY:
+        if entry.kind != DIRECTORY:
             _print_entries([(os.fsencode(path), entry)], as_json)
             return
-        tree, prefix = entry[3], os.fsencode(path) + b"/"
+        tree, prefix = entry.digest, os.fsencode(path) + b"/"
     if recursive:
         walk = repository.walk(tree)
-        entries = ((prefix + name, entry) for name, entry in walk if entry[1] != DIRECTORY or not entry[4])
+        entries = ((prefix + name, entry) for name, entry in walk if entry.kind != DIRECTORY or not entry.files)
     else:
-        entries = ((prefix + entry[0], entry) for entry in repository.folder(tree))
+        entries = ((prefix + entry.name, entry) for entry in repository.folder(tree))
     _print_entries(entries, as_json)
 
 
@@ -194,15 +194,15 @@ def _print_entries(entries: Iterable[tuple[bytes, Entry]], as_json: bool) -> Non
         return
     marks = {DIRECTORY: "/", EXECUTABLE: "*", REFERENCE: "@"}
     for path, entry in entries:
-        size = "-" if entry[2] is None else human(entry[2])
-        write(f"{size:>10}  {printable(path)}{marks.get(entry[1], '')}\n")
+        size = "-" if entry.size is None else human(entry.size)
+        write(f"{size:>10}  {printable(path)}{marks.get(entry.kind, '')}\n")
 
 
 def _entry(path: bytes, entry: Entry) -> dict[str, Any]:
-    value: dict[str, Any] = {"path": os.fsdecode(path), "kind": _KINDS[entry[1]], "size": entry[2]}
-    if entry[1] == REFERENCE:
-        return value | {"uri": entry[3]}
-    return value | {"digest": entry[3].hex()} | ({"files": entry[4]} if entry[1] == DIRECTORY else {})
+    value: dict[str, Any] = {"path": os.fsdecode(path), "kind": _KINDS[entry.kind], "size": entry.size}
+    if entry.kind == REFERENCE:
+        return value | {"uri": entry.uri}
+    return value | {"digest": entry.digest.hex()} | ({"files": entry.files} if entry.kind == DIRECTORY else {})
 
 
 @click.command("show")
@@ -368,12 +368,12 @@ def cat_command(spec: str, path: str, raw: bool, rows: int | None, place: str | 
         if repository.find_entry(found, path) is None and repository.find_entry(found, path + SUFFIX) is not None:
             path += SUFFIX
         entry = repository.entry(found, path)
-        if path.endswith(ENDING) and not raw and entry[1] != DIRECTORY:
+        if path.endswith(ENDING) and not raw and entry.kind != DIRECTORY:
             from artstore.cli.tables import print_table
 
             print_table(repository, found, entry, f"'{printable(path)}' of {found.name}", rows)
             return
-        if entry[1] == DIRECTORY:
+        if entry.kind == DIRECTORY:
             raise InvalidValue(
                 f"'{printable(path)}' in {found.name} is a folder", hint=f"{typed('ls', spec, path)} lists it"
             )

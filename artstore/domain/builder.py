@@ -5,10 +5,10 @@ from typing import Union
 
 from artstore.domain.digest import Digest
 from artstore.domain.names import printable
-from artstore.domain.tree import DIRECTORY, Entry, Folder, encode_folder, read_folder, walk
+from artstore.domain.tree import DIRECTORY, Folder, Row, encode_folder, read_folder, walk
 from artstore.errors import Conflict
 
-Node = dict[bytes, Union[Entry, "Node"]]
+Node = dict[bytes, Union[Row, "Node"]]
 """A folder that is open for change: its entries and open folders by name. An unchanged folder stays an entry."""
 Parts = tuple[bytes, ...]
 
@@ -29,7 +29,7 @@ class TreeBuilder:
         self._root: Node = {}
         self._whole: Folder | None = None
 
-    def put(self, parts: Parts, entry: Entry, *, overwrite: bool = True) -> None:
+    def put(self, parts: Parts, entry: Row, *, overwrite: bool = True) -> None:
         """Set one file. Raises Conflict if the path is a folder, or (unless `overwrite`) a file with other content."""
         node = self._opened_at(parts[:-1])
         there = node.get(parts[-1])
@@ -65,7 +65,7 @@ class TreeBuilder:
             del self._opened_at(parts[: depth - 1])[parts[depth - 1]]
         return True
 
-    def find(self, parts: Parts) -> Entry | None:
+    def find(self, parts: Parts) -> Row | None:
         """The file at a path, or None if there is a folder or nothing."""
         if not parts:
             return None
@@ -78,14 +78,14 @@ class TreeBuilder:
         node = self._node_at(parts[:-1])
         return node is not None and parts[-1] in node
 
-    def files(self) -> Iterator[tuple[bytes, Entry]]:
+    def files(self) -> Iterator[tuple[bytes, Row]]:
         """(path, entry) of all entries except folders, in the tree's order."""
         if self._whole is not None:
             yield from _files(self._whole.digest, self._read, b"")
         else:
             yield from self._files_of(self._root, b"")
 
-    def _files_of(self, node: Node, prefix: bytes) -> Iterator[tuple[bytes, Entry]]:
+    def _files_of(self, node: Node, prefix: bytes) -> Iterator[tuple[bytes, Row]]:
         for name in sorted(node):
             item = node[name]
             if isinstance(item, dict):
@@ -111,7 +111,7 @@ class TreeBuilder:
 
     # -- folders --
 
-    def _entries(self, tree: Digest) -> dict[bytes, Entry]:
+    def _entries(self, tree: Digest) -> dict[bytes, Row]:
         return {entry[0]: entry for entry in read_folder(tree, self._read)}
 
     def _node_at(self, parts: Parts) -> Node | None:
@@ -142,7 +142,7 @@ class TreeBuilder:
             there = node[name] = {**self._entries(there[3])}
         return there
 
-    def _check(self, parts: Parts, node: Node, entries: dict[bytes, Entry], overwrite: bool) -> None:
+    def _check(self, parts: Parts, node: Node, entries: dict[bytes, Row], overwrite: bool) -> None:
         for name, entry in entries.items():
             there = node.get(name)
             if there is None or _same_content(there, entry):
@@ -153,7 +153,7 @@ class TreeBuilder:
             elif _is_folder(there) or entry[1] == DIRECTORY or not overwrite:
                 raise _twice((*parts, name), there)
 
-    def _merge(self, node: Node, entries: dict[bytes, Entry]) -> None:
+    def _merge(self, node: Node, entries: dict[bytes, Row]) -> None:
         for name, entry in entries.items():
             there = node.get(name)
             if there is not None and _is_folder(there) and _is_folder(entry):
@@ -163,20 +163,20 @@ class TreeBuilder:
                 node[name] = entry
 
 
-def _is_folder(item: Entry | Node) -> bool:
+def _is_folder(item: Row | Node) -> bool:
     return isinstance(item, dict) or item[1] == DIRECTORY
 
 
-def _same_content(there: Entry | Node, entry: Entry) -> bool:
+def _same_content(there: Row | Node, entry: Row) -> bool:
     """Whether two entries are equal, apart from the executable bit, which the entry that is added last decides."""
     return not isinstance(there, dict) and _is_folder(there) == _is_folder(entry) and there[2:] == entry[2:]
 
 
-def _files(tree: Digest, read: Callable[[Digest], bytes], prefix: bytes) -> Iterator[tuple[bytes, Entry]]:
+def _files(tree: Digest, read: Callable[[Digest], bytes], prefix: bytes) -> Iterator[tuple[bytes, Row]]:
     return ((path, entry) for path, entry in walk(tree, read, prefix) if entry[1] != DIRECTORY)
 
 
-def _twice(parts: Parts, there: Entry | Node) -> PathTaken:
+def _twice(parts: Parts, there: Row | Node) -> PathTaken:
     path = printable(b"/".join(parts))
     if _is_folder(there):
         return PathTaken(

@@ -29,7 +29,7 @@ class Selection(NamedTuple):
 
     def takes_entry(self, path: bytes, entry: Entry) -> bool:
         """Whether an entry is taken; a folder is where everything below it would be."""
-        return self.everything or self.takes(path + b"/" if entry[1] == DIRECTORY else path)
+        return self.everything or self.takes(path + b"/" if entry.kind == DIRECTORY else path)
 
     def reaches(self, folder: bytes) -> bool:
         """Whether any file below a folder can be selected. The folder's path ends in `/`."""

@@ -1,13 +1,15 @@
 """Trees: a directory as a sorted list of entries; encoding, splitting, walking and comparing them, without I/O.
 
-An entry is a plain tuple, because a save makes one for each file: (name, kind, size, digest). Directories and parts
-have the number of files as a fifth field; references are (name, kind, size, URI, check, text, version).
+A row is what a tree holds of one file, as a plain tuple, because a save makes one for each file: (name, kind, size,
+digest). Directories and parts have the number of files as a fifth field; references are (name, kind, size, URI, check,
+text, version). An entry is a row that was read and checked.
 """
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import pairwise
-from typing import Any, NamedTuple
+from operator import itemgetter
+from typing import Any, NamedTuple, cast
 
 import msgpack
 from blake3 import blake3
@@ -26,7 +28,28 @@ SPLIT_ABOVE = 16_384
 So one changed file in a folder of a million costs kilobytes instead of 49 MiB.
 """
 
-Entry = tuple[Any, ...]
+Row = tuple[Any, ...]
+
+
+class Entry(Row):
+    """A row whose items have names. Items that its kind doesn't have can't be read."""
+
+    __slots__ = ()
+
+    name: bytes = cast(Any, property(itemgetter(0)))
+    kind: int = cast(Any, property(itemgetter(1)))
+    size: int = cast(Any, property(itemgetter(2)))
+    """bytes; of a folder, those of all files below it; None for a reference of unknown size"""
+    digest: Digest = cast(Any, property(itemgetter(3)))
+    files: int = cast(Any, property(itemgetter(4)))
+    """of a folder or part: the number of files below it"""
+    uri: str = cast(Any, property(itemgetter(3)))
+    check: str = cast(Any, property(itemgetter(4)))
+    """of a reference: ETAG, BLAKE3 or URI"""
+    text: str = cast(Any, property(itemgetter(5)))
+    """of a reference: what its bytes are checked against"""
+
+
 EMPTY = digest_of(TREE, encode_rows([]))
 """The digest of an empty folder."""
 Read = Callable[[Digest], bytes]
@@ -41,7 +64,7 @@ class Folder(NamedTuple):
     files: int
 
 
-def totals(entries: Iterable[Entry]) -> tuple[int, int]:
+def totals(entries: Iterable[Row]) -> tuple[int, int]:
     """(bytes, files) of everything below these entries."""
     size = files = 0
     for entry in entries:
@@ -56,7 +79,7 @@ def _is_cut(name: bytes) -> bool:
     return blake3(name).digest(2) < b"\x00\x10"  # the first 12 bits are zero
 
 
-def split(entries: Sequence[Entry], *, always: bool = False) -> list[Sequence[Entry]]:
+def split(entries: Sequence[Row], *, always: bool = False) -> list[Sequence[Row]]:
     """Cut a folder's sorted entries into parts.
 
     There is one part unless there are more than SPLIT_ABOVE entries. With `always`, for a stretch of a larger folder,
@@ -70,7 +93,7 @@ def split(entries: Sequence[Entry], *, always: bool = False) -> list[Sequence[En
     return [entries[start:end] for start, end in pairwise(cuts)]
 
 
-def encode_folder(entries: Sequence[Entry], add: Callable[[bytes], Digest]) -> Folder:
+def encode_folder(entries: Sequence[Row], add: Callable[[bytes], Digest]) -> Folder:
     """Encode sorted entries as one tree, or as a tree of parts if there are many.
 
     `add` is called with each tree's bytes, stores them and returns their digest.
@@ -82,7 +105,7 @@ def encode_folder(entries: Sequence[Entry], add: Callable[[bytes], Digest]) -> F
     return Folder(add(encode_rows(entries)), size, files)
 
 
-def part_of(run: Sequence[Entry], add: Callable[[bytes], Digest]) -> Entry:
+def part_of(run: Sequence[Row], add: Callable[[bytes], Digest]) -> Row:
     size, files = totals(run)
     return (run[0][0], PART, size, add(encode_rows(run)), files)
 
@@ -119,12 +142,12 @@ def decode_tree(data: bytes, digest: Digest) -> tuple[Entry, ...]:
             _check_rare(entry, what)
     if any(entry[1] == PART for entry in entries) and not all(entry[1] == PART for entry in entries):
         raise Damage(f"{what} mixes parts with other entries")
-    return entries
+    return tuple(map(Entry, entries))
 
 
-def trusted_tree(data: bytes) -> tuple[Entry, ...]:
+def trusted_tree(data: bytes) -> tuple[Row, ...]:
     """Decode a tree without checks. Only for a tree that was checked when it was stored here."""
-    entries: tuple[Entry, ...] = msgpack.unpackb(data, use_list=False, raw=False, strict_map_key=False)
+    entries: tuple[Row, ...] = msgpack.unpackb(data, use_list=False, raw=False, strict_map_key=False)
     return entries
 
 
@@ -135,7 +158,7 @@ def _check_name(name: bytes, what: str) -> None:
         raise Damage(f"{what}: {error}") from error
 
 
-def _check_rare(entry: Entry, what: str) -> None:
+def _check_rare(entry: Row, what: str) -> None:
     name, kind, size = entry[:3]
     if kind in (DIRECTORY, PART):
         good = (
@@ -206,7 +229,7 @@ def _joined(digest: Digest, parts: Sequence[Entry], read: Read) -> Iterator[Entr
         raise Damage(f"{what} is split though it has only {count} entries")
 
 
-def check_root(entries: Iterable[Entry]) -> None:
+def check_root(entries: Iterable[Row]) -> None:
     """Raise Damage if a name in a root tree is a drive such as `C:`. Below the root such names are allowed."""
     for entry in entries:
         if entry[0][1:2] == b":":
@@ -249,7 +272,7 @@ def check_depth(prefix: bytes) -> None:
 
 def find(root: Digest, path: Sequence[bytes], read: Read) -> Entry | None:
     """The entry at a path, or None. Reads one tree per level, and one part of a split one."""
-    entry: Entry = (b"", DIRECTORY, 0, root, 0)
+    entry = Entry((b"", DIRECTORY, 0, root, 0))
     for number, name in enumerate(path):
         if entry[1] != DIRECTORY:
             return None

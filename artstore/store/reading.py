@@ -61,10 +61,10 @@ def load_trees(objects: ObjectStore, root: Digest, reaches: Callable[[bytes], bo
         trees = {digest: bytes(data) for _, digest, data in read_small(objects, wanted)}
         objects.keep_trees(trees)
         level = [
-            (path + entry[0] + b"/" if entry[1] == DIRECTORY else path, entry[3])
+            (path + entry.name + b"/" if entry.kind == DIRECTORY else path, entry.digest)
             for path, digest in level
             for entry in decode_tree(trees[digest], digest)
-            if entry[1] == PART or (entry[1] == DIRECTORY and reaches(path + entry[0] + b"/"))
+            if entry.kind == PART or (entry.kind == DIRECTORY and reaches(path + entry.name + b"/"))
         ]
 
 

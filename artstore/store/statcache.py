@@ -21,7 +21,7 @@ from artstore.backends.mapped import look
 from artstore.backends.mounts import is_local
 from artstore.backends.storage import FolderStorage
 from artstore.domain.digest import Digest
-from artstore.domain.tree import DIRECTORY, EXECUTABLE, REFERENCE, Entry
+from artstore.domain.tree import DIRECTORY, EXECUTABLE, REFERENCE, Row
 from artstore.errors import StorageError
 from artstore.store.packs import LARGE
 
@@ -46,12 +46,12 @@ UNKNOWN: Stat = (0,)
 class RecordPart(NamedTuple):
     """A part of a folder's entries, as `tree.split` cuts them. A folder that isn't split has one part."""
 
-    entry: Entry | None
+    entry: Row | None
     """the PART entry; None for the only part"""
     packed: bytes
     """msgpack of the entries"""
 
-    def entries(self) -> list[Entry]:
+    def entries(self) -> list[Row]:
         return msgpack.unpackb(self.packed, use_list=False, raw=False)  # type: ignore[no-any-return]
 
 

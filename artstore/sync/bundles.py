@@ -18,7 +18,6 @@ from artstore.backends.owner import is_dead, parse
 from artstore.backends.storage import FolderStorage
 from artstore.domain.changes import PLACE, is_count, is_digest, is_record
 from artstore.domain.collection import Path, is_live
-from artstore.domain.digest import Digest
 from artstore.domain.names import printable
 from artstore.domain.tree import DIRECTORY, walk
 from artstore.domain.wording import typed
@@ -185,11 +184,11 @@ class Bundles:
     def _link_large(self, root: str, found: Version) -> None:
         """Link the large blobs of a base version into a bundle's repository, so that the push doesn't copy them."""
         for _, entry in walk(found.tree, self._here.objects.read_tree):
-            if entry[1] < DIRECTORY and entry[2] >= LARGE:
-                target = os.path.join(root, blob_path(Digest(entry[3])))
+            if entry.kind < DIRECTORY and entry.size >= LARGE:
+                target = os.path.join(root, blob_path(entry.digest))
                 try:
                     os.makedirs(os.path.dirname(target), exist_ok=True)
-                    os.link(self._storage.path(blob_path(Digest(entry[3]))), target)
+                    os.link(self._storage.path(blob_path(entry.digest)), target)
                 except OSError:
                     pass  # the push copies it
 

@@ -326,7 +326,7 @@ class Remotes:
                     tree = digest_of_state(version)
                     if self._here.objects.packs.holding(tree) is not None:
                         entries = walk(tree, self._here.objects.read_tree)
-                        found |= {e[3] for _, e in entries if e[1] not in (DIRECTORY, REFERENCE)}
+                        found |= {e.digest for _, e in entries if e.kind not in (DIRECTORY, REFERENCE)}
         return found
 
     def fill(self, blobs: dict[Digest, int], monitor: Monitor | None = None) -> None:
@@ -360,7 +360,7 @@ class Remotes:
     def fill_version(self, found: Version, selection: Selection, monitor: Monitor | None = None) -> None:
         """Bring the absent blobs of a version's selected files here."""
         entries = select(found.tree, self._here.objects.read_tree, selection)
-        self.fill({e[3]: e[2] for _, e in entries if e[1] not in (DIRECTORY, REFERENCE)}, monitor)
+        self.fill({e.digest: e.size for _, e in entries if e.kind not in (DIRECTORY, REFERENCE)}, monitor)
 
     def fill_deleted(self, path: Path, spec: Spec) -> None:
         """Bring the absent blobs of deleted versions here, before they are brought back."""

@@ -18,7 +18,7 @@ from artstore.domain.tree import (
     EXECUTABLE,
     PART,
     REFERENCE,
-    Entry,
+    Row,
     check_depth,
     check_root,
     decode_tree,
@@ -197,7 +197,7 @@ class Transfer:
         check_depth(pair.path)
         digest = pair.new[3]
         entries = trusted_tree(data[digest]) if self._source is self._near else self._checked(pair, data)
-        before: dict[bytes, Entry] = {}
+        before: dict[bytes, Row] = {}
         needs.trees[digest] = data[digest]
         if pair.base is not None:
             base = trusted_tree(data[pair.base[3]])
@@ -214,7 +214,7 @@ class Transfer:
             elif entry[1] != REFERENCE:
                 self._need_blob(pair.path, entry, needs)
 
-    def _checked(self, pair: "_Pair", data: dict[Digest, bytes]) -> tuple[Entry, ...]:
+    def _checked(self, pair: "_Pair", data: dict[Digest, bytes]) -> tuple[Row, ...]:
         """The entries of a tree from another repository. Raises Damage unless it is one that artstore would write."""
         digest = pair.new[3]
         entries = decode_tree(data[digest], digest)
@@ -227,7 +227,7 @@ class Transfer:
             read_folder(digest, lambda part: data[part] if part == digest else parts[part])
         return entries
 
-    def _need_blob(self, folder: bytes, entry: Entry, needs: Needs) -> None:
+    def _need_blob(self, folder: bytes, entry: Row, needs: Needs) -> None:
         """Add the blob of a file, if the file is selected. Raises Damage if it was recorded with another size before."""
         name, _, size, digest = entry
         if not self._selection.everything and not self._selection.takes(folder + name):
@@ -349,8 +349,8 @@ class _Pair(NamedTuple):
     """A folder of a version, and the folder at the same path of its base. Both are entries of the folders above."""
 
     path: bytes
-    new: Entry
-    base: Entry | None
+    new: Row
+    base: Row | None
 
     @property
     def digests(self) -> list[Digest]:
@@ -369,7 +369,7 @@ class _Pair(NamedTuple):
         return True
 
 
-def _root(version: VersionState) -> Entry:
+def _root(version: VersionState) -> Row:
     return (b"", DIRECTORY, version["size"], digest_of_state(version), version["files"])
 
 

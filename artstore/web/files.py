@@ -13,7 +13,6 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from artstore.api.tables.file import ENDING, read_table
-from artstore.domain.digest import Digest
 from artstore.domain.names import printable
 from artstore.domain.tree import DIRECTORY, REFERENCE, Entry, folder_page
 from artstore.errors import Damage, InvalidValue, NotFound
@@ -70,9 +69,9 @@ def browse(request: Request) -> Response:
     parts = path.split("/") if path else []
     crumbs = [("/".join(parts[: i + 1]), part) for i, part in enumerate(parts)]
     entry = repository.entry(found, path) if path else found.root
-    if entry[1] == DIRECTORY:
+    if entry.kind == DIRECTORY:
         start = os.fsencode(text_in(request, "from"))
-        entries = folder_page(Digest(entry[3]), repository.objects.read_tree, start, _ENTRIES + 1)
+        entries = folder_page(entry.digest, repository.objects.read_tree, start, _ENTRIES + 1)
         following = entries[_ENTRIES][0] if len(entries) > _ENTRIES else None
         return page(
             request, "folder.html", f"{found.name} {path}", found=found, path=path, crumbs=crumbs, folder=entry,
@@ -80,7 +79,7 @@ def browse(request: Request) -> Response:
         )  # fmt: skip
     return page(
         request, "file.html", f"{found.name} {path}", found=found, path=path, crumbs=crumbs, entry=entry,
-        preview=_preview(request, repository, found, entry, path), is_reference=entry[1] == REFERENCE,
+        preview=_preview(request, repository, found, entry, path), is_reference=entry.kind == REFERENCE,
     )  # fmt: skip
 
 
@@ -92,7 +91,7 @@ class Preview(NamedTuple):
 
 
 def _preview(request: Request, repository: Repository, found: Version, entry: Entry, path: str) -> Preview:
-    if entry[1] == REFERENCE:
+    if entry.kind == REFERENCE:
         return Preview("none", None, "its bytes stay where they are: nothing is fetched to be shown")
     if path.endswith(ENDING):
         try:
@@ -101,20 +100,20 @@ def _preview(request: Request, repository: Repository, found: Version, entry: En
             pass  # it only is called so
     with repository.open(entry) as file:
         head = file.read(_TEXT)
-        if _image_type(head, path) is not None and entry[2] <= _IMAGE:
+        if _image_type(head, path) is not None and entry.size <= _IMAGE:
             return Preview("image", None)
-        text = _as_text(head, cut=entry[2] > _TEXT)
+        text = _as_text(head, cut=entry.size > _TEXT)
         if text is None:
             return Preview("none", None, "No preview for this type of file.")
         if path.endswith((".csv", ".tsv")):
             file.seek(0)
             return Preview("grid", _csv(request, file, "\t" if path.endswith(".tsv") else ","))
-        if path.endswith(".json") and entry[2] <= _JSON:
+        if path.endswith(".json") and entry.size <= _JSON:
             try:
                 return Preview("text", as_json(json.loads(head + file.read())))
             except (ValueError, RecursionError):
                 pass  # it only is called so
-        note = f"the first {_TEXT >> 10} KiB" if entry[2] > _TEXT else None
+        note = f"the first {_TEXT >> 10} KiB" if entry.size > _TEXT else None
         if path.endswith((".md", ".markdown")) and note is None:
             return Preview("markdown", text)
         return Preview("text", text, note)
@@ -204,7 +203,7 @@ def download(request: Request) -> Response:
     headers = {
         "content-disposition": f"attachment; filename*=UTF-8''{quote(printable(name).replace('/', '_'), safe='')}",
         "content-security-policy": FILES,
-        "content-length": str(entry[2]),
+        "content-length": str(entry.size),
     }
     return StreamingResponse(_pieces(repository.open(entry)), media_type="application/octet-stream", headers=headers)
 
@@ -212,7 +211,7 @@ def download(request: Request) -> Response:
 def image(request: Request) -> Response:
     """An image of a kind that runs nothing where it is shown as one."""
     repository, entry, name = _file(request)
-    if entry[2] > _IMAGE:
+    if entry.size > _IMAGE:
         raise NotFound(f"'{printable(name)}' is no image that is shown")
     with repository.open(entry) as file:
         data = file.read()
@@ -225,9 +224,9 @@ def image(request: Request) -> Response:
 def _file(request: Request) -> tuple[Repository, Entry, str]:
     repository, path = repository_of(request), text_in(request, "path").strip("/")
     entry = repository.entry(version_in(request), path)
-    if entry[1] == DIRECTORY:
+    if entry.kind == DIRECTORY:
         raise InvalidValue(f"'{printable(path)}' is a folder", hint="`artstore export` writes one as an archive")
-    if entry[1] == REFERENCE:
+    if entry.kind == REFERENCE:
         raise NotFound(
             f"'{printable(path)}' is a reference: its bytes stay where they are, and are not fetched for a page"
         )

@@ -42,13 +42,13 @@ class Reference(NamedTuple):
 
     @classmethod
     def of(cls, entry: Entry) -> "Reference":
-        return cls(entry[3], entry[2], *entry[4:7])
+        return cls(entry.uri, entry.size, *entry[4:7])
 
     def entry(self, name: bytes) -> Entry:
         """The tree's entry for this reference. Raises InvalidValue if a text is too long for readers."""
         if any(len(text) > _LONGEST for text in (self.uri, self.text, self.version or "")):
             raise InvalidValue(f"'{printable(self.uri[:80])}…' is longer than {_LONGEST} characters")
-        return (name, REFERENCE, self.size, self.uri, self.check, self.text, self.version)
+        return Entry((name, REFERENCE, self.size, self.uri, self.check, self.text, self.version))
 
 
 class Target(NamedTuple):

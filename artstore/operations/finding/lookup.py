@@ -63,7 +63,7 @@ class Version(NamedTuple):
     @property
     def root(self) -> Entry:
         """Its root folder, as an entry without a name."""
-        return b"", DIRECTORY, self.version["size"], self.tree, self.version["files"]
+        return Entry((b"", DIRECTORY, self.version["size"], self.tree, self.version["files"]))
 
     @property
     def name(self) -> str:
@@ -178,7 +178,11 @@ class Lookup:
         if (entry := find(found.tree, parts, read)) is not None:
             return entry
         parent = find(found.tree, parts[:-1], read)
-        names = [e[0] for e in read_folder(parent[3], read)[:_NEAR_AMONG]] if parent and parent[1] == DIRECTORY else []
+        names = (
+            [e.name for e in read_folder(parent.digest, read)[:_NEAR_AMONG]]
+            if parent and parent.kind == DIRECTORY
+            else []
+        )
         hint = near(printable(parts[-1]), map(printable, names), "".join(f"{printable(part)}/" for part in parts[:-1]))
         raise NoEntry(
             f"{found.name} has no '{printable(path)}'", hint=hint or f"{typed('ls', self.named(found))} lists its files"

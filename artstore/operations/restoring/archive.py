@@ -71,7 +71,7 @@ def write_archive(
             with content:
                 length = content.seek(0, os.SEEK_END)
                 content.seek(0)
-                archive.file(path, 0o755 if entry[1] == EXECUTABLE else 0o644, length, content)
+                archive.file(path, 0o755 if entry.kind == EXECUTABLE else 0o644, length, content)
             files, size = files + 1, size + length
             monitor.advance(1, length)
         archive.close()
@@ -86,17 +86,17 @@ def _with_content(
 ) -> Iterator[tuple[bytes, Entry, BinaryIO | None]]:
     """Each entry with its content; None for a folder. Small files of a stretch are read together."""
     for some in _stretches(entries):
-        wanted = {entry[3]: BLOB for _, entry in some if _is_small(entry)}
+        wanted = {entry.digest: BLOB for _, entry in some if _is_small(entry)}
         data = {digest: bytes(view) for _, digest, view in read_small(objects, wanted)}
         for path, entry in some:
-            if entry[1] == DIRECTORY:
+            if entry.kind == DIRECTORY:
                 yield path, entry, None
             else:
-                yield path, entry, io.BytesIO(data[entry[3]]) if _is_small(entry) else open_one(entry)
+                yield path, entry, io.BytesIO(data[entry.digest]) if _is_small(entry) else open_one(entry)
 
 
 def _is_small(entry: Entry) -> bool:
-    return bool(entry[1] < DIRECTORY and entry[2] < LARGE)
+    return bool(entry.kind < DIRECTORY and entry.size < LARGE)
 
 
 def _stretches(entries: Iterable[tuple[bytes, Entry]]) -> Iterator[list[tuple[bytes, Entry]]]:
@@ -105,7 +105,7 @@ def _stretches(entries: Iterable[tuple[bytes, Entry]]) -> Iterator[list[tuple[by
     size = 0
     for path, entry in entries:
         some.append((path, entry))
-        size += entry[2] if _is_small(entry) else 0
+        size += entry.size if _is_small(entry) else 0
         if size >= _AHEAD or len(some) >= 4096:
             yield some
             some, size = [], 0

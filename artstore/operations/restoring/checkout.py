@@ -246,9 +246,9 @@ class Checkout:
             check_root(entries)
         seen: dict[str, Stat] = {}
         for entry in entries:
-            if entry[1] == DIRECTORY:
-                if is_protected(entry[0]):
-                    refuse_protected(path + entry[0])
+            if entry.kind == DIRECTORY:
+                if is_protected(entry.name):
+                    refuse_protected(path + entry.name)
                 self._make_folder(fd, path, entry, entries)
                 continue
             try:
@@ -256,15 +256,15 @@ class Checkout:
             except FileExistsError:
                 raise self._twin(path, entry, entries) from None
             if st is not None:
-                seen[os.fsdecode(entry[0])] = st
+                seen[os.fsdecode(entry.name)] = st
         self._monitor.advance(len(entries))
         # 2. Fill the subfolders.
-        folders = [entry for entry in entries if entry[1] == DIRECTORY]
+        folders = [entry for entry in entries if entry.kind == DIRECTORY]
         for entry in folders:
-            child = open_child(fd, entry[0], create=False)
+            child = open_child(fd, entry.name, create=False)
             try:
-                seen[os.fsdecode(entry[0])] = (stat.S_IFDIR, os.fstat(child).st_ino)
-                self._fresh_folder(child, path + entry[0] + b"/", entry[3], entry, cache)
+                seen[os.fsdecode(entry.name)] = (stat.S_IFDIR, os.fstat(child).st_ino)
+                self._fresh_folder(child, path + entry.name + b"/", entry.digest, entry, cache)
             finally:
                 os.close(child)
         # 3. Note the stats in the cache, now or when the last of its files is written.
@@ -301,14 +301,16 @@ class Checkout:
 
     def _make_folder(self, fd: int, path: bytes, entry: Entry, entries: tuple[Entry, ...]) -> None:
         try:
-            os.mkdir(entry[0], dir_fd=fd)
+            os.mkdir(entry.name, dir_fd=fd)
         except FileExistsError:
             raise self._twin(path, entry, entries) from None
 
     def _twin(self, path: bytes, entry: Entry, entries: tuple[Entry, ...]) -> Conflict:
         """The error for two names that are the same name on this file system: an entry, and one that was written before."""
-        other = next((e[0] for e in entries if e[0] != entry[0] and folded(e[0]) == folded(entry[0])), b"another name")
-        return one_name(path + other, path + entry[0])
+        other = next(
+            (e.name for e in entries if e.name != entry.name and folded(e.name) == folded(entry.name)), b"another name"
+        )
+        return one_name(path + other, path + entry.name)
 
     # -- a root that exists --
 
@@ -384,8 +386,8 @@ class Checkout:
         if not folder.path:
             check_root(folder.entries)
         for entry in folder.entries:
-            if is_protected(entry[0]) and self._selection.takes_entry(folder.path + entry[0], entry):
-                refuse_protected(folder.path + entry[0])
+            if is_protected(entry.name) and self._selection.takes_entry(folder.path + entry.name, entry):
+                refuse_protected(folder.path + entry.name)
         if self._cache is None:
             wrong = folder.differing()
         else:
@@ -393,7 +395,7 @@ class Checkout:
             wrong = folder.differing()
             trusted = _trusted(folder.fd, folder.right, rule)
             self._cache.put(folder.path, _record(trusted, folder.tree, folder.entries))
-            if any(entry[1] == REFERENCE for _, entry in wrong):  # without a record they would be fetched again
+            if any(entry.kind == REFERENCE for _, entry in wrong):  # without a record they would be fetched again
                 self._unfinished.append((folder.path, folder.tree, trusted))
         self._writer.files += folder.files
         return wrong
@@ -419,22 +421,22 @@ class Checkout:
                 for part in parts:
                     if is_protected(part):
                         refuse_protected(path)
-                folder = parts if entry[1] == DIRECTORY else parts[:-1]
+                folder = parts if entry.kind == DIRECTORY else parts[:-1]
                 if folder != open_parts:
                     if fd >= 0:
                         os.close(fd)
                         fd = -1
                     fd, open_parts = target.open_folder(folder), folder
-                if entry[1] != DIRECTORY:
+                if entry.kind != DIRECTORY:
                     self._replace(fd, path, entry)
         finally:
             if fd >= 0:
                 os.close(fd)
 
     def _replace(self, fd: int, path: bytes, entry: Entry) -> None:
-        name = entry[0]
+        name = entry.name
         temporary = os.fsencode(f".artstore-{self._owner}-{self._writer.files}")
-        if entry[1] == REFERENCE:
+        if entry.kind == REFERENCE:
             self._writer.fetch(fd, path, entry, temporary)
             return
         try:
@@ -462,8 +464,8 @@ def _record(trusted: dict[str, Stat], tree: Digest, entries: Sequence[Entry]) ->
     """The stat cache's record of a folder whose files were just written or read. A file without a stat is read next time."""
     stats = dict(trusted)
     for entry in entries:
-        stats.setdefault(os.fsdecode(entry[0]), UNKNOWN)
-    folders = tuple((entry[0], Digest(entry[3])) for entry in entries if entry[1] == DIRECTORY)
+        stats.setdefault(os.fsdecode(entry.name), UNKNOWN)
+    folders = tuple((entry.name, entry.digest) for entry in entries if entry.kind == DIRECTORY)
     runs = split(entries)
     parts = tuple(RecordPart(part_of(run, tree_digest) if len(runs) > 1 else None, encode_rows(run)) for run in runs)
     sig = statcache.signature(stats)

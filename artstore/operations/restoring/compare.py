@@ -75,7 +75,7 @@ class Comparison:
             try:
                 child = os.open(name, flags, dir_fd=fd)
             except OSError:
-                yield AbsentFolder(self, folder, entry or (name, DIRECTORY, 0, digest, 0), entry)
+                yield AbsentFolder(self, folder, entry or Entry((name, DIRECTORY, 0, digest, 0)), entry)
                 continue
             try:
                 yield from self._below(child, below, digest, entry)
@@ -100,23 +100,23 @@ class Comparison:
     def has_content(self, fd: int, entry: Entry) -> bool:
         """Whether the file with an entry's name has the entry's content and mode."""
         try:
-            source = open_regular(entry[0], dir_fd=fd, follow=self._follows(entry))
+            source = open_regular(entry.name, dir_fd=fd, follow=self._follows(entry))
         except OSError:
             return False  # nothing, a dangling link, a loop, something that is not a file
         try:
             st = os.fstat(source)
-            if entry[1] == REFERENCE:
-                if entry[4] == BLAKE3:
-                    return bool(self._hash(source).hex() == entry[5])
-                return bool(self._link is None and entry[2] in (None, st.st_size))
-            if st.st_size != entry[2] or bool(st.st_mode & 0o100) != (entry[1] == EXECUTABLE):
+            if entry.kind == REFERENCE:
+                if entry.check == BLAKE3:
+                    return bool(self._hash(source).hex() == entry.text)
+                return bool(self._link is None and entry.size in (None, st.st_size))
+            if st.st_size != entry.size or bool(st.st_mode & 0o100) != (entry.kind == EXECUTABLE):
                 return False
-            return self._hash(source) == Digest(entry[3])
+            return self._hash(source) == entry.digest
         finally:
             os.close(source)
 
     def _follows(self, entry: Entry) -> bool:
-        return self._link is None or (self._link == "symlink" and entry[1] != REFERENCE and entry[2] >= LARGE)
+        return self._link is None or (self._link == "symlink" and entry.kind != REFERENCE and entry.size >= LARGE)
 
     def _hash(self, source: int) -> Digest:
         return hash_file(source, self._advance)[0]
@@ -154,7 +154,7 @@ class ComparedFolder:
         """(name, tree, entry) of each subfolder of its tree. The entry is None if the folder is unchanged."""
         if self.unchanged and self._record is not None:
             return [(name, digest, None) for name, digest in self._record.folders]
-        return [(entry[0], entry[3], entry) for entry in self.entries if entry[1] == DIRECTORY]
+        return [(entry.name, entry.digest, entry) for entry in self.entries if entry.kind == DIRECTORY]
 
     def differing(self) -> Todo:
         """Its files that are missing or changed, in the order of the tree. Reads each file whose stat is not as recorded."""
@@ -165,27 +165,27 @@ class ComparedFolder:
         there = self.listed or {}
         wrong = []
         for entry in self.entries:
-            name = os.fsdecode(entry[0])
+            name = os.fsdecode(entry.name)
             st = there.get(name)
-            if entry[1] == DIRECTORY:
+            if entry.kind == DIRECTORY:
                 if st is not None and len(st) == 2:
                     self.right[name] = st
-            elif takes is not None and not takes(self.path + entry[0]):
+            elif takes is not None and not takes(self.path + entry.name):
                 continue
             elif self.listed is not None and st is None:
-                wrong.append((self.path + entry[0], entry))
-            elif (st is not None and known.get(name) == (st, entry[1], content_of(entry))) or self._of.has_content(
+                wrong.append((self.path + entry.name, entry))
+            elif (st is not None and known.get(name) == (st, entry.kind, content_of(entry))) or self._of.has_content(
                 self.fd, entry
             ):
                 self.right[name] = st or UNKNOWN
                 self.files += 1
             else:
-                wrong.append((self.path + entry[0], entry))
+                wrong.append((self.path + entry.name, entry))
         return wrong
 
     def extra(self) -> list[bytes]:
         """The names of files and subfolders that are not in the tree, sorted."""
-        own = self._noted.keys() if self.unchanged else {os.fsdecode(entry[0]) for entry in self.entries}
+        own = self._noted.keys() if self.unchanged else {os.fsdecode(entry.name) for entry in self.entries}
         return sorted(os.fsencode(name) for name in (self.listed or {}).keys() - own)
 
     def has(self, name: bytes) -> bool:
@@ -205,10 +205,10 @@ class AbsentFolder:
         self._expected = expected
         self.entry = entry
         self.parent = parent
-        self.path = parent.path + entry[0]
+        self.path = parent.path + entry.name
 
     def selected(self) -> Todo:
         """The selected entries among the folder itself and everything below it in the tree."""
         selection = self._of.selection
-        below = walk(self.entry[3], self._of.read, self.path + b"/", selection.reaches, self._expected)
+        below = walk(self.entry.digest, self._of.read, self.path + b"/", selection.reaches, self._expected)
         return [item for item in [(self.path, self.entry), *below] if selection.takes_entry(*item)]

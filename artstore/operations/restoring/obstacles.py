@@ -30,7 +30,7 @@ def refuse_other_kinds(target: Confined, todo: Todo, root: str) -> None:
         if any(b"/".join(parts[:n]) in blocked for n in range(1, len(parts))):
             continue
         there = target.kind(parts)
-        in_the_way = there not in (None, "folder") if entry[1] == DIRECTORY else there == "folder"
+        in_the_way = there not in (None, "folder") if entry.kind == DIRECTORY else there == "folder"
         if in_the_way:
             blocked.add(path)
     if blocked:
@@ -98,9 +98,9 @@ def _are_one(fd: int, first: str, second: str) -> bool:
 def extra_in(folder: ComparedFolder | AbsentFolder, wrong: Todo) -> Extra:
     """Everything to remove so that a folder holds no more than its tree: extra files, and things of another kind."""
     if isinstance(folder, AbsentFolder):
-        parent, name = folder.parent, folder.entry[0]
+        parent, name = folder.parent, folder.entry.name
         return _everything_at(parent.fd, parent.path, name, parent.has_folder(name)) if parent.has(name) else []
-    in_the_way = [entry[0] for _, entry in wrong if folder.has_folder(entry[0])]
+    in_the_way = [entry.name for _, entry in wrong if folder.has_folder(entry.name)]
     extra: Extra = []
     for name in folder.extra() + in_the_way:
         extra += _everything_at(folder.fd, folder.path, name, folder.has_folder(name))
@@ -147,7 +147,7 @@ def refuse_unknown(objects: ObjectStore, target: Confined, todo: Todo, extra: Ex
 
     Cost: reads and hashes each of these files.
     """
-    files = [path for path, entry in todo if entry[1] != DIRECTORY]
+    files = [path for path, entry in todo if entry.kind != DIRECTORY]
     files += [path for path, is_folder in extra if not is_folder]
     unknown = [printable(path) for path in files if _holds_unknown(objects, target, tuple(path.split(b"/")))]
     if unknown:

@@ -39,7 +39,7 @@ def _referenced(entry: Entry) -> BinaryIO:
 
     file = tempfile.TemporaryFile(buffering=0)
     try:
-        with translated(f"fetch '{printable(entry[0])}'"):
+        with translated(f"fetch '{printable(entry.name)}'"):
             fetch(Reference.of(entry), file.fileno())
             file.seek(0)
     except BaseException:

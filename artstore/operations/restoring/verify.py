@@ -10,7 +10,7 @@ from artstore.domain.digest import Digest
 from artstore.domain.ignore import IGNORE_FILE, Rules, ignored
 from artstore.domain.names import is_protected, printable
 from artstore.domain.selection import EVERYTHING, Selection
-from artstore.domain.tree import DIRECTORY, read_folder
+from artstore.domain.tree import DIRECTORY, Entry, read_folder
 from artstore.errors import NotFound, storage_error
 from artstore.operations.restoring.compare import AbsentFolder, ComparedFolder, Comparison
 from artstore.progress import Monitor
@@ -96,10 +96,10 @@ class Verifier:
                 seen = (st.st_mode, st.st_ino, st.st_size, st.st_mtime_ns, st.st_ctime_ns, st.st_dev)
                 known = record.known().get(name) if record is not None else None
                 self._files += 1
-                if known != (seen, entry[1], entry[3]) and not self._comparison.has_content(
-                    fd, (os.fsencode(name), *entry[1:])
+                if known != (seen, entry.kind, entry.digest) and not self._comparison.has_content(
+                    fd, Entry((os.fsencode(name), *entry[1:]))
                 ):
-                    self._changed.append(entry[0])
+                    self._changed.append(entry.name)
         except OSError as error:
             raise storage_error(error, f"read {printable(path)}") from error
         finally:
@@ -122,18 +122,18 @@ class Verifier:
                     rules.append(read_rules(folder.fd, folder.path))
                 self._note_extra(folder, rules)
                 for path, entry in folder.differing():
-                    there = folder.has(entry[0])
+                    there = folder.has(entry.name)
                     (self._changed if there else self._missing).append(path)
                     self._files += there
                 self._files += folder.files
 
     def _note_absent(self, folder: AbsentFolder) -> None:
-        if folder.parent.has(folder.entry[0]):
+        if folder.parent.has(folder.entry.name):
             self._changed.append(folder.path)
         elif self._selection.everything:
             self._missing.append(folder.path)
         else:
-            self._missing += [path for path, entry in folder.selected() if entry[1] != DIRECTORY]
+            self._missing += [path for path, entry in folder.selected() if entry.kind != DIRECTORY]
 
     def _note_extra(self, folder: ComparedFolder, rules: list[Rules]) -> None:
         for name in folder.extra():

@@ -18,6 +18,7 @@ from artstore.domain.tree import (
     FILE,
     Entry,
     Folder,
+    Row,
     tree_digest,
 )
 from artstore.domain.upserts import UpsertPart, joined, parts_of
@@ -128,14 +129,14 @@ class Draft:
         parts = _entry_path(os.path.basename(path) if name is None else name)
         folder, base = os.path.split(os.path.abspath(path))
         if later:
-            found = _hashed(path)
+            found: Row = _hashed(path)
         else:
             cache = None
             if os.path.isfile(path) and os.path.getsize(path) >= LARGE:
                 cache = StatCache(self._storage, os.path.join(folder, base), "file")
                 self._caches.append((cache, None))
             found = Scanner(self._tx, cache, monitor=self._monitor).one_file(folder, base)
-        entry = (parts[-1], *found[1:])
+        entry = Entry((parts[-1], *found[1:]))
         self._tree.put(parts, entry, overwrite=overwrite)
         self._later.pop(parts, None)
         if later:
@@ -145,7 +146,7 @@ class Draft:
     def add_bytes(self, data: bytes, name: str | bytes, *, executable: bool = False, overwrite: bool = True) -> Entry:
         """Add a file with this content. Raises Conflict if the path has other content, unless `overwrite`."""
         parts = _entry_path(name)
-        entry = (parts[-1], int(executable), len(data), self._tx.add_bytes(data))
+        entry = Entry((parts[-1], int(executable), len(data), self._tx.add_bytes(data)))
         self._tree.put(parts, entry, overwrite=overwrite)
         self._later.pop(parts, None)
         return entry
@@ -173,7 +174,7 @@ class Draft:
         """Add a file of another version. Its bytes are stored already, so nothing is read or written."""
         parts = _entry_path(name)
         self._reliance.rely_on(path, version)
-        new = (parts[-1], *entry[1:])
+        new = Entry((parts[-1], *entry[1:]))
         self._tree.put(parts, new, overwrite=overwrite)
         return new
 
@@ -191,7 +192,7 @@ class Draft:
         """Add a file that was written at a `staged_file` path. A large one is moved, not copied."""
         parts = _entry_path(name)
         digest, size = self._tx.add_staged(path)
-        entry = (parts[-1], FILE, size, digest)
+        entry = Entry((parts[-1], FILE, size, digest))
         self._tree.put(parts, entry, overwrite=overwrite)
         self._later.pop(parts, None)
         return entry
@@ -271,11 +272,12 @@ class Draft:
 
     def entry(self, name: str | bytes) -> Entry | None:
         """The file or reference at a path. None if there is none, or a folder."""
-        return self._tree.find(_entry_path(name))
+        entry = self._tree.find(_entry_path(name))
+        return None if entry is None else Entry(entry)
 
     def files(self) -> Iterator[tuple[bytes, Entry]]:
         """Path and entry of each file and reference, in the order of the tree."""
-        return self._tree.files()
+        return ((path, Entry(entry)) for path, entry in self._tree.files())
 
     def folder(self) -> Folder:
         """The digest and totals of the root tree. Nothing is stored."""
@@ -437,7 +439,7 @@ class Draft:
         self._later = {}
 
 
-def _hashed(path: str) -> Entry:
+def _hashed(path: str) -> Row:
     """The entry of a file, hashed but not copied."""
     try:
         fd = open_regular(path, follow=True)

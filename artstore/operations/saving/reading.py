@@ -10,7 +10,7 @@ from blake3 import blake3
 from artstore.backends.files import kind_of, open_regular, remove_if_there, unreadable_at
 from artstore.domain.digest import BLOB, Digest
 from artstore.domain.names import printable
-from artstore.domain.tree import EXECUTABLE, FILE, Entry
+from artstore.domain.tree import EXECUTABLE, FILE, Row
 from artstore.errors import storage_error
 from artstore.operations.saving.listing import stat_of
 from artstore.operations.saving.problems import VANISHED, Problems, reason_of
@@ -52,7 +52,7 @@ class FileReader:
         if self._pool is not None:
             self._pool.shutdown(cancel_futures=True)
 
-    def read(self, fd: int, path: bytes, todo: dict[str, Stat], linked: set[str]) -> dict[bytes, Entry | None]:
+    def read(self, fd: int, path: bytes, todo: dict[str, Stat], linked: set[str]) -> dict[bytes, Row | None]:
         """Read files of an open folder, and add their blobs to the transaction. Returns the entries of the files.
 
         A file that can't be read is added to the problems, and has no entry.
@@ -62,7 +62,7 @@ class FileReader:
             todo: The files' stats, as they were listed.
             linked: Names of the files that are read through a symlink.
         """
-        out: dict[bytes, Entry | None] = {}
+        out: dict[bytes, Row | None] = {}
         large: list[tuple[bytes, Stat, Future[_Copied | None]]] = []
         tx = self._tx
         # The hot loop of a first save: four system calls and one hash per small file. The stat before the read is the
@@ -107,7 +107,7 @@ class FileReader:
             out[raw] = self._take_large(fd, path, raw, st, future)
         return {name: entry for name, entry in out.items() if entry is not None}
 
-    def read_again(self, fd: int, path: bytes, name: bytes, st: Stat, follow: bool) -> Entry | None:
+    def read_again(self, fd: int, path: bytes, name: bytes, st: Stat, follow: bool) -> Row | None:
         """Read a file that changed, vanished or couldn't be read: up to TRIES times, then it is a problem.
 
         Returns None if it is. Sleeps between the tries.
@@ -129,7 +129,7 @@ class FileReader:
         self._problems.add(path + name, "keeps changing while it is read, or its size is not what the system says")
         return None
 
-    def _read_once(self, fd: int, name: bytes, st: Stat, follow: bool) -> Entry | None:
+    def _read_once(self, fd: int, name: bytes, st: Stat, follow: bool) -> Row | None:
         """Read a file once. Returns None if it changed while it was read."""
         if st[2] >= LARGE:
             return self._take_copy(name, st, self._copy_large(fd, name, st[2], follow))
@@ -174,9 +174,7 @@ class FileReader:
         finally:
             os.close(source)
 
-    def _take_large(
-        self, fd: int, path: bytes, name: bytes, st: Stat, future: "Future[_Copied | None]"
-    ) -> Entry | None:
+    def _take_large(self, fd: int, path: bytes, name: bytes, st: Stat, future: "Future[_Copied | None]") -> Row | None:
         """The entry of a file that a thread copied. If the file changed meanwhile, it is read again."""
         try:
             copied = future.result()
@@ -184,7 +182,7 @@ class FileReader:
             copied = None
         return self._take_copy(name, st, copied) or self.read_again(fd, path, name, st, len(st) > 5)
 
-    def _take_copy(self, name: bytes, st: Stat, copied: _Copied | None) -> Entry | None:
+    def _take_copy(self, name: bytes, st: Stat, copied: _Copied | None) -> Row | None:
         """The entry of a copied file. If the file changed while it was copied, remove the copy and return None."""
         if copied is None or copied.after != st:
             if copied is not None and copied.staged is not None:

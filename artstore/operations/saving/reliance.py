@@ -89,14 +89,14 @@ class Reliance:
 
     def _recover_tree(self, tree: Digest, name: str, hint: str) -> None:
         for entry in decode_tree(self._objects.read(TREE, tree), tree):
-            kind = TREE if entry[1] in (DIRECTORY, PART) else BLOB
-            if entry[1] == REFERENCE:
+            kind = TREE if entry.kind in (DIRECTORY, PART) else BLOB
+            if entry.kind == REFERENCE:
                 continue
-            if not self.transaction.recover(kind, entry[3], entry[2]):
-                raise MissingObject(f"{name} can't be brought back: '{printable(entry[0])}' is gone", hint=hint)
-            if kind == TREE and entry[3] not in self._recovered:
-                self._recover_tree(entry[3], name, hint)
-                self._recovered.add(entry[3])
+            if not self.transaction.recover(kind, entry.digest, entry.size):
+                raise MissingObject(f"{name} can't be brought back: '{printable(entry.name)}' is gone", hint=hint)
+            if kind == TREE and entry.digest not in self._recovered:
+                self._recover_tree(entry.digest, name, hint)
+                self._recovered.add(entry.digest)
 
     def _recover_blobs(self, blobs: Iterable[Digest], message: str, hint: str | None = None) -> None:
         for blob in blobs:

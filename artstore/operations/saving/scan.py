@@ -16,8 +16,8 @@ from artstore.domain.tree import (
     EXECUTABLE,
     PART,
     SPLIT_ABOVE,
-    Entry,
     Folder,
+    Row,
     read_folder,
     split,
     totals,
@@ -35,7 +35,7 @@ from artstore.store.transaction import Transaction
 
 _OPEN_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
-Edits = dict[bytes, Entry | None]
+Edits = dict[bytes, Row | None]
 """The differences between a folder and its tree of the last save: by name, the new entry, or None if it is gone."""
 
 
@@ -123,7 +123,7 @@ class Scanner:
             raise self._problems.error(root)
         return Scanned(folder, self._lister.left_out, self._relied_on_base)
 
-    def one_file(self, folder: str, name: str) -> Entry:
+    def one_file(self, folder: str, name: str) -> Row:
         """Add a single file. Symlinks are followed. The cache, if any, is that of the file."""
         path = os.path.join(folder, name)
         fd = _open_for(path, folder)
@@ -142,7 +142,7 @@ class Scanner:
             raise source_error("add", path, self._problems.first_reason)
         return entry
 
-    def _one_file(self, folder: str, fd: int, name: str, st: Stat) -> Entry | None:
+    def _one_file(self, folder: str, fd: int, name: str, st: Stat) -> Row | None:
         """The entry of a file in an open folder. If it can't be read, add a problem and return None."""
         cache, seen = self._cache, {name: st}
         if cache and (record := cache.get(b"")) and record.stats() == seen:
@@ -351,7 +351,7 @@ class Scanner:
             result += [self._part(run, True) for run in split(_sorted(entries), always=True)]
         return result
 
-    def _part(self, run: Sequence[Entry], one_of_many: bool) -> RecordPart:
+    def _part(self, run: Sequence[Row], one_of_many: bool) -> RecordPart:
         packed = encode_rows(run)
         if not one_of_many:
             return RecordPart(None, packed)
@@ -405,10 +405,10 @@ def _record(
     return Record(sig, *folder, known, tuple(parts), statcache.large_in(parts) if large else ())
 
 
-def _is_large(entry: Entry | None) -> bool:
+def _is_large(entry: Row | None) -> bool:
     return entry is not None and entry[1] <= EXECUTABLE and entry[2] >= LARGE
 
 
-def _sorted(entries: Edits) -> list[Entry]:
+def _sorted(entries: Edits) -> list[Row]:
     """The entries in the order of the tree, without those that are gone."""
     return [entry for name in sorted(entries) if (entry := entries[name]) is not None]

@@ -315,14 +315,14 @@ class Fsck:
             return (0, 0) if expected is None else (expected[2], expected[4])
         size = files = 0
         for entry in entries:
-            below = path + entry[0]
-            if entry[1] == DIRECTORY:
-                sub = self._check_tree(entry[3], below + b"/", entry, name)
+            below = path + entry.name
+            if entry.kind == DIRECTORY:
+                sub = self._check_tree(entry.digest, below + b"/", entry, name)
                 size, files = size + sub[0], files + sub[1]
                 continue
-            size, files = size + (entry[2] or 0), files + 1
-            if entry[1] != REFERENCE:
-                self._need(BLOB, entry[3], entry[2], f"{name}: '{printable(below)}'")
+            size, files = size + (entry.size or 0), files + 1
+            if entry.kind != REFERENCE:
+                self._need(BLOB, entry.digest, entry.size, f"{name}: '{printable(below)}'")
         self._totals[digest] = size, files
         return size, files
 

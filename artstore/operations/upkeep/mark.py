@@ -110,10 +110,10 @@ class Marks:
             below: set[Digest] = set()
             for _, digest, data in read_small(self._objects, dict.fromkeys(level, TREE)):
                 for entry in decode_tree(bytes(data), digest):
-                    if entry[1] in (DIRECTORY, PART):
-                        below.add(entry[3])
-                    elif entry[1] != REFERENCE:
-                        reachable.add(entry[3])
+                    if entry.kind in (DIRECTORY, PART):
+                        below.add(entry.digest)
+                    elif entry.kind != REFERENCE:
+                        reachable.add(entry.digest)
                 reachable.add(digest)
                 self._monitor.advance(1)
             level = below

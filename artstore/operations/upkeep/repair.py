@@ -193,10 +193,10 @@ class Repair:
         if version is None:
             return
         for path, entry in self._readable(b"", digest_of_state(version)):
-            if entry[3] in lost and noted.selection.takes(path):
+            if entry.digest in lost and noted.selection.takes(path):
                 at = noted.place if noted.name is not None else os.path.join(noted.place, os.fsdecode(path))
                 if self._from_file(tx, entry, at):
-                    yield entry[3]
+                    yield entry.digest
 
     def _from_file(self, tx: Transaction, entry: Entry, path: str) -> bool:
         _, _, size, digest = entry
@@ -295,7 +295,7 @@ class Repair:
         except ArtstoreError:
             return
         for entry in entries:
-            if entry[1] == DIRECTORY:
-                yield from self._readable(path + entry[0] + b"/", entry[3])
-            elif entry[1] != REFERENCE:
-                yield path + entry[0], entry
+            if entry.kind == DIRECTORY:
+                yield from self._readable(path + entry.name + b"/", entry.digest)
+            elif entry.kind != REFERENCE:
+                yield path + entry.name, entry
