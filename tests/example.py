@@ -1,4 +1,4 @@
-"""The example project: what the page is tested with, and pictured in the README.
+"""The example project: what the page is tested with, and what docs/pages.md shows.
 
 python -m tests.example FOLDER
 """
