@@ -35,10 +35,10 @@ def _made(name: str = "quiet") -> None:
 
 SPOILS: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
     "a rule without a name": (lambda own: own["automations"][0].pop("name"), "'name'"),
-    "a rule that lacks its day": (lambda own: own["automations"][0].pop("created"), "a rule lacks something"),
+    "a rule that lacks its day": (lambda own: own["automations"][0].pop("created"), "a rule lacks a field"),
     "an unknown event": (lambda own: own["automations"][0].update(event="NOON"), "there is no event 'NOON'"),
     "an unknown action": (lambda own: own["automations"][0].update(action={"kind": "x"}), "there is no action 'x'"),
-    "a place that is a number": (lambda own: own["paths"].append(5), "a place is no text"),
+    "a place that is a number": (lambda own: own["paths"].append(5), "a place is not a string"),
     "no list": (lambda own: own.update(automations=5), "not iterable"),
     "an unknown comparison": (
         lambda own: own["automations"][0].update(
@@ -57,7 +57,7 @@ def test_a_file_of_rules_that_nobody_of_us_wrote_is_refused_whole(home: Path, wh
     spoil, reason = SPOILS[what]
     spoil(next(iter(kept.values())))
     Path(rules_path()).write_text(json.dumps(kept))
-    with pytest.raises(InvalidValue, match="holds what is no automation: .*" + reason) as error:
+    with pytest.raises(InvalidValue, match="has an invalid automation: .*" + reason) as error:
         wandb.Api().automations()
     assert error.value.hint == "mend or remove it"
 

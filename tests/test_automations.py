@@ -654,7 +654,7 @@ def test_a_circle_of_automations_ends(home: Path) -> None:
     automate(sh(script))
     save(text="0")
     outcomes(3)
-    assert "circle" in outcomes(3)[-1]["output"]
+    assert "loop" in outcomes(3)[-1]["output"]
     assert Path("count").read_text() == "x\n" * 3
     assert again().version == "v3", "the saves themselves were made"
 

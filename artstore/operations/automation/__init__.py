@@ -1,1 +1,1 @@
-"""Automation: a change meets its user's rules and starts an action."""
+"""Automation: rules of a user that start an action after a change."""

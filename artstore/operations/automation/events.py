@@ -1,4 +1,4 @@
-"""Events: what a change that this process made is to an automation. Pure."""
+"""Events: the changes of this process, as automations see them. Pure."""
 
 import enum
 from collections.abc import Mapping
@@ -50,7 +50,7 @@ class Event(TypedDict, total=False):
 
 
 class EventType(enum.StrEnum):
-    """What automations wait for; W&B's names, and two that are ours (REMOVE_ARTIFACT_ALIAS, DELETE_ARTIFACT)."""
+    """The types of events. The names are W&B's, except for REMOVE_ARTIFACT_ALIAS and DELETE_ARTIFACT, which are our own."""
 
     CREATE_ARTIFACT = "CREATE_ARTIFACT"
     LINK_ARTIFACT = "LINK_ARTIFACT"
@@ -67,8 +67,11 @@ class EventType(enum.StrEnum):
 
 
 def events_of(state: State, changes: list[Change], aliases: dict[str, str]) -> list[Event]:
-    """What changes of a collection's log are, in their order; `state` is the collection's after them, `aliases` those that
-    it had before.
+    """The events of changes of a collection, in the order of the changes.
+
+    Args:
+        state: Of the collection, after the changes.
+        aliases: Of the collection, before the changes.
     """
     if state.type.startswith(RESERVED):
         return []
@@ -129,7 +132,7 @@ def _about(type: EventType, state: State, version: VersionState | None) -> Event
 
 
 def events_of_run(state: RunState, changes: list[Change]) -> list[Event]:
-    """That a run began, or ended."""
+    """The events of changes of a run: it began, or ended."""
     states = {"start": RUNNING, "finish": state.finished}
     return [
         _about_run(EventType.RUN_STATE, state) | {"state": states[c["kind"]]} for c in changes if c["kind"] in states
@@ -150,9 +153,10 @@ def _about_run(type: EventType, state: RunState) -> Event:
 
 
 def in_scope(event: Mapping[str, Any], scope: dict[str, Any]) -> bool:
-    """Whether what happened is in a rule's scope: whatever it names (entity, project, collection) is the event's."""
+    """Whether an event is in the scope of a rule: it has the entity, project and collection that the scope names."""
     return all(event.get(key) == scope[key] for key in ("entity", "project", "collection") if scope.get(key))
 
 
 def path_of(event: Event) -> Path:
+    """The collection of an event."""
     return Path(event["entity"], event["project"], event["collection"])

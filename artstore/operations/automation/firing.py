@@ -1,4 +1,4 @@
-"""Firing automations: an event meets the rules of its user, and what these ask for is done by a process of its own."""
+"""Firing automations: finding the rules of the user that wait for an event, and starting their actions in a new process."""
 
 import copy
 import json
@@ -30,18 +30,19 @@ from artstore.operations.automation.rules import (
 from artstore.store.settings import automation_depth, state_folder
 
 DEEPEST = 3
-"""Automations that one another's commands may set off, before it is taken for a circle."""
+"""An automation's command may set off another automation, and so on. This many in a row are allowed: more look like a loop."""
 _CALLED: list[tuple[Place, Rule, Callable[[Event], Any]]] = []
-"""Rules of this process alone, whose action is a function of it."""
+"""Rules that exist only in this process. Their action is a function."""
 
 
 class AutomationWarning(UserWarning):
-    """Automations that did not fire."""
+    """Some automations did not fire."""
 
 
 def call(place: Place, rule: Rule, function: Callable[[Event], Any]) -> None:
-    """Let a function of this process be a rule's action, until the process ends. Raises Conflict for a name that is
-    taken.
+    """Add a rule whose action is a function of this process. It exists until the process ends.
+
+    Raises Conflict if another rule has its name.
     """
     check_rule(rule)
     if any(other["name"] == rule["name"] for other in [*called(place), *all_rules(place)]):
@@ -50,7 +51,7 @@ def call(place: Place, rule: Rule, function: Callable[[Event], Any]) -> None:
 
 
 def replace(place: Place, rule: Rule) -> bool:
-    """Give a rule of this process another form; False when it is none."""
+    """Replace a rule of this process by one with the same id. Returns False if there is none."""
     for number, (where, old, function) in enumerate(_CALLED):
         if where.id == place.id and old["id"] == rule["id"]:
             _CALLED[number] = where, rule, function
@@ -59,7 +60,7 @@ def replace(place: Place, rule: Rule) -> bool:
 
 
 def follow(place: Place, old: Path, new: Path) -> None:
-    """Let rules about a collection that this user renamed go on with its new name."""
+    """After a rename, change the scopes of rules for the old name to the new one."""
     before, after = ({"entity": p.entity, "project": p.project, "collection": p.name} for p in (old, new))
     for where, rule, _ in _CALLED:
         if where.id == place.id and rule["scope"] == before:
@@ -67,11 +68,11 @@ def follow(place: Place, old: Path, new: Path) -> None:
     try:
         follow_rename(place, before, after)
     except (ArtstoreError, OSError) as error:
-        warnings.warn(f"automations about {old} wait for that name still: {error}", AutomationWarning, stacklevel=4)
+        warnings.warn(f"automations for {old} still have its old name: {error}", AutomationWarning, stacklevel=4)
 
 
 def waiting_for_metrics(place: Place, run: dict[str, str]) -> list[MetricWatch]:
-    """What rules wait for of the metrics of a run, but those that it set off before."""
+    """The rules that wait for a metric of a run, except those that the run set off before."""
     try:
         rules = [*rules_for(place)[0], *(rule for rule in called(place) if rule["enabled"])]
         waiting = [rule for rule in rules if rule.get("metric") and in_scope(run, rule["scope"])]
@@ -87,7 +88,7 @@ def _passed_path() -> str:
 
 
 def _set_off_by(run: dict[str, str]) -> set[str]:
-    """Ids of the rules over metrics that a run set off, in this process or before it was resumed."""
+    """The ids of the rules for metrics that a run set off, in this process or before it was resumed."""
     ending = f" {run['entity']}/{run['project']}/{run['run']}"
     try:
         with open(_passed_path(), encoding="utf-8") as lines:
@@ -97,6 +98,7 @@ def _set_off_by(run: dict[str, str]) -> set[str]:
 
 
 def _note_passed(event: Event) -> None:
+    """Note that a run set off a rule for a metric."""
     path = _passed_path()
     os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
     with open(path, "a", encoding="utf-8") as file:
@@ -104,27 +106,33 @@ def _note_passed(event: Event) -> None:
 
 
 def forget(place: Place, id: str) -> None:
+    """Remove a rule of this process."""
     _CALLED[:] = [one for one in _CALLED if (one[0].id, one[1]["id"]) != (place.id, id)]
 
 
 def called(place: Place) -> list[Rule]:
+    """The rules of this process for a repository."""
     return [rule for where, rule, _ in _CALLED if where.id == place.id]
 
 
 def fire(place: Place, events: list[Event], ask: Callable[[str], bool | None]) -> None:
-    """Set off what waits for these events. Never raises, never waits for an action: a change that was made was made.
+    """Start the actions of all rules that wait for these events.
 
-    At a place where nobody allowed the repository's automations the user is asked, once; where nobody answers nothing
-    fires, and a warning says so.
+    Never raises, and never waits for an action: the changes are made already. If the user has not allowed the
+    repository's automations at this place, `ask` asks them, once. If it returns None, no rule fires, and there is a
+    warning.
     """
     try:
+        # 1. Note events of metrics: a run sets off such a rule once.
         for event in events:
             if "rule" in event:
                 _note_passed(event)
+        # 2. Call functions of this process, each in a thread.
         for where, rule, function in list(_CALLED):
             for event in events:
                 if where.id == place.id and rule["enabled"] and fires(rule, event):
                     _begin(rule, function, event)
+        # 3. Start one process for all other actions.
         rules, unasked = rules_for(place)
         if unasked:
             rules = _asked(place, ask)
@@ -132,12 +140,13 @@ def fire(place: Place, events: list[Event], ask: Callable[[str], bool | None]) -
         jobs = [job for job in jobs if job[0]["action"]["kind"] != NOTHING]
         if jobs:
             _start(place, jobs)
-    except Exception as error:  # whatever it is: the change that set it off was made
+    except Exception as error:  # of any kind: the changes are made already
         warnings.warn(f"no automation was set off: {error}", AutomationWarning, stacklevel=3)
 
 
 def _asked(place: Place, ask: Callable[[str], bool | None]) -> list[Rule]:
-    answer = ask(f"this repository has automations of yours, made where it lay before; run them at {place.root}?")
+    """Ask the user whether rules may fire at this place, and note the answer. Returns the rules that may."""
+    answer = ask(f"this repository has automations of yours, made when it was elsewhere; run them at {place.root}?")
     if answer is None:
         warnings.warn(
             f"automations of this repository were not allowed at {printable(place.root)}, so none is set off: "
@@ -151,13 +160,14 @@ def _asked(place: Place, ask: Callable[[str], bool | None]) -> list[Rule]:
 
 
 _depth = threading.local()
-"""How many functions have set off one another, in each thread of theirs."""
+"""`now` is the number of functions that set off one another in a row, in the thread of the last one."""
 
 
 def _begin(rule: Rule, function: Callable[[Event], Any], event: Event) -> None:
+    """Call a function in a thread. Raises ArtstoreError if it looks like a loop."""
     depth = getattr(_depth, "now", 0)
     if depth >= DEEPEST:
-        raise ArtstoreError(f"{DEEPEST} automations have set off one another already; it looks like a circle")
+        raise ArtstoreError(f"{DEEPEST} automations have set off one another already; it looks like a loop")
     threading.Thread(target=_call, args=(rule, function, copy.deepcopy(event), depth + 1), daemon=True).start()
 
 
@@ -168,16 +178,16 @@ def _call(rule: Rule, function: Callable[[Event], Any], event: Event, depth: int
     try:
         function(event)
         outcome = "ok"
-    except BaseException as error:  # whatever it is, it is the function's own affair
+    except BaseException as error:  # of any kind: it is noted as the outcome
         outcome = f"{type(error).__name__}: {error}"
     note(rule, event, outcome, time.monotonic() - started, "")
 
 
 def _start(place: Place, jobs: list[list[Any]]) -> None:
-    """Hand the jobs to a process that goes on without this one. Cost: one file, one process started."""
+    """Start a process that carries out jobs, and outlives this process. Cost: one file, and one process."""
     depth = automation_depth()
     if depth >= DEEPEST:
-        raise ArtstoreError(f"{DEEPEST} automations have set off one another already; it looks like a circle")
+        raise ArtstoreError(f"{DEEPEST} automations have set off one another already; it looks like a loop")
     with tempfile.TemporaryFile() as file:
         file.write(json.dumps({"root": place.root, "jobs": jobs, "depth": depth + 1}).encode())
         file.flush()
@@ -186,8 +196,10 @@ def _start(place: Place, jobs: list[list[Any]]) -> None:
 
 
 def _spawn(stdin: int) -> None:
-    """By a shell that puts it into the background and ends: it is no child of this process, and leaves no zombie. `-P`:
-    nothing is imported from the working folder. (A shell gives what is in the background no input: hence 3.)
+    """Start the worker through a shell, which puts it into the background and ends.
+
+    So it isn't a child of this process, and leaves no zombie. A shell gives a background process no standard input:
+    therefore descriptor 3 carries it. With `-P`, nothing is imported from the working folder.
     """
     root = sys.modules[__name__.partition(".")[0]].__path__[0]
     program = "import sys; sys.path.append(sys.argv[1]); from artstore.operations.automation.worker import main; main()"
@@ -206,9 +218,9 @@ def _spawn(stdin: int) -> None:
     actions += [(os.POSIX_SPAWN_OPEN, fd, os.devnull, os.O_WRONLY, 0) for fd in (1, 2)]
     try:
         shell = os.posix_spawn(command[0], command, os.environ, file_actions=actions, setsid=True)
-    except NotImplementedError:  # a C library without setsid there
+    except NotImplementedError:  # this C library has no setsid for posix_spawn
         shell = os.posix_spawn(command[0], command, os.environ, file_actions=actions, setpgroup=0)
     try:
         os.waitpid(shell, 0)
     except ChildProcessError:
-        pass  # who ignores SIGCHLD has no children to wait for
+        pass  # this process ignores SIGCHLD: then there is no child to wait for

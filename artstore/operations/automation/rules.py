@@ -1,5 +1,6 @@
-"""The rules of automations: a user's own, kept in their configuration folder, for repositories at the places where they
-allowed them. Nothing of it lies in a repository, and none of it travels.
+"""The rules of automations. They are the user's own, in the user's configuration folder.
+
+Rules of a repository only fire at places where the user allowed them. They are never stored in a repository, nor pushed.
 """
 
 import json
@@ -20,7 +21,9 @@ from artstore.operations.automation.events import Event, EventType, in_scope
 from artstore.store.settings import rules_path
 
 Rule = dict[str, Any]
-"""id, name, description, enabled, event, scope, filter, metric (of RUN_METRIC_THRESHOLD), action, created, updated."""
+"""The fields of a rule: id, name, description, enabled, event, scope, filter, metric (only for RUN_METRIC_THRESHOLD),
+action, created, updated.
+"""
 
 COMMAND, WEBHOOK, NOTHING = "command", "webhook", "nothing"
 _COMPARE: dict[str, Callable[[float, float], bool]] = {
@@ -29,22 +32,27 @@ _COMPARE: dict[str, Callable[[float, float], bool]] = {
 
 
 class Place(NamedTuple):
-    """A repository, and where it lies."""
+    """A repository at its present place."""
 
     id: str
+    """of the repository"""
     root: str
+    """path of its folder"""
 
 
 def _load() -> dict[str, Any]:
-    """What is kept, by repository. Raises InvalidValue for what somebody else could have written, or nobody can read."""
+    """Read the file of rules: by the id of a repository, its rules, and the places where they are allowed or refused.
+
+    Raises InvalidValue if other users could have written the file, or if it is invalid.
+    """
     path = rules_path()
     try:
         with open(path, encoding="utf-8") as file:
             status = os.fstat(file.fileno())
             if status.st_uid != os.geteuid() or status.st_mode & 0o022:
                 raise InvalidValue(
-                    f"{printable(path)} could be written by somebody else than you: nothing in it is run",
-                    hint="make it yours alone: `chmod 600`, `chown`",
+                    f"{printable(path)} can be written by other users: nothing in it is run",
+                    hint="make sure that you own it, and `chmod 600` it",
                 )
             value = json.load(file)
     except FileNotFoundError:
@@ -60,13 +68,11 @@ def _load() -> dict[str, Any]:
             for rule in own["automations"]:
                 check_rule(rule)
                 if not rule.keys() >= _RULE:
-                    raise ValueError("a rule lacks something")
+                    raise ValueError("a rule lacks a field")
             if not all(isinstance(place, str) for place in [*own["paths"], *own["refused"]]):
-                raise ValueError("a place is no text")
+                raise ValueError("a place is not a string")
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise InvalidValue(
-            f"{printable(path)} holds what is no automation: {error}", hint="mend or remove it"
-        ) from error
+        raise InvalidValue(f"{printable(path)} has an invalid automation: {error}", hint="mend or remove it") from error
     found: dict[str, Any] = value
     return found
 
@@ -76,10 +82,10 @@ _RULE = frozenset(("id", "name", "description", "enabled", "event", "scope", "fi
 
 @contextmanager
 def _changing(place: Place) -> Iterator[dict[str, Any]]:
-    """What is kept of a repository, to be changed and written; one process at a time."""
+    """Read the rules of a repository, yield them to be changed, then write them. One process at a time, by a lock."""
     import filelock
 
-    path = os.path.realpath(rules_path())  # it may be a link of somebody who keeps such files elsewhere
+    path = os.path.realpath(rules_path())  # the file may be a symlink, as with dotfiles that are kept elsewhere
     with translated(f"write {printable(path)}"):
         os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
         with filelock.FileLock(f"{path}.lock", timeout=30):
@@ -92,12 +98,12 @@ def _changing(place: Place) -> Iterator[dict[str, Any]]:
 
 
 def all_rules(place: Place) -> list[Rule]:
-    """A repository's rules, wherever it lies; the first made first."""
+    """All rules of a repository, in the order in which they were made, whether they are allowed at this place or not."""
     return list(_load().get(place.id, {}).get("automations", ()))
 
 
 def rules_for(place: Place) -> tuple[list[Rule], bool]:
-    """(rules that may fire, whether there are others that nobody was asked about here)."""
+    """The rules that may fire at a place, and whether there are rules about which the user wasn't asked yet."""
     own = _load().get(place.id)
     if own is None:
         return [], False
@@ -108,7 +114,7 @@ def rules_for(place: Place) -> tuple[list[Rule], bool]:
 
 
 def decide(place: Place, allowed: bool) -> None:
-    """Note whether a repository's automations may fire where it lies."""
+    """Note whether the rules of a repository may fire at its present place."""
     with _changing(place) as own:
         _decide(own, place, allowed)
 
@@ -119,7 +125,7 @@ def _decide(own: dict[str, Any], place: Place, allowed: bool) -> None:
 
 
 def find_rule(place: Place, name: str) -> Rule:
-    """By name, or id. Raises NotFound with near names."""
+    """The rule with a name or id. Raises NotFound, with similar names in the hint."""
     rules = all_rules(place)
     found = next((rule for rule in rules if name in (rule["name"], rule["id"])), None)
     if found is None:
@@ -129,8 +135,9 @@ def find_rule(place: Place, name: str) -> Rule:
 
 
 def save_rule(place: Place, rule: Rule, *, new: bool) -> None:
-    """Write a rule anew, or add one (`new`): whoever makes one allows those of this repository where it lies. Raises
-    Conflict for a name that is taken, NotFound for one that is gone.
+    """Replace a rule, or add a `new` one. Adding a rule allows the rules of the repository at its present place.
+
+    Raises InvalidValue, Conflict if another rule has its name, NotFound if the rule to replace was deleted.
     """
     check_rule(rule)
     with _changing(place) as own:
@@ -147,7 +154,7 @@ def save_rule(place: Place, rule: Rule, *, new: bool) -> None:
 
 
 def follow_rename(place: Place, before: dict[str, str], after: dict[str, str]) -> None:
-    """Let rules of one scope go on with another."""
+    """Change the scope of all rules that have the scope `before`."""
     if any(rule["scope"] == before for rule in all_rules(place)):
         with _changing(place) as own:
             for rule in own["automations"]:
@@ -156,7 +163,7 @@ def follow_rename(place: Place, before: dict[str, str], after: dict[str, str]) -
 
 
 def delete_rule(place: Place, name: str) -> Rule:
-    """Raises NotFound."""
+    """Delete the rule with a name or id, and return it. Raises NotFound."""
     rule = find_rule(place, name)
     with _changing(place) as own:
         own["automations"] = [other for other in own["automations"] if other["id"] != rule["id"]]
@@ -164,22 +171,24 @@ def delete_rule(place: Place, name: str) -> Rule:
 
 
 def check_rule(rule: Rule) -> None:
-    """Raises InvalidValue for what could never fire."""
+    """Raise InvalidValue for a rule that is invalid, or could never fire."""
     if not isinstance(rule["name"], str) or not 1 <= len(rule["name"]) <= 128 or not rule["name"].isprintable():
         raise InvalidValue(f"an automation's name is 1 to 128 printable characters, not {rule['name']!r:.140}")
     if rule["event"] not in EventType.__members__:
-        raise InvalidValue(f"there is no event '{rule['event']}'", hint=f"there are {', '.join(EventType.__members__)}")
+        raise InvalidValue(
+            f"there is no event '{rule['event']}'", hint=f"use one of {', '.join(EventType.__members__)}"
+        )
     action = rule["action"]
     if action["kind"] not in (COMMAND, WEBHOOK, NOTHING):
         raise InvalidValue(f"there is no action '{printable(str(action['kind']))}'")
     if action["kind"] == COMMAND and (not action["argv"] or not all(isinstance(a, str) for a in action["argv"])):
         raise InvalidValue(
-            "a command is a list of texts: the program and its arguments", hint="such as 'deploy.sh --now'"
+            "a command must be a list of strings: the program and its arguments", hint="such as 'deploy.sh --now'"
         )
     if action["kind"] == WEBHOOK:
         parts = urlsplit(str(action["url"]))
         if parts.scheme.lower() not in ("http", "https") or not parts.netloc:
-            raise InvalidValue(f"'{printable(str(action['url']))}' is no web address: http://… or https://… is")
+            raise InvalidValue(f"'{printable(str(action['url']))}' is not a web address: use http://… or https://…")
         if "@" in parts.netloc:
             raise InvalidValue(
                 f"the web address of {parts.hostname} holds a password, which would be kept in a file",
@@ -210,7 +219,7 @@ def _asked(values: dict[str, Any]) -> Any:
 
 
 def fires(rule: Rule, event: Event) -> bool:
-    """Whether an event is what a rule waits for. Fields that filters know are the event's own."""
+    """Whether a rule waits for an event: its type, scope and filter fit. The fields of filters are those of the event."""
     if (
         rule["event"] != event["event"]
         or not in_scope(event, rule["scope"])
@@ -222,7 +231,7 @@ def fires(rule: Rule, event: Event) -> bool:
 
 
 class MetricWatch:
-    """One rule over a metric of one run: fires once, when the last values' aggregate passes the threshold."""
+    """Watches a metric of a run for one rule. The rule fires once, when the aggregate of the last values passes it."""
 
     def __init__(self, rule: Rule) -> None:
         self.rule = rule
@@ -230,7 +239,7 @@ class MetricWatch:
         self._values: list[float] = []
 
     def sees(self, value: Any) -> float | None:
-        """The aggregate that passes the threshold with this value; else None."""
+        """Add a value. Returns the aggregate if it passes the threshold, otherwise None."""
         if not isinstance(value, int | float) or isinstance(value, bool):
             return None
         asked = self.rule["metric"]

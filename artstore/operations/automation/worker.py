@@ -1,6 +1,4 @@
-"""The actor: carries out the actions of automations, in a process of its own that nobody waits for, and notes what came of
-each.
-"""
+"""The worker: a process that carries out actions of automations, and notes their outcomes. No other process waits for it."""
 
 import hashlib
 import hmac
@@ -25,22 +23,22 @@ from artstore.operations.automation.rules import COMMAND, NOTHING, Rule
 from artstore.store.settings import DEPTH, environment_value, state_folder
 
 COMMAND_TIMEOUT = 3600.0
-"""Seconds after which a command is ended."""
+"""Seconds. A command that runs longer is killed."""
 REQUEST_TIMEOUT = 30.0
-"""Seconds without an answer."""
+"""Seconds without an answer from a server."""
 RETRY_AFTER = (1.0, 4.0, 16.0)
-"""Seconds before each further try of a webhook, when a server fails or can't be reached."""
+"""Seconds before the second, third and fourth try of a webhook, if the server fails or can't be reached."""
 _TOGETHER = 16
 _LONGEST_VARIABLE = 8192
-"""Bytes of what a variable of the environment tells: Linux takes 128 KiB, and all of them count together."""
+"""Bytes. A longer field of an event isn't put into a variable: Linux allows 128 KiB for one, and a limit for all together."""
 _TAIL = 4096
-"""Bytes of a command's output that are noted."""
+"""Bytes at the end of a command's output that are noted."""
 _LOG_MOST = 1 << 20
-"""Bytes after which the log is begun anew; the one before is kept."""
+"""Bytes. A longer log is renamed, and a new one begun; one old log is kept."""
 
 
 def main() -> None:
-    """The work is on standard input; all of it is done at once, so that none waits for one that hangs."""
+    """Carry out the jobs on standard input, all at once: so no job waits for another one that hangs."""
     _let_go()
     work = json.load(sys.stdin.buffer)
     with ThreadPoolExecutor(_TOGETHER) as pool:
@@ -49,17 +47,17 @@ def main() -> None:
 
 
 def _let_go() -> None:
-    """Close what this process inherited: somebody may wait for the end of a pipe, or for a lock."""
+    """Close inherited descriptors: another process may wait for the end of a pipe, or for a lock."""
     for name in os.listdir("/dev/fd"):
         if int(name) > 2:
             try:
                 os.close(int(name))
             except OSError:
-                pass  # the one by which the folder was listed
+                pass  # the descriptor with which the folder was listed
 
 
 def perform(rule: Rule, event: Event, root: str, depth: int) -> tuple[str, str]:
-    """Do what a rule asks for, and note it: (`ok` or what went wrong, the last of its output)."""
+    """Carry out the action of a rule, and note the outcome. Returns `ok` or the error, and the end of the output."""
     started, action = time.monotonic(), rule["action"]
     try:
         if action["kind"] == COMMAND:
@@ -68,7 +66,7 @@ def perform(rule: Rule, event: Event, root: str, depth: int) -> tuple[str, str]:
             outcome, output = "ok", ""
         else:
             outcome, output = _post(action, event), ""
-    except Exception as error:  # whatever it is, it is noted
+    except Exception as error:  # of any kind: it is noted as the outcome
         outcome, output = _reason(error), ""
     note(rule, event, outcome, time.monotonic() - started, output)
     return outcome, output
@@ -78,13 +76,14 @@ def perform(rule: Rule, event: Event, root: str, depth: int) -> tuple[str, str]:
 
 
 def _run(argv: list[str], event: Event, root: str, depth: int) -> tuple[str, str]:
-    """The event is JSON on its standard input, and in variables; the repository is the one it is about."""
+    """Run a command. It gets the event as JSON on standard input and in variables, and the repository in ARTSTORE_DIR."""
     told = {
         f"ARTSTORE_EVENT_{key.upper()}": value if isinstance(value, str) else json.dumps(value)
         for key, value in event.items()
         if value is not None and key != "event"
     }
-    told = {key: value for key, value in told.items() if len(value) <= _LONGEST_VARIABLE}  # standard input has all
+    # A field that is too long for a variable is only on standard input.
+    told = {key: value for key, value in told.items() if len(value) <= _LONGEST_VARIABLE}
     more = {"ARTSTORE_EVENT": event["event"], "ARTSTORE_DIR": root, DEPTH: str(depth)}
     environment = os.environ | {key: value.replace("\0", "") for key, value in told.items()} | more
     with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as given:
@@ -109,6 +108,7 @@ def _run(argv: list[str], event: Event, root: str, depth: int) -> tuple[str, str
 
 
 def _post(action: dict[str, Any], event: Event) -> str:
+    """Send an event to a webhook, with retries. Returns `ok` or the error."""
     secret, token = (environment_value(action.get(key)) for key in ("secret_env", "token_env"))
     for key in ("secret_env", "token_env"):
         if action.get(key) and environment_value(action[key]) is None:
@@ -136,7 +136,7 @@ def _post(action: dict[str, Any], event: Event) -> str:
 
 
 def _try(url: str, body: bytes, headers: dict[str, str], follow: bool, redirects: int = 5) -> tuple[str, bool]:
-    """(outcome, whether to try again)."""
+    """Send one request. Returns the outcome, and whether to try again."""
     request = urllib.request.Request(url, body, headers, method="POST")
     try:
         with _opener().open(request, timeout=REQUEST_TIMEOUT) as reply:
@@ -165,7 +165,7 @@ def _reason(error: Exception) -> str:
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):
-    """urllib would turn a POST into a GET."""
+    """Redirects are handled here: urllib would turn a POST into a GET."""
 
     def redirect_request(self, *_: Any) -> None:
         return None
@@ -179,8 +179,9 @@ _VARIABLE = re.compile(r"\$\{([A-Za-z_][\w.-]*)\}")
 
 
 def filled(payload: Any, event: Event, token: str | None) -> Any:
-    """A payload with W&B's variables in its texts: `${artifact_collection_name}`, `${artifact_metadata.KEY}`, …; empty
-    where the event does not tell.
+    """Replace W&B's variables in the strings of a payload: `${artifact_collection_name}`, `${artifact_metadata.KEY}`, ….
+
+    A variable that the event doesn't have becomes empty.
     """
     if isinstance(payload, dict):
         return {key: filled(value, event, token) for key, value in payload.items()}
@@ -212,11 +213,12 @@ _NAMES = {
 
 
 def log_path() -> str:
+    """The path of the log of automations."""
     return os.path.join(state_folder(), "automations.log")
 
 
 def note(rule: Rule, event: Event, outcome: str, seconds: float, output: str) -> None:
-    """Add a line to the log of what automations did; lost where that can't be written."""
+    """Add the outcome of an action to the log. If the log can't be written, nothing happens."""
     run = f"{event['entity']}/{event['project']}/{event['run']}" if "run" in event else None
     line = {
         "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "automation": rule["name"], "id": rule["id"],
@@ -227,7 +229,7 @@ def note(rule: Rule, event: Event, outcome: str, seconds: float, output: str) ->
     try:
         _append(json.dumps(line).encode() + b"\n")
     except OSError:
-        pass  # what was done was done
+        pass  # the action is done all the same
 
 
 def _append(line: bytes) -> None:
@@ -246,7 +248,7 @@ def _append(line: bytes) -> None:
 
 
 def read_log() -> list[dict[str, Any]]:
-    """What automations did, the oldest first, as far as it is kept."""
+    """The outcomes of actions in the log, the oldest first."""
     found = []
     for path in (f"{log_path()}.1", log_path()):
         try:
@@ -255,7 +257,7 @@ def read_log() -> list[dict[str, Any]]:
                     try:
                         value = json.loads(line)
                     except ValueError:
-                        continue  # cut off
+                        continue  # a line that was cut off
                     if isinstance(value, dict) and "automation" in value:
                         found.append(dict.fromkeys(_LINE) | value)
         except FileNotFoundError:
