@@ -10,16 +10,17 @@ from artstore.domain.wording import human
 from artstore.operations.lineage.graph import DELETED, ELSEWHERE, LIVE, Graph, Node
 
 BREADTH = 20
-"""Neighbours of one node that a terminal's tree shows, by default."""
+"""The default number of neighbours of one node in a tree for terminals."""
 
 
 def title(node: Node) -> str:
-    """A node in a few words: its name, and what became of it."""
+    """The name of a node, and whether it was deleted or is not here."""
     gone = {LIVE: "", DELETED: " (deleted)", ELSEWHERE: " (not here)"}[node.state]
     return printable(node.name) + gone
 
 
 def details(node: Node) -> str:
+    """A version's type, size and aliases, or a run's status and job type."""
     about = node.about
     if node.kind == "version":
         aliases = ", ".join(about.get("aliases", ()))
@@ -30,8 +31,10 @@ def details(node: Node) -> str:
 
 
 def tree(graph: Graph) -> Iterator[str]:
-    """Lines: the version, below it the run that made it with what that used, then the runs that used it with what they
-    made. What was shown before is not opened again. However long the history, no recursion.
+    """The lines of a tree for terminals.
+
+    Below the version come the run that made it, with the versions which that run used, then the runs that used it, with
+    the versions which they made. The branches of a node are drawn once. Without recursion, so history may be long.
     """
     start = graph.nodes[graph.start]
     yield _line(start)
@@ -58,10 +61,13 @@ def tree(graph: Graph) -> Iterator[str]:
 
 
 Branch = tuple[str, str, str, bool, str]
-"""Key, what is drawn before it, the word for it, whether it leads up, and the indent of what is behind it."""
+"""A line that is still to be drawn: the key of the node, the lines before it, the word for it (such as "made by"), whether it
+leads up, and the indent of the nodes below it.
+"""
 
 
 def _level(children: list[tuple[str, str, bool]], indent: str, omitted: int) -> Iterator[Branch | str]:
+    """The branches of one node, and a last line with the number of omitted ones."""
     for number, (key, word, up) in enumerate(children):
         last = number == len(children) - 1 and not omitted
         yield key, f"{indent}{'└─' if last else '├─'}", word, up, indent + ("   " if last else "│  ")
@@ -70,7 +76,7 @@ def _level(children: list[tuple[str, str, bool]], indent: str, omitted: int) -> 
 
 
 def _word(node: Node, up: bool) -> str:
-    """What stands before the nodes behind this one."""
+    """The word before the neighbours of a node."""
     if node.kind == "run":
         return "which used" if up else "which made"
     return "made by" if up else "used by"
@@ -83,13 +89,14 @@ def _line(node: Node) -> str:
 
 
 def as_json(graph: Graph) -> str:
+    """The nodes and edges of a graph as JSON."""
     nodes = [{"key": n.key, "kind": n.kind, "name": n.name, "state": n.state, **n.about} for n in graph.nodes.values()]
     edges = [{"from": edge.source, "to": edge.target} for edge in graph.edges]
     return json.dumps({"start": graph.start, "nodes": nodes, "edges": edges}, indent=2)
 
 
 def mermaid(graph: Graph) -> str:
-    """For Markdown pages: https://mermaid.js.org/syntax/flowchart.html"""
+    """The graph as a flowchart for Markdown pages: https://mermaid.js.org/syntax/flowchart.html"""
     names = {key: f"n{number}" for number, key in enumerate(graph.nodes)}
     lines = ["flowchart LR"]
     for key, node in graph.nodes.items():
@@ -116,12 +123,12 @@ def _look(graph: Graph, node: Node) -> str:
 
 
 def _entity(text: str) -> str:
-    """Mermaid reads `#…;` in labels as HTML reads `&…;`."""
+    """Escape a label: Mermaid reads `#…;` like HTML reads `&…;`."""
     return "".join(c if c.isalnum() or c in " ._-/:(),@" else f"#{ord(c)};" for c in text)
 
 
 def dot(graph: Graph) -> str:
-    """For Graphviz: https://graphviz.org/doc/info/lang.html"""
+    """The graph for Graphviz: https://graphviz.org/doc/info/lang.html"""
     names = {key: f"n{number}" for number, key in enumerate(graph.nodes)}
     lines = ["digraph lineage {", "    rankdir=LR;", '    node [fontname="sans-serif", fontsize=11, style=filled];']
     for key, node in graph.nodes.items():
@@ -146,6 +153,7 @@ def _quoted(text: str) -> str:
 
 
 def xml(text: Any) -> str:
+    """Escape a text for XML."""
     return escape(printable(str(text)))
 
 

@@ -1,9 +1,9 @@
-"""The graph of versions and runs: plain values, which lineage finds and drawings show."""
+"""The graph of versions and runs that a lineage is: plain values, found by `walk` and drawn by `drawing` and `svg`."""
 
 from typing import Any, Literal, NamedTuple
 
 LIVE, DELETED, ELSEWHERE = "live", "deleted", "elsewhere"
-"""What became of a version or the record of a run: it is here; it was deleted; it never was here, and others tell of it."""
+"""States of a version or a run: it is here; it was deleted; it never was here, and is only known from runs or versions."""
 
 
 class Node(NamedTuple):
@@ -12,26 +12,30 @@ class Node(NamedTuple):
     key: str
     kind: Literal["version", "run"]
     name: str
-    """of a version as a spec names it (a number that has moved is the one of now), of a run as people call it"""
+    """of a version, its spec with its present number; of a run, its display name"""
     state: str
     """LIVE, DELETED or ELSEWHERE"""
     about: dict[str, Any]
-    """id, type, size, created, aliases of a version; path, status, job_type, started of a run"""
+    """of a version: id, type, size, created, aliases; of a run: path, status, job_type, started"""
 
 
 class Edge(NamedTuple):
-    """From a version to the run that used it, or from a run to the version that it logged: where data went."""
+    """The way of data: from a version to the run that used it, or from a run to the version that it logged."""
 
     source: str
     target: str
 
 
 class Graph:
-    """What is around a version."""
+    """The versions and runs around a version."""
 
     def __init__(self, start: str, nodes: dict[str, Node], edges: list[Edge], omitted: dict[str, int]) -> None:
-        """`start` is the key of the version that was asked about; `omitted` tells how many neighbours a node has that are
-        left out.
+        """Make a graph.
+
+        Args:
+            start: The key of the version.
+            nodes: All versions and runs, by key.
+            omitted: The number of neighbours that were left out, by the key of the node.
         """
         self.start = start
         self.nodes = nodes
@@ -44,9 +48,9 @@ class Graph:
             self._after.setdefault(edge.source, []).append(edge.target)
 
     def before(self, key: str) -> list[str]:
-        """Where a node's data came from."""
+        """The keys of the nodes from which a node's data came."""
         return self._before.get(key, [])
 
     def after(self, key: str) -> list[str]:
-        """Where a node's data went."""
+        """The keys of the nodes to which a node's data went."""
         return self._after.get(key, [])

@@ -1,7 +1,8 @@
-"""A lineage as a picture: SVG, left to right, runs and versions told apart, nothing on top of anything else.
+"""A lineage as an SVG picture, from left to right. Runs and versions look different, and nothing overlaps.
 
-Layers as Sugiyama, Tagawa and Toda (1981) draw directed graphs: each node right of all that it came from; an edge over
-several layers gets a place of its own in each; within layers the order that the neighbours' middles suggest.
+Layers follow Sugiyama, Tagawa and Toda (1981), "Methods for visual understanding of hierarchical system structures": each
+node is right of all nodes from which its data came; an edge that crosses layers gets a place of its own in each; within
+a layer, nodes are ordered by the mean position of their neighbours.
 """
 
 from collections.abc import Callable
@@ -12,17 +13,17 @@ from artstore.operations.lineage.drawing import details, title, xml
 from artstore.operations.lineage.graph import LIVE, Edge, Graph, Node
 
 _CHARACTER = 7.4
-"""Pixels of a character at 12 px, bold: more than most fonts need."""
+"""Pixels of a bold character at 12 px: more than most fonts need."""
 _WIDEST = 44
-"""Characters of a line; longer ones are cut, and whole in the node's tooltip."""
+"""Characters. Longer lines are cut; the node's tooltip has the whole text."""
 _LINE, _PADDING, _BETWEEN, _GAP, _MARGIN = 16, 10, 22, 70, 20
 _THIN = 6
-"""Height of the place that an edge takes on its way through a layer."""
+"""Height of the place of an edge in a layer that it crosses."""
 _SWEEPS = 12
 
 
 class Box(NamedTuple):
-    """Where something stands: left, top, width, height."""
+    """The place of a node or edge, in pixels: left, top, width, height."""
 
     x: float
     y: float
@@ -35,20 +36,23 @@ class Box(NamedTuple):
 
 
 class Layout(NamedTuple):
+    """The places of all nodes and edges."""
+
     boxes: dict[str, Box]
     borders: dict[str, tuple[float, float]]
-    """left and right of the column in which each stands: edges bend between columns only"""
+    """left and right border of the column of each box: edges only bend between columns"""
     paths: list[list[str]]
-    """each edge as the places that it goes through"""
+    """for each edge, the keys of the boxes through which it goes"""
     back: list[Edge]
-    """edges that lead back, which a cycle has"""
+    """edges that lead back, in a cycle"""
     width: float
     height: float
 
 
 def svg(graph: Graph, link: Callable[[Node], str | None] = lambda node: None) -> str:
-    """A file of its own: no script, no style sheet, no font from elsewhere. `link` may give a node an address. A page may
-    colour it by its classes: background, edge; version, run, gone, start.
+    """Draw a lineage as an SVG file, without scripts, style sheets or fonts from elsewhere.
+
+    A page may colour its classes: background, edge, version, run, gone, start. `link` returns the address for a node.
     """
     laid = layout(graph)
     out = [
@@ -66,10 +70,11 @@ def svg(graph: Graph, link: Callable[[Node], str | None] = lambda node: None) ->
 
 
 class Picture(Graph):
-    """A graph that notebooks show as it is drawn."""
+    """A graph that notebooks show as a picture."""
 
     @classmethod
     def of(cls, graph: Graph) -> "Picture":
+        """The same graph, as a picture."""
         return cls(graph.start, graph.nodes, graph.edges, graph.omitted)
 
     def _repr_svg_(self) -> str:
@@ -80,21 +85,24 @@ class Picture(Graph):
 
 
 def layout(graph: Graph) -> Layout:
-    """Where everything stands."""
+    """Compute the places of all nodes and edges."""
+    # 1. Set edges aside that close a cycle, so that all others lead to the right.
     back = _cycles(graph)
     turned = set(back)
     forward = [edge for edge in graph.edges if edge not in turned]
+    # 2. Give each node a layer, and each edge a place in the layers that it crosses.
     layer = _layers(graph, forward)
     columns: list[list[str]] = [[] for _ in range(max(layer.values(), default=0) + 1)]
     for key in graph.nodes:
         columns[layer[key]].append(key)
     paths = [_way(edge, layer, columns) for edge in forward]
+    # 3. Order the nodes within each layer so that few edges cross, then compute pixels.
     _untangle(columns, paths)
     return _placed(graph, columns, paths, back)
 
 
 def _cycles(graph: Graph) -> list[Edge]:
-    """Edges that close a cycle, in the order of a search from the left."""
+    """The edges that close a cycle, found by a depth-first search from the nodes without an edge to them."""
     after: dict[str, list[str]] = {}
     for edge in graph.edges:
         after.setdefault(edge.source, []).append(edge.target)
@@ -121,7 +129,7 @@ def _cycles(graph: Graph) -> list[Edge]:
 
 
 def _layers(graph: Graph, edges: list[Edge]) -> dict[str, int]:
-    """Each node one right of the rightmost that it came from; then sources as far right as they may stand."""
+    """The layer of each node: one right of the rightmost node before it. First nodes are as far right as possible."""
     before: dict[str, list[str]] = {key: [] for key in graph.nodes}
     after: dict[str, list[str]] = {key: [] for key in graph.nodes}
     for edge in edges:
@@ -143,7 +151,7 @@ def _layers(graph: Graph, edges: list[Edge]) -> dict[str, int]:
 
 
 def _way(edge: Edge, layer: dict[str, int], columns: list[list[str]]) -> list[str]:
-    """The places of an edge: its ends, and one in each layer between them."""
+    """The keys of the places of an edge: both ends, and one in each layer between them. Adds the latter to the columns."""
     way = [edge.source]
     for number in range(layer[edge.source] + 1, layer[edge.target]):
         way.append(f"{edge.source} → {edge.target} {number}")
@@ -152,7 +160,7 @@ def _way(edge: Edge, layer: dict[str, int], columns: list[list[str]]) -> list[st
 
 
 def _untangle(columns: list[list[str]], paths: list[list[str]]) -> None:
-    """Order each layer by the middles of its neighbours' places, to and fro."""
+    """Sort each layer by the mean position of its nodes' neighbours in the layer before, or after: in turn, _SWEEPS times."""
     left: dict[str, list[str]] = {}
     right: dict[str, list[str]] = {}
     for path in paths:
@@ -177,6 +185,7 @@ def _untangle(columns: list[list[str]], paths: list[list[str]]) -> None:
 
 
 def _placed(graph: Graph, columns: list[list[str]], paths: list[list[str]], back: list[Edge]) -> Layout:
+    """Compute the pixels of all boxes: each column is as wide as its widest node, and centred vertically."""
     boxes, borders = dict[str, Box](), dict[str, tuple[float, float]]()
     heights = [_height(graph, column) for column in columns]
     tallest, x = max(heights, default=0.0), float(_MARGIN)
@@ -239,7 +248,7 @@ _LINE_STYLE = 'class="edge" fill="none" stroke="#8a94a6" stroke-width="1.3" mark
 
 
 def _edge(places: list[tuple[Box, float, float]]) -> str:
-    """A curve from the right side of the first to the left side of the last: level within a column, bent between two."""
+    """A curve from the right side of the first box to the left side of the last. It only bends between columns."""
     first, _, right = places[0]
     y = first.middle
     path = f"M{first.x + first.width:.1f},{y:.1f} L{right:.1f},{y:.1f}"
@@ -252,7 +261,7 @@ def _edge(places: list[tuple[Box, float, float]]) -> str:
 
 
 def _back(source: Box, target: Box) -> str:
-    """An edge that leads back, dashed, below both."""
+    """A dashed curve for an edge that leads back, below both of its nodes."""
     low = max(source.y + source.height, target.y + target.height) + 24
     x, end = source.x + source.width / 2, target.x + target.width / 2
     start_y, end_y = source.y + source.height, target.y + target.height

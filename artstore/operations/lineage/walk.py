@@ -18,13 +18,17 @@ DIRECTIONS = ("up", "down", "both")
 
 
 class Lineage:
-    """Answers from the catalog of all runs; `short` gives a collection's short name, `alive` whether a run's process may
-    be.
-    """
+    """Finds the runs and versions around a version, in the catalog of all runs."""
 
     def __init__(
         self, catalog: Catalog, refs: Refs, *, short: Callable[[Path], str], alive: Callable[[str], bool]
     ) -> None:
+        """Prepare a walk.
+
+        Args:
+            short: The short name of a collection.
+            alive: Whether the process of a run may be alive.
+        """
         self._catalog = catalog
         self._refs = refs
         self._short = short
@@ -35,16 +39,24 @@ class Lineage:
         self._states: dict[Path, State | None] = {}
         self._named_by: dict[Path, dict[str, list[str]]] = {}
         self._told: dict[str, Edge] = {}
-        """versions as runs told of them, by id"""
+        """versions as runs recorded them, by id"""
         self._nodes: dict[str, Node] = {}
         self._edges: dict[GraphEdge, None] = {}
 
     def of(
         self, found: Version, *, depth: int | None = None, direction: str = "both", breadth: int | None = None
     ) -> Graph:
-        """The graph around a version: what it came from (`up`), what came from it (`down`), up to `depth` runs away, and of
-        the neighbours of one node (in one direction) up to `breadth`. Deleted versions and runs are in it by the names
-        that they had. Cost: the catalog, and reading the collections of the versions in it.
+        """The graph around a version. Deleted versions and runs are in it with the names that they had.
+
+        Cost: the catalog, and reading the collections of the versions in the graph.
+
+        Args:
+            depth: Follow at most this number of runs in a row. None means all.
+            direction: "up" for the versions from which it came, "down" for those that came from it, or "both".
+            breadth: Show at most this number of neighbours of one node, in one direction. None means all.
+
+        Raises:
+            InvalidValue: `direction` or `depth` is invalid.
         """
         if direction not in DIRECTIONS:
             raise InvalidValue(f"direction '{direction}' is not one of {', '.join(DIRECTIONS)}")
@@ -58,14 +70,14 @@ class Lineage:
         return Graph(start, self._nodes, list(self._edges), self._omitted)
 
     def _some(self, key: str, neighbours: Sequence[T]) -> Sequence[T]:
-        """As many as are wanted; how many more there are is noted."""
+        """The neighbours of a node to show. The number of the others is noted."""
         if self._breadth is None or len(neighbours) <= self._breadth:
             return neighbours
         self._omitted[key] = self._omitted.get(key, 0) + len(neighbours) - self._breadth
         return neighbours[: self._breadth]
 
     def _walk(self, id: str, up: bool, depth: int | None) -> None:
-        """Level by level, so that each node is met on a shortest way."""
+        """Add all nodes in one direction, level by level: so each node is reached by a shortest way."""
         level, seen, steps = [id], {id}, 0
         while level and (depth is None or steps < depth):
             steps += 1
@@ -85,11 +97,12 @@ class Lineage:
             level = following
 
     def _link(self, id: str, row: RunRow, logged: bool) -> None:
+        """Add the edge between a version and a run that logged or used it."""
         version, run = self._version(id), self._run(row)
         self._edges.setdefault(GraphEdge(run, version) if logged else GraphEdge(version, run))
 
     def _link_absent_maker(self, id: str) -> None:
-        """The run that a version's record names, where that run's own record is not here."""
+        """Add the run that a version's record names, if the run itself is not here."""
         found = self._nodes[self._version(id)]
         path = found.about.get("run")
         key = f"run {path}"
@@ -116,7 +129,7 @@ class Lineage:
         return key
 
     def _version_node(self, key: str, id: str, found: Version | None) -> Node:
-        """As its collection tells of it now, else as the run did that used or logged it."""
+        """The node of a version: as its collection has it now, or else as a run recorded it."""
         if found is None:
             told = self._told[id]
             state = self._state(told.path)
@@ -144,6 +157,6 @@ class Lineage:
         if path not in self._states:
             try:
                 self._states[path] = self._refs.read(path)
-            except Conflict:  # another one stands there under a name that differs in case
+            except Conflict:  # another collection has this name in another case
                 self._states[path] = None
         return self._states[path]
