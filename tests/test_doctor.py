@@ -127,7 +127,7 @@ def test_on_fat_what_is_missing_is_told_and_done_without(tmp_path: Path, inside:
         found = examined(disk, inside)
         assert found.marked("note") == {"hard links", "sparse files", "case", "names", "executable bits", "read-only files", "timestamps"}  # fmt: skip
         assert found.marked("problem") == set()
-        assert found["case"].found == "'a' and 'A' are one name"
+        assert found["case"].found == "'a' and 'A' are the same name"
         assert found["timestamps"].found == "kept to 2 s"
         source = make_tree(tmp_path / "src", {"x": "1", "large": os.urandom(2 * MIB)})
         for words in (["put", source, "--name", "data"], ["get", "data", "--root", "out"], ["fsck"]):
@@ -147,7 +147,7 @@ def test_folded_case_and_merged_forms_are_told(tmp_path: Path) -> None:
 def test_memory_is_no_place_for_work(tmp_path: Path) -> None:
     with small_disk(tmp_path / "disk") as disk:
         found = examined(disk, inside=True)
-        assert (found["file system"].mark, found["file system"].effect) == ("problem", "it is gone when the machine stops: keep nothing here for long")  # fmt: skip
+        assert (found["file system"].mark, found["file system"].effect) == ("problem", "all files are lost when the machine stops")  # fmt: skip
         assert found["timestamps"].effect == "all files, whatever their times, are read again by the next"
         assert (found["free space"].mark, found["hard links"].mark) == ("note", "ok")
 
@@ -164,7 +164,7 @@ def test_a_full_disk_is_a_finding(tmp_path: Path) -> None:
 
 def test_without_write_barriers_syncs_are_worth_less(tmp_path: Path) -> None:
     with image(tmp_path, "ext4", 200 * MIB, "-q", mount="loop,nobarrier") as disk:
-        assert told(disk)["barriers"] == Finding("problem", "barriers", "off (nobarrier)", "a power cut may lose what was synced")  # fmt: skip
+        assert told(disk)["barriers"] == Finding("problem", "barriers", "off (nobarrier)", "a power cut may lose data that was synced")  # fmt: skip
 
 
 def test_a_read_only_place_is_a_finding(repo: Repository, root: Path, tmp_path: Path) -> None:
@@ -193,13 +193,13 @@ def test_locks_that_fail_are_told_and_change_nothing(repo: Repository, tmp_path:
 
 def test_locks_that_keep_nobody_out_are_told(repo: Repository, tmp_path: Path) -> None:
     found = told(tmp_path, prefix=injected("flock:retval=0"))
-    assert (found["locks"].mark, found["locks"].found) == ("note", "two processes hold one at once")
+    assert (found["locks"].mark, found["locks"].found) == ("note", "two processes can hold one at the same time")
 
 
 def test_without_hard_links_names_come_by_exclusive_renames(repo: Repository, tmp_path: Path) -> None:
     found = told(tmp_path, prefix=injected("linkat:error=EPERM"))
     assert (found["hard links"].mark, found["hard links"].found) == ("note", "none")
-    assert found["taken names"].found == "are refused"
+    assert found["exclusive create"].found == "works"
     assert found.marked("problem") == set()
 
 
@@ -227,7 +227,7 @@ def test_a_killed_doctor_leaves_what_the_next_save_sweeps(repo: Repository, root
 
 def test_a_place_that_is_not_there_yet_is_told_and_not_made(tmp_path: Path) -> None:
     found = told(tmp_path, WANDB_DIR=str(tmp_path / "not/there"))
-    assert found["repository"].found == f"none yet: {tmp_path}/not/there/.artifacts would be one"
+    assert found["repository"].found == f"none yet: it would be {tmp_path}/not/there/.artifacts"
     assert found["variable"].found == f"WANDB_DIR={tmp_path}/not/there"
     assert os.listdir(tmp_path) == []
     assert mount_of(str(tmp_path / "not")) == UNKNOWN
@@ -242,21 +242,21 @@ SECOND = 1_000_000_000
     ("judged", "mark", "words"),
     [
         (fitness._naming(Naming(True, True, False, True), "."), "problem", "of two writers one loses its work"),
-        (fitness._naming(Naming(True, False, True, False), "."), "note", "gc may tell a wrong number"),
+        (fitness._naming(Naming(True, False, True, False), "."), "note", "gc may report a wrong number"),
         (fitness._naming(Naming(True, True, True, False), "."), "note", "can't be linked once more"),
         (fitness._copying(Copying(True, True, True), "."), "ok", "share their blocks"),
         (fitness._copying(Copying(False, False, False), "."), "ok", "by reads and writes"),
         (fitness._copying(Copying(False, True, False), "."), "note", "holes of large files take space here"),
         (fitness._modes(Modes(True, False, True), "."), "ok", "kept"),
         (fitness._modes(Modes(False, True, False), "."), "note", "stored files can be changed by mistake"),
-        (fitness._modes(Modes(False, False, True), "."), "note", "put from here, no file is executable"),
-        (fitness._names(Names(Spelling(True, False), True, True, 255), "."), "note", "'a' and 'A' are one name"),
+        (fitness._modes(Modes(False, False, True), "."), "note", "saved here, no file is executable"),
+        (fitness._names(Names(Spelling(True, False), True, True, 255), "."), "note", "'a' and 'A' are the same name"),
         (fitness._names(Names(Spelling(False, False), True, False, 255), "."), "note", "must be UTF-8"),
         (fitness._locking(Locking(False, False, "Not implemented"), "."), "note", "fail: not implemented"),
         (fitness._syncing(Syncing(0.01, None, None), "."), "problem", "folders can't be synced"),
         (fitness._syncing(Syncing(0.01, 0.002, None), "."), "ok", "waits for two of each: 24 ms"),
         (fitness._syncing(Syncing(0.01, 0.002, None), "."), "ok", "one by one"),
-        (fitness._names(Names(Spelling(False, True), True, True, 255), "."), "note", "decomposed names are one"),
+        (fitness._names(Names(Spelling(False, True), True, True, 255), "."), "note", "decomposed names are the same"),
         (fitness._names(Names(Spelling(False, False), False, True, 255), "."), "note", "in another form"),
         (fitness._names(Names(Spelling(False, False), True, True, 143), "."), "note", "up to 143 bytes"),
         (fitness._times(Times(SECOND // 5, None, None, 0), "."), "problem", "kept to 200 ms"),
@@ -265,7 +265,7 @@ SECOND = 1_000_000_000
         (fitness._times(Times(1, 100, 100, 3 * 3600 * SECOND), "."), "note", "3 hours ahead of this machine's"),
         (fitness._times(Times(1, 100, 100, -5 * SECOND), "."), "problem", "5 s behind this machine's"),
         (fitness._times(Times(2 * SECOND, None, None, -2 * SECOND), "."), "ok", "within a second"),
-        (fitness._ahead(-5 * SECOND, 60 * SECOND, SECOND), "note", "so much is reckoned with"),
+        (fitness._ahead(-5 * SECOND, 60 * SECOND, SECOND), "note", "saves allow for this much"),
         (fitness._space(Space(1 << 40, 1 << 41, 0), "."), "problem", "0 more files"),
         (fitness._space(Space(1 << 40, 1 << 41, 5), "."), "note", "5 more files"),
         (fitness._space(Space(1 << 40, 1 << 41, None), "."), "ok", "1.0 TiB of 2.0 TiB"),
@@ -278,9 +278,9 @@ def test_what_was_measured_is_judged(judged: Iterator[Finding], mark: str, words
 @pytest.mark.parametrize(
     ("kind", "local", "mark", "words"),
     [
-        ("overlay", True, "note", "goes with the container"),
-        ("nfs4", False, "note", "taken for a network's"),
-        ("ext4", True, "ok", "taken as local"),
+        ("overlay", True, "note", "is deleted with the container"),
+        ("nfs4", False, "note", "treated as a network file system"),
+        ("ext4", True, "ok", "treated as local"),
     ],
 )
 def test_the_kind_of_a_file_system_is_judged(
@@ -408,7 +408,7 @@ def test_who_is_at_work_is_told_with_host_and_age(repo: Repository, root: Path, 
         ("note", "stranger, for 1 day"),
     }
     assert [line.effect for line in lines if "far_away" in line.found] == [
-        f"gc frees nothing while it may live: `artstore gc --abandon {elsewhere}` declares it dead"
+        f"gc frees nothing while it may be alive: `artstore gc --abandon {elsewhere}` declares it dead"
     ]
 
 
@@ -446,21 +446,21 @@ def test_remotes_that_are_gone_are_problems_and_buckets_are_not_asked(
     assert found["remote gone"].found == f"no repository in {tmp_path}/gone"
     assert (found["remote gone"].mark, found["remote cloud"].mark) == ("problem", "note")
     told_of = told(tmp_path, AWS_ACCESS_KEY_ID="mine", AWS_SECRET_ACCESS_KEY="hidden")
-    assert told_of["remote cloud"] == Finding("ok", "remote cloud", "s3://bucket/path", "not asked; the environment has credentials")  # fmt: skip
+    assert told_of["remote cloud"] == Finding("ok", "remote cloud", "s3://bucket/path", "not contacted; the environment has credentials")  # fmt: skip
     without = told(tmp_path, setup="import sys\nsys.modules['obstore'] = None")["remote cloud"]
     assert (without.mark, without.effect) == ("problem", "`pip install 'artstore[cloud]'` adds it")
 
 
 def test_a_write_from_the_future_is_told(repo: Repository, root: Path, tmp_path: Path) -> None:
     os.utime(root / "tmp", (time.time() + 7300, time.time() + 7300))
-    assert told(tmp_path)["clock"].found == "somebody wrote here 2 hours from now"
+    assert told(tmp_path)["clock"].found == "the last write here was 2 hours in the future"
 
 
 def test_a_format_file_that_can_not_be_looked_at_is_a_problem(repo: Repository, root: Path, tmp_path: Path) -> None:
     root.chmod(0)
     line = told(tmp_path, setup=UNPRIVILEGED, ARTSTORE_DIR=str(root))["repository"]
     root.chmod(0o755)
-    assert (line.mark, line.found) == ("problem", f"{root} can't be looked at: permission denied")
+    assert (line.mark, line.found) == ("problem", f"{root} can't be read: permission denied")
 
 
 def test_an_unmounted_share_is_told(tmp_path: Path) -> None:
@@ -511,7 +511,6 @@ def test_lines_are_aligned_and_end_with_a_verdict(repo: Repository, root: Path, 
     assert {line[:9].rstrip() for line in lines} <= {"ok", "note", "problem"}
     assert len({line.index(found) for line in lines for found in ("root", "missing", "kept to") if f"  {found}" in line}) == 1  # fmt: skip
     assert (
-        "note     .gitignore       missing: git would take the repository for files of yours: write `*` into it"
-        in lines
+        "note     .gitignore        missing: git would add the repository to your commits: write `*` into it" in lines
     )
     assert verdict.endswith("1 note")

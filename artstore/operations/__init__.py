@@ -1,1 +1,1 @@
-"""Operations: what is done with one repository, a folder for each verb."""
+"""Operations on one repository, a folder for each verb."""

@@ -1,1 +1,1 @@
-"""The doctor: whether this machine and its file systems are fit for a repository."""
+"""The doctor: checks whether this machine and its file systems are fit for a repository."""

@@ -1,4 +1,4 @@
-"""The doctor: what the file system of a repository can do, and whether it is set up sanely; each with what follows."""
+"""Examining a repository's file system and set-up. Each finding says what it means for the user."""
 
 import os
 import re
@@ -24,23 +24,32 @@ from artstore.store.settings import FOLDER, Settings
 
 
 class Examination(NamedTuple):
+    """The result of an examination."""
+
     repository: str | None
+    """its folder; None if there is none"""
     folder: str
-    """that was examined: the repository, or where one would be made"""
+    """the folder that was examined: the repository, or the folder in which one would be created"""
     findings: list[Finding]
 
     @property
     def problems(self) -> int:
+        """The number of problems."""
         return sum(finding.mark == "problem" for finding in self.findings)
 
     @property
     def notes(self) -> int:
+        """The number of notes."""
         return sum(finding.mark == "note" for finding in self.findings)
 
 
 def examine(root: str, monitor: Monitor) -> Examination:
-    """Look at the repository in folder `root` (or, where there is none, at the folder in which it would be made), at its
-    file system and at this machine. What fails is a finding. Nothing is left behind, and nothing is changed but times.
+    """Examine a repository, its file system and this machine. A failure is a finding, not an error.
+
+    Nothing changes except modification times of folders.
+
+    Args:
+        root: The folder of the repository. If there is none, the folder in which it would be created is examined.
     """
     there = os.path.isfile(f"{root}/format")
     folder = root if there else _nearest(os.path.dirname(root))
@@ -57,20 +66,22 @@ def examine(root: str, monitor: Monitor) -> Examination:
 
 
 def _none(root: str) -> Finding:
+    """The finding for a folder without a repository."""
     try:
         os.stat(f"{root}/format")
     except (FileNotFoundError, NotADirectoryError):
         pass
     except OSError as error:
-        found = f"{printable(root)} can't be looked at: {(error.strerror or '').lower()}"
+        found = f"{printable(root)} can't be read: {(error.strerror or '').lower()}"
         return Finding("problem", "repository", found, "check who owns it and its permissions")
     if os.path.lexists(root):
         found = f"none: {printable(root)} has no format file"
         return Finding("note", "repository", found, "an unmounted share looks like this")
-    return Finding("ok", "repository", f"none yet: {printable(root)} would be one", "the first save makes it")
+    return Finding("ok", "repository", f"none yet: it would be {printable(root)}", "the first save creates it")
 
 
 def _nearest(folder: str) -> str:
+    """A folder, or the nearest one above it that exists."""
     while not os.path.isdir(folder):
         folder = os.path.dirname(folder)
     return folder
@@ -78,7 +89,7 @@ def _nearest(folder: str) -> str:
 
 @contextmanager
 def _own_folder(root: str | None, folder: str) -> Iterator[str]:
-    """A folder that the next save (or `init`) sweeps, should we be killed."""
+    """Make a folder for probes, and remove it at the end. If this process is killed, the next save or `init` removes it."""
     own = f"{root}/tmp/{this_process()}" if root else f"{folder}/{FOLDER}.new-{this_process()}"
     with translated(f"write to {printable(folder)}"):
         os.mkdir(own)
@@ -117,11 +128,11 @@ def _owner(storage: FolderStorage) -> Iterator[Finding]:
     ]
     if open_to_all:
         found = f"{owner}, writable by everybody: {', '.join(open_to_all)}"
-        yield Finding("problem", "owner", found, "anybody on this host can take away what is stored: chmod -R o-w")
+        yield Finding("problem", "owner", found, "anybody on this host can delete stored data: chmod -R o-w")
     elif mode & 0o2020 == 0o2020:
         yield Finding("ok", "owner", f"{owner}, shared with group {_group(status.st_gid)}")
     elif mode & 0o020:
-        effect = "what one of them makes others may not be able to change: chmod -R g-w, or `init --shared`"
+        effect = "members may be unable to change files that another member created: chmod -R g-w, or `init --shared`"
         yield Finding("note", "owner", f"{owner}, writable by group {_group(status.st_gid)}, but not setgid", effect)
     else:
         yield Finding("ok", "owner", f"{owner}, mode {mode:o}")
@@ -158,14 +169,14 @@ def _folders(storage: FolderStorage) -> Iterator[Finding]:
         and os.stat(path).st_dev != device
     ]
     if missing:
-        effect = "restore them from a copy; `artstore fsck` says what is lost"
+        effect = "restore them from a copy; `artstore fsck` lists what is lost"
         yield Finding("problem", "folders", f"missing: {', '.join(missing)}", effect)
     if elsewhere:
-        effect = "nothing can be linked or renamed between file systems: a repository lies on one"
+        effect = "files can't be linked or renamed between file systems: put the whole repository on one"
         yield Finding("problem", "folders", f"on another file system: {', '.join(elsewhere)}", effect)
     if not os.path.isfile(f"{storage.root}/.gitignore"):
         yield Finding(
-            "note", ".gitignore", "missing", "git would take the repository for files of yours: write `*` into it"
+            "note", ".gitignore", "missing", "git would add the repository to your commits: write `*` into it"
         )
 
 
@@ -184,7 +195,7 @@ def _at_work(storage: FolderStorage) -> Iterator[Finding]:
             yield _transaction(name, owner, now - (storage.stamp(f"tmp/{name}") or now))
     dead += sum(is_left_over(storage, name) for name in storage.names("trash"))
     if dead:
-        effect = "the next save sweeps tmp/, `artstore gc` the trash"
+        effect = "the next save cleans up tmp/, and `artstore gc` the trash"
         yield Finding("note", "leftovers", count(dead, "dead process") + ("es" if dead > 1 else ""), effect)
     else:
         yield Finding("ok", "leftovers", "none")
@@ -195,7 +206,7 @@ def _transaction(name: str, owner: Owner | None, since: float) -> Finding:
     if owner is not None and is_alive(owner):
         return Finding("ok", "at work", f"process {owner.pid} on this host, {busy}", "gc frees nothing meanwhile")
     host = f"process {owner.pid} on {owner.host.rpartition('-')[0] or 'another host'}" if owner else printable(name)
-    effect = f"gc frees nothing while it may live: `artstore gc --abandon {printable(name)}` declares it dead"
+    effect = f"gc frees nothing while it may be alive: `artstore gc --abandon {printable(name)}` declares it dead"
     return Finding("note", "at work", f"{host}, {busy}", effect)
 
 
@@ -205,23 +216,23 @@ def _damage(storage: FolderStorage) -> Iterator[Finding]:
     noted = [name for name in noted if storage.size(pack_path(name[:64])) is not None]
     kept = sum(re.fullmatch(r"[0-9a-f]{64}(\.pack)?\.[0-9a-f]{8}", name) is not None for name in names)
     if noted:
-        effect = "`artstore fsck` says what is lost; saving the same content again heals it"
+        effect = "`artstore fsck` lists what is lost; to repair it, save the same content again"
         yield Finding("problem", "damage", f"{count(len(noted), 'note')} of damaged copies in bad/", effect)
     elif kept:
         yield Finding("note", "damage", f"{count(kept, 'damaged file')} kept in bad/", "delete what you no longer need")
     else:
-        yield Finding("ok", "damage", "none is known", "`artstore fsck` looks for it")
+        yield Finding("ok", "damage", "none known", "`artstore fsck` looks for it")
 
 
 def _clock(storage: FolderStorage) -> Iterator[Finding]:
     later = storage.now() - time.time()
     if later > _APART:
-        effect = "set the clock: ttl and prune go by it; the order of versions does not"
-        yield Finding("note", "clock", f"somebody wrote here {age(later)} from now", effect)
+        effect = "set the clock: ttl and prune use it; the order of versions doesn't"
+        yield Finding("note", "clock", f"the last write here was {age(later)} in the future", effect)
 
 
 _APART = 60.0
-"""Seconds by which clocks may differ without a word."""
+"""Seconds. A smaller difference between clocks is not reported."""
 
 
 def _remotes(storage: FolderStorage) -> Iterator[Finding]:
@@ -232,15 +243,15 @@ def _remotes(storage: FolderStorage) -> Iterator[Finding]:
 
 
 def _remote(what: str, url: str, storage: FolderStorage) -> Finding:
-    """Of a folder whether there is a repository; a bucket is not asked anything."""
+    """The finding on a remote: whether its folder holds a repository. A bucket is not contacted."""
     place = printable(re.sub("//[^/]*@", "//", url.partition("?")[0]))
     try:
         if is_url(url) and not url.lower().startswith("file:"):
-            from artstore.backends.bucket.opening import has_credentials  # or an error that says what is not installed
+            from artstore.backends.bucket.opening import has_credentials  # raises if obstore isn't installed
 
             if has_credentials():
-                return Finding("ok", what, place, "not asked; the environment has credentials")
-            return Finding("note", what, place, "no credentials in the environment: this machine's own login has to do")
+                return Finding("ok", what, place, "not contacted; the environment has credentials")
+            return Finding("note", what, place, "no credentials in the environment: this machine's own login is used")
         if storage_at(url, storage).size("format") is None:
             effect = "push, pull and fetch fail; an unmounted share looks like this"
             return Finding("problem", what, f"no repository in {place}", effect)
@@ -257,9 +268,7 @@ def _cache(storage: FolderStorage) -> Iterator[Finding]:
         remove_if_there(path)
     except OSError as error:
         reason = (error.strerror or "").lower()
-        yield Finding(
-            "note", "cache", f"can't be written: {reason}", "files are read again that would be known unchanged"
-        )
+        yield Finding("note", "cache", f"can't be written: {reason}", "each save reads unchanged files again")
     else:
         size = sum(size for _, size in storage.below("cache"))
         yield Finding("ok", "cache", f"writable, {human(size)}", "may be deleted at any time")

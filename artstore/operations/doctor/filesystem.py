@@ -1,6 +1,6 @@
-"""What a file system can do, measured by trying it in a folder made for that.
+"""Probes of a file system: each tries one ability in a folder made for that.
 
-Each probe tells one thing, by the store's own primitives where it has them, or raises OSError.
+A probe uses the functions that the store uses, if there are any. It leaves its files in the folder, and may raise OSError.
 """
 
 import errno
@@ -26,18 +26,20 @@ _SECOND = 1_000_000_000
 
 
 class Naming(NamedTuple):
-    """How a finished file gets its final name (`files.link_new`), and `files.rename_new`, its second way."""
+    """How a finished file gets its final name: by `files.link_new`, or else by `files.rename_new`."""
 
     links: bool
+    """whether there are hard links"""
     counted: bool
     """whether a file's number of links is right"""
     exclusive: bool
-    """whether a name that is taken is refused"""
+    """whether a link to a name that exists is refused"""
     renames: bool
-    """whether there are renames that refuse a name that is taken"""
+    """whether a rename to a name that exists can be refused"""
 
 
 def naming(folder: str) -> Naming:
+    """Try links and renames to names that exist."""
     first, second, name = (f"{folder}/{part}" for part in ("first", "second", "name"))
     write_file(first, b"first", sync=False)
     link_new(first, name)
@@ -68,14 +70,18 @@ def _content(path: str) -> bytes:
 
 
 class Copying(NamedTuple):
+    """How large files are copied."""
+
     clones: bool
+    """whether a copy can share the blocks of the file"""
     in_kernel: bool
-    """copy_file_range"""
+    """whether copy_file_range works"""
     holes: bool
-    """whether what was never written takes no space"""
+    """whether parts of a file that were never written take no space"""
 
 
 def copying(folder: str) -> Copying:
+    """Try to clone and copy a file."""
     source, target = _opened(f"{folder}/source"), _opened(f"{folder}/target")
     try:
         os.ftruncate(source, _SIZE)
@@ -102,10 +108,13 @@ def _copies_in_kernel(source: int, target: int) -> bool:
 
 
 class Locking(NamedTuple):
+    """Whether file locks work."""
+
     works: bool
     excludes: bool
-    """whether another process is kept out meanwhile"""
+    """whether another process can't get the lock at the same time"""
     reason: str = ""
+    """the error, if they don't work"""
 
 
 _KEPT_OUT = 9
@@ -118,7 +127,7 @@ except filelock.Timeout:
 
 
 def locking(folder: str) -> Locking:
-    """By `filelock`, as the store locks, and between two processes on this host."""
+    """Try a lock between two processes of this host. The store uses `filelock`, too."""
     import filelock
 
     lock = filelock.FileLock(f"{folder}/lock")
@@ -137,13 +146,13 @@ def locking(folder: str) -> Locking:
 
 
 class Syncing(NamedTuple):
-    """Medians of several, in seconds."""
+    """How long syncs take: medians, in seconds."""
 
     file: float
     folder: float | None
-    """None where a folder can't be synced"""
+    """None if a folder can't be synced"""
     whole: float | None
-    """the whole file system by one call; None where that isn't done (`files.WholeSync`)"""
+    """of the whole file system with one call; None if `files.WholeSync` doesn't do that here"""
 
     @property
     def small_save(self) -> float:
@@ -155,6 +164,7 @@ _REPEATS = 5
 
 
 def syncing(folder: str) -> Syncing:
+    """Measure syncs of files, of the folder, and of the whole file system."""
     whole = WholeSync(folder)
     try:
         files, folders, synced = [], [], True
@@ -184,16 +194,19 @@ def _timed(call: Callable[[], T]) -> tuple[float, T]:
 
 
 class Names(NamedTuple):
+    """Which names files can have."""
+
     spelling: Spelling
     kept: bool
     """whether a composed and a decomposed name are listed as they were given"""
     any_bytes: bool
     """whether names need not be UTF-8"""
     longest: int
-    """bytes of a name, up to the 255 that a version may hold"""
+    """bytes; at most 255, which is also the limit for names in versions"""
 
 
 def names(folder: str) -> Names:
+    """Try names: in another case or Unicode form, not UTF-8, and long ones."""
     with Confined(folder, None) as target:
         spelling = spelling_at(target)
     kept = all(_holds(folder, form.encode()) for form in ("\u00e9", "e\u0301"))
@@ -202,7 +215,7 @@ def names(folder: str) -> Names:
 
 
 def _holds(folder: str, name: bytes) -> bool:
-    """Whether a file can have this name, and is listed by it."""
+    """Whether a file can have this name, and is listed with the same bytes."""
     path = os.path.join(os.fsencode(folder), name)
     try:
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC))
@@ -216,14 +229,18 @@ def _holds(folder: str, name: bytes) -> bool:
 
 
 class Modes(NamedTuple):
+    """Which permissions of files are kept."""
+
     executable: bool
-    """whether a file is executable or not as it was made"""
+    """whether the executable bit is kept"""
     all_executable: bool
-    """what files are where that isn't kept"""
+    """if it isn't: whether all files are executable, or none"""
     read_only: bool
+    """whether a file can be made read-only"""
 
 
 def modes(folder: str) -> Modes:
+    """Try files with several modes."""
     plain, script, sealed = (_mode_of(f"{folder}/mode{mode:o}", mode) for mode in (0o644, 0o755, 0o444))
     return Modes(not plain & 0o100 and bool(script & 0o100), bool(plain & 0o100), not sealed & 0o222)
 
@@ -234,13 +251,18 @@ def _mode_of(path: str, mode: int) -> int:
 
 
 class Times(NamedTuple):
+    """How exact the times of files are, in nanoseconds."""
+
     kept_ns: int
-    """the finest step of a time that a file keeps"""
+    """the precision with which a time is stored"""
     mtime_ns: int | None
-    """the least step between two stamps of a file that is written again and again; None: none was seen meanwhile"""
+    """the least difference between two modification times of a file that is written again and again; None if it never
+    changed
+    """
     ctime_ns: int | None
+    """the same for the change time"""
     ahead_ns: int
-    """of this machine's clock; below 0: behind"""
+    """how far the file system's clock is ahead of this machine's; negative if it is behind"""
 
 
 _WATCHED = 0.1
@@ -249,6 +271,7 @@ _STAMPS = 4
 
 
 def times(folder: str) -> Times:
+    """Write a file again and again, and look at its times."""
     fd = _opened(f"{folder}/times")
     try:
         before = time.time_ns()
@@ -271,7 +294,10 @@ def times(folder: str) -> Times:
 
 
 def _step_of(stamp: int) -> int:
-    """The power of ten of nanoseconds to which a time that ended in …1.123456789 s was cut; 2 s where the second is even."""
+    """The precision, in nanoseconds, with which the time …1.123456789 s was stored as `stamp`.
+
+    It is a power of ten, or 2 s if the stored second is even.
+    """
     if stamp % _SECOND == 0:
         return _SECOND if stamp // _SECOND % 2 else 2 * _SECOND
     digits = f"{stamp % _SECOND:09}".rstrip("0")
@@ -283,14 +309,16 @@ def _least_step(stamps: list[int]) -> int | None:
 
 
 class Space(NamedTuple):
+    """The space of a file system."""
+
     free_bytes: int
     total_bytes: int
     free_files: int | None
-    """None where any number is possible"""
+    """number of files that can be created; None if there is no limit"""
 
 
 def space(folder: str) -> Space:
-    """For whoever asks: what is reserved for root is not free to others."""
+    """The space of a folder's file system. Space that is reserved for root doesn't count as free."""
     status = os.statvfs(folder)
     free, total = status.f_bavail * status.f_frsize, status.f_blocks * status.f_frsize
     return Space(free, total, status.f_favail if status.f_files else None)

@@ -1,4 +1,4 @@
-"""Whether a file system is fit for a repository: what was measured of it, and what the store does about that."""
+"""The fitness of a file system for a repository: the findings that follow from probes, and what each means for the user."""
 
 from collections.abc import Callable, Iterator
 from typing import Any, Literal, NamedTuple
@@ -17,45 +17,46 @@ Mark = Literal["ok", "note", "problem"]
 _MEMORY = ("tmpfs", "ramfs", "devtmpfs")
 _SECOND = 1_000_000_000
 _LITTLE, _NONE = 256 << 20, 1 << 20
-"""Free bytes below which a pack of full size has no room, and below which nothing has."""
+"""Free bytes. With less than _LITTLE, a full pack may not fit; with less than _NONE, not even a small save."""
 _FEW_FILES = 1000
 _LONGEST_OWN = 240
-"""Bytes of the longest name that the store itself gives: that of an artifact, percent-encoded."""
+"""Bytes of the longest name of a file in a repository: the percent-encoded name of an artifact."""
 
 
 class Finding(NamedTuple):
-    """A problem can lose work or makes commands fail; a note is good to know."""
+    """One line of the doctor's report. A problem can lose work, or makes commands fail. A note is good to know."""
 
     mark: Mark
     what: str
+    """the ability or thing that was examined"""
     found: str
     effect: str = ""
-    """what the store does about it, or what to do"""
+    """what artstore does because of it, or what the user can do"""
 
 
 def mounted(folder: str) -> Iterator[Finding]:
-    """What is known without writing: how the folder is mounted, and what is free there."""
+    """The findings that need no writing: how the folder is mounted, and how much space is free."""
     mount, local = mount_of(folder), is_local(folder)
     where = "of an unknown kind" if mount == UNKNOWN else f"{mount.type}, mounted on {printable(mount.point)}"
     if mount.type in _MEMORY:
-        yield Finding("problem", "file system", where, "it is gone when the machine stops: keep nothing here for long")
+        yield Finding("problem", "file system", where, "all files are lost when the machine stops")
     elif mount.type == "overlay":
-        yield Finding("note", "file system", where, "what a container writes to its own layer goes with the container")
+        yield Finding("note", "file system", where, "a container's own layer is deleted with the container")
     elif not local:
         effect = (
-            f"other hosts may write here: gc's trash waits {GRACE_NETWORK // 86400} days unless gc.grace says otherwise, "
-            "gc --now is refused, no log's time is trusted"
+            f"other hosts may write here: gc keeps its trash for {GRACE_NETWORK // 86400} days (see gc.grace), "
+            "gc --now is refused, and modification times of logs are not trusted"
         )
-        yield Finding("note", "file system", f"{where}, taken for a network's", effect)
+        yield Finding("note", "file system", f"{where}, treated as a network file system", effect)
     else:
-        yield Finding("ok", "file system", where, "taken as local: one kernel sees every change")
+        yield Finding("ok", "file system", where, "treated as local: all processes see every change at once")
     if weak := sorted(mount.options & {"nobarrier", "barrier=0"}):
-        yield Finding("problem", "barriers", f"off ({weak[0]})", "a power cut may lose what was synced")
+        yield Finding("problem", "barriers", f"off ({weak[0]})", "a power cut may lose data that was synced")
     yield from _judged("free space", filesystem.space, _space, folder)
 
 
 def tried(folder: str) -> Iterator[Finding]:
-    """What a folder of our own allows; files are left in it."""
+    """The findings of all probes in an empty folder. Their files are left in it."""
     for what, probe, judge in _TRIED:
         yield from _judged(what, probe, judge, folder)
 
@@ -63,11 +64,12 @@ def tried(folder: str) -> Iterator[Finding]:
 def _judged(
     what: str, probe: Callable[[str], Any], judge: Callable[[Any, str], Iterator[Finding]], folder: str
 ) -> Iterator[Finding]:
+    """The findings of one probe, or one that it failed."""
     try:
         measured = probe(folder)
     except (OSError, ArtstoreError) as error:
         reason = (getattr(error, "strerror", None) or str(error)).lower()
-        yield Finding("problem", what, f"failed when it was tried: {printable(reason)}", "commands may fail likewise")
+        yield Finding("problem", what, f"failed when it was tried: {printable(reason)}", "commands may fail, too")
         return
     yield from judge(measured, folder)
 
@@ -79,14 +81,14 @@ def _naming(naming: Naming, folder: str) -> Iterator[Finding]:
         effect = "a stored file gets its final name by an exclusive rename; `get --link hardlink` copies"
         yield Finding("note", "hard links", "none", effect)
     if not naming.counted:
-        yield Finding("note", "link counts", "wrong", "gc may tell a wrong number of freed bytes")
+        yield Finding("note", "link counts", "wrong", "gc may report a wrong number of freed bytes")
     if naming.exclusive:
-        yield Finding("ok", "taken names", "are refused", "each log entry is made by one writer only")
+        yield Finding("ok", "exclusive create", "works", "two writers can't take the number of one log entry")
     else:
-        effect = "of two writers one loses its work: keep no repository here"
-        yield Finding("problem", "taken names", "are replaced", effect)
+        effect = "of two writers one loses its work: don't keep a repository here"
+        yield Finding("problem", "exclusive create", "fails: an existing file is replaced", effect)
     if not naming.renames:
-        effect = "a file that has all the links it may have can't be linked once more"
+        effect = "a file that has the maximum number of links can't be linked once more"
         yield Finding("note", "exclusive renames", "none", effect)
 
 
@@ -103,20 +105,20 @@ def _copying(copying: Copying, folder: str) -> Iterator[Finding]:
 
 
 def _locking(locking: Locking, folder: str) -> Iterator[Finding]:
-    effect = "nothing relies on locks: two processes may merge packs at once, one of them in vain"
+    effect = "nothing relies on locks: two processes may merge packs at the same time, one of them in vain"
     if not locking.works:
         yield Finding("note", "locks", f"fail: {printable(locking.reason).lower()}", effect)
     elif not locking.excludes:
-        yield Finding("note", "locks", "two processes hold one at once", effect)
+        yield Finding("note", "locks", "two processes can hold one at the same time", effect)
     else:
-        yield Finding("ok", "locks", "keep other processes of this host out", "one at a time merges packs")
+        yield Finding("ok", "locks", "work between processes of this host", "only one of them merges packs at a time")
 
 
 def _syncing(syncing: Syncing, folder: str) -> Iterator[Finding]:
     found = f"a file {_span(syncing.file)}"
     if syncing.folder is None:
         mark: Mark = "problem" if is_local(folder) else "note"
-        effect = "names are as safe in a power cut as the file system makes them by itself"
+        effect = "whether names of new files survive a power cut depends on the file system"
         yield Finding(mark, "sync", f"{found}, folders can't be synced", effect)
     else:
         effect = f"a small save waits for two of each: {_span(syncing.small_save)}"
@@ -124,22 +126,22 @@ def _syncing(syncing: Syncing, folder: str) -> Iterator[Finding]:
     if syncing.whole is None:
         yield Finding("ok", "sync of all", "not done here", "large files are synced one by one")
     else:
-        effect = "many large files are synced by two of these, with all that others have written"
+        effect = "two of these sync many large files together, and also the data of other programs"
         yield Finding("ok", "sync of all", _span(syncing.whole), effect)
 
 
 def _names(names: Names, folder: str) -> Iterator[Finding]:
-    refused = "of a version that holds both, `get` names them and writes neither"
+    refused = "`get` of a version with both names fails, and writes neither"
     if names.spelling.folds_case:
-        yield Finding("note", "case", "'a' and 'A' are one name", refused)
+        yield Finding("note", "case", "'a' and 'A' are the same name", refused)
     else:
-        yield Finding("ok", "case", "'a' and 'A' are two names")
+        yield Finding("ok", "case", "'a' and 'A' are different names")
     if names.spelling.merges_forms:
-        yield Finding("note", "Unicode", "composed and decomposed names are one", refused)
+        yield Finding("note", "Unicode", "composed and decomposed names are the same", refused)
     elif names.kept:
-        yield Finding("ok", "Unicode", "composed and decomposed names are two")
+        yield Finding("ok", "Unicode", "composed and decomposed names are different")
     if not names.kept:
-        effect = "a save stores what is listed; `verify` and `status` tell such files as missing and extra"
+        effect = "a save stores the listed names; `verify` and `status` report such files as missing and extra"
         yield Finding("note", "Unicode", "names are listed in another form than they were given", effect)
     if not names.any_bytes:
         yield Finding("note", "names", "must be UTF-8", "`get` of a version with other names fails here")
@@ -154,13 +156,13 @@ def _modes(modes: Modes, folder: str) -> Iterator[Finding]:
     else:
         every = "every file" if modes.all_executable else "no file"
         effect = (
-            f"put from here, {every} is executable; of versions from elsewhere `verify` and `status` call the others "
-            "changed, and `get` writes them anew each time"
+            f"in versions that are saved here, {every} is executable; for other versions, `verify` and `status` report "
+            "the other files as changed, and `get` writes them again each time"
         )
         yield Finding("note", "executable bits", "not kept", effect)
     if not modes.read_only:
         yield Finding(
-            "note", "read-only files", "not kept", "stored files can be changed by mistake; `fsck` would tell"
+            "note", "read-only files", "not kept", "stored files can be changed by mistake; `fsck` would find out"
         )
 
 
@@ -179,26 +181,30 @@ def _times(times: Times, folder: str) -> Iterator[Finding]:
         yield Finding("note" if step >= _SECOND else "ok", "timestamps", found, effect)
     else:
         effect = (
-            f"only {_span(tick / 1e9)} are reckoned with: a file that changes twice within a step of the clock, "
-            "its size the same, may be missed by a save"
+            f"artstore expects at most {_span(tick / 1e9)}: if a file changes twice within one step of the clock, and "
+            "keeps its size, a save may miss the change"
         )
         yield Finding("problem", "timestamps", found, effect)
     yield from _ahead(times.ahead_ns, tick, _SECOND + times.kept_ns)
 
 
 def _ahead(ahead: int, tick: int, natural: int) -> Iterator[Finding]:
-    """Nanoseconds by which its clock is ahead of ours, and that are reckoned with, and that mean nothing."""
+    """The finding on the file system's clock. All arguments are nanoseconds.
+
+    Args:
+        ahead: How far it is ahead of this machine's clock; negative if it is behind.
+        tick: How far it may be behind without harm.
+        natural: Differences up to this mean nothing.
+    """
     if abs(ahead) <= natural:
         yield Finding("ok", "its clock", "as this machine's, within a second")
     elif ahead > 0:
-        effect = "files look young for so long, and are read again by each save"
+        effect = "files look new for that long, and each save reads them again"
         yield Finding("note", "its clock", f"{_span(ahead / 1e9)} ahead of this machine's", effect)
     elif -ahead <= tick:
-        yield Finding("note", "its clock", f"{_span(-ahead / 1e9)} behind this machine's", "so much is reckoned with")
+        yield Finding("note", "its clock", f"{_span(-ahead / 1e9)} behind this machine's", "saves allow for this much")
     else:
-        effect = (
-            "a file that changes while it is saved may look settled, and be missed by the next save: set both clocks"
-        )
+        effect = "if a file changes while it is saved, the next save may miss the change: set both clocks"
         yield Finding("problem", "its clock", f"{_span(-ahead / 1e9)} behind this machine's", effect)
 
 
@@ -206,16 +212,16 @@ def _space(space: Space, folder: str) -> Iterator[Finding]:
     files = "" if space.free_files is None else f", {count(space.free_files, 'more file')}"
     found = f"{human(space.free_bytes)} of {human(space.total_bytes)}{files}"
     if space.free_bytes < _NONE or space.free_files == 0:
-        effect = "saves fail, and lose nothing; `artstore gc` frees what no version needs"
+        effect = "saves fail, without losing anything; `artstore gc` deletes data that no version uses"
         yield Finding("problem", "free space", found, effect)
     elif space.free_bytes < _LITTLE or (space.free_files is not None and space.free_files < _FEW_FILES):
-        yield Finding("note", "free space", found, "a save may fail for want of it, and loses nothing then")
+        yield Finding("note", "free space", found, "a save may fail, without losing anything")
     else:
         yield Finding("ok", "free space", found)
 
 
 def age(seconds: float) -> str:
-    """A long time, in the greatest unit that it fills."""
+    """A duration in words, in its greatest unit: days, hours or minutes."""
     for unit, size in (("day", 86400), ("hour", 3600), ("minute", 60)):
         if seconds >= size:
             return count(int(seconds // size), unit)
@@ -226,7 +232,7 @@ _UNITS = (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6), ("ns", 1e-9))
 
 
 def _span(seconds: float) -> str:
-    """A time with about two digits, in a unit that suits it."""
+    """A duration in words, with about two digits, in the unit that suits it."""
     if seconds >= 60:
         return age(seconds)
     unit, size = next((unit for unit in _UNITS if seconds >= unit[1]), _UNITS[-1])

@@ -1,4 +1,4 @@
-"""What artstore runs on here: versions, clock, limits, the folder for temporary files, and the environment."""
+"""Examining this machine: versions of packages, clock, limits, the folder for temporary files, and the environment."""
 
 import importlib.metadata
 import os
@@ -16,17 +16,20 @@ from artstore.operations.doctor.fitness import Finding
 from artstore.store.settings import variables
 
 _MADE = 1_767_225_600
-"""2026-01-01, in seconds since 1970: no clock that is right shows an earlier time."""
+"""2026-01-01, in seconds since 1970. A clock that shows an earlier time is wrong."""
 _ENOUGH_FILES, _FEW_FILES = 2 * MAX_DEPTH, 64
-"""Open files: one for each level of a folder, and as many packs; below the second number short trees fail, too."""
+"""Open files. The first number is enough for the deepest folders, and as many packs. With fewer than the second number,
+folders that are not deep fail, too.
+"""
 _LITTLE = 256 << 20
 
 
 def machine() -> Iterator[Finding]:
+    """All findings on this machine."""
     yield Finding("ok", "python", f"{platform.python_version()} on {platform.system()} {platform.release()}")
     yield from _packages()
     if time.time() < _MADE:
-        effect = "set the clock: versions get wrong times, and ttl and prune go by it"
+        effect = "set the clock: versions get wrong times, and ttl and prune use it"
         yield Finding("problem", "clock", time.strftime("%Y-%m-%d %H:%M", time.gmtime()), effect)
     yield _open_files()
     yield from _umask()
@@ -35,12 +38,12 @@ def machine() -> Iterator[Finding]:
 
 
 def _packages() -> Iterator[Finding]:
-    """Each package that artstore needs, or can use, against the lowest version that will do."""
+    """The findings on packages that artstore needs or can use: their versions, and those that are missing or too old."""
     try:
         needed = importlib.metadata.requires("artstore") or []
         found = [f"artstore {importlib.metadata.version('artstore')}"]
     except importlib.metadata.PackageNotFoundError:
-        yield Finding("note", "packages", "artstore is not installed as a package", "what it needs can't be told")
+        yield Finding("note", "packages", "artstore is not installed as a package", "its packages can't be checked")
         return
     old = []
     for requirement in needed:
@@ -66,7 +69,7 @@ def _install(name: str, least: str) -> str:
 
 
 def _numbers(version: str) -> list[int]:
-    """`4.2.11rc1` as [4, 2, 11]."""
+    """The numbers of a version: [4, 2, 11] for `4.2.11rc1`."""
     return [int(number) for number in re.findall(r"(?:^|\.)(\d+)", version)]
 
 
@@ -74,21 +77,23 @@ def _open_files() -> Finding:
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     if most == resource.RLIM_INFINITY or most >= _ENOUGH_FILES:
         return Finding("ok", "open files", "any number" if most == resource.RLIM_INFINITY else f"up to {most:,}")
-    effect = "each level of folders takes one: raise `ulimit -n`"
+    effect = "each level of folders needs one: raise `ulimit -n`"
     return Finding("problem" if most < _FEW_FILES else "note", "open files", f"up to {most:,}", effect)
 
 
 def _umask() -> Iterator[Finding]:
-    """As the kernel tells it, since to ask for it is to change it for all threads."""
+    """The finding on the umask. It is read from /proc: `os.umask` would change it for all threads."""
     try:
         with open("/proc/self/status") as lines:
             mask = next(int(line.split()[1], 8) for line in lines if line.startswith("Umask:"))
     except (OSError, StopIteration):
         return
     if mask & 0o700:
-        yield Finding("problem", "umask", f"{mask:03o}", "you can't use what artstore makes for you")
+        yield Finding("problem", "umask", f"{mask:03o}", "you can't open the files that artstore creates")
     elif not mask & 0o002:
-        yield Finding("note", "umask", f"{mask:03o}", "everybody on this host may change what is made")
+        yield Finding(
+            "note", "umask", f"{mask:03o}", "everybody on this host may change the files that artstore creates"
+        )
     else:
         yield Finding("ok", "umask", f"{mask:03o}")
 
@@ -106,7 +111,7 @@ def _temporary_files() -> Iterator[Finding]:
     if wanted and os.path.abspath(wanted) != os.path.abspath(folder):
         yield Finding("note", "temporary files", found, f"TMPDIR, {printable(wanted)}, can't be used")
     elif free < _LITTLE:
-        yield Finding("note", "temporary files", found, "long tables and what references name pass through it")
+        yield Finding("note", "temporary files", found, "long tables and files of references are written there first")
     else:
         yield Finding("ok", "temporary files", found)
 
