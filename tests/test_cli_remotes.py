@@ -154,7 +154,10 @@ def test_without_a_remote_or_with_several_the_command_says_what_to_do(cli: Cli, 
     cli("remote", "add", "second", "../second", "--init", cwd=anna)
     for command in ("push", "pull", "fetch"):
         result = cli(command, cwd=anna)
-        assert (result.code, result.err) == (3, "error: there are several remotes: nas, second\nhint: name one of them\n")
+        assert (result.code, result.err) == (
+            3,
+            "error: there are several remotes: nas, second\nhint: name one of them\n",
+        )
     for name in ("nas", "second"):
         cli("remote", "rm", name, cwd=anna)
     for command in ("push", "pull", "fetch"):

@@ -411,7 +411,11 @@ class Lying(FolderStorage):
 
 @pytest.mark.parametrize(
     ("fault", "reason"),
-    [("replaces", "lets a second writer replace"), ("reads", "does not return the bytes"), ("lists", "does not list a file that")],
+    [
+        ("replaces", "lets a second writer replace"),
+        ("reads", "does not return the bytes"),
+        ("lists", "does not list a file that"),
+    ],
 )
 def test_a_place_that_lies_is_no_remote(repo: Repository, fault: str, reason: str) -> None:
     storage = Lying(repo.root)

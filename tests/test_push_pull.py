@@ -368,7 +368,9 @@ def test_versions_of_ours_move_behind_theirs_and_every_old_number_is_told(
     assert moved.renumbered == ((1, 2), (2, 3)) and moved.versions == ("a:v1",)
     assert {id: n for id, n in says(bob)["versions"].items() if n} == {theirs: 1, first: 2, second: 3}
     assert bob.find("a:his").version["number"] == 2
-    with pytest.warns(RenumberedWarning, match="a:v1 was renumbered by a pull: it is v2 now, and v1 is another version"):
+    with pytest.warns(
+        RenumberedWarning, match="a:v1 was renumbered by a pull: it is v2 now, and v1 is another version"
+    ):
         assert bob.find("a:v1").version["id"] == theirs
     assert only(bob.push()).versions == ("a:v2", "a:v3")
     anna.pull()
