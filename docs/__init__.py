@@ -2,6 +2,6 @@
 
 from pathlib import Path
 
-TOP = Path(__file__).parent.parent
+TOP = Path(__file__).parents[1]
 DOCUMENTS = sorted([*TOP.glob("*.md"), *TOP.glob("benchmarks/*.md"), *TOP.glob("docs/**/*.md")])
 """All documents of the repository."""

@@ -13,10 +13,10 @@ import pytest
 
 import artstore
 from artstore.repository import Repository
-from tests import in_process
-from tests.marks import mark_beside_diagonals
-from tests.reader import Reader
-from tests.servers import SeaweedFS, seaweedfs, weed
+from tests.support import in_process
+from tests.support.marks import mark_beside_diagonals
+from tests.support.reader import Reader
+from tests.support.servers import SeaweedFS, seaweedfs, weed
 
 MEMORY = Path("/dev/shm")
 """A file system in memory, where a sync costs nothing: on a disk the tests wait for it half of their time."""

@@ -1,0 +1,139 @@
+"""Metadata of an artifact: what becomes plain JSON values, what is refused, and that it is checked wherever it enters."""
+
+import datetime
+import enum
+import itertools
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import artstore as wandb
+from tests.support.artifacts import draft, log, names
+
+
+class Colour(enum.IntEnum):
+    RED = 1
+
+
+WHEN = datetime.datetime(2024, 1, 2, 3, 4, 5)
+TAKEN: dict[str, tuple[Any, Any]] = {
+    "tuple": ((1, (2,)), [1, [2]]), "set": ({3, 1, 2}, [1, 2, 3]), "frozenset": (frozenset({"a"}), ["a"]),
+    "date": (WHEN.date(), "2024-01-02"), "datetime": (WHEN, "2024-01-02T03:04:05"), "enum": (Colour.RED, "RED"),
+    "nan": (math.nan, None), "nested nan": ([{"a": math.nan}], [{"a": None}]), "none": (None, None),
+    "bool": (True, True), "big": (2**70, 2**70), "text": ("ä\x00\n", "ä\x00\n"), "float": (0.1, 0.1),
+    "dict": ({"a": {"b": ()}}, {"a": {"b": []}}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", TAKEN)
+def test_metadata_becomes_plain_json_values_at_construction_on_assignment_and_in_place(here: Path, kind: str) -> None:
+    value, plain = TAKEN[kind]
+    artifact = draft(metadata={"k": value})
+    assert artifact.metadata == {"k": plain} and type(artifact.metadata["k"]) is type(plain)
+    artifact.metadata = {"k": value, "assigned": value}
+    assert artifact.metadata == {"k": plain, "assigned": plain}
+    artifact.metadata["in place"] = value
+    expected = {"k": plain, "assigned": plain, "in place": plain}
+    assert log(artifact).metadata == wandb.Api().artifact("data").metadata == expected
+
+
+def test_numpys_scalars_and_arrays_become_numbers_and_lists_of_any_size() -> None:
+    numpy = pytest.importorskip("numpy")
+    given = {
+        "f": numpy.float32(1.5), "i": numpy.int64(3), "b": numpy.bool_(True), "s": numpy.str_("x"), "0d": numpy.array(5),
+        "2d": numpy.array([[1.0, math.nan], [2.0, 3.0]]), "long": numpy.arange(100_000),
+    }  # fmt: skip
+    assert wandb.Artifact("data", metadata=given).metadata == {
+        "f": 1.5, "i": 3, "b": True, "s": "x", "0d": 5, "2d": [[1.0, None], [2.0, 3.0]], "long": list(range(100_000)),
+    }  # fmt: skip
+    with pytest.raises(ValueError, match=r"metadata 'a\[0\]' is infinite"):
+        wandb.Artifact("data", metadata={"a": numpy.array([math.inf])})
+    with pytest.raises(TypeError, match="metadata 'a' is a .*complex.*, which has no JSON form"):
+        wandb.Artifact("data", metadata={"a": numpy.complex128(1)})
+
+
+LOOP: dict[str, Any] = {}
+LOOP["itself"] = LOOP
+REFUSED: dict[str, tuple[Any, type[Exception], str]] = {
+    "object": ({"k": object()}, TypeError, "metadata 'k' is a builtins.object, which has no JSON form"),
+    "nested": ({"k": [{"p": Path("a")}]}, TypeError, r"metadata 'k\[0\].p' is a pathlib"),
+    "bytes": ({"k": b"x"}, TypeError, "metadata 'k' is a builtins.bytes"),
+    "duration": ({"k": datetime.timedelta(1)}, TypeError, "metadata 'k' is a datetime.timedelta"),
+    "complex": ({"k": 1j}, TypeError, "metadata 'k' is a builtins.complex"),
+    "key": ({1: "a"}, TypeError, "metadata key 1 is a int, not text"),
+    "inner key": ({"k": {None: 1}}, TypeError, "metadata key None is a NoneType, not text"),
+    "infinite": ({"k": [math.inf]}, ValueError, r"metadata 'k\[0\]' is infinite, which JSON can't hold"),
+    "minus infinite": ({"k": -math.inf}, ValueError, "metadata 'k' is infinite"),
+    "surrogate": ({"k": "\ud800"}, ValueError, "metadata 'k' is not valid Unicode"),
+    "loop": (LOOP, ValueError, "metadata '.*' is nested more than 100 levels deep"),
+    "101 keys": (dict.fromkeys(map(str, range(101))), ValueError, "metadata has 101 top-level keys; at most 100"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", REFUSED)
+def test_what_has_no_json_form_is_refused_when_given_when_assigned_and_when_logged(here: Path, kind: str) -> None:
+    value, error, message = REFUSED[kind]
+    artifact = draft()
+    with pytest.raises(error, match=message):
+        wandb.Artifact("data", metadata=value)
+    with pytest.raises(error, match=message):
+        artifact.metadata = value
+    artifact.metadata.update(value)
+    with pytest.raises(error, match=message):
+        log(artifact)
+    assert names() == [] and artifact.is_draft()
+    artifact.metadata = {}
+    stored = log(artifact)
+    stored.metadata.update(value)
+    with pytest.raises(error, match=message):
+        stored.save()
+    assert wandb.Api().artifact("data").metadata == {}
+
+
+def test_metadata_may_be_json_text_of_a_dict_and_nothing_else() -> None:
+    assert wandb.Artifact("data", metadata='{"a": [1, NaN]}').metadata == {"a": [1, None]}
+    with pytest.raises(ValueError, match="metadata is not JSON: "):
+        wandb.Artifact("data", metadata='{"a": ')
+    with pytest.raises(TypeError, match="metadata must be a JSON object"):
+        wandb.Artifact("data", metadata="[1]")
+    for other in ([("a", 1)], 5):
+        with pytest.raises(TypeError, match="metadata is a (list|int), not a dict"):
+            wandb.Artifact("data", metadata=other)
+    assert len(wandb.Artifact("data", metadata=dict.fromkeys(map(str, range(100)))).metadata) == 100
+
+
+def test_a_value_that_nobody_would_read_is_refused_and_leaves_no_version(here: Path) -> None:
+    with pytest.raises(ValueError, match="metadata 'k' would be 16777219 bytes of JSON; at most 16777216"):
+        log(wandb.Artifact("data", "dataset", metadata={"k": "x" * (16 << 20)}))
+    assert names() == []
+
+
+def test_metadata_is_copied_deeply() -> None:
+    given: dict[str, Any] = {"a": {"b": [1]}}
+    artifact = wandb.Artifact("data", metadata=given)
+    given["a"]["b"].append(2)
+    assert artifact.metadata == {"a": {"b": [1]}}
+    artifact.metadata = given
+    given["a"]["b"].append(3)
+    assert artifact.metadata == {"a": {"b": [1, 2]}}
+
+
+COUNT = itertools.count()
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(st.dictionaries(st.text(max_size=8), JSON, max_size=5))
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], database=None)
+def test_any_json_value_comes_back_from_the_store_as_it_was(here: Path, metadata: dict[str, Any]) -> None:
+    log(draft(f"data-{next(COUNT)}", metadata=metadata))
+    (newest,) = wandb.Api().runs()[-1].logged_artifacts()
+    assert json.dumps(newest.metadata, sort_keys=True) == json.dumps(metadata, sort_keys=True)

@@ -1,0 +1,141 @@
+"""Api, runs and registries: what they refuse, and the small things that W&B's scripts ask of them."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import artstore as wandb
+from artstore.errors import Conflict, InvalidValue, NotFound
+from artstore.repository import Repository
+from tests.conftest import make_tree
+from tests.support.artifacts import draft, log
+
+# -- Api -----------------------------------------------------------------------------------------
+
+
+def test_questions_that_name_nothing_or_too_much_are_refused(here: Path) -> None:
+    log(draft("data", type="dataset"))
+    api = wandb.Api()
+    refused: list[tuple[Any, type[Exception], str]] = [
+        (lambda: api.artifact(""), InvalidValue, "You must specify name="),
+        (lambda: api.artifact("data", type="model"), Conflict, "this artifact is of type dataset"),
+        (lambda: api.artifacts(), InvalidValue, "needs the name of a collection"),
+        (lambda: api.artifacts("model", "data"), NotFound, "it has type 'dataset'"),
+        (lambda: api.artifacts(name="data", order="+colour"), InvalidValue, "is not \\+ or - and one of"),
+        (lambda: api.artifact_collection("model"), InvalidValue, "needs a name"),
+        (lambda: api.artifact_collection("model", "data"), NotFound, "it has type 'dataset'"),
+        (lambda: api.artifact_type("datasets"), NotFound, "there is no type 'datasets'"),
+        (lambda: api.run("a/b/c/d"), InvalidValue, "too many parts"),
+        (lambda: wandb.Api(repository=here / "nothing"), NotFound, "there is no repository in"),
+    ]
+    for ask, error, reason in refused:
+        with pytest.raises(error, match=reason):
+            ask()
+
+
+def test_what_an_api_says_of_itself(here: Path) -> None:
+    log(draft("data", type="dataset"))
+    api = wandb.Api()
+    assert (api.default_entity, repr(api)) == ("local", f"<Api {here / '.artifacts'}>")
+    assert repr(wandb.Api(repository=here)) == f"<Api {here / '.artifacts'}>"
+    assert [found.name for found in api.artifact_types()] == ["dataset"] == [api.artifact_type("dataset").name]
+    assert not api.artifact_exists("data", "model") and not api.artifact_collection_exists("other")
+
+
+# -- runs ----------------------------------------------------------------------------------------
+
+
+def test_a_run_logs_a_uri_as_references_and_refuses_what_is_no_artifact(here: Path) -> None:
+    target = make_tree(here / "far", {"x": "1"})
+    with wandb.init(id="r") as run:
+        logged = run.log_artifact((target / "x").as_uri(), name="far")
+        assert logged.type == "unspecified" and list(logged.manifest.entries) == ["x"]
+        with pytest.raises(TypeError, match="a int can't be logged"):
+            run.log_artifact(5)  # type: ignore[arg-type]
+        with pytest.raises(TypeError, match="a int can't be used"):
+            run.use_artifact(5)  # type: ignore[arg-type]
+        with pytest.raises(ValueError, match="there is no file or folder 'nothing' to log"):
+            run.log_artifact("nothing")
+        with pytest.raises(ValueError, match="Supplied type model does not match type unspecified"):
+            run.use_artifact("far", type="model")
+
+
+def test_what_a_run_says_of_itself(here: Path) -> None:
+    with wandb.init(id="r", project="p", entity="e") as run:
+        assert (repr(run), run.path, run.step) == ("<Run e/p/r>", "e/p/r", 0)
+        assert run.url == run.get_url() == f"file://{here}/.artifacts/runs/e/p/r"
+        assert run.offline and not run.disabled and run.start_time.startswith("20")
+        assert Path(run.dir).is_dir() and Path(run.dir).parent == here / "artifacts"
+        run.watch(object())
+        with pytest.warns(UserWarning, match="it broke: why"):
+            run.alert("it broke", "why")
+        with pytest.warns(UserWarning, match="keeps no files of a run"):
+            run.save("weights.bin")
+        assert "<table" in run._repr_html_()
+
+
+def test_a_disabled_run_keeps_nothing_and_says_so(here: Path) -> None:
+    with wandb.init(mode="disabled") as run:
+        run.log_artifact(draft("data"))
+        assert (run.url, run.disabled, len(run.logged_artifacts())) == (None, True, 0)
+        assert "run (disabled)" in run._repr_html_()
+    assert not (here / ".artifacts").exists()
+
+
+# -- registries ----------------------------------------------------------------------------------
+
+
+def test_types_of_a_registry_can_be_added_in_every_way_of_a_list_and_those_that_were_saved_stay(here: Path) -> None:
+    Repository.init(".artifacts").close()
+    registry = wandb.Api().create_registry("models", artifact_types=["model"])
+    types = registry.artifact_types
+    types.extend(["a", "b", "a"])
+    types += ["c"]
+    types.insert(0, "d")
+    assert list(types) == ["model", "a", "b", "c", "d"]
+    types.remove("a")
+    assert types.pop() == "d"
+    del types[1]
+    assert list(types) == ["model", "c"]
+    for take_away in (
+        lambda: types.remove("model"),
+        lambda: types.pop(0),
+        lambda: types.__delitem__(slice(0, 1)),
+        types.clear,
+    ):
+        with pytest.raises(ValueError, match="Cannot (remove|delete)"):
+            take_away()
+    registry.save()
+    assert list(wandb.Api().registry("models").artifact_types) == ["model", "c"]
+
+
+def test_what_a_registry_says_of_itself(here: Path) -> None:
+    Repository.init(".artifacts").close()
+    api = wandb.Api()
+    made = api.create_registry("models", visibility="restricted")
+    same, other = api.registry("models"), api.create_registry("sets")
+    assert made == same and hash(made) == hash(same) and made != other and repr(made) == "<Registry models>"
+    assert (made.full_name, made.entity, made.organization) == ("registry-models", "local", "local")
+    assert (made.path, made.id) == (["local", "registry-models"], "local/registry-models")
+    assert made.created_at is not None and made.created_at.startswith("20")
+    made.visibility = "organization"
+    made.save()
+    assert api.registry("models").visibility == "organization"
+
+
+# -- single files --------------------------------------------------------------------------------
+
+
+def test_status_follows_a_single_file_that_was_put(here: Path) -> None:
+    file = make_tree(here, {"model.bin": "weights"}) / "model.bin"
+    with Repository.init(".artifacts") as repository:
+        repository.put("model.bin", "model")
+        for _ in range(2):  # read, then known by its stat
+            (status,) = repository.status()
+            assert status.verified is not None and status.verified.ok and status.verified.files == 1
+        file.write_text("edited!")
+        (status,) = repository.status("model.bin")
+        assert status.verified is not None and status.verified.changed == ["model.bin"]
+        file.unlink()
+        assert list(repository.status()) == [], "what is gone is forgotten"

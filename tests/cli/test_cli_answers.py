@@ -1,0 +1,149 @@
+"""What commands answer in the corners: nothing to show, too much to show, names that are near, and files that are not ours."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+import artstore as wandb
+from artstore.backends.owner import this_process
+from artstore.cli import looking
+from artstore.repository import Repository
+from tests.cli.test_cli_terminal import on_terminal
+from tests.conftest import Cli, make_tree
+from tests.support.artifacts import draft, log, log_files
+
+# -- registries ----------------------------------------------------------------------------------
+
+
+def test_registries_as_tables_and_as_json(repo: Repository, cli: Cli, tmp_path: Path) -> None:
+    assert json.loads(cli("registry", "ls", "--json").out) == []
+    assert json.loads(cli("registry", "create", "models", "--json").out) == {"registry": "registry-models"}
+    empty = cli("registry", "ls", "models")
+    assert (empty.code, empty.out) == (0, "") and "registry-models has no links" in empty.err
+    near = cli("registry", "ls", "modles")
+    assert near.code == 4 and "there is no registry 'modles'" in near.err and "did you mean 'models'" in near.err
+    repo.put(str(make_tree(tmp_path / "src", {"f": "1"})), "data")
+    repo.link(repo.find("data"), "registry-models/prod")
+    assert cli("registry", "ls", "models").out.splitlines()[1].split() == [
+        "registry-models/prod:v0", "artifact", "uncategorized/data:v0", "latest",
+    ]  # fmt: skip
+    linked = json.loads(cli("registry", "ls", "models", "--json").out)
+    assert [(row["spec"], row["source"]) for row in linked] == [
+        ("local/registry-models/prod:v0", "uncategorized/data:v0")
+    ]
+    assert cli("registry", "rm", "models").code == 6
+    gone = cli("registry", "rm", "models", "--force", "--json")
+    assert json.loads(gone.out) == {"deleted": "registry-models", "links": 1}
+    assert "nothing is pending" in cli("pending", "ls").err
+
+
+# -- looking -------------------------------------------------------------------------------------
+
+
+def test_how_long_a_version_lives_is_told_in_the_unit_that_fits() -> None:
+    seconds = [None, 90, 120, 7200, 3 * 86400, 7201]
+    assert [looking._duration(ttl) for ttl in seconds] == ["never", "90s", "2m", "2h", "3d", "7201s"]
+
+
+def test_the_log_of_what_never_was_is_not_found(repo: Repository, cli: Cli) -> None:
+    assert cli("log", "nothing", "--deleted").code == 4
+
+
+def test_of_a_table_that_differs_in_a_thousand_rows_the_rest_is_counted(here: Path, cli: Cli) -> None:
+    for shift in (0, 10):
+        artifact = wandb.Artifact("t", "table")
+        artifact.add(wandb.Table(columns=["id", "x"], data=[[n, n + shift] for n in range(1005)]), "rows")
+        log(artifact)
+    told = cli("diff", "t:v0", "t:v1", "--table", "rows", "--key", "id", cwd=here)
+    assert told.code == 0 and "M  and 5 more" in told.out and "rows: 1,005 changed" in told.out
+
+
+def test_a_run_of_one_id_in_several_projects_is_asked_back(here: Path, cli: Cli) -> None:
+    for project in ("one", "two"):
+        with wandb.init(project=project, id="same"):
+            pass
+    told = cli("runs", "show", "same", cwd=here)
+    assert told.code == 4 and "did you mean local/one/same or local/two/same?" in told.err
+    assert cli("runs", "show", "one/same", cwd=here).code == 0
+
+
+def test_a_folder_says_how_its_artifact_stands_to_remotes(repo: Repository, cli: Cli, tmp_path: Path) -> None:
+    source = make_tree(tmp_path / "src", {"f": "1"})
+    repo.put(str(source), "data")
+    repo.remotes.add("nas", str(tmp_path / "nas"), make=True)
+    repo.push()
+    assert "nas" not in cli("status").out
+    repo.put(str(make_tree(source, {"f": "2"})), "data")
+    assert "nas" in cli("status").out
+
+
+@pytest.mark.damaged
+def test_a_folder_that_can_not_be_compared_is_told_so_as_json(
+    repo: Repository, root: Path, cli: Cli, tmp_path: Path
+) -> None:
+    repo.put(str(make_tree(tmp_path / "src", {"f": "1"})), "data")
+    (root / "refs/local/uncategorized/data/00000001.json").write_bytes(b"{")
+    told = json.loads(cli("status", "--json").out)
+    assert told[0]["problem"] and not told[0]["deleted"]
+
+
+# -- errors --------------------------------------------------------------------------------------
+
+
+def test_of_many_files_that_can_not_be_added_fifty_are_listed(cli: Cli, tmp_path: Path) -> None:
+    source = tmp_path / "src"
+    source.mkdir()
+    for number in range(60):
+        os.mkfifo(source / f"pipe{number:02}")
+    told = cli("put", "src", "--name", "data")
+    assert told.code == 8 and told.err.count(": is a FIFO") == 50 + 1 and "  and 10 more" in told.err
+
+
+def test_an_option_in_a_command_s_place_is_a_wrong_command_line(cli: Cli) -> None:
+    told = cli("--", "-x")
+    assert told.code == 2 and "-x" in told.err
+
+
+def test_who_looks_for_a_bug_sees_where_it_is(repo: Repository, tmp_path: Path) -> None:
+    """`ARTSTORE_DEBUG=1` shows the traceback of what is a bug; without it one sentence asks to report it."""
+    broken = "import artstore.cli.looking as l\ndef no(*a, **k): raise RuntimeError('boom')\nl.open_view = no"
+    code, shown = on_terminal(tmp_path, "ls", setup=broken, ARTSTORE_DEBUG="1")
+    assert code == 1 and "Traceback" in shown and "RuntimeError: boom" in shown
+    code, shown = on_terminal(tmp_path, "ls", setup=broken)
+    assert code == 70 and "this is a bug in artstore: RuntimeError: boom" in shown and "Traceback" not in shown
+
+
+# -- keeping -------------------------------------------------------------------------------------
+
+
+def test_findings_are_wrapped_beside_their_columns_on_a_terminal(repo: Repository, tmp_path: Path) -> None:
+    (Path(repo.root) / "config").write_text("[gc]\ngrace = nonsense that is quite long\n")
+    _, shown = on_terminal(tmp_path, "doctor", columns=60)
+    lines = shown.splitlines()
+    assert any(line.startswith(" " * 20) and line.strip() for line in lines), shown
+
+
+def test_who_is_at_work_is_told_as_far_as_it_is_known(repo: Repository, cli: Cli) -> None:
+    own = this_process()
+    names = [str(own), str(own._replace(host="node7-0123456789ab")), "notes.txt"]
+    for name in names:
+        (Path(repo.root) / "tmp" / name).mkdir()
+    try:
+        told = cli("gc", "--now").out
+    finally:
+        for name in names:
+            (Path(repo.root) / "tmp" / name).rmdir()
+    assert f"because of open work: process {os.getpid()} on this host\n" in told
+    assert "open work: notes.txt, which artstore didn't make (`artstore gc --abandon notes.txt` removes it)" in told
+    assert f"process {os.getpid()} on node7, perhaps dead" in told
+
+
+def test_the_list_of_what_waits_to_be_finished(here: Path, cli: Cli) -> None:
+    log_files({"f": "1"})
+    with wandb.init() as run:
+        part = draft("parts")
+        run.upsert_artifact(part, distributed_id="together")
+    told = cli("pending", "ls", cwd=here).out.splitlines()
+    assert told[0].split()[:3] == ["NAME", "ID", "PARTS"] and told[1].split()[:3] == ["parts", "together", "1"]

@@ -1,0 +1,141 @@
+"""The command line on a terminal: widths, colours, progress, interrupts, and readers that go away."""
+
+import json
+import os
+import pty
+import re
+import select
+import signal
+import subprocess
+import sys
+import time
+import unicodedata
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from artstore.repository import Repository
+from tests.conftest import Cli, check, environment, make_tree
+from tests.support.transcripts import sample
+from tests.support.trouble import run
+
+
+@pytest.fixture
+def work(tmp_path: Path) -> Path:
+    """Two versions of `data`, aliases raw and best."""
+    sample(tmp_path)
+    with Repository.init(str(tmp_path / ".artifacts")) as repository:
+        repository.put(str(tmp_path / "src"), "data", type="dataset", aliases=("raw",), tags=("clean",))
+        make_tree(tmp_path / "src", {"a.csv": "longer\n"})
+        repository.put(str(tmp_path / "src"), "data", aliases=("best",))
+    return tmp_path
+
+
+def on_terminal(work: Path, *args: str, columns: int = 80, setup: str = "", **more: str) -> tuple[int, str]:
+    """Exit code and all that appears on a pseudo-terminal."""
+    master, slave = pty.openpty()
+    env = environment(work, **{"NO_COLOR": "", "TERM": "xterm", "COLUMNS": str(columns)} | more)
+    code = f"{setup}\nimport sys\nfrom artstore.cli import main\nmain()"
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, *args], cwd=work, env=env, stdin=slave, stdout=slave, stderr=slave
+    )
+    os.close(slave)
+    shown = b"".join(_read(master, process))
+    return process.wait(10), shown.decode().replace("\r\n", "\n")
+
+
+def _read(master: int, process: "subprocess.Popen[bytes]") -> Iterator[bytes]:
+    deadline = time.monotonic() + 30
+    try:
+        while time.monotonic() < deadline:
+            if select.select([master], [], [], 0.1)[0]:
+                yield os.read(master, 1 << 16)
+    except OSError:  # EIO: the other end is closed
+        pass
+    finally:
+        os.close(master)
+        if process.poll() is None and time.monotonic() >= deadline:
+            process.kill()
+
+
+def width(text: str) -> int:
+    return sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
+
+
+def test_a_wide_table_is_cut_for_a_narrow_terminal_and_stays_aligned(cli: Cli, work: Path) -> None:
+    for name in ("数据集很长的名字数据集很长的名字", "a-name-that-goes-on-and-on-and-on-for-ever"):
+        cli("put", "src", "-n", name, "-a", "an-alias-that-is-long-too", "-a", "最好的")
+    code, text = on_terminal(work, "ls", columns=76)
+    lines = text.splitlines()
+    assert code == 0 and len(lines) == 4 and max(map(width, lines)) <= 76
+    assert sum("…" in line for line in lines) == 2, text
+    at = [width(line[: line.index("2026" if n else "SAVED")]) for n, line in enumerate(re.sub(r"20\d\d-", "2026-", text).splitlines())]  # fmt: skip
+    assert len(set(at)) == 1, f"the column of dates is aligned:\n{text}"
+    whole = cli("ls").out
+    assert "a-name-that-goes-on-and-on-and-on-for-ever" in whole, "elsewhere nothing is cut"
+
+
+@pytest.mark.parametrize("command", ["ls", "log data", "log data --aliases", "config", "du"])
+def test_tables_stay_aligned_on_forty_columns(work: Path, command: str) -> None:
+    code, text = on_terminal(work, *command.split(), columns=40)
+    head, *rows = [line for line in text.splitlines() if "versions: " not in line]
+    gaps = [at for at in range(1, len(head)) if head[at - 1 : at + 1] == "  "]
+    columns = [at for at in gaps if all(line[at - 1 : at + 1].strip() == "" for line in rows)]
+    assert code == 0 and len(columns) >= len(re.sub(r" \(\S+", "", head).split()) - 1, text
+
+
+def test_differences_are_coloured_on_a_terminal_unless_the_user_objects(cli: Cli, work: Path) -> None:
+    assert on_terminal(work, "diff", "data:v0", "data")[1].startswith("\x1b[33mM\x1b[0m  a.csv")
+    for setting in ({"NO_COLOR": "1"}, {"TERM": "dumb"}):
+        assert "\x1b" not in on_terminal(work, "diff", "data:v0", "data", **setting)[1]
+    assert "\x1b" not in cli("diff", "data:v0", "data", NO_COLOR="").out
+
+
+CLOCK = """
+import artstore.cli.output as output
+class time:
+    now = 0.0
+    @classmethod
+    def monotonic(cls):
+        cls.now += 0.3
+        return cls.now
+output.time = time
+"""
+"""A clock on which every look takes 0.3 s."""
+
+
+def test_progress_is_shown_on_a_terminal_only_and_wiped(work: Path) -> None:
+    make_tree(work / "many", {f"d{number}/f": str(number) for number in range(40)})
+    code, text = on_terminal(work, "put", "many", setup=CLOCK, columns=60)
+    bars = [part for part in text.split("\r") if part.startswith("saving")]
+    assert code == 0 and bars and all(len(bar) <= 60 for bar in bars), text
+    assert "\r" + " " * 59 + "\rsaved many:v0: 40 files" in text
+    assert run(work, "put", "many", "-n", "again", setup=CLOCK).err == ""
+
+
+def test_an_interrupt_on_a_terminal_is_one_sentence(work: Path) -> None:
+    setup = "import os, signal\n_fsync = os.fsync\ndef _cut(fd):\n    os.kill(os.getpid(), signal.SIGINT); _fsync(fd)\nos.fsync = _cut"
+    make_tree(work / "src", {"more": "more"})
+    code, text = on_terminal(work, "put", "src", "-n", "data", setup=setup)
+    assert (code, text.strip()) == (130, "error: interrupted; nothing was lost")
+    result = run(work, "put", "src", "-n", "data", "--json", setup=setup)
+    assert result.code == 130
+    assert json.loads(result.out) == {"error": {"kind": "Interrupted", "message": "interrupted; nothing was lost", "hint": None, "exit_code": 130}}  # fmt: skip
+    check(work / ".artifacts")
+
+
+@pytest.mark.parametrize("command", ["cat large f", "ls -r many", "ls -r many --json", "log data", "--help"])
+def test_a_reader_that_goes_away_is_no_error(cli: Cli, work: Path, command: str) -> None:
+    make_tree(work / "large", {"f": b"x" * (3 << 20)})
+    make_tree(work / "many", {f"f{n:05}": b"" for n in range(3000)})
+    cli("put", "large")
+    cli("put", "many")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "artstore", *command.split()], cwd=work, env=environment(work), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    assert process.stdout is not None and process.stderr is not None
+    process.stdout.close()
+    errors = process.stderr.read()
+    process.stderr.close()
+    assert process.wait(20) in (141, -signal.SIGPIPE) and errors == b"", errors

@@ -1,1 +1,0 @@
-"""Fuzzing of everything that decodes bytes which somebody else may have written: `python -m tests.fuzz`."""

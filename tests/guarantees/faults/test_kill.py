@@ -1,0 +1,21 @@
+"""The kill matrix in short: every command, killed at some of its calls."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.guarantees.faults import strace
+from tests.guarantees.faults.commands import COMMANDS
+from tests.guarantees.faults.kill import kills
+from tests.support.marks import mostly_long
+
+pytestmark = pytest.mark.skipif(strace.missing() is not None, reason=str(strace.missing()))
+
+_EVERY = {"put-large": 180, "push": 90, "push-again": 140, "pull": 90, "clone": 90}
+
+
+@pytest.mark.parametrize("command", mostly_long(COMMANDS, "put-second", "gc"))
+def test_a_kill_at_any_call_loses_nothing(command: str, tmp_path: Path) -> None:
+    outcomes = list(kills([command], tmp_path, _EVERY.get(command, 24)))
+    assert any(outcome.reached for outcome in outcomes)
+    assert [(str(outcome.point), outcome.findings) for outcome in outcomes if outcome.findings] == []

@@ -1,0 +1,1 @@
+"""Fuzzing of everything that decodes bytes which somebody else may have written: `python -m tests.guarantees.fuzz`."""

@@ -1,0 +1,229 @@
+"""The stage: repositories to begin with, what each role does there, and what must hold when all have ended."""
+
+import itertools
+import os
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+from unittest import mock
+
+from artstore.domain.properties import Properties
+from artstore.domain.tree import DIRECTORY
+from artstore.errors import ArtstoreError, Conflict, MissingObject, NotFound
+from artstore.operations.upkeep import merge as merging
+from artstore.repository import Repository
+from tests.conftest import make_tree
+from tests.guarantees.schedule.steps import DIES, DONE, HANGS, Actor, Choose, Run, Step, determined
+from tests.support.reader import Reader
+
+Content = dict[str, bytes]
+BASE: Content = {"f": b"base", "sub/g": b"below"}
+LARGE: Content = {"f": b"base", "large": b"L" * ((1 << 20) + 1)}
+HALF: Content = {"p": b"half"}
+WHOLE: Content = {**HALF, "filler": b"much more than that " * 500}
+GONE: Content = {"h": b"gone"}
+NOTE = "what is said of it " * 300
+_SEVERAL = 2
+"""Packs of a size class that are merged: eight in real life; so schedules are short."""
+_REFUSED = (NotFound, Conflict, MissingObject)
+"""What a role may be told when others were faster."""
+
+SCENES: dict[str, Content] = {
+    "plain": BASE,
+    "large": LARGE,
+    "packs": BASE,
+    "half": HALF,
+    "deleted": GONE,
+    "trash": GONE,
+}
+"""What `base` holds, by scene: `packs` has a second one; of a pack of `half` less than half is alive; in `deleted` and `trash`
+`base:v0` is deleted, and lies in a pack or in the trash of an ended run.
+"""
+
+
+class Played:
+    """A schedule as it was played: who took which steps, how each ended, and what does not hold that must."""
+
+    def __init__(self, run: Run, fates: list[str | None], problems: list[str]) -> None:
+        self.names = [actor.name for actor in run.actors]
+        self.fates = fates
+        self.errors = {actor.name: repr(actor.error) for actor in run.actors if actor.error}
+        self.trace: list[Step] = run.trace
+        self.problems = problems
+
+
+def _in_place(root: str) -> Reader:
+    """What is in objects/ alone: whatever a version that was acknowledged needs must be there, not on its way out."""
+    reader = Reader(root)
+    trash = Path(root, "trash")
+    for key, copies in list(reader.copies.items()):
+        reader.copies[key] = [copy for copy in copies if trash not in copy[0].parents]
+    return reader
+
+
+class Stage:
+    """Folders to save, and for each schedule a repository as its scene has it."""
+
+    def __init__(self, folder: Path, seed: int = 1) -> None:
+        self._folder = folder
+        self._seed = seed
+        self._root = str(folder / "now" / ".artifacts")
+
+    def _source(self, scene: str, name: str) -> str:
+        return str(self._folder / scene / name)
+
+    def play(self, scene: str, cast: tuple[str, ...], choose: Choose) -> Played:
+        self._prepare(scene)
+        expected = {} if scene in ("deleted", "trash") else {"base": SCENES[scene]}
+        taken = {"base"} if {"deleter", "mover"} & set(cast) else set[str]()
+        problems: list[str] = []
+
+        def ended(actor: Actor) -> None:
+            if actor.error is None and (spec := _MADE.get(actor.name)):
+                expected[spec] = SCENES[scene]
+            problems.extend(f"when {actor.name} had ended: {p}" for p in self._unreadable(expected, taken))
+
+        named = list(zip(distinct(cast), cast, strict=True))
+        several = _SEVERAL if "merger" in cast else merging.MERGE_COUNT
+        with mock.patch.object(merging, "MERGE_COUNT", several):
+            run = Run(self._root, [(name, self._work(scene, role)) for name, role in named], choose, ended, self._seed)
+            with run.played():
+                fates = [actor.fate for actor in run.actors]
+                for actor in run.actors:
+                    if actor.error is not None and not (
+                        isinstance(actor.error, _REFUSED) and actor.name not in ("collector", "merger")
+                    ):
+                        problems.append(f"{actor.name} failed: {actor.error!r}")
+                problems += self._aftermath(run, expected, taken)
+        shutil.rmtree(self._folder / "now")
+        return Played(run, fates, problems)
+
+    def _work(self, scene: str, role: str) -> Callable[[], None]:
+        def work() -> None:
+            with Repository(self._root) as repository:
+                self._roles(scene)[role](repository)
+
+        return work
+
+    def _roles(self, scene: str) -> dict[str, Callable[[Repository], object]]:
+        spec = "base:v1" if scene == "half" else "base:v0"
+        again = self._source(scene, "again")
+        return {
+            "saver": lambda repository: repository.put(again, "saved"),
+            "heir": lambda repository: repository.put(self._source(scene, "base"), "inherited"),
+            "copier": lambda repository: repository.copy(spec, "copied"),
+            "linker": lambda repository: repository.link(repository.find(spec), "linked"),
+            "editor": lambda repository: repository.edit(spec, Properties(description=NOTE)),
+            "adder": lambda repository: _add(repository, again),
+            "undeleter": lambda repository: repository.undelete(spec),
+            "mover": lambda repository: repository.move(spec, "moved"),
+            "renamer": lambda repository: repository.rename("base", "renamed"),
+            "deleter": lambda repository: repository.delete(spec),
+            "collector": lambda repository: repository.gc(now=True),
+            "merger": lambda repository: merging.merge(repository.objects),
+        }
+
+    # -- before --
+
+    def _prepare(self, scene: str) -> None:
+        template = self._folder / scene / ".artifacts"
+        if not template.exists():
+            random, moments = Random(scene), itertools.count(1_600_000_000_000_000_000)
+            with determined(random.randbytes, lambda: next(moments)):
+                self._build(scene, template)
+        _copy(str(template), self._root)
+
+    def _build(self, scene: str, root: Path) -> None:
+        for name in ("base", "again"):
+            make_tree(Path(self._source(scene, name)), dict(WHOLE if scene == "half" else SCENES[scene]))
+        time.sleep(0.05)  # s; what is younger is read again, whatever the stat cache says
+        with Repository.init(str(root)) as repository:
+            repository.put(self._source(scene, "base"), "base")
+            if scene == "packs":
+                repository.put(str(make_tree(root.parent / "other", dict(GONE))), "other")
+            if scene == "half":
+                for name in ("base", "again"):
+                    os.unlink(f"{self._source(scene, name)}/filler")
+                repository.put(self._source(scene, "base"), "base")
+            if scene in ("half", "deleted", "trash"):
+                repository.delete("base:v0")
+            if scene == "trash":
+                repository.gc()
+
+    # -- after --
+
+    def _aftermath(self, run: Run, expected: dict[str, Content], taken: set[str]) -> list[str]:
+        """What is wrong now, after a collection, and after one more when those that hang have died as well."""
+        problems = self._unreadable(expected, taken)
+        if all(actor.fate == DONE for actor in run.actors):
+            problems += [f"with all at their end: {problem}" for problem in _in_place(self._root).check()]
+        if any(actor.fate == HANGS for actor in run.actors):
+            problems += self._collected(expected, taken)
+            for actor in run.actors:
+                actor.fate = DIES if actor.fate == HANGS else actor.fate
+        problems += self._collected(expected, taken)
+        with Repository(self._root) as repository:
+            problems += [f"fsck: {problem}" for problem in repository.fsck().problems]
+        problems += [f"reader: {problem}" for problem in _in_place(self._root).check()]
+        stranded = [*Path(self._root, "tmp").iterdir(), *Path(self._root, "trash").glob("*/*")]
+        return problems + [f"{path.relative_to(self._root)} is stranded" for path in stranded]
+
+    def _collected(self, expected: dict[str, Content], taken: set[str]) -> list[str]:
+        with Repository(self._root) as repository:
+            try:
+                problems = [f"gc: {problem}" for problem in repository.gc(now=True).problems]
+            except ArtstoreError as error:
+                problems = [f"gc failed: {error}"]
+        return problems + [f"after gc: {problem}" for problem in self._unreadable(expected, taken)]
+
+    def _unreadable(self, expected: dict[str, Content], taken: set[str]) -> list[str]:
+        """Acknowledged versions that are not there, or not whole; those of `taken` may have been deleted."""
+        problems = []
+        with Repository(self._root) as repository:
+            for spec, content in expected.items():
+                try:
+                    found = repository.find(spec)
+                except NotFound as error:
+                    problems += [] if spec in taken else [f"{spec}: {error}"]
+                    continue
+                try:
+                    entries = [(path, e) for path, e in repository.walk(found.tree) if e[1] != DIRECTORY]
+                    right = {path.decode(): b"".join(repository.content(e)) for path, e in entries} == content
+                    problems += [] if right else [f"{spec} holds something else"]
+                except ArtstoreError as error:
+                    problems.append(f"{spec}: {error}")
+        return problems
+
+
+_MADE = {
+    "saver": "saved", "heir": "inherited", "copier": "copied", "linker": "linked", "adder": "added",
+    "undeleter": "base", "mover": "moved", "renamer": "renamed",
+}  # fmt: skip
+"""What is there when a role has ended well."""
+
+
+def _add(repository: Repository, source: str) -> None:
+    with repository.draft() as draft:
+        draft.add_folder(source)
+        draft.save_part(repository.path_of("added")[0], "upsert", writer="adder")
+    repository.finish("added", "upsert")
+
+
+def distinct(cast: tuple[str, ...]) -> list[str]:
+    """Second and later ones of a role get a number."""
+    return [role + (str(n) if (n := cast[:i].count(role) + 1) > 1 else "") for i, role in enumerate(cast)]
+
+
+def _copy(source: str, target: str) -> None:
+    """Stored files and log entries are linked: they never change, and stay the files that the stat cache knows."""
+    os.makedirs(target)
+    for entry in os.scandir(source):
+        path = f"{target}/{entry.name}"
+        if entry.is_dir(follow_symlinks=False):
+            _copy(entry.path, path)
+        elif entry.name.endswith((".json", ".pack")) or len(entry.name) == 64:
+            os.link(entry.path, path)
+        else:
+            shutil.copy2(entry.path, path)

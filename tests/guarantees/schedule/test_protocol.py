@@ -1,0 +1,31 @@
+"""The collection protocol's model: no interleaving and no crash loses a version, and each safeguard is needed."""
+
+import pytest
+
+from tests.guarantees.schedule.protocol_model import MERGER_UNLINKS, MUTATIONS, NO_RECHECK, Model
+from tests.support.marks import mostly_long
+
+CASTS = [
+    ("saver", "deleter", "collector", "collector"),
+    ("saver", "copier", "deleter", "collector"),
+    ("copier", "deleter", "collector", "collector"),
+    ("heir", "deleter", "collector", "collector"),
+    ("heir", "saver", "deleter", "collector"),
+    ("saver", "merger", "deleter", "collector"),
+    ("copier", "merger", "merger", "collector"),
+    ("merger", "merger", "collector", "deleter"),
+    ("heir", "merger", "deleter", "collector"),
+]
+
+
+@pytest.mark.parametrize("cast", CASTS, ids=" ".join)
+def test_no_interleaving_and_no_crash_leaves_a_live_version_unreadable(cast: tuple[str, ...]) -> None:
+    states, violations = Model(cast).explore()
+    assert violations == []
+    assert states > 500
+
+
+@pytest.mark.parametrize("mutation", mostly_long(MUTATIONS, NO_RECHECK, MERGER_UNLINKS))
+def test_the_model_catches_a_protocol_in_which(mutation: str) -> None:
+    found = {" ".join(cast): len(Model(cast, mutation).explore()[1]) for cast in CASTS}
+    assert any(found.values()), f"no cast shows why this matters: {mutation}"
