@@ -5,7 +5,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,9 @@ import pytest
 import artstore
 from artstore.repository import Repository
 from tests.support import in_process
+from tests.support.checks import check
+from tests.support.commands import Cli, Result, environment
 from tests.support.marks import mark_beside_diagonals
-from tests.support.reader import Reader
 from tests.support.servers import SeaweedFS, seaweedfs, weed
 
 MEMORY = Path("/dev/shm")
@@ -43,13 +44,6 @@ def tmp_path(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
         return
     with tempfile.TemporaryDirectory(prefix=f"{request.node.originalname[:30]}-", ignore_cleanup_errors=True) as folder:
         yield Path(folder).resolve()
-
-
-def check(root: Path) -> None:
-    """fsck by the package and by the independent reader: both find nothing."""
-    with Repository(str(root)) as repository:
-        assert repository.fsck().problems == []
-    assert Reader(str(root)).check() == []
 
 
 @pytest.fixture
@@ -95,35 +89,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SeaweedFS]:
         yield server
 
 
-class Result:
-    """What a command printed and how it ended."""
-
-    def __init__(self, done: "subprocess.CompletedProcess[str]") -> None:
-        self.code = done.returncode
-        self.out = done.stdout
-        self.err = done.stderr
-
-    def __repr__(self) -> str:
-        return f"exit {self.code}\n{self.out}{self.err}"
-
-
-Cli = Callable[..., Result]
-
-
-def environment(tmp_path: Path, **more: str) -> dict[str, str]:
-    """Nothing of the caller's: own HOME, fixed width, no colours, no repository; what measures coverage stays."""
-    measured = {name: value for name, value in os.environ.items() if name.startswith("COVERAGE_")}
-    return {
-        **measured,
-        "PATH": os.environ["PATH"],
-        "HOME": str(tmp_path),
-        "COLUMNS": "100",
-        "NO_COLOR": "1",
-        "LC_ALL": "C.UTF-8",
-        **more,
-    }
-
-
 @pytest.fixture
 def cli(tmp_path: Path) -> Cli:
     """Run `artstore ARGS…` in the test's folder, in this process: see `in_process` for what is the same as in one of its own."""
@@ -151,32 +116,3 @@ def process_cli(tmp_path: Path) -> Cli:
         return Result(done)
 
     return run
-
-
-def make_tree(folder: Path, files: dict[str, str | bytes | None]) -> Path:
-    """Files by path; None makes an empty folder, a name that ends in `*` an executable file."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, content in files.items():
-        path = folder / name.removesuffix("*")
-        if content is None:
-            path.mkdir(parents=True, exist_ok=True)
-            continue
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content.encode() if isinstance(content, str) else content)
-        path.chmod(0o755 if name.endswith("*") else 0o644)
-    return folder
-
-
-def snapshot(folder: Path) -> dict[str, tuple[bool, bytes] | None]:
-    """Every path below a folder: (executable, content) of files, None of folders."""
-    found: dict[str, tuple[bool, bytes] | None] = {}
-    for path in sorted(folder.rglob("*")):
-        name = str(path.relative_to(folder))
-        found[name] = None if path.is_dir() else (bool(path.stat().st_mode & 0o100), path.read_bytes())
-    return found
-
-
-def touched(path: Path) -> tuple[int, int, int]:
-    """Inode, mtime and ctime, in ns: what changes with each write of a file or its status, and not when it is read."""
-    status = path.stat()
-    return status.st_ino, status.st_mtime_ns, status.st_ctime_ns

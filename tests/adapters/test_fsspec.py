@@ -23,7 +23,7 @@ from fsspec.tests.abstract import AbstractFixtures, AbstractGetTests
 from artstore.adapters.fsspec import ArtstoreFileSystem
 from artstore.errors import Damage, InvalidValue
 from artstore.repository import Repository
-from tests.conftest import make_tree
+from tests.support.folders import make_tree
 
 MIB = 1 << 20
 LARGE = bytes(range(256)) * (3 * MIB // 256)

@@ -17,7 +17,8 @@ from artstore.adapters.wandb_offline import records
 from artstore.domain.run import RunPath
 from artstore.errors import Damage
 from artstore.repository import Repository
-from tests.conftest import Cli, environment, make_tree, snapshot
+from tests.support.commands import Cli, environment
+from tests.support.folders import make_tree, snapshot
 
 MADE = Path(__file__).parent / "imports"
 

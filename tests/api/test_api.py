@@ -8,8 +8,8 @@ import pytest
 import artstore as wandb
 from artstore.errors import Conflict, InvalidValue, NotFound
 from artstore.repository import Repository
-from tests.conftest import make_tree
 from tests.support.artifacts import draft, log
+from tests.support.folders import make_tree
 
 # -- Api -----------------------------------------------------------------------------------------
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import artstore
 import artstore as wandb
-from tests.conftest import make_tree
+from tests.support.folders import make_tree
 
 
 def test_artifacts_versions_diffs_and_runs_show_as_escaped_tables(here: Path) -> None:

@@ -26,8 +26,8 @@ from artstore.errors import Damage, InvalidType, InvalidValue, StorageError
 from artstore.repository import Repository
 from artstore.store.index import STRIDE, Index
 from artstore.store.reading import _Read
-from tests.conftest import make_tree
 from tests.support.artifacts import draft, log
+from tests.support.folders import make_tree
 
 # -- metadata, runs ------------------------------------------------------------------------------
 

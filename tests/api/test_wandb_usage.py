@@ -4,7 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.conftest import check, environment
+from tests.support.checks import check
+from tests.support.commands import environment
 
 SCRIPT = Path(__file__).with_name("wandb_usage.py")
 

@@ -19,10 +19,10 @@ from artstore.errors import Refused
 from artstore.operations.restoring.options import Restore
 from artstore.repository import Repository
 from artstore.store.packs import LARGE
-from tests.conftest import Cli, make_tree, touched
-from tests.guarantees.costs.test_costs import age, opened_below, trace
-from tests.operations.test_doctor import MIB, image
-from tests.support.trouble import mounted
+from tests.support.commands import Cli
+from tests.support.folders import make_tree, touched
+from tests.support.tracing import age, opened_below, trace
+from tests.support.trouble import MIB, image, mounted
 
 pytestmark = pytest.mark.disk  # memory is one of its cases
 

@@ -10,7 +10,9 @@ import pytest
 from artstore import __version__
 from artstore.cli import _HOMES
 from artstore.repository import Repository
-from tests.conftest import Cli, check, environment, make_tree, snapshot
+from tests.support.checks import check
+from tests.support.commands import Cli, environment
+from tests.support.folders import make_tree, snapshot
 from tests.support.transcripts import TRANSCRIPTS, assert_played, sample
 
 

@@ -10,9 +10,10 @@ import artstore as wandb
 from artstore.backends.owner import this_process
 from artstore.cli import looking
 from artstore.repository import Repository
-from tests.cli.test_cli_terminal import on_terminal
-from tests.conftest import Cli, make_tree
 from tests.support.artifacts import draft, log, log_files
+from tests.support.commands import Cli
+from tests.support.folders import make_tree
+from tests.support.terminal import on_terminal
 
 # -- registries ----------------------------------------------------------------------------------
 

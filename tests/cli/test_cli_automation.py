@@ -19,7 +19,9 @@ from typing import Any
 import pytest
 
 from artstore.repository import Repository
-from tests.conftest import Cli, Result, check, environment, make_tree
+from tests.support.checks import check
+from tests.support.commands import Cli, Result, environment
+from tests.support.folders import make_tree
 
 PATIENCE = 60.0
 

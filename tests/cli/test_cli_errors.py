@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from artstore.repository import Repository
-from tests.conftest import Cli, check, make_tree
+from tests.support.checks import check
+from tests.support.commands import Cli
+from tests.support.folders import make_tree
 from tests.support.transcripts import assert_played, sample
 from tests.support.trouble import UNPRIVILEGED, run
 

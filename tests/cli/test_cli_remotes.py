@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from artstore.repository import Repository
-from tests.conftest import Cli, Result, check, make_tree
+from tests.support.checks import check
+from tests.support.commands import Cli, Result
+from tests.support.folders import make_tree
 
 
 @pytest.fixture

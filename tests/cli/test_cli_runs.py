@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from artstore.repository import Repository
-from tests.conftest import Cli, check, environment
+from tests.support.checks import check
+from tests.support.commands import Cli, environment
 from tests.support.transcripts import plain
 
 MAKE = """

@@ -1,22 +1,20 @@
 """The command line on a terminal: widths, colours, progress, interrupts, and readers that go away."""
 
 import json
-import os
-import pty
 import re
-import select
 import signal
 import subprocess
 import sys
-import time
 import unicodedata
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from artstore.repository import Repository
-from tests.conftest import Cli, check, environment, make_tree
+from tests.support.checks import check
+from tests.support.commands import Cli, environment
+from tests.support.folders import make_tree
+from tests.support.terminal import on_terminal
 from tests.support.transcripts import sample
 from tests.support.trouble import run
 
@@ -30,33 +28,6 @@ def work(tmp_path: Path) -> Path:
         make_tree(tmp_path / "src", {"a.csv": "longer\n"})
         repository.put(str(tmp_path / "src"), "data", aliases=("best",))
     return tmp_path
-
-
-def on_terminal(work: Path, *args: str, columns: int = 80, setup: str = "", **more: str) -> tuple[int, str]:
-    """Exit code and all that appears on a pseudo-terminal."""
-    master, slave = pty.openpty()
-    env = environment(work, **{"NO_COLOR": "", "TERM": "xterm", "COLUMNS": str(columns)} | more)
-    code = f"{setup}\nimport sys\nfrom artstore.cli import main\nmain()"
-    process = subprocess.Popen(
-        [sys.executable, "-c", code, *args], cwd=work, env=env, stdin=slave, stdout=slave, stderr=slave
-    )
-    os.close(slave)
-    shown = b"".join(_read(master, process))
-    return process.wait(10), shown.decode().replace("\r\n", "\n")
-
-
-def _read(master: int, process: "subprocess.Popen[bytes]") -> Iterator[bytes]:
-    deadline = time.monotonic() + 30
-    try:
-        while time.monotonic() < deadline:
-            if select.select([master], [], [], 0.1)[0]:
-                yield os.read(master, 1 << 16)
-    except OSError:  # EIO: the other end is closed
-        pass
-    finally:
-        os.close(master)
-        if process.poll() is None and time.monotonic() >= deadline:
-            process.kill()
 
 
 def width(text: str) -> int:

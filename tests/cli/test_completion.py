@@ -11,7 +11,7 @@ import pytest
 
 from artstore.cli import _HOMES, COMPLETE
 from artstore.repository import Repository
-from tests.conftest import Cli, environment
+from tests.support.commands import Cli, environment
 from tests.support.marks import mostly_long
 from tests.support.transcripts import sample
 

@@ -52,7 +52,12 @@ SUITES = {
     "logs": Suite(("store.logs",), ("store/test_logs",)),
     "maintenance": Suite(
         tuple(f"operations.upkeep.{name}" for name in ("merge", "mark", "collect", "removal")),
-        ("operations/upkeep/test_maintenance",),
+        (
+            "operations/upkeep/test_merge",
+            "operations/upkeep/test_mark",
+            "operations/upkeep/test_collect",
+            "operations/upkeep/test_trash",
+        ),
     ),
 }
 

@@ -18,7 +18,9 @@ from artstore.backends.owner import this_process
 from artstore.domain.ignore import Rules
 from artstore.errors import InvalidValue
 from artstore.repository import Repository
-from tests.conftest import Cli, check, make_tree
+from tests.support.checks import check
+from tests.support.commands import Cli
+from tests.support.folders import make_tree
 from tests.support.trouble import limited, run
 
 TOP = Path(__file__).parents[2]

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import check, environment
+from tests.support.checks import check
+from tests.support.commands import environment
 
-SCRIPT = Path(__file__).with_name("wandb_guides.py")
+SCRIPT = Path(__file__).with_name("wandb_guides")
 
 
 @pytest.mark.long

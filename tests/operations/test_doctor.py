@@ -18,12 +18,22 @@ from artstore.operations.doctor.filesystem import Copying, Locking, Modes, Names
 from artstore.operations.doctor.fitness import Finding
 from artstore.operations.restoring.obstacles import Spelling
 from artstore.repository import Repository
-from tests.conftest import Cli, Result, make_tree
-from tests.support.trouble import UNPRIVILEGED, fill, injected, limited, mounted, read_only, run, small_disk, start
+from tests.support.commands import Cli, Result
+from tests.support.folders import make_tree
+from tests.support.trouble import (
+    MIB,
+    UNPRIVILEGED,
+    fill,
+    image,
+    injected,
+    limited,
+    read_only,
+    run,
+    small_disk,
+    start,
+)
 
 pytestmark = pytest.mark.disk
-
-MIB = 1 << 20
 
 
 class Told:
@@ -46,20 +56,6 @@ class Told:
 
 def told(tmp_path: Path, **options: Any) -> Told:
     return Told(run(tmp_path, "doctor", "--json", **options))
-
-
-def image(tmp_path: Path, kind: str, size: int, *options: str, mount: str = "loop") -> Any:
-    """A fresh file system in a file, mounted; skips where that can't be."""
-    path = tmp_path / "image"
-    with path.open("wb") as file:
-        file.truncate(size)
-    try:
-        done = subprocess.run([f"mkfs.{kind}", *options, str(path)], capture_output=True, text=True)
-    except FileNotFoundError:
-        pytest.skip(f"mkfs.{kind} is not installed")
-    if done.returncode:
-        pytest.skip(f"mkfs.{kind} {' '.join(options)} is not possible here: {done.stderr.strip()}")
-    return mounted(tmp_path / "disk", "-t", kind, "-o", mount, str(path))
 
 
 def everything(folder: Path) -> set[str]:

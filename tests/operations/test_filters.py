@@ -10,8 +10,8 @@ import pytest
 import artstore as wandb
 from artstore.domain.filters import fields_of, matches
 from artstore.errors import InvalidValue
-from tests.conftest import Cli
 from tests.support.artifacts import draft, log
+from tests.support.commands import Cli
 
 SAID = {
     "acc": 0.5, "n": 7, "zero": 0, "flag": True, "none": None, "text": "ten", "list": [1, "two", [3]],

@@ -23,8 +23,8 @@ from artstore.operations.lineage.drawing import as_json, dot, mermaid, tree
 from artstore.operations.lineage.graph import DELETED, ELSEWHERE, LIVE, Edge, Graph, Node
 from artstore.operations.lineage.svg import Box, layout, svg
 from artstore.repository import Repository
-from tests.conftest import check
 from tests.support.artifacts import draft, log
+from tests.support.checks import check
 
 HOSTILE = ['"', "'", "a]b[", "</text><script>alert(1)</script>", "a\nb", "\\", '"]; x[label="', "&amp;", "%%", "\x00\x1b[31m",
            "\ufffe", "\udcff", "#quot;", "-->", "end", "`", "(((", "{}", "\u202eevil", "日本" * 40, "]]>", "\\n", ""]  # fmt: skip

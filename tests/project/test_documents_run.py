@@ -19,7 +19,8 @@ from typing import NamedTuple
 import pytest
 
 from docs import DOCUMENTS, TOP
-from tests.conftest import environment, make_tree
+from tests.support.commands import environment
+from tests.support.folders import make_tree
 from tests.support.marks import long
 from tests.support.servers import SeaweedFS
 

@@ -8,7 +8,8 @@ import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 from typing import Any
 
-from tests.conftest import Cli, check, environment
+from tests.support.checks import check
+from tests.support.commands import Cli, environment
 
 SCRIPT = Path(__file__).parents[1] / "support/project.py"
 FIRST = """\

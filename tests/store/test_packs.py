@@ -19,7 +19,7 @@ from artstore.store.objects import ObjectStore
 from artstore.store.packs import FOOTER, HEADER, ROW, Pack, PackWriter, check_rows, open_pack, search
 from artstore.store.packset import pack_path
 from artstore.store.transaction import Transaction
-from tests.conftest import make_tree
+from tests.support.folders import make_tree
 from tests.support.forge import Forger
 
 

@@ -14,7 +14,7 @@ from artstore.errors import Conflict, DamagedLog, InvalidValue, NotFound, Unsupp
 from artstore.repository import Repository
 from artstore.store.logs import CHECKPOINT_EVERY, Log, decode_checkpoint, decode_entry
 from artstore.store.refs import Refs, State
-from tests.conftest import make_tree
+from tests.support.folders import make_tree
 from tests.support.forge import sealed
 
 

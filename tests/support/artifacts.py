@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import artstore as wandb
-from tests.conftest import make_tree, snapshot
+from tests.support.folders import make_tree, snapshot
 
 
 def draft(name: str = "data", text: str = "1", **more: Any) -> wandb.Artifact:

@@ -13,8 +13,9 @@ import pytest
 import artstore
 from artstore.api import handles
 from artstore.repository import Repository
-from tests.conftest import Cli, environment, make_tree
 from tests.support import in_process
+from tests.support.commands import Cli, environment
+from tests.support.folders import make_tree
 from tests.support.marks import mark_beside_diagonals
 
 

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import artstore
-from tests.conftest import environment, make_tree
+from tests.support.commands import environment
+from tests.support.folders import make_tree
 
 FORK = multiprocessing.get_context("fork")
 MIB = 1 << 20

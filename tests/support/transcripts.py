@@ -8,7 +8,8 @@ import re
 import shlex
 from pathlib import Path
 
-from tests.conftest import Cli, Result, make_tree
+from tests.support.commands import Cli, Result
+from tests.support.folders import make_tree
 
 TRANSCRIPTS = Path(__file__).parents[1] / "cli/transcripts"
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import Result, environment
+from tests.support.commands import Result, environment
 
 MAIN = "import sys\nfrom artstore.cli import main\nmain()"
 
@@ -159,3 +159,20 @@ def fill(disk: Path) -> Path:
         except OSError:
             pass
     return hog
+
+
+MIB = 1 << 20
+
+
+def image(tmp_path: Path, kind: str, size: int, *options: str, mount: str = "loop") -> Any:
+    """A fresh file system in a file, mounted; skips where that can't be."""
+    path = tmp_path / "image"
+    with path.open("wb") as file:
+        file.truncate(size)
+    try:
+        done = subprocess.run([f"mkfs.{kind}", *options, str(path)], capture_output=True, text=True)
+    except FileNotFoundError:
+        pytest.skip(f"mkfs.{kind} is not installed")
+    if done.returncode:
+        pytest.skip(f"mkfs.{kind} {' '.join(options)} is not possible here: {done.stderr.strip()}")
+    return mounted(tmp_path / "disk", "-t", kind, "-o", mount, str(path))

@@ -12,7 +12,8 @@ import pytest
 import artstore as wandb
 from artstore.errors import InvalidValue, NotFound, Refused, UnsupportedFormat
 from artstore.repository import Repository
-from tests.conftest import Cli, environment, make_tree, snapshot
+from tests.support.commands import Cli, environment
+from tests.support.folders import make_tree, snapshot
 
 LARGE = os.urandom(2 << 20)
 

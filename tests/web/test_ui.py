@@ -18,8 +18,9 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from artstore.repository import Repository
-from tests.conftest import environment, make_tree
 from tests.support import example
+from tests.support.commands import environment
+from tests.support.folders import make_tree
 from tests.support.marks import mostly_long
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")

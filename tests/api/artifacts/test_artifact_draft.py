@@ -13,8 +13,8 @@ import pytest
 
 import artstore as wandb
 from artstore.errors import ArtifactFinalizedError, ArtifactNotLoggedError, ArtstoreError, NoEntry, SourceError
-from tests.conftest import make_tree, snapshot
 from tests.support.artifacts import log, paths, stored, write
+from tests.support.folders import make_tree, snapshot
 
 MIB = 1 << 20
 

@@ -9,9 +9,9 @@ import artstore as wandb
 from artstore.api.handles import opened
 from artstore.errors import Conflict, NotFound
 from artstore.store.logs import CHECKPOINT_EVERY
-from tests.conftest import make_tree, snapshot
 from tests.support.artifacts import again
 from tests.support.artifacts import log_files as log
+from tests.support.folders import make_tree, snapshot
 
 
 def changes(name: str = "data") -> int:

@@ -11,8 +11,9 @@ import pytest
 
 import artstore as wandb
 from artstore.errors import SourceError
-from tests.conftest import environment, make_tree, snapshot
 from tests.support.artifacts import log, paths, stored, write
+from tests.support.commands import environment
+from tests.support.folders import make_tree, snapshot
 from tests.support.trouble import UNPRIVILEGED
 
 MIB = 1 << 20

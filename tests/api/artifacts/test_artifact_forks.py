@@ -9,7 +9,7 @@ import pytest
 
 import artstore
 from artstore.errors import Conflict
-from tests.conftest import make_tree, snapshot
+from tests.support.folders import make_tree, snapshot
 from tests.support.together import (
     LARGE,
     MIB,

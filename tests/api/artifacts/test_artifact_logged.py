@@ -17,9 +17,9 @@ from artstore.errors import (
     NotFound,
     Refused,
 )
-from tests.conftest import make_tree, snapshot, touched
 from tests.support.artifacts import again
 from tests.support.artifacts import log_files as log
+from tests.support.folders import make_tree, snapshot, touched
 
 MIB = 1 << 20
 FILES: dict[str, str | bytes | None] = {

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 import artstore as wandb
 from artstore.errors import ArtstoreError
-from tests.conftest import make_tree
 from tests.support.artifacts import draft, log, names
+from tests.support.folders import make_tree
 
 IN_A_FOLDER = settings(
     max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], database=None

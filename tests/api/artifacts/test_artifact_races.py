@@ -12,7 +12,7 @@ import pytest
 import artstore
 from artstore.api.handles import opened
 from artstore.errors import ArtifactFinalizedError
-from tests.conftest import make_tree, snapshot
+from tests.support.folders import make_tree, snapshot
 from tests.support.together import (
     LARGE,
     MIB,

@@ -6,8 +6,8 @@ import pytest
 
 import artstore as wandb
 from artstore.errors import ArtstoreError, NotFound
-from tests.conftest import make_tree
 from tests.support.artifacts import draft, log
+from tests.support.folders import make_tree
 
 # -- specs ---------------------------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ import pytest
 from artstore.api.tables.rows import Rows
 from artstore.api.tables.table import Table
 from artstore.errors import InvalidValue
-from tests.api.tables.test_tables import assert_same, cells, column, through
+from tests.support.tables import assert_same, cells, column, through
 
 np = pytest.importorskip("numpy")
 pd = pytest.importorskip("pandas")

@@ -4,8 +4,6 @@ import os
 import re
 import shutil
 import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -16,43 +14,11 @@ from artstore.api.handles import opened
 from artstore.backends.storage import FolderStorage
 from artstore.domain.tree import SPLIT_ABOVE
 from artstore.repository import Repository
-from artstore.store.statcache import clock_tick
-from tests.conftest import environment, make_tree, touched
 from tests.support.artifacts import draft
+from tests.support.folders import make_tree, touched
+from tests.support.tracing import age, opened_below, trace
 
 pytestmark = [pytest.mark.disk, pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")]
-
-
-def trace(tmp_path: Path, calls: str, *args: object) -> list[str]:
-    """The lines that strace prints of a command's calls."""
-    log = tmp_path / "trace"
-    command = [
-        "strace",
-        "-f",
-        "-y",
-        "-o",
-        str(log),
-        "-e",
-        f"trace={calls}",
-        sys.executable,
-        "-m",
-        "artstore",
-        *map(str, args),
-    ]
-    done = subprocess.run(command, cwd=tmp_path, env=environment(tmp_path), capture_output=True, text=True, check=False)
-    if "ptrace" in done.stderr:
-        pytest.skip("ptrace is not permitted here")
-    assert done.returncode == 0, done.stderr
-    return log.read_text(errors="replace").splitlines()
-
-
-def opened_below(lines: list[str], folder: Path) -> list[str]:
-    """Regular files opened below a folder (folders are opened to be listed)."""
-    return [line for line in lines if f"<{folder}" in line.partition("= ")[2] and "O_DIRECTORY" not in line]
-
-
-def age(folder: Path) -> None:
-    time.sleep(4 * clock_tick(str(folder)) / 1e9)
 
 
 def noted_reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:

@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import Result, check, make_tree, snapshot
+from tests.support.checks import check
+from tests.support.commands import Result
+from tests.support.folders import make_tree, snapshot
 from tests.support.marks import mostly_long
 from tests.support.servers import PASS, Action, Request, S3Proxy, SeaweedFS, seaweedfs_cluster, weed
 from tests.support.trouble import finish, start

@@ -14,7 +14,8 @@ from artstore.errors import StorageError
 from artstore.operations.restoring.options import Restore
 from artstore.repository import Repository
 from artstore.store.large import blob_path
-from tests.conftest import check, make_tree, snapshot
+from tests.support.checks import check
+from tests.support.folders import make_tree, snapshot
 from tests.support.trouble import at_call, cut_power, disk_image, finish, loop_mounted, run, small_disk, start
 
 pytestmark = pytest.mark.disk

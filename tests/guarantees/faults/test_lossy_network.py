@@ -20,7 +20,7 @@ from artstore.domain.properties import Properties
 from artstore.errors import ArtstoreError, StorageError
 from artstore.repository import Repository
 from artstore.view import View, view_of
-from tests.conftest import check
+from tests.support.checks import check
 from tests.support.servers import (
     CUT,
     DELAY,

@@ -19,13 +19,14 @@ from artstore.repository import Repository
 from artstore.store.large import LargeBlobs
 from artstore.store.logs import Log
 from artstore.store.packs import HEADER, salvage
-from tests.conftest import Cli, check, make_tree, snapshot
-from tests.guarantees.faults.test_damage import CACHES, DAMAGES, LOGS, OBJECTS, Region, Stored, _get, stored, template
 from tests.support.artifacts import log
+from tests.support.checks import check
+from tests.support.commands import Cli
+from tests.support.damages import CACHES, DAMAGES, LOGS, OBJECTS, Region, Stored, _get
+from tests.support.folders import make_tree, snapshot
 from tests.support.forge import Forger
 
 pytestmark = pytest.mark.damaged
-__all__ = ["stored", "template"]  # fixtures
 
 MIB = 1 << 20
 TARGETS = OBJECTS | {"checkpoint": CACHES["checkpoint"]}

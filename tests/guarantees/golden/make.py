@@ -20,9 +20,9 @@ from blake3 import blake3
 
 from artstore.backends import owner
 from artstore.repository import Repository
-from tests.conftest import make_tree
 from tests.guarantees.golden.model import Files, expand
 from tests.guarantees.golden.tell import by_package
+from tests.support.folders import make_tree
 
 HERE = Path(__file__).parent
 LISTED = HERE / "B3SUMS"

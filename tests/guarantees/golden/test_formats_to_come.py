@@ -14,7 +14,8 @@ from artstore.domain.properties import Properties
 from artstore.domain.selection import Selection
 from artstore.errors import UnsupportedFormat
 from artstore.repository import Repository
-from tests.conftest import Cli, make_tree, snapshot
+from tests.support.commands import Cli
+from tests.support.folders import make_tree, snapshot
 
 pytestmark = pytest.mark.damaged
 REFUSED = "uses 'sparkles', which this artstore does not know: it must not "

@@ -20,14 +20,14 @@ from artstore.domain import run as runs
 from artstore.domain.collection import Path as Name
 from artstore.domain.tree import REFERENCE
 from artstore.repository import Repository
-from tests.conftest import make_tree, snapshot
 from tests.guarantees.golden import features, sayings
 from tests.guarantees.golden.make import HERE, LISTED, golden_files
+from tests.guarantees.golden.names import NAMES
 from tests.guarantees.golden.tell import by_package, by_reader
+from tests.support.folders import make_tree, snapshot
 from tests.support.reader import Reader
 
 FORMAT = HERE.parents[2] / "FORMAT.md"
-NAMES = sorted(path.name.removesuffix(".tar.gz") for path in HERE.glob("*.tar.gz"))
 Told = dict[str, Any]
 Unpack = Callable[[str], dict[str, tuple[Path, Told]]]
 
@@ -217,24 +217,9 @@ def without_privilege(module: str, *arguments: Any, root: Path | None = None, fa
     return done.stdout
 
 
-# -- what is in them --
-
-
 def entries_of(root: Path) -> list[Any]:
     logs = [*root.glob("refs/*/*/*/*.json"), *root.glob("runs/*/*/*/*.json")]
     return [(path, json.loads(path.read_text())) for path in logs]
-
-
-@pytest.fixture(scope="module")
-def everything(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """All repositories, by name and place."""
-    found = {}
-    for name in NAMES:
-        folder = tmp_path_factory.mktemp(name)
-        with tarfile.open(HERE / f"{name}.tar.gz") as tar:
-            tar.extractall(folder, filter="tar")
-        found |= {f"{name} {root.name}": root for root in folder.iterdir()}
-    return found
 
 
 def test_every_kind_of_change_that_the_code_knows_is_in_some_log(everything: dict[str, Path]) -> None:

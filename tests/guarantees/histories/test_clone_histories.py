@@ -21,8 +21,9 @@ from artstore.domain.properties import NEVER, Properties
 from artstore.errors import Conflict, MissingObject
 from artstore.repository import Repository
 from artstore.sync.exchange import Exchanged
-from tests.conftest import check, make_tree
 from tests.guarantees.histories.clone_model import ALIASES, KEYS, TAGS, Model, Reading, Side, reading
+from tests.support.checks import check
+from tests.support.folders import make_tree
 
 ACTS = ["save", "release", "alias", "unalias", "tag", "untag", "meta", "describe", "about", "ttl", "delete", "undelete"]
 ACTS += ["make", "rename"]

@@ -18,7 +18,8 @@ from artstore.domain.properties import Properties
 from artstore.errors import Conflict, MissingObject, NotFound
 from artstore.operations.upkeep.merge import merge
 from artstore.repository import Repository
-from tests.conftest import check, make_tree, snapshot
+from tests.support.checks import check
+from tests.support.folders import make_tree, snapshot
 
 NAMES = st.sampled_from(["a", "b", "c"])
 TYPES = st.sampled_from(["dataset", "model"])

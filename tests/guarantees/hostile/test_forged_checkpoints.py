@@ -16,11 +16,9 @@ from artstore.store.logs import decode_checkpoint, encode_checkpoint
 from artstore.store.runs import CHECKPOINT
 from artstore.store.settings import Settings
 from artstore.sync.place import open_remote
-from tests.conftest import make_tree
-from tests.guarantees.golden.test_golden import everything
+from tests.support.folders import make_tree
 
 pytestmark = pytest.mark.damaged
-__all__ = ["everything"]  # a fixture
 
 ODD: list[Any] = [b"\xff", 1.5, -1, 1 << 63, [1], {"x": 1}]
 Change = Callable[[dict[str, Any]], None]

@@ -17,7 +17,8 @@ from artstore.errors import Damage, DamagedObject, InvalidValue, MissingObject
 from artstore.repository import Repository
 from artstore.store import transaction
 from artstore.store.packs import END, FOOTER, MAGIC, ROW
-from tests.conftest import Cli, make_tree, snapshot
+from tests.support.commands import Cli
+from tests.support.folders import make_tree, snapshot
 from tests.support.forge import EMPTY, Forger, directory, file, version_changes
 from tests.support.reader import Reader
 

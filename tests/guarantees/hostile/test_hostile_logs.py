@@ -23,7 +23,8 @@ from artstore.domain.names import (
 )
 from artstore.errors import DamagedLog, InvalidType, InvalidValue, UnsupportedFormat
 from artstore.repository import Repository
-from tests.conftest import Cli, make_tree, snapshot
+from tests.support.commands import Cli
+from tests.support.folders import make_tree, snapshot
 from tests.support.forge import Forger, file, sealed, version_changes
 from tests.support.trouble import run
 

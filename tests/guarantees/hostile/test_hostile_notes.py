@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from artstore.repository import Repository
-from tests.conftest import Cli, make_tree
+from tests.support.commands import Cli
+from tests.support.folders import make_tree
 
 GOOD: dict[str, Any] = {
     "place": "/nowhere", "collection": ["local", "uncategorized", "data"], "id": "0" * 64, "number": 0, "name": None,

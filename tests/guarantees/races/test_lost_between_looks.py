@@ -39,8 +39,9 @@ from artstore.store.trash import trashed
 from artstore.sync import place as remote
 from artstore.sync import transfer
 from artstore.view import view_of
-from tests.conftest import check, make_tree, snapshot
 from tests.support.artifacts import draft, log
+from tests.support.checks import check
+from tests.support.folders import make_tree, snapshot
 
 LARGE = b"0123456789abcdef" * (1 << 17)  # 2 MiB
 

@@ -1,11 +1,9 @@
 """Races (the cases of group D), in real processes where more than one is at work."""
 
-import multiprocessing
 import os
 import signal
 import threading
 import time
-from collections.abc import Callable
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
@@ -14,39 +12,15 @@ import pytest
 
 from artstore.backends import owner
 from artstore.domain.digest import BLOB
-from artstore.errors import ArtstoreError
 from artstore.operations.upkeep.merge import maintenance_lock
 from artstore.repository import Repository
 from artstore.store.transaction import Transaction
-from tests.conftest import Cli, make_tree, snapshot
+from tests.support.commands import Cli
+from tests.support.folders import make_tree, snapshot
+from tests.support.processes import LARGE, SPAWN, _save_own, together
 from tests.support.reader import Reader
 
-SPAWN = multiprocessing.get_context("spawn")
-LARGE = b"L" * ((1 << 20) + 1)
 YEARS = 10 * 365 * 86400.0
-
-
-def together(function: Callable[..., Any], arguments: list[tuple[Any, ...]]) -> list[Any]:
-    """Results of the calls, each in a process of its own, all begun at one moment. Errors of ours are results too."""
-    barrier, results = SPAWN.Barrier(len(arguments)), SPAWN.Queue()
-    processes = [SPAWN.Process(target=_one, args=(function, a, n, barrier, results)) for n, a in enumerate(arguments)]
-    for process in processes:
-        process.start()
-    found = dict(results.get(timeout=60) for _ in processes)
-    for process in processes:
-        process.join()
-        assert process.exitcode == 0, found
-    return [found[number] for number in range(len(arguments))]
-
-
-def _one(function: Callable[..., Any], arguments: tuple[Any, ...], number: int, barrier: Any, results: Any) -> None:
-    barrier.wait(30)
-    try:
-        results.put((number, function(*arguments)))
-    except Exception as error:
-        results.put((number, error))
-        if not isinstance(error, ArtstoreError):
-            raise
 
 
 def _put(root: str, source: str, name: str, times: int = 1) -> list[tuple[int, str, bool]]:
@@ -54,17 +28,6 @@ def _put(root: str, source: str, name: str, times: int = 1) -> list[tuple[int, s
         return [
             (saved.number, saved.id, saved.is_new) for saved in (repository.put(source, name) for _ in range(times))
         ]
-
-
-def _save_own(root: str, name: str, who: str, times: int) -> list[tuple[int, str]]:
-    done = []
-    with Repository(root) as repository:
-        for number in range(times):
-            with repository.draft() as draft:
-                draft.add_bytes(f"{who} {number}".encode(), "file")
-                saved = draft.save(repository.path_of(name)[0])
-            done.append((saved.number, saved.id))
-    return done
 
 
 # -- 59, 60, 61: savers ----------------------------------------------------------------------------

@@ -15,8 +15,9 @@ from artstore.errors import ArtstoreError, DamagedObject, NotFound
 from artstore.operations.upkeep.mark import Marks
 from artstore.progress import Monitor
 from artstore.repository import Repository
-from tests.conftest import Cli, make_tree, snapshot
-from tests.guarantees.races.test_races import LARGE, _save_own, together
+from tests.support.commands import Cli
+from tests.support.folders import make_tree, snapshot
+from tests.support.processes import LARGE, _save_own, together
 
 
 def test_gc_beside_a_saver_takes_nothing_that_it_relies_on(repo: Repository, process_cli: Cli, tmp_path: Path) -> None:

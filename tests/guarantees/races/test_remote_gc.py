@@ -17,7 +17,8 @@ from artstore.store.transaction import Transaction
 from artstore.sync.exchange import Exchange
 from artstore.sync.transfer import Transfer
 from artstore.view import view_of
-from tests.conftest import check, make_tree, snapshot
+from tests.support.checks import check
+from tests.support.folders import make_tree, snapshot
 from tests.support.servers import SeaweedFS
 
 MIB = 1 << 20

@@ -14,8 +14,8 @@ from artstore.domain.tree import DIRECTORY
 from artstore.errors import ArtstoreError, Conflict, MissingObject, NotFound
 from artstore.operations.upkeep import merge as merging
 from artstore.repository import Repository
-from tests.conftest import make_tree
 from tests.guarantees.schedule.steps import DIES, DONE, HANGS, Actor, Choose, Run, Step, determined
+from tests.support.folders import make_tree
 from tests.support.reader import Reader
 
 Content = dict[str, bytes]

@@ -10,11 +10,11 @@ from random import Random
 
 import pytest
 
-from tests.conftest import environment
 from tests.guarantees.schedule.explore import play, randomly, schedule_of, systematic, told
 from tests.guarantees.schedule.mutations import KNOWN, mutated
 from tests.guarantees.schedule.protocol_model import MERGER_UNLINKS, MUTATIONS, NO_RECHECK
 from tests.guarantees.schedule.stage import Stage
+from tests.support.commands import environment
 
 
 @pytest.mark.parametrize("mutation", MUTATIONS)

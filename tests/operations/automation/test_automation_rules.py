@@ -16,11 +16,8 @@ from artstore.operations.automation import firing
 from artstore.operations.automation import worker as actor
 from artstore.operations.automation.rules import all_rules, rules_path, save_rule
 from artstore.repository import Repository
-from tests.conftest import make_tree
-from tests.operations.automation.test_automations import home
 from tests.support.artifacts import draft, log
-
-__all__ = ["home"]  # a fixture
+from tests.support.folders import make_tree
 
 
 def _kept() -> dict[str, Any]:

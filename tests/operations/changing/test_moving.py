@@ -9,7 +9,7 @@ import pytest
 from artstore.domain.properties import Properties
 from artstore.errors import Conflict, InvalidValue, NotFound, Refused
 from artstore.repository import Repository
-from tests.conftest import make_tree
+from tests.support.folders import make_tree
 
 
 @pytest.fixture

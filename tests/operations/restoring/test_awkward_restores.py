@@ -12,7 +12,7 @@ from artstore.domain.selection import Selection
 from artstore.errors import ArtstoreError, NotFound, Refused
 from artstore.operations.restoring.options import Restore
 from artstore.repository import Repository
-from tests.conftest import make_tree, snapshot, touched
+from tests.support.folders import make_tree, snapshot, touched
 from tests.support.trouble import run
 
 pytestmark = pytest.mark.disk

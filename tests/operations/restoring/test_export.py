@@ -12,7 +12,8 @@ import pytest
 
 from artstore.repository import Repository
 from artstore.view import view_of
-from tests.conftest import Cli, environment, make_tree, snapshot
+from tests.support.commands import Cli, environment
+from tests.support.folders import make_tree, snapshot
 
 MIB = 1 << 20
 FILES = {

@@ -9,7 +9,8 @@ import pytest
 from artstore.errors import InvalidValue
 from artstore.operations.restoring.lockfile import NAME, Locked, parsed, written
 from artstore.repository import Repository
-from tests.conftest import Cli, make_tree, snapshot
+from tests.support.commands import Cli
+from tests.support.folders import make_tree, snapshot
 
 ID = "ab" * 32
 

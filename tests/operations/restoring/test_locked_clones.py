@@ -12,7 +12,9 @@ import pytest
 from artstore.operations.restoring.lockfile import NAME
 from artstore.repository import Repository
 from artstore.store.settings import RemoteSettings
-from tests.conftest import Cli, check, environment, make_tree, snapshot
+from tests.support.checks import check
+from tests.support.commands import Cli, environment
+from tests.support.folders import make_tree, snapshot
 from tests.support.servers import ACCESS_KEY, REGION, SECRET_KEY, SeaweedFS, seaweedfs
 
 ID = "ab" * 32

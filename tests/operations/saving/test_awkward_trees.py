@@ -21,7 +21,8 @@ from artstore.errors import ArtstoreError, Refused, SourceError
 from artstore.operations.saving import reading, scan
 from artstore.repository import Repository
 from artstore.store.large import blob_path
-from tests.conftest import Cli, make_tree, snapshot
+from tests.support.commands import Cli
+from tests.support.folders import make_tree, snapshot
 from tests.support.trouble import UNPRIVILEGED, mounted, run, small_disk
 
 pytestmark = pytest.mark.disk

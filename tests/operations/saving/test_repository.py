@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from artstore.repository import Repository
-from tests.conftest import make_tree, snapshot
+from tests.support.folders import make_tree, snapshot
 
 
 def test_what_was_saved_comes_back_with_executable_bits_and_empty_folders(repo: Repository, tmp_path: Path) -> None:

@@ -16,8 +16,10 @@ from artstore.api.handles import opened
 from artstore.errors import ArtifactFinalizedError, Conflict, InvalidValue, NotFound, StorageError
 from artstore.repository import Repository
 from artstore.store.transaction import Transaction
-from tests.conftest import Cli, check, environment, make_tree
 from tests.support.artifacts import again, draft, log, paths, write
+from tests.support.checks import check
+from tests.support.commands import Cli, environment
+from tests.support.folders import make_tree
 from tests.support.reader import Reader
 from tests.support.together import content, in_threads, script
 

@@ -17,8 +17,9 @@ from artstore.errors import ArtstoreError, Conflict, InvalidValue, NotFound
 from artstore.operations.upkeep import pruning
 from artstore.operations.upkeep.pruning import Policy
 from artstore.repository import Repository
-from tests.conftest import Cli, make_tree, snapshot
 from tests.support.artifacts import again, draft, log
+from tests.support.commands import Cli
+from tests.support.folders import make_tree, snapshot
 from tests.support.together import begun, content, ended
 
 DAY = 86400

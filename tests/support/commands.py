@@ -1,0 +1,35 @@
+"""Commands for tests: what they print and how they end, in a sealed environment."""
+
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+
+class Result:
+    """What a command printed and how it ended."""
+
+    def __init__(self, done: "subprocess.CompletedProcess[str]") -> None:
+        self.code = done.returncode
+        self.out = done.stdout
+        self.err = done.stderr
+
+    def __repr__(self) -> str:
+        return f"exit {self.code}\n{self.out}{self.err}"
+
+
+Cli = Callable[..., Result]
+
+
+def environment(tmp_path: Path, **more: str) -> dict[str, str]:
+    """Nothing of the caller's: own HOME, fixed width, no colours, no repository; what measures coverage stays."""
+    measured = {name: value for name, value in os.environ.items() if name.startswith("COVERAGE_")}
+    return {
+        **measured,
+        "PATH": os.environ["PATH"],
+        "HOME": str(tmp_path),
+        "COLUMNS": "100",
+        "NO_COLOR": "1",
+        "LC_ALL": "C.UTF-8",
+        **more,
+    }
