@@ -270,7 +270,7 @@ class Remotes:
         return None
 
     def not_found(self, error: NotFound, path: Path, spec: Spec) -> NotFound:
-        """The error for what a spec names and this repository hasn't, with a hint at a remote that may have it."""
+        """The error for a version that isn't here. If a remote has it, the hint names the command that gets it."""
         holder = self.holding(path, spec)
         if holder is None:
             more = "`artstore pull` may bring more from a remote"
@@ -358,12 +358,12 @@ class Remotes:
                 return
 
     def fill_version(self, found: Version, selection: Selection, monitor: Monitor | None = None) -> None:
-        """Bring the absent blobs of a version's selected files here."""
+        """Get the absent blobs of a version's selected files from the remotes that promised them."""
         entries = select(found.tree, self._here.objects.read_tree, selection)
         self.fill({e.digest: e.size for _, e in entries if e.kind not in (DIRECTORY, REFERENCE)}, monitor)
 
     def fill_deleted(self, path: Path, spec: Spec) -> None:
-        """Bring the absent blobs of deleted versions here, before they are brought back."""
+        """Get the absent blobs of deleted versions, before the versions are undeleted."""
         state = self._here.refs.read(path)
         for version in state.versions.values():
             if not is_live(version) and spec.number in (None, version["number"]):

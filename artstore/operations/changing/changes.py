@@ -38,7 +38,7 @@ class Changes:
         self._lookup = lookup
 
     def rely(self) -> Reliance:
-        """Begin to use stored versions again, after what dead processes left was removed."""
+        """Open a reliance, after removing what dead processes left in tmp/."""
         sweep(self._store.storage)
         return Reliance(self._objects, self._refs)
 
@@ -251,7 +251,10 @@ class Changes:
 
     @contextmanager
     def keeping_linked_properties(self, links: Iterable[LinkRow]) -> Iterator[None]:
-        """Give links the properties of their sources, if a pull within deletes a source."""
+        """Run a pull. If it deletes the source of a link, copy the properties of the source to the link afterwards.
+
+        From then on the link can't look them up any more.
+        """
         found = [self._lookup.source(self._lookup.version(link.path, link.id)) for link in links]
         sources = [(source.state.path, source.id) for source in found if source is not None]
         yield

@@ -19,7 +19,7 @@ REGISTRY_TYPE = "artstore-registry"
 
 
 class Links:
-    """The operations on links and registries. `rely` opens a reliance."""
+    """The operations on links and registries."""
 
     def __init__(self, store: Store, lookup: Lookup, changes: Changes) -> None:
         self._refs = store.refs

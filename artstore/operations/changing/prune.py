@@ -16,13 +16,16 @@ from artstore.store.store import Store
 
 
 class Pruned(NamedTuple):
+    """The result of a prune."""
+
     verdicts: list[tuple[Path, Verdict]]
-    """on each live version, with its collection"""
+    """the verdict on each live version, with its collection"""
     freed_bytes: int
-    """that a collection frees by the deleted versions, after the grace period"""
+    """that gc frees because of the deleted versions, after the grace period"""
 
     @property
     def gone(self) -> list[tuple[Path, Verdict]]:
+        """The verdicts on deleted versions."""
         return [pair for pair in self.verdicts if pair[1].goes]
 
 
@@ -30,15 +33,17 @@ def prune(
     store: Store, changes: Changes, catalog: Catalog, states: list[State], policy: Policy,
     *, force: bool, dry_run: bool, monitor: Monitor,
 ) -> Pruned:  # fmt: skip
-    """Delete the versions of these collections that the policy doesn't keep, with one log entry each.
+    """Delete the versions of some collections that a policy doesn't keep. Each collection gets one log entry.
 
-    Raises Conflict, with nothing deleted anywhere, if an alias or a link holds one of them, unless forced. The bytes
-    are exactly those that a collection would free.
+    Raises Conflict, with nothing deleted anywhere, if such a version has aliases or links point to it, unless `force`.
+    The freed bytes are exactly those that gc would free.
     """
+    # 1. Decide on all versions, and refuse before anything is deleted.
     judged = [(state, changes.judge(state.path, policy)) for state in states]
     going = [Version(state, verdict.version) for state, verdicts in judged for verdict in verdicts if verdict.goes]
     changes.refuse_held(going, force=force)
     changes.refuse_linked(going, force=force)
+    # 2. Count the bytes while the versions still exist, then delete them.
     freed = _freed_without(store, catalog, going, monitor) if going else 0
     if not dry_run:
         judged = [(state, changes.prune(state.path, policy, force=force)) for state, _ in judged]
@@ -46,9 +51,9 @@ def prune(
 
 
 def _freed_without(store: Store, catalog: Catalog, going: list[Version], monitor: Monitor) -> int:
-    """Bytes that a collection frees when these versions are deleted, beyond those that it frees anyway.
+    """The bytes that gc frees after these versions are deleted, beyond those that it would free now.
 
-    The blobs of a linked version's properties stay: the links get its properties.
+    If links point to a version, the blobs of its properties stay, because its properties are copied to the links.
     """
     kept = {blob for one in going if catalog.links_of(one.id) for blob in property_digests(one.version)}
 

@@ -26,7 +26,7 @@ _SEARCH = 0.2
 
 
 _NEAR_AMONG = 2000
-"""Names of a folder among which near ones are looked for."""
+"""The number of names in a folder among which similar ones are looked for."""
 
 
 class RenumberedWarning(UserWarning):
@@ -41,10 +41,12 @@ class Version(NamedTuple):
 
     @property
     def id(self) -> str:
+        """The digest of its record, in hex."""
         return self.version["id"]
 
     @property
     def number(self) -> int:
+        """Its number in the collection, such as 3 for `v3`."""
         return self.version["number"]
 
     @property
@@ -54,10 +56,12 @@ class Version(NamedTuple):
 
     @property
     def is_live(self) -> bool:
+        """Whether it is not deleted."""
         return is_live(self.version)
 
     @property
     def is_link(self) -> bool:
+        """Whether it is a link to a version of another collection."""
         return "source" in self.version
 
     @property
@@ -78,7 +82,10 @@ class Version(NamedTuple):
 
 @contextmanager
 def unless_deleted(refs: Refs, found: Version) -> Iterator[None]:
-    """Name the version in Damage that is raised within, and raise NotFound if it was collected while it was read."""
+    """Read a version. If that raises Damage, put the version's name into the message.
+
+    If an object is missing because the version was deleted and collected meanwhile, raise NotFound instead.
+    """
     try:
         yield
     except Damage as error:
@@ -173,7 +180,7 @@ class Lookup:
         return Version(state, state.versions[id]) if id in state.versions else None
 
     def entry(self, found: Version, path: str) -> Entry:
-        """The entry at a path of a version. Raises NoEntry with near names."""
+        """The entry at a path of a version. Raises NoEntry, with similar names in the hint."""
         parts, read = parse_path(path.rstrip("/")), self._objects.read_tree
         if (entry := find(found.tree, parts, read)) is not None:
             return entry

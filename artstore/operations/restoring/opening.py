@@ -1,4 +1,4 @@
-"""Opening one file of a version: its bytes are checked before the first one is given out."""
+"""Opening one file of a version. Its whole content is checked before the first byte can be read."""
 
 import io
 import os
@@ -13,7 +13,7 @@ from artstore.store.packs import LARGE
 
 
 def open_file(objects: ObjectStore, entry: Entry) -> BinaryIO:
-    """A file's content for reading. A reference is fetched. Raises InvalidValue for a folder."""
+    """Open a file of a version for reading. A reference is fetched first. Raises InvalidValue for a folder."""
     name, kind, size, digest = entry[:4]
     if kind == REFERENCE:
         return _referenced(entry)
@@ -28,11 +28,12 @@ def open_file(objects: ObjectStore, entry: Entry) -> BinaryIO:
     except BaseException:
         os.close(fd)
         raise
-    return open(fd, "rb", buffering=io.DEFAULT_BUFFER_SIZE)  # given, so that nothing asks whether it is a terminal
+    # With a buffer size, `open` doesn't ask whether this is a terminal: that would be one more system call.
+    return open(fd, "rb", buffering=io.DEFAULT_BUFFER_SIZE)
 
 
 def _referenced(entry: Entry) -> BinaryIO:
-    """The bytes of a reference, fetched into a file without a name and checked. Raises what `fetch` does."""
+    """Fetch the bytes of a reference into a file without a name, and check them. Raises the errors of `fetch`."""
     import tempfile
 
     from artstore.backends.references import Reference, fetch

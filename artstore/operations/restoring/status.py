@@ -1,4 +1,4 @@
-"""Status: the folders that were put or got, each against its version."""
+"""Status: comparing the folders that were saved or restored with their versions."""
 
 import os
 from collections.abc import Iterator
@@ -17,11 +17,11 @@ from artstore.store.statcache import StatCache
 
 
 class Status(NamedTuple):
-    """A noted checkout against its version."""
+    """The comparison of a checkout with its version."""
 
     noted: Noted
     found: Version | None
-    """None if nothing is known of the version any more"""
+    """None if the version isn't in the log any more"""
     verified: Verified | None
     """None if the version was deleted"""
     problem: ArtstoreError | None = None
@@ -29,7 +29,7 @@ class Status(NamedTuple):
 
 
 class Statuses:
-    """Compares noted checkouts with their versions. Files whose stats are as when they were last read aren't read again."""
+    """Compares checkouts with their versions. A file is only read if its stat changed since it was last read."""
 
     def __init__(self, folder: FolderStorage, objects: ObjectStore, refs: Refs, monitor: Monitor | None = None) -> None:
         self._folder = folder
@@ -38,7 +38,10 @@ class Statuses:
         self._monitor = monitor
 
     def all(self, checkouts: Checkouts, place: str | None = None) -> Iterator[Status]:
-        """Each checkout at `place`, below it, or around it; all without one. Places that are gone are forgotten."""
+        """Compare the checkouts that are at `place`, below it or around it; without a place, all of them.
+
+        The notes of checkouts that don't exist any more are removed.
+        """
         for noted in checkouts.all():
             if place is not None and not _are_related(noted.place, os.path.abspath(place)):
                 continue

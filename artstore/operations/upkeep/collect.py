@@ -168,7 +168,10 @@ def collect(objects: ObjectStore, refs: Refs, runs: Runs, *, grace: float, monit
 
 
 def abandon_transaction(storage: Storage, name: str, *, force: bool, dry_run: bool) -> None:
-    """Declare a transaction dead: its save will fail. Refused if its process is alive on this host, unless `force`."""
+    """Remove a transaction as if its process were dead: if it is alive, its save will fail.
+
+    Raises NotFound. Raises Refused if the process is alive on this host, unless `force`.
+    """
     if name not in storage.names("tmp") or "/" in name:
         raise NotFound(f"there is no transaction '{name}'", hint=near(name, storage.names("tmp")))
     owner = parse_owner(name)

@@ -43,7 +43,10 @@ def packs_due(objects: ObjectStore) -> list[str]:
 
 
 def merge_if_due(objects: ObjectStore) -> None:
-    """Merge unless another process does maintenance. Never raises: a later save, or gc, does what failed here."""
+    """Merge packs if that is due, unless another process does maintenance.
+
+    Never raises for errors of the store: a later save, or gc, merges these packs.
+    """
     try:
         if packs_due(objects):
             with maintenance_lock(objects.storage) as is_free:
@@ -55,14 +58,14 @@ def merge_if_due(objects: ObjectStore) -> None:
 
 @contextmanager
 def maintenance_lock(storage: Storage) -> Iterator[bool]:
-    """Whether no other process does maintenance in this folder.
+    """Take the lock for maintenance of a repository. Yields False if another process has it.
 
-    It only saves work, and nothing relies on it: a lock that fails counts as free, and a distant place has none.
+    The lock only saves work; nothing relies on it. If locks don't work, it counts as free. A bucket has no lock.
     """
     if not isinstance(storage, FolderStorage):
         yield True
         return
-    import filelock  # 30 ms: only when there is something to do
+    import filelock  # takes 30 ms to load
 
     lock = filelock.FileLock(storage.path("cache/maintenance.lock"))
     try:
