@@ -1,4 +1,4 @@
-"""The repository: one `.artifacts/` folder and everything that can be done with it, one thin method per operation."""
+"""The repository: one `.artifacts/` folder, with one thin method for each operation on it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from artstore.view import View
 
 T = TypeVar("T")
 
-if TYPE_CHECKING:  # loaded when they are called, as in `view`
+if TYPE_CHECKING:  # each is loaded when it is called, as in `view`
     from artstore.domain.properties import Properties
     from artstore.operations.changing.changes import Changes
     from artstore.operations.changing.linking import Links
@@ -45,7 +45,11 @@ if TYPE_CHECKING:  # loaded when they are called, as in `view`
 
 
 class Repository(View):
-    """A repository on this host's file systems: what `View` can do, and all that changes it."""
+    """A handle on a repository on this host: everything that `View` can do, and all operations that change versions.
+
+    In the examples, `repository` is a new repository, and the working folder holds `dataset/train.csv` with the line `1,2`.
+    The `text` of an operation is a spec such as `data:v3`, or the name of a collection.
+    """
 
     def __init__(self, root: str) -> None:
         """Open the repository in folder `root`. Raises NotFound or UnsupportedFormat."""
@@ -58,12 +62,18 @@ class Repository(View):
         self.id = self.store.id
         self.checkouts = Checkouts(self._folder)
         self.automations = Announcer(self.root, self.store, self.lookup, settings)
-        """what automations hear of this handle"""
+        """reports the changes of this handle to automations"""
 
     @classmethod
     def init(cls, root: str, *, shared: bool = False) -> Repository:
-        """Make a repository, or open the one that is there. It appears whole, by one rename; a `shared` one is for the
-        group of the folder that it is made in.
+        """Create a repository in folder `root`, or open the one that is there. A new one appears whole, by one rename.
+
+        Args:
+            shared: The group of the folder above may write to it.
+
+        >>> with Repository.init("models/.artifacts") as models:
+        ...     list(models.collections())
+        []
         """
         root = os.path.abspath(root)
         _make(root, shared=shared)
@@ -72,7 +82,11 @@ class Repository(View):
     # -- saving and restoring --
 
     def find(self, text: str, home: Home | None = None) -> Version:
-        """As `View.find`; of what only a remote has, the error says how to get it, and with `core.auto_fetch` it is pulled."""
+        """The version that a spec names: see `View.find`.
+
+        If only a remote has it, the hint of NotFound names the command that gets it. With the setting `core.auto_fetch`
+        it is pulled.
+        """
         try:
             return super().find(text, home)
         except NotFound as error:
@@ -94,12 +108,20 @@ class Repository(View):
         return False
 
     def draft(self, monitor: Monitor | None = None) -> Draft:
-        """Begin a draft. Whoever saves it calls `automations.changes_made` then."""
+        """Begin a draft, to add files one by one. After saving it, call `automations.changes_made`.
+
+        >>> with repository.draft() as draft:
+        ...     entry = draft.add_bytes(b"1,2", "train.csv")
+        ...     saved = draft.save(repository.path_of("data")[0])
+        >>> repository.automations.changes_made()
+        >>> repository.find("data").name
+        'data:v0'
+        """
         from artstore.operations.saving.draft import Draft
 
         self._may("write")
         sweep(self._folder)
-        self.refs.journal.clear()  # of an operation that failed
+        self.refs.journal.clear()  # an operation that failed may have left changes in it
         return Draft(self.objects, self.refs, monitor)
 
     def put(
@@ -114,8 +136,27 @@ class Repository(View):
         metadata: Any = None,
         monitor: Monitor | None = None,
     ) -> Saved:
-        """Save a file or folder (or references to what a URI names) as the next version of a collection; durable when
-        this returns.
+        """Save a file or folder as the next version of a collection. It is safe on disk when this returns.
+
+        If the latest version has the same content, no version is made: the latest one gets the aliases, tags and other
+        properties.
+
+        Args:
+            path: A file or folder; or a URI, to save references to its objects.
+            name: The name of the collection, which is created if there is none.
+            type: Of the collection. The default is the type that it has, or "artifact" for a new one.
+            metadata: JSON values by key.
+
+        Raises:
+            SourceError: A file can't be saved. Then nothing was saved.
+            Conflict: The collection has another type.
+            InvalidValue: A name, alias or tag is invalid, or `name` names a version.
+
+        >>> saved = repository.put("dataset", "data", aliases=("good",), metadata={"rows": 1})
+        >>> saved.number, saved.files, saved.is_new
+        (0, 1, True)
+        >>> repository.put("dataset", "data").is_new
+        False
         """
         from artstore.domain.properties import Properties
 
@@ -149,7 +190,13 @@ class Repository(View):
 
     @property
     def remotes(self) -> Remotes:
-        """Other places that this repository pushes to and pulls from."""
+        """The remotes of this repository: to add, list and remove them.
+
+        >>> repository.remotes.add("origin", "backup", make=True)
+        True
+        >>> list(repository.remotes.all())
+        ['origin']
+        """
         from artstore.sync.remotes import Remotes
 
         return Remotes(self._folder, self.settings, self.store, self.lookup)
@@ -163,8 +210,25 @@ class Repository(View):
         jobs: int = 4,
         monitor: Monitor | None = None,
     ) -> Exchanged:
-        """Tell a remote (`origin`, or the only one) what it lacks of these versions, artifacts or projects (`[entity/]p/`),
-        or of all: their objects, then one log entry for each collection. What both sides changed stays as it is there.
+        """Push to a remote: send the versions and other changes that it lacks.
+
+        A collection that can't be pushed is in the result as refused, with the error; the others are pushed. If both sides
+        changed a property, the remote keeps its value.
+
+        Args:
+            remote: Its name. The default is `origin`, or the only remote.
+            specs: Versions, artifacts and projects (`[entity/]project/`). None means all.
+            dry_run: Send nothing. The result says what would be sent.
+            jobs: Number of transfers at once.
+
+        Raises:
+            NotFound: There is no such remote or artifact, or no repository at the remote's place.
+            StorageError: The remote can't be reached.
+
+        >>> saved = repository.put("dataset", "data")
+        >>> added = repository.remotes.add("origin", "backup", make=True)
+        >>> [moved.versions for moved in repository.push().collections]
+        [('data:v0',)]
         """
         return self.remotes.push(remote, specs, _exchanging(dry_run=dry_run, jobs=jobs, monitor=monitor))
 
@@ -178,8 +242,27 @@ class Repository(View):
         jobs: int = 4,
         monitor: Monitor | None = None,
     ) -> Exchanged:
-        """The other way round. Versions of ours whose numbers others took first move behind theirs. Of files that the
-        `selection` leaves out the bytes are fetched when they are needed.
+        """Pull from a remote: get the versions and other changes that this repository lacks.
+
+        If a version here has the same number as one of the remote, the version here gets a new number. A collection that
+        can't be pulled is in the result as refused, with the error; the others are pulled.
+
+        Args:
+            remote: Its name. The default is `origin`, or the only remote.
+            specs: Versions, artifacts and projects (`[entity/]project/`). None means all.
+            selection: Files whose bytes are pulled. Those of other files are fetched when they are needed.
+            dry_run: Change nothing. The result says what would be pulled.
+            jobs: Number of transfers at once.
+
+        Raises:
+            NotFound: There is no such remote or artifact, or no repository at the remote's place.
+            StorageError: The remote can't be reached.
+
+        >>> with Repository.init("backup") as backup:
+        ...     saved = backup.put("dataset", "data")
+        >>> added = repository.remotes.add("origin", "backup")
+        >>> [moved.versions for moved in repository.pull().collections]
+        [('data:v0',)]
         """
         self._may("write")
         sweep(self._folder)
@@ -192,16 +275,20 @@ class Repository(View):
         return pull() if dry_run else self._pulled(pull)
 
     def _pulled(self, pull: Callable[[], T]) -> T:
-        """What has to follow where changes of others were taken over."""
+        """Run a pull, and finish it.
+
+        If a source version was deleted on the remote, its properties are copied to the links that point to it, because
+        they can no longer look them up.
+        """
         with self._changes().keeping_linked_properties(self.catalog().links):
             done = pull()
-        self.refs.journal.clear()  # what others did is announced where they did it
+        self.refs.journal.clear()  # automations hear of a change where it was made, not where it is pulled
         self.objects.packs.refresh()
         self.tidy()
         return done
 
     def fetch(self, remote: str | None = None, specs: Iterable[str] = (), *, monitor: Monitor | None = None) -> None:
-        """See what a remote has, and take nothing over: `status` and messages know of it then."""
+        """Bring our copies of a remote's logs up to date, without pulling. `status` then knows what the remote has."""
         self.remotes.fetch(remote, specs, _exchanging(monitor=monitor))
 
     def create_bundle(
@@ -213,14 +300,31 @@ class Repository(View):
         jobs: int = 4,
         monitor: Monitor | None = None,
     ) -> Bundled:
-        """What a push of `specs` would send, as one new file; without objects of the versions `base`, which who applies it
-        has to have.
+        """Write versions to a new file, a bundle, which another repository can apply.
+
+        Args:
+            specs: Versions, artifacts and projects. None means all.
+            base: Versions that the receiver has: their objects aren't in the bundle.
+
+        Raises:
+            Refused: There is a file of that name.
+
+        >>> saved = repository.put("dataset", "data")
+        >>> bundled = repository.create_bundle("data.bundle", ["data"])
+        >>> with Repository.init("elsewhere/.artifacts") as elsewhere:
+        ...     applied = elsewhere.apply_bundle("data.bundle")
+        ...     elsewhere.find("data").name
+        'data:v0'
         """
         found = [self.find(text) for text in base]
         return self._bundles().create(file, specs, found, _exchanging(jobs=jobs, monitor=monitor))
 
     def apply_bundle(self, file: str, *, jobs: int = 4, monitor: Monitor | None = None) -> Bundled:
-        """As a pull from what such a file holds."""
+        """Pull everything from a bundle.
+
+        Raises NotFound, and changes nothing, if a version on which the bundle builds is not here. Raises InvalidValue if
+        the file isn't a bundle.
+        """
         return self._pulled(lambda: self._bundles().apply(file, _exchanging(jobs=jobs, monitor=monitor)))
 
     def _bundles(self) -> Bundles:
@@ -240,8 +344,27 @@ class Repository(View):
         jobs: int = 4,
         monitor: Monitor | None = None,
     ) -> tuple[Repository, Exchanged]:
-        """Make a repository in folder `root` with all that a place holds, which becomes its remote `origin`. One that was
-        interrupted goes on where it stopped. Raises Conflict when there is another repository.
+        """Create a repository in folder `root`, and pull everything from another one, which becomes its remote `origin`.
+
+        If a clone was interrupted, the same call continues it.
+
+        Args:
+            url: The path or URL of the other repository.
+            selection: Files whose bytes are pulled. Those of other files are fetched when they are needed.
+            jobs: Number of transfers at once.
+
+        Returns:
+            The open repository, and the result of the pull.
+
+        Raises:
+            NotFound: There is no repository at the URL.
+            Conflict: There is another repository in the folder.
+
+        >>> saved = repository.put("dataset", "data")
+        >>> clone, exchanged = Repository.clone(".artifacts", "copy/.artifacts")
+        >>> with clone:
+        ...     clone.find("data").name
+        'data:v0'
         """
         from artstore.sync.place import is_relative
         from artstore.sync.remotes import Remotes
@@ -260,11 +383,11 @@ class Repository(View):
 
     @property
     def _is_partial(self) -> bool:
-        """Whether bytes may be absent here that a remote promised; asked often, so without loading what remotes need."""
+        """Whether a remote promised blobs, so that they may be absent here. Called often: no module is loaded for it."""
         return any(remote.partial for remote in self.settings.remotes().values())
 
     def fill(self, found: Version, selection: Selection = EVERYTHING, *, monitor: Monitor | None = None) -> None:
-        """Bring those of a version's selected files here whose bytes only a partial remote has."""
+        """Get the bytes of a version's selected files that are absent here from the remotes that promised them."""
         if self._is_partial:
             self.remotes.fill_version(found, selection, monitor)
 
@@ -273,46 +396,46 @@ class Repository(View):
             self.remotes.fill({entry.digest: entry.size})
 
     def get(self, found: Version, root: str | None = None, how: Restore = PLAIN) -> CheckedOut:
-        """As `View.get`, and noted for `status`."""
+        """Restore a version's files to a folder: see `View.get`. The folder is noted for `status`."""
         done = super().get(found, root, how)
-        if not how.selection.exact:  # one file says nothing of the folder around it
+        if not how.selection.exact:  # after restoring a single file, the folder is not a checkout
             number = found.number
             noted = Noted(done.root, found.state.path, found.id, number, None, how.selection)
             self.checkouts.note(noted)
         return done
 
     def _promised(self) -> set[Digest]:
-        """Blobs that remotes hold for us."""
+        """The blobs that may be absent here, because remotes promised them."""
         return self.remotes.promised() if self._is_partial else set()
 
     def _elsewhere(self) -> list[Elsewhere]:
-        """All remotes."""
+        """Other repositories that may hold objects that were lost here: all remotes."""
         return self.remotes.elsewhere() if self.settings.remotes() else []
 
     def tidy(self) -> None:
-        """Merge packs when it is due and nobody else is at it. Never fails a save that was acknowledged."""
+        """Merge packs if that is due. Never raises for errors of the store, because the save before it is done."""
         from artstore.operations.upkeep.merge import merge_if_due
 
         merge_if_due(self.objects)
 
     def record(self, state: RunState, build: Callable[[RunState], list[Change]]) -> None:
-        """Append to a run's log: see `Runs.append`."""
+        """Append changes to a run's log: see `Runs.append`."""
         self._may("write")
         self.runs.append(state, build)
         self.automations.runs_changed()
 
     def seal(self, state: RunState, more: Callable[[RunState], list[Change]]) -> None:
-        """Seal what lies open of a run's history, and append `more` in the same entry."""
+        """Seal the open part of a run's history, and append the changes of `more` in the same log entry."""
         from artstore.store.metrics import seal
 
         self._may("write")
         try:
             seal(self.objects, self.runs, state, more)
         finally:
-            self.automations.runs_changed()  # what stands in the log has happened, also when what comes after it fails
+            self.automations.runs_changed()  # also after an error: changes that are in the log have happened
 
     def delete_run(self, path: RunPath) -> None:
-        """Delete a run: gc frees its history; its name and edges stay on record. Raises NotFound."""
+        """Delete a run. gc frees its history; its name, and which versions it used and logged, stay. Raises NotFound."""
         from artstore.store.metrics import discard
 
         state = self.runs.find(path)
@@ -320,8 +443,16 @@ class Repository(View):
         discard(self.objects, self.runs, state)
 
     def status(self, place: str | None = None, *, monitor: Monitor | None = None) -> Iterator[Status]:
-        """Every noted checkout (at `place`, below it, or the one around it) against its version, by place. Files whose
-        stats are as when they were last read are not read again. Places that are gone are forgotten.
+        """Compare the folders that were saved or restored with their versions, sorted by path.
+
+        A file is only read if its stat changed since it was last read. Folders that don't exist any more are forgotten.
+
+        Args:
+            place: Only folders at this path, below it or around it.
+
+        >>> saved = repository.put("dataset", "data")
+        >>> [status.verified.ok for status in repository.status()]
+        [True]
         """
         from artstore.operations.restoring.status import Statuses
 
@@ -334,30 +465,43 @@ class Repository(View):
 
     @contextmanager
     def _changing(self) -> Iterator[Changes]:
-        """For one operation, which automations hear of when it has ended well."""
+        """Run one operation. Its changes are reported to automations if it succeeds."""
         self._may("write")
         self.refs.journal.clear()
         try:
             yield self._changes()
         except BaseException:
-            self.refs.journal.clear()  # what was withdrawn, or is half of something
+            self.refs.journal.clear()  # its changes were withdrawn, or are only a part of the operation
             raise
         self.automations.changes_made()
 
-    # -- changing what moves --
+    # -- versions and collections --
 
     def set_aliases(self, text: str, add: tuple[str, ...] = (), remove: tuple[str, ...] = ()) -> Version:
-        """Move aliases to a version, or take them off it. Raises NotFound for one that isn't there."""
+        """Move aliases to a version, or remove them from it. Raises NotFound if it lacks an alias to remove.
+
+        >>> saved = repository.put("dataset", "data")
+        >>> changed = repository.set_aliases("data:v0", add=("production",))
+        >>> repository.find("data:production").name
+        'data:v0'
+        """
         with self._changing() as changes:
             return changes.set_aliases(text, add, remove)
 
     def set_tags(self, text: str, add: tuple[str, ...] = (), remove: tuple[str, ...] = ()) -> Version:
-        """Tag a version, or take tags off it. Raises NotFound for one that isn't there."""
+        """Add tags to a version, or remove them. Raises NotFound if it lacks a tag to remove."""
         with self._changing() as changes:
             return changes.set_tags(text, add, remove)
 
     def edit(self, text: str, properties: Properties) -> Version:
-        """Apply differences to a version's properties; what others do to those not named stays."""
+        """Change properties of a version. Only those that are given change.
+
+        >>> from artstore.domain.properties import Properties
+        >>> saved = repository.put("dataset", "data")
+        >>> version = repository.edit("data", Properties(description="first try"))
+        >>> repository.properties(version)[0]
+        'first try'
+        """
         with self._changing() as changes:
             return changes.edit(text, properties)
 
@@ -370,34 +514,50 @@ class Repository(View):
         tags: tuple[str, ...] = (),
         no_tags: tuple[str, ...] = (),
     ) -> State:
-        """Change what is said of a collection; None leaves it, a description of "" takes it away."""
+        """Change the properties of a collection. None leaves one as it is. The description "" removes the description."""
         with self._changing() as changes:
             return changes.edit_collection(text, description=description, type=type, tags=tags, no_tags=no_tags)
 
     def delete(self, text: str, *, delete_aliases: bool = False) -> Version:
-        """Delete one version (a tombstone stays). Refused while aliases but `latest` name it, unless `delete_aliases`."""
+        """Delete one version. Its number is never used again. `gc` frees its data after the grace period.
+
+        Raises Conflict if it has an alias other than `latest`, or a link points to it, unless `delete_aliases`. The links
+        stay, and keep its files.
+
+        >>> saved = repository.put("dataset", "data")
+        >>> repository.delete("data:v0").is_live
+        False
+        >>> repository.undelete("data:v0").is_live
+        True
+        """
         with self._changing() as changes:
             return changes.delete(text, delete_aliases=delete_aliases)
 
     def delete_collection(self, text: str, *, delete_aliases: bool = False) -> State:
-        """Delete a collection with the versions that it has now. Refused while it has aliases, unless `delete_aliases`."""
+        """Delete a collection with all versions that it has now.
+
+        Raises Conflict if it has aliases, or links point to its versions, unless `delete_aliases`.
+        """
         with self._changing() as changes:
             return changes.delete_collection(text, delete_aliases=delete_aliases)
 
     def undelete(self, text: str) -> Version:
-        """Bring a deleted version back, if all of it is still stored or in the trash. Raises NotFound or MissingObject."""
+        """Bring a deleted version back.
+
+        Raises NotFound if there never was such a version, MissingObject if a part of it was collected already.
+        """
         self._fill_deleted(text)
         with self._changing() as changes:
             return changes.undelete(text)
 
     def undelete_collection(self, text: str) -> list[Version]:
-        """Bring back all versions that the last deletion of the whole collection took, or none."""
+        """Bring back all versions that were deleted with the whole collection the last time: all of them or none."""
         self._fill_deleted(text)
         with self._changing() as changes:
             return changes.undelete_collection(text)
 
     def _fill_deleted(self, text: str) -> None:
-        """What comes back in a partial clone comes back whole: its absent blobs from the remote."""
+        """Get the absent blobs of deleted versions, before they are undeleted. Only in a partial clone."""
         if self._is_partial:
             self.remotes.fill_deleted(*self.path_of(text))
 
@@ -410,9 +570,26 @@ class Repository(View):
         dry_run: bool = False,
         monitor: Monitor | None = None,
     ) -> Pruned:
-        """Delete versions that a policy does not keep, of these artifacts or of all: one log entry each. Without a policy
-        only those whose ttl is over. Refused, with nothing deleted anywhere, where aliases or links hold one, unless
-        forced. The bytes are exactly those that a collection would free.
+        """Delete the versions that a policy does not keep. Each collection gets one log entry.
+
+        Args:
+            specs: Artifacts. None means all.
+            policy: Which versions to keep. The default only deletes versions whose ttl has passed.
+            force: Also delete versions that have aliases, or to which links point.
+            dry_run: Delete nothing. The result says what would be deleted, and how many bytes `gc` would free.
+
+        Raises:
+            Conflict: Such a version has aliases, or links point to it. Nothing was deleted anywhere.
+            InvalidValue: A spec names a version, or the policy is invalid.
+
+        >>> from pathlib import Path
+        >>> from artstore.operations.upkeep.pruning import Policy
+        >>> saved = repository.put("dataset", "data")
+        >>> written = Path("dataset/train.csv").write_text("3,4")
+        >>> saved = repository.put("dataset", "data")
+        >>> pruned = repository.prune(["data"], Policy(keep_last=1))
+        >>> [verdict.version["number"] for path, verdict in pruned.gone]
+        [0]
         """
         from artstore.operations.changing.prune import prune
         from artstore.operations.upkeep.pruning import Policy
@@ -431,12 +608,12 @@ class Repository(View):
     # -- versions that several processes put together --
 
     def drop(self, text: str, upsert: str) -> State:
-        """Give up a version that is not finished, with all its parts."""
+        """Drop an unfinished version, with all its parts. Raises NotFound, with similar ids in the hint."""
         with self._changing() as changes:
             return changes.drop(text, upsert)
 
     def finish(self, text: str, upsert: str, properties: Properties | None = None) -> Saved:
-        """Make a version of all parts that were added under an id. Raises NotFound when none were."""
+        """Make a version of all parts that were added under an id. Raises NotFound if there are none."""
         state = self.collection(text)
         with self.draft() as draft:
             saved = draft.save(state.path, properties=properties, upsert=upsert)
@@ -453,12 +630,22 @@ class Repository(View):
             yield Links(self.store, self.lookup, changes)
 
     def link(self, found: Version, target: str, aliases: tuple[str, ...] = ()) -> Version:
-        """Let a version stand in another collection, too: the link, with a number and aliases of its own."""
+        """Link a version into another collection, such as a registry's. Returns the link.
+
+        The link has a number and aliases of its own, and shares its other properties with the version.
+
+        Raises:
+            Conflict: The registry doesn't accept the type, or the collection holds versions that are not links.
+
+        >>> saved = repository.put("dataset", "data")
+        >>> repository.link(repository.find("data"), "registry-vision/data").spec
+        'local/registry-vision/data:v0'
+        """
         with self._linking() as links:
             return links.link(found, target, aliases)
 
     def unlink(self, text: str) -> Version:
-        """Take a link away; the version stays where it was made. Raises Conflict for what is no link."""
+        """Remove a link, with its aliases. Its source stays. Raises Conflict if the version is not a link."""
         with self._linking() as links:
             return links.unlink(text)
 
@@ -471,17 +658,24 @@ class Repository(View):
         description: str | None = None,
         metadata: dict[str, Any] | None = None,
     ) -> State:
-        """Make a registry (Conflict when it exists), or say something of one."""
+        """Change the properties of a registry. With `new`, raises Conflict if it exists. A description "" removes it."""
         with self._linking() as links:
             return links.edit_registry(entity, project, new=new, description=description, metadata=metadata)
 
     def delete_registry(self, entity: str, project: str) -> None:
-        """Delete a registry with all its links; what they linked to stays."""
+        """Delete a registry with all its links. The sources of the links stay."""
         with self._linking() as links:
             links.delete_registry(entity, project)
 
     def rename(self, text: str, new: str) -> State:
-        """Give a collection another name or project, history and all; the old name redirects."""
+        """Give a collection another name or project. Its history stays, and the old name redirects to the new one.
+
+        >>> saved = repository.put("dataset", "data")
+        >>> str(repository.rename("data", "vision/images").path)
+        'local/vision/images'
+        >>> repository.find("data").spec
+        'local/vision/images:v0'
+        """
         old = self.collection(text).path
         with self._changing() as changes:
             made = changes.rename(text, new)
@@ -491,12 +685,17 @@ class Repository(View):
         return made
 
     def copy(self, text: str, new: str) -> State:
-        """Give a version, or all live ones of a collection, to another collection too. Stores nothing twice."""
+        """Copy a version, or all versions of a collection, to another collection. No file is stored again.
+
+        >>> saved = repository.put("dataset", "data")
+        >>> [version["number"] for version in repository.copy("data:v0", "copied").live()]
+        [0]
+        """
         with self._changing() as changes:
             return changes.copy(text, new)
 
     def move(self, text: str, new: str) -> State:
-        """As `rename`; a single version is copied with its aliases, then deleted where it was."""
+        """Rename a collection; or move one version to another collection, by copying it and deleting the old one."""
         if not parse_spec(text).names_version:
             return self.rename(text, new)
         with self._changing() as changes:
@@ -504,6 +703,7 @@ class Repository(View):
 
 
 def _make(root: str, *, shared: bool = False, config: str = "") -> None:
+    """Create a repository in folder `root`, unless there is one."""
     if not os.path.isfile(f"{root}/format"):
         with translated(f"make a repository in {printable(root)}"):
             make(root, shared=shared, config=config)

@@ -1,4 +1,4 @@
-"""What is stored at a place: found, read, checked out, and kept well. A repository here is one, and so is a remote."""
+"""A view of a repository: finding, reading, restoring and maintaining its versions. It may be here, or a remote."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ from artstore.store.runs import may_live
 from artstore.store.settings import Settings
 from artstore.store.store import Store
 
-if TYPE_CHECKING:  # loaded when they are called: a command should not pay for what others do
+if TYPE_CHECKING:  # each is loaded when it is called, so that a command only loads the operations that it needs
     from artstore.operations.finding.catalog import Catalog
     from artstore.operations.lineage.graph import Graph
     from artstore.operations.restoring.archive import Archived, ArchiveKind
@@ -52,7 +52,12 @@ if TYPE_CHECKING:  # loaded when they are called: a command should not pay for w
 
 
 class View:
-    """A handle; open ones are cheap and hold no lock. Not for several threads at once."""
+    """A handle on a repository, here or at a remote, for everything that doesn't change its versions.
+
+    An open handle is cheap, and holds no lock. Only one thread at a time may use it. `view_of` opens one for a remote.
+
+    In the examples, `repository` is a new repository, and the working folder holds `dataset/train.csv` with the line `1,2`.
+    """
 
     def __init__(
         self,
@@ -64,7 +69,7 @@ class View:
         self.settings = settings
         self.lookup = Lookup(store.refs, store.objects, settings)
         self.asking: FolderStorage | None = None
-        """the repository from which a remote is looked at"""
+        """if this is a remote: the repository here"""
 
     def __enter__(self) -> Self:
         return self
@@ -73,65 +78,108 @@ class View:
         self.close()
 
     def close(self) -> None:
+        """Close all open files. The handle can't be used afterwards."""
         self.store.close()
 
     def _may(self, operation: Operation) -> None:
-        """Raises UnsupportedFormat when that takes a feature that this artstore lacks, as the place is now."""
+        """Raise UnsupportedFormat if the repository needs features for an operation that this artstore doesn't have.
+
+        The `format` file is read each time, because another process may have added a feature.
+        """
         check_format(self.storage, operation)
 
     def fill(self, found: Version, selection: Selection = EVERYTHING, *, monitor: Monitor | None = None) -> None:
-        """Bring those of a version's files here whose bytes are elsewhere; of a distant place, the trees that will be
-        read, by few requests.
-        """
+        """Prepare to read a version's files. At a distant place: read all trees that will be needed, with few requests."""
         if self.storage.distant:
             load_trees(self.objects, found.tree, selection.reaches)
 
     def _fill_entry(self, entry: Entry) -> None:
-        """As `fill`, one file."""
+        """Prepare to read one file."""
 
     # -- finding --
 
     def path_of(self, text: str, home: Home | None = None) -> tuple[Path, Spec]:
-        """What a spec names; parts that it leaves out are those of `home` (entity, project), else the settings'."""
+        """The path of the collection that a spec names, and the parsed spec. Nothing is looked up.
+
+        Args:
+            text: A spec, such as `data`, `vision/data:v3` or `local/vision/data:latest`.
+            home: The entity and project for a spec that names none. The default is that of the settings.
+
+        Raises:
+            InvalidValue: It isn't a spec.
+
+        >>> str(repository.path_of("data:v3")[0])
+        'local/uncategorized/data'
+        """
         return self.lookup.path_of(text, home)
 
     def collection(self, text: str, home: Home | None = None) -> State:
-        """The collection that a spec names. Raises NotFound with near names."""
+        """The collection that a spec names. Raises NotFound, with similar names in the hint.
+
+        >>> saved = repository.put("dataset", "data", type="dataset")
+        >>> repository.collection("data").type
+        'dataset'
+        """
         return self.lookup.collection(text, home)
 
     def find(self, text: str, home: Home | None = None) -> Version:
-        """The version that a spec names; no alias means `latest`. Raises NotFound, saying which part is missing."""
+        """The version that a spec names: `latest` if it names none.
+
+        Raises NotFound, which names the part that is missing, with similar names in the hint.
+
+        >>> saved = repository.put("dataset", "data", aliases=("good",))
+        >>> repository.find("data:good").name
+        'data:v0'
+        """
         return self.lookup.find(text, home)
 
     def version(self, path: Path, id: str) -> Version:
-        """A version by id, deleted or not."""
+        """The version with an id, deleted or not. Raises NotFound.
+
+        >>> saved = repository.put("dataset", "data")
+        >>> repository.version(saved.path, saved.id).name
+        'data:v0'
+        """
         return self.lookup.version(path, id)
 
     def collections(
         self, entity: str | None = None, project: str | None = None, *, damaged: list[Damage] | None = None
     ) -> Iterator[State]:
-        """Every collection that exists, by its path. One that can't be read is an error, or is told in `damaged`."""
+        """All collections, or those of an entity or project, sorted by their paths.
+
+        Args:
+            damaged: If a collection can't be read, its error is added here. With None it is raised.
+
+        >>> saved = repository.put("dataset", "data")
+        >>> [str(state.path) for state in repository.collections()]
+        ['local/uncategorized/data']
+        """
         found = self.refs.collections(entity, project, damaged=damaged)
         return (state for state in found if not state.type.startswith(RESERVED))
 
     def registry(self, entity: str, project: str) -> State:
-        """What is said of a registry; `exists` is False where nothing was said."""
+        """The collection that has the properties of a registry. It doesn't exist if none was ever set."""
         from artstore.operations.changing.linking import registry_at
 
         return registry_at(self.refs, entity, project)
 
     def history(self, text: str) -> Iterator[LogEntry]:
-        """Every change of a collection, oldest first."""
+        """The entries in the log of a collection, the oldest first.
+
+        >>> saved = repository.put("dataset", "data")
+        >>> [[change["kind"] for change in entry.changes] for entry in repository.history("data")]
+        [['collection', 'version']]
+        """
         return self.refs.history(self.collection(text).path)
 
     def run_history(self, state: RunState) -> Iterator[dict[str, Any]]:
-        """The rows that a run logged, each with its `_step`, in the order in which it did. Memory: one part of it."""
+        """The rows of metrics that a run logged, in their order, each with its `_step`. Memory: one sealed part."""
         from artstore.store.metrics import read_history
 
         return read_history(self.objects, self.runs, state)
 
     def catalog(self, *, damaged: list[Damage] | None = None) -> Catalog:
-        """What all runs used and logged, and all links. A log that can't be read is told in `damaged`, else raised."""
+        """A summary of all runs and links. If a log can't be read, its error is added to `damaged`. With None it is raised."""
         from artstore.operations.finding.catalog import Catalog
 
         return Catalog(self.objects.here, self.runs, self.refs, damaged=damaged)
@@ -139,8 +187,12 @@ class View:
     def lineage(
         self, found: Version, *, depth: int | None = None, direction: str = "both", breadth: int | None = None
     ) -> Graph:
-        """The runs and versions that a version came from (`up`), and that came from it (`down`), up to `depth` runs away, at
-        most `breadth` beside one another.
+        """The runs and versions from which a version came, and those that came from it: see `Lineage.of`.
+
+        Args:
+            depth: Follow at most this number of runs in a row. None means all.
+            direction: "up" for the versions from which it came, "down" for those that came from it, or "both".
+            breadth: Show at most this number of neighbours of one node. None means all.
         """
         from artstore.operations.lineage.walk import Lineage
 
@@ -150,33 +202,53 @@ class View:
         return lineage.of(found, depth=depth, direction=direction, breadth=breadth)
 
     def properties(self, found: Version) -> tuple[str | None, dict[str, Any]]:
-        """(description, metadata) of a version, long values read from their blobs."""
+        """The description and metadata of a version. A link has those of its source.
+
+        >>> saved = repository.put("dataset", "data", description="first try", metadata={"rows": 1})
+        >>> repository.properties(repository.find("data"))
+        ('first try', {'rows': 1})
+        """
         return self.lookup.properties(found)
 
     # -- reading content --
 
     def walk(self, tree: Digest, prefix: bytes = b"") -> Iterator[tuple[bytes, Entry]]:
+        """The path and entry of each file, folder and reference below a tree. `prefix` is put before each path."""
         return walk(tree, self.objects.read_tree, prefix)
 
     def find_entry(self, found: Version, path: str) -> Entry | None:
-        """The entry at a path of a version; None when there is none."""
+        """The entry at a path of a version, or None."""
         return find(found.tree, parse_path(path), self.objects.read_tree)
 
     def entry(self, found: Version, path: str) -> Entry:
-        """The entry at a path of a version. Raises NoEntry with near names."""
+        """The entry at a path of a version. Raises NoEntry, with similar names in the hint."""
         return self.lookup.entry(found, path)
 
     def folder(self, tree: Digest) -> tuple[Entry, ...]:
+        """The entries of one folder, sorted by name."""
         return read_folder(tree, self.objects.read_tree)
 
     def content(self, entry: Entry) -> Iterator[bytes]:
-        """A file's bytes in pieces; checked before the first piece is given out. Raises InvalidValue for a folder."""
+        """The content of a file, in pieces. All of it is checked before the first piece is yielded.
+
+        Raises InvalidValue for a folder.
+
+        >>> saved = repository.put("dataset", "data")
+        >>> b"".join(repository.content(repository.entry(repository.find("data"), "train.csv")))
+        b'1,2\\n'
+        """
         with self.open(entry) as file, translated(f"read '{printable(entry.name)}'"):
             while piece := file.read(1 << 20):
                 yield piece
 
     def open(self, entry: Entry) -> BinaryIO:
-        """A file's content for reading, checked before the first byte is given out. Raises InvalidValue for a folder."""
+        """Open a file of a version for reading. All of its content is checked first. Raises InvalidValue for a folder.
+
+        >>> saved = repository.put("dataset", "data")
+        >>> with repository.open(repository.entry(repository.find("data"), "train.csv")) as file:
+        ...     file.read()
+        b'1,2\\n'
+        """
         from artstore.operations.restoring.opening import open_file
 
         if entry.kind not in (REFERENCE, DIRECTORY):
@@ -184,11 +256,35 @@ class View:
         return open_file(self.objects, entry)
 
     def diff(self, old: Version, new: Version) -> Iterator[FileChange]:
+        """The files that were added, removed or changed between two versions, sorted by path.
+
+        Cost: only folders that differ are read.
+
+        >>> from pathlib import Path
+        >>> saved = repository.put("dataset", "data")
+        >>> written = Path("dataset/test.csv").write_text("3,4")
+        >>> saved = repository.put("dataset", "data")
+        >>> [change.path for change in repository.diff(repository.find("data:v0"), repository.find("data:v1"))]
+        [b'test.csv']
+        """
         return diff(old.tree, new.tree, self.objects.read_tree)
 
     def get(self, found: Version, root: str | None = None, how: Restore = PLAIN) -> CheckedOut:
-        """Put a version's files below `root` (default `./artifacts/<name>-vN`), every byte checked. A reference whose bytes
-        are gone is MissingReference, unless that is allowed.
+        """Restore a version's files to a folder. Every byte is checked.
+
+        Files that are right already stay untouched. If the folder doesn't exist, it appears whole.
+
+        Args:
+            root: The folder. The default is `./artifacts/<name>-vN`.
+            how: Which files, and what to do with files that are in the way: see `Restore`.
+
+        Raises:
+            Refused: The folder holds files that no version has, and `how.force` is False.
+            MissingReference: The bytes of a reference are gone.
+
+        >>> saved = repository.put("dataset", "data")
+        >>> repository.get(repository.find("data"), "copy").files
+        1
         """
         from artstore.operations.restoring.checkout import Checkout
 
@@ -206,8 +302,14 @@ class View:
         selection: Selection = EVERYTHING,
         monitor: Monitor | None = None,
     ) -> Archived:
-        """Write a version's files to `out` as a tar or zip, every byte checked; the same bytes each time. `out` need not be
-        seekable.
+        """Write a version's files to `out`, as a tar or zip. Every byte is checked.
+
+        The archive of a version has the same bytes each time. `out` need not be seekable.
+
+        >>> import io
+        >>> saved = repository.put("dataset", "data")
+        >>> repository.export(repository.find("data"), io.BytesIO(), "tar").files
+        1
         """
         from artstore.operations.restoring.archive import write_archive
 
@@ -217,10 +319,16 @@ class View:
             return write_archive(kind, out, entries, self.objects, self.open, monitor or Monitor())
 
     def download_folder(self, found: Version) -> str:
+        """The folder to which a version is restored by default."""
         return settings.download_folder(f"{found.state.path.name}-v{found.number}")
 
     def verify(self, found: Version, root: str | None = None, *, monitor: Monitor | None = None) -> Verified:
-        """Compare a folder with a version, by content: nothing is taken from a cache."""
+        """Compare a folder with a version by content: every file is read. Raises NotFound if there is no such folder.
+
+        >>> saved = repository.put("dataset", "data")
+        >>> repository.verify(repository.find("data"), "dataset").ok
+        True
+        """
         from artstore.operations.restoring.verify import Verifier
 
         return Verifier(self.objects, monitor=monitor).run(found.tree, root or self.download_folder(found))
@@ -236,8 +344,23 @@ class View:
         force: bool = False,
         monitor: Monitor | None = None,
     ) -> Collected:
-        """Collect what no live version reaches. `now` skips the grace period; refused on network file systems. `abandon`
-        declares a transaction dead: refused of a process that is alive here, unless `force`.
+        """Delete data that no live version uses.
+
+        Args:
+            now: Delete it now. Without `now`, it waits in the trash for a grace period, which the settings give.
+            dry_run: Change nothing. The result says what would be freed.
+            abandon: A transaction to remove, as if its process were dead.
+            force: Also abandon a transaction whose process is alive on this host.
+
+        Raises:
+            InvalidValue: `now` on a network file system.
+            Refused: The process of the transaction to abandon is alive on this host.
+            Damage: A log, version or tree can't be read. Then nothing was deleted.
+
+        >>> saved = repository.put("dataset", "data")
+        >>> deleted = repository.delete("data:v0")
+        >>> repository.gc(now=True).freed_bytes > 0
+        True
         """
         from artstore.operations.upkeep.collect import abandon_transaction, collect, foresee
         from artstore.operations.upkeep.merge import maintenance_lock, merge
@@ -245,12 +368,12 @@ class View:
         self._may("gc")
         if now and not self.storage.coherent:
             raise InvalidValue(
-                "gc --now is refused on a network file system: other hosts may still believe old listings",
+                "gc --now is refused on a network file system: other hosts may still use old listings",
                 hint="run gc without --now",
             )
         if abandon is not None:
             abandon_transaction(self.storage, abandon, force=force, dry_run=dry_run)
-        # A place that others use, too, keeps its trash as long as it should, whatever one of them has set for himself.
+        # For a remote, which others use too, the user's own setting of the grace period doesn't count.
         settings = self.settings if self.objects.here is not None else Settings(None)
         grace = 0.0 if now else settings.grace(self.storage.local)
         with maintenance_lock(self.storage):
@@ -261,8 +384,16 @@ class View:
             return done
 
     def fsck(self, *, quick: bool = False, repair: bool = False, monitor: Monitor | None = None) -> Report:
-        """Everything that is stored against everything that should be. With `repair`, what was lost is looked for in
-        bad/, in folders that were saved or got, and in other repositories; what is found is stored again.
+        """Check that everything that should be stored is stored, and right.
+
+        Args:
+            quick: Don't hash blobs.
+            repair: Look for lost objects in bad/, in folders that were saved or restored, and in other repositories, and
+                store them again.
+
+        >>> saved = repository.put("dataset", "data")
+        >>> repository.fsck().problems
+        []
         """
         from artstore.operations.upkeep.fsck import Fsck
 
@@ -290,7 +421,7 @@ class View:
             return Repair(self.objects, self.refs, self._elsewhere(), shown).run(check, quick=quick)
 
     def _elsewhere(self) -> list[Elsewhere]:
-        """Other repositories that may hold what was lost here."""
+        """Other repositories that may hold objects that were lost here."""
         from artstore.operations.upkeep.repair import Elsewhere
 
         if (asking := self.asking) is None:
@@ -298,19 +429,37 @@ class View:
         return [Elsewhere("the repository here", lambda: closing(ObjectStore(asking)))]
 
     def _promised(self) -> set[Digest]:
-        """Blobs that may be absent: none."""
+        """The blobs that may be absent, because a remote promised them: none."""
         return set()
 
     def usage(self) -> Usage:
-        """Bytes on disk, part by part."""
+        """Measure the disk use. Cost: a listing of all files, and reading all collections.
+
+        >>> saved = repository.put("dataset", "data")
+        >>> repository.usage().version_bytes
+        4
+        """
         from artstore.operations.upkeep.usage import usage
 
         return usage(self.objects, self.collections())
 
 
 def view_of(place: str, here: FolderStorage | None, *, writing: bool = False) -> View:
-    """What is stored at a path, a URL, or under the name of a remote of the repository `here`. Nothing is written there,
-    unless to keep it well (`writing`).
+    """Open a view of the repository at a path or URL, or of a remote.
+
+    Args:
+        place: A path, a URL, or the name of a remote of the repository `here`.
+        here: The repository here; None if there is none.
+        writing: For maintenance: damage is noted there.
+
+    Raises:
+        NotFound: There is no repository.
+        Conflict: Another repository is at the remote's place than the last time.
+
+    >>> saved = repository.put("dataset", "data")
+    >>> with view_of(".artifacts", None) as view:
+    ...     view.find("data").name
+    'data:v0'
     """
     from artstore.sync.notes import Tracking
     from artstore.sync.place import check_identity, open_remote, require_remote
