@@ -71,6 +71,7 @@ class RunRow(NamedTuple):
 
     @property
     def path(self) -> str:
+        """The run's entity, project and id."""
         return f"{self.entity}/{self.project}/{self.id}"
 
     @property
@@ -95,6 +96,7 @@ class LinkRow(NamedTuple):
 
     @property
     def path(self) -> Path:
+        """The collection that holds the link."""
         return Path(*self[1:4])
 
 
@@ -111,12 +113,14 @@ class _Table:
         self.rows: list[bytes] = []
 
     def add(self, folder: str, stamp: int, key: str, row: bytes) -> None:
+        """Add the row of one log, with the modification time of its folder."""
         self.folders.append(folder)
         self.stamps.append(stamp)
         self.keys.append(key)
         self.rows.append(row)
 
     def encode(self) -> bytes:
+        """The bytes of the table, with a digest of them at the end."""
         columns = ("\n".join(self.folders), self.stamps.tobytes(), "\n".join(self.keys), self.rows)
         body = encode_rows((_SHAPE, *columns))
         return body + plain_digest(body)

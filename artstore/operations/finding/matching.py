@@ -29,6 +29,7 @@ def fitting_versions(lookup: Lookup, state: State, condition: Filter | None) -> 
 
 
 def _version_fields(lookup: Lookup, found: Version, aliases: list[str]) -> Any:
+    """The fields of a version. Those that are functions are only computed if the filter names them."""
     version = found.version
 
     def metadata() -> dict[str, Any]:

@@ -32,6 +32,7 @@ class Box(NamedTuple):
 
     @property
     def middle(self) -> float:
+        """The vertical middle of the box."""
         return self.y + self.height / 2
 
 

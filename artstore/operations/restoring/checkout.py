@@ -434,6 +434,7 @@ class Checkout:
                 os.close(fd)
 
     def _replace(self, fd: int, path: bytes, entry: Entry) -> None:
+        """Write one file under a temporary name, then rename it over the file that was there."""
         name = entry.name
         temporary = os.fsencode(f".artstore-{self._owner}-{self._writer.files}")
         if entry.kind == REFERENCE:

@@ -64,6 +64,7 @@ class Comparison:
     def _below(
         self, fd: int, path: bytes, tree: Digest, expected: Entry | None
     ) -> "Generator[ComparedFolder | AbsentFolder]":
+        """The folder that is open, then all folders below it."""
         check_depth(path)
         folder = ComparedFolder(self, fd, path, tree, expected)
         yield folder

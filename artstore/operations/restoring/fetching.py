@@ -78,6 +78,7 @@ class Fetcher:
         self._pending = {}
 
     def _fetch(self, place: _Place, path: bytes, entry: Entry) -> None:
+        """Fetch one reference to its temporary name, then rename the file. Runs in a thread."""
         try:
             with self._lock:  # after `stop` the caller removes the folder: no file may appear in it any more
                 self._refuse_stopped()

@@ -160,6 +160,7 @@ def refuse_unknown(objects: ObjectStore, target: Confined, todo: Todo, extra: Ex
 
 
 def _holds_unknown(objects: ObjectStore, target: Confined, parts: tuple[bytes, ...]) -> bool:
+    """Whether a file exists whose content is in no version here. A file that can't be read counts as one."""
     try:
         fd = target.open_folder(parts[:-1], create=False)
     except FileNotFoundError:

@@ -31,6 +31,7 @@ class Verified(NamedTuple):
 
     @property
     def ok(self) -> bool:
+        """Whether the folder has exactly the files of the version."""
         return not (self.missing or self.changed or self.extra)
 
 
@@ -111,6 +112,7 @@ class Verifier:
         return Verified(self._files, *([os.fsdecode(path) for path in sorted(found)] for found in paths))
 
     def _compare(self, fd: int, tree: Digest) -> None:
+        """Compare every folder of a tree with the open folder on disk, and note the differences."""
         rules: list[Rules] = []
         with closing(self._comparison.folders(fd, tree)) as folders:
             for folder in folders:

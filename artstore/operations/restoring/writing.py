@@ -59,10 +59,12 @@ class FileWriter:
 
     @property
     def written(self) -> int:
+        """Number of files that were written."""
         return self._written + (self._fetcher.written if self._fetcher is not None else 0)
 
     @property
     def written_bytes(self) -> int:
+        """Bytes of these files."""
         return self._written_bytes + (self._fetcher.written_bytes if self._fetcher is not None else 0)
 
     def write_quickly(self, fd: int, entry: Entry) -> Stat | None:
@@ -146,6 +148,7 @@ class FileWriter:
             raise type(error)(f"'{printable(path)}' can't be restored: {error}", hint=_WITHOUT) from error
 
     def _write_large(self, fd: int, path: bytes, entry: Entry, name: bytes) -> None:
+        """Link a large file, or begin to copy it in a thread. Raises if its blob is missing or damaged."""
         try:
             source, where = self._objects.large.open(entry[3], entry[2])
         except (MissingObject, DamagedObject) as error:
@@ -189,6 +192,7 @@ class FileWriter:
         return True
 
     def _copy_large(self, source: int, target: int, path: bytes, entry: Entry) -> None:
+        """Copy a large file, and close both descriptors. Unless its blob was verified before, hash it."""
         try:
             if self._objects.large.verified.holds(entry[3], os.fstat(source)):
                 self._copy_verified(source, target, entry[2])

@@ -52,6 +52,7 @@ class Listing:
         self.seen[name] = stat_of(st, True)
 
     def add_folder(self, name: str, inode: int) -> None:
+        """Add a subfolder, or a symlink that leads to a folder."""
         self.seen[name] = (stat.S_IFDIR, inode)
         self.folders[name] = None
 
@@ -103,6 +104,7 @@ class Lister:
         return listing, rules
 
     def _scan(self, folder: OpenFolder) -> Listing:
+        """List an open folder with stats. Entries that can't be saved are added to the problems."""
         fd, path, device, _ = folder
         listing = Listing()
         seen = listing.seen

@@ -109,6 +109,7 @@ class _Copies:
         self._first: dict[bytes, str] = {}
 
     def add(self, pack: str, rows: list[Row]) -> None:
+        """Note the live objects of a pack."""
         self._first.update((row.digest, pack) for row in rows)
 
     def has_good(self, row: Row) -> bool:

@@ -371,6 +371,7 @@ class Fsck:
     # -- the rest --
 
     def _look_around(self) -> None:
+        """Note files that don't belong to the repository, waiting trash, open transactions and kept evidence."""
         storage = self._objects.storage
         for name in storage.names(PACKS):
             if not re.fullmatch(r"[0-9a-f]{64}\.pack", name):

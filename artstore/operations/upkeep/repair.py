@@ -199,6 +199,7 @@ class Repair:
                     yield entry.digest
 
     def _from_file(self, tx: Transaction, entry: Entry, path: str) -> bool:
+        """Store a lost blob again from a file on disk, if it has the same content. Returns whether it has."""
         _, _, size, digest = entry
         try:
             fd = open_regular(path, follow=True)
