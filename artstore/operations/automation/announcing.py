@@ -1,4 +1,4 @@
-"""Announcing: automations hear what an operation did, once it is safe."""
+"""Announcing: reporting the changes of an operation to automations, once they are safe on disk."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ if TYPE_CHECKING:  # loaded only where there are automations: a save must not fa
 
 
 class Announcer:
-    """Tells automations what was done through one handle. Cost where the user has no automations: a stat."""
+    """Reports the changes that were made with one handle to automations. Cost if the user has no automations: a stat."""
 
     ask: Callable[[str], bool | None] = staticmethod(lambda question: None)
-    """How the user is asked, yes or no; None where nobody answers."""
+    """Asks the user a yes-or-no question. Returns None if there is nobody to answer."""
 
     def __init__(self, root: str, store: Store, lookup: Lookup, settings: Settings) -> None:
         self._root = root
@@ -62,7 +62,7 @@ class Announcer:
             fire(self.place, [self._with_metadata(event) | origin for event in events], self.ask)
 
     def _with_metadata(self, event: Event) -> Event:
-        """An event with all of its version's metadata: a state has the long values as digests of blobs only."""
+        """The event with all metadata of its version. A collection's state only has the digests of long values."""
         if "id" not in event:
             return event
         try:
@@ -88,6 +88,7 @@ class Announcer:
 
 
 def _has_automations() -> bool:
+    """Whether the user has rules, or this process may have some. Cost: a stat."""
     return is_firing_loaded() or os.path.exists(rules_path())
 
 

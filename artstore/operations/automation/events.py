@@ -12,7 +12,7 @@ from artstore.domain.run import RUNNING, RunState
 
 
 class Event(TypedDict, total=False):
-    """Something that an automation may wait for. Actions get it as JSON; which fields it has depends on its type."""
+    """A change for which an automation may wait. Actions get it as JSON. Its type decides which fields it has."""
 
     event: str
     """the name of its type"""
@@ -140,7 +140,7 @@ def events_of_run(state: RunState, changes: list[Change]) -> list[Event]:
 
 
 def metric_event(state: RunState, metric: str, value: float, rule: str) -> Event:
-    """A metric of a run passed the threshold of the rule with this id."""
+    """The event of a metric of a run that passed the threshold of a rule. `rule` is the rule's id."""
     about = _about_run(EventType.RUN_METRIC_THRESHOLD, state)
     return {**about, "metric": metric, "value": recorded(value), "rule": rule}
 
