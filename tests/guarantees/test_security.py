@@ -68,7 +68,7 @@ ALLOWED = {
     ("backends.bucket.storage", "tempfile"): "files without a name, and the name of the folder for such files",
     ("api.tables.frames", "importlib"): "numpy, pandas, pyarrow: named in the same file",
     ("api.tables.rows", "tempfile"): "a file without a name, of msgpack",
-    ("view", "tempfile"): "a file without a name",
+    ("operations.restoring.opening", "tempfile"): "a file without a name",
 }
 """What could run code, or make files where others do, by (module, what), each with the reason why it may."""
 
