@@ -1,1 +1,1 @@
-"""The Python interface, shaped as W&B's."""
+"""The Python interface, shaped like W&B's."""

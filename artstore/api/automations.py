@@ -1,7 +1,18 @@
-"""Automations in Python, in the shape of W&B's: `OnAddArtifactAlias(scope=…, filter=…) >> RunCommand([…])`.
+"""Automations in Python, shaped like W&B's: an event, `>>`, and an action.
 
-They belong to the user who makes them, for this repository where it lies; nothing of them is stored in it. A command or
-webhook is done by a process of its own; `CallPython` calls a function of this process, as long as it lives.
+An automation belongs to the user who makes it, for this repository at its current path. It isn't stored in the
+repository. A command or webhook runs in a process of its own; `CallPython` calls a function of this process, as long as
+it runs.
+
+Example:
+    >>> from artstore.automations import ArtifactEvent, OnAddArtifactAlias, RunCommand, SendWebhook
+    >>> from artstore.automations import OnRunMetric, RunEvent
+    >>> promoted = OnAddArtifactAlias(filter=ArtifactEvent.alias == "prod") >> RunCommand(["./deploy.sh"])
+    >>> wandb.Api().create_automation(promoted, name="deploy").enabled
+    True
+    >>> learnt = OnRunMetric(filter=RunEvent.metric("loss").avg(5) < 0.1)
+    >>> wandb.Api().create_automation(learnt >> SendWebhook("https://example.org/learnt"), name="tell").name
+    'tell'
 """
 
 import datetime
@@ -27,7 +38,7 @@ __all__ = [
 
 
 class FilterExpr:
-    """A condition on events: combine with `&`, `|`, `~`."""
+    """A condition on events. Combine conditions with `&`, `|` and `~`."""
 
     def __init__(self, condition: dict[str, Any]) -> None:
         self.condition = condition
@@ -48,7 +59,7 @@ class FilterExpr:
 
 
 class Field:
-    """Something that an event says, to be compared."""
+    """A field of an event. Comparing it with a value makes a condition."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -57,56 +68,67 @@ class Field:
         return FilterExpr({self._name: {operator: value}})
 
     def matches_regex(self, pattern: str) -> FilterExpr:
+        """The field matches a regular expression."""
         return self._is("$regex", pattern)
 
     def contains(self, text: str) -> FilterExpr:
+        """The field, or one item of a list, contains a text."""
         return self._is("$contains", text)
 
     def exists(self, exists: bool = True) -> FilterExpr:
+        """The event has this field, or with False it doesn't."""
         return self._is("$exists", exists)
 
     def in_(self, values: Any) -> FilterExpr:
+        """The field is one of these values."""
         return self._is("$in", list(values))
 
     def not_in(self, values: Any) -> FilterExpr:
+        """The field is none of these values."""
         return self._is("$nin", list(values))
 
     def eq(self, value: Any) -> FilterExpr:
+        """The field equals a value."""
         return self._is("$eq", value)
 
     def ne(self, value: Any) -> FilterExpr:
+        """The field doesn't equal a value."""
         return self._is("$ne", value)
 
     def gt(self, value: Any) -> FilterExpr:
+        """The field is greater than a value."""
         return self._is("$gt", value)
 
     def gte(self, value: Any) -> FilterExpr:
+        """The field is greater than a value, or equal to it."""
         return self._is("$gte", value)
 
     def lt(self, value: Any) -> FilterExpr:
+        """The field is less than a value."""
         return self._is("$lt", value)
 
     def lte(self, value: Any) -> FilterExpr:
+        """The field is less than a value, or equal to it."""
         return self._is("$lte", value)
 
     __gt__, __ge__, __lt__, __le__ = gt, gte, lt, lte
-    __eq__, __ne__ = eq, ne  # type: ignore[assignment]  # as W&B's: they make conditions
+    __eq__, __ne__ = eq, ne  # type: ignore[assignment]  # they make conditions, as W&B's do
     __hash__ = None  # type: ignore[assignment]
 
 
 class ArtifactEvent:
-    """What events of artifacts say."""
+    """The fields of an artifact's event, to filter by."""
 
     alias, tag, name, type = Field("alias"), Field("tag"), Field("collection"), Field("type")
 
     @staticmethod
     def metadata(key: str) -> Field:
-        """A value of the version's metadata; `a.b` goes into nested dicts."""
+        """A value of the version's metadata. `a.b` is the key `b` of the dict `a`."""
         return Field(f"metadata.{key}")
 
 
 class MetricFilter(NamedTuple):
-    """A threshold for a metric of a run."""
+    """A threshold for a metric of a run. `&` adds a condition on the run."""
 
     metric: dict[str, Any]
     run: FilterExpr | None = None
@@ -116,54 +138,62 @@ class MetricFilter(NamedTuple):
 
 
 class Metric:
-    """A metric, or the mean, least or greatest of its last values, to be compared with a threshold."""
+    """A metric, or an aggregate of its last values. Comparing it with a threshold makes a filter."""
 
     def __init__(self, name: str, agg: str | None = None, window: int = 1) -> None:
         if not isinstance(window, int) or window < 1:
-            raise InvalidValue(f"a window is a number of values, 1 or more, not {window!r}")
+            raise InvalidValue(f"a window must be a number of values, 1 or more, not {window!r}")
         self._name = name
         self._metric = {"name": name, "agg": agg, "window": window}
 
     def avg(self, window: int) -> "Metric":
+        """The mean of the last `window` values."""
         return Metric(self._name, "mean", window)
 
     mean = avg
 
     def max(self, window: int) -> "Metric":
+        """The largest of the last `window` values."""
         return Metric(self._name, "max", window)
 
     def min(self, window: int) -> "Metric":
+        """The smallest of the last `window` values."""
         return Metric(self._name, "min", window)
 
     def _passes(self, cmp: str, threshold: float) -> MetricFilter:
         if isinstance(threshold, bool) or not isinstance(threshold, int | float):
-            raise InvalidType(f"a threshold is a number, not {threshold!r}")
+            raise InvalidType(f"a threshold must be a number, not {threshold!r}")
         if not math.isfinite(threshold):
-            raise InvalidValue(f"a threshold is a finite number, not {threshold}")
+            raise InvalidValue(f"a threshold must be finite, not {threshold}")
         return MetricFilter({**self._metric, "cmp": cmp, "threshold": threshold})
 
     def gt(self, threshold: float) -> MetricFilter:
+        """The metric is greater than a threshold."""
         return self._passes("$gt", threshold)
 
     def gte(self, threshold: float) -> MetricFilter:
+        """The metric is greater than a threshold, or equal to it."""
         return self._passes("$gte", threshold)
 
     def lt(self, threshold: float) -> MetricFilter:
+        """The metric is less than a threshold."""
         return self._passes("$lt", threshold)
 
     def lte(self, threshold: float) -> MetricFilter:
+        """The metric is less than a threshold, or equal to it."""
         return self._passes("$lte", threshold)
 
     __gt__, __ge__, __lt__, __le__ = gt, gte, lt, lte
 
 
 class RunEvent:
-    """What events of runs say."""
+    """The fields of a run's event, to filter by."""
 
     name, state = Field("display_name"), Field("state")
 
     @staticmethod
     def metric(name: str) -> Metric:
+        """A metric of the run."""
         return Metric(name)
 
 
@@ -171,20 +201,23 @@ class RunEvent:
 
 
 class ActionType(NamedTuple):
+    """The kind of an action."""
+
     name: str
 
 
 class Action:
-    """What is done: `action_type.name` says of which kind it is."""
+    """What an automation does. `action_type.name` is its kind."""
 
     kind = NOTHING
 
     def told(self) -> dict[str, Any]:
-        """As a rule keeps it."""
+        """The action as a rule stores it."""
         return {"kind": self.kind}
 
     @property
     def action_type(self) -> ActionType:
+        """The kind of the action."""
         return ActionType({COMMAND: "COMMAND", WEBHOOK: "GENERIC_WEBHOOK"}.get(self.kind, "NO_OP"))
 
     def __eq__(self, other: object) -> bool:
@@ -198,25 +231,30 @@ class Action:
 
 
 class DoNothing(Action):
-    """For trying out: the event is matched, and nothing done."""
+    """Do nothing, to try out an event."""
 
 
 class RunCommand(Action):
-    """Run a program: the event is JSON on its standard input, and in variables `ARTSTORE_EVENT…`. No shell is between."""
+    """Run a program, without a shell.
+
+    It gets the event as JSON on standard input and in variables `ARTSTORE_EVENT…`.
+    """
 
     kind = COMMAND
 
     def __init__(self, argv: list[str]) -> None:
+        """Choose the program and its arguments. Raises InvalidType if `argv` is one text."""
         if isinstance(argv, str):
-            raise InvalidType("a command is a list of texts, the program and its arguments: no shell reads it")
+            raise InvalidType("a command must be a list (program and arguments), because it runs without a shell")
         self.argv = [os.fspath(argument) for argument in argv]
 
     def told(self) -> dict[str, Any]:
+        """The action as a rule stores it."""
         return {"kind": self.kind, "argv": self.argv}
 
 
 class WebhookIntegration(NamedTuple):
-    """A web address under a name, as W&B's settings keep them."""
+    """A web address with a name, as W&B's settings store it."""
 
     name: str
     url_endpoint: str
@@ -225,12 +263,10 @@ class WebhookIntegration(NamedTuple):
 
 
 class SendWebhook(Action):
-    """POST JSON to a web address: the event, or `payload`, in whose texts `${artifact_collection_name}`,
-    `${artifact_metadata.KEY}`, `${alias}` and so on are filled in.
+    """POST JSON to a web address.
 
-    `secret_env` names the variable of the environment that holds the secret with which the body is signed
-    (`X-Wandb-Signature`: HMAC-SHA256 in hex), `token_env` the one with the token for `Authorization: Bearer`. With either
-    no redirect is followed.
+    It is the event, or `payload`. In the texts of a payload, `${artifact_collection_name}`, `${artifact_metadata.KEY}`,
+    `${alias}` and other fields are filled in.
     """
 
     kind = WEBHOOK
@@ -238,15 +274,26 @@ class SendWebhook(Action):
     def __init__(
         self, url: str, payload: Any = None, *, secret_env: str | None = None, token_env: str | None = None
     ) -> None:
+        """Choose the address. With a secret or a token, no redirect is followed.
+
+        Args:
+            url: The address.
+            payload: A JSON value to post instead of the event.
+            secret_env: The environment variable with the secret that signs the body (`X-Wandb-Signature`: HMAC-SHA256
+                in hex).
+            token_env: The environment variable with the token for `Authorization: Bearer`.
+        """
         self.url, self.payload, self.secret_env, self.token_env = url, payload, secret_env, token_env
 
     @classmethod
     def from_integration(cls, integration: WebhookIntegration, *, payload: Any = None) -> "SendWebhook":
+        """A webhook to an integration's address, with its secret and token."""
         return cls(
             integration.url_endpoint, payload, secret_env=integration.secret_env, token_env=integration.token_env
         )
 
     def told(self) -> dict[str, Any]:
+        """The action as a rule stores it."""
         return {
             "kind": self.kind, "url": self.url, "payload": self.payload, "secret_env": self.secret_env,
             "token_env": self.token_env,
@@ -254,7 +301,7 @@ class SendWebhook(Action):
 
 
 class CallPython(Action):
-    """Call a function of this process with the event (a dict), in a thread of its own. Gone when the process ends."""
+    """Call a function of this process with the event, a dict, in a thread of its own. It ends with the process."""
 
     def __init__(self, function: Callable[[Event], Any]) -> None:
         if not callable(function):
@@ -266,7 +313,7 @@ class CallPython(Action):
 
 
 class NewAutomation(NamedTuple):
-    """An event and an action, to be given to `Api().create_automation`."""
+    """An event and an action, for `Api().create_automation`."""
 
     event: "OnEvent"
     action: Action
@@ -276,12 +323,14 @@ class NewAutomation(NamedTuple):
 
     @property
     def scope(self) -> Any:
+        """The event's scope."""
         return self.event.scope
 
 
 class OnEvent:
-    """What an automation waits for: a kind of event, in a scope (an ArtifactCollection, a Registry, a Project, or None for
-    all of the repository), that fits a filter.
+    """An event of one kind that triggers an automation.
+
+    `scope` is an ArtifactCollection, a Registry, a Project, or None for the whole repository. `filter` is a condition.
     """
 
     event_type: EventType
@@ -292,12 +341,13 @@ class OnEvent:
         self.told()
 
     def told(self) -> dict[str, Any]:
-        """As a rule keeps it. Raises InvalidType."""
+        """The event as a rule stores it. Raises InvalidType if the scope or filter isn't valid."""
         return {
             "event": self.event_type.value, "scope": _scope(self.scope), "filter": _condition(self.filter), "metric": None,
         }  # fmt: skip
 
     def then(self, action: Action) -> NewAutomation:
+        """Combine the event with an action. `event >> action` does the same."""
         if not isinstance(action, Action):
             raise InvalidType(f"Expected a valid action, got: {type(action).__name__!r}")
         return NewAutomation(self, action)
@@ -306,55 +356,78 @@ class OnEvent:
 
 
 class OnCreateArtifact(OnEvent):
+    """A version is made."""
+
     event_type = EventType.CREATE_ARTIFACT
 
 
 class OnLinkArtifact(OnEvent):
+    """A version is linked."""
+
     event_type = EventType.LINK_ARTIFACT
 
 
 class OnUnlinkArtifact(OnEvent):
+    """A link is removed."""
+
     event_type = EventType.UNLINK_ARTIFACT
 
 
 class OnDeleteArtifact(OnEvent):
+    """A version is deleted."""
+
     event_type = EventType.DELETE_ARTIFACT
 
 
 class OnAddArtifactAlias(OnEvent):
+    """A version gets an alias."""
+
     event_type = EventType.ADD_ARTIFACT_ALIAS
 
 
 class OnRemoveArtifactAlias(OnEvent):
+    """A version loses an alias."""
+
     event_type = EventType.REMOVE_ARTIFACT_ALIAS
 
 
 class OnAddArtifactTag(OnEvent):
+    """A version gets a tag."""
+
     event_type = EventType.ADD_ARTIFACT_TAG
 
 
 class OnRemoveArtifactTag(OnEvent):
+    """A version loses a tag."""
+
     event_type = EventType.REMOVE_ARTIFACT_TAG
 
 
 class OnAddCollectionTag(OnEvent):
+    """A collection gets a tag."""
+
     event_type = EventType.ADD_COLLECTION_TAG
 
 
 class OnRemoveCollectionTag(OnEvent):
+    """A collection loses a tag."""
+
     event_type = EventType.REMOVE_COLLECTION_TAG
 
 
 class OnRunState(OnEvent):
+    """A run's state changes."""
+
     event_type = EventType.RUN_STATE
 
 
 class OnRunMetric(OnEvent):
-    """Fires once in a run, when a metric passes a threshold: `filter=RunEvent.metric("loss").avg(5) < 0.1`."""
+    """A metric passes a threshold, once in a run: `filter=RunEvent.metric("loss").avg(5) < 0.1`."""
 
     event_type = EventType.RUN_METRIC_THRESHOLD
 
     def told(self) -> dict[str, Any]:
+        """The event as a rule stores it. Raises InvalidType if there is no threshold."""
         if not isinstance(self.filter, MetricFilter):
             raise InvalidType("OnRunMetric needs a threshold: filter=RunEvent.metric('loss') < 0.1")
         run = self.filter.run.condition if self.filter.run is not None else {}
@@ -370,7 +443,7 @@ def _condition(given: Any) -> dict[str, Any]:
         return given.condition
     if isinstance(given, dict):
         return given
-    raise InvalidType(f"a filter is ArtifactEvent.alias.eq('prod') or the like, not {given!r:.80}")
+    raise InvalidType(f"a filter must be a condition such as ArtifactEvent.alias.eq('prod'), not {given!r:.80}")
 
 
 def _scope(scope: Any) -> dict[str, Any]:
@@ -382,20 +455,21 @@ def _scope(scope: Any) -> dict[str, Any]:
         return {"entity": scope.path[0], "project": scope.path[1]}
     if isinstance(scope, Scope):
         return dict(scope.told)
-    raise InvalidType(f"a scope is an ArtifactCollection, Registry or Project, or None for all, not {scope!r:.80}")
+    raise InvalidType(f"a scope must be an ArtifactCollection, Registry, Project or None, not {scope!r:.80}")
 
 
-# -- what was made -------------------------------------------------------------------------------
+# -- saved automations -------------------------------------------------------------------------------
 
 
 class Scope:
-    """What an automation is for: `name` of a collection or project; None for all."""
+    """The scope of a saved automation."""
 
     def __init__(self, told: dict[str, Any]) -> None:
         self.told = told
 
     @property
     def name(self) -> str | None:
+        """The name of the collection or project; None for the whole repository."""
         name: str | None = self.told.get("collection") or self.told.get("project")
         return name
 
@@ -404,12 +478,14 @@ class Scope:
 
 
 class SavedEvent(NamedTuple):
+    """The event of a saved automation."""
+
     event_type: EventType
     filter: dict[str, Any]
 
 
 class Automation:
-    """An automation as it was read; edit its name, description, enabled or action and give it to `update_automation`."""
+    """A saved automation. Edit its name, description, enabled or action, and pass it to `Api().update_automation`."""
 
     def __init__(self, rule: Rule) -> None:
         self.rule = rule
@@ -444,7 +520,7 @@ def _action_of(told: dict[str, Any]) -> Action:
 
 
 def new_rule(made: NewAutomation, *, name: str | None, description: str | None, enabled: bool | None) -> Rule:
-    """The rule of a new automation. Raises InvalidValue without a name."""
+    """The rule of a new automation. Raises InvalidValue if it has no name."""
     name = name if name is not None else made.name
     if name is None:
         raise InvalidValue("an automation needs a name", hint="create_automation(event >> action, name='…')")
@@ -457,7 +533,7 @@ def new_rule(made: NewAutomation, *, name: str | None, description: str | None, 
 
 
 def changed_rule(automation: Automation, **changes: Any) -> Rule:
-    """The rule of an automation after these changes, and those that were made to its attributes."""
+    """The rule of an automation, with the edits of its attributes and with other changes. Raises InvalidType."""
     rule = automation.rule | {
         "name": automation.name, "description": automation.description, "enabled": automation.enabled,
         "action": automation.action.told(), "updated": _now(),

@@ -1,4 +1,4 @@
-"""Collections, types, projects and registries of the Python interface; what is edited, `save()` writes."""
+"""Collections, types, projects and registries of the Python interface. `save()` writes what was edited."""
 
 import datetime
 from collections.abc import Callable, Iterator
@@ -15,7 +15,10 @@ from artstore.operations.finding.matching import Filter, fits_collection, fits_r
 
 
 class ArtifactCollection:
-    """As it was when it was read."""
+    """A collection: the versions of one artifact, or links.
+
+    It holds the state that was read; `load()` reads it again.
+    """
 
     def __init__(self, root: str, state: State) -> None:
         self._root = root
@@ -30,14 +33,17 @@ class ArtifactCollection:
 
     @property
     def entity(self) -> str:
+        """The collection's entity."""
         return self._state.path.entity
 
     @property
     def project(self) -> str:
+        """The collection's project."""
         return self._state.path.project
 
     @property
     def qualified_name(self) -> str:
+        """The full name: `entity/project/name`."""
         return str(self._state.path)
 
     @property
@@ -47,27 +53,46 @@ class ArtifactCollection:
 
     @property
     def created_at(self) -> str | None:
-        """Time of its first version, deleted or not."""
+        """When its first version was made, even if that is deleted: ISO 8601, UTC. None for an empty collection."""
         first = min((version["created"] for version in self._state.versions.values()), default=None)
         return None if first is None else moment(first)
 
     def artifacts(self, per_page: int | None = None, filters: Filter | None = None) -> Artifacts:
-        """Live versions (that fit a filter), newest first."""
+        """List its live versions, newest first.
+
+        Args:
+            per_page: Accepted as in W&B; it changes nothing.
+            filters: A Mongo-style filter, such as `{"metadata.acc": {"$gte": 0.9}}`.
+        """
         found = list(fitting_versions(opened(self._root).lookup, self._state, filters))
         return Artifacts(self._root, found[::-1])
 
     versions = artifacts
 
     def is_sequence(self) -> bool:
-        """Whether its versions were logged to it, as opposed to a collection of links."""
+        """Whether its versions were logged to it. False for a collection of links."""
         return not self._state.holds_links
 
     def load(self) -> "ArtifactCollection":
+        """Read its state again, and drop edits."""
         self._set(opened(self._root).collection(str(self._state.path)))
         return self
 
     def save(self) -> None:
-        """Write what was edited: name (moves it, history and all), type, description, tags. What wasn't stays."""
+        """Write what was edited: name, type, description and tags. A new name keeps the whole history.
+
+        Raises:
+            Conflict: If the new name is taken.
+            InvalidValue: If a name, type or tag breaks a rule.
+
+        Example:
+            >>> images = wandb.Api().artifact_collection("dataset", "digits/images")
+            >>> images.description = "Scanned digits"
+            >>> images.tags.append("scans")
+            >>> images.save()
+            >>> [found.name for found in wandb.Api().artifact_collections("digits", filters={"tag": "scans"})]
+            ['images']
+        """
         repository, state = opened(self._root), self._state
         wanted = check_tags(self.tags)
         repository.edit_collection(
@@ -84,15 +109,17 @@ class ArtifactCollection:
         self._set(repository.collection(str(path)))
 
     def change_type(self, new_type: str) -> None:
+        """Change the type, and save."""
         self.type = new_type
         self.save()
 
     @property
     def id(self) -> str:
+        """The full name: `entity/project/name`."""
         return str(self._state.path)
 
     def delete(self) -> None:
-        """Delete it with all versions and aliases that it has now; their names, numbers and dates stay on record."""
+        """Delete it with all its versions and aliases. Their names, numbers and dates stay on record."""
         opened(self._root).delete_collection(str(self._state.path), delete_aliases=True)
 
     def __eq__(self, other: object) -> bool:
@@ -109,7 +136,7 @@ class ArtifactCollection:
 
 
 class ArtifactType:
-    """A type in a project: the collections that have it."""
+    """A type in a project, with the collections of that type."""
 
     def __init__(self, root: str, home: tuple[str, str], name: str) -> None:
         self._root, self._home = root, home
@@ -119,10 +146,17 @@ class ArtifactType:
     def collections(
         self, filters: Filter | None = None, order: str | None = None, per_page: int | None = None
     ) -> Listing[ArtifactCollection]:
-        """Collections of this type (that fit a filter), by name."""
+        """List the collections of this type, by name.
+
+        Args:
+            filters: A Mongo-style filter.
+            order: Accepted as in W&B; it changes nothing.
+            per_page: Accepted as in W&B; it changes nothing.
+        """
         return Collections(self._root, [self._home], filters, type=self.name)
 
     def collection(self, name: str) -> ArtifactCollection:
+        """The collection with this name. Raises NotFound, with similar names as its hint."""
         path = Path(*self._home, name)
         return ArtifactCollection(self._root, opened(self._root).collection(str(path)))
 
@@ -131,61 +165,71 @@ class ArtifactType:
 
 
 class Project:
-    """A project: what stands in it."""
+    """A project: a group of collections and runs."""
 
     def __init__(self, root: str, home: tuple[str, str]) -> None:
         self._root, self._home = root, home
 
     @property
     def name(self) -> str:
+        """The project's name."""
         return self._home[1]
 
     @property
     def entity(self) -> str:
+        """The project's entity."""
         return self._home[0]
 
     @property
     def path(self) -> list[str]:
+        """The entity and the name."""
         return list(self._home)
 
     @property
     def id(self) -> str:
+        """The full name: `entity/project`."""
         return "/".join(self._home)
 
     def artifact_types(self, per_page: int | None = None) -> Listing[ArtifactType]:
-        """Types in use, by name."""
+        """List the types in use, by name. `per_page` is accepted as in W&B and changes nothing."""
         names = sorted({state.type for state in opened(self._root).collections(*self._home)})
         return Listing(names, lambda name: ArtifactType(self._root, self._home, name))
 
     artifacts_types = artifact_types
 
     def collections(self, filters: Filter | None = None) -> Listing[ArtifactCollection]:
-        """Its collections (that fit a filter), by name."""
+        """List its collections that match a filter, by name."""
         return Collections(self._root, [self._home], filters)
 
     def __repr__(self) -> str:
         return f"<Project {self.id}>"
 
 
-# -- registries: projects whose collections hold links to versions made elsewhere --
+# -- registries: projects whose collections hold links to versions of other collections --
 
 
 class AddOnly(list[str]):
-    """Types that a registry takes. What was saved can't be taken away: versions of these types may be linked."""
+    """The types that a registry accepts.
+
+    Saved types can't be removed, because versions of these types may be linked.
+    """
 
     def __init__(self, saved: list[str]) -> None:
         super().__init__(saved)
         self._saved = frozenset(saved)
 
     def append(self, item: str) -> None:
+        """Add a type."""
         if item not in self:
             super().append(check_type(item))
 
     def extend(self, items: Any) -> None:
+        """Add several types."""
         for item in items:
             self.append(item)
 
     def remove(self, item: str) -> None:
+        """Remove a type. Raises InvalidValue if it was saved."""
         if item in self._saved or item not in self:
             raise InvalidValue(f"Cannot remove artifact type: '{item}' that has been saved to the registry")
         super().remove(item)
@@ -196,15 +240,18 @@ class AddOnly(list[str]):
         super().__delitem__(index)
 
     def pop(self, index: Any = -1) -> str:
+        """Remove the type at an index and return it. Raises InvalidValue if it was saved."""
         item: str = self[index]
         del self[index]
         return item
 
     def clear(self) -> None:
+        """Remove all types. Raises InvalidValue if one was saved."""
         for item in list(self):
             self.remove(item)
 
     def insert(self, index: Any, item: str) -> None:
+        """Add a type at the end; the index is ignored."""
         self.append(item)
 
     def __iadd__(self, items: Any) -> "AddOnly":  # type: ignore[misc, override]
@@ -213,7 +260,14 @@ class AddOnly(list[str]):
 
 
 class Registry:
-    """As it was when it was read."""
+    """A registry: a project whose collections hold links. It holds the state that was read; `load()` reads it again.
+
+    Example:
+        >>> registry = wandb.Api().create_registry("models", artifact_types=["model"])
+        >>> link = wandb.Api().artifact("digits/model:latest").link("registry-models/digits")
+        >>> registry.versions()
+        [<Artifact local/registry-models/digits:v0 (model)>]
+    """
 
     def __init__(self, root: str, entity: str, project: str) -> None:
         self._root = root
@@ -221,6 +275,7 @@ class Registry:
         self.load()
 
     def load(self) -> "Registry":
+        """Read its state again, and drop edits."""
         self._state = opened(self._root).registry(*self._path)
         self._name = self._path[1].removeprefix(REGISTRY)
         self.description = self._state.description
@@ -230,30 +285,34 @@ class Registry:
 
     @property
     def name(self) -> str:
-        """Without `registry-`."""
+        """The name without `registry-`."""
         return self._name
 
     @property
     def full_name(self) -> str:
+        """The name of its project: `registry-NAME`."""
         return self._path[1]
 
     @property
     def entity(self) -> str:
+        """The registry's entity."""
         return self._path[0]
 
     organization = entity
 
     @property
     def path(self) -> list[str]:
+        """The entity and the project's name."""
         return list(self._path)
 
     @property
     def id(self) -> str:
+        """The full name: `entity/registry-NAME`."""
         return "/".join(self._path)
 
     @property
     def visibility(self) -> str:
-        """Kept as it was given; who may read the folder may read it."""
+        """The visibility as it was given. It changes nothing: whoever can read the folder can read the registry."""
         return self._visibility
 
     @visibility.setter
@@ -262,40 +321,54 @@ class Registry:
 
     @property
     def artifact_types(self) -> AddOnly:
-        """Types that it takes: append to it, and `save()`. Empty takes all."""
+        """The types that it accepts; an empty list accepts all. Append to it, then `save()`."""
         return self._types
 
     @property
     def allow_all_artifact_types(self) -> bool:
+        """Whether it accepts all types."""
         return not self._types
 
     @property
     def created_at(self) -> str | None:
+        """When it was made: ISO 8601, UTC."""
         created = _created(self._root, *self._path)
         return None if created is None else moment(created)
 
     def collections(
         self, filter: Filter | None = None, order: str | None = None, per_page: int = 100, start: str | None = None
     ) -> "Collections":
-        """Its collections, by name, that fit a filter (name, tag, description, created_at). `order` is `+` or `-` and
-        name or created_at.
+        """List its collections.
+
+        Args:
+            filter: A Mongo-style filter on name, tag, description and created_at.
+            order: `+` or `-`, followed by `name` or `created_at`.
+            per_page: Accepted as in W&B; it changes nothing.
+            start: Accepted as in W&B; it changes nothing.
         """
         return Collections(self._root, [self._path], filter, order)
 
     def versions(
         self, filter: Filter | None = None, order: str | None = None, per_page: int = 100, start: str | None = None
     ) -> Artifacts:
-        """Its live versions that fit a filter (tag, alias, version, created_at, metadata.KEY, …), collection by collection."""
+        """List its links, collection by collection.
+
+        Args:
+            filter: A Mongo-style filter on tag, alias, version, created_at, metadata.KEY and other fields.
+            order: Accepted as in W&B; it changes nothing.
+            per_page: Accepted as in W&B; it changes nothing.
+            start: Accepted as in W&B; it changes nothing.
+        """
         return self.collections().versions(filter)
 
     def save(self) -> None:
-        """Write what was edited."""
+        """Write what was edited: description, types and visibility."""
         metadata = {"artifact_types": list(self._types), "visibility": self._visibility}
         opened(self._root).edit_registry(*self._path, description=self.description or "", metadata=metadata)
         self.load()
 
     def delete(self) -> None:
-        """Delete it with all its links; what they linked to stays."""
+        """Delete it with all its links. The linked versions stay."""
         opened(self._root).delete_registry(*self._path)
 
     def __eq__(self, other: object) -> bool:
@@ -309,7 +382,7 @@ class Registry:
 
 
 class Collections(Listing[ArtifactCollection]):
-    """Collections of projects (of one type, that fit a filter), by project and name or in an `order`."""
+    """Collections of projects, by project and name, or in an order. They can be limited to one type and to a filter."""
 
     def __init__(
         self,
@@ -330,23 +403,24 @@ class Collections(Listing[ArtifactCollection]):
     def versions(
         self, filter: Filter | None = None, order: str | None = None, per_page: int = 100, start: str | None = None
     ) -> Artifacts:
-        """Live versions of these collections that fit a filter."""
+        """List the live versions of these collections that match a filter. The other arguments change nothing."""
         lookup = opened(self._root).lookup
         found = [one for state in self._items for one in fitting_versions(lookup, state, filter)]
         return Artifacts(self._root, found)
 
 
 def _key(order: str) -> Callable[[State], Any]:
+    """The sort key for an order. Raises InvalidValue."""
     field = order.lstrip("+-")
     if field == "name":
         return lambda state: state.path.name
     if field in ("created_at", "updated_at"):
         return lambda state: min((version["created"] for version in state.versions.values()), default=0)
-    raise InvalidValue(f"order '{order}' is not + or - and one of name, created_at")
+    raise InvalidValue(f"order '{order}' is not '+' or '-' followed by name or created_at")
 
 
 class Registries(Listing[Registry]):
-    """All registries of an entity that fit a filter, by name."""
+    """All registries of an entity that match a filter, by name."""
 
     def __init__(self, root: str, entity: str, filter: Filter | None, order: str | None) -> None:
         repository = opened(root)
@@ -363,23 +437,25 @@ class Registries(Listing[Registry]):
     def collections(
         self, filter: Filter | None = None, order: str | None = None, per_page: int = 100, start: str | None = None
     ) -> Collections:
+        """List the collections of these registries that match a filter, by registry and name, or in an order."""
         paths = [(self._entity, project) for project in self._items]
         return Collections(self._root, paths, filter, order)
 
     def versions(
         self, filter: Filter | None = None, order: str | None = None, per_page: int = 100, start: str | None = None
     ) -> Artifacts:
+        """List the links in these registries that match a filter. The other arguments change nothing."""
         return self.collections().versions(filter)
 
 
 def registries_of(root: str, entity: str) -> list[str]:
-    """Projects of an entity that are registries, by name; empty ones too."""
+    """The names of an entity's registry projects, sorted. Empty ones are included."""
     states: Iterator[State] = opened(root).refs.collections(entity)
     return sorted({state.path.project for state in states if state.path.in_registry})
 
 
 def find_registry(root: str, entity: str, name: str) -> Registry:
-    """Raises NotFound."""
+    """The registry with this name. Raises NotFound."""
     project = registry_project(name)
     if project not in registries_of(root, entity):
         there = [found.removeprefix(REGISTRY) for found in registries_of(root, entity)]
@@ -395,7 +471,7 @@ def make_registry(
     description: str | None,
     types: list[str] | None,
 ) -> Registry:
-    """Raises Conflict when it exists, InvalidValue for a name or type that breaks a rule."""
+    """Make a registry. Raises Conflict if it exists, and InvalidValue if a name, type or visibility breaks a rule."""
     project = registry_project(name)
     metadata = {
         "artifact_types": [check_type(type) for type in types or ()],
@@ -406,13 +482,14 @@ def make_registry(
 
 
 def checked_visibility(visibility: str) -> str:
+    """The visibility. Raises InvalidValue unless it is `organization` or `restricted`."""
     if visibility not in ("organization", "restricted"):
         raise InvalidValue(f"Invalid visibility '{visibility}'. Expected one of: organization, restricted")
     return visibility
 
 
 def _created(root: str, entity: str, project: str) -> int | None:
-    """When its first entry was made: nanoseconds since 1970."""
+    """When the first entry of a registry was made, in nanoseconds since 1970. None if it is empty."""
     repository = opened(root)
     path = Path(entity, project, REGISTRY_RECORD)
     entry = next(repository.refs.history(path), None)

@@ -1,4 +1,4 @@
-"""The files of an artifact: added while it is a draft, looked at and downloaded then and later."""
+"""The files of an artifact: added while it is a draft, then listed, read, downloaded and verified."""
 
 import os
 import warnings
@@ -40,12 +40,13 @@ from artstore.operations.restoring.options import Link, Restore
 from artstore.operations.restoring.verify import Verified
 
 _NEAR_AMONG = 2000
-"""Files of a draft whose names are compared with one that is not there."""
+"""How many of a draft's files are compared with a name that isn't there, to suggest similar ones."""
 PathLike = str | os.PathLike[str]
+"""A path, as text or as an object such as `pathlib.Path`."""
 
 
 def _opened(path: str, mode: str, encoding: str | None) -> IO[Any]:
-    """A new file; none is left where it can't be opened so."""
+    """Open a new file for writing. If that fails, the file is removed."""
     try:
         return open(path, mode, encoding=encoding)
     except BaseException:
@@ -54,7 +55,7 @@ def _opened(path: str, mode: str, encoding: str | None) -> IO[Any]:
 
 
 class Contents:
-    """The files under a name: a draft's, to which they are added, then those of the version that it became."""
+    """The files under a name: a draft's at first, then those of the version that it became."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -74,7 +75,7 @@ class Contents:
 
     @contextmanager
     def held(self) -> Iterator[Files]:
-        """What holds the files: the draft, for one thread at a time, or the stored version once it is logged."""
+        """Hold the files: the draft's, for one thread at a time, or the stored version's once it is logged."""
         if self._stored is None:
             with self._drafting.locked():
                 if self._stored is None:  # else it was logged while this thread waited
@@ -84,7 +85,7 @@ class Contents:
 
     @property
     def name(self) -> str:
-        """`name`, once logged `name:vN`: looked up by id each time, since a pull may renumber."""
+        """The name; once logged `name:vN`. It is looked up by id each time, because a pull may change the number."""
         return self._name if self._stored is None else self._stored.found().name
 
     # -- draft or logged --
@@ -95,6 +96,7 @@ class Contents:
         return self._stored
 
     def _logged(self, member: str) -> Stored:
+        """The stored version. Raises ArtifactNotLoggedError, which names the `member` that was asked for."""
         if self._stored is None:
             raise ArtifactNotLoggedError(
                 f"artifact '{self._name}' has no '{member}' before it is logged",
@@ -103,17 +105,19 @@ class Contents:
         return self._stored
 
     def _refuse_logged(self, member: str) -> None:
+        """Raises ArtifactFinalizedError, which names the `member` that was called, if the artifact is logged."""
         if self._stored is not None:
             raise ArtifactFinalizedError(
                 f"artifact '{self.name}' is logged: '{member}' would change a version, and versions never change",
-                hint="`draft = artifact.new_draft()` begins the next version with its content",
+                hint="`draft = artifact.new_draft()` starts the next version with its content",
             )
 
     def is_draft(self) -> bool:
+        """Whether the artifact hasn't been logged yet."""
         return self._stored is None
 
     def finalize(self) -> None:
-        """Refuse further changes to the files. Logging does so by itself."""
+        """Refuse further changes to the files. Logging does this too."""
         self._drafting.finalize()
 
     # -- adding to a draft --
@@ -129,17 +133,36 @@ class Contents:
     ) -> Entry:
         """Add one file, by default under its own name.
 
-        `mutable`: its content as it is now is stored at once, later edits don't matter. `immutable`: it is hashed now
-        and copied by the save, which fails if it differs then. `is_tmp` replaces its name up to the first dot by 20
-        digits of its digest. Raises ValueError for what is no readable file, and, unless `overwrite`, for a path that
-        has other content. `skip_cache` is accepted as W&B's and changes nothing.
+        Args:
+            local_path: The file.
+            name: The path in the artifact.
+            is_tmp: Replace the file's name, up to the first dot, with 20 digits of its digest.
+            skip_cache: Accepted as in W&B; it changes nothing.
+            policy: With `mutable` the content is stored at once, so later edits of the file don't matter. With
+                `immutable` the file is hashed now and stored by the save, which fails if it has changed.
+            overwrite: Replace a file with other content at that path.
+
+        Returns:
+            The new entry.
+
+        Raises:
+            SourceError: If the file can't be read (also a ValueError).
+            InvalidValue: If the path has other content, and `overwrite` is False.
+            ArtifactFinalizedError: If the artifact is logged or finalized.
+
+        Example:
+            >>> images = wandb.Artifact("images", type="dataset")
+            >>> images.add_file("data/labels.csv")
+            <Entry 'labels.csv' digest=a977d534b6b9 size=28>
+            >>> images.add_file("data/images/2.png", "scans/b.png").path
+            'scans/b.png'
         """
         self._refuse_logged("add_file")
         _check_policy(policy)
         path = os.fspath(local_path)
         if not os.path.isfile(path):
             problem = (
-                "is a folder" if os.path.isdir(path) else "is no file" if os.path.lexists(path) else "is not there"
+                "is a folder" if os.path.isdir(path) else "is not a file" if os.path.lexists(path) else "does not exist"
             )
             raise SourceError(
                 f"Path is not a file: {printable(path)} {problem}",
@@ -165,18 +188,36 @@ class Contents:
         include: list[str] | str | None = None,
         exclude: list[str] | str | None = None,
     ) -> None:
-        """Add all that a folder holds, at the root or below `name`, as it is now; empty folders and executable bits too.
+        """Add all files of a folder, as they are now. Empty folders and executable bits are kept.
 
-        `include` and `exclude` are globs over paths below the folder; `.artifactsignore` files hold gitignore patterns.
-        All or nothing: raises ValueError that lists every file that can't be read, or that has been added with other
-        content, unless `merge` (which replaces and never removes). `skip_cache` and `policy` are accepted as W&B's and
-        change nothing.
+        If a file can't be added, none is. `.artifactsignore` files in the folder hold gitignore patterns of files to
+        leave out.
+
+        Args:
+            local_path: The folder.
+            name: The folder in the artifact; by default its root.
+            skip_cache: Accepted as in W&B; it changes nothing.
+            policy: Accepted as in W&B; it changes nothing.
+            merge: Replace files that have been added with other content. Nothing is removed.
+            include: Globs, relative to the folder: add only files that match one.
+            exclude: Globs, relative to the folder: leave out files that match one.
+
+        Raises:
+            SourceError: If files can't be read (also a ValueError). It lists all of them.
+            InvalidValue: If files have been added with other content, and `merge` is False. It lists all of them.
+            ArtifactFinalizedError: If the artifact is logged or finalized.
+
+        Example:
+            >>> images = wandb.Artifact("images", type="dataset")
+            >>> images.add_dir("data", exclude="*.csv")
+            >>> list(images.manifest.entries)
+            ['images/1.png', 'images/2.png']
         """
         self._refuse_logged("add_dir")
         _check_policy(policy)
         path = os.fspath(local_path)
         if not os.path.isdir(path):
-            problem = "is a file" if os.path.lexists(path) else "is not there"
+            problem = "is a file" if os.path.lexists(path) else "does not exist"
             raise SourceError(f"Path is not a directory: {printable(path)} {problem}", problems=[(path, problem)])
         target = normal_path(name) if name not in (None, "") else ""
         chosen = PathFilter(globs_of(include), globs_of(exclude))
@@ -193,19 +234,39 @@ class Contents:
         policy: str | None = None,
         skip_cache: bool | None = None,
     ) -> Iterator[IO[Any]]:
-        """A file to write, added under `name` when the block ends well. Mode "x" refuses a name that is taken, "w" and "a"
-        replace it; all take "b" and "+". `policy` and `skip_cache` are accepted as W&B's and change nothing.
+        """Open a new file for writing. It is added when the `with` block ends without an error.
+
+        Args:
+            name: The path in the artifact.
+            mode: `x` fails if the path is taken; `w` and `a` replace the file. Each may have `b` and `+`.
+            encoding: The encoding of a text file.
+            policy: Accepted as in W&B; it changes nothing.
+            skip_cache: Accepted as in W&B; it changes nothing.
+
+        Yields:
+            The open file.
+
+        Raises:
+            InvalidValue: If the mode isn't one of these, or if it is `x` and the path is taken.
+            ArtifactFinalizedError: If the artifact is logged or finalized.
+
+        Example:
+            >>> notes = wandb.Artifact("notes", type="text")
+            >>> with notes.new_file("readme.txt") as file:
+            ...     _ = file.write("scanned in May")
+            >>> notes.size
+            14
         """
         self._refuse_logged("new_file")
         kind = mode.translate({ord(c): None for c in "bt+"})
         if kind not in ("x", "w", "a"):
-            raise InvalidValue(f"mode '{mode}' is not one of x, w, a, with b or + or without")
+            raise InvalidValue(f"mode '{mode}' is not x, w or a, with or without b and +")
         target = normal_path(name)
         with self._drafting.changing() as draft:
             if kind == "x" and draft.entry(target) is not None:
                 raise InvalidValue(f"File with name '{printable(target)}' already exists in this artifact")
             staged, pid = draft.staged_file(target), os.getpid()
-            file = _opened(staged, mode, encoding)  # here: once another thread logs the draft, its folder is gone
+            file = _opened(staged, mode, encoding)  # in here, before another thread can log the draft
         try:
             with file:
                 yield file
@@ -213,7 +274,7 @@ class Contents:
                 draft.add_staged(staged, target, overwrite=kind != "x")
                 self._drafting.note_source(target, None)
         except BaseException:
-            if pid == os.getpid():  # a forked child may come by here, too
+            if pid == os.getpid():  # a forked child may get here too
                 remove_if_there(staged)
             raise
 
@@ -224,13 +285,33 @@ class Contents:
         checksum: bool = True,
         max_objects: int | None = None,
     ) -> list[Entry]:
-        """Add what a URI names, whose bytes stay there: a file or all below a folder (`file://`), a web page (`http://`,
-        `https://`), an object or all below a prefix (`s3://`, `gs://`, `az://`); or an entry of a logged artifact, whose
-        bytes are shared. All or none.
+        """Add references: entries for content that stays where it is. All objects are added, or none.
 
-        One object is added under `name` (by default its own), several below it. With `checksum` their content is told as
-        it is now, and checked when they are downloaded. Of a scheme that nobody knows the URI alone is kept; that needs a
-        `name`. Raises ValueError for more than `max_objects` (10 million).
+        Args:
+            uri: A file or all files below a folder (`file://`), a web page (`http://`, `https://`), an object or all
+                objects below a prefix (`s3://`, `gs://`, `az://`), or an entry of a logged artifact, whose content is
+                shared. For any other scheme only the URI is recorded.
+            name: The path for one object (by default its own name), or the folder for several. A scheme that artstore
+                doesn't know needs it.
+            checksum: Record digests or ETags now, and check them at each download.
+            max_objects: The most objects to add; by default 10 million.
+
+        Returns:
+            The new entries.
+
+        Raises:
+            InvalidValue: If the URI isn't valid, has more objects than `max_objects`, or a path has other content.
+            SourceError: If the URI names nothing (also a ValueError).
+            ArtifactFinalizedError: If the artifact is logged or finalized.
+
+        Example:
+            >>> import pathlib
+            >>> raw = wandb.Artifact("raw", type="dataset")
+            >>> added = raw.add_reference(pathlib.Path("data/images").absolute().as_uri())
+            >>> [entry.path for entry in added]
+            ['1.png', '2.png']
+            >>> added[0].ref
+            'file:///.../data/images/1.png'
         """
         self._refuse_logged("add_reference")
         if isinstance(uri, Entry):
@@ -249,7 +330,7 @@ class Contents:
         return [Entry(self, os.fsdecode(path), raw) for path, raw in added]
 
     def _add_entry_of(self, entry: Entry, name: PathLike | None, *, overwrite: bool = False) -> Entry:
-        """Another version's file: its bytes are stored already."""
+        """Add an entry of another version. Its content is stored already, so nothing is copied."""
         stored, raw = entry.stored_in("be referenced"), entry.raw
         target = normal_path(name) if name is not None else os.path.basename(entry.path)
         if raw[1] == REFERENCE:
@@ -258,7 +339,7 @@ class Contents:
             root = self._drafting.root or ""
             if os.path.realpath(root) != os.path.realpath(stored.root):
                 raise InvalidValue(
-                    f"'{printable(entry.path)}' lies in {printable(stored.root)}, this artifact in {printable(root)}",
+                    f"'{printable(entry.path)}' is in {printable(stored.root)}, but this artifact is in {printable(root)}",
                     hint="pull that version into this repository first",
                 )
             found = stored.found()
@@ -267,11 +348,11 @@ class Contents:
         return Entry(self, target, new)
 
     def _entry_at(self, uri: str) -> Entry:
-        """The entry that `Entry.ref_url()` names."""
+        """The entry that a URI from `Entry.ref_url()` names."""
         parts = [os.fsdecode(unquote_to_bytes(part)) for part in uri.partition("://")[2].split("/")]
         if len(parts) < 4 or "@" not in parts[2]:
             raise InvalidValue(
-                f"'{printable(uri)}' names no entry of an artifact", hint="Entry.ref_url() gives such a URI"
+                f"'{printable(uri)}' does not name an entry of an artifact", hint="Entry.ref_url() gives such a URI"
             )
         with self._drafting.changing():
             root = self._drafting.root or ""
@@ -281,15 +362,32 @@ class Contents:
         return Contents.of(root, found).get_entry("/".join(parts[3:]))
 
     def add(self, obj: Any, name: str, overwrite: bool = False) -> Entry:
-        """Add a Table, stored as `<name>.table.json`; or an entry of a logged artifact, as `add_reference` does. Raises
-        ValueError for a name that has other content, unless `overwrite`, TypeError for anything else.
+        """Add a Table, or an entry of a logged artifact.
+
+        Args:
+            obj: The Table, which is stored as `<name>.table.json`, or the entry, whose content is shared.
+            name: The path in the artifact.
+            overwrite: Replace other content at that path.
+
+        Returns:
+            The new entry.
+
+        Raises:
+            InvalidType: If `obj` is anything else (a TypeError).
+            InvalidValue: If the path has other content, and `overwrite` is False.
+            ArtifactFinalizedError: If the artifact is logged or finalized.
+
+        Example:
+            >>> results = wandb.Artifact("results", type="evaluation")
+            >>> results.add(wandb.Table(columns=["digit", "right"], data=[[7, True]]), "answers").path
+            'answers.table.json'
         """
         self._refuse_logged("add")
         if isinstance(obj, Entry):
             return self._add_entry_of(obj, name, overwrite=overwrite)
         if not isinstance(obj, Table):
             raise InvalidType(
-                f"a {type(obj).__name__} can't be added to an artifact: a Table or an entry can",
+                f"only a Table or an entry can be added to an artifact, not {type(obj).__name__}",
                 hint="write it to a file with artifact.new_file()",
             )
         target = normal_path(name)
@@ -309,29 +407,59 @@ class Contents:
         self.add(obj, name)
 
     def remove(self, item: "PathLike | Entry") -> None:
-        """Take out a file, or a folder with all below it. Raises FileNotFoundError when there is none."""
+        """Remove a file, or a folder with everything below it, from a draft.
+
+        Args:
+            item: The path, or the entry.
+
+        Raises:
+            FileNotFoundError: If nothing is there.
+            ArtifactFinalizedError: If the artifact is logged or finalized.
+
+        Example:
+            >>> images = wandb.Artifact("images", type="dataset")
+            >>> images.add_dir("data")
+            >>> images.remove("images")
+            >>> list(images.manifest.entries)
+            ['labels.csv']
+        """
         self._refuse_logged("remove")
         name = item.path if isinstance(item, Entry) else normal_path(item)
         with self._drafting.changing() as draft:
             draft.remove(name)
 
     def get_added_local_path_name(self, local_path: PathLike) -> str | None:
-        """The path under which a local file was added by `add_file`; None when it wasn't."""
+        """The path in the artifact at which `add_file` added a local file; None if it didn't."""
         return next(iter(self._drafting.names_of(os.fspath(local_path))), None)
 
     def origin_of(self, path: str) -> dict[str, Any] | None:
-        """Which other version's file an entry is: that version's place, id and number, and the path there."""
+        """Where an entry of another version came from; None for any other entry.
+
+        The fields are that version's collection, id and number, and the path there.
+        """
         with self.held() as held:
             return held.origin(path)
 
     def added_from(self, path: str) -> str | None:
-        """The local file that was added under a path; None when none is known."""
+        """The local file that was added at a path; None if there is none."""
         return self._drafting.source(path)
 
-    # -- looking --
+    # -- listing --
 
     def get_entry(self, name: PathLike) -> Entry:
-        """The file at a path, or the table of that name. Raises KeyError with near names."""
+        """The entry of a file, or of the table with this name.
+
+        Args:
+            name: The path in the artifact, or the name of a table without `.table.json`.
+
+        Raises:
+            NoEntry: If nothing is there (also a KeyError). Its hint names similar paths.
+
+        Example:
+            >>> images = wandb.Api().artifact("digits/images:latest")
+            >>> images.get_entry("labels.csv").download()
+            '.../artifacts/images-v0/labels.csv'
+        """
         path = normal_path(name)
         found = self._find(path)
         if found is None and (table := self._find(path + SUFFIX)) is not None:
@@ -339,7 +467,7 @@ class Contents:
         if found is None:
             with self.held() as held:
                 if isinstance(held, Stored):
-                    held.entry(path)  # says what is near
+                    held.entry(path)  # raises NoEntry with similar paths
                     names = []
                 else:
                     names = [os.fsdecode(other) for other, _ in islice(held.files(), _NEAR_AMONG)]
@@ -353,7 +481,15 @@ class Contents:
             return held.find(path)
 
     def get(self, name: str) -> Any:
-        """The Table that was added under a name; None when there is none."""
+        """The Table that was added under a name; None if there is none.
+
+        Example:
+            >>> results = wandb.Artifact("results", type="evaluation")
+            >>> _ = results.add(wandb.Table(columns=["digit", "right"], data=[[7, True]]), "answers")
+            >>> results.save()
+            >>> results.get("answers").data
+            [[7, True]]
+        """
         stored = self._logged("get")
         path = normal_path(name)
         for candidate in (path, path + SUFFIX):
@@ -371,27 +507,40 @@ class Contents:
 
     @property
     def manifest(self) -> Manifest:
-        """`manifest.entries` maps paths to entries; they are read as they are asked for."""
+        """The manifest. `manifest.entries` maps paths to entries, which are read as they are asked for."""
         return Manifest(Entries(self))
 
     @property
     def digest(self) -> str:
-        """The digest of the root tree, hex: the same for the same paths and content."""
+        """The digest of the root tree, in hex. The same paths with the same content have the same digest."""
         with self.held() as held:
             return held.folder().digest.hex()
 
     @property
     def size(self) -> int:
-        """Bytes of all files."""
+        """The bytes of all files."""
         with self.held() as held:
             return held.folder().size
 
     @property
     def file_count(self) -> int:
+        """The number of files. Raises ArtifactNotLoggedError for a draft."""
         return self._logged("file_count").folder().files
 
     def files(self, names: list[str] | None = None, per_page: int | None = None) -> Listing[Entry]:
-        """All files, or those of these names."""
+        """List the entries.
+
+        Args:
+            names: The paths to list; by default all.
+            per_page: Accepted as in W&B; it changes nothing.
+
+        Raises:
+            NoEntry: If a path isn't in the artifact (also a KeyError).
+
+        Example:
+            >>> [entry.path for entry in wandb.Api().artifact("digits/images:latest").files()]
+            ['images/1.png', 'labels.csv']
+        """
         self._logged("files")
         entries = self.manifest.entries
         chosen = entries.values() if names is None else [self.get_entry(name) for name in names]
@@ -410,13 +559,35 @@ class Contents:
         exclude: list[str] | str | None = None,
         link: Link = "copy",
     ) -> str:
-        """Put the files below `root` (default `./artifacts/<name>-vN`), every byte checked; the root's path.
+        """Restore the files to a folder, every byte checked.
 
-        Right files stay untouched, wrong ones are replaced, others are left alone. `path_prefix` is a plain prefix of
-        paths (`bike.png`, `images/bikes/`), `include` and `exclude` are globs; NotFound when nothing matches. `link`
-        concerns files of 1 MiB and more: "copy", "hardlink" or "symlink" (linked ones are the store's: never edit
-        them). A reference whose bytes are gone is a FileNotFoundError, or with `allow_missing_references` left out with a
-        warning. `skip_cache` and `multipart` are accepted as W&B's and change nothing.
+        Files that already match aren't touched, files that differ are replaced, and other files in the folder stay.
+
+        Args:
+            root: The folder; by default `./artifacts/<name>-vN`.
+            allow_missing_references: Skip references whose content is gone, with a warning.
+            skip_cache: Accepted as in W&B; it changes nothing.
+            path_prefix: Only paths that start with this text, such as `bike.png` or `images/bikes/`.
+            multipart: Accepted as in W&B; it changes nothing.
+            include: Globs: only files that match one.
+            exclude: Globs: no files that match one.
+            link: How to restore files of 1 MiB and more: `copy`, `hardlink` or `symlink`. Linked files are the store's
+                own, so never edit them.
+
+        Returns:
+            The folder: an absolute path by default, or `root` as it was given.
+
+        Raises:
+            NotFound: If no file matches the selection.
+            MissingReference: If a reference's content is gone (also a FileNotFoundError).
+            Damage: If stored content is damaged.
+
+        Example:
+            >>> images = wandb.Api().artifact("digits/images:latest")
+            >>> images.download()
+            '.../artifacts/images-v0'
+            >>> images.download("some", path_prefix="images/")
+            'some'
         """
         stored = self._logged("download")
         prefix = "" if path_prefix is None else os.fspath(path_prefix)
@@ -424,18 +595,56 @@ class Contents:
         how = Restore(selection, link, allow_missing_references=allow_missing_references)
         done = stored.repository.get(stored.found(), _text(root), how)
         for path in done.missing:
-            warnings.warn(f"'{printable(path)}' of {self.name} is left out: what it references is gone", stacklevel=2)
+            warnings.warn(f"skipped '{printable(path)}' of {self.name}: what it refers to is gone", stacklevel=2)
         return done.root if root is None else os.fspath(root)
 
     def checkout(self, root: PathLike | None = None) -> str:
-        """As `download`, and what else is below `root` is removed, but for `.git` folders. Refused where a repository is."""
+        """Make a folder equal to this version: restore the files as `download` does, and remove all others.
+
+        `.git` folders stay.
+
+        Args:
+            root: The folder; by default `./artifacts/<name>-vN`.
+
+        Returns:
+            The folder: an absolute path by default, or `root` as it was given.
+
+        Raises:
+            Refused: If the folder holds a repository.
+
+        Example:
+            >>> images = wandb.Api().artifact("digits/images:latest")
+            >>> images.checkout("data")
+            'data'
+            >>> import os
+            >>> os.listdir("data/images")
+            ['1.png']
+        """
         stored = self._logged("checkout")
         done = stored.repository.get(stored.found(), _text(root), Restore(delete=True))
         return done.root if root is None else os.fspath(root)
 
     def verify(self, root: PathLike | None = None) -> Verified:
-        """Compare a folder (default: where `download` puts it) with this version, by content. Raises FilesDiffer (a
-        ValueError) that lists what is missing, changed and extra.
+        """Compare a folder with this version, by content.
+
+        Args:
+            root: The folder; by default `./artifacts/<name>-vN`.
+
+        Returns:
+            The result, with the number of files in `files`.
+
+        Raises:
+            FilesDiffer: If files are missing, changed or extra (also a ValueError). It lists them.
+
+        Example:
+            >>> images = wandb.Api().artifact("digits/images:latest")
+            >>> images.verify(images.download()).files
+            2
+            >>> try:
+            ...     images.verify("data")
+            ... except ValueError as error:
+            ...     print(error)
+            the folder differs from images:v0: extra: images/2.png
         """
         stored = self._logged("verify")
         result = stored.repository.verify(stored.found(), _text(root))
@@ -443,16 +652,26 @@ class Contents:
             words = (("missing", result.missing), ("changed", result.changed), ("extra", result.extra))
             listed = "; ".join(f"{word}: {printable(', '.join(paths))}" for word, paths in words if paths)
             raise FilesDiffer(
-                f"the folder is not as {self.name}: {listed}",
+                f"the folder differs from {self.name}: {listed}",
                 missing=result.missing, changed=result.changed, extra=result.extra,
             )  # fmt: skip
         return result
 
     def file(self, root: PathLike | None = None) -> str:
-        """Download the only file; its path. Raises ValueError when there is not exactly one."""
+        """Download the only file.
+
+        Args:
+            root: The folder to restore it to; by default `./artifacts/<name>-vN`.
+
+        Returns:
+            The path of the file.
+
+        Raises:
+            InvalidValue: If the artifact doesn't have exactly one file (a ValueError).
+        """
         entries = self._logged("file").found().version["files"]
         if entries != 1:
-            raise InvalidValue(f"{self.name} holds {entries} files, not one", hint="use download() or get_entry(path)")
+            raise InvalidValue(f"{self.name} has {entries} files, not one", hint="use download() or get_entry(path)")
         only: Entry = next(iter(self.manifest.entries.values()))
         return only.download(root)
 
@@ -467,6 +686,7 @@ def _check_policy(policy: str | None) -> None:
 
 
 def globs_of(patterns: list[str] | str | None) -> list[str] | None:
+    """One glob as a list of one."""
     return [patterns] if isinstance(patterns, str) else patterns
 
 

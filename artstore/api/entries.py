@@ -1,4 +1,4 @@
-"""Entries of an artifact as Python sees them, and the manifest: a read-only mapping from path to entry."""
+"""The entries of an artifact, and its manifest: a read-only mapping from path to entry."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -19,35 +19,39 @@ if TYPE_CHECKING:
     from artstore.api.contents import Contents
 
 ENTRY_SCHEME = "artstore-artifact"
-"""Scheme of URIs that name entries of artifacts."""
+"""The scheme of URIs that name entries of artifacts."""
 
 
 def place_in(found: Version, path: str) -> dict[str, Any]:
-    """An entry of a version, as it stands in another's origins."""
+    """The place of an entry, as the origins of another version record it."""
     version = found.version
     return {**found.state.path.fields(), "number": version["number"], "id": version["id"], "path": path}
 
 
 def _url_of(place: dict[str, Any]) -> str:
+    """The URI of an entry, from its place."""
     parts = (place["entity"], place["project"], f"{place['name']}@{place['id']}")
     path = quote(os.fsencode(place["path"]))
     return f"{ENTRY_SCHEME}://{'/'.join(quote(part, safe='@') for part in parts)}/{path}"
 
 
 class Files(Protocol):
-    """What a draft and a stored version hold."""
+    """The files of a draft or of a stored version."""
 
     def find(self, path: str) -> TreeEntry | None:
-        """The file at a path; None for a folder or nothing."""
+        """The file at a path; None for a folder, or if nothing is there."""
 
     def files(self) -> Iterator[tuple[bytes, TreeEntry]]:
-        """(path, entry) of everything but folders, in the order of the tree."""
+        """(path, entry) of everything except folders, in the order of the tree."""
 
     def folder(self) -> Folder:
-        """Digest and totals of the root tree."""
+        """The root tree's digest, size and number of files."""
 
     def origin(self, path: str) -> dict[str, Any] | None:
-        """Which other version's file an entry is: that version's place, id and number, and the path there."""
+        """Where an entry of another version came from; None for any other entry.
+
+        The fields are that version's collection, id and number, and the path there.
+        """
 
 
 class Entry:
@@ -57,22 +61,24 @@ class Entry:
         self._owner = owner
         self.raw = raw
         self.path = path
-        """POSIX; bytes that are not UTF-8 as surrogates, like `os.fsdecode`"""
+        """The path in the artifact, with `/`. Bytes that aren't UTF-8 are surrogates, as in `os.fsdecode`."""
         self.digest: str = raw[5] if raw[1] == REFERENCE else raw[3].hex()
-        """BLAKE3 of the content, hex: what `b3sum` prints; of a reference what tells its content (an ETag, or the URI)"""
+        """The BLAKE3 digest of the content in hex, as `b3sum` prints it. For a reference, its ETag or its URI."""
         self.size: int | None = raw[2]
-        """bytes; None for a reference of unknown size"""
+        """The size in bytes; None for a reference of unknown size."""
 
     @property
     def name(self) -> str:
+        """The path in the artifact."""
         return self.path
 
     @property
     def local_path(self) -> str | None:
-        """The file that was added, as long as this is the artifact to which it was added."""
+        """The local file that was added, if this is the artifact to which it was added; else None."""
         return self._owner.added_from(self.path)
 
     def parent_artifact(self) -> Any:
+        """The artifact that this entry is in."""
         return self._owner
 
     def download(
@@ -83,19 +89,49 @@ class Entry:
         replace: bool = False,
         exist_ok: bool = False,
     ) -> str:
-        """Put this file below `root` (default: where the artifact's `download` puts it), checked; its path.
+        """Restore this file to a folder, checked.
 
-        The other arguments are accepted as W&B's and change nothing.
+        Args:
+            root: The folder; by default `./artifacts/<name>-vN`.
+            skip_cache: Accepted as in W&B; it changes nothing.
+            executor: Accepted as in W&B; it changes nothing.
+            replace: Accepted as in W&B; it changes nothing.
+            exist_ok: Accepted as in W&B; it changes nothing.
+
+        Returns:
+            The path of the file.
+
+        Raises:
+            ArtifactNotLoggedError: If the artifact is a draft.
+
+        Example:
+            >>> entry = wandb.Api().artifact("digits/images:latest").get_entry("images/1.png")
+            >>> entry.download("scans")
+            'scans/images/1.png'
         """
-        stored, folder = self.stored_in("download"), None if root is None else os.fspath(root)
+        stored, folder = self.stored_in("be downloaded"), None if root is None else os.fspath(root)
         done = stored.repository.get(stored.found(), folder, Restore(Selection(self.path, exact=True)))
         return os.path.join(done.root if folder is None else folder, self.path)
 
     def open(self, mode: str = "rb", encoding: str | None = None) -> Any:
-        """The content for reading, checked before the first byte is given out. `mode` is "rb" or "r"."""
+        """Open the content for reading. It is checked before the first byte is returned.
+
+        Args:
+            mode: `rb` for bytes, `r` for text.
+            encoding: The encoding of text; by default UTF-8.
+
+        Raises:
+            InvalidValue: If the mode is another one.
+            ArtifactNotLoggedError: If the artifact is a draft.
+
+        Example:
+            >>> with wandb.Api().artifact("digits/images:latest").get_entry("labels.csv").open("r") as file:
+            ...     file.read().split()
+            ['image,digit', '1.png,7', '2.png,1']
+        """
         if mode not in ("rb", "r", "rt"):
-            raise InvalidValue(f"an entry opens for reading only: mode '{mode}' is not 'rb' or 'r'")
-        file: BinaryIO = self.stored_in("open").open(self.raw)
+            raise InvalidValue(f"an entry can only be read: mode '{mode}' is not 'rb' or 'r'")
+        file: BinaryIO = self.stored_in("be opened").open(self.raw)
         if mode == "rb":
             return file
         import io
@@ -104,14 +140,18 @@ class Entry:
 
     @property
     def ref(self) -> str | None:
-        """URI of a reference, or of the other version's entry that this is; else None."""
+        """The URI of a reference, or of the other version's entry that this one shares; else None."""
         if self.raw[1] == REFERENCE:
             return str(self.raw[3])
         place = self._owner.origin_of(self.path)
         return None if place is None else _url_of(place)
 
     def ref_target(self) -> str:
-        """As `ref`. Raises ValueError for a file of this version's own."""
+        """The URI of a reference, or of the other version's entry that this one shares.
+
+        Raises:
+            InvalidValue: If this is a file of the version's own (a ValueError).
+        """
         if self.ref is None:
             raise InvalidValue(
                 f"Only reference entries support ref_target(): the bytes of '{printable(self.path)}' are stored here"
@@ -119,19 +159,22 @@ class Entry:
         return self.ref
 
     def ref_url(self) -> str:
-        """A URI of this entry, for `add_reference` of another artifact."""
+        """A URI of this entry, for `add_reference` of another artifact. Raises ArtifactNotLoggedError for a draft's."""
         return _url_of(place_in(self.stored_in("be referenced").found(), self.path))
 
     @property
     def extra(self) -> dict[str, str]:
-        """What else is known of a reference: `etag` and `versionID`, where its place tells them."""
+        """What else is known about a reference: `etag` and `versionID`, if its place reports them."""
         if self.raw[1] != REFERENCE:
             return {}
         known = {"etag": self.raw[5] if self.raw[4] == "etag" else None, "versionID": self.raw[6]}
         return {key: value for key, value in known.items() if value is not None}
 
     def stored_in(self, verb: str) -> Stored:
-        """The version that holds it, for who wants to `verb` the entry. Raises ArtifactNotLoggedError."""
+        """The stored version that has this entry.
+
+        Raises ArtifactNotLoggedError, which says that it can't `verb` before.
+        """
         stored = self._owner.stored
         if stored is None:
             raise ArtifactNotLoggedError(
@@ -151,14 +194,14 @@ class Entry:
 
 
 class Entries(Mapping[str, Entry]):
-    """Entries by path, in the order of the tree, read as they are asked for."""
+    """The entries by path, in the order of the tree. They are read as they are asked for."""
 
     def __init__(self, owner: "Contents") -> None:
         self._owner = owner
 
     def __getitem__(self, path: str) -> Entry:
         raw = None
-        with suppress(NoEntry, InvalidValue, TypeError, AttributeError):  # what is no path at all is not there
+        with suppress(NoEntry, InvalidValue, TypeError, AttributeError):  # `path` may be anything
             if not path.endswith("/"):
                 with self._owner.held() as held:
                     raw = held.find(path)
@@ -173,10 +216,12 @@ class Entries(Mapping[str, Entry]):
         with self._owner.held() as held:
             return held.folder().files
 
-    def items(self) -> Any:  # without a look-up per path
+    def items(self) -> Any:  # without a look-up for each path
+        """All (path, entry) pairs, without a look-up for each path."""
         return [(entry.path, entry) for entry in self._each()]
 
     def values(self) -> Any:
+        """All entries, without a look-up for each path."""
         return list(self._each())
 
     def _each(self) -> Iterator[Entry]:
@@ -189,15 +234,17 @@ class Entries(Mapping[str, Entry]):
 
 
 class Manifest:
-    """What an artifact holds: `entries` by path."""
+    """The manifest of an artifact: its entries by path."""
 
     def __init__(self, entries: Mapping[str, Entry]) -> None:
         self.entries = entries
 
     def get_entry_by_path(self, path: str) -> Entry | None:
+        """The entry at a path; None if nothing is there."""
         return self.entries.get(path)
 
     def get_entries_in_directory(self, directory: str) -> list[Entry]:
+        """The entries below a folder, at any depth."""
         return [entry for entry in self.entries.values() if entry.path.startswith(directory.rstrip("/") + "/")]
 
     def __len__(self) -> int:

@@ -1,4 +1,4 @@
-"""Repositories that this process has open: one handle for each thread and place, opened when first needed."""
+"""The repositories that this process has open: one handle for each thread and repository."""
 
 import os
 import threading
@@ -16,7 +16,7 @@ _threads = threading.local()
 
 
 class _Elsewhere:
-    """A place without a repository here, in the place of one: it is read, and says so when it should change."""
+    """A repository at a URL, in the place of one that is here. It can be read; every change raises Refused."""
 
     def __init__(self, place: str) -> None:
         self._view = view_of(place, None)
@@ -24,14 +24,17 @@ class _Elsewhere:
     def __getattr__(self, name: str) -> Any:
         if not hasattr(View, name) and hasattr(Repository, name):
             raise Refused(
-                f"{printable(self._view.storage.root)} is only looked at from here: it can't be changed",
+                f"{printable(self._view.storage.root)} can only be read from here, not changed",
                 hint="`artstore clone` it, change the clone, and push",
             )
         return getattr(self._view, name)
 
 
 def opened(root: str) -> Repository:
-    """This thread's handle of the repository in folder `root`, or at a URL. Raises NotFound when there is none (any more)."""
+    """This thread's handle of the repository in folder `root`, or at a URL. It is opened when it is first needed.
+
+    Raises NotFound if there is no repository there, or none any more.
+    """
     handles: dict[str, tuple[tuple[int, ...], Repository]] = _threads.__dict__.setdefault("handles", {})
     found = handles.get(root)
     if is_url(root):
@@ -40,7 +43,7 @@ def opened(root: str) -> Repository:
         return found[1]
     try:
         status = os.stat(f"{root}/format")
-        same: tuple[int, ...] = status.st_dev, status.st_ino, status.st_mtime_ns  # another once a feature is added
+        same: tuple[int, ...] = status.st_dev, status.st_ino, status.st_mtime_ns  # they differ once a feature was added
     except OSError:
         same = ()
     if found is None or found[0] != same:
@@ -51,8 +54,11 @@ def opened(root: str) -> Repository:
 
 
 def root_of(folder: str) -> str:
-    """The repository that a path means: its own folder, or one that holds it (or lies below one that does). A URL means
-    what is there.
+    """The repository that a path means: that folder itself, or the nearest `.artifacts` in it or above.
+
+    A URL stays as it is.
+
+    Raises NotFound if there is none.
     """
     if is_url(folder):
         return folder

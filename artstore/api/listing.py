@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 from artstore.operations.finding.lookup import Version
 
 if TYPE_CHECKING:
-    from artstore.api.artifact import Artifact  # noqa: F401  of a class that is named in quotes
+    from artstore.api.artifact import Artifact  # noqa: F401  for the class name in quotes
 
 T = TypeVar("T")
 
 
 class Listing(Sequence[T], Generic[T]):
-    """Has a length, takes indices and slices, iterates; `next()` goes on where it stopped, as W&B's paginators do."""
+    """A sequence with a length, indices and slices. `next()` continues where it stopped, as W&B's paginators do."""
 
     def __init__(self, items: Sequence[Any], make: Callable[[Any], T]) -> None:
         self._items = items
@@ -24,6 +24,7 @@ class Listing(Sequence[T], Generic[T]):
 
     @property
     def length(self) -> int:
+        """The number of items."""
         return len(self)
 
     @overload
@@ -41,6 +42,7 @@ class Listing(Sequence[T], Generic[T]):
         return (self._make(item) for item in self._items)
 
     def __next__(self) -> T:
+        """The next item, from where the last call stopped. Raises StopIteration at the end."""
         if self._iterator is None:
             self._iterator = iter(self)
         return next(self._iterator)
@@ -48,7 +50,7 @@ class Listing(Sequence[T], Generic[T]):
     next = __next__
 
     def __eq__(self, other: object) -> bool:
-        """As lists compare."""
+        """Compare the items, as lists do."""
         if not isinstance(other, Sequence) or isinstance(other, str):
             return NotImplemented
         return len(self) == len(other) and all(mine == theirs for mine, theirs in zip(self, other, strict=True))
@@ -61,10 +63,10 @@ class Listing(Sequence[T], Generic[T]):
 
 
 class Artifacts(Listing["Artifact"]):
-    """Artifacts of stored versions."""
+    """The artifacts of stored versions."""
 
     def __init__(self, root: str, found: Sequence[Version]) -> None:
-        # Artifacts list others (links, those of their run and collection), so theirs is a circle. It is closed here alone.
+        # Artifacts list other artifacts, such as links or those of their run. This is the only import that closes the circle.
         from artstore.api.artifact import Artifact
 
         super().__init__(found, lambda one: Artifact.of(root, one))

@@ -1,4 +1,4 @@
-"""Restoring what a lock file names: each version is found here, or brought from the remote that the file names."""
+"""Restoring the versions that a lock file names: each is found here, or copied from the remote that the file names."""
 
 import os
 import shlex
@@ -25,27 +25,27 @@ from artstore.view import View, view_of
 
 
 class LockedRemote(NamedTuple):
-    """A remote from which versions can be had."""
+    """A remote that may have the missing versions."""
 
     name: str
     place: str
-    """absolute path or URL"""
+    """an absolute path or a URL"""
     relative: bool
     """whether the lock file names it by a relative path"""
 
 
 class Brought(NamedTuple):
-    """What came from one remote."""
+    """The versions that came from one remote."""
 
     remote: str
     url: str
     versions: int
     kept: bool
-    """whether they are in the repository now; else the files came straight from the remote"""
+    """whether the repository has them now; else the files came straight from the remote"""
 
 
 class Restored(NamedTuple):
-    """`created` is the repository that was made for it."""
+    """The result of a restore. `created` is the path of the repository if one was made for it."""
 
     created: str | None
     brought: list[Brought]
@@ -53,16 +53,20 @@ class Restored(NamedTuple):
 
 
 class Restoring:
-    """One restore, used as a context. All versions are found, and the missing ones brought here, before the first folder
-    is touched.
+    """One restore, used as a context.
 
-    A lock file comes with code from elsewhere, so it is not trusted with more than saying where to look. What it names is
-    checked by id and digest. Its remote becomes a remote of the repository only where that is new or holds nothing: else
-    a later `push` could send the user's own work there, and a pull could change names and numbers that are in use here.
+    All versions are found, and missing ones copied here, before the first folder changes.
+
+    A lock file comes with code from elsewhere, so it is trusted only to say where to look. Each version is checked by
+    id and digest. The file's remote becomes a remote of the repository only if that is new or empty. Otherwise a later
+    `push` could send the user's own work there, and a pull could change names and numbers that are in use here.
     """
 
     def __init__(self, lock: str, chosen: str | None, monitor: Monitor) -> None:
-        """`chosen` is a remote, path or URL that the user named instead of those in the lock file."""
+        """Prepare a restore.
+
+        `chosen` is a remote, path or URL that the user named instead of those in the lock file.
+        """
         self._lock = lock
         self._chosen = chosen
         self._monitor = monitor
@@ -79,7 +83,7 @@ class Restoring:
         self._open.close()
 
     def run(self, wanted: list[Locked], *, force: bool) -> Restored:
-        """Bring each folder to exactly its version. Raises NotFound where a version is not to be had."""
+        """Make each folder equal to its version. Raises NotFound if a version can't be found anywhere."""
         folders = {one: place_of(one, self._lock) for one in wanted}
         root = root_to_create()
         if os.path.isfile(f"{root}/format"):
@@ -97,7 +101,7 @@ class Restoring:
         return Restored(self._created, self._brought, got)
 
     def _missing(self, wanted: Iterable[Locked]) -> list[Locked]:
-        """Those whose version is not in the repository; the others are noted as found."""
+        """The entries whose version isn't in the repository. The others are noted as found."""
         missing = []
         for one in wanted:
             repository = self._repository
@@ -108,6 +112,7 @@ class Restoring:
         return missing
 
     def _bring(self, missing: list[Locked], root: str) -> None:
+        """Find the missing versions at their remotes, and pull them if the remote is, or may become, one of ours."""
         groups: dict[LockedRemote, list[Locked]] = {}
         for one in missing:
             groups.setdefault(self._source(one), []).append(one)
@@ -118,10 +123,10 @@ class Restoring:
                 self._pull(name, entries)
             self._brought.append(Brought(name or source.name, source.place, len(entries), name is not None))
 
-    # -- where a version is --
+    # -- finding a version --
 
     def _source(self, one: Locked) -> LockedRemote:
-        """Where to look for a version that is not here. Raises NotFound where nothing is named."""
+        """Where to look for a version that isn't here. Raises NotFound if no remote is known."""
         ours = self._ours()
         if self._chosen is not None:
             if self._chosen in ours:
@@ -143,7 +148,10 @@ class Restoring:
         return self._repository.remotes.all() if self._repository is not None else {}
 
     def _refuse_unknown_service(self, source: LockedRemote) -> None:
-        """Requests to a bucket are signed with the user's credentials, which a lock file can't have sent anywhere it likes."""
+        """Raises Refused for a bucket on a server that the user hasn't named.
+
+        Requests to a bucket are signed with the user's credentials. A lock file mustn't decide where such requests go.
+        """
         if not is_url(source.place) or source.place in (known.url for known in self._ours().values()):
             return
         from urllib.parse import parse_qsl, urlsplit
@@ -159,16 +167,16 @@ class Restoring:
             )
 
     def _again(self, place: str | None = None) -> str:
-        """The command that names a place; without one, as a pattern."""
+        """The command that restores from `place`; without one, a pattern of it."""
         file = [] if self._lock == NAME else ["--file", self._lock]
         if place is None:
             return typed(f"get --locked {shlex.join([*file, '--from', 'REMOTE_OR_URL'])}")
         return typed(f"get --locked {shlex.join([*file, '--from', place])}")
 
-    # -- getting it --
+    # -- getting a version --
 
     def _look(self, source: LockedRemote, entries: list[Locked]) -> None:
-        """Open a remote, and make sure that it has these versions."""
+        """Open a remote and check that it has these versions. Raises NotFound if it doesn't."""
         self._monitor.start(f"asking {source.name}")
         name = self._registered(source)
         here = FolderStorage(self._repository.root) if self._repository is not None else None
@@ -191,8 +199,9 @@ class Restoring:
         return next((name for name, known in self._ours().items() if known.url == source.place), None)
 
     def _remote_of_ours(self, source: LockedRemote, root: str) -> str | None:
-        """The name of the remote of our repository from which to pull; None where the files come straight from the place.
-        Makes the repository, and gives it the remote, where there is nothing yet that this could harm.
+        """The remote of our repository to pull from; None if the files have to come straight from the place.
+
+        If nothing here could be harmed by it, this makes the repository and adds the remote.
         """
         if (name := self._registered(source)) is not None:
             return name
@@ -217,20 +226,20 @@ class Restoring:
         for one in entries:
             found = _found_here(repository, one)
             if found is None:
-                raise NotFound(f"{one.spec} was taken away while it was restored", hint="run the same command again")
+                raise NotFound(f"{one.spec} was deleted while it was restored", hint="run the same command again")
             self._found[one] = repository, found
 
 
 def _is_blank(repository: Repository) -> bool:
-    """Whether nothing is stored in a repository and it has no remote."""
+    """Whether a repository is empty and has no remote."""
     stored = next(repository.refs.paths(), None) or next(repository.runs.paths(), None)
     return stored is None and not repository.remotes.all()
 
 
 def _found_here(repository: Repository, one: Locked) -> Version | None:
-    """The version of an entry, by its id, under whatever name it has now; None where it is not in the repository."""
+    """The version of an entry, found by its id under any name; None if it isn't in the repository."""
     state = repository.refs.read(repository.path_of(one.spec)[0])
-    if one.id not in state.versions:  # it may have come here under a newer name than the lock file's
+    if one.id not in state.versions:  # it may have been renamed since
         others = (other for other in repository.refs.collections(damaged=[]) if one.id in other.versions)
         if (renamed := next(others, None)) is None:
             return None
@@ -242,7 +251,7 @@ def _found_here(repository: Repository, one: Locked) -> Version | None:
 
 
 def _checked(one: Locked, found: Version) -> Version:
-    """Raises MissingObject unless the digest is the one that was locked."""
+    """The version. Raises MissingObject if its digest isn't the one in the lock file."""
     if found.version["digest"] != one.digest:
-        raise MissingObject(f"{one.spec} of the lock file has another digest than the version of that id")
+        raise MissingObject(f"{one.spec} has another digest than the lock file says")
     return found

@@ -1,4 +1,7 @@
-"""Media of W&B's that are not kept: accepted, so that a script that logs them runs, and left out with one warning."""
+"""W&B's media classes: accepted, so that scripts that log them run, but not stored.
+
+There is one warning for each kind.
+"""
 
 import warnings
 from typing import Any
@@ -7,14 +10,14 @@ _said: set[str] = set()
 
 
 class Media:
-    """Takes whatever W&B's class takes."""
+    """Accepts the arguments of W&B's class, and keeps none of them."""
 
     def __init__(self, *_: Any, **__: Any) -> None:
         pass
 
 
 def without_media(values: dict[str, Any]) -> dict[str, Any]:
-    """Metrics without those that are media, or hold some; a warning for each kind, once."""
+    """The metrics without media, and without values that contain media. Warns once for each kind."""
     kept = {}
     for key, value in values.items():
         if (media := _media_in(value)) is None:
@@ -24,7 +27,7 @@ def without_media(values: dict[str, Any]) -> dict[str, Any]:
         if kind not in _said:
             _said.add(kind)
             warnings.warn(
-                f"artstore keeps no {kind} in a run's history: '{key}' is left out; log_artifact() keeps its file",
+                f"dropped '{key}': artstore doesn't store {kind} values in a run; log_artifact() stores files",
                 stacklevel=3,
             )
     return kept
@@ -40,32 +43,32 @@ def _media_in(value: Any, depth: int = 0) -> Media | None:
 
 
 class Image(Media):
-    pass
+    """An image, as W&B's class. It isn't stored."""
 
 
 class Audio(Media):
-    pass
+    """A sound, as W&B's class. It isn't stored."""
 
 
 class Video(Media):
-    pass
+    """A video, as W&B's class. It isn't stored."""
 
 
 class Histogram(Media):
-    pass
+    """A histogram, as W&B's class. It isn't stored."""
 
 
 class Html(Media):
-    pass
+    """A page, as W&B's class. It isn't stored."""
 
 
 class Object3D(Media):
-    pass
+    """A 3D object, as W&B's class. It isn't stored."""
 
 
 class Molecule(Media):
-    pass
+    """A molecule, as W&B's class. It isn't stored."""
 
 
 class Plotly(Media):
-    pass
+    """A plotly figure, as W&B's class. It isn't stored."""

@@ -1,4 +1,4 @@
-"""What is stored, outside a run: artifacts, collections, types and runs, by name."""
+"""Api: artifacts, collections, types, runs, registries and automations by name, outside a run."""
 
 import os
 from collections.abc import Callable
@@ -42,10 +42,17 @@ from artstore.store.settings import require_root
 
 
 class Api:
-    """Reads one repository: the one that is given, the active run's, the nearest `.artifacts` upwards, or ARTSTORE_DIR.
+    """Access to what one repository stores.
 
-    `overrides` may hold `entity` and `project`, which names leave out. Without a repository every question raises
-    NotFound, and nothing exists.
+    It is the repository that is given, the active run's, the one that ARTSTORE_DIR names, or the nearest `.artifacts`
+    folder, here or in a parent folder. Without a repository, look-ups raise NotFound.
+
+    Example:
+        >>> api = wandb.Api()
+        >>> api.artifact("digits/images:latest")
+        <Artifact local/digits/images:v0 (dataset)>
+        >>> [run.id for run in api.runs("digits")]
+        ['prepare-1', 'train-1']
     """
 
     def __init__(
@@ -55,7 +62,17 @@ class Api:
         api_key: str | None = None,
         repository: PathLike | None = None,
     ) -> None:
-        """`timeout` and `api_key` are accepted as W&B's and change nothing."""
+        """Choose a repository. It is opened when it is first needed.
+
+        Args:
+            overrides: Defaults for names: `entity` and `project`.
+            timeout: Accepted as in W&B; it changes nothing.
+            api_key: Accepted as in W&B; it changes nothing.
+            repository: A folder, or a URL such as `s3://bucket/path`, which can only be read.
+
+        Raises:
+            NotFound: If `repository` is a folder without a repository.
+        """
         self._given = None if repository is None else root_of(os.fspath(repository))
         self._overrides = dict(overrides or {})
 
@@ -69,7 +86,7 @@ class Api:
         return opened(self._root)
 
     def _home(self, path: str | None = None) -> Home:
-        """The (entity, project) that `[entity/]project` names; what it leaves out is by default."""
+        """The (entity, project) of `[entity/]project`. Missing parts come from the overrides and the settings."""
         entity, _, project = (path or "").rpartition("/")
         settings = self._repository.settings
         return (
@@ -79,16 +96,29 @@ class Api:
 
     @property
     def default_entity(self) -> str:
+        """The entity for names that don't give one."""
         return self._home()[0]
 
     def flush(self) -> None:
-        """Accepted as W&B's: nothing is held back, each call reads anew."""
+        """Accepted as in W&B. There is nothing to do: each call reads what is stored now."""
 
     # -- artifacts --
 
     def artifact(self, name: str, type: str | None = None) -> Artifact:
-        """The version that a spec names: `[[entity/]project/]name[:alias|:vN|@digest]`, without an alias the latest.
-        Raises NotFound (also ValueError), saying which part is missing, and ValueError when it has another type.
+        """Get a version.
+
+        Args:
+            name: `[[entity/]project/]name[:alias | :vN | @digest]`. The name alone means its latest version.
+            type: The type that it must have.
+
+        Raises:
+            NotFound: If there is no such version (also a ValueError). The message says which part is missing.
+            Conflict: If it has another type (also a ValueError).
+
+        Example:
+            >>> model = wandb.Api().artifact("digits/model:v0", type="model")
+            >>> model.size
+            4
         """
         if not name:
             raise InvalidValue("You must specify name= to fetch an artifact.")
@@ -98,7 +128,7 @@ class Api:
         return Artifact.of(self._root, found)
 
     def artifact_exists(self, name: str, type: str | None = None) -> bool:
-        """Whether `artifact(name, type)` would find one. Raises InvalidValue for what is no spec."""
+        """Whether `artifact(name, type)` would find a version. Raises InvalidValue if the name breaks a rule."""
         try:
             self.artifact(name, type)
         except (NotFound, Conflict):
@@ -114,8 +144,23 @@ class Api:
         tags: list[str] | str | None = None,
         filters: Filter | None = None,
     ) -> Artifacts:
-        """Live versions of the collection `name`, newest first; with `tags` only those that have all of them, with
-        `filters` those that fit. `order` is `+` or `-` and one of created_at, version, size.
+        """List the live versions of a collection, newest first.
+
+        Args:
+            type_name: The type that the collection must have.
+            name: The collection, `[[entity/]project/]name`.
+            order: `+` or `-`, followed by `created_at`, `version` or `size`.
+            per_page: Accepted as in W&B; it changes nothing.
+            tags: Only versions that have all of these tags.
+            filters: A Mongo-style filter, such as `{"metadata.acc": {"$gte": 0.9}}`.
+
+        Raises:
+            NotFound: If there is no such collection, or if it has another type.
+            InvalidValue: If there is no name, or if the order or filter isn't valid.
+
+        Example:
+            >>> wandb.Api().artifacts("dataset", "digits/images", filters={"metadata.source": "scanner"})
+            [<Artifact local/digits/images:v0 (dataset)>]
         """
         if name is None:
             raise InvalidValue("artifacts() needs the name of a collection", hint="artifact_collections() lists them")
@@ -130,12 +175,21 @@ class Api:
         return Artifacts(self._root, [Version(state, version) for version in versions])
 
     def artifact_versions(self, type_name: str, name: str, per_page: int | None = None) -> Artifacts:
+        """List the live versions of a collection, newest first, as `artifacts` does."""
         return self.artifacts(type_name, name)
 
     # -- collections and types --
 
     def artifact_collection(self, type_name: str | None = None, name: str | None = None) -> ArtifactCollection:
-        """Raises NotFound with near names, also when it has another type."""
+        """Get a collection.
+
+        Args:
+            type_name: The type that it must have.
+            name: `[[entity/]project/]name`.
+
+        Raises:
+            NotFound: If there is no such collection, or if it has another type. Its hint names similar ones.
+        """
         if name is None:
             raise InvalidValue("artifact_collection() needs a name")
         state = self._repository.collection(name, self._home())
@@ -144,6 +198,7 @@ class Api:
         return ArtifactCollection(self._root, state)
 
     def artifact_collection_exists(self, name: str, type: str | None = None) -> bool:
+        """Whether there is a collection with this name, and with this type if one is given."""
         try:
             self.artifact_collection(type, name)
         except NotFound:
@@ -157,19 +212,30 @@ class Api:
         per_page: int | None = None,
         filters: Filter | None = None,
     ) -> Listing[ArtifactCollection]:
-        """Collections of a project, of one type if given, that fit a filter, by name."""
+        """List the collections of a project, by name.
+
+        Args:
+            project_name: `[entity/]project`; by default the default project.
+            type_name: Only collections of this type.
+            per_page: Accepted as in W&B; it changes nothing.
+            filters: A Mongo-style filter on name, type, tags, aliases, description, created_at and size.
+
+        Example:
+            >>> wandb.Api().artifact_collections("digits")
+            [<ArtifactCollection local/digits/images (dataset)>, <ArtifactCollection local/digits/model (model)>]
+        """
         return Collections(self._root, [self._home(project_name)], filters, type=type_name)
 
     def artifact_types(self, project: str | None = None) -> list[ArtifactType]:
-        """Types in use in a project, by name."""
+        """List the types in use in a project, by name."""
         return list(Project(self._root, self._home(project)).artifact_types())
 
     def project(self, name: str, entity: str | None = None) -> Project:
-        """A project, whether anything stands in it or not."""
+        """Get a project. It doesn't have to hold anything."""
         return Project(self._root, self._home(f"{entity}/{name}" if entity else name))
 
     def artifact_type(self, type_name: str, project: str | None = None) -> ArtifactType:
-        """Raises NotFound for a type that nothing in the project has."""
+        """Get a type. Raises NotFound if nothing in the project has it."""
         types = {found.name: found for found in self.artifact_types(project)}
         if type_name not in types:
             entity, name = self._home(project)
@@ -179,12 +245,24 @@ class Api:
     # -- runs --
 
     def run(self, path: str) -> RunRecord:
-        """The run at `[[entity/]project/]id`. Raises NotFound with near ids."""
+        """Get a run.
+
+        Args:
+            path: `[[entity/]project/]id`.
+
+        Raises:
+            NotFound: If there is no such run. Its hint names similar ids.
+
+        Example:
+            >>> run = wandb.Api().run("digits/train-1")
+            >>> run.config["lr"], run.summary["loss"], run.state
+            (0.1, 0.25, 'finished')
+        """
         parts = path.strip("/").split("/")
         if parts[-2:-1] == ["runs"]:
-            del parts[-2]  # as W&B's pages are addressed
+            del parts[-2]  # which is part of the addresses of W&B's pages
         if len(parts) > 3:
-            raise InvalidValue(f"'{path}' has too many parts: a run is [[entity/]project/]id")
+            raise InvalidValue(f"'{path}' is not a run's [[entity/]project/]id")
         home = self._home("/".join(parts[:-1]))
         state = self._repository.runs.find(RunPath(*home, check_project(parts[-1], "run id")))
         return RunRecord(self._root, state)
@@ -198,9 +276,23 @@ class Api:
         include_sweeps: bool = True,
         lazy: bool = True,
     ) -> Listing[RunRecord]:
-        """Runs of `[entity/]project` that fit a filter, the first started first; `order` is `+` or `-` and created_at,
-        heartbeat_at, config.KEY or summary_metrics.KEY: who has none comes last. `include_sweeps` and `lazy` are accepted
-        as W&B's and change nothing.
+        """List the runs of a project, the first started first.
+
+        Args:
+            path: `[entity/]project`; by default the default project.
+            filters: A Mongo-style filter, such as `{"config.lr": {"$lt": 0.5}, "state": "finished"}`.
+            order: `+` or `-`, followed by `created_at`, `heartbeat_at`, `config.KEY` or `summary_metrics.KEY`. Runs
+                without that value come last.
+            per_page: Accepted as in W&B; it changes nothing.
+            include_sweeps: Accepted as in W&B; it changes nothing.
+            lazy: Accepted as in W&B; it changes nothing.
+
+        Raises:
+            InvalidValue: If the filter isn't valid.
+
+        Example:
+            >>> wandb.Api().runs("digits", filters={"summary_metrics.loss": {"$lt": 0.3}})
+            [<Run local/digits/train-1 (finished)>]
         """
         runs, root = self._repository.runs, self._root
         states = fitting_runs(runs, filters, *self._home(path))[::-1]
@@ -216,7 +308,7 @@ class Api:
     # -- registries --
 
     def registry(self, name: str, organization: str | None = None) -> Registry:
-        """The registry of a name, without `registry-`. Raises NotFound."""
+        """Get a registry. `name` is without `registry-`. Raises NotFound if there is none."""
         return find_registry(self._root, organization or self._home()[0], name)
 
     def registries(
@@ -227,7 +319,15 @@ class Api:
         per_page: int = 100,
         start: str | None = None,
     ) -> Registries:
-        """All registries that fit a filter (name, description, created_at), by name."""
+        """List the registries, by name.
+
+        Args:
+            organization: The entity; by default the default entity.
+            filter: A Mongo-style filter on name, description and created_at.
+            order: `-` for the reverse order.
+            per_page: Accepted as in W&B; it changes nothing.
+            start: Accepted as in W&B; it changes nothing.
+        """
         return Registries(self._root, organization or self._home()[0], filter, order)
 
     def create_registry(
@@ -238,8 +338,22 @@ class Api:
         description: str | None = None,
         artifact_types: list[str] | None = None,
     ) -> Registry:
-        """Make a registry, which takes artifacts of these types, by default of all. `visibility` is kept and changes
-        nothing. Raises ValueError when it exists.
+        """Make a registry: a project whose collections hold links.
+
+        Args:
+            name: The name, without `registry-`.
+            visibility: `organization` or `restricted`. It is stored and changes nothing.
+            organization: The entity; by default the default entity.
+            description: A text for people.
+            artifact_types: The types that it accepts; by default all.
+
+        Raises:
+            Conflict: If it exists (also a ValueError).
+            InvalidValue: If a name, type or visibility breaks a rule.
+
+        Example:
+            >>> wandb.Api().create_registry("models", artifact_types=["model"])
+            <Registry models>
         """
         entity = organization or self._home()[0]
         return make_registry(self._root, entity, name, visibility, description, artifact_types)
@@ -255,11 +369,29 @@ class Api:
         description: str | None = None,
         enabled: bool | None = None,
     ) -> Automation:
-        """Keep an automation (`event >> action`) for this user and this repository where it lies. Raises ValueError for a
-        name that is taken; with `fetch_existing` that one is returned.
+        """Save an automation of this user, for this repository at its current path.
+
+        Args:
+            obj: An event and an action, `event >> action`.
+            fetch_existing: If the name is taken, return the automation that has it.
+            name: The automation's name; it is needed here or in `obj`.
+            description: A text for people.
+            enabled: Whether it runs; by default True.
+
+        Raises:
+            Conflict: If the name is taken, and `fetch_existing` is False (also a ValueError).
+            InvalidValue: If there is no name.
+
+        Example:
+            >>> from artstore.automations import ArtifactEvent, OnAddArtifactAlias, RunCommand
+            >>> api = wandb.Api()
+            >>> model = api.artifact_collection(name="digits/model")
+            >>> promoted = OnAddArtifactAlias(scope=model, filter=ArtifactEvent.alias == "prod")
+            >>> api.create_automation(promoted >> RunCommand(["./deploy.sh"]), name="deploy").scope
+            <Scope local/digits/model>
         """
         if not isinstance(obj, NewAutomation):
-            raise InvalidType(f"an automation is made of event >> action, not of a {type(obj).__name__}")
+            raise InvalidType(f"create_automation needs event >> action, not {type(obj).__name__}")
         place, rule = (
             self._repository.automations.place,
             new_rule(obj, name=name, description=description, enabled=enabled),
@@ -278,16 +410,28 @@ class Api:
         return Automation(rule)
 
     def update_automation(self, obj: Automation, *, create_missing: bool = False, **changes: Any) -> Automation:
-        """Write what was edited of an automation, or is given: name, description, enabled, event, action, scope."""
+        """Write an automation's edits, and other changes.
+
+        Args:
+            obj: The automation, whose name, description, enabled and action may have been edited.
+            create_missing: Save it even if it doesn't exist any more.
+            **changes: New values for name, description, enabled, event, action or scope.
+
+        Returns:
+            The automation as it is now.
+
+        Raises:
+            NotFound: If it doesn't exist any more, and `create_missing` is False.
+        """
         if not isinstance(obj, Automation):
-            raise InvalidType(f"update_automation takes an Automation, not a {type(obj).__name__}")
+            raise InvalidType(f"update_automation needs an Automation, not {type(obj).__name__}")
         rule = changed_rule(obj, **changes)
         if not firing.replace(self._repository.automations.place, rule):
             save_rule(self._repository.automations.place, rule, new=create_missing)
         return Automation(rule)
 
     def delete_automation(self, obj: Automation | str) -> Literal[True]:
-        """By the automation, its name or its id. Raises NotFound."""
+        """Delete an automation, given by itself, its name or its id. Raises NotFound if there is none."""
         place, name = self._repository.automations.place, obj.id if isinstance(obj, Automation) else obj
         own = next((rule for rule in firing.called(place) if name in (rule["id"], rule["name"])), None)
         if own is not None:
@@ -297,7 +441,7 @@ class Api:
         return True
 
     def automation(self, name: str, *, entity: str | None = None) -> Automation:
-        """Raises ValueError when there is none of that name."""
+        """Get an automation by its name. Raises NotFound if there is none (also a ValueError)."""
         place = self._repository.automations.place
         own = next((rule for rule in firing.called(place) if name == rule["name"]), None)
         return Automation(own or find_rule(place, name))
@@ -305,7 +449,14 @@ class Api:
     def automations(
         self, entity: str | None = None, *, name: str | None = None, per_page: int = 50, start: str | None = None
     ) -> Listing[Automation]:
-        """This user's automations for this repository, the first made first."""
+        """List this user's automations for this repository, in the order in which they were made.
+
+        Args:
+            entity: Accepted as in W&B; it changes nothing.
+            name: Only the automation with this name.
+            per_page: Accepted as in W&B; it changes nothing.
+            start: Accepted as in W&B; it changes nothing.
+        """
         place = self._repository.automations.place
         rules = [*all_rules(place), *firing.called(place)]
         return Listing([rule for rule in rules if name in (None, rule["name"])], Automation)
@@ -322,8 +473,8 @@ _VERSION_ORDERS: dict[str, Callable[[VersionState], int]] = {
 
 
 def _order(text: str) -> tuple[Callable[[VersionState], int], bool]:
-    """(key, whether descending) of an order such as `-created_at`."""
+    """(key, whether descending) of an order such as `-created_at`. Raises InvalidValue."""
     name = text.lstrip("+-")
     if name not in _VERSION_ORDERS:
-        raise InvalidValue(f"order '{text}' is not + or - and one of {', '.join(_VERSION_ORDERS)}")
+        raise InvalidValue(f"order '{text}' is not '+' or '-' followed by one of {', '.join(_VERSION_ORDERS)}")
     return _VERSION_ORDERS[name], text.startswith("-")

@@ -1,4 +1,4 @@
-"""What this process records: the active run, whose edges, config and end are appended to its log as they happen."""
+"""What this process records: the active run. Its inputs, outputs, config and end are appended to its log at once."""
 
 import os
 import secrets
@@ -31,15 +31,21 @@ if TYPE_CHECKING:
     from artstore.api.run import Run
 
 _LONGEST = 4 << 20
-"""Bytes of JSON of a value of config or summary; longer ones are left out, and a change holds no more of several."""
+"""The most bytes of JSON for one value of config or summary, and for all values in one change.
+
+Longer values are dropped.
+"""
 _ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789"
 
 
 class Recording:
-    """A run that was started here. Any thread, and a forked child, may append: its log decides the order."""
+    """A run that was started here.
+
+    Any thread may append to its log, and so may a forked child; the log decides the order.
+    """
 
     def __init__(self, root: str, state: RunState, watched: list[MetricWatch]) -> None:
-        """`watched` are metrics that automations of this user wait for."""
+        """Record a run that was started. `watched` are the metrics that this user's automations wait for."""
         self.root = root
         self._watched = watched
         self.path = state.path
@@ -49,39 +55,43 @@ class Recording:
 
     @property
     def repository(self) -> Repository:
+        """This thread's handle of the run's repository."""
         return opened(self.root)
 
     @property
     def home(self) -> Home:
+        """The run's entity and project."""
         return self.path.entity, self.path.project
 
     def state(self) -> RunState:
+        """The run's state, read again."""
         return self.repository.runs.find(self.path)
 
     def check_place(self, artifact: str, root: str) -> None:
-        """Raises InvalidValue for an artifact that lies in another repository than this run."""
+        """Raises InvalidValue if an artifact is in another repository than this run."""
         if os.path.realpath(root) != os.path.realpath(self.root):
             raise InvalidValue(
-                f"artifact '{artifact}' lies in the repository {printable(root)}, the run's is {printable(self.root)}",
+                f"artifact '{artifact}' is in repository {printable(root)}, but the run is in {printable(self.root)}",
                 hint="make artifacts after init(), in one repository",
             )
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        if os.getpid() != self._pid:  # a fork may have left the lock held by a thread that is not here
+        if os.getpid() != self._pid:  # a thread of the parent may have held the lock at the fork
             self._lock, self._pid = threading.Lock(), os.getpid()
-            self._history = None  # the parent's file is the parent's
+            self._history = None  # the open file belongs to the parent
         with self._lock:
             yield
 
     def _append(self, build: Callable[[RunState], list[Change]]) -> None:
-        """Append to the run's log; what was folded before is not read again."""
+        """Append to the run's log. Only entries that this process hasn't read yet are read."""
         with self._locked():
             self.repository.record(self._state, build)
 
     def log(self, row: MetricRow) -> None:
-        """Add a row to the run's history: handed to the system when this returns, sealed every few megabytes. Cost: one
-        short `write`.
+        """Add a row to the run's history. When this returns, the operating system has it. Cost: one short `write`.
+
+        Every few megabytes, the rows are sealed into a blob.
         """
         with self._locked():
             if self._history is None:
@@ -95,7 +105,7 @@ class Recording:
                 self._seal()
 
     def _watch(self, row: MetricRow) -> None:
-        """Look whether a metric passes what an automation of this user waits for; each fires once."""
+        """Announce an event for each watched metric that passes its threshold. Each threshold fires once."""
         for watch in [watch for watch in self._watched if watch.metric in row]:
             value = watch.sees(as_number(row[watch.metric]))
             if value is not None:
@@ -109,7 +119,7 @@ class Recording:
         self.repository.seal(self._state, more)
 
     def used(self, found: Version, use_as: str | None = None) -> None:
-        """Record that the run read a version; once is enough."""
+        """Record that the run read a version. A second call for the same version changes nothing."""
         self._append_edge("used", found, {"as": use_as})
 
     def logged(self, found: Version) -> None:
@@ -125,10 +135,12 @@ class Recording:
         self._append(build)
 
     def set_values(self, kind: str, values: dict[str, Any], removed: list[str]) -> None:
-        """Set and remove keys of `config` or `summary`; others, which another process may have set, stay."""
+        """Set and remove keys of `config` or `summary`. Other keys stay, because another process may have set them."""
         self._append(lambda state: _values_set(state, kind, values, removed))
 
     def label(self, name: str | None, notes: str | None, tags: list[str]) -> None:
+        """Record the run's name, notes and tags."""
+
         def build(state: RunState) -> list[Change]:
             same = (state.name, state.notes, state.tags) == (name or self.path.id, notes, tags)
             return [] if same else [new_change("label", name=name, notes=notes, tags=tags)]
@@ -136,8 +148,9 @@ class Recording:
         self._append(build)
 
     def finish(self, code: int, summary: dict[str, Any]) -> None:
-        """Record the end, in one entry with the rest of the history and the summary: finished with exit code 0, else
-        failed. Once; later calls change nothing.
+        """Record the end: finished if the exit code is 0, else failed. Later calls change nothing.
+
+        The end, the rest of the history and the summary are one entry of the log.
         """
 
         def build(state: RunState) -> list[Change]:
@@ -162,7 +175,26 @@ def start(
     config: dict[str, Any] | None = None,
     resume: str | None = None,
 ) -> Recording:
-    """Record a new run, or go on with one of the same id unless `resume` is "never". "must" asks that there be one."""
+    """Record a new run, or continue the one that has this id.
+
+    Args:
+        root: The repository, which is made if there is none.
+        entity: The run's entity.
+        project: The run's project.
+        id: The run's id; by default a random one.
+        name: The name shown to people; by default the id.
+        job_type: What kind of work the run does.
+        group: Runs that belong together.
+        tags: The run's tags.
+        notes: A text for people.
+        config: The first values of config.
+        resume: `never` refuses an id that exists; `must` refuses one that doesn't.
+
+    Raises:
+        Conflict: If the run exists, and `resume` is `never`.
+        NotFound: If it doesn't exist, and `resume` is `must`.
+        InvalidValue: If a name, id or `resume` breaks a rule.
+    """
     if resume not in (None, "allow", "must", "never", "auto"):
         raise InvalidValue(f"resume '{resume}' is not one of allow, must, never, auto")
     Repository.init(root).close()
@@ -189,9 +221,9 @@ def start(
         if there:
             begun["job_type"], begun["group"] = job_type or state.job_type, group or state.group
         if there and resume == "never":
-            raise Conflict(f"run {path} exists already", hint="leave out its id, or resume='allow'")
+            raise Conflict(f"run {path} exists already", hint="choose another id, or resume='allow'")
         if not there and resume == "must":
-            raise NotFound(f"there is no run {path} to resume", hint="resume='allow' begins one")
+            raise NotFound(f"there is no run {path} to resume", hint="resume='allow' starts one")
         changes = [begun]
         if (name, notes, tags) != (None, None, None):
             old = state if there else RunState(path)
@@ -201,24 +233,24 @@ def start(
 
     state = repository.runs.read(path)
     repository.record(state, build)
-    seal(repository.objects, repository.runs, state)  # what a killed process of this run left open
+    seal(repository.objects, repository.runs, state)  # the history that a killed process of this run left open
     return Recording(root, state, repository.automations.metric_watches(path))
 
 
 class Session:
-    """What this process records at present: the active run, and where drafts lie while that is a disabled one."""
+    """What this process records at present: the active run, and the folder for drafts of a disabled run."""
 
     def __init__(self) -> None:
         self.run: Run | None = None
-        """the run that was started last and has not ended"""
+        """the run that was started last, if it hasn't ended"""
         self.recording: Recording | None = None
-        """what `log_artifact`, `save` and the like record in"""
+        """the run in which `log_artifact`, `save` and other calls record; None without one, or if it is disabled"""
         self.exit_code = 0
-        """what `sys.exit` was given while a run was active"""
+        """the code that `sys.exit` got while a run was active"""
         self._scratch: str | None = None
 
     def begin(self, run: "Run", recording: Recording | None) -> None:
-        """Make a run the active one; without a recording it is disabled."""
+        """Make a run the active one. Without a recording, it is a disabled run."""
         self.end()
         self.run, self.recording = run, recording
         if recording is None:
@@ -226,7 +258,7 @@ class Session:
         sys.exit = self._noting_exit
 
     def end(self, *, forked: bool = False) -> None:
-        """No run is active any more. A forked child leaves what is its parent's."""
+        """Make no run active. With `forked`, the parent's files are left alone."""
         if self._scratch is not None and not forked:
             shutil.rmtree(self._scratch, ignore_errors=True)
         self.run = self.recording = self._scratch = None
@@ -234,25 +266,25 @@ class Session:
         sys.exit = _exit
 
     def _noting_exit(self, code: Any = None, /) -> NoReturn:
-        """`sys.exit`, noting the code for the run's end: at exit nobody can ask for it any more."""
+        """`sys.exit`, which notes the code for the run's end, because nobody can ask for it at exit."""
         self.exit_code = int(code) if isinstance(code, int) else 0 if code is None else 1
         _exit(code)
 
     def require(self, what: str) -> "Run":
-        """The active run. Raises NoActiveRun."""
+        """The active run. Raises NoActiveRun, which says `what` needs one."""
         if self.run is None:
             raise NoActiveRun(f"there is no active run: call init() before {what}")
         return self.run
 
     def place(self, start: str | None = None) -> str:
-        """The repository to work in: the active run's, the one that is found, else where one would be made."""
+        """The repository to use: the active run's, the one that is found, or the one that would be made."""
         if self.recording is not None:
             return self.recording.root
         return self._scratch or root_to_create(start)
 
     @contextmanager
     def current(self, entity: str | None, project: str | None) -> Iterator[Recording]:
-        """The active run; without one, a run of its own for as long as the block takes (job type `auto`, as W&B's)."""
+        """The active run's recording. Without a run, one of job type `auto` is recorded for the block, as in W&B."""
         if self.recording is not None:
             yield self.recording
             return
@@ -270,7 +302,10 @@ session = Session()
 
 
 def _values_set(state: RunState, kind: str, values: dict[str, Any], removed: list[str]) -> list[Change]:
-    """What sets and removes keys of `config` or `summary`, as far as they read otherwise."""
+    """The changes that set and remove keys of `config` or `summary`.
+
+    Keys that already have these values are left out.
+    """
     there: dict[str, Any] = getattr(state, kind)
     new = {key: value for key, value in values.items() if key not in there or not same_json(there[key], value)}
     gone = [key for key in removed if key in there]
@@ -281,7 +316,7 @@ def _values_set(state: RunState, kind: str, values: dict[str, Any], removed: lis
     for key, value in new.items():
         length = len(encode_json(value))
         if length > _LONGEST:
-            warnings.warn(f"{kind} '{key}' is left out: {length} bytes of JSON, at most {_LONGEST}", stacklevel=2)
+            warnings.warn(f"dropped {kind} '{key}': {length} bytes of JSON, more than {_LONGEST}", stacklevel=2)
             continue
         if some and size + length > _LONGEST:
             some, size = {}, 0
@@ -292,7 +327,7 @@ def _values_set(state: RunState, kind: str, values: dict[str, Any], removed: lis
 
 
 def version_fields(found: Version) -> dict[str, Any]:
-    """What an edge says of a version."""
+    """The fields that a run's log records of a version."""
     fields = ("id", "number", "digest", "size", "created")
     return (
         found.state.path.fields()
@@ -302,7 +337,7 @@ def version_fields(found: Version) -> dict[str, Any]:
 
 
 def _new_id() -> str:
-    """Eight letters and digits, as W&B's."""
+    """A random run id: eight letters and digits, as W&B's."""
     return "".join(secrets.choice(_ALPHABET) for _ in range(8))
 
 
@@ -311,12 +346,12 @@ def _text(argument: str) -> str:
 
 
 def _git() -> dict[str, Any] | None:
-    """Commit and dirty flag of the code that runs here; None outside git, or where it takes longer than two seconds.
+    """The commit of the code that runs here, and whether files have changed. None outside git, or after two seconds.
 
-    Nothing that the repository's own config or hooks name is run: whoever unpacked it here may not have looked. Its
-    filters give nothing, so files that need one may count as changed.
+    Nothing that the repository's own config or hooks name is run, because whoever unpacked it may not have checked it.
+    Its filters are replaced, so files that need one may count as changed.
     """
-    import subprocess  # 8 ms, and only runs ask
+    import subprocess  # takes 8 ms, and only runs need it
 
     quiet = os.environ | {"GIT_OPTIONAL_LOCKS": "0", "GIT_ALLOW_PROTOCOL": "none", "GIT_NO_LAZY_FETCH": "1"}
 
@@ -328,7 +363,7 @@ def _git() -> dict[str, Any] | None:
         listed = git("config", "--null", "--name-only", "--show-scope", "--get-regexp", r"^filter\.")
         words = listed.stdout.split("\0")
         own = [key for scope, key in zip(words[::2], words[1::2], strict=False) if scope in ("local", "worktree")]
-        if listed.returncode > 1 or any("=" in key for key in own):  # 1: none; an old git, or what `-c` can't name
+        if listed.returncode > 1 or any("=" in key for key in own):  # 1: none; an old git, or a bad key
             return None
         inert = [word for key in own for word in ("-c", f"{key}={'false' if key.endswith('.required') else ''}")]
         status = ("status", "--porcelain=v2", "--branch", "--untracked-files=no", "--ignore-submodules=dirty")

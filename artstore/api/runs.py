@@ -1,4 +1,4 @@
-"""A recorded run, for reading: what `Api().run()`, `logged_by()` and `used_by()` give."""
+"""A recorded run, for reading: what `Api().run()`, `logged_by()` and `used_by()` return."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -16,7 +16,7 @@ from artstore.operations.finding.lookup import Version
 
 
 class Recorded(Mapping[str, Any]):
-    """Config or summary of a recorded run: for reading, so that no edit is lost silently."""
+    """Config or summary of a recorded run. It is read-only, so that no edit is lost silently."""
 
     def __init__(self, values: dict[str, Any]) -> None:
         self._json_dict = dict(values)
@@ -35,51 +35,60 @@ class Recorded(Mapping[str, Any]):
 
 
 class RunRecord:
-    """As it was when it was read; `load()` reads it anew."""
+    """A recorded run, as it was when it was read. `load()` reads it again."""
 
     def __init__(self, root: str, state: RunState) -> None:
         self._root = root
         self._state = state
 
     def load(self, force: bool = False) -> "RunRecord":
+        """Read the run again. `force` is accepted as in W&B and changes nothing."""
         self._state = opened(self._root).runs.find(self._state.path)
         return self
 
     @property
     def id(self) -> str:
+        """The run's id."""
         return self._state.path.id
 
     @property
     def name(self) -> str:
+        """The name shown to people."""
         return self._state.name
 
     @property
     def entity(self) -> str:
+        """The run's entity."""
         return self._state.path.entity
 
     @property
     def project(self) -> str:
+        """The run's project."""
         return self._state.path.project
 
     @property
     def path(self) -> list[str]:
+        """The entity, the project and the id."""
         return list(self._state.path)
 
     @property
     def state(self) -> str:
-        """running, finished, failed, or crashed: running by its log, its process proved dead."""
+        """`running`, `finished`, `failed`, or `crashed` if it never ended and its process is known to be dead."""
         return opened(self._root).runs.status(self._state)
 
     @property
     def exit_code(self) -> int | None:
+        """The exit code; None if the run never ended."""
         return self._state.exit_code
 
     @property
     def config(self) -> "Recorded":
+        """The hyperparameters, read-only."""
         return Recorded(self._state.config)
 
     @property
     def summary(self) -> "Recorded":
+        """The last value of each metric, read-only."""
         return Recorded(self._state.summary)
 
     rawconfig = config
@@ -87,50 +96,58 @@ class RunRecord:
 
     @property
     def url(self) -> str:
+        """A `file://` URL of the run's log."""
         return f"file://{self._root}/{self._state.path.folder}"
 
     @property
     def json_config(self) -> str:
+        """The config as JSON text."""
         return json.dumps(self._state.config)
 
     @property
     def tags(self) -> list[str]:
+        """The run's tags."""
         return list(self._state.tags)
 
     @property
     def notes(self) -> str | None:
+        """A text for people, or None."""
         return self._state.notes
 
     @property
     def group(self) -> str | None:
+        """The run's group, or None."""
         return self._state.group
 
     @property
     def job_type(self) -> str | None:
+        """What kind of work the run did, or None."""
         return self._state.job_type
 
     @property
     def created_at(self) -> str:
-        """ISO 8601, UTC"""
+        """When the run was started: ISO 8601, UTC."""
         return self._state.started
 
     @property
     def heartbeat_at(self) -> str:
-        """When it last recorded anything."""
+        """When the run last recorded anything: ISO 8601, UTC."""
         return self._state.seen
 
     @property
     def user(self) -> str | None:
+        """The user who ran it; None if that wasn't recorded."""
         return self._state.user
 
     @property
     def metadata(self) -> dict[str, Any]:
-        """Where and how it ran: host, user, command line, git commit and dirty flag."""
+        """Where and how it ran: host, user, command line, git commit, and whether files differed from it."""
         state = self._state
         return {"host": state.host, "username": state.user, "command": state.command, "git": state.git}
 
     @property
     def commit(self) -> str | None:
+        """The git commit of the code that ran, or None."""
         return self._state.git["commit"] if self._state.git else None
 
     def scan_history(
@@ -141,11 +158,25 @@ class RunRecord:
         max_step: int | None = None,
         use_cache: bool | None = None,
     ) -> Iterator[dict[str, Any]]:
-        """Every row that it logged, each with `_step`, `_runtime` and `_timestamp` (seconds), in order; with `keys` these
-        alone, of the rows that have all of them. Steps from `min_step` up to, not including, `max_step`.
+        """Go through the rows that it logged, in order. Each has `_step`, `_runtime` and `_timestamp` (seconds).
+
+        Args:
+            keys: Only these metrics, from the rows that have all of them.
+            page_size: Accepted as in W&B; it changes nothing.
+            min_step: The first step.
+            max_step: The step to stop before.
+            use_cache: Accepted as in W&B; it changes nothing.
+
+        Raises:
+            InvalidType: If `keys` isn't a list of names (a TypeError).
+
+        Example:
+            >>> run = wandb.Api().run("digits/train-1")
+            >>> list(run.scan_history(keys=["_step", "loss"]))
+            [{'_step': 0, 'loss': 0.5}, {'_step': 1, 'loss': 0.25}]
         """
         if isinstance(keys, str) or any(not isinstance(key, str) for key in keys or ()):
-            raise InvalidType("keys is a list of the names of metrics")
+            raise InvalidType("keys must be a list of names of metrics")
         for row in opened(self._root).run_history(self._state):
             if row["_step"] < (min_step or 0) or (max_step is not None and row["_step"] >= max_step):
                 continue
@@ -163,8 +194,18 @@ class RunRecord:
         pandas: bool = True,
         stream: str = "default",
     ) -> Any:
-        """At most `samples` rows, spread evenly over the run, as a DataFrame where pandas is installed (and `pandas` asked
-        for), else as a list of dicts. `scan_history()` gives all.
+        """Some rows that it logged, spread evenly over the run. `scan_history()` returns all.
+
+        Args:
+            samples: The most rows to return.
+            keys: Only these metrics and the x axis, from the rows that have all of them.
+            x_axis: The metric to add to `keys`.
+            pandas: Return a DataFrame if pandas is installed, else a list of dicts.
+            stream: `default`; every other stream is empty.
+
+        Example:
+            >>> wandb.Api().run("digits/train-1").history(keys=["loss"], pandas=False)
+            [{'_step': 0, 'loss': 0.5}, {'_step': 1, 'loss': 0.25}]
         """
         wanted = None if keys is None else list(dict.fromkeys([x_axis, *keys]))
         rows = list(self.scan_history(wanted)) if stream == "default" else []
@@ -180,14 +221,16 @@ class RunRecord:
 
     @property
     def last_history_step(self) -> int:
-        """-1 when it logged nothing."""
+        """The last step; -1 if it logged nothing."""
         return max((row["_step"] for row in opened(self._root).run_history(self._state)), default=-1)
 
     lastHistoryStep = last_history_step  # W&B's name
 
     def delete(self, delete_artifacts: bool = False) -> None:
-        """Delete the run, and with `delete_artifacts` the versions that it logged, but for those that an alias or link
-        holds. Its name and edges stay on record.
+        """Delete the run. Its name, and which versions it used and logged, stay on record.
+
+        Args:
+            delete_artifacts: Delete the versions that it logged, except those that an alias or link holds.
         """
         repository = opened(self._root)
         repository.delete_run(self._state.path)
@@ -196,17 +239,18 @@ class RunRecord:
                 try:
                     artifact.delete()
                 except Conflict:
-                    pass  # it is held
+                    pass  # an alias or link holds it
 
     def logged_artifacts(self, per_page: int | None = None) -> Artifacts:
-        """Live versions that it logged, in the order in which it did."""
+        """List the live versions that it logged, in the order in which it did. `per_page` changes nothing."""
         return self._artifacts(self._state.logged)
 
     def used_artifacts(self, per_page: int | None = None) -> Artifacts:
-        """Live versions that it used, in the order in which it did."""
+        """List the live versions that it used, in the order in which it did. `per_page` changes nothing."""
         return self._artifacts(self._state.used)
 
     def _artifacts(self, edges: dict[str, Change]) -> Artifacts:
+        """The live versions of these edges."""
         states: dict[Path, State] = {}
         found = []
         for edge in edges.values():
@@ -220,6 +264,7 @@ class RunRecord:
 
     @property
     def display_name(self) -> str:
+        """The name shown to people."""
         return self._state.name
 
     def __eq__(self, other: object) -> bool:

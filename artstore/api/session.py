@@ -1,4 +1,4 @@
-"""The session: `init`, and the functions of the module that follow the active run."""
+"""The session: `init`, and the functions of the module that act on the active run."""
 
 import atexit
 import os
@@ -42,13 +42,46 @@ def init(
     settings: Any = None,
     **furniture: Any,
 ) -> Run:
-    """Start a run and make it the active one; one that was active is finished first, or with
-    `reinit="return_previous"` (or False) returned.
+    """Start a run and make it the active one. A run that was active is finished first.
 
-    Its repository is the nearest `.artifacts` upwards, else the nearest to `dir`, which is made there if none is. An `id`
-    that exists goes on with that run, unless `resume` is "never". In mode "disabled" nothing is recorded. What isn't given
-    is taken from `settings` (a `Settings` or dict) and from W&B's variables of the environment. W&B's other arguments
-    (save_code, anonymous, force, …) are accepted and change nothing.
+    Its repository is the one that ARTSTORE_DIR names, or the nearest `.artifacts` folder, here or in a parent folder.
+    Otherwise it is the nearest to `dir`, and is made if there is none. What isn't given is taken from `settings`, then
+    from W&B's environment variables.
+
+    Args:
+        project: The project; by default that of the settings.
+        entity: The entity; by default that of the settings.
+        job_type: What kind of work the run does, such as `train`.
+        name: The name shown to people; by default the id.
+        id: The run's id; by default a random one. A run that has it is continued.
+        config: Hyperparameters: a dict or an argparse Namespace. A value may be an Artifact, which is then used.
+        group: Runs that belong together.
+        tags: The run's tags.
+        notes: A text for people.
+        dir: The folder from which to look for a repository.
+        resume: `allow` (True), `never` to refuse an id that exists, `must` to refuse one that doesn't.
+        mode: `disabled` records nothing; all other modes of W&B record.
+        reinit: `return_previous` (False) returns the active run instead.
+        allow_val_change: Let config values be changed.
+        config_include_keys: Only these keys of `config`.
+        config_exclude_keys: Not these keys of `config`.
+        settings: A `Settings` object or a dict.
+        **furniture: Other arguments of W&B, such as `save_code`; they change nothing.
+
+    Returns:
+        The run, which a `with` block finishes.
+
+    Raises:
+        InvalidValue: If an argument isn't valid.
+        Conflict: If the run exists, and `resume` is `never`.
+        NotFound: If it doesn't exist, and `resume` is `must`.
+
+    Example:
+        >>> with wandb.init(project="digits", job_type="train", id="train-2", config={"lr": 0.1}) as run:
+        ...     folder = run.use_artifact("images:latest").download()
+        ...     run.log({"loss": 0.5})
+        >>> wandb.Api().run("digits/train-2").summary
+        {'loss': 0.5}
     """
     if unknown := furniture.keys() - _FURNITURE:
         raise InvalidType(f"init() got an unexpected keyword argument '{min(unknown)}'")
@@ -74,7 +107,7 @@ def init(
         if asked.get(what) is not None:
             checked_text(what, asked[what])
     asked["tags"] = None if asked.get("tags") is None else checked_texts(asked["tags"])
-    if before is not None:  # only when all that was given is right
+    if before is not None:  # only once all arguments are checked
         before.finish()
     run = None
     if mode == "disabled":
@@ -88,13 +121,13 @@ def init(
     session.begin(started, run)
     started.config.update(artifacts)
     atexit.register(started.end_at_exit)
-    if (workers := sys.modules.get("multiprocessing.util")) is not None:  # a forked worker ends without atexit
+    if (workers := sys.modules.get("multiprocessing.util")) is not None:  # a forked worker ends without `atexit`
         workers.Finalize(None, started.end_at_exit, exitpriority=0)
     return started
 
 
 def _of_settings(settings: Any) -> dict[str, Any]:
-    """What W&B's settings object, or a dict, says of a run."""
+    """The arguments of a run in W&B's settings object, or in a dict."""
     values = settings if isinstance(settings, dict) else vars(settings) if settings is not None else {}
     return {ours: values[theirs] for theirs, ours in _SETTINGS.items() if values.get(theirs) is not None}
 
@@ -111,7 +144,7 @@ _FURNITURE = frozenset(
 )  # fmt: skip
 
 
-# -- functions of the module that follow the active run --
+# -- functions of the module that act on the active run --
 
 
 P = ParamSpec("P")
@@ -119,7 +152,7 @@ T = TypeVar("T")
 
 
 def _of_active_run(method: Callable[Concatenate[Run, P], T]) -> Callable[P, T]:
-    """A function that calls this method of the active run, with its signature. Raises NoActiveRun."""
+    """A function with this method's signature that calls it on the active run. Raises NoActiveRun."""
     name = method.__name__
 
     @wraps(method, assigned=("__doc__", "__name__", "__annotations__"))
@@ -149,26 +182,26 @@ use_model = _of_active_run(Run.use_model)
 
 
 def finish(exit_code: int | None = None, quiet: bool | None = None) -> None:
-    """End the active run, if there is one."""
+    """End the active run, if there is one. `quiet` is accepted as in W&B and changes nothing."""
     if session.run is not None:
         session.run.finish(exit_code)
 
 
 def login(*_: Any, **__: Any) -> bool:
-    """Accepted as W&B's: there is no account and nothing to log in to."""
+    """Accepted as in W&B: there is no account to log in to."""
     return True
 
 
 def setup(*_: Any, **__: Any) -> None:
-    """Accepted as W&B's: nothing needs to be set up."""
+    """Accepted as in W&B: there is nothing to set up."""
 
 
 def watch(*_: Any, **__: Any) -> None:
-    """Accepted as W&B's; gradients are not recorded."""
+    """Accepted as in W&B: gradients aren't recorded."""
 
 
 class Settings:
-    """Accepted as W&B's: whatever it is given, as attributes."""
+    """Settings for `init`: whatever it is given, as attributes."""
 
     def __init__(self, **values: Any) -> None:
         vars(self).update(dict.fromkeys(_SETTINGS) | values)

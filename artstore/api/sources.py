@@ -1,4 +1,4 @@
-"""What a run logs that is no artifact yet: a file, a folder or a URI, and its own source files."""
+"""What a run can log besides an artifact: a file, a folder or a URI, and its own source files."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -12,15 +12,16 @@ from artstore.domain.names import name_from
 from artstore.errors import InvalidType, InvalidValue
 
 Choose = Callable[..., bool]
+"""A user's function that chooses paths: it gets a path, and the root if it takes two arguments."""
 
 
 def artifact_of(given: Artifact | PathLike, name: str | None, type: str | None, run: str) -> Artifact:
-    """An artifact as it was given, or one of what lies at a path or URI, which is called after the run and that."""
+    """The artifact itself, or a new one from a file, folder or URI, by default named after the run and the path."""
     if isinstance(given, Artifact):
         return given
     if not isinstance(given, str | os.PathLike):
         raise InvalidType(
-            f"a {given.__class__.__name__} can't be logged: give an Artifact, or the path of a file or folder"
+            f"log_artifact needs an Artifact or the path of a file or folder, not {given.__class__.__name__}"
         )
     path = os.fspath(given)
     artifact = Artifact(
@@ -38,8 +39,9 @@ def artifact_of(given: Artifact | PathLike, name: str | None, type: str | None, 
 
 
 def source_files(root: str, include: Choose, exclude: Choose | None) -> Iterator[str]:
-    """Files below a folder that `include` takes and `exclude` doesn't, in order, but for what version control and
-    environments keep in folders of theirs.
+    """The files below a folder that `include` chooses and `exclude` doesn't, sorted.
+
+    Hidden folders, virtual environments, and W&B's and artstore's own folders are skipped.
     """
     found = []
     for where, folders, names in os.walk(root):
@@ -52,11 +54,12 @@ def source_files(root: str, include: Choose, exclude: Choose | None) -> Iterator
 
 
 def is_source(path: str, _: str) -> bool:
+    """Whether a file is source code: `*.py`, `requirements.txt`, `Dockerfile` or `pyproject.toml`."""
     return path.endswith(".py") or os.path.basename(path) in ("requirements.txt", "Dockerfile", "pyproject.toml")
 
 
 def _says(choose: Choose, path: str, root: str) -> bool:
-    """W&B's functions take the path, and the root if they want it."""
+    """Call a user's function with the path, and with the root if it takes two arguments, as W&B does."""
     import inspect
 
     parameters: Any = inspect.signature(choose).parameters.values()

@@ -1,4 +1,4 @@
-"""Steps of a run: the row of metrics that is being put together, and what the summary keeps of metrics."""
+"""Steps of a run: the row of metrics that is being collected, and what the summary keeps of each metric."""
 
 import os
 import threading
@@ -14,10 +14,10 @@ from artstore.errors import InvalidValue
 
 
 class Steps:
-    """The current step, and its row, which is written to the run's history when the step is over."""
+    """The current step and its row, which is written to the run's history when the step ends."""
 
     def __init__(self, run: Recording | None, state: RunState | None) -> None:
-        """Without a run rows go nowhere. Of a run that is resumed, `state` says which steps it has."""
+        """Start at step 0, or after the last step of a resumed run's `state`. Without a run, rows are dropped."""
         self._recording = run
         self._lock, self._pid = threading.RLock(), os.getpid()
         self._row: dict[str, Any] = {}
@@ -28,23 +28,25 @@ class Steps:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        if os.getpid() != self._pid:  # a fork may have left the lock held by a thread that is not here
-            self._lock, self._pid, self._row = threading.RLock(), os.getpid(), {}  # the step is its parent's
+        """Hold the lock."""
+        if os.getpid() != self._pid:  # a thread of the parent may have held the lock at the fork
+            self._lock, self._pid, self._row = threading.RLock(), os.getpid(), {}  # the step belongs to the parent
         with self._lock:
             yield
 
     def go_to(self, step: int) -> bool:
-        """Go on to a step, if it isn't the current one; False when it is over."""
+        """Make a step the current one. False if it has ended already."""
         if step > self.current:
             self.write()
             self.current = step
         return step == self.current
 
     def add(self, values: dict[str, Any]) -> None:
+        """Add metrics to the current step."""
         self._row.update(values)
 
     def end(self) -> None:
-        """Go on to the next step."""
+        """End the current step."""
         self.write()
         self.current += 1
 
@@ -58,16 +60,17 @@ class Steps:
 
 
 class Summaries:
-    """What the summary keeps of which metrics; of those that nobody spoke of, the last value."""
+    """What the summary keeps of each metric: what `define` chose, or the last value."""
 
     def __init__(self) -> None:
         self._asked: dict[str, SummaryOf] = {}
 
     def define(self, pattern: str, asked: str) -> None:
+        """Choose what to keep of the metrics that match a pattern."""
         self._asked[pattern] = SummaryOf(asked)
 
     def of(self, values: dict[str, Any]) -> dict[str, Any]:
-        """What these values change in the summary."""
+        """The keys of the summary that these values change."""
         kept = {}
         for key, value in values.items():
             matching = (asked for pattern, asked in self._asked.items() if fnmatchcase(key, pattern))
@@ -82,10 +85,10 @@ _KEPT = ("min", "max", "mean", "first", "last", "none")
 
 
 class SummaryOf:
-    """What a summary keeps of metrics: the least, greatest, mean, first or last value, or nothing."""
+    """What the summary keeps of metrics: their smallest, largest, mean, first or last value, or nothing."""
 
     def __init__(self, asked: str) -> None:
-        """`asked` is a list with commas. Raises InvalidValue."""
+        """Parse a choice, which is a list with commas. Raises InvalidValue."""
         self._kept = [part.strip().lower() for part in asked.split(",")]
         if unknown := [part for part in self._kept if part not in _KEPT]:
             raise InvalidValue(f"summary '{unknown[0]}' is not one of {', '.join(_KEPT)}")
@@ -93,7 +96,7 @@ class SummaryOf:
         self._values: dict[str, dict[str, Any]] = {}
 
     def told(self, key: str, value: Any) -> dict[str, Any] | None:
-        """The summary of a metric after another value; None when nothing is kept."""
+        """A metric's summary after another value; None if nothing is kept."""
         if "none" in self._kept:
             return None
         now = self._values.setdefault(key, {})

@@ -1,6 +1,4 @@
-"""A stored version as the Python interface holds it: by collection and id, looked up anew when something moved; and its
-properties as they were read, and as the user has edited them since.
-"""
+"""A stored version of the Python interface, looked up again when something changed, and the edits of its properties."""
 
 import copy
 import datetime
@@ -21,12 +19,13 @@ from artstore.operations.finding.lookup import Version
 from artstore.repository import Repository
 
 TTL = datetime.timedelta | str | None
-"""A duration, None for never, or INHERIT."""
+"""A duration, None for ever, or INHERIT."""
 
 
 class Edits:
-    """Lists and dicts are edited in place. `properties` says what differs, so that only this is saved and what others
-    changed meanwhile stays.
+    """The properties of a version as they were read, and as the user has edited them.
+
+    Lists and dicts are edited in place. Only the differences are saved, so that changes of others aren't overwritten.
     """
 
     def __init__(
@@ -36,11 +35,14 @@ class Edits:
         self.aliases = list(aliases)
         self.tags = list(tags)
         self.description = description
-        self.metadata = copy.deepcopy(metadata)  # what was read is the store's: a handle may read from it again
+        self.metadata = copy.deepcopy(metadata)  # the original belongs to the store, whose handle may use it again
         self.ttl = ttl
 
     def properties(self, *, newest: bool) -> Properties:
-        """The differences; `newest` says whether the version is the one that `latest` names. Raises InvalidValue."""
+        """The differences.
+
+        Raises InvalidValue for the alias `latest` unless the version is the `newest`, or for a broken rule.
+        """
         aliases, tags, description, metadata, ttl = self._read
         wanted = check_aliases(self.aliases)
         if "latest" in wanted and "latest" not in aliases and not newest:
@@ -68,28 +70,31 @@ def check_aliases(aliases: Any) -> list[str]:
     aliases = list(aliases or ())
     for alias in aliases:
         if not isinstance(alias, str):
-            raise InvalidType(f"alias {alias!r} is a {type(alias).__name__}, not text")
+            raise InvalidType(f"an alias must be text, not {alias!r}")
         check_alias(alias)
     return list(dict.fromkeys(aliases))
 
 
 def ttl_seconds(ttl: TTL) -> int | str:
-    """A ttl as `Properties` holds it. Raises InvalidValue for a duration below a second, TypeError for anything else."""
+    """A ttl as `Properties` has it.
+
+    Raises InvalidValue if it is too short or too long, InvalidType if it isn't a duration.
+    """
     if ttl is None:
         return NEVER
     if ttl == INHERIT:
         return INHERIT
     if not isinstance(ttl, datetime.timedelta):
-        raise InvalidType(f"ttl is a {type(ttl).__name__}: give a timedelta, None for never, or ArtifactTTL.INHERIT")
+        raise InvalidType(f"ttl must be a timedelta, None for ever, or ArtifactTTL.INHERIT, not {type(ttl).__name__}")
     if ttl < datetime.timedelta(seconds=1):
-        raise InvalidValue(f"ttl {ttl} is not allowed: it must be positive, from one second on")
+        raise InvalidValue(f"ttl {ttl} is not allowed: it must be positive, one second or more")
     if ttl.total_seconds() > LONGEST_TTL:
-        raise InvalidValue(f"ttl {ttl} is not allowed: a thousand years are the most", hint="None keeps it for ever")
+        raise InvalidValue(f"ttl {ttl} is not allowed: the most is a thousand years", hint="None keeps it for ever")
     return int(ttl.total_seconds())
 
 
 class Stored:
-    """Any thread may use it: each has a repository handle of its own."""
+    """A stored version, which any thread may use: each thread has a repository handle of its own."""
 
     def __init__(self, root: str, found: Version) -> None:
         self.root = root
@@ -99,20 +104,22 @@ class Stored:
 
     @property
     def repository(self) -> Repository:
+        """This thread's handle of the repository."""
         return opened(self.root)
 
     @property
     def id(self) -> str:
+        """The version's id."""
         id: str = self._found.version["id"]
         return id
 
     @property
     def path(self) -> Path:
-        """The collection's, which may have been renamed."""
+        """The collection, by the name that it has now."""
         return self.found().state.path
 
     def found(self) -> Version:
-        """The version as its collection's log tells now. Cost: one stat while nothing moved."""
+        """The version as its collection's log describes it now. Cost: one stat if nothing changed."""
         refs = self.repository.refs
         if not refs.is_current(self._found.state):
             self._found = self.repository.version(self._found.state.path, self.id)
@@ -120,21 +127,23 @@ class Stored:
 
     @property
     def spec(self) -> str:
-        """Names this version whatever becomes of its number."""
+        """A name that stays valid if the version's number changes."""
         return f"{self.path}@{self.id}"
 
     @property
     def is_newest(self) -> bool:
+        """Whether it is the newest version of its collection."""
         latest = self.found().state.latest
         return latest is not None and latest["id"] == self.id
 
     @property
     def is_link(self) -> bool:
+        """Whether it is a link to a version of another collection."""
         return self.found().is_link
 
     @property
     def source_path(self) -> Path:
-        """Where it was made, by the name that this has now."""
+        """The collection of the link's source, by the name that it has now; for any other version its own."""
         if not self.is_link:
             return self.path
         source = self.repository.lookup.source_of_any_time(self.found())
@@ -142,7 +151,7 @@ class Stored:
 
     @property
     def source_number(self) -> int:
-        """Its number where it was made."""
+        """The number of the link's source; for any other version its own."""
         version = self.found().version
         source = self.repository.lookup.source(self.found())
         number: int = (source.version if source is not None else version.get("source", version))["number"]
@@ -150,13 +159,13 @@ class Stored:
 
     @property
     def edits(self) -> Edits:
-        """Its properties as read and as edited; read when they are first asked for."""
+        """The properties as read and edited. They are read when they are first needed."""
         if self._edits is None:
             self._edits = self.read_properties()
         return self._edits
 
     def read_properties(self) -> Edits:
-        """Its properties as they are now."""
+        """The properties as they are now."""
         found = self.found()
         description, metadata = self.repository.properties(found)
         said = self.repository.lookup.said_of(found)
@@ -170,7 +179,7 @@ class Stored:
         self._edit(self.edits.properties(newest=self.is_newest))
 
     def add(self, properties: Properties) -> None:
-        """Add aliases and tags. Raises NotFound when it was deleted, InvalidValue for `latest` unless it is the newest."""
+        """Add aliases and tags. Raises NotFound if it is deleted, InvalidValue for `latest` unless it is the newest."""
         found = self.found()
         if not found.is_live:
             raise NotFound(f"{found.name} was deleted", hint=f"{typed('undelete', found.spec)} may bring it back")
@@ -190,34 +199,40 @@ class Stored:
     # -- content --
 
     def origin(self, path: str) -> dict[str, Any] | None:
-        """Which other version's file an entry is: that version's place, id and number, and the path there."""
+        """Where an entry of another version came from; None for any other entry.
+
+        The fields are that version's collection, id and number, and the path there.
+        """
         return self.origins().get(path)
 
     def origins(self) -> dict[str, dict[str, Any]]:
-        """Which entries came from other versions, by path. Read once: they never change."""
+        """The origins of all entries that came from other versions, by path.
+
+        They are read once, because they never change.
+        """
         if self._origins is None:
             self._origins = self.repository.lookup.origins(self._found)
         return self._origins
 
     def entry(self, path: str) -> Entry:
-        """The entry at a path. Raises NoEntry with near names."""
+        """The entry at a path. Raises NoEntry, with similar paths as its hint."""
         return self.repository.entry(self.found(), path)
 
     def find(self, path: str) -> Entry | None:
-        """The file at a path; None for a folder or nothing."""
+        """The file at a path; None for a folder, or if nothing is there."""
         entry = self.repository.find_entry(self.found(), path)
         return None if entry is None or entry.kind == DIRECTORY else entry
 
     def files(self) -> Iterator[tuple[bytes, Entry]]:
-        """(path, entry) of everything but folders, in the order of the tree."""
+        """(path, entry) of everything except folders, in the order of the tree."""
         walk = self.repository.walk(self._found.tree)
         return ((path, entry) for path, entry in walk if entry.kind != DIRECTORY)
 
     def folder(self) -> Folder:
-        """Digest and totals of its root tree."""
+        """The root tree's digest, size and number of files."""
         found = self.found()
         return Folder(found.tree, found.version["size"], found.version["files"])
 
     def open(self, entry: Entry) -> BinaryIO:
-        """A file's content for reading, checked before the first byte is given out."""
+        """Open a file's content for reading. It is checked before the first byte is returned."""
         return self.repository.open(entry)

@@ -1,4 +1,4 @@
-"""Values of a run: config and summary as mappings whose keys are attributes too, and what may be a value."""
+"""Values of a run: config and summary as mappings whose keys are attributes too, and checks of values."""
 
 import argparse
 import operator
@@ -11,7 +11,7 @@ from artstore.errors import Conflict, InvalidType, InvalidValue
 
 
 class Values(MutableMapping[str, Any]):
-    """A run's config or summary: keys are attributes too; `changed` is told what is set and removed."""
+    """A run's config or summary: a mapping whose keys are attributes too."""
 
     def __init__(
         self,
@@ -21,8 +21,13 @@ class Values(MutableMapping[str, Any]):
         fixed: bool,
         used: Callable[[str, Artifact], dict[str, Any]] | None = None,
     ) -> None:
-        """`changed` may refuse. `fixed` values can't be given another one, unless `update(…, allow_val_change=True)` says
-        so. `used` says what is recorded of an artifact; without it none can be a value.
+        """Start with these values.
+
+        Args:
+            values: The values that are recorded already.
+            changed: Called with new values and removed keys, before they are kept. It may raise.
+            fixed: Refuse another value for a key, unless `update(…, allow_val_change=True)` allows it.
+            used: Records an artifact as a value and returns its JSON form. Without it, no artifact can be a value.
         """
         vars(self).update(_values=dict(values), _changed=changed, _fixed=fixed, _used=used)
 
@@ -52,7 +57,22 @@ class Values(MutableMapping[str, Any]):
         self[key] = value
 
     def update(self, d: Any = None, allow_val_change: bool | None = None, **more: Any) -> None:  # type: ignore[override]
-        """Set several: a dict, an argparse Namespace, pairs. Written before this returns, as JSON values."""
+        """Set several values. They are converted to JSON values, and written before this returns.
+
+        Args:
+            d: A dict, an argparse Namespace, or pairs.
+            allow_val_change: Let values of config be changed.
+            **more: More values.
+
+        Raises:
+            Conflict: If config has another value for a key, and `allow_val_change` isn't True.
+
+        Example:
+            >>> with wandb.init(project="digits") as run:
+            ...     run.config.update({"lr": 0.1, "layers": 3})
+            ...     run.config.lr
+            0.1
+        """
         given = {**as_dict_of(d), **more}
         artifacts = {key: value for key, value in given.items() if isinstance(value, Artifact) and self._used}
         new = plain_values({key: value for key, value in given.items() if key not in artifacts})
@@ -60,7 +80,7 @@ class Values(MutableMapping[str, Any]):
             for key, value in new.items():
                 if key in self._values and self._values[key] != value:
                     raise Conflict(
-                        f"config '{key}' is {self._values[key]!r} already; it can't become {value!r}",
+                        f"config '{key}' is already {self._values[key]!r} and can't change to {value!r}",
                         hint="config.update({…}, allow_val_change=True) changes it",
                     )
         new |= {key: self._used(key, artifact) for key, artifact in artifacts.items()}
@@ -68,55 +88,62 @@ class Values(MutableMapping[str, Any]):
         self._values.update(new | artifacts)
 
     def setdefaults(self, values: Any) -> dict[str, Any]:
+        """Set the values whose keys aren't set yet, and return all as a dict."""
         self.update({key: value for key, value in as_dict_of(values).items() if key not in self._values})
         return self.as_dict()
 
     def as_dict(self) -> dict[str, Any]:
+        """The values as a dict."""
         return dict(self._values)
 
     def persist(self) -> None:
-        """Accepted as W&B's: every change is written as it is made."""
+        """Accepted as in W&B: every change is written at once."""
 
     def __repr__(self) -> str:
         return repr(self._values)
 
 
 def as_dict_of(values: Any) -> dict[str, Any]:
+    """Config as users give it, as a dict. Raises InvalidType for a text."""
     if values is None:
         return {}
     if isinstance(values, argparse.Namespace):
         return dict(vars(values))
     if isinstance(values, str):
-        raise InvalidType(f"config is a dict or a Namespace, not the text '{values[:80]}'")
+        raise InvalidType(f"config must be a dict or a Namespace, not the text '{values[:80]}'")
     return dict(values)
 
 
 def checked_text(what: str, text: Any) -> str:
+    """The text. Raises InvalidType, which says `what` it is for, if it isn't one."""
     if not isinstance(text, str):
-        raise InvalidType(f"a run's {what} is text, not {text!r}")
+        raise InvalidType(f"a run's {what} must be text, not {text!r}")
     return text
 
 
 def checked_texts(tags: Any) -> list[str]:
-    """A run's tags: a list, or one as text."""
+    """A run's tags, from a list or from one text. Raises InvalidType."""
     return [checked_text("tag", tag) for tag in ([tags] if isinstance(tags, str) else tags)]
 
 
 def checked_step(step: Any) -> int:
-    """A step: a whole number, also one of numpy's. Raises InvalidType, or InvalidValue for one that is too large."""
+    """A step, which may be numpy's. Raises InvalidType if it isn't a whole number, InvalidValue if it is too large."""
     try:
         number = None if isinstance(step, bool) else operator.index(step)
     except TypeError:
         number = None
     if number is None:
-        raise InvalidType(f"a step is a whole number, not {step!r:.80}")
+        raise InvalidType(f"a step must be a whole number, not {step!r:.80}")
     if not -(1 << 63) < number < 1 << 63:
         raise InvalidValue(f"step {number:.3e} is too large")
     return number
 
 
 def plain_values(values: dict[str, Any]) -> dict[str, Any]:
-    """Config or metrics as they are recorded. Raises InvalidType for an artifact: a run uses those."""
+    """Config or metrics as they are recorded.
+
+    Raises InvalidType for an artifact, because a run uses artifacts instead.
+    """
     for key, value in values.items():
         if isinstance(value, Artifact):
             raise InvalidType(

@@ -76,7 +76,7 @@ def text_of(value: Any) -> str:
 
 def _key(key: Any) -> str:
     if not isinstance(key, str):
-        raise InvalidType(f"metadata key {key!r} is a {type(key).__name__}, not text")
+        raise InvalidType(f"a metadata key must be text, not {key!r}")
     if any(0xD800 <= ord(c) <= 0xDFFF for c in key):
         raise InvalidValue(f"metadata key {key!r} is not valid Unicode")
     return key

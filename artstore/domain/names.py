@@ -164,7 +164,7 @@ def check_alias(alias: str) -> str:
 
 def check_tag(tag: str) -> str:
     if not isinstance(tag, str):
-        raise InvalidType(f"tag {tag!r} is a {type(tag).__name__}, not text")
+        raise InvalidType(f"a tag must be text, not {tag!r}")
     if not _TAG.fullmatch(tag) or len(tag) > 128:
         raise InvalidValue(
             f"tag '{printable(tag[:140])}' is not allowed: words of letters, digits, '_' and '-' with single spaces between"

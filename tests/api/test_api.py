@@ -22,11 +22,11 @@ def test_questions_that_name_nothing_or_too_much_are_refused(here: Path) -> None
         (lambda: api.artifact("data", type="model"), Conflict, "this artifact is of type dataset"),
         (lambda: api.artifacts(), InvalidValue, "needs the name of a collection"),
         (lambda: api.artifacts("model", "data"), NotFound, "it has type 'dataset'"),
-        (lambda: api.artifacts(name="data", order="+colour"), InvalidValue, "is not \\+ or - and one of"),
+        (lambda: api.artifacts(name="data", order="+colour"), InvalidValue, "is not '.' or '-' followed by one of"),
         (lambda: api.artifact_collection("model"), InvalidValue, "needs a name"),
         (lambda: api.artifact_collection("model", "data"), NotFound, "it has type 'dataset'"),
         (lambda: api.artifact_type("datasets"), NotFound, "there is no type 'datasets'"),
-        (lambda: api.run("a/b/c/d"), InvalidValue, "too many parts"),
+        (lambda: api.run("a/b/c/d"), InvalidValue, "is not a run's \\[\\[entity"),
         (lambda: wandb.Api(repository=here / "nothing"), NotFound, "there is no repository in"),
     ]
     for ask, error, reason in refused:
@@ -51,9 +51,9 @@ def test_a_run_logs_a_uri_as_references_and_refuses_what_is_no_artifact(here: Pa
     with wandb.init(id="r") as run:
         logged = run.log_artifact((target / "x").as_uri(), name="far")
         assert logged.type == "unspecified" and list(logged.manifest.entries) == ["x"]
-        with pytest.raises(TypeError, match="a int can't be logged"):
+        with pytest.raises(TypeError, match="log_artifact needs an Artifact or the path of a file or folder, not int"):
             run.log_artifact(5)  # type: ignore[arg-type]
-        with pytest.raises(TypeError, match="a int can't be used"):
+        with pytest.raises(TypeError, match="use_artifact needs an Artifact or a name such as 'data:latest', not int"):
             run.use_artifact(5)  # type: ignore[arg-type]
         with pytest.raises(ValueError, match="there is no file or folder 'nothing' to log"):
             run.log_artifact("nothing")
@@ -70,7 +70,7 @@ def test_what_a_run_says_of_itself(here: Path) -> None:
         run.watch(object())
         with pytest.warns(UserWarning, match="it broke: why"):
             run.alert("it broke", "why")
-        with pytest.warns(UserWarning, match="keeps no files of a run"):
+        with pytest.warns(UserWarning, match="doesn't store a run's files"):
             run.save("weights.bin")
         assert "<table" in run._repr_html_()
 

@@ -94,7 +94,7 @@ def test_the_message_names_the_part_of_a_spec_and_the_rule(text: str, said: str)
 def test_what_is_no_text_is_no_spec_and_no_tag() -> None:
     with pytest.raises(InvalidType, match="a spec is text such as 'data:latest', not 7"):
         parse_spec(7)  # type: ignore[arg-type]
-    with pytest.raises(InvalidType, match="tag 7 is a int, not text"):
+    with pytest.raises(InvalidType, match="a tag must be text, not 7"):
         check_tag(7)  # type: ignore[arg-type]
 
 

@@ -1,6 +1,6 @@
-"""Columns of tables: what kind of values a column holds, told as W&B tells it, and how a cell stands in JSON.
+"""Columns of tables: the types of their values, in W&B's form, and how a cell is stored as JSON.
 
-Pure; numpy and pandas are recognised by their values, and imported only where an array has to be made.
+Pure. numpy and pandas values are recognised by their types; numpy is imported only to make an array.
 """
 
 import datetime
@@ -12,7 +12,7 @@ from typing import Any
 from artstore.errors import InvalidType, InvalidValue
 
 Type = dict[str, Any]
-"""As it stands in a table's file: `{"wb_type": name, "params": {…}}`, without params where there are none."""
+"""A type as a table's file records it: `{"wb_type": name, "params": {…}}`. `params` may be missing."""
 
 NONE: Type = {"wb_type": "none"}
 UNKNOWN: Type = {"wb_type": "unknown"}
@@ -20,26 +20,30 @@ ANY: Type = {"wb_type": "any"}
 NUMBER, STRING, BOOLEAN, TIMESTAMP = ({"wb_type": name} for name in ("number", "string", "boolean", "timestamp"))
 _PLAIN: dict[type, Type] = {int: NUMBER, float: NUMBER, str: STRING, bool: BOOLEAN, type(None): NONE}
 _BEFORE_NONE = frozenset(("any", "artifactVersion", "boolean", "ndarray"))
-"""W&B sorts the types of a union by how they are printed: these stand before None."""
+"""W&B sorts the types of a union as text; these come before None."""
 LONGEST_INLINE = 150
-"""Elements up to which a one-dimensional array stands in the cell; others are in a file beside the table, as W&B's are."""
+"""The most elements of a one-dimensional array in a cell.
+
+All other arrays are in a file beside the table, as W&B's are.
+"""
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 _DEEPEST = 100
 _LARGEST = 1024
-"""Bits of a whole number, as in metadata."""
+"""The most bits of a whole number, as in metadata."""
 _EXACT = 1 << 53
-"""Microseconds from 1970 up to which a float of milliseconds tells each one: until the year 2255."""
+"""Microseconds since 1970 up to which a float of milliseconds is exact: until the year 2255."""
 _DTYPE = re.compile(r"[<>|=](b1|[iu][1248]|f[248]|U\d{0,4}|M8\[\w{1,4}\])")
 _FORM = re.compile(rf"array ({_DTYPE.pattern}|[<>=]c\d\d?)")
-"""Arrays whose cells JSON can tell: as numpy calls their types."""
+"""The forms of arrays whose cells can be stored as JSON, by numpy's names of their types."""
 
 
 def is_array(value: Any) -> bool:
+    """Whether a value is a numpy array with at least one dimension."""
     return type(value).__module__.partition(".")[0] == "numpy" and hasattr(value, "ndim") and value.ndim > 0
 
 
 def is_null(value: Any) -> bool:
-    """None, NaN, and what pandas and numpy have instead."""
+    """Whether a value is None, NaN, or a missing value of pandas or numpy."""
     if isinstance(value, float):
         return value != value
     return type(value).__name__ in ("NoneType", "NAType", "NaTType") or (_is_moment(value) and str(value) == "NaT")
@@ -50,7 +54,10 @@ def _is_moment(value: Any) -> bool:
 
 
 def plain(value: Any) -> Any:
-    """A cell's value in Python's own types, where numpy's or pandas' are their equals; arrays stay. Raises InvalidValue."""
+    """A cell's value as Python's own type if one is equal to it.
+
+    Arrays stay. Raises InvalidValue for an inexact time.
+    """
     if type(value) in _PLAIN:
         return value
     if is_null(value):
@@ -65,7 +72,7 @@ def plain(value: Any) -> Any:
 
 
 def _moment_of(value: Any) -> datetime.datetime:
-    """numpy's time as Python's. Raises InvalidValue for one that is not its equal."""
+    """numpy's time as Python's. Raises InvalidValue if they aren't equal."""
     kept = value.astype("datetime64[us]")
     try:
         if kept.astype(value.dtype) == value:
@@ -75,12 +82,12 @@ def _moment_of(value: Any) -> datetime.datetime:
     raise InvalidValue(f"the time {value} {_NO_TIME}", hint=_ROUNDED)
 
 
-_NO_TIME = "can't be stored in a table: whole microseconds of the years 1 to 9999 can"
+_NO_TIME = "can't be stored in a table, only whole microseconds of the years 1 to 9999"
 _ROUNDED = "round a pandas column with .dt.floor('us'), or store its text: .astype(str)"
 
 
 def type_of(value: Any, depth: int = 0) -> Type:
-    """The type of a cell. Raises InvalidType for what has no JSON form, InvalidValue for what would not come back."""
+    """The type of a cell. Raises InvalidType if it has no JSON form, InvalidValue if it would change when stored."""
     value = plain(value)
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return NONE
@@ -91,7 +98,7 @@ def type_of(value: Any, depth: int = 0) -> Type:
     if depth > _DEEPEST:
         raise InvalidValue(f"it is nested more than {_DEEPEST} levels deep")
     if isinstance(value, datetime.date):
-        _milliseconds(value)  # or it is out of range
+        _milliseconds(value)  # raises if it is out of range
         return TIMESTAMP if depth == 0 else STRING
     if isinstance(value, bool | int | float | str):  # subclasses
         kinds = ((bool, BOOLEAN), (int, NUMBER), (float, NUMBER), (str, STRING))
@@ -100,7 +107,7 @@ def type_of(value: Any, depth: int = 0) -> Type:
         complex_beside = value.dtype.kind == "c" and depth == 0 and not is_inline(value)
         if not (_DTYPE.fullmatch(value.dtype.str) or complex_beside) or type(value).__name__ != "ndarray":
             raise InvalidType(
-                f"an array of {value.dtype} can't be stored in a table: numbers, booleans, text and times can"
+                f"an array of {value.dtype} can't be stored in a table, only numbers, booleans, text and times"
             )
         if depth == 0 and not is_inline(value):
             return {"wb_type": "ndarray", "params": {"shape": list(value.shape)}}
@@ -110,18 +117,18 @@ def type_of(value: Any, depth: int = 0) -> Type:
         return {"wb_type": "list", "params": {"element_type": element, "length": len(value)}}
     if isinstance(value, dict):
         if strange := [key for key in value if not isinstance(key, str | int)]:
-            raise InvalidType(f"a dict's key in a table is text, not {strange[0]!r:.80}")
+            raise InvalidType(f"a dict's key in a table must be text, not {strange[0]!r:.80}")
         keys = {str(key): type_of(item, depth + 1) for key, item in value.items()}
         if len(keys) < len(value):
-            raise InvalidType("a dict in a table has keys that are one as text")
+            raise InvalidType("a dict in a table has two keys with the same text")
         return {"wb_type": "typedDict", "params": {"type_map": keys}}
     kind = type(value)
     name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
-    raise InvalidType(f"a {name} can't be stored in a table: it has no JSON form", hint=_WAYS_OUT.get(kind.__name__))
+    raise InvalidType(f"values of type {name} can't be stored in a table", hint=_WAYS_OUT.get(kind.__name__))
 
 
 _WAYS_OUT = {
-    "time": "store its text: value.isoformat(), and time.fromisoformat() reads it",
+    "time": "store its text: value.isoformat(); time.fromisoformat() reads it",
     "timedelta": "store seconds: value.total_seconds(), of a pandas column .dt.total_seconds()",
     "timedelta64": "store seconds: value / numpy.timedelta64(1, 's')",
     "Timedelta": "store seconds: .dt.total_seconds() of the column",
@@ -137,16 +144,17 @@ _WAYS_OUT = {
 
 
 def _listed(array: Any, depth: int) -> Any:
-    """An array's elements. Below a list or dict nothing tells that they were times: there each is a time, not a number."""
+    """An array's elements. Inside a list or dict, times stay times, because nothing there records that they were."""
     return list(array) if depth and array.dtype.kind == "M" else array.tolist()
 
 
 def is_inline(array: Any) -> bool:
+    """Whether an array is stored in the cell."""
     return bool(array.ndim == 1 and array.size <= LONGEST_INLINE)
 
 
 def joined(types: Iterable[Type]) -> Type:
-    """One type for all of these: `any` where they differ; with None among them optional."""
+    """One type for all of these: `any` if they differ, optional if None is among them."""
     found, optional = UNKNOWN, False
     for kind in types:
         if kind == NONE:
@@ -160,7 +168,7 @@ def joined(types: Iterable[Type]) -> Type:
 
 
 def merge(one: Type, other: Type) -> Type | None:
-    """The type of values of both, neither of them optional; None where they have nothing in common."""
+    """The type for values of both, neither of which is optional; None if they have nothing in common."""
     if one in (UNKNOWN, other):
         return other
     if other == UNKNOWN or one == ANY:
@@ -188,7 +196,7 @@ def merge(one: Type, other: Type) -> Type | None:
 
 
 def as_optional(kind: Type) -> Type:
-    """The union with None."""
+    """The union of a type and None."""
     if is_optional(kind) or kind == NONE:
         return kind
     pair = [kind, NONE] if kind["wb_type"] in _BEFORE_NONE else [NONE, kind]
@@ -196,11 +204,12 @@ def as_optional(kind: Type) -> Type:
 
 
 def is_optional(kind: Type) -> bool:
+    """Whether a type is a union with None."""
     return kind.get("wb_type") == "union" and NONE in kind.get("params", {}).get("allowed_types", ())
 
 
 def without_none(kind: Type) -> Type:
-    """The other member of a union with None; a type as it is when it is none such."""
+    """The other type in a union with None; any other type stays."""
     if not is_optional(kind):
         return kind
     others = [other for other in kind["params"]["allowed_types"] if other != NONE]
@@ -226,7 +235,7 @@ def _types_in(value: Any) -> list[Any]:
 
 
 def words(kind: Type) -> str:
-    """What a type is called in messages."""
+    """The name of a type in messages."""
     names = {
         "number": "numbers",
         "string": "text",
@@ -244,8 +253,9 @@ def words(kind: Type) -> str:
 
 
 def form_of(value: Any) -> str:
-    """What a cell's JSON does not tell, and W&B forgets: a date, a time with a zone or without, an array of some type.
-    Empty for all else. All cells of a column have one.
+    """The form of a cell: what its JSON and W&B's types don't record. All cells of a column have the same.
+
+    It is `date`, `naive` or `aware` for times, `array` and a type for arrays, and empty for all other values.
     """
     if isinstance(value, datetime.datetime):
         return "naive" if value.tzinfo is None else "aware"
@@ -262,8 +272,9 @@ def is_form(form: Any) -> bool:
 
 
 def encoded(value: Any, depth: int = 0) -> Any:
-    """A cell as JSON holds it: times as milliseconds since 1970 UTC (in nested values as text), NaN as null. Arrays that
-    are in a file beside are null.
+    """A cell's JSON value. Arrays that are stored in a file beside the table are null.
+
+    Times become milliseconds since 1970 UTC, or text inside a list or dict. NaN becomes null.
     """
     value = plain(value)
     if isinstance(value, float):
@@ -282,8 +293,8 @@ def encoded(value: Any, depth: int = 0) -> Any:
 
 
 def _milliseconds(value: datetime.date) -> int | float:
-    """Raises InvalidValue for what would not come back as it is."""
-    if getattr(value, "nanosecond", 0) or not 1 <= value.year <= 9999:  # pandas has more of both
+    """A time in milliseconds since 1970 UTC. Raises InvalidValue if it would change when stored."""
+    if getattr(value, "nanosecond", 0) or not 1 <= value.year <= 9999:  # pandas has nanoseconds and other years
         raise InvalidValue(f"the time {value} {_NO_TIME}", hint=_ROUNDED)
     if not isinstance(value, datetime.datetime):
         value = datetime.datetime(value.year, value.month, value.day)
@@ -295,12 +306,12 @@ def _milliseconds(value: datetime.date) -> int | float:
     if microseconds % 1000 == 0:
         return microseconds // 1000
     if abs(microseconds) > _EXACT:
-        raise InvalidValue(f"the time {value} can't be kept to the microsecond: that goes from 1684 to 2255")
+        raise InvalidValue(f"the time {value} can't be stored to the microsecond, which works from 1684 to 2255")
     return microseconds / 1000
 
 
 def decoded(value: Any, kind: Type, form: str | None) -> Any:
-    """The other way round, for a column's type and form."""
+    """A cell's value from its JSON value, for the type and form of its column."""
     if value is None:
         return None
     if kind["wb_type"] == "timestamp" and isinstance(value, int | float):

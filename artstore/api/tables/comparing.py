@@ -1,4 +1,4 @@
-"""What differs between two tables: rows by their keys, columns by their names, cells by their values."""
+"""Comparing two tables: rows by their keys, columns by their names, cells by their values."""
 
 import json
 from collections.abc import Iterable
@@ -12,7 +12,7 @@ from artstore.errors import InvalidValue, NotFound
 
 
 class TableDiff(NamedTuple):
-    """Keys of rows, each as the list of its columns' values, in the order of the tables."""
+    """The differences of two tables. A row's key is the list of its key columns' values."""
 
     added: list[Any]
     removed: list[Any]
@@ -27,7 +27,11 @@ class TableDiff(NamedTuple):
 def table_diff(
     old: tuple[list[Any], Iterable[list[Any]]], new: tuple[list[Any], Iterable[list[Any]]], key: Any
 ) -> TableDiff:
-    """As `Table.diff`, of (columns, rows); keys come out as JSON holds them. Memory: a key and a hash for each row of both."""
+    """Compare two tables, each given as (columns, rows). Memory: a key and a hash for each row of both.
+
+    Keys are returned as JSON values, in the order of the tables. Raises NotFound if a key column is missing,
+    InvalidValue if two rows have the same key.
+    """
     names = [key] if isinstance(key, str | int) else list(key)
     before, after = old[0], new[0]
     for columns in (before, after):
@@ -46,25 +50,29 @@ def table_diff(
 
 
 def _keyed(columns: list[Any], rows: Iterable[list[Any]], names: list[Any], common: list[Any]) -> dict[str, bytes]:
-    """Key of each row, and a hash of its cells in the common columns."""
+    """The key of each row, and a hash of its cells in the common columns.
+
+    Raises InvalidValue for a key that two rows have.
+    """
     key_at, at, found = [columns.index(n) for n in names], [columns.index(n) for n in common], dict[str, bytes]()
     for row in rows:
         key = json.dumps([_json_of(row[i]) for i in key_at])
         if key in found:
             raise InvalidValue(
-                f"two rows have the key {printable(key)[:80]}", hint="choose columns whose values together name one row"
+                f"two rows have the key {printable(key)[:80]}", hint="choose columns whose values identify one row"
             )
         found[key] = blake3(json.dumps([_json_of(row[i]) for i in at], sort_keys=True).encode()).digest(16)
     return found
 
 
 def _json_of(cell: Any) -> Any:
-    """Equal numbers alike: 1 and 1.0."""
+    """A cell's JSON value. Equal numbers, such as 1 and 1.0, become the same."""
     value = kinds.encoded(cell.tolist() if kinds.is_array(cell) else cell)
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def same_row(one: Any, other: Any) -> bool:
+    """Whether all cells of two rows are equal."""
     return len(one) == len(other) and all(map(_same_cell, one, other))
 
 

@@ -1,6 +1,4 @@
-"""Table files: `<name>.table.json` in W&B's layout, written and read row by row, so that a million rows need no more
-memory than a few.
-"""
+"""Table files: `<name>.table.json` in W&B's layout, written and read row by row to save memory."""
 
 import codecs
 import json
@@ -12,30 +10,31 @@ from artstore.errors import Damage
 
 SUFFIX = ".table.json"
 ENDING = "table.json"
-"""What the names of tables' files end with; W&B adds SUFFIX to others."""
+"""What the name of a table's file ends with. W&B adds SUFFIX to other names."""
 _CHUNK = 1 << 20
 _LONGEST = 64 << 20
-"""Characters of one row at most."""
+"""The most characters of one row."""
 _BEHIND = (",", "]", "}", ":", " ", "\t", "\r", "\n")
-"""Characters that end a value: a number may go on in the next piece."""
+"""Characters that end a value. Without one, a number may continue in the next piece."""
 _encode = json.JSONEncoder(separators=(", ", ": ")).encode
 _decoder = json.JSONDecoder()
 
 
 class Head(NamedTuple):
-    """What a table's file says beside the rows."""
+    """Everything in a table's file except its rows."""
 
     columns: list[Any]
     types: dict[str, Type]
     forms: dict[str, str]
-    """what W&B's types don't tell, by column"""
+    """the forms of columns, which W&B's types don't record"""
 
     def decoders(self) -> list[tuple[Type, str | None]]:
+        """(type, form) of each column, for decoding its cells."""
         return [(without_none(self.types.get(str(c), ANY)), self.forms.get(str(c))) for c in self.columns]
 
 
 def write_table(file: BinaryIO, head: Head, rows: Iterable[list[Any]], count: int) -> None:
-    """Keys in ascending order, as W&B writes them; `column_forms` is ours, and nothing to W&B."""
+    """Write a table's file, with keys in ascending order, as W&B does. W&B ignores `column_forms`, which is ours."""
     types = {"wb_type": "typedDict", "params": {"type_map": head.types}}
     forms = f'"column_forms": {_sorted(head.forms)}, ' if head.forms else ""
     start = (
@@ -54,12 +53,13 @@ def _sorted(value: Any) -> str:
 
 
 def read_table(open_: Callable[[], BinaryIO], what: str) -> tuple[Head, Iterator[list[Any]]]:
-    """What a file says, and its rows, decoded, as they are asked for. `open_` gives the file, from its start, as often as
-    it is asked. Raises Damage for what is no table.
+    """The head of a table's file, and its rows, which are decoded as they are asked for.
+
+    `open_` opens the file from its start each time. Raises Damage if it isn't a table.
     """
     pieces = _Pieces(open_(), what)
     told = pieces.until_rows()
-    if "columns" not in told or "column_types" not in told:  # they may stand behind the rows: look there first
+    if "columns" not in told or "column_types" not in told:  # they may come after the rows: read those parts first
         with open_() as file:
             behind = _Pieces(file, what)
             told |= behind.until_rows()
@@ -81,7 +81,7 @@ def _decoded(pieces: "_Pieces", head: Head, what: str) -> Iterator[list[Any]]:
                 row[i] = decoded(row[i], kind, form)
             yield row
     except (OverflowError, ValueError, TypeError) as error:
-        raise Damage(f"{what} has a cell that is not of its column's type: {error}") from error
+        raise Damage(f"{what} has a cell that doesn't have its column's type: {error}") from error
     finally:
         pieces.close()
 
@@ -89,20 +89,20 @@ def _decoded(pieces: "_Pieces", head: Head, what: str) -> Iterator[list[Any]]:
 def _head_of(told: dict[str, Any], what: str) -> Head:
     columns, types = told.get("columns"), told.get("column_types")
     if not isinstance(columns, list) or not all(isinstance(c, str | int) for c in columns):
-        raise Damage(f"{what} has no columns: it is no table")
+        raise Damage(f"{what} is not a table: it has no columns")
     params = types.get("params", {}) if isinstance(types, dict) else None if types is not None else {}
     found = params.get("type_map", {}) if isinstance(params, dict) else None
     forms = told.get("column_forms", {})
     if not isinstance(found, dict):
-        raise Damage(f"{what} does not tell its columns' types as a table does")
+        raise Damage(f"{what} is not a table: its columns' types aren't valid")
     good = all(map(is_type, found.values()))
     if not good or not isinstance(forms, dict) or not all(map(is_form, forms.values())):
-        raise Damage(f"{what} does not tell its columns' types as a table does")
+        raise Damage(f"{what} is not a table: its columns' types aren't valid")
     return Head(columns, found, forms)
 
 
 class _Pieces:
-    """A table's JSON, value by value; its rows, the value of `data`, one by one."""
+    """A table's JSON, read value by value. Its rows, the value of `data`, are read one by one."""
 
     def __init__(self, file: BinaryIO, what: str) -> None:
         self._file = file
@@ -127,7 +127,7 @@ class _Pieces:
             self._first = False
             key = self._value()
             if not isinstance(key, str):
-                raise Damage(f"{self._what} is no table: a key is no text")
+                raise Damage(f"{self._what} is not a table: a key is not text")
             self._expect(":")
             if key == "data":
                 return told
@@ -146,7 +146,7 @@ class _Pieces:
         self._expect("]")
 
     def _value(self) -> Any:
-        """The next value. More is read until it is whole: a number may go on behind the buffer's end."""
+        """The next value. More is read until it is complete, because a number may continue after the buffer's end."""
         wanted = _CHUNK
         self._peek()
         while True:
@@ -161,12 +161,12 @@ class _Pieces:
                 if isinstance(error, Damage):
                     raise
                 if self._ended or len(self._buffer) - self._at > _LONGEST:
-                    raise Damage(f"{self._what} is no JSON: {error}") from error
+                    raise Damage(f"{self._what} is not JSON: {error}") from error
             self._more(wanted)
-            wanted *= 2  # a long row is decoded again a few times only
+            wanted *= 2  # so that a long row is decoded again only a few times
 
     def _peek(self) -> str:
-        """The next character that is no space; empty at the end."""
+        """The next character that isn't a space; empty at the end."""
         while True:
             while self._at < len(self._buffer) and self._buffer[self._at] in " \t\r\n":
                 self._at += 1
@@ -178,7 +178,7 @@ class _Pieces:
 
     def _expect(self, character: str) -> None:
         if self._peek() != character:
-            raise Damage(f"{self._what} is no table: '{character}' is missing")
+            raise Damage(f"{self._what} is not a table: '{character}' is missing")
         self._at += 1
 
     def _more(self, size: int) -> None:

@@ -1,4 +1,4 @@
-"""Tables as pandas, numpy and pyarrow have them: every value exact, whatever type that takes."""
+"""Tables as pandas, numpy and pyarrow objects. Every value is exact, and the types are chosen for that."""
 
 import datetime
 import importlib
@@ -9,16 +9,16 @@ from artstore.api.tables import columns as kinds
 from artstore.errors import NotFound
 
 _EXACT = 1 << 53
-"""Up to here a float tells each whole number."""
+"""Up to this size, a float is exact for each whole number."""
 
 
 def is_frame(data: Any) -> bool:
-    """A pandas DataFrame or a pyarrow Table."""
+    """Whether a value is a pandas DataFrame or a pyarrow Table."""
     return type(data).__module__.partition(".")[0] in ("pandas", "pyarrow") and hasattr(data, "columns")
 
 
 def rows_of(frame: Any, together: int) -> tuple[list[Any], Iterable[Any]]:
-    """The names of a frame's columns, and its rows; of a pyarrow Table `together` of them are read at once."""
+    """The names of a frame's columns, and its rows. From a pyarrow Table, `together` rows are read at once."""
     if type(frame).__module__.partition(".")[0] == "pyarrow":
         batches = frame.to_batches(max_chunksize=together)
         return list(frame.column_names), (
@@ -28,7 +28,7 @@ def rows_of(frame: Any, together: int) -> tuple[list[Any], Iterable[Any]]:
 
 
 def frame_of(columns: list[Any], rows: Iterable[list[Any]]) -> Any:
-    """A pandas DataFrame."""
+    """A pandas DataFrame of these columns and rows."""
     rows = list(rows)
     cells = list(zip(*rows, strict=True)) or [()] * len(columns)
     series = [series_of(list(values), name) for name, values in zip(columns, cells, strict=True)]
@@ -40,7 +40,7 @@ def series_of(values: list[Any], name: Any) -> Any:
     values = [kinds.plain(value) for value in values]
     try:
         return pandas().Series(values, name=name, dtype=_pandas_type(values))
-    except (ValueError, TypeError, OverflowError):  # text that is not valid Unicode, times that pandas does not reach
+    except (ValueError, TypeError, OverflowError):  # invalid Unicode, or times out of pandas' range
         return pandas().Series(values, name=name, dtype=object)
 
 
@@ -53,7 +53,7 @@ def array_of(values: list[Any]) -> Any:
 
 
 def _pandas_type(values: list[Any]) -> Any:
-    """What pandas is to make of these values; None where it finds that itself without changing one."""
+    """The pandas type for these values; None if pandas' own choice doesn't change any of them."""
     found, missing = {type(value) for value in values} - {type(None)}, any(value is None for value in values)
     if found == {int} and missing:
         whole = _whole_type([value for value in values if value is not None])
@@ -66,7 +66,7 @@ def _pandas_type(values: list[Any]) -> Any:
 
 
 def _numpy_type(values: list[Any]) -> Any:
-    """As `_pandas_type`, for numpy."""
+    """The numpy type for these values; None if numpy's own choice doesn't change any of them."""
     found = {type(value) for value in values}
     if found == {int}:
         return _whole_type(values)
@@ -83,14 +83,17 @@ def _whole_type(values: list[int]) -> Any:
 
 
 def numpy() -> Any:
+    """The module numpy. Raises NotFound if it isn't installed."""
     return _needed("numpy", "an array")
 
 
 def pandas() -> Any:
+    """The module pandas. Raises NotFound if it isn't installed."""
     return _needed("pandas", "a DataFrame or Series")
 
 
 def arrow() -> Any:
+    """The module pyarrow. Raises NotFound if it isn't installed."""
     return _needed("pyarrow", "an Arrow array")
 
 

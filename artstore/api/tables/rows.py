@@ -1,4 +1,4 @@
-"""The rows of a large table: in a file without a name, of which a few are in memory at a time."""
+"""The rows of a large table: in an unnamed temporary file, with a few in memory at a time."""
 
 import datetime
 import operator
@@ -16,11 +16,11 @@ from artstore.api.tables import frames
 from artstore.api.tables.comparing import same_row
 
 _TOGETHER = 1000
-"""Rows that are read at once."""
+"""How many rows are read at once."""
 
 
 class Rows(Sequence[list[Any]]):
-    """The rows of a large table, read as they are asked for. A row that is given out is a copy."""
+    """The rows of a large table, which are read as they are asked for. Each row that is returned is a copy."""
 
     def __init__(self) -> None:
         self._file = tempfile.TemporaryFile()  # msgpack: nothing in it is executed
@@ -29,6 +29,7 @@ class Rows(Sequence[list[Any]]):
         self._end = 0
 
     def append(self, row: list[Any]) -> None:
+        """Add a row."""
         data = msgpack.packb([kinds.plain(cell) for cell in row], default=_packed, unicode_errors="surrogatepass")
         self._file.write(data)
         self._starts.append(self._end)
@@ -58,7 +59,7 @@ class Rows(Sequence[list[Any]]):
         return row
 
     def __iter__(self) -> Iterator[list[Any]]:
-        for first in range(0, len(self), _TOGETHER):  # few reads, however many rows
+        for first in range(0, len(self), _TOGETHER):  # few reads, even for many rows
             last = min(first + _TOGETHER, len(self))
             start, end = self._starts[first], self._starts[last] if last < len(self) else self._end
             self._file.flush()
@@ -78,7 +79,7 @@ _MOMENT, _DAY, _LONG, _ARRAY = range(4)
 
 
 def _packed(value: Any) -> Any:
-    """What msgpack has no form for."""
+    """A value for which msgpack has no form of its own."""
     if isinstance(value, datetime.datetime):
         return msgpack.ExtType(_MOMENT, value.isoformat().encode())
     if isinstance(value, datetime.date):

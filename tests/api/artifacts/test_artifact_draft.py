@@ -98,11 +98,11 @@ def test_what_is_no_regular_file_is_refused_and_nothing_hangs(here: Path) -> Non
     os.mkfifo(here / "fifo")
     (here / "dangling").symlink_to("nowhere")
     artifact = wandb.Artifact("data")
-    for name, problem in {"missing": "is not there", "dir": "is a folder", "fifo": "is no file", "dangling": "is no file"}.items():  # fmt: skip
+    for name, problem in {"missing": "does not exist", "dir": "is a folder", "fifo": "is not a file", "dangling": "is not a file"}.items():  # fmt: skip
         for policy in ("mutable", "immutable"):
             with pytest.raises(ValueError, match=f"Path is not a file: {name} {problem}"):
                 artifact.add_file(name, policy=policy)
-    with pytest.raises(ValueError, match="Path is not a directory: missing is not there"):
+    with pytest.raises(ValueError, match="Path is not a directory: missing does not exist"):
         artifact.add_dir("missing")
     assert paths(artifact) == []
 
@@ -191,7 +191,7 @@ def test_new_file_refuses_a_name_that_is_taken_unless_its_mode_is_w(here: Path) 
         with pytest.raises(ValueError, match="File with name 'f' already exists"), artifact.new_file("f", mode):
             pass
     with (
-        pytest.raises(ValueError, match="mode 'r' is not one of x, w, a"),
+        pytest.raises(ValueError, match="mode 'r' is not x, w or a"),
         artifact.new_file("g", "r"),
     ):
         pass
@@ -333,7 +333,7 @@ print(list(artifact.manifest.entries), sorted(os.listdir(artifact.download("out"
     done = subprocess.run([sys.executable, "-c", code], cwd=here, capture_output=True, text=True, timeout=60)
     refused, saved = done.stdout.splitlines()
     assert re.fullmatch(
-        r"artifact 'data' was begun in process \d+; this is a forked child of it \| add files in .*", refused
+        r"artifact 'data' was started in process \d+, and this is a forked child of it \| add files in .*", refused
     )
     assert saved == "['after', 'before'] ['after', 'before']"
 

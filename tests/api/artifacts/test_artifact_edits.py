@@ -55,7 +55,7 @@ def test_assigned_values_are_written_by_save_and_may_be_taken_away(here: Path) -
     for read in (artifact, again()):
         assert (read.aliases, read.tags, read.metadata, read.description) == (["latest"], [], {}, None)
         assert read.ttl is None
-    with pytest.raises(TypeError, match="a description is text, not a int"):
+    with pytest.raises(TypeError, match="a description must be text, not int"):
         artifact.description = 5  # type: ignore[assignment]
 
 
@@ -216,7 +216,7 @@ def test_diff_takes_a_logged_artifact(here: Path) -> None:
     artifact = log({"f": "1"})
     with pytest.raises(AttributeError, match="artifact 'draft' has no 'diff' before it is logged"):
         artifact.diff(wandb.Artifact("draft"))
-    with pytest.raises(TypeError, match="a str"):
+    with pytest.raises(TypeError, match="another Artifact, not str"):
         artifact.diff("data:v0")  # type: ignore[arg-type]
 
 

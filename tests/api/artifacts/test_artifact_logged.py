@@ -129,7 +129,7 @@ def test_an_entry_downloads_alone_and_opens_for_reading(here: Path) -> None:
     assert Path(entry.download()) == here / "artifacts/data-v0/images/bikes/2.jpg"
     with entry.open() as binary, entry.open("r") as text, artifact.get_entry("large").open() as large:
         assert (binary.read(), text.read(), large.read()) == (b"22", "22", b"x" * (2 * MIB))
-    with pytest.raises(ValueError, match="an entry opens for reading only: mode 'w'"):
+    with pytest.raises(ValueError, match="an entry can only be read: mode 'w'"):
         entry.open("w")
     with pytest.raises(
         ValueError,
@@ -148,7 +148,7 @@ def test_file_gets_the_only_file_and_is_refused_where_there_is_not_one(here: Pat
     assert Path(log({"sub/f": "1"}, "one").file("out")).read_text() == "1"
     assert Path(again("one").file()) == here / "artifacts/one-v0/sub/f"
     for name, files in {"two": {"a": "1", "b": "2"}, "none": {}}.items():
-        with pytest.raises(ValueError, match=f"{name}:v0 holds {len(files)} files, not one") as error:
+        with pytest.raises(ValueError, match=f"{name}:v0 has {len(files)} files, not one") as error:
             log({**files}, name).file()
         assert "use download()" in (error.value.hint or "")  # type: ignore[attr-defined]
 
@@ -272,7 +272,7 @@ def test_verify_lists_all_that_is_missing_changed_and_extra(here: Path) -> None:
     assert (error.value.missing, error.value.extra) == (["bike.png", "images/bib.png"], ["extra", "images/extra"])
     assert error.value.changed == ["images/bikes/1.png", "large", "run.sh"] and isinstance(error.value, ValueError)
     assert str(error.value) == (
-        "the folder is not as data:v0: missing: bike.png, images/bib.png; changed: images/bikes/1.png, large, run.sh; "
+        "the folder differs from data:v0: missing: bike.png, images/bib.png; changed: images/bikes/1.png, large, run.sh; "
         "extra: extra, images/extra"
     )
     assert "`download()` mends" in (error.value.hint or "")

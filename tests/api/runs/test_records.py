@@ -91,7 +91,7 @@ def test_history_samples_evenly_and_scan_history_gives_all(here: Path) -> None:
     assert [row["_step"] for row in run.scan_history(min_step=997)] == [997, 998, 999]
     assert list(run.scan_history(keys=["nothing"])) == []
     assert run.last_history_step == run.lastHistoryStep == 999
-    with pytest.raises(TypeError, match="keys is a list of the names of metrics"):
+    with pytest.raises(TypeError, match="keys must be a list of names of metrics"):
         list(run.scan_history(keys="a"))  # type: ignore[arg-type]
 
 
@@ -109,7 +109,7 @@ def test_config_that_names_an_artifact_is_recorded_as_used(here: Path) -> None:
 
 def test_config_takes_a_value_once_unless_it_may_change(here: Path) -> None:
     with wandb.init(id="r", config={"lr": 1, "n": math.inf}) as run:
-        with pytest.raises(ValueError, match="config 'lr' is 1 already"):
+        with pytest.raises(ValueError, match="config 'lr' is already 1"):
             run.config.lr = 2
         run.config.update({"lr": 3, "new": (1, 2)}, allow_val_change=True)
         run.config.setdefaults({"lr": 9, "deep": {"a": {"b": 1}}})
@@ -260,11 +260,11 @@ def test_a_table_that_is_logged_becomes_an_artifact(here: Path) -> None:
 def test_media_are_left_out_with_one_warning_a_kind(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(media, "_said", set())
     with wandb.init(id="r") as run:
-        with pytest.warns(UserWarning, match="artstore keeps no Image in a run's history: 'pic' is left out") as said:
+        with pytest.warns(UserWarning, match="dropped 'pic': artstore doesn't store Image values") as said:
             for n in range(3):
                 run.log({"pic": wandb.Image("nothing.png"), "a": n})
         assert len(said) == 1 and said[0].filename == __file__
-        with pytest.warns(UserWarning, match="no Histogram"):
+        with pytest.warns(UserWarning, match="Histogram values"):
             run.log({"h": wandb.Histogram([1, 2])})
     assert [row.get("a") for row in rows("r")][:3] == [0, 1, 2]
     assert "pic" not in wandb.Api().run("r").summary
@@ -277,7 +277,7 @@ def test_media_inside_lists_and_dicts_are_left_out_as_well(
     monkeypatch.setattr(media, "_said", set())
     image = wandb.Image("x.png")
     value = {"list": [image, image], "dict": {"one": image}, "tuple": (image,)}[shape]
-    with wandb.init(id="r") as run, pytest.warns(UserWarning, match="artstore keeps no Image"):
+    with wandb.init(id="r") as run, pytest.warns(UserWarning, match="artstore doesn't store Image values"):
         run.log({"examples": value, "a": 1})
     (row,) = rows("r")
     assert row["a"] == 1 and "object at 0x" not in json.dumps(row)

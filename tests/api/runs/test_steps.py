@@ -149,7 +149,7 @@ def test_what_is_no_dict_of_named_metrics_is_refused_in_a_sentence(here: Path, d
 def test_nothing_can_be_logged_after_the_end(here: Path) -> None:
     with wandb.init(id="r") as run:
         run.log({"a": 1})
-    with pytest.raises(ArtstoreError, match="run r is finished: log comes too late"):
+    with pytest.raises(ArtstoreError, match="run r is finished: it can.t record log"):
         run.log({"a": 2})
     with pytest.raises(ArtstoreError, match="there is no active run"):
         wandb.log({"a": 2})

@@ -99,7 +99,7 @@ def test_cat_of_few_rows_and_of_the_bytes(shown: Path, cli: Cli) -> None:
 @pytest.mark.parametrize(
     ("name", "code", "said"),
     [
-        ("bad", 7, "error: 'bad.table.json' of data:v0 is no table: '{' is missing\n"),
+        ("bad", 7, "error: 'bad.table.json' of data:v0 is not a table: '{' is missing\n"),
         ("d", 3, "error: 'd.table.json' in data:v0 is a folder\nhint: `artstore ls data:v0 d.table.json` lists it\n"),
         ("qqqqq", 4, "error: data:v0 has no 'qqqqq'\nhint: `artstore ls data:v0` lists its files\n"),
     ],
@@ -199,10 +199,10 @@ def test_diff_shows_keys_in_full(shown: Path, cli: Cli) -> None:
         (["t", "--key", "nope"], 4, "error: the table has no column 'nope'\nhint: there are id, v, x\n"),
         (
             ["twice", "--key", "k"], 3,
-            "error: two rows have the key [1]\nhint: choose columns whose values together name one row\n",
+            "error: two rows have the key [1]\nhint: choose columns whose values identify one row\n",
         ),
-        (["bad", "--key", "k"], 7, "error: 'bad.table.json' of data:v0 is no table: '{' is missing\n"),
-        (["plain.txt", "--key", "k"], 7, "error: 'plain.txt' of data:v0 is no table: '{' is missing\n"),
+        (["bad", "--key", "k"], 7, "error: 'bad.table.json' of data:v0 is not a table: '{' is missing\n"),
+        (["plain.txt", "--key", "k"], 7, "error: 'plain.txt' of data:v0 is not a table: '{' is missing\n"),
         (["t"], 3, "error: --table PATH and --key COLUMN must be used together\n"),
     ],
     ids=["a key that the new one lacks", "a key that neither has", "a key twice", "damage", "no table", "no key"],

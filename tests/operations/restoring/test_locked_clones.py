@@ -304,7 +304,7 @@ def test_other_content_under_the_locked_id_is_refused(project: Path, cli: Cli) -
     digest = next(line for line in text.splitlines() if line.startswith("digest"))
     (clone / NAME).write_text(text.replace(digest, f'digest = "{ID}"'))
     told = cli("get", "--locked", cwd=clone)
-    assert told.code == 7 and "has another digest than the version of that id" in told.err
+    assert told.code == 7 and "has another digest than the lock file says" in told.err
     assert not (clone / ".artifacts").exists() and not (clone / "base").exists()
 
 
