@@ -1,1 +1,1 @@
-"""Adapters: other tools' ways to reach a repository, and their stores to import."""
+"""Adapters for other tools: paths for fsspec, and imports from DVC, MLflow and W&B."""

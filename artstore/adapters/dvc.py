@@ -1,4 +1,4 @@
-"""From DVC: outputs of `.dvc` files and `dvc.lock`, as they were at each tag or commit, out of DVC's cache."""
+"""Importing from DVC: the outputs of `.dvc` files and `dvc.lock` at each tag or commit, from DVC's cache."""
 
 import configparser
 import json
@@ -31,6 +31,8 @@ _MD5 = re.compile(r"[0-9a-f]{32}(\.dir)?")
 
 
 class Revision(NamedTuple):
+    """A git commit, or the working folder of a repository without git."""
+
     commit: str
     date: str
     """ISO 8601"""
@@ -38,22 +40,24 @@ class Revision(NamedTuple):
 
 
 class Output(NamedTuple):
-    """Something that DVC kept: a file, or (`.dir`) a folder."""
+    """An output of DVC: a file, or (with an MD5 that ends in `.dir`) a folder."""
 
     path: str
     md5: str
     newer: bool
-    """kept by DVC 3, under the MD5 of its bytes; older ones took text files with DOS lines for others"""
+    """whether DVC 3 stored it, under the MD5 of its bytes; older versions converted line ends before hashing"""
 
 
 def import_dvc(
     repository: Repository, folder: str, project: str, type: str, *, commits: bool
 ) -> Iterator[Taken | Left]:
-    """Each output becomes an artifact of its name, each content that it had a version; a tag becomes an alias. Versions
-    come in the order of the commits. Files are cloned out of the cache where the file system can.
+    """Import outputs. Each becomes an artifact of that name, each of its contents a version, and each tag an alias.
+
+    Versions are made in the order of the commits. Files are cloned from the cache if the file system can. Yields what
+    was imported, and what was not. Raises NotFound if the folder isn't a DVC repository.
     """
     if not os.path.isdir(os.path.join(folder, ".dvc")):
-        raise NotFound(f"{printable(folder)} is not a DVC repository", hint="name the folder that holds .dvc")
+        raise NotFound(f"{printable(folder)} is not a DVC repository", hint="name the folder that contains .dvc")
     caches = _caches(folder)
     seen: set[tuple[str, str]] = set()
     for revision in _revisions(folder, commits):
@@ -72,6 +76,7 @@ def import_dvc(
 def _save(
     repository: Repository, caches: list[str], output: Output, revision: Revision, project: str, type: str, source: str
 ) -> Taken:
+    """Save one output at one commit as a version."""
     path = Path(repository.settings.entity, project, name_from(output.path))
     about = {"path": output.path, "md5": output.md5, "commit": revision.commit, "date": revision.date}
     with repository.draft() as draft:
@@ -81,6 +86,7 @@ def _save(
 
 
 def _fill(draft: Draft, caches: list[str], output: Output) -> None:
+    """Add an output's files to a draft."""
     if not output.md5.endswith(".dir"):
         draft.add_file(_cached(caches, output.md5, output.newer), os.path.basename(output.path))
         return
@@ -90,22 +96,25 @@ def _fill(draft: Draft, caches: list[str], output: Output) -> None:
 
 
 def _cached(caches: list[str], md5: str, newer: bool) -> str:
-    """The file in a cache, checked where DVC's digest is that of its bytes."""
+    """The file in a cache. Raises Damage if its MD5 differs, NotFound if no cache has it.
+
+    The MD5 of an output of DVC 2 can't be checked, because it isn't that of the bytes.
+    """
     if not isinstance(md5, str) or not _MD5.fullmatch(md5):
-        raise Damage(f"'{printable(str(md5)[:80])}' is no digest of DVC's")
+        raise Damage(f"'{printable(str(md5)[:80])}' is not a digest of DVC's")
     for cache in caches:
         for place in (f"{cache}/files/md5/{md5[:2]}/{md5[2:]}", f"{cache}/{md5[:2]}/{md5[2:]}"):
             if os.path.isfile(place):
                 require_inside(place, cache)
                 with open(place, "rb") as file:
                     if newer and file_digest(file, "md5").hexdigest() != md5.removesuffix(".dir"):
-                        raise Damage(f"{printable(place)} is damaged: it does not have the MD5 that DVC knows it by")
+                        raise Damage(f"{printable(place)} is damaged: it does not have the MD5 that DVC recorded")
                 return place
-    raise NotFound(f"{md5} is not in DVC's cache: `dvc fetch --all-tags` gets what a remote of DVC's has")
+    raise NotFound(f"{md5} is not in DVC's cache: `dvc fetch --all-tags` gets it from a remote of DVC's")
 
 
 def _caches(folder: str) -> list[str]:
-    """Where DVC keeps content: as its config says, and where it does by default."""
+    """The folders in which DVC stores content: those in its config, then its default."""
     found = []
     for name in (".dvc/config.local", ".dvc/config"):
         config = configparser.ConfigParser(interpolation=None, strict=False)
@@ -118,15 +127,19 @@ def _caches(folder: str) -> list[str]:
     return [*found, os.path.join(folder, ".dvc/cache")]
 
 
-# -- what git says --
+# -- reading git --
 
 
 def _named(revision: Revision) -> str:
+    """The name of a revision for people."""
     return revision.tags[0] if revision.tags else revision.commit[:12] or "the working folder"
 
 
 def _revisions(folder: str, commits: bool) -> list[Revision]:
-    """Tagged commits and HEAD, or every commit that HEAD came from, the oldest first; without git the folder as it is."""
+    """The revisions to import, oldest first: tagged commits and HEAD, or with `commits` all ancestors of HEAD.
+
+    Without git, it is the folder as it is.
+    """
     try:
         listed = _git(
             folder,
@@ -151,6 +164,7 @@ def _revisions(folder: str, commits: bool) -> list[Revision]:
 
 
 def _outputs(folder: str, revision: Revision) -> Iterator[Output | Left]:
+    """The outputs that DVC's own files list at a revision."""
     for name, read in _files(folder, revision):
         above, source = os.path.dirname(name), f"{name} at {_named(revision)}"
         try:
@@ -170,12 +184,12 @@ def _output(out: Any, above: str, name: str, revision: Revision) -> Output | Lef
     path, md5 = os.path.normpath(os.path.join(above, out["path"])), out.get("md5")
     source = f"{path} at {_named(revision)}"
     if md5 is None:
-        return Left(source, f"{name} tells no MD5 of it")
+        return Left(source, f"{name} has no MD5 for it")
     return Output(path, str(md5), out.get("hash") == "md5")
 
 
 def _files(folder: str, revision: Revision) -> Iterator[tuple[str, Callable[[], bytes]]]:
-    """DVC's own files at a commit, or as they lie in the folder: path, and what reads it."""
+    """DVC's own files at a commit, or in the folder: (path, function that reads it)."""
     if revision.commit:
         listed = _git(folder, "ls-tree", "-r", "-z", "--name-only", revision.commit)
         for name in map(os.fsdecode, listed.split(b"\0")):
@@ -191,7 +205,10 @@ def _files(folder: str, revision: Revision) -> Iterator[tuple[str, Callable[[], 
 
 
 def _git(folder: str, *arguments: str) -> bytes:
-    """What git prints; nothing that the repository's config or hooks name is run. Raises NotFound where git knows none."""
+    """git's output.
+
+    Nothing that the repository's config or hooks name is run. Raises NotFound if git fails or is missing.
+    """
     elsewhere = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY")
     own = {name: value for name, value in os.environ.items() if name not in elsewhere}
     quiet = own | {"GIT_OPTIONAL_LOCKS": "0", "GIT_ALLOW_PROTOCOL": "none", "GIT_NO_LAZY_FETCH": "1"}

@@ -1,7 +1,8 @@
 """`artstore://` paths for fsspec: pandas, pyarrow, polars, zarr and torch read files of versions without a download.
 
-A path is `[entity/[project/]]name:alias/path`, with `:vN` or `@digest` in place of the alias as in any spec; the first
-part that names a version ends the spec. Above versions stand folders: `entity`, and `entity/project`, which lists all.
+A path is `[entity/[project/]]name:alias/path`, with `:vN` or `@digest` instead of the alias as in any spec. The first
+part that names a version ends the spec. Above the versions are the folders `entity` and `entity/project`, which lists
+all versions.
 """
 
 import errno
@@ -26,25 +27,28 @@ _BY_DIGEST = re.compile(r"[^@]+@[0-9a-f]{4,64}")
 
 
 class ArtstoreFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec has no types
-    """A repository, read-only. Small files are checked against their digest at each reading, large ones once, and again
-    when they changed since; so a read gives right bytes or raises `artstore.errors.Damage`.
+    """A repository as a read-only file system. A read returns the right bytes, or raises `artstore.errors.Damage`.
 
-    An alias names what it names now: each operation sees a save that came before it (one `stat`). Of a repository at a
-    URL a name is looked up once, until `invalidate_cache()`. Any thread may ask.
+    Small files are checked against their digests at each read. Large files are checked once, and again if they have
+    changed since. An alias means the version that it names now: each operation sees earlier saves, at the cost of one
+    `stat`. In a repository at a URL, a name is looked up once, until `invalidate_cache()`. Any thread may use it.
     """
 
     protocol = "artstore"
     root_marker = ""
-    cachable = False  # which repository is meant depends on the working directory and the environment
+    cachable = False  # the repository depends on the working directory and the environment
 
     def __init__(self, root: str | os.PathLike[str] | None = None, **options: Any) -> None:
-        """`root` is a repository's folder, one that holds it, or a URL; by default the nearest, as for the command line."""
+        """Open a repository: its folder, a folder that holds it, or a URL.
+
+        The default is the nearest, as on the command line.
+        """
         super().__init__(**options)
         self.root = require_root() if root is None else root_of(os.fspath(root))
         self._known: dict[str, Version] = {}
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """The same repository, wherever it is unpickled."""
+        """Pickle the repository's place, so that it is the same one where it is unpickled."""
         return type(self), (self.root,)
 
     def __eq__(self, other: object) -> bool:
@@ -56,8 +60,10 @@ class ArtstoreFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec ha
     # -- finding --
 
     def info(self, path: str, **kwargs: Any) -> Info:
-        """`name`, `size` in bytes (None where a reference doesn't tell, 0 of a folder) and `type`, as everywhere in
-        fsspec; `digest` of a stored file or folder, `uri` of a reference, `created` of the version.
+        """What is known about a file or folder.
+
+        `name`, `size` in bytes (0 for a folder, None if a reference's is unknown) and `type`, as in all of fsspec; also
+        `digest` for a stored file or folder, `uri` for a reference, and `created` for everything in a version.
         """
         path = self._strip_protocol(path)
         spec, inner = _split(path)
@@ -67,7 +73,7 @@ class ArtstoreFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec ha
         return _info(path, found, entry)
 
     def ls(self, path: str, detail: bool = True, **kwargs: Any) -> list[Any]:
-        """What a folder holds, by name; of a file itself."""
+        """List a folder by name, or a file itself."""
         path = self._strip_protocol(path)
         spec, inner = _split(path)
         if spec is None:
@@ -82,22 +88,23 @@ class ArtstoreFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec ha
         return infos if detail else [info["name"] for info in infos]
 
     def created(self, path: str) -> datetime:
-        """When its version was saved."""
+        """When the version was made that holds this file or folder."""
         moment: datetime | None = self.info(path).get("created")
         if moment is None:
-            raise FileNotFoundError(errno.ENOENT, "it is no file or folder of a version", path)
+            raise FileNotFoundError(errno.ENOENT, "it is not a file or folder of a version", path)
         return moment
 
-    modified = created  # nothing changes in a version
+    modified = created  # a version never changes
 
     def invalidate_cache(self, path: str | None = None) -> None:
+        """Forget which versions names stand for."""
         self._known.clear()
         super().invalidate_cache(path)
 
     # -- reading --
 
     def cat_file(self, path: str, start: int | None = None, end: int | None = None, **kwargs: Any) -> bytes:
-        """A file's bytes, or those from `start` to before `end`; negative ones count from its end."""
+        """A file's bytes, or those from `start` up to `end`. Negative positions count from the end."""
         path = self._strip_protocol(path)
         with self._open(path) as file:
             return file.read() if start is None and end is None else _piece(file, start, end)
@@ -113,11 +120,11 @@ class ArtstoreFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec ha
         if entry.kind == DIRECTORY:
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
         file = view.open(entry)
-        file.size = entry.size  # type: ignore[attr-defined]  # which users of fsspec read
+        file.size = entry.size  # type: ignore[attr-defined]  # fsspec's users read it
         return file
 
     def _entry(self, spec: str, path: str) -> tuple[View, Version, Entry]:
-        """What is at a path of a version."""
+        """The version of a spec, and the entry at a path in it. Raises FileNotFoundError."""
         view = opened(self.root)
         try:
             found = self._found(view, spec)
@@ -125,7 +132,7 @@ class ArtstoreFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec ha
                 return view, found, found.root
             entry = find(found.tree, os.fsencode(path).split(b"/"), view.objects.read_tree)
             if entry is None:
-                entry = view.entry(found, path)  # which says what is wrong with the path
+                entry = view.entry(found, path)  # raises an error that says what is wrong with the path
         except UnicodeEncodeError as error:
             raise FileNotFoundError(errno.ENOENT, "no version has such a name", f"{spec}/{path}") from error
         except NotFound as error:
@@ -140,7 +147,7 @@ class ArtstoreFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec ha
             found = self._known[spec] = view.find(spec)
         return found
 
-    # -- what stands above versions --
+    # -- the folders above versions --
 
     def _folder_info(self, path: str) -> Info:
         if path and not self._folders(path):
@@ -148,13 +155,13 @@ class ArtstoreFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec ha
         return _folder(path)
 
     def _folders(self, path: str) -> list[Info]:
-        """Below the root entities, below these projects, below these all live versions."""
+        """The folders below the root (entities) or an entity (projects), or the live versions of a project."""
         parts = path.split("/") if path else []
         view = opened(self.root)
         states: list[State] = list(view.collections(*parts)) if len(parts) < 3 else []
         if not states and path:
             raise FileNotFoundError(
-                errno.ENOENT, "there is none: a path begins with a version, as in artstore://data:latest/file", path
+                errno.ENOENT, "nothing is there: a path begins with a version, as in artstore://data:latest/file", path
             )
         if len(parts) == 2:
             return [
@@ -163,7 +170,7 @@ class ArtstoreFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec ha
         names = sorted({"/".join(state.path[: len(parts) + 1]) for state in states})
         return [_folder(name) for name in names]
 
-    # -- what changes nothing here --
+    # -- refused changes --
 
     def _refuse(self, path: Any, *args: Any, **kwargs: Any) -> NoReturn:
         _refuse(path)
@@ -176,7 +183,7 @@ def _refuse(path: Any) -> NoReturn:
 
 
 def _split(path: str) -> tuple[str | None, str]:
-    """The spec that a path begins with, None without one, and the path in its version."""
+    """(spec, path in the version) of a path; (None, "") if no part names a version."""
     parts = path.split("/")
     for number, part in enumerate(parts[:3], 1):
         if ":" in part or _BY_DIGEST.fullmatch(part):
@@ -197,6 +204,7 @@ def _folder(path: str) -> Info:
 
 
 def _piece(file: BinaryIO, start: int | None, end: int | None) -> bytes:
+    """The bytes of a file from `start` up to `end`."""
     size = file.size if file.size is not None else file.seek(0, os.SEEK_END)  # type: ignore[attr-defined]
     first, last, _ = slice(start, end).indices(size)
     file.seek(first)

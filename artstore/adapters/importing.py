@@ -1,6 +1,7 @@
-"""Moving in: what other tools stored becomes versions and runs here; the extra `import` reads their files.
+"""Parts that all importers share: reading other tools' files, recording runs, and saving versions.
 
-An importer yields what it imported and, with a reason, what it could not. It may run again: what is here already is left.
+An importer yields what it imported, and what it could not import with a reason. It may run again: it skips what it has
+imported before. The extra `import` reads YAML files.
 """
 
 import json
@@ -27,7 +28,7 @@ from artstore.store.metrics import SEAL_AT, HistoryWriter, MetricRow
 
 _NUMBER = re.compile(r"v\d+")
 _LONGEST = 16 << 20
-"""Bytes of one of another tool's small files that are read."""
+"""The most bytes that are read of a small file of another tool."""
 MALFORMED = (
     ArtstoreError,
     OSError,
@@ -38,7 +39,7 @@ MALFORMED = (
     ArithmeticError,
     RecursionError,
 )
-"""What one item of an import may meet in files that anybody may have written: it is left out, with `reason`."""
+"""Errors that a damaged or forged file of another tool can cause. That item is skipped, with `reason`."""
 
 
 class Taken(NamedTuple):
@@ -49,20 +50,20 @@ class Taken(NamedTuple):
     name: str
     """what it is called here"""
     source: str
-    """what it was called there"""
+    """what it was called in the other tool"""
     new: bool
-    """False for what was here already"""
+    """whether it was imported now; False if it was already here"""
 
 
 class Left(NamedTuple):
-    """Something that was not taken over."""
+    """Something that could not be imported."""
 
     source: str
     reason: str
 
 
 class ForeignRun(NamedTuple):
-    """A run as another tool tells of it. Times in ISO 8601, UTC."""
+    """A run as another tool recorded it. Times are in ISO 8601, UTC."""
 
     started: str
     ended: str | None
@@ -82,19 +83,19 @@ class ForeignRun(NamedTuple):
 
 
 def loaded(data: bytes, what: str) -> Any:
-    """YAML as plain values: nothing in it is made or run. Raises Damage for what is none."""
+    """A YAML file as plain values. Nothing in it is executed. Raises Damage if it isn't YAML, or is too long."""
     import yaml
 
     if len(data) > _LONGEST:
         raise Damage(f"{what} has more than {_LONGEST >> 20} MiB")
     try:
-        return yaml.safe_load(data)  # libyaml's loader would overflow the stack for what is nested deep enough
+        return yaml.safe_load(data)  # libyaml's loader would overflow the stack for deep nesting
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise Damage(f"{what} is not readable as YAML: {error}") from error
 
 
 def value_of(text: str) -> Any:
-    """A parameter that was kept as text: numbers and booleans as what they were."""
+    """The number or boolean in a parameter that was stored as text; any other text stays."""
     if text in ("True", "False"):
         return text == "True"
     try:
@@ -105,7 +106,10 @@ def value_of(text: str) -> Any:
 
 
 def alias_from(text: str) -> str:
-    """An alias made of a tag's or stage's name; `v1` would be a number here."""
+    """An alias from the name of a tag or stage.
+
+    Names that mean something else as an alias, such as `v1`, get a prefix.
+    """
     alias = name_from(text)
     return f"tag-{alias}" if _NUMBER.fullmatch(alias) or alias == "latest" else alias
 
@@ -114,9 +118,10 @@ def alias_from(text: str) -> str:
 
 
 class Recorder:
-    """Records a run as it was, at the times when it was. Close it with `end`."""
+    """Records a run with its original times. Close it with `end`."""
 
     def __init__(self, repository: Repository, path: RunPath, told: ForeignRun) -> None:
+        """Start the record of a run."""
         self.path = path
         self._repository = repository
         self._told = told
@@ -132,7 +137,7 @@ class Recorder:
         self._history = HistoryWriter(repository.objects, path.folder, named=named)
 
     def log(self, rows: Iterable[MetricRow]) -> None:
-        """Add rows of its history, each with `_step`."""
+        """Add rows to its history, each with `_step`."""
         for row in rows:
             self._history.append(row)
             if self._history.bytes >= SEAL_AT:
@@ -146,6 +151,7 @@ class Recorder:
         self._repository.record(self.state, lambda now: [] if found.id in getattr(now, kind) else [change])
 
     def end(self) -> None:
+        """Record the summary, the rest of the history, and the end if the run has ended."""
         told = self._told
         changes = [self._change("summary", set=recorded(told.summary), remove=[])]
         if told.finished:
@@ -160,8 +166,10 @@ class Recorder:
 
 
 def recorder(repository: Repository, path: RunPath, told: ForeignRun) -> Recorder | None:
-    """None for a run that is here already; one that an import left open is recorded anew. Raises Conflict for one that is
-    being recorded now.
+    """A recorder for a run; None if the run is already here.
+
+    A run that an interrupted import left open is deleted and recorded again. Raises Conflict if it is being
+    recorded now.
     """
     state: RunState = repository.runs.read(path)
     if state.number and state.deleted is None:
@@ -174,25 +182,25 @@ def recorder(repository: Repository, path: RunPath, told: ForeignRun) -> Recorde
 
 
 def iso(seconds: float) -> str:
-    """A time in seconds since 1970 as logs tell times."""
+    """A time in seconds since 1970, as logs store times."""
     moment = datetime.fromtimestamp(seconds, UTC)
     return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
-# -- what every importer does --
+# -- reading and saving --
 
 
 def reason(error: BaseException) -> str:
-    """Why something was left out, as a sentence."""
+    """Why something could not be imported, as a sentence."""
     if isinstance(error, ArtstoreError):
         return str(error)
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename or 'it'} can't be read: {error.strerror.lower()}"
-    return f"it is not as its tool writes it ({type(error).__name__}: {error})"
+    return f"it is not in its tool's format ({type(error).__name__}: {error})"
 
 
 def small_file(path: str) -> bytes:
-    """A regular file's bytes; no link is followed. Raises OSError, and Damage for a long one."""
+    """A regular file's bytes; symlinks aren't followed. Raises OSError, and Damage if it is too long."""
     with open(open_regular(path), "rb") as file:
         data = file.read(_LONGEST + 1)
     if len(data) > _LONGEST:
@@ -201,7 +209,7 @@ def small_file(path: str) -> bytes:
 
 
 def require_inside(place: str, root: str) -> None:
-    """Raises Damage where a link leads out of what is imported: whoever made it may not be its user."""
+    """Raises Damage if a link leads out of the imported folder, which may come from somebody else."""
     above = os.path.realpath(root)
     if os.path.commonpath([above, os.path.realpath(place)]) != above:
         raise Damage(f"{printable(place)} leads out of {printable(root)} by a link")
@@ -211,8 +219,9 @@ def saved(
     repository: Repository, draft: Draft, path: Path, about: dict[str, dict[str, Any]], *, type: str | None,
     aliases: Iterable[str] = (), run: str | None = None, properties: Properties | None = None,
 ) -> Saved:  # fmt: skip
-    """Save a version and say of it where it came from, in one field of its metadata, with `properties`. Of content that is
-    here already nothing that was said is changed: it gets aliases that no version has.
+    """Save a version, and record in one field of its metadata where it came from.
+
+    If the content is already here, its metadata and description stay. It only gets those aliases that no version has.
     """
     taken = repository.refs.read(path).aliases
     new = tuple(alias for alias in aliases if alias not in taken)

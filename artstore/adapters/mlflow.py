@@ -1,4 +1,4 @@
-"""From MLflow's file store: runs with params, metrics and artifacts; logged and registered models."""
+"""Importing from MLflow's file store: runs with params, metrics and artifacts, and logged and registered models."""
 
 import os
 from collections.abc import Iterator
@@ -32,19 +32,21 @@ from artstore.store.metrics import MetricRow
 
 _FINISHED, _FAILED, _KILLED = 3, 4, 5
 """RunStatus of MLflow's service.proto."""
-_BY_HAND = "`artstore put` takes what is elsewhere"
-"""What a store names is not fetched, nor read from other folders of the user: whoever made it may not be them."""
+_BY_HAND = "`artstore put` saves files from elsewhere"
+"""A store may come from somebody else, so its files elsewhere aren't fetched, or read from the user's other folders."""
 _MODELS = f"{REGISTRY}mlflow"
 
 
 def import_mlflow(repository: Repository, folder: str) -> Iterator[Taken | Left]:
-    """An experiment becomes a project, a run a run of the same id, its artifacts a version that it logged; a registered
-    model a collection of links in the registry `mlflow`.
+    """Import a file store. An experiment becomes a project, and a run keeps its id.
+
+    Its artifacts become a version that it logged. A registered model becomes a collection of links in the registry
+    `mlflow`. Yields what was imported, and what was not. Raises NotFound if the folder isn't a file store.
     """
     folder = os.path.abspath(folder)
     root = next((place for place in (folder, os.path.join(folder, "mlruns")) if _is_store(place)), None)
     if root is None:
-        raise NotFound(f"{printable(folder)} is no MLflow file store", hint="name the folder `mlruns`")
+        raise NotFound(f"{printable(folder)} is not an MLflow file store", hint="name the folder `mlruns`")
     for experiment in sorted(os.listdir(root)):
         if experiment not in ("models", ".trash") and os.path.isfile(os.path.join(root, experiment, "meta.yaml")):
             yield from _experiment(repository, os.path.join(root, experiment))
@@ -60,9 +62,10 @@ def _is_store(folder: str) -> bool:
 
 
 def _meta(folder: str) -> dict[str, Any]:
+    """The `meta.yaml` of a folder. Raises Damage."""
     told = loaded(small_file(os.path.join(folder, "meta.yaml")), printable(os.path.join(folder, "meta.yaml")))
     if not isinstance(told, dict):
-        raise Damage(f"{printable(folder)}/meta.yaml is not as MLflow writes it")
+        raise Damage(f"{printable(folder)}/meta.yaml is not in MLflow's format")
     return told
 
 
@@ -71,7 +74,7 @@ def _text(path: str) -> str:
 
 
 def _texts(folder: str) -> dict[str, str]:
-    """Every file below a folder, by its path there."""
+    """The text of every file below a folder, by path."""
     found = {}
     for place, folders, names in os.walk(folder):
         folders.sort()
@@ -143,7 +146,7 @@ def _told(meta: dict[str, Any], tags: dict[str, str], params: dict[str, str], su
 
 
 def _metrics(folder: str, started: float) -> tuple[list[MetricRow], dict[str, Any]]:
-    """Rows by step, and the last value of each. A line is `milliseconds value step`."""
+    """Rows of metrics by step, and the last value of each. A line of a file is `milliseconds value step`."""
     points = []
     for name, text in _texts(folder).items():
         for line in filter(None, text.splitlines()):
@@ -161,11 +164,11 @@ def _metrics(folder: str, started: float) -> tuple[list[MetricRow], dict[str, An
 
 
 def _artifacts(repository: Repository, run: Recorder, folder: str, meta: dict[str, Any]) -> Taken | Left | None:
-    """What became of a run's artifacts; None where it has none."""
+    """Save a run's artifacts as a version. None if it has none."""
     place, id = os.path.join(folder, "artifacts"), os.path.basename(folder)
     source = f"artifacts of run {id}"
     if not os.path.isdir(place):
-        return Left(source, f"they are not in this store but at {meta.get('artifact_uri')}: {_BY_HAND}")
+        return Left(source, f"they are not in this store, but at {meta.get('artifact_uri')}: {_BY_HAND}")
     if not os.listdir(place):
         return None
     path = Path(run.path.entity, run.path.project, name_from(f"{meta.get('run_name') or id}-artifacts"))
@@ -241,7 +244,7 @@ def _registered(repository: Repository, root: str, folder: str) -> Iterator[Take
 
 
 def _source(root: str, told: dict[str, Any]) -> tuple[str, str]:
-    """The folder of a model version's files, and the project of the run that made it."""
+    """The folder of a model version's files, and the project of the run that made them. Raises NotFound."""
     source = str(told.get("storage_location") or told.get("source") or "")
     if source.startswith("runs:/"):
         run, _, inner = source.removeprefix("runs:/").partition("/")

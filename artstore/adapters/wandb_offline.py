@@ -1,4 +1,4 @@
-"""From W&B: offline runs, and folders of downloaded artifacts."""
+"""Importing from W&B: offline runs, and folders of downloaded artifacts."""
 
 import json
 import os
@@ -32,13 +32,16 @@ _OWN = (
     "output.log",
     "diff.patch",
 )
-"""Files that W&B itself puts beside those that users save."""
+"""Files that W&B itself saves beside those of users."""
 _FULL, _FIRST, _MIDDLE, _LAST = 1, 2, 3, 4
 
 
 def import_wandb(repository: Repository, folder: str, project: str, type: str) -> Iterator[Taken | Left]:
-    """An offline run's folder, or one that holds some (`wandb/`): runs with what they logged. A folder `name:v3`, or one that
-    holds some (`artifacts/`): versions.
+    """Import offline runs and downloaded artifacts.
+
+    `folder` is an offline run, or holds some (`wandb/`): these become runs with what they logged. Or it is a folder
+    `name:v3`, or holds some (`artifacts/`): these become versions. Yields what was imported, and what was not. Raises
+    NotFound if there is neither.
     """
     if not os.path.isdir(folder):
         raise NotFound(f"there is no folder {printable(folder)}")
@@ -88,7 +91,7 @@ def _artifact(repository: Repository, folder: str, project: str, type: str) -> T
 
 
 class _Read:
-    """What the records of a run add up to."""
+    """What has been read of a run's records."""
 
     def __init__(self) -> None:
         self.run: Any = None
@@ -101,6 +104,7 @@ class _Read:
         self.others: dict[str, int] = {}
 
     def take(self, record: Any) -> None:
+        """Add a record."""
         kind = record.WhichOneof("record_type")
         if kind == "run":
             self.run = record.run
@@ -127,7 +131,7 @@ class _Read:
 
 
 def _set(values: dict[str, Any], items: Any) -> None:
-    """Apply items of a record: a key, or a way of keys, and JSON."""
+    """Apply the items of a record: each has a key or a path of keys, and a JSON value."""
     for item in items:
         keys = list(item.nested_key) or [item.key]
         inner = values
@@ -143,11 +147,11 @@ def _set(values: dict[str, Any], items: Any) -> None:
 
 
 def _record_type() -> Any:
-    """What the records of a run are read by."""
+    """The class that reads records. Raises NotFound if wandb isn't installed."""
     try:
-        from wandb.proto.wandb_internal_pb2 import Record  # type: ignore[attr-defined]  # made when it is loaded
+        from wandb.proto.wandb_internal_pb2 import Record  # type: ignore[attr-defined]  # protobuf makes it at import
     except ImportError as error:
-        message = "offline runs are read with the package wandb, which is not installed here"
+        message = "reading offline runs needs the package wandb, which is not installed here"
         raise NotFound(message, hint="`pip install wandb`") from error
     return Record
 
@@ -162,10 +166,10 @@ def _run(repository: Repository, log: str, record_type: Any) -> Iterator[Taken |
             try:
                 record.ParseFromString(data)
             except DecodeError as error:
-                raise Damage(f"{printable(log)} has a record that is none of W&B's: {error}") from error
+                raise Damage(f"{printable(log)} has a record that is not W&B's: {error}") from error
             read.take(record)
     if read.run is None or not read.run.run_id:
-        raise Damage(f"{printable(log)} tells of no run")
+        raise Damage(f"{printable(log)} has no run")
     run = read.run
     read.config.pop("_wandb", None)
     path = RunPath(
@@ -186,14 +190,14 @@ def _run(repository: Repository, log: str, record_type: Any) -> Iterator[Taken |
     found.end()
     yield Taken("run", str(path), log, True)
     for name in read.used:
-        yield Left(f"that run {run.run_id} used {name}", "its versions are known to the server only")
+        yield Left(f"that run {run.run_id} used {name}", "only W&B's server knows its versions")
     folder = os.path.join(os.path.dirname(log), "files")
     if saved := sum(name not in _OWN for _, _, names in os.walk(folder) for name in names):
         yield Left(
-            f"saved files of run {run.run_id}", f"{saved:,} files: `artstore put {printable(folder)}` takes them"
+            f"saved files of run {run.run_id}", f"{saved:,} files: `artstore put {printable(folder)}` saves them"
         )
     for kind, count in read.others.items():
-        yield Left(f"{kind} of run {run.run_id}", f"{count} records of a kind that is not kept here")
+        yield Left(f"{kind} of run {run.run_id}", f"artstore doesn't store such records ({count:,})")
 
 
 def _told(read: _Read) -> ForeignRun:
@@ -213,7 +217,7 @@ def _told(read: _Read) -> ForeignRun:
 
 
 def _logged(repository: Repository, run: RunPath, artifact: Any) -> Taken:
-    """A version that a run logged, from the files that W&B staged for an upload."""
+    """Save a version that a run logged, from the files that W&B staged for its upload."""
     path = Path(run.entity, run.project, name_from(artifact.name))
     with repository.draft() as draft:
         for entry in artifact.manifest.contents:
@@ -223,8 +227,8 @@ def _logged(repository: Repository, run: RunPath, artifact: Any) -> Taken:
                 raise NotFound(f"the file that W&B staged for its entry {printable(entry.path)} is gone")
             with open(open_regular(entry.local_path), "rb") as file:
                 digest = b64encode(file_digest(file, "md5").digest()).decode()
-            if digest != entry.digest:  # also so that a log can't name files that its maker has never seen
-                raise Damage(f"the file that W&B staged for its entry {printable(entry.path)} is not what the log says")
+            if digest != entry.digest:  # also keeps a forged log from naming files that its maker has never seen
+                raise Damage(f"the file that W&B staged for its entry {printable(entry.path)} differs from the log")
             draft.add_file(entry.local_path, entry.path)
         metadata = json.loads(artifact.metadata) if artifact.metadata else {}
         properties = Properties(description=artifact.description or None, metadata=metadata)
@@ -244,11 +248,12 @@ def _logged(repository: Repository, run: RunPath, artifact: Any) -> Taken:
 
 
 def records(data: bytes, what: str) -> Iterator[bytes]:
-    """The records of a `.wandb` file: LevelDB's log format (doc/log_format.md there) behind seven bytes of its own. A last one
-    that was cut off is left out. Raises Damage.
+    """The records of a `.wandb` file. A last record that was cut off is skipped. Raises Damage.
+
+    The file is LevelDB's log format (doc/log_format.md there), after seven bytes of W&B's.
     """
     if data[: len(_IDENT)] != _IDENT:
-        raise Damage(f"{what} is no log of W&B's, or of a newer form")
+        raise Damage(f"{what} is not a log of W&B's, or has a newer format")
     at, parts = len(_IDENT), list[bytes]()
     while True:
         if (left := _BLOCK - at % _BLOCK) < _HEAD.size:

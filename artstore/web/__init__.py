@@ -1,1 +1,1 @@
-"""The page of a repository: a local, read-only web server; needs the extra `ui`."""
+"""The pages of `artstore ui`, which only read."""

@@ -1,4 +1,4 @@
-"""Pages of what is stored: collections, versions, what differs between two, lineage, use of space, search."""
+"""Pages of what is stored: collections, versions, differences, lineage, disk use and search."""
 
 import json
 from collections.abc import Iterator
@@ -42,11 +42,11 @@ _DEPTHS = (1, 2, 3, 5, 10)
 _BREADTH = 20
 _HITS = 200
 _COUNTED = 100_000
-"""Differences that are counted before they are only called many."""
+"""The most differences that are counted. The page says "and more" if there are others."""
 
 
 def home(request: Request) -> Response:
-    """All collections, by project."""
+    """The page of all collections, by project."""
     damaged: list[Damage] = []
     with_prefix = text_in(request, "project")
     states = repository_of(request).collections(damaged=damaged)
@@ -55,6 +55,7 @@ def home(request: Request) -> Response:
 
 
 def collection(request: Request) -> Response:
+    """The page of a collection: its versions, newest first."""
     repository = repository_of(request)
     state = repository.collection(str(path_in(request)))
     versions, named = state.live()[::-1], state.all_aliases()
@@ -68,12 +69,12 @@ def collection(request: Request) -> Response:
 def _row(
     repository: Repository, found: Version, aliases: list[str]
 ) -> tuple[Version, list[str], list[str], RunPath | None]:
-    """A version in a list: with its aliases, tags, and the run that made it."""
+    """A version for a list, with its aliases, its tags and the run that made it."""
     return found, aliases, repository.lookup.said_of(found).get("tags", []), _run_named(found.version["run"])
 
 
 def aliases(request: Request) -> Response:
-    """Every move of every alias, the newest first."""
+    """The page of all moves of a collection's aliases, newest first."""
     repository = repository_of(request)
     state = repository.collection(str(path_in(request)))
     moves = [
@@ -94,6 +95,7 @@ def aliases(request: Request) -> Response:
 
 
 def version(request: Request) -> Response:
+    """The page of a version."""
     repository = repository_of(request)
     found = version_in(request)
     state, id = found.state, found.id
@@ -114,10 +116,12 @@ def _run_named(path: str | None) -> RunPath | None:
     return None if path is None else RunPath(*path.split("/"))
 
 
-# -- what differs --
+# -- differences --
 
 
 class _Differing(NamedTuple):
+    """One page of differences between two versions."""
+
     rows: Rows
     counts: dict[str, int]
     """how many there are of each kind"""
@@ -125,7 +129,7 @@ class _Differing(NamedTuple):
 
 
 def diff(request: Request) -> Response:
-    """What differs between the versions `old` and `new`, two specs; with `table` and `key` between tables of theirs."""
+    """The page of differences between the versions `old` and `new`, and with `table` and `key` between their tables."""
     repository = repository_of(request)
     old, new = (repository.find(_spec(request, name)) for name in ("old", "new"))
     before, after = (repository.properties(found)[1] for found in (old, new))
@@ -151,6 +155,7 @@ def _spec(request: Request, name: str) -> str:
 
 
 def _differing(request: Request, repository: Repository, old: Version, new: Version) -> _Differing:
+    """The differences on the page that is asked for."""
     start, counts, shown, all_counted = number_in(request, "start"), dict[str, int](), [], True
     for number, difference in enumerate(differences(repository.diff(old, new))):
         if number >= max(_COUNTED, start + ROWS):
@@ -165,7 +170,7 @@ def _differing(request: Request, repository: Repository, old: Version, new: Vers
 
 def _tables_differ(repository: Repository, old: Version, new: Version, path: str, key: str) -> TableDiff:
     if not path.endswith(ENDING):
-        raise InvalidValue(f"'{printable(path)}' is no table: their names end with {ENDING}")
+        raise InvalidValue(f"'{printable(path)}' is not a table: a table's name ends with {ENDING}")
     sides = []
     for found in (old, new):
         table = Table.read(
@@ -183,6 +188,7 @@ def _opened(repository: Repository, found: Version, path: str) -> BinaryIO:
 
 
 def lineage(request: Request) -> Response:
+    """The page of a version's lineage."""
     found = version_in(request)
     depth = number_in(request, "depth", 3, most=100)
     repository = repository_of(request)
@@ -195,7 +201,10 @@ def lineage(request: Request) -> Response:
 
 
 def _address(repository: Repository, graph: Graph, node: Node) -> str | None:
-    """The page of what a node is: of a version its lineage, of the one asked about the version itself."""
+    """The address that a node of the picture links to; None if it has no page.
+
+    It is a version's lineage, or the version itself for the one whose lineage is shown.
+    """
     if node.state != LIVE:
         return None
     if node.kind == "run":
@@ -204,10 +213,11 @@ def _address(repository: Repository, graph: Graph, node: Node) -> str | None:
     return version_url(path, spec.number or 0, "version" if node.key == graph.start else "lineage")
 
 
-# -- space, and search --
+# -- disk use and search --
 
 
 def storage(request: Request) -> Response:
+    """The page of disk use."""
     usage = repository_of(request).usage()
     return page(request, "storage.html", "Storage", usage=usage)
 
@@ -217,12 +227,15 @@ class _Hit(NamedTuple):
     name: str
     kind: str
     where: str
-    """which of its texts has what was looked for"""
+    """which of its texts contains the searched text"""
     text: str
 
 
 def search(request: Request) -> Response:
-    """What has a text in its name, type, description, tags, aliases or metadata: collections, versions and runs."""
+    """The page of collections, versions and runs that contain a text.
+
+    Their names, types, descriptions, tags, aliases and metadata are searched.
+    """
     text = text_in(request, "q").strip()
     repository, damaged = repository_of(request), list[Damage]()
     hits = list(islice(_hits(repository, text.casefold(), damaged), _HITS + 1)) if text else []
@@ -254,7 +267,7 @@ def _hit(text: str, address: str, name: str, kind: str, texts: list[tuple[str, s
 
 
 def _said(told: dict[str, Any]) -> list[tuple[str, str]]:
-    """Description and metadata, as far as they stand in the log: long ones are blobs, which no search opens."""
+    """The description and metadata in a log's entry. Long ones are blobs, which a search doesn't open."""
     texts = [("description", told["description"])] if isinstance(told.get("description"), str) else []
     metadata = told.get("metadata", {})
     return texts + [

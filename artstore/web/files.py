@@ -1,4 +1,4 @@
-"""Pages of a version's files: folders, previews, and the bytes themselves."""
+"""Pages of a version's files: folders, previews, and downloads."""
 
 import codecs
 import csv
@@ -36,14 +36,15 @@ _ENTRIES = 500
 _TEXT = 256 << 10
 """Bytes of a text that are shown."""
 _JSON = 2 << 20
-"""Bytes of a JSON file that is laid out anew; longer ones are shown as they are."""
+"""The most bytes of a JSON file that is formatted; longer ones are shown as they are."""
 _IMAGE = 64 << 20
+"""The most bytes of an image that is shown."""
 _COLUMNS = 200
-"""Of a table that are shown."""
+"""Columns of a table that are shown."""
 _CELL = 1000
 """Characters of a cell that are shown."""
 _SORTED = 100_000
-"""Rows up to the end of a page that sorting holds in memory."""
+"""The last row up to which a table can be sorted: these rows are in memory."""
 _PIECE = 1 << 20
 _IMAGES: tuple[tuple[bytes, str], ...] = (
     (b"\x89PNG\r\n\x1a\n", "image/png"), (b"\xff\xd8\xff", "image/jpeg"), (b"GIF87a", "image/gif"), (b"GIF89a", "image/gif"),
@@ -52,7 +53,7 @@ _IMAGES: tuple[tuple[bytes, str], ...] = (
 
 
 class Grid(NamedTuple):
-    """A table on a page: names of columns, and the rows of that page."""
+    """A table on a page: the names of its columns, and the rows of that page."""
 
     columns: list[str]
     rows: Rows
@@ -60,11 +61,11 @@ class Grid(NamedTuple):
     """the column by which they are sorted, from 0"""
     descending: bool
     widest: int
-    """characters of a cell that are shown"""
+    """how many characters of a cell are shown"""
 
 
 def browse(request: Request) -> Response:
-    """A folder of a version, or the preview of a file."""
+    """The page of a folder of a version, or of a file with its preview."""
     repository, found, path = repository_of(request), version_in(request), text_in(request, "path").strip("/")
     parts = path.split("/") if path else []
     crumbs = [("/".join(parts[: i + 1]), part) for i, part in enumerate(parts)]
@@ -84,6 +85,8 @@ def browse(request: Request) -> Response:
 
 
 class Preview(NamedTuple):
+    """The preview of a file."""
+
     kind: str
     """grid, image, markdown, text, or none"""
     content: Any
@@ -92,12 +95,12 @@ class Preview(NamedTuple):
 
 def _preview(request: Request, repository: Repository, found: Version, entry: Entry, path: str) -> Preview:
     if entry.kind == REFERENCE:
-        return Preview("none", None, "its bytes stay where they are: nothing is fetched to be shown")
+        return Preview("none", None, "No preview for a reference: its content isn't stored here.")
     if path.endswith(ENDING):
         try:
             return Preview("grid", _table(request, repository, entry, path))
         except Damage:
-            pass  # it only is called so
+            pass  # only its name is a table's
     with repository.open(entry) as file:
         head = file.read(_TEXT)
         if _image_type(head, path) is not None and entry.size <= _IMAGE:
@@ -112,7 +115,7 @@ def _preview(request: Request, repository: Repository, found: Version, entry: En
             try:
                 return Preview("text", as_json(json.loads(head + file.read())))
             except (ValueError, RecursionError):
-                pass  # it only is called so
+                pass  # only its name is that of a JSON file
         note = f"the first {_TEXT >> 10} KiB" if entry.size > _TEXT else None
         if path.endswith((".md", ".markdown")) and note is None:
             return Preview("markdown", text)
@@ -120,7 +123,7 @@ def _preview(request: Request, repository: Repository, found: Version, entry: En
 
 
 def _as_text(data: bytes, *, cut: bool) -> str | None:
-    """None for what is no UTF-8; of what was cut, the last character may be."""
+    """Bytes as text; None if they aren't UTF-8. With `cut`, the last character may be incomplete."""
     if b"\0" in data:
         return None
     try:
@@ -130,6 +133,7 @@ def _as_text(data: bytes, *, cut: bool) -> str | None:
 
 
 def _image_type(head: bytes, path: str) -> str | None:
+    """The media type of an image that browsers show; None for any other file."""
     for magic, kind in _IMAGES:
         if head.startswith(magic):
             return kind
@@ -166,7 +170,10 @@ def _readable(reader: Iterator[list[str]]) -> Iterator[list[str]]:
 
 
 def _grid(request: Request, columns: list[str], rows: Iterator[list[Any]]) -> Grid:
-    """The rows of the page; sorted, they are the smallest of one pass over all, so that a million need no memory."""
+    """The rows of a page, sorted if the request asks for it.
+
+    Sorted rows are selected in one pass over the table, so that a million rows need no memory.
+    """
     text = text_in(request, "sort")
     if not text:
         return Grid(columns, page_of(request, rows), None, False, _CELL)
@@ -182,7 +189,10 @@ def _grid(request: Request, columns: list[str], rows: Iterator[list[Any]]) -> Gr
 
 
 def _order_of(cell: Any) -> tuple[int, Any]:
-    """Nothing first, then numbers, then text: also the numbers of a CSV, which are text."""
+    """The sort key of a cell: empty cells first, then numbers, then text.
+
+    Numbers in a CSV, which are text, count as numbers.
+    """
     if cell is None or cell == "":
         return 0, 0
     try:
@@ -198,7 +208,7 @@ def _order_of(cell: Any) -> tuple[int, Any]:
 
 
 def download(request: Request) -> Response:
-    """A file's bytes, to be kept and never shown."""
+    """A file's bytes, as a download that no browser shows."""
     repository, entry, name = _file(request)
     headers = {
         "content-disposition": f"attachment; filename*=UTF-8''{quote(printable(name).replace('/', '_'), safe='')}",
@@ -209,7 +219,7 @@ def download(request: Request) -> Response:
 
 
 def image(request: Request) -> Response:
-    """An image of a kind that runs nothing where it is shown as one."""
+    """An image, of a type in which browsers run no code."""
     repository, entry, name = _file(request)
     if entry.size > _IMAGE:
         raise NotFound(f"'{printable(name)}' is no image that is shown")

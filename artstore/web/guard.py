@@ -1,9 +1,9 @@
-"""Who may ask, and what an answer may do: one middleware around every request.
+"""The guard: which requests are answered, and what browsers may do with the answers. It wraps every request.
 
-The server listens on the loopback address only. Any page that a browser shows could still send requests there (with a name
-that it made lead to 127.0.0.1, too), and so could other users of the host; so the Host header has to name this host, and a
-secret that the command prints has to have been given once. (A browser sends its cookie to every server of this host that it
-visits while the page is open: the secret holds against who was not visited.)
+The server listens on the loopback address only. Still, any page in a browser could send requests there, even under a
+name of its own that resolves to 127.0.0.1, and so could other users of the host. So the Host header has to name this
+host, and the browser has to have sent the secret that the command printed. (A browser sends its cookie to every server
+of this host that it visits while the page is open, so the secret only helps against those that it doesn't visit.)
 """
 
 import hmac
@@ -23,11 +23,11 @@ PAGES = (
     "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
 FILES = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
-"""For bytes that users stored: whatever they are, a browser that opens them by themselves runs nothing."""
+"""The policy for files that users stored: a browser that opens one as a page runs nothing in it."""
 
 
 class Guard:
-    """Lets requests pass that come from whom the address was given to; says what browsers may do with the answers."""
+    """Lets only requests with the secret pass, and says what browsers may do with the answers."""
 
     def __init__(self, application: Application, secret: str, cookie: str) -> None:
         self._application = application
@@ -41,14 +41,14 @@ class Guard:
             return
         headers: dict[bytes, bytes] = dict(scope["headers"])
         if scope["method"] not in ("GET", "HEAD"):
-            await _say(send, 405, "nothing can be changed here", [(b"allow", b"GET, HEAD")])
+            await _say(send, 405, "these pages can't change anything", [(b"allow", b"GET, HEAD")])
         elif not _OWN_NAME.fullmatch(headers.get(b"host", b"")):
             await _say(send, 421, "this server answers to localhost and 127.0.0.1 only")
         elif self._is_secret(_given(scope)):
             cookie = f"{self._cookie}={self._secret}; HttpOnly; SameSite=Strict; Path=/"
             await _say(send, 303, "", [(b"location", scope["raw_path"]), (b"set-cookie", cookie.encode())])
         elif not self._is_secret(_cookie(headers, self._cookie)):
-            await _say(send, 403, "open the whole address that `artstore ui` printed: it holds a secret")
+            await _say(send, 403, "open the whole address that `artstore ui` printed, which contains a secret")
         else:
             await self._application(scope, receive, _with_headers(send))
 
@@ -62,7 +62,7 @@ def _given(scope: Scope) -> str:
 
 
 def _cookie(headers: dict[bytes, bytes], name: str) -> str:
-    """Its value; those of other applications of this host are passed over, whatever they look like."""
+    """The value of a cookie. Cookies of other applications on this host are ignored, even malformed ones."""
     for pair in headers.get(b"cookie", b"").decode("latin-1").split(";"):
         key, _, value = pair.strip().partition("=")
         if key == name:

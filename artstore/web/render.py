@@ -1,4 +1,4 @@
-"""How pages are made: templates, addresses, and what of a request names what to show."""
+"""Rendering pages: templates, addresses, and the parameters of a request."""
 
 import json
 import os
@@ -25,56 +25,60 @@ from artstore.repository import Repository
 
 T = TypeVar("T")
 ROWS = 100
-"""Rows of a page."""
+"""Rows on one page."""
 
-_markdown = MarkdownIt("commonmark", {"html": False}).enable("table")  # which also refuses javascript: and the like
+_markdown = MarkdownIt("commonmark", {"html": False}).enable("table")  # it refuses javascript: links too
 
 
 class Rows(NamedTuple):
-    """The rows of one page of many."""
+    """The rows of one of several pages."""
 
     shown: list[Any]
     start: int
-    """how many stand before"""
+    """how many rows come before"""
     more: bool
 
 
 def page_of(request: Request, rows: Iterable[T]) -> Rows:
-    """The rows that a request asks for by `start`; those before are made and passed over."""
+    """The rows that a request asks for with `start`. Earlier rows are made and skipped."""
     start = number_in(request, "start")
     shown = list(islice(rows, start, start + ROWS + 1))
     return Rows(shown[:ROWS], start, len(shown) > ROWS)
 
 
-# -- what a request says --
+# -- requests --
 
 
 def repository_of(request: Request) -> Repository:
+    """This thread's handle of the repository."""
     return opened(request.app.state.root)
 
 
 def parameters(request: Request) -> dict[str, list[str]]:
-    """Of the query, bytes that are not UTF-8 kept as in the names of files."""
+    """The query's parameters. Bytes that aren't UTF-8 become surrogates, as in file names."""
     return parse_qs(request.url.query, keep_blank_values=True, errors="surrogateescape")
 
 
 def text_in(request: Request, name: str, default: str = "") -> str:
+    """The text of a parameter."""
     return parameters(request).get(name, [default])[-1]
 
 
 def number_in(request: Request, name: str, default: int = 0, most: int = 1 << 53) -> int:
+    """The number in a parameter. Raises InvalidValue."""
     text = text_in(request, name, str(default))
     if not (text.isascii() and text.isdigit() and len(text) < 20 and int(text) <= most):
-        raise InvalidValue(f"{name} is a number up to {most:,}, not '{printable(text[:80])}'")
+        raise InvalidValue(f"{name} must be a number up to {most:,}, not '{printable(text[:80])}'")
     return int(text)
 
 
 def path_in(request: Request) -> Path:
-    """The collection that an address names."""
+    """The collection in the address."""
     return Path(*(request.path_params[part] for part in Path._fields))
 
 
 def version_in(request: Request) -> Version:
+    """The version in the address. Raises NotFound."""
     number = request.path_params["number"]
     if len(number) > 20:
         raise NotFound(f"there is no version v{printable(number[:20])}…")
@@ -85,24 +89,28 @@ def version_in(request: Request) -> Version:
 
 
 def collection_url(path: Path, page: str = "artifact") -> str:
+    """The address of a page of a collection."""
     return f"/{page}/" + "/".join(quote(part, safe="") for part in path)
 
 
 def version_url(path: Path, number: int, page: str = "version") -> str:
+    """The address of a page of a version."""
     return f"{collection_url(path, page)}/{number}"
 
 
 def file_url(found: Version, path: str | bytes, page: str = "files", **more: Any) -> str:
+    """The address of a page of a file or folder."""
     query = urlencode({"path": os.fsencode(path), **more})
     return f"{version_url(found.state.path, found.number, page)}?{query}"
 
 
 def run_url(path: RunPath) -> str:
+    """The address of a run's page."""
     return "/run/" + "/".join(quote(part, safe="") for part in path)
 
 
 def with_query(request: Request, **changed: Any) -> str:
-    """The address asked for with other parameters; None takes one away."""
+    """The address of the request with other parameters. None removes a parameter."""
     known = {name: [os.fsencode(value) for value in values] for name, values in parameters(request).items()}
     query = {**known, **changed}
     return f"{quote(request.url.path)}?{urlencode({k: v for k, v in query.items() if v is not None}, doseq=True)}"
@@ -112,26 +120,27 @@ def with_query(request: Request, **changed: Any) -> str:
 
 
 def _day(value: int | str) -> str:
-    """A time in nanoseconds since 1970, or in ISO 8601, to the minute, UTC."""
+    """A time in nanoseconds since 1970 or in ISO 8601, cut to the minute, UTC."""
     return (moment(value) if isinstance(value, int) else value)[:16].replace("T", " ")
 
 
 def _rendered(text: str) -> Markup:
-    """Markdown as HTML: no tags of its own, no scripts, and images from here only (which the policy holds it to)."""
+    """Markdown as HTML, without tags or scripts of its own. Its images come only from here, as the policy enforces."""
     return Markup(_markdown.render(_shown(text)))
 
 
 def as_json(value: Any) -> str:
+    """A value as indented JSON."""
     return json.dumps(value, ensure_ascii=False, indent=2, default=str)
 
 
 def _finalized(value: Any) -> Any:
-    """Every text that a page shows, as it is safe to print: names are anybody's."""
+    """The text of a page, with unprintable characters escaped, because anybody may have chosen it."""
     return _shown(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def _shown(text: str) -> str:
-    """As `printable`, but for what texts are laid out with: lines, tabs, and spaces of any width."""
+    """A text as `printable` makes it, except for line ends, tabs and all kinds of spaces."""
     if text.isprintable():
         return text
     return "".join(
@@ -166,12 +175,13 @@ _templates.globals |= {
 
 
 def page(request: Request, template: str, title: str, status: int = 200, **values: Any) -> HTMLResponse:
+    """A page, from a template and its values."""
     text = _templates.get_template(template).render(request=request, title=title, root=request.app.state.root, **values)
     return HTMLResponse(text, status)
 
 
 def flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Nested values as rows: `key.inner`, value."""
+    """Nested values as rows: (`key.inner`, value)."""
     for key, value in values.items():
         if isinstance(value, Mapping) and value:
             yield from flat(value, f"{prefix}{key}.")

@@ -1,4 +1,4 @@
-"""Pages of runs: which there are, what each did, and their metrics side by side."""
+"""Pages of runs: the list, each run, and their metrics side by side."""
 
 from functools import partial
 from itertools import islice
@@ -16,15 +16,15 @@ from artstore.store.runs import may_live
 from artstore.web.render import flat, page, page_of, parameters, repository_of, text_in
 
 _POINTS = 500
-"""Of one metric of a run that a chart shows at least, evenly spread, where it has more; and fewer than twice as many."""
+"""A chart shows at least this many points of a longer metric, evenly spread, and fewer than twice as many."""
 _METRICS = 200
-"""Metrics of a run that are drawn: the first by name."""
+"""The most metrics of a run that are drawn: the first by name."""
 _COMPARED = 20
-"""Runs side by side."""
+"""The most runs side by side."""
 
 
 def runs(request: Request) -> Response:
-    """All runs, or those of a project, the latest started first."""
+    """The page of all runs, or of a project's, latest first."""
     repository, damaged = repository_of(request), list[Damage]()
     project = text_in(request, "project")
     below = "/".join(["runs", *(file_name_of(check_project(part)) for part in project.split("/") if part)])
@@ -40,6 +40,7 @@ def _state_of(repository: Repository, row: RunRow) -> str:
 
 
 def run(request: Request) -> Response:
+    """The page of a run."""
     repository = repository_of(request)
     state = repository.runs.find(RunPath(*(check_project(request.path_params[part]) for part in RunPath._fields)))
     return page(
@@ -49,7 +50,7 @@ def run(request: Request) -> Response:
 
 
 def compare(request: Request) -> Response:
-    """Config, summary and metrics of several runs, a column each."""
+    """The page of config, summary and metrics of several runs, one column for each."""
     repository, states = repository_of(request), _runs_in(request)
     tables = []
     for name in ("config", "summary"):
@@ -62,7 +63,10 @@ def compare(request: Request) -> Response:
 
 
 def history(request: Request) -> Response:
-    """As JSON: of each run its name and, by metric, steps and values, fewer than 1,000; 200 metrics of a run at most."""
+    """Metrics of several runs as JSON.
+
+    For each run, it has the name and up to 200 metrics, each with fewer than 1,000 points.
+    """
     repository = repository_of(request)
     return JSONResponse(
         [
@@ -80,13 +84,13 @@ def _runs_in(request: Request) -> list[RunState]:
     for path in paths:
         parts = path.split("/")
         if len(parts) != len(RunPath._fields):
-            raise InvalidValue(f"'{printable(path)}' is no run: ENTITY/PROJECT/ID is")
+            raise InvalidValue(f"'{printable(path)}' is not a run: give ENTITY/PROJECT/ID")
         found.append(repository_of(request).runs.find(RunPath(*map(check_project, parts))))
     return found
 
 
 def _metrics(repository: Repository, state: RunState) -> dict[str, Any]:
-    """Numbers that the run logged, thinned out as they come: memory for twice as many as are shown."""
+    """The numbers that a run logged, thinned out while they are read, so that memory is needed for those shown only."""
     found: dict[str, tuple[int, int, list[int], list[float]]] = {}
     for row in repository.run_history(state):
         for key, value in row.items():

@@ -1,4 +1,4 @@
-"""The server of the page: routes, errors, and where it listens."""
+"""The server of the pages: routes, errors, and the address it listens on."""
 
 import secrets
 import socket
@@ -26,7 +26,7 @@ from artstore.web.render import page
 HOST = "127.0.0.1"
 PORT = 8642
 _THREADS = 4
-"""Requests that are worked on at once, each by a thread with a handle of its own: a page asks for few at a time."""
+"""How many requests are handled at once, each by a thread with its own handle. A page sends few at a time."""
 _VERSION = "/{entity}/{project}/{name}/{number}"
 _STATUS: dict[type[ArtstoreError], int] = {
     NotFound: 404, InvalidValue: 400, Conflict: 409, Refused: 403, StorageError: 503, Damage: 500,
@@ -34,7 +34,7 @@ _STATUS: dict[type[ArtstoreError], int] = {
 
 
 def application(root: str, secret: str, cookie: str = "artstore") -> Application:
-    """The page of the repository at `root`, for who knows the secret."""
+    """The pages of the repository at `root`, for browsers that know the secret."""
     found = Starlette(
         routes=[
             Route("/", browsing.home),
@@ -69,24 +69,26 @@ async def _few_threads(application: Any) -> AsyncIterator[None]:
 
 def _ours(request: Request, error: Exception) -> Response:
     status = next((status for kind, status in _STATUS.items() if isinstance(error, kind)), 500)
-    return page(request, "error.html", "Not shown", status, message=str(error), hint=getattr(error, "hint", None))
+    return page(request, "error.html", "Error", status, message=str(error), hint=getattr(error, "hint", None))
 
 
 def _other(request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 500
-    return page(request, "error.html", "Not shown", status, message=f"there is no page {request.url.path}", hint=None)
+    return page(request, "error.html", "Error", status, message=f"there is no page {request.url.path}", hint=None)
 
 
 def _bug(request: Request, error: Exception) -> Response:
     told = f"{type(error).__name__}: {error}"
     return page(
-        request, "error.html", "A bug", 500, message=f"a bug in artstore: {told}", hint="the command's output says more"
+        request, "error.html", "A bug", 500, message=f"a bug in artstore: {told}", hint="see the command's output"
     )
 
 
 def serve(root: str, port: int | None, *, browser: bool, told: Callable[[str], None]) -> None:
-    """Listen until interrupted; `told` gets the address. `port` by default is 8642, or another where that is taken. Raises
-    OSError where a port that was asked for is.
+    """Serve the pages until interrupted.
+
+    `told` is called with the address. The default port is 8642, or a free one if that is taken. Raises OSError if the
+    given port is taken.
     """
     with _listening(port) as listener:
         port, secret = listener.getsockname()[1], secrets.token_urlsafe(24)
@@ -105,6 +107,7 @@ def serve(root: str, port: int | None, *, browser: bool, told: Callable[[str], N
 
 
 def _listening(port: int | None) -> socket.socket:
+    """A socket that listens on the port; without a port, on 8642 or a free one. Raises OSError."""
     for number in (PORT, 0) if port is None else (port,):
         listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         if sys.platform != "win32":
@@ -118,4 +121,4 @@ def _listening(port: int | None) -> socket.socket:
                 raise
         else:
             return listener
-    raise AssertionError("port 0 is any that is free")
+    raise AssertionError("port 0 means any free port")

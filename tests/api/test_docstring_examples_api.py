@@ -18,7 +18,7 @@ import pytest
 
 import artstore as wandb
 from artstore import api
-from tests.conftest import make_tree
+from tests.support.folders import make_tree
 
 WITH_EXAMPLES = [
     "artifact.Artifact", "artifact.Artifact.aliases", "artifact.Artifact.delete", "artifact.Artifact.diff",

@@ -319,7 +319,7 @@ def test_cookies_of_others_lock_nobody_out(served: Served) -> None:
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE"])
 def test_nothing_can_be_changed(served: Served, method: str) -> None:
     response, body = served.ask("/", method)
-    assert response.status == 405 and body == b"nothing can be changed here\n"
+    assert response.status == 405 and body == b"these pages can't change anything\n"
 
 
 def test_every_answer_says_what_browsers_may_do_with_it(served: Served) -> None:
@@ -355,17 +355,17 @@ def test_an_image_that_is_opened_by_itself_runs_nothing(served: Served) -> None:
         (f"/files/{HOME}/images/0?path=../../etc/passwd", 400, "name"),
         (f"/raw/{HOME}/images/0?path=images", 400, "is a folder"),
         (f"/files/{HOME}/images/0?path=labels.csv&sort=99", 400, "there is no column 99"),
-        (f"/files/{HOME}/images/0?path=labels.csv&start=x", 400, "start is a number"),
+        (f"/files/{HOME}/images/0?path=labels.csv&start=x", 400, "start must be a number"),
         (f"/diff?old={HOME}/images:v0&new=", 400, "artifact name"),
         ("/run/local/digits/nobody", 404, "nobody"),
         ("/compare", 400, "choose 1 to 20 runs"),
         ("/runs?project=%ff", 400, "project"),
         ("/compare?run=%ff/a/b", 400, "project"),
         (f"/run/{'a' * 300}/b/c", 400, "project"),
-        (f"/?start={'1' * 5000}", 400, "start is a number"),
+        (f"/?start={'1' * 5000}", 400, "start must be a number"),
         (f"/version/{HOME}/images/{'9' * 5000}", 404, "there is no version"),
-        (f"/diff?old={HOME}/images:v0&new={HOME}/images:v1&table=labels.csv&key=a", 400, "is no table"),
-        ("/compare?run=a", 400, "is no run"),
+        (f"/diff?old={HOME}/images:v0&new={HOME}/images:v1&table=labels.csv&key=a", 400, "is not a table"),
+        ("/compare?run=a", 400, "is not a run"),
         ("/no/such/page", 404, "there is no page"),
         ("/static/../server.py", 404, ""),
         ("/static/%2e%2e/server.py", 404, ""),
@@ -384,7 +384,7 @@ def test_search_finds_names_tags_aliases_metadata_and_runs(served: Served) -> No
         ("evaluation", f"/artifact/{HOME}/report"),
     ):  # fmt: skip
         assert f'href="{hit}"' in served.ask(f"/search?q={quote(text)}")[1].decode(), text
-    assert "No name" in served.ask("/search?q=nowhere")[1].decode()
+    assert "Nothing found" in served.ask("/search?q=nowhere")[1].decode()
 
 
 # -- what is awkward --
@@ -456,9 +456,9 @@ def test_an_empty_repository_says_how_to_begin(repo: Repository, tmp_path: Path)
     for served in serve(tmp_path, tmp_path):
         for path, said in (
             ("/", "artstore put"),
-            ("/runs", "No run was recorded"),
-            ("/storage", "0 live versions"),
-            ("/search?q=x", "No name"),
+            ("/runs", "No runs have been recorded"),
+            ("/storage", "0 versions: 0 B of files stored in 0 B"),
+            ("/search?q=x", "Nothing found"),
         ):
             assert said in served.ask(path)[1].decode(), path
 

@@ -1,4 +1,4 @@
-// Pan and zoom of the picture: by mouse, by wheel, by buttons, and by keys when it has the focus.
+// Pan and zoom of the picture: by mouse, wheel and buttons, and by keys while it has the focus.
 const graph = document.querySelector(".graph");
 const canvas = graph.querySelector(".canvas");
 const picture = canvas.querySelector("svg");
