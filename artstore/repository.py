@@ -4,48 +4,38 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from artstore.backends.storage import FolderStorage, is_url
-from artstore.domain.changes import Change, new_change
+from artstore.backends.storage import is_url
 from artstore.domain.collection import State
 from artstore.domain.digest import Digest
-from artstore.domain.names import parse_spec, printable
-from artstore.domain.run import RunPath, RunState
+from artstore.domain.names import printable
 from artstore.domain.selection import EVERYTHING, Selection
 from artstore.domain.tree import Entry
-from artstore.errors import Conflict, InvalidValue, NotFound, UnsupportedFormat, translated
-from artstore.operations.automation.announcing import Announcer
+from artstore.editing import Editor
+from artstore.errors import Conflict, InvalidValue, NotFound, translated
 from artstore.operations.finding.lookup import Home, Version
 from artstore.operations.restoring.options import PLAIN, Restore
 from artstore.operations.upkeep.removal import sweep
 from artstore.progress import Monitor
 from artstore.store.checkouts import Checkouts, Noted
-from artstore.store.layout import check_format, make
-from artstore.store.settings import ORIGIN, Settings
-from artstore.store.store import Store
-from artstore.view import View
+from artstore.store.layout import make
+from artstore.store.settings import ORIGIN
 
 T = TypeVar("T")
 
 if TYPE_CHECKING:  # each is loaded when it is called, as in `view`
-    from artstore.domain.properties import Properties
-    from artstore.operations.changing.changes import Changes
-    from artstore.operations.changing.linking import Links
-    from artstore.operations.changing.prune import Pruned
     from artstore.operations.restoring.checkout import CheckedOut
     from artstore.operations.restoring.status import Status
-    from artstore.operations.saving.draft import Draft, Saved
-    from artstore.operations.upkeep.pruning import Policy
+    from artstore.operations.saving.draft import Saved
     from artstore.operations.upkeep.repair import Elsewhere
     from artstore.sync.bundles import Bundled, Bundles
     from artstore.sync.exchange import Exchanged, Exchanging
     from artstore.sync.remotes import Remotes
 
 
-class Repository(View):
-    """A handle on a repository on this host: everything that `View` can do, and all operations that change versions.
+class Repository(Editor):
+    """A repository on this host: everything that `Editor` can do, its checkouts and its remotes.
 
     In the examples, `repository` is a new repository, and the working folder holds `dataset/train.csv` with the line `1,2`.
     The `text` of an operation is a spec such as `data:v3`, or the name of a collection.
@@ -53,16 +43,8 @@ class Repository(View):
 
     def __init__(self, root: str) -> None:
         """Open the repository in folder `root`. Raises NotFound or UnsupportedFormat."""
-        if os.name == "nt":
-            raise UnsupportedFormat("repositories can't be opened on Windows yet", hint="use WSL, Linux or macOS")
-        self.root = os.path.abspath(root)
-        self._folder = FolderStorage(self.root)
-        settings = Settings(self.root)
-        super().__init__(Store(self._folder, check_format(self._folder, "read"), settings.identity), settings)
-        self.id = self.store.id
+        super().__init__(root)
         self.checkouts = Checkouts(self._folder)
-        self.automations = Announcer(self.root, self.store, self.lookup, settings)
-        """reports the changes of this handle to automations"""
 
     @classmethod
     def init(cls, root: str, *, shared: bool = False) -> Repository:
@@ -106,23 +88,6 @@ class Repository(View):
             except NotFound:
                 continue
         return False
-
-    def draft(self, monitor: Monitor | None = None) -> Draft:
-        """Begin a draft, to add files one by one. After saving it, call `automations.changes_made`.
-
-        >>> with repository.draft() as draft:
-        ...     entry = draft.add_bytes(b"1,2", "train.csv")
-        ...     saved = draft.save(repository.path_of("data")[0])
-        >>> repository.automations.changes_made()
-        >>> repository.find("data").name
-        'data:v0'
-        """
-        from artstore.operations.saving.draft import Draft
-
-        self._may("write")
-        sweep(self._folder)
-        self.refs.journal.clear()  # an operation that failed may have left changes in it
-        return Draft(self.objects, self.refs, monitor)
 
     def put(
         self,
@@ -412,36 +377,6 @@ class Repository(View):
         """Other repositories that may hold objects that were lost here: all remotes."""
         return self.remotes.elsewhere() if self.settings.remotes() else []
 
-    def tidy(self) -> None:
-        """Merge packs if that is due. Never raises for errors of the store, because the save before it is done."""
-        from artstore.operations.upkeep.merge import merge_if_due
-
-        merge_if_due(self.objects)
-
-    def record(self, state: RunState, build: Callable[[RunState], list[Change]]) -> None:
-        """Append changes to a run's log: see `Runs.append`."""
-        self._may("write")
-        self.runs.append(state, build)
-        self.automations.runs_changed()
-
-    def seal(self, state: RunState, more: Callable[[RunState], list[Change]]) -> None:
-        """Seal the open part of a run's history, and append the changes of `more` in the same log entry."""
-        from artstore.store.metrics import seal
-
-        self._may("write")
-        try:
-            seal(self.objects, self.runs, state, more)
-        finally:
-            self.automations.runs_changed()  # also after an error: changes that are in the log have happened
-
-    def delete_run(self, path: RunPath) -> None:
-        """Delete a run. gc frees its history; its name, and which versions it used and logged, stay. Raises NotFound."""
-        from artstore.store.metrics import discard
-
-        state = self.runs.find(path)
-        self.record(state, lambda now: [] if now.deleted else [new_change("delete")])
-        discard(self.objects, self.runs, state)
-
     def status(self, place: str | None = None, *, monitor: Monitor | None = None) -> Iterator[Status]:
         """Compare the folders that were saved or restored with their versions, sorted by path.
 
@@ -458,248 +393,30 @@ class Repository(View):
 
         return Statuses(self._folder, self.objects, self.refs, monitor).all(self.checkouts, place)
 
-    def _changes(self) -> Changes:
-        from artstore.operations.changing.changes import Changes
-
-        return Changes(self.store, self.lookup)
-
-    @contextmanager
-    def _changing(self) -> Iterator[Changes]:
-        """Run one operation. Its changes are reported to automations if it succeeds."""
-        self._may("write")
-        self.refs.journal.clear()
-        try:
-            yield self._changes()
-        except BaseException:
-            self.refs.journal.clear()  # its changes were withdrawn, or are only a part of the operation
-            raise
-        self.automations.changes_made()
-
-    # -- versions and collections --
-
-    def set_aliases(self, text: str, add: tuple[str, ...] = (), remove: tuple[str, ...] = ()) -> Version:
-        """Move aliases to a version, or remove them from it. Raises NotFound if it lacks an alias to remove.
-
-        >>> saved = repository.put("dataset", "data")
-        >>> changed = repository.set_aliases("data:v0", add=("production",))
-        >>> repository.find("data:production").name
-        'data:v0'
-        """
-        with self._changing() as changes:
-            return changes.set_aliases(text, add, remove)
-
-    def set_tags(self, text: str, add: tuple[str, ...] = (), remove: tuple[str, ...] = ()) -> Version:
-        """Add tags to a version, or remove them. Raises NotFound if it lacks a tag to remove."""
-        with self._changing() as changes:
-            return changes.set_tags(text, add, remove)
-
-    def edit(self, text: str, properties: Properties) -> Version:
-        """Change properties of a version. Only those that are given change.
-
-        >>> from artstore.domain.properties import Properties
-        >>> saved = repository.put("dataset", "data")
-        >>> version = repository.edit("data", Properties(description="first try"))
-        >>> repository.properties(version)[0]
-        'first try'
-        """
-        with self._changing() as changes:
-            return changes.edit(text, properties)
-
-    def edit_collection(
-        self,
-        text: str,
-        *,
-        description: str | None = None,
-        type: str | None = None,
-        tags: tuple[str, ...] = (),
-        no_tags: tuple[str, ...] = (),
-    ) -> State:
-        """Change the properties of a collection. None leaves one as it is. The description "" removes the description."""
-        with self._changing() as changes:
-            return changes.edit_collection(text, description=description, type=type, tags=tags, no_tags=no_tags)
-
-    def delete(self, text: str, *, delete_aliases: bool = False) -> Version:
-        """Delete one version. Its number is never used again. `gc` frees its data after the grace period.
-
-        Raises Conflict if it has an alias other than `latest`, or a link points to it, unless `delete_aliases`. The links
-        stay, and keep its files.
-
-        >>> saved = repository.put("dataset", "data")
-        >>> repository.delete("data:v0").is_live
-        False
-        >>> repository.undelete("data:v0").is_live
-        True
-        """
-        with self._changing() as changes:
-            return changes.delete(text, delete_aliases=delete_aliases)
-
-    def delete_collection(self, text: str, *, delete_aliases: bool = False) -> State:
-        """Delete a collection with all versions that it has now.
-
-        Raises Conflict if it has aliases, or links point to its versions, unless `delete_aliases`.
-        """
-        with self._changing() as changes:
-            return changes.delete_collection(text, delete_aliases=delete_aliases)
+    # -- changes in which remotes have a part --
 
     def undelete(self, text: str) -> Version:
-        """Bring a deleted version back.
-
-        Raises NotFound if there never was such a version, MissingObject if a part of it was collected already.
-        """
+        """Bring a deleted version back: see `Editor.undelete`. Bytes that only a remote has are fetched first."""
         self._fill_deleted(text)
-        with self._changing() as changes:
-            return changes.undelete(text)
+        return super().undelete(text)
 
     def undelete_collection(self, text: str) -> list[Version]:
-        """Bring back all versions that were deleted with the whole collection the last time: all of them or none."""
+        """Bring a deleted collection back: see `Editor.undelete_collection`. Bytes that only a remote has are fetched."""
         self._fill_deleted(text)
-        with self._changing() as changes:
-            return changes.undelete_collection(text)
+        return super().undelete_collection(text)
 
     def _fill_deleted(self, text: str) -> None:
         """Get the absent blobs of deleted versions, before they are undeleted. Only in a partial clone."""
         if self._is_partial:
             self.remotes.fill_deleted(*self.path_of(text))
 
-    def prune(
-        self,
-        specs: Iterable[str] = (),
-        policy: Policy | None = None,
-        *,
-        force: bool = False,
-        dry_run: bool = False,
-        monitor: Monitor | None = None,
-    ) -> Pruned:
-        """Delete the versions that a policy does not keep. Each collection gets one log entry.
-
-        Args:
-            specs: Artifacts. None means all.
-            policy: Which versions to keep. The default only deletes versions whose ttl has passed.
-            force: Also delete versions that have aliases, or to which links point.
-            dry_run: Delete nothing. The result says what would be deleted, and how many bytes `gc` would free.
-
-        Raises:
-            Conflict: Such a version has aliases, or links point to it. Nothing was deleted anywhere.
-            InvalidValue: A spec names a version, or the policy is invalid.
-
-        >>> from pathlib import Path
-        >>> from artstore.operations.upkeep.pruning import Policy
-        >>> saved = repository.put("dataset", "data")
-        >>> written = Path("dataset/train.csv").write_text("3,4")
-        >>> saved = repository.put("dataset", "data")
-        >>> pruned = repository.prune(["data"], Policy(keep_last=1))
-        >>> [verdict.version["number"] for path, verdict in pruned.gone]
-        [0]
-        """
-        from artstore.operations.changing.prune import prune
-        from artstore.operations.upkeep.pruning import Policy
-
-        policy, specs = (policy or Policy()).checked(), list(specs)
-        with self._changing() as changes:
-            for text in specs:
-                if parse_spec(text).names_version:
-                    raise InvalidValue(f"'{text}' names a version; prune takes an artifact")
-            states = [self.collection(text) for text in specs] or list(self.collections())
-            shown = monitor or Monitor()
-            return prune(
-                self.store, changes, self.catalog(), states, policy, force=force, dry_run=dry_run, monitor=shown
-            )
-
-    # -- versions that several processes put together --
-
-    def drop(self, text: str, upsert: str) -> State:
-        """Drop an unfinished version, with all its parts. Raises NotFound, with similar ids in the hint."""
-        with self._changing() as changes:
-            return changes.drop(text, upsert)
-
-    def finish(self, text: str, upsert: str, properties: Properties | None = None) -> Saved:
-        """Make a version of all parts that were added under an id. Raises NotFound if there are none."""
-        state = self.collection(text)
-        with self.draft() as draft:
-            saved = draft.save(state.path, properties=properties, upsert=upsert)
-        self.automations.changes_made()
-        return saved
-
-    # -- links and registries --
-
-    @contextmanager
-    def _linking(self) -> Iterator[Links]:
-        from artstore.operations.changing.linking import Links
-
-        with self._changing() as changes:
-            yield Links(self.store, self.lookup, changes)
-
-    def link(self, found: Version, target: str, aliases: tuple[str, ...] = ()) -> Version:
-        """Link a version into another collection, such as a registry's. Returns the link.
-
-        The link has a number and aliases of its own, and shares its other properties with the version.
-
-        Raises:
-            Conflict: The registry doesn't accept the type, or the collection holds versions that are not links.
-
-        >>> saved = repository.put("dataset", "data")
-        >>> repository.link(repository.find("data"), "registry-vision/data").spec
-        'local/registry-vision/data:v0'
-        """
-        with self._linking() as links:
-            return links.link(found, target, aliases)
-
-    def unlink(self, text: str) -> Version:
-        """Remove a link, with its aliases. Its source stays. Raises Conflict if the version is not a link."""
-        with self._linking() as links:
-            return links.unlink(text)
-
-    def edit_registry(
-        self,
-        entity: str,
-        project: str,
-        *,
-        new: bool = False,
-        description: str | None = None,
-        metadata: dict[str, Any] | None = None,
-    ) -> State:
-        """Change the properties of a registry. With `new`, raises Conflict if it exists. A description "" removes it."""
-        with self._linking() as links:
-            return links.edit_registry(entity, project, new=new, description=description, metadata=metadata)
-
-    def delete_registry(self, entity: str, project: str) -> None:
-        """Delete a registry with all its links. The sources of the links stay."""
-        with self._linking() as links:
-            links.delete_registry(entity, project)
-
     def rename(self, text: str, new: str) -> State:
-        """Give a collection another name or project. Its history stays, and the old name redirects to the new one.
-
-        >>> saved = repository.put("dataset", "data")
-        >>> str(repository.rename("data", "vision/images").path)
-        'local/vision/images'
-        >>> repository.find("data").spec
-        'local/vision/images:v0'
-        """
+        """Give a collection another name: see `Editor.rename`. The next push renames it at the remotes, too."""
         old = self.collection(text).path
-        with self._changing() as changes:
-            made = changes.rename(text, new)
-        self.automations.renamed(old, made.path)
+        made = super().rename(text, new)
         if self.settings.remotes():
             self.remotes.renamed(old, made.path)
         return made
-
-    def copy(self, text: str, new: str) -> State:
-        """Copy a version, or all versions of a collection, to another collection. No file is stored again.
-
-        >>> saved = repository.put("dataset", "data")
-        >>> [version["number"] for version in repository.copy("data:v0", "copied").live()]
-        [0]
-        """
-        with self._changing() as changes:
-            return changes.copy(text, new)
-
-    def move(self, text: str, new: str) -> State:
-        """Rename a collection; or move one version to another collection, by copying it and deleting the old one."""
-        if not parse_spec(text).names_version:
-            return self.rename(text, new)
-        with self._changing() as changes:
-            return changes.move(text, new)
 
 
 def _make(root: str, *, shared: bool = False, config: str = "") -> None:

@@ -1,4 +1,4 @@
-"""The examples in the docstrings of `Repository` and `View` run, and print what they say."""
+"""The examples in the docstrings of `Repository`, `Editor` and `View` run, and print what they say."""
 
 import doctest
 from collections.abc import Iterator
@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from artstore import repository, view
+from artstore import editing, repository, view
 from artstore.repository import Repository
 
-EXAMPLES = [test for module in (repository, view) for test in doctest.DocTestFinder().find(module) if test.examples]
+EXAMPLES = [
+    test for module in (view, editing, repository) for test in doctest.DocTestFinder().find(module) if test.examples
+]
 
 
 @pytest.fixture
@@ -24,7 +26,7 @@ def folder(here: Path) -> Iterator[Path]:
 def test_an_example_prints_what_it_says(folder: Path, example: doctest.DocTest) -> None:
     printed: list[str] = []
     with Repository.init(str(folder / ".artifacts")) as fresh:
-        example.globs = {**vars(repository), **vars(view), "repository": fresh}
+        example.globs = {**vars(editing), **vars(repository), **vars(view), "repository": fresh}
         doctest.DocTestRunner().run(example, out=printed.append)
     assert printed == []
 
