@@ -12,7 +12,7 @@ import pytest
 
 import artstore
 from artstore.api import handles
-from artstore.repository import Repository
+from artstore.operations.automation.announcing import Announcer
 from tests.support import in_process
 from tests.support.commands import Cli, environment
 from tests.support.folders import make_tree
@@ -22,7 +22,7 @@ from tests.support.marks import mark_beside_diagonals
 def _state() -> list[Any]:
     streams = sys.stdin, sys.stdout, sys.stderr, sys.argv, sys.exit
     opened = dict(handles._threads.__dict__.get("handles", {}))
-    asking = Repository.__dict__["ask"]
+    asking = Announcer.__dict__["ask"]
     return [
         os.getcwd(),
         dict(os.environ),
