@@ -22,7 +22,7 @@
     │   ├── DamagedObject                 an object whose bytes do not have its digest
     │   ├── MissingObject                 an object that is nowhere
     │   └── DamagedLog                    an entry that is missing, torn or out of the chain
-    ├── SourceError                   8   files to add can't be read, keep changing, or are no files (also ValueError)
+    ├── SourceError                   8   files to add can't be read, keep changing, or aren't files (also ValueError)
     └── UnsupportedFormat            10   made by a newer artstore, or not an artstore repository
 
 There is a class only for errors that a caller would handle differently. The builtin base classes, and the second names

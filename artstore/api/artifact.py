@@ -623,7 +623,7 @@ class Artifact(Contents):
         """The runs and versions that this version came from, and those that came from it.
 
         Args:
-            depth: Follow at most this many runs. The default is no limit.
+            depth: Follow at most this many runs; by default all.
             direction: `up` for where it came from, `down` for what came from it, or `both`.
 
         Returns:

@@ -66,7 +66,7 @@ class Artifacts(Listing["Artifact"]):
     """The artifacts of stored versions."""
 
     def __init__(self, root: str, found: Sequence[Version]) -> None:
-        # Artifacts list other artifacts, such as links or those of their run. This is the only import that closes the circle.
+        # Artifacts list other artifacts, such as links or those of their run. Only this import closes the circle.
         from artstore.api.artifact import Artifact
 
         super().__init__(found, lambda one: Artifact.of(root, one))

@@ -431,7 +431,7 @@ class Api:
         return Automation(rule)
 
     def delete_automation(self, obj: Automation | str) -> Literal[True]:
-        """Delete an automation, given by itself, its name or its id. Raises NotFound if there is none."""
+        """Delete an automation: the object, or the one with this name or id. Raises NotFound if there is none."""
         place, name = self._repository.automations.place, obj.id if isinstance(obj, Automation) else obj
         own = next((rule for rule in firing.called(place) if name in (rule["id"], rule["name"])), None)
         if own is not None:

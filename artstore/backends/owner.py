@@ -57,10 +57,10 @@ def left_by(name: str) -> Owner | None:
 def is_dead(owner: Owner, *, local: bool) -> bool:
     """Whether a process is proved dead; False if that isn't certain.
 
-    It is dead if it ran on this host and boot and its pid is gone or belongs to a process with another start time. On a
-    `local` file system it is also dead if this host has booted since. A container can share host name and boot with
-    another one, so the pid namespace must be this one too. Clocks, ages and locks aren't used: a laptop can sleep for a
-    week.
+    It is dead if it ran on this host and boot and its pid is gone or belongs to a process with another start time. On
+    a `local` file system it is also dead if this host has booted since. A container can share host name and boot with
+    another one, so the pid namespace must be this one too. Clocks, ages and locks aren't used: a laptop can sleep for
+    a week.
     """
     if _hash_of(owner.host) != _hash_of(_host()):
         return False

@@ -43,8 +43,8 @@ def automation_command() -> None:
     """Run commands and webhooks on events, such as a new version.
 
     Automations are stored in your own configuration folder, for this repository at its current path. They aren't stored
-    in the repository, so they aren't pushed or cloned. Only changes that you make yourself trigger them, not changes that
-    push, pull or gc make.
+    in the repository, so they aren't pushed or cloned. Only changes that you make yourself trigger them, not changes
+    that push, pull or gc make.
     """
 
 

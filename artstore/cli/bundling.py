@@ -33,8 +33,8 @@ def create_command(
 ) -> None:
     """Write versions, artifacts or projects to a new FILE; without SPEC, all of them.
 
-    FILE holds what a push to an empty remote would send, including runs. With --base, it leaves out the content of these
-    versions; the repository that applies FILE must already have them.
+    FILE holds what a push to an empty remote would send, including runs. With --base, it leaves out the content of
+    these versions; the repository that applies FILE must already have them.
     """
     start = time.monotonic()
     with Bar() as bar, open_repository() as repository:
@@ -55,8 +55,8 @@ def create_command(
 def apply_command(ctx: click.Context, file: str, jobs: int, as_json: bool) -> None:
     """Import a bundle, every object checked.
 
-    It does the same as a pull from the repository that made FILE. If a version that FILE needs isn't here, nothing
-    changes.
+    It does the same as a pull from the repository that made FILE. If a version that FILE needs isn't here,
+    nothing changes.
     """
     if not os.path.isfile(file):
         raise NotFound(f"there is no file {printable(file)}", hint="`artstore bundle create` makes one")

@@ -173,8 +173,8 @@ def undelete_command(spec: str, as_json: bool) -> None:
 def mv_command(spec: str, new: str, as_json: bool) -> None:
     """Rename an artifact, or move a version to another artifact.
 
-    An artifact keeps its whole history, and its old name still finds it. A version becomes the newest version of NEW. No
-    files are copied.
+    An artifact keeps its whole history, and its old name still finds it. A version becomes the newest version of NEW.
+    No files are copied.
     """
     with open_repository() as repository:
         state = repository.move(spec, new)

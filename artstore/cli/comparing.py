@@ -42,8 +42,8 @@ def diff_command(
 ) -> None:
     """Show the differences between two versions.
 
-    Files are marked A (added), D (removed), M (changed) or R (renamed); changed metadata follows. With --table, the rows
-    of a table are compared instead.
+    Files are marked A (added), D (removed), M (changed) or R (renamed); changed metadata follows. With --table, the
+    rows of a table are compared instead.
     """
     if bool(key) != (table is not None):
         raise InvalidValue("--table PATH and --key COLUMN must be used together")
@@ -131,8 +131,8 @@ def _plain(difference: Difference) -> dict[str, Any]:
 def verify_command(ctx: click.Context, spec: str, path: str | None, as_json: bool) -> None:
     """Compare a folder with a version, by content.
 
-    PATH is by default ./artifacts/NAME-vN, where `get` restores to. Every file is read. Exits with 1 if a file is missing,
-    changed or extra. Files that match the folder's .artifactsignore don't count as extra.
+    PATH is by default ./artifacts/NAME-vN, where `get` restores to. Every file is read. Exits with 1 if a file is
+    missing, changed or extra. Files that match the folder's .artifactsignore don't count as extra.
     """
     with Bar() as bar, open_repository() as repository:
         bar.start("verifying")
@@ -170,8 +170,8 @@ def status_command(ctx: click.Context, path: str | None, as_json: bool) -> None:
     """Compare folders with the versions that they came from.
 
     These are the folders that `put` saved or `get` restored; with PATH, only those at, below or around it. It shows
-    changed, new and missing files, whether there is a newer version, and how far remotes were ahead or behind at the last
-    `fetch`. Files whose size and times haven't changed aren't read again.
+    changed, new and missing files, whether there is a newer version, and how far remotes were ahead or behind at the
+    last `fetch`. Files whose size and times haven't changed aren't read again.
     """
     with Bar() as bar, open_repository() as repository:
         bar.start("comparing")

@@ -23,7 +23,8 @@ _type = click.option("--type", "kind", default="dataset", show_default=True, hel
 def import_command() -> None:
     """Import from a DVC, MLflow or W&B folder.
 
-    You can run an import again: it skips what it has imported before. Whatever it can't import is listed with the reason.
+    You can run an import again: it skips what it has imported before. Whatever it can't import is listed with
+    the reason.
     """
 
 
@@ -36,8 +37,8 @@ def import_command() -> None:
 def dvc_command(folder: str, commits: bool, project: str | None, kind: str, as_json: bool) -> None:
     """Import the outputs of a DVC repository, as they were at each tag.
 
-    Each output becomes an artifact of that name, and each content that it had becomes a version; tags become aliases. The
-    content comes from DVC's cache, which `dvc fetch --all-tags` fills. The default project is the folder's name.
+    Each output becomes an artifact of that name, and each content that it had becomes a version; tags become aliases.
+    The content comes from DVC's cache, which `dvc fetch --all-tags` fills. The default project is the folder's name.
     """
     from artstore.adapters.dvc import import_dvc
 
@@ -53,8 +54,8 @@ def dvc_command(folder: str, commits: bool, project: str | None, kind: str, as_j
 def mlflow_command(folder: str, as_json: bool) -> None:
     """Import runs, artifacts and models from an MLflow file store.
 
-    An experiment becomes a project. A run keeps its config, metrics and times, and its artifacts become a version that it
-    logged. A registered model becomes links in the registry `mlflow`.
+    An experiment becomes a project. A run keeps its config, metrics and times, and its artifacts become a version that
+    it logged. A registered model becomes links in the registry `mlflow`.
     """
     from artstore.adapters.mlflow import import_mlflow
 

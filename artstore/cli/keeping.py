@@ -36,11 +36,11 @@ if TYPE_CHECKING:
 def fsck_command(ctx: click.Context, quick: bool, repair: bool, place: str | None, as_json: bool) -> None:
     """Check everything that is stored, here or at a remote.
 
-    It checks objects, packs, trees, versions, logs, checkpoints and runs, and notes damaged copies, so that the next save
-    of the same content stores it again. Exits with 7 if anything is damaged or missing.
+    It checks objects, packs, trees, versions, logs, checkpoints and runs, and notes damaged copies, so that the next
+    save of the same content stores it again. Exits with 7 if anything is damaged or missing.
 
-    --repair looks for lost objects in damaged files, in folders that were saved or restored here, and in all remotes (for
-    a remote: in this repository). It checks and stores what it finds, and moves damaged files to bad/.
+    --repair looks for lost objects in damaged files, in folders that were saved or restored here, and in all remotes
+    (for a remote: in this repository). It checks and stores what it finds, and moves damaged files to bad/.
     """
     with Bar() as bar, open_view(place, writing=True) as repository:
         report = repository.fsck(quick=quick, repair=repair, monitor=bar)
@@ -68,8 +68,8 @@ def doctor_command(ctx: click.Context, as_json: bool) -> None:
     """Check whether this machine and its file system suit a repository.
 
     It checks the repository here, or the place where one would be made. Each line shows what it found and what artstore
-    does about that. Exits with 1 if there is a problem: something that can lose work or make commands fail. It leaves no
-    files behind, contacts no bucket and reads no stored data (`fsck` does that).
+    does about that. Exits with 1 if there is a problem: something that can lose work or make commands fail. It leaves
+    no files behind, contacts no bucket and reads no stored data (`fsck` does that).
     """
     from artstore.operations.doctor.examine import examine
 
@@ -123,8 +123,8 @@ def gc_command(
 ) -> None:
     """Delete data that no version uses, here or at a remote.
 
-    It is safe to run during saves and other gc runs. The data stays in the trash for a grace period (gc.grace) before its
-    space is freed.
+    It is safe to run during saves and other gc runs. The data stays in the trash for a grace period (gc.grace) before
+    its space is freed.
     """
     with Bar() as bar, open_view(place, writing=True) as repository:
         result = repository.gc(now=now, dry_run=dry_run, abandon=abandon, force=force, monitor=bar)
@@ -190,9 +190,9 @@ def prune_command(
 ) -> None:  # fmt: skip
     """Delete versions that no rule keeps, in these artifacts or in all.
 
-    Without --keep and --older-than options, it deletes only versions whose ttl has expired. Links and the newest version
-    of each artifact always stay. If an alias or link names a version that no rule keeps, nothing is deleted without
-    --force. `gc` frees the space.
+    Without --keep and --older-than options, it deletes only versions whose ttl has expired. Links and the newest
+    version of each artifact always stay. If an alias or link names a version that no rule keeps, nothing is deleted
+    without --force. `gc` frees the space.
     """
     age = None if older_than is None else float(seconds(older_than))
     from artstore.operations.upkeep.pruning import Policy

@@ -42,8 +42,8 @@ def lineage_command(
 ) -> None:
     """Show what a version came from, and what came from it.
 
-    It shows runs and versions, up to --depth runs away. Deleted ones are shown by name only. The format svg is a picture
-    for a browser.
+    It shows runs and versions, up to --depth runs away. Deleted ones are shown by name only. The format svg is a
+    picture for a browser.
     """
     form = "json" if as_json else form
     if form == "tree" and breadth is None:

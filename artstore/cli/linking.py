@@ -24,8 +24,8 @@ from artstore.view import View
 def link_command(spec: str, target: str, aliases: tuple[str, ...], as_json: bool) -> None:
     """Link a version into another artifact, such as a registry's.
 
-    TARGET is [[ENTITY/]PROJECT/]NAME, such as registry-models/churn. The link has its own number and aliases, and shares
-    content, tags and metadata with the version. No files are copied.
+    TARGET is [[ENTITY/]PROJECT/]NAME, such as registry-models/churn. The link has its own number and aliases, and
+    shares content, tags and metadata with the version. No files are copied.
     """
     with open_repository() as repository:
         source = repository.find(spec)

@@ -25,9 +25,9 @@ from artstore.repository import Repository
 def lock_command(specs: tuple[str, ...], root: str | None, lock: str, as_json: bool) -> None:
     """Record in a lock file which versions this project uses.
 
-    Without SPEC, it records all folders below the lock file that were saved or restored, as `status` lists them. It fails
-    if one of them has changed. With SPECs, it adds or replaces their entries and keeps the others. Commit the file with
-    your code: `artstore get --locked` restores exactly these versions, from the remotes that have them.
+    Without SPEC, it records all folders below the lock file that were saved or restored, as `status` lists them. It
+    fails if one of them has changed. With SPECs, it adds or replaces their entries and keeps the others. Commit the
+    file with your code: `artstore get --locked` restores exactly these versions, from the remotes that have them.
     """
     if os.path.isdir(lock) or not lock:
         raise InvalidValue(f"--file '{printable(lock)}' is not a file", hint=f"the default is {lockfile.NAME}")

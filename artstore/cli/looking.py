@@ -60,8 +60,8 @@ def ls_command(
 ) -> None:
     """List artifacts; with SPEC, the files of a version (below PATH).
 
-    With PROJECT/ as SPEC, it lists the artifacts of a project, as --project does. Fields for --where: name, version, type,
-    aliases, tags, metadata.KEY, description, created_at, size, file_count, run.
+    With PROJECT/ as SPEC, it lists the artifacts of a project, as --project does. Fields for --where: name, version,
+    type, aliases, tags, metadata.KEY, description, created_at, size, file_count, run.
     """
     with open_view(place) as repository:
         if where:

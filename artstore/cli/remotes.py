@@ -62,8 +62,9 @@ def remote_command() -> None:
 def add_command(name: str, url: str, make: bool, shared: bool, as_json: bool) -> None:
     """Add a remote, and check that it can be used.
 
-    A bucket's URL may name its endpoint and region: 's3://BUCKET/PATH?endpoint=URL&region=NAME'. Quote it, because a shell
-    interprets ? and &. Credentials come from the environment or the service's own login; artstore doesn't store them.
+    A bucket's URL may name its endpoint and region: 's3://BUCKET/PATH?endpoint=URL&region=NAME'. Quote it, because a
+    shell interprets ? and &. Credentials come from the environment or the service's own login; artstore doesn't
+    store them.
     """
     with open_repository() as repository:
         writable = repository.remotes.add(name, url, make=make, shared=shared)
@@ -124,8 +125,9 @@ def allow_command(as_json: bool) -> None:
 def push_command(ctx: click.Context, names: tuple[str, ...], dry_run: bool, jobs: int, as_json: bool) -> None:
     """Send new versions and changes to a remote.
 
-    SPECs select versions, artifacts or projects (PROJECT/); without SPEC, all are sent. Without REMOTE, they go to origin
-    or to the only remote. If both sides changed the same value, the remote keeps its own, and the command reports it.
+    SPECs select versions, artifacts or projects (PROJECT/); without SPEC, all are sent. Without REMOTE, they go to
+    origin or to the only remote. If both sides changed the same value, the remote keeps its own, and the command
+    reports it.
     """
     with Bar() as bar, open_repository() as repository:
         remote, specs = _split(repository, names)

@@ -57,8 +57,8 @@ def ls_command(
 ) -> None:
     """List the runs of [ENTITY/]PROJECT, or all runs, latest first.
 
-    Fields for --where: name (the id), display_name, state, group, job_type, tags, username, created_at, config.KEY,
-    summary_metrics.KEY.
+    Fields for --where: name (the id), display_name, state, group, job_type, tags, username, created_at,
+    config.KEY, summary_metrics.KEY.
     """
     damaged: list[Damage] = []
     with open_view(place) as repository:
@@ -242,7 +242,7 @@ def _print_run(value: dict[str, Any], rows: int, more: bool) -> None:
 
 
 def _print_history(repository: View, state: RunState, as_json: bool) -> None:
-    """Print a run's history row by row, so that a long one takes no memory. For CSV it is read twice: columns come first."""
+    """Print a run's history row by row, so that a long one takes no memory. CSV reads it twice: columns come first."""
     if as_json:
         sys.stdout.write("[")
         for number, row in enumerate(repository.run_history(state)):

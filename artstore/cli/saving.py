@@ -50,8 +50,8 @@ def put_command(path: str, name: str | None, as_json: bool, **options: Any) -> N
 
     PATH may be a URI (file://, https://, s3://, …): then the version refers to that content, which stays where it is.
 
-    When `put` returns, the version is safe on disk. If nothing has changed since the latest version, it makes no new one.
-    It skips .git, .artifacts, and files that match .artifactsignore (gitignore patterns).
+    When `put` returns, the version is safe on disk. If nothing has changed since the latest version, it makes no new
+    one. It skips .git, .artifacts, and files that match .artifactsignore (gitignore patterns).
     """
     save(path, name, as_json, **options)
 

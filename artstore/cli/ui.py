@@ -12,8 +12,8 @@ from artstore.errors import NotFound, StorageError
 def ui_command(port: int | None, no_browser: bool) -> None:
     """Show this repository in a browser, until interrupted.
 
-    The pages show artifacts, files with previews, differences between versions, lineage, and runs with charts. They can't
-    change anything. They open only on this host and only with the address that is printed. From another host, use
+    The pages show artifacts, files with previews, differences between versions, lineage, and runs with charts. They
+    can't change anything. They open only on this host and only with the address that is printed. From another host, use
     `ssh -L 8642:localhost:8642 HOST`.
     """
     with open_repository() as repository:

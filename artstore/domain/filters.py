@@ -54,7 +54,7 @@ def _fits(key: str, wanted: Any, fields: Fields, depth: int) -> bool:
     if key == "$not":
         return not matches(wanted, fields, depth + 1)
     if key.startswith("$"):
-        raise InvalidValue(f"'{printable(key)}' is no operator for whole filters: $and, $or, $nor and $not are")
+        raise InvalidValue(f"'{printable(key)}' is not an operator for whole filters: use $and, $or, $nor or $not")
     return _compare(fields(key), wanted, depth)
 
 
@@ -89,14 +89,14 @@ def _operator(name: str, operand: Any, value: Any, depth: int) -> bool:
     if name in _ORDERS:
         return _one_of(value, lambda item: _ordered(name, item, operand))
     hint = near(name, ("$not", "$exists", "$eq", "$ne", "$in", "$nin", "$regex", "$contains", *_ORDERS))
-    raise InvalidValue(f"'{printable(name)}' is no operator of filters", hint=hint)
+    raise InvalidValue(f"'{printable(name)}' is not an operator of filters", hint=hint)
 
 
 def _pattern(text: str) -> re.Pattern[str]:
     try:
         return re.compile(text)
     except (re.error, RecursionError, OverflowError) as error:
-        raise InvalidValue(f"'{printable(text)}' is no regular expression: {printable(str(error))}") from error
+        raise InvalidValue(f"'{printable(text)}' is not a regular expression: {printable(str(error))}") from error
 
 
 def _one_of(value: Any, fits: Callable[[Any], bool]) -> bool:
@@ -152,7 +152,7 @@ def _moment(operand: Any) -> str:
             moment = moment.astimezone(datetime.UTC).replace(tzinfo=None)
     except (ValueError, OverflowError):  # the latter: before the year 1 or after 9999 in UTC
         raise InvalidValue(
-            f"{operand!r:.80} is no date or time", hint="2026-11-22 is one, and 2026-11-22T10:00"
+            f"{operand!r:.80} is not a date or time", hint="2026-11-22 is one, and 2026-11-22T10:00"
         ) from None
     seconds = len(text) > 16 or moment.second
     return moment.isoformat(timespec="microseconds" if moment.microsecond else "seconds" if seconds else "minutes")
@@ -167,7 +167,7 @@ def _ordered(name: str, value: Any, operand: Any) -> bool:
     if not isinstance(operand, str | int | float) or isinstance(operand, bool):
         raise InvalidValue(f"{name} compares with a number or text, not {operand!r:.80}")
     if isinstance(value, Count) and isinstance(operand, str):
-        raise InvalidValue(f"'{printable(operand)}' is no number to compare with")
+        raise InvalidValue(f"'{printable(operand)}' is not a number to compare with")
     numbers = all(isinstance(v, int | float) and not isinstance(v, bool) for v in (value, operand))
     texts = isinstance(value, str) and isinstance(operand, str)
     return (numbers or texts) and _ORDERS[name](value, operand)

@@ -33,8 +33,8 @@ from artstore.errors import Damage
 def fold(state: State, entry: LogEntry) -> None:
     """Apply the changes of one entry to a state.
 
-    Raises DamagedLog if a change is malformed or contradicts the log, and UnsupportedFormat for a kind of a newer
-    artstore.
+    Raises DamagedLog if a change is malformed or contradicts the log, and UnsupportedFormat for a kind of a
+    newer artstore.
     """
     for change in entry.changes:
         apply(KINDS, state, entry, change, str(state.path))
@@ -246,8 +246,8 @@ _STATE = is_record(
 def check_plain(plain: Any) -> None:
     """Raise Damage for a checkpoint's state that can't come from a log.
 
-    That is one with malformed fields, or with an alias of a version that isn't there or was deleted. Cost: 10 µs a
-    version.
+    That is one with malformed fields, or with an alias of a version that isn't there or was deleted. Cost: 10 µs
+    a version.
     """
     try:
         good = _STATE(plain) is not False

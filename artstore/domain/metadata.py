@@ -30,7 +30,7 @@ def normalise(value: Any) -> dict[str, Any]:
         if not isinstance(value, dict):
             raise InvalidType("metadata must be a JSON object, such as '{\"acc\": 0.9}'")
     if not isinstance(value, dict):
-        raise InvalidType(f"metadata is a {type(value).__name__}, not a dict (nor the JSON text of one)")
+        raise InvalidType(f"metadata must be a dict, or the JSON text of one, not {type(value).__name__}")
     if len(value) > MAX_KEYS:
         raise InvalidValue(
             f"metadata has {len(value)} top-level keys; at most {MAX_KEYS} are allowed", hint="nest them below one key"

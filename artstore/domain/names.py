@@ -63,7 +63,7 @@ def parse_spec(text: str) -> Spec:
         name, digest = name.split("@", 1)
         if not 4 <= len(digest) <= 64 or not _HEX.fullmatch(digest):
             raise InvalidValue(
-                f"'{printable(digest)}' in '{printable(text)}' is no digest prefix: 4 to 64 lower-case hex digits are"
+                f"'{printable(digest)}' in '{printable(text)}' is not a digest prefix of 4 to 64 lower-case hex digits"
             )
     elif ":" in name:
         name, alias = name.split(":", 1)

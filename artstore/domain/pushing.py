@@ -133,8 +133,10 @@ class _Pushing:
             self.declined.append(f"{in_words(there, key)}: theirs stays ({shown(there, key)})")
 
     def revivals(self) -> Iterator[Change]:
-        """Bring back versions that the other side withdrew because it never had all of their objects. Delete new versions
-        there that were deleted here by a change which the other log had before.
+        """Changes that bring versions back there, or delete them.
+
+        It brings back versions that the other side withdrew because it never had all of their objects. It deletes new
+        versions there that were deleted here by a change which the other log had before.
         """
         for id, version in self._theirs.versions.items():
             own = self._now.versions.get(id)

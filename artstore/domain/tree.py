@@ -71,7 +71,7 @@ def totals(entries: Iterable[Row]) -> tuple[int, int]:
         size += entry[2] or 0
         files += entry[4] if entry[1] in (DIRECTORY, PART) else 1
     if max(size, files) >= 1 << 63:
-        raise Damage(f"a folder holds {size} bytes in {files} files: more than 2⁶³ can't be told")
+        raise Damage(f"a folder holds {size} bytes in {files} files: more than 2⁶³ can't be stored")
     return size, files
 
 

@@ -96,8 +96,8 @@ def new_format() -> dict[str, Any]:
 def make(root: str, *, shared: bool = False, config: str = "") -> None:
     """Make a repository, which appears at `root` whole, in one step.
 
-    `shared` makes it writable for the group of the folder that it is in, whatever the umask. `config` is its first
-    settings.
+    `shared` makes it writable for the group of the folder that it is in, whatever the umask. `config` is its
+    first settings.
     """
     # Remove what dead processes left half made.
     parent, name = os.path.split(root)

@@ -1,8 +1,8 @@
 """The history of a run: rows of metrics, first appended to a file, later sealed into blobs.
 
 A row is a line of JSON with the metrics of one step. The file belongs to the process that records. A sealed part is a
-blob (or text, if it is short) that the run's log names, so it is stored, collected, pushed and checked like everything
-else.
+blob (or text, if it is short) that the run's log names, so it is stored, collected, pushed and checked like
+everything else.
 """
 
 import json
@@ -82,9 +82,9 @@ def seal(
 ) -> None:
     """Seal the files of a run's history to which no process appends, and append `more` changes in the same entry.
 
-    These are files of this process and of dead ones. They are removed when the run's log names their sealed parts. A
-    damaged file stays: the run goes on, and readers of its history get an error. Cost: one transaction if there is a
-    file.
+    These are files of this process and of dead ones. They are removed when the run's log names their sealed parts.
+    A damaged file stays: the run goes on, and readers of its history get an error. Cost: one transaction if there
+    is a file.
     """
     storage = objects.here
     if storage is None:

@@ -240,8 +240,8 @@ class Pack:
     def find(self, digest: bytes) -> int | None:
         """The row number of an object, or None.
 
-        By bisection, which takes 2 µs, until there were so many calls that making a dict pays, which takes 0.1 µs a
-        call.
+        The first calls use bisection, which takes 2 µs. Once there are enough calls, a dict is made, with which a call
+        takes 0.1 µs.
         """
         if self._numbers is not None:
             return self._numbers.get(digest)

@@ -125,8 +125,8 @@ class PackSet:
     def open(self, name: str) -> Pack:
         """An open reader of a pack.
 
-        Raises FileNotFoundError if a merge or a collector has removed the pack, and Damage if it doesn't match its
-        name.
+        Raises FileNotFoundError if a merge or a collector has removed the pack, and Damage if it doesn't match
+        its name.
         """
         if found := self._packs.get(name):
             return found

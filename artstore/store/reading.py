@@ -101,8 +101,8 @@ def read_windows(objects: ObjectStore, places: list[tuple[str, list[Row]]]) -> I
 def neighbours(rows: list[Row], distant: bool) -> Iterator[list[Row]]:
     """Group the rows of one pack into runs of neighbours, each of which is read with one read.
 
-    An empty object has the same offset as the next object. It is put first, so that a run's last row ends where the run
-    ends.
+    An empty object has the same offset as the next object. It is put first, so that a run's last row ends where the
+    run ends.
     """
     gap = _GAP_DISTANT if distant else _GAP
     run: list[Row] = []

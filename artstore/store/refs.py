@@ -199,8 +199,8 @@ class Refs(LogBook[State]):
     def commit(self, state: State, changes: list[Change]) -> State | None:
         """Append one entry after `state`. Returns the new state, or None if another writer was first.
 
-        Then the caller must read, check and try again. Raises InvalidValue for changes that couldn't be read
-        afterwards.
+        Then the caller must read, check and try again. Raises InvalidValue for changes that couldn't be
+        read afterwards.
         """
         self._check(changes, str(state.path))
         return state if self._append(self._log(state.path.folder), state, changes) else None

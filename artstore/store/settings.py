@@ -21,8 +21,8 @@ GRACE_LOCAL = 24 * 3600
 GRACE_NETWORK = 14 * 24 * 3600
 """Seconds for which a collected object stays in the trash.
 
-A day on local file systems. On network file systems, whose clients may use old listings, far longer than any cache
-lives.
+A day on local file systems. On network file systems, whose clients may use old listings, far longer than any
+cache lives.
 """
 
 
@@ -200,8 +200,8 @@ class Settings:
     def doubt(self) -> str | None:
         """Why this repository's remotes must not be contacted, or None if they may be.
 
-        They must not if others can have written `config`, unless the user has allowed it (`remote allow`, like git's
-        `safe.directory`).
+        They must not if others can have written `config`, unless the user has allowed it (`remote allow`, like
+        git's `safe.directory`).
         """
         try:
             folder, config = os.stat(self._root), os.stat(self._path)

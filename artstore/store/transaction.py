@@ -88,7 +88,7 @@ class Transaction:
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
         if isinstance(error, UnknownOutcome):
-            self._leave = True  # the entry may have been written: its objects stay claimed until a gc is told otherwise
+            self._leave = True  # the entry may have been written: its objects stay claimed until `gc --abandon`
         try:
             self.close()
         except StorageError:

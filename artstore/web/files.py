@@ -222,12 +222,12 @@ def image(request: Request) -> Response:
     """An image, of a type in which browsers run no code."""
     repository, entry, name = _file(request)
     if entry.size > _IMAGE:
-        raise NotFound(f"'{printable(name)}' is no image that is shown")
+        raise NotFound(f"'{printable(name)}' is not an image that pages show")
     with repository.open(entry) as file:
         data = file.read()
     kind = _image_type(data, name)
     if kind is None:
-        raise NotFound(f"'{printable(name)}' is no image that is shown")
+        raise NotFound(f"'{printable(name)}' is not an image that pages show")
     return Response(data, media_type=kind, headers={"content-security-policy": FILES})
 
 

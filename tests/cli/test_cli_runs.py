@@ -127,7 +127,7 @@ def test_runs_ls_where(cli: Cli, made: Path, where: list[str], expected: list[st
     ("where", "error"),
     [
         ("nothing", "'nothing' is not a condition"), ("foo=1", "there is no field 'foo' to filter by"),
-        ('{"a"', '\'{"a"\' is not JSON'), ("name~(", "'(' is no regular expression"), ('{"$x": 1}', "'$x' is no operator"),
+        ('{"a"', '\'{"a"\' is not JSON'), ("name~(", "'(' is not a regular expression"), ('{"$x": 1}', "'$x' is not an operator"),
     ],
 )  # fmt: skip
 def test_runs_ls_with_a_wrong_condition_is_one_sentence(cli: Cli, made: Path, where: str, error: str) -> None:

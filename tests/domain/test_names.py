@@ -79,7 +79,7 @@ def test_a_spec_that_breaks_a_rule_is_refused(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("n@xyz", "'xyz' in 'n@xyz' is no digest prefix: 4 to 64 lower-case hex digits are"),
+        ("n@xyz", "'xyz' in 'n@xyz' is not a digest prefix of 4 to 64 lower-case hex digits"),
         ("a/b/c/d", "'a/b/c/d' has too many parts: a spec is [[entity/]project/]name[:alias|:vN|@digest]"),
         ("e?/p/n", "entity 'e?' is not allowed: 1 to 128 characters, none of / \\ # ? % : or control ones"),
         ("p?/n", "project 'p?' is not allowed: 1 to 128 characters, none of / \\ # ? % : or control ones"),

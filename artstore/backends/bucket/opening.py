@@ -35,7 +35,7 @@ def store_of(url: str) -> Any:
     options = dict(parse_qsl(query, keep_blank_values=True))
     if "@" in bucket:
         raise InvalidValue(
-            f"'{printable(bucket.rpartition('@')[2])}' stands behind credentials: a URL must not hold any",
+            f"the URL of bucket '{printable(bucket.rpartition('@')[2])}' must not contain credentials",
             hint=_BY_ENVIRONMENT,
         )
     if not bucket:
@@ -49,7 +49,9 @@ def store_of(url: str) -> Any:
             f"'{printable(prefix)}' can't be a path in a bucket: it has an empty part, '.', '..' or a control character"
         )
     if unknown := sorted(options.keys() - {"endpoint", "region"}):
-        raise InvalidValue(f"'{printable(unknown[0])}' is no option of a bucket's URL", hint="endpoint and region are")
+        raise InvalidValue(
+            f"'{printable(unknown[0])}' is not an option of a bucket's URL", hint="endpoint and region are"
+        )
     retry = {"max_retries": 6, "retry_timeout": timedelta(minutes=3)}
     client: dict[str, Any] = {
         "connect_timeout": timedelta(seconds=10),
@@ -60,9 +62,9 @@ def store_of(url: str) -> Any:
     endpoint = options.get("endpoint") or endpoint_of_environment()
     if ("endpoint" in options or endpoint) and not re.match(r"https?://[^/]", endpoint or ""):
         given = printable(redacted(endpoint or ""))
-        raise InvalidValue(f"endpoint '{given}' is no URL", hint=f"http://{given} or https://{given} is")
+        raise InvalidValue(f"endpoint '{given}' is not a URL", hint=f"http://{given} or https://{given} is")
     if re.match(r"https?://[^/?#]*@", endpoint or ""):
-        raise InvalidValue("the endpoint stands behind credentials: a URL must not hold any", hint=_BY_ENVIRONMENT)
+        raise InvalidValue("the endpoint's URL must not contain credentials", hint=_BY_ENVIRONMENT)
     if not re.fullmatch(r"[A-Za-z0-9-]*", options.get("region", "")):  # it becomes part of the service's host name
         raise InvalidValue(f"'{printable(options['region'])}' is not a region", hint="a region looks like eu-central-1")
     if scheme == "memory":

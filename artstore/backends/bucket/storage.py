@@ -81,8 +81,8 @@ class BucketStorage:
     def _look(self, *folders: str) -> dict[str, list[tuple[str, int]]]:
         """The stored files at or below these folders, with their unmarked copies.
 
-        Markers are listed first, so that a copy purged between both listings is seen as marked or absent, not as
-        stored.
+        Markers are listed first, so that a copy purged between both listings is seen as marked or absent, not
+        as stored.
         """
         marked = self._marked()
         found: dict[str, list[tuple[str, int]]] = {}

@@ -91,7 +91,7 @@ def scheme_of(uri: str) -> str:
     match = re.match(r"([A-Za-z][A-Za-z0-9+.-]*):", uri)
     if match is None or "://" not in uri:
         raise InvalidValue(
-            f"References must be URIs: '{printable(uri)}' is none. To reference a local file, use file://",
+            f"References must be URIs, not '{printable(uri)}'. To reference a local file, use file://",
             hint=_file_uri(uri),
         )
     return match[1].lower()
@@ -131,7 +131,7 @@ def find(uri: str, *, checksum: bool = True, most: int = MAX_OBJECTS) -> list[Ta
     Raises InvalidValue if there are more than `most`.
     """
     if any(ord(c) < 32 or "\ud800" <= c <= "\udfff" for c in uri):
-        raise InvalidValue(f"'{printable(uri)}' is no URI: it has control characters, or is not valid Unicode")
+        raise InvalidValue(f"'{printable(uri)}' is not a URI: it has control characters, or is not valid Unicode")
     if most < 0:
         raise InvalidValue(f"max_objects is {most}: it is a number of objects")
     handler = _handler(_checked_scheme(uri))
@@ -186,10 +186,10 @@ def _checked_scheme(uri: str) -> str:
     try:
         parts = urlsplit(uri)
     except ValueError as error:
-        raise InvalidValue(f"'{printable(uri)}' is no URI: {error}") from error
+        raise InvalidValue(f"'{printable(uri)}' is not a URI: {error}") from error
     if "@" in parts.netloc:
         raise InvalidValue(
-            f"'{printable(parts.netloc.rpartition('@')[2])}' stands behind credentials: a reference must not hold any",
+            f"a reference to '{printable(parts.netloc.rpartition('@')[2])}' must not contain credentials",
             hint=_KEPT,
         )
     return scheme

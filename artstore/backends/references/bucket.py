@@ -30,7 +30,7 @@ class _Place:
         self.version = options.pop("versionid", "") or None
         if options:
             raise InvalidValue(
-                f"'{printable(min(options))}' is no option of a reference to a bucket: versionId is",
+                f"'{printable(min(options))}' is not an option of a reference to a bucket: versionId is",
                 hint="AWS_ENDPOINT_URL and AWS_REGION in the environment say where the service is",
             )
         if self.key and not is_askable(self.key.removesuffix("/")):

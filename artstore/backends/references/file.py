@@ -34,7 +34,7 @@ class FileHandler:
             raise SourceError(
                 f"Path '{printable(uri)}' must be a valid file or directory path",
                 problems=[
-                    (os.fsdecode(path), "it is no file or folder" if os.path.lexists(path) else "it is not there")
+                    (os.fsdecode(path), "it is not a file or folder" if os.path.lexists(path) else "it is not there")
                 ],
                 hint=_SPELLED if re.search("[%#?]", uri) else None,
             )
@@ -109,7 +109,7 @@ def _files(
         return
     for entry in entries:
         try:
-            kind = "file" if entry.is_file() else "folder" if entry.is_dir() else "it is no file, or a link to nothing"
+            kind = "file" if entry.is_file() else "folder" if entry.is_dir() else "it is not a file, or a broken link"
         except OSError as error:
             kind = (error.strerror or str(error)).lower()
         if kind == "file":

@@ -87,7 +87,7 @@ def _opened(uri: str, method: str) -> Any:
         if not urlsplit(address).hostname:
             raise ValueError("it names no host")
     except ValueError as error:
-        raise InvalidValue(f"'{printable(uri)}' is no URL: {error}") from error
+        raise InvalidValue(f"'{printable(uri)}' is not a URL: {error}") from error
     for wait in (*_WAITS, None):
         try:
             return _opener().open(request, timeout=_TIMEOUT)
@@ -105,7 +105,7 @@ def _opened(uri: str, method: str) -> Any:
                     f"cannot read {printable(uri)}: the server answers {error.code}", hint=hint
                 ) from error
         except (ValueError, http.client.InvalidURL) as error:
-            raise InvalidValue(f"'{printable(uri)}' is no URL: {error}") from error
+            raise InvalidValue(f"'{printable(uri)}' is not a URL: {error}") from error
         except (OSError, http.client.HTTPException) as error:
             if wait is None:
                 raise StorageError(

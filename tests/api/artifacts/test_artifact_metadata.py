@@ -102,7 +102,7 @@ def test_metadata_may_be_json_text_of_a_dict_and_nothing_else() -> None:
     with pytest.raises(TypeError, match="metadata must be a JSON object"):
         wandb.Artifact("data", metadata="[1]")
     for other in ([("a", 1)], 5):
-        with pytest.raises(TypeError, match="metadata is a (list|int), not a dict"):
+        with pytest.raises(TypeError, match="metadata must be a dict, or the JSON text of one, not (list|int)"):
             wandb.Artifact("data", metadata=other)
     assert len(wandb.Artifact("data", metadata=dict.fromkeys(map(str, range(100)))).metadata) == 100
 

@@ -128,7 +128,7 @@ def test_what_names_nothing_is_refused_with_the_place(here: Path) -> None:
     with pytest.raises(ValueError, match="References must be URIs") as error:
         artifact.add_reference("in/data.txt")
     assert error.value.hint == f"file://{here}/in/data.txt"  # type: ignore[attr-defined]
-    with pytest.raises(ValueError, match="is no URI: it has control characters"):
+    with pytest.raises(ValueError, match="is not a URI: it has control characters"):
         artifact.add_reference("file:///a\nb")
     assert paths(artifact) == ["f"]
 
