@@ -34,8 +34,8 @@ if TYPE_CHECKING:  # loaded when they are called, as in `view`
 class Editor(View):
     """A handle on a repository on this host: everything that `View` can do, and the operations that change versions.
 
-    In the examples, `repository` is a new repository, and the working folder holds `dataset/train.csv` with the line `1,2`.
-    The `text` of an operation is a spec such as `data:v3`, or the name of a collection.
+    In the examples, `repository` is a new repository, and the working folder holds `dataset/train.csv` with the line
+    `1,2`. The `text` of an operation is a spec such as `data:v3`, or the name of a collection.
     """
 
     def __init__(self, root: str) -> None:
@@ -160,8 +160,8 @@ class Editor(View):
     def delete(self, text: str, *, delete_aliases: bool = False) -> Version:
         """Delete one version. Its number is never used again. `gc` frees its data after the grace period.
 
-        Raises Conflict if it has an alias other than `latest`, or a link points to it, unless `delete_aliases`. The links
-        stay, and keep its files.
+        Raises Conflict if it has an alias other than `latest`, or a link points to it, unless `delete_aliases`. The
+        links stay, and keep its files.
 
         >>> saved = repository.put("dataset", "data")
         >>> repository.delete("data:v0").is_live

@@ -37,8 +37,8 @@ if TYPE_CHECKING:  # each is loaded when it is called, as in `view`
 class Repository(Editor):
     """A repository on this host: everything that `Editor` can do, its checkouts and its remotes.
 
-    In the examples, `repository` is a new repository, and the working folder holds `dataset/train.csv` with the line `1,2`.
-    The `text` of an operation is a spec such as `data:v3`, or the name of a collection.
+    In the examples, `repository` is a new repository, and the working folder holds `dataset/train.csv` with the line
+    `1,2`. The `text` of an operation is a spec such as `data:v3`, or the name of a collection.
     """
 
     def __init__(self, root: str) -> None:
@@ -103,8 +103,8 @@ class Repository(Editor):
     ) -> Saved:
         """Save a file or folder as the next version of a collection. It is safe on disk when this returns.
 
-        If the latest version has the same content, no version is made: the latest one gets the aliases, tags and other
-        properties.
+        If the latest version has the same content, no version is made: the latest one gets the aliases, tags and
+        other properties.
 
         Args:
             path: A file or folder; or a URI, to save references to its objects.
@@ -177,8 +177,8 @@ class Repository(Editor):
     ) -> Exchanged:
         """Push to a remote: send the versions and other changes that it lacks.
 
-        A collection that can't be pushed is in the result as refused, with the error; the others are pushed. If both sides
-        changed a property, the remote keeps its value.
+        A collection that can't be pushed is in the result as refused, with the error; the others are pushed. If both
+        sides changed a property, the remote keeps its value.
 
         Args:
             remote: Its name. The default is `origin`, or the only remote.
@@ -209,8 +209,8 @@ class Repository(Editor):
     ) -> Exchanged:
         """Pull from a remote: get the versions and other changes that this repository lacks.
 
-        If a version here has the same number as one of the remote, the version here gets a new number. A collection that
-        can't be pulled is in the result as refused, with the error; the others are pulled.
+        If a version here has the same number as one of the remote, the version here gets a new number. A collection
+        that can't be pulled is in the result as refused, with the error; the others are pulled.
 
         Args:
             remote: Its name. The default is `origin`, or the only remote.
@@ -287,8 +287,8 @@ class Repository(Editor):
     def apply_bundle(self, file: str, *, jobs: int = 4, monitor: Monitor | None = None) -> Bundled:
         """Pull everything from a bundle.
 
-        Raises NotFound, and changes nothing, if a version on which the bundle builds is not here. Raises InvalidValue if
-        the file isn't a bundle.
+        Raises NotFound, and changes nothing, if a version on which the bundle builds is not here. Raises InvalidValue
+        if the file isn't a bundle.
         """
         return self._pulled(lambda: self._bundles().apply(file, _exchanging(jobs=jobs, monitor=monitor)))
 
@@ -309,7 +309,8 @@ class Repository(Editor):
         jobs: int = 4,
         monitor: Monitor | None = None,
     ) -> tuple[Repository, Exchanged]:
-        """Create a repository in folder `root`, and pull everything from another one, which becomes its remote `origin`.
+        """Create a repository in folder `root`, and pull everything from another one, which becomes its
+        remote `origin`.
 
         If a clone was interrupted, the same call continues it.
 

@@ -56,7 +56,8 @@ class View:
 
     An open handle is cheap, and holds no lock. Only one thread at a time may use it. `view_of` opens one for a remote.
 
-    In the examples, `repository` is a new repository, and the working folder holds `dataset/train.csv` with the line `1,2`.
+    In the examples, `repository` is a new repository, and the working folder holds `dataset/train.csv` with the
+    line `1,2`.
     """
 
     def __init__(
@@ -179,7 +180,9 @@ class View:
         return read_history(self.objects, self.runs, state)
 
     def catalog(self, *, damaged: list[Damage] | None = None) -> Catalog:
-        """A summary of all runs and links. If a log can't be read, its error is added to `damaged`. With None it is raised."""
+        """A summary of all runs and links. If a log can't be read, its error is added to `damaged`. With None it
+        is raised.
+        """
         from artstore.operations.finding.catalog import Catalog
 
         return Catalog(self.objects.here, self.runs, self.refs, damaged=damaged)
@@ -388,8 +391,8 @@ class View:
 
         Args:
             quick: Don't hash blobs.
-            repair: Look for lost objects in bad/, in folders that were saved or restored, and in other repositories, and
-                store them again.
+            repair: Look for lost objects in bad/, in folders that were saved or restored, and in other repositories,
+                and store them again.
 
         >>> saved = repository.put("dataset", "data")
         >>> repository.fsck().problems

@@ -23,8 +23,8 @@ class Store:
         notes: bool = True,
         foreign: bool = False,
     ) -> None:
-        """`cache` is our repository, which keeps copies of a distant place's indexes. With `notes`, damage that is met is
-        noted there. Others may have written what is `foreign`.
+        """`cache` is our repository, which keeps copies of a distant place's indexes. With `notes`, damage that is met
+        is noted there. Others may have written what is `foreign`.
         """
         self.storage = storage
         self.id = format.id

@@ -115,7 +115,9 @@ class Bundles:
         return Bundled(exchanged._replace(remote=file, url=file), needs, size)
 
     def _push(self, name: str, remote: Store, specs: Iterable[str], options: Exchanging) -> Exchanged:
-        """Push to the repository of a bundle. If a collection is refused, raise its problem: a bundle has all or nothing."""
+        """Push to the repository of a bundle. If a collection is refused, raise its problem: a bundle has all
+        or nothing.
+        """
         done = Push(self._remotes.exchange(name, remote, options)).run(self._remotes.scopes(specs))
         for moved in done.refused:
             if moved.problem is not None:

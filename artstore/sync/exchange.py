@@ -177,10 +177,11 @@ class Exchange:
         return (folder for folder in self.there.paths() if self.tracking.has(folder))
 
     def level(self, verb: str, scopes: list[Scope]) -> dict[str, Path]:
-        """Collections in which there is nothing to send, by the folders of their logs. Only of scopes with many collections.
+        """Collections in which there is nothing to send, by the folders of their logs. Only of scopes with
+        many collections.
 
-        Their logs have not grown since a push or pull (`verb`) found nothing to send. Cost for each: two listings, a note
-        and two entries. A plan would read every entry of both logs.
+        Their logs have not grown since a push or pull (`verb`) found nothing to send. Cost for each: two listings, a
+        note and two entries. A plan would read every entry of both logs.
         """
         wanted = tuple(f"{scope.folder}/" for scope in scopes if scope.path is None)
         level: dict[str, Path] = {}

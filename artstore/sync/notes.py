@@ -1,6 +1,7 @@
 """Notes of a remote: copies of its logs, and which changes of ours never have to be sent to it.
 
-All of it may be deleted: it is fetched again. Only the notes which remote is the upstream of a collection are lost then.
+All of it may be deleted: it is fetched again. Only the notes which remote is the upstream of a collection are
+lost then.
 """
 
 import json
@@ -91,7 +92,8 @@ class NotedRuns(NamedTuple):
 class Tracking:
     """The notes of one remote, in `remotes/<name>/`.
 
-    They are copies of the remote's logs at the same paths, `settled.json` beside each, and JSON files about all of them.
+    They are copies of the remote's logs at the same paths, `settled.json` beside each, and JSON files about all
+    of them.
     """
 
     def __init__(self, storage: FolderStorage, name: str) -> None:
@@ -211,8 +213,8 @@ class Tracking:
     def _checked(self, folder: str, first: int) -> set[str]:
         """Read the copied entries of a log from number `first` on, and check them.
 
-        Returns the folders of the logs under whose names the collection was before. Raises DamagedLog, with all copies of
-        the log dropped.
+        Returns the folders of the logs under whose names the collection was before. Raises DamagedLog, with all copies
+        of the log dropped.
         """
         log, sources = Log(self.mirror, folder), set()
         try:

@@ -20,7 +20,8 @@ _UNMOUNTED = "check the path; an unmounted share looks like this too"
 def open_remote(
     place: str, settings: Settings, *, here: FolderStorage | None, writing: bool = False, notes: bool = False
 ) -> Store:
-    """Open the repository at a path or URL for one operation. Its content isn't trusted: entries and objects are checked.
+    """Open the repository at a path or URL for one operation. Its content isn't trusted: entries and objects
+    are checked.
 
     Args:
         place: The path or URL.
@@ -119,8 +120,8 @@ def probe(storage: Storage) -> bool:
 def require_remote(settings: Settings, name: str) -> str:
     """The URL of a remote of the repository here.
 
-    Raises NotFound if there is no such remote, Refused if the repository isn't the user's own and they didn't allow its
-    remotes.
+    Raises NotFound if there is no such remote, Refused if the repository isn't the user's own and they didn't allow
+    its remotes.
     """
     remotes = settings.remotes()
     if name not in remotes:

@@ -26,8 +26,8 @@ class Pull:
 
         Raises NotFound if the remote has no such artifact.
         """
-        # 1. Bring our copies of the remote's logs up to date. Skip collections that didn't change since there was nothing
-        #    to pull.
+        # 1. Bring our copies of the remote's logs up to date. Skip collections that didn't change since there was
+        #    nothing to pull.
         folders, level = self.exchange.fetch(scopes), self.exchange.level("pull", scopes)
         todo: list[Planned[PullPlan]] = []
         moved = [Moved(path, "up to date") for path in level.values()]
@@ -156,7 +156,9 @@ class Pull:
         return moved + self.exchange.commit_all(plans, tx, self.exchange.refs, self._again)
 
     def _comes_alone(self, planned: Planned[PullPlan], tx: Transaction, moved: list[Moved]) -> bool:
-        """Get the objects of one collection. If some are damaged or missing, add it to `moved` as refused, and return False."""
+        """Get the objects of one collection. If some are damaged or missing, add it to `moved` as refused, and
+        return False.
+        """
         try:
             self._send([planned], tx)
         except Damage as error:

@@ -25,8 +25,8 @@ class Push:
 
         Others may push at the same time. Raises NotFound if there is no such artifact here.
         """
-        # 1. Bring our copies of the remote's logs up to date. Skip collections that didn't change since there was nothing
-        #    to push.
+        # 1. Bring our copies of the remote's logs up to date. Skip collections that didn't change since there was
+        #    nothing to push.
         self.exchange.fetch(scopes)
         level = self.exchange.level("push", scopes)
         # 2. Rename collections there that were renamed here. Those that the remote has under the same name weren't.
@@ -51,8 +51,8 @@ class Push:
                     self.exchange.note(state, planned.target, same=planned.plan.same, level=wanted is None)
             except ArtstoreError as error:
                 moved.append(Moved(state.path, "refused", problem=error))
-        # 4. Send the objects, then append the changes. Our own logs are made durable first: a remote must not have changes
-        #    that a power cut can take from us.
+        # 4. Send the objects, then append the changes. Our own logs are made durable first: a remote must not have
+        #    changes that a power cut can take from us.
         if todo and self.exchange.options.dry_run:
             moved += self._push_all(todo, None)
         elif todo:
@@ -74,8 +74,8 @@ class Push:
     def _ours(self, scopes: list[Scope], known: Set[str]) -> Iterator[tuple[State, set[str] | None]]:
         """Our collections in the scopes, each with the ids of the only versions to push, or None for all.
 
-        Deleted ones are included, because their deletion may have to be sent. In a scope of many collections, those whose
-        folders are `known` are left out.
+        Deleted ones are included, because their deletion may have to be sent. In a scope of many collections, those
+        whose folders are `known` are left out.
         """
         for scope in scopes:
             if scope.path is not None:
@@ -148,7 +148,9 @@ class Push:
         return f"{typed('mv', str(old), str(new))} renames it here, too"
 
     def _push_all(self, todo: list[Planned[PushPlan]], tx: Transaction | None) -> list[Moved]:
-        """Send the objects of all plans, and append their changes to the remote's logs. Without a transaction, only count."""
+        """Send the objects of all plans, and append their changes to the remote's logs. Without a transaction,
+        only count.
+        """
         # Collections whose logs grew meanwhile are planned again.
         plans = [p if self.exchange.there.is_current(p.target) else self._planned(p.source, p.wanted) for p in todo]
         self._send(plans, tx)

@@ -108,7 +108,8 @@ class RunExchange:
     def _tell_all(
         self, states: list[RunState], source: ObjectStore, target: ObjectStore, logs: LogStorage, there: Runs
     ) -> int:
-        """Send runs: first the blobs of their histories, then the changes of their logs. Returns how many had new changes.
+        """Send runs: first the blobs of their histories, then the changes of their logs. Returns how many had
+        new changes.
 
         Args:
             source: The objects of the sender.

@@ -114,8 +114,8 @@ class Transfer:
     def plan(self, wanted: list[Wanted], properties: Iterable[Digest] = ()) -> Needs:
         """Find out which objects the receiver lacks.
 
-        The trees of each version are compared with those of its base, level by level. Folders that are equal aren't read.
-        At a distant place each level costs one round of requests.
+        The trees of each version are compared with those of its base, level by level. Folders that are equal aren't
+        read. At a distant place each level costs one round of requests.
 
         Args:
             wanted: The versions to send.
@@ -360,7 +360,8 @@ class _Pair(NamedTuple):
     def is_new(self, seen: set[tuple[bytes, Digest]], everything: bool) -> bool:
         """Whether the folder must be compared: it differs from its base, and is not in `seen`. Adds it to `seen`.
 
-        With a selection, the same folder is compared once for each path, because the path decides which files are selected.
+        With a selection, the same folder is compared once for each path, because the path decides which files
+        are selected.
         """
         key = (b"" if everything else self.path, self.new[3])
         if key in seen or (self.base is not None and self.base[1:] == self.new[1:]):

@@ -50,7 +50,9 @@ class Event(TypedDict, total=False):
 
 
 class EventType(enum.StrEnum):
-    """The types of events. The names are W&B's, except for REMOVE_ARTIFACT_ALIAS and DELETE_ARTIFACT, which are our own."""
+    """The types of events. The names are W&B's, except for REMOVE_ARTIFACT_ALIAS and DELETE_ARTIFACT, which are
+    our own.
+    """
 
     CREATE_ARTIFACT = "CREATE_ARTIFACT"
     LINK_ARTIFACT = "LINK_ARTIFACT"

@@ -1,4 +1,4 @@
-"""Firing automations: finding the rules of the user that wait for an event, and starting their actions in a new process."""
+"""Firing automations: finding the user's rules that wait for an event, and starting their actions in a new process."""
 
 import copy
 import json
@@ -30,7 +30,9 @@ from artstore.operations.automation.rules import (
 from artstore.store.settings import automation_depth, state_folder
 
 DEEPEST = 3
-"""An automation's command may set off another automation, and so on. This many in a row are allowed: more look like a loop."""
+"""An automation's command may set off another automation, and so on. This many in a row are allowed: more look like
+a loop.
+"""
 _CALLED: list[tuple[Place, Rule, Callable[[Event], Any]]] = []
 """Rules that exist only in this process. Their action is a function."""
 
@@ -119,8 +121,8 @@ def fire(place: Place, events: list[Event], ask: Callable[[str], bool | None]) -
     """Start the actions of all rules that wait for these events.
 
     Never raises, and never waits for an action: the changes are made already. If the user has not allowed the
-    repository's automations at this place, `ask` asks them, once. If it returns None, no rule fires, and there is a
-    warning.
+    repository's automations at this place, `ask` asks them, once. If it returns None, no rule fires, and there is
+    a warning.
     """
     try:
         # 1. Note events of metrics: a run sets off such a rule once.

@@ -1,6 +1,7 @@
 """The rules of automations. They are the user's own, in the user's configuration folder.
 
-Rules of a repository only fire at places where the user allowed them. They are never stored in a repository, nor pushed.
+Rules of a repository only fire at places where the user allowed them. They are never stored in a repository,
+nor pushed.
 """
 
 import json

@@ -1,4 +1,6 @@
-"""The worker: a process that carries out actions of automations, and notes their outcomes. No other process waits for it."""
+"""The worker: a process that carries out actions of automations, and notes their outcomes. No other process waits
+for it.
+"""
 
 import hashlib
 import hmac
@@ -30,7 +32,9 @@ RETRY_AFTER = (1.0, 4.0, 16.0)
 """Seconds before the second, third and fourth try of a webhook, if the server fails or can't be reached."""
 _TOGETHER = 16
 _LONGEST_VARIABLE = 8192
-"""Bytes. A longer field of an event isn't put into a variable: Linux allows 128 KiB for one, and a limit for all together."""
+"""Bytes. A longer field of an event isn't put into a variable: Linux allows 128 KiB for one, and a limit for
+all together.
+"""
 _TAIL = 4096
 """Bytes at the end of a command's output that are noted."""
 _LOG_MOST = 1 << 20
@@ -179,7 +183,8 @@ _VARIABLE = re.compile(r"\$\{([A-Za-z_][\w.-]*)\}")
 
 
 def filled(payload: Any, event: Event, token: str | None) -> Any:
-    """Replace W&B's variables in the strings of a payload: `${artifact_collection_name}`, `${artifact_metadata.KEY}`, ….
+    """Replace W&B's variables in the strings of a payload: `${artifact_collection_name}`,
+    `${artifact_metadata.KEY}`, ….
 
     A variable that the event doesn't have becomes empty.
     """

@@ -27,8 +27,8 @@ from artstore.store.store import Store
 class Changes:
     """The operations that change versions and collections.
 
-    Each appends one log entry. If another writer appends first, the entry is made again from the new state. The `text` of
-    an operation is a spec, or the name of a collection.
+    Each appends one log entry. If another writer appends first, the entry is made again from the new state. The `text`
+    of an operation is a spec, or the name of a collection.
     """
 
     def __init__(self, store: Store, lookup: Lookup) -> None:
@@ -109,7 +109,8 @@ class Changes:
                 self.edit(f"{source.state.path}@{source.id}", rest)
             properties = Properties(aliases=properties.aliases, no_aliases=properties.no_aliases)
             text = f"{found.state.path}@{found.id}"
-        # 2. Store long values before the entry that names them. If a collector removed one meanwhile, take the change back.
+        # 2. Store long values before the entry that names them. If a collector removed one meanwhile, take the
+        #    change back.
         with self.rely() as reliance:
             stored = reliance.store(properties)
             reliance.publish()
@@ -179,8 +180,8 @@ class Changes:
     def delete(self, text: str, *, delete_aliases: bool = False) -> Version:
         """Delete one version. Its number is never used again.
 
-        Raises Conflict if it has an alias other than `latest`, or a link points to it, unless `delete_aliases`. The links
-        stay, and keep its files and properties.
+        Raises Conflict if it has an alias other than `latest`, or a link points to it, unless `delete_aliases`. The
+        links stay, and keep its files and properties.
         """
         self._release([self._lookup.find(text)], force=delete_aliases)
 
@@ -386,7 +387,9 @@ class Changes:
         return self._refs.rename(state.path, target)
 
     def free_name(self, text: str) -> Path:
-        """The collection that a text names, as the target of a copy or rename. Raises InvalidValue if it names a version."""
+        """The collection that a text names, as the target of a copy or rename. Raises InvalidValue if it names
+        a version.
+        """
         path, spec = self._lookup.path_of(text)
         if spec.names_version:
             raise InvalidValue(f"'{text}' names a version; give a name without alias or number")

@@ -89,7 +89,9 @@ def _nearest(folder: str) -> str:
 
 @contextmanager
 def _own_folder(root: str | None, folder: str) -> Iterator[str]:
-    """Make a folder for probes, and remove it at the end. If this process is killed, the next save or `init` removes it."""
+    """Make a folder for probes, and remove it at the end. If this process is killed, the next save or `init`
+    removes it.
+    """
     own = f"{root}/tmp/{this_process()}" if root else f"{folder}/{FOLDER}.new-{this_process()}"
     with translated(f"write to {printable(folder)}"):
         os.mkdir(own)

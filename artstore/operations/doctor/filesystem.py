@@ -1,6 +1,7 @@
 """Probes of a file system: each tries one ability in a folder made for that.
 
-A probe uses the functions that the store uses, if there are any. It leaves its files in the folder, and may raise OSError.
+A probe uses the functions that the store uses, if there are any. It leaves its files in the folder, and may
+raise OSError.
 """
 
 import errno
@@ -256,8 +257,8 @@ class Times(NamedTuple):
     kept_ns: int
     """the precision with which a time is stored"""
     mtime_ns: int | None
-    """the least difference between two modification times of a file that is written again and again; None if it never
-    changed
+    """the least difference between two modification times of a file that is written again and again; None if it
+    never changed
     """
     ctime_ns: int | None
     """the same for the change time"""

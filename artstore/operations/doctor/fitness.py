@@ -1,4 +1,4 @@
-"""The fitness of a file system for a repository: the findings that follow from probes, and what each means for the user."""
+"""The fitness of a file system for a repository: the findings that follow from probes, and what each one means."""
 
 from collections.abc import Callable, Iterator
 from typing import Any, Literal, NamedTuple

@@ -103,7 +103,8 @@ class LinkRow(NamedTuple):
 class _Table:
     """The cached rows of all logs of one kind, as bytes, each with a key by which rows are sorted.
 
-    It is stored in columns: then 10,000 rows are loaded in a few milliseconds, and a row is only decoded when it is needed.
+    It is stored in columns: then 10,000 rows are loaded in a few milliseconds, and a row is only decoded when it
+    is needed.
     """
 
     def __init__(self) -> None:
@@ -145,8 +146,8 @@ class _Table:
 class Catalog:
     """The summaries of all runs and links, as they are now.
 
-    Cost: one stat for each run (or collection), and reading those that changed since the last time. Without the cache, one
-    small file for each run that ended, and the whole logs of all others.
+    Cost: one stat for each run (or collection), and reading those that changed since the last time. Without the cache,
+    one small file for each run that ended, and the whole logs of all others.
     """
 
     def __init__(

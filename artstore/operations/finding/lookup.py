@@ -219,7 +219,9 @@ class Lookup:
         return self._text(version.get("description")), metadata
 
     def origins(self, found: Version) -> dict[str, dict[str, Any]]:
-        """The entries that came from other versions, by path: the version's collection, id and number, and the path there."""
+        """The entries that came from other versions, by path: the version's collection, id and number, and the
+        path there.
+        """
         origins: dict[str, Any] = found.version.get("origins", {})
         if isinstance(blob := origins.get("blob"), str):
             origins = decode_json(self._property(blob), f"origins of entries of {found.name}")

@@ -61,8 +61,8 @@ def tree(graph: Graph) -> Iterator[str]:
 
 
 Branch = tuple[str, str, str, bool, str]
-"""A line that is still to be drawn: the key of the node, the lines before it, the word for it (such as "made by"), whether it
-leads up, and the indent of the nodes below it.
+"""A line that is still to be drawn: the key of the node, the lines before it, the word for it (such as "made by"),
+whether it leads up, and the indent of the nodes below it.
 """
 
 

@@ -1,8 +1,8 @@
 """A lineage as an SVG picture, from left to right. Runs and versions look different, and nothing overlaps.
 
-Layers follow Sugiyama, Tagawa and Toda (1981), "Methods for visual understanding of hierarchical system structures": each
-node is right of all nodes from which its data came; an edge that crosses layers gets a place of its own in each; within
-a layer, nodes are ordered by the mean position of their neighbours.
+Layers follow Sugiyama, Tagawa and Toda (1981), "Methods for visual understanding of hierarchical system structures":
+each node is right of all nodes from which its data came; an edge that crosses layers gets a place of its own in each;
+within a layer, nodes are ordered by the mean position of their neighbours.
 """
 
 from collections.abc import Callable
@@ -161,7 +161,9 @@ def _way(edge: Edge, layer: dict[str, int], columns: list[list[str]]) -> list[st
 
 
 def _untangle(columns: list[list[str]], paths: list[list[str]]) -> None:
-    """Sort each layer by the mean position of its nodes' neighbours in the layer before, or after: in turn, _SWEEPS times."""
+    """Sort each layer by the mean position of its nodes' neighbours in the layer before, or after: in turn,
+    _SWEEPS times.
+    """
     left: dict[str, list[str]] = {}
     right: dict[str, list[str]] = {}
     for path in paths:

@@ -50,7 +50,8 @@ def write_archive(
 ) -> Archived:
     """Write an archive of files and folders.
 
-    Memory: 8 MiB of small files. If it fails, the archive is made unreadable, so that nobody takes a part for the whole.
+    Memory: 8 MiB of small files. If it fails, the archive is made unreadable, so that nobody takes a part for
+        the whole.
 
     Args:
         out: Need not be seekable.

@@ -100,9 +100,9 @@ class Checkout:
     def run(self, root: str) -> CheckedOut:
         """Bring a folder to the version's content.
 
-        Files that are right stay untouched, and missing and changed files are written. Other files are only removed with
-        `delete`. If the root doesn't exist, the whole folder appears by one rename. If it exists, each file appears by one
-        rename.
+        Files that are right stay untouched, and missing and changed files are written. Other files are only removed
+        with `delete`. If the root doesn't exist, the whole folder appears by one rename. If it exists, each file
+        appears by one rename.
         """
         root = os.path.abspath(root)
         self._refuse_repository(root)
@@ -178,7 +178,8 @@ class Checkout:
     def _take_over(self, parent: str, prefix: str, building: str) -> bool:
         """Rename what a dead process left of its build to `building`. Returns whether there was one.
 
-        Only a real folder of this user is taken: others may write to the parent (/tmp). Its files are checked afterwards.
+        Only a real folder of this user is taken: others may write to the parent (/tmp). Its files are
+        checked afterwards.
         """
         for name in os.listdir(parent):
             owner = left_by(name) if name.startswith(prefix) else None
@@ -276,8 +277,8 @@ class Checkout:
     def _note_folder(self, target: Confined, path: bytes, tree: Digest, known: dict[str, Stat]) -> None:
         """Note a folder in the cache, after the last of its files was written.
 
-        Files that were written or compared before keep the stats that they had then (`known`), because they may have been
-        changed since.
+        Files that were written or compared before keep the stats that they had then (`known`), because they may have
+        been changed since.
         """
         entries = read_folder(tree, self._objects.read_tree)
         fd = target.open_folder(tuple(path.split(b"/")[:-1]), create=False)
@@ -306,7 +307,9 @@ class Checkout:
             raise self._twin(path, entry, entries) from None
 
     def _twin(self, path: bytes, entry: Entry, entries: tuple[Entry, ...]) -> Conflict:
-        """The error for two names that are the same name on this file system: an entry, and one that was written before."""
+        """The error for two names that are the same name on this file system: an entry, and one that was
+        written before.
+        """
         other = next(
             (e.name for e in entries if e.name != entry.name and folded(e.name) == folded(entry.name)), b"another name"
         )
@@ -353,7 +356,9 @@ class Checkout:
             self._save_cache()
 
     def _plan(self, fd: int) -> tuple[Todo, Extra]:
-        """The files to write below an open folder, and those to remove. Raises NotFound if the selection matches nothing."""
+        """The files to write below an open folder, and those to remove. Raises NotFound if the selection
+        matches nothing.
+        """
         comparison = Comparison(
             self._objects, selection=self._selection, cache=self._cache, link=self._how.link, extra=self._how.delete
         )
@@ -462,7 +467,9 @@ def _trusted(fd: int, seen: dict[str, Stat], rule: Trust) -> dict[str, Stat]:
 
 
 def _record(trusted: dict[str, Stat], tree: Digest, entries: Sequence[Entry]) -> Record:
-    """The stat cache's record of a folder whose files were just written or read. A file without a stat is read next time."""
+    """The stat cache's record of a folder whose files were just written or read. A file without a stat is read
+    next time.
+    """
     stats = dict(trusted)
     for entry in entries:
         stats.setdefault(os.fsdecode(entry.name), UNKNOWN)

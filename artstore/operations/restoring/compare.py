@@ -42,9 +42,9 @@ class Comparison:
         """Prepare a comparison.
 
         Args:
-            link: How a checkout puts large files there. Then a file is only right if the checkout could have left it there.
-                Without `link`, a file is right if its content is: also through a symlink, and a reference whose digest is
-                unknown if it has the right size.
+            link: How a checkout puts large files there. Then a file is only right if the checkout could have left it
+                there. Without `link`, a file is right if its content is: also through a symlink, and a reference whose
+                digest is unknown if it has the right size.
             extra: Whether the caller wants to know extra files. If not, and without a cache, no folder is listed.
         """
         self.read = objects.read_tree
@@ -158,7 +158,9 @@ class ComparedFolder:
         return [(entry.name, entry.digest, entry) for entry in self.entries if entry.kind == DIRECTORY]
 
     def differing(self) -> Todo:
-        """Its files that are missing or changed, in the order of the tree. Reads each file whose stat is not as recorded."""
+        """Its files that are missing or changed, in the order of the tree. Reads each file whose stat is not
+        as recorded.
+        """
         if self.unchanged:
             return []
         known = self._record.known() if self._record is not None else {}

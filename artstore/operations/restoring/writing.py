@@ -70,8 +70,8 @@ class FileWriter:
     def write_quickly(self, fd: int, entry: Entry) -> Stat | None:
         """Write a small file whose bytes are the next ones in the pack that was read last. The hot loop of a download.
 
-        Returns the file's stat; None, with nothing written, for any other file. Cost: one hash and four system calls. The
-        name was checked when its tree was decoded.
+        Returns the file's stat; None, with nothing written, for any other file. Cost: one hash and four system calls.
+        The name was checked when its tree was decoded.
         """
         name, kind, size = entry[:3]
         if kind > EXECUTABLE or size >= LARGE or name[0] == 0x2E:

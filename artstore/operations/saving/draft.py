@@ -68,7 +68,8 @@ class Saved(NamedTuple):
 class Draft:
     """Files that are gathered for one version. Each is stored in the draft's transaction as soon as it is added.
 
-    Close a draft, whether it was saved or not. Only one thread at a time may use it, and only the process that began it.
+    Close a draft, whether it was saved or not. Only one thread at a time may use it, and only the process that
+    began it.
     """
 
     def __init__(
@@ -202,8 +203,9 @@ class Draft:
     ) -> Folder:
         """Add all files of a folder, at the root or below `name`.
 
-        Files whose stats did not change since the folder was last saved aren't opened. Raises Conflict, and adds none, if
-        a path has other content, unless `overwrite`. Raises SourceError, with all problems, if a file can't be saved.
+        Files whose stats did not change since the folder was last saved aren't opened. Raises Conflict, and adds
+        none, if a path has other content, unless `overwrite`. Raises SourceError, with all problems, if a file can't
+        be saved.
         """
         root = os.path.abspath(path)
         salt = chosen.key if chosen else ""
@@ -324,7 +326,7 @@ class Draft:
             run: The run that makes the version.
             incremental: Add the files to those of the latest version.
             upsert: Add the files to the parts that were added under this id.
-            writer: Who adds them to the upsert, for messages.
+            writer: The name of the process that adds them to the upsert, for messages.
             origins: Which entries came from other versions.
             reuse: Which version may be reused if it has the same content: the latest, or any live one.
 

@@ -127,7 +127,9 @@ class Lister:
         return listing
 
     def _follow(self, fd: int, path: bytes, name: str, listing: Listing) -> None:
-        """Add the file or folder that a symlink leads to. Any other kind of target is a problem, as is a FIFO or a device."""
+        """Add the file or folder that a symlink leads to. Any other kind of target is a problem, as is a FIFO or
+        a device.
+        """
         try:
             st = os.stat(name, dir_fd=fd)
         except FileNotFoundError:

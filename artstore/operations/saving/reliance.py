@@ -1,4 +1,6 @@
-"""Relying on stored versions: an operation uses their objects again, and makes sure that no collector took them meanwhile."""
+"""Relying on stored versions: an operation uses their objects again, and makes sure that no collector took
+them meanwhile.
+"""
 
 from collections.abc import Iterable
 from typing import Any, NamedTuple
@@ -159,8 +161,8 @@ class Reliance:
     def ensure_copied(self, source: Path, versions: list[VersionState], target: Path) -> None:
         """Look again for the objects of versions, after they were copied or linked to `target`.
 
-        If a version was deleted from its source meanwhile, all its objects are looked up. If an object is gone, withdraw
-        the copies and raise MissingObject.
+        If a version was deleted from its source meanwhile, all its objects are looked up. If an object is gone,
+        withdraw the copies and raise MissingObject.
         """
         try:
             state = self._refs.read(source)
@@ -176,8 +178,8 @@ class Reliance:
     def withdraw(self, path: Path, id: str, error: ArtstoreError, made_from: UpsertParts | None = None) -> None:
         """Take back a version whose objects could not be kept.
 
-        The parts that it was `made_from` are added to the upsert again. One of them may contradict a part that was added
-        meanwhile: the next finish reports that.
+        The parts that it was `made_from` are added to the upsert again. One of them may contradict a part that was
+        added meanwhile: the next finish reports that.
         """
 
         def build(state: State) -> list[Change]:

@@ -85,7 +85,8 @@ class Scanner:
         """Prepare a walk.
 
         Args:
-            base: Root tree of a live version. If a folder still has its tree in that version, all its objects are stored.
+            base: Root tree of a live version. If a folder still has its tree in that version, all its objects
+                are stored.
             depth: Number of folders above the walk's root in the draft.
         """
         self._tx = transaction
@@ -174,8 +175,8 @@ class Scanner:
         listing, rules = self._lister.list_folder(here, rules)
         now = self._compare(path, listing, base)
         cache, record = self._cache, now.record
-        # 2. Read files that are new or changed. Decide before the read which stats can't be trusted: then no change that
-        #    is made during the read stays unseen at the next save.
+        # 2. Read files that are new or changed. Decide before the read which stats can't be trusted: then no change
+        #    that is made during the read stays unseen at the next save.
         young = _untrusted(now.fresh, trust(self._root, now.fresh.values()), here.device) if cache and now.fresh else []
         edits: Edits = self._reader.read(fd, path, now.fresh, listing.linked)
         # 3. Note files that are gone.

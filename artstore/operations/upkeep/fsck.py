@@ -152,8 +152,8 @@ class Fsck:
 
     def _check_objects(self, pack: Pack) -> None:
         """Hash the objects of a pack, in the order of the file, with a few large reads."""
-        # 1. Hash trees and versions, and blobs unless the check is quick. Damage is noted; an old note is removed if the
-        #    object is right.
+        # 1. Hash trees and versions, and blobs unless the check is quick. Damage is noted; an old note is removed if
+        #    the object is right.
         bad, rows = self._objects.damage.inside(pack.name), list(pack.rows())
         hashed = rows if self._hashes(pack.name) else [row for row in rows if row.kind != BLOB]
         for run in neighbours(hashed, self._objects.storage.distant):

@@ -70,8 +70,8 @@ class Marks:
                 try:
                     self._mark_collection(state)
                 except MissingObject:
-                    # Perhaps the version was deleted and collected since the log was read. Then the log has grown, and is
-                    # read again. Otherwise the object is lost.
+                    # Perhaps the version was deleted and collected since the log was read. Then the log has grown, and
+                    # is read again. Otherwise the object is lost.
                     if attempt == _TRIES - 1 or last_number(Log(self._objects.storage, folder).listing()) == head:
                         raise
                     continue
