@@ -1,4 +1,4 @@
-"""Storage: the protocol for places that hold a repository's files, and the choice of one by URL."""
+"""Storage: the protocol for places that hold a repository's files."""
 
 import os
 import re
@@ -8,10 +8,8 @@ from typing import Protocol
 
 from artstore.backends.folder import FolderStorage
 from artstore.domain.digest import Digest
-from artstore.domain.names import printable
-from artstore.errors import InvalidValue
 
-__all__ = ["FolderStorage", "LogStorage", "Readable", "Reader", "Storage", "Trash", "is_url", "open_storage"]
+__all__ = ["FolderStorage", "LogStorage", "Readable", "Reader", "Storage", "Trash", "is_url"]
 
 
 Reader = tuple[int, Callable[[int, int], bytes], Callable[[], None]]
@@ -212,33 +210,3 @@ _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 def is_url(text: str) -> bool:
     """Whether a place is given as a URL, else it is a path."""
     return _URL.match(text) is not None
-
-
-def open_storage(place: str, *, scratch: str | None = None, foreign: bool = False) -> Storage:
-    """The storage at a path or URL (`file://`, `s3://`, `gs://`, `az://`).
-
-    `scratch` is a folder for files that are going to a bucket. A `foreign` folder is one in which others may have made
-    links and devices.
-    """
-    if not is_url(place):
-        return FolderStorage(os.path.abspath(place), foreign=foreign)
-    from artstore.domain.redaction import redacted  # for URLs only, with what parses them
-
-    scheme = place.partition("://")[0].lower()
-    if scheme == "file":
-        from urllib.parse import unquote, urlsplit
-
-        parts = urlsplit(place)
-        if parts.netloc not in ("", "localhost"):
-            raise InvalidValue(
-                f"'{printable(redacted(place))}' names another host", hint="file:///path is a folder here"
-            )
-        return FolderStorage(os.path.abspath(unquote(parts.path)), foreign=foreign)
-    if scheme not in ("s3", "gs", "az", "memory"):
-        raise InvalidValue(
-            f"'{printable(redacted(place))}' is of no kind that artstore knows",
-            hint="a remote is a folder's path, or s3://BUCKET/PATH, gs://BUCKET/PATH, az://CONTAINER/PATH",
-        )
-    from artstore.backends.bucket.storage import BucketStorage
-
-    return BucketStorage(place, scratch=scratch)

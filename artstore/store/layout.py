@@ -7,7 +7,8 @@ from typing import Any, Literal, NamedTuple
 from artstore.backends import owner as owners
 from artstore.backends.files import remove_tree, sync_folder, write_file
 from artstore.backends.mounts import is_local
-from artstore.backends.storage import FolderStorage, Readable, Storage, is_url, open_storage
+from artstore.backends.places import open_storage
+from artstore.backends.storage import FolderStorage, Readable, Storage, is_url
 from artstore.domain.codec import decode_json, encode_json
 from artstore.domain.names import printable
 from artstore.errors import Damage, NotFound, UnsupportedFormat

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from artstore.backends.storage import FolderStorage, Storage, open_storage
+from artstore.backends.places import open_storage
+from artstore.backends.storage import FolderStorage, Storage
 from artstore.domain.digest import BLOB, digest_of
 from artstore.errors import InvalidValue, StorageError
 from artstore.store.layout import make

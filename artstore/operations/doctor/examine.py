@@ -10,6 +10,7 @@ from typing import NamedTuple, get_args
 
 from artstore.backends.files import remove_if_there, remove_tree, write_file
 from artstore.backends.owner import Owner, is_alive, is_dead, parse, this_process
+from artstore.backends.places import kind_of
 from artstore.backends.storage import FolderStorage, is_url
 from artstore.domain.names import printable
 from artstore.domain.wording import count, human
@@ -245,12 +246,10 @@ def _remotes(storage: FolderStorage) -> Iterator[Finding]:
 
 
 def _remote(what: str, url: str, storage: FolderStorage) -> Finding:
-    """The finding on a remote: whether its folder holds a repository. A bucket is not contacted."""
+    """The finding on a remote: whether its folder holds a repository. A place that takes requests is not contacted."""
     place = printable(re.sub("//[^/]*@", "//", url.partition("?")[0]))
     try:
-        if is_url(url) and not url.lower().startswith("file:"):
-            from artstore.backends.bucket.opening import has_credentials  # raises if obstore isn't installed
-
+        if is_url(url) and (has_credentials := kind_of(url).has_credentials) is not None:
             if has_credentials():
                 return Finding("ok", what, place, "not contacted; the environment has credentials")
             return Finding("note", what, place, "no credentials in the environment: this machine's own login is used")

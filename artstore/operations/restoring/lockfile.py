@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from artstore.backends.files import replace_file
+from artstore.backends.places import KINDS
 from artstore.backends.storage import is_url
 from artstore.domain.digest import is_hex
 from artstore.domain.names import check_name, is_protected, parse_path, parse_spec, printable
@@ -19,7 +20,7 @@ _FORMS = (1, 2)
 _HEAD = "# Written by `artstore lock`; `artstore get --locked` restores exactly this.\n"
 _LONGEST = 1 << 24
 """Characters. A longer lock file is refused."""
-_SCHEMES = ("file", "s3", "gs", "az")
+_SCHEMES = [scheme for kind in KINDS if kind.lasts for scheme in kind.schemes]
 """The schemes that a remote's URL may have."""
 
 

@@ -311,7 +311,7 @@ def test_a_bucket_without_space_is_told(bucket: Bucket) -> None:
 def test_a_hostile_pack_in_a_bucket_is_refused(tmp_path: Path) -> None:
     """Case 24: its index names ranges behind its end."""
     pytest.importorskip("obstore")
-    from artstore.backends.storage import open_storage
+    from artstore.backends.places import open_storage
     from artstore.domain.digest import pack_digest
     from artstore.store.packs import END, FOOTER, MAGIC, ROW
 
