@@ -345,10 +345,10 @@ def test_a_long_name_is_cut_in_the_picture_and_whole_in_its_tooltip() -> None:
 @pytest.mark.parametrize("draw", [lambda graph: "\n".join(tree(graph)), as_json, mermaid, dot, svg])
 def test_a_chain_of_two_thousand_runs_is_drawn(draw: Any) -> None:
     graph = long_chain(2000)
-    begin = time.perf_counter()
+    begin = time.process_time()
     text = draw(graph)
     assert "run1999" in text
-    assert time.perf_counter() - begin < 10
+    assert time.process_time() - begin < 10
 
 
 def long_chain(length: int) -> Graph:
@@ -365,9 +365,9 @@ def test_a_long_chain_whose_runs_all_use_one_version_is_drawn_in_time() -> None:
     graph = long_chain(300)
     nodes = graph.nodes | {"config": node("config", "config:v0")}
     graph = Graph(graph.start, nodes, [*graph.edges, *(Edge("config", f"r{n}") for n in range(300))], {})
-    begin = time.perf_counter()
+    begin = time.process_time()
     picture = ET.fromstring(svg(graph))
-    assert time.perf_counter() - begin < 8
+    assert time.process_time() - begin < 8
     assert len(picture.findall(f"{SVG}g")) == len(nodes)
 
 
