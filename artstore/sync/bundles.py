@@ -147,9 +147,8 @@ class Bundles:
                 except (NotFound, UnsupportedFormat) as error:
                     raise InvalidValue(f"{printable(file)} doesn't hold an artstore repository") from error
                 except Damage as error:
-                    raise type(error)(
-                        f"{printable(file)} is damaged: {error}", hint="copy it here again, or create it again"
-                    ) from error
+                    hint = "copy it here again, or create it again"
+                    raise type(error)(f"{printable(file)} is damaged: {error}", hint=hint) from error
             return Bundled(exchanged._replace(remote=file, url=file), needs, os.fstat(source.fileno()).st_size)
 
     def _require(self, need: Need) -> None:

@@ -315,10 +315,8 @@ class Exchange:
         if theirs.number:
             log = Log(self.remote.storage, theirs.path.folder)
             if log.read(theirs.number).digest != theirs.digest:
-                raise Damage(
-                    f"the history of {theirs.path} at remote '{self.tracking.name}' was rewritten",
-                    hint="find out who changed it; to accept it: `artstore remote rm`, then `artstore remote add`",
-                )
+                hint = "find out who changed it; to accept it: `artstore remote rm`, then `artstore remote add`"
+                raise Damage(f"the history of {theirs.path} at remote '{self.tracking.name}' was rewritten", hint=hint)
 
     def _withdraw(self, refs: Refs, path: Path, ids: list[str], error: ArtstoreError) -> None:
         """Take back versions of a collection, because of an error."""

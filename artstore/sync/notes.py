@@ -205,10 +205,8 @@ class Tracking:
 
     def _incomplete(self, folder: str, number: int) -> NoReturn:
         """Raise the error for a missing entry."""
-        raise DamagedLog(
-            f"entry {number} of {printable(folder)} is missing at remote '{self.name}'",
-            hint="if a sync is still copying files there, try again later; nothing was changed here",
-        )
+        hint = "if a sync is still copying files there, try again later; nothing was changed here"
+        raise DamagedLog(f"entry {number} of {printable(folder)} is missing at remote '{self.name}'", hint=hint)
 
     def _checked(self, folder: str, first: int) -> set[str]:
         """Read the copied entries of a log from number `first` on, and check them.
@@ -226,10 +224,8 @@ class Tracking:
                         sources.add("refs/" + "/".join(map(file_name_of, parts)))
         except DamagedLog as error:
             self._drop(folder)
-            raise DamagedLog(
-                f"remote '{self.name}': {error}",
-                hint="its history was rewritten: find out who changed it; to accept it, run the same command again",
-            ) from error
+            hint = "its history was rewritten: find out who changed it; to accept it, run the same command again"
+            raise DamagedLog(f"remote '{self.name}': {error}", hint=hint) from error
         return sources
 
     # -- changes that are settled: they never have to be sent --

@@ -78,9 +78,8 @@ def make_remote(place: str, here: FolderStorage, *, shared: bool = False) -> Non
         return
     if isinstance(storage, FolderStorage):
         if os.path.isdir(storage.root) and os.listdir(storage.root):
-            raise Refused(
-                f"{printable(storage.root)} is not empty, and is not a repository", hint="choose an empty folder"
-            )
+            hint = "choose an empty folder"
+            raise Refused(f"{printable(storage.root)} is not empty, and is not a repository", hint=hint)
         make(storage.root, shared=shared)
     else:
         storage.create("format", encode_json(new_format()))
@@ -104,10 +103,8 @@ def probe(storage: Storage) -> bool:
     try:
         second = storage.create(path, data[::-1])
         if not first or second:
-            raise InvalidValue(
-                f"{where} lets a second writer replace a file that another one created",
-                hint="it lacks conditional writes (If-None-Match: *); use a server that has them, or a folder",
-            )
+            hint = "it lacks conditional writes (If-None-Match: *); use a server that has them, or a folder"
+            raise InvalidValue(f"{where} lets a second writer replace a file that another one created", hint=hint)
         if storage.read(path) != data or storage.read(path, 5, 7) != data[5:12]:
             raise InvalidValue(f"{where} does not return the bytes that were written", hint="use another server")
         if [name for name, _ in storage.below(folder)] != [path]:
@@ -128,8 +125,6 @@ def require_remote(settings: Settings, name: str) -> str:
         hint = f"the remotes are {', '.join(remotes)}" if remotes else "`artstore remote add NAME URL` adds one"
         raise NotFound(f"there is no remote '{printable(name)}'", hint=hint)
     if doubt := settings.doubt():
-        raise Refused(
-            f"{doubt}: its remote '{printable(name)}' is {printable(remotes[name].url)}",
-            hint="if you trust that place, `artstore remote allow` lets this repository's remotes be contacted",
-        )
+        hint = "if you trust that place, `artstore remote allow` lets this repository's remotes be contacted"
+        raise Refused(f"{doubt}: its remote '{printable(name)}' is {printable(remotes[name].url)}", hint=hint)
     return remotes[name].url

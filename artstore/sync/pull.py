@@ -90,10 +90,8 @@ class Pull:
     def _refuse_unknown(self, path: Path) -> None:
         states = [self.exchange.there.read_folder(folder) for folder in self.exchange.there.paths()]
         names = [str(state.path) for state in states if state.exists]
-        raise NotFound(
-            f"remote '{self.exchange.tracking.name}' has no artifact {printable(str(path))}",
-            hint=near(str(path), names) or f"{typed('ls --from', self.exchange.tracking.name)} lists its artifacts",
-        )
+        hint = near(str(path), names) or f"{typed('ls --from', self.exchange.tracking.name)} lists its artifacts"
+        raise NotFound(f"remote '{self.exchange.tracking.name}' has no artifact {printable(str(path))}", hint=hint)
 
     def _planned(self, theirs: State, wanted: set[str] | None) -> Planned[PullPlan]:
         """Plan one collection. Raises Conflict if our log can't take the changes."""
@@ -184,10 +182,8 @@ class Pull:
                 transfer.send(needs)
                 tx.publish()
         except MissingObject as error:
-            raise MissingObject(
-                f"remote '{self.exchange.tracking.name}' is incomplete: {error}",
-                hint="if a sync is still copying files there, pull again later; nothing was changed here",
-            ) from error
+            hint = "if a sync is still copying files there, pull again later; nothing was changed here"
+            raise MissingObject(f"remote '{self.exchange.tracking.name}' is incomplete: {error}", hint=hint) from error
 
     def _again(self, planned: Planned[PullPlan], tx: Transaction) -> Planned[PullPlan]:
         """Plan a collection again, after another writer changed our log, and get its objects."""

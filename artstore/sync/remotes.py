@@ -205,10 +205,9 @@ class Remotes:
             yield
         except NotFound as error:
             if specs and specs[0] in self.all():
-                raise NotFound(
-                    str(error), hint=f"'{specs[0]}' is also a remote: give one remote, before the artifacts"
-                ) from error
-            hint = near(specs[0], self.all()) if specs else None
+                hint: str | None = f"'{specs[0]}' is also a remote: give one remote, before the artifacts"
+            else:
+                hint = near(specs[0], self.all()) if specs else None
             if hint is None:
                 raise
             raise NotFound(str(error), hint=hint) from error

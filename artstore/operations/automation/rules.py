@@ -51,10 +51,8 @@ def _load() -> dict[str, Any]:
         with open(path, encoding="utf-8") as file:
             status = os.fstat(file.fileno())
             if status.st_uid != os.geteuid() or status.st_mode & 0o022:
-                raise InvalidValue(
-                    f"{printable(path)} can be written by other users: nothing in it is run",
-                    hint="make sure that you own it, and `chmod 600` it",
-                )
+                hint = "make sure that you own it, and `chmod 600` it"
+                raise InvalidValue(f"{printable(path)} can be written by other users: nothing in it is run", hint=hint)
             value = json.load(file)
     except FileNotFoundError:
         return {}
@@ -176,16 +174,14 @@ def check_rule(rule: Rule) -> None:
     if not isinstance(rule["name"], str) or not 1 <= len(rule["name"]) <= 128 or not rule["name"].isprintable():
         raise InvalidValue(f"an automation's name is 1 to 128 printable characters, not {rule['name']!r:.140}")
     if rule["event"] not in EventType.__members__:
-        raise InvalidValue(
-            f"there is no event '{rule['event']}'", hint=f"use one of {', '.join(EventType.__members__)}"
-        )
+        hint = f"use one of {', '.join(EventType.__members__)}"
+        raise InvalidValue(f"there is no event '{rule['event']}'", hint=hint)
     action = rule["action"]
     if action["kind"] not in (COMMAND, WEBHOOK, NOTHING):
         raise InvalidValue(f"there is no action '{printable(str(action['kind']))}'")
     if action["kind"] == COMMAND and (not action["argv"] or not all(isinstance(a, str) for a in action["argv"])):
-        raise InvalidValue(
-            "a command must be a list of strings: the program and its arguments", hint="such as 'deploy.sh --now'"
-        )
+        hint = "such as 'deploy.sh --now'"
+        raise InvalidValue("a command must be a list of strings: the program and its arguments", hint=hint)
     if action["kind"] == WEBHOOK:
         parts = urlsplit(str(action["url"]))
         if parts.scheme.lower() not in ("http", "https") or not parts.netloc:

@@ -85,9 +85,8 @@ class Changes:
         def build(state: State, version: VersionState) -> list[Change]:
             has = version.get("tags", [])
             if missing := [tag for tag in remove if tag not in has]:
-                raise NotFound(
-                    f"{state.path.name}:v{version['number']} has no tag '{missing[0]}'", hint=near(missing[0], has)
-                )
+                hint = near(missing[0], has)
+                raise NotFound(f"{state.path.name}:v{version['number']} has no tag '{missing[0]}'", hint=hint)
             new = [tag for tag in add if tag not in has]
             return [new_change("tags", id=version["id"], add=new, remove=list(remove))] if new or remove else []
 
@@ -189,10 +188,7 @@ class Changes:
             held = [alias for alias in state.aliases_of(version["id"]) if alias != "latest"]
             if held and not delete_aliases:
                 name = f"{state.path.name}:v{version['number']}"
-                raise Conflict(
-                    f"{name} has {_aliases(held)}",
-                    hint=_HELD,
-                )
+                raise Conflict(f"{name} has {_aliases(held)}", hint=_HELD)
             return deletion(state, version["id"])
 
         found = self.change_version(text, build)
@@ -212,10 +208,7 @@ class Changes:
             if not state.exists:
                 raise _gone(path)
             if state.aliases and not delete_aliases:
-                raise Conflict(
-                    f"{path.name} has {_aliases(state.aliases)}",
-                    hint=_HELD,
-                )
+                raise Conflict(f"{path.name} has {_aliases(state.aliases)}", hint=_HELD)
             return [new_change("delete collection", ids=[version["id"] for version in state.live()])]
 
         gone = self._refs.change(path, build)
@@ -329,10 +322,8 @@ class Changes:
         """
         path, spec = self._lookup.path_of(text)
         if spec.number is None:
-            raise InvalidValue(
-                f"'{text}' does not say which version: undelete takes name:vN",
-                hint=f"{typed('log --deleted', self._lookup.short(path))} lists deleted ones",
-            )
+            hint = f"{typed('log --deleted', self._lookup.short(path))} lists deleted ones"
+            raise InvalidValue(f"'{text}' does not say which version: undelete takes name:vN", hint=hint)
         version = next((v for v in self._refs.read(path).versions.values() if v["number"] == spec.number), None)
         if version is None:
             raise NotFound(f"{path.name} never had a version v{spec.number}")
@@ -374,10 +365,8 @@ class Changes:
                     taken = change["ids"]
         gone = [state.versions[id] for id in taken if id in state.versions and not is_live(state.versions[id])]
         if not gone:
-            raise InvalidValue(
-                f"'{text}' does not say which version: undelete takes name:vN",
-                hint=f"{typed('log --deleted', self._lookup.short(path))} lists deleted ones",
-            )
+            hint = f"{typed('log --deleted', self._lookup.short(path))} lists deleted ones"
+            raise InvalidValue(f"'{text}' does not say which version: undelete takes name:vN", hint=hint)
         return self._bring_back(state.path, sorted(gone, key=lambda version: int(version["number"])))
 
     def rename(self, text: str, new: str) -> State:

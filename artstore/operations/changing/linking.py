@@ -87,10 +87,8 @@ class Links:
             else None
         )
         if types and type not in types:
-            raise Conflict(
-                f"registry {path.project} does not accept artifacts of type '{type}'",
-                hint=f"it accepts {', '.join(types)}",
-            )
+            hint = f"it accepts {', '.join(types)}"
+            raise Conflict(f"registry {path.project} does not accept artifacts of type '{type}'", hint=hint)
 
     # -- registries --
 

@@ -191,9 +191,8 @@ class Lookup:
             else []
         )
         hint = near(printable(parts[-1]), map(printable, names), "".join(f"{printable(part)}/" for part in parts[:-1]))
-        raise NoEntry(
-            f"{found.name} has no '{printable(path)}'", hint=hint or f"{typed('ls', self.named(found))} lists its files"
-        )
+        hint = hint or f"{typed('ls', self.named(found))} lists its files"
+        raise NoEntry(f"{found.name} has no '{printable(path)}'", hint=hint)
 
     def whole(self, found: Version) -> VersionState:
         """A version with its properties. A link has the shared ones of its source."""
@@ -271,10 +270,8 @@ class Lookup:
         names = [state.path.name for state in self._refs.collections(*path[:2], damaged=[])]
         before = "".join(f"{part}/" for part in (spec.entity, spec.project) if part)
         where = printable(f"{path.entity}/{path.project}")
-        return NotFound(
-            f"there is no artifact '{printable(path.name)}' in project {where}",
-            hint=near(path.name, names, before) or all_,
-        )
+        hint = near(path.name, names, before) or all_
+        return NotFound(f"there is no artifact '{printable(path.name)}' in project {where}", hint=hint)
 
     def _elsewhere(self, path: Path, folders: list[list[str]]) -> str | None:
         """A hint with the same name in other projects, or for the project of that name. None if there is neither."""

@@ -45,17 +45,7 @@ from artstore.operations.restoring.writing import FileWriter, refuse_protected
 from artstore.progress import Monitor
 from artstore.store import statcache
 from artstore.store.objects import ObjectStore
-from artstore.store.statcache import (
-    UNKNOWN,
-    Record,
-    RecordPart,
-    Stat,
-    StatCache,
-    Trust,
-    clock_tick,
-    list_stats,
-    trust,
-)
+from artstore.store.statcache import UNKNOWN, Record, RecordPart, Stat, StatCache, Trust, clock_tick, list_stats, trust
 
 _WAIT = 20_000_000
 """Nanoseconds: a checkout waits at most this long for the next tick of the file system's clock (8 ms on Linux)."""
@@ -130,14 +120,11 @@ class Checkout:
     def _refuse_repository(self, root: str) -> None:
         store, real = os.path.realpath(self._store or os.devnull), os.path.realpath(root)
         if (real + os.sep).startswith(store + os.sep):
-            raise Refused(
-                f"{printable(root)} is in the repository; files can't be restored there", hint="choose another --root"
-            )
+            hint = "choose another --root"
+            raise Refused(f"{printable(root)} is in the repository; files can't be restored there", hint=hint)
         if os.path.lexists(os.path.join(real, ".artifacts")):
-            raise Refused(
-                f"{printable(root)} holds a repository; files can't be restored there",
-                hint="choose another --root, such as a folder in it",
-            )
+            hint = "choose another --root, such as a folder in it"
+            raise Refused(f"{printable(root)} holds a repository; files can't be restored there", hint=hint)
 
     # -- a new root --
 

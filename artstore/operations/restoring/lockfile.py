@@ -99,9 +99,8 @@ def _parts(path: str) -> tuple[bytes, ...]:
     try:
         path.encode()
     except UnicodeEncodeError:
-        raise InvalidValue(
-            f"'{printable(path)}' can't be locked: its name is not UTF-8", hint="rename the folder"
-        ) from None
+        hint = "rename the folder"
+        raise InvalidValue(f"'{printable(path)}' can't be locked: its name is not UTF-8", hint=hint) from None
     return tuple(parse_path(path))
 
 
@@ -146,14 +145,11 @@ def _check_remote(one: Locked, what: str) -> None:
         return
     scheme = url.partition("://")[0].lower()
     if scheme not in _SCHEMES:
-        raise InvalidValue(
-            f"{what}: remote '{one.remote}' can't be a {scheme}:// URL",
-            hint=f"a lock file names remotes by path, or by {', '.join(f'{known}://' for known in _SCHEMES)}",
-        )
+        hint = f"a lock file names remotes by path, or by {', '.join(f'{known}://' for known in _SCHEMES)}"
+        raise InvalidValue(f"{what}: remote '{one.remote}' can't be a {scheme}:// URL", hint=hint)
     if _has_secret(url):
-        raise InvalidValue(
-            f"{what}: the url of remote '{one.remote}' holds credentials", hint="credentials come from the environment"
-        )
+        hint = "credentials come from the environment"
+        raise InvalidValue(f"{what}: the url of remote '{one.remote}' holds credentials", hint=hint)
 
 
 def _has_secret(url: str) -> bool:

@@ -37,10 +37,8 @@ def refuse_other_kinds(target: Confined, todo: Todo, root: str) -> None:
         listed = ", ".join(
             f"'{printable(path)}' is a {target.kind(tuple(path.split(b'/')))}" for path in sorted(blocked)[:5]
         )
-        raise Refused(
-            f"in {printable(root)}, {listed}, and the version has something else there",
-            hint="move it away, or choose another --root",
-        )
+        hint = "move it away, or choose another --root"
+        raise Refused(f"in {printable(root)}, {listed}, and the version has something else there", hint=hint)
 
 
 class Spelling(NamedTuple):
@@ -153,10 +151,8 @@ def refuse_unknown(objects: ObjectStore, target: Confined, todo: Todo, extra: Ex
     if unknown:
         listed = ", ".join(unknown[:10]) + (f" and {len(unknown) - 10} more" if len(unknown) > 10 else "")
         lost = "overwritten or removed" if extra else "overwritten"
-        raise Refused(
-            f"in {printable(root)}, files that no version here holds would be {lost}: {listed}",
-            hint="save them first, or use --force",
-        )
+        hint = "save them first, or use --force"
+        raise Refused(f"in {printable(root)}, files that no version here holds would be {lost}: {listed}", hint=hint)
 
 
 def _holds_unknown(objects: ObjectStore, target: Confined, parts: tuple[bytes, ...]) -> bool:

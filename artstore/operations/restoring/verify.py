@@ -67,9 +67,8 @@ class Verifier:
         try:
             fd = os.open(root, _OPEN_FOLDER)
         except FileNotFoundError:
-            raise NotFound(
-                f"there is no folder {printable(root)}", hint="`artstore get` puts the files of a version there"
-            ) from None
+            hint = "`artstore get` puts the files of a version there"
+            raise NotFound(f"there is no folder {printable(root)}", hint=hint) from None
         except NotADirectoryError:
             raise NotFound(f"{printable(root)} is a {kind_of(os.stat(root).st_mode)}, not a folder") from None
         except OSError as error:

@@ -202,9 +202,8 @@ class FileWriter:
                 )
                 if digest != entry[3]:
                     self._objects.large.hash(entry[3], source, entry[2])  # raises if the store's copy is damaged
-                    raise DamagedObject(
-                        f"'{printable(path + entry[0])}' was not copied correctly", hint="run the same command again"
-                    )
+                    hint = "run the same command again"
+                    raise DamagedObject(f"'{printable(path + entry[0])}' was not copied correctly", hint=hint)
                 self._objects.large.verified.note([(entry[3], os.fstat(source))])
         finally:
             os.close(target)

@@ -13,21 +13,9 @@ from artstore.domain.digest import BLOB, Digest, from_hex
 from artstore.domain.ignore import PathFilter
 from artstore.domain.names import is_protected, parse_path, printable
 from artstore.domain.properties import Properties
-from artstore.domain.tree import (
-    EXECUTABLE,
-    FILE,
-    Entry,
-    Folder,
-    Row,
-    tree_digest,
-)
+from artstore.domain.tree import EXECUTABLE, FILE, Entry, Folder, Row, tree_digest
 from artstore.domain.upserts import UpsertPart, joined, parts_of
-from artstore.errors import (
-    ArtstoreError,
-    InvalidValue,
-    NotFound,
-    SourceError,
-)
+from artstore.errors import ArtstoreError, InvalidValue, NotFound, SourceError
 from artstore.operations.saving.planning import Plan, Planner, SaveOptions, encoded, folder_of, type_for
 from artstore.operations.saving.properties import StoredProperties
 from artstore.operations.saving.reliance import Reliance
@@ -72,12 +60,7 @@ class Draft:
     began it.
     """
 
-    def __init__(
-        self,
-        objects: ObjectStore,
-        refs: Refs,
-        monitor: Monitor | None = None,
-    ) -> None:
+    def __init__(self, objects: ObjectStore, refs: Refs, monitor: Monitor | None = None) -> None:
         if objects.here is None:
             raise InvalidValue(f"{printable(objects.storage.root)} is a remote: save in a repository, and push")
         self._objects = objects

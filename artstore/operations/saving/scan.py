@@ -200,10 +200,7 @@ class Scanner:
         if cache:
             large = bool(record and record.large) or any(map(_is_large, edits.values()))
             cache.put_later(
-                path,
-                lambda: _record(listing.seen, young, folder, folders, parts, large),
-                len(listing.seen),
-                len(edits),
+                path, lambda: _record(listing.seen, young, folder, folders, parts, large), len(listing.seen), len(edits)
             )
         return folder
 

@@ -177,10 +177,8 @@ def abandon_transaction(storage: Storage, name: str, *, force: bool, dry_run: bo
         raise NotFound(f"there is no transaction '{name}'", hint=near(name, storage.names("tmp")))
     owner = parse_owner(name)
     if owner is not None and is_alive(owner) and not force:
-        raise Refused(
-            f"process {owner.pid} is at work here: its save would fail",
-            hint="end that process first, or abandon it with --force",
-        )
+        hint = "end that process first, or abandon it with --force"
+        raise Refused(f"process {owner.pid} is at work here: its save would fail", hint=hint)
     if not dry_run:
         storage.remove_folder(f"tmp/{name}")
 

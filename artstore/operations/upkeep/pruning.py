@@ -107,8 +107,6 @@ def _best(live: list[VersionState], asked: str, metadata: Callable[[VersionState
         if isinstance(value, int | float) and not isinstance(value, bool) and value is not ABSENT:
             found.append((sign * value, version["number"], version["id"]))
     if live and not found:
-        raise InvalidValue(
-            f"no version has a number under '{printable(key)}' in its metadata",
-            hint="--keep-best KEY, or KEY:min for the least",
-        )
+        hint = "--keep-best KEY, or KEY:min for the least"
+        raise InvalidValue(f"no version has a number under '{printable(key)}' in its metadata", hint=hint)
     return [max(found)[2]] if found else []
