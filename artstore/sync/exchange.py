@@ -23,13 +23,14 @@ from artstore.sync.runs import RunExchange
 from artstore.sync.transfer import Needs
 
 Plan = TypeVar("Plan", PushPlan, PullPlan)
+Outcome = Literal["moved", "up to date", "refused"]
 
 
 class Moved(NamedTuple):
     """The result of a push or pull for one collection."""
 
     path: Path
-    outcome: Literal["moved", "up to date", "refused"]
+    outcome: Outcome
     versions: tuple[str, ...] = ()
     """names of versions that the receiver got, such as `data:v3`"""
     changes: int = 0
@@ -334,14 +335,9 @@ class Exchange:
 
     def moved(self, state: State, plan: PushPlan | PullPlan, versions: list[VersionState], changes: int) -> Moved:
         """The result for a collection, of which these versions and this number of changes were sent."""
-        return Moved(
-            state.path,
-            "moved" if changes else "up to date",
-            _names(state, versions),
-            changes,
-            tuple(sorted(plan.renumbered.items())) if isinstance(plan, PullPlan) else (),
-            tuple(plan.declined),
-        )
+        renumbered = tuple(sorted(plan.renumbered.items())) if isinstance(plan, PullPlan) else ()
+        outcome: Outcome = "moved" if changes else "up to date"
+        return Moved(state.path, outcome, _names(state, versions), changes, renumbered, tuple(plan.declined))
 
     def report(self, moved: list[Moved], runs: int) -> Exchanged:
         """The result of the whole exchange. `runs` is the number of runs that were sent."""

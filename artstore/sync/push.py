@@ -31,13 +31,10 @@ class Push:
         level = self.exchange.level("push", scopes)
         # 2. Rename collections there that were renamed here. Those that the remote has under the same name weren't.
         known = level.keys() | set(self.exchange.seen())
-        renamed = (
-            []
-            if self.exchange.options.dry_run
-            else [self._rename_there(state) for state, _ in self._ours(scopes, known)]
-        )
-        if any(renamed):
-            self.exchange.fetch(scopes)
+        if not self.exchange.options.dry_run:
+            renamed = [self._rename_there(state) for state, _ in self._ours(scopes, known)]
+            if any(renamed):
+                self.exchange.fetch(scopes)
         # 3. Plan each collection: which changes to append to the remote's log?
         todo: list[Planned[PushPlan]] = []
         moved = [Moved(path, "up to date") for path in level.values()]
@@ -58,9 +55,8 @@ class Push:
         elif todo:
             for planned in todo:
                 self.exchange.here.storage.settle(planned.source.path.folder)
-            with Transaction(
-                self.exchange.remote.objects, source=Supply(self.exchange.here.objects, self.exchange.options.monitor)
-            ) as tx:
+            supply = Supply(self.exchange.here.objects, self.exchange.options.monitor)
+            with Transaction(self.exchange.remote.objects, source=supply) as tx:
                 # Objects of live versions count as stored: their logs must be read after the transaction began.
                 self.exchange.fetch(scopes)
                 moved += self._push_all(todo, tx)
@@ -115,16 +111,12 @@ class Push:
 
     def _planned(self, state: State, wanted: set[str] | None) -> Planned[PushPlan]:
         """Plan one collection, from our copy of the remote's log. Raises Conflict if the remote can't take the changes."""
-        theirs = self.exchange.there.read_folder(state.path.folder, state.path)
+        theirs, remote = self.exchange.there.read_folder(state.path.folder, state.path), self.exchange.tracking.name
         if theirs.redirect is not None:
-            raise Conflict(
-                f"{state.path} was renamed to {theirs.redirect} at remote '{self.exchange.tracking.name}'",
-                hint=self._rename_hint(state.path, theirs.redirect),
-            )
+            hint = self._rename_hint(state.path, theirs.redirect)
+            raise Conflict(f"{state.path} was renamed to {theirs.redirect} at remote '{remote}'", hint=hint)
         if theirs.number and theirs.path != state.path and (theirs.exists or theirs.versions):
-            raise Conflict(
-                f"{state.path} differs only in case from {theirs.path}, which remote '{self.exchange.tracking.name}' has"
-            )
+            raise Conflict(f"{state.path} differs only in case from {theirs.path}, which remote '{remote}' has")
         same = self.exchange.same.get(state.path.folder) if wanted is None else None
         settled = self.exchange.settled(state.path)
         sides = (self.exchange.refs, state, self.exchange.there, theirs)
@@ -160,20 +152,14 @@ class Push:
 
     def _send(self, plans: list[Planned[PushPlan]], tx: Transaction | None) -> None:
         """Send all objects that some plans need, and publish them. Without a transaction, only count them."""
-        self.exchange.options.monitor.start(f"sending to {self.exchange.tracking.name}")
+        source, remote, options = self.exchange.here.objects, self.exchange.remote.objects, self.exchange.options
+        options.monitor.start(f"sending to {self.exchange.tracking.name}")
         if tx is not None:
-            self.exchange.remote.objects.packs.look_only_where_cheap()
+            remote.packs.look_only_where_cheap()
         else:
-            self.exchange.remote.objects.packs.refresh()
-        source = self.exchange.here.objects
-        transfer = Transfer(
-            source,
-            tx or self.exchange.remote.objects,
-            source,
-            jobs=self.exchange.options.jobs,
-            monitor=self.exchange.options.monitor,
-        )
-        wanted, damaged = [], self.exchange.remote.objects.damage.is_known
+            remote.packs.refresh()
+        transfer = Transfer(source, tx or remote, source, jobs=options.jobs, monitor=options.monitor)
+        wanted, damaged = [], remote.damage.is_known
         for planned in plans:
             ours = {version["id"] for version in planned.source.live()}
             whole = [v for v in planned.target.live() if v["id"] in ours and not damaged]

@@ -4,9 +4,10 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
 from functools import partial
+from operator import itemgetter
 from typing import NamedTuple
 
-from artstore.backends.files import remove_if_there
+from artstore.backends.files import closing_fd, remove_if_there
 from artstore.backends.parallel import together
 from artstore.domain.collection import VersionState, digest_of_state, id_of_state
 from artstore.domain.digest import BLOB, KIND_NAMES, TREE, VERSION, Digest, ObjectKind, short
@@ -158,11 +159,8 @@ class Transfer:
         for _, id, found in read_small(self._source, kinds):
             data = bytes(found)
             record, version = decode_version(data, id), told[id]
-            if (record.tree, record.size, record.files) != (
-                digest_of_state(version),
-                version["size"],
-                version["files"],
-            ):
+            logged = digest_of_state(version), version["size"], version["files"]
+            if (record.tree, record.size, record.files) != logged:
                 raise Damage(f"version {short(id)} and its log entry differ")
             needs.versions[id] = data
         for version in versions:
@@ -248,10 +246,8 @@ class Transfer:
         published = tx.new_bytes
         for window in read_blobs(self._source, needs.small):
             for digest, data in window:
-                if len(data) != needs.small[digest]:
-                    raise DamagedObject(
-                        f"blob {short(digest)} has {len(data)} bytes, but a tree records {needs.small[digest]}"
-                    )
+                if len(data) != (size := needs.small[digest]):
+                    raise DamagedObject(f"blob {short(digest)} has {len(data)} bytes, but a tree records {size}")
             tx.add_missing(window)
             if tx.new_bytes - published >= _PUBLISH_EVERY:
                 tx.publish()  # if the transfer is interrupted later, these objects aren't sent again
@@ -281,7 +277,7 @@ class Transfer:
     def _staged(self, tx: Transaction, item: tuple[Digest, int]) -> tuple[Digest, str]:
         """Copy a large blob into the folder of a transaction. Returns its digest and the path of the copy."""
         digest, size = item
-        return digest, _copied(self._source, digest, size, tx.staged, self._monitor, there=self._there.get(digest))
+        return digest, _copied(self._source, digest, size, tx.staged, self._monitor, self._there.get(digest))
 
 
 class Supply:
@@ -314,27 +310,20 @@ def _copied(
     size: int,
     staged: Callable[[], str],
     monitor: Monitor,
-    *,
     there: int | None = None,
 ) -> str:
     """Copy a large blob to a path that `staged` returns, and check it. If the copy is wrong, try once more.
 
     Returns the path. Raises DamagedObject. `there` is the size of the blob at the source, if it is known.
     """
-
-    def advance(count: int) -> None:
-        monitor.advance(0, count)
-
     for _ in range(2):
         path = staged()
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444)
-        try:
-            found = source.large.copy(digest, size, fd, advance, there=there)
-        except BaseException:
-            remove_if_there(path)
-            raise
-        finally:
-            os.close(fd)
+        with closing_fd(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444)) as fd:
+            try:
+                found = source.large.copy(digest, size, fd, partial(monitor.advance, 0), there=there)
+            except BaseException:
+                remove_if_there(path)
+                raise
         if found == (digest, size):
             return path
         with translated(f"remove {path}"):
@@ -384,14 +373,9 @@ def with_bases(versions: list[VersionState], whole: list[VersionState]) -> list[
         whole: Versions of which the receiver has all objects.
     """
     going = {version["id"] for version in versions}
-    found, before = [], max(whole, key=_number, default=None)
-    for version in sorted([*whole, *versions], key=_number):
+    found, before = [], max(whole, key=itemgetter("number"), default=None)
+    for version in sorted([*whole, *versions], key=itemgetter("number")):
         if version["id"] in going:
             found.append(Wanted(version, before))
         before = version
     return found
-
-
-def _number(version: VersionState) -> int:
-    number: int = version["number"]
-    return number

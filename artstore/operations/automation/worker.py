@@ -19,6 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
+from artstore.backends.files import closing_fd
 from artstore.domain.names import printable
 from artstore.operations.automation.events import Event
 from artstore.operations.automation.rules import COMMAND, NOTHING, Rule
@@ -245,11 +246,8 @@ def _append(line: bytes) -> None:
             os.replace(path, f"{path}.1")
     except FileNotFoundError:
         pass
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-    try:
+    with closing_fd(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)) as fd:
         os.write(fd, line)
-    finally:
-        os.close(fd)
 
 
 def read_log() -> list[dict[str, Any]]:

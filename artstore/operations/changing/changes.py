@@ -58,11 +58,8 @@ class Changes:
 
         def build(state: State, version: VersionState) -> list[Change]:
             id = version["id"]
-            changes = [
-                new_change("alias", alias=a, id=id, old=state.aliases.get(a))
-                for a in dict.fromkeys(add)
-                if state.aliases.get(a) != id
-            ]
+            new = [alias for alias in dict.fromkeys(add) if state.aliases.get(alias) != id]
+            changes = [new_change("alias", alias=alias, id=id, old=state.aliases.get(alias)) for alias in new]
             for alias in dict.fromkeys(remove):
                 if state.aliases.get(alias) != id:
                     raise _no_alias(state, version, alias)
@@ -322,8 +319,7 @@ class Changes:
         """
         path, spec = self._lookup.path_of(text)
         if spec.number is None:
-            hint = f"{typed('log --deleted', self._lookup.short(path))} lists deleted ones"
-            raise InvalidValue(f"'{text}' does not say which version: undelete takes name:vN", hint=hint)
+            raise self._unclear(text, path)
         version = next((v for v in self._refs.read(path).versions.values() if v["number"] == spec.number), None)
         if version is None:
             raise NotFound(f"{path.name} never had a version v{spec.number}")
@@ -352,6 +348,11 @@ class Changes:
             reliance.ensure(state.path, withdraw=[version["id"] for version in versions])
         return [Version(state, state.versions[version["id"]]) for version in versions]
 
+    def _unclear(self, text: str, path: Path) -> InvalidValue:
+        """The error for an undelete that doesn't say which version to bring back."""
+        hint = f"{typed('log --deleted', self._lookup.short(path))} lists deleted ones"
+        return InvalidValue(f"'{text}' does not say which version: undelete takes name:vN", hint=hint)
+
     def undelete_collection(self, text: str) -> list[Version]:
         """Bring back all versions that were deleted with the whole collection the last time. Raises like `undelete`."""
         path, _ = self._lookup.path_of(text)
@@ -365,8 +366,7 @@ class Changes:
                     taken = change["ids"]
         gone = [state.versions[id] for id in taken if id in state.versions and not is_live(state.versions[id])]
         if not gone:
-            hint = f"{typed('log --deleted', self._lookup.short(path))} lists deleted ones"
-            raise InvalidValue(f"'{text}' does not say which version: undelete takes name:vN", hint=hint)
+            raise self._unclear(text, path)
         return self._bring_back(state.path, sorted(gone, key=lambda version: int(version["number"])))
 
     def rename(self, text: str, new: str) -> State:
@@ -427,11 +427,8 @@ class Changes:
             found = self._lookup.version(path, id)
             made = self.copy(f"{found.state.path}@{id}", new)
             aliases = tuple(alias for alias in found.state.aliases_of(id) if alias != "latest")
-            description, metadata = self._lookup.properties(found)
-            ttl = found.version.get("ttl", INHERIT)
-            properties = Properties(
-                aliases, tuple(found.version.get("tags", ())), description, metadata, NEVER if ttl is None else ttl
-            )
+            tags, ttl = tuple(found.version.get("tags", ())), found.version.get("ttl", INHERIT)
+            properties = Properties(aliases, tags, *self._lookup.properties(found), NEVER if ttl is None else ttl)
             self.edit(f"{made.path}@{id}", properties)
             if self._delete_unchanged(found):
                 return self._refs.read(made.path)

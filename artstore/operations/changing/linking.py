@@ -81,11 +81,9 @@ class Links:
 
     def _refuse_type(self, path: Path, type: str) -> None:
         """Raise Conflict if the collection is in a registry that doesn't accept this type."""
-        types = (
-            registry_at(self._refs, path.entity, path.project).metadata.get("artifact_types")
-            if path.in_registry
-            else None
-        )
+        if not path.in_registry:
+            return
+        types = registry_at(self._refs, path.entity, path.project).metadata.get("artifact_types")
         if types and type not in types:
             hint = f"it accepts {', '.join(types)}"
             raise Conflict(f"registry {path.project} does not accept artifacts of type '{type}'", hint=hint)

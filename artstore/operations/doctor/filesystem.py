@@ -11,11 +11,21 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import closing
 from itertools import pairwise
 from typing import NamedTuple, TypeVar
 
 from artstore.backends.confined import Confined
-from artstore.backends.files import WholeSync, clone, link_new, rename_new, sync_file, sync_folder, write_file
+from artstore.backends.files import (
+    WholeSync,
+    clone,
+    closing_fd,
+    link_new,
+    rename_new,
+    sync_file,
+    sync_folder,
+    write_file,
+)
 from artstore.operations.restoring.obstacles import Spelling, spelling_at
 
 T = TypeVar("T")
@@ -83,8 +93,7 @@ class Copying(NamedTuple):
 
 def copying(folder: str) -> Copying:
     """Try to clone and copy a file."""
-    source, target = _opened(f"{folder}/source"), _opened(f"{folder}/target")
-    try:
+    with closing_fd(_opened(f"{folder}/source")) as source, closing_fd(_opened(f"{folder}/target")) as target:
         os.ftruncate(source, _SIZE)
         holes = os.fstat(source).st_blocks * 512 < _SIZE
         os.pwrite(source, os.urandom(_SIZE), 0)
@@ -92,9 +101,6 @@ def copying(folder: str) -> Copying:
         if not cloned:
             os.ftruncate(target, 0)
         return Copying(cloned, _copies_in_kernel(source, target), holes)
-    finally:
-        os.close(source)
-        os.close(target)
 
 
 def _copies_in_kernel(source: int, target: int) -> bool:
@@ -166,26 +172,20 @@ _REPEATS = 5
 
 def syncing(folder: str) -> Syncing:
     """Measure syncs of files, of the folder, and of the whole file system."""
-    whole = WholeSync(folder)
-    try:
+    with closing(WholeSync(folder)) as whole:
         files, folders, synced = [], [], True
         for number in range(_REPEATS):
             files.append(_seconds_of_sync(f"{folder}/synced{number}"))
             seconds, synced = _timed(lambda: sync_folder(folder))
             folders.append(seconds)
         seconds, done = _timed(whole.run)
-    finally:
-        whole.close()
     return Syncing(statistics.median(files), statistics.median(folders) if synced else None, seconds if done else None)
 
 
 def _seconds_of_sync(path: str) -> float:
-    fd = _opened(path)
-    try:
+    with closing_fd(_opened(path)) as fd:
         os.write(fd, bytes(4096))
         return _timed(lambda: sync_file(fd))[0]
-    finally:
-        os.close(fd)
 
 
 def _timed(call: Callable[[], T]) -> tuple[float, T]:
@@ -273,8 +273,7 @@ _STAMPS = 4
 
 def times(folder: str) -> Times:
     """Write a file again and again, and look at its times."""
-    fd = _opened(f"{folder}/times")
-    try:
+    with closing_fd(_opened(f"{folder}/times")) as fd:
         before = time.time_ns()
         os.pwrite(fd, b"0", 0)
         stamp = os.fstat(fd).st_mtime_ns
@@ -290,8 +289,6 @@ def times(folder: str) -> Times:
         exact = 1_000_000_001 * _SECOND + 123_456_789
         os.utime(fd, ns=(exact, exact))
         return Times(_step_of(os.fstat(fd).st_mtime_ns), _least_step(mtimes), _least_step(ctimes), ahead)
-    finally:
-        os.close(fd)
 
 
 def _step_of(stamp: int) -> int:

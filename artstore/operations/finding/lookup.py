@@ -148,12 +148,9 @@ class Lookup:
         named = Version(state, resolve(state, spec))
         if spec.number in state.renumbered:
             before = state.versions[state.renumbered[spec.number]]
-            warn(
-                f"{state.path.name}:v{spec.number} was renumbered by a pull: it is v{before['number']} now"
-                + ("" if before is named.version else f", and v{spec.number} is another version"),
-                RenumberedWarning,
-                stacklevel=2,
-            )
+            other = "" if before is named.version else f", and v{spec.number} is another version"
+            message = f"{state.path.name}:v{spec.number} was renumbered by a pull: it is v{before['number']} now{other}"
+            warn(message, RenumberedWarning, stacklevel=2)
         return named
 
     def version(self, path: Path, id: str) -> Version:
@@ -185,12 +182,9 @@ class Lookup:
         if (entry := find(found.tree, parts, read)) is not None:
             return entry
         parent = find(found.tree, parts[:-1], read)
-        names = (
-            [e.name for e in read_folder(parent.digest, read)[:_NEAR_AMONG]]
-            if parent and parent.kind == DIRECTORY
-            else []
-        )
-        hint = near(printable(parts[-1]), map(printable, names), "".join(f"{printable(part)}/" for part in parts[:-1]))
+        siblings = read_folder(parent.digest, read)[:_NEAR_AMONG] if parent and parent.kind == DIRECTORY else ()
+        names = (printable(entry.name) for entry in siblings)
+        hint = near(printable(parts[-1]), names, "".join(f"{printable(part)}/" for part in parts[:-1]))
         hint = hint or f"{typed('ls', self.named(found))} lists its files"
         raise NoEntry(f"{found.name} has no '{printable(path)}'", hint=hint)
 

@@ -9,7 +9,7 @@ from contextlib import closing
 from typing import NamedTuple
 
 from artstore.backends.confined import Confined, open_child
-from artstore.backends.files import kind_of, remove_tree
+from artstore.backends.files import closing_fd, kind_of, remove_tree
 from artstore.backends.mounts import memory_devices
 from artstore.backends.owner import is_dead, left_by, this_process
 from artstore.domain.codec import encode_rows
@@ -29,17 +29,8 @@ from artstore.domain.tree import (
     tree_digest,
 )
 from artstore.errors import Conflict, MissingReference, Refused, storage_error
+from artstore.operations.restoring import obstacles
 from artstore.operations.restoring.compare import AbsentFolder, ComparedFolder, Comparison, Todo
-from artstore.operations.restoring.obstacles import (
-    Extra,
-    extra_in,
-    folded,
-    one_name,
-    refuse_other_kinds,
-    refuse_twins,
-    refuse_unknown,
-    remove,
-)
 from artstore.operations.restoring.options import PLAIN, Restore
 from artstore.operations.restoring.writing import FileWriter, refuse_protected
 from artstore.progress import Monitor
@@ -208,11 +199,8 @@ class Checkout:
         cache = self._open_cache(root)
         with Confined(building, self._store) as target:
             if self._selection.everything:
-                fd = target.open_folder(())
-                try:
+                with closing_fd(target.open_folder(())) as fd:
                     self._fresh_folder(fd, b"", self._tree, None, cache)
-                finally:
-                    os.close(fd)
                 # Large and referenced files are written by threads. Their folders are noted when they are done.
                 self._writer.finish()
                 for path, tree, known in self._unfinished:
@@ -268,12 +256,9 @@ class Checkout:
         been changed since.
         """
         entries = read_folder(tree, self._objects.read_tree)
-        fd = target.open_folder(tuple(path.split(b"/")[:-1]), create=False)
-        try:
+        with closing_fd(target.open_folder(tuple(path.split(b"/")[:-1]), create=False)) as fd:
             seen = list_stats(fd)
             trusted = _trusted(fd, seen, self._trust_in(seen)) | known
-        finally:
-            os.close(fd)
         if self._cache is not None:
             self._cache.put(path, _record(trusted, tree, entries))
 
@@ -294,9 +279,7 @@ class Checkout:
             raise self._twin(path, entry, entries) from None
 
     def _twin(self, path: bytes, entry: Entry, entries: tuple[Entry, ...]) -> Conflict:
-        """The error for two names that are the same name on this file system: an entry, and one that was
-        written before.
-        """
+        """The error for two names that are the same name on this file system: an entry, and one that was written before."""
         other = next(
             (e.name for e in entries if e.name != entry.name and folded(e.name) == folded(entry.name)), b"another name"
         )
@@ -316,21 +299,18 @@ class Checkout:
         cache = self._open_cache(root)
         with Confined(folder, self._store) as target:
             # 1. Find the files to write and to remove.
-            fd = target.open_folder(())
-            try:
+            with closing_fd(target.open_folder(())) as fd:
                 todo, extra = self._plan(fd)
-            finally:
-                os.close(fd)
             # 2. Refuse before anything is changed: names that are the same here, things of another kind that stay, and
             #    files that no version holds.
-            refuse_twins(target, todo)
+            obstacles.refuse_twins(target, todo)
             if not self._how.delete:
-                refuse_other_kinds(target, todo, root)
+                obstacles.refuse_other_kinds(target, todo, root)
             if not self._force:
-                refuse_unknown(self._objects, target, todo, extra, root)
+                obstacles.refuse_unknown(self._objects, target, todo, extra, root)
             # 3. Remove, then look again for things of another kind: a protected folder stays.
-            self._removed = remove(target, extra)
-            refuse_other_kinds(target, todo, root)
+            self._removed = obstacles.remove(target, extra)
+            obstacles.refuse_other_kinds(target, todo, root)
             # 4. Write.
             self._write_selected(target, iter(todo))
             self._writer.finish()
@@ -342,7 +322,7 @@ class Checkout:
         if folder == root:
             self._save_cache()
 
-    def _plan(self, fd: int) -> tuple[Todo, Extra]:
+    def _plan(self, fd: int) -> tuple[Todo, obstacles.Extra]:
         """The files to write below an open folder, and those to remove. Raises NotFound if the selection
         matches nothing.
         """
@@ -350,7 +330,7 @@ class Checkout:
             self._objects, selection=self._selection, cache=self._cache, link=self._how.link, extra=self._how.delete
         )
         todo: Todo = []
-        extra: Extra = []
+        extra: obstacles.Extra = []
         found = self._selection.everything
         with closing(comparison.folders(fd, self._tree)) as folders:
             for folder in folders:
@@ -361,7 +341,7 @@ class Checkout:
                     found = found or bool(folder.files) or (folder.path != b"" and self._selection.takes(folder.path))
                 todo += wrong
                 if self._how.delete:
-                    extra += extra_in(folder, wrong)
+                    extra += obstacles.extra_in(folder, wrong)
         if not (found or todo):
             raise nothing_in(self._selection)
         return todo, sorted(extra, key=lambda item: item[0].split(b"/"))

@@ -8,6 +8,7 @@ from functools import partial
 from typing import NamedTuple
 
 from artstore.backends.confined import create_file
+from artstore.backends.files import closing_fd
 from artstore.backends.references import Reference, fetch
 from artstore.domain.tree import Entry
 from artstore.errors import MissingReference, StorageError
@@ -83,11 +84,9 @@ class Fetcher:
             with self._lock:  # after `stop` the caller removes the folder: no file may appear in it any more
                 self._refuse_stopped()
                 target = create_file(place.folder, place.temporary, False)
-            try:
+            with closing_fd(target):
                 self._fetch_into(target, entry)
                 size = os.fstat(target).st_size
-            finally:
-                os.close(target)
             with self._lock:
                 self._refuse_stopped()
                 if place.temporary != place.name:

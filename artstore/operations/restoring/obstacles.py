@@ -9,7 +9,7 @@ import unicodedata
 from typing import NamedTuple
 
 from artstore.backends.confined import Confined, create_file, kind_at, open_child
-from artstore.backends.files import hash_file, open_regular
+from artstore.backends.files import closing_fd, hash_file, open_regular
 from artstore.backends.owner import this_process
 from artstore.domain.names import is_protected, printable
 from artstore.domain.tree import DIRECTORY, check_depth
@@ -34,9 +34,8 @@ def refuse_other_kinds(target: Confined, todo: Todo, root: str) -> None:
         if in_the_way:
             blocked.add(path)
     if blocked:
-        listed = ", ".join(
-            f"'{printable(path)}' is a {target.kind(tuple(path.split(b'/')))}" for path in sorted(blocked)[:5]
-        )
+        kinds = {path: target.kind(tuple(path.split(b"/"))) for path in sorted(blocked)[:5]}
+        listed = ", ".join(f"'{printable(path)}' is a {kind}" for path, kind in kinds.items())
         hint = "move it away, or choose another --root"
         raise Refused(f"in {printable(root)}, {listed}, and the version has something else there", hint=hint)
 
@@ -74,12 +73,9 @@ def refuse_twins(target: Confined, todo: Todo) -> None:
 
 def spelling_at(target: Confined) -> Spelling:
     """Find out how the target's file system compares names, by creating two files with temporary names."""
-    fd = target.open_folder(())
     name = f".artstore-{this_process()}-case"
-    try:
+    with closing_fd(target.open_folder(())) as fd:
         return Spelling(_are_one(fd, name, name.upper()), _are_one(fd, f"{name}\u00e9", f"{name}e\u0301"))
-    finally:
-        os.close(fd)
 
 
 def _are_one(fd: int, first: str, second: str) -> bool:
@@ -112,14 +108,11 @@ def _everything_at(fd: int, path: bytes, name: bytes, is_folder: bool) -> Extra:
         return []
     extra: Extra = [(path + name, is_folder)]
     if is_folder:
-        child = open_child(fd, name, create=False)
-        try:
+        with closing_fd(open_child(fd, name, create=False)) as child:
             with os.scandir(child) as listed:
                 inside = [(os.fsencode(item.name), item.is_dir(follow_symlinks=False)) for item in listed]
             for below in inside:
                 extra += _everything_at(child, path + name + b"/", *below)
-        finally:
-            os.close(child)
     return extra
 
 
@@ -128,15 +121,13 @@ def remove(target: Confined, extra: Extra) -> int:
     removed = 0
     for path, is_folder in reversed(extra):
         parts = tuple(path.split(b"/"))
-        fd = target.open_folder(parts[:-1], create=False)
-        try:
-            (os.rmdir if is_folder else os.unlink)(parts[-1], dir_fd=fd)
-            removed += not is_folder
-        except OSError as error:
-            if error.errno not in (errno.ENOENT, errno.ENOTEMPTY, errno.EEXIST):  # it may hold a .git
-                raise
-        finally:
-            os.close(fd)
+        with closing_fd(target.open_folder(parts[:-1], create=False)) as fd:
+            try:
+                (os.rmdir if is_folder else os.unlink)(parts[-1], dir_fd=fd)
+                removed += not is_folder
+            except OSError as error:
+                if error.errno not in (errno.ENOENT, errno.ENOTEMPTY, errno.EEXIST):  # it may hold a .git
+                    raise
     return removed
 
 
@@ -161,20 +152,16 @@ def _holds_unknown(objects: ObjectStore, target: Confined, parts: tuple[bytes, .
         fd = target.open_folder(parts[:-1], create=False)
     except FileNotFoundError:
         return False
-    try:
+    with closing_fd(fd):
         if kind_at(fd, parts[-1]) == "something else":
             return False
         try:
             source = open_regular(parts[-1], dir_fd=fd)
         except OSError:
             return True
-        try:
+        with closing_fd(source):
             digest, size = hash_file(source)
-        finally:
-            os.close(source)
         return not (objects.large.has(digest, size) if size >= LARGE else objects.packs.holding(digest))
-    finally:
-        os.close(fd)
 
 
 def one_name(first: bytes, second: bytes) -> Conflict:

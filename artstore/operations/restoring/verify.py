@@ -2,16 +2,17 @@
 
 import os
 from contextlib import closing
+from functools import partial
 from typing import NamedTuple
 
-from artstore.backends.files import kind_of, read_rules
+from artstore.backends.files import closing_fd, kind_of, read_rules
 from artstore.backends.owner import left_by
 from artstore.domain.digest import Digest
 from artstore.domain.ignore import IGNORE_FILE, Rules, ignored
 from artstore.domain.names import is_protected, printable
 from artstore.domain.selection import EVERYTHING, Selection
 from artstore.domain.tree import DIRECTORY, Entry, read_folder
-from artstore.errors import NotFound, storage_error
+from artstore.errors import NotFound, storage_error, translated
 from artstore.operations.restoring.compare import AbsentFolder, ComparedFolder, Comparison
 from artstore.progress import Monitor
 from artstore.store.objects import ObjectStore
@@ -54,9 +55,8 @@ class Verifier:
         self._objects = objects
         self._selection = selection
         self._cache = cache
-        self._comparison = Comparison(
-            objects, selection=selection, cache=cache, advance=lambda size: monitor.advance(0, size)
-        )
+        advance = partial(monitor.advance, 0)
+        self._comparison = Comparison(objects, selection=selection, cache=cache, advance=advance)
         self._files = 0
         self._missing: list[bytes] = []
         self._changed: list[bytes] = []
@@ -73,37 +73,26 @@ class Verifier:
             raise NotFound(f"{printable(root)} is a {kind_of(os.stat(root).st_mode)}, not a folder") from None
         except OSError as error:
             raise storage_error(error, f"open {printable(root)}") from error
-        try:
+        with closing_fd(fd), translated(f"read {printable(root)}"):
             self._compare(fd, tree)
-        except OSError as error:
-            raise storage_error(error, f"read {printable(root)}") from error
-        finally:
-            os.close(fd)
         return self._result()
 
     def run_file(self, tree: Digest, path: str) -> Verified:
         """Compare one file with a version that holds one file, whatever the name of the file in the version."""
         entries = read_folder(tree, self._objects.read_tree)
         folder, name = os.path.split(path)
-        try:
+        with translated(f"open {printable(folder)}"):
             fd = os.open(folder, _OPEN_FOLDER)
-        except OSError as error:
-            raise storage_error(error, f"open {printable(folder)}") from error
-        try:
+        with closing_fd(fd), translated(f"read {printable(path)}"):
             record = self._cache.get(b"") if self._cache is not None else None
             for entry in entries:
                 st = os.stat(name, dir_fd=fd)
                 seen = (st.st_mode, st.st_ino, st.st_size, st.st_mtime_ns, st.st_ctime_ns, st.st_dev)
                 known = record.known().get(name) if record is not None else None
                 self._files += 1
-                if known != (seen, entry.kind, entry.digest) and not self._comparison.has_content(
-                    fd, Entry((os.fsencode(name), *entry[1:]))
-                ):
+                own = Entry((os.fsencode(name), *entry[1:]))
+                if known != (seen, entry.kind, entry.digest) and not self._comparison.has_content(fd, own):
                     self._changed.append(entry.name)
-        except OSError as error:
-            raise storage_error(error, f"read {printable(path)}") from error
-        finally:
-            os.close(fd)
         return self._result()
 
     def _result(self) -> Verified:

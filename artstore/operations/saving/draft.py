@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from artstore.backends.files import hash_file, open_regular
+from artstore.backends.files import closing_fd, hash_file, open_regular
 from artstore.domain.builder import TreeBuilder
 from artstore.domain.changes import Change, new_change
 from artstore.domain.collection import Path, State, VersionState, id_of_state, is_live
@@ -121,8 +121,7 @@ class Draft:
                 self._caches.append((cache, None))
             found = Scanner(self._tx, cache, monitor=self._monitor).one_file(folder, base)
         entry = Entry((parts[-1], *found[1:]))
-        self._tree.put(parts, entry, overwrite=overwrite)
-        self._later.pop(parts, None)
+        self._put(parts, entry, overwrite)
         if later:
             self._later[parts] = os.path.join(folder, base), entry[3]
         return entry
@@ -130,7 +129,10 @@ class Draft:
     def add_bytes(self, data: bytes, name: str | bytes, *, executable: bool = False, overwrite: bool = True) -> Entry:
         """Add a file with this content. Raises Conflict if the path has other content, unless `overwrite`."""
         parts = _entry_path(name)
-        entry = Entry((parts[-1], int(executable), len(data), self._tx.add_bytes(data)))
+        return self._put(parts, Entry((parts[-1], int(executable), len(data), self._tx.add_bytes(data))), overwrite)
+
+    def _put(self, parts: tuple[bytes, ...], entry: Entry, overwrite: bool) -> Entry:
+        """Put an entry into the tree, instead of a file that the save would have copied there."""
         self._tree.put(parts, entry, overwrite=overwrite)
         self._later.pop(parts, None)
         return entry
@@ -176,10 +178,7 @@ class Draft:
         """Add a file that was written at a `staged_file` path. A large one is moved, not copied."""
         parts = _entry_path(name)
         digest, size = self._tx.add_staged(path)
-        entry = Entry((parts[-1], FILE, size, digest))
-        self._tree.put(parts, entry, overwrite=overwrite)
-        self._later.pop(parts, None)
-        return entry
+        return self._put(parts, Entry((parts[-1], FILE, size, digest)), overwrite)
 
     def add_folder(
         self, path: str, name: str | bytes | None = None, *, chosen: PathFilter | None = None, overwrite: bool = True
@@ -427,12 +426,9 @@ class Draft:
 def _hashed(path: str) -> Row:
     """The entry of a file, hashed but not copied."""
     try:
-        fd = open_regular(path, follow=True)
-        try:
+        with closing_fd(open_regular(path, follow=True)) as fd:
             digest, size = hash_file(fd)
             executable = os.fstat(fd).st_mode & 0o100
-        finally:
-            os.close(fd)
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise SourceError(f"cannot read {printable(path)}: {reason}", problems=[(path, reason)]) from error

@@ -6,7 +6,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
-from artstore.backends.files import kind_of
+from artstore.backends.files import closing_fd, kind_of
 from artstore.domain.codec import encode_rows
 from artstore.domain.digest import BLOB, TREE, Digest
 from artstore.domain.ignore import NO_FILTER, PathFilter, Rules
@@ -108,16 +108,12 @@ class Scanner:
         self._root = root
         store = os.path.realpath(self._tx.storage.root)
         if (os.path.realpath(root) + os.sep).startswith(store + os.sep):
-            raise SourceError(
-                f"{printable(root)} is in the repository itself", problems=[(root, "is in the repository")]
-            )
+            problems = [(root, "is in the repository")]
+            raise SourceError(f"{printable(root)} is in the repository itself", problems=problems)
         try:
-            fd = _open_for(root, root)
-            try:
+            with closing_fd(_open_for(root, root)) as fd:
                 here = OpenFolder.of(fd, b"")
                 folder = self._folder(here, [], {here.identity}, self._base)
-            finally:
-                os.close(fd)
         finally:
             self._reader.close()
         if self._problems:
@@ -127,18 +123,15 @@ class Scanner:
     def one_file(self, folder: str, name: str) -> Row:
         """Add a single file. Symlinks are followed. The cache, if any, is that of the file."""
         path = os.path.join(folder, name)
-        fd = _open_for(path, folder)
-        try:
-            st = os.stat(name, dir_fd=fd)
-            if not stat.S_ISREG(st.st_mode):
-                raise SourceError(
-                    f"{printable(path)} is a {kind_of(st.st_mode)}, not a file", problems=[(path, "not a file")]
-                )
-            entry = self._one_file(folder, fd, name, stat_of(st, True))
-        except OSError as error:
-            raise source_error("read", path, reason_of(error)) from error
-        finally:
-            os.close(fd)
+        with closing_fd(_open_for(path, folder)) as fd:
+            try:
+                st = os.stat(name, dir_fd=fd)
+                if not stat.S_ISREG(st.st_mode):
+                    message = f"{printable(path)} is a {kind_of(st.st_mode)}, not a file"
+                    raise SourceError(message, problems=[(path, "not a file")])
+                entry = self._one_file(folder, fd, name, stat_of(st, True))
+            except OSError as error:
+                raise source_error("read", path, reason_of(error)) from error
         if entry is None:
             raise source_error("add", path, self._problems.first_reason)
         return entry
@@ -242,12 +235,10 @@ class Scanner:
         if now.is_base:
             return now.folders.get
         try:
-            trees = {
-                entry[0]: entry[3] for entry in read_folder(base, self._tx.objects.read_tree) if entry[1] == DIRECTORY
-            }
+            entries = read_folder(base, self._tx.objects.read_tree)
         except ArtstoreError:
             return lambda name: None
-        return trees.get
+        return {entry[0]: entry[3] for entry in entries if entry[1] == DIRECTORY}.get
 
     def _subfolders(
         self,

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Set
+from contextlib import closing
 from typing import NamedTuple
 
 from artstore.backends.owner import is_alive
@@ -90,12 +91,8 @@ def plan(objects: ObjectStore, marks: Marks) -> Plan:
         else:
             kept += all_bytes - live_bytes
         copies.add(name, live)
-    dead_blobs = []
-    for digest, size in objects.large.all():
-        if digest not in marks:
-            dead_blobs.append(digest)
-            freed += size
-    return Plan(dead_packs, rewrites, dead_blobs, freed, kept, problems)
+    dead_blobs = {digest: size for digest, size in objects.large.all() if digest not in marks}
+    return Plan(dead_packs, rewrites, list(dead_blobs), freed + sum(dead_blobs.values()), kept, problems)
 
 
 class _Copies:
@@ -191,8 +188,7 @@ def carry_out(tx: Transaction, marks: Marks, todo: Plan, *, grace: float) -> Col
     replaced = {name: size for name, size in rewritten.items() if size is not None}
     # 2. Move packs and blobs to the trash, together with the trash of earlier runs whose grace period is over. Then
     #    delete it, or leave it there for the grace period.
-    removal = Removal(objects, "gc", own_transaction=str(tx.owner))
-    try:
+    with Removal(objects, "gc", own_transaction=str(tx.owner)) as removal:
         removal.claim_older(grace)
         for name in (*todo.dead_packs, *replaced):
             if objects.damage.inside(name):
@@ -201,13 +197,8 @@ def carry_out(tx: Transaction, marks: Marks, todo: Plan, *, grace: float) -> Col
         for digest in todo.dead_blobs:
             removal.take_blob(digest)
         removed = removal.finish(marks, keep_mine=grace > 0)
-    except BaseException:
-        removal.abandon()
-        raise
-    if objects.packs.failure is not None:
-        problems.append(
-            f"a pack could not be read ({(objects.packs.failure.strerror or '').lower()}), so others are kept"
-        )
+    if (failure := objects.packs.failure) is not None:
+        problems.append(f"a pack could not be read ({(failure.strerror or '').lower()}), so others are kept")
     written = sum(replaced.values())
     freed = removed.freed_bytes - (written if not removed.kept_bytes else 0)
     trashed = removed.kept_bytes - (written if removed.kept_bytes else 0)
@@ -221,18 +212,14 @@ def _rewrite(tx: Transaction, name: str, rows: list[Row], problems: list[str]) -
     """
     objects = tx.objects
     try:
-        with translated(f"rewrite pack {name[:12]}"):
-            writer = PackWriter(tx.staged())
-            try:
-                for window in read_windows(objects, [(name, rows)]):
-                    for row, data in window.objects():
-                        if data is None:
-                            objects.damage.note(name, row.digest)
-                            raise Damage(f"object {row.digest.hex()[:12]} in it is damaged")
-                        writer.copy(row, window.stored(row))
-                publish(tx, writer)
-            finally:
-                writer.close()
+        with translated(f"rewrite pack {name[:12]}"), closing(PackWriter(tx.staged())) as writer:
+            for window in read_windows(objects, [(name, rows)]):
+                for row, data in window.objects():
+                    if data is None:
+                        objects.damage.note(name, row.digest)
+                        raise Damage(f"object {row.digest.hex()[:12]} in it is damaged")
+                    writer.copy(row, window.stored(row))
+            publish(tx, writer)
         return writer.size
     except NoSpace:
         raise
@@ -289,15 +276,11 @@ def rewrite_bad(objects: ObjectStore) -> list[str]:
             good = [row for row in pack.rows() if row.digest not in bad]
             if not good or _rewrite(tx, name, good, []) is not None:
                 done.append(name)
-        removal = Removal(objects, "merge", own_transaction=str(tx.owner))
-        try:
+        with Removal(objects, "merge", own_transaction=str(tx.owner)) as removal:
             for name in done:
                 _keep_evidence(objects, name)
                 removal.take_pack(name)
             removal.finish(Everything(), keep_mine=not objects.storage.local)
-        except BaseException:
-            removal.abandon()
-            raise
     return done
 
 

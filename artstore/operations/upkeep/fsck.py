@@ -258,12 +258,8 @@ class Fsck:
             data = self._objects.storage.read(f"{folder}/{name}")
             number, digest, plain = decode_checkpoint(data, what, foreign=self._objects.here is None)
             state = now if number == now.number else fold(folder, checkpoints=False, until=number)
-            if (
-                number > now.number
-                or name not in (f"{number:08}.checkpoint", CHECKPOINT)
-                or digest != state.digest
-                or load(plain).plain() != state.plain()
-            ):
+            right = number <= now.number and name in (f"{number:08}.checkpoint", CHECKPOINT) and digest == state.digest
+            if not right or load(plain).plain() != state.plain():
                 self._problems.append(f"{what} doesn't match its entries; delete it")
                 self.useless.append(f"{folder}/{name}")
         except FileNotFoundError:
@@ -278,10 +274,8 @@ class Fsck:
         self._versions += 1
         try:
             record = self._objects.read_version(id_of_state(version))
-            if record.tree != digest_of_state(version) or (record.size, record.files) != (
-                version["size"],
-                version["files"],
-            ):
+            logged = digest_of_state(version), version["size"], version["files"]
+            if (record.tree, record.size, record.files) != logged:
                 self._problems.append(f"{name}: its log entry and its record differ")
             if self._check_tree(record.tree, b"", None, name) != (record.size, record.files):
                 self._problems.append(f"{name}: its record has wrong totals")
@@ -380,13 +374,11 @@ class Fsck:
             if not re.fullmatch(rf"{BLOBS}/([0-9a-f]{{2}})/\1[0-9a-f]{{62}}", path):
                 self._notes.append(f"{printable(path)} is not a blob; it is left alone")
         if runs := [run for run in storage.names("trash") if is_left_over(storage, run)]:
-            self._notes.append(
-                f"{count(len(runs), 'earlier gc run')} left files in the trash; `gc` deletes them after the grace period"
-            )
+            left = f"{count(len(runs), 'earlier gc run')} left files in the trash"
+            self._notes.append(f"{left}; `gc` deletes them after the grace period")
         for transaction in open_transactions(storage):
-            self._notes.append(
-                f"transaction {printable(transaction)} is open: its process is at work, or died on another host"
-            )
+            name = printable(transaction)
+            self._notes.append(f"transaction {name} is open: its process is at work, or died on another host")
         evidence = [name for name in storage.names("bad") if not re.fullmatch(r"[0-9a-f]{64}\.[0-9a-f]{64}", name)]
         if evidence:
             self._notes.append(f"{count(len(evidence), 'damaged file')} kept in bad/: delete what you no longer need")

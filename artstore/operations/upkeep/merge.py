@@ -1,7 +1,7 @@
 """Merging packs: eight or more small packs of one size class become one pack."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 from artstore.backends.storage import FolderStorage, Storage
 from artstore.domain.digest import BLOB, Digest
@@ -100,40 +100,30 @@ def _merge_once(objects: ObjectStore, names: list[str]) -> int:
     """Write one pack with the objects of these packs, then remove the old ones. Returns how many were removed."""
     with Transaction(objects, "gc") as tx:
         # 1. Write and publish the new pack, with one copy of each object. Packs with known damage are left to gc.
-        packs = [pack for name in names if (pack := _whole_pack(objects, name)) is not None]
+        undamaged = [name for name in names if not objects.damage.inside(name)]
+        packs = [pack for name in undamaged if (pack := opened(objects, name)) is not None]
         if len(packs) < 2:
             return 0
-        writer = PackWriter(tx.staged())
-        try:
-            seen: set[Digest] = set()
-            for window in read_windows(objects, _in_order(objects, packs)):
-                for row, data in window.objects():
-                    if data is None:
-                        return 0
-                    if row.digest not in seen:
-                        seen.add(row.digest)
-                        writer.copy(row, window.stored(row))
-            publish(tx, writer)
-        except (Damage, StorageError, OSError):
-            return 0  # damage, or no space: fsck and gc report it; the save that began this merge goes on
-        finally:
-            writer.close()
+        with closing(PackWriter(tx.staged())) as writer:
+            try:
+                seen: set[Digest] = set()
+                for window in read_windows(objects, _in_order(objects, packs)):
+                    for row, data in window.objects():
+                        if data is None:
+                            return 0
+                        if row.digest not in seen:
+                            seen.add(row.digest)
+                            writer.copy(row, window.stored(row))
+                publish(tx, writer)
+            except (Damage, StorageError, OSError):
+                return 0  # damage, or no space: fsck and gc report it; the save that began this merge goes on
         # 2. Only then remove the old packs. Where a client may use an old listing, they wait in the trash.
-        removal = Removal(objects, "merge", own_transaction=str(tx.owner))
-        try:
+        with Removal(objects, "merge", own_transaction=str(tx.owner)) as removal:
             taken = sum(removal.take_pack(pack.name) for pack in packs)
             grace = 0.0 if objects.storage.local else _MERGE_GRACE
             removal.claim_older(grace)
             removed = removal.finish(Everything(), keep_mine=grace > 0)
-        except BaseException:
-            removal.abandon()
-            raise
         return taken - removed.given_back
-
-
-def _whole_pack(objects: ObjectStore, name: str) -> Pack | None:
-    """Open a pack. None if it has known damage, or can't be opened."""
-    return None if objects.damage.inside(name) else opened(objects, name)
 
 
 def opened(objects: ObjectStore, name: str) -> Pack | None:

@@ -116,6 +116,14 @@ class Removal:
             self._let_go(folder)
         return Removed(freed, kept, given_back, waits_for)
 
+    def __enter__(self) -> "Removal":
+        return self
+
+    def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
+        """After an error, abandon the removal."""
+        if error is not None:
+            self.abandon()
+
     def abandon(self) -> None:
         """Leave the moved files in the trash, after an error. A later run moves needed ones back."""
         for folder in (self._mine, *self._claimed):
@@ -135,11 +143,9 @@ class Removal:
         count = 0
         for folder in (self._mine, *self._claimed):
             for name in self._storage.names(folder):
-                target = self._target(folder, name, needed)
-                if target is None:
-                    continue
-                self._storage.give_back(f"{folder}/{name}", target)
-                count += 1
+                if (target := self._target(folder, name, needed)) is not None:
+                    self._storage.give_back(f"{folder}/{name}", target)
+                    count += 1
         if count:
             self._objects.packs.refresh()
         return count
@@ -168,9 +174,12 @@ def is_left_over(storage: Storage, name: str) -> bool:
     reason, _, rest = name.partition(".")
     if reason not in ("gc", "merge"):
         return False
-    if rest.startswith("left."):
-        return True
-    owner = parse(rest)
+    return rest.startswith("left.") or is_of_dead(storage, rest)
+
+
+def is_of_dead(storage: Storage, name: str) -> bool:
+    """Whether this is the name of a process that is proved dead."""
+    owner = parse(name)
     return owner is not None and is_dead(owner, local=storage.local)
 
 
@@ -179,22 +188,14 @@ def open_transactions(storage: Storage, *, but: str | None = None) -> list[str]:
 
     A folder whose name can't be parsed counts as open.
     """
-    found = []
-    for name in sorted(storage.folders("tmp")):
-        if name == but:
-            continue
-        owner = parse(name)
-        if owner is None or not is_dead(owner, local=storage.local):
-            found.append(name)
-    return found
+    return [name for name in sorted(storage.folders("tmp")) if name != but and not is_of_dead(storage, name)]
 
 
 def sweep(storage: Storage) -> int:
     """Remove the transactions of dead processes from tmp/. Returns how many. Processes that may be alive keep theirs."""
     count = 0
     for name in storage.names("tmp"):
-        owner = parse(name)
-        if owner is not None and is_dead(owner, local=storage.local):
+        if is_of_dead(storage, name):
             try:
                 storage.remove_folder(f"tmp/{name}")
                 count += 1

@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager
 from functools import partial
 from typing import NamedTuple
 
-from artstore.backends.files import open_regular, remove_if_there
+from artstore.backends.files import closing_fd, open_regular, remove_if_there
 from artstore.domain.collection import VersionState, digest_of_state, id_of_state
 from artstore.domain.digest import BLOB, KIND_NAMES, TREE, VERSION, Digest, ObjectKind, digest_of, from_hex, is_hex
 from artstore.domain.names import printable
@@ -39,6 +39,10 @@ class Elsewhere(NamedTuple):
     """for people, such as `remote 'origin'`"""
     open: Callable[[], AbstractContextManager[ObjectStore]]
     """raises an ArtstoreError if it can't be reached"""
+
+
+Look = Callable[[Transaction, dict[Digest, Lost]], Iterator[Digest]]
+"""Searches one place for lost objects: stores those that it finds, and yields them."""
 
 
 class Repair:
@@ -94,9 +98,8 @@ class Repair:
         for path in fsck.useless:
             folder, _, name = path.rpartition("/")
             if self._objects.storage.set_aside(path, f"bad/{name}.{os.urandom(4).hex()}"):
-                self.mended.append(
-                    f"checkpoint {name} of {folder} was moved to bad/; the next one is made from the entries"
-                )
+                moved = f"checkpoint {name} of {folder} was moved to bad/"
+                self.mended.append(f"{moved}; the next one is made from the entries")
         return len(self.mended) > before
 
     def _free_names(self, lost: dict[Digest, Lost], wrong: set[Digest]) -> None:
@@ -129,13 +132,7 @@ class Repair:
         for noted in self._checkouts() if any(item.kind == TREE for item in lost.values()) else ():
             self._from_whole_folder(lost, noted)
 
-    def _note(
-        self,
-        tx: Transaction,
-        lost: dict[Digest, Lost],
-        where: str,
-        look: Callable[[Transaction, dict[Digest, Lost]], Iterator[Digest]],
-    ) -> None:
+    def _note(self, tx: Transaction, lost: dict[Digest, Lost], where: str, look: Look) -> None:
         """Search one place with `look`, which yields the objects that it stored. Report them as from `where`."""
         found: Counter[ObjectKind] = Counter()
         for digest in look(tx, lost) if lost else ():
@@ -202,26 +199,21 @@ class Repair:
         """Store a lost blob again from a file on disk, if it has the same content. Returns whether it has."""
         _, _, size, digest = entry
         try:
-            fd = open_regular(path, follow=True)
+            with closing_fd(open_regular(path, follow=True)) as fd:
+                if os.fstat(fd).st_size != size:
+                    return False
+                if size < LARGE:
+                    data = os.pread(fd, size, 0)
+                    return digest_of(BLOB, data) == digest and bool(tx.add(BLOB, data, digest))
+                copied = tx.copy_large(fd, size, lambda n: None)
+                if copied is None or copied[0] != digest:
+                    if copied is not None and copied[1] is not None:
+                        remove_if_there(copied[1])
+                    return False
+                tx.add_large(digest, size, copied[1])
+                return True
         except OSError:
             return False
-        try:
-            if os.fstat(fd).st_size != size:
-                return False
-            if size < LARGE:
-                data = os.pread(fd, size, 0)
-                return digest_of(BLOB, data) == digest and bool(tx.add(BLOB, data, digest))
-            copied = tx.copy_large(fd, size, lambda n: None)
-            if copied is None or copied[0] != digest:
-                if copied is not None and copied[1] is not None:
-                    remove_if_there(copied[1])
-                return False
-            tx.add_large(digest, size, copied[1])
-            return True
-        except OSError:
-            return False
-        finally:
-            os.close(fd)
 
     def _from_store(self, place: Elsewhere, tx: Transaction, lost: dict[Digest, Lost]) -> Iterator[Digest]:
         try:
@@ -230,10 +222,8 @@ class Repair:
                 for row, data in read_rows(store, rows):
                     if data is not None and lost[row.digest].kind == row.kind:
                         yield tx.add(row.kind, data, row.digest)
-                blobs = [
-                    d for d, item in lost.items() if item.kind == BLOB and (item.size is None or item.size >= LARGE)
-                ]
-                for digest in store.large.sizes(blobs):
+                blobs = {digest: item.size for digest, item in lost.items() if item.kind == BLOB}
+                for digest in store.large.sizes([d for d, size in blobs.items() if size is None or size >= LARGE]):
                     if self._copied(tx, digest, lost[digest], partial(store.storage.copy_out, blob_path(digest))):
                         yield digest
         except (ArtstoreError, OSError) as error:
@@ -242,13 +232,11 @@ class Repair:
     def _copied(self, tx: Transaction, digest: Digest, item: Lost, copy: Callable[[int], tuple[Digest, int]]) -> bool:
         """Store the large blob that `copy` writes to a descriptor, if it is the right one. Returns whether it is."""
         staged = tx.staged()
-        fd = os.open(staged, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444)
-        try:
-            found, size = copy(fd)
-        except (OSError, Damage, StorageError):
-            found, size = None, 0
-        finally:
-            os.close(fd)
+        with closing_fd(os.open(staged, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444)) as fd:
+            try:
+                found, size = copy(fd)
+            except (OSError, Damage, StorageError):
+                found, size = None, 0
         if found != digest or item.size not in (None, size):
             remove_if_there(staged)
             return False
