@@ -301,13 +301,7 @@ class Repository(Editor):
 
     @classmethod
     def clone(
-        cls,
-        url: str,
-        root: str,
-        *,
-        selection: Selection = EVERYTHING,
-        jobs: int = 4,
-        monitor: Monitor | None = None,
+        cls, url: str, root: str, *, selection: Selection = EVERYTHING, jobs: int = 4, monitor: Monitor | None = None
     ) -> tuple[Repository, Exchanged]:
         """Create a repository in folder `root`, and pull everything from another one, which becomes its
         remote `origin`.

@@ -13,21 +13,8 @@ from artstore.domain.digest import Digest
 from artstore.domain.names import RESERVED, Spec, parse_path, printable
 from artstore.domain.run import RunState
 from artstore.domain.selection import EVERYTHING, Selection, select
-from artstore.domain.tree import (
-    DIRECTORY,
-    REFERENCE,
-    Entry,
-    FileChange,
-    diff,
-    find,
-    read_folder,
-    walk,
-)
-from artstore.errors import (
-    Damage,
-    InvalidValue,
-    translated,
-)
+from artstore.domain.tree import DIRECTORY, REFERENCE, Entry, FileChange, diff, find, read_folder, walk
+from artstore.errors import Damage, InvalidValue, translated
 from artstore.operations.finding.lookup import Home, Lookup, Version, unless_deleted
 from artstore.operations.restoring.options import PLAIN, Restore
 from artstore.progress import Monitor
@@ -60,11 +47,7 @@ class View:
     line `1,2`.
     """
 
-    def __init__(
-        self,
-        store: Store,
-        settings: Settings,
-    ) -> None:
+    def __init__(self, store: Store, settings: Settings) -> None:
         self.store = store
         self.storage, self.objects, self.refs, self.runs = store.storage, store.objects, store.refs, store.runs
         self.settings = settings
@@ -404,13 +387,7 @@ class View:
 
         def check(quick: bool, doubted: Set[str]) -> Fsck:
             return Fsck(
-                self.objects,
-                self.refs,
-                self.runs,
-                quick=quick,
-                doubted=doubted,
-                promised=self._promised,
-                monitor=shown,
+                self.objects, self.refs, self.runs, quick=quick, doubted=doubted, promised=self._promised, monitor=shown
             )
 
         if not repair:

@@ -3,9 +3,7 @@
 import unicodedata
 from typing import Any, NamedTuple, NotRequired, TypedDict, TypeGuard
 
-from artstore.domain.changes import (
-    Change,
-)
+from artstore.domain.changes import Change
 from artstore.domain.codec import decode_json, encode_json
 from artstore.domain.digest import Digest, from_hex
 from artstore.domain.names import REGISTRY, file_name_of

@@ -116,10 +116,7 @@ class LargeBlobs:
                 os.close(fd)
         if any(name.startswith(digest.hex() + ".") for name in self._storage.names("bad")):
             raise DamagedObject(f"blob {short(digest)} is damaged, and was set aside in bad/", hint=HEAL)
-        raise MissingObject(
-            f"blob {short(digest)} is missing from {printable(self._storage.root)}",
-            hint=HEAL,
-        )
+        raise MissingObject(f"blob {short(digest)} is missing from {printable(self._storage.root)}", hint=HEAL)
 
     def copy(
         self, digest: Digest, size: int, target: int, advance: Callable[[int], None], *, there: int | None = None

@@ -277,11 +277,7 @@ class Refs(LogBook[State]):
             named = new_change("collection", **nfc(new).fields(), type=source.type)
             if self.commit(target, [named, begun]) is None:
                 continue
-            moved = {
-                "change": begun["change"],
-                "kind": "moved to",
-                **nfc(new).fields(),
-            }
+            moved = {"change": begun["change"], "kind": "moved to", **nfc(new).fields()}
             if self.commit(source, [moved]) is not None:
                 return self.read(new)
         raise too_busy(str(old), "it could be renamed")
@@ -338,10 +334,7 @@ def resolve(state: State, spec: Spec) -> VersionState:
         taken = state.taken
         found = state.versions.get(taken.get(spec.number) or state.renumbered.get(spec.number, ""))
         if found is not None and not is_live(found):
-            raise NotFound(
-                f"{name}:v{spec.number} was deleted on {found['deleted'][:10]}",
-                hint=_undelete(name, found),
-            )
+            raise NotFound(f"{name}:v{spec.number} was deleted on {found['deleted'][:10]}", hint=_undelete(name, found))
     elif spec.digest is not None:
         found = next(
             (

@@ -5,19 +5,10 @@ from typing import Any
 
 from artstore.backends.owner import is_dead, parse
 from artstore.backends.storage import LogStorage
-from artstore.domain.changes import (
-    Change,
-    LogEntry,
-    portions,
-)
+from artstore.domain.changes import Change, LogEntry, portions
 from artstore.domain.run import CRASHED, KINDS, PLAIN_KEYS, RUNNING, RunPath, RunState, fold, is_plain
 from artstore.domain.wording import near
-from artstore.errors import (
-    Conflict,
-    Damage,
-    NotFound,
-    StorageError,
-)
+from artstore.errors import Conflict, Damage, NotFound, StorageError
 from artstore.store.logbook import Identity, LogBook, too_busy
 from artstore.store.logs import CHECKPOINT_EVERY, LOST_RACES, Log, decode_checkpoint, encode_checkpoint
 
@@ -32,13 +23,7 @@ class Runs(LogBook[RunState]):
 
     top, kinds = "runs", KINDS
 
-    def __init__(
-        self,
-        storage: LogStorage,
-        *,
-        identity: Identity,
-        foreign: bool = False,
-    ) -> None:
+    def __init__(self, storage: LogStorage, *, identity: Identity, foreign: bool = False) -> None:
         """Others can write `foreign` logs, so their checkpoints are checked."""
         super().__init__(storage, identity=identity, foreign=foreign)
         self.journal: list[tuple[RunState, list[Change]]] = []

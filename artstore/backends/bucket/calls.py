@@ -94,8 +94,7 @@ def bucket_errors(root: str, action: str, at: str = "") -> Iterator[None]:
 
 def _refused(root: str, action: str, error: Exception) -> StorageError:
     return StorageError(
-        f"{root} refused to let us {action}: {_reason(error)}",
-        hint=_LOG_IN if has_credentials() else _NO_CREDENTIALS,
+        f"{root} refused to let us {action}: {_reason(error)}", hint=_LOG_IN if has_credentials() else _NO_CREDENTIALS
     )
 
 
