@@ -3,7 +3,7 @@
 import errno
 import os
 
-from artstore.backends.files import kind_of
+from artstore.backends.files import closing_fd, kind_of
 from artstore.domain.names import check_component, printable
 from artstore.errors import Refused
 
@@ -38,13 +38,10 @@ class Confined:
     def kind(self, parts: tuple[bytes, ...]) -> str | None:
         """The kind of thing at a path, in words; None if nothing is there or a symlink is on the way."""
         try:
-            fd = self.open_folder(parts[:-1], create=False)
+            with closing_fd(self.open_folder(parts[:-1], create=False)) as fd:
+                return kind_of(os.stat(parts[-1], dir_fd=fd, follow_symlinks=False).st_mode)
         except (OSError, Refused):
             return None
-        try:
-            return _kind_or_none(fd, parts[-1])
-        finally:
-            os.close(fd)
 
     def open_folder(self, parts: tuple[bytes, ...], *, create: bool = True) -> int:
         """A descriptor of the folder at `parts`, which the caller closes. With `create`, missing folders are made."""
@@ -68,13 +65,6 @@ class Confined:
                 where = printable(b"/".join(parts[: number + 1]))
                 raise Refused(f"'{where}' in {printable(self.root)} is a repository; nothing is put in a repository")
         return fd
-
-
-def _kind_or_none(parent: int, name: bytes) -> str | None:
-    try:
-        return kind_of(os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode)
-    except OSError:
-        return None
 
 
 def open_child(parent: int, name: bytes, *, create: bool) -> int:

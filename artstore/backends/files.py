@@ -29,6 +29,17 @@ _PIECE = 4 << 20
 _FICLONE = 0x40049409  # linux/fs.h: _IOW(0x94, 9, int)
 _NO_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.ENOTTY, errno.ENOSYS, errno.EBADF}
 """Errors of file systems that can't sync a folder (SMB, some FUSE). I/O errors and full disks must never be here."""
+_NO_RANGES = {errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM, errno.EBADF, errno.ETXTBSY}
+"""Errors of kernels and file systems that can't copy this range themselves."""
+
+
+@contextmanager
+def closing_fd(fd: int) -> Iterator[int]:
+    """Close a descriptor at the end of the block."""
+    try:
+        yield fd
+    finally:
+        os.close(fd)
 
 
 # -- durability ----------------------------------------------------------------------------------
@@ -46,16 +57,14 @@ def sync_file(fd: int) -> None:
 
 def sync_folder(path: str) -> bool:
     """Make the names in a folder durable. Returns False if the file system can't."""
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-        return True
-    except OSError as error:
-        if error.errno not in _NO_SYNC:
-            raise
-        return False
-    finally:
-        os.close(fd)
+    with closing_fd(os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)) as fd:
+        try:
+            os.fsync(fd)
+        except OSError as error:
+            if error.errno not in _NO_SYNC:
+                raise
+            return False
+    return True
 
 
 class WholeSync:
@@ -104,13 +113,10 @@ def write_fully(fd: int, data: bytes | memoryview) -> None:
 
 def write_file(path: str, data: bytes, *, mode: int = 0o666, sync: bool) -> None:
     """Make a new file. Raises FileExistsError if there is one."""
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
-    try:
+    with closing_fd(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)) as fd:
         write_fully(fd, data)
         if sync:
             sync_file(fd)
-    finally:
-        os.close(fd)
 
 
 @contextmanager
@@ -187,17 +193,12 @@ def remove_tree(path: str, *, ignore_errors: bool = False) -> None:
 def _removed_flat(path: str) -> bool:
     """Remove a folder that holds only files, as a transaction's does. Returns False if that fails."""
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        with closing_fd(os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)) as fd:
+            for name in os.listdir(fd):
+                os.unlink(name, dir_fd=fd)
+            os.rmdir(path)
     except OSError:
         return False
-    try:
-        for name in os.listdir(fd):
-            os.unlink(name, dir_fd=fd)
-        os.rmdir(path)
-    except OSError:
-        return False
-    finally:
-        os.close(fd)
     return True
 
 
@@ -299,15 +300,7 @@ def copy_range(source: int, target: int, count: int, offset: int) -> int:
         try:
             return os.copy_file_range(source, target, count, offset, offset)
         except OSError as error:
-            if error.errno not in (
-                errno.EXDEV,
-                errno.EINVAL,
-                errno.ENOSYS,
-                errno.EOPNOTSUPP,
-                errno.EPERM,
-                errno.EBADF,
-                errno.ETXTBSY,
-            ):
+            if error.errno not in _NO_RANGES:
                 raise
     data = os.pread(source, min(count, 1 << 20), offset)
     done = 0
@@ -324,14 +317,13 @@ def copy_hashed(
     `own` is that one of both descriptors whose file only we write. It is hashed, one window after another as they are
     copied, for files of several windows in a second thread.
     """
-    done = 0
     if clone(source, target):
         if os.fstat(target).st_size != size:
             return None
         advance(size)
         digest, hashed = hash_file(own)
         return digest if hashed == size else None
-    hasher = _WindowHasher(own, size)
+    hasher, done = _WindowHasher(own, size), 0
     try:
         for offset, count in copy_windows(source, target, size):
             hasher.add(offset, count)

@@ -7,17 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from functools import cached_property, partial
 
-from artstore.backends.files import (
-    copy_hashed,
-    is_own,
-    link_new,
-    others_write,
-    remove_if_there,
-    remove_tree,
-    replace_file,
-    sync_folder,
-    write_file,
-)
+from artstore.backends import files
 from artstore.backends.mounts import is_local
 from artstore.backends.owner import this_process
 from artstore.domain.digest import Digest
@@ -43,7 +33,7 @@ class FolderStorage:
         """
         self.root = root
         self.local = self.coherent = is_local(root)
-        self._foreign = foreign or others_write(root)
+        self._foreign = foreign or files.others_write(root)
         self._named: dict[str, int] = {}
         """the inodes of the folders whose own names this process made durable, by folder"""
 
@@ -126,13 +116,13 @@ class FolderStorage:
         waiting = [self._folder(folder)]
         while waiting:
             where = waiting.pop()
-            files, folders, odd = list["os.DirEntry[str]"](), list[str](), list[str]()
+            plain, folders, odd = list["os.DirEntry[str]"](), list[str](), list[str]()
             with translated(f"list {printable(where)}"):
                 try:
                     with os.scandir(where) as listing:
                         for found in listing:
                             if found.is_file(follow_symlinks=False):
-                                files.append(found)
+                                plain.append(found)
                             elif found.is_dir(follow_symlinks=False) and not (strict and found.name.endswith(".json")):
                                 folders.append(found.path)
                             else:
@@ -141,7 +131,7 @@ class FolderStorage:
                     continue
             if strict and any(map(os.path.lexists, odd)):  # if a listing has no types, a vanished file seems odd too
                 raise _link(min(odd))
-            yield from files
+            yield from plain
             waiting += sorted(folders, reverse=True)
 
     def read_many(self, paths: list[str], most: int | None = None) -> list[bytes]:
@@ -150,8 +140,7 @@ class FolderStorage:
     def read(self, path: str, offset: int = 0, length: int | None = None, *, own: bool = False) -> bytes:
         """With `own`, opens the file by `open_own`."""
         try:
-            fd = self.open_own(path) if own else self.open(path)
-            try:
+            with files.closing_fd(self.open_own(path) if own else self.open(path)) as fd:
                 size = os.fstat(fd).st_size
                 wanted = max(0, size - offset) if length is None else length
                 if length is None and wanted > MOST:
@@ -160,8 +149,6 @@ class FolderStorage:
                         hint="somebody else put it there; move it away",
                     )
                 return _read_at(fd, offset, min(wanted, max(0, size - offset)))
-            finally:
-                os.close(fd)
         except FileNotFoundError:
             raise
         except OSError as error:
@@ -192,21 +179,21 @@ class FolderStorage:
         with translated(f"write {printable(self.path(path))}"):
             self.make_folder(folder)
             try:
-                write_file(temporary, data, mode=0o444, sync=True)
+                files.write_file(temporary, data, mode=0o444, sync=True)
                 self._share_file(temporary)
                 try:
-                    link_new(temporary, self.path(path))
+                    files.link_new(temporary, self.path(path))
                 except FileExistsError:
                     return False
                 self.sync_names([folder])
             finally:
-                remove_if_there(temporary)
+                files.remove_if_there(temporary)
         return True
 
     def replace(self, path: str, data: bytes, *, sync: bool = False) -> None:
         with translated(f"write {printable(self.path(path))}"):
             self.make_folder(path.rpartition("/")[0])
-            replace_file(self.path(path), data, self.temporary(), sync=sync)
+            files.replace_file(self.path(path), data, self.temporary(), sync=sync)
             self._share_file(self.path(path))
 
     def settle(self, folder: str) -> None:
@@ -219,7 +206,7 @@ class FolderStorage:
 
     def remove(self, path: str) -> bool:
         with translated(f"remove {printable(self.path(path))}"):
-            return remove_if_there(self.path(path))
+            return files.remove_if_there(self.path(path))
 
     def writing(self) -> AbstractContextManager[None]:
         return translated(f"write to {printable(self.root)}")
@@ -257,7 +244,7 @@ class FolderStorage:
     def open_own(self, path: str) -> int:
         """Open a cache or note, whose content isn't checked. Raises StorageError if others can have written it."""
         fd = self.open(path)
-        if not is_own(os.fstat(fd)):
+        if not files.is_own(os.fstat(fd)):
             os.close(fd)
             raise StorageError(f"{printable(self.path(path))} could be written by somebody else")
         return fd
@@ -301,7 +288,7 @@ class FolderStorage:
             self.make_folder(path.rpartition("/")[0])
             self._share_file(staged)
             try:
-                link_new(staged, self.path(path))
+                files.link_new(staged, self.path(path))
             except FileExistsError:
                 return False
         return True
@@ -349,13 +336,9 @@ class FolderStorage:
 
     def copy_out(self, path: str, target: int, advance: Callable[[int], None] = lambda n: None) -> tuple[Digest, int]:
         """Clones the file if the file system can."""
-        fd = self.open(path)
-        try:
+        with files.closing_fd(self.open(path)) as fd, translated(f"copy {printable(self.path(path))}"):
             size = os.fstat(fd).st_size
-            with translated(f"copy {printable(self.path(path))}"):
-                digest = copy_hashed(fd, target, size, own=target, advance=advance)
-        finally:
-            os.close(fd)
+            digest = files.copy_hashed(fd, target, size, own=target, advance=advance)
         if digest is None:
             raise StorageError(f"{printable(self.path(path))} was cut short while it was copied", hint="try again")
         return digest, size
@@ -364,7 +347,7 @@ class FolderStorage:
         with translated(f"keep {printable(self.path(path))} in bad/"):
             self.make_folder(aside.rpartition("/")[0])
             try:
-                link_new(self.path(path), self.path(aside))
+                files.link_new(self.path(path), self.path(aside))
             except FileNotFoundError:
                 return
 
@@ -395,7 +378,7 @@ class FolderStorage:
                         todo.add(folder)
                         named[inside] = inode
             for folder in sorted(todo, key=len, reverse=True):
-                sync_folder(self.path(folder) if folder else self.root)
+                files.sync_folder(self.path(folder) if folder else self.root)
             self._named.update(named)
 
     def is_young(self, folder: str) -> bool:
@@ -411,8 +394,8 @@ class FolderStorage:
         if probe:
             temporary = self.temporary()
             try:
-                write_file(temporary, b"", sync=False)
-                remove_if_there(temporary)
+                files.write_file(temporary, b"", sync=False)
+                files.remove_if_there(temporary)
             except OSError:
                 pass  # read-only: nobody writes here, so the last write's time is right
         try:
@@ -424,12 +407,12 @@ class FolderStorage:
         """Remove a folder with everything in it. It may be absent."""
         with translated(f"remove {printable(self.path(folder))}"):
             try:
-                remove_tree(self.path(folder))
+                files.remove_tree(self.path(folder))
             except FileNotFoundError:
                 if os.path.lexists(self.path(folder)):
                     raise
             except NotADirectoryError:
-                remove_if_there(self.path(folder))
+                files.remove_if_there(self.path(folder))
 
 
 def _link(path: str) -> StorageError:

@@ -13,6 +13,7 @@ import struct
 import time
 from typing import NamedTuple
 
+from artstore.backends.files import closing_fd
 from artstore.backends.mounts import memory_devices
 
 _QUERY = struct.Struct("=9Q4I2Q")  # linux/fs.h: struct procmap_query
@@ -69,18 +70,12 @@ def _mapped_inodes() -> frozenset[int]:
         names = os.listdir("/proc")
     except OSError:
         return frozenset()  # not Linux
-    for name in names:
-        if name.isdigit():
-            try:
-                fd = os.open(f"/proc/{name}/maps", os.O_RDONLY | os.O_CLOEXEC)
-            except OSError:
-                continue  # another user's process, or it ended
-            try:
+    for name in filter(str.isdigit, names):
+        try:
+            with closing_fd(os.open(f"/proc/{name}/maps", os.O_RDONLY | os.O_CLOEXEC)) as fd:
                 found.update(_inodes_in(fd))
-            except OSError:
-                pass  # it ended meanwhile
-            finally:
-                os.close(fd)
+        except OSError:
+            continue  # another user's process, or it ended
     return frozenset(found)
 
 

@@ -5,22 +5,8 @@ import re
 from functools import lru_cache
 from typing import NamedTuple
 
-_NETWORK_TYPES = (
-    "nfs",
-    "cifs",
-    "smb",
-    "fuse",
-    "lustre",
-    "gpfs",
-    "beegfs",
-    "ceph",
-    "9p",
-    "afs",
-    "gluster",
-    "pvfs2",
-    "virtiofs",
-    "wekafs",
-)
+_NETWORK_TYPE = re.compile("nfs|cifs|smb|fuse|lustre|gpfs|beegfs|ceph|9p|afs|gluster|pvfs2|virtiofs|wekafs")
+"""The beginnings of the types of network file systems."""
 
 
 class Mount(NamedTuple):
@@ -80,7 +66,7 @@ def is_local(folder: str) -> bool:
 
     Then listings are coherent, there is one clock, and process ids can be compared.
     """
-    return not mount_of(folder).type.startswith(_NETWORK_TYPES)
+    return _NETWORK_TYPE.match(mount_of(folder).type) is None
 
 
 def memory_devices() -> frozenset[int]:

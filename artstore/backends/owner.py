@@ -29,15 +29,8 @@ def this_process(*, named: bool = True) -> Owner:
 
     Unless `named`, only the hash of the host's name is in it.
     """
-    pid = os.getpid()
-    return Owner(
-        _host() if named else f"-{_hash_of(_host())}",
-        _boot(),
-        _namespace(),
-        pid,
-        _start(pid) or "0",
-        os.urandom(4).hex(),
-    )
+    host, pid = _host() if named else f"-{_hash_of(_host())}", os.getpid()
+    return Owner(host, _boot(), _namespace(), pid, _start(pid) or "0", os.urandom(4).hex())
 
 
 def parse(name: str) -> Owner | None:

@@ -1,7 +1,10 @@
-"""Making several calls at once, in threads."""
+"""Making several calls at once, in threads; and repeating a call after a failure that may pass."""
 
+import time
 from collections.abc import Callable, Generator, Iterable
 from typing import TypeVar
+
+from artstore.errors import StorageError
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
@@ -26,3 +29,18 @@ def together(call: Callable[[Item], Answer], items: Iterable[Item], *, most: int
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
+
+
+def retried(call: Callable[[], Answer], waits: Iterable[float], may_pass: Callable[[StorageError], bool]) -> Answer:
+    """Make a call. After a StorageError that `may_pass`, wait for the next of these seconds and make it again.
+
+    Raises the error of the last call if all fail.
+    """
+    for wait in waits:
+        try:
+            return call()
+        except StorageError as error:
+            if not may_pass(error):
+                raise
+        time.sleep(wait)
+    return call()

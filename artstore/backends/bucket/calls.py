@@ -3,7 +3,6 @@
 import queue
 import re
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -11,6 +10,7 @@ from typing import Any, TypeVar
 from obstore import exceptions
 
 from artstore.backends.bucket.opening import has_credentials
+from artstore.backends.parallel import retried
 from artstore.domain.names import printable
 from artstore.errors import NoSpace, StorageError
 
@@ -47,14 +47,7 @@ def tried(ask: Callable[[], T]) -> T:
 
     obstore repeats requests itself, but not when a reply was cut off.
     """
-    for wait in WAITS:
-        try:
-            return ask()
-        except StorageError as error:
-            if is_final(error):
-                raise
-            time.sleep(wait)
-    return ask()
+    return retried(ask, WAITS, lambda error: not is_final(error))
 
 
 @contextmanager

@@ -68,11 +68,8 @@ class BucketStorage:
     # -- listings --
 
     def _list(self, folder: str) -> list[tuple[str, int]]:
-        def ask() -> list[Any]:
-            with self._translated(f"list {folder}"):
-                return list(called(lambda: obstore.list(self._store, f"{folder}/", chunk_size=1000).collect()))
-
-        return [(item["path"], item["size"]) for item in tried(ask)]
+        listed = tried(lambda: self._ask(f"list {folder}", _listed, f"{folder}/"))
+        return [(item["path"], item["size"]) for item in listed]
 
     def _marked(self) -> set[str]:
         """`<name>/<nonce>` of each copy that a collector has marked."""
@@ -107,12 +104,7 @@ class BucketStorage:
             keys = self._list(folder)  # a listing by delimiter may show a folder long after its last key was deleted
             names = dict.fromkeys(key.removeprefix(f"{folder}/").partition("/")[0] for key, _ in keys)
             return [name for name in names if not name.startswith(".")]
-
-        def ask() -> Any:
-            with self._translated(f"list {folder}"):
-                return called(obstore.list_with_delimiter, self._store, folder)
-
-        found = tried(ask)
+        found = tried(lambda: self._ask(f"list {folder}", obstore.list_with_delimiter, folder))
         prefixes = [prefix.rstrip("/") for prefix in found["common_prefixes"]]
         paths = [*(item["path"] for item in found["objects"]), *prefixes]
         return [path.rpartition("/")[2] for path in paths if path != folder]
@@ -190,8 +182,7 @@ class BucketStorage:
             except FileNotFoundError:
                 return None
         try:
-            with self._translated(f"look at {path}"):
-                return int(called(obstore.head, self._store, path)["size"])
+            return int(self._ask(f"look at {path}", obstore.head, path)["size"])
         except FileNotFoundError:
             return None
 
@@ -203,15 +194,13 @@ class BucketStorage:
     def stamp(self, path: str) -> float | None:
         for key in (f"{path}/{_CLAIM}", path):
             try:
-                with self._translated(f"look at {path}"):
-                    return float(called(obstore.head, self._store, key)["last_modified"].timestamp())
+                return float(self._ask(f"look at {path}", obstore.head, key)["last_modified"].timestamp())
             except FileNotFoundError:
                 continue
         return None
 
     def now(self, *, probe: bool = False) -> float:
-        with self._translated("write tmp/.clock"):
-            called(obstore.put, self._store, "tmp/.clock", b"", use_multipart=False)
+        self.replace("tmp/.clock", b"")
         return self.stamp("tmp/.clock") or 0.0
 
     def create(self, path: str, data: bytes) -> bool:
@@ -219,8 +208,7 @@ class BucketStorage:
         problem: StorageError | None = None
         for wait in (*calls.WAITS, None):
             try:
-                with self._translated(f"write {path}"):
-                    called(obstore.put, self._store, path, data, mode="create", use_multipart=False)
+                self._ask(f"write {path}", obstore.put, path, data, mode="create", use_multipart=False)
                 return True
             except FileExistsError:
                 try:
@@ -243,8 +231,7 @@ class BucketStorage:
             ) from problem
 
     def replace(self, path: str, data: bytes, *, sync: bool = False) -> None:
-        with self._translated(f"write {path}"):
-            called(obstore.put, self._store, path, data, use_multipart=False)
+        self._ask(f"write {path}", obstore.put, path, data, use_multipart=False)
 
     def settle(self, folder: str) -> None:
         """Nothing to do: everything that a bucket lists is durable."""
@@ -295,11 +282,7 @@ class BucketStorage:
         return True
 
     def _mark(self, keys: Iterable[str]) -> None:
-        def put(key: str) -> None:
-            with self._translated(f"write {key}"):
-                called(obstore.put, self._store, key, b"", use_multipart=False)
-
-        for _ in together(put, list(keys), most=_TOGETHER):
+        for _ in together(lambda key: self.replace(key, b""), keys, most=_TOGETHER):
             pass
 
     def remove_folder(self, folder: str) -> None:
@@ -315,8 +298,7 @@ class BucketStorage:
         name = path.rpartition("/")[2]
         stored = path if path.startswith("objects/") else stored_path(name)
         wanted = None if path == stored else {key.rpartition("/")[2] for key, _ in self._list(path)}
-        copies = self._list(stored)
-        for key, size in copies:
+        for key, size in self._list(stored):
             if wanted is None or key.rpartition("/")[2] in wanted:
                 return key, size
         raise FileNotFoundError(f"{self.root} has no {path}")
@@ -352,7 +334,7 @@ class BucketStorage:
                     done += os.pwrite(target, data[done:], offset + done)
             advance(len(data))
 
-        for _ in together(fetch, list(range(0, size, _PIECE)), most=_TOGETHER):
+        for _ in together(fetch, range(0, size, _PIECE), most=_TOGETHER):
             pass
         with translated(f"read what came from {key}"):
             return hash_file(target)
@@ -368,11 +350,8 @@ class BucketStorage:
 
         def send() -> str:
             key = f"{path}/{os.urandom(8).hex()}"
-            with self._translated(f"write {key}"):
-                called(
-                    obstore.put, self._store, key, Path(staged),
-                    use_multipart=not whole, chunk_size=part, max_concurrency=4,
-                )  # fmt: skip
+            options = {"use_multipart": not whole, "chunk_size": part, "max_concurrency": 4}
+            self._ask(f"write {key}", obstore.put, key, Path(staged), **options)
             return key
 
         key = tried(send)
@@ -414,16 +393,14 @@ class BucketStorage:
             key, _ = self._copy_of(path)
         except FileNotFoundError:
             return False
-        with self._translated(f"move {key}"):
-            called(obstore.rename, self._store, key, aside)
+        self._ask(f"move {key}", obstore.rename, key, aside)
         self._known.pop(path, None)
         return True
 
     def keep(self, path: str, aside: str) -> None:
         try:
             key, _ = self._copy_of(path)
-            with self._translated(f"keep {key}"):
-                called(obstore.copy, self._store, key, aside)
+            self._ask(f"keep {key}", obstore.copy, key, aside)
         except FileNotFoundError:
             return
 
@@ -433,10 +410,19 @@ class BucketStorage:
     def is_young(self, folder: str) -> bool:
         return False
 
-    # -- errors --
+    # -- requests --
+
+    def _ask(self, action: str, call: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+        """Call a function of obstore for this bucket. `action` says in errors what it does."""
+        with self._translated(action):
+            return called(call, self._store, *arguments, **options)
 
     def _translated(self, action: str) -> AbstractContextManager[None]:
         return bucket_errors(self.root, action, self._at)
+
+
+def _listed(store: Any, prefix: str) -> Any:
+    return obstore.list(store, prefix, chunk_size=1000).collect()
 
 
 def stored_path(name: str) -> str:

@@ -7,7 +7,7 @@ with the scheme as its name.
 import os
 import re
 from collections.abc import Callable, Iterator
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 from urllib.parse import quote_from_bytes, unquote_to_bytes, urlsplit
 
 from blake3 import blake3
@@ -230,9 +230,8 @@ def fetch(reference: Reference, target: int, advance: Callable[[int], None] = la
         if reference.check == BLAKE3:
             hasher.update(piece)
     if reference.size not in (None, size):
-        raise changed(
-            reference, f"it has {'more' if size > (reference.size or 0) else 'fewer'} than {reference.size} bytes now"
-        )
+        than = "more" if size > (reference.size or 0) else "fewer"
+        raise changed(reference, f"it has {than} than {reference.size} bytes now")
     if reference.check == BLAKE3 and hasher.hexdigest() != reference.text:
         raise changed(reference, "it has another content now")
 
@@ -242,3 +241,9 @@ def changed(reference: Reference, what: str) -> ChangedReference:
         f"{printable(reference.uri)} is not what was referenced: {what}",
         hint="bring the old content back there, or add the reference to a new version",
     )
+
+
+def plain_tag(etag: Any) -> str:
+    """An ETag without its quotes, "" if there is none. A weak one (`W/"…"`) stays as it is."""
+    tag = str(etag or "")
+    return tag[1:-1] if tag.startswith('"') and tag.endswith('"') and len(tag) > 1 else tag

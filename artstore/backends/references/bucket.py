@@ -9,7 +9,7 @@ from artstore.backends.bucket import obstore
 from artstore.backends.bucket.calls import bucket_errors, called
 from artstore.backends.bucket.opening import is_askable, store_of
 from artstore.backends.parallel import together
-from artstore.backends.references import Reference, Target, changed
+from artstore.backends.references import Reference, Target, changed, plain_tag
 from artstore.backends.references.keys import name_in, uri_of
 from artstore.domain.names import printable
 from artstore.domain.tree import ETAG, URI
@@ -121,7 +121,7 @@ class BucketHandler:
         if reply is None:
             raise MissingReference(f"{printable(reference.uri)} is not there any more")
         if reference.check == ETAG and not _fits(reply, reference):
-            raise changed(reference, f"its ETag is {printable(_tag(reply.meta))} now")
+            raise changed(reference, f"its ETag is {printable(plain_tag(reply.meta.get('e_tag')))} now")
         with bucket_errors(place.bucket, f"read {place.key}"):
             pieces = iter(reply.stream(min_chunk_size=1 << 20))
             while (piece := called(next, pieces, None)) is not None:
@@ -139,14 +139,9 @@ def _reply(place: _Place, key: str, reference: Reference) -> Any:
 
 
 def _fits(reply: Any, reference: Reference) -> bool:
-    return reply is not None and _tag(reply.meta) == reference.text
-
-
-def _tag(meta: Any) -> str:
-    tag = str(meta.get("e_tag") or "")
-    return tag[1:-1] if tag.startswith('"') and tag.endswith('"') and len(tag) > 1 else tag
+    return reply is not None and plain_tag(reply.meta.get("e_tag")) == reference.text
 
 
 def _reference(place: _Place, key: str, meta: Any, version: str | None) -> Reference:
-    uri, tag = uri_of(place.bucket, key), _tag(meta)
+    uri, tag = uri_of(place.bucket, key), plain_tag(meta.get("e_tag"))
     return Reference(uri, meta["size"], *((ETAG, tag) if tag else (URI, uri)), version or meta.get("version") or None)

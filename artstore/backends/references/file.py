@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
-from artstore.backends.files import hash_file, open_regular
+from artstore.backends.files import closing_fd, hash_file, open_regular
 from artstore.backends.references import Reference, Target, changed
 from artstore.domain.names import printable
 from artstore.domain.tree import BLAKE3, ETAG, URI
@@ -31,11 +31,10 @@ class FileHandler:
             if problems:
                 raise SourceError(f"{printable(path)} holds what can't be referenced", problems=problems)
         else:
+            reason = "it is no file or folder" if os.path.lexists(path) else "it is not there"
             raise SourceError(
                 f"Path '{printable(uri)}' must be a valid file or directory path",
-                problems=[
-                    (os.fsdecode(path), "it is not a file or folder" if os.path.lexists(path) else "it is not there")
-                ],
+                problems=[(os.fsdecode(path), reason)],
                 hint=_SPELLED if re.search("[%#?]", uri) else None,
             )
 
@@ -80,13 +79,10 @@ def _text(uri: str) -> str:
 def _reference(path: bytes, checksum: bool) -> Reference:
     uri = f"file://{quote_from_bytes(path)}"
     try:
-        fd = open_regular(path, follow=True)
-        try:
+        with closing_fd(open_regular(path, follow=True)) as fd:
             if not checksum:
                 return Reference(uri, None, URI, uri, None)
             digest, size = hash_file(fd)
-        finally:
-            os.close(fd)
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise SourceError(f"cannot read {printable(path)}: {reason}", problems=[(os.fsdecode(path), reason)]) from error

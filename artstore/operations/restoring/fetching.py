@@ -2,16 +2,15 @@
 
 import os
 import threading
-import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import NamedTuple
 
 from artstore.backends.confined import create_file
-from artstore.backends.files import closing_fd
+from artstore.backends.parallel import retried
 from artstore.backends.references import Reference, fetch
 from artstore.domain.tree import Entry
-from artstore.errors import MissingReference, StorageError
+from artstore.errors import MissingReference
 from artstore.progress import Monitor
 
 _TOGETHER = 8
@@ -105,16 +104,12 @@ class Fetcher:
             raise
 
     def _fetch_into(self, target: int, entry: Entry) -> None:
-        for wait in (*_WAITS, None):
-            try:
-                fetch(Reference.of(entry), target, self._arrived)
-                return
-            except StorageError:
-                if wait is None or self._stopped:
-                    raise
-            time.sleep(wait)
-            os.ftruncate(target, 0)
+        def fetch_whole() -> None:
+            os.ftruncate(target, 0)  # an earlier try may have written a part
             os.lseek(target, 0, os.SEEK_SET)
+            fetch(Reference.of(entry), target, self._arrived)
+
+        retried(fetch_whole, _WAITS, lambda error: not self._stopped)
 
     def _arrived(self, count: int) -> None:
         self._refuse_stopped()
