@@ -464,12 +464,7 @@ def find_registry(root: str, entity: str, name: str) -> Registry:
 
 
 def make_registry(
-    root: str,
-    entity: str,
-    name: str,
-    visibility: str,
-    description: str | None,
-    types: list[str] | None,
+    root: str, entity: str, name: str, visibility: str, description: str | None, types: list[str] | None
 ) -> Registry:
     """Make a registry. Raises Conflict if it exists, and InvalidValue if a name, type or visibility breaks a rule."""
     project = registry_project(name)

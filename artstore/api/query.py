@@ -30,13 +30,7 @@ from artstore.errors import Conflict, InvalidType, InvalidValue, NotFound
 from artstore.operations.automation import firing
 from artstore.operations.automation.rules import all_rules, delete_rule, find_rule, save_rule
 from artstore.operations.finding.lookup import Home, Version
-from artstore.operations.finding.matching import (
-    Filter,
-    fitting_runs,
-    fitting_versions,
-    run_fields,
-    run_value,
-)
+from artstore.operations.finding.matching import Filter, fitting_runs, fitting_versions, run_fields, run_value
 from artstore.repository import Repository
 from artstore.store.settings import require_root
 

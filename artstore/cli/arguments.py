@@ -81,12 +81,7 @@ FILE = File()
 
 
 lock_option = click.option(
-    "--file",
-    "lock",
-    type=FILE,
-    default=lockfile.NAME,
-    show_default=True,
-    help="Lock file to use.",
+    "--file", "lock", type=FILE, default=lockfile.NAME, show_default=True, help="Lock file to use."
 )
 
 

@@ -113,13 +113,7 @@ def _print_finding(finding: "Finding", width: int) -> None:
 @json_option
 @click.pass_context
 def gc_command(
-    ctx: click.Context,
-    dry_run: bool,
-    now: bool,
-    abandon: str | None,
-    force: bool,
-    place: str | None,
-    as_json: bool,
+    ctx: click.Context, dry_run: bool, now: bool, abandon: str | None, force: bool, place: str | None, as_json: bool
 ) -> None:
     """Delete data that no version uses, here or at a remote.
 

@@ -19,17 +19,7 @@ from artstore.errors import Damage, InvalidValue, NotFound
 from artstore.operations.finding.lookup import Version
 from artstore.repository import Repository
 from artstore.web.guard import FILES
-from artstore.web.render import (
-    ROWS,
-    Rows,
-    as_json,
-    number_in,
-    page,
-    page_of,
-    repository_of,
-    text_in,
-    version_in,
-)
+from artstore.web.render import ROWS, Rows, as_json, number_in, page, page_of, repository_of, text_in, version_in
 
 _ENTRIES = 500
 """Files of a folder on one page."""

@@ -31,10 +31,7 @@ def put_beside(name: str, cells: list[Any], kind: Type, add_file: Callable[[str,
     np.savez_compressed(out, column=np.array(cells))
     path = f"{_ARRAYS}/{hashlib.md5(out.getvalue(), usedforsecurity=False).hexdigest()[:20]}.npz"
     add_file(path, out.getvalue())
-    return {
-        "wb_type": "ndarray",
-        "params": {**kind["params"], "serialization_path": {"key": "column", "path": path}},
-    }
+    return {"wb_type": "ndarray", "params": {**kind["params"], "serialization_path": {"key": "column", "path": path}}}
 
 
 def array_of(kind: Type, entry: OpenEntry, what: str) -> Any:
