@@ -78,7 +78,7 @@ def cli() -> None:
 
 def main() -> NoReturn:
     """Run the command line. Print every error as a sentence and a hint, and exit with its code."""
-    signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     wants_json = "--json" in sys.argv[2:]
     warnings.showwarning = _warn
     try:
@@ -98,18 +98,17 @@ def main() -> NoReturn:
         code = 141
     except Exception as error:
         failure = _failure_of(error)
-        if failure.code == BUG and _debugging():
-            raise
+        if failure.code == BUG:
+            from artstore.store.settings import debugging
+
+            if debugging():
+                raise
         code = _fail(wants_json, failure)
     sys.exit(code)
 
 
 def _warn(message: Warning | str, *_: Any, **__: Any) -> None:
     click.echo(f"warning: {_safe(str(message))}", err=True)
-
-
-def _interrupt(*_: object) -> NoReturn:
-    raise KeyboardInterrupt
 
 
 def _as_ours(error: click.ClickException) -> str:
@@ -155,12 +154,6 @@ def _failure_of(error: Exception) -> _Failure:
     what = f"{type(error).__name__}: {error}"
     hint = "please report it; ARTSTORE_DEBUG=1 shows where it failed"
     return _Failure("Bug", f"this is a bug in artstore: {what}", hint, BUG)
-
-
-def _debugging() -> bool:
-    from artstore.store.settings import debugging
-
-    return debugging()
 
 
 def _fail(wants_json: bool, failure: _Failure) -> int:

@@ -53,31 +53,20 @@ def _specs(repository: Repository, incomplete: str) -> list[str]:
     return [f"{path.project}/{path.name}" for path in paths if path.entity == entity] + [str(path) for path in paths]
 
 
-class Folder(click.types.StringParamType):
-    """A folder, which may not exist yet; the shell completes folders only."""
+class Place(click.types.StringParamType):
+    """A folder or file, which may not exist yet. The shell completes files, or with the kind `dir` only folders."""
 
-    name = "folder"
-
-    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        from click.shell_completion import CompletionItem
-
-        return [CompletionItem(incomplete, type="dir")]
-
-
-class File(click.types.StringParamType):
-    """A file, which may not exist yet; the shell completes files."""
-
-    name = "file"
+    def __init__(self, name: str, kind: str) -> None:
+        self.name, self._kind = name, kind
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         from click.shell_completion import CompletionItem
 
-        return [CompletionItem(incomplete, type="file")]
+        return [CompletionItem(incomplete, type=self._kind)]
 
 
 SPEC = Spec()
-FOLDER = Folder()
-FILE = File()
+FOLDER, FILE = Place("folder", "dir"), Place("file", "file")
 
 
 lock_option = click.option(

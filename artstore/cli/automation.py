@@ -3,12 +3,13 @@
 import json
 import os
 import shlex
+import time
 from typing import Any
 
 import click
 
 from artstore.cli.commands import Commands
-from artstore.cli.output import json_option, open_repository, print_json, table
+from artstore.cli.output import answer, json_option, listing, open_repository
 from artstore.domain.filters import parsed
 from artstore.domain.names import as_project, check_project, printable
 from artstore.domain.wording import moment
@@ -102,14 +103,11 @@ def create_command(
         rule: Rule = {
             "id": os.urandom(8).hex(), "name": name, "description": description, "enabled": True,
             "event": _EVENTS[event].value, "scope": _scope(repository, scope), "filter": parsed(where),
-            "metric": _metric(metric), "action": action, "created": moment(_now()), "updated": None,
+            "metric": _metric(metric), "action": action, "created": moment(time.time_ns()), "updated": None,
         }  # fmt: skip
         save_rule(repository.automations.place, rule, new=True)
-    if as_json:
-        print_json(rule)
-    else:
-        click.echo(f"created automation {printable(name)}: {_in_words(rule)}")
-        click.echo(f"try it with: artstore automation test {shlex.quote(name)}")
+    try_it = f"try it with: artstore automation test {shlex.quote(name)}"
+    answer(as_json, rule, f"created automation {printable(name)}: {_in_words(rule)}", try_it)
 
 
 def _argv(command: str) -> list[str]:
@@ -119,12 +117,6 @@ def _argv(command: str) -> list[str]:
         raise InvalidValue(
             f"'{printable(command)}' is not a command: {error}".lower(), hint="quote it as for a shell"
         ) from error
-
-
-def _now() -> int:
-    import time
-
-    return time.time_ns()
 
 
 def _json(text: str | None) -> Any:
@@ -188,16 +180,10 @@ def _typed(condition: dict[str, Any]) -> str:
     signs = {"$eq": "=", "$ne": "!=", "$gt": ">", "$gte": ">=", "$lt": "<", "$lte": "<=", "$regex": "~"}
     parts = condition["$and"] if condition.keys() == {"$and"} else [condition]
     texts = []
-    for part in parts:
-        for key, wanted in part.items():
-            short = [
-                (sign, wanted[name])
-                for name, sign in signs.items()
-                if isinstance(wanted, dict) and wanted.keys() == {name}
-            ]
-            texts.append(
-                f"{key}{short[0][0]}{short[0][1]}" if short and not key.startswith("$") else json.dumps({key: wanted})
-            )
+    for key, wanted in (item for part in parts for item in part.items()):
+        name = next(iter(wanted), "") if isinstance(wanted, dict) and len(wanted) == 1 else ""
+        short = name in signs and not key.startswith("$")
+        texts.append(f"{key}{signs[name]}{wanted[name]}" if short else json.dumps({key: wanted}))
     return ", ".join(texts)
 
 
@@ -208,15 +194,10 @@ def list_command(as_json: bool) -> None:
     with open_repository() as repository:
         rules = all_rules(repository.automations.place)
         _, unasked = rules_for(repository.automations.place)
-    if as_json:
-        print_json(rules)
-        return
-    if rules:
-        rows = [(r["name"], "on" if r["enabled"] else "off", _in_words(r), r["description"] or "") for r in rules]
-        table(rows, ("NAME", "STATE", "WHAT", "DESCRIPTION"))
-    else:
-        click.echo("there are no automations; see `artstore automation create --help`", err=True)
-    if unasked:
+    rows = [(r["name"], "on" if r["enabled"] else "off", _in_words(r), r["description"] or "") for r in rules]
+    nothing = "there are no automations; see `artstore automation create --help`"
+    listing(as_json, rules, rows, ("NAME", "STATE", "WHAT", "DESCRIPTION"), nothing)
+    if unasked and not as_json:
         click.echo("automations may not run at this path yet; `artstore automation allow` allows them", err=True)
 
 
@@ -227,10 +208,7 @@ def delete_command(name: str, as_json: bool) -> None:
     """Delete an automation."""
     with open_repository() as repository:
         rule = delete_rule(repository.automations.place, name)
-    if as_json:
-        print_json({"deleted": rule["name"]})
-    else:
-        click.echo(f"deleted automation {printable(rule['name'])}")
+    answer(as_json, {"deleted": rule["name"]}, f"deleted automation {printable(rule['name'])}")
 
 
 @automation_command.command("enable")
@@ -265,12 +243,9 @@ def test_command(ctx: click.Context, name: str, as_json: bool) -> None:
     with open_repository() as repository:
         rule = find_rule(repository.automations.place, name)
         outcome, output = perform(rule, _made_up(repository, rule), repository.automations.place.root, 1)
-    if as_json:
-        print_json({"automation": rule["name"], "outcome": outcome, "output": output})
-    else:
-        if output:
-            click.echo(printable(output.rstrip("\n")).replace("\\x0a", "\n"))
-        click.echo(f"{printable(rule['name'])}: {printable(outcome)}")
+    shown = [printable(output.rstrip("\n")).replace("\\x0a", "\n")] if output else []
+    value = {"automation": rule["name"], "outcome": outcome, "output": output}
+    answer(as_json, value, *shown, f"{printable(rule['name'])}: {printable(outcome)}")
     if outcome != "ok":
         ctx.exit(1)
 
@@ -279,7 +254,7 @@ def _made_up(repository: Repository, rule: Rule) -> Event:
     scope = rule["scope"]
     entity = scope.get("entity", repository.settings.entity)
     event: Event = {
-        "event": rule["event"], "time": moment(_now()), "user": repository.settings.identity()[1], "test": True,
+        "event": rule["event"], "time": moment(time.time_ns()), "user": repository.settings.identity()[1], "test": True,
         "entity": entity, "project": scope.get("project", repository.settings.project), "repository": repository.root,
     }  # fmt: skip
     if rule["event"].startswith("RUN_"):
@@ -313,21 +288,12 @@ def log_command(name: str | None, number: int, as_json: bool) -> None:
         lines = [line for line in lines if name in (None, line["automation"], line["id"])][::-1][:number]
         if name is not None and not lines:
             find_rule(place, name)  # raises NotFound with similar names
-    if as_json:
-        print_json(lines)
-        return
     rows = [
         (
-            str(line["time"])[:19].replace("T", " "),
-            line["automation"],
-            line["event"],
-            line["about"] or "-",
-            f"{line['seconds'] or 0:.1f} s",
-            line["outcome"],
+            str(line["time"])[:19].replace("T", " "), line["automation"], line["event"], line["about"] or "-",
+            f"{line['seconds'] or 0:.1f} s", line["outcome"],
         )
         for line in lines
-    ]
-    if rows:
-        table(rows, ("DONE (UTC)", "AUTOMATION", "EVENT", "ABOUT", "TOOK", "OUTCOME"), right=(4,))
-    else:
-        click.echo("no automation has run yet", err=True)
+    ]  # fmt: skip
+    head = ("DONE (UTC)", "AUTOMATION", "EVENT", "ABOUT", "TOOK", "OUTCOME")
+    listing(as_json, lines, rows, head, "no automation has run yet", right=(4,))

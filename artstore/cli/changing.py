@@ -3,7 +3,7 @@
 import click
 
 from artstore.cli.arguments import SPEC, metadata_from, pairs, seconds
-from artstore.cli.output import json_option, open_repository, print_json
+from artstore.cli.output import answer, json_option, open_repository
 from artstore.domain.collection import INHERIT, State
 from artstore.domain.metadata import normalise
 from artstore.domain.names import parse_spec
@@ -27,10 +27,7 @@ def alias_command(spec: str, aliases: tuple[str, ...], removed: tuple[str, ...],
         found = repository.set_aliases(spec, aliases, removed) if aliases or removed else repository.find(spec)
         name = repository.lookup.named(found)
     named = found.state.aliases_of(found.id)
-    if as_json:
-        print_json({"spec": found.spec, "aliases": named})
-    else:
-        click.echo(f"{name}: {', '.join(named) or 'no aliases'}")
+    answer(as_json, {"spec": found.spec, "aliases": named}, f"{name}: {', '.join(named) or 'no aliases'}")
 
 
 @click.command("tag")
@@ -44,10 +41,7 @@ def tag_command(spec: str, tags: tuple[str, ...], removed: tuple[str, ...], as_j
         found = repository.set_tags(spec, tags, removed) if tags or removed else repository.find(spec)
         name = repository.lookup.named(found)
     has = found.version.get("tags", [])
-    if as_json:
-        print_json({"spec": found.spec, "tags": has})
-    else:
-        click.echo(f"{name}: {', '.join(has) or 'no tags'}")
+    answer(as_json, {"spec": found.spec, "tags": has}, f"{name}: {', '.join(has) or 'no tags'}")
 
 
 @click.command("edit")
@@ -91,10 +85,7 @@ def edit_command(
             properties = Properties(description=description, metadata=keys, no_metadata=unset, ttl=_ttl(ttl))
             found = repository.edit(spec, properties)
             name, value = repository.lookup.named(found), {"spec": found.spec}
-    if as_json:
-        print_json(value)
-    else:
-        click.echo(f"edited {name}")
+    answer(as_json, value, f"edited {name}")
 
 
 def _edit_collection(repository: Repository, spec: str, description: str | None, type: str | None) -> State:
@@ -125,10 +116,7 @@ def rm_command(spec: str, collection: bool, force: bool, as_json: bool) -> None:
                 raise InvalidValue(f"'{spec}' names a version; --collection takes an artifact: {parsed.name}")
             before = len(repository.collection(spec).live())
             repository.delete_collection(spec, delete_aliases=force)
-            deleted = [str(path)]
-            name = repository.lookup.short(path)
-            back = f"{typed('undelete', name)} brings it back, `artstore gc` frees its space after the grace period"
-            text = f"deleted {name} with {count(before, 'version')}; {back}"
+            deleted, name, what = str(path), repository.lookup.short(path), f"with {count(before, 'version')}"
         else:
             if not parsed.names_version:
                 raise InvalidValue(
@@ -136,14 +124,9 @@ def rm_command(spec: str, collection: bool, force: bool, as_json: bool) -> None:
                     hint=f"{typed('rm', f'{spec}:vN')} deletes one, {typed('rm --collection', spec)} all",
                 )
             found = repository.delete(spec, delete_aliases=force)
-            deleted = [found.spec]
-            name = repository.lookup.named(found)
-            back = f"{typed('undelete', name)} brings it back, `artstore gc` frees its space after the grace period"
-            text = f"deleted {name} ({human(found.version['size'])}); {back}"
-    if as_json:
-        print_json({"deleted": deleted})
-    else:
-        click.echo(text)
+            deleted, name, what = found.spec, repository.lookup.named(found), f"({human(found.version['size'])})"
+    back = f"{typed('undelete', name)} brings it back, `artstore gc` frees its space after the grace period"
+    answer(as_json, {"deleted": [deleted]}, f"deleted {name} {what}; {back}")
 
 
 @click.command("undelete")
@@ -158,12 +141,9 @@ def undelete_command(spec: str, as_json: bool) -> None:
     with open_repository() as repository:
         one = parse_spec(spec).names_version
         back = [repository.undelete(spec)] if one else repository.undelete_collection(spec)
-        names = [repository.lookup.named(found) for found in back]
-    if as_json:
-        print_json({"undeleted": [found.spec for found in back]})
-        return
-    for name, found in zip(names, back, strict=True):
-        click.echo(f"{name} is back: {count(found.version['files'], 'file')}, {human(found.version['size'])}")
+        sizes = [f"{count(found.version['files'], 'file')}, {human(found.version['size'])}" for found in back]
+        lines = [f"{repository.lookup.named(found)} is back: {size}" for found, size in zip(back, sizes, strict=True)]
+    answer(as_json, {"undeleted": [found.spec for found in back]}, *lines)
 
 
 @click.command("mv")
@@ -199,8 +179,6 @@ def cp_command(spec: str, new: str, as_json: bool) -> None:
 def _say(repository: Repository, verb: str, spec: str, state: State, as_json: bool) -> None:
     latest = state.latest
     newest = f"v{latest['number']}" if latest else None
-    if as_json:
-        print_json({"collection": str(state.path), "versions": len(state.live()), "latest": newest})
-    else:
-        held = count(len(state.live()), "version")
-        click.echo(f"{verb} {spec} to {repository.lookup.short(state.path)}: {held}, latest {newest or 'none'}")
+    value = {"collection": str(state.path), "versions": len(state.live()), "latest": newest}
+    held = f"{count(len(state.live()), 'version')}, latest {newest or 'none'}"
+    answer(as_json, value, f"{verb} {spec} to {repository.lookup.short(state.path)}: {held}")

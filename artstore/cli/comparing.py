@@ -66,9 +66,8 @@ def diff_command(
         found = _Counted(differences(repository.diff(a, b)))
         if as_json:
             files = [_plain(difference) for difference in found]
-            changed = {key: {"old": metadata[0].get(key), "new": metadata[1].get(key)} for key in keys}
-            names = {"old": a.spec, "new": b.spec}
-            print_json(names | {"files": files, "metadata": changed})
+            changed = {key: {"old": before.get(key), "new": after.get(key)} for key in keys}
+            print_json({"old": a.spec, "new": b.spec, "files": files, "metadata": changed})
         else:
             for difference in found:
                 sys.stdout.write(_line(difference))
@@ -115,12 +114,10 @@ def _line(difference: Difference) -> str:
 
 def _plain(difference: Difference) -> dict[str, Any]:
     return {
-        "change": difference.kind,
-        "path": os.fsdecode(difference.path),
+        "change": difference.kind, "path": os.fsdecode(difference.path),
         "from": None if difference.origin is None else os.fsdecode(difference.origin),
-        "old_size": difference.old_size,
-        "new_size": difference.new_size,
-    }
+        "old_size": difference.old_size, "new_size": difference.new_size,
+    }  # fmt: skip
 
 
 @click.command("verify")
@@ -233,10 +230,8 @@ def _status(status: Status) -> dict[str, Any]:
         "place": noted.place,
         "spec": status.found.spec if status.found is not None else f"{noted.collection}:v{noted.number}",
         "collection": str(status.found.state.path if status.found is not None else noted.collection),
-        "id": noted.id,
-        "deleted": verified is None,
-        "latest": f"v{latest['number']}" if latest else None,
-    }
+        "id": noted.id, "deleted": verified is None, "latest": f"v{latest['number']}" if latest else None,
+    }  # fmt: skip
     if status.problem is not None:
         return value | {"deleted": False, "problem": status.problem.message}
     if verified is None:

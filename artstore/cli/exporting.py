@@ -10,7 +10,7 @@ import click
 
 from artstore.backends.files import new_file
 from artstore.cli.arguments import FILE, SPEC, selecting
-from artstore.cli.output import Bar, from_option, json_option, open_view, print_json
+from artstore.cli.output import Bar, answer, from_option, json_option, open_view
 from artstore.domain.names import printable
 from artstore.domain.selection import Selection
 from artstore.domain.wording import count, human
@@ -67,12 +67,8 @@ def export_command(
                 files, size = view.export(found, out, kind, selection=selection, monitor=bar)  # type: ignore[arg-type]
     if output == "-":
         return
-    if as_json:
-        print_json(
-            {"spec": found.spec, "output": os.path.abspath(target), "format": kind, "files": files, "bytes": size}
-        )
-        return
-    click.echo(f"exported {name}: {count(files, 'file')}, {human(size)}, to {printable(target)}")
+    value = {"spec": found.spec, "output": os.path.abspath(target), "format": kind, "files": files, "bytes": size}
+    answer(as_json, value, f"exported {name}: {count(files, 'file')}, {human(size)}, to {printable(target)}")
 
 
 def _kind_of(name: str) -> str:

@@ -25,6 +25,7 @@ from artstore.store.settings import root_to_create
 
 if TYPE_CHECKING:
     from artstore.operations.doctor.fitness import Finding
+    from artstore.operations.upkeep.collect import Collected
 
 
 @click.command("fsck")
@@ -47,16 +48,14 @@ def fsck_command(ctx: click.Context, quick: bool, repair: bool, place: str | Non
     if as_json:
         print_json({"ok": not report.problems, **report._asdict()})
     else:
-        for mended in report.mended:
-            click.echo(f"repaired: {mended}")
-        for problem in report.problems:
-            click.echo(f"problem: {problem}")
-        for note in report.notes:
-            click.echo(f"note: {note}")
+        for word, found in (("repaired", report.mended), ("problem", report.problems), ("note", report.notes)):
+            for text in found:
+                click.echo(f"{word}: {text}")
         verdict = count(len(report.problems), "problem") if report.problems else "no problems found"
-        click.echo(
-            f"{verdict}: {count(report.versions, 'version')}, {count(report.objects, 'object')}, {human(report.bytes)} hashed"
+        checked = (
+            f"{count(report.versions, 'version')}, {count(report.objects, 'object')}, {human(report.bytes)} hashed"
         )
+        click.echo(f"{verdict}: {checked}")
     if report.problems:
         ctx.exit(Damage.exit_code)
 
@@ -124,24 +123,27 @@ def gc_command(
         result = repository.gc(now=now, dry_run=dry_run, abandon=abandon, force=force, monitor=bar)
     if as_json:
         print_json({"dry_run": dry_run, **result._asdict()})
-        _fail_if_unfinished(ctx, result.problems, as_json)
-        return
-    would = "would free" if dry_run else "freed"
-    click.echo(
-        f"{would} {human(result.freed_bytes)} ({result.freed_bytes:,} bytes); {count(result.versions, 'live version')}"
-    )
+    else:
+        _print_collected(result, dry_run)
+    if result.problems:
+        ctx.exit(StorageError.exit_code)
+
+
+def _print_collected(result: "Collected", dry_run: bool) -> None:
+    freed = f"{human(result.freed_bytes)} ({result.freed_bytes:,} bytes)"
+    click.echo(f"{'would free' if dry_run else 'freed'} {freed}; {count(result.versions, 'live version')}")
     if result.trashed_bytes:
-        verb = "would move" if dry_run else "moved"
-        click.echo(
-            f"{verb} {human(result.trashed_bytes)} to the trash; gc frees it after the grace period, gc --now at once"
-        )
+        moved = f"{'would move' if dry_run else 'moved'} {human(result.trashed_bytes)} to the trash"
+        click.echo(f"{moved}; gc frees it after the grace period, gc --now at once")
     if result.dead_bytes_kept:
         click.echo(f"{human(result.dead_bytes_kept)} of unused data stays in packs that are at least half in use")
     for name in result.waits_for:
         click.echo(f"nothing was freed, because of open work: {_at_work(name)}")
     for problem in result.problems:
         click.echo(f"problem: {problem}")
-    _fail_if_unfinished(ctx, result.problems, as_json)
+    if result.problems:
+        click.echo(f"error: {count(len(result.problems), 'pack')} could not be collected", err=True)
+        click.echo("hint: `artstore fsck` shows details; the next gc tries again", err=True)
 
 
 def _at_work(name: str) -> str:
@@ -152,14 +154,6 @@ def _at_work(name: str) -> str:
         return f"process {owner.pid} on this host"
     host = owner.host.rpartition("-")[0] or "another host"
     return f"process {owner.pid} on {host}, perhaps dead (if so: {typed('gc --abandon', name)})"
-
-
-def _fail_if_unfinished(ctx: click.Context, problems: tuple[str, ...], as_json: bool) -> None:
-    if problems:
-        if not as_json:
-            click.echo(f"error: {count(len(problems), 'pack')} could not be collected", err=True)
-            click.echo("hint: `artstore fsck` shows details; the next gc tries again", err=True)
-        ctx.exit(StorageError.exit_code)
 
 
 @click.command("prune")

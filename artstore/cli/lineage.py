@@ -31,15 +31,9 @@ from artstore.operations.lineage.graph import Graph
 @click.option("-o", "--output", type=click.Path(dir_okay=False), help="Write to this file instead of standard output.")
 @from_option
 def lineage_command(
-    spec: str,
-    direction: str | None,
-    depth: int | None,
-    form: str,
-    breadth: int | None,
-    as_json: bool,
-    output: str | None,
-    place: str | None,
-) -> None:
+    spec: str, direction: str | None, depth: int | None, form: str, breadth: int | None, as_json: bool,
+    output: str | None, place: str | None,
+) -> None:  # fmt: skip
     """Show what a version came from, and what came from it.
 
     It shows runs and versions, up to --depth runs away. Deleted ones are shown by name only. The format svg is a
@@ -51,8 +45,7 @@ def lineage_command(
     with open_view(place) as repository:
         found = repository.find(spec)
         graph = repository.lineage(found, depth=depth, direction=direction or "both", breadth=breadth)
-    text = _drawn(graph, form)
-    text = text.rstrip("\n") + "\n"
+    text = _drawn(graph, form).rstrip("\n") + "\n"
     if output is None:
         sys.stdout.write(text)
         return

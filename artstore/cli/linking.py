@@ -6,13 +6,12 @@ import click
 
 from artstore.cli.arguments import SPEC
 from artstore.cli.commands import Commands
-from artstore.cli.output import from_option, json_option, open_repository, open_view, print_json, table
+from artstore.cli.output import answer, from_option, json_option, listing, open_repository, open_view
 from artstore.domain.collection import State
 from artstore.domain.names import REGISTRY, check_type, registry_project
 from artstore.domain.wording import count, near, typed
 from artstore.errors import NotFound, Refused
 from artstore.operations.finding.lookup import Version
-from artstore.repository import Repository
 from artstore.view import View
 
 
@@ -31,10 +30,8 @@ def link_command(spec: str, target: str, aliases: tuple[str, ...], as_json: bool
         source = repository.find(spec)
         made = repository.link(source, target, aliases)
         name, named = repository.lookup.named(made), made.state.aliases_of(made.id)
-    if as_json:
-        print_json({"spec": made.spec, "source": source.spec, "aliases": named})
-    else:
-        click.echo(f"linked {repository.lookup.named(source)} as {name} ({', '.join(named)})")
+    value = {"spec": made.spec, "source": source.spec, "aliases": named}
+    answer(as_json, value, f"linked {repository.lookup.named(source)} as {name} ({', '.join(named)})")
 
 
 @click.command("unlink")
@@ -44,10 +41,7 @@ def unlink_command(spec: str, as_json: bool) -> None:
     """Remove a link; the linked version stays."""
     with open_repository() as repository:
         gone = repository.unlink(spec)
-    if as_json:
-        print_json({"unlinked": gone.spec})
-    else:
-        click.echo(f"unlinked {repository.lookup.named(gone)}; the linked version stays")
+    answer(as_json, {"unlinked": gone.spec}, f"unlinked {repository.lookup.named(gone)}; the linked version stays")
 
 
 @click.group("registry", cls=Commands)
@@ -71,15 +65,9 @@ def ls_command(name: str | None, place: str | None, as_json: bool) -> None:
             return
         found = [(project, repository.registry(entity, project)) for project in _projects(repository)]
         rows = [_registry(repository, project, said) for project, said in found]
-    if as_json:
-        print_json(rows)
-    elif rows:
-        cells = [
-            (r["name"], f"{r['collections']:,}", ", ".join(r["types"]) or "all", r["description"] or "") for r in rows
-        ]
-        table(cells, ("REGISTRY", "ARTIFACTS", "TYPES", "DESCRIPTION"), right=(1,))
-    else:
-        click.echo("there are no registries; `artstore registry create NAME` or a first link makes one", err=True)
+    cells = [(r["name"], f"{r['collections']:,}", ", ".join(r["types"]) or "all", r["description"] or "") for r in rows]
+    nothing = "there are no registries; `artstore registry create NAME` or a first link makes one"
+    listing(as_json, rows, cells, ("REGISTRY", "ARTIFACTS", "TYPES", "DESCRIPTION"), nothing, right=(1,))
 
 
 def _projects(repository: View) -> list[str]:
@@ -117,13 +105,9 @@ def _print_links(repository: View, project: str, as_json: bool) -> None:
             gone = " (deleted)" if place and source is None else ""
             aliases = named.get(version["id"], [])
             rows.append({"spec": found.spec, "type": state.type, "source": of + gone, "aliases": aliases})
-    if as_json:
-        print_json(rows)
-    elif rows:
-        cells = [(row["spec"].partition("/")[2], row["type"], row["source"], ", ".join(row["aliases"])) for row in rows]
-        table(cells, ("LINK", "TYPE", "SOURCE", "ALIASES"))
-    else:
-        click.echo(f"{project} has no links; {typed('link', 'NAME:vN', f'{project}/NAME')} makes one", err=True)
+    cells = [(row["spec"].partition("/")[2], row["type"], row["source"], ", ".join(row["aliases"])) for row in rows]
+    nothing = f"{project} has no links; {typed('link', 'NAME:vN', f'{project}/NAME')} makes one"
+    listing(as_json, rows, cells, ("LINK", "TYPE", "SOURCE", "ALIASES"), nothing)
 
 
 @registry_command.command("create")
@@ -137,10 +121,8 @@ def create_command(name: str, description: str | None, types: tuple[str, ...], a
         project = registry_project(name)
         told = {"artifact_types": [check_type(type) for type in types]}
         repository.edit_registry(repository.settings.entity, project, new=True, description=description, metadata=told)
-    if as_json:
-        print_json({"registry": project})
-    else:
-        click.echo(f"created registry {project}; {typed('link', 'NAME:vN', f'{project}/NAME')} links a version into it")
+    how = f"{typed('link', 'NAME:vN', f'{project}/NAME')} links a version into it"
+    answer(as_json, {"registry": project}, f"created registry {project}; {how}")
 
 
 @registry_command.command("rm")
@@ -151,15 +133,10 @@ def rm_command(name: str, force: bool, as_json: bool) -> None:
     """Delete a registry and its links; the linked versions stay."""
     with open_repository() as repository:
         project = _project(repository, name)
-        links = _count(repository, project)
+        collections = repository.collections(repository.settings.entity, project)
+        links = sum(len(state.live()) for state in collections)
         if links and not force:
             raise Refused(f"{project} has {count(links, 'link')}", hint="--force deletes them, not the linked versions")
         repository.delete_registry(repository.settings.entity, project)
-    if as_json:
-        print_json({"deleted": project, "links": links})
-    else:
-        click.echo(f"deleted registry {project} with {count(links, 'link')}; the linked versions stay")
-
-
-def _count(repository: Repository, project: str) -> int:
-    return sum(len(state.live()) for state in repository.collections(repository.settings.entity, project))
+    value = {"deleted": project, "links": links}
+    answer(as_json, value, f"deleted registry {project} with {count(links, 'link')}; the linked versions stay")

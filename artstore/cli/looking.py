@@ -12,10 +12,12 @@ from artstore.api.tables.file import ENDING, SUFFIX
 from artstore.cli.arguments import SPEC
 from artstore.cli.output import (
     day,
+    fields,
     from_option,
     json_option,
     open_repository,
     open_view,
+    print_each,
     print_json,
     report_damage,
     table,
@@ -49,15 +51,9 @@ _KINDS = ("file", "executable", "directory", "part", "reference")
 @from_option
 @json_option
 def ls_command(
-    spec: str | None,
-    path: str | None,
-    recursive: bool,
-    project: str | None,
-    type: str | None,
-    where: tuple[str, ...],
-    place: str | None,
-    as_json: bool,
-) -> None:
+    spec: str | None, path: str | None, recursive: bool, project: str | None, type: str | None, where: tuple[str, ...],
+    place: str | None, as_json: bool,
+) -> None:  # fmt: skip
     """List artifacts; with SPEC, the files of a version (below PATH).
 
     With PROJECT/ as SPEC, it lists the artifacts of a project, as --project does. Fields for --where: name, version,
@@ -66,10 +62,8 @@ def ls_command(
     with open_view(place) as repository:
         if where:
             _list_versions(repository, spec, project, type, where, as_json)
-        elif spec is None:
-            list_collections(repository, project, type, as_json)
-        elif spec.endswith("/"):
-            list_collections(repository, spec[:-1], type, as_json)
+        elif spec is None or spec.endswith("/"):
+            list_collections(repository, spec[:-1] if spec else project, type, as_json)
         else:
             _list_files(repository, repository.find(spec), path, recursive, as_json)
 
@@ -155,15 +149,11 @@ def _latest(state: State) -> tuple[str, str, str]:
 def _collection(state: State) -> dict[str, Any]:
     latest = state.latest
     return {
-        "collection": str(state.path),
-        "type": state.type,
-        "versions": len(state.live()),
-        "latest": f"v{latest['number']}" if latest else None,
-        "size": latest["size"] if latest else None,
+        "collection": str(state.path), "type": state.type, "versions": len(state.live()),
+        "latest": f"v{latest['number']}" if latest else None, "size": latest["size"] if latest else None,
         "aliases": {alias: f"v{state.versions[id]['number']}" for alias, id in state.aliases.items()},
-        "tags": state.tags,
-        "description": state.description,
-    }
+        "tags": state.tags, "description": state.description,
+    }  # fmt: skip
 
 
 def _list_files(repository: View, found: Version, path: str | None, recursive: bool, as_json: bool) -> None:
@@ -185,17 +175,13 @@ def _list_files(repository: View, found: Version, path: str | None, recursive: b
 
 def _print_entries(entries: Iterable[tuple[bytes, Entry]], as_json: bool) -> None:
     """Print one line for each entry at once, so that a million entries take no memory."""
-    write = sys.stdout.write
     if as_json:
-        write("[")
-        for number, (path, entry) in enumerate(entries):
-            write(("," if number else "") + "\n  " + json.dumps(_entry(path, entry)))
-        write("\n]\n")
+        print_each(_entry(path, entry) for path, entry in entries)
         return
     marks = {DIRECTORY: "/", EXECUTABLE: "*", REFERENCE: "@"}
     for path, entry in entries:
         size = "-" if entry.size is None else human(entry.size)
-        write(f"{size:>10}  {printable(path)}{marks.get(entry.kind, '')}\n")
+        sys.stdout.write(f"{size:>10}  {printable(path)}{marks.get(entry.kind, '')}\n")
 
 
 def _entry(path: bytes, entry: Entry) -> dict[str, Any]:
@@ -241,9 +227,7 @@ def show_command(spec: str, place: str | None, as_json: bool) -> None:
         "description": value["description"] or "",
         "metadata": json.dumps(value["metadata"], indent=2, ensure_ascii=False) if value["metadata"] else "",
     }
-    for key, text in lines.items():
-        if text:
-            click.echo(f"{key:12} " + "\n             ".join(map(printable, text.split("\n"))))
+    fields(lines, 12)
 
 
 def _parent(state: State, id: str) -> str:
@@ -252,7 +236,7 @@ def _parent(state: State, id: str) -> str:
 
 
 def _duration(ttl: int | str | None) -> str:
-    if ttl == INHERIT or isinstance(ttl, str):
+    if isinstance(ttl, str):  # it is inherited
         return ""
     if ttl is None:
         return "never"
@@ -268,26 +252,13 @@ def _version(repository: View, state: State, version: VersionState, aliases: lis
     said, source = repository.lookup.said_of(found), repository.lookup.source_of_any_time(found)
     made_at = source.spec if source is not None else f"{Path.named_by(place)}:v{place['number']}" if place else None
     return {
-        "spec": f"{state.path}:v{version['number']}",
-        "type": state.type,
-        "aliases": aliases,
-        "tags": said.get("tags", []),
-        "source": made_at,
-        "digest": version["digest"],
-        "id": version["id"],
-        "size": version["size"],
-        "files": version["files"],
-        "created": moment(version["created"]),
-        "updated": version["updated"],
-        "user": version["user"],
-        "host": version["host"],
-        "run": version["run"],
-        "parents": version["parents"],
-        "ttl": said.get("ttl", INHERIT),
-        "deleted": version.get("deleted"),
-        "description": description,
-        "metadata": metadata,
-    }
+        "spec": f"{state.path}:v{version['number']}", "type": state.type, "aliases": aliases,
+        "tags": said.get("tags", []), "source": made_at, "digest": version["digest"], "id": version["id"],
+        "size": version["size"], "files": version["files"], "created": moment(version["created"]),
+        "updated": version["updated"], "user": version["user"], "host": version["host"], "run": version["run"],
+        "parents": version["parents"], "ttl": said.get("ttl", INHERIT), "deleted": version.get("deleted"),
+        "description": description, "metadata": metadata,
+    }  # fmt: skip
 
 
 @click.command("log")
@@ -319,15 +290,10 @@ def log_command(name: str, aliases: bool, deleted: bool, as_json: bool) -> None:
 
 def _log_row(version: VersionState, aliases: list[str]) -> tuple[str, ...]:
     return (
-        f"v{version['number']}",
-        day(moment(version["created"])),
-        human(version["size"]),
-        f"{version['files']:,}",
-        short(bytes.fromhex(version["digest"])),
-        version["user"] or "-",
-        ", ".join(aliases) if is_live(version) else "deleted",
-        ", ".join(version.get("tags", [])),
-    )
+        f"v{version['number']}", day(moment(version["created"])), human(version["size"]), f"{version['files']:,}",
+        short(bytes.fromhex(version["digest"])), version["user"] or "-",
+        ", ".join(aliases) if is_live(version) else "deleted", ", ".join(version.get("tags", [])),
+    )  # fmt: skip
 
 
 def _alias_moves(repository: View, state: State, as_json: bool) -> None:

@@ -68,6 +68,47 @@ def print_json(value: Any) -> None:
     click.echo(json.dumps(value, indent=2))
 
 
+def answer(as_json: bool, value: Any, *lines: str) -> None:
+    """Print what a command did: the value as JSON, or the lines as text."""
+    if as_json:
+        print_json(value)
+    else:
+        for line in lines:
+            click.echo(line)
+
+
+def print_each(values: Iterable[Any]) -> None:
+    """Print a list as JSON, one value on each line, as they come."""
+    sys.stdout.write("[")
+    for number, value in enumerate(values):
+        sys.stdout.write(("," if number else "") + "\n  " + json.dumps(value))
+    sys.stdout.write("\n]\n")
+
+
+def fields(lines: dict[str, str], width: int) -> None:
+    """Print names and texts below one another, except empty texts. The names take `width` columns."""
+    for key, text in lines.items():
+        if text:
+            click.echo(f"{key:{width}} " + f"\n{'':{width}} ".join(map(printable, text.split("\n"))))
+
+
+def listing(
+    as_json: bool,
+    values: Any,
+    rows: Sequence[Sequence[str]],
+    head: Sequence[str],
+    nothing: str,
+    right: Sequence[int] = (),
+) -> None:
+    """Print a list: the values as JSON, or the rows as a table. Without any row, say `nothing` on standard error."""
+    if as_json:
+        print_json(values)
+    elif rows:
+        table(rows, head, right)
+    else:
+        click.echo(nothing, err=True)
+
+
 def day(timestamp: str) -> str:
     """An ISO time, cut to the minute."""
     return timestamp[:16].replace("T", " ")

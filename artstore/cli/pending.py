@@ -4,7 +4,7 @@ import click
 
 from artstore.cli.arguments import SPEC, metadata_from
 from artstore.cli.commands import Commands
-from artstore.cli.output import json_option, open_repository, print_json, table
+from artstore.cli.output import answer, json_option, listing, open_repository
 from artstore.domain.properties import Properties
 from artstore.domain.wording import count, human
 
@@ -27,9 +27,7 @@ def ls_command(name: str | None, as_json: bool) -> None:
         states = [repository.collection(name)] if name is not None else list(repository.collections())
         short = repository.lookup.short
         found = [(state, id, parts) for state in states for id, parts in state.upserts.items()]
-    if as_json:
-        print_json([{"collection": str(state.path), "id": id, "parts": parts} for state, id, parts in found])
-        return
+    values = [{"collection": str(state.path), "id": id, "parts": parts} for state, id, parts in found]
     rows = [
         (
             short(state.path), id, f"{len(parts):,}", f"{sum(part['files'] for part in parts):,}",
@@ -37,10 +35,8 @@ def ls_command(name: str | None, as_json: bool) -> None:
         )
         for state, id, parts in found
     ]  # fmt: skip
-    if rows:
-        table(rows, ("NAME", "ID", "PARTS", "FILES", "SIZE", "LAST PART (UTC)"), right=(2, 3, 4))
-    else:
-        click.echo("nothing is pending", err=True)
+    head = ("NAME", "ID", "PARTS", "FILES", "SIZE", "LAST PART (UTC)")
+    listing(as_json, values, rows, head, "nothing is pending", right=(2, 3, 4))
 
 
 @pending_command.command("finish")
@@ -58,12 +54,9 @@ def finish_command(
         properties = Properties(aliases, (), description, metadata_from(metadata)).checked()
         saved = repository.finish(name, id, properties)
         spec = f"{repository.lookup.short(saved.path)}:v{saved.number}"
-    if as_json:
-        print_json(
-            {"spec": f"{saved.path}:v{saved.number}", "files": saved.files, "size": saved.size, "is_new": saved.is_new}
-        )
-    else:
-        click.echo(f"finished {spec}: {count(saved.files, 'file')}, {human(saved.size)}")
+    whole = f"{saved.path}:v{saved.number}"
+    value = {"spec": whole, "files": saved.files, "size": saved.size, "is_new": saved.is_new}
+    answer(as_json, value, f"finished {spec}: {count(saved.files, 'file')}, {human(saved.size)}")
 
 
 @pending_command.command("drop")
@@ -74,7 +67,5 @@ def drop_command(name: str, id: str, as_json: bool) -> None:
     """Drop all parts that were added under ID; `gc` frees their space."""
     with open_repository() as repository:
         state = repository.drop(name, id)
-    if as_json:
-        print_json({"collection": str(state.path), "dropped": id})
-    else:
-        click.echo(f"dropped the parts of {id} in {repository.lookup.short(state.path)}")
+    value = {"collection": str(state.path), "dropped": id}
+    answer(as_json, value, f"dropped the parts of {id} in {repository.lookup.short(state.path)}")

@@ -9,7 +9,7 @@ import click
 
 from artstore.cli.arguments import FOLDER, SPEC
 from artstore.cli.commands import Commands
-from artstore.cli.output import Bar, F, json_option, open_repository, print_json, table
+from artstore.cli.output import Bar, F, answer, json_option, listing, open_repository, print_json
 from artstore.domain.collection import Path
 from artstore.domain.ignore import PathFilter
 from artstore.domain.names import printable
@@ -69,10 +69,8 @@ def add_command(name: str, url: str, make: bool, shared: bool, as_json: bool) ->
     with open_repository() as repository:
         writable = repository.remotes.add(name, url, make=make, shared=shared)
         known = repository.remotes.all()[name]
-    if as_json:
-        print_json({"remote": name, **known._asdict()})
-    else:
-        click.echo(f"added remote {name}: {printable(known.url)}{'' if writable else ' (read-only)'}")
+    text = f"added remote {name}: {printable(known.url)}{'' if writable else ' (read-only)'}"
+    answer(as_json, {"remote": name, **known._asdict()}, text)
 
 
 @remote_command.command("ls")
@@ -81,13 +79,10 @@ def ls_command(as_json: bool) -> None:
     """List the remotes."""
     with open_repository() as repository:
         remotes = repository.remotes.all()
-    if as_json:
-        print_json([{"remote": name, **remote._asdict()} for name, remote in remotes.items()])
-    elif remotes:
-        rows = [(name, remote.url, "partial" if remote.partial else "") for name, remote in remotes.items()]
-        table(rows, ("NAME", "PLACE", ""))
-    else:
-        click.echo("there are no remotes; `artstore remote add NAME URL` adds one", err=True)
+    values = [{"remote": name, **remote._asdict()} for name, remote in remotes.items()]
+    rows = [(name, remote.url, "partial" if remote.partial else "") for name, remote in remotes.items()]
+    nothing = "there are no remotes; `artstore remote add NAME URL` adds one"
+    listing(as_json, values, rows, ("NAME", "PLACE", ""), nothing)
 
 
 @remote_command.command("rm")
@@ -97,10 +92,7 @@ def rm_command(name: str, as_json: bool) -> None:
     """Remove a remote from the list. Nothing changes at the remote."""
     with open_repository() as repository:
         repository.remotes.remove(name)
-    if as_json:
-        print_json({"removed": name})
-    else:
-        click.echo(f"removed remote {name}")
+    answer(as_json, {"removed": name}, f"removed remote {name}")
 
 
 @remote_command.command("allow")
@@ -110,10 +102,7 @@ def allow_command(as_json: bool) -> None:
     with open_repository() as repository:
         repository.settings.allow_contact()
         root = repository.root
-    if as_json:
-        print_json({"allowed": root})
-    else:
-        click.echo(f"the remotes of {printable(root)} may be contacted")
+    answer(as_json, {"allowed": root}, f"the remotes of {printable(root)} may be contacted")
 
 
 @click.command("push")
@@ -241,14 +230,9 @@ def _split(repository: Repository, names: tuple[str, ...]) -> tuple[str | None, 
 
 
 def report(
-    ctx: click.Context,
-    done: Exchanged,
-    short: Callable[[Path], str],
-    words: tuple[str, str],
-    dry_run: bool,
-    as_json: bool,
+    ctx: click.Context, done: Exchanged, short: Callable[[Path], str], words: tuple[str, str], dry_run: bool, as_json: bool,
     seconds: float,
-) -> None:
+) -> None:  # fmt: skip
     """Print the result of a transfer, and exit with the worst code of its refused collections.
 
     `words` are the verb for a transfer and the one for a dry run; `seconds` is how long it took.

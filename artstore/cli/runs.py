@@ -3,7 +3,8 @@
 import csv
 import json
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+from itertools import islice
 from typing import Any
 
 import click
@@ -11,11 +12,14 @@ import click
 from artstore.cli.commands import Commands
 from artstore.cli.output import (
     MOST_ROWS,
+    answer,
     day,
+    fields,
     from_option,
     json_option,
     open_repository,
     open_view,
+    print_each,
     print_json,
     report_damage,
     table,
@@ -99,44 +103,21 @@ def _print_rows(repository: View, rows: Iterable[tuple[Any, ...]], count: int, n
     entity, project = repository.settings.entity, repository.settings.project
     most = number or MOST_ROWS
     shown = []
-    for path, name, state, started, job_type, user, used, logged in _first(rows, most):
-        short = (
-            path.id
-            if path[:2] == (entity, project)
-            else f"{path.project}/{path.id}"
-            if path.entity == entity
-            else str(path)
-        )
-        shown.append(
-            (
-                short,
-                name if name != path.id else "",
-                state,
-                day(started),
-                job_type or "",
-                user or "-",
-                f"{len(used):,}",
-                f"{len(logged):,}",
-            )
-        )
+    for path, name, state, started, job_type, user, used, logged in islice(rows, most):
+        short = f"{path.project}/{path.id}" if path.entity == entity else str(path)
+        short = path.id if path[:2] == (entity, project) else short
+        own_name = name if name != path.id else ""
+        edges = f"{len(used):,}", f"{len(logged):,}"
+        shown.append((short, own_name, state, day(started), job_type or "", user or "-", *edges))
     table(shown, ("RUN", "NAME", "STATE", "STARTED (UTC)", "JOB TYPE", "BY", "USED", "LOGGED"), right=(6, 7))
     if count > most:
         click.echo(f"{count - most:,} more: -n {count} lists all", err=True)
 
 
-def _first(rows: Iterable[Any], most: int) -> Iterator[Any]:
-    for number, row in enumerate(rows):
-        if number == most:
-            return
-        yield row
-
-
 def _plain(repository: View, state: RunState) -> dict[str, Any]:
     def edges(found: dict[str, Any]) -> list[dict[str, Any]]:
-        return [
-            {"spec": f"{e['entity']}/{e['project']}/{e['name']}:v{e['number']}", "id": id, "type": e["type"]}
-            for id, e in found.items()
-        ]
+        name = "{entity}/{project}/{name}:v{number}".format_map
+        return [{"spec": name(edge), "id": id, "type": edge["type"]} for id, edge in found.items()]
 
     return {
         "run": str(state.path), "name": state.name, "state": repository.runs.status(state), "started": state.started,
@@ -170,7 +151,11 @@ def _print_csv(rows: list[dict[str, Any]]) -> None:
     """Print rows as CSV: first the columns that every run has, then config and summary."""
     columns = list(dict.fromkeys(key for row in rows for key in row)) or ["run"]
     columns.sort(key=lambda key: key.startswith(("config.", "summary.")) + key.startswith("summary."))
-    writer = csv.DictWriter(sys.stdout, columns, restval="", lineterminator="\n")
+    _write_csv(columns, rows)
+
+
+def _write_csv(columns: list[str], rows: Iterable[dict[str, Any]]) -> None:
+    writer = csv.DictWriter(sys.stdout, columns, restval="", lineterminator="\n", extrasaction="ignore")
     writer.writeheader()
     writer.writerows(rows)
 
@@ -236,24 +221,17 @@ def _print_run(value: dict[str, Any], rows: int, more: bool) -> None:
         "history": (f"{rows:,} steps{' and more' if more else ''}: " if rows else "")
         + (typed("runs show --history", value["run"]).strip("`") if rows or more else ""),
     }  # fmt: skip
-    for key, text in lines.items():
-        if text:
-            click.echo(f"{key:10} " + "\n           ".join(map(printable, text.split("\n"))))
+    fields(lines, 10)
 
 
 def _print_history(repository: View, state: RunState, as_json: bool) -> None:
     """Print a run's history row by row, so that a long one takes no memory. CSV reads it twice: columns come first."""
     if as_json:
-        sys.stdout.write("[")
-        for number, row in enumerate(repository.run_history(state)):
-            sys.stdout.write(("," if number else "") + "\n  " + json.dumps(row))
-        sys.stdout.write("\n]\n")
+        print_each(repository.run_history(state))
         return
     columns = list(dict.fromkeys(key for row in repository.run_history(state) for key in row))
-    writer = csv.DictWriter(sys.stdout, columns, restval="", lineterminator="\n", extrasaction="ignore")
-    writer.writeheader()
-    for row in repository.run_history(state):
-        writer.writerow({key: _cell(value) for key, value in row.items()})
+    rows = ({key: _cell(value) for key, value in row.items()} for row in repository.run_history(state))
+    _write_csv(columns, rows)
 
 
 @runs_command.command("rm")
@@ -269,7 +247,5 @@ def rm_command(run: str, as_json: bool) -> None:
         if repository.runs.status(state) == "running":
             raise InvalidValue(f"run {state.path} is running", hint="finish it first")
         repository.delete_run(state.path)
-    if as_json:
-        print_json({"deleted": str(state.path)})
-    else:
-        click.echo(f"deleted run {state.path}; the versions that it logged stay")
+    text = f"deleted run {state.path}; the versions that it logged stay"
+    answer(as_json, {"deleted": str(state.path)}, text)

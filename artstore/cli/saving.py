@@ -8,7 +8,7 @@ from click.core import ParameterSource
 
 from artstore.backends.storage import is_url
 from artstore.cli.arguments import FOLDER, SPEC, lock_option, metadata_from, selecting
-from artstore.cli.output import Bar, from_option, json_option, open_view, print_json
+from artstore.cli.output import Bar, answer, from_option, json_option, open_view, print_json
 from artstore.domain.names import name_from, parse_spec, printable
 from artstore.domain.selection import Selection
 from artstore.domain.wording import count, human, typed
@@ -30,10 +30,8 @@ def init_command(folder: str | None, shared: bool, as_json: bool) -> None:
     root = os.path.join(os.path.abspath(folder), ".artifacts") if folder is not None else root_to_create()
     existed = os.path.exists(os.path.join(root, "format"))
     Repository.init(root, shared=shared).close()
-    if as_json:
-        print_json({"repository": root, "created": not existed})
-    else:
-        click.echo(f"{'found' if existed else 'made'} a repository in {printable(root)}")
+    text = f"{'found' if existed else 'made'} a repository in {printable(root)}"
+    answer(as_json, {"repository": root, "created": not existed}, text)
 
 
 @click.command("put")
