@@ -87,11 +87,11 @@ def _save(
 
 def _fill(draft: Draft, caches: list[str], output: Output) -> None:
     """Add an output's files to a draft."""
+    found = _cached(caches, output.md5, output.newer)
     if not output.md5.endswith(".dir"):
-        draft.add_file(_cached(caches, output.md5, output.newer), os.path.basename(output.path))
+        draft.add_file(found, os.path.basename(output.path))
         return
-    data = small_file(_cached(caches, output.md5, output.newer))
-    for entry in json.loads(data):
+    for entry in json.loads(small_file(found)):
         draft.add_file(_cached(caches, entry["md5"], output.newer), str(entry["relpath"]))
 
 
@@ -141,15 +141,8 @@ def _revisions(folder: str, commits: bool) -> list[Revision]:
     Without git, it is the folder as it is.
     """
     try:
-        listed = _git(
-            folder,
-            "log",
-            "--reverse",
-            "--date-order",
-            "--format=%H %cI",
-            *(["HEAD"] if commits else ["--no-walk=sorted", "--tags", "HEAD"]),
-            "--",
-        )
+        chosen = ["HEAD"] if commits else ["--no-walk=sorted", "--tags", "HEAD"]
+        listed = _git(folder, "log", "--reverse", "--date-order", "--format=%H %cI", *chosen, "--")
         tagged = _git(folder, "for-each-ref", "--format=%(objectname) %(*objectname) %(refname:lstrip=2)", "refs/tags")
     except NotFound:
         if os.path.exists(os.path.join(folder, ".git")):
@@ -212,24 +205,14 @@ def _git(folder: str, *arguments: str) -> bytes:
     elsewhere = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY")
     own = {name: value for name, value in os.environ.items() if name not in elsewhere}
     quiet = own | {"GIT_OPTIONAL_LOCKS": "0", "GIT_ALLOW_PROTOCOL": "none", "GIT_NO_LAZY_FETCH": "1"}
-    inert = (
-        "-c",
-        "core.fsmonitor=false",
-        "-c",
-        f"core.hooksPath={os.devnull}",
-        "-c",
-        "core.pager=cat",
-        "-c",
-        "log.showSignature=false",
-    )
+    inert = ("core.fsmonitor=false", f"core.hooksPath={os.devnull}", "core.pager=cat", "log.showSignature=false")
+    settings = [word for setting in inert for word in ("-c", setting)]
+    command = ["git", *settings, "-C", folder, "--no-pager", *arguments]
     try:
-        done = subprocess.run(
-            ["git", *inert, "-C", folder, "--no-pager", *arguments], capture_output=True, env=quiet, check=False
-        )
+        done = subprocess.run(command, capture_output=True, env=quiet, check=False)
     except FileNotFoundError as error:
         raise NotFound("there is no git here") from error
     if done.returncode:
-        raise NotFound(
-            f"git {arguments[0]} fails in {printable(folder)}: {printable(done.stderr.decode('utf-8', 'replace').strip())}"
-        )
+        why = printable(done.stderr.decode("utf-8", "replace").strip())
+        raise NotFound(f"git {arguments[0]} fails in {printable(folder)}: {why}")
     return done.stdout

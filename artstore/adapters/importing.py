@@ -30,15 +30,8 @@ _NUMBER = re.compile(r"v\d+")
 _LONGEST = 16 << 20
 """The most bytes that are read of a small file of another tool."""
 MALFORMED = (
-    ArtstoreError,
-    OSError,
-    ValueError,
-    LookupError,
-    TypeError,
-    AttributeError,
-    ArithmeticError,
-    RecursionError,
-)
+    ArtstoreError, OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError,
+)  # fmt: skip
 """Errors that a damaged or forged file of another tool can cause. That item is skipped, with `reason`."""
 
 
@@ -183,8 +176,7 @@ def recorder(repository: Repository, path: RunPath, told: ForeignRun) -> Recorde
 
 def iso(seconds: float) -> str:
     """A time in seconds since 1970, as logs store times."""
-    moment = datetime.fromtimestamp(seconds, UTC)
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 # -- reading and saving --

@@ -50,9 +50,12 @@ def import_mlflow(repository: Repository, folder: str) -> Iterator[Taken | Left]
     for experiment in sorted(os.listdir(root)):
         if experiment not in ("models", ".trash") and os.path.isfile(os.path.join(root, experiment, "meta.yaml")):
             yield from _experiment(repository, os.path.join(root, experiment))
-    models = os.path.join(root, "models")
-    for name in sorted(os.listdir(models)) if os.path.isdir(models) else ():
-        yield from _registered(repository, root, os.path.join(models, name))
+    for model in _folders(os.path.join(root, "models")):
+        yield from _registered(repository, root, model)
+
+
+def _folders(folder: str) -> list[str]:
+    return [os.path.join(folder, name) for name in sorted(os.listdir(folder))] if os.path.isdir(folder) else []
 
 
 def _is_store(folder: str) -> bool:
@@ -105,10 +108,8 @@ def _experiment(repository: Repository, folder: str) -> Iterator[Taken | Left]:
                 yield from _run(repository, project, place)
             except MALFORMED as error:
                 yield Left(f"run {id} of {name}", reason(error))
-    for model in (
-        sorted(os.listdir(os.path.join(folder, "models"))) if os.path.isdir(os.path.join(folder, "models")) else ()
-    ):
-        yield from _logged_model(repository, project, os.path.join(folder, "models", model))
+    for model in _folders(os.path.join(folder, "models")):
+        yield from _logged_model(repository, project, model)
 
 
 def _run(repository: Repository, project: str, folder: str) -> Iterator[Taken | Left]:
@@ -199,15 +200,16 @@ def _save(
 
 
 def _logged_model(repository: Repository, project: str, folder: str) -> Iterator[Taken | Left]:
+    id = os.path.basename(folder)
     try:
         meta, place = _meta(folder), os.path.join(folder, "artifacts")
         if not os.path.isdir(place):
             raise NotFound("its files are not here")
-        path = Path(repository.settings.entity, project, name_from(str(meta.get("name") or os.path.basename(folder))))
-        done = _save(repository, folder, place, path, "model", {"model": os.path.basename(folder)}, None)
-        yield Taken("version", _spec(done), f"model {os.path.basename(folder)}", done.is_new)
+        path = Path(repository.settings.entity, project, name_from(str(meta.get("name") or id)))
+        done = _save(repository, folder, place, path, "model", {"model": id}, None)
+        yield Taken("version", _spec(done), f"model {id}", done.is_new)
     except MALFORMED as error:
-        yield Left(f"model {os.path.basename(folder)}", reason(error))
+        yield Left(f"model {id}", reason(error))
 
 
 def _registered(repository: Repository, root: str, folder: str) -> Iterator[Taken | Left]:

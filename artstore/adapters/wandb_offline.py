@@ -24,14 +24,9 @@ _DOWNLOADED = re.compile(r"(.+)[:-]v(\d+)")
 _BLOCK, _HEAD = 32 << 10, struct.Struct("<IHB")
 _IDENT = b":W&B\xe1\xbe\0"
 _OWN = (
-    "requirements.txt",
-    "conda-environment.yaml",
-    "config.yaml",
-    "wandb-metadata.json",
-    "wandb-summary.json",
-    "output.log",
-    "diff.patch",
-)
+    "requirements.txt", "conda-environment.yaml", "config.yaml", "wandb-metadata.json", "wandb-summary.json",
+    "output.log", "diff.patch",
+)  # fmt: skip
 """Files that W&B itself saves beside those of users."""
 _FULL, _FIRST, _MIDDLE, _LAST = 1, 2, 3, 4
 
@@ -53,10 +48,8 @@ def import_wandb(repository: Repository, folder: str, project: str, type: str) -
     )
     base = os.path.basename(os.path.abspath(folder))
     inside = [] if _DOWNLOADED.fullmatch(base) else [os.path.join(folder, name) for name in sorted(os.listdir(folder))]
-    downloaded = [
-        place for place in inside or [folder] if _DOWNLOADED.fullmatch(os.path.basename(os.path.abspath(place)))
-    ]
-    downloaded = [place for place in downloaded if os.path.isdir(place)]
+    places = [place for place in inside or [folder] if os.path.isdir(place)]
+    downloaded = [place for place in places if _DOWNLOADED.fullmatch(os.path.basename(os.path.abspath(place)))]
     if not logs and not downloaded:
         raise NotFound(
             f"there is no offline run and no downloaded artifact in {printable(folder)}",
@@ -80,9 +73,8 @@ def _artifact(repository: Repository, folder: str, project: str, type: str) -> T
     path = Path(repository.settings.entity, project, name_from(name))
     with repository.draft() as draft:
         draft.add_folder(folder)
-        saved = draft.save(
-            path, type=type, reuse="any", properties=Properties(metadata={"wandb": {"version": f"v{number}"}})
-        )
+        about = Properties(metadata={"wandb": {"version": f"v{number}"}})
+        saved = draft.save(path, type=type, reuse="any", properties=about)
     repository.automations.changes_made()
     return Taken("version", f"{path}:v{saved.number}", folder, saved.is_new)
 
@@ -136,10 +128,9 @@ def _set(values: dict[str, Any], items: Any) -> None:
         keys = list(item.nested_key) or [item.key]
         inner = values
         for key in keys[:-1]:
-            below = inner.get(key)
-            following: dict[str, Any] = below if isinstance(below, dict) else {}
-            inner[key] = following
-            inner = following
+            if not isinstance(inner.get(key), dict):
+                inner[key] = {}
+            inner = inner[key]
         try:
             inner[keys[-1]] = json.loads(item.value_json)
         except ValueError:
@@ -172,9 +163,8 @@ def _run(repository: Repository, log: str, record_type: Any) -> Iterator[Taken |
         raise Damage(f"{printable(log)} has no run")
     run = read.run
     read.config.pop("_wandb", None)
-    path = RunPath(
-        run.entity or repository.settings.entity, as_project(run.project or repository.settings.project), run.run_id
-    )
+    settings = repository.settings
+    path = RunPath(run.entity or settings.entity, as_project(run.project or settings.project), run.run_id)
     found = recorder(repository, path, _told(read))
     if found is None:
         yield Taken("run", str(path), log, False)
@@ -193,9 +183,8 @@ def _run(repository: Repository, log: str, record_type: Any) -> Iterator[Taken |
         yield Left(f"that run {run.run_id} used {name}", "only W&B's server knows its versions")
     folder = os.path.join(os.path.dirname(log), "files")
     if saved := sum(name not in _OWN for _, _, names in os.walk(folder) for name in names):
-        yield Left(
-            f"saved files of run {run.run_id}", f"{saved:,} files: `artstore put {printable(folder)}` saves them"
-        )
+        how = f"`artstore put {printable(folder)}` saves them"
+        yield Left(f"saved files of run {run.run_id}", f"{saved:,} files: {how}")
     for kind, count in read.others.items():
         yield Left(f"{kind} of run {run.run_id}", f"artstore doesn't store such records ({count:,})")
 
@@ -233,17 +222,10 @@ def _logged(repository: Repository, run: RunPath, artifact: Any) -> Taken:
         metadata = json.loads(artifact.metadata) if artifact.metadata else {}
         properties = Properties(description=artifact.description or None, metadata=metadata)
         aliases = (alias_from(alias) for alias in artifact.aliases if alias != "latest")
-        about = {"wandb": {"run": str(run)}}
         done = saved(
-            repository,
-            draft,
-            path,
-            about,
-            type=artifact.type or None,
-            aliases=aliases,
-            run=str(run),
-            properties=properties,
-        )
+            repository, draft, path, {"wandb": {"run": str(run)}}, type=artifact.type or None, aliases=aliases,
+            run=str(run), properties=properties,
+        )  # fmt: skip
     return Taken("version", f"{path}:v{done.number}", f"artifact {artifact.name}", done.is_new)
 
 

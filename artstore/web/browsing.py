@@ -77,21 +77,11 @@ def aliases(request: Request) -> Response:
     """The page of all moves of a collection's aliases, newest first."""
     repository = repository_of(request)
     state = repository.collection(str(path_in(request)))
-    moves = [
-        (entry, change)
-        for entry in repository.refs.history(state.path)
-        for change in entry.changes
-        if change["kind"] == "alias"
-    ]
+    history = repository.refs.history(state.path)
+    moves = [(entry, change) for entry in history for change in entry.changes if change["kind"] == "alias"]
     numbers = {id: version["number"] for id, version in state.versions.items()}
-    return page(
-        request,
-        "aliases.html",
-        f"Aliases of {state.path}",
-        state=state,
-        rows=page_of(request, reversed(moves)),
-        numbers=numbers,
-    )
+    rows = page_of(request, reversed(moves))
+    return page(request, "aliases.html", f"Aliases of {state.path}", state=state, rows=rows, numbers=numbers)
 
 
 def version(request: Request) -> Response:
@@ -119,32 +109,19 @@ def _run_named(path: str | None) -> RunPath | None:
 # -- differences --
 
 
-class _Differing(NamedTuple):
-    """One page of differences between two versions."""
-
-    rows: Rows
-    counts: dict[str, int]
-    """how many there are of each kind"""
-    all_counted: bool
-
-
 def diff(request: Request) -> Response:
     """The page of differences between the versions `old` and `new`, and with `table` and `key` between their tables."""
     repository = repository_of(request)
     old, new = (repository.find(_spec(request, name)) for name in ("old", "new"))
-    before, after = (repository.properties(found)[1] for found in (old, new))
-    rows = dict(flat(before)), dict(flat(after))
-    changed = [
-        (k, rows[0].get(k), rows[1].get(k))
-        for k in sorted(rows[0].keys() | rows[1].keys())
-        if rows[0].get(k) != rows[1].get(k)
-    ]
+    before, after = (dict(flat(repository.properties(found)[1])) for found in (old, new))
+    keys = sorted(before.keys() | after.keys())
+    changed = [(key, before.get(key), after.get(key)) for key in keys if before.get(key) != after.get(key)]
     table, key = text_in(request, "table"), text_in(request, "key")
-    found = _differing(request, repository, old, new)
+    rows, counts, all_counted = _differing(request, repository, old, new)
     tables = _tables_differ(repository, old, new, table, key) if table and key else None
     return page(
         request, "diff.html", f"{old.name} → {new.name}", old=old, new=new, metadata=changed, table=table, key=key,
-        tables=tables, rows=found.rows, counts=found.counts, all_counted=found.all_counted,
+        tables=tables, rows=rows, counts=counts, all_counted=all_counted,
     )  # fmt: skip
 
 
@@ -154,8 +131,10 @@ def _spec(request: Request, name: str) -> str:
     return text
 
 
-def _differing(request: Request, repository: Repository, old: Version, new: Version) -> _Differing:
-    """The differences on the page that is asked for."""
+def _differing(
+    request: Request, repository: Repository, old: Version, new: Version
+) -> tuple[Rows, dict[str, int], bool]:
+    """The differences on the page that is asked for, how many there are of each kind, and whether all were counted."""
     start, counts, shown, all_counted = number_in(request, "start"), dict[str, int](), [], True
     for number, difference in enumerate(differences(repository.diff(old, new))):
         if number >= max(_COUNTED, start + ROWS):
@@ -165,7 +144,7 @@ def _differing(request: Request, repository: Repository, old: Version, new: Vers
         if start <= number < start + ROWS:
             shown.append(difference)
     more = not all_counted or sum(counts.values()) > start + ROWS
-    return _Differing(Rows(shown, start, more), counts, all_counted)
+    return Rows(shown, start, more), counts, all_counted
 
 
 def _tables_differ(repository: Repository, old: Version, new: Version, path: str, key: str) -> TableDiff:
@@ -173,9 +152,8 @@ def _tables_differ(repository: Repository, old: Version, new: Version, path: str
         raise InvalidValue(f"'{printable(path)}' is not a table: a table's name ends with {ENDING}")
     sides = []
     for found in (old, new):
-        table = Table.read(
-            partial(_opened, repository, found, path), partial(_opened, repository, found), f"'{path}' of {found.name}"
-        )
+        beside = partial(_opened, repository, found)
+        table = Table.read(partial(beside, path), beside, f"'{path}' of {found.name}")
         sides.append(([str(column) for column in table.columns], table.data))
     return table_diff(sides[0], sides[1], key.split(","))
 
@@ -218,8 +196,7 @@ def _address(repository: Repository, graph: Graph, node: Node) -> str | None:
 
 def storage(request: Request) -> Response:
     """The page of disk use."""
-    usage = repository_of(request).usage()
-    return page(request, "storage.html", "Storage", usage=usage)
+    return page(request, "storage.html", "Storage", usage=repository_of(request).usage())
 
 
 class _Hit(NamedTuple):

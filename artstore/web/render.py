@@ -143,35 +143,21 @@ def _shown(text: str) -> str:
     """A text as `printable` makes it, except for line ends, tabs and all kinds of spaces."""
     if text.isprintable():
         return text
-    return "".join(
-        c if c in "\n\t" or unicodedata.category(c) == "Zs" else printable(c) for c in text.replace("\r\n", "\n")
-    )
+    text = text.replace("\r\n", "\n")
+    return "".join(c if c in "\n\t" or unicodedata.category(c) == "Zs" else printable(c) for c in text)
 
 
 _templates = Environment(
-    loader=PackageLoader("artstore.web"),
-    autoescape=True,
-    undefined=StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-    finalize=_finalized,
-)
+    loader=PackageLoader("artstore.web"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
+    lstrip_blocks=True, finalize=_finalized,
+)  # fmt: skip
 _templates.filters |= {
-    "human": human,
-    "count": count,
-    "day": _day,
-    "markdown": _rendered,
-    "json": as_json,
-    "fsdecode": os.fsdecode,
-}
+    "human": human, "count": count, "day": _day, "markdown": _rendered, "json": as_json, "fsdecode": os.fsdecode,
+}  # fmt: skip
 _templates.globals |= {
-    "ROWS": ROWS,
-    "collection_url": collection_url,
-    "version_url": version_url,
-    "file_url": file_url,
-    "run_url": run_url,
-    "with_query": with_query,
-}
+    "ROWS": ROWS, "collection_url": collection_url, "version_url": version_url, "file_url": file_url,
+    "run_url": run_url, "with_query": with_query,
+}  # fmt: skip
 
 
 def page(request: Request, template: str, title: str, status: int = 200, **values: Any) -> HTMLResponse:

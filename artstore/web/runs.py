@@ -1,7 +1,6 @@
 """Pages of runs: the list, each run, and their metrics side by side."""
 
 from functools import partial
-from itertools import islice
 from typing import Any
 
 from starlette.requests import Request
@@ -57,9 +56,8 @@ def compare(request: Request) -> Response:
         values = [dict(flat(getattr(state, name))) for state in states]
         keys = sorted(set().union(*values))
         tables.append((name, [(key, [value.get(key) for value in values]) for key in keys]))
-    return page(
-        request, "compare.html", "Runs compared", runs=states, tables=tables, state_of=repository.runs.status,
-    )  # fmt: skip
+    state_of = repository.runs.status
+    return page(request, "compare.html", "Runs compared", runs=states, tables=tables, state_of=state_of)
 
 
 def history(request: Request) -> Response:
@@ -68,12 +66,8 @@ def history(request: Request) -> Response:
     For each run, it has the name and up to 200 metrics, each with fewer than 1,000 points.
     """
     repository = repository_of(request)
-    return JSONResponse(
-        [
-            {"run": str(state.path), "name": state.name, "metrics": _metrics(repository, state)}
-            for state in _runs_in(request)
-        ]
-    )
+    states = _runs_in(request)
+    return JSONResponse([{"run": str(s.path), "name": s.name, "metrics": _metrics(repository, s)} for s in states])
 
 
 def _runs_in(request: Request) -> list[RunState]:
@@ -104,7 +98,5 @@ def _metrics(repository: Repository, state: RunState) -> dict[str, Any]:
                     del steps[1::2], values[1::2]
                     every *= 2
             found[key] = every, seen + 1, steps, values
-    return {
-        key: {"steps": steps, "values": values}
-        for key, (_, _, steps, values) in islice(sorted(found.items()), _METRICS)
-    }
+    kept = sorted(found.items())[:_METRICS]
+    return {key: {"steps": steps, "values": values} for key, (_, _, steps, values) in kept}

@@ -78,10 +78,8 @@ def _other(request: Request, error: Exception) -> Response:
 
 
 def _bug(request: Request, error: Exception) -> Response:
-    told = f"{type(error).__name__}: {error}"
-    return page(
-        request, "error.html", "A bug", 500, message=f"a bug in artstore: {told}", hint="see the command's output"
-    )
+    message = f"a bug in artstore: {type(error).__name__}: {error}"
+    return page(request, "error.html", "A bug", 500, message=message, hint="see the command's output")
 
 
 def serve(root: str, port: int | None, *, browser: bool, told: Callable[[str], None]) -> None:
@@ -96,13 +94,8 @@ def serve(root: str, port: int | None, *, browser: bool, told: Callable[[str], N
         told(address)
         if browser:
             webbrowser.open(address)
-        config = uvicorn.Config(
-            application(root, secret, f"artstore-{port}"),
-            log_level="error",
-            access_log=False,
-            server_header=False,
-            ws="none",
-        )
+        pages = application(root, secret, f"artstore-{port}")
+        config = uvicorn.Config(pages, log_level="error", access_log=False, server_header=False, ws="none")
         uvicorn.Server(config).run(sockets=[listener])
 
 
