@@ -248,15 +248,6 @@ def open_regular(name: str | bytes, *, dir_fd: int | None = None, follow: bool =
     return fd
 
 
-@contextmanager
-def closing_fd(fd: int) -> Iterator[int]:
-    """Yield a descriptor, and close it at the end."""
-    try:
-        yield fd
-    finally:
-        os.close(fd)
-
-
 def kind_of(mode: int) -> str:
     for test, word in (
         (stat.S_ISREG, "file"), (stat.S_ISDIR, "folder"), (stat.S_ISLNK, "symlink"), (stat.S_ISFIFO, "FIFO"),

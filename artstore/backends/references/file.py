@@ -31,7 +31,7 @@ class FileHandler:
             if problems:
                 raise SourceError(f"{printable(path)} holds what can't be referenced", problems=problems)
         else:
-            reason = "it is no file or folder" if os.path.lexists(path) else "it is not there"
+            reason = "it is not a file or folder" if os.path.lexists(path) else "it is not there"
             raise SourceError(
                 f"Path '{printable(uri)}' must be a valid file or directory path",
                 problems=[(os.fsdecode(path), reason)],

@@ -83,7 +83,7 @@ def _opened(uri: str, method: str) -> Any:
         if not urlsplit(address).hostname:
             raise ValueError("it names no host")
     except ValueError as error:
-        raise InvalidValue(f"'{printable(uri)}' is no URL: {error}") from error
+        raise InvalidValue(f"'{printable(uri)}' is not a URL: {error}") from error
     return retried(partial(_answer, uri, asked), _WAITS, _may_pass)
 
 
@@ -99,7 +99,7 @@ def _answer(uri: str, asked: request.Request) -> Any:
             f"cannot read {printable(uri)}: {answer}", hint=_LOG_IN if error.code in (401, 403) else None
         ) from error
     except (ValueError, http.client.InvalidURL) as error:
-        raise InvalidValue(f"'{printable(uri)}' is no URL: {error}") from error
+        raise InvalidValue(f"'{printable(uri)}' is not a URL: {error}") from error
     except (OSError, http.client.HTTPException) as error:
         hint = "check the network, and the address"
         raise StorageError(f"cannot read {printable(uri)}: {_reason(error)}", hint=hint) from error

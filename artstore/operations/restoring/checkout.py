@@ -279,11 +279,10 @@ class Checkout:
             raise self._twin(path, entry, entries) from None
 
     def _twin(self, path: bytes, entry: Entry, entries: tuple[Entry, ...]) -> Conflict:
-        """The error for two names that are the same name on this file system: an entry, and one that was written before."""
-        other = next(
-            (e.name for e in entries if e.name != entry.name and folded(e.name) == folded(entry.name)), b"another name"
-        )
-        return one_name(path + other, path + entry.name)
+        """The error for an entry whose name is, on this file system, that of one that was written before."""
+        name, folded = entry.name, obstacles.folded(entry.name)
+        twins = (e.name for e in entries if e.name != name and obstacles.folded(e.name) == folded)
+        return obstacles.one_name(path + next(twins, b"another name"), path + name)
 
     # -- a root that exists --
 

@@ -7,6 +7,7 @@ from functools import partial
 from typing import NamedTuple
 
 from artstore.backends.confined import create_file
+from artstore.backends.files import closing_fd
 from artstore.backends.parallel import retried
 from artstore.backends.references import Reference, fetch
 from artstore.domain.tree import Entry
