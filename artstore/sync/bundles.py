@@ -14,7 +14,6 @@ from shutil import copyfileobj
 from typing import Any, BinaryIO, NamedTuple
 
 from artstore.backends.files import new_file
-from artstore.backends.owner import is_dead, parse
 from artstore.backends.storage import FolderStorage
 from artstore.domain.changes import PLACE, is_count, is_digest, is_record
 from artstore.domain.collection import Path, is_live
@@ -23,6 +22,7 @@ from artstore.domain.tree import DIRECTORY, walk
 from artstore.domain.wording import typed
 from artstore.errors import Damage, InvalidValue, NotFound, Refused, UnsupportedFormat, translated
 from artstore.operations.finding.lookup import Version
+from artstore.operations.upkeep.removal import is_of_dead
 from artstore.progress import Monitor
 from artstore.store.large import blob_path
 from artstore.store.layout import FOLDERS, make
@@ -178,8 +178,7 @@ class Bundles:
     def _forget_dead(self) -> None:
         """Remove the notes that killed processes left of their bundles."""
         for name in self._storage.names(REMOTES):
-            owner = parse(name.removeprefix(_NAME)) if name.startswith(_NAME) else None
-            if owner is not None and is_dead(owner, local=self._storage.local):
+            if name.startswith(_NAME) and is_of_dead(self._storage, name.removeprefix(_NAME)):
                 Tracking(self._storage, name).forget()
 
     def _link_large(self, root: str, found: Version) -> None:
@@ -235,10 +234,9 @@ def _needs(archive: zipfile.ZipFile, file: str) -> tuple[Need, ...]:
             raise ValueError(f"its {_ABOUT} is too large, or compressed")
         about = json.loads(archive.read(info))
         if about["artstore bundle"] != _FORM:
-            raise UnsupportedFormat(
-                f"{printable(file)} has bundle format {about['artstore bundle']!r:.40}; this artstore reads {_FORM}",
-                hint="update artstore",
-            )
+            form = f"{about['artstore bundle']!r:.40}"
+            message = f"{printable(file)} has bundle format {form}; this artstore reads {_FORM}"
+            raise UnsupportedFormat(message, hint="update artstore")
         needs = about["needs"]
         if not isinstance(needs, list) or not all(map(_is_need, needs)):
             raise ValueError("its list of needed versions is malformed")
@@ -278,7 +276,6 @@ def _unpack(archive: zipfile.ZipFile, root: str, file: str, monitor: Monitor) ->
             with archive.open(info) as source, open(target, "xb") as out:
                 copyfileobj(source, out, 1 << 20)
         except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
-            raise InvalidValue(
-                f"{printable(file)} is damaged at '{printable(name[:200])}': {error}", hint="copy it here again"
-            ) from error
+            message = f"{printable(file)} is damaged at '{printable(name[:200])}': {error}"
+            raise InvalidValue(message, hint="copy it here again") from error
         monitor.advance(1, info.file_size)

@@ -109,6 +109,10 @@ class Planned(NamedTuple, Generic[Plan]):
     plan: Plan
 
 
+Again = Callable[[Planned[Plan], Transaction], Planned[Plan]]
+"""Makes a new plan for a collection, after another writer was first."""
+
+
 class Totals:
     """The numbers of objects and bytes that were sent. In a dry run, those that would be."""
 
@@ -153,8 +157,7 @@ class Exchange:
         self.options.monitor.start(f"asking {self.tracking.name}")
         # A new entry may say that the collection was renamed: then the log of the old name is fetched, too.
         heads: dict[str, list[int]] = {}
-        folders = {scope.folder for scope in scopes}
-        done: set[str] = set()
+        folders, done = {scope.folder for scope in scopes}, set[str]()
         while folders:
             listed = self.tracking.heads(self.remote.storage, folders)
             done |= folders
@@ -233,13 +236,7 @@ class Exchange:
         """Ids of our changes of a collection that never have to be sent to the remote's present log of it."""
         return self.tracking.settled_now(self.there, path)
 
-    def commit_all(
-        self,
-        plans: list[Planned[Plan]],
-        tx: Transaction,
-        refs: Refs,
-        again: Callable[[Planned[Plan], Transaction], Planned[Plan]],
-    ) -> list[Moved]:
+    def commit_all(self, plans: list[Planned[Plan]], tx: Transaction, refs: Refs, again: Again[Plan]) -> list[Moved]:
         """Append the planned changes to the logs of the receiver. All objects that they need must be published.
 
         Each collection gets one entry, or several if it has too many changes for one. A collection that can't be
@@ -271,12 +268,7 @@ class Exchange:
         return moved
 
     def _commit(
-        self,
-        planned: Planned[Plan],
-        added: list[VersionState],
-        tx: Transaction,
-        refs: Refs,
-        again: Callable[[Planned[Plan], Transaction], Planned[Plan]],
+        self, planned: Planned[Plan], added: list[VersionState], tx: Transaction, refs: Refs, again: Again[Plan]
     ) -> Moved:
         """Append the changes of one plan after the state for which it was made.
 

@@ -39,14 +39,7 @@ def histories(here: Refs, ours: State, there: Refs, theirs: State, same: InStep 
 
 
 def what_to_push(
-    here: Refs,
-    ours: State,
-    there: Refs,
-    theirs: State,
-    *,
-    same: InStep | None,
-    settled: set[str],
-    wanted: set[str] | None = None,
+    here: Refs, ours: State, there: Refs, theirs: State, same: InStep | None, settled: set[str], wanted: set[str] | None
 ) -> PushPlan:
     """Plan a push: read both logs, and call `to_push`. Raises Conflict.
 

@@ -6,6 +6,8 @@ lost then.
 
 import json
 from collections.abc import Iterable
+from itertools import groupby
+from operator import itemgetter
 from typing import Any, NamedTuple, NoReturn
 
 from artstore.backends.storage import FolderStorage, Storage
@@ -179,11 +181,8 @@ class Tracking:
                 self.mirror.replace(_entry(folder, number), entry)
         # 3. Read the new entries: each must name the digest of the one before it.
         sources: set[str] = set()
-        first: dict[str, int] = {}
-        for folder, number in missing:
-            first.setdefault(folder, number)
-        for folder, number in first.items():
-            sources |= self._checked(folder, number)
+        for folder, entries in groupby(missing, key=itemgetter(0)):
+            sources |= self._checked(folder, next(entries)[1])
         return sources
 
     def _last(self, folder: str) -> int:

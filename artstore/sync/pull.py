@@ -129,10 +129,8 @@ class Pull:
         here = self.exchange.refs.read(name)
         if new := [v for id, v in theirs.versions.items() if id not in here.versions and is_live(v)]:
             remote = self.exchange.tracking.name
-            raise Conflict(
-                f"{theirs.path} was renamed to {name} here, and remote '{remote}' has a new v{new[0]['number']}",
-                hint=f"{typed('push', remote, str(name))} renames it there, too",
-            )
+            message = f"{theirs.path} was renamed to {name} here, and remote '{remote}' has a new v{new[0]['number']}"
+            raise Conflict(message, hint=f"{typed('push', remote, str(name))} renames it there, too")
         return here, PullPlan([], [], {}, [], set(), False)
 
     def _pull_all(self, todo: list[Planned[PullPlan]], tx: Transaction) -> list[Moved]:

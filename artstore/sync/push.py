@@ -119,9 +119,9 @@ class Push:
             raise Conflict(f"{state.path} differs only in case from {theirs.path}, which remote '{remote}' has")
         same = self.exchange.same.get(state.path.folder) if wanted is None else None
         settled = self.exchange.settled(state.path)
-        sides = (self.exchange.refs, state, self.exchange.there, theirs)
+        here, there = self.exchange.refs, self.exchange.there
         try:
-            return Planned(state, wanted, theirs, what_to_push(*sides, same=same, settled=settled, wanted=wanted))
+            return Planned(state, wanted, theirs, what_to_push(here, state, there, theirs, same, settled, wanted))
         except Conflict as error:
             raise Conflict(str(error), hint=self._clash_hint(state.path)) from error
 

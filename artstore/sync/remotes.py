@@ -93,7 +93,7 @@ class Remotes:
             make_remote(url, self._storage, shared=shared)
         try:
             with open_remote(url, self._settings, here=self._storage) as remote:
-                if remote.id == self._own_id():
+                if remote.id == check_format(self._storage, "read").id:
                     raise InvalidValue(f"{printable(remote.storage.root)} is this repository itself")
                 writable = remote.writable and probe(remote.storage)
                 self._tracking(name).forget()
@@ -114,9 +114,6 @@ class Remotes:
         """A remote's place as settings store it. Raises NotFound if there is no repository."""
         with open_remote(url, Settings(None), here=None):
             return place_of(url)
-
-    def _own_id(self) -> str:
-        return check_format(self._storage, "read").id
 
     def remove(self, name: str) -> None:
         """Remove a remote and all notes of it. Nothing changes at its place. Raises NotFound."""
@@ -179,8 +176,8 @@ class Remotes:
         name, specs = self.default(name), list(specs)
         scopes = self.scopes(specs)
         with self._meaning_a_remote(specs), self.open(name) as remote:
-            if not options.selection.everything and not options.dry_run:
-                self._note_partial(name)
+            if not options.selection.everything and not options.dry_run and not (known := self.all()[name]).partial:
+                self._settings.set_remote(name, known._replace(partial=True))
             return Pull(self.exchange(name, remote, options)).run(scopes)
 
     def fetch(self, name: str | None, specs: Iterable[str], options: Exchanging) -> list[str]:
@@ -217,12 +214,6 @@ class Remotes:
         for name in self.all():
             self._tracking(name).move_notes(old.folder, new.folder)
 
-    def _note_partial(self, name: str) -> None:
-        """Note that a remote holds blobs that are absent here."""
-        known = self.all()[name]
-        if not known.partial:
-            self._settings.set_remote(name, known._replace(partial=True))
-
     def scopes(self, specs: Iterable[str]) -> list[Scope]:
         """The scopes for specs: each is a version, an artifact, or `[entity/]project/`. No specs mean all collections."""
         return [self._scope(text) for text in specs] or [ALL]
@@ -241,8 +232,7 @@ class Remotes:
         """The difference between a collection and each remote that has it, or is its upstream."""
         found = []
         for name in self.all():
-            tracking = self._tracking(name)
-            there = self._seen(name)
+            tracking, there = self._tracking(name), self._seen(name)
             theirs = there.read_folder(state.path.folder, state.path)
             if not theirs.number and not tracking.follows(state.path.folder):
                 continue
@@ -250,7 +240,7 @@ class Remotes:
             settled = tracking.settled_now(there, state.path)
             behind = sum(id not in state.versions and is_live(v) for id, v in theirs.versions.items())
             try:
-                push = what_to_push(self._here.refs, state, there, theirs, same=same, settled=settled)
+                push = what_to_push(self._here.refs, state, there, theirs, same, settled, None)
                 ahead, changes = len(push.versions), len(push.changes)
             except Conflict:
                 lacking = [v for id, v in state.versions.items() if id not in theirs.versions and is_live(v)]
@@ -281,11 +271,10 @@ class Remotes:
         """The name of a remote that has a version, or None. The collection's upstream is preferred."""
         for name in sorted(self.all(), key=lambda name: not self._tracking(name).follows(path.folder)):
             try:
-                version = self._seen(name).read(path).versions.get(id)
+                if is_live(self._seen(name).read(path).versions.get(id)):
+                    return name
             except ArtstoreError:
                 continue
-            if is_live(version):
-                return name
         return None
 
     def only_there(self, name: str) -> list[Path]:
@@ -341,19 +330,16 @@ class Remotes:
         for name in self.partial if absent else ():
             with self.open(name) as remote, Transaction(objects) as tx:
                 remote.objects.packs.refresh()
-                small = {digest: size for digest, size in absent.items() if size < LARGE}
-                large = {digest: size for digest, size in absent.items() if size >= LARGE}
-                there = remote.objects.sizes(small)
-                small = {digest: size for digest, size in small.items() if digest in there}
-                sizes = remote.objects.large.sizes(list(large))
-                large = {digest: size for digest, size in large.items() if digest in sizes}
+                there = remote.objects.sizes([digest for digest, size in absent.items() if size < LARGE])
+                sizes = remote.objects.large.sizes([digest for digest, size in absent.items() if size >= LARGE])
+                small = {digest: absent[digest] for digest in there}
+                large = {digest: absent[digest] for digest in sizes}
                 transfer = Transfer(remote.objects, tx, objects, monitor=monitor)
                 transfer.send(Needs({}, {}, small, large))
                 tx.publish()
                 tx.ensure()
                 objects.packs.refresh()
-            absent = self._absent(absent)
-            if not absent:
+            if not (absent := self._absent(absent)):
                 return
 
     def fill_version(self, found: Version, selection: Selection, monitor: Monitor | None = None) -> None:

@@ -85,8 +85,7 @@ class RunExchange:
         due, told, unrelated = list[RunState](), dict(before.told), dict(before.unrelated)
         ids: set[str] | None = None
         for folder, last in heads.items():
-            still_unrelated = last == unrelated.get(folder) and collections == before.collections
-            if last == told.get(folder) or still_unrelated:
+            if last == told.get(folder) or (last == unrelated.get(folder) and collections == before.collections):
                 continue
             ids = {id for path in refs.paths() for id in refs.read_folder(path).versions} if ids is None else ids
             state = runs.read_folder(folder)

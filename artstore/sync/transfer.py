@@ -9,24 +9,13 @@ from typing import NamedTuple
 
 from artstore.backends.files import closing_fd, remove_if_there
 from artstore.backends.parallel import together
+from artstore.domain import tree as trees
 from artstore.domain.collection import VersionState, digest_of_state, id_of_state
 from artstore.domain.digest import BLOB, KIND_NAMES, TREE, VERSION, Digest, ObjectKind, short
 from artstore.domain.names import printable
 from artstore.domain.properties import property_digests
 from artstore.domain.selection import EVERYTHING, Selection
-from artstore.domain.tree import (
-    DIRECTORY,
-    EXECUTABLE,
-    PART,
-    REFERENCE,
-    Row,
-    check_depth,
-    check_root,
-    decode_tree,
-    read_folder,
-    totals,
-    trusted_tree,
-)
+from artstore.domain.tree import DIRECTORY, EXECUTABLE, PART, REFERENCE, Row
 from artstore.domain.version import decode_version
 from artstore.errors import Damage, DamagedObject, translated
 from artstore.progress import Monitor
@@ -192,13 +181,13 @@ class Transfer:
 
     def _compare(self, pair: "_Pair", data: dict[Digest, bytes], needs: Needs) -> Iterator["_Pair"]:
         """Add a folder's tree and those of its blobs that its base doesn't have. Yields the subfolders that differ."""
-        check_depth(pair.path)
+        trees.check_depth(pair.path)
         digest = pair.new[3]
-        entries = trusted_tree(data[digest]) if self._source is self._near else self._checked(pair, data)
+        entries = trees.trusted_tree(data[digest]) if self._source is self._near else self._checked(pair, data)
         before: dict[bytes, Row] = {}
         needs.trees[digest] = data[digest]
         if pair.base is not None:
-            base = trusted_tree(data[pair.base[3]])
+            base = trees.trusted_tree(data[pair.base[3]])
             before = {entry[0]: entry for entry in base if entry[1] in (DIRECTORY, PART)}
             # By digest and size, not by entry: hashing a digest takes a third of the time of hashing an entry.
             there = {entry[3]: entry[2] for entry in base if entry[1] <= EXECUTABLE}
@@ -215,14 +204,14 @@ class Transfer:
     def _checked(self, pair: "_Pair", data: dict[Digest, bytes]) -> tuple[Row, ...]:
         """The entries of a tree from another repository. Raises Damage unless it is one that artstore would write."""
         digest = pair.new[3]
-        entries = decode_tree(data[digest], digest)
-        if totals(entries) != (pair.new[2], pair.new[4]):
+        entries = trees.decode_tree(data[digest], digest)
+        if trees.totals(entries) != (pair.new[2], pair.new[4]):
             raise Damage(f"tree {short(digest)} has other totals than its folder records")
         if not pair.path and pair.new[1] == DIRECTORY:
-            check_root(entries)
+            trees.check_root(entries)
         if entries and entries[0][1] == PART:
             parts = self._load({entry[3] for entry in entries})
-            read_folder(digest, lambda part: data[part] if part == digest else parts[part])
+            trees.read_folder(digest, lambda part: data[part] if part == digest else parts[part])
         return entries
 
     def _need_blob(self, folder: bytes, entry: Row, needs: Needs) -> None:
@@ -328,10 +317,8 @@ def _copied(
             return path
         with translated(f"remove {path}"):
             remove_if_there(path)
-    raise DamagedObject(
-        f"blob {short(digest)} in {printable(source.storage.root)} is damaged: its copy has another digest",
-        hint="run `artstore fsck` there; to repair it, save or push the same content again",
-    )
+    message = f"blob {short(digest)} in {printable(source.storage.root)} is damaged: its copy has another digest"
+    raise DamagedObject(message, hint="run `artstore fsck` there; to repair it, save or push the same content again")
 
 
 class _Pair(NamedTuple):

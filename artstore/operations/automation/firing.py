@@ -14,19 +14,9 @@ from typing import Any
 from artstore.domain.collection import Path
 from artstore.domain.names import printable
 from artstore.errors import ArtstoreError, Conflict
+from artstore.operations.automation import rules
 from artstore.operations.automation.events import Event, in_scope
-from artstore.operations.automation.rules import (
-    NOTHING,
-    MetricWatch,
-    Place,
-    Rule,
-    all_rules,
-    check_rule,
-    decide,
-    fires,
-    follow_rename,
-    rules_for,
-)
+from artstore.operations.automation.rules import MetricWatch, Place, Rule
 from artstore.store.settings import automation_depth, state_folder
 
 DEEPEST = 3
@@ -46,8 +36,8 @@ def call(place: Place, rule: Rule, function: Callable[[Event], Any]) -> None:
 
     Raises Conflict if another rule has its name.
     """
-    check_rule(rule)
-    if any(other["name"] == rule["name"] for other in [*called(place), *all_rules(place)]):
+    rules.check_rule(rule)
+    if any(other["name"] == rule["name"] for other in [*called(place), *rules.all_rules(place)]):
         raise Conflict(f"Automation '{rule['name']}' exists. Unable to create another with the same name.")
     _CALLED.append((place, rule, function))
 
@@ -68,7 +58,7 @@ def follow(place: Place, old: Path, new: Path) -> None:
         if where.id == place.id and rule["scope"] == before:
             rule["scope"] = after
     try:
-        follow_rename(place, before, after)
+        rules.follow_rename(place, before, after)
     except (ArtstoreError, OSError) as error:
         warnings.warn(f"automations for {old} still have its old name: {error}", AutomationWarning, stacklevel=4)
 
@@ -76,8 +66,8 @@ def follow(place: Place, old: Path, new: Path) -> None:
 def waiting_for_metrics(place: Place, run: dict[str, str]) -> list[MetricWatch]:
     """The rules that wait for a metric of a run, except those that the run set off before."""
     try:
-        rules = [*rules_for(place)[0], *(rule for rule in called(place) if rule["enabled"])]
-        waiting = [rule for rule in rules if rule.get("metric") and in_scope(run, rule["scope"])]
+        enabled = [*rules.rules_for(place)[0], *(rule for rule in called(place) if rule["enabled"])]
+        waiting = [rule for rule in enabled if rule.get("metric") and in_scope(run, rule["scope"])]
         done = _set_off_by(run) if waiting else set()
         return [MetricWatch(rule) for rule in waiting if rule["id"] not in done]
     except (ArtstoreError, OSError) as error:
@@ -132,14 +122,14 @@ def fire(place: Place, events: list[Event], ask: Callable[[str], bool | None]) -
         # 2. Call functions of this process, each in a thread.
         for where, rule, function in list(_CALLED):
             for event in events:
-                if where.id == place.id and rule["enabled"] and fires(rule, event):
+                if where.id == place.id and rule["enabled"] and rules.fires(rule, event):
                     _begin(rule, function, event)
         # 3. Start one process for all other actions.
-        rules, unasked = rules_for(place)
+        allowed, unasked = rules.rules_for(place)
         if unasked:
-            rules = _asked(place, ask)
-        jobs = [[rule, event] for event in events for rule in rules if fires(rule, event)]
-        jobs = [job for job in jobs if job[0]["action"]["kind"] != NOTHING]
+            allowed = _asked(place, ask)
+        jobs = [[rule, event] for event in events for rule in allowed if rules.fires(rule, event)]
+        jobs = [job for job in jobs if job[0]["action"]["kind"] != rules.NOTHING]
         if jobs:
             _start(place, jobs)
     except Exception as error:  # of any kind: the changes are made already
@@ -150,15 +140,11 @@ def _asked(place: Place, ask: Callable[[str], bool | None]) -> list[Rule]:
     """Ask the user whether rules may fire at this place, and note the answer. Returns the rules that may."""
     answer = ask(f"this repository has automations of yours, made when it was elsewhere; run them at {place.root}?")
     if answer is None:
-        warnings.warn(
-            f"automations of this repository were not allowed at {printable(place.root)}, so none is set off: "
-            "`artstore automation allow` allows them",
-            AutomationWarning,
-            stacklevel=4,
-        )
+        message = f"automations of this repository were not allowed at {printable(place.root)}, so none is set off"
+        warnings.warn(f"{message}: `artstore automation allow` allows them", AutomationWarning, stacklevel=4)
         return []
-    decide(place, answer)
-    return rules_for(place)[0]
+    rules.decide(place, answer)
+    return rules.rules_for(place)[0]
 
 
 _depth = threading.local()
@@ -205,17 +191,8 @@ def _spawn(stdin: int) -> None:
     """
     root = sys.modules[__name__.partition(".")[0]].__path__[0]
     program = "import sys; sys.path.append(sys.argv[1]); from artstore.operations.automation.worker import main; main()"
-    command = [
-        "/bin/sh",
-        "-c",
-        '{ "$@" <&3 3<&- & } 3<&0',
-        "sh",
-        sys.executable,
-        "-P",
-        "-c",
-        program,
-        os.path.dirname(root),
-    ]
+    worker = [sys.executable, "-P", "-c", program, os.path.dirname(root)]
+    command = ["/bin/sh", "-c", '{ "$@" <&3 3<&- & } 3<&0', "sh", *worker]
     actions: list[Any] = [(os.POSIX_SPAWN_DUP2, stdin, 0)]
     actions += [(os.POSIX_SPAWN_OPEN, fd, os.devnull, os.O_WRONLY, 0) for fd in (1, 2)]
     try:

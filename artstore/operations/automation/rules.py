@@ -58,9 +58,9 @@ def _load() -> dict[str, Any]:
         return {}
     except OSError as error:
         raise storage_error(error, f"read {printable(path)}") from error
+    except InvalidValue:
+        raise
     except (ValueError, RecursionError) as error:
-        if isinstance(error, InvalidValue):
-            raise
         raise InvalidValue(f"{printable(path)} is not JSON: {error}", hint="mend or remove it") from error
     try:
         for own in value.values():
@@ -187,10 +187,8 @@ def check_rule(rule: Rule) -> None:
         if parts.scheme.lower() not in ("http", "https") or not parts.netloc:
             raise InvalidValue(f"'{printable(str(action['url']))}' is not a web address: use http://… or https://…")
         if "@" in parts.netloc:
-            raise InvalidValue(
-                f"the web address of {parts.hostname} holds a password, which would be kept in a file",
-                hint="name a variable of the environment that holds it: token_env, secret_env",
-            )
+            message = f"the web address of {parts.hostname} holds a password, which would be kept in a file"
+            raise InvalidValue(message, hint="name a variable of the environment that holds it: token_env, secret_env")
     metric = rule.get("metric")
     if (rule["event"] == EventType.RUN_METRIC_THRESHOLD.value) != (metric is not None):
         raise InvalidValue("RUN_METRIC_THRESHOLD needs a metric and a threshold, and no other event takes one")
@@ -217,11 +215,8 @@ def _asked(values: dict[str, Any]) -> Any:
 
 def fires(rule: Rule, event: Event) -> bool:
     """Whether a rule waits for an event: its type, scope and filter fit. The fields of filters are those of the event."""
-    if (
-        rule["event"] != event["event"]
-        or not in_scope(event, rule["scope"])
-        or event.get("rule", rule["id"]) != rule["id"]
-    ):
+    same = rule["event"] == event["event"] and event.get("rule", rule["id"]) == rule["id"]
+    if not same or not in_scope(event, rule["scope"]):
         return False
     says = _RUN_SAYS if "run" in event else _ARTIFACT_SAYS
     return matches(rule["filter"], _asked({**dict.fromkeys(says), **event}))

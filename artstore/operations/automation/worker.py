@@ -65,12 +65,11 @@ def perform(rule: Rule, event: Event, root: str, depth: int) -> tuple[str, str]:
     """Carry out the action of a rule, and note the outcome. Returns `ok` or the error, and the end of the output."""
     started, action = time.monotonic(), rule["action"]
     try:
+        outcome, output = "ok", ""
         if action["kind"] == COMMAND:
             outcome, output = _run(action["argv"], event, root, depth)
-        elif action["kind"] == NOTHING:
-            outcome, output = "ok", ""
-        else:
-            outcome, output = _post(action, event), ""
+        elif action["kind"] != NOTHING:
+            outcome = _post(action, event)
     except Exception as error:  # of any kind: it is noted as the outcome
         outcome, output = _reason(error), ""
     note(rule, event, outcome, time.monotonic() - started, output)
@@ -82,15 +81,13 @@ def perform(rule: Rule, event: Event, root: str, depth: int) -> tuple[str, str]:
 
 def _run(argv: list[str], event: Event, root: str, depth: int) -> tuple[str, str]:
     """Run a command. It gets the event as JSON on standard input and in variables, and the repository in ARTSTORE_DIR."""
-    told = {
-        f"ARTSTORE_EVENT_{key.upper()}": value if isinstance(value, str) else json.dumps(value)
-        for key, value in event.items()
-        if value is not None and key != "event"
-    }
-    # A field that is too long for a variable is only on standard input.
-    told = {key: value for key, value in told.items() if len(value) <= _LONGEST_VARIABLE}
-    more = {"ARTSTORE_EVENT": event["event"], "ARTSTORE_DIR": root, DEPTH: str(depth)}
-    environment = os.environ | {key: value.replace("\0", "") for key, value in told.items()} | more
+    environment = {**os.environ}
+    for key, value in event.items():
+        text = value if isinstance(value, str) else json.dumps(value)
+        # A field that is too long for a variable is only on standard input.
+        if value is not None and key != "event" and len(text) <= _LONGEST_VARIABLE:
+            environment[f"ARTSTORE_EVENT_{key.upper()}"] = text.replace("\0", "")
+    environment |= {"ARTSTORE_EVENT": event["event"], "ARTSTORE_DIR": root, DEPTH: str(depth)}
     with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as given:
         given.write(json.dumps(event).encode())
         given.seek(0)
@@ -114,11 +111,12 @@ def _run(argv: list[str], event: Event, root: str, depth: int) -> tuple[str, str
 
 def _post(action: dict[str, Any], event: Event) -> str:
     """Send an event to a webhook, with retries. Returns `ok` or the error."""
-    secret, token = (environment_value(action.get(key)) for key in ("secret_env", "token_env"))
-    for key in ("secret_env", "token_env"):
-        if action.get(key) and environment_value(action[key]) is None:
-            return f"{action[key]} is not set in the environment"
-    for name, value in ((action.get("secret_env"), secret), (action.get("token_env"), token)):
+    names = action.get("secret_env"), action.get("token_env")
+    secret, token = map(environment_value, names)
+    for name, value in zip(names, (secret, token), strict=True):
+        if name and value is None:
+            return f"{name} is not set in the environment"
+    for name, value in zip(names, (secret, token), strict=True):
         if value is not None and not value.isprintable():
             return f"{name} holds a line break, or another character that no header can hold"
     payload = event if action.get("payload") is None else filled(action["payload"], event, token)
@@ -131,20 +129,19 @@ def _post(action: dict[str, Any], event: Event) -> str:
     if token is not None:
         headers["Authorization"] = f"Bearer {token}"
     follow = secret is None and token is None
-    outcome = ""
-    for wait in (*RETRY_AFTER, None):
+    for wait in RETRY_AFTER:
         outcome, again = _try(action["url"], body, headers, follow)
-        if not again or wait is None:
-            break
+        if not again:
+            return outcome
         time.sleep(wait)
-    return outcome
+    return _try(action["url"], body, headers, follow)[0]
 
 
 def _try(url: str, body: bytes, headers: dict[str, str], follow: bool, redirects: int = 5) -> tuple[str, bool]:
     """Send one request. Returns the outcome, and whether to try again."""
     request = urllib.request.Request(url, body, headers, method="POST")
     try:
-        with _opener().open(request, timeout=REQUEST_TIMEOUT) as reply:
+        with urllib.request.build_opener(_NoRedirects).open(request, timeout=REQUEST_TIMEOUT) as reply:
             reply.read(_TAIL)
             return "ok", False
     except urllib.error.HTTPError as error:
@@ -174,10 +171,6 @@ class _NoRedirects(urllib.request.HTTPRedirectHandler):
 
     def redirect_request(self, *_: Any) -> None:
         return None
-
-
-def _opener() -> urllib.request.OpenerDirector:
-    return urllib.request.build_opener(_NoRedirects)
 
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][\w.-]*)\}")

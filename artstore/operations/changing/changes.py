@@ -122,13 +122,7 @@ class Changes:
         return found
 
     def edit_collection(
-        self,
-        text: str,
-        *,
-        description: str | None = None,
-        type: str | None = None,
-        tags: tuple[str, ...] = (),
-        no_tags: tuple[str, ...] = (),
+        self, text: str, *, description: str | None, type: str | None, tags: tuple[str, ...], no_tags: tuple[str, ...]
     ) -> State:
         """Change the properties of a collection. None leaves one as it is. The description "" removes the description."""
         path = self._lookup.collection(text).path

@@ -91,13 +91,7 @@ class Links:
     # -- registries --
 
     def edit_registry(
-        self,
-        entity: str,
-        project: str,
-        *,
-        new: bool = False,
-        description: str | None = None,
-        metadata: dict[str, Any] | None = None,
+        self, entity: str, project: str, *, new: bool, description: str | None, metadata: dict[str, Any] | None
     ) -> State:
         """Change the properties of a registry. Returns the collection that has them.
 

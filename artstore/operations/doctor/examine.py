@@ -9,15 +9,14 @@ from contextlib import contextmanager
 from typing import NamedTuple, get_args
 
 from artstore.backends.files import remove_if_there, remove_tree, write_file
-from artstore.backends.owner import Owner, is_alive, is_dead, parse, this_process
-from artstore.backends.places import kind_of
+from artstore.backends.owner import is_alive, parse, this_process
 from artstore.backends.storage import FolderStorage, is_url
 from artstore.domain.names import printable
 from artstore.domain.wording import count, human
 from artstore.errors import ArtstoreError, translated
 from artstore.operations.doctor.fitness import Finding, age, mounted, tried
 from artstore.operations.doctor.machine import machine
-from artstore.operations.upkeep.removal import is_left_over
+from artstore.operations.upkeep.removal import is_left_over, is_of_dead
 from artstore.progress import Monitor
 from artstore.store.layout import FOLDERS, Operation, check_format, storage_at
 from artstore.store.packset import PACKS, pack_path
@@ -124,11 +123,8 @@ def _format(storage: FolderStorage) -> Iterator[Finding]:
 def _owner(storage: FolderStorage) -> Iterator[Finding]:
     status = os.stat(storage.root)
     mode, owner = stat.S_IMODE(status.st_mode), _user(status.st_uid)
-    open_to_all = [
-        folder
-        for folder in (".", *FOLDERS)
-        if os.path.isdir(f"{storage.root}/{folder}") and os.stat(f"{storage.root}/{folder}").st_mode & 0o002
-    ]
+    there = [folder for folder in (".", *FOLDERS) if os.path.isdir(storage.path(folder))]
+    open_to_all = [folder for folder in there if os.stat(storage.path(folder)).st_mode & 0o002]
     if open_to_all:
         found = f"{owner}, writable by everybody: {', '.join(open_to_all)}"
         yield Finding("problem", "owner", found, "anybody on this host can delete stored data: chmod -R o-w")
@@ -163,14 +159,9 @@ def _group(number: int) -> str:
 
 def _folders(storage: FolderStorage) -> Iterator[Finding]:
     device = os.stat(storage.root).st_dev
-    missing = [folder for folder in ("refs", PACKS, "tmp") if not os.path.isdir(f"{storage.root}/{folder}")]
-    elsewhere = [
-        folder
-        for folder in FOLDERS
-        if folder not in missing
-        and os.path.isdir(path := f"{storage.root}/{folder}")
-        and os.stat(path).st_dev != device
-    ]
+    missing = [folder for folder in ("refs", PACKS, "tmp") if not os.path.isdir(storage.path(folder))]
+    there = [folder for folder in FOLDERS if os.path.isdir(storage.path(folder))]
+    elsewhere = [folder for folder in there if os.stat(storage.path(folder)).st_dev != device]
     if missing:
         effect = "restore them from a copy; `artstore fsck` lists what is lost"
         yield Finding("problem", "folders", f"missing: {', '.join(missing)}", effect)
@@ -178,9 +169,8 @@ def _folders(storage: FolderStorage) -> Iterator[Finding]:
         effect = "files can't be linked or renamed between file systems: put the whole repository on one"
         yield Finding("problem", "folders", f"on another file system: {', '.join(elsewhere)}", effect)
     if not os.path.isfile(f"{storage.root}/.gitignore"):
-        yield Finding(
-            "note", ".gitignore", "missing", "git would add the repository to your commits: write `*` into it"
-        )
+        effect = "git would add the repository to your commits: write `*` into it"
+        yield Finding("note", ".gitignore", "missing", effect)
 
 
 def _settings(storage: FolderStorage) -> Iterator[Finding]:
@@ -191,11 +181,10 @@ def _settings(storage: FolderStorage) -> Iterator[Finding]:
 def _at_work(storage: FolderStorage) -> Iterator[Finding]:
     dead, now = 0, storage.now(probe=True)
     for name in sorted(storage.names("tmp")):
-        owner = parse(name)
-        if owner is not None and is_dead(owner, local=storage.local):
+        if is_of_dead(storage, name):
             dead += 1
         elif os.path.isdir(f"{storage.root}/tmp/{name}"):
-            yield _transaction(name, owner, now - (storage.stamp(f"tmp/{name}") or now))
+            yield _transaction(name, now - (storage.stamp(f"tmp/{name}") or now))
     dead += sum(is_left_over(storage, name) for name in storage.names("trash"))
     if dead:
         effect = "the next save cleans up tmp/, and `artstore gc` the trash"
@@ -204,8 +193,8 @@ def _at_work(storage: FolderStorage) -> Iterator[Finding]:
         yield Finding("ok", "leftovers", "none")
 
 
-def _transaction(name: str, owner: Owner | None, since: float) -> Finding:
-    busy = f"for {age(since)}"
+def _transaction(name: str, since: float) -> Finding:
+    owner, busy = parse(name), f"for {age(since)}"
     if owner is not None and is_alive(owner):
         return Finding("ok", "at work", f"process {owner.pid} on this host, {busy}", "gc frees nothing meanwhile")
     host = f"process {owner.pid} on {owner.host.rpartition('-')[0] or 'another host'}" if owner else printable(name)

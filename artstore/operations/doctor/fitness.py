@@ -161,9 +161,8 @@ def _modes(modes: Modes, folder: str) -> Iterator[Finding]:
         )
         yield Finding("note", "executable bits", "not kept", effect)
     if not modes.read_only:
-        yield Finding(
-            "note", "read-only files", "not kept", "stored files can be changed by mistake; `fsck` would find out"
-        )
+        effect = "stored files can be changed by mistake; `fsck` would find out"
+        yield Finding("note", "read-only files", "not kept", effect)
 
 
 def _times(times: Times, folder: str) -> Iterator[Finding]:

@@ -91,9 +91,8 @@ def _umask() -> Iterator[Finding]:
     if mask & 0o700:
         yield Finding("problem", "umask", f"{mask:03o}", "you can't open the files that artstore creates")
     elif not mask & 0o002:
-        yield Finding(
-            "note", "umask", f"{mask:03o}", "everybody on this host may change the files that artstore creates"
-        )
+        effect = "everybody on this host may change the files that artstore creates"
+        yield Finding("note", "umask", f"{mask:03o}", effect)
     else:
         yield Finding("ok", "umask", f"{mask:03o}")
 

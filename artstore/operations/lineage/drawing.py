@@ -15,8 +15,7 @@ BREADTH = 20
 
 def title(node: Node) -> str:
     """The name of a node, and whether it was deleted or is not here."""
-    gone = {LIVE: "", DELETED: " (deleted)", ELSEWHERE: " (not here)"}[node.state]
-    return printable(node.name) + gone
+    return printable(node.name) + {LIVE: "", DELETED: " (deleted)", ELSEWHERE: " (not here)"}[node.state]
 
 
 def details(node: Node) -> str:
@@ -51,9 +50,8 @@ def tree(graph: Graph) -> Iterator[str]:
         else:
             key, stem, word, upwards, indent = branch
             node, known = graph.nodes[key], key in seen
-            below = [
-                (other, _word(node, upwards), upwards) for other in (graph.before if upwards else graph.after)(key)
-            ]
+            neighbours = (graph.before if upwards else graph.after)(key)
+            below = [(other, _word(node, upwards), upwards) for other in neighbours]
             yield f"{stem} {word} {_line(node)}" + (" (above)" if known and below else "")
             if not known:
                 seen.add(key)

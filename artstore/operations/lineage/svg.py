@@ -6,6 +6,7 @@ within a layer, nodes are ordered by the mean position of their neighbours.
 """
 
 from collections.abc import Callable
+from graphlib import TopologicalSorter
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -104,15 +105,11 @@ def layout(graph: Graph) -> Layout:
 
 def _cycles(graph: Graph) -> list[Edge]:
     """The edges that close a cycle, found by a depth-first search from the nodes without an edge to them."""
-    after: dict[str, list[str]] = {}
-    for edge in graph.edges:
-        after.setdefault(edge.source, []).append(edge.target)
     back, done, open_ = list[Edge](), set[str](), set[str]()
-    targets = {edge.target for edge in graph.edges}
-    for root in [*(key for key in graph.nodes if key not in targets), *graph.nodes]:
+    for root in [*(key for key in graph.nodes if not graph.before(key)), *graph.nodes]:
         if root in done:
             continue
-        stack = [(root, iter(after.get(root, ())))]
+        stack = [(root, iter(graph.after(root)))]
         open_.add(root)
         while stack:
             key, rest = stack[-1]
@@ -125,7 +122,7 @@ def _cycles(graph: Graph) -> list[Edge]:
                 back.append(Edge(key, following))
             elif following not in done:
                 open_.add(following)
-                stack.append((following, iter(after.get(following, ()))))
+                stack.append((following, iter(graph.after(following))))
     return back
 
 
@@ -136,15 +133,9 @@ def _layers(graph: Graph, edges: list[Edge]) -> dict[str, int]:
     for edge in edges:
         before[edge.target].append(edge.source)
         after[edge.source].append(edge.target)
-    waiting = {key: len(sources) for key, sources in before.items()}
-    ready, layer = [key for key, count in waiting.items() if not count], dict[str, int]()
-    while ready:
-        key = ready.pop()
+    layer: dict[str, int] = {}
+    for key in TopologicalSorter(before).static_order():
         layer[key] = max((layer[source] + 1 for source in before[key]), default=0)
-        for target in after[key]:
-            waiting[target] -= 1
-            if not waiting[target]:
-                ready.append(target)
     for key, targets in after.items():
         if targets and not before[key]:
             layer[key] = min(layer[target] for target in targets) - 1
@@ -175,38 +166,31 @@ def _untangle(columns: list[list[str]], paths: list[list[str]]) -> None:
         order = range(1, len(columns)) if forth else range(len(columns) - 2, -1, -1)
         for number in order:
             beside = {key: at for at, key in enumerate(columns[number - 1 if forth else number + 1])}
-            own = {key: at for at, key in enumerate(columns[number])}
-            near = left if forth else right
-
-            def middle(
-                key: str, beside: dict[str, int] = beside, own: dict[str, int] = own, near: dict[str, list[str]] = near
-            ) -> float:
-                places = [beside[other] for other in near.get(key, ())]
-                return sum(places) / len(places) if places else own[key]
-
-            columns[number].sort(key=middle)
+            middle: dict[str, float] = {}
+            for at, key in enumerate(columns[number]):
+                places = [beside[other] for other in (left if forth else right).get(key, ())]
+                middle[key] = sum(places) / len(places) if places else at
+            columns[number].sort(key=middle.__getitem__)
 
 
 def _placed(graph: Graph, columns: list[list[str]], paths: list[list[str]], back: list[Edge]) -> Layout:
     """Compute the pixels of all boxes: each column is as wide as its widest node, and centred vertically."""
     boxes, borders = dict[str, Box](), dict[str, tuple[float, float]]()
-    heights = [_height(graph, column) for column in columns]
+    sizes = {key: _size(node) for key, node in graph.nodes.items()}
+    heights = [
+        sum(sizes.get(key, (0, _THIN))[1] for key in column) + _BETWEEN * (len(column) - 1) for column in columns
+    ]
     tallest, x = max(heights, default=0.0), float(_MARGIN)
     for column, height in zip(columns, heights, strict=True):
-        width = max((_size(graph.nodes[key])[0] for key in column if key in graph.nodes), default=_THIN)
+        width = max((sizes[key][0] for key in column if key in sizes), default=_THIN)
         y = _MARGIN + (tallest - height) / 2
         for key in column:
-            own = _size(graph.nodes[key]) if key in graph.nodes else (width, _THIN)
+            own = sizes.get(key, (width, _THIN))
             boxes[key] = Box(x + (width - own[0]) / 2, y, *own)
             borders[key] = (x, x + width)
             y += own[1] + _BETWEEN
         x += width + _GAP
     return Layout(boxes, borders, paths, back, x - _GAP + _MARGIN, tallest + 2 * _MARGIN + (30 if back else 0))
-
-
-def _height(graph: Graph, column: list[str]) -> float:
-    heights = [_size(graph.nodes[key])[1] if key in graph.nodes else _THIN for key in column]
-    return sum(heights) + _BETWEEN * max(0, len(column) - 1)
 
 
 def _size(node: Node) -> tuple[float, float]:

@@ -21,6 +21,8 @@ from artstore.store.packs import LARGE
 from artstore.store.reading import read_small
 
 ArchiveKind = Literal["tar", "zip"]
+Entries = Iterable[tuple[bytes, Entry]]
+Opener = Callable[[Entry], BinaryIO]
 
 DATE = (1980, 1, 1, 0, 0, 0)
 """The date of every file, in UTC: the earliest that a zip can store (APPNOTE.TXT 4.4.6)."""
@@ -41,12 +43,7 @@ class Archived(NamedTuple):
 
 
 def write_archive(
-    kind: ArchiveKind,
-    out: BinaryIO,
-    entries: Iterable[tuple[bytes, Entry]],
-    objects: ObjectStore,
-    open_one: Callable[[Entry], BinaryIO],
-    monitor: Monitor,
+    kind: ArchiveKind, out: BinaryIO, entries: Entries, objects: ObjectStore, open_one: Opener, monitor: Monitor
 ) -> Archived:
     """Write an archive of files and folders.
 
@@ -67,12 +64,12 @@ def write_archive(
     try:
         for path, entry, content in _with_content(entries, objects, open_one):
             if content is None:
-                archive.folder(path)
+                archive.add(path, 0o755, 0, None)
                 continue
             with content:
                 length = content.seek(0, os.SEEK_END)
                 content.seek(0)
-                archive.file(path, 0o755 if entry.kind == EXECUTABLE else 0o644, length, content)
+                archive.add(path, 0o755 if entry.kind == EXECUTABLE else 0o644, length, content)
             files, size = files + 1, size + length
             monitor.advance(1, length)
         archive.close()
@@ -83,7 +80,7 @@ def write_archive(
 
 
 def _with_content(
-    entries: Iterable[tuple[bytes, Entry]], objects: ObjectStore, open_one: Callable[[Entry], BinaryIO]
+    entries: Entries, objects: ObjectStore, open_one: Opener
 ) -> Iterator[tuple[bytes, Entry, BinaryIO | None]]:
     """Each entry with its content; None for a folder. Small files of a stretch are read together."""
     for some in _stretches(entries):
@@ -100,7 +97,7 @@ def _is_small(entry: Entry) -> bool:
     return bool(entry.kind < DIRECTORY and entry.size < LARGE)
 
 
-def _stretches(entries: Iterable[tuple[bytes, Entry]]) -> Iterator[list[tuple[bytes, Entry]]]:
+def _stretches(entries: Entries) -> Iterator[list[tuple[bytes, Entry]]]:
     """The entries in groups: a group ends when its small files have 8 MiB, or when it has 4,096 entries."""
     some: list[tuple[bytes, Entry]] = []
     size = 0
@@ -124,13 +121,8 @@ class _Tar:
             fileobj=out, mode="w|", format=tarfile.GNU_FORMAT, encoding="utf-8", errors="surrogateescape"
         )
 
-    def folder(self, path: bytes) -> None:
-        self._add(path, 0o755, 0, None)
-
-    def file(self, path: bytes, mode: int, size: int, content: BinaryIO) -> None:
-        self._add(path, mode, size, content)
-
-    def _add(self, path: bytes, mode: int, size: int, content: BinaryIO | None) -> None:
+    def add(self, path: bytes, mode: int, size: int, content: BinaryIO | None) -> None:
+        """Add a file, or a folder if there is no content."""
         import tarfile
 
         info = tarfile.TarInfo(os.fsdecode(path))
@@ -151,29 +143,23 @@ class _Zip:
 
         self._zip = zipfile.ZipFile(out, "w", zipfile.ZIP_STORED)
 
-    def folder(self, path: bytes) -> None:
-        with self._entry(path + b"/", stat.S_IFDIR | 0o755, 0):
-            pass
-
-    def file(self, path: bytes, mode: int, size: int, content: BinaryIO) -> None:
-        with self._entry(path, stat.S_IFREG | mode, size) as target:
-            while piece := content.read(_PIECE):
-                target.write(piece)
-
-    def _entry(self, path: bytes, mode: int, size: int):  # type: ignore[no-untyped-def]
+    def add(self, path: bytes, mode: int, size: int, content: BinaryIO | None) -> None:
+        """Add a file, or a folder if there is no content."""
         import zipfile
 
+        path, kind = (path + b"/", stat.S_IFDIR) if content is None else (path, stat.S_IFREG)
         try:
             name = path.decode()
         except UnicodeDecodeError:
-            raise InvalidValue(
-                f"'{printable(path)}' can't be stored in a zip: its name is not UTF-8", hint="use --format tar"
-            ) from None
+            message = f"'{printable(path)}' can't be stored in a zip: its name is not UTF-8"
+            raise InvalidValue(message, hint="use --format tar") from None
         info = zipfile.ZipInfo(name, DATE)
         info.create_system = 3  # Unix: then unzip applies the mode
-        info.external_attr = mode << 16 | (0x10 if stat.S_ISDIR(mode) else 0)
+        info.external_attr = (kind | mode) << 16 | (0x10 if content is None else 0)
         info.file_size = size
-        return self._zip.open(info, "w", force_zip64=size >= 1 << 31)
+        with self._zip.open(info, "w", force_zip64=size >= 1 << 31) as target:
+            while content is not None and (piece := content.read(_PIECE)):
+                target.write(piece)
 
     def close(self) -> None:
         self._zip.close()

@@ -12,22 +12,12 @@ from artstore.backends.confined import Confined, open_child
 from artstore.backends.files import closing_fd, kind_of, remove_tree
 from artstore.backends.mounts import memory_devices
 from artstore.backends.owner import is_dead, left_by, this_process
+from artstore.domain import tree as trees
 from artstore.domain.codec import encode_rows
 from artstore.domain.digest import Digest
 from artstore.domain.names import is_protected, printable
 from artstore.domain.selection import nothing_in, select
-from artstore.domain.tree import (
-    DIRECTORY,
-    REFERENCE,
-    Entry,
-    check_depth,
-    check_root,
-    part_of,
-    read_folder,
-    split,
-    totals,
-    tree_digest,
-)
+from artstore.domain.tree import DIRECTORY, REFERENCE, Entry, check_depth, check_root, part_of, read_folder, tree_digest
 from artstore.errors import Conflict, MissingReference, Refused, storage_error
 from artstore.operations.restoring import obstacles
 from artstore.operations.restoring.compare import AbsentFolder, ComparedFolder, Comparison, Todo
@@ -104,9 +94,8 @@ class Checkout:
                 self._cache.close()
         writer = self._writer
         missing = tuple(sorted(map(os.fsdecode, writer.missing)))
-        return CheckedOut(
-            root, writer.files - len(missing), writer.written, writer.written_bytes, self._removed, missing
-        )
+        files = writer.files - len(missing)
+        return CheckedOut(root, files, writer.written, writer.written_bytes, self._removed, missing)
 
     def _refuse_repository(self, root: str) -> None:
         store, real = os.path.realpath(self._store or os.devnull), os.path.realpath(root)
@@ -160,8 +149,7 @@ class Checkout:
         checked afterwards.
         """
         for name in os.listdir(parent):
-            owner = left_by(name) if name.startswith(prefix) else None
-            if owner is not None and is_dead(owner, local=self._objects.storage.local):
+            if name.startswith(prefix) and self._is_left_by_dead(name):
                 try:
                     status = os.lstat(os.path.join(parent, name))
                     if stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid():
@@ -180,9 +168,13 @@ class Checkout:
         except OSError:
             return  # the files are restored; without permission to list the parent, the builds stay
         for left in beside:
-            owner = left_by(left)
-            if owner is not None and is_dead(owner, local=self._objects.storage.local):
+            if self._is_left_by_dead(left):
                 remove_tree(os.path.join(parent, left), ignore_errors=True)
+
+    def _is_left_by_dead(self, name: str) -> bool:
+        """Whether a checkout made this name, and its process is dead."""
+        owner = left_by(name)
+        return owner is not None and is_dead(owner, local=self._objects.storage.local)
 
     def _open_cache(self, root: str) -> StatCache | None:
         if self._selection.everything and self._objects.here is not None:
@@ -291,10 +283,8 @@ class Checkout:
         self._writer.reset()
         self._folder, self._private = folder, False
         if not os.path.isdir(folder):
-            raise Refused(
-                f"{printable(root)} is a {kind_of(os.stat(folder, follow_symlinks=False).st_mode)}, not a folder",
-                hint="move it away, or choose another --root",
-            )
+            message = f"{printable(root)} is a {kind_of(os.stat(folder, follow_symlinks=False).st_mode)}, not a folder"
+            raise Refused(message, hint="move it away, or choose another --root")
         cache = self._open_cache(root)
         with Confined(folder, self._store) as target:
             # 1. Find the files to write and to remove.
@@ -374,8 +364,7 @@ class Checkout:
     def _sweep(self, fd: int, seen: dict[str, Stat]) -> None:
         """Remove temporary files that dead checkouts left in a folder."""
         for name in [name for name in seen if name.startswith(".artstore-")]:
-            owner = left_by(name)
-            if owner is not None and is_dead(owner, local=self._objects.storage.local):
+            if self._is_left_by_dead(name):
                 try:
                     os.unlink(name, dir_fd=fd)
                 except FileNotFoundError:
@@ -440,7 +429,7 @@ def _record(trusted: dict[str, Stat], tree: Digest, entries: Sequence[Entry]) ->
     for entry in entries:
         stats.setdefault(os.fsdecode(entry.name), UNKNOWN)
     folders = tuple((entry.name, entry.digest) for entry in entries if entry.kind == DIRECTORY)
-    runs = split(entries)
+    runs = trees.split(entries)
     parts = tuple(RecordPart(part_of(run, tree_digest) if len(runs) > 1 else None, encode_rows(run)) for run in runs)
     sig = statcache.signature(stats)
-    return Record(sig, tree, *totals(entries), folders, parts, statcache.large_in(parts))
+    return Record(sig, tree, *trees.totals(entries), folders, parts, statcache.large_in(parts))

@@ -138,9 +138,8 @@ def _check_remote(one: Locked, what: str) -> None:
     check_name(one.remote, f"{what}: remote name")
     url = one.url
     if not url.strip() or url != url.strip() or printable(url) != url:
-        raise InvalidValue(
-            f"{what}: the url of remote '{one.remote}' is empty, has spaces around it, or can't be printed"
-        )
+        message = f"{what}: the url of remote '{one.remote}' is empty, has spaces around it, or can't be printed"
+        raise InvalidValue(message)
     if not is_url(url):
         return
     scheme = url.partition("://")[0].lower()

@@ -121,9 +121,8 @@ class FileWriter:
         if data is None:
             data = self._read_slowly(path + entry[0], digest)
         if len(data) != entry[2]:
-            raise DamagedObject(
-                f"'{printable(path + entry[0])}' is {len(data)} bytes long, but its tree records {entry[2]}"
-            )
+            message = f"'{printable(path + entry[0])}' is {len(data)} bytes long, but its tree records {entry[2]}"
+            raise DamagedObject(message)
         target = create_file(fd, name, entry[1] == EXECUTABLE)
         try:
             write_fully(target, data)

@@ -7,22 +7,12 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from artstore.backends.files import closing_fd, kind_of
+from artstore.domain import tree as trees
 from artstore.domain.codec import encode_rows
 from artstore.domain.digest import BLOB, TREE, Digest
 from artstore.domain.ignore import NO_FILTER, PathFilter, Rules
 from artstore.domain.names import MAX_DEPTH, printable
-from artstore.domain.tree import (
-    DIRECTORY,
-    EXECUTABLE,
-    PART,
-    SPLIT_ABOVE,
-    Folder,
-    Row,
-    read_folder,
-    split,
-    totals,
-    tree_digest,
-)
+from artstore.domain.tree import DIRECTORY, EXECUTABLE, PART, Folder, Row, read_folder
 from artstore.errors import ArtstoreError, SourceError
 from artstore.operations.saving.listing import Lister, Listing, OpenFolder, stat_of
 from artstore.operations.saving.problems import Problems, reason_of, source_error
@@ -37,6 +27,9 @@ _OPEN_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 Edits = dict[bytes, Row | None]
 """The differences between a folder and its tree of the last save: by name, the new entry, or None if it is gone."""
+
+Bases = Callable[[bytes], Digest | None]
+"""The trees of a folder's subfolders in the base version, by name."""
 
 
 class Scanned(NamedTuple):
@@ -148,7 +141,7 @@ class Scanner:
         entry = self._reader.read_again(fd, b"", os.fsencode(name), st, True)
         if cache and entry is not None:
             packed = encode_rows([entry])
-            tree, parts = Folder(tree_digest(packed), entry[2], 1), [RecordPart(None, packed)]
+            tree, parts = Folder(trees.tree_digest(packed), entry[2], 1), [RecordPart(None, packed)]
             record = _record(seen, young, tree, {}, parts, _is_large(entry))
             cache.put_later(b"", lambda: record, 1, 0)  # in memory until the save: a draft may hold many such files
         return entry
@@ -226,9 +219,7 @@ class Scanner:
 
     # -- subfolders --
 
-    def _base_folders(
-        self, base: Digest | None, now: _Comparison, listing: Listing
-    ) -> Callable[[bytes], Digest | None]:
+    def _base_folders(self, base: Digest | None, now: _Comparison, listing: Listing) -> Bases:
         """A function from a subfolder's name to its tree in the base version. If the cache has the trees, none is read."""
         if base is None or not listing.folders:
             return lambda name: None
@@ -241,12 +232,7 @@ class Scanner:
         return {entry[0]: entry[3] for entry in entries if entry[1] == DIRECTORY}.get
 
     def _subfolders(
-        self,
-        here: OpenFolder,
-        rules: list[Rules],
-        above: set[tuple[int, int]],
-        names: Iterable[str],
-        base_of: Callable[[bytes], Digest | None],
+        self, here: OpenFolder, rules: list[Rules], above: set[tuple[int, int]], names: Iterable[str], base_of: Bases
     ) -> dict[bytes, Folder]:
         """Save the subfolders of an open folder. Those that can't be saved are problems. Returns the tree of each."""
         found: dict[bytes, Folder] = {}
@@ -289,20 +275,20 @@ class Scanner:
 
         `count` is the number of entries that the folder has now.
         """
-        if record is not None and len(record.parts) > 1 and count > SPLIT_ABOVE:
+        if record is not None and len(record.parts) > 1 and count > trees.SPLIT_ABOVE:
             parts = self._amend(record.parts, edits, is_base)
         else:
             known: Edits = {}
             for part in record.parts if record else ():
                 known.update((entry[0], entry) for entry in part.entries())
             known |= edits
-            runs = split(_sorted(known))
+            runs = trees.split(_sorted(known))
             parts = [self._part(run, len(runs) > 1) for run in runs]
         if len(parts) == 1 and parts[0].entry is None:
             entries = parts[0].entries()
-            return parts, Folder(self._add_tree(parts[0].packed), *totals(entries))
+            return parts, Folder(self._add_tree(parts[0].packed), *trees.totals(entries))
         entries = [part.entry for part in parts if part.entry is not None]
-        return parts, Folder(self._add_tree(encode_rows(entries)), *totals(entries))
+        return parts, Folder(self._add_tree(encode_rows(entries)), *trees.totals(entries))
 
     def _amend(self, parts: tuple[RecordPart, ...], edits: Edits, is_base: bool) -> list[RecordPart]:
         """Apply edits to the parts of a large folder. Only parts that hold an edit are decoded and split again.
@@ -337,14 +323,14 @@ class Scanner:
             high = firsts[number] if number < len(parts) else None
             low = firsts[start] if start else b""
             entries |= {name: entry for name, entry in edits.items() if low <= name and (high is None or name < high)}
-            result += [self._part(run, True) for run in split(_sorted(entries), always=True)]
+            result += [self._part(run, True) for run in trees.split(_sorted(entries), always=True)]
         return result
 
     def _part(self, run: Sequence[Row], one_of_many: bool) -> RecordPart:
         packed = encode_rows(run)
         if not one_of_many:
             return RecordPart(None, packed)
-        size, files = totals(run)
+        size, files = trees.totals(run)
         return RecordPart((run[0][0], PART, size, self._add_tree(packed), files), packed)
 
     def _add_tree(self, data: bytes) -> Digest:
