@@ -41,15 +41,9 @@ class Checkouts:
         """Write a note, unless it is there already. Best effort: a read-only repository keeps no notes."""
         chosen = noted.selection.chosen
         value = {
-            "place": noted.place,
-            "collection": list(noted.collection),
-            "id": noted.id,
-            "number": noted.number,
-            "name": noted.name,
-            "prefix": noted.selection.prefix,
-            "include": chosen.include,
-            "exclude": chosen.exclude,
-        }
+            "place": noted.place, "collection": list(noted.collection), "id": noted.id, "number": noted.number,
+            "name": noted.name, "prefix": noted.selection.prefix, "include": chosen.include, "exclude": chosen.exclude,
+        }  # fmt: skip
         data = json.dumps(value, indent=1).encode() + b"\n"
         path = f"{_FOLDER}/{plain_digest(os.fsencode(noted.place)).hex()[:32]}.json"
         try:

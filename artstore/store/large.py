@@ -5,7 +5,7 @@ import stat
 import struct
 from collections.abc import Callable, Iterator
 
-from artstore.backends.files import hash_file, is_own
+from artstore.backends.files import closing_fd, hash_file, is_own
 from artstore.backends.storage import FolderStorage, Storage
 from artstore.domain.digest import Digest, from_hex, is_hex, short
 from artstore.domain.names import printable
@@ -67,11 +67,7 @@ class LargeBlobs:
         if not self.verified.contradicts(digest, status):
             return True
         try:
-            fd, _ = self.open(digest, size)
-            try:
-                self.hash(digest, fd, size)
-            finally:
-                os.close(fd)
+            self.check(digest, size)
         except (Damage, StorageError):
             return False
         return True
@@ -110,10 +106,8 @@ class LargeBlobs:
                 raise storage_error(error, f"open blob {short(digest)}") from error
             if os.fstat(fd).st_size == size:
                 return fd, path
-            try:
+            with closing_fd(fd):
                 self._judge_size(digest, fd, size)
-            finally:
-                os.close(fd)
         if any(name.startswith(digest.hex() + ".") for name in self._storage.names("bad")):
             raise DamagedObject(f"blob {short(digest)} is damaged, and was set aside in bad/", hint=HEAL)
         raise MissingObject(f"blob {short(digest)} is missing from {printable(self._storage.root)}", hint=HEAL)
@@ -131,10 +125,8 @@ class LargeBlobs:
         if path is None or actual is None:
             raise MissingObject(f"blob {short(digest)} is missing from {printable(self._storage.root)}", hint=HEAL)
         if actual != size:
-            raise DamagedObject(
-                f"blob {short(digest)} in {printable(self._storage.root)} has {actual} bytes instead of {size}",
-                hint=HEAL,
-            )
+            where = printable(self._storage.root)
+            raise DamagedObject(f"blob {short(digest)} in {where} has {actual} bytes instead of {size}", hint=HEAL)
         try:
             return self._storage.copy_out(path, target, advance)
         except FileNotFoundError as error:
@@ -147,9 +139,8 @@ class LargeBlobs:
         """
         actual = os.fstat(fd).st_size
         if self._hashed(digest, fd) == digest:
-            raise DamagedObject(
-                f"a tree says that blob {short(digest)} has {size} bytes, and it has {actual}", hint=HEAL
-            )
+            claim = f"a tree says that blob {short(digest)} has {size} bytes"
+            raise DamagedObject(f"{claim}, and it has {actual}", hint=HEAL)
         self.set_aside(digest, os.fstat(fd))
         raise DamagedObject(f"blob {short(digest)} is damaged: it has {actual} bytes instead of {size}", hint=HEAL)
 
@@ -158,9 +149,8 @@ class LargeBlobs:
 
         If it is wrong in two reads, it is moved into bad/ and DamagedObject is raised.
         """
-        if self.verified.holds(digest, os.fstat(fd)):
-            return
-        self.hash(digest, fd, size)
+        if not self.verified.holds(digest, os.fstat(fd)):
+            self.hash(digest, fd, size)
 
     def hash(self, digest: Digest, fd: int, size: int) -> None:
         """Hash a large blob, whatever is noted. If it is wrong, do as `verify` does."""
@@ -171,11 +161,8 @@ class LargeBlobs:
 
     def check(self, digest: Digest, size: int) -> None:
         """Open and hash a stored large blob. If it is wrong in two reads, move it into bad/ and raise DamagedObject."""
-        fd, _ = self.open(digest, size)
-        try:
+        with closing_fd(self.open(digest, size)[0]) as fd:
             self.hash(digest, fd, size)
-        finally:
-            os.close(fd)
 
     def _hashed(self, digest: Digest, fd: int) -> Digest:
         with translated(f"read blob {short(digest)} in {printable(self._storage.root)}"):
@@ -183,13 +170,10 @@ class LargeBlobs:
 
     def read(self, digest: Digest) -> bytes:
         path = self.find(digest)
-        size = self._storage.size(path) if path else 0
-        fd, _ = self.open(digest, size or 0)
-        try:
-            self.verify(digest, fd, size or 0)
-            return os.pread(fd, size or 0, 0)
-        finally:
-            os.close(fd)
+        size = (self._storage.size(path) if path else None) or 0
+        with closing_fd(self.open(digest, size)[0]) as fd:
+            self.verify(digest, fd, size)
+            return os.pread(fd, size, 0)
 
     def own_copies(self, copied: dict[str, str]) -> list[tuple[str, os.stat_result]]:
         """(path, stat) of the stored blobs that are the same files as the staged ones that we hashed.
@@ -288,13 +272,10 @@ class VerifiedNotes:
         try:
             self._storage.make_folder("cache")
             flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-            fd = os.open(self._storage.path(_PATH), flags, 0o644)
-            try:
+            with closing_fd(os.open(self._storage.path(_PATH), flags, 0o644)) as fd:
                 if not is_own(os.fstat(fd)):
                     raise PermissionError
                 os.write(fd, data)
-            finally:
-                os.close(fd)
         except (OSError, StorageError):
             self._write()
 

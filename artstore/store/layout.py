@@ -71,9 +71,8 @@ def _read_format(storage: Readable) -> Format:
     if type(number) is not int:
         raise UnsupportedFormat(f"{where} is not an artstore repository: its format file has no format number")
     if number != FORMAT:
-        raise UnsupportedFormat(
-            f"{where} has format {number}; this artstore knows format {FORMAT}", hint="update artstore"
-        )
+        what = f"{where} has format {number}; this artstore knows format {FORMAT}"
+        raise UnsupportedFormat(what, hint="update artstore")
     features, id = value.get("features"), value.get("id")
     whole = (
         value.keys() == {"artstore", "features", "id"}
@@ -90,8 +89,7 @@ def _read_format(storage: Readable) -> Format:
 
 def new_format() -> dict[str, Any]:
     """The content of a new repository's `format` file."""
-    features: dict[str, list[str]] = {operation: [] for operation in FEATURES}
-    return {"artstore": FORMAT, "features": features, "id": os.urandom(16).hex()}
+    return {"artstore": FORMAT, "features": {operation: [] for operation in FEATURES}, "id": os.urandom(16).hex()}
 
 
 def make(root: str, *, shared: bool = False, config: str = "") -> None:

@@ -62,22 +62,15 @@ class Log:
         DamagedLog at a gap or a broken chain.
         """
         last = last_number(listing)
-        number = after + 1
-        while number <= last or (last and self.storage.size(self._path(number)) is not None):
-            entry = self.read(number)
-            if entry.prev != prev:
-                raise DamagedLog(f"entry {number} of {self.what} does not follow the entry before it", hint=_HINT)
-            yield entry
-            prev = entry.digest
-            number += 1
+        return self.later(after, prev, last) if last else iter(())
 
-    def later(self, after: int, prev: str | None) -> Iterator[LogEntry]:
-        """The entries after number `after`, without a listing: reads each number until one is absent.
+    def later(self, after: int, prev: str | None, last: int = 0) -> Iterator[LogEntry]:
+        """The entries after number `after`, without a listing: reads each number until one after `last` is absent.
 
         Like `entries`.
         """
         number = after + 1
-        while self.storage.size(self._path(number)) is not None:
+        while number <= last or self.storage.size(self._path(number)) is not None:
             entry = self.read(number)
             if entry.prev != prev:
                 raise DamagedLog(f"entry {number} of {self.what} does not follow the entry before it", hint=_HINT)
@@ -105,23 +98,15 @@ class Log:
         If the name is taken, that entry is read: if it has our write id, it is ours, and only the reply was lost.
         """
         entry = {
-            "changes": changes,
-            "host": host,
-            "number": head + 1,
-            "prev": prev,
-            "time": _now(),
-            "user": user,
+            "changes": changes, "host": host, "number": head + 1, "prev": prev, "time": _now(), "user": user,
             "write": os.urandom(16).hex(),
-        }
+        }  # fmt: skip
         data = encode_json(entry | {"check": check_of(entry)})
         if len(data) > MAX_JSON:
-            raise InvalidValue(
-                f"an entry of {self.what} would have {len(data)} bytes; nobody reads more than {MAX_JSON}"
-            )
-        if not self.storage.create(self._path(head + 1), data):
-            winner = self.read(head + 1)
-            if winner.write != entry["write"]:
-                return None
+            size = f"{len(data)} bytes; nobody reads more than {MAX_JSON}"
+            raise InvalidValue(f"an entry of {self.what} would have {size}")
+        if not self.storage.create(self._path(head + 1), data) and self.read(head + 1).write != entry["write"]:
+            return None
         return decode_entry(data, head + 1, f"entry {head + 1} of {self.what}")
 
     def _path(self, number: int) -> str:
@@ -216,16 +201,8 @@ def decode_entry(data: bytes, number: int, what: str) -> LogEntry:
     )
     if not good:
         raise DamagedLog(f"{what} is malformed", hint=_HINT)
-    return LogEntry(
-        number,
-        plain_digest(data).hex(),
-        value["prev"],
-        value["time"],
-        value["host"],
-        value["user"],
-        value["write"],
-        value["changes"],
-    )
+    fields = {key: value[key] for key in ("prev", "time", "host", "user", "write", "changes")}
+    return LogEntry(number, plain_digest(data).hex(), **fields)
 
 
 def _check_in(data: bytes) -> str:

@@ -50,8 +50,10 @@ class HistoryWriter:
         line = _encode(row).encode() + b"\n"
         with translated(f"write to {printable(self._storage.path(self._folder))}"):
             if self._fd is None:
-                self._begin()
-            self._write(self._fd, line)  # type: ignore[arg-type]  # begun above
+                self._storage.make_folder(self._folder)
+                path = self._storage.path(f"{self._folder}/{HISTORY}{this_process(named=self._named)}")
+                self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o666)
+            self._write(self._fd, line)
         self.bytes += len(line)
 
     def _write(self, fd: int, line: bytes) -> None:
@@ -63,12 +65,6 @@ class HistoryWriter:
         except OSError:
             os.ftruncate(fd, self.bytes)
             raise
-
-    def _begin(self) -> None:
-        self._storage.make_folder(self._folder)
-        path = self._storage.path(f"{self._folder}/{HISTORY}{this_process(named=self._named)}")
-        self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o666)
-        self.bytes = 0
 
     def end(self) -> None:
         """Close this file, so that it can be sealed. The next row begins another file."""
@@ -110,9 +106,8 @@ def seal(
 
 def discard(objects: ObjectStore, runs: Runs, state: RunState) -> None:
     """Remove the history files of a deleted run to which no process appends."""
-    storage = objects.here
-    for path in runs.parts(state) if storage is not None else ():
-        if storage is not None and _is_ended(storage, path):
+    if (storage := objects.here) is not None:
+        for path in [path for path in runs.parts(state) if _is_ended(storage, path)]:
             storage.remove(path)
 
 

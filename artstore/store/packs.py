@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol, TypeVar
 
 from blake3 import blake3
 
-from artstore.backends.files import sync_file, write_fully
+from artstore.backends.files import closing_fd, sync_file, write_fully
 from artstore.domain.digest import BLOB, KIND_NAMES, TREE, VERSION, Digest, ObjectKind, digest_of, pack_digest
 from artstore.errors import Damage
 
@@ -151,11 +151,8 @@ class PackWriter:
         """
         digest, kind, _, _, length, offset = ROW.unpack(self._rows[number])
         self._flush()
-        fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
-        try:
+        with closing_fd(os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)) as fd:
             found = _object(kind, digest, os.pread(fd, length, offset))
-        finally:
-            os.close(fd)
         if found is None:
             raise Damage(f"{KIND_NAMES[kind]} {digest.hex()[:12]} was written wrong to {self.path}")
         return found

@@ -1,10 +1,10 @@
 """The packs of a storage: listing them, keeping readers open, and finding objects in them."""
 
-import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 
+from artstore.backends.files import closing_fd
 from artstore.backends.storage import FolderStorage, Readable, Reader
 from artstore.domain.digest import Digest, is_hex, plain_digest, short
 from artstore.errors import Damage, StorageError
@@ -100,11 +100,8 @@ class PackSet:
         import mmap
 
         try:
-            fd = self._cache.open_own(self._table_path)
-            try:
+            with closing_fd(self._cache.open_own(self._table_path)) as fd:
                 return index.decode(mmap.mmap(fd, 0, access=mmap.ACCESS_READ))
-            finally:
-                os.close(fd)
         except (OSError, ValueError, StorageError):
             return None
 
@@ -244,11 +241,10 @@ class PackSet:
         # Ask the table for the pack of each object.
         tabled: dict[str, list[Digest]] = {}
         for digest in todo if len(self._table()) else ():
-            place = next(
-                (n for n, _ in self._table().places(digest) if n in names and (n, digest) not in self._damage), None
-            )
-            if place is not None:
-                tabled.setdefault(place, []).append(digest)
+            for name, _ in self._table().places(digest):
+                if name in names and (name, digest) not in self._damage:
+                    tabled.setdefault(name, []).append(digest)
+                    break
         # Look into these packs, then into those that aren't in the table.
         found: list[tuple[str, list[Row]]] = []
         for name in [*tabled, *self._unindexed]:

@@ -2,8 +2,9 @@
 
 import os
 from collections.abc import Iterable
+from functools import partial
 
-from artstore.backends.files import sync_file
+from artstore.backends.files import closing_fd, sync_file
 from artstore.backends.parallel import together
 from artstore.backends.storage import FolderStorage
 from artstore.domain.digest import from_hex, short
@@ -18,19 +19,14 @@ _UPLOADS = 4
 
 def publish_all(objects: ObjectStore, targets: dict[str, str]) -> None:
     """Give staged files (path → staged path) their final names; at a distant place several at once."""
-
-    def publish(target: tuple[str, str]) -> None:
-        _publish_one(objects, *target)
-
-    answers = (
-        together(publish, targets.items(), most=_UPLOADS) if objects.storage.distant else map(publish, targets.items())
-    )
-    for _ in answers:
+    publish = partial(_publish_one, objects)
+    todo = targets.items()
+    for _ in together(publish, todo, most=_UPLOADS) if objects.storage.distant else map(publish, todo):
         pass
 
 
-def _publish_one(objects: ObjectStore, path: str, staged: str) -> None:
-    storage = objects.storage
+def _publish_one(objects: ObjectStore, target: tuple[str, str]) -> None:
+    storage, (path, staged) = objects.storage, target
     if storage.publish(staged, path):
         return
     if path.endswith(".pack") or storage.size(path) == os.stat(staged).st_size:
@@ -48,11 +44,8 @@ def sync_files(paths: Iterable[str]) -> None:
     """Call fsync for each file, in a few threads, so that the device gets several at once."""
 
     def sync(path: str) -> None:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        try:
+        with closing_fd(os.open(path, os.O_RDONLY | os.O_CLOEXEC)) as fd:
             sync_file(fd)
-        finally:
-            os.close(fd)
 
     for _ in together(sync, paths, most=_SYNCS):
         pass

@@ -95,7 +95,23 @@ def read_rows(objects: ObjectStore, places: list[tuple[str, list[Row]]]) -> Iter
 def read_windows(objects: ObjectStore, places: list[tuple[str, list[Row]]]) -> Iterator[Window]:
     """Read rows of packs, neighbours at once; from a distant place with several reads at the same time."""
     reads = [_Read(pack, some) for pack, found in places for some in neighbours(found, objects.storage.distant)]
-    return _windows(objects, reads)
+    if not objects.storage.distant or len(reads) < 2:
+        for read in reads:
+            yield read.run(_pack_of(objects, read))
+        return
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(_AHEAD) as pool:
+        waiting = [pool.submit(read.run, _pack_of(objects, read)) for read in reads[:_AHEAD]]
+        rest = iter(reads[_AHEAD:])
+        try:
+            while waiting:
+                future = waiting.pop(0)
+                if (following := next(rest, None)) is not None:
+                    waiting.append(pool.submit(following.run, _pack_of(objects, following)))
+                yield future.result()
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
 def neighbours(rows: list[Row], distant: bool) -> Iterator[list[Row]]:
@@ -117,26 +133,6 @@ def neighbours(rows: list[Row], distant: bool) -> Iterator[list[Row]]:
         reach = offset + length + gap
     if run:
         yield run
-
-
-def _windows(objects: ObjectStore, reads: list[_Read]) -> Iterator[Window]:
-    if not objects.storage.distant or len(reads) < 2:
-        for read in reads:
-            yield read.run(_pack_of(objects, read))
-        return
-    from concurrent.futures import ThreadPoolExecutor
-
-    with ThreadPoolExecutor(_AHEAD) as pool:
-        waiting = [pool.submit(read.run, _pack_of(objects, read)) for read in reads[:_AHEAD]]
-        rest = iter(reads[_AHEAD:])
-        try:
-            while waiting:
-                future = waiting.pop(0)
-                if (following := next(rest, None)) is not None:
-                    waiting.append(pool.submit(following.run, _pack_of(objects, following)))
-                yield future.result()
-        finally:
-            pool.shutdown(cancel_futures=True)
 
 
 def _pack_of(objects: ObjectStore, read: _Read) -> Pack | None:

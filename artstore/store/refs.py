@@ -94,10 +94,7 @@ class Refs(LogBook[State]):
                 break
             path = state.redirect
         if (state.exists or state.versions) and state.path != nfc(path):
-            raise Conflict(
-                f"{path} differs only in case from {state.path}, which exists",
-                hint=f"use {state.path}, or another name",
-            )
+            raise _only_case(path, str(state.path))
         return state
 
     def is_current(self, state: State) -> bool:
@@ -189,10 +186,8 @@ class Refs(LogBook[State]):
         state.path, state.number, state.digest, state.exists = path, number, digest, True
 
     def _answer(self, old: Path, number: int) -> LogEntry | None:
-        log = self._log(old.folder)
-        if self._storage.size(f"{old.folder}/{number:08}.json") is None:
-            return None
-        return log.read(number)
+        there = self._storage.size(f"{old.folder}/{number:08}.json") is not None
+        return self._log(old.folder).read(number) if there else None
 
     # -- changing --
 
@@ -239,10 +234,7 @@ class Refs(LogBook[State]):
             states = (self.read_folder(folder) for folder in folders)
             first = next((state.path[:parts] for state in states if state.number), nfc(path)[:parts])
             if first != nfc(path)[:parts]:
-                there = "/".join(first)
-                raise Conflict(
-                    f"{path} differs only in case from {there}, which exists", hint=f"use {there}, or another name"
-                )
+                raise _only_case(path, "/".join(first))
 
     def settled(self, path: Path, *, follow: bool = True) -> State:
         """The collection at a path, for appending.
@@ -322,6 +314,10 @@ class Refs(LogBook[State]):
         return next((entry.digest for entry in self.history(path)), None)
 
 
+def _only_case(path: Path, there: str) -> Conflict:
+    return Conflict(f"{path} differs only in case from {there}, which exists", hint=f"use {there}, or another name")
+
+
 # -- finding versions --
 
 
@@ -331,24 +327,15 @@ def resolve(state: State, spec: Spec) -> VersionState:
     if not state.exists:
         raise NotFound(f"there is no collection {name}")
     if spec.number is not None:
-        taken = state.taken
-        found = state.versions.get(taken.get(spec.number) or state.renumbered.get(spec.number, ""))
+        found = state.versions.get(state.taken.get(spec.number) or state.renumbered.get(spec.number, ""))
         if found is not None and not is_live(found):
-            raise NotFound(f"{name}:v{spec.number} was deleted on {found['deleted'][:10]}", hint=_undelete(name, found))
+            raise _deleted(f"{name}:v{spec.number}", found, name)
     elif spec.digest is not None:
-        found = next(
-            (
-                v
-                for v in reversed(state.live())
-                if v["digest"].startswith(spec.digest) or v["id"].startswith(spec.digest)
-            ),
-            None,
-        )
-        gone = state.versions.get(spec.digest)
+        prefix = spec.digest
+        fits = (v for v in reversed(state.live()) if v["digest"].startswith(prefix) or v["id"].startswith(prefix))
+        found, gone = next(fits, None), state.versions.get(prefix)
         if found is None and gone is not None:
-            raise NotFound(
-                f"{name}:v{gone['number']} was deleted on {gone['deleted'][:10]}", hint=_undelete(name, gone)
-            )
+            raise _deleted(f"{name}:v{gone['number']}", gone, name)
     elif spec.alias in (None, "latest"):
         found = state.latest
     else:
@@ -366,5 +353,6 @@ def resolve(state: State, spec: Spec) -> VersionState:
     raise NotFound(f"{name} has no alias '{spec.alias}'", hint=hint)
 
 
-def _undelete(name: str, version: VersionState) -> str:
-    return f"{typed('undelete', name + ':v' + str(version['number']))} may bring it back"
+def _deleted(asked: str, version: VersionState, name: str) -> NotFound:
+    hint = f"{typed('undelete', name + ':v' + str(version['number']))} may bring it back"
+    return NotFound(f"{asked} was deleted on {version['deleted'][:10]}", hint=hint)

@@ -73,11 +73,7 @@ class Settings:
         """Without a repository (None) there are only the environment and the defaults."""
         self._root = root or ""
         self._path = os.path.join(self._root, "config")
-        self._values = self._read() if root is not None else {}
-
-    def _read(self) -> dict[str, dict[str, str]]:
-        text = self._text()
-        return self._parsed(text) if text else {}
+        self._values = self._parsed(self._text()) if root is not None else {}
 
     def _text(self) -> str:
         """The text of `config`, or "" if there is none."""
@@ -95,16 +91,16 @@ class Settings:
         return text
 
     def _parsed(self, text: str) -> dict[str, dict[str, str]]:
+        if not text:
+            return {}
         import configparser  # 5 ms, and most repositories have no config
 
         parser = configparser.RawConfigParser()
         try:
             parser.read_string(text)
         except configparser.Error as error:
-            raise InvalidValue(
-                f"{printable(self._path)} is not a valid settings file: {str(error).splitlines()[0]}",
-                hint="mend or remove it",
-            ) from error
+            what = f"is not a valid settings file: {str(error).splitlines()[0]}"
+            raise InvalidValue(f"{printable(self._path)} {what}", hint="mend or remove it") from error
         return {section: dict(parser[section]) for section in parser.sections()}
 
     def value(self, key: str) -> str | None:
@@ -113,9 +109,8 @@ class Settings:
         Raises NotFound for an unknown setting.
         """
         if key not in KEYS:
-            raise NotFound(
-                f"there is no setting '{printable(key)}'", hint=near(key, KEYS) or f"there are {', '.join(KEYS)}"
-            )
+            hint = near(key, KEYS) or f"there are {', '.join(KEYS)}"
+            raise NotFound(f"there is no setting '{printable(key)}'", hint=hint)
         section, _, name = key.partition(".")
         return self._values.get(section, {}).get(name)
 
@@ -125,9 +120,8 @@ class Settings:
         try:
             return None if value is None else KEYS[key].check(value)
         except InvalidValue as error:
-            raise InvalidValue(
-                f"{key} in {printable(self._path)}: {error}", hint=f"`artstore config {key} VALUE` mends it"
-            ) from error
+            hint = f"`artstore config {key} VALUE` mends it"
+            raise InvalidValue(f"{key} in {printable(self._path)}: {error}", hint=hint) from error
 
     def set(self, key: str, value: str | None) -> None:
         """Write one setting, or remove it (None). Other lines and comments stay as they are. Raises InvalidValue."""
@@ -158,12 +152,10 @@ class Settings:
             wanted[section] = others if value is None else {**others, name: value}
         text = "".join(f"{line}\n" for line in lines)
         if _said(self._parsed(text)) != _said(wanted):
-            raise InvalidValue(
-                f"{printable(self._path)} is written in a way that can't be changed by a command",
-                hint="edit it by hand",
-            )
+            what = "is written in a way that can't be changed by a command"
+            raise InvalidValue(f"{printable(self._path)} {what}", hint="edit it by hand")
         FolderStorage(self._root).replace("config", text.encode(), sync=True)
-        self._values = self._read()
+        self._values = self._parsed(self._text())
 
     def check(self) -> None:
         """Raise InvalidValue for the first setting, or variable that overrides one, that breaks its rule."""
@@ -380,9 +372,8 @@ def run_environment() -> dict[str, Any]:
 def variables() -> dict[str, str | None]:
     """The environment variables of artstore and W&B, by name; None for a value that looks like a secret."""
     found = {name: value for name, value in sorted(os.environ.items()) if name.startswith(("ARTSTORE_", "WANDB_"))}
-    return {
-        name: None if re.search(_SECRET, f"{name}={value}", re.IGNORECASE) else value for name, value in found.items()
-    }
+    secrets = {name for name, value in found.items() if re.search(_SECRET, f"{name}={value}", re.IGNORECASE)}
+    return {name: None if name in secrets else value for name, value in found.items()}
 
 
 _SECRET = r"(KEY|TOKEN|SECRET|PASS|CREDENTIAL|AUTH)[^=]*=|://[^/]*@|=[0-9a-f-]{32,}$"
@@ -450,9 +441,8 @@ def require_root() -> str:
         where = root if _environment("ARTSTORE_DIR") else f"{os.getcwd()} or above"
         hint = "`artstore init` makes one here; ARTSTORE_DIR names one elsewhere"
         if passed := next(_roots_above(os.getcwd()), None):
-            hint = (
-                f"somebody else left {printable(passed)}: if you trust them, ARTSTORE_DIR={printable(passed)} uses it"
-            )
+            left = printable(passed)
+            hint = f"somebody else left {left}: if you trust them, ARTSTORE_DIR={left} uses it"
         if os.path.isfile(f"{root}/{FOLDER}/format"):
             hint = f"ARTSTORE_DIR is the repository's own folder: did you mean {root}/{FOLDER}?"
         raise NotFound(f"there is no repository in {where}", hint=hint)

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import msgpack
 from blake3 import blake3
 
-from artstore.backends.files import remove_if_there
+from artstore.backends.files import closing_fd, remove_if_there
 from artstore.backends.mapped import look
 from artstore.backends.mounts import is_local
 from artstore.backends.storage import FolderStorage
@@ -105,7 +105,8 @@ class StatCache:
         self._path = f"cache/stat/{blake3(os.fsencode(root) + salt.encode()).hexdigest()[:32]}"
         self._old: mmap | None = None
         self._where: dict[bytes, tuple[int, int]] = {}
-        self._new: dict[bytes, tuple[int, int]] = {}
+        self._new: dict[bytes, tuple[int, int] | None] = {}
+        """(offset, bytes) of each folder's record in the file that is being written; None if its old record is kept"""
         self._changed = False
         self._failed = False
         self._later: list[tuple[bytes, Callable[[], Record]]] = []
@@ -119,11 +120,8 @@ class StatCache:
 
     def _load(self) -> None:
         try:
-            fd = self._storage.open_own(self._path)
-            try:
+            with closing_fd(self._storage.open_own(self._path)) as fd:
                 data = mmap(fd, 0, access=ACCESS_READ)
-            finally:
-                os.close(fd)
             end = len(data) - 8
             start = int.from_bytes(data[end:], "big")
             if data[: len(_MAGIC)] != _MAGIC or start > end:
@@ -148,14 +146,14 @@ class StatCache:
 
     def keep(self, path: bytes) -> None:
         """Keep a folder's old record, which is still right."""
-        self._new[path] = self._where[path]
+        self._new[path] = None
 
     def put(self, path: bytes, record: Record) -> None:
         """Write a folder's new record."""
         data = _sealed(tuple(record))
         self._changed = True
         if self._append(data):
-            self._new[path] = len(data) - self._written, len(data)  # a negative offset is in the new file
+            self._new[path] = self._written - len(data), len(data)
 
     def put_later(self, path: bytes, make: Callable[[], Record], entries: int, changes: int) -> None:
         """Write a folder's new record if the changes of the whole root are worth it; only then is it made.
@@ -203,13 +201,11 @@ class StatCache:
         self._write_later()
         # Copy the old records that are kept behind the new ones, then write the table of contents and its offset.
         if self._changed or note != self.note or self._new.keys() != self._where.keys():
-            where = {}
-            for path, (start, length) in self._new.items():
-                if start < 0:
-                    where[path] = -start, length
-                elif self._old is not None:
-                    where[path] = self._written, length
-                    self._append(self._old[start : start + length])
+            where = dict(self._new)
+            for path in [path for path, place in where.items() if place is None]:
+                start, length = self._where[path]
+                where[path] = self._written, length
+                self._append(self._old[start : start + length])  # type: ignore[index]  # only its records are kept
             start = self._written
             if self._append(_sealed((note, where))) and self._append(start.to_bytes(8, "big")):
                 self._publish()

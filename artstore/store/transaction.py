@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
-from artstore.backends.files import WholeSync, copy_hashed, hash_file, remove_if_there, write_file
+from artstore.backends.files import WholeSync, closing_fd, copy_hashed, hash_file, remove_if_there, write_file
 from artstore.backends.owner import this_process
 from artstore.domain.codec import MAX_BYTES
 from artstore.domain.digest import BLOB, KIND_NAMES, TREE, VERSION, Digest, ObjectKind, digest_of, short
@@ -97,7 +97,8 @@ class Transaction:
 
     def close(self) -> None:
         """Remove the folder and everything left in it. In a forked child, only close descriptors."""
-        for writer in (*self._finished, *([self._writer] if self._writer else [])):
+        self._end_pack()
+        for writer in self._finished:
             writer.close()
         self._sync.close()
         if os.getpid() == self._pid and not self._leave:
@@ -125,9 +126,7 @@ class Transaction:
                 f"a {KIND_NAMES[kind]} would have {len(data)} bytes; nobody reads more than {_MOST[kind]}",
                 hint="spread what one folder holds over several, or name fewer parents",
             )
-        if self._failed:
-            raise StorageError("an earlier write of this transaction failed", hint=AGAIN)
-        self._failed = True  # until the object is written: after an error the pack's content is unknown
+        self._begin_writing()
         writer = self._writer
         try:
             if writer is None:
@@ -141,17 +140,25 @@ class Transaction:
         self._relied.small[digest] = None
         self.new_objects += 1
         self.new_bytes += len(data)
-        if writer.size >= self.storage.roll_at:
-            self._finished.append(writer)
-            self._writer = None
+        self._end_pack(self.storage.roll_at)
         return digest
+
+    def _begin_writing(self) -> None:
+        """Count this transaction as failed until the write is done: after an error the pack's content is unknown."""
+        if self._failed:
+            raise StorageError("an earlier write of this transaction failed", hint=AGAIN)
+        self._failed = True
+
+    def _end_pack(self, size: int = 0) -> None:
+        """Write to another pack from now on, if the open one has at least `size` bytes."""
+        if self._writer is not None and self._writer.size >= size:
+            self._finished.append(self._writer)
+            self._writer = None
 
     def add_missing(self, objects: list[tuple[Digest, memoryview]]) -> None:
         """Store small blobs that `rely_many` didn't find."""
         fresh = [(digest, data) for digest, data in objects if digest not in self._relied.small]
-        if self._failed:
-            raise StorageError("an earlier write of this transaction failed", hint=AGAIN)
-        self._failed = True
+        self._begin_writing()
         with self.storage.writing():
             writer = self._writer = self._writer or PackWriter(self.staged())
             before = writer.size
@@ -160,9 +167,7 @@ class Transaction:
         self._relied.small.update(dict.fromkeys((digest for digest, _ in fresh), None))
         self.new_objects += len(fresh)
         self.new_bytes += writer.size - before
-        if writer.size >= self.storage.roll_at:
-            self._finished.append(writer)
-            self._writer = None
+        self._end_pack(self.storage.roll_at)
 
     def rely_large(self, large: dict[Digest, int]) -> set[Digest]:
         """Rely on those of these large blobs (digest → size) that are stored, and return their digests."""
@@ -263,14 +268,12 @@ class Transaction:
                 return digest, None
             os.lseek(source, 0, os.SEEK_SET)
         staged = self.staged()
-        target = os.open(staged, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444)
-        try:
-            copied = copy_hashed(source, target, size, own=target, advance=advance)
-        except BaseException:
-            remove_if_there(staged)
-            raise
-        finally:
-            os.close(target)
+        with closing_fd(os.open(staged, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444)) as target:
+            try:
+                copied = copy_hashed(source, target, size, own=target, advance=advance)
+            except BaseException:
+                remove_if_there(staged)
+                raise
         if copied is None:
             remove_if_there(staged)
             return None
@@ -283,9 +286,7 @@ class Transaction:
         elif self.objects.large.may_rely_on(digest, size):
             self._relied.large[digest] = size, None
         else:
-            self._relied.large[digest] = size, staged
-            self.new_objects += 1
-            self.new_bytes += size
+            self.add_missing_large(digest, size, staged)
             return
         if staged is not None:
             remove_if_there(staged)
@@ -303,8 +304,7 @@ class Transaction:
     def add_staged(self, path: str) -> tuple[Digest, int]:
         """Add a file that was written at a `staged` path. Returns (digest, size)."""
         with self.storage.writing():
-            fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-            try:
+            with closing_fd(os.open(path, os.O_RDONLY | os.O_CLOEXEC)) as fd:
                 digest, size = hash_file(fd)
                 if size < LARGE:
                     self.add(BLOB, os.pread(fd, size, 0), digest)
@@ -312,8 +312,6 @@ class Transaction:
                     os.fchmod(fd, 0o444)
                     self.add_large(digest, size, path)
                     return digest, size
-            finally:
-                os.close(fd)
             remove_if_there(path)
         return digest, size
 
@@ -331,14 +329,10 @@ class Transaction:
 
         Bytes are synced before their name appears, because other processes may rely on a name at once.
         """
-        if self._failed:
-            raise StorageError("an earlier write of this transaction failed", hint=AGAIN)
-        self._failed = True  # a failed sync is final: what is staged is never synced again
+        self._begin_writing()  # a failed sync is final: what is staged is never synced again
         with self.storage.writing():
             # Finish the packs, which syncs them.
-            if self._writer is not None:
-                self._finished.append(self._writer)
-                self._writer = None
+            self._end_pack()
             targets: dict[str, str] = {}
             for writer in self._finished:
                 name = writer.finish(sync=not self.storage.distant).hex()
