@@ -10,6 +10,7 @@ from typing import NamedTuple, get_args
 
 from artstore.backends.files import remove_if_there, remove_tree, write_file
 from artstore.backends.owner import is_alive, parse, this_process
+from artstore.backends.places import kind_of
 from artstore.backends.storage import FolderStorage, is_url
 from artstore.domain.names import printable
 from artstore.domain.wording import count, human
