@@ -34,7 +34,7 @@ class Heard:
 
     def told(self) -> list[dict[str, Any]]:
         for thread in threading.enumerate():
-            if thread.daemon and thread is not threading.current_thread():
+            if thread.name.startswith("automation ") and thread is not threading.current_thread():
                 thread.join(PATIENCE)
         events, self.events = self.events, []
         return events

@@ -156,7 +156,8 @@ def _begin(rule: Rule, function: Callable[[Event], Any], event: Event) -> None:
     depth = getattr(_depth, "now", 0)
     if depth >= DEEPEST:
         raise ArtstoreError(f"{DEEPEST} automations have set off one another already; it looks like a loop")
-    threading.Thread(target=_call, args=(rule, function, copy.deepcopy(event), depth + 1), daemon=True).start()
+    arguments = (rule, function, copy.deepcopy(event), depth + 1)
+    threading.Thread(target=_call, args=arguments, name=f"automation {rule['name']}", daemon=True).start()
 
 
 def _call(rule: Rule, function: Callable[[Event], Any], event: Event, depth: int) -> None:
