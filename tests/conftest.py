@@ -36,6 +36,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     mark_beside_diagonals(items)
 
 
+STARTED_IN = Path.cwd()
+
+
+@pytest.fixture(autouse=True)
+def no_repository_is_left_behind() -> Iterator[None]:
+    """No test makes a repository where the tests were started: the tests after it would find that one."""
+    yield
+    assert not (STARTED_IN / ".artifacts").exists()
+
+
 @pytest.fixture
 def tmp_path(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
     """The test's own folder: on a disk if the test is marked `disk`."""
