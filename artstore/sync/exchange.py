@@ -171,10 +171,9 @@ class Exchange:
         for folder in self.seen():
             asked = any(f"{folder}/".startswith(f"{scope.folder}/") for scope in scopes)
             if asked and folder not in heads:
-                raise Damage(
-                    f"{printable(folder)} was at remote '{self.tracking.name}', and is not there any more",
-                    hint="is the right share mounted? To accept it: `artstore remote rm`, then `artstore remote add`",
-                )
+                message = f"{printable(folder)} was at remote '{self.tracking.name}', and is not there any more"
+                hint = "is the right share mounted? To accept it: `artstore remote rm`, then `artstore remote add`"
+                raise Damage(message, hint=hint)
 
     def seen(self) -> Iterator[str]:
         """The folders of all logs of collections of which there are copies. Cost: one look-up for each log."""

@@ -53,10 +53,9 @@ def check_identity(remote: Store, tracking: Tracking) -> None:
         tracking.set_id(remote.id)
     elif known != remote.id:
         name = tracking.name
-        raise Conflict(
-            f"remote '{name}' is another repository than before, at {printable(remote.storage.root)}",
-            hint=f"is the right share mounted? If it was replaced: {typed('remote rm', name)}, and add it again",
-        )
+        message = f"remote '{name}' is another repository than before, at {printable(remote.storage.root)}"
+        hint = f"is the right share mounted? If it was replaced: {typed('remote rm', name)}, and add it again"
+        raise Conflict(message, hint=hint)
 
 
 def is_relative(place: str) -> bool:

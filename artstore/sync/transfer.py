@@ -288,18 +288,13 @@ class Supply:
     def large(self, digest: Digest, size: int, staged: Callable[[], str]) -> str | None:
         """Copy a large blob to a path that `staged` returns, and return the path. None if it is not here."""
         try:
-            return _copied(self._objects, digest, size, staged, self._monitor)
+            return _copied(self._objects, digest, size, staged, self._monitor, None)
         except Damage:
             return None
 
 
 def _copied(
-    source: ObjectStore,
-    digest: Digest,
-    size: int,
-    staged: Callable[[], str],
-    monitor: Monitor,
-    there: int | None = None,
+    source: ObjectStore, digest: Digest, size: int, staged: Callable[[], str], monitor: Monitor, there: int | None
 ) -> str:
     """Copy a large blob to a path that `staged` returns, and check it. If the copy is wrong, try once more.
 

@@ -121,9 +121,7 @@ def _gone(state: State, version: VersionState) -> Event:
 
 def _about(type: EventType, state: State, version: VersionState | None) -> Event:
     entity, project, name = state.path
-    event: Event = {
-        "event": type.value, "entity": entity, "project": project, "collection": name, "type": state.type,
-    }  # fmt: skip
+    event: Event = {"event": type.value, "entity": entity, "project": project, "collection": name, "type": state.type}
     if version is None:
         return event | {"tags": state.tags}
     return event | {
@@ -136,9 +134,8 @@ def _about(type: EventType, state: State, version: VersionState | None) -> Event
 def events_of_run(state: RunState, changes: list[Change]) -> list[Event]:
     """The events of changes of a run: it began, or ended."""
     states = {"start": RUNNING, "finish": state.finished}
-    return [
-        _about_run(EventType.RUN_STATE, state) | {"state": states[c["kind"]]} for c in changes if c["kind"] in states
-    ]
+    entered = [states[change["kind"]] for change in changes if change["kind"] in states]
+    return [_about_run(EventType.RUN_STATE, state) | {"state": name} for name in entered]
 
 
 def metric_event(state: RunState, metric: str, value: float, rule: str) -> Event:

@@ -332,9 +332,8 @@ class Changes:
 
             def build(state: State) -> list[Change]:
                 if state.exists and state.live() and not kinds <= {state.type}:
-                    raise Conflict(
-                        f"{path.name} has type '{state.type}' now; the deleted version has '{min(kinds - {state.type})}'"
-                    )
+                    other = min(kinds - {state.type})
+                    raise Conflict(f"{path.name} has type '{state.type}' now; the deleted version has '{other}'")
                 gone = [v["id"] for v in versions if not is_live(state.versions[v["id"]])]
                 return [new_change("undelete", id=id) for id in gone]
 

@@ -233,20 +233,16 @@ class Lookup:
         # 1. A file of an artifact has this name.
         if (holder := self._holder_of(text, home)) is not None:
             name, file = self.short(holder.path), _without_alias(text)
-            return NotFound(
-                f"there is no artifact '{printable(file)}', but a file of that name in {name}:latest",
-                hint=f"{typed('cat', name, file)} prints it",
-            )
+            message = f"there is no artifact '{printable(file)}', but a file of that name in {name}:latest"
+            return NotFound(message, hint=f"{typed('cat', name, file)} prints it")
         folders = [folder.split("/")[1:] for folder in self._refs.paths()]
         entity, project = (file_name_of(part) for part in path[:2])
-        all_ = f"{typed('ls')} lists all artifacts"
+        all_, where = f"{typed('ls')} lists all artifacts", printable("/".join(path[:2]))
+        absent = f"there is no artifact '{printable(path.name)}' in project {where}"
         # 2. The repository is empty.
         if not folders:
-            where = printable(self._objects.storage.root)
-            return NotFound(
-                f"there is no artifact '{printable(path.name)}' in project {printable('/'.join(path[:2]))}",
-                hint=f"{where} is empty; set ARTSTORE_DIR to use another repository",
-            )
+            root = printable(self._objects.storage.root)
+            return NotFound(absent, hint=f"{root} is empty; set ARTSTORE_DIR to use another repository")
         # 3. The entity or the project of the spec doesn't exist.
         if spec.entity and not any(folder[0] == entity for folder in folders):
             entities = {state.path.entity for state in self._refs.collections(damaged=[])}
@@ -256,16 +252,13 @@ class Lookup:
             projects = {state.path.project for state in self._refs.collections(path.entity, damaged=[])}
             before = f"{path.entity}/" if spec.entity else ""
             hint = near(path.project, projects, before, f"/{path.name}")
-            return NotFound(f"there is no project '{printable(f'{path.entity}/{path.project}')}'", hint=hint or all_)
+            return NotFound(f"there is no project '{where}'", hint=hint or all_)
         # 4. Another project has an artifact of this name, or the name is that of a project. Otherwise: similar names.
         if (hint := self._elsewhere(path, folders)) is not None:
-            where = printable(f"{path.entity}/{path.project}")
-            return NotFound(f"there is no artifact '{printable(path.name)}' in project {where}", hint=hint)
+            return NotFound(absent, hint=hint)
         names = [state.path.name for state in self._refs.collections(*path[:2], damaged=[])]
         before = "".join(f"{part}/" for part in (spec.entity, spec.project) if part)
-        where = printable(f"{path.entity}/{path.project}")
-        hint = near(path.name, names, before) or all_
-        return NotFound(f"there is no artifact '{printable(path.name)}' in project {where}", hint=hint)
+        return NotFound(absent, hint=near(path.name, names, before) or all_)
 
     def _elsewhere(self, path: Path, folders: list[list[str]]) -> str | None:
         """A hint with the same name in other projects, or for the project of that name. None if there is neither."""

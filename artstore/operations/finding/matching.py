@@ -31,16 +31,10 @@ def fitting_versions(lookup: Lookup, state: State, condition: Filter | None) -> 
 def _version_fields(lookup: Lookup, found: Version, aliases: list[str]) -> Any:
     """The fields of a version. Those that are functions are only computed if the filter names them."""
     version = found.version
-
-    def metadata() -> dict[str, Any]:
-        return lookup.properties(found)[1]
-
-    def description() -> str | None:
-        return lookup.properties(found)[0]
-
     values = {
         "name": found.state.path.name, "version": f"v{version['number']}", "type": found.state.type, "aliases": aliases,
-        "tags": lambda: lookup.said_of(found).get("tags", []), "metadata": metadata, "description": description,
+        "tags": lambda: lookup.said_of(found).get("tags", []), "metadata": lambda: lookup.properties(found)[1],
+        "description": lambda: lookup.properties(found)[0],
         "created_at": Time(moment(version["created"])), "updated_at": Time(version["updated"]), "size": Count(version["size"]),
         "file_count": Count(version["files"]), "digest": version["digest"], "id": version["id"], "run": version["run"],
         "project": found.state.path.project, "entity": found.state.path.entity,

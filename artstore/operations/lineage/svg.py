@@ -177,9 +177,7 @@ def _placed(graph: Graph, columns: list[list[str]], paths: list[list[str]], back
     """Compute the pixels of all boxes: each column is as wide as its widest node, and centred vertically."""
     boxes, borders = dict[str, Box](), dict[str, tuple[float, float]]()
     sizes = {key: _size(node) for key, node in graph.nodes.items()}
-    heights = [
-        sum(sizes.get(key, (0, _THIN))[1] for key in column) + _BETWEEN * (len(column) - 1) for column in columns
-    ]
+    heights = [sum(sizes.get(key, (0, _THIN))[1] + _BETWEEN for key in column) - _BETWEEN for column in columns]
     tallest, x = max(heights, default=0.0), float(_MARGIN)
     for column, height in zip(columns, heights, strict=True):
         width = max((sizes[key][0] for key in column if key in sizes), default=_THIN)

@@ -214,12 +214,12 @@ class Checkout:
             check_root(entries)
         seen: dict[str, Stat] = {}
         for entry in entries:
-            if entry.kind == DIRECTORY:
-                if is_protected(entry.name):
-                    refuse_protected(path + entry.name)
-                self._make_folder(fd, path, entry, entries)
-                continue
             try:
+                if entry.kind == DIRECTORY:
+                    if is_protected(entry.name):
+                        refuse_protected(path + entry.name)
+                    os.mkdir(entry.name, dir_fd=fd)
+                    continue
                 st = self._writer.write_quickly(fd, entry) or self._writer.write_named(fd, path, entry)
             except FileExistsError:
                 raise self._twin(path, entry, entries) from None
@@ -263,12 +263,6 @@ class Checkout:
             return trust(self._folder, seen.values())
         tick = clock_tick(self._folder)
         return Trust(time.time_ns() - (tick if tick > _WAIT else 0), in_memory=self._in_memory)
-
-    def _make_folder(self, fd: int, path: bytes, entry: Entry, entries: tuple[Entry, ...]) -> None:
-        try:
-            os.mkdir(entry.name, dir_fd=fd)
-        except FileExistsError:
-            raise self._twin(path, entry, entries) from None
 
     def _twin(self, path: bytes, entry: Entry, entries: tuple[Entry, ...]) -> Conflict:
         """The error for an entry whose name is, on this file system, that of one that was written before."""
@@ -315,9 +309,8 @@ class Checkout:
         """The files to write below an open folder, and those to remove. Raises NotFound if the selection
         matches nothing.
         """
-        comparison = Comparison(
-            self._objects, selection=self._selection, cache=self._cache, link=self._how.link, extra=self._how.delete
-        )
+        selection, link, delete = self._selection, self._how.link, self._how.delete
+        comparison = Comparison(self._objects, selection=selection, cache=self._cache, link=link, extra=delete)
         todo: Todo = []
         extra: obstacles.Extra = []
         found = self._selection.everything
@@ -329,7 +322,7 @@ class Checkout:
                     wrong = self._differing(folder)
                     found = found or bool(folder.files) or (folder.path != b"" and self._selection.takes(folder.path))
                 todo += wrong
-                if self._how.delete:
+                if delete:
                     extra += obstacles.extra_in(folder, wrong)
         if not (found or todo):
             raise nothing_in(self._selection)

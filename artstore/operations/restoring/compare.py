@@ -134,12 +134,8 @@ class ComparedFolder:
         self.listed = of.listing(fd)
         self._record = of.cache.get(path) if of.cache is not None else None
         self._noted = self._record.stats() if self._record is not None else {}
-        self.unchanged = (
-            self._record is not None
-            and self.listed is not None
-            and self._record.tree == tree
-            and self._noted.items() <= self.listed.items()
-        )
+        is_noted = self._record is not None and self._record.tree == tree
+        self.unchanged = is_noted and self.listed is not None and self._noted.items() <= self.listed.items()
         """whether the cache proves that all its files are right: then its tree isn't read"""
         self.files = len(self._noted) - len(self._record.folders) if self.unchanged and self._record is not None else 0
         """the number of files that are right, after `differing` was called"""

@@ -74,7 +74,10 @@ def parsed(text: str, what: str) -> list[Locked]:
     if value.get("version") not in _FORMS or type(value["version"]) is not int:
         known = " and ".join(map(str, _FORMS))
         raise InvalidValue(f"{what} has version {value.get('version')!r:.40}; this artstore reads {known}")
-    found = [_locked_of(entry, what) for entry in _entries(value, what)]
+    entries = value.get("artifact", [])
+    if value.keys() - {"version", "artifact"} or not isinstance(entries, list):
+        raise InvalidValue(f"{what} contains something other than artifacts")
+    found = [_locked_of(entry, what) for entry in entries]
     _check(found, what)
     return found
 
@@ -102,13 +105,6 @@ def _parts(path: str) -> tuple[bytes, ...]:
         hint = "rename the folder"
         raise InvalidValue(f"'{printable(path)}' can't be locked: its name is not UTF-8", hint=hint) from None
     return tuple(parse_path(path))
-
-
-def _entries(value: dict[str, Any], what: str) -> list[Any]:
-    entries = value.get("artifact", [])
-    if value.keys() - {"version", "artifact"} or not isinstance(entries, list):
-        raise InvalidValue(f"{what} contains something other than artifacts")
-    return entries
 
 
 def _locked_of(value: Any, what: str) -> Locked:
@@ -157,10 +153,8 @@ def _has_secret(url: str) -> bool:
     from artstore.domain.redaction import redacted, secret_in_query
 
     try:
-        return any(
-            re.search(r"://[^/?#]*@", text) or redacted(text) != text or secret_in_query(text)
-            for text in (url, unquote(url))
-        )
+        forms = url, unquote(url)
+        return any(re.search(r"://[^/?#]*@", form) or redacted(form) != form or secret_in_query(form) for form in forms)
     except ValueError:  # not a valid URL: opening it will fail
         return redacted(url) != url
 

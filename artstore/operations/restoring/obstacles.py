@@ -166,10 +166,8 @@ def _holds_unknown(objects: ObjectStore, target: Confined, parts: tuple[bytes, .
 
 def one_name(first: bytes, second: bytes) -> Conflict:
     """The error for two names that are the same name on the target's file system."""
-    return Conflict(
-        f"'{printable(first)}' and '{printable(second)}' are the same name on the target's file system",
-        hint="choose a --root on a file system that tells them apart, or get them one by one",
-    )
+    message = f"'{printable(first)}' and '{printable(second)}' are the same name on the target's file system"
+    return Conflict(message, hint="choose a --root on a file system that tells them apart, or get them one by one")
 
 
 def folded(name: bytes) -> str:

@@ -194,9 +194,8 @@ class Draft:
         cache = StatCache(self._storage, root, salt)
         parts = _entry_path(name) if name is not None else ()
         base = self._base_of(cache)
-        scanner = Scanner(
-            self._tx, cache, base=base[2] if base else None, chosen=chosen, monitor=self._monitor, depth=len(parts)
-        )
+        tree, depth = base[2] if base else None, len(parts)
+        scanner = Scanner(self._tx, cache, base=tree, chosen=chosen, monitor=self._monitor, depth=depth)
         try:
             scanned = scanner.run(root)
         except BaseException:
@@ -415,11 +414,9 @@ class Draft:
             there = self._tx.rely(BLOB, digest, entry[2])
             now = _hashed(path) if there else Scanner(self._tx, monitor=self._monitor).one_file(*os.path.split(path))
             if now[2:] != entry[2:]:
-                raise SourceError(
-                    f"{printable(path)} was changed after it was added",
-                    problems=[(path, "it was changed after it was added")],
-                    hint="add it again, or add it with policy='mutable'",
-                )
+                problems = [(path, "it was changed after it was added")]
+                hint = "add it again, or add it with policy='mutable'"
+                raise SourceError(f"{printable(path)} was changed after it was added", problems=problems, hint=hint)
         self._later = {}
 
 
@@ -439,7 +436,6 @@ def _entry_path(name: str | bytes) -> tuple[bytes, ...]:
     parts = parse_path(name)
     for part in parts:
         if is_protected(part):
-            raise InvalidValue(
-                f"Invalid artifact path: '{printable(b'/'.join(parts))}' is in a protected folder ({printable(part)})"
-            )
+            path = printable(b"/".join(parts))
+            raise InvalidValue(f"Invalid artifact path: '{path}' is in a protected folder ({printable(part)})")
     return parts

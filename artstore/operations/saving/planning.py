@@ -163,9 +163,7 @@ class Planner:
         """The id and record of a new version, made once: a repeated plan with the same tree gets the same version."""
         key = root, type, parents
         if key not in self._records:
-            version = VersionRecord(
-                root.digest, root.size, root.files, type, time.time_ns(), self._options.run, parents
-            )
+            version = VersionRecord(*root, type, time.time_ns(), self._options.run, parents)
             data = version.encode()
             self._tx.add(VERSION, data)
             self._records[key] = version_id(data).hex(), version
@@ -178,10 +176,9 @@ def type_for(state: State, type: str | None) -> str:
         return check_type("artifact" if type is None else type)
     if type is not None and type != state.type:
         name = state.path.name
-        raise Conflict(
-            f"Artifact '{name}' already exists with type '{state.type}'; cannot save it with type '{type}'",
-            hint=f"use another name or that type; {typed('edit --collection --type', type, name)} changes it",
-        )
+        message = f"Artifact '{name}' already exists with type '{state.type}'; cannot save it with type '{type}'"
+        hint = f"use another name or that type; {typed('edit --collection --type', type, name)} changes it"
+        raise Conflict(message, hint=hint)
     return state.type
 
 
@@ -198,15 +195,9 @@ def encoded(tree: TreeBuilder, tx: Transaction) -> Folder:
 
 def _additions(state: State, id: str, version: VersionRecord) -> list[Change]:
     """The changes that add a version to a collection, and create the collection if there is none."""
-    fields: dict[str, Any] = {
-        "digest": version.tree.hex(),
-        "size": version.size,
-        "files": version.files,
-        "created": version.created,
-        "run": version.run,
-        "parents": [parent.hex() for parent in version.parents],
-    }
-    added = new_change("version", id=id, number=state.next, **fields)
+    fields: dict[str, Any] = {"digest": version.tree.hex(), "size": version.size, "files": version.files}
+    made = {"created": version.created, "run": version.run, "parents": [parent.hex() for parent in version.parents]}
+    added = new_change("version", id=id, number=state.next, **fields, **made)
     if state.exists:
         return [added]
     return [new_change("collection", **state.path.fields(), type=version.type), added]

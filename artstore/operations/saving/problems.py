@@ -29,11 +29,9 @@ class Problems:
         """The error that names the first problem and carries all of them."""
         first, reason = self._found[0]
         more = f", and {len(self._found) - 1} more" if len(self._found) > 1 else ""
-        return SourceError(
-            f"{len(self._found)} of the files in {printable(root)} can't be added: {first}: {reason}{more}",
-            problems=self._found,
-            hint=f"mend or remove them, or leave them out with {IGNORE_FILE}; nothing was saved",
-        )
+        message = f"{len(self._found)} of the files in {printable(root)} can't be added: {first}: {reason}{more}"
+        hint = f"mend or remove them, or leave them out with {IGNORE_FILE}; nothing was saved"
+        return SourceError(message, problems=self._found, hint=hint)
 
 
 def reason_of(error: OSError) -> str:

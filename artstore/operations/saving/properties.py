@@ -47,14 +47,8 @@ class StoredProperties:
     def changes(self, state: State, id: str) -> list[Change]:
         """The changes that give the version these properties. Properties that it has already are left out."""
         version = owner_of(state, id)
-        return [
-            *self._aliases(state, id),
-            *self._tags(id, version),
-            *self._metadata(id, version),
-            *self._text(id, version),
-            *self._ttl(id, version),
-            *self._told_origins(id, version),
-        ]
+        others = (self._tags, self._metadata, self._text, self._ttl, self._told_origins)
+        return [*self._aliases(state, id), *(change for changes in others for change in changes(id, version))]
 
     def _told_origins(self, id: str, version: Subject) -> list[Change]:
         if "origins" in version or not (self._origins or self._origins_blob):
@@ -64,9 +58,8 @@ class StoredProperties:
     def _aliases(self, state: State, id: str) -> list[Change]:
         on = [a for a in dict.fromkeys(self._given.aliases) if a != "latest" and state.aliases.get(a) != id]
         off = [a for a in dict.fromkeys(self._given.no_aliases) if state.aliases.get(a) == id]
-        return [new_change("alias", alias=a, id=id, old=state.aliases.get(a)) for a in on] + [
-            new_change("alias", alias=a, id=None, old=id) for a in off
-        ]
+        moved = [new_change("alias", alias=a, id=id, old=state.aliases.get(a)) for a in on]
+        return moved + [new_change("alias", alias=a, id=None, old=id) for a in off]
 
     def _tags(self, id: str, version: Subject) -> list[Change]:
         has = version.get("tags", [])

@@ -80,9 +80,7 @@ class Reliance:
 
         Raises MissingObject if an object is gone.
         """
-        name = _named(path, version)
-        tree = digest_of_state(version)
-        recover = self.transaction.recover
+        name, tree, recover = _named(path, version), digest_of_state(version), self.transaction.recover
         if not (recover(VERSION, id_of_state(version), 0) and recover(TREE, tree, 0)):
             raise MissingObject(f"{name} can't be brought back", hint=_FOR_GOOD)
         self._recover_tree(tree, name, _FOR_GOOD)
@@ -135,7 +133,7 @@ class Reliance:
         """
         for path, id in self._bases:
             now = state if path == state.path and self._refs.is_current(state) else self._refs.read(path)
-            if _lives(now, id):
+            if is_live(now.versions.get(id)):
                 continue
             name = f"tree {tree.hex()[:12]}"
             if not self.transaction.recover(TREE, tree, 0):
@@ -167,7 +165,7 @@ class Reliance:
         try:
             state = self._refs.read(source)
             for version in versions:
-                if not _lives(state, version["id"]):
+                if not is_live(state.versions.get(version["id"])):
                     self.recover(source, version)
             self.transaction.ensure()
         except ArtstoreError as error:
@@ -183,7 +181,7 @@ class Reliance:
         """
 
         def build(state: State) -> list[Change]:
-            if not _lives(state, id):
+            if not is_live(state.versions.get(id)):
                 return []
             changes = [new_change("withdraw", id=id, reason=str(error))]
             if made_from is not None:
@@ -195,11 +193,6 @@ class Reliance:
             return changes
 
         self._refs.change(path, build)
-
-
-def _lives(state: State, id: str) -> bool:
-    version = state.versions.get(id)
-    return is_live(version)
 
 
 def _named(path: Path, version: VersionState) -> str:

@@ -54,7 +54,6 @@ def judge(
     linked: Callable[[str], bool],
     metadata: Callable[[VersionState], dict[str, Any]],
     said_of: Callable[[VersionState], VersionState],
-    now: float | None = None,
 ) -> list[Verdict]:
     """Decide on each live version of a collection. Returns the verdicts in the order of the version numbers.
 
@@ -64,10 +63,8 @@ def judge(
         linked: Whether a link points to the version with this id.
         metadata: The metadata of a version.
         said_of: A version with its properties; for a link, those of its source.
-        now: Seconds since 1970. The default is the current time.
     """
-    live = state.live()
-    now = time.time() if now is None else now
+    live, now = state.live(), time.time()
     newest = {version["id"] for version in live[-(policy.keep_last or 1) :]}
     best = {id: key for key in policy.keep_best for id in _best(live, key, metadata)}
     aliases = {id: [a for a in names if a != "latest"] for id, names in state.all_aliases().items()}

@@ -150,10 +150,11 @@ class Repair:
         """Make lost records of versions again: a log entry has all of their fields."""
         if not any(item.kind == VERSION for item in lost.values()):
             return
-        for type, version in self._live():
-            id, data = id_of_state(version), record_of(version, type)
-            if id in lost and digest_of(VERSION, data) == id:
-                yield tx.add(VERSION, data, id)
+        for state in self._refs.collections(damaged=[]):  # those that can't be read are left out
+            for version in state.live():
+                id, data = id_of_state(version), record_of(version, state.type)
+                if id in lost and digest_of(VERSION, data) == id:
+                    yield tx.add(VERSION, data, id)
 
     def _from_evidence(self, tx: Transaction, lost: dict[Digest, Lost]) -> Iterator[Digest]:
         """Search files in bad/ and packs that can't be opened: many objects in them may be right."""
@@ -265,11 +266,6 @@ class Repair:
     def _checkouts(self) -> list[Noted]:
         here = self._objects.here
         return Checkouts(here).all() if here is not None else []
-
-    def _live(self) -> Iterator[tuple[str, VersionState]]:
-        """(type of its collection, version) of each live version. Collections that can't be read are left out."""
-        for state in self._refs.collections(damaged=[]):
-            yield from ((state.type, version) for version in state.live())
 
     def _version(self, noted: Noted) -> VersionState | None:
         try:
