@@ -67,11 +67,7 @@ _HOMES = {
     ),
     "api.tables.table": ("Table",),
 }  # fmt: skip
-_NOT_HERE = frozenset(
-    (
-        "Graph", "Classes", "JoinedTable", "PartitionedTable", "agent", "sweep", "controller", "plot",
-    )
-)  # fmt: skip
+_NOT_HERE = {"Graph", "Classes", "JoinedTable", "PartitionedTable", "agent", "sweep", "controller", "plot"}
 _HOME_OF = {name: f"artstore.{home}" for home, names in _HOMES.items() for name in names}
 
 

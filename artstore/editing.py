@@ -232,10 +232,8 @@ class Editor(View):
                 if parse_spec(text).names_version:
                     raise InvalidValue(f"'{text}' names a version; prune takes an artifact")
             states = [self.collection(text) for text in specs] or list(self.collections())
-            shown = monitor or Monitor()
-            return prune(
-                self.store, changes, self.catalog(), states, policy, force=force, dry_run=dry_run, monitor=shown
-            )
+            options: dict[str, Any] = {"force": force, "dry_run": dry_run, "monitor": monitor or Monitor()}
+            return prune(self.store, changes, self.catalog(), states, policy, **options)
 
     # -- versions that several processes put together --
 

@@ -165,9 +165,8 @@ def storage_error(error: OSError, action: str) -> StorageError:
     """A StorageError for an error of the operating system, with the message `cannot <action>: <reason>`."""
     reason = (error.strerror or str(error) or type(error).__name__).lower()
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return NoSpace(
-            f"cannot {action}: {reason}", hint="free some space and run the same command again; nothing was lost"
-        )
+        nothing_lost = "free some space and run the same command again; nothing was lost"
+        return NoSpace(f"cannot {action}: {reason}", hint=nothing_lost)
     hint = None
     if error.errno in (errno.EACCES, errno.EPERM):
         hint = "check who owns it and its permissions"

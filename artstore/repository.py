@@ -127,24 +127,23 @@ class Repository(Editor):
 
         collection, spec = self.path_of(name)
         if spec.names_version:
-            raise InvalidValue(
-                f"'{name}' names a version; save to '{collection.name}'", hint="give aliases with --alias"
-            )
+            what = f"'{name}' names a version; save to '{collection.name}'"
+            raise InvalidValue(what, hint="give aliases with --alias")
         properties = Properties(aliases, tuple(tags), description, metadata).checked()
+        referenced = is_url(path) and not os.path.lexists(path)
         with self.draft(monitor) as draft:
-            if is_url(path) and not os.path.lexists(path):
+            if referenced:
                 from artstore.backends.references import named_targets
 
                 draft.add_references(*named_targets(path))
-                saved = draft.save(collection, type=type, properties=properties)
-                self.automations.changes_made()
-                return saved
-            if os.path.isdir(path):
+            elif os.path.isdir(path):
                 draft.add_folder(path)
             else:
                 draft.add_file(path)
             saved = draft.save(collection, type=type, properties=properties)
         self.automations.changes_made()
+        if referenced:
+            return saved
         place = os.path.abspath(path)
         only = None if os.path.isdir(path) else os.path.basename(place)
         self.checkouts.note(Noted(place, saved.path, saved.id, saved.number, only, EVERYTHING))
@@ -359,8 +358,7 @@ class Repository(Editor):
         """Restore a version's files to a folder: see `View.get`. The folder is noted for `status`."""
         done = super().get(found, root, how)
         if not how.selection.exact:  # after restoring a single file, the folder is not a checkout
-            number = found.number
-            noted = Noted(done.root, found.state.path, found.id, number, None, how.selection)
+            noted = Noted(done.root, found.state.path, found.id, found.number, None, how.selection)
             self.checkouts.note(noted)
         return done
 

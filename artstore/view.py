@@ -182,8 +182,7 @@ class View:
         """
         from artstore.operations.lineage.walk import Lineage
 
-        local = self.storage.local
-        short = self.lookup.short
+        local, short = self.storage.local, self.lookup.short
         lineage = Lineage(self.catalog(damaged=[]), self.refs, short=short, alive=lambda owner: may_live(owner, local))
         return lineage.of(found, depth=depth, direction=direction, breadth=breadth)
 

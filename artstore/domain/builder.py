@@ -177,15 +177,8 @@ def _files(tree: Digest, read: Callable[[Digest], bytes], prefix: bytes) -> Iter
 
 
 def _twice(parts: Parts, there: Row | Node) -> PathTaken:
-    path = printable(b"/".join(parts))
-    if _is_folder(there):
-        return PathTaken(
-            parts,
-            f"Cannot add the same path twice: '{path}' is a folder here",
-            hint="choose another name, or remove it first",
-        )
-    return PathTaken(
-        parts,
-        f"Cannot add the same path twice: '{path}' is a file with other content here",
-        hint="choose another name, remove it first, or overwrite it (overwrite=True; of a folder merge=True)",
-    )
+    what, hint = "a folder", "choose another name, or remove it first"
+    if not _is_folder(there):
+        what = "a file with other content"
+        hint = "choose another name, remove it first, or overwrite it (overwrite=True; of a folder merge=True)"
+    return PathTaken(parts, f"Cannot add the same path twice: '{printable(b'/'.join(parts))}' is {what} here", hint)

@@ -99,17 +99,14 @@ def apply(kinds: Kinds, state: Any, entry: LogEntry, change: Change, what: str) 
     """
     name = change["kind"]
     if name not in kinds:
-        raise UnsupportedFormat(
-            f"{what} has a change of kind '{printable(name)}', which this artstore does not know",
-            hint="update artstore",
-        )
+        unknown = f"{what} has a change of kind '{printable(name)}', which this artstore does not know"
+        raise UnsupportedFormat(unknown, hint="update artstore")
     try:
         check_change(kinds, change)
         kinds[name].fold(state, entry, change)
     except (KeyError, ValueError) as error:
-        raise DamagedLog(
-            f"entry {entry.number} of {printable(what)} has a '{name}' change that can't be applied: {error}"
-        ) from error
+        where = f"entry {entry.number} of {printable(what)}"
+        raise DamagedLog(f"{where} has a '{name}' change that can't be applied: {error}") from error
 
 
 def check_change(kinds: Kinds, change: Change) -> None:

@@ -59,9 +59,8 @@ def _check_rows(data: bytes | memoryview) -> None:
             raise ValueError("a row is malformed")
 
 
-_JSON = json.JSONEncoder(
-    sort_keys=True, separators=(",", ":"), allow_nan=False
-).encode  # json.dumps makes one each time
+# json.dumps makes an encoder each time
+_JSON = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False).encode
 _PARSE = json.JSONDecoder().decode  # json.loads guesses the encoding first
 
 

@@ -171,8 +171,7 @@ class State:
         return found
 
     def plain(self) -> dict[str, Any]:
-        values = dict(vars(self))
-        values["path"] = list(self.path)
+        values = {**vars(self), "path": list(self.path)}
         values["redirect"] = list(self.redirect) if self.redirect else None
         values["aliases"] = [[alias, id] for alias, id in self.aliases.items()]
         values["renumbered"] = [[number, id] for number, id in self.renumbered.items()]
@@ -186,8 +185,7 @@ class State:
     @classmethod
     def from_plain(cls, values: dict[str, Any]) -> "State":
         state = cls(Path(*values["path"]))
-        vars(state).update(values)
-        state.path = Path(*values["path"])
+        vars(state).update(values, path=state.path)
         state.redirect = Path(*values["redirect"]) if values["redirect"] else None
         state.aliases = dict(values["aliases"])
         state.renumbered = dict(values["renumbered"])

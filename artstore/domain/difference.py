@@ -94,12 +94,9 @@ class VersionDiff:
                 self.renamed.append((os.fsdecode(difference.origin), path))
             else:
                 getattr(self, difference.kind).append(path)
-        keys = sorted(before.keys() | after.keys())
-        self.metadata = {
-            key: (before.get(key), after.get(key))
-            for key in keys
-            if (key in before) != (key in after) or not same_json(before.get(key), after.get(key))
-        }
+        pairs = {key: (before.get(key), after.get(key)) for key in sorted(before.keys() | after.keys())}
+        differ = {key for key, pair in pairs.items() if (key in before) != (key in after) or not same_json(*pair)}
+        self.metadata = {key: pair for key, pair in pairs.items() if key in differ}
 
     def __bool__(self) -> bool:
         """Whether anything differs."""

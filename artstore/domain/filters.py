@@ -10,6 +10,7 @@ import datetime
 import json
 import re
 from collections.abc import Callable, Mapping
+from operator import ge, gt, le, lt
 from typing import Any
 
 from artstore.domain.names import printable
@@ -60,8 +61,7 @@ def _fits(key: str, wanted: Any, fields: Fields, depth: int) -> bool:
 
 def _compare(value: Any, wanted: Any, depth: int) -> bool:
     _check_depth(depth)
-    operators = isinstance(wanted, Mapping) and any(str(key).startswith("$") for key in wanted)
-    if not operators:
+    if not (isinstance(wanted, Mapping) and any(str(key).startswith("$") for key in wanted)):
         return _one_of(value, lambda item: _equal(item, wanted))
     found = [_operator(str(name), operand, value, depth) for name, operand in wanted.items()]
     return all(found)
@@ -72,15 +72,12 @@ def _operator(name: str, operand: Any, value: Any, depth: int) -> bool:
         return not _compare(value, operand, depth + 1)
     if name == "$exists":
         return (value is not ABSENT) == bool(operand)
-    if name == "$eq":
-        return _one_of(value, lambda item: _equal(item, operand))
-    if name == "$ne":
-        return not _one_of(value, lambda item: _equal(item, operand))
+    if name in ("$eq", "$ne"):
+        return _one_of(value, lambda item: _equal(item, operand)) == (name == "$eq")
     if name in ("$in", "$nin"):
         if not isinstance(operand, list | tuple | set | frozenset):
             raise InvalidValue(f"{name} takes a list, not {operand!r:.80}")
-        found = _one_of(value, lambda item: any(_equal(item, other) for other in operand))
-        return found == (name == "$in")
+        return _one_of(value, lambda item: any(_equal(item, other) for other in operand)) == (name == "$in")
     if name in ("$regex", "$contains"):
         if not isinstance(operand, str):
             raise InvalidValue(f"{name} takes text, not {operand!r:.80}")
@@ -119,12 +116,7 @@ def _plain(operand: Any) -> Any:
     return operand.isoformat() if isinstance(operand, datetime.date) else operand
 
 
-_ORDERS: dict[str, Callable[[Any, Any], bool]] = {
-    "$gt": lambda a, b: a > b,
-    "$gte": lambda a, b: a >= b,
-    "$lt": lambda a, b: a < b,
-    "$lte": lambda a, b: a <= b,
-}
+_ORDERS: dict[str, Callable[[Any, Any], bool]] = {"$gt": gt, "$gte": ge, "$lt": lt, "$lte": le}
 
 
 class Time(str):
@@ -151,9 +143,8 @@ def _moment(operand: Any) -> str:
         if moment.tzinfo is not None:
             moment = moment.astimezone(datetime.UTC).replace(tzinfo=None)
     except (ValueError, OverflowError):  # the latter: before the year 1 or after 9999 in UTC
-        raise InvalidValue(
-            f"{operand!r:.80} is not a date or time", hint="2026-11-22 is one, and 2026-11-22T10:00"
-        ) from None
+        hint = "2026-11-22 is one, and 2026-11-22T10:00"
+        raise InvalidValue(f"{operand!r:.80} is no date or time", hint=hint) from None
     seconds = len(text) > 16 or moment.second
     return moment.isoformat(timespec="microseconds" if moment.microsecond else "seconds" if seconds else "minutes")
 
@@ -198,11 +189,9 @@ def fields_of(values: Mapping[str, Any], dicts: tuple[str, ...] = (), also: Mapp
         head, _, rest = name.partition(".")
         head = (also or {}).get(head, head)
         if head not in values or (rest and head not in dicts):
-            known = [*values, *(also or ())]
-            raise InvalidValue(
-                f"there is no field '{printable(name)}' to filter by",
-                hint=near(head, known) or f"there are {', '.join(f'{k}.KEY' if k in dicts else k for k in values)}",
-            )
+            known = ", ".join(f"{key}.KEY" if key in dicts else key for key in values)
+            hint = near(head, [*values, *(also or ())]) or f"there are {known}"
+            raise InvalidValue(f"there is no field '{printable(name)}' to filter by", hint=hint)
         value = values[head]
         value = value() if callable(value) else value
         return nested(value, rest) if rest else ABSENT if value is None else value
@@ -214,16 +203,9 @@ def fields_of(values: Mapping[str, Any], dicts: tuple[str, ...] = (), also: Mapp
 
 _WHERE = re.compile(r"(?s)\s*([^=!<>~]+?)\s*(==|!=|>=|<=|=~|=|>|<|~)\s*(.*)")
 _SHORT = {
-    "=": "$eq",
-    "==": "$eq",
-    "!=": "$ne",
-    ">": "$gt",
-    ">=": "$gte",
-    "<": "$lt",
-    "<=": "$lte",
-    "~": "$regex",
+    "=": "$eq", "==": "$eq", "!=": "$ne", ">": "$gt", ">=": "$gte", "<": "$lt", "<=": "$lte", "~": "$regex",
     "=~": "$regex",
-}
+}  # fmt: skip
 
 
 def _hint_for(text: str) -> str:

@@ -15,10 +15,8 @@ def page(title: str, body: str) -> str:
 def definition_rows(rows: Iterable[tuple[str, str]]) -> str:
     """A table of two columns. It shows MOST_ROWS rows, and the number of rows left out."""
     rows = list(rows)
-    cells = [
-        f"<tr><th>{escape(printable(key))}</th><td>{escape(printable(value))}</td></tr>"
-        for key, value in rows[:MOST_ROWS]
-    ]
+    shown = ((escape(printable(key)), escape(printable(value))) for key, value in rows[:MOST_ROWS])
+    cells = [f"<tr><th>{key}</th><td>{value}</td></tr>" for key, value in shown]
     if len(rows) > MOST_ROWS:
         cells.append(f"<tr><th></th><td>and {len(rows) - MOST_ROWS:,} more</td></tr>")
     return f"<table>{''.join(cells)}</table>" if cells else ""

@@ -80,11 +80,10 @@ NO_FILTER = PathFilter(None, None)
 
 
 def _parse(line: str) -> _Rule | None:
-    line = line.rstrip("\r\n")
-    stripped = line.rstrip(" ")
-    if stripped.endswith("\\") and stripped != line:
-        stripped += " "  # an escaped trailing space belongs to the pattern
-    line = stripped
+    whole = line.rstrip("\r\n")
+    line = whole.rstrip(" ")
+    if line.endswith("\\") and line != whole:
+        line += " "  # an escaped trailing space belongs to the pattern
     if not line or line.startswith("#"):
         return None
     keep = line.startswith("!")
@@ -93,8 +92,7 @@ def _parse(line: str) -> _Rule | None:
     line = line.rstrip("/") if folders_only else line
     if not line:
         return None
-    anchored = "/" in line
-    return _Rule(_compile(line.lstrip("/"), anchored), keep, folders_only)
+    return _Rule(_compile(line.lstrip("/"), "/" in line), keep, folders_only)
 
 
 _STAR, _DEEP = "*", "**/"

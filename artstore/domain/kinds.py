@@ -155,15 +155,9 @@ def _fold_not_moved(state: State, entry: LogEntry, change: Change) -> None:
 
 
 VERSION: Fields = {
-    "id": is_digest,
-    "number": is_count,
-    "digest": is_digest,
-    "size": is_count,
-    "files": is_count,
-    "created": is_count,
-    "run": or_null(_is_run),
-    "parents": list_of(is_digest),
-}
+    "id": is_digest, "number": is_count, "digest": is_digest, "size": is_count, "files": is_count, "created": is_count,
+    "run": or_null(_is_run), "parents": list_of(is_digest),
+}  # fmt: skip
 _PART: Fields = {"tree": is_digest, "size": is_count, "files": is_count, "writer": is_text, "run": or_null(_is_run)}
 KINDS: Kinds = {
     "collection": ChangeKind({**PLACE, "type": named(check_name)}, _fold_collection),
@@ -188,13 +182,10 @@ KINDS: Kinds = {
 
 
 def _pairs(first: Good, second: Good) -> Good:
-    return lambda value: (
-        type(value) is list
-        and all(
-            type(pair) is list and len(pair) == 2 and first(pair[0]) is not False and second(pair[1]) is not False
-            for pair in value
-        )
-    )
+    def is_pair(pair: Any) -> bool:
+        return type(pair) is list and len(pair) == 2 and first(pair[0]) is not False and second(pair[1]) is not False
+
+    return list_of(is_pair)
 
 
 def _is_path(value: Any) -> bool:
@@ -202,11 +193,10 @@ def _is_path(value: Any) -> bool:
 
 
 def _is_pending(value: Any) -> bool:
-    if value is None:
-        return True
-    if type(value) is not dict or value.get("kind") != "moved from":
+    if value is not None and (type(value) is not dict or value.get("kind") != "moved from"):
         return False
-    check_change(KINDS, value)
+    if value is not None:
+        check_change(KINDS, value)
     return True
 
 

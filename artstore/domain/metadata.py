@@ -32,9 +32,8 @@ def normalise(value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise InvalidType(f"metadata must be a dict, or the JSON text of one, not {type(value).__name__}")
     if len(value) > MAX_KEYS:
-        raise InvalidValue(
-            f"metadata has {len(value)} top-level keys; at most {MAX_KEYS} are allowed", hint="nest them below one key"
-        )
+        what = f"metadata has {len(value)} top-level keys; at most {MAX_KEYS} are allowed"
+        raise InvalidValue(what, hint="nest them below one key")
     return {_key(key): _plain(item, str(key), 0) for key, item in value.items()}
 
 
@@ -112,6 +111,5 @@ def _plain(value: Any, where: str, depth: int) -> Any:
         return sorted(items, key=lambda item: (type(item).__name__, json.dumps(item, sort_keys=True)))
     if hasattr(value, "tolist") and type(value).__module__.partition(".")[0] == "numpy":
         return _plain(value.tolist(), where, depth + 1)
-    raise InvalidType(
-        f"metadata '{where}' is a {type(value).__module__}.{type(value).__qualname__}, which has no JSON form"
-    )
+    kind = f"{type(value).__module__}.{type(value).__qualname__}"
+    raise InvalidType(f"metadata '{where}' is a {kind}, which has no JSON form")

@@ -193,9 +193,8 @@ def file_name_of(name: str) -> str:
 
 def _encodable(name: str, what: str) -> str:
     if len(file_name_of(name)) > _LONGEST:
-        raise InvalidValue(
-            f"{what} '{printable(name)}' is not allowed: longer than {_LONGEST} bytes once percent-encoded"
-        )
+        rule = f"longer than {_LONGEST} bytes once percent-encoded"
+        raise InvalidValue(f"{what} '{printable(name)}' is not allowed: {rule}")
     return name
 
 
@@ -247,9 +246,7 @@ def parse_path(path: "str | bytes | PurePath") -> tuple[bytes, ...]:
     except UnicodeEncodeError as error:
         raise InvalidValue(f"Invalid artifact path: '{printable(path)}' is not valid Unicode") from error
     if not raw or len(raw) > 1 << 20:
-        raise InvalidValue(
-            "Invalid artifact path: it is empty" if not raw else "Invalid artifact path: it is over a megabyte long"
-        )
+        raise InvalidValue(f"Invalid artifact path: it is {'over a megabyte long' if raw else 'empty'}")
     parts = tuple(raw.split(b"/"))
     if len(parts) > MAX_DEPTH:
         raise InvalidValue(f"Invalid artifact path: '{printable(raw[:80])}…' has more than {MAX_DEPTH} levels")

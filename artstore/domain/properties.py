@@ -64,11 +64,7 @@ def is_same(one: Any, other: Any) -> bool:
 
 
 def is_description(value: Any) -> bool:
-    return (
-        value is None
-        or is_text(value)
-        or (type(value) is dict and value.keys() == {"blob"} and is_digest(value["blob"]))
-    )
+    return value is None or is_text(value) or _is_blob(value)
 
 
 def is_alias(value: Any) -> bool:
@@ -261,11 +257,8 @@ class Metadata(Property):
 
     def narrowed(self, change: Change, keys: Container[Key]) -> Change:
         id = change["id"] or ""
-        kept: dict[str, Any] = {
-            field: {k: v for k, v in change[field].items() if ("metadata", id, k) in keys} for field in ("set", "blobs")
-        }
-        kept["remove"] = [k for k in change["remove"] if ("metadata", id, k) in keys]
-        return {**change, **kept}
+        new = {f: {k: v for k, v in change[f].items() if ("metadata", id, k) in keys} for f in ("set", "blobs")}
+        return {**change, **new, "remove": [k for k in change["remove"] if ("metadata", id, k) in keys]}
 
     def aligned(self, id: str | None, own: Subject, theirs: Subject, kept: Container[Key] = ()) -> Iterator[Change]:
         names = {name for owner in (own, theirs) for field in ("metadata", "blobs") for name in owner.get(field, {})}
@@ -356,9 +349,7 @@ class Origins(Property):
     """Which entries came from other versions. It is set once, when the version is made."""
 
     kind, words, shared = "origins", "origins", False
-    fields: ClassVar[Fields] = {
-        "id": is_digest, "entries": or_null(dict_of(is_origin)), "blob": or_null(is_digest),
-    }  # fmt: skip
+    fields: ClassVar[Fields] = {"id": is_digest, "entries": or_null(dict_of(is_origin)), "blob": or_null(is_digest)}
     stored: ClassVar[Fields] = {"origins": is_json(_are_origins)}
 
     def fold(self, state: State, entry: LogEntry, change: Change) -> None:
@@ -381,9 +372,8 @@ def _written(state: State, change: Change) -> dict[str, Any]:
     return vars(state) if change["id"] is None else cast(dict[str, Any], own(state, change["id"]))
 
 
-PROPERTIES: Mapping[str, Property] = {
-    of.kind: of for of in (Alias(), Tags(), Metadata(), Description(), Ttl(), Origins())
-}
+_ALL: tuple[Property, ...] = (Alias(), Tags(), Metadata(), Description(), Ttl(), Origins())
+PROPERTIES: Mapping[str, Property] = {of.kind: of for of in _ALL}
 SHARED = [of for of in PROPERTIES.values() if of.shared]
 """The properties that a link shares with its source."""
 SHARED_FIELDS = tuple(field for of in SHARED for field in of.stored)

@@ -28,18 +28,17 @@ def is_secret(name: str) -> bool:
 def secret_in_query(uri: str) -> str | None:
     """The name of the first parameter in a URI's query that is a secret, or a signature made with one; else None."""
     names = (name for name, _ in parse_qsl(urlsplit(uri).query, keep_blank_values=True))
-    return next((name for name in names if is_secret(name) or _SIGNATURE.fullmatch(name)), None)
+    return next(filter(_gives_away, names), None)
+
+
+def _gives_away(name: str) -> bool:
+    return is_secret(name) or _SIGNATURE.fullmatch(name) is not None
 
 
 def redacted(text: str) -> str:
     """Hide the secrets in a text's URLs: passwords and tokens before an `@`, tokens and signatures in queries."""
     text = _USER.sub(lambda found: f"{found[1]}{_user(found[2])}@", text)
-    return _QUERY.sub(
-        lambda found: (
-            f"{found[1]}{found[2]}={HIDDEN}" if is_secret(found[2]) or _SIGNATURE.fullmatch(found[2]) else found[0]
-        ),
-        text,
-    )
+    return _QUERY.sub(lambda found: f"{found[1]}{found[2]}={HIDDEN}" if _gives_away(found[2]) else found[0], text)
 
 
 def _user(text: str) -> str:

@@ -108,17 +108,6 @@ _JSON = ("config", "summary", "git")
 PLAIN_KEYS = vars(RunState(RunPath("", "", ""))).keys()
 
 
-_VERSION: Fields = {
-    **PLACE,
-    "id": is_digest,
-    "number": is_count,
-    "type": is_text,
-    "digest": is_digest,
-    "size": is_count,
-    "created": is_count,
-}
-
-
 def _is_git(value: Any) -> bool:
     return type(value) is dict and value.keys() == {"commit", "dirty"} and type(value["dirty"]) is bool
 
@@ -176,36 +165,27 @@ def _fold_finish(state: RunState, entry: LogEntry, change: Change) -> None:
     state.finished, state.exit_code = change["state"], change["code"]
 
 
+_VERSION: Fields = {
+    **PLACE, "id": is_digest, "number": is_count, "type": is_text, "digest": is_digest, "size": is_count,
+    "created": is_count,
+}  # fmt: skip
+_START: Fields = {
+    **dict.fromkeys(("entity", "project", "run"), named(check_project)),
+    **dict.fromkeys(("job_type", "group"), or_null(is_text)),
+    "owner": is_text, "command": list_of(is_text), "git": or_null(_is_git),
+}  # fmt: skip
+_PART: Fields = {
+    "part": is_text, "rows": is_count, "first": is_count, "last": is_count, "text": or_null(is_text),
+    "blob": or_null(is_digest),
+}  # fmt: skip
 KINDS: Kinds = {
-    "start": ChangeKind(
-        {
-            "entity": named(check_project),
-            "project": named(check_project),
-            "run": named(check_project),
-            "job_type": or_null(is_text),
-            "group": or_null(is_text),
-            "owner": is_text,
-            "command": list_of(is_text),
-            "git": or_null(_is_git),
-        },
-        _fold_start,
-    ),
+    "start": ChangeKind(_START, _fold_start),
     "label": ChangeKind({"name": or_null(is_text), "notes": or_null(is_text), "tags": list_of(is_text)}, _fold_label),
     "config": ChangeKind({"set": dict_of(anything), "remove": list_of(is_text)}, _fold_values),
     "summary": ChangeKind({"set": dict_of(anything), "remove": list_of(is_text)}, _fold_values),
     "used": ChangeKind({**_VERSION, "as": or_null(is_text)}, _fold_edge),
     "logged": ChangeKind(_VERSION, _fold_edge),
-    "history": ChangeKind(
-        {
-            "part": is_text,
-            "rows": is_count,
-            "first": is_count,
-            "last": is_count,
-            "text": or_null(is_text),
-            "blob": or_null(is_digest),
-        },
-        _fold_history,
-    ),
+    "history": ChangeKind(_PART, _fold_history),
     "finish": ChangeKind({"state": one_of(FINISHED, FAILED), "code": _is_code}, _fold_finish),
     "delete": ChangeKind({}, _fold_delete),
 }

@@ -34,9 +34,8 @@ class Selection(NamedTuple):
     def reaches(self, folder: bytes) -> bool:
         """Whether any file below a folder can be selected. The folder's path ends in `/`."""
         text = os.fsdecode(folder)
-        return (text.startswith(self.prefix) or self.prefix.startswith(text)) and not self.chosen.excludes(
-            text[:-1], True
-        )
+        near = text.startswith(self.prefix) or self.prefix.startswith(text)
+        return near and not self.chosen.excludes(text[:-1], True)
 
 
 EVERYTHING = Selection()

@@ -40,11 +40,9 @@ def joined(parts: list[UpsertPart], read: Read) -> TreeBuilder:
             union.graft((), part.folder, overwrite=False)
         except PathTaken as error:
             first = next((p for p in parts[:number] if _has(p, error.parts, read)), parts[0])
-            raise Conflict(
-                f"'{printable(b'/'.join(error.parts))}' was added with other content by {first.writer}"
-                f" than by {part.writer}",
-                hint="both belong to one version: give them other names, or add the file in one process only",
-            ) from error
+            what = f"'{printable(b'/'.join(error.parts))}' was added with other content"
+            hint = "both belong to one version: give them other names, or add the file in one process only"
+            raise Conflict(f"{what} by {first.writer} than by {part.writer}", hint=hint) from error
     return union
 
 
