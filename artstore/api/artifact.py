@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from artstore.api.collections import ArtifactCollection
-from artstore.api.contents import Contents
+from artstore.api.contents import Contents, Texts
 from artstore.api.handles import opened
 from artstore.api.listing import Artifacts, Listing
 from artstore.api.recording import Recording, session
@@ -220,7 +220,7 @@ class Artifact(Contents):
         links = stored.repository.catalog().links_of(stored.id)
         return list(Artifacts(stored.root, [stored.repository.version(link.path, link.id) for link in links]))
 
-    def link(self, target_path: str, aliases: list[str] | str | None = None) -> "Artifact":
+    def link(self, target_path: str, aliases: Texts = None) -> "Artifact":
         """Link this version into another collection, such as a registry's. A draft is logged first.
 
         Args:
@@ -242,9 +242,8 @@ class Artifact(Contents):
         if self._stored is None:
             self.save()
         stored = self._logged("link")
-        return Artifact.of(
-            stored.root, stored.repository.link(stored.found(), target_path, tuple(check_aliases(aliases)))
-        )
+        link = stored.repository.link(stored.found(), target_path, tuple(check_aliases(aliases)))
+        return Artifact.of(stored.root, link)
 
     def unlink(self) -> None:
         """Remove this link. The version that it leads to stays.
@@ -254,10 +253,8 @@ class Artifact(Contents):
         """
         stored = self._logged("unlink")
         if not self.is_link:
-            raise Conflict(
-                f"Artifact '{self.qualified_name}' is not a linked artifact and cannot be unlinked",
-                hint="delete() deletes it",
-            )
+            message = f"Artifact '{self.qualified_name}' is not a linked artifact and cannot be unlinked"
+            raise Conflict(message, hint="delete() deletes it")
         stored.repository.unlink(stored.spec)
 
     @property
@@ -432,9 +429,7 @@ class Artifact(Contents):
         with session.current(entity, project or own) as run:
             self.log_to(run)
 
-    def log_to(
-        self, run: Recording, aliases: list[str] | str | None = None, tags: list[str] | str | None = None
-    ) -> None:
+    def log_to(self, run: Recording, aliases: Texts = None, tags: Texts = None) -> None:
         """Log a draft as an output of a run. If it is logged already, add the aliases and tags, and the output.
 
         Args:
@@ -442,16 +437,10 @@ class Artifact(Contents):
             aliases: Aliases for the version.
             tags: Tags for the version.
         """
-        properties = Properties(aliases=tuple(check_aliases(aliases)), tags=_texts(tags)).checked()
-        with self._drafting.locked():
-            if self._stored is None:
-                self._log(run, properties, str(run.path), reuse="latest")
-            else:
-                run.check_place(self.name, self._stored.root)
-                self._stored.add(properties)
-        run.logged(self._logged("log").found())
+        labels = (tags,) if isinstance(tags, str) else tuple(tags or ())
+        run.logged(self._made(run, Properties(tuple(check_aliases(aliases)), labels), str(run.path), "latest").found())
 
-    def use_in(self, run: Recording, aliases: list[str] | str | None = None, use_as: str | None = None) -> None:
+    def use_in(self, run: Recording, aliases: Texts = None, use_as: str | None = None) -> None:
         """Record this artifact as an input of a run.
 
         A draft is logged first, unless a live version has the same content.
@@ -461,24 +450,22 @@ class Artifact(Contents):
             aliases: Aliases to add to the version.
             use_as: The role in which the run uses it, for W&B's scripts.
         """
-        properties = Properties(aliases=tuple(check_aliases(aliases))).checked()
+        run.used(self._made(run, Properties(tuple(check_aliases(aliases))), None, "any").found(), use_as)
+
+    def _made(self, run: Recording, properties: Properties, producer: str | None, reuse: Any) -> Stored:
+        """Save the draft, or add aliases and tags if it is logged already. Returns the version."""
+        properties = properties.checked()
         with self._drafting.locked():
             if self._stored is None:
-                self._log(run, properties, None, reuse="any")
-            else:
-                run.check_place(self.name, self._stored.root)
-                self._stored.add(properties)
-        run.used(self._logged("use").found(), use_as)
+                return self._log(run, properties, producer, reuse)
+            run.check_place(self.name, self._stored.root)
+            self._stored.add(properties)
+            return self._stored
 
     def _log(
-        self,
-        run: Recording,
-        properties: Properties,
-        producer: str | None,
-        reuse: Any,
-        upsert: str | None = None,
+        self, run: Recording, properties: Properties, producer: str | None, reuse: Any, upsert: str | None = None,
         writer: str = "",
-    ) -> None:
+    ) -> Stored:  # fmt: skip
         """Save the draft and become the version. With `upsert` it is one that several processes build."""
         self._check_place(run)
         edits = self._edits
@@ -487,26 +474,19 @@ class Artifact(Contents):
             metadata=normalise(edits.metadata) if edits.metadata else None,
             ttl=None if edits.ttl == INHERIT else ttl_seconds(edits.ttl),
         ).checked()
-        path = Path(*run.home, self._name)
         saved = self._drafting.begun().save(
-            path,
-            type=self._type,
-            properties=properties,
-            run=producer,
-            incremental=self._incremental,
-            upsert=upsert,
-            writer=writer,
-            origins=self._drafting.origins(),
-            reuse=reuse,
-        )
+            Path(*run.home, self._name), type=self._type, properties=properties, run=producer, upsert=upsert, writer=writer,
+            incremental=self._incremental, origins=self._drafting.origins(), reuse=reuse,
+        )  # fmt: skip
         self._drafting.announce_saved()
         stored = Stored(run.root, Version(saved.collection, saved.collection.versions[saved.id]))
         self._become(stored)
         run.repository.tidy()
         if not saved.is_new:
             stored.check_latest(properties)
+        return stored
 
-    def upsert_to(self, run: Recording, upsert: str, *, finish: bool, aliases: list[str] | str | None = None) -> None:
+    def upsert_to(self, run: Recording, upsert: str, *, finish: bool, aliases: Texts = None) -> None:
         """Add the files to a version that several processes build under one id.
 
         Args:
@@ -596,8 +576,7 @@ class Artifact(Contents):
         if producer is None:
             return None
         state = stored.repository.runs.read(RunPath(*str(producer).split("/")))
-        there = state.number and state.deleted is None
-        return RunRecord(stored.root, state) if there else None
+        return RunRecord(stored.root, state) if state.number and state.deleted is None else None
 
     def used_by(self) -> Listing[RunRecord]:
         """The runs that used this version, directly or by a link, latest first.
@@ -614,8 +593,7 @@ class Artifact(Contents):
 
         def record(row: bytes) -> RunRecord:
             run = decoded_run(row)
-            path = RunPath(run.entity, run.project, run.id)
-            return RunRecord(root, opened(root).runs.read(path))
+            return RunRecord(root, opened(root).runs.read(RunPath(run.entity, run.project, run.id)))
 
         return Listing(rows, record)
 
@@ -663,7 +641,3 @@ class Artifact(Contents):
         rows += [("description", self.description)] if self.description else []
         rows += [(f"metadata {key}", repr(value)) for key, value in self.metadata.items()]
         return page(self.name if self._stored is None else self.qualified_name, definition_rows(rows))
-
-
-def _texts(texts: list[str] | str | None) -> tuple[str, ...]:
-    return (texts,) if isinstance(texts, str) else tuple(texts or ())

@@ -123,10 +123,9 @@ class ArtifactCollection:
         opened(self._root).delete_collection(str(self._state.path), delete_aliases=True)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, ArtifactCollection) and (self._root, self._state.path) == (
-            other._root,
-            other._state.path,
-        )
+        if not isinstance(other, ArtifactCollection):
+            return False
+        return (self._root, self._state.path) == (other._root, other._state.path)
 
     def __hash__(self) -> int:
         return hash((self._root, self._state.path))
@@ -423,12 +422,11 @@ class Registries(Listing[Registry]):
     """All registries of an entity that match a filter, by name."""
 
     def __init__(self, root: str, entity: str, filter: Filter | None, order: str | None) -> None:
-        repository = opened(root)
-        found = []
-        for project in registries_of(root, entity):
-            state = repository.registry(entity, project)
-            if fits_registry(project.removeprefix(REGISTRY), state, _created(root, entity, project), filter):
-                found.append(project)
+        def fits(project: str) -> bool:
+            state = opened(root).registry(entity, project)
+            return fits_registry(project.removeprefix(REGISTRY), state, _created(root, entity, project), filter)
+
+        found = [project for project in registries_of(root, entity) if fits(project)]
         if order is not None and order.startswith("-"):
             found.reverse()
         self._root, self._entity = root, entity
@@ -457,9 +455,10 @@ def registries_of(root: str, entity: str) -> list[str]:
 def find_registry(root: str, entity: str, name: str) -> Registry:
     """The registry with this name. Raises NotFound."""
     project = registry_project(name)
-    if project not in registries_of(root, entity):
-        there = [found.removeprefix(REGISTRY) for found in registries_of(root, entity)]
-        raise NotFound(f"there is no registry '{name}'", hint=f"there are {', '.join(there)}" if there else None)
+    there = registries_of(root, entity)
+    if project not in there:
+        names = ", ".join(found.removeprefix(REGISTRY) for found in there)
+        raise NotFound(f"there is no registry '{name}'", hint=f"there are {names}" if names else None)
     return Registry(root, entity, project)
 
 
@@ -468,10 +467,8 @@ def make_registry(
 ) -> Registry:
     """Make a registry. Raises Conflict if it exists, and InvalidValue if a name, type or visibility breaks a rule."""
     project = registry_project(name)
-    metadata = {
-        "artifact_types": [check_type(type) for type in types or ()],
-        "visibility": checked_visibility(visibility),
-    }
+    accepted = [check_type(type) for type in types or ()]
+    metadata = {"artifact_types": accepted, "visibility": checked_visibility(visibility)}
     opened(root).edit_registry(entity, project, new=True, description=description, metadata=metadata)
     return Registry(root, entity, project)
 

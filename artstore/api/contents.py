@@ -43,6 +43,8 @@ _NEAR_AMONG = 2000
 """How many of a draft's files are compared with a name that isn't there, to suggest similar ones."""
 PathLike = str | os.PathLike[str]
 """A path, as text or as an object such as `pathlib.Path`."""
+Texts = list[str] | str | None
+"""Several texts, such as aliases, or one, or none."""
 
 
 def _opened(path: str, mode: str, encoding: str | None) -> IO[Any]:
@@ -161,20 +163,16 @@ class Contents:
         _check_policy(policy)
         path = os.fspath(local_path)
         if not os.path.isfile(path):
-            problem = (
-                "is a folder" if os.path.isdir(path) else "is not a file" if os.path.lexists(path) else "does not exist"
-            )
-            raise SourceError(
-                f"Path is not a file: {printable(path)} {problem}",
-                problems=[(path, problem)],
-                hint="add_dir() adds a folder" if os.path.isdir(path) else None,
-            )
+            problem, hint = "is not a file" if os.path.lexists(path) else "does not exist", None
+            if os.path.isdir(path):
+                problem, hint = "is a folder", "add_dir() adds a folder"
+            message = f"Path is not a file: {printable(path)} {problem}"
+            raise SourceError(message, problems=[(path, problem)], hint=hint)
         target = normal_path(name) if name is not None else os.path.basename(path)
-        later = policy == "immutable"
         with self._drafting.changing() as draft:
             if is_tmp:
                 target = _renamed(target, _digest_of(path))
-            raw = draft.add_file(path, target, overwrite=overwrite, later=later)
+            raw = draft.add_file(path, target, overwrite=overwrite, later=policy == "immutable")
             self._drafting.note_source(target, path)
         return Entry(self, target, raw)
 
@@ -185,8 +183,8 @@ class Contents:
         skip_cache: bool | None = False,
         policy: str | None = "mutable",
         merge: bool = False,
-        include: list[str] | str | None = None,
-        exclude: list[str] | str | None = None,
+        include: Texts = None,
+        exclude: Texts = None,
     ) -> None:
         """Add all files of a folder, as they are now. Empty folders and executable bits are kept.
 
@@ -258,7 +256,7 @@ class Contents:
             14
         """
         self._refuse_logged("new_file")
-        kind = mode.translate({ord(c): None for c in "bt+"})
+        kind = mode.translate(dict.fromkeys(map(ord, "bt+")))
         if kind not in ("x", "w", "a"):
             raise InvalidValue(f"mode '{mode}' is not x, w or a, with or without b and +")
         target = normal_path(name)
@@ -495,11 +493,8 @@ class Contents:
         for candidate in (path, path + SUFFIX):
             raw = self._find(candidate)
             if raw is not None and candidate.endswith(ENDING):
-                return Table.read(
-                    partial(stored.open, raw),
-                    lambda other: stored.open(stored.entry(other)),
-                    f"'{printable(candidate)}' of {self.name}",
-                )
+                what = f"'{printable(candidate)}' of {self.name}"
+                return Table.read(partial(stored.open, raw), lambda other: stored.open(stored.entry(other)), what)
         return None
 
     def __getitem__(self, name: str) -> Any:
@@ -555,8 +550,8 @@ class Contents:
         skip_cache: bool | None = None,
         path_prefix: PathLike | None = None,
         multipart: bool | None = None,
-        include: list[str] | str | None = None,
-        exclude: list[str] | str | None = None,
+        include: Texts = None,
+        exclude: Texts = None,
         link: Link = "copy",
     ) -> str:
         """Restore the files to a folder, every byte checked.
@@ -685,7 +680,7 @@ def _check_policy(policy: str | None) -> None:
         raise InvalidValue(f"policy '{policy}' is not 'mutable' or 'immutable'")
 
 
-def globs_of(patterns: list[str] | str | None) -> list[str] | None:
+def globs_of(patterns: Texts) -> list[str] | None:
     """One glob as a list of one."""
     return [patterns] if isinstance(patterns, str) else patterns
 

@@ -166,11 +166,9 @@ class Restoring:
                 hint=f"if you trust it, {self._again(source.place)} uses it",
             )
 
-    def _again(self, place: str | None = None) -> str:
+    def _again(self, place: str = "REMOTE_OR_URL") -> str:
         """The command that restores from `place`; without one, a pattern of it."""
         file = [] if self._lock == NAME else ["--file", self._lock]
-        if place is None:
-            return typed(f"get --locked {shlex.join([*file, '--from', 'REMOTE_OR_URL'])}")
         return typed(f"get --locked {shlex.join([*file, '--from', place])}")
 
     # -- getting a version --

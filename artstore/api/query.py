@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from operator import itemgetter
 from typing import Any, Literal
 
 from artstore.api.artifact import Artifact
@@ -16,7 +17,7 @@ from artstore.api.collections import (
     find_registry,
     make_registry,
 )
-from artstore.api.contents import PathLike
+from artstore.api.contents import PathLike, Texts
 from artstore.api.handles import opened, root_of
 from artstore.api.listing import Artifacts, Listing
 from artstore.api.recording import session
@@ -135,7 +136,7 @@ class Api:
         name: str | None = None,
         order: str | None = None,
         per_page: int | None = None,
-        tags: list[str] | str | None = None,
+        tags: Texts = None,
         filters: Filter | None = None,
     ) -> Artifacts:
         """List the live versions of a collection, newest first.
@@ -386,10 +387,8 @@ class Api:
         """
         if not isinstance(obj, NewAutomation):
             raise InvalidType(f"create_automation needs event >> action, not {type(obj).__name__}")
-        place, rule = (
-            self._repository.automations.place,
-            new_rule(obj, name=name, description=description, enabled=enabled),
-        )
+        place = self._repository.automations.place
+        rule = new_rule(obj, name=name, description=description, enabled=enabled)
         try:
             if isinstance(obj.action, CallPython):
                 firing.call(place, rule, obj.action.function)
@@ -459,11 +458,7 @@ class Api:
         return f"<Api {self._given or session.place()}>"
 
 
-_VERSION_ORDERS: dict[str, Callable[[VersionState], int]] = {
-    "created_at": lambda version: version["created"],
-    "version": lambda version: version["number"],
-    "size": lambda version: version["size"],
-}
+_VERSION_ORDERS = {"created_at": itemgetter("created"), "version": itemgetter("number"), "size": itemgetter("size")}
 
 
 def _order(text: str) -> tuple[Callable[[VersionState], int], bool]:

@@ -205,16 +205,10 @@ def start(
         check_project(id or _new_id(), "run id"),
     )
     begun = new_change(
-        "start",
-        entity=path.entity,
-        project=path.project,
-        run=path.id,
-        job_type=job_type,
-        group=group,
+        "start", entity=path.entity, project=path.project, run=path.id, job_type=job_type, group=group,
         owner=str(this_process(named=repository.settings.identity()[0] is not None)),
-        command=redacted_arguments(map(_text, sys.argv)),
-        git=_git(),
-    )
+        command=redacted_arguments(map(_text, sys.argv)), git=_git(),
+    )  # fmt: skip
 
     def build(state: RunState) -> list[Change]:
         there = state.number and state.deleted is None
@@ -329,11 +323,8 @@ def _values_set(state: RunState, kind: str, values: dict[str, Any], removed: lis
 def version_fields(found: Version) -> dict[str, Any]:
     """The fields that a run's log records of a version."""
     fields = ("id", "number", "digest", "size", "created")
-    return (
-        found.state.path.fields()
-        | {"type": found.state.type}
-        | {key: value for key, value in found.version.items() if key in fields}
-    )
+    kept = {key: value for key, value in found.version.items() if key in fields}
+    return found.state.path.fields() | {"type": found.state.type} | kept
 
 
 def _new_id() -> str:

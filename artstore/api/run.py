@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from artstore.api.artifact import Artifact
-from artstore.api.contents import PathLike
+from artstore.api.contents import PathLike, Texts
 from artstore.api.handles import opened
 from artstore.api.listing import Artifacts
 from artstore.api.media import without_media
@@ -36,13 +36,7 @@ class Run:
     """A run that is being recorded: its inputs, outputs, config, metrics and end. `init` makes it."""
 
     def __init__(
-        self,
-        run: Recording | None,
-        path: RunPath,
-        config: dict[str, Any],
-        *,
-        allow_val_change: bool = False,
-        group: str | None = None,
+        self, run: Recording | None, path: RunPath, config: dict[str, Any], *, allow_val_change: bool, group: str | None
     ) -> None:
         """Wrap a recording. `run` is None in mode `disabled`; then nothing is recorded."""
         self._recording = run
@@ -51,21 +45,20 @@ class Run:
         self._pid = os.getpid()
         self._error = _last_error()
         self._flushed = time.monotonic()
-        state = run.state() if run is not None else None
-        self._name, self._notes, self._tags = (state.name, state.notes, state.tags) if state else (path.id, None, [])
-        self._start = state.started if state else ""
-        self.group = state.group if state else group
+        state = run.state() if run is not None else RunState(path)
+        self._name, self._notes, self._tags = state.name or path.id, state.notes, state.tags
+        self._start = state.started
+        self.group = state.group if run is not None else group
         """the group, for runs that belong together"""
-        self.job_type = state.job_type if state else None
+        self.job_type = state.job_type
         """what kind of work the run does"""
-        self.resumed = state is not None and state.number > 1
+        self.resumed = state.number > 1
         """whether the run existed before it was started here"""
         self._steps, self._summaries = Steps(run, state), Summaries()
-        known = state.config if state is not None else config
-        fixed = not allow_val_change
+        known, fixed = state.config if run is not None else config, not allow_val_change
         self._config = Values(known, lambda set, gone: self._write("config", set, gone), fixed=fixed, used=self._use_as)
         self._unwritten: dict[str, Any] = {}
-        self._summary = Values(state.summary if state else {}, self._set_summary, fixed=False)
+        self._summary = Values(state.summary, self._set_summary, fixed=False)
 
     def _write(self, kind: str, values: dict[str, Any], removed: list[str]) -> None:
         self._refuse_ended(kind)
@@ -198,7 +191,7 @@ class Run:
         self,
         artifact_or_name: str | Artifact,
         type: str | None = None,
-        aliases: list[str] | str | None = None,
+        aliases: Texts = None,
         use_as: str | None = None,
     ) -> Artifact:
         """Record that this run reads a version. A second call for the same version changes nothing.
@@ -231,9 +224,8 @@ class Run:
         elif isinstance(artifact_or_name, Artifact):
             artifact = artifact_or_name
         else:
-            raise InvalidType(
-                f"use_artifact needs an Artifact or a name such as 'data:latest', not {artifact_or_name.__class__.__name__}"
-            )
+            given = artifact_or_name.__class__.__name__
+            raise InvalidType(f"use_artifact needs an Artifact or a name such as 'data:latest', not {given}")
         if type is not None and not artifact.is_draft() and type != artifact.type:
             raise Conflict(f"Supplied type {type} does not match type {artifact.type} of artifact {artifact.name}")
         if self._recording is not None:
@@ -245,7 +237,7 @@ class Run:
         artifact_or_path: Artifact | PathLike,
         name: str | None = None,
         type: str | None = None,
-        aliases: list[str] | str | None = None,
+        aliases: Texts = None,
         tags: list[str] | None = None,
     ) -> Artifact:
         """Log an artifact as an output of this run. It is safe on disk when this returns.
@@ -304,7 +296,7 @@ class Run:
         artifact_or_path: Artifact | PathLike,
         name: str | None = None,
         type: str | None = None,
-        aliases: list[str] | str | None = None,
+        aliases: Texts = None,
         distributed_id: str | None = None,
     ) -> Artifact:
         """Add files to a version that several processes build together. They are safe on disk when this returns.
@@ -343,7 +335,7 @@ class Run:
         artifact_or_path: Artifact | PathLike,
         name: str | None = None,
         type: str | None = None,
-        aliases: list[str] | str | None = None,
+        aliases: Texts = None,
         distributed_id: str | None = None,
     ) -> Artifact:
         """Make a version from all files that were added under an id, and from this artifact.
@@ -375,16 +367,10 @@ class Run:
         return self._upserted("finish", artifact_or_path, name, type, aliases, distributed_id)
 
     def _upserted(
-        self,
-        verb: str,
-        given: Artifact | PathLike,
-        name: str | None,
-        type: str | None,
-        aliases: list[str] | str | None,
-        distributed_id: str | None,
+        self, verb: str, given: Artifact | PathLike, name: str | None, type: str | None, aliases: Texts, id: str | None
     ) -> Artifact:
         self._refuse_ended(f"{verb}_artifact")
-        id = distributed_id or self.group
+        id = id or self.group
         if not id:
             raise InvalidType(f"Cannot {verb} artifact unless run is in a group or distributed_id is provided")
         artifact = artifact_of(given, name, type, self.id)
@@ -398,9 +384,7 @@ class Run:
 
     # -- links --
 
-    def link_artifact(
-        self, artifact: Artifact, target_path: str, aliases: list[str] | str | None = None
-    ) -> Artifact | None:
+    def link_artifact(self, artifact: Artifact, target_path: str, aliases: Texts = None) -> Artifact | None:
         """Link a version into another collection, such as a registry's. A draft is logged first.
 
         Args:
@@ -432,7 +416,7 @@ class Run:
 
     # -- models --
 
-    def log_model(self, path: PathLike, name: str | None = None, aliases: list[str] | str | None = None) -> None:
+    def log_model(self, path: PathLike, name: str | None = None, aliases: Texts = None) -> None:
         """Log a file or folder as an artifact of type `model`.
 
         Args:
@@ -468,19 +452,14 @@ class Run:
         """
         artifact = self.use_artifact(name)
         if MODEL not in artifact.type:
-            raise _NotAModel(
-                f"You can only use this method for 'model' artifacts; '{artifact.name}' is a '{artifact.type}'"
-            )
+            kind = f"'{artifact.name}' is a '{artifact.type}'"
+            raise _NotAModel(f"You can only use this method for 'model' artifacts; {kind}")
         folder = artifact.download()
         entries = list(artifact.manifest.entries)
         return os.path.join(folder, entries[0]) if len(entries) == 1 else folder
 
     def link_model(
-        self,
-        path: PathLike,
-        registered_model_name: str,
-        name: str | None = None,
-        aliases: list[str] | str | None = None,
+        self, path: PathLike, registered_model_name: str, name: str | None = None, aliases: Texts = None
     ) -> Artifact | None:
         """Log a file or folder as a model, and link it into the project `model-registry`, as W&B does.
 

@@ -101,8 +101,8 @@ def init(
     given_config = as_dict_of(config)
     artifacts = {key: value for key, value in given_config.items() if isinstance(value, Artifact)}
     values = plain_values({key: value for key, value in given_config.items() if key not in artifacts})
-    values = {k: v for k, v in values.items() if config_include_keys is None or k in config_include_keys}
-    values = {k: v for k, v in values.items() if k not in (config_exclude_keys or ())}
+    include, exclude = values if config_include_keys is None else config_include_keys, config_exclude_keys or ()
+    values = {key: value for key, value in values.items() if key in include and key not in exclude}
     for what in ("name", "group", "job_type", "notes"):
         if asked.get(what) is not None:
             checked_text(what, asked[what])
@@ -136,12 +136,9 @@ _SETTINGS = {
     "project": "project", "entity": "entity", "run_id": "id", "run_name": "name", "run_notes": "notes", "run_tags": "tags",
     "run_group": "group", "run_job_type": "job_type", "mode": "mode", "resume": "resume",
 }  # fmt: skip
-_FURNITURE = frozenset(
-    (
-        "anonymous", "force", "save_code", "tensorboard", "sync_tensorboard", "monitor_gym", "resume_from", "fork_from",
-        "magic",
-    )
-)  # fmt: skip
+_FURNITURE = {
+    "anonymous", "force", "save_code", "tensorboard", "sync_tensorboard", "monitor_gym", "resume_from", "fork_from", "magic",
+}  # fmt: skip
 
 
 # -- functions of the module that act on the active run --

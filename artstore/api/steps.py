@@ -16,15 +16,13 @@ from artstore.errors import InvalidValue
 class Steps:
     """The current step and its row, which is written to the run's history when the step ends."""
 
-    def __init__(self, run: Recording | None, state: RunState | None) -> None:
+    def __init__(self, run: Recording | None, state: RunState) -> None:
         """Start at step 0, or after the last step of a resumed run's `state`. Without a run, rows are dropped."""
         self._recording = run
         self._lock, self._pid = threading.RLock(), os.getpid()
         self._row: dict[str, Any] = {}
         self._began = time.time()
-        self.current = 0
-        if state is not None and state.history:
-            self.current = 1 + max(part["last"] for part in state.history.values())
+        self.current = 1 + max((part["last"] for part in state.history.values()), default=-1)
 
     @contextmanager
     def locked(self) -> Iterator[None]:

@@ -177,21 +177,14 @@ def merge(one: Type, other: Type) -> Type | None:
         return None
     params, others = one.get("params", {}), other.get("params", {})
     if one["wb_type"] == "list":
-        return {
-            "wb_type": "list",
-            "params": {
-                **others,
-                "element_type": joined([params.get("element_type", UNKNOWN), others.get("element_type", UNKNOWN)]),
-            },
-        }
+        element = joined([params.get("element_type", UNKNOWN), others.get("element_type", UNKNOWN)])
+        return {"wb_type": "list", "params": {**others, "element_type": element}}
     if one["wb_type"] == "typedDict":
         before, after = params["type_map"], others["type_map"]
         if before.keys() != after.keys():
             return ANY
-        return {
-            "wb_type": "typedDict",
-            "params": {"type_map": {key: joined([before[key], after[key]]) for key in before}},
-        }
+        keys = {key: joined([before[key], after[key]]) for key in before}
+        return {"wb_type": "typedDict", "params": {"type_map": keys}}
     return None
 
 
@@ -237,13 +230,9 @@ def _types_in(value: Any) -> list[Any]:
 def words(kind: Type) -> str:
     """The name of a type in messages."""
     names = {
-        "number": "numbers",
-        "string": "text",
-        "boolean": "booleans",
-        "timestamp": "times",
-        "typedDict": "dicts",
+        "number": "numbers", "string": "text", "boolean": "booleans", "timestamp": "times", "typedDict": "dicts",
         "list": "lists",
-    }
+    }  # fmt: skip
     if kind["wb_type"] == "ndarray":
         return f"arrays of shape {tuple(kind['params']['shape'])}"
     return names.get(kind["wb_type"], str(kind["wb_type"]))

@@ -78,9 +78,7 @@ def same_row(one: Any, other: Any) -> bool:
 
 def _same_cell(one: Any, other: Any) -> bool:
     if one is None or other is None or type(one).__name__ == "NAType" or type(other).__name__ == "NAType":
-        return (
-            kinds.is_null(one) and kinds.is_null(other) and not isinstance(one, float) and not isinstance(other, float)
-        )
+        return all(kinds.is_null(cell) and not isinstance(cell, float) for cell in (one, other))
     if kinds.is_array(one) or kinds.is_array(other):
         return getattr(one, "shape", None) == getattr(other, "shape", None) and bool((one == other).all())
     if isinstance(one, list | tuple) and isinstance(other, list | tuple):

@@ -37,10 +37,8 @@ def write_table(file: BinaryIO, head: Head, rows: Iterable[list[Any]], count: in
     """Write a table's file, with keys in ascending order, as W&B does. W&B ignores `column_forms`, which is ours."""
     types = {"wb_type": "typedDict", "params": {"type_map": head.types}}
     forms = f'"column_forms": {_sorted(head.forms)}, ' if head.forms else ""
-    start = (
-        f'{{"_type": "table", {forms}"column_types": {_sorted(types)}, "columns": {_encode(head.columns)}, "data": ['
-    )
-    file.write(start.encode())
+    columns = f'"column_types": {_sorted(types)}, "columns": {_encode(head.columns)}'
+    file.write(f'{{"_type": "table", {forms}{columns}, "data": ['.encode())
     comma = ""
     for row in rows:
         file.write((comma + _encode([encoded(cell) for cell in row])).encode())
@@ -91,11 +89,9 @@ def _head_of(told: dict[str, Any], what: str) -> Head:
     if not isinstance(columns, list) or not all(isinstance(c, str | int) for c in columns):
         raise Damage(f"{what} is not a table: it has no columns")
     params = types.get("params", {}) if isinstance(types, dict) else None if types is not None else {}
-    found = params.get("type_map", {}) if isinstance(params, dict) else None
+    found: Any = params.get("type_map", {}) if isinstance(params, dict) else None
     forms = told.get("column_forms", {})
-    if not isinstance(found, dict):
-        raise Damage(f"{what} is not a table: its columns' types aren't valid")
-    good = all(map(is_type, found.values()))
+    good = isinstance(found, dict) and all(map(is_type, found.values()))
     if not good or not isinstance(forms, dict) or not all(map(is_form, forms.values())):
         raise Damage(f"{what} is not a table: its columns' types aren't valid")
     return Head(columns, found, forms)

@@ -21,9 +21,8 @@ def rows_of(frame: Any, together: int) -> tuple[list[Any], Iterable[Any]]:
     """The names of a frame's columns, and its rows. From a pyarrow Table, `together` rows are read at once."""
     if type(frame).__module__.partition(".")[0] == "pyarrow":
         batches = frame.to_batches(max_chunksize=together)
-        return list(frame.column_names), (
-            row for batch in batches for row in zip(*batch.to_pydict().values(), strict=True)
-        )
+        rows = (row for batch in batches for row in zip(*batch.to_pydict().values(), strict=True))
+        return list(frame.column_names), rows
     return list(frame.columns), frame.itertuples(index=False, name=None)
 
 
@@ -101,6 +100,5 @@ def _needed(package: str, what: str) -> Any:
     try:
         return importlib.import_module(package)
     except ImportError as error:
-        raise NotFound(
-            f"{what} needs {package}, which is not installed here", hint=f"`pip install {package}`"
-        ) from error
+        message = f"{what} needs {package}, which is not installed here"
+        raise NotFound(message, hint=f"`pip install {package}`") from error

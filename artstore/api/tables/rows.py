@@ -48,25 +48,18 @@ class Rows(Sequence[list[Any]]):
         if isinstance(index, slice):
             return [self[i] for i in range(*index.indices(len(self)))]
         number = range(len(self))[operator.index(index)]
-        start = self._starts[number]
-        end = self._starts[number + 1] if number + 1 < len(self) else self._end
-        return self._read(start, end - start)
+        return msgpack.unpackb(self._packed(number, number + 1), **_UNPACKING)
 
-    def _read(self, start: int, length: int) -> list[Any]:
+    def _packed(self, first: int, last: int) -> bytes:
+        """The rows from `first` to before `last`, as they are in the file."""
         self._file.flush()
-        data = os.pread(self._file.fileno(), length, start)
-        row: list[Any] = msgpack.unpackb(data, ext_hook=_unpacked, strict_map_key=False, unicode_errors="surrogatepass")
-        return row
+        start, end = self._starts[first], self._starts[last] if last < len(self) else self._end
+        return os.pread(self._file.fileno(), end - start, start)
 
     def __iter__(self) -> Iterator[list[Any]]:
         for first in range(0, len(self), _TOGETHER):  # few reads, even for many rows
-            last = min(first + _TOGETHER, len(self))
-            start, end = self._starts[first], self._starts[last] if last < len(self) else self._end
-            self._file.flush()
-            unpacker = msgpack.Unpacker(
-                ext_hook=_unpacked, strict_map_key=False, unicode_errors="surrogatepass", max_buffer_size=0
-            )
-            unpacker.feed(os.pread(self._file.fileno(), end - start, start))
+            unpacker = msgpack.Unpacker(max_buffer_size=0, **_UNPACKING)
+            unpacker.feed(self._packed(first, min(first + _TOGETHER, len(self))))
             yield from unpacker
 
     def __eq__(self, other: object) -> bool:
@@ -101,3 +94,6 @@ def _unpacked(code: int, data: bytes) -> Any:
     if code == _LONG:
         return int(text)
     return (datetime.datetime if code == _MOMENT else datetime.date).fromisoformat(text)
+
+
+_UNPACKING: dict[str, Any] = {"ext_hook": _unpacked, "strict_map_key": False, "unicode_errors": "surrogatepass"}
