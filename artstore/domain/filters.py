@@ -144,7 +144,7 @@ def _moment(operand: Any) -> str:
             moment = moment.astimezone(datetime.UTC).replace(tzinfo=None)
     except (ValueError, OverflowError):  # the latter: before the year 1 or after 9999 in UTC
         hint = "2026-11-22 is one, and 2026-11-22T10:00"
-        raise InvalidValue(f"{operand!r:.80} is no date or time", hint=hint) from None
+        raise InvalidValue(f"{operand!r:.80} is not a date or time", hint=hint) from None
     seconds = len(text) > 16 or moment.second
     return moment.isoformat(timespec="microseconds" if moment.microsecond else "seconds" if seconds else "minutes")
 

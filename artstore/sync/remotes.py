@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from artstore.backends.storage import FolderStorage
-from artstore.domain.collection import Path, State, digest_of_state, is_live
+from artstore.domain.collection import Path, State, VersionState, digest_of_state, is_live
 from artstore.domain.digest import BLOB, Digest
 from artstore.domain.names import Spec, as_project, check_name, check_project, file_name_of, printable
 from artstore.domain.selection import EVERYTHING, Selection, select
@@ -248,23 +248,33 @@ class Remotes:
             found.append(Divergence(name, ahead, behind, changes - ahead))
         return found
 
-    def holding(self, path: Path, spec: Spec) -> str | None:
-        """The name of a remote that has the version that a spec names, or None."""
+    def holding(self, path: Path, spec: Spec) -> tuple[str, VersionState] | None:
+        """The name of a remote that has the version that a spec names, and that version; or None."""
         for name in self.all():
             try:
-                resolve(self._seen(name).read(path), spec)
-                return name
+                return name, resolve(self._seen(name).read(path), spec)
             except ArtstoreError:
                 continue
         return None
 
     def not_found(self, error: NotFound, path: Path, spec: Spec) -> NotFound:
         """The error for a version that isn't here. If a remote has it, the hint names the command that gets it."""
-        holder = self.holding(path, spec)
-        if holder is None:
+        try:
+            held, here = self.holding(path, spec), self._here.refs.read(path).versions
+        except Conflict:  # a collection here has this name in another case
+            held, here = None, {}
+        if held is None:
             more = "`artstore pull` may bring more from a remote"
             return NotFound(str(error), hint=f"{error.hint}; {more}" if error.hint else more)
+        holder, version = held
         name = self._lookup.short(path) + spec.ending
+        ours = here.get(version["id"])
+        if ours is not None and not is_live(ours):  # a pull doesn't bring back what was deleted here
+            known = f"{self._lookup.short(path)}:v{ours['number']}"
+            return NotFound(
+                f"{known} was deleted here on {ours['deleted'][:10]}; remote '{holder}' still has it",
+                hint=f"{typed('undelete', known)} brings it back; {typed(f'get --from {holder}', name)} gets its files",
+            )
         return NotFound(f"{name} is not here, but at remote '{holder}'", hint=f"{typed('pull', holder, name)} gets it")
 
     def having(self, path: Path, id: str) -> str | None:

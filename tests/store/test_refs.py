@@ -231,7 +231,7 @@ def test_another_type_is_refused_and_a_deleted_name_may_take_one(repo: Repositor
     with pytest.raises(Conflict, match=r"Artifact 'a' already exists with type 'model'; .* 'dataset'"):
         put(repo, tmp_path, "a", "2", type="dataset")
     repo.delete_collection("a")
-    with pytest.raises(NotFound, match="no artifact 'a'"):
+    with pytest.raises(NotFound, match="artifact 'a' was deleted on"):
         repo.find("a")
     assert put(repo, tmp_path, "a", "2", type="dataset") == 1
     assert repo.collection("a").type == "dataset"

@@ -74,6 +74,34 @@ def test_what_only_a_remote_has_is_named_with_the_command_that_gets_it(
     assert caught.value.hint == "`artstore pull nas a:v1` gets it"
 
 
+@pytest.mark.parametrize("spec", ["a:v0", "a:prod", "a"])
+def test_what_was_deleted_here_and_is_still_at_a_remote_names_undelete_and_not_pull(
+    anna: Repository, nas: Path, spec: str
+) -> None:
+    put(anna, "a", {"f": "0"}, aliases=("prod",))
+    anna.push()
+    anna.delete("a:v0", delete_aliases=True)
+    assert [moved.outcome for moved in anna.pull().collections] == ["up to date"], "a pull doesn't bring it back"
+    with pytest.raises(
+        NotFound, match=r"a:v0 was deleted here on \d{4}-\d\d-\d\d; remote 'nas' still has it"
+    ) as caught:
+        anna.find(spec)
+    assert caught.value.hint is not None and caught.value.hint.startswith("`artstore undelete a:v0` brings it back")
+    assert f"`artstore get --from nas {spec}` gets its files" in caught.value.hint
+    anna.undelete("a:v0")
+    assert anna.find("a").number == 0
+
+
+def test_a_deleted_artifact_names_the_command_that_brings_it_back(anna: Repository) -> None:
+    put(anna, "big", {"f": "0"})
+    anna.delete_collection("big")
+    with pytest.raises(NotFound, match=r"artifact 'big' was deleted on \d{4}") as caught:
+        anna.find("big")
+    assert caught.value.hint is not None and "`artstore undelete big` may bring it back" in caught.value.hint
+    anna.undelete_collection("big")
+    assert anna.find("big").number == 0
+
+
 def test_with_auto_fetch_what_a_remote_has_is_pulled_when_it_is_used(
     anna: Repository, bob: Repository, nas: Path, tmp_path: Path
 ) -> None:

@@ -94,6 +94,16 @@ def unless_deleted(refs: Refs, found: Version) -> Iterator[None]:
         raise type(error)(f"{found.name}: {error}", hint=error.hint) from error
 
 
+def _deleted(name: str, state: State) -> NotFound | None:
+    """The error for a collection all of whose versions were deleted. None if it never had any here."""
+    days = [version["deleted"][:10] for version in state.versions.values() if "withdrawn" not in version]
+    if not days:
+        return None
+    return NotFound(
+        f"artifact '{printable(name)}' was deleted on {max(days)}", hint=f"{typed('undelete', name)} may bring it back"
+    )
+
+
 class Lookup:
     """Looks up collections and versions by their names.
 
@@ -136,7 +146,7 @@ class Lookup:
         except Conflict as error:  # a collection has this name in another case
             raise self._unknown(path, spec, text, home) from error
         if not state.exists:
-            raise self._unknown(path, spec, text, home)
+            raise _deleted(self.short(path), state) or self._unknown(path, spec, text, home)
         return state
 
     def find(self, text: str, home: Home | None = None) -> Version:
