@@ -31,8 +31,7 @@ from artstore.store.settings import Settings
 from artstore.store.store import Store
 from artstore.store.transaction import Transaction
 from artstore.sync.exchange import Exchanged, Exchanging
-from artstore.sync.notes import FOLDER as REMOTES
-from artstore.sync.notes import Tracking
+from artstore.sync.notes import FOLDER, Tracking
 from artstore.sync.place import open_remote
 from artstore.sync.pull import Pull
 from artstore.sync.push import Push
@@ -177,7 +176,7 @@ class Bundles:
 
     def _forget_dead(self) -> None:
         """Remove the notes that killed processes left of their bundles."""
-        for name in self._storage.names(REMOTES):
+        for name in self._storage.names(FOLDER):
             if name.startswith(_NAME) and is_of_dead(self._storage, name.removeprefix(_NAME)):
                 Tracking(self._storage, name).forget()
 

@@ -1,10 +1,9 @@
 """Pruning: deleting the versions that a policy doesn't keep, with the bytes that this frees."""
 
-from collections.abc import Set
+from functools import partial
 from typing import NamedTuple
 
 from artstore.domain.collection import Path, State
-from artstore.domain.digest import Digest
 from artstore.domain.properties import property_digests
 from artstore.operations.changing.changes import Changes
 from artstore.operations.finding.catalog import Catalog
@@ -56,9 +55,6 @@ def _freed_without(store: Store, catalog: Catalog, going: list[Version], monitor
     If links point to a version, the blobs of its properties stay, because its properties are copied to the links.
     """
     kept = {blob for one in going if catalog.links_of(one.id) for blob in property_digests(one.version)}
-
-    def freed(without: Set[str], kept: Set[Digest]) -> int:
-        seen = foresee(store.objects, store.refs, store.runs, grace=0.0, monitor=monitor, without=without, kept=kept)
-        return seen.freed_bytes
-
-    return freed({f"{one.state.path.folder}@{one.id}" for one in going}, kept) - freed(set(), set())
+    look = partial(foresee, store.objects, store.refs, store.runs, grace=0.0, monitor=monitor)
+    without = {f"{one.state.path.folder}@{one.id}" for one in going}
+    return look(without=without, kept=kept).freed_bytes - look().freed_bytes

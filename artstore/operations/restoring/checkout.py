@@ -229,12 +229,9 @@ class Checkout:
         # 2. Fill the subfolders.
         folders = [entry for entry in entries if entry.kind == DIRECTORY]
         for entry in folders:
-            child = open_child(fd, entry.name, create=False)
-            try:
+            with closing_fd(open_child(fd, entry.name, create=False)) as child:
                 seen[os.fsdecode(entry.name)] = (stat.S_IFDIR, os.fstat(child).st_ino)
                 self._fresh_folder(child, path + entry.name + b"/", entry.digest, entry, cache)
-            finally:
-                os.close(child)
         # 3. Note the stats in the cache, now or when the last of its files is written.
         if cache is not None and len(seen) == len(entries):
             cache.put(path, _record(_trusted(fd, seen, self._trust_in(seen)), tree, entries))

@@ -8,7 +8,7 @@ import stat
 from collections.abc import Callable, Generator, Iterable, Sequence
 from functools import cached_property
 
-from artstore.backends.files import hash_file, open_regular
+from artstore.backends.files import closing_fd, hash_file, open_regular
 from artstore.domain.digest import Digest
 from artstore.domain.selection import EVERYTHING, Selection
 from artstore.domain.tree import BLAKE3, DIRECTORY, EXECUTABLE, REFERENCE, Entry, check_depth, read_folder, walk
@@ -78,10 +78,8 @@ class Comparison:
             except OSError:
                 yield AbsentFolder(self, folder, entry or Entry((name, DIRECTORY, 0, digest, 0)), entry)
                 continue
-            try:
+            with closing_fd(child):
                 yield from self._below(child, below, digest, entry)
-            finally:
-                os.close(child)
 
     def listing(self, fd: int) -> dict[str, Stat] | None:
         """The files and subfolders of an open folder, with stats. Without a cache, each file's stat is UNKNOWN.

@@ -5,7 +5,7 @@ import os
 from typing import TYPE_CHECKING
 
 from artstore.backends.confined import CREATE, create_file
-from artstore.backends.files import clone, copy_hashed, copy_windows, write_fully
+from artstore.backends.files import clone, closing_fd, copy_hashed, copy_windows, write_fully
 from artstore.domain.digest import BLOB, Digest
 from artstore.domain.names import is_protected, printable
 from artstore.domain.tree import EXECUTABLE, REFERENCE, Entry
@@ -192,7 +192,7 @@ class FileWriter:
 
     def _copy_large(self, source: int, target: int, path: bytes, entry: Entry) -> None:
         """Copy a large file, and close both descriptors. Unless its blob was verified before, hash it."""
-        try:
+        with closing_fd(source), closing_fd(target):
             if self._objects.large.verified.holds(entry[3], os.fstat(source)):
                 self._copy_verified(source, target, entry[2])
             else:
@@ -204,9 +204,6 @@ class FileWriter:
                     hint = "run the same command again"
                     raise DamagedObject(f"'{printable(path + entry[0])}' was not copied correctly", hint=hint)
                 self._objects.large.verified.note([(entry[3], os.fstat(source))])
-        finally:
-            os.close(target)
-            os.close(source)
 
     def _copy_verified(self, source: int, target: int, size: int) -> None:
         if clone(source, target):

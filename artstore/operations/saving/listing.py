@@ -46,11 +46,6 @@ class Listing:
         self.folders: dict[str, None] = {}
         """names of subfolders, in the system's order"""
 
-    def add_linked_file(self, name: str, st: os.stat_result) -> None:
-        """Add a symlink that leads to a file, with the file's stat."""
-        self.linked.add(name)
-        self.seen[name] = stat_of(st, True)
-
     def add_folder(self, name: str, inode: int) -> None:
         """Add a subfolder, or a symlink that leads to a folder."""
         self.seen[name] = (stat.S_IFDIR, inode)
@@ -141,7 +136,8 @@ class Lister:
             self._problems.add(path + os.fsencode(name), reason)
             return
         if stat.S_ISREG(st.st_mode):
-            listing.add_linked_file(name, st)
+            listing.linked.add(name)
+            listing.seen[name] = stat_of(st, True)
         elif stat.S_ISDIR(st.st_mode):
             if self._admits(path, name, (st.st_dev, st.st_ino)):
                 listing.add_folder(name, st.st_ino)

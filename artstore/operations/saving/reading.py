@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from blake3 import blake3
 
-from artstore.backends.files import kind_of, open_regular, remove_if_there, unreadable_at
+from artstore.backends.files import closing_fd, kind_of, open_regular, remove_if_there, unreadable_at
 from artstore.domain.digest import BLOB, Digest
 from artstore.domain.names import printable
 from artstore.domain.tree import EXECUTABLE, FILE, Row
@@ -133,14 +133,12 @@ class FileReader:
         """Read a file once. Returns None if it changed while it was read."""
         if st[2] >= LARGE:
             return self._take_copy(name, st, self._copy_large(fd, name, st[2], follow))
-        source = open_regular(name, dir_fd=fd, follow=follow)
-        try:
-            data = os.read(source, st[2] + 1)
-            after = stat_of(os.fstat(source), follow)
-        except OSError as error:
-            raise OSError(error.errno, f"{reason_of(error)} at byte {unreadable_at(source) or 0}") from error
-        finally:
-            os.close(source)
+        with closing_fd(open_regular(name, dir_fd=fd, follow=follow)) as source:
+            try:
+                data = os.read(source, st[2] + 1)
+                after = stat_of(os.fstat(source), follow)
+            except OSError as error:
+                raise OSError(error.errno, f"{reason_of(error)} at byte {unreadable_at(source) or 0}") from error
         if len(data) != st[2] or after != st:
             return None
         with self._tx.storage.writing():
@@ -162,8 +160,7 @@ class FileReader:
 
         Raises OSError for errors of the source, StorageError for errors of the store.
         """
-        source = open_regular(name, dir_fd=fd, follow=follow)
-        try:
+        with closing_fd(open_regular(name, dir_fd=fd, follow=follow)) as source:
             try:
                 copied = self._tx.copy_large(source, size, lambda n: self._monitor.advance(0, n))
             except OSError as error:
@@ -171,8 +168,6 @@ class FileReader:
                     raise OSError(error.errno, f"{reason_of(error)} at byte {at}") from error
                 raise storage_error(error, f"write to {printable(self._tx.storage.root)}") from error
             return _Copied(*copied, stat_of(os.fstat(source), follow)) if copied else None
-        finally:
-            os.close(source)
 
     def _take_large(self, fd: int, path: bytes, name: bytes, st: Stat, future: "Future[_Copied | None]") -> Row | None:
         """The entry of a file that a thread copied. If the file changed meanwhile, it is read again."""

@@ -5,8 +5,7 @@ from collections.abc import Set
 from contextlib import closing
 from typing import NamedTuple
 
-from artstore.backends.owner import is_alive
-from artstore.backends.owner import parse as parse_owner
+from artstore.backends.owner import is_alive, parse
 from artstore.backends.storage import Storage
 from artstore.domain.digest import Digest
 from artstore.domain.wording import near
@@ -172,7 +171,7 @@ def abandon_transaction(storage: Storage, name: str, *, force: bool, dry_run: bo
     """
     if name not in storage.names("tmp") or "/" in name:
         raise NotFound(f"there is no transaction '{name}'", hint=near(name, storage.names("tmp")))
-    owner = parse_owner(name)
+    owner = parse(name)
     if owner is not None and is_alive(owner) and not force:
         hint = "end that process first, or abandon it with --force"
         raise Refused(f"process {owner.pid} is at work here: its save would fail", hint=hint)

@@ -88,10 +88,7 @@ def merge(objects: ObjectStore) -> int:
     Best effort: if a merge fails, the packs stay as they are, and no error is raised.
     """
     gone = 0
-    while len(due := packs_due(objects)) >= MERGE_COUNT:
-        merged = _merge_once(objects, due)
-        if not merged:
-            return gone
+    while len(due := packs_due(objects)) >= MERGE_COUNT and (merged := _merge_once(objects, due)):
         gone += merged
     return gone
 
