@@ -198,11 +198,10 @@ class FolderStorage:
 
     def settle(self, folder: str) -> None:
         try:
-            young = self.is_young(folder)
+            if self.is_young(folder):
+                self.sync_names([folder])
         except FileNotFoundError:
             return
-        if young:
-            self.sync_names([folder])
 
     def remove(self, path: str) -> bool:
         with translated(f"remove {printable(self.path(path))}"):

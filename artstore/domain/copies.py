@@ -52,13 +52,11 @@ def refuse_mixture(there: State, *, links: bool) -> None:
 
     A collection holds either versions that were saved to it or links, never both. A registry's collections hold links.
     """
-    name = there.path.name
     if there.path.in_registry and there.path.name == REGISTRY_RECORD:
         raise InvalidValue(f"'{there.path}' is where the registry itself is described", hint="choose another name")
     if links and there.versions and not there.holds_links:
         raise Conflict(f"{there.path} holds versions of its own: nothing is linked to it", hint="choose another name")
     if not links and (there.holds_links or there.path.in_registry):
-        raise Conflict(
-            f"{there.path} is for links: nothing is saved to it",
-            hint=f"save elsewhere, and link that: {typed('link', 'PROJECT/NAME', f'{there.path.project}/{name}')}",
-        )
+        link = typed("link", "PROJECT/NAME", f"{there.path.project}/{there.path.name}")
+        hint = f"save elsewhere, and link that: {link}"
+        raise Conflict(f"{there.path} is for links: nothing is saved to it", hint=hint)

@@ -86,9 +86,7 @@ def check_name(name: str, what: str = "artifact name") -> str:
     normal = unicodedata.normalize("NFC", name)
     allowed = _USUAL.fullmatch(normal) or all(map(_is_word, normal.split(" ")))
     if not 1 <= len(normal) <= 128 or not allowed or normal in (".", ".."):
-        raise InvalidValue(
-            f"{what} '{printable(name[:140])}' is not allowed: 1 to 128 letters, digits, '_', '-', '.' and single spaces inside"
-        )
+        raise _refused(what, name, "1 to 128 letters, digits, '_', '-', '.' and single spaces inside")
     return _encodable(normal, what)
 
 
@@ -116,7 +114,7 @@ RESERVED = "artstore-"
 def check_type(name: str) -> str:
     normal = check_name(name, "type")
     if normal.startswith(RESERVED):
-        raise InvalidValue(f"type '{normal}' is not allowed: types that begin with '{RESERVED}' are reserved")
+        raise _refused("type", normal, f"types that begin with '{RESERVED}' are reserved")
     return normal
 
 
@@ -126,9 +124,7 @@ def check_project(name: str, what: str = "project") -> str:
     normal = unicodedata.normalize("NFC", name)
     bad = set(normal) & set("/\\#?%:") or any(unicodedata.category(c) in ("Cc", "Cs") for c in normal)
     if not 1 <= len(normal) <= 128 or bad or normal in (".", ".."):
-        raise InvalidValue(
-            f"{what} '{printable(name[:140])}' is not allowed: 1 to 128 characters, none of / \\ # ? % : or control ones"
-        )
+        raise _refused(what, name, "1 to 128 characters, none of / \\ # ? % : or control ones")
     return _encodable(normal, what)
 
 
@@ -154,11 +150,9 @@ def registry_project(name: str) -> str:
 def check_alias(alias: str) -> str:
     """Return an alias, or raise InvalidValue. `latest` passes; the code that sets aliases refuses it."""
     if not 1 <= len(alias) <= 128 or set(alias) & set("/:@") or not alias.isprintable():
-        raise InvalidValue(
-            f"alias '{printable(alias[:140])}' is not allowed: 1 to 128 characters, none of / : @ or control ones"
-        )
+        raise _refused("alias", alias, "1 to 128 characters, none of / : @ or control ones")
     if _LIKE_NUMBER.fullmatch(alias) or (len(alias) == 64 and _HEX.fullmatch(alias.lower())):
-        raise InvalidValue(f"alias '{printable(alias)}' is not allowed: it reads like a version number or a digest")
+        raise _refused("alias", alias, "it reads like a version number or a digest")
     return alias
 
 
@@ -166,9 +160,7 @@ def check_tag(tag: str) -> str:
     if not isinstance(tag, str):
         raise InvalidType(f"a tag must be text, not {tag!r}")
     if not _TAG.fullmatch(tag) or len(tag) > 128:
-        raise InvalidValue(
-            f"tag '{printable(tag[:140])}' is not allowed: words of letters, digits, '_' and '-' with single spaces between"
-        )
+        raise _refused("tag", tag, "words of letters, digits, '_' and '-' with single spaces between")
     return tag
 
 
@@ -193,9 +185,12 @@ def file_name_of(name: str) -> str:
 
 def _encodable(name: str, what: str) -> str:
     if len(file_name_of(name)) > _LONGEST:
-        rule = f"longer than {_LONGEST} bytes once percent-encoded"
-        raise InvalidValue(f"{what} '{printable(name)}' is not allowed: {rule}")
+        raise _refused(what, name, f"longer than {_LONGEST} bytes once percent-encoded")
     return name
+
+
+def _refused(what: str, name: str, rule: str) -> InvalidValue:
+    return InvalidValue(f"{what} '{printable(name[:140])}' is not allowed: {rule}")
 
 
 def windows_problem(name: bytes) -> str | None:

@@ -97,6 +97,8 @@ def _are_origins(value: Any) -> bool:
 
 
 _is_blob = is_record({"blob": is_digest})
+_ID: Fields = {"id": or_null(is_digest)}
+"""The field for the version whose property is set, or None for the collection's own."""
 
 
 # -- kinds --
@@ -191,9 +193,7 @@ class Alias(Property):
 
 class Tags(Property):
     kind = words = "tags"
-    fields: ClassVar[Fields] = {
-        "id": or_null(is_digest), "add": list_of(named(check_tag)), "remove": list_of(is_text),
-    }  # fmt: skip
+    fields: ClassVar[Fields] = {**_ID, "add": list_of(named(check_tag)), "remove": list_of(is_text)}
     stored: ClassVar[Fields] = {"tags": list_of(named(check_tag))}
 
     def fold(self, state: State, entry: LogEntry, change: Change) -> None:
@@ -226,9 +226,7 @@ class Metadata(Property):
     """Metadata, set by top-level key. A long value is a blob, and the log holds only its digest."""
 
     kind = words = "metadata"
-    fields: ClassVar[Fields] = {
-        "id": or_null(is_digest), "set": dict_of(anything), "blobs": are_blobs, "remove": list_of(is_text),
-    }  # fmt: skip
+    fields: ClassVar[Fields] = {**_ID, "set": dict_of(anything), "blobs": are_blobs, "remove": list_of(is_text)}
     stored: ClassVar[Fields] = {"metadata": is_json(dict_of(anything)), "blobs": are_blobs}
 
     def fold(self, state: State, entry: LogEntry, change: Change) -> None:
@@ -292,9 +290,7 @@ class Description(Property):
     """A description: text, or a blob if it is long."""
 
     kind = words = "description"
-    fields: ClassVar[Fields] = {
-        "id": or_null(is_digest), "old": is_description, "new": or_null(is_text), "blob": or_null(is_digest),
-    }  # fmt: skip
+    fields: ClassVar[Fields] = {**_ID, "old": is_description, "new": or_null(is_text), "blob": or_null(is_digest)}
     stored: ClassVar[Fields] = {"description": is_description}
 
     def fold(self, state: State, entry: LogEntry, change: Change) -> None:

@@ -13,11 +13,10 @@ from artstore.domain.reconcile import (
     agree,
     for_all,
     ids_of,
-    in_words,
     keys_of,
     named_as,
     numbered,
-    shown,
+    stays,
     takes,
     value_of,
 )
@@ -130,7 +129,7 @@ class _Pushing:
         else:
             self.done.add(change["change"])
         for key in sorted(key for key in open_ - fits if not is_same(value_of(self._now, key), value_of(there, key))):
-            self.declined.append(f"{in_words(there, key)}: theirs stays ({shown(there, key)})")
+            self.declined.append(stays(there, key))
 
     def revivals(self) -> Iterator[Change]:
         """Changes that bring versions back there, or delete them.

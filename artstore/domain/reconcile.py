@@ -70,11 +70,12 @@ def in_words(state: State, key: Key) -> str:
     return named + (f" of v{version['number']}" if version else "")
 
 
-def shown(state: State, key: Key) -> str:
-    value = value_of(state, key)
+def stays(there: State, key: Key) -> str:
+    """The report that the other side's value of a key stays."""
+    value, found = value_of(there, key), "changed there too"
     if key[0] == "alias":
-        return f"v{state.versions[value]['number']}" if value in state.versions else "not set"
-    return "changed there too"
+        found = f"v{there.versions[value]['number']}" if value in there.versions else "not set"
+    return f"{in_words(there, key)}: theirs stays ({found})"
 
 
 class Folding:

@@ -50,11 +50,8 @@ def check_format(storage: Readable, operation: Operation) -> Format:
     found = _read_format(storage)
     if unknown := found.unknown(operation):
         refused = "read" if found.unknown("read") else operation
-        raise UnsupportedFormat(
-            f"{printable(storage.root)} uses '{printable(min(unknown))}', which this artstore does not know: "
-            f"it must not {_OPERATIONS[refused]}",
-            hint="update artstore",
-        )
+        what = f"{printable(storage.root)} uses '{printable(min(unknown))}', which this artstore does not know"
+        raise UnsupportedFormat(f"{what}: it must not {_OPERATIONS[refused]}", hint="update artstore")
     return found
 
 

@@ -102,9 +102,9 @@ class ObjectStore:
         if kind == BLOB and self.large.find(digest) is not None:
             return self.large.read(digest)
         if self._damage.broken:
+            pack_name = min(self._damage.broken)[:12]
             raise DamagedObject(
-                f"{what} can't be found, and pack {min(self._damage.broken)[:12]}, which is damaged, may hold it",
-                hint=HEAL,
+                f"{what} can't be found, and pack {pack_name}, which is damaged, may hold it", hint=HEAL
             )
         raise MissingObject(f"{what} is missing from {printable(self.storage.root)}", hint=HEAL)
 

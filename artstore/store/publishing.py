@@ -35,9 +35,8 @@ def _publish_one(objects: ObjectStore, target: tuple[str, str]) -> None:
     assert isinstance(storage, FolderStorage), "a bucket gives each copy a name of its own"
     objects.large.set_aside(digest, storage.stat(path))
     if not storage.publish(staged, path):
-        raise DamagedObject(
-            f"blob {short(digest)} is damaged and can't be replaced", hint=f"move {printable(storage.path(path))} away"
-        )
+        hint = f"move {printable(storage.path(path))} away"
+        raise DamagedObject(f"blob {short(digest)} is damaged and can't be replaced", hint=hint)
 
 
 def sync_files(paths: Iterable[str]) -> None:

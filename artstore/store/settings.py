@@ -356,13 +356,9 @@ def run_environment() -> dict[str, Any]:
     names = {
         "mode": ("ARTSTORE_MODE", "WANDB_MODE"),
         "id": ("ARTSTORE_RUN_ID", "WANDB_RUN_ID"),
-        "name": ("WANDB_NAME",),
-        "notes": ("WANDB_NOTES",),
-        "group": ("WANDB_RUN_GROUP",),
-        "job_type": ("WANDB_JOB_TYPE",),
-        "resume": ("WANDB_RESUME",),
-        "tags": ("WANDB_TAGS",),
-    }
+        "name": ("WANDB_NAME",), "notes": ("WANDB_NOTES",), "group": ("WANDB_RUN_GROUP",),
+        "job_type": ("WANDB_JOB_TYPE",), "resume": ("WANDB_RESUME",), "tags": ("WANDB_TAGS",),
+    }  # fmt: skip
     found: dict[str, Any] = {key: value for key, of in names.items() if (value := _environment(*of)) is not None}
     if "tags" in found:
         found["tags"] = [tag.strip() for tag in found["tags"].split(",")]

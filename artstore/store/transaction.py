@@ -122,10 +122,8 @@ class Transaction:
         if digest in self._relied.small or self._rely_small(digest):
             return digest
         if kind != BLOB and len(data) > _MOST[kind]:
-            raise InvalidValue(
-                f"a {KIND_NAMES[kind]} would have {len(data)} bytes; nobody reads more than {_MOST[kind]}",
-                hint="spread what one folder holds over several, or name fewer parents",
-            )
+            what = f"a {KIND_NAMES[kind]} would have {len(data)} bytes; nobody reads more than {_MOST[kind]}"
+            raise InvalidValue(what, hint="spread what one folder holds over several, or name fewer parents")
         self._begin_writing()
         writer = self._writer
         try:
@@ -369,10 +367,8 @@ class Transaction:
             if not restored:
                 return
             self.storage.sync_names(sorted({path.rpartition("/")[0] for path in restored}))
-        raise MissingObject(
-            f"a collector keeps taking what is saved in {printable(self.storage.root)}",
-            hint="find out what runs `gc` in a loop",
-        )
+        what = f"a collector keeps taking what is saved in {printable(self.storage.root)}"
+        raise MissingObject(what, hint="find out what runs `gc` in a loop")
 
     def _restore_packs(self) -> set[str]:
         restored, lost = self._relied.restore_packs()

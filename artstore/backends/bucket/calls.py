@@ -75,14 +75,8 @@ def bucket_errors(root: str, action: str, at: str = "") -> Iterator[None]:
         if status == 404:
             raise StorageError(f"cannot {action} at {root}: there is no such bucket", hint=_MAKE) from error
         if status == 507 or "QuotaExceeded" in str(error):
-            raise NoSpace(
-                f"cannot {action} at {root}: no space left there",
-                hint="free some space there and run the same command again: nothing was lost",
-            ) from error
-        raise StorageError(
-            f"cannot {action} at {root}{at}: {_reason(error)}",
-            hint="check the network and run the same command again: what arrived is not sent again",
-        ) from error
+            raise NoSpace(f"cannot {action} at {root}: no space left there", hint=_FREE) from error
+        raise StorageError(f"cannot {action} at {root}{at}: {_reason(error)}", hint=_AGAIN) from error
 
 
 def _refused(root: str, action: str, error: Exception) -> StorageError:
@@ -96,6 +90,8 @@ _NO_CREDENTIALS = (
     "no credentials are set here: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (or a login) say who you are"
 )
 _MAKE = "make the bucket first, or mend the URL"
+_FREE = "free some space there and run the same command again: nothing was lost"
+_AGAIN = "check the network and run the same command again: what arrived is not sent again"
 _FINAL = (exceptions.PermissionDeniedError, exceptions.UnauthenticatedError, exceptions.InvalidPathError)
 """Errors for which a second try is useless."""
 

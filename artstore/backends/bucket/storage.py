@@ -176,12 +176,9 @@ class BucketStorage:
     def size(self, path: str) -> int | None:
         if _STORED.fullmatch(path):
             return self.sizes([path]).get(path)
-        if path.startswith("trash/"):
-            try:
-                return self._copy_of(path)[1]
-            except FileNotFoundError:
-                return None
         try:
+            if path.startswith("trash/"):
+                return self._copy_of(path)[1]
             return int(self._ask(f"look at {path}", obstore.head, path)["size"])
         except FileNotFoundError:
             return None

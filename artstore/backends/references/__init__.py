@@ -90,10 +90,8 @@ def scheme_of(uri: str) -> str:
     """The scheme of a URI, in lower case. Raises InvalidValue if it isn't a URI."""
     match = re.match(r"([A-Za-z][A-Za-z0-9+.-]*):", uri)
     if match is None or "://" not in uri:
-        raise InvalidValue(
-            f"References must be URIs, not '{printable(uri)}'. To reference a local file, use file://",
-            hint=_file_uri(uri),
-        )
+        what = f"References must be URIs: '{printable(uri)}' is none. To reference a local file, use file://"
+        raise InvalidValue(what, hint=_file_uri(uri))
     return match[1].lower()
 
 
@@ -136,19 +134,15 @@ def find(uri: str, *, checksum: bool = True, most: int = MAX_OBJECTS) -> list[Ta
         raise InvalidValue(f"max_objects is {most}: it is a number of objects")
     handler = _handler(_checked_scheme(uri))
     if secret := secret_in_query(uri):
-        raise InvalidValue(
-            f"'{printable(secret)}' in the query of {printable(uri.partition('?')[0])} is a secret, or made with one: a "
-            "reference must not hold any",
-            hint=_KEPT,
-        )
+        what = f"'{printable(secret)}' in the query of {printable(uri.partition('?')[0])}"
+        raise InvalidValue(f"{what} is a secret, or made with one: a reference must not hold any", hint=_KEPT)
     if handler is None:
         return [Target("", Reference(uri, None, URI, uri, None))]
     found: list[Target] = []
     for target in handler.find(uri, checksum=checksum):
         if len(found) == most:
-            raise InvalidValue(
-                f"{printable(uri)} names more than {most:,} objects", hint="max_objects=N takes more; nothing was added"
-            )
+            hint = "max_objects=N takes more; nothing was added"
+            raise InvalidValue(f"{printable(uri)} names more than {most:,} objects", hint=hint)
         found.append(target)
     return found
 
@@ -188,10 +182,8 @@ def _checked_scheme(uri: str) -> str:
     except ValueError as error:
         raise InvalidValue(f"'{printable(uri)}' is not a URI: {error}") from error
     if "@" in parts.netloc:
-        raise InvalidValue(
-            f"a reference to '{printable(parts.netloc.rpartition('@')[2])}' must not contain credentials",
-            hint=_KEPT,
-        )
+        place = printable(parts.netloc.rpartition("@")[2])
+        raise InvalidValue(f"'{place}' stands behind credentials: a reference must not hold any", hint=_KEPT)
     return scheme
 
 
@@ -208,18 +200,14 @@ def fetch(reference: Reference, target: int, advance: Callable[[int], None] = la
 
     Raises NotFound if no handler knows the scheme, MissingReference and ChangedReference.
     """
-    scheme = _checked_scheme(reference.uri)
+    scheme, uri = _checked_scheme(reference.uri), printable(reference.uri)
     handler = _handler(scheme)
     if reference.check not in (ETAG, BLAKE3, URI):
-        raise UnsupportedFormat(
-            f"{printable(reference.uri)} is to be checked by '{printable(reference.check)}', which this artstore does not know",
-            hint="update artstore",
-        )
+        what = f"{uri} is to be checked by '{printable(reference.check)}', which this artstore does not know"
+        raise UnsupportedFormat(what, hint="update artstore")
     if handler is None:
-        raise NotFound(
-            f"{printable(reference.uri)} can't be fetched: nothing here knows '{printable(scheme)}://'",
-            hint="artstore.references.register() teaches it a scheme; `--exclude` gets the other files",
-        )
+        hint = "artstore.references.register() teaches it a scheme; `--exclude` gets the other files"
+        raise NotFound(f"{uri} can't be fetched: nothing here knows '{printable(scheme)}://'", hint=hint)
     hasher, size = blake3(), 0
     for piece in handler.read(reference):
         size += len(piece)

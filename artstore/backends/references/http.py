@@ -19,6 +19,7 @@ _TIMEOUT = 30
 """Seconds to wait for the next byte."""
 _WAITS = (0.5, 2.0)
 """Seconds to wait before each further try, if a server fails or can't be reached."""
+_AGAIN = "run the same command again"
 _LOG_IN = "the server asks who you are: what needs a login can't be referenced"
 
 
@@ -50,10 +51,8 @@ class HttpHandler:
                 size += len(piece)
                 yield piece
             if length is not None and length.isdecimal() and size != int(length):
-                raise StorageError(
-                    f"{printable(reference.uri)} was cut off after {size} of {length} bytes",
-                    hint="run the same command again",
-                )
+                what = f"{printable(reference.uri)} was cut off after {size} of {length} bytes"
+                raise StorageError(what, hint=_AGAIN)
 
 
 def _head(uri: str) -> Any:
@@ -70,9 +69,7 @@ def _piece(reply: Any, uri: str) -> bytes:
     try:
         return bytes(reply.read(_PIECE))
     except (OSError, http.client.HTTPException) as error:
-        raise StorageError(
-            f"cannot read {printable(uri)}: {_reason(error)}", hint="run the same command again"
-        ) from error
+        raise StorageError(f"cannot read {printable(uri)}: {_reason(error)}", hint=_AGAIN) from error
 
 
 def _opened(uri: str, method: str) -> Any:
