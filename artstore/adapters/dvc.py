@@ -10,17 +10,7 @@ from functools import partial
 from hashlib import file_digest
 from typing import Any, NamedTuple
 
-from artstore.adapters.importing import (
-    MALFORMED,
-    Left,
-    Taken,
-    alias_from,
-    loaded,
-    reason,
-    require_inside,
-    saved,
-    small_file,
-)
+from artstore.adapters.importing import MALFORMED, Left, Taken, alias_from, loaded, require_inside, saved, small_file
 from artstore.domain.collection import Path
 from artstore.domain.names import name_from, printable
 from artstore.errors import Damage, InvalidValue, NotFound
@@ -70,7 +60,7 @@ def import_dvc(
                 try:
                     yield _save(repository, caches, found, revision, project, type, source)
                 except MALFORMED as error:
-                    yield Left(source, reason(error))
+                    yield Left.of(source, error)
 
 
 def _save(
@@ -168,7 +158,7 @@ def _outputs(folder: str, revision: Revision) -> Iterator[Output | Left]:
                 outs = told.get("outs", [])
             found = [_output(out, above, name, revision) for out in outs]
         except MALFORMED as error:
-            yield Left(source, reason(error))
+            yield Left.of(source, error)
             continue
         yield from found
 

@@ -54,6 +54,15 @@ class Left(NamedTuple):
     source: str
     reason: str
 
+    @classmethod
+    def of(cls, source: str, error: BaseException) -> "Left":
+        """What an error kept from being imported, with the error as the reason."""
+        if isinstance(error, ArtstoreError):
+            return cls(source, str(error))
+        if isinstance(error, OSError) and error.strerror:
+            return cls(source, f"{error.filename or 'it'} can't be read: {error.strerror.lower()}")
+        return cls(source, f"it is not in its tool's format ({type(error).__name__}: {error})")
+
 
 class ForeignRun(NamedTuple):
     """A run as another tool recorded it. Times are in ISO 8601, UTC."""
@@ -180,15 +189,6 @@ def iso(seconds: float) -> str:
 
 
 # -- reading and saving --
-
-
-def reason(error: BaseException) -> str:
-    """Why something could not be imported, as a sentence."""
-    if isinstance(error, ArtstoreError):
-        return str(error)
-    if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename or 'it'} can't be read: {error.strerror.lower()}"
-    return f"it is not in its tool's format ({type(error).__name__}: {error})"
 
 
 def small_file(path: str) -> bytes:

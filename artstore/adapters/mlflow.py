@@ -4,22 +4,8 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
-from artstore.adapters.importing import (
-    MALFORMED,
-    ForeignRun,
-    Left,
-    Recorder,
-    Taken,
-    alias_from,
-    iso,
-    loaded,
-    reason,
-    recorder,
-    require_inside,
-    saved,
-    small_file,
-    value_of,
-)
+from artstore.adapters import importing
+from artstore.adapters.importing import MALFORMED, ForeignRun, Left, Recorder, Taken
 from artstore.domain.collection import Path
 from artstore.domain.metadata import recorded
 from artstore.domain.names import REGISTRY, name_from, printable
@@ -66,14 +52,15 @@ def _is_store(folder: str) -> bool:
 
 def _meta(folder: str) -> dict[str, Any]:
     """The `meta.yaml` of a folder. Raises Damage."""
-    told = loaded(small_file(os.path.join(folder, "meta.yaml")), printable(os.path.join(folder, "meta.yaml")))
+    path = os.path.join(folder, "meta.yaml")
+    told = importing.loaded(importing.small_file(path), printable(path))
     if not isinstance(told, dict):
         raise Damage(f"{printable(folder)}/meta.yaml is not in MLflow's format")
     return told
 
 
 def _text(path: str) -> str:
-    return small_file(path).decode("utf-8", "replace")
+    return importing.small_file(path).decode("utf-8", "replace")
 
 
 def _texts(folder: str) -> dict[str, str]:
@@ -94,7 +81,7 @@ def _experiment(repository: Repository, folder: str) -> Iterator[Taken | Left]:
     try:
         told = _meta(folder)
     except MALFORMED as error:
-        yield Left(folder, reason(error))
+        yield Left.of(folder, error)
         return
     name = str(told.get("name", os.path.basename(folder)))
     if told.get("lifecycle_stage") == "deleted":
@@ -107,7 +94,7 @@ def _experiment(repository: Repository, folder: str) -> Iterator[Taken | Left]:
             try:
                 yield from _run(repository, project, place)
             except MALFORMED as error:
-                yield Left(f"run {id} of {name}", reason(error))
+                yield Left.of(f"run {id} of {name}", error)
     for model in _folders(os.path.join(folder, "models")):
         yield from _logged_model(repository, project, model)
 
@@ -121,7 +108,7 @@ def _run(repository: Repository, project: str, folder: str) -> Iterator[Taken | 
     path = RunPath(repository.settings.entity, project, id)
     tags, params = _texts(os.path.join(folder, "tags")), _texts(os.path.join(folder, "params"))
     rows, summary = _metrics(os.path.join(folder, "metrics"), int(meta["start_time"]) / 1000)
-    found = recorder(repository, path, _told(meta, tags, params, summary))
+    found = importing.recorder(repository, path, _told(meta, tags, params, summary))
     if found is not None:
         found.log(rows)
         if (artifacts := _artifacts(repository, found, folder, meta)) is not None:
@@ -136,12 +123,13 @@ def _told(meta: dict[str, Any], tags: dict[str, str], params: dict[str, str], su
     command = tags.get("mlflow.source.name")
     commit = tags.get("mlflow.source.git.commit")
     return ForeignRun(
-        started=iso(int(meta["start_time"]) / 1000), ended=iso(int(meta["end_time"]) / 1000) if meta.get("end_time") else None,
+        started=importing.iso(int(meta["start_time"]) / 1000),
+        ended=importing.iso(int(meta["end_time"]) / 1000) if meta.get("end_time") else None,
         finished=status in (_FINISHED, _FAILED, _KILLED), exit_code=0 if status == _FINISHED else 1,
         name=meta.get("run_name") or tags.get("mlflow.runName"), user=meta.get("user_id") or None, host=None, job_type=None,
         group=tags.get("mlflow.parentRunId"), notes=tags.get("mlflow.note.content"),
         tags=[f"{key}:{text}" if text else key for key, text in own.items()],
-        config={key: value_of(text) for key, text in params.items()}, summary=summary,
+        config={key: importing.value_of(text) for key, text in params.items()}, summary=summary,
         command=[command] if command else [], git={"commit": commit, "dirty": False} if commit else None,
     )  # fmt: skip
 
@@ -177,7 +165,7 @@ def _artifacts(repository: Repository, run: Recorder, folder: str, meta: dict[st
         done = _save(repository, folder, place, path, "artifact", {"run": id}, str(run.path))
         run.edge("logged", repository.find(_spec(done)))
     except MALFORMED as error:
-        return Left(source, reason(error))
+        return Left.of(source, error)
     return Taken("version", _spec(done), source, done.is_new)
 
 
@@ -189,11 +177,11 @@ def _save(
     repository: Repository, root: str, place: str, path: Path, type: str, about: dict[str, Any], run: str | None,
     description: str | None = None,
 ) -> Saved:  # fmt: skip
-    require_inside(place, root)
+    importing.require_inside(place, root)
     with repository.draft() as draft:
         draft.add_folder(place)
         properties = Properties(description=description or None)
-        return saved(repository, draft, path, {"mlflow": about}, type=type, run=run, properties=properties)
+        return importing.saved(repository, draft, path, {"mlflow": about}, type=type, run=run, properties=properties)
 
 
 # -- models --
@@ -209,7 +197,7 @@ def _logged_model(repository: Repository, project: str, folder: str) -> Iterator
         done = _save(repository, folder, place, path, "model", {"model": id}, None)
         yield Taken("version", _spec(done), f"model {id}", done.is_new)
     except MALFORMED as error:
-        yield Left(f"model {id}", reason(error))
+        yield Left.of(f"model {id}", error)
 
 
 def _registered(repository: Repository, root: str, folder: str) -> Iterator[Taken | Left]:
@@ -220,7 +208,7 @@ def _registered(repository: Repository, root: str, folder: str) -> Iterator[Take
         versions = sorted((v for v in os.listdir(folder) if v.startswith("version-")), key=lambda v: int(v[8:]))
         target = Path(repository.settings.entity, _MODELS, name_from(name))
     except MALFORMED as error:
-        yield Left(f"registered model {os.path.basename(folder)}", reason(error))
+        yield Left.of(f"registered model {os.path.basename(folder)}", error)
         return
     for version in versions:
         source = f"{name} {version[8:]}"
@@ -235,11 +223,11 @@ def _registered(repository: Repository, root: str, folder: str) -> Iterator[Take
             about |= {"tags": tags} if (tags := _texts(os.path.join(folder, version, "tags"))) else {}
             path = Path(repository.settings.entity, project, name_from(name))
             done = _save(repository, root, place, path, "model", about, None, description=told.get("description"))
-            new = tuple(alias for alias in map(alias_from, named) if alias not in taken)
+            new = tuple(alias for alias in map(importing.alias_from, named) if alias not in taken)
             repository.link(repository.find(_spec(done)), str(target), new)
             yield Taken("version", _spec(done), source, done.is_new)
         except MALFORMED as error:
-            yield Left(source, reason(error))
+            yield Left.of(source, error)
     state = repository.refs.read(target)
     if state.exists and not state.description and meta.get("description"):
         repository.edit_collection(str(target), description=str(meta["description"]))

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from hashlib import file_digest
 from typing import Any
 
-from artstore.adapters.importing import MALFORMED, ForeignRun, Left, Taken, alias_from, iso, reason, recorder, saved
+from artstore.adapters.importing import MALFORMED, ForeignRun, Left, Taken, alias_from, iso, recorder, saved
 from artstore.backends.files import open_regular
 from artstore.domain.collection import Path
 from artstore.domain.names import as_project, name_from, printable
@@ -60,12 +60,12 @@ def import_wandb(repository: Repository, folder: str, project: str, type: str) -
         try:
             yield from _run(repository, log, record)
         except MALFORMED as error:
-            yield Left(log, reason(error))
+            yield Left.of(log, error)
     for place in downloaded:
         try:
             yield _artifact(repository, place, project, type)
         except MALFORMED as error:
-            yield Left(place, reason(error))
+            yield Left.of(place, error)
 
 
 def _artifact(repository: Repository, folder: str, project: str, type: str) -> Taken:
@@ -176,7 +176,7 @@ def _run(repository: Repository, log: str, record_type: Any) -> Iterator[Taken |
             found.edge("logged", repository.find(version.name))
             yield version
         except MALFORMED as error:
-            yield Left(f"artifact {artifact.name} of run {run.run_id}", reason(error))
+            yield Left.of(f"artifact {artifact.name} of run {run.run_id}", error)
     found.end()
     yield Taken("run", str(path), log, True)
     for name in read.used:

@@ -11,6 +11,7 @@ from artstore.domain.copies import REGISTRY_RECORD
 from artstore.domain.names import REGISTRY, check_tags, check_type, registry_project
 from artstore.domain.wording import moment
 from artstore.errors import InvalidValue, NotFound
+from artstore.operations.finding.lookup import Home
 from artstore.operations.finding.matching import Filter, fits_collection, fits_registry, fitting_versions
 
 
@@ -137,7 +138,7 @@ class ArtifactCollection:
 class ArtifactType:
     """A type in a project, with the collections of that type."""
 
-    def __init__(self, root: str, home: tuple[str, str], name: str) -> None:
+    def __init__(self, root: str, home: Home, name: str) -> None:
         self._root, self._home = root, home
         self.name = name
         self.type = name
@@ -166,7 +167,7 @@ class ArtifactType:
 class Project:
     """A project: a group of collections and runs."""
 
-    def __init__(self, root: str, home: tuple[str, str]) -> None:
+    def __init__(self, root: str, home: Home) -> None:
         self._root, self._home = root, home
 
     @property
@@ -384,13 +385,7 @@ class Collections(Listing[ArtifactCollection]):
     """Collections of projects, by project and name, or in an order. They can be limited to one type and to a filter."""
 
     def __init__(
-        self,
-        root: str,
-        projects: list[tuple[str, str]],
-        filter: Filter | None,
-        order: str | None = None,
-        *,
-        type: str | None = None,
+        self, root: str, projects: list[Home], filter: Filter | None, order: str | None = None, type: str | None = None
     ) -> None:
         states = [state for path in projects for state in opened(root).collections(*path)]
         states = [state for state in states if type in (None, state.type) and fits_collection(state, filter)]

@@ -52,7 +52,7 @@ class Restored(NamedTuple):
     got: list[tuple[Locked, CheckedOut]]
 
 
-class Restoring:
+class Restoring(ExitStack):
     """One restore, used as a context.
 
     All versions are found, and missing ones copied here, before the first folder changes.
@@ -67,27 +67,21 @@ class Restoring:
 
         `chosen` is a remote, path or URL that the user named instead of those in the lock file.
         """
+        super().__init__()
         self._lock = lock
         self._chosen = chosen
         self._monitor = monitor
-        self._open = ExitStack()
         self._repository: Repository | None = None
         self._created: str | None = None
         self._found: dict[Locked, tuple[View, Version]] = {}
         self._brought: list[Brought] = []
-
-    def __enter__(self) -> "Restoring":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._open.close()
 
     def run(self, wanted: list[Locked], *, force: bool) -> Restored:
         """Make each folder equal to its version. Raises NotFound if a version can't be found anywhere."""
         folders = {one: place_of(one, self._lock) for one in wanted}
         root = root_to_create()
         if os.path.isfile(f"{root}/format"):
-            self._repository = self._open.enter_context(Repository(root))
+            self._repository = self.enter_context(Repository(root))
             self._blank = _is_blank(self._repository)
         else:
             self._blank = True
@@ -179,7 +173,7 @@ class Restoring:
         name = self._registered(source)
         here = FolderStorage(self._repository.root) if self._repository is not None else None
         try:
-            view = self._open.enter_context(view_of(name or source.place, here))
+            view = self.enter_context(view_of(name or source.place, here))
         except NotFound as error:
             hint = f"{error.hint}; {self._again()} gets the versions from elsewhere"
             raise NotFound(f"remote '{source.name}' can't be read: {error}", hint=hint) from error
@@ -206,7 +200,7 @@ class Restoring:
         if not self._blank:
             return None
         if self._repository is None:
-            self._repository = self._open.enter_context(Repository.init(root))
+            self._repository = self.enter_context(Repository.init(root))
             self._created = root
         if file_name_of(source.name) in map(file_name_of, self._ours()):
             return None

@@ -23,7 +23,7 @@ from artstore.api.listing import Artifacts, Listing
 from artstore.api.recording import session
 from artstore.api.runs import RunRecord
 from artstore.backends.storage import is_url
-from artstore.domain.collection import VersionState
+from artstore.domain.collection import State, VersionState
 from artstore.domain.names import as_project, check_project
 from artstore.domain.run import RunPath
 from artstore.domain.wording import near
@@ -159,9 +159,7 @@ class Api:
         """
         if name is None:
             raise InvalidValue("artifacts() needs the name of a collection", hint="artifact_collections() lists them")
-        state = self._repository.collection(name, self._home())
-        if type_name is not None and state.type != type_name:
-            raise NotFound(f"there is no artifact '{name}' of type '{type_name}'; it has type '{state.type}'")
+        state = self._collection(name, type_name)
         wanted, lookup = {tags} if isinstance(tags, str) else set(tags or ()), self._repository.lookup
         found = fitting_versions(lookup, state, filters)
         versions = [one.version for one in found if wanted <= set(lookup.said_of(one).get("tags", []))]
@@ -187,10 +185,13 @@ class Api:
         """
         if name is None:
             raise InvalidValue("artifact_collection() needs a name")
+        return ArtifactCollection(self._root, self._collection(name, type_name))
+
+    def _collection(self, name: str, type: str | None) -> State:
         state = self._repository.collection(name, self._home())
-        if type_name is not None and state.type != type_name:
-            raise NotFound(f"there is no artifact '{name}' of type '{type_name}'; it has type '{state.type}'")
-        return ArtifactCollection(self._root, state)
+        if type is not None and state.type != type:
+            raise NotFound(f"there is no artifact '{name}' of type '{type}'; it has type '{state.type}'")
+        return state
 
     def artifact_collection_exists(self, name: str, type: str | None = None) -> bool:
         """Whether there is a collection with this name, and with this type if one is given."""

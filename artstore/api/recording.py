@@ -162,19 +162,10 @@ class Recording:
 
 
 def start(
-    root: str,
-    *,
-    entity: str | None = None,
-    project: str | None = None,
-    id: str | None = None,
-    name: str | None = None,
-    job_type: str | None = None,
-    group: str | None = None,
-    tags: list[str] | None = None,
-    notes: str | None = None,
-    config: dict[str, Any] | None = None,
-    resume: str | None = None,
-) -> Recording:
+    root: str, *, entity: str | None = None, project: str | None = None, id: str | None = None, name: str | None = None,
+    job_type: str | None = None, group: str | None = None, tags: list[str] | None = None, notes: str | None = None,
+    config: dict[str, Any] | None = None, resume: str | None = None,
+) -> Recording:  # fmt: skip
     """Record a new run, or continue the one that has this id.
 
     Args:

@@ -14,18 +14,9 @@ from artstore.domain.filters import parsed
 from artstore.domain.names import as_project, check_project, printable
 from artstore.domain.wording import moment
 from artstore.errors import InvalidValue
+from artstore.operations.automation import rules
 from artstore.operations.automation.events import Event, EventType
-from artstore.operations.automation.rules import (
-    COMMAND,
-    WEBHOOK,
-    Rule,
-    all_rules,
-    decide,
-    delete_rule,
-    find_rule,
-    rules_for,
-    save_rule,
-)
+from artstore.operations.automation.rules import Rule
 from artstore.repository import Repository
 
 _EVENTS = {
@@ -94,10 +85,10 @@ def create_command(
     if command is not None:
         if payload or secret_env or token_env:
             raise InvalidValue("--payload, --secret-env and --token-env need --webhook")
-        action: dict[str, Any] = {"kind": COMMAND, "argv": _argv(command)}
+        action: dict[str, Any] = {"kind": rules.COMMAND, "argv": _argv(command)}
     else:
         action = {
-            "kind": WEBHOOK, "url": webhook, "payload": _json(payload), "secret_env": secret_env, "token_env": token_env,
+            "kind": rules.WEBHOOK, "url": webhook, "payload": _json(payload), "secret_env": secret_env, "token_env": token_env,
         }  # fmt: skip
     with open_repository() as repository:
         rule: Rule = {
@@ -105,7 +96,7 @@ def create_command(
             "event": _EVENTS[event].value, "scope": _scope(repository, scope), "filter": parsed(where),
             "metric": _metric(metric), "action": action, "created": moment(time.time_ns()), "updated": None,
         }  # fmt: skip
-        save_rule(repository.automations.place, rule, new=True)
+        rules.save_rule(repository.automations.place, rule, new=True)
     try_it = f"try it with: artstore automation test {shlex.quote(name)}"
     answer(as_json, rule, f"created automation {printable(name)}: {_in_words(rule)}", try_it)
 
@@ -170,7 +161,7 @@ def _in_words(rule: Rule) -> str:
     events = {type.value: name for name, type in _EVENTS.items()}
     scope = "/".join(rule["scope"].values()) or "all"
     action = rule["action"]
-    does = shlex.join(action["argv"]) if action["kind"] == COMMAND else action.get("url") or "nothing"
+    does = shlex.join(action["argv"]) if action["kind"] == rules.COMMAND else action.get("url") or "nothing"
     where = f" where {_typed(rule['filter'])}" if rule["filter"] else ""
     return f"{events[rule['event']]} in {scope}{where} → {does}"
 
@@ -192,11 +183,11 @@ def _typed(condition: dict[str, Any]) -> str:
 def list_command(as_json: bool) -> None:
     """List your automations for this repository."""
     with open_repository() as repository:
-        rules = all_rules(repository.automations.place)
-        _, unasked = rules_for(repository.automations.place)
-    rows = [(r["name"], "on" if r["enabled"] else "off", _in_words(r), r["description"] or "") for r in rules]
+        found = rules.all_rules(repository.automations.place)
+        _, unasked = rules.rules_for(repository.automations.place)
+    rows = [(r["name"], "on" if r["enabled"] else "off", _in_words(r), r["description"] or "") for r in found]
     nothing = "there are no automations; see `artstore automation create --help`"
-    listing(as_json, rules, rows, ("NAME", "STATE", "WHAT", "DESCRIPTION"), nothing)
+    listing(as_json, found, rows, ("NAME", "STATE", "WHAT", "DESCRIPTION"), nothing)
     if unasked and not as_json:
         click.echo("automations may not run at this path yet; `artstore automation allow` allows them", err=True)
 
@@ -207,7 +198,7 @@ def list_command(as_json: bool) -> None:
 def delete_command(name: str, as_json: bool) -> None:
     """Delete an automation."""
     with open_repository() as repository:
-        rule = delete_rule(repository.automations.place, name)
+        rule = rules.delete_rule(repository.automations.place, name)
     answer(as_json, {"deleted": rule["name"]}, f"deleted automation {printable(rule['name'])}")
 
 
@@ -217,8 +208,8 @@ def delete_command(name: str, as_json: bool) -> None:
 def enable_command(name: str, off: bool) -> None:
     """Enable an automation, or disable it with --off."""
     with open_repository() as repository:
-        rule = find_rule(repository.automations.place, name)
-        save_rule(repository.automations.place, rule | {"enabled": not off}, new=False)
+        rule = rules.find_rule(repository.automations.place, name)
+        rules.save_rule(repository.automations.place, rule | {"enabled": not off}, new=False)
     click.echo(f"automation {printable(rule['name'])} is {'off' if off else 'on'}")
 
 
@@ -227,7 +218,7 @@ def enable_command(name: str, off: bool) -> None:
 def allow_command(refused: bool) -> None:
     """Allow your automations for this repository to run at its current path."""
     with open_repository() as repository:
-        decide(repository.automations.place, not refused)
+        rules.decide(repository.automations.place, not refused)
         root = repository.automations.place.root
     click.echo(f"automations {'do not run' if refused else 'run'} at {printable(root)}")
 
@@ -241,7 +232,7 @@ def test_command(ctx: click.Context, name: str, as_json: bool) -> None:
     from artstore.operations.automation.worker import perform
 
     with open_repository() as repository:
-        rule = find_rule(repository.automations.place, name)
+        rule = rules.find_rule(repository.automations.place, name)
         outcome, output = perform(rule, _made_up(repository, rule), repository.automations.place.root, 1)
     shown = [printable(output.rstrip("\n")).replace("\\x0a", "\n")] if output else []
     value = {"automation": rule["name"], "outcome": outcome, "output": output}
@@ -283,11 +274,11 @@ def log_command(name: str | None, number: int, as_json: bool) -> None:
 
     with open_repository() as repository:
         place = repository.automations.place
-        ids, places = {rule["id"] for rule in all_rules(place)}, (repository.root, place.root)
+        ids, places = {rule["id"] for rule in rules.all_rules(place)}, (repository.root, place.root)
         lines = [line for line in read_log() if line["id"] in ids or line["repository"] in places]
         lines = [line for line in lines if name in (None, line["automation"], line["id"])][::-1][:number]
         if name is not None and not lines:
-            find_rule(place, name)  # raises NotFound with similar names
+            rules.find_rule(place, name)  # raises NotFound with similar names
     rows = [
         (
             str(line["time"])[:19].replace("T", " "), line["automation"], line["event"], line["about"] or "-",
