@@ -109,7 +109,7 @@ class Changes:
         #    change back.
         with self.rely() as reliance:
             stored = reliance.store(properties)
-            reliance.publish()
+            reliance.transaction.publish()
             undo: list[Change] = []
 
             def build(state: State, version: VersionState) -> list[Change]:

@@ -15,17 +15,9 @@ from contextlib import closing
 from itertools import pairwise
 from typing import NamedTuple, TypeVar
 
+from artstore.backends import files
 from artstore.backends.confined import Confined
-from artstore.backends.files import (
-    WholeSync,
-    clone,
-    closing_fd,
-    link_new,
-    rename_new,
-    sync_file,
-    sync_folder,
-    write_file,
-)
+from artstore.backends.files import clone, closing_fd, link_new, rename_new, write_file
 from artstore.operations.restoring.obstacles import Spelling, spelling_at
 
 T = TypeVar("T")
@@ -172,20 +164,20 @@ _REPEATS = 5
 
 def syncing(folder: str) -> Syncing:
     """Measure syncs of files, of the folder, and of the whole file system."""
-    with closing(WholeSync(folder)) as whole:
-        files, folders, synced = [], [], True
+    with closing(files.WholeSync(folder)) as whole:
+        each, folders, synced = [], [], True
         for number in range(_REPEATS):
-            files.append(_seconds_of_sync(f"{folder}/synced{number}"))
-            seconds, synced = _timed(lambda: sync_folder(folder))
+            each.append(_seconds_of_sync(f"{folder}/synced{number}"))
+            seconds, synced = _timed(lambda: files.sync_folder(folder))
             folders.append(seconds)
         seconds, done = _timed(whole.run)
-    return Syncing(statistics.median(files), statistics.median(folders) if synced else None, seconds if done else None)
+    return Syncing(statistics.median(each), statistics.median(folders) if synced else None, seconds if done else None)
 
 
 def _seconds_of_sync(path: str) -> float:
     with closing_fd(_opened(path)) as fd:
         os.write(fd, bytes(4096))
-        return _timed(lambda: sync_file(fd))[0]
+        return _timed(lambda: files.sync_file(fd))[0]
 
 
 def _timed(call: Callable[[], T]) -> tuple[float, T]:

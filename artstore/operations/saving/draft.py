@@ -234,9 +234,7 @@ class Draft:
         except ArtstoreError:
             return None
         version = state.versions.get(id)
-        if not is_live(version):
-            return None
-        return path, id, from_hex(version["digest"])
+        return (path, id, from_hex(version["digest"])) if is_live(version) else None
 
     def _note(self, cache: StatCache, path: Path, id: str) -> object:
         """The note that `_base_of` reads next time: the version, and the packs that hold its objects."""

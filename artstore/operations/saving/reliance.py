@@ -107,10 +107,6 @@ class Reliance:
         """Store the long values of properties for a version that exists. Returns what makes the changes."""
         return StoredProperties(self.transaction, properties)
 
-    def publish(self) -> None:
-        """Move what was added to the transaction into the store."""
-        self.transaction.publish()
-
     # -- after the log entry --
 
     def ensure_saved(self, tree: Digest, state: State) -> None:

@@ -172,9 +172,7 @@ class Removal:
 def is_left_over(storage: Storage, name: str) -> bool:
     """Whether the run that made this folder of the trash has ended, or its process is dead."""
     reason, _, rest = name.partition(".")
-    if reason not in ("gc", "merge"):
-        return False
-    return rest.startswith("left.") or is_of_dead(storage, rest)
+    return reason in ("gc", "merge") and (rest.startswith("left.") or is_of_dead(storage, rest))
 
 
 def is_of_dead(storage: Storage, name: str) -> bool:
