@@ -34,7 +34,7 @@ def store_of(url: str) -> Any:
     prefix = prefix.strip("/")
     options = dict(parse_qsl(query, keep_blank_values=True))
     if "@" in bucket:
-        what = f"'{printable(bucket.rpartition('@')[2])}' stands behind credentials: a URL must not hold any"
+        what = f"the URL of bucket '{printable(bucket.rpartition('@')[2])}' must not contain credentials"
         raise InvalidValue(what, hint=_BY_ENVIRONMENT)
     if not bucket:
         raise InvalidValue(f"'{printable(url)}' names no bucket", hint=f"{scheme}://BUCKET/PATH does")

@@ -90,7 +90,7 @@ def scheme_of(uri: str) -> str:
     """The scheme of a URI, in lower case. Raises InvalidValue if it isn't a URI."""
     match = re.match(r"([A-Za-z][A-Za-z0-9+.-]*):", uri)
     if match is None or "://" not in uri:
-        what = f"References must be URIs: '{printable(uri)}' is none. To reference a local file, use file://"
+        what = f"References must be URIs, not '{printable(uri)}'. To reference a local file, use file://"
         raise InvalidValue(what, hint=_file_uri(uri))
     return match[1].lower()
 
@@ -183,7 +183,7 @@ def _checked_scheme(uri: str) -> str:
         raise InvalidValue(f"'{printable(uri)}' is not a URI: {error}") from error
     if "@" in parts.netloc:
         place = printable(parts.netloc.rpartition("@")[2])
-        raise InvalidValue(f"'{place}' stands behind credentials: a reference must not hold any", hint=_KEPT)
+        raise InvalidValue(f"a reference to '{place}' must not contain credentials", hint=_KEPT)
     return scheme
 
 
