@@ -6,18 +6,9 @@ from typing import TYPE_CHECKING
 import click
 
 from artstore.backends.owner import is_alive, parse
+from artstore.cli import output
 from artstore.cli.arguments import SPEC, seconds
-from artstore.cli.output import (
-    Bar,
-    json_option,
-    open_repository,
-    open_view,
-    paint,
-    print_json,
-    remote_argument,
-    table,
-    terminal_width,
-)
+from artstore.cli.output import Bar, json_option, open_repository, open_view, print_json, remote_argument, table
 from artstore.domain.names import printable
 from artstore.domain.wording import count, human, typed
 from artstore.errors import Damage, StorageError
@@ -97,8 +88,8 @@ def _print_finding(finding: "Finding", width: int) -> None:
     if sys.stdout.isatty():
         import textwrap
 
-        lines = textwrap.wrap(text, max(40, terminal_width() - len(indent)), break_long_words=False)
-    click.echo(f"{paint(f'{finding.mark:7}', _COLOURS[finding.mark])}  {finding.what:{width}}  {lines[0]}")
+        lines = textwrap.wrap(text, max(40, output.terminal_width() - len(indent)), break_long_words=False)
+    click.echo(f"{output.paint(f'{finding.mark:7}', _COLOURS[finding.mark])}  {finding.what:{width}}  {lines[0]}")
     for line in lines[1:]:
         click.echo(indent + line)
 

@@ -9,19 +9,9 @@ from typing import Any
 import click
 
 from artstore.api.tables.file import ENDING, SUFFIX
+from artstore.cli import output
 from artstore.cli.arguments import SPEC
-from artstore.cli.output import (
-    day,
-    fields,
-    from_option,
-    json_option,
-    open_repository,
-    open_view,
-    print_each,
-    print_json,
-    report_damage,
-    table,
-)
+from artstore.cli.output import from_option, json_option, open_repository, open_view, print_json, report_damage, table
 from artstore.domain.collection import INHERIT, Path, State, VersionState, is_live
 from artstore.domain.digest import short
 from artstore.domain.names import as_project, check_project, check_type, parse_spec, printable
@@ -89,8 +79,8 @@ def _list_versions(
     elif found:
         rows = [
             (
-                repository.lookup.named(one), one.state.type, human(one.version["size"]), day(moment(one.version["created"])),
-                ", ".join(named[one.state.path].get(one.id, [])),
+                repository.lookup.named(one), one.state.type, human(one.version["size"]),
+                output.day(moment(one.version["created"])), ", ".join(named[one.state.path].get(one.id, [])),
                 ", ".join(repository.lookup.said_of(one).get("tags", [])),
             )
             for one in found
@@ -143,7 +133,7 @@ def _latest(state: State) -> tuple[str, str, str]:
     latest = state.latest
     if latest is None:
         return "-", "-", "-"
-    return f"v{latest['number']}", human(latest["size"]), day(moment(latest["created"]))
+    return f"v{latest['number']}", human(latest["size"]), output.day(moment(latest["created"]))
 
 
 def _collection(state: State) -> dict[str, Any]:
@@ -176,7 +166,7 @@ def _list_files(repository: View, found: Version, path: str | None, recursive: b
 def _print_entries(entries: Iterable[tuple[bytes, Entry]], as_json: bool) -> None:
     """Print one line for each entry at once, so that a million entries take no memory."""
     if as_json:
-        print_each(_entry(path, entry) for path, entry in entries)
+        output.print_each(_entry(path, entry) for path, entry in entries)
         return
     marks = {DIRECTORY: "/", EXECUTABLE: "*", REFERENCE: "@"}
     for path, entry in entries:
@@ -227,7 +217,7 @@ def show_command(spec: str, place: str | None, as_json: bool) -> None:
         "description": value["description"] or "",
         "metadata": json.dumps(value["metadata"], indent=2, ensure_ascii=False) if value["metadata"] else "",
     }
-    fields(lines, 12)
+    output.fields(lines, 12)
 
 
 def _parent(state: State, id: str) -> str:
@@ -290,7 +280,7 @@ def log_command(name: str, aliases: bool, deleted: bool, as_json: bool) -> None:
 
 def _log_row(version: VersionState, aliases: list[str]) -> tuple[str, ...]:
     return (
-        f"v{version['number']}", day(moment(version["created"])), human(version["size"]), f"{version['files']:,}",
+        f"v{version['number']}", output.day(moment(version["created"])), human(version["size"]), f"{version['files']:,}",
         short(bytes.fromhex(version["digest"])), version["user"] or "-",
         ", ".join(aliases) if is_live(version) else "deleted", ", ".join(version.get("tags", [])),
     )  # fmt: skip
@@ -311,7 +301,7 @@ def _alias_moves(repository: View, state: State, as_json: bool) -> None:
         print_json(moves)
         return
     rows = [
-        (day(move["time"] or ""), move["alias"], move["from"] or "-", move["to"] or "-", move["user"] or "-")
+        (output.day(move["time"] or ""), move["alias"], move["from"] or "-", move["to"] or "-", move["user"] or "-")
         for move in moves
     ]
     table(rows, ("MOVED (UTC)", "ALIAS", "FROM", "TO", "BY"))

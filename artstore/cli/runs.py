@@ -9,21 +9,9 @@ from typing import Any
 
 import click
 
+from artstore.cli import output
 from artstore.cli.commands import Commands
-from artstore.cli.output import (
-    MOST_ROWS,
-    answer,
-    day,
-    fields,
-    from_option,
-    json_option,
-    open_repository,
-    open_view,
-    print_each,
-    print_json,
-    report_damage,
-    table,
-)  # fmt: skip
+from artstore.cli.output import day, from_option, json_option, open_repository, open_view, print_json, table
 from artstore.domain.filters import parsed
 from artstore.domain.names import as_project, check_project, file_name_of, printable
 from artstore.domain.run import RunPath, RunState
@@ -92,7 +80,7 @@ def ls_command(
                 for row in found
             )  # fmt: skip
             _print_rows(repository, rows, number_of, number)
-    report_damage(damaged)
+    output.report_damage(damaged)
 
 
 def _print_rows(repository: View, rows: Iterable[tuple[Any, ...]], count: int, number: int | None) -> None:
@@ -101,7 +89,7 @@ def _print_rows(repository: View, rows: Iterable[tuple[Any, ...]], count: int, n
         click.echo("no matching runs", err=True)
         return
     entity, project = repository.settings.entity, repository.settings.project
-    most = number or MOST_ROWS
+    most = number or output.MOST_ROWS
     shown = []
     for path, name, state, started, job_type, user, used, logged in islice(rows, most):
         short = f"{path.project}/{path.id}" if path.entity == entity else str(path)
@@ -221,13 +209,13 @@ def _print_run(value: dict[str, Any], rows: int, more: bool) -> None:
         "history": (f"{rows:,} steps{' and more' if more else ''}: " if rows else "")
         + (typed("runs show --history", value["run"]).strip("`") if rows or more else ""),
     }  # fmt: skip
-    fields(lines, 10)
+    output.fields(lines, 10)
 
 
 def _print_history(repository: View, state: RunState, as_json: bool) -> None:
     """Print a run's history row by row, so that a long one takes no memory. CSV reads it twice: columns come first."""
     if as_json:
-        print_each(repository.run_history(state))
+        output.print_each(repository.run_history(state))
         return
     columns = list(dict.fromkeys(key for row in repository.run_history(state) for key in row))
     rows = ({key: _cell(value) for key, value in row.items()} for row in repository.run_history(state))
@@ -248,4 +236,4 @@ def rm_command(run: str, as_json: bool) -> None:
             raise InvalidValue(f"run {state.path} is running", hint="finish it first")
         repository.delete_run(state.path)
     text = f"deleted run {state.path}; the versions that it logged stay"
-    answer(as_json, {"deleted": str(state.path)}, text)
+    output.answer(as_json, {"deleted": str(state.path)}, text)

@@ -22,21 +22,8 @@ from artstore.operations.finding.lookup import Version
 from artstore.operations.lineage.graph import LIVE, Graph, Node
 from artstore.operations.lineage.svg import svg
 from artstore.repository import Repository
-from artstore.web.render import (
-    ROWS,
-    Rows,
-    collection_url,
-    flat,
-    number_in,
-    page,
-    page_of,
-    path_in,
-    repository_of,
-    run_url,
-    text_in,
-    version_in,
-    version_url,
-)
+from artstore.web import render
+from artstore.web.render import ROWS, Rows, flat, number_in, page, page_of, path_in, repository_of, text_in, version_in
 
 _DEPTHS = (1, 2, 3, 5, 10)
 _BREADTH = 20
@@ -186,9 +173,9 @@ def _address(repository: Repository, graph: Graph, node: Node) -> str | None:
     if node.state != LIVE:
         return None
     if node.kind == "run":
-        return run_url(RunPath(*node.about["path"].split("/")))
+        return render.run_url(RunPath(*node.about["path"].split("/")))
     path, spec = repository.path_of(node.name)
-    return version_url(path, spec.number or 0, "version" if node.key == graph.start else "lineage")
+    return render.version_url(path, spec.number or 0, "version" if node.key == graph.start else "lineage")
 
 
 # -- disk use and search --
@@ -221,7 +208,7 @@ def search(request: Request) -> Response:
 
 def _hits(repository: Repository, text: str, damaged: list[Damage]) -> Iterator[_Hit]:
     for state in repository.collections(damaged=damaged):
-        address, name = collection_url(state.path), str(state.path)
+        address, name = render.collection_url(state.path), str(state.path)
         texts = [("name", name), ("type", state.type), *(("tag", tag) for tag in state.tags), *_said(vars(state))]
         yield from _hit(text, address, name, "artifact", texts)
         named = state.all_aliases()
@@ -231,10 +218,10 @@ def _hits(repository: Repository, text: str, damaged: list[Damage]) -> Iterator[
             texts += [("digest", version["digest"]), ("id", version["id"])] if len(text) >= 6 else []
             texts += _said(version)
             number = version["number"]
-            yield from _hit(text, version_url(state.path, number), f"{name}:v{number}", "version", texts)
+            yield from _hit(text, render.version_url(state.path, number), f"{name}:v{number}", "version", texts)
     for row in repository.catalog(damaged=damaged).latest_runs("runs")[1]:
         texts = [("id", row.path), ("name", row.name), ("job type", row.job_type or ""), ("group", row.group or "")]
-        yield from _hit(text, run_url(RunPath(row.entity, row.project, row.id)), row.path, "run", texts)
+        yield from _hit(text, render.run_url(RunPath(row.entity, row.project, row.id)), row.path, "run", texts)
 
 
 def _hit(text: str, address: str, name: str, kind: str, texts: list[tuple[str, str]]) -> Iterator[_Hit]:
