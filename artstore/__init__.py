@@ -10,7 +10,8 @@ from artstore._version import __version__
 
 if TYPE_CHECKING:
     from artstore import automations, errors, references
-    from artstore.api.artifact import Artifact, ArtifactTTL
+    from artstore.api.artifact import Artifact
+    from artstore.api.described import ArtifactTTL
     from artstore.api.media import Audio, Histogram, Html, Image, Molecule, Object3D, Plotly, Video
     from artstore.api.query import Api
     from artstore.api.run import Run
@@ -55,7 +56,8 @@ __all__ = [
 
 _HOMES = {
     "api.query": ("Api",),
-    "api.artifact": ("Artifact", "ArtifactTTL"),
+    "api.artifact": ("Artifact",),
+    "api.described": ("ArtifactTTL",),
     "errors": ("ArtstoreError", "CommError", "Error", "UsageError"),
     "api.media": ("Audio", "Histogram", "Html", "Image", "Molecule", "Object3D", "Plotly", "Video"),
     "repository": ("Repository",),

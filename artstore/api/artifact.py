@@ -3,39 +3,30 @@
 from typing import TYPE_CHECKING, Any
 
 from artstore.api.collections import ArtifactCollection
-from artstore.api.contents import Contents, Texts
+from artstore.api.described import Described
+from artstore.api.files import Texts
 from artstore.api.handles import opened
 from artstore.api.listing import Artifacts, Listing
 from artstore.api.recording import Recording, session
 from artstore.api.runs import RunRecord
-from artstore.api.stored import TTL, Edits, Stored, check_aliases, ttl_seconds
+from artstore.api.stored import Stored, check_aliases, ttl_seconds
 from artstore.backends.owner import this_process
 from artstore.domain.collection import INHERIT, Path
 from artstore.domain.difference import VersionDiff, differences
 from artstore.domain.html import definition_rows, page
 from artstore.domain.metadata import normalise
-from artstore.domain.names import check_name, check_tags, check_type
 from artstore.domain.properties import Properties
 from artstore.domain.run import RunPath
-from artstore.domain.wording import human, moment
+from artstore.domain.wording import human
 from artstore.errors import Conflict, InvalidType, NotFound
 from artstore.operations.finding.catalog import decoded_run
-from artstore.operations.finding.lookup import Home, Version
+from artstore.operations.finding.lookup import Version
 
 if TYPE_CHECKING:
     from artstore.operations.lineage.svg import Picture
 
-PENDING, COMMITTED, DELETED = "PENDING", "COMMITTED", "DELETED"
 
-
-class ArtifactTTL:
-    """Special values for `Artifact.ttl`."""
-
-    INHERIT = INHERIT
-    """The default of the repository, which is to keep the version for ever."""
-
-
-class Artifact(Contents):
+class Artifact(Described):
     """A set of files under a name, to be logged as the next version of its collection.
 
     Until it is logged, an artifact is a draft to which you add files. Then it is a version, whose files never change.
@@ -50,66 +41,6 @@ class Artifact(Contents):
         >>> images.name, images.file_count
         ('images:v1', 3)
     """
-
-    def __init__(
-        self,
-        name: str,
-        type: str | None = None,
-        description: str | None = None,
-        metadata: Any = None,
-        incremental: bool = False,
-        use_as: str | None = None,
-        storage_region: str | None = None,
-        digest_algorithm: str | None = None,
-    ) -> None:
-        """Start a draft.
-
-        Args:
-            name: 1 to 128 letters, digits, `_`, `-`, `.` and single spaces inside.
-            type: A word such as `dataset` or `model`. The default is the collection's type, or `artifact` for a
-                new one.
-            description: A text for people.
-            metadata: A dict, or JSON text of an object.
-            incremental: Add the files to those of the latest version.
-            use_as: Accepted as in W&B; it changes nothing.
-            storage_region: Accepted as in W&B; it changes nothing.
-            digest_algorithm: Accepted as in W&B; it changes nothing.
-
-        Raises:
-            InvalidValue: If the name, type or metadata breaks a rule (also a ValueError).
-            InvalidType: If a value has the wrong type, or the metadata has no JSON form (also a TypeError).
-        """
-        if not isinstance(name, str):
-            raise InvalidType(f"an artifact's name must be text, not {name!r}")
-        super().__init__(check_name(name))
-        for what, text in (("type", type), ("description", description)):
-            if text is not None and not isinstance(text, str):
-                raise InvalidType(f"an artifact's {what} must be text, not {text!r}")
-        self._type = None if type is None else check_type(type)
-        self._incremental = bool(incremental)
-        self._edits.description = description
-        self._edits.metadata = {} if metadata is None else normalise(metadata)
-        self._home: Home | None = None
-        self._discarded = False
-        self.use_as = use_as
-        self.distributed_id: str | None = None
-
-    @property
-    def _edits(self) -> Edits:
-        """The properties as they were edited: the draft's, or the stored version's."""
-        return self._drafting.edits if self._stored is None else self._stored.edits
-
-    @property
-    def state(self) -> str:
-        """`PENDING` for a draft, `COMMITTED` for a logged version, `DELETED` for a deleted one."""
-        if self._stored is None:
-            return PENDING
-        return COMMITTED if self._stored.found().is_live else DELETED
-
-    @property
-    def incremental(self) -> bool:
-        """Whether the files are added to those of the latest version."""
-        return self._incremental
 
     def wait(self, timeout: float | None = None) -> "Artifact":
         """Return this artifact. There is nothing to wait for: logging returns when the version is safe on disk.
@@ -126,40 +57,11 @@ class Artifact(Contents):
         self._discarded = True
         self._drafting.close()
 
-    # -- names --
-
-    @property
-    def version(self) -> str:
-        """The version's number, such as `v0`."""
-        return f"v{self._logged('version').found().version['number']}"
-
-    @property
-    def entity(self) -> str:
-        """The entity of its collection."""
-        return self._logged("entity").path.entity
-
-    @property
-    def project(self) -> str:
-        """The project of its collection."""
-        return self._logged("project").path.project
-
-    @property
-    def qualified_name(self) -> str:
-        """The full name: `entity/project/name:vN`."""
-        return self._logged("qualified_name").found().spec
-
     @property
     def collection(self) -> ArtifactCollection:
         """The collection that this version is in."""
         stored = self._logged("collection")
         return ArtifactCollection(stored.root, stored.found().state)
-
-    # -- links --
-
-    @property
-    def is_link(self) -> bool:
-        """Whether this is a link to a version of another collection."""
-        return self._stored is not None and self._stored.is_link
 
     @property
     def source_artifact(self) -> "Artifact":
@@ -175,34 +77,6 @@ class Artifact(Contents):
         if source is None:
             raise NotFound(f"{stored.source_path}, which {self.name} links to, is not in this repository")
         return Artifact.of(stored.root, source)
-
-    @property
-    def source_name(self) -> str:
-        """The source version's name, `name:vN`."""
-        if self._stored is None:
-            return self.name
-        return f"{self._stored.source_path.name}:v{self._stored.source_number}"
-
-    @property
-    def source_version(self) -> str:
-        """The source version's number, such as `v0`."""
-        return f"v{self._logged('source_version').source_number}"
-
-    @property
-    def source_entity(self) -> str:
-        """The entity of the source version."""
-        return self._logged("source_entity").source_path.entity
-
-    @property
-    def source_project(self) -> str:
-        """The project of the source version."""
-        return self._logged("source_project").source_path.project
-
-    @property
-    def source_qualified_name(self) -> str:
-        """The source version's full name: `entity/project/name:vN`."""
-        stored = self._logged("source_qualified_name")
-        return f"{stored.source_path}:v{stored.source_number}"
 
     @property
     def source_collection(self) -> ArtifactCollection:
@@ -257,124 +131,6 @@ class Artifact(Contents):
             raise Conflict(message, hint="delete() deletes it")
         stored.repository.unlink(stored.spec)
 
-    @property
-    def type(self) -> str:
-        """The type, such as `dataset` or `model`."""
-        return (self._type or "artifact") if self._stored is None else self._stored.found().state.type
-
-    @property
-    def id(self) -> str | None:
-        """The digest of the version's record, in hex; None for a draft."""
-        return None if self._stored is None else self._stored.id
-
-    @property
-    def commit_hash(self) -> str:
-        """The digest of the version's record, in hex. Unlike `id`, it raises ArtifactNotLoggedError for a draft."""
-        return self._logged("commit_hash").id
-
-    @property
-    def created_at(self) -> str:
-        """When the version was made: ISO 8601, UTC."""
-        return moment(self._logged("created_at").found().version["created"])
-
-    @property
-    def updated_at(self) -> str:
-        """When anything about the version last changed: ISO 8601, UTC."""
-        return str(self._logged("updated_at").found().version["updated"])
-
-    @property
-    def url(self) -> str:
-        """A `file://` URL of the repository, with the version's full name as its fragment."""
-        stored = self._logged("url")
-        return f"file://{stored.root}#{self.qualified_name}"
-
-    @property
-    def history_step(self) -> int | None:
-        """Always None: artstore doesn't record the step at which a version was logged."""
-        self._logged("history_step")
-        return None
-
-    # -- editing --
-
-    @property
-    def description(self) -> str | None:
-        """A text for people, or None. Assign another one; `save()` writes it."""
-        return self._edits.description
-
-    @description.setter
-    def description(self, text: str | None) -> None:
-        if text is not None and not isinstance(text, str):
-            raise InvalidType(f"a description must be text, not {text.__class__.__name__}")
-        self._edits.description = text
-
-    @property
-    def metadata(self) -> dict[str, Any]:
-        """The metadata, a dict of JSON values. Edit it or assign another one; `save()` writes the keys that differ.
-
-        Example:
-            >>> images = wandb.Api().artifact("digits/images:latest")
-            >>> images.metadata["classes"] = 10
-            >>> images.save()
-            >>> wandb.Api().artifact("digits/images:latest").metadata
-            {'source': 'scanner', 'classes': 10}
-        """
-        return self._edits.metadata
-
-    @metadata.setter
-    def metadata(self, value: Any) -> None:
-        self._edits.metadata = {} if value is None else normalise(value)
-
-    @property
-    def aliases(self) -> list[str]:
-        """The version's aliases. Edit the list or assign another one; `save()` moves the aliases.
-
-        `latest` always names the newest version, so it can't be moved or removed.
-
-        Example:
-            >>> images = wandb.Api().artifact("digits/images:v0")
-            >>> images.aliases.append("checked")
-            >>> images.save()
-            >>> wandb.Api().artifact("digits/images:checked").version
-            'v0'
-        """
-        self._logged("aliases")
-        return self._edits.aliases
-
-    @aliases.setter
-    def aliases(self, aliases: list[str]) -> None:
-        self._logged("aliases")
-        self._edits.aliases = check_aliases(aliases)
-
-    @property
-    def tags(self) -> list[str]:
-        """The version's tags. Edit the list or assign another one; `save()` writes what differs."""
-        self._logged("tags")
-        return self._edits.tags
-
-    @tags.setter
-    def tags(self, tags: list[str]) -> None:
-        self._logged("tags")
-        self._edits.tags = check_tags([tags] if isinstance(tags, str) else tags)
-
-    @property
-    def ttl(self) -> TTL:
-        """How long to keep the version after it was made: a timedelta, or None for ever.
-
-        Assign `ArtifactTTL.INHERIT` to go back to the default. `artstore prune` deletes versions whose ttl has expired.
-
-        Example:
-            >>> import datetime
-            >>> images = wandb.Api().artifact("digits/images:latest")
-            >>> images.ttl = datetime.timedelta(days=30)
-            >>> images.save()
-        """
-        return None if self._edits.ttl == INHERIT else self._edits.ttl
-
-    @ttl.setter
-    def ttl(self, ttl: TTL) -> None:
-        ttl_seconds(ttl)
-        self._edits.ttl = ttl
-
     def diff(self, other: "Artifact") -> VersionDiff:
         """Compare this version with a newer one.
 
@@ -401,8 +157,6 @@ class Artifact(Contents):
         changes = old.repository.diff(old.found(), new.found())
         metadata = old.read_properties().metadata, new.read_properties().metadata
         return VersionDiff(self.name, other.name, differences(changes), *metadata)
-
-    # -- logging and later --
 
     def save(self, project: str | None = None, settings: Any = None) -> None:
         """Log a draft, or write the edits of a logged artifact. The result is safe on disk when this returns.
@@ -616,8 +370,6 @@ class Artifact(Contents):
 
         stored = self._logged("lineage")
         return Picture.of(stored.repository.lineage(stored.found(), depth=depth, direction=direction))
-
-    # -- display --
 
     def __repr__(self) -> str:
         if self._stored is None:

@@ -1,20 +1,14 @@
-"""The files of an artifact: added while it is a draft, then listed, read, downloaded and verified."""
+"""The contents of a draft: files, folders, references and tables are added and removed."""
 
 import os
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
-from itertools import islice
-from typing import IO, Any, Self
+from typing import IO, Any
 from urllib.parse import unquote_to_bytes
 
-from artstore.api.drafting import Drafting
-from artstore.api.entries import ENTRY_SCHEME, Entries, Entry, Files, Manifest, place_in
+from artstore.api.entries import ENTRY_SCHEME, Entry, place_in
+from artstore.api.files import ArtifactFiles, PathLike, Texts, globs_of
 from artstore.api.handles import opened
-from artstore.api.listing import Listing
-from artstore.api.recording import session
-from artstore.api.stored import Stored
 from artstore.api.tables.file import ENDING, SUFFIX
 from artstore.api.tables.table import Table
 from artstore.backends import references
@@ -22,29 +16,13 @@ from artstore.backends.files import hash_file, open_regular, remove_if_there
 from artstore.backends.references import MAX_OBJECTS, Target
 from artstore.domain.ignore import PathFilter
 from artstore.domain.names import normal_path, parse_spec, printable
-from artstore.domain.selection import Selection
 from artstore.domain.tree import REFERENCE
-from artstore.domain.tree import Entry as TreeEntry
-from artstore.domain.wording import near
 from artstore.errors import (
     ArtifactFinalizedError,
-    ArtifactNotLoggedError,
-    FilesDiffer,
     InvalidType,
     InvalidValue,
-    NoEntry,
     SourceError,
 )
-from artstore.operations.finding.lookup import Version
-from artstore.operations.restoring.options import Link, Restore
-from artstore.operations.restoring.verify import Verified
-
-_NEAR_AMONG = 2000
-"""How many of a draft's files are compared with a name that isn't there, to suggest similar ones."""
-PathLike = str | os.PathLike[str]
-"""A path, as text or as an object such as `pathlib.Path`."""
-Texts = list[str] | str | None
-"""Several texts, such as aliases, or one, or none."""
 
 
 def _opened(path: str, mode: str, encoding: str | None) -> IO[Any]:
@@ -56,55 +34,8 @@ def _opened(path: str, mode: str, encoding: str | None) -> IO[Any]:
         raise
 
 
-class Contents:
-    """The files under a name: a draft's at first, then those of the version that it became."""
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-        self._drafting = Drafting(name, session.place)
-        self._stored: Stored | None = None
-
-    @classmethod
-    def of(cls, root: str, found: Version) -> Self:
-        """The artifact of a stored version."""
-        self = cls(found.state.path.name)
-        self._become(Stored(root, found))
-        return self
-
-    def _become(self, stored: Stored) -> None:
-        self._stored = stored
-        self._drafting.close()
-
-    @contextmanager
-    def held(self) -> Iterator[Files]:
-        """Hold the files: the draft's, for one thread at a time, or the stored version's once it is logged."""
-        if self._stored is None:
-            with self._drafting.locked():
-                if self._stored is None:  # else it was logged while this thread waited
-                    yield self._drafting
-                    return
-        yield self._stored
-
-    @property
-    def name(self) -> str:
-        """The name; once logged `name:vN`. It is looked up by id each time, because a pull may change the number."""
-        return self._name if self._stored is None else self._stored.found().name
-
-    # -- draft or logged --
-
-    @property
-    def stored(self) -> Stored | None:
-        """The stored version; None for a draft."""
-        return self._stored
-
-    def _logged(self, member: str) -> Stored:
-        """The stored version. Raises ArtifactNotLoggedError, which names the `member` that was asked for."""
-        if self._stored is None:
-            raise ArtifactNotLoggedError(
-                f"artifact '{self._name}' has no '{member}' before it is logged",
-                hint="log it first: run.log_artifact(artifact), or artifact.save()",
-            )
-        return self._stored
+class Contents(ArtifactFiles):
+    """The files under a name, which can be added and removed until the artifact is logged."""
 
     def _refuse_logged(self, member: str) -> None:
         """Raises ArtifactFinalizedError, which names the `member` that was called, if the artifact is logged."""
@@ -114,15 +45,9 @@ class Contents:
                 hint="`draft = artifact.new_draft()` starts the next version with its content",
             )
 
-    def is_draft(self) -> bool:
-        """Whether the artifact hasn't been logged yet."""
-        return self._stored is None
-
     def finalize(self) -> None:
         """Refuse further changes to the files. Logging does this too."""
         self._drafting.finalize()
-
-    # -- adding to a draft --
 
     def add_file(
         self,
@@ -430,259 +355,10 @@ class Contents:
         """The path in the artifact at which `add_file` added a local file; None if it didn't."""
         return next(iter(self._drafting.names_of(os.fspath(local_path))), None)
 
-    def origin_of(self, path: str) -> dict[str, Any] | None:
-        """Where an entry of another version came from; None for any other entry.
-
-        The fields are that version's collection, id and number, and the path there.
-        """
-        with self.held() as held:
-            return held.origin(path)
-
-    def added_from(self, path: str) -> str | None:
-        """The local file that was added at a path; None if there is none."""
-        return self._drafting.source(path)
-
-    # -- listing --
-
-    def get_entry(self, name: PathLike) -> Entry:
-        """The entry of a file, or of the table with this name.
-
-        Args:
-            name: The path in the artifact, or the name of a table without `.table.json`.
-
-        Raises:
-            NoEntry: If nothing is there (also a KeyError). Its hint names similar paths.
-
-        Example:
-            >>> images = wandb.Api().artifact("digits/images:latest")
-            >>> images.get_entry("labels.csv").download()
-            '.../artifacts/images-v0/labels.csv'
-        """
-        path = normal_path(name)
-        found = self._find(path)
-        if found is None and (table := self._find(path + SUFFIX)) is not None:
-            path, found = path + SUFFIX, table
-        if found is None:
-            with self.held() as held:
-                if isinstance(held, Stored):
-                    held.entry(path)  # raises NoEntry with similar paths
-                    names = []
-                else:
-                    names = [os.fsdecode(other) for other, _ in islice(held.files(), _NEAR_AMONG)]
-            raise NoEntry(f"{self.name} has no file '{printable(path)}'", hint=near(path, names))
-        return Entry(self, path, found)
-
-    get_path = get_entry
-
-    def _find(self, path: str) -> TreeEntry | None:
-        with self.held() as held:
-            return held.find(path)
-
-    def get(self, name: str) -> Any:
-        """The Table that was added under a name; None if there is none.
-
-        Example:
-            >>> results = wandb.Artifact("results", type="evaluation")
-            >>> _ = results.add(wandb.Table(columns=["digit", "right"], data=[[7, True]]), "answers")
-            >>> results.save()
-            >>> results.get("answers").data
-            [[7, True]]
-        """
-        stored = self._logged("get")
-        path = normal_path(name)
-        for candidate in (path, path + SUFFIX):
-            raw = self._find(candidate)
-            if raw is not None and candidate.endswith(ENDING):
-                what = f"'{printable(candidate)}' of {self.name}"
-                return Table.read(partial(stored.open, raw), lambda other: stored.open(stored.entry(other)), what)
-        return None
-
-    def __getitem__(self, name: str) -> Any:
-        return self.get(name)
-
-    @property
-    def manifest(self) -> Manifest:
-        """The manifest. `manifest.entries` maps paths to entries, which are read as they are asked for."""
-        return Manifest(Entries(self))
-
-    @property
-    def digest(self) -> str:
-        """The digest of the root tree, in hex. The same paths with the same content have the same digest."""
-        with self.held() as held:
-            return held.folder().digest.hex()
-
-    @property
-    def size(self) -> int:
-        """The bytes of all files."""
-        with self.held() as held:
-            return held.folder().size
-
-    @property
-    def file_count(self) -> int:
-        """The number of files. Raises ArtifactNotLoggedError for a draft."""
-        return self._logged("file_count").folder().files
-
-    def files(self, names: list[str] | None = None, per_page: int | None = None) -> Listing[Entry]:
-        """List the entries.
-
-        Args:
-            names: The paths to list; by default all.
-            per_page: Accepted as in W&B; it changes nothing.
-
-        Raises:
-            NoEntry: If a path isn't in the artifact (also a KeyError).
-
-        Example:
-            >>> [entry.path for entry in wandb.Api().artifact("digits/images:latest").files()]
-            ['images/1.png', 'labels.csv']
-        """
-        self._logged("files")
-        entries = self.manifest.entries
-        chosen = entries.values() if names is None else [self.get_entry(name) for name in names]
-        return Listing(list(chosen), lambda entry: entry)
-
-    # -- content --
-
-    def download(
-        self,
-        root: PathLike | None = None,
-        allow_missing_references: bool = False,
-        skip_cache: bool | None = None,
-        path_prefix: PathLike | None = None,
-        multipart: bool | None = None,
-        include: Texts = None,
-        exclude: Texts = None,
-        link: Link = "copy",
-    ) -> str:
-        """Restore the files to a folder, every byte checked.
-
-        Files that already match aren't touched, files that differ are replaced, and other files in the folder stay.
-
-        Args:
-            root: The folder; by default `./artifacts/<name>-vN`.
-            allow_missing_references: Skip references whose content is gone, with a warning.
-            skip_cache: Accepted as in W&B; it changes nothing.
-            path_prefix: Only paths that start with this text, such as `bike.png` or `images/bikes/`.
-            multipart: Accepted as in W&B; it changes nothing.
-            include: Globs: only files that match one.
-            exclude: Globs: no files that match one.
-            link: How to restore files of 1 MiB and more: `copy`, `hardlink` or `symlink`. Linked files are the store's
-                own, so never edit them.
-
-        Returns:
-            The folder: an absolute path by default, or `root` as it was given.
-
-        Raises:
-            NotFound: If no file matches the selection.
-            MissingReference: If a reference's content is gone (also a FileNotFoundError).
-            Damage: If stored content is damaged.
-
-        Example:
-            >>> images = wandb.Api().artifact("digits/images:latest")
-            >>> images.download()
-            '.../artifacts/images-v0'
-            >>> images.download("some", path_prefix="images/")
-            'some'
-        """
-        stored = self._logged("download")
-        prefix = "" if path_prefix is None else os.fspath(path_prefix)
-        selection = Selection(prefix, PathFilter(globs_of(include), globs_of(exclude)))
-        how = Restore(selection, link, allow_missing_references=allow_missing_references)
-        done = stored.repository.get(stored.found(), _text(root), how)
-        for path in done.missing:
-            warnings.warn(f"skipped '{printable(path)}' of {self.name}: what it refers to is gone", stacklevel=2)
-        return done.root if root is None else os.fspath(root)
-
-    def checkout(self, root: PathLike | None = None) -> str:
-        """Make a folder equal to this version: restore the files as `download` does, and remove all others.
-
-        `.git` folders stay.
-
-        Args:
-            root: The folder; by default `./artifacts/<name>-vN`.
-
-        Returns:
-            The folder: an absolute path by default, or `root` as it was given.
-
-        Raises:
-            Refused: If the folder holds a repository.
-
-        Example:
-            >>> images = wandb.Api().artifact("digits/images:latest")
-            >>> images.checkout("data")
-            'data'
-            >>> import os
-            >>> os.listdir("data/images")
-            ['1.png']
-        """
-        stored = self._logged("checkout")
-        done = stored.repository.get(stored.found(), _text(root), Restore(delete=True))
-        return done.root if root is None else os.fspath(root)
-
-    def verify(self, root: PathLike | None = None) -> Verified:
-        """Compare a folder with this version, by content.
-
-        Args:
-            root: The folder; by default `./artifacts/<name>-vN`.
-
-        Returns:
-            The result, with the number of files in `files`.
-
-        Raises:
-            FilesDiffer: If files are missing, changed or extra (also a ValueError). It lists them.
-
-        Example:
-            >>> images = wandb.Api().artifact("digits/images:latest")
-            >>> images.verify(images.download()).files
-            2
-            >>> try:
-            ...     images.verify("data")
-            ... except ValueError as error:
-            ...     print(error)
-            the folder differs from images:v0: extra: images/2.png
-        """
-        stored = self._logged("verify")
-        result = stored.repository.verify(stored.found(), _text(root))
-        if not result.ok:
-            words = (("missing", result.missing), ("changed", result.changed), ("extra", result.extra))
-            listed = "; ".join(f"{word}: {printable(', '.join(paths))}" for word, paths in words if paths)
-            raise FilesDiffer(
-                f"the folder differs from {self.name}: {listed}",
-                missing=result.missing, changed=result.changed, extra=result.extra,
-            )  # fmt: skip
-        return result
-
-    def file(self, root: PathLike | None = None) -> str:
-        """Download the only file.
-
-        Args:
-            root: The folder to restore it to; by default `./artifacts/<name>-vN`.
-
-        Returns:
-            The path of the file.
-
-        Raises:
-            InvalidValue: If the artifact doesn't have exactly one file (a ValueError).
-        """
-        entries = self._logged("file").found().version["files"]
-        if entries != 1:
-            raise InvalidValue(f"{self.name} has {entries} files, not one", hint="use download() or get_entry(path)")
-        only: Entry = next(iter(self.manifest.entries.values()))
-        return only.download(root)
-
-
-def _text(path: PathLike | None) -> str | None:
-    return None if path is None else os.fspath(path)
-
 
 def _check_policy(policy: str | None) -> None:
     if policy not in (None, "mutable", "immutable"):
         raise InvalidValue(f"policy '{policy}' is not 'mutable' or 'immutable'")
-
-
-def globs_of(patterns: Texts) -> list[str] | None:
-    """One glob as a list of one."""
-    return [patterns] if isinstance(patterns, str) else patterns
 
 
 def _renamed(name: str, digest: str) -> str:

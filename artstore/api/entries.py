@@ -16,7 +16,7 @@ from artstore.operations.finding.lookup import Version
 from artstore.operations.restoring.options import Restore
 
 if TYPE_CHECKING:
-    from artstore.api.contents import Contents
+    from artstore.api.files import ArtifactFiles
 
 ENTRY_SCHEME = "artstore-artifact"
 """The scheme of URIs that name entries of artifacts."""
@@ -57,7 +57,7 @@ class Files(Protocol):
 class Entry:
     """One file of an artifact."""
 
-    def __init__(self, owner: "Contents", path: str, raw: TreeEntry) -> None:
+    def __init__(self, owner: "ArtifactFiles", path: str, raw: TreeEntry) -> None:
         self._owner = owner
         self.raw = raw
         self.path = path
@@ -196,7 +196,7 @@ class Entry:
 class Entries(Mapping[str, Entry]):
     """The entries by path, in the order of the tree. They are read as they are asked for."""
 
-    def __init__(self, owner: "Contents") -> None:
+    def __init__(self, owner: "ArtifactFiles") -> None:
         self._owner = owner
 
     def __getitem__(self, path: str) -> Entry:

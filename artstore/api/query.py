@@ -17,7 +17,7 @@ from artstore.api.collections import (
     find_registry,
     make_registry,
 )
-from artstore.api.contents import PathLike, Texts
+from artstore.api.files import PathLike, Texts
 from artstore.api.handles import opened, root_of
 from artstore.api.listing import Artifacts, Listing
 from artstore.api.recording import session

@@ -9,7 +9,7 @@ from inspect import signature
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from artstore.api.artifact import Artifact
-from artstore.api.contents import PathLike
+from artstore.api.files import PathLike
 from artstore.api.recording import session, start
 from artstore.api.run import Run
 from artstore.api.values import as_dict_of, checked_text, checked_texts, plain_values

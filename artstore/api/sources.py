@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from artstore.api.artifact import Artifact
-from artstore.api.contents import PathLike
+from artstore.api.files import PathLike
 from artstore.backends.references import is_known, scheme_of
 from artstore.backends.storage import is_url
 from artstore.domain.names import name_from

@@ -21,16 +21,16 @@ from artstore import api
 from tests.support.folders import make_tree
 
 WITH_EXAMPLES = [
-    "artifact.Artifact", "artifact.Artifact.aliases", "artifact.Artifact.delete", "artifact.Artifact.diff",
-    "artifact.Artifact.lineage", "artifact.Artifact.link", "artifact.Artifact.logged_by", "artifact.Artifact.metadata",
-    "artifact.Artifact.new_draft", "artifact.Artifact.save", "artifact.Artifact.ttl", "artifact.Artifact.used_by",
+    "artifact.Artifact", "described.Described.aliases", "artifact.Artifact.delete", "artifact.Artifact.diff",
+    "artifact.Artifact.lineage", "artifact.Artifact.link", "artifact.Artifact.logged_by", "described.Described.metadata",
+    "artifact.Artifact.new_draft", "artifact.Artifact.save", "described.Described.ttl", "artifact.Artifact.used_by",
     "automations", "collections.ArtifactCollection.save", "collections.Registry", "contents.Contents.add",
     "contents.Contents.add_dir", "contents.Contents.add_file", "contents.Contents.add_reference",
-    "contents.Contents.checkout", "contents.Contents.download", "contents.Contents.files", "contents.Contents.get",
-    "contents.Contents.get_entry", "contents.Contents.new_file", "contents.Contents.remove", "contents.Contents.verify",
+    "files.ArtifactFiles.checkout", "files.ArtifactFiles.download", "files.ArtifactFiles.files", "files.ArtifactFiles.get",
+    "files.ArtifactFiles.get_entry", "contents.Contents.new_file", "contents.Contents.remove", "files.ArtifactFiles.verify",
     "entries.Entry.download", "entries.Entry.open", "query.Api", "query.Api.artifact", "query.Api.artifact_collections",
     "query.Api.artifacts", "query.Api.create_automation", "query.Api.create_registry", "query.Api.run", "query.Api.runs",
-    "run.Run.define_metric", "run.Run.finish_artifact", "run.Run.link_artifact", "run.Run.link_model", "run.Run.log",
+    "active.ActiveRun.define_metric", "run.Run.finish_artifact", "run.Run.link_artifact", "run.Run.link_model", "run.Run.log",
     "run.Run.log_artifact", "run.Run.log_code", "run.Run.log_model", "run.Run.upsert_artifact", "run.Run.use_artifact",
     "run.Run.use_model", "runs.RunRecord.history", "runs.RunRecord.scan_history", "session.init", "tables.table.Table",
     "tables.table.Table.add_column", "tables.table.Table.add_computed_columns", "tables.table.Table.add_data",

@@ -1,0 +1,273 @@
+"""An active run: its names, config, summary and end, as they are recorded."""
+
+import atexit
+import os
+import sys
+import time
+import warnings
+from collections.abc import Callable
+from typing import Any, Self
+
+from artstore.api.artifact import Artifact
+from artstore.api.recording import Recording, session
+from artstore.api.steps import Steps, Summaries
+from artstore.api.values import Values, checked_text, checked_texts
+from artstore.domain.run import RunPath, RunState
+from artstore.errors import NoActiveRun
+from artstore.store.settings import download_folder
+
+
+class ActiveRun:
+    """A run that is being recorded, without the artifacts that it uses and logs."""
+
+    def __init__(
+        self,
+        run: Recording | None,
+        path: RunPath,
+        config: dict[str, Any],
+        *,
+        used: Callable[[str, Artifact], dict[str, Any]],
+        allow_val_change: bool,
+        group: str | None,
+    ) -> None:
+        """Wrap a recording. `run` is None in mode `disabled`; then nothing is recorded.
+
+        `used` uses an artifact that is a value of the config, and returns what is recorded for it.
+        """
+        self._recording = run
+        self._path = path
+        self._ended = False
+        self._pid = os.getpid()
+        self._error = _last_error()
+        self._flushed = time.monotonic()
+        state = run.state() if run is not None else RunState(path)
+        self._name, self._notes, self._tags = state.name or path.id, state.notes, state.tags
+        self._start = state.started
+        self.group = state.group if run is not None else group
+        """the group, for runs that belong together"""
+        self.job_type = state.job_type
+        """what kind of work the run does"""
+        self.resumed = state.number > 1
+        """whether the run existed before it was started here"""
+        self._steps, self._summaries = Steps(run, state), Summaries()
+        known, fixed = state.config if run is not None else config, not allow_val_change
+        self._config = Values(known, lambda set, gone: self._write("config", set, gone), fixed=fixed, used=used)
+        self._unwritten: dict[str, Any] = {}
+        self._summary = Values(state.summary, self._set_summary, fixed=False)
+
+    def _write(self, kind: str, values: dict[str, Any], removed: list[str]) -> None:
+        self._refuse_ended(kind)
+        if self._recording is not None:
+            self._recording.set_values(kind, values, removed)
+
+    def _set_summary(self, values: dict[str, Any], removed: list[str]) -> None:
+        self._refuse_ended("summary")
+        self._unwritten.update(values)
+        for key in removed:
+            self._unwritten.pop(key, None)
+            self._write("summary", {}, removed)
+
+    @property
+    def id(self) -> str:
+        """The run's id."""
+        return self._path.id
+
+    @property
+    def entity(self) -> str:
+        """The run's entity."""
+        return self._path.entity
+
+    @property
+    def project(self) -> str:
+        """The run's project."""
+        return self._path.project
+
+    @property
+    def path(self) -> str:
+        """The full name: `entity/project/id`."""
+        return str(self._path)
+
+    @property
+    def name(self) -> str:
+        """The name shown to people, which may be assigned."""
+        return self._name
+
+    @name.setter
+    def name(self, name: str) -> None:
+        self._name = checked_text("name", name)
+        self._label()
+
+    @property
+    def notes(self) -> str | None:
+        """A text for people, which may be assigned."""
+        return self._notes
+
+    @notes.setter
+    def notes(self, notes: str | None) -> None:
+        self._notes = None if notes is None else checked_text("notes", notes)
+        self._label()
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """The run's tags, which may be assigned."""
+        return tuple(self._tags)
+
+    @tags.setter
+    def tags(self, tags: tuple[str, ...] | list[str]) -> None:
+        self._tags = checked_texts(tags)
+        self._label()
+
+    def _label(self) -> None:
+        if self._recording is not None:
+            self._recording.label(self._name, self._notes, self._tags)
+
+    @property
+    def config(self) -> Values:
+        """The hyperparameters. Each change is written at once."""
+        return self._config
+
+    @property
+    def summary(self) -> Values:
+        """The last value of each metric.
+
+        It is written every ten seconds of logging, with each artifact, and at the end.
+        """
+        return self._summary
+
+    @property
+    def dir(self) -> str:
+        """A folder for the run's own files, made when it is first asked for. Its files aren't saved."""
+        folder = os.path.abspath(download_folder(f"run-{self.id}"))
+        os.makedirs(folder, exist_ok=True)
+        return folder
+
+    @property
+    def url(self) -> str | None:
+        """A `file://` URL of the run's log; None for a disabled run."""
+        return None if self._recording is None else f"file://{self._recording.root}/{self._path.folder}"
+
+    def get_url(self) -> str | None:
+        """A `file://` URL of the run's log; None for a disabled run."""
+        return self.url
+
+    @property
+    def step(self) -> int:
+        """The number of the current step."""
+        return self._steps.current
+
+    @property
+    def start_time(self) -> str:
+        """When the run was started: ISO 8601, UTC."""
+        return self._start
+
+    @property
+    def disabled(self) -> bool:
+        """Whether nothing is recorded."""
+        return self._recording is None
+
+    @property
+    def offline(self) -> bool:
+        """Always True: there is no server."""
+        return True
+
+    def _flush(self) -> None:
+        self._flushed = time.monotonic()
+        written = dict(self._unwritten)
+        self._write("summary", written, [])
+        for key, value in written.items():  # a value that was set meanwhile waits for the next flush
+            if self._unwritten.get(key) is value:
+                del self._unwritten[key]
+
+    def define_metric(
+        self,
+        name: str,
+        step_metric: str | None = None,
+        step_sync: bool | None = None,
+        hidden: bool | None = None,
+        summary: str | None = None,
+        goal: str | None = None,
+        overwrite: bool | None = None,
+    ) -> None:
+        """Choose what the summary keeps of a metric, instead of its last value.
+
+        Args:
+            name: The metric, or a pattern such as `val/*`.
+            step_metric: Accepted as in W&B; it changes nothing.
+            step_sync: Accepted as in W&B; it changes nothing.
+            hidden: Accepted as in W&B; it changes nothing.
+            summary: One or several of `min`, `max`, `mean`, `first` and `last`, separated by commas, or `none`. The
+                summary is then a dict of these. `best` means `max` or `min`, as `goal` says.
+            goal: `maximize` or `minimize`, for `best`.
+            overwrite: Accepted as in W&B; it changes nothing.
+
+        Raises:
+            InvalidValue: If `summary` has another word.
+
+        Example:
+            >>> with wandb.init(project="digits") as run:
+            ...     run.define_metric("loss", summary="min,last")
+            ...     for loss in (0.5, 0.25, 0.3):
+            ...         run.log({"loss": loss})
+            >>> run.summary["loss"]
+            {'min': 0.25, 'last': 0.3}
+        """
+        if summary == "best":
+            summary = "max" if goal == "maximize" else "min"
+        if summary is not None and summary != "copy":
+            self._summaries.define(name, summary)
+
+    def _refuse_ended(self, verb: str) -> None:
+        if self._ended:
+            raise NoActiveRun(
+                f"run {self.id} is finished: it can't record {verb}", hint=f"init(id='{self.id}') continues it"
+            )
+
+    def finish(self, exit_code: int | None = None, quiet: bool | None = None) -> None:
+        """End the run: finished if the exit code is 0 or None, else failed. Later calls change nothing."""
+        if self._ended:
+            return
+        if os.getpid() != self._pid:  # a forked child leaves its parent's run alone
+            if session.run is self:
+                session.end(forked=True)
+            return
+        if self._recording is not None:
+            with self._steps.locked():
+                self._steps.write()
+                summary = dict(self._unwritten)
+            self._recording.finish(int(exit_code or 0), summary)
+        self._ended = True
+        atexit.unregister(self.end_at_exit)
+        if session.run is self:
+            session.end()
+
+    def end_at_exit(self) -> None:
+        """End the run as the interpreter ends.
+
+        It failed if an exception was printed since the run was started, or if `sys.exit` got another code than 0.
+        """
+        self.finish(session.exit_code or (0 if _last_error() is self._error else 1))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        ended_well = error is None or (isinstance(error, SystemExit) and not error.code)
+        self.finish(0 if ended_well else 1)
+
+    def watch(self, *_: Any, **__: Any) -> None:
+        """Accepted as in W&B: gradients aren't recorded."""
+
+    unwatch = mark_preempting = status = watch
+
+    def alert(self, title: str, text: str = "", *_: Any, **__: Any) -> None:
+        """Only warns: artstore sends no alerts."""
+        warnings.warn(f"{title}: {text} (artstore sends no alerts)", stacklevel=2)
+
+    def save(self, *_: Any, **__: Any) -> None:
+        """Only warns: artstore doesn't store a run's files."""
+        warnings.warn("artstore doesn't store a run's files; log_artifact() stores a file", stacklevel=2)
+
+
+def _last_error() -> BaseException | None:
+    """The exception that the interpreter printed last, before it ends or in a notebook's cell."""
+    return getattr(sys, "last_value", None)
