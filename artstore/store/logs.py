@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Iterator
+from operator import itemgetter
 from typing import Any
 
 from artstore.backends.storage import LogStorage
@@ -21,6 +22,8 @@ _FOREIGN = 8 << 20
 """Most bytes of a checkpoint that others wrote."""
 
 _FIELDS = {"changes", "check", "host", "number", "prev", "time", "user", "write"}
+_REST = itemgetter("prev", "time", "host", "user", "write", "changes")
+"""The last fields of a LogEntry, in their order."""
 
 
 class EntryCache:
@@ -201,8 +204,7 @@ def decode_entry(data: bytes, number: int, what: str) -> LogEntry:
     )
     if not good:
         raise DamagedLog(f"{what} is malformed", hint=_HINT)
-    fields = {key: value[key] for key in ("prev", "time", "host", "user", "write", "changes")}
-    return LogEntry(number, plain_digest(data).hex(), **fields)
+    return LogEntry(number, plain_digest(data).hex(), *_REST(value))
 
 
 def _check_in(data: bytes) -> str:
