@@ -290,4 +290,4 @@ def test_a_rename_that_died_half_way_is_settled_by_the_next_writer(repo: Reposit
     assert [str(state.path) for state in repo.collections()] == ["local/uncategorized/old"]
     assert put(repo, tmp_path, "new", "n") == 0
     assert put(repo, tmp_path, "old", "2") == 1
-    assert repo.history("old") and [c["kind"] for e in repo.history("old") for c in e.changes].count("not moved") == 1
+    assert [change["kind"] for entry in repo.history("old") for change in entry.changes].count("not moved") == 1
