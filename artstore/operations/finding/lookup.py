@@ -96,8 +96,9 @@ def unless_deleted(refs: Refs, found: Version) -> Iterator[None]:
 
 def _deleted(name: str, state: State) -> NotFound | None:
     """The error for a collection all of whose versions were deleted. None if it never had any here."""
-    days = [version["deleted"][:10] for version in state.versions.values() if "withdrawn" not in version]
-    if not days:
+    gone = [version for version in state.versions.values() if not is_live(version) and "withdrawn" not in version]
+    days = [version["deleted"][:10] for version in gone]
+    if not days or state.live():  # a move that is not complete leaves live versions in an artifact that isn't there
         return None
     return NotFound(
         f"artifact '{printable(name)}' was deleted on {max(days)}", hint=f"{typed('undelete', name)} may bring it back"
