@@ -1,6 +1,6 @@
 """Properties of versions and collections: aliases, tags, metadata, description, ttl, origins.
 
-Each kind is a class that knows the fields of its changes, and how it is folded, compared, copied, undone and named.
+Each kind is a class that knows the fields of its changes, and how it is folded, compared, copied and named.
 Other modules loop over these classes.
 """
 
@@ -141,10 +141,6 @@ class Property(ABC):
         `id` is the version's, or None for a collection.
         """
 
-    def undo(self, change: Change, version: Subject) -> Change | None:
-        """The change that undoes one that may name blobs; `version` is the state before it. None for other kinds."""
-        return None
-
     def blobs(self, owner: Subject) -> list[str]:
         """Digests of the blobs in an owner's value."""
         return []
@@ -273,9 +269,6 @@ class Metadata(Property):
         gone = [name for name in names if name not in values and name not in stored]
         return new_change("metadata", id=id, set=values, blobs=stored, remove=gone)
 
-    def undo(self, change: Change, version: Subject) -> Change:
-        return self._change(change["id"], [*change["set"], *change["blobs"], *change["remove"]], version)
-
     def blobs(self, owner: Subject) -> list[str]:
         return list(owner.get("blobs", {}).values())
 
@@ -309,9 +302,6 @@ class Description(Property):
         old, new = own.get("description"), theirs.get("description")
         if old != new and ("description", id or "") not in kept:
             yield self._change(id, old, new)
-
-    def undo(self, change: Change, version: Subject) -> Change:
-        return self._change(change["id"], self._new(change), version.get("description"))
 
     def blobs(self, owner: Subject) -> list[str]:
         text = owner.get("description")
@@ -396,15 +386,6 @@ def aligned(id: str | None, own: Subject, theirs: Subject, kept: Container[Key] 
     """Changes that give `own` the shared properties of `theirs`, except for the keys in `kept`."""
     for of in SHARED:
         yield from of.aligned(id, own, theirs, kept)
-
-
-def undone(changes: list[Change], version: Subject) -> list[Change]:
-    """Changes that undo those that may name blobs, for when a blob turns out to be gone.
-
-    `version` is the version's state before the changes; an empty one, if they make it.
-    """
-    undo = (PROPERTIES[change["kind"]].undo(change, version) for change in changes)
-    return [change for change in undo if change is not None]
 
 
 # -- what a user wants to change --

@@ -1,12 +1,12 @@
 """Planning a pull: which changes of a remote's log to append to our log of the same collection."""
 
-from collections.abc import Container
 from typing import NamedTuple
 
 from artstore.domain.changes import Change, new_change
 from artstore.domain.collection import ADDS, State, VersionState, is_live
 from artstore.domain.properties import Key, is_same
 from artstore.domain.reconcile import (
+    AllBut,
     Telling,
     agree,
     aligned_states,
@@ -77,7 +77,7 @@ def to_pull(
     touched -= kept
     lost = {key for key in pending & touched if not is_same(value_of(now, key), value_of(there, key))}
     # Set the kept keys back to our values, then all keys to theirs except those that only we have changed.
-    made = list(aligned_states(here.state, now, _AllBut(kept)))
+    made = list(aligned_states(here.state, now, AllBut(kept)))
     for change in made:
         here.apply(change)
     for change in aligned_states(here.state, there, pending - touched) if wanted is None else ():
@@ -133,16 +133,6 @@ def _overwritten_by_us(theirs: list[Change], have: set[str]) -> set[Key]:
     """Keys whose last change in their log is one that our log has too, so that older changes of theirs don't count."""
     last = {key: change["change"] for change in theirs for key in keys_of(change)}
     return {key for key, id in last.items() if id in have}
-
-
-class _AllBut(Container[Key]):
-    """All keys except a few."""
-
-    def __init__(self, few: set[Key]) -> None:
-        self._few = few
-
-    def __contains__(self, key: object) -> bool:
-        return key not in self._few
 
 
 def _new_numbers(there: State, now: State, wanted: set[str] | None, upstream: bool) -> dict[str, int]:

@@ -78,6 +78,16 @@ def stays(there: State, key: Key) -> str:
     return f"{in_words(there, key)}: theirs stays ({found})"
 
 
+class AllBut(Container[Key]):
+    """All keys except a few."""
+
+    def __init__(self, few: set[Key]) -> None:
+        self._few = few
+
+    def __contains__(self, key: object) -> bool:
+        return key not in self._few
+
+
 class Folding:
     """A state to which changes are applied one by one."""
 

@@ -11,7 +11,7 @@ from artstore.domain.changes import Change, new_change
 from artstore.domain.collection import INHERIT, Path, State, VersionState, id_of_state, is_live
 from artstore.domain.copies import copied, refuse_mixture
 from artstore.domain.names import check_alias, check_tags, check_type, parse_spec
-from artstore.domain.properties import NEVER, Properties, aligned, said_of, undone
+from artstore.domain.properties import NEVER, Properties, aligned, said_of
 from artstore.domain.upserts import no_upsert
 from artstore.domain.wording import near, typed
 from artstore.errors import Conflict, InvalidValue, NotFound
@@ -109,17 +109,8 @@ class Changes:
         #    change back.
         with self.rely() as reliance:
             stored = reliance.store(properties)
-            reliance.transaction.publish()
-            undo: list[Change] = []
-
-            def build(state: State, version: VersionState) -> list[Change]:
-                changes = stored.changes(state, version["id"])
-                undo[:] = undone(changes, version)
-                return changes
-
-            found = self.change_version(text, build)
-            reliance.ensure(found.state.path, undo=undo)
-        return found
+            reliance.publish()
+            return self.change_version(text, lambda state, v: stored.changes(state, v["id"]), reliance.change)
 
     def edit_collection(
         self, text: str, *, description: str | None, type: str | None, tags: tuple[str, ...], no_tags: tuple[str, ...]
@@ -142,11 +133,16 @@ class Changes:
 
         return self._refs.change(path, build)
 
-    def change_version(self, text: str, build: Callable[[State, VersionState], list[Change]]) -> Version:
+    def change_version(
+        self,
+        text: str,
+        build: Callable[[State, VersionState], list[Change]],
+        change: Callable[[Path, Callable[[State], list[Change]]], State] | None = None,
+    ) -> Version:
         """Change the version that a spec names. `build` makes the changes from its collection and the version.
 
         The spec is resolved once. If another writer appends first, the same version is changed, even if `latest` names
-        another one by then.
+        another one by then. `change` appends them, by default `Refs.change`.
         """
         path, spec = self._lookup.path_of(text)
         chosen: dict[str, str] = {}
@@ -161,7 +157,7 @@ class Changes:
             return build(state, version)
 
         try:
-            state = self._refs.change(path, changes)
+            state = (change or self._refs.change)(path, changes)
         except Conflict:
             self._lookup.find(text)  # raises NotFound if only a name in another case exists
             raise
@@ -337,8 +333,7 @@ class Changes:
                 gone = [v["id"] for v in versions if not is_live(state.versions[v["id"]])]
                 return [new_change("undelete", id=id) for id in gone]
 
-            state = self._refs.change(path, build)
-            reliance.ensure(state.path, withdraw=[version["id"] for version in versions])
+            state = reliance.change(path, build)
         return [Version(state, state.versions[version["id"]]) for version in versions]
 
     def _unclear(self, text: str, path: Path) -> InvalidValue:
@@ -394,17 +389,12 @@ class Changes:
             for version in versions:
                 reliance.rely_on(state.path, version)
                 reliance.rely_on_properties(state.path, version)
-            added: list[str] = []
 
             # 2. Append the copies to the target's log, then look again for their objects.
             def build(there: State) -> list[Change]:
-                changes = copied(state, versions, there, aliases=not spec.names_version)
-                added[:] = [change["id"] for change in changes if change["kind"] in ("version", "undelete")]
-                return changes
+                return copied(state, versions, there, aliases=not spec.names_version)
 
-            made = self._refs.change(target, build)
-            reliance.ensure_copied(state.path, [v for v in versions if v["id"] in added], made.path)
-        return made
+            return reliance.change(target, build, lambda _: reliance.ensure_copied(state.path, versions))
 
     def move(self, text: str, new: str) -> State:
         """Move a version to another collection: copy it with all properties, then delete it from the old collection.

@@ -48,17 +48,15 @@ class Links:
                 raise Conflict(f"{found.name} can't be linked to its own artifact", hint="choose another name")
             reliance.rely_on(state.path, version)
             reliance.rely_on_properties(state.path, version)
-            stored, added = reliance.store(properties), list[VersionState]()
+            stored = reliance.store(properties)
 
             # 2. Append the link to the target's log, then look again for the version's objects.
             def build(there: State) -> list[Change]:
                 self._refuse_type(there.path, state.type)
                 changes = copied(state, [self._lookup.whole(found)], there, link=True)
-                added[:] = [version] if any(change["kind"] in ("link", "undelete") for change in changes) else []
                 return [*changes, *stored.changes(there, id)]
 
-            made = self._refs.change(path, build)
-            reliance.ensure_copied(state.path, added, made.path)
+            made = reliance.change(path, build, lambda _: reliance.ensure_copied(state.path, [version]))
         return Version(made, made.versions[id])
 
     def _live(self, found: Version) -> Version:

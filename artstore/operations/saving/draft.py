@@ -328,30 +328,19 @@ class Draft:
             return plans[-1].changes
 
         # 2. Plan the save, publish the objects, append the log entry: in this order, so that an entry never names an
-        #    object that is not stored. If another writer appends first, all three are done again.
+        #    object that is not stored. If another writer appends first, all three are done again. Then look again for
+        #    all objects: a collector may have read the log before the entry was in it.
         before = self._read if self._read is not None and self._read.path == path else None
-        state = self._refs.change(path, build, read=before)
+        rely = self._reliance
+        state = rely.change(path, build, lambda now: rely.ensure_saved(plans[-1].root.digest, now), read=before)
         plan = plans[-1]
-        # 3. Look again for all objects: a collector may have read the log before the entry was in it.
-        self._ensure(plan, state)
-        # 4. Note the stats of the added folders, now that a version holds their files.
+        # 3. Note the stats of the added folders, now that a version holds their files.
         self._save_caches(plan, state.path)
         number, root = state.versions[plan.id]["number"], plan.root
         return Saved(
             state.path, plan.id, number, root.digest.hex(), root.size, root.files, plan.is_new,
             self._tx.new_bytes, self._tx.new_objects, plan.changed, tuple(self._left_out), state,
         )  # fmt: skip
-
-    def _ensure(self, plan: Plan, state: State) -> None:
-        """Look again for all objects that a save relies on. If one is gone, take the save's changes back."""
-        try:
-            self._reliance.ensure_saved(plan.root.digest, state)
-        except ArtstoreError as error:
-            if plan.is_new:
-                self._reliance.withdraw(state.path, plan.id, error, plan.made_from)
-            elif plan.undo:
-                self._refs.change(state.path, lambda _: plan.undo)
-            raise
 
     def _save_caches(self, plan: Plan, path: Path) -> None:
         for cache, tree in self._caches:
@@ -371,22 +360,14 @@ class Draft:
         self._store_later()
         root = self.tree()
         own = UpsertPart(root, writer)
-        made: list[Change] = []
 
         def build(state: State) -> list[Change]:
-            made[:] = self._part_changes(state, upsert, own, type=type, run=run)
+            made = self._part_changes(state, upsert, own, type=type, run=run)
             if made or self._tx.new_objects:  # new objects of a known part: some were damaged or collected
                 self._tx.publish()
             return made
 
-        state = self._refs.change(path, build)
-        try:
-            self._reliance.ensure_saved(root.digest, state)
-        except ArtstoreError:
-            if made:
-                self._refs.change(state.path, lambda _: [new_change("drop", upsert=upsert, tree=root.digest.hex())])
-            raise
-        return state
+        return self._reliance.change(path, build, lambda now: self._reliance.ensure_saved(root.digest, now))
 
     def _part_changes(
         self, state: State, upsert: str, own: UpsertPart, *, type: str | None, run: str | None

@@ -9,14 +9,14 @@ from artstore.domain.collection import State, VersionState, digest_of_state, id_
 from artstore.domain.copies import refuse_mixture
 from artstore.domain.digest import TREE, VERSION, Digest
 from artstore.domain.names import check_type
-from artstore.domain.properties import PROPERTIES, owner_of, undone
+from artstore.domain.properties import PROPERTIES
 from artstore.domain.tree import EMPTY, Folder, tree_digest
 from artstore.domain.upserts import UpsertPart, joined, no_upsert, parts_of
 from artstore.domain.version import VersionRecord, record_of, version_id
 from artstore.domain.wording import typed
 from artstore.errors import Conflict
 from artstore.operations.saving.properties import StoredProperties
-from artstore.operations.saving.reliance import Reliance, UpsertParts
+from artstore.operations.saving.reliance import Reliance
 from artstore.store.transaction import Transaction
 
 
@@ -47,10 +47,6 @@ class Plan(NamedTuple):
     is_new: bool
     changed: tuple[str, ...]
     """which properties the save changes, in words for users"""
-    undo: list[Change]
-    """changes that give the version its earlier properties back"""
-    made_from: UpsertParts | None
-    """the upsert that the save finishes"""
 
 
 class _Content(NamedTuple):
@@ -105,16 +101,13 @@ class Planner:
             (id, version), is_new = self._record(root, type, parents), True
             changes += _additions(state, id, version)
         # 4. Finish the upsert, so that its parts aren't used for another version.
-        made_from = None
         if options.upsert is not None and options.upsert in state.upserts:
-            made_from = UpsertParts(options.upsert, state.upserts[options.upsert])
             changes.append(new_change("finish", upsert=options.upsert, id=id))
 
-        # 5. Set the aliases, tags and other properties that differ, and note how to take that back.
+        # 5. Set the aliases, tags and other properties that differ.
         properties = self._properties.changes(state, id)
         changed = tuple(dict.fromkeys(PROPERTIES[change["kind"]].words for change in properties))
-        undo = undone(properties, owner_of(state, id))
-        return Plan([*changes, *properties], id, root, is_new, changed, undo, made_from)
+        return Plan([*changes, *properties], id, root, is_new, changed)
 
     def _onto(self, latest: VersionState | None) -> _Content:
         """The added files, on top of those of a version."""

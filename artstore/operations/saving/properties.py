@@ -51,7 +51,7 @@ class StoredProperties:
         return [*self._aliases(state, id), *(change for changes in others for change in changes(id, version))]
 
     def _told_origins(self, id: str, version: Subject) -> list[Change]:
-        if "origins" in version or not (self._origins or self._origins_blob):
+        if version.get("origins") or not (self._origins or self._origins_blob):
             return []
         return [new_change("origins", id=id, entries=self._origins, blob=self._origins_blob)]
 

@@ -2,10 +2,9 @@
 them meanwhile.
 """
 
-from collections.abc import Iterable
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable
 
-from artstore.domain.changes import Change, new_change
+from artstore.domain.changes import Change
 from artstore.domain.collection import Path, State, VersionState, digest_of_state, id_of_state, is_live
 from artstore.domain.digest import BLOB, TREE, VERSION, Digest
 from artstore.domain.names import printable
@@ -19,22 +18,13 @@ from artstore.store.relied import AGAIN
 from artstore.store.transaction import Transaction
 
 _FOR_GOOD = "part of it was collected; it can only come from another copy"
-_PART_FIELDS = ("tree", "size", "files", "writer", "run")
-
-
-class UpsertParts(NamedTuple):
-    """The parts from which a version was made. If the version is withdrawn, they are added to the upsert again."""
-
-    upsert: str
-    parts: list[dict[str, Any]]
-    """as the collection's state records them"""
 
 
 class Reliance:
     """A transaction that uses objects of stored versions again, for a copy, a link, an undelete or a draft.
 
-    Order of use: open it → read the log → `rely_on` or `recover` → append the log entry → one of the `ensure` methods →
-    close it. Until it is closed, collectors don't remove the objects that it relies on.
+    Order of use: open it → read the log → `rely_on` or `recover` → append the log entry by `change` → close it. Until
+    it is closed, collectors don't remove the objects that it relies on.
     """
 
     def __init__(self, objects: ObjectStore, refs: Refs) -> None:
@@ -109,6 +99,37 @@ class Reliance:
 
     # -- after the log entry --
 
+    def change(
+        self,
+        path: Path,
+        build: Callable[[State], list[Change]],
+        ensure: Callable[[State], object] | None = None,
+        *,
+        read: State | None = None,
+    ) -> State:
+        """Append changes to a log as `Refs.change` does, and look again for the objects on which they rely.
+
+        If one is gone, take the changes back, and raise MissingObject. `ensure` looks for more than the transaction's.
+        """
+        made: list[Change] = []
+
+        def noted(state: State) -> list[Change]:
+            made[:] = build(state)
+            return made
+
+        after = self._refs.change(path, noted, read=read)
+        try:
+            self.transaction.ensure() if ensure is None else ensure(after)
+        except ArtstoreError as error:
+            if made:
+                from artstore.domain.undoing import taken_back  # nearly no save needs it
+
+                before = self._refs.read_folder(after.path.folder, after.path, until=after.number - 1)
+                reason = str(error)
+                self._refs.change(after.path, lambda now: taken_back(made, before, after, now, reason))
+            raise
+        return after
+
     def ensure_saved(self, tree: Digest, state: State) -> None:
         """Look again for the objects of a save, after its log entry was appended. Raises MissingObject if one is gone.
 
@@ -138,57 +159,16 @@ class Reliance:
             self.transaction.ensure()
             return
 
-    def ensure(self, path: Path, *, withdraw: Iterable[str] = (), undo: list[Change] | None = None) -> None:
-        """Look again for the objects of an undelete or an edit, after its log entry was appended.
+    def ensure_copied(self, source: Path, versions: list[VersionState]) -> None:
+        """Look again for the objects of versions, after they were copied or linked.
 
-        If an object is gone, withdraw the versions `withdraw`, append the changes `undo`, and raise MissingObject.
+        If a version was deleted from its source meanwhile, all its objects are looked up.
         """
-        try:
-            self.transaction.ensure()
-        except ArtstoreError as error:
-            for id in withdraw:
-                self.withdraw(path, id, error)
-            if undo:
-                self._refs.change(path, lambda _: undo)
-            raise
-
-    def ensure_copied(self, source: Path, versions: list[VersionState], target: Path) -> None:
-        """Look again for the objects of versions, after they were copied or linked to `target`.
-
-        If a version was deleted from its source meanwhile, all its objects are looked up. If an object is gone,
-        withdraw the copies and raise MissingObject.
-        """
-        try:
-            state = self._refs.read(source)
-            for version in versions:
-                if not is_live(state.versions.get(version["id"])):
-                    self.recover(source, version)
-            self.transaction.ensure()
-        except ArtstoreError as error:
-            for version in versions:
-                self.withdraw(target, version["id"], error)
-            raise
-
-    def withdraw(self, path: Path, id: str, error: ArtstoreError, made_from: UpsertParts | None = None) -> None:
-        """Take back a version whose objects could not be kept.
-
-        The parts that it was `made_from` are added to the upsert again. One of them may contradict a part that was
-        added meanwhile: the next finish reports that.
-        """
-
-        def build(state: State) -> list[Change]:
-            if not is_live(state.versions.get(id)):
-                return []
-            changes = [new_change("withdraw", id=id, reason=str(error))]
-            if made_from is not None:
-                waiting = {part["tree"] for part in state.upserts.get(made_from.upsert, [])}
-                for part in made_from.parts:
-                    if part["tree"] not in waiting:
-                        fields = {field: part[field] for field in _PART_FIELDS}
-                        changes.append(new_change("part", upsert=made_from.upsert, **fields))
-            return changes
-
-        self._refs.change(path, build)
+        state = self._refs.read(source)
+        for version in versions:
+            if not is_live(state.versions.get(version["id"])):
+                self.recover(source, version)
+        self.transaction.ensure()
 
 
 def _named(path: Path, version: VersionState) -> str:

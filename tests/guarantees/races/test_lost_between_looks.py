@@ -30,6 +30,7 @@ from artstore.errors import (
     storage_error,
 )
 from artstore.operations.saving.draft import Draft
+from artstore.operations.saving.reliance import Reliance
 from artstore.repository import Repository
 from artstore.store.packs import PackWriter
 from artstore.store.refs import Refs
@@ -151,6 +152,137 @@ def test_what_such_a_save_said_of_a_version_that_was_there_is_unsaid(
         (version,) = repo.refs.read(path).versions.values()
         assert not version.get("metadata")
         repo.put(str(copy), "again")
+
+
+_ALL = Properties(
+    ("prod", "new"), ("good",), "text", {"k": 1}, 60, no_aliases=("old",), no_tags=("bad",), no_metadata=("gone",)
+)
+
+
+def _with_properties(repo: Repository, tmp_path: Path) -> tuple[Collection, dict[str, str], dict[str, Any]]:
+    """A collection with two versions. Returns it, its aliases, and its newest version."""
+    _saved(repo, tmp_path, f="0")
+    first = repo.edit("a:v0", Properties(("prod",))).id
+    _saved(repo, tmp_path)
+    found = repo.edit("a:v1", Properties(("old",), ("bad",), metadata={"gone": 0}))
+    assert found.state.aliases == {"prod": first, "old": found.id}
+    return found.state.path, dict(found.state.aliases), _lasting(found.version)
+
+
+def _lasting(version: Any) -> dict[str, Any]:
+    """What a version's state holds, without the time of its last change."""
+    return {field: value for field, value in version.items() if value not in (None, [], {}) and field != "updated"}
+
+
+@pytest.mark.damaged
+@pytest.mark.parametrize("of_new", [False, True])
+def test_a_save_that_is_taken_back_changes_no_property_and_returns_the_aliases(
+    repo: Repository, root: Path, tmp_path: Path, of_new: bool
+) -> None:
+    path, aliases, last = _with_properties(repo, tmp_path)
+    files = {"f": "1", "large": LARGE, **({"more": "2"} if of_new else {})}
+    with repo.draft() as begun:
+        begun.add_folder(str(make_tree(tmp_path / "copy", files)))
+        _take(root, "blobs")
+        with pytest.raises(MissingObject):
+            begun.save(path, properties=_ALL)
+    state = repo.refs.read(path)
+    assert state.aliases == aliases and state.latest is not None
+    assert len(state.versions) == 2 + of_new
+    assert _lasting(state.latest) == last
+
+
+def test_what_somebody_sets_meanwhile_stays_when_a_save_is_taken_back(
+    repo: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, _, last = _with_properties(repo, tmp_path)
+
+    def lost(*_: object) -> None:
+        with Repository(repo.root) as other:
+            other.edit("a:v0", Properties(("new",), no_aliases=("prod",)))
+            other.edit("a:v1", Properties(description="theirs", metadata={"k": 2}))
+        raise MissingObject("gone")
+
+    with repo.draft() as begun, monkeypatch.context() as patch, pytest.raises(MissingObject):
+        begun.add_folder(str(make_tree(tmp_path / "copy", {"f": "1", "large": LARGE})))
+        patch.setattr(Reliance, "ensure_saved", lost)
+        begun.save(path, properties=_ALL._replace(aliases=("new", "both"), metadata={"k": 1, "mine": 1}))
+    state = repo.refs.read(path)
+    (first, _), now = state.versions, state.latest
+    assert state.aliases == {"old": last["id"], "new": first}, "v0 got `new` meanwhile, and `both` is gone"
+    assert now is not None and now["description"] == "theirs" and now["metadata"] == {"gone": 0, "k": 2}
+    assert now["tags"] == ["bad"] and "ttl" not in now
+
+
+def test_origins_of_a_save_that_is_taken_back_can_be_given_again(
+    repo: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A long list of origins is a blob, which may be the one that is gone."""
+    _saved(repo, tmp_path, f="1")
+    path = repo.path_of("a")[0]
+    origin = {**path.fields(), "number": 0, "id": repo.find("a").id, "path": "f"}
+
+    def lost(*_: object) -> None:
+        raise MissingObject("gone")
+
+    with repo.draft() as begun, monkeypatch.context() as patch, pytest.raises(MissingObject):
+        begun.add_bytes(b"1", "f")
+        patch.setattr(Reliance, "ensure_saved", lost)
+        begun.save(path, origins={"f": origin})
+    assert repo.lookup.origins(repo.find("a")) == {}
+    with repo.draft() as begun:
+        begun.add_bytes(b"1", "f")
+        begun.save(path, origins={"f": origin})
+    assert repo.lookup.origins(repo.find("a")) == {"f": origin}
+
+
+@pytest.mark.parametrize("what", ["edit", "link", "copy"])
+def test_what_relied_on_objects_that_went_returns_aliases_and_tags(
+    repo: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    _with_properties(repo, tmp_path)
+    repo.copy("a", "b")
+    repo.link(repo.find("a:v0"), "registry-r/c", ("prod",))
+    _saved(repo, tmp_path, f="3")
+    repo.edit("a:v2", Properties(("prod", "next"), ("new",)))
+    attempts: dict[str, tuple[str, Callable[[], Any]]] = {
+        "edit": ("a:v1", lambda: repo.edit("a:v1", _ALL)),
+        "link": ("registry-r/c", lambda: repo.link(repo.find("a:v1"), "registry-r/c", ("prod", "new"))),
+        "copy": ("b", lambda: repo.copy("a", "b")),
+    }
+    name, attempt = attempts[what]
+    before = repo.collection(name.partition(":")[0])
+    said = {id: _lasting(version) for id, version in before.versions.items()}
+
+    def lost(*_: object) -> None:
+        raise MissingObject("gone")
+
+    with monkeypatch.context() as patch, pytest.raises(MissingObject):
+        patch.setattr(Transaction, "ensure", lost)
+        attempt()
+    now = repo.collection(name.partition(":")[0])
+    assert now.aliases == before.aliases and now.number == before.number + 2
+    assert {id: _lasting(now.versions[id]) for id in said} == said
+    assert {version["id"] for version in now.live()} == {version["id"] for version in before.live()}
+
+
+def test_a_finish_that_found_an_equal_version_and_is_taken_back_leaves_the_parts_waiting(
+    repo: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _saved(repo, tmp_path, f="1")
+    path = repo.path_of("a")[0]
+    with repo.draft() as begun:
+        begun.add_bytes(b"1", "f")
+        begun.save_part(path, "together", writer="one")
+
+    def lost(*_: object) -> None:
+        raise MissingObject("gone")
+
+    with monkeypatch.context() as patch, pytest.raises(MissingObject):
+        patch.setattr(Reliance, "ensure_saved", lost)
+        repo.finish("a", "together")
+    assert [part["writer"] for part in repo.refs.read(path).upserts["together"]] == ["one"]
+    assert not repo.finish("a", "together").is_new and not repo.refs.read(path).upserts
 
 
 @pytest.mark.damaged

@@ -148,11 +148,11 @@ def before_call(repo: Repository, number: int, act: Callable[[], object]) -> Non
     """Act right before the repository's next `number`-th change of a log."""
     original, left = repo.refs.change, [number]
 
-    def change(path: Path, build: Any) -> Any:
+    def change(path: Path, build: Any, *, read: Any = None) -> Any:
         left[0] -= 1
         if left[0] == 0:
             act()
-        return original(path, build)
+        return original(path, build, read=read)
 
     repo.refs.change = change  # type: ignore[method-assign, assignment]
 
