@@ -17,7 +17,8 @@ from artstore.domain.html import definition_rows, page
 from artstore.domain.metadata import normalise
 from artstore.domain.properties import Properties
 from artstore.domain.run import RunPath
-from artstore.domain.wording import human
+from artstore.domain.upserts import refuse_incremental
+from artstore.domain.wording import human, moment
 from artstore.errors import Conflict, InvalidType, NotFound
 from artstore.operations.finding.catalog import decoded_run
 from artstore.operations.finding.lookup import Version
@@ -251,8 +252,10 @@ class Artifact(Described):
 
         Raises:
             Conflict: If another process added other content at one of the paths. The message names both writers.
+            InvalidValue: If the artifact is incremental.
         """
         self._refuse_logged("upsert_artifact")
+        refuse_incremental(self._incremental, upsert)
         properties = Properties(aliases=tuple(check_aliases(aliases))).checked()
         owner, path = this_process(), Path(*run.home, self._name)
         writer = f"run {run.path.id} (process {owner.pid} on {owner.host.rpartition('-')[0]})"

@@ -179,6 +179,7 @@ class Run(ActiveRun):
         Raises:
             Conflict: If another process added other content at one of the paths. The message names both writers.
             InvalidType: If there is no id and no group.
+            InvalidValue: If the artifact is incremental.
 
         Example:
             >>> for number in (0, 1):  # in life, two processes
@@ -219,6 +220,7 @@ class Run(ActiveRun):
         Raises:
             Conflict: If another process added other content at one of the paths.
             InvalidType: If there is no id and no group.
+            InvalidValue: If the artifact is incremental.
 
         Example:
             >>> with wandb.init(project="digits", group="night") as run:

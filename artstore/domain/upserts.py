@@ -9,7 +9,7 @@ from artstore.domain.digest import Digest, from_hex
 from artstore.domain.names import printable
 from artstore.domain.tree import Folder
 from artstore.domain.wording import near
-from artstore.errors import Conflict, NotFound
+from artstore.errors import Conflict, InvalidValue, NotFound
 
 Read = Callable[[Digest], bytes]
 
@@ -25,6 +25,13 @@ class UpsertPart(NamedTuple):
 def parts_of(told: list[dict[str, Any]]) -> list[UpsertPart]:
     """The parts that a collection's state records, in the order in which they were added."""
     return [UpsertPart(Folder(from_hex(part["tree"]), part["size"], part["files"]), part["writer"]) for part in told]
+
+
+def refuse_incremental(incremental: bool, upsert: str | None) -> None:
+    """Raise InvalidValue for the files of an upsert that would be added to those of the latest version."""
+    if incremental and upsert is not None:
+        hint = "make it without incremental=True, or log it by log_artifact()"
+        raise InvalidValue("an incremental artifact can't be built by several processes", hint=hint)
 
 
 def no_upsert(state: State, upsert: str) -> NotFound:

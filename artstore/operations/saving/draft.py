@@ -303,7 +303,7 @@ class Draft:
         Args:
             type: Of the collection. The default is the type that it has, or "artifact" for a new one.
             run: The run that makes the version.
-            incremental: Add the files to those of the latest version.
+            incremental: Add the files to those of the latest version. Not together with `upsert`.
             upsert: Add the files to the parts that were added under this id.
             writer: The name of the process that adds them to the upsert, for messages.
             origins: Which entries came from other versions.

@@ -11,7 +11,7 @@ from artstore.domain.digest import TREE, VERSION, Digest
 from artstore.domain.names import check_type
 from artstore.domain.properties import PROPERTIES
 from artstore.domain.tree import EMPTY, Folder, tree_digest
-from artstore.domain.upserts import UpsertPart, joined, no_upsert, parts_of
+from artstore.domain.upserts import UpsertPart, joined, no_upsert, parts_of, refuse_incremental
 from artstore.domain.version import VersionRecord, record_of, version_id
 from artstore.domain.wording import typed
 from artstore.errors import Conflict
@@ -81,6 +81,7 @@ class Planner:
         """Plan the save for a collection in this state, and add the objects that it needs to the transaction."""
         # 1. Refuse a wrong type, and a version among links. An incremental save uses the files of the latest version.
         options = self._options
+        refuse_incremental(options.incremental, options.upsert)
         type = type_for(state, options.type)
         refuse_mixture(state, links=False)
         latest = state.latest if options.incremental else None

@@ -168,6 +168,20 @@ def test_a_distributed_id_goes_before_the_group_and_without_either_it_is_a_type_
     assert pending() == {"group": 1}
 
 
+def test_an_incremental_artifact_is_refused_as_a_part_and_as_the_last_one(here: Path) -> None:
+    """It was ignored that it is incremental, but the latest version became the parent."""
+    log(draft("data", text="0"))
+    message = "an incremental artifact can't be built by several processes"
+    with wandb.init(group=ID) as run:
+        for call in (run.upsert_artifact, run.finish_artifact):
+            with pytest.raises(InvalidValue, match=message) as error:
+                call(write(wandb.Artifact("data", incremental=True), f="1"))
+            assert error.value.hint == "make it without incremental=True, or log it by log_artifact()"
+    with repository().draft() as begun, pytest.raises(InvalidValue, match=message):
+        begun.save(repository().path_of("data")[0], incremental=True, upsert=ID)
+    assert versions() == ["data:v0"] and pending() == {}
+
+
 def test_files_folders_and_the_module_level_functions_do_too(here: Path) -> None:
     make_tree(here / "in", {"a": "1", "sub/b": "2"})
     with wandb.init(group=ID):
