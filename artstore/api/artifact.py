@@ -237,8 +237,6 @@ class Artifact(Described):
         stored = Stored(run.root, Version(saved.collection, saved.collection.versions[saved.id]))
         self._become(stored)
         run.repository.tidy()
-        if not saved.is_new:
-            stored.check_latest(properties)
         return stored
 
     def upsert_to(self, run: Recording, upsert: str, *, finish: bool, aliases: Texts = None) -> None:

@@ -14,8 +14,8 @@ from artstore.domain.properties import NEVER, Properties
 from artstore.domain.tree import DIRECTORY, Entry, Folder
 from artstore.domain.wording import typed
 from artstore.errors import InvalidType, InvalidValue, NotFound
-from artstore.operations.changing.changes import latest_is_ours
 from artstore.operations.finding.lookup import Version
+from artstore.operations.saving.properties import latest_is_ours
 from artstore.repository import Repository
 
 TTL = datetime.timedelta | str | None
@@ -183,14 +183,10 @@ class Stored:
         found = self.found()
         if not found.is_live:
             raise NotFound(f"{found.name} was deleted", hint=f"{typed('undelete', found.spec)} may bring it back")
-        self.check_latest(properties)
-        if properties.aliases or properties.tags:
-            self._edit(properties)
-
-    def check_latest(self, properties: Properties) -> None:
-        """Raises InvalidValue for the alias `latest`, unless it is the newest."""
         if "latest" in properties.aliases and not self.is_newest:
             raise latest_is_ours()
+        if properties.aliases or properties.tags:
+            self._edit(properties)
 
     def _edit(self, properties: Properties) -> None:
         self._found = self.repository.edit(self.spec, properties)

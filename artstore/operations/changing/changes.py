@@ -17,6 +17,7 @@ from artstore.domain.wording import near, typed
 from artstore.errors import Conflict, InvalidValue, NotFound
 from artstore.operations.finding.catalog import Catalog, LinkRow
 from artstore.operations.finding.lookup import Lookup, Version
+from artstore.operations.saving.properties import latest_is_ours
 from artstore.operations.saving.reliance import Reliance
 from artstore.operations.upkeep.pruning import Policy, Verdict, judge
 from artstore.operations.upkeep.removal import sweep
@@ -466,11 +467,6 @@ def _no_alias(state: State, version: VersionState, alias: str) -> NotFound:
 def _gone(path: Path) -> NotFound:
     """The error for a collection that was deleted after it was looked up."""
     return NotFound(f"{path} was deleted meanwhile")
-
-
-def latest_is_ours() -> InvalidValue:
-    """The error for setting or removing the alias `latest`."""
-    return InvalidValue("alias 'latest' can't be set or removed: it is always the newest version")
 
 
 def _aliases(names: Iterable[str]) -> str:

@@ -97,6 +97,7 @@ class Planner:
         changes: list[Change] = []
         if equal is not None and self._has_record(equal, type):
             id, is_new = equal["id"], False
+            self._properties.check_latest(state, id)
         else:
             parents = self._parents if latest is None else (id_of_state(latest),)
             (id, version), is_new = self._record(root, type, parents), True

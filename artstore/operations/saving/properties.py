@@ -16,6 +16,11 @@ def _check_length(what: str, text: bytes) -> None:
         raise InvalidValue(f"{what} would be {len(text)} bytes of JSON; at most {MAX_JSON}", hint="add it as a file")
 
 
+def latest_is_ours() -> InvalidValue:
+    """The error for setting or removing the alias `latest`."""
+    return InvalidValue("alias 'latest' can't be set or removed: it is always the newest version")
+
+
 class StoredProperties:
     """Properties to set on a version. Their long values are stored as blobs in a transaction."""
 
@@ -43,6 +48,11 @@ class StoredProperties:
         if self._description is not None and len(self._description.encode()) > LONG:
             self._description_blob = tx.add_bytes(self._description.encode()).hex()
             self._description = None
+
+    def check_latest(self, state: State, id: str) -> None:
+        """Raise InvalidValue if the alias `latest` is given to a version that is not the newest."""
+        if "latest" in self._given.aliases and state.latest is not state.versions[id]:
+            raise latest_is_ours()
 
     def changes(self, state: State, id: str) -> list[Change]:
         """The changes that give the version these properties. Properties that it has already are left out."""

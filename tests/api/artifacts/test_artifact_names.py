@@ -164,6 +164,20 @@ def test_latest_put_on_an_older_version_is_refused(here: Path, put: Callable[[An
     assert wandb.Api().artifact("data").version == "v1"
 
 
+def test_latest_for_a_draft_that_is_an_older_version_is_refused_before_anything_is_saved(here: Path) -> None:
+    log(draft(text="1"))
+    log(draft(text="2"))
+    with wandb.init() as run:
+        same = draft(text="1")
+        with pytest.raises(ValueError, match="'latest' can't be set.*always the newest version"):
+            run.use_artifact(same, aliases=["latest", "best"])
+        assert (same.state, wandb.Api().artifact("data:v0").aliases, list(run.used_artifacts())) == ("PENDING", [], [])
+        assert run.use_artifact(same, aliases=["best"]).name == "data:v0"
+        assert [used.name for used in run.used_artifacts()] == ["data:v0"]
+        newest = run.use_artifact(draft(text="2"), aliases=["latest", "good"])
+    assert (newest.name, newest.aliases) == ("data:v1", ["latest", "good"])
+
+
 def test_tags_keep_their_order_and_lose_duplicates(here: Path) -> None:
     assert log(draft(), tags=["b", "a b", "b", "c-d_e", "Ä"]).tags == ["b", "a b", "c-d_e", "Ä"]
 
