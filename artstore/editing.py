@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from artstore.backends.storage import FolderStorage
 from artstore.domain.changes import Change, new_change
 from artstore.domain.collection import State
-from artstore.domain.names import parse_spec
+from artstore.domain.names import collection_named, parse_spec
 from artstore.domain.run import RunPath, RunState
-from artstore.errors import InvalidValue, UnsupportedFormat
+from artstore.errors import UnsupportedFormat
 from artstore.operations.automation.announcing import Announcer
 from artstore.operations.finding.lookup import Version
 from artstore.operations.upkeep.removal import sweep
@@ -228,10 +228,7 @@ class Editor(View):
 
         policy, specs = (policy or Policy()).checked(), list(specs)
         with self._changing() as changes:
-            for text in specs:
-                if parse_spec(text).names_version:
-                    raise InvalidValue(f"'{text}' names a version; prune takes an artifact")
-            states = [self.collection(text) for text in specs] or list(self.collections())
+            states = [self.collection(collection_named(text)) for text in specs] or list(self.collections())
             options: dict[str, Any] = {"force": force, "dry_run": dry_run, "monitor": monitor or Monitor()}
             return prune(self.store, changes, self.catalog(), states, policy, **options)
 
@@ -244,7 +241,7 @@ class Editor(View):
 
     def finish(self, text: str, upsert: str, properties: Properties | None = None) -> Saved:
         """Make a version of all parts that were added under an id. Raises NotFound if there are none."""
-        state = self.collection(text)
+        state = self.collection(collection_named(text))
         with self.draft() as draft:
             saved = draft.save(state.path, properties=properties, upsert=upsert)
         self.automations.changes_made()

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from artstore.backends.storage import is_url
 from artstore.domain.collection import State
 from artstore.domain.digest import Digest
-from artstore.domain.names import printable
+from artstore.domain.names import collection_named, printable
 from artstore.domain.selection import EVERYTHING, Selection
 from artstore.domain.tree import Entry
 from artstore.editing import Editor
-from artstore.errors import Conflict, InvalidValue, NotFound, translated
+from artstore.errors import Conflict, NotFound, translated
 from artstore.operations.finding.lookup import Home, Version
 from artstore.operations.restoring.options import PLAIN, Restore
 from artstore.operations.upkeep.removal import sweep
@@ -125,10 +125,7 @@ class Repository(Editor):
         """
         from artstore.domain.properties import Properties
 
-        collection, spec = self.path_of(name)
-        if spec.names_version:
-            what = f"'{name}' names a version; save to '{collection.name}'"
-            raise InvalidValue(what, hint="give aliases with --alias")
+        collection, _ = self.path_of(collection_named(name, "give aliases with --alias"))
         properties = Properties(aliases, tuple(tags), description, metadata).checked()
         referenced = is_url(path) and not os.path.lexists(path)
         with self.draft(monitor) as draft:

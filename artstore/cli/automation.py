@@ -11,7 +11,7 @@ import click
 from artstore.cli.commands import Commands
 from artstore.cli.output import answer, json_option, listing, open_repository
 from artstore.domain.filters import parsed
-from artstore.domain.names import as_project, check_project, printable
+from artstore.domain.names import as_project, check_project, collection_named, printable
 from artstore.domain.wording import moment
 from artstore.errors import InvalidValue
 from artstore.operations.automation import rules
@@ -129,9 +129,7 @@ def _scope(repository: Repository, text: str | None) -> dict[str, str]:
         entity, _, project = text[:-1].rpartition("/")
         entity = check_project(entity or repository.settings.entity, "entity")
         return {"entity": entity, "project": as_project(project)}
-    path, spec = repository.path_of(text)
-    if spec.names_version:
-        raise InvalidValue(f"'{text}' names a version; --scope takes an artifact: {spec.name}")
+    path, _ = repository.path_of(collection_named(text))
     return {"entity": path.entity, "project": path.project, "collection": path.name}
 
 

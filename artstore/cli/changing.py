@@ -78,7 +78,7 @@ def edit_command(
         )
     with open_repository() as repository:
         if collection:
-            state = _edit_collection(repository, spec, description, type)
+            state = repository.edit_collection(spec, description=description, type=type)
             name, value = repository.lookup.short(state.path), {"collection": str(state.path)}
         else:
             keys = (normalise(metadata_from(metadata)) if metadata is not None else {}) | pairs(given)
@@ -86,12 +86,6 @@ def edit_command(
             found = repository.edit(spec, properties)
             name, value = repository.lookup.named(found), {"spec": found.spec}
     answer(as_json, value, f"edited {name}")
-
-
-def _edit_collection(repository: Repository, spec: str, description: str | None, type: str | None) -> State:
-    if parse_spec(spec).names_version:
-        raise InvalidValue(f"'{spec}' names a version; --collection takes an artifact")
-    return repository.edit_collection(spec, description=description, type=type)
 
 
 def _ttl(text: str | None) -> int | str | None:
@@ -112,8 +106,6 @@ def rm_command(spec: str, collection: bool, force: bool, as_json: bool) -> None:
     with open_repository() as repository:
         path, parsed = repository.path_of(spec)
         if collection:
-            if parsed.names_version:
-                raise InvalidValue(f"'{spec}' names a version; --collection takes an artifact: {parsed.name}")
             before = len(repository.collection(spec).live())
             repository.delete_collection(spec, delete_aliases=force)
             deleted, name, what = str(path), repository.lookup.short(path), f"with {count(before, 'version')}"

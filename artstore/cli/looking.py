@@ -14,7 +14,7 @@ from artstore.cli.arguments import SPEC
 from artstore.cli.output import from_option, json_option, open_repository, open_view, print_json, report_damage, table
 from artstore.domain.collection import INHERIT, Path, State, VersionState, is_live
 from artstore.domain.digest import short
-from artstore.domain.names import as_project, check_project, check_type, parse_spec, printable
+from artstore.domain.names import as_project, check_project, check_type, collection_named, printable
 from artstore.domain.tree import DIRECTORY, EXECUTABLE, REFERENCE, Entry
 from artstore.domain.wording import count, human, moment, typed
 from artstore.errors import Damage, InvalidValue
@@ -67,9 +67,7 @@ def _list_versions(
 
     condition, damaged = parsed(where), list[Damage]()
     if spec is not None and not spec.endswith("/"):
-        if parse_spec(spec).names_version:
-            raise InvalidValue(f"'{spec}' names a version; --where takes an artifact, or none")
-        states = [repository.collection(spec)]
+        states = [repository.collection(collection_named(spec))]
     else:
         states = _collections(repository, spec[:-1] if spec else project, type, damaged)
     found = [one for state in states for one in fitting_versions(repository.lookup, state, condition)]
@@ -259,9 +257,7 @@ def _version(repository: View, state: State, version: VersionState, aliases: lis
 def log_command(name: str, aliases: bool, deleted: bool, as_json: bool) -> None:
     """List the versions of an artifact, newest first."""
     with open_repository() as repository:
-        path, spec = repository.path_of(name)
-        if spec.names_version:
-            raise InvalidValue(f"'{name}' names a version; log takes an artifact: {spec.name}")
+        path, _ = repository.path_of(collection_named(name))
         state = repository.refs.read(path) if deleted else repository.collection(name)
         if not state.versions:
             state = repository.collection(name)

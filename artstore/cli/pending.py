@@ -5,6 +5,7 @@ import click
 from artstore.cli.arguments import SPEC, metadata_from
 from artstore.cli.commands import Commands
 from artstore.cli.output import answer, json_option, listing, open_repository
+from artstore.domain.names import collection_named
 from artstore.domain.properties import Properties
 from artstore.domain.wording import count, human
 
@@ -24,7 +25,7 @@ def pending_command() -> None:
 def ls_command(name: str | None, as_json: bool) -> None:
     """List unfinished versions and their parts."""
     with open_repository() as repository:
-        states = [repository.collection(name)] if name is not None else list(repository.collections())
+        states = [repository.collection(collection_named(name))] if name is not None else list(repository.collections())
         short = repository.lookup.short
         found = [(state, id, parts) for state in states for id, parts in state.upserts.items()]
     values = [{"collection": str(state.path), "id": id, "parts": parts} for state, id, parts in found]

@@ -81,6 +81,14 @@ def parse_spec(text: str) -> Spec:
     return Spec(entity, project, check_name(name), alias, number, digest)
 
 
+def collection_named(text: str, hint: str | None = None) -> str:
+    """The text, which must name a collection. Raises InvalidValue if it names a version."""
+    if not (spec := parse_spec(text)).names_version:
+        return text
+    alone = printable(text.removesuffix(spec.ending))
+    raise InvalidValue(f"'{printable(text)}' names a version; give the artifact alone: {alone}", hint=hint)
+
+
 def check_name(name: str, what: str = "artifact name") -> str:
     """The NFC form of an artifact, collection or type name. Raises InvalidValue, which states the rule."""
     normal = unicodedata.normalize("NFC", name)

@@ -257,7 +257,7 @@ def test_undelete_of_a_name_that_never_was(cli: Cli, work: Path) -> None:
 
 @pytest.mark.parametrize("new", ["other:v0", "other:prod", "other@abcd"])
 def test_an_artifact_is_not_renamed_to_a_version(cli: Cli, work: Path, new: str) -> None:
-    assert error(cli, "mv", "data", new, code=3)[0] == f"'{new}' names a version; give a name without alias or number"
+    assert error(cli, "mv", "data", new, code=3)[0] == f"'{new}' names a version; give the artifact alone: other"
     assert cli("show", "data").code == 0
 
 

@@ -10,8 +10,8 @@ from functools import cached_property, partial
 from artstore.domain.changes import Change, new_change
 from artstore.domain.collection import INHERIT, Path, State, VersionState, id_of_state, is_live
 from artstore.domain.copies import copied, refuse_mixture
-from artstore.domain.names import check_alias, check_tags, check_type, parse_spec
-from artstore.domain.properties import NEVER, Properties, aligned, said_of
+from artstore.domain.names import check_alias, check_tags, check_type, collection_named, parse_spec
+from artstore.domain.properties import NEVER, Properties, aligned, said_of, undone
 from artstore.domain.upserts import no_upsert
 from artstore.domain.wording import near, typed
 from artstore.errors import Conflict, InvalidValue, NotFound
@@ -117,7 +117,7 @@ class Changes:
         self, text: str, *, description: str | None, type: str | None, tags: tuple[str, ...], no_tags: tuple[str, ...]
     ) -> State:
         """Change the properties of a collection. None leaves one as it is. The description "" removes the description."""
-        path = self._lookup.collection(text).path
+        path = self._lookup.collection(collection_named(text)).path
         wanted = description or None
 
         def build(state: State) -> list[Change]:
@@ -188,7 +188,7 @@ class Changes:
 
         Raises Conflict if it has aliases, or links point to its versions, unless `delete_aliases`. The links stay.
         """
-        path = self._lookup.collection(text).path
+        path = self._lookup.collection(collection_named(text)).path
         state = self._refs.read(path)
         self._release([Version(state, version) for version in state.live()], force=delete_aliases)
 
@@ -298,7 +298,7 @@ class Changes:
                 raise no_upsert(state, upsert)
             return [new_change("drop", upsert=upsert, tree=None)]
 
-        return self._refs.change(self._lookup.collection(text).path, build)
+        return self._refs.change(self._lookup.collection(collection_named(text)).path, build)
 
     def undelete(self, text: str) -> Version:
         """Bring a deleted version back.
@@ -344,7 +344,7 @@ class Changes:
 
     def undelete_collection(self, text: str) -> list[Version]:
         """Bring back all versions that were deleted with the whole collection the last time. Raises like `undelete`."""
-        path, _ = self._lookup.path_of(text)
+        path, _ = self._lookup.path_of(collection_named(text))
         state = self._refs.read(path)
         if not state.versions:
             state = self._lookup.collection(text)  # raises NotFound, with similar names in the hint
@@ -360,18 +360,13 @@ class Changes:
 
     def rename(self, text: str, new: str) -> State:
         """Give a collection another name or project. Its history stays; the old name redirects. Cost: two log entries."""
-        state, target = self._lookup.collection(text), self.free_name(new)
+        state, target = self._lookup.collection(collection_named(text)), self.free_name(new)
         refuse_mixture(self._refs.read(target), links=state.holds_links)
         return self._refs.rename(state.path, target)
 
     def free_name(self, text: str) -> Path:
-        """The collection that a text names, as the target of a copy or rename. Raises InvalidValue if it names
-        a version.
-        """
-        path, spec = self._lookup.path_of(text)
-        if spec.names_version:
-            raise InvalidValue(f"'{text}' names a version; give a name without alias or number")
-        return path
+        """The collection that a text names, as the target of a copy, rename or link. Raises InvalidValue for a version."""
+        return self._lookup.path_of(collection_named(text))[0]
 
     def copy(self, text: str, new: str) -> State:
         """Copy a version to another collection, which is created if there is none. Returns that collection.
@@ -424,8 +419,11 @@ class Changes:
 
         def build(state: State) -> list[Change]:
             version = state.versions[id]
-            same = said_of(version) == said_of(found.version)
-            if not same or state.aliases_of(id) != found.state.aliases_of(id) or not is_live(version):
+            if (
+                not said_of(version) == said_of(found.version)
+                or state.aliases_of(id) != found.state.aliases_of(id)
+                or not is_live(version)
+            ):
                 return []
             deleted.append(id)
             return deletion(state, id)

@@ -88,12 +88,32 @@ def test_neither_copy_nor_move_goes_to_a_version_to_itself_or_to_another_type(
     make_tree(tmp_path / "other", {"x": "1"})
     saved.put(str(tmp_path / "other"), "data", type="dataset")
     for go in (saved.copy, saved.move):
-        with pytest.raises(InvalidValue, match="names a version; give a name without"):
+        with pytest.raises(InvalidValue, match="names a version; give the artifact alone: b"):
             go("a", "b:v0")
         with pytest.raises(Conflict, match="already exists with type 'dataset'"):
             go("a:v0", "data")
     with pytest.raises(Conflict, match="can't be copied to itself"):
         saved.copy("a", "a")
+
+
+@pytest.mark.parametrize("spec", ["a:v0", "a:prod", "a@{id}", "local/uncategorized/a:latest"])
+def test_what_is_done_to_a_whole_collection_refuses_the_name_of_a_version(saved: Repository, spec: str) -> None:
+    spec = spec.format(id=saved.find("a").id[:12])
+    before = saved.collection("a").number
+    for change in (
+        lambda: saved.delete_collection(spec, delete_aliases=True),
+        lambda: saved.undelete_collection(spec),
+        lambda: saved.rename(spec, "c"),
+        lambda: saved.edit_collection(spec, description="x"),
+        lambda: saved.prune([spec]),
+        lambda: saved.finish(spec, "part"),
+        lambda: saved.drop(spec, "part"),
+    ):
+        with pytest.raises(InvalidValue) as refused:
+            change()
+        alone = spec.partition(":")[0].partition("@")[0]
+        assert refused.value.message == f"'{spec}' names a version; give the artifact alone: {alone}"
+    assert saved.collection("a").number == before
 
 
 @pytest.mark.parametrize("go", ["copy", "copy one", "move", "move one"])
