@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from functools import cached_property, partial
 
 from artstore.domain.changes import Change, new_change
+from artstore.domain.codec import same_json
 from artstore.domain.collection import INHERIT, Path, State, VersionState, id_of_state, is_live
 from artstore.domain.copies import copied, refuse_mixture
 from artstore.domain.names import check_alias, check_tags, check_type, collection_named, parse_spec
@@ -420,7 +421,7 @@ class Changes:
         def build(state: State) -> list[Change]:
             version = state.versions[id]
             if (
-                not said_of(version) == said_of(found.version)
+                not same_json(said_of(version), said_of(found.version))
                 or state.aliases_of(id) != found.state.aliases_of(id)
                 or not is_live(version)
             ):

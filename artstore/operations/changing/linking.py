@@ -4,6 +4,7 @@ from functools import partial
 from typing import Any
 
 from artstore.domain.changes import Change, new_change
+from artstore.domain.codec import same_json
 from artstore.domain.collection import Path, State, VersionState, is_live
 from artstore.domain.copies import REGISTRY_RECORD, copied
 from artstore.domain.properties import Properties
@@ -111,7 +112,8 @@ class Links:
             if description is not None and (description or None) != state.description:
                 text = {"old": state.description, "new": description or None, "blob": None}
                 changes.append(new_change("description", id=None, **text))
-            told = {k: v for k, v in (metadata or {}).items() if k not in state.metadata or state.metadata[k] != v}
+            has = state.metadata
+            told = {k: v for k, v in (metadata or {}).items() if k not in has or not same_json(has[k], v)}
             if told:
                 changes.append(new_change("metadata", id=None, set=told, blobs={}, remove=[]))
             return changes

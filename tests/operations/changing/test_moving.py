@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
+from artstore.domain.collection import State
 from artstore.domain.properties import Properties
 from artstore.errors import Conflict, InvalidValue, NotFound, Refused
+from artstore.operations.changing.changes import Changes
 from artstore.repository import Repository
 from tests.support.folders import make_tree
 
@@ -201,3 +203,20 @@ def test_an_edit_and_an_alias_made_beside_a_move_go_with_the_version(saved: Repo
         assert other.properties(other.find("b:late"))[1]["late"] == 1
         with pytest.raises(NotFound, match="was deleted"):
             other.find("a:v0")
+
+
+def test_a_version_whose_metadata_goes_from_1_to_true_while_it_moves_takes_that_along(
+    saved: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = Changes.copy
+
+    def and_somebody_edits(changes: Changes, text: str, new: str) -> State:
+        made = copy(changes, text, new)
+        if saved.properties(saved.find("a:v0"))[1]["k"] is not True:
+            with Repository(saved.root) as other:
+                other.edit("a:v0", Properties(metadata={"k": True}))
+        return made
+
+    monkeypatch.setattr(Changes, "copy", and_somebody_edits)
+    saved.move("a:v0", "b")
+    assert saved.properties(saved.find("b:v0"))[1]["k"] is True

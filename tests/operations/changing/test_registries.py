@@ -8,6 +8,7 @@ import pytest
 
 import artstore as wandb
 from artstore.errors import Conflict, NotFound
+from artstore.repository import Repository
 from tests.support.artifacts import again, draft, log
 from tests.support.commands import Cli
 from tests.support.links import CHURN, edit, linked, model, repository, specs
@@ -170,3 +171,9 @@ def test_a_registry_that_is_deleted_takes_its_links_and_leaves_the_sources(here:
     assert content(again("model")) == {"f": b"1"} and again("model").linked_artifacts == []
     assert not wandb.Api().artifact_exists(CHURN) and len(wandb.Api().registries()) == 0
     assert source.link(CHURN).source_name == "model:v0"
+
+
+def test_metadata_of_a_registry_that_goes_from_1_to_true_is_changed(repo: Repository) -> None:
+    for value in (1, True, 1.0):
+        state = repo.edit_registry("local", "registry-models", metadata={"k": value})
+        assert type(state.metadata["k"]) is type(value)
