@@ -381,10 +381,10 @@ class Artifact(Described):
         if not isinstance(other, Artifact) or self._stored is None or other._stored is None:
             return self is other
         mine, theirs = self._stored, other._stored
-        return (mine.root, mine.path, mine.id) == (theirs.root, theirs.path, theirs.id)
+        return (mine.id, mine.root) == (theirs.id, theirs.root) and mine.path == theirs.path
 
     def __hash__(self) -> int:
-        return hash(self._name)
+        return hash(Artifact)  # a log or a rename may change everything else, and must not change this
 
     def _repr_html_(self) -> str:
         rows = [("type", self.type), ("state", self.state), ("size", human(self.size))]

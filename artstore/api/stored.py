@@ -153,7 +153,7 @@ class Stored:
     def source_number(self) -> int:
         """The number of the link's source; for any other version its own."""
         version = self.found().version
-        source = self.repository.lookup.source(self.found())
+        source = self.repository.lookup.source_of_any_time(self.found())
         number: int = (source.version if source is not None else version.get("source", version))["number"]
         return number
 

@@ -17,7 +17,7 @@ from artstore.errors import (
     NotFound,
     Refused,
 )
-from tests.support.artifacts import again
+from tests.support.artifacts import again, draft
 from tests.support.artifacts import log_files as log
 from tests.support.folders import make_tree, snapshot, touched
 
@@ -331,3 +331,18 @@ def test_the_files_of_a_logged_artifact_never_change(here: Path, call: Callable[
         call(artifact)
     assert isinstance(error.value, AttributeError) and "artifact.new_draft()" in (error.value.hint or "")
     assert again().digest == artifact.digest and again().version == "v0"
+
+
+def test_equal_artifacts_have_one_hash_through_a_log_and_a_rename(here: Path) -> None:
+    made = draft()
+    noted = {made: "noted"}
+    with wandb.init() as run:
+        run.log_artifact(made)
+    assert noted[made] == "noted"
+    with wandb.Repository(".artifacts") as repository:
+        repository.rename("data", "other/renamed")
+    found = wandb.Api().artifact("other/renamed")
+    assert made == found and hash(made) == hash(found) and noted[found] == "noted" and len({made, found}) == 1
+    with wandb.Repository(".artifacts") as repository:
+        repository.copy("other/renamed", "copied")
+    assert wandb.Api().artifact("copied") != made

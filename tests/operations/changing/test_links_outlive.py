@@ -17,6 +17,7 @@ from artstore.repository import Repository
 from tests.support.artifacts import again, draft, log
 from tests.support.checks import check
 from tests.support.commands import Cli
+from tests.support.folders import make_tree
 from tests.support.links import CHURN, LONG, edit, linked, model, repository, specs
 from tests.support.reader import Reader
 from tests.support.together import begun, content, ended, in_threads
@@ -358,3 +359,20 @@ def test_a_failed_link_leaves_no_trace(here: Path) -> None:
         with pytest.raises((ArtstoreError, InvalidValue)):
             source.link(target, ["a"])
     assert {p: p.read_bytes() for p in Path(".artifacts/refs").rglob("*.json")} == before
+
+
+def test_a_link_names_its_source_by_the_number_that_a_pull_gave_it_even_when_it_is_deleted(
+    here: Path, tmp_path: Path
+) -> None:
+    with Repository.init(str(tmp_path / "bob/.artifacts")) as bob:
+        bob.remotes.add("nas", str(tmp_path / "nas"), make=True)
+        bob.put(str(make_tree(tmp_path / "theirs", {"f": "theirs"})), "model", type="model")
+        bob.push("nas")
+    link = linked("mine")[1]
+    repository().remotes.add("nas", str(tmp_path / "nas"))
+    repository().pull("nas")
+    names = (link.source_name, link.source_version, link.source_qualified_name)
+    assert names == ("model:v1", "v1", "local/uncategorized/model:v1")
+    repository().delete("model:v1", delete_aliases=True)
+    assert (link.source_name, link.source_version, link.source_qualified_name) == names
+    assert link.source_artifact.name == "model:v1"
