@@ -18,7 +18,7 @@ from artstore.domain.metadata import normalise
 from artstore.domain.properties import Properties
 from artstore.domain.run import RunPath
 from artstore.domain.upserts import refuse_incremental
-from artstore.domain.wording import human, moment
+from artstore.domain.wording import human
 from artstore.errors import Conflict, InvalidType, NotFound
 from artstore.operations.finding.catalog import decoded_run
 from artstore.operations.finding.lookup import Version

@@ -21,6 +21,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from artstore.api.collections import ArtifactCollection, Project, Registry
+from artstore.api.conditions import ArtifactEvent, FilterExpr, MetricFilter, RunEvent
 from artstore.domain.codec import same_json
 from artstore.errors import InvalidType, InvalidValue
 from artstore.operations.automation.events import Event, EventType
