@@ -111,7 +111,7 @@ class Changes:
         #    change back.
         with self.rely() as reliance:
             stored = reliance.store(properties)
-            reliance.publish()
+            reliance.transaction.publish()
             return self.change_version(text, lambda state, v: stored.changes(state, v["id"]), reliance.change)
 
     def edit_collection(
