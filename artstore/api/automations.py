@@ -22,7 +22,6 @@ from typing import Any, NamedTuple
 
 from artstore.api.collections import ArtifactCollection, Project, Registry
 from artstore.api.conditions import ArtifactEvent, FilterExpr, MetricFilter, RunEvent
-from artstore.domain.codec import same_json
 from artstore.errors import InvalidType, InvalidValue
 from artstore.operations.automation.events import Event, EventType
 from artstore.operations.automation.rules import COMMAND, NOTHING, WEBHOOK, Rule
@@ -59,7 +58,7 @@ class Action:
         return ActionType({COMMAND: "COMMAND", WEBHOOK: "GENERIC_WEBHOOK"}.get(self.kind, "NO_OP"))
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Action) and same_json(self.told(), other.told())
+        return isinstance(other, Action) and self.told() == other.told()
 
     def __hash__(self) -> int:
         return hash(self.kind)
