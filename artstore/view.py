@@ -14,7 +14,7 @@ from artstore.domain.names import RESERVED, Spec, parse_path, printable
 from artstore.domain.run import RunState
 from artstore.domain.selection import EVERYTHING, Selection, select
 from artstore.domain.tree import DIRECTORY, REFERENCE, Entry, FileChange, diff, find, read_folder, walk
-from artstore.errors import Damage, InvalidValue, translated
+from artstore.errors import Damage, InvalidValue, NotFound, translated
 from artstore.operations.finding.lookup import Home, Lookup, Version, unless_deleted
 from artstore.operations.restoring.options import PLAIN, Restore
 from artstore.progress import Monitor
@@ -441,11 +441,16 @@ def view_of(place: str, here: FolderStorage | None, *, writing: bool = False) ->
     'data:v0'
     """
     from artstore.sync.notes import Tracking
-    from artstore.sync.place import check_identity, open_remote, require_remote
+    from artstore.sync.place import check_identity, no_remote, open_remote, require_remote
 
     settings = Settings(here.root if here is not None else None)
     name = place if here is not None and place in settings.remotes() else None
-    remote = open_remote(require_remote(settings, name) if name else place, settings, here=here, notes=writing)
+    try:
+        remote = open_remote(require_remote(settings, name) if name else place, settings, here=here, notes=writing)
+    except NotFound as error:
+        if name is not None or "/" in place or not (remotes := settings.remotes()):
+            raise
+        raise no_remote(remotes, place, "a repository") from error
     if name is not None and here is not None:
         check_identity(remote, Tracking(here, name))
     view = View(remote, settings)

@@ -158,7 +158,7 @@ def fetch_command(names: tuple[str, ...], as_json: bool) -> None:
         remote, specs = _split(repository, names)
         remotes = repository.remotes
         name = remotes.default(remote)
-        repository.fetch(name, specs, monitor=bar)
+        repository.fetch(remote, specs, monitor=bar)
         found = [(state, apart) for state in repository.refs.collections(damaged=[]) for apart in remotes.apart(state)]
         found = [(state, apart) for state, apart in found if apart.remote == name]
         unknown = remotes.only_there(name)

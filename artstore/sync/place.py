@@ -2,12 +2,13 @@
 
 import errno
 import os
+from collections.abc import Iterable
 
 from artstore.backends.owner import this_process
 from artstore.backends.storage import FolderStorage, Storage, is_url
 from artstore.domain.codec import encode_json
 from artstore.domain.names import printable
-from artstore.domain.wording import typed
+from artstore.domain.wording import near, typed
 from artstore.errors import Conflict, InvalidValue, NotFound, Refused, StorageError
 from artstore.store.layout import check_format, make, new_format, storage_at
 from artstore.store.settings import Settings
@@ -113,6 +114,15 @@ def probe(storage: Storage) -> bool:
     return True
 
 
+def no_remote(remotes: Iterable[str], name: str, other: str | None = None) -> NotFound:
+    """The error for a name that isn't a remote's, nor that of an `other` thing, such as `an artifact`."""
+    names = ", ".join(remotes)
+    hint = near(name, remotes) or (f"the remotes are {names}" if names else "`artstore remote add NAME URL` adds one")
+    return NotFound(
+        f"there is {f'neither a remote nor {other}' if other else 'no remote'} '{printable(name)}'", hint=hint
+    )
+
+
 def require_remote(settings: Settings, name: str) -> str:
     """The URL of a remote of the repository here.
 
@@ -121,8 +131,7 @@ def require_remote(settings: Settings, name: str) -> str:
     """
     remotes = settings.remotes()
     if name not in remotes:
-        hint = f"the remotes are {', '.join(remotes)}" if remotes else "`artstore remote add NAME URL` adds one"
-        raise NotFound(f"there is no remote '{printable(name)}'", hint=hint)
+        raise no_remote(remotes, name)
     if doubt := settings.doubt():
         hint = "if you trust that place, `artstore remote allow` lets this repository's remotes be contacted"
         raise Refused(f"{doubt}: its remote '{printable(name)}' is {printable(remotes[name].url)}", hint=hint)

@@ -1,6 +1,6 @@
 """The remotes of a repository: adding and removing them, push, pull and fetch, and getting promised blobs."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
@@ -25,7 +25,16 @@ from artstore.store.transaction import Transaction
 from artstore.sync.exchange import ALL, Exchange, Exchanged, Exchanging, Neighbours, Scope
 from artstore.sync.histories import what_to_push
 from artstore.sync.notes import Tracking
-from artstore.sync.place import check_identity, is_relative, make_remote, open_remote, place_of, probe, require_remote
+from artstore.sync.place import (
+    check_identity,
+    is_relative,
+    make_remote,
+    no_remote,
+    open_remote,
+    place_of,
+    probe,
+    require_remote,
+)
 from artstore.sync.pull import Pull
 from artstore.sync.push import Push
 from artstore.sync.transfer import Needs, Transfer
@@ -163,9 +172,9 @@ class Remotes:
 
     def push(self, name: str | None, specs: Iterable[str], options: Exchanging) -> Exchanged:
         """Push to a remote: see `Push.run`. No specs mean all collections."""
-        name, specs = self.default(name), list(specs)
+        asked, name, specs = name, self.default(name), list(specs)
         scopes = self.scopes(specs)
-        with self._meaning_a_remote(specs), self.open(name, writing=True) as remote:
+        with self._meaning_a_remote(asked, specs), self.open(name, writing=True) as remote:
             return Push(self.exchange(name, remote, options)).run(scopes)
 
     def pull(self, name: str | None, specs: Iterable[str], options: Exchanging) -> Exchanged:
@@ -173,17 +182,17 @@ class Remotes:
 
         If only some files are selected, the remote is noted as one that holds the bytes of the others.
         """
-        name, specs = self.default(name), list(specs)
+        asked, name, specs = name, self.default(name), list(specs)
         scopes = self.scopes(specs)
-        with self._meaning_a_remote(specs), self.open(name) as remote:
+        with self._meaning_a_remote(asked, specs), self.open(name) as remote:
             if not options.selection.everything and not options.dry_run and not (known := self.all()[name]).partial:
                 self._settings.set_remote(name, known._replace(partial=True))
             return Pull(self.exchange(name, remote, options)).run(scopes)
 
     def fetch(self, name: str | None, specs: Iterable[str], options: Exchanging) -> list[str]:
         """Bring our copies of a remote's logs up to date, without pulling. Returns the folders of these logs."""
-        name, specs = self.default(name), list(specs)
-        with self._meaning_a_remote(specs), self.open(name) as remote:
+        asked, name, specs = name, self.default(name), list(specs)
+        with self._meaning_a_remote(asked, specs), self.open(name) as remote:
             exchange, scopes = self.exchange(name, remote, options), self.scopes(specs)
             folders = exchange.fetch(scopes)
             Pull(exchange).check_known(scopes)
@@ -196,18 +205,21 @@ class Remotes:
         return Exchange(self._here, remote, self._tracking(name), neighbours, options)
 
     @contextmanager
-    def _meaning_a_remote(self, specs: list[str]) -> Iterator[None]:
-        """If there is no such artifact, hint that the first word may be the name of a remote."""
+    def _meaning_a_remote(self, name: str | None, specs: Sequence[str]) -> Iterator[None]:
+        """If there is no such artifact, say that the first word may have meant a remote."""
         try:
             yield
         except NotFound as error:
-            if specs and specs[0] in self.all():
-                hint: str | None = f"'{specs[0]}' is also a remote: give one remote, before the artifacts"
-            else:
-                hint = near(specs[0], self.all()) if specs else None
-            if hint is None:
+            first = specs[0] if specs else ""
+            if first in self.all():
+                hint = f"'{first}' is also a remote: give one remote, before the artifacts"
+                raise NotFound(str(error), hint=hint) from error
+            is_similar = (error.hint or "").startswith("did you mean") and not near(first, self.all())
+            if name or is_similar or not error.message.endswith(f"/{first}") or "/" in first:
                 raise
-            raise NotFound(str(error), hint=hint) from error
+            if self._here.refs.read(self._lookup.path_of(first)[0]).number:
+                raise
+            raise no_remote(self.all(), first, "an artifact") from error
 
     def renamed(self, old: Path, new: Path) -> None:
         """Move the notes about a collection that was renamed here, for all remotes."""

@@ -188,7 +188,7 @@ def test_what_is_not_there_is_named(several: Repository, bob: Repository, nas: P
         bob.pull("nas", ["a:v7"])
     with pytest.raises(NotFound, match="there is no remote 'nsa'") as caught:
         bob.pull("nsa")
-    assert caught.value.hint == "the remotes are nas"
+    assert caught.value.hint == "did you mean 'nas'?"
     assert refs_of(bob) == {}
 
 
