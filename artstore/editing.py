@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from artstore.backends.storage import FolderStorage
 from artstore.domain.changes import Change, new_change
 from artstore.domain.collection import State
-from artstore.domain.names import collection_named, parse_spec
+from artstore.domain.names import collection_named, listed, parse_spec
 from artstore.domain.run import RunPath, RunState
 from artstore.errors import UnsupportedFormat
 from artstore.operations.automation.announcing import Announcer
@@ -226,7 +226,7 @@ class Editor(View):
         from artstore.operations.changing.prune import prune
         from artstore.operations.upkeep.pruning import Policy
 
-        policy, specs = (policy or Policy()).checked(), list(specs)
+        policy, specs = (policy or Policy()).checked(), listed(specs, "specs")
         with self._changing() as changes:
             states = [self.collection(collection_named(text)) for text in specs] or list(self.collections())
             options: dict[str, Any] = {"force": force, "dry_run": dry_run, "monitor": monitor or Monitor()}

@@ -126,7 +126,7 @@ class Repository(Editor):
         from artstore.domain.properties import Properties
 
         collection, _ = self.path_of(collection_named(name, "give aliases with --alias"))
-        properties = Properties(aliases, tuple(tags), description, metadata).checked()
+        properties = Properties(aliases, tags, description, metadata).checked()
         referenced = is_url(path) and not os.path.lexists(path)
         with self.draft(monitor) as draft:
             if referenced:

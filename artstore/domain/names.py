@@ -174,7 +174,14 @@ def check_tag(tag: str) -> str:
 
 def check_tags(tags: Iterable[str]) -> list[str]:
     """The tags, checked and without duplicates, in the given order."""
-    return list(dict.fromkeys(map(check_tag, tags)))
+    return list(dict.fromkeys(map(check_tag, listed(tags, "tags"))))
+
+
+def listed(given: Iterable[str], what: str) -> tuple[str, ...]:
+    """Several texts, as a tuple. Raises InvalidType for a single text, of which each letter would be one."""
+    if isinstance(given, str):
+        raise InvalidType(f"{what} must be a list or tuple, such as [{given!r}], not the text {given!r}")
+    return tuple(given)
 
 
 @lru_cache(4096)

@@ -29,7 +29,7 @@ from artstore.domain.codec import same_json
 from artstore.domain.collection import INHERIT, LONGEST_TTL, State, VersionState, is_live
 from artstore.domain.digest import Digest, from_hex
 from artstore.domain.metadata import normalise
-from artstore.domain.names import check_alias, check_tag, check_tags
+from artstore.domain.names import check_alias, check_tag, check_tags, listed
 from artstore.errors import InvalidValue
 
 Key = tuple[str, ...]
@@ -411,11 +411,14 @@ class Properties(NamedTuple):
 
     def checked(self) -> "Properties":
         """These edits as they are stored: metadata as plain JSON values, no tag twice. Raises InvalidValue."""
-        for alias in (*self.aliases, *self.no_aliases):
+        aliases, no_aliases = listed(self.aliases, "aliases"), listed(self.no_aliases, "no_aliases")
+        for alias in (*aliases, *no_aliases):
             check_alias(alias)
+        no_tags, no_metadata = listed(self.no_tags, "no_tags"), listed(self.no_metadata, "no_metadata")
         if self.description is not None and any("\ud800" <= c <= "\udfff" for c in self.description):
             raise InvalidValue("the description is not valid Unicode")
         metadata = None if self.metadata is None else normalise(self.metadata)
-        if both := sorted(set(metadata or ()) & set(self.no_metadata)):
+        if both := sorted(set(metadata or ()) & set(no_metadata)):
             raise InvalidValue(f"metadata '{both[0]}' can't be set and removed at once")
-        return self._replace(tags=tuple(check_tags(self.tags)), metadata=metadata)
+        tags = tuple(check_tags(self.tags))
+        return Properties(aliases, tags, self.description, metadata, self.ttl, no_aliases, no_tags, no_metadata)

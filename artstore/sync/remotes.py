@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from artstore.backends.storage import FolderStorage
 from artstore.domain.collection import Path, State, VersionState, digest_of_state, is_live
 from artstore.domain.digest import BLOB, Digest
-from artstore.domain.names import Spec, as_project, check_name, check_project, file_name_of, printable
+from artstore.domain.names import Spec, as_project, check_name, check_project, file_name_of, listed, printable
 from artstore.domain.selection import EVERYTHING, Selection, select
 from artstore.domain.tree import DIRECTORY, REFERENCE, walk
 from artstore.domain.wording import count, near, typed
@@ -172,7 +172,7 @@ class Remotes:
 
     def push(self, name: str | None, specs: Iterable[str], options: Exchanging) -> Exchanged:
         """Push to a remote: see `Push.run`. No specs mean all collections."""
-        asked, name, specs = name, self.default(name), list(specs)
+        asked, name, specs = name, self.default(name), listed(specs, "specs")
         scopes = self.scopes(specs)
         with self._meaning_a_remote(asked, specs), self.open(name, writing=True) as remote:
             return Push(self.exchange(name, remote, options)).run(scopes)
@@ -182,7 +182,7 @@ class Remotes:
 
         If only some files are selected, the remote is noted as one that holds the bytes of the others.
         """
-        asked, name, specs = name, self.default(name), list(specs)
+        asked, name, specs = name, self.default(name), listed(specs, "specs")
         scopes = self.scopes(specs)
         with self._meaning_a_remote(asked, specs), self.open(name) as remote:
             if not options.selection.everything and not options.dry_run and not (known := self.all()[name]).partial:
@@ -191,7 +191,7 @@ class Remotes:
 
     def fetch(self, name: str | None, specs: Iterable[str], options: Exchanging) -> list[str]:
         """Bring our copies of a remote's logs up to date, without pulling. Returns the folders of these logs."""
-        asked, name, specs = name, self.default(name), list(specs)
+        asked, name, specs = name, self.default(name), listed(specs, "specs")
         with self._meaning_a_remote(asked, specs), self.open(name) as remote:
             exchange, scopes = self.exchange(name, remote, options), self.scopes(specs)
             folders = exchange.fetch(scopes)

@@ -11,8 +11,8 @@ from artstore.domain.changes import Change, new_change
 from artstore.domain.codec import same_json
 from artstore.domain.collection import INHERIT, Path, State, VersionState, id_of_state, is_live
 from artstore.domain.copies import copied, refuse_mixture
-from artstore.domain.names import check_alias, check_tags, check_type, collection_named, parse_spec
-from artstore.domain.properties import NEVER, Properties, aligned, said_of
+from artstore.domain.names import check_alias, check_tags, check_type, collection_named, listed, parse_spec
+from artstore.domain.properties import NEVER, Properties, aligned, said_of, undone
 from artstore.domain.upserts import no_upsert
 from artstore.domain.wording import near, typed
 from artstore.errors import Conflict, InvalidValue, NotFound
@@ -54,6 +54,7 @@ class Changes:
 
     def set_aliases(self, text: str, add: tuple[str, ...] = (), remove: tuple[str, ...] = ()) -> Version:
         """Move aliases to a version, or remove them from it. Raises NotFound if it lacks an alias to remove."""
+        add, remove = listed(add, "aliases"), listed(remove, "aliases")
         for alias in (*add, *remove):
             if check_alias(alias) == "latest":
                 raise latest_is_ours()
@@ -130,7 +131,7 @@ class Changes:
             if description is not None and wanted != state.description:
                 changes.append(new_change("description", id=None, old=state.description, new=wanted, blob=None))
             on = [tag for tag in check_tags(tags) if tag not in state.tags]
-            off = [tag for tag in no_tags if tag in state.tags]
+            off = [tag for tag in listed(no_tags, "no_tags") if tag in state.tags]
             return [*changes, new_change("tags", id=None, add=on, remove=off)] if on or off else changes
 
         return self._refs.change(path, build)

@@ -8,7 +8,7 @@ import pytest
 
 from artstore.domain.collection import State
 from artstore.domain.properties import Properties
-from artstore.errors import Conflict, InvalidValue, NotFound, Refused
+from artstore.errors import Conflict, InvalidType, InvalidValue, NotFound, Refused
 from artstore.operations.changing.changes import Changes
 from artstore.repository import Repository
 from tests.support.folders import make_tree
@@ -220,3 +220,28 @@ def test_a_version_whose_metadata_goes_from_1_to_true_while_it_moves_takes_that_
     monkeypatch.setattr(Changes, "copy", and_somebody_edits)
     saved.move("a:v0", "b")
     assert saved.properties(saved.find("b:v0"))[1]["k"] is True
+
+
+def test_one_text_where_several_are_meant_is_refused_instead_of_taken_apart(saved: Repository, tmp_path: Path) -> None:
+    source, text = str(tmp_path / "source"), "good"
+    for what, change in (
+        ("aliases", lambda: saved.put(source, "a", aliases=text)),  # type: ignore[arg-type]
+        ("tags", lambda: saved.put(source, "a", tags=text)),  # type: ignore[arg-type]
+        ("aliases", lambda: saved.set_aliases("a:v0", text)),  # type: ignore[arg-type]
+        ("aliases", lambda: saved.set_aliases("a:v0", (), text)),  # type: ignore[arg-type]
+        ("tags", lambda: saved.set_tags("a:v0", text)),  # type: ignore[arg-type]
+        ("tags", lambda: saved.edit_collection("a", tags=text)),  # type: ignore[arg-type]
+        ("no_tags", lambda: saved.edit_collection("a", no_tags=text)),  # type: ignore[arg-type]
+        ("aliases", lambda: saved.link(saved.find("a"), "b", text)),  # type: ignore[arg-type]
+        ("no_metadata", lambda: saved.edit("a", Properties(no_metadata=text))),  # type: ignore[arg-type]
+        ("specs", lambda: saved.prune(text)),
+    ):
+        before = saved.collection("a").number
+        with pytest.raises(InvalidType) as refused:
+            change()
+        assert refused.value.message == f"{what} must be a list or tuple, such as ['good'], not the text 'good'"
+        assert saved.collection("a").number == before
+    saved.remotes.add("origin", str(tmp_path / "remote"), make=True)
+    for exchange in (saved.push, saved.pull, saved.fetch):
+        with pytest.raises(InvalidType, match="specs must be a list or tuple"):
+            exchange("origin", "a")
