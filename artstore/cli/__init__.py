@@ -128,6 +128,9 @@ def _usage_hint(error: click.ClickException) -> str:
     if isinstance(error, click.NoSuchOption) and error.possibilities:
         return f"did you mean {' or '.join(sorted(error.possibilities))}?"
     context = getattr(error, "ctx", None)
+    extra = error.message.partition(" extra argument (")[2][:-1]
+    if extra and context is not None and any(option.name == "root" for option in context.command.params):
+        return f"`--root {extra}` restores to that folder"
     return f"see `{context.command_path if context is not None else 'artstore'} --help`"
 
 

@@ -15,6 +15,14 @@ class ReaderGone(Exception):
     """The reader of our output closed the pipe. Without this, click would exit with 1, which means something else here."""
 
 
+OTHERS = {
+    "add": "put", "commit": "put", "save": "put", "upload": "put", "checkout": "get", "download": "get", "restore": "get",
+    "del": "rm", "delete": "rm", "remove": "rm", "copy": "cp", "move": "mv", "rename": "mv", "dir": "ls", "list": "ls",
+    "history": "log", "versions": "log", "info": "show", "describe": "show", "compare": "diff", "sync": "push",
+}  # fmt: skip
+"""Words of git, DVC, W&B and shells, and our commands for them."""
+
+
 class Commands(click.Group):
     """A group that lists its commands in the order of their definition and suggests similar names for unknown ones."""
 
@@ -29,8 +37,10 @@ class Commands(click.Group):
             from artstore.domain.names import printable
             from artstore.domain.wording import near
 
-            near_names = near(args[0], names)
-            hint = near_names or f"`{ctx.command_path} --help` lists the commands"
+            meant = OTHERS.get(args[0].lower(), "")
+            hint = (
+                near(meant if meant in names else args[0], names) or f"`{ctx.command_path} --help` lists the commands"
+            )
             raise UsageError(f"there is no command '{printable(args[0])}'", hint)
         return super().resolve_command(ctx, args)
 

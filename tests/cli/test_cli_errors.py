@@ -6,8 +6,11 @@ import re
 import shlex
 from pathlib import Path
 
+import click
 import pytest
 
+from artstore.cli import cli as cli_
+from artstore.cli.commands import OTHERS
 from artstore.repository import Repository
 from tests.support.checks import check
 from tests.support.commands import Cli
@@ -320,3 +323,27 @@ def test_no_control_character_of_the_command_line_reaches_the_terminal(cli: Cli,
 def test_lines_of_a_description_stay_lines(cli: Cli, work: Path) -> None:
     cli("edit", "data", "-d", "one\ntwo \x1b[31m")
     assert "description  one\n             two \\x1b[31m\n" in cli("show", "data").out
+
+
+@pytest.mark.parametrize(
+    ("word", "ours"),
+    [("delete", "rm"), ("Remove", "rm"), ("restore", "get"), ("checkout", "get"), ("download", "get"), ("add", "put"),
+     ("commit", "put"), ("save", "put"), ("upload", "put"), ("rename", "mv"), ("copy", "cp"), ("list", "ls"),
+     ("history", "log"), ("sync", "push"), ("remote delete", "rm"), ("remote list", "ls"), ("verfy", "verify"),
+     ("remote save", None)],
+)  # fmt: skip
+def test_a_word_of_another_tool_leads_to_the_command_that_does_it(cli: Cli, work: Path, word: str, ours: str) -> None:
+    group, _, word = word.rpartition(" ")
+    hint = f"did you mean '{ours}'?" if ours else f"`artstore {group} --help` lists the commands"
+    assert error(cli, *group.split(), word, "data", code=2) == (f"there is no command '{word}'", hint)
+
+
+def test_every_word_of_another_tool_leads_to_a_command_and_is_none_itself() -> None:
+    assert set(OTHERS.values()) <= set(cli_.list_commands(click.Context(cli_)))
+    assert not OTHERS.keys() & set(cli_.list_commands(click.Context(cli_)))
+
+
+def test_a_second_word_after_get_leads_to_root(cli: Cli, work: Path) -> None:
+    said = "got unexpected extra argument (restored)"
+    assert error(cli, "get", "data:v0", "restored", code=2) == (said, "`--root restored` restores to that folder")
+    assert error(cli, "show", "data:v0", "restored", code=2) == (said, "see `artstore show --help`")
