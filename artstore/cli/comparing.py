@@ -15,7 +15,7 @@ from artstore.cli.output import Bar, json_option, open_repository, paint, print_
 from artstore.domain.codec import same_json
 from artstore.domain.names import printable
 from artstore.domain.wording import count, human
-from artstore.errors import InvalidValue
+from artstore.errors import InvalidValue, NotFound
 
 if TYPE_CHECKING:
     from artstore.domain.difference import Difference
@@ -182,6 +182,8 @@ def status_command(ctx: click.Context, path: str | None, as_json: bool) -> None:
                 _print_status(repository, status)
                 found.append({})
             code = code or (status.problem.exit_code if status.problem is not None else 0)
+    if not found and path and not os.path.lexists(path):
+        raise NotFound(f"there is no file or folder '{printable(path)}'")
     if as_json:
         print_json(found)
     elif not found:

@@ -347,3 +347,8 @@ def test_a_second_word_after_get_leads_to_root(cli: Cli, work: Path) -> None:
     said = "got unexpected extra argument (restored)"
     assert error(cli, "get", "data:v0", "restored", code=2) == (said, "`--root restored` restores to that folder")
     assert error(cli, "show", "data:v0", "restored", code=2) == (said, "see `artstore show --help`")
+
+
+def test_status_of_a_folder_that_does_not_exist_is_an_error(cli: Cli, work: Path) -> None:
+    assert error(cli, "status", "nofolder", code=4) == ("there is no file or folder 'nofolder'", None)
+    assert json.loads(cli("status", "nofolder", "--json").out)["error"]["exit_code"] == 4
