@@ -7,7 +7,6 @@ record is used only if its own hash is right.
 
 import os
 import stat
-import time
 from collections.abc import Callable, Iterable
 from functools import partial
 from mmap import ACCESS_READ, mmap
@@ -246,13 +245,10 @@ def clock_tick(folder: str) -> int:
     """Nanoseconds within which two changes of a file may give it the same times.
 
     A file that is written twice within one tick of the file system's clock looks the same after the second write (git's
-    "racy" entries). By measurement, local file systems use the kernel's coarse clock; this is twice its resolution.
-    Network file systems have their own clocks, so it is a minute there.
+    "racy" entries). By measurement, local file systems use the kernel's coarse clock, whose ticks are 10 ms at most;
+    this is two of them. Network file systems have their own clocks, so it is a minute there.
     """
-    if not is_local(folder):
-        return 60_000_000_000
-    coarse = getattr(time, "CLOCK_REALTIME_COARSE", None)
-    return 2 * int(time.clock_getres(coarse) * 1e9) if coarse is not None else 20_000_000
+    return 20_000_000 if is_local(folder) else 60_000_000_000
 
 
 class Trust(NamedTuple):
