@@ -129,7 +129,7 @@ def _scope(repository: Repository, text: str | None) -> dict[str, str]:
         entity, _, project = text[:-1].rpartition("/")
         entity = check_project(entity or repository.settings.entity, "entity")
         return {"entity": entity, "project": as_project(project)}
-    path, _ = repository.path_of(collection_named(text))
+    path = repository.refs.read(repository.path_of(collection_named(text))[0]).path  # follows a rename
     return {"entity": path.entity, "project": path.project, "collection": path.name}
 
 

@@ -103,22 +103,30 @@ def rm_command(spec: str, collection: bool, force: bool, as_json: bool) -> None:
     Its name, number and date stay on record, and the number is never used again. `gc` frees the space; until then
     `undelete` brings the version back.
     """
+    if not (collection or parse_spec(spec).names_version):
+        raise InvalidValue(
+            f"'{spec}' does not say which version",
+            hint=f"{typed('rm', f'{spec}:vN')} deletes one, {typed('rm --collection', spec)} all",
+        )
     with open_repository() as repository:
-        path, parsed = repository.path_of(spec)
+        before = repository.collection(spec)
+        gone, named = before.live(), before.all_aliases()
         if collection:
-            before = len(repository.collection(spec).live())
-            repository.delete_collection(spec, delete_aliases=force)
-            deleted, name, what = str(path), repository.lookup.short(path), f"with {count(before, 'version')}"
+            state = repository.delete_collection(spec, delete_aliases=force)
+            ending, what = "", f"with {count(len(gone), 'version')}"
         else:
-            if not parsed.names_version:
-                raise InvalidValue(
-                    f"'{spec}' does not say which version",
-                    hint=f"{typed('rm', f'{spec}:vN')} deletes one, {typed('rm --collection', spec)} all",
-                )
-            found = repository.delete(spec, delete_aliases=force)
-            deleted, name, what = found.spec, repository.lookup.named(found), f"({human(found.version['size'])})"
-    back = f"{typed('undelete', name)} brings it back, `artstore gc` frees its space after the grace period"
-    answer(as_json, {"deleted": [deleted]}, f"deleted {name} {what}; {back}")
+            state, version = repository.delete(spec, delete_aliases=force)
+            gone, ending, what = [version], f":v{version['number']}", f"({human(version['size'])})"
+        name = repository.lookup.short(state.path)
+    back = f"{typed('undelete', name + ending)} brings it back, `artstore gc` frees its space after the grace period"
+    lines = [f"deleted {name}{ending} {what}; {back}"]
+    for version in gone:
+        if aliases := [alias for alias in named.get(version["id"], ()) if alias != "latest"]:
+            spec = f"{name}:v{version['number']}"
+            kind, them = ("alias", "it") if len(aliases) == 1 else ("aliases", "them")
+            again = f"after an undelete, {typed('alias', spec, *aliases)} sets {them} again"
+            lines.append(f"{spec} had the {kind} {', '.join(aliases)}; {again}")
+    answer(as_json, {"deleted": [f"{state.path}{ending}"]}, *lines)
 
 
 @click.command("undelete")

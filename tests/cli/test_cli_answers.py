@@ -148,3 +148,43 @@ def test_the_list_of_what_waits_to_be_finished(here: Path, cli: Cli) -> None:
         run.upsert_artifact(part, distributed_id="together")
     told = cli("pending", "ls", cwd=here).out.splitlines()
     assert told[0].split()[:3] == ["NAME", "ID", "PARTS"] and told[1].split()[:3] == ["parts", "together", "1"]
+
+
+# -- deleting ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def named(repo: Repository, tmp_path: Path) -> Repository:
+    """b:v0 and b:v1, with aliases; it was a."""
+    for text, aliases in (("1", ("old", "good")), ("2", ("prod",))):
+        repo.put(str(make_tree(tmp_path / "src", {"f": text * 2000})), "a", aliases=aliases)
+    repo.rename("a", "b")
+    return repo
+
+
+def test_what_is_deleted_under_an_old_name_is_named_by_the_one_that_it_has(named: Repository, cli: Cli) -> None:
+    assert json.loads(cli("rm", "a:v0", "--force", "--json").out) == {"deleted": ["local/uncategorized/b:v0"]}
+    assert json.loads(cli("undelete", "a:v0", "--json").out) == {"undeleted": ["local/uncategorized/b:v0"]}
+    assert (
+        json.loads(cli("edit", "--collection", "a", "-d", "x", "--json").out)["collection"] == "local/uncategorized/b"
+    )
+    assert json.loads(cli("alias", "a:v0", "x", "--json").out)["spec"] == "local/uncategorized/b:v0"
+    assert json.loads(cli("tag", "a:v0", "x", "--json").out)["spec"] == "local/uncategorized/b:v0"
+    assert "deleted b with 2 versions" in cli("rm", "--collection", "a", "--force").out
+    assert json.loads(cli("undelete", "a", "--json").out) == {
+        "undeleted": ["local/uncategorized/b:v0", "local/uncategorized/b:v1"]
+    }
+    assert json.loads(cli("rm", "--collection", "a", "--json").out) == {"deleted": ["local/uncategorized/b"]}
+
+
+def test_aliases_that_go_with_a_version_are_named_with_the_command_that_sets_them_again(
+    named: Repository, cli: Cli
+) -> None:
+    again = "b:v0 had the aliases old, good; after an undelete, `artstore alias b:v0 old good` sets them again"
+    last = "b:v1 had the alias prod; after an undelete, `artstore alias b:v1 prod` sets it again"
+    assert cli("rm", "b:v0", "--force").out.splitlines()[1:] == [again]
+    cli("undelete", "b:v0")
+    assert cli("alias", "b:v0", "old", "good").code == 0
+    assert cli("rm", "--collection", "b", "--force").out.splitlines()[1:] == [again, last]
+    cli("undelete", "b")
+    assert len(cli("rm", "b:v1").out.splitlines()) == 1

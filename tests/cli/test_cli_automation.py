@@ -343,3 +343,10 @@ def test_a_question_that_is_not_answered_does_not_undo_the_change(moved: Path, t
     with Repository(str(moved / ".artifacts")) as repository:
         assert "one" in repository.collection("data").aliases
     assert not (tmp_path / "state").exists(), "and nothing was run"
+
+
+def test_a_scope_that_is_given_by_an_old_name_is_the_artifact_of_today(auto: Cli, home: Path) -> None:
+    with Repository(str(home / ".artifacts")) as repository:
+        repository.rename("data", "cleaned")
+    made = auto("automation", "create", "tell", "--on", "alias-added", "--scope", "data", "--run", "true")
+    assert made.out.splitlines()[0] == "created automation tell: alias-added in local/uncategorized/cleaned → true"

@@ -177,3 +177,11 @@ def test_metadata_of_a_registry_that_goes_from_1_to_true_is_changed(repo: Reposi
     for value in (1, True, 1.0):
         state = repo.edit_registry("local", "registry-models", metadata={"k": value})
         assert type(state.metadata["k"]) is type(value)
+
+
+def test_the_list_of_links_names_a_deleted_source_as_it_is_called_today(here: Path, cli: Cli) -> None:
+    source, _ = linked()
+    repository().rename("model", "train/net")
+    source.delete(delete_aliases=True)
+    rows = json.loads(cli("registry", "ls", "models", "--json", cwd=here).out)
+    assert [row["source"] for row in rows] == ["train/net:v0 (deleted)"]
