@@ -121,11 +121,11 @@ def gc_command(
 
 
 def _print_collected(result: "Collected", dry_run: bool) -> None:
-    freed = f"{human(result.freed_bytes)} ({result.freed_bytes:,} bytes)"
+    freed = _exact(result.freed_bytes)
     click.echo(f"{'would free' if dry_run else 'freed'} {freed}; {count(result.versions, 'live version')}")
     if result.trashed_bytes:
         moved = f"{'would move' if dry_run else 'moved'} {human(result.trashed_bytes)} to the trash"
-        click.echo(f"{moved}; gc frees it after the grace period, gc --now at once")
+        click.echo(f"{moved}; gc frees it after the grace period, gc --now at once; until then undelete works")
     if result.dead_bytes_kept:
         click.echo(f"{human(result.dead_bytes_kept)} of unused data stays in packs that are at least half in use")
     for name in result.waits_for:
@@ -135,6 +135,10 @@ def _print_collected(result: "Collected", dry_run: bool) -> None:
     if result.problems:
         click.echo(f"error: {count(len(result.problems), 'pack')} could not be collected", err=True)
         click.echo("hint: `artstore fsck` shows details; the next gc tries again", err=True)
+
+
+def _exact(size: int) -> str:
+    return human(size) if size < 1024 else f"{human(size)} ({size:,} bytes)"
 
 
 def _at_work(name: str) -> str:
@@ -195,8 +199,8 @@ def prune_command(
     if gone:
         table(rows, ("VERSION", "DO", "SIZE", "WHY"), right=(2,))
     would = "would delete" if dry_run else "deleted"
-    bytes_ = f"{human(result.freed_bytes)} ({result.freed_bytes:,} bytes)"
-    click.echo(f"{would} {len(gone):,} of {count(len(rows), 'version')}" + (f"; gc frees {bytes_}" if gone else ""))
+    freed = f"; gc frees {_exact(result.freed_bytes)}" if gone else ""
+    click.echo(f"{would} {len(gone):,} of {count(len(rows), 'version')}{freed}")
 
 
 @click.command("du")

@@ -9,6 +9,7 @@ import pytest
 import artstore as wandb
 from artstore.backends.owner import this_process
 from artstore.cli import looking
+from artstore.domain.properties import Properties
 from artstore.repository import Repository
 from tests.support.artifacts import draft, log, log_files
 from tests.support.commands import Cli
@@ -188,3 +189,16 @@ def test_aliases_that_go_with_a_version_are_named_with_the_command_that_sets_the
     assert cli("rm", "--collection", "b", "--force").out.splitlines()[1:] == [again, last]
     cli("undelete", "b")
     assert len(cli("rm", "b:v1").out.splitlines()) == 1
+
+
+def test_gc_says_that_what_is_in_the_trash_can_be_undeleted(named: Repository, cli: Cli) -> None:
+    assert cli("gc").out == "freed 0 B; 2 live versions\n"
+    cli("rm", "b:v0", "--force")
+    named.edit("b", Properties(description="y" * 9000))
+    cli("rm", "--collection", "b", "--force")
+    first, second = cli("gc").out.splitlines()
+    assert first == "freed 0 B; 0 live versions"
+    assert second.endswith(
+        " to the trash; gc frees it after the grace period, gc --now at once; until then undelete works"
+    )
+    assert "bytes); 0 live versions" in cli("gc", "--now").out
