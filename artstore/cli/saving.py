@@ -163,7 +163,9 @@ def fetch(
         result = repository.get(found, root, how._replace(monitor=bar))
         name = repository.lookup.named(found)
     if as_json:
-        print_json({"spec": found.spec, **result._asdict()})
+        value = {"spec": found.spec, **result._asdict()}
+        del value["others"]
+        print_json(value)
         return
     same = f", {result.files - result.written:,} already there" if result.written < result.files else ""
     removed = f", {result.removed:,} removed" if result.removed else ""
@@ -172,3 +174,6 @@ def fetch(
     for path in result.missing:
         click.echo(f"warning: skipped {printable(path)}: the content that it refers to is gone", err=True)
     click.echo(f"got {name}: {count(result.files, 'file')} in {printable(shown)}, {written}{same}{removed}")
+    if result.others:
+        stay, them = ("file or folder stays", "it") if result.others == 1 else ("files and folders stay", "them")
+        click.echo(f"{result.others:,} other {stay} there; `--delete` removes {them}")

@@ -202,3 +202,20 @@ def test_gc_says_that_what_is_in_the_trash_can_be_undeleted(named: Repository, c
         " to the trash; gc frees it after the grace period, gc --now at once; until then undelete works"
     )
     assert "bytes); 0 live versions" in cli("gc", "--now").out
+
+
+def test_get_counts_what_stays_beside_the_version(repo: Repository, cli: Cli, tmp_path: Path) -> None:
+    repo.put(str(make_tree(tmp_path / "src", {"f": "1", "a": "1", "sub/b": "1"})), "data")
+    repo.put(str(make_tree(tmp_path / "next", {"f": "2", "sub/c": "2"})), "data")
+    assert len(cli("get", "data:v0", "--root", "out").out.splitlines()) == 1
+    both = "2 other files and folders stay there; `--delete` removes them"
+    assert cli("get", "data:v1", "--root", "out").out.splitlines()[1:] == [both]
+    assert cli("get", "data:v1", "--root", "out").out.splitlines()[1:] == [both], "nothing is written"
+    (tmp_path / "out/sub/b").unlink()
+    (tmp_path / "out/.git").mkdir()
+    one = "1 other file or folder stays there; `--delete` removes it"
+    assert cli("get", "data:v1", "--root", "out").out.splitlines()[1:] == [one], "a .git stays anyway"
+    assert "others" not in json.loads(cli("get", "data:v1", "--root", "out", "--json").out)
+    assert cli("get", "data:v1", "--root", "out", "--delete").out.splitlines() == [
+        "got data:v1: 2 files in out, 0 B written, 2 already there, 1 removed"
+    ]

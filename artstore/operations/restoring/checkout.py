@@ -29,7 +29,7 @@ from artstore.store.objects import ObjectStore
 from artstore.store.statcache import UNKNOWN, Record, RecordPart, Stat, StatCache, Trust, clock_tick, list_stats, trust
 
 _WAIT = 20_000_000
-"""Nanoseconds: a checkout waits at most this long for the next tick of the file system's clock (8 ms on Linux)."""
+"""Nanoseconds: a checkout waits at most this long for the next tick of the file system's clock (`clock_tick`)."""
 
 
 class CheckedOut(NamedTuple):
@@ -45,6 +45,8 @@ class CheckedOut(NamedTuple):
     """files that are not in the version, removed because of `delete`"""
     missing: tuple[str, ...] = ()
     """paths of references that were left out, because their bytes are gone and `allow_missing_references` was set"""
+    others: int = 0
+    """files and folders beside those of the version that stayed, as far as they were seen"""
 
 
 class Checkout:
@@ -59,7 +61,7 @@ class Checkout:
         self._force = how.force
         self._monitor = how.monitor or Monitor()
         self._writer = FileWriter(objects, how)
-        self._removed = 0
+        self._removed = self._others = 0
         self._cache: StatCache | None = None
         self._folder, self._private = "", False
         self._in_memory: frozenset[int] = frozenset()
@@ -95,7 +97,7 @@ class Checkout:
         writer = self._writer
         missing = tuple(sorted(map(os.fsdecode, writer.missing)))
         files = writer.files - len(missing)
-        return CheckedOut(root, files, writer.written, writer.written_bytes, self._removed, missing)
+        return CheckedOut(root, files, writer.written, writer.written_bytes, self._removed, missing, self._others)
 
     def _refuse_repository(self, root: str) -> None:
         store, real = os.path.realpath(self._store or os.devnull), os.path.realpath(root)
@@ -321,6 +323,8 @@ class Checkout:
                 todo += wrong
                 if delete:
                     extra += obstacles.extra_in(folder, wrong)
+                elif self._cache is not None and not isinstance(folder, AbsentFolder):
+                    self._others += sum(not is_protected(name) for name in folder.extra())
         if not (found or todo):
             raise nothing_in(self._selection)
         return todo, sorted(extra, key=lambda item: item[0].split(b"/"))

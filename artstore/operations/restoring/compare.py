@@ -182,6 +182,8 @@ class ComparedFolder:
 
     def extra(self) -> list[bytes]:
         """The names of files and subfolders that are not in the tree, sorted."""
+        if self.unchanged and len(self._noted) == len(self.listed or ()):
+            return []
         own = self._noted.keys() if self.unchanged else {os.fsdecode(entry.name) for entry in self.entries}
         return sorted(os.fsencode(name) for name in (self.listed or {}).keys() - own)
 
