@@ -441,16 +441,16 @@ def view_of(place: str, here: FolderStorage | None, *, writing: bool = False) ->
     'data:v0'
     """
     from artstore.sync.notes import Tracking
-    from artstore.sync.place import check_identity, no_remote, open_remote, require_remote
+    from artstore.sync.place import check_identity, open_remote, require_remote
 
     settings = Settings(here.root if here is not None else None)
     name = place if here is not None and place in settings.remotes() else None
     try:
         remote = open_remote(require_remote(settings, name) if name else place, settings, here=here, notes=writing)
-    except NotFound as error:
-        if name is not None or "/" in place or not (remotes := settings.remotes()):
-            raise
-        raise no_remote(remotes, place, "a repository") from error
+    except NotFound:
+        if name is None and "/" not in place and settings.remotes():
+            require_remote(settings, place, "a repository")
+        raise
     if name is not None and here is not None:
         check_identity(remote, Tracking(here, name))
     view = View(remote, settings)

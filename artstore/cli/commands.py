@@ -38,9 +38,8 @@ class Commands(click.Group):
             from artstore.domain.wording import near
 
             meant = OTHERS.get(args[0].lower(), "")
-            hint = (
-                near(meant if meant in names else args[0], names) or f"`{ctx.command_path} --help` lists the commands"
-            )
+            hint = near(meant if meant in names else args[0], names)
+            hint = hint or f"`{ctx.command_path} --help` lists the commands"
             raise UsageError(f"there is no command '{printable(args[0])}'", hint)
         return super().resolve_command(ctx, args)
 

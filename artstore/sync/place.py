@@ -2,7 +2,6 @@
 
 import errno
 import os
-from collections.abc import Iterable
 
 from artstore.backends.owner import this_process
 from artstore.backends.storage import FolderStorage, Storage, is_url
@@ -114,24 +113,17 @@ def probe(storage: Storage) -> bool:
     return True
 
 
-def no_remote(remotes: Iterable[str], name: str, other: str | None = None) -> NotFound:
-    """The error for a name that isn't a remote's, nor that of an `other` thing, such as `an artifact`."""
-    names = ", ".join(remotes)
-    hint = near(name, remotes) or (f"the remotes are {names}" if names else "`artstore remote add NAME URL` adds one")
-    return NotFound(
-        f"there is {f'neither a remote nor {other}' if other else 'no remote'} '{printable(name)}'", hint=hint
-    )
-
-
-def require_remote(settings: Settings, name: str) -> str:
+def require_remote(settings: Settings, name: str, other: str | None = None) -> str:
     """The URL of a remote of the repository here.
 
-    Raises NotFound if there is no such remote, Refused if the repository isn't the user's own and they didn't allow
-    its remotes.
+    Raises NotFound if there is no such remote, nor an `other` thing of that name, such as `an artifact`. Raises Refused
+    if the repository isn't the user's own and they didn't allow its remotes.
     """
     remotes = settings.remotes()
     if name not in remotes:
-        raise no_remote(remotes, name)
+        known = f"the remotes are {', '.join(remotes)}" if remotes else "`artstore remote add NAME URL` adds one"
+        what = f"neither a remote nor {other}" if other else "no remote"
+        raise NotFound(f"there is {what} '{printable(name)}'", hint=near(name, remotes) or known)
     if doubt := settings.doubt():
         hint = "if you trust that place, `artstore remote allow` lets this repository's remotes be contacted"
         raise Refused(f"{doubt}: its remote '{printable(name)}' is {printable(remotes[name].url)}", hint=hint)

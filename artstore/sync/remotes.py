@@ -25,16 +25,7 @@ from artstore.store.transaction import Transaction
 from artstore.sync.exchange import ALL, Exchange, Exchanged, Exchanging, Neighbours, Scope
 from artstore.sync.histories import what_to_push
 from artstore.sync.notes import Tracking
-from artstore.sync.place import (
-    check_identity,
-    is_relative,
-    make_remote,
-    no_remote,
-    open_remote,
-    place_of,
-    probe,
-    require_remote,
-)
+from artstore.sync.place import check_identity, is_relative, make_remote, open_remote, place_of, probe, require_remote
 from artstore.sync.pull import Pull
 from artstore.sync.push import Push
 from artstore.sync.transfer import Needs, Transfer
@@ -215,11 +206,10 @@ class Remotes:
                 hint = f"'{first}' is also a remote: give one remote, before the artifacts"
                 raise NotFound(str(error), hint=hint) from error
             is_similar = (error.hint or "").startswith("did you mean") and not near(first, self.all())
-            if name or is_similar or not error.message.endswith(f"/{first}") or "/" in first:
-                raise
-            if self._here.refs.read(self._lookup.path_of(first)[0]).number:
-                raise
-            raise no_remote(self.all(), first, "an artifact") from error
+            meant = not name and not is_similar and "/" not in first and error.message.endswith(f"/{first}")
+            if meant and not self._here.refs.read(self._lookup.path_of(first)[0]).number:
+                require_remote(self._settings, first, "an artifact")
+            raise
 
     def renamed(self, old: Path, new: Path) -> None:
         """Move the notes about a collection that was renamed here, for all remotes."""

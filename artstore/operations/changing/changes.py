@@ -421,11 +421,8 @@ class Changes:
 
         def build(state: State) -> list[Change]:
             version = state.versions[id]
-            if (
-                not same_json(said_of(version), said_of(found.version))
-                or state.aliases_of(id) != found.state.aliases_of(id)
-                or not is_live(version)
-            ):
+            same = same_json(said_of(version), said_of(found.version))
+            if not same or state.aliases_of(id) != found.state.aliases_of(id) or not is_live(version):
                 return []
             deleted.append(id)
             return deletion(state, id)
