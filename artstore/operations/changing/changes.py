@@ -12,7 +12,7 @@ from artstore.domain.codec import same_json
 from artstore.domain.collection import INHERIT, Path, State, VersionState, id_of_state, is_live
 from artstore.domain.copies import copied, refuse_mixture
 from artstore.domain.names import check_alias, check_tags, check_type, collection_named, listed, parse_spec
-from artstore.domain.properties import NEVER, Properties, aligned, said_of, undone
+from artstore.domain.properties import NEVER, Properties, aligned, said_of
 from artstore.domain.upserts import no_upsert
 from artstore.domain.wording import near, typed
 from artstore.errors import Conflict, InvalidValue, NotFound
