@@ -28,8 +28,8 @@ _EDITS: dict[str, list[tuple[Any, str, str, str]]] = {
         (
             Reliance,
             "ensure_copied",
-            "for version in versions:\n            if not",
-            "for version in ():\n            if not",
+            "for version in versions:\n        if not",
+            "for version in ():\n        if not",
         ),
     ],
     NO_SECOND_READ: [(Removal, "finish", "given_back += self._give_back(needed)", "")],
