@@ -83,7 +83,7 @@ class Repository(Editor):
         """Pull what a spec names from the first remote that has it. Returns whether one has."""
         for name in self.settings.remotes():
             try:
-                self.pull(name, [spec])
+                self.pull(name, [spec]).whole()
                 return True
             except NotFound:
                 continue

@@ -211,10 +211,7 @@ class Restoring(ExitStack):
         repository = self._repository
         assert repository is not None
         specs = dict.fromkeys(self._found[one][1].spec for one in entries)
-        done = repository.pull(name, specs, monitor=self._monitor)
-        for moved in done.refused:
-            if moved.problem is not None:
-                raise moved.problem
+        repository.pull(name, specs, monitor=self._monitor).whole()
         for one in entries:
             found = _found_here(repository, one)
             if found is None:

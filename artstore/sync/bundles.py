@@ -20,7 +20,7 @@ from artstore.domain.collection import Path, is_live
 from artstore.domain.names import printable
 from artstore.domain.tree import DIRECTORY, walk
 from artstore.domain.wording import typed
-from artstore.errors import Damage, InvalidValue, NotFound, Refused, UnsupportedFormat, translated
+from artstore.errors import ArtstoreError, Damage, InvalidValue, NotFound, Refused, UnsupportedFormat, translated
 from artstore.operations.finding.lookup import Version
 from artstore.operations.upkeep.removal import is_of_dead
 from artstore.progress import Monitor
@@ -117,11 +117,7 @@ class Bundles:
         """Push to the repository of a bundle. If a collection is refused, raise its problem: a bundle has all
         or nothing.
         """
-        done = Push(self._remotes.exchange(name, remote, options)).run(self._remotes.scopes(specs))
-        for moved in done.refused:
-            if moved.problem is not None:
-                raise moved.problem
-        return done
+        return Push(self._remotes.exchange(name, remote, options)).run(self._remotes.scopes(specs)).whole()
 
     def apply(self, file: str, options: Exchanging) -> Bundled:
         """Pull everything from a bundle. Every object is checked.
@@ -129,7 +125,7 @@ class Bundles:
         Raises:
             NotFound: A version on which the bundle builds is not here. Nothing was changed.
             InvalidValue: The file isn't a bundle.
-            Damage: The bundle is damaged.
+            Damage: A log in the bundle is damaged. A collection of which an object is damaged is refused.
         """
         with translated(f"read {printable(file)}"), open(file, "rb") as source, _zip(source, file) as archive:
             # 1. Look for the versions that it needs, before it is unpacked.
@@ -146,9 +142,10 @@ class Bundles:
                 except (NotFound, UnsupportedFormat) as error:
                     raise InvalidValue(f"{printable(file)} doesn't hold an artstore repository") from error
                 except Damage as error:
-                    hint = "copy it here again, or create it again"
-                    raise type(error)(f"{printable(file)} is damaged: {error}", hint=hint) from error
-            return Bundled(exchanged._replace(remote=file, url=file), needs, os.fstat(source.fileno()).st_size)
+                    raise _damaged(file, error) from error
+            found = [m._replace(problem=_damaged(file, m.problem)) if m.problem else m for m in exchanged.collections]
+            exchanged = exchanged._replace(remote=file, url=file, collections=found)
+            return Bundled(exchanged, needs, os.fstat(source.fileno()).st_size)
 
     def _require(self, need: Need) -> None:
         """Raise NotFound unless a version on which a bundle builds lives here."""
@@ -190,6 +187,14 @@ class Bundles:
                     os.link(self._storage.path(blob_path(entry.digest)), target)
                 except OSError:
                     pass  # the push copies it
+
+
+def _damaged(file: str, error: ArtstoreError) -> ArtstoreError:
+    """The error for damage that a bundle brings; any other error as it is."""
+    if not isinstance(error, Damage):
+        return error
+    hint = "copy it here again, or create it again"
+    return type(error)(f"{printable(file)} is damaged: {error}", hint=hint)
 
 
 def _files(root: str) -> list[str]:

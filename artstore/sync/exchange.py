@@ -1,6 +1,6 @@
 """Exchange: the common part of a push and a pull: fetching logs, appending one entry for each collection, the report."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from typing import Generic, Literal, NamedTuple, TypeVar
 
 from artstore.domain.changes import Change, new_change
@@ -63,6 +63,13 @@ class Exchanged(NamedTuple):
         """The collections that could not be pushed or pulled, each with its problem."""
         return [moved for moved in self.collections if moved.problem is not None]
 
+    def whole(self) -> "Exchanged":
+        """This result. Raises the problem of the first collection that was refused."""
+        for moved in self.collections:
+            if moved.problem is not None:
+                raise moved.problem
+        return self
+
 
 class Scope(NamedTuple):
     """The collections to push or pull: all below a folder of refs/, or a single one, or one version of it."""
@@ -76,6 +83,21 @@ class Scope(NamedTuple):
 
 
 ALL = Scope("refs")
+
+
+def united(
+    found: Iterable[tuple[State, set[str] | None]], level: Container[str]
+) -> list[tuple[State, set[str] | None]]:
+    """The collections of several scopes, each once, with all versions that are wanted of it: None for all.
+
+    Without those that are `level`: their folders.
+    """
+    every: dict[Path, tuple[State, set[str] | None]] = {}
+    for state, wanted in found:
+        before = every[state.path][1] if state.path in every else set()
+        if state.path.folder not in level:
+            every[state.path] = state, None if wanted is None or before is None else before | wanted
+    return list(every.values())
 
 
 class Exchanging(NamedTuple):
@@ -235,6 +257,23 @@ class Exchange:
         """Ids of our changes of a collection that never have to be sent to the remote's present log of it."""
         return self.tracking.settled_now(self.there, path)
 
+    def sent_whole(
+        self, plans: list[Planned[Plan]], send: Callable[[list[Planned[Plan]]], None], moved: list[Moved]
+    ) -> list[Planned[Plan]]:
+        """Send the objects of all plans together. Returns the plans of which all objects were sent.
+
+        If some objects are damaged or missing, send those of each collection apart, and add the collections that need
+        them to `moved`, as refused.
+        """
+        try:
+            send(plans)
+            return plans
+        except Damage as error:
+            if len(plans) > 1:
+                return [whole for planned in plans for whole in self.sent_whole([planned], send, moved)]
+            moved.append(Moved(plans[0].source.path, "refused", problem=error))
+            return []
+
     def commit_all(self, plans: list[Planned[Plan]], tx: Transaction, refs: Refs, again: Again[Plan]) -> list[Moved]:
         """Append the planned changes to the logs of the receiver. All objects that they need must be published.
 
@@ -247,6 +286,8 @@ class Exchange:
             refs: The logs of the receiver.
             again: Makes a new plan for a collection, after another writer was first.
         """
+        if not plans:
+            return []  # all were refused: nothing is published
         moved: list[Moved] = []
         added: list[tuple[Path, list[VersionState]]] = []
         try:

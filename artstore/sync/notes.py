@@ -135,11 +135,10 @@ class Tracking:
         `there` is the storage of the remote, or that of our copies. Cost: one listing for each of `folders`.
         """
         found: dict[str, list[int]] = {}
-        for folder in folders:
-            for path in there.paths(folder):
-                log, _, name = path.rpartition("/")
-                if log.count("/") == 3 and (number := number_of(name)):
-                    found.setdefault(log, []).append(number)
+        for path in {path for folder in folders for path in there.paths(folder)}:
+            log, _, name = path.rpartition("/")
+            if log.count("/") == 3 and (number := number_of(name)):
+                found.setdefault(log, []).append(number)
         return found
 
     def fetch(self, there: Storage, wanted: dict[str, list[int]]) -> set[str]:

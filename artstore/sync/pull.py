@@ -7,10 +7,10 @@ from artstore.domain.names import printable
 from artstore.domain.properties import new_blobs
 from artstore.domain.pulling import PullPlan, to_pull
 from artstore.domain.wording import near, typed
-from artstore.errors import ArtstoreError, Conflict, Damage, MissingObject, NotFound
+from artstore.errors import ArtstoreError, Conflict, MissingObject, NotFound
 from artstore.store.refs import resolve
 from artstore.store.transaction import Transaction
-from artstore.sync.exchange import ALL, Exchange, Exchanged, Moved, Planned, Scope
+from artstore.sync.exchange import ALL, Exchange, Exchanged, Moved, Planned, Scope, united
 from artstore.sync.histories import histories
 from artstore.sync.transfer import Transfer, with_bases
 
@@ -32,7 +32,8 @@ class Pull:
         todo: list[Planned[PullPlan]] = []
         moved = [Moved(path, "up to date") for path in level.values()]
         # 2. Plan each other collection: which changes to append to our log?
-        for theirs, wanted in self._theirs(scopes, [folder for folder in folders if folder not in level], moved):
+        unknown = [folder for folder in folders if folder not in level]
+        for theirs, wanted in united(self._theirs(scopes, unknown, moved), level):
             try:
                 if not self.exchange.options.dry_run:
                     self._follow_rename(theirs)
@@ -137,30 +138,13 @@ class Pull:
         """Get the objects of all plans, and append their changes to our logs."""
         # 1. Plan again. Objects of live versions count as stored: their logs must be read after the transaction began.
         plans = [self._planned(planned.source, planned.wanted) for planned in todo]
-        # 2. Get all objects together. If some are damaged, get those of each collection apart, and refuse only the
-        #    collections that need damaged ones.
+        # 2. Get all objects.
         moved: list[Moved] = []
-        try:
-            self._send(plans, tx)
-        except Damage:
-            if len(plans) == 1:
-                raise
-            plans = [planned for planned in plans if self._comes_alone(planned, tx, moved)]
+        plans = self.exchange.sent_whole(plans, lambda some: self._send(some, tx), moved)
         # 3. Append the changes.
         if self.exchange.options.dry_run:
             return moved + [self.exchange.moved(p.source, p.plan, p.plan.versions, len(p.plan.changes)) for p in plans]
         return moved + self.exchange.commit_all(plans, tx, self.exchange.refs, self._again)
-
-    def _comes_alone(self, planned: Planned[PullPlan], tx: Transaction, moved: list[Moved]) -> bool:
-        """Get the objects of one collection. If some are damaged or missing, add it to `moved` as refused, and
-        return False.
-        """
-        try:
-            self._send([planned], tx)
-        except Damage as error:
-            moved.append(Moved(planned.source.path, "refused", problem=error))
-            return False
-        return True
 
     def _send(self, plans: list[Planned[PullPlan]], tx: Transaction) -> None:
         """Get all objects that some plans need, and publish them. In a dry run only count them."""
@@ -175,10 +159,10 @@ class Pull:
             wanted += with_bases(plan.versions, [] if damaged else now.live())
         try:
             needs = transfer.plan(wanted, [blob for planned in plans for blob in new_blobs(planned.plan.changes)])
-            self.exchange.sent += needs
             if not options.dry_run:
                 transfer.send(needs)
                 tx.publish()
+            self.exchange.sent += needs
         except MissingObject as error:
             hint = "if a sync is still copying files there, pull again later; nothing was changed here"
             raise MissingObject(f"remote '{self.exchange.tracking.name}' is incomplete: {error}", hint=hint) from error

@@ -9,7 +9,7 @@ from artstore.domain.wording import typed
 from artstore.errors import ArtstoreError, Conflict, NotFound
 from artstore.store.refs import resolve
 from artstore.store.transaction import Transaction
-from artstore.sync.exchange import ALL, Exchange, Exchanged, Moved, Planned, Scope
+from artstore.sync.exchange import ALL, Exchange, Exchanged, Moved, Planned, Scope, united
 from artstore.sync.histories import what_to_push
 from artstore.sync.transfer import Supply, Transfer, with_bases
 
@@ -38,7 +38,7 @@ class Push:
         # 3. Plan each collection: which changes to append to the remote's log?
         todo: list[Planned[PushPlan]] = []
         moved = [Moved(path, "up to date") for path in level.values()]
-        for state, wanted in self._ours(scopes, level.keys()):
+        for state, wanted in united(self._ours(scopes, level.keys()), level):
             try:
                 planned = self._planned(state, wanted)
                 if planned.plan.changes or planned.plan.declined or planned.plan.settled:
@@ -145,10 +145,11 @@ class Push:
         """
         # Collections whose logs grew meanwhile are planned again.
         plans = [p if self.exchange.there.is_current(p.target) else self._planned(p.source, p.wanted) for p in todo]
-        self._send(plans, tx)
+        moved: list[Moved] = []
+        plans = self.exchange.sent_whole(plans, lambda some: self._send(some, tx), moved)
         if tx is None:
-            return [self.exchange.moved(p.source, p.plan, p.plan.versions, len(p.plan.changes)) for p in plans]
-        return self.exchange.commit_all(plans, tx, self.exchange.remote.refs, self._again)
+            return moved + [self.exchange.moved(p.source, p.plan, p.plan.versions, len(p.plan.changes)) for p in plans]
+        return moved + self.exchange.commit_all(plans, tx, self.exchange.remote.refs, self._again)
 
     def _send(self, plans: list[Planned[PushPlan]], tx: Transaction | None) -> None:
         """Send all objects that some plans need, and publish them. Without a transaction, only count them."""
@@ -165,12 +166,11 @@ class Push:
             whole = [v for v in planned.target.live() if v["id"] in ours and not damaged]
             wanted += with_bases(planned.plan.versions, whole)
         needs = transfer.plan(wanted, [blob for planned in plans for blob in new_blobs(planned.plan.changes)])
+        if tx is not None:
+            self.exchange.neighbours.fill({**needs.small, **needs.large})  # blobs that are absent in a partial clone
+            transfer.send(needs)
+            tx.publish()
         self.exchange.sent += needs
-        if tx is None:
-            return
-        self.exchange.neighbours.fill({**needs.small, **needs.large})  # blobs that are absent in a partial clone
-        transfer.send(needs)
-        tx.publish()
 
     def _again(self, planned: Planned[PushPlan], tx: Transaction) -> Planned[PushPlan]:
         """Plan a collection again, after another writer changed the remote's log, and send its objects."""

@@ -218,7 +218,7 @@ class Remotes:
 
     def scopes(self, specs: Iterable[str]) -> list[Scope]:
         """The scopes for specs: each is a version, an artifact, or `[entity/]project/`. No specs mean all collections."""
-        return [self._scope(text) for text in specs] or [ALL]
+        return list(dict.fromkeys(self._scope(text) for text in specs)) or [ALL]
 
     def _scope(self, text: str) -> Scope:
         if text.endswith("/"):

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import artstore as wandb
-from artstore.errors import InvalidValue, NotFound, Refused, UnsupportedFormat
+from artstore.errors import DamagedObject, InvalidValue, NotFound, Refused, UnsupportedFormat
 from artstore.repository import Repository
 from tests.support.commands import Cli, environment
 from tests.support.folders import make_tree, snapshot
@@ -221,8 +221,11 @@ def test_a_damaged_bundle_brings_nothing_wrong(data: Repository, other: Reposito
             for name in source.namelist():
                 content = source.read(name)
                 target.writestr(name, content.replace(LARGE[1000:1100], b"!" * 100) if "blobs" in name else content)
-    with pytest.raises(Exception, match="damaged"):
-        other.apply_bundle(str(tmp_path / "c"))
+    (refused,) = other.apply_bundle(str(tmp_path / "c")).exchanged.refused
+    assert isinstance(refused.problem, DamagedObject) and refused.problem.message.startswith(
+        f"{tmp_path / 'c'} is damaged"
+    )
+    assert refused.problem.hint == "copy it here again, or create it again"
     assert not other.fsck().problems and list(other.collections()) == []
 
 

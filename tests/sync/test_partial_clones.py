@@ -188,7 +188,7 @@ def test_a_push_of_what_nobody_has_any_more_is_refused_and_tells_the_other_remot
         (blob,) = (nas / "objects/blobs").glob("*/*")
         blob.unlink()
         with pytest.raises(MissingObject):
-            partial.push("backup")
+            partial.push("backup").whole()
     assert not list((tmp_path / "backup/refs").rglob("*.json"))
     check(tmp_path / "backup")
 

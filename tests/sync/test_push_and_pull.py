@@ -197,3 +197,24 @@ def test_a_version_of_a_spec_is_chosen_as_the_sender_names_it(several: Repositor
     assert only(bob.pull("nas", ["a:best"])).versions == ("a:v1",)
     assert says(bob)["aliases"] == {"best": 1}
     assert only(bob.pull("nas", ["a"])).versions == ("a:v0",)
+
+
+def test_a_collection_that_several_specs_name_is_sent_and_reported_once(
+    anna: Repository, bob: Repository, nas: Path
+) -> None:
+    for number in range(3):
+        put(anna, "a", {"f": f"{number}"})
+    put(anna, "b", {"f": "b"})
+    whole = ["a", "b", "a", "uncategorized/", "local/uncategorized/", "a:v1"]
+    for specs, versions, count in (
+        (["a:v0", "a:v0", "a@" + anna.find("a:v0").id], ("a:v0",), 1),
+        (["a:v0", "a:v2", "a:latest"], ("a:v2",), 1),
+        (whole, ("a:v1",), 2),
+        (whole, (), 2),
+    ):
+        for act in (lambda **more: anna.push(specs=specs, **more), lambda **more: bob.pull(specs=specs, **more)):
+            planned, done = act(dry_run=True), act()
+            assert [moved.path.name for moved in done.collections] == ["a", "b"][:count]
+            assert done.collections[0].versions == versions == planned.collections[0].versions
+            assert (planned.objects, planned.bytes) == (done.objects, done.bytes)
+    assert says(nas) == says(anna) == says(bob)
