@@ -173,8 +173,9 @@ class Repository(Editor):
     ) -> Exchanged:
         """Push to a remote: send the versions and other changes that it lacks.
 
-        A collection that can't be pushed is in the result as refused, with the error; the others are pushed. If both
-        sides changed a property, the remote keeps its value.
+        If both sides changed a property, the remote keeps its value. A collection that can't be pushed is in the result
+        as refused, with the error; the others are pushed. So is one with a version whose number the remote gave to
+        another version: pull it first.
 
         Args:
             remote: Its name. The default is `origin`, or the only remote.
@@ -205,8 +206,10 @@ class Repository(Editor):
     ) -> Exchanged:
         """Pull from a remote: get the versions and other changes that this repository lacks.
 
-        If a version here has the same number as one of the remote, the version here gets a new number. A collection
-        that can't be pulled is in the result as refused, with the error; the others are pulled.
+        If both sides changed a property, the remote's value overwrites the one here. If the remote has another version
+        under a number that is used here, all versions here that the remote lacks get numbers behind its own; from a
+        remote that isn't the collection's upstream, that is refused. A collection that can't be pulled is in the result
+        as refused, with the error; the others are pulled.
 
         Args:
             remote: Its name. The default is `origin`, or the only remote.

@@ -138,7 +138,8 @@ def pull_command(
 ) -> None:
     """Get new versions and changes from a remote.
 
-    If others pushed versions with the same numbers first, yours get the next free numbers, and the command lists them.
+    If others pushed versions with the same numbers first, all of yours that the remote lacks get numbers behind its
+    own. If both sides changed the same value, the remote's overwrites yours. The command lists both.
     """
     selection = _selection(**options)
     with Bar() as bar, open_repository() as repository:
@@ -243,7 +244,7 @@ def report(
         print_json({"dry_run": dry_run, **done._asdict(), "collections": collections})
         ctx.exit(code)
     for moved in done.collections:
-        for line in _lines(moved, short(moved.path), words[dry_run]):
+        for line in _lines(moved, short(moved.path), words[dry_run], dry_run):
             click.echo(line)
     moved_some = done.runs or any(moved.outcome == "moved" or moved.declined for moved in done.collections)
     if not moved_some and not done.refused:
@@ -256,6 +257,9 @@ def report(
     if done.due >= _MERGE_FROM:
         hint = typed("gc", done.remote)
         click.echo(f"{done.remote} has {done.due} small packs: {hint} would merge them", err=True)
+    if words[0] == "pushed" and (lost := [short(moved.path) for moved in done.collections if moved.declined]):
+        pull = typed("pull", done.remote, *lost)
+        click.echo(f"hint: {pull} brings what they set; set yours again after it, and push", err=True)
     for moved in done.refused:
         if moved.problem is not None:
             click.echo(f"error: {printable(short(moved.path))}: {printable(moved.problem.message)}", err=True)
@@ -264,7 +268,7 @@ def report(
     ctx.exit(code)
 
 
-def _lines(moved: Moved, name: str, word: str) -> list[str]:
+def _lines(moved: Moved, name: str, word: str, dry_run: bool) -> list[str]:
     if moved.outcome == "refused":
         return []
     lines = []
@@ -274,7 +278,8 @@ def _lines(moved: Moved, name: str, word: str) -> list[str]:
         lines.append(f"{name}: {word} {shown}{more}")
     elif moved.outcome == "moved" or moved.declined:
         lines.append(f"{name}: {word} {count(moved.changes, 'change')}")
-    lines += [f"  your v{old} is now v{new}" for old, new in moved.renumbered]
+    is_now = "would become" if dry_run else "is now"
+    lines += [f"  your v{old} {is_now} v{new}" for old, new in moved.renumbered]
     return lines + [f"  {printable(text)}" for text in moved.declined]
 
 

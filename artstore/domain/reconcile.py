@@ -1,9 +1,13 @@
 """Reconciling two logs of one collection: which changes to send, and which side wins where both changed.
 
 Pure: states and changes in, changes out. A log is never copied. Changes are sent one by one, and each keeps its id in
-every log. The receiver decides about versions' numbers, so a version is sent with the number that it has now. A change
-of a property is sent as a compare-and-set: it applies only where the receiver still has the value that the change
-replaced on our side. If the receiver has another value by now, the receiver's value stays.
+every log. A version is sent with the number that it has now. Where both sides changed a property, or took a number, the
+remote wins, in both directions:
+
+- A push sends a change of a property as a compare-and-set: it applies only where the remote still has the value that
+  the change replaced on our side. Versions with a number that the remote gave to another one are not sent.
+- A pull overwrites our value, unless it is newer: we had seen the remote's value when we set it. If the remote has
+  another version under a number of ours, all our versions that it lacks get numbers behind its own.
 """
 
 from collections.abc import Container, Iterable, Iterator

@@ -38,7 +38,7 @@ class Moved(NamedTuple):
     renumbered: tuple[tuple[int, int], ...] = ()
     """(number before, number after) of versions of ours that a pull renumbered"""
     declined: tuple[str, ...] = ()
-    """properties that both sides changed, in words: the receiver keeps its value"""
+    """properties that both sides changed, in words: the remote's value stays, or replaces ours"""
     problem: ArtstoreError | None = None
     """why the collection was refused"""
 

@@ -16,7 +16,7 @@ from artstore.sync.transfer import Transfer, with_bases
 
 
 class Pull:
-    """One pull. If a version of ours has the same number as one of the remote's, ours gets a new number."""
+    """One pull. If both sides changed a property or took a number, the remote wins: see `domain.reconcile`."""
 
     def __init__(self, exchange: Exchange) -> None:
         self.exchange = exchange

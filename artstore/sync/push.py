@@ -15,7 +15,7 @@ from artstore.sync.transfer import Supply, Transfer, with_bases
 
 
 class Push:
-    """One push. If both sides changed a property, the remote keeps its value."""
+    """One push. If both sides changed a property or took a number, the remote wins: see `domain.reconcile`."""
 
     def __init__(self, exchange: Exchange) -> None:
         self.exchange = exchange

@@ -301,6 +301,8 @@ def test_a_refused_push_names_the_pull_that_helps_and_the_pull_tells_old_and_new
     assert told["outcome"] == "refused" and told["error"]["kind"] == "Conflict" and told["error"]["exit_code"] == 5
     planned = as_json(cli("pull", "--dry-run", "--json", cwd=bob))["collections"][0]
     assert planned["renumbered"] == [{"from": 1, "to": 2}, {"from": 2, "to": 3}]
+    shown = ok(cli("pull", "--dry-run", cwd=bob)).splitlines()
+    assert shown[:3] == ["data: would pull v1", "  your v1 would become v2", "  your v2 would become v3"]
     assert command is not None
     out = ok(cli(*command[1].split(), cwd=bob))
     assert out.splitlines()[:3] == ["data: pulled v1", "  your v1 is now v2", "  your v2 is now v3"]
@@ -317,7 +319,9 @@ def test_what_both_changed_is_told_and_is_no_failure(cli: Cli, anna: Path, bob: 
     ok(cli("push", cwd=anna))
     cli("alias", "data:v2", "prod", cwd=bob)
     told = cli("push", cwd=bob)
-    assert told.code == 0 and "alias 'prod': theirs stays (v1)" in told.out, told
+    assert (told.code, told.out) == (0, "data: pushed 0 changes\n  alias 'prod': theirs stays (v1)\n")
+    hint = "hint: `artstore pull origin data` brings what they set; set yours again after it, and push\n"
+    assert told.err == hint
     assert ok(cli("push", cwd=bob)) == "up to date with origin\n"
     assert ok(cli("pull", cwd=bob)).startswith("data: pulled")
     assert ok(cli("cat", "data:prod", "f", cwd=bob)) == "2\n"
