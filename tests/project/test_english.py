@@ -9,6 +9,7 @@ import io
 import re
 import tokenize
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -170,8 +171,10 @@ def _code(lines: list[str]) -> Iterator[bool]:
         yield inside
 
 
-def all_faults() -> Iterator[tuple[str, str]]:
+@cache
+def all_faults() -> list[tuple[str, str]]:
     """(file, fault) of the whole package."""
+    found = []
     for path in sorted(PACKAGE.rglob("*.*")):
         name = path.relative_to(PACKAGE).as_posix()
         if path.suffix not in (".py", ".html"):
@@ -179,7 +182,8 @@ def all_faults() -> Iterator[tuple[str, str]]:
         read = texts_of if path.suffix == ".py" else text_of_page
         for text in read(path.read_text()):
             for fault in faults(text):
-                yield name, f"{name}:{text.line}: {fault}"
+                found.append((name, f"{name}:{text.line}: {fault}"))
+    return found
 
 
 # -- tests --
