@@ -13,8 +13,9 @@ from tests.support.web import Web, web_server
 
 @pytest.fixture(autouse=True)
 def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What asks a web server again hardly waits."""
+    """What asks a web server, or fetches, again hardly waits."""
     monkeypatch.setattr("artstore.backends.references.http._WAITS", (0.01, 0.02))
+    monkeypatch.setattr("artstore.operations.restoring.fetching._WAITS", (0.01, 0.02))
 
 
 @pytest.fixture
