@@ -9,12 +9,12 @@ from typing import NamedTuple
 from artstore.backends.endpoints import endpoint_of_environment
 from artstore.backends.storage import FolderStorage, is_url
 from artstore.domain.collection import is_live
-from artstore.domain.names import file_name_of, printable
+from artstore.domain.names import LOCK_FILE, file_name_of, printable
 from artstore.domain.wording import typed
 from artstore.errors import InvalidValue, MissingObject, NotFound, Refused
 from artstore.operations.finding.lookup import Version
 from artstore.operations.restoring.checkout import CheckedOut
-from artstore.operations.restoring.lockfile import NAME, Locked, place_of, remote_place
+from artstore.operations.restoring.lockfile import Locked, place_of, remote_place
 from artstore.operations.restoring.options import Restore
 from artstore.progress import Monitor
 from artstore.repository import Repository
@@ -162,7 +162,7 @@ class Restoring(ExitStack):
 
     def _again(self, place: str = "REMOTE_OR_URL") -> str:
         """The command that restores from `place`; without one, a pattern of it."""
-        file = [] if self._lock == NAME else ["--file", self._lock]
+        file = [] if self._lock == LOCK_FILE else ["--file", self._lock]
         return typed(f"get --locked {shlex.join([*file, '--from', place])}")
 
     # -- getting a version --

@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from artstore.domain.ignore import PathFilter
-from artstore.domain.names import printable
+from artstore.domain.names import LOCK_FILE, printable
 from artstore.domain.selection import Selection
 from artstore.errors import ArtstoreError, InvalidValue
-from artstore.operations.restoring import lockfile
 from artstore.repository import Repository
 from artstore.store.settings import require_root
 
@@ -69,9 +68,7 @@ SPEC = Spec()
 FOLDER, FILE = Place("folder", "dir"), Place("file", "file")
 
 
-lock_option = click.option(
-    "--file", "lock", type=FILE, default=lockfile.NAME, show_default=True, help="Lock file to use."
-)
+lock_option = click.option("--file", "lock", type=FILE, default=LOCK_FILE, show_default=True, help="Lock file to use.")
 
 
 def selecting(command: Callable[..., None]) -> Callable[..., None]:

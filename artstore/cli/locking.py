@@ -8,7 +8,7 @@ import click
 from artstore.api.locked import Restoring
 from artstore.cli.arguments import FOLDER, SPEC, lock_option
 from artstore.cli.output import Bar, json_option, open_repository, print_json, table
-from artstore.domain.names import printable
+from artstore.domain.names import LOCK_FILE, printable
 from artstore.domain.wording import count, human, typed
 from artstore.errors import InvalidValue, NotFound, Refused
 from artstore.operations.finding.lookup import Version
@@ -30,7 +30,7 @@ def lock_command(specs: tuple[str, ...], root: str | None, lock: str, as_json: b
     file with your code: `artstore get --locked` restores exactly these versions, from the remotes that have them.
     """
     if os.path.isdir(lock) or not lock:
-        raise InvalidValue(f"--file '{printable(lock)}' is not a file", hint=f"the default is {lockfile.NAME}")
+        raise InvalidValue(f"--file '{printable(lock)}' is not a file", hint=f"the default is {LOCK_FILE}")
     if root is not None and len(specs) != 1:
         raise InvalidValue("--root needs exactly one SPEC", hint="lock them one by one")
     with Bar() as bar, open_repository() as repository:

@@ -14,6 +14,8 @@ if TYPE_CHECKING:  # 3 ms, and no command needs it
 
 DEFAULT_ENTITY = "local"
 DEFAULT_PROJECT = "uncategorized"
+LOCK_FILE = "artstore.lock"
+"""The file in which a project records the versions that it uses."""
 MAX_DEPTH = 256
 """Most names in a path: far more than people use, and well below Python's recursion limit."""
 

@@ -14,7 +14,6 @@ from artstore.domain.names import check_name, is_protected, parse_path, parse_sp
 from artstore.domain.wording import typed
 from artstore.errors import InvalidValue, NotFound, translated
 
-NAME = "artstore.lock"
 _FORMS = (1, 2)
 """Versions of the format. The second one has remotes; a file without remotes is written in the first."""
 _HEAD = "# Written by `artstore lock`; `artstore get --locked` restores exactly this.\n"

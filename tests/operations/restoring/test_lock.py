@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from artstore.domain.names import LOCK_FILE
 from artstore.errors import InvalidValue
-from artstore.operations.restoring.lockfile import NAME, Locked, parsed, written
+from artstore.operations.restoring.lockfile import Locked, parsed, written
 from artstore.repository import Repository
 from tests.support.commands import Cli
 from tests.support.folders import make_tree, snapshot
@@ -30,8 +31,8 @@ def project(repo: Repository, tmp_path: Path) -> Path:
 def test_what_was_put_and_got_is_locked_and_restored_exactly(project: Path, cli: Cli) -> None:
     before = {name: snapshot(project / name) for name in ("data/train", "models/base")}
     told = cli("lock")
-    assert told.code == 0 and told.out.endswith(f"locked 2 artifacts in {NAME}\n"), told
-    text = (project / NAME).read_text()
+    assert told.code == 0 and told.out.endswith(f"locked 2 artifacts in {LOCK_FILE}\n"), told
+    text = (project / LOCK_FILE).read_text()
     assert 'path = "data/train"\nspec = "local/uncategorized/train:v0"' in text
     (project / "data/train/f").write_text("changed")
     (project / "models/base/w").unlink()
@@ -45,14 +46,14 @@ def test_what_was_put_and_got_is_locked_and_restored_exactly(project: Path, cli:
         "data/train: local/uncategorized/train:v0, 2 files, unchanged",
         "models/base: local/uncategorized/model:v0, 1 file, unchanged",
     ]
-    assert cli("lock").code == 0 and (project / NAME).read_text() == text, "the same text for the same versions"
+    assert cli("lock").code == 0 and (project / LOCK_FILE).read_text() == text, "the same text for the same versions"
 
 
 def test_what_differs_from_its_version_is_not_locked(project: Path, cli: Cli) -> None:
     (project / "data/train/f").write_text("changed")
     told = cli("lock")
     assert told.code == 6 and "data/train has unsaved changes" in told.err and "artstore put" in told.err
-    assert not (project / NAME).exists()
+    assert not (project / LOCK_FILE).exists()
 
 
 def test_versions_are_locked_by_name_and_the_others_stay(project: Path, cli: Cli) -> None:
@@ -75,7 +76,7 @@ def test_a_clone_restores_what_the_lock_file_of_the_project_says(project: Path, 
     assert cli("get", "--locked").code == 0
     other = project / "other"
     other.mkdir()
-    (other / NAME).write_text((project / NAME).read_text())
+    (other / LOCK_FILE).write_text((project / LOCK_FILE).read_text())
     Repository.init(str(other / ".artifacts")).close()
     told = cli("get", "--locked", cwd=other, ARTSTORE_DIR=str(other / ".artifacts"))
     assert told.code == 4 and "it is not in this repository, and the lock file names no remote" in told.err
@@ -144,7 +145,7 @@ def test_a_file_that_was_put_is_left_out_and_said_so(project: Path, cli: Cli) ->
     make_tree(project, {"note.txt": "1"})
     assert cli("put", "note.txt", "--name", "note").code == 0
     told = cli("lock")
-    assert told.code == 0 and told.out.endswith(f"locked 2 artifacts in {NAME}\n")
+    assert told.code == 0 and told.out.endswith(f"locked 2 artifacts in {LOCK_FILE}\n")
     assert "skipped note.txt: only folders can be locked; `artstore lock note` adds one for it" in told.err
     make_tree(project / "alone", {"x": "1"})
     assert cli("put", "alone/x", "--name", "x").code == 0

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from artstore.operations.restoring.lockfile import NAME
+from artstore.domain.names import LOCK_FILE
 from artstore.repository import Repository
 from artstore.store.settings import RemoteSettings
 from tests.support.checks import check
@@ -22,7 +22,7 @@ ID = "ab" * 32
 
 def git(folder: Path, *arguments: str) -> None:
     """With nobody's settings but these."""
-    identity = {f"GIT_{who}_{what}": "x@y" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+    identity = {f"GIT_{who}_{what}": "x@y" for who in ("AUTHOR", "COMMITTER") for what in ("LOCK_FILE", "EMAIL")}
     subprocess.run(
         ["git", *arguments], cwd=folder, env=environment(folder, **identity), check=True, capture_output=True
     )
@@ -70,9 +70,9 @@ def remotes(folder: Path) -> dict[str, RemoteSettings]:
 
 def with_remote(folder: Path, url: str) -> None:
     """The lock file of a folder, leading to another place."""
-    lines = (folder / NAME).read_text().splitlines()
+    lines = (folder / LOCK_FILE).read_text().splitlines()
     changed = [f"url = {json.dumps(url)}" if line.startswith("url = ") else line for line in lines]
-    (folder / NAME).write_text("\n".join(changed) + "\n")
+    (folder / LOCK_FILE).write_text("\n".join(changed) + "\n")
 
 
 # -- one command ---------------------------------------------------------------------------------
@@ -84,7 +84,7 @@ def test_one_command_in_a_fresh_clone_restores_all_and_again_does_nothing(
 ) -> None:
     store = project.parent / "store"
     committed(project, cli, "../store" if relative else str(store))
-    assert f'remote = "nas"\nurl = "{"../store" if relative else store}"\n' in (project / NAME).read_text()
+    assert f'remote = "nas"\nurl = "{"../store" if relative else store}"\n' in (project / LOCK_FILE).read_text()
     clone = cloned(project)
     told = cli("get", "--locked", cwd=clone)
     assert (told.code, told.err) == (0, "")
@@ -102,8 +102,8 @@ def test_one_command_in_a_fresh_clone_restores_all_and_again_does_nothing(
         "data/train: local/uncategorized/train:v0, 2 files, unchanged",
     ], "nothing is asked of the remote"
     assert remotes(clone) == {"nas": RemoteSettings(str(store), relative=relative)}
-    before = (clone / NAME).read_text()
-    assert cli("lock", cwd=clone).code == 0 and (clone / NAME).read_text() == before, "a clone locks the same text"
+    before = (clone / LOCK_FILE).read_text()
+    assert cli("lock", cwd=clone).code == 0 and (clone / LOCK_FILE).read_text() == before, "a clone locks the same text"
     check(clone / ".artifacts")
 
 
@@ -135,7 +135,7 @@ def test_one_command_in_a_fresh_clone_restores_all_from_a_bucket(project: Path, 
     told = cli("get", "--locked", cwd=clone, **env)
     assert told.code == 0 and "got 2 versions from nas: s3://team/store\n" in told.out, told
     assert restored(project, clone)
-    assert SECRET_KEY not in (clone / NAME).read_text() and ACCESS_KEY not in (clone / NAME).read_text()
+    assert SECRET_KEY not in (clone / LOCK_FILE).read_text() and ACCESS_KEY not in (clone / LOCK_FILE).read_text()
 
 
 def test_credentials_are_not_used_with_a_server_that_only_the_lock_file_names(
@@ -219,7 +219,9 @@ def test_a_lock_file_without_remotes_says_the_one_command_that_helps(project: Pa
         told.err
         == "2 of these versions are not at a remote, so nobody else can get them: `artstore push`, then lock again\n"
     )
-    assert (project / NAME).read_text().startswith("# Written by") and "version = 1\n" in (project / NAME).read_text()
+    assert (project / LOCK_FILE).read_text().startswith("# Written by") and "version = 1\n" in (
+        project / LOCK_FILE
+    ).read_text()
     git(project, "add", "-A")
     git(project, "commit", "-q", "-m", "lock")
     assert cli("remote", "add", "nas", "../store", "--init", cwd=project).code == 0
@@ -276,11 +278,11 @@ def test_a_restore_that_was_interrupted_goes_on(project: Path, cli: Cli) -> None
 def test_a_lock_file_with_a_hostile_url_is_refused_before_anything_is_made(tmp_path: Path, cli: Cli, url: str) -> None:
     entry = {"path": "data", "spec": "local/p/data:v0", "id": ID, "digest": ID, "remote": "nas", "url": url}
     lines = (f"{key} = {json.dumps(value)}\n" for key, value in entry.items())
-    (tmp_path / NAME).write_text("version = 2\n[[artifact]]\n" + "".join(lines))
+    (tmp_path / LOCK_FILE).write_text("version = 2\n[[artifact]]\n" + "".join(lines))
     told = cli("get", "--locked")
     assert told.code == 3 and "\x1b" not in told.err, told
     assert "key:s3cr3t" not in told.err and "token=s3cr3t" not in told.err
-    assert os.listdir(tmp_path) == [NAME]
+    assert os.listdir(tmp_path) == [LOCK_FILE]
 
 
 def test_a_repository_of_others_that_a_lock_file_names_can_only_give_the_locked_bytes(project: Path, cli: Cli) -> None:
@@ -300,9 +302,9 @@ def test_a_repository_of_others_that_a_lock_file_names_can_only_give_the_locked_
 def test_other_content_under_the_locked_id_is_refused(project: Path, cli: Cli) -> None:
     committed(project, cli, "../store")
     clone = cloned(project)
-    text = (clone / NAME).read_text()
+    text = (clone / LOCK_FILE).read_text()
     digest = next(line for line in text.splitlines() if line.startswith("digest"))
-    (clone / NAME).write_text(text.replace(digest, f'digest = "{ID}"'))
+    (clone / LOCK_FILE).write_text(text.replace(digest, f'digest = "{ID}"'))
     told = cli("get", "--locked", cwd=clone)
     assert told.code == 7 and "has another digest than the lock file says" in told.err
     assert not (clone / ".artifacts").exists() and not (clone / "base").exists()
