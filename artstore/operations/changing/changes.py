@@ -397,11 +397,9 @@ class Changes:
     def move(self, text: str, new: str) -> State:
         """Move a version to another collection: copy it with all properties, then delete it from the old collection.
 
-        If `text` is only a name, the collection is renamed. Returns the new collection.
+        Returns the new collection.
         """
-        path, spec = self._lookup.path_of(text)
-        if not spec.names_version:
-            return self.rename(text, new)
+        path, _ = self._lookup.path_of(text)
         id = self._lookup.find(text).version["id"]
         # If somebody changes the version between the copy and the deletion, copy it again.
         for _ in range(_TRIES):
