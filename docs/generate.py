@@ -91,7 +91,7 @@ def error_tree() -> str:
 
 
 def module_table() -> str:
-    """All modules, from the bottom of the import contract up, each with the first line of its docstring."""
+    """All modules, from the bottom of the import contract up, each with the first paragraph of its docstring."""
     layers = tomllib.loads((TOP / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"][0]["layers"]
     order = [name for layer in reversed(layers) for name in layer.split(" | ")]
     told: dict[str, str] = {}
@@ -99,7 +99,7 @@ def module_table() -> str:
         module = ".".join(path.relative_to(TOP / "artstore").with_suffix("").parts).removesuffix(".__init__")
         doc = ast.get_docstring(ast.parse(path.read_text()))
         assert doc is not None, f"{module} has no docstring"
-        told[module] = doc.splitlines()[0]
+        told[module] = " ".join(doc.split("\n\n")[0].split())
     del told["__init__"]
     order += sorted({module.split(".")[0] for module in told} - set(order))
     modules = sorted(told, key=lambda module: (order.index(module.split(".")[0]), module))
