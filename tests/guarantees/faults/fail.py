@@ -6,20 +6,30 @@ The command either succeeds in full or ends with one of our errors: an exit code
 each: what the kill matrix asks for.
 """
 
-import argparse
 import re
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 from artstore.errors import Damage
 from tests.guarantees.faults import strace
-from tests.guarantees.faults.commands import COMMANDS
-from tests.guarantees.faults.place import Findings, Place
+from tests.guarantees.faults.place import Place
 from tests.guarantees.faults.process import Result, in_child
 from tests.guarantees.faults.strace import Point
-from tests.guarantees.faults.trial import Prepared, aftermath, in_parallel, prepare, scratch_folder, workers
+from tests.guarantees.faults.trial import (
+    Outcome,
+    Prepared,
+    aftermath,
+    arguments,
+    in_parallel,
+    played,
+    prepare,
+    scratch_folder,
+    table,
+    workers,
+)
 
 _NAMES = {
     "openat", "link", "linkat", "symlinkat", "rename", "renameat", "renameat2",
@@ -43,14 +53,6 @@ class Failure(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.error}{'+' if self.from_then_on else ''} at {self.point}"
-
-
-class Outcome(NamedTuple):
-    command: str
-    failure: Failure
-    reached: bool
-    succeeded: bool
-    findings: Findings
 
 
 def failures(points: list[Point], errors: list[str], every: int) -> list[Failure]:
@@ -108,36 +110,17 @@ def fails(
         yield from in_parallel(pool, try_failure, jobs)
 
 
-def report(outcomes: list[Outcome]) -> str:
-    lines = [f"{'COMMAND':14} {'FAILURES TRIED':>14} {'NOT REACHED':>11} {'SUCCEEDED':>9} {'LOST':>5} {'WRONG':>5}"]
-    for name in dict.fromkeys(outcome.command for outcome in outcomes):
-        of = [outcome for outcome in outcomes if outcome.command == name]
-        tried = [outcome for outcome in of if outcome.reached]
-        lost, wrong = (sum(bool(outcome.findings[field]) for outcome in of) for field in (0, 1))
-        succeeded = sum(outcome.succeeded for outcome in tried)
-        lines.append(f"{name:14} {len(tried):14} {len(of) - len(tried):11} {succeeded:9} {lost:5} {wrong:5}")
-    return "\n".join(lines)
-
-
 def main() -> int:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--commands", default=",".join(COMMANDS), help="which, by commas (default: all)")
+    parser = arguments(__doc__)
     parser.add_argument("--errors", default=",".join(POSSIBLE), help="which, by commas (default: all)")
     parser.add_argument("--every", type=int, default=1, metavar="N", help="only every N-th failure")
     parser.add_argument("--point", help="only this call, as a report names it")
-    parser.add_argument("--folder", help="where to work (default: the system's folder for temporary files)")
     options = parser.parse_args()
     if reason := strace.missing():
         sys.exit(reason)
-    outcomes = []
     with scratch_folder(options.folder) as scratch:
         chosen = options.commands.split(","), scratch, options.errors.split(","), options.every, options.point
-        for outcome in fails(*chosen):
-            outcomes.append(outcome)
-            for problem in (*outcome.findings.lost, *outcome.findings.wrong):
-                print(f"{outcome.command} {outcome.failure}: {problem}", flush=True)
-    print(report(outcomes))
-    return int(any(outcome.findings for outcome in outcomes) or not outcomes)
+        return played(fails(*chosen), partial(table, "FAILURES TRIED", succeeded=True))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@
 is first reached and, where it is reached again, the last time. So it meets all of them in minutes, and needs no strace.
 """
 
-import argparse
 import errno
 import os
 import re
@@ -17,12 +16,21 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tests.guarantees.faults import process
-from tests.guarantees.faults.commands import COMMANDS
 from tests.guarantees.faults.fail import how_it_ended
-from tests.guarantees.faults.place import Findings, Place
+from tests.guarantees.faults.place import Place
 from tests.guarantees.faults.process import Result
 from tests.guarantees.faults.strace import environment
-from tests.guarantees.faults.trial import Prepared, aftermath, in_parallel, prepared_place, scratch_folder, workers
+from tests.guarantees.faults.trial import (
+    Outcome,
+    Prepared,
+    aftermath,
+    arguments,
+    in_parallel,
+    played,
+    prepared_place,
+    scratch_folder,
+    workers,
+)
 
 _NAMES = ("EIO", "ENOSPC", "EACCES")
 ANSWERS: dict[str, tuple[str, ...]] = {
@@ -60,14 +68,6 @@ class Failure(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.error} at {self.site}, time {self.time}"
-
-
-class Outcome(NamedTuple):
-    command: str
-    failure: Failure
-    reached: bool
-    succeeded: bool
-    findings: Findings
 
 
 def watch(meet: Callable[[Site], None]) -> None:
@@ -159,21 +159,19 @@ def fails(names: list[str], scratch: Path, *, once: bool = False, only: str | No
         yield from in_parallel(pool, try_failure, jobs)
 
 
+def report(outcomes: list[Outcome]) -> str:
+    reached = sum(outcome.reached for outcome in outcomes)
+    wrong = sum(bool(outcome.findings) for outcome in outcomes)
+    return f"{len(outcomes)} failures tried, {reached} reached, {wrong} with findings"
+
+
 def main() -> int:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--commands", default=",".join(COMMANDS), help="which, by commas (default: all)")
+    parser = arguments(__doc__)
     parser.add_argument("--once", action="store_true", help="as the tests do: a line in one command, some answers")
     parser.add_argument("--only", help="only failures whose name in a report matches this pattern")
-    parser.add_argument("--folder", help="where to work (default: the system's folder for temporary files)")
     options = parser.parse_args()
-    tried = reached = wrong = 0
     with scratch_folder(options.folder) as scratch:
-        for outcome in fails(options.commands.split(","), scratch, once=options.once, only=options.only):
-            tried, reached, wrong = tried + 1, reached + outcome.reached, wrong + bool(outcome.findings)
-            for problem in (*outcome.findings.lost, *outcome.findings.wrong):
-                print(f"{outcome.command} {outcome.failure}: {problem}", flush=True)
-    print(f"{tried} failures tried, {reached} reached, {wrong} with findings")
-    return int(bool(wrong) or not tried)
+        return played(fails(options.commands.split(","), scratch, once=options.once, only=options.only), report)
 
 
 if __name__ == "__main__":

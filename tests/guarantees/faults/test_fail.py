@@ -16,4 +16,4 @@ pytestmark = pytest.mark.skipif(strace.missing() is not None, reason=str(strace.
 def test_a_failing_call_loses_nothing_and_is_told_in_one_sentence(command: str, tmp_path: Path) -> None:
     outcomes = list(fails([command], tmp_path, every=499))
     assert any(outcome.reached for outcome in outcomes)
-    assert [(str(outcome.failure), outcome.findings) for outcome in outcomes if outcome.findings] == []
+    assert [(str(outcome.fault), outcome.findings) for outcome in outcomes if outcome.findings] == []

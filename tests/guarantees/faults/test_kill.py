@@ -18,4 +18,4 @@ _EVERY = {"put-large": 180, "push": 90, "push-again": 140, "pull": 90, "clone": 
 def test_a_kill_at_any_call_loses_nothing(command: str, tmp_path: Path) -> None:
     outcomes = list(kills([command], tmp_path, _EVERY.get(command, 24)))
     assert any(outcome.reached for outcome in outcomes)
-    assert [(str(outcome.point), outcome.findings) for outcome in outcomes if outcome.findings] == []
+    assert [(str(outcome.fault), outcome.findings) for outcome in outcomes if outcome.findings] == []

@@ -12,7 +12,7 @@ def test_every_line_by_which_a_change_of_aliases_calls_the_operating_system_may_
     """Nothing is lost, and what could not be done is told in one sentence."""
     outcomes = list(fails(["alias"], tmp_path, once=True))
     assert len(outcomes) > 30 and sum(outcome.reached for outcome in outcomes) > 0.9 * len(outcomes)
-    assert [(str(outcome.failure), outcome.findings) for outcome in outcomes if outcome.findings] == []
+    assert [(str(outcome.fault), outcome.findings) for outcome in outcomes if outcome.findings] == []
 
 
 @pytest.mark.long
@@ -21,4 +21,4 @@ def test_every_line_that_calls_the_operating_system_may_be_told_no(tmp_path: Pat
     """The same of all commands."""
     outcomes = list(fails(list(COMMANDS), tmp_path, once=True))
     assert len(outcomes) > 150 and sum(outcome.reached for outcome in outcomes) > 0.9 * len(outcomes)
-    assert [(outcome.command, str(outcome.failure), outcome.findings) for outcome in outcomes if outcome.findings] == []
+    assert [(outcome.command, str(outcome.fault), outcome.findings) for outcome in outcomes if outcome.findings] == []

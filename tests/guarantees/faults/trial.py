@@ -1,5 +1,6 @@
 """One trial: a fresh copy of a prepared place, a fault, and all that must hold afterwards."""
 
+import argparse
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
@@ -114,3 +115,47 @@ def workers() -> Iterator[ProcessPoolExecutor]:
 def in_parallel(pool: ProcessPoolExecutor, work: Callable[..., T], jobs: list[tuple[object, ...]]) -> Iterator[T]:
     """Results in the jobs' order."""
     yield from (future.result() for future in [pool.submit(work, *job) for job in jobs])
+
+
+class Outcome(NamedTuple):
+    """How one trial of a matrix went."""
+
+    command: str
+    fault: object
+    """the call at which the command was killed, or the failure that it met"""
+    reached: bool
+    """False when the command ended before: its threads share the work differently each time"""
+    succeeded: bool
+    findings: Findings
+
+
+def arguments(doc: str | None) -> argparse.ArgumentParser:
+    """The options that all matrices have; `doc` is the matrix's own docstring."""
+    parser = argparse.ArgumentParser(description=(doc or "").splitlines()[0])
+    parser.add_argument("--commands", default=",".join(COMMANDS), help="which, by commas (default: all)")
+    parser.add_argument("--folder", help="where to work (default: the system's folder for temporary files)")
+    return parser
+
+
+def played(outcomes: Iterable[Outcome], report: Callable[[list[Outcome]], str]) -> int:
+    """Print each finding as it comes, and the report; the exit code: 1 for findings, and where nothing was tried."""
+    seen = []
+    for outcome in outcomes:
+        seen.append(outcome)
+        for problem in (*outcome.findings.lost, *outcome.findings.wrong):
+            print(f"{outcome.command} {outcome.fault}: {problem}", flush=True)
+    print(report(seen))
+    return int(any(outcome.findings for outcome in seen) or not seen)
+
+
+def table(tried: str, outcomes: list[Outcome], *, succeeded: bool) -> str:
+    """A row for each command; the column of what was tried has this title."""
+    wide = max(11, len(tried))
+    lines = [f"{'COMMAND':14} {tried:>{wide}} {'NOT REACHED':>11}{' SUCCEEDED' * succeeded} {'LOST':>5} {'WRONG':>5}"]
+    for name in dict.fromkeys(outcome.command for outcome in outcomes):
+        of = [outcome for outcome in outcomes if outcome.command == name]
+        reached = [outcome for outcome in of if outcome.reached]
+        lost, wrong = (sum(bool(outcome.findings[field]) for outcome in of) for field in (0, 1))
+        ended = f"{sum(outcome.succeeded for outcome in reached):10}" if succeeded else ""
+        lines.append(f"{name:14} {len(reached):{wide}} {len(of) - len(reached):11}{ended} {lost:5} {wrong:5}")
+    return "\n".join(lines)
