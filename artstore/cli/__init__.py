@@ -1,5 +1,6 @@
 """The command line: one file for each family of commands, loaded when called. Only this package prints."""
 
+import gc
 import os
 import signal
 import sys
@@ -104,6 +105,7 @@ def main() -> NoReturn:
             if debugging():
                 raise
         code = _fail(wants_json, failure)
+    gc.freeze()  # or Python looks for cycles in all that was loaded before it ends: 9 of the 60 ms of an `ls`
     sys.exit(code)
 
 
