@@ -2,6 +2,7 @@
 would see (sealed environment, own streams, nothing open) and leaves this process as it was.
 """
 
+import gc
 import io
 import os
 import signal
@@ -109,6 +110,7 @@ def _interpreter() -> Iterator[None]:
         try:
             yield
         finally:
+            gc.unfreeze()  # a command freezes what it leaves, because its process ends
             sys.exit = exit_function
             signal.signal(signal.SIGTERM, terminated)
             os.umask(umask)
