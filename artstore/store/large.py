@@ -3,7 +3,7 @@
 import os
 import stat
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 
 from artstore.backends.files import closing_fd, hash_file, is_own
 from artstore.backends.storage import FolderStorage, Storage
@@ -41,6 +41,16 @@ class LargeBlobs:
         """The size in bytes of each of these blobs that is in objects/."""
         found = self._storage.sizes([blob_path(digest) for digest in digests])
         return {digest: found[blob_path(digest)] for digest in digests if blob_path(digest) in found}
+
+    def readable(self, digests: Set[Digest]) -> dict[Digest, int]:
+        """The size in bytes of each of these blobs that can be read: it is in objects/, or waits in the trash."""
+        found = self.sizes(list(digests))
+        absent = {digest.hex(): digest for digest in digests - found.keys()}
+        for path in trashed(self._storage) if absent else ():
+            digest = absent.get(path.rpartition("/")[2])
+            if digest is not None and (size := self._storage.size(path)) is not None:
+                found[digest] = size
+        return found
 
     def there(self, large: dict[Digest, int]) -> set[Digest]:
         """Which of these blobs are in objects/ with the right size."""

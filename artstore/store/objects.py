@@ -3,7 +3,7 @@
 It distinguishes damaged objects from missing ones.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 
 from artstore.backends.storage import FolderStorage, Storage
 from artstore.domain.digest import BLOB, KIND_NAMES, TREE, VERSION, Digest, ObjectKind, short
@@ -61,6 +61,14 @@ class ObjectStore:
     def sizes(self, digests: Iterable[Digest]) -> dict[Digest, int]:
         """The size in bytes of each of these small objects that is stored."""
         return {row.digest: row.size for _, rows in self.packs.locate_many(digests)[0] for row in rows}
+
+    def readable(self, digests: Set[Digest]) -> dict[Digest, int]:
+        """The size in bytes of each of these small objects that can be read: it is stored, or waits in the trash.
+
+        For readers. A save can't rely on an object in the trash.
+        """
+        stored = self.sizes(digests)
+        return stored | self.packs.sizes_in_trash(digests - stored.keys())
 
     # -- reading --
 

@@ -1,6 +1,6 @@
 """The packs of a storage: listing them, keeping readers open, and finding objects in them."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Set
 from contextlib import contextmanager
 from functools import partial
 
@@ -310,7 +310,7 @@ class PackSet:
         yield from self.places(digest)
         yield from self._in_every_pack(digest)
         # In the trash, then once more in the packs: something may have been given back.
-        yield from self._in_trash(digest)
+        yield from self._in_trash({digest})
         self.refresh()
         yield from self._in_every_pack(digest)
 
@@ -320,8 +320,8 @@ class PackSet:
             if found := self._row(name, digest, None):
                 yield found
 
-    def _in_trash(self, digest: Digest) -> Iterator[tuple[Pack, Row]]:
-        """The copies of an object in the trash. Searches again if a file vanishes: its run ended, or gave it back."""
+    def _in_trash(self, digests: Set[Digest]) -> Iterator[tuple[Pack, Row]]:
+        """The copies of objects in the trash. Searches again if a file vanishes: its run ended, or gave it back."""
         for _ in range(_LOOKS):
             vanished = False
             for path in trashed(self._storage):
@@ -329,8 +329,9 @@ class PackSet:
                     continue
                 try:
                     with self.open_apart(path) as pack:
-                        if (number := pack.find(digest)) is not None:
-                            yield pack, pack.row(number)
+                        for digest in digests:
+                            if (number := pack.find(digest)) is not None:
+                                yield pack, pack.row(number)
                 except FileNotFoundError:
                     vanished = True
                 except (Damage, StorageError):
@@ -349,7 +350,11 @@ class PackSet:
 
     def in_trash(self, digest: Digest) -> str | None:
         """The name of a pack in the trash that has this object, or None."""
-        return next((pack.name for pack, _ in self._in_trash(digest)), None)
+        return next((pack.name for pack, _ in self._in_trash({digest})), None)
+
+    def sizes_in_trash(self, digests: Set[Digest]) -> dict[Digest, int]:
+        """The size in bytes of each of these objects that a pack in the trash has. Opens each of these packs."""
+        return {row.digest: row.size for _, row in self._in_trash(digests)} if digests else {}
 
 
 def _from_its_end(size: int, read: Callable[[int, int], bytes]) -> Callable[[int, int], bytes]:

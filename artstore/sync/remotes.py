@@ -321,12 +321,10 @@ class Remotes:
         found: set[Digest] = set()
         for name in self.partial:
             there = self._seen(name)
-            for folder in there.paths():
-                for version in there.read_folder(folder).live():
-                    tree = digest_of_state(version)
-                    if self._here.objects.packs.holding(tree) is not None:
-                        entries = walk(tree, self._here.objects.read_tree)
-                        found |= {e.digest for _, e in entries if e.kind not in (DIRECTORY, REFERENCE)}
+            trees = {digest_of_state(v) for folder in there.paths() for v in there.read_folder(folder).live()}
+            for tree in self._here.objects.readable(trees):
+                entries = walk(tree, self._here.objects.read_tree)
+                found |= {e.digest for _, e in entries if e.kind not in (DIRECTORY, REFERENCE)}
         return found
 
     def fill(self, blobs: dict[Digest, int], monitor: Monitor | None = None) -> None:
@@ -342,8 +340,8 @@ class Remotes:
         for name in self.partial if absent else ():
             with self.open(name) as remote, Transaction(objects) as tx:
                 remote.objects.packs.refresh()
-                there = remote.objects.sizes([digest for digest, size in absent.items() if size < LARGE])
-                sizes = remote.objects.large.sizes([digest for digest, size in absent.items() if size >= LARGE])
+                there = remote.objects.readable({digest for digest, size in absent.items() if size < LARGE})
+                sizes = remote.objects.large.readable({digest for digest, size in absent.items() if size >= LARGE})
                 small = {digest: absent[digest] for digest in there}
                 large = {digest: absent[digest] for digest in sizes}
                 transfer = Transfer(remote.objects, tx, objects, monitor=monitor)

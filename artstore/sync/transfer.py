@@ -19,7 +19,6 @@ from artstore.domain.tree import DIRECTORY, EXECUTABLE, PART, REFERENCE, Row
 from artstore.domain.version import decode_version
 from artstore.errors import Damage, DamagedObject, translated
 from artstore.progress import Monitor
-from artstore.store.large import blob_path
 from artstore.store.objects import ObjectStore
 from artstore.store.packs import LARGE
 from artstore.store.reading import read_blobs, read_small
@@ -160,18 +159,22 @@ class Transfer:
         """Add the blob of a long property, unless the receiver has it. Its size isn't recorded: it is looked up."""
         if self._has(BLOB, blob, 0):
             return
-        size = self._source.storage.size(blob_path(blob)) if not self._source.packs.holding(blob) else None
+        size = self._source.large.readable({blob}).get(blob) if not self._source.packs.holding(blob) else None
         if size is None:
             needs.small[blob] = len(self._source.read(BLOB, blob))
         elif not self._has(BLOB, blob, size):
             needs.large[blob] = size
 
     def _load(self, digests: set[Digest]) -> dict[Digest, bytes]:
-        """Read trees, by digest: from the repository here if it has them, all others from the source with few requests."""
+        """Read trees, by digest: from the repository here if it has them, all others from the source with few requests.
+
+        Trees of a base may be here and not at the source, also in the trash.
+        """
         found = {digest: data for digest in digests if (data := self._trees.get(digest)) is not None}
         wanted = digests - found.keys()
         if self._source is not self._near:
             here = {digest for digest in wanted if self._near.packs.holding(digest) is not None}
+            here |= self._near.packs.sizes_in_trash(wanted - here - self._source.sizes(wanted - here).keys()).keys()
             for _, digest, tree in read_small(self._source, dict.fromkeys(wanted - here, TREE)):
                 found[digest] = self._trees[digest] = bytes(tree)
                 self._monitor.advance(1)

@@ -32,7 +32,7 @@ def put(repository: Repository, name: str, files: dict[str, Any], **options: Any
     return repository.put(str(make_tree(source, files)), name, **options).id
 
 
-def cloned(tmp_path: Path, nas: Path, name: str = "clone", **options: Any) -> Repository:
+def cloned(tmp_path: Path, nas: Path | str, name: str = "clone", **options: Any) -> Repository:
     repository, _ = Repository.clone(str(nas), str(tmp_path / name / ".artifacts"), **options)
     return repository
 

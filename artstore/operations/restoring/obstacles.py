@@ -161,7 +161,7 @@ def _holds_unknown(objects: ObjectStore, target: Confined, parts: tuple[bytes, .
             return True
         with closing_fd(source):
             digest, size = hash_file(source)
-        return not (objects.large.has(digest, size) if size >= LARGE else objects.packs.holding(digest))
+        return not (objects.large if size >= LARGE else objects).readable({digest})
 
 
 def one_name(first: bytes, second: bytes) -> Conflict:

@@ -375,7 +375,7 @@ class Fsck:
                 self._notes.append(f"{printable(path)} is not a blob; it is left alone")
         if runs := [run for run in storage.names("trash") if is_left_over(storage, run)]:
             left = f"{count(len(runs), 'earlier gc run')} left files in the trash"
-            self._notes.append(f"{left}; `gc` deletes them after the grace period")
+            self._notes.append(f"{left}; `gc` puts back what is needed, and deletes the rest after the grace period")
         for transaction in open_transactions(storage):
             name = printable(transaction)
             self._notes.append(f"transaction {name} is open: its process is at work, or died on another host")

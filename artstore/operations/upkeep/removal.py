@@ -69,6 +69,7 @@ class Removal:
         self._own = own_transaction
         self._mine = f"trash/{reason}.{this_process()}"
         self._claimed: list[str] = []
+        self._young: list[str] = []
         with self._storage.writing():
             self._storage.claim(self._mine)
 
@@ -83,14 +84,18 @@ class Removal:
     def claim_older(self, grace: float) -> None:
         """Claim the trash of earlier runs that ended, or whose process is dead, if its grace period is over.
 
-        The age is that by the clock of the storage. Claiming renames the run's folder; this counts as the move.
+        The age is that by the clock of the storage. Claiming renames the run's folder; this counts as the move. Younger
+        trash isn't claimed, but a gc moves back what is needed: the run may have been killed before it did.
         """
         now = self._storage.stamp(self._mine) or 0.0
         for name in self._storage.names("trash"):
             if not is_left_over(self._storage, name) or (self._reason == "merge" and not name.startswith("merge.")):
                 continue
             since = self._storage.stamp(f"trash/{name}")
-            if since is None or now - since < grace:  # None: another run claimed it
+            if since is None:  # another run claimed it
+                continue
+            if now - since < grace:
+                self._young += [f"trash/{name}"] if self._reason == "gc" else []
                 continue
             claimed = f"trash/{self._reason}.{this_process()}"
             if self._storage.rename_folder(f"trash/{name}", claimed):
@@ -141,14 +146,23 @@ class Removal:
         needed.refresh()
         self._objects.packs.refresh()
         count = 0
-        for folder in (self._mine, *self._claimed):
+        for folder in (self._mine, *self._claimed, *self._young):
             for name in self._storage.names(folder):
                 if (target := self._target(folder, name, needed)) is not None:
-                    self._storage.give_back(f"{folder}/{name}", target)
-                    count += 1
+                    count += self._moved_back(folder, name, target)
         if count:
             self._objects.packs.refresh()
         return count
+
+    def _moved_back(self, folder: str, name: str, target: str) -> bool:
+        """Move a file back. False if it is gone: another run claimed a folder that this one didn't."""
+        try:
+            self._storage.give_back(f"{folder}/{name}", target)
+        except StorageError as error:
+            if folder in self._young and isinstance(error.__cause__, (FileNotFoundError, NotADirectoryError)):
+                return False
+            raise
+        return True
 
     def _target(self, folder: str, name: str, needed: Needed) -> str | None:
         """The path to which a file of the trash must be moved back. None if it isn't needed."""

@@ -219,13 +219,16 @@ class Repair:
     def _from_store(self, place: Elsewhere, tx: Transaction, lost: dict[Digest, Lost]) -> Iterator[Digest]:
         try:
             with place.open() as store:
-                rows, _ = store.packs.locate_many([d for d, item in lost.items() if (item.size or 0) < LARGE])
+                rows, elsewhere = store.packs.locate_many([d for d, item in lost.items() if (item.size or 0) < LARGE])
                 for row, data in read_rows(store, rows):
                     if data is not None and lost[row.digest].kind == row.kind:
                         yield tx.add(row.kind, data, row.digest)
+                for digest in store.packs.sizes_in_trash(set(elsewhere)):
+                    yield tx.add(lost[digest].kind, store.read(lost[digest].kind, digest), digest)
                 blobs = {digest: item.size for digest, item in lost.items() if item.kind == BLOB}
-                for digest in store.large.sizes([d for d, size in blobs.items() if size is None or size >= LARGE]):
-                    if self._copied(tx, digest, lost[digest], partial(store.storage.copy_out, blob_path(digest))):
+                for digest in store.large.readable({d for d, size in blobs.items() if size is None or size >= LARGE}):
+                    path = store.large.find(digest) or blob_path(digest)
+                    if self._copied(tx, digest, lost[digest], partial(store.storage.copy_out, path)):
                         yield digest
         except (ArtstoreError, OSError) as error:
             self.notes.append(f"{place.name} could not be searched completely: {error}")
