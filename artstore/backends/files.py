@@ -202,35 +202,6 @@ def _removed_flat(path: str) -> bool:
     return True
 
 
-def link_new(source: str, target: str) -> None:
-    """Give a finished file its final name, atomically. Raises FileExistsError if the name is taken.
-
-    Afterwards `source` may or may not exist.
-    """
-    try:
-        os.link(source, target, follow_symlinks=False)
-    except OSError as error:
-        if error.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL, errno.EMLINK):
-            raise
-        rename_new(source, target)
-
-
-def rename_new(source: str, target: str) -> None:
-    """Rename a file without replacing another, for file systems without hard links.
-
-    By renameat2 with RENAME_NOREPLACE, since Linux 3.15.
-    """
-    import ctypes
-
-    call = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
-    at_cwd, no_replace = -100, 1
-    if call is None:
-        raise OSError(errno.ENOTSUP, "this file system has neither hard links nor exclusive renames", target)
-    if call(at_cwd, os.fsencode(source), at_cwd, os.fsencode(target), no_replace):
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number), target)
-
-
 # -- copying -------------------------------------------------------------------------------------
 
 

@@ -9,6 +9,7 @@ from functools import cached_property, partial
 
 from artstore.backends import files
 from artstore.backends.mounts import is_local
+from artstore.backends.naming import NO_LINKS, link_new
 from artstore.backends.owner import this_process
 from artstore.domain.digest import Digest
 from artstore.domain.names import printable
@@ -185,7 +186,7 @@ class FolderStorage:
                 files.write_file(temporary, data, mode=0o444, sync=True)
                 self._share_file(temporary)
                 try:
-                    files.link_new(temporary, self.path(path))
+                    link_new(temporary, self.path(path), self._claims)
                 except FileExistsError:
                     return False
                 self.sync_names([folder])
@@ -277,6 +278,11 @@ class FolderStorage:
                 return
             self._share_folder(self.path(folder))
 
+    def _claims(self) -> str:
+        """Make the folder for claims of names. What a dead process leaves in it means nothing."""
+        self.make_folder("cache/claims")
+        return self.path("cache/claims")
+
     def _share_folder(self, path: str) -> None:
         if self._shared:
             os.chmod(path, self._shared | 0o2000)
@@ -290,7 +296,7 @@ class FolderStorage:
             self.make_folder(path.rpartition("/")[0])
             self._share_file(staged)
             try:
-                files.link_new(staged, self.path(path))
+                link_new(staged, self.path(path), self._claims)
             except FileExistsError:
                 return False
         return True
@@ -349,9 +355,22 @@ class FolderStorage:
         with translated(f"keep {printable(self.path(path))} in bad/"):
             self.make_folder(aside.rpartition("/")[0])
             try:
-                files.link_new(self.path(path), self.path(aside))
+                self._link_or_copy(path, aside)
             except FileNotFoundError:
                 return
+
+    def _link_or_copy(self, path: str, target: str) -> None:
+        try:
+            os.link(self.path(path), self.path(target), follow_symlinks=False)
+        except OSError as error:
+            if error.errno not in NO_LINKS:
+                raise
+            self._copy(path, target)
+
+    def _copy(self, path: str, target: str) -> None:
+        with files.closing_fd(self.open(path)) as source, files.new_file(self.path(target)) as out:
+            for _ in files.copy_windows(source, out.fileno(), os.fstat(source).st_size):
+                pass
 
     def set_aside(self, path: str, aside: str, seen: os.stat_result | None = None) -> bool:
         """Brings the file back if it isn't the one that was seen: another reader may have set that aside, and a save

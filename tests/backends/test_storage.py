@@ -17,9 +17,10 @@ from artstore.store.layout import make
 from tests.support.marks import mostly_long
 from tests.support.servers import SeaweedFS
 from tests.support.together import in_threads
+from tests.support.trouble import without_links
 
 MIB = 1 << 20
-KINDS = ["folder", "foreign folder", "memory", "s3"]
+KINDS = ["folder", "foreign folder", "folder without links", "memory", "s3"]
 BUCKETS = ["memory", "s3"]
 
 Again = Callable[[], Storage]
@@ -33,7 +34,9 @@ def kind(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def again(kind: str, tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Again:
     """Opens the same empty place each time, as another process would."""
-    if kind.endswith("folder"):
+    if "folder" in kind:
+        if kind == "folder without links":
+            without_links(monkeypatch)
         make(str(tmp_path / "place"))
         return lambda: open_storage(str(tmp_path / "place"), foreign=kind == "foreign folder")
     pytest.importorskip("obstore")
@@ -177,7 +180,9 @@ def test_a_name_that_is_taken_is_refused(storage: Storage, again: Again) -> None
     assert storage.read("refs/log/1") == b"first"
 
 
-@pytest.mark.parametrize("kind", mostly_long(KINDS, "folder", "foreign folder", "memory"), indirect=True)
+@pytest.mark.parametrize(
+    "kind", mostly_long(KINDS, "folder", "foreign folder", "folder without links", "memory"), indirect=True
+)
 def test_of_eight_that_create_one_name_exactly_one_wins(again: Again) -> None:
     places = [again() for _ in range(8)]
     for turn in range(5):

@@ -47,7 +47,8 @@ ALLOWED = {
     ("operations.automation.worker", "tempfile"): "files without a name",
     ("cli", "importlib"): "families of commands, from a table in the same file",
     ("operations.doctor.filesystem", "subprocess"): "a second process of our own, which asks for a lock",
-    ("backends.files", "ctypes"): "syncfs and renameat2 of the C library",
+    ("backends.files", "ctypes"): "syncfs of the C library",
+    ("backends.naming", "ctypes"): "renameat2 of the C library",
     (
         "operations.automation.firing",
         "os.posix_spawn",

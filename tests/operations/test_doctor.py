@@ -199,7 +199,14 @@ def test_without_hard_links_names_come_by_exclusive_renames(repo: Repository, tm
     assert found.marked("problem") == set()
 
 
-def test_with_neither_links_nor_exclusive_renames_nothing_can_be_stored(repo: Repository, tmp_path: Path) -> None:
+def test_with_neither_links_nor_exclusive_renames_names_come_under_a_claim(repo: Repository, tmp_path: Path) -> None:
+    prefix = (*injected("linkat:error=EPERM")[:-4], "-e", "trace=linkat,renameat2", "-e", "inject=linkat:error=EPERM", "-e", "inject=renameat2:error=EINVAL")  # fmt: skip
+    found = told(tmp_path, prefix=prefix)
+    assert "by a plain rename, under a claim" in found["hard links"].effect
+    assert found["exclusive create"].found == "works" and found.marked("problem") == set()
+
+
+def test_where_every_way_to_give_a_name_fails_nothing_can_be_stored(repo: Repository, tmp_path: Path) -> None:
     prefix = (*injected("linkat:error=EPERM")[:-4], "-e", "trace=linkat,renameat2", "-e", "inject=linkat,renameat2:error=EPERM")  # fmt: skip
     line = told(tmp_path, prefix=prefix)["names of files"]
     assert (line.mark, line.found) == ("problem", "failed when it was tried: operation not permitted")
@@ -239,7 +246,7 @@ SECOND = 1_000_000_000
     [
         (fitness._naming(Naming(True, True, False, True), "."), "problem", "of two writers one loses its work"),
         (fitness._naming(Naming(True, False, True, False), "."), "note", "gc may report a wrong number"),
-        (fitness._naming(Naming(True, True, True, False), "."), "note", "can't be linked once more"),
+        (fitness._naming(Naming(True, True, True, False), "."), "note", "is renamed under a claim"),
         (fitness._copying(Copying(True, True, True), "."), "ok", "share their blocks"),
         (fitness._copying(Copying(False, False, False), "."), "ok", "by reads and writes"),
         (fitness._copying(Copying(False, True, False), "."), "note", "holes of large files take space here"),

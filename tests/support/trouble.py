@@ -1,5 +1,6 @@
 """Faults for tests: commands in processes of their own with limits, signals and injected errors, and file systems to mount."""
 
+import errno
 import fcntl
 import os
 import shutil
@@ -13,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from artstore.backends import naming
 from tests.support.commands import Result, environment
 
 MAIN = "import sys\nfrom artstore.cli import main\nmain()"
@@ -176,3 +178,16 @@ def image(tmp_path: Path, kind: str, size: int, *options: str, mount: str = "loo
     if done.returncode:
         pytest.skip(f"mkfs.{kind} {' '.join(options)} is not possible here: {done.stderr.strip()}")
     return mounted(tmp_path / "disk", "-t", kind, "-o", mount, str(path))
+
+
+def without_links(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In this process, file systems have neither hard links nor renames that refuse to replace, like exFAT by FUSE."""
+
+    def refuse(number: int) -> Any:
+        def call(*_: Any, **__: Any) -> None:
+            raise OSError(number, os.strerror(number))
+
+        return call
+
+    monkeypatch.setattr(os, "link", refuse(errno.EPERM))
+    monkeypatch.setattr(naming, "rename_new", refuse(errno.EINVAL))

@@ -17,7 +17,8 @@ from typing import NamedTuple, TypeVar
 
 from artstore.backends import files
 from artstore.backends.confined import Confined
-from artstore.backends.files import clone, closing_fd, link_new, rename_new, write_file
+from artstore.backends.files import clone, closing_fd, write_file
+from artstore.backends.naming import link_new, rename_new
 from artstore.operations.restoring.obstacles import Spelling, spelling_at
 
 T = TypeVar("T")
@@ -29,7 +30,7 @@ _SECOND = 1_000_000_000
 
 
 class Naming(NamedTuple):
-    """How a finished file gets its final name: by `files.link_new`, or else by `files.rename_new`."""
+    """How a finished file gets its final name: see `naming.link_new`."""
 
     links: bool
     """whether there are hard links"""
@@ -45,18 +46,23 @@ def naming(folder: str) -> Naming:
     """Try links and renames to names that exist."""
     first, second, name = (f"{folder}/{part}" for part in ("first", "second", "name"))
     write_file(first, b"first", sync=False)
-    link_new(first, name)
+    link_new(first, name, lambda: folder)
     links = os.path.lexists(first)
     count = os.stat(name).st_nlink
     write_file(second, b"second", sync=False)
-    exclusive = _refused(lambda: link_new(second, name))
+    exclusive = _refused(lambda: link_new(second, name, lambda: folder))
+    return Naming(links, count == (2 if links else 1), exclusive and _content(name) == b"first", _renames(second, name))
+
+
+def _renames(file: str, taken: str) -> bool:
+    """A free name is tried first: Linux itself refuses taken ones, also where the file system knows no such rename."""
     try:
-        renames = _refused(lambda: rename_new(second, name))
+        rename_new(file, f"{file}.free")
+        return _refused(lambda: rename_new(f"{file}.free", taken))
     except OSError as error:
         if error.errno not in _CANNOT:
             raise
-        renames = False
-    return Naming(links, count == (2 if links else 1), exclusive and _content(name) == b"first", renames)
+        return False
 
 
 def _refused(give_name: Callable[[], None]) -> bool:

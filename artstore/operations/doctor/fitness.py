@@ -78,7 +78,8 @@ def _naming(naming: Naming, folder: str) -> Iterator[Finding]:
     if naming.links:
         yield Finding("ok", "hard links", "yes", "a stored file gets its final name by a link")
     else:
-        effect = "a stored file gets its final name by an exclusive rename; `get --link hardlink` copies"
+        how = "an exclusive rename" if naming.renames else "a plain rename, under a claim: a folder in cache/claims"
+        effect = f"a stored file gets its final name by {how}; `get --link hardlink` copies"
         yield Finding("note", "hard links", "none", effect)
     if not naming.counted:
         yield Finding("note", "link counts", "wrong", "gc may report a wrong number of freed bytes")
@@ -87,8 +88,8 @@ def _naming(naming: Naming, folder: str) -> Iterator[Finding]:
     else:
         effect = "of two writers one loses its work: don't keep a repository here"
         yield Finding("problem", "exclusive create", "fails: an existing file is replaced", effect)
-    if not naming.renames:
-        effect = "a file that has the maximum number of links can't be linked once more"
+    if naming.links and not naming.renames:
+        effect = "a file that has the maximum number of links is renamed under a claim"
         yield Finding("note", "exclusive renames", "none", effect)
 
 
