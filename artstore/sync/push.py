@@ -113,6 +113,10 @@ class Push:
         """Plan one collection, from our copy of the remote's log. Raises Conflict if the remote can't take the changes."""
         theirs, remote = self.exchange.there.read_folder(state.path.folder, state.path), self.exchange.tracking.name
         if theirs.redirect is not None:
+            if not state.live():
+                return Planned(
+                    state, wanted, theirs, PushPlan([], [], [], set(), False)
+                )  # deleted here: nothing to send
             hint = self._rename_hint(state.path, theirs.redirect)
             raise Conflict(f"{state.path} was renamed to {theirs.redirect} at remote '{remote}'", hint=hint)
         if theirs.number and theirs.path != state.path and (theirs.exists or theirs.versions):

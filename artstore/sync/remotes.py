@@ -202,8 +202,8 @@ class Remotes:
             yield
         except NotFound as error:
             first = specs[0] if specs else ""
-            if first in self.all():
-                hint = f"'{first}' is also a remote: give one remote, before the artifacts"
+            if (remote := next((spec for spec in specs if spec in self.all()), None)) is not None:
+                hint = f"'{remote}' is a remote: give one remote, before the artifacts"
                 raise NotFound(str(error), hint=hint) from error
             is_similar = (error.hint or "").startswith("did you mean") and not near(first, self.all())
             meant = not name and not is_similar and "/" not in first and error.message.endswith(f"/{first}")

@@ -214,7 +214,7 @@ class FileWriter:
             done = offset + count
             self._monitor.advance(0, count)
         if done != size:
-            raise DamagedObject("a stored blob ended early while it was copied", hint="run `artstore fsck`")
+            raise DamagedObject("a stored blob ended early while it was copied", hint=_WITHOUT)
 
     def finish(self) -> None:
         """Wait until all files are written. Raises the error of one that failed."""

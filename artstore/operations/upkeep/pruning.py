@@ -5,8 +5,9 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from artstore.domain.collection import State, VersionState
-from artstore.domain.filters import ABSENT, nested
+from artstore.domain.filters import nested
 from artstore.domain.names import printable
+from artstore.domain.wording import near
 from artstore.errors import InvalidValue
 
 
@@ -101,9 +102,15 @@ def _best(live: list[VersionState], asked: str, metadata: Callable[[VersionState
     found: list[tuple[float, int, str]] = []
     for version in live:
         value = nested(metadata(version), key)
-        if isinstance(value, int | float) and not isinstance(value, bool) and value is not ABSENT:
+        if _is_number(value):
             found.append((sign * value, version["number"], version["id"]))
     if live and not found:
-        hint = "--keep-best KEY, or KEY:min for the least"
+        keys = {name for version in live for name, value in metadata(version).items() if _is_number(value)}
+        listed = ", ".join(printable(name) for name in sorted(keys))
+        hint = near(key, keys) or (f"there are {listed}" if listed else None)
         raise InvalidValue(f"no version has a number under '{printable(key)}' in its metadata", hint=hint)
     return [max(found)[2]] if found else []
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
