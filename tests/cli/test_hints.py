@@ -1,0 +1,36 @@
+"""Hints of errors are true: each is followed."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.checks import check
+from tests.support.commands import Cli
+from tests.support.hints import follow, hints_of, hints_with_commands, stories
+from tests.support.transcripts import sample
+
+STORIES = stories()
+ELSEWHERE = [
+    "api/handles.py: `artstore init` makes one",
+    "api/handles.py: `artstore clone` it, change the clone, and push",
+    "api/locked.py: `artstore push` where the lock file was made sends it; … gets it from elsewhere",
+    "cli/locking.py: `artstore remote add … …`",
+    "cli/remotes.py: `artstore gc …`",
+    "store/layout.py: `artstore init` makes one; an unmounted share looks like this too",
+    "web/files.py: `artstore export` writes one as an archive",
+]
+"""Hints of the Python interface and the pages, of remotes that race with the command, and parts of what isn't an error."""
+
+
+@pytest.mark.parametrize("story", STORIES)
+def test_what_a_hint_says_can_be_done_and_leads_out(cli: Cli, tmp_path: Path, story: str) -> None:
+    sample(tmp_path)
+    follow(cli, tmp_path, STORIES[story])
+    if (tmp_path / ".artifacts/format").exists():
+        check(tmp_path / ".artifacts")
+
+
+def test_each_hint_that_names_a_command_is_followed() -> None:
+    told = [hint for lines in STORIES.values() for hint in hints_of(lines)]
+    unheard = [where for where, pattern in hints_with_commands().items() if not any(map(pattern.fullmatch, told))]
+    assert unheard == ELSEWHERE
