@@ -1,7 +1,9 @@
 """The documents say what is true: modules, exit codes, commands and examples are held to the code."""
 
+import importlib.util
 import re
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -95,3 +97,22 @@ def test_every_promise_of_security_md_names_tests_that_exist() -> None:
         line for line in (TOP / "SECURITY.md").read_text().split("## Promises")[1].splitlines() if line.startswith("| ")
     ]
     assert all("`test_" in line for line in rows if not line.startswith("| promise")), "a promise has no test"
+
+
+def commands_of_modules() -> list[tuple[str, str]]:
+    """(module, arguments) of each `python -m MODULE` of our own that a document names."""
+    found = set()
+    for document in [*DOCUMENTS, TOP / "benchmarks/README.md", TOP / "benchmarks/RELIABILITY-RESULTS.md"]:
+        found |= set(re.findall(r"python -m ((?:tests|benchmarks|docs)[\w.]*)([^`#\n]*)", document.read_text()))
+    return sorted(found)
+
+
+@pytest.mark.parametrize(("module", "arguments"), commands_of_modules())
+def test_a_module_that_a_document_runs_is_there_and_has_the_options(module: str, arguments: str) -> None:
+    spec = importlib.util.find_spec(module)
+    assert spec is not None and spec.origin is not None, module
+    sources = Path(spec.origin).parent.glob("*.py") if spec.submodule_search_locations else [Path(spec.origin)]
+    text = "".join(source.read_text() for source in sources)
+    assert "__main__" in text or any(Path(spec.origin).parent.glob("__main__.py"))
+    missing = [option for option in re.findall(r"--[a-z][\w-]*", arguments) if f'"{option}"' not in text]
+    assert missing == []
