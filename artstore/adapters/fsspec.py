@@ -8,6 +8,7 @@ all versions.
 import errno
 import os
 import re
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any, BinaryIO, NoReturn
 
@@ -86,6 +87,19 @@ class ArtstoreFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec ha
             else:
                 infos = [_info(path, found, entry)]
         return infos if detail else [info["name"] for info in infos]
+
+    def walk(self, path: str, *args: Any, **kwargs: Any) -> Iterator[Any]:
+        """As in all of fsspec, also for `find` and `glob`; but raises FileNotFoundError if there is no such version.
+
+        An empty answer would hide a forgotten alias.
+        """
+        spec, _ = _split(self._strip_protocol(path))
+        if spec is None:
+            self._folder_info(self._strip_protocol(path))
+        else:
+            self._entry(spec, "")
+        walked: Iterator[Any] = super().walk(path, *args, **kwargs)
+        return walked
 
     def created(self, path: str) -> datetime:
         """When the version was made that holds this file or folder."""

@@ -67,6 +67,14 @@ def test_folders_are_listed_as_everywhere_in_fsspec(fs: ArtstoreFileSystem) -> N
     assert [len(files) for _, _, files in fs.walk("data:v0")] == [1, 1, 1, 0]
 
 
+@pytest.mark.parametrize("path", ["data", "data:v7", "data:none", "nothing:v0"])
+def test_what_names_no_version_is_an_error_and_not_an_empty_answer(fs: ArtstoreFileSystem, path: str) -> None:
+    for search in (lambda: fs.glob(f"{path}/*.csv"), lambda: fs.find(path), lambda: list(fs.walk(path))):
+        with pytest.raises(FileNotFoundError):
+            search()
+    assert fs.glob("data:v0/*.txt") == fs.find("data:v0/none") == []
+
+
 def test_info_tells_size_digest_and_time(fs: ArtstoreFileSystem, repo: Repository) -> None:
     info, version = fs.info("data:v0/deep/large.bin"), repo.find("data").version
     assert (info["name"], info["size"], info["type"]) == ("data:v0/deep/large.bin", len(LARGE), "file")
