@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from artstore.backends.addresses import path_here
 from artstore.backends.storage import is_url
 from artstore.domain.collection import State
 from artstore.domain.digest import Digest
@@ -57,7 +58,7 @@ class Repository(Editor):
         ...     list(models.collections())
         []
         """
-        root = os.path.abspath(root)
+        root = os.path.abspath(path_here(root))
         _make(root, shared=shared)
         return cls(root)
 

@@ -5,6 +5,7 @@ import threading
 import weakref
 from typing import Any, cast
 
+from artstore.backends.addresses import refuse_address
 from artstore.backends.storage import is_url
 from artstore.domain.names import printable
 from artstore.errors import NotFound, Refused
@@ -64,6 +65,7 @@ def root_of(folder: str) -> str:
         return folder
     if os.path.isfile(os.path.join(folder, "format")):
         return os.path.abspath(folder)
+    refuse_address(folder)
     root = find_root(folder, environment=False)
     if root is None:
         raise NotFound(f"there is no repository in {folder}", hint="`artstore init` makes one")

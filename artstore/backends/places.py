@@ -57,12 +57,10 @@ def kind_of(url: str) -> PlaceKind:
     for kind in KINDS:
         if scheme in kind.schemes:
             return kind
+    from artstore.backends.addresses import spelled
     from artstore.domain.redaction import redacted
 
-    raise InvalidValue(
-        f"'{printable(redacted(url))}' is not a kind of place that artstore knows",
-        hint="a remote is a folder's path, or s3://BUCKET/PATH, gs://BUCKET/PATH, az://CONTAINER/PATH",
-    )
+    raise InvalidValue(f"'{printable(redacted(url))}' is not a kind of place that artstore knows", hint=spelled(url))
 
 
 def open_storage(place: str, *, scratch: str | None = None, foreign: bool = False) -> Storage:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from artstore.backends.addresses import path_here
 from artstore.domain.ignore import PathFilter
 from artstore.domain.names import LOCK_FILE, printable
 from artstore.domain.selection import Selection
@@ -57,6 +58,9 @@ class Place(click.types.StringParamType):
 
     def __init__(self, name: str, kind: str) -> None:
         self.name, self._kind = name, kind
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        return path_here(super().convert(value, param, ctx))
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         from click.shell_completion import CompletionItem

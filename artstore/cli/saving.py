@@ -1,11 +1,13 @@
 """init, put, get: make a repository, save files and restore them."""
 
 import os
+import re
 from typing import Any
 
 import click
 from click.core import ParameterSource
 
+from artstore.backends.addresses import spelled
 from artstore.backends.storage import is_url
 from artstore.cli.arguments import FOLDER, SPEC, lock_option, metadata_from, selecting
 from artstore.cli.output import Bar, answer, from_option, json_option, open_view, print_json
@@ -60,7 +62,8 @@ def save(
 ) -> None:  # fmt: skip
     """Save a path and print the result. `default_type` is the type of a new artifact if no type is given."""
     if not os.path.lexists(path) and not is_url(path):
-        raise NotFound(f"there is no file or folder '{printable(path)}'")
+        hint = spelled(path) if re.match("(s3|gs|az|file):", path) else None
+        raise NotFound(f"there is no file or folder '{printable(path)}'", hint=hint)
     target = _name_for(path) if name is None else name
     root = root_to_create()
     created = not os.path.exists(os.path.join(root, "format"))

@@ -5,6 +5,7 @@ import re
 from typing import Any, Literal, NamedTuple
 
 from artstore.backends import owner as owners
+from artstore.backends.addresses import refuse_address
 from artstore.backends.files import remove_tree, sync_folder, write_file
 from artstore.backends.mounts import is_local
 from artstore.backends.places import open_storage
@@ -136,6 +137,7 @@ def make(root: str, *, shared: bool = False, config: str = "") -> None:
 def storage_at(place: str, here: FolderStorage | None) -> Storage:
     """The storage of a remote, given by a URL or by the path of a folder that is a repository or contains one."""
     if not is_url(place):
+        refuse_address(place)
         place = os.path.abspath(os.path.expanduser(place))
         if not os.path.isfile(f"{place}/format") and os.path.isfile(f"{place}/{FOLDER}/format"):
             place = f"{place}/{FOLDER}"

@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
+from artstore.backends.addresses import path_here
 from artstore.backends.files import is_own, open_regular, replace_file
 from artstore.backends.owner import this_process
 from artstore.backends.storage import FolderStorage
@@ -383,7 +384,7 @@ def find_root(start: str | None = None, *, environment: bool = True) -> str | No
     is skipped.
     """
     if environment and (chosen := _environment("ARTSTORE_DIR")):
-        return os.path.abspath(chosen)
+        return os.path.abspath(path_here(chosen))
     return next((root for root in _roots_above(start or os.getcwd()) if not _is_strangers(root)), None)
 
 
@@ -422,7 +423,7 @@ def root_to_create(start: str | None = None) -> str:
     """
     start = start or _environment("WANDB_DIR")
     found = find_root() or (find_root(start) if start else None)
-    root = found or os.path.join(os.path.abspath(start or os.getcwd()), FOLDER)
+    root = found or os.path.join(os.path.abspath(path_here(start or os.getcwd())), FOLDER)
     if found is None and os.path.isfile(f"{root}/format"):
         raise Refused(
             f"{printable(root)} was left there by somebody else, in a folder that isn't theirs",

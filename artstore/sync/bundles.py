@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from shutil import copyfileobj
 from typing import Any, BinaryIO, NamedTuple
 
+from artstore.backends.addresses import path_here
 from artstore.backends.files import new_file
 from artstore.backends.storage import FolderStorage
 from artstore.domain.changes import PLACE, is_count, is_digest, is_record
@@ -92,7 +93,7 @@ class Bundles:
             Refused: There is a file of that name.
             ArtstoreError: What a push raises.
         """
-        if os.path.lexists(file):
+        if os.path.lexists(path_here(file)):
             raise Refused(f"{printable(file)} exists already", hint="choose another name")
         needs = tuple(Need(found.state.path, found.number, found.id) for found in base)
         with self._scratch() as (root, name):

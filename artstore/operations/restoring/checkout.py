@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from typing import NamedTuple
 
+from artstore.backends.addresses import path_here
 from artstore.backends.confined import Confined, open_child
 from artstore.backends.files import closing_fd, kind_of, remove_tree
 from artstore.backends.mounts import memory_devices
@@ -77,7 +78,7 @@ class Checkout:
         with `delete`. If the root doesn't exist, the whole folder appears by one rename. If it exists, each file
         appears by one rename.
         """
-        root = os.path.abspath(root)
+        root = os.path.abspath(path_here(root))
         self._refuse_repository(root)
         try:
             if os.path.lexists(root):

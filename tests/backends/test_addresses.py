@@ -1,0 +1,111 @@
+"""What looks like an address is never taken for the name of a folder, wherever a path or a place is given."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+import artstore as wandb
+from artstore.backends.addresses import path_here, refuse_address, spelled
+from artstore.errors import ArtstoreError, InvalidValue
+from artstore.repository import Repository
+from tests.support.artifacts import draft, log
+from tests.support.commands import Cli
+
+LOOK_ALIKES = {
+    "user@host:repo": "mount another host's folder here",
+    "host:/path": "mount another host's folder here",
+    "rclone:x": "mount another host's folder here",
+    "C:\\data": "mount another host's folder here",
+    "\\\\nas\\share": "mount another host's folder here",
+    "s3:/bucket/x": "did you mean s3://bucket/x?",
+    "s3:bucket/x": "did you mean s3://bucket/x?",
+    "GS:/bucket": "did you mean gs://bucket?",
+    "azure:c/x": "did you mean az://c/x?",
+    "file:/tmp/x": "did you mean file:///tmp/x?",
+}
+URLS = {
+    "s3a://b/x": "did you mean s3://b/x?",
+    "gcs://b": "did you mean gs://b?",
+    "https://bk.s3.eu-west-1.amazonaws.com/x/y": "did you mean s3://bk/x/y?",
+    "https://s3.amazonaws.com/bk/x": "did you mean s3://bk/x?",
+    "https://minio:9000/b": "'s3://BUCKET/PATH?endpoint=https://HOST'",
+    "ssh://host/x": "mount another host's folder here",
+}
+
+
+@pytest.mark.parametrize("address", [*LOOK_ALIKES, *URLS])
+def test_a_remote_at_what_only_looks_like_an_address_is_refused_with_the_nearest_spelling(
+    repo: Repository, tmp_path: Path, address: str
+) -> None:
+    before = sorted(os.listdir(tmp_path))
+    with pytest.raises(InvalidValue, match="knows") as refused:
+        repo.remotes.add("r", address, make=True)
+    assert (LOOK_ALIKES | URLS)[address] in (refused.value.hint or "")
+    assert sorted(os.listdir(tmp_path)) == before and repo.remotes.all() == {}
+
+
+def test_a_password_before_a_host_is_not_repeated() -> None:
+    with pytest.raises(InvalidValue, match=r"'me:\*\*\*@host:/x'"):
+        refuse_address("me:secret@host:/x")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "clone host:/x", "clone s3:/b/x into", "ls --from user@host:repo", "gc s3:/x", "init s3://b/x",
+        "get n --root s3://b/x", "get n --root s3:/b/x", "get n --root me@host:x", "export n -o s3://b/x.tar",
+        "export n -o host:/x.tar", "bundle create gs://b/x", "artifact get n --root file:///x",
+    ],
+)  # fmt: skip
+def test_no_command_makes_a_folder_or_file_named_like_an_address(cli: Cli, tmp_path: Path, command: str) -> None:
+    (tmp_path / "f").write_text("1")
+    cli("put", "f", "-n", "n")
+    before = sorted(os.listdir(tmp_path))
+    refused = cli(*command.split())
+    assert (refused.code, refused.out) == (3, "") and "address" in refused.err
+    assert sorted(os.listdir(tmp_path)) == before
+
+
+@pytest.mark.parametrize("variable", ["ARTSTORE_DIR", "WANDB_DIR", "WANDB_ARTIFACT_DIR"])
+def test_an_environment_that_names_an_address_where_a_folder_is_needed_is_refused(
+    cli: Cli, tmp_path: Path, variable: str
+) -> None:
+    (tmp_path / "f").write_text("1")
+    if variable == "WANDB_ARTIFACT_DIR":
+        cli("put", "f", "-n", "n")
+    before = sorted(os.listdir(tmp_path))
+    refused = cli(*(["get", "n"] if variable == "WANDB_ARTIFACT_DIR" else ["put", "f"]), **{variable: "s3://b/x"})
+    assert refused.code == 3 and "is an address, and a path on this machine is needed" in refused.err
+    assert sorted(os.listdir(tmp_path)) == before
+
+
+def test_what_python_is_given_as_a_folder_is_not_an_address(here: Path) -> None:
+    saved = log(draft("n", "1"))
+    before = sorted(os.listdir(here))
+    for use in (
+        lambda: saved.download(root="s3://b/x"),
+        lambda: saved.checkout("gs:/b"),
+        lambda: saved.file(root="s3://b/x"),
+        lambda: wandb.Api(repository="s3:/b/x"),
+        lambda: Repository.init("s3://b/x"),
+    ):
+        with pytest.raises(ArtstoreError, match="address"):
+            use()
+    assert sorted(os.listdir(here)) == before
+
+
+def test_names_with_colons_are_paths_where_no_host_is_meant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for path in ("data:v3", "data:v3/sub", "./s3:/b", "/a/b@c:d", "data:v3.tar", "a/me@host:x"):
+        assert path_here(path) == path
+    (tmp_path / "s3:").mkdir()
+    (tmp_path / "me@host:x").mkdir()
+    assert path_here("s3:/") and path_here("me@host:x")
+    refuse_address("me@host:x")
+    refuse_address("./host:x")
+
+
+def test_a_path_that_is_put_and_is_nearly_a_bucket_is_told_how_one_is_spelled(cli: Cli) -> None:
+    assert "hint: did you mean s3://b/x?" in cli("put", "s3:/b/x", "-n", "n").err
+    assert spelled("s3:/") == spelled("file:")
