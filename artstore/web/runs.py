@@ -8,14 +8,13 @@ from starlette.responses import JSONResponse, Response
 
 from artstore.domain.names import check_project, file_name_of, printable
 from artstore.domain.run import CRASHED, RUNNING, RunPath, RunState
-from artstore.errors import Damage, InvalidValue
+from artstore.errors import ArtstoreError, Damage, InvalidValue
 from artstore.operations.finding.catalog import RunRow
 from artstore.repository import Repository
 from artstore.store.runs import may_live
+from artstore.web.curves import Curve, add_row
 from artstore.web.render import flat, page, page_of, parameters, repository_of, text_in
 
-_POINTS = 500
-"""A chart shows at least this many points of a longer metric, evenly spread, and fewer than twice as many."""
 _METRICS = 200
 """The most metrics of a run that are drawn: the first by name."""
 _COMPARED = 20
@@ -50,53 +49,72 @@ def run(request: Request) -> Response:
 
 def compare(request: Request) -> Response:
     """The page of config, summary and metrics of several runs, one column for each."""
-    repository, states = repository_of(request), _runs_in(request)
+    found = _runs_in(request)
+    states = [one for one in found.values() if isinstance(one, RunState)]
+    damaged = [one for one in found.values() if isinstance(one, Damage)]
     tables = []
     for name in ("config", "summary"):
         values = [dict(flat(getattr(state, name))) for state in states]
         keys = sorted(set().union(*values))
         tables.append((name, [(key, [value.get(key) for value in values]) for key in keys]))
-    state_of = repository.runs.status
-    return page(request, "compare.html", "Runs compared", runs=states, tables=tables, state_of=state_of)
+    return page(
+        request, "compare.html", "Runs compared", runs=states, labels=_labels(states), tables=tables, damaged=damaged
+    )
 
 
 def history(request: Request) -> Response:
     """Metrics of several runs as JSON.
 
-    For each run, it has the name and up to 200 metrics, each with fewer than 1,000 points.
+    For each run, it has its name, its label and up to 200 metrics, each with fewer than 2,000 points. If not all of a
+    run can be read, there is an error beside what was read, and the other runs are complete.
     """
-    repository = repository_of(request)
-    states = _runs_in(request)
-    return JSONResponse([{"run": str(s.path), "name": s.name, "metrics": _metrics(repository, s)} for s in states])
+    repository, found = repository_of(request), _runs_in(request)
+    states = [one for one in found.values() if isinstance(one, RunState)]
+    labels = dict(zip((state.path for state in states), _labels(states), strict=True))
+    answers: list[dict[str, Any]] = []
+    for path, one in found.items():
+        if isinstance(one, RunState):
+            answers.append({"run": str(path), "name": one.name, "label": labels[path], **_metrics(repository, one)})
+        else:
+            answers.append({"run": str(path), "name": path.id, "label": path.id, "metrics": {}, "error": str(one)})
+    return JSONResponse(answers)
 
 
-def _runs_in(request: Request) -> list[RunState]:
+def _labels(states: list[RunState]) -> list[str]:
+    """What to call each run: its name, with the id or the whole path where other runs have this name too."""
+    names = [state.name for state in states]
+    with_ids = [f"{state.name} ({state.path.id})" for state in states]
+    labels = [name if names.count(name) == 1 else longer for name, longer in zip(names, with_ids, strict=True)]
+    return [
+        label if labels.count(label) == 1 else f"{state.name} ({state.path})"
+        for label, state in zip(labels, states, strict=True)
+    ]
+
+
+def _runs_in(request: Request) -> dict[RunPath, RunState | Damage]:
+    """The runs that a request names, or the damage of those that can't be read. Raises InvalidValue, NotFound."""
     paths = parameters(request).get("run", [])
     if not 1 <= len(paths) <= _COMPARED:
         raise InvalidValue(f"choose 1 to {_COMPARED} runs, not {len(paths)}")
-    found = []
-    for path in paths:
-        parts = path.split("/")
+    found: dict[RunPath, RunState | Damage] = {}
+    for text in paths:
+        parts = text.split("/")
         if len(parts) != len(RunPath._fields):
-            raise InvalidValue(f"'{printable(path)}' is not a run: give ENTITY/PROJECT/ID")
-        found.append(repository_of(request).runs.find(RunPath(*map(check_project, parts))))
+            raise InvalidValue(f"'{printable(text)}' is not a run: give ENTITY/PROJECT/ID")
+        path = RunPath(*map(check_project, parts))
+        try:
+            found[path] = repository_of(request).runs.find(path)
+        except Damage as error:
+            found[path] = error
     return found
 
 
 def _metrics(repository: Repository, state: RunState) -> dict[str, Any]:
-    """The numbers that a run logged, thinned out while they are read, so that memory is needed for those shown only."""
-    found: dict[str, tuple[int, int, list[int], list[float]]] = {}
-    for row in repository.run_history(state):
-        for key, value in row.items():
-            if key.startswith("_") or isinstance(value, bool) or not isinstance(value, int | float):
-                continue
-            every, seen, steps, values = found.get(key, (1, 0, [], []))
-            if seen % every == 0:
-                steps.append(row["_step"])
-                values.append(value)
-                if len(steps) == 2 * _POINTS:
-                    del steps[1::2], values[1::2]
-                    every *= 2
-            found[key] = every, seen + 1, steps, values
-    kept = sorted(found.items())[:_METRICS]
-    return {key: {"steps": steps, "values": values} for key, (_, _, steps, values) in kept}
+    """The metrics that a run logged, as charts draw them. The history is read once, row by row."""
+    curves, error = dict[str, Curve](), None
+    try:
+        for row in repository.run_history(state):
+            add_row(curves, row)
+    except ArtstoreError as failure:
+        error = str(failure)
+    return {"metrics": {key: curve.plain() for key, curve in sorted(curves.items())[:_METRICS]}, "error": error}

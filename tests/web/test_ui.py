@@ -1,30 +1,25 @@
 """The page of a repository: seen by a real browser, and by who asks the server directly."""
 
-import http.client
 import os
 import re
-import shutil
-import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser
 
 from artstore.repository import Repository
 from tests.support import example
 from tests.support.commands import environment
 from tests.support.folders import make_tree
 from tests.support.marks import mostly_long
+from tests.support.pages import Served, Watched, seen_by_a_browser, serve, watched
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-seen_by_a_browser = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here")
 HOME = "local/digits"
 PAGES = {
     "artifacts": "/",
@@ -54,46 +49,6 @@ PAGES = {
 }
 
 
-class Served(NamedTuple):
-    folder: Path
-    address: str
-    """with the secret"""
-
-    @property
-    def origin(self) -> str:
-        return self.address.partition("/?")[0]
-
-    @property
-    def port(self) -> int:
-        return urlsplit(self.address).port or 0
-
-    @property
-    def secret(self) -> str:
-        return self.address.partition("secret=")[2]
-
-    def ask(self, path: str, method: str = "GET", **headers: str) -> tuple[http.client.HTTPResponse, bytes]:
-        """As who knows the secret does, unless a header says otherwise."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
-        try:
-            connection.request(method, path, headers={"Cookie": f"artstore-{self.port}={self.secret}"} | headers)
-            response = connection.getresponse()
-            return response, response.read()
-        finally:
-            connection.close()
-
-
-def serve(folder: Path, home: Path) -> Iterator[Served]:
-    told = environment(home, ARTSTORE_DIR=str(folder / ".artifacts"))
-    command = [sys.executable, "-m", "artstore", "ui", "--no-browser"]
-    with subprocess.Popen(command, cwd=folder, env=told, stdout=subprocess.PIPE, text=True) as server:
-        try:
-            assert server.stdout is not None
-            yield Served(folder, server.stdout.readline().split()[0])
-        finally:
-            server.send_signal(signal.SIGINT)
-            assert server.wait(30) == 0, "which is how it ends"
-
-
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     folder = tmp_path_factory.mktemp("example")
@@ -104,46 +59,6 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         cwd=Path(__file__).parents[2],
     )
     yield from serve(folder, folder)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        found = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
-        yield found
-        found.close()
-
-
-class Watched(NamedTuple):
-    """A tab, and what must not happen in it."""
-
-    page: Page
-    wrong: list[str]
-    origin: str
-
-    def open(self, path: str) -> Page:
-        self.page.goto(self.origin + path)
-        if self.page.locator(".charts").count():
-            self.page.wait_for_selector("figure canvas")
-        return self.page
-
-
-def watched(browser: Browser, served: Served, scheme: Any = "light") -> Watched:
-    page = browser.new_context(color_scheme=scheme, viewport={"width": 1200, "height": 800}).new_page()
-    wrong: list[str] = []
-    page.on("pageerror", lambda error: wrong.append(f"error: {error}"))
-    page.on(
-        "console",
-        lambda message: wrong.append(message.text) if message.type == "error" and "404" not in message.text else None,
-    )
-    page.on("dialog", lambda dialog: (wrong.append(f"dialog: {dialog.message}"), dialog.dismiss()))
-    page.on(
-        "request",
-        lambda asked: None if asked.url.startswith((served.origin, "data:")) else wrong.append(f"asked {asked.url}"),
-    )
-    page.goto(served.address)
-    assert page.url == served.origin + "/", "the secret does not stay in the address"
-    return Watched(page, wrong, served.origin)
 
 
 @pytest.fixture

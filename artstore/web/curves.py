@@ -1,0 +1,124 @@
+"""Metrics of a run as curves: what a chart draws of them, thinned out so that no extreme and no end is lost."""
+
+import math
+from typing import Any, NamedTuple
+
+from artstore.domain.metadata import as_number
+
+_BUCKETS = 250
+"""A longer metric has at least this many buckets of equally many points, and fewer than twice as many."""
+_STRETCHES = 5
+"""The most stretches of a metric that are marked because they aren't finite: the first ones, and the last."""
+
+Point = tuple[int, float]
+
+
+class _Stretch(NamedTuple):
+    """Consecutive points of a metric with the same value that is not finite."""
+
+    value: float
+    first: int
+    last: int
+
+
+class _Bucket(NamedTuple):
+    """Consecutive points of a metric: its smallest, largest and last one, and the last that is not finite."""
+
+    low: Point | None
+    high: Point | None
+    last: Point | None
+    gap: Point | None
+
+    def joined(self, later: "_Bucket") -> "_Bucket":
+        """This bucket and a later one as one bucket."""
+        lows = [point for point in (self.low, later.low) if point is not None]
+        highs = [point for point in (self.high, later.high) if point is not None]
+        return _Bucket(
+            min(lows, key=_value, default=None), max(highs, key=_value, default=None), later.last or self.last,
+            later.gap or self.gap,
+        )  # fmt: skip
+
+    def points(self) -> list[Point]:
+        """The points to draw, in the order of their steps."""
+        return sorted({point[0]: point for point in self if point is not None}.values())
+
+
+def _value(point: Point) -> float:
+    return point[1]
+
+
+class Curve:
+    """The points of one metric, thinned out while they are added. Memory: what is drawn.
+
+    Of each bucket the smallest, the largest and the last point are drawn, each at its own step. That is the line of
+    all points, as far as a chart of a few hundred pixels can show it (M4, Jugel et al., VLDB 2014).
+    """
+
+    def __init__(self) -> None:
+        self._buckets: list[_Bucket] = []
+        self._points = 0
+        self._size = 1
+        """points in a bucket"""
+        self._stretches: list[_Stretch] = []
+        self._unmarked = 0
+        """stretches between the marked ones"""
+        self._was_finite = True
+
+    def add(self, step: int, value: float) -> None:
+        """Add the next point."""
+        point: Point = step, value
+        finite = math.isfinite(value)
+        bucket = _Bucket(point, point, point, None) if finite else _Bucket(None, None, None, point)
+        if self._points % self._size:
+            self._buckets[-1] = self._buckets[-1].joined(bucket)
+        else:
+            self._buckets.append(bucket)
+        self._points += 1
+        if self._points == 2 * _BUCKETS * self._size:
+            pairs = zip(self._buckets[::2], self._buckets[1::2], strict=True)
+            self._buckets = [first.joined(second) for first, second in pairs]
+            self._size *= 2
+        if not finite:
+            self._add_to_stretches(step, value)
+        self._was_finite = finite
+
+    def _add_to_stretches(self, step: int, value: float) -> None:
+        last = self._stretches[-1] if self._stretches else None
+        if last is not None and not self._was_finite and str(last.value) == str(value):
+            self._stretches[-1] = last._replace(last=step)
+            return
+        if len(self._stretches) == _STRETCHES:
+            del self._stretches[-1]
+            self._unmarked += 1
+        self._stretches.append(_Stretch(value, step, step))
+
+    def plain(self) -> dict[str, Any]:
+        """What a chart draws: steps, values (None where there is no finite one), and marks with their texts."""
+        points = [point for bucket in self._buckets for point in bucket.points()]
+        return {
+            "steps": [step for step, _ in points],
+            "values": [value if math.isfinite(value) else None for _, value in points],
+            "marks": [{"step": stretch.first, "text": self._text(stretch)} for stretch in self._stretches],
+            "unmarked": self._unmarked,
+        }
+
+    def _text(self, stretch: _Stretch) -> str:
+        name = "NaN" if math.isnan(stretch.value) else "Infinity" if stretch.value > 0 else "-Infinity"
+        if not self._was_finite and stretch is self._stretches[-1]:
+            return f"{name} from step {stretch.first:,}"
+        if stretch.first == stretch.last:
+            return f"{name} at step {stretch.first:,}"
+        return f"{name} in steps {stretch.first:,} to {stretch.last:,}"
+
+
+def add_row(curves: dict[str, Curve], row: dict[str, Any]) -> None:
+    """Add the numbers in a row of a run's history to the curves of their metrics."""
+    for key, logged in row.items():
+        value = as_number(logged)
+        if key.startswith("_") or isinstance(value, bool) or not isinstance(value, int | float):
+            continue
+        try:
+            number = float(value)
+        except OverflowError:  # a whole number of hundreds of digits
+            number = math.inf if value > 0 else -math.inf
+        curves.setdefault(key, Curve()).add(row["_step"], number)

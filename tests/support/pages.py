@@ -1,0 +1,91 @@
+"""The server of the pages for tests, asked directly or by a real browser in which nothing may go wrong."""
+
+import http.client
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Browser, Page
+
+from tests.support.commands import environment
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+seen_by_a_browser = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here")
+
+
+class Served(NamedTuple):
+    folder: Path
+    address: str
+    """with the secret"""
+
+    @property
+    def origin(self) -> str:
+        return self.address.partition("/?")[0]
+
+    @property
+    def port(self) -> int:
+        return urlsplit(self.address).port or 0
+
+    @property
+    def secret(self) -> str:
+        return self.address.partition("secret=")[2]
+
+    def ask(self, path: str, method: str = "GET", **headers: str) -> tuple[http.client.HTTPResponse, bytes]:
+        """As who knows the secret does, unless a header says otherwise."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        try:
+            connection.request(method, path, headers={"Cookie": f"artstore-{self.port}={self.secret}"} | headers)
+            response = connection.getresponse()
+            return response, response.read()
+        finally:
+            connection.close()
+
+
+def serve(folder: Path, home: Path) -> Iterator[Served]:
+    told = environment(home, ARTSTORE_DIR=str(folder / ".artifacts"))
+    command = [sys.executable, "-m", "artstore", "ui", "--no-browser"]
+    with subprocess.Popen(command, cwd=folder, env=told, stdout=subprocess.PIPE, text=True) as server:
+        try:
+            assert server.stdout is not None
+            yield Served(folder, server.stdout.readline().split()[0])
+        finally:
+            server.send_signal(signal.SIGINT)
+            assert server.wait(30) == 0, "which is how it ends"
+
+
+class Watched(NamedTuple):
+    """A tab, and what must not happen in it."""
+
+    page: Page
+    wrong: list[str]
+    origin: str
+
+    def open(self, path: str) -> Page:
+        self.page.goto(self.origin + path)
+        if self.page.locator(".charts").count():
+            self.page.wait_for_selector("figure canvas")
+        return self.page
+
+
+def watched(browser: Browser, served: Served, scheme: Any = "light") -> Watched:
+    page = browser.new_context(color_scheme=scheme, viewport={"width": 1200, "height": 800}).new_page()
+    wrong: list[str] = []
+    page.on("pageerror", lambda error: wrong.append(f"error: {error}"))
+    page.on(
+        "console",
+        lambda message: wrong.append(message.text) if message.type == "error" and "404" not in message.text else None,
+    )
+    page.on("dialog", lambda dialog: (wrong.append(f"dialog: {dialog.message}"), dialog.dismiss()))
+    page.on(
+        "request",
+        lambda asked: None if asked.url.startswith((served.origin, "data:")) else wrong.append(f"asked {asked.url}"),
+    )
+    page.goto(served.address)
+    assert page.url == served.origin + "/", "the secret does not stay in the address"
+    return Watched(page, wrong, served.origin)

@@ -1,0 +1,204 @@
+"""Charts of runs: what the page draws of a history, read back from a real browser."""
+
+import json
+import math
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser
+
+from artstore.web.curves import Curve
+from tests.support.commands import environment
+from tests.support.pages import Served, Watched, seen_by_a_browser, serve, watched
+
+RUNS = """
+import artstore as wandb
+with wandb.init(project="p", id="long", config={"lr": 1}) as run:
+    for step in range(5000):
+        loss = 50.0 if step == 2345 else 0.25 if step == 4999 else 1.0
+        run.log({"loss": loss, "grad": float("nan") if step > 3000 else 1.0, "early": 1.0,
+                 "hole": float("nan") if 1000 <= step < 2000 else 1.0} if step < 4000
+                else {"loss": loss, "grad": float("nan")})
+with wandb.init(project="p", id="broken") as run:
+    for step in range(4000):
+        run.log({"loss": step / 4000})
+with wandb.init(project="p", id="blinking") as run:
+    for step in range(60):
+        run.log({"loss": float("nan") if step % 2 else step})
+with wandb.init(project="p", id="silent"):
+    pass
+for id in ("twin-1", "twin-2"):
+    with wandb.init(project="p", id=id, name="lion") as run:
+        run.log({"loss": 1})
+for number in range(12):
+    with wandb.init(project="p", id=f"of-many-{number}") as run:
+        run.log({"only": number} if number == 11 else {"loss": number})
+"""
+RECORDER = """window.plots = {};
+    let known;
+    Object.defineProperty(window, "uPlot", { configurable: true, get: () => known, set: (made) => {
+        known = new Proxy(made, { construct: (target, given) => {
+            const plot = new target(...given);
+            return window.plots[given[2].querySelector("figcaption").textContent] = plot;
+        } });
+    } });"""
+"""Keeps each chart that a page makes by its metric."""
+DRAWN = """([name, line, step]) => {
+    const plot = plots[name], series = plot.series[line], value = plot.data[line][plot.data[0].indexOf(step)];
+    const x = Math.round(plot.valToPos(step, "x", true)), y = Math.round(plot.valToPos(value, "y", true));
+    const [red, green, blue] = [1, 3, 5].map((at) => parseInt(series.stroke().slice(at, at + 2), 16));
+    const { data } = plot.ctx.getImageData(x - 4, y - 4, 9, 9);
+    for (let at = 0; at < data.length; at += 4)
+        if (data[at + 3] > 200 && Math.abs(data[at] - red) + Math.abs(data[at + 1] - green) + Math.abs(data[at + 2] - blue) < 40)
+            return true;
+    return false;
+}"""
+"""Whether a pixel in the line's colour is where a step's value belongs."""
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    folder = tmp_path_factory.mktemp("runs")
+    told = environment(folder, ARTSTORE_DIR=str(folder / ".artifacts"))
+    subprocess.run([sys.executable, "-c", RUNS], check=True, env=told, cwd=folder)
+    yield from serve(folder, folder)
+
+
+@pytest.fixture
+def tab(browser: Browser, runs: Served) -> Iterator[Watched]:
+    found = watched(browser, runs)
+    found.page.add_init_script(RECORDER)
+    yield found
+    found.page.context.close()
+    assert found.wrong == []
+
+
+def damage(served: Served) -> None:
+    """Flip a byte of the history of the run `broken`, in the pack that holds it."""
+    for pack in (served.folder / ".artifacts/objects/packs").glob("*.pack"):
+        data = bytearray(pack.read_bytes())
+        if (at := data.find(b'"loss":0.5}')) > 0:
+            data[at] ^= 1
+            pack.chmod(0o644)
+            pack.write_bytes(data)
+
+
+@seen_by_a_browser
+def test_a_spike_the_last_step_and_nan_of_a_long_run_are_drawn(tab: Watched) -> None:
+    page = tab.open("/run/local/p/long")
+    data = page.evaluate("plots.loss.data")
+    assert max(data[1], key=lambda value: value or 0) == 50 and data[0][data[1].index(50)] == 2345
+    assert data[0][-1] == 4999 and data[1][-1] == 0.25
+    for step in (2345, 4999, 0):
+        assert page.evaluate(DRAWN, ["loss", 1, step]), step
+    grad = page.evaluate("plots.grad.data")
+    assert grad[1][-1] is None and grad[0][-1] == 4999
+    assert page.locator("figure", has_text="grad").locator("p").inner_text() == "long: NaN from step 3,001"
+    dotted = """() => { const x = Math.round(plots.grad.valToPos(3001, "x", true)), { top, height } = plots.grad.bbox;
+        const { data } = plots.grad.ctx.getImageData(x - 1, top, 3, height);
+        let marked = 0;
+        for (let at = 0; at < data.length; at += 4) if (data[at + 3] > 200 && data[at + 2] > 150 && data[at] < 100) marked++;
+        return marked; }"""
+    assert page.evaluate(dotted) > 50
+
+
+@seen_by_a_browser
+def test_all_charts_of_a_run_have_the_same_steps(tab: Watched) -> None:
+    page = tab.open("/run/local/p/long")
+    ranges = page.evaluate("Object.values(plots).map((plot) => [plot.scales.x.min, plot.scales.x.max])")
+    assert ranges == [[0, 4999]] * 4
+    assert page.evaluate(DRAWN, ["early", 1, 3999])
+
+
+@seen_by_a_browser
+def test_no_line_is_drawn_over_steps_without_a_finite_value(tab: Watched) -> None:
+    page = tab.open("/run/local/p/long")
+    steps = page.evaluate("plots.hole.data[0].filter((step, at) => plots.hole.data[1][at] === null)")
+    assert 1000 <= steps[0] < steps[-1] < 2000
+    page.evaluate("plots.hole.data[1] = plots.hole.data[1].map((value) => value ?? 1)")  # where a line would be
+    assert not page.evaluate(DRAWN, ["hole", 1, steps[len(steps) // 2]])
+    assert page.evaluate(DRAWN, ["hole", 1, 3999])
+    assert "NaN in steps 1,000 to 1,999" in page.inner_text("figure:has-text('hole')")
+    page = tab.open("/run/local/p/blinking")
+    assert page.evaluate(DRAWN, ["loss", 1, 30]), "a number alone between others is a point"
+    assert "and in 25 places between" in page.inner_text("figure")
+
+
+@seen_by_a_browser
+def test_runs_of_one_name_have_labels_of_their_own(tab: Watched) -> None:
+    page = tab.open("/compare?run=local/p/twin-1&run=local/p/twin-2&run=local/p/long")
+    assert page.evaluate("plots.loss.series.map((line) => line.label)") == [
+        "step",
+        "lion (twin-1)",
+        "lion (twin-2)",
+        "long",
+    ]
+    assert page.locator("thead a").all_inner_texts()[:3] == ["lion (twin-1)", "lion (twin-2)", "long"]
+
+
+@seen_by_a_browser
+def test_a_run_has_one_look_in_all_charts_and_no_two_runs_have_the_same(tab: Watched) -> None:
+    names = [f"of-many-{number}" for number in range(12)]
+    page = tab.open("/compare?" + "&".join(f"run=local/p/{name}" for name in names))
+    look = "(line) => [line.label, line.stroke(), String(line.dash)]"
+    looks: list[list[str]] = page.evaluate(f"plots.loss.series.slice(1).map({look})")
+    looks += page.evaluate(f"plots.only.series.slice(1).map({look})")
+    assert [label for label, _, _ in looks] == names
+    assert len({(stroke, dash) for _, stroke, dash in looks}) == 12
+    borders = "[...document.querySelectorAll('figure:first-of-type .u-marker')].map((e) => e.style.borderStyle || e.style.border)"
+    assert any("dashed" in border for border in page.evaluate(borders))
+
+
+@seen_by_a_browser
+@pytest.mark.damaged
+def test_a_damaged_history_is_told_beside_the_charts_of_the_other_runs(browser: Browser, runs: Served) -> None:
+    damage(runs)
+    tab = watched(browser, runs)
+    tab.page.add_init_script(RECORDER)
+    page = tab.open("/compare?run=local/p/broken&run=local/p/twin-1")
+    assert "Not all metrics of broken can be shown: " in page.inner_text(".charts .warning")
+    assert page.evaluate("plots.loss.series.map((line) => line.label)") == ["step", "lion"]
+    assert tab.wrong == []
+
+
+@seen_by_a_browser
+def test_charts_that_cannot_be_loaded_are_told_and_so_is_a_run_without_metrics(browser: Browser, runs: Served) -> None:
+    tab = watched(browser, runs)
+    tab.page.route(re.compile("/history"), lambda route: route.fulfill(status=500))
+    tab.page.goto(tab.origin + "/run/local/p/long")
+    tab.page.wait_for_selector(".charts .warning")
+    assert tab.page.inner_text(".charts") == "The metrics can't be shown: the server answered with status 500."
+    tab.page.unroute_all()
+    tab.page.goto(tab.origin + "/run/local/p/silent")
+    tab.page.get_by_text("No metrics were logged.").wait_for()
+    assert b"Charts need JavaScript." in runs.ask("/run/local/p/long")[1]
+
+
+def test_a_curve_keeps_extremes_and_ends_of_any_length() -> None:
+    for length in (1, 2, 499, 500, 501, 1000, 5001, 12345):
+        values = [math.sin(step) for step in range(length)]
+        values[length // 3] = 50.0
+        values[length // 2] = -50.0
+        curve = Curve()
+        for step, value in enumerate(values):
+            curve.add(step, value)
+        drawn = curve.plain()
+        assert all(values[step] == value for step, value in zip(drawn["steps"], drawn["values"], strict=True))
+        assert max(drawn["values"]) == max(values) and min(drawn["values"]) == min(values)
+        assert drawn["steps"] == sorted(set(drawn["steps"])) and drawn["steps"][-1] == length - 1
+        assert len(drawn["steps"]) < 2000 and (length > 500 or len(drawn["steps"]) == length)
+
+
+def test_stretches_that_are_not_finite_are_marked() -> None:
+    curve = Curve()
+    for step in range(40):
+        curve.add(step, math.inf if step in (3, 4) else math.nan if step == 9 or (step % 2 and 20 < step < 36) else 1.0)
+    said: dict[str, Any] = curve.plain()
+    texts = [mark["text"] for mark in said["marks"]]
+    assert texts[:3] == ["Infinity in steps 3 to 4", "NaN at step 9", "NaN at step 21"]
+    assert texts[-1] == "NaN at step 35" and said["unmarked"] == 5
+    json.dumps(said, allow_nan=False)
