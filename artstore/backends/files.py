@@ -425,7 +425,7 @@ def _read_ahead(fd: int) -> Iterator[memoryview]:
 def read_rules(fd: int, path: bytes) -> Rules:
     """The ignore rules in an open folder, whose path below the walked root is `path`. OSError if they can't be read."""
     source = open_regular(IGNORE_FILE, dir_fd=fd)
-    with open(source, encoding="utf-8", errors="surrogateescape") as file:
+    with open(source, encoding="utf-8-sig", errors="surrogateescape") as file:  # git skips a byte order mark, too
         text = file.read(_LONGEST_RULES + 1)
     if len(text) > _LONGEST_RULES:
         raise OSError(errno.EFBIG, f"it has more than {_LONGEST_RULES:,} characters")

@@ -96,6 +96,7 @@ def _parse(line: str) -> _Rule | None:
 
 
 _STAR, _DEEP = "*", "**/"
+_NOTHING = "(?!)"
 
 
 @lru_cache(maxsize=1024)
@@ -108,10 +109,7 @@ def _compile(pattern: str, anchored: bool) -> re.Pattern[str]:
     pieces = list(_pieces(pattern)) if anchored else [_DEEP, *_pieces(pattern)]
     first, *others = ["/".join(map(_segment, _parted(group, "/"))) for group in _parted(pieces, _DEEP)]
     middle = "".join(f"(?>(?:[^/]*/)*?{group})" for group in others[:-1])
-    try:
-        return re.compile(first + middle + (f"(?:.*/)?{others[-1]}" if others else ""), re.DOTALL)
-    except re.error:  # a range such as [z-a], which matches nothing in git
-        return re.compile(r"(?!)")
+    return re.compile(first + middle + (f"(?:.*/)?{others[-1]}" if others else ""), re.DOTALL)
 
 
 def _pieces(pattern: str) -> Iterator[str]:
@@ -119,7 +117,6 @@ def _pieces(pattern: str) -> Iterator[str]:
     i = 0
     while i < len(pattern):
         begins = i == 0 or pattern[i - 1] == "/"
-        end = pattern.find("]", i + (3 if pattern[i + 1 : i + 2] in ("!", "^") else 2)) if pattern[i] == "[" else -1
         if begins and pattern.startswith(_DEEP, i):
             piece, i = _DEEP, i + 3
         elif begins and pattern[i:] == "**":
@@ -128,8 +125,8 @@ def _pieces(pattern: str) -> Iterator[str]:
             piece, i = _STAR, i + 1
         elif pattern[i] == "?":
             piece, i = "[^/]", i + 1
-        elif end > 0:
-            piece, i = f"(?!/)[{_class(pattern[i + 1 : end])}]", end + 1
+        elif pattern[i] == "[":
+            piece, i = _bracket(pattern, i) or (_NOTHING, len(pattern))
         elif pattern[i] == "\\" and i + 1 < len(pattern):
             piece, i = re.escape(pattern[i + 1]), i + 2
         else:
@@ -137,11 +134,40 @@ def _pieces(pattern: str) -> Iterator[str]:
         yield piece
 
 
-def _class(text: str) -> str:
-    """The content of a `[…]` in a pattern, escaped for a regular expression."""
-    negated = text[0] in "!^"
-    parts = re.findall(r"(?s)(.)-(.)|(.)", text[1:] if negated else text)
-    return "^" * negated + "".join(f"{re.escape(a)}-{re.escape(b)}" if b else re.escape(c) for a, b, c in parts)
+_NAMED = {
+    "alnum": "0-9A-Za-z", "alpha": "A-Za-z", "blank": r"\t ", "cntrl": r"\x00-\x1f\x7f", "digit": "0-9",
+    "graph": "!-~", "lower": "a-z", "print": " -~", "punct": r"!-/:-@\[-`{-~", "space": r"\t-\r ", "upper": "A-Z",
+    "xdigit": "0-9A-Fa-f",
+}  # fmt: skip
+"""The characters of `[:alpha:]` and its like: ASCII only, as in git."""
+
+
+_MEMBER = re.compile(r"\[:([^\]]{0,40}):\]|(\\?.)(?:-(?!\])(\\?.))?", re.DOTALL)
+"""A member of a `[…]`: a named class, a range or a character; each character may have a backslash before it."""
+
+
+def _bracket(pattern: str, start: int) -> tuple[str, int] | None:
+    """The regular expression of the `[…]` at `start`, and where it ends. None if it has no end or an unknown class.
+
+    As in git, a `]` in front is a character, and a range that runs backwards stands for its first character only.
+    """
+    i = start + 1
+    negated = pattern[i : i + 1] in ("!", "^")
+    first = i = i + negated
+    found: list[str] = []
+    while member := _MEMBER.match(pattern, i):
+        named, low, high = member.groups()
+        if pattern[i] == "]" and i > first:
+            return f"(?!/)[{'^' * negated}{''.join(found)}]", i + 1
+        i = member.end()
+        if named is not None and named not in _NAMED:
+            return None
+        found.append(_NAMED[named] if named is not None else _range(low[-1], (high or low)[-1]))
+    return None
+
+
+def _range(low: str, high: str) -> str:
+    return f"{re.escape(low)}-{re.escape(high)}" if low < high else re.escape(low)
 
 
 def _segment(pieces: list[str]) -> str:

@@ -102,6 +102,10 @@ class StatCache:
     def __init__(self, storage: FolderStorage, root: str, salt: str = "") -> None:
         self._storage = storage
         self._path = f"cache/stat/{blake3(os.fsencode(root) + salt.encode()).hexdigest()[:32]}"
+        self._begin()
+
+    def _begin(self) -> None:
+        """Read the old records. There are no new ones yet."""
         self._old: mmap | None = None
         self._where: dict[bytes, tuple[int, int]] = {}
         self._new: dict[bytes, tuple[int, int] | None] = {}
@@ -209,6 +213,11 @@ class StatCache:
             if self._append(_sealed((note, where))) and self._append(start.to_bytes(8, "big")):
                 self._publish()
         self.close()
+
+    def begin_again(self) -> None:
+        """Make the records so far the old ones, for another walk of the root: it reads what this one could not read."""
+        self.save(self.note)
+        self._begin()
 
     def _publish(self) -> None:
         try:

@@ -45,6 +45,8 @@ class Listing:
         """files that are read through a symlink"""
         self.folders: dict[str, None] = {}
         """names of subfolders, in the system's order"""
+        self.refused: dict[str, str] = {}
+        """what can't be saved, such as FIFOs and dangling symlinks, with the reasons: a problem unless it is ignored"""
 
     def add_folder(self, name: str, inode: int) -> None:
         """Add a subfolder, or a symlink that leads to a folder."""
@@ -53,7 +55,8 @@ class Listing:
 
     def drop(self, name: str) -> None:
         """Leave out a file or subfolder."""
-        del self.seen[name]
+        self.seen.pop(name, None)
+        self.refused.pop(name, None)
         self.linked.discard(name)
         self.folders.pop(name, None)
 
@@ -81,7 +84,7 @@ class Lister:
         # 1. List it, with stats.
         path = folder.path
         listing = self._scan(folder)
-        # 2. Drop ignored files before names are checked, so that a bad name can be ignored.
+        # 2. Drop what is ignored before kinds and names are checked, so that a FIFO or a bad name can be ignored.
         if IGNORE_FILE in listing.seen:
             try:
                 rules = [*rules, read_rules(folder.fd, path)]
@@ -90,16 +93,19 @@ class Lister:
         if rules or self._filter:
             self._drop_ignored(path, listing, rules)
         # 3. Drop protected names, and temporary files of checkouts (`left_by`): running ones, and killed ones.
-        for name in list(listing.seen):
+        for name in [*listing.seen, *listing.refused]:
             if name[0] == "." and (is_protected(os.fsencode(name)) or left_by(name)):
                 self.leave_out(path + os.fsencode(name))
                 listing.drop(name)
             elif "\\" in name or ":" in name:
                 self._check_name(path, os.fsencode(name))
+        # 4. Report the rest of what can't be saved.
+        for name, reason in listing.refused.items():
+            self._problems.add(path + os.fsencode(name), reason)
         return listing, rules
 
     def _scan(self, folder: OpenFolder) -> Listing:
-        """List an open folder with stats. Entries that can't be saved are added to the problems."""
+        """List an open folder with stats. What is gone before its stat is read is refused as vanished."""
         fd, path, device, _ = folder
         listing = Listing()
         seen = listing.seen
@@ -110,30 +116,33 @@ class Lister:
                 for entry in entries:
                     name = entry.name
                     if entry.is_file(follow_symlinks=False):
-                        st = entry.stat(follow_symlinks=False)
+                        try:
+                            st = entry.stat(follow_symlinks=False)
+                        except FileNotFoundError:
+                            listing.refused[name] = VANISHED
+                            continue
                         seen[name] = (st.st_mode, st.st_ino, st.st_size, st.st_mtime_ns, st.st_ctime_ns)
                     elif entry.is_dir(follow_symlinks=False):
                         if self._admits(path, name, (device, entry.inode())):
                             listing.add_folder(name, entry.inode())
                     else:
                         self._follow(fd, path, name, listing)
+        except FileNotFoundError:  # the folder was removed after it was opened
+            self._problems.add(path, VANISHED)
         except OSError as error:
             self._problems.add(path, reason_of(error))
         return listing
 
     def _follow(self, fd: int, path: bytes, name: str, listing: Listing) -> None:
-        """Add the file or folder that a symlink leads to. Any other kind of target is a problem, as is a FIFO or
-        a device.
-        """
+        """Add the file or folder that a symlink leads to. Any other kind of target is refused, and so are FIFOs."""
         try:
             st = os.stat(name, dir_fd=fd)
         except FileNotFoundError:
             target = _link_target(fd, name)
-            self._problems.add(path + os.fsencode(name), f"dangling symlink to {target}" if target else VANISHED)
+            listing.refused[name] = f"dangling symlink to {target}" if target else VANISHED
             return
         except OSError as error:
-            reason = "symlink loop" if error.errno == errno.ELOOP else reason_of(error)
-            self._problems.add(path + os.fsencode(name), reason)
+            listing.refused[name] = "symlink loop" if error.errno == errno.ELOOP else reason_of(error)
             return
         if stat.S_ISREG(st.st_mode):
             listing.linked.add(name)
@@ -142,7 +151,7 @@ class Lister:
             if self._admits(path, name, (st.st_dev, st.st_ino)):
                 listing.add_folder(name, st.st_ino)
         else:
-            self._problems.add(path + os.fsencode(name), f"is a {kind_of(st.st_mode)}, not a file")
+            listing.refused[name] = f"is a {kind_of(st.st_mode)}, not a file"
 
     def _admits(self, path: bytes, name: str, folder: tuple[int, int]) -> bool:
         """Whether a subfolder is saved. Not if it is protected, or the repository itself."""
@@ -153,7 +162,7 @@ class Lister:
 
     def _drop_ignored(self, path: bytes, listing: Listing, rules: list[Rules]) -> None:
         below = os.fsdecode(path)
-        for name in list(listing.seen):
+        for name in [*listing.seen, *listing.refused]:
             is_folder = name in listing.folders
             full = below + name
             out = ignored(rules, full, is_folder) or self._filter.excludes(full, is_folder)

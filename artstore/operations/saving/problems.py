@@ -12,18 +12,34 @@ class Problems:
 
     def __init__(self) -> None:
         self._found: list[tuple[str, str]] = []
+        self._vanished: dict[bytes, set[bytes]] = {}
 
     def __bool__(self) -> bool:
         return bool(self._found)
 
     def add(self, path: bytes, reason: str) -> None:
-        """Note a problem of the file or folder at this path below the root."""
+        """Note a problem of the file or folder at this path below the root.
+
+        What vanished may turn out to be none: see `take_vanished`.
+        """
+        folder, slash, name = path.rstrip(b"/").rpartition(b"/")
+        if reason == VANISHED and name:
+            self._vanished.setdefault(folder + slash, set()).add(name)
+            return
         self._found.append((printable(path.rstrip(b"/")) or ".", reason))
+
+    def take_vanished(self, folder: bytes) -> set[bytes]:
+        """The names in a folder that were listed and then were gone. From now on they are not problems."""
+        return self._vanished.pop(folder, set())
+
+    def miss(self, path: bytes) -> None:
+        """Note that something vanished whose absence is a problem."""
+        self._found.append((printable(path), VANISHED))
 
     @property
     def first_reason(self) -> str:
-        """The reason of the first problem. There must be one."""
-        return self._found[0][1]
+        """The reason of the first problem, if not the file vanished."""
+        return self._found[0][1] if self._found else VANISHED
 
     def error(self, root: str) -> SourceError:
         """The error that names the first problem and carries all of them."""

@@ -51,6 +51,7 @@ class FileReader:
         """Stop the threads that copy large files."""
         if self._pool is not None:
             self._pool.shutdown(cancel_futures=True)
+            self._pool = None
 
     def read(self, fd: int, path: bytes, todo: dict[str, Stat], linked: set[str]) -> dict[bytes, Row | None]:
         """Read files of an open folder, and add their blobs to the transaction. Returns the entries of the files.

@@ -1,4 +1,4 @@
-"""Walking a folder into a transaction: by folder descriptors, one pass, nothing skipped silently."""
+"""Walking a folder into a transaction: by folder descriptors, nothing skipped silently."""
 
 import os
 import stat
@@ -15,13 +15,16 @@ from artstore.domain.names import MAX_DEPTH, printable
 from artstore.domain.tree import DIRECTORY, EXECUTABLE, PART, Folder, Row, read_folder
 from artstore.errors import ArtstoreError, SourceError
 from artstore.operations.saving.listing import Lister, Listing, OpenFolder, stat_of
-from artstore.operations.saving.problems import Problems, reason_of, source_error
+from artstore.operations.saving.problems import VANISHED, Problems, reason_of, source_error
 from artstore.operations.saving.reading import FileReader
 from artstore.progress import Monitor
 from artstore.store import statcache
 from artstore.store.packs import LARGE
 from artstore.store.statcache import UNKNOWN, Record, RecordPart, Stat, StatCache, Trust, signature, trust
 from artstore.store.transaction import Transaction
+
+_WALKS = 8
+"""A folder in which files vanish is walked this often, before they are missed."""
 
 _OPEN_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
@@ -90,6 +93,11 @@ class Scanner:
         self._most_levels = MAX_DEPTH - 1 - depth
         self._relied_on_base = False
         self._root = ""
+        self._listed: dict[bytes, set[bytes]] = {}
+        """names in the folders in which something vanished during this walk"""
+        self._before: dict[bytes, set[bytes]] = {}
+        """the same of the walk before"""
+        self._missed: list[bytes] = []
         self._problems = Problems()
         self._reader = FileReader(transaction, self._problems, monitor)
         store = os.stat(transaction.storage.root)
@@ -103,15 +111,46 @@ class Scanner:
         if (os.path.realpath(root) + os.sep).startswith(store + os.sep):
             problems = [(root, "is in the repository")]
             raise SourceError(f"{printable(root)} is in the repository itself", problems=problems)
-        try:
-            with closing_fd(_open_for(root, root)) as fd:
-                here = OpenFolder.of(fd, b"")
-                folder = self._folder(here, [], {here.identity}, self._base)
-        finally:
-            self._reader.close()
+        for _ in range(_WALKS - 1):
+            folder = self._walk(root)
+            if self._problems or not self._missed:
+                break
+            self._begin_again()
+        else:
+            folder = self._walk(root)
+        for path in self._missed:
+            self._problems.miss(path)
         if self._problems:
             raise self._problems.error(root)
         return Scanned(folder, self._lister.left_out, self._relied_on_base)
+
+    def _walk(self, root: str) -> Folder:
+        try:
+            with closing_fd(_open_for(root, root)) as fd:
+                here = OpenFolder.of(fd, b"")
+                return self._folder(here, [], {here.identity}, self._base)
+        finally:
+            self._reader.close()
+
+    def _begin_again(self) -> None:
+        """Prepare another walk, because something vanished: it may have moved to where the walk had been before."""
+        self._before, self._listed, self._missed = self._listed, {}, []
+        self._lister.left_out.clear()
+        if self._cache is not None:
+            self._cache.begin_again()
+
+    def _drop_vanished(self, path: bytes, listing: Listing) -> set[bytes]:
+        """Leave out what was listed in a folder and then was gone. Returns the names.
+
+        It is missed if it was there in the walk before. If not, it came and went since, as temporary files do.
+        """
+        gone = self._problems.take_vanished(path)
+        if gone:
+            self._listed[path] = gone | set(map(os.fsencode, listing.seen))
+            self._missed += [path + name for name in sorted(gone & self._before.get(path, gone))]
+            for name in gone:
+                listing.drop(os.fsdecode(name))
+        return gone
 
     def one_file(self, folder: str, name: str) -> Row:
         """Add a single file. Symlinks are followed. The cache, if any, is that of the file."""
@@ -173,6 +212,10 @@ class Scanner:
         # 5. Save the subfolders; note those whose trees changed, and those that are gone.
         bases = self._base_folders(base, now, listing)
         folders = self._subfolders(here, rules, above, listing.folders, bases)
+        if gone := self._drop_vanished(path, listing):
+            edits |= dict.fromkeys(gone)
+            folders = {name: folder for name, folder in folders.items() if name not in gone}
+            young = [name for name in young if name in listing.seen]
         _note_folders(edits, folders, now.folders)
         files = len(listing.seen) - len(listing.folders)
         self._monitor.advance(files)
@@ -246,7 +289,7 @@ class Scanner:
                 fd = os.open(name, _OPEN_FOLDER, dir_fd=here.fd)
             except OSError as error:
                 vanished = isinstance(error, FileNotFoundError)
-                self._problems.add(below, "vanished while it was read" if vanished else reason_of(error))
+                self._problems.add(below, VANISHED if vanished else reason_of(error))
                 continue
             try:
                 child = OpenFolder.of(fd, below + b"/")
