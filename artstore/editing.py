@@ -208,7 +208,8 @@ class Editor(View):
             specs: Artifacts. None means all.
             policy: Which versions to keep. The default only deletes versions whose ttl has passed.
             force: Also delete versions that have aliases, or to which links point.
-            dry_run: Delete nothing. The result says what would be deleted, and how many bytes `gc` would free.
+            dry_run: Delete nothing. The result says what would be deleted, how many bytes `gc` would free, and the
+                Conflict that the prune would raise.
 
         Raises:
             Conflict: Such a version has aliases, or links point to it. Nothing was deleted anywhere.

@@ -190,7 +190,8 @@ def prune_command(
             {"spec": f"{path}:v{v.version['number']}", "goes": v.goes, "why": v.why, "size": v.version["size"]}
             for path, v in result.verdicts
         ]
-        print_json({"dry_run": dry_run, "versions": versions, "freed_bytes": result.freed_bytes})
+        refused = result.refused.message if result.refused is not None else None
+        print_json({"dry_run": dry_run, "versions": versions, "freed_bytes": result.freed_bytes, "refused": refused})
         return
     rows = [
         (f"{short(path)}:v{v.version['number']}", "delete" if v.goes else "keep", human(v.version["size"]), v.why)
@@ -199,8 +200,10 @@ def prune_command(
     if gone:
         table(rows, ("VERSION", "DO", "SIZE", "WHY"), right=(2,))
     would = "would delete" if dry_run else "deleted"
-    freed = f"; gc frees {_exact(result.freed_bytes)}" if gone else ""
+    freed = f"; gc frees {_exact(result.freed_bytes)} after the grace period" if gone else ""
     click.echo(f"{would} {len(gone):,} of {count(len(rows), 'version')}{freed}")
+    if result.refused is not None:
+        click.echo(f"that would be refused without --force: {printable(result.refused.message)}", err=True)
 
 
 @click.command("du")

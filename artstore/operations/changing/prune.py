@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from artstore.domain.collection import Path, State
 from artstore.domain.properties import property_digests
+from artstore.errors import Conflict
 from artstore.operations.changing.changes import Changes
 from artstore.operations.finding.catalog import Catalog
 from artstore.operations.finding.lookup import Version
@@ -21,6 +22,8 @@ class Pruned(NamedTuple):
     """the verdict on each live version, with its collection"""
     freed_bytes: int
     """that gc frees because of the deleted versions, after the grace period"""
+    refused: Conflict | None
+    """of a dry run: the error that this prune would raise"""
 
     @property
     def gone(self) -> list[tuple[Path, Verdict]]:
@@ -34,19 +37,25 @@ def prune(
 ) -> Pruned:  # fmt: skip
     """Delete the versions of some collections that a policy doesn't keep. Each collection gets one log entry.
 
-    Raises Conflict, with nothing deleted anywhere, if such a version has aliases or links point to it, unless `force`.
-    The freed bytes are exactly those that gc would free.
+    Raises Conflict, with nothing deleted anywhere, if such a version has aliases or links point to it, unless `force`;
+    a dry run returns that error with the verdicts. The freed bytes are exactly those that gc would free.
     """
     # 1. Decide on all versions, and refuse before anything is deleted.
     judged = [(state, changes.judge(state.path, policy)) for state in states]
     going = [Version(state, verdict.version) for state, verdicts in judged for verdict in verdicts if verdict.goes]
-    changes.refuse_held(going, force=force)
-    changes.refuse_linked(going, force=force)
+    refused = None
+    try:
+        changes.refuse_held(going, force=force)
+        changes.refuse_linked(going, force=force)
+    except Conflict as error:
+        if not dry_run:
+            raise
+        refused = error
     # 2. Count the bytes while the versions still exist, then delete them.
     freed = _freed_without(store, catalog, going, monitor) if going else 0
     if not dry_run:
         judged = [(state, changes.prune(state.path, policy, force=force)) for state, _ in judged]
-    return Pruned([(state.path, verdict) for state, verdicts in judged for verdict in verdicts], freed)
+    return Pruned([(state.path, verdict) for state, verdicts in judged for verdict in verdicts], freed, refused)
 
 
 def _freed_without(store: Store, catalog: Catalog, going: list[Version], monitor: Monitor) -> int:

@@ -88,7 +88,9 @@ def judge(
             "its ttl is 'never'": "ttl" in said and ttl is None,
         }
         kept = next((reason for reason, holds in reasons.items() if holds), None)
-        verdicts.append(Verdict(version, kept or ("its ttl has passed" if over else "not kept"), kept is None))
+        held = f", and has the alias {', '.join(aliases[id])}" if aliases.get(id) else ""
+        gone = ("its ttl has passed" if over else "not kept") + held
+        verdicts.append(Verdict(version, kept or gone, kept is None))
     return verdicts
 
 
