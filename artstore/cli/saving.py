@@ -120,7 +120,7 @@ def _name_for(path: str) -> str:
     show_default=True,
     help="How to restore files of 1 MiB and more. Never edit linked ones: they are the store's own files.",
 )
-@click.option("--delete", is_flag=True, help="Remove files from the folder that aren't in the version.")
+@click.option("--delete", is_flag=True, help="Remove files that aren't in the version or in .artifactsignore.")
 @click.option("--force", is_flag=True, help="Overwrite or remove even files that aren't saved in any version here.")
 @click.option("--allow-missing-references", is_flag=True, help="Skip references whose content is gone.")
 @click.option("--locked", is_flag=True, help="Restore everything in the lock file, instead of a SPEC.")
@@ -136,8 +136,9 @@ def get_command(
 
     Files that already match aren't touched, files that differ are replaced, and other files in the folder stay.
 
-    With --locked, each folder in the lock file becomes exactly its version, and other files in it are removed. Versions
-    that aren't here come from the remotes in the lock file, or from --from. If there is no repository, one is made.
+    With --locked, each folder in the lock file becomes exactly its version, and other files in it are removed, except
+    those that its .artifactsignore names. Versions that aren't here come from the remotes in the lock file, or from
+    --from. If there is no repository, one is made.
     """
     if not locked:
         if ctx.get_parameter_source("lock") is ParameterSource.COMMANDLINE:

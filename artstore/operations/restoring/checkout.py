@@ -283,11 +283,11 @@ class Checkout:
         with Confined(folder, self._store) as target:
             # 1. Find the files to write and to remove.
             with closing_fd(target.open_folder(())) as fd:
-                todo, extra = self._plan(fd)
+                todo, extra, stays = self._plan(fd)
             # 2. Refuse before anything is changed: names that are the same here, things of another kind that stay, and
             #    files that no version holds.
             obstacles.refuse_twins(target, todo)
-            if not self._how.delete:
+            if stays or not (self._how.delete or obstacles.are_saved(self._objects, target, extra)):
                 obstacles.refuse_other_kinds(target, todo, root)
             if not self._force:
                 obstacles.refuse_unknown(self._objects, target, todo, extra, root)
@@ -305,14 +305,15 @@ class Checkout:
         if folder == root:
             self._save_cache()
 
-    def _plan(self, fd: int) -> tuple[Todo, obstacles.Extra]:
-        """The files to write below an open folder, and those to remove. Raises NotFound if the selection
-        matches nothing.
+    def _plan(self, fd: int) -> tuple[Todo, obstacles.Extra, list[bytes]]:
+        """The files to write below an open folder, those to remove, and those in the way that can't be removed.
+
+        Raises NotFound if the selection matches nothing.
         """
         selection, link, delete = self._selection, self._how.link, self._how.delete
         comparison = Comparison(self._objects, selection=selection, cache=self._cache, link=link, extra=delete)
         todo: Todo = []
-        extra: obstacles.Extra = []
+        extras = obstacles.Extras(delete=delete)
         found = self._selection.everything
         with closing(comparison.folders(fd, self._tree)) as folders:
             for folder in folders:
@@ -322,13 +323,12 @@ class Checkout:
                     wrong = self._differing(folder)
                     found = found or bool(folder.files) or (folder.path != b"" and self._selection.takes(folder.path))
                 todo += wrong
-                if delete:
-                    extra += obstacles.extra_in(folder, wrong)
-                elif self._cache is not None and not isinstance(folder, AbsentFolder):
+                extras.look_into(folder, wrong)
+                if not delete and self._cache is not None and isinstance(folder, ComparedFolder):
                     self._others += sum(not is_protected(name) for name in folder.extra())
         if not (found or todo):
             raise nothing_in(self._selection)
-        return todo, sorted(extra, key=lambda item: item[0].split(b"/"))
+        return todo, sorted(extras.found, key=lambda item: item[0].split(b"/")), extras.stays
 
     def _differing(self, folder: ComparedFolder) -> Todo:
         """The files of a folder that are missing or changed. The others are recorded in the cache."""

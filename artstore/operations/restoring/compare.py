@@ -8,8 +8,9 @@ import stat
 from collections.abc import Callable, Generator, Iterable, Sequence
 from functools import cached_property
 
-from artstore.backends.files import closing_fd, hash_file, open_regular
+from artstore.backends.files import closing_fd, hash_file, open_regular, read_rules
 from artstore.domain.digest import Digest
+from artstore.domain.ignore import IGNORE_FILE, Rules, ignored
 from artstore.domain.selection import EVERYTHING, Selection
 from artstore.domain.tree import BLAKE3, DIRECTORY, EXECUTABLE, REFERENCE, Entry, check_depth, read_folder, walk
 from artstore.operations.restoring.options import Link
@@ -59,14 +60,14 @@ class Comparison:
 
         A folder's descriptor is open until the next folder is yielded. Files are read when `differing` is called.
         """
-        return self._below(fd, b"", tree, None)
+        return self._below(fd, b"", tree, None, None)
 
     def _below(
-        self, fd: int, path: bytes, tree: Digest, expected: Entry | None
+        self, fd: int, path: bytes, tree: Digest, expected: Entry | None, above: "ComparedFolder | None"
     ) -> "Generator[ComparedFolder | AbsentFolder]":
         """The folder that is open, then all folders below it."""
         check_depth(path)
-        folder = ComparedFolder(self, fd, path, tree, expected)
+        folder = ComparedFolder(self, fd, path, tree, expected, above)
         yield folder
         flags = _OPEN_FOLDER | (os.O_NOFOLLOW if self._link else 0)
         for name, digest, entry in folder.subfolders():
@@ -79,7 +80,7 @@ class Comparison:
                 yield AbsentFolder(self, folder, entry or Entry((name, DIRECTORY, 0, digest, 0)), entry)
                 continue
             with closing_fd(child):
-                yield from self._below(child, below, digest, entry)
+                yield from self._below(child, below, digest, entry, folder)
 
     def listing(self, fd: int) -> dict[str, Stat] | None:
         """The files and subfolders of an open folder, with stats. Without a cache, each file's stat is UNKNOWN.
@@ -124,10 +125,19 @@ class Comparison:
 class ComparedFolder:
     """A folder that exists, compared with its tree."""
 
-    def __init__(self, of: Comparison, fd: int, path: bytes, tree: Digest, expected: Entry | None) -> None:
+    def __init__(
+        self,
+        of: Comparison,
+        fd: int,
+        path: bytes,
+        tree: Digest,
+        expected: Entry | None,
+        above: "ComparedFolder | None",
+    ) -> None:
         """`path` is empty or ends in `/`."""
         self.fd, self.path, self.tree = fd, path, tree
         self._of = of
+        self._above = above
         self._expected = expected
         self.listed = of.listing(fd)
         self._record = of.cache.get(path) if of.cache is not None else None
@@ -180,12 +190,19 @@ class ComparedFolder:
                 wrong.append((self.path + entry.name, entry))
         return wrong
 
+    @cached_property
+    def rules(self) -> list[Rules]:
+        """The ignore rules in this folder and those above it, as they are on disk."""
+        above = self._above.rules if self._above is not None else []
+        return [*above, read_rules(self.fd, self.path)] if IGNORE_FILE in (self.listed or ()) else above
+
     def extra(self) -> list[bytes]:
-        """The names of files and subfolders that are not in the tree, sorted."""
+        """The names of files and subfolders that are not in the tree, sorted, without those that a save would ignore."""
         if self.unchanged and len(self._noted) == len(self.listed or ()):
             return []
         own = self._noted.keys() if self.unchanged else {os.fsdecode(entry.name) for entry in self.entries}
-        return sorted(os.fsencode(name) for name in (self.listed or {}).keys() - own)
+        names = sorted(os.fsencode(name) for name in (self.listed or {}).keys() - own)
+        return [name for name in names if not ignored(self.rules, os.fsdecode(self.path + name), self.has_folder(name))]
 
     def has(self, name: bytes) -> bool:
         """Whether the listing has this name."""

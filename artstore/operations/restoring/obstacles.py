@@ -9,8 +9,9 @@ import unicodedata
 from typing import NamedTuple
 
 from artstore.backends.confined import Confined, create_file, kind_at, open_child
-from artstore.backends.files import closing_fd, hash_file, open_regular
+from artstore.backends.files import closing_fd, hash_file, open_regular, read_rules
 from artstore.backends.owner import this_process
+from artstore.domain.ignore import IGNORE_FILE, Rules, ignored
 from artstore.domain.names import is_protected, printable
 from artstore.domain.tree import DIRECTORY, check_depth
 from artstore.errors import Conflict, Refused
@@ -89,30 +90,46 @@ def _are_one(fd: int, first: str, second: str) -> bool:
         os.unlink(first, dir_fd=fd)
 
 
-def extra_in(folder: ComparedFolder | AbsentFolder, wrong: Todo) -> Extra:
-    """Everything to remove so that a folder holds no more than its tree: extra files, and things of another kind."""
-    if isinstance(folder, AbsentFolder):
-        parent, name = folder.parent, folder.entry.name
-        return _everything_at(parent.fd, parent.path, name, parent.has_folder(name)) if parent.has(name) else []
-    in_the_way = [entry.name for _, entry in wrong if folder.has_folder(entry.name)]
-    extra: Extra = []
-    for name in folder.extra() + in_the_way:
-        extra += _everything_at(folder.fd, folder.path, name, folder.has_folder(name))
-    return extra
+class Extras:
+    """What to remove from a folder so that a version fits in: things that are in the way, and extra files if asked for."""
+
+    def __init__(self, *, delete: bool) -> None:
+        """With `delete`, everything that is not in the version is extra."""
+        self._delete = delete
+        self.found: Extra = []
+        self.stays: list[bytes] = []
+        """protected and ignored files that are in the way, or in a folder that is in the way: they are never removed"""
+
+    def look_into(self, folder: ComparedFolder | AbsentFolder, wrong: Todo) -> None:
+        """Add what is in the way of the missing and changed entries of a folder (`wrong`), and what is extra in it."""
+        if isinstance(folder, AbsentFolder):
+            above, names = folder.parent, [folder.entry.name] if folder.parent.has(folder.entry.name) else []
+        else:
+            above, names = folder, [entry.name for _, entry in wrong if folder.has_folder(entry.name)]
+        for name in names:
+            self._add(above, name, self.stays)
+        for name in folder.extra() if self._delete and isinstance(folder, ComparedFolder) else ():
+            self._add(above, name, [])
+
+    def _add(self, folder: ComparedFolder, name: bytes, stays: list[bytes]) -> None:
+        self.found += _everything_at(folder.fd, folder.path, name, folder.has_folder(name), folder.rules, stays)
 
 
-def _everything_at(fd: int, path: bytes, name: bytes, is_folder: bool) -> Extra:
-    """A file or folder in an open folder, and everything below it, except protected folders."""
+def _everything_at(fd: int, path: bytes, name: bytes, is_folder: bool, rules: list[Rules], stays: list[bytes]) -> Extra:
+    """A file or folder in an open folder, and everything below it. What is protected or ignored is added to `stays`."""
     check_depth(path)
-    if is_protected(name):
+    if is_protected(name) or ignored(rules, os.fsdecode(path + name), is_folder):
+        stays.append(path + name)
         return []
     extra: Extra = [(path + name, is_folder)]
     if is_folder:
         with closing_fd(open_child(fd, name, create=False)) as child:
             with os.scandir(child) as listed:
-                inside = [(os.fsencode(item.name), item.is_dir(follow_symlinks=False)) for item in listed]
-            for below in inside:
-                extra += _everything_at(child, path + name + b"/", *below)
+                inside = {item.name: item.is_dir(follow_symlinks=False) for item in listed}
+            below = path + name + b"/"
+            own = [*rules, read_rules(child, below)] if IGNORE_FILE in inside else rules
+            for inner, is_inner_folder in inside.items():
+                extra += _everything_at(child, below, os.fsencode(inner), is_inner_folder, own, stays)
     return extra
 
 
@@ -146,14 +163,21 @@ def refuse_unknown(objects: ObjectStore, target: Confined, todo: Todo, extra: Ex
         raise Refused(f"in {printable(root)}, files that no version here holds would be {lost}: {listed}", hint=hint)
 
 
+def are_saved(objects: ObjectStore, target: Confined, extra: Extra) -> bool:
+    """Whether the content of all these files is stored here, so that nothing is lost with them."""
+    return not any(
+        _holds_unknown(objects, target, tuple(path.split(b"/"))) for path, is_folder in extra if not is_folder
+    )
+
+
 def _holds_unknown(objects: ObjectStore, target: Confined, parts: tuple[bytes, ...]) -> bool:
     """Whether a file exists whose content is in no version here. A file that can't be read counts as one."""
     try:
         fd = target.open_folder(parts[:-1], create=False)
-    except FileNotFoundError:
+    except (FileNotFoundError, Refused):  # no folder is there, or something else is
         return False
     with closing_fd(fd):
-        if kind_at(fd, parts[-1]) == "something else":
+        if kind_at(fd, parts[-1]) in ("something else", "folder"):  # nothing, or what is in the folder is asked for
             return False
         try:
             source = open_regular(parts[-1], dir_fd=fd)

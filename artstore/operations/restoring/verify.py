@@ -5,10 +5,9 @@ from contextlib import closing
 from functools import partial
 from typing import NamedTuple
 
-from artstore.backends.files import closing_fd, kind_of, read_rules
+from artstore.backends.files import closing_fd, kind_of
 from artstore.backends.owner import left_by
 from artstore.domain.digest import Digest
-from artstore.domain.ignore import IGNORE_FILE, Rules, ignored
 from artstore.domain.names import is_protected, printable
 from artstore.domain.selection import EVERYTHING, Selection
 from artstore.domain.tree import DIRECTORY, Entry, read_folder
@@ -101,16 +100,12 @@ class Verifier:
 
     def _compare(self, fd: int, tree: Digest) -> None:
         """Compare every folder of a tree with the open folder on disk, and note the differences."""
-        rules: list[Rules] = []
         with closing(self._comparison.folders(fd, tree)) as folders:
             for folder in folders:
                 if isinstance(folder, AbsentFolder):
                     self._note_absent(folder)
                     continue
-                rules = [above for above in rules if folder.path.startswith(os.fsencode(above.base))]
-                if IGNORE_FILE in (folder.listed or ()):
-                    rules.append(read_rules(folder.fd, folder.path))
-                self._note_extra(folder, rules)
+                self._note_extra(folder)
                 for path, entry in folder.differing():
                     there = folder.has(entry.name)
                     (self._changed if there else self._missing).append(path)
@@ -125,10 +120,6 @@ class Verifier:
         else:
             self._missing += [path for path, entry in folder.selected() if entry.kind != DIRECTORY]
 
-    def _note_extra(self, folder: ComparedFolder, rules: list[Rules]) -> None:
-        for name in folder.extra():
-            path = folder.path + name
-            if is_protected(name) or left_by(os.fsdecode(name)):
-                continue
-            if not ignored(rules, os.fsdecode(path), folder.has_folder(name)):
-                self._extra.append(path)
+    def _note_extra(self, folder: ComparedFolder) -> None:
+        names = (name for name in folder.extra() if not is_protected(name) and not left_by(os.fsdecode(name)))
+        self._extra += [folder.path + name for name in names]

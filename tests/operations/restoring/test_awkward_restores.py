@@ -127,7 +127,7 @@ def test_a_folder_at_a_files_place_and_a_file_at_a_folders_are_refused_before_an
     repo.put(str(make_tree(tmp_path / "src", {"a": "first", "d/x": "1", "f": "2"})), "data")
     outside = make_tree(tmp_path / "outside", {"x": "precious"})
     for name, make in {
-        "f/mine": lambda p: make_tree(p, {"f/mine": "1"}),
+        "f/mine": lambda p: make_tree(p, {"f/mine": "unsaved"}),
         "d": lambda p: make_tree(p, {"d": "file"}),
         "link": lambda p: (p / "d").symlink_to(outside),
     }.items():
