@@ -411,8 +411,11 @@ class View:
         """The blobs that may be absent, because a remote promised them: none."""
         return set()
 
-    def usage(self) -> Usage:
-        """Measure the disk use. Cost: a listing of all files, and reading all collections.
+    def usage(self, *, damaged: list[Damage] | None = None) -> Usage:
+        """Measure the disk use. Cost: a listing of all files, and reading all collections and runs.
+
+        Args:
+            damaged: If a log can't be read, its error is added here. With None it is raised.
 
         >>> saved = repository.put("dataset", "data")
         >>> repository.usage().version_bytes
@@ -420,7 +423,7 @@ class View:
         """
         from artstore.operations.upkeep.usage import usage
 
-        return usage(self.objects, self.collections())
+        return usage(self.objects, self.collections(damaged=damaged), self.runs, damaged)
 
 
 def view_of(place: str, here: FolderStorage | None, *, writing: bool = False) -> View:

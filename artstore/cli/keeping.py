@@ -8,7 +8,16 @@ import click
 from artstore.backends.owner import is_alive, parse
 from artstore.cli import output
 from artstore.cli.arguments import SPEC, seconds
-from artstore.cli.output import Bar, json_option, open_repository, open_view, print_json, remote_argument, table
+from artstore.cli.output import (
+    Bar,
+    json_option,
+    open_repository,
+    open_view,
+    print_json,
+    remote_argument,
+    report_damage,
+    table,
+)
 from artstore.domain.names import printable
 from artstore.domain.wording import count, human, typed
 from artstore.errors import Damage, StorageError
@@ -17,6 +26,7 @@ from artstore.store.settings import root_to_create
 if TYPE_CHECKING:
     from artstore.operations.doctor.fitness import Finding
     from artstore.operations.upkeep.collect import Collected
+    from artstore.operations.upkeep.usage import Usage
 
 
 @click.command("fsck")
@@ -211,12 +221,17 @@ def prune_command(
 @json_option
 def du_command(place: str | None, as_json: bool) -> None:
     """Show disk use, here or at a remote."""
+    damaged: list[Damage] = []
     with open_view(place) as repository:
-        usage = repository.usage()
+        usage = repository.usage(damaged=damaged)
     if as_json:
         print_json(usage._asdict())
-        return
-    stored = usage.pack_bytes + usage.blob_bytes
+    else:
+        _print_usage(usage)
+    report_damage(damaged)
+
+
+def _print_usage(usage: "Usage") -> None:
     rows = [
         ("packs", human(usage.pack_bytes), count(usage.packs, "file")),
         ("large blobs", human(usage.blob_bytes), count(usage.blobs, "file")),
@@ -227,5 +242,7 @@ def du_command(place: str | None, as_json: bool) -> None:
         ("cache", human(usage.cache_bytes), ""),
     ]
     table(rows, ("WHERE", "SIZE", "WHAT"), right=(1,))
-    held = f"{human(usage.version_bytes)} of files stored in {human(stored)}"
+    held = f"{human(usage.version_bytes)} of files stored in {human(usage.stored_bytes)}"
     click.echo(f"{count(usage.versions, 'version')}: {held}")
+    if usage.histories:
+        click.echo(f"{count(usage.histories, 'run')}: histories of {human(usage.history_bytes)}")

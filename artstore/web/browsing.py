@@ -183,7 +183,9 @@ def _address(repository: Repository, graph: Graph, node: Node) -> str | None:
 
 def storage(request: Request) -> Response:
     """The page of disk use."""
-    return page(request, "storage.html", "Storage", usage=repository_of(request).usage())
+    damaged: list[Damage] = []
+    usage = repository_of(request).usage(damaged=damaged)
+    return page(request, "storage.html", "Storage", usage=usage, damaged=damaged)
 
 
 class _Hit(NamedTuple):

@@ -26,7 +26,7 @@ _CHANGING = [
     (r"(deleted on )[\d-]{10}", r"\g<1>2026-01-01"),
     (r'("id": "|^id +)[0-9a-f]{64}', r"\g<1>ID"),
     (r"[\d.]+ \w+ stored", "N stored"),
-    (r'("(?:(?:new|log|pack|cache)_)?bytes": )[1-9]\d*', r"\1N"),
+    (r'("(?:(?:new|log|pack|cache|stored)_)?bytes": )[1-9]\d*', r"\1N"),
     (r", [\d.]+ \w+ hashed", ", N hashed"),
 ]  # fmt: skip
 """What is another time, id or compressed size at each run."""

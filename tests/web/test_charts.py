@@ -178,6 +178,15 @@ def test_charts_that_cannot_be_loaded_are_told_and_so_is_a_run_without_metrics(b
     assert b"Charts need JavaScript." in runs.ask("/run/local/p/long")[1]
 
 
+def test_the_storage_page_tells_versions_and_histories_apart(runs: Served) -> None:
+    text = re.sub("<[^>]+>", " ", runs.ask("/storage")[1].decode())
+    found = re.search(
+        r"(\d+) versions?: (\S+ \S+) of files stored in (\S+) B. +(\d+) runs: histories of ([\d.]+) KiB", text
+    )
+    assert found is not None and found.group(1, 2, 4) == ("0", "0 B", "17"), text
+    assert int(found[3]) < 10_000 and 500 < float(found[5]) < 1024
+
+
 def test_a_curve_keeps_extremes_and_ends_of_any_length() -> None:
     for length in (1, 2, 499, 500, 501, 1000, 5001, 12345):
         values = [math.sin(step) for step in range(length)]

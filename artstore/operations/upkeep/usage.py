@@ -4,8 +4,11 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from artstore.domain.collection import State
+from artstore.domain.digest import Digest, from_hex
+from artstore.errors import Damage
 from artstore.store.objects import ObjectStore
 from artstore.store.packset import PACKS
+from artstore.store.runs import HISTORY, Runs
 
 
 class Usage(NamedTuple):
@@ -28,18 +31,69 @@ class Usage(NamedTuple):
     """number of live versions"""
     version_bytes: int
     """of all files of the live versions, if each version were a plain folder"""
+    stored_bytes: int
+    """of packs and large blobs, without the histories of runs in them: what versions take"""
+    histories: int
+    """number of runs that logged steps"""
+    history_bytes: int
+    """of these histories: in packs, large blobs and logs, and in files to which runs append"""
+
+    @property
+    def entry_bytes(self) -> int:
+        """Bytes of all logs, without histories of runs."""
+        return self.pack_bytes + self.blob_bytes + self.log_bytes - self.stored_bytes - self.history_bytes
 
 
-def usage(objects: ObjectStore, collections: Iterable[State]) -> Usage:
-    """Measure the disk use of a repository. Cost: a listing of all its files, and reading all collections."""
+class _Histories:
+    """The histories of all runs, by where they are."""
+
+    def __init__(self) -> None:
+        self.blobs: set[Digest] = set()
+        self.log_bytes = 0
+        """of histories that are so short that they are in the logs"""
+        self.folders: set[str] = set()
+        """the logs of runs that have a history"""
+
+
+def usage(objects: ObjectStore, collections: Iterable[State], runs: Runs, damaged: list[Damage] | None = None) -> Usage:
+    """Measure the disk use of a repository. If the log of a run can't be read, its error is added to `damaged`.
+
+    Cost: a listing of all its files, reading all collections, and a small file for each run that ended.
+    """
 
     def below(*folders: str) -> int:
         return sum(size for folder in folders for _, size in objects.storage.below(folder))
 
     packs = [size for path, size in objects.storage.below(PACKS) if path.endswith(".pack")]
-    blobs = [size for _, size in objects.large.all()]
+    blobs = dict(objects.large.all())
     sizes = [version["size"] for state in collections for version in state.live()]
+    of_runs, histories = list(objects.storage.below("runs")), _histories(runs, damaged)
+    open_files = {path: size for path, size in of_runs if path.rpartition("/")[2].startswith(HISTORY)}
+    histories.folders.update(path.rpartition("/")[0] for path in open_files)
+    sealed = {digest: size for digest, size in blobs.items() if digest in histories.blobs}
+    sealed |= objects.sizes(histories.blobs - sealed.keys())
     return Usage(
-        len(packs), sum(packs), len(blobs), sum(blobs), below("refs", "runs"), below("trash"), below("bad"),
-        below("tmp"), below("cache"), len(sizes), sum(sizes),
+        len(packs), sum(packs), len(blobs), sum(blobs.values()), below("refs") + sum(size for _, size in of_runs),
+        below("trash"), below("bad"), below("tmp"), below("cache"), len(sizes), sum(sizes),
+        sum(packs) + sum(blobs.values()) - sum(sealed.values()), len(histories.folders),
+        sum(sealed.values()) + histories.log_bytes + sum(open_files.values()),
     )  # fmt: skip
+
+
+def _histories(runs: Runs, damaged: list[Damage] | None) -> _Histories:
+    """The sealed histories of all runs, and of deleted ones whose histories wait for `gc`."""
+    found = _Histories()
+    for folder in runs.paths():
+        try:
+            parts = (runs.ended(folder) or vars(runs.read_folder(folder)))["history"].values()
+        except Damage as error:
+            if damaged is None:
+                raise
+            damaged.append(error)
+            continue
+        for part in parts:
+            found.folders.add(folder)
+            found.log_bytes += len((part["text"] or "").encode())
+            if part["blob"]:
+                found.blobs.add(from_hex(part["blob"]))
+    return found
