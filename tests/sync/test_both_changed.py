@@ -14,6 +14,7 @@ from artstore.operations.finding.lookup import RenumberedWarning
 from artstore.repository import Repository
 from artstore.store.logs import CHECKPOINT_EVERY
 from tests.support.checks import check
+from tests.support.commands import Cli
 from tests.support.exchange import FILES, only, outcomes, put, refs_of, says
 
 # -- numbers and what both changed ---------------------------------------------------------------
@@ -45,6 +46,30 @@ def test_versions_of_ours_move_behind_theirs_and_every_old_number_is_told(
     assert only(bob.push()).versions == ("a:v2", "a:v3")
     anna.pull()
     assert says(anna) == says(bob) == says(nas)
+
+
+def test_a_number_that_a_pull_gave_to_another_version_deletes_and_moves_neither(
+    anna: Repository, bob: Repository, cli: Cli, nas: Path
+) -> None:
+    put(anna, "a", {"f": "0"})
+    anna.push()
+    bob.pull()
+    theirs = put(anna, "a", {"f": "hers"})
+    anna.push()
+    ours = put(bob, "a", {"f": "his"})
+    bob.pull()
+    for command in (("rm", "a:v1"), ("rm", "a:v1", "--force"), ("mv", "a:v1", "b")):
+        told = cli(*command, cwd=Path(bob.root).parent)
+        assert told.code == 5 and told.err == (
+            "error: a:v1 is another version since a pull: the one that had this number is v2 now\n"
+            f"hint: a@{theirs[:12]} names the one that has it now, a@{ours[:12]} the other one\n"
+        )
+    assert set(says(bob)["live"]) > {theirs, ours}
+    bob.delete("a:v2")
+    assert ours not in says(bob)["live"] and theirs in says(bob)["live"]
+    bob.delete(f"a@{theirs[:12]}")
+    assert theirs not in says(bob)["live"]
+    bob.delete("a:v0")
 
 
 def test_an_old_number_that_nobody_took_leads_to_the_version_that_had_it(

@@ -170,9 +170,10 @@ class Changes:
         """Delete one version. Its number is never used again.
 
         Raises Conflict if it has an alias other than `latest`, or a link points to it, unless `delete_aliases`. The
-        links stay, and keep its files and properties.
+        links stay, and keep its files and properties. Raises Conflict if a pull gave its number to another version.
         """
-        self._release([self._lookup.find(text)], force=delete_aliases)
+        named = self._lookup.find_for_good(text)
+        self._release([named], force=delete_aliases)
 
         def build(state: State, version: VersionState) -> list[Change]:
             held = [alias for alias in state.aliases_of(version["id"]) if alias != "latest"]
@@ -181,7 +182,7 @@ class Changes:
                 raise Conflict(f"{name} has {_aliases(held)}", hint=_HELD)
             return deletion(state, version["id"])
 
-        found = self.change_version(text, build)
+        found = self.change_version(f"{named.state.path}@{named.id}", build)
         self.tell_links_of_deleted(found.state, [found.id])
         return found
 
@@ -400,7 +401,7 @@ class Changes:
         Returns the new collection.
         """
         path, _ = self._lookup.path_of(text)
-        id = self._lookup.find(text).version["id"]
+        id = self._lookup.find_for_good(text).version["id"]
         # If somebody changes the version between the copy and the deletion, copy it again.
         for _ in range(_TRIES):
             found = self._lookup.version(path, id)

@@ -164,6 +164,22 @@ class Lookup:
             warn(message, RenumberedWarning, stacklevel=2)
         return named
 
+    def find_for_good(self, text: str) -> Version:
+        """The version that a spec names, for what can't be repeated with another one, such as deleting it.
+
+        Raises Conflict if a pull gave the number to another version: whoever read the number before means the other one.
+        """
+        state, spec = self.collection(text), parse_spec(text)
+        found = Version(state, resolve(state, spec))
+        before = state.versions.get(state.renumbered.get(spec.number, found.id)) if spec.number is not None else None
+        if before is None or before is found.version:
+            return found
+        name = self.short(state.path)
+        raise Conflict(
+            f"{name}:v{spec.number} is another version since a pull: the one that had this number is v{before['number']} now",
+            hint=f"{name}@{found.id[:12]} names the one that has it now, {name}@{before['id'][:12]} the other one",
+        )
+
     def version(self, path: Path, id: str) -> Version:
         """The version with an id, deleted or not. Raises NotFound."""
         state = self._refs.read(path)
