@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from blake3 import blake3
 
+from artstore.backends.descriptors import CLOSED, OpenFile
 from artstore.backends.mounts import is_local
 from artstore.domain.digest import Digest
 from artstore.domain.ignore import IGNORE_FILE, Rules
@@ -75,25 +76,24 @@ class WholeSync:
     """
 
     def __init__(self, folder: str) -> None:
-        self._fd = -1
+        self._folder = CLOSED
         if sys.platform == "linux" and _kernel() >= (5, 8) and is_local(folder):
-            self._fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            self._folder = OpenFile.of(os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
 
     def run(self) -> bool:
         """Make everything on this file system durable, names included. Returns False if it can't be used here."""
-        if self._fd < 0:
+        if not self._folder.is_open():
             return False
         import ctypes
 
-        if ctypes.CDLL(None, use_errno=True).syncfs(self._fd):
+        if ctypes.CDLL(None, use_errno=True).syncfs(self._folder.fd):
             number = ctypes.get_errno()
             raise OSError(number, os.strerror(number))
         return True
 
     def close(self) -> None:
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
+        folder, self._folder = self._folder, CLOSED
+        folder.close()
 
 
 def _kernel() -> tuple[int, int]:

@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager
 from functools import cached_property, partial
 
 from artstore.backends import files
+from artstore.backends.descriptors import OpenFile
 from artstore.backends.mounts import is_local
 from artstore.backends.naming import NO_LINKS, link_new
 from artstore.backends.owner import this_process
@@ -253,8 +254,8 @@ class FolderStorage:
         return fd
 
     def reader(self, path: str) -> tuple[int, Callable[[int, int], bytes], Callable[[], None]]:
-        fd = self.open(path)
-        return os.fstat(fd).st_size, partial(_read_at, fd), partial(os.close, fd)
+        reader = _Reader(partial(self.open, path))
+        return os.fstat(reader.file.fd).st_size, reader.read, reader.close
 
     # -- what only a file system can do --
 
@@ -441,6 +442,23 @@ def _link(path: str) -> StorageError:
         f"{printable(path)} is a symlink, or no file",
         hint="a repository has none: find out who made it; nothing was read or written through it",
     )
+
+
+class _Reader:
+    """Reads ranges of a file that stays open. It is opened again if the program closed its descriptor."""
+
+    def __init__(self, opened: Callable[[], int]) -> None:
+        self._opened = opened
+        self.file = OpenFile.of(opened())
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Bytes of the file; fewer than `length` at its end."""
+        if not self.file.is_open():
+            self.file = OpenFile.of(self._opened())
+        return _read_at(self.file.fd, offset, length)
+
+    def close(self) -> None:
+        self.file.close()
 
 
 def _read_at(fd: int, offset: int, length: int) -> bytes:

@@ -6,10 +6,12 @@ everything else.
 """
 
 import json
+import operator
 import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from artstore.backends.descriptors import OpenFile
 from artstore.backends.owner import is_alive, is_dead, parse, this_process
 from artstore.backends.storage import FolderStorage
 from artstore.domain.changes import Change, is_count, new_change
@@ -24,6 +26,8 @@ from artstore.store.transaction import Transaction
 
 SEAL_AT = 4 << 20
 """Bytes after which a part is sealed, so that a long run's history is in the store before it ends."""
+
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
 
 MetricRow = dict[str, Any]
 
@@ -42,35 +46,44 @@ class HistoryWriter:
         self._storage = objects.here
         self._folder = folder
         self._named = named
-        self._fd: int | None = None
+        self._file: OpenFile | None = None
         self.bytes = 0
 
     def append(self, row: MetricRow) -> None:
         """Add a row of plain JSON values."""
         line = _encode(row).encode() + b"\n"
         with translated(f"write to {printable(self._storage.path(self._folder))}"):
-            if self._fd is None:
-                self._storage.make_folder(self._folder)
-                path = self._storage.path(f"{self._folder}/{HISTORY}{this_process(named=self._named)}")
-                self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o666)
-            self._write(self._fd, line)
+            self._open()
+            # A signal handler may end the file, but not between the look at it and the write: nothing is called there.
+            while (written := -1 if (file := self._file) is None else os.write(file.fd, line)) < 0:
+                self._open()
+            if file is not None and written < len(line):
+                _complete(file.fd, line, written)
         self.bytes += len(line)
 
-    def _write(self, fd: int, line: bytes) -> None:
-        """Write a line whole, or not at all if the disk becomes full in the middle."""
-        written = 0
-        try:
-            while written < len(line):
-                written += os.write(fd, line[written:])
-        except OSError:
-            os.ftruncate(fd, self.bytes)
-            raise
+    def _open(self) -> None:
+        if (file := self._file) is not None and file.is_open():
+            return
+        self._storage.make_folder(self._folder)
+        path = self._storage.path(f"{self._folder}/{HISTORY}{this_process(named=self._named)}")
+        self._file = OpenFile.of(os.open(path, _NEW, 0o666))
 
     def end(self) -> None:
         """Close this file, so that it can be sealed. The next row begins another file."""
-        if self._fd is not None:
-            os.close(self._fd)
-        self._fd, self.bytes = None, 0
+        file, self._file = self._file, None  # in one statement: a signal handler may end it as well
+        if file is not None:
+            file.close()
+        self.bytes = 0
+
+
+def _complete(fd: int, line: bytes, written: int) -> None:
+    """Write the rest of a line, or take back what is written if the disk is full."""
+    try:
+        while written < len(line):
+            written += os.write(fd, line[written:])
+    except OSError:
+        os.ftruncate(fd, os.fstat(fd).st_size - written)
+        raise
 
 
 def seal(
@@ -93,8 +106,9 @@ def seal(
             for path in open_:
                 try:
                     changes.append(_part(tx, path.rpartition("/")[2], storage.read(path)))
-                except DamagedObject:
+                except (DamagedObject, FileNotFoundError):  # not there: a signal handler has sealed it meanwhile
                     ended.remove(path)
+            changes.sort(key=operator.itemgetter("first"))
             tx.publish()
             runs.append(state, lambda now: [*(c for c in changes if c["part"] not in now.history), *more(now)])
             tx.ensure()

@@ -8,6 +8,7 @@ from typing import NamedTuple, Protocol, TypeVar
 
 from blake3 import blake3
 
+from artstore.backends.descriptors import CLOSED, OpenFile
 from artstore.backends.files import closing_fd, sync_file, write_fully
 from artstore.domain.digest import BLOB, KIND_NAMES, TREE, VERSION, Digest, ObjectKind, digest_of, pack_digest
 from artstore.errors import Damage
@@ -94,7 +95,7 @@ class PackWriter:
 
     def __init__(self, path: str) -> None:
         self.path = path
-        self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444)
+        self._file = OpenFile.of(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444))
         self._header = MAGIC + os.urandom(16)
         self.known = b""
         """header and index, for `known_pack`, after `finish`"""
@@ -138,10 +139,11 @@ class PackWriter:
             self._flush()
 
     def _flush(self) -> None:
-        if os.writev(self._fd, self._pending) < self._pending_bytes:
+        fd = self._file.checked()
+        if os.writev(fd, self._pending) < self._pending_bytes:
             # A write is short before the disk is full: go on where it stopped, and let the system report the error.
-            written = os.lseek(self._fd, 0, os.SEEK_CUR) - (self.size - self._pending_bytes)
-            write_fully(self._fd, memoryview(b"".join(self._pending))[written:])
+            written = os.lseek(fd, 0, os.SEEK_CUR) - (self.size - self._pending_bytes)
+            write_fully(fd, memoryview(b"".join(self._pending))[written:])
         self._pending, self._pending_bytes = [], 0
 
     def object(self, number: int) -> bytes:
@@ -168,14 +170,13 @@ class PackWriter:
         self.size += len(index) + FOOTER.size
         self._flush()
         if sync:
-            sync_file(self._fd)
+            sync_file(self._file.checked())
         self.close()
         return name
 
     def close(self) -> None:
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
+        file, self._file = self._file, CLOSED
+        file.close()
 
 
 def search(rows: Rows, base: int, stride: int, count: int, digest: bytes) -> int:

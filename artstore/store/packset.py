@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Set
 from contextlib import contextmanager
 from functools import partial
 
+from artstore.backends.descriptors import mapped
 from artstore.backends.files import closing_fd
 from artstore.backends.storage import FolderStorage, Readable, Reader
 from artstore.domain.digest import Digest, is_hex, plain_digest, short
@@ -97,11 +98,9 @@ class PackSet:
     def _load_table(self) -> Index | None:
         if self._cache is None:
             return None
-        import mmap
-
         try:
             with closing_fd(self._cache.open_own(self._table_path)) as fd:
-                return index.decode(mmap.mmap(fd, 0, access=mmap.ACCESS_READ))
+                return index.decode(mapped(fd))
         except (OSError, ValueError, StorageError):
             return None
 

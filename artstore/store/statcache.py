@@ -8,13 +8,13 @@ record is used only if its own hash is right.
 import os
 import stat
 from collections.abc import Callable, Iterable
-from functools import partial
-from mmap import ACCESS_READ, mmap
+from mmap import mmap
 from typing import Any, NamedTuple
 
 import msgpack
 from blake3 import blake3
 
+from artstore.backends.descriptors import Appending, mapped
 from artstore.backends.files import closing_fd, remove_if_there
 from artstore.backends.mapped import look
 from artstore.backends.mounts import is_local
@@ -24,6 +24,7 @@ from artstore.domain.tree import DIRECTORY, EXECUTABLE, REFERENCE, Row
 from artstore.errors import StorageError
 from artstore.store.packs import LARGE
 
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 _MAGIC = b"ARTSTAT\x01"
 _HASH = 16
 
@@ -114,7 +115,7 @@ class StatCache:
         self._failed = False
         self._later: list[tuple[bytes, Callable[[], Record]]] = []
         self._later_entries = self._later_changes = 0
-        self._out: Any = None
+        self._out: Appending | None = None
         self._written = len(_MAGIC)
         self._temporary = ""
         self.note: Any = None
@@ -124,7 +125,7 @@ class StatCache:
     def _load(self) -> None:
         try:
             with closing_fd(self._storage.open_own(self._path)) as fd:
-                data = mmap(fd, 0, access=ACCESS_READ)
+                data = mapped(fd)
             end = len(data) - 8
             start = int.from_bytes(data[end:], "big")
             if data[: len(_MAGIC)] != _MAGIC or start > end:
@@ -186,7 +187,7 @@ class StatCache:
             if self._out is None:
                 self._temporary = self._storage.temporary()
                 self._storage.make_folder("cache/stat")
-                self._out = open(self._temporary, "xb", opener=partial(os.open, mode=0o644))
+                self._out = Appending(os.open(self._temporary, _NEW, 0o644))
                 self._out.write(_MAGIC)
             self._out.write(data)
         except OSError:
@@ -221,6 +222,7 @@ class StatCache:
 
     def _publish(self) -> None:
         try:
+            assert self._out is not None, "something was appended"
             self._out.close()
             os.replace(self._temporary, self._storage.path(self._path))
             self._out = None

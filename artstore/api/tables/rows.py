@@ -14,6 +14,8 @@ import msgpack
 from artstore.api.tables import columns as kinds
 from artstore.api.tables import frames
 from artstore.api.tables.comparing import same_row
+from artstore.backends.descriptors import Appending
+from artstore.errors import translated
 
 _TOGETHER = 1000
 """How many rows are read at once."""
@@ -23,15 +25,18 @@ class Rows(Sequence[list[Any]]):
     """The rows of a large table, which are read as they are asked for. Each row that is returned is a copy."""
 
     def __init__(self) -> None:
-        self._file = tempfile.TemporaryFile()  # msgpack: nothing in it is executed
-        weakref.finalize(self, self._file.close)
+        fd, path = tempfile.mkstemp()  # msgpack: nothing in it is executed
+        os.unlink(path)
+        self._out = Appending(fd)
+        weakref.finalize(self, self._out.file.close)
         self._starts = array("Q")
         self._end = 0
 
     def append(self, row: list[Any]) -> None:
         """Add a row."""
         data = msgpack.packb([kinds.plain(cell) for cell in row], default=_packed, unicode_errors="surrogatepass")
-        self._file.write(data)
+        with translated("write the rows of a table to a temporary file"):
+            self._out.write(data)
         self._starts.append(self._end)
         self._end += len(data)
 
@@ -52,9 +57,10 @@ class Rows(Sequence[list[Any]]):
 
     def _packed(self, first: int, last: int) -> bytes:
         """The rows from `first` to before `last`, as they are in the file."""
-        self._file.flush()
         start, end = self._starts[first], self._starts[last] if last < len(self) else self._end
-        return os.pread(self._file.fileno(), end - start, start)
+        with translated("read the rows of a table from a temporary file"):
+            self._out.flush()
+            return os.pread(self._out.file.checked(), end - start, start)
 
     def __iter__(self) -> Iterator[list[Any]]:
         for first in range(0, len(self), _TOGETHER):  # few reads, even for many rows
