@@ -176,7 +176,7 @@ class ActiveRun:
         self._write("summary", written, [])
         for key, value in written.items():  # a value that was set meanwhile waits for the next flush
             if self._unwritten.get(key) is value:
-                del self._unwritten[key]
+                self._unwritten.pop(key, None)
 
     def define_metric(
         self,

@@ -41,7 +41,8 @@ _ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789"
 class Recording:
     """A run that was started here.
 
-    Any thread may append to its log, and so may a forked child; the log decides the order.
+    Any thread may append to its log, and so may a forked child; the log decides the order. A signal handler may append
+    while this thread does: it acts on a state of its own, as another process would.
     """
 
     def __init__(self, root: str, state: RunState, watched: list[MetricWatch]) -> None:
@@ -50,8 +51,15 @@ class Recording:
         self._watched = watched
         self.path = state.path
         self._state = state
-        self._lock, self._pid = threading.Lock(), os.getpid()
+        self._lock, self._pid = threading.RLock(), os.getpid()
+        self._depth = 0
+        self._ended = False
         self._history: HistoryWriter | None = None
+
+    @property
+    def folder(self) -> str:
+        """The folder of the run's log."""
+        return f"{self.root}/{self.path.folder}"
 
     @property
     def repository(self) -> Repository:
@@ -76,24 +84,29 @@ class Recording:
             )
 
     @contextmanager
-    def _locked(self) -> Iterator[None]:
+    def _locked(self) -> Iterator[RunState]:
+        """Hold the lock. Yields the state to which may be appended."""
         if os.getpid() != self._pid:  # a thread of the parent may have held the lock at the fork
-            self._lock, self._pid = threading.Lock(), os.getpid()
+            self._lock, self._pid, self._depth = threading.RLock(), os.getpid(), 0
             self._history = None  # the open file belongs to the parent
         with self._lock:
-            yield
+            self._depth += 1
+            try:
+                yield self._state if self._depth == 1 else self.state()
+            finally:
+                self._depth -= 1
 
     def _append(self, build: Callable[[RunState], list[Change]]) -> None:
         """Append to the run's log. Only entries that this process hasn't read yet are read."""
-        with self._locked():
-            self.repository.record(self._state, build)
+        with self._locked() as state:
+            self.repository.record(state, build)
 
     def log(self, row: MetricRow) -> None:
         """Add a row to the run's history. When this returns, the operating system has it. Cost: one short `write`.
 
         Every few megabytes, the rows are sealed into a blob.
         """
-        with self._locked():
+        with self._locked() as state:
             if self._history is None:
                 repository = self.repository
                 named = repository.settings.identity()[0] is not None
@@ -101,22 +114,22 @@ class Recording:
             self._history.append(row)
             if self._watched:
                 self._watch(row)
-            if self._history.bytes >= SEAL_AT:
-                self._seal()
+            if self._history.bytes >= SEAL_AT or self._ended:  # a signal handler may have ended the run just now
+                self._seal(state)
 
     def _watch(self, row: MetricRow) -> None:
         """Announce an event for each watched metric that passes its threshold. Each threshold fires once."""
         for watch in [watch for watch in self._watched if watch.metric in row]:
             value = watch.sees(as_number(row[watch.metric]))
-            if value is not None:
+            if value is not None and watch in self._watched:
                 self._watched.remove(watch)
                 event = metric_event(self._state, watch.metric, value, watch.rule["id"])
                 self.repository.automations.announce([event])
 
-    def _seal(self, more: Callable[[RunState], list[Change]] = lambda state: []) -> None:
+    def _seal(self, state: RunState, more: Callable[[RunState], list[Change]] = lambda state: []) -> None:
         if self._history is not None:
             self._history.end()
-        self.repository.seal(self._state, more)
+        self.repository.seal(state, more)
 
     def used(self, found: Version, use_as: str | None = None) -> None:
         """Record that the run read a version. A second call for the same version changes nothing."""
@@ -157,8 +170,9 @@ class Recording:
             end = new_change("finish", state=FAILED if code else FINISHED, code=code)
             return [*_values_set(state, "summary", summary, []), *([] if state.finished else [end])]
 
-        with self._locked():
-            self._seal(build)
+        with self._locked() as state:
+            self._ended = True
+            self._seal(state, build)
 
 
 def start(

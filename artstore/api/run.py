@@ -390,7 +390,9 @@ class Run(ActiveRun):
         """Add metrics to the run's history, and the last value of each to `summary`. Cost: one short `write`.
 
         Each call is a step of its own, unless `step` or `commit` is given. A step that has ended can't get more
-        metrics; they are dropped with a warning. A Table is logged as an artifact `run-<id>-<key>` of type `run_table`.
+        metrics; they are dropped with a warning. A forked child takes the next steps of the same run, unless it gives
+        its own. A signal handler may call this in the middle of any other call. A Table is logged as an artifact
+        `run-<id>-<key>` of type `run_table`.
 
         Args:
             data: The metrics by name.
@@ -417,16 +419,13 @@ class Run(ActiveRun):
         number = None if step is None else checked_step(step)
         values = plain_values(without_media({key: self._logged_table(key, value) for key, value in data.items()}))
         with self._steps.locked():
-            if number is not None and not self._steps.go_to(number):
+            if not self._steps.add(values, number, end=bool(commit or (commit is None and number is None))):
                 warnings.warn(
                     f"step {number} is before the current step {self._steps.current}: dropped {', '.join(data)}",
                     stacklevel=2,
                 )
                 return
-            self._steps.add(values)
             self._summary.update(self._summaries.of(values))
-            if commit or (commit is None and number is None):
-                self._steps.end()
             if time.monotonic() - self._flushed > _FLUSH_AFTER:
                 self._flush()
 

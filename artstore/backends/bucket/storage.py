@@ -61,7 +61,7 @@ class BucketStorage:
         self._at = f" ({endpoint})" if endpoint else ""
         self._store = store_of(url)
         self._scratch = scratch
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._known: dict[str, list[tuple[str, int]]] = {}
         """(key, bytes) of the unmarked copies of each stored file, as of the last listing"""
 

@@ -43,7 +43,7 @@ class Fetcher:
         self._allow_missing = allow_missing
         self._pool = ThreadPoolExecutor(_TOGETHER)
         self._pending: dict[Future[None], _Place] = {}
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._stopped = False
         self.missing: list[bytes] = []
         """paths of references whose bytes are gone"""

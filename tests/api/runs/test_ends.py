@@ -147,6 +147,7 @@ def test_forked_children_log_beside_their_parent_and_nothing_is_lost_or_doubled(
     assert logged == sorted(
         [(f"child {c}", n) for c in range(3) for n in range(20)] + [("parent", n) for n in range(3)]
     )
+    assert sorted(row["_step"] for row in rows("r")) == list(range(63)), "each row has a step of its own"
 
 
 def test_a_child_that_outlives_its_parent_s_run_loses_nothing(here: Path) -> None:
