@@ -162,6 +162,12 @@ class View:
 
         return read_history(self.objects, self.runs, state)
 
+    def run_summary(self, state: RunState) -> dict[str, Any]:
+        """The summary of a run. If the run hasn't ended, metrics that it lacks have their last logged value."""
+        from artstore.store.metrics import whole_summary
+
+        return whole_summary(self.objects, self.runs, state)
+
     def catalog(self, *, damaged: list[Damage] | None = None) -> Catalog:
         """A summary of all runs and links. If a log can't be read, its error is added to `damaged`. With None it
         is raised.

@@ -40,10 +40,11 @@ class RunRecord:
     def __init__(self, root: str, state: RunState) -> None:
         self._root = root
         self._state = state
+        self._summary: dict[str, Any] | None = None
 
     def load(self, force: bool = False) -> "RunRecord":
         """Read the run again. `force` is accepted as in W&B and changes nothing."""
-        self._state = opened(self._root).runs.find(self._state.path)
+        self._state, self._summary = opened(self._root).runs.find(self._state.path), None
         return self
 
     @property
@@ -88,8 +89,10 @@ class RunRecord:
 
     @property
     def summary(self) -> "Recorded":
-        """The last value of each metric, read-only."""
-        return Recorded(self._state.summary)
+        """The last value of each metric, read-only. Of a run that hasn't ended, the history is read for it."""
+        if self._summary is None:
+            self._summary = opened(self._root).run_summary(self._state)
+        return Recorded(self._summary)
 
     rawconfig = config
     summary_metrics = summary
@@ -280,7 +283,7 @@ class RunRecord:
         state = self._state
         rows = [("state", self.state), ("started", state.started), ("job type", state.job_type or "")]
         rows += [(f"config {key}", json.dumps(value)) for key, value in state.config.items()]
-        rows += [(f"summary {key}", json.dumps(value)) for key, value in state.summary.items()]
+        rows += [(f"summary {key}", json.dumps(value)) for key, value in self.summary.items()]
         for word, edges in (("used", state.used), ("logged", state.logged)):
             rows += [(word, f"{edge['project']}/{edge['name']}:v{edge['number']}") for edge in edges.values()]
         return page(f"run {state.path}", definition_rows(rows))

@@ -19,7 +19,7 @@ from artstore.domain.digest import BLOB, from_hex
 from artstore.domain.metadata import LONG
 from artstore.domain.names import printable
 from artstore.domain.run import RunState
-from artstore.errors import DamagedObject, translated
+from artstore.errors import Damage, DamagedObject, translated
 from artstore.store.objects import ObjectStore
 from artstore.store.runs import HISTORY, Runs
 from artstore.store.transaction import Transaction
@@ -162,6 +162,23 @@ def read_history(objects: ObjectStore, runs: Runs, state: RunState) -> Iterator[
             continue  # sealed meanwhile: the log names it now
         told.add(path.rpartition("/")[2])
         yield from rows_of(whole_rows(data))
+
+
+def whole_summary(objects: ObjectStore, runs: Runs, state: RunState) -> dict[str, Any]:
+    """The summary of a run. If the run hasn't ended, metrics that it lacks have their last value in the history.
+
+    A process writes the summary some seconds after the metrics, so one that was killed left it incomplete. What comes
+    after damage in the history is left out. Cost: for a run that hasn't ended, its history is read.
+    """
+    if state.finished is not None:
+        return state.summary
+    logged: MetricRow = {}
+    try:
+        for row in read_history(objects, runs, state):
+            logged |= row
+    except Damage:
+        pass  # the history reports it
+    return state.summary | {k: v for k, v in logged.items() if k not in state.summary and not k.startswith("_")}
 
 
 def _sealed(objects: ObjectStore, part: Change) -> bytes:

@@ -43,7 +43,7 @@ def run(request: Request) -> Response:
     state = repository.runs.find(RunPath(*(check_project(request.path_params[part]) for part in RunPath._fields)))
     return page(
         request, "run.html", f"Run {state.path}", run=state, state=repository.runs.status(state),
-        config=list(flat(state.config)), summary=list(flat(state.summary)),
+        config=list(flat(state.config)), summary=list(flat(repository.run_summary(state))),
     )  # fmt: skip
 
 
@@ -53,8 +53,9 @@ def compare(request: Request) -> Response:
     states = [one for one in found.values() if isinstance(one, RunState)]
     damaged = [one for one in found.values() if isinstance(one, Damage)]
     tables = []
-    for name in ("config", "summary"):
-        values = [dict(flat(getattr(state, name))) for state in states]
+    summaries = map(repository_of(request).run_summary, states)
+    for name, values_of in (("config", (state.config for state in states)), ("summary", summaries)):
+        values = [dict(flat(value)) for value in values_of]
         keys = sorted(set().union(*values))
         tables.append((name, [(key, [value.get(key) for value in values]) for key in keys]))
     return page(

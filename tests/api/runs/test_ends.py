@@ -12,6 +12,8 @@ import artstore as wandb
 from artstore.api.handles import opened
 from artstore.errors import NotFound
 from tests.support.checks import check
+from tests.support.commands import Cli
+from tests.support.pages import serve
 from tests.support.runs import LOGS_AND_WAITS, folder, open_files, record, root, rows
 from tests.support.together import FORK, ended, in_threads, script
 
@@ -34,6 +36,25 @@ def test_rows_of_a_killed_process_are_readable_and_resume_seals_each_once(here: 
         run.log({"a": 50})
     assert [row["a"] for row in rows("r")] == list(range(51))
     assert wandb.Api().run("r").state == "finished"
+
+
+def test_a_run_that_was_killed_before_its_summary_was_written_has_one(here: Path, started: Any, cli: Cli) -> None:
+    process = started(LOGS_AND_WAITS)
+    process.line()
+    process.kill()
+    assert wandb.Api().run("r").summary == {"a": 49}
+    assert "summary    a = 49" in cli("runs", "show", "r", cwd=here).out
+    assert "summary.a" in cli("runs", "ls", "--csv", cwd=here).out
+    for served in serve(here, here):
+        for page in ("/run/local/uncategorized/r", "/compare?run=local/uncategorized/r"):
+            assert '<th scope="row">a</th><td class="value">49</td>' in served.ask(page)[1].decode()
+
+
+def test_a_summary_as_it_was_recorded_counts_more_than_the_history(here: Path, started: Any) -> None:
+    process = started(LOGS_AND_WAITS.replace("print(", "run.summary['a'] = 7; run._flush(); print("))
+    process.line()
+    process.kill()
+    assert wandb.Api().run("r").summary == {"a": 7}
 
 
 def test_a_resumed_run_goes_on_behind_its_last_step(here: Path) -> None:
