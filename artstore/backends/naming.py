@@ -63,7 +63,7 @@ def rename_claimed(source: str, target: str, claims: Callable[[], str]) -> None:
     the last rename fails. So two files never get one name, whoever died or stood still.
     """
     claim = os.path.join(claims(), blake3(os.fsencode(os.path.abspath(target))).hexdigest()[:32])
-    inside = os.path.join(claim, str(this_process()))
+    inside = os.path.join(claim, f"{this_process()}+{os.urandom(4).hex()}")  # another thread's has another name
     _enter(claim, source, inside, target)
     taken = os.path.lexists(target)
     try:
@@ -100,7 +100,7 @@ def _enter(claim: str, source: str, inside: str, target: str) -> None:
 def _is_left(claim: str) -> bool:
     """Whether the process that made a claim is proved dead."""
     try:
-        owners = [parse(name) for name in os.listdir(claim)]
+        owners = [parse(name.partition("+")[0]) for name in os.listdir(claim)]
     except FileNotFoundError:
         return False
     return any(owner is not None and is_dead(owner, local=is_local(claim)) for owner in owners)
