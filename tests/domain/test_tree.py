@@ -21,6 +21,7 @@ from artstore.domain.tree import (
     diff,
     encode_folder,
     find,
+    folder_page,
     read_folder,
     split,
     walk,
@@ -131,6 +132,34 @@ def test_one_more_file_in_a_split_folder_changes_one_part_and_the_root() -> None
     before = set(store)
     store.folder([*many(50_000), (b"f000123x", FILE, 1, D)])
     assert len(set(store) - before) == 2
+
+
+def test_a_page_of_a_folder_begins_at_a_name_and_reads_only_the_parts_that_hold_it() -> None:
+    store, read = Store(), list[Digest]()
+
+    def reading(digest: Digest) -> bytes:
+        read.append(digest)
+        return store[digest]
+
+    entries = many(50_000)
+    root = store.folder(entries)
+    for start, most in ((b"", 10), (b"f", 10), (b"f000005", 3), (b"f030000", 100), (b"f0299995", 40_000), (b"g", 10)):
+        read.clear()
+        page = folder_page(root.digest, reading, start, most)
+        assert page == [entry for entry in entries if entry[0] >= start][:most], start
+        assert most > 1_000 or len(read) <= 3
+    small = store.folder(entries[:100])
+    assert folder_page(small.digest, reading, b"f000090", 5) == entries[90:95]
+
+
+def test_a_page_of_a_folder_whose_part_has_other_totals_is_refused() -> None:
+    store = Store()
+    root = store.folder(many(50_000))
+    parts = [tuple(part) for part in decode_tree(store[root.digest], root.digest)]
+    name, kind, size, digest, files = parts[0]
+    lying = store.add(encode_rows([(name, kind, size + 1, digest, files), *parts[1:]]))
+    with pytest.raises(Damage, match="wrong totals"):
+        folder_page(lying, store.__getitem__, b"", 10)
 
 
 def refuse(store: Store, parts: list[Entry]) -> None:
