@@ -167,7 +167,7 @@ class Lookup:
     def find_for_good(self, text: str) -> Version:
         """The version that a spec names, for what can't be repeated with another one, such as deleting it.
 
-        Raises Conflict if a pull gave the number to another version: whoever read the number before means the other one.
+        Raises Conflict if a pull gave the number to another version: who read it before means the other one.
         """
         state, spec = self.collection(text), parse_spec(text)
         found = Version(state, resolve(state, spec))
