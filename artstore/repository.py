@@ -21,7 +21,7 @@ from artstore.operations.upkeep.removal import sweep
 from artstore.progress import Monitor
 from artstore.store.checkouts import Checkouts, Noted
 from artstore.store.layout import make
-from artstore.store.settings import ORIGIN
+from artstore.store.settings import ORIGIN, is_repository
 
 T = TypeVar("T")
 
@@ -415,7 +415,7 @@ class Repository(Editor):
 
 def _make(root: str, *, shared: bool = False, config: str = "") -> None:
     """Create a repository in folder `root`, unless there is one."""
-    if not os.path.isfile(f"{root}/format"):
+    if not is_repository(root):
         with translated(f"make a repository in {printable(root)}"):
             make(root, shared=shared, config=config)
 

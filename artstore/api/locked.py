@@ -1,6 +1,5 @@
 """Restoring the versions that a lock file names: each is found here, or copied from the remote that the file names."""
 
-import os
 import shlex
 from collections.abc import Iterable
 from contextlib import ExitStack
@@ -18,7 +17,7 @@ from artstore.operations.restoring.lockfile import Locked, place_of, remote_plac
 from artstore.operations.restoring.options import Restore
 from artstore.progress import Monitor
 from artstore.repository import Repository
-from artstore.store.settings import ORIGIN, RemoteSettings, root_to_create
+from artstore.store.settings import ORIGIN, RemoteSettings, is_repository, root_to_create
 from artstore.sync.place import is_relative
 from artstore.sync.place import place_of as settings_place
 from artstore.view import View, view_of
@@ -80,7 +79,7 @@ class Restoring(ExitStack):
         """Make each folder equal to its version. Raises NotFound if a version can't be found anywhere."""
         folders = {one: place_of(one, self._lock) for one in wanted}
         root = root_to_create()
-        if os.path.isfile(f"{root}/format"):
+        if is_repository(root):
             self._repository = self.enter_context(Repository(root))
             self._blank = _is_blank(self._repository)
         else:

@@ -33,7 +33,7 @@ from artstore.operations.automation.rules import all_rules, delete_rule, find_ru
 from artstore.operations.finding.lookup import Home, Version
 from artstore.operations.finding.matching import Filter, fitting_runs, fitting_versions, run_fields, run_value
 from artstore.repository import Repository
-from artstore.store.settings import require_root
+from artstore.store.settings import is_repository, require_root
 
 
 class Api:
@@ -74,7 +74,7 @@ class Api:
     @property
     def _root(self) -> str:
         root = self._given or session.place()
-        return root if is_url(root) or os.path.isfile(f"{root}/format") else require_root()
+        return root if is_url(root) or is_repository(root) else require_root()
 
     @property
     def _repository(self) -> Repository:

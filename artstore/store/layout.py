@@ -13,7 +13,7 @@ from artstore.backends.storage import FolderStorage, Readable, Storage, is_url
 from artstore.domain.codec import decode_json, encode_json
 from artstore.domain.names import printable
 from artstore.errors import Damage, NotFound, UnsupportedFormat
-from artstore.store.settings import FOLDER
+from artstore.store.settings import FOLDER, is_repository
 
 FORMAT = 1
 Operation = Literal["read", "write", "gc"]
@@ -126,7 +126,7 @@ def make(root: str, *, shared: bool = False, config: str = "") -> None:
         try:
             os.rename(building, root)
         except OSError:
-            if not os.path.isfile(f"{root}/format"):
+            if not is_repository(root):
                 raise
         sync_folder(parent)
     finally:
@@ -139,6 +139,6 @@ def storage_at(place: str, here: FolderStorage | None) -> Storage:
     if not is_url(place):
         refuse_address(place)
         place = os.path.abspath(os.path.expanduser(place))
-        if not os.path.isfile(f"{place}/format") and os.path.isfile(f"{place}/{FOLDER}/format"):
+        if not is_repository(place) and is_repository(f"{place}/{FOLDER}"):
             place = f"{place}/{FOLDER}"
     return open_storage(place, scratch=here.path("tmp") if here is not None else None, foreign=True)

@@ -2,6 +2,7 @@
 
 import os
 import re
+import stat
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -287,7 +288,7 @@ def _without_section(lines: list[str], section: str) -> list[str]:
 
 def config_folder() -> str:
     """The folder of this user's own settings, which belong to no repository."""
-    home = os.environ.get("XDG_CONFIG_HOME") or os.path.join(os.path.expanduser("~"), ".config")
+    home = _folder_of_environment("XDG_CONFIG_HOME") or os.path.join(os.path.expanduser("~"), ".config")
     return os.path.join(home, "artstore")
 
 
@@ -298,7 +299,7 @@ def rules_path() -> str:
 
 def state_folder() -> str:
     """The folder of this user's log and notes of automations."""
-    home = os.environ.get("XDG_STATE_HOME") or os.path.join(os.path.expanduser("~"), ".local", "state")
+    home = _folder_of_environment("XDG_STATE_HOME") or os.path.join(os.path.expanduser("~"), ".local", "state")
     return os.path.join(home, "artstore")
 
 
@@ -331,6 +332,20 @@ def _allowed() -> set[str]:
 
 def _environment(*names: str) -> str | None:
     return next((value for name in names if (value := os.environ.get(name))), None)
+
+
+def _folder_of_environment(*names: str) -> str | None:
+    """A folder that a variable names. A `~` that no shell has expanded (of an .env file, a unit, a container) is HOME."""
+    value = _environment(*names)
+    return os.path.expanduser(value) if value else None
+
+
+def working_folder() -> str:
+    """The working folder. Raises NotFound if it was deleted."""
+    try:
+        return os.getcwd()
+    except FileNotFoundError as error:
+        raise NotFound("the working folder was deleted", hint="`cd` to a folder that exists") from error
 
 
 def _user() -> str | None:
@@ -377,15 +392,25 @@ _SECRET = r"(KEY|TOKEN|SECRET|PASS|CREDENTIAL|AUTH)[^=]*=|://[^/]*@|=[0-9a-f-]{3
 """Variables with a secret's name, a URL with a password, or a value like W&B's keys."""
 
 
+def is_repository(root: str) -> bool:
+    """Whether a folder is a repository, or perhaps one that we may not enter: opening that one says so."""
+    try:
+        return stat.S_ISREG(os.stat(f"{root}/format").st_mode)
+    except PermissionError:
+        return True
+    except OSError:
+        return False
+
+
 def find_root(start: str | None = None, *, environment: bool = True) -> str | None:
     """The repository's folder, or None: ARTSTORE_DIR itself, or the nearest `.artifacts/` in this folder or above.
 
     As for git's `.git`, the search ends at $HOME and at a file system's border. A repository that a stranger left there
     is skipped.
     """
-    if environment and (chosen := _environment("ARTSTORE_DIR")):
+    if environment and (chosen := _folder_of_environment("ARTSTORE_DIR")):
         return os.path.abspath(path_here(chosen))
-    return next((root for root in _roots_above(start or os.getcwd()) if not _is_strangers(root)), None)
+    return next((root for root in _roots_above(start or working_folder()) if not _is_strangers(root)), None)
 
 
 def _roots_above(start: str) -> Iterator[str]:
@@ -395,7 +420,7 @@ def _roots_above(start: str) -> Iterator[str]:
         return
     home, device = os.path.expanduser("~"), os.stat(here).st_dev
     while True:
-        if os.path.isfile(f"{here}/{FOLDER}/format"):
+        if os.path.isdir(f"{here}/{FOLDER}") and is_repository(f"{here}/{FOLDER}"):
             yield f"{here.rstrip('/')}/{FOLDER}"
         parent = os.path.dirname(here)
         if here == home or parent == here or os.stat(parent).st_dev != device:
@@ -421,10 +446,10 @@ def root_to_create(start: str | None = None) -> str:
 
     That is in `start`, in WANDB_DIR (where W&B would keep its files), or in the working folder.
     """
-    start = start or _environment("WANDB_DIR")
+    start = start or _folder_of_environment("WANDB_DIR")
     found = find_root() or (find_root(start) if start else None)
-    root = found or os.path.join(os.path.abspath(path_here(start or os.getcwd())), FOLDER)
-    if found is None and os.path.isfile(f"{root}/format"):
+    root = found or os.path.join(os.path.abspath(path_here(start or working_folder())), FOLDER)
+    if found is None and is_repository(root):
         raise Refused(
             f"{printable(root)} was left there by somebody else, in a folder that isn't theirs",
             hint=f"if you trust them, ARTSTORE_DIR={printable(root)} uses it; else work in a folder of your own",
@@ -434,13 +459,13 @@ def root_to_create(start: str | None = None) -> str:
 
 def require_root() -> str:
     root = root_to_create()
-    if not os.path.isfile(f"{root}/format"):
-        where = root if _environment("ARTSTORE_DIR") else f"{os.getcwd()} or above"
+    if not is_repository(root):
+        where = root if _environment("ARTSTORE_DIR") else f"{working_folder()} or above"
         hint = "`artstore init` makes one here; ARTSTORE_DIR names one elsewhere"
-        if passed := next(_roots_above(os.getcwd()), None):
+        if passed := next(_roots_above(working_folder()), None):
             left = printable(passed)
             hint = f"somebody else left {left}: if you trust them, ARTSTORE_DIR={left} uses it"
-        if os.path.isfile(f"{root}/{FOLDER}/format"):
+        if is_repository(f"{root}/{FOLDER}"):
             hint = f"ARTSTORE_DIR is the repository's own folder: did you mean {root}/{FOLDER}?"
         raise NotFound(f"there is no repository in {where}", hint=hint)
     return root
@@ -448,5 +473,7 @@ def require_root() -> str:
 
 def download_folder(name: str) -> str:
     """The folder into which `get` restores a version by default."""
-    base = _environment("ARTSTORE_ARTIFACT_DIR", "WANDB_ARTIFACT_DIR") or "artifacts"
+    base = _folder_of_environment("ARTSTORE_ARTIFACT_DIR", "WANDB_ARTIFACT_DIR") or "artifacts"
+    if not os.path.isabs(base):
+        working_folder()  # or it is gone
     return os.path.join(base, name)

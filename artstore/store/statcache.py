@@ -7,6 +7,7 @@ record is used only if its own hash is right.
 
 import os
 import stat
+import sys
 from collections.abc import Callable, Iterable
 from mmap import mmap
 from typing import Any, NamedTuple
@@ -97,12 +98,17 @@ def signature(seen: dict[str, Stat]) -> bytes:
     return msgpack.packb(seen, unicode_errors="surrogateescape")  # type: ignore[no-any-return]
 
 
+_SPELLING = "" if sys.getfilesystemencoding() == "utf-8" else sys.getfilesystemencoding()
+"""The records hold names as text, as the locale spells them: another locale couldn't find its files by these."""
+
+
 class StatCache:
     """The records of one root: the old ones and those of this save. `save` writes only if something has changed."""
 
     def __init__(self, storage: FolderStorage, root: str, salt: str = "") -> None:
         self._storage = storage
-        self._path = f"cache/stat/{blake3(os.fsencode(root) + salt.encode()).hexdigest()[:32]}"
+        named = os.fsencode(root) + salt.encode() + _SPELLING.encode()
+        self._path = f"cache/stat/{blake3(named).hexdigest()[:32]}"
         self._begin()
 
     def _begin(self) -> None:
