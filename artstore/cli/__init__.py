@@ -11,8 +11,9 @@ from typing import Any, NamedTuple, NoReturn
 import click
 
 from artstore._version import __version__
-from artstore.cli.commands import Commands, ReaderGone, UsageError
-from artstore.errors import ArtstoreError, storage_error
+from artstore.cli.commands import Commands, UsageError
+from artstore.cli.streams import Output, ReaderGone, open_streams
+from artstore.errors import ArtstoreError, InvalidValue, NotFound, storage_error
 
 _FAMILIES: dict[str, dict[str, tuple[str, ...]]] = {
     "Save and restore": {"saving": ("init", "put", "get"), "exporting": ("export",), "locking": ("lock",)},
@@ -36,6 +37,8 @@ _HOMES = {
 }
 BUG = 70
 """Exit code of an error that isn't an ArtstoreError, which is a bug (EX_SOFTWARE in sysexits.h)."""
+READER_GONE = 141
+"""Exit code when the reader of standard output went away: what shells report for SIGPIPE."""
 COMPLETE = "_ARTSTORE_COMPLETE"
 """The environment variable with which a shell asks for completions."""
 
@@ -82,6 +85,7 @@ def main() -> NoReturn:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     wants_json = "--json" in sys.argv[2:]
     warnings.showwarning = _warn
+    out = open_streams()
     try:
         code = cli.main(prog_name="artstore", complete_var=COMPLETE, standalone_mode=False) or 0
     except click.exceptions.Exit as stop:
@@ -94,9 +98,8 @@ def main() -> NoReturn:
         if "obstore" in sys.modules or "artstore.operations.restoring.fetching" in sys.modules:
             sys.stdout.flush()
             os._exit(code)  # threads may still wait for a silent server
-    except (ReaderGone, BrokenPipeError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python reports it again at exit
-        code = 141
+    except ReaderGone:
+        code = READER_GONE
     except Exception as error:
         failure = _failure_of(error)
         if failure.code == BUG:
@@ -104,9 +107,23 @@ def main() -> NoReturn:
 
             if debugging():
                 raise
-        code = _fail(wants_json, failure)
+        code = _fail(wants_json and out.failure is None, failure)
+    code = _told(out, code)
     gc.freeze()  # or Python looks for cycles in all that was loaded before it ends: 9 of the 60 ms of an `ls`
     sys.exit(code)
+
+
+def _told(out: Output, code: int) -> int:
+    """Write the rest of the output. The exit code says if some of it was lost, unless the command itself failed."""
+    out.flush()
+    try:
+        out.check()
+    except ReaderGone:
+        return code or READER_GONE
+    except ArtstoreError as error:
+        done = _failure_of(error)._replace(hint="the command did its work; only its output is lost")
+        return code or _fail(False, done)
+    return code
 
 
 def _warn(message: Warning | str, *_: Any, **__: Any) -> None:
@@ -151,14 +168,30 @@ def _failure_of(error: Exception) -> _Failure:
     """The message, hint and exit code of an error. This is the only place that gives errors their exit codes."""
     if isinstance(error, click.ClickException):
         return _Failure("UsageError", _as_ours(error), _usage_hint(error), error.exit_code)
+    if isinstance(error, FileNotFoundError) and error.filename is None:
+        error = _without_folder(error)
     if isinstance(error, OSError) and not isinstance(error, ArtstoreError):
         error = storage_error(error, f"use {error.filename}" if error.filename else "go on")
+    if isinstance(error, UnicodeEncodeError) and sys.getfilesystemencoding() != "utf-8" != error.encoding:
+        lacking = _safe(error.object[error.start : error.end])
+        error = InvalidValue(f"the encoding of this locale has no '{lacking}'", hint="set LC_ALL=C.UTF-8")
     if isinstance(error, ArtstoreError):
         problems = getattr(error, "problems", None) or ()
         return _Failure(type(error).__name__, error.message, error.hint, error.exit_code, problems)
     what = f"{type(error).__name__}: {error}"
     hint = "please report it; ARTSTORE_DEBUG=1 shows where it failed"
     return _Failure("Bug", f"this is a bug in artstore: {what}", hint, BUG)
+
+
+def _without_folder(error: Exception) -> Exception:
+    """The error for a path that is relative to a working folder that was deleted, else the same error."""
+    from artstore.store.settings import working_folder
+
+    try:
+        working_folder()
+    except NotFound as gone:
+        return gone
+    return error
 
 
 def _fail(wants_json: bool, failure: _Failure) -> int:

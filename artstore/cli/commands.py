@@ -1,4 +1,4 @@
-"""Groups of commands: suggestions for unknown commands, and no error message when the output's reader goes away."""
+"""Groups of commands, with suggestions for unknown ones."""
 
 import click
 
@@ -9,10 +9,6 @@ class UsageError(click.UsageError):
     def __init__(self, message: str, hint: str) -> None:
         super().__init__(message)
         self.hint = hint
-
-
-class ReaderGone(Exception):
-    """The reader of our output closed the pipe. Without this, click would exit with 1, which means something else here."""
 
 
 OTHERS = {
@@ -42,17 +38,3 @@ class Commands(click.Group):
             hint = hint or f"`{ctx.command_path} --help` lists the commands"
             raise UsageError(f"there is no command '{printable(args[0])}'", hint)
         return super().resolve_command(ctx, args)
-
-    def make_context(
-        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: object
-    ) -> click.Context:
-        try:
-            return super().make_context(info_name, args, parent, **extra)
-        except BrokenPipeError as error:  # --help is printed here
-            raise ReaderGone from error
-
-    def invoke(self, ctx: click.Context) -> object:
-        try:
-            return super().invoke(ctx)
-        except BrokenPipeError as error:
-            raise ReaderGone from error

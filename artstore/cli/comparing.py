@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from artstore.cli.arguments import SPEC
-from artstore.cli.output import Bar, json_option, open_repository, paint, print_json
+from artstore.cli.output import Bar, json_option, open_repository, paint, place_shown, print_json
+from artstore.cli.streams import Long
 from artstore.domain.codec import same_json
 from artstore.domain.names import printable
 from artstore.domain.wording import count, human
@@ -69,8 +69,9 @@ def diff_command(
             changed = {key: {"old": before.get(key), "new": after.get(key)} for key in keys}
             print_json({"old": a.spec, "new": b.spec, "files": files, "metadata": changed})
         else:
+            out = Long()
             for difference in found:
-                sys.stdout.write(_line(difference))
+                out.write(_line(difference))
             for name in keys:
                 texts = [json.dumps(m[name], ensure_ascii=False) if name in m else "-" for m in metadata]
                 click.echo(f"metadata {printable(name)}: {printable(texts[0])} → {printable(texts[1])}")
@@ -195,18 +196,18 @@ def status_command(ctx: click.Context, path: str | None, as_json: bool) -> None:
 def _print_status(repository: Repository, status: Status) -> None:
     noted = status.noted
     if status.problem is not None:
-        click.echo(f"{_place(noted.place)}: can't be compared: {printable(status.problem.message)}")
+        click.echo(f"{place_shown(noted.place)}: can't be compared: {printable(status.problem.message)}")
         return
     name = f"{repository.lookup.short(noted.collection)}:v{noted.number}"
     if status.found is None or status.verified is None:
-        click.echo(f"{_place(noted.place)}: was {name}, which is deleted")
+        click.echo(f"{place_shown(noted.place)}: was {name}, which is deleted")
         return
     latest = status.found.state.latest
     newest = latest is None or latest["id"] == noted.id
     name = f"{repository.lookup.short(status.found.state.path)}:v{status.found.number}"
     news = "the newest" if newest else f"v{latest['number']} is newer"  # type: ignore[index]  # there is a newer one
     state = "unchanged" if status.verified.ok else _sum(status.verified, "new")
-    click.echo(f"{_place(noted.place)}: {name} ({news}), {state}")
+    click.echo(f"{place_shown(noted.place)}: {name} ({news}), {state}")
     for apart in _apart(repository, status):
         if apart.ahead or apart.behind or apart.changes:
             click.echo(f"  {apart.in_words}")
@@ -218,11 +219,6 @@ def _apart(repository: Repository, status: Status) -> list[Divergence]:
     if status.found is None or not repository.settings.remotes():
         return []
     return repository.remotes.apart(status.found.state)
-
-
-def _place(place: str) -> str:
-    short = os.path.relpath(place)
-    return printable(place if short.startswith("..") else short)
 
 
 def _status(status: Status) -> dict[str, Any]:

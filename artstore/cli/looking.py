@@ -12,6 +12,7 @@ from artstore.api.tables.file import ENDING, SUFFIX
 from artstore.cli import output
 from artstore.cli.arguments import SPEC
 from artstore.cli.output import from_option, json_option, open_repository, open_view, print_json, report_damage, table
+from artstore.cli.streams import Long
 from artstore.domain.collection import INHERIT, Path, State, VersionState, is_live
 from artstore.domain.digest import short
 from artstore.domain.names import as_project, check_project, check_type, collection_named, printable
@@ -167,9 +168,10 @@ def _print_entries(entries: Iterable[tuple[bytes, Entry]], as_json: bool) -> Non
         output.print_each(_entry(path, entry) for path, entry in entries)
         return
     marks = {DIRECTORY: "/", EXECUTABLE: "*", REFERENCE: "@"}
+    out = Long()
     for path, entry in entries:
         size = "-" if entry.size is None else human(entry.size)
-        sys.stdout.write(f"{size:>10}  {printable(path)}{marks.get(entry.kind, '')}\n")
+        out.write(f"{size:>10}  {printable(path)}{marks.get(entry.kind, '')}\n")
 
 
 def _entry(path: bytes, entry: Entry) -> dict[str, Any]:

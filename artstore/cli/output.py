@@ -11,13 +11,14 @@ from typing import Any, TypeVar
 import click
 
 from artstore.backends.storage import FolderStorage
+from artstore.cli.streams import Long
 from artstore.domain.names import printable
 from artstore.domain.wording import human
 from artstore.errors import Damage
 from artstore.operations.automation.announcing import Announcer
 from artstore.progress import Monitor
 from artstore.repository import Repository
-from artstore.store.settings import colours_wanted, find_root, require_root
+from artstore.store.settings import colours_wanted, find_root, is_repository, require_root
 from artstore.view import View
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -60,7 +61,7 @@ def open_view(place: str | None, *, writing: bool = False) -> View:
     from artstore.view import view_of
 
     root = find_root()
-    here = FolderStorage(root) if root is not None and os.path.isfile(f"{root}/format") else None
+    here = FolderStorage(root) if root is not None and is_repository(root) else None
     return view_of(place, here, writing=writing)
 
 
@@ -79,10 +80,11 @@ def answer(as_json: bool, value: Any, *lines: str) -> None:
 
 def print_each(values: Iterable[Any]) -> None:
     """Print a list as JSON, one value on each line, as they come."""
-    sys.stdout.write("[")
+    out = Long()
+    out.write("[")
     for number, value in enumerate(values):
-        sys.stdout.write(("," if number else "") + "\n  " + json.dumps(value))
-    sys.stdout.write("\n]\n")
+        out.write(("," if number else "") + "\n  " + json.dumps(value))
+    out.write("\n]\n")
 
 
 def fields(lines: dict[str, str], width: int) -> None:
@@ -107,6 +109,15 @@ def listing(
         table(rows, head, right)
     else:
         click.echo(nothing, err=True)
+
+
+def place_shown(place: str) -> str:
+    """A folder as it is shown: relative to the working folder if it is below it."""
+    try:
+        short = os.path.relpath(place)
+    except FileNotFoundError:  # the working folder was deleted
+        return printable(place)
+    return printable(place if short.startswith("..") else short)
 
 
 def day(timestamp: str) -> str:

@@ -2,7 +2,6 @@
 
 import csv
 import json
-import sys
 from collections.abc import Iterable
 from itertools import islice
 from typing import Any
@@ -12,6 +11,7 @@ import click
 from artstore.cli import output
 from artstore.cli.commands import Commands
 from artstore.cli.output import day, from_option, json_option, open_repository, open_view, print_json, table
+from artstore.cli.streams import Long
 from artstore.domain.filters import parsed
 from artstore.domain.names import as_project, check_project, file_name_of, printable
 from artstore.domain.run import RunPath, RunState
@@ -143,7 +143,7 @@ def _print_csv(rows: list[dict[str, Any]]) -> None:
 
 
 def _write_csv(columns: list[str], rows: Iterable[dict[str, Any]]) -> None:
-    writer = csv.DictWriter(sys.stdout, columns, restval="", lineterminator="\n", extrasaction="ignore")
+    writer = csv.DictWriter(Long(), columns, restval="", lineterminator="\n", extrasaction="ignore")
     writer.writeheader()
     writer.writerows(rows)
 

@@ -10,7 +10,7 @@ from click.core import ParameterSource
 from artstore.backends.addresses import spelled
 from artstore.backends.storage import is_url
 from artstore.cli.arguments import FOLDER, SPEC, lock_option, metadata_from, selecting
-from artstore.cli.output import Bar, answer, from_option, json_option, open_view, print_json
+from artstore.cli.output import Bar, answer, from_option, json_option, open_view, place_shown, print_json
 from artstore.domain.names import name_from, parse_spec, printable
 from artstore.domain.selection import Selection
 from artstore.domain.wording import count, human, typed
@@ -173,11 +173,10 @@ def fetch(
         return
     same = f", {result.files - result.written:,} already there" if result.written < result.files else ""
     removed = f", {result.removed:,} removed" if result.removed else ""
-    shown = os.path.relpath(result.root) if not os.path.relpath(result.root).startswith("..") else result.root
     written = f"{human(result.written_bytes)} written"
     for path in result.missing:
         click.echo(f"warning: skipped {printable(path)}: the content that it refers to is gone", err=True)
-    click.echo(f"got {name}: {count(result.files, 'file')} in {printable(shown)}, {written}{same}{removed}")
+    click.echo(f"got {name}: {count(result.files, 'file')} in {place_shown(result.root)}, {written}{same}{removed}")
     if result.others:
         stay, them = ("file or folder stays", "it") if result.others == 1 else ("files and folders stay", "them")
         click.echo(f"{result.others:,} other {stay} there; `--delete` removes {them}")

@@ -2,7 +2,6 @@
 
 import itertools
 import json
-import sys
 from typing import Any
 
 import click
@@ -11,6 +10,7 @@ from artstore.api.tables.comparing import TableDiff, table_diff
 from artstore.api.tables.file import SUFFIX
 from artstore.api.tables.table import Table
 from artstore.cli.output import fitted, printed_cells, width_of
+from artstore.cli.streams import Long
 from artstore.domain.names import printable
 from artstore.domain.tree import Entry
 from artstore.domain.wording import count
@@ -32,8 +32,9 @@ def print_table(repository: View, found: Version, entry: Entry, what: str, most:
     sample = [next((c for c in cells if c is not None), None) for cells in zip(*table.data[:_MEASURED], strict=True)]
     right = [_is_number(cell) for cell in sample] or [False] * len(head)
     widths = fitted(widths, right)
+    out = Long()
     for line in itertools.chain([head], first, ([_text(cell) for cell in row] for row in rows)):
-        sys.stdout.write(printed_cells(line, widths, right) + "\n")
+        out.write(printed_cells(line, widths, right) + "\n")
     click.echo(f"{count(len(table), 'row')}, {count(len(head), 'column')}", err=True)
 
 

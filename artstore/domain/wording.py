@@ -6,10 +6,28 @@ from collections.abc import Iterable
 
 def typed(command: str, *arguments: str) -> str:
     """An artstore command in backquotes, quoted for a shell. With `--` if an argument could be read as an option."""
+    dashes = ["--"] if any(argument.startswith("-") for argument in arguments) else []
+    return f"`artstore {' '.join([command, *dashes, *map(_quoted, arguments)])}`"
+
+
+def _quoted(argument: str) -> str:
+    """A shell's spelling of an argument. What can't be printed is escaped, as bash and zsh read it: `$'a\\x1b'`."""
     import shlex  # 2 ms, needed only when something was not found
 
-    dashes = ["--"] if any(argument.startswith("-") for argument in arguments) else []
-    return f"`artstore {' '.join([command, *dashes, *map(shlex.quote, arguments)])}`"
+    if argument.isprintable():
+        return shlex.quote(argument)
+    return "$'" + "".join(_in_quotes(character) for character in argument) + "'"
+
+
+def _in_quotes(character: str) -> str:
+    if character.isprintable():
+        return f"\\{character}" if character in "'\\" else character
+    number = ord(character)
+    if 0xDC80 <= number <= 0xDCFF:  # a byte that is not UTF-8
+        number -= 0xDC00
+    elif number >= 0x80:
+        return f"\\u{number:04x}" if number < 0x10000 else f"\\U{number:08x}"
+    return f"\\x{number:02x}"
 
 
 def near(name: str, others: Iterable[str], before: str = "", after: str = "") -> str | None:
