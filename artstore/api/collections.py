@@ -342,7 +342,7 @@ class Registry:
 
         Args:
             filter: A Mongo-style filter on name, tag, description and created_at.
-            order: `+` or `-`, followed by `name` or `created_at`.
+            order: `+` or `-`, followed by `name`, `created_at` or `updated_at`.
             per_page: Accepted as in W&B; it changes nothing.
             start: Accepted as in W&B; it changes nothing.
         """
@@ -408,9 +408,11 @@ def _key(order: str) -> Callable[[State], Any]:
     field = order.lstrip("+-")
     if field == "name":
         return lambda state: state.path.name
-    if field in ("created_at", "updated_at"):
+    if field == "created_at":
         return lambda state: min((version["created"] for version in state.versions.values()), default=0)
-    raise InvalidValue(f"order '{order}' is not '+' or '-' followed by name or created_at")
+    if field == "updated_at":
+        return lambda state: max((version["updated"] for version in state.versions.values()), default="")
+    raise InvalidValue(f"order '{order}' is not '+' or '-' followed by name, created_at or updated_at")
 
 
 class Registries(Listing[Registry]):

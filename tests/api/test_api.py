@@ -124,6 +124,27 @@ def test_what_a_registry_says_of_itself(here: Path) -> None:
     assert api.registry("models").visibility == "organization"
 
 
+def test_collections_of_a_registry_come_in_the_order_that_is_asked_for(here: Path) -> None:
+    made = [log(draft(name, type="model")) for name in ("b", "a", "c")]
+    for artifact in made:
+        artifact.link(f"registry-zoo/{artifact.name.partition(':')[0]}")
+    zoo = wandb.Api().registry("zoo")
+    wandb.Api().artifact("registry-zoo/c:v0").link("registry-zoo/a")
+    found = {order: [one.name for one in zoo.collections(order=order)] for order in ("+name", "-name", "+created_at")}
+    assert found == {"+name": ["a", "b", "c"], "-name": ["c", "b", "a"], "+created_at": ["b", "a", "c"]}
+    assert [one.name for one in zoo.collections(order="-updated_at")][0] == "a"
+    with pytest.raises(InvalidValue, match="followed by name, created_at or updated_at"):
+        list(zoo.collections(order="size"))
+
+
+def test_a_collection_is_equal_to_itself_however_it_was_found(here: Path) -> None:
+    log(draft("data", type="dataset"))
+    log(draft("other", type="dataset"))
+    api = wandb.Api()
+    first, again, other = (api.artifact_collection("dataset", name) for name in ("data", "data", "other"))
+    assert first == again and hash(first) == hash(again) and first != other and first != "data"
+
+
 # -- single files --------------------------------------------------------------------------------
 
 

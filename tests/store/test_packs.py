@@ -3,8 +3,9 @@
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
@@ -45,6 +46,26 @@ def test_a_pack_holds_its_objects_back_to_back_and_finds_each(tmp_path: Path) ->
     assert pack.find(digest_of(BLOB, b"other")) is None
     assert pack.find(digest_of(TREE, b"a")) is None
     assert check_rows(pack) is None
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        (lambda rows: rows[::-1], "its index is out of order"),
+        (lambda rows: [(d, 9, *rest) for d, _, *rest in rows], "it holds an object of unknown kind 9"),
+        (lambda rows: [(d, kind, 1, *rest) for d, kind, _, *rest in rows], "its index has fields that should be zero"),
+        (lambda rows: [(*rest, offset + 1) for *rest, offset in rows], "its objects don't fill it without gaps"),
+        (lambda rows: rows[:1], "its objects don't fill it without gaps"),
+    ],
+)
+def test_rows_that_we_would_not_have_written_are_told_though_their_digest_is_right(
+    tmp_path: Path, change: Callable[[list[Any]], list[Any]], why: str
+) -> None:
+    _, data = write(tmp_path / "p", [b"a", b"b"])
+    rows = change(list(ROW.iter_unpack(data[HEADER + 2 : -FOOTER.size])))
+    header, table = data[:HEADER], b"".join(ROW.pack(*row) for row in rows)
+    pack = Pack("forged", header, table, HEADER + 2, lambda offset, length: b"", lambda: None)
+    assert check_rows(pack) == why
 
 
 def test_two_packs_of_the_same_objects_have_different_names(tmp_path: Path) -> None:

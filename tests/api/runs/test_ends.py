@@ -67,6 +67,14 @@ def test_a_resumed_run_goes_on_behind_its_last_step(here: Path) -> None:
     assert rows("r") == [{"_step": n, "a": n} for n in range(3)]
 
 
+def test_a_run_whose_id_differs_only_in_case_from_another_is_refused(here: Path) -> None:
+    record("Run", [{"a": 0}])
+    with pytest.raises(
+        ValueError, match="run local/uncategorized/run differs only in case from local/uncategorized/Run"
+    ):
+        wandb.init(id="run")
+
+
 def test_a_row_that_a_kill_cut_off_is_left_out(here: Path, started: Any) -> None:
     process = started(LOGS_AND_WAITS)
     process.line()
