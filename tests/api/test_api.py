@@ -132,7 +132,7 @@ def test_collections_of_a_registry_come_in_the_order_that_is_asked_for(here: Pat
     wandb.Api().artifact("registry-zoo/c:v0").link("registry-zoo/a")
     found = {order: [one.name for one in zoo.collections(order=order)] for order in ("+name", "-name", "+created_at")}
     assert found == {"+name": ["a", "b", "c"], "-name": ["c", "b", "a"], "+created_at": ["b", "a", "c"]}
-    assert [one.name for one in zoo.collections(order="-updated_at")][0] == "a"
+    assert next(one.name for one in zoo.collections(order="-updated_at")) == "a"
     with pytest.raises(InvalidValue, match="followed by name, created_at or updated_at"):
         list(zoo.collections(order="size"))
 
