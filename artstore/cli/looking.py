@@ -207,7 +207,8 @@ def show_command(spec: str, place: str | None, as_json: bool) -> None:
         "digest": value["digest"],
         "id": value["id"],
         "size": f"{human(value['size'])} in {count(value['files'], 'file')}",
-        "saved": " ".join(filter(None, (value["created"], who, where))),
+        "saved": " ".join(filter(None, (value["created"], *(() if value["source"] else (who, where))))),
+        "linked": " ".join(filter(None, (who, where))) if value["source"] else "",
         "link to": value["source"] or "",
         "run": value["run"] or "",
         "used by": ", ".join(value["used_by"][:_MOST_USERS])

@@ -13,6 +13,7 @@ from starlette.responses import Response
 from artstore.api.tables.comparing import TableDiff, table_diff
 from artstore.api.tables.file import ENDING
 from artstore.api.tables.table import Table
+from artstore.domain.changes import origin_of
 from artstore.domain.difference import differences
 from artstore.domain.names import parse_spec, printable
 from artstore.domain.run import RunPath
@@ -83,10 +84,24 @@ def version(request: Request) -> Response:
     return page(
         request, "version.html", f"{state.path}:v{found.number}", found=found, version=repository.lookup.whole(found),
         aliases=state.aliases_of(id), description=description, metadata=list(flat(metadata)), before=before,
-        source=repository.lookup.source_of_any_time(found), made_by=_run_named(found.version["run"]),
+        source=repository.lookup.source_of_any_time(found), linked=_linked(repository, found),
+        made_by=_run_named(found.version["run"]),
         users=[RunPath(row.entity, row.project, row.id) for row in users],
         parents=[(parent, state.versions.get(parent)) for parent in found.version["parents"]],
     )  # fmt: skip
+
+
+def _linked(repository: Repository, found: Version) -> str | None:
+    """When a link was made (ISO 8601, UTC). None for other versions, and for one that came with its link's copy."""
+    if not found.is_link:
+        return None
+    changes = ((entry, change) for entry in repository.refs.history(found.state.path) for change in entry.changes)
+    made = (
+        origin_of(entry, change)["time"]
+        for entry, change in changes
+        if change["kind"] == "link" and change["id"] == found.id
+    )
+    return next(made, None)
 
 
 def _run_named(path: str | None) -> RunPath | None:
@@ -106,8 +121,11 @@ def diff(request: Request) -> Response:
     table, key = text_in(request, "table"), text_in(request, "key")
     rows, counts, all_counted = _differing(request, repository, old, new)
     tables = _tables_differ(repository, old, new, table, key) if table and key else None
+    one_project = old.state.path[:2] == new.state.path[:2]
+    names = (old.name, new.name) if one_project else (old.spec, new.spec)
     return page(
-        request, "diff.html", f"{old.name} → {new.name}", old=old, new=new, metadata=changed, table=table, key=key,
+        request, "diff.html", " → ".join(names), old=old, new=new, names=names, one_project=one_project,
+        metadata=changed, table=table, key=key,
         tables=tables, rows=rows, counts=counts, all_counted=all_counted,
     )  # fmt: skip
 

@@ -78,11 +78,16 @@ def path_in(request: Request) -> Path:
 
 
 def version_in(request: Request) -> Version:
-    """The version in the address. Raises NotFound."""
+    """The version whose number is in the address. Raises NotFound."""
     number = request.path_params["number"]
     if len(number) > 20:
         raise NotFound(f"there is no version v{printable(number[:20])}…")
     return repository_of(request).find(f"{path_in(request)}:v{number}")
+
+
+def version_named(request: Request) -> Version:
+    """The version of which the address has an alias, or its number as in `v3`. Raises NotFound, InvalidValue."""
+    return repository_of(request).find(f"{path_in(request)}:{request.path_params['number']}")
 
 
 # -- addresses --
@@ -96,6 +101,11 @@ def collection_url(path: Path, page: str = "artifact") -> str:
 def version_url(path: Path, number: int, page: str = "version") -> str:
     """The address of a page of a version."""
     return f"{collection_url(path, page)}/{number}"
+
+
+def project_url(path: Path) -> str:
+    """The address of the artifacts of a collection's project."""
+    return "/?" + urlencode({"project": "/".join(path[:2])})
 
 
 def file_url(found: Version, path: str | bytes, page: str = "files", **more: Any) -> str:
@@ -155,7 +165,7 @@ _templates.filters |= {
     "human": human, "count": count, "day": _day, "markdown": _rendered, "json": as_json, "fsdecode": os.fsdecode,
 }  # fmt: skip
 _templates.globals |= {
-    "ROWS": ROWS, "collection_url": collection_url, "version_url": version_url, "file_url": file_url,
+    "ROWS": ROWS, "collection_url": collection_url, "project_url": project_url, "version_url": version_url, "file_url": file_url,
     "run_url": run_url, "with_query": with_query,
 }  # fmt: skip
 

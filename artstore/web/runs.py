@@ -1,15 +1,18 @@
 """Pages of runs: the list, each run, and their metrics side by side."""
 
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from artstore.domain.changes import Change
+from artstore.domain.collection import Path, is_live
 from artstore.domain.names import check_project, file_name_of, printable
 from artstore.domain.run import CRASHED, RUNNING, RunPath, RunState
-from artstore.errors import ArtstoreError, Damage, InvalidValue
+from artstore.errors import ArtstoreError, Conflict, Damage, InvalidValue
 from artstore.operations.finding.catalog import RunRow
+from artstore.operations.finding.lookup import Version
 from artstore.repository import Repository
 from artstore.store.runs import may_live
 from artstore.web.curves import Curve, add_row
@@ -41,10 +44,31 @@ def run(request: Request) -> Response:
     """The page of a run."""
     repository = repository_of(request)
     state = repository.runs.find(RunPath(*(check_project(request.path_params[part]) for part in RunPath._fields)))
+    edges = [("Used", _versions(repository, state.used)), ("Logged", _versions(repository, state.logged))]
     return page(
-        request, "run.html", f"Run {state.path}", run=state, state=repository.runs.status(state),
+        request, "run.html", f"Run {state.path}", run=state, state=repository.runs.status(state), edges=edges,
         config=list(flat(state.config)), summary=list(flat(repository.run_summary(state))),
     )  # fmt: skip
+
+
+def _versions(repository: Repository, edges: dict[str, Change]) -> list[tuple[str, Version | None]]:
+    """The versions that a run used or logged, with what to call them. None for those that have no page any more."""
+    read = cache(repository.refs.read)
+    found: list[tuple[str, Version | None]] = []
+    for id, edge in edges.items():
+        path, version = Path.named_by(edge), None
+        recorded = f"{path.project}/{path.name}:v{edge['number']}"
+        try:
+            version = (state := read(path)).versions.get(id)
+        except (Conflict, Damage):
+            pass  # there is no page of this collection either
+        if version is None:
+            found.append((f"{recorded} (not here)", None))
+        elif is_live(version):
+            found.append((f"{state.path.project}/{state.path.name}:v{version['number']}", Version(state, version)))
+        else:
+            found.append((f"{recorded} (deleted)", None))
+    return found
 
 
 def compare(request: Request) -> Response:

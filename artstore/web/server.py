@@ -1,5 +1,6 @@
 """The server of the pages: routes, errors, and the address it listens on."""
 
+import re
 import secrets
 import socket
 import sys
@@ -13,7 +14,7 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
@@ -21,7 +22,7 @@ from artstore.errors import ArtstoreError, Conflict, Damage, InvalidValue, NotFo
 from artstore.web import browsing, files
 from artstore.web import runs as recorded
 from artstore.web.guard import Application, Guard
-from artstore.web.render import page
+from artstore.web.render import collection_url, page, version_named
 
 HOST = "127.0.0.1"
 PORT = 8642
@@ -40,14 +41,14 @@ def application(root: str, secret: str, cookie: str = "artstore") -> Application
             Route("/", browsing.home),
             Route("/artifact/{entity}/{project}/{name}", browsing.collection),
             Route("/aliases/{entity}/{project}/{name}", browsing.aliases),
-            Route(f"/version{_VERSION}", browsing.version),
-            Route(f"/lineage{_VERSION}", browsing.lineage),
+            Route(f"/version{_VERSION}", _by_number(browsing.version)),
+            Route(f"/lineage{_VERSION}", _by_number(browsing.lineage)),
             Route("/diff", browsing.diff),
             Route("/search", browsing.search),
             Route("/storage", browsing.storage),
-            Route(f"/files{_VERSION}", files.browse),
-            Route(f"/raw{_VERSION}", files.download),
-            Route(f"/image{_VERSION}", files.image),
+            Route(f"/files{_VERSION}", _by_number(files.browse)),
+            Route(f"/raw{_VERSION}", _by_number(files.download)),
+            Route(f"/image{_VERSION}", _by_number(files.image)),
             Route("/runs", recorded.runs),
             Route("/run/{entity}/{project}/{id}", recorded.run),
             Route("/compare", recorded.compare),
@@ -59,6 +60,19 @@ def application(root: str, secret: str, cookie: str = "artstore") -> Application
     )
     found.state.root = root
     return Guard(found, secret, cookie)
+
+
+def _by_number(answer: Callable[[Request], Response]) -> Callable[[Request], Response]:
+    """A page of a version that has one address, with the number. An alias or `v3` in its place leads there."""
+
+    def answered(request: Request) -> Response:
+        if re.fullmatch(r"\d+", request.path_params["number"], re.ASCII):
+            return answer(request)
+        found = version_named(request)
+        address = f"{collection_url(found.state.path, request.url.path.split('/')[1])}/{found.number}"
+        return RedirectResponse(f"{address}?{request.url.query}" if request.url.query else address, 307)
+
+    return answered
 
 
 @asynccontextmanager
