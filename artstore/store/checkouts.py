@@ -12,6 +12,7 @@ from artstore.domain.ignore import PathFilter
 from artstore.domain.names import check_name, check_project
 from artstore.domain.selection import Selection
 from artstore.errors import StorageError
+from artstore.store.settings import noted_path, path_noted
 
 _FOLDER = "checkouts"
 _LONGEST = 1 << 16
@@ -41,16 +42,21 @@ class Checkouts:
         """Write a note, unless it is there already. Best effort: a read-only repository keeps no notes."""
         chosen = noted.selection.chosen
         value = {
-            "place": noted.place, "collection": list(noted.collection), "id": noted.id, "number": noted.number,
-            "name": noted.name, "prefix": noted.selection.prefix, "include": chosen.include, "exclude": chosen.exclude,
+            "place": noted_path(self._storage.root, noted.place), "collection": list(noted.collection),
+            "id": noted.id, "number": noted.number, "name": noted.name,
+            "prefix": noted.selection.prefix, "include": chosen.include, "exclude": chosen.exclude,
         }  # fmt: skip
         data = json.dumps(value, indent=1).encode() + b"\n"
-        path = f"{_FOLDER}/{plain_digest(os.fsencode(noted.place)).hex()[:32]}.json"
+        path = self._path(noted.place)
         try:
             if self._read(path) != data:
                 self._storage.replace(path, data)
         except StorageError:
             pass
+
+    def _path(self, place: str) -> str:
+        name = plain_digest(os.fsencode(noted_path(self._storage.root, place))).hex()[:32]
+        return f"{_FOLDER}/{name}.json"
 
     def all(self) -> list[Noted]:
         """All notes, by place, except those that can't be read or that others can have written.
@@ -62,7 +68,7 @@ class Checkouts:
     def _all(self) -> Iterator[Noted]:
         for name in self._storage.names(_FOLDER):
             try:
-                yield _noted_of(json.loads(self._read(f"{_FOLDER}/{name}") or b""))
+                yield _noted_of(json.loads(self._read(f"{_FOLDER}/{name}") or b""), self._storage.root)
             except (ValueError, KeyError, TypeError, RecursionError):
                 continue
 
@@ -76,20 +82,21 @@ class Checkouts:
     def forget(self, place: str) -> None:
         """Remove the note of a place. Best effort, like `note`."""
         try:
-            self._storage.remove(f"{_FOLDER}/{plain_digest(os.fsencode(place)).hex()[:32]}.json")
+            self._storage.remove(self._path(place))
         except StorageError:
             pass
 
 
-def _noted_of(value: dict[str, Any]) -> Noted:
+def _noted_of(value: dict[str, Any], root: str) -> Noted:
     """Decode a note. Raises ValueError, KeyError or TypeError for anything that `note` wouldn't have written."""
     texts = [value["place"], value["prefix"], *value["include"], *value["exclude"], *value["collection"]]
     name, id, number = value["name"], value["id"], value["number"]
     good = all(isinstance(text, str) for text in texts) and isinstance(name, str | None) and type(number) is int
-    if not (good and os.path.isabs(value["place"]) and is_hex(id)):
+    place = path_noted(root, value["place"])
+    if not (good and value["place"] == noted_path(root, place) and is_hex(id)):
         raise ValueError("not a note of ours")
-    os.fsencode(value["place"])
+    os.fsencode(place)
     entity, project, collection = value["collection"]
     path = Path(check_project(entity, "entity"), check_project(project), check_name(collection))
     selection = Selection(value["prefix"], PathFilter(value["include"], value["exclude"]))
-    return Noted(value["place"], path, id, number, name, selection)
+    return Noted(place, path, id, number, name, selection)

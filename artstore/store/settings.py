@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from artstore.backends.addresses import path_here
 from artstore.backends.files import is_own, open_regular, replace_file
 from artstore.backends.owner import this_process
-from artstore.backends.storage import FolderStorage
+from artstore.backends.storage import FolderStorage, is_url
 from artstore.domain.names import DEFAULT_ENTITY, DEFAULT_PROJECT, as_project, check_name, check_project, printable
 from artstore.domain.wording import near
 from artstore.errors import InvalidValue, NotFound, Refused, storage_error, translated
@@ -56,6 +56,21 @@ KEYS = {
     "core.auto_fetch": Setting("off", _on_or_off),
     "gc.grace": Setting("24h, on a network file system 14d", _duration),
 }
+
+
+def noted_path(root: str, place: str) -> str:
+    """An absolute path as the repository at `root` notes it: relative to the project if it is below that.
+
+    The project is the folder that holds the repository. So the note stays right if the project is moved.
+    """
+    project = os.path.dirname(root)
+    is_below = os.path.isabs(place) and f"{place}/".startswith(f"{project}/")
+    return os.path.relpath(place, project) if is_below else place
+
+
+def path_noted(root: str, text: str) -> str:
+    """The absolute path that `noted_path` noted."""
+    return os.path.normpath(os.path.join(os.path.dirname(root), text))
 
 
 class RemoteSettings(NamedTuple):
@@ -178,7 +193,8 @@ class Settings:
             if "url" not in values:
                 raise InvalidValue(f"remote '{printable(match[1])}' in {printable(self._path)} has no url")
             flags = (_on_or_off(values.get(name, "off")) for name in ("partial", "relative"))
-            found[match[1]] = RemoteSettings(values["url"], *flags)
+            url = values["url"] if is_url(values["url"]) else path_noted(self._root, values["url"])
+            found[match[1]] = RemoteSettings(url, *flags)
         return found
 
     def set_remote(self, name: str, settings: "RemoteSettings | None") -> None:
@@ -189,7 +205,7 @@ class Settings:
             self._change(section, None)
         else:
             flags = {name: "true" if getattr(settings, name) else None for name in ("partial", "relative")}
-            self._change(section, {"url": settings.url, **flags})
+            self._change(section, {"url": noted_path(self._root, settings.url), **flags})
 
     def doubt(self) -> str | None:
         """Why this repository's remotes must not be contacted, or None if they may be.

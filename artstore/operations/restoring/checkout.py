@@ -78,7 +78,7 @@ class Checkout:
         with `delete`. If the root doesn't exist, the whole folder appears by one rename. If it exists, each file
         appears by one rename.
         """
-        root = os.path.abspath(path_here(root))
+        self._writer.root = root = os.path.abspath(path_here(root))
         self._refuse_repository(root)
         try:
             if os.path.lexists(root):

@@ -11,11 +11,13 @@ from typing import NamedTuple
 from artstore.backends.confined import Confined, create_file, kind_at, open_child
 from artstore.backends.files import closing_fd, hash_file, open_regular, read_rules
 from artstore.backends.owner import this_process
+from artstore.domain.digest import from_hex, is_hex
 from artstore.domain.ignore import IGNORE_FILE, Rules, ignored
 from artstore.domain.names import is_protected, printable
 from artstore.domain.tree import DIRECTORY, check_depth
 from artstore.errors import Conflict, Refused
 from artstore.operations.restoring.compare import AbsentFolder, ComparedFolder, Todo
+from artstore.store.large import BLOBS
 from artstore.store.objects import ObjectStore
 from artstore.store.packs import LARGE
 
@@ -182,10 +184,21 @@ def _holds_unknown(objects: ObjectStore, target: Confined, parts: tuple[bytes, .
         try:
             source = open_regular(parts[-1], dir_fd=fd)
         except OSError:
-            return True
+            return not _links_to_stored(objects, fd, parts[-1])
         with closing_fd(source):
             digest, size = hash_file(source)
         return not (objects.large if size >= LARGE else objects).readable({digest})
+
+
+def _links_to_stored(objects: ObjectStore, fd: int, name: bytes) -> bool:
+    """Whether a symlink leads to a blob in a store, and that blob is here. The store may have been moved since."""
+    try:
+        target = os.fsdecode(os.readlink(name, dir_fd=fd))
+    except OSError:
+        return False
+    store, _, digest = target.rpartition("/")
+    is_blob = is_hex(digest) and f"{store}/".endswith(f"/{BLOBS}/{digest[:2]}/")
+    return is_blob and bool(objects.large.readable({from_hex(digest)}))
 
 
 def one_name(first: bytes, second: bytes) -> Conflict:

@@ -32,6 +32,8 @@ class FileWriter:
     """Writes files into open folders: small ones at once, large ones in two threads, references in eight."""
 
     def __init__(self, objects: ObjectStore, how: Restore) -> None:
+        self.root = ""
+        """the folder to which the version is restored"""
         self._objects = objects
         self._allow_missing = how.allow_missing_references
         self._link = how.link
@@ -157,7 +159,7 @@ class FileWriter:
             here, linkable = self._objects.here, self._link != "copy" and entry[1] != EXECUTABLE
             if here is not None and linkable and where.startswith(f"{BLOBS}/"):
                 self._objects.large.verify(entry[3], source, entry[2])
-                if self._make_link(fd, entry, name, source, here.path(where)):
+                if self._make_link(fd, path, entry, name, source, here.path(where)):
                     return
             target = create_file(fd, name, entry[1] == EXECUTABLE)
         except BaseException:
@@ -171,10 +173,10 @@ class FileWriter:
         if len(self._pending) > _PENDING:
             self._pending.pop(0).result()
 
-    def _make_link(self, fd: int, entry: Entry, name: bytes, source: int, full: str) -> bool:
+    def _make_link(self, fd: int, path: bytes, entry: Entry, name: bytes, source: int, full: str) -> bool:
         """Link to the store's own file, and close `source`. Returns False, and does neither, if a copy is needed."""
         if self._link == "symlink":
-            os.symlink(full, name, dir_fd=fd)
+            os.symlink(self._target(path, full), name, dir_fd=fd)
         else:
             before = os.fstat(source)
             known = self._objects.large.verified.holds(entry[3], before)
@@ -189,6 +191,14 @@ class FileWriter:
                 self._objects.large.verified.note([(entry[3], after)])  # only the link changed its ctime
         os.close(source)
         return True
+
+    def _target(self, path: bytes, full: str) -> str:
+        """The target of a symlink in the folder at `path`: a relative one in the project, which can then be moved."""
+        store = os.path.realpath(self._objects.storage.root)
+        folder = os.path.join(os.path.realpath(self.root), os.fsdecode(path))
+        if not folder.startswith(f"{os.path.dirname(store)}/"):
+            return full
+        return os.path.relpath(os.path.join(store, os.path.relpath(full, self._objects.storage.root)), folder)
 
     def _copy_large(self, source: int, target: int, path: bytes, entry: Entry) -> None:
         """Copy a large file, and close both descriptors. Unless its blob was verified before, hash it."""

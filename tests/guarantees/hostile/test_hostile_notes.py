@@ -19,7 +19,7 @@ GOOD: dict[str, Any] = {
 @pytest.mark.parametrize(
     "change",
     [
-        {"place": 5}, {"place": "relative"}, {"place": "/\ud800"}, {"collection": [1, 2, 3]}, {"collection": ["a"]},
+        {"place": 5}, {"place": "../up"}, {"place": "a/../b"}, {"place": "/\ud800"}, {"collection": [1, 2, 3]}, {"collection": ["a"]},
         {"collection": ["local", "uncategorized", "\x1b]0;pwned\x07"]}, {"id": []}, {"id": "zz"}, {"number": "\x1b[31m"},
         {"prefix": 5}, {"include": [5]}, {"exclude": 5}, {"name": 5},
     ],
