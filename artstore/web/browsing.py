@@ -81,9 +81,10 @@ def version(request: Request) -> Response:
     catalog = repository.catalog(damaged=[])
     users = [decoded_run(row) for row in islice(catalog.users_of(id), ROWS)]
     before = next((v for v in reversed(state.live()) if v["number"] < found.number), None)
+    about = render.rendered_beside(request, description, found) if description else None
     return page(
         request, "version.html", f"{state.path}:v{found.number}", found=found, version=repository.lookup.whole(found),
-        aliases=state.aliases_of(id), description=description, metadata=list(flat(metadata)), before=before,
+        aliases=state.aliases_of(id), metadata=list(flat(metadata)), before=before, description=about,
         source=repository.lookup.source_of_any_time(found), linked=_linked(repository, found),
         made_by=_run_named(found.version["run"]),
         users=[RunPath(row.entity, row.project, row.id) for row in users],

@@ -19,7 +19,18 @@ from artstore.errors import Damage, InvalidValue, NotFound
 from artstore.operations.finding.lookup import Version
 from artstore.repository import Repository
 from artstore.web.guard import FILES
-from artstore.web.render import ROWS, Rows, as_json, number_in, page, page_of, repository_of, text_in, version_in
+from artstore.web.render import (
+    ROWS,
+    Rows,
+    as_json,
+    number_in,
+    page,
+    page_of,
+    rendered_beside,
+    repository_of,
+    text_in,
+    version_in,
+)
 
 _ENTRIES = 500
 """Files of a folder on one page."""
@@ -108,7 +119,7 @@ def _preview(request: Request, repository: Repository, found: Version, entry: En
                 pass  # only its name is that of a JSON file
         note = f"the first {_TEXT >> 10} KiB" if entry.size > _TEXT else None
         if path.endswith((".md", ".markdown")) and note is None:
-            return Preview("markdown", text)
+            return Preview("markdown", rendered_beside(request, text, found, path.rpartition("/")[0]))
         return Preview("text", text, note)
 
 

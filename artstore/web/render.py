@@ -9,7 +9,6 @@ from typing import Any, NamedTuple, TypeVar
 from urllib.parse import parse_qs, quote, urlencode
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markdown_it import MarkdownIt
 from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
@@ -18,16 +17,16 @@ from artstore.api.handles import opened
 from artstore.domain.collection import Path
 from artstore.domain.names import printable
 from artstore.domain.run import RunPath
+from artstore.domain.tree import DIRECTORY, REFERENCE
 from artstore.domain.wording import count, human, moment
 from artstore.errors import InvalidValue, NotFound
 from artstore.operations.finding.lookup import Version
 from artstore.repository import Repository
+from artstore.web import markdown
 
 T = TypeVar("T")
 ROWS = 100
 """Rows on one page."""
-
-_markdown = MarkdownIt("commonmark", {"html": False}).enable("table")  # it refuses javascript: links too
 
 
 class Rows(NamedTuple):
@@ -135,8 +134,24 @@ def _day(value: int | str) -> str:
 
 
 def _rendered(text: str) -> Markup:
-    """Markdown as HTML, without tags or scripts of its own. Its images come only from here, as the policy enforces."""
-    return Markup(_markdown.render(_shown(text)))
+    """A text that belongs to no version, in Markdown, as HTML."""
+    return Markup(markdown.rendered(_shown(text)))
+
+
+def rendered_beside(request: Request, text: str, found: Version, folder: str = "") -> Markup:
+    """Markdown as HTML. Its relative images and links are those of a version, seen from one of its folders."""
+    repository = repository_of(request)
+
+    def address(page: str, path: str) -> str | None:
+        try:
+            entry = repository.find_entry(found, path)
+        except InvalidValue:
+            return None
+        if entry is None or (page == "image" and entry.kind in (DIRECTORY, REFERENCE)):
+            return None
+        return file_url(found, path, page)
+
+    return Markup(markdown.rendered(_shown(text), address, folder))
 
 
 def as_json(value: Any) -> str:
