@@ -1,12 +1,11 @@
 """Values of a run: config and summary as mappings whose keys are attributes too, and checks of values."""
 
-import argparse
 import operator
 from collections.abc import Callable, Iterator, MutableMapping
 from typing import Any
 
 from artstore.api.artifact import Artifact
-from artstore.domain.metadata import recorded, text_of
+from artstore.domain.metadata import recorded, text_of, unpacked
 from artstore.errors import Conflict, InvalidType, InvalidValue
 
 
@@ -107,11 +106,9 @@ def as_dict_of(values: Any) -> dict[str, Any]:
     """Config as users give it, as a dict. Raises InvalidType for a text."""
     if values is None:
         return {}
-    if isinstance(values, argparse.Namespace):
-        return dict(vars(values))
     if isinstance(values, str):
         raise InvalidType(f"config must be a dict or a Namespace, not the text '{values[:80]}'")
-    return dict(values)
+    return dict(unpacked(values))
 
 
 def checked_text(what: str, text: Any) -> str:

@@ -1,9 +1,12 @@
 """Metadata of versions and runs, converted to plain JSON values; a version's is refused if it can't be."""
 
+import dataclasses
 import datetime
 import enum
 import json
 import math
+import sys
+from collections.abc import Mapping, Sequence, Set
 from typing import Any
 
 from artstore.errors import InvalidType, InvalidValue
@@ -29,12 +32,36 @@ def normalise(value: Any) -> dict[str, Any]:
             raise InvalidValue(f"metadata is not JSON: {error}") from error
         if not isinstance(value, dict):
             raise InvalidType("metadata must be a JSON object, such as '{\"acc\": 0.9}'")
+    given, value = value, unpacked(value)
     if not isinstance(value, dict):
-        raise InvalidType(f"metadata must be a dict, or the JSON text of one, not {type(value).__name__}")
+        raise InvalidType(f"metadata must be a dict, or the JSON text of one, not {type(given).__name__}")
     if len(value) > MAX_KEYS:
         what = f"metadata has {len(value)} top-level keys; at most {MAX_KEYS} are allowed"
         raise InvalidValue(what, hint="nest them below one key")
-    return {_key(key): _plain(item, str(key), 0) for key, item in value.items()}
+    return _plain_dict(value, "", 0)
+
+
+def unpacked(value: Any) -> Any:
+    """A dict, list, set or scalar for a value of a type that holds others; any other value as it is.
+
+    Dataclasses, namespaces and mappings become dicts; ranges, queues and other sequences become lists; arrays and
+    tensors of any library become numbers or lists of them. What is inside isn't converted.
+    """
+    if isinstance(value, str | bytes | bytearray | memoryview | type):
+        return value
+    if dataclasses.is_dataclass(value):
+        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    if "argparse" in sys.modules and isinstance(value, sys.modules["argparse"].Namespace):
+        return dict(vars(value))
+    if isinstance(value, Mapping):
+        return dict(value)
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    if hasattr(value, "numpy") and hasattr(value, "shape"):  # TensorFlow's
+        return value.numpy().tolist()
+    if isinstance(value, Sequence):
+        return list(value)
+    return set(value) if isinstance(value, Set) else value
 
 
 def recorded(value: Any, depth: int = 0) -> Any:
@@ -45,19 +72,22 @@ def recorded(value: Any, depth: int = 0) -> Any:
     """
     if depth > _DEEPEST:
         return "…"
-    if isinstance(value, dict):
-        return {text_of(key): recorded(item, depth + 1) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [recorded(item, depth + 1) for item in value]
     if isinstance(value, float) and not math.isfinite(value):
         return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
-    if hasattr(value, "tolist"):  # numpy's, and a framework's tensors
-        return recorded(value.tolist(), depth + 1)
+    if isinstance(value, int | float | str | enum.Enum) or (inner := unpacked(value)) is value:
+        return _plain_or_text(value)
+    if isinstance(inner, dict):
+        return {text_of(key): recorded(item, depth + 1) for key, item in inner.items()}
+    if isinstance(inner, list):
+        return [recorded(item, depth + 1) for item in inner]
+    return recorded(inner, depth + 1) if not isinstance(inner, set) else recorded(_plain_or_text(inner), depth + 1)
+
+
+def _plain_or_text(value: Any) -> Any:
     try:
-        plain = _plain(value, "value", 0)
+        return _plain(value, "value", 0)
     except InvalidValue:
         return text_of(value)
-    return plain if plain is value else recorded(plain, depth + 1)
 
 
 def as_number(value: Any) -> Any:
@@ -74,11 +104,22 @@ def text_of(value: Any) -> str:
 
 
 def _key(key: Any) -> str:
-    if not isinstance(key, str):
-        raise InvalidType(f"a metadata key must be text, not {key!r}")
-    if any(0xD800 <= ord(c) <= 0xDFFF for c in key):
+    key = key.tolist() if hasattr(key, "tolist") else key
+    if not isinstance(key, str | int | float):
+        raise InvalidType(f"a metadata key must be text or a number, not {key!r}")
+    if any(0xD800 <= ord(c) <= 0xDFFF for c in str(key)):
         raise InvalidValue(f"metadata key {key!r} is not valid Unicode")
-    return key
+    return str(key)
+
+
+def _plain_dict(value: dict[Any, Any], where: str, depth: int) -> dict[str, Any]:
+    plain: dict[str, Any] = {}
+    for key, item in value.items():
+        name = _key(key)
+        if name in plain:
+            raise InvalidValue(f"metadata '{where}{name}' is given twice: once as text and once as a number")
+        plain[name] = _plain(item, f"{where}{name}", depth)
+    return plain
 
 
 def _plain(value: Any, where: str, depth: int) -> Any:
@@ -102,14 +143,15 @@ def _plain(value: Any, where: str, depth: int) -> Any:
         return None if math.isnan(value) else float(value)
     if isinstance(value, datetime.date | datetime.time):
         return value.isoformat()
-    if isinstance(value, dict):
-        return {_key(key): _plain(item, f"{where}.{key}", depth + 1) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item, f"{where}[{i}]", depth + 1) for i, item in enumerate(value)]
-    if isinstance(value, set | frozenset):
-        items = [_plain(item, where, depth + 1) for item in value]
+    inner = unpacked(value)
+    if isinstance(inner, dict):
+        return _plain_dict(inner, f"{where}.", depth + 1)
+    if isinstance(inner, list):
+        return [_plain(item, f"{where}[{i}]", depth + 1) for i, item in enumerate(inner)]
+    if isinstance(inner, set):
+        items = [_plain(item, where, depth + 1) for item in inner]
         return sorted(items, key=lambda item: (type(item).__name__, json.dumps(item, sort_keys=True)))
-    if hasattr(value, "tolist") and type(value).__module__.partition(".")[0] == "numpy":
-        return _plain(value.tolist(), where, depth + 1)
+    if inner is not value:
+        return _plain(inner, where, depth + 1)
     kind = f"{type(value).__module__}.{type(value).__qualname__}"
     raise InvalidType(f"metadata '{where}' is a {kind}, which has no JSON form")

@@ -1,10 +1,14 @@
 """Metadata of an artifact: what becomes plain JSON values, what is refused, and that it is checked wherever it enters."""
 
+import argparse
 import datetime
 import enum
 import itertools
 import json
 import math
+from array import array
+from collections import ChainMap, deque
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +24,41 @@ class Colour(enum.IntEnum):
     RED = 1
 
 
+@dataclass
+class Optimiser:
+    name: str
+    betas: tuple[float, float]
+
+
+class Tensor:
+    """What PyTorch, JAX and others have in common."""
+
+    def __init__(self, *values: float) -> None:
+        self.values = values
+
+    def tolist(self) -> Any:
+        return list(self.values) if len(self.values) != 1 else self.values[0]
+
+
+class OfTensorFlow:
+    shape = (2,)
+
+    def numpy(self) -> Any:
+        return Tensor(1, 2)
+
+
 WHEN = datetime.datetime(2024, 1, 2, 3, 4, 5)
 TAKEN: dict[str, tuple[Any, Any]] = {
     "tuple": ((1, (2,)), [1, [2]]), "set": ({3, 1, 2}, [1, 2, 3]), "frozenset": (frozenset({"a"}), ["a"]),
     "date": (WHEN.date(), "2024-01-02"), "datetime": (WHEN, "2024-01-02T03:04:05"), "enum": (Colour.RED, "RED"),
     "nan": (math.nan, None), "nested nan": ([{"a": math.nan}], [{"a": None}]), "none": (None, None),
     "bool": (True, True), "big": (2**70, 2**70), "text": ("ä\x00\n", "ä\x00\n"), "float": (0.1, 0.1),
+    "whole keys": ({0: "cat", 1: "dog"}, {"0": "cat", "1": "dog"}), "keys": ({True: 1, 0.5: 2}, {"True": 1, "0.5": 2}),
+    "tensor": (Tensor(1, 2.5), [1, 2.5]), "tensor without dimensions": (Tensor(2.5), 2.5),
+    "tensor of TensorFlow": (OfTensorFlow(), [1, 2]), "range": (range(3), [0, 1, 2]), "array": (array("d", [1, 2]), [1.0, 2.0]),
+    "dataclass": ([Optimiser("adam", (0.9, 0.99))], [{"name": "adam", "betas": [0.9, 0.99]}]),
+    "namespace": (argparse.Namespace(lr=1), {"lr": 1}), "queue": (deque([1]), [1]), "keys of a dict": ({"a": 1}.keys(), ["a"]),
+    "mapping": (ChainMap({"a": 1}, {"b": 2}), {"a": 1, "b": 2}),
     "dict": ({"a": {"b": ()}}, {"a": {"b": []}}),
 }  # fmt: skip
 
@@ -40,6 +73,27 @@ def test_metadata_becomes_plain_json_values_at_construction_on_assignment_and_in
     artifact.metadata["in place"] = value
     expected = {"k": plain, "assigned": plain, "in place": plain}
     assert log(artifact).metadata == wandb.Api().artifact("data").metadata == expected
+
+
+@pytest.mark.parametrize("kind", [kind for kind in TAKEN if "nan" not in kind])
+def test_metadata_config_summary_and_history_convert_values_alike(here: Path, kind: str) -> None:
+    value, plain = TAKEN[kind]
+    with wandb.init(id="r", config={"k": value}) as run:
+        run.config.update({"later": value})
+        run.summary["s"] = value
+        run.log({"h": value})
+        assert run.config["k"] == run.config["later"] == plain
+    done = wandb.Api().run("r")
+    assert [done.config["k"], done.config["later"], done.summary["s"], done.summary["h"]] == [plain] * 4
+    assert [row["h"] for row in done.scan_history()] == [plain]
+
+
+def test_a_dataclass_is_metadata_and_config_as_a_whole(here: Path) -> None:
+    given = Optimiser("adam", (0.9, 0.99))
+    plain = {"name": "adam", "betas": [0.9, 0.99]}
+    assert wandb.Artifact("data", metadata=given).metadata == plain  # type: ignore[arg-type]
+    with wandb.init(config=given) as run:
+        assert run.config.as_dict() == plain
 
 
 def test_numpys_scalars_and_arrays_become_numbers_and_lists_of_any_size() -> None:
@@ -65,8 +119,9 @@ REFUSED: dict[str, tuple[Any, type[Exception], str]] = {
     "bytes": ({"k": b"x"}, TypeError, "metadata 'k' is a builtins.bytes"),
     "duration": ({"k": datetime.timedelta(1)}, TypeError, "metadata 'k' is a datetime.timedelta"),
     "complex": ({"k": 1j}, TypeError, "metadata 'k' is a builtins.complex"),
-    "key": ({1: "a"}, TypeError, "a metadata key must be text, not 1"),
-    "inner key": ({"k": {None: 1}}, TypeError, "a metadata key must be text, not None"),
+    "key": ({(1,): "a"}, TypeError, r"a metadata key must be text or a number, not \(1,\)"),
+    "inner key": ({"k": {None: 1}}, TypeError, "a metadata key must be text or a number, not None"),
+    "key twice": ({"k": {1: "a", "1": "b"}}, ValueError, r"metadata 'k\.1' is given twice: once as text and once as"),
     "infinite": ({"k": [math.inf]}, ValueError, r"metadata 'k\[0\]' is infinite, which JSON can't hold"),
     "minus infinite": ({"k": -math.inf}, ValueError, "metadata 'k' is infinite"),
     "surrogate": ({"k": "\ud800"}, ValueError, "metadata 'k' is not valid Unicode"),
