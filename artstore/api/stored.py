@@ -71,8 +71,7 @@ def check_aliases(aliases: Any) -> list[str]:
     for alias in aliases:
         if not isinstance(alias, str):
             raise InvalidType(f"an alias must be text, not {alias!r}")
-        check_alias(alias)
-    return list(dict.fromkeys(aliases))
+    return list(dict.fromkeys(map(check_alias, aliases)))
 
 
 def ttl_seconds(ttl: TTL) -> int | str:

@@ -72,7 +72,7 @@ def parse_spec(text: str) -> Spec:
         if match := _NUMBER.fullmatch(alias):
             alias, number = None, int(match[1])
         else:
-            check_alias(alias)
+            alias = check_alias(alias)
     parts = path.split("/") if "/" in text else []
     if len(parts) > 2:
         raise InvalidValue(
@@ -158,17 +158,20 @@ def registry_project(name: str) -> str:
 
 
 def check_alias(alias: str) -> str:
-    """Return an alias, or raise InvalidValue. `latest` passes; the code that sets aliases refuses it."""
-    if not 1 <= len(alias) <= 128 or set(alias) & set("/:@") or not alias.isprintable():
-        raise _refused("alias", alias, "1 to 128 characters, none of / : @ or control ones")
-    if _LIKE_NUMBER.fullmatch(alias) or (len(alias) == 64 and _HEX.fullmatch(alias.lower())):
+    """The NFC form of an alias. Raises InvalidValue. `latest` passes; the code that sets aliases refuses it."""
+    normal = unicodedata.normalize("NFC", alias)
+    if not 1 <= len(normal) <= 128 or set(normal) & set("/:@") or not normal.isprintable() or normal != normal.strip():
+        raise _refused("alias", alias, "1 to 128 characters, none of / : @ or control ones, and no space at its ends")
+    if _LIKE_NUMBER.fullmatch(normal.casefold()) or (len(normal) == 64 and _HEX.fullmatch(normal.lower())):
         raise _refused("alias", alias, "it reads like a version number or a digest")
-    return alias
+    return normal
 
 
 def check_tag(tag: str) -> str:
+    """The NFC form of a tag. Raises InvalidValue, which states the rule."""
     if not isinstance(tag, str):
         raise InvalidType(f"a tag must be text, not {tag!r}")
+    tag = unicodedata.normalize("NFC", tag)
     if not _TAG.fullmatch(tag) or len(tag) > 128:
         raise _refused("tag", tag, "words of letters, digits, '_' and '-' with single spaces between")
     return tag

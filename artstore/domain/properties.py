@@ -411,9 +411,8 @@ class Properties(NamedTuple):
 
     def checked(self) -> "Properties":
         """These edits as they are stored: metadata as plain JSON values, no tag twice. Raises InvalidValue."""
-        aliases, no_aliases = listed(self.aliases, "aliases"), listed(self.no_aliases, "no_aliases")
-        for alias in (*aliases, *no_aliases):
-            check_alias(alias)
+        aliases = tuple(map(check_alias, listed(self.aliases, "aliases")))
+        no_aliases = tuple(map(check_alias, listed(self.no_aliases, "no_aliases")))
         no_tags, no_metadata = listed(self.no_tags, "no_tags"), listed(self.no_metadata, "no_metadata")
         if self.description is not None and any("\ud800" <= c <= "\udfff" for c in self.description):
             raise InvalidValue("the description is not valid Unicode")

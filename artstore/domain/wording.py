@@ -1,6 +1,7 @@
 """Wording for users: commands that can be pasted into a shell, similar names, sizes, counts and times."""
 
 import time
+import unicodedata
 from collections.abc import Iterable
 
 
@@ -35,9 +36,16 @@ def near(name: str, others: Iterable[str], before: str = "", after: str = "") ->
     import difflib  # 4 ms, needed only when something was not found
 
     others = list(others)
+    if forms := [other for other in others if nfc(other) == nfc(name)]:
+        return f"did you mean {f'{before}{forms[0]}{after}'!a}? It has the same letters in another Unicode form"
     close = [other for other in others if other.casefold() == name.casefold()]
     close = close or difflib.get_close_matches(name, others, n=3, cutoff=0.6)
     return f"did you mean {' or '.join(repr(f'{before}{c}{after}') for c in close)}?" if close else None
+
+
+def nfc(text: str) -> str:
+    """The composed form of a text. Texts that look the same may differ in their form."""
+    return unicodedata.normalize("NFC", text)
 
 
 def human(size: int) -> str:

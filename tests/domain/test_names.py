@@ -158,10 +158,22 @@ def test_a_name_is_made_of_any_text(text: str, name: str) -> None:
     assert name_from(text) == name and check_name(name) == name
 
 
-@pytest.mark.parametrize("alias", ["", "a/b", "a:b", "a@b", "v0", "v17", "ab" * 32, "a\nb", "x" * 129])
+@pytest.mark.parametrize(
+    "alias", ["", "a/b", "a:b", "a@b", "v0", "v17", "ab" * 32, "a\nb", "x" * 129, " ", "a ", " a", "V1", "v1 "]
+)
 def test_aliases_that_read_like_something_else_are_refused(alias: str) -> None:
     with pytest.raises(InvalidValue, match="alias"):
         check_alias(alias)
+
+
+def test_aliases_and_tags_that_unicode_calls_equal_are_one() -> None:
+    assert check_alias("cafe\u0301") == check_tag("cafe\u0301") == parse_spec("n:cafe\u0301").alias == "caf\u00e9"
+
+
+def test_a_hint_shows_the_form_of_a_name_that_looks_the_same() -> None:
+    assert near("caf\u00e9", ["cafe\u0301"]) == (
+        r"did you mean 'cafe\u0301'? It has the same letters in another Unicode form"
+    )
 
 
 @pytest.mark.parametrize("alias", ["best", "v1.0", "v", "a b", "Ä", "ab" * 31, "xy" * 32, "x" * 128, "latest"])

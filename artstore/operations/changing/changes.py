@@ -54,10 +54,9 @@ class Changes:
 
     def set_aliases(self, text: str, add: tuple[str, ...] = (), remove: tuple[str, ...] = ()) -> Version:
         """Move aliases to a version, or remove them from it. Raises NotFound if it lacks an alias to remove."""
-        add, remove = listed(add, "aliases"), listed(remove, "aliases")
-        for alias in (*add, *remove):
-            if check_alias(alias) == "latest":
-                raise latest_is_ours()
+        add, remove = (tuple(map(check_alias, listed(aliases, "aliases"))) for aliases in (add, remove))
+        if "latest" in (*add, *remove):
+            raise latest_is_ours()
 
         def build(state: State, version: VersionState) -> list[Change]:
             id = version["id"]

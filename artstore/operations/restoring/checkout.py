@@ -225,7 +225,7 @@ class Checkout:
                     continue
                 st = self._writer.write_quickly(fd, entry) or self._writer.write_named(fd, path, entry)
             except FileExistsError:
-                raise self._twin(path, entry, entries) from None
+                raise _twins(fd, path, entry.name, entries) from None
             if st is not None:
                 seen[os.fsdecode(entry.name)] = st
         self._monitor.advance(len(entries))
@@ -263,12 +263,6 @@ class Checkout:
             return trust(self._folder, seen.values())
         tick = clock_tick(self._folder)
         return Trust(time.time_ns() - (tick if tick > _WAIT else 0), in_memory=self._in_memory)
-
-    def _twin(self, path: bytes, entry: Entry, entries: tuple[Entry, ...]) -> Conflict:
-        """The error for an entry whose name is, on this file system, that of one that was written before."""
-        name, folded = entry.name, obstacles.folded(entry.name)
-        twins = (e.name for e in entries if e.name != name and obstacles.folded(e.name) == folded)
-        return obstacles.one_name(path + next(twins, b"another name"), path + name)
 
     # -- a root that exists --
 
@@ -428,3 +422,12 @@ def _record(trusted: dict[str, Stat], tree: Digest, entries: Sequence[Entry]) ->
     parts = tuple(RecordPart(part_of(run, tree_digest) if len(runs) > 1 else None, encode_rows(run)) for run in runs)
     sig = statcache.signature(stats)
     return Record(sig, tree, *trees.totals(entries), folders, parts, statcache.large_in(parts))
+
+
+def _twins(fd: int, path: bytes, name: bytes, entries: tuple[Entry, ...]) -> Conflict:
+    """The error for an entry that can't be made beside those before it. It names all twins of the open folder."""
+    spelled: dict[str, bytes] = {}
+    firsts = [(spelled.setdefault(obstacles.folded(entry.name), entry.name), entry.name) for entry in entries]
+    spelling = obstacles.spelling_in(fd)
+    twins = [(path + one, path + two) for one, two in firsts if one != two and spelling.are_one(one, two)]
+    return obstacles.one_name(twins or [(path + b"another name", path + name)])

@@ -43,6 +43,10 @@ def refuse_other_kinds(target: Confined, todo: Todo, root: str) -> None:
         raise Refused(f"in {printable(root)}, {listed}, and the version has something else there", hint=hint)
 
 
+_LISTED = 10
+"""Most names in a message."""
+
+
 class Spelling(NamedTuple):
     """Which different spellings of a name a file system takes for the same name."""
 
@@ -59,8 +63,9 @@ class Spelling(NamedTuple):
 
 
 def refuse_twins(target: Confined, todo: Todo) -> None:
-    """Raise Conflict if two paths to write are the same here: the second file would overwrite the first."""
+    """Raise Conflict, which names all, if paths to write are the same here: the second file would overwrite the first."""
     spelled: dict[str, bytes] = {}
+    twins: dict[tuple[bytes, bytes], None] = {}
     spelling: Spelling | None = None
     for path, _ in todo:
         end = 0
@@ -71,14 +76,21 @@ def refuse_twins(target: Confined, todo: Todo) -> None:
             if first != prefix:
                 spelling = spelling or spelling_at(target)
                 if spelling.are_one(first, prefix):
-                    raise one_name(first, prefix)
+                    twins[first, prefix] = None
+    if twins:
+        raise one_name(list(twins))
 
 
 def spelling_at(target: Confined) -> Spelling:
-    """Find out how the target's file system compares names, by creating two files with temporary names."""
-    name = f".artstore-{this_process()}-case"
+    """How the target's file system compares names."""
     with closing_fd(target.open_folder(())) as fd:
-        return Spelling(_are_one(fd, name, name.upper()), _are_one(fd, f"{name}\u00e9", f"{name}e\u0301"))
+        return spelling_in(fd)
+
+
+def spelling_in(fd: int) -> Spelling:
+    """Find out how the file system of an open folder compares names, by creating two files with temporary names."""
+    name = f".artstore-{this_process()}-case"
+    return Spelling(_are_one(fd, name, name.upper()), _are_one(fd, f"{name}\u00e9", f"{name}e\u0301"))
 
 
 def _are_one(fd: int, first: str, second: str) -> bool:
@@ -201,9 +213,11 @@ def _links_to_stored(objects: ObjectStore, fd: int, name: bytes) -> bool:
     return is_blob and bool(objects.large.readable({from_hex(digest)}))
 
 
-def one_name(first: bytes, second: bytes) -> Conflict:
-    """The error for two names that are the same name on the target's file system."""
-    message = f"'{printable(first)}' and '{printable(second)}' are the same name on the target's file system"
+def one_name(twins: list[tuple[bytes, bytes]]) -> Conflict:
+    """The error for pairs of names that are the same name on the target's file system."""
+    pairs = [f"'{printable(first)}' and '{printable(second)}'" for first, second in twins[:_LISTED]]
+    more = f", and {len(twins) - _LISTED} more pairs" if len(twins) > _LISTED else ""
+    message = f"{', '.join(pairs)}{more} are the same name on the target's file system"
     return Conflict(message, hint="choose a --root on a file system that tells them apart, or get them one by one")
 
 

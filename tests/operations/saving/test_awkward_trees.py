@@ -409,16 +409,17 @@ def _fold(monkeypatch: pytest.MonkeyPatch, below: Path, as_one: Callable[[str], 
     [
         (("README", "readme"), str.casefold),
         (("D/x", "d/y"), str.casefold),
+        (("A", "a", "B", "b"), str.casefold),
         (("e\u0301", "\u00e9"), partial(unicodedata.normalize, "NFC")),
     ],
-    ids=["files", "folders", "forms"],
+    ids=["files", "folders", "two pairs", "forms"],
 )
-def test_twins_on_a_file_system_that_folds_names_are_a_conflict_that_names_both(
-    repo: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, target: str, names: tuple[str, str],
+def test_twins_on_a_file_system_that_folds_names_are_a_conflict_that_names_all(
+    repo: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, target: str, names: tuple[str, ...],
     as_one: Callable[[str], str],
 ) -> None:  # fmt: skip
     """Case 77: neither overwrites the other, into a new folder (found by exclusive creation) and into an old one; a new one is not left half-made."""
-    repo.put(str(make_tree(tmp_path / "src", {names[0]: "first", names[1]: "second"})), "data")
+    repo.put(str(make_tree(tmp_path / "src", {name: f"content {n}" for n, name in enumerate(names)})), "data")
     place = tmp_path / "folding"
     place.mkdir()
     if target == "old":
@@ -427,8 +428,9 @@ def test_twins_on_a_file_system_that_folds_names_are_a_conflict_that_names_both(
     with pytest.raises(ArtstoreError) as error:
         repo.get(repo.find("data"), str(place / target))
     monkeypatch.undo()
-    first, second = (name.split("/")[0] for name in names)
-    assert str(error.value) == f"'{first}' and '{second}' are the same name on the target's file system"
+    firsts = [name.split("/")[0] for name in names]
+    pairs = ", ".join(f"'{one}' and '{two}'" for one, two in zip(firsts[::2], firsts[1::2], strict=True))
+    assert str(error.value) == f"{pairs} are the same name on the target's file system"
     assert snapshot(place) == ({"old": None, "old/kept": (False, b"1")} if target == "old" else {})
 
 
