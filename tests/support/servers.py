@@ -394,8 +394,8 @@ def CUT(exchange: Exchange) -> None:
     exchange.drop()
 
 
-def REFUSE(status: int) -> Action:
-    """Answer with an error, as S3 does. The server hears nothing of it."""
+def REFUSE(status: int, code: str | None = None) -> Action:
+    """Answer with an error, as S3 does, by default with its most frequent code. The server hears nothing of it."""
     codes = {
         403: "ExpiredToken",
         429: "TooManyRequests",
@@ -403,7 +403,7 @@ def REFUSE(status: int) -> Action:
         503: "SlowDown",
         507: "InsufficientStorage",
     }
-    text = f'<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>{codes.get(status, status)}</Code><Message>no</Message></Error>'
+    text = f'<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>{code or codes.get(status, status)}</Code><Message>no</Message></Error>'
 
     def action(exchange: Exchange) -> None:
         for _ in exchange.body():

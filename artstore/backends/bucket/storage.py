@@ -6,22 +6,22 @@ import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager
-from functools import partial
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl
 
 import obstore
 from obstore import exceptions
 
 from artstore.backends.bucket import calls
-from artstore.backends.bucket.calls import bucket_errors, called, is_final, status_of, tried
-from artstore.backends.bucket.opening import store_of
+from artstore.backends.bucket.answers import is_final, status_of
+from artstore.backends.bucket.calls import bucket_errors, called, tried
+from artstore.backends.bucket.opening import CREATING, SENDING, service_of, store_of
 from artstore.backends.files import hash_file
 from artstore.backends.folder import MOST
-from artstore.backends.parallel import together
+from artstore.backends.parallel import MOST_SECONDS, reported, together
 from artstore.domain.digest import Digest, plain_digest, short
 from artstore.domain.names import printable
 from artstore.errors import StorageError, UnknownOutcome, translated
@@ -57,13 +57,21 @@ class BucketStorage:
 
     def __init__(self, url: str, *, scratch: str | None = None) -> None:
         self.root = url.partition("?")[0].rstrip("/")
-        endpoint = dict(parse_qsl(url.partition("?")[2])).get("endpoint")
-        self._at = f" ({endpoint})" if endpoint else ""
-        self._store = store_of(url)
+        self._at = service_of(url)
+        self._url, self._store = url, store_of(url)
         self._scratch = scratch
         self._lock = threading.RLock()
         self._known: dict[str, list[tuple[str, int]]] = {}
         """(key, bytes) of the unmarked copies of each stored file, as of the last listing"""
+
+    @cached_property
+    def _sending(self) -> Any:
+        """The bucket for requests that may take long before they are answered."""
+        return store_of(self._url, SENDING)
+
+    @cached_property
+    def _creating(self) -> Any:
+        return store_of(self._url, CREATING)
 
     # -- listings --
 
@@ -203,9 +211,11 @@ class BucketStorage:
     def create(self, path: str, data: bytes) -> bool:
         """Repeats after a temporary failure. Data has a unique write id: an object with this data is ours."""
         problem: StorageError | None = None
-        for wait in (*calls.WAITS, None):
+        end = time.monotonic() + MOST_SECONDS
+        for wait in (*calls.LONG_WAITS, None):
             try:
-                self._ask(f"write {path}", obstore.put, path, data, mode="create", use_multipart=False)
+                with self._translated(f"write {path}"):
+                    called(obstore.put, self._creating, path, data, mode="create", use_multipart=False)
                 return True
             except FileExistsError:
                 try:
@@ -217,8 +227,9 @@ class BucketStorage:
                 problem = error
                 if is_final(error):
                     raise
-            if wait is not None:
-                time.sleep(wait)
+            if wait is None or time.monotonic() > end:
+                break
+            time.sleep(wait)
         try:
             return self.read(path) == data
         except (FileNotFoundError, StorageError):
@@ -348,7 +359,7 @@ class BucketStorage:
         def send() -> str:
             key = f"{path}/{os.urandom(8).hex()}"
             options = {"use_multipart": not whole, "chunk_size": part, "max_concurrency": 4}
-            self._ask(f"write {key}", obstore.put, key, Path(staged), **options)
+            self._send(f"write {key}", obstore.put, key, Path(staged), **options)
             return key
 
         key = tried(send)
@@ -390,14 +401,14 @@ class BucketStorage:
             key, _ = self._copy_of(path)
         except FileNotFoundError:
             return False
-        self._ask(f"move {key}", obstore.rename, key, aside)
+        self._send(f"move {key}", obstore.rename, key, aside)
         self._known.pop(path, None)
         return True
 
     def keep(self, path: str, aside: str) -> None:
         try:
             key, _ = self._copy_of(path)
-            self._ask(f"keep {key}", obstore.copy, key, aside)
+            self._send(f"keep {key}", obstore.copy, key, aside)
         except FileNotFoundError:
             return
 
@@ -414,8 +425,15 @@ class BucketStorage:
         with self._translated(action):
             return called(call, self._store, *arguments, **options)
 
-    def _translated(self, action: str) -> AbstractContextManager[None]:
-        return bucket_errors(self.root, action, self._at)
+    def _send(self, action: str, call: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+        """The same for an upload, or for a copy that the service makes."""
+        with bucket_errors(self.root, action, self._at):
+            return called(call, self._sending, *arguments, **options)
+
+    @contextmanager
+    def _translated(self, action: str) -> Iterator[None]:
+        with bucket_errors(self.root, action, self._at), reported(self.root):
+            yield
 
 
 def _listed(store: Any, prefix: str) -> Any:

@@ -2,19 +2,23 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cached_property
 from typing import Any
 from urllib.parse import unquote
 
 from artstore.backends.bucket import obstore
+from artstore.backends.bucket.answers import ODD, odd_key
 from artstore.backends.bucket.calls import bucket_errors, called
-from artstore.backends.bucket.opening import is_askable, store_of
-from artstore.backends.parallel import together
+from artstore.backends.bucket.opening import is_askable, kept_store_of, service_of
+from artstore.backends.parallel import reported, together
 from artstore.backends.references import Reference, Target, changed, plain_tag
 from artstore.backends.references.keys import name_in, uri_of
 from artstore.domain.names import printable
 from artstore.domain.tree import ETAG, URI
-from artstore.errors import InvalidValue, MissingReference, SourceError
+from artstore.errors import InvalidValue, MissingReference, SourceError, StorageError
 
+_BESIDE = "rename that object, or reference the folders and objects beside it one by one; nothing was added"
 _TOGETHER = 8
 """Most requests at once."""
 
@@ -39,10 +43,20 @@ class _Place:
                 "character",
                 hint="copy the object to another key, or download it and add the file",
             )
-        self.store = store_of(self.bucket)
+        self._at = service_of(self.bucket)
+
+    @cached_property
+    def store(self) -> Any:
+        return kept_store_of(self.bucket)
+
+    @contextmanager
+    def asking(self, action: str) -> Iterator[None]:
+        """Translate errors of a request, and report a long wait."""
+        with bucket_errors(self.bucket, action, self._at), reported(self.bucket):
+            yield
 
     def head(self, key: str, version: str | None = None) -> Any:
-        with bucket_errors(self.bucket, f"look at {key}"):
+        with self.asking(f"look at {key}"):
             if version is None:
                 return called(obstore.head, self.store, key)
             return called(obstore.get, self.store, key, options={"version": version, "head": True}).meta
@@ -64,8 +78,16 @@ class _Place:
         def ask() -> list[Any]:
             return list(called(lambda: obstore.list(self.store, folder or None, chunk_size=1000).collect()))
 
-        with bucket_errors(self.bucket, f"list {folder}"):
-            listed = [item for item in ask() if not folder or item["path"].startswith(f"{folder}/")]
+        try:
+            with self.asking(f"list {folder}"):
+                listed = [item for item in ask() if not folder or item["path"].startswith(f"{folder}/")]
+        except StorageError as error:
+            if error.__cause__ is None or (key := odd_key(error.__cause__)) is None:
+                raise
+            what = f"{self.bucket}/{printable(key)}"
+            raise SourceError(
+                f"{what} can't be referenced", problems=[(what, f"its key has {ODD}")], hint=_BESIDE
+            ) from error
         times = Counter(item["path"] for item in listed)
         found = {item["path"]: item for item in sorted(listed, key=lambda item: item["path"])}
         found |= self.asked([key for key, item in found.items() if item["size"] == 0 or times[key] > 1])
@@ -79,11 +101,17 @@ class _Place:
 class BucketHandler:
     """Identifies content by its ETag, and by its version's id if the bucket keeps versions.
 
+    Without `checksum` nothing is contacted for a key. What is below a URI that ends in `/` is listed.
+
     Credentials come from the environment or the service's own login.
     """
 
     def find(self, uri: str, *, checksum: bool) -> Iterator[Target]:
         place = _Place(uri)
+        if not checksum and place.key and not place.key.endswith("/"):
+            where = uri_of(place.bucket, place.key)
+            yield Target("", Reference(where, None, URI, where, place.version))
+            return
         for target in self._found(place, uri):
             where = target.reference.uri
             yield target if checksum else Target(target.path, Reference(where, None, URI, where, None))
@@ -122,17 +150,21 @@ class BucketHandler:
             raise MissingReference(f"{printable(reference.uri)} is not there any more")
         if reference.check == ETAG and not _fits(reply, reference):
             raise changed(reference, f"its ETag is {printable(plain_tag(reply.meta.get('e_tag')))} now")
-        with bucket_errors(place.bucket, f"read {place.key}"):
-            pieces = iter(reply.stream(min_chunk_size=1 << 20))
-            while (piece := called(next, pieces, None)) is not None:
-                yield bytes(piece)
+        pieces = iter(reply.stream(min_chunk_size=1 << 20))
+        while (piece := _next(place, pieces)) is not None:
+            yield bytes(piece)
+
+
+def _next(place: _Place, pieces: Iterator[Any]) -> Any:
+    with place.asking(f"read {place.key}"):
+        return called(next, pieces, None)
 
 
 def _reply(place: _Place, key: str, reference: Reference) -> Any:
     """The bucket's reply for an object, or None if it isn't there."""
     options = {"version": reference.version} if reference.version else None
     try:
-        with bucket_errors(place.bucket, f"read {key}"):
+        with place.asking(f"read {key}"):
             return called(obstore.get, place.store, key, options=options)
     except FileNotFoundError:
         return None

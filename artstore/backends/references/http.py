@@ -8,7 +8,7 @@ from urllib import request
 from urllib.error import HTTPError
 from urllib.parse import quote, urlsplit
 
-from artstore.backends.parallel import retried
+from artstore.backends.parallel import reported, retried
 from artstore.backends.references import Reference, Target, changed, plain_tag
 from artstore.domain.names import printable
 from artstore.domain.tree import ETAG, URI
@@ -67,7 +67,8 @@ def _head(uri: str) -> Any:
 
 def _piece(reply: Any, uri: str) -> bytes:
     try:
-        return bytes(reply.read(_PIECE))
+        with reported(_host(uri)):
+            return bytes(reply.read(_PIECE))
     except (OSError, http.client.HTTPException) as error:
         raise StorageError(f"cannot read {printable(uri)}: {_reason(error)}", hint=_AGAIN) from error
 
@@ -86,7 +87,8 @@ def _opened(uri: str, method: str) -> Any:
 
 def _answer(uri: str, asked: request.Request) -> Any:
     try:
-        return _opener().open(asked, timeout=_TIMEOUT)
+        with reported(_host(uri)):
+            return _opener().open(asked, timeout=_TIMEOUT)
     except HTTPError as error:
         error.close()
         answer = f"the server answers {error.code}"
@@ -100,6 +102,10 @@ def _answer(uri: str, asked: request.Request) -> Any:
     except (OSError, http.client.HTTPException) as error:
         hint = "check the network, and the address"
         raise StorageError(f"cannot read {printable(uri)}: {_reason(error)}", hint=hint) from error
+
+
+def _host(uri: str) -> str:
+    return printable(urlsplit(uri).hostname or "")
 
 
 def _may_pass(error: StorageError) -> bool:

@@ -61,7 +61,7 @@ def be_impatient() -> None:
         return real(name, **options)
 
     vars(opening).update(S3Store=impatient)
-    vars(calls).update(WAITS=(0.01, 0.02, 0.05))
+    vars(calls).update(WAITS=(0.01, 0.02, 0.05), LONG_WAITS=(0.01, 0.02, 0.02, 0.05, 0.05, 0.05))
 
 
 def save(repository: Repository, seed: int) -> dict[str, Any]:

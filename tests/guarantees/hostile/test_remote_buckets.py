@@ -295,7 +295,7 @@ def test_expired_credentials_are_told(bucket: Bucket) -> None:
     bucket.proxy.rule = only("/objects/blobs/", REFUSE(403))
     with pytest.raises(StorageError) as caught, Repository(bucket.root) as repository:
         repository.push()
-    assert "credentials" in (caught.value.hint or ""), caught.value.hint
+    assert "credentials have expired" in str(caught.value) and "log in" in (caught.value.hint or "")
     bucket.is_whole()
 
 
