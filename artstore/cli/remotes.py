@@ -11,6 +11,7 @@ from artstore.cli.arguments import FOLDER, SPEC
 from artstore.cli.commands import Commands
 from artstore.cli.output import Bar, F, answer, json_option, listing, open_repository, place_shown, print_json
 from artstore.domain.collection import Path
+from artstore.domain.copies import REGISTRY_RECORD
 from artstore.domain.ignore import PathFilter
 from artstore.domain.names import printable
 from artstore.domain.selection import EVERYTHING, Selection
@@ -23,6 +24,9 @@ from artstore.sync.transfer import NOTHING
 
 _MERGE_FROM = 64
 """How many small packs a remote has before `push` suggests a gc there."""
+
+_TOLD = 10
+"""Most changes of an artifact that a push or pull lists."""
 
 _REMOTE_OR_SPECS = click.argument("names", nargs=-1, type=SPEC, metavar="[REMOTE] [SPEC]...")
 _dry_run = click.option("-n", "--dry-run", is_flag=True, help="Show what would be transferred; change nothing.")
@@ -169,9 +173,9 @@ def fetch_command(names: tuple[str, ...], as_json: bool) -> None:
         print_json({"remote": name, "collections": behind, "only_there": [str(path) for path in unknown]})
         return
     for state, apart in found:
-        click.echo(f"{short(state.path)}: {apart.in_words}")
+        click.echo(f"{_shown(state.path, short)}: {apart.in_words}")
     for path in unknown:
-        click.echo(f"{short(path)}: only at {name}; {typed('pull', name, short(path))} gets it")
+        click.echo(f"{_shown(path, short)}: only at {name}; {typed('pull', name, short(path))} gets it")
     if not found and not unknown:
         click.echo(f"{name} has no artifacts yet", err=True)
 
@@ -244,7 +248,7 @@ def report(
         print_json({"dry_run": dry_run, **done._asdict(), "collections": collections})
         ctx.exit(code)
     for moved in done.collections:
-        for line in _lines(moved, short(moved.path), words[dry_run], dry_run):
+        for line in _lines(moved, _shown(moved.path, short), words[dry_run], dry_run):
             click.echo(line)
     moved_some = done.runs or any(moved.outcome == "moved" or moved.declined for moved in done.collections)
     if not moved_some and not done.refused:
@@ -268,16 +272,29 @@ def report(
     ctx.exit(code)
 
 
+def _shown(path: Path, short: Callable[[Path], str]) -> str:
+    """The name to show for a collection: a registry has one that only artstore knows."""
+    return f"registry {path.project}" if path.name == REGISTRY_RECORD else short(path)
+
+
 def _lines(moved: Moved, name: str, word: str, dry_run: bool) -> list[str]:
     if moved.outcome == "refused":
         return []
+    if moved.path.name == REGISTRY_RECORD:
+        return [f"{name}: {word}"] if moved.changes else []
     lines = []
+    if moved.renamed_from is not None:
+        old, new = moved.renamed_from, moved.path
+        lines.append(f"{old.name if old[:2] == new[:2] else old}: is now {name}")
     if moved.versions:
         shown = ", ".join(name.rpartition(":")[2] for name in moved.versions[:6])
         more = f" and {len(moved.versions) - 6} more" if len(moved.versions) > 6 else ""
         lines.append(f"{name}: {word} {shown}{more}")
-    elif moved.outcome == "moved" or moved.declined:
+    elif moved.changes or moved.declined:
         lines.append(f"{name}: {word} {count(moved.changes, 'change')}")
+    lines += [f"  {text}" for text in moved.told[:_TOLD]]
+    if len(moved.told) > _TOLD:
+        lines.append(f"  and {len(moved.told) - _TOLD} more")
     is_now = "would become" if dry_run else "is now"
     lines += [f"  your v{old} {is_now} v{new}" for old, new in moved.renumbered]
     return lines + [f"  {printable(text)}" for text in moved.declined]
@@ -285,6 +302,7 @@ def _lines(moved: Moved, name: str, word: str, dry_run: bool) -> list[str]:
 
 def _plain(moved: Moved) -> dict[str, Any]:
     value: dict[str, Any] = {**moved._asdict(), "path": str(moved.path)}
+    value["renamed_from"] = str(moved.renamed_from) if moved.renamed_from is not None else None
     value["renumbered"] = [{"from": old, "to": new} for old, new in moved.renumbered]
     problem = value.pop("problem")
     if problem is not None:

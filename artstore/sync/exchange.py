@@ -11,6 +11,7 @@ from artstore.domain.pulling import PullPlan
 from artstore.domain.pushing import PushPlan
 from artstore.domain.reconcile import in_portions
 from artstore.domain.selection import EVERYTHING, Selection
+from artstore.domain.telling import in_words
 from artstore.errors import ArtstoreError, Conflict, Damage, InvalidValue, MissingObject, StorageError
 from artstore.progress import Monitor
 from artstore.store.logbook import too_busy
@@ -41,6 +42,16 @@ class Moved(NamedTuple):
     """properties that both sides changed, in words: the remote's value stays, or replaces ours"""
     problem: ArtstoreError | None = None
     """why the collection was refused"""
+    told: tuple[str, ...] = ()
+    """what the changes did besides adding versions, in words"""
+    renamed_from: Path | None = None
+    """the name that the receiver had for the collection before"""
+
+    def with_name(self, before: Path | None) -> "Moved":
+        """This result, for a collection that the receiver had under another name before; None for one that it hadn't."""
+        if before is None:
+            return self
+        return self._replace(renamed_from=before, outcome="moved" if self.problem is None else self.outcome)
 
 
 class Exchanged(NamedTuple):
@@ -369,7 +380,8 @@ class Exchange:
         """The result for a collection, of which these versions and this number of changes were sent."""
         renumbered = tuple(sorted(plan.renumbered.items())) if isinstance(plan, PullPlan) else ()
         outcome: Outcome = "moved" if changes else "up to date"
-        return Moved(state.path, outcome, _names(state, versions), changes, renumbered, tuple(plan.declined))
+        told = in_words(plan.changes, state, {version["id"] for version in plan.versions}) if changes else ()
+        return Moved(state.path, outcome, _names(state, versions), changes, renumbered, tuple(plan.declined), told=told)
 
     def report(self, moved: list[Moved], runs: int) -> Exchanged:
         """The result of the whole exchange. `runs` is the number of runs that were sent."""

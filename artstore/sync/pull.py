@@ -32,11 +32,12 @@ class Pull:
         todo: list[Planned[PullPlan]] = []
         moved = [Moved(path, "up to date") for path in level.values()]
         # 2. Plan each other collection: which changes to append to our log?
+        renamed: dict[Path, Path | None] = {}
         unknown = [folder for folder in folders if folder not in level]
         for theirs, wanted in united(self._theirs(scopes, unknown, moved), level):
             try:
                 if not self.exchange.options.dry_run:
-                    self._follow_rename(theirs)
+                    renamed[theirs.path] = self._follow_rename(theirs)
                 planned = self._planned(theirs, wanted)
                 if planned.plan.changes or planned.plan.declined or planned.plan.settled:
                     todo.append(planned)
@@ -52,7 +53,7 @@ class Pull:
         # 4. Pull runs last: only those that made or used versions which are here now.
         self.exchange.save_notes("pull")
         runs = 0 if self.exchange.options.dry_run else self.exchange.runs.pull(self.exchange.refs, lone=ALL in scopes)
-        return self.exchange.report(moved, runs)
+        return self.exchange.report([m.with_name(renamed.get(m.path)) for m in moved], runs)
 
     def check_known(self, scopes: list[Scope]) -> None:
         """Raise NotFound if a scope is an artifact that the remote never had."""
@@ -111,16 +112,20 @@ class Pull:
             hint = f"its numbers come from another remote; {apart} keeps your versions under another name"
             raise Conflict(str(error), hint=hint) from error
 
-    def _follow_rename(self, theirs: State) -> None:
-        """If a collection was renamed at the remote, and we only have it under the old name, rename it here."""
+    def _follow_rename(self, theirs: State) -> Path | None:
+        """If a collection was renamed at the remote, and we only have it under the old name, rename it here.
+
+        Returns the old name if it was renamed.
+        """
         if self.exchange.refs.read_folder(theirs.path.folder).number:
-            return
+            return None
         for old in self.exchange.there.names_before(theirs):
             was_renamed = self.exchange.there.read_folder(old.folder, old).redirect is not None
             if was_renamed and self.exchange.refs.read_folder(old.folder, old).exists:
                 self.exchange.refs.rename(old, theirs.path)
                 self.exchange.tracking.move_notes(old.folder, theirs.path.folder)
-                return
+                return old
+        return None
 
     def _renamed_here(self, theirs: State, name: Path) -> tuple[State, PullPlan]:
         """The plan for a collection that was renamed here: nothing to do.

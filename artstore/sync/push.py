@@ -31,9 +31,11 @@ class Push:
         level = self.exchange.level("push", scopes)
         # 2. Rename collections there that were renamed here. Those that the remote has under the same name weren't.
         known = level.keys() | set(self.exchange.seen())
+        renamed: dict[Path, Path] = {}
         if not self.exchange.options.dry_run:
-            renamed = [self._rename_there(state) for state, _ in self._ours(scopes, known)]
-            if any(renamed):
+            found = ((state.path, self._rename_there(state)) for state, _ in self._ours(scopes, known))
+            renamed = {path: old for path, old in found if old is not None}
+            if renamed:
                 self.exchange.fetch(scopes)
         # 3. Plan each collection: which changes to append to the remote's log?
         todo: list[Planned[PushPlan]] = []
@@ -65,7 +67,7 @@ class Push:
         if not self.exchange.options.dry_run and any(m.outcome == "moved" or m.versions for m in moved):
             self.exchange.fetch(scopes)
         runs = 0 if self.exchange.options.dry_run else self.exchange.runs.push(self.exchange.there, lone=ALL in scopes)
-        return self.exchange.report(moved, runs)
+        return self.exchange.report([m.with_name(renamed.get(m.path)) for m in moved], runs)
 
     def _ours(self, scopes: list[Scope], known: Set[str]) -> Iterator[tuple[State, set[str] | None]]:
         """Our collections in the scopes, each with the ids of the only versions to push, or None for all.
@@ -91,14 +93,14 @@ class Push:
                     if state.number and state.redirect is None and has_content:
                         yield state, None
 
-    def _rename_there(self, state: State) -> bool:
+    def _rename_there(self, state: State) -> Path | None:
         """If a collection was renamed here, and the remote only has it under an old name, rename it there.
 
-        Not if the collection at the remote is another one, which has no version in common with ours. Returns whether it
-        was renamed.
+        Not if the collection at the remote is another one, which has no version in common with ours. Returns the old
+        name if it was renamed.
         """
         if self.exchange.there.read_folder(state.path.folder, state.path).number:
-            return False
+            return None
         for old in self.exchange.refs.names_before(state):
             if not self.exchange.there.read_folder(old.folder, old).number:
                 self.exchange.fetch([Scope(old.folder)])
@@ -106,8 +108,8 @@ class Push:
             if theirs.exists and (not theirs.versions or theirs.versions.keys() & state.versions.keys()):
                 self.exchange.remote.refs.rename(old, state.path)
                 self.exchange.tracking.move_notes(old.folder, state.path.folder)
-                return True
-        return False
+                return old
+        return None
 
     def _planned(self, state: State, wanted: set[str] | None) -> Planned[PushPlan]:
         """Plan one collection, from our copy of the remote's log. Raises Conflict if the remote can't take the changes."""

@@ -293,7 +293,8 @@ class Remotes:
         """The collections that a remote has and this repository hasn't."""
         there = self._seen(name)
         states = (there.read_folder(folder) for folder in there.paths())
-        return [s.path for s in states if s.exists and not self._here.refs.read_folder(s.path.folder).versions]
+        here = self._here.refs.read_folder
+        return [s.path for s in states if s.exists and not ((ours := here(s.path.folder)).versions or ours.exists)]
 
     def elsewhere(self) -> list["Elsewhere"]:
         """The remotes as places where a repair looks for lost objects."""

@@ -253,11 +253,51 @@ def test_a_push_a_clone_a_fetch_and_a_pull_say_what_went(cli: Cli, anna: Path) -
     assert ok(cli("cat", "data:v1", "f", cwd=bob)) == "2\n"
 
 
-def test_changes_without_versions_are_counted(cli: Cli, anna: Path, bob: Path) -> None:
+def test_changes_without_versions_are_counted_and_named(cli: Cli, anna: Path, bob: Path) -> None:
     cli("alias", "data:v0", "best", cwd=anna)
     cli("tag", "data:v0", "checked", cwd=anna)
-    assert ok(cli("push", cwd=anna)) == "data: pushed 2 changes\n"
-    assert ok(cli("pull", cwd=bob)) == "data: pulled 2 changes\n"
+    listed = "  alias 'best' is v0\n  changed the tags of v0\n"
+    assert ok(cli("push", cwd=anna)) == f"data: pushed 2 changes\n{listed}"
+    assert ok(cli("pull", cwd=bob)) == f"data: pulled 2 changes\n{listed}"
+
+
+def test_a_colleagues_deletion_and_rename_are_told(cli: Cli, anna: Path, bob: Path) -> None:
+    save(anna, "2\n")
+    cli("alias", "data:v0", "prod", cwd=anna)
+    ok(cli("push", cwd=anna))
+    ok(cli("pull", cwd=bob))
+    save(anna, "3\n")
+    cli("alias", "data:v2", "prod", cwd=anna)
+    cli("rm", "data:v0", cwd=anna)
+    listed = "  alias 'prod' is v2\n  deleted v0\n"
+    assert ok(cli("push", cwd=anna)) == f"data: pushed v2\n{listed}pushed 100 B in 3 objects\n"
+    assert ok(cli("pull", cwd=bob)) == f"data: pulled v2\n{listed}pulled 100 B in 3 objects\n"
+    cli("mv", "data", "numbers", cwd=anna)
+    for command, where in (("push", anna), ("pull", bob)):
+        assert ok(cli(command, cwd=where)) == "data: is now numbers\n"
+        assert ok(cli(command, cwd=where)).startswith("up to date with ")
+    cli("mv", "numbers", "p2/numbers", cwd=anna)
+    told = json.loads(ok(cli("push", "--json", cwd=anna)))["collections"]
+    assert [(one["path"], one["renamed_from"], one["outcome"]) for one in told] == [
+        ("local/p2/numbers", "local/uncategorized/numbers", "moved")
+    ]
+    assert ok(cli("pull", cwd=bob)) == "local/uncategorized/numbers: is now p2/numbers\n"
+    cli("rm", "--collection", "p2/numbers", "--force", cwd=anna)
+    ok(cli("push", cwd=anna))
+    assert "  deleted the artifact\n" in ok(cli("pull", cwd=bob))
+
+
+def test_a_registry_is_shown_by_its_name_and_only_where_it_is_not_yet(cli: Cli, anna: Path, bob: Path) -> None:
+    ok(cli("registry", "create", "models", cwd=anna))
+    assert ok(cli("push", cwd=anna)) == "registry registry-models: pushed\n"
+    assert "registry registry-models: only at origin" in ok(cli("fetch", cwd=bob))
+    assert ok(cli("pull", cwd=bob)) == "registry registry-models: pulled\n"
+    for where in (anna, bob):
+        told = ok(cli("fetch", cwd=where))
+        assert ".registry" not in told and "only at" not in told
+        assert ok(cli("pull", cwd=where)).startswith("up to date with ")
+    ok(cli("registry", "create", "others", cwd=anna))
+    assert cli("registry", "create", "others", cwd=anna).code == 5, "there is one"
 
 
 def test_a_dry_run_as_json_says_what_the_real_run_says(cli: Cli, anna: Path, bob: Path) -> None:
@@ -274,7 +314,7 @@ def test_a_dry_run_as_json_says_what_the_real_run_says(cli: Cli, anna: Path, bob
             "collections": [
                 {
                     "path": "local/uncategorized/data", "outcome": "moved", "versions": ["data:v1"], "changes": 1,
-                    "renumbered": [], "declined": [],
+                    "renumbered": [], "declined": [], "told": [], "renamed_from": None,
                 }
             ],
             "objects": 3,
