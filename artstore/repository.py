@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from artstore.backends.addresses import path_here
@@ -14,7 +15,7 @@ from artstore.domain.names import collection_named, printable
 from artstore.domain.selection import EVERYTHING, Selection
 from artstore.domain.tree import Entry
 from artstore.editing import Editor
-from artstore.errors import Conflict, NotFound, translated
+from artstore.errors import Conflict, MissingObject, NotFound, translated
 from artstore.operations.finding.lookup import Home, Version
 from artstore.operations.restoring.options import PLAIN, Restore
 from artstore.operations.upkeep.removal import sweep
@@ -390,14 +391,30 @@ class Repository(Editor):
     # -- changes in which remotes have a part --
 
     def undelete(self, text: str) -> Version:
-        """Bring a deleted version back: see `Editor.undelete`. Bytes that only a remote has are fetched first."""
+        """Bring a deleted version back: see `Editor.undelete`. What only a remote has is fetched first."""
         self._fill_deleted(text)
-        return super().undelete(text)
+        try:
+            return super().undelete(text)
+        except MissingObject:
+            with self._deleted_from_remotes(text):
+                return super().undelete(text)
 
     def undelete_collection(self, text: str) -> list[Version]:
-        """Bring a deleted collection back: see `Editor.undelete_collection`. Bytes that only a remote has are fetched."""
+        """Bring a deleted collection back: see `Editor.undelete_collection`. What only a remote has is fetched."""
         self._fill_deleted(text)
-        return super().undelete_collection(text)
+        try:
+            return super().undelete_collection(text)
+        except MissingObject:
+            with self._deleted_from_remotes(text):
+                return super().undelete_collection(text)
+
+    @contextmanager
+    def _deleted_from_remotes(self, text: str) -> Iterator[None]:
+        """Objects of deleted versions that were collected are here in the block, if a remote has them."""
+        with ExitStack() as brought:
+            for name in self.settings.remotes():
+                self.remotes.bring_back(name, *self.path_of(text), brought)
+            yield
 
     def _fill_deleted(self, text: str) -> None:
         """Get the absent blobs of deleted versions, before they are undeleted. Only in a partial clone."""

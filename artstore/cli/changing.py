@@ -136,7 +136,8 @@ def undelete_command(spec: str, as_json: bool) -> None:
     """Bring back a deleted version or artifact.
 
     NAME:vN brings back one version; NAME brings back all versions that were deleted with the artifact. This works until
-    `gc` frees their space. They keep their numbers, tags and metadata, but lose their aliases.
+    `gc` frees their space, and after that if a remote still has them. They keep their numbers, tags and metadata, but
+    lose their aliases.
     """
     with open_repository() as repository:
         one = parse_spec(spec).names_version

@@ -1,7 +1,7 @@
 """The remotes of a repository: adding and removing them, push, pull and fetch, and getting promised blobs."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -28,7 +28,7 @@ from artstore.sync.notes import Tracking
 from artstore.sync.place import check_identity, is_relative, make_remote, open_remote, place_of, probe, require_remote
 from artstore.sync.pull import Pull
 from artstore.sync.push import Push
-from artstore.sync.transfer import Needs, Transfer
+from artstore.sync.transfer import Needs, Transfer, Wanted
 
 if TYPE_CHECKING:
     from artstore.operations.upkeep.repair import Elsewhere
@@ -364,6 +364,28 @@ class Remotes:
         for version in state.versions.values():
             if not is_live(version) and spec.number in (None, version["number"]):
                 self.fill_version(Version(state, version), EVERYTHING)
+
+    def bring_back(self, name: str, path: Path, spec: Spec, brought: ExitStack) -> None:
+        """Get the objects of deleted versions that a remote still has. They are kept here until `brought` is closed.
+
+        A remote that can't be reached, or that has them no more, brings nothing.
+        """
+        objects = self._here.objects
+        state = self._here.refs.read(path)
+        gone = [v for v in state.versions.values() if not is_live(v) and spec.number in (None, v["number"])]
+        try:
+            remote = brought.enter_context(self.open(name))
+        except ArtstoreError:
+            return
+        tx = brought.enter_context(Transaction(objects))
+        transfer = Transfer(remote.objects, tx, objects)
+        for version in gone:
+            try:
+                transfer.send(transfer.plan([Wanted(version, None)]))
+            except ArtstoreError:
+                continue
+        tx.publish()
+        objects.packs.refresh()
 
     def _absent(self, blobs: dict[Digest, int]) -> dict[Digest, int]:
         """Those of some blobs that are not stored here."""
