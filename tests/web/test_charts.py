@@ -3,9 +3,11 @@
 import json
 import math
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -77,9 +79,9 @@ def tab(browser: Browser, runs: Served) -> Iterator[Watched]:
     assert found.wrong == []
 
 
-def damage(served: Served) -> None:
+def damage(root: Path) -> None:
     """Flip a byte of the history of the run `broken`, in the pack that holds it."""
-    for pack in (served.folder / ".artifacts/objects/packs").glob("*.pack"):
+    for pack in (root / "objects/packs").glob("*.pack"):
         data = bytearray(pack.read_bytes())
         if (at := data.find(b'"loss":0.5}')) > 0:
             data[at] ^= 1
@@ -154,15 +156,19 @@ def test_a_run_has_one_look_in_all_charts_and_no_two_runs_have_the_same(tab: Wat
 
 
 @seen_by_a_browser
-@pytest.mark.damaged
-def test_a_damaged_history_is_told_beside_the_charts_of_the_other_runs(browser: Browser, runs: Served) -> None:
-    damage(runs)
-    tab = watched(browser, runs)
-    tab.page.add_init_script(RECORDER)
-    page = tab.open("/compare?run=local/p/broken&run=local/p/twin-1")
-    assert "Not all metrics of broken can be shown: " in page.inner_text(".charts .warning")
-    assert page.evaluate("plots.loss.series.map((line) => line.label)") == ["step", "lion"]
-    assert tab.wrong == []
+def test_a_damaged_history_is_told_beside_the_charts_of_the_other_runs(
+    browser: Browser, runs: Served, tmp_path: Path
+) -> None:
+    shutil.copytree(runs.folder, tmp_path / "copy")
+    damage(tmp_path / "copy/.artifacts")
+    for served in serve(tmp_path / "copy", tmp_path):
+        tab = watched(browser, served)
+        tab.page.add_init_script(RECORDER)
+        page = tab.open("/compare?run=local/p/broken&run=local/p/twin-1")
+        assert "Not all metrics of broken can be shown: " in page.inner_text(".charts .warning")
+        assert page.evaluate("plots.loss.series.map((line) => line.label)") == ["step", "lion"]
+        assert tab.wrong == []
+        tab.page.context.close()
 
 
 @seen_by_a_browser
