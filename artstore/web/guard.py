@@ -46,7 +46,7 @@ class Guard:
             await _say(send, 421, "this server answers to localhost and 127.0.0.1 only")
         elif self._is_secret(_given(scope)):
             cookie = f"{self._cookie}={self._secret}; HttpOnly; SameSite=Strict; Path=/"
-            await _say(send, 303, "", [(b"location", scope["raw_path"]), (b"set-cookie", cookie.encode())])
+            await _say(send, 303, "", [(b"location", _own_path(scope)), (b"set-cookie", cookie.encode())])
         elif not self._is_secret(_cookie(headers, self._cookie)):
             await _say(send, 403, "open the whole address that `artstore ui` printed, which contains a secret")
         else:
@@ -59,6 +59,12 @@ class Guard:
 def _given(scope: Scope) -> str:
     query: bytes = scope["query_string"]
     return parse_qs(query.decode("latin-1")).get("secret", [""])[0]
+
+
+def _own_path(scope: Scope) -> bytes:
+    """The path of a request. Browsers take `//name/` and `/\\name/` for another host: that becomes the first page."""
+    path: bytes = scope["raw_path"]
+    return path if re.match(rb"/(?![/\\])", path) else b"/"
 
 
 def _cookie(headers: dict[bytes, bytes], name: str) -> str:

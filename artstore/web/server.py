@@ -21,6 +21,7 @@ from starlette.staticfiles import StaticFiles
 from artstore.errors import ArtstoreError, Conflict, Damage, InvalidValue, NotFound, Refused, StorageError
 from artstore.web import browsing, files
 from artstore.web import runs as recorded
+from artstore.web.connections import BACKLOG, Connection
 from artstore.web.guard import Application, Guard
 from artstore.web.render import collection_url, page, version_named
 
@@ -109,7 +110,9 @@ def serve(root: str, port: int | None, *, browser: bool, told: Callable[[str], N
         if browser:
             webbrowser.open(address)
         pages = application(root, secret, f"artstore-{port}")
-        config = uvicorn.Config(pages, log_level="error", access_log=False, server_header=False, ws="none")
+        config = uvicorn.Config(
+            pages, log_level="error", access_log=False, server_header=False, ws="none", http=Connection, backlog=BACKLOG
+        )
         uvicorn.Server(config).run(sockets=[listener])
 
 

@@ -23,6 +23,7 @@ class Served(NamedTuple):
     folder: Path
     address: str
     """with the secret"""
+    pid: int
 
     @property
     def origin(self) -> str:
@@ -53,7 +54,7 @@ def serve(folder: Path, home: Path) -> Iterator[Served]:
     with subprocess.Popen(command, cwd=folder, env=told, stdout=subprocess.PIPE, text=True) as server:
         try:
             assert server.stdout is not None
-            yield Served(folder, server.stdout.readline().split()[0])
+            yield Served(folder, server.stdout.readline().split()[0], server.pid)
         finally:
             server.send_signal(signal.SIGINT)
             assert server.wait(30) == 0, "which is how it ends"

@@ -226,6 +226,14 @@ def test_the_secret_is_given_once_and_kept_in_a_cookie(served: Served) -> None:
     assert served.ask("/runs?secret=wrong", Cookie="")[0].status == 403
 
 
+@pytest.mark.parametrize(
+    "path", ["//evil.example/", "//evil.example/runs", "/\\evil.example/", "///evil", "http://evil.example/"]
+)
+def test_an_address_with_the_secret_leads_to_no_other_host(served: Served, path: str) -> None:
+    response, _ = served.ask(f"{path}?secret={served.secret}", Cookie="", Host="localhost")
+    assert (response.status, response.getheader("Location")) == (303, "/")
+
+
 def test_cookies_of_others_lock_nobody_out(served: Served) -> None:
     own = f"artstore-{served.port}={served.secret}"
     assert served.ask("/", Cookie=f'foo={{"a": 1}}; {own}; x="unterminated')[0].status == 200
