@@ -51,12 +51,17 @@ class Checkouts:
         try:
             if self._read(path) != data:
                 self._storage.replace(path, data)
+                self._remove_absolute(noted.place)
         except StorageError:
             pass
 
     def _path(self, place: str) -> str:
-        name = plain_digest(os.fsencode(noted_path(self._storage.root, place))).hex()[:32]
-        return f"{_FOLDER}/{name}.json"
+        return _path_of(noted_path(self._storage.root, place))
+
+    def _remove_absolute(self, place: str) -> None:
+        """Remove the note that an artstore before 2026-11-29 left: it noted absolute paths in the project, too."""
+        if _path_of(place) != self._path(place):
+            self._storage.remove(_path_of(place))
 
     def all(self) -> list[Noted]:
         """All notes, by place, except those that can't be read or that others can have written.
@@ -83,8 +88,13 @@ class Checkouts:
         """Remove the note of a place. Best effort, like `note`."""
         try:
             self._storage.remove(self._path(place))
+            self._remove_absolute(place)
         except StorageError:
             pass
+
+
+def _path_of(noted: str) -> str:
+    return f"{_FOLDER}/{plain_digest(os.fsencode(noted)).hex()[:32]}.json"
 
 
 def _noted_of(value: dict[str, Any], root: str) -> Noted:
@@ -93,7 +103,7 @@ def _noted_of(value: dict[str, Any], root: str) -> Noted:
     name, id, number = value["name"], value["id"], value["number"]
     good = all(isinstance(text, str) for text in texts) and isinstance(name, str | None) and type(number) is int
     place = path_noted(root, value["place"])
-    if not (good and value["place"] == noted_path(root, place) and is_hex(id)):
+    if not (good and value["place"] in (place, noted_path(root, place)) and is_hex(id)):
         raise ValueError("not a note of ours")
     os.fsencode(place)
     entity, project, collection = value["collection"]

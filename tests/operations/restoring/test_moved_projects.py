@@ -1,10 +1,12 @@
 """A project that was moved: what its repository noted by paths in it is still right."""
 
+import json
 import os
 from pathlib import Path
 
 import pytest
 
+from artstore.domain.digest import plain_digest
 from artstore.domain.names import LOCK_FILE
 from tests.support.commands import Cli
 from tests.support.folders import make_tree, snapshot
@@ -83,3 +85,19 @@ def test_a_copy_of_a_project_knows_its_own_folders(tmp_path: Path, cli: Cli) -> 
     (copy / "data/f").write_text("edited")
     assert "1 changed" in cli("status", cwd=copy).out and "1 changed" not in cli("status", cwd=project).out
     assert snapshot(project / "data") == {"f": (False, b"1")}
+
+
+def test_notes_with_absolute_paths_in_the_project_are_read_and_replaced(here: Path, cli: Cli) -> None:
+    """As they were written before notes were relative to the project."""
+    make_tree(here / "src", {"a": "1"})
+    cli("put", "src", "--name", "a", cwd=here)
+    (note,) = (here / ".artifacts/checkouts").iterdir()
+    value = json.loads(note.read_text())
+    assert value["place"] == "src"
+    note.unlink()
+    old = note.with_name(f"{plain_digest(os.fsencode(here / 'src')).hex()[:32]}.json")
+    old.write_text(json.dumps(value | {"place": str(here / "src")}))
+    assert "src: a:v0 (the newest), unchanged" in cli("status", cwd=here).out
+    (here / "src/a").write_text("2")
+    cli("put", "src", "--name", "a", cwd=here)
+    assert list((here / ".artifacts/checkouts").iterdir()) == [note]
