@@ -120,13 +120,13 @@ def write_file(path: str, data: bytes, *, mode: int = 0o666, sync: bool) -> None
 
 
 @contextmanager
-def new_file(path: str) -> Iterator[BinaryIO]:
+def new_file(path: str, temporary: str | None = None) -> Iterator[BinaryIO]:
     """A file to write, which gets its name only when it is whole and synced, and then replaces any other file.
 
-    After an error in the block nothing is left.
+    After an error in the block nothing is left. `temporary` is the path to write to, in the same folder.
     """
     folder, name = os.path.split(os.path.abspath(path))
-    temporary = os.path.join(folder, f".artstore-{os.urandom(8).hex()}")
+    temporary = temporary or os.path.join(folder, f".artstore-{os.urandom(8).hex()}")
     out = open(temporary, "xb")
     try:
         with out:

@@ -8,7 +8,6 @@ from typing import BinaryIO, get_args
 
 import click
 
-from artstore.backends.files import new_file
 from artstore.cli.arguments import FILE, SPEC, selecting
 from artstore.cli.output import Bar, answer, from_option, json_option, open_view
 from artstore.domain.names import printable
@@ -17,6 +16,7 @@ from artstore.domain.wording import count, human
 from artstore.errors import InvalidValue, Refused, translated
 from artstore.operations.restoring.archive import ArchiveKind
 from artstore.operations.restoring.options import Restore
+from artstore.store.outside import new_file_outside
 from artstore.view import View
 
 _COMPRESSED = (".gz", ".tgz", ".bz2", ".xz", ".zst", ".7z")
@@ -63,7 +63,7 @@ def export_command(
             got = View.get(view, found, target, Restore(selection, monitor=bar))  # it leaves no note for `status`
             files, size = got.files, got.written_bytes
         else:
-            with _target(target, force) as out:
+            with _target(target, force, view) as out:
                 files, size = view.export(found, out, kind, selection=selection, monitor=bar)  # type: ignore[arg-type]
     if output == "-":
         return
@@ -77,7 +77,7 @@ def _kind_of(name: str) -> str:
 
 
 @contextmanager
-def _target(path: str, force: bool) -> Iterator[BinaryIO]:
+def _target(path: str, force: bool, view: View) -> Iterator[BinaryIO]:
     """Open the output: a new file, or standard output for `-`."""
     if path == "-":
         yield sys.stdout.buffer
@@ -85,5 +85,5 @@ def _target(path: str, force: bool) -> Iterator[BinaryIO]:
     if os.path.lexists(path) and not (force and os.path.isfile(path)):
         hint = "--force replaces it" if os.path.isfile(path) else "choose another --output"
         raise Refused(f"{printable(path)} exists already", hint=hint)
-    with translated(f"write {printable(path)}"), new_file(path) as out:
+    with translated(f"write {printable(path)}"), new_file_outside(path, view.objects.here) as out:
         yield out

@@ -14,7 +14,6 @@ from shutil import copyfileobj
 from typing import Any, BinaryIO, NamedTuple
 
 from artstore.backends.addresses import path_here
-from artstore.backends.files import new_file
 from artstore.backends.storage import FolderStorage
 from artstore.domain.changes import PLACE, is_count, is_digest, is_record
 from artstore.domain.collection import Path, is_live
@@ -27,6 +26,7 @@ from artstore.operations.upkeep.removal import is_of_dead
 from artstore.progress import Monitor
 from artstore.store.large import blob_path
 from artstore.store.layout import FOLDERS, make
+from artstore.store.outside import new_file_outside
 from artstore.store.packs import LARGE
 from artstore.store.settings import Settings
 from artstore.store.store import Store
@@ -111,7 +111,7 @@ class Bundles:
             # 3. Write all files to the bundle except the objects of the base versions.
             about = {"artstore bundle": _FORM, "needs": [need.fields() for need in needs]}
             paths = [path for path in _files(root) if path not in known]
-            size = _write(file, root, about, paths, options.monitor)
+            size = _write(file, self._storage, root, about, paths, options.monitor)
         return Bundled(exchanged._replace(remote=file, url=file), needs, size)
 
     def _push(self, name: str, remote: Store, specs: Iterable[str], options: Exchanging) -> Exchanged:
@@ -207,10 +207,10 @@ def _files(root: str) -> list[str]:
     return [path for path in found if _MEMBER.fullmatch(path)]
 
 
-def _write(file: str, root: str, about: dict[str, Any], paths: list[str], monitor: Monitor) -> int:
+def _write(file: str, here: FolderStorage, root: str, about: dict[str, Any], paths: list[str], monitor: Monitor) -> int:
     """Write a bundle. It gets its name when it is whole and safe on disk. Returns its size in bytes."""
     monitor.start("writing the bundle")
-    with translated(f"write {printable(file)}"), new_file(file) as out:
+    with translated(f"write {printable(file)}"), new_file_outside(file, here) as out:
         with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive:
             archive.writestr(zipfile.ZipInfo(_ABOUT), json.dumps(about, ensure_ascii=False))
             for path in paths:

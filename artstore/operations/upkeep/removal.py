@@ -7,11 +7,12 @@ import os
 from typing import Literal, NamedTuple, Protocol
 
 from artstore.backends.owner import is_dead, parse, this_process
-from artstore.backends.storage import Storage
+from artstore.backends.storage import FolderStorage, Storage
 from artstore.domain.digest import Digest, from_hex
 from artstore.errors import Damage, InvalidValue, StorageError
 from artstore.store.large import blob_path
 from artstore.store.objects import ObjectStore
+from artstore.store.outside import sweep_outside
 from artstore.store.packset import pack_path
 
 Reason = Literal["gc", "merge"]
@@ -204,10 +205,15 @@ def open_transactions(storage: Storage, *, but: str | None = None) -> list[str]:
 
 
 def sweep(storage: Storage) -> int:
-    """Remove the transactions of dead processes from tmp/. Returns how many. Processes that may be alive keep theirs."""
+    """Remove the transactions of dead processes from tmp/, and files outside that these noted there.
+
+    Returns how many. Processes that may be alive keep theirs.
+    """
     count = 0
     for name in storage.names("tmp"):
         if is_of_dead(storage, name):
+            if isinstance(storage, FolderStorage):
+                sweep_outside(storage, name)
             try:
                 storage.remove_folder(f"tmp/{name}")
                 count += 1
