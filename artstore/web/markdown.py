@@ -26,7 +26,7 @@ def nowhere(page: str, path: str) -> None:
 def rendered(text: str, address: Address = nowhere, folder: str = "") -> str:
     """Markdown as HTML that the pages' policy allows.
 
-    - Headings are one lower, because a page has its own title, and columns are aligned by classes.
+    - Headings are one lower, because a page has its own title, and leave out no level. Columns are aligned by classes.
     - Images and links to other files of the version lead to their pages. Images from elsewhere become links, because
       the policy doesn't load them, and what is not there becomes text.
 
@@ -34,10 +34,12 @@ def rendered(text: str, address: Address = nowhere, folder: str = "") -> str:
         address: Where the files of the version are.
         folder: The folder of the text in the version: what its paths are relative to.
     """
-    tokens = _parser.parse(text)
+    tokens, above = _parser.parse(text), list[str]()
     for before, token in zip([None, None, *tokens], tokens, strict=False):
+        if token.type == "heading_open":
+            above = [tag for tag in above if tag < token.tag] + [token.tag]
         if token.type in ("heading_open", "heading_close"):
-            token.tag = f"h{min(int(token.tag[1]) + 1, 6)}"
+            token.tag = f"h{min(len(above) + 1, 6)}"
         if style := token.attrs.pop("style", None):
             token.attrJoin("class", str(style).replace("text-align:", "align-"))
         if token.children:

@@ -1,5 +1,6 @@
 """Markdown as people write it: aligned columns, task lists, headings, images and links of the same version."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -69,7 +70,7 @@ def test_a_readme_is_shown_as_it_was_meant_with_the_images_of_its_version(browse
     page.get_by_role("link", name="the guide").click()
     page.wait_for_url("**/files/**guide.md")
     assert page.locator(".prose img").evaluate("image => image.naturalWidth") == 64
-    assert page.locator(".prose h6").inner_text() == "low"
+    assert page.locator(".prose h2").inner_text() == "low"
     page = tab.open("/version/local/uncategorized/data/0")
     assert page.locator(".prose img").evaluate("image => image.naturalWidth") == 64
     page.get_by_role("link", name="guide").click()
@@ -83,3 +84,20 @@ def test_no_style_and_nothing_that_is_not_there_is_left_in_the_html_of_a_text_wi
     assert "style=" not in html and "<img" not in html.replace('<img src="data:', "")
     assert 'class="align-right"' in html and "gone" in html
     assert rendered("[a](/runs) ![b](<http://[:]>) ![c](//evil/y.png)") == '<p>a b <a href="//evil/y.png">c</a></p>\n'
+
+
+def test_headings_are_below_the_title_of_the_page_and_leave_out_no_level() -> None:
+    html = rendered(
+        "## a\n\n#### b\n\n#### c\n\n## d\n\n# e\n\n## f\n\n" + "\n\n".join("#" * n + " g" for n in range(1, 7))
+    )
+    assert re.findall(r"<(h\d)>(\w)</\1>", html)[:6] == [
+        ("h2", "a"), ("h3", "b"), ("h3", "c"), ("h2", "d"), ("h2", "e"), ("h3", "f"),
+    ]  # fmt: skip
+    assert [tag for tag, text in re.findall(r"<(h\d)>(\w)</\1>", html) if text == "g"] == [
+        "h2",
+        "h3",
+        "h4",
+        "h5",
+        "h6",
+        "h6",
+    ]
