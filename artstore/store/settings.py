@@ -18,6 +18,8 @@ FOLDER = ".artifacts"
 ORIGIN = "origin"
 """The name of the remote that a clone came from, and the default remote."""
 _LONGEST = 1 << 20
+_BLANKS = re.compile(r"[^\S\n]{200}")
+"""Blanks in a row, for which the parser of settings takes quadratic time."""
 """Most characters of a `config` file."""
 GRACE_LOCAL = 24 * 3600
 GRACE_NETWORK = 14 * 24 * 3600
@@ -103,7 +105,7 @@ class Settings:
             raise storage_error(error, f"read {printable(self._path)}") from error
         except UnicodeDecodeError as error:
             raise InvalidValue(f"{printable(self._path)} is not UTF-8 text", hint="mend or remove it") from error
-        if len(text) > _LONGEST:
+        if len(text) > _LONGEST or _BLANKS.search(text):
             raise InvalidValue(f"{printable(self._path)} is too long for settings", hint="mend or remove it")
         return text
 

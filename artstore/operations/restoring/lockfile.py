@@ -19,6 +19,9 @@ _FORMS = (1, 2)
 _HEAD = "# Written by `artstore lock`; `artstore get --locked` restores exactly this.\n"
 _LONGEST = 1 << 24
 """Characters. A longer lock file is refused."""
+_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*+"|\'[^\']*+\'')
+_MOST_DOTS = 16
+"""Dots outside of quotes in a line: tomllib takes quadratic time and memory for a key such as `a.a.a.…`."""
 _SCHEMES = [scheme for kind in KINDS if kind.lasts for scheme in kind.schemes]
 """The schemes that a remote's URL may have."""
 
@@ -66,6 +69,8 @@ def parsed(text: str, what: str) -> list[Locked]:
     """
     import tomllib
 
+    if any(_QUOTED.sub("", line).count(".") > _MOST_DOTS for line in text.splitlines()):
+        raise InvalidValue(f"{what} is not a lock file: a key has too many parts", hint="`artstore lock` writes one")
     try:
         value = tomllib.loads(text)
     except (ValueError, RecursionError) as error:
