@@ -1,19 +1,21 @@
 """Importing from DVC: the outputs of `.dvc` files and `dvc.lock` at each tag or commit, from DVC's cache."""
 
-import configparser
 import json
 import os
 import re
+import shlex
 import subprocess
 from collections.abc import Callable, Iterator
 from functools import partial
 from hashlib import file_digest
 from typing import Any, NamedTuple
 
-from artstore.adapters.importing import MALFORMED, Left, Taken, alias_from, loaded, require_inside, saved, small_file
+from artstore.adapters.confining import Source
+from artstore.adapters.importing import MALFORMED, Left, Taken, alias_from, saved
+from artstore.adapters.plain import loaded, settings_of
 from artstore.domain.collection import Path
 from artstore.domain.names import name_from, printable
-from artstore.errors import Damage, InvalidValue, NotFound
+from artstore.errors import Damage, InvalidValue, NotFound, Refused
 from artstore.operations.saving.draft import Draft
 from artstore.repository import Repository
 
@@ -39,32 +41,43 @@ class Output(NamedTuple):
 
 
 def import_dvc(
-    repository: Repository, folder: str, project: str, type: str, *, commits: bool
+    repository: Repository, folder: str, project: str, type: str, *, commits: bool, cache: str | None = None
 ) -> Iterator[Taken | Left]:
     """Import outputs. Each becomes an artifact of that name, each of its contents a version, and each tag an alias.
 
     Versions are made in the order of the commits. Files are cloned from the cache if the file system can. Yields what
     was imported, and what was not. Raises NotFound if the folder isn't a DVC repository.
+
+    Args:
+        cache: A folder that is DVC's cache, too. One outside of the repository is read only if it is named here.
     """
     if not os.path.isdir(os.path.join(folder, ".dvc")):
         raise NotFound(f"{printable(folder)} is not a DVC repository", hint="name the folder that contains .dvc")
-    caches = _caches(folder)
+    source = Source(folder)
+    caches, outside = _caches(source, cache)
+    yield from outside
     seen: set[tuple[str, str]] = set()
     for revision in _revisions(folder, commits):
-        for found in _outputs(folder, revision):
+        for found in _outputs(source, revision):
             if isinstance(found, Left):
                 yield found
             elif (found.path, found.md5) not in seen or revision.tags:
                 seen.add((found.path, found.md5))
-                source = f"{found.path} at {_named(revision)}"
+                what = f"{found.path} at {_named(revision)}"
                 try:
-                    yield _save(repository, caches, found, revision, project, type, source)
+                    yield _save(repository, caches, found, revision, project, type, what)
                 except MALFORMED as error:
-                    yield Left.of(source, error)
+                    yield Left.of(what, error)
 
 
 def _save(
-    repository: Repository, caches: list[str], output: Output, revision: Revision, project: str, type: str, source: str
+    repository: Repository,
+    caches: list[Source],
+    output: Output,
+    revision: Revision,
+    project: str,
+    type: str,
+    source: str,
 ) -> Taken:
     """Save one output at one commit as a version."""
     path = Path(repository.settings.entity, project, name_from(output.path))
@@ -75,46 +88,55 @@ def _save(
     return Taken("version", f"{path}:v{done.number}", source, done.is_new)
 
 
-def _fill(draft: Draft, caches: list[str], output: Output) -> None:
+def _fill(draft: Draft, caches: list[Source], output: Output) -> None:
     """Add an output's files to a draft."""
-    found = _cached(caches, output.md5, output.newer)
+    cache, found = _cached(caches, output.md5, output.newer)
     if not output.md5.endswith(".dir"):
         draft.add_file(found, os.path.basename(output.path))
         return
-    for entry in json.loads(small_file(found)):
-        draft.add_file(_cached(caches, entry["md5"], output.newer), str(entry["relpath"]))
+    for entry in json.loads(cache.small_file(found)):
+        draft.add_file(_cached(caches, entry["md5"], output.newer)[1], str(entry["relpath"]))
 
 
-def _cached(caches: list[str], md5: str, newer: bool) -> str:
-    """The file in a cache. Raises Damage if its MD5 differs, NotFound if no cache has it.
+def _cached(caches: list[Source], md5: str, newer: bool) -> tuple[Source, str]:
+    """The cache that has a file, and the file. Raises Damage if its MD5 differs, NotFound if no cache has it.
 
     The MD5 of an output of DVC 2 can't be checked, because it isn't that of the bytes.
     """
     if not isinstance(md5, str) or not _MD5.fullmatch(md5):
         raise Damage(f"'{printable(str(md5)[:80])}' is not a digest of DVC's")
     for cache in caches:
-        for place in (f"{cache}/files/md5/{md5[:2]}/{md5[2:]}", f"{cache}/{md5[:2]}/{md5[2:]}"):
+        for place in (f"{cache.root}/files/md5/{md5[:2]}/{md5[2:]}", f"{cache.root}/{md5[:2]}/{md5[2:]}"):
             if os.path.isfile(place):
-                require_inside(place, cache)
-                with open(place, "rb") as file:
+                with open(cache.require(place), "rb") as file:
                     if newer and file_digest(file, "md5").hexdigest() != md5.removesuffix(".dir"):
                         raise Damage(f"{printable(place)} is damaged: it does not have the MD5 that DVC recorded")
-                return place
+                return cache, place
     raise NotFound(f"{md5} is not in DVC's cache: `dvc fetch --all-tags` gets it from a remote of DVC's")
 
 
-def _caches(folder: str) -> list[str]:
-    """The folders in which DVC stores content: those in its config, then its default."""
-    found = []
-    for name in (".dvc/config.local", ".dvc/config"):
-        config = configparser.ConfigParser(interpolation=None, strict=False)
+def _caches(source: Source, named: str | None) -> tuple[list[Source], list[Left]]:
+    """The folders in which DVC stores content: the one that the user named, those in its config, then its default.
+
+    Those outside of the repository are left out, unless the user named them.
+    """
+    own, found, left = os.path.join(source.root, ".dvc"), list[str](), list[Left]()
+    for name in ("config.local", "config"):
+        path = os.path.join(own, name)
         try:
-            config.read(os.path.join(folder, name), encoding="utf-8")
-        except (configparser.Error, UnicodeDecodeError) as error:
-            raise InvalidValue(f"{printable(os.path.join(folder, name))} is not readable: {error}") from error
+            config = settings_of(source.small_file(path), printable(path))
+        except FileNotFoundError:
+            continue
+        except Damage as error:
+            raise InvalidValue(str(error)) from error
         if directory := config.get("cache", "dir", fallback=None):
-            found.append(os.path.join(folder, ".dvc", directory.strip("'\"")))
-    return [*found, os.path.join(folder, ".dvc/cache")]
+            found.append(os.path.join(own, directory.strip("'\"")))
+    for place in [*found, os.path.join(own, "cache")]:
+        if named is None and not source.holds(place):
+            way = f"`--cache {shlex.quote(os.path.realpath(place))}` reads it"
+            left.append(Left(f"the cache {printable(place)}", f"it is outside of {printable(source.root)}: {way}"))
+    inside = [Source(place) for place in [*found, os.path.join(own, "cache")] if source.holds(place)]
+    return [Source(named), *inside] if named is not None else inside, left
 
 
 # -- reading git --
@@ -146,10 +168,10 @@ def _revisions(folder: str, commits: bool) -> list[Revision]:
     return sorted((Revision(commit, date, tags.get(commit, [])) for commit, date in revisions), key=lambda r: r.date)
 
 
-def _outputs(folder: str, revision: Revision) -> Iterator[Output | Left]:
+def _outputs(source: Source, revision: Revision) -> Iterator[Output | Left]:
     """The outputs that DVC's own files list at a revision."""
-    for name, read in _files(folder, revision):
-        above, source = os.path.dirname(name), f"{name} at {_named(revision)}"
+    for name, read in _files(source, revision):
+        above, what = os.path.dirname(name), f"{name} at {_named(revision)}"
         try:
             told = loaded(read(), printable(name))
             if os.path.basename(name) == "dvc.lock":
@@ -158,7 +180,7 @@ def _outputs(folder: str, revision: Revision) -> Iterator[Output | Left]:
                 outs = told.get("outs", [])
             found = [_output(out, above, name, revision) for out in outs]
         except MALFORMED as error:
-            yield Left.of(source, error)
+            yield Left.of(what, error)
             continue
         yield from found
 
@@ -171,8 +193,9 @@ def _output(out: Any, above: str, name: str, revision: Revision) -> Output | Lef
     return Output(path, str(md5), out.get("hash") == "md5")
 
 
-def _files(folder: str, revision: Revision) -> Iterator[tuple[str, Callable[[], bytes]]]:
+def _files(source: Source, revision: Revision) -> Iterator[tuple[str, Callable[[], bytes]]]:
     """DVC's own files at a commit, or in the folder: (path, function that reads it)."""
+    folder = source.root
     if revision.commit:
         listed = _git(folder, "ls-tree", "-r", "-z", "--name-only", revision.commit)
         for name in map(os.fsdecode, listed.split(b"\0")):
@@ -184,7 +207,26 @@ def _files(folder: str, revision: Revision) -> Iterator[tuple[str, Callable[[], 
         for name in sorted(names):
             if name.endswith(".dvc") or name == "dvc.lock":
                 path = os.path.join(place, name)
-                yield os.path.relpath(path, folder), partial(small_file, path)
+                yield os.path.relpath(path, folder), partial(source.small_file, path)
+
+
+def _require_own(folder: str) -> None:
+    """Raises Refused if the folder has a `.git` that leads elsewhere: somebody else may have made it.
+
+    Without one, git looks for a repository in the folders above, which are the user's.
+    """
+    place = os.path.join(folder, ".git")
+    if not os.path.lexists(place):
+        return
+    objects = os.path.join(place, "objects")
+    leading = [place, objects, os.path.join(objects, "pack"), os.path.join(place, "refs")]
+    elsewhere = any(os.path.islink(path) for path in leading) or not os.path.isdir(place)
+    if elsewhere or any(map(os.path.lexists, (f"{place}/commondir", f"{objects}/info/alternates"))):
+        copied = f"`git clone {shlex.quote(folder)} COPY`"
+        raise Refused(
+            f"{printable(place)} leads to another folder, so it is not read",
+            hint=f"{copied}, then `artstore import dvc COPY --cache {shlex.quote(folder)}/.dvc/cache`",
+        )
 
 
 def _git(folder: str, *arguments: str) -> bytes:
@@ -192,10 +234,17 @@ def _git(folder: str, *arguments: str) -> bytes:
 
     Nothing that the repository's config or hooks name is run. Raises NotFound if git fails or is missing.
     """
+    _require_own(folder)
     elsewhere = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY")
     own = {name: value for name, value in os.environ.items() if name not in elsewhere}
     quiet = own | {"GIT_OPTIONAL_LOCKS": "0", "GIT_ALLOW_PROTOCOL": "none", "GIT_NO_LAZY_FETCH": "1"}
-    inert = ("core.fsmonitor=false", f"core.hooksPath={os.devnull}", "core.pager=cat", "log.showSignature=false")
+    inert = (
+        "core.fsmonitor=false",
+        f"core.hooksPath={os.devnull}",
+        "core.pager=cat",
+        "log.showSignature=false",
+        "safe.bareRepository=explicit",
+    )
     settings = [word for setting in inert for word in ("-c", setting)]
     command = ["git", *settings, "-C", folder, "--no-pager", *arguments]
     try:

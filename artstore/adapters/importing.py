@@ -1,34 +1,30 @@
-"""Parts that all importers share: reading other tools' files, recording runs, and saving versions.
+"""Parts that all importers share: recording runs, and saving versions.
 
 An importer yields what it imported, and what it could not import with a reason. It may run again: it skips what it has
 imported before. The extra `import` reads YAML files.
 """
 
 import json
-import os
 import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from artstore.api.recording import version_fields
-from artstore.backends.files import open_regular
 from artstore.backends.owner import this_process
 from artstore.domain.changes import Change, new_change
 from artstore.domain.collection import Path
 from artstore.domain.metadata import recorded
-from artstore.domain.names import name_from, printable
+from artstore.domain.names import name_from
 from artstore.domain.properties import Properties
 from artstore.domain.run import FAILED, FINISHED, RUNNING, RunPath, RunState
-from artstore.errors import ArtstoreError, Conflict, Damage
+from artstore.errors import ArtstoreError, Conflict
 from artstore.operations.finding.lookup import Version
 from artstore.operations.saving.draft import Draft, Saved
 from artstore.repository import Repository
 from artstore.store.metrics import SEAL_AT, HistoryWriter, MetricRow
 
 _NUMBER = re.compile(r"v\d+")
-_LONGEST = 16 << 20
-"""The most bytes that are read of a small file of another tool."""
 MALFORMED = (
     ArtstoreError, OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError,
 )  # fmt: skip
@@ -82,18 +78,6 @@ class ForeignRun(NamedTuple):
     summary: dict[str, Any]
     command: list[str]
     git: dict[str, Any] | None
-
-
-def loaded(data: bytes, what: str) -> Any:
-    """A YAML file as plain values. Nothing in it is executed. Raises Damage if it isn't YAML, or is too long."""
-    import yaml
-
-    if len(data) > _LONGEST:
-        raise Damage(f"{what} has more than {_LONGEST >> 20} MiB")
-    try:
-        return yaml.safe_load(data)  # libyaml's loader would overflow the stack for deep nesting
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise Damage(f"{what} is not readable as YAML: {error}") from error
 
 
 def value_of(text: str) -> Any:
@@ -189,22 +173,6 @@ def iso(seconds: float) -> str:
 
 
 # -- reading and saving --
-
-
-def small_file(path: str) -> bytes:
-    """A regular file's bytes; symlinks aren't followed. Raises OSError, and Damage if it is too long."""
-    with open(open_regular(path), "rb") as file:
-        data = file.read(_LONGEST + 1)
-    if len(data) > _LONGEST:
-        raise Damage(f"{printable(path)} has more than {_LONGEST >> 20} MiB")
-    return data
-
-
-def require_inside(place: str, root: str) -> None:
-    """Raises Damage if a link leads out of the imported folder, which may come from somebody else."""
-    above = os.path.realpath(root)
-    if os.path.commonpath([above, os.path.realpath(place)]) != above:
-        raise Damage(f"{printable(place)} leads out of {printable(root)} by a link")
 
 
 def saved(

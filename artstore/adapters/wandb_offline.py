@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from hashlib import file_digest
 from typing import Any
 
+from artstore.adapters.confining import Source
 from artstore.adapters.importing import MALFORMED, ForeignRun, Left, Taken, alias_from, iso, recorder, saved
 from artstore.backends.files import open_regular
 from artstore.domain.collection import Path
@@ -40,6 +41,7 @@ def import_wandb(repository: Repository, folder: str, project: str, type: str) -
     """
     if not os.path.isdir(folder):
         raise NotFound(f"there is no folder {printable(folder)}")
+    source = Source(folder)
     logs = sorted(
         os.path.join(place, name)
         for place, _, names in os.walk(folder)
@@ -58,21 +60,21 @@ def import_wandb(repository: Repository, folder: str, project: str, type: str) -
     record = _record_type() if logs else None
     for log in logs:
         try:
-            yield from _run(repository, log, record)
+            yield from _run(repository, source.require(log), record)
         except MALFORMED as error:
             yield Left.of(log, error)
     for place in downloaded:
         try:
-            yield _artifact(repository, place, project, type)
+            yield _artifact(repository, source, place, project, type)
         except MALFORMED as error:
             yield Left.of(place, error)
 
 
-def _artifact(repository: Repository, folder: str, project: str, type: str) -> Taken:
+def _artifact(repository: Repository, source: Source, folder: str, project: str, type: str) -> Taken:
     name, number = _DOWNLOADED.fullmatch(os.path.basename(os.path.abspath(folder))).groups()  # type: ignore[union-attr]
     path = Path(repository.settings.entity, project, name_from(name))
     with repository.draft() as draft:
-        draft.add_folder(folder)
+        source.add_folder(draft, folder)
         about = Properties(metadata={"wandb": {"version": f"v{number}"}})
         saved = draft.save(path, type=type, reuse="any", properties=about)
     repository.automations.changes_made()

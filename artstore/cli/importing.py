@@ -31,10 +31,11 @@ def import_command() -> None:
 @import_command.command("dvc")
 @click.argument("folder", type=FOLDER, default=".")
 @click.option("--commits", is_flag=True, help="Import every ancestor of HEAD, not just HEAD and tags.")
+@click.option("--cache", type=FOLDER, help="DVC's cache, if it is outside of FOLDER.")
 @_project
 @_type
 @json_option
-def dvc_command(folder: str, commits: bool, project: str | None, kind: str, as_json: bool) -> None:
+def dvc_command(folder: str, commits: bool, cache: str | None, project: str | None, kind: str, as_json: bool) -> None:
     """Import the outputs of a DVC repository, as they were at each tag.
 
     Each output becomes an artifact of that name, and each content that it had becomes a version; tags become aliases.
@@ -43,24 +44,28 @@ def dvc_command(folder: str, commits: bool, project: str | None, kind: str, as_j
     from artstore.adapters.dvc import import_dvc
 
     with _repository(folder) as repository:
-        _report(
-            import_dvc(repository, folder, _project_of(folder, project), check_type(kind), commits=commits), as_json
-        )
+        home = _project_of(folder, project)
+        found = import_dvc(repository, folder, home, check_type(kind), commits=commits, cache=cache)
+        _report(found, folder, as_json, "`dvc fetch --all-tags` fills DVC's cache")
 
 
 @import_command.command("mlflow")
-@click.argument("folder", type=FOLDER, default="mlruns")
+@click.argument("place", type=click.Path(), required=False)
 @json_option
-def mlflow_command(folder: str, as_json: bool) -> None:
-    """Import runs, artifacts and models from an MLflow file store.
+def mlflow_command(place: str | None, as_json: bool) -> None:
+    """Import runs, artifacts and models of MLflow.
+
+    PLACE is a SQLite database such as mlflow.db, a folder that has one, or the folder mlruns of a store of files. The
+    default is what the working folder has of these.
 
     An experiment becomes a project. A run keeps its config, metrics and times, and its artifacts become a version that
     it logged. A registered model becomes links in the registry `mlflow`.
     """
-    from artstore.adapters.mlflow import import_mlflow
+    from artstore.adapters.mlflow import DATABASE, import_mlflow
 
-    with _repository(folder) as repository:
-        _report(import_mlflow(repository, folder), as_json)
+    place = place or ("." if os.path.isfile(DATABASE) else "mlruns")
+    with _repository(place) as repository:
+        _report(import_mlflow(repository, place), place, as_json)
 
 
 @import_command.command("wandb")
@@ -78,12 +83,12 @@ def wandb_command(folder: str, project: str | None, kind: str, as_json: bool) ->
 
     with _repository(folder) as repository:
         home = as_project(project) if project else repository.settings.project
-        _report(import_wandb(repository, folder, home, check_type(kind)), as_json)
+        _report(import_wandb(repository, folder, home, check_type(kind)), folder, as_json)
 
 
 def _repository(folder: str) -> Repository:
     """The repository here. If there is none, it is made, provided that `folder` exists."""
-    if not os.path.isdir(folder):
+    if not os.path.exists(folder):
         raise NotFound(f"there is no folder {printable(folder)}", hint="name the folder to import from")
     return Repository.init(root_to_create())
 
@@ -92,8 +97,8 @@ def _project_of(folder: str, project: str | None) -> str:
     return as_project(project or name_from(os.path.basename(os.path.abspath(folder))))
 
 
-def _report(found: Iterator[Taken | Left], as_json: bool) -> None:
-    """Print each result as it comes, then the totals."""
+def _report(found: Iterator[Taken | Left], place: str, as_json: bool, hint: str | None = None) -> None:
+    """Print each result as it comes, then the totals. Exits with 4 if there was nothing, or nothing could be read."""
     taken: list[Taken] = []
     left: list[Left] = []
     try:
@@ -112,7 +117,16 @@ def _report(found: Iterator[Taken | Left], as_json: bool) -> None:
         ) from error
     if as_json:
         print_json({"taken": [one._asdict() for one in taken], "left": [one._asdict() for one in left]})
-        return
+    else:
+        _print_totals(taken, left)
+    if not taken:
+        click.echo(f"error: nothing in {printable(place)} could be imported", err=True)
+        if left and hint:
+            click.echo(f"hint: {hint}", err=True)
+        click.get_current_context().exit(NotFound.exit_code)
+
+
+def _print_totals(taken: list[Taken], left: list[Left]) -> None:
     new = sum(one.new for one in taken)
     versions = sum(one.new for one in taken if one.kind == "version")
     words = f"imported {count(versions, 'version')} and {count(new - versions, 'run')}"

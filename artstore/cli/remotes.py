@@ -9,7 +9,7 @@ import click
 
 from artstore.cli.arguments import FOLDER, SPEC
 from artstore.cli.commands import Commands
-from artstore.cli.output import Bar, F, answer, json_option, listing, open_repository, place_shown, print_json
+from artstore.cli.output import Bar, F, answer, json_option, listing, open_repository, print_json
 from artstore.domain.collection import Path
 from artstore.domain.copies import REGISTRY_RECORD
 from artstore.domain.ignore import PathFilter
@@ -203,7 +203,7 @@ def clone_command(
         short = repository.lookup.short
         repository.close()
     if not as_json:
-        click.echo(f"cloned into {place_shown(place)}")
+        click.echo(f"cloned into {printable(os.path.relpath(place))}")
     report(ctx, done, short, ("got", "would get"), False, as_json, time.monotonic() - start)
 
 

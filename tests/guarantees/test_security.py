@@ -54,7 +54,7 @@ ALLOWED = {
         "os.posix_spawn",
     ): "the actor, by a shell whose text is fixed; what it runs stands in arguments",
     ("operations.automation.firing", "tempfile"): "a file without a name",
-    ("adapters.importing", "yaml"): "its safe loader, which makes plain values alone",
+    ("adapters.plain", "yaml"): "its safe loader, which makes plain values alone",
     ("adapters.dvc", "subprocess"): "`git log`, `ls-tree`, `cat-file`, with hooks, monitors and pagers turned off",
     ("operations.doctor.machine", "importlib.metadata"): "versions of installed packages",
     ("operations.doctor.machine", "tempfile"): "where files without a name go",

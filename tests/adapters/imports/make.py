@@ -1,6 +1,6 @@
 """Makes the repositories that the tests of `artstore import` read, by the packages themselves.
 
-    VENV/bin/python tests/adapters/imports/make.py dvc|mlflow FOLDER
+    VENV/bin/python tests/adapters/imports/make.py dvc|mlflow|mlflowdb FOLDER
 
 Run each with its package installed; the archives beside this file say in their names which version made them. That of W&B is
 made anew by each test: it holds absolute paths.
@@ -70,8 +70,31 @@ def make_dvc(folder: Path) -> str:
 
 
 def make_mlflow(folder: Path) -> str:
-    """Two experiments; a run that finished with params, metrics, artifacts, one that failed; a registered model."""
+    """A store of files."""
     os.environ |= {"MLFLOW_TRACKING_URI": (folder / "mlruns").as_uri(), "MLFLOW_ALLOW_FILE_STORE": "true"}
+    return f"mlflow-{_fill(folder)}"
+
+
+def make_mlflowdb(folder: Path) -> str:
+    """MLflow's default: a SQLite database, and the artifacts in `mlruns/`. With a model that a run logged."""
+    os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{folder}/mlflow.db"
+    version = _fill(folder)
+    from mlflow import MlflowClient
+
+    client = MlflowClient()
+    model = client.create_logged_model(client.get_experiment_by_name("digits / first").experiment_id, name="net")
+    tree(folder, {"net/w.bin": "net"})
+    client.log_model_artifacts(model.model_id, str(folder / "net"))
+    client.finalize_logged_model(model.model_id, "READY")
+    client.create_model_version("digits model", f"models:/{model.model_id}")
+    client.create_experiment("gone")
+    client.delete_experiment(client.get_experiment_by_name("gone").experiment_id)
+    subprocess.run(["rm", "-r", str(folder / "net")], check=True)
+    return f"mlflowdb-{version}"
+
+
+def _fill(folder: Path) -> str:
+    """Two experiments; a run that finished with params, metrics, artifacts, one that failed; a registered model."""
     os.chdir(folder)  # which is no git repository
     import mlflow
     from mlflow import MlflowClient
@@ -113,7 +136,7 @@ def make_mlflow(folder: Path) -> str:
     client.create_model_version("digits model", "/nowhere/at/all", run_id=None)
     for name in ("out", "weights"):
         subprocess.run(["rm", "-r", str(folder / name)], check=True)
-    return f"mlflow-{mlflow.__version__}"
+    return str(mlflow.__version__)
 
 
 def make_wandb(folder: Path) -> str:
