@@ -11,6 +11,7 @@ from artstore.backends.addresses import path_here
 from artstore.backends.storage import is_url
 from artstore.domain.collection import State
 from artstore.domain.digest import Digest
+from artstore.domain.ignore import PathFilter
 from artstore.domain.names import collection_named, printable
 from artstore.domain.selection import EVERYTHING, Selection
 from artstore.domain.tree import Entry
@@ -30,6 +31,7 @@ if TYPE_CHECKING:  # each is loaded when it is called, as in `view`
     from artstore.operations.restoring.checkout import CheckedOut
     from artstore.operations.restoring.status import Status
     from artstore.operations.saving.draft import Saved
+    from artstore.operations.saving.planned import Planned
     from artstore.operations.upkeep.repair import Elsewhere
     from artstore.sync.bundles import Bundled, Bundles
     from artstore.sync.exchange import Exchanged, Exchanging
@@ -101,6 +103,7 @@ class Repository(Editor):
         tags: tuple[str, ...] = (),
         description: str | None = None,
         metadata: Any = None,
+        exclude: tuple[str, ...] = (),
         monitor: Monitor | None = None,
     ) -> Saved:
         """Save a file or folder as the next version of a collection. It is safe on disk when this returns.
@@ -113,6 +116,7 @@ class Repository(Editor):
             name: The name of the collection, which is created if there is none.
             type: Of the collection. The default is the type that it has, or "artifact" for a new one.
             metadata: JSON values by key.
+            exclude: Patterns, as in .artifactsignore, of files of a folder to leave out.
 
         Raises:
             SourceError: A file can't be saved. Then nothing was saved.
@@ -126,28 +130,36 @@ class Repository(Editor):
         False
         """
         from artstore.domain.properties import Properties
+        from artstore.operations.saving.planned import gather
 
         collection, _ = self.path_of(collection_named(name, "give aliases with --alias"))
         properties = Properties(aliases, tags, description, metadata).checked()
         referenced = is_url(path) and not os.path.lexists(path)
         with self.draft(monitor) as draft:
-            if referenced:
-                from artstore.backends.references import named_targets
-
-                draft.add_references(*named_targets(path))
-            elif os.path.isdir(path):
-                draft.add_folder(path)
-            else:
-                draft.add_file(path)
+            gather(draft, path, exclude)
             saved = draft.save(collection, type=type, properties=properties)
         self.automations.changes_made()
         if referenced:
             return saved
         place = os.path.abspath(path)
         only = None if os.path.isdir(path) else os.path.basename(place)
-        self.checkouts.note(Noted(place, saved.path, saved.id, saved.number, only, EVERYTHING))
+        chosen = Selection(chosen=PathFilter(None, exclude))
+        self.checkouts.note(Noted(place, saved.path, saved.id, saved.number, only, chosen))
         self.tidy()
         return saved
+
+    def plan(self, path: str, name: str, *, exclude: tuple[str, ...] = (), monitor: Monitor | None = None) -> Planned:
+        """Find out what `put` would save. Nothing is saved. Cost: as a `put`, and memory for all paths.
+
+        >>> repository.plan("dataset", "data").added
+        ('train.csv',)
+        """
+        from artstore.operations.saving.planned import gather, planned
+
+        collection, _ = self.path_of(collection_named(name))
+        with self.draft(monitor) as draft:
+            gather(draft, path, exclude)
+            return planned(draft, self.refs.read(collection), self.objects)
 
     # -- remotes --
 

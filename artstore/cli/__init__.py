@@ -28,7 +28,7 @@ _FAMILIES: dict[str, dict[str, tuple[str, ...]]] = {
         "remotes": ("remote", "push", "pull", "fetch", "clone"), "bundling": ("bundle",), "importing": ("import",),
     },
     "Maintenance": {"keeping": ("fsck", "doctor", "gc", "prune", "du")},
-    "Set up": {"settings": ("config", "completion")},
+    "Set up": {"settings": ("config", "completion", "help")},
     "W&B's own commands": {"artifact": ("artifact",)},
 }  # fmt: skip
 """The commands of each family: title in the help, then module, then the commands in that module."""
@@ -71,7 +71,7 @@ def _sentence(command: click.Command | None) -> str:
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.version_option(__version__, prog_name="artstore", message="%(prog)s %(version)s")
+@click.version_option(__version__, "-V", "--version", prog_name="artstore", message="%(prog)s %(version)s")
 def cli() -> None:
     """Keep versions of datasets, models and tables: save, restore, compare.
 

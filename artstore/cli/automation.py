@@ -30,7 +30,7 @@ _EVENTS = {
 _CMP = {">": "$gt", ">=": "$gte", "<": "$lt", "<=": "$lte"}
 
 
-@click.group("automation", cls=Commands)
+@click.group("automation", cls=Commands, old_names={"list": "ls", "delete": "rm"})
 def automation_command() -> None:
     """Run commands and webhooks on events, such as a new version.
 
@@ -176,9 +176,9 @@ def _typed(condition: dict[str, Any]) -> str:
     return ", ".join(texts)
 
 
-@automation_command.command("list")
+@automation_command.command("ls")
 @json_option
-def list_command(as_json: bool) -> None:
+def ls_command(as_json: bool) -> None:
     """List your automations for this repository."""
     with open_repository() as repository:
         found = rules.all_rules(repository.automations.place)
@@ -190,10 +190,10 @@ def list_command(as_json: bool) -> None:
         click.echo("automations may not run at this path yet; `artstore automation allow` allows them", err=True)
 
 
-@automation_command.command("delete")
+@automation_command.command("rm")
 @click.argument("name")
 @json_option
-def delete_command(name: str, as_json: bool) -> None:
+def rm_command(name: str, as_json: bool) -> None:
     """Delete an automation."""
     with open_repository() as repository:
         rule = rules.delete_rule(repository.automations.place, name)

@@ -13,9 +13,10 @@ from artstore.cli.arguments import SPEC
 from artstore.cli.output import Bar, json_option, open_repository, paint, place_shown, print_json
 from artstore.cli.streams import Long
 from artstore.domain.codec import same_json
-from artstore.domain.names import printable
-from artstore.domain.wording import count, human
+from artstore.domain.names import parse_spec, printable
+from artstore.domain.wording import count, human, typed
 from artstore.errors import InvalidValue, NotFound
+from artstore.operations.finding.lookup import Version
 
 if TYPE_CHECKING:
     from artstore.domain.difference import Difference
@@ -29,7 +30,7 @@ _LETTERS = {"added": ("A", "green"), "removed": ("D", "red"), "changed": ("M", "
 
 @click.command("diff")
 @click.argument("old", type=SPEC)
-@click.argument("new", type=SPEC)
+@click.argument("new", type=SPEC, required=False)
 @click.option("--table", metavar="PATH", help="Compare the rows of this table instead; needs --key.")
 @click.option(
     "--key", multiple=True, metavar="COLUMN", help="With --table: column that identifies a row; may be repeated."
@@ -38,17 +39,23 @@ _LETTERS = {"added": ("A", "green"), "removed": ("D", "red"), "changed": ("M", "
 @json_option
 @click.pass_context
 def diff_command(
-    ctx: click.Context, old: str, new: str, table: str | None, key: tuple[str, ...], exit_code: bool, as_json: bool
+    ctx: click.Context,
+    old: str,
+    new: str | None,
+    table: str | None,
+    key: tuple[str, ...],
+    exit_code: bool,
+    as_json: bool,
 ) -> None:
     """Show the differences between two versions.
 
-    Files are marked A (added), D (removed), M (changed) or R (renamed); changed metadata follows. With --table, the
-    rows of a table are compared instead.
+    With OLD alone, it is compared with the version before it. Files are marked A (added), D (removed), M (changed) or
+    R (renamed); changed metadata follows. With --table, the rows of a table are compared instead.
     """
     if bool(key) != (table is not None):
         raise InvalidValue("--table PATH and --key COLUMN must be used together")
     with open_repository() as repository:
-        a, b = repository.find(old), repository.find(new)
+        a, b = _sides(repository, old, new)
         if table is not None:
             from artstore.cli.tables import print_difference, tables_differ
 
@@ -78,6 +85,20 @@ def diff_command(
             click.echo(found.summary())
     if exit_code and (found.files or keys):
         ctx.exit(1)
+
+
+def _sides(repository: Repository, old: str, new: str | None) -> tuple[Version, Version]:
+    """The two versions to compare. The side that isn't given is the version before the other."""
+    found = repository.find(old)
+    if new is not None:
+        if not parse_spec(new).names_version and os.path.exists(new):
+            hint = f"{typed('verify', old, new)} compares the folder"
+            click.echo(f"comparing with version {new}:latest, not with the folder {printable(new)}; {hint}", err=True)
+        return found, repository.find(new)
+    before = [version for version in found.state.live() if version["number"] < found.number]
+    if not before:
+        raise InvalidValue(f"{found.name} has no version before it to compare with", hint="name two versions")
+    return Version(found.state, before[-1]), found
 
 
 class _Counted:

@@ -4,7 +4,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import BinaryIO, get_args
+from typing import BinaryIO, cast, get_args
 
 import click
 
@@ -19,7 +19,8 @@ from artstore.operations.restoring.options import Restore
 from artstore.store.outside import new_file_outside
 from artstore.view import View
 
-_COMPRESSED = (".gz", ".tgz", ".bz2", ".xz", ".zst", ".7z")
+_GZIPPED = (".tar.gz", ".tgz")
+_COMPRESSED = (".gz", ".bz2", ".xz", ".zst", ".7z")
 _KINDS = (*get_args(ArchiveKind), "dir")
 
 
@@ -36,15 +37,18 @@ def export_command(
 ) -> None:
     """Write a version's files to a tar or zip, or to a new folder, every byte checked.
 
+    A tar whose name ends in .tar.gz or .tgz is compressed.
+
     The same version always gives the same bytes: no times, owners or file order of this machine get into the archive.
     `status` doesn't check exported files.
     """
     if output == "":
         raise InvalidValue("--output is empty", hint="`--output -` writes to standard output")
-    if kind is None and output is not None and output.lower().endswith(_COMPRESSED):
+    gzipped = kind in (None, "tar") and (output or "").lower().endswith(_GZIPPED)
+    if kind is None and not gzipped and (output or "").lower().endswith(_COMPRESSED):
         raise InvalidValue(
-            f"{printable(output)}: artstore doesn't compress archives",
-            hint="`export -o - SPEC | gzip > FILE` compresses one",
+            f"{printable(output or '')}: artstore compresses only .tar.gz",
+            hint="`export -o - SPEC | zstd > FILE` compresses with another tool",
         )
     kind = kind or _kind_of(output or "")
     if kind != "dir" and output is not None and output.endswith("/"):
@@ -63,7 +67,7 @@ def export_command(
             got = View.get(view, found, target, Restore(selection, monitor=bar))  # it leaves no note for `status`
             files, size = got.files, got.written_bytes
         else:
-            with _target(target, force, view) as out:
+            with _target(target, force, view) as file, _compressed(file, gzipped) as out:
                 files, size = view.export(found, out, kind, selection=selection, monitor=bar)  # type: ignore[arg-type]
     if output == "-":
         return
@@ -87,3 +91,16 @@ def _target(path: str, force: bool, view: View) -> Iterator[BinaryIO]:
         raise Refused(f"{printable(path)} exists already", hint=hint)
     with translated(f"write {printable(path)}"), new_file_outside(path, view.objects.here) as out:
         yield out
+
+
+@contextmanager
+def _compressed(file: BinaryIO, gzipped: bool) -> Iterator[BinaryIO]:
+    """A stream that compresses what is written to it into a file; the file itself if not `gzipped`."""
+    if not gzipped:
+        yield file
+        return
+    import gzip
+
+    # Without a name and a time, the bytes are the same each time.
+    with gzip.GzipFile("", "wb", compresslevel=6, fileobj=file, mtime=0) as out:
+        yield cast(BinaryIO, out)

@@ -4,6 +4,7 @@ import json
 import os
 import sys
 from collections.abc import Iterable
+from itertools import islice
 from typing import Any
 
 import click
@@ -13,12 +14,12 @@ from artstore.cli import output
 from artstore.cli.arguments import SPEC
 from artstore.cli.output import from_option, json_option, open_repository, open_view, print_json, report_damage, table
 from artstore.cli.streams import Long
-from artstore.domain.collection import INHERIT, Path, State, VersionState, is_live
-from artstore.domain.digest import short
+from artstore.domain.collection import INHERIT, Path, State, VersionState, id_of_state, is_live
+from artstore.domain.digest import from_hex, short
 from artstore.domain.names import as_project, check_project, check_type, collection_named, printable
 from artstore.domain.tree import DIRECTORY, EXECUTABLE, REFERENCE, Entry
 from artstore.domain.wording import count, human, moment, typed
-from artstore.errors import Damage, InvalidValue
+from artstore.errors import Damage, InvalidValue, StorageError
 from artstore.operations.finding.lookup import Version
 from artstore.view import View
 
@@ -39,19 +40,24 @@ _KINDS = ("file", "executable", "directory", "part", "reference")
     metavar="CONDITION",
     help="List matching versions instead: 'metadata.acc>=0.9', 'tags=best', or a filter as JSON; may be repeated.",
 )
+@click.option("--deleted", is_flag=True, help="List deleted versions that can be brought back instead.")
 @from_option
 @json_option
 def ls_command(
     spec: str | None, path: str | None, recursive: bool, project: str | None, type: str | None, where: tuple[str, ...],
-    place: str | None, as_json: bool,
+    deleted: bool, place: str | None, as_json: bool,
 ) -> None:  # fmt: skip
     """List artifacts; with SPEC, the files of a version (below PATH).
 
     With PROJECT/ as SPEC, it lists the artifacts of a project, as --project does. Fields for --where: name, version,
     type, aliases, tags, metadata.KEY, description, created_at, size, file_count, run.
     """
+    if deleted and (where or path or recursive):
+        raise InvalidValue("--deleted can be combined with SPEC, --project, --type and --from only")
     with open_view(place) as repository:
-        if where:
+        if deleted:
+            _list_deleted(repository, spec, project, type, as_json)
+        elif where:
             _list_versions(repository, spec, project, type, where, as_json)
         elif spec is None or spec.endswith("/"):
             list_collections(repository, spec[:-1] if spec else project, type, as_json)
@@ -90,15 +96,61 @@ def _list_versions(
     report_damage(damaged)
 
 
+def _list_deleted(repository: View, spec: str | None, project: str | None, type: str | None, as_json: bool) -> None:
+    """List the deleted versions of one artifact, of a project, or of all, whose files `gc` hasn't removed yet."""
+    damaged: list[Damage] = []
+    if spec is not None and not spec.endswith("/"):
+        states = [repository.refs.read(repository.path_of(collection_named(spec))[0])]
+    else:
+        home = _home(repository, spec[:-1] if spec else project)
+        states = [state for state in repository.refs.with_deleted(*home, damaged=damaged) if type in (None, state.type)]
+    found = [
+        Version(state, version)
+        for state in states
+        for version in state.versions.values()
+        if not is_live(version) and _is_here(repository, version)
+    ]
+    if as_json:
+        print_json([_version(repository, *one, []) for one in found])
+    elif found:
+        rows = [
+            (
+                repository.lookup.named(one),
+                one.state.type,
+                human(one.version["size"]),
+                output.day(one.version["deleted"]),
+            )
+            for one in found
+        ]
+        table(rows, ("VERSION", "TYPE", "SIZE", "DELETED (UTC)"), right=(2,))
+        click.echo(f"{typed('undelete', rows[0][0]).strip('`')} brings the first one back", err=True)
+    else:
+        click.echo("no deleted version can be brought back", err=True)
+    report_damage(damaged)
+
+
+def _is_here(repository: View, version: VersionState) -> bool:
+    """Whether a deleted version's record and root folder can be read still. `gc` removes them with its files."""
+    try:
+        repository.objects.read_version(id_of_state(version))
+        repository.objects.read_tree(from_hex(version["digest"]))
+    except (Damage, StorageError):
+        return False
+    return True
+
+
+def _home(repository: View, project: str | None) -> tuple[str | None, str | None]:
+    """The entity and project that [ENTITY/]PROJECT names."""
+    if project is None:
+        return None, None
+    above, _, project = project.rpartition("/")
+    return check_project(above, "entity") if above else repository.settings.entity, as_project(project)
+
+
 def _collections(repository: View, project: str | None, type: str | None, damaged: list[Damage]) -> list[State]:
-    entity = None
-    if project is not None:
-        above, _, project = project.rpartition("/")
-        entity = check_project(above, "entity") if above else repository.settings.entity
-        project = as_project(project)
     if type is not None:
         check_type(type)
-    states = repository.collections(entity, project, damaged=damaged)
+    states = repository.collections(*_home(repository, project), damaged=damaged)
     return [state for state in states if type is None or state.type == type]
 
 
@@ -306,20 +358,31 @@ def _alias_moves(repository: View, state: State, as_json: bool) -> None:
     table(rows, ("MOVED (UTC)", "ALIAS", "FROM", "TO", "BY"))
 
 
+def _only_file(repository: View, found: Version) -> str:
+    """The path of a version's only file. Raises InvalidValue if it has several, or none."""
+    files = (path for path, entry in repository.walk(found.tree) if entry.kind != DIRECTORY)
+    paths = list(islice(files, 2))
+    if len(paths) == 1:
+        return os.fsdecode(paths[0])
+    hint = f"name one; {typed('ls -r', found.name)} lists them"
+    raise InvalidValue(f"{found.name} has {count(found.version['files'], 'file')}", hint=hint if paths else None)
+
+
 @click.command("cat")
 @click.argument("spec", type=SPEC)
-@click.argument("path")
+@click.argument("path", required=False)
 @click.option("--raw", is_flag=True, help="Write a table's file as it is stored.")
 @click.option("-n", "rows", type=click.IntRange(min=0), metavar="N", help="Show at most N rows of a table.")
 @from_option
-def cat_command(spec: str, path: str, raw: bool, rows: int | None, place: str | None) -> None:
+def cat_command(spec: str, path: str | None, raw: bool, rows: int | None, place: str | None) -> None:
     """Write one file of a version to standard output, checked.
 
-    A table (NAME.table.json, or just NAME) is printed with aligned columns, one row per line.
+    A version that has only one file needs no PATH. A table (NAME.table.json, or just NAME) is printed with aligned
+    columns, one row per line.
     """
     with open_view(place) as repository:
         found = repository.find(spec)
-        path = path.removeprefix("./")
+        path = _only_file(repository, found) if path is None else path.removeprefix("./")
         if repository.find_entry(found, path) is None and repository.find_entry(found, path + SUFFIX) is not None:
             path += SUFFIX
         entry = repository.entry(found, path)

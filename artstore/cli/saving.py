@@ -2,6 +2,8 @@
 
 import os
 import re
+from contextlib import ExitStack
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import click
@@ -9,15 +11,17 @@ from click.core import ParameterSource
 
 from artstore.backends.addresses import spelled
 from artstore.backends.storage import is_url
-from artstore.cli.arguments import FOLDER, SPEC, lock_option, metadata_from, selecting
+from artstore.cli.arguments import FOLDER, SPEC, lock_option, metadata_from, pairs, selecting
 from artstore.cli.output import Bar, answer, from_option, json_option, open_view, place_shown, print_json
+from artstore.cli.streams import Long
+from artstore.domain.metadata import normalise
 from artstore.domain.names import name_from, parse_spec, printable
 from artstore.domain.selection import Selection
 from artstore.domain.wording import count, human, typed
 from artstore.errors import InvalidValue, NotFound
 from artstore.operations.restoring.options import Restore
 from artstore.repository import Repository
-from artstore.store.settings import root_to_create
+from artstore.store.settings import is_repository, root_to_create
 
 
 @click.command("init")
@@ -44,8 +48,11 @@ def init_command(folder: str | None, shared: bool, as_json: bool) -> None:
 @click.option("--tag", "tags", multiple=True, help="Tag for the version; may be repeated.")
 @click.option("-d", "--description", help="Description of the version.")
 @click.option("--metadata", help="JSON object, or @FILE to read it from.")
+@click.option("--set", "given", metavar="KEY=VALUE", multiple=True, help="Set a metadata key (VALUE: JSON, or text).")
+@click.option("--exclude", metavar="GLOB", multiple=True, help="Leave these files out; may be repeated.")
+@click.option("--dry-run", is_flag=True, help="Only show what would be saved.")
 @json_option
-def put_command(path: str, name: str | None, as_json: bool, **options: Any) -> None:
+def put_command(path: str, name: str | None, dry_run: bool, as_json: bool, **options: Any) -> None:
     """Save a file or folder as the next version of an artifact.
 
     PATH may be a URI (file://, https://, s3://, …): then the version refers to that content, which stays where it is.
@@ -53,18 +60,54 @@ def put_command(path: str, name: str | None, as_json: bool, **options: Any) -> N
     When `put` returns, the version is safe on disk. If nothing has changed since the latest version, it makes no new
     one. It skips .git, .artifacts, and files that match .artifactsignore (gitignore patterns).
     """
-    save(path, name, as_json, **options)
+    if dry_run:
+        _show_plan(path, name, options["exclude"], as_json)
+    else:
+        save(path, name, as_json, **options)
+
+
+def _show_plan(path: str, name: str | None, exclude: tuple[str, ...], as_json: bool) -> None:
+    """Print what `put` would save."""
+    target = _target_of(path, name)
+    with Bar() as bar, ExitStack() as stack:
+        bar.start("reading")
+        root = root_to_create()
+        if not is_repository(root):  # compare with an empty one, and leave none behind
+            root = os.path.join(stack.enter_context(TemporaryDirectory(prefix="artstore-")), ".artifacts")
+        repository = stack.enter_context(Repository.init(root))
+        plan = repository.plan(path, target, exclude=exclude, monitor=bar)
+        spec = f"{repository.path_of(target)[0]}:v{plan.number}"
+    if as_json:
+        value = plan._asdict()
+        del value["number"]
+        print_json({"spec": spec, "dry_run": True, **value})
+        return
+    out = Long()
+    for letter, paths in zip("AMD", (plan.added, plan.changed, plan.removed), strict=True):
+        out.write("".join(f"{letter}  {printable(one)}\n" for one in paths))
+    shown = f"{target}:v{plan.number}"
+    size = f"{count(plan.files, 'file')}, {human(plan.size)}"
+    click.echo(f"would save {shown}: {size}" if plan.is_new else f"no changes: same content as {shown}")
+
+
+def _target_of(path: str, name: str | None) -> str:
+    """The artifact to save a path to. Raises NotFound if there is no such path."""
+    if not os.path.lexists(path) and not is_url(path):
+        hint = spelled(path) if re.match("(s3|gs|az|file):", path) else None
+        raise NotFound(f"there is no file or folder '{printable(path)}'", hint=hint)
+    return _name_for(path) if name is None else name
 
 
 def save(
     path: str, name: str | None, as_json: bool, *, type: str | None, aliases: tuple[str, ...], tags: tuple[str, ...] = (),
-    description: str | None = None, metadata: str | None = None, default_type: str | None = None,
+    description: str | None = None, metadata: str | None = None, given: tuple[str, ...] = (),
+    exclude: tuple[str, ...] = (), default_type: str | None = None,
 ) -> None:  # fmt: skip
     """Save a path and print the result. `default_type` is the type of a new artifact if no type is given."""
-    if not os.path.lexists(path) and not is_url(path):
-        hint = spelled(path) if re.match("(s3|gs|az|file):", path) else None
-        raise NotFound(f"there is no file or folder '{printable(path)}'", hint=hint)
-    target = _name_for(path) if name is None else name
+    target = _target_of(path, name)
+    values = metadata_from(metadata)
+    if given:
+        values = (normalise(values) if values is not None else {}) | pairs(given)
     root = root_to_create()
     created = not os.path.exists(os.path.join(root, "format"))
     with Bar() as bar, Repository.init(root) as repository:
@@ -73,7 +116,7 @@ def save(
             type = default_type
         saved = repository.put(
             path, target, type=type, aliases=aliases, tags=tags, description=description,
-            metadata=metadata_from(metadata), monitor=bar,
+            metadata=values, exclude=exclude, monitor=bar,
         )  # fmt: skip
     if as_json:
         value = saved._asdict()
@@ -92,7 +135,8 @@ def save(
     else:
         also = f"; updated its {' and '.join(saved.changed)}" if saved.changed else ""
         click.echo(f"no changes: same content as {spec}{also}")
-    click.echo(f"get it back with: {typed('get', spec).strip('`')}")
+    if saved.is_new and len(saved.collection.versions) == 1:
+        click.echo(f"get it back with: {typed('get', spec).strip('`')}")
 
 
 def _name_for(path: str) -> str:

@@ -1,7 +1,8 @@
-"""config, completion: settings, and completion scripts for shells."""
+"""config, completion, help: settings, completion scripts for shells, and the help of commands."""
 
 import click
 
+from artstore.cli.commands import UsageError
 from artstore.cli.output import json_option, open_repository, print_json, table
 from artstore.errors import InvalidValue
 from artstore.store.settings import KEYS
@@ -55,3 +56,20 @@ def completion_command(shell: str) -> None:
     from artstore.cli.completion import source
 
     click.echo(source(shell))
+
+
+@click.command("help")
+@click.argument("command", nargs=-1)
+@click.pass_context
+def help_command(ctx: click.Context, command: tuple[str, ...]) -> None:
+    """Show the help of a command, as its --help does."""
+    context: click.Context = ctx.parent or ctx
+    for name in command:
+        group = context.command
+        if not isinstance(group, click.Group):
+            raise UsageError(
+                f"`{context.command_path}` has no commands", f"`{context.command_path} --help` shows its help"
+            )
+        _, found, _ = group.resolve_command(context, [name])
+        context = click.Context(found or group, info_name=name, parent=context)
+    click.echo(context.get_help())

@@ -36,7 +36,7 @@ def near(name: str, others: Iterable[str], before: str = "", after: str = "") ->
     import difflib  # 4 ms, needed only when something was not found
 
     others = list(others)
-    if forms := [other for other in others if nfc(other) == nfc(name)]:
+    if forms := [other for other in others if nfc(other) == nfc(name) and other != name]:
         return f"did you mean {f'{before}{forms[0]}{after}'!a}? It has the same letters in another Unicode form"
     close = [other for other in others if other.casefold() == name.casefold()]
     close = close or difflib.get_close_matches(name, others, n=3, cutoff=0.6)

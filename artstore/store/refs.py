@@ -83,6 +83,12 @@ class Refs(LogBook[State]):
             if state.exists:
                 yield state
 
+    def with_deleted(
+        self, entity: str | None = None, project: str | None = None, *, damaged: list[Damage] | None = None
+    ) -> Iterator[State]:
+        """Like `collections`, and those that were deleted with all their versions."""
+        return (state for state in self._states(entity, project, damaged) if state.versions)
+
     def read(self, path: Path, *, follow: bool = True) -> State:
         """The collection at a path, following renames. `exists` is False for a free name.
 

@@ -14,6 +14,7 @@ ELSEWHERE = [
     "api/handles.py: `artstore init` makes one",
     "api/handles.py: `artstore clone` it, change the clone, and push",
     "api/locked.py: `artstore push` where the lock file was made sends it; … gets it from elsewhere",
+    "cli/comparing.py: `artstore verify … …` compares the folder",
     "cli/locking.py: `artstore remote add … …`",
     "cli/remotes.py: `artstore gc …`",
     "store/layout.py: `artstore init` makes one; an unmounted share looks like this too",

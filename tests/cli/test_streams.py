@@ -31,7 +31,7 @@ COMMANDS = {
     "runs-ls": "runs ls", "runs-csv": "runs ls --csv", "runs-show": "runs show r1",
     "history": "runs show r1 --history", "runs-rm": "runs rm r1", "lineage": "lineage data",
     "lineage-svg": "lineage data --format svg", "lineage-json": "lineage data --json",
-    "automation-create": "automation create a --on create_artifact --run true", "automation-list": "automation list",
+    "automation-create": "automation create a --on create_artifact --run true", "automation-ls": "automation ls",
     "automation-log": "automation log", "automation-allow": "automation allow", "pending-ls": "pending ls",
     "pending-drop": "pending drop parts --name data", "remote-ls": "remote ls", "remote-add": "remote add more more --init",
     "remote-rm": "remote rm origin", "push": "push", "pull": "pull", "fetch": "fetch", "clone": "clone remote cloned",

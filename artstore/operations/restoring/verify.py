@@ -38,8 +38,8 @@ class Verified(NamedTuple):
 class Verifier:
     """Compares one folder with a version.
 
-    With a cache, a file is only read if its stat changed since it was last read. Without one, every file is hashed. A
-    file that the folder's own ignore rules leave out of a save is not an extra file.
+    With a cache, a file is only read if its stat changed since it was last read. Without one, every file is hashed.
+    Files that the folder's own ignore rules or the selection leave out of a save are not extra files.
     """
 
     def __init__(
@@ -122,4 +122,9 @@ class Verifier:
 
     def _note_extra(self, folder: ComparedFolder) -> None:
         names = (name for name in folder.extra() if not is_protected(name) and not left_by(os.fsdecode(name)))
-        self._extra += [folder.path + name for name in names]
+        excludes = self._selection.chosen.excludes
+        self._extra += [
+            folder.path + name
+            for name in names
+            if not excludes(os.fsdecode(folder.path + name), folder.has_folder(name))
+        ]

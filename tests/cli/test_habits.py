@@ -1,0 +1,148 @@
+"""What people type out of habit: the words and short forms that other tools have taught them."""
+
+import gzip
+import json
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from artstore._version import __version__
+from artstore.repository import Repository
+from tests.support.commands import Cli
+from tests.support.folders import make_tree
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    return make_tree(tmp_path / "data", {"a.csv": "1\n", "d/b.txt": "2\n"})
+
+
+def test_help_is_a_command_as_well_as_an_option(cli: Cli) -> None:
+    assert cli("help").out == cli("--help").out
+    assert cli("help", "put").out == cli("put", "--help").out
+    assert cli("help", "remote", "add").out == cli("remote", "add", "--help").out
+    assert "there is no command 'delete'" in cli("help", "delete").err
+    assert "`artstore put` has no commands" in cli("help", "put", "it").err
+
+
+def test_the_version_has_a_short_option_and_the_word_leads_to_it(cli: Cli) -> None:
+    assert cli("-V").out == cli("--version").out == f"artstore {__version__}\n"
+    assert "hint: `artstore --version` shows it" in cli("version").err
+
+
+def test_automations_are_listed_and_removed_as_elsewhere_and_by_the_old_words(cli: Cli, repo: Repository) -> None:
+    for remove, words in (("rm", "ls"), ("delete", "list")):
+        cli("automation", "create", "note", "--on", "created", "--run", "true")
+        assert [rule["name"] for rule in json.loads(cli("automation", words, "--json").out)] == ["note"]
+        assert cli("automation", remove, "note").out == "deleted automation note\n"
+    assert "list " not in cli("automation", "--help").out
+
+
+# -- put -----------------------------------------------------------------------------------------
+
+
+def test_how_to_get_it_back_is_told_the_first_time_alone(cli: Cli, data: Path) -> None:
+    assert "get it back with: artstore get data:v0" in cli("put", "data").out
+    assert "get it back" not in cli("put", "data").out
+    (data / "a.csv").write_text("2\n")
+    assert "get it back" not in cli("put", "data").out
+
+
+def test_put_sets_metadata_by_key_beside_what_a_file_has(cli: Cli, data: Path) -> None:
+    cli("put", "data", "--metadata", '{"lr": 1, "kept": true}', "--set", "lr=0.1", "--set", "note=a b")
+    metadata = json.loads(cli("show", "data", "--json").out)["metadata"]
+    assert metadata == {"lr": 0.1, "kept": True, "note": "a b"}
+
+
+def test_files_that_put_excludes_are_not_saved_and_not_new_to_status(cli: Cli, data: Path) -> None:
+    make_tree(data, {"log.tmp": "x", "d/more.tmp": "y"})
+    assert "2 files" in cli("put", "data", "--exclude", "*.tmp").out
+    assert "unchanged" in cli("status").out
+    make_tree(data, {"new": "z"})
+    assert "1 new" in cli("status").out
+    assert cli("put", "data/a.csv", "--exclude", "x").err == (
+        "error: data/a.csv is not a folder: there is nothing in it to exclude\n"
+    )
+
+
+def test_a_dry_run_shows_what_a_put_would_save_and_leaves_nothing(cli: Cli, data: Path, tmp_path: Path) -> None:
+    first = cli("put", "data", "--dry-run")
+    assert first.out == "A  a.csv\nA  d/b.txt\nwould save data:v0: 2 files, 4 B\n"
+    assert not (tmp_path / ".artifacts").exists()
+    cli("put", "data")
+    assert cli("put", "data", "--dry-run").out == "no changes: same content as data:v0\n"
+    (data / "a.csv").write_text("3\n")
+    (data / "d/b.txt").rename(data / "new")
+    changed = "A  new\nM  a.csv\nD  d/b.txt\nwould save data:v1: 2 files, 4 B\n"
+    assert cli("put", "data", "--dry-run").out == changed
+    told = json.loads(cli("put", "data", "--dry-run", "--json").out)
+    assert told == {
+        "spec": "local/uncategorized/data:v1", "dry_run": True, "is_new": True, "files": 2, "size": 4,
+        "added": ["new"], "changed": ["a.csv"], "removed": ["d/b.txt"],
+    }  # fmt: skip
+    assert len(json.loads(cli("log", "data", "--json").out)) == 1
+
+
+# -- looking and comparing -----------------------------------------------------------------------
+
+
+def test_diff_of_one_name_compares_the_newest_version_with_the_one_before(cli: Cli, data: Path) -> None:
+    cli("put", "data")
+    alone = cli("diff", "data")
+    assert (alone.code, alone.err.splitlines()[0]) == (3, "error: data:v0 has no version before it to compare with")
+    for text in ("two\n", "three\n"):
+        (data / "a.csv").write_text(text)
+        cli("put", "data")
+    cli("rm", "data:v1")
+    assert cli("diff", "data").out == cli("diff", "data:v0", "data:v2").out != ""
+
+
+def test_diff_says_that_it_compares_versions_where_a_folder_has_the_name(cli: Cli, data: Path) -> None:
+    cli("put", "data")
+    note = "comparing with version data:latest, not with the folder data; `artstore verify data:v0 data` compares"
+    assert note in cli("diff", "data:v0", "data").err
+    assert cli("diff", "data:v0", "data:v0").err == ""
+    assert cli("verify", "data:v0", "data").code == 0
+
+
+def test_cat_of_a_version_with_one_file_needs_no_path(cli: Cli, data: Path) -> None:
+    cli("put", "data/a.csv", "-n", "one")
+    assert cli("cat", "one").out == "1\n"
+    cli("put", "data")
+    several = cli("cat", "data")
+    assert (several.code, several.err) == (
+        3, "error: data:v0 has 2 files\nhint: name one; `artstore ls -r data:v0` lists them\n"
+    )  # fmt: skip
+    assert cli("ls", "-r", "data:v0").code == 0
+
+
+def test_what_was_deleted_and_can_come_back_is_listed_with_the_way_back(cli: Cli, data: Path, tmp_path: Path) -> None:
+    cli("put", "data")
+    assert "no deleted version can be brought back" in cli("ls", "--deleted").err
+    (data / "a.csv").write_text("other\n")
+    cli("put", "data")
+    cli("put", "data/d", "-n", "whole")
+    cli("rm", "data:v0")
+    cli("rm", "--collection", "whole")
+    listed = cli("ls", "--deleted")
+    assert [line.split()[0] for line in listed.out.splitlines()[1:]] == ["data:v0", "whole:v0"]
+    assert "artstore undelete data:v0 brings the first one back" in listed.err
+    assert [one["spec"] for one in json.loads(cli("ls", "data", "--deleted", "--json").out)] == [
+        "local/uncategorized/data:v0"
+    ]
+    assert "--deleted can be combined with" in cli("ls", "--deleted", "-r").err
+    cli("gc", "--now")
+    assert cli("ls", "--deleted").out == ""
+
+
+def test_an_export_to_a_tar_gz_is_compressed_and_the_same_each_time(cli: Cli, data: Path, tmp_path: Path) -> None:
+    cli("put", "data")
+    for name in ("x.tar.gz", "y.tgz"):
+        assert cli("export", "data", "-o", name).code == 0
+    assert (tmp_path / "x.tar.gz").read_bytes() == (tmp_path / "y.tgz").read_bytes()
+    cli("export", "data", "-o", "z.tar")
+    assert gzip.decompress((tmp_path / "x.tar.gz").read_bytes()) == (tmp_path / "z.tar").read_bytes()
+    with tarfile.open(tmp_path / "x.tar.gz") as archive:
+        assert archive.getnames() == ["a.csv", "d", "d/b.txt"]
+    assert "artstore compresses only .tar.gz" in cli("export", "data", "-o", "x.tar.zst").err
