@@ -171,6 +171,25 @@ def test_a_damaged_history_is_told_beside_the_charts_of_the_other_runs(
         tab.page.context.close()
 
 
+@pytest.mark.damaged
+def test_a_run_whose_log_is_damaged_is_told_beside_the_other_runs(runs: Served, tmp_path: Path) -> None:
+    shutil.copytree(runs.folder, tmp_path / "copy")
+    for file in (tmp_path / "copy/.artifacts/runs/local/p/twin-2").iterdir():
+        file.chmod(0o644)
+        file.write_bytes(b"{")
+    asked = "run=local/p/long&run=local/p/twin-2&run=local/p/twin-1"
+    for served in serve(tmp_path / "copy", tmp_path):
+        response, body = served.ask(f"/compare?{asked}")
+        assert response.status == 200 and b"2 runs compared" in body and b"Damaged, so not shown" in body
+        first, damaged, last = json.loads(served.ask(f"/history?{asked}")[1])
+        assert (
+            first["metrics"]["loss"]["steps"][-1] == 4999
+            and last["metrics"]
+            and first["error"] is last["error"] is None
+        )
+        assert damaged["label"] == "twin-2" and damaged["metrics"] == {} and "twin-2" in damaged["error"]
+
+
 @seen_by_a_browser
 def test_charts_that_cannot_be_loaded_are_told_and_so_is_a_run_without_metrics(browser: Browser, runs: Served) -> None:
     tab = watched(browser, runs)
