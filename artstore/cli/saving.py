@@ -112,6 +112,9 @@ def save(
     created = not os.path.exists(os.path.join(root, "format"))
     with Bar() as bar, Repository.init(root) as repository:
         bar.start("saving")
+        hint = None
+        if not repository.refs.read(repository.path_of(target)[0]).exists:
+            target, hint = _new_or_known(repository, path, target, name)
         if type is None and default_type and not repository.refs.read(repository.path_of(target)[0]).exists:
             type = default_type
         saved = repository.put(
@@ -137,6 +140,28 @@ def save(
         click.echo(f"no changes: same content as {spec}{also}")
     if saved.is_new and len(saved.collection.versions) == 1:
         click.echo(f"get it back with: {typed('get', spec).strip('`')}")
+    if hint is not None:
+        click.echo(f"hint: {hint}", err=True)
+
+
+def _new_or_known(repository: Repository, path: str, target: str, name: str | None) -> tuple[str, str | None]:
+    """The artifact to save to if there is no `target` yet, and a hint if another one may be meant.
+
+    A folder with the name that `get` gave it, such as data-v3, is of the artifact that it came from.
+    """
+    place, short = os.path.abspath(path), repository.lookup.short
+    noted = next((noted for noted in repository.checkouts.all() if noted.place == place), None)
+    if noted is not None and name is None:
+        known = short(noted.collection)
+        if os.path.basename(place) == f"{noted.collection.name}-v{noted.number}":
+            return known, None
+        adds = typed("put --name", known, path)
+        return target, f"{printable(path)} was {known}:v{noted.number}; {adds} saves to that artifact"
+    others = repository.lookup.same_name(repository.path_of(target)[0]) if "/" not in target else []
+    if others:
+        other = typed("put --name", others[0], path)
+        return target, f"{target} is new in its project; {other} saves to the other one"
+    return target, None
 
 
 def _name_for(path: str) -> str:

@@ -290,12 +290,18 @@ class Lookup:
     def _elsewhere(self, path: Path, folders: list[list[str]]) -> str | None:
         """A hint with the same name in other projects, or for the project of that name. None if there is neither."""
         name = file_name_of(path.name)
-        states = (self._refs.read_folder(f"refs/{'/'.join(folder)}") for folder in folders if folder[2] == name)
-        if same_name := [self.short(state.path) for state in states if state.exists]:
+        if same_name := self.same_name(path):
             return f"did you mean {' or '.join(map(repr, same_name[:3]))}?"
         if any(folder[:2] == [file_name_of(path.entity), name] for folder in folders):
             return f"that is a project: {typed('ls --project', path.name)} lists it"
         return None
+
+    def same_name(self, path: Path) -> list[str]:
+        """The artifacts in other projects that have the name of this one."""
+        name = file_name_of(path.name)
+        folders = (folder for folder in self._refs.paths() if folder.rpartition("/")[2] == name)
+        states = (self._refs.read_folder(folder) for folder in folders if folder != path.folder)
+        return [self.short(state.path) for state in states if state.exists]
 
     def _holder_of(self, text: str, home: Home | None) -> State | None:
         """A collection of the home project whose latest version has a file with this path. None if it takes too long."""
