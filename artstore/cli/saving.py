@@ -75,6 +75,7 @@ def _show_plan(path: str, name: str | None, exclude: tuple[str, ...], as_json: b
         if not is_repository(root):  # compare with an empty one, and leave none behind
             root = os.path.join(stack.enter_context(TemporaryDirectory(prefix="artstore-")), ".artifacts")
         repository = stack.enter_context(Repository.init(root))
+        target, _ = _new_or_known(repository, path, target, name)
         plan = repository.plan(path, target, exclude=exclude, monitor=bar)
         spec = f"{repository.path_of(target)[0]}:v{plan.number}"
     if as_json:
@@ -112,9 +113,7 @@ def save(
     created = not os.path.exists(os.path.join(root, "format"))
     with Bar() as bar, Repository.init(root) as repository:
         bar.start("saving")
-        hint = None
-        if not repository.refs.read(repository.path_of(target)[0]).exists:
-            target, hint = _new_or_known(repository, path, target, name)
+        target, hint = _new_or_known(repository, path, target, name)
         if type is None and default_type and not repository.refs.read(repository.path_of(target)[0]).exists:
             type = default_type
         saved = repository.put(
@@ -145,10 +144,12 @@ def save(
 
 
 def _new_or_known(repository: Repository, path: str, target: str, name: str | None) -> tuple[str, str | None]:
-    """The artifact to save to if there is no `target` yet, and a hint if another one may be meant.
+    """The artifact to save to, and a hint if another one may be meant: `target` and none if that exists.
 
     A folder with the name that `get` gave it, such as data-v3, is of the artifact that it came from.
     """
+    if repository.refs.read(repository.path_of(target)[0]).exists:
+        return target, None
     place, short = os.path.abspath(path), repository.lookup.short
     noted = next((noted for noted in repository.checkouts.all() if noted.place == place), None)
     if noted is not None and name is None:

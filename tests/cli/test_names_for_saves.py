@@ -20,8 +20,9 @@ def test_a_downloaded_folder_is_saved_to_the_artifact_that_it_came_from(saved: P
     for spec, folder in (("data:v0", "data-v0"), ("vision/images:v0", "images-v0")):
         assert cli("get", spec).code == 0
         make_tree(saved / "artifacts" / folder, {"new": spec})
-        told = cli("put", f"artifacts/{folder}")
         name = spec.partition(":")[0]
+        assert f"would save {name}:v1" in cli("put", f"artifacts/{folder}", "--dry-run").out
+        told = cli("put", f"artifacts/{folder}")
         assert told.code == 0 and told.out.startswith(f"saved {name}:v1: 2 files"), told
         assert "hint" not in told.err
     assert [line.split()[0] for line in cli("ls").out.splitlines()[1:]] == ["data", "vision/images"]
