@@ -18,9 +18,9 @@ FOLDER = ".artifacts"
 ORIGIN = "origin"
 """The name of the remote that a clone came from, and the default remote."""
 _LONGEST = 1 << 20
+"""Most characters of a `config` file."""
 _BLANKS = re.compile(r"[^\S\n]{200}")
 """Blanks in a row, for which the parser of settings takes quadratic time."""
-"""Most characters of a `config` file."""
 GRACE_LOCAL = 24 * 3600
 GRACE_NETWORK = 14 * 24 * 3600
 """Seconds for which a collected object stays in the trash.
