@@ -10,6 +10,7 @@ import os
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from glob import has_magic
 from typing import Any, BinaryIO, NoReturn
 
 from fsspec import AbstractFileSystem
@@ -93,13 +94,23 @@ class ArtstoreFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec ha
 
         An empty answer would hide a forgotten alias.
         """
+        self._require(path)
+        walked: Iterator[Any] = super().walk(path, *args, **kwargs)
+        return walked
+
+    def glob(self, path: str, *args: Any, **kwargs: Any) -> Any:
+        """As in all of fsspec; but raises FileNotFoundError if a path without wildcards names no version: see `walk`."""
+        found = super().glob(path, *args, **kwargs)
+        if not found and not has_magic(path):
+            self._require(path)
+        return found
+
+    def _require(self, path: str) -> None:
         spec, _ = _split(self._strip_protocol(path))
         if spec is None:
             self._folder_info(self._strip_protocol(path))
         else:
             self._entry(spec, "")
-        walked: Iterator[Any] = super().walk(path, *args, **kwargs)
-        return walked
 
     def created(self, path: str) -> datetime:
         """When the version was made that holds this file or folder."""
