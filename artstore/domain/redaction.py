@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 HIDDEN = "***"
 
@@ -13,10 +13,19 @@ _NAME = re.compile(
 )
 _NO_SECRET = re.compile(r"(pad|eos|bos|unk|mask|sep|cls|special|image|start|end|stop|first|last|new)[-_.]?token$", re.I)
 """Names of a vocabulary's tokens, which aren't secrets."""
+_IN_URL = re.compile(
+    r"key|((.*[^a-z])?(auth|authorization|jwt|bearer|ticket)|.*sess(ion)?_?-?(id)?|st|sid|hdne?a|hdnts|hdntl|hmac|policy"
+    r"|[a-z]*token)",
+    re.IGNORECASE | re.DOTALL,
+)
+"""More names that mean a secret in a URL, such as those of content networks (`hdnea`) and of servers' sessions."""
 _SIGNATURE = re.compile(r"(.*[^a-z])?(sig|signature)$", re.IGNORECASE)
 _ASSIGNED = re.compile(r"([^=\s]{1,200})=(.*)", re.DOTALL)
 _USER = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://)([^/\s?#]*)@")
-_QUERY = re.compile(r"([?&])([^=&\s#]+)=([^&\s#]+)")
+_QUERY = re.compile(r"([?&;#])([^=&;\s#?/]+)=([^&;\s#?]+)")
+_NAMED = re.compile(r"[?&;#]([^=&;\s#?/]+)=")
+_DEEPEST = 3
+"""How often a URL in a URL in a URL is percent-encoded, at most, to be looked at."""
 
 
 def is_secret(name: str) -> bool:
@@ -31,6 +40,23 @@ def secret_in_query(uri: str) -> str | None:
     return next(filter(_gives_away, names), None)
 
 
+def secret_in_uri(uri: str) -> str | None:
+    """The name of the first secret anywhere in a URI; else None.
+
+    It may be in the query, in a path's parameters, in the fragment, or in a URI that is part of any of these.
+    """
+    for _ in range(_DEEPEST):
+        if any("@" in found[0] for found in _USER.finditer(uri)):
+            return "USER@"
+        for name in _NAMED.findall(uri):
+            if _gives_away(name) or _IN_URL.fullmatch(name):
+                return str(name)
+        uri, before = unquote(uri), uri
+        if uri == before:
+            break
+    return None
+
+
 def _gives_away(name: str) -> bool:
     return is_secret(name) or _SIGNATURE.fullmatch(name) is not None
 
@@ -38,7 +64,13 @@ def _gives_away(name: str) -> bool:
 def redacted(text: str) -> str:
     """Hide the secrets in a text's URLs: passwords and tokens before an `@`, tokens and signatures in queries."""
     text = _USER.sub(lambda found: f"{found[1]}{_user(found[2])}@", text)
-    return _QUERY.sub(lambda found: f"{found[1]}{found[2]}={HIDDEN}" if _gives_away(found[2]) else found[0], text)
+    in_url = "://" in text
+
+    def hidden(found: re.Match[str]) -> str:
+        secret = _gives_away(found[2]) or (in_url and _IN_URL.fullmatch(found[2]))
+        return f"{found[1]}{found[2]}={HIDDEN}" if secret else found[0]
+
+    return _QUERY.sub(hidden, text)
 
 
 def _user(text: str) -> str:

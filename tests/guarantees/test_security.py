@@ -396,14 +396,44 @@ def test_secrets_among_a_runs_arguments_are_not_recorded(
         f"https://host/x?access_token={SECRET}",
         f"s3://bucket/key?token={SECRET}",
         f"unknown://host/x?api_key={SECRET}",
+        *(f"https://host/x?a=1&{name}={SECRET}" for name in ("key", "auth", "jwt", "bearer", "session", "st", "hdnea")),
+        f"https://host/x;token={SECRET}",
+        f"https://host/x;jsessionid={SECRET}?a=1",
+        f"https://host/x#access_token={SECRET}",
+        f"https://host/x?url=https%3A%2F%2Fkey%3A{SECRET}%40host",
+        f"https://host/x?url=https%253A%252F%252Fhost%253Ftoken%253D{SECRET}",
+        f"https://host/https://key:{SECRET}@host/x",
     ],
 )
-def test_a_reference_with_a_secret_in_its_query_is_refused_without_telling_it(here: Path, uri: str) -> None:
+def test_a_reference_with_a_secret_in_its_uri_is_refused_without_telling_it(here: Path, uri: str) -> None:
     """It would be kept, and travel, with the version; a signed URL is of no use by then."""
     artifact = artstore.Artifact("data", type="dataset")
     with pytest.raises(InvalidValue, match="a reference must not hold any") as caught:
         artifact.add_reference(uri, name="x", checksum=False)
     assert SECRET not in f"{caught.value} {caught.value.hint}"
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        f"https://key:{SECRET}@[host/x",
+        f"https://key:{SECRET}@host\u2100/x",
+        f"https:/key:{SECRET}@host/x",
+        f"key:{SECRET}@host/x",
+        f"https://key:{SECRET}@host/\x01",
+        f"unknown://host/x?token={SECRET}",
+    ],
+)
+def test_a_uri_that_is_refused_is_told_without_its_password(here: Path, uri: str) -> None:
+    with pytest.raises(InvalidValue) as caught:
+        artstore.Artifact("data", type="dataset").add_reference(uri)
+    assert SECRET not in f"{caught.value} {caught.value.hint}"
+
+
+def test_a_uri_without_a_secret_is_taken(here: Path) -> None:
+    artifact = artstore.Artifact("data", type="dataset")
+    for uri in ("https://host/x?version=3&start=1&monkey=2", "https://host/a;b=c#row=3", "s3://b/st=3/key=4/x.parquet"):
+        assert artifact.add_reference(uri, name=f"n{len(uri)}", checksum=False)
 
 
 @pytest.mark.parametrize(

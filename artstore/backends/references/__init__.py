@@ -15,7 +15,7 @@ from blake3 import blake3
 from artstore.backends.files import write_fully
 from artstore.backends.references.keys import name_in
 from artstore.domain.names import printable
-from artstore.domain.redaction import secret_in_query
+from artstore.domain.redaction import HIDDEN, redacted, secret_in_query, secret_in_uri
 from artstore.domain.tree import BLAKE3, ETAG, REFERENCE, URI, Entry
 from artstore.errors import ChangedReference, InvalidValue, NotFound, UnsupportedFormat
 
@@ -90,8 +90,8 @@ def scheme_of(uri: str) -> str:
     """The scheme of a URI, in lower case. Raises InvalidValue if it isn't a URI."""
     match = re.match(r"([A-Za-z][A-Za-z0-9+.-]*):", uri)
     if match is None or "://" not in uri:
-        what = f"References must be URIs, not '{printable(uri)}'. To reference a local file, use file://"
-        raise InvalidValue(what, hint=_file_uri(uri))
+        what = f"References must be URIs, not '{_shown(uri)}'. To reference a local file, use file://"
+        raise InvalidValue(what, hint=_file_uri(uri) if _shown(uri) == printable(uri) else None)
     return match[1].lower()
 
 
@@ -129,12 +129,13 @@ def find(uri: str, *, checksum: bool = True, most: int = MAX_OBJECTS) -> list[Ta
     Raises InvalidValue if there are more than `most`.
     """
     if any(ord(c) < 32 or "\ud800" <= c <= "\udfff" for c in uri):
-        raise InvalidValue(f"'{printable(uri)}' is not a URI: it has control characters, or is not valid Unicode")
+        raise InvalidValue(f"'{_shown(uri)}' is not a URI: it has control characters, or is not valid Unicode")
     if most < 0:
         raise InvalidValue(f"max_objects is {most}: it is a number of objects")
-    handler = _handler(_checked_scheme(uri))
-    if secret := secret_in_query(uri):
-        what = f"'{printable(secret)}' in the query of {printable(uri.partition('?')[0])}"
+    scheme = _checked_scheme(uri)
+    handler = _handler(scheme)
+    if secret := secret_in_query(uri) if scheme == "file" else secret_in_uri(uri):
+        what = f"'{printable(secret)}' in the URI of '{printable(urlsplit(uri).netloc)}'"
         raise InvalidValue(f"{what} is a secret, or made with one: a reference must not hold any", hint=_KEPT)
     if handler is None:
         return [Target("", Reference(uri, None, URI, uri, None))]
@@ -156,7 +157,7 @@ def named_targets(
     """
     if name is None and not is_known(scheme_of(uri)):
         raise InvalidValue(
-            f'You must pass name="<entry_name>" when tracking references with unknown schemes. ref: {printable(uri)}'
+            f'You must pass name="<entry_name>" when tracking references with unknown schemes. ref: {_shown(uri)}'
         )
     targets = find(uri, checksum=checksum, most=most)
     if name is None and [target.path for target in targets] == [""]:
@@ -180,11 +181,16 @@ def _checked_scheme(uri: str) -> str:
     try:
         parts = urlsplit(uri)
     except ValueError as error:
-        raise InvalidValue(f"'{printable(uri)}' is not a URI: {error}") from error
+        raise InvalidValue(f"'{_shown(uri)}' is not a URI") from error
     if "@" in parts.netloc:
         place = printable(parts.netloc.rpartition("@")[2])
         raise InvalidValue(f"a reference to '{place}' must not contain credentials", hint=_KEPT)
     return scheme
+
+
+def _shown(uri: str) -> str:
+    """A URI that was refused, without what may be a password."""
+    return printable(re.sub(r"^([A-Za-z][\w+.-]*:/*|//)?[^/?#]*@", rf"\1{HIDDEN}@", redacted(uri)))
 
 
 _KEPT = "references are stored with the version, and travel with it"

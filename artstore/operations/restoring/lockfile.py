@@ -154,11 +154,11 @@ def _check_remote(one: Locked, what: str) -> None:
 def _has_secret(url: str) -> bool:
     from urllib.parse import unquote  # loaded only for URLs: most lock files have none
 
-    from artstore.domain.redaction import redacted, secret_in_query
+    from artstore.domain.redaction import redacted, secret_in_uri
 
     try:
         forms = url, unquote(url)
-        return any(re.search(r"://[^/?#]*@", form) or redacted(form) != form or secret_in_query(form) for form in forms)
+        return any(re.search(r"://[^/?#]*@", form) or redacted(form) != form or secret_in_uri(form) for form in forms)
     except ValueError:  # not a valid URL: opening it will fail
         return redacted(url) != url
 
