@@ -6,15 +6,19 @@ import stat
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from functools import cached_property, partial
+from typing import TypeVar
 
 from artstore.backends import files
 from artstore.backends.descriptors import OpenFile
 from artstore.backends.mounts import is_local
 from artstore.backends.naming import NO_LINKS, link_new
 from artstore.backends.owner import this_process
+from artstore.backends.reserve import give_up, set_aside
 from artstore.domain.digest import Digest
 from artstore.domain.names import printable
 from artstore.errors import StorageError, storage_error, translated
+
+T = TypeVar("T")
 
 MOST = 256 << 20
 """Most bytes of a file that is read whole: no log entry, cache or note of ours is larger."""
@@ -179,21 +183,39 @@ class FolderStorage:
             return None
 
     def create(self, path: str, data: bytes) -> bool:
-        folder = path.rpartition("/")[0]
-        temporary = self.temporary()
         with translated(f"write {printable(self.path(path))}"):
-            self.make_folder(folder)
+            return self._with_space(lambda: self._create(path, data))
+
+    def _create(self, path: str, data: bytes) -> bool:
+        folder, temporary = path.rpartition("/")[0], self.temporary()
+        self.make_folder(folder)
+        try:
+            files.write_file(temporary, data, mode=0o444, sync=True)
+            self._share_file(temporary)
             try:
-                files.write_file(temporary, data, mode=0o444, sync=True)
-                self._share_file(temporary)
-                try:
-                    link_new(temporary, self.path(path), self._claims)
-                except FileExistsError:
-                    return False
-                self.sync_names([folder])
-            finally:
-                files.remove_if_there(temporary)
+                link_new(temporary, self.path(path), self._claims)
+            except FileExistsError:
+                return False
+            self.sync_names([folder])
+        finally:
+            files.remove_if_there(temporary)
         return True
+
+    def _with_space(self, make: Callable[[], T]) -> T:
+        """Call `make`. If the disk is full, give up the caches, then the reserve bit by bit, and call it again.
+
+        So on a full disk versions can be deleted, and their space freed.
+        """
+        while True:
+            try:
+                return make()
+            except OSError as error:
+                if error.errno not in (errno.ENOSPC, errno.EDQUOT) or not give_up(self._folder("cache")):
+                    raise
+
+    def reserve(self) -> None:
+        """Set space aside that `_with_space` gives up, if there is room for it."""
+        set_aside(self.path("cache"), self.temporary())
 
     def replace(self, path: str, data: bytes, *, sync: bool = False) -> None:
         with translated(f"write {printable(self.path(path))}"):
@@ -219,7 +241,7 @@ class FolderStorage:
 
     def claim(self, folder: str) -> str:
         self.make_folder(folder.rpartition("/")[0])
-        os.mkdir(self.path(folder))
+        self._with_space(lambda: os.mkdir(self.path(folder)))
         self._share_folder(self.path(folder))
         return self.path(folder)
 

@@ -114,6 +114,7 @@ def make(root: str, *, shared: bool = False, config: str = "") -> None:
         storage = FolderStorage(building)
         for folder in FOLDERS:
             storage.make_folder(folder)
+        storage.reserve()
         write_file(os.path.join(building, ".gitignore"), b"*\n", sync=True)
         write_file(os.path.join(building, "format"), encode_json(new_format()), mode=0o444, sync=True)
         if config:

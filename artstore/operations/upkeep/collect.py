@@ -6,10 +6,10 @@ from contextlib import closing
 from typing import NamedTuple
 
 from artstore.backends.owner import is_alive, parse
-from artstore.backends.storage import Storage
+from artstore.backends.storage import FolderStorage, Storage
 from artstore.domain.digest import Digest
 from artstore.domain.wording import near
-from artstore.errors import Damage, NoSpace, NotFound, Refused, StorageError, translated
+from artstore.errors import Damage, NotFound, Refused, StorageError, translated
 from artstore.operations.upkeep.mark import Marks
 from artstore.operations.upkeep.merge import opened, publish
 from artstore.operations.upkeep.removal import Everything, Removal, is_left_over, sweep
@@ -161,7 +161,11 @@ def collect(objects: ObjectStore, refs: Refs, runs: Runs, *, grace: float, monit
         todo = plan(objects, marks)
         set_broken_aside(objects)
         # 5. Remove it.
-        return carry_out(tx, marks, todo, grace=grace)._replace(swept=swept)
+        done = carry_out(tx, marks, todo, grace=grace)._replace(swept=swept)
+    # 6. Set space aside for the next time that the disk is full.
+    if isinstance(objects.storage, FolderStorage):
+        objects.storage.reserve()
+    return done
 
 
 def abandon_transaction(storage: Storage, name: str, *, force: bool, dry_run: bool) -> None:
@@ -207,7 +211,7 @@ def carry_out(tx: Transaction, marks: Marks, todo: Plan, *, grace: float) -> Col
 def _rewrite(tx: Transaction, name: str, rows: list[Row], problems: list[str]) -> int | None:
     """Publish a new pack with some objects of a pack, in their order. Returns the size of the new pack.
 
-    Returns None, with a problem added, if the old pack has to stay. Raises NoSpace.
+    Returns None, with a problem added, if the old pack has to stay, also because there is no space for the new one.
     """
     objects = tx.objects
     try:
@@ -220,8 +224,6 @@ def _rewrite(tx: Transaction, name: str, rows: list[Row], problems: list[str]) -
                     writer.copy(row, window.stored(row))
             publish(tx, writer)
         return writer.size
-    except NoSpace:
-        raise
     except (Damage, StorageError, FileNotFoundError) as error:
         problems.append(f"pack {name[:12]} is kept as it is: {error}")
         return None
