@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from artstore.backends.addresses import path_here
+from artstore.backends.files import remove_tree
+from artstore.backends.owner import this_process
 from artstore.backends.storage import is_url
 from artstore.domain.collection import State
 from artstore.domain.digest import Digest
 from artstore.domain.ignore import PathFilter
-from artstore.domain.names import collection_named, printable
+from artstore.domain.names import collection_named, listed, printable
 from artstore.domain.selection import EVERYTHING, Selection
 from artstore.domain.tree import Entry
 from artstore.editing import Editor
@@ -294,14 +296,31 @@ class Repository(Editor):
         ...     elsewhere.find("data").name
         'data:v0'
         """
+        if not os.access(self._folder.path("tmp"), os.W_OK):
+            return self._create_bundle_of_copy(file, listed(specs, "specs"), listed(base, "base"), jobs, monitor)
         found = [self.find(text) for text in base]
         return self._bundles().create(file, specs, found, _exchanging(jobs=jobs, monitor=monitor))
+
+    def _create_bundle_of_copy(
+        self, file: str, specs: Sequence[str], base: Sequence[str], jobs: int, monitor: Monitor | None
+    ) -> Bundled:
+        """Of a repository that may only be read: by a clone beside the bundle, which is removed at the end."""
+        scratch = os.path.join(os.path.dirname(os.path.abspath(file)), f".artstore-{this_process()}")
+        with translated(f"write to {printable(os.path.dirname(scratch))}"):
+            os.mkdir(scratch)
+        try:
+            with Repository.clone(self.root, f"{scratch}/.artifacts", jobs=jobs, monitor=monitor)[0] as copy:
+                copy.settings.set("core.entity", self.settings.entity)
+                copy.settings.set("core.project", self.settings.project)
+                return copy.create_bundle(file, specs, base=base, jobs=jobs, monitor=monitor)
+        finally:
+            remove_tree(scratch, ignore_errors=True)
 
     def apply_bundle(self, file: str, *, jobs: int = 4, monitor: Monitor | None = None) -> Bundled:
         """Pull everything from a bundle.
 
         Raises NotFound, and changes nothing, if a version on which the bundle builds is not here. Raises InvalidValue
-        if the file isn't a bundle.
+        if the file isn't a bundle, Damage if it is a damaged one.
         """
         return self._pulled(lambda: self._bundles().apply(file, _exchanging(jobs=jobs, monitor=monitor)))
 
@@ -339,7 +358,7 @@ class Repository(Editor):
         ...     clone.find("data").name
         'data:v0'
         """
-        from artstore.sync.place import is_relative
+        from artstore.sync.place import is_relative, note_given
         from artstore.sync.remotes import Remotes
 
         place, relative = Remotes.place_of(url), "relative = true\n" if is_relative(url) else ""
@@ -349,6 +368,7 @@ class Repository(Editor):
             known = repository.settings.remotes().get(ORIGIN)
             if known is None or known.url != place:
                 raise Conflict(f"there is another repository in {printable(root)}", hint="choose another folder")
+            note_given(ORIGIN, place)
             return repository, repository.pull(ORIGIN, selection=selection, jobs=jobs, monitor=monitor)
         except BaseException:
             repository.close()

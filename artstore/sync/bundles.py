@@ -194,8 +194,10 @@ def _damaged(file: str, error: ArtstoreError) -> ArtstoreError:
     """The error for damage that a bundle brings; any other error as it is."""
     if not isinstance(error, Damage):
         return error
-    hint = "copy it here again, or create it again"
-    return type(error)(f"{printable(file)} is damaged: {error}", hint=hint)
+    return type(error)(f"{printable(file)} is damaged: {error}", hint=_AGAIN)
+
+
+_AGAIN = "copy it here again, or create it again"
 
 
 def _files(root: str) -> list[str]:
@@ -226,7 +228,9 @@ def _write(file: str, here: FolderStorage, root: str, about: dict[str, Any], pat
 def _zip(source: BinaryIO, file: str) -> zipfile.ZipFile:
     """Open a bundle as a zip. Raises InvalidValue if it isn't one."""
     try:
-        return zipfile.ZipFile(source)
+        if zipfile.is_zipfile(source) or source.seek(0) or source.read(4) != b"PK\3\4":
+            return zipfile.ZipFile(source)
+        raise Damage(f"{printable(file)} is damaged: its end is missing", hint=_AGAIN)
     except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
         raise InvalidValue(f"{printable(file)} is not a bundle, or was cut off: {error}") from error
 
@@ -245,7 +249,9 @@ def _needs(archive: zipfile.ZipFile, file: str) -> tuple[Need, ...]:
         needs = about["needs"]
         if not isinstance(needs, list) or not all(map(_is_need, needs)):
             raise ValueError("its list of needed versions is malformed")
-    except (KeyError, TypeError, ValueError, EOFError, zipfile.BadZipFile, RuntimeError) as error:
+    except (EOFError, zipfile.BadZipFile) as error:
+        raise Damage(f"{printable(file)} is damaged at '{_ABOUT}': {error}", hint=_AGAIN) from error
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise InvalidValue(f"{printable(file)} is not a bundle: {error}") from error
     return tuple(Need(Path.named_by(need), need["number"], need["id"]) for need in needs)
 
@@ -281,6 +287,5 @@ def _unpack(archive: zipfile.ZipFile, root: str, file: str, monitor: Monitor) ->
             with archive.open(info) as source, open(target, "xb") as out:
                 copyfileobj(source, out, 1 << 20)
         except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
-            message = f"{printable(file)} is damaged at '{printable(name[:200])}': {error}"
-            raise InvalidValue(message, hint="copy it here again") from error
+            raise Damage(f"{printable(file)} is damaged at '{printable(name[:200])}': {error}", hint=_AGAIN) from error
         monitor.advance(1, info.file_size)

@@ -10,7 +10,7 @@ from artstore.domain.names import printable
 from artstore.domain.wording import near, typed
 from artstore.errors import Conflict, InvalidValue, NotFound, Refused, StorageError
 from artstore.store.layout import check_format, make, new_format, storage_at
-from artstore.store.settings import Settings
+from artstore.store.settings import FOLDER, Settings
 from artstore.store.store import Store
 from artstore.sync.notes import Tracking
 
@@ -76,12 +76,20 @@ def make_remote(place: str, here: FolderStorage, *, shared: bool = False) -> Non
     if storage.size("format") is not None:
         return
     if isinstance(storage, FolderStorage):
-        if os.path.isdir(storage.root) and os.listdir(storage.root):
-            hint = "choose an empty folder"
+        there = set(os.listdir(storage.root)) if os.path.isdir(storage.root) else set()
+        if there - _DISKS_OWN:
+            hint = f"choose an empty folder, or a new one in it, such as {printable(storage.root)}/store"
             raise Refused(f"{printable(storage.root)} is not empty, and is not a repository", hint=hint)
-        make(storage.root, shared=shared)
+        is_disk = there or os.path.ismount(storage.root)  # nothing can be renamed to its name
+        make(f"{storage.root}/{FOLDER}" if is_disk else storage.root, shared=shared)
     else:
         storage.create("format", encode_json(new_format()))
+
+
+_DISKS_OWN = {
+    "lost+found", "System Volume Information", "$RECYCLE.BIN", ".Trashes", ".fseventsd", ".Spotlight-V100", ".DS_Store",
+}  # fmt: skip
+"""What file systems and systems put at the top of an empty disk."""
 
 
 def probe(storage: Storage) -> bool:
@@ -124,7 +132,16 @@ def require_remote(settings: Settings, name: str, other: str | None = None) -> s
         known = f"the remotes are {', '.join(remotes)}" if remotes else "`artstore remote add NAME URL` adds one"
         what = f"neither a remote nor {other}" if other else "no remote"
         raise NotFound(f"there is {what} '{printable(name)}'", hint=near(name, remotes) or known)
-    if doubt := settings.doubt():
+    if (name, remotes[name].url) not in _given and (doubt := settings.doubt()):
         hint = "if you trust that place, `artstore remote allow` lets this repository's remotes be contacted"
         raise Refused(f"{doubt}: its remote '{printable(name)}' is {printable(remotes[name].url)}", hint=hint)
     return remotes[name].url
+
+
+_given: set[tuple[str, str]] = set()
+"""(name, place) of the remotes that the user gave to this process: these are theirs, whoever else may write to `config`."""
+
+
+def note_given(name: str, place: str) -> None:
+    """Note that the user gave this remote to this process, which may contact it then."""
+    _given.add((name, place))

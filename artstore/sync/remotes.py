@@ -25,7 +25,16 @@ from artstore.store.transaction import Transaction
 from artstore.sync.exchange import ALL, Exchange, Exchanged, Exchanging, Neighbours, Scope
 from artstore.sync.histories import what_to_push
 from artstore.sync.notes import Tracking
-from artstore.sync.place import check_identity, is_relative, make_remote, open_remote, place_of, probe, require_remote
+from artstore.sync.place import (
+    check_identity,
+    is_relative,
+    make_remote,
+    note_given,
+    open_remote,
+    place_of,
+    probe,
+    require_remote,
+)
 from artstore.sync.pull import Pull
 from artstore.sync.push import Push
 from artstore.sync.transfer import Needs, Transfer, Wanted
@@ -102,6 +111,7 @@ class Remotes:
             hint = f"{typed('remote add --init', name, url)} makes one there; an unmounted share looks like this too"
             raise NotFound(str(error), hint=hint) from error
         self._settings.set_remote(name, RemoteSettings(place_of(url), partial, is_relative(url)))
+        note_given(name, place_of(url))
         return writable
 
     def register(self, name: str, url: str, *, relative: bool) -> None:

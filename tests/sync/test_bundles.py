@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import artstore as wandb
-from artstore.errors import DamagedObject, InvalidValue, NotFound, Refused, UnsupportedFormat
+from artstore.errors import Damage, DamagedObject, InvalidValue, NotFound, Refused, UnsupportedFormat
 from artstore.repository import Repository
 from tests.support.commands import Cli, environment
 from tests.support.folders import make_tree, snapshot
@@ -191,7 +191,7 @@ def test_members_that_overlap_take_no_room(data: Repository, other: Repository, 
         tail[place : place + 2] = (int.from_bytes(tail[place : place + 2], "little") + 1).to_bytes(2, "little")
     tail[12:16] = (int.from_bytes(tail[12:16], "little") + len(twice)).to_bytes(4, "little")
     (tmp_path / "c").write_bytes(raw[:end] + twice + bytes(tail))
-    with pytest.raises(InvalidValue, match="larger than the file|damaged at|cut off"):
+    with pytest.raises((InvalidValue, Damage), match="larger than the file|damaged at|cut off"):
         other.apply_bundle(str(tmp_path / "c"))
     assert list(other.collections()) == []
 
@@ -202,9 +202,12 @@ def test_what_is_compressed_or_no_zip_is_refused(data: Repository, other: Reposi
         other.apply_bundle(str(tampered(tmp_path / "b", {}, zipfile.ZIP_DEFLATED)))
     (tmp_path / "text").write_text("no zip")
     (tmp_path / "cut").write_bytes((tmp_path / "b").read_bytes()[:-100])
-    for name in ("text", "cut"):
+    for name, code, said in (
+        ("text", 3, "is not a bundle, or was cut off"),
+        ("cut", 7, "is damaged: its end is missing"),
+    ):
         done = cli("bundle", "apply", name)
-        assert done.code == 3 and "is not a bundle, or was cut off" in done.err
+        assert done.code == code and said in done.err
     assert cli("bundle", "apply", "nowhere").code == 4
 
 
@@ -213,7 +216,7 @@ def test_a_damaged_bundle_brings_nothing_wrong(data: Repository, other: Reposito
     raw = (tmp_path / "b").read_bytes()
     at = raw.index(LARGE[1000:1100])
     (tmp_path / "b").write_bytes(raw[:at] + b"!" + raw[at + 1 :])
-    with pytest.raises(InvalidValue, match="damaged at"):
+    with pytest.raises(Damage, match="damaged at"):
         other.apply_bundle(str(tmp_path / "b"))
     with zipfile.ZipFile(tmp_path / "c", "w") as target:  # with a right checksum of the wrong bytes
         data.create_bundle(str(tmp_path / "good"), ["data"])
