@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Set
-from contextlib import closing
+from contextlib import closing, nullcontext
 from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
 from artstore.backends.storage import FolderStorage
 from artstore.domain.changes import LogEntry
 from artstore.domain.collection import Path, State
 from artstore.domain.digest import Digest
-from artstore.domain.names import RESERVED, Spec, parse_path, printable
+from artstore.domain.names import RESERVED, Spec, collection_named, parse_path, printable
 from artstore.domain.run import RunState
 from artstore.domain.selection import EVERYTHING, Selection, select
 from artstore.domain.tree import DIRECTORY, REFERENCE, Entry, FileChange, diff, find, read_folder, walk
@@ -98,13 +99,15 @@ class View:
         return self.lookup.path_of(text, home)
 
     def collection(self, text: str, home: Home | None = None) -> State:
-        """The collection that a spec names. Raises NotFound, with similar names in the hint.
+        """The collection that a name names.
+
+        Raises NotFound, with similar names in the hint, or InvalidValue if the text names a version.
 
         >>> saved = repository.put("dataset", "data", type="dataset")
         >>> repository.collection("data").type
         'dataset'
         """
-        return self.lookup.collection(text, home)
+        return self.lookup.collection(collection_named(text), home)
 
     def find(self, text: str, home: Home | None = None) -> Version:
         """The version that a spec names: `latest` if it names none.
@@ -266,7 +269,7 @@ class View:
         Files that are right already stay untouched. If the folder doesn't exist, it appears whole.
 
         Args:
-            root: The folder. The default is `./artifacts/<name>-vN`.
+            root: The folder. The default is `./artifacts/<name>-vN`. A new `./artifacts` is kept out of git.
             how: Which files, and what to do with files that are in the way: see `Restore`.
 
         Raises:
@@ -278,10 +281,11 @@ class View:
         1
         """
         from artstore.operations.restoring.checkout import Checkout
+        from artstore.operations.restoring.downloads import kept_out_of_git
 
         target = root or self.download_folder(found)
         self.fill(found, how.selection, monitor=how.monitor)
-        with unless_deleted(self.refs, found):
+        with unless_deleted(self.refs, found), nullcontext() if root else kept_out_of_git(os.path.dirname(target)):
             return Checkout(self.objects, found.tree, how).run(target)
 
     def export(

@@ -9,11 +9,13 @@ from collections.abc import Callable
 from typing import Any, Self
 
 from artstore.api.artifact import Artifact
+from artstore.api.handles import url_in
 from artstore.api.recording import Recording, session
 from artstore.api.steps import Steps, Summaries
 from artstore.api.values import Values, checked_text, checked_texts
 from artstore.domain.run import RunPath, RunState
 from artstore.errors import NoActiveRun
+from artstore.operations.restoring.downloads import kept_out_of_git
 from artstore.store.settings import download_folder
 
 
@@ -138,13 +140,14 @@ class ActiveRun:
     def dir(self) -> str:
         """A folder for the run's own files, made when it is first asked for. Its files aren't saved."""
         folder = os.path.abspath(download_folder(f"run-{self.id}"))
-        os.makedirs(folder, exist_ok=True)
+        with kept_out_of_git(os.path.dirname(folder)):
+            os.makedirs(folder, exist_ok=True)
         return folder
 
     @property
     def url(self) -> str | None:
         """A `file://` URL of the run's log; None for a disabled run."""
-        return None if self._recording is None else f"file://{self._recording.root}/{self._path.folder}"
+        return None if self._recording is None else url_in(self._recording.root, self._path.folder)
 
     def get_url(self) -> str | None:
         """A `file://` URL of the run's log; None for a disabled run."""

@@ -1,8 +1,10 @@
 """What an artifact says of itself: names, properties and dates, before and after it is logged."""
 
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from artstore.api.contents import Contents
+from artstore.api.handles import url_in
 from artstore.api.stored import TTL, Edits, check_aliases, ttl_seconds
 from artstore.domain.collection import INHERIT
 from artstore.domain.metadata import normalise
@@ -160,7 +162,7 @@ class Described(Contents):
     def url(self) -> str:
         """A `file://` URL of the repository, with the version's full name as its fragment."""
         stored = self._logged("url")
-        return f"file://{stored.root}#{self.qualified_name}"
+        return f"{url_in(stored.root)}#{quote(self.qualified_name, safe='/:')}"
 
     @property
     def history_step(self) -> int | None:

@@ -4,6 +4,7 @@ import os
 import threading
 import weakref
 from typing import Any, cast
+from urllib.parse import quote
 
 from artstore.backends.addresses import refuse_address
 from artstore.backends.storage import is_url
@@ -70,3 +71,9 @@ def root_of(folder: str) -> str:
     if root is None:
         raise NotFound(f"there is no repository in {folder}", hint="`artstore init` makes one")
     return root
+
+
+def url_in(root: str, folder: str = "") -> str:
+    """The URL of a folder in a repository: `file://`, or below the URL of a repository elsewhere."""
+    place = root if is_url(root) else f"file://{quote(root)}"
+    return f"{place}/{quote(folder)}".rstrip("/")

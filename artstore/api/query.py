@@ -30,8 +30,9 @@ from artstore.domain.wording import near
 from artstore.errors import Conflict, InvalidType, InvalidValue, NotFound
 from artstore.operations.automation import firing
 from artstore.operations.automation.rules import all_rules, delete_rule, find_rule, save_rule
+from artstore.operations.finding.columns import ordered
 from artstore.operations.finding.lookup import Home, Version
-from artstore.operations.finding.matching import Filter, fitting_runs, fitting_versions, run_fields, run_value
+from artstore.operations.finding.matching import Filter, fitting_runs, fitting_versions
 from artstore.repository import Repository
 from artstore.store.settings import is_repository, require_root
 
@@ -278,13 +279,14 @@ class Api:
             path: `[entity/]project`; by default the default project.
             filters: A Mongo-style filter, such as `{"config.lr": {"$lt": 0.5}, "state": "finished"}`.
             order: `+` or `-`, followed by `created_at`, `heartbeat_at`, `config.KEY` or `summary_metrics.KEY`. Runs
-                without that value come last.
+                without that value come last. Where the summary keeps the least and the largest value of a metric, `+`
+                takes the least, `-` the largest.
             per_page: Accepted as in W&B; it changes nothing.
             include_sweeps: Accepted as in W&B; it changes nothing.
             lazy: Accepted as in W&B; it changes nothing.
 
         Raises:
-            InvalidValue: If the filter isn't valid.
+            InvalidValue: If the filter isn't valid, or no run has the value of the order.
 
         Example:
             >>> wandb.Api().runs("digits", filters={"summary_metrics.loss": {"$lt": 0.3}})
@@ -292,13 +294,8 @@ class Api:
         """
         runs, root = self._repository.runs, self._root
         states = fitting_runs(runs, filters, *self._home(path))[::-1]
-        by = order.lstrip("+-").removesuffix(".value")
-        if by != "created_at" or order.startswith("-"):
-            keyed = [(run_value(run_fields(state, ""))(by), state) for state in states]
-            comparable = [pair for pair in keyed if isinstance(pair[0], str | int | float)]
-            rest = [state for value, state in keyed if not isinstance(value, str | int | float)]
-            comparable.sort(key=lambda pair: (isinstance(pair[0], str), pair[0]), reverse=order.startswith("-"))
-            states = [state for _, state in comparable] + rest
+        if order not in ("+created_at", "created_at"):
+            states = ordered(states, order, runs.status)
         return Listing(states, lambda s: RunRecord(root, s))
 
     # -- registries --

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from artstore.api.handles import opened
+from artstore.api.handles import opened, url_in
 from artstore.api.listing import Artifacts
 from artstore.domain.changes import Change
 from artstore.domain.collection import Path, State, is_live
@@ -100,7 +100,7 @@ class RunRecord:
     @property
     def url(self) -> str:
         """A `file://` URL of the run's log."""
-        return f"file://{self._root}/{self._state.path.folder}"
+        return url_in(self._root, self._state.path.folder)
 
     @property
     def json_config(self) -> str:

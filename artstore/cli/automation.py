@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from artstore.cli.commands import Commands
-from artstore.cli.output import answer, json_option, listing, open_repository
+from artstore.cli.output import answer, day, json_option, listing, open_repository, time_head
 from artstore.domain.filters import parsed
 from artstore.domain.names import as_project, check_project, collection_named, printable
 from artstore.domain.wording import moment
@@ -279,10 +279,10 @@ def log_command(name: str | None, number: int, as_json: bool) -> None:
             rules.find_rule(place, name)  # raises NotFound with similar names
     rows = [
         (
-            str(line["time"])[:19].replace("T", " "), line["automation"], line["event"], line["about"] or "-",
+            day(str(line["time"]), to_second=True), line["automation"], line["event"], line["about"] or "-",
             f"{line['seconds'] or 0:.1f} s", line["outcome"],
         )
         for line in lines
     ]  # fmt: skip
-    head = ("DONE (UTC)", "AUTOMATION", "EVENT", "ABOUT", "TOOK", "OUTCOME")
+    head = (time_head("DONE"), "AUTOMATION", "EVENT", "ABOUT", "TOOK", "OUTCOME")
     listing(as_json, lines, rows, head, "no automation has run yet", right=(4,))

@@ -109,7 +109,7 @@ def rm_command(spec: str, collection: bool, force: bool, as_json: bool) -> None:
             hint=f"{typed('rm', f'{spec}:vN')} deletes one, {typed('rm --collection', spec)} all",
         )
     with open_repository() as repository:
-        before = repository.collection(spec)
+        before = repository.lookup.collection(spec)
         gone, named = before.live(), before.all_aliases()
         if collection:
             state = repository.delete_collection(spec, delete_aliases=force)

@@ -90,7 +90,7 @@ def _list_versions(
             )
             for one in found
         ]  # fmt: skip
-        table(rows, ("VERSION", "TYPE", "SIZE", "SAVED (UTC)", "ALIASES", "TAGS"), right=(2,))
+        table(rows, ("VERSION", "TYPE", "SIZE", output.time_head("SAVED"), "ALIASES", "TAGS"), right=(2,))
     else:
         click.echo("no matching versions", err=True)
     report_damage(damaged)
@@ -122,7 +122,7 @@ def _list_deleted(repository: View, spec: str | None, project: str | None, type:
             )
             for one in found
         ]
-        table(rows, ("VERSION", "TYPE", "SIZE", "DELETED (UTC)"), right=(2,))
+        table(rows, ("VERSION", "TYPE", "SIZE", output.time_head("DELETED")), right=(2,))
         click.echo(f"{typed('undelete', rows[0][0]).strip('`')} brings the first one back", err=True)
     else:
         click.echo("no deleted version can be brought back", err=True)
@@ -162,7 +162,7 @@ def list_collections(repository: View, project: str | None, type: str | None, as
     elif chosen:
         short, home = repository.lookup.short, repository.lookup.home()
         rows = [(short(state.path, home), state.type, *_latest(state), _aliases(state)) for state in chosen]
-        table(rows, ("NAME", "TYPE", "LATEST", "SIZE", "SAVED (UTC)", "ALIASES"), right=(3,))
+        table(rows, ("NAME", "TYPE", "LATEST", "SIZE", output.time_head("SAVED"), "ALIASES"), right=(3,))
     elif project or type:
         of_type = f" of type '{type}'" if type else ""
         where = f" in project {printable(project)}" if project else ""
@@ -326,7 +326,9 @@ def log_command(name: str, aliases: bool, deleted: bool, as_json: bool) -> None:
             print_json([_version(repository, state, version, named.get(version["id"], [])) for version in versions])
             return
     rows = [_log_row(version, named.get(version["id"], [])) for version in versions]
-    table(rows, ("VERSION", "SAVED (UTC)", "SIZE", "FILES", "DIGEST", "BY", "ALIASES", "TAGS"), right=(2, 3))
+    table(
+        rows, ("VERSION", output.time_head("SAVED"), "SIZE", "FILES", "DIGEST", "BY", "ALIASES", "TAGS"), right=(2, 3)
+    )
 
 
 def _log_row(version: VersionState, aliases: list[str]) -> tuple[str, ...]:
@@ -355,7 +357,7 @@ def _alias_moves(repository: View, state: State, as_json: bool) -> None:
         (output.day(move["time"] or ""), move["alias"], move["from"] or "-", move["to"] or "-", move["user"] or "-")
         for move in moves
     ]
-    table(rows, ("MOVED (UTC)", "ALIAS", "FROM", "TO", "BY"))
+    table(rows, (output.time_head("MOVED"), "ALIAS", "FROM", "TO", "BY"))
 
 
 def _only_file(repository: View, found: Version) -> str:

@@ -6,6 +6,7 @@ import sys
 import time
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from typing import Any, TypeVar
 
 import click
@@ -120,9 +121,19 @@ def place_shown(place: str) -> str:
     return printable(place if short.startswith("..") else short)
 
 
-def day(timestamp: str) -> str:
-    """An ISO time, cut to the minute."""
-    return timestamp[:16].replace("T", " ")
+def day(timestamp: str, *, to_second: bool = False) -> str:
+    """An ISO time in UTC, cut to the minute or second; on a terminal in the local time zone."""
+    if sys.stdout.isatty():
+        from datetime import datetime
+
+        with suppress(ValueError):
+            timestamp = datetime.fromisoformat(timestamp).astimezone().isoformat()
+    return timestamp[: 19 if to_second else 16].replace("T", " ")
+
+
+def time_head(word: str) -> str:
+    """The head of a column of times."""
+    return word if sys.stdout.isatty() else f"{word} (UTC)"
 
 
 def report_damage(damaged: list[Damage]) -> None:

@@ -4,7 +4,7 @@ import click
 
 from artstore.cli.arguments import SPEC, metadata_from
 from artstore.cli.commands import Commands
-from artstore.cli.output import answer, json_option, listing, open_repository
+from artstore.cli.output import answer, day, json_option, listing, open_repository, time_head
 from artstore.domain.names import collection_named
 from artstore.domain.properties import Properties
 from artstore.domain.wording import count, human
@@ -32,11 +32,11 @@ def ls_command(name: str | None, as_json: bool) -> None:
     rows = [
         (
             short(state.path), id, f"{len(parts):,}", f"{sum(part['files'] for part in parts):,}",
-            human(sum(part["size"] for part in parts)), max(part["time"] for part in parts)[:16].replace("T", " "),
+            human(sum(part["size"] for part in parts)), day(max(part["time"] for part in parts)),
         )
         for state, id, parts in found
     ]  # fmt: skip
-    head = ("NAME", "ID", "PARTS", "FILES", "SIZE", "LAST PART (UTC)")
+    head = ("NAME", "ID", "PARTS", "FILES", "SIZE", time_head("LAST PART"))
     listing(as_json, values, rows, head, "nothing is pending", right=(2, 3, 4))
 
 

@@ -1,4 +1,4 @@
-"""runs: list, show and delete runs."""
+"""runs: list, show, compare and delete runs."""
 
 import csv
 import json
@@ -12,11 +12,13 @@ from artstore.cli import output
 from artstore.cli.commands import Commands
 from artstore.cli.output import day, from_option, json_option, open_repository, open_view, print_json, table
 from artstore.cli.streams import Long
-from artstore.domain.filters import parsed
+from artstore.domain.codec import same_json
+from artstore.domain.filters import ABSENT, parsed
 from artstore.domain.names import as_project, check_project, file_name_of, printable
 from artstore.domain.run import RunPath, RunState
 from artstore.domain.wording import typed
 from artstore.errors import Damage, InvalidValue, NotFound
+from artstore.operations.finding.columns import column, ordered
 from artstore.operations.finding.matching import fitting_runs
 from artstore.store.runs import may_live
 from artstore.view import View
@@ -24,7 +26,7 @@ from artstore.view import View
 
 @click.group("runs", cls=Commands)
 def runs_command() -> None:
-    """List, show and delete runs, with their config and metrics."""
+    """List, show, compare and delete runs, with their config and metrics."""
 
 
 def _home(repository: View, text: str | None) -> tuple[str, str]:
@@ -41,25 +43,31 @@ def _home(repository: View, text: str | None) -> tuple[str, str]:
 @click.option(
     "-n", "number", type=click.IntRange(min=1), metavar="N", help="Show N  [default: 100 in a table, else all]"
 )
+@click.option("--columns", metavar="NAMES", help="Show these instead: 'state,config.lr,val/acc'.")
+@click.option("--sort", metavar="NAME", help="In this order: 'config.lr', or from the largest '-val/acc'.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV, with config and summary.")
 @from_option
 @json_option
 def ls_command(
-    project: str | None, where: tuple[str, ...], number: int | None, as_csv: bool, place: str | None, as_json: bool
-) -> None:
+    project: str | None, where: tuple[str, ...], number: int | None, columns: str | None, sort: str | None, as_csv: bool,
+    place: str | None, as_json: bool,
+) -> None:  # fmt: skip
     """List the runs of [ENTITY/]PROJECT, or all runs, latest first.
 
     Fields for --where: name (the id), display_name, state, group, job_type, tags, username, created_at,
-    config.KEY, summary_metrics.KEY.
+    config.KEY, summary_metrics.KEY. --columns and --sort take these, and the name of a metric or config key alone.
     """
     damaged: list[Damage] = []
     with open_view(place) as repository:
         home = _home(repository, project) if project is not None else ()
         rows: Iterable[tuple[Any, ...]]
-        if as_json or as_csv or where:
+        if as_json or as_csv or where or columns or sort:
             runs = repository.runs
             states = fitting_runs(runs, parsed(where), *home, damaged=damaged)
-            if as_json:
+            states = ordered(states, sort, runs.status) if sort else states
+            if columns:
+                _print_columns(repository, states, columns.split(","), number, as_csv, as_json)
+            elif as_json:
                 print_json([_plain(repository, state) for state in states[:number]])
             elif as_csv:
                 _print_csv([_flat(_plain(repository, state)) for state in states[:number]])
@@ -92,14 +100,94 @@ def _print_rows(repository: View, rows: Iterable[tuple[Any, ...]], count: int, n
     most = number or output.MOST_ROWS
     shown = []
     for path, name, state, started, job_type, user, used, logged in islice(rows, most):
-        short = f"{path.project}/{path.id}" if path.entity == entity else str(path)
-        short = path.id if path[:2] == (entity, project) else short
+        short = _short(path, (entity, project))
         own_name = name if name != path.id else ""
         edges = f"{len(used):,}", f"{len(logged):,}"
         shown.append((short, own_name, state, day(started), job_type or "", user or "-", *edges))
-    table(shown, ("RUN", "NAME", "STATE", "STARTED (UTC)", "JOB TYPE", "BY", "USED", "LOGGED"), right=(6, 7))
+    table(
+        shown, ("RUN", "NAME", "STATE", output.time_head("STARTED"), "JOB TYPE", "BY", "USED", "LOGGED"), right=(6, 7)
+    )
     if count > most:
         click.echo(f"{count - most:,} more: -n {count} lists all", err=True)
+
+
+def _short(path: RunPath, home: tuple[str, str]) -> str:
+    """A run's name as users of this entity and project type it."""
+    if path[:2] == home:
+        return path.id
+    return f"{path.project}/{path.id}" if path.entity == home[0] else str(path)
+
+
+def _print_columns(
+    repository: View, states: list[RunState], names: list[str], number: int | None, as_csv: bool, as_json: bool
+) -> None:
+    """Print these columns of runs as a table, CSV or JSON."""
+    names = [name.strip() for name in names]
+    columns = [column(name, states, repository.runs.status) for name in names]
+    rows = [
+        {name: None if (value := one(state)) is ABSENT else value for name, one in zip(names, columns, strict=True)}
+        for state in states[:number]
+    ]
+    if as_json:
+        print_json([{"run": str(state.path), **row} for state, row in zip(states, rows, strict=False)])
+    elif as_csv:
+        flat = [{key: _cell(value) for key, value in row.items()} for row in rows]
+        shown = ({"run": str(state.path), **row} for state, row in zip(states, flat, strict=False))
+        _write_csv(["run", *names], shown)
+    elif not states:
+        click.echo("no matching runs", err=True)
+    else:
+        home = repository.settings.entity, repository.settings.project
+        most = number or output.MOST_ROWS
+        lines = [
+            (_short(state.path, home), *(str(_cell(value)) for value in row.values()))
+            for state, row in zip(states, rows[:most], strict=False)
+        ]
+        table(lines, ("RUN", *map(printable, names)))
+        if len(states) > most:
+            click.echo(f"{len(states) - most:,} more: -n {len(states)} lists all", err=True)
+
+
+@runs_command.command("diff")
+@click.argument("old", metavar="RUN")
+@click.argument("new", metavar="OTHER")
+@from_option
+@json_option
+def diff_command(old: str, new: str, place: str | None, as_json: bool) -> None:
+    """Compare two runs: their config, their summary, and the versions that they used and logged."""
+    with open_view(place) as repository:
+        values = [_compared(repository, _find(repository, text)) for text in (old, new)]
+    before, after = values
+    differing = {
+        kind: {key: (before[kind].get(key), after[kind].get(key)) for key in before[kind] | after[kind]}
+        for kind in before
+    }
+    differing = {
+        kind: {key: pair for key, pair in found.items() if not same_json(*pair)} for kind, found in differing.items()
+    }
+    if as_json:
+        plain = {kind: {k: {"old": a, "new": b} for k, (a, b) in found.items()} for kind, found in differing.items()}
+        print_json({"old": old, "new": new, **plain})
+        return
+    lines = [
+        f"{kind} {printable(key)}: {' → '.join('-' if one is None else _shown(one) for one in pair)}"
+        for kind, found in differing.items()
+        for key, pair in found.items()
+    ]
+    click.echo("\n".join(lines) if lines else "no differences")
+
+
+def _compared(repository: View, state: RunState) -> dict[str, dict[str, Any]]:
+    """What is compared of a run."""
+    value = _plain(repository, state)
+    edges = {
+        kind: {edge["spec"].rpartition(":")[0]: edge["spec"] for edge in value[kind]} for kind in ("used", "logged")
+    }
+    return {"config": value["config"], "summary": value["summary"], **edges}
+
+
+def _shown(value: Any) -> str:
+    return printable(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
 
 
 def _plain(repository: View, state: RunState) -> dict[str, Any]:

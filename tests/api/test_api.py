@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import pytest
 
@@ -59,6 +60,43 @@ def test_a_run_logs_a_uri_as_references_and_refuses_what_is_no_artifact(here: Pa
             run.log_artifact("nothing")
         with pytest.raises(ValueError, match="Supplied type model does not match type unspecified"):
             run.use_artifact("far", type="model")
+
+
+def test_the_urls_of_runs_and_versions_lead_to_folders_that_are_there(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = here / "a #1 % place"
+    place.mkdir()
+    monkeypatch.chdir(place)
+    with wandb.init(id="my run", project="p") as run:
+        artifact = run.log_artifact(str(make_tree(place / "data", {"a": "1"})), name="x")
+    for url in (run.url, wandb.Api().run("p/my run").url, artifact.url):
+        parts = urlsplit(url or "")
+        assert parts.scheme == "file" and Path(unquote(parts.path)).is_dir(), url
+    assert unquote(urlsplit(artifact.url).fragment) == artifact.qualified_name
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_git_ignores_downloads_unless_their_folder_was_there_before(here: Path, there: bool) -> None:
+    (here / ".git").mkdir()
+    if there:
+        (here / "artifacts").mkdir()
+    with wandb.init() as run:
+        run.log_artifact(str(make_tree(here / "data", {"a": "1"})), name="data")
+    wandb.Api().artifact("data:latest").download("elsewhere/deep")
+    assert not (here / "elsewhere/.gitignore").exists()
+    wandb.Api().artifact("data:latest").download()
+    assert (here / "artifacts/data-v0/a").read_text() == "1"
+    assert (here / "artifacts/.gitignore").exists() != there
+    if not there:
+        assert (here / "artifacts/.gitignore").read_text().splitlines()[-1] == "*"
+
+
+def test_outside_git_a_download_makes_no_ignore_file(here: Path) -> None:
+    with wandb.init() as run:
+        run.log_artifact(str(make_tree(here / "data", {"a": "1"})), name="data")
+        assert run.use_artifact("data:latest").download()
+    assert not (here / "artifacts/.gitignore").exists()
 
 
 def test_what_a_run_says_of_itself(here: Path) -> None:
@@ -160,3 +198,10 @@ def test_status_follows_a_single_file_that_was_put(here: Path) -> None:
         assert status.verified is not None and status.verified.changed == ["model.bin"]
         file.unlink()
         assert list(repository.status()) == [], "what is gone is forgotten"
+
+
+def test_what_is_asked_of_an_artifact_refuses_a_version(repo: Repository, tmp_path: Path) -> None:
+    repo.put(str(make_tree(tmp_path / "src", {"a": "1"})), "c")
+    for ask in (repo.collection, repo.history):
+        with pytest.raises(InvalidValue, match="'c:v0' names a version; give the artifact alone: c"):
+            ask("c:v0")

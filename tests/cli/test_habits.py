@@ -1,5 +1,6 @@
 """What people type out of habit: the words and short forms that other tools have taught them."""
 
+import datetime
 import gzip
 import json
 import tarfile
@@ -7,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
+import artstore as wandb
 from artstore._version import __version__
 from artstore.repository import Repository
 from tests.support.commands import Cli
 from tests.support.folders import make_tree
+from tests.support.terminal import on_terminal
 
 
 @pytest.fixture
@@ -146,3 +149,76 @@ def test_an_export_to_a_tar_gz_is_compressed_and_the_same_each_time(cli: Cli, da
     with tarfile.open(tmp_path / "x.tar.gz") as archive:
         assert archive.getnames() == ["a.csv", "d", "d/b.txt"]
     assert "artstore compresses only .tar.gz" in cli("export", "data", "-o", "x.tar.zst").err
+
+
+# -- runs ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def trained(here: Path) -> Path:
+    """Three runs: a, b and c, with config, a metric and one whose summary keeps the least and the largest value."""
+    for id, lr, acc in (("a", 0.1, 0.5), ("b", 0.3, 0.9), ("c", 0.2, 0.7)):
+        with wandb.init(id=id, config={"lr": lr, "layers": 2}) as run:
+            run.define_metric("loss", summary="min,max")
+            run.log({"val/acc": acc, "loss": 1 - acc})
+            run.log({"loss": 2 + acc})
+    with wandb.init(id="d"):
+        pass
+    return here
+
+
+def test_runs_are_listed_with_the_columns_and_in_the_order_that_are_asked_for(cli: Cli, trained: Path) -> None:
+    listed = cli("runs", "ls", "--columns", "config.lr,val/acc,state", "--sort", "-val/acc", cwd=trained)
+    assert [line.split() for line in listed.out.splitlines()] == [
+        ["RUN", "config.lr", "val/acc", "state"], ["b", "0.3", "0.9", "finished"], ["c", "0.2", "0.7", "finished"],
+        ["a", "0.1", "0.5", "finished"], ["d", "finished"],
+    ]  # fmt: skip
+    assert cli("runs", "ls", "--columns", "lr", "--sort", "lr", "--csv", "-n", "2", cwd=trained).out == (
+        "run,lr\nlocal/uncategorized/a,0.1\nlocal/uncategorized/c,0.2\n"
+    )
+    rows = json.loads(cli("runs", "ls", "--columns", "lr", "--sort", "-lr", "--json", cwd=trained).out)
+    assert rows[0] == {"run": "local/uncategorized/b", "lr": 0.3} and rows[-1]["lr"] is None
+    ids = [
+        row["run"].rpartition("/")[2]
+        for row in json.loads(cli("runs", "ls", "--sort", "-loss", "--json", cwd=trained).out)
+    ]
+    assert ids == ["b", "c", "a", "d"]
+
+
+@pytest.mark.parametrize("option", ["--columns", "--sort"])
+def test_a_column_that_no_run_has_is_refused_with_one_that_is_near(cli: Cli, trained: Path, option: str) -> None:
+    for name in ("config.layer", "layer"):
+        done = cli("runs", "ls", option, name, cwd=trained)
+        assert (done.code, done.err) == (3, f"error: no run has a value '{name}'\nhint: did you mean 'layers'?\n")
+
+
+@pytest.mark.parametrize(("order", "expected"), [("+summary_metrics.loss", "bca"), ("-summary_metrics.loss", "bca")])
+def test_runs_are_ordered_by_a_summary_that_keeps_several_values(trained: Path, order: str, expected: str) -> None:
+    assert "".join(run.id for run in wandb.Api().runs(order=order)) == f"{expected}d"
+
+
+def test_an_order_by_what_no_run_has_is_an_error(trained: Path) -> None:
+    with pytest.raises(ValueError, match="no run has a value 'config.nothing'"):
+        wandb.Api().runs(order="-config.nothing")
+
+
+def test_two_runs_are_compared(cli: Cli, trained: Path) -> None:
+    assert cli("runs", "diff", "a", "c", cwd=trained).out == (
+        "config lr: 0.1 → 0.2\n"
+        'summary loss: {"max": 2.5, "min": 0.5} → {"max": 2.7, "min": 0.30000000000000004}\n'
+        "summary val/acc: 0.5 → 0.7\n"
+    )
+    assert cli("runs", "diff", "a", "a", cwd=trained).out == "no differences\n"
+    assert json.loads(cli("runs", "diff", "a", "d", "--json", cwd=trained).out)["config"] == {
+        "lr": {"old": 0.1, "new": None}, "layers": {"old": 2, "new": None},
+    }  # fmt: skip
+
+
+def test_times_are_local_on_a_terminal_and_utc_elsewhere(trained: Path) -> None:
+    with Repository(str(trained / ".artifacts")) as repository:
+        repository.put(str(make_tree(trained / "data", {"a": "1"})), "data")
+        (saved,) = repository.collection("data").live()
+    utc = datetime.datetime.fromtimestamp(saved["created"] // 10**9, datetime.UTC)
+    code, shown = on_terminal(trained, "log", "data", TZ="XYZ-7", columns=120)
+    assert code == 0 and "SAVED  " in shown and "UTC" not in shown
+    assert (utc + datetime.timedelta(hours=7)).strftime("%Y-%m-%d %H:%M") in shown

@@ -1,0 +1,27 @@
+"""The folder that versions are downloaded to by default, which is kept out of git."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+
+@contextmanager
+def kept_out_of_git(folder: str) -> Iterator[None]:
+    """If the block makes this folder in a git working tree, write a `.gitignore` into it that names all of its files.
+
+    A folder that was there before may hold files that git has, so it is left alone.
+    """
+    was_there = os.path.lexists(folder)
+    yield
+    if not was_there and _is_in_git(folder):
+        with suppress(OSError), open(os.path.join(folder, ".gitignore"), "x", encoding="utf-8") as file:
+            file.write("# made by artstore: downloads are not for git\n*\n")
+
+
+def _is_in_git(folder: str) -> bool:
+    above = os.path.abspath(folder)
+    while (parent := os.path.dirname(above)) != above:
+        if os.path.lexists(os.path.join(parent, ".git")):
+            return True
+        above = parent
+    return False
