@@ -128,7 +128,7 @@ def _caches(source: Source, named: str | None) -> tuple[list[Source], list[Left]
         except FileNotFoundError:
             continue
         except Damage as error:
-            raise InvalidValue(str(error)) from error
+            raise InvalidValue(str(error)) from None
         if directory := config.get("cache", "dir", fallback=None):
             found.append(os.path.join(own, directory.strip("'\"")))
     for place in [*found, os.path.join(own, "cache")]:

@@ -152,7 +152,7 @@ class Restoring(ExitStack):
         try:
             endpoint = dict(parse_qsl(urlsplit(source.place).query)).get("endpoint")
         except ValueError as error:
-            raise InvalidValue(f"the url of remote '{source.name}' in the lock file is not a URL: {error}") from error
+            raise InvalidValue(f"the url of remote '{source.name}' in the lock file is not a URL: {error}") from None
         if endpoint is not None and endpoint != endpoint_of_environment():
             raise Refused(
                 f"the lock file names a server that would get requests signed with your credentials: {printable(endpoint)}",
@@ -175,7 +175,7 @@ class Restoring(ExitStack):
             view = self.enter_context(view_of(name or source.place, here))
         except NotFound as error:
             hint = f"{error.hint}; {self._again()} gets the versions from elsewhere"
-            raise NotFound(f"remote '{source.name}' can't be read: {error}", hint=hint) from error
+            raise NotFound(f"remote '{source.name}' can't be read: {error}", hint=hint) from None
         for one in entries:
             state = view.refs.read(view.path_of(one.spec)[0])
             version = state.versions.get(one.id)

@@ -93,7 +93,7 @@ def _pattern(text: str) -> re.Pattern[str]:
     try:
         return re.compile(text)
     except (re.error, RecursionError, OverflowError) as error:
-        raise InvalidValue(f"'{printable(text)}' is not a regular expression: {printable(str(error))}") from error
+        raise InvalidValue(f"'{printable(text)}' is not a regular expression: {printable(str(error))}") from None
 
 
 def _one_of(value: Any, fits: Callable[[Any], bool]) -> bool:
@@ -231,7 +231,7 @@ def parsed(texts: tuple[str, ...]) -> dict[str, Any]:
             try:
                 parts.append(json.loads(text))
             except (ValueError, RecursionError) as error:
-                raise InvalidValue(f"'{printable(text)[:80]}' is not JSON: {error}") from error
+                raise InvalidValue(f"'{printable(text)[:80]}' is not JSON: {error}") from None
             continue
         match = _WHERE.fullmatch(text)
         if match is None:

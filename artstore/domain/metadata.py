@@ -29,7 +29,7 @@ def normalise(value: Any) -> dict[str, Any]:
         try:
             value = json.loads(value)
         except (ValueError, RecursionError) as error:
-            raise InvalidValue(f"metadata is not JSON: {error}") from error
+            raise InvalidValue(f"metadata is not JSON: {error}") from None
         if not isinstance(value, dict):
             raise InvalidType("metadata must be a JSON object, such as '{\"acc\": 0.9}'")
     given, value = value, unpacked(value)

@@ -87,7 +87,7 @@ class LogBook(ABC, Generic[S]):
             try:
                 check_change(self.kinds, change)
             except ValueError as error:
-                raise InvalidValue(f"a '{change['kind']}' change of {printable(what)}: {error}") from error
+                raise InvalidValue(f"a '{change['kind']}' change of {printable(what)}: {error}") from None
 
     def _append(self, log: Log, state: S, changes: list[Change]) -> bool:
         """Append one entry after `state` and apply it. Returns False if another writer was first."""

@@ -140,7 +140,7 @@ class Settings:
             return None if value is None else KEYS[key].check(value)
         except InvalidValue as error:
             hint = f"`artstore config {key} VALUE` mends it"
-            raise InvalidValue(f"{key} in {printable(self._path)}: {error}", hint=hint) from error
+            raise InvalidValue(f"{key} in {printable(self._path)}: {error}", hint=hint) from None
 
     def set(self, key: str, value: str | None) -> None:
         """Write one setting, or remove it (None). Other lines and comments stay as they are. Raises InvalidValue."""
@@ -151,7 +151,7 @@ class Settings:
             try:
                 KEYS[key].check(value)
             except InvalidValue as error:
-                raise InvalidValue(f"{key}: {error}") from error
+                raise InvalidValue(f"{key}: {error}") from None
         section, _, name = key.partition(".")
         self._change(section, {name: value})
 
@@ -267,7 +267,7 @@ def _checked_environment(name: str, what: str) -> str | None:
             try:
                 return check_project(value, what)
             except InvalidValue as error:
-                raise InvalidValue(f"{variable} of the environment: {error}") from error
+                raise InvalidValue(f"{variable} of the environment: {error}") from None
     return None
 
 

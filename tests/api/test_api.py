@@ -1,5 +1,7 @@
 """Api, runs and registries: what they refuse, and the small things that W&B's scripts ask of them."""
 
+import traceback
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -7,7 +9,7 @@ from urllib.parse import unquote, urlsplit
 import pytest
 
 import artstore as wandb
-from artstore.errors import Conflict, InvalidValue, NotFound
+from artstore.errors import ArtstoreError, Conflict, InvalidValue, NotFound
 from artstore.repository import Repository
 from tests.support.artifacts import draft, log
 from tests.support.folders import make_tree
@@ -205,3 +207,21 @@ def test_what_is_asked_of_an_artifact_refuses_a_version(repo: Repository, tmp_pa
     for ask in (repo.collection, repo.history):
         with pytest.raises(InvalidValue, match="'c:v0' names a version; give the artifact alone: c"):
             ask("c:v0")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda: wandb.Artifact("x", "t", metadata="{"),
+        lambda: wandb.Table(columns=["a"], data=[[object()]]),
+        lambda: wandb.Api().runs(filters={"name": {"$regex": "("}}),
+        lambda: wandb.Api().artifact("nothing:latest"),
+        lambda: wandb.Artifact("x", "t").add_file("nothing"),
+    ],
+)
+def test_an_error_is_told_without_the_errors_inside_that_led_to_it(here: Path, wrong: Callable[[], object]) -> None:
+    wandb.init(id="r").finish()
+    with pytest.raises(ArtstoreError) as caught:
+        wrong()
+    told = "".join(traceback.format_exception(caught.value))
+    assert "During handling" not in told and "direct cause" not in told

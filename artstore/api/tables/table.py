@@ -159,7 +159,7 @@ class Table:
         try:
             kind = kinds.type_of(value)
         except InvalidValue as error:
-            raise type(error)(f"{column}: {error}", hint=error.hint) from error
+            raise type(error)(f"{column}: {error}", hint=error.hint) from None
         if kind == kinds.NONE:
             if not self._optional.get(name, True):
                 raise InvalidType(f"{column} has no value in a row, and is not optional")
@@ -299,9 +299,7 @@ class Table:
             except (ValueError, TypeError, NotImplementedError, OverflowError) as error:
                 if isinstance(error, NotFound):
                     raise
-                raise InvalidValue(
-                    f"column '{printable(str(name))}' can't be given to {convert_to}: {error}"
-                ) from error
+                raise InvalidValue(f"column '{printable(str(name))}' can't be given to {convert_to}: {error}") from None
         raise InvalidValue(f"convert_to '{convert_to}' is not one of numpy, pandas, arrow")
 
     def get_dataframe(self) -> Any:

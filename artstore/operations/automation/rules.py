@@ -61,7 +61,7 @@ def _load() -> dict[str, Any]:
     except InvalidValue:
         raise
     except (ValueError, RecursionError) as error:
-        raise InvalidValue(f"{printable(path)} is not JSON: {error}", hint="mend or remove it") from error
+        raise InvalidValue(f"{printable(path)} is not JSON: {error}", hint="mend or remove it") from None
     try:
         for own in value.values():
             for rule in own["automations"]:
@@ -71,7 +71,7 @@ def _load() -> dict[str, Any]:
             if not all(isinstance(place, str) for place in [*own["paths"], *own["refused"]]):
                 raise ValueError("a place is not a string")
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise InvalidValue(f"{printable(path)} has an invalid automation: {error}", hint="mend or remove it") from error
+        raise InvalidValue(f"{printable(path)} has an invalid automation: {error}", hint="mend or remove it") from None
     found: dict[str, Any] = value
     return found
 

@@ -74,7 +74,7 @@ def parsed(text: str, what: str) -> list[Locked]:
     try:
         value = tomllib.loads(text)
     except (ValueError, RecursionError) as error:
-        raise InvalidValue(f"{what} is not a lock file: {error}", hint="`artstore lock` writes one") from error
+        raise InvalidValue(f"{what} is not a lock file: {error}", hint="`artstore lock` writes one") from None
     if value.get("version") not in _FORMS or type(value["version"]) is not int:
         known = " and ".join(map(str, _FORMS))
         raise InvalidValue(f"{what} has version {value.get('version')!r:.40}; this artstore reads {known}")
