@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from contextlib import ExitStack
 from typing import NamedTuple
 
-from artstore.backends.endpoints import endpoint_of_environment
+from artstore.backends.endpoints import strange_endpoint
 from artstore.backends.storage import FolderStorage, is_url
 from artstore.domain.collection import is_live
 from artstore.domain.names import LOCK_FILE, file_name_of, printable
@@ -147,13 +147,11 @@ class Restoring(ExitStack):
         """
         if not is_url(source.place) or source.place in (known.url for known in self._ours().values()):
             return
-        from urllib.parse import parse_qsl, urlsplit
-
         try:
-            endpoint = dict(parse_qsl(urlsplit(source.place).query)).get("endpoint")
+            endpoint = strange_endpoint(source.place)
         except ValueError as error:
             raise InvalidValue(f"the url of remote '{source.name}' in the lock file is not a URL: {error}") from None
-        if endpoint is not None and endpoint != endpoint_of_environment():
+        if endpoint is not None:
             raise Refused(
                 f"the lock file names a server that would get requests signed with your credentials: {printable(endpoint)}",
                 hint=f"if you trust it, {self._again(source.place)} uses it",

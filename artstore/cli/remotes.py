@@ -57,22 +57,35 @@ def remote_command() -> None:
 
 @remote_command.command("add")
 @click.argument("name")
-@click.argument("url")
+@click.argument("url", required=False)
 @click.option("--init", "make", is_flag=True, help="Make an empty repository there first.")
 @click.option(
     "--shared", is_flag=True, help="With --init, in a folder: let its group write to it, whatever the umask is."
 )
+@click.option("--record", is_flag=True, help="Write it to artstore.remotes: whoever has that file can leave out URL.")
 @json_option
-def add_command(name: str, url: str, make: bool, shared: bool, as_json: bool) -> None:
+@click.pass_context
+def add_command(
+    ctx: click.Context, name: str, url: str | None, make: bool, shared: bool, record: bool, as_json: bool
+) -> None:
     """Add a remote, and check that it can be used.
+
+    Without URL, it is the remote of this name in artstore.remotes, a text file in the project that you commit to git.
 
     A bucket's URL may name its endpoint and region: 's3://BUCKET/PATH?endpoint=URL&region=NAME'. Quote it, because a
     shell interprets ? and &. Credentials come from the environment or the service's own login; artstore doesn't
     store them.
     """
     with open_repository() as repository:
-        writable = repository.remotes.add(name, url, make=make, shared=shared)
-        known = repository.remotes.all()[name]
+        remotes, writable = repository.remotes, True
+        if url is not None or not record or name not in remotes.all():
+            if url is None and not remotes.of_project():
+                raise click.MissingParameter(ctx=ctx, param_hint="'URL'", param_type="argument")
+            place = remotes.named_by_project(name) if url is None else url
+            writable = remotes.add(name, place, make=make, shared=shared)
+        if record:
+            remotes.record(name)
+        known = remotes.all()[name]
     text = f"added remote {name}: {printable(known.url)}{'' if writable else ' (read-only)'}"
     answer(as_json, {"remote": name, **known._asdict()}, text)
 

@@ -16,6 +16,8 @@ DEFAULT_ENTITY = "local"
 DEFAULT_PROJECT = "uncategorized"
 LOCK_FILE = "artstore.lock"
 """The file in which a project records the versions that it uses."""
+REMOTES_FILE = "artstore.remotes"
+"""The file in which a project records its remotes."""
 MAX_DEPTH = 256
 """Most names in a path: far more than people use, and well below Python's recursion limit."""
 

@@ -1,18 +1,29 @@
 """The remotes of a repository: adding and removing them, push, pull and fetch, and getting promised blobs."""
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
-from artstore.backends.storage import FolderStorage
+from artstore.backends.endpoints import strange_endpoint
+from artstore.backends.storage import FolderStorage, is_url
 from artstore.domain.collection import Path, State, VersionState, digest_of_state, is_live
 from artstore.domain.digest import BLOB, Digest
-from artstore.domain.names import Spec, as_project, check_name, check_project, file_name_of, listed, printable
+from artstore.domain.names import (
+    REMOTES_FILE,
+    Spec,
+    as_project,
+    check_name,
+    check_project,
+    file_name_of,
+    listed,
+    printable,
+)
 from artstore.domain.selection import EVERYTHING, Selection, select
 from artstore.domain.tree import DIRECTORY, REFERENCE, walk
 from artstore.domain.wording import count, near, typed
-from artstore.errors import ArtstoreError, Conflict, InvalidValue, NotFound
+from artstore.errors import ArtstoreError, Conflict, InvalidValue, NotFound, Refused
 from artstore.operations.finding.lookup import Lookup, Version
 from artstore.progress import Monitor
 from artstore.store.layout import check_format
@@ -114,6 +125,41 @@ class Remotes:
         note_given(name, place_of(url))
         return writable
 
+    def of_project(self) -> dict[str, str]:
+        """The URLs or paths of the remotes in the project's file, by name."""
+        from artstore.sync import remotesfile  # a push doesn't need it
+
+        return remotesfile.read(remotesfile.path_beside(self._storage.root))
+
+    def record(self, name: str) -> None:
+        """Write a remote to the project's file, so that others can add it by its name."""
+        from artstore.operations.restoring.lockfile import url_for  # a push doesn't need it
+        from artstore.sync import remotesfile
+
+        known, path = self.all()[name], remotesfile.path_beside(self._storage.root)
+        remotesfile.write(path, name, url_for(known.url, known.relative, path))
+
+    def named_by_project(self, name: str) -> str:
+        """The URL or path of a remote in the project's file. A relative path is one from the working folder.
+
+        Raises NotFound if it isn't there, Refused for a bucket on a server that the user hasn't named.
+        """
+        found = self.of_project()
+        if name not in found:
+            hint = near(name, found) or f"{typed('remote add', name, 'URL')} adds one"
+            raise NotFound(f"{REMOTES_FILE} has no remote '{printable(name)}'", hint=hint)
+        url = found[name]
+        if not is_url(url):
+            return (
+                url if os.path.isabs(url) else os.path.relpath(os.path.join(os.path.dirname(self._storage.root), url))
+            )
+        if (endpoint := strange_endpoint(url)) is not None:
+            raise Refused(
+                f"{REMOTES_FILE} names a server that would get requests signed with your credentials: {printable(endpoint)}",
+                hint=f"if you trust it, {typed('remote add', name, url)} adds it",
+            )
+        return url
+
     def register(self, name: str, url: str, *, relative: bool) -> None:
         """Add a remote without contacting it, and without trying what its place can do."""
         self._tracking(name).forget()
@@ -150,7 +196,9 @@ class Remotes:
         if ORIGIN in names or len(names) == 1:
             return ORIGIN if ORIGIN in names else names[0]
         if not names:
-            raise NotFound("this repository has no remote", hint="`artstore remote add NAME URL` adds one")
+            named = next(iter(self.of_project()), None)
+            hint = f"{typed('remote add', named)} adds the one in {REMOTES_FILE}" if named else None
+            raise NotFound("this repository has no remote", hint=hint or "`artstore remote add NAME URL` adds one")
         raise InvalidValue(f"there are several remotes: {', '.join(names)}", hint="name one of them")
 
     def open(self, name: str, *, writing: bool = False) -> Store:

@@ -129,26 +129,29 @@ def _locked_of(value: Any, what: str) -> Locked:
 
 
 def _check_remote(one: Locked, what: str) -> None:
-    """Raise InvalidValue unless the remote's name and URL are valid.
+    """Raise InvalidValue unless the remote's name and URL are valid, if there is one."""
+    if one.remote is not None and one.url is not None:
+        check_remote(one.remote, one.url, what)
+
+
+def check_remote(name: str, url: str, what: str) -> None:
+    """Raise InvalidValue unless a remote's name and URL may be in a file that others read, which `what` names.
 
     A URL with a secret is refused; the message doesn't repeat it.
     """
-    if one.remote is None or one.url is None:
-        return
-    check_name(one.remote, f"{what}: remote name")
-    url = one.url
+    check_name(name, f"{what}: remote name")
     if not url.strip() or url != url.strip() or printable(url) != url:
-        message = f"{what}: the url of remote '{one.remote}' is empty, has spaces around it, or can't be printed"
+        message = f"{what}: the url of remote '{name}' is empty, has spaces around it, or can't be printed"
         raise InvalidValue(message)
     if not is_url(url):
         return
     scheme = url.partition("://")[0].lower()
     if scheme not in _SCHEMES:
-        hint = f"a lock file names remotes by path, or by {', '.join(f'{known}://' for known in _SCHEMES)}"
-        raise InvalidValue(f"{what}: remote '{one.remote}' can't be a {scheme}:// URL", hint=hint)
+        hint = f"such a file names remotes by path, or by {', '.join(f'{known}://' for known in _SCHEMES)}"
+        raise InvalidValue(f"{what}: remote '{name}' can't be a {scheme}:// URL", hint=hint)
     if _has_secret(url):
         hint = "credentials come from the environment"
-        raise InvalidValue(f"{what}: the url of remote '{one.remote}' holds credentials", hint=hint)
+        raise InvalidValue(f"{what}: the url of remote '{name}' holds credentials", hint=hint)
 
 
 def _has_secret(url: str) -> bool:
