@@ -216,6 +216,8 @@ class FolderStorage:
     def reserve(self) -> None:
         """Set space aside that `_with_space` gives up, if there is room for it."""
         set_aside(self.path("cache"), self.temporary())
+        if os.path.isfile(self.path("cache/reserve")):
+            self._share_file(self.path("cache/reserve"))
 
     def replace(self, path: str, data: bytes, *, sync: bool = False) -> None:
         with translated(f"write {printable(self.path(path))}"):

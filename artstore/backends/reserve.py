@@ -24,10 +24,17 @@ def give_up(cache: str) -> bool:
     reserve = os.path.join(cache, _NAME)
     left = os.path.getsize(reserve) if os.path.isfile(reserve) and not os.path.islink(reserve) else 0
     if left:
-        os.truncate(reserve, max(0, left - _STEP))
-        with open(reserve, "rb+", buffering=0) as file:
-            sync_file(file.fileno())
+        _shorten(reserve, max(0, left - _STEP))
     return left > 0
+
+
+def _shorten(reserve: str, size: int) -> None:
+    try:
+        with open(reserve, "rb+", buffering=0) as file:
+            os.ftruncate(file.fileno(), size)
+            sync_file(file.fileno())
+    except PermissionError:  # a shared repository's reserve is another user's, and read-only
+        os.unlink(reserve)
 
 
 def set_aside(cache: str, temporary: str) -> None:

@@ -139,7 +139,7 @@ def require_remote(settings: Settings, name: str, other: str | None = None) -> s
 
 
 _given: set[tuple[str, str]] = set()
-"""(name, place) of the remotes that the user gave to this process: these are theirs, whoever else may write to `config`."""
+"""(name, place) of the remotes that the user gave to this process: it may contact them, whoever may write `config`."""
 
 
 def note_given(name: str, place: str) -> None:

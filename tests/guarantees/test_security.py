@@ -338,19 +338,19 @@ def test_what_somebody_else_noted_as_verified_is_hashed_all_the_same(
     assert cache.stat().st_uid == 0 or cache.read_bytes() == noted
 
 
-def test_remotes_are_not_contacted_while_others_may_write_the_config(tmp_path: Path, cli: Cli) -> None:
+def test_remotes_are_not_contacted_while_others_may_write_the_config(tmp_path: Path, process_cli: Cli) -> None:
     """An address of theirs would be told our credentials."""
-    assert cli("init").code == 0
-    assert cli("remote", "add", "nas", tmp_path / "nas", "--init").code == 0
+    assert process_cli("init").code == 0
+    assert process_cli("remote", "add", "nas", tmp_path / "nas", "--init").code == 0
     config = tmp_path / ".artifacts/config"
     assert config.stat().st_mode & 0o022 == 0, "whatever the umask"
-    assert cli("fetch").code == 0
+    assert process_cli("fetch").code == 0
     config.chmod(0o664)
-    result = cli("fetch")
+    result = process_cli("fetch")
     assert result.code == 6 and result.err.startswith(
         "error: others may write to this repository's config: its remote"
     ), result
-    assert cli("remote", "allow").code == 0 and cli("fetch").code == 0
+    assert process_cli("remote", "allow").code == 0 and process_cli("fetch").code == 0
 
 
 # -- secrets ---------------------------------------------------------------------------------------
