@@ -11,6 +11,7 @@ from tests.support.transcripts import sample
 
 STORIES = stories()
 ELSEWHERE = [
+    "adapters/dvc.py: …, then `artstore import dvc COPY --cache …/.dvc/cache`",
     "api/handles.py: `artstore init` makes one",
     "api/handles.py: `artstore clone` it, change the clone, and push",
     "api/locked.py: `artstore push` where the lock file was made sends it; … gets it from elsewhere",
