@@ -94,7 +94,7 @@ ERRORS: dict[tuple[str, ...], tuple[int, str, str | None]] = {
     ("remote", "add", "x", "../full", "--init"): (
         6,
         "~/full is not empty, and is not a repository",
-        "choose an empty folder",
+        "choose an empty folder, or a new one in it, such as ~/full/store",
     ),
     ("remote", "add", "x", "."): (3, "~/anna/.artifacts is this repository itself", None),
     ("remote", "add", "x", ".artifacts"): (3, "~/anna/.artifacts is this repository itself", None),

@@ -20,6 +20,7 @@ from artstore import cli
 from artstore.api import handles, recording
 from artstore.operations.automation.announcing import Announcer
 from artstore.repository import Repository
+from artstore.sync import place
 
 _UNSEEN = DeprecationWarning, PendingDeprecationWarning, ImportWarning, ResourceWarning
 """Warnings that Python does not show unless it is told to."""
@@ -118,8 +119,9 @@ def _interpreter() -> Iterator[None]:
 
 @contextmanager
 def _package() -> Iterator[None]:
-    """No repository is open yet, and people are asked; afterwards this thread's handles and answers are back."""
-    kept = handles._threads.__dict__.pop("handles", {})
+    """No repository is open yet, no remote was given, and people are asked; afterwards all of that is back."""
+    kept, given = handles._threads.__dict__.pop("handles", {}), set(place._given)
+    place._given.clear()
     asking = Announcer.__dict__["ask"]
     from artstore.cli import output  # sets it, which the package's own tests must not meet
 
@@ -132,3 +134,5 @@ def _package() -> Iterator[None]:
             if isinstance(repository, Repository):
                 repository.objects.close()
         handles._threads.__dict__["handles"] = kept
+        place._given.clear()
+        place._given.update(given)
