@@ -18,7 +18,7 @@ from artstore.domain.names import collection_named, listed, printable
 from artstore.domain.selection import EVERYTHING, Selection
 from artstore.domain.tree import Entry
 from artstore.editing import Editor
-from artstore.errors import Conflict, MissingObject, NotFound, translated
+from artstore.errors import Conflict, MissingObject, NoSpace, NotFound, translated
 from artstore.operations.finding.lookup import Home, Version
 from artstore.operations.restoring.options import PLAIN, Restore
 from artstore.operations.upkeep.removal import sweep
@@ -296,15 +296,21 @@ class Repository(Editor):
         ...     elsewhere.find("data").name
         'data:v0'
         """
-        if not os.access(self._folder.path("tmp"), os.W_OK):
-            return self._create_bundle_of_copy(file, listed(specs, "specs"), listed(base, "base"), jobs, monitor)
-        found = [self.find(text) for text in base]
-        return self._bundles().create(file, specs, found, _exchanging(jobs=jobs, monitor=monitor))
+        specs, base = listed(specs, "specs"), listed(base, "base")
+        if os.access(self._folder.path("tmp"), os.W_OK):
+            try:
+                with self._folder.writing():
+                    found = [self.find(text) for text in base]
+                    return self._bundles().create(file, specs, found, _exchanging(jobs=jobs, monitor=monitor))
+            except NoSpace:
+                if os.stat(os.path.dirname(os.path.abspath(file))).st_dev == os.stat(self.root).st_dev:
+                    raise
+        return self._create_bundle_of_copy(file, specs, base, jobs, monitor)
 
     def _create_bundle_of_copy(
         self, file: str, specs: Sequence[str], base: Sequence[str], jobs: int, monitor: Monitor | None
     ) -> Bundled:
-        """Of a repository that may only be read: by a clone beside the bundle, which is removed at the end."""
+        """Of a repository that can't be written to: by a clone beside the bundle, which is removed at the end."""
         scratch = os.path.join(os.path.dirname(os.path.abspath(file)), f".artstore-{this_process()}")
         with translated(f"write to {printable(os.path.dirname(scratch))}"):
             os.mkdir(scratch)

@@ -15,6 +15,8 @@ from artstore.backends.descriptors import CLOSED, OpenFile
 from artstore.backends.mounts import is_local
 from artstore.domain.digest import Digest
 from artstore.domain.ignore import IGNORE_FILE, Rules
+from artstore.domain.names import printable
+from artstore.errors import ArtstoreError, storage_error
 
 if TYPE_CHECKING:
     from concurrent.futures import Future, ThreadPoolExecutor
@@ -200,6 +202,27 @@ def _removed_flat(path: str) -> bool:
     except OSError:
         return False
     return True
+
+
+@contextmanager
+def copying(source: str, target: int) -> Iterator[None]:
+    """Turn an OSError of a copy into a StorageError that names the side that failed; `target` is an open file."""
+    try:
+        yield
+    except ArtstoreError:
+        raise
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
+        where = _folder_of(target) if full else None
+        raise storage_error(error, f"write to {printable(where)}" if where else f"copy {source}") from error
+
+
+def _folder_of(fd: int) -> str | None:
+    """The folder in which an open file is, if it can be found out."""
+    try:
+        return os.path.dirname(os.readlink(f"/proc/self/fd/{fd}"))
+    except OSError:
+        return None
 
 
 # -- copying -------------------------------------------------------------------------------------

@@ -369,7 +369,7 @@ class FolderStorage:
 
     def copy_out(self, path: str, target: int, advance: Callable[[int], None] = lambda n: None) -> tuple[Digest, int]:
         """Clones the file if the file system can."""
-        with files.closing_fd(self.open(path)) as fd, translated(f"copy {printable(self.path(path))}"):
+        with files.closing_fd(self.open(path)) as fd, files.copying(printable(self.path(path)), target):
             size = os.fstat(fd).st_size
             digest = files.copy_hashed(fd, target, size, own=target, advance=advance)
         if digest is None:

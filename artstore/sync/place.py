@@ -8,7 +8,7 @@ from artstore.backends.storage import FolderStorage, Storage, is_url
 from artstore.domain.codec import encode_json
 from artstore.domain.names import printable
 from artstore.domain.wording import near, typed
-from artstore.errors import Conflict, InvalidValue, NotFound, Refused, StorageError
+from artstore.errors import Conflict, InvalidValue, NotFound, Refused, StorageError, translated
 from artstore.store.layout import check_format, make, new_format, storage_at
 from artstore.store.settings import FOLDER, Settings
 from artstore.store.store import Store
@@ -81,7 +81,8 @@ def make_remote(place: str, here: FolderStorage, *, shared: bool = False) -> Non
             hint = f"choose an empty folder, or a new one in it, such as {printable(storage.root)}/store"
             raise Refused(f"{printable(storage.root)} is not empty, and is not a repository", hint=hint)
         is_disk = there or os.path.ismount(storage.root)  # nothing can be renamed to its name
-        make(f"{storage.root}/{FOLDER}" if is_disk else storage.root, shared=shared)
+        with translated(f"make a repository in {printable(storage.root)}"):
+            make(f"{storage.root}/{FOLDER}" if is_disk else storage.root, shared=shared)
     else:
         storage.create("format", encode_json(new_format()))
 

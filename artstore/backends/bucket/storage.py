@@ -19,7 +19,7 @@ from artstore.backends.bucket import calls
 from artstore.backends.bucket.answers import is_final, status_of
 from artstore.backends.bucket.calls import bucket_errors, called, tried
 from artstore.backends.bucket.opening import CREATING, SENDING, service_of, store_of
-from artstore.backends.files import hash_file
+from artstore.backends.files import copying, hash_file
 from artstore.backends.folder import MOST
 from artstore.backends.parallel import MOST_SECONDS, reported, together
 from artstore.domain.digest import Digest, plain_digest, short
@@ -337,7 +337,7 @@ class BucketStorage:
         def fetch(offset: int) -> None:
             data = memoryview(self._whole_range(key, offset, min(_PIECE, size - offset)))
             done = 0
-            with translated(f"write what came from {key}"):
+            with copying(f"what came from {key}", target):
                 while done < len(data):
                     done += os.pwrite(target, data[done:], offset + done)
             advance(len(data))

@@ -89,7 +89,8 @@ class Checkout:
         except MissingReference:
             raise  # this is an OSError, but not an error of this folder
         except OSError as error:
-            where = error.filename if isinstance(error.filename, str) and os.path.isabs(error.filename) else root
+            named = error.filename
+            where = named if isinstance(named, str) and os.path.isabs(named) and ".artstore-" not in named else root
             raise storage_error(error, f"write to {printable(where)}") from error
         finally:
             self._writer.close()
