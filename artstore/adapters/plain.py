@@ -43,9 +43,8 @@ def _check(events: Iterable[Any], what: str) -> None:
     values = 0
     for event in events:
         if isinstance(event, yaml.AliasEvent):
-            values += sizes.get(
-                event.anchor, _MOST_VALUES
-            )  # an anchor that is still open stands for itself without end
+            # An anchor that is still open stands for itself without end.
+            values += sizes.get(event.anchor, _MOST_VALUES + 1)
         elif isinstance(event, yaml.ScalarEvent):
             values += 1
             if event.anchor is not None:

@@ -21,6 +21,7 @@ from artstore.errors import (
 )
 from artstore.repository import Repository
 from artstore.store.logs import Log
+from artstore.sync import place
 from artstore.sync.notes import Tracking
 from tests.support.checks import check
 from tests.support.exchange import FILES, cloned, files_below, got, only, outcomes, put, refs_of, says
@@ -304,6 +305,7 @@ def test_a_repository_of_somebody_else_does_not_contact_its_remotes(
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
     put(anna, "a", {"f": "0"})
+    monkeypatch.setattr(place, "_given", set())  # as in another process than the one in which the remote was added
     os.chown(f"{anna.root}/config", 12345, -1)
     for act in (anna.push, anna.pull, anna.fetch):
         with pytest.raises(Refused, match="belongs to somebody else") as caught:

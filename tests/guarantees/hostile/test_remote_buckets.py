@@ -113,6 +113,7 @@ def bucket(tmp_path: Path, proxy: S3Proxy, server: SeaweedFS, monkeypatch: pytes
 
     monkeypatch.setattr(opening, "S3Store", impatient)
     monkeypatch.setattr(calls, "WAITS", (0.01, 0.02))
+    monkeypatch.setattr(calls, "LONG_WAITS", (0.01, 0.02))
     return Bucket(tmp_path, proxy)
 
 
