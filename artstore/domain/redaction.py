@@ -21,7 +21,7 @@ _IN_URL = re.compile(
 """More names that mean a secret in a URL, such as those of content networks (`hdnea`) and of servers' sessions."""
 _SIGNATURE = re.compile(r"(.*[^a-z])?(sig|signature)$", re.IGNORECASE)
 _ASSIGNED = re.compile(r"([^=\s]{1,200})=(.*)", re.DOTALL)
-_USER = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://)([^/\s?#]*)@")
+_USER = re.compile(r"([A-Za-z][A-Za-z0-9+.-]{0,30}://)([^/\s?#]*)@")
 _QUERY = re.compile(r"([?&;#])([^=&;\s#?/]+)=([^&;\s#?]+)")
 _NAMED = re.compile(r"[?&;#]([^=&;\s#?/]+)=")
 _DEEPEST = 3
