@@ -69,6 +69,8 @@ class FolderStorage:
                     raise _link(f"{self.root}/{parent}")
             except (FileNotFoundError, NotADirectoryError):
                 pass
+            except OSError as error:
+                raise storage_error(error, f"look at {printable(f'{self.root}/{parent}')}") from error
             parent = parent.rpartition("/")[0]
 
     def _folder(self, folder: str) -> str:
@@ -177,10 +179,11 @@ class FolderStorage:
         return {path: size for path, size in found.items() if size is not None}
 
     def stamp(self, path: str) -> float | None:
-        try:
-            return os.stat(self.path(path)).st_mtime
-        except FileNotFoundError:
-            return None
+        with translated(f"look at {printable(path)} in {printable(self.root)}"):
+            try:
+                return os.stat(self.path(path)).st_mtime
+            except FileNotFoundError:
+                return None
 
     def create(self, path: str, data: bytes) -> bool:
         with translated(f"write {printable(self.path(path))}"):
@@ -361,10 +364,11 @@ class FolderStorage:
 
     def only_here(self, path: str) -> int:
         """Bytes that removing a file would free: 0 if it has another name."""
-        try:
-            status = os.stat(self.path(path), follow_symlinks=False)
-        except FileNotFoundError:
-            return 0
+        with translated(f"look at {printable(path)} in {printable(self.root)}"):
+            try:
+                status = os.stat(self.path(path), follow_symlinks=False)
+            except FileNotFoundError:
+                return 0
         return status.st_size if status.st_nlink == 1 else 0
 
     def copy_out(self, path: str, target: int, advance: Callable[[int], None] = lambda n: None) -> tuple[Digest, int]:
@@ -444,10 +448,7 @@ class FolderStorage:
                 files.remove_if_there(temporary)
             except OSError:
                 pass  # read-only: nobody writes here, so the last write's time is right
-        try:
-            return os.stat(self.path("tmp")).st_mtime
-        except FileNotFoundError:
-            return 0.0  # nobody ever wrote: everything counts as new
+        return self.stamp("tmp") or 0.0  # without one, nobody ever wrote: everything counts as new
 
     def remove_folder(self, folder: str) -> None:
         """Remove a folder with everything in it. It may be absent."""

@@ -57,6 +57,9 @@ def fsck_command(ctx: click.Context, quick: bool, repair: bool, place: str | Non
             f"{count(report.versions, 'version')}, {count(report.objects, 'object')}, {human(report.bytes)} hashed"
         )
         click.echo(f"{verdict}: {checked}")
+    if report.problems and not repair:
+        remote = [place] if place is not None else []
+        click.echo(f"hint: {typed('fsck --repair', *remote)} looks for good copies of what is lost", err=True)
     if report.problems:
         ctx.exit(Damage.exit_code)
 

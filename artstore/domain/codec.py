@@ -2,6 +2,7 @@
 
 import json
 from io import BytesIO
+from itertools import accumulate
 from typing import Any
 
 import msgpack
@@ -76,11 +77,24 @@ def decode_json(data: bytes, what: str) -> Any:
     try:
         value = _PARSE(str(data, "utf-8"))
         canonical = encode_json(value)
-    except (ValueError, RecursionError) as error:
+    except RecursionError as error:
+        if _depth(data) < _DEEPEST:
+            raise  # the caller's stack is full: that says nothing about the data
+        raise Damage(f"{what} is not JSON of ours: it is nested too deeply") from error
+    except ValueError as error:
         raise Damage(f"{what} is not JSON: {error}") from error
     if canonical != data:
         raise Damage(f"{what} is not in canonical form")
     return value
+
+
+_DEEPEST = 200
+"""Levels of lists and objects: nothing that is written is nested deeper."""
+
+
+def _depth(data: bytes) -> int:
+    """How deeply JSON is nested at most; brackets in texts count too."""
+    return max(accumulate((byte in b"[{") - (byte in b"]}") for byte in data if byte in b"[{]}"), default=0)
 
 
 def same_json(a: Any, b: Any) -> bool:

@@ -13,7 +13,10 @@ from artstore.errors import Damage, DamagedObject, MissingObject, StorageError, 
 from artstore.store.trash import trashed
 
 BLOBS = "objects/blobs"
-HEAL = "save the same content again, or restore it from another copy; `artstore fsck` lists all damage"
+HEAL = (
+    "save the same content again, or let `artstore fsck --repair` look for a copy "
+    "(of a remote: `artstore fsck REMOTE --repair`)"
+)
 
 _NOTE = struct.Struct(">32sQQQqq")  # digest, device, inode, size, mtime, ctime
 _PATH = "cache/verified"

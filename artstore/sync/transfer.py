@@ -19,6 +19,7 @@ from artstore.domain.tree import DIRECTORY, EXECUTABLE, PART, REFERENCE, Row
 from artstore.domain.version import decode_version
 from artstore.errors import Damage, DamagedObject, translated
 from artstore.progress import Monitor
+from artstore.store.large import HEAL
 from artstore.store.objects import ObjectStore
 from artstore.store.packs import LARGE
 from artstore.store.reading import read_blobs, read_small
@@ -316,7 +317,7 @@ def _copied(
         with translated(f"remove {path}"):
             remove_if_there(path)
     message = f"blob {short(digest)} in {printable(source.storage.root)} is damaged: its copy has another digest"
-    raise DamagedObject(message, hint="run `artstore fsck` there; to repair it, save or push the same content again")
+    raise DamagedObject(message, hint=HEAL)
 
 
 class _Pair(NamedTuple):

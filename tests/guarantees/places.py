@@ -164,6 +164,8 @@ COMMANDS = {
     "du": ["du"],
     "fsck": ["fsck"],
     "doctor": ["doctor"],
+    "get odd names": ["get", "odd", "--root", "{disk}/odd"],
+    "get other names": ["get", "odd", "--root", "{disk}/others", "--exclude", "*[?:]*"],
     "rm": ["rm", "data:v1"],
     "undelete": ["undelete", "data:v1"],
     "rm again": ["rm", "data:v1"],
@@ -201,18 +203,21 @@ class Kind(NamedTuple):
 
 _NETWORK = {"gc": 3, "doctor": 1}
 """Others may write there, so nothing is collected without waiting."""
-_FULL = dict.fromkeys(("put", "put again", "get here", "get again", "export", "push", "clone here"), 9) | {"doctor": 1}
+_NAMES = {"get odd names": 5}
+_FULL = dict.fromkeys(
+    ("put", "put again", "get here", "get again", "get odd names", "get other names", "export", "push", "clone here"), 9
+) | {"doctor": 1}
 _READ_ONLY = dict.fromkeys(
     (
-        "put", "put again", "put changed", "get here", "get again", "export", "alias", "tag", "edit", "cp", "link",
+        "put", "put again", "put changed", "get here", "get again", "get odd names", "get other names", "export", "alias", "tag", "edit", "cp", "link",
         "remote add", "clone here", "rm", "rm again", "gc", "gc, waiting", "prune",
     ), 9,
 ) | {"mv": 4, "push": 4, "fetch": 4, "pull": 4, "undelete": 5, "doctor": 1}  # fmt: skip
 """What the commands before them could not make is not there."""
 KINDS = {
-    "exfat": Kind(_exfat, _NETWORK),
-    "ntfs": Kind(_ntfs, _NETWORK),
-    "fat": Kind(_fat, {"doctor": 1}),
+    "exfat": Kind(_exfat, _NETWORK | _NAMES),
+    "ntfs": Kind(_ntfs, _NETWORK | _NAMES),
+    "fat": Kind(_fat, _NAMES | {"doctor": 1}),
     "777": Kind(_open_to_all, _NETWORK),
     "full": Kind(_full, _FULL, fill),
     "read-only": Kind(_read_only, _READ_ONLY, _make_read_only),
@@ -248,8 +253,9 @@ def tried(name: str, folder: Path) -> Iterator[Outcome]:
     changed = make_tree(folder / "changed", {"a": "2", "b/c": "2" * 5000, "large": os.urandom(1 << 20)})
     with kind.make(folder) as disk:
         store = disk / ".artifacts"
-        for content in (source, changed):
-            code, said, _ = run(["put", str(content), "-n", "data"], away, store)
+        odd = make_tree(folder / "odd", {"q?": "1", "sub/aa:b": "2", "plain": "3"})
+        for content, name in ((source, "data"), (changed, "data"), (odd, "odd")):
+            code, said, _ = run(["put", str(content), "-n", name], away, store)
             if code:
                 yield Outcome("the first saves", code, said, 0.0, "nothing can be saved")
                 return

@@ -22,6 +22,7 @@ from artstore.domain.tree import DIRECTORY, REFERENCE, Entry, check_depth, check
 from artstore.errors import Conflict, MissingReference, Refused, storage_error
 from artstore.operations.restoring import obstacles
 from artstore.operations.restoring.compare import AbsentFolder, ComparedFolder, Comparison, Todo
+from artstore.operations.restoring.forbidden import REFUSALS, refuse_forbidden
 from artstore.operations.restoring.options import PLAIN, Restore
 from artstore.operations.restoring.writing import FileWriter, refuse_protected
 from artstore.progress import Monitor
@@ -128,8 +129,10 @@ class Checkout:
                 os.mkdir(building)
                 self._folder, self._private, self._in_memory = building, True, memory_devices()
                 self._fresh(building, root)
-        except BaseException:
+        except BaseException as error:
             remove_tree(building, ignore_errors=True)
+            if isinstance(error, OSError) and error.errno in REFUSALS:
+                self._refuse_forbidden(parent)
             raise
         # 2. Rename it to the root.
         try:
@@ -145,6 +148,11 @@ class Checkout:
             return
         # 3. Save the stat cache last: it names the root.
         self._save_cache()
+
+    def _refuse_forbidden(self, folder: str) -> None:
+        with Confined(folder, None) as target:
+            paths = select(self._tree, self._objects.read_tree, self._how.selection)
+            refuse_forbidden(target, (path for path, _ in paths))
 
     def _take_over(self, parent: str, prefix: str, building: str) -> bool:
         """Rename what a dead process left of its build to `building`. Returns whether there was one.
@@ -282,6 +290,7 @@ class Checkout:
             # 2. Refuse before anything is changed: names that are the same here, things of another kind that stay, and
             #    files that no version holds.
             obstacles.refuse_twins(target, todo)
+            refuse_forbidden(target, (path for path, _ in todo))
             if stays or not (self._how.delete or obstacles.are_saved(self._objects, target, extra)):
                 obstacles.refuse_other_kinds(target, todo, root)
             if not self._force:
