@@ -178,10 +178,11 @@ class Restoring(ExitStack):
             state = view.refs.read(view.path_of(one.spec)[0])
             version = state.versions.get(one.id)
             if not is_live(version):
-                raise NotFound(
-                    f"{one.spec} (id {one.id[:12]}) is not at remote '{source.name}' ({printable(source.place)})",
-                    hint=f"`artstore push` where the lock file was made sends it; {self._again()} gets it from elsewhere",
-                )
+                gone, elsewhere = "was deleted at", f"{self._again()} gets it from elsewhere"
+                if version is None:
+                    gone, elsewhere = "is not at", f"`artstore push` where the lock file was made sends it; {elsewhere}"
+                where = f"remote '{source.name}' ({printable(source.place)})"
+                raise NotFound(f"{one.spec} (id {one.id[:12]}) {gone} {where}", hint=elsewhere)
             self._found[one] = view, _checked(one, Version(state, version))
 
     def _registered(self, source: LockedRemote) -> str | None:

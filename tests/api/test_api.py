@@ -9,9 +9,10 @@ from urllib.parse import unquote, urlsplit
 import pytest
 
 import artstore as wandb
-from artstore.errors import ArtstoreError, Conflict, InvalidValue, NotFound
+from artstore.errors import ArtstoreError, Conflict, InvalidValue, NotFound, Refused
 from artstore.repository import Repository
 from tests.support.artifacts import draft, log
+from tests.support.commands import Cli
 from tests.support.folders import make_tree
 
 # -- Api -----------------------------------------------------------------------------------------
@@ -44,6 +45,29 @@ def test_what_an_api_says_of_itself(here: Path) -> None:
     assert repr(wandb.Api(repository=here)) == f"<Api {here / '.artifacts'}>"
     assert [found.name for found in api.artifact_types()] == ["dataset"] == [api.artifact_type("dataset").name]
     assert not api.artifact_exists("data", "model") and not api.artifact_collection_exists("other")
+
+
+def test_the_hints_about_repositories_are_right(here: Path, cli: Cli) -> None:
+    make_tree(here, {"empty": None, "full": None})
+    for ask, place in (
+        (lambda: wandb.Api(repository=here / "empty"), here / "empty/.artifacts"),
+        (lambda: Repository(str(here / "full")), here / "full"),
+    ):
+        with pytest.raises(NotFound) as absent:
+            ask()
+        assert "`artstore init` makes one" in str(absent.value.hint)
+        assert cli("init", cwd=here, ARTSTORE_DIR=str(place)).code == 0
+        ask()
+    log(draft("data", type="dataset"))
+    assert cli("remote", "add", "--init", "nas", "nas", cwd=here).code == cli("push", cwd=here).code == 0
+    url = (here / "nas").as_uri()
+    with pytest.raises(Refused) as refused:
+        wandb.Api(repository=url).artifact("data").delete()
+    assert refused.value.hint == "`artstore clone` it, change the clone, and push"
+    for command in (["clone", url, "copy"], ["rm", "data:v0"], ["push"]):
+        where = here if command[0] == "clone" else here / "copy"
+        assert cli(*command, cwd=where).code == 0
+    assert not wandb.Api(repository=url).artifact_exists("data")
 
 
 # -- runs ----------------------------------------------------------------------------------------

@@ -14,14 +14,13 @@ ELSEWHERE = [
     "adapters/dvc.py: …, then `artstore import dvc COPY --cache …/.dvc/cache`",
     "api/handles.py: `artstore init` makes one",
     "api/handles.py: `artstore clone` it, change the clone, and push",
-    "api/locked.py: `artstore push` where the lock file was made sends it; … gets it from elsewhere",
     "cli/comparing.py: `artstore verify … …` compares the folder",
     "cli/locking.py: `artstore remote add … …`",
     "cli/remotes.py: `artstore gc …`",
     "store/layout.py: `artstore init` makes one; an unmounted share looks like this too",
     "web/files.py: `artstore export` writes one as an archive",
 ]
-"""Hints of the Python interface and the pages, of remotes that race with the command, and parts of what isn't an error."""
+"""Hints of imports, the Python interface and pages, which are tested there, and parts of answers that are no errors."""
 
 
 @pytest.mark.parametrize("story", STORIES)

@@ -241,8 +241,10 @@ def test_what_is_not_at_the_remote_is_named_with_the_way_out(project: Path, cli:
     clone = cloned(project)
     told = cli("get", "--locked", cwd=clone)
     assert told.code == 4 and not (clone / ".artifacts").exists() and not (clone / "data").exists()
-    assert "local/models/base:v0 (id " in told.err and f"is not at remote 'nas' ({project.parent}/store)" in told.err
-    assert "`artstore push` where the lock file was made sends it" in told.err
+    assert (
+        "local/models/base:v0 (id " in told.err and f"was deleted at remote 'nas' ({project.parent}/store)" in told.err
+    )
+    assert "`artstore get --locked --from REMOTE_OR_URL` gets it from elsewhere" in told.err
 
 
 def test_a_version_is_found_by_its_id_where_it_was_renamed_at_the_remote(project: Path, cli: Cli) -> None:
