@@ -10,7 +10,7 @@ from artstore.backends.storage import FolderStorage, is_url
 from artstore.domain.collection import is_live
 from artstore.domain.names import LOCK_FILE, file_name_of, printable
 from artstore.domain.wording import typed
-from artstore.errors import InvalidValue, MissingObject, NotFound, Refused
+from artstore.errors import MissingObject, NotFound, Refused
 from artstore.operations.finding.lookup import Version
 from artstore.operations.restoring.checkout import CheckedOut
 from artstore.operations.restoring.lockfile import Locked, place_of, remote_place
@@ -147,11 +147,7 @@ class Restoring(ExitStack):
         """
         if not is_url(source.place) or source.place in (known.url for known in self._ours().values()):
             return
-        try:
-            endpoint = strange_endpoint(source.place)
-        except ValueError as error:
-            raise InvalidValue(f"the url of remote '{source.name}' in the lock file is not a URL: {error}") from None
-        if endpoint is not None:
+        if (endpoint := strange_endpoint(source.place)) is not None:
             raise Refused(
                 f"the lock file names a server that would get requests signed with your credentials: {printable(endpoint)}",
                 hint=f"if you trust it, {self._again(source.place)} uses it",

@@ -8,13 +8,19 @@ def endpoint_of_environment() -> str | None:
     return os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
 
 
+def options_of(url: str) -> tuple[str, dict[str, str]]:
+    """A bucket's URL without its options, and the options. A `#` is a character like any other."""
+    from urllib.parse import parse_qsl
+
+    place, _, query = url.partition("?")
+    return place, dict(parse_qsl(query, keep_blank_values=True))
+
+
 def strange_endpoint(url: str) -> str | None:
-    """The server that a bucket's URL names, unless the environment names it too. Raises ValueError if it isn't a URL.
+    """The server that a bucket's URL names, unless the environment names it too.
 
     Requests to a bucket are signed with the user's credentials. A URL from a file of others mustn't decide where
     they go.
     """
-    from urllib.parse import parse_qsl, urlsplit
-
-    endpoint = dict(parse_qsl(urlsplit(url).query)).get("endpoint")
+    endpoint = options_of(url)[1].get("endpoint") or None
     return endpoint if endpoint != endpoint_of_environment() else None

@@ -71,6 +71,8 @@ def test_a_name_that_the_file_has_not_is_told(recorded: Path, cli: Cli) -> None:
         ("nas", 3, "is empty"),
         ("n/a ../store", 3, "remote name"),
         ("nas s3://b/x?endpoint=https://evil.example", 6, "would get requests signed with your credentials"),
+        ("nas s3://b/x#?endpoint=https://evil.example", 6, "with your credentials: https://evil.example\n"),
+        ("nas s3://[x/p", 3, "can't be in a bucket's name"),
         ("nas \x1b[31m", 3, "can't be printed"),
         ("x" * 70_000, 3, "too long"),
     ],

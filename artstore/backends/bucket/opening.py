@@ -5,12 +5,11 @@ import re
 from datetime import timedelta
 from functools import lru_cache
 from typing import Any, NamedTuple
-from urllib.parse import parse_qsl
 
 from obstore import exceptions
 from obstore.store import AzureStore, GCSStore, MemoryStore, S3Store
 
-from artstore.backends.endpoints import endpoint_of_environment
+from artstore.backends.endpoints import endpoint_of_environment, options_of
 from artstore.domain.names import printable
 from artstore.domain.redaction import redacted
 from artstore.errors import InvalidValue
@@ -64,11 +63,10 @@ class BucketAddress(NamedTuple):
 
 def address_of(url: str) -> BucketAddress:
     """The address in a bucket's URL. Nothing is contacted. Raises InvalidValue."""
-    place, _, query = url.partition("?")
+    place, options = options_of(url)
     scheme, _, path = place.partition("://")
     scheme, (bucket, _, prefix) = scheme.lower(), path.partition("/")
     prefix = prefix.strip("/")
-    options = dict(parse_qsl(query, keep_blank_values=True))
     if "@" in bucket:
         what = f"the URL of bucket '{printable(bucket.rpartition('@')[2])}' must not contain credentials"
         raise InvalidValue(what, hint=_BY_ENVIRONMENT)

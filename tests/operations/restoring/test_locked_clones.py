@@ -287,6 +287,17 @@ def test_a_lock_file_with_a_hostile_url_is_refused_before_anything_is_made(tmp_p
     assert os.listdir(tmp_path) == [LOCK_FILE]
 
 
+@pytest.mark.parametrize("url", ["s3://b/p?endpoint=http://127.0.0.1:1", "s3://b/p#?endpoint=http://127.0.0.1:1"])
+def test_a_server_that_only_a_lock_file_names_is_refused_however_the_url_is_written(
+    tmp_path: Path, cli: Cli, url: str
+) -> None:
+    entry = {"path": "data", "spec": "local/p/data:v0", "id": ID, "digest": ID, "remote": "nas", "url": url}
+    lines = (f"{key} = {json.dumps(value)}\n" for key, value in entry.items())
+    (tmp_path / LOCK_FILE).write_text("version = 2\n[[artifact]]\n" + "".join(lines))
+    told = cli("get", "--locked")
+    assert told.code == 6 and "signed with your credentials: http://127.0.0.1:1\n" in told.err, told
+
+
 def test_a_repository_of_others_that_a_lock_file_names_can_only_give_the_locked_bytes(project: Path, cli: Cli) -> None:
     """Say `file:///home/other/.artifacts`: what is read there lands in this project's folders, if its digest is right."""
     committed(project, cli, "../store")
