@@ -170,7 +170,7 @@ def diff_command(old: str, new: str, place: str | None, as_json: bool) -> None:
         print_json({"old": old, "new": new, **plain})
         return
     lines = [
-        f"{kind} {printable(key)}: {' → '.join('-' if one is None else _shown(one) for one in pair)}"
+        f"{kind} {printable(key)}: {' → '.join('-' if one is None else _shown(kind, one) for one in pair)}"
         for kind, found in differing.items()
         for key, pair in found.items()
     ]
@@ -180,13 +180,17 @@ def diff_command(old: str, new: str, place: str | None, as_json: bool) -> None:
 def _compared(repository: View, state: RunState) -> dict[str, dict[str, Any]]:
     """What is compared of a run."""
     value = _plain(repository, state)
-    edges = {
-        kind: {edge["spec"].rpartition(":")[0]: edge["spec"] for edge in value[kind]} for kind in ("used", "logged")
-    }
+    edges: dict[str, dict[str, list[str]]] = {"used": {}, "logged": {}}
+    for kind, versions in edges.items():
+        specs = [edge["spec"].rpartition(":v") for edge in value[kind]]
+        for name, _, number in sorted(specs, key=lambda spec: int(spec[2])):
+            versions.setdefault(name, []).append(f"{name}:v{number}")
     return {"config": value["config"], "summary": value["summary"], **edges}
 
 
-def _shown(value: Any) -> str:
+def _shown(kind: str, value: Any) -> str:
+    if kind in ("used", "logged"):
+        return ", ".join(value)
     return printable(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
 
 

@@ -214,6 +214,22 @@ def test_two_runs_are_compared(cli: Cli, trained: Path) -> None:
     }  # fmt: skip
 
 
+def test_a_second_version_of_an_artifact_that_only_one_run_used_is_a_difference(cli: Cli, trained: Path) -> None:
+    with Repository(str(trained / ".artifacts")) as repository:
+        for text in ("1", "2"):
+            repository.put(str(make_tree(trained / f"data{text}", {"a": text})), "two")
+    for id, numbers in (("both", (1, 0)), ("one", (1,))):
+        with wandb.init(id=id) as run:
+            for number in numbers:
+                run.use_artifact(f"two:v{number}")
+    spec = "local/uncategorized/two"
+    shown = f"used {spec}: {spec}:v0, {spec}:v1 → {spec}:v1\n"
+    assert cli("runs", "diff", "both", "one", cwd=trained).out == shown
+    assert json.loads(cli("runs", "diff", "both", "one", "--json", cwd=trained).out)["used"] == {
+        spec: {"old": [f"{spec}:v0", f"{spec}:v1"], "new": [f"{spec}:v1"]}
+    }
+
+
 def test_times_are_local_on_a_terminal_and_utc_elsewhere(trained: Path) -> None:
     with Repository(str(trained / ".artifacts")) as repository:
         repository.put(str(make_tree(trained / "data", {"a": "1"})), "data")
