@@ -315,7 +315,9 @@ class Checkout:
         Raises NotFound if the selection matches nothing.
         """
         selection, link, delete = self._selection, self._how.link, self._how.delete
-        comparison = Comparison(self._objects, selection=selection, cache=self._cache, link=link, extra=delete)
+        comparison = Comparison(
+            self._objects, selection=selection, cache=self._cache, link=link, extra=delete, strict=delete
+        )
         todo: Todo = []
         extras = obstacles.Extras(delete=delete)
         found = self._selection.everything

@@ -11,8 +11,10 @@ from functools import cached_property
 from artstore.backends.files import closing_fd, hash_file, open_regular, read_rules
 from artstore.domain.digest import Digest
 from artstore.domain.ignore import IGNORE_FILE, Rules, ignored
+from artstore.domain.names import printable
 from artstore.domain.selection import EVERYTHING, Selection
 from artstore.domain.tree import BLAKE3, DIRECTORY, EXECUTABLE, REFERENCE, Entry, check_depth, read_folder, walk
+from artstore.errors import StorageError, storage_error
 from artstore.operations.restoring.options import Link
 from artstore.store.objects import ObjectStore
 from artstore.store.packs import LARGE
@@ -38,6 +40,7 @@ class Comparison:
         cache: StatCache | None = None,
         link: Link | None = None,
         extra: bool = True,
+        strict: bool = False,
         advance: Callable[[int], None] = lambda n: None,
     ) -> None:
         """Prepare a comparison.
@@ -47,12 +50,15 @@ class Comparison:
                 there. Without `link`, a file is right if its content is: also through a symlink, and a reference whose
                 digest is unknown if it has the right size.
             extra: Whether the caller wants to know extra files. If not, and without a cache, no folder is listed.
+            strict: Whether ignore rules that can't be read are an error, since extra files will be removed. If not,
+                there are none then.
         """
         self.read = objects.read_tree
         self.selection = selection
         self.cache = cache
         self._link = link
         self._extra = extra
+        self.strict = strict
         self._advance = advance
 
     def folders(self, fd: int, tree: Digest) -> "Generator[ComparedFolder | AbsentFolder]":
@@ -194,7 +200,14 @@ class ComparedFolder:
     def rules(self) -> list[Rules]:
         """The ignore rules in this folder and those above it, as they are on disk."""
         above = self._above.rules if self._above is not None else []
-        return [*above, read_rules(self.fd, self.path)] if IGNORE_FILE in (self.listed or ()) else above
+        own = rules_in(self.fd, self.path, strict=self._of.strict) if IGNORE_FILE in (self.listed or ()) else []
+        return [*above, *own]
+
+    @cached_property
+    def is_ignored(self) -> bool:
+        """Whether the rules ignore the folder or one above it. A save would look at nothing in it then."""
+        above = self._above
+        return above is not None and (above.is_ignored or ignored(above.rules, os.fsdecode(self.path[:-1]), True))
 
     def extra(self) -> list[bytes]:
         """The names of files and subfolders that are not in the tree, sorted, without those that a save would ignore."""
@@ -202,6 +215,8 @@ class ComparedFolder:
             return []
         own = self._noted.keys() if self.unchanged else {os.fsdecode(entry.name) for entry in self.entries}
         names = sorted(os.fsencode(name) for name in (self.listed or {}).keys() - own)
+        if not names or self.is_ignored:
+            return []
         return [name for name in names if not ignored(self.rules, os.fsdecode(self.path + name), self.has_folder(name))]
 
     def has(self, name: bytes) -> bool:
@@ -211,6 +226,17 @@ class ComparedFolder:
     def has_folder(self, name: bytes) -> bool:
         """Whether the listing has a folder of this name. A symlink to a folder is not one."""
         return len((self.listed or {}).get(os.fsdecode(name), ())) == 2
+
+
+def rules_in(fd: int, path: bytes, *, strict: bool) -> list[Rules]:
+    """The ignore rules in an open folder that has a file of them. If it can't be read: none, or StorageError."""
+    try:
+        return [read_rules(fd, path)]
+    except OSError as error:
+        if not strict:
+            return []
+        what = str(storage_error(error, f"read {printable(path + IGNORE_FILE.encode())}"))
+        raise StorageError(what, hint="mend it or move it away: it says which files stay") from error
 
 
 class AbsentFolder:

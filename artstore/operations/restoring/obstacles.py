@@ -9,14 +9,14 @@ import unicodedata
 from typing import NamedTuple
 
 from artstore.backends.confined import Confined, create_file, kind_at, open_child
-from artstore.backends.files import closing_fd, hash_file, open_regular, read_rules
+from artstore.backends.files import closing_fd, hash_file, open_regular
 from artstore.backends.owner import this_process
 from artstore.domain.digest import from_hex, is_hex
 from artstore.domain.ignore import IGNORE_FILE, Rules, ignored
 from artstore.domain.names import is_protected, printable
 from artstore.domain.tree import DIRECTORY, check_depth
 from artstore.errors import Conflict, Refused
-from artstore.operations.restoring.compare import AbsentFolder, ComparedFolder, Todo
+from artstore.operations.restoring.compare import AbsentFolder, ComparedFolder, Todo, rules_in
 from artstore.store.large import BLOBS
 from artstore.store.objects import ObjectStore
 from artstore.store.packs import LARGE
@@ -126,25 +126,29 @@ class Extras:
             self._add(above, name, [])
 
     def _add(self, folder: ComparedFolder, name: bytes, stays: list[bytes]) -> None:
-        self.found += _everything_at(folder.fd, folder.path, name, folder.has_folder(name), folder.rules, stays)
+        if folder.is_ignored:
+            stays.append(folder.path + name)
+        else:
+            self._add_all(folder.fd, folder.path, name, folder.has_folder(name), folder.rules, stays)
 
-
-def _everything_at(fd: int, path: bytes, name: bytes, is_folder: bool, rules: list[Rules], stays: list[bytes]) -> Extra:
-    """A file or folder in an open folder, and everything below it. What is protected or ignored is added to `stays`."""
-    check_depth(path)
-    if is_protected(name) or ignored(rules, os.fsdecode(path + name), is_folder):
-        stays.append(path + name)
-        return []
-    extra: Extra = [(path + name, is_folder)]
-    if is_folder:
+    def _add_all(
+        self, fd: int, path: bytes, name: bytes, is_folder: bool, rules: list[Rules], stays: list[bytes]
+    ) -> None:
+        """Add a file or folder in an open folder, and everything below it; to `stays` what is protected or ignored."""
+        check_depth(path)
+        if is_protected(name) or ignored(rules, os.fsdecode(path + name), is_folder):
+            stays.append(path + name)
+            return
+        self.found.append((path + name, is_folder))
+        if not is_folder:
+            return
         with closing_fd(open_child(fd, name, create=False)) as child:
             with os.scandir(child) as listed:
                 inside = {item.name: item.is_dir(follow_symlinks=False) for item in listed}
             below = path + name + b"/"
-            own = [*rules, read_rules(child, below)] if IGNORE_FILE in inside else rules
+            own = rules_in(child, below, strict=self._delete) if IGNORE_FILE in inside else []
             for inner, is_inner_folder in inside.items():
-                extra += _everything_at(child, below, os.fsencode(inner), is_inner_folder, own, stays)
-    return extra
+                self._add_all(child, below, os.fsencode(inner), is_inner_folder, [*rules, *own], stays)
 
 
 def remove(target: Confined, extra: Extra) -> int:

@@ -1,5 +1,6 @@
 """What a restore leaves alone and what it may replace: ignored files stay, and saved files make room for others."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -109,3 +110,43 @@ def test_a_folder_in_the_way_stays_whole_if_something_in_it_must_stay(
         with pytest.raises(Refused, match="'y' is a folder, and the version has something else there"):
             repo.get(repo.find("data:v1"), str(target), Restore(force=True, delete=True))
     assert snapshot(target) == before
+
+
+@pytest.mark.parametrize(
+    "path", ["build/mine", "build/deep/mine", "build/x/mine"], ids=["beside", "deep", "in the way"]
+)
+def test_nothing_below_an_ignored_folder_is_extra(cli: Cli, tmp_path: Path, path: str) -> None:
+    source = make_tree(tmp_path / "src", {"a": "1", "build/x": "2", "build/deep/y": "3"})
+    _well(cli, "put", "src", "--name", "data")
+    if path.startswith("build/x/"):
+        (source / "build/x").unlink()
+    make_tree(source, {".artifactsignore": "build/\n", path: "mine"})
+    done = cli("get", "data", "--root", "src", "--delete", "--force")
+    assert done.code == (6 if path.startswith("build/x/") else 0), done
+    assert (source / path).read_text() == "mine"
+    if done.code == 0:
+        make_tree(source, {".artifactsignore": "build/\n"})
+        for told in (cli("status", "src"), cli("verify", "data", "src")):
+            assert "mine" not in told.out + told.err
+
+
+@pytest.mark.parametrize("kind", ["folder", "dangling link"])
+@pytest.mark.parametrize("folder", ["", "sub/"])
+def test_rules_that_can_not_be_read_stop_only_a_get_that_deletes(
+    cli: Cli, tmp_path: Path, kind: str, folder: str
+) -> None:
+    make_tree(tmp_path / "src", {"a": "1", "sub/b": "2"})
+    _well(cli, "put", "src", "--name", "data")
+    _well(cli, "get", "data", "--root", "out")
+    rules = tmp_path / "out" / folder / ".artifactsignore"
+    if kind == "folder":
+        rules.mkdir()
+    else:
+        rules.symlink_to("nowhere")
+    (tmp_path / "out/a").unlink()
+    _well(cli, "get", "data", "--root", "out")
+    assert (tmp_path / "out/a").read_text() == "1" and os.path.lexists(rules)
+    told = cli("get", "data", "--root", "out", "--delete", "--force")
+    assert told.code == 9 and f"error: cannot read {folder}.artifactsignore: " in told.err and os.path.lexists(rules)
+    assert "hint: mend it or move it away: it says which files stay\n" in told.err
+    assert (cli("verify", "data", "out").code, cli("status", "out").code) == (1, 0), "they tell of it, and don't fail"
