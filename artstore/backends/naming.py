@@ -8,6 +8,7 @@ import errno
 import os
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 from blake3 import blake3
 
@@ -56,23 +57,42 @@ def rename_new(source: str, target: str) -> None:
 
 
 def rename_claimed(source: str, target: str, claims: Callable[[], str]) -> None:
-    """Rename a file without replacing another, by nothing but `mkdir` and plain renames.
+    """Rename a file without replacing another, by nothing but `mkdir`, listings and plain renames.
 
-    Whoever makes the target's claim, a folder, moves its file into it, and from there to the target if that is still
-    free. Another process may take the claim away at any time, by renaming it: the file is gone from its path then, and
-    the last rename fails. So two files never get one name, whoever died or stood still.
+    1. Make the target's claim, a folder, and move the file into it.
+    2. If the file is alone there and the target is free, move it to the target. Of two files in one claim at most one
+       finds itself alone, and whoever comes after it finds the target taken.
+    3. Otherwise move the file back.
+
+    Another process may take a claim away at any time, by renaming it: the file is gone from its path then, and its last
+    rename fails. So two files never get one name, whoever died or stood still.
     """
     claim = os.path.join(claims(), blake3(os.fsencode(os.path.abspath(target))).hexdigest()[:32])
-    inside = os.path.join(claim, f"{this_process()}+{os.urandom(4).hex()}")  # another thread's has another name
-    _enter(claim, source, inside, target)
-    taken = os.path.lexists(target)
-    try:
-        os.rename(inside, source if taken else target)
-    except FileNotFoundError as error:
-        raise OSError(errno.EBUSY, "another process went first, as this one stood still for long", target) from error
-    remove_tree(claim, ignore_errors=True)
-    if taken:
-        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), target)
+    name = f"{this_process()}+{os.urandom(4).hex()}"  # another thread's has another name
+    inside = os.path.join(claim, name)
+    while True:
+        _enter(claim, source, inside, target)
+        try:
+            alone = os.listdir(claim) == [name]
+            free = alone and not os.path.lexists(target)
+            os.rename(inside, target if free else source)
+        except FileNotFoundError as error:
+            if os.path.lexists(target):
+                raise _taken(target) from error
+            raise OSError(
+                errno.EBUSY, "another process went first, as this one stood still for long", target
+            ) from error
+        with suppress(OSError):
+            os.rmdir(claim)  # if another file is in it, that one's process removes it
+        if free:
+            return
+        if alone:
+            raise _taken(target)
+        time.sleep(os.urandom(1)[0] / 50_000)  # up to 5 ms, so that two that met don't meet again
+
+
+def _taken(target: str) -> FileExistsError:
+    return FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), target)
 
 
 def _enter(claim: str, source: str, inside: str, target: str) -> None:
@@ -94,7 +114,7 @@ def _enter(claim: str, source: str, inside: str, target: str) -> None:
                 raise
             continue  # somebody took the claim away
         return
-    raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), target)
+    raise _taken(target)
 
 
 def _is_left(claim: str) -> bool:

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -95,6 +96,49 @@ def test_a_process_that_stood_still_under_its_claim_gives_no_name(place: Path, m
     after.set()
     sleeper.join()
     assert "another process went first" in str(failed) and not (place / "name").exists()
+
+
+def test_of_two_files_that_met_in_one_claim_exactly_one_gets_the_name(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second takes the first one's empty claim away and makes its own, into which the first moves its file."""
+    (place / "other").write_text("other")
+    mkdir, rename, met = os.mkdir, os.rename, set[tuple[str, int]]()
+    claimed, moved = threading.Barrier(2), threading.Barrier(2)
+
+    def meet(what: str, barrier: threading.Barrier) -> None:
+        me = (what, threading.get_ident())
+        if me not in met:
+            met.add(me)
+            barrier.wait(10)
+
+    def claiming(path: str) -> None:
+        if len(met) < 2 and os.path.isdir(path):
+            os.rmdir(path)
+        mkdir(path)
+        meet("claimed", claimed)
+
+    def moving(source: str, target: str) -> None:
+        rename(source, target)
+        if "/claims/" in target:
+            meet("moved", moved)
+
+    monkeypatch.setattr(os, "mkdir", claiming)
+    monkeypatch.setattr(os, "rename", moving)
+    won: list[str] = []
+
+    def race(name: str) -> None:
+        with suppress(FileExistsError):
+            give(place, name)
+            won.append(name)
+
+    racers = [threading.Thread(target=race, args=[name]) for name in ("new", "other")]
+    for racer in racers:
+        racer.start()
+    for racer in racers:
+        racer.join()
+    assert len(met) == 4 and len(won) == 1 and (place / "name").read_text() == won[0]
+    assert os.listdir(place / "claims") == []
 
 
 def test_a_repository_works_without_links_and_exclusive_renames(
