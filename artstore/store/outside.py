@@ -1,11 +1,12 @@
 """New files outside the repository, such as exports: what a killed process left of one is found again and removed."""
 
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import BinaryIO
 
-from artstore.backends.files import new_file, remove_if_there, write_file
+from artstore.backends.files import new_file, remove_if_there, remove_tree, write_file
 from artstore.backends.mounts import is_local
 from artstore.backends.owner import is_dead, parse, this_process
 from artstore.backends.storage import FolderStorage
@@ -68,6 +69,11 @@ def sweep_outside(here: FolderStorage, name: str) -> None:
 
 def _remove(path: str) -> None:
     try:
-        os.unlink(path)
+        status = os.lstat(path)
+        if stat.S_ISDIR(status.st_mode):  # the clone that a bundle is made of
+            if status.st_uid == os.geteuid():
+                remove_tree(path)
+        else:
+            os.unlink(path)
     except (OSError, ValueError):
         pass  # it is gone, or others may not remove it

@@ -69,6 +69,12 @@ def test_files_that_put_excludes_are_not_saved_and_not_new_to_status(cli: Cli, d
     )
 
 
+@pytest.mark.parametrize("wrong", [["--metadata", "{bad"], ["--alias", "v1"], ["--tag", "a/b"], ["--set", "x"]])
+def test_a_dry_run_refuses_what_the_put_would_refuse(cli: Cli, data: Path, wrong: list[str]) -> None:
+    dry, real = cli("put", "data", *wrong, "--dry-run"), cli("put", "data", *wrong)
+    assert dry.code == real.code == 3 and dry.err == real.err
+
+
 def test_a_dry_run_shows_what_a_put_would_save_and_leaves_nothing(cli: Cli, data: Path, tmp_path: Path) -> None:
     first = cli("put", "data", "--dry-run")
     assert first.out == "A  a.csv\nA  d/b.txt\nwould save data:v0: 2 files, 4 B\n"

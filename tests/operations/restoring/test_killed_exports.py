@@ -76,3 +76,11 @@ def test_a_note_in_tmp_removes_no_file_but_the_part_of_its_own_process(repo: Rep
     (Path(repo.root) / "tmp" / shared).chmod(0o666)
     repo.put(str(make_tree(tmp_path / "src", {"f": "1"})), "data")
     assert mine.exists() and other.exists() and part.exists(), "a note that others can have written isn't followed"
+
+
+def test_the_clone_from_which_a_killed_bundle_was_made_is_removed_too(tmp_path: Path, cli: Cli) -> None:
+    make_tree(tmp_path / "data", {"f": "1"})
+    assert cli("put", "data").code == 0
+    out = make_tree(tmp_path / "out", {f".artstore-{dead_owner()}/.artifacts/objects/p": "part"})
+    assert cli("bundle", "create", out / "b.bundle", "data").code == 0
+    assert os.listdir(out) == ["b.bundle"]
