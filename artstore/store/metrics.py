@@ -53,11 +53,13 @@ class HistoryWriter:
         """Add a row of plain JSON values."""
         line = _encode(row).encode() + b"\n"
         with translated(f"write to {printable(self._storage.path(self._folder))}"):
-            self._open()
-            # A signal handler may end the file, but not between the look at it and the write: nothing is called there.
-            while (written := -1 if (file := self._file) is None else os.write(file.fd, line)) < 0:
+            while True:
                 self._open()
-            if file is not None and written < len(line):
+                file = self._file
+                if file is not None:  # a signal handler may end the file, but not between this look at it and the write
+                    written = os.write(file.fd, line)
+                    break
+            if written < len(line):
                 _complete(file.fd, line, written)
         self.bytes += len(line)
 

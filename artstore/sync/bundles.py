@@ -228,9 +228,10 @@ def _write(file: str, here: FolderStorage, root: str, about: dict[str, Any], pat
 def _zip(source: BinaryIO, file: str) -> zipfile.ZipFile:
     """Open a bundle as a zip. Raises InvalidValue if it isn't one."""
     try:
-        if zipfile.is_zipfile(source) or source.seek(0) or source.read(4) != b"PK\3\4":
-            return zipfile.ZipFile(source)
-        raise Damage(f"{printable(file)} is damaged: its end is missing", hint=_AGAIN)
+        begins_as_zip = source.read(4) == b"PK\3\4"
+        if begins_as_zip and not zipfile.is_zipfile(source):
+            raise Damage(f"{printable(file)} is damaged: its end is missing", hint=_AGAIN)
+        return zipfile.ZipFile(source)
     except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
         raise InvalidValue(f"{printable(file)} is not a bundle, or was cut off: {error}") from error
 
