@@ -29,6 +29,7 @@ from artstore.store.store import Store
 
 if TYPE_CHECKING:  # each is loaded when it is called, so that a command only loads the operations that it needs
     from artstore.operations.finding.catalog import Catalog
+    from artstore.operations.finding.matching import RunFields
     from artstore.operations.lineage.graph import Graph
     from artstore.operations.restoring.archive import Archived, ArchiveKind
     from artstore.operations.restoring.checkout import CheckedOut
@@ -166,10 +167,16 @@ class View:
         return read_history(self.objects, self.runs, state)
 
     def run_summary(self, state: RunState) -> dict[str, Any]:
-        """The summary of a run. If the run hasn't ended, metrics that it lacks have their last logged value."""
+        """The summary of a run. If the run hasn't ended, metrics that it lacks are taken from its history."""
         from artstore.store.metrics import whole_summary
 
         return whole_summary(self.objects, self.runs, state)
+
+    def run_fields(self) -> RunFields:
+        """The fields of runs, for filters, columns and orders."""
+        from artstore.operations.finding.matching import RunFields
+
+        return RunFields(self.objects, self.runs)
 
     def catalog(self, *, damaged: list[Damage] | None = None) -> Catalog:
         """A summary of all runs and links. If a log can't be read, its error is added to `damaged`. With None it

@@ -11,9 +11,10 @@ from typing import Any, Self
 from artstore.api.artifact import Artifact
 from artstore.api.handles import url_in
 from artstore.api.recording import Recording, session
-from artstore.api.steps import Steps, Summaries
+from artstore.api.steps import Steps
 from artstore.api.values import Values, checked_text, checked_texts
 from artstore.domain.run import RunPath, RunState
+from artstore.domain.summaries import Summaries, kept_of
 from artstore.errors import NoActiveRun
 from artstore.operations.restoring.downloads import kept_out_of_git
 from artstore.store.settings import download_folder
@@ -217,7 +218,9 @@ class ActiveRun:
         if summary == "best":
             summary = "max" if goal == "maximize" else "min"
         if summary is not None and summary != "copy":
-            self._summaries.define(name, summary)
+            self._summaries.define(name, kept := kept_of(summary))
+            if self._recording is not None:
+                self._recording.define(name, kept)
 
     def _refuse_ended(self, verb: str) -> None:
         if self._ended:

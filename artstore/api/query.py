@@ -292,10 +292,10 @@ class Api:
             >>> wandb.Api().runs("digits", filters={"summary_metrics.loss": {"$lt": 0.3}})
             [<Run local/digits/train-1 (finished)>]
         """
-        runs, root = self._repository.runs, self._root
-        states = fitting_runs(runs, filters, *self._home(path))[::-1]
+        values, root = self._repository.run_fields(), self._root
+        states = fitting_runs(values, filters, *self._home(path))[::-1]
         if order not in ("+created_at", "created_at"):
-            states = ordered(states, order, runs.status)
+            states = ordered(states, order, values)
         return Listing(states, lambda s: RunRecord(root, s))
 
     # -- registries --

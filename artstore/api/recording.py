@@ -151,6 +151,14 @@ class Recording:
         """Set and remove keys of `config` or `summary`. Other keys stay, because another process may have set them."""
         self._append(lambda state: _values_set(state, kind, values, removed))
 
+    def define(self, metric: str, kept: list[str]) -> None:
+        """Record what the summary keeps of a metric, so that a killed run has the same summary."""
+
+        def build(state: RunState) -> list[Change]:
+            return [] if state.defined.get(metric) == kept else [new_change("define", metric=metric, keep=kept)]
+
+        self._append(build)
+
     def label(self, name: str | None, notes: str | None, tags: list[str]) -> None:
         """Record the run's name, notes and tags."""
 

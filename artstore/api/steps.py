@@ -1,4 +1,4 @@
-"""Steps of a run: the row of metrics that is being collected, and what the summary keeps of each metric."""
+"""Steps of a run: the row of metrics that is being collected."""
 
 import fcntl
 import mmap
@@ -7,13 +7,11 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from fnmatch import fnmatchcase
 from typing import Any
 
 from artstore.api.recording import Recording
 from artstore.backends.files import closing_fd
 from artstore.domain.run import RunState
-from artstore.errors import InvalidValue
 
 Row = tuple[int, dict[str, Any]]
 """A step's number and its metrics."""
@@ -141,53 +139,3 @@ def _locked(folder: str) -> Iterator[None]:
             except BlockingIOError:
                 time.sleep(_PAUSE)
         yield
-
-
-class Summaries:
-    """What the summary keeps of each metric: what `define` chose, or the last value."""
-
-    def __init__(self) -> None:
-        self._asked: dict[str, SummaryOf] = {}
-
-    def define(self, pattern: str, asked: str) -> None:
-        """Choose what to keep of the metrics that match a pattern."""
-        self._asked[pattern] = SummaryOf(asked)
-
-    def of(self, values: dict[str, Any]) -> dict[str, Any]:
-        """The keys of the summary that these values change."""
-        kept = {}
-        for key, value in values.items():
-            matching = (asked for pattern, asked in self._asked.items() if fnmatchcase(key, pattern))
-            chosen = self._asked.get(key) or next(matching, None)
-            now = value if chosen is None else chosen.told(key, value)
-            if chosen is None or now is not None:
-                kept[key] = now
-        return kept
-
-
-_KEPT = ("min", "max", "mean", "first", "last", "none")
-
-
-class SummaryOf:
-    """What the summary keeps of metrics: their smallest, largest, mean, first or last value, or nothing."""
-
-    def __init__(self, asked: str) -> None:
-        """Parse a choice, which is a list with commas. Raises InvalidValue."""
-        self._kept = [part.strip().lower() for part in asked.split(",")]
-        if unknown := [part for part in self._kept if part not in _KEPT]:
-            raise InvalidValue(f"summary '{unknown[0]}' is not one of {', '.join(_KEPT)}")
-        self._counts: dict[str, int] = {}
-        self._values: dict[str, dict[str, Any]] = {}
-
-    def told(self, key: str, value: Any) -> dict[str, Any] | None:
-        """A metric's summary after another value; None if nothing is kept."""
-        if "none" in self._kept:
-            return None
-        now = self._values.setdefault(key, {})
-        if isinstance(value, int | float):
-            count = self._counts[key] = self._counts.get(key, 0) + 1
-            now["min"], now["max"] = min(now.get("min", value), value), max(now.get("max", value), value)
-            now["mean"] = now.get("mean", 0) + (value - now.get("mean", 0)) / count
-        now["last"] = value
-        now.setdefault("first", value)
-        return {kind: now[kind] for kind in self._kept if kind in now}

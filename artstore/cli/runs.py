@@ -19,7 +19,7 @@ from artstore.domain.run import RunPath, RunState
 from artstore.domain.wording import typed
 from artstore.errors import Damage, InvalidValue, NotFound
 from artstore.operations.finding.columns import column, ordered
-from artstore.operations.finding.matching import fitting_runs
+from artstore.operations.finding.matching import RunFields, fitting_runs
 from artstore.store.runs import may_live
 from artstore.view import View
 
@@ -63,10 +63,11 @@ def ls_command(
         rows: Iterable[tuple[Any, ...]]
         if as_json or as_csv or where or columns or sort:
             runs = repository.runs
-            states = fitting_runs(runs, parsed(where), *home, damaged=damaged)
-            states = ordered(states, sort, runs.status) if sort else states
+            values = repository.run_fields()
+            states = fitting_runs(values, parsed(where), *home, damaged=damaged)
+            states = ordered(states, sort, values) if sort else states
             if columns:
-                _print_columns(repository, states, columns.split(","), number, as_csv, as_json)
+                _print_columns(repository, values, states, columns.split(","), number, as_csv, as_json)
             elif as_json:
                 print_json([_plain(repository, state) for state in states[:number]])
             elif as_csv:
@@ -119,11 +120,12 @@ def _short(path: RunPath, home: tuple[str, str]) -> str:
 
 
 def _print_columns(
-    repository: View, states: list[RunState], names: list[str], number: int | None, as_csv: bool, as_json: bool
-) -> None:
+    repository: View, values: RunFields, states: list[RunState], names: list[str], number: int | None, as_csv: bool,
+    as_json: bool,
+) -> None:  # fmt: skip
     """Print these columns of runs as a table, CSV or JSON."""
     names = [name.strip() for name in names]
-    columns = [column(name, states, repository.runs.status) for name in names]
+    columns = [column(name, states, values) for name in names]
     rows = [
         {name: None if (value := one(state)) is ABSENT else value for name, one in zip(names, columns, strict=True)}
         for state in states[:number]

@@ -28,6 +28,7 @@ from artstore.domain.changes import (
 from artstore.domain.codec import decode_json, encode_json
 from artstore.domain.digest import Digest, from_hex
 from artstore.domain.names import check_project, file_name_of
+from artstore.domain.summaries import KEPT
 from artstore.errors import Damage
 
 RUNNING, FINISHED, FAILED, CRASHED = "running", "finished", "failed", "crashed"
@@ -67,6 +68,8 @@ class RunState:
         self.tags: list[str] = []
         self.config: dict[str, Any] = {}
         self.summary: dict[str, Any] = {}
+        self.defined: dict[str, list[str]] = {}
+        """what the summary keeps of metrics, by their name or pattern"""
         self.command: list[str] = []
         self.git: dict[str, Any] | None = None
         self.owner = ""
@@ -148,6 +151,10 @@ def _fold_values(state: RunState, entry: LogEntry, change: Change) -> None:
     values.update(change["set"])
 
 
+def _fold_define(state: RunState, entry: LogEntry, change: Change) -> None:
+    state.defined[change["metric"]] = change["keep"]
+
+
 def _fold_edge(state: RunState, entry: LogEntry, change: Change) -> None:
     edges: dict[str, Change] = getattr(state, change["kind"])
     edges.setdefault(change["id"], change)
@@ -178,11 +185,13 @@ _PART: Fields = {
     "part": is_text, "rows": is_count, "first": is_count, "last": is_count, "text": or_null(is_text),
     "blob": or_null(is_digest),
 }  # fmt: skip
+_KEEP = list_of(one_of(*KEPT))
 KINDS: Kinds = {
     "start": ChangeKind(_START, _fold_start),
     "label": ChangeKind({"name": or_null(is_text), "notes": or_null(is_text), "tags": list_of(is_text)}, _fold_label),
     "config": ChangeKind({"set": dict_of(anything), "remove": list_of(is_text)}, _fold_values),
     "summary": ChangeKind({"set": dict_of(anything), "remove": list_of(is_text)}, _fold_values),
+    "define": ChangeKind({"metric": is_text, "keep": _KEEP}, _fold_define),
     "used": ChangeKind({**_VERSION, "as": or_null(is_text)}, _fold_edge),
     "logged": ChangeKind(_VERSION, _fold_edge),
     "history": ChangeKind(_PART, _fold_history),
@@ -220,6 +229,7 @@ _is_plain_state = is_record(
         **dict.fromkeys(("tags", "command"), list_of(is_text)),
         "config": is_json(dict_of(anything)),
         "summary": is_json(dict_of(anything)),
+        "defined": dict_of(_KEEP),
         "git": is_json(or_null(_is_git)),
         "finished": one_of(None, FINISHED, FAILED),
         "exit_code": or_null(_is_code),

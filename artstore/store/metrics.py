@@ -19,6 +19,7 @@ from artstore.domain.digest import BLOB, from_hex
 from artstore.domain.metadata import LONG
 from artstore.domain.names import printable
 from artstore.domain.run import RunState
+from artstore.domain.summaries import Summaries
 from artstore.errors import Damage, DamagedObject, translated
 from artstore.store.objects import ObjectStore
 from artstore.store.runs import HISTORY, Runs
@@ -167,17 +168,20 @@ def read_history(objects: ObjectStore, runs: Runs, state: RunState) -> Iterator[
 
 
 def whole_summary(objects: ObjectStore, runs: Runs, state: RunState) -> dict[str, Any]:
-    """The summary of a run. If the run hasn't ended, metrics that it lacks have their last value in the history.
+    """The summary of a run. If the run hasn't ended, metrics that it lacks are taken from the history.
 
-    A process writes the summary some seconds after the metrics, so one that was killed left it incomplete. What comes
-    after damage in the history is left out. Cost: for a run that hasn't ended, its history is read.
+    What is kept of each is what the run defined, or its last value. A process writes the summary some seconds after the
+    metrics, so one that was killed left it incomplete. What comes after damage in the history is left out. Cost: for a
+    run that hasn't ended, its history is read.
     """
     if state.finished is not None:
         return state.summary
-    logged: MetricRow = {}
+    logged, summaries = MetricRow(), Summaries()
+    for metric, kept in state.defined.items():
+        summaries.define(metric, kept)
     try:
         for row in read_history(objects, runs, state):
-            logged |= row
+            logged |= summaries.of(row)
     except Damage:
         pass  # the history reports it
     return state.summary | {k: v for k, v in logged.items() if k not in state.summary and not k.startswith("_")}

@@ -13,7 +13,7 @@ FIELDS = {  # of each kind of change, in order
 |moved to: entity name project|not moved: entity name project|renumber: numbers|tags: add id remove|undelete: id|
 |withdraw: id reason|version: created digest files id number parents run size|origins: blob entries id|drop: tree upsert|
 |link: created digest files id number parents run size source|part: files run size tree upsert writer|finish: id upsert|""",
-    "runs": """|start: command entity git group job_type owner project run|label: name notes tags|finish: code state|
+    "runs": """|start: command entity git group job_type owner project run|label: name notes tags|define: keep metric|finish: code state|
 |config: remove set|summary: remove set|history: blob first last part rows text|delete: |
 |logged: created digest entity id name number project size type|
 |used: as created digest entity id name number project size type|""",
@@ -75,13 +75,16 @@ def fold(log: Log, *names: str, upto: int | None = None) -> dict[str, Any]:
 
 def fold_run(changes: list[Change]) -> dict[str, Any]:
     """A run: `start` and `label` as they were said last, `finish` None while it goes on; edges by id, history by part."""
-    new: dict[str, Any] = {"label": None, "config": {}, "summary": {}, "used": {}, "logged": {}, "history": {}}
+    kinds = ("config", "summary", "define", "used", "logged", "history")
+    new: dict[str, Any] = {"label": None, **{kind: {} for kind in kinds}}
     run: dict[str, Any] = new | {"deleted": False}
     for kind, _, change in changes:
         if kind == "start":
             run = (new if run["deleted"] else run) | {"start": change, "finish": None, "deleted": False}
         elif kind in ("config", "summary"):
             run[kind] = {k: v for k, v in run[kind].items() if k not in change["remove"]} | change["set"]
+        elif kind == "define":
+            run[kind] = run[kind] | {change["metric"]: change["keep"]}
         elif kind in ("used", "logged", "history"):
             key = change["part" if kind == "history" else "id"]
             run[kind] = run[kind] | {key: run[kind].get(key, change)}

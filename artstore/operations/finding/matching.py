@@ -1,6 +1,6 @@
 """Matching versions, collections and runs with filters: the fields that a filter may name, and their values."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -10,6 +10,8 @@ from artstore.domain.run import RunPath, RunState
 from artstore.domain.wording import moment
 from artstore.errors import Damage
 from artstore.operations.finding.lookup import Lookup, Version
+from artstore.store.metrics import whole_summary
+from artstore.store.objects import ObjectStore
 from artstore.store.runs import Runs
 
 Filter = Mapping[str, Any]
@@ -68,15 +70,38 @@ def fits_registry(name: str, state: State, created: int | None, condition: Filte
     return matches(condition, fields_of(values, (), {"createdAt": "created_at"}))
 
 
-def run_fields(state: RunState, status: str) -> Mapping[str, Any]:
-    """The fields of a run, by the names that filters and orders may use."""
+def run_fields(
+    state: RunState, status: str, summary: Callable[[], Mapping[str, Any]] | None = None
+) -> Mapping[str, Any]:
+    """The fields of a run, by the names that filters and orders may use. The summary is the recorded one if not given."""
     return {
         "name": state.path.id, "display_name": state.name, "state": status, "group": state.group,
         "job_type": state.job_type, "tags": state.tags, "username": state.user, "host": state.host,
         "created_at": Time(state.started), "heartbeat_at": Time(state.seen), "config": state.config,
-        "summary_metrics": state.summary, "notes": state.notes, "project": state.path.project,
+        "summary_metrics": summary or state.summary, "notes": state.notes, "project": state.path.project,
         "entity": state.path.entity,
     }  # fmt: skip
+
+
+class RunFields:
+    """The fields of runs. The summary of one that hasn't ended is read from its history, once, if it is asked for."""
+
+    def __init__(self, objects: ObjectStore, runs: Runs) -> None:
+        self.runs = runs
+        self._objects = objects
+        self._read: dict[RunPath, dict[str, Any]] = {}
+
+    def __call__(self, state: RunState) -> Mapping[str, Any]:
+        """The fields of a run."""
+        return run_fields(state, self.runs.status(state), partial(self.summary, state))
+
+    def summary(self, state: RunState) -> dict[str, Any]:
+        """The summary of a run."""
+        if state.finished is not None:
+            return state.summary
+        if state.path not in self._read:
+            self._read[state.path] = whole_summary(self._objects, self.runs, state)
+        return self._read[state.path]
 
 
 RUN_DICTS = ("config", "summary_metrics")
@@ -86,28 +111,25 @@ RUN_NAMES = {
 }  # fmt: skip
 
 
-def fits_run(state: RunState, status: str, condition: Filter | None) -> bool:
-    """Whether a run fits a filter.
-
-    Fields: name (the id), display_name, state, config.KEY, summary_metrics.KEY, tags, group, job_type, username, host,
-    created_at, heartbeat_at, notes. W&B's spellings (jobType, createdAt, …) work, too.
-    """
-    return not condition or matches(condition, fields_of(run_fields(state, status), RUN_DICTS, RUN_NAMES))
-
-
 def fitting_runs(
-    runs: Runs,
+    fields: RunFields,
     condition: Filter | None,
     entity: str | None = None,
     project: str | None = None,
     *,
     damaged: list[Damage] | None = None,
 ) -> list[RunState]:
-    """The runs that fit a filter, in the order of `Runs.all`. Raises InvalidValue for an invalid filter."""
-    fits_run(RunState(RunPath("", "", "")), "", condition)
-    return runs.all(
-        entity, project, wanted=lambda state: fits_run(state, runs.status(state), condition), damaged=damaged
-    )
+    """The runs that fit a filter, in the order of `Runs.all`. Raises InvalidValue for an invalid filter.
+
+    Fields: name (the id), display_name, state, config.KEY, summary_metrics.KEY, tags, group, job_type, username, host,
+    created_at, heartbeat_at, notes. W&B's spellings (jobType, createdAt, …) work, too.
+    """
+
+    def fits(found: Mapping[str, Any]) -> bool:
+        return not condition or matches(condition, run_value(found))
+
+    fits(run_fields(RunState(RunPath("", "", "")), ""))
+    return fields.runs.all(entity, project, wanted=lambda state: fits(fields(state)), damaged=damaged)
 
 
 run_value = partial(fields_of, dicts=RUN_DICTS, also=RUN_NAMES)

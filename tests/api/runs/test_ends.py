@@ -50,6 +50,45 @@ def test_a_run_that_was_killed_before_its_summary_was_written_has_one(here: Path
             assert '<th scope="row">a</th><td class="value">49</td>' in served.ask(page)[1].decode()
 
 
+DEFINES = """
+import time, artstore as wandb
+run = wandb.init(id="r")
+for kept in ("min", "none", "min,mean"):
+    run.define_metric(f"{kept}/*", summary=kept)
+for value in (0.5, 0.25, 0.75):
+    run.log({"min/a": value, "none/a": value, "min,mean/a": value, "a": value})
+print("logged", flush=True)
+time.sleep(60)
+"""
+
+
+def test_the_summary_of_a_killed_run_keeps_of_each_metric_what_it_defined(here: Path, started: Any) -> None:
+    process = started(DEFINES)
+    process.line()
+    process.kill()
+    assert wandb.Api().run("r").summary == {"min/a": {"min": 0.25}, "min,mean/a": {"min": 0.25, "mean": 0.5}, "a": 0.75}
+    check(here / ".artifacts")
+
+
+def test_a_killed_run_has_the_same_summary_wherever_it_is_asked_for(here: Path, started: Any, cli: Cli) -> None:
+    record("ended", [{"a": 50}])
+    process = started(LOGS_AND_WAITS)
+    process.line()
+    process.kill()
+
+    def listed(*arguments: str) -> list[str]:
+        return cli("runs", "ls", "--csv", "--columns", "a,state", *arguments, cwd=here).out.splitlines()[1:]
+
+    killed, ended = "local/uncategorized/r,49,crashed", "local/uncategorized/ended,50,finished"
+    assert listed("--sort", "a") == [killed, ended]
+    assert listed("--sort", "-a") == [ended, killed]
+    assert listed("--where", "summary_metrics.a<50") == [killed]
+    assert "summary a: 49 → 50" in cli("runs", "diff", "r", "ended", cwd=here).out
+    api = wandb.Api()
+    assert [run.id for run in api.runs(order="-summary_metrics.a")] == ["ended", "r"]
+    assert [run.id for run in api.runs(filters={"summary_metrics.a": 49})] == ["r"]
+
+
 def test_a_summary_as_it_was_recorded_counts_more_than_the_history(here: Path, started: Any) -> None:
     process = started(LOGS_AND_WAITS.replace("print(", "run.summary['a'] = 7; run._flush(); print("))
     process.line()

@@ -63,6 +63,7 @@ RUN: dict[str, dict[str, Any]] = {
     "label": {"name": "first", "notes": None, "tags": ["x"]},
     "config": {"set": {"lr": 0.1, "deep": {"a": [1]}}, "remove": ["old"]},
     "summary": {"set": {"loss": 0.5}, "remove": []},
+    "define": {"metric": "val/*", "keep": ["min", "last"]},
     "used": {**_EDGE, "as": "input"},
     "logged": {**_EDGE, "id": OTHER},
     "history": {"part": "history.h-0.b.1.2.3.4", "rows": 1, "first": 0, "last": 0, "text": '{"_step":0}\n', "blob": None},
