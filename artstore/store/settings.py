@@ -105,8 +105,10 @@ class Settings:
             raise storage_error(error, f"read {printable(self._path)}") from error
         except UnicodeDecodeError as error:
             raise InvalidValue(f"{printable(self._path)} is not UTF-8 text", hint="mend or remove it") from error
-        if len(text) > _LONGEST or _BLANKS.search(text):
+        if len(text) > _LONGEST:
             raise InvalidValue(f"{printable(self._path)} is too long for settings", hint="mend or remove it")
+        if _BLANKS.search(text):
+            raise InvalidValue(f"{printable(self._path)} has 200 or more blanks in a row", hint="mend or remove it")
         return text
 
     def _parsed(self, text: str) -> dict[str, dict[str, str]]:

@@ -17,9 +17,12 @@ from artstore.errors import InvalidValue, NotFound, translated
 _FORMS = (1, 2)
 """Versions of the format. The second one has remotes; a file without remotes is written in the first."""
 _HEAD = "# Written by `artstore lock`; `artstore get --locked` restores exactly this.\n"
-_LONGEST = 1 << 24
+_LONGEST = 1 << 22
 """Characters. A longer lock file is refused."""
-_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*+"|\'[^\']*+\'')
+_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*+"?|\'[^\']*+\'?')
+"""A string in one line. One without an end takes the rest of the line: TOML refuses it, and looking for it is linear."""
+_LONGEST_LINE, _LONGEST_URL = 4096, 2048
+"""Characters."""
 _MOST_DOTS = 16
 """Dots outside of quotes in a line: tomllib takes quadratic time and memory for a key such as `a.a.a.…`."""
 _SCHEMES = [scheme for kind in KINDS if kind.lasts for scheme in kind.schemes]
@@ -57,9 +60,11 @@ def written(locked: Iterable[Locked]) -> str:
         # A JSON string without escaped slashes is a basic string of TOML (TOML 1.0, "String"), except for U+007F.
         known = {key: value for key, value in one._asdict().items() if value is not None}
         fields = "".join(f"{key} = {json.dumps(value, ensure_ascii=False)}\n" for key, value in known.items())
-        fields = fields.replace("\x7f", "\\u007f")
+        fields = fields.replace("\x7f", "\\u007f").replace("'''", "''\\u0027")
         parts.append(f"\n[[artifact]]\n{fields}")
-    return "".join(parts)
+    text = "".join(parts)
+    _check_lines(text, "the new lock file")
+    return text
 
 
 def parsed(text: str, what: str) -> list[Locked]:
@@ -69,8 +74,7 @@ def parsed(text: str, what: str) -> list[Locked]:
     """
     import tomllib
 
-    if any(_QUOTED.sub("", line).count(".") > _MOST_DOTS for line in text.splitlines()):
-        raise InvalidValue(f"{what} is not a lock file: a key has too many parts", hint="`artstore lock` writes one")
+    _check_lines(text, what)
     try:
         value = tomllib.loads(text)
     except (ValueError, RecursionError) as error:
@@ -84,6 +88,20 @@ def parsed(text: str, what: str) -> list[Locked]:
     found = [_locked_of(entry, what) for entry in entries]
     _check(found, what)
     return found
+
+
+def _check_lines(text: str, what: str) -> None:
+    """Raise InvalidValue for a line that is too long or, in a text of others, costly to parse."""
+    for line in text.split("\n"):  # as TOML does: other line ends may be in a string
+        if len(line) > _LONGEST_LINE:
+            raise InvalidValue(f"{what} has a line of more than {_LONGEST_LINE:,} characters")
+        if line.count(".") <= _MOST_DOTS:
+            continue
+        is_clear = '"""' not in line and "'''" not in line  # such a string may begin or end in another line
+        if not is_clear or _QUOTED.sub("", line).count(".") > _MOST_DOTS:
+            raise InvalidValue(
+                f"{what} is not a lock file: a key has too many parts", hint="`artstore lock` writes one"
+            )
 
 
 def _check(locked: list[Locked], what: str) -> None:
@@ -145,6 +163,8 @@ def check_remote(name: str, url: str, what: str) -> None:
         raise InvalidValue(message)
     if not is_url(url):
         return
+    if len(url) > _LONGEST_URL:
+        raise InvalidValue(f"{what}: the url of remote '{name}' is longer than {_LONGEST_URL:,} characters")
     scheme = url.partition("://")[0].lower()
     if scheme not in _SCHEMES:
         hint = f"such a file names remotes by path, or by {', '.join(f'{known}://' for known in _SCHEMES)}"
@@ -174,7 +194,7 @@ def read(path: str) -> list[Locked]:
     except UnicodeDecodeError as error:
         raise InvalidValue(f"{printable(path)} is not a lock file: it is not UTF-8") from error
     if len(text) > _LONGEST:
-        raise InvalidValue(f"{printable(path)} is longer than {_LONGEST} characters")
+        raise InvalidValue(f"{printable(path)} is longer than {_LONGEST:,} characters")
     return parsed(text, printable(path))
 
 

@@ -189,8 +189,17 @@ def test_what_is_no_lock_file_is_refused(text: str) -> None:
 
 
 def test_any_path_comes_back_from_the_text() -> None:
-    entries = [Locked(f'a "b" {name}', "local/p/a:v0", ID, ID) for name in ("\x7f", "ü")]
+    names = ("'''" + "." * 20, "\x7f", "ü", "\u2028" + "." * 20)
+    entries = [Locked(f'a "b" {name}', "local/p/a:v0", ID, ID) for name in names]
     assert parsed(written(entries), "x") == entries
+
+
+def test_a_url_or_path_that_is_too_long_to_be_read_again_is_not_written() -> None:
+    remote = Locked("a", "local/p/a:v0", ID, ID, "nas", "s3://bucket/" + "x" * 2048)
+    with pytest.raises(InvalidValue, match="the url of remote 'nas' is longer than 2,048 characters"):
+        written([remote])
+    with pytest.raises(InvalidValue, match="has a line of more than 4,096 characters"):
+        written([remote._replace(url="../" + "x" * 5000)])
 
 
 def test_there_has_to_be_one(repo: Repository, cli: Cli) -> None:
