@@ -234,6 +234,17 @@ def runs(g: Place) -> Expected:
     return told({}, {f"local/p/{id}": one for id, one in found.items()})
 
 
+def definitions(g: Place) -> Expected:
+    with artstore.init(project="p", id="defined") as r:
+        for metric, kept in (("loss", "max"), ("loss", "min,last"), ("hidden/*", "none")):
+            r.define_metric(metric, summary=kept)
+        for loss in (0.5, 0.25, 0.75):
+            r.log({"loss": loss, "hidden/x": loss})
+    rows = [{"_step": step, "loss": loss, "hidden/x": loss} for step, loss in enumerate((0.5, 0.25, 0.75))]
+    defined = {"loss": ["min", "last"], "hidden/*": ["none"]}
+    return told({}, {"local/p/defined": run(rows=rows, summary={"loss": {"min": 0.25, "last": 0.75}}, defined=defined)})
+
+
 def lineage(g: Place) -> Expected:
     with artstore.init(project="p", id="prepare", job_type="prepare") as r:
         data = artstore.Artifact("data", type="dataset")
@@ -260,4 +271,4 @@ def lineage(g: Place) -> Expected:
     return told({"local/p/data": collection("dataset", *made), "local/p/model": collection("model", model_made)}, found)
 
 
-ALL = [versions, properties, deleted, renamed, links, upserts, runs, lineage]
+ALL = [versions, properties, deleted, renamed, links, upserts, runs, definitions, lineage]

@@ -61,7 +61,7 @@ def by_reader(root: Path) -> Told:
         return {
             **{key: found[key] for key in ("config", "summary", "rows", "deleted")},
             **{key: found["start"][key] for key in ("job_type", "group")},
-            **label, **ended,
+            **label, **ended, **({"defined": found["define"]} if found["define"] else {}),
             "used": {_spec(edge): edge["as"] for edge in found["used"].values()},
             "logged": [_spec(edge) for edge in found["logged"].values()],
         }  # fmt: skip
@@ -135,6 +135,7 @@ def by_package(repository: View, *, absent: bool = False) -> Told:
         one = repository.runs.read_folder(folder)
         runs[str(one.path)] = {
             **{key: getattr(one, key) for key in ("config", "summary", "job_type", "group", "notes", "tags")},
+            **({"defined": one.defined} if one.defined else {}),
             "rows": [] if one.deleted else list(repository.run_history(one)),
             "name": None if one.name == one.path.id else one.name,
             "deleted": bool(one.deleted),
