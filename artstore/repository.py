@@ -364,7 +364,7 @@ class Repository(Editor):
         ...     clone.find("data").name
         'data:v0'
         """
-        from artstore.sync.place import is_relative, note_given
+        from artstore.sync.place import is_relative
         from artstore.sync.remotes import Remotes
 
         place, relative = Remotes.place_of(url), "relative = true\n" if is_relative(url) else ""
@@ -374,7 +374,7 @@ class Repository(Editor):
             known = repository.settings.remotes().get(ORIGIN)
             if known is None or known.url != place:
                 raise Conflict(f"there is another repository in {printable(root)}", hint="choose another folder")
-            note_given(ORIGIN, place)
+            repository.settings.given.add((ORIGIN, place))
             return repository, repository.pull(ORIGIN, selection=selection, jobs=jobs, monitor=monitor)
         except BaseException:
             repository.close()

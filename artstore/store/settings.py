@@ -93,6 +93,8 @@ class Settings:
         self._root = root or ""
         self._path = os.path.join(self._root, "config")
         self._values = self._parsed(self._text()) if root is not None else {}
+        self.given: set[tuple[str, str]] = set()
+        """(name, place) of remotes that the user gave to this handle: it contacts them, whoever may write `config`"""
 
     def _text(self) -> str:
         """The text of `config`, or "" if there is none."""
@@ -105,10 +107,9 @@ class Settings:
             raise storage_error(error, f"read {printable(self._path)}") from error
         except UnicodeDecodeError as error:
             raise InvalidValue(f"{printable(self._path)} is not UTF-8 text", hint="mend or remove it") from error
-        if len(text) > _LONGEST:
-            raise InvalidValue(f"{printable(self._path)} is too long for settings", hint="mend or remove it")
-        if _BLANKS.search(text):
-            raise InvalidValue(f"{printable(self._path)} has 200 or more blanks in a row", hint="mend or remove it")
+        if len(text) > _LONGEST or _BLANKS.search(text):
+            what = "is too long for settings" if len(text) > _LONGEST else "has 200 or more blanks in a row"
+            raise InvalidValue(f"{printable(self._path)} {what}", hint="mend or remove it")
         return text
 
     def _parsed(self, text: str) -> dict[str, dict[str, str]]:

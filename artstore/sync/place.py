@@ -133,16 +133,7 @@ def require_remote(settings: Settings, name: str, other: str | None = None) -> s
         known = f"the remotes are {', '.join(remotes)}" if remotes else "`artstore remote add NAME URL` adds one"
         what = f"neither a remote nor {other}" if other else "no remote"
         raise NotFound(f"there is {what} '{printable(name)}'", hint=near(name, remotes) or known)
-    if (name, remotes[name].url) not in _given and (doubt := settings.doubt()):
+    if (name, remotes[name].url) not in settings.given and (doubt := settings.doubt()):
         hint = "if you trust that place, `artstore remote allow` lets this repository's remotes be contacted"
         raise Refused(f"{doubt}: its remote '{printable(name)}' is {printable(remotes[name].url)}", hint=hint)
     return remotes[name].url
-
-
-_given: set[tuple[str, str]] = set()
-"""(name, place) of the remotes that the user gave to this process: it may contact them, whoever may write `config`."""
-
-
-def note_given(name: str, place: str) -> None:
-    """Note that the user gave this remote to this process, which may contact it then."""
-    _given.add((name, place))

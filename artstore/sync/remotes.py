@@ -40,7 +40,6 @@ from artstore.sync.place import (
     check_identity,
     is_relative,
     make_remote,
-    note_given,
     open_remote,
     place_of,
     probe,
@@ -122,7 +121,7 @@ class Remotes:
             hint = f"{typed('remote add --init', name, url)} makes one there; an unmounted share looks like this too"
             raise NotFound(str(error), hint=hint) from error
         self._settings.set_remote(name, RemoteSettings(place_of(url), partial, is_relative(url)))
-        note_given(name, place_of(url))
+        self._settings.given.add((name, place_of(url)))
         return writable
 
     def of_project(self) -> dict[str, str]:

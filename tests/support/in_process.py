@@ -20,7 +20,6 @@ from artstore import cli
 from artstore.api import handles, recording
 from artstore.operations.automation.announcing import Announcer
 from artstore.repository import Repository
-from artstore.sync import place
 
 _UNSEEN = DeprecationWarning, PendingDeprecationWarning, ImportWarning, ResourceWarning
 """Warnings that Python does not show unless it is told to."""
@@ -119,9 +118,8 @@ def _interpreter() -> Iterator[None]:
 
 @contextmanager
 def _package() -> Iterator[None]:
-    """No repository is open yet, no remote was given, and people are asked; afterwards all of that is back."""
-    kept, given = handles._threads.__dict__.pop("handles", {}), set(place._given)
-    place._given.clear()
+    """No repository is open yet, and people are asked; afterwards all of that is back."""
+    kept = handles._threads.__dict__.pop("handles", {})
     asking = Announcer.__dict__["ask"]
     from artstore.cli import output  # sets it, which the package's own tests must not meet
 
@@ -134,5 +132,3 @@ def _package() -> Iterator[None]:
             if isinstance(repository, Repository):
                 repository.objects.close()
         handles._threads.__dict__["handles"] = kept
-        place._given.clear()
-        place._given.update(given)

@@ -21,7 +21,6 @@ from artstore.errors import (
 )
 from artstore.repository import Repository
 from artstore.store.logs import Log
-from artstore.sync import place
 from artstore.sync.notes import Tracking
 from tests.support.checks import check
 from tests.support.exchange import FILES, cloned, files_below, got, only, outcomes, put, refs_of, says
@@ -305,12 +304,13 @@ def test_a_repository_of_somebody_else_does_not_contact_its_remotes(
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
     put(anna, "a", {"f": "0"})
-    monkeypatch.setattr(place, "_given", set())  # as in another process than the one in which the remote was added
     os.chown(f"{anna.root}/config", 12345, -1)
-    for act in (anna.push, anna.pull, anna.fetch):
-        with pytest.raises(Refused, match="belongs to somebody else") as caught:
-            act()
-        assert "remote allow" in str(caught.value.hint)
-    anna.settings.allow_contact()
-    anna.push()
+    with Repository(anna.root) as other:  # it wasn't given the remote, as the handle that added it was
+        for act in (other.push, other.pull, other.fetch):
+            with pytest.raises(Refused, match="belongs to somebody else") as caught:
+                act()
+            assert "remote allow" in str(caught.value.hint)
+        anna.push()
+        other.settings.allow_contact()
+        other.pull()
     os.chown(f"{anna.root}/config", 0, -1)
