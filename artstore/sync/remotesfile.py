@@ -20,8 +20,8 @@ def path_beside(root: str) -> str:
 def read(path: str) -> dict[str, str]:
     """The URLs or paths of the remotes in the file, by name; empty if there is no file.
 
-    Each line has a name, spaces, and a URL or a path, which may be relative to the file's folder. Raises InvalidValue
-    for a name or URL that a lock file couldn't have either.
+    Each line has a name, spaces or a tab, and a URL or a path, which may be relative to the file's folder. A name that
+    has spaces ends at a tab. Raises InvalidValue for a name or URL that a lock file couldn't have either.
     """
     what = printable(path)
     if not os.path.lexists(path):
@@ -37,9 +37,10 @@ def read(path: str) -> dict[str, str]:
     for line in text.splitlines():
         if not line.strip() or line.startswith("#"):
             continue
-        name, _, url = line.strip().partition(" ")
-        check_remote(name, url.strip(), what)
-        found[name] = url.strip()
+        name, _, url = line.strip().partition("\t" if "\t" in line else " ")
+        name, url = name.strip(), url.strip()
+        check_remote(name, url, what)
+        found[name] = url
     return found
 
 
@@ -47,6 +48,7 @@ def write(path: str, name: str, url: str) -> None:
     """Add a remote to the file, or give it another URL. Comments in the file are not kept."""
     check_remote(name, url, printable(path))
     known = read(path) | {name: url}
-    text = _HEAD + "".join(f"{name} {url}\n" for name, url in sorted(known.items()))
+    lines = (f"{name}\t{url}\n" if " " in name else f"{name} {url}\n" for name, url in sorted(known.items()))
+    text = _HEAD + "".join(lines)
     with translated(f"write {printable(path)}"):
         replace_file(path, text.encode(), f"{path}.{os.urandom(4).hex()}", sync=False)

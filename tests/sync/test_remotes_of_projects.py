@@ -56,6 +56,16 @@ def test_a_remote_that_is_there_is_recorded_later_beside_others(recorded: Path, 
     ]
 
 
+def test_a_recorded_remote_whose_name_and_place_have_spaces_is_added_by_its_name(recorded: Path, cli: Cli) -> None:
+    well(cli, "remote", "add", "my remote", "../the other", "--init", "--record", cwd=recorded)
+    assert (recorded / "artstore.remotes").read_text().splitlines()[1:] == ["my remote\t../the other", "nas ../store"]
+    clone = clone_of(recorded, cli)
+    for name in ("my remote", "nas"):
+        well(cli, "remote", "add", name, cwd=clone)
+    with Repository(str(clone / ".artifacts")) as repository:
+        assert repository.remotes.all()["my remote"].url == str(recorded.parent / "the other")
+
+
 def test_a_name_that_the_file_has_not_is_told(recorded: Path, cli: Cli) -> None:
     clone = clone_of(recorded, cli)
     told = cli("remote", "add", "nsa", cwd=clone)
