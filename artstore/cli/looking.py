@@ -15,11 +15,11 @@ from artstore.cli.arguments import SPEC
 from artstore.cli.output import from_option, json_option, open_repository, open_view, print_json, report_damage, table
 from artstore.cli.streams import Long
 from artstore.domain.collection import INHERIT, Path, State, VersionState, id_of_state, is_live
-from artstore.domain.digest import from_hex, short
+from artstore.domain.digest import short
 from artstore.domain.names import as_project, check_project, check_type, collection_named, printable
 from artstore.domain.tree import DIRECTORY, EXECUTABLE, REFERENCE, Entry
 from artstore.domain.wording import count, human, moment, typed
-from artstore.errors import Damage, InvalidValue, StorageError
+from artstore.errors import Damage, InvalidValue
 from artstore.operations.finding.lookup import Version
 from artstore.view import View
 
@@ -56,7 +56,7 @@ def ls_command(
         raise InvalidValue("--deleted can be combined with SPEC, --project, --type and --from only")
     with open_view(place) as repository:
         if deleted:
-            _list_deleted(repository, spec, project, type, as_json)
+            _list_deleted(repository, spec, project, type, place, as_json)
         elif where:
             _list_versions(repository, spec, project, type, where, as_json)
         elif spec is None or spec.endswith("/"):
@@ -74,7 +74,8 @@ def _list_versions(
 
     condition, damaged = parsed(where), list[Damage]()
     if spec is not None and not spec.endswith("/"):
-        states = [repository.collection(collection_named(spec))]
+        state = repository.collection(collection_named(spec))
+        states = [state] if type in (None, state.type) else []
     else:
         states = _collections(repository, spec[:-1] if spec else project, type, damaged)
     found = [one for state in states for one in fitting_versions(repository.lookup, state, condition)]
@@ -96,20 +97,19 @@ def _list_versions(
     report_damage(damaged)
 
 
-def _list_deleted(repository: View, spec: str | None, project: str | None, type: str | None, as_json: bool) -> None:
+def _list_deleted(
+    repository: View, spec: str | None, project: str | None, type: str | None, place: str | None, as_json: bool
+) -> None:
     """List the deleted versions of one artifact, of a project, or of all, whose files `gc` hasn't removed yet."""
     damaged: list[Damage] = []
+    if type is not None:
+        check_type(type)
     if spec is not None and not spec.endswith("/"):
-        states = [repository.refs.read(repository.path_of(collection_named(spec))[0])]
+        state = repository.refs.read(repository.path_of(collection_named(spec))[0])
+        states = [state if state.versions else repository.collection(collection_named(spec))]
     else:
-        home = _home(repository, spec[:-1] if spec else project)
-        states = [state for state in repository.refs.with_deleted(*home, damaged=damaged) if type in (None, state.type)]
-    found = [
-        Version(state, version)
-        for state in states
-        for version in state.versions.values()
-        if not is_live(version) and _is_here(repository, version)
-    ]
+        states = list(repository.refs.with_deleted(*_home(repository, spec[:-1] if spec else project), damaged=damaged))
+    found = _restorable(repository, [state for state in states if type in (None, state.type)])
     if as_json:
         print_json([_version(repository, *one, []) for one in found])
     elif found:
@@ -123,20 +123,18 @@ def _list_deleted(repository: View, spec: str | None, project: str | None, type:
             for one in found
         ]
         table(rows, ("VERSION", "TYPE", "SIZE", output.time_head("DELETED")), right=(2,))
-        click.echo(f"{typed('undelete', rows[0][0]).strip('`')} brings the first one back", err=True)
+        if place is None:
+            click.echo(f"{typed('undelete', rows[0][0]).strip('`')} brings the first one back", err=True)
     else:
         click.echo("no deleted version can be brought back", err=True)
     report_damage(damaged)
 
 
-def _is_here(repository: View, version: VersionState) -> bool:
-    """Whether a deleted version's record and root folder can be read still. `gc` removes them with its files."""
-    try:
-        repository.objects.read_version(id_of_state(version))
-        repository.objects.read_tree(from_hex(version["digest"]))
-    except (Damage, StorageError):
-        return False
-    return True
+def _restorable(repository: View, states: list[State]) -> list[Version]:
+    """The deleted versions whose record and root folder are here still. `gc` removes them with a version's files."""
+    gone = [Version(state, version) for state in states for version in state.versions.values() if not is_live(version)]
+    here = repository.objects.readable({digest for one in gone for digest in (id_of_state(one.version), one.tree)})
+    return [one for one in gone if id_of_state(one.version) in here and one.tree in here]
 
 
 def _home(repository: View, project: str | None) -> tuple[str | None, str | None]:

@@ -145,6 +145,18 @@ def test_what_was_deleted_and_can_come_back_is_listed_with_the_way_back(cli: Cli
     assert cli("ls", "--deleted").out == ""
 
 
+def test_deleted_versions_are_listed_of_a_type_or_another_place_and_of_nothing_else(cli: Cli, data: Path) -> None:
+    cli("put", "data", "-t", "raw")
+    cli("rm", "--collection", "data")
+    assert "data:v0" in cli("ls", "data", "--deleted", "-t", "raw").out
+    assert cli("ls", "data", "--deleted", "-t", "other").out == ""
+    assert cli("ls", "data", "--where", "version=v0", "-t", "other").code == 4
+    elsewhere = cli("ls", "--deleted", "--from", str(data.parent))
+    assert "data:v0" in elsewhere.out and elsewhere.err == ""
+    missing = cli("ls", "--deleted", "nosuch")
+    assert (missing.code, missing.out) == (4, "") and "there is no artifact 'nosuch'" in missing.err
+
+
 def test_an_export_to_a_tar_gz_is_compressed_and_the_same_each_time(cli: Cli, data: Path, tmp_path: Path) -> None:
     cli("put", "data")
     for name in ("x.tar.gz", "y.tgz"):

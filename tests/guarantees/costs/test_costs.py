@@ -107,6 +107,16 @@ def test_a_download_that_deletes_and_a_status_list_each_folder_once(tmp_path: Pa
         assert sorted(listed, key=str) == sorted([None, *(f"/d{n}" for n in range(5))] * ends, key=str), command
 
 
+def test_a_list_of_deleted_versions_looks_for_all_of_them_at_once(repo: Repository, tmp_path: Path) -> None:
+    for number in range(10):
+        repo.put(str(make_tree(tmp_path / f"src{number}", {"f": f"{number}"})), "a")
+    repo.put(str(make_tree(tmp_path / "other", {"f": "other"})), "b")
+    repo.delete_collection("a")
+    repo.gc(now=True)
+    lines = trace(tmp_path, "getdents64", "ls", "--deleted")
+    assert sum("/objects/packs>" in line or "/trash>" in line for line in lines) < 10
+
+
 def test_a_blob_is_named_as_b3sum_names_it(repo: Repository, tmp_path: Path) -> None:
     content = os.urandom(3 << 20)
     repo.put(str(make_tree(tmp_path / "src", {"f": content}) / "f"), "a")
