@@ -152,6 +152,7 @@ def test_every_command_ends_in_about_a_minute_where_nobody_answers(
     cli: Cli, process_cli: Cli, service: S3Proxy, tmp_path: Path
 ) -> None:
     service.rule = lambda request, number: HANG(600)
+    cli("init")
     given = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
     for command in ("remote add r s3://bucket/x", "ls --from s3://bucket/x", "put s3://bucket/x -n x"):
         begun = time.monotonic()
