@@ -11,8 +11,8 @@ from artstore.store.statcache import clock_tick
 from tests.support.commands import environment
 
 
-def trace(tmp_path: Path, calls: str, *args: object) -> list[str]:
-    """The lines that strace prints of a command's calls."""
+def trace(tmp_path: Path, calls: str, *args: object, code: int = 0) -> list[str]:
+    """The lines that strace prints of the calls of a command, which ends with this exit code."""
     log = tmp_path / "trace"
     command = [
         "strace",
@@ -30,7 +30,7 @@ def trace(tmp_path: Path, calls: str, *args: object) -> list[str]:
     done = subprocess.run(command, cwd=tmp_path, env=environment(tmp_path), capture_output=True, text=True, check=False)
     if "ptrace" in done.stderr:
         pytest.skip("ptrace is not permitted here")
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == code, done.stderr
     return log.read_text(errors="replace").splitlines()
 
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from artstore.backends.confined import Confined, create_file, kind_at, open_child
 from artstore.backends.files import closing_fd, hash_file, open_regular
 from artstore.backends.owner import this_process
-from artstore.domain.digest import from_hex, is_hex
+from artstore.domain.digest import Digest, from_hex, is_hex
 from artstore.domain.ignore import IGNORE_FILE, Rules, ignored
 from artstore.domain.names import is_protected, printable
 from artstore.domain.tree import DIRECTORY, check_depth
@@ -173,7 +173,7 @@ def refuse_unknown(objects: ObjectStore, target: Confined, todo: Todo, extra: Ex
     """
     files = [path for path, entry in todo if entry.kind != DIRECTORY]
     files += [path for path, is_folder in extra if not is_folder]
-    unknown = [printable(path) for path in files if _holds_unknown(objects, target, tuple(path.split(b"/")))]
+    unknown = [printable(path) for path in _unknown(objects, target, files)]
     if unknown:
         listed = ", ".join(unknown[:10]) + (f" and {len(unknown) - 10} more" if len(unknown) > 10 else "")
         lost = "overwritten or removed" if extra else "overwritten"
@@ -183,38 +183,47 @@ def refuse_unknown(objects: ObjectStore, target: Confined, todo: Todo, extra: Ex
 
 def are_saved(objects: ObjectStore, target: Confined, extra: Extra) -> bool:
     """Whether the content of all these files is stored here, so that nothing is lost with them."""
-    return not any(
-        _holds_unknown(objects, target, tuple(path.split(b"/"))) for path, is_folder in extra if not is_folder
-    )
+    return not _unknown(objects, target, [path for path, is_folder in extra if not is_folder])
 
 
-def _holds_unknown(objects: ObjectStore, target: Confined, parts: tuple[bytes, ...]) -> bool:
-    """Whether a file exists whose content is in no version here. A file that can't be read counts as one."""
+def _unknown(objects: ObjectStore, target: Confined, paths: list[bytes]) -> list[bytes]:
+    """The files among these paths whose content is in no version here. A file that can't be read counts as one.
+
+    Cost: all are looked for at once, because each search opens all packs in the trash for what isn't stored.
+    """
+    found = {path: content for path in paths if (content := _content(target, tuple(path.split(b"/")))) is not None}
+    small = {digest for digest, size in found.values() if digest is not None and size < LARGE}
+    large = {digest for digest, size in found.values() if digest is not None and size >= LARGE}
+    here = objects.readable(small).keys() | objects.large.readable(large).keys()
+    return [path for path, (digest, _) in found.items() if digest not in here]
+
+
+def _content(target: Confined, parts: tuple[bytes, ...]) -> tuple[Digest | None, int] | None:
+    """The digest and size of a file's content; no digest if it can't be read, and None if there is no file."""
     try:
         fd = target.open_folder(parts[:-1], create=False)
     except (FileNotFoundError, Refused):  # no folder is there, or something else is
-        return False
+        return None
     with closing_fd(fd):
         if kind_at(fd, parts[-1]) in ("something else", "folder"):  # nothing, or what is in the folder is asked for
-            return False
+            return None
         try:
             source = open_regular(parts[-1], dir_fd=fd)
         except OSError:
-            return not _links_to_stored(objects, fd, parts[-1])
+            return _linked(fd, parts[-1]), LARGE
         with closing_fd(source):
-            digest, size = hash_file(source)
-        return not (objects.large if size >= LARGE else objects).readable({digest})
+            return hash_file(source)
 
 
-def _links_to_stored(objects: ObjectStore, fd: int, name: bytes) -> bool:
-    """Whether a symlink leads to a blob in a store, and that blob is here. The store may have been moved since."""
+def _linked(fd: int, name: bytes) -> Digest | None:
+    """The digest of the blob in a store that a symlink leads to. The store may have been moved since."""
     try:
         target = os.fsdecode(os.readlink(name, dir_fd=fd))
     except OSError:
-        return False
+        return None
     store, _, digest = target.rpartition("/")
     is_blob = is_hex(digest) and f"{store}/".endswith(f"/{BLOBS}/{digest[:2]}/")
-    return is_blob and bool(objects.large.readable({from_hex(digest)}))
+    return from_hex(digest) if is_blob else None
 
 
 def one_name(twins: list[tuple[bytes, bytes]]) -> Conflict:

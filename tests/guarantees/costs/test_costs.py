@@ -117,6 +117,13 @@ def test_a_list_of_deleted_versions_looks_for_all_of_them_at_once(repo: Reposito
     assert sum("/objects/packs>" in line or "/trash>" in line for line in lines) < 10
 
 
+def test_a_download_over_many_files_looks_for_all_of_them_at_once(repo: Repository, tmp_path: Path) -> None:
+    repo.put(str(make_tree(tmp_path / "src", {f"f{number}": f"{number}" for number in range(20)})), "a")
+    make_tree(tmp_path / "out", {f"f{number}": f"other {number}" for number in range(20)})
+    lines = trace(tmp_path, "getdents64", "get", "a", "--root", tmp_path / "out", code=6)
+    assert sum("/trash>" in line for line in lines) < 10
+
+
 def test_a_blob_is_named_as_b3sum_names_it(repo: Repository, tmp_path: Path) -> None:
     content = os.urandom(3 << 20)
     repo.put(str(make_tree(tmp_path / "src", {"f": content}) / "f"), "a")
