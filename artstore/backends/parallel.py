@@ -1,5 +1,7 @@
 """Making several calls at once, in threads; repeating one after a failure that may pass; reporting a long wait."""
 
+import math
+import os
 import threading
 import time
 import warnings
@@ -40,18 +42,70 @@ MOST_SECONDS = 60.0
 """Seconds after which a call that failed isn't made again."""
 
 
+class _Watcher:
+    """One thread that warns of all waits of this process that take too long."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._waits: dict[object, tuple[float, str]] = {}
+        """when each is reported, and how"""
+        self._next = math.inf
+        """when the thread looks again if nothing wakes it"""
+        self._thread: threading.Thread | None = None
+
+    def add(self, seconds: float, text: str) -> object:
+        """Warn with a text after some seconds, unless what this returns is removed before."""
+        wait, ends = object(), time.monotonic() + seconds
+        with self._changed:
+            self._waits[wait] = ends, text
+            if self._thread is None or not self._thread.is_alive():
+                self._thread = threading.Thread(target=self._watch, daemon=True)
+                self._thread.start()
+            elif ends < self._next:
+                self._changed.notify()
+        return wait
+
+    def remove(self, wait: object) -> None:
+        with self._changed:
+            self._waits.pop(wait, None)
+
+    def _watch(self) -> None:
+        while True:
+            for text in self._overdue():
+                warnings.warn_explicit(text, UserWarning, "artstore", 0)  # unlike `warn`, each time
+
+    def _overdue(self) -> set[str]:
+        """Wait until something is to be reported. Waits with the same text are reported together."""
+        with self._changed:
+            while not (late := {text for ends, text in self._waits.values() if ends <= time.monotonic()}):
+                self._next = min((ends for ends, _ in self._waits.values()), default=math.inf)
+                self._changed.wait(None if self._next == math.inf else max(0.0, self._next - time.monotonic()))
+            self._waits = {wait: (ends, text) for wait, (ends, text) in self._waits.items() if text not in late}
+            self._next = -math.inf
+        return late
+
+
+_watcher = _Watcher()
+
+
+def _renew() -> None:
+    """Begin anew in a forked child: the thread stays with the parent, and may hold the lock."""
+    global _watcher
+    _watcher = _Watcher()
+
+
+os.register_at_fork(after_in_child=_renew)
+
+
 @contextmanager
 def reported(place: str, after: float | None = None) -> Iterator[None]:
     """Warn if the block, which waits for a server, takes longer than `after` seconds (SILENCE by default)."""
     seconds = SILENCE if after is None else after
-    text = f"{place} has not answered for {seconds:.0f} seconds; waiting"
-    timer = threading.Timer(seconds, warnings.warn, (text,))
-    timer.daemon = True
-    timer.start()
+    wait = _watcher.add(seconds, f"{place} has not answered for {seconds:.0f} seconds; waiting")
     try:
         yield
     finally:
-        timer.cancel()
+        _watcher.remove(wait)
 
 
 def retried(call: Callable[[], Answer], waits: Iterable[float], may_pass: Callable[[StorageError], bool]) -> Answer:
