@@ -168,7 +168,7 @@ def test_json_in_any_other_form_is_refused(data: bytes) -> None:
 
 @pytest.mark.parametrize("data", [b"", b"{", b'{"a":1}{}\n', b"\xff\n", b"[" * 100_000, b"hello\n"])
 def test_what_is_no_json_is_refused(data: bytes) -> None:
-    with pytest.raises(Damage, match="^entry 1 is not JSON: "):
+    with pytest.raises(Damage, match="^entry 1 is not JSON(: | of ours: it is nested too deeply)"):
         decode_json(data, "entry 1")
 
 
