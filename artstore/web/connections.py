@@ -50,10 +50,11 @@ class Connection(H11Protocol):
             self._deadline.cancel()
 
     def on_response_complete(self) -> None:
-        """Wait for the next request."""
+        """Wait for the next request, unless it came with the last one and is being answered now."""
         self._deadline.cancel()
-        self._wait()
         super().on_response_complete()
+        if not self.is_answering:
+            self._wait()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection."""

@@ -1,13 +1,15 @@
 """Connections that keep the server waiting: half requests, and more of them than it has descriptors."""
 
+import asyncio
 import http.client
 import resource
 import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import uvicorn
@@ -43,18 +45,26 @@ def test_half_requests_beyond_all_descriptors_keep_nobody_out(served: Served) ->
         assert len(list(Path(f"/proc/{served.pid}/fd").iterdir())) < 200
 
 
+@contextmanager
+def listening(pages: Any) -> Iterator[int]:
+    """The port of a server of these pages."""
+    config = uvicorn.Config(pages, log_level="error", ws="none", lifespan="off", http=connections.Connection)
+    server, listener = uvicorn.Server(config), socket.create_server(("127.0.0.1", 0))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+    thread.start()
+    try:
+        yield listener.getsockname()[1]
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
 @pytest.fixture
 def impatient(repo: Repository, root: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
     """The port of a server that waits 0.3 seconds for a request."""
     monkeypatch.setattr(connections, "_SECONDS", 0.3)
-    pages = application(str(root), "s", "artstore")
-    config = uvicorn.Config(pages, log_level="error", ws="none", http=connections.Connection)
-    server, listener = uvicorn.Server(config), socket.create_server(("127.0.0.1", 0))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-    thread.start()
-    yield listener.getsockname()[1]
-    server.should_exit = True
-    thread.join()
+    with listening(application(str(root), "s", "artstore")) as port:
+        yield port
 
 
 def is_closed_within(connection: socket.socket, seconds: float, *, dripping: bytes = b"") -> bool:
@@ -92,3 +102,22 @@ def test_the_second_request_of_a_connection_has_its_time_too(impatient: int) -> 
     assert client.sock is own is not None, "it is one connection"
     assert is_closed_within(own, 5, dripping=HALF[:1])
     client.close()
+
+
+async def slow(scope: Any, receive: Any, send: Any) -> None:
+    """A page that takes longer than `impatient` waits for a request."""
+    await asyncio.sleep(0.6)
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"4")]})
+    await send({"type": "http.response.body", "body": b"done"})
+
+
+def test_a_request_that_came_with_another_is_answered_though_that_takes_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "_SECONDS", 0.3)
+    with listening(slow) as port, socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
+        connection.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n" * 2)
+        answers = b""
+        while answers.count(b"done") < 2:
+            piece = connection.recv(1 << 16)
+            assert piece, "the connection was closed"
+            answers += piece
+        assert is_closed_within(connection, 5)
