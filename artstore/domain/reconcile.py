@@ -26,8 +26,16 @@ _NOBODY = {"host": None, "time": "", "user": None}
 
 
 def told(entries: Iterable[LogEntry]) -> list[Change]:
-    """All changes of a log, oldest first, each with its origin in the field `by`."""
-    return [{**change, "by": origin_of(entry, change)} for entry in entries for change in entry.changes]
+    """All changes of a log, oldest first, each with its origin in the field `by`.
+
+    Without the type in the first entry after a rename: it repeats what was, and nobody set it.
+    """
+    return [
+        {**change, "by": origin_of(entry, change)}
+        for entry in entries
+        for change in entry.changes
+        if change["kind"] != "collection" or all(other["kind"] != "moved from" for other in entry.changes)
+    ]
 
 
 # -- properties ----------------------------------------------------------------------------------

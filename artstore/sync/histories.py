@@ -18,6 +18,13 @@ class Histories(NamedTuple):
     theirs: list[Change]
     behind: int
     """number of the entry of our log after which `ours` begins; 0 if `ours` has all changes"""
+    known: set[str]
+    """ids of all changes in the entries of the remote's log that were read"""
+
+    @staticmethod
+    def of(ours: list[LogEntry], theirs: list[LogEntry], behind: int) -> "Histories":
+        known = {change["change"] for entry in theirs for change in entry.changes}
+        return Histories(told(ours), told(theirs), behind, known)
 
 
 def histories(here: Refs, ours: State, there: Refs, theirs: State, same: InStep | None) -> Histories:
@@ -34,8 +41,8 @@ def histories(here: Refs, ours: State, there: Refs, theirs: State, same: InStep 
         new = here.since(ours, same.ours, same.our_digest)
         heard = there.since(theirs, same.theirs, same.their_digest)
         if new is not None and heard is not None and not _is_odd(new) and not _is_odd(heard):
-            return Histories(told(new), told(heard), same.ours)
-    return Histories(told(here.history(ours.path, ours.number)), told(there.history(theirs.path, theirs.number)), 0)
+            return Histories.of(new, heard, same.ours)
+    return Histories.of([*here.history(ours.path, ours.number)], [*there.history(theirs.path, theirs.number)], 0)
 
 
 def what_to_push(
@@ -52,9 +59,8 @@ def what_to_push(
         settled: Ids of our changes that never have to be sent there.
         wanted: Ids of the only versions to push; None for all.
     """
-    changes, heard, behind = histories(here, ours, there, theirs, same)
+    changes, _, behind, known = histories(here, ours, there, theirs, same)
     start = here.read_folder(ours.path.folder, ours.path, until=behind) if behind else None
-    known = {change["change"] for change in heard}
     return to_push(changes, ours, theirs, known, settled, wanted, start=start)
 
 

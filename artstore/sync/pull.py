@@ -102,7 +102,7 @@ class Pull:
             return Planned(theirs, wanted, *self._renamed_here(theirs, now.redirect))
         followed = any(tracking.follows(theirs.path.folder) for tracking in self.exchange.neighbours.tracked)
         same = self.exchange.same.get(theirs.path.folder) if wanted is None else None
-        ours, heard, _ = histories(self.exchange.refs, now, self.exchange.there, theirs, same)
+        ours, heard, _, _ = histories(self.exchange.refs, now, self.exchange.there, theirs, same)
         try:
             settled = self.exchange.settled(theirs.path)
             plan = to_pull(heard, theirs, ours, now, settled, upstream=not followed, wanted=wanted)

@@ -405,3 +405,17 @@ def test_a_name_in_another_case_at_the_remote_is_refused(anna: Repository, bob: 
     assert "differs only in case from local/uncategorized/Model" in str(moved.problem)
     done = bob.pull()
     assert [type(moved.problem) for moved in done.refused] == [Conflict]
+
+
+def test_a_rename_at_the_remote_is_no_change_of_the_type(anna: Repository, bob: Repository, nas: Path) -> None:
+    put(anna, "a", {"f": "0"})
+    anna.push()
+    bob.pull()
+    anna.rename("a", "b")
+    anna.push()
+    bob.edit_collection("a", type="model")
+    assert only(bob.pull()).declined == ()
+    bob.push()
+    anna.pull()
+    types = [repository.refs.read(repository.path_of("b")[0]).type for repository in (anna, bob)]
+    assert types == ["model", "model"] and says(anna) == says(bob) == says(nas)
