@@ -89,7 +89,7 @@ def wandb_command(folder: str, project: str | None, kind: str, as_json: bool) ->
 def _repository(folder: str) -> Repository:
     """The repository here. If there is none, it is made, provided that `folder` exists."""
     if not os.path.exists(folder):
-        raise NotFound(f"there is no folder {printable(folder)}", hint="name the folder to import from")
+        raise NotFound(f"there is nothing at {printable(folder)}", hint="name what to import from")
     return Repository.init(root_to_create())
 
 

@@ -343,7 +343,10 @@ def test_what_is_malformed_in_mlflow_is_left_and_the_rest_taken(mlruns: Path, re
     bad.write_text("start_time: never\n")
     taken, left = imported(cli, "mlflow", str(mlruns))
     assert "run good" in taken and any("bad" not in source and "run " in source for source in left)
-    assert cli("import", "mlflow", "nowhere").code == 4
+    missing = cli("import", "mlflow", "nowhere.db")
+    assert (missing.code, missing.err) == (
+        4, "error: there is nothing at nowhere.db\nhint: name what to import from\n"
+    )  # fmt: skip
 
 
 # -- W&B --
