@@ -157,11 +157,11 @@ def _exact(size: int) -> str:
 def _at_work(name: str) -> str:
     owner = parse(name)
     if owner is None:
-        return f"{printable(name)}, which artstore didn't make ({typed('gc --abandon', name)} removes it)"
+        return f"{printable(name)}, which artstore didn't make ({typed('gc', abandon=name)} removes it)"
     if is_alive(owner):
         return f"process {owner.pid} on this host"
     host = owner.host.rpartition("-")[0] or "another host"
-    return f"process {owner.pid} on {host}, perhaps dead (if so: {typed('gc --abandon', name)})"
+    return f"process {owner.pid} on {host}, perhaps dead (if so: {typed('gc', abandon=name)})"
 
 
 @click.command("prune")

@@ -165,11 +165,11 @@ def _new_or_known(repository: Repository, path: str, target: str, name: str | No
         known = short(noted.collection)
         if os.path.basename(place) == f"{noted.collection.name}-v{noted.number}":
             return known, None
-        adds = typed("put --name", known, path)
+        adds = typed("put", path, name=known)
         return target, f"{printable(path)} was {known}:v{noted.number}; {adds} saves to that artifact"
     others = repository.lookup.same_name(repository.path_of(target)[0]) if "/" not in target else []
     if others:
-        other = typed("put --name", others[0], path)
+        other = typed("put", path, name=others[0])
         return target, f"{target} is new in its project; {other} saves to the other one"
     return target, None
 

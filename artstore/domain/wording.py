@@ -5,10 +5,11 @@ import unicodedata
 from collections.abc import Iterable
 
 
-def typed(command: str, *arguments: str) -> str:
+def typed(command: str, *arguments: str, **options: str) -> str:
     """An artstore command in backquotes, quoted for a shell. With `--` if an argument could be read as an option."""
+    given = [word for name, value in options.items() for word in (f"--{name}", _quoted(value))]
     dashes = ["--"] if any(argument.startswith("-") for argument in arguments) else []
-    return f"`artstore {' '.join([command, *dashes, *map(_quoted, arguments)])}`"
+    return f"`artstore {' '.join([command, *given, *dashes, *map(_quoted, arguments)])}`"
 
 
 def _quoted(argument: str) -> str:

@@ -44,6 +44,13 @@ def test_a_checkout_under_another_name_gets_a_hint(saved: Path, cli: Cli) -> Non
     assert cli("put", "work").err == "", "it is said once"
 
 
+def test_a_hint_for_a_path_that_begins_with_a_dash_can_be_typed(saved: Path, cli: Cli) -> None:
+    assert cli("get", "data", "--root", "-work").code == 0
+    told = cli("put", "--", "-work")
+    assert "`artstore put --name data -- -work` saves to that artifact" in told.err, told
+    assert cli("put", "--name", "data", "--", "-work").code == 0
+
+
 def test_a_name_that_another_project_has_gets_a_hint(saved: Path, cli: Cli) -> None:
     assert cli("config", "core.project", "other").code == 0
     told = cli("put", "src", "--name", "images")

@@ -129,5 +129,7 @@ def _text(node: ast.expr) -> str:
     if isinstance(node, ast.FormattedValue):
         return _text(node.value)
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "typed":
-        return "`artstore " + " ".join(next(_texts(word), ANY) for word in node.args) + "`"
+        command, *arguments = (next(_texts(word), ANY) for word in node.args)
+        options = [f"--{option.arg} {next(_texts(option.value), ANY)}" for option in node.keywords]
+        return "`artstore " + " ".join([command, *options, *arguments]) + "`"
     return ANY

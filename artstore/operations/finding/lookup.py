@@ -293,7 +293,7 @@ class Lookup:
         if same_name := self.same_name(path):
             return f"did you mean {' or '.join(map(repr, same_name[:3]))}?"
         if any(folder[:2] == [file_name_of(path.entity), name] for folder in folders):
-            return f"that is a project: {typed('ls --project', path.name)} lists it"
+            return f"that is a project: {typed('ls', project=path.name)} lists it"
         return None
 
     def same_name(self, path: Path) -> list[str]:
