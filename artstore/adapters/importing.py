@@ -187,7 +187,7 @@ def saved(
     new = tuple(alias for alias in aliases if alias not in taken)
     done = draft.save(path, type=type, run=run, reuse="any", properties=Properties(aliases=new))
     repository.automations.changes_made()
-    spec = f"{path}:v{done.number}"
+    spec = f"{path}@{done.id}"
     if not about.keys() & repository.find(spec).version.get("metadata", {}).keys():
         properties = properties or Properties()
         repository.edit(spec, properties._replace(metadata={**(properties.metadata or {}), **about}))

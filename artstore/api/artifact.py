@@ -302,7 +302,8 @@ class Artifact(Described):
             delete_aliases: Delete it even if it has links, or aliases other than `latest`. The links stay.
 
         Raises:
-            Conflict: If it has links or aliases, and `delete_aliases` is False.
+            Conflict: If it has links or aliases, and `delete_aliases` is False, or if it was found by a number that
+                another version had before a pull.
 
         Example:
             >>> images = wandb.Api().artifact("digits/images:v0")
@@ -311,6 +312,7 @@ class Artifact(Described):
             'DELETED'
         """
         stored = self._logged("delete")
+        stored.refuse_renumbered()
         if self.is_link:
             self.unlink()
             return

@@ -47,10 +47,10 @@ class ArtifactFiles:
         self._stored: Stored | None = None
 
     @classmethod
-    def of(cls, root: str, found: Version) -> Self:
-        """The artifact of a stored version."""
+    def of(cls, root: str, found: Version, number: int | None = None) -> Self:
+        """The artifact of a stored version, which was named by a number or not."""
         self = cls(found.state.path.name)
-        self._become(Stored(root, found))
+        self._become(Stored(root, found, number))
         return self
 
     def _become(self, stored: Stored) -> None:

@@ -24,7 +24,7 @@ from artstore.api.recording import session
 from artstore.api.runs import RunRecord
 from artstore.backends.storage import is_url
 from artstore.domain.collection import State, VersionState
-from artstore.domain.names import as_project, check_project
+from artstore.domain.names import as_project, check_project, parse_spec
 from artstore.domain.run import RunPath
 from artstore.domain.wording import near
 from artstore.errors import Conflict, InvalidType, InvalidValue, NotFound
@@ -121,7 +121,7 @@ class Api:
         found = self._repository.find(name, self._home())
         if type is not None and found.state.type != type:
             raise Conflict(f"type {type} specified but this artifact is of type {found.state.type}")
-        return Artifact.of(self._root, found)
+        return Artifact.of(self._root, found, parse_spec(name).number)
 
     def artifact_exists(self, name: str, type: str | None = None) -> bool:
         """Whether `artifact(name, type)` would find a version. Raises InvalidValue if the name breaks a rule."""

@@ -18,7 +18,7 @@ from artstore.api.sources import artifact_of, is_source, source_files
 from artstore.api.tables.table import Table
 from artstore.api.values import checked_step, plain_values
 from artstore.domain.html import definition_rows, page
-from artstore.domain.names import name_from
+from artstore.domain.names import name_from, parse_spec
 from artstore.domain.run import RunPath, RunState
 from artstore.errors import Conflict, InvalidType, InvalidValue
 from artstore.store.settings import root_to_create
@@ -85,7 +85,8 @@ class Run(ActiveRun):
         self._refuse_ended("use_artifact")
         if isinstance(artifact_or_name, str):
             root = self._recording.root if self._recording is not None else root_to_create()
-            artifact = Artifact.of(root, opened(root).find(artifact_or_name, self._path[:2]))
+            found = opened(root).find(artifact_or_name, self._path[:2])
+            artifact = Artifact.of(root, found, parse_spec(artifact_or_name).number)
         elif isinstance(artifact_or_name, Artifact):
             artifact = artifact_or_name
         else:

@@ -95,9 +95,10 @@ def ttl_seconds(ttl: TTL) -> int | str:
 class Stored:
     """A stored version, which any thread may use: each thread has a repository handle of its own."""
 
-    def __init__(self, root: str, found: Version) -> None:
+    def __init__(self, root: str, found: Version, number: int | None = None) -> None:
         self.root = root
         self._found = found
+        self._number = number
         self._edits: Edits | None = None
         self._origins: dict[str, dict[str, Any]] | None = None
 
@@ -187,7 +188,12 @@ class Stored:
         if properties.aliases or properties.tags:
             self._edit(properties)
 
+    def refuse_renumbered(self) -> None:
+        """Raise Conflict if it was named by a number that another version had before a pull."""
+        self.repository.lookup.refuse_renumbered(self.found(), self._number)
+
     def _edit(self, properties: Properties) -> None:
+        self.refuse_renumbered()
         self._found = self.repository.edit(self.spec, properties)
         self._edits = None
 

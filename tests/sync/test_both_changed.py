@@ -3,10 +3,13 @@
 import os
 import shutil
 from collections.abc import Callable
+from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from artstore.api.query import Api
 from artstore.backends.storage import FolderStorage
 from artstore.domain.properties import Properties
 from artstore.errors import Conflict, InvalidValue, NotFound
@@ -48,7 +51,7 @@ def test_versions_of_ours_move_behind_theirs_and_every_old_number_is_told(
     assert says(anna) == says(bob) == says(nas)
 
 
-def test_a_number_that_a_pull_gave_to_another_version_deletes_and_moves_neither(
+def test_a_number_that_a_pull_gave_to_another_version_changes_neither(
     anna: Repository, bob: Repository, cli: Cli, nas: Path
 ) -> None:
     put(anna, "a", {"f": "0"})
@@ -58,18 +61,50 @@ def test_a_number_that_a_pull_gave_to_another_version_deletes_and_moves_neither(
     anna.push()
     ours = put(bob, "a", {"f": "his"})
     bob.pull()
-    for command in (("rm", "a:v1"), ("rm", "a:v1", "--force"), ("mv", "a:v1", "b")):
+    before = says(bob)
+    for command in (
+        ("rm", "a:v1"), ("rm", "a:v1", "--force"), ("mv", "a:v1", "b"), ("cp", "a:v1", "b"), ("alias", "a:v1", "prod"),
+        ("tag", "a:v1", "good"), ("edit", "a:v1", "--ttl", "1d"), ("edit", "a:v1", "--set", "x=1"),
+    ):  # fmt: skip
         told = cli(*command, cwd=Path(bob.root).parent)
         assert told.code == 5 and told.err == (
             "error: a:v1 is another version since a pull: the one that had this number is v2 now\n"
             f"hint: a@{theirs[:12]} names the one that has it now, a@{ours[:12]} the other one\n"
         )
-    assert set(says(bob)["live"]) > {theirs, ours}
+    assert says(bob) == before and set(before["live"]) > {theirs, ours}
+    bob.set_aliases("a:v2", ("prod",))
+    bob.set_aliases("a:v2", remove=("prod",))
     bob.delete("a:v2")
     assert ours not in says(bob)["live"] and theirs in says(bob)["live"]
     bob.delete(f"a@{theirs[:12]}")
     assert theirs not in says(bob)["live"]
     bob.delete("a:v0")
+
+
+def test_an_artifact_found_by_a_number_of_another_version_before_a_pull_is_not_changed_in_python(
+    anna: Repository, bob: Repository, nas: Path
+) -> None:
+    put(anna, "a", {"f": "0"})
+    anna.push()
+    bob.pull()
+    theirs = put(anna, "a", {"f": "hers"})
+    anna.push()
+    ours = put(bob, "a", {"f": "his"})
+    api = Api(repository=bob.root)
+    early = api.artifact("a:v1")
+    bob.pull()
+    with pytest.warns(RenumberedWarning):
+        late = api.artifact("a:v1")
+    late.ttl = timedelta(days=1)
+    for change in (late.save, late.delete, partial(late.delete, delete_aliases=True)):
+        with pytest.raises(Conflict, match="a:v1 is another version since a pull") as refused:
+            change()
+        assert refused.value.hint == f"a@{theirs[:12]} names the one that has it now, a@{ours[:12]} the other one"
+    assert theirs in says(bob)["live"] and bob.find("a").id == ours
+    early.delete()
+    assert ours not in says(bob)["live"] and theirs in says(bob)["live"]
+    api.artifact(f"a@{theirs[:12]}").delete()
+    assert theirs not in says(bob)["live"]
 
 
 def test_an_old_number_that_nobody_took_leads_to_the_version_that_had_it(

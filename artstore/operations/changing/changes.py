@@ -22,7 +22,6 @@ from artstore.operations.saving.properties import latest_is_ours
 from artstore.operations.saving.reliance import Reliance
 from artstore.operations.upkeep.pruning import Policy, Verdict, judge
 from artstore.operations.upkeep.removal import sweep
-from artstore.store.refs import resolve
 from artstore.store.store import Store
 
 
@@ -76,7 +75,7 @@ class Changes:
         The tags of a link are those of its source.
         """
         add, remove = tuple(check_tags(add)), tuple(check_tags(remove))
-        found = self._lookup.find(text)
+        found = self._lookup.find_for_good(text)
         if (source := self._lookup.source(found)) is not None:
             self.set_tags(f"{source.state.path}@{source.id}", add, remove)
             return found
@@ -100,7 +99,7 @@ class Changes:
         properties = properties.checked()
         if "latest" in properties.no_aliases:
             raise latest_is_ours()
-        found = self._lookup.find(text)
+        found = self._lookup.find_for_good(text)
         if (source := self._lookup.source(found)) is not None:
             rest = properties._replace(aliases=(), no_aliases=())
             if rest != Properties():
@@ -144,15 +143,16 @@ class Changes:
         """Change the version that a spec names. `build` makes the changes from its collection and the version.
 
         The spec is resolved once. If another writer appends first, the same version is changed, even if `latest` names
-        another one by then. `change` appends them, by default `Refs.change`.
+        another one by then. `change` appends them, by default `Refs.change`. Raises Conflict if a pull gave the number
+        to another version.
         """
         path, spec = self._lookup.path_of(text)
         chosen: dict[str, str] = {}
 
         def changes(state: State) -> list[Change]:
             if not state.exists:
-                self._lookup.find(text)  # raises NotFound, with similar names in the hint
-            version = state.versions[chosen["id"]] if chosen else resolve(state, spec)
+                self._lookup.collection(text)  # raises NotFound, with similar names in the hint
+            version = state.versions[chosen["id"]] if chosen else self._lookup.chosen_for_good(state, spec).version
             if not is_live(version):
                 raise NotFound(f"{state.path.name}:v{version['number']} was deleted meanwhile")
             chosen["id"] = version["id"]
@@ -161,7 +161,7 @@ class Changes:
         try:
             state = (change or self._refs.change)(path, changes)
         except Conflict:
-            self._lookup.find(text)  # raises NotFound if only a name in another case exists
+            self._lookup.collection(text)  # raises NotFound if only a name in another case exists
             raise
         return Version(state, state.versions[chosen["id"]])
 
@@ -382,8 +382,8 @@ class Changes:
             state = self._lookup.collection(text)
             if state.path == self._refs.read(target).path:
                 raise Conflict(f"{new} can't be copied to itself", hint="choose another name")
-            versions = [resolve(state, spec)] if spec.names_version else state.live()
-            versions = [self._lookup.whole(Version(state, version)) for version in versions]
+            named = [self._lookup.chosen_for_good(state, spec).version] if spec.names_version else state.live()
+            versions = [self._lookup.whole(Version(state, version)) for version in named]
             for version in versions:
                 reliance.rely_on(state.path, version)
                 reliance.rely_on_properties(state.path, version)

@@ -165,18 +165,27 @@ class Lookup:
         return named
 
     def find_for_good(self, text: str) -> Version:
-        """The version that a spec names, for what can't be repeated with another one, such as deleting it.
+        """The version that a spec names, for what changes it, such as deleting it. Raises like `chosen_for_good`."""
+        return self.chosen_for_good(self.collection(text), parse_spec(text))
+
+    def chosen_for_good(self, state: State, spec: Spec) -> Version:
+        """The version of a collection that a spec names, for what changes it.
 
         Raises Conflict if a pull gave the number to another version: who read it before means the other one.
         """
-        state, spec = self.collection(text), parse_spec(text)
         found = Version(state, resolve(state, spec))
-        before = state.versions.get(state.renumbered.get(spec.number, found.id)) if spec.number is not None else None
-        if before is None or before is found.version:
-            return found
+        self.refuse_renumbered(found, spec.number)
+        return found
+
+    def refuse_renumbered(self, found: Version, number: int | None) -> None:
+        """Raise Conflict if a version was named by a number that another one had before a pull."""
+        state = found.state
+        before = state.versions.get(state.renumbered.get(number, found.id)) if number is not None else None
+        if before is None or before["id"] == found.id:
+            return
         name = self.short(state.path)
         raise Conflict(
-            f"{name}:v{spec.number} is another version since a pull: the one that had this number is v{before['number']} now",
+            f"{name}:v{number} is another version since a pull: the one that had this number is v{before['number']} now",
             hint=f"{name}@{found.id[:12]} names the one that has it now, {name}@{before['id'][:12]} the other one",
         )
 
