@@ -153,13 +153,16 @@ def _metadata(metadata: str | None, given: tuple[str, ...]) -> Any:
 
 
 def _new_or_known(repository: Repository, path: str, target: str, name: str | None) -> tuple[str, str | None]:
-    """The artifact to save to, and a hint if another one may be meant: `target` and none if that exists.
+    """The artifact to save to, by its name of today, and a hint if another one may be meant: none if it exists.
 
     A folder with the name that `get` gave it, such as data-v3, is of the artifact that it came from.
     """
-    if repository.refs.read(repository.path_of(target)[0]).exists:
-        return target, None
     place, short = os.path.abspath(path), repository.lookup.short
+    named, spec = repository.path_of(target)
+    state = repository.refs.read(named)
+    if state.exists:
+        was_renamed = state.path != named and not spec.names_version  # a save to a version is refused
+        return short(state.path) if was_renamed else target, None
     noted = next((noted for noted in repository.checkouts.all() if noted.place == place), None)
     if noted is not None and name is None:
         known = short(noted.collection)
@@ -167,7 +170,7 @@ def _new_or_known(repository: Repository, path: str, target: str, name: str | No
             return known, None
         adds = typed("put", path, name=known)
         return target, f"{printable(path)} was {known}:v{noted.number}; {adds} saves to that artifact"
-    others = repository.lookup.same_name(repository.path_of(target)[0]) if "/" not in target else []
+    others = repository.lookup.same_name(named) if "/" not in target else []
     if others:
         other = typed("put", path, name=others[0])
         return target, f"{target} is new in its project; {other} saves to the other one"

@@ -270,7 +270,7 @@ class Refs(LogBook[State]):
             if target.number == 0:
                 self._check_spelling(new)
             if target.exists or target.redirect or target.versions:
-                raise Conflict(f"{new} is in use", hint="choose another name")
+                raise self._taken(new, target)
             begun = new_change("moved from", **source.path.fields(), number=source.number, digest=source.digest)
             named = new_change("collection", **nfc(new).fields(), type=source.type)
             if self.commit(target, [named, begun]) is None:
@@ -279,6 +279,18 @@ class Refs(LogBook[State]):
             if self.commit(source, [moved]) is not None:
                 return self.read(new)
         raise too_busy(str(old), "it could be renamed")
+
+    def _taken(self, new: Path, target: State) -> Conflict:
+        """The error for a new name that isn't free, though maybe no collection has it now."""
+        if target.redirect:
+            why = (
+                f"{new} is a former name of {self.read(new).path}, and stays so that what was written with it is found"
+            )
+        elif target.exists:
+            why = f"{new} is in use"
+        else:
+            why = f"{new} was deleted, and its name stays, with the numbers of its versions"
+        return Conflict(why, hint="choose another name")
 
     def since(self, state: State, number: int, digest: str) -> list[LogEntry] | None:
         """The entries of a state's log after a number, or None if the entry with that number has another digest."""

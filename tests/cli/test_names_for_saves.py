@@ -1,5 +1,6 @@
 """To which artifact a save goes if no name says it, and the hint if another one may be meant."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -61,3 +62,15 @@ def test_a_name_that_another_project_has_gets_a_hint(saved: Path, cli: Cli) -> N
     assert cli("put", "src", "--name", "images").err == ""
     assert cli("put", "src", "--name", "third/images").err == "", "its project was named"
     assert cli("put", "src", "--name", "fresh").err == ""
+
+
+def test_a_save_to_a_former_name_says_the_name_under_which_it_is_stored(saved: Path, cli: Cli) -> None:
+    assert cli("mv", "data", "vision/photos").code == 0
+    make_tree(saved / "src", {"f": "2"})
+    assert cli("put", "src", "--name", "data", "--dry-run").out.endswith("would save vision/photos:v1: 1 file, 1 B\n")
+    dry = cli("put", "src", "--name", "data", "--dry-run", "--json")
+    assert json.loads(dry.out)["spec"] == "local/vision/photos:v1"
+    assert cli("put", "src", "--name", "data").out.startswith("saved vision/photos:v1: ")
+    assert cli("put", "src", "--name", "data").out.startswith("no changes: same content as vision/photos:v1")
+    assert cli("put", "src", "--name", "local/uncategorized/data").out.startswith("no changes: same content as vision/")
+    assert cli("put", "src", "--name", "data:v1").code == 3

@@ -274,9 +274,27 @@ def test_a_renamed_collection_keeps_its_history_and_the_old_name_redirects(
     assert put(repo, tmp_path, "old", "3") == 2, "a save to the old name goes on under the new one"
     assert len(list(repo.history("other/new"))) == 4
     assert [str(state.path) for state in repo.collections()] == ["local/other/new"]
-    with pytest.raises(Conflict, match="in use"):
-        repo.rename("other/new", "old")
     repo.gc(now=True)
+
+
+def test_a_rename_to_a_name_that_only_stays_says_why_it_stays(repo: Repository, tmp_path: Path) -> None:
+    for name in ("old", "gone", "held"):
+        put(repo, tmp_path, name, name)
+    repo.rename("old", "between")
+    repo.rename("between", "new")
+    repo.delete_collection("gone")
+    why = {
+        "old": "local/uncategorized/old is a former name of local/uncategorized/new, and stays so that what was written "
+        "with it is found",
+        "gone": "local/uncategorized/gone was deleted, and its name stays, with the numbers of its versions",
+        "held": "local/uncategorized/held is in use",
+    }
+    for source in ("new", "old"):
+        for taken, message in why.items():
+            with pytest.raises(Conflict) as refused:
+                repo.rename(source, taken)
+            assert str(refused.value) == message and refused.value.hint == "choose another name"
+    assert [state.path.name for state in repo.collections()] == ["held", "new"]
 
 
 def test_a_rename_that_died_half_way_is_settled_by_the_next_writer(repo: Repository, tmp_path: Path) -> None:
