@@ -133,10 +133,17 @@ def _set(values: dict[str, Any], items: Any) -> None:
             if not isinstance(inner.get(key), dict):
                 inner[key] = {}
             inner = inner[key]
-        try:
-            inner[keys[-1]] = json.loads(item.value_json)
-        except ValueError:
-            inner[keys[-1]] = item.value_json
+        inner[keys[-1]] = _value_of(item.value_json)
+
+
+def _value_of(text: str) -> Any:
+    """The value of a JSON text, or the text if it isn't JSON. Half a character, which a run can't hold, becomes `?`."""
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return text
+    whole = "\\ud" not in text.lower()
+    return value if whole else json.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
 
 
 def _record_type() -> Any:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, MutableMapping
 from typing import Any
 
 from artstore.api.artifact import Artifact
-from artstore.domain.metadata import recorded, text_of, unpacked
+from artstore.domain.metadata import recorded_dict, unpacked
 from artstore.errors import Conflict, InvalidType, InvalidValue
 
 
@@ -139,11 +139,12 @@ def checked_step(step: Any) -> int:
 def plain_values(values: dict[str, Any]) -> dict[str, Any]:
     """Config or metrics as they are recorded.
 
-    Raises InvalidType for an artifact, because a run uses artifacts instead.
+    Raises InvalidType for an artifact, because a run uses artifacts instead. Raises InvalidValue for text that is not
+    valid Unicode, and for two keys with the same text.
     """
     for key, value in values.items():
         if isinstance(value, Artifact):
             raise InvalidType(
                 f"config '{key}' is an artifact, which can't be a value", hint="run.use_artifact(artifact) records it"
             )
-    return {text_of(key): recorded(value) for key, value in values.items()}
+    return recorded_dict(values)

@@ -55,8 +55,11 @@ def unpacked(value: Any) -> Any:
         return dict(vars(value))
     if isinstance(value, Mapping):
         return dict(value)
-    if hasattr(value, "tolist"):
-        return value.tolist()
+    numpy = sys.modules.get("numpy")
+    if numpy is not None and isinstance(value, numpy.ndarray | numpy.generic):
+        return _unpacked_numpy(value, numpy)
+    if hasattr(value, "tolist") and type(inner := value.tolist()) is not type(value):
+        return inner
     if hasattr(value, "numpy") and hasattr(value, "shape"):  # TensorFlow's
         return value.numpy().tolist()
     if isinstance(value, Sequence):
@@ -64,23 +67,74 @@ def unpacked(value: Any) -> Any:
     return set(value) if isinstance(value, Set) else value
 
 
-def recorded(value: Any, depth: int = 0) -> Any:
+def _unpacked_numpy(value: Any, numpy: Any) -> Any:
+    """An array's elements, or Python's value for a scalar; the scalar itself if Python has none for it.
+
+    `tolist()` alone turns times in nanoseconds into whole numbers, and long floats into themselves.
+    """
+    usual = value.dtype.kind in "biufUO" and value.dtype.char != "g"
+    if isinstance(value, numpy.ndarray) and not usual:
+        return list(value) if value.ndim else value[()]
+    if value.dtype.names:
+        return list(value)
+    inner = value.tolist()
+    if value.dtype.kind == "M" and isinstance(inner, int):
+        return _time_text(value)
+    if isinstance(inner, numpy.floating):
+        number = float(inner)
+        return number if math.isfinite(number) or not numpy.isfinite(inner) else value
+    return value if (value.dtype.kind == "m" and isinstance(inner, int)) or type(inner) is type(value) else inner
+
+
+def _time_text(value: Any) -> str:
+    """The ISO text of numpy's time, as Python writes it if Python's is equal."""
+    kept = value.astype("datetime64[us]")
+    same = kept.tolist() if kept.astype(value.dtype) == value else None
+    return same.isoformat() if isinstance(same, datetime.datetime) else str(value)
+
+
+def recorded(value: Any, where: str = "value", depth: int = 0) -> Any:
     """A run's config or metrics as plain JSON values.
 
-    As in W&B nothing is refused: keys become text, NaN and infinities become their names, and values without a JSON
-    form become their `str()`.
+    As in W&B nearly nothing is refused: keys become text, NaN and infinities become their names, and values without a
+    JSON form become their `str()`. Raises InvalidValue for text that is not valid Unicode, and for two keys with the
+    same text. `where` names the value in messages.
     """
     if depth > _DEEPEST:
         return "…"
     if isinstance(value, float) and not math.isfinite(value):
         return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    if isinstance(value, str) and _is_torn(value):
+        raise InvalidValue(f"'{where}' is not valid Unicode")
     if isinstance(value, int | float | str | enum.Enum) or (inner := unpacked(value)) is value:
         return _plain_or_text(value)
     if isinstance(inner, dict):
-        return {text_of(key): recorded(item, depth + 1) for key, item in inner.items()}
+        return recorded_dict(inner, f"{where}.", depth + 1)
     if isinstance(inner, list):
-        return [recorded(item, depth + 1) for item in inner]
-    return recorded(inner, depth + 1) if not isinstance(inner, set) else recorded(_plain_or_text(inner), depth + 1)
+        return [recorded(item, f"{where}[{i}]", depth + 1) for i, item in enumerate(inner)]
+    if not isinstance(inner, set):
+        return recorded(inner, where, depth + 1)
+    for item in inner:
+        recorded(item, where, depth + 1)  # raises for what is refused
+    return recorded(_plain_or_text(inner), where, depth + 1)
+
+
+def recorded_dict(values: Mapping[Any, Any], where: str = "", depth: int = 0) -> dict[str, Any]:
+    """A run's values by their keys, as `recorded` converts them. `where` stands before the keys in messages."""
+    plain: dict[str, Any] = {}
+    for key, item in values.items():
+        if isinstance(key, str) and _is_torn(key):
+            raise InvalidValue(f"the key {key!r} is not valid Unicode")
+        name = text_of(key)
+        if name in plain:
+            raise InvalidValue(f"'{where}{name}' is given twice: two keys have the same text")
+        plain[name] = recorded(item, f"{where}{name}", depth)
+    return plain
+
+
+def _is_torn(text: str) -> bool:
+    """Whether a text has half a character, which UTF-8 can't hold."""
+    return any(0xD800 <= ord(c) <= 0xDFFF for c in text)
 
 
 def _plain_or_text(value: Any) -> Any:
@@ -104,10 +158,10 @@ def text_of(value: Any) -> str:
 
 
 def _key(key: Any) -> str:
-    key = key.tolist() if hasattr(key, "tolist") else key
-    if not isinstance(key, str | int | float):
-        raise InvalidType(f"a metadata key must be text or a number, not {key!r}")
-    if any(0xD800 <= ord(c) <= 0xDFFF for c in str(key)):
+    given, key = key, unpacked(key) if hasattr(key, "tolist") else key
+    if not isinstance(key, str | int | float) or isinstance(key, str) > isinstance(given, str):
+        raise InvalidType(f"a metadata key must be text or a number, not {given!r}")
+    if _is_torn(str(key)):
         raise InvalidValue(f"metadata key {key!r} is not valid Unicode")
     return str(key)
 
@@ -130,7 +184,7 @@ def _plain(value: Any, where: str, depth: int) -> Any:
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, str):
-        if any(0xD800 <= ord(c) <= 0xDFFF for c in value):
+        if _is_torn(value):
             raise InvalidValue(f"metadata '{where}' is not valid Unicode")
         return str(value)
     if isinstance(value, int):

@@ -7,10 +7,13 @@ import subprocess
 import time
 from hashlib import md5
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from artstore.adapters.plain import loaded, settings_of
+from artstore.adapters.wandb_offline import _set
 from artstore.errors import Damage
 from artstore.repository import Repository
 from tests.adapters.test_imports import imported, unpacked
@@ -212,3 +215,10 @@ def test_a_hostile_lock_file_is_refused_at_once(
     start = time.monotonic()
     done = cli("get", "--locked")
     assert done.code == 3 and says in done.err and time.monotonic() - start < 1
+
+
+def test_half_a_character_in_a_run_of_wandb_is_imported_as_a_question_mark() -> None:
+    values: dict[str, Any] = {}
+    texts = {"a": r'["\ud800", {"\udfffb": 1}]', "b": r'"\ud83d\ude00"', "c": "no JSON"}
+    _set(values, [SimpleNamespace(nested_key=[], key=key, value_json=text) for key, text in texts.items()])
+    assert values == {"a": ["?", {"?b": 1}], "b": "😀", "c": "no JSON"}

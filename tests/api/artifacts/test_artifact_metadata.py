@@ -8,6 +8,7 @@ import json
 import math
 from array import array
 from collections import ChainMap, deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -109,6 +110,84 @@ def test_numpys_scalars_and_arrays_become_numbers_and_lists_of_any_size() -> Non
         wandb.Artifact("data", metadata={"a": numpy.array([math.inf])})
     with pytest.raises(TypeError, match="metadata 'a' is a .*complex.*, which has no JSON form"):
         wandb.Artifact("data", metadata={"a": numpy.complex128(1)})
+
+
+def _everywhere(value: Any) -> list[Any]:
+    """What metadata, config, summary and history make of a value."""
+    artifact = wandb.Artifact("data", metadata={"k": value})
+    with wandb.init(id="r", config={"k": value}) as run:
+        run.summary["s"] = value
+        run.log({"h": value})
+    done = wandb.Api().run("r")
+    return [artifact.metadata["k"], done.config["k"], done.summary["s"], next(iter(done.scan_history()))["h"]]
+
+
+NANOSECONDS = "2020-01-01T00:00:00.123456789"
+NUMPYS: dict[str, tuple[Callable[[Any], Any], Any]] = {
+    "long float": (lambda np: np.longdouble("1.5"), 1.5),
+    "long floats": (lambda np: np.array([[1.5], [2]], "g"), [[1.5], [2.0]]),
+    "long float without dimensions": (lambda np: np.array(1.5, "g"), 1.5),
+    "nanoseconds": (lambda np: np.datetime64(NANOSECONDS), NANOSECONDS),
+    "whole nanoseconds": (lambda np: np.datetime64("2020-01-01T00:00:01", "ns"), "2020-01-01T00:00:01"),
+    "seconds": (lambda np: np.datetime64("2020-01-01T00:00:01", "s"), "2020-01-01T00:00:01"),
+    "day": (lambda np: np.datetime64("2020-01-01", "D"), "2020-01-01"),
+    "day far away": (lambda np: np.datetime64("300000-01-01", "D"), "300000-01-01"),
+    "nanoseconds without dimensions": (lambda np: np.array(NANOSECONDS, "M8[ns]"), NANOSECONDS),
+    "array of nanoseconds": (lambda np: np.array([NANOSECONDS, "NaT"], "M8[ns]"), [NANOSECONDS, None]),
+    "records": (lambda np: np.array([(1.5, NANOSECONDS)], [("a", "g"), ("t", "M8[ns]")]), [[1.5, NANOSECONDS]]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", NUMPYS)
+def test_numpys_long_floats_become_floats_and_its_times_text_in_every_unit(here: Path, kind: str) -> None:
+    make, plain = NUMPYS[kind]
+    assert _everywhere(make(pytest.importorskip("numpy"))) == [plain] * 4
+
+
+class Unpacks:
+    """What is its own list."""
+
+    def tolist(self) -> Any:
+        return Unpacks()
+
+    def __str__(self) -> str:
+        return "itself"
+
+
+def test_what_unpacks_to_itself_is_refused_as_its_type_and_recorded_as_its_text(here: Path) -> None:
+    np = pytest.importorskip("numpy")
+    with wandb.init(id="r") as run:
+        run.log({"a": Unpacks(), "b": np.clongdouble(1), "c": np.longdouble("1e4000"), "d": np.timedelta64(5, "ns")})
+    found = next(iter(wandb.Api().run("r").scan_history()))
+    assert [found[key] for key in "abcd"] == ["itself", "(1+0j)", "1e+4000", "5 nanoseconds"]
+    for value in (Unpacks(), np.clongdouble(1), np.longdouble("1e4000"), np.timedelta64(5, "ns")):
+        with pytest.raises(TypeError, match=f"metadata 'k' is a .*{type(value).__name__}, which has no JSON form"):
+            wandb.Artifact("data", metadata={"k": value})
+    with pytest.raises(TypeError, match="a metadata key must be text or a number, not .*datetime64"):
+        wandb.Artifact("data", metadata={np.datetime64(NANOSECONDS): 1})
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ({1: "a", "1": "b"}, r"'k\.1' is given twice: two keys have the same text"),
+        ([{"x": {1.5: "a", "1.5": "b"}}], r"'k\[0\]\.x\.1\.5' is given twice"),
+        ("\ud800", "'k' is not valid Unicode"),
+        ({"a": ["\ud800"]}, r"'k\.a\[0\]' is not valid Unicode"),
+        ({"\ud800"}, "'k' is not valid Unicode"),
+        ({"\ud800": 1}, r"the key '\\ud800' is not valid Unicode"),
+    ],
+)
+def test_config_summary_and_history_refuse_what_would_be_lost(here: Path, value: Any, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        wandb.init(config={"k": value})
+    with wandb.init(id="r") as run:
+        for record in (run.config.update, run.summary.update, run.log):
+            with pytest.raises(ValueError, match=said):
+                record({"k": value})
+        run.log({"after": 1})
+    done = wandb.Api().run("r")
+    assert done.config == {} and dict(done.summary)["after"] == 1 and "k" not in done.summary
 
 
 LOOP: dict[str, Any] = {}
