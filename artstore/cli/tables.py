@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from artstore.api.tables import columns as kinds
 from artstore.api.tables.comparing import TableDiff, table_diff
 from artstore.api.tables.file import SUFFIX
 from artstore.api.tables.table import Table
@@ -51,6 +52,8 @@ def _text(cell: Any) -> str:
         return ""
     if isinstance(cell, float):
         return repr(cell)
+    if isinstance(cell, tuple | set | frozenset):
+        cell = kinds.encoded(cell)
     if isinstance(cell, list | dict):
         return printable(json.dumps(cell, ensure_ascii=False, default=str))
     return printable(str(cell))

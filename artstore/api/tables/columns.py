@@ -26,6 +26,8 @@ LONGEST_INLINE = 150
 
 All other arrays are in a file beside the table, as W&B's are.
 """
+COLLECTIONS: dict[str, type] = {"tuple": tuple, "set": set, "frozenset": frozenset}
+"""The forms of cells that are stored as a list."""
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 _DEEPEST = 100
 _LARGEST = 1024
@@ -60,6 +62,7 @@ def plain(value: Any) -> Any:
     """
     if type(value) in _PLAIN:
         return value
+    value = _scalar(value)
     if is_null(value):
         return None
     if type(value).__module__.partition(".")[0] == "numpy" and not is_array(value):
@@ -67,8 +70,13 @@ def plain(value: Any) -> Any:
             return value
         if _is_moment(value):
             return _moment_of(value)
-        return value.item()
+        return value if type(value).__name__ == "void" else value.item()
     return value
+
+
+def _scalar(value: Any) -> Any:
+    """The scalar in an array without dimensions; any other value as it is."""
+    return value[()] if type(value).__name__ == "ndarray" and not is_array(value) else value
 
 
 def _moment_of(value: Any) -> datetime.datetime:
@@ -88,6 +96,9 @@ _ROUNDED = "round a pandas column with .dt.floor('us'), or store its text: .asty
 
 def type_of(value: Any, depth: int = 0) -> Type:
     """The type of a cell. Raises InvalidType if it has no JSON form, InvalidValue if it would change when stored."""
+    value = _scalar(value)
+    if depth and value is not None and is_null(value):
+        raise InvalidValue(f"{value} inside a list or dict can't be stored in a table, only None", hint=_NO_NAN)
     value = plain(value)
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return NONE
@@ -99,7 +110,9 @@ def type_of(value: Any, depth: int = 0) -> Type:
         raise InvalidValue(f"it is nested more than {_DEEPEST} levels deep")
     if isinstance(value, datetime.date):
         _milliseconds(value)  # raises if it is out of range
-        return TIMESTAMP if depth == 0 else STRING
+        if depth:
+            raise InvalidType(f"the time {value} inside a list or dict can't be stored in a table", hint=_NO_MOMENT)
+        return TIMESTAMP
     if isinstance(value, bool | int | float | str):  # subclasses
         kinds = ((bool, BOOLEAN), (int, NUMBER), (float, NUMBER), (str, STRING))
         return next(kind for base, kind in kinds if isinstance(value, base))
@@ -111,20 +124,44 @@ def type_of(value: Any, depth: int = 0) -> Type:
             )
         if depth == 0 and not is_inline(value):
             return {"wb_type": "ndarray", "params": {"shape": list(value.shape)}}
-        return type_of(_listed(value, depth), depth)
-    if isinstance(value, list | tuple | set | frozenset):
+        return type_of(_listed(value), depth) if depth else _type_of_elements(value)
+    if isinstance(value, list) or (depth == 0 and type(value) in COLLECTIONS.values()):
         element = joined(type_of(item, depth + 1) for item in value)
         return {"wb_type": "list", "params": {"element_type": element, "length": len(value)}}
     if isinstance(value, dict):
-        if strange := [key for key in value if not isinstance(key, str | int)]:
-            raise InvalidType(f"a dict's key in a table must be text, not {strange[0]!r:.80}")
+        if strange := [key for key in value if not isinstance(key, str)]:
+            hint = "make its keys text: {str(key): item for key, item in value.items()}"
+            raise InvalidType(f"a dict's key in a table must be text, not {strange[0]!r:.80}", hint=hint)
         keys = {str(key): type_of(item, depth + 1) for key, item in value.items()}
-        if len(keys) < len(value):
-            raise InvalidType("a dict in a table has two keys with the same text")
         return {"wb_type": "typedDict", "params": {"type_map": keys}}
+    raise _no_form(value, depth)
+
+
+def _no_form(value: Any, depth: int) -> InvalidType:
     kind = type(value)
     name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
-    raise InvalidType(f"values of type {name} can't be stored in a table", hint=_WAYS_OUT.get(kind.__name__))
+    hint = next((_WAYS_OUT[base.__name__] for base in kind.__mro__ if base.__name__ in _WAYS_OUT), None)
+    where = " inside a list or dict" if depth and kind in COLLECTIONS.values() else ""
+    return InvalidType(f"values of type {name}{where} can't be stored in a table", hint=hint)
+
+
+def way_out(value: Any) -> str | None:
+    """The hint that says what a column of any type can hold instead of a time, an array, a tuple or a set."""
+    if is_array(value):
+        return "store a list: value.tolist()"
+    return _WAYS_OUT.get(type(value).__name__, "store its text: str(value)")
+
+
+def _type_of_elements(array: Any) -> Type:
+    """The type of an array that is stored in the cell. The column's form keeps its times and NaN."""
+    element = joined(type_of(item) for item in array.tolist())
+    if without_none(element) == TIMESTAMP:
+        element = as_optional(STRING) if is_optional(element) else STRING
+    return {"wb_type": "list", "params": {"element_type": element, "length": len(array)}}
+
+
+_NO_NAN = "store None, or numbers with NaN as a numpy array of one dimension, which is a cell of its own"
+_NO_MOMENT = "store its text, value.isoformat(), or times as a numpy array, which is a cell of its own"
 
 
 _WAYS_OUT = {
@@ -139,13 +176,17 @@ _WAYS_OUT = {
     "Interval": "store its text, .astype(str) of the column, or .left and .right in two columns",
     "longdouble": "store a float: .astype('float64') of the column",
     "UUID": "store its text: str(value)",
+    "tuple": "store a list: list(value)",
+    "set": "store a list: sorted(value)",
+    "frozenset": "store a list: sorted(value)",
+    "void": "store a list or a dict of its fields: value.tolist()",
 }
 """What can be stored instead, by the name of the type."""
 
 
-def _listed(array: Any, depth: int) -> Any:
-    """An array's elements. Inside a list or dict, times stay times, because nothing there records that they were."""
-    return list(array) if depth and array.dtype.kind == "M" else array.tolist()
+def _listed(array: Any) -> Any:
+    """An array's elements, inside a list or dict. Times stay times, because nothing there records that they were."""
+    return list(array) if array.dtype.kind == "M" else array.tolist()
 
 
 def is_inline(array: Any) -> bool:
@@ -244,20 +285,24 @@ def words(kind: Type) -> str:
 def form_of(value: Any) -> str:
     """The form of a cell: what its JSON and W&B's types don't record. All cells of a column have the same.
 
-    It is `date`, `naive` or `aware` for times, `array` and a type for arrays, and empty for all other values.
+    It is `date`, `naive` or `aware` for times, `array` and a type for arrays, `tuple`, `set` or `frozenset` for these,
+    and empty for all other values.
     """
+    value = _scalar(value)
     if isinstance(value, datetime.datetime):
         return "naive" if value.tzinfo is None else "aware"
     if isinstance(value, datetime.date):
         return "date"
     if _is_moment(value):
         return "naive"
-    return f"array {re.sub('U.*', 'U', value.dtype.str)}" if is_array(value) else ""
+    if is_array(value):
+        return f"array {re.sub('U.*', 'U', value.dtype.str)}"
+    return type(value).__name__ if type(value) in COLLECTIONS.values() else ""
 
 
 def is_form(form: Any) -> bool:
     """Whether a value from a file is a form."""
-    return isinstance(form, str) and (form in ("date", "naive") or _FORM.fullmatch(form) is not None)
+    return isinstance(form, str) and (form in ("date", "naive", *COLLECTIONS) or _FORM.fullmatch(form) is not None)
 
 
 def encoded(value: Any, depth: int = 0) -> Any:
@@ -273,7 +318,7 @@ def encoded(value: Any, depth: int = 0) -> Any:
     if isinstance(value, datetime.date):
         return _milliseconds(value) if depth == 0 else value.isoformat()
     if is_array(value):
-        return encoded(_listed(value, depth), depth) if depth or is_inline(value) else None
+        return encoded(_listed(value) if depth else value.tolist(), depth) if depth or is_inline(value) else None
     if isinstance(value, list | tuple):
         return [encoded(item, depth + 1) for item in value]
     if isinstance(value, set | frozenset):
@@ -308,6 +353,9 @@ def decoded(value: Any, kind: Type, form: str | None) -> Any:
         if form == "date":
             return moment.date()
         return moment.replace(tzinfo=None) if form == "naive" else moment
+    if form in COLLECTIONS and isinstance(value, list):
+        whole = form == "tuple" or not any(isinstance(item, list | dict) for item in value)
+        return COLLECTIONS[form](value) if whole else value
     dtype = form.removeprefix("array ") if form is not None else ""
     if form is not None and form != dtype and isinstance(value, list) and _DTYPE.fullmatch(dtype):
         try:

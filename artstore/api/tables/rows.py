@@ -34,7 +34,7 @@ class Rows(Sequence[list[Any]]):
 
     def append(self, row: list[Any]) -> None:
         """Add a row."""
-        data = msgpack.packb([kinds.plain(cell) for cell in row], default=_packed, unicode_errors="surrogatepass")
+        data = _packb([_boxed(kinds.plain(cell)) for cell in row])
         with translated("write the rows of a table to a temporary file"):
             self._out.write(data)
         self._starts.append(self._end)
@@ -74,7 +74,17 @@ class Rows(Sequence[list[Any]]):
     __hash__ = None  # type: ignore[assignment]  # as a list
 
 
-_MOMENT, _DAY, _LONG, _ARRAY = range(4)
+_MOMENT, _DAY, _LONG, _ARRAY, _COLLECTION = range(5)
+
+
+def _packb(value: Any) -> bytes:
+    return bytes(msgpack.packb(value, default=_packed, unicode_errors="surrogatepass"))
+
+
+def _boxed(cell: Any) -> Any:
+    """A tuple or a set as an extension, because msgpack has lists only; any other cell as it is."""
+    form = kinds.form_of(cell)
+    return msgpack.ExtType(_COLLECTION, _packb([form, list(cell)])) if form in kinds.COLLECTIONS else cell
 
 
 def _packed(value: Any) -> Any:
@@ -87,8 +97,6 @@ def _packed(value: Any) -> Any:
         return msgpack.ExtType(_LONG, str(value).encode())
     if kinds.is_array(value):
         return msgpack.ExtType(_ARRAY, msgpack.packb([value.dtype.str, list(value.shape), value.tobytes()]))
-    if isinstance(value, set | frozenset):
-        return kinds.encoded(value, 1)
     return kinds.plain(value)
 
 
@@ -96,6 +104,9 @@ def _unpacked(code: int, data: bytes) -> Any:
     if code == _ARRAY:
         dtype, shape, content = msgpack.unpackb(data)
         return frames.numpy().frombuffer(content, dtype=dtype).reshape(shape).copy()
+    if code == _COLLECTION:
+        form, items = msgpack.unpackb(data, **_UNPACKING)
+        return kinds.COLLECTIONS[form](items)
     text = data.decode()
     if code == _LONG:
         return int(text)

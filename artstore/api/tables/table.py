@@ -45,7 +45,7 @@ class Table:
 
     - NaN, NaT and pandas' NA come back as None, and a time with a zone as the same moment in UTC.
     - Types widen: int8 to int64, float32 to float64, a category to its values.
-    - Inside a list or dict, times become text, and tuples and sets become lists.
+    - Inside a list or dict, times, NaN, tuples and sets are refused, and so are keys that aren't text.
     - Times with nanoseconds, times of day, time differences, Decimal, bytes, complex numbers and periods are refused.
       The hint says how to store them.
 
@@ -82,7 +82,7 @@ class Table:
             dataframe: A pandas DataFrame or pyarrow Table, whose columns are copied.
             dtype: Accepted as in W&B; types come from the values.
             optional: Whether None is allowed, for all columns or as a list for each.
-            allow_mixed_types: Allow any values in a column, except times and arrays.
+            allow_mixed_types: Allow any values in a column, except times, arrays, tuples and sets.
             log_mode: Accepted as in W&B; it changes nothing.
 
         Raises:
@@ -167,13 +167,16 @@ class Table:
         own = kinds.form_of(value)
         if before == kinds.ANY:
             if own:
-                raise InvalidType(f"{column} has values of any type: {value!r:.80} would not come back equal")
+                raise InvalidType(
+                    f"{column} has values of any type: {value!r:.80} would not come back equal",
+                    hint=kinds.way_out(value),
+                )
             return before, own
         merged = kinds.merge(before, kind)
         if merged is None or form not in (None, own):
             raise InvalidType(
                 f"{column} holds {kinds.words(before)}{f' ({form})' if form else ''}: {value!r:.80} does not fit",
-                hint="Table(…, allow_mixed_types=True) accepts any values except times and arrays",
+                hint="Table(…, allow_mixed_types=True) accepts any values except times, arrays, tuples and sets",
             )
         return merged, own
 

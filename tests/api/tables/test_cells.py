@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 import artstore as wandb
+from artstore.api.tables import columns
 from artstore.api.tables import file as tablefiles
 from artstore.api.tables.table import Table
 from artstore.errors import InvalidValue
@@ -41,6 +42,10 @@ KEPT: dict[str, list[Any]] = {
     "lists of anything": [[1, "x", [None, [2.5]], {"k": []}]],
     "dicts": [{"b": 1, "a": "x"}, {"b": None, "a": ""}],
     "dicts of other keys": [{"a": 1}, {}],
+    "tuples": [(1, [2, "x"]), (), None],
+    "sets": [{3, 1}, set()],
+    "sets of anything": [{1, "x", None, 2.5}],
+    "frozensets": [frozenset("a")],
     "arrays": [np.array([1, 2, 3]), np.array([4])],
     "long arrays": [np.arange(151), np.arange(151) * 2],
     "arrays of 150": [np.arange(150.0)],
@@ -51,6 +56,7 @@ KEPT: dict[str, list[Any]] = {
     "arrays of small floats": [np.array([1.5, NAN, INF], dtype="f2")],
     "arrays of booleans": [np.array([True, False])],
     "arrays of text": [np.array(["x", "long"])],
+    "arrays of times in microseconds": [np.array(["2020-01-02", "NaT"], dtype="M8[us]")],
     "arrays of times": [np.array(["2020-01-02", "NaT"], dtype="M8[ns]")],
     "arrays of complex numbers in two dimensions": [np.array([[1j]])],
 }
@@ -77,11 +83,7 @@ BECOME: dict[str, tuple[Any, Any]] = {
     "bool_": (np.bool_(True), True),
     "str_": (np.str_("x"), "x"),
     "array without dimensions": (np.array(5), 5),
-    "tuple": ((1, (2, "x")), [1, [2, "x"]]),
-    "set": ({3, 1}, [1, 3]),
-    "frozenset": (frozenset("a"), ["a"]),
-    "nested date": ([dt.date(2020, 1, 2)], ["2020-01-02"]),
-    "nested NaN": ([NAN, {"k": NAN}], [None, {"k": None}]),
+    "time without dimensions": (np.array("2020-01-02T03", "M8[ns]"), dt.datetime(2020, 1, 2, 3)),
     "nested array": ([np.array([1, 2])], [[1, 2]]),
     "nested numpy scalars": ({"k": np.int64(1)}, {"k": 1}),
 }
@@ -134,6 +136,47 @@ def test_what_has_no_json_form_is_refused_by_column_and_type(name: str, mixed: b
         assert type(value).__name__ in said
 
 
+INSIDE: dict[str, tuple[Any, str, str]] = {
+    "a date": ([dt.date(2020, 1, 2)], "the time 2020-01-02 inside a list or dict", "value.isoformat()"),
+    "a time": ({"k": [dt.datetime(2020, 1, 2)]}, "the time 2020-01-02 00:00:00 inside", "numpy array"),
+    "times in an array": ([np.array(["2020-01-02"], "M8[us]")], "the time 2020-01-02 00:00:00 inside", "numpy array"),
+    "NaN": ([1.0, NAN], "nan inside a list or dict", "numpy array"),
+    "NaN in an array": ([np.array([NAN])], "nan inside a list or dict", "store None"),
+    "NaN without dimensions": ([np.array(NAN)], "nan inside a list or dict", "store None"),
+    "NaN in a tuple": ((NAN,), "nan inside a list or dict", "store None"),
+    "NA": ({"k": pd.NA}, "<NA> inside a list or dict", "store None"),
+    "a number as key": ({1: "x"}, "a dict's key in a table must be text, not 1", "str(key)"),
+    "a tuple": ([(1, 2)], "values of type tuple inside a list or dict", "list(value)"),
+    "a set": ({"k": {1}}, "values of type set inside a list or dict", "sorted(value)"),
+    "nanoseconds without dimensions": (
+        np.array("2020-01-01T00:00:00.123456789", "M8[ns]"), "the time 2020-01-01T00:00:00.123456789", "floor('us')",
+    ),
+    "a record": (np.array([(1, 2.0)], [("a", "i4"), ("b", "f4")])[0], "values of type numpy.void", "value.tolist()"),
+    "a long float": (np.array(1, "g"), "values of type numpy.longdouble", "store a float"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", INSIDE)
+@pytest.mark.parametrize("mixed", [False, True], ids=["typed", "mixed"])
+def test_what_would_change_inside_a_cell_is_refused_with_a_way_out(name: str, mixed: bool) -> None:
+    value, said, hint = INSIDE[name]
+    with pytest.raises(InvalidValue) as caught:
+        Table(columns=["c"], data=[[value]], allow_mixed_types=mixed)
+    assert str(caught.value).startswith("column 'c'") and said in str(caught.value)
+    assert caught.value.hint is not None and hint in caught.value.hint
+
+
+@pytest.mark.parametrize("value", [(1, 2), {1}, dt.datetime(2020, 1, 2), np.array([1])], ids=str)
+def test_a_column_of_any_type_says_what_it_holds_instead_of_what_has_a_form(value: Any) -> None:
+    with pytest.raises(InvalidValue, match="would not come back equal") as caught:
+        Table(columns=["c"], data=[[value]], allow_mixed_types=True)
+    assert caught.value.hint is not None and caught.value.hint.startswith("store ")
+
+
+def test_a_forged_set_of_lists_is_read_as_the_list_that_it_is() -> None:
+    assert columns.decoded([[1]], columns.type_of([[1]]), "set") == [[1]]
+
+
 @pytest.mark.parametrize(
     "values",
     [
@@ -148,13 +191,15 @@ def test_what_has_no_json_form_is_refused_by_column_and_type(name: str, mixed: b
         [np.array([(1, 2.0)], dtype=[("a", "i4"), ("b", "f4")])],
         [np.ones((2, 2)), None],
         [{1: "a", "1": "b"}],
+        [(1, 2), [1, 2]],
+        [{1}, frozenset([1])],
         [dt.datetime.max.replace(tzinfo=dt.timezone(-dt.timedelta(hours=12)))],
         [np.ma.array([1, 2], mask=[False, True])],
     ],
     ids=[
         "dates and times", "naive and aware", "int and float arrays", "arrays and lists", "number and text arrays",
         "signed and unsigned arrays", "object arrays", "long object arrays", "records", "arrays and None",
-        "keys that are one as text", "a time behind the last in UTC", "masked arrays",
+        "keys that are one as text", "tuples and lists", "sets and frozensets", "a time behind the last in UTC", "masked arrays",
     ],
 )  # fmt: skip
 def test_values_that_do_not_fit_one_column_are_refused_or_kept(here: Path, values: list[Any]) -> None:

@@ -226,3 +226,11 @@ def test_diff_by_key_in_python() -> None:
         one.diff(two, "old")
     with pytest.raises(InvalidValue, match="^two rows have the key"):
         Table(columns=["k"], data=[[1], [1]]).diff(one, "k")
+
+
+def test_a_set_is_shown_in_one_order_and_a_tuple_as_a_list(cli: Cli, here: Path) -> None:
+    artifact = wandb.Artifact("data")
+    artifact.add(Table(columns=["t", "s"], data=[[(2, 1), {"c", "a", "b"}]]), "t")
+    log(artifact)
+    lines = cli("cat", "data", "t", cwd=here).out.splitlines()
+    assert lines[-1].split("  ") == ["[2, 1]", '["a", "b", "c"]'], lines
