@@ -470,7 +470,7 @@ def root_to_create(start: str | None = None) -> str:
     start = start or _folder_of_environment("WANDB_DIR")
     found = find_root() or (find_root(start) if start else None)
     root = found or os.path.join(os.path.abspath(path_here(start or working_folder())), FOLDER)
-    if found is None and is_repository(root):
+    if found is None and is_repository(root) and _is_strangers(root):  # or else another process has just made it
         raise Refused(
             f"{printable(root)} was left there by somebody else, in a folder that isn't theirs",
             hint=f"if you trust them, ARTSTORE_DIR={printable(root)} uses it; else work in a folder of your own",

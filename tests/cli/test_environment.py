@@ -9,6 +9,8 @@ import pytest
 
 import artstore
 from artstore.errors import NotFound
+from artstore.repository import Repository
+from artstore.store import settings
 from tests.support.commands import Cli, environment
 from tests.support.folders import make_tree
 from tests.support.trouble import MAIN, UNPRIVILEGED
@@ -89,3 +91,11 @@ def test_a_store_that_one_may_not_enter_is_not_taken_for_none(
         root.chmod(0o755)
     assert done.returncode == 9 and done.stderr.startswith(f"error: cannot read {root}/"), done
     assert done.stderr.endswith(": permission denied\nhint: check who owns it and its permissions\n"), done
+
+
+def test_a_repository_that_another_process_makes_just_now_is_ours(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def nothing_yet(*_: object) -> None:
+        Repository.init(str(here / ".artifacts")).close()
+
+    monkeypatch.setattr(settings, "find_root", nothing_yet)
+    assert settings.root_to_create() == str(here / ".artifacts")
