@@ -19,8 +19,10 @@ from artstore.domain.names import (
     check_tag,
     check_tags,
     check_type,
+    collection_named,
     file_name_of,
     is_protected,
+    listed,
     name_from,
     normal_path,
     parse_path,
@@ -383,3 +385,39 @@ def test_what_can_not_be_printed_is_escaped_as_python_does(text: str | bytes, sh
 def test_near_names_are_offered_and_far_ones_are_not() -> None:
     assert near("modle", ["model", "data"]) == "did you mean 'model'?"
     assert near("zzz", ["model"]) is None
+
+
+# -- the part of a spec that names a version -----------------------------------------------------
+
+
+@pytest.mark.parametrize("ending", ["", ":best", ":v3", "@" + "ab" * 32])
+def test_a_spec_is_its_name_and_its_ending(ending: str) -> None:
+    assert parse_spec(f"project/data{ending}").ending == ending
+
+
+def test_what_is_asked_of_an_artifact_names_no_version() -> None:
+    assert collection_named("project/data") == "project/data"
+    for ending in (":best", ":v3", "@" + "ab" * 32):
+        told = f"^'project/data{ending}' names a version; give the artifact alone: project/data"
+        with pytest.raises(InvalidValue, match=told) as refused:
+            collection_named(f"project/data{ending}", hint="so")
+        assert refused.value.hint == "so"
+
+
+def test_a_single_text_is_no_list_of_texts() -> None:
+    assert listed(["a", "b"], "tags") == ("a", "b") and listed((), "tags") == ()
+    with pytest.raises(InvalidType, match=r"^tags must be a list or tuple, such as \['ab'\], not the text 'ab'$"):
+        listed("ab", "tags")
+    with pytest.raises(InvalidType, match="^tags must be a list"):
+        check_tags("ab")
+
+
+def test_what_a_name_may_be_is_said_when_it_is_refused() -> None:
+    for check, text, rule in (
+        (check_name, "", "1 to 128 letters"),
+        (check_alias, "a/b", "1 to 128 characters, none of / : @"),
+        (check_alias, "v1", "it reads like a version number or a digest"),
+        (check_tag, "a/b", "words of letters, digits"),
+    ):
+        with pytest.raises(InvalidValue, match=rule):
+            check(text)

@@ -88,12 +88,17 @@ def test_a_large_checkpoint_is_neither_believed_nor_left_where_others_write(
     log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (entry,) = append(log, "a")
-    monkeypatch.setattr(logs, "_FOREIGN", 100)
+    most = len(encode_checkpoint(entry.number, entry.digest, "x" * 99))
+    monkeypatch.setattr(logs, "_FOREIGN", most)
     log.save_checkpoint(entry.number, entry.digest, "x" * 100, foreign=True)
     assert log.listing() == ["00000001.json"]
+    with pytest.raises(Damage, match=f"^it is {most + 1} bytes long; at most {most} are read$"):
+        decode_checkpoint(encode_checkpoint(entry.number, entry.digest, "x" * 100), "it", foreign=True)
     log.save_checkpoint(entry.number, entry.digest, "x" * 100)
     assert log.checkpoint(log.listing(), foreign=True) is None
     assert log.checkpoint(log.listing()) == (1, entry.digest, "x" * 100)
+    log.save_checkpoint(entry.number, entry.digest, "x" * 99, foreign=True)
+    assert log.checkpoint(log.listing(), foreign=True) == (1, entry.digest, "x" * 99)
 
 
 # -- appending and reading -----------------------------------------------------------------------

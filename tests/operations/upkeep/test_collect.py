@@ -8,14 +8,16 @@ from typing import Any
 
 import pytest
 
+from artstore.backends.owner import this_process
 from artstore.backends.storage import FolderStorage
 from artstore.domain.changes import new_change
 from artstore.domain.codec import encode_rows
 from artstore.domain.digest import BLOB, TREE, digest_of
-from artstore.errors import NoSpace, StorageError
+from artstore.errors import NoSpace, NotFound, Refused, StorageError
 from artstore.operations.upkeep.collect import (
     Collected,
     Plan,
+    abandon_transaction,
     collect,
     plan,
     recheck_bad,
@@ -479,3 +481,33 @@ def test_the_monitor_says_that_it_marks(repo: Repository, tmp_path: Path) -> Non
     monitor = Monitor()
     collect(repo.objects, repo.refs, repo.runs, grace=0, monitor=monitor)
     assert (monitor.step, monitor.items) == ("marking", 1)
+
+
+# -- abandoned transactions ----------------------------------------------------------------------
+
+
+def test_a_transaction_is_abandoned_by_its_name_and_only_with_force_while_its_process_is_at_work(
+    repo: Repository,
+) -> None:
+    mine, left = str(this_process()), dead_owner()
+    for name in (mine, left, "unknown"):
+        repo.storage.make_folder(f"tmp/{name}/inner")
+    for name in ("nothing", f"{left}/inner", "", "."):
+        with pytest.raises(NotFound, match=re.escape(f"there is no transaction '{name}'")):
+            abandon_transaction(repo.storage, name, force=True, dry_run=False)
+    with pytest.raises(Refused, match=f"process {os.getpid()} is at work here: its save would fail") as refused:
+        abandon_transaction(repo.storage, mine, force=False, dry_run=False)
+    assert refused.value.hint == "end that process first, or abandon it with --force"
+    abandon_transaction(repo.storage, left, force=False, dry_run=True)
+    assert set(repo.storage.names("tmp")) == {mine, left, "unknown"}
+    for name in (left, "unknown"):
+        abandon_transaction(repo.storage, name, force=False, dry_run=False)
+    abandon_transaction(repo.storage, mine, force=True, dry_run=False)
+    assert repo.storage.names("tmp") == []
+
+
+def test_a_collection_sets_space_aside_for_a_full_disk(repo: Repository) -> None:
+    reserve = Path(repo.storage.path("cache/reserve"))
+    reserve.unlink()
+    repo.gc()
+    assert reserve.stat().st_size == 192 << 10

@@ -12,7 +12,7 @@ import pytest
 from artstore.backends.storage import FolderStorage
 from artstore.domain.digest import BLOB, TREE, VERSION
 from artstore.errors import StorageError
-from artstore.operations.upkeep.merge import merge, packs_due, size_class
+from artstore.operations.upkeep.merge import maintenance_lock, merge, merge_if_due, packs_due, size_class
 from artstore.repository import Repository
 from artstore.store import packs as package
 from artstore.store.logs import Log
@@ -150,6 +150,30 @@ def test_seven_packs_stay(repo: Repository) -> None:
     names = {pack(repo, b"%d" % number) for number in range(7)}
     assert merge(ObjectStore(repo.storage)) == 0
     assert packs(repo) == names
+
+
+def test_nothing_is_merged_while_another_process_does_maintenance(repo: Repository) -> None:
+    for number in range(8):
+        pack(repo, b"%d" % number)
+    with maintenance_lock(repo.storage) as first:
+        with maintenance_lock(repo.storage) as second:
+            assert (first, second) == (True, False)
+        merge_if_due(ObjectStore(repo.storage))
+        assert len(packs(repo)) == 8
+    merge_if_due(ObjectStore(repo.storage))
+    assert len(packs(repo)) == 1
+
+
+def test_a_merge_that_fails_is_left_to_a_later_save(repo: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(8):
+        pack(repo, b"%d" % number)
+
+    def fails(*_: object) -> None:
+        raise OSError("no")
+
+    monkeypatch.setattr("artstore.operations.upkeep.merge.merge", fails)
+    merge_if_due(ObjectStore(repo.storage))
+    assert len(packs(repo)) == 8
 
 
 @pytest.mark.damaged
