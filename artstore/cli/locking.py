@@ -9,11 +9,13 @@ from artstore.api.locked import Restoring
 from artstore.cli.arguments import FOLDER, SPEC, lock_option
 from artstore.cli.output import Bar, json_option, open_repository, print_json, table
 from artstore.domain.names import LOCK_FILE, printable
+from artstore.domain.tree import DIRECTORY
 from artstore.domain.wording import count, human, typed
 from artstore.errors import InvalidValue, NotFound, Refused
 from artstore.operations.finding.lookup import Version
 from artstore.operations.restoring import lockfile
 from artstore.operations.restoring.lockfile import Locked, place_of, url_for
+from artstore.operations.restoring.status import Status
 from artstore.repository import Repository
 
 
@@ -77,7 +79,7 @@ def _in_use(repository: Repository, lock: str, bar: Bar) -> Iterator[Locked]:
     found = [status for status in found if status.noted.name is None]
     if not found:
         raise NotFound(f"only files were saved below {printable(above)}", hint="name a version: `artstore lock SPEC`")
-    if partly := [status for status in found if not status.noted.selection.everything]:
+    if partly := [status for status in found if not _is_whole(repository, status)]:
         where = printable(os.path.relpath(partly[0].noted.place))
         raise Refused(
             f"{where} holds only a part of a version", hint="name a version: `artstore lock SPEC --root FOLDER`"
@@ -91,6 +93,15 @@ def _in_use(repository: Repository, lock: str, bar: Bar) -> Iterator[Locked]:
     for status in found:
         if status.found is not None:
             yield _locked(repository, status.found, status.noted.place, lock)
+
+
+def _is_whole(repository: Repository, status: Status) -> bool:
+    """Whether a folder holds all of its version. What `put --exclude` left out is not in the version."""
+    selection, found = status.noted.selection, status.found
+    if selection.everything or found is None:
+        return selection.everything
+    files = (path for path, entry in repository.walk(found.tree) if entry.kind != DIRECTORY)
+    return all(map(selection.takes, files))
 
 
 def _above(lock: str) -> str:

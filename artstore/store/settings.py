@@ -483,7 +483,7 @@ def require_root() -> str:
     if not is_repository(root):
         where = root if _environment("ARTSTORE_DIR") else f"{working_folder()} or above"
         hint = "`artstore init` makes one here; ARTSTORE_DIR names one elsewhere"
-        if passed := next(_roots_above(working_folder()), None):
+        if passed := next(filter(_is_strangers, _roots_above(working_folder())), None):
             left = printable(passed)
             hint = f"somebody else left {left}: if you trust them, ARTSTORE_DIR={left} uses it"
         if is_repository(f"{root}/{FOLDER}"):

@@ -208,3 +208,12 @@ def test_there_has_to_be_one(repo: Repository, cli: Cli) -> None:
     assert cli("get", "--locked", "data").code == 3
     assert cli("get").code == 2
     assert cli("lock").code == 4
+
+
+def test_a_folder_that_was_put_without_some_of_its_files_is_the_whole_version(tmp_path: Path, cli: Cli) -> None:
+    make_tree(tmp_path / "data", {"a": "1", "b.tmp": "2", "deep/c": "3"})
+    assert cli("put", "data", "--exclude", "*.tmp").code == 0
+    told = cli("lock")
+    assert told.code == 0 and "data:v0" in (tmp_path / LOCK_FILE).read_text()
+    assert cli("get", "data", "--root", "part", "--exclude", "a").code == 0
+    assert cli("lock").code == 6
