@@ -1,6 +1,7 @@
 """Canonical encodings: one value, one byte string; any other bytes are refused."""
 
 import math
+from contextlib import suppress
 from typing import Any
 
 import msgpack
@@ -183,3 +184,19 @@ def test_msgpack_itself_would_take_what_is_refused() -> None:
     """Why all is encoded again: the library reads long forms, and keeps the last of two equal keys."""
     assert msgpack.unpackb(b"\xcd\x00\x01") == 1
     assert msgpack.unpackb(b"\x82\xa1a\x01\xa1a\x02") == {"a": 2}
+
+
+def test_a_caller_s_full_stack_says_nothing_of_the_data() -> None:
+    """Whoever reads a repository from deep inside a program gets a RecursionError, and not a word about damage."""
+    data, outcomes = b'[[{"a":[1]}],[[]]]\n', set[str]()
+
+    def down() -> None:
+        with suppress(RecursionError):
+            down()
+        try:
+            outcomes.add(str(decode_json(data, "it")))
+        except RecursionError:
+            outcomes.add("RecursionError")
+
+    down()
+    assert outcomes == {"[[{'a': [1]}], [[]]]", "RecursionError"}
