@@ -14,7 +14,7 @@ from artstore.cli.output import day, from_option, json_option, open_repository, 
 from artstore.cli.streams import Long
 from artstore.domain.codec import same_json
 from artstore.domain.filters import ABSENT, parsed
-from artstore.domain.names import as_project, check_project, file_name_of, printable
+from artstore.domain.names import as_project, check_project, file_name_of, printable, shortened
 from artstore.domain.run import RunPath, RunState
 from artstore.domain.wording import typed
 from artstore.errors import Damage, InvalidValue, NotFound
@@ -97,11 +97,11 @@ def _print_rows(repository: View, rows: Iterable[tuple[Any, ...]], count: int, n
     if not count:
         click.echo("no matching runs", err=True)
         return
-    entity, project = repository.settings.entity, repository.settings.project
+    home = repository.settings.entity, repository.settings.project
     most = number or output.MOST_ROWS
     shown = []
     for path, name, state, started, job_type, user, used, logged in islice(rows, most):
-        short = _short(path, (entity, project))
+        short = shortened(path, home)
         own_name = name if name != path.id else ""
         edges = f"{len(used):,}", f"{len(logged):,}"
         shown.append((short, own_name, state, day(started), job_type or "", user or "-", *edges))
@@ -110,13 +110,6 @@ def _print_rows(repository: View, rows: Iterable[tuple[Any, ...]], count: int, n
     )
     if count > most:
         click.echo(f"{count - most:,} more: -n {count} lists all", err=True)
-
-
-def _short(path: RunPath, home: tuple[str, str]) -> str:
-    """A run's name as users of this entity and project type it."""
-    if path[:2] == home:
-        return path.id
-    return f"{path.project}/{path.id}" if path.entity == home[0] else str(path)
 
 
 def _print_columns(
@@ -142,7 +135,7 @@ def _print_columns(
         home = repository.settings.entity, repository.settings.project
         most = number or output.MOST_ROWS
         lines = [
-            (_short(state.path, home), *(str(_cell(value)) for value in row.values()))
+            (shortened(state.path, home), *(str(_cell(value)) for value in row.values()))
             for state, row in zip(states, rows[:most], strict=False)
         ]
         table(lines, ("RUN", *map(printable, names)))

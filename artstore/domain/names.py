@@ -85,6 +85,13 @@ def parse_spec(text: str) -> Spec:
     return Spec(entity, project, check_name(name), alias, number, digest)
 
 
+def shortened(path: tuple[str, str, str], home: tuple[str, str]) -> str:
+    """The path of a collection or run, as users of this entity and project type it."""
+    if path[:2] == home:
+        return path[2]
+    return "/".join(path[1:] if path[0] == home[0] else path)
+
+
 def collection_named(text: str, hint: str | None = None) -> str:
     """The text, which must name a collection. Raises InvalidValue if it names a version."""
     if not (spec := parse_spec(text)).names_version:

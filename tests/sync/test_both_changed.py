@@ -23,6 +23,16 @@ from tests.support.exchange import FILES, only, outcomes, put, refs_of, says
 # -- numbers and what both changed ---------------------------------------------------------------
 
 
+def both_make_v1(anna: Repository, bob: Repository) -> tuple[str, str]:
+    """The ids of two versions `a:v1`: hers, which is pushed, and his."""
+    put(anna, "a", {"f": "0"})
+    anna.push()
+    bob.pull()
+    theirs = put(anna, "a", {"f": "hers"})
+    anna.push()
+    return theirs, put(bob, "a", {"f": "his"})
+
+
 def test_versions_of_ours_move_behind_theirs_and_every_old_number_is_told(
     anna: Repository, bob: Repository, nas: Path
 ) -> None:
@@ -54,12 +64,7 @@ def test_versions_of_ours_move_behind_theirs_and_every_old_number_is_told(
 def test_a_number_that_a_pull_gave_to_another_version_changes_neither(
     anna: Repository, bob: Repository, cli: Cli, nas: Path
 ) -> None:
-    put(anna, "a", {"f": "0"})
-    anna.push()
-    bob.pull()
-    theirs = put(anna, "a", {"f": "hers"})
-    anna.push()
-    ours = put(bob, "a", {"f": "his"})
+    theirs, ours = both_make_v1(anna, bob)
     bob.pull()
     before = says(bob)
     for command in (
@@ -84,12 +89,7 @@ def test_a_number_that_a_pull_gave_to_another_version_changes_neither(
 def test_an_artifact_found_by_a_number_of_another_version_before_a_pull_is_not_changed_in_python(
     anna: Repository, bob: Repository, nas: Path
 ) -> None:
-    put(anna, "a", {"f": "0"})
-    anna.push()
-    bob.pull()
-    theirs = put(anna, "a", {"f": "hers"})
-    anna.push()
-    ours = put(bob, "a", {"f": "his"})
+    theirs, ours = both_make_v1(anna, bob)
     api = Api(repository=bob.root)
     early = api.artifact("a:v1")
     bob.pull()

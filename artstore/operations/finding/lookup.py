@@ -9,7 +9,7 @@ from warnings import warn
 from artstore.domain.codec import decode_json
 from artstore.domain.collection import Path, State, VersionState, digest_of_state, is_live
 from artstore.domain.digest import BLOB, Digest, from_hex
-from artstore.domain.names import Spec, file_name_of, parse_path, parse_spec, printable
+from artstore.domain.names import Spec, file_name_of, parse_path, parse_spec, printable, shortened
 from artstore.domain.properties import SHARED_FIELDS
 from artstore.domain.tree import DIRECTORY, Entry, find, read_folder
 from artstore.domain.wording import near, typed
@@ -130,10 +130,7 @@ class Lookup:
 
     def short(self, path: Path, home: Home | None = None) -> str:
         """The shortest spec of a collection. For many collections, look up `home` once and pass it."""
-        entity, project = self.home(home)
-        if path[:2] == (entity, project):
-            return path.name
-        return f"{path.project}/{path.name}" if path.entity == entity else str(path)
+        return shortened(path, self.home(home))
 
     def named(self, found: Version) -> str:
         """The shortest spec of a version, such as `data:v3`."""
