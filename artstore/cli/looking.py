@@ -18,7 +18,7 @@ from artstore.domain.collection import INHERIT, Path, State, VersionState, id_of
 from artstore.domain.digest import short
 from artstore.domain.names import as_project, check_project, check_type, collection_named, printable
 from artstore.domain.tree import DIRECTORY, EXECUTABLE, REFERENCE, Entry
-from artstore.domain.wording import count, human, moment, typed
+from artstore.domain.wording import count, first_of, human, moment, typed
 from artstore.errors import Damage, InvalidValue
 from artstore.operations.finding.lookup import Version
 from artstore.view import View
@@ -261,8 +261,7 @@ def show_command(spec: str, place: str | None, as_json: bool) -> None:
         "linked": " ".join(filter(None, (who, where))) if value["source"] else "",
         "link to": value["source"] or "",
         "run": value["run"] or "",
-        "used by": ", ".join(value["used_by"][:_MOST_USERS])
-        + (f" and {len(value['used_by']) - _MOST_USERS:,} more" if len(value["used_by"]) > _MOST_USERS else ""),
+        "used by": first_of(value["used_by"], _MOST_USERS),
         "parents": ", ".join(_parent(found.state, parent) for parent in value["parents"]),
         "ttl": _duration(value["ttl"]),
         "description": value["description"] or "",

@@ -15,7 +15,7 @@ from artstore.domain.copies import REGISTRY_RECORD
 from artstore.domain.ignore import PathFilter
 from artstore.domain.names import printable
 from artstore.domain.selection import EVERYTHING, Selection
-from artstore.domain.wording import count, human, typed
+from artstore.domain.wording import count, first_of, human, typed
 from artstore.errors import InvalidValue
 from artstore.repository import Repository
 from artstore.store.settings import FOLDER as REPOSITORY
@@ -300,9 +300,8 @@ def _lines(moved: Moved, name: str, word: str, dry_run: bool) -> list[str]:
         old, new = moved.renamed_from, moved.path
         lines.append(f"{old.name if old[:2] == new[:2] else old}: is now {name}")
     if moved.versions:
-        shown = ", ".join(name.rpartition(":")[2] for name in moved.versions[:6])
-        more = f" and {len(moved.versions) - 6} more" if len(moved.versions) > 6 else ""
-        lines.append(f"{name}: {word} {shown}{more}")
+        numbers = [version.rpartition(":")[2] for version in moved.versions]
+        lines.append(f"{name}: {word} {first_of(numbers, 6)}")
     elif moved.changes or moved.declined:
         lines.append(f"{name}: {word} {count(moved.changes, 'change')}")
     lines += [f"  {text}" for text in moved.told[:_TOLD]]

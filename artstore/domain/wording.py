@@ -2,7 +2,7 @@
 
 import time
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 
 def typed(command: str, *arguments: str, **options: str) -> str:
@@ -59,6 +59,11 @@ def human(size: int) -> str:
 
 def count(number: int, noun: str) -> str:
     return f"{number:,} {noun}" + ("" if number == 1 else "s")
+
+
+def first_of(texts: Sequence[str], most: int = 10) -> str:
+    """The first of some texts, and how many there are beyond: `a, b and 3 more`."""
+    return ", ".join(texts[:most]) + (f" and {len(texts) - most:,} more" if len(texts) > most else "")
 
 
 def moment(nanoseconds: int) -> str:

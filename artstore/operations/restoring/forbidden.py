@@ -9,12 +9,11 @@ from artstore.backends.confined import Confined
 from artstore.backends.files import closing_fd, remove_tree
 from artstore.backends.owner import this_process
 from artstore.domain.names import printable
+from artstore.domain.wording import first_of
 from artstore.errors import Conflict
 
 REFUSALS = (errno.EINVAL, errno.ENOENT, errno.EILSEQ, errno.ENAMETOOLONG, errno.EPERM, errno.EACCES, errno.EOPNOTSUPP)
 """Errors with which file systems refuse a name."""
-_LISTED = 10
-"""Most names in a message."""
 _ODD = re.compile(
     rb'.*[\x00-\x1f<>:"|?*\\].*|.*[. ]|(con|prn|aux|nul|com\d|lpt\d)(\..*)?|.{141,}', re.DOTALL | re.IGNORECASE
 )
@@ -29,11 +28,10 @@ def refuse_forbidden(target: Confined, paths: Iterable[bytes]) -> None:
             if name not in odd and _is_odd(name):
                 odd[name] = path
     if odd and (forbidden := _forbidden(target, list(odd))):
-        listed = ", ".join(f"'{printable(odd[name])}'" for name in forbidden[:_LISTED])
-        more = f" and {len(forbidden) - _LISTED} more" if len(forbidden) > _LISTED else ""
+        listed = first_of([f"'{printable(odd[name])}'" for name in forbidden])
         what = "this name" if len(forbidden) == 1 else "these names"
         hint = "choose a --root on another file system, or leave them out with --exclude"
-        raise Conflict(f"{listed}{more} can't be written: the target's file system forbids {what}", hint=hint)
+        raise Conflict(f"{listed} can't be written: the target's file system forbids {what}", hint=hint)
 
 
 def _is_odd(name: bytes) -> bool:

@@ -15,6 +15,7 @@ from artstore.domain.digest import Digest, from_hex, is_hex
 from artstore.domain.ignore import IGNORE_FILE, Rules, ignored
 from artstore.domain.names import is_protected, printable
 from artstore.domain.tree import DIRECTORY, check_depth
+from artstore.domain.wording import first_of
 from artstore.errors import Conflict, Refused
 from artstore.operations.restoring.compare import AbsentFolder, ComparedFolder, Todo, rules_in
 from artstore.store.large import BLOBS
@@ -175,10 +176,11 @@ def refuse_unknown(objects: ObjectStore, target: Confined, todo: Todo, extra: Ex
     files += [path for path, is_folder in extra if not is_folder]
     unknown = [printable(path) for path in _unknown(objects, target, files)]
     if unknown:
-        listed = ", ".join(unknown[:10]) + (f" and {len(unknown) - 10} more" if len(unknown) > 10 else "")
         lost = "overwritten or removed" if extra else "overwritten"
         hint = "save them first, or use --force"
-        raise Refused(f"in {printable(root)}, files that no version here holds would be {lost}: {listed}", hint=hint)
+        raise Refused(
+            f"in {printable(root)}, files that no version here holds would be {lost}: {first_of(unknown)}", hint=hint
+        )
 
 
 def are_saved(objects: ObjectStore, target: Confined, extra: Extra) -> bool:
