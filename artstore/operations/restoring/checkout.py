@@ -291,10 +291,9 @@ class Checkout:
             #    files that no version holds.
             obstacles.refuse_twins(target, todo)
             refuse_forbidden(target, (path for path, _ in todo))
-            if stays or not (self._how.delete or obstacles.are_saved(self._objects, target, extra)):
+            if stays:
                 obstacles.refuse_other_kinds(target, todo, root)
-            if not self._force:
-                obstacles.refuse_unknown(self._objects, target, todo, extra, root)
+            self._refuse_losses(target, todo, extra, root)
             # 3. Remove, then look again for things of another kind: a protected folder stays.
             self._removed = obstacles.remove(target, extra)
             obstacles.refuse_other_kinds(target, todo, root)
@@ -308,6 +307,21 @@ class Checkout:
                     self._note_folder(target, path, tree, known)
         if folder == root:
             self._save_cache()
+
+    def _refuse_losses(self, target: Confined, todo: Todo, extra: obstacles.Extra, root: str) -> None:
+        """Raise Refused if files that no version holds would be lost. Cost: hashes each of them, once.
+
+        With `force` they may be lost, but for those in folders that are in the way: only `delete` removes these.
+        """
+        replaced = [] if self._force else [path for path, entry in todo if entry.kind != DIRECTORY]
+        removed = [path for path, is_folder in extra if not is_folder]
+        if self._force and self._how.delete:
+            return
+        unknown = obstacles.unknown_files(self._objects, target, [*replaced, *removed])
+        if not self._how.delete and not set(removed).isdisjoint(unknown):
+            obstacles.refuse_other_kinds(target, todo, root)
+        if not self._force:
+            obstacles.refuse_unknown(unknown, extra, root)
 
     def _plan(self, fd: int) -> tuple[Todo, obstacles.Extra, list[bytes]]:
         """The files to write below an open folder, those to remove, and those in the way that can't be removed.

@@ -167,31 +167,22 @@ def remove(target: Confined, extra: Extra) -> int:
     return removed
 
 
-def refuse_unknown(objects: ObjectStore, target: Confined, todo: Todo, extra: Extra, root: str) -> None:
-    """Raise Refused if a file to replace or remove has content that is in no version here.
-
-    Cost: reads and hashes each of these files.
-    """
-    files = [path for path, entry in todo if entry.kind != DIRECTORY]
-    files += [path for path, is_folder in extra if not is_folder]
-    unknown = [printable(path) for path in _unknown(objects, target, files)]
+def refuse_unknown(unknown: list[bytes], extra: Extra, root: str) -> None:
+    """Raise Refused if there are `unknown_files` to replace or remove."""
     if unknown:
         lost = "overwritten or removed" if extra else "overwritten"
-        hint = "save them first, or use --force"
+        listed = first_of([printable(path) for path in unknown])
         raise Refused(
-            f"in {printable(root)}, files that no version here holds would be {lost}: {first_of(unknown)}", hint=hint
+            f"in {printable(root)}, files that no version here holds would be {lost}: {listed}",
+            hint="save them first, or use --force",
         )
 
 
-def are_saved(objects: ObjectStore, target: Confined, extra: Extra) -> bool:
-    """Whether the content of all these files is stored here, so that nothing is lost with them."""
-    return not _unknown(objects, target, [path for path, is_folder in extra if not is_folder])
-
-
-def _unknown(objects: ObjectStore, target: Confined, paths: list[bytes]) -> list[bytes]:
+def unknown_files(objects: ObjectStore, target: Confined, paths: list[bytes]) -> list[bytes]:
     """The files among these paths whose content is in no version here. A file that can't be read counts as one.
 
-    Cost: all are looked for at once, because each search opens all packs in the trash for what isn't stored.
+    Cost: reads and hashes each of these files. All are looked for at once, because each search opens all packs in the
+        trash for what isn't stored.
     """
     found = {path: content for path in paths if (content := _content(target, tuple(path.split(b"/")))) is not None}
     small = {digest for digest, size in found.values() if digest is not None and size < LARGE}

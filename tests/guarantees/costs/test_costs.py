@@ -124,6 +124,17 @@ def test_a_download_over_many_files_looks_for_all_of_them_at_once(repo: Reposito
     assert sum("/trash>" in line for line in lines) < 10
 
 
+def test_a_download_over_things_of_another_kind_reads_each_file_once(repo: Repository, tmp_path: Path) -> None:
+    repo.put(str(make_tree(tmp_path / "one", {"file": "f", "folder/x": "x", "folder/in/y": "y"})), "a")
+    repo.put(str(make_tree(tmp_path / "two", {"file/inside": "i", "folder": "now a file"})), "a")
+    out = tmp_path / "out"
+    repo.get(repo.find("a:v0"), str(out))
+    lines = opened_below(trace(tmp_path, "openat", "get", "a:v1", "--root", out), out)
+    read = [line.rpartition(f"<{out}/")[2].rstrip(">") for line in lines if "O_CREAT" not in line]
+    assert sorted(read) == ["file", "folder", "folder/in/y", "folder/x"], "it is found out that folder is one"
+    assert (out / "file/inside").read_text() == "i" and (out / "folder").read_text() == "now a file"
+
+
 def test_a_blob_is_named_as_b3sum_names_it(repo: Repository, tmp_path: Path) -> None:
     content = os.urandom(3 << 20)
     repo.put(str(make_tree(tmp_path / "src", {"f": content}) / "f"), "a")
