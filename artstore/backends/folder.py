@@ -228,7 +228,7 @@ class FolderStorage:
             files.replace_file(self.path(path), data, self.temporary(), sync=sync)
             self._share_file(self.path(path))
 
-    def settle(self, folder: str) -> None:
+    def make_durable(self, folder: str) -> None:
         try:
             if self.is_young(folder):
                 self.sync_names([folder])

@@ -128,11 +128,11 @@ class Refs(LogBook[State]):
         # Apply the entries after it.
         start = state.number
         for entry in log.entries(listing, start, state.digest) if start != until else ():
-            self._settle_read(state, folder, checkpoints)
+            self._decide_pending(state, folder, checkpoints)
             self._fold(state, entry)
             if entry.number == until:
                 break
-        self._settle_read(state, folder, checkpoints)
+        self._decide_pending(state, folder, checkpoints)
         # Keep the result for the next reader.
         if self._copies and state.number - start >= CHECKPOINT_EVERY:
             self._save_checkpoint(log, state)
@@ -167,7 +167,7 @@ class Refs(LogBook[State]):
             except StorageError:
                 pass  # it only keeps reading cheap
 
-    def _settle_read(self, state: State, folder: str, checkpoints: bool) -> None:
+    def _decide_pending(self, state: State, folder: str, checkpoints: bool) -> None:
         """Decide a pending `moved from` by the next entry of the old name's log.
 
         If that entry completes the move, the old log's state is taken. If it is any other, the `moved from` is void.
@@ -222,12 +222,12 @@ class Refs(LogBook[State]):
         """
         for _ in range(LOST_RACES):
             current = read is not None and read.pending is None and self.is_current(read)
-            state, read = read if read is not None and current else self.settled(path), None
+            state, read = read if read is not None and current else self.read_to_append(path), None
             if state.number == 0:
                 self._check_spelling(path)
             changes, aliases = build(state), dict(state.aliases)
             if not changes:
-                self._storage.settle(state.path.folder)
+                self._storage.make_durable(state.path.folder)
                 return state
             if (done := self.commit(state, changes)) is not None:
                 self.journal.append(Done(done, changes, aliases))
@@ -242,7 +242,7 @@ class Refs(LogBook[State]):
             if first != nfc(path)[:parts]:
                 raise _only_case(path, "/".join(first))
 
-    def settled(self, path: Path, *, follow: bool = True) -> State:
+    def read_to_append(self, path: Path, *, follow: bool = True) -> State:
         """The collection at a path, for appending.
 
         Like `read`, but first cancels a `moved from` that isn't completed.
@@ -263,10 +263,10 @@ class Refs(LogBook[State]):
         First the new name's log gets a `moved from`, then the old name's log a `moved to`, which completes the move.
         """
         for _ in range(LOST_RACES):
-            source = self.settled(old)
+            source = self.read_to_append(old)
             if not source.exists:
                 raise NotFound(f"there is no collection {old}")
-            target = self.settled(new, follow=False)
+            target = self.read_to_append(new, follow=False)
             if target.number == 0:
                 self._check_spelling(new)
             if target.exists or target.redirect or target.versions:

@@ -284,7 +284,7 @@ class Trust(NamedTuple):
         `device` is its folder's, unless the stat has one (behind a symlink).
         """
         return (
-            is_settled(st, self.before)
+            is_old(st, self.before)
             and st[1] not in self.mapped
             and (st[5] if len(st) > 5 else device) not in self.in_memory
         )
@@ -302,7 +302,7 @@ def trust(folder: str, stats: Iterable[Stat], *, of_many: bool = False) -> Trust
     return Trust(seen.at - tick, seen.inodes, seen.devices)
 
 
-def is_settled(stat: Stat, before: int) -> bool:
+def is_old(stat: Stat, before: int) -> bool:
     """Whether a file's times are old enough to be trusted.
 
     Times in whole seconds come from file systems that store no fractions (FAT even two seconds), so 2 s are added.

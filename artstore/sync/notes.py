@@ -71,7 +71,7 @@ class Mirror:
     def replace(self, path: str, data: bytes, *, sync: bool = False) -> None:
         self._storage.replace(self.path(path), data, sync=sync)
 
-    def settle(self, folder: str) -> None:
+    def make_durable(self, folder: str) -> None:
         """Do nothing: copies need not be durable."""
 
     def remove(self, path: str) -> bool:

@@ -97,7 +97,7 @@ class Pull:
 
     def _planned(self, theirs: State, wanted: set[str] | None) -> Planned[PullPlan]:
         """Plan one collection. Raises Conflict if our log can't take the changes."""
-        now = self.exchange.refs.settled(theirs.path, follow=False)
+        now = self.exchange.refs.read_to_append(theirs.path, follow=False)
         if now.redirect is not None:
             return Planned(theirs, wanted, *self._renamed_here(theirs, now.redirect))
         followed = any(tracking.follows(theirs.path.folder) for tracking in self.exchange.neighbours.tracked)

@@ -56,7 +56,7 @@ class Push:
             moved += self._push_all(todo, None)
         elif todo:
             for planned in todo:
-                self.exchange.here.storage.settle(planned.source.path.folder)
+                self.exchange.here.storage.make_durable(planned.source.path.folder)
             supply = Supply(self.exchange.here.objects, self.exchange.options.monitor)
             with Transaction(self.exchange.remote.objects, source=supply) as tx:
                 # Objects of live versions count as stored: their logs must be read after the transaction began.
@@ -77,7 +77,7 @@ class Push:
         """
         for scope in scopes:
             if scope.path is not None:
-                state = self.exchange.refs.settled(scope.path)
+                state = self.exchange.refs.read_to_append(scope.path)
                 if scope.spec is not None and scope.spec.names_version:
                     yield state, {resolve(state, scope.spec)["id"]}
                 elif state.number:

@@ -241,7 +241,7 @@ class BucketStorage:
     def replace(self, path: str, data: bytes, *, sync: bool = False) -> None:
         self._ask(f"write {path}", obstore.put, path, data, use_multipart=False)
 
-    def settle(self, folder: str) -> None:
+    def make_durable(self, folder: str) -> None:
         """Nothing to do: everything that a bucket lists is durable."""
 
     def remove(self, path: str) -> bool:

@@ -172,7 +172,7 @@ def _times(times: Times, folder: str) -> Iterator[Finding]:
     stamped = times.mtime_ns or 0
     seen = f", stamped every {_span(stamped / 1e9)}" if stamped > times.kept_ns else ""
     found = f"kept to {_span(times.kept_ns / 1e9)}{seen}"
-    if times.kept_ns >= _SECOND:  # statcache.is_settled adds as much where seconds are whole
+    if times.kept_ns >= _SECOND:  # statcache.is_old adds as much where seconds are whole
         tick += 2 * _SECOND
     if step <= tick:
         changed = f"files that changed within {_span(tick / 1e9)} of a save"

@@ -88,10 +88,10 @@ def test_gc_takes_nothing_of_a_version_that_is_renamed_while_it_looks(repo: Repo
 
     def begin() -> str:
         """The first half of a rename; its change id."""
-        source = refs.settled(old)
+        source = refs.read_to_append(old)
         begun = new_change("moved from", **_names(old), number=source.number, digest=source.digest)
         named = new_change("collection", **_names(new), type=source.type)
-        assert refs.commit(refs.settled(new, follow=False), [named, begun])
+        assert refs.commit(refs.read_to_append(new, follow=False), [named, begun])
         return str(begun["change"])
 
     begin()  # which loses the race against the save below, and so has to begin again
