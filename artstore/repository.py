@@ -143,10 +143,10 @@ class Repository(Editor):
         self.automations.changes_made()
         if referenced:
             return saved
-        place = os.path.abspath(path)
-        only = None if os.path.isdir(path) else os.path.basename(place)
+        folder = os.path.abspath(path)
+        only = None if os.path.isdir(path) else os.path.basename(folder)
         chosen = Selection(chosen=PathFilter(None, exclude))
-        self.checkouts.note(Noted(place, saved.path, saved.id, saved.number, only, chosen))
+        self.checkouts.note(Noted(folder, saved.path, saved.id, saved.number, only, chosen))
         self.tidy()
         return saved
 
@@ -410,13 +410,13 @@ class Repository(Editor):
         """Other repositories that may hold objects that were lost here: all remotes."""
         return self.remotes.elsewhere() if self.settings.remotes() else []
 
-    def status(self, place: str | None = None, *, monitor: Monitor | None = None) -> Iterator[Status]:
+    def status(self, path: str | None = None, *, monitor: Monitor | None = None) -> Iterator[Status]:
         """Compare the folders that were saved or restored with their versions, sorted by path.
 
         A file is only read if its stat changed since it was last read. Folders that don't exist any more are forgotten.
 
         Args:
-            place: Only folders at this path, below it or around it.
+            path: Only folders at this path, below it or around it.
 
         >>> saved = repository.put("dataset", "data")
         >>> [status.verified.ok for status in repository.status()]
@@ -424,7 +424,7 @@ class Repository(Editor):
         """
         from artstore.operations.restoring.status import Statuses
 
-        return Statuses(self._folder, self.objects, self.refs, monitor).all(self.checkouts, place)
+        return Statuses(self._folder, self.objects, self.refs, monitor).all(self.checkouts, path)
 
     # -- changes in which remotes have a part --
 

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import IO, Any
 from urllib.parse import unquote_to_bytes
 
-from artstore.api.entries import ENTRY_SCHEME, Entry, place_in
+from artstore.api.entries import ENTRY_SCHEME, Entry, origin_in
 from artstore.api.files import ArtifactFiles, PathLike, Texts, globs_of
 from artstore.api.handles import opened
 from artstore.api.tables.file import ENDING, SUFFIX
@@ -267,7 +267,7 @@ class Contents(ArtifactFiles):
                 )
             found = stored.found()
             new = draft.add_entry_of(found.state.path, found.version, raw, target, overwrite=overwrite)
-            self._drafting.note_origin(target, place_in(found, entry.path), raw[3])
+            self._drafting.note_origin(target, origin_in(found, entry.path), raw[3])
         return Entry(self, target, new)
 
     def _entry_at(self, uri: str) -> Entry:

@@ -37,7 +37,7 @@ class Drafting:
         self._root = lambda: stored.root
         with self.changing() as draft:
             draft.start_from(path, stored.id)
-        self._origins = {name: (place, stored.entry(name)[3]) for name, place in stored.origins().items()}
+        self._origins = {name: (origin, stored.entry(name)[3]) for name, origin in stored.origins().items()}
 
     def finalize(self) -> None:
         """Refuse further changes."""
@@ -104,18 +104,18 @@ class Drafting:
 
         The fields are that version's collection, id and number, and the path there.
         """
-        place, digest = self._origins.get(path, (None, b""))
-        found = self.find(path) if place is not None else None
-        return place if found is not None and found[3] == digest else None
+        origin, digest = self._origins.get(path, (None, b""))
+        found = self.find(path) if origin is not None else None
+        return origin if found is not None and found[3] == digest else None
 
     def origins(self) -> dict[str, dict[str, Any]]:
         """The origins of all entries that came from other versions, by path."""
-        places = ((path, self.origin(path)) for path in self._origins)
-        return {path: place for path, place in places if place is not None}
+        origins = ((path, self.origin(path)) for path in self._origins)
+        return {path: origin for path, origin in origins if origin is not None}
 
-    def note_origin(self, path: str, place: dict[str, Any], digest: bytes) -> None:
+    def note_origin(self, path: str, origin: dict[str, Any], digest: bytes) -> None:
         """Record that the entry at a path came from another version, with this digest."""
-        self._origins[path] = place, digest
+        self._origins[path] = origin, digest
 
     # -- which local files were added --
 

@@ -22,16 +22,16 @@ ENTRY_SCHEME = "artstore-artifact"
 """The scheme of URIs that name entries of artifacts."""
 
 
-def place_in(found: Version, path: str) -> dict[str, Any]:
-    """The place of an entry, as the origins of another version record it."""
+def origin_in(found: Version, path: str) -> dict[str, Any]:
+    """The origin that an entry of another version is recorded with, if it came from here."""
     version = found.version
     return {**found.state.path.fields(), "number": version["number"], "id": version["id"], "path": path}
 
 
-def _url_of(place: dict[str, Any]) -> str:
-    """The URI of an entry, from its place."""
-    parts = (place["entity"], place["project"], f"{place['name']}@{place['id']}")
-    path = quote(os.fsencode(place["path"]))
+def _url_of(origin: dict[str, Any]) -> str:
+    """The URI of an entry, from an origin that names it."""
+    parts = (origin["entity"], origin["project"], f"{origin['name']}@{origin['id']}")
+    path = quote(os.fsencode(origin["path"]))
     return f"{ENTRY_SCHEME}://{'/'.join(quote(part, safe='@') for part in parts)}/{path}"
 
 
@@ -143,8 +143,8 @@ class Entry:
         """The URI of a reference, or of the other version's entry that this one shares; else None."""
         if self.raw[1] == REFERENCE:
             return str(self.raw[3])
-        place = self._owner.origin_of(self.path)
-        return None if place is None else _url_of(place)
+        origin = self._owner.origin_of(self.path)
+        return None if origin is None else _url_of(origin)
 
     def ref_target(self) -> str:
         """The URI of a reference, or of the other version's entry that this one shares.
@@ -160,7 +160,7 @@ class Entry:
 
     def ref_url(self) -> str:
         """A URI of this entry, for `add_reference` of another artifact. Raises ArtifactNotLoggedError for a draft's."""
-        return _url_of(place_in(self.stored_in("be referenced").found(), self.path))
+        return _url_of(origin_in(self.stored_in("be referenced").found(), self.path))
 
     @property
     def extra(self) -> dict[str, str]:

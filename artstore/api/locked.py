@@ -13,13 +13,12 @@ from artstore.domain.wording import typed
 from artstore.errors import MissingObject, NotFound, Refused
 from artstore.operations.finding.lookup import Version
 from artstore.operations.restoring.checkout import CheckedOut
-from artstore.operations.restoring.lockfile import Locked, place_of, remote_place
+from artstore.operations.restoring.lockfile import Locked, folder_of, remote_place
 from artstore.operations.restoring.options import Restore
 from artstore.progress import Monitor
 from artstore.repository import Repository
 from artstore.store.settings import ORIGIN, RemoteSettings, is_repository, root_to_create
-from artstore.sync.place import is_relative
-from artstore.sync.place import place_of as settings_place
+from artstore.sync.place import is_relative, place_of
 from artstore.view import View, view_of
 
 
@@ -77,7 +76,7 @@ class Restoring(ExitStack):
 
     def run(self, wanted: list[Locked], *, force: bool) -> Restored:
         """Make each folder equal to its version. Raises NotFound if a version can't be found anywhere."""
-        folders = {one: place_of(one, self._lock) for one in wanted}
+        folders = {one: folder_of(one, self._lock) for one in wanted}
         root = root_to_create()
         if is_repository(root):
             self._repository = self.enter_context(Repository(root))
@@ -124,9 +123,9 @@ class Restoring(ExitStack):
         if self._chosen is not None:
             if self._chosen in ours:
                 return LockedRemote(self._chosen, ours[self._chosen].url, False)
-            return LockedRemote(one.remote or ORIGIN, settings_place(self._chosen), is_relative(self._chosen))
+            return LockedRemote(one.remote or ORIGIN, place_of(self._chosen), is_relative(self._chosen))
         if one.remote is not None and one.url is not None:
-            source = LockedRemote(one.remote, settings_place(remote_place(one.url, self._lock)), is_relative(one.url))
+            source = LockedRemote(one.remote, place_of(remote_place(one.url, self._lock)), is_relative(one.url))
             self._refuse_unknown_service(source)
             return source
         if self._repository is not None and ours:

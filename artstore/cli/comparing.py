@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from artstore.cli.arguments import SPEC
-from artstore.cli.output import Bar, json_option, open_repository, paint, place_shown, print_json
+from artstore.cli.output import Bar, folder_shown, json_option, open_repository, paint, print_json
 from artstore.cli.streams import Long
 from artstore.domain.codec import same_json
 from artstore.domain.names import parse_spec, printable
@@ -217,18 +217,18 @@ def status_command(ctx: click.Context, path: str | None, as_json: bool) -> None:
 def _print_status(repository: Repository, status: Status) -> None:
     noted = status.noted
     if status.problem is not None:
-        click.echo(f"{place_shown(noted.place)}: can't be compared: {printable(status.problem.message)}")
+        click.echo(f"{folder_shown(noted.folder)}: can't be compared: {printable(status.problem.message)}")
         return
     name = f"{repository.lookup.short(noted.collection)}:v{noted.number}"
     if status.found is None or status.verified is None:
-        click.echo(f"{place_shown(noted.place)}: was {name}, which is deleted")
+        click.echo(f"{folder_shown(noted.folder)}: was {name}, which is deleted")
         return
     latest = status.found.state.latest
     newest = latest is None or latest["id"] == noted.id
     name = f"{repository.lookup.short(status.found.state.path)}:v{status.found.number}"
     news = "the newest" if newest else f"v{latest['number']} is newer"  # type: ignore[index]  # there is a newer one
     state = "unchanged" if status.verified.ok else _sum(status.verified, "new")
-    click.echo(f"{place_shown(noted.place)}: {name} ({news}), {state}")
+    click.echo(f"{folder_shown(noted.folder)}: {name} ({news}), {state}")
     for apart in _apart(repository, status):
         if apart.ahead or apart.behind or apart.changes:
             click.echo(f"  {apart.in_words}")
@@ -246,7 +246,7 @@ def _status(status: Status) -> dict[str, Any]:
     noted, verified = status.noted, status.verified
     latest = status.found.state.latest if status.found is not None else None
     value = {
-        "place": noted.place,
+        "place": noted.folder,
         "spec": status.found.spec if status.found is not None else f"{noted.collection}:v{noted.number}",
         "collection": str(status.found.state.path if status.found is not None else noted.collection),
         "id": noted.id, "deleted": verified is None, "latest": f"v{latest['number']}" if latest else None,

@@ -97,12 +97,12 @@ def _print_links(repository: View, project: str, as_json: bool) -> None:
     for state in repository.collections(repository.settings.entity, project):
         named = state.all_aliases()
         for version in reversed(state.live()):
-            found, place = Version(state, version), version.get("source")
+            found, noted = Version(state, version), version.get("source")
             source = repository.lookup.source_of_any_time(found)
-            of = f"{place['project']}/{place['name']}:v{place['number']}" if place else "-"
+            of = f"{noted['project']}/{noted['name']}:v{noted['number']}" if noted else "-"
             if source is not None:
                 of = f"{source.state.path.project}/{source.name}"
-            gone = " (deleted)" if place and (source is None or not source.is_live) else ""
+            gone = " (deleted)" if noted and (source is None or not source.is_live) else ""
             aliases = named.get(version["id"], [])
             rows.append({"spec": found.spec, "type": state.type, "source": of + gone, "aliases": aliases})
     cells = [(row["spec"].partition("/")[2], row["type"], row["source"], ", ".join(row["aliases"])) for row in rows]

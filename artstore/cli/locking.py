@@ -14,7 +14,7 @@ from artstore.domain.wording import count, human, typed
 from artstore.errors import InvalidValue, NotFound, Refused
 from artstore.operations.finding.lookup import Version
 from artstore.operations.restoring import lockfile
-from artstore.operations.restoring.lockfile import Locked, place_of, url_for
+from artstore.operations.restoring.lockfile import Locked, folder_of, url_for
 from artstore.operations.restoring.status import Status
 from artstore.repository import Repository
 
@@ -49,7 +49,7 @@ def lock_command(specs: tuple[str, ...], root: str | None, lock: str, as_json: b
             new = list(_in_use(repository, lock, bar))
             entries = {one.path: one for one in new}
     for one in entries.values():
-        place_of(one, lock)
+        folder_of(one, lock)
     lockfile.write(lock, entries.values())
     rows = sorted(entries.values())
     if as_json:
@@ -67,32 +67,32 @@ def lock_command(specs: tuple[str, ...], root: str | None, lock: str, as_json: b
 def _in_use(repository: Repository, lock: str, bar: Bar) -> Iterator[Locked]:
     """The folders below the lock file that were saved or restored. Raises Refused if one differs from its version."""
     above = _above(lock)
-    found = [one for one in repository.status(above, monitor=bar) if f"{one.noted.place}/".startswith(f"{above}/")]
+    found = [one for one in repository.status(above, monitor=bar) if f"{one.noted.folder}/".startswith(f"{above}/")]
     if not found:
         raise NotFound(
             f"no folder below {printable(above)} was saved or restored", hint="name a version: `artstore lock SPEC`"
         )
     for status in [status for status in found if status.noted.name is not None]:
-        where = printable(os.path.relpath(status.noted.place))
+        where = printable(os.path.relpath(status.noted.folder))
         name = repository.lookup.short(status.noted.collection)
         click.echo(f"skipped {where}: only folders can be locked; {typed('lock', name)} adds one for it", err=True)
     found = [status for status in found if status.noted.name is None]
     if not found:
         raise NotFound(f"only files were saved below {printable(above)}", hint="name a version: `artstore lock SPEC`")
     if partly := [status for status in found if not _is_whole(repository, status)]:
-        where = printable(os.path.relpath(partly[0].noted.place))
+        where = printable(os.path.relpath(partly[0].noted.folder))
         raise Refused(
             f"{where} holds only a part of a version", hint="name a version: `artstore lock SPEC --root FOLDER`"
         )
     if changed := [status for status in found if status.verified is None or not status.verified.ok]:
-        where = printable(os.path.relpath(changed[0].noted.place))
+        where = printable(os.path.relpath(changed[0].noted.folder))
         raise Refused(
             f"{where} has unsaved changes" + (f", and so have {len(changed) - 1} others" if changed[1:] else ""),
             hint=f"`artstore status` lists the changes; {typed('put', where)} saves them",
         )
     for status in found:
         if status.found is not None:
-            yield _locked(repository, status.found, status.noted.place, lock)
+            yield _locked(repository, status.found, status.noted.folder, lock)
 
 
 def _is_whole(repository: Repository, status: Status) -> bool:
@@ -108,11 +108,11 @@ def _above(lock: str) -> str:
     return os.path.dirname(os.path.abspath(lock))
 
 
-def _locked(repository: Repository, found: Version, place: str, lock: str) -> Locked:
-    path = os.path.relpath(place, _above(lock))
+def _locked(repository: Repository, found: Version, folder: str, lock: str) -> Locked:
+    path = os.path.relpath(folder, _above(lock))
     if path == "." or path.startswith(".."):
         raise InvalidValue(
-            f"{printable(os.path.relpath(place))} is not below {printable(_above(lock))}, the folder of the lock file",
+            f"{printable(os.path.relpath(folder))} is not below {printable(_above(lock))}, the folder of the lock file",
             hint="choose a --root below it",
         )
     version = found.version

@@ -287,10 +287,10 @@ def _duration(ttl: int | str | None) -> str:
 
 
 def _version(repository: View, state: State, version: VersionState, aliases: list[str]) -> dict[str, Any]:
-    found, place = Version(state, version), version.get("source")
+    found, noted = Version(state, version), version.get("source")
     description, metadata = repository.properties(found)
     said, source = repository.lookup.said_of(found), repository.lookup.source_of_any_time(found)
-    made_at = source.spec if source is not None else f"{Path.named_by(place)}:v{place['number']}" if place else None
+    made_at = source.spec if source is not None else f"{Path.named_by(noted)}:v{noted['number']}" if noted else None
     return {
         "spec": f"{state.path}:v{version['number']}", "type": state.type, "aliases": aliases,
         "tags": said.get("tags", []), "source": made_at, "digest": version["digest"], "id": version["id"],

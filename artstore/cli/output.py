@@ -112,13 +112,13 @@ def listing(
         click.echo(nothing, err=True)
 
 
-def place_shown(place: str) -> str:
+def folder_shown(folder: str) -> str:
     """A folder as it is shown: relative to the working folder if it is below it."""
     try:
-        short = os.path.relpath(place)
+        short = os.path.relpath(folder)
     except FileNotFoundError:  # the working folder was deleted
-        return printable(place)
-    return printable(place if short.startswith("..") else short)
+        return printable(folder)
+    return printable(folder if short.startswith("..") else short)
 
 
 def day(timestamp: str, *, to_second: bool = False) -> str:

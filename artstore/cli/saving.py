@@ -11,7 +11,7 @@ from click.core import ParameterSource
 from artstore.backends.addresses import spelled
 from artstore.backends.storage import is_url
 from artstore.cli.arguments import FOLDER, SPEC, lock_option, metadata_from, pairs, selecting
-from artstore.cli.output import Bar, answer, from_option, json_option, open_view, place_shown, print_json
+from artstore.cli.output import Bar, answer, folder_shown, from_option, json_option, open_view, print_json
 from artstore.cli.streams import Long
 from artstore.domain.metadata import normalise
 from artstore.domain.names import name_from, parse_spec, printable
@@ -157,16 +157,16 @@ def _new_or_known(repository: Repository, path: str, target: str, name: str | No
 
     A folder with the name that `get` gave it, such as data-v3, is of the artifact that it came from.
     """
-    place, short = os.path.abspath(path), repository.lookup.short
+    folder, short = os.path.abspath(path), repository.lookup.short
     named, spec = repository.path_of(target)
     state = repository.refs.read(named)
     if state.exists:
         was_renamed = state.path != named and not spec.names_version  # a save to a version is refused
         return short(state.path) if was_renamed else target, None
-    noted = next((noted for noted in repository.checkouts.all() if noted.place == place), None)
+    noted = next((noted for noted in repository.checkouts.all() if noted.folder == folder), None)
     if noted is not None and name is None:
         known = short(noted.collection)
-        if os.path.basename(place) == f"{noted.collection.name}-v{noted.number}":
+        if os.path.basename(folder) == f"{noted.collection.name}-v{noted.number}":
             return known, None
         adds = typed("put", path, name=known)
         return target, f"{printable(path)} was {known}:v{noted.number}; {adds} saves to that artifact"
@@ -258,7 +258,7 @@ def fetch(
     written = f"{human(result.written_bytes)} written"
     for path in result.missing:
         click.echo(f"warning: skipped {printable(path)}: the content that it refers to is gone", err=True)
-    click.echo(f"got {name}: {count(result.files, 'file')} in {place_shown(result.root)}, {written}{same}{removed}")
+    click.echo(f"got {name}: {count(result.files, 'file')} in {folder_shown(result.root)}, {written}{same}{removed}")
     if result.others:
         stay, them = ("file or folder stays", "it") if result.others == 1 else ("files and folders stay", "them")
         click.echo(f"{result.others:,} other {stay} there; `--delete` removes {them}")

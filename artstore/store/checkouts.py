@@ -22,8 +22,8 @@ _LONGEST = 1 << 16
 class Noted(NamedTuple):
     """A folder (or file) on this host, and the version that it was last saved as or restored from."""
 
-    place: str
-    """absolute path"""
+    folder: str
+    """absolute path, of the file if a single one was put"""
     collection: Path
     id: str
     number: int
@@ -33,7 +33,7 @@ class Noted(NamedTuple):
 
 
 class Checkouts:
-    """The notes of a repository: one small file for each place, replaced whole, so the last writer wins."""
+    """The notes of a repository: one small file for each folder, replaced whole, so the last writer wins."""
 
     def __init__(self, storage: FolderStorage) -> None:
         self._storage = storage
@@ -42,33 +42,33 @@ class Checkouts:
         """Write a note, unless it is there already. Best effort: a read-only repository keeps no notes."""
         chosen = noted.selection.chosen
         value = {
-            "place": noted_path(self._storage.root, noted.place), "collection": list(noted.collection),
+            "place": noted_path(self._storage.root, noted.folder), "collection": list(noted.collection),
             "id": noted.id, "number": noted.number, "name": noted.name,
             "prefix": noted.selection.prefix, "include": chosen.include, "exclude": chosen.exclude,
         }  # fmt: skip
         data = json.dumps(value, indent=1).encode() + b"\n"
-        path = self._path(noted.place)
+        path = self._path(noted.folder)
         try:
             if self._read(path) != data:
                 self._storage.replace(path, data)
-                self._remove_absolute(noted.place)
+                self._remove_absolute(noted.folder)
         except StorageError:
             pass
 
-    def _path(self, place: str) -> str:
-        return _path_of(noted_path(self._storage.root, place))
+    def _path(self, folder: str) -> str:
+        return _path_of(noted_path(self._storage.root, folder))
 
-    def _remove_absolute(self, place: str) -> None:
+    def _remove_absolute(self, folder: str) -> None:
         """Remove the note that an artstore before 2026-11-29 left: it noted absolute paths in the project, too."""
-        if _path_of(place) != self._path(place):
-            self._storage.remove(_path_of(place))
+        if _path_of(folder) != self._path(folder):
+            self._storage.remove(_path_of(folder))
 
     def all(self) -> list[Noted]:
-        """All notes, by place, except those that can't be read or that others can have written.
+        """All notes, by folder, except those that can't be read or that others can have written.
 
         A note that others wrote could lead us into folders that they may not read themselves.
         """
-        return sorted(self._all(), key=lambda noted: noted.place)
+        return sorted(self._all(), key=lambda noted: noted.folder)
 
     def _all(self) -> Iterator[Noted]:
         for name in self._storage.names(_FOLDER):
@@ -84,11 +84,11 @@ class Checkouts:
         except (FileNotFoundError, StorageError):
             return None
 
-    def forget(self, place: str) -> None:
-        """Remove the note of a place. Best effort, like `note`."""
+    def forget(self, folder: str) -> None:
+        """Remove the note of a folder. Best effort, like `note`."""
         try:
-            self._storage.remove(self._path(place))
-            self._remove_absolute(place)
+            self._storage.remove(self._path(folder))
+            self._remove_absolute(folder)
         except StorageError:
             pass
 
@@ -102,11 +102,11 @@ def _noted_of(value: dict[str, Any], root: str) -> Noted:
     texts = [value["place"], value["prefix"], *value["include"], *value["exclude"], *value["collection"]]
     name, id, number = value["name"], value["id"], value["number"]
     good = all(isinstance(text, str) for text in texts) and isinstance(name, str | None) and type(number) is int
-    place = path_noted(root, value["place"])
-    if not (good and value["place"] in (place, noted_path(root, place)) and is_hex(id)):
+    folder = path_noted(root, value["place"])
+    if not (good and value["place"] in (folder, noted_path(root, folder)) and is_hex(id)):
         raise ValueError("not a note of ours")
-    os.fsencode(place)
+    os.fsencode(folder)
     entity, project, collection = value["collection"]
     path = Path(check_project(entity, "entity"), check_project(project), check_name(collection))
     selection = Selection(value["prefix"], PathFilter(value["include"], value["exclude"]))
-    return Noted(place, path, id, number, name, selection)
+    return Noted(folder, path, id, number, name, selection)

@@ -23,7 +23,7 @@ _TOGETHER = 8
 """Most requests at once."""
 
 
-class _Place:
+class _Named:
     """The bucket, and the key or prefix in it, that a URI names.
 
     Only the environment says where the service is: an endpoint in a version could send credentials to an attacker.
@@ -107,65 +107,65 @@ class BucketHandler:
     """
 
     def find(self, uri: str, *, checksum: bool) -> Iterator[Target]:
-        place = _Place(uri)
-        if not checksum and place.key and not place.key.endswith("/"):
-            where = uri_of(place.bucket, place.key)
-            yield Target("", Reference(where, None, URI, where, place.version))
+        named = _Named(uri)
+        if not checksum and named.key and not named.key.endswith("/"):
+            where = uri_of(named.bucket, named.key)
+            yield Target("", Reference(where, None, URI, where, named.version))
             return
-        for target in self._found(place, uri):
+        for target in self._found(named, uri):
             where = target.reference.uri
             yield target if checksum else Target(target.path, Reference(where, None, URI, where, None))
 
-    def _found(self, place: _Place, uri: str) -> Iterator[Target]:
-        if place.key and not place.key.endswith("/"):
+    def _found(self, named: _Named, uri: str) -> Iterator[Target]:
+        if named.key and not named.key.endswith("/"):
             try:
-                meta = place.head(place.key, place.version)
+                meta = named.head(named.key, named.version)
             except FileNotFoundError:
                 pass  # it may be a prefix
             else:
-                yield Target("", _reference(place, place.key, meta, place.version))
+                yield Target("", _reference(named, named.key, meta, named.version))
                 return
-        folder = place.key.removesuffix("/")
-        found = {} if place.version else place.below(folder)
+        folder = named.key.removesuffix("/")
+        found = {} if named.version else named.below(folder)
         if not found:
             raise SourceError(f"{printable(uri)} names no object", problems=[(uri, "nothing is there")])
-        yield from self._targets(place, f"{folder}/" if folder else "", found)
+        yield from self._targets(named, f"{folder}/" if folder else "", found)
 
-    def _targets(self, place: _Place, prefix: str, found: dict[str, Any]) -> Iterator[Target]:
+    def _targets(self, named: _Named, prefix: str, found: dict[str, Any]) -> Iterator[Target]:
         """The targets for listed objects. Listings have no versions: if the first object has one, each is asked for."""
-        if (place.look(next(iter(found))) or {}).get("version"):
-            found = {key: item for key, item in place.asked([*found]).items() if item is not None}
+        if (named.look(next(iter(found))) or {}).get("version"):
+            found = {key: item for key, item in named.asked([*found]).items() if item is not None}
         for key, item in found.items():
-            yield Target(key.removeprefix(prefix), _reference(place, key, item, None))
+            yield Target(key.removeprefix(prefix), _reference(named, key, item, None))
 
     def read(self, reference: Reference) -> Iterator[bytes]:
-        place = _Place(reference.uri)
-        reply = _reply(place, place.key, reference)
+        named = _Named(reference.uri)
+        reply = _reply(named, named.key, reference)
         if reference.check == ETAG and not _fits(reply, reference):
             # Older references have percent-encoded keys: if the decoded key has the ETag, it is the referenced object.
-            earlier = unquote(place.key)
-            other = _reply(place, earlier, reference) if earlier != place.key and is_askable(earlier) else None
+            earlier = unquote(named.key)
+            other = _reply(named, earlier, reference) if earlier != named.key and is_askable(earlier) else None
             reply = other if _fits(other, reference) else reply
         if reply is None:
             raise MissingReference(f"{printable(reference.uri)} is not there any more")
         if reference.check == ETAG and not _fits(reply, reference):
             raise changed(reference, f"its ETag is {printable(plain_tag(reply.meta.get('e_tag')))} now")
         pieces = iter(reply.stream(min_chunk_size=1 << 20))
-        while (piece := _next(place, pieces)) is not None:
+        while (piece := _next(named, pieces)) is not None:
             yield bytes(piece)
 
 
-def _next(place: _Place, pieces: Iterator[Any]) -> Any:
-    with place.asking(f"read {place.key}"):
+def _next(named: _Named, pieces: Iterator[Any]) -> Any:
+    with named.asking(f"read {named.key}"):
         return called(next, pieces, None)
 
 
-def _reply(place: _Place, key: str, reference: Reference) -> Any:
+def _reply(named: _Named, key: str, reference: Reference) -> Any:
     """The bucket's reply for an object, or None if it isn't there."""
     options = {"version": reference.version} if reference.version else None
     try:
-        with place.asking(f"read {key}"):
-            return called(obstore.get, place.store, key, options=options)
+        with named.asking(f"read {key}"):
+            return called(obstore.get, named.store, key, options=options)
     except FileNotFoundError:
         return None
 
@@ -174,6 +174,6 @@ def _fits(reply: Any, reference: Reference) -> bool:
     return reply is not None and plain_tag(reply.meta.get("e_tag")) == reference.text
 
 
-def _reference(place: _Place, key: str, meta: Any, version: str | None) -> Reference:
-    uri, tag = uri_of(place.bucket, key), plain_tag(meta.get("e_tag"))
+def _reference(named: _Named, key: str, meta: Any, version: str | None) -> Reference:
+    uri, tag = uri_of(named.bucket, key), plain_tag(meta.get("e_tag"))
     return Reference(uri, meta["size"], *((ETAG, tag) if tag else (URI, uri)), version or meta.get("version") or None)

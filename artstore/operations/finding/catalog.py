@@ -179,11 +179,11 @@ class Catalog:
 
     @cached_property
     def _by_edge(self) -> dict[tuple[str, str], list[int]]:
-        """By (verb, version id), the places of the rows of runs that used or logged the version."""
+        """By (verb, version id), the positions of the rows of runs that used or logged the version."""
         found: dict[tuple[str, str], list[int]] = {}
-        for place, row in enumerate(self._run_table.rows):
+        for position, row in enumerate(self._run_table.rows):
             for edge in decoded_run(row).edges:
-                found.setdefault((edge.verb, edge.id), []).append(place)
+                found.setdefault((edge.verb, edge.id), []).append(position)
         return found
 
     def rows_with(self, verb: str, id: str) -> list[bytes]:
@@ -192,10 +192,10 @@ class Catalog:
         `decoded_run` decodes a row.
         """
         rows = self._run_table.rows
-        return [rows[place] for place in self._places_with(verb, id)]
+        return [rows[position] for position in self._positions_with(verb, id)]
 
-    def _places_with(self, verb: str, id: str) -> list[int]:
-        """The places of the rows of all runs that used or logged a version."""
+    def _positions_with(self, verb: str, id: str) -> list[int]:
+        """The positions of the rows of all runs that used or logged a version."""
         self._searched += 1
         if self._searched > _SEARCHES:
             return self._by_edge.get((verb, id), [])
@@ -203,9 +203,9 @@ class Catalog:
         (text, ends), found = self._text, list[int]()
         at = text.find(wanted)
         while at >= 0:
-            place = bisect_right(ends, at)
-            found.append(place)
-            at = text.find(wanted, ends[place])
+            position = bisect_right(ends, at)
+            found.append(position)
+            at = text.find(wanted, ends[position])
         return found
 
     def users_of(self, id: str) -> list[bytes]:
@@ -214,18 +214,18 @@ class Catalog:
         `decoded_run` decodes a row.
         """
         rows = self._run_table.rows
-        return [rows[place] for place in self._latest_first(self._places_with("used", id))]
+        return [rows[position] for position in self._latest_first(self._positions_with("used", id))]
 
     def latest_runs(self, below: str) -> tuple[int, Iterator[RunRow]]:
         """The number of runs below a folder of runs/, and these runs, the latest started first. Without deleted ones."""
         table, inside = self._run_table, below + "/"
-        places = self._latest_first(i for i, folder in enumerate(table.folders) if folder.startswith(inside))
-        return len(places), (decoded_run(table.rows[i]) for i in places)
+        positions = self._latest_first(i for i, folder in enumerate(table.folders) if folder.startswith(inside))
+        return len(positions), (decoded_run(table.rows[i]) for i in positions)
 
-    def _latest_first(self, places: Iterable[int]) -> list[int]:
-        """Sort places by the starting times of their runs, without deleted runs, which have no key."""
+    def _latest_first(self, positions: Iterable[int]) -> list[int]:
+        """Sort positions by the starting times of their runs, without deleted runs, which have no key."""
         keys, folders = self._run_table.keys, self._run_table.folders
-        return sorted((i for i in places if keys[i]), key=lambda i: (keys[i], folders[i]), reverse=True)
+        return sorted((i for i in positions if keys[i]), key=lambda i: (keys[i], folders[i]), reverse=True)
 
     def _run_row(self, folder: str) -> tuple[str, bytes]:
         """The key and row of a run, from its log."""
@@ -277,9 +277,9 @@ class Catalog:
         if folders == known.folders and stamps == known.stamps and 0 not in stamps:
             return known
         # 2. Otherwise take each row from the cache, or read the log. A stamp of 0 means: read it again next time.
-        places = {folder: i for i, folder in enumerate(known.folders)}
+        positions = {folder: i for i, folder in enumerate(known.folders)}
         for folder, stamp in zip(folders, stamps, strict=True):
-            at = places.get(folder, -1)
+            at = positions.get(folder, -1)
             if at >= 0 and known.stamps[at] == stamp != 0:
                 table.add(folder, stamp, known.keys[at], known.rows[at])
                 continue

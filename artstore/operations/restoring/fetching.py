@@ -26,8 +26,8 @@ class _Stopped(Exception):
     """Raised in the threads of a fetcher that was stopped."""
 
 
-class _Place(NamedTuple):
-    """Where a file is written: an open folder (a descriptor of its own), the temporary and the final name."""
+class _Unfinished(NamedTuple):
+    """A file that is being written: its open folder (a descriptor of its own), the temporary and the final name."""
 
     folder: int
     temporary: bytes
@@ -42,7 +42,7 @@ class Fetcher:
         self._monitor = monitor
         self._allow_missing = allow_missing
         self._pool = ThreadPoolExecutor(_TOGETHER)
-        self._pending: dict[Future[None], _Place] = {}
+        self._pending: dict[Future[None], _Unfinished] = {}
         self._lock = threading.RLock()
         self._stopped = False
         self.missing: list[bytes] = []
@@ -54,8 +54,8 @@ class Fetcher:
 
         If too many are unfinished, wait for the oldest. Raises the error of that one.
         """
-        place = _Place(os.dup(folder), temporary, name)
-        self._pending[self._pool.submit(self._fetch, place, path, entry)] = place
+        file = _Unfinished(os.dup(folder), temporary, name)
+        self._pending[self._pool.submit(self._fetch, file, path, entry)] = file
         if len(self._pending) > _WAITING:
             self._end(next(iter(self._pending)))
 
@@ -72,36 +72,36 @@ class Fetcher:
         """Stop fetching, and remove unfinished files. Doesn't wait for threads that wait for a server."""
         self._stopped = True
         self._pool.shutdown(wait=False, cancel_futures=True)
-        for future, place in self._pending.items():
+        for future, file in self._pending.items():
             with self._lock:
-                _remove(place)
-            future.add_done_callback(partial(_close, place.folder))  # the thread may still use the descriptor
+                _remove(file)
+            future.add_done_callback(partial(_close, file.folder))  # the thread may still use the descriptor
         self._pending = {}
 
-    def _fetch(self, place: _Place, path: bytes, entry: Entry) -> None:
+    def _fetch(self, file: _Unfinished, path: bytes, entry: Entry) -> None:
         """Fetch one reference to its temporary name, then rename the file. Runs in a thread."""
         try:
             with self._lock:  # after `stop` the caller removes the folder: no file may appear in it any more
                 self._refuse_stopped()
-                target = create_file(place.folder, place.temporary, False)
+                target = create_file(file.folder, file.temporary, False)
             with closing_fd(target):
                 self._fetch_into(target, entry)
                 size = os.fstat(target).st_size
             with self._lock:
                 self._refuse_stopped()
-                if place.temporary != place.name:
-                    os.rename(place.temporary, place.name, src_dir_fd=place.folder, dst_dir_fd=place.folder)
+                if file.temporary != file.name:
+                    os.rename(file.temporary, file.name, src_dir_fd=file.folder, dst_dir_fd=file.folder)
                 self.written += 1
                 self.written_bytes += size
         except MissingReference:
-            _remove(place)
+            _remove(file)
             if not self._allow_missing:
                 raise
             with self._lock:
                 self.missing.append(path)
         except BaseException:
             with self._lock:
-                _remove(place)
+                _remove(file)
             raise
 
     def _fetch_into(self, target: int, entry: Entry) -> None:
@@ -121,9 +121,9 @@ class Fetcher:
             raise _Stopped
 
 
-def _remove(place: _Place) -> None:
+def _remove(file: _Unfinished) -> None:
     try:
-        os.unlink(place.temporary, dir_fd=place.folder)
+        os.unlink(file.temporary, dir_fd=file.folder)
     except OSError:
         pass  # it was renamed already, or never created
 

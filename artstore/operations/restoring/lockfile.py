@@ -221,10 +221,10 @@ def remote_place(url: str, lock: str) -> str:
     return url if is_url(url) else os.path.normpath(os.path.join(os.path.dirname(os.path.abspath(lock)), url))
 
 
-def place_of(one: Locked, lock: str) -> str:
+def folder_of(one: Locked, lock: str) -> str:
     """The absolute path of an entry's folder. Raises InvalidValue if a symlink leads out of the lock file's folder."""
     above = os.path.realpath(os.path.dirname(os.path.abspath(lock)))
-    place = os.path.join(above, one.path)
-    if os.path.commonpath([above, os.path.realpath(place)]) != above:
+    folder = os.path.join(above, one.path)
+    if os.path.commonpath([above, os.path.realpath(folder)]) != above:
         raise InvalidValue(f"'{printable(one.path)}' leads out of {printable(above)}: a link is in the way")
-    return place
+    return folder

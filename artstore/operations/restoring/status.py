@@ -37,16 +37,16 @@ class Statuses:
         self._refs = refs
         self._monitor = monitor
 
-    def all(self, checkouts: Checkouts, place: str | None = None) -> Iterator[Status]:
-        """Compare the checkouts that are at `place`, below it or around it; without a place, all of them.
+    def all(self, checkouts: Checkouts, path: str | None = None) -> Iterator[Status]:
+        """Compare the checkouts that are at `path`, below it or around it; without a path, all of them.
 
         The notes of checkouts that don't exist any more are removed.
         """
         for noted in checkouts.all():
-            if place is not None and not _are_related(noted.place, os.path.abspath(place)):
+            if path is not None and not _are_related(noted.folder, os.path.abspath(path)):
                 continue
-            if not os.path.lexists(noted.place):
-                checkouts.forget(noted.place)
+            if not os.path.lexists(noted.folder):
+                checkouts.forget(noted.folder)
                 continue
             try:
                 yield self._one(noted)
@@ -63,15 +63,15 @@ class Statuses:
             return Status(noted, found, self._compared(noted, found))
 
     def _compared(self, noted: Noted, found: Version) -> Verified:
-        cache = StatCache(self._folder, noted.place, "file" if noted.name is not None else "")
+        cache = StatCache(self._folder, noted.folder, "file" if noted.name is not None else "")
         try:
             verifier = Verifier(self._objects, selection=noted.selection, cache=cache, monitor=self._monitor)
             run = verifier.run if noted.name is None else verifier.run_file
-            return run(found.tree, noted.place)
+            return run(found.tree, noted.folder)
         finally:
             cache.close()
 
 
-def _are_related(place: str, other: str) -> bool:
+def _are_related(folder: str, other: str) -> bool:
     """Whether one path is the other or is below it."""
-    return os.path.commonpath([place, other]) in (place, other)
+    return os.path.commonpath([folder, other]) in (folder, other)

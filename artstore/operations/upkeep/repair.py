@@ -124,7 +124,7 @@ class Repair:
             self._note(tx, lost, "the log", self._from_logs)
             self._note(tx, lost, "bad/", self._from_evidence)
             for noted in self._checkouts():
-                self._note(tx, lost, printable(noted.place), partial(self._from_folder, noted))
+                self._note(tx, lost, printable(noted.folder), partial(self._from_folder, noted))
             for place in self._elsewhere:
                 self._note(tx, lost, place.name, partial(self._from_store, place))
             tx.publish()
@@ -192,7 +192,7 @@ class Repair:
             return
         for path, entry in self._readable(b"", digest_of_state(version)):
             if entry.digest in lost and noted.selection.takes(path):
-                at = noted.place if noted.name is not None else os.path.join(noted.place, os.fsdecode(path))
+                at = noted.folder if noted.name is not None else os.path.join(noted.folder, os.fsdecode(path))
                 if self._from_file(tx, entry, at):
                     yield entry.digest
 
@@ -254,12 +254,12 @@ class Repair:
             return
         try:
             with Draft(self._objects, self._refs, self._monitor) as draft:
-                draft.add_folder(noted.place)
+                draft.add_folder(noted.folder)
                 if draft.store_again(digest_of_state(version)):
                     found = Counter(lost.pop(digest).kind for digest in list(lost) if self._is_there(digest, lost))
-                    self._tell(found, printable(noted.place))
+                    self._tell(found, printable(noted.folder))
         except ArtstoreError as error:
-            self.notes.append(f"{printable(noted.place)} could not be saved again: {error}")
+            self.notes.append(f"{printable(noted.folder)} could not be saved again: {error}")
 
     def _is_there(self, digest: Digest, lost: dict[Digest, Lost]) -> bool:
         return self._objects.has(lost[digest].kind, digest, lost[digest].size or 0)
