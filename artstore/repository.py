@@ -36,7 +36,7 @@ if TYPE_CHECKING:  # each is loaded when it is called, as in `view`
     from artstore.operations.saving.planned import Planned
     from artstore.operations.upkeep.repair import Elsewhere
     from artstore.sync.bundles import Bundled, Bundles
-    from artstore.sync.exchange import Exchanged, Exchanging
+    from artstore.sync.exchange import Exchanged, ExchangeOptions
     from artstore.sync.remotes import Remotes
 
 
@@ -208,7 +208,7 @@ class Repository(Editor):
         >>> [moved.versions for moved in repository.push().collections]
         [('data:v0',)]
         """
-        return self.remotes.push(remote, specs, _exchanging(dry_run=dry_run, jobs=jobs, monitor=monitor))
+        return self.remotes.push(remote, specs, _exchange_options(dry_run=dry_run, jobs=jobs, monitor=monitor))
 
     def pull(
         self,
@@ -247,7 +247,7 @@ class Repository(Editor):
         self._may("write")
         sweep(self._folder)
 
-        options = _exchanging(selection=selection, dry_run=dry_run, jobs=jobs, monitor=monitor)
+        options = _exchange_options(selection=selection, dry_run=dry_run, jobs=jobs, monitor=monitor)
 
         def pull() -> Exchanged:
             return self.remotes.pull(remote, specs, options)
@@ -269,7 +269,7 @@ class Repository(Editor):
 
     def fetch(self, remote: str | None = None, specs: Iterable[str] = (), *, monitor: Monitor | None = None) -> None:
         """Bring our copies of a remote's logs up to date, without pulling. `status` then knows what the remote has."""
-        self.remotes.fetch(remote, specs, _exchanging(monitor=monitor))
+        self.remotes.fetch(remote, specs, _exchange_options(monitor=monitor))
 
     def create_bundle(
         self,
@@ -301,7 +301,7 @@ class Repository(Editor):
             try:
                 with self._folder.writing():
                     found = [self.find(text) for text in base]
-                    return self._bundles().create(file, specs, found, _exchanging(jobs=jobs, monitor=monitor))
+                    return self._bundles().create(file, specs, found, _exchange_options(jobs=jobs, monitor=monitor))
             except NoSpace:
                 if os.stat(os.path.dirname(os.path.abspath(file))).st_dev == os.stat(self.root).st_dev:
                     raise
@@ -328,7 +328,7 @@ class Repository(Editor):
         Raises NotFound, and changes nothing, if a version on which the bundle builds is not here. Raises InvalidValue
         if the file isn't a bundle, Damage if it is a damaged one.
         """
-        return self._pulled(lambda: self._bundles().apply(file, _exchanging(jobs=jobs, monitor=monitor)))
+        return self._pulled(lambda: self._bundles().apply(file, _exchange_options(jobs=jobs, monitor=monitor)))
 
     def _bundles(self) -> Bundles:
         from artstore.sync.bundles import Bundles
@@ -475,7 +475,7 @@ def _make(root: str, *, shared: bool = False, config: str = "") -> None:
             make(root, shared=shared, config=config)
 
 
-def _exchanging(*, monitor: Monitor | None, **options: Any) -> Exchanging:
-    from artstore.sync.exchange import Exchanging
+def _exchange_options(*, monitor: Monitor | None, **options: Any) -> ExchangeOptions:
+    from artstore.sync.exchange import ExchangeOptions
 
-    return Exchanging(**options, monitor=monitor or Monitor())
+    return ExchangeOptions(**options, monitor=monitor or Monitor())

@@ -31,7 +31,7 @@ from artstore.store.packs import LARGE
 from artstore.store.settings import Settings
 from artstore.store.store import Store
 from artstore.store.transaction import Transaction
-from artstore.sync.exchange import Exchanged, Exchanging
+from artstore.sync.exchange import Exchanged, ExchangeOptions
 from artstore.sync.notes import FOLDER, Tracking
 from artstore.sync.place import open_remote
 from artstore.sync.pull import Pull
@@ -80,7 +80,7 @@ class Bundles:
         self._here = here
         self._remotes = remotes
 
-    def create(self, file: str, specs: Iterable[str], base: list[Version], options: Exchanging) -> Bundled:
+    def create(self, file: str, specs: Iterable[str], base: list[Version], options: ExchangeOptions) -> Bundled:
         """Write versions to a new file, with all objects that they need and that the versions of `base` don't have.
 
         While it works, it needs as much space again in the repository.
@@ -114,13 +114,13 @@ class Bundles:
             size = _write(file, self._storage, root, about, paths, options.monitor)
         return Bundled(exchanged._replace(remote=file, url=file), needs, size)
 
-    def _push(self, name: str, remote: Store, specs: Iterable[str], options: Exchanging) -> Exchanged:
+    def _push(self, name: str, remote: Store, specs: Iterable[str], options: ExchangeOptions) -> Exchanged:
         """Push to the repository of a bundle. If a collection is refused, raise its problem: a bundle has all
         or nothing.
         """
         return Push(self._remotes.exchange(name, remote, options)).run(self._remotes.scopes(specs)).whole()
 
-    def apply(self, file: str, options: Exchanging) -> Bundled:
+    def apply(self, file: str, options: ExchangeOptions) -> Bundled:
         """Pull everything from a bundle. Every object is checked.
 
         Raises:

@@ -111,7 +111,7 @@ def united(
     return list(every.values())
 
 
-class Exchanging(NamedTuple):
+class ExchangeOptions(NamedTuple):
     """The options of a push or pull."""
 
     dry_run: bool = False
@@ -162,7 +162,7 @@ class Exchange:
     """One exchange between the repository here and a remote. `Push` and `Pull` plan it, and use this to carry it out."""
 
     def __init__(
-        self, here: Store, remote: Store, tracking: Tracking, neighbours: Neighbours, options: Exchanging
+        self, here: Store, remote: Store, tracking: Tracking, neighbours: Neighbours, options: ExchangeOptions
     ) -> None:
         self.here = here
         self.refs = here.refs.cached()

@@ -33,7 +33,7 @@ from artstore.store.refs import Refs, resolve
 from artstore.store.settings import ORIGIN, RemoteSettings, Settings
 from artstore.store.store import Store
 from artstore.store.transaction import Transaction
-from artstore.sync.exchange import ALL, Exchange, Exchanged, Exchanging, Neighbours, Scope
+from artstore.sync.exchange import ALL, Exchange, Exchanged, ExchangeOptions, Neighbours, Scope
 from artstore.sync.histories import what_to_push
 from artstore.sync.notes import Tracking
 from artstore.sync.place import (
@@ -218,14 +218,14 @@ class Remotes:
 
     # -- exchanging --
 
-    def push(self, name: str | None, specs: Iterable[str], options: Exchanging) -> Exchanged:
+    def push(self, name: str | None, specs: Iterable[str], options: ExchangeOptions) -> Exchanged:
         """Push to a remote: see `Push.run`. No specs mean all collections."""
         asked, name, specs = name, self.default(name), listed(specs, "specs")
         scopes = self.scopes(specs)
         with self._meaning_a_remote(asked, specs), self.open(name, writing=True) as remote:
             return Push(self.exchange(name, remote, options)).run(scopes)
 
-    def pull(self, name: str | None, specs: Iterable[str], options: Exchanging) -> Exchanged:
+    def pull(self, name: str | None, specs: Iterable[str], options: ExchangeOptions) -> Exchanged:
         """Pull from a remote: see `Pull.run`. No specs mean all collections.
 
         If only some files are selected, the remote is noted as one that holds the bytes of the others.
@@ -237,7 +237,7 @@ class Remotes:
                 self._settings.set_remote(name, known._replace(partial=True))
             return Pull(self.exchange(name, remote, options)).run(scopes)
 
-    def fetch(self, name: str | None, specs: Iterable[str], options: Exchanging) -> list[str]:
+    def fetch(self, name: str | None, specs: Iterable[str], options: ExchangeOptions) -> list[str]:
         """Bring our copies of a remote's logs up to date, without pulling. Returns the folders of these logs."""
         asked, name, specs = name, self.default(name), listed(specs, "specs")
         with self._meaning_a_remote(asked, specs), self.open(name) as remote:
@@ -246,7 +246,7 @@ class Remotes:
             Pull(exchange).check_known(scopes)
             return folders
 
-    def exchange(self, name: str, remote: Store, options: Exchanging) -> Exchange:
+    def exchange(self, name: str, remote: Store, options: ExchangeOptions) -> Exchange:
         """An exchange with a remote that is open. The settings need not have a remote of this name."""
         others = [self._tracking(other) for other in self.all() if other != name]
         neighbours = Neighbours(others, self.fill, set(self.partial) <= {name})

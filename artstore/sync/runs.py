@@ -1,4 +1,4 @@
-"""Exchanging runs: a push or pull also sends the runs that made or used the versions which the receiver has."""
+"""Runs in an exchange: a push or pull also sends the runs that made or used the versions which the receiver has."""
 
 from artstore.backends.storage import LogStorage
 from artstore.domain.changes import Change

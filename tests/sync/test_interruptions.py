@@ -15,7 +15,7 @@ from artstore.repository import Repository
 from artstore.store.packs import LARGE
 from artstore.store.refs import Refs
 from artstore.store.transaction import Transaction
-from artstore.sync.exchange import ALL, Exchanging
+from artstore.sync.exchange import ALL, ExchangeOptions
 from artstore.sync.push import Push
 from artstore.sync.runs import RunExchange
 from tests.support.checks import check
@@ -259,7 +259,7 @@ def test_a_push_in_a_lost_race_is_planned_anew(anna: Repository, bob: Repository
     bob.edit("a", Properties(metadata={"his": "y" * 9000}))
     remotes = anna.remotes
     with remotes.open("nas", writing=True) as remote:
-        exchange = remotes.exchange("nas", remote, Exchanging())
+        exchange = remotes.exchange("nas", remote, ExchangeOptions())
         commit, raced = remote.refs.commit, list[int]()
 
         def race(*args: Any) -> Any:
@@ -285,7 +285,7 @@ def test_a_version_that_the_remote_deleted_and_collected_meanwhile_is_not_relied
     put(anna, "a", FILES | {"a.txt": "second"})
     remotes = anna.remotes
     with remotes.open("nas", writing=True) as remote:
-        exchange = remotes.exchange("nas", remote, Exchanging())
+        exchange = remotes.exchange("nas", remote, ExchangeOptions())
         fetch, raced = exchange.fetch, list[int]()
 
         def race(scopes: Any) -> Any:
