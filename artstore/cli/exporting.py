@@ -1,10 +1,11 @@
 """export: a version's files as one archive, or as a plain folder."""
 
+import importlib
 import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import BinaryIO, cast, get_args
+from typing import BinaryIO, NamedTuple, cast, get_args
 
 import click
 
@@ -19,9 +20,21 @@ from artstore.operations.restoring.options import Restore
 from artstore.store.outside import new_file_outside
 from artstore.view import View
 
-_GZIPPED = (".tar.gz", ".tgz")
-_COMPRESSED = (".gz", ".bz2", ".xz", ".zst", ".7z")
+_COMPRESSED_TARS = {
+    ".tar.gz": "gzip", ".tgz": "gzip", ".tar.bz2": "bz2", ".tbz2": "bz2", ".tbz": "bz2", ".tar.xz": "lzma", ".txz": "lzma",
+}  # fmt: skip
+"""By ending: the module that compresses."""
+_OTHERS = (".gz", ".bz2", ".xz", ".zst", ".tzst", ".lz", ".tlz", ".lz4", ".lzma", ".br", ".z", ".7z", ".rar")
+"""Endings that promise a compression which isn't there."""
 _KINDS = (*get_args(ArchiveKind), "dir")
+
+
+class _Form(NamedTuple):
+    """What is written."""
+
+    kind: str
+    module: str | None
+    """the one that compresses it, if any"""
 
 
 @click.command("export")
@@ -37,20 +50,14 @@ def export_command(
 ) -> None:
     """Write a version's files to a tar or zip, or to a new folder, every byte checked.
 
-    A tar whose name ends in .tar.gz or .tgz is compressed.
+    A tar is compressed as its name says: .tar.gz (.tgz), .tar.bz2 (.tbz2, .tbz) or .tar.xz (.txz).
 
     The same version always gives the same bytes: no times, owners or file order of this machine get into the archive.
     `status` doesn't check exported files.
     """
     if output == "":
         raise InvalidValue("--output is empty", hint="`--output -` writes to standard output")
-    gzipped = kind in (None, "tar") and (output or "").lower().endswith(_GZIPPED)
-    if kind is None and not gzipped and (output or "").lower().endswith(_COMPRESSED):
-        raise InvalidValue(
-            f"{printable(output or '')}: artstore compresses only .tar.gz",
-            hint="`export -o - SPEC | zstd > FILE` compresses with another tool",
-        )
-    kind = kind or _kind_of(output or "")
+    kind, module = _form(output or "", kind)
     if kind != "dir" and output is not None and output.endswith("/"):
         raise InvalidValue(f"{printable(output)} names a folder", hint="--format dir writes a folder")
     if output == "-" and kind == "dir":
@@ -67,7 +74,7 @@ def export_command(
             got = View.get(view, found, target, Restore(selection, monitor=bar))  # it leaves no note for `status`
             files, size = got.files, got.written_bytes
         else:
-            with _target(target, force, view) as file, _compressed(file, gzipped) as out:
+            with _target(target, force, view) as file, _compressed(file, module) as out:
                 files, size = view.export(found, out, kind, selection=selection, monitor=bar)  # type: ignore[arg-type]
     if output == "-":
         return
@@ -75,9 +82,30 @@ def export_command(
     answer(as_json, value, f"exported {name}: {count(files, 'file')}, {human(size)}, to {printable(target)}")
 
 
-def _kind_of(name: str) -> str:
-    ending = os.path.splitext(name)[1][1:].lower()
-    return ending if ending in get_args(ArchiveKind) else "tar"
+def _form(name: str, kind: str | None) -> _Form:
+    """The form that was asked for, or that the name of the file promises. Raises InvalidValue if these are two."""
+    if kind == "dir":
+        return _Form(kind, None)
+    lower = name.lower()
+    module = next((module for ending, module in _COMPRESSED_TARS.items() if lower.endswith(ending)), None)
+    if module is None and lower.endswith(_OTHERS):
+        raise InvalidValue(
+            f"{printable(name)}: artstore compresses only .tar.gz, .tar.bz2 and .tar.xz",
+            hint="`export -o - SPEC | zstd > FILE` compresses with another tool",
+        )
+    ending = "tar" if module else os.path.splitext(lower)[1][1:]
+    promised = ending if ending in get_args(ArchiveKind) else None
+    if kind is not None and promised not in (None, kind):
+        raise InvalidValue(f"{printable(name)} is the name of a {promised}, not of a {kind}", hint="leave out --format")
+    if module is not None:
+        try:
+            importlib.import_module(module)
+        except ImportError as error:
+            raise InvalidValue(f"{printable(name)}: this Python has no module '{module}'", hint=_PLAIN) from error
+    return _Form(kind or promised or "tar", module)
+
+
+_PLAIN = "`-o NAME.tar` doesn't compress"
 
 
 @contextmanager
@@ -94,13 +122,13 @@ def _target(path: str, force: bool, view: View) -> Iterator[BinaryIO]:
 
 
 @contextmanager
-def _compressed(file: BinaryIO, gzipped: bool) -> Iterator[BinaryIO]:
-    """A stream that compresses what is written to it into a file; the file itself if not `gzipped`."""
-    if not gzipped:
+def _compressed(file: BinaryIO, module: str | None) -> Iterator[BinaryIO]:
+    """A stream that compresses what is written to it into a file; the file itself without a `module`."""
+    if module is None:
         yield file
         return
-    import gzip
-
-    # Without a name and a time, the bytes are the same each time.
-    with gzip.GzipFile("", "wb", compresslevel=6, fileobj=file, mtime=0) as out:
+    library = importlib.import_module(module)
+    # Without a name and a time, the bytes of a gzip are the same each time.
+    stream = library.GzipFile("", "wb", 6, file, 0) if module == "gzip" else library.open(file, "wb")
+    with stream as out:
         yield cast(BinaryIO, out)

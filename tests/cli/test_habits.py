@@ -1,8 +1,12 @@
 """What people type out of habit: the words and short forms that other tools have taught them."""
 
+import bz2
 import datetime
 import gzip
 import json
+import lzma
+import os
+import sys
 import tarfile
 from pathlib import Path
 
@@ -157,16 +161,44 @@ def test_deleted_versions_are_listed_of_a_type_or_another_place_and_of_nothing_e
     assert (missing.code, missing.out) == (4, "") and "there is no artifact 'nosuch'" in missing.err
 
 
-def test_an_export_to_a_tar_gz_is_compressed_and_the_same_each_time(cli: Cli, data: Path, tmp_path: Path) -> None:
+def test_an_export_to_a_tar_is_compressed_as_its_name_says_and_the_same_each_time(
+    cli: Cli, data: Path, tmp_path: Path
+) -> None:
     cli("put", "data")
-    for name in ("x.tar.gz", "y.tgz"):
-        assert cli("export", "data", "-o", name).code == 0
-    assert (tmp_path / "x.tar.gz").read_bytes() == (tmp_path / "y.tgz").read_bytes()
     cli("export", "data", "-o", "z.tar")
-    assert gzip.decompress((tmp_path / "x.tar.gz").read_bytes()) == (tmp_path / "z.tar").read_bytes()
-    with tarfile.open(tmp_path / "x.tar.gz") as archive:
+    plain = (tmp_path / "z.tar").read_bytes()
+    for decompress, names in {
+        gzip.decompress: ("a.tar.gz", "b.tgz", "C.TGZ"),
+        bz2.decompress: ("a.tar.bz2", "b.tbz2", "c.tbz"),
+        lzma.decompress: ("a.tar.xz", "b.txz"),
+    }.items():
+        for name in names:
+            done = cli("export", "data", "-o", name, *(["--format", "tar"] if name.startswith("b") else []))
+            assert done.code == 0, done
+        first, *others = [(tmp_path / name).read_bytes() for name in names]
+        assert decompress(first) == plain and others == [first] * len(others), names
+    with tarfile.open(tmp_path / "a.tar.xz") as archive:
         assert archive.getnames() == ["a.csv", "d", "d/b.txt"]
-    assert "artstore compresses only .tar.gz" in cli("export", "data", "-o", "x.tar.zst").err
+    before = sorted(os.listdir(tmp_path))
+    for name in ("x.tar.zst", "x.tzst", "x.gz", "x.7z", "x.TAR.LZ4"):
+        for more in ([], ["--format", "tar"], ["--format", "zip"]):
+            done = cli("export", "data", "-o", name, *more)
+            told = f"error: {name}: artstore compresses only .tar.gz, .tar.bz2 and .tar.xz\n"
+            assert done.code == 3 and done.err.startswith(told), done
+    for name, kind, promised in (("x.zip", "tar", "zip"), ("x.tar", "zip", "tar"), ("x.txz", "zip", "tar")):
+        done = cli("export", "data", "-o", name, "--format", kind)
+        assert done.code == 3 and f"{name} is the name of a {promised}, not of a {kind}\n" in done.err, done
+    assert sorted(os.listdir(tmp_path)) == before, "refused before anything is written"
+
+
+def test_a_compression_that_this_python_lacks_is_refused_before_anything_is_written(
+    cli: Cli, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cli("put", "data")
+    monkeypatch.setitem(sys.modules, "lzma", None)
+    done = cli("export", "data", "-o", "x.tar.xz")
+    assert done.code == 3 and "error: x.tar.xz: this Python has no module 'lzma'\nhint: `-o NAME.tar`" in done.err, done
+    assert not list(tmp_path.glob("*x.tar*"))
 
 
 # -- runs ----------------------------------------------------------------------------------------

@@ -151,7 +151,7 @@ def test_what_fails_in_a_pipe_does_not_look_whole(repo: Repository, root: Path, 
 
 def test_names_that_promise_something_else_are_refused(repo: Repository, cli: Cli, tmp_path: Path) -> None:
     repo.put(str(make_tree(tmp_path / "src", {"f": "1"})), "data")
-    assert "artstore compresses only .tar.gz" in cli("export", "data", "-o", "x.zst").err
+    assert "artstore compresses only .tar.gz, .tar.bz2 and .tar.xz" in cli("export", "data", "-o", "x.zst").err
     assert cli("export", "data", "-o", "x/").code == 3
 
 
