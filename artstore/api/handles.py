@@ -6,7 +6,7 @@ import weakref
 from typing import Any, cast
 from urllib.parse import quote
 
-from artstore.backends.addresses import refuse_address
+from artstore.backends.addresses import expanded, refuse_address
 from artstore.backends.storage import is_url
 from artstore.domain.names import printable
 from artstore.errors import NotFound, Refused
@@ -64,10 +64,10 @@ def root_of(folder: str) -> str:
     """
     if is_url(folder):
         return folder
-    if os.path.isfile(os.path.join(folder, "format")):
-        return os.path.abspath(folder)
+    if os.path.isfile(os.path.join(place := expanded(folder), "format")):
+        return os.path.abspath(place)
     refuse_address(folder)
-    root = find_root(folder, environment=False)
+    root = find_root(place, environment=False)
     if root is None:
         raise NotFound(f"there is no repository in {folder}", hint="`artstore init` makes one")
     return root

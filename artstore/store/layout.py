@@ -5,7 +5,7 @@ import re
 from typing import Any, Literal, NamedTuple
 
 from artstore.backends import owner as owners
-from artstore.backends.addresses import refuse_address
+from artstore.backends.addresses import expanded, refuse_address
 from artstore.backends.files import remove_tree, sync_folder, write_file
 from artstore.backends.mounts import is_local
 from artstore.backends.places import open_storage
@@ -139,7 +139,7 @@ def storage_at(place: str, here: FolderStorage | None) -> Storage:
     """The storage of a remote, given by a URL or by the path of a folder that is a repository or contains one."""
     if not is_url(place):
         refuse_address(place)
-        place = os.path.abspath(os.path.expanduser(place))
+        place = os.path.abspath(expanded(place))
         if not is_repository(place) and is_repository(f"{place}/{FOLDER}"):
             place = f"{place}/{FOLDER}"
     return open_storage(place, scratch=here.path("tmp") if here is not None else None, foreign=True)

@@ -13,6 +13,7 @@ from artstore.backends.storage import FolderStorage, is_url
 from artstore.domain.names import DEFAULT_ENTITY, DEFAULT_PROJECT, as_project, check_name, check_project, printable
 from artstore.domain.wording import near
 from artstore.errors import InvalidValue, NotFound, Refused, storage_error, translated
+from artstore.store.lines import with_line, without_section
 
 FOLDER = ".artifacts"
 ORIGIN = "origin"
@@ -167,9 +168,9 @@ class Settings:
         text = self._text()
         lines, wanted = text.removesuffix("\n").split("\n") if text else [], self._parsed(text)
         if values is None:
-            lines, wanted[section] = _without_section(lines, section), {}
+            lines, wanted[section] = without_section(lines, section), {}
         for name, value in (values or {}).items():
-            lines = _with_line(lines, section, name, value)
+            lines = with_line(lines, section, name, value)
             others = {key: kept for key, kept in wanted.get(section, {}).items() if key != name}
             wanted[section] = others if value is None else {**others, name: value}
         text = "".join(f"{line}\n" for line in lines)
@@ -279,38 +280,9 @@ def _said(values: dict[str, dict[str, str]]) -> dict[str, dict[str, str]]:
     return {section: found for section, found in values.items() if found}
 
 
-def _with_line(lines: list[str], section: str, name: str, value: str | None) -> list[str]:
-    """The lines of a settings file after one setting was changed, added or (None) removed."""
-    inside, at, end = False, None, None
-    for number, line in enumerate(lines):
-        if line.strip().startswith("["):
-            inside = line.strip() == f"[{section}]"
-        if inside:
-            end = number + 1 if line.strip() else end
-            if re.match(rf"\s*{re.escape(name)}\s*[=:]", line, re.IGNORECASE):
-                at = number
-    new = [] if value is None else [f"{name} = {value}"]
-    if at is not None:
-        return lines[:at] + new + lines[at + 1 :]
-    if end is not None:
-        return lines[:end] + new + lines[end:]
-    return lines + ([f"[{section}]", *new] if new else [])
-
-
-def _without_section(lines: list[str], section: str) -> list[str]:
-    kept, inside = [], False
-    for line in lines:
-        if line.strip().startswith("["):
-            inside = line.strip() == f"[{section}]"
-        if not inside:
-            kept.append(line)
-    return kept
-
-
 def config_folder() -> str:
     """The folder of this user's own settings, which belong to no repository."""
-    home = _folder_of_environment("XDG_CONFIG_HOME") or os.path.join(os.path.expanduser("~"), ".config")
-    return os.path.join(home, "artstore")
+    return os.path.join(_folder_of_user("XDG_CONFIG_HOME", ".config"), "artstore")
 
 
 def rules_path() -> str:
@@ -320,8 +292,13 @@ def rules_path() -> str:
 
 def state_folder() -> str:
     """The folder of this user's log and notes of automations."""
-    home = _folder_of_environment("XDG_STATE_HOME") or os.path.join(os.path.expanduser("~"), ".local", "state")
-    return os.path.join(home, "artstore")
+    return os.path.join(_folder_of_user("XDG_STATE_HOME", ".local/state"), "artstore")
+
+
+def _folder_of_user(variable: str, default: str) -> str:
+    """A folder of the XDG Base Directory Specification, which says to ignore one that isn't absolute."""
+    folder = os.path.expanduser(os.environ.get(variable, ""))
+    return folder if os.path.isabs(folder) else os.path.join(os.path.expanduser("~"), default)
 
 
 DEPTH = "ARTSTORE_AUTOMATION_DEPTH"
@@ -357,8 +334,13 @@ def _environment(*names: str) -> str | None:
 
 def _folder_of_environment(*names: str) -> str | None:
     """A folder that a variable names. A `~` that no shell has expanded (of an .env file, a unit, a container) is HOME."""
-    value = _environment(*names)
-    return os.path.expanduser(value) if value else None
+    for name in names:
+        if value := os.environ.get(name):
+            try:
+                return path_here(value)
+            except InvalidValue as error:
+                raise InvalidValue(f"{name} of the environment: {error}", hint=error.hint) from None
+    return None
 
 
 def working_folder() -> str:
@@ -430,7 +412,7 @@ def find_root(start: str | None = None, *, environment: bool = True) -> str | No
     is skipped.
     """
     if environment and (chosen := _folder_of_environment("ARTSTORE_DIR")):
-        return os.path.abspath(path_here(chosen))
+        return os.path.abspath(chosen)
     return next((root for root in _roots_above(start or working_folder()) if not _is_strangers(root)), None)
 
 

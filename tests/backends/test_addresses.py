@@ -9,6 +9,7 @@ import artstore as wandb
 from artstore.backends.addresses import path_here, refuse_address, spelled
 from artstore.errors import ArtstoreError, InvalidValue
 from artstore.repository import Repository
+from artstore.store import settings
 from tests.support.artifacts import draft, log
 from tests.support.commands import Cli
 
@@ -23,6 +24,25 @@ LOOK_ALIKES = {
     "GS:/bucket": "did you mean gs://bucket?",
     "azure:c/x": "did you mean az://c/x?",
     "file:/tmp/x": "did you mean file:///tmp/x?",
+    "s3//b/x": "did you mean s3://b/x?",
+    "bk.s3.amazonaws.com/x": "did you mean s3://bk/x?",
+    "bk.s3.eu-west-1.amazonaws.com": "did you mean s3://bk?",
+    "storage.googleapis.com/bk/x": "did you mean gs://bk/x?",
+    "account.blob.core.windows.net/c/x": "did you mean az://c/x?",
+    "user@host": "a folder of this name is ./user@host; mount another host's folder here",
+    "user@host/x": "mount another host's folder here",
+    "//server-of-nobody/share": "mount another host's folder here",
+    " /path": "did you mean '/path'?",
+    " s3://b/x": "did you mean 's3://b/x'?",
+    "path\n": "did you mean 'path'?",
+}
+NOT_REPLACED = {
+    "$HOME/x": "did you mean ~/x?",
+    "${HOME}": "did you mean ~?",
+    "%USERPROFILE%/x": "did you mean ~/x?",
+    "$DATA/x": "write its value instead of $DATA",
+    "/data/${USER}/x": "write its value instead of ${USER}",
+    "~user-of-nobody/x": "a folder of this name is ./~user-of-nobody/x",
 }
 URLS = {
     "s3a://b/x": "did you mean s3://b/x?",
@@ -43,6 +63,60 @@ def test_a_remote_at_what_only_looks_like_an_address_is_refused_with_the_nearest
         repo.remotes.add("r", address, make=True)
     assert (LOOK_ALIKES | URLS)[address] in (refused.value.hint or "")
     assert sorted(os.listdir(tmp_path)) == before and repo.remotes.all() == {}
+
+
+@pytest.mark.parametrize("place", NOT_REPLACED)
+def test_no_folder_is_made_for_what_a_shell_would_have_replaced(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    (tmp_path / "f").write_text("1")
+    cli("put", "f", "-n", "n")
+    before = sorted(os.listdir(tmp_path))
+    for command in (
+        ("remote", "add", "--init", "r", place), ("clone", place, "copy"), ("ls", "--from", place), ("init", place),
+        ("get", "n", "--root", place), ("export", "n", "-o", place), ("bundle", "create", place),
+    ):  # fmt: skip
+        refused = cli(*command)
+        assert (refused.code, refused.out) == (3, "") and f"hint: {NOT_REPLACED[place]}\n" in refused.err, command
+    for variable in ("ARTSTORE_DIR", "WANDB_DIR", "ARTSTORE_ARTIFACT_DIR", "WANDB_ARTIFACT_DIR"):
+        refused = cli("get", "n", **{variable: place}) if "ARTIFACT" in variable else cli("init", **{variable: place})
+        assert refused.code == 3 and f"{variable} of the environment: '{place}'" in refused.err
+        assert f"hint: {NOT_REPLACED[place]}\n" in refused.err
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InvalidValue):
+        wandb.Api(repository=place)
+    assert sorted(os.listdir(tmp_path)) == before
+
+
+def test_a_home_folder_that_no_shell_replaced_is_the_users_own(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "f").write_text("1")
+    cli("put", "f", "-n", "n")
+    home = tmp_path / "me"
+    home.mkdir()
+    assert cli("get", "n", "--root", "~/out", HOME=str(home)).code == 0 and (home / "out/f").read_text() == "1"
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.chdir(tmp_path)
+    assert cli("init", "~/project", HOME=str(home)).code == 0
+    assert wandb.Api(repository="~/project").artifact_types() == []
+    (tmp_path / "~").mkdir()
+    (tmp_path / "$HOME").mkdir()
+    for path in ("~/sub", "./~nobody/x", "$HOME/x", "a$HOME/x", "50%/x%", "$RECYCLE.BIN"):
+        assert path_here(path) == path
+
+
+def test_a_users_folders_that_are_not_absolute_are_ignored_as_the_xdg_specification_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for given in ("$HOME/.config", "relative", "~user-of-nobody/x", ""):
+        monkeypatch.setenv("XDG_CONFIG_HOME", given)
+        monkeypatch.setenv("XDG_STATE_HOME", given)
+        assert settings.config_folder() == str(tmp_path / ".config/artstore")
+        assert settings.state_folder() == str(tmp_path / ".local/state/artstore")
+    monkeypatch.setenv("XDG_CONFIG_HOME", "~/own")
+    assert settings.config_folder() == str(tmp_path / "own/artstore")
 
 
 def test_a_password_before_a_host_is_not_repeated() -> None:
@@ -102,7 +176,9 @@ def test_names_with_colons_are_paths_where_no_host_is_meant(tmp_path: Path, monk
     (tmp_path / "s3:").mkdir()
     (tmp_path / "me@host:x").mkdir()
     assert path_here("s3:/") and path_here("me@host:x")
-    refuse_address("me@host:x")
+    (tmp_path / "me@host").mkdir()
+    for place in ("me@host:x", "me@host/new", "data.v2/x", "a/me@host", f"/{tmp_path}", "minio/bucket", "./ x"):
+        refuse_address(place)
     refuse_address("./host:x")
 
 
