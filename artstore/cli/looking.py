@@ -379,6 +379,7 @@ def cat_command(spec: str, path: str | None, raw: bool, rows: int | None, place:
     A version that has only one file needs no PATH. A table (NAME.table.json, or just NAME) is printed with aligned
     columns, one row per line.
     """
+    out = sys.stdout.buffer
     with open_view(place) as repository:
         found = repository.find(spec)
         path = _only_file(repository, found) if path is None else path.removeprefix("./")
@@ -394,7 +395,6 @@ def cat_command(spec: str, path: str | None, raw: bool, rows: int | None, place:
             raise InvalidValue(
                 f"'{printable(path)}' in {found.name} is a folder", hint=f"{typed('ls', spec, path)} lists it"
             )
-        out = sys.stdout.buffer
         for piece in repository.content(entry):
             out.write(piece)
         out.flush()

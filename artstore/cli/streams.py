@@ -1,6 +1,7 @@
 """Standard streams that take any text, and that never end a command's work when they are closed or full."""
 
 import codecs
+import errno
 import os
 import re
 import sys
@@ -33,8 +34,10 @@ class Output:
     encoding = "utf-8"
     """What it takes, not what it writes: click replaces an ASCII stream by one that writes UTF-8 all the same."""
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO, *, closed: bool = False) -> None:
+        """`closed` if this program got it closed, and `stream` leads nowhere."""
         self.failure: OSError | None = None
+        self._closed = closed
         self._stream = stream
         self._on_terminal = stream.isatty()
         if isinstance(stream, TextIOWrapper):
@@ -45,7 +48,9 @@ class Output:
 
     @property
     def buffer(self) -> BinaryIO:
-        """The stream of bytes below the text."""
+        """The stream of bytes below the text, for content that was asked for. Raises StorageError if it was closed."""
+        if self._closed:
+            raise storage_error(OSError(errno.EBADF, os.strerror(errno.EBADF)), "write to standard output")
         return cast(BinaryIO, _Bytes(self, self._stream.buffer))
 
     def write(self, text: str) -> int:
@@ -112,17 +117,19 @@ def open_streams() -> Output:
     """Make the three standard streams usable, and return standard output.
 
     A stream that is closed becomes /dev/null, as in git. Otherwise the next file that is opened would get its number,
-    and whatever is printed would end up in that file.
+    and whatever is printed would end up in that file. Only content that was asked for is missed: see `Output.buffer`.
     """
     codecs.register_error(ESCAPING, _plainer)
+    closed = set()
     for number in (0, 1, 2):
         try:
             os.fstat(number)
         except OSError:
             os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # it gets the lowest number that is free
+            closed.add(number)
     if sys.stdin is None:
         sys.stdin = open(0, encoding="utf-8", closefd=False)
-    out = Output(sys.stdout or open(1, "w", encoding="utf-8", closefd=False))
+    out = Output(sys.stdout or open(1, "w", encoding="utf-8", closefd=False), closed=1 in closed)
     err = Output(sys.stderr or open(2, "w", encoding="utf-8", closefd=False))
     sys.stdout, sys.stderr = cast(TextIO, out), cast(TextIO, err)
     return out

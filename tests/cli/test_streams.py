@@ -65,9 +65,12 @@ STREAMS = {
     "unbuffered": Streams(">/dev/full", "PYTHONUNBUFFERED=1", unwritable="no space left on device"),
     "read-only": Streams("1</dev/null", unwritable="bad file descriptor"),
 }  # fmt: skip
+CONTENT = {"cat", "cat-table", "export-out"}
+"""Commands whose output is the content that was asked for: without standard output they fail."""
 SHORT = {
     ("put", "none"), ("put", "full-stdout"), ("ls-files", "ascii"), ("diff", "ascii"), ("cat", "full-stdout"),
     ("ls-files", "latin-1"), ("put", "latin-1-locale"), ("export-out", "unbuffered"), ("import", "both-full"), ("missing", "full-stderr"),
+    ("cat", "no-stdout"), ("cat-table", "no-stdout"), ("export-out", "none"),
 }  # fmt: skip
 """The cases of the default run."""
 CASES = [
@@ -171,6 +174,9 @@ def test_streams_that_are_closed_full_or_narrow_never_undo_a_commands_work(
         assert now.code == 9 or before.code, now
         told = f"error: cannot write to standard output: {kind.unwritable}\n"
         assert now.code == before.code or told in now.err or "2>" in kind.redirected, now
+    elif command in CONTENT and ">&-" in kind.redirected.split():
+        told = "error: cannot write to standard output: bad file descriptor\n"
+        assert now.code == 9 and (now.err.startswith(told) or "2>&-" in kind.redirected), now
     elif now.code == 3 and before.code != 3 and "locale" in streams:
         assert "error: the encoding of this locale has no" in now.err and "hint: set LC_ALL=C.UTF-8" in now.err, now
         return
