@@ -144,6 +144,12 @@ def _usage_hint(error: click.ClickException) -> str:
         return error.hint
     if isinstance(error, click.NoSuchOption) and error.ctx is not None and error.ctx.parent is None:
         return "options go after the command; `artstore --help` lists the commands"
+    if isinstance(error, click.NoSuchOption) and error.ctx is not None:
+        from artstore.cli.habits import HINTS
+
+        command = error.ctx.command_path.removeprefix(error.ctx.find_root().command_path).lstrip()
+        if hint := HINTS.get(f"{command} {error.option_name}"):
+            return hint
     if isinstance(error, click.NoSuchOption) and error.possibilities:
         return f"did you mean {' or '.join(sorted(error.possibilities))}?"
     context = getattr(error, "ctx", None)

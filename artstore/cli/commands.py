@@ -13,14 +13,6 @@ class UsageError(click.UsageError):
         self.hint = hint
 
 
-OTHERS = {
-    "add": "put", "commit": "put", "save": "put", "upload": "put", "checkout": "get", "download": "get", "restore": "get",
-    "del": "rm", "delete": "rm", "remove": "rm", "copy": "cp", "move": "mv", "rename": "mv", "dir": "ls", "list": "ls",
-    "history": "log", "versions": "log", "info": "show", "describe": "show", "compare": "diff", "sync": "push",
-}  # fmt: skip
-"""Words of git, DVC, W&B and shells, and our commands for them."""
-
-
 class Commands(click.Group):
     """A group that lists its commands in the order of their definition and suggests similar names for unknown ones."""
 
@@ -40,13 +32,13 @@ class Commands(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         names = self.list_commands(ctx)
         if args and self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
+            from artstore.cli.habits import meant_by
             from artstore.domain.names import printable
-            from artstore.domain.wording import near
 
-            meant = OTHERS.get(args[0].lower(), "")
-            hint = near(meant if meant in names else args[0], names)
+            root = ctx.find_root()
+            assert isinstance(root.command, click.Group)
+            group = ctx.command_path.removeprefix(root.command_path).lstrip()
+            hint = meant_by(args[0], group, names, root.command.list_commands(root))
             hint = hint or f"`{ctx.command_path} --help` lists the commands"
-            if args[0] == "version" and ctx.parent is None:
-                hint = "`artstore --version` shows it"
             raise UsageError(f"there is no command '{printable(args[0])}'", hint)
         return super().resolve_command(ctx, args)

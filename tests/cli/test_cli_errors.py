@@ -10,7 +10,7 @@ import click
 import pytest
 
 from artstore.cli import cli as cli_
-from artstore.cli.commands import OTHERS
+from artstore.cli.habits import HINTS, WORDS
 from artstore.repository import Repository
 from tests.support.checks import check
 from tests.support.commands import Cli
@@ -329,9 +329,13 @@ def test_lines_of_a_description_stay_lines(cli: Cli, work: Path) -> None:
 @pytest.mark.parametrize(
     ("word", "ours"),
     [("delete", "rm"), ("Remove", "rm"), ("restore", "get"), ("checkout", "get"), ("download", "get"), ("add", "put"),
-     ("commit", "put"), ("save", "put"), ("upload", "put"), ("rename", "mv"), ("copy", "cp"), ("list", "ls"),
-     ("history", "log"), ("sync", "push"), ("remote delete", "rm"), ("remote list", "ls"), ("verfy", "verify"),
-     ("remote save", None)],
+     ("commit", "put"), ("save", "put"), ("rename", "mv"), ("copy", "cp"), ("list", "ls"),
+     ("history", "log"), ("remote delete", "rm"), ("remote list", "ls"), ("verfy", "verify"), ("remote save", None),
+     ("create", "put"), ("destroy", "rm"), ("inspect", "show"), ("df", "du"), ("serve", "ui"), ("clean", "gc"),
+     ("runs list", "ls"), ("runs delete", "rm"), ("registry list", "ls"), ("registry add", "create"),
+     ("registry link", "artstore link"), ("remote push", "artstore push"), ("remote show", "ls"),
+     ("automation add", "create"), ("automation remove", "rm"), ("automation run", "test"), ("pending rm", "drop"),
+     ("bundle import", "apply"), ("bundle save", "create"), ("artifact rm", "artstore rm")],
 )  # fmt: skip
 def test_a_word_of_another_tool_leads_to_the_command_that_does_it(cli: Cli, work: Path, word: str, ours: str) -> None:
     group, _, word = word.rpartition(" ")
@@ -339,9 +343,27 @@ def test_a_word_of_another_tool_leads_to_the_command_that_does_it(cli: Cli, work
     assert error(cli, *group.split(), word, "data", code=2) == (f"there is no command '{word}'", hint)
 
 
-def test_every_word_of_another_tool_leads_to_a_command_and_is_none_itself() -> None:
-    assert set(OTHERS.values()) <= set(cli_.list_commands(click.Context(cli_)))
-    assert not OTHERS.keys() & set(cli_.list_commands(click.Context(cli_)))
+def test_a_word_with_two_meanings_leads_to_both_commands(cli: Cli, work: Path) -> None:
+    assert error(cli, "sync", code=2)[1] == "did you mean 'push' or 'pull'?"
+    assert error(cli, "upload", code=2)[1] == "did you mean 'put' or 'push'?"
+
+
+@pytest.mark.parametrize("words", [words for words in HINTS if words != "version"])
+def test_a_word_or_option_of_another_tool_leads_to_what_does_the_same(cli: Cli, work: Path, words: str) -> None:
+    assert error(cli, *words.split(), code=2)[1] == HINTS[words]
+    if words.rpartition(" ")[2].startswith("--"):
+        assert error(cli, *f"{words}=1".split(), code=2)[1] == HINTS[words]
+
+
+def test_every_word_of_another_tool_leads_to_a_command() -> None:
+    root = click.Context(cli_)
+    groups = [
+        cli_,
+        *(found for name in cli_.list_commands(root) if isinstance(found := cli_.get_command(root, name), click.Group)),
+    ]
+    known = {name for group in groups for name in group.list_commands(root)}
+    assert {ours for meant in WORDS.values() for ours in meant.split()} <= known
+    assert not [word for word in HINTS if cli_.get_command(root, word)]
 
 
 def test_a_second_word_after_get_leads_to_root(cli: Cli, work: Path) -> None:

@@ -235,6 +235,11 @@ def test_runs_are_listed_with_the_columns_and_in_the_order_that_are_asked_for(cl
     assert ids == ["b", "c", "a", "d"]
 
 
+def test_the_history_of_a_run_is_found_by_the_hint_for_the_word(cli: Cli, trained: Path) -> None:
+    assert "`artstore runs show RUN --history` prints" in cli("runs", "history", "a").err
+    assert cli("runs", "show", "a", "--history", cwd=trained).out.startswith("_step,")
+
+
 @pytest.mark.parametrize("option", ["--columns", "--sort"])
 def test_a_column_that_no_run_has_is_refused_with_one_that_is_near(cli: Cli, trained: Path, option: str) -> None:
     for name in ("config.layer", "layer"):

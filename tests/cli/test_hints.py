@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from artstore.cli.habits import HINTS
 from tests.support.checks import check
 from tests.support.commands import Cli
 from tests.support.hints import follow, hints_of, hints_with_commands, stories
@@ -35,3 +36,9 @@ def test_each_hint_that_names_a_command_is_followed() -> None:
     told = [hint for lines in STORIES.values() for hint in hints_of(lines)]
     unheard = [where for where, pattern in hints_with_commands().items() if not any(map(pattern.fullmatch, told))]
     assert unheard == ELSEWHERE
+
+
+def test_each_hint_for_a_word_or_option_of_another_tool_is_followed() -> None:
+    told = {hint for lines in STORIES.values() for hint in hints_of(lines)}
+    unheard = {hint for words, hint in HINTS.items() if "`artstore" in hint and hint not in told}
+    assert unheard == {HINTS["runs history"]}, "which test_habits follows"
