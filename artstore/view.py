@@ -276,7 +276,8 @@ class View:
         Files that are right already stay untouched. If the folder doesn't exist, it appears whole.
 
         Args:
-            root: The folder. The default is `./artifacts/<name>-vN`. A new `./artifacts` is kept out of git.
+            root: The folder. The default is `./artifacts/<name>-vN`; a link has its source's. A new `./artifacts` is
+                kept out of git.
             how: Which files, and what to do with files that are in the way: see `Restore`.
 
         Raises:
@@ -320,9 +321,13 @@ class View:
             entries = select(found.tree, self.objects.read_tree, selection)
             return write_archive(kind, out, entries, self.objects, self.open, monitor or Monitor())
 
-    def download_folder(self, found: Version) -> str:
-        """The folder to which a version is restored by default."""
-        return settings.download_folder(f"{found.state.path.name}-v{found.number}")
+    def download_folder(self, found: Version, *, numbered: bool = True) -> str:
+        """The folder to which a version is restored by default. A link's is its source's, as both have the same files.
+
+        With `numbered`, each version has a folder of its own.
+        """
+        path, number = self.lookup.saved_as(found)
+        return settings.download_folder(path.name + (f"-v{number}" if numbered else ""))
 
     def verify(self, found: Version, root: str | None = None, *, monitor: Monitor | None = None) -> Verified:
         """Compare a folder with a version by content: every file is read. Raises NotFound if there is no such folder.

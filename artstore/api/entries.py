@@ -109,7 +109,7 @@ class Entry:
             >>> entry.download("scans")
             'scans/images/1.png'
         """
-        stored, folder = self.stored_in("be downloaded"), None if root is None else os.fspath(root)
+        stored, folder = self.stored_in("be downloaded"), os.fspath(root) if root else None
         done = stored.repository.get(stored.found(), folder, Restore(Selection(self.path, exact=True)))
         return os.path.join(done.root if folder is None else folder, self.path)
 

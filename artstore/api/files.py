@@ -3,7 +3,7 @@
 import os
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from itertools import islice
 from typing import Any, Self
@@ -27,6 +27,7 @@ from artstore.errors import (
     NoEntry,
 )
 from artstore.operations.finding.lookup import Version
+from artstore.operations.restoring.downloads import kept_out_of_git
 from artstore.operations.restoring.options import Link, Restore
 from artstore.operations.restoring.verify import Verified
 
@@ -215,7 +216,7 @@ class ArtifactFiles:
         Files that already match aren't touched, files that differ are replaced, and other files in the folder stay.
 
         Args:
-            root: The folder; by default `./artifacts/<name>-vN`.
+            root: The folder; by default `./artifacts/<name>-vN`. A link has its source's.
             allow_missing_references: Skip references whose content is gone, with a warning.
             skip_cache: Accepted as in W&B; it changes nothing.
             path_prefix: Only paths that start with this text, such as `bike.png` or `images/bikes/`.
@@ -247,7 +248,7 @@ class ArtifactFiles:
         done = stored.repository.get(stored.found(), _text(root), how)
         for path in done.missing:
             warnings.warn(f"skipped '{printable(path)}' of {self.name}: what it refers to is gone", stacklevel=2)
-        return done.root if root is None else os.fspath(root)
+        return os.fspath(root) if root else done.root
 
     def checkout(self, root: PathLike | None = None) -> str:
         """Make a folder equal to this version: restore the files as `download` does, and remove all others.
@@ -255,7 +256,7 @@ class ArtifactFiles:
         `.git` folders stay.
 
         Args:
-            root: The folder; by default `./artifacts/<name>-vN`.
+            root: The folder; by default `./artifacts/<name>`, without the version.
 
         Returns:
             The folder: an absolute path by default, or `root` as it was given.
@@ -272,8 +273,10 @@ class ArtifactFiles:
             ['1.png']
         """
         stored = self._logged("checkout")
-        done = stored.repository.get(stored.found(), _text(root), Restore(delete=True))
-        return done.root if root is None else os.fspath(root)
+        target = _text(root) or stored.repository.download_folder(stored.found(), numbered=False)
+        with nullcontext() if root else kept_out_of_git(os.path.dirname(target)):
+            done = stored.repository.get(stored.found(), target, Restore(delete=True))
+        return os.fspath(root) if root else done.root
 
     def verify(self, root: PathLike | None = None) -> Verified:
         """Compare a folder with this version, by content.
@@ -328,7 +331,8 @@ class ArtifactFiles:
 
 
 def _text(path: PathLike | None) -> str | None:
-    return None if path is None else os.fspath(path)
+    """A folder as text. An empty path means the default, as in W&B."""
+    return os.fspath(path) or None if path is not None else None
 
 
 def globs_of(patterns: Texts) -> list[str] | None:

@@ -144,18 +144,12 @@ class Stored:
     @property
     def source_path(self) -> Path:
         """The collection of the link's source, by the name that it has now; for any other version its own."""
-        if not self.is_link:
-            return self.path
-        source = self.repository.lookup.source_of_any_time(self.found())
-        return source.state.path if source is not None else Path.named_by(self.found().version["source"])
+        return self.repository.lookup.saved_as(self.found())[0]
 
     @property
     def source_number(self) -> int:
         """The number of the link's source; for any other version its own."""
-        version = self.found().version
-        source = self.repository.lookup.source_of_any_time(self.found())
-        number: int = (source.version if source is not None else version.get("source", version))["number"]
-        return number
+        return self.repository.lookup.saved_as(self.found())[1]
 
     @property
     def edits(self) -> Edits:

@@ -209,6 +209,13 @@ class Lookup:
             return None  # another collection has this name in another case
         return Version(state, state.versions[id]) if id in state.versions else None
 
+    def saved_as(self, found: Version) -> tuple[Path, int]:
+        """The collection in which a version was saved, and its number there: of a link, those of its source."""
+        source = self.source_of_any_time(found) or found
+        if source.is_link:  # whose source isn't here
+            return Path.named_by(source.version["source"]), int(source.version["source"]["number"])
+        return source.state.path, source.number
+
     def entry(self, found: Version, path: str) -> Entry:
         """The entry at a path of a version. Raises NoEntry, with similar names in the hint."""
         parts, read = parse_path(path.rstrip("/")), self._objects.read_tree

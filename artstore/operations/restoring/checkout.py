@@ -107,9 +107,9 @@ class Checkout:
         if (real + os.sep).startswith(store + os.sep):
             hint = "choose another --root"
             raise Refused(f"{printable(root)} is in the repository; files can't be restored there", hint=hint)
-        if os.path.lexists(os.path.join(real, ".artifacts")):
+        if self._how.delete and os.path.lexists(os.path.join(real, ".artifacts")):
             hint = "choose another --root, such as a folder in it"
-            raise Refused(f"{printable(root)} holds a repository; files can't be restored there", hint=hint)
+            raise Refused(f"{printable(root)} holds a repository; other files are not removed there", hint=hint)
 
     # -- a new root --
 
