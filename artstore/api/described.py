@@ -38,7 +38,8 @@ class Described(Contents):
             type: A word such as `dataset` or `model`. The default is the collection's type, or `artifact` for a
                 new one.
             description: A text for people.
-            metadata: A dict, or JSON text of an object.
+            metadata: A dict, or JSON text of an object. Values without a JSON form become their text, as in a run
+                (see `Run.log`), and NaN becomes null.
             incremental: Add the files to those of the latest version.
             use_as: Accepted as in W&B; it changes nothing.
             storage_region: Accepted as in W&B; it changes nothing.
@@ -46,7 +47,8 @@ class Described(Contents):
 
         Raises:
             InvalidValue: If the name, type or metadata breaks a rule (also a ValueError).
-            InvalidType: If a value has the wrong type, or the metadata has no JSON form (also a TypeError).
+            InvalidType: If a value has the wrong type, or the metadata has an object without a text that tells its
+                value, such as an artifact, a data frame or a figure (also a TypeError).
         """
         if not isinstance(name, str):
             raise InvalidType(f"an artifact's name must be text, not {name!r}")

@@ -396,7 +396,9 @@ class Run(ActiveRun):
         `run-<id>-<key>` of type `run_table`.
 
         Args:
-            data: The metrics by name.
+            data: The metrics by name. Tuples, sets and arrays become lists; mappings, dataclasses and pydantic models
+                become dicts; enums their names, dates their ISO text; any other value without a JSON form, such as
+                a path or a duration, its `str()`. Config, summary and an artifact's metadata convert values alike.
             step: The step they belong to.
             commit: False to add more to this step later.
             sync: Accepted as in W&B; it changes nothing.

@@ -1,4 +1,4 @@
-"""Metadata of versions and runs, converted to plain JSON values; a version's is refused if it can't be."""
+"""Metadata of versions and values of runs as plain JSON values: one conversion, and what only metadata refuses."""
 
 import dataclasses
 import datetime
@@ -7,23 +7,43 @@ import json
 import math
 import sys
 from collections.abc import Mapping, Sequence, Set
-from typing import Any
+from typing import Any, NamedTuple
 
 from artstore.errors import InvalidType, InvalidValue
 
 MAX_KEYS = 100
 _DEEPEST = 100
 _LARGEST = 1024
-"""Most bits of a whole number: about as large as the largest float."""
+"""Most bits of a whole number that stays one: about as large as the largest float."""
 LONG = 4096
 """A value of more bytes of JSON (or text) is stored as a blob, and the log holds only the blob's digest."""
+
+
+class _Place(NamedTuple):
+    """What a version's metadata and a run's values don't have in common."""
+
+    label: str
+    """What stands before a value's name in messages."""
+    nan: str | None
+    """What NaN becomes. In metadata it is null, as in W&B; the curve of a metric has to tell NaN from no value."""
+    strict: bool
+    """Refuse what has no text that would tell its value, and what is nested too deeply."""
+
+
+_METADATA = _Place("metadata ", None, strict=True)
+_RUN = _Place("", "NaN", strict=False)
 
 
 def normalise(value: Any) -> dict[str, Any]:
     """A deep copy of a version's metadata, a dict or the JSON text of one, with plain JSON values only.
 
-    Nothing is turned into text by a silent `str()`. Raises InvalidValue (a ValueError) for a wrong value, and
-    InvalidType (also a TypeError) for a value of an unknown type.
+    Values become what they become in a run (see `recorded`), except that NaN becomes null. Refused is what has no text
+    that would tell its value: artifacts, data frames, figures, and objects whose text is only an address.
+
+    Raises:
+        InvalidType: If it isn't a dict, or a value is refused (also a TypeError). The message names the value.
+        InvalidValue: For text that isn't valid Unicode, two keys with the same text, more than 100 top-level keys,
+            or more than 100 levels (also a ValueError).
     """
     if isinstance(value, str | bytes):
         try:
@@ -38,14 +58,106 @@ def normalise(value: Any) -> dict[str, Any]:
     if len(value) > MAX_KEYS:
         what = f"metadata has {len(value)} top-level keys; at most {MAX_KEYS} are allowed"
         raise InvalidValue(what, hint="nest them below one key")
-    return _plain_dict(value, "", 0)
+    return _converted_dict(value, "", 0, _METADATA)
+
+
+def recorded(value: Any) -> Any:
+    """A value of a run, such as its config or a metric, as a plain JSON value.
+
+    Tuples, sets, arrays and other sequences become lists; mappings, dataclasses and pydantic models become dicts; an
+    enum becomes its name, a date its ISO text, a function or class its name, bytes the text that they encode; NaT and
+    NA of pandas become null; NaN and infinities become "NaN", "Infinity" and "-Infinity". Any other value without
+    a JSON form, such as a path, a duration or a Decimal, becomes its `str()`, as all keys do.
+
+    Raises InvalidValue for text that isn't valid Unicode, and for two keys with the same text.
+    """
+    return _converted(value, "value", 0, _RUN)
+
+
+def recorded_dict(values: Mapping[Any, Any]) -> dict[str, Any]:
+    """A run's values by their keys, as `recorded` converts them."""
+    return _converted_dict(values, "", 0, _RUN)
+
+
+def _converted_dict(values: Mapping[Any, Any], where: str, depth: int, place: _Place) -> dict[str, Any]:
+    plain: dict[str, Any] = {}
+    for key, item in values.items():
+        if isinstance(key, str) and _is_torn(key):
+            raise InvalidValue(f"the {place.label}key {key!r} is not valid Unicode")
+        name = text_of(key)
+        if name in plain:
+            raise InvalidValue(f"{place.label}'{where}{name}' is given twice: two keys have the same text")
+        plain[name] = _converted(item, f"{where}{name}", depth, place)
+    return plain
+
+
+def _converted(value: Any, where: str, depth: int, place: _Place) -> Any:
+    """A value as a plain JSON value. `where` names it in messages."""
+    if depth > _DEEPEST:
+        if place.strict:
+            raise InvalidValue(f"{place.label}'{where}' is nested more than {_DEEPEST} levels deep")
+        return "…"
+    if value is None or isinstance(value, bool | str | int | float | enum.Enum):
+        return _scalar(value, where, place)
+    if _is_missing(value):
+        return None
+    if isinstance(value, datetime.date | datetime.time):
+        return value.isoformat()
+    inner = unpacked(value)
+    if isinstance(inner, dict):
+        return _converted_dict(inner, f"{where}.", depth + 1, place)
+    if isinstance(inner, list):
+        return [_converted(item, f"{where}[{i}]", depth + 1, place) for i, item in enumerate(inner)]
+    if isinstance(inner, set):
+        items = [_converted(item, where, depth + 1, place) for item in inner]
+        return sorted(items, key=lambda item: (type(item).__name__, json.dumps(item, sort_keys=True)))
+    if inner is not value:
+        return _converted(inner, where, depth + 1, place)
+    if place.strict and not _is_told_by_text(value):
+        kind = f"{type(value).__module__}.{type(value).__qualname__}"
+        hint = "give the values that matter, or str(…) of it"
+        raise InvalidType(f"{place.label}'{where}' is of type {kind}, which has no JSON form", hint=hint)
+    return text_of(value)
+
+
+def _scalar(value: Any, where: str, place: _Place) -> Any:
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, enum.Enum):
+        return value.name
+    if isinstance(value, str):
+        if _is_torn(value):
+            raise InvalidValue(f"{place.label}'{where}' is not valid Unicode")
+        return str(value)
+    if isinstance(value, int):
+        return int(value) if value.bit_length() <= _LARGEST else text_of(value)
+    if math.isnan(value):
+        return place.nan
+    return float(value) if math.isfinite(value) else "Infinity" if value > 0 else "-Infinity"
+
+
+def _is_missing(value: Any) -> bool:
+    """Whether it is pandas' NaT or NA."""
+    pandas = sys.modules.get("pandas")
+    return pandas is not None and any(value is getattr(pandas, name, pandas) for name in ("NaT", "NA"))
+
+
+def _is_told_by_text(value: Any) -> bool:
+    """Whether the text of a value tells it.
+
+    The text of an object is often only its address. What a notebook shows as more than text is more than text.
+    """
+    kind: Any = type(value)
+    if kind.__str__ is object.__str__ and kind.__repr__ is object.__repr__:
+        return False
+    return not any(hasattr(value, f"_repr_{form}_") for form in ("html", "mimebundle", "png", "svg"))
 
 
 def unpacked(value: Any) -> Any:
     """A dict, list, set or scalar for a value of a type that holds others; any other value as it is.
 
-    Dataclasses, namespaces and mappings become dicts; ranges, queues and other sequences become lists; arrays and
-    tensors of any library become numbers or lists of them. What is inside isn't converted.
+    Dataclasses, namespaces, pydantic models and mappings become dicts; ranges, queues and other sequences become lists;
+    arrays and tensors of any library become numbers or lists of them. What is inside isn't converted.
     """
     if isinstance(value, str | bytes | bytearray | memoryview | type):
         return value
@@ -53,6 +165,8 @@ def unpacked(value: Any) -> Any:
         return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
     if "argparse" in sys.modules and isinstance(value, sys.modules["argparse"].Namespace):
         return dict(vars(value))
+    if callable(dumped := getattr(type(value), "model_dump", None)):  # pydantic's
+        return dumped(value)
     if isinstance(value, Mapping):
         return dict(value)
     numpy = sys.modules.get("numpy")
@@ -93,55 +207,9 @@ def _time_text(value: Any) -> str:
     return same.isoformat() if isinstance(same, datetime.datetime) else str(value)
 
 
-def recorded(value: Any, where: str = "value", depth: int = 0) -> Any:
-    """A run's config or metrics as plain JSON values.
-
-    As in W&B nearly nothing is refused: keys become text, NaN and infinities become their names, and values without a
-    JSON form become their `str()`. Raises InvalidValue for text that is not valid Unicode, and for two keys with the
-    same text. `where` names the value in messages.
-    """
-    if depth > _DEEPEST:
-        return "…"
-    if isinstance(value, float) and not math.isfinite(value):
-        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
-    if isinstance(value, str) and _is_torn(value):
-        raise InvalidValue(f"'{where}' is not valid Unicode")
-    if isinstance(value, int | float | str | enum.Enum) or (inner := unpacked(value)) is value:
-        return _plain_or_text(value)
-    if isinstance(inner, dict):
-        return recorded_dict(inner, f"{where}.", depth + 1)
-    if isinstance(inner, list):
-        return [recorded(item, f"{where}[{i}]", depth + 1) for i, item in enumerate(inner)]
-    if not isinstance(inner, set):
-        return recorded(inner, where, depth + 1)
-    for item in inner:
-        recorded(item, where, depth + 1)  # raises for what is refused
-    return recorded(_plain_or_text(inner), where, depth + 1)
-
-
-def recorded_dict(values: Mapping[Any, Any], where: str = "", depth: int = 0) -> dict[str, Any]:
-    """A run's values by their keys, as `recorded` converts them. `where` stands before the keys in messages."""
-    plain: dict[str, Any] = {}
-    for key, item in values.items():
-        if isinstance(key, str) and _is_torn(key):
-            raise InvalidValue(f"the key {key!r} is not valid Unicode")
-        name = text_of(key)
-        if name in plain:
-            raise InvalidValue(f"'{where}{name}' is given twice: two keys have the same text")
-        plain[name] = recorded(item, f"{where}{name}", depth)
-    return plain
-
-
 def _is_torn(text: str) -> bool:
     """Whether a text has half a character, which UTF-8 can't hold."""
     return any(0xD800 <= ord(c) <= 0xDFFF for c in text)
-
-
-def _plain_or_text(value: Any) -> Any:
-    try:
-        return _plain(value, "value", 0)
-    except InvalidValue:
-        return text_of(value)
 
 
 def as_number(value: Any) -> Any:
@@ -150,62 +218,14 @@ def as_number(value: Any) -> Any:
 
 
 def text_of(value: Any) -> str:
-    """The `str()` of a value, as valid Unicode."""
+    """The text of a value as valid Unicode: its `str()`, the name of a function or class, or the text in bytes."""
     try:
+        if isinstance(value, bytes | bytearray):
+            return value.decode()
+        if isinstance(name := getattr(value, "__qualname__", None), str):
+            value = f"{value.__module__}.{name}"
         return str(value).encode("utf-8", "replace").decode()
+    except UnicodeDecodeError:
+        return repr(value)
     except ValueError:  # a whole number of thousands of digits
         return hex(value)
-
-
-def _key(key: Any) -> str:
-    given, key = key, unpacked(key) if hasattr(key, "tolist") else key
-    if not isinstance(key, str | int | float) or isinstance(key, str) > isinstance(given, str):
-        raise InvalidType(f"a metadata key must be text or a number, not {given!r}")
-    if _is_torn(str(key)):
-        raise InvalidValue(f"metadata key {key!r} is not valid Unicode")
-    return str(key)
-
-
-def _plain_dict(value: dict[Any, Any], where: str, depth: int) -> dict[str, Any]:
-    plain: dict[str, Any] = {}
-    for key, item in value.items():
-        name = _key(key)
-        if name in plain:
-            raise InvalidValue(f"metadata '{where}{name}' is given twice: once as text and once as a number")
-        plain[name] = _plain(item, f"{where}{name}", depth)
-    return plain
-
-
-def _plain(value: Any, where: str, depth: int) -> Any:
-    if depth > _DEEPEST:
-        raise InvalidValue(f"metadata '{where}' is nested more than {_DEEPEST} levels deep")
-    if isinstance(value, enum.Enum):
-        return value.name
-    if value is None or isinstance(value, bool):
-        return value
-    if isinstance(value, str):
-        if _is_torn(value):
-            raise InvalidValue(f"metadata '{where}' is not valid Unicode")
-        return str(value)
-    if isinstance(value, int):
-        if value.bit_length() > _LARGEST:
-            raise InvalidValue(f"metadata '{where}' is a whole number of more than {_LARGEST} bits")
-        return int(value)
-    if isinstance(value, float):
-        if math.isinf(value):
-            raise InvalidValue(f"metadata '{where}' is infinite, which JSON can't hold")
-        return None if math.isnan(value) else float(value)
-    if isinstance(value, datetime.date | datetime.time):
-        return value.isoformat()
-    inner = unpacked(value)
-    if isinstance(inner, dict):
-        return _plain_dict(inner, f"{where}.", depth + 1)
-    if isinstance(inner, list):
-        return [_plain(item, f"{where}[{i}]", depth + 1) for i, item in enumerate(inner)]
-    if isinstance(inner, set):
-        items = [_plain(item, where, depth + 1) for item in inner]
-        return sorted(items, key=lambda item: (type(item).__name__, json.dumps(item, sort_keys=True)))
-    if inner is not value:
-        return _plain(inner, where, depth + 1)
-    kind = f"{type(value).__module__}.{type(value).__qualname__}"
-    raise InvalidType(f"metadata '{where}' is a {kind}, which has no JSON form")

@@ -35,8 +35,7 @@ from tests.support.folders import make_tree
 @pytest.mark.parametrize(
     ("make", "error", "reason"),
     [
-        (lambda: draft(metadata={"\ud800": 1}), InvalidValue, "metadata key '.*' is not valid Unicode"),
-        (lambda: draft(metadata={"n": 1 << 2000}), InvalidValue, "'n' is a whole number of more than 1024 bits"),
+        (lambda: draft(metadata={"\ud800": 1}), InvalidValue, "the metadata key '.*' is not valid Unicode"),
         (lambda: log(draft(description="\ud800")), InvalidValue, "the description is not valid Unicode"),
         (lambda: wandb.init(colour="red"), InvalidType, r"init\(\) got an unexpected keyword argument 'colour'"),
         (lambda: wandb.init(reinit="create_new"), InvalidValue, "one run is active at a time"),

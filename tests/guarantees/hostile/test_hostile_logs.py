@@ -361,7 +361,7 @@ def test_user_data_is_never_unpickled(repo: Repository, tmp_path: Path) -> None:
         def __reduce__(self) -> Any:
             raise AssertionError("pickled")
 
-    with pytest.raises(InvalidType, match=r"^metadata 'k\[0\]' is a .*Runs, which has no JSON form$"):
+    with pytest.raises(InvalidType, match=r"^metadata 'k\[0\]' is of type .*Runs, which has no JSON form"):
         normalise({"k": [Runs()]})
     pickle = b"cos\nsystem\n(S'touch ran'\ntR."
     repo.put(str(make_tree(tmp_path / "src", {"model.pkl": pickle})), "data", metadata={"text": pickle.decode()})
