@@ -1,4 +1,4 @@
-"""Finding and hiding secrets, by the names that people give them and by their place in a URL. Pure."""
+"""Finding and hiding secrets, by the names that people give them, by their form and by their place in a URL. Pure."""
 
 import re
 from collections.abc import Iterable
@@ -14,11 +14,25 @@ _NAME = re.compile(
 _NO_SECRET = re.compile(r"(pad|eos|bos|unk|mask|sep|cls|special|image|start|end|stop|first|last|new)[-_.]?token$", re.I)
 """Names of a vocabulary's tokens, which aren't secrets."""
 _IN_URL = re.compile(
-    r"key|((.*[^a-z])?(auth|authorization|jwt|bearer|ticket)|.*sess(ion)?_?-?(id)?|st|sid|hdne?a|hdnts|hdntl|hmac|policy"
-    r"|[a-z]*token)",
+    r"key|((.*[^a-z])?(auth|authorization|jwt|bearer|ticket|assertion|saml(art|request|response)?|t?otp|pin|creds?|cookies?"
+    r"|[cx]srf|nonce|sas|sk)|.*sess(ion)?_?-?(id)?|st|sid|hdne?a|hdnts|hdntl|hmac|policy|[a-z]*token|oauth.*"
+    r"|(.*[^a-z])?subscription.?key|rlkey|resource.?key)",
     re.IGNORECASE | re.DOTALL,
 )
 """More names that mean a secret in a URL, such as those of content networks (`hdnea`) and of servers' sessions."""
+_FORMS = re.compile(
+    r"(?:(?<![A-Za-z0-9])|(?<=%[0-9A-Fa-f]{2})|(?<=%25[0-9A-Fa-f]{2}))"
+    r"(?:(eyJ)[\w-]{8,}\.[\w-]{8,}\.[\w-]*|(gh[a-z]_|npm_)[A-Za-z0-9]{30,}|(github_pat_)\w{20,}"
+    r"|(hf_)[A-Za-z0-9]{30,}|(glpat-)[\w-]{20,}|(A[KS]IA)[A-Z0-9]{16}(?![A-Za-z0-9])|(AIza)[\w-]{35}|(ya29\.)[\w-]{20,}"
+    r"|(xox[a-z]-)[\w-]{10,}|([rs]k_live_)[A-Za-z0-9]{16,}|(sk-)(?:[a-z0-9]{1,9}-){0,2}(?=[A-Za-z_]{0,200}[0-9])\w{20,}[\w-]*)"
+    r"|(hooks\.slack\.com/(?:services|workflows|triggers)/)[^?&;#\s]+|(/api/webhooks/\d{1,30}/)[\w-]+"
+    r"|(/bot)\d{1,30}:[\w-]+|([?&;#]code=)[^?&;#\s.]{16,}"
+)
+"""Secrets that are known by their form, each with the part that may be shown.
+
+They are JSON web tokens, keys and tokens of GitHub, npm, Hugging Face, GitLab, Amazon, Google, Slack, Stripe, OpenAI,
+addresses of webhooks and bots, and codes that a login gives.
+"""
 _SIGNATURE = re.compile(r"(.*[^a-z])?(sig|signature)$", re.IGNORECASE)
 _ASSIGNED = re.compile(r"([^=\s]{1,200})=(.*)", re.DOTALL)
 _USER = re.compile(r"([A-Za-z][A-Za-z0-9+.-]{0,30}://)([^/\s?#]*)@")
@@ -41,9 +55,10 @@ def secret_in_query(uri: str) -> str | None:
 
 
 def secret_in_uri(uri: str) -> str | None:
-    """The name of the first secret anywhere in a URI; else None.
+    """The name of the first secret anywhere in a URI, or how its value begins; else None.
 
-    It may be in the query, in a path's parameters, in the fragment, or in a URI that is part of any of these.
+    It may be in the query, in a path's parameters, in the fragment, or in a URI that is part of any of these. What has
+    the form of a secret may be in the path, too.
     """
     for _ in range(_DEEPEST):
         if any("@" in found[0] for found in _USER.finditer(uri)):
@@ -51,6 +66,8 @@ def secret_in_uri(uri: str) -> str | None:
         for name in _NAMED.findall(uri):
             if _gives_away(name) or _IN_URL.fullmatch(name):
                 return str(name)
+        if found := _FORMS.search(uri):
+            return f"{_shown_part(found).strip('/?&;#')}…"
         uri, before = unquote(uri), uri
         if uri == before:
             break
@@ -61,8 +78,12 @@ def _gives_away(name: str) -> bool:
     return is_secret(name) or _SIGNATURE.fullmatch(name) is not None
 
 
+def _shown_part(form: re.Match[str]) -> str:
+    return str(next(filter(None, form.groups())))
+
+
 def redacted(text: str) -> str:
-    """Hide the secrets in a text's URLs: passwords and tokens before an `@`, tokens and signatures in queries."""
+    """Hide what has the form of a secret, and the secrets in a text's URLs: before an `@`, and in queries."""
     text = _USER.sub(lambda found: f"{found[1]}{_user(found[2])}@", text)
     in_url = "://" in text
 
@@ -70,7 +91,7 @@ def redacted(text: str) -> str:
         secret = _gives_away(found[2]) or (in_url and _IN_URL.fullmatch(found[2]))
         return f"{found[1]}{found[2]}={HIDDEN}" if secret else found[0]
 
-    return _QUERY.sub(hidden, text)
+    return _FORMS.sub(lambda found: f"{_shown_part(found)}{HIDDEN}", _QUERY.sub(hidden, text))
 
 
 def _user(text: str) -> str:

@@ -387,8 +387,13 @@ def run_environment() -> dict[str, Any]:
 def variables() -> dict[str, str | None]:
     """The environment variables of artstore and W&B, by name; None for a value that looks like a secret."""
     found = {name: value for name, value in sorted(os.environ.items()) if name.startswith(("ARTSTORE_", "WANDB_"))}
-    secrets = {name for name, value in found.items() if re.search(_SECRET, f"{name}={value}", re.IGNORECASE)}
-    return {name: None if name in secrets else value for name, value in found.items()}
+    return {name: None if _is_secret(f"{name}={value}") else value for name, value in found.items()}
+
+
+def _is_secret(variable: str) -> bool:
+    from artstore.domain.redaction import redacted  # only for `doctor`
+
+    return bool(re.search(_SECRET, variable, re.IGNORECASE)) or redacted(variable) != variable
 
 
 _SECRET = r"(KEY|TOKEN|SECRET|PASS|CREDENTIAL|AUTH)[^=]*=|://[^/]*@|=[0-9a-f-]{32,}$"

@@ -358,6 +358,11 @@ def test_remotes_are_not_contacted_while_others_may_write_the_config(tmp_path: P
 # -- secrets ---------------------------------------------------------------------------------------
 
 SECRET = "s3cr3t-" + "x" * 30
+SECRET_NAMES = (
+    "code assertion saml SAMLResponse oauth oauth_verifier otp totp pin creds cookie csrf xsrf nonce subscription-key "
+    "Ocp-Apim-Subscription-Key rlkey resourcekey sas sk"
+)
+"""Names that mean a secret in a URI, beside those that mean one everywhere."""
 
 
 @pytest.mark.parametrize(
@@ -377,6 +382,7 @@ SECRET = "s3cr3t-" + "x" * 30
         (["--pad-token", "<pad>"], ["--pad-token", "<pad>"]),
         (["--tokenizer", "gpt2", "git@host:x", "ssh://git@host/x"], ["--tokenizer", "gpt2", "git@host:x", "ssh://git@host/x"]),
         (["--token", "--quiet"], ["--token", "--quiet"]),
+        (["--use", "ghp_" + "a1B" * 12], ["--use", "ghp_***"]),
     ],
     ids=lambda value: value[0].split(SECRET)[0],
 )  # fmt: skip
@@ -399,6 +405,7 @@ def test_secrets_among_a_runs_arguments_are_not_recorded(
         f"s3://bucket/key?token={SECRET}",
         f"unknown://host/x?api_key={SECRET}",
         *(f"https://host/x?a=1&{name}={SECRET}" for name in ("key", "auth", "jwt", "bearer", "session", "st", "hdnea")),
+        *(f"https://host/x?a=1&{name}={SECRET}" for name in SECRET_NAMES.split()),
         f"https://host/x;token={SECRET}",
         f"https://host/x;jsessionid={SECRET}?a=1",
         f"https://host/x#access_token={SECRET}",
@@ -432,7 +439,9 @@ def test_a_uri_that_is_refused_is_told_without_its_password(here: Path, uri: str
     assert SECRET not in f"{caught.value} {caught.value.hint}"
 
 
-@pytest.mark.parametrize("piece", ["a", "a:", "://", "%25", "?a=", "@", "http://", "key;"])
+@pytest.mark.parametrize(
+    "piece", ["a", "a:", "://", "%25", "?a=", "@", "http://", "key;", "eyJa.", "sk-a-", "/bot1", "?code="]
+)
 def test_a_long_uri_is_looked_through_in_linear_time(piece: str) -> None:
     began = time.monotonic()
     secret_in_uri(piece * 100_000)

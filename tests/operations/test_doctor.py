@@ -476,10 +476,13 @@ def test_an_unmounted_share_is_told(tmp_path: Path) -> None:
 
 
 def test_secrets_are_named_and_not_shown(process_cli: Cli, tmp_path: Path) -> None:
-    secrets = {"WANDB_API_KEY": "a" * 40, "ARTSTORE_HOOK": "https://me:hidden@example.org", "WANDB_X": "0123456789abcdef" * 2}  # fmt: skip
+    secrets = {
+        "WANDB_API_KEY": "a" * 40, "ARTSTORE_HOOK": "https://me:hidden@example.org", "WANDB_X": "0123456789abcdef" * 2,
+        "WANDB_Y": "hf_" + "hidden" * 6,
+    }  # fmt: skip
     result = process_cli("doctor", WANDB_MODE="offline", **secrets)
     shown = [line.split("variable")[1].strip() for line in result.out.splitlines() if "variable" in line]
-    assert shown == ["ARTSTORE_HOOK (not shown)", "WANDB_API_KEY (not shown)", "WANDB_MODE=offline", "WANDB_X (not shown)"]  # fmt: skip
+    assert shown == ["ARTSTORE_HOOK (not shown)", "WANDB_API_KEY (not shown)", "WANDB_MODE=offline", "WANDB_X (not shown)", "WANDB_Y (not shown)"]  # fmt: skip
 
 
 def test_a_package_that_is_too_old_is_a_problem(tmp_path: Path) -> None:

@@ -135,7 +135,7 @@ def find(uri: str, *, checksum: bool = True, most: int = MAX_OBJECTS) -> list[Ta
     scheme = _checked_scheme(uri)
     handler = _handler(scheme)
     if secret := secret_in_query(uri) if scheme == "file" else secret_in_uri(uri):
-        what = f"'{printable(secret)}' in the URI of '{printable(urlsplit(uri).netloc)}'"
+        what = f"'{printable(secret)}' in the URI of '{printable(redacted(urlsplit(uri).netloc))}'"
         raise InvalidValue(f"{what} is a secret, or made with one: a reference must not hold any", hint=_KEPT)
     if handler is None:
         return [Target("", Reference(uri, None, URI, uri, None))]
