@@ -71,6 +71,7 @@ ALLOWED = {
     ("api.tables.frames", "importlib"): "numpy, pandas, pyarrow: named in the same file",
     ("api.tables.rows", "tempfile"): "a file without a name, of msgpack",
     ("operations.restoring.opening", "tempfile"): "a file without a name",
+    ("cli.exporting", "importlib"): "compressors of the standard library, from a table in the same file",
     ("cli.saving", "tempfile"): "a folder of its own, for the repository of a dry run where there is none",
 }
 """What could run code, or make files where others do, by (module, what), each with the reason why it may."""
