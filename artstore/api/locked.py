@@ -1,5 +1,6 @@
 """Restoring the versions that a lock file names: each is found here, or copied from the remote that the file names."""
 
+import os
 import shlex
 from collections.abc import Iterable
 from contextlib import ExitStack
@@ -17,7 +18,7 @@ from artstore.operations.restoring.lockfile import Locked, folder_of, remote_pla
 from artstore.operations.restoring.options import Restore
 from artstore.progress import Monitor
 from artstore.repository import Repository
-from artstore.store.settings import ORIGIN, RemoteSettings, is_repository, root_to_create
+from artstore.store.settings import ORIGIN, RemoteSettings, is_repository, root_to_create, working_folder
 from artstore.sync.place import is_relative, place_of
 from artstore.view import View, view_of
 
@@ -77,7 +78,8 @@ class Restoring(ExitStack):
     def run(self, wanted: list[Locked], *, force: bool) -> Restored:
         """Make each folder equal to its version. Raises NotFound if a version can't be found anywhere."""
         folders = {one: folder_of(one, self._lock) for one in wanted}
-        root = root_to_create()
+        above, here = os.path.dirname(os.path.abspath(self._lock)), working_folder()
+        root = root_to_create(top=above if os.path.commonpath([above, here]) == above else None)
         if is_repository(root):
             self._repository = self.enter_context(Repository(root))
             self._blank = _is_blank(self._repository)

@@ -72,7 +72,9 @@ SPEC = Spec()
 FOLDER, FILE = Place("folder", "dir"), Place("file", "file")
 
 
-lock_option = click.option("--file", "lock", type=FILE, default=LOCK_FILE, show_default=True, help="Lock file to use.")
+lock_option = click.option(
+    "--file", "lock", type=FILE, show_default=f"{LOCK_FILE}, here or above", help="Lock file to use."
+)
 
 
 def selecting(command: Callable[..., None]) -> Callable[..., None]:

@@ -24,13 +24,15 @@ from artstore.repository import Repository
 @click.option("--root", type=FOLDER, help="With one SPEC: folder to restore it to  [default: artifacts/NAME]")
 @lock_option
 @json_option
-def lock_command(specs: tuple[str, ...], root: str | None, lock: str, as_json: bool) -> None:
+def lock_command(specs: tuple[str, ...], root: str | None, lock: str | None, as_json: bool) -> None:
     """Record in a lock file which versions this project uses.
 
     Without SPEC, it records all folders below the lock file that were saved or restored, as `status` lists them. It
     fails if one of them has changed. With SPECs, it adds or replaces their entries and keeps the others. Commit the
     file with your code: `artstore get --locked` restores exactly these versions, from the remotes that have them.
+    The lock file of the project is also found from its subfolders.
     """
+    lock = lockfile.nearest() if lock is None else lock
     if os.path.isdir(lock) or not lock:
         raise InvalidValue(f"--file '{printable(lock)}' is not a file", hint=f"the default is {LOCK_FILE}")
     if root is not None and len(specs) != 1:
@@ -125,8 +127,9 @@ def _locked(repository: Repository, found: Version, folder: str, lock: str) -> L
     return Locked(path, spec, version["id"], version["digest"], remote, url_for(known.url, known.relative, lock))
 
 
-def get_locked(lock: str, place: str | None, force: bool, as_json: bool) -> None:
+def get_locked(lock: str | None, place: str | None, force: bool, as_json: bool) -> None:
     """Make each folder equal to its version. All versions are found before the first folder changes."""
+    lock = lockfile.nearest() if lock is None else lock
     wanted = lockfile.require(lock)
     with Bar() as bar, Restoring(lock, place, bar) as restoring:
         done = restoring.run(wanted, force=force)

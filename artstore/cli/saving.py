@@ -6,7 +6,6 @@ from contextlib import ExitStack
 from typing import Any
 
 import click
-from click.core import ParameterSource
 
 from artstore.backends.addresses import spelled
 from artstore.backends.storage import is_url
@@ -212,7 +211,7 @@ def _name_for(path: str) -> str:
 @click.pass_context
 def get_command(
     ctx: click.Context, spec: str | None, root: str | None, selection: Selection, link: Any, delete: bool, force: bool,
-    allow_missing_references: bool, locked: bool, lock: str, place: str | None, as_json: bool,
+    allow_missing_references: bool, locked: bool, lock: str | None, place: str | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Restore a version's files to a folder, every byte checked.
 
@@ -223,7 +222,7 @@ def get_command(
     --from. If there is no repository, one is made.
     """
     if not locked:
-        if ctx.get_parameter_source("lock") is ParameterSource.COMMANDLINE:
+        if lock is not None:
             raise InvalidValue("--file needs --locked")
         if spec is None:
             raise click.MissingParameter(ctx=ctx, param=ctx.command.params[0])

@@ -418,26 +418,33 @@ def find_root(start: str | None = None, *, environment: bool = True) -> str | No
     """
     if environment and (chosen := _folder_of_environment("ARTSTORE_DIR")):
         return os.path.abspath(chosen)
-    return next((root for root in _roots_above(start or working_folder()) if not _is_strangers(root)), None)
+    return next((root for root in _roots_above(start or working_folder()) if not is_strangers(root)), None)
 
 
 def _roots_above(start: str) -> Iterator[str]:
     """The repositories in a folder and in the folders above it, the nearest first."""
+    for folder in folders_above(start):
+        root = f"{folder.rstrip('/')}/{FOLDER}"
+        if os.path.isdir(root) and is_repository(root):
+            yield root
+
+
+def folders_above(start: str) -> Iterator[str]:
+    """A folder and those above it, up to $HOME or a file system's border."""
     here = os.path.abspath(start)
     if not os.path.isdir(here):
         return
     home, device = os.path.expanduser("~"), os.stat(here).st_dev
     while True:
-        if os.path.isdir(f"{here}/{FOLDER}") and is_repository(f"{here}/{FOLDER}"):
-            yield f"{here.rstrip('/')}/{FOLDER}"
+        yield here
         parent = os.path.dirname(here)
         if here == home or parent == here or os.stat(parent).st_dev != device:
             return
         here = parent
 
 
-def _is_strangers(root: str) -> bool:
-    """Whether a stranger left a repository in a folder that isn't theirs, as anybody can in /tmp.
+def is_strangers(root: str) -> bool:
+    """Whether a stranger left a repository, or a file, in a folder that isn't theirs, as anybody can in /tmp.
 
     Saving in it would give them our files. A repository that is shared with the folder's group may be anybody's.
     """
@@ -449,15 +456,15 @@ def _is_strangers(root: str) -> bool:
     return False
 
 
-def root_to_create(start: str | None = None) -> str:
+def root_to_create(start: str | None = None, *, top: str | None = None) -> str:
     """The folder of the repository that is found, else the one in which `init` and the first `put` make one.
 
-    That is in `start`, in WANDB_DIR (where W&B would keep its files), or in the working folder.
+    That is in `start`, in WANDB_DIR (where W&B would keep its files), in the project's `top`, or in the working folder.
     """
     start = start or _folder_of_environment("WANDB_DIR")
     found = find_root() or (find_root(start) if start else None)
-    root = found or os.path.join(os.path.abspath(path_here(start or working_folder())), FOLDER)
-    if found is None and is_repository(root) and _is_strangers(root):  # or else another process has just made it
+    root = found or os.path.join(os.path.abspath(path_here(start or top or working_folder())), FOLDER)
+    if found is None and is_repository(root) and is_strangers(root):  # or else another process has just made it
         raise Refused(
             f"{printable(root)} was left there by somebody else, in a folder that isn't theirs",
             hint=f"if you trust them, ARTSTORE_DIR={printable(root)} uses it; else work in a folder of your own",
@@ -470,7 +477,7 @@ def require_root() -> str:
     if not is_repository(root):
         where = root if _environment("ARTSTORE_DIR") else f"{working_folder()} or above"
         hint = "`artstore init` makes one here; ARTSTORE_DIR names one elsewhere"
-        if passed := next(filter(_is_strangers, _roots_above(working_folder())), None):
+        if passed := next(filter(is_strangers, _roots_above(working_folder())), None):
             left = printable(passed)
             hint = f"somebody else left {left}: if you trust them, ARTSTORE_DIR={left} uses it"
         if is_repository(f"{root}/{FOLDER}"):

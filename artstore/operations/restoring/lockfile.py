@@ -10,9 +10,10 @@ from artstore.backends.files import replace_file
 from artstore.backends.places import KINDS
 from artstore.backends.storage import is_url
 from artstore.domain.digest import is_hex
-from artstore.domain.names import check_name, is_protected, parse_path, parse_spec, printable
+from artstore.domain.names import LOCK_FILE, check_name, is_protected, parse_path, parse_spec, printable
 from artstore.domain.wording import typed
 from artstore.errors import InvalidValue, NotFound, translated
+from artstore.store.settings import FOLDER, folders_above, is_strangers, working_folder
 
 _FORMS = (1, 2)
 """Versions of the format. The second one has remotes; a file without remotes is written in the first."""
@@ -202,6 +203,22 @@ def write(path: str, locked: Iterable[Locked]) -> None:
     """Write a lock file, atomically: readers see the old one or the new one."""
     with translated(f"write {printable(path)}"):
         replace_file(path, written(locked).encode(), f"{path}.{os.urandom(4).hex()}", sync=False)
+
+
+def nearest() -> str:
+    """The path of the project's lock file: the nearest one, here or above; without one, where it would be made here.
+
+    As for git's `.git`, the search ends at $HOME and at a file system's border, and at the first folder that has a
+    repository, of git or of ours: the lock file above belongs to another project. A stranger's file above is skipped.
+    """
+    here = working_folder()
+    for folder in folders_above(here):
+        path = os.path.join(folder, LOCK_FILE)
+        if os.path.isfile(path) and (folder == here or not is_strangers(path)):
+            return os.path.relpath(path)
+        if any(os.path.lexists(os.path.join(folder, name)) for name in (".git", FOLDER)):
+            break
+    return LOCK_FILE
 
 
 def require(path: str) -> list[Locked]:

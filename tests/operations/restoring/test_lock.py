@@ -217,3 +217,36 @@ def test_a_folder_that_was_put_without_some_of_its_files_is_the_whole_version(tm
     assert told.code == 0 and "data:v0" in (tmp_path / LOCK_FILE).read_text()
     assert cli("get", "data", "--root", "part", "--exclude", "a").code == 0
     assert cli("lock").code == 6
+
+
+def test_the_lock_file_of_the_project_is_found_from_its_subfolders(project: Path, cli: Cli) -> None:
+    assert cli("lock").code == 0
+    text = (project / LOCK_FILE).read_text()
+    deep = make_tree(project / "code/deep", {"x.py": ""})
+    (project / "models/base/w").unlink()
+    restored = cli("get", "--locked", cwd=deep)
+    assert restored.code == 0 and (project / "models/base/w").read_text() == "0"
+    assert cli("lock", cwd=deep).out.endswith(f"locked 2 artifacts in ../../{LOCK_FILE}\n")
+    assert (project / LOCK_FILE).read_text() == text
+    assert cli("lock", "model:v1", "--root", "new", cwd=deep).code == 0
+    assert 'path = "code/deep/new"' in (project / LOCK_FILE).read_text()
+    assert not (deep / LOCK_FILE).exists()
+
+
+@pytest.mark.parametrize("top", [".git", ".artifacts"])
+def test_a_lock_file_above_another_project_is_not_its_own(project: Path, cli: Cli, top: str) -> None:
+    assert cli("lock").code == 0
+    text = (project / LOCK_FILE).read_text()
+    inner = make_tree(project / "inner", {f"{top}/x": None, "code/x.py": ""})
+    assert "there is no artstore.lock" in cli("get", "--locked", cwd=inner / "code").err
+    cli("lock", "model:v1", cwd=inner / "code")
+    assert (project / LOCK_FILE).read_text() == text and (inner / "code" / LOCK_FILE).exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs another user's file")
+def test_a_lock_file_that_a_stranger_left_above_is_skipped(project: Path, cli: Cli) -> None:
+    assert cli("lock").code == 0
+    os.chown(project / LOCK_FILE, 12345, 12345)
+    inner = make_tree(project / "code", {"x.py": ""})
+    assert "there is no artstore.lock" in cli("get", "--locked", cwd=inner).err
+    assert cli("get", "--locked", "--file", f"../{LOCK_FILE}", cwd=inner).code == 0

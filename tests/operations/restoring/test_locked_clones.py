@@ -107,6 +107,15 @@ def test_one_command_in_a_fresh_clone_restores_all_and_again_does_nothing(
     check(clone / ".artifacts")
 
 
+def test_a_fresh_clone_is_restored_as_a_whole_from_a_subfolder(project: Path, cli: Cli) -> None:
+    committed(project, cli, "../store")
+    clone = cloned(project)
+    (clone / "code").mkdir()
+    told = cli("get", "--locked", cwd=clone / "code")
+    assert told.code == 0 and told.out.startswith(f"made a repository in {clone}/.artifacts\n"), told
+    assert restored(project, clone) and list((clone / "code").iterdir()) == []
+
+
 def test_a_clone_at_another_depth_finds_a_relative_remote_by_its_own_lock_file(project: Path, cli: Cli) -> None:
     committed(project, cli, "../store")
     (project.parent / "deep").mkdir()
