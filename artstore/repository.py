@@ -123,7 +123,7 @@ class Repository(Editor):
         Raises:
             SourceError: A file can't be saved. Then nothing was saved.
             Conflict: The collection has another type.
-            InvalidValue: A name, alias or tag is invalid, or `name` names a version.
+            InvalidValue: A name, alias or tag is invalid, `name` names a version, or `exclude` leaves no file.
 
         >>> saved = repository.put("dataset", "data", aliases=("good",), metadata={"rows": 1})
         >>> saved.number, saved.files, saved.is_new
@@ -138,8 +138,8 @@ class Repository(Editor):
         properties = Properties(aliases, tags, description, metadata).checked()
         referenced = is_url(path) and not os.path.lexists(path)
         with self.draft(monitor) as draft:
-            gather(draft, path, exclude)
-            saved = draft.save(collection, type=type, properties=properties)
+            unmatched = gather(draft, path, exclude)
+            saved = draft.save(collection, type=type, properties=properties)._replace(unmatched=unmatched)
         self.automations.changes_made()
         if referenced:
             return saved
@@ -160,8 +160,8 @@ class Repository(Editor):
 
         collection, _ = self.path_of(collection_named(name))
         with self.draft(monitor) as draft:
-            gather(draft, path, exclude)
-            return planned(draft, self.refs.read(collection), self.objects)
+            unmatched = gather(draft, path, exclude)
+            return planned(draft, self.refs.read(collection), self.objects, unmatched)
 
     # -- remotes --
 

@@ -87,6 +87,7 @@ def _show_plan(path: str, name: str | None, exclude: tuple[str, ...], as_json: b
         del value["number"]
         print_json({"spec": spec, "dry_run": True, **value})
         return
+    _warn_of(plan.unmatched, path)
     out = Long()
     for letter, paths in zip("AMD", (plan.added, plan.changed, plan.removed), strict=True):
         out.write("".join(f"{letter}  {printable(one)}\n" for one in paths))
@@ -133,6 +134,7 @@ def save(
         click.echo(f"made a repository in {printable(root)}")
     for folder in saved.left_out:
         click.echo(f"skipped {folder}", err=True)
+    _warn_of(saved.unmatched, path)
     if saved.is_new:
         new = f"{human(saved.new_bytes)} stored"
         click.echo(f"saved {spec}: {count(saved.files, 'file')}, {human(saved.size)}, {new}")
@@ -143,6 +145,12 @@ def save(
         click.echo(f"get it back with: {typed('get', spec).strip('`')}")
     if hint is not None:
         click.echo(f"hint: {hint}", err=True)
+
+
+def _warn_of(unmatched: tuple[str, ...], path: str) -> None:
+    for glob in unmatched:
+        below = f"; globs are relative to {printable(path)}" if "/" in glob.rstrip("/") else ""
+        click.echo(f"warning: --exclude '{printable(glob)}' matches nothing{below}", err=True)
 
 
 def _metadata(metadata: str | None, given: tuple[str, ...]) -> Any:

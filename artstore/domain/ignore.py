@@ -58,8 +58,8 @@ class PathFilter:
         self.include, self.exclude = include, exclude = list(include or ()), list(exclude or ())
         self.key = repr((include, exclude))
         """equal for filters with the same globs"""
-        self._include = Rules(include) if include else None
-        self._exclude = Rules(exclude) if exclude else None
+        self._include = Rules(map(_from_root, include)) if include else None
+        self._exclude = Rules(map(_from_root, exclude)) if exclude else None
 
     def __bool__(self) -> bool:
         return self._include is not None or self._exclude is not None
@@ -77,6 +77,32 @@ class PathFilter:
 
 
 NO_FILTER = PathFilter(None, None)
+
+
+class NotingFilter(PathFilter):
+    """A filter that notes which of its `exclude` globs have matched nothing so far."""
+
+    def __init__(self, exclude: Iterable[str]) -> None:
+        super().__init__(None, exclude)
+        self._unmatched = {glob: Rules([_from_root(glob)]) for glob in self.exclude}
+
+    @property
+    def unmatched(self) -> tuple[str, ...]:
+        return tuple(self._unmatched)
+
+    def excludes(self, path: str, folder: bool) -> bool:
+        if self._unmatched:
+            matched = [glob for glob, rules in self._unmatched.items() if rules.match(path, folder) is not None]
+            for glob in matched:
+                del self._unmatched[glob]
+        return super().excludes(path, folder)
+
+
+def _from_root(glob: str) -> str:
+    """`./x` as gitignore writes it: `/x`, the one directly in the folder."""
+    keep = "!" * glob.startswith("!")
+    path = glob.removeprefix("!")
+    return f"{keep}{path[1:]}" if path.startswith("./") else glob
 
 
 def _parse(line: str) -> _Rule | None:

@@ -93,6 +93,7 @@ def test_a_dry_run_shows_what_a_put_would_save_and_leaves_nothing(cli: Cli, data
     assert told == {
         "spec": "local/uncategorized/data:v1", "dry_run": True, "is_new": True, "files": 2, "size": 4,
         "added": ["new"], "changed": ["a.csv"], "removed": ["d/b.txt"],
+        "unmatched": [],
     }  # fmt: skip
     assert len(json.loads(cli("log", "data", "--json").out)) == 1
 

@@ -14,6 +14,7 @@ from blake3 import blake3
 
 from artstore.backends.files import write_fully
 from artstore.backends.references.keys import name_in
+from artstore.domain.ignore import NO_FILTER, PathFilter
 from artstore.domain.names import printable
 from artstore.domain.redaction import HIDDEN, redacted, secret_in_query, secret_in_uri
 from artstore.domain.tree import BLAKE3, ETAG, REFERENCE, URI, Entry
@@ -102,13 +103,13 @@ def _file_uri(path: str) -> str | None:
         return None  # no file can have such a name
 
 
-def _handler(scheme: str) -> Handler | None:
+def _handler(scheme: str, chosen: PathFilter = NO_FILTER) -> Handler | None:
     if scheme in _handlers:
         return _handlers[scheme]()
     if scheme == "file":
         from artstore.backends.references.file import FileHandler
 
-        return FileHandler()
+        return FileHandler(chosen)
     if scheme in ("http", "https"):
         from artstore.backends.references.http import HttpHandler
 
@@ -123,8 +124,10 @@ def _handler(scheme: str) -> Handler | None:
     return None if found is None else found.load()()
 
 
-def find(uri: str, *, checksum: bool = True, most: int = MAX_OBJECTS) -> list[Target]:
+def find(uri: str, *, checksum: bool = True, most: int = MAX_OBJECTS, chosen: PathFilter = NO_FILTER) -> list[Target]:
     """The objects that a URI names. A URI of an unknown scheme is one object, with nothing known about its content.
+
+    Of the objects below a URI only those are found that pass `chosen`.
 
     Raises InvalidValue if there are more than `most`.
     """
@@ -133,7 +136,7 @@ def find(uri: str, *, checksum: bool = True, most: int = MAX_OBJECTS) -> list[Ta
     if most < 0:
         raise InvalidValue(f"max_objects is {most}: it is a number of objects")
     scheme = _checked_scheme(uri)
-    handler = _handler(scheme)
+    handler = _handler(scheme, chosen)
     if secret := secret_in_query(uri) if scheme == "file" else secret_in_uri(uri):
         what = f"'{printable(secret)}' in the URI of '{printable(redacted(urlsplit(uri).netloc))}'"
         raise InvalidValue(f"{what} is a secret, or made with one: a reference must not hold any", hint=_KEPT)
@@ -141,6 +144,8 @@ def find(uri: str, *, checksum: bool = True, most: int = MAX_OBJECTS) -> list[Ta
         return [Target("", Reference(uri, None, URI, uri, None))]
     found: list[Target] = []
     for target in handler.find(uri, checksum=checksum):
+        if chosen and target.path and not chosen.passes(target.path):
+            continue
         if len(found) == most:
             hint = "max_objects=N takes more; nothing was added"
             raise InvalidValue(f"{printable(uri)} names more than {most:,} objects", hint=hint)
@@ -149,7 +154,12 @@ def find(uri: str, *, checksum: bool = True, most: int = MAX_OBJECTS) -> list[Ta
 
 
 def named_targets(
-    uri: str, name: str | None = None, *, checksum: bool = True, most: int = MAX_OBJECTS
+    uri: str,
+    name: str | None = None,
+    *,
+    checksum: bool = True,
+    most: int = MAX_OBJECTS,
+    chosen: PathFilter = NO_FILTER,
 ) -> tuple[str | None, list[Target]]:
     """(name, objects) for a URI: the objects that it names, and the name under which they are added.
 
@@ -159,7 +169,7 @@ def named_targets(
         raise InvalidValue(
             f'You must pass name="<entry_name>" when tracking references with unknown schemes. ref: {_shown(uri)}'
         )
-    targets = find(uri, checksum=checksum, most=most)
+    targets = find(uri, checksum=checksum, most=most, chosen=chosen)
     if name is None and [target.path for target in targets] == [""]:
         name = _own_name(uri, targets[0].reference.uri)
         if not name:

@@ -2,13 +2,15 @@
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
-from artstore.backends.files import closing_fd, hash_file, open_regular
+from artstore.backends.files import closing_fd, hash_file, kind_of, open_regular, read_rules
 from artstore.backends.references import Reference, Target, changed
+from artstore.domain.ignore import IGNORE_FILE, NO_FILTER, PathFilter, Rules, ignored
 from artstore.domain.names import printable
 from artstore.domain.tree import BLAKE3, ETAG, URI
+from artstore.domain.wording import first_of
 from artstore.errors import MissingReference, SourceError, storage_error, translated
 
 _PIECE = 1 << 20
@@ -17,26 +19,74 @@ _PIECE = 1 << 20
 class FileHandler:
     """Identifies content by its BLAKE3 digest, or without `checksum` only by the URI."""
 
+    def __init__(self, chosen: PathFilter = NO_FILTER) -> None:
+        """Of a folder, only what passes `chosen` is looked at."""
+        self._chosen = chosen
+
     def find(self, uri: str, *, checksum: bool) -> Iterator[Target]:
         path = _named(uri)
         if os.path.isfile(path):
             yield Target("", _reference(path, checksum))
         elif os.path.isdir(path):
             problems: list[tuple[str, str]] = []
-            for name in _files(path, b"", [_identity(path)], problems):
+            for name in self._files(path, b"", [_identity(path)], [], problems):
                 try:
                     yield Target(os.fsdecode(name), _reference(os.path.join(path, name), checksum))
                 except SourceError as error:
                     problems += error.problems
             if problems:
-                raise SourceError(f"{printable(path)} holds what can't be referenced", problems=problems)
+                listed = first_of([f"{printable(one)}: {reason}" for one, reason in problems], 1)
+                what = f"{printable(path)} holds what can't be referenced: {listed}"
+                raise SourceError(what, problems=problems, hint=_LEAVE_OUT)
         else:
-            reason = "it is not a file or folder" if os.path.lexists(path) else "it is not there"
+            reason = _why_neither(path)
             raise SourceError(
-                f"Path '{printable(uri)}' must be a valid file or directory path",
+                f"Path '{printable(uri)}' must be a valid file or directory path: {reason}",
                 problems=[(os.fsdecode(path), reason)],
                 hint=_SPELLED if re.search("[%#?]", uri) else None,
             )
+
+    def _files(
+        self,
+        folder: bytes,
+        below: bytes,
+        above: list[tuple[int, int]],
+        rules: Sequence[Rules],
+        problems: list[tuple[str, str]],
+    ) -> Iterator[bytes]:
+        """Paths of all files in a folder, in order, but for those that are ignored or not chosen. Links are followed.
+
+        Anything else is added to `problems`. No FIFO is opened.
+
+        Args:
+            below: The folder's path below the one that is referenced: empty, or with a slash at its end.
+            above: Identities of this folder and of those that hold it.
+            rules: Ignore rules of the folders above.
+        """
+        try:
+            entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+            if any(entry.name == IGNORE_FILE.encode() and entry.is_file(follow_symlinks=False) for entry in entries):
+                with closing_fd(os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)) as fd:
+                    rules = [*rules, read_rules(fd, below)]
+        except OSError as error:
+            problems.append((os.fsdecode(folder), (error.strerror or str(error)).lower()))
+            return
+        for entry in entries:
+            kind, name = _kind(entry), os.fsdecode(below + entry.name)
+            if self._chosen.excludes(name, kind == "folder") or ignored(rules, name, kind == "folder"):
+                continue
+            if kind == "folder":
+                if (identity := _identity(entry.path)) in above:
+                    problems.append((os.fsdecode(entry.path), "it links to a folder around it"))
+                else:
+                    inside = below + entry.name + b"/"
+                    yield from self._files(entry.path, inside, [*above, identity], rules, problems)
+            elif not self._chosen.passes(name):
+                continue
+            elif kind == "file":
+                yield below + entry.name
+            else:
+                problems.append((os.fsdecode(entry.path), kind))
 
     def read(self, reference: Reference) -> Iterator[bytes]:
         path = path_of(reference.uri)
@@ -53,6 +103,7 @@ class FileHandler:
                 yield piece
 
 
+_LEAVE_OUT = f"mend or remove them, or leave them out with {IGNORE_FILE}; nothing was added"
 _SPELLED = "Path(…).as_uri() gives a file's URI: `%` is `%25` in it, `#` is `%23`, `?` is `%3F`"
 
 
@@ -94,26 +145,17 @@ def _identity(path: bytes) -> tuple[int, int]:
     return status.st_dev, status.st_ino
 
 
-def _files(
-    folder: bytes, prefix: bytes, above: list[tuple[int, int]], problems: list[tuple[str, str]]
-) -> Iterator[bytes]:
-    """Paths of all files below a folder, in order. Links are followed; anything else is added to `problems`."""
+def _kind(entry: "os.DirEntry[bytes]") -> str:
+    """`file` or `folder`, also through a link; for anything else, why it can't be referenced."""
     try:
-        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+        return "file" if entry.is_file() else "folder" if entry.is_dir() else _why_neither(entry.path)
     except OSError as error:
-        problems.append((os.fsdecode(folder), (error.strerror or str(error)).lower()))
-        return
-    for entry in entries:
-        try:
-            kind = "file" if entry.is_file() else "folder" if entry.is_dir() else "it is not a file, or a broken link"
-        except OSError as error:
-            kind = (error.strerror or str(error)).lower()
-        if kind == "file":
-            yield prefix + entry.name
-        elif kind == "folder":
-            if (identity := _identity(entry.path)) in above:
-                problems.append((os.fsdecode(entry.path), "it links to a folder around it"))
-            else:
-                yield from _files(entry.path, prefix + entry.name + b"/", [*above, identity], problems)
-        else:
-            problems.append((os.fsdecode(entry.path), kind))
+        return (error.strerror or str(error)).lower()
+
+
+def _why_neither(path: bytes) -> str:
+    """Why a path is neither that of a file nor of a folder."""
+    try:
+        return f"it is a {kind_of(os.stat(path).st_mode)}"
+    except (OSError, ValueError):
+        return "it is a broken link" if os.path.lexists(path) else "it is not there"

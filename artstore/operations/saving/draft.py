@@ -51,6 +51,8 @@ class Saved(NamedTuple):
     """protected folders (.git, .artifacts) that were not added"""
     collection: State
     """state of the collection after the save"""
+    unmatched: tuple[str, ...] = ()
+    """patterns for files to leave out that match nothing"""
 
 
 class Draft:

@@ -165,7 +165,7 @@ class Lister:
         for name in [*listing.seen, *listing.refused]:
             is_folder = name in listing.folders
             full = below + name
-            out = ignored(rules, full, is_folder) or self._filter.excludes(full, is_folder)
+            out = self._filter.excludes(full, is_folder) or ignored(rules, full, is_folder)
             if out or (not is_folder and self._filter and not self._filter.passes(full)):
                 listing.drop(name)
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from artstore.backends.storage import is_url
 from artstore.domain.collection import State
 from artstore.domain.digest import from_hex
-from artstore.domain.ignore import PathFilter
+from artstore.domain.ignore import NotingFilter
 from artstore.domain.names import printable
 from artstore.domain.tree import DIRECTORY, walk
 from artstore.errors import InvalidValue
@@ -26,25 +26,37 @@ class Planned(NamedTuple):
     added: tuple[str, ...]
     changed: tuple[str, ...]
     removed: tuple[str, ...]
+    unmatched: tuple[str, ...]
+    """globs of `exclude` that match nothing"""
 
 
-def gather(draft: Draft, path: str, exclude: tuple[str, ...]) -> None:
-    """Add a file, a folder without the files that `exclude` matches, or references to what is at a URI."""
-    if os.path.isdir(path):
-        draft.add_folder(path, chosen=PathFilter(None, exclude))
-        return
-    if exclude:
-        raise InvalidValue(f"{printable(path)} is not a folder: there is nothing in it to exclude")
-    if is_url(path) and not os.path.lexists(path):
+def gather(draft: Draft, path: str, exclude: tuple[str, ...]) -> tuple[str, ...]:
+    """Add a file, a folder without the files that `exclude` matches, or references to what is at a URI.
+
+    Returns the globs that match nothing. Raises InvalidValue if `exclude` leaves no file.
+    """
+    chosen = NotingFilter(exclude)
+    is_folder = os.path.isdir(path)
+    if is_folder:
+        files = draft.add_folder(path, chosen=chosen).files
+    elif is_url(path) and not os.path.lexists(path):
         from artstore.backends.references import named_targets
 
-        draft.add_references(*named_targets(path))
-    else:
+        name, targets = named_targets(path, chosen=chosen)
+        is_folder = all(target.path for target in targets)
+        files = len(draft.add_references(name, targets))
+    elif not exclude:
         draft.add_file(path)
+        return ()
+    if exclude and not is_folder:
+        raise InvalidValue(f"{printable(path)} is not a folder: there is nothing in it to exclude")
+    if not files and len(chosen.unmatched) < len(set(exclude)):
+        raise InvalidValue(f"no file of {printable(path)} is left: all are excluded", hint="leave out some --exclude")
+    return chosen.unmatched
 
 
-def planned(draft: Draft, state: State, objects: ObjectStore) -> Planned:
-    """Compare a draft with the latest version of a collection."""
+def planned(draft: Draft, state: State, objects: ObjectStore, unmatched: tuple[str, ...]) -> Planned:
+    """Compare a draft with the latest version of a collection. `unmatched` is what `gather` returned."""
     latest, folder = state.latest, draft.folder()
     tree = None if latest is None else from_hex(latest["digest"])
     before = () if tree is None else walk(tree, objects.read_tree)
@@ -55,6 +67,7 @@ def planned(draft: Draft, state: State, objects: ObjectStore) -> Planned:
     return Planned(
         state.next if latest is None or is_new else latest["number"], is_new, folder.files, folder.size,
         _texts(path for path in new if path not in old), _texts(changed), _texts(path for path in old if path not in new),
+        unmatched,
     )  # fmt: skip
 
 

@@ -303,7 +303,7 @@ class Scanner:
                 folder = self._folder(child, rules, above | {me}, base_of(raw))
             finally:
                 os.close(fd)
-            if folder.files or not self._filter:
+            if folder.files or not self._filter or self._filter.passes(f"{os.fsdecode(below)}/"):
                 found[raw] = folder
         return found
 

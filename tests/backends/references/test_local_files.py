@@ -1,6 +1,8 @@
 """References to files of this host: what is referenced, what is refused, and files that went or changed."""
 
+import json
 import os
+import socket
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,7 @@ from artstore.errors import (
     SourceError,
 )
 from tests.support.artifacts import draft, log, log_files, paths
+from tests.support.commands import Cli
 from tests.support.folders import make_tree
 from tests.support.references import PLAIN, blobs, files, leftovers, logged, referring
 from tests.support.web import MIB
@@ -144,6 +147,43 @@ def test_fifos_dangling_links_and_loops_are_all_listed_and_nothing_is_added(here
     at_fault = {str(Path(path).relative_to(source)) for path, _ in error.value.problems}
     assert at_fault == {"fifo", "sub/dangling", "sub/up"}
     assert paths(artifact) == ["f"] and paths(log(artifact)) == ["f"]
+
+
+def test_ignore_rules_come_first_in_a_referenced_folder_too(here: Path, cli: Cli) -> None:
+    source = make_tree(here / "in", {**PLAIN, "sub/c.tmp": "3", "sub/kept.tmp": "4", ".git/config": "x", "big/x": "5"})
+    os.mkfifo(source / "fifo")
+    os.mkfifo(source / "sub/fifo")
+    make_tree(source, {".artifactsignore": "fifo\n*.tmp\n.git\nbig/\n", "sub/.artifactsignore": "!kept.tmp\n"})
+    names = [".artifactsignore", "a", "sub/.artifactsignore", "sub/b", "sub/kept.tmp"]
+    assert paths(referring(source.as_uri())) == names
+    assert len(draft().add_reference(source.as_uri(), max_objects=5)) == 5, "what is ignored does not count"
+    assert cli("put", source.as_uri(), "-n", "data", "--exclude", "kept.tmp", "--exclude", "/a", cwd=here).code == 0
+    listed = json.loads(cli("ls", "-r", "data", "--json", cwd=here).out)
+    assert [row["path"] for row in listed] == [".artifactsignore", "sub/.artifactsignore", "sub/b"]
+
+
+def test_what_can_not_be_referenced_is_named_with_the_way_out_and_can_be_excluded(here: Path, cli: Cli) -> None:
+    source = make_tree(here / "in", PLAIN)
+    os.mkfifo(source / "fifo")
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind("in/z-socket")
+    uri = source.as_uri()
+    done = cli("put", uri, "-n", "data", cwd=here)
+    assert done.code == 8 and done.err == (
+        f"error: {source} holds what can't be referenced: {source}/fifo: it is a FIFO and 1 more\n"
+        f"  {source}/fifo: it is a FIFO\n  {source}/z-socket: it is a socket\n"
+        "hint: mend or remove them, or leave them out with .artifactsignore; nothing was added\n"
+    ), done
+    done = cli("put", uri, "-n", "data", "--exclude", "fifo", "--exclude", "z-*", "--exclude", "in/a", cwd=here)
+    assert done.code == 0 and "warning: --exclude 'in/a' matches nothing; globs are relative to " in done.err, done
+    done = cli("put", f"{uri}/fifo", "-n", "data", cwd=here)
+    assert done.code == 8 and "must be a valid file or directory path: it is a FIFO\n" in done.err, done
+    done = cli("put", f"{uri}/a", "-n", "data", "--exclude", "a", cwd=here)
+    assert done.code == 3 and f"{uri}/a is not a folder: there is nothing in it to exclude\n" in done.err, done
+    make_tree(source, {"sub/x": "1"})
+    os.mkfifo(source / "sub/.artifactsignore")
+    with pytest.raises(SourceError, match=r"sub/\.artifactsignore: it is a FIFO"):
+        draft().add_reference((source / "sub").as_uri())
 
 
 def test_a_link_to_itself_is_a_problem_as_any_other(here: Path) -> None:

@@ -1,5 +1,6 @@
 """Ignore rules come first: what they name is left out of a save, whatever it is."""
 
+import json
 import os
 import socket
 from pathlib import Path
@@ -9,7 +10,8 @@ import pytest
 import artstore
 from artstore.errors import SourceError
 from artstore.repository import Repository
-from tests.support.folders import make_tree
+from tests.support.commands import Cli
+from tests.support.folders import make_tree, snapshot
 
 
 def _troubles(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -66,3 +68,61 @@ def test_a_repository_link_that_leads_nowhere_is_left_out_as_a_protected_folder_
     source = make_tree(tmp_path / "src", {"a": "1"})
     (source / ".git").symlink_to("nowhere")
     assert repo.put(str(source), "data").left_out == (".git",)
+
+
+@pytest.mark.parametrize(
+    ("glob", "saved"),
+    [("./a", ["d/a", "d/b"]), ("./d/a", ["a", "d/b"]), ("./d/", ["a"]), ("a", ["d/b"]), ("/a", ["d/a", "d/b"])],
+)
+def test_a_glob_that_begins_with_a_dot_and_a_slash_is_of_that_folder(
+    tmp_path: Path, cli: Cli, glob: str, saved: list[str]
+) -> None:
+    make_tree(tmp_path / "src", {"a": "1", "d/a": "2", "d/b": "3"})
+    done = cli("put", "src", "--exclude", glob)
+    assert done.code == 0 and done.err == "", done
+    assert [row["path"] for row in json.loads(cli("ls", "-r", "src", "--json").out)] == saved
+    assert cli("get", "src", "--root", "out", "--include", "./a").code == (0 if "a" in saved else 4)
+
+
+def test_a_glob_that_leaves_out_nothing_is_reported(tmp_path: Path, cli: Cli) -> None:
+    source = make_tree(tmp_path / "src", {"a": "1", "d/b": "2", "skipped": "3", ".artifactsignore": "skipped\n"})
+    globs = ["src/a", f"{source}/a", "nope", "b", "skipped", "!kept"]
+    for more in (["--dry-run"], []):
+        done = cli("put", "src", *more, *(word for glob in globs for word in ("--exclude", glob)))
+        assert done.code == 0 and done.err.splitlines() == [
+            "warning: --exclude 'src/a' matches nothing; globs are relative to src",
+            f"warning: --exclude '{source}/a' matches nothing; globs are relative to src",
+            "warning: --exclude 'nope' matches nothing",
+            "warning: --exclude '!kept' matches nothing",
+        ], done
+    done = cli("put", "src", "--exclude", "b", "--exclude", "x/y", "--json")
+    assert json.loads(done.out)["unmatched"] == ["x/y"] and done.err == ""
+
+
+def test_globs_that_leave_no_file_are_refused(tmp_path: Path, cli: Cli) -> None:
+    make_tree(tmp_path / "src", {"a.csv": "1", "d/b.csv": "2"})
+    for glob in ("*", "*.csv"):
+        for more in ([], ["--dry-run"]):
+            for path in ("src", f"file://{tmp_path}/src"):
+                done = cli("put", path, "-n", "x", "--exclude", glob, *more)
+                assert done.code == 3 and done.err == (
+                    f"error: no file of {path} is left: all are excluded\nhint: leave out some --exclude\n"
+                ), done
+    assert cli("ls").out == ""
+    make_tree(tmp_path / "empty", {})
+    done = cli("put", "empty", "--exclude", "*.csv")
+    assert done.code == 0 and "saved empty:v0: 0 files" in done.out, "an empty folder can be saved"
+
+
+def test_empty_folders_stay_unless_they_are_excluded_as_with_ignore_rules(repo: Repository, tmp_path: Path) -> None:
+    files = {"a": "1", "empty/in/": None, "logs/x.tmp": "2", "out/gone": "3"}
+    by_glob = make_tree(tmp_path / "glob", files)
+    by_rule = make_tree(tmp_path / "rule", {**files, ".artifactsignore": "*.tmp\nout\n.artifactsignore\n"})
+    repo.put(str(by_glob), "glob", exclude=("*.tmp", "out"))
+    repo.put(str(by_rule), "rule")
+    for name in ("glob", "rule"):
+        repo.get(repo.find(name), str(tmp_path / f"out-{name}"))
+    assert snapshot(tmp_path / "out-glob") == snapshot(tmp_path / "out-rule")
+    assert (tmp_path / "out-glob/empty/in").is_dir() and (tmp_path / "out-glob/logs").is_dir()
+    (status,) = repo.status(str(by_glob))
+    assert status.verified is not None and status.verified.ok
