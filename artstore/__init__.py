@@ -12,7 +12,15 @@ if TYPE_CHECKING:
     from artstore import automations, errors, references
     from artstore.api.artifact import Artifact
     from artstore.api.described import ArtifactTTL
-    from artstore.api.media import Audio, Histogram, Html, Image, Molecule, Object3D, Plotly, Video
+    from artstore.api.media.audio import Audio
+    from artstore.api.media.histogram import Histogram
+    from artstore.api.media.html import Html
+    from artstore.api.media.image import Image
+    from artstore.api.media.object3d import Object3D
+    from artstore.api.media.overlays import BoundingBoxes2D, Classes, ImageMask
+    from artstore.api.media.plotly import Plotly
+    from artstore.api.media.unstored import Bokeh, Molecule
+    from artstore.api.media.video import Video
     from artstore.api.query import Api
     from artstore.api.run import Run
     from artstore.api.session import (
@@ -46,11 +54,11 @@ if TYPE_CHECKING:
     summary: Values
 
 __all__ = [
-    "Api", "Artifact", "ArtifactTTL", "ArtstoreError", "Audio", "CommError", "Error", "Histogram", "Html", "Image",
-    "Molecule", "Object3D", "Plotly", "Repository", "Run", "Settings", "Table", "UsageError", "Video", "__version__", "alert",
-    "automations", "config", "define_metric", "errors", "finish", "finish_artifact", "init", "link_artifact", "link_model", "log",
-    "log_artifact", "log_code", "log_model", "login", "references", "run",
-    "save", "setup", "summary", "upsert_artifact", "use_artifact",
+    "Api", "Artifact", "ArtifactTTL", "ArtstoreError", "Audio", "Bokeh", "BoundingBoxes2D", "Classes", "CommError",
+    "Error", "Histogram", "Html", "Image", "ImageMask", "Molecule", "Object3D", "Plotly", "Repository", "Run",
+    "Settings", "Table", "UsageError", "Video", "__version__", "alert", "automations", "config", "define_metric",
+    "errors", "finish", "finish_artifact", "init", "link_artifact", "link_model", "log", "log_artifact", "log_code",
+    "log_model", "login", "references", "run", "save", "setup", "summary", "upsert_artifact", "use_artifact",
     "use_model", "watch",
 ]  # fmt: skip
 
@@ -59,7 +67,15 @@ _HOMES = {
     "api.artifact": ("Artifact",),
     "api.described": ("ArtifactTTL",),
     "errors": ("ArtstoreError", "CommError", "Error", "UsageError"),
-    "api.media": ("Audio", "Histogram", "Html", "Image", "Molecule", "Object3D", "Plotly", "Video"),
+    "api.media.audio": ("Audio",),
+    "api.media.histogram": ("Histogram",),
+    "api.media.html": ("Html",),
+    "api.media.image": ("Image",),
+    "api.media.object3d": ("Object3D",),
+    "api.media.overlays": ("BoundingBoxes2D", "Classes", "ImageMask"),
+    "api.media.plotly": ("Plotly",),
+    "api.media.unstored": ("Bokeh", "Molecule"),
+    "api.media.video": ("Video",),
     "repository": ("Repository",),
     "api.run": ("Run",),
     "api.session": (
@@ -69,7 +85,7 @@ _HOMES = {
     ),
     "api.tables.table": ("Table",),
 }  # fmt: skip
-_NOT_HERE = {"Graph", "Classes", "JoinedTable", "PartitionedTable", "agent", "sweep", "controller", "plot"}
+_NOT_HERE = {"Graph", "JoinedTable", "PartitionedTable", "agent", "sweep", "controller", "plot"}
 _HOME_OF = {name: f"artstore.{home}" for home, names in _HOMES.items() for name in names}
 
 

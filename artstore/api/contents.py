@@ -1,5 +1,6 @@
 """The contents of a draft: files, folders, references and tables are added and removed."""
 
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +10,9 @@ from urllib.parse import unquote_to_bytes
 from artstore.api.entries import ENTRY_SCHEME, Entry, origin_in
 from artstore.api.files import ArtifactFiles, PathLike, Texts, globs_of
 from artstore.api.handles import opened
+from artstore.api.media.content import Content, Reference, StoredFile
+from artstore.api.media.value import Media
+from artstore.api.objects import DraftPlace
 from artstore.api.tables.file import ENDING, SUFFIX
 from artstore.api.tables.table import Table
 from artstore.backends import references
@@ -17,12 +21,14 @@ from artstore.backends.references import MAX_OBJECTS, Target
 from artstore.domain.ignore import PathFilter
 from artstore.domain.names import normal_path, parse_spec, printable
 from artstore.domain.tree import REFERENCE
+from artstore.domain.tree import Entry as TreeEntry
 from artstore.errors import (
     ArtifactFinalizedError,
     InvalidType,
     InvalidValue,
     SourceError,
 )
+from artstore.operations.saving.draft import Draft
 
 
 def _opened(path: str, mode: str, encoding: str | None) -> IO[Any]:
@@ -285,10 +291,11 @@ class Contents(ArtifactFiles):
         return Contents.of(root, found).get_entry("/".join(parts[3:]))
 
     def add(self, obj: Any, name: str, overwrite: bool = False) -> Entry:
-        """Add a Table, or an entry of a logged artifact.
+        """Add a Table, an image or other media, or an entry of a logged artifact.
 
         Args:
-            obj: The Table, which is stored as `<name>.table.json`, or the entry, whose content is shared.
+            obj: The Table, which is stored as `<name>.table.json`; media, such as an Image, which is stored as
+                `<name>.image-file.json` and a file below `media/`; or the entry, whose content is shared.
             name: The path in the artifact.
             overwrite: Replace other content at that path.
 
@@ -304,27 +311,70 @@ class Contents(ArtifactFiles):
             >>> results = wandb.Artifact("results", type="evaluation")
             >>> results.add(wandb.Table(columns=["digit", "right"], data=[[7, True]]), "answers").path
             'answers.table.json'
+            >>> results.add(wandb.Html("<p>7 of 8 are right</p>"), "report").path
+            'report.html-file.json'
         """
         self._refuse_logged("add")
         if isinstance(obj, Entry):
             return self._add_entry_of(obj, name, overwrite=overwrite)
-        if not isinstance(obj, Table):
+        if not isinstance(obj, Table | Media):
             raise InvalidType(
-                f"only a Table or an entry can be added to an artifact, not {type(obj).__name__}",
+                f"only a Table, media or an entry can be added to an artifact, not {type(obj).__name__}",
                 hint="write it to a file with artifact.new_file()",
             )
-        target = normal_path(name)
-        target = target if target.endswith(ENDING) else target + SUFFIX
+        target, place = normal_path(name), DraftPlace()
         with self._drafting.changing() as draft:
-            staged = draft.staged_file(target)
-            beside: dict[str, bytes] = {}
-            with open(staged, "wb") as file:
-                obj.write(file, beside.__setitem__)
-            raw = draft.add_staged(staged, target, overwrite=overwrite)
-            for path, data in beside.items():
-                draft.add_bytes(data, path)
+            if isinstance(obj, Table):
+                target = target if target.endswith(ENDING) else target + SUFFIX
+                raw = self._add_table(draft, obj, target, overwrite=overwrite)
+            else:
+                target = obj.with_suffix(target)
+                told = json.dumps(obj.to_json(place), sort_keys=True)
+                raw = draft.add_bytes(told.encode(), target, overwrite=overwrite)
+            self._add_media(draft, place, target)
             self._drafting.note_source(target, None)
+            self._note_origin_of(obj, target, raw[3])
         return Entry(self, target, raw)
+
+    def _add_table(self, draft: Draft, table: Table, target: str, *, overwrite: bool) -> TreeEntry:
+        staged = draft.staged_file(target)
+        beside: dict[str, bytes] = {}
+        with open(staged, "wb") as file:
+            table.write(file, beside.__setitem__)
+        raw = draft.add_staged(staged, target, overwrite=overwrite)
+        for path, data in beside.items():
+            draft.add_bytes(data, path)
+        return raw
+
+    def _add_media(self, draft: Draft, place: DraftPlace, target: str) -> None:
+        """Add the files of the object at `target`. If one can't be added, the object is removed."""
+        try:
+            for path in place.put_into(draft, self._add_shared):
+                self._drafting.note_source(path, None)
+        except BaseException:
+            draft.remove(target)
+            raise
+
+    def _add_shared(self, content: Content, path: str) -> bool:
+        """Add a file that is in another artifact of this repository, or a reference. False if it is neither."""
+        if isinstance(content, Reference):
+            self.add_reference(content.uri, path)
+            return True
+        entry = content.entry() if isinstance(content, StoredFile) else None
+        if entry is None or not self._is_here(entry):
+            return False
+        self._add_entry_of(entry, path)
+        return True
+
+    def _is_here(self, entry: Entry) -> bool:
+        root = self._drafting.root or ""
+        return os.path.realpath(root) == os.path.realpath(entry.stored_in("be added").root)
+
+    def _note_origin_of(self, obj: Table | Media, target: str, digest: bytes) -> None:
+        """Record that an object came from another artifact, if it is as it was there."""
+        entry: Entry | None = obj.entry
+        if entry is not None and entry.raw[3] == digest and self._is_here(entry):
+            self._drafting.note_origin(target, origin_in(entry.stored_in("be added").found(), entry.path), digest)
 
     def __setitem__(self, name: str, obj: Any) -> None:
         self.add(obj, name)

@@ -11,9 +11,11 @@ from typing import Any, Self
 from artstore.api.drafting import Drafting
 from artstore.api.entries import Entries, Entry, Files, Manifest
 from artstore.api.listing import Listing
+from artstore.api.media.value import MediaSource
+from artstore.api.objects import media_at, object_paths
 from artstore.api.recording import session
 from artstore.api.stored import Stored
-from artstore.api.tables.file import ENDING, SUFFIX
+from artstore.api.tables.file import ENDING
 from artstore.api.tables.table import Table
 from artstore.domain.ignore import PathFilter
 from artstore.domain.names import normal_path, printable
@@ -104,10 +106,10 @@ class ArtifactFiles:
         return self._drafting.source(path)
 
     def get_entry(self, name: PathLike) -> Entry:
-        """The entry of a file, or of the table with this name.
+        """The entry of a file, or of the table or media with this name.
 
         Args:
-            name: The path in the artifact, or the name of a table without `.table.json`.
+            name: The path in the artifact, or the name of an object without its ending, such as `.table.json`.
 
         Raises:
             NoEntry: If nothing is there (also a KeyError). Its hint names similar paths.
@@ -119,8 +121,9 @@ class ArtifactFiles:
         """
         path = normal_path(name)
         found = self._find(path)
-        if found is None and (table := self._find(path + SUFFIX)) is not None:
-            path, found = path + SUFFIX, table
+        if found is None:
+            objects = ((other, self._find(other)) for other in object_paths(path))
+            path, found = next(((other, raw) for other, raw in objects if raw is not None), (path, None))
         if found is None:
             with self.held() as held:
                 if isinstance(held, Stored):
@@ -138,7 +141,7 @@ class ArtifactFiles:
             return held.find(path)
 
     def get(self, name: str) -> Any:
-        """The Table that was added under a name; None if there is none.
+        """The Table, image or other media that was added under a name; None if there is none.
 
         Example:
             >>> results = wandb.Artifact("results", type="evaluation")
@@ -148,13 +151,22 @@ class ArtifactFiles:
             [[7, True]]
         """
         stored = self._logged("get")
-        path = normal_path(name)
-        for candidate in (path, path + SUFFIX):
-            raw = self._find(candidate)
-            if raw is not None and candidate.endswith(ENDING):
-                what = f"'{printable(candidate)}' of {self.name}"
-                return Table.read(partial(stored.open, raw), lambda other: stored.open(stored.entry(other)), what)
+        for path in object_paths(normal_path(name)):
+            if (raw := self._find(path)) is not None:
+                what = f"'{printable(path)}' of {self.name}"
+                found = self._object_at(stored, path, raw, what)
+                found.entry = Entry(self, path, raw)
+                return found
         return None
+
+    def _object_at(self, stored: Stored, path: str, raw: TreeEntry, what: str) -> Any:
+        def entry_at(other: str) -> Entry:
+            return Entry(self, other, stored.entry(other))
+
+        source = MediaSource(lambda other: stored.open(stored.entry(other)), entry_at)
+        if path.endswith(ENDING):
+            return Table.read(partial(stored.open, raw), source.open, what)
+        return media_at(path, partial(stored.open, raw), source, what)
 
     def __getitem__(self, name: str) -> Any:
         return self.get(name)

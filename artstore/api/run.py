@@ -11,7 +11,7 @@ from artstore.api.artifact import Artifact
 from artstore.api.files import PathLike, Texts
 from artstore.api.handles import opened
 from artstore.api.listing import Artifacts
-from artstore.api.media import without_media
+from artstore.api.media.logged import without_media
 from artstore.api.recording import Recording
 from artstore.api.runs import RunRecord
 from artstore.api.sources import artifact_of, is_source, source_files

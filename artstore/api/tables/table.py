@@ -61,6 +61,8 @@ class Table:
 
     MAX_ROWS = MAX_ARTIFACT_ROWS = 1 << 62
     """W&B's limits; here there is no limit."""
+    entry: Any = None
+    """The entry of the artifact that it was read from; None if it was made here."""
 
     def __init__(
         self,

@@ -1,0 +1,31 @@
+"""Kinds of W&B's that are accepted, so that scripts run, but not stored."""
+
+import warnings
+from typing import Any
+
+
+class Unstored:
+    """Accepts the arguments of W&B's class, and keeps none of them. Says so once for each class."""
+
+    _warned = False
+
+    def __init__(self, *_: Any, **__: Any) -> None:
+        kind = type(self)
+        if not kind._warned:
+            kind._warned = True
+            warnings.warn(f"artstore doesn't store {kind.__name__} values; log_artifact() stores files", stacklevel=2)
+
+
+class Molecule(Unstored):
+    """A molecule, as W&B's class. It isn't stored."""
+
+    @classmethod
+    def from_rdkit(cls, *_: Any, **__: Any) -> "Molecule":
+        """A molecule, which isn't stored."""
+        return cls()
+
+    from_smiles = from_rdkit
+
+
+class Bokeh(Unstored):
+    """A plot of Bokeh, as W&B's class. It isn't stored."""
