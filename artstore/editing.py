@@ -79,19 +79,29 @@ class Editor(View):
         self.runs.append(state, build)
         self.automations.runs_changed()
 
-    def seal(self, state: RunState, more: Callable[[RunState], list[Change]]) -> None:
-        """Seal the open part of a run's history, and append the changes of `more` in the same log entry."""
-        from artstore.store.metrics import seal
+    def seal(
+        self,
+        state: RunState,
+        more: Callable[[RunState], list[Change]],
+        *,
+        growing: str | None = None,
+        last: bool = False,
+    ) -> None:
+        """Seal a run's history and files, and append the changes of `more` in the same log entry: see `seal`."""
+        from artstore.operations.saving.sealing import seal
 
         self._may("write")
         try:
-            seal(self.objects, self.runs, state, more)
+            seal(self.objects, self.runs, state, more, growing=growing, last=last)
         finally:
             self.automations.runs_changed()  # also after an error: changes that are in the log have happened
 
     def delete_run(self, path: RunPath) -> None:
-        """Delete a run. gc frees its history; its name, and which versions it used and logged, stay. Raises NotFound."""
-        from artstore.store.metrics import discard
+        """Delete a run. gc frees its history and files; its name, and which versions it used and logged, stay.
+
+        Raises NotFound.
+        """
+        from artstore.operations.saving.sealing import discard
 
         state = self.runs.find(path)
         self.record(state, lambda now: [] if now.deleted else [new_change("delete")])

@@ -38,6 +38,7 @@ if TYPE_CHECKING:  # each is loaded when it is called, so that a command only lo
     from artstore.operations.upkeep.fsck import Report
     from artstore.operations.upkeep.repair import Elsewhere
     from artstore.operations.upkeep.usage import Usage
+    from artstore.store.runfiles import RunFile
 
 
 class View:
@@ -165,6 +166,25 @@ class View:
         from artstore.store.metrics import read_history
 
         return read_history(self.objects, self.runs, state)
+
+    def run_files(self, state: RunState) -> dict[str, RunFile]:
+        """The files of a run, by their paths, in the order of these: see `files_of`."""
+        from artstore.store.runfiles import files_of
+
+        return files_of(self.objects, self.runs, state)
+
+    def open_run_file(self, state: RunState, path: str) -> BinaryIO:
+        """Open a file of a run for reading. Raises NoEntry if the run has none at that path."""
+        from artstore.store.runfiles import file_at, open_staged
+
+        while True:
+            file = file_at(self.objects, self.runs, state, path)
+            if file.entry is not None:
+                return self.open(file.entry)
+            try:
+                return open_staged(file)
+            except FileNotFoundError:
+                continue  # sealed meanwhile
 
     def run_summary(self, state: RunState) -> dict[str, Any]:
         """The summary of a run. If the run hasn't ended, metrics that it lacks are taken from its history."""

@@ -120,7 +120,9 @@ class Recorder:
         label = self._change("label", name=told.name, notes=told.notes, tags=told.tags)
         config = self._change("config", set=recorded(told.config), remove=[])
         repository.record(self.state, lambda now: [start, label, config])
-        self._history = HistoryWriter(repository.objects, path.folder, named=named)
+        here = repository.objects.here
+        assert here is not None, "a run is recorded in a repository here"
+        self._history = HistoryWriter(here, path.folder, named=named)
 
     def log(self, rows: Iterable[MetricRow]) -> None:
         """Add rows to its history, each with `_step`."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from artstore.api.handles import opened
 from artstore.backends.owner import this_process
+from artstore.backends.storage import FolderStorage
 from artstore.domain.changes import Change, new_change
 from artstore.domain.codec import encode_json, same_json
 from artstore.domain.metadata import as_number
@@ -23,8 +24,10 @@ from artstore.errors import Conflict, InvalidValue, NoActiveRun, NotFound
 from artstore.operations.automation.events import metric_event
 from artstore.operations.automation.rules import MetricWatch
 from artstore.operations.finding.lookup import Home, Version
+from artstore.operations.saving.sealing import seal
 from artstore.repository import Repository
-from artstore.store.metrics import SEAL_AT, HistoryWriter, MetricRow, seal
+from artstore.store.metrics import SEAL_AT, HistoryWriter, MetricRow
+from artstore.store.runfiles import StagedFiles
 from artstore.store.settings import root_to_create
 
 if TYPE_CHECKING:
@@ -35,6 +38,8 @@ _LONGEST = 4 << 20
 
 Longer values are dropped.
 """
+_SEAL_FILES_AT, _MOST_STAGED = 64 << 20, 1000
+"""Bytes and number of files after which a run's files are sealed, so that they are in the store before it ends."""
 _ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789"
 
 
@@ -55,6 +60,7 @@ class Recording:
         self._depth = 0
         self._ended = False
         self._history: HistoryWriter | None = None
+        self._staged: StagedFiles | None = None
 
     @property
     def folder(self) -> str:
@@ -65,6 +71,17 @@ class Recording:
     def repository(self) -> Repository:
         """This thread's handle of the run's repository."""
         return opened(self.root)
+
+    @property
+    def _storage(self) -> FolderStorage:
+        storage = self.repository.objects.here
+        assert storage is not None, "a run is recorded in a repository here"
+        return storage
+
+    @property
+    def _named(self) -> bool:
+        """Whether names of files may contain this host's name."""
+        return self.repository.settings.identity()[0] is not None
 
     @property
     def home(self) -> Home:
@@ -88,7 +105,7 @@ class Recording:
         """Hold the lock. Yields the state to which may be appended."""
         if os.getpid() != self._pid:  # a thread of the parent may have held the lock at the fork
             self._lock, self._pid, self._depth = threading.RLock(), os.getpid(), 0
-            self._history = None  # the open file belongs to the parent
+            self._history = self._staged = None  # the open file and folder belong to the parent
         with self._lock:
             self._depth += 1
             try:
@@ -108,13 +125,27 @@ class Recording:
         """
         with self._locked() as state:
             if self._history is None:
-                repository = self.repository
-                named = repository.settings.identity()[0] is not None
-                self._history = HistoryWriter(repository.objects, self.path.folder, named=named)
+                self._history = HistoryWriter(self._storage, self.path.folder, named=self._named)
             self._history.append(row)
             if self._watched:
                 self._watch(row)
             if self._history.bytes >= SEAL_AT or self._ended:  # a signal handler may have ended the run just now
+                self._seal(state)
+
+    def add_file(self, path: str, source: bytes | str) -> None:
+        """Add a file to the run's files: these bytes, or a copy of a local file.
+
+        When this returns, the operating system has it. Some files later, they are sealed into trees. A file replaces an
+        earlier one at the same path.
+
+        Raises:
+            InvalidValue: If the path isn't valid.
+        """
+        with self._locked() as state:
+            if self._staged is None:
+                self._staged = StagedFiles(self._storage, self.path.folder, named=self._named)
+            self._staged.add(path, source)
+            if self._staged.bytes >= _SEAL_FILES_AT or self._staged.count >= _MOST_STAGED or self._ended:
                 self._seal(state)
 
     def _watch(self, row: MetricRow) -> None:
@@ -126,10 +157,19 @@ class Recording:
                 event = metric_event(self._state, watch.metric, value, watch.rule["id"])
                 self.repository.automations.announce([event])
 
-    def _seal(self, state: RunState, more: Callable[[RunState], list[Change]] = lambda state: []) -> None:
+    def seal(self) -> None:
+        """Store what was recorded so far of the run's history and files, so that a power cut can't lose it."""
+        with self._locked() as state:
+            self._seal(state)
+
+    def _seal(
+        self, state: RunState, more: Callable[[RunState], list[Change]] = lambda state: [], *, last: bool = False
+    ) -> None:
         if self._history is not None:
             self._history.end()
-        self.repository.seal(state, more)
+        if self._staged is not None:
+            self._staged.end()
+        self.repository.seal(state, more, last=last)
 
     def used(self, found: Version, use_as: str | None = None) -> None:
         """Record that the run read a version. A second call for the same version changes nothing."""
@@ -180,7 +220,7 @@ class Recording:
 
         with self._locked() as state:
             self._ended = True
-            self._seal(state, build)
+            self._seal(state, build, last=True)
 
 
 def start(

@@ -248,4 +248,4 @@ def _print_usage(usage: "Usage") -> None:
     held = f"{human(usage.version_bytes)} of files stored in {human(usage.stored_bytes)}"
     click.echo(f"{count(usage.versions, 'version')}: {held}")
     if usage.histories:
-        click.echo(f"{count(usage.histories, 'run')}: histories of {human(usage.history_bytes)}")
+        click.echo(f"{count(usage.histories, 'run')}: histories and files of {human(usage.history_bytes)}")

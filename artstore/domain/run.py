@@ -29,6 +29,7 @@ from artstore.domain.codec import decode_json, encode_json
 from artstore.domain.digest import Digest, from_hex
 from artstore.domain.names import check_project, file_name_of
 from artstore.domain.summaries import KEPT
+from artstore.domain.tree import Folder
 from artstore.errors import Damage
 
 RUNNING, FINISHED, FAILED, CRASHED = "running", "finished", "failed", "crashed"
@@ -87,11 +88,23 @@ class RunState:
         self.logged: dict[str, Change] = {}
         self.history: dict[str, Change] = {}
         """the sealed parts of its history, by the names of the files that they were made from"""
+        self.files: dict[str, Change | None] = {}
+        """the sealed parts of its files, by the names of the folders that they were made from; None for one whose files
+        are in a later part too
+        """
 
     def blobs(self) -> list[Digest]:
         """The blobs that hold its history. They are kept until the run is deleted."""
         parts = self.history.values() if self.deleted is None else ()
         return [from_hex(part["blob"]) for part in parts if part["blob"]]
+
+    def folders(self) -> list[Folder]:
+        """The trees that hold its files, in the order in which they were sealed. They are kept as its history is.
+
+        A file of a later tree replaces one at the same path of an earlier tree.
+        """
+        parts = self.files.values() if self.deleted is None else ()
+        return [Folder(from_hex(part["tree"]), part["size"], part["files"]) for part in parts if part is not None]
 
     def plain(self) -> dict[str, Any]:
         """The state as plain values, for a checkpoint. Config and summary become JSON: the codec can't hold floats."""
@@ -164,6 +177,13 @@ def _fold_history(state: RunState, entry: LogEntry, change: Change) -> None:
     state.history.setdefault(change["part"], change)
 
 
+def _fold_files(state: RunState, entry: LogEntry, change: Change) -> None:
+    if change["part"] in state.files:
+        return
+    state.files.update(dict.fromkeys(change["replaces"]))
+    state.files[change["part"]] = change
+
+
 def _fold_delete(state: RunState, entry: LogEntry, change: Change) -> None:
     state.deleted = origin_of(entry, change)["time"]
 
@@ -185,6 +205,9 @@ _PART: Fields = {
     "part": is_text, "rows": is_count, "first": is_count, "last": is_count, "text": or_null(is_text),
     "blob": or_null(is_digest),
 }  # fmt: skip
+_FILES: Fields = {
+    "part": is_text, "tree": is_digest, "size": is_count, "files": is_count, "replaces": list_of(is_text),
+}  # fmt: skip
 _KEEP = list_of(one_of(*KEPT))
 KINDS: Kinds = {
     "start": ChangeKind(_START, _fold_start),
@@ -195,6 +218,7 @@ KINDS: Kinds = {
     "used": ChangeKind({**_VERSION, "as": or_null(is_text)}, _fold_edge),
     "logged": ChangeKind(_VERSION, _fold_edge),
     "history": ChangeKind(_PART, _fold_history),
+    "files": ChangeKind(_FILES, _fold_files),
     "finish": ChangeKind({"state": one_of(FINISHED, FAILED), "code": _is_code}, _fold_finish),
     "delete": ChangeKind({}, _fold_delete),
 }
@@ -205,12 +229,14 @@ KINDS: Kinds = {
 
 def _changes_of(kind: str) -> Good:
     """The check for changes of a kind by id (or part), as a state holds them."""
-    key = "part" if kind == "history" else "id"
+    key = "part" if kind in ("history", "files") else "id"
 
     def good(value: Any) -> bool:
         if type(value) is not dict:
             return False
         for name, change in value.items():
+            if change is None and kind == "files":
+                continue
             if type(change) is not dict or change.get("kind") != kind or change.get(key) != name:
                 return False
             check_change(KINDS, change)
@@ -233,7 +259,7 @@ _is_plain_state = is_record(
         "git": is_json(or_null(_is_git)),
         "finished": one_of(None, FINISHED, FAILED),
         "exit_code": or_null(_is_code),
-        **{kind: _changes_of(kind) for kind in ("used", "logged", "history")},
+        **{kind: _changes_of(kind) for kind in ("used", "logged", "history", "files")},
     }
 )
 

@@ -6,24 +6,21 @@ everything else.
 """
 
 import json
-import operator
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from artstore.backends.descriptors import OpenFile
-from artstore.backends.owner import is_alive, is_dead, parse, this_process
+from artstore.backends.owner import this_process
 from artstore.backends.storage import FolderStorage
-from artstore.domain.changes import Change, is_count, new_change
+from artstore.domain.changes import Change, is_count
 from artstore.domain.digest import BLOB, from_hex
-from artstore.domain.metadata import LONG
 from artstore.domain.names import printable
 from artstore.domain.run import RunState
 from artstore.domain.summaries import Summaries
 from artstore.errors import Damage, DamagedObject, translated
 from artstore.store.objects import ObjectStore
 from artstore.store.runs import HISTORY, Runs
-from artstore.store.transaction import Transaction
 
 SEAL_AT = 4 << 20
 """Bytes after which a part is sealed, so that a long run's history is in the store before it ends."""
@@ -41,10 +38,9 @@ class HistoryWriter:
     A killed process loses no row that it appended; a power cut loses those of the last seconds.
     """
 
-    def __init__(self, objects: ObjectStore, folder: str, *, named: bool = True) -> None:
+    def __init__(self, storage: FolderStorage, folder: str, *, named: bool = True) -> None:
         """`named`: whether the file's name may contain this host's name."""
-        assert objects.here is not None, "a run is recorded in a repository here"
-        self._storage = objects.here
+        self._storage = storage
         self._folder = folder
         self._named = named
         self._file: OpenFile | None = None
@@ -87,59 +83,6 @@ def _complete(fd: int, line: bytes, written: int) -> None:
     except OSError:
         os.ftruncate(fd, os.fstat(fd).st_size - written)
         raise
-
-
-def seal(
-    objects: ObjectStore, runs: Runs, state: RunState, more: Callable[[RunState], list[Change]] = lambda state: []
-) -> None:
-    """Seal the files of a run's history to which no process appends, and append `more` changes in the same entry.
-
-    These are files of this process and of dead ones. They are removed when the run's log names their sealed parts.
-    A damaged file stays: the run goes on, and readers of its history get an error. Cost: one transaction if there
-    is a file.
-    """
-    storage = objects.here
-    if storage is None:
-        return
-    ended = [path for path in runs.parts(state) if _is_ended(storage, path)]
-    open_ = [path for path in ended if path.rpartition("/")[2] not in state.history]
-    if open_:
-        with Transaction(objects) as tx:
-            changes = []
-            for path in open_:
-                try:
-                    changes.append(_part(tx, path.rpartition("/")[2], storage.read(path)))
-                except (DamagedObject, FileNotFoundError):  # not there: a signal handler has sealed it meanwhile
-                    ended.remove(path)
-            changes.sort(key=operator.itemgetter("first"))
-            tx.publish()
-            runs.append(state, lambda now: [*(c for c in changes if c["part"] not in now.history), *more(now)])
-            tx.ensure()
-    else:
-        runs.append(state, more)
-    for path in ended:
-        storage.remove(path)
-
-
-def discard(objects: ObjectStore, runs: Runs, state: RunState) -> None:
-    """Remove the history files of a deleted run to which no process appends."""
-    if (storage := objects.here) is not None:
-        for path in [path for path in runs.parts(state) if _is_ended(storage, path)]:
-            storage.remove(path)
-
-
-def _is_ended(storage: FolderStorage, path: str) -> bool:
-    owner = parse(path.rpartition("/")[2].removeprefix(HISTORY))
-    return owner is not None and ((owner.pid == os.getpid() and is_alive(owner)) or is_dead(owner, local=storage.local))
-
-
-def _part(tx: Transaction, name: str, data: bytes) -> Change:
-    data = whole_rows(data)
-    steps = [row["_step"] for row in rows_of(data)]
-    span = {"rows": len(steps), "first": min(steps, default=0), "last": max(steps, default=0)}
-    if len(data) <= LONG:
-        return new_change("history", part=name, **span, text=data.decode("utf-8", "replace"), blob=None)
-    return new_change("history", part=name, **span, text=None, blob=tx.add_bytes(data).hex())
 
 
 def read_history(objects: ObjectStore, runs: Runs, state: RunState) -> Iterator[MetricRow]:

@@ -16,6 +16,8 @@ CHECKPOINT = "checkpoint"
 """The name of a run's checkpoint. It is fixed, so that 10,000 ended runs can be read without listing their folders."""
 HISTORY = "history."
 """The prefix of the files in a run's folder that hold steps which aren't sealed yet."""
+FILES = "files."
+"""The prefix of the folders in a run's folder that hold files which aren't sealed yet."""
 
 
 class Runs(LogBook[RunState]):
@@ -176,8 +178,15 @@ class Runs(LogBook[RunState]):
 
     def parts(self, state: RunState) -> list[str]:
         """Paths of all files with steps: those of `open_parts`, and those that were sealed but not removed yet."""
+        return self._beside(state, HISTORY)
+
+    def file_folders(self, state: RunState) -> list[str]:
+        """Paths of the folders with files: those that aren't sealed yet, and those that weren't removed yet."""
+        return self._beside(state, FILES)
+
+    def _beside(self, state: RunState, prefix: str) -> list[str]:
         names = self._storage.names(state.path.folder)
-        return sorted(f"{state.path.folder}/{name}" for name in names if name.startswith(HISTORY))
+        return sorted(f"{state.path.folder}/{name}" for name in names if name.startswith(prefix))
 
     def status(self, state: RunState) -> str:
         """finished or failed if its log says so; else running, or crashed if its process is proved dead."""

@@ -173,7 +173,9 @@ class Exchange:
         """the remote's collections, as they were last seen"""
         self.neighbours = neighbours
         self.options = options
-        self.runs = RunExchange(here, remote, tracking, jobs=options.jobs, monitor=options.monitor)
+        self.runs = RunExchange(
+            here, remote, tracking, selection=options.selection, jobs=options.jobs, monitor=options.monitor
+        )
         self.sent = Totals()
         self.same = tracking.in_step("same")
         """by log, the newest entries of both sides when both logs held the same changes"""

@@ -372,7 +372,7 @@ class Remotes:
         return [name for name, settings in self.all().items() if settings.partial]
 
     def promised(self) -> set[Digest]:
-        """The blobs of all live versions of the remotes that promise blobs, if their trees are here.
+        """The blobs of all live versions and runs' files of the remotes that promise blobs, if their trees are here.
 
         Cost: a walk through all these trees.
         """
@@ -380,6 +380,8 @@ class Remotes:
         for name in self.partial:
             there = self._seen(name)
             trees = {digest_of_state(v) for folder in there.paths() for v in there.read_folder(folder).live()}
+            runs = self._here.runs.of_copies(self._tracking(name).mirror)
+            trees |= {tree.digest for folder in runs.paths() for tree in runs.read_folder(folder).folders()}
             for tree in self._here.objects.readable(trees):
                 entries = walk(tree, self._here.objects.read_tree)
                 found |= {e.digest for _, e in entries if e.kind not in (DIRECTORY, REFERENCE)}

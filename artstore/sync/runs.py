@@ -6,6 +6,7 @@ from artstore.domain.codec import encode_json
 from artstore.domain.digest import plain_digest
 from artstore.domain.reconcile import told
 from artstore.domain.run import RunState
+from artstore.domain.selection import Selection
 from artstore.progress import Monitor
 from artstore.store.logs import Log, last_number
 from artstore.store.objects import ObjectStore
@@ -14,7 +15,7 @@ from artstore.store.runs import Runs
 from artstore.store.store import Store
 from artstore.store.transaction import Transaction
 from artstore.sync.notes import NotedRuns, Tracking
-from artstore.sync.transfer import Transfer
+from artstore.sync.transfer import NOTHING, Transfer
 
 
 def _digest(heads: dict[str, int]) -> str:
@@ -24,12 +25,16 @@ def _digest(heads: dict[str, int]) -> str:
 class RunExchange:
     """The part of an exchange that sends runs."""
 
-    def __init__(self, here: Store, remote: Store, tracking: Tracking, *, jobs: int, monitor: Monitor) -> None:
+    def __init__(
+        self, here: Store, remote: Store, tracking: Tracking, *, selection: Selection, jobs: int, monitor: Monitor
+    ) -> None:
+        """Prepare an exchange. Unless the selection is everything, the blobs of runs' files stay where they are."""
         self._here = here
         self._remote = remote
         self._tracking = tracking
         self._there = here.runs.of_copies(tracking.mirror)
         """the remote's runs, as they were last seen"""
+        self._selection = selection if selection.everything else NOTHING
         self._jobs = jobs
         self._monitor = monitor
 
@@ -107,7 +112,7 @@ class RunExchange:
     def _tell_all(
         self, states: list[RunState], source: ObjectStore, target: ObjectStore, logs: LogStorage, there: Runs
     ) -> int:
-        """Send runs: first the blobs of their histories, then the changes of their logs. Returns how many had
+        """Send runs: first their histories and files, then the changes of their logs. Returns how many had
         new changes.
 
         Args:
@@ -117,11 +122,13 @@ class RunExchange:
             there: The runs of the receiver.
         """
         blobs = [blob for state in states for blob in state.blobs()]
-        if not blobs:
+        folders = [folder for state in states for folder in state.folders()]
+        if not blobs and not folders:
             return sum(there.tell(state.path, _changes(logs, state)) for state in states)
         with Transaction(target) as tx:
-            transfer = Transfer(source, tx, self._here.objects, jobs=self._jobs, monitor=self._monitor)
-            transfer.send(transfer.plan([], blobs))
+            near = self._here.objects
+            transfer = Transfer(source, tx, near, selection=self._selection, jobs=self._jobs, monitor=self._monitor)
+            transfer.send(transfer.plan([], blobs, folders))
             tx.publish()
             count = sum(there.tell(state.path, _changes(logs, state)) for state in states)
             tx.ensure()

@@ -15,7 +15,7 @@ from artstore.domain.digest import BLOB, KIND_NAMES, TREE, VERSION, Digest, Obje
 from artstore.domain.names import printable
 from artstore.domain.properties import property_digests
 from artstore.domain.selection import EVERYTHING, Selection
-from artstore.domain.tree import DIRECTORY, EXECUTABLE, PART, REFERENCE, Row
+from artstore.domain.tree import DIRECTORY, EXECUTABLE, PART, REFERENCE, Folder, Row
 from artstore.domain.version import decode_version
 from artstore.errors import Damage, DamagedObject, translated
 from artstore.progress import Monitor
@@ -101,7 +101,7 @@ class Transfer:
 
     # -- planning --
 
-    def plan(self, wanted: list[Wanted], properties: Iterable[Digest] = ()) -> Needs:
+    def plan(self, wanted: list[Wanted], properties: Iterable[Digest] = (), folders: Iterable[Folder] = ()) -> Needs:
         """Find out which objects the receiver lacks.
 
         The trees of each version are compared with those of its base, level by level. Folders that are equal aren't
@@ -110,6 +110,7 @@ class Transfer:
         Args:
             wanted: The versions to send.
             properties: Blobs with long properties, to send as well.
+            folders: Trees that belong to no version, to send as well.
 
         Raises:
             Damage: An object of the source is damaged, or is one that artstore would not have written.
@@ -123,6 +124,7 @@ class Transfer:
         # 2. Trees, and the blobs that they name and the bases don't.
         seen: set[tuple[bytes, Digest]] = set()
         level = [_Pair(b"", _root(item.version), _root(item.base) if item.base else None) for item in wanted]
+        level += [_Pair(b"", (b"", DIRECTORY, tree.size, tree.digest, tree.files), None) for tree in folders]
         while level:
             level = [pair for pair in level if pair.is_new(seen, self._selection.everything)]
             data = self._load({d for pair in level for d in pair.digests})

@@ -1,6 +1,7 @@
 """What the changes in a log add up to, made from FORMAT.md alone: the second half of tests/support/reader.py."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 Change = tuple[str, str, dict[str, Any]]  # kind, id, and the fields of its kind
@@ -14,7 +15,7 @@ FIELDS = {  # of each kind of change, in order
 |withdraw: id reason|version: created digest files id number parents run size|origins: blob entries id|drop: tree upsert|
 |link: created digest files id number parents run size source|part: files run size tree upsert writer|finish: id upsert|""",
     "runs": """|start: command entity git group job_type owner project run|label: name notes tags|define: keep metric|finish: code state|
-|config: remove set|summary: remove set|history: blob first last part rows text|delete: |
+|config: remove set|summary: remove set|history: blob first last part rows text|delete: |files: files part replaces size tree|
 |logged: created digest entity id name number project size type|
 |used: as created digest entity id name number project size type|""",
 }
@@ -75,7 +76,7 @@ def fold(log: Log, *names: str, upto: int | None = None) -> dict[str, Any]:
 
 def fold_run(changes: list[Change]) -> dict[str, Any]:
     """A run: `start` and `label` as they were said last, `finish` None while it goes on; edges by id, history by part."""
-    kinds = ("config", "summary", "define", "used", "logged", "history")
+    kinds = ("config", "summary", "define", "used", "logged", "history", "files")
     new: dict[str, Any] = {"label": None, **{kind: {} for kind in kinds}}
     run: dict[str, Any] = new | {"deleted": False}
     for kind, _, change in changes:
@@ -88,8 +89,19 @@ def fold_run(changes: list[Change]) -> dict[str, Any]:
         elif kind in ("used", "logged", "history"):
             key = change["part" if kind == "history" else "id"]
             run[kind] = run[kind] | {key: run[kind].get(key, change)}
+        elif kind == "files":
+            new = run[kind] | dict.fromkeys(change["replaces"]) | {change["part"]: change}
+            run[kind] = run[kind] if change["part"] in run[kind] else new
         elif kind == "delete":
-            run = run | {"deleted": True, "history": {}}
+            run = run | {"deleted": True, "history": {}, "files": {}}
         else:
             run[kind] = change
     return run
+
+
+def unsealed(run: Path, known: dict[str, Any]) -> Iterator[tuple[bytes, bytes]]:
+    """Paths and bytes of a run's files in folders beside its log that no change names."""
+    for file in [file for file in run.glob("files.*/**/*") if file.is_file()]:
+        folder, *path = file.relative_to(run).parts
+        if folder not in known and not path[0].startswith(".artstore-"):
+            yield "/".join(path).encode(), file.read_bytes()

@@ -12,7 +12,7 @@ from urllib.parse import unquote
 from blake3 import blake3
 from msgpack import packb, unpackb
 
-from tests.support.fold import FIELDS, Change, Entries, fold, fold_run
+from tests.support.fold import FIELDS, Change, Entries, fold, fold_run, unsealed
 
 OBJECTS, DIRECTORY, PART, REFERENCE, SPLIT = {1: "blob", 2: "tree", 3: "version"}, 2, 3, 4, 16384
 CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False)
@@ -32,7 +32,7 @@ class Reader:
         assert re.fullmatch(FORMAT, (path / "format").read_bytes()), "not format 1, or with features we do not know"
         found = [sorted(path.glob(f"{place}/*/*/*")) for place in (refs, "runs")]
         self.logs, self.runs = ({tuple(map(unquote, log.parts[-3:])): log for log in logs} for logs in found)
-        blobs = [file for pattern in ("trash/*/*", "objects/blobs/??/*") for file in path.glob(pattern)]
+        blobs = [*path.glob("trash/*/*"), *path.glob("objects/blobs/??/*")]
         self.copies = {("blob", file.name): [(file, 0, -1)] for file in blobs if len(file.name) == 64}
         for pack in [*sorted(path.glob("objects/packs/*.pack")), *path.glob("trash/*/*.pack")]:
             try:
@@ -107,19 +107,19 @@ class Reader:
             entries.append((hashed(data), changes))
         return entries
 
-    def collections(self) -> list[tuple[str, str, str]]:
-        return [names for log in self.logs if (names := self.state(*log)["names"])]
-
     def state(self, *log: str) -> dict[str, Any]:
         return fold(self._log, *log)
 
     def run(self, *log: str) -> dict[str, Any]:
         run = fold_run([change for _, changes in self._entries(self.runs[log], "runs") for change in changes])
         parts = [self.read(p["blob"]) if p["blob"] else p["text"].encode() for p in run["history"].values()]
-        open_ = [file for file in sorted(self.runs[log].glob("history.*")) if file.name not in run["history"]]
-        lines = [line for part in [*parts, *(file.read_bytes() for file in open_)] for line in part.split(b"\n")[:-1]]
-        assert all(type(json.loads(line)["_step"]) is int for line in lines), "a row without a step"
-        return run | {"rows": [] if run["deleted"] else list(map(json.loads, lines))}
+        parts += [p.read_bytes() for p in sorted(self.runs[log].glob("history.*")) if p.name not in run["history"]]
+        rows = [] if run["deleted"] else [json.loads(line) for part in parts for line in part.split(b"\n")[:-1]]
+        assert all(type(row["_step"]) is int for row in rows), "a row without a step"
+        sealed = [part for part in run["files"].values() if part]
+        files = {path: (size, digest) for part in sealed for path, _, size, digest in self.below(part)}
+        files |= {path: (len(data), hashed(data)) for path, data in unsealed(self.runs[log], run["files"])}
+        return run | {"rows": rows, "sealed": sealed, "trees": files}
 
     def _promised(self) -> set[str]:  # blobs that may be absent: of versions that a partial clone's remotes have
         config = (self.path / "config").read_text() if (self.path / "config").exists() else ""
@@ -132,12 +132,12 @@ class Reader:
         todo: list[tuple[tuple[str, ...], dict[str, Any]]] = [(log, {}) for log in [*self.logs, *self.runs]]
         for log, said in todo:  # which grows
             try:
-                x = said or (self.state(*log) if log in self.logs else {})
+                x = said or (self.state(*log) if log in self.logs else self.run(*log))
                 todo += [(log, version) for version in x.get("versions", {}).values() if version["live"]]
-                todo += [(log, part) for parts in x.get("upserts", {}).values() for part in parts]
+                todo += [(log, part) for some in x.get("upserts", {}).values() for part in some]
+                todo += [(log, part) for part in x.get("sealed", [])]
                 values = [x.get("description"), x.get("origins"), *x.get("metadata", {}).values()]
                 assert all(self.read(value.hex()) for value in values if type(value) is bytes)
-                assert said or log not in self.runs or self.run(*log)
                 if "id" in said:
                     r = unpackb(self.read(x["id"], "version"))  # which must tell the same as the log:
                     assert x == x | {"digest": r[0].hex(), "size": r[1], "files": r[2], "created": r[4], "run": r[5]}

@@ -244,6 +244,13 @@ class Fsck:
             self._check_checkpoint(folder, CHECKPOINT, state, self._runs.read_folder, RunState.from_plain)
         for blob in state.blobs():
             self._need(BLOB, blob, None, f"the history of run {state.path}")
+        for tree in state.folders():
+            name = f"the files of run {state.path}"
+            try:
+                if self._check_tree(tree.digest, b"", None, name) != (tree.size, tree.files):
+                    self._problems.append(f"{name}: its log has wrong totals")
+            except ArtstoreError as error:
+                self._problems.append(f"{name}: {error}")
 
     def _check_checkpoint(self, folder: str, name: str, now: Any, fold: Any, load: Any) -> None:
         """Check that a checkpoint has the state that its entries give.

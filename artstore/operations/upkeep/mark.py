@@ -78,15 +78,25 @@ class Marks:
                 if state.pending is None:  # otherwise the next entry of another log can change what it reaches
                     self._heads[folder] = head
                 break
-        self._mark_histories()
-
-    def _mark_histories(self) -> None:
-        """Mark the blobs with sealed parts of runs' histories."""
         for folder in self._runs.paths():
+            self._mark_run(folder)
+
+    def _mark_run(self, folder: str) -> None:
+        """Mark the sealed parts of a run's history and files."""
+        for attempt in range(_TRIES):
             head = last_number(Log(self._objects.storage, folder).listing())
-            if self._heads.get(folder) != head:
-                self.reachable.update(self._runs.read_folder(folder, checkpoints=False).blobs())
-                self._heads[folder] = head
+            if self._heads.get(folder) == head:
+                return
+            state = self._runs.read_folder(folder, checkpoints=False)
+            try:
+                self._mark_trees({tree.digest for tree in state.folders()})
+            except MissingObject:  # as for a collection: perhaps another tree has replaced it
+                if attempt == _TRIES - 1 or last_number(Log(self._objects.storage, folder).listing()) == head:
+                    raise
+                continue
+            self.reachable.update(state.blobs())
+            self._heads[folder] = head
+            return
 
     def _mark_collection(self, state: State) -> None:
         """Mark everything that the live versions of a collection reach."""

@@ -1,14 +1,19 @@
 """Disk use: the bytes of each part of a repository."""
 
+import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
 from artstore.domain.collection import State
 from artstore.domain.digest import Digest, from_hex
+from artstore.domain.tree import DIRECTORY, walk
 from artstore.errors import Damage
 from artstore.store.objects import ObjectStore
 from artstore.store.packset import PACKS
-from artstore.store.runs import HISTORY, Runs
+from artstore.store.runs import FILES, HISTORY, Runs
+
+_OPEN = re.compile(rf"((?:[^/]+/){{3}}[^/]+)/(?:{re.escape(HISTORY)}|{re.escape(FILES)})")
+"""The path of a file of a run that isn't sealed yet, and the folder of the run's log."""
 
 
 class Usage(NamedTuple):
@@ -32,11 +37,14 @@ class Usage(NamedTuple):
     version_bytes: int
     """of all files of the live versions, if each version were a plain folder"""
     stored_bytes: int
-    """of packs and large blobs, without the histories of runs in them: what versions take"""
+    """of packs and large blobs, without the histories and files of runs in them: what versions take"""
     histories: int
-    """number of runs that logged steps"""
+    """number of runs that logged steps or have files"""
     history_bytes: int
-    """of these histories: in packs, large blobs and logs, and in files to which runs append"""
+    """of these histories and files: in packs, large blobs and logs, and in what runs add to
+
+    A file that a version has too counts as the run's.
+    """
 
     @property
     def entry_bytes(self) -> int:
@@ -45,14 +53,16 @@ class Usage(NamedTuple):
 
 
 class _Histories:
-    """The histories of all runs, by where they are."""
+    """The histories and files of all runs, by where they are."""
 
     def __init__(self) -> None:
         self.blobs: set[Digest] = set()
+        self.trees: set[Digest] = set()
+        """the trees of runs' files"""
         self.log_bytes = 0
         """of histories that are so short that they are in the logs"""
         self.folders: set[str] = set()
-        """the logs of runs that have a history"""
+        """the logs of runs that have a history or files"""
 
 
 def usage(objects: ObjectStore, collections: Iterable[State], runs: Runs, damaged: list[Damage] | None = None) -> Usage:
@@ -68,30 +78,36 @@ def usage(objects: ObjectStore, collections: Iterable[State], runs: Runs, damage
     blobs = dict(objects.large.all())
     sizes = [version["size"] for state in collections for version in state.live()]
     of_runs, histories = list(objects.storage.below("runs")), _histories(runs, damaged)
-    open_files = {path: size for path, size in of_runs if path.rpartition("/")[2].startswith(HISTORY)}
-    histories.folders.update(path.rpartition("/")[0] for path in open_files)
+    open_files = [(found[1], size) for path, size in of_runs if (found := _OPEN.match(path))]
+    histories.folders.update(folder for folder, _ in open_files)
+    for tree in objects.readable(histories.trees):
+        entries = walk(tree, objects.read_tree)
+        histories.blobs.update(entry.digest for _, entry in entries if entry.kind != DIRECTORY)
     sealed = {digest: size for digest, size in blobs.items() if digest in histories.blobs}
     sealed |= objects.sizes(histories.blobs - sealed.keys())
     return Usage(
         len(packs), sum(packs), len(blobs), sum(blobs.values()), below("refs") + sum(size for _, size in of_runs),
         below("trash"), below("bad"), below("tmp"), below("cache"), len(sizes), sum(sizes),
         sum(packs) + sum(blobs.values()) - sum(sealed.values()), len(histories.folders),
-        sum(sealed.values()) + histories.log_bytes + sum(open_files.values()),
+        sum(sealed.values()) + histories.log_bytes + sum(size for _, size in open_files),
     )  # fmt: skip
 
 
 def _histories(runs: Runs, damaged: list[Damage] | None) -> _Histories:
-    """The sealed histories of all runs, and of deleted ones whose histories wait for `gc`."""
+    """What is sealed of all runs, and of deleted ones whose histories and files wait for `gc`."""
     found = _Histories()
     for folder in runs.paths():
         try:
-            parts = (runs.ended(folder) or vars(runs.read_folder(folder)))["history"].values()
+            state = runs.ended(folder) or vars(runs.read_folder(folder))
         except Damage as error:
             if damaged is None:
                 raise
             damaged.append(error)
             continue
-        for part in parts:
+        for part in filter(None, state["files"].values()):
+            found.folders.add(folder)
+            found.trees.add(from_hex(part["tree"]))
+        for part in state["history"].values():
             found.folders.add(folder)
             found.log_bytes += len((part["text"] or "").encode())
             if part["blob"]:

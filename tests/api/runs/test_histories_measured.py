@@ -75,7 +75,7 @@ def test_du_tells_versions_and_histories_apart_here_and_at_a_remote(cli: Cli, he
     for place in ((), ("nas",)):
         versions, runs = cli("du", *place, cwd=here).out.splitlines()[-2:]
         assert versions.startswith("1 version: 195.3 KiB of files stored in 19"), versions
-        assert runs.startswith("1 run: histories of 2."), runs
+        assert runs.startswith("1 run: histories and files of 2."), runs
 
 
 @pytest.mark.damaged

@@ -48,12 +48,13 @@ from artstore.domain.tree import PART, check_root, decode_tree, read_folder, tot
 from artstore.domain.version import decode_version
 from artstore.errors import Damage, InvalidValue, NoEntry
 from artstore.operations.finding.catalog import Catalog, decoded_run
+from artstore.operations.saving.sealing import _history_part
 from artstore.store import index
 from artstore.store.checkouts import Checkouts
 from artstore.store.large import VerifiedNotes
 from artstore.store.layout import check_format
 from artstore.store.logs import check_of, decode_checkpoint, decode_entry, encode_checkpoint
-from artstore.store.metrics import _part, rows_of, whole_rows
+from artstore.store.metrics import rows_of, whole_rows
 from artstore.store.packs import FOOTER, HEADER, ROW, check_rows, known_pack, open_pack
 from artstore.store.refs import Refs
 from artstore.store.runs import Runs, may_live
@@ -253,7 +254,7 @@ class _Sealing:
 def fuzz_history(data: bytes) -> None:
     for row in rows_of(whole_rows(data)):
         assert type(row["_step"]) is int
-    check_change(runs.KINDS, _part(_Sealing(), "history.x", data))  # type: ignore[arg-type]
+    check_change(runs.KINDS, _history_part(_Sealing(), "history.x", data))  # type: ignore[arg-type]
 
 
 # -- what lies beside --

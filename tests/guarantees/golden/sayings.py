@@ -5,8 +5,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from blake3 import blake3
+
 import artstore
-from artstore.api.recording import start
+from artstore.api.recording import Recording, start
 from artstore.domain.collection import Path as Name
 from artstore.domain.properties import NEVER, Properties
 from artstore.errors import MissingObject
@@ -245,6 +247,36 @@ def definitions(g: Place) -> Expected:
     return told({}, {"local/p/defined": run(rows=rows, summary={"loss": {"min": 0.25, "last": 0.75}}, defined=defined)})
 
 
+def run_files(g: Place) -> Expected:
+    """Files of runs: sealed twice and then put into one tree, sealed and not sealed when a process was killed, deleted."""
+
+    def digested(files: dict[str, bytes]) -> dict[str, list[Any]]:
+        return {path: [len(data), blake3(data).hexdigest()] for path, data in files.items()}
+
+    def add(recording: Recording, files: dict[str, bytes]) -> None:
+        for path, data in files.items():
+            recording.add_file(path, data)
+
+    first = {"media/images/a_0_00.png": b"a", "output.log": b"one", "media/large.bin": bytes(1 << 20)}
+    second = {"media/images/a_1_01.png": b"a again", "output.log": b"one and two"}
+    ended = start(str(g.root), project="p", id="ended")
+    add(ended, first)
+    ended.seal()
+    add(ended, second)
+    ended.finish(0, {})
+    killed = start(str(g.root), project="p", id="killed")
+    add(killed, first)
+    killed.seal()
+    add(killed, second)
+    gone = start(str(g.root), project="p", id="deleted")
+    add(gone, first)
+    gone.finish(0, {})
+    g.repository.delete_run(gone.path)
+    files = digested(first | second)
+    found = {"ended": run(files=files), "killed": run(state=None, code=None, files=files), "deleted": run(deleted=True)}
+    return told({}, {f"local/p/{id}": one for id, one in found.items()})
+
+
 def lineage(g: Place) -> Expected:
     with artstore.init(project="p", id="prepare", job_type="prepare") as r:
         data = artstore.Artifact("data", type="dataset")
@@ -271,4 +303,4 @@ def lineage(g: Place) -> Expected:
     return told({"local/p/data": collection("dataset", *made), "local/p/model": collection("model", model_made)}, found)
 
 
-ALL = [versions, properties, deleted, renamed, links, upserts, runs, definitions, lineage]
+ALL = [versions, properties, deleted, renamed, links, upserts, runs, definitions, run_files, lineage]

@@ -13,6 +13,7 @@ from blake3 import blake3
 
 from artstore.domain.collection import VersionState
 from artstore.domain.digest import BLOB, Digest
+from artstore.domain.run import RunState
 from artstore.domain.tree import DIRECTORY, REFERENCE
 from artstore.repository import Repository
 from artstore.view import View
@@ -64,6 +65,7 @@ def by_reader(root: Path) -> Told:
             **label, **ended, **({"defined": found["define"]} if found["define"] else {}),
             "used": {_spec(edge): edge["as"] for edge in found["used"].values()},
             "logged": [_spec(edge) for edge in found["logged"].values()],
+            **({"files": {os.fsdecode(p): [*one] for p, one in found["trees"].items()}} if found["trees"] else {}),
         }  # fmt: skip
 
     collections = {spelled[log]: collection(state) for log, state in states.items()}
@@ -117,6 +119,14 @@ def by_package(repository: View, *, absent: bool = False) -> Told:
         said |= {"description": described(v), "metadata": metadata(v)}
         return said | ({"files": files(v["digest"])} if live else {})
 
+    def run_files(state: RunState) -> dict[str, list[Any]]:
+        def digest(path: str) -> str:
+            with repository.open_run_file(state, path) as file:
+                return blake3(file.read()).hexdigest()
+
+        found = repository.run_files(state).values() if not absent else ()
+        return {file.path: [file.size, digest(file.path)] for file in found}
+
     collections = {}
     for state in states:
         collections[str(state.path)] = {
@@ -143,6 +153,7 @@ def by_package(repository: View, *, absent: bool = False) -> Told:
             "code": one.exit_code,
             "used": {_spec(edge): edge["as"] for edge in one.used.values()},
             "logged": [_spec(edge) for edge in one.logged.values()],
+            **({"files": kept} if (kept := run_files(one)) else {}),
         }
     return {"collections": collections, "runs": runs}
 

@@ -284,6 +284,7 @@ LAYOUT = {
     "runs/<entity>/<project>/<run id>/00000002.json": [rf"runs/{LOG}/\d{{8}}\.json"],
     "runs/<entity>/<project>/<run id>/checkpoint": [rf"runs/{LOG}/checkpoint"],
     "runs/<entity>/<project>/<run id>/history.<owner>": [rf"runs/{LOG}/history\.{OWNER}"],
+    "runs/<entity>/<project>/<run id>/files.<owner>/…": [rf"runs/{LOG}/files\.{OWNER}/.+"],
     "remotes/<remote>/": [
         r"remotes/nas/(id|runs)\.json", rf"remotes/nas/(refs|runs)/{LOG}/\d{{8}}\.json", rf"remotes/nas/refs/{LOG}/settled\.json",
         rf"remotes/nas/refs/{LOG}/upstream",

@@ -240,4 +240,5 @@ def test_a_child_forked_in_the_middle_of_a_save_harms_neither_and_may_save_itsel
     os.waitpid(sleeper, 0)
     repo.get(repo.find("data"), str(tmp_path / "out"))
     assert snapshot(tmp_path / "out") == snapshot(source)
-    assert {names[2] for names in Reader(repo.root).collections()} == {"data", "child"}
+    reader = Reader(repo.root)
+    assert {reader.state(*log)["names"][2] for log in reader.logs} == {"data", "child"}

@@ -1,0 +1,191 @@
+"""The files of a run, such as its images and its console output: first in a folder beside its log, later in trees.
+
+The folder belongs to the process that records. When it is sealed, its files become blobs and a tree that the run's
+log names, so they are stored once, collected, pushed and checked like everything else.
+"""
+
+import io
+import os
+import stat
+from collections.abc import Iterator
+from typing import BinaryIO, NamedTuple
+
+from artstore.backends.files import clone, closing_fd, copy_windows, copying, open_regular, remove_if_there, write_file
+from artstore.backends.owner import this_process
+from artstore.backends.storage import FolderStorage
+from artstore.domain.names import is_protected, normal_path, parse_path, printable
+from artstore.domain.run import RunState
+from artstore.domain.tree import DIRECTORY, Entry, find, walk
+from artstore.errors import InvalidValue, NoEntry, translated
+from artstore.store.objects import ObjectStore
+from artstore.store.runs import FILES, Runs
+
+UNFINISHED = ".artstore-"
+"""The beginning of the names of files that are being written, directly in a run's folder of unsealed files."""
+
+
+class RunFile(NamedTuple):
+    """A file of a run."""
+
+    path: str
+    size: int
+    entry: Entry | None
+    """in a sealed tree; None if the file isn't sealed yet"""
+    staged: str | None
+    """where a file is that isn't sealed yet, below the repository; None if it is sealed"""
+
+
+class StagedFiles:
+    """Adds files to a folder beside a run's log. Each process has its own folder.
+
+    A killed process loses no file that it added; a power cut may lose those of the last seconds.
+    """
+
+    def __init__(self, storage: FolderStorage, folder: str, *, named: bool) -> None:
+        """Add files to the run whose log is in `folder`. `named`: whether names may contain this host's name."""
+        self._storage = storage
+        self._folder = folder
+        self._named = named
+        self._open: str | None = None
+        self.count = 0
+        self.bytes = 0
+
+    @property
+    def name(self) -> str | None:
+        """The name of the folder to which files are added; None if it isn't begun."""
+        return None if self._open is None else self._open.rpartition("/")[2]
+
+    def add(self, path: str, source: bytes | str) -> None:
+        """Add a file with this content, or a copy of a local file. It replaces an earlier file at the same path.
+
+        Raises InvalidValue for a path that isn't valid.
+        """
+        parts = checked_parts(path)
+        while True:
+            folder = self._begun()
+            temporary = f"{folder}/{UNFINISHED}{os.urandom(8).hex()}"
+            try:
+                size = self._write(temporary, source)
+                with translated(f"write to {printable(folder)}"):
+                    _make_folders(folder, parts[:-1])
+                    os.replace(temporary, os.path.join(os.fsencode(folder), *parts))
+                break
+            except FileNotFoundError:
+                if os.path.isdir(folder):
+                    raise
+                self._open = None  # a signal handler has sealed it: begin another one
+            except BaseException:
+                remove_if_there(temporary)
+                raise
+        self.count += 1
+        self.bytes += size
+
+    def _write(self, temporary: str, source: bytes | str) -> int:
+        if isinstance(source, bytes):
+            with self._storage.writing():
+                write_file(temporary, source, sync=False)
+            return len(source)
+        with closing_fd(open_regular(source, follow=True)) as fd:
+            out = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+            with closing_fd(out), copying(source, out):
+                if not clone(fd, out):
+                    for _ in copy_windows(fd, out, os.fstat(fd).st_size):
+                        pass
+                return os.fstat(out).st_size
+
+    def local(self, path: str) -> str:
+        """The path at which to write a file that grows, such as console output. Its folders are made."""
+        parts = checked_parts(path)
+        folder = self._begun()
+        with translated(f"write to {printable(folder)}"):
+            _make_folders(folder, parts[:-1])
+        return os.fsdecode(os.path.join(os.fsencode(folder), *parts))
+
+    def _begun(self) -> str:
+        """The folder on this host to which files are added."""
+        if self._open is None:
+            self._open = f"{self._folder}/{FILES}{this_process(named=self._named)}"
+            self._storage.make_folder(self._open)
+        return self._storage.path(self._open)
+
+    def end(self) -> None:
+        """Add no more to this folder, so that it can be sealed. The next file begins another folder."""
+        self._open = None
+        self.count = self.bytes = 0
+
+
+def checked_parts(path: str) -> tuple[bytes, ...]:
+    """The names in the path of a run's file. Raises InvalidValue for a path that isn't valid."""
+    parts = parse_path(normal_path(path))
+    if any(map(is_protected, parts)) or parts[0].startswith(UNFINISHED.encode()):
+        raise InvalidValue(f"a run's file can't be called '{printable(path)}'", hint="choose another name")
+    return parts
+
+
+def _make_folders(folder: str, parts: tuple[bytes, ...]) -> None:
+    if parts:
+        os.makedirs(os.path.join(os.fsencode(folder), *parts), exist_ok=True)
+
+
+def staged_in(folder: str) -> Iterator[tuple[bytes, str, int]]:
+    """The whole files in a folder of unsealed files: path, path on this host, size. Each folder is in order."""
+    root = os.fsencode(folder)
+    for here, folders, names in os.walk(root):
+        folders.sort()
+        for name in sorted(names):
+            if here == root and name.startswith(UNFINISHED.encode()):
+                continue
+            place = os.path.join(here, name)
+            try:
+                status = os.lstat(place)
+            except FileNotFoundError:
+                continue
+            if stat.S_ISREG(
+                status.st_mode
+            ):  # nobody but artstore writes here, but an unpacked folder may hold anything
+                yield os.path.relpath(place, root), os.fsdecode(place), status.st_size
+
+
+def _unsealed(objects: ObjectStore, listed: list[str], now: RunState) -> list[str]:
+    """Those of a run's folders of files, as paths on this host, that its log doesn't name. At a bucket there are none."""
+    storage = objects.here
+    return [] if storage is None else [storage.path(one) for one in listed if one.rpartition("/")[2] not in now.files]
+
+
+def files_of(objects: ObjectStore, runs: Runs, state: RunState) -> dict[str, RunFile]:
+    """All files of a run by their paths, in the order of these. Cost: a walk through its trees."""
+    found: dict[str, RunFile] = {}
+    listed = runs.file_folders(state)  # before the log is read: a folder that is sealed after this is named there
+    now = runs.read_folder(state.path.folder)
+    for tree in now.folders():
+        for raw, entry in walk(tree.digest, objects.read_tree):
+            if entry[1] != DIRECTORY:
+                path = os.fsdecode(raw)
+                found[path] = RunFile(path, entry.size or 0, entry, None)
+    for folder in _unsealed(objects, listed, now):
+        for raw, place, size in staged_in(folder):
+            path = os.fsdecode(raw)
+            found[path] = RunFile(path, size, None, place)
+    return dict(sorted(found.items()))
+
+
+def file_at(objects: ObjectStore, runs: Runs, state: RunState, path: str) -> RunFile:
+    """The file of a run at a path. Raises NoEntry if there is none."""
+    parts = parse_path(normal_path(path))
+    listed = runs.file_folders(state)  # before the log is read, as in `files_of`
+    now = runs.read_folder(state.path.folder)
+    for folder in reversed(_unsealed(objects, listed, now)):
+        place = os.path.join(os.fsencode(folder), *parts)
+        if os.path.isfile(place):
+            return RunFile(path, os.path.getsize(place), None, os.fsdecode(place))
+    for tree in reversed(now.folders()):
+        entry = find(tree.digest, parts, objects.read_tree)
+        if entry is not None and entry.kind != DIRECTORY:
+            return RunFile(path, entry.size or 0, entry, None)
+    raise NoEntry(f"run {state.path} has no file '{printable(path)}'")
+
+
+def open_staged(file: RunFile) -> BinaryIO:
+    """Open a file that isn't sealed yet. Raises FileNotFoundError if it was sealed meanwhile."""
+    assert file.staged is not None
+    return open(open_regular(file.staged), "rb", buffering=io.DEFAULT_BUFFER_SIZE)
