@@ -69,20 +69,20 @@ class Repository(Editor):
 
     # -- saving and restoring --
 
-    def find(self, text: str, home: Home | None = None) -> Version:
+    def find(self, text: str, home: Home | None = None, *, for_good: bool = False) -> Version:
         """The version that a spec names: see `View.find`.
 
         If only a remote has it, the hint of NotFound names the command that gets it. With the setting `core.auto_fetch`
         it is pulled.
         """
         try:
-            return super().find(text, home)
+            return super().find(text, home, for_good=for_good)
         except NotFound as error:
             if not self.settings.remotes():
                 raise
             path, spec = self.path_of(text, home)
             if self.settings.auto_fetch and self._pull_any(str(path) + spec.ending):
-                return super().find(text, home)
+                return super().find(text, home, for_good=for_good)
             raise self.remotes.not_found(error, path, spec) from error
 
     def _pull_any(self, spec: str) -> bool:

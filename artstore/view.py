@@ -111,16 +111,17 @@ class View:
         """
         return self.lookup.collection(collection_named(text), home)
 
-    def find(self, text: str, home: Home | None = None) -> Version:
+    def find(self, text: str, home: Home | None = None, *, for_good: bool = False) -> Version:
         """The version that a spec names: `latest` if it names none.
 
-        Raises NotFound, which names the part that is missing, with similar names in the hint.
+        Raises NotFound, which names the part that is missing, with similar names in the hint. If a pull gave the number
+        to another version, it warns; with `for_good`, for what changes something, it raises Conflict.
 
         >>> saved = repository.put("dataset", "data", aliases=("good",))
         >>> repository.find("data:good").name
         'data:v0'
         """
-        return self.lookup.find(text, home)
+        return self.lookup.find(text, home, for_good=for_good)
 
     def version(self, path: Path, id: str) -> Version:
         """The version with an id, deleted or not. Raises NotFound.

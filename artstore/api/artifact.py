@@ -106,7 +106,8 @@ class Artifact(Described):
             The link: an artifact with its own number and aliases. Everything else is its source's.
 
         Raises:
-            Conflict: If the target has another type, or holds versions of its own instead of links.
+            Conflict: If the target has another type, or holds versions of its own instead of links, or if this was
+                found by a number that another version had before a pull.
 
         Example:
             >>> model = wandb.Api().artifact("digits/model:latest")
@@ -117,6 +118,7 @@ class Artifact(Described):
         if self._stored is None:
             self.save()
         stored = self._logged("link")
+        stored.refuse_renumbered()
         link = stored.repository.link(stored.found(), target_path, tuple(check_aliases(aliases)))
         return Artifact.of(stored.root, link)
 
@@ -127,6 +129,7 @@ class Artifact(Described):
             Conflict: If this isn't a link (also a ValueError).
         """
         stored = self._logged("unlink")
+        stored.refuse_renumbered()
         if not self.is_link:
             message = f"Artifact '{self.qualified_name}' is not a linked artifact and cannot be unlinked"
             raise Conflict(message, hint="delete() deletes it")

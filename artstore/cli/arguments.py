@@ -73,7 +73,7 @@ FOLDER, FILE = Place("folder", "dir"), Place("file", "file")
 
 
 lock_option = click.option(
-    "--file", "lock", type=FILE, show_default=f"{LOCK_FILE}, here or above", help="Lock file to use."
+    "--file", "lock", type=FILE, help=f"Lock file to use.  [default: {LOCK_FILE}, here or above]"
 )
 
 

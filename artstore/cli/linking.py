@@ -27,7 +27,7 @@ def link_command(spec: str, target: str, aliases: tuple[str, ...], as_json: bool
     shares content, tags and metadata with the version. No files are copied.
     """
     with open_repository() as repository:
-        source = repository.find(spec)
+        source = repository.find(spec, for_good=True)
         made = repository.link(source, target, aliases)
         name, named = repository.lookup.named(made), made.state.aliases_of(made.id)
     value = {"spec": made.spec, "source": source.spec, "aliases": named}

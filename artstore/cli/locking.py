@@ -40,7 +40,7 @@ def lock_command(specs: tuple[str, ...], root: str | None, lock: str | None, as_
     with Bar() as bar, open_repository() as repository:
         bar.start("comparing")
         if specs:
-            named = [repository.find(spec) for spec in specs]
+            named = [repository.find(spec, for_good=True) for spec in specs]
             new = [
                 _locked(repository, found, root or os.path.join(_above(lock), "artifacts", found.state.path.name), lock)
                 for found in named

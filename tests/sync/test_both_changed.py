@@ -70,12 +70,14 @@ def test_a_number_that_a_pull_gave_to_another_version_changes_neither(
     for command in (
         ("rm", "a:v1"), ("rm", "a:v1", "--force"), ("mv", "a:v1", "b"), ("cp", "a:v1", "b"), ("alias", "a:v1", "prod"),
         ("tag", "a:v1", "good"), ("edit", "a:v1", "--ttl", "1d"), ("edit", "a:v1", "--set", "x=1"),
+        ("link", "a:v1", "reg/a"), ("unlink", "a:v1"), ("lock", "a:v1"),
     ):  # fmt: skip
         told = cli(*command, cwd=Path(bob.root).parent)
         assert told.code == 5 and told.err == (
             "error: a:v1 is another version since a pull: the one that had this number is v2 now\n"
             f"hint: a@{theirs[:12]} names the one that has it now, a@{ours[:12]} the other one\n"
         )
+    assert not (Path(bob.root).parent / "artstore.lock").exists() and [*bob.collections("local", "reg")] == []
     assert says(bob) == before and set(before["live"]) > {theirs, ours}
     bob.set_aliases("a:v2", ("prod",))
     bob.set_aliases("a:v2", remove=("prod",))
@@ -96,7 +98,13 @@ def test_an_artifact_found_by_a_number_of_another_version_before_a_pull_is_not_c
     with pytest.warns(RenumberedWarning):
         late = api.artifact("a:v1")
     late.ttl = timedelta(days=1)
-    for change in (late.save, late.delete, partial(late.delete, delete_aliases=True)):
+    for change in (
+        late.save,
+        late.delete,
+        partial(late.delete, delete_aliases=True),
+        late.unlink,
+        partial(late.link, "reg/a"),
+    ):
         with pytest.raises(Conflict, match="a:v1 is another version since a pull") as refused:
             change()
         assert refused.value.hint == f"a@{theirs[:12]} names the one that has it now, a@{ours[:12]} the other one"

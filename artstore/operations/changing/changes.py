@@ -75,7 +75,7 @@ class Changes:
         The tags of a link are those of its source.
         """
         add, remove = tuple(check_tags(add)), tuple(check_tags(remove))
-        found = self._lookup.find_for_good(text)
+        found = self._lookup.find(text, for_good=True)
         if (source := self._lookup.source(found)) is not None:
             self.set_tags(f"{source.state.path}@{source.id}", add, remove)
             return found
@@ -99,7 +99,7 @@ class Changes:
         properties = properties.checked()
         if "latest" in properties.no_aliases:
             raise latest_is_ours()
-        found = self._lookup.find_for_good(text)
+        found = self._lookup.find(text, for_good=True)
         if (source := self._lookup.source(found)) is not None:
             rest = properties._replace(aliases=(), no_aliases=())
             if rest != Properties():
@@ -171,7 +171,7 @@ class Changes:
         Raises Conflict if it has an alias other than `latest`, or a link points to it, unless `delete_aliases`. The
         links stay, and keep its files and properties. Raises Conflict if a pull gave its number to another version.
         """
-        named = self._lookup.find_for_good(text)
+        named = self._lookup.find(text, for_good=True)
         self._release([named], force=delete_aliases)
 
         def build(state: State, version: VersionState) -> list[Change]:
@@ -400,7 +400,7 @@ class Changes:
         Returns the new collection.
         """
         path, _ = self._lookup.path_of(text)
-        id = self._lookup.find_for_good(text).version["id"]
+        id = self._lookup.find(text, for_good=True).version["id"]
         # If somebody changes the version between the copy and the deletion, copy it again.
         for _ in range(_TRIES):
             found = self._lookup.version(path, id)

@@ -147,12 +147,15 @@ class Lookup:
             raise _deleted(self.short(path), state) or self._unknown(path, spec, text, home)
         return state
 
-    def find(self, text: str, home: Home | None = None) -> Version:
+    def find(self, text: str, home: Home | None = None, *, for_good: bool = False) -> Version:
         """The version that a spec names: `latest` if it names none.
 
-        Raises NotFound, which names the part that is missing. Warns if a pull gave the number to another version.
+        Raises NotFound, which names the part that is missing. If a pull gave the number to another version, this warns,
+        or raises Conflict if something is changed by it (`for_good`).
         """
         state, spec = self.collection(text, home), parse_spec(text)
+        if for_good:
+            return self.chosen_for_good(state, spec)
         named = Version(state, resolve(state, spec))
         if spec.number in state.renumbered:
             before = state.versions[state.renumbered[spec.number]]
@@ -160,10 +163,6 @@ class Lookup:
             message = f"{state.path.name}:v{spec.number} was renumbered by a pull: it is v{before['number']} now{other}"
             warn(message, RenumberedWarning, stacklevel=2)
         return named
-
-    def find_for_good(self, text: str) -> Version:
-        """The version that a spec names, for what changes it, such as deleting it. Raises like `chosen_for_good`."""
-        return self.chosen_for_good(self.collection(text), parse_spec(text))
 
     def chosen_for_good(self, state: State, spec: Spec) -> Version:
         """The version of a collection that a spec names, for what changes it.
