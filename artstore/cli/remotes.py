@@ -263,6 +263,11 @@ def report(
     for moved in done.collections:
         for line in _lines(moved, _shown(moved.path, short), words[dry_run], dry_run):
             click.echo(line)
+        if moved.renamed_apart is not None and moved.problem is None:
+            name, other = short(moved.path), short(moved.renamed_apart)
+            side = f"at {done.remote}" if words[0] == "pushed" else "here"
+            are = "would be two artifacts" if dry_run else "are two artifacts now"
+            click.echo(f"  {side} it was renamed to {other}: {name} and {other} {are}")
     moved_some = done.runs or any(moved.outcome == "moved" or moved.declined for moved in done.collections)
     if not moved_some and not done.refused:
         click.echo(f"up to date with {done.remote}")
@@ -298,7 +303,7 @@ def _lines(moved: Moved, name: str, word: str, dry_run: bool) -> list[str]:
     lines = []
     if moved.renamed_from is not None:
         old, new = moved.renamed_from, moved.path
-        lines.append(f"{old.name if old[:2] == new[:2] else old}: is now {name}")
+        lines.append(f"{old.name if old[:2] == new[:2] else old}: {'would become' if dry_run else 'is now'} {name}")
     if moved.versions:
         numbers = [version.rpartition(":")[2] for version in moved.versions]
         lines.append(f"{name}: {word} {first_of(numbers, 6)}")
@@ -315,6 +320,7 @@ def _lines(moved: Moved, name: str, word: str, dry_run: bool) -> list[str]:
 def _plain(moved: Moved) -> dict[str, Any]:
     value: dict[str, Any] = {**moved._asdict(), "path": str(moved.path)}
     value["renamed_from"] = str(moved.renamed_from) if moved.renamed_from is not None else None
+    value["renamed_apart"] = str(moved.renamed_apart) if moved.renamed_apart is not None else None
     value["renumbered"] = [{"from": old, "to": new} for old, new in moved.renumbered]
     problem = value.pop("problem")
     if problem is not None:

@@ -46,12 +46,24 @@ class Moved(NamedTuple):
     """what the changes did besides adding versions, in words"""
     renamed_from: Path | None = None
     """the name that the receiver had for the collection before"""
+    renamed_apart: Path | None = None
+    """another name that the other side gave to the same collection: both names stay, each with these versions"""
 
-    def with_name(self, before: Path | None) -> "Moved":
-        """This result, for a collection that the receiver had under another name before; None for one that it hadn't."""
-        if before is None:
+    def with_names(self, names: "Names | None") -> "Moved":
+        """This result, with the other names of the collection."""
+        if names is None:
             return self
-        return self._replace(renamed_from=before, outcome="moved" if self.problem is None else self.outcome)
+        outcome = "moved" if names.before is not None and self.problem is None else self.outcome
+        return self._replace(renamed_from=names.before, renamed_apart=names.apart, outcome=outcome)
+
+
+class Names(NamedTuple):
+    """Other names of a collection that one side has under a new name."""
+
+    before: Path | None = None
+    """the former name under which the receiver has it"""
+    apart: Path | None = None
+    """the new name that the receiver gave it, if the receiver renamed it too"""
 
 
 class Exchanged(NamedTuple):

@@ -10,7 +10,7 @@ from artstore.domain.wording import near, typed
 from artstore.errors import ArtstoreError, Conflict, MissingObject, NotFound
 from artstore.store.refs import resolve
 from artstore.store.transaction import Transaction
-from artstore.sync.exchange import ALL, Exchange, Exchanged, Moved, Planned, Scope, united
+from artstore.sync.exchange import ALL, Exchange, Exchanged, Moved, Names, Planned, Scope, united
 from artstore.sync.histories import histories
 from artstore.sync.transfer import Transfer, with_bases
 
@@ -20,6 +20,8 @@ class Pull:
 
     def __init__(self, exchange: Exchange) -> None:
         self.exchange = exchange
+        self._names: dict[Path, Names] = {}
+        """by path, other names of collections that were renamed at the remote"""
 
     def run(self, scopes: list[Scope]) -> Exchanged:
         """Pull the collections in the scopes. A collection that can't be pulled is refused; the others are pulled.
@@ -32,12 +34,10 @@ class Pull:
         todo: list[Planned[PullPlan]] = []
         moved = [Moved(path, "up to date") for path in level.values()]
         # 2. Plan each other collection: which changes to append to our log?
-        renamed: dict[Path, Path | None] = {}
         unknown = [folder for folder in folders if folder not in level]
         for theirs, wanted in united(self._theirs(scopes, unknown, moved), level):
             try:
-                if not self.exchange.options.dry_run:
-                    renamed[theirs.path] = self._follow_rename(theirs)
+                self._names[theirs.path] = self._follow_rename(theirs)
                 planned = self._planned(theirs, wanted)
                 if planned.plan.changes or planned.plan.declined or planned.plan.settled:
                     todo.append(planned)
@@ -53,7 +53,7 @@ class Pull:
         # 4. Pull runs last: only those that made or used versions which are here now.
         self.exchange.save_notes("pull")
         runs = 0 if self.exchange.options.dry_run else self.exchange.runs.pull(self.exchange.refs, lone=ALL in scopes)
-        return self.exchange.report([m.with_name(renamed.get(m.path)) for m in moved], runs)
+        return self.exchange.report([m.with_names(self._names.get(m.path)) for m in moved], runs)
 
     def check_known(self, scopes: list[Scope]) -> None:
         """Raise NotFound if a scope is an artifact that the remote never had."""
@@ -97,14 +97,17 @@ class Pull:
 
     def _planned(self, theirs: State, wanted: set[str] | None) -> Planned[PullPlan]:
         """Plan one collection. Raises Conflict if our log can't take the changes."""
-        now = self.exchange.refs.read_to_append(theirs.path, follow=False)
+        path = theirs.path
+        if self.exchange.options.dry_run:
+            path = self._names.get(path, Names()).before or path
+        now = self.exchange.refs.read_to_append(path, follow=False)
         if now.redirect is not None:
             return Planned(theirs, wanted, *self._renamed_here(theirs, now.redirect))
         followed = any(tracking.follows(theirs.path.folder) for tracking in self.exchange.neighbours.tracked)
         same = self.exchange.same.get(theirs.path.folder) if wanted is None else None
         ours, heard, _, _ = histories(self.exchange.refs, now, self.exchange.there, theirs, same)
         try:
-            settled = self.exchange.settled(theirs.path)
+            settled = self.exchange.settled(path)
             plan = to_pull(heard, theirs, ours, now, settled, upstream=not followed, wanted=wanted)
             return Planned(theirs, wanted, now, plan)
         except Conflict as error:
@@ -112,20 +115,26 @@ class Pull:
             hint = f"its numbers come from another remote; {apart} keeps your versions under another name"
             raise Conflict(str(error), hint=hint) from error
 
-    def _follow_rename(self, theirs: State) -> Path | None:
+    def _follow_rename(self, theirs: State) -> Names:
         """If a collection was renamed at the remote, and we only have it under the old name, rename it here.
 
-        Returns the old name if it was renamed.
+        Returns its other names here. A dry run renames nothing.
         """
         if self.exchange.refs.read_folder(theirs.path.folder).number:
-            return None
+            return Names()
         for old in self.exchange.there.names_before(theirs):
             was_renamed = self.exchange.there.read_folder(old.folder, old).redirect is not None
-            if was_renamed and self.exchange.refs.read_folder(old.folder, old).exists:
-                self.exchange.refs.rename(old, theirs.path)
-                self.exchange.tracking.move_notes(old.folder, theirs.path.folder)
-                return old
-        return None
+            ours = self.exchange.refs.read_folder(old.folder, old)
+            if was_renamed and ours.exists:
+                if not self.exchange.options.dry_run:
+                    self.exchange.refs.rename(old, theirs.path)
+                    self.exchange.tracking.move_notes(old.folder, theirs.path.folder)
+                return Names(before=old)
+            if was_renamed and ours.redirect is not None:
+                now = self.exchange.refs.read(ours.redirect)
+                if now.exists and now.versions.keys() & theirs.versions.keys():
+                    return Names(apart=now.path)
+        return Names()
 
     def _renamed_here(self, theirs: State, name: Path) -> tuple[State, PullPlan]:
         """The plan for a collection that was renamed here: nothing to do.

@@ -9,7 +9,7 @@ from artstore.domain.wording import typed
 from artstore.errors import ArtstoreError, Conflict, NotFound
 from artstore.store.refs import resolve
 from artstore.store.transaction import Transaction
-from artstore.sync.exchange import ALL, Exchange, Exchanged, Moved, Planned, Scope, united
+from artstore.sync.exchange import ALL, Exchange, Exchanged, Moved, Names, Planned, Scope, united
 from artstore.sync.histories import what_to_push
 from artstore.sync.transfer import Supply, Transfer, with_bases
 
@@ -19,6 +19,8 @@ class Push:
 
     def __init__(self, exchange: Exchange) -> None:
         self.exchange = exchange
+        self._names: dict[Path, Names] = {}
+        """by path, other names of collections that were renamed here"""
 
     def run(self, scopes: list[Scope]) -> Exchanged:
         """Push the collections in the scopes. A collection that can't be pushed is refused; the others are pushed.
@@ -31,12 +33,14 @@ class Push:
         level = self.exchange.level("push", scopes)
         # 2. Rename collections there that were renamed here. Those that the remote has under the same name weren't.
         known = level.keys() | set(self.exchange.seen())
-        renamed: dict[Path, Path] = {}
-        if not self.exchange.options.dry_run:
-            found = ((state.path, self._rename_there(state)) for state, _ in self._ours(scopes, known))
-            renamed = {path: old for path, old in found if old is not None}
-            if renamed:
-                self.exchange.fetch(scopes)
+        for state, _ in self._ours(scopes, known):
+            self._names[state.path] = self._names_there(state)
+        renamed = {new: names.before for new, names in self._names.items() if names.before is not None}
+        if renamed and not self.exchange.options.dry_run:
+            for new, old in renamed.items():
+                self.exchange.remote.refs.rename(old, new)
+                self.exchange.tracking.move_notes(old.folder, new.folder)
+            self.exchange.fetch(scopes)
         # 3. Plan each collection: which changes to append to the remote's log?
         todo: list[Planned[PushPlan]] = []
         moved = [Moved(path, "up to date") for path in level.values()]
@@ -67,7 +71,7 @@ class Push:
         if not self.exchange.options.dry_run and any(m.outcome == "moved" or m.versions for m in moved):
             self.exchange.fetch(scopes)
         runs = 0 if self.exchange.options.dry_run else self.exchange.runs.push(self.exchange.there, lone=ALL in scopes)
-        return self.exchange.report([m.with_name(renamed.get(m.path)) for m in moved], runs)
+        return self.exchange.report([m.with_names(self._names.get(m.path)) for m in moved], runs)
 
     def _ours(self, scopes: list[Scope], known: Set[str]) -> Iterator[tuple[State, set[str] | None]]:
         """Our collections in the scopes, each with the ids of the only versions to push, or None for all.
@@ -93,27 +97,41 @@ class Push:
                     if state.number and state.redirect is None and has_content:
                         yield state, None
 
-    def _rename_there(self, state: State) -> Path | None:
-        """If a collection was renamed here, and the remote only has it under an old name, rename it there.
+    def _names_there(self, state: State) -> Names:
+        """The other names of a collection that was renamed here, at the remote, which hasn't the new one.
 
-        Not if the collection at the remote is another one, which has no version in common with ours. Returns the old
-        name if it was renamed.
+        A collection at the remote that has no version in common with ours is another one.
         """
         if self.exchange.there.read_folder(state.path.folder, state.path).number:
-            return None
+            return Names()
         for old in self.exchange.refs.names_before(state):
             if not self.exchange.there.read_folder(old.folder, old).number:
                 self.exchange.fetch([Scope(old.folder)])
             theirs = self.exchange.there.read_folder(old.folder, old)
             if theirs.exists and (not theirs.versions or theirs.versions.keys() & state.versions.keys()):
-                self.exchange.remote.refs.rename(old, state.path)
-                self.exchange.tracking.move_notes(old.folder, state.path.folder)
-                return old
-        return None
+                return Names(before=old)
+            if theirs.redirect is not None:
+                now = self._theirs_named(theirs.redirect)
+                if now.exists and now.versions.keys() & state.versions.keys():
+                    return Names(apart=now.path)
+        return Names()
+
+    def _theirs_named(self, path: Path) -> State:
+        """A collection of the remote, through at most ten renames. Fetches their logs."""
+        for _ in range(10):
+            self.exchange.fetch([Scope(path.folder)])
+            state = self.exchange.there.read_folder(path.folder, path)
+            if state.redirect is None:
+                break
+            path = state.redirect
+        return state
 
     def _planned(self, state: State, wanted: set[str] | None) -> Planned[PushPlan]:
         """Plan one collection, from our copy of the remote's log. Raises Conflict if the remote can't take the changes."""
-        theirs, remote = self.exchange.there.read_folder(state.path.folder, state.path), self.exchange.tracking.name
+        remote, path = self.exchange.tracking.name, state.path
+        if self.exchange.options.dry_run:
+            path = self._names.get(path, Names()).before or path
+        theirs = self.exchange.there.read_folder(path.folder, path)
         if theirs.redirect is not None:
             if not state.live():
                 return Planned(
@@ -121,10 +139,10 @@ class Push:
                 )  # deleted here: nothing to send
             hint = self._rename_hint(state.path, theirs.redirect)
             raise Conflict(f"{state.path} was renamed to {theirs.redirect} at remote '{remote}'", hint=hint)
-        if theirs.number and theirs.path != state.path and (theirs.exists or theirs.versions):
+        if theirs.number and theirs.path != path and (theirs.exists or theirs.versions):
             raise Conflict(f"{state.path} differs only in case from {theirs.path}, which remote '{remote}' has")
         same = self.exchange.same.get(state.path.folder) if wanted is None else None
-        settled = self.exchange.settled(state.path)
+        settled = self.exchange.settled(path)
         here, there = self.exchange.refs, self.exchange.there
         try:
             return Planned(state, wanted, theirs, what_to_push(here, state, there, theirs, same, settled, wanted))

@@ -274,6 +274,7 @@ def test_a_colleagues_deletion_and_rename_are_told(cli: Cli, anna: Path, bob: Pa
     assert ok(cli("pull", cwd=bob)) == f"data: pulled v2\n{listed}pulled 100 B in 3 objects\n"
     cli("mv", "data", "numbers", cwd=anna)
     for command, where in (("push", anna), ("pull", bob)):
+        assert ok(cli(command, "--dry-run", cwd=where)) == "data: would become numbers\n"
         assert ok(cli(command, cwd=where)) == "data: is now numbers\n"
         assert ok(cli(command, cwd=where)).startswith("up to date with ")
     cli("mv", "numbers", "p2/numbers", cwd=anna)
@@ -285,6 +286,33 @@ def test_a_colleagues_deletion_and_rename_are_told(cli: Cli, anna: Path, bob: Pa
     cli("rm", "--collection", "p2/numbers", "--force", cwd=anna)
     ok(cli("push", cwd=anna))
     assert "  deleted the artifact\n" in ok(cli("pull", cwd=bob))
+
+
+@pytest.mark.parametrize("pulls", [True, False])
+def test_renames_of_both_sides_that_make_two_artifacts_are_told(cli: Cli, anna: Path, bob: Path, pulls: bool) -> None:
+    cli("mv", "data", "hers", cwd=anna)
+    ok(cli("push", cwd=anna))
+    cli("mv", "data", "his", cwd=bob)
+    dry = ok(cli("push", "--dry-run", cwd=bob))
+    assert dry == "his: would push v0\n  at origin it was renamed to hers: his and hers would be two artifacts\n"
+    if pulls:
+        told = ok(cli("pull", cwd=bob))
+        assert told == "hers: pulled v0\n  here it was renamed to his: hers and his are two artifacts now\n"
+        assert ok(cli("pull", cwd=bob)).startswith("up to date with ")
+    (pushed,) = [one for one in json.loads(ok(cli("push", "--json", cwd=bob)))["collections"] if one["versions"]]
+    assert (pushed["path"], pushed["renamed_apart"]) == ("local/uncategorized/his", "local/uncategorized/hers")
+    assert ok(cli("push", cwd=bob)).startswith("up to date with ")
+
+
+def test_a_dry_run_after_a_rename_counts_only_what_the_push_would_send(cli: Cli, anna: Path, bob: Path) -> None:
+    cli("mv", "data", "numbers", cwd=anna)
+    save(anna, "2\n", "numbers")
+    dry = ok(cli("push", "--dry-run", cwd=anna))
+    assert dry.startswith("data: would become numbers\nnumbers: would push v1\n")
+    assert ok(cli("push", cwd=anna)) == dry.replace("would become", "is now").replace("would push", "pushed")
+    dry = ok(cli("pull", "--dry-run", cwd=bob))
+    assert dry.startswith("data: would become numbers\nnumbers: would pull v1\n")
+    assert ok(cli("pull", cwd=bob)) == dry.replace("would become", "is now").replace("would pull", "pulled")
 
 
 def test_a_registry_is_shown_by_its_name_and_only_where_it_is_not_yet(cli: Cli, anna: Path, bob: Path) -> None:
@@ -315,6 +343,7 @@ def test_a_dry_run_as_json_says_what_the_real_run_says(cli: Cli, anna: Path, bob
                 {
                     "path": "local/uncategorized/data", "outcome": "moved", "versions": ["data:v1"], "changes": 1,
                     "renumbered": [], "declined": [], "told": [], "renamed_from": None,
+                    "renamed_apart": None,
                 }
             ],
             "objects": 3,
