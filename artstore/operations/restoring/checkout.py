@@ -28,6 +28,7 @@ from artstore.operations.restoring.writing import FileWriter, refuse_protected
 from artstore.progress import Monitor
 from artstore.store import statcache
 from artstore.store.objects import ObjectStore
+from artstore.store.outside import noted_build, remove_left
 from artstore.store.statcache import UNKNOWN, Record, RecordPart, Stat, StatCache, Trust, clock_tick, list_stats, trust
 
 _WAIT = 20_000_000
@@ -117,8 +118,13 @@ class Checkout:
         """Build a new root under a temporary name in the same folder, then rename it."""
         parent, name = os.path.split(root)
         os.makedirs(parent, exist_ok=True)
-        prefix = f".{name[:60]}.artstore-"
-        building = os.path.join(parent, f"{prefix}{this_process()}")
+        prefix, owner = f".{name[:60]}.artstore-", this_process()
+        building = os.path.join(parent, f"{prefix}{owner}")
+        with noted_build(building, owner, self._objects.here):
+            self._build(building, prefix, root)
+
+    def _build(self, building: str, prefix: str, root: str) -> None:
+        parent = os.path.dirname(root)
         # 1. Continue a build of a dead process, if there is one. Otherwise write all files.
         resumed = self._take_over(parent, prefix, building)
         try:
@@ -181,7 +187,7 @@ class Checkout:
             return  # the files are restored; without permission to list the parent, the builds stay
         for left in beside:
             if self._is_left_by_dead(left):
-                remove_tree(os.path.join(parent, left), ignore_errors=True)
+                remove_left(os.path.join(parent, left))
 
     def _is_left_by_dead(self, name: str) -> bool:
         """Whether a checkout made this name, and its process is dead."""

@@ -149,7 +149,7 @@ def collect(objects: ObjectStore, refs: Refs, runs: Runs, *, grace: float, monit
     them. Raises Damage, and removes nothing, if a log, version or tree can't be read.
     """
     # 1. Remove what dead processes left in tmp/.
-    swept = sweep(objects.storage)
+    swept = sweep(objects.storage, builds=True)
     objects.packs.failure = None
     with Transaction(objects, "gc") as tx:
         # 2. Mark what live versions reach.

@@ -204,16 +204,16 @@ def open_transactions(storage: Storage, *, but: str | None = None) -> list[str]:
     return [name for name in sorted(storage.folders("tmp")) if name != but and not is_of_dead(storage, name)]
 
 
-def sweep(storage: Storage) -> int:
+def sweep(storage: Storage, *, builds: bool = False) -> int:
     """Remove the transactions of dead processes from tmp/, and files outside that these noted there.
 
-    Returns how many. Processes that may be alive keep theirs.
+    With `builds`, also the unfinished folders of checkouts. Returns how many. Processes that may be alive keep theirs.
     """
     count = 0
     for name in storage.names("tmp"):
         if is_of_dead(storage, name):
-            if isinstance(storage, FolderStorage):
-                sweep_outside(storage, name)
+            if isinstance(storage, FolderStorage) and not sweep_outside(storage, name, builds=builds):
+                continue
             try:
                 storage.remove_folder(f"tmp/{name}")
                 count += 1

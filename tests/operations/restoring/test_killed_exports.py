@@ -1,6 +1,7 @@
-"""An export or bundle whose process is killed leaves a part beside its target, and the next save removes it."""
+"""A killed export, bundle or get leaves a part beside its target, and the next save, gc or get removes it."""
 
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -11,10 +12,11 @@ import pytest
 from artstore.backends import owner
 from artstore.repository import Repository
 from tests.support.commands import Cli, environment
-from tests.support.folders import make_tree
+from tests.support.folders import make_tree, snapshot
 from tests.support.maintenance import dead_owner
 
 COMMANDS = {"export": ["export", "data", "-o"], "bundle": ["bundle", "create"]}
+GET = ["get", "data", "--root"]
 
 
 def _killed(tmp_path: Path, command: list[str], target: Path) -> Path:
@@ -25,13 +27,13 @@ def _killed(tmp_path: Path, command: list[str], target: Path) -> Path:
             [sys.executable, "-m", "artstore", *command, str(target)], cwd=tmp_path, env=environment(tmp_path),
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
-        while process.poll() is None and not list(target.parent.glob(".artstore-*")):
+        while process.poll() is None and not list(target.parent.glob(".*artstore-*")):
             time.sleep(0.0005)
         process.kill()
         process.wait()
-        if left := list(target.parent.glob(".artstore-*")):
+        if left := list(target.parent.glob(".*artstore-*")):
             return left[0]
-        target.unlink(missing_ok=True)
+        shutil.rmtree(target) if target.is_dir() else target.unlink(missing_ok=True)
     raise AssertionError("it was never caught at work")
 
 
@@ -84,3 +86,42 @@ def test_the_clone_from_which_a_killed_bundle_was_made_is_removed_too(tmp_path: 
     out = make_tree(tmp_path / "out", {f".artstore-{dead_owner()}/.artifacts/objects/p": "part"})
     assert cli("bundle", "create", out / "b.bundle", "data").code == 0
     assert os.listdir(out) == ["b.bundle"]
+
+
+@pytest.mark.parametrize("after", ["gc", "get"])
+def test_what_a_killed_get_left_stays_for_the_next_get_until_a_gc(tmp_path: Path, cli: Cli, after: str) -> None:
+    source = make_tree(tmp_path / "data", {"big": os.urandom(32 << 20), "small": "1"})
+    assert cli("put", "data").code == 0
+    target = tmp_path / "elsewhere/target"
+    left = _killed(tmp_path, GET, target)
+    assert left.is_dir() and len(os.listdir(tmp_path / ".artifacts/tmp")) == 1
+    (tmp_path / "note").write_text("2")
+    assert cli("put", "note").code == 0
+    assert left.is_dir(), "a save leaves it: the next get goes on with it"
+    if after == "get":
+        assert cli(*GET, target).code == 0
+        assert snapshot(target) == snapshot(source)
+        assert cli("put", "note", "--tag", "t").code == 0
+    else:
+        assert cli("gc").code == 0
+    assert os.listdir(left.parent) == (["target"] if after == "get" else [])
+    assert os.listdir(tmp_path / ".artifacts/tmp") == []
+
+
+def test_a_gc_removes_no_build_of_a_living_process_and_follows_no_other_note(repo: Repository, tmp_path: Path) -> None:
+    dead, other = dead_owner(), dead_owner()
+    builds = {
+        dead: tmp_path / f".b.artstore-{other}",
+        other: tmp_path / "precious",
+        dead_owner(): Path("relative"),
+    }
+    alive = str(owner.this_process())
+    builds[alive] = tmp_path / f".c.artstore-{alive}"
+    for name, build in builds.items():
+        make_tree(tmp_path / build, {"f": "1"})
+        (Path(repo.root) / "tmp" / name).write_bytes(b"building:" + os.fsencode(build))
+    repo.gc()
+    assert all((tmp_path / build / "f").exists() for build in builds.values())
+    assert builds[alive].exists() and (Path(repo.root) / "tmp" / alive).exists(), "it is being written"
+    for name in builds:
+        (Path(repo.root) / "tmp" / name).unlink(missing_ok=True)
