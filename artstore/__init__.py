@@ -10,6 +10,8 @@ from artstore._version import __version__
 
 if TYPE_CHECKING:
     from artstore import automations, errors, references
+    from artstore.adapters.wandb_names.here import install_as_wandb
+    from artstore.api.accepted import AlertLevel, agent, attach, controller, require, sweep, teardown
     from artstore.api.artifact import Artifact
     from artstore.api.described import ArtifactTTL
     from artstore.api.media.audio import Audio
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
         finish,
         finish_artifact,
         init,
+        join,
         link_artifact,
         link_model,
         log,
@@ -39,14 +42,16 @@ if TYPE_CHECKING:
         login,
         save,
         setup,
+        unwatch,
         upsert_artifact,
         use_artifact,
         use_model,
         watch,
     )
     from artstore.api.tables.table import Table
+    from artstore.api.terminal import termerror, termlog, termsetup, termwarn
     from artstore.api.values import Values
-    from artstore.errors import ArtstoreError, CommError, Error, UsageError
+    from artstore.errors import ArtstoreError, CommError, Error, UnsupportedError, UsageError
     from artstore.repository import Repository
 
     run: Run | None
@@ -54,19 +59,23 @@ if TYPE_CHECKING:
     summary: Values
 
 __all__ = [
-    "Api", "Artifact", "ArtifactTTL", "ArtstoreError", "Audio", "Bokeh", "BoundingBoxes2D", "Classes", "CommError",
-    "Error", "Histogram", "Html", "Image", "ImageMask", "Molecule", "Object3D", "Plotly", "Repository", "Run",
-    "Settings", "Table", "UsageError", "Video", "__version__", "alert", "automations", "config", "define_metric",
-    "errors", "finish", "finish_artifact", "init", "link_artifact", "link_model", "log", "log_artifact", "log_code",
-    "log_model", "login", "references", "run", "save", "setup", "summary", "upsert_artifact", "use_artifact",
-    "use_model", "watch",
+    "AlertLevel", "Api", "Artifact", "ArtifactTTL", "ArtstoreError", "Audio", "Bokeh", "BoundingBoxes2D",
+    "Classes", "CommError", "Error", "Histogram", "Html", "Image", "ImageMask", "Molecule", "Object3D",
+    "Plotly", "Repository", "Run", "Settings", "Table", "UnsupportedError", "UsageError", "Video",
+    "__version__", "agent", "alert", "attach", "automations", "config", "controller", "define_metric", "errors",
+    "finish", "finish_artifact", "init", "install_as_wandb", "join", "link_artifact", "link_model", "log",
+    "log_artifact", "log_code", "log_model", "login", "references", "require", "run", "save", "setup",
+    "summary", "sweep", "teardown", "termerror", "termlog", "termsetup", "termwarn", "unwatch",
+    "upsert_artifact", "use_artifact", "use_model", "watch",
 ]  # fmt: skip
 
 _HOMES = {
+    "adapters.wandb_names.here": ("install_as_wandb",),
+    "api.accepted": ("AlertLevel", "agent", "attach", "controller", "require", "sweep", "teardown"),
     "api.query": ("Api",),
     "api.artifact": ("Artifact",),
     "api.described": ("ArtifactTTL",),
-    "errors": ("ArtstoreError", "CommError", "Error", "UsageError"),
+    "errors": ("ArtstoreError", "CommError", "Error", "UnsupportedError", "UsageError"),
     "api.media.audio": ("Audio",),
     "api.media.histogram": ("Histogram",),
     "api.media.html": ("Html",),
@@ -80,12 +89,13 @@ _HOMES = {
     "api.run": ("Run",),
     "api.session": (
         "Settings", "alert", "define_metric", "finish", "finish_artifact", "init", "link_artifact", "link_model", "log",
-        "log_artifact", "log_code", "log_model", "login", "save", "setup", "upsert_artifact", "use_artifact", "use_model",
-        "watch",
+        "join", "log_artifact", "log_code", "log_model", "login", "save", "setup", "unwatch", "upsert_artifact", "use_artifact",
+        "use_model", "watch",
     ),
     "api.tables.table": ("Table",),
+    "api.terminal": ("termerror", "termlog", "termsetup", "termwarn"),
 }  # fmt: skip
-_NOT_HERE = {"Graph", "JoinedTable", "PartitionedTable", "agent", "sweep", "controller", "plot"}
+_NOT_HERE = {"Graph", "JoinedTable", "PartitionedTable", "plot"}
 _HOME_OF = {name: f"artstore.{home}" for home, names in _HOMES.items() for name in names}
 
 

@@ -4,6 +4,7 @@
     ├── FilesDiffer                   1   `verify` or `diff --exit-code` found differences, `doctor` a problem (also ValueError)
     ├── InvalidValue                  3   a name, path, alias, metadata or setting that breaks a rule (also ValueError)
     │   ├── InvalidType                   something of another type than is asked for (also TypeError)
+    │   ├── UnsupportedError              something of W&B's that artstore doesn't have, such as sweeps
     │   └── NoActiveRun                   no run was started, or it has ended (also AttributeError)
     ├── CommError                     9   what W&B's server would have refused: all below, to be caught together
     │   ├── NotFound                  4   no such repository, collection, version, alias or path (also LookupError)
@@ -68,6 +69,10 @@ class InvalidValue(ArtstoreError, ValueError):
 
 
 class InvalidType(InvalidValue, TypeError):
+    pass
+
+
+class UnsupportedError(InvalidValue):
     pass
 
 

@@ -90,6 +90,8 @@ class ActiveRun:
         """The full name: `entity/project/id`."""
         return str(self._path)
 
+    _attach_id = path
+
     @property
     def name(self) -> str:
         """The name shown to people, which may be assigned."""
@@ -98,7 +100,7 @@ class ActiveRun:
     @name.setter
     def name(self, name: str) -> None:
         self._name = checked_text("name", name)
-        self._label()
+        self._write_label()
 
     @property
     def notes(self) -> str | None:
@@ -108,7 +110,7 @@ class ActiveRun:
     @notes.setter
     def notes(self, notes: str | None) -> None:
         self._notes = None if notes is None else checked_text("notes", notes)
-        self._label()
+        self._write_label()
 
     @property
     def tags(self) -> tuple[str, ...]:
@@ -118,9 +120,9 @@ class ActiveRun:
     @tags.setter
     def tags(self, tags: tuple[str, ...] | list[str]) -> None:
         self._tags = checked_texts(tags)
-        self._label()
+        self._write_label()
 
-    def _label(self) -> None:
+    def _write_label(self) -> None:
         if self._recording is not None:
             self._recording.label(self._name, self._notes, self._tags)
 
@@ -263,7 +265,7 @@ class ActiveRun:
     def watch(self, *_: Any, **__: Any) -> None:
         """Accepted as in W&B: gradients aren't recorded."""
 
-    unwatch = mark_preempting = status = watch
+    unwatch = mark_preempting = status = _label = watch
 
     def alert(self, title: str, text: str = "", *_: Any, **__: Any) -> None:
         """Only warns: artstore sends no alerts."""

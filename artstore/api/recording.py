@@ -255,7 +255,7 @@ def start(
     path = RunPath(
         check_project(entity or repository.settings.entity, "entity"),
         as_project(project or repository.settings.project),
-        check_project(id or _new_id(), "run id"),
+        check_project(id or new_id(), "run id"),
     )
     begun = new_change(
         "start", entity=path.entity, project=path.project, run=path.id, job_type=job_type, group=group,
@@ -380,9 +380,9 @@ def version_fields(found: Version) -> dict[str, Any]:
     return found.state.path.fields() | {"type": found.state.type} | kept
 
 
-def _new_id() -> str:
+def new_id(length: int = 8) -> str:
     """A random run id: eight letters and digits, as W&B's."""
-    return "".join(secrets.choice(_ALPHABET) for _ in range(8))
+    return "".join(secrets.choice(_ALPHABET) for _ in range(length))
 
 
 def _text(argument: str) -> str:

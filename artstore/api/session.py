@@ -184,6 +184,9 @@ def finish(exit_code: int | None = None, quiet: bool | None = None) -> None:
         session.run.finish(exit_code)
 
 
+join = finish
+
+
 def login(*_: Any, **__: Any) -> bool:
     """Accepted as in W&B: there is no account to log in to."""
     return True
@@ -194,6 +197,10 @@ def setup(*_: Any, **__: Any) -> None:
 
 
 def watch(*_: Any, **__: Any) -> None:
+    """Accepted as in W&B: gradients aren't recorded."""
+
+
+def unwatch(*_: Any, **__: Any) -> None:
     """Accepted as in W&B: gradients aren't recorded."""
 
 

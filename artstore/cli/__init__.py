@@ -21,7 +21,7 @@ _FAMILIES: dict[str, dict[str, tuple[str, ...]]] = {
     "Compare": {"comparing": ("diff", "status", "verify")},
     "Change names and descriptions": {"changing": ("alias", "tag", "edit", "rm", "undelete", "mv", "cp")},
     "Links and registries": {"linking": ("link", "unlink", "registry")},
-    "Runs": {"runs": ("runs",), "lineage": ("lineage",)},
+    "Runs": {"running": ("run",), "runs": ("runs",), "lineage": ("lineage",)},
     "Automations": {"automation": ("automation",)},
     "Multi-process saves": {"pending": ("pending",)},
     "Share": {

@@ -285,6 +285,11 @@ def config_folder() -> str:
     return os.path.join(_folder_of_user("XDG_CONFIG_HOME", ".config"), "artstore")
 
 
+def cache_folder() -> str:
+    """The folder of what this user can make again at any time."""
+    return os.path.join(_folder_of_user("XDG_CACHE_HOME", ".cache"), "artstore")
+
+
 def rules_path() -> str:
     """The file of this user's automations."""
     return os.path.join(config_folder(), "automations.json")
@@ -382,6 +387,31 @@ def run_environment() -> dict[str, Any]:
     if "tags" in found:
         found["tags"] = [tag.strip() for tag in found["tags"].split(",")]
     return found
+
+
+def wants_a_server() -> bool:
+    """Whether the environment asks for runs at W&B's server by name: WANDB_MODE is `online`."""
+    return (_environment("WANDB_MODE") or "").lower() == "online"
+
+
+def is_silent() -> bool:
+    """Whether messages that nobody asked for are left out (WANDB_SILENT)."""
+    return (_environment("WANDB_SILENT") or "").lower() in _ON
+
+
+def environment_for_children(first: str) -> dict[str, str]:
+    """The environment, in which Python looks for modules in the folder `first` before all others.
+
+    What PYTHONPATH held stays behind it. No part is empty, because Python takes that for the working folder.
+    """
+    before = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    parts = [first, *(part for part in before if part and part != first)]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(parts)}
+
+
+def set_for_children(first: str) -> None:
+    """Let processes that this one starts look for modules in the folder `first` before all others."""
+    os.environ["PYTHONPATH"] = environment_for_children(first)["PYTHONPATH"]
 
 
 def variables() -> dict[str, str | None]:

@@ -37,7 +37,7 @@ def test_every_command_stands_in_the_help_that_is_compared(cli: Cli) -> None:
 OF_EACH_FAMILY = {
     "saving": "put src -n data", "exporting": "export data -o -", "locking": "lock --check", "looking": "ls -r data",
     "ui": "ui --help", "comparing": "diff data:v0 data", "changing": "alias data:v0", "linking": "registry ls",
-    "runs": "runs ls", "lineage": "lineage data", "automation": "automation ls", "pending": "pending ls",
+    "running": "run no-such-command", "runs": "runs ls", "lineage": "lineage data", "automation": "automation ls", "pending": "pending ls",
     "remotes": "fetch", "bundling": "bundle create", "importing": "import dvc nowhere", "keeping": "fsck",
     "settings": "config", "artifact": "artifact ls",
 }  # fmt: skip

@@ -13,11 +13,13 @@ from tests.support.transcripts import sample
 STORIES = stories()
 ELSEWHERE = [
     "adapters/dvc.py: …, then `artstore import dvc COPY --cache …/.dvc/cache`",
+    "api/accepted.py: start the script once for each set of parameters; `artstore runs ls` sorts the runs by a metric",
     "api/handles.py: `artstore init` makes one",
     "api/handles.py: `artstore clone` it, change the clone, and push",
     "cli/comparing.py: `artstore verify … …` compares the folder",
     "cli/locking.py: `artstore remote add … …`",
     "cli/remotes.py: `artstore gc …`",
+    "cli/running.py: `artstore run --yes …` records them here; unset WANDB_MODE to be asked no more",
     "store/layout.py: `artstore init` makes one; an unmounted share looks like this too",
     "web/files.py: `artstore export` writes one as an archive",
 ]

@@ -72,6 +72,14 @@ ALLOWED = {
     ("api.tables.rows", "tempfile"): "a file without a name, of msgpack",
     ("operations.restoring.opening", "tempfile"): "a file without a name",
     ("cli.exporting", "importlib"): "compressors of the standard library, from a table in the same file",
+    ("cli.running", "importlib.metadata"): "whether W&B's package is installed, and its version",
+    ("cli.running", "os.execvpe"): "the command that the user gave to `artstore run`",
+    **{
+        (f"adapters.wandb_names.{module}", what): "W&B's modules, from a table in the same folder; what a caller names"
+        for module in ("hooks", "modules")
+        for what in ("importlib", "importlib.abc", "importlib.machinery")
+    },
+    ("adapters.wandb_names.here", "importlib"): "what Python remembers of folders is forgotten",
     ("cli.saving", "tempfile"): "a folder of its own, for the repository of a dry run where there is none",
 }
 """What could run code, or make files where others do, by (module, what), each with the reason why it may."""

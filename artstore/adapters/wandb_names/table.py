@@ -1,0 +1,84 @@
+"""The table of W&B's modules: which names each has here, and where artstore has them."""
+
+_LIBRARY = "artstore.adapters.wandb_names.library"
+_TERMINAL = "artstore.api.terminal"
+_MEDIA = (
+    "Audio", "Bokeh", "BoundingBoxes2D", "Classes", "Histogram", "Html", "Image", "ImageMask", "Molecule", "Object3D", "Plotly",
+    "Table", "Video",
+)  # fmt: skip
+_NEVER = ("AuthenticationError", "WandbCoreNotAvailableError")
+_ERRORS = ("CommError", "Error", "UnsupportedError", "UsageError")
+_TERM = ("termerror", "termlog", "termsetup", "termwarn")
+_LIB = {
+    "disabled": ("RunDisabled",),
+    "filesystem": ("mkdir_exists_ok",),
+    "ipython": ("in_jupyter=in_notebook", "in_notebook"),
+    "paths": ("FilePathStr", "LogicalPath", "StrPath", "URIStr"),
+    "printer": ("get_printer", "new_printer=get_printer"),
+    "runid": ("generate_fast_id=generate_id", "generate_id"),
+    "telemetry": ("context",),
+}
+_UTIL = (
+    "artifact_to_json", "generate_id", "get_full_typename", "json_dump_safer",
+    "json_dumps_safer", "json_dumps_safer_history=json_dumps_safer", "json_friendly", "json_friendly_val",
+    "make_artifact_name_safe", "random_string", "to_forward_slash_path",
+)  # fmt: skip
+
+
+def _of(home: str, *names: str) -> dict[str, str]:
+    """The names and where each is, `home.name`. A name may be `theirs=ours`."""
+    pairs = [name.partition("=") for name in names]
+    return {theirs: f"{home}.{ours or theirs}" for theirs, _, ours in pairs}
+
+
+MODULES: dict[str, dict[str, str]] = {
+    "": _of("artstore.api.accepted", "_attach=attach", "api=old_api", "ensure_configured"),
+    "apis": _of("artstore.errors", "CommError"),
+    "apis.public": {},
+    "cli": {},
+    "cli.cli": _of("artstore.adapters.wandb_names.command", "cli"),
+    "data_types": _of("artstore", *_MEDIA),
+    "env": {},
+    "errors": _of(_LIBRARY, *_NEVER),
+    "errors.errors": _of("artstore.errors", *_ERRORS) | _of(_LIBRARY, *_NEVER),
+    "errors.term": _of(_TERMINAL, *_TERM),
+    "sdk": _of(
+        "artstore", "Artifact", "AlertLevel", "Settings", "finish", "init", "login", "require", "setup", "teardown"
+    ),
+    "sdk.artifacts": {},
+    "sdk.artifacts.artifact": _of("artstore", "Artifact"),
+    "sdk.artifacts.artifact_ttl": _of("artstore", "ArtifactTTL"),
+    "sdk.data_types": {},
+    "sdk.data_types.audio": _of("artstore", "Audio"),
+    "sdk.data_types.base_types": {},
+    "sdk.data_types.bokeh": _of("artstore", "Bokeh"),
+    "sdk.data_types.helper_types": {},
+    "sdk.data_types.helper_types.bounding_boxes_2d": _of("artstore", "BoundingBoxes2D"),
+    "sdk.data_types.helper_types.classes": _of("artstore", "Classes"),
+    "sdk.data_types.helper_types.image_mask": _of("artstore", "ImageMask"),
+    "sdk.data_types.histogram": _of("artstore", "Histogram"),
+    "sdk.data_types.html": _of("artstore", "Html"),
+    "sdk.data_types.image": _of("artstore", "Image"),
+    "sdk.data_types.molecule": _of("artstore", "Molecule"),
+    "sdk.data_types.object_3d": _of("artstore", "Object3D"),
+    "sdk.data_types.plotly": _of("artstore", "Plotly"),
+    "sdk.data_types.table": _of("artstore", "Table"),
+    "sdk.data_types.video": _of("artstore", "Video"),
+    "sdk.lib": _of(_LIBRARY, "RunDisabled"),
+    **{f"sdk.lib.{module}": _of(_LIBRARY, *names) for module, names in _LIB.items()},
+    "sdk.lib.config_util": _of("artstore.errors", "ConfigError=Conflict") | _of(_LIBRARY, "merge_dicts"),
+    "sdk.wandb_alerts": _of("artstore", "AlertLevel"),
+    "sdk.wandb_config": _of("artstore.api.values", "Config=Values"),
+    "sdk.wandb_init": _of("artstore", "init"),
+    "sdk.wandb_login": _of("artstore", "login"),
+    "sdk.wandb_require": _of("artstore", "require"),
+    "sdk.wandb_run": _of("artstore", "Run"),
+    "sdk.wandb_settings": _of("artstore", "Settings"),
+    "sdk.wandb_setup": _of("artstore", "setup", "teardown"),
+    "sdk.wandb_summary": _of("artstore.api.values", "Summary=Values"),
+    "util": _of("artstore.adapters.wandb_names.hooks", "add_import_hook", "get_module") | _of(_LIBRARY, *_UTIL),
+    "wandb_run": _of("artstore", "Run"),
+}
+"""The names of each module, by its path below `wandb`, and the home of each."""
+ALL = {"": "artstore", "errors": "artstore.errors", "env": "artstore.adapters.wandb_names.env"}
+"""Modules that hand through all names of one of ours."""

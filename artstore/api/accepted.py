@@ -1,0 +1,75 @@
+"""What W&B's users call and artstore doesn't need, or can't do: accepted without an effect, or refused with the reason."""
+
+import enum
+from typing import Any, NoReturn
+
+from artstore.api.recording import session
+from artstore.api.run import Run
+from artstore.errors import UnsupportedError
+
+
+class AlertLevel(enum.Enum):
+    """How serious an alert is."""
+
+    INFO = "INFO"
+    WARN = "WARN"
+    ERROR = "ERROR"
+
+
+def require(requirement: Any = None, *_: Any, **__: Any) -> None:
+    """Accepted as in W&B: artstore has no features that are off."""
+
+
+def ensure_configured() -> None:
+    """Accepted as in W&B: there is nothing to configure."""
+
+
+def teardown(exit_code: int | None = None) -> None:
+    """End the active run, if there is one."""
+    if session.run is not None:
+        session.run.finish(exit_code)
+
+
+def attach(attach_id: str | None = None, run_id: str | None = None, **_: Any) -> Run:
+    """The active run, or the one with this id or `entity/project/id`, which is continued.
+
+    Raises:
+        NotFound: If there is no such run.
+    """
+    from artstore.api.session import init
+
+    *parents, wanted = (attach_id or run_id or "").split("/")
+    if session.run is not None and wanted in ("", session.run.id):
+        return session.require("attach()")
+    entity, project = parents if len(parents) == 2 else (None, None)
+    return init(project, entity=entity, id=wanted or None, resume="must")
+
+
+def sweep(*_: Any, **__: Any) -> NoReturn:
+    """Refused: artstore has no sweeps.
+
+    Raises:
+        UnsupportedError: Always.
+    """
+    raise UnsupportedError(
+        "artstore has no sweeps: it has no server that hands out parameters",
+        hint="start the script once for each set of parameters; `artstore runs ls` sorts the runs by a metric",
+    )
+
+
+agent = controller = sweep
+
+
+class _DeprecatedApi:
+    """W&B's `wandb.api`, which frameworks ask whether somebody is logged in."""
+
+    api_key = "artstore-needs-no-key"
+    """Never a key of W&B's, which artstore doesn't read."""
+    default_entity = None
+
+    def viewer(self) -> dict[str, Any]:
+        """Nobody: there are no accounts."""
+        return {}
+
+
+old_api = _DeprecatedApi()

@@ -1,0 +1,36 @@
+"""What W&B's `termlog`, `termwarn` and `termerror` do: a line of the caller's on standard error."""
+
+import sys
+from typing import Any
+
+from artstore.store.settings import is_silent
+
+_said: set[str] = set()
+
+
+def termlog(string: str = "", newline: bool = True, repeat: bool = True) -> None:
+    """Print a line on standard error, unless WANDB_SILENT is set. With `repeat=False`, the same text only once."""
+    _say("", string, newline, repeat)
+
+
+def termwarn(string: str, newline: bool = True, repeat: bool = True) -> None:
+    """Print a warning on standard error, unless WANDB_SILENT is set. With `repeat=False`, the same text only once."""
+    _say("warning: ", string, newline, repeat)
+
+
+def termerror(string: str, newline: bool = True, repeat: bool = True) -> None:
+    """Print an error on standard error, unless WANDB_SILENT is set. With `repeat=False`, the same text only once."""
+    _say("error: ", string, newline, repeat)
+
+
+def termsetup(*_: Any, **__: Any) -> None:
+    """Accepted as in W&B: WANDB_SILENT is all that counts here."""
+
+
+def _say(kind: str, text: str, newline: bool, repeat: bool) -> None:
+    line = f"artstore: {kind}{text}"
+    if is_silent() or (not repeat and line in _said):
+        return
+    if not repeat:
+        _said.add(line)
+    print(line, end="\n" if newline else "", file=sys.stderr, flush=True)

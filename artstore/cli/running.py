@@ -1,0 +1,54 @@
+"""run: a command in which `import wandb` finds artstore."""
+
+import importlib.metadata
+import os
+import signal
+import sys
+
+import click
+
+from artstore.domain.names import printable
+from artstore.errors import NotFound, Refused, storage_error
+from artstore.store.settings import environment_for_children, is_repository, root_to_create, wants_a_server
+
+
+@click.command("run", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+@click.option("-y", "--yes", is_flag=True, help="Run it although WANDB_MODE is `online`.")
+@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
+def run_command(yes: bool, command: tuple[str, ...]) -> None:
+    """Run a command in which `import wandb` finds artstore.
+
+    It holds for the command and for all processes that it starts, also where a framework asks whether wandb is
+    installed. Runs are recorded in the repository here, and nothing is sent to W&B. For example:
+    `artstore run python train.py`, or `artstore run -- torchrun --nproc-per-node 2 train.py`.
+
+    W&B and wandb are names of Weights & Biases; artstore is not affiliated with them.
+    """
+    from artstore.adapters.wandb_names.folder import LOCAL, folder_of_names
+
+    if wants_a_server() and not yes:
+        raise Refused(
+            "WANDB_MODE=online asks for runs at W&B's server, but here they would be recorded in this folder only",
+            hint="`artstore run --yes …` records them here; unset WANDB_MODE to be asked no more",
+        )
+    folder = folder_of_names()
+    root = root_to_create()
+    where = printable(root) if is_repository(root) else f"{printable(root)}, which the first run makes"
+    try:
+        installed = importlib.metadata.version("wandb")
+    except importlib.metadata.PackageNotFoundError:
+        installed = LOCAL
+    other = "" if installed.endswith(LOCAL) else f"; wandb {installed}, which is installed, is not used"
+    click.echo(f"wandb is artstore here: runs are recorded in {where}{other}", err=True)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores them, and programs inherit that
+        signal.signal(number, signal.SIG_DFL)
+    try:
+        os.execvpe(command[0], command, environment_for_children(folder))
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise NotFound(
+            f"there is no command '{printable(command[0])}'", hint="is it installed, and on PATH?"
+        ) from error
+    except OSError as error:
+        raise storage_error(error, f"run {printable(command[0])}") from error
