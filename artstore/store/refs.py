@@ -270,7 +270,7 @@ class Refs(LogBook[State]):
             if target.number == 0:
                 self._check_spelling(new)
             if target.exists or target.redirect or target.versions:
-                raise self._taken(new, target)
+                raise self._taken(new, target, source)
             begun = new_change("moved from", **source.path.fields(), number=source.number, digest=source.digest)
             named = new_change("collection", **nfc(new).fields(), type=source.type)
             if self.commit(target, [named, begun]) is None:
@@ -280,17 +280,19 @@ class Refs(LogBook[State]):
                 return self.read(new)
         raise too_busy(str(old), "it could be renamed")
 
-    def _taken(self, new: Path, target: State) -> Conflict:
+    def _taken(self, new: Path, target: State, source: State) -> Conflict:
         """The error for a new name that isn't free, though maybe no collection has it now."""
+        hint = "choose another name"
         if target.redirect:
-            why = (
-                f"{new} is a former name of {self.read(new).path}, and stays so that what was written with it is found"
-            )
+            now = self.read(new).path
+            why = f"{new} is a former name of {now}, and stays so that what was written with it is found"
+            if now == source.path:
+                hint = f"every command still takes {new} for it; choose another name if it has to be listed under one"
         elif target.exists:
             why = f"{new} is in use"
         else:
             why = f"{new} was deleted, and its name stays, with the numbers of its versions"
-        return Conflict(why, hint="choose another name")
+        return Conflict(why, hint=hint)
 
     def since(self, state: State, number: int, digest: str) -> list[LogEntry] | None:
         """The entries of a state's log after a number, or None if the entry with that number has another digest."""
