@@ -52,8 +52,7 @@ def _text(cell: Any) -> str:
         return ""
     if isinstance(cell, float):
         return repr(cell)
-    if isinstance(cell, tuple | set | frozenset):
-        cell = kinds.encoded(cell)
+    cell = kinds.in_order(cell)
     if isinstance(cell, list | dict):
         return printable(json.dumps(cell, ensure_ascii=False, default=str))
     return printable(str(cell))

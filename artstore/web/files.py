@@ -12,6 +12,7 @@ from urllib.parse import quote
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
+from artstore.api.tables.columns import in_order
 from artstore.api.tables.file import ENDING, read_table
 from artstore.domain.names import printable
 from artstore.domain.tree import DIRECTORY, REFERENCE, Entry, folder_page
@@ -148,7 +149,11 @@ def _image_type(head: bytes, path: str) -> str | None:
 
 def _table(request: Request, repository: Repository, entry: Entry, path: str) -> Grid:
     head, rows = read_table(lambda: repository.open(entry), f"'{printable(path)}'")
-    return _grid(request, [str(name) for name in head.columns[:_COLUMNS]], (row[:_COLUMNS] for row in rows))
+    return _grid(
+        request,
+        [str(name) for name in head.columns[:_COLUMNS]],
+        ([in_order(cell) for cell in row[:_COLUMNS]] for row in rows),
+    )
 
 
 def _csv(request: Request, file: BinaryIO, delimiter: str) -> Grid:

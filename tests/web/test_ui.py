@@ -13,6 +13,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser
 
+import artstore as wandb
 from artstore.repository import Repository
 from tests.support import example
 from tests.support.commands import environment
@@ -361,6 +362,20 @@ def test_any_name_leads_to_its_file(awkward: Served) -> None:
             assert response.status == 200 and len(body) < 200_000, name
     assert "not readable as CSV from here on" in awkward.ask(f"{base}?path=long.csv")[1].decode()
     assert "No preview for this type of file." in awkward.ask(f"{base}?path=latin.txt")[1].decode()
+
+
+def test_a_set_in_a_table_is_shown_and_sorted_in_one_order(
+    repo: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = [f"w{number}" for number in range(9)]
+    artifact = wandb.Artifact("sets", "dataset")
+    artifact.add(wandb.Table(columns=["s"], data=[[{*words}], [{*words[1:]}]]), "t")
+    artifact.save()
+    for served in serve(tmp_path, tmp_path):
+        shown = served.ask("/files/local/uncategorized/sets/0?path=t.table.json&sort=0&order=up")[1].decode()
+        cells = re.findall(r"<td>(.*?)</td>", shown, re.DOTALL)
+        assert [re.findall(r"w\d", cell) for cell in cells] == [words, words[1:]]
 
 
 @pytest.mark.damaged

@@ -326,6 +326,11 @@ def encoded(value: Any, depth: int = 0) -> Any:
     return {str(key): encoded(item, depth + 1) for key, item in value.items()}
 
 
+def in_order(cell: Any) -> Any:
+    """A cell to show: a tuple or set as a list, because a set's own order changes from process to process."""
+    return encoded(cell) if isinstance(cell, tuple | set | frozenset) else cell
+
+
 def _milliseconds(value: datetime.date) -> int | float:
     """A time in milliseconds since 1970 UTC. Raises InvalidValue if it would change when stored."""
     if getattr(value, "nanosecond", 0) or not 1 <= value.year <= 9999:  # pandas has nanoseconds and other years

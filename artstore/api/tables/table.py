@@ -344,7 +344,7 @@ class Table:
         return f"<Table {len(self._rows):,} × {len(self.columns)}: {printable(', '.join(map(str, self.columns)))}>"
 
     def _repr_html_(self) -> str:
-        shown = [[str(cell) for cell in row] for row in self._rows[:MOST_ROWS]]
+        shown = [[str(kinds.in_order(cell)) for cell in row] for row in self._rows[:MOST_ROWS]]
         return page(repr(self)[1:-1], grid([str(name) for name in self.columns], shown, len(self._rows)))
 
     def diff(self, other: "Table", key: Any) -> TableDiff:

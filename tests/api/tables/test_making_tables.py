@@ -253,6 +253,7 @@ def test_comparing_tables_never_fails(value: Any) -> None:
 def test_html_escapes_names_and_cells_and_cuts_long_tables() -> None:
     html = Table(columns=["<b>"], data=[["<script>alert(1)</script>&\x1b"]])._repr_html_()
     assert "<script>" not in html and "&lt;script&gt;" in html and "&lt;b&gt;" in html and "\x1b" not in html
+    assert "[1, 2, &#x27;a&#x27;" in Table(columns=["s"], data=[[frozenset({"b", 2, "a", 1, "c"})]])._repr_html_()
     long = Table(columns=["n"], data=[[i] for i in range(250)])._repr_html_()
     assert "150 more rows" in long and "<td>99</td>" in long and "<td>100</td>" not in long
 
