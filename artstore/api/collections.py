@@ -5,9 +5,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from artstore.api.handles import opened
-from artstore.api.listing import Artifacts, Listing
+from artstore.api.listing import Artifacts, Listing, warn_if_misspelt
 from artstore.domain.collection import Path, State
 from artstore.domain.copies import REGISTRY_RECORD
+from artstore.domain.filters import Asked
 from artstore.domain.names import REGISTRY, check_tags, check_type, registry_project
 from artstore.domain.wording import moment
 from artstore.errors import InvalidValue, NotFound
@@ -65,7 +66,8 @@ class ArtifactCollection:
             per_page: Accepted as in W&B; it changes nothing.
             filters: A Mongo-style filter, such as `{"metadata.acc": {"$gte": 0.9}}`.
         """
-        found = list(fitting_versions(opened(self._root).lookup, self._state, filters))
+        found = fitting_versions(opened(self._root).lookup, [self._state], filters, asked := Asked())
+        warn_if_misspelt(found, asked)
         return Artifacts(self._root, found[::-1])
 
     versions = artifacts
@@ -399,7 +401,8 @@ class Collections(Listing[ArtifactCollection]):
     ) -> Artifacts:
         """List the live versions of these collections that match a filter. The other arguments change nothing."""
         lookup = opened(self._root).lookup
-        found = [one for state in self._items for one in fitting_versions(lookup, state, filter)]
+        found = fitting_versions(lookup, self._items, filter, asked := Asked())
+        warn_if_misspelt(found, asked)
         return Artifacts(self._root, found)
 
 

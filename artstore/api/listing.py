@@ -1,14 +1,23 @@
 """Lists of the Python interface: sequences whose items are made when they are asked for."""
 
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
+from artstore.domain.filters import Asked
 from artstore.operations.finding.lookup import Version
 
 if TYPE_CHECKING:
     from artstore.api.artifact import Artifact  # noqa: F401  for the class name in quotes
 
 T = TypeVar("T")
+
+
+def warn_if_misspelt(found: Sequence[Any], asked: Asked) -> None:
+    """Warn if nothing was found, and the filter asked for a key that nothing has, but something a similar one."""
+    for name, hint in asked.unset() if not found else ():
+        if hint is not None:
+            warnings.warn(f"the filter found nothing, because nothing has '{name}'; {hint}", stacklevel=3)
 
 
 class Listing(Sequence[T], Generic[T]):

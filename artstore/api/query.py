@@ -19,11 +19,12 @@ from artstore.api.collections import (
 )
 from artstore.api.files import PathLike, Texts
 from artstore.api.handles import opened, root_of
-from artstore.api.listing import Artifacts, Listing
+from artstore.api.listing import Artifacts, Listing, warn_if_misspelt
 from artstore.api.recording import session
 from artstore.api.runs import RunRecord
 from artstore.backends.storage import is_url
 from artstore.domain.collection import State, VersionState
+from artstore.domain.filters import Asked
 from artstore.domain.names import as_project, check_project, parse_spec
 from artstore.domain.run import RunPath
 from artstore.domain.wording import near
@@ -162,7 +163,8 @@ class Api:
             raise InvalidValue("artifacts() needs the name of a collection", hint="artifact_collections() lists them")
         state = self._collection(name, type_name)
         wanted, lookup = {tags} if isinstance(tags, str) else set(tags or ()), self._repository.lookup
-        found = fitting_versions(lookup, state, filters)
+        found = fitting_versions(lookup, [state], filters, asked := Asked())
+        warn_if_misspelt(found, asked)
         versions = [one.version for one in found if wanted <= set(lookup.said_of(one).get("tags", []))]
         key, descending = _order(order or "-version")
         versions.sort(key=lambda version: (key(version), version["number"]), reverse=descending)
@@ -293,7 +295,8 @@ class Api:
             [<Run local/digits/train-1 (finished)>]
         """
         values, root = self._repository.run_fields(), self._root
-        states = fitting_runs(values, filters, *self._home(path))[::-1]
+        states = fitting_runs(values, filters, *self._home(path), asked=(asked := Asked()))[::-1]
+        warn_if_misspelt(states, asked)
         if order not in ("+created_at", "created_at"):
             states = ordered(states, order, values)
         return Listing(states, lambda s: RunRecord(root, s))

@@ -21,6 +21,8 @@ from artstore.store.settings import require_root
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
+    from artstore.domain.filters import Asked
+
 
 class Spec(click.types.StringParamType):
     """A version or collection by name; the shell completes names, then aliases and numbers."""
@@ -106,6 +108,21 @@ def metadata_from(text: str | None) -> Any:
         ) from error
     except (ValueError, RecursionError) as error:
         raise InvalidValue(f"{printable(text[1:])} is not JSON: {error}") from error
+
+
+def nothing_matches(what: str, where: tuple[str, ...], asked: Asked, *, plain: bool) -> None:
+    """Report on standard error that no `what` matches the conditions, and what may be wrong with these.
+
+    Beside JSON and CSV, which are not `plain`, an empty answer is only reported if something may be wrong.
+    """
+    from artstore.domain.filters import pattern_hint
+
+    noun, unset, pattern = what.removesuffix("s"), asked.unset(), pattern_hint(where)
+    if not (plain or unset or pattern):
+        return
+    click.echo(f"no matching {what}" + "".join(f"; no {noun} has '{printable(name)}'" for name, _ in unset), err=True)
+    for hint in filter(None, [*(hint for _, hint in unset), pattern]):
+        click.echo(f"hint: {hint}", err=True)
 
 
 def pairs(texts: tuple[str, ...]) -> dict[str, Any]:

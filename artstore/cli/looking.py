@@ -11,7 +11,7 @@ import click
 
 from artstore.api.tables.file import ENDING, SUFFIX
 from artstore.cli import output
-from artstore.cli.arguments import SPEC
+from artstore.cli.arguments import SPEC, nothing_matches
 from artstore.cli.output import from_option, json_option, open_repository, open_view, print_json, report_damage, table
 from artstore.cli.streams import Long
 from artstore.domain.collection import INHERIT, Path, State, VersionState, id_of_state, is_live
@@ -69,16 +69,16 @@ def _list_versions(
     repository: View, spec: str | None, project: str | None, type: str | None, where: tuple[str, ...], as_json: bool
 ) -> None:
     """List the versions that match `where`, of one artifact, of a project, or of all."""
-    from artstore.domain.filters import parsed
+    from artstore.domain.filters import Asked, parsed
     from artstore.operations.finding.matching import fitting_versions
 
-    condition, damaged = parsed(where), list[Damage]()
+    condition, damaged, asked = parsed(where), list[Damage](), Asked()
     if spec is not None and not spec.endswith("/"):
         state = repository.collection(collection_named(spec))
         states = [state] if type in (None, state.type) else []
     else:
         states = _collections(repository, spec[:-1] if spec else project, type, damaged)
-    found = [one for state in states for one in fitting_versions(repository.lookup, state, condition)]
+    found = fitting_versions(repository.lookup, states, condition, asked)
     named = {state.path: state.all_aliases() for state in states}
     if as_json:
         print_json([_version(repository, *one, named[one.state.path].get(one.id, [])) for one in found])
@@ -92,8 +92,8 @@ def _list_versions(
             for one in found
         ]  # fmt: skip
         table(rows, ("VERSION", "TYPE", "SIZE", output.time_head("SAVED"), "ALIASES", "TAGS"), right=(2,))
-    else:
-        click.echo("no matching versions", err=True)
+    if not found:
+        nothing_matches("versions", where, asked, plain=not as_json)
     report_damage(damaged)
 
 

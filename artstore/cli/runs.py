@@ -9,11 +9,12 @@ from typing import Any
 import click
 
 from artstore.cli import output
+from artstore.cli.arguments import nothing_matches
 from artstore.cli.commands import Commands
 from artstore.cli.output import day, from_option, json_option, open_repository, open_view, print_json, table
 from artstore.cli.streams import Long
 from artstore.domain.codec import same_json
-from artstore.domain.filters import ABSENT, parsed
+from artstore.domain.filters import ABSENT, Asked, parsed
 from artstore.domain.names import as_project, check_project, file_name_of, printable, shortened
 from artstore.domain.run import RunPath, RunState
 from artstore.domain.wording import typed
@@ -57,14 +58,15 @@ def ls_command(
     Fields for --where: name (the id), display_name, state, group, job_type, tags, username, created_at,
     config.KEY, summary_metrics.KEY. --columns and --sort take these, and the name of a metric or config key alone.
     """
-    damaged: list[Damage] = []
+    damaged, asked = list[Damage](), Asked()
     with open_view(place) as repository:
         home = _home(repository, project) if project is not None else ()
         rows: Iterable[tuple[Any, ...]]
         if as_json or as_csv or where or columns or sort:
             runs = repository.runs
             values = repository.run_fields()
-            states = fitting_runs(values, parsed(where), *home, damaged=damaged)
+            states = fitting_runs(values, parsed(where), *home, damaged=damaged, asked=asked)
+            number_of = len(states)
             states = ordered(states, sort, values) if sort else states
             if columns:
                 _print_columns(repository, values, states, columns.split(","), number, as_csv, as_json)
@@ -76,7 +78,7 @@ def ls_command(
                 rows = (
                     (s.path, s.name, runs.status(s), s.started, s.job_type, s.user, s.used, s.logged) for s in states
                 )
-                _print_rows(repository, rows, len(states), number)
+                _print_rows(repository, rows, number_of, number)
         else:
             below = "/".join(["runs", *(file_name_of(part) for part in home if part)])
             number_of, found = repository.catalog(damaged=damaged).latest_runs(below)
@@ -89,13 +91,14 @@ def ls_command(
                 for row in found
             )  # fmt: skip
             _print_rows(repository, rows, number_of, number)
+    if not number_of:
+        nothing_matches("runs", where, asked, plain=not (as_json or as_csv))
     output.report_damage(damaged)
 
 
 def _print_rows(repository: View, rows: Iterable[tuple[Any, ...]], count: int, number: int | None) -> None:
     """Print the first rows, and on stderr how many more there are."""
     if not count:
-        click.echo("no matching runs", err=True)
         return
     home = repository.settings.entity, repository.settings.project
     most = number or output.MOST_ROWS
@@ -129,9 +132,7 @@ def _print_columns(
         flat = [{key: _cell(value) for key, value in row.items()} for row in rows]
         shown = ({"run": str(state.path), **row} for state, row in zip(states, flat, strict=False))
         _write_csv(["run", *names], shown)
-    elif not states:
-        click.echo("no matching runs", err=True)
-    else:
+    elif states:
         home = repository.settings.entity, repository.settings.project
         most = number or output.MOST_ROWS
         lines = [

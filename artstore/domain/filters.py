@@ -22,6 +22,35 @@ Fields = Callable[[str], Any]
 _DEEPEST = 50
 
 
+_MOST_KEYS = 1000
+
+
+class Asked:
+    """The keys that a filter looked for, such as `metadata.acc`. It explains an empty answer."""
+
+    def __init__(self) -> None:
+        self._set: dict[str, bool] = {}
+        self._others: dict[str, dict[str, None]] = {}
+
+    def note(self, name: str, field: Any, found: Any) -> None:
+        """Note what a field held under a key."""
+        self._set[name] = self._set.get(name, False) or found is not ABSENT
+        if found is ABSENT:
+            self._add(self._others.setdefault(name.partition(".")[0], {}), "", field)
+
+    def _add(self, keys: dict[str, None], above: str, values: Any) -> None:
+        for key, value in values.items() if isinstance(values, Mapping) else ():
+            if len(keys) >= _MOST_KEYS:
+                return
+            keys[f"{above}{key}"] = None
+            self._add(keys, f"{above}{key}.", value)
+
+    def unset(self) -> list[tuple[str, str | None]]:
+        """The keys that nothing had, each with a hint that names similar ones."""
+        parts = [(name, *name.split(".", 1)) for name, is_set in self._set.items() if not is_set]
+        return [(name, near(key, self._others[head], f"{head}.")) for name, head, key in parts]
+
+
 class _Absent:
     def __repr__(self) -> str:
         return "absent"
@@ -179,10 +208,16 @@ def nested(value: Any, path: str) -> Any:
     return ABSENT
 
 
-def fields_of(values: Mapping[str, Any], dicts: tuple[str, ...] = (), also: Mapping[str, str] | None = None) -> Fields:
+def fields_of(
+    values: Mapping[str, Any],
+    dicts: tuple[str, ...] = (),
+    also: Mapping[str, str] | None = None,
+    asked: Asked | None = None,
+) -> Fields:
     """The fields of a mapping, for `matches`. A value may be a function, which is called when the field is needed.
 
-    Paths into a field are allowed for the fields in `dicts`. `also` maps other names to fields' names.
+    Paths into a field are allowed for the fields in `dicts`. `also` maps other names to fields' names. `asked` notes
+    which paths were looked for.
     """
 
     def ask(name: str) -> Any:
@@ -194,7 +229,12 @@ def fields_of(values: Mapping[str, Any], dicts: tuple[str, ...] = (), also: Mapp
             raise InvalidValue(f"there is no field '{printable(name)}' to filter by", hint=hint)
         value = values[head]
         value = value() if callable(value) else value
-        return nested(value, rest) if rest else ABSENT if value is None else value
+        if not rest:
+            return ABSENT if value is None else value
+        found = nested(value, rest)
+        if asked is not None:
+            asked.note(name, value, found)
+        return found
 
     return ask
 
@@ -206,6 +246,7 @@ _SHORT = {
     "=": "$eq", "==": "$eq", "!=": "$ne", ">": "$gt", ">=": "$gte", "<": "$lt", "<=": "$lte", "~": "$regex",
     "=~": "$regex",
 }  # fmt: skip
+_MISSPELT = {"=>": ">=", "=<": "<=", "=!": "!=", "<>": "!=", "><": "!=", "~=": "=~", "===": "=", "!==": "!="}
 
 
 def _hint_for(text: str) -> str:
@@ -237,8 +278,33 @@ def parsed(texts: tuple[str, ...]) -> dict[str, Any]:
         if match is None:
             raise InvalidValue(f"'{printable(text)}' is not a condition", hint=_hint_for(text))
         key, sign, value = match.groups()
+        _check_sign(key, sign, value)
         parts.append({key: _short(_SHORT[sign], value)})
     return {"$and": parts} if parts else {}
+
+
+def _check_sign(key: str, sign: str, value: str) -> None:
+    """Refuse a misspelt sign, such as `=>`, and an order without a value. Raises InvalidValue."""
+    more = re.match("=+" if _SHORT[sign] == "$regex" else "[=!<>~]+", value)
+    text = printable(f"{key}{sign}{value}")
+    if more is not None:
+        meant = _MISSPELT.get(sign + more[0])
+        rest = value[more.end() :].lstrip() or "VALUE"
+        hint = f"did you mean '{printable(key + meant + rest)}'? " if meant else ""
+        hint += f"A value that begins with a sign is written as JSON: '{printable(key)}=\"<b>\"'"
+        raise InvalidValue(f"'{printable(sign + more[0])}' in '{text}' is not a sign of conditions", hint=hint)
+    if not value and _SHORT[sign] in _ORDERS:
+        raise InvalidValue(f"'{text}' has no value to compare with", hint=_hint_for(key))
+
+
+def pattern_hint(texts: tuple[str, ...]) -> str | None:
+    """The pattern that is meant by the first equality with a `*` in it; None if there is none."""
+    for text in texts:
+        match = _WHERE.fullmatch(text)
+        if match is not None and _SHORT[match[2]] == "$eq" and "*" in match[3] and not text.lstrip().startswith("{"):
+            pattern = ".*".join(map(re.escape, match[3].split("*")))
+            return f"= compares the whole text; a pattern is '{printable(match[1])}~^{printable(pattern)}$'"
+    return None
 
 
 def _short(operator: str, text: str) -> dict[str, Any]:

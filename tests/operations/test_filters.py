@@ -277,6 +277,87 @@ def test_a_condition_whose_sign_a_shell_took_is_refused_with_quotes_shown(filled
         assert f"hint: quote it, or the shell reads < and > itself: '{text}>=VALUE'" in done.err
 
 
+SIGNS = {
+    "metadata.loss=>1": ("=>", "metadata.loss>=1"), "size =<3": ("=<", "size<=3"), "tags<>x": ("<>", "tags!=x"),
+    "tags=!x": ("=!", "tags!=x"), "name~=d": ("~=", "name=~d"), "name===data": ("===", "name=data"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("text", SIGNS)
+def test_a_sign_that_is_none_is_refused_with_the_right_one(filled: Path, cli: Cli, text: str) -> None:
+    sign, meant = SIGNS[text]
+    for command in (("ls", "data"), ("runs", "ls")):
+        done = cli(*command, "--where", text, cwd=filled)
+        assert (
+            done.code == 3 and f"error: '{sign}' in '{text.replace(' ', '')}' is not a sign of conditions" in done.err
+        )
+        assert f"hint: did you mean '{meant}'? " in done.err
+
+
+def test_a_value_that_begins_with_a_sign_is_compared_as_json(filled: Path, cli: Cli) -> None:
+    log(draft("marked", metadata={"text": "<b>"}))
+    done = cli("ls", "--where", 'metadata.text="<b>"', cwd=filled)
+    assert done.code == 0 and "marked:v0" in done.out
+    assert cli("ls", "--where", "description~<b>", cwd=filled).code == 0
+
+
+def test_an_order_without_a_value_is_refused(filled: Path, cli: Cli) -> None:
+    done = cli("ls", "data", "--where", "metadata.acc<", cwd=filled)
+    assert done.code == 3 and done.err.startswith("error: 'metadata.acc<' has no value to compare with\n")
+
+
+def test_an_empty_answer_names_the_keys_that_nothing_has_and_similar_ones(filled: Path, cli: Cli) -> None:
+    with wandb.init(config={"rate": 0.1}, id="r"):
+        pass
+    answers = {
+        (
+            "ls",
+            "metadata.ac<1",
+        ): "no matching versions; no version has 'metadata.ac'\nhint: did you mean 'metadata.acc'?\n",
+        ("ls", "metadata.cfg.l=1"): (
+            "no matching versions; no version has 'metadata.cfg.l'\nhint: did you mean 'metadata.cfg.lr' or 'metadata.cfg'?\n"
+        ),
+        ("ls", "metadata.acc>7"): "no matching versions\n",
+        ("ls", "name=da*"): "no matching versions\nhint: = compares the whole text; a pattern is 'name~^da.*$'\n",
+        ("runs ls", "config.rat<1"): "no matching runs; no run has 'config.rat'\nhint: did you mean 'config.rate'?\n",
+        ("runs ls", "name=*"): "no matching runs\nhint: = compares the whole text; a pattern is 'name~^.*$'\n",
+    }
+    for (command, condition), said in answers.items():
+        done = cli(*command.split(), "--where", condition, cwd=filled)
+        assert (done.code, done.out, done.err) == (0, "", said)
+        quiet = said if "hint" in said else ""
+        done = cli(*command.split(), "--where", condition, "--json", cwd=filled)
+        assert (done.code, done.out, done.err) == (0, "[]\n", quiet)
+    assert cli("runs", "ls", "--where", "config.rat<1", "--columns", "state", cwd=filled).err.startswith(
+        "no matching runs; "
+    )
+
+
+def test_a_field_that_there_is_not_is_refused_even_if_there_is_no_version(here: Path, cli: Cli) -> None:
+    log(draft())
+    done = cli("ls", "--type", "none", "--where", "nmae=1", cwd=here)
+    assert done.code == 3 and "error: there is no field 'nmae' to filter by\nhint: did you mean 'name'?" in done.err
+
+
+def test_python_warns_of_a_filter_whose_key_is_nearly_one_that_there_is(filled: Path) -> None:
+    with wandb.init(config={"rate": 0.1}):
+        pass
+    api, said = wandb.Api(), "because nothing has 'metadata.ac'; did you mean 'metadata.acc'?"
+    with pytest.warns(UserWarning, match=said):
+        assert len(api.artifacts(name="data", filters={"metadata.ac": {"$lt": 1}})) == 0
+    with pytest.warns(UserWarning, match=said):
+        assert len(api.artifact_collection(name="data").artifacts(filters={"metadata.ac": 1})) == 0
+    with pytest.warns(UserWarning, match=said):
+        assert len(api.artifact_collections().versions({"metadata.ac": 1})) == 0  # type: ignore[attr-defined]
+    with pytest.warns(UserWarning, match="nothing has 'config.rat'; did you mean 'config.rate'?"):
+        assert len(api.runs(filters={"config.rat": 1})) == 0
+    assert (
+        len(api.runs(filters={"config.of_other_runs": 1}))
+        == len(api.artifacts(name="data", filters={"metadata.acc": 7}))
+        == 0
+    )
+
+
 def test_the_same_mistake_is_a_typed_error_of_the_api(filled: Path) -> None:
     for condition in ({"nothing": 1}, {"name": {"$gtt": 1}}, "name", {"created_at": {"$gt": "yesterday"}}):
         with pytest.raises(ValueError):

@@ -1,11 +1,11 @@
 """Matching versions, collections and runs with filters: the fields that a filter may name, and their values."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
 
 from artstore.domain.collection import State
-from artstore.domain.filters import Count, Time, fields_of, matches
+from artstore.domain.filters import Asked, Count, Fields, Time, fields_of, matches
 from artstore.domain.run import RunPath, RunState
 from artstore.domain.wording import moment
 from artstore.errors import Damage
@@ -17,31 +17,52 @@ from artstore.store.runs import Runs
 Filter = Mapping[str, Any]
 
 
-def fitting_versions(lookup: Lookup, state: State, condition: Filter | None) -> Iterator[Version]:
-    """The live versions of a collection that fit a filter, in the order of their numbers.
+def fitting_versions(
+    lookup: Lookup, states: Iterable[State], condition: Filter | None, asked: Asked | None = None
+) -> list[Version]:
+    """The live versions of collections that fit a filter, by collection and number. `asked` explains an empty answer.
 
     Fields: name, version, type, aliases (alias), tags (tag), metadata.KEY, description, created_at, updated_at, size,
-    file_count, digest, id, run.
+    file_count, digest, id, run, project, entity. Raises InvalidValue for an invalid filter.
     """
-    named = state.all_aliases()
-    for version in state.live():
-        found = Version(state, version)
-        if not condition or matches(condition, _version_fields(lookup, found, named.get(version["id"], []))):
-            yield found
+    if not condition:
+        return [Version(state, version) for state in states for version in state.live()]
+    matches(condition, _version_value(dict.fromkeys(_VERSION_FIELDS)))  # raises, even if there is no version
+    found = []
+    for state in states:
+        named = state.all_aliases()
+        for version in state.live():
+            one = Version(state, version)
+            given = lookup, one, named.get(one.id, [])
+            fields = {name: partial(value, *given) for name, value in _VERSION_FIELDS.items()}
+            if matches(condition, _version_value(fields, asked=asked)):
+                found.append(one)
+    return found
 
 
-def _version_fields(lookup: Lookup, found: Version, aliases: list[str]) -> Any:
-    """The fields of a version. Those that are functions are only computed if the filter names them."""
-    version = found.version
-    values = {
-        "name": found.state.path.name, "version": f"v{version['number']}", "type": found.state.type, "aliases": aliases,
-        "tags": lambda: lookup.said_of(found).get("tags", []), "metadata": lambda: lookup.properties(found)[1],
-        "description": lambda: lookup.properties(found)[0],
-        "created_at": Time(moment(version["created"])), "updated_at": Time(version["updated"]), "size": Count(version["size"]),
-        "file_count": Count(version["files"]), "digest": version["digest"], "id": version["id"], "run": version["run"],
-        "project": found.state.path.project, "entity": found.state.path.entity,
-    }  # fmt: skip
-    return fields_of(values, ("metadata",), {"alias": "aliases", "tag": "tags", "createdAt": "created_at"})
+_VERSION_FIELDS: dict[str, Callable[[Lookup, Version, list[str]], Any]] = {
+    "name": lambda lookup, one, aliases: one.state.path.name,
+    "version": lambda lookup, one, aliases: f"v{one.number}",
+    "type": lambda lookup, one, aliases: one.state.type,
+    "aliases": lambda lookup, one, aliases: aliases,
+    "tags": lambda lookup, one, aliases: lookup.said_of(one).get("tags", []),
+    "metadata": lambda lookup, one, aliases: lookup.properties(one)[1],
+    "description": lambda lookup, one, aliases: lookup.properties(one)[0],
+    "created_at": lambda lookup, one, aliases: Time(moment(one.version["created"])),
+    "updated_at": lambda lookup, one, aliases: Time(one.version["updated"]),
+    "size": lambda lookup, one, aliases: Count(one.version["size"]),
+    "file_count": lambda lookup, one, aliases: Count(one.version["files"]),
+    "digest": lambda lookup, one, aliases: one.version["digest"],
+    "id": lambda lookup, one, aliases: one.id,
+    "run": lambda lookup, one, aliases: one.version["run"],
+    "project": lambda lookup, one, aliases: one.state.path.project,
+    "entity": lambda lookup, one, aliases: one.state.path.entity,
+}
+"""The fields of a version, each from how to look things up, the version, and its aliases."""
+
+
+def _version_value(values: Mapping[str, Any], asked: Asked | None = None) -> Fields:
+    return fields_of(values, ("metadata",), {"alias": "aliases", "tag": "tags", "createdAt": "created_at"}, asked)
 
 
 def fits_collection(state: State, condition: Filter | None) -> bool:
@@ -118,17 +139,19 @@ def fitting_runs(
     project: str | None = None,
     *,
     damaged: list[Damage] | None = None,
+    asked: Asked | None = None,
 ) -> list[RunState]:
-    """The runs that fit a filter, in the order of `Runs.all`. Raises InvalidValue for an invalid filter.
+    """The runs that fit a filter, in the order of `Runs.all`. `asked` explains an empty answer.
 
     Fields: name (the id), display_name, state, config.KEY, summary_metrics.KEY, tags, group, job_type, username, host,
-    created_at, heartbeat_at, notes. W&B's spellings (jobType, createdAt, …) work, too.
+    created_at, heartbeat_at, notes. W&B's spellings (jobType, createdAt, …) work, too. Raises InvalidValue for an
+    invalid filter.
     """
 
-    def fits(found: Mapping[str, Any]) -> bool:
-        return not condition or matches(condition, run_value(found))
+    def fits(found: Mapping[str, Any], asked: Asked | None = asked) -> bool:
+        return not condition or matches(condition, run_value(found, asked=asked))
 
-    fits(run_fields(RunState(RunPath("", "", "")), ""))
+    fits(run_fields(RunState(RunPath("", "", "")), ""), None)
     return fields.runs.all(entity, project, wanted=lambda state: fits(fields(state)), damaged=damaged)
 
 
