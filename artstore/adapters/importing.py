@@ -97,7 +97,7 @@ def alias_from(text: str) -> str:
     Names that mean something else as an alias, such as `v1`, get a prefix.
     """
     alias = name_from(text)
-    return f"tag-{alias}" if _NUMBER.fullmatch(alias) or alias == "latest" else alias
+    return f"tag-{alias}" if _NUMBER.fullmatch(alias) or alias.casefold() == "latest" else alias
 
 
 # -- runs --

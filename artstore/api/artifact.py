@@ -9,7 +9,7 @@ from artstore.api.handles import opened
 from artstore.api.listing import Artifacts, Listing
 from artstore.api.recording import Recording, session
 from artstore.api.runs import RunRecord
-from artstore.api.stored import Stored, check_aliases, ttl_seconds
+from artstore.api.stored import Stored, new_aliases, ttl_seconds
 from artstore.backends.owner import this_process
 from artstore.domain.collection import INHERIT, Path
 from artstore.domain.difference import VersionDiff, differences
@@ -119,7 +119,7 @@ class Artifact(Described):
             self.save()
         stored = self._logged("link")
         stored.refuse_renumbered()
-        link = stored.repository.link(stored.found(), target_path, tuple(check_aliases(aliases)))
+        link = stored.repository.link(stored.found(), target_path, new_aliases(aliases))
         return Artifact.of(stored.root, link)
 
     def unlink(self) -> None:
@@ -196,7 +196,7 @@ class Artifact(Described):
             tags: Tags for the version.
         """
         labels = (tags,) if isinstance(tags, str) else tuple(tags or ())
-        run.logged(self._made(run, Properties(tuple(check_aliases(aliases)), labels), str(run.path), "latest").found())
+        run.logged(self._made(run, Properties(new_aliases(aliases), labels), str(run.path), "latest").found())
 
     def use_in(self, run: Recording, aliases: Texts = None, use_as: str | None = None) -> None:
         """Record this artifact as an input of a run.
@@ -208,7 +208,7 @@ class Artifact(Described):
             aliases: Aliases to add to the version.
             use_as: The role in which the run uses it, for W&B's scripts.
         """
-        run.used(self._made(run, Properties(tuple(check_aliases(aliases))), None, "any").found(), use_as)
+        run.used(self._made(run, Properties(new_aliases(aliases)), None, "any").found(), use_as)
 
     def _made(self, run: Recording, properties: Properties, producer: str | None, reuse: Any) -> Stored:
         """Save the draft, or add aliases and tags if it is logged already. Returns the version."""
@@ -257,7 +257,7 @@ class Artifact(Described):
         """
         self._refuse_logged("upsert_artifact")
         refuse_incremental(self._incremental, upsert)
-        properties = Properties(aliases=tuple(check_aliases(aliases))).checked()
+        properties = Properties(aliases=new_aliases(aliases)).checked()
         owner, path = this_process(), Path(*run.home, self._name)
         writer = f"run {run.path.id} (process {owner.pid} on {owner.host.rpartition('-')[0]})"
         with self._drafting.locked():

@@ -9,7 +9,7 @@ from artstore.api.handles import opened
 from artstore.domain.codec import same_json
 from artstore.domain.collection import INHERIT, LONGEST_TTL, Path
 from artstore.domain.metadata import normalise
-from artstore.domain.names import check_alias, check_tags
+from artstore.domain.names import check_alias, check_new_alias, check_tags
 from artstore.domain.properties import NEVER, Properties
 from artstore.domain.tree import DIRECTORY, Entry, Folder
 from artstore.domain.wording import typed
@@ -72,6 +72,11 @@ def check_aliases(aliases: Any) -> list[str]:
         if not isinstance(alias, str):
             raise InvalidType(f"an alias must be text, not {alias!r}")
     return list(dict.fromkeys(map(check_alias, aliases)))
+
+
+def new_aliases(aliases: Any) -> tuple[str, ...]:
+    """Aliases that are to be set, as users give them: a list, or one as text. Raises InvalidValue."""
+    return tuple(map(check_new_alias, check_aliases(aliases)))
 
 
 def ttl_seconds(ttl: TTL) -> int | str:

@@ -176,6 +176,14 @@ def check_alias(alias: str) -> str:
     return normal
 
 
+def check_new_alias(alias: str) -> str:
+    """The NFC form of an alias that is to be set. Raises InvalidValue also for `LATEST`, which an import may have set."""
+    normal = check_alias(alias)
+    if normal != "latest" and normal.casefold() == "latest":
+        raise _refused("alias", alias, "it differs from 'latest', the newest version, only by case")
+    return normal
+
+
 def check_tag(tag: str) -> str:
     """The NFC form of a tag. Raises InvalidValue, which states the rule."""
     if not isinstance(tag, str):

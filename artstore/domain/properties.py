@@ -29,7 +29,7 @@ from artstore.domain.codec import same_json
 from artstore.domain.collection import INHERIT, LONGEST_TTL, State, VersionState, is_live
 from artstore.domain.digest import Digest, from_hex
 from artstore.domain.metadata import normalise
-from artstore.domain.names import check_alias, check_tag, check_tags, listed
+from artstore.domain.names import check_alias, check_new_alias, check_tag, check_tags, listed
 from artstore.errors import InvalidValue
 
 Key = tuple[str, ...]
@@ -411,7 +411,7 @@ class Properties(NamedTuple):
 
     def checked(self) -> "Properties":
         """These edits as they are stored: metadata as plain JSON values, no tag twice. Raises InvalidValue."""
-        aliases = tuple(map(check_alias, listed(self.aliases, "aliases")))
+        aliases = tuple(map(check_new_alias, listed(self.aliases, "aliases")))
         no_aliases = tuple(map(check_alias, listed(self.no_aliases, "no_aliases")))
         no_tags, no_metadata = listed(self.no_tags, "no_tags"), listed(self.no_metadata, "no_metadata")
         if self.description is not None and any("\ud800" <= c <= "\udfff" for c in self.description):

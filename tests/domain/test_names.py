@@ -15,6 +15,7 @@ from artstore.domain.names import (
     check_alias,
     check_component,
     check_name,
+    check_new_alias,
     check_project,
     check_tag,
     check_tags,
@@ -417,6 +418,8 @@ def test_what_a_name_may_be_is_said_when_it_is_refused() -> None:
         (check_name, "", "1 to 128 letters"),
         (check_alias, "a/b", "1 to 128 characters, none of / : @"),
         (check_alias, "v1", "it reads like a version number or a digest"),
+        (check_alias, "V1", "it reads like a version number or a digest"),
+        (check_new_alias, "LATEST", "it differs from 'latest', the newest version, only by case"),
         (check_tag, "a/b", "words of letters, digits"),
     ):
         with pytest.raises(InvalidValue, match=rule):

@@ -11,7 +11,15 @@ from artstore.domain.changes import Change, new_change
 from artstore.domain.codec import same_json
 from artstore.domain.collection import INHERIT, Path, State, VersionState, id_of_state, is_live
 from artstore.domain.copies import copied, refuse_mixture
-from artstore.domain.names import check_alias, check_tags, check_type, collection_named, listed, parse_spec
+from artstore.domain.names import (
+    check_alias,
+    check_new_alias,
+    check_tags,
+    check_type,
+    collection_named,
+    listed,
+    parse_spec,
+)
 from artstore.domain.properties import NEVER, Properties, aligned, said_of
 from artstore.domain.upserts import no_upsert
 from artstore.domain.wording import near, typed
@@ -53,7 +61,8 @@ class Changes:
 
     def set_aliases(self, text: str, add: tuple[str, ...] = (), remove: tuple[str, ...] = ()) -> Version:
         """Move aliases to a version, or remove them from it. Raises NotFound if it lacks an alias to remove."""
-        add, remove = (tuple(map(check_alias, listed(aliases, "aliases"))) for aliases in (add, remove))
+        add = tuple(map(check_new_alias, listed(add, "aliases")))
+        remove = tuple(map(check_alias, listed(remove, "aliases")))
         if "latest" in (*add, *remove):
             raise latest_is_ours()
 

@@ -7,10 +7,12 @@ import pytest
 
 import artstore as wandb
 from artstore.api.handles import opened
+from artstore.domain.properties import Properties
 from artstore.errors import Conflict, NotFound
 from artstore.store.logs import CHECKPOINT_EVERY
 from tests.support.artifacts import again
 from tests.support.artifacts import log_files as log
+from tests.support.commands import Cli
 from tests.support.folders import make_tree, snapshot
 
 
@@ -270,3 +272,41 @@ def test_deletion_frees_space_at_the_next_gc_and_spares_what_others_hold(here: P
     with pytest.raises(NotFound, match="data:v0 was deleted and collected"):
         artifact.download("gone")
     assert not (here / "gone").exists()
+
+
+def test_an_alias_that_differs_from_latest_only_by_case_is_refused_wherever_one_is_set(here: Path, cli: Cli) -> None:
+    stored, said = (
+        log({"f": "1"}),
+        "alias '.*' is not allowed: it differs from 'latest', the newest version, only by case",
+    )
+    stored.aliases.append("LATEST")
+    fresh = wandb.Artifact("data")
+    with wandb.init() as run:
+        run.use_artifact(stored)
+        for make in (
+            stored.save,
+            lambda: run.log_artifact(fresh, aliases=["Latest"]),
+            lambda: run.link_artifact(stored, "registry-models/m", aliases=["laTest"]),
+        ):
+            with pytest.raises(ValueError, match=said):
+                make()
+    for words in (("alias", "data", "LATEST"), ("put", "work.txt", "-n", "data", "--alias", "Latest")):
+        (here / "work.txt").touch()
+        done = cli(*words, cwd=here)
+        assert done.code == 3 and "only by case" in done.err
+    assert wandb.Api().artifact("data").aliases == ["latest"]
+
+
+def test_an_alias_like_latest_that_is_there_already_can_be_removed_and_keeps_nothing_from_being_edited(
+    here: Path,
+) -> None:
+    log({})
+    with wandb.Repository(str(here / ".artifacts")) as repository, repository.draft() as other:
+        other.save(repository.collection("data").path, properties=Properties(aliases=("LATEST",)))
+    stored = wandb.Api().artifact("data")
+    assert stored.aliases == ["latest", "LATEST"]
+    stored.description, stored.aliases = "edited", [*stored.aliases, "best"]
+    stored.save()
+    stored.aliases.remove("LATEST")
+    stored.save()
+    assert wandb.Api().artifact("data:latest").aliases == ["latest", "best"]
