@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from artstore.api.handles import opened
-from artstore.api.listing import Artifacts, Listing, warn_if_misspelt
+from artstore.api.listing import Artifacts, Listing, checked_order, warn_if_misspelt
 from artstore.domain.collection import Path, State
 from artstore.domain.copies import REGISTRY_RECORD
 from artstore.domain.filters import Asked
@@ -391,7 +391,7 @@ class Collections(Listing[ArtifactCollection]):
     ) -> None:
         states = [state for path in projects for state in opened(root).collections(*path)]
         states = [state for state in states if type in (None, state.type) and fits_collection(state, filter)]
-        if order is not None:
+        if order := checked_order(order, ""):
             states.sort(key=_key(order), reverse=order.startswith("-"))
         self._root = root
         super().__init__(states, lambda state: ArtifactCollection(root, state))
@@ -427,7 +427,7 @@ class Registries(Listing[Registry]):
             return fits_registry(project.removeprefix(REGISTRY), state, _created(root, entity, project), filter)
 
         found = [project for project in registries_of(root, entity) if fits(project)]
-        if order is not None and order.startswith("-"):
+        if checked_order(order, "+name").startswith("-"):
             found.reverse()
         self._root, self._entity = root, entity
         super().__init__(found, lambda project: Registry(root, entity, project))

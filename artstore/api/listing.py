@@ -5,12 +5,20 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from artstore.domain.filters import Asked
+from artstore.errors import InvalidType
 from artstore.operations.finding.lookup import Version
 
 if TYPE_CHECKING:
     from artstore.api.artifact import Artifact  # noqa: F401  for the class name in quotes
 
 T = TypeVar("T")
+
+
+def checked_order(order: Any, default: str) -> str:
+    """An order such as `-created_at`; None and an empty text mean the default, as in W&B. Raises InvalidType."""
+    if order is not None and not isinstance(order, str):
+        raise InvalidType(f"an order must be text such as '-created_at', not {order!r:.80}")
+    return order or default
 
 
 def warn_if_misspelt(found: Sequence[Any], asked: Asked) -> None:

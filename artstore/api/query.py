@@ -19,7 +19,7 @@ from artstore.api.collections import (
 )
 from artstore.api.files import PathLike, Texts
 from artstore.api.handles import opened, root_of
-from artstore.api.listing import Artifacts, Listing, warn_if_misspelt
+from artstore.api.listing import Artifacts, Listing, checked_order, warn_if_misspelt
 from artstore.api.recording import session
 from artstore.api.runs import RunRecord
 from artstore.backends.storage import is_url
@@ -166,7 +166,7 @@ class Api:
         found = fitting_versions(lookup, [state], filters, asked := Asked())
         warn_if_misspelt(found, asked)
         versions = [one.version for one in found if wanted <= set(lookup.said_of(one).get("tags", []))]
-        key, descending = _order(order or "-version")
+        key, descending = _order(checked_order(order, "-version"))
         versions.sort(key=lambda version: (key(version), version["number"]), reverse=descending)
         return Artifacts(self._root, [Version(state, version) for version in versions])
 
@@ -270,7 +270,7 @@ class Api:
         self,
         path: str | None = None,
         filters: dict[str, Any] | None = None,
-        order: str = "+created_at",
+        order: str | None = "+created_at",
         per_page: int | None = None,
         include_sweeps: bool = True,
         lazy: bool = True,
@@ -289,12 +289,13 @@ class Api:
 
         Raises:
             InvalidValue: If the filter isn't valid, or no run has the value of the order.
+            InvalidType: If the order isn't text (also a TypeError).
 
         Example:
             >>> wandb.Api().runs("digits", filters={"summary_metrics.loss": {"$lt": 0.3}})
             [<Run local/digits/train-1 (finished)>]
         """
-        values, root = self._repository.run_fields(), self._root
+        values, root, order = self._repository.run_fields(), self._root, checked_order(order, "+created_at")
         states = fitting_runs(values, filters, *self._home(path), asked=(asked := Asked()))[::-1]
         warn_if_misspelt(states, asked)
         if order not in ("+created_at", "created_at"):

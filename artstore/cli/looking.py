@@ -54,6 +54,8 @@ def ls_command(
     """
     if deleted and (where or path or recursive):
         raise InvalidValue("--deleted can be combined with SPEC, --project, --type and --from only")
+    if project and spec:
+        raise InvalidValue("--project can't be combined with SPEC", hint="put it before the name: PROJECT/NAME")
     with open_view(place) as repository:
         if deleted:
             _list_deleted(repository, spec, project, type, place, as_json)

@@ -44,14 +44,21 @@ def _home(repository: View, text: str | None) -> tuple[str, str]:
 @click.option(
     "-n", "number", type=click.IntRange(min=1), metavar="N", help="Show N  [default: 100 in a table, else all]"
 )
-@click.option("--columns", metavar="NAMES", help="Show these instead: 'state,config.lr,val/acc'.")
-@click.option("--sort", metavar="NAME", help="In this order: 'config.lr', or from the largest '-val/acc'.")
+@click.option(
+    "--columns", multiple=True, metavar="NAMES", help="Show these instead: 'state,config.lr,val/acc'; may be repeated."
+)
+@click.option(
+    "--sort",
+    multiple=True,
+    metavar="NAME",
+    help="In this order: 'config.lr', or from the largest '-val/acc'; may be repeated.",
+)
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV, with config and summary.")
 @from_option
 @json_option
 def ls_command(
-    project: str | None, where: tuple[str, ...], number: int | None, columns: str | None, sort: str | None, as_csv: bool,
-    place: str | None, as_json: bool,
+    project: str | None, where: tuple[str, ...], number: int | None, columns: tuple[str, ...], sort: tuple[str, ...],
+    as_csv: bool, place: str | None, as_json: bool,
 ) -> None:  # fmt: skip
     """List the runs of [ENTITY/]PROJECT, or all runs, latest first.
 
@@ -67,9 +74,10 @@ def ls_command(
             values = repository.run_fields()
             states = fitting_runs(values, parsed(where), *home, damaged=damaged, asked=asked)
             number_of = len(states)
-            states = ordered(states, sort, values) if sort else states
+            for name in reversed(sort):  # each keeps the order of equals
+                states = ordered(states, name, values)
             if columns:
-                _print_columns(repository, values, states, columns.split(","), number, as_csv, as_json)
+                _print_columns(repository, values, states, ",".join(columns).split(","), number, as_csv, as_json)
             elif as_json:
                 print_json([_plain(repository, state) for state in states[:number]])
             elif as_csv:

@@ -249,3 +249,20 @@ def test_an_error_is_told_without_the_errors_inside_that_led_to_it(here: Path, w
         wrong()
     told = "".join(traceback.format_exception(caught.value))
     assert "During handling" not in told and "direct cause" not in told
+
+
+def test_an_order_that_is_not_given_is_the_default_and_one_that_is_not_text_is_refused(here: Path) -> None:
+    log(draft())
+    api, names = wandb.Api(), wandb.Api().create_registry("models")
+    lists: list[Callable[[Any], Any]] = [
+        lambda order: api.runs(order=order),
+        lambda order: api.artifacts(name="data", order=order),
+        lambda order: names.collections(order=order),
+        lambda order: api.registries(order=order),
+        lambda order: api.registries().collections(order=order),
+    ]
+    for listed in lists:
+        assert list(listed(None)) == list(listed(""))
+        for wrong in (5, ["+created_at"]):
+            with pytest.raises(TypeError, match=r"^an order must be text such as '-created_at', not "):
+                listed(wrong)

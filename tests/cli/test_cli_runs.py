@@ -441,3 +441,15 @@ def test_a_failed_lineage_leaves_the_file_that_was_there(cli: Cli, made: Path, t
     assert cli("lineage", "nope", "--format", "svg", "-o", file, cwd=made).code == 4
     assert file.read_text() == "kept"
     assert os.listdir(tmp_path) == ["kept.svg"]
+
+
+def test_columns_and_sort_that_are_given_twice_add_up(cli: Cli, made: Path) -> None:
+    twice = said(cli, made, "runs", "ls", "--columns", "state", "--columns", "id,group", "--csv")
+    assert twice.splitlines()[0] == "run,state,id,group"
+    rows = said(
+        cli, made, "runs", "ls", "--columns", "state", "--sort", "-state", "--sort", "id", "--csv"
+    ).splitlines()[1:]
+    found = [(state, run) for run, state in (row.split(",") for row in rows)]
+    assert len(found) == 3 and found == sorted(
+        sorted(found, key=lambda pair: pair[1]), key=lambda p: p[0], reverse=True
+    )

@@ -405,3 +405,11 @@ def test_collections_are_filtered_by_what_is_said_of_them(filled: Path) -> None:
     assert found({"$nor": [{"type": "model"}]}) == ["data"]
     with pytest.raises(ValueError, match="no field 'metadata.x'"):
         found({"metadata.x": 1})
+
+
+def test_a_project_beside_a_spec_is_refused_instead_of_ignored(filled: Path, cli: Cli) -> None:
+    for more in ((), ("--where", "version=v0"), ("--deleted",)):
+        done = cli("ls", "data", "--project", "second", *more, cwd=filled)
+        assert done.code == 3 and done.err.startswith(
+            "error: --project can't be combined with SPEC\nhint: put it before"
+        )
