@@ -2,6 +2,7 @@
 
 import json
 import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -101,6 +102,24 @@ def test_of_many_files_that_can_not_be_added_fifty_are_listed(cli: Cli, tmp_path
         os.mkfifo(source / f"pipe{number:02}")
     told = cli("put", "src", "--name", "data")
     assert told.code == 8 and told.err.count(": is a FIFO") == 50 + 1 and "  and 10 more" in told.err
+
+
+@pytest.mark.parametrize("more", [[], ["--dry-run"], ["--exclude", "x"]])
+def test_a_fifo_that_is_named_is_refused_and_never_opened(cli: Cli, tmp_path: Path, more: list[str]) -> None:
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    (tmp_path / "link").symlink_to("fifo")
+    writer = threading.Thread(target=lambda: os.close(os.open(fifo, os.O_WRONLY)))
+    writer.start()  # it waits until somebody opens the FIFO to read from it
+    for path in ("fifo", "link", f"file://{fifo}"):
+        done = cli("put", path, "--name", "x", *more)
+        refused = 3 if more == ["--exclude", "x"] and path[:4] != "file" else 8
+        told = "is not a folder" if refused == 3 else "is a FIFO"
+        assert done.code == refused and told in done.err and done.out == "", done
+    assert writer.is_alive(), "nobody opened it"
+    os.close(os.open(fifo, os.O_RDONLY | os.O_NONBLOCK))
+    writer.join()
+    assert cli("ls").out == ""
 
 
 def test_an_option_in_a_command_s_place_is_a_wrong_command_line(cli: Cli) -> None:
