@@ -1,13 +1,43 @@
 """Reading the folder of another tool, which somebody else may have made: only what is really below it is read."""
 
 import os
+from hashlib import md5
+from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
+from blake3 import blake3
+
 from artstore.adapters.plain import LONGEST
-from artstore.backends.files import open_regular
+from artstore.backends.files import closing_fd, open_regular
+from artstore.domain.digest import Digest
 from artstore.domain.names import printable
 from artstore.errors import Damage
 from artstore.operations.saving.draft import Draft
+
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+class Checked(NamedTuple):
+    """The digests of a file's bytes, all from one reading of it."""
+
+    md5: bytes
+    digest: Digest
+
+
+def checked(fd: int) -> Checked:
+    """Read an open file once, and close it."""
+    old, new = md5(usedforsecurity=False), blake3()
+    with open(fd, "rb", buffering=0) as file:
+        while piece := file.read(1 << 20):
+            old.update(piece)
+            new.update(piece)
+    return Checked(old.digest(), Digest(new.digest()))
+
+
+def add_checked(draft: Draft, path: str, name: str, digest: Digest) -> None:
+    """Add a file to a draft. Raises Damage if its bytes are not those that were checked, which had this digest."""
+    if draft.add_file(path, name).digest != digest:
+        raise Damage(f"{printable(path)} was changed while it was imported")
 
 
 class Source:
@@ -23,12 +53,32 @@ class Source:
     def require(self, place: str) -> str:
         """The same path. Raises Damage if it leads out of the folder by a link or by `..`."""
         if not self.holds(place):
-            raise Damage(f"{printable(place)} leads out of {printable(self.root)}, so it is not read")
+            raise self._leads_out(place)
         return place
+
+    def _leads_out(self, place: str) -> Damage:
+        return Damage(f"{printable(place)} leads out of {printable(self.root)}, so it is not read")
+
+    def open(self, place: str) -> int:
+        """A descriptor of a regular file. Raises OSError, and Damage if it is elsewhere.
+
+        Links to folders are resolved first. Then each folder is opened from the one above it, and no link is followed:
+        so nothing that changes meanwhile leads out.
+        """
+        folder, name = os.path.split(self.require(place))
+        parts = os.path.relpath(os.path.realpath(folder), self.root).split(os.sep)
+        if ".." in parts:
+            raise self._leads_out(place)
+        fd = os.open(self.root, _FOLDER)
+        for part in parts:
+            with closing_fd(fd):
+                fd = os.open(part, _FOLDER, dir_fd=fd)
+        with closing_fd(fd):
+            return open_regular(name, dir_fd=fd)
 
     def small_file(self, path: str) -> bytes:
         """A regular file's bytes. Raises OSError, and Damage if it is too long, a link, or elsewhere."""
-        with open(open_regular(self.require(path)), "rb") as file:
+        with open(self.open(path), "rb") as file:
             data = file.read(LONGEST + 1)
         if len(data) > LONGEST:
             raise Damage(f"{printable(path)} has more than {LONGEST >> 20} MiB")

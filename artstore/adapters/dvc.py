@@ -7,13 +7,13 @@ import shlex
 import subprocess
 from collections.abc import Callable, Iterator
 from functools import partial
-from hashlib import file_digest
 from typing import Any, NamedTuple
 
-from artstore.adapters.confining import Source
+from artstore.adapters.confining import Source, add_checked, checked
 from artstore.adapters.importing import MALFORMED, Left, Taken, alias_from, saved
 from artstore.adapters.plain import loaded, settings_of
 from artstore.domain.collection import Path
+from artstore.domain.digest import Digest
 from artstore.domain.names import name_from, printable
 from artstore.errors import Damage, InvalidValue, NotFound, Refused
 from artstore.operations.saving.draft import Draft
@@ -90,28 +90,40 @@ def _save(
 
 def _fill(draft: Draft, caches: list[Source], output: Output) -> None:
     """Add an output's files to a draft."""
-    cache, found = _cached(caches, output.md5, output.newer)
+    found = _cached(caches, output.md5, output.newer)
     if not output.md5.endswith(".dir"):
-        draft.add_file(found, os.path.basename(output.path))
+        add_checked(draft, found.path, os.path.basename(output.path), found.digest)
         return
-    for entry in json.loads(cache.small_file(found)):
-        draft.add_file(_cached(caches, entry["md5"], output.newer)[1], str(entry["relpath"]))
+    for entry in json.loads(found.cache.small_file(found.path)):
+        file = _cached(caches, entry["md5"], output.newer)
+        add_checked(draft, file.path, str(entry["relpath"]), file.digest)
 
 
-def _cached(caches: list[Source], md5: str, newer: bool) -> tuple[Source, str]:
-    """The cache that has a file, and the file. Raises Damage if its MD5 differs, NotFound if no cache has it.
+class _Cached(NamedTuple):
+    """A file in DVC's cache."""
 
-    The MD5 of an output of DVC 2 can't be checked, because it isn't that of the bytes.
+    cache: Source
+    path: str
+    digest: Digest
+
+
+def _cached(caches: list[Source], md5: str, newer: bool) -> _Cached:
+    """The file with an MD5, in the first cache that has it.
+
+    Raises Damage if its MD5 differs, NotFound if no cache has it. The MD5 of an output of DVC 2 can't be checked,
+    because it isn't that of the bytes.
     """
     if not isinstance(md5, str) or not _MD5.fullmatch(md5):
         raise Damage(f"'{printable(str(md5)[:80])}' is not a digest of DVC's")
     for cache in caches:
         for place in (f"{cache.root}/files/md5/{md5[:2]}/{md5[2:]}", f"{cache.root}/{md5[:2]}/{md5[2:]}"):
             if os.path.isfile(place):
-                with open(cache.require(place), "rb") as file:
-                    if newer and file_digest(file, "md5").hexdigest() != md5.removesuffix(".dir"):
-                        raise Damage(f"{printable(place)} is damaged: it does not have the MD5 that DVC recorded")
-                return cache, place
+                cache.require(place)
+                real = os.path.realpath(place)
+                content = checked(cache.open(real))
+                if newer and content.md5.hex() != md5.removesuffix(".dir"):
+                    raise Damage(f"{printable(place)} is damaged: it does not have the MD5 that DVC recorded")
+                return _Cached(cache, real, content.digest)
     raise NotFound(f"{md5} is not in DVC's cache: `dvc fetch --all-tags` gets it from a remote of DVC's")
 
 

@@ -7,10 +7,9 @@ import struct
 import zlib
 from base64 import b64encode
 from collections.abc import Iterator
-from hashlib import file_digest
 from typing import Any
 
-from artstore.adapters.confining import Source
+from artstore.adapters.confining import Source, add_checked, checked
 from artstore.adapters.importing import MALFORMED, ForeignRun, Left, Taken, alias_from, iso, recorder, saved
 from artstore.backends.files import open_regular
 from artstore.domain.collection import Path
@@ -60,7 +59,7 @@ def import_wandb(repository: Repository, folder: str, project: str, type: str) -
     record = _record_type() if logs else None
     for log in logs:
         try:
-            yield from _run(repository, source.require(log), record)
+            yield from _run(repository, source, log, record)
         except MALFORMED as error:
             yield Left.of(log, error)
     for place in downloaded:
@@ -156,11 +155,11 @@ def _record_type() -> Any:
     return Record
 
 
-def _run(repository: Repository, log: str, record_type: Any) -> Iterator[Taken | Left]:
+def _run(repository: Repository, source: Source, log: str, record_type: Any) -> Iterator[Taken | Left]:
     read = _Read()
     from google.protobuf.message import DecodeError
 
-    with open(open_regular(log), "rb") as file:
+    with open(source.open(log), "rb") as file:
         for data in records(file.read(), printable(log)):
             record = record_type()
             try:
@@ -223,11 +222,11 @@ def _logged(repository: Repository, run: RunPath, artifact: Any) -> Taken:
                 raise NotFound(f"its entry {printable(entry.path)} is a reference to {printable(entry.ref)}")
             if not entry.local_path or not os.path.isfile(entry.local_path):
                 raise NotFound(f"the file that W&B staged for its entry {printable(entry.path)} is gone")
-            with open(open_regular(entry.local_path), "rb") as file:
-                digest = b64encode(file_digest(file, "md5").digest()).decode()
-            if digest != entry.digest:  # also keeps a forged log from naming files that its maker has never seen
+            content = checked(open_regular(entry.local_path))
+            # This also keeps a forged log from naming files that its maker has never seen.
+            if b64encode(content.md5).decode() != entry.digest:
                 raise Damage(f"the file that W&B staged for its entry {printable(entry.path)} differs from the log")
-            draft.add_file(entry.local_path, entry.path)
+            add_checked(draft, entry.local_path, entry.path, content.digest)
         metadata = json.loads(artifact.metadata) if artifact.metadata else {}
         properties = Properties(description=artifact.description or None, metadata=metadata)
         aliases = (alias_from(alias) for alias in artifact.aliases if alias != "latest")

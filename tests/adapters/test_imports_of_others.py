@@ -12,9 +12,11 @@ from typing import Any
 
 import pytest
 
+from artstore.adapters.confining import Source
 from artstore.adapters.plain import loaded, settings_of
 from artstore.adapters.wandb_offline import _set
 from artstore.errors import Damage
+from artstore.operations.saving.draft import Draft
 from artstore.repository import Repository
 from tests.adapters.test_imports import imported, unpacked
 from tests.support.commands import Cli
@@ -222,3 +224,50 @@ def test_half_a_character_in_a_run_of_wandb_is_imported_as_a_question_mark() -> 
     texts = {"a": r'["\ud800", {"\udfffb": 1}]', "b": r'"\ud83d\ude00"', "c": "no JSON"}
     _set(values, [SimpleNamespace(nested_key=[], key=key, value_json=text) for key, text in texts.items()])
     assert values == {"a": ["?", {"?b": 1}], "b": "😀", "c": "no JSON"}
+
+
+@pytest.mark.parametrize("after", ["the check", "the path is resolved"])
+def test_a_folder_that_becomes_a_link_after_the_check_is_not_followed(
+    tmp_path: Path, secret: Path, monkeypatch: pytest.MonkeyPatch, after: str
+) -> None:
+    place = make_tree(tmp_path / "store", {"run/params/key": "own"})
+    source = Source(str(place))
+    resolve, require = os.path.realpath, source.require
+    assert source.small_file(f"{place}/run/params/key") == b"own"
+
+    def swap() -> None:
+        (place / "run/params").rename(tmp_path / "moved")
+        (place / "run/params").symlink_to(secret)
+
+    def required(path: str) -> str:
+        result = require(path)
+        if after == "the check":
+            swap()
+        else:
+            monkeypatch.setattr(os.path, "realpath", resolved)
+        return result
+
+    def resolved(path: str) -> str:
+        result = resolve(path)
+        swap()
+        return result
+
+    monkeypatch.setattr(source, "require", required)
+    with pytest.raises((Damage, NotADirectoryError)):
+        source.small_file(f"{place}/run/params/key")
+    assert (place / "run/params").is_symlink()
+
+
+def test_a_file_that_is_swapped_between_its_check_and_its_save_is_refused(
+    dvc: Path, cli: Cli, tmp_path: Path, secret: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add = Draft.add_file
+
+    def swapped(draft: Draft, path: str, *names: Any, **options: Any) -> Any:
+        Path(path).unlink()
+        Path(path).symlink_to(secret / "key")
+        return add(draft, path, *names, **options)
+
+    monkeypatch.setattr(Draft, "add_file", swapped)
+    taken, left = imported(cli, "dvc", "dvc", "--cache", str(tmp_path / "cache"))
+    assert taken == {} and left["x at the working folder"].endswith(" was changed while it was imported"), left
