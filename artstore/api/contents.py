@@ -11,8 +11,9 @@ from artstore.api.entries import ENTRY_SCHEME, Entry, origin_in
 from artstore.api.files import ArtifactFiles, PathLike, Texts, globs_of
 from artstore.api.handles import opened
 from artstore.api.media.content import Content, Reference, StoredFile
+from artstore.api.media.layout import ArtifactPlace
 from artstore.api.media.value import Media
-from artstore.api.objects import DraftPlace
+from artstore.api.objects import put_files
 from artstore.api.tables.file import ENDING, SUFFIX
 from artstore.api.tables.table import Table
 from artstore.backends import references
@@ -322,11 +323,11 @@ class Contents(ArtifactFiles):
                 f"only a Table, media or an entry can be added to an artifact, not {type(obj).__name__}",
                 hint="write it to a file with artifact.new_file()",
             )
-        target, place = normal_path(name), DraftPlace()
+        target, place = normal_path(name), ArtifactPlace()
         with self._drafting.changing() as draft:
             if isinstance(obj, Table):
                 target = target if target.endswith(ENDING) else target + SUFFIX
-                raw = self._add_table(draft, obj, target, overwrite=overwrite)
+                raw = self._add_table(draft, obj, target, place, overwrite=overwrite)
             else:
                 target = obj.with_suffix(target)
                 told = json.dumps(obj.to_json(place), sort_keys=True)
@@ -336,24 +337,27 @@ class Contents(ArtifactFiles):
             self._note_origin_of(obj, target, raw[3])
         return Entry(self, target, raw)
 
-    def _add_table(self, draft: Draft, table: Table, target: str, *, overwrite: bool) -> TreeEntry:
+    def _add_table(
+        self, draft: Draft, table: Table, target: str, place: ArtifactPlace, *, overwrite: bool
+    ) -> TreeEntry:
         staged = draft.staged_file(target)
         beside: dict[str, bytes] = {}
         with open(staged, "wb") as file:
-            table.write(file, beside.__setitem__)
+            table.write(file, beside.__setitem__, place)
         raw = draft.add_staged(staged, target, overwrite=overwrite)
         for path, data in beside.items():
             draft.add_bytes(data, path)
         return raw
 
-    def _add_media(self, draft: Draft, place: DraftPlace, target: str) -> None:
+    def _add_media(self, draft: Draft, place: ArtifactPlace, target: str) -> None:
         """Add the files of the object at `target`. If one can't be added, the object is removed."""
         try:
-            for path in place.put_into(draft, self._add_shared):
-                self._drafting.note_source(path, None)
+            put_files(draft, place.files, self._add_shared)
         except BaseException:
             draft.remove(target)
             raise
+        for path in place.files:
+            self._drafting.note_source(path, None)
 
     def _add_shared(self, content: Content, path: str) -> bool:
         """Add a file that is in another artifact of this repository, or a reference. False if it is neither."""

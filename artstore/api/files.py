@@ -165,7 +165,7 @@ class ArtifactFiles:
 
         source = MediaSource(lambda other: stored.open(stored.entry(other)), entry_at)
         if path.endswith(ENDING):
-            return Table.read(partial(stored.open, raw), source.open, what)
+            return Table.read(partial(stored.open, raw), source, what)
         return media_at(path, partial(stored.open, raw), source, what)
 
     def __getitem__(self, name: str) -> Any:

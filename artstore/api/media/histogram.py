@@ -2,7 +2,7 @@
 
 from typing import Any, Self
 
-from artstore.api.media.value import Media, MediaPlace, MediaSource, Told, plain
+from artstore.api.media.value import Media, MediaPlace, MediaSource, Told, object_type, plain
 from artstore.api.needed import needed
 from artstore.errors import Damage, InvalidValue
 
@@ -55,7 +55,7 @@ class Histogram(Media):
     @classmethod
     def column_type(cls) -> Told:
         """The type of a column: W&B has none of its own for histograms."""
-        return {"wb_type": "pythonObject", "params": {"class_name": "Histogram"}}
+        return object_type("Histogram")
 
     def to_json(self, place: MediaPlace | None = None) -> Told:
         """What is recorded of it."""

@@ -8,7 +8,7 @@ from numbers import Number
 from typing import Any, Self
 
 from artstore.api.media.content import Kept, content_of_file
-from artstore.api.media.value import Media, MediaPlace, MediaSource, Told, plain
+from artstore.api.media.value import Media, MediaPlace, MediaSource, Told, object_type, plain
 from artstore.api.needed import needed
 from artstore.errors import Damage, InvalidType, InvalidValue
 
@@ -47,6 +47,11 @@ class Classes(Media):
     def labels(self) -> Labels:
         """The names by id."""
         return {each["id"]: each["name"] for each in self.class_set}
+
+    @classmethod
+    def column_type(cls) -> Told:
+        """The type of a column: W&B has none of its own for these."""
+        return object_type("Classes")
 
     def to_json(self, place: MediaPlace) -> Told:
         """The classes themselves: they need no file."""
@@ -105,6 +110,11 @@ class ImageMask(Media):
         out = io.BytesIO()
         needed("PIL.Image", "an ImageMask", "pillow").fromarray(data.astype("uint8")).save(out, "png")
         self.content = Kept(out.getvalue())
+
+    @classmethod
+    def column_type(cls) -> Told:
+        """The type of a column: W&B has none of its own for these."""
+        return object_type("ImageMask")
 
     @property
     def mask_data(self) -> Any:
@@ -175,6 +185,10 @@ class BoundingBoxes2D(Media):
             return self.box_data
         value = {"box_data": self.box_data, "class_labels": plain(self.class_labels)}
         return {"_type": "boxes2D", **place.store(Kept(json.dumps(value).encode()), self.folder, self.ending())}
+
+    def own_type(self) -> Told:
+        """Raises InvalidType: they have no cell of their own."""
+        raise InvalidType("boxes can't be stored in a table on their own", hint="Image(…, boxes={'key': boxes})")
 
     def ending(self) -> str:
         """The ending of its file in a run."""

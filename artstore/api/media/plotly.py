@@ -7,7 +7,7 @@ from typing import Any
 
 from artstore.api.media.content import Kept, content_of_file, read
 from artstore.api.media.pixels import figure_of, is_figure
-from artstore.api.media.value import Media, Told, plain
+from artstore.api.media.value import Media, Told, object_type, plain
 from artstore.api.needed import needed, package_of
 from artstore.errors import InvalidType
 
@@ -55,7 +55,7 @@ class Plotly(Media):
     @classmethod
     def column_type(cls) -> Told:
         """The type of a column: W&B has none of its own for plots."""
-        return {"wb_type": "pythonObject", "params": {"class_name": "Plotly"}}
+        return object_type("Plotly")
 
     def ending(self) -> str:
         """The ending of its file."""

@@ -16,6 +16,15 @@ _LARGEST_JSON = 64 << 20
 """The most bytes of a JSON file that is read for one object."""
 
 
+OBJECT = "pythonObject"
+"""The type of a column of objects for which W&B has no type of its own."""
+
+
+def object_type(name: str) -> Told:
+    """The type of a column of such objects, by the name of their class."""
+    return {"wb_type": OBJECT, "params": {"class_name": name}}
+
+
 class MediaPlace(Protocol):
     """Where media are stored: the draft of an artifact, or a run."""
 
@@ -40,6 +49,10 @@ class MediaSource:
         self.open = open_
         self._entry = entry
         self._read: dict[str, Any] = {}
+
+    def __call__(self, path: str) -> BinaryIO:
+        """Open a file by its path."""
+        return self.open(path)
 
     def content(self, told: Told, what: str) -> StoredFile:
         """The file that the fields `path` and `sha256` name. It is opened when it is needed."""
@@ -140,6 +153,11 @@ class Media:
 
     def _repr_html_(self) -> str:
         return page(str(self), "" if self.caption is None else f"<p>{page_text(self.caption)}</p>")
+
+
+def identity_of(media: Media) -> Any:
+    """A JSON value that two objects share only if they are equal."""
+    return media.identity()
 
 
 def plain(value: Any) -> Any:

@@ -6,9 +6,10 @@ Pure. numpy and pandas values are recognised by their types; numpy is imported o
 import datetime
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
+from artstore.api.media.value import Media, identity_of
 from artstore.errors import InvalidType, InvalidValue
 
 Type = dict[str, Any]
@@ -19,7 +20,7 @@ UNKNOWN: Type = {"wb_type": "unknown"}
 ANY: Type = {"wb_type": "any"}
 NUMBER, STRING, BOOLEAN, TIMESTAMP = ({"wb_type": name} for name in ("number", "string", "boolean", "timestamp"))
 _PLAIN: dict[type, Type] = {int: NUMBER, float: NUMBER, str: STRING, bool: BOOLEAN, type(None): NONE}
-_BEFORE_NONE = frozenset(("any", "artifactVersion", "boolean", "ndarray"))
+_BEFORE_NONE = frozenset(("any", "artifactVersion", "audio-file", "boolean", "html-file", "image-file", "ndarray"))
 """W&B sorts the types of a union as text; these come before None."""
 LONGEST_INLINE = 150
 """The most elements of a one-dimensional array in a cell.
@@ -99,6 +100,8 @@ def type_of(value: Any, depth: int = 0) -> Type:
     value = _scalar(value)
     if depth and value is not None and is_null(value):
         raise InvalidValue(f"{value} inside a list or dict can't be stored in a table, only None", hint=_NO_NAN)
+    if isinstance(value, Media):
+        return value.own_type()
     value = plain(value)
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return NONE
@@ -179,6 +182,7 @@ _WAYS_OUT = {
     "tuple": "store a list: list(value)",
     "set": "store a list: sorted(value)",
     "frozenset": "store a list: sorted(value)",
+    "Figure": "store an image: wandb.Image(value)",
     "void": "store a list or a dict of its fields: value.tolist()",
 }
 """What can be stored instead, by the name of the type."""
@@ -220,6 +224,10 @@ def merge(one: Type, other: Type) -> Type | None:
     if one["wb_type"] == "list":
         element = joined([params.get("element_type", UNKNOWN), others.get("element_type", UNKNOWN)])
         return {"wb_type": "list", "params": {**others, "element_type": element}}
+    if one["wb_type"] == "image-file":
+        from artstore.api.media.image_types import merged
+
+        return merged(one, other)
     if one["wb_type"] == "typedDict":
         before, after = params["type_map"], others["type_map"]
         if before.keys() != after.keys():
@@ -272,8 +280,11 @@ def words(kind: Type) -> str:
     """The name of a type in messages."""
     names = {
         "number": "numbers", "string": "text", "boolean": "booleans", "timestamp": "times", "typedDict": "dicts",
-        "list": "lists",
+        "list": "lists", "image-file": "images", "audio-file": "sounds", "video-file": "videos", "html-file": "pages",
+        "object3D-file": "3D objects",
     }  # fmt: skip
+    if kind["wb_type"] == "pythonObject":
+        return f"{kind['params']['class_name']} objects"
     if kind["wb_type"] == "ndarray":
         return f"arrays of shape {tuple(kind['params']['shape'])}"
     return names.get(kind["wb_type"], str(kind["wb_type"]))
@@ -305,11 +316,14 @@ def is_form(form: Any) -> bool:
     return isinstance(form, str) and (form in ("date", "naive", *COLLECTIONS) or _FORM.fullmatch(form) is not None)
 
 
-def encoded(value: Any, depth: int = 0) -> Any:
+def encoded(value: Any, depth: int = 0, media: Callable[[Media], Any] = identity_of) -> Any:
     """A cell's JSON value. Arrays that are stored in a file beside the table are null.
 
-    Times become milliseconds since 1970 UTC, or text inside a list or dict. NaN becomes null.
+    Times become milliseconds since 1970 UTC, or text inside a list or dict. NaN becomes null. `media` is called for an
+    image or another object; by default it only tells which one it is.
     """
+    if isinstance(value, Media):
+        return media(value)
     value = plain(value)
     if isinstance(value, float):
         return None if math.isnan(value) else float(value)
@@ -320,10 +334,11 @@ def encoded(value: Any, depth: int = 0) -> Any:
     if is_array(value):
         return encoded(_listed(value) if depth else value.tolist(), depth) if depth or is_inline(value) else None
     if isinstance(value, list | tuple):
-        return [encoded(item, depth + 1) for item in value]
+        return [encoded(item, depth + 1, media) for item in value]
     if isinstance(value, set | frozenset):
-        return sorted((encoded(item, depth + 1) for item in value), key=lambda item: (type(item).__name__, str(item)))
-    return {str(key): encoded(item, depth + 1) for key, item in value.items()}
+        items = (encoded(item, depth + 1, media) for item in value)
+        return sorted(items, key=lambda item: (type(item).__name__, str(item)))
+    return {str(key): encoded(item, depth + 1, media) for key, item in value.items()}
 
 
 def in_order(cell: Any) -> Any:

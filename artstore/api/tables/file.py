@@ -3,8 +3,10 @@
 import codecs
 import json
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import Any, BinaryIO, NamedTuple
 
+from artstore.api.media.value import Media, MediaSource
 from artstore.api.tables.columns import ANY, Type, decoded, encoded, is_form, is_type, without_none
 from artstore.errors import Damage
 
@@ -33,15 +35,20 @@ class Head(NamedTuple):
         return [(without_none(self.types.get(str(c), ANY)), self.forms.get(str(c))) for c in self.columns]
 
 
-def write_table(file: BinaryIO, head: Head, rows: Iterable[list[Any]], count: int) -> None:
-    """Write a table's file, with keys in ascending order, as W&B does. W&B ignores `column_forms`, which is ours."""
+def write_table(
+    file: BinaryIO, head: Head, rows: Iterable[list[Any]], count: int, media: Callable[[Media], Any]
+) -> None:
+    """Write a table's file, with keys in ascending order, as W&B does. W&B ignores `column_forms`, which is ours.
+
+    `media` stores an object in a cell, and returns what is recorded of it.
+    """
     types = {"wb_type": "typedDict", "params": {"type_map": head.types}}
     forms = f'"column_forms": {_sorted(head.forms)}, ' if head.forms else ""
     columns = f'"column_types": {_sorted(types)}, "columns": {_encode(head.columns)}'
     file.write(f'{{"_type": "table", {forms}{columns}, "data": ['.encode())
     comma = ""
     for row in rows:
-        file.write((comma + _encode([encoded(cell) for cell in row])).encode())
+        file.write((comma + _encode([encoded(cell, media=media) for cell in row])).encode())
         comma = ", "
     file.write(f'], "log_mode": "IMMUTABLE", "ncols": {len(head.columns)}, "nrows": {count}}}'.encode())
 
@@ -50,10 +57,13 @@ def _sorted(value: Any) -> str:
     return json.dumps(value, sort_keys=True)
 
 
-def read_table(open_: Callable[[], BinaryIO], what: str) -> tuple[Head, Iterator[list[Any]]]:
+def read_table(
+    open_: Callable[[], BinaryIO], what: str, source: MediaSource | None = None
+) -> tuple[Head, Iterator[list[Any]]]:
     """The head of a table's file, and its rows, which are decoded as they are asked for.
 
-    `open_` opens the file from its start each time. Raises Damage if it isn't a table.
+    `open_` opens the file from its start each time. Media are read from `source`; without one, cells have what is
+    recorded of them. Raises Damage if it isn't a table.
     """
     pieces = _Pieces(open_(), what)
     told = pieces.until_rows()
@@ -65,10 +75,27 @@ def read_table(open_: Callable[[], BinaryIO], what: str) -> tuple[Head, Iterator
                 pass
             told |= behind.until_rows()
     head = _head_of(told, what)
-    return head, _decoded(pieces, head, what)
+    return head, _decoded(pieces, head, what, [] if source is None else _revivers(head, source))
 
 
-def _decoded(pieces: "_Pieces", head: Head, what: str) -> Iterator[list[Any]]:
+def _revivers(head: Head, source: MediaSource) -> list[tuple[int, Callable[[Any], Any]]]:
+    """For each column that may hold media, its place and a function that makes them of what is recorded."""
+    plain = ("number", "string", "boolean", "timestamp", "none", "ndarray")
+    kinds = [(at, kind) for at, (kind, _) in enumerate(head.decoders()) if kind["wb_type"] not in plain]
+    if not kinds:
+        return []
+    from artstore.api.media.kinds import holds_media, revived, revived_if_possible
+
+    return [
+        (at, partial(revived if holds_media(kind) else revived_if_possible, source=source))
+        for at, kind in kinds
+        if holds_media(kind) or kind["wb_type"] in ("any", "unknown")
+    ]
+
+
+def _decoded(
+    pieces: "_Pieces", head: Head, what: str, revivers: list[tuple[int, Callable[[Any], Any]]]
+) -> Iterator[list[Any]]:
     decoders, width = head.decoders(), len(head.columns)
     slow = [(i, kind, form) for i, (kind, form) in enumerate(decoders) if form or kind["wb_type"] == "timestamp"]
     try:
@@ -77,6 +104,9 @@ def _decoded(pieces: "_Pieces", head: Head, what: str) -> Iterator[list[Any]]:
                 raise Damage(f"{what} has a row that does not fit its {width} columns")
             for i, kind, form in slow:
                 row[i] = decoded(row[i], kind, form)
+            for i, revive in revivers:
+                if isinstance(row[i], list | dict):
+                    row[i] = revive(row[i])
             yield row
     except (OverflowError, ValueError, TypeError) as error:
         raise Damage(f"{what} has a cell that doesn't have its column's type: {error}") from error

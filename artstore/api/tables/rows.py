@@ -6,11 +6,12 @@ import os
 import tempfile
 import weakref
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, overload
 
 import msgpack
 
+from artstore.api.media.value import Media
 from artstore.api.tables import columns as kinds
 from artstore.api.tables import frames
 from artstore.api.tables.comparing import same_row
@@ -31,14 +32,28 @@ class Rows(Sequence[list[Any]]):
         weakref.finalize(self, self._out.file.close)
         self._starts = array("Q")
         self._end = 0
+        self._media: list[Media] = []
+        """The media in cells: their bytes are in files, and the objects are small."""
 
     def append(self, row: list[Any]) -> None:
         """Add a row."""
-        data = _packb([_boxed(kinds.plain(cell)) for cell in row])
+        data = _packb([_boxed(kinds.plain(cell)) for cell in row], self._packed_cell)
         with translated("write the rows of a table to a temporary file"):
             self._out.write(data)
         self._starts.append(self._end)
         self._end += len(data)
+
+    def _packed_cell(self, value: Any) -> Any:
+        if isinstance(value, Media):
+            self._media.append(value)
+            return msgpack.ExtType(_MEDIA, str(len(self._media) - 1).encode())
+        return _packed(value)
+
+    def _unpacking(self) -> dict[str, Any]:
+        def unpacked(code: int, data: bytes) -> Any:
+            return self._media[int(data)] if code == _MEDIA else _unpacked(code, data)
+
+        return _UNPACKING | {"ext_hook": unpacked}
 
     def __len__(self) -> int:
         return len(self._starts)
@@ -53,7 +68,7 @@ class Rows(Sequence[list[Any]]):
         if isinstance(index, slice):
             return [self[i] for i in range(*index.indices(len(self)))]
         number = range(len(self))[operator.index(index)]
-        return msgpack.unpackb(self._packed(number, number + 1), **_UNPACKING)
+        return msgpack.unpackb(self._packed(number, number + 1), **self._unpacking())
 
     def _packed(self, first: int, last: int) -> bytes:
         """The rows from `first` to before `last`, as they are in the file."""
@@ -64,7 +79,7 @@ class Rows(Sequence[list[Any]]):
 
     def __iter__(self) -> Iterator[list[Any]]:
         for first in range(0, len(self), _TOGETHER):  # few reads, even for many rows
-            unpacker = msgpack.Unpacker(max_buffer_size=0, **_UNPACKING)
+            unpacker = msgpack.Unpacker(max_buffer_size=0, **self._unpacking())
             unpacker.feed(self._packed(first, min(first + _TOGETHER, len(self))))
             yield from unpacker
 
@@ -74,17 +89,17 @@ class Rows(Sequence[list[Any]]):
     __hash__ = None  # type: ignore[assignment]  # as a list
 
 
-_MOMENT, _DAY, _LONG, _ARRAY, _COLLECTION = range(5)
+_MOMENT, _DAY, _LONG, _ARRAY, _COLLECTION, _MEDIA = range(6)
 
 
-def _packb(value: Any) -> bytes:
-    return bytes(msgpack.packb(value, default=_packed, unicode_errors="surrogatepass"))
+def _packb(value: Any, default: Callable[[Any], Any]) -> bytes:
+    return bytes(msgpack.packb(value, default=default, unicode_errors="surrogatepass"))
 
 
 def _boxed(cell: Any) -> Any:
     """A tuple or a set as an extension, because msgpack has lists only; any other cell as it is."""
     form = kinds.form_of(cell)
-    return msgpack.ExtType(_COLLECTION, _packb([form, list(cell)])) if form in kinds.COLLECTIONS else cell
+    return msgpack.ExtType(_COLLECTION, _packb([form, list(cell)], _packed)) if form in kinds.COLLECTIONS else cell
 
 
 def _packed(value: Any) -> Any:

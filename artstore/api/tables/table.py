@@ -3,6 +3,9 @@
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, BinaryIO
 
+from artstore.api.media.content import read
+from artstore.api.media.layout import ArtifactPlace
+from artstore.api.media.value import MediaSource
 from artstore.api.tables import columns as kinds
 from artstore.api.tables import frames
 from artstore.api.tables.arrays import OpenEntry, array_of, put_beside
@@ -168,7 +171,7 @@ class Table:
             return before, form
         own = kinds.form_of(value)
         if before == kinds.ANY:
-            if own:
+            if own or _looks_like_media(value):
                 raise InvalidType(
                     f"{column} has values of any type: {value!r:.80} would not come back equal",
                     hint=kinds.way_out(value),
@@ -324,6 +327,9 @@ class Table:
         """
         return frames.frame_of(self.columns, self._rows)
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {key: value for key, value in vars(self).items() if key != "entry"}
+
     def __len__(self) -> int:
         return len(self._rows)
 
@@ -372,18 +378,23 @@ class Table:
 
     # -- storing --
 
-    def write(self, file: BinaryIO, add_file: Callable[[str, bytes], None]) -> None:
+    def write(self, file: BinaryIO, add_file: Callable[[str, bytes], None], place: ArtifactPlace | None = None) -> None:
         """Write the table's file.
 
-        Arrays that aren't stored in cells go to `add_file`, with their paths in the artifact.
+        Arrays that aren't stored in cells go to `add_file`, with their paths in the artifact. The files of media go to
+        `place`; without one, they go to `add_file` too.
         """
+        files = ArtifactPlace() if place is None else place
         types, forms = self._types_now()
         for at, name in enumerate(self.columns):
             kind = types[str(name)]
             if kinds.without_none(kind)["wb_type"] == "ndarray":
                 cells = [row[at] for row in self._rows]
                 types[str(name)] = put_beside(str(name), cells, kinds.without_none(kind), add_file)
-        write_table(file, Head(self.columns, types, forms), self._rows, len(self._rows))
+        head = Head(self.columns, types, forms)
+        write_table(file, head, self._rows, len(self._rows), lambda media: media.to_json(files))
+        for path, content in files.files.items() if place is None else ():
+            add_file(path, read(content))
 
     def _types_now(self) -> tuple[dict[str, Type], dict[str, str]]:
         """The types and forms by column. They are computed again, because rows may have been changed in place."""
@@ -395,6 +406,11 @@ class Table:
             for name, value in zip(self.columns, row, strict=True):
                 if type(value) is not _usual.get(types[name]["wb_type"]):
                     types[name], forms[name] = self._checked(name, types[name], forms[name], value)
+        for name, before in self._types.items():
+            if (
+                types[name]["wb_type"] == before["wb_type"] == "image-file"
+            ):  # a file has more names of classes than cells
+                types[name] = kinds.merge(before, types[name]) or types[name]
         told = {
             str(name): kinds.as_optional(kind) if self._optional.get(name, True) else kind
             for name, kind in types.items()
@@ -413,7 +429,7 @@ class Table:
         Raises:
             Damage: If it isn't a table.
         """
-        head, rows = read_table(open_, what)
+        head, rows = read_table(open_, what, entry if isinstance(entry, MediaSource) else MediaSource(entry))
         try:
             table = cls(head.columns, allow_mixed_types=True)
         except InvalidValue as error:
@@ -437,6 +453,15 @@ class Table:
 
 _usual: dict[str, type] = {"number": int, "string": str, "boolean": bool}
 """The usual Python type of a cell by its column's type. A value of that type needs no further check."""
+
+
+def _looks_like_media(value: Any) -> bool:
+    """Whether a list or dict would come back as an image or other media."""
+    if not isinstance(value, list | dict):
+        return False
+    from artstore.api.media.kinds import names_media
+
+    return names_media(value)
 
 
 def _rows_of(data: Any) -> Any:
