@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -27,6 +28,7 @@ from tests.support.trouble import (
     image,
     injected,
     limited,
+    mounted,
     read_only,
     run,
     small_disk,
@@ -365,6 +367,32 @@ def test_what_everybody_may_write_is_a_problem(repo: Repository, root: Path, tmp
     (root / "objects/packs").chmod(0o777)
     line = told(tmp_path)["owner"]
     assert line.mark == "problem" and line.found.endswith("writable by everybody: objects/packs")
+    assert line.effect == "anybody on this host can delete stored data: chmod -R o-w"
+
+
+@pytest.mark.parametrize(
+    ("by", "bad", "good"), [("bindfs", "-p0777", "-pgo-w"), ("ntfs-3g", "-oumask=0", "-oumask=022")]
+)
+def test_where_chmod_has_no_effect_a_mount_option_is_named_that_has(
+    tmp_path: Path, by: str, bad: str, good: str
+) -> None:
+    behind = tmp_path / "behind"
+    if by == "bindfs":
+        behind.mkdir()
+    elif shutil.which("mkfs.ntfs") and shutil.which(by):
+        with behind.open("wb") as file:
+            file.truncate(8 * MIB)
+        subprocess.run(["mkfs.ntfs", "-F", "-Q", str(behind)], check=True, capture_output=True)
+    else:
+        pytest.skip("ntfs-3g is not installed")
+    with mounted(tmp_path / "disk", bad, str(behind), by=by) as disk:
+        Repository.init(str(disk / ".artifacts")).close()
+        before = everything(disk)
+        line = told(disk)["owner"]
+        assert line.mark == "problem" and line.effect.endswith("; bindfs: -p go-w)") and everything(disk) == before
+        assert "chmod has no effect on this file system, so mount it with the option umask=022" in line.effect
+    with mounted(tmp_path / "disk", good, str(behind), by=by) as disk:
+        assert told(disk)["owner"].mark == "ok"
 
 
 def test_a_group_that_may_write_but_does_not_share_is_a_note(repo: Repository, root: Path, tmp_path: Path) -> None:

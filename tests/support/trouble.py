@@ -99,10 +99,10 @@ def _mounting(*command: str) -> None:
 
 
 @contextmanager
-def mounted(target: Path, *options: str) -> Iterator[Path]:
-    """`mount OPTIONS TARGET`, until the block ends."""
+def mounted(target: Path, *options: str, by: str = "mount") -> Iterator[Path]:
+    """`mount OPTIONS TARGET`, or another program than `mount`, until the block ends."""
     target.mkdir(parents=True, exist_ok=True)
-    _mounting("mount", *options, str(target))
+    _mounting(by, *options, str(target))
     try:
         yield target
     finally:

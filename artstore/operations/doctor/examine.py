@@ -128,16 +128,40 @@ def _owner(storage: FolderStorage) -> Iterator[Finding]:
     open_to_all = [folder for folder in there if os.stat(storage.path(folder)).st_mode & 0o002]
     if open_to_all:
         found = f"{owner}, writable by everybody: {', '.join(open_to_all)}"
-        yield Finding("problem", "owner", found, "anybody on this host can delete stored data: chmod -R o-w")
+        effect = f"anybody on this host can delete stored data: {_way_out(storage, 'o-w')}"
+        yield Finding("problem", "owner", found, effect)
     elif mode & 0o2020 == 0o2020:
         yield Finding("ok", "owner", f"{owner}, shared with group {_group(status.st_gid)}")
     elif mode & 0o020:
-        effect = "members may be unable to change files that another member created: chmod -R g-w, or `init --shared`"
+        way_out = _way_out(storage, "g-w", ", or `init --shared`")
+        effect = f"members may be unable to change files that another member created: {way_out}"
         yield Finding("note", "owner", f"{owner}, writable by group {_group(status.st_gid)}, but not setgid", effect)
     else:
         yield Finding("ok", "owner", f"{owner}, mode {mode:o}")
     if doubt := Settings(storage.root).doubt():
         yield Finding("note", "owner", doubt, "its remotes are contacted only after `artstore remote allow`")
+
+
+def _way_out(storage: FolderStorage, mode: str, otherwise: str = "") -> str:
+    """How others are kept from writing. On exFAT, for example, the options of the mount decide that for all files."""
+    return f"chmod -R {mode}{otherwise}" if _keeps_modes(storage) else _BY_MOUNT
+
+
+_BY_MOUNT = (
+    "chmod has no effect on this file system, so mount it with the option umask=022 "
+    "(SMB: file_mode=0644,dir_mode=0755; bindfs: -p go-w)"
+)
+
+
+def _keeps_modes(storage: FolderStorage) -> bool:
+    try:
+        with _own_folder(storage.root, storage.root) as own:
+            os.chmod(own, 0o700)
+            return not os.stat(own).st_mode & 0o022
+    except PermissionError:  # of chmod: no modes are kept
+        return False
+    except ArtstoreError:  # nothing can be written here, and chmod may work where that can be mended
+        return True
 
 
 def _user(number: int) -> str:
