@@ -14,7 +14,7 @@ from blake3 import blake3
 from artstore.backends.descriptors import CLOSED, OpenFile
 from artstore.backends.mounts import is_local
 from artstore.domain.digest import Digest
-from artstore.domain.ignore import IGNORE_FILE, Rules
+from artstore.domain.ignore import DOWNLOADS, GIT_IGNORE_FILE, IGNORE_FILE, Rules
 from artstore.domain.names import printable
 from artstore.errors import ArtstoreError, storage_error
 
@@ -453,6 +453,15 @@ def read_rules(fd: int, path: bytes) -> Rules:
     if len(text) > _LONGEST_RULES:
         raise OSError(errno.EFBIG, f"it has more than {_LONGEST_RULES:,} characters")
     return Rules(text.split("\n"), os.fsdecode(path))
+
+
+def has_download_rules(fd: int) -> bool:
+    """Whether an open folder has the `.gitignore` that downloads write, byte for byte."""
+    try:
+        with open(open_regular(GIT_IGNORE_FILE, dir_fd=fd), "rb") as file:
+            return file.read(len(DOWNLOADS) + 1) == DOWNLOADS
+    except OSError:
+        return False
 
 
 _LONGEST_RULES = 1 << 20

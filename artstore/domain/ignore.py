@@ -6,6 +6,9 @@ from functools import lru_cache
 from typing import NamedTuple
 
 IGNORE_FILE = ".artifactsignore"
+GIT_IGNORE_FILE = ".gitignore"
+DOWNLOADS = b"# made by artstore: downloads are not for git\n*\n"
+"""The `.gitignore` that the folder of downloads gets. A file of this name and content is not the user's."""
 
 
 class _Rule(NamedTuple):

@@ -8,9 +8,9 @@ import stat
 from collections.abc import Callable, Generator, Iterable, Sequence
 from functools import cached_property
 
-from artstore.backends.files import closing_fd, hash_file, open_regular, read_rules
+from artstore.backends.files import closing_fd, has_download_rules, hash_file, open_regular, read_rules
 from artstore.domain.digest import Digest
-from artstore.domain.ignore import IGNORE_FILE, Rules, ignored
+from artstore.domain.ignore import GIT_IGNORE_FILE, IGNORE_FILE, Rules, ignored
 from artstore.domain.names import printable
 from artstore.domain.selection import EVERYTHING, Selection
 from artstore.domain.tree import BLAKE3, DIRECTORY, EXECUTABLE, REFERENCE, Entry, check_depth, read_folder, walk
@@ -210,13 +210,15 @@ class ComparedFolder:
         return above is not None and (above.is_ignored or ignored(above.rules, os.fsdecode(self.path[:-1]), True))
 
     def extra(self) -> list[bytes]:
-        """The names of files and subfolders that are not in the tree, sorted, without those that a save would ignore."""
+        """The names of files and subfolders that are not in the tree, sorted, but for those that a save leaves out."""
         if self.unchanged and len(self._noted) == len(self.listed or ()):
             return []
         own = self._noted.keys() if self.unchanged else {os.fsdecode(entry.name) for entry in self.entries}
         names = sorted(os.fsencode(name) for name in (self.listed or {}).keys() - own)
         if not names or self.is_ignored:
             return []
+        if GIT_IGNORE_FILE.encode() in names and has_download_rules(self.fd):
+            names.remove(GIT_IGNORE_FILE.encode())
         return [name for name in names if not ignored(self.rules, os.fsdecode(self.path + name), self.has_folder(name))]
 
     def has(self, name: bytes) -> bool:

@@ -4,18 +4,20 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
+from artstore.domain.ignore import DOWNLOADS, GIT_IGNORE_FILE
+
 
 @contextmanager
 def kept_out_of_git(folder: str) -> Iterator[None]:
     """If the block makes this folder in a git working tree, write a `.gitignore` into it that names all of its files.
 
-    A folder that was there before may hold files that git has, so it is left alone.
+    No save takes that file for the user's. A folder that was there before is left alone: it may hold files of git's.
     """
     was_there = os.path.lexists(folder)
     yield
     if not was_there and _is_in_git(folder):
-        with suppress(OSError), open(os.path.join(folder, ".gitignore"), "x", encoding="utf-8") as file:
-            file.write("# made by artstore: downloads are not for git\n*\n")
+        with suppress(OSError), open(os.path.join(folder, GIT_IGNORE_FILE), "xb") as file:
+            file.write(DOWNLOADS)
 
 
 def _is_in_git(folder: str) -> bool:

@@ -5,9 +5,9 @@ import os
 import stat
 from typing import NamedTuple
 
-from artstore.backends.files import kind_of, read_rules
+from artstore.backends.files import has_download_rules, kind_of, read_rules
 from artstore.backends.owner import left_by
-from artstore.domain.ignore import IGNORE_FILE, PathFilter, Rules, ignored
+from artstore.domain.ignore import DOWNLOADS, GIT_IGNORE_FILE, IGNORE_FILE, PathFilter, Rules, ignored
 from artstore.domain.names import check_component, check_root_component, is_protected, printable
 from artstore.errors import InvalidValue
 from artstore.operations.saving.problems import VANISHED, Problems, reason_of
@@ -99,7 +99,10 @@ class Lister:
                 listing.drop(name)
             elif "\\" in name or ":" in name:
                 self._check_name(path, os.fsencode(name))
-        # 4. Report the rest of what can't be saved.
+        # 4. Drop what a download wrote.
+        if listing.seen.get(GIT_IGNORE_FILE, ())[2:3] == (len(DOWNLOADS),) and has_download_rules(folder.fd):
+            listing.drop(GIT_IGNORE_FILE)
+        # 5. Report the rest of what can't be saved.
         for name, reason in listing.refused.items():
             self._problems.add(path + os.fsencode(name), reason)
         return listing, rules

@@ -3,6 +3,7 @@
 import json
 import os
 import socket
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -126,3 +127,39 @@ def test_empty_folders_stay_unless_they_are_excluded_as_with_ignore_rules(repo: 
     assert (tmp_path / "out-glob/empty/in").is_dir() and (tmp_path / "out-glob/logs").is_dir()
     (status,) = repo.status(str(by_glob))
     assert status.verified is not None and status.verified.ok
+
+
+def test_the_gitignore_that_downloads_write_is_not_part_of_a_version(here: Path, cli: Cli) -> None:
+    """Neither by `put` nor by `add_dir`, and it is not an extra file. Any other `.gitignore` is the user's."""
+    cli = partial(cli, cwd=here)
+    (here / ".git").mkdir()
+    assert cli("put", make_tree(here / "src", {"a": "1"}), "-n", "data").code == 0 and cli("get", "data").code == 0
+    own = here / "artifacts/.gitignore"
+    assert own.exists()
+    assert cli("put", "artifacts", "-n", "all").code == 0
+    assert cli("ls", "-r", "all").out.split()[-1] == "data-v0/a" and ".gitignore" not in cli("ls", "-r", "all").out
+    assert cli("verify", "all", "artifacts").code == 0 and ".gitignore" not in cli("status").out
+    assert cli("get", "all", "--root", "artifacts", "--delete").code == 0 and own.exists()
+    for add in (artstore.Artifact.add_dir, lambda artifact, folder: artifact.add_dir(folder, name="sub")):
+        artifact = artstore.Artifact("drafted", type="dataset")
+        add(artifact, "artifacts")
+        assert [path.rpartition("/")[2] for path in artifact.manifest.entries] == ["a"]
+    assert cli("put", here, "-n", "project", "--exclude", "src").code == 0
+    assert ".gitignore" not in cli("ls", "-r", "project").out
+    for text in ("*\n", own.read_text() + "!x\n", own.read_text().replace("artstore", "artstorf")):
+        own.write_text(text)
+        assert ".gitignore" in cli("status").out
+        assert cli("put", "artifacts", "-n", "all").code == 0 and ".gitignore" in cli("ls", "-r", "all").out
+
+
+def test_a_version_that_has_the_gitignore_of_downloads_from_before_is_restored_whole(here: Path, cli: Cli) -> None:
+    cli = partial(cli, cwd=here)
+    text = "# made by artstore: downloads are not for git\n*\n"
+    artifact = artstore.Artifact("old", type="dataset")
+    artifact.add_file(str(make_tree(here / "src", {"x": text}) / "x"), name=".gitignore")
+    with artstore.init() as run:
+        run.log_artifact(artifact)
+    assert cli("get", "old", "--root", "out").code == 0 and (here / "out/.gitignore").read_text() == text
+    assert cli("verify", "old", "out").code == 0
+    (here / "out/.gitignore").unlink()
+    assert cli("verify", "old", "out").code != 0
