@@ -52,3 +52,12 @@ def test_long_lines_and_words_left_alone_are_found() -> None:
     assert too_long(f"Short.\n\n- {words}\n") == [f"- {words}"]
     assert left_alone("One.\n\n- two words\n  more words\n\nthree\nmore lines\n") == []
     assert left_alone("One.\n\n- two words\n  alone\n") == ["- two words\n  alone"]
+
+
+def test_what_was_fixed_is_sorted_into_groups_that_can_be_read_at_a_glance() -> None:
+    fixed = (TOP / "CHANGELOG.md").read_text().partition("### Fixed\n")[2].partition("\n## ")[0]
+    loose, *groups = fixed.split("\n#### ")
+    items = re.findall(r"^- .*", fixed, re.MULTILINE)
+    assert not loose.strip(), "each line is in a group"
+    assert {group.splitlines()[0]: n for group in groups if (n := group.count("\n- ")) > 20} == {}
+    assert len(items) == len(set(items))
