@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import shlex
 import subprocess
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -15,6 +14,7 @@ from artstore.adapters.plain import loaded, settings_of
 from artstore.domain.collection import Path
 from artstore.domain.digest import Digest
 from artstore.domain.names import name_from, printable
+from artstore.domain.wording import quoted
 from artstore.errors import Damage, InvalidValue, NotFound, Refused
 from artstore.operations.saving.draft import Draft
 from artstore.repository import Repository
@@ -145,7 +145,7 @@ def _caches(source: Source, named: str | None) -> tuple[list[Source], list[Left]
             found.append(os.path.join(own, directory.strip("'\"")))
     for place in [*found, os.path.join(own, "cache")]:
         if named is None and not source.holds(place):
-            way = f"`--cache {shlex.quote(os.path.realpath(place))}` reads it"
+            way = f"`--cache {quoted(os.path.realpath(place))}` reads it"
             left.append(Left(f"the cache {printable(place)}", f"it is outside of {printable(source.root)}: {way}"))
     inside = [Source(place) for place in [*found, os.path.join(own, "cache")] if source.holds(place)]
     return [Source(named), *inside] if named is not None else inside, left
@@ -234,10 +234,10 @@ def _require_own(folder: str) -> None:
     leading = [place, objects, os.path.join(objects, "pack"), os.path.join(place, "refs")]
     elsewhere = any(os.path.islink(path) for path in leading) or not os.path.isdir(place)
     if elsewhere or any(map(os.path.lexists, (f"{place}/commondir", f"{objects}/info/alternates"))):
-        copied = f"`git clone {shlex.quote(folder)} COPY`"
+        copied = f"`git clone {quoted(folder)} COPY`"
         raise Refused(
             f"{printable(place)} leads to another folder, so it is not read",
-            hint=f"{copied}, then `artstore import dvc COPY --cache {shlex.quote(folder)}/.dvc/cache`",
+            hint=f"{copied}, then `artstore import dvc COPY --cache {quoted(folder)}/.dvc/cache`",
         )
 
 

@@ -1,7 +1,6 @@
 """Restoring the versions that a lock file names: each is found here, or copied from the remote that the file names."""
 
 import os
-import shlex
 from collections.abc import Iterable
 from contextlib import ExitStack
 from typing import NamedTuple
@@ -156,8 +155,8 @@ class Restoring(ExitStack):
 
     def _again(self, place: str = "REMOTE_OR_URL") -> str:
         """The command that restores from `place`; without one, a pattern of it."""
-        file = [] if self._lock == LOCK_FILE else ["--file", self._lock]
-        return typed(f"get --locked {shlex.join([*file, '--from', place])}")
+        file = {} if self._lock == LOCK_FILE else {"file": self._lock}
+        return typed("get --locked", **file, from_=place)
 
     # -- getting a version --
 

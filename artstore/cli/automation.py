@@ -12,7 +12,7 @@ from artstore.cli.commands import Commands
 from artstore.cli.output import answer, day, json_option, listing, open_repository, time_head
 from artstore.domain.filters import parsed
 from artstore.domain.names import as_project, check_project, collection_named, printable
-from artstore.domain.wording import moment
+from artstore.domain.wording import moment, typed
 from artstore.errors import InvalidValue
 from artstore.operations.automation import rules
 from artstore.operations.automation.events import Event, EventType
@@ -97,7 +97,7 @@ def create_command(
             "metric": _metric(metric), "action": action, "created": moment(time.time_ns()), "updated": None,
         }  # fmt: skip
         rules.save_rule(repository.automations.place, rule, new=True)
-    try_it = f"try it with: artstore automation test {shlex.quote(name)}"
+    try_it = f"try it with: {typed('automation test', name).strip('`')}"
     answer(as_json, rule, f"created automation {printable(name)}: {_in_words(rule)}", try_it)
 
 

@@ -6,13 +6,16 @@ from collections.abc import Iterable, Sequence
 
 
 def typed(command: str, *arguments: str, **options: str) -> str:
-    """An artstore command in backquotes, quoted for a shell. With `--` if an argument could be read as an option."""
-    given = [word for name, value in options.items() for word in (f"--{name}", _quoted(value))]
+    """An artstore command in backquotes, quoted for a shell. With `--` if an argument could be read as an option.
+
+    Options that are words of Python get a `_` behind them: `from_`.
+    """
+    given = [word for name, value in options.items() for word in (f"--{name.removesuffix('_')}", quoted(value))]
     dashes = ["--"] if any(argument.startswith("-") for argument in arguments) else []
-    return f"`artstore {' '.join([command, *given, *dashes, *map(_quoted, arguments)])}`"
+    return f"`artstore {' '.join([command, *given, *dashes, *map(quoted, arguments)])}`"
 
 
-def _quoted(argument: str) -> str:
+def quoted(argument: str) -> str:
     """A shell's spelling of an argument. What can't be printed is escaped, as bash and zsh read it: `$'a\\x1b'`."""
     import shlex  # 2 ms, needed only when something was not found
 

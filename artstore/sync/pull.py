@@ -92,7 +92,7 @@ class Pull:
     def _refuse_unknown(self, path: Path) -> None:
         states = [self.exchange.there.read_folder(folder) for folder in self.exchange.there.paths()]
         names = [state.path.name for state in states if state.exists and state.path[:2] == path[:2]]
-        hint = near(path.name, names) or f"{typed('ls --from', self.exchange.tracking.name)} lists its artifacts"
+        hint = near(path.name, names) or f"{typed('ls', from_=self.exchange.tracking.name)} lists its artifacts"
         raise NotFound(f"remote '{self.exchange.tracking.name}' has no artifact {printable(str(path))}", hint=hint)
 
     def _planned(self, theirs: State, wanted: set[str] | None) -> Planned[PullPlan]:

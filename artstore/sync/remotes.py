@@ -332,7 +332,7 @@ class Remotes:
             known = f"{self._lookup.short(path)}:v{ours['number']}"
             return NotFound(
                 f"{known} was deleted here on {ours['deleted'][:10]}; remote '{holder}' still has it",
-                hint=f"{typed('undelete', known)} brings it back; {typed(f'get --from {holder}', name)} gets its files",
+                hint=f"{typed('undelete', known)} brings it back; {typed('get', name, from_=holder)} gets its files",
             )
         return NotFound(f"{name} is not here, but at remote '{holder}'", hint=f"{typed('pull', holder, name)} gets it")
 

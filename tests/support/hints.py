@@ -130,6 +130,8 @@ def _text(node: ast.expr) -> str:
         return _text(node.value)
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "typed":
         command, *arguments = (next(_texts(word), ANY) for word in node.args)
-        options = [f"--{option.arg} {next(_texts(option.value), ANY)}" for option in node.keywords]
+        options = [
+            f"--{(option.arg or '').removesuffix('_')} {next(_texts(option.value), ANY)}" for option in node.keywords
+        ]
         return "`artstore " + " ".join([command, *options, *arguments]) + "`"
     return ANY
