@@ -199,11 +199,14 @@ def test_a_strangers_odd_key_in_a_remote_is_named(repo: Repository, service: S3P
 
 def test_without_checksum_nothing_is_asked(here: Path, service: S3Proxy) -> None:
     artifact = referring()
-    for uri in ("s3://bucket/key", "s3://bucket/a/b c", "s3://bucket/v?versionId=7"):
+    uris = ("s3://bucket/key", "s3://bucket/a/b c", "s3://bucket/v?versionId=7", "s3://bucket/folder/", "s3://bucket")
+    for uri in uris:
         artifact.add_reference(uri, checksum=False)
+    artifact.add_reference("s3://bucket/a/", "named", checksum=False)
     entries = artifact.manifest.entries
     assert {path: entry.ref for path, entry in entries.items()} == {
-        "key": "s3://bucket/key", "b c": "s3://bucket/a/b c", "v": "s3://bucket/v",
+        "key": "s3://bucket/key", "a/b c": "s3://bucket/a/b c", "v": "s3://bucket/v",
+        "folder": "s3://bucket/folder/", "bucket": "s3://bucket/", "named": "s3://bucket/a/",
     }  # fmt: skip
     assert service.requests == []
 

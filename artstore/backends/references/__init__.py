@@ -171,16 +171,20 @@ def named_targets(
         )
     targets = find(uri, checksum=checksum, most=most, chosen=chosen)
     if name is None and [target.path for target in targets] == [""]:
-        name = _own_name(uri, targets[0].reference.uri)
+        name = _own_name(uri, targets[0].reference.uri, checksum)
         if not name:
             raise InvalidValue(f"{printable(uri)} has no name of its own", hint="give it one")
     return name, targets
 
 
-def _own_name(given: str, found: str) -> str:
-    """The last part of the path that a URI names. For a file or an object in a bucket, it is the found one's name."""
+def _own_name(given: str, found: str, checksum: bool) -> str:
+    """The last part of the path that a URI names. For a file or an object in a bucket, it is the found one's name.
+
+    In a bucket that wasn't asked, nobody knows what is a folder there: the name is the whole key, as in W&B.
+    """
     if scheme_of(given) in _BUCKETS:
-        return os.path.basename(name_in(found).key)
+        bucket, key, _ = name_in(found)
+        return os.path.basename(key) if checksum else key.strip("/") or bucket.partition("://")[2]
     path = found.partition("://")[2] if scheme_of(given) == "file" else urlsplit(given).path.rstrip("/")
     return os.path.basename(os.fsdecode(unquote_to_bytes(path)).rstrip("/"))
 

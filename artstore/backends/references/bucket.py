@@ -101,35 +101,34 @@ class _Named:
 class BucketHandler:
     """Identifies content by its ETag, and by its version's id if the bucket keeps versions.
 
-    Without `checksum` nothing is contacted for a key. What is below a URI that ends in `/` is listed.
+    Without `checksum` the bucket is not contacted, and each URI is one object.
 
     Credentials come from the environment or the service's own login.
     """
 
     def find(self, uri: str, *, checksum: bool) -> Iterator[Target]:
         named = _Named(uri)
-        if not checksum and named.key and not named.key.endswith("/"):
+        if checksum:
+            yield from self._found(named, uri)
+        else:
             where = uri_of(named.bucket, named.key)
             yield Target("", Reference(where, None, URI, where, named.version))
-            return
-        for target in self._found(named, uri):
-            where = target.reference.uri
-            yield target if checksum else Target(target.path, Reference(where, None, URI, where, None))
 
     def _found(self, named: _Named, uri: str) -> Iterator[Target]:
+        folder, single = named.key.removesuffix("/"), None
         if named.key and not named.key.endswith("/"):
             try:
-                meta = named.head(named.key, named.version)
+                single = named.head(named.key, named.version)
             except FileNotFoundError:
                 pass  # it may be a prefix
-            else:
-                yield Target("", _reference(named, named.key, meta, named.version))
-                return
-        folder = named.key.removesuffix("/")
-        found = {} if named.version else named.below(folder)
-        if not found:
+        # An empty object may only mark a folder. Then there are objects below it.
+        found = {} if named.version or (single and single["size"]) else named.below(folder)
+        if found:
+            yield from self._targets(named, f"{folder}/" if folder else "", found)
+        elif single:
+            yield Target("", _reference(named, named.key, single, named.version))
+        else:
             raise SourceError(f"{printable(uri)} names no object", problems=[(uri, "nothing is there")])
-        yield from self._targets(named, f"{folder}/" if folder else "", found)
 
     def _targets(self, named: _Named, prefix: str, found: dict[str, Any]) -> Iterator[Target]:
         """The targets for listed objects. Listings have no versions: if the first object has one, each is asked for."""

@@ -162,11 +162,14 @@ def test_wrong_credentials_are_a_sentence_without_them_and_are_stored_nowhere(
     assert b"hunter2" not in everything and b"access" not in everything.replace(b"accessed", b"")
 
 
-def test_without_checksum_what_lies_below_a_prefix_is_still_told_apart(bucket: Bucket) -> None:
-    for name in PLAIN:
-        bucket.put(f"pre/{name}", PLAIN[name].encode())
-    artifact = logged(bucket.uri("pre/"), checksum=False)
-    assert files(artifact.download("out")) == {"a": b"1", "sub/b": b"22"}
+def test_an_empty_object_that_marks_a_folder_is_that_folder(bucket: Bucket) -> None:
+    bucket.put("marked", b"")
+    bucket.put("alone", b"")
+    bucket.put("full", b"1")
+    for key in ("marked/f", "full/f"):
+        bucket.put(key, b"22")
+    assert paths(referring(bucket.uri("marked"))) == ["f"]
+    assert paths(referring(bucket.uri("alone"))) == ["alone"] and paths(referring(bucket.uri("full"))) == ["full"]
 
 
 KEYS = [
@@ -193,7 +196,7 @@ def test_a_key_is_what_stands_behind_the_bucket_and_comes_back_as_it_is(bucket: 
 def test_only_keys_that_look_like_ones_with_options_are_spelled_otherwise_than_they_are(bucket: Bucket) -> None:
     for key in KEYS:
         bucket.put(f"p/{key}", b"1")
-    uris = [entry.ref_target() for entry in referring().add_reference(bucket.uri("p/"), checksum=False)]
+    uris = [entry.ref_target() for entry in referring().add_reference(bucket.uri("p/"))]
     plain = {bucket.uri(f"p/{key}") for key in KEYS}
     assert {uri.removesuffix("?versionId=") for uri in uris} == plain
     assert sorted(uri.rpartition("/p/")[2] for uri in set(uris) - plain) == [
