@@ -167,11 +167,11 @@ class Editor(View):
         with self._changing() as changes:
             return changes.edit_collection(text, description=description, type=type, tags=tags, no_tags=no_tags)
 
-    def delete(self, text: str, *, delete_aliases: bool = False) -> Version:
+    def delete(self, text: str, *, delete_aliases: bool = False, latest_holds: bool = False) -> Version:
         """Delete one version. Its number is never used again. `gc` frees its data after the grace period.
 
-        Raises Conflict if it has an alias other than `latest`, or a link points to it, unless `delete_aliases`. The
-        links stay, and keep its files.
+        Raises Conflict if it has an alias, or a link points to it, unless `delete_aliases`. The alias `latest` only
+        counts if it `latest_holds`. The links stay, and keep its files.
 
         >>> saved = repository.put("dataset", "data")
         >>> repository.delete("data:v0").is_live
@@ -180,7 +180,7 @@ class Editor(View):
         True
         """
         with self._changing() as changes:
-            return changes.delete(text, delete_aliases=delete_aliases)
+            return changes.delete(text, delete_aliases=delete_aliases, latest_holds=latest_holds)
 
     def delete_collection(self, text: str, *, delete_aliases: bool = False) -> State:
         """Delete a collection with all versions that it has now.

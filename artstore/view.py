@@ -343,10 +343,7 @@ class View:
             return write_archive(kind, out, entries, self.objects, self.open, monitor or Monitor())
 
     def download_folder(self, found: Version, *, numbered: bool = True) -> str:
-        """The folder to which a version is restored by default. A link's is its source's, as both have the same files.
-
-        With `numbered`, each version has a folder of its own.
-        """
+        """The folder to which a version is restored by default: with `numbered`, its own. A link has its source's."""
         path, number = self.lookup.saved_as(found)
         return settings.download_folder(path.name + (f"-v{number}" if numbered else ""))
 

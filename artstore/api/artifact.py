@@ -15,13 +15,14 @@ from artstore.domain.collection import INHERIT, Path
 from artstore.domain.difference import VersionDiff, differences
 from artstore.domain.html import definition_rows, page
 from artstore.domain.metadata import normalise
+from artstore.domain.names import collection_named, parse_spec
 from artstore.domain.properties import Properties
 from artstore.domain.run import RunPath
 from artstore.domain.upserts import refuse_incremental
 from artstore.domain.wording import human
 from artstore.errors import Conflict, InvalidType, NotFound
 from artstore.operations.finding.catalog import decoded_run
-from artstore.operations.finding.lookup import Version
+from artstore.operations.finding.lookup import Home, Version
 
 if TYPE_CHECKING:
     from artstore.operations.lineage.svg import Picture
@@ -99,7 +100,8 @@ class Artifact(Described):
         """Link this version into another collection, such as a registry's. A draft is logged first.
 
         Args:
-            target_path: The target, `[[entity/]project/]name`.
+            target_path: The target, `[[entity/]project/]name`. The entity is by default the version's own, that of a
+                registry the default entity.
             aliases: Aliases for the link.
 
         Returns:
@@ -119,8 +121,21 @@ class Artifact(Described):
             self.save()
         stored = self._logged("link")
         stored.refuse_renumbered()
-        link = stored.repository.link(stored.found(), target_path, new_aliases(aliases))
+        target = self._target(target_path, (stored.source_path.entity, stored.repository.settings.project))
+        link = stored.repository.link(stored.found(), target, new_aliases(aliases))
         return Artifact.of(stored.root, link)
+
+    @staticmethod
+    def _target(text: str, home: Home) -> str:
+        """The path of a link's collection. One outside registries is by default in `home`."""
+        spec = parse_spec(collection_named(text))
+        if spec.entity or (spec.project and Path("", spec.project, "").in_registry):
+            return text
+        return str(Path(home[0], spec.project or home[1], spec.name))
+
+    def link_in(self, run: Recording, target_path: str, aliases: Texts = None) -> "Artifact":
+        """Link this version into a collection, which is by default in the run's project."""
+        return self.link(self._target(target_path, run.home), aliases)
 
     def unlink(self) -> None:
         """Remove this link. The version that it leads to stays.
@@ -271,6 +286,13 @@ class Artifact(Described):
             run.logged(self._logged("log").found())
 
     def _check_place(self, run: Recording) -> None:
+        """Raises InvalidValue in another repository, Conflict for a draft of another project's version."""
+        if self._home is not None and self._home != run.home:
+            (entity, project), (other, elsewhere) = self._home, run.home
+            if entity != other:
+                raise Conflict(f"Artifact {self.name} is owned by entity '{entity}'; it can't be moved to '{other}'")
+            what = f"Artifact {self.name} exists in project '{project}'; it can't be moved to '{elsewhere}'"
+            raise Conflict(what, hint="link or copy the version into this project, or make another Artifact")
         if (root := self._drafting.root) is not None:
             run.check_place(self.name, root)
 
@@ -290,7 +312,8 @@ class Artifact(Described):
         stored = self._logged("new_draft")
         path = stored.source_path  # a link's next version belongs to its source's collection
         base = path if stored.repository.lookup.source(stored.found()) else stored.path
-        draft = Artifact(path.name, self.type, self.description, normalise(self.metadata))
+        draft = Artifact.of_reserved_type(path.name, self.type)
+        draft.description, draft.metadata = self.description, self.metadata
         draft._home = path[:2]
         draft._drafting.start_from(stored, base)
         return draft
@@ -302,7 +325,7 @@ class Artifact(Described):
         can bring it back.
 
         Args:
-            delete_aliases: Delete it even if it has links, or aliases other than `latest`. The links stay.
+            delete_aliases: Delete it even if it has links or aliases. The newest version has `latest`. The links stay.
 
         Raises:
             Conflict: If it has links or aliases, and `delete_aliases` is False, or if it was found by a number that
@@ -310,7 +333,7 @@ class Artifact(Described):
 
         Example:
             >>> images = wandb.Api().artifact("digits/images:v0")
-            >>> images.delete()
+            >>> images.delete(delete_aliases=True)  # it is the newest
             >>> images.state
             'DELETED'
         """
@@ -320,7 +343,7 @@ class Artifact(Described):
             self.unlink()
             return
         try:
-            stored.repository.delete(stored.spec, delete_aliases=delete_aliases)
+            stored.repository.delete(stored.spec, delete_aliases=delete_aliases, latest_holds=True)
         except Conflict as error:
             raise Conflict(error.message, hint="delete(delete_aliases=True) deletes it anyway") from error
 
@@ -331,12 +354,8 @@ class Artifact(Described):
             >>> wandb.Api().artifact("digits/model:latest").logged_by()
             <Run local/digits/train-1 (finished)>
         """
-        stored = self._logged("logged_by")
-        producer = stored.found().version["run"]
-        if producer is None:
-            return None
-        state = stored.repository.runs.read(RunPath(*str(producer).split("/")))
-        return RunRecord(stored.root, state) if state.number and state.deleted is None else None
+        stored, run = self._logged("logged_by"), self._producer()
+        return None if run is None else RunRecord(stored.root, run)
 
     def used_by(self) -> Listing[RunRecord]:
         """The runs that used this version, directly or by a link, latest first.
@@ -376,6 +395,12 @@ class Artifact(Described):
 
         stored = self._logged("lineage")
         return Picture.of(stored.repository.lineage(stored.found(), depth=depth, direction=direction))
+
+    def json_encode(self) -> dict[str, Any]:
+        """The version as a value of a run's config, with W&B's keys."""
+        source, version = self._logged("json_encode").source_path, self.source_version
+        told = {"id": self.id, "version": version, "sequenceName": source.name, "usedAs": self.use_as}
+        return {"_type": "artifactVersion", "_version": "v0", **told}
 
     def __repr__(self) -> str:
         if self._stored is None:

@@ -9,7 +9,7 @@ from artstore.api.listing import Artifacts, Listing, checked_order, warn_if_miss
 from artstore.domain.collection import Path, State
 from artstore.domain.copies import REGISTRY_RECORD
 from artstore.domain.filters import Asked
-from artstore.domain.names import REGISTRY, check_tags, check_type, registry_project
+from artstore.domain.names import REGISTRY, check_tags, check_type, refuse_reserved, registry_project
 from artstore.domain.wording import moment
 from artstore.errors import InvalidValue, NotFound
 from artstore.operations.finding.lookup import Home
@@ -29,7 +29,7 @@ class ArtifactCollection:
     def _set(self, state: State) -> None:
         self._state = state
         self.name = state.path.name
-        self.type = state.type
+        self._type = state.type
         self.description: str | None = state.description
         self.tags = list(state.tags)
 
@@ -49,6 +49,21 @@ class ArtifactCollection:
         return str(self._state.path)
 
     @property
+    def type(self) -> str:
+        """The type, such as `dataset` or `model`. Assign another one; `save()` writes it.
+
+        Raises:
+            InvalidValue: If it is assigned to a collection of links: they have the type of their sources.
+        """
+        return self._type
+
+    @type.setter
+    def type(self, type: str) -> None:
+        if not self.is_sequence():
+            raise InvalidValue("Type can only be changed if the artifact collection is a sequence.")
+        self._type = type
+
+    @property
     def aliases(self) -> list[str]:
         """All aliases of its versions, `latest` first."""
         return [alias for aliases in self._state.all_aliases().values() for alias in aliases]
@@ -58,6 +73,12 @@ class ArtifactCollection:
         """When its first version was made, even if that is deleted: ISO 8601, UTC. None for an empty collection."""
         first = min((version["created"] for version in self._state.versions.values()), default=None)
         return None if first is None else moment(first)
+
+    @property
+    def updated_at(self) -> str | None:
+        """When anything about it or its versions last changed: ISO 8601, UTC. Cost: its log is read."""
+        entries = list(opened(self._root).refs.history(self._state.path))
+        return entries[-1].time if entries else None
 
     def artifacts(self, per_page: int | None = None, filters: Filter | None = None) -> Artifacts:
         """List its live versions, newest first.
@@ -97,11 +118,12 @@ class ArtifactCollection:
             ['images']
         """
         repository, state = opened(self._root), self._state
+        self._check_type()
         wanted = check_tags(self.tags)
         repository.edit_collection(
             str(state.path),
             description=None if self.description == state.description else self.description or "",
-            type=None if self.type == state.type else self.type,
+            type=None if self._type == state.type else self._type,
             tags=tuple(tag for tag in wanted if tag not in state.tags),
             no_tags=tuple(tag for tag in state.tags if tag not in wanted),
         )
@@ -111,8 +133,25 @@ class ArtifactCollection:
             repository.rename(str(state.path), str(path))
         self._set(repository.collection(str(path)))
 
+    def _check_type(self) -> None:
+        """Raises InvalidValue if the type was edited, and the old or the new one is W&B's own."""
+        if self._type == self._state.type:
+            return
+        why = f"Failed to save artifact collection '{self._state.path.name}': "
+        try:
+            refuse_reserved(self._type, self.name)
+        except InvalidValue as error:
+            raise InvalidValue(why + str(error)) from error
+        try:
+            refuse_reserved(self._state.type, self.name)
+        except InvalidValue as error:
+            why += f"The current type '{self._state.type}' is an internal type and cannot be changed."
+            raise InvalidValue(why) from error
+
     def change_type(self, new_type: str) -> None:
-        """Change the type, and save."""
+        """Change the type, and save. Raises InvalidValue for a collection of links."""
+        if not self.is_sequence():
+            raise InvalidValue("Artifact collection needs to be a sequence")
         self.type = new_type
         self.save()
 

@@ -19,8 +19,9 @@ from artstore.api.tables.table import Table
 from artstore.backends import references
 from artstore.backends.files import hash_file, open_regular, remove_if_there
 from artstore.backends.references import MAX_OBJECTS, Target
+from artstore.domain.digest import is_hex
 from artstore.domain.ignore import PathFilter
-from artstore.domain.names import normal_path, parse_spec, printable
+from artstore.domain.names import normal_path, printable
 from artstore.domain.tree import REFERENCE
 from artstore.domain.tree import Entry as TreeEntry
 from artstore.errors import (
@@ -245,11 +246,11 @@ class Contents(ArtifactFiles):
         """
         self._refuse_logged("add_reference")
         if isinstance(uri, Entry):
-            return [self._add_entry_of(uri, name)]
+            return [self.add_entry_of(uri, name)]
         if not isinstance(uri, str):
             uri = os.fspath(uri)
         if references.scheme_of(uri) in (ENTRY_SCHEME, "wandb-artifact"):
-            return [self._add_entry_of(self._entry_at(uri), name)]
+            return [self.add_entry_of(self._entry_at(uri), name)]
         most = MAX_OBJECTS if max_objects is None else max_objects
         below = None if name is None else normal_path(name)
         return self._add_targets(*references.named_targets(uri, below, checksum=checksum, most=most))
@@ -259,8 +260,9 @@ class Contents(ArtifactFiles):
             added = draft.add_references(name, targets, overwrite=overwrite)
         return [Entry(self, os.fsdecode(path), raw) for path, raw in added]
 
-    def _add_entry_of(self, entry: Entry, name: PathLike | None, *, overwrite: bool = False) -> Entry:
+    def add_entry_of(self, entry: Entry, name: PathLike | None, *, overwrite: bool = False) -> Entry:
         """Add an entry of another version. Its content is stored already, so nothing is copied."""
+        self._refuse_logged("add_entry")
         stored, raw = entry.stored_in("be referenced"), entry.raw
         target = normal_path(name) if name is not None else os.path.basename(entry.path)
         if raw[1] == REFERENCE:
@@ -280,16 +282,17 @@ class Contents(ArtifactFiles):
     def _entry_at(self, uri: str) -> Entry:
         """The entry that a URI from `Entry.ref_url()` names."""
         parts = [os.fsdecode(unquote_to_bytes(part)) for part in uri.partition("://")[2].split("/")]
-        if len(parts) < 4 or "@" not in parts[2]:
+        with self._drafting.changing():
+            root = self._drafting.root or ""
+        if len(parts) > 1 and is_hex(parts[0]):  # W&B's URIs have the id alone
+            found = opened(root).lookup.of_id(parts.pop(0))
+        elif len(parts) < 4 or "@" not in parts[2]:
             raise InvalidValue(
                 f"'{printable(uri)}' does not name an entry of an artifact", hint="Entry.ref_url() gives such a URI"
             )
-        with self._drafting.changing():
-            root = self._drafting.root or ""
-        spec = "/".join(parts[:3])
-        parse_spec(spec)
-        found = opened(root).find(spec)
-        return Contents.of(root, found).get_entry("/".join(parts[3:]))
+        else:
+            found, parts = opened(root).find("/".join(parts[:3])), parts[3:]
+        return Contents.of(root, found).get_entry("/".join(parts))
 
     def add(self, obj: Any, name: str, overwrite: bool = False) -> Entry:
         """Add a Table, an image or other media, or an entry of a logged artifact.
@@ -317,7 +320,7 @@ class Contents(ArtifactFiles):
         """
         self._refuse_logged("add")
         if isinstance(obj, Entry):
-            return self._add_entry_of(obj, name, overwrite=overwrite)
+            return self.add_entry_of(obj, name, overwrite=overwrite)
         if not isinstance(obj, Table | Media):
             raise InvalidType(
                 f"only a Table, media or an entry can be added to an artifact, not {type(obj).__name__}",
@@ -367,7 +370,7 @@ class Contents(ArtifactFiles):
         entry = content.entry() if isinstance(content, StoredFile) else None
         if entry is None or not self._is_here(entry):
             return False
-        self._add_entry_of(entry, path)
+        self.add_entry_of(entry, path)
         return True
 
     def _is_here(self, entry: Entry) -> bool:

@@ -1,20 +1,20 @@
 """What an artifact says of itself: names, properties and dates, before and after it is logged."""
 
-from typing import TYPE_CHECKING, Any
+from enum import StrEnum
+from typing import Any, Self
 from urllib.parse import quote
 
 from artstore.api.contents import Contents
 from artstore.api.handles import url_in
+from artstore.api.manifest import Manifest
 from artstore.api.stored import TTL, Edits, check_aliases, ttl_seconds
 from artstore.domain.collection import INHERIT
 from artstore.domain.metadata import normalise
-from artstore.domain.names import check_name, check_tags, check_type
+from artstore.domain.names import check_name, check_tags, check_type, refuse_reserved
+from artstore.domain.run import RunPath, RunState
 from artstore.domain.wording import moment
-from artstore.errors import InvalidType
+from artstore.errors import InvalidType, InvalidValue
 from artstore.operations.finding.lookup import Home
-
-if TYPE_CHECKING:
-    pass
 
 
 class Described(Contents):
@@ -42,11 +42,12 @@ class Described(Contents):
                 (see `Run.log`), and NaN becomes null.
             incremental: Add the files to those of the latest version.
             use_as: Accepted as in W&B; it changes nothing.
-            storage_region: Accepted as in W&B; it changes nothing.
-            digest_algorithm: Accepted as in W&B; it changes nothing.
+            storage_region: A text, as in W&B; it changes nothing.
+            digest_algorithm: Accepted as in W&B; digests are BLAKE3.
 
         Raises:
-            InvalidValue: If the name, type or metadata breaks a rule (also a ValueError).
+            InvalidValue: If the name, type or metadata breaks a rule, or the type is one of W&B's own, such as `job`
+                (also a ValueError).
             InvalidType: If a value has the wrong type, or the metadata has an object without a text that tells its
                 value, such as an artifact, a data frame or a figure (also a TypeError).
         """
@@ -56,7 +57,9 @@ class Described(Contents):
         for what, text in (("type", type), ("description", description)):
             if text is not None and not isinstance(text, str):
                 raise InvalidType(f"an artifact's {what} must be text, not {text!r}")
-        self._type = None if type is None else check_type(type)
+        if storage_region is not None and not (isinstance(storage_region, str) and storage_region.strip()):
+            raise InvalidType(f"storage_region must be text, not {storage_region!r}")
+        self._type = None if type is None else check_type(refuse_reserved(type, name))
         self._incremental = bool(incremental)
         self._edits.description = description
         self._edits.metadata = {} if metadata is None else normalise(metadata)
@@ -65,10 +68,22 @@ class Described(Contents):
         self.use_as = use_as
         self.distributed_id: str | None = None
 
+    @classmethod
+    def of_reserved_type(cls, name: str, type: str) -> Self:
+        """Start a draft of a type that is reserved for the library, such as a run's table."""
+        made = cls(name)
+        made._type = check_type(type)
+        return made
+
     @property
     def _edits(self) -> Edits:
         """The properties as they were edited: the draft's, or the stored version's."""
         return self._drafting.edits if self._stored is None else self._stored.edits
+
+    @property
+    def manifest(self) -> Manifest:
+        """The manifest. `manifest.entries` maps paths to entries, which are read as they are asked for."""
+        return Manifest(self)
 
     @property
     def state(self) -> str:
@@ -161,6 +176,17 @@ class Described(Contents):
         return str(self._logged("updated_at").found().version["updated"])
 
     @property
+    def linked_at(self) -> str | None:
+        """When a link was made: ISO 8601, UTC. None for any other version. Cost: the collection's log is read."""
+        stored = self._logged("linked_at")
+        return stored.repository.lookup.linked_at(stored.found())
+
+    @property
+    def digest_algorithm(self) -> str:
+        """What digests are made with: always `BLAKE3`."""
+        return "BLAKE3"
+
+    @property
     def url(self) -> str:
         """A `file://` URL of the repository, with the version's full name as its fragment."""
         stored = self._logged("url")
@@ -168,9 +194,25 @@ class Described(Contents):
 
     @property
     def history_step(self) -> int | None:
-        """Always None: artstore doesn't record the step at which a version was logged."""
-        self._logged("history_step")
-        return None
+        """The last step that the run had logged when it logged this version; 0 if there was none before.
+
+        None if no run logged it, or if its record isn't in this repository. Cost: the run's history is read.
+        """
+        stored = self._logged("history_step")
+        if (run := self._producer()) is None:
+            return None
+        made = stored.found().version["created"] / 1e9
+        rows = stored.repository.run_history(run)
+        return max((int(row["_step"]) for row in rows if row.get("_timestamp", made) <= made), default=0)
+
+    def _producer(self) -> RunState | None:
+        """The run that logged this version first. None if no run did, or if its record isn't in this repository."""
+        stored = self._logged("logged_by")
+        producer = stored.found().version["run"]
+        if producer is None:
+            return None
+        state = stored.repository.runs.read(RunPath(*str(producer).split("/")))
+        return state if state.number and state.deleted is None else None
 
     @property
     def description(self) -> str | None:
@@ -238,16 +280,25 @@ class Described(Contents):
 
         Assign `ArtifactTTL.INHERIT` to go back to the default. `artstore prune` deletes versions whose ttl has expired.
 
+        Raises:
+            ArtifactNotLoggedError: For a draft, unless a ttl was assigned.
+            InvalidValue: If it is assigned to a link (also a ValueError). Assign it to the link's source.
+
         Example:
             >>> import datetime
             >>> images = wandb.Api().artifact("digits/images:latest")
             >>> images.ttl = datetime.timedelta(days=30)
             >>> images.save()
         """
-        return None if self._edits.ttl == INHERIT else self._edits.ttl
+        if self._edits.ttl != INHERIT:
+            return self._edits.ttl
+        self._logged("ttl")
+        return None
 
     @ttl.setter
     def ttl(self, ttl: TTL) -> None:
+        if self.is_link:
+            raise InvalidValue("Cannot set TTL for link artifact: its source has it", hint="source_artifact.ttl = …")
         ttl_seconds(ttl)
         self._edits.ttl = ttl
 
@@ -255,7 +306,7 @@ class Described(Contents):
 PENDING, COMMITTED, DELETED = "PENDING", "COMMITTED", "DELETED"
 
 
-class ArtifactTTL:
+class ArtifactTTL(StrEnum):
     """Special values for `Artifact.ttl`."""
 
     INHERIT = INHERIT

@@ -1,4 +1,4 @@
-"""The entries of an artifact, and its manifest: a read-only mapping from path to entry."""
+"""The entries of an artifact: a read-only mapping from path to entry."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -73,6 +73,11 @@ class Entry:
         return self.path
 
     @property
+    def is_reference(self) -> bool:
+        """Whether the content stays at a URI."""
+        return self.raw.kind == REFERENCE
+
+    @property
     def local_path(self) -> str | None:
         """The local file that was added, if this is the artifact to which it was added; else None."""
         return self._owner.added_from(self.path)
@@ -141,8 +146,8 @@ class Entry:
     @property
     def ref(self) -> str | None:
         """The URI of a reference, or of the other version's entry that this one shares; else None."""
-        if self.raw[1] == REFERENCE:
-            return str(self.raw[3])
+        if self.is_reference:
+            return str(self.raw.uri)
         origin = self._owner.origin_of(self.path)
         return None if origin is None else _url_of(origin)
 
@@ -165,10 +170,16 @@ class Entry:
     @property
     def extra(self) -> dict[str, str]:
         """What else is known about a reference: `etag` and `versionID`, if its place reports them."""
-        if self.raw[1] != REFERENCE:
+        if not self.is_reference:
             return {}
         known = {"etag": self.raw[5] if self.raw[4] == "etag" else None, "versionID": self.raw[6]}
         return {key: value for key, value in known.items() if value is not None}
+
+    def to_json(self) -> dict[str, Any]:
+        """The entry as a dict with W&B's keys: what isn't known is left out."""
+        known = {"ref": self.ref, "size": self.size, "local_path": self.local_path}
+        told = {key: value for key, value in known.items() if value is not None}
+        return {"path": self.path, "digest": self.digest, **told, "extra": self.extra}
 
     def stored_in(self, verb: str) -> Stored:
         """The stored version that has this entry.
@@ -231,21 +242,3 @@ class Entries(Mapping[str, Entry]):
 
     def __repr__(self) -> str:
         return f"<{len(self)} entries of {self._owner.name}>"
-
-
-class Manifest:
-    """The manifest of an artifact: its entries by path."""
-
-    def __init__(self, entries: Mapping[str, Entry]) -> None:
-        self.entries = entries
-
-    def get_entry_by_path(self, path: str) -> Entry | None:
-        """The entry at a path; None if nothing is there."""
-        return self.entries.get(path)
-
-    def get_entries_in_directory(self, directory: str) -> list[Entry]:
-        """The entries below a folder, at any depth."""
-        return [entry for entry in self.entries.values() if entry.path.startswith(directory.rstrip("/") + "/")]
-
-    def __len__(self) -> int:
-        return len(self.entries)

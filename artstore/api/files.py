@@ -9,7 +9,8 @@ from itertools import islice
 from typing import Any, Self
 
 from artstore.api.drafting import Drafting
-from artstore.api.entries import Entries, Entry, Files, Manifest
+from artstore.api.entries import Entries, Entry, Files
+from artstore.api.listed import File
 from artstore.api.listing import Listing
 from artstore.api.media.value import MediaSource
 from artstore.api.objects import media_at, object_paths
@@ -172,11 +173,6 @@ class ArtifactFiles:
         return self.get(name)
 
     @property
-    def manifest(self) -> Manifest:
-        """The manifest. `manifest.entries` maps paths to entries, which are read as they are asked for."""
-        return Manifest(Entries(self))
-
-    @property
     def digest(self) -> str:
         """The digest of the root tree, in hex. The same paths with the same content have the same digest."""
         with self.held() as held:
@@ -193,24 +189,24 @@ class ArtifactFiles:
         """The number of files. Raises ArtifactNotLoggedError for a draft."""
         return self._logged("file_count").folder().files
 
-    def files(self, names: list[str] | None = None, per_page: int | None = None) -> Listing[Entry]:
-        """List the entries.
+    def files(
+        self, names: list[str] | None = None, per_page: int | None = None, start: str | None = None
+    ) -> Listing[File]:
+        """List the files.
 
         Args:
-            names: The paths to list; by default all.
-            per_page: Accepted as in W&B; it changes nothing.
-
-        Raises:
-            NoEntry: If a path isn't in the artifact (also a KeyError).
+            names: The paths to list; by default all. Paths that aren't in the artifact are left out.
+            per_page: The items of a page, for `more`.
+            start: Go on from the `cursor` of another listing.
 
         Example:
-            >>> [entry.path for entry in wandb.Api().artifact("digits/images:latest").files()]
+            >>> [file.name for file in wandb.Api().artifact("digits/images:latest").files()]
             ['images/1.png', 'labels.csv']
         """
         self._logged("files")
-        entries = self.manifest.entries
-        chosen = entries.values() if names is None else [self.get_entry(name) for name in names]
-        return Listing(list(chosen), lambda entry: entry)
+        entries = Entries(self)
+        listed = entries.values() if names is None else filter(None, map(entries.get, map(normal_path, names)))
+        return Listing(list(listed), File, per_page, start)
 
     def download(
         self,
@@ -338,7 +334,7 @@ class ArtifactFiles:
         entries = self._logged("file").found().version["files"]
         if entries != 1:
             raise InvalidValue(f"{self.name} has {entries} files, not one", hint="use download() or get_entry(path)")
-        only: Entry = next(iter(self.manifest.entries.values()))
+        only: Entry = next(iter(Entries(self).values()))
         return only.download(root)
 
 

@@ -1,17 +1,19 @@
-"""Lists of the Python interface: sequences whose items are made when they are asked for."""
+"""Lists of the Python interface: sequences whose items are made when they are asked for, in W&B's pages."""
 
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from artstore.domain.filters import Asked
-from artstore.errors import InvalidType
+from artstore.errors import InvalidType, InvalidValue
 from artstore.operations.finding.lookup import Version
 
 if TYPE_CHECKING:
     from artstore.api.artifact import Artifact  # noqa: F401  for the class name in quotes
 
 T = TypeVar("T")
+_PAGE = 50
+"""Items of a page, by default."""
 
 
 def checked_order(order: Any, default: str) -> str:
@@ -29,12 +31,41 @@ def warn_if_misspelt(found: Sequence[Any], asked: Asked) -> None:
 
 
 class Listing(Sequence[T], Generic[T]):
-    """A sequence with a length, indices and slices. `next()` continues where it stopped, as W&B's paginators do."""
+    """A sequence with a length, indices and slices. `next()` continues where it stopped, as W&B's paginators do.
 
-    def __init__(self, items: Sequence[Any], make: Callable[[Any], T]) -> None:
-        self._items = items
+    It has pages as theirs have: `more` and `cursor` follow what was looked at, and `start` goes on after a `cursor`.
+    """
+
+    def __init__(
+        self, items: Sequence[Any], make: Callable[[Any], T], per_page: int | None = None, start: str | None = None
+    ) -> None:
+        if per_page is not None and per_page < 1:
+            raise InvalidValue(f"per_page is {per_page}: it is a number of items, 1 or more")
+        if start is not None and not (start.isascii() and start.isdigit()):
+            raise InvalidValue(f"start '{start}' is not the cursor of a listing")
+        self._start = start
+        self._skipped = int(start or 0)
+        self._items = items[self._skipped :] if start else items
         self._make = make
         self._iterator: Iterator[T] | None = None
+        self.per_page = per_page or _PAGE
+        """the items of a page"""
+        self._looked_at: int | None = None
+
+    @property
+    def more(self) -> bool:
+        """Whether there is another page after the items that were looked at."""
+        return self._looked_at is None or self._looked_at < len(self._items)
+
+    @property
+    def cursor(self) -> str | None:
+        """Where the next page begins, for `start` of a later listing. None before anything was looked at."""
+        return self._start if self._looked_at is None else str(self._skipped + self._looked_at)
+
+    def _looking_at(self, index: int) -> None:
+        """Count the pages up to an item as looked at."""
+        pages = index // self.per_page + 1
+        self._looked_at = min(max(self._looked_at or 0, pages * self.per_page), len(self._items))
 
     def __len__(self) -> int:
         return len(self._items)
@@ -52,11 +83,16 @@ class Listing(Sequence[T], Generic[T]):
 
     def __getitem__(self, index: int | slice) -> "T | Listing[T]":
         if isinstance(index, slice):
-            return Listing(self._items[index], self._make)
-        return self._make(self._items[index])
+            return Listing(self._items[index], self._make, self.per_page)
+        item = self._items[index]
+        self._looking_at(index if index >= 0 else len(self) + index)
+        return self._make(item)
 
     def __iter__(self) -> Iterator[T]:
-        return (self._make(item) for item in self._items)
+        self._looking_at(0)
+        for index, item in enumerate(self._items):
+            self._looking_at(index)
+            yield self._make(item)
 
     def __next__(self) -> T:
         """The next item, from where the last call stopped. Raises StopIteration at the end."""
@@ -82,8 +118,10 @@ class Listing(Sequence[T], Generic[T]):
 class Artifacts(Listing["Artifact"]):
     """The artifacts of stored versions."""
 
-    def __init__(self, root: str, found: Sequence[Version]) -> None:
+    def __init__(
+        self, root: str, found: Sequence[Version], per_page: int | None = None, start: str | None = None
+    ) -> None:
         # Artifacts list other artifacts, such as links or those of their run. Only this import closes the circle.
         from artstore.api.artifact import Artifact
 
-        super().__init__(found, lambda one: Artifact.of(root, one))
+        super().__init__(found, lambda one: Artifact.of(root, one), per_page, start)

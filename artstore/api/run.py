@@ -47,10 +47,9 @@ class Run(ActiveRun):
     def _use_as(self, key: str, artifact: Artifact) -> dict[str, Any]:
         """Use an artifact that is a config value, and return what is recorded for it, as W&B does."""
         used = self.use_artifact(artifact, use_as=key)
-        told = {"_type": "artifactVersion", "_version": "v0", "usedAs": key}
         if self._recording is None:
-            return told
-        return told | {"id": used.id, "version": used.version, "sequenceName": used.name.partition(":")[0]}
+            return {"_type": "artifactVersion", "_version": "v0", "usedAs": key}
+        return used.json_encode() | {"usedAs": key}
 
     def use_artifact(
         self,
@@ -253,7 +252,7 @@ class Run(ActiveRun):
 
         Args:
             artifact: The version or draft.
-            target_path: The target, `[[entity/]project/]name`.
+            target_path: The target, `[[entity/]project/]name`; by default in the run's project.
             aliases: Aliases for the link.
 
         Returns:
@@ -276,7 +275,7 @@ class Run(ActiveRun):
             return None
         if artifact.is_draft():
             self.log_artifact(artifact)
-        return artifact.link(target_path, aliases)
+        return artifact.link_in(self._recording, target_path, aliases)
 
     def log_model(self, path: PathLike, name: str | None = None, aliases: Texts = None) -> None:
         """Log a file or folder as an artifact of type `model`.
@@ -377,7 +376,8 @@ class Run(ActiveRun):
         """
         self._refuse_ended("log_code")
         folder = os.path.abspath(root or ".")
-        artifact = Artifact(name or name_from(f"source-{self._path.project}-{os.path.basename(folder)}"), CODE)
+        own = name or name_from(f"source-{self._path.project}-{os.path.basename(folder)}")
+        artifact = Artifact.of_reserved_type(own, CODE)
         for path in source_files(folder, include_fn or is_source, exclude_fn):
             artifact.add_file(path, os.path.relpath(path, folder))
         if not artifact.size and not list(artifact.manifest.entries):
@@ -436,7 +436,7 @@ class Run(ActiveRun):
         """The value to record for a metric. A table is logged as an artifact first."""
         if not isinstance(value, Table):
             return value
-        artifact = Artifact(name_from(f"run-{self.id}-{key}"), "run_table")
+        artifact = Artifact.of_reserved_type(name_from(f"run-{self.id}-{key}"), "run_table")
         entry = artifact.add(value, key)
         self.log_artifact(artifact)
         where = None if self._recording is None else entry.ref_url()

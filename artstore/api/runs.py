@@ -240,7 +240,7 @@ class RunRecord:
         if delete_artifacts:
             for artifact in self.logged_artifacts():
                 try:
-                    artifact.delete()
+                    repository.delete(f"{artifact.collection.id}@{artifact.id}")
                 except Conflict:
                     pass  # an alias or link holds it
 

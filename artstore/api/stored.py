@@ -91,7 +91,8 @@ def ttl_seconds(ttl: TTL) -> int | str:
     if not isinstance(ttl, datetime.timedelta):
         raise InvalidType(f"ttl must be a timedelta, None for ever, or ArtifactTTL.INHERIT, not {type(ttl).__name__}")
     if ttl < datetime.timedelta(seconds=1):
-        raise InvalidValue(f"ttl {ttl} is not allowed: it must be positive, one second or more")
+        seconds = ttl.total_seconds()
+        raise InvalidValue(f"Artifact TTL Duration has to be positive. ttl: {seconds}; a second is the least")
     if ttl.total_seconds() > LONGEST_TTL:
         raise InvalidValue(f"ttl {ttl} is not allowed: the most is a thousand years", hint="None keeps it for ever")
     return int(ttl.total_seconds())

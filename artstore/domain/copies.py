@@ -24,7 +24,8 @@ def copied(
     if not there.exists:
         changes.append(new_change("collection", **there.path.fields(), type=source.type))
     elif there.type != source.type:
-        raise Conflict(f"Artifact '{there.path.name}' already exists with type '{there.type}'; not '{source.type}'")
+        what = f"Artifact {there.path.name} already exists with type '{there.type}'"
+        raise Conflict(f"{what}; it can't take one of type '{source.type}'")
     number = there.next
     for version in versions:
         id = version["id"]

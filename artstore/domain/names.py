@@ -137,6 +137,20 @@ def check_type(name: str) -> str:
     return normal
 
 
+_OF_LIBRARIES = {"job": "", "run_table": "run-", "code": "source-"}
+"""Types that W&B keeps for artifacts of its own, with the beginning of their names."""
+
+
+def refuse_reserved(type: str, name: str) -> str:
+    """The type that a user gives an artifact. Raises InvalidValue for one that is W&B's own."""
+    beginning = _OF_LIBRARIES.get(type)
+    if type.startswith("wandb-") or (beginning is not None and name.startswith(beginning)):
+        raise InvalidValue(
+            f"Artifact type '{printable(type)}' is reserved for internal use. Please use a different type."
+        )
+    return type
+
+
 @lru_cache(4096)  # a listing of 1,000 collections asks for the same few
 def check_project(name: str, what: str = "project") -> str:
     """The NFC form of a project, entity or run id. Raises InvalidValue, which states the rule."""

@@ -159,7 +159,7 @@ def filled(here: Path) -> Path:
         metadata = {"acc": number / 10, "cfg": {"lr": 10**-number}, "n": number, "even": number % 2 == 0}
         more = {"day": datetime.date(2026, 11, number + 1)}
         log(draft(text="x" * number, type="dataset", description=f"number {number}", metadata=metadata | more))
-    wandb.Api().artifact("data:v3").delete()
+    wandb.Api().artifact("data:v3").delete(delete_aliases=True)
     api = wandb.Api()
     for spec, tags, aliases in (("data:v0", ["old", "2024"], ["first"]), ("data:v2", ["good", "y z"], ["best"])):
         artifact = api.artifact(spec)

@@ -94,7 +94,7 @@ def test_depth_is_counted_in_runs(chain: None) -> None:
 
 def test_deleted_versions_and_runs_are_there_by_name(chain: None) -> None:
     before = arrows(lineage("report"))
-    wandb.Api().artifact("data").delete()
+    wandb.Api().artifact("data").delete(delete_aliases=True)
     wandb.Api().run("clean").delete()
     opened(root()).gc(now=True)
     graph = lineage("report")

@@ -228,7 +228,7 @@ def test_names_that_differ_only_in_case_are_refused(repo: Repository, tmp_path: 
 
 def test_another_type_is_refused_and_a_deleted_name_may_take_one(repo: Repository, tmp_path: Path) -> None:
     put(repo, tmp_path, "a", "1", type="model")
-    with pytest.raises(Conflict, match=r"Artifact 'a' already exists with type 'model'; .* 'dataset'"):
+    with pytest.raises(Conflict, match=r"Artifact a already exists with type 'model'; .* 'dataset'"):
         put(repo, tmp_path, "a", "2", type="dataset")
     repo.delete_collection("a")
     with pytest.raises(NotFound, match="artifact 'a' was deleted on"):

@@ -109,9 +109,9 @@ def test_an_artifact_found_by_a_number_of_another_version_before_a_pull_is_not_c
             change()
         assert refused.value.hint == f"a@{theirs[:12]} names the one that has it now, a@{ours[:12]} the other one"
     assert theirs in says(bob)["live"] and bob.find("a").id == ours
-    early.delete()
+    early.delete(delete_aliases=True)
     assert ours not in says(bob)["live"] and theirs in says(bob)["live"]
-    api.artifact(f"a@{theirs[:12]}").delete()
+    api.artifact(f"a@{theirs[:12]}").delete(delete_aliases=True)
     assert theirs not in says(bob)["live"]
 
 

@@ -174,17 +174,18 @@ class Changes:
             raise
         return Version(state, state.versions[chosen["id"]])
 
-    def delete(self, text: str, *, delete_aliases: bool = False) -> Version:
+    def delete(self, text: str, *, delete_aliases: bool = False, latest_holds: bool = False) -> Version:
         """Delete one version. Its number is never used again.
 
-        Raises Conflict if it has an alias other than `latest`, or a link points to it, unless `delete_aliases`. The
-        links stay, and keep its files and properties. Raises Conflict if a pull gave its number to another version.
+        Raises Conflict if it has an alias, or a link points to it, unless `delete_aliases`. The alias `latest` only
+        counts if it `latest_holds`. The links stay, and keep its files and properties. Raises Conflict if a pull gave
+        its number to another version.
         """
         named = self._lookup.find(text, for_good=True)
         self._release([named], force=delete_aliases)
 
         def build(state: State, version: VersionState) -> list[Change]:
-            held = [alias for alias in state.aliases_of(version["id"]) if alias != "latest"]
+            held = [alias for alias in state.aliases_of(version["id"]) if latest_holds or alias != "latest"]
             if held and not delete_aliases:
                 name = f"{state.path.name}:v{version['number']}"
                 raise Conflict(f"{name} has {_aliases(held)}", hint=_HELD)

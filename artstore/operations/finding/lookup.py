@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple, cast
 from warnings import warn
 
+from artstore.domain.changes import origin_of
 from artstore.domain.codec import decode_json
 from artstore.domain.collection import Path, State, VersionState, digest_of_state, is_live
 from artstore.domain.digest import BLOB, Digest, from_hex
@@ -207,6 +208,25 @@ class Lookup:
         except Conflict:
             return None  # another collection has this name in another case
         return Version(state, state.versions[id]) if id in state.versions else None
+
+    def linked_at(self, found: Version) -> str | None:
+        """When a link was made; None for any other version. Cost: the collection's log is read."""
+        for entry in self._refs.history(found.state.path) if found.is_link else ():
+            for change in entry.changes:
+                if change["kind"] == "link" and change["id"] == found.id:
+                    return origin_of(entry, change)["time"]
+        return None
+
+    def of_id(self, id: str) -> Version:
+        """The live version with an id, of a link its source if that is here. Raises NotFound.
+
+        Cost: each collection is read.
+        """
+        found = [Version(state, state.versions[id]) for state in self._refs.collections() if id in state.versions]
+        live = sorted((one for one in found if one.is_live), key=lambda one: one.is_link)
+        if not live:
+            raise NotFound(f"there is no version with the id {printable(id)}")
+        return live[0]
 
     def saved_as(self, found: Version) -> tuple[Path, int]:
         """The collection in which a version was saved, and its number there: of a link, those of its source."""

@@ -171,7 +171,7 @@ def type_for(state: State, type: str | None) -> str:
         return check_type("artifact" if type is None else type)
     if type is not None and type != state.type:
         name = state.path.name
-        message = f"Artifact '{name}' already exists with type '{state.type}'; cannot save it with type '{type}'"
+        message = f"Artifact {name} already exists with type '{state.type}'; cannot create another with type '{type}'"
         hint = f"use another name or that type; {typed('edit --collection', name, type=type)} changes it"
         raise Conflict(message, hint=hint)
     return state.type

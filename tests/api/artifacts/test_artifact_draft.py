@@ -360,7 +360,9 @@ def test_a_new_draft_has_tree_type_description_and_metadata_and_neither_aliases_
     log(write(wandb.Artifact("data"), other="2"))
     draft = origin.new_draft()
     assert (draft.is_draft(), draft.name, draft.type, draft.description) == (True, "data", "dataset", "about")
-    assert (draft.metadata, draft.ttl, paths(draft), draft.digest) == ({"k": {"n": 1}}, None, ["a", "b"], origin.digest)
+    assert (draft.metadata, paths(draft), draft.digest) == ({"k": {"n": 1}}, ["a", "b"], origin.digest)
+    with pytest.raises(ArtifactNotLoggedError):
+        _ = draft.ttl
     draft.metadata["k"]["n"] = 2
     draft.remove("a")
     write(draft, c="3")

@@ -225,21 +225,21 @@ def test_diff_takes_a_logged_artifact(here: Path) -> None:
 # -- deletion ------------------------------------------------------------------------------------
 
 
-def test_delete_is_refused_while_aliases_but_latest_hold_it_unless_asked(here: Path) -> None:
+def test_delete_is_refused_while_aliases_hold_it_unless_asked(here: Path) -> None:
     artifact = log({"f": "1"}, aliases=["best", "prod"])
-    with pytest.raises(Conflict, match="^data:v0 has the aliases 'best', 'prod'\n") as error:
+    with pytest.raises(Conflict, match="^data:v0 has the aliases 'latest', 'best', 'prod'\n") as error:
         artifact.delete()
     assert isinstance(error.value, ValueError) and "delete_aliases=True" in (error.value.hint or "")
     assert artifact.state == "COMMITTED"
     artifact.delete(delete_aliases=True)
     assert not any(wandb.Api().artifact_exists(spec) for spec in ("data", "data:best", "data:v0"))
-    log({"f": "2"}).delete()
+    log({"f": "2"}).delete(delete_aliases=True)
 
 
 def test_a_deleted_artifact_keeps_its_name_number_size_and_date_and_its_number_is_not_used_again(here: Path) -> None:
     artifact = log({"f": "123"})
     told = (artifact.name, artifact.version, artifact.size, artifact.created_at, artifact.digest, artifact.id)
-    artifact.delete()
+    artifact.delete(delete_aliases=True)
     assert (artifact.state, artifact.is_draft()) == ("DELETED", False)
     assert (artifact.name, artifact.version, artifact.size, artifact.created_at, artifact.digest, artifact.id) == told
     made = artifact.logged_by()
@@ -250,7 +250,7 @@ def test_a_deleted_artifact_keeps_its_name_number_size_and_date_and_its_number_i
 @pytest.mark.parametrize("verb", ["delete", "save", "new_draft", "use_artifact", "log_artifact"])
 def test_a_deleted_artifact_is_refused_by_whatever_would_change_or_use_it(here: Path, verb: str) -> None:
     artifact = log({"f": "1"})
-    artifact.delete()
+    artifact.delete(delete_aliases=True)
     artifact.description = "x"
     with wandb.init() as run:
         with pytest.raises(NotFound, match="data:v0 was deleted"):
@@ -262,7 +262,7 @@ def test_a_deleted_artifact_is_refused_by_whatever_would_change_or_use_it(here: 
 def test_deletion_frees_space_at_the_next_gc_and_spares_what_others_hold(here: Path) -> None:
     other = log({"shared": b"s" * 2_000_000}, "other")
     artifact = log({"shared": b"s" * 2_000_000, "own": b"o" * 2_000_000})
-    artifact.delete()
+    artifact.delete(delete_aliases=True)
     with wandb.Repository(".artifacts") as repository:
         before = sum(path.stat().st_size for path in Path(".artifacts/objects").rglob("*") if path.is_file())
         repository.gc(now=True)

@@ -138,12 +138,6 @@ def test_an_entry_downloads_alone_and_opens_for_reading(here: Path) -> None:
         entry.ref_target()
 
 
-def test_the_files_that_are_listed_download_as_wandbs_do(here: Path) -> None:
-    for file in log({"sub/f": "1"}).files():
-        file.download(root="out", replace=True, exist_ok=True)
-    assert snapshot(here / "out") == {"sub": None, "sub/f": (False, b"1")}
-
-
 def test_file_gets_the_only_file_and_is_refused_where_there_is_not_one(here: Path) -> None:
     assert Path(log({"sub/f": "1"}, "one").file("out")).read_text() == "1"
     assert Path(again("one").file()) == here / "artifacts/one-v0/sub/f"

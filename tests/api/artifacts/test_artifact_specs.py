@@ -28,7 +28,7 @@ def test_of_versions_with_the_same_digest_the_newest_live_one_is_meant(here: Pat
     again = log(draft(text="1"))
     assert (first.digest, again.version) == (again.digest, "v2")
     assert wandb.Api().artifact(f"data@{first.digest[:8]}") == again
-    again.delete()
+    again.delete(delete_aliases=True)
     assert wandb.Api().artifact(f"data@{first.digest[:8]}") == first
 
 
@@ -63,7 +63,7 @@ def test_a_spec_that_breaks_a_rule_says_which_part(here: Path, spec: str, messag
 def test_what_is_not_found_says_which_part_is_missing_and_what_is_near(
     here: Path, spec: str, message: str, hint: str
 ) -> None:
-    log(draft(text="1")).delete()
+    log(draft(text="1")).delete(delete_aliases=True)
     log(draft(text="2"), aliases=["best"])
     with pytest.raises(NotFound) as error:
         wandb.Api().artifact(spec)

@@ -94,7 +94,7 @@ def test_the_catalog_says_what_all_logs_say_after_any_history(here: Path, tmp_pa
             name = chance.choice(names)
             if wandb.Api().artifact_exists(name):
                 try:
-                    wandb.Api().artifact(name).delete()
+                    wandb.Api().artifact(name).delete(delete_aliases=True)
                 except ValueError:
                     pass  # a link holds it
         elif action == "link":

@@ -157,6 +157,6 @@ def test_what_links_may_hold_is_not_deleted_while_a_log_can_not_be_read(here: Pa
     whole = entry.read_bytes()
     entry.write_bytes(b"x" + whole)
     with pytest.raises(DamagedLog):
-        wandb.Api().artifact("data:v0").delete()
+        wandb.Api().artifact("data:v0").delete(delete_aliases=True)
     entry.write_bytes(whole)
-    wandb.Api().artifact("data:v0").delete()
+    wandb.Api().artifact("data:v0").delete(delete_aliases=True)

@@ -20,7 +20,7 @@ from artstore.errors import (
 )
 from tests.support.artifacts import draft, log, paths
 from tests.support.commands import Cli
-from tests.support.references import PLAIN, files, logged, referring, stored_bytes
+from tests.support.references import files, logged, referring, stored_bytes
 from tests.support.servers import SeaweedFS, ask_signed, authorization
 from tests.support.web import MIB
 

@@ -50,7 +50,7 @@ def test_an_entry_outlives_the_version_that_it_is_from(here: Path, cli: Cli) -> 
     artifact.add_reference(entry)
     log(artifact)
     url = entry.ref_url()
-    again("source").delete()
+    again("source").delete(delete_aliases=True)
     done = cli("gc", "--now", cwd=here)
     assert done.code == 0, done
     kept = again("collage").get_entry("big")

@@ -589,7 +589,7 @@ def test_nothing_is_drafted_or_changed_at_a_place_that_is_only_looked_at(here: P
     artifact = wandb.Api(repository=url).artifact("data")
     assert artifact.name == "data:v0" and wandb.Api(repository=url).artifact("data").size == 1
     with pytest.raises(Refused, match="can only be read from here, not changed"):
-        artifact.delete()
+        artifact.delete(delete_aliases=True)
 
 
 # -- two clones ----------------------------------------------------------------------------------

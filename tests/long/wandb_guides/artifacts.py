@@ -124,7 +124,7 @@ with wandb.init(project="guides", id="collage") as run:
     collage = wandb.Artifact("collage", type="dataset")
     collage.add_reference(source.get_entry("index.txt"), name="first/index.txt")
     run.log_artifact(collage)
-source.delete()
+source.delete(delete_aliases=True)
 print(api.artifact_exists("guides/race:v0"), contents(api.artifact("guides/collage:v0").download(root="collage")))
 
 section("create a new version from an existing one")

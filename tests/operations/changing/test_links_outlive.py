@@ -87,7 +87,7 @@ def test_deleting_a_link_only_unlinks(here: Path, cli: Cli) -> None:
     unlinked = cli("unlink", "registry-b/one:prod", cwd=here)
     assert unlinked.code == 0 and "the linked version stays" in unlinked.out
     assert again("model").linked_artifacts == []
-    source.delete()
+    source.delete(delete_aliases=True)
     refused = cli("unlink", "model:v0", cwd=here)
     assert refused.code != 0
 
@@ -330,7 +330,7 @@ def test_a_link_made_while_its_source_is_deleted_loses_nothing(
     here: Path, monkeypatch: pytest.MonkeyPatch, force: bool
 ) -> None:
     """Made, and edited by its source, after the deleter looked for links and before the deletion is written."""
-    source = model(metadata={"k": 1})
+    model(metadata={"k": 1})
     real, calls = changes.deletion, []
 
     def deletion(*args: Any) -> Any:
@@ -343,7 +343,7 @@ def test_a_link_made_while_its_source_is_deleted_loses_nothing(
 
     monkeypatch.setattr(changes, "deletion", deletion)
     try:
-        source.delete(delete_aliases=force)
+        repository().delete("model:v0", delete_aliases=force)
     except Conflict:
         assert not force and again("model").metadata["k"] == 2
     repository().gc(now=True)
