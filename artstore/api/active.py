@@ -30,12 +30,14 @@ class ActiveRun:
         config: dict[str, Any],
         *,
         used: Callable[[str, Artifact], dict[str, Any]],
+        stored: Callable[[dict[str, Any]], dict[str, Any]],
         allow_val_change: bool,
         group: str | None,
     ) -> None:
         """Wrap a recording. `run` is None in mode `disabled`; then nothing is recorded.
 
-        `used` uses an artifact that is a value of the config, and returns what is recorded for it.
+        `used` uses an artifact that is a value of the config, and returns what is recorded for it. `stored` stores
+        tables and media that are values of the summary, and returns what is recorded for all.
         """
         self._recording = run
         self._path = path
@@ -56,7 +58,7 @@ class ActiveRun:
         known, fixed = state.config if run is not None else config, not allow_val_change
         self._config = Values(known, lambda set, gone: self._write("config", set, gone), fixed=fixed, used=used)
         self._unwritten: dict[str, Any] = {}
-        self._summary = Values(state.summary, self._set_summary, fixed=False)
+        self._summary = Values(state.summary, self._set_summary, fixed=False, stored=stored)
 
     def _write(self, kind: str, values: dict[str, Any], removed: list[str]) -> None:
         self._refuse_ended(kind)
@@ -133,7 +135,7 @@ class ActiveRun:
 
     @property
     def summary(self) -> Values:
-        """The last value of each metric.
+        """The last value of each metric. Tables and media that are assigned are stored, as `log` does.
 
         It is written every ten seconds of logging, with each artifact, and at the end.
         """

@@ -11,10 +11,10 @@ from artstore.api.artifact import Artifact
 from artstore.api.files import PathLike, Texts
 from artstore.api.handles import opened
 from artstore.api.listing import Artifacts
-from artstore.api.media.logged import without_media
 from artstore.api.recording import Recording
 from artstore.api.runs import RunRecord
 from artstore.api.sources import artifact_of, is_source, source_files
+from artstore.api.tables import frames
 from artstore.api.tables.table import Table
 from artstore.api.values import checked_step, plain_values
 from artstore.domain.html import definition_rows, page
@@ -42,7 +42,15 @@ class Run(ActiveRun):
         allow_val_change: bool,
         group: str | None,
     ) -> None:
-        super().__init__(run, path, config, used=self._use_as, allow_val_change=allow_val_change, group=group)
+        super().__init__(
+            run,
+            path,
+            config,
+            used=self._use_as,
+            stored=self._stored_in_summary,
+            allow_val_change=allow_val_change,
+            group=group,
+        )
 
     def _use_as(self, key: str, artifact: Artifact) -> dict[str, Any]:
         """Use an artifact that is a config value, and return what is recorded for it, as W&B does."""
@@ -392,8 +400,9 @@ class Run(ActiveRun):
 
         Each call is a step of its own, unless `step` or `commit` is given. A step that has ended can't get more
         metrics; they are dropped with a warning. A forked child takes the next steps of the same run, unless it gives
-        its own. A signal handler may call this in the middle of any other call. A Table is logged as an artifact
-        `run-<id>-<key>` of type `run_table`.
+        its own. A signal handler may call this in the middle of any other call. A Table or a pandas
+        DataFrame is logged as an artifact `run-<id>-<key>` of type `run_table`. Images and other media, and figures,
+        become files of the run.
 
         Args:
             data: The metrics by name. Tuples, sets and arrays become lists; mappings, dataclasses and pydantic models
@@ -420,7 +429,7 @@ class Run(ActiveRun):
         if strange := [key for key in data if not isinstance(key, str)]:
             raise InvalidType(f"a metric's name must be text, not {strange[0]!r}")
         number = None if step is None else checked_step(step)
-        values = plain_values(without_media({key: self._logged_table(key, value) for key, value in data.items()}))
+        values = plain_values(self._with_media_stored(data, self.step if number is None else number))
         with self._steps.locked():
             if not self._steps.add(values, number, end=bool(commit or (commit is None and number is None))):
                 warnings.warn(
@@ -432,8 +441,23 @@ class Run(ActiveRun):
             if time.monotonic() - self._flushed > _FLUSH_AFTER:
                 self._flush()
 
+    def _stored_in_summary(self, values: dict[str, Any]) -> dict[str, Any]:
+        return self._with_media_stored(values, "summary")
+
+    def _with_media_stored(self, values: dict[str, Any], step: int | str) -> dict[str, Any]:
+        """Values of a step, or of the summary, with what is recorded of tables and media instead of these."""
+        if all(isinstance(value, int | float | str | None) for value in values.values()):
+            return values
+        from artstore.api.media.logged import MediaInRun
+
+        run = self._recording
+        add_file = (lambda path, source: None) if run is None else run.add_file
+        return MediaInRun(add_file, step, self._logged_table).recorded(values)
+
     def _logged_table(self, key: str, value: Any) -> Any:
-        """The value to record for a metric. A table is logged as an artifact first."""
+        """The value to record. A table or a data frame is logged as an artifact first."""
+        if frames.is_frame(value):
+            value = Table(dataframe=value)
         if not isinstance(value, Table):
             return value
         artifact = Artifact.of_reserved_type(name_from(f"run-{self.id}-{key}"), "run_table")

@@ -19,6 +19,7 @@ class Values(MutableMapping[str, Any]):
         *,
         fixed: bool,
         used: Callable[[str, Artifact], dict[str, Any]] | None = None,
+        stored: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
     ) -> None:
         """Start with these values.
 
@@ -27,8 +28,9 @@ class Values(MutableMapping[str, Any]):
             changed: Called with new values and removed keys, before they are kept. It may raise.
             fixed: Refuse another value for a key, unless `update(…, allow_val_change=True)` allows it.
             used: Records an artifact as a value and returns its JSON form. Without it, no artifact can be a value.
+            stored: Stores tables and media among the values, and returns what is recorded for all.
         """
-        vars(self).update(_values=dict(values), _changed=changed, _fixed=fixed, _used=used)
+        vars(self).update(_values=dict(values), _changed=changed, _fixed=fixed, _used=used, _stored=stored)
 
     def __getitem__(self, key: str) -> Any:
         return self._values[key]
@@ -74,7 +76,8 @@ class Values(MutableMapping[str, Any]):
         """
         given = {**as_dict_of(d), **more}
         artifacts = {key: value for key, value in given.items() if isinstance(value, Artifact) and self._used}
-        new = plain_values({key: value for key, value in given.items() if key not in artifacts})
+        others = {key: value for key, value in given.items() if key not in artifacts}
+        new = plain_values(others if self._stored is None else self._stored(others))
         if self._fixed and not allow_val_change:
             for key, value in new.items():
                 if key in self._values and self._values[key] != value:

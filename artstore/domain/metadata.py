@@ -153,6 +153,11 @@ def _is_told_by_text(value: Any) -> bool:
     return not any(hasattr(value, f"_repr_{form}_") for form in ("html", "mimebundle", "png", "svg"))
 
 
+def has_form(value: Any) -> bool:
+    """Whether `recorded` keeps what a value is, and not only a text such as an object's address."""
+    return _is_told_by_text(value) or _is_missing(value) or unpacked(value) is not value
+
+
 def unpacked(value: Any) -> Any:
     """A dict, list, set or scalar for a value of a type that holds others; any other value as it is.
 

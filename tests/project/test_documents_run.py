@@ -41,6 +41,10 @@ GIVEN: dict[str, dict[str, str | bytes | None]] = {
 """The files in `~/project/data` that a document talks about."""
 
 
+NEEDS = {"docs/media.md": "PIL"}
+"""The packages that a document's blocks need, beside those of every test."""
+
+
 class Block(NamedTuple):
     """A fenced block of a document."""
 
@@ -137,6 +141,8 @@ def documents_that_run() -> list[object]:
 def test_the_blocks_of_a_document_run_and_print_what_it_says(
     name: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
+    if name in NEEDS:
+        pytest.importorskip(NEEDS[name])
     text = (TOP / name).read_text()
     make_tree(tmp_path / "home/project/data", GIVEN.get(name, {}))
     for folder in ("nas", "elsewhere"):

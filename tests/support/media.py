@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 import artstore as wandb
+from artstore.api.handles import opened
+from tests.support.runs import root
 
 np = pytest.importorskip("numpy")
 PIL = pytest.importorskip("PIL.Image")
@@ -77,6 +79,17 @@ def one_of_each() -> dict[str, Any]:
         "mask": image.masks["said"],
         "boxes": image.boxes["true"],
     }
+
+
+def run_files(id: str = "r") -> dict[str, bytes]:
+    """The files of a run."""
+    repository = opened(root())
+    state = next(state for state in repository.runs.all() if state.path.id == id)
+    found = {}
+    for path in repository.run_files(state):
+        with repository.open_run_file(state, path) as file:
+            found[path] = file.read()
+    return found
 
 
 KINDS = (

@@ -56,11 +56,12 @@ class Kept:
         self.name = name
         self.size = len(data)
         self.sha256 = hashlib.sha256(data).hexdigest()
-        spool = getattr(self._spools, "current", None)
+        spool = vars(self._spools).pop("current", None)  # a signal handler that comes in between begins another
         if spool is None or not spool.has_room():
-            spool = self._spools.current = _Spool()
+            spool = _Spool()
         self._spool: _Spool = spool
         self._start = spool.add(data)
+        self._spools.current = spool
 
     def open(self) -> BinaryIO:
         """Open them for reading."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Any, BinaryIO, NamedTuple
 
-from artstore.api.media.value import Media, MediaSource
+from artstore.api.media.value import Media, MediaSource, identity_of
 from artstore.api.tables.columns import ANY, Type, decoded, encoded, is_form, is_type, without_none
 from artstore.errors import Damage
 
@@ -36,11 +36,15 @@ class Head(NamedTuple):
 
 
 def write_table(
-    file: BinaryIO, head: Head, rows: Iterable[list[Any]], count: int, media: Callable[[Media], Any]
+    file: BinaryIO,
+    head: Head,
+    rows: Iterable[list[Any]],
+    count: int,
+    media: Callable[[Media], Any] = identity_of,
 ) -> None:
     """Write a table's file, with keys in ascending order, as W&B does. W&B ignores `column_forms`, which is ours.
 
-    `media` stores an object in a cell, and returns what is recorded of it.
+    `media` stores an object in a cell, and returns what is recorded of it; by default only which one it is.
     """
     types = {"wb_type": "typedDict", "params": {"type_map": head.types}}
     forms = f'"column_forms": {_sorted(head.forms)}, ' if head.forms else ""

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 import artstore as wandb
-from artstore.api.media import logged
 from artstore.errors import ArtstoreError, NotFound
 from artstore.repository import Repository
 from tests.support.artifacts import draft, log
@@ -255,32 +254,6 @@ def test_a_table_that_is_logged_becomes_an_artifact(here: Path) -> None:
     assert artifact.get("val/predictions") == table
     (row,) = rows("r")
     assert row["acc"] == 1 and (row["val/predictions"]["ncols"], row["val/predictions"]["nrows"]) == (2, 2)
-
-
-def test_media_are_left_out_with_one_warning_a_kind(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(logged, "_said", set())
-    with wandb.init(id="r") as run:
-        with pytest.warns(UserWarning, match="dropped 'pic': artstore doesn't store Html values") as said:
-            for n in range(3):
-                run.log({"pic": wandb.Html("<p>"), "a": n})
-        assert len(said) == 1 and said[0].filename == __file__
-        with pytest.warns(UserWarning, match="Histogram values"):
-            run.log({"h": wandb.Histogram(np_histogram=([1], [0, 1]))})
-    assert [row.get("a") for row in rows("r")][:3] == [0, 1, 2]
-    assert "pic" not in wandb.Api().run("r").summary
-
-
-@pytest.mark.parametrize("shape", ["list", "dict", "tuple"])
-def test_media_inside_lists_and_dicts_are_left_out_as_well(
-    here: Path, shape: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(logged, "_said", set())
-    image = wandb.Html("<p>")
-    value = {"list": [image, image], "dict": {"one": image}, "tuple": (image,)}[shape]
-    with wandb.init(id="r") as run, pytest.warns(UserWarning, match="artstore doesn't store Html values"):
-        run.log({"examples": value, "a": 1})
-    (row,) = rows("r")
-    assert row["a"] == 1 and "object at 0x" not in json.dumps(row)
 
 
 def test_log_code_takes_source_files_alone(here: Path) -> None:

@@ -5,6 +5,9 @@ import os
 import tempfile
 from typing import Any
 
+from artstore.api.media.histogram import Histogram
+from artstore.api.media.html import Html
+from artstore.api.media.overlays import Classes
 from artstore.api.tables.columns import NUMBER, TIMESTAMP, as_optional
 from artstore.api.tables.file import Head, write_table
 from artstore.api.tables.table import Table
@@ -247,7 +250,11 @@ def tables() -> list[bytes]:
     write_table(out, Head(["n", "t", "v"], types, {"t": "naive", "v": "array <i8"}), rows, 2)
     empty = io.BytesIO()
     Table(columns=["a", 7]).write(empty, lambda path, data: None)
-    return [out.getvalue(), empty.getvalue(), b'{"data": [], "columns": [], "column_types": {}}']
+    media = io.BytesIO()
+    cells = [Html("<p>"), Histogram(np_histogram=([1], [0, 1])), Classes([{"id": 1, "name": "a"}])]
+    Table(columns=["h", "n", "c"], data=[cells, [None] * 3]).write(media, lambda path, data: None)
+    bare = b'{"data": [], "columns": [], "column_types": {}}'
+    return [out.getvalue(), empty.getvalue(), media.getvalue(), bare]
 
 
 def arrays() -> list[bytes]:
