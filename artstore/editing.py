@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -12,11 +13,12 @@ from artstore.domain.changes import Change, new_change
 from artstore.domain.collection import State
 from artstore.domain.names import collection_named, listed, parse_spec
 from artstore.domain.run import RunPath, RunState
-from artstore.errors import UnsupportedFormat
+from artstore.errors import ArtstoreError, UnsupportedFormat
 from artstore.operations.automation.announcing import Announcer
 from artstore.operations.finding.lookup import Version
 from artstore.operations.upkeep.removal import sweep
 from artstore.progress import Monitor
+from artstore.store.accepted import Accepted
 from artstore.store.layout import check_format
 from artstore.store.settings import Settings
 from artstore.store.store import Store
@@ -24,11 +26,12 @@ from artstore.view import View
 
 if TYPE_CHECKING:  # loaded when they are called, as in `view`
     from artstore.domain.properties import Properties
+    from artstore.domain.retention import Policy
     from artstore.operations.changing.changes import Changes
     from artstore.operations.changing.linking import Links
     from artstore.operations.changing.prune import Pruned
+    from artstore.operations.changing.retention import Kept, Retention
     from artstore.operations.saving.draft import Draft, Saved
-    from artstore.operations.upkeep.pruning import Policy
 
 
 class Editor(View):
@@ -226,7 +229,7 @@ class Editor(View):
             InvalidValue: A spec names a version, or the policy is invalid.
 
         >>> from pathlib import Path
-        >>> from artstore.operations.upkeep.pruning import Policy
+        >>> from artstore.domain.retention import Policy
         >>> saved = repository.put("dataset", "data")
         >>> written = Path("dataset/train.csv").write_text("3,4")
         >>> saved = repository.put("dataset", "data")
@@ -234,14 +237,66 @@ class Editor(View):
         >>> [verdict.version["number"] for path, verdict in pruned.gone]
         [0]
         """
+        from artstore.domain.retention import Policy
         from artstore.operations.changing.prune import prune
-        from artstore.operations.upkeep.pruning import Policy
 
         policy, specs = (policy or Policy()).checked(), listed(specs, "specs")
         with self._changing() as changes:
             states = [self.collection(collection_named(text)) for text in specs] or list(self.collections())
             options: dict[str, Any] = {"force": force, "dry_run": dry_run, "monitor": monitor or Monitor()}
             return prune(self.store, changes, self.catalog(), states, policy, **options)
+
+    # -- retention: a collection's own rule --
+
+    @contextmanager
+    def _retaining(self) -> Iterator[Retention]:
+        from artstore.operations.changing.retention import Retention
+
+        with self._changing() as changes:
+            yield Retention(self.refs, Accepted(self._folder), changes, self.catalog())
+
+    def keep(self, text: str, rule: str | None) -> Kept:
+        """Set the rule that says which versions of a collection are kept, or with None remove it.
+
+        Each later save in this repository deletes what the rule doesn't keep; `undelete` brings it back until `gc`.
+
+        Raises:
+            InvalidValue: It isn't a rule.
+
+        >>> saved = repository.put("dataset", "data")
+        >>> repository.keep("data", "last:3, best:loss:min").accepted
+        True
+        """
+        path = self.collection(collection_named(text)).path
+        with self._retaining() as retention:
+            retention.set(path, rule)
+            return retention.look(self.refs.read(path))
+
+    def accept_keep(self, text: str) -> Kept:
+        """Let saves here apply the rule of a collection that was set elsewhere. Raises Conflict if it has none."""
+        path = self.collection(collection_named(text)).path
+        with self._retaining() as retention:
+            retention.accept(path)
+            return retention.look(self.refs.read(path))
+
+    def kept(self, text: str, rule: str | None = None) -> Kept:
+        """The rule of a collection, or another one to try, and what it would let go. Nothing is deleted."""
+        with self._retaining() as retention:
+            return retention.look(self.collection(collection_named(text)), rule)
+
+    def retain(self, state: State) -> tuple[int, ...]:
+        """Apply the rule of a collection after a save. Returns the numbers of the deleted versions.
+
+        Raises no error of the store, because the save before it is done: it warns instead.
+        """
+        if state.keep is None:
+            return ()
+        try:
+            with self._retaining() as retention:
+                return tuple(verdict.version["number"] for verdict in retention.apply(state))
+        except ArtstoreError as error:
+            warnings.warn(f"the rule '{state.keep}' of {state.path.name} was not applied: {error}", stacklevel=2)
+            return ()
 
     # -- versions that several processes put together --
 
@@ -256,7 +311,7 @@ class Editor(View):
         with self.draft() as draft:
             saved = draft.save(state.path, properties=properties, upsert=upsert)
         self.automations.changes_made()
-        return saved
+        return saved._replace(deleted=self.retain(saved.collection))
 
     # -- links and registries --
 

@@ -141,6 +141,7 @@ class Repository(Editor):
             unmatched = gather(draft, path, exclude)
             saved = draft.save(collection, type=type, properties=properties)._replace(unmatched=unmatched)
         self.automations.changes_made()
+        saved = saved._replace(deleted=self.retain(saved.collection))
         if referenced:
             return saved
         folder = os.path.abspath(path)

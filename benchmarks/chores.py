@@ -71,7 +71,7 @@ CHORES = {
         _chore("log data"),
         _chore("log data --json"),
         _chore("ls --where size<0"),
-        _chore("prune data --keep-last 5 --keep-aliased --keep-tagged --dry-run"),
+        _chore("prune data --keep last:5,aliased,tagged --dry-run"),
         _chore("put {beside}/folder --name data", "put into data", _change_value),
         PUT,
         REMOVE,

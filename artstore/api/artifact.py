@@ -254,6 +254,7 @@ class Artifact(Described):
         self._drafting.announce_saved()
         stored = Stored(run.root, Version(saved.collection, saved.collection.versions[saved.id]))
         self._become(stored)
+        run.repository.retain(saved.collection)
         run.repository.tidy()
         return stored
 

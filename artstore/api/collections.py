@@ -32,6 +32,8 @@ class ArtifactCollection:
         self._type = state.type
         self.description: str | None = state.description
         self.tags = list(state.tags)
+        self.keep = state.keep
+        """the rule that says which versions are kept, such as `last:3, best:loss:min`; None if all are"""
 
     @property
     def entity(self) -> str:
@@ -103,11 +105,15 @@ class ArtifactCollection:
         return self
 
     def save(self) -> None:
-        """Write what was edited: name, type, description and tags. A new name keeps the whole history.
+        """Write what was edited: name, type, description, tags and `keep`. A new name keeps the whole history.
+
+        Once `keep` is set, each save in this repository deletes the versions that the rule doesn't keep. The newest
+        version always stays, and so do versions with an alias or a tag, linked ones, and those that a running run uses
+        or made.
 
         Raises:
             Conflict: If the new name is taken.
-            InvalidValue: If a name, type or tag breaks a rule.
+            InvalidValue: If a name, type or tag breaks a rule, or `keep` isn't a retention rule.
 
         Example:
             >>> images = wandb.Api().artifact_collection("dataset", "digits/images")
@@ -116,6 +122,8 @@ class ArtifactCollection:
             >>> images.save()
             >>> [found.name for found in wandb.Api().artifact_collections("digits", filters={"tag": "scans"})]
             ['images']
+            >>> images.keep = "last:3, best:acc"
+            >>> images.save()
         """
         repository, state = opened(self._root), self._state
         self._check_type()
@@ -127,6 +135,8 @@ class ArtifactCollection:
             tags=tuple(tag for tag in wanted if tag not in state.tags),
             no_tags=tuple(tag for tag in state.tags if tag not in wanted),
         )
+        if self.keep != state.keep:
+            repository.keep(str(state.path), self.keep or None)
         path = state.path
         if self.name != path.name:
             path = path._replace(name=self.name)

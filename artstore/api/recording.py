@@ -16,6 +16,7 @@ from artstore.backends.owner import this_process
 from artstore.backends.storage import FolderStorage
 from artstore.domain.changes import Change, new_change
 from artstore.domain.codec import encode_json, same_json
+from artstore.domain.collection import Path
 from artstore.domain.metadata import as_number
 from artstore.domain.names import as_project, check_project, printable
 from artstore.domain.redaction import redacted_arguments
@@ -221,6 +222,8 @@ class Recording:
         with self._locked() as state:
             self._ended = True
             self._seal(state, build, last=True)
+        for path in {Path.named_by(edge) for edge in state.logged.values()}:
+            self.repository.retain(self.repository.refs.read(path))  # what this run made was kept while it ran
 
 
 def start(

@@ -27,7 +27,7 @@ _FAMILIES: dict[str, dict[str, tuple[str, ...]]] = {
     "Share": {
         "remotes": ("remote", "push", "pull", "fetch", "clone"), "bundling": ("bundle",), "importing": ("import",),
     },
-    "Maintenance": {"keeping": ("fsck", "doctor", "gc", "prune", "du")},
+    "Maintenance": {"keeping": ("fsck", "doctor", "gc", "keep", "prune", "du")},
     "Set up": {"settings": ("config", "completion", "help")},
     "W&B's own commands": {"artifact": ("artifact",)},
 }  # fmt: skip

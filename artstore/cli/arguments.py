@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable
 from functools import wraps
 from typing import TYPE_CHECKING, Any
@@ -137,11 +136,3 @@ def pairs(texts: tuple[str, ...]) -> dict[str, Any]:
         except (ValueError, RecursionError):
             found[key] = value
     return found
-
-
-def seconds(text: str) -> int:
-    """The seconds in a duration such as 12h, 30d or 2w."""
-    match = re.fullmatch(r"(\d{1,6})([smhdw])", text, re.ASCII)
-    if match is None or int(match[1]) == 0:
-        raise InvalidValue(f"'{printable(text)}' is not a duration such as 12h, 30d or 2w")
-    return int(match[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}[match[2]]

@@ -2,12 +2,13 @@
 
 import click
 
-from artstore.cli.arguments import SPEC, metadata_from, pairs, seconds
+from artstore.cli.arguments import SPEC, metadata_from, pairs
 from artstore.cli.output import answer, json_option, open_repository
 from artstore.domain.collection import INHERIT, State
 from artstore.domain.metadata import normalise
 from artstore.domain.names import parse_spec
 from artstore.domain.properties import NEVER, Properties
+from artstore.domain.retention import seconds
 from artstore.domain.wording import count, human, typed
 from artstore.errors import InvalidValue
 from artstore.repository import Repository

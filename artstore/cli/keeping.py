@@ -1,4 +1,4 @@
-"""fsck, doctor, gc, prune, du: check a repository, clean it up and measure it."""
+"""fsck, doctor, gc, keep, prune, du: check a repository, clean it up and measure it."""
 
 import sys
 from typing import TYPE_CHECKING
@@ -7,7 +7,7 @@ import click
 
 from artstore.backends.owner import is_alive, parse
 from artstore.cli import output
-from artstore.cli.arguments import SPEC, seconds
+from artstore.cli.arguments import SPEC
 from artstore.cli.output import (
     Bar,
     json_option,
@@ -24,6 +24,7 @@ from artstore.errors import Damage, StorageError
 from artstore.store.settings import root_to_create
 
 if TYPE_CHECKING:
+    from artstore.operations.changing.retention import Kept
     from artstore.operations.doctor.fitness import Finding
     from artstore.operations.upkeep.collect import Collected
     from artstore.operations.upkeep.usage import Usage
@@ -164,36 +165,78 @@ def _at_work(name: str) -> str:
     return f"process {owner.pid} on {host}, perhaps dead (if so: {typed('gc', abandon=name)})"
 
 
+@click.command("keep")
+@click.argument("name", type=SPEC)
+@click.argument("rule", required=False)
+@click.option("--off", is_flag=True, help="Remove the rule: all versions are kept.")
+@click.option("--accept", is_flag=True, help="Let saves here apply a rule that was set in another repository.")
+@click.option("-n", "--dry-run", is_flag=True, help="Show what RULE would let go; change nothing.")
+@json_option
+def keep_command(name: str, rule: str | None, off: bool, accept: bool, dry_run: bool, as_json: bool) -> None:
+    """Set or show the rule that says which versions of an artifact are kept.
+
+    RULE is a list such as 'last:3, best:loss:min, younger:30d'. Each save here then deletes the versions that it
+    doesn't keep; `undelete` brings them back until `gc` frees them. The newest version always stays, and so do versions
+    with an alias or a tag, linked ones, and those that a running run uses or made.
+
+    A rule is pushed and pulled with its artifact, but it deletes nothing in a repository before somebody there accepts
+    it with --accept.
+    """
+    if (rule is not None) + off + accept > 1:
+        raise click.UsageError("give one of RULE, --off and --accept")
+    if dry_run and (off or accept):
+        raise click.UsageError("--dry-run goes with RULE, or alone")
+    with open_repository() as repository:
+        if dry_run or (rule is None and not off and not accept):
+            found = repository.kept(name, rule)
+        else:
+            found = repository.accept_keep(name) if accept else repository.keep(name, rule)
+        short = repository.lookup.short(found.path)
+    if as_json:
+        name = str(found.path)
+        versions = [{"spec": f"{name}:v{v.version['number']}", "goes": v.goes, "why": v.why} for v in found.verdicts]
+        value = {"artifact": name, "rule": found.rule, "accepted": found.accepted, "problem": found.problem}
+        print_json({**value, "versions": versions})
+        return
+    if found.rule is None:
+        click.echo(f"{short}: all versions are kept")
+        return
+    if found.problem is not None:
+        click.echo(f"{short}: '{printable(found.rule)}' lets nothing go, because {printable(found.problem)}")
+    else:
+        _print_going(found, short, dry_run or not found.accepted)
+    if not found.accepted and not dry_run:
+        click.echo(f"hint: it was set elsewhere; {typed('keep --accept', short)} lets saves here apply it", err=True)
+
+
+def _print_going(found: "Kept", short: str, only_if: bool) -> None:
+    """Print which versions a rule lets go at the next save, or would (`only_if`)."""
+    if found.going:
+        rows = [(f"{short}:v{v.version['number']}", human(v.version["size"]), v.why) for v in found.going]
+        table(rows, ("VERSION", "SIZE", "WHY"), right=(1,))
+    would = "would let go" if only_if else "lets go at the next save"
+    said = f"'{printable(found.rule or '')}' {would} {len(found.going):,} of {count(len(found.verdicts), 'version')}"
+    click.echo(f"{short}: {said}")
+
+
 @click.command("prune")
 @click.argument("specs", nargs=-1, type=SPEC, metavar="[NAME]...")
-@click.option("--keep-last", type=click.IntRange(min=1), metavar="N", help="Keep the newest N.")
-@click.option("--keep-aliased", is_flag=True, help="Keep versions that have an alias.")
-@click.option("--keep-tagged", is_flag=True, help="Keep versions that have a tag.")
-@click.option("--keep-linked", is_flag=True, help="Keep versions that are linked elsewhere.")
-@click.option("--older-than", metavar="TIME", help="Keep versions younger than this: 12h, 30d, 8w.")
-@click.option(
-    "--keep-best",
-    multiple=True,
-    metavar="KEY",
-    help="Keep the version with the largest metadata KEY, or with KEY:min the smallest; may be repeated.",
-)
+@click.option("--keep", "rules", multiple=True, metavar="RULE", help="What to keep; may be repeated.")
 @click.option("--force", is_flag=True, help="Delete versions even if aliases or links name them; the links stay.")
 @click.option("-n", "--dry-run", is_flag=True, help="Show what would be deleted, to the byte; change nothing.")
 @json_option
-def prune_command(
-    specs: tuple[str, ...], keep_last: int | None, keep_aliased: bool, keep_tagged: bool, keep_linked: bool,
-    older_than: str | None, keep_best: tuple[str, ...], force: bool, dry_run: bool, as_json: bool,
-) -> None:  # fmt: skip
+def prune_command(specs: tuple[str, ...], rules: tuple[str, ...], force: bool, dry_run: bool, as_json: bool) -> None:
     """Delete versions that no rule keeps, in these artifacts or in all.
 
-    Without --keep and --older-than options, it deletes only versions whose ttl has expired. Links and the newest
-    version of each artifact always stay. If an alias or link names a version that no rule keeps, nothing is deleted
-    without --force. `gc` frees the space.
-    """
-    age = None if older_than is None else float(seconds(older_than))
-    from artstore.operations.upkeep.pruning import Policy
+    A RULE is a list of `last:N` (the newest N), `best:KEY` or `best:KEY:min` (the version with the largest or smallest
+    metadata KEY), `younger:30d` (or 12h, 8w), `aliased`, `tagged` and `linked`, with commas between them.
 
-    policy = Policy(keep_last, keep_aliased, keep_tagged, keep_linked, age, keep_best)
+    Without --keep, it deletes only versions whose ttl has expired. Links and the newest version of each artifact always
+    stay. If an alias or link names a version that no rule keeps, nothing is deleted without --force.
+    """
+    from artstore.domain.retention import Policy
+
+    policy = Policy.parse(",".join(rules)) if rules else Policy()
     with Bar() as bar, open_repository() as repository:
         result = repository.prune(specs, policy, force=force, dry_run=dry_run, monitor=bar)
         short = repository.lookup.short

@@ -266,6 +266,7 @@ def show_command(spec: str, place: str | None, as_json: bool) -> None:
         "used by": first_of(value["used_by"], _MOST_USERS),
         "parents": ", ".join(_parent(found.state, parent) for parent in value["parents"]),
         "ttl": _duration(value["ttl"]),
+        "rule": value["keep"] or "",
         "description": value["description"] or "",
         "metadata": json.dumps(value["metadata"], indent=2, ensure_ascii=False) if value["metadata"] else "",
     }
@@ -299,7 +300,7 @@ def _version(repository: View, state: State, version: VersionState, aliases: lis
         "size": version["size"], "files": version["files"], "created": moment(version["created"]),
         "updated": version["updated"], "user": version["user"], "host": version["host"], "run": version["run"],
         "parents": version["parents"], "ttl": said.get("ttl", INHERIT), "deleted": version.get("deleted"),
-        "description": description, "metadata": metadata,
+        "description": description, "metadata": metadata, "keep": found.state.keep,
     }  # fmt: skip
 
 

@@ -16,7 +16,7 @@ from artstore.domain.metadata import normalise
 from artstore.domain.names import name_from, parse_spec, printable
 from artstore.domain.properties import Properties
 from artstore.domain.selection import Selection
-from artstore.domain.wording import count, human, typed
+from artstore.domain.wording import count, first_of, human, typed
 from artstore.errors import InvalidValue, NotFound
 from artstore.operations.restoring.options import Restore
 from artstore.repository import Repository
@@ -141,6 +141,9 @@ def save(
     else:
         also = f"; updated its {' and '.join(saved.changed)}" if saved.changed else ""
         click.echo(f"no changes: same content as {spec}{also}")
+    if saved.deleted:
+        names = first_of([f"v{number}" for number in saved.deleted])
+        click.echo(f"deleted {names}, which '{printable(saved.collection.keep or '')}' doesn't keep")
     if saved.is_new and len(saved.collection.versions) == 1:
         click.echo(f"get it back with: {typed('get', spec).strip('`')}")
     if hint is not None:

@@ -111,6 +111,10 @@ class State:
         self.aliases: dict[str, str] = {}
         self.exists = False
         self.redirect: Path | None = None
+        self.keep: str | None = None
+        """the rule that says which of its versions are kept; None if all are"""
+        self.keep_change: str | None = None
+        """the change that set the rule; only where somebody accepted it, the rule deletes versions"""
         self.metadata: dict[str, Any] = {}
         self.blobs: dict[str, str] = {}
         """long values of the collection's own metadata: the digests of their blobs, by key"""

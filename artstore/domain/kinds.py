@@ -26,7 +26,7 @@ from artstore.domain.changes import (
 )
 from artstore.domain.collection import Path, State, VersionState, is_live
 from artstore.domain.names import check_name, check_project, check_tag
-from artstore.domain.properties import PROPERTIES, are_blobs, is_alias, is_description, is_place, own
+from artstore.domain.properties import PROPERTIES, are_blobs, is_alias, is_description, is_place, is_rule, own
 from artstore.errors import Damage
 
 
@@ -135,6 +135,7 @@ def _fold_delete_collection(state: State, entry: LogEntry, change: Change) -> No
     state.exists = any(is_live(version) for version in state.versions.values())
     if not state.exists:
         state.tags, state.description, state.metadata, state.blobs, state.upserts = [], None, {}, {}, {}
+        state.keep = state.keep_change = None
 
 
 def _fold_moved_from(state: State, entry: LogEntry, change: Change) -> None:
@@ -223,6 +224,8 @@ _STATE = is_record(
         "aliases": _pairs(is_alias, is_digest),
         "exists": lambda value: type(value) is bool,
         "redirect": or_null(_is_path),
+        "keep": is_rule,
+        "keep_change": or_null(is_text),
         "metadata": is_json(dict_of(anything)),
         "blobs": are_blobs,
         "upserts": dict_of(list_of(is_record({**_PART, "time": is_text}))),

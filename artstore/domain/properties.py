@@ -30,12 +30,14 @@ from artstore.domain.collection import INHERIT, LONGEST_TTL, State, VersionState
 from artstore.domain.digest import Digest, from_hex
 from artstore.domain.metadata import normalise
 from artstore.domain.names import check_alias, check_new_alias, check_tag, check_tags, listed
+from artstore.domain.retention import LONGEST_RULE
 from artstore.errors import InvalidValue
 
 Key = tuple[str, ...]
 """The name of one value that a change can set alone.
 
-One of ("alias", name), ("tag", id, tag), ("metadata", id, key), ("description", id), ("ttl", id), ("origins", id).
+One of ("alias", name), ("tag", id, tag), ("metadata", id, key), ("description", id), ("ttl", id), ("origins", id) and
+("keep",).
 The id is that of the version, or "" for the collection itself.
 """
 Subject = Mapping[str, Any]
@@ -90,6 +92,10 @@ def are_blobs(value: Any) -> bool:
 
 def is_ttl(value: Any) -> bool:
     return value in (None, INHERIT) or (type(value) is int and 0 < value <= LONGEST_TTL)
+
+
+def is_rule(value: Any) -> bool:
+    return value is None or (is_text(value) and 0 < len(value) <= LONGEST_RULE)
 
 
 def _are_origins(value: Any) -> bool:
@@ -353,12 +359,37 @@ class Origins(Property):
         return [blob] if isinstance(blob, str) else []
 
 
+class Keep(Property):
+    """The rule that says which versions of a collection are kept. It belongs to the collection."""
+
+    kind, words, shared = "keep", "retention rule", False
+    fields: ClassVar[Fields] = {"old": is_rule, "new": is_rule}
+    stored: ClassVar[Fields] = {}
+
+    def fold(self, state: State, entry: LogEntry, change: Change) -> None:
+        state.keep, state.keep_change = change["new"], change["change"] if change["new"] else None
+
+    def keys(self, change: Change) -> list[Key]:
+        return [("keep",)]
+
+    def value(self, state: State, key: Key) -> Any:
+        return state.keep
+
+    def aligned(self, id: str | None, own: Subject, theirs: Subject, kept: Container[Key] = ()) -> Iterator[Change]:
+        old, new = own.get("keep"), theirs.get("keep")
+        if id is None and old != new and ("keep",) not in kept:
+            yield new_change("keep", old=old, new=new)
+
+    def named(self, key: Key) -> str:
+        return self.words
+
+
 def _written(state: State, change: Change) -> dict[str, Any]:
     """The state that a change edits: a version's, or the collection's if the change's id is None."""
     return vars(state) if change["id"] is None else cast(dict[str, Any], own(state, change["id"]))
 
 
-_ALL: tuple[Property, ...] = (Alias(), Tags(), Metadata(), Description(), Ttl(), Origins())
+_ALL: tuple[Property, ...] = (Alias(), Tags(), Metadata(), Description(), Ttl(), Origins(), Keep())
 PROPERTIES: Mapping[str, Property] = {of.kind: of for of in _ALL}
 SHARED = [of for of in PROPERTIES.values() if of.shared]
 """The properties that a link shares with its source."""

@@ -117,7 +117,7 @@ class _Pushing:
 
     def _tell_properties(self, change: Change, before: dict[Key, Any]) -> None:
         """Send the keys that have the value there that the change replaced here (`before`): compare-and-set."""
-        there, subject = self.there.state, change["id"]
+        there, subject = self.there.state, change.get("id")
         if subject and (subject not in there.versions or (self._wanted is not None and subject not in self._wanted)):
             return  # a property of a version that isn't pushed
         open_ = {key for key in before if not is_same(value_of(there, key), value_of(self._mine.state, key))}

@@ -171,7 +171,8 @@ def aligned_states(here: State, there: State, ours: Container[Key]) -> Iterator[
                 yield new_change("delete", id=id, reason=None)
             elif not lives and is_live(theirs):
                 yield new_change("undelete", id=id)
-    yield from PROPERTIES["alias"].aligned(None, vars(here), vars(there), ours)
+    for kind in ("alias", "keep"):
+        yield from PROPERTIES[kind].aligned(None, vars(here), vars(there), ours)
     yield from aligned(None, vars(here), vars(there), ours)
     for id, theirs in there.versions.items():
         own = here.versions.get(id)

@@ -36,7 +36,7 @@ COMMANDS = {
     "pending-drop": "pending drop parts --name data", "remote-ls": "remote ls", "remote-add": "remote add more more --init",
     "remote-rm": "remote rm origin", "push": "push", "pull": "pull", "fetch": "fetch", "clone": "clone remote cloned",
     "bundle-create": "bundle create b.bundle", "import": "import dvc dvc", "fsck": "fsck", "doctor": "doctor",
-    "gc": "gc", "prune": "prune other --keep-last 1", "du": "du", "config": "config", "completion": "completion bash",
+    "gc": "gc", "prune": "prune other --keep last:1", "du": "du", "config": "config", "completion": "completion bash",
     "artifact-ls": "artifact ls uncategorized", "help": "--help", "unknown": "nope", "missing": "show nothing",
     "missing-json": "show nothing --json",
 }  # fmt: skip

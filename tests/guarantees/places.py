@@ -171,7 +171,7 @@ COMMANDS = {
     "rm again": ["rm", "data:v1"],
     "gc": ["gc", "--now"],
     "gc, waiting": ["gc"],
-    "prune": ["prune", "data", "--keep-last", "1", "--keep-aliased"],
+    "prune": ["prune", "data", "--keep", "last:1, aliased"],
 }
 
 SILENT = {

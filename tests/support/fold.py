@@ -13,7 +13,7 @@ FIELDS = {  # of each kind of change, in order
 |description: blob id new old|metadata: blobs id remove set|moved from: digest entity name number project|ttl: id new old|
 |moved to: entity name project|not moved: entity name project|renumber: numbers|tags: add id remove|undelete: id|
 |withdraw: id reason|version: created digest files id number parents run size|origins: blob entries id|drop: tree upsert|
-|link: created digest files id number parents run size source|part: files run size tree upsert writer|finish: id upsert|""",
+|link: created digest files id number parents run size source|part: files run size tree upsert writer|finish: id upsert|keep: new old|""",
     "runs": """|start: command entity git group job_type owner project run|label: name notes tags|define: keep metric|finish: code state|
 |config: remove set|summary: remove set|history: blob first last part rows text|delete: |files: files part replaces size tree|
 |logged: created digest entity id name number project size type|
@@ -24,7 +24,15 @@ FIELDS = {  # of each kind of change, in order
 def fold(log: Log, *names: str, upto: int | None = None) -> dict[str, Any]:
     """A collection up to an entry of its log; `log` gives the entries of any. What lies in blobs is digests, as bytes."""
     new: dict[str, Any] = {"tags": [], "metadata": {}, "description": None, "ttl": "inherit", "origins": {}}
-    state = {"names": None, "type": None, "exists": False, "redirect": None, "aliases": {}, "upserts": {}} | new
+    state = {
+        "names": None,
+        "type": None,
+        "keep": None,
+        "exists": False,
+        "redirect": None,
+        "aliases": {},
+        "upserts": {},
+    } | new
     state |= {"versions": {}, "ids": {}}
     for kind, token, change in [c for _, changes in log(*names)[: upto and upto + 1] for c in changes]:
         id_, path = change.get("id"), tuple(str(change.get(part)) for part in ("entity", "project", "name"))
@@ -45,6 +53,8 @@ def fold(log: Log, *names: str, upto: int | None = None) -> dict[str, Any]:
         elif kind == "metadata":
             on["metadata"] = {k: v for k, v in on["metadata"].items() if k not in change["remove"]} | change["set"]
             on["metadata"] |= {k: bytes.fromhex(v) for k, v in change["blobs"].items()}
+        elif kind == "keep":
+            state["keep"] = change["new"]
         elif kind in ("description", "ttl", "origins"):
             said = change["entries"] if kind == "origins" else change["new"]
             on[kind] = bytes.fromhex(change["blob"]) if change.get("blob") else said
@@ -59,7 +69,7 @@ def fold(log: Log, *names: str, upto: int | None = None) -> dict[str, Any]:
                 state["ids"].get(gone, {})["live"] = kind == "undelete"
             state["exists"] |= kind == "undelete"
             if kind == "delete collection" and not any(v["live"] for v in state["versions"].values()):
-                state |= {"exists": False, "upserts": {}} | new
+                state |= {"exists": False, "upserts": {}, "keep": None} | new
         elif kind == "moved from":
             source, number = log(*path), change["number"]
             assert number and source[number][0] == change["digest"], "moved from an entry that is not there"

@@ -3,7 +3,7 @@
 The files of a version never change.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property, partial
 
@@ -21,6 +21,7 @@ from artstore.domain.names import (
     parse_spec,
 )
 from artstore.domain.properties import NEVER, Properties, aligned, said_of
+from artstore.domain.retention import Policy, Verdict, judge
 from artstore.domain.upserts import no_upsert
 from artstore.domain.wording import near, typed
 from artstore.errors import Conflict, InvalidValue, NotFound
@@ -28,7 +29,6 @@ from artstore.operations.finding.catalog import Catalog, LinkRow
 from artstore.operations.finding.lookup import Lookup, Version
 from artstore.operations.saving.properties import latest_is_ours
 from artstore.operations.saving.reliance import Reliance
-from artstore.operations.upkeep.pruning import Policy, Verdict, judge
 from artstore.operations.upkeep.removal import sweep
 from artstore.store.store import Store
 
@@ -257,33 +257,36 @@ class Changes:
             if id in state.versions and not is_live(state.versions[id]):
                 self.tell_links_of_deleted(state, [id])
 
-    def judge(self, path: Path, policy: Policy) -> list[Verdict]:
-        """Decide which versions of a collection a policy keeps. Deletes nothing."""
-        return self._judge(self._refs.read(path), policy)
+    def judge(self, path: Path, policy: Policy, users: Mapping[str, str] | None = None) -> list[Verdict]:
+        """Decide which versions of a collection a policy keeps. Deletes nothing. `users`: see `retention.judge`."""
+        return self._judge(self._refs.read(path), policy, users)
 
-    def _judge(self, state: State, policy: Policy) -> list[Verdict]:
+    def _judge(self, state: State, policy: Policy, users: Mapping[str, str] | None) -> list[Verdict]:
         return judge(
             state,
             policy,
             lambda id: bool(self._links_of(id)),
             lambda version: self._lookup.properties(Version(state, version))[1],
             lambda version: self._lookup.said_of(Version(state, version)),
+            users,
         )
 
-    def prune(self, path: Path, policy: Policy, *, force: bool) -> list[Verdict]:
+    def prune(
+        self, path: Path, policy: Policy, *, force: bool, users: Mapping[str, str] | None = None
+    ) -> list[Verdict]:
         """Delete the versions that a policy does not keep. Returns the verdicts.
 
         Raises Conflict, with nothing deleted, if such a version has aliases or links point to it, unless `force`.
         """
         # 1. Refuse before anything changes, then copy properties to links.
         verdicts: list[Verdict] = []
-        going = [Version(self._refs.read(path), v.version) for v in self.judge(path, policy) if v.goes]
+        going = [Version(self._refs.read(path), v.version) for v in self.judge(path, policy, users) if v.goes]
         self.refuse_held(going, force=force)
         self._release(going, force=force)
 
         # 2. Decide again on the state to which the entry is appended: versions may have been saved meanwhile.
         def build(state: State) -> list[Change]:
-            verdicts[:] = self._judge(state, policy)
+            verdicts[:] = self._judge(state, policy, users)
             gone = [verdict.version for verdict in verdicts if verdict.goes]
             self.refuse_held([Version(state, version) for version in gone], force=force)
             return [change for version in gone for change in deletion(state, version["id"])]
@@ -454,7 +457,7 @@ def deletion(state: State, id: str) -> list[Change]:
 
 
 _TRIES = 10
-_ASKED = "--keep-aliased keeps such versions, --force deletes them with their aliases"
+_ASKED = "`--keep aliased` keeps such versions, --force deletes them with their aliases"
 _LINKED = "--force deletes it all the same; its links stay"
 _HELD = "move the aliases to another version, or delete them with --force"
 

@@ -5,12 +5,12 @@ from typing import NamedTuple
 
 from artstore.domain.collection import Path, State
 from artstore.domain.properties import property_digests
+from artstore.domain.retention import Policy, Verdict
 from artstore.errors import Conflict
 from artstore.operations.changing.changes import Changes
 from artstore.operations.finding.catalog import Catalog
 from artstore.operations.finding.lookup import Version
 from artstore.operations.upkeep.collect import foresee
-from artstore.operations.upkeep.pruning import Policy, Verdict
 from artstore.progress import Monitor
 from artstore.store.store import Store
 

@@ -20,7 +20,7 @@ from artstore.domain.collection import Path
 from artstore.domain.digest import plain_digest
 from artstore.errors import Damage, StorageError
 from artstore.store.refs import Refs
-from artstore.store.runs import Runs
+from artstore.store.runs import Runs, may_live
 
 _YOUNG = 2_000_000_000
 """Nanoseconds. A log's folder that changed this shortly before it was read is read again the next time: it may have
@@ -215,6 +215,18 @@ class Catalog:
         """
         rows = self._run_table.rows
         return [rows[position] for position in self._latest_first(self._positions_with("used", id))]
+
+    def in_use(self) -> dict[str, str]:
+        """The versions that runs which haven't ended use or made, by id, each with the name of such a run.
+
+        Cost: decodes the rows of all runs.
+        """
+        found: dict[str, str] = {}
+        local = self._here is not None and self._here.local
+        for row in map(decoded_run, self._run_table.rows):
+            if row.finished is None and row.deleted is None and may_live(row.owner, local):
+                found.update(dict.fromkeys((edge.id for edge in row.edges), row.id))
+        return found
 
     def latest_runs(self, below: str) -> tuple[int, Iterator[RunRow]]:
         """The number of runs below a folder of runs/, and these runs, the latest started first. Without deleted ones."""

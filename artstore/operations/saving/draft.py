@@ -53,6 +53,8 @@ class Saved(NamedTuple):
     """state of the collection after the save"""
     unmatched: tuple[str, ...] = ()
     """patterns for files to leave out that match nothing"""
+    deleted: tuple[int, ...] = ()
+    """numbers of the versions that the collection's rule let go after the save"""
 
 
 class Draft:

@@ -422,7 +422,7 @@ COMMANDS: dict[str, Command] = {
         _no_half_parts,
         already="no unfinished",
     ),
-    "prune": Command(_with_victim, lambda place: ["prune", "x", "--keep-last", "1"], _v0_is_deleted),
+    "prune": Command(_with_victim, lambda place: ["prune", "x", "--keep", "last:1"], _v0_is_deleted),
     "repair": Command(_pushed, lambda place: ["fsck", "--repair"], _is_mended, warm=_damage, mends=True),
     "gc": Command(_with_garbage, lambda place: ["gc", "--now"], _garbage_is_gone),
     "push": Command(_with_remote, lambda place: ["push"], _is_pushed, warm=_point_to_copy),

@@ -277,6 +277,22 @@ def run_files(g: Place) -> Expected:
     return told({}, {f"local/p/{id}": one for id, one in found.items()})
 
 
+def retention(g: Place) -> Expected:
+    """Rules for what is kept: set, changed, removed, and applied by a save."""
+    for number in range(4):
+        g.put("data", {"f": str(number)}, metadata={"loss": number})
+        g.put("other", {"f": str(number)})
+    g.repository.keep("other", "last:1")
+    g.repository.keep("other", None)
+    g.repository.keep("data", "last:3")
+    g.repository.keep("data", "last:2, best:loss:min")
+    g.put("data", {"f": "4"}, metadata={"loss": 4})
+    losses = [version({"f": str(n)}, metadata={"loss": n}, live=n not in (1, 2)) for n in range(5)]
+    others = [version({"f": str(n)}) for n in range(4)]
+    made = collection("dataset", *losses, keep="last:2, best:loss:min")
+    return told({"data": made, "other": collection("dataset", *others)})
+
+
 def lineage(g: Place) -> Expected:
     with artstore.init(project="p", id="prepare", job_type="prepare") as r:
         data = artstore.Artifact("data", type="dataset")
@@ -303,4 +319,4 @@ def lineage(g: Place) -> Expected:
     return told({"local/p/data": collection("dataset", *made), "local/p/model": collection("model", model_made)}, found)
 
 
-ALL = [versions, properties, deleted, renamed, links, upserts, runs, definitions, run_files, lineage]
+ALL = [versions, properties, deleted, renamed, links, upserts, runs, definitions, run_files, retention, lineage]

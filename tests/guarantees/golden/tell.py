@@ -48,6 +48,7 @@ def by_reader(root: Path) -> Told:
         numbers = {v["id"]: number for number, v in state["versions"].items()}
         return {
             **{key: state[key] for key in ("type", "exists", "tags")},
+            **({"keep": state["keep"]} if state["keep"] else {}),
             "redirect": "/".join(state["redirect"]) if state["redirect"] else None,
             "description": text(state["description"]),
             "metadata": plain(state["metadata"]),
@@ -132,6 +133,7 @@ def by_package(repository: View, *, absent: bool = False) -> Told:
         collections[str(state.path)] = {
             "type": state.type or None,
             "exists": state.exists,
+            **({"keep": state.keep} if state.keep else {}),
             "redirect": str(state.redirect) if state.redirect else None,
             "tags": sorted(state.tags),
             "description": described(vars(state)),

@@ -289,6 +289,7 @@ LAYOUT = {
         r"remotes/nas/(id|runs)\.json", rf"remotes/nas/(refs|runs)/{LOG}/\d{{8}}\.json", rf"remotes/nas/refs/{LOG}/settled\.json",
         rf"remotes/nas/refs/{LOG}/upstream",
     ],
+    "accepted": ["accepted"],
     "checkouts/": [r"checkouts/[0-9a-f]{32}\.json"],
     "cache/": [],  # of no meaning, and left out
     "tmp/<owner>…": [rf"tmp/{OWNER}", rf"tmp/{OWNER}/\d+"],

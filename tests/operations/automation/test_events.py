@@ -126,7 +126,7 @@ def test_links_are_told_apart_from_versions(home: Path) -> None:
 
 
 def test_pruning_tells_of_each_version_that_goes(home: Path) -> None:
-    from artstore.operations.upkeep.pruning import Policy
+    from artstore.domain.retention import Policy
 
     for text in "123":
         save(text=text)

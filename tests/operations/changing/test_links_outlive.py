@@ -59,7 +59,7 @@ def test_a_link_outlives_its_source_with_all_that_was_said_of_it(here: Path, cli
     elif way == "rm --collection":
         assert cli("rm", "model", "--collection", "--force", cwd=here).code == 0
     else:
-        assert cli("prune", "model", "--keep-last", "1", "--force", cwd=here).code == 0
+        assert cli("prune", "model", "--keep", "last:1", "--force", cwd=here).code == 0
     repository().gc(now=True)
     link = again(f"{CHURN}:v0")
     assert link.metadata == {"old": 1, "new": [1], "second": LONG + "2", "first": LONG + "1"}

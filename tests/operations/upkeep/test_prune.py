@@ -12,10 +12,10 @@ import pytest
 
 import artstore as wandb
 from artstore.api.handles import opened
+from artstore.domain import retention
 from artstore.domain.properties import NEVER, Properties
+from artstore.domain.retention import Policy
 from artstore.errors import ArtstoreError, Conflict, InvalidValue, NotFound
-from artstore.operations.upkeep import pruning
-from artstore.operations.upkeep.pruning import Policy
 from artstore.repository import Repository
 from tests.support.artifacts import again, draft, log
 from tests.support.commands import Cli
@@ -52,7 +52,7 @@ def prune(*names: str, force: bool = False, dry_run: bool = False, **policy: Any
 def at(monkeypatch: pytest.MonkeyPatch, later: float) -> None:
     """The clock that ages are measured by, so many seconds later."""
     now = time.time
-    monkeypatch.setattr(pruning.time, "time", lambda: now() + later)
+    monkeypatch.setattr(retention.time, "time", lambda: now() + later)
 
 
 # -- each rule -------------------------------------------------------------------------------------------------------
@@ -238,11 +238,11 @@ def test_a_name_that_is_not_there_or_names_a_version_deletes_nothing(here: Path)
 @pytest.mark.parametrize(
     "args",
     [
-        ("--keep-last", "0"),
-        ("--keep-last", "x"),
-        ("--older-than", "soon"),
-        ("--older-than", "-3d"),
-        ("--keep-best", "k"),
+        ("--keep", "last:0"),
+        ("--keep", "last:x"),
+        ("--keep", "younger:soon"),
+        ("--keep", "younger:-3d"),
+        ("--keep", "best:k"),
     ],
 )
 def test_a_command_with_a_wrong_value_says_so_in_a_sentence_and_deletes_nothing(
@@ -388,9 +388,9 @@ def test_the_command_tells_the_bytes_that_gc_frees_then(here: Path, cli: Cli) ->
         return json.loads(cli(*args, "--json", cwd=here).out)
 
     before = unchanged(here)
-    dry = told("prune", "data", "--keep-last", "1", "--dry-run")
+    dry = told("prune", "data", "--keep", "last:1", "--dry-run")
     assert unchanged(here) == before
-    done = told("prune", "data", "--keep-last", "1")
+    done = told("prune", "data", "--keep", "last:1")
     assert dry == done | {"dry_run": True}
     assert told("gc", "--now")["freed_bytes"] == done["freed_bytes"] > 2 * LARGE
 
@@ -400,35 +400,35 @@ def test_a_dry_run_that_deletes_nothing_says_so(here: Path, cli: Cli) -> None:
     done = cli("prune", "--dry-run", cwd=here)
     assert (done.code, done.out) == (0, "would delete 0 of 2 versions\n")
     assert (
-        cli("prune", "--keep-last", "1", cwd=here).out.splitlines()[-1].startswith("deleted 1 of 2 versions; gc frees")
+        cli("prune", "--keep", "last:1", cwd=here).out.splitlines()[-1].startswith("deleted 1 of 2 versions; gc frees")
     )
 
 
 def test_a_dry_run_shows_the_whole_plan_and_what_stands_in_its_way(here: Path, cli: Cli) -> None:
     history(3)
     repository().set_aliases("data:v0", ("prod",))
-    done = cli("prune", "--keep-last", "1", "--dry-run", cwd=here)
+    done = cli("prune", "--keep", "last:1", "--dry-run", cwd=here)
     lines = done.out.splitlines()
     assert done.code == 0 and [line.split()[:2] for line in lines[1:4]] == [
         ["data:v0", "delete"], ["data:v1", "delete"], ["data:v2", "keep"],
     ]  # fmt: skip
     assert lines[1].endswith("not kept, and has the alias prod") and lines[4].endswith("after the grace period")
     assert done.err == "that would be refused without --force: data:v0 would be deleted, and has the alias 'prod'\n"
-    assert "prod" in json.loads(cli("prune", "--keep-last", "1", "-n", "--json", cwd=here).out)["refused"]
+    assert "prod" in json.loads(cli("prune", "--keep", "last:1", "-n", "--json", cwd=here).out)["refused"]
 
 
 def test_the_verdicts_say_why_as_json(here: Path, cli: Cli) -> None:
     history(4)
     repository().set_aliases("data:v0", ("best",))
     repository().set_tags("data:v1", ("paper",))
-    done = json.loads(cli("prune", "data", "--keep-aliased", "--keep-tagged", "--json", cwd=here).out)
+    done = json.loads(cli("prune", "data", "--keep", "aliased, tagged", "--json", cwd=here).out)
     assert [(v["spec"], v["goes"], v["why"]) for v in done["versions"]] == [
         ("local/uncategorized/data:v0", False, "alias best"),
         ("local/uncategorized/data:v1", False, "tag paper"),
         ("local/uncategorized/data:v2", True, "not kept"),
         ("local/uncategorized/data:v3", False, "the newest"),
     ]
-    refused = cli("prune", "data", "--keep-last", "1", "--json", cwd=here)
+    refused = cli("prune", "data", "--keep", "last:1", "--json", cwd=here)
     assert refused.code != 0 and "best" in json.loads(refused.err or refused.out)["error"]["message"]
 
 
@@ -453,7 +453,7 @@ def test_what_was_pruned_can_be_undeleted_until_gc_and_its_number_is_never_used_
 def test_an_alias_set_while_pruning_is_kept_or_was_refused(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The alias comes after the first look, before the deletion is written."""
     history(3)
-    real, calls = pruning.judge, []
+    real, calls = retention.judge, []
 
     def judge(*args: Any, **more: Any) -> Any:
         verdicts = real(*args, **more)
@@ -477,7 +477,7 @@ def test_a_link_made_while_pruning_works_or_the_prune_was_refused(
 ) -> None:
     """Made and then edited by its source, after the pruner's first, second or third look at the artifact."""
     history(3)
-    real, calls = pruning.judge, []
+    real, calls = retention.judge, []
 
     def judge(*args: Any, **more: Any) -> Any:
         verdicts = real(*args, **more)

@@ -1,7 +1,8 @@
-"""Pruning: the decision which versions of a collection a policy keeps, and why. Pure."""
+"""Retention: rules that say which versions of a collection are kept, and the decision on each version. Pure."""
 
+import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from artstore.domain.collection import State, VersionState
@@ -9,6 +10,19 @@ from artstore.domain.filters import nested
 from artstore.domain.names import printable
 from artstore.domain.wording import near
 from artstore.errors import InvalidValue
+
+_GRAMMAR = "a rule is a list such as 'last:3, best:loss:min, younger:30d, aliased, tagged, linked'"
+_FLAGS = {"aliased": "keep_aliased", "tagged": "keep_tagged", "linked": "keep_linked"}
+LONGEST_RULE = 1000
+"""The most characters of a collection's rule."""
+
+
+def seconds(text: str) -> int:
+    """The seconds in a duration such as 12h, 30d or 2w. Raises InvalidValue."""
+    match = re.fullmatch(r"(\d{1,6})([smhdw])", text, re.ASCII)
+    if match is None or int(match[1]) == 0:
+        raise InvalidValue(f"'{printable(text)}' is not a duration such as 12h, 30d or 2w")
+    return int(match[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}[match[2]]
 
 
 class Policy(NamedTuple):
@@ -30,8 +44,36 @@ class Policy(NamedTuple):
     def checked(self) -> "Policy":
         """The same policy. Raises InvalidValue if `keep_last` is less than 1."""
         if self.keep_last is not None and self.keep_last < 1:
-            raise InvalidValue("--keep-last must be 1 or more: the newest version is always kept")
+            raise InvalidValue("a rule must keep the last 1 or more: the newest version is always kept")
         return self
+
+    @classmethod
+    def parse(cls, rule: str) -> "Policy":
+        """The policy of a rule such as `last:3, best:loss:min, younger:30d, tagged`.
+
+        Raises:
+            InvalidValue: If it isn't a rule, or names nothing to keep.
+
+        >>> Policy.parse("last:3, best:loss:min").keep_last
+        3
+        """
+        found: dict[str, Any] = {"keep_best": ()}
+        for part in filter(None, map(str.strip, rule.split(","))):
+            word, _, value = part.partition(":")
+            if word in _FLAGS and not value:
+                found[_FLAGS[word]] = True
+            elif word == "last" and re.fullmatch(r"[0-9]{1,9}", value):
+                found["keep_last"] = int(value)
+            elif word == "younger":
+                found["older_than"] = float(seconds(value))
+            elif word == "best" and value.removesuffix(":min").removesuffix(":max"):
+                found["keep_best"] = (*found["keep_best"], value)
+            else:
+                raise InvalidValue(f"'{printable(part)}' is not a rule for what to keep", hint=_GRAMMAR)
+        policy = cls(**found).checked()
+        if not policy.asks:
+            raise InvalidValue("a rule must say what to keep", hint=_GRAMMAR)
+        return policy
 
     @property
     def asks(self) -> bool:
@@ -55,6 +97,7 @@ def judge(
     linked: Callable[[str], bool],
     metadata: Callable[[VersionState], dict[str, Any]],
     said_of: Callable[[VersionState], VersionState],
+    users: Mapping[str, str] | None = None,
 ) -> list[Verdict]:
     """Decide on each live version of a collection. Returns the verdicts in the order of the version numbers.
 
@@ -64,6 +107,7 @@ def judge(
         linked: Whether a link points to the version with this id.
         metadata: The metadata of a version.
         said_of: A version with its properties; for a link, those of its source.
+        users: Versions to keep because a run that goes on uses or made them: the run's name by the version's id.
     """
     live, now = state.live(), time.time()
     newest = {version["id"] for version in live[-(policy.keep_last or 1) :]}
@@ -83,6 +127,7 @@ def judge(
             f"tag {', '.join(said.get('tags', ()))}": policy.keep_tagged and bool(said.get("tags")),
             "linked": policy.keep_linked and linked(id),
             f"best {best.get(id)}": id in best,
+            f"in use by run {(users or {}).get(id)}": id in (users or {}),
             "young": policy.older_than is not None and age <= policy.older_than and not over,
             "no rule deletes it": not over and not policy.asks,
             "its ttl is 'never'": "ttl" in said and ttl is None,

@@ -1,0 +1,36 @@
+"""Rules for what is kept that somebody set or accepted in this repository. A rule from elsewhere deletes nothing here."""
+
+import json
+import os
+
+from artstore.backends.files import closing_fd, is_own, open_regular
+from artstore.backends.storage import FolderStorage
+
+_NAME = "accepted"
+_LONGEST = 1 << 20
+"""Most bytes of the file. A longer one isn't ours."""
+
+
+class Accepted:
+    """The changes that set accepted rules, by id: one small file. Without it, no rule deletes anything."""
+
+    def __init__(self, storage: FolderStorage) -> None:
+        self._storage = storage
+
+    def all(self) -> list[str]:
+        """The ids of changes. None if others can have written the file: they could have old versions deleted."""
+        try:
+            with closing_fd(open_regular(self._storage.path(_NAME))) as fd:
+                status = os.fstat(fd)
+                if not is_own(status) or status.st_size > _LONGEST:
+                    return []
+                found = json.loads(os.read(fd, _LONGEST))
+        except (OSError, ValueError, RecursionError):
+            return []
+        return [id for id in found if isinstance(id, str)] if isinstance(found, list) else []
+
+    def add(self, change: str) -> None:
+        """Accept a rule by the change that set it. Raises StorageError."""
+        known = self.all()
+        if change not in known:
+            self._storage.replace(_NAME, json.dumps([*known, change]).encode() + b"\n", sync=True)
