@@ -95,6 +95,7 @@ _HOMES = {
     "api.tables.table": ("Table",),
     "api.terminal": ("termerror", "termlog", "termsetup", "termwarn"),
 }  # fmt: skip
+_MODULES = ("apis", "automations", "data_types", "env", "errors", "integration", "references", "sdk", "util")
 _NOT_HERE = {"Graph", "JoinedTable", "PartitionedTable", "plot"}
 _HOME_OF = {name: f"artstore.{home}" for home, names in _HOMES.items() for name in names}
 
@@ -108,7 +109,7 @@ def __getattr__(name: str) -> Any:
     if name in ("run", "config", "summary"):
         session = importlib.import_module("artstore.api.recording").session
         return session.run if name == "run" else getattr(session.require(f"using artstore.{name}"), name)
-    if name in ("errors", "automations", "references"):
+    if name in _MODULES:
         return importlib.import_module(f"artstore.{name}")
     if name in _NOT_HERE:
         raise AttributeError(f"artstore has no '{name}': of W&B's names only those about artifacts and runs are here")

@@ -238,6 +238,8 @@ def test_each_name_of_each_module_is_here() -> None:
     for names in MODULES.values():
         for name, home in names.items():
             module, _, own = home.rpartition(".")
+            if module.startswith("artstore.adapters.frameworks."):
+                continue  # test_integrations.py: the frameworks may be absent
             assert hasattr(importlib.import_module(module), own), (name, home)
 
 

@@ -13,6 +13,9 @@ import artstore
 
 PUBLIC = {
     "artstore": [name for name in artstore.__all__ if name not in ("config", "summary")],  # those of an active run
+    "artstore.data_types": ["Image", "Table", "Histogram", "WBValue"],
+    "artstore.util": ["generate_id"],
+    "artstore.apis.public": ["Api"],
     "artstore.automations": ["OnAddArtifactAlias", "RunCommand", "SendWebhook", "CallPython"],
     "artstore.cli": ["main"],
     "artstore.errors": [

@@ -1,6 +1,7 @@
 """The table of W&B's modules: which names each has here, and where artstore has them."""
 
 _LIBRARY = "artstore.adapters.wandb_names.library"
+_VALUES = "artstore.adapters.wandb_names.values"
 _TERMINAL = "artstore.api.terminal"
 _MEDIA = (
     "Audio", "Bokeh", "BoundingBoxes2D", "Classes", "Histogram", "Html", "Image", "ImageMask", "Molecule", "Object3D", "Plotly",
@@ -24,6 +25,14 @@ _UTIL = (
     "make_artifact_name_safe", "random_string", "to_forward_slash_path",
 )  # fmt: skip
 
+_FRAMEWORKS = {
+    "catboost": ("WandbCallback", "log_summary"),
+    "keras": ("WandbEvalCallback", "WandbMetricsLogger", "WandbModelCheckpoint"),
+    "lightgbm": ("log_summary", "wandb_callback"),
+    "sb3": ("WandbCallback",),
+    "xgboost": ("WandbCallback", "wandb_callback"),
+}
+
 
 def _of(home: str, *names: str) -> dict[str, str]:
     """The names and where each is, `home.name`. A name may be `theirs=ours`."""
@@ -34,23 +43,44 @@ def _of(home: str, *names: str) -> dict[str, str]:
 MODULES: dict[str, dict[str, str]] = {
     "": _of("artstore.api.accepted", "_attach=attach", "api=old_api", "ensure_configured"),
     "apis": _of("artstore.errors", "CommError"),
-    "apis.public": {},
+    "apis.public": _of("artstore.api.query", "Api")
+    | _of("artstore.api.runs", "Run=RunRecord")
+    | _of("artstore.api.listing", "Artifacts", "RunArtifacts=Artifacts")
+    | _of("artstore.api.entries", "ArtifactFiles=Files")
+    | _of(
+        "artstore.api.collections",
+        *("ArtifactCollection", "ArtifactType", "Project", "Registries", "Registry"),
+        *("ArtifactCollections=Collections", "ProjectArtifactCollections=Collections"),
+    ),
     "cli": {},
     "cli.cli": _of("artstore.adapters.wandb_names.command", "cli"),
-    "data_types": _of("artstore", *_MEDIA),
+    "data_types": _of("artstore", *_MEDIA) | _of(_VALUES, "Media", "WBValue"),
     "env": {},
     "errors": _of(_LIBRARY, *_NEVER),
     "errors.errors": _of("artstore.errors", *_ERRORS) | _of(_LIBRARY, *_NEVER),
     "errors.term": _of(_TERMINAL, *_TERM),
+    "integration": {},
+    **{
+        f"{above}{framework}": _of(f"artstore.adapters.frameworks.{framework}", *names)
+        for framework, names in _FRAMEWORKS.items()
+        for above in ("", "integration.")
+    },
     "sdk": _of(
         "artstore", "Artifact", "AlertLevel", "Settings", "finish", "init", "login", "require", "setup", "teardown"
     ),
     "sdk.artifacts": {},
     "sdk.artifacts.artifact": _of("artstore", "Artifact"),
+    "sdk.artifacts.artifact_manifest": _of("artstore.api.entries", "ArtifactManifest=Manifest"),
+    "sdk.artifacts.artifact_manifest_entry": _of("artstore.api.entries", "ArtifactManifestEntry=Entry"),
     "sdk.artifacts.artifact_ttl": _of("artstore", "ArtifactTTL"),
+    "sdk.artifacts.exceptions": _of(
+        "artstore.errors", "ArtifactFinalizedError", "ArtifactNotLoggedError", "ArtifactStatusError"
+    ),
     "sdk.data_types": {},
     "sdk.data_types.audio": _of("artstore", "Audio"),
     "sdk.data_types.base_types": {},
+    "sdk.data_types.base_types.media": _of(_VALUES, "BatchableMedia=Media", "Media"),
+    "sdk.data_types.base_types.wb_value": _of(_VALUES, "WBValue"),
     "sdk.data_types.bokeh": _of("artstore", "Bokeh"),
     "sdk.data_types.helper_types": {},
     "sdk.data_types.helper_types.bounding_boxes_2d": _of("artstore", "BoundingBoxes2D"),

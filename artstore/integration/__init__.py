@@ -1,0 +1,1 @@
+"""Callbacks for frameworks, for users' imports: `from artstore.integration.keras import WandbMetricsLogger`."""
