@@ -31,7 +31,7 @@ with wandb.init(project="layers", id="keras", config={"units": 2}):
     model.fit(
         x, y, epochs=2, batch_size=4, validation_data=(x, y), verbose=0,
         callbacks=[
-            WandbMetricsLogger(), WandbMetricsLogger(log_freq=2), WandbModelCheckpoint("model-{epoch}.keras"),
+            WandbMetricsLogger(log_freq=2), WandbModelCheckpoint("model-{epoch}.keras"),
             Answers(["number", "right"], ["epoch", "right", "answer"]),
         ],
     )  # fmt: skip
