@@ -25,7 +25,7 @@ from artstore.operations.upkeep.removal import sweep
 from artstore.progress import Monitor
 from artstore.store.checkouts import Checkouts, Noted
 from artstore.store.layout import make
-from artstore.store.settings import ORIGIN, is_repository
+from artstore.store.settings import ORIGIN, is_repository, text_of_place
 
 T = TypeVar("T")
 
@@ -369,7 +369,7 @@ class Repository(Editor):
         from artstore.sync.remotes import Remotes
 
         place, relative = Remotes.place_of(url), "relative = true\n" if is_relative(url) else ""
-        _make(root, config=f'[remote "{ORIGIN}"]\nurl = {place}\n{relative}')
+        _make(root, config=f'[remote "{ORIGIN}"]\nurl = {text_of_place(place)}\n{relative}')
         repository = cls(root)
         try:
             known = repository.settings.remotes().get(ORIGIN)

@@ -45,7 +45,7 @@ class PackSet:
         self._cache = cache
         self._table_path = "cache/objects.idx"
         if cache is not storage:
-            self._table_path = f"cache/remotes/{short(plain_digest(storage.root.encode()))}.idx"
+            self._table_path = f"cache/remotes/{short(plain_digest(storage.root.encode(errors='surrogateescape')))}.idx"
         self._packs: dict[str, Pack] = {}
         self._names: set[str] | None = None
         self.last: Pack | None = None

@@ -76,6 +76,18 @@ def path_noted(root: str, text: str) -> str:
     return os.path.normpath(os.path.join(os.path.dirname(root), text))
 
 
+def text_of_place(place: str) -> str:
+    """A remote's place as files record it, whatever this locale's encoding is: a path as UTF-8.
+
+    Raises InvalidValue for a path that isn't UTF-8.
+    """
+    try:
+        return place if is_url(place) else os.fsencode(place).decode()
+    except UnicodeDecodeError as error:
+        what = f"the path {printable(place)} can't be recorded for a remote, because it is not UTF-8"
+        raise InvalidValue(what, hint="rename the folder") from error
+
+
 class RemoteSettings(NamedTuple):
     """A remote's settings in `config`."""
 
@@ -199,7 +211,8 @@ class Settings:
             if "url" not in values:
                 raise InvalidValue(f"remote '{printable(match[1])}' in {printable(self._path)} has no url")
             flags = (_on_or_off(values.get(name, "off")) for name in ("partial", "relative"))
-            url = values["url"] if is_url(values["url"]) else path_noted(self._root, values["url"])
+            url = values["url"]
+            url = url if is_url(url) else path_noted(self._root, os.fsdecode(url.encode()))
             found[match[1]] = RemoteSettings(url, *flags)
         return found
 
@@ -211,7 +224,7 @@ class Settings:
             self._change(section, None)
         else:
             flags = {name: "true" if getattr(settings, name) else None for name in ("partial", "relative")}
-            self._change(section, {"url": noted_path(self._root, settings.url), **flags})
+            self._change(section, {"url": text_of_place(noted_path(self._root, settings.url)), **flags})
 
     def doubt(self) -> str | None:
         """Why this repository's remotes must not be contacted, or None if they may be.

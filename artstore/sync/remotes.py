@@ -30,7 +30,7 @@ from artstore.store.layout import check_format
 from artstore.store.objects import ObjectStore
 from artstore.store.packs import LARGE
 from artstore.store.refs import Refs, resolve
-from artstore.store.settings import ORIGIN, RemoteSettings, Settings
+from artstore.store.settings import ORIGIN, RemoteSettings, Settings, text_of_place
 from artstore.store.store import Store
 from artstore.store.transaction import Transaction
 from artstore.sync.exchange import ALL, Exchange, Exchanged, ExchangeOptions, Neighbours, Scope
@@ -108,6 +108,7 @@ class Remotes:
         check_name(name, "remote name")
         if same := [other for other in self.all() if file_name_of(other) == file_name_of(name)]:
             raise Conflict(f"there is a remote '{same[0]}' already", hint=f"{typed('remote rm', same[0])} removes it")
+        text_of_place(place_of(url))  # or it is refused before anything is made
         if make:
             make_remote(url, self._storage, shared=shared)
         try:

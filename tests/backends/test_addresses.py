@@ -185,3 +185,25 @@ def test_names_with_colons_are_paths_where_no_host_is_meant(tmp_path: Path, monk
 def test_a_path_that_is_put_and_is_nearly_a_bucket_is_told_how_one_is_spelled(cli: Cli) -> None:
     assert "hint: did you mean s3://b/x?" in cli("put", "s3:/b/x", "-n", "n").err
     assert spelled("s3:/") == spelled("file:")
+
+
+@pytest.mark.parametrize("locale", ["C", "C.UTF-8"])
+def test_a_remote_and_a_repository_have_names_in_any_script_in_any_locale(
+    process_cli: Cli, tmp_path: Path, locale: str
+) -> None:
+    work = tmp_path / "prüj"
+    work.mkdir()
+    (work / "f").write_text("1")
+    ascii = {"LC_ALL": locale, "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    for words in ("put f -n n", "remote add --init r ../näs", "push r", "doctor", "fsck r", "clone ../näs ../klön"):
+        done = process_cli(*words.split(), cwd=work, **ascii)
+        assert done.code == 0 or (words == "doctor" and done.code == 1), (words, done)  # tests may run in memory
+    assert process_cli("push", "r", cwd=work).code == 0
+    assert f"url = {tmp_path}/näs\n" in (work / ".artifacts/config").read_text(encoding="utf-8")
+
+
+def test_a_remote_whose_path_is_not_utf_8_is_refused_before_it_is_made(repo: Repository, tmp_path: Path) -> None:
+    place = os.fsdecode(os.fsencode(tmp_path) + b"/n\xe4s")
+    with pytest.raises(InvalidValue, match="can't be recorded for a remote, because it is not UTF-8"):
+        repo.remotes.add("r", place, make=True)
+    assert not os.path.lexists(place)

@@ -91,7 +91,8 @@ def spelling_at(target: Confined) -> Spelling:
 def spelling_in(fd: int) -> Spelling:
     """Find out how the file system of an open folder compares names, by creating two files with temporary names."""
     name = f".artstore-{this_process()}-case"
-    return Spelling(_are_one(fd, name, name.upper()), _are_one(fd, f"{name}\u00e9", f"{name}e\u0301"))
+    composed, decomposed = (os.fsdecode(f"{name}{form}".encode()) for form in ("\u00e9", "e\u0301"))  # in any locale
+    return Spelling(_are_one(fd, name, name.upper()), _are_one(fd, composed, decomposed))
 
 
 def _are_one(fd: int, first: str, second: str) -> bool:
