@@ -45,6 +45,8 @@ def fsck_command(ctx: click.Context, quick: bool, repair: bool, place: str | Non
     --repair looks for lost objects in damaged files, in folders that were saved or restored here, and in all remotes
     (for a remote: in this repository). It checks and stores what it finds, and moves damaged files to bad/.
     """
+    from artstore.operations.upkeep.fsck import NO_COPY
+
     with Bar() as bar, open_view(place, writing=True) as repository:
         report = repository.fsck(quick=quick, repair=repair, monitor=bar)
     if as_json:
@@ -58,7 +60,7 @@ def fsck_command(ctx: click.Context, quick: bool, repair: bool, place: str | Non
             f"{count(report.versions, 'version')}, {count(report.objects, 'object')}, {human(report.bytes)} hashed"
         )
         click.echo(f"{verdict}: {checked}")
-    if report.problems and not repair:
+    if not repair and not all(text.endswith(NO_COPY) for text in report.problems):
         remote = [place] if place is not None else []
         click.echo(f"hint: {typed('fsck --repair', *remote)} looks for good copies of what is lost", err=True)
     if report.problems:

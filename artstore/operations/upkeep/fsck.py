@@ -12,7 +12,7 @@ from artstore.domain.names import printable
 from artstore.domain.run import RunState
 from artstore.domain.tree import DIRECTORY, REFERENCE, Entry, check_depth, check_root, read_folder
 from artstore.domain.wording import count
-from artstore.errors import ArtstoreError, DamagedObject, MissingObject
+from artstore.errors import ArtstoreError, DamagedLog, DamagedObject, MissingObject
 from artstore.operations.upkeep.mark import part_trees, property_blobs
 from artstore.operations.upkeep.removal import is_left_over, open_transactions
 from artstore.progress import Monitor
@@ -42,6 +42,13 @@ class Report(NamedTuple):
     """that were read and hashed"""
     mended: list[str]
     """problems that a repair solved"""
+
+
+NO_COPY = "no other repository has this log: bring the file back from a backup"
+
+
+def _of_log(error: ArtstoreError) -> str:
+    return f"{error}; {NO_COPY}" if isinstance(error, DamagedLog) else str(error)
 
 
 class Lost(NamedTuple):
@@ -213,7 +220,7 @@ class Fsck:
         try:
             state = self._refs.read_folder(folder, checkpoints=False)
         except ArtstoreError as error:
-            self._problems.append(str(error))
+            self._problems.append(_of_log(error))
             return
         if state.number and state.path.folder != folder:
             self._problems.append(f"the log in {folder} belongs to {state.path}")
@@ -238,7 +245,7 @@ class Fsck:
         except FileNotFoundError:
             return  # its open history was sealed meanwhile
         except ArtstoreError as error:
-            self._problems.append(str(error))
+            self._problems.append(_of_log(error))
             return
         if CHECKPOINT in self._objects.storage.names(folder):
             self._check_checkpoint(folder, CHECKPOINT, state, self._runs.read_folder, RunState.from_plain)
