@@ -53,9 +53,14 @@ class HistoryWriter:
             while True:
                 self._open()
                 file = self._file
-                if file is not None:  # a signal handler may end the file, but not between this look at it and the write
+                if file is None:  # a signal handler has ended it
+                    continue
+                try:
                     written = os.write(file.fd, line)
                     break
+                except OSError:
+                    if self._file is file:
+                        raise
             if written < len(line):
                 _complete(file.fd, line, written)
         self.bytes += len(line)
