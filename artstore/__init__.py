@@ -40,6 +40,7 @@ if TYPE_CHECKING:
         log_code,
         log_model,
         login,
+        restore,
         save,
         setup,
         unwatch,
@@ -64,7 +65,7 @@ __all__ = [
     "Plotly", "Repository", "Run", "Settings", "Table", "UnsupportedError", "UsageError", "Video",
     "__version__", "agent", "alert", "attach", "automations", "config", "controller", "define_metric", "errors",
     "finish", "finish_artifact", "init", "install_as_wandb", "join", "link_artifact", "link_model", "log",
-    "log_artifact", "log_code", "log_model", "login", "references", "require", "run", "save", "setup",
+    "log_artifact", "log_code", "log_model", "login", "references", "require", "restore", "run", "save", "setup",
     "summary", "sweep", "teardown", "termerror", "termlog", "termsetup", "termwarn", "unwatch",
     "upsert_artifact", "use_artifact", "use_model", "watch",
 ]  # fmt: skip
@@ -89,8 +90,8 @@ _HOMES = {
     "api.run": ("Run",),
     "api.session": (
         "Settings", "alert", "define_metric", "finish", "finish_artifact", "init", "link_artifact", "link_model", "log",
-        "join", "log_artifact", "log_code", "log_model", "login", "save", "setup", "unwatch", "upsert_artifact", "use_artifact",
-        "use_model", "watch",
+        "join", "log_artifact", "log_code", "log_model", "login", "restore", "save", "setup", "unwatch", "upsert_artifact",
+        "use_artifact", "use_model", "watch",
     ),
     "api.tables.table": ("Table",),
     "api.terminal": ("termerror", "termlog", "termsetup", "termwarn"),

@@ -99,6 +99,20 @@ class Editor(View):
         finally:
             self.automations.runs_changed()  # also after an error: changes that are in the log have happened
 
+    def add_run_file(self, state: RunState, path: str, source: str) -> None:
+        """Add a copy of a local file to a run that isn't recorded by this process."""
+        from artstore.operations.saving.sealing import add_file
+
+        self._may("write")
+        add_file(self.objects, self.runs, state, path, source)
+
+    def delete_run_file(self, state: RunState, path: str) -> None:
+        """Delete a file of a run. Raises NoEntry if there is none, Conflict if a process has just added it."""
+        from artstore.operations.saving.sealing import delete_file
+
+        self._may("write")
+        delete_file(self.objects, self.runs, state, path)
+
     def delete_run(self, path: RunPath) -> None:
         """Delete a run. gc frees its history and files; its name, and which versions it used and logged, stay.
 

@@ -174,6 +174,12 @@ class View:
 
         return files_of(self.objects, self.runs, state)
 
+    def run_file(self, state: RunState, path: str) -> RunFile:
+        """The file of a run at a path. Raises NoEntry if there is none."""
+        from artstore.store.runfiles import file_at
+
+        return file_at(self.objects, self.runs, state, path)
+
     def open_run_file(self, state: RunState, path: str) -> BinaryIO:
         """Open a file of a run for reading. Raises NoEntry if the run has none at that path."""
         from artstore.store.runfiles import file_at, open_staged
@@ -186,6 +192,13 @@ class View:
                 return open_staged(file)
             except FileNotFoundError:
                 continue  # sealed meanwhile
+
+    def get_run_file(self, state: RunState, path: str, root: str) -> str:
+        """Restore a file of a run below a folder, and return its path there: see `restore_run_file`."""
+        from artstore.operations.restoring.runfiles import restore_run_file
+
+        here = self.objects.here
+        return restore_run_file(self.open_run_file(state, path), root, path, None if here is None else here.root)
 
     def run_summary(self, state: RunState) -> dict[str, Any]:
         """The summary of a run. If the run hasn't ended, metrics that it lacks are taken from its history."""

@@ -6,18 +6,20 @@ import sys
 import time
 import warnings
 from collections.abc import Callable
-from typing import Any, Self
+from typing import Any, Self, TextIO
 
 from artstore.api.artifact import Artifact
+from artstore.api.files import PathLike
 from artstore.api.handles import url_in
 from artstore.api.recording import Recording, session
+from artstore.api.runfiles import named_run, restored
+from artstore.api.saved import SavedFiles
 from artstore.api.steps import Steps
 from artstore.api.values import Values, checked_text, checked_texts
-from artstore.domain.run import RunPath, RunState
 from artstore.domain.summaries import Summaries, kept_of
 from artstore.errors import NoActiveRun
 from artstore.operations.restoring.downloads import kept_out_of_git
-from artstore.store.settings import download_folder
+from artstore.store.settings import run_folder
 
 
 class ActiveRun:
@@ -25,45 +27,50 @@ class ActiveRun:
 
     def __init__(
         self,
-        run: Recording | None,
-        path: RunPath,
-        config: dict[str, Any],
+        run: Recording,
         *,
         used: Callable[[str, Artifact], dict[str, Any]],
         stored: Callable[[dict[str, Any]], dict[str, Any]],
         allow_val_change: bool,
-        group: str | None,
+        disabled: bool,
+        start: str | None,
     ) -> None:
-        """Wrap a recording. `run` is None in mode `disabled`; then nothing is recorded.
+        """Wrap a recording.
 
-        `used` uses an artifact that is a value of the config, and returns what is recorded for it. `stored` stores
-        tables and media that are values of the summary, and returns what is recorded for all.
+        Args:
+            run: The recording. That of a disabled run is in a temporary repository.
+            used: Uses an artifact that is a value of the config, and returns what is recorded for it.
+            stored: Stores tables and media that are values of the summary, and returns what is recorded for all.
+            allow_val_change: Let config values be changed.
+            disabled: Whether nothing is left of the run when this process ends.
+            start: The folder below which the run's own folder is made.
         """
         self._recording = run
-        self._path = path
+        self._path = path = run.path
+        self._disabled, self._start_folder = disabled, start
+        self._files = SavedFiles(run.add_file)
         self._ended = False
         self._pid = os.getpid()
         self._error = _last_error()
         self._flushed = time.monotonic()
-        state = run.state() if run is not None else RunState(path)
+        state = run.state()
         self._name, self._notes, self._tags = state.name or path.id, state.notes, state.tags
         self._start = state.started
-        self.group = state.group if run is not None else group
+        self.group = state.group
         """the group, for runs that belong together"""
         self.job_type = state.job_type
         """what kind of work the run does"""
         self.resumed = state.number > 1
         """whether the run existed before it was started here"""
         self._steps, self._summaries = Steps(run, state), Summaries()
-        known, fixed = state.config if run is not None else config, not allow_val_change
-        self._config = Values(known, lambda set, gone: self._write("config", set, gone), fixed=fixed, used=used)
+        changed, fixed = (lambda set, gone: self._write("config", set, gone)), not allow_val_change
+        self._config = Values(state.config, changed, fixed=fixed, used=used)
         self._unwritten: dict[str, Any] = {}
         self._summary = Values(state.summary, self._set_summary, fixed=False, stored=stored)
 
     def _write(self, kind: str, values: dict[str, Any], removed: list[str]) -> None:
         self._refuse_ended(kind)
-        if self._recording is not None:
-            self._recording.set_values(kind, values, removed)
+        self._recording.set_values(kind, values, removed)
 
     def _set_summary(self, values: dict[str, Any], removed: list[str]) -> None:
         self._refuse_ended("summary")
@@ -125,8 +132,7 @@ class ActiveRun:
         self._write_label()
 
     def _write_label(self) -> None:
-        if self._recording is not None:
-            self._recording.label(self._name, self._notes, self._tags)
+        self._recording.label(self._name, self._notes, self._tags)
 
     @property
     def config(self) -> Values:
@@ -143,16 +149,23 @@ class ActiveRun:
 
     @property
     def dir(self) -> str:
-        """A folder for the run's own files, made when it is first asked for. Its files aren't saved."""
-        folder = os.path.abspath(download_folder(f"run-{self.id}"))
-        with kept_out_of_git(os.path.dirname(folder)):
-            os.makedirs(folder, exist_ok=True)
-        return folder
+        """A folder for the run's own files, made when it is first asked for. They are saved when the run ends.
+
+        It is `artifacts/run-<id>`, below the folder of `init(dir=…)` or WANDB_DIR if there is one.
+        """
+        if self._files.folder is None:
+            folder = os.path.abspath(run_folder(self.id, self._start_folder))
+            if self._disabled:
+                folder = os.path.join(os.path.dirname(self._recording.root), f"run-{self.id}")
+            with kept_out_of_git(os.path.dirname(folder)):
+                os.makedirs(folder, exist_ok=True)
+            self._files.folder = folder
+        return self._files.folder
 
     @property
     def url(self) -> str | None:
         """A `file://` URL of the run's log; None for a disabled run."""
-        return None if self._recording is None else url_in(self._recording.root, self._path.folder)
+        return None if self._disabled else url_in(self._recording.root, self._path.folder)
 
     def get_url(self) -> str | None:
         """A `file://` URL of the run's log; None for a disabled run."""
@@ -170,8 +183,8 @@ class ActiveRun:
 
     @property
     def disabled(self) -> bool:
-        """Whether nothing is recorded."""
-        return self._recording is None
+        """Whether nothing is left of the run when this process ends."""
+        return self._disabled
 
     @property
     def offline(self) -> bool:
@@ -223,8 +236,7 @@ class ActiveRun:
             summary = "max" if goal == "maximize" else "min"
         if summary is not None and summary != "copy":
             self._summaries.define(name, kept := kept_of(summary))
-            if self._recording is not None:
-                self._recording.define(name, kept)
+            self._recording.define(name, kept)
 
     def _refuse_ended(self, verb: str) -> None:
         if self._ended:
@@ -238,13 +250,13 @@ class ActiveRun:
             return
         if os.getpid() != self._pid:  # a forked child leaves its parent's run alone
             if session.run is self:
-                session.end(forked=True)
+                session.end()
             return
-        if self._recording is not None:
-            with self._steps.locked():
-                self._steps.write()
-                summary = dict(self._unwritten)
-            self._recording.finish(int(exit_code or 0), summary)
+        self._files.save_rest()
+        with self._steps.locked():
+            self._steps.write()
+            summary = dict(self._unwritten)
+        self._recording.finish(int(exit_code or 0), summary)
         self._ended = True
         atexit.unregister(self.end_at_exit)
         if session.run is self:
@@ -273,9 +285,67 @@ class ActiveRun:
         """Only warns: artstore sends no alerts."""
         warnings.warn(f"{title}: {text} (artstore sends no alerts)", stacklevel=2)
 
-    def save(self, *_: Any, **__: Any) -> None:
-        """Only warns: artstore doesn't store a run's files."""
-        warnings.warn("artstore doesn't store a run's files; log_artifact() stores a file", stacklevel=2)
+    def save(
+        self,
+        glob_str: PathLike,
+        base_path: PathLike | None = None,
+        policy: str = "live",
+        glob: bool = True,
+    ) -> list[str]:
+        """Save local files with the run. `Api().run(…).file(…)` reads them back.
+
+        Args:
+            glob_str: A path, or a glob pattern, which is expanded now. Of a folder, all files are saved.
+            base_path: The folder to which the files' paths in the run are relative; by default the working folder, or
+                for an absolute path the folder above the file's own.
+            policy: `now` saves the files as they are now. `live` does too, and saves those that have changed when the
+                run ends. `end` saves them only when the run ends.
+            glob: False to take `glob_str` as a path whose `*`, `?` and `[` mean themselves.
+
+        Returns:
+            The absolute paths of the files.
+
+        Raises:
+            InvalidValue: If the files aren't below `base_path`, or the policy is another one (also a ValueError).
+            NoActiveRun: If the run has ended.
+
+        Example:
+            >>> import pathlib
+            >>> _ = pathlib.Path("notes.md").write_text("Blurred scans are left out.")
+            >>> with wandb.init(project="digits", id="cleaned") as run:
+            ...     _ = run.save("notes.md")
+            >>> [file.name for file in wandb.Api().run("digits/cleaned").files(["notes.md"])]
+            ['notes.md']
+        """
+        self._refuse_ended("save")
+        return self._files.save(glob_str, base_path, policy, glob=glob)
+
+    def restore(
+        self, name: str, run_path: str | None = None, replace: bool = False, root: PathLike | None = None
+    ) -> TextIO | None:
+        """Restore a file that a run saved. A file that is there already is kept.
+
+        Args:
+            name: The file's path in the run.
+            run_path: The run, `[[entity/]project/]id`; by default this one.
+            replace: Replace a file that is there.
+            root: The folder; by default this run's `dir`.
+
+        Returns:
+            The file, opened as text. None if the run has no such file.
+
+        Raises:
+            NotFound: If there is no such run.
+
+        Example:
+            >>> with wandb.init(project="digits") as run:
+            ...     with run.restore("notes.txt", "digits/train-1") as file:
+            ...         file.read()
+            'trained on a laptop'
+        """
+        folder = self.dir if root is None else os.fspath(root)
+        path = self._path if run_path is None else named_run(run_path, self._path[:2])
+        return restored(self._recording.root, path, name, folder, replace=replace)
 
 
 def _last_error() -> BaseException | None:

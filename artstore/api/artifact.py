@@ -286,6 +286,11 @@ class Artifact(Described):
         if finish:
             run.logged(self._logged("log").found())
 
+    def is_in(self, root: str) -> bool:
+        """Whether this repository holds the artifact, or none does yet."""
+        own = self._stored.root if self._stored is not None else self._drafting.root
+        return own in (None, root)
+
     def _check_place(self, run: Recording) -> None:
         """Raises InvalidValue in another repository, Conflict for a draft of another project's version."""
         if self._home is not None and self._home != run.home:

@@ -21,12 +21,12 @@ from artstore.api.files import PathLike, Texts
 from artstore.api.handles import opened, root_of
 from artstore.api.listing import Artifacts, Listing, checked_order, warn_if_misspelt
 from artstore.api.recording import session
+from artstore.api.runfiles import named_run
 from artstore.api.runs import RunRecord
 from artstore.backends.storage import is_url
 from artstore.domain.collection import State, VersionState
 from artstore.domain.filters import Asked
 from artstore.domain.names import as_project, check_project, parse_spec
-from artstore.domain.run import RunPath
 from artstore.domain.wording import near
 from artstore.errors import Conflict, InvalidType, InvalidValue, NotFound
 from artstore.operations.automation import firing
@@ -75,7 +75,7 @@ class Api:
 
     @property
     def _root(self) -> str:
-        root = self._given or session.place()
+        root = self._given or session.lasting_place()
         return root if is_url(root) or is_repository(root) else require_root()
 
     @property
@@ -257,14 +257,7 @@ class Api:
             >>> run.config["lr"], run.summary["loss"], run.state
             (0.1, 0.25, 'finished')
         """
-        parts = path.strip("/").split("/")
-        if parts[-2:-1] == ["runs"]:
-            del parts[-2]  # which is part of the addresses of W&B's pages
-        if len(parts) > 3:
-            raise InvalidValue(f"'{path}' is not a run's [[entity/]project/]id")
-        home = self._home("/".join(parts[:-1]))
-        state = self._repository.runs.find(RunPath(*home, check_project(parts[-1], "run id")))
-        return RunRecord(self._root, state)
+        return RunRecord(self._root, self._repository.runs.find(named_run(path, self._home(None))))
 
     def runs(
         self,
@@ -457,7 +450,7 @@ class Api:
         return Listing([rule for rule in rules if name in (None, rule["name"])], Automation)
 
     def __repr__(self) -> str:
-        return f"<Api {self._given or session.place()}>"
+        return f"<Api {self._given or session.lasting_place()}>"
 
 
 _VERSION_ORDERS = {"created_at": itemgetter("created"), "version": itemgetter("number"), "size": itemgetter("size")}

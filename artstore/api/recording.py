@@ -7,6 +7,7 @@ import sys
 import tempfile
 import threading
 import warnings
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -29,7 +30,8 @@ from artstore.operations.saving.sealing import seal
 from artstore.repository import Repository
 from artstore.store.metrics import SEAL_AT, HistoryWriter, MetricRow
 from artstore.store.runfiles import StagedFiles
-from artstore.store.settings import root_to_create
+from artstore.store.settings import FOLDER, find_root, root_to_create
+from artstore.store.variables import is_disabled
 
 if TYPE_CHECKING:
     from artstore.api.run import Run
@@ -294,26 +296,29 @@ class Session:
         self.run: Run | None = None
         """the run that was started last, if it hasn't ended"""
         self.recording: Recording | None = None
-        """the run in which `log_artifact`, `save` and other calls record; None without one, or if it is disabled"""
+        """the run in which `log_artifact`, `save` and other calls record; None without one"""
         self.exit_code = 0
         """the code that `sys.exit` got while a run was active"""
         self._scratch: str | None = None
 
-    def begin(self, run: "Run", recording: Recording | None) -> None:
-        """Make a run the active one. Without a recording, it is a disabled run."""
+    def begin(self, run: "Run", recording: Recording) -> None:
+        """Make a run the active one."""
         self.end()
         self.run, self.recording = run, recording
-        if recording is None:
-            self._scratch = tempfile.mkdtemp(prefix="artstore-disabled-")
         sys.exit = self._noting_exit
 
-    def end(self, *, forked: bool = False) -> None:
-        """Make no run active. With `forked`, the parent's files are left alone."""
-        if self._scratch is not None and not forked:
-            shutil.rmtree(self._scratch, ignore_errors=True)
-        self.run = self.recording = self._scratch = None
+    def end(self) -> None:
+        """Make no run active."""
+        self.run = self.recording = None
         self.exit_code = 0
         sys.exit = _exit
+
+    def scratch(self) -> str:
+        """The repository of this process's disabled runs, below a temporary folder that is removed when it ends."""
+        if self._scratch is None:
+            self._scratch = os.path.realpath(tempfile.mkdtemp(prefix="artstore-disabled-"))
+            weakref.finalize(self, _remove_in, os.getpid(), self._scratch)
+        return os.path.join(self._scratch, FOLDER)
 
     def _noting_exit(self, code: Any = None, /) -> NoReturn:
         """`sys.exit`, which notes the code for the run's end, because nobody can ask for it at exit."""
@@ -330,7 +335,12 @@ class Session:
         """The repository to use: the active run's, the one that is found, or the one that would be made."""
         if self.recording is not None:
             return self.recording.root
-        return self._scratch or root_to_create(start)
+        return self.scratch() if is_disabled() else root_to_create(start)
+
+    def lasting_place(self) -> str:
+        """The repository that `Api()` reads: of a disabled run, the one that is found."""
+        disabled = is_disabled() if self.run is None else self.run.disabled
+        return (find_root() if disabled else None) or self.place()
 
     @contextmanager
     def current(self, entity: str | None, project: str | None) -> Iterator[Recording]:
@@ -345,6 +355,12 @@ class Session:
             own.finish(1, {})
             raise
         own.finish(0, {})
+
+
+def _remove_in(process: int, folder: str) -> None:
+    """Remove a folder, unless this is a forked child of the process that made it."""
+    if os.getpid() == process:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 _exit = sys.exit

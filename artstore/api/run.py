@@ -19,9 +19,9 @@ from artstore.api.tables.table import Table
 from artstore.api.values import checked_step, plain_values
 from artstore.domain.html import definition_rows, page
 from artstore.domain.names import name_from, parse_spec
-from artstore.domain.run import RunPath, RunState
-from artstore.errors import Conflict, InvalidType, InvalidValue
-from artstore.store.settings import root_to_create
+from artstore.errors import Conflict, InvalidType, InvalidValue, NotFound
+from artstore.operations.finding.lookup import Version
+from artstore.store.settings import find_root
 
 _FLUSH_AFTER = 10.0
 """Seconds of logging after which the summary is written, so that a killed run has one."""
@@ -34,30 +34,21 @@ class Run(ActiveRun):
     """A run that is being recorded: its inputs, outputs, config, metrics and end. `init` makes it."""
 
     def __init__(
-        self,
-        run: Recording | None,
-        path: RunPath,
-        config: dict[str, Any],
-        *,
-        allow_val_change: bool,
-        group: str | None,
+        self, run: Recording, *, allow_val_change: bool = False, disabled: bool = False, start: str | None = None
     ) -> None:
         super().__init__(
-            run,
-            path,
-            config,
-            used=self._use_as,
-            stored=self._stored_in_summary,
-            allow_val_change=allow_val_change,
-            group=group,
-        )
+            run, used=self._use_as, stored=self._stored_in_summary, allow_val_change=allow_val_change, disabled=disabled,
+            start=start,
+        )  # fmt: skip
 
     def _use_as(self, key: str, artifact: Artifact) -> dict[str, Any]:
         """Use an artifact that is a config value, and return what is recorded for it, as W&B does."""
         used = self.use_artifact(artifact, use_as=key)
-        if self._recording is None:
-            return {"_type": "artifactVersion", "_version": "v0", "usedAs": key}
         return used.json_encode() | {"usedAs": key}
+
+    def _leaves_alone(self, artifact: Artifact) -> bool:
+        """Whether this run is disabled, and must not change an artifact that is in a lasting repository."""
+        return self._disabled and not artifact.is_in(self._recording.root)
 
     def use_artifact(
         self,
@@ -91,8 +82,7 @@ class Run(ActiveRun):
         """
         self._refuse_ended("use_artifact")
         if isinstance(artifact_or_name, str):
-            root = self._recording.root if self._recording is not None else root_to_create()
-            found = opened(root).find(artifact_or_name, self._path[:2])
+            root, found = self._found(artifact_or_name)
             artifact = Artifact.of(root, found, parse_spec(artifact_or_name).number)
         elif isinstance(artifact_or_name, Artifact):
             artifact = artifact_or_name
@@ -101,9 +91,19 @@ class Run(ActiveRun):
             raise InvalidType(f"use_artifact needs an Artifact or a name such as 'data:latest', not {given}")
         if type is not None and not artifact.is_draft() and type != artifact.type:
             raise Conflict(f"Supplied type {type} does not match type {artifact.type} of artifact {artifact.name}")
-        if self._recording is not None:
+        if not self._leaves_alone(artifact):
             artifact.use_in(self._recording, aliases, use_as)
         return artifact
+
+    def _found(self, name: str) -> tuple[str, Version]:
+        """The repository and the version that a name means. A disabled run looks at what it logged first."""
+        root = self._recording.root
+        try:
+            return root, opened(root).find(name, self._path[:2])
+        except NotFound:
+            if not self._disabled or (lasting := find_root()) is None:
+                raise
+        return lasting, opened(lasting).find(name, self._path[:2])
 
     def log_artifact(
         self,
@@ -142,7 +142,7 @@ class Run(ActiveRun):
         """
         self._refuse_ended("log_artifact")
         artifact = artifact_of(artifact_or_path, name, type, self.id)
-        if self._recording is None:
+        if self._leaves_alone(artifact):
             artifact.discard()
             return artifact
         artifact.log_to(self._recording, aliases, tags)
@@ -158,8 +158,6 @@ class Run(ActiveRun):
         return self._record().logged_artifacts()
 
     def _record(self) -> RunRecord:
-        if self._recording is None:  # disabled, so the record is empty
-            return RunRecord("", RunState(self._path))
         return RunRecord(self._recording.root, self._recording.state())
 
     def upsert_artifact(
@@ -248,7 +246,7 @@ class Run(ActiveRun):
             raise InvalidType(f"Cannot {verb} artifact unless run is in a group or distributed_id is provided")
         artifact = artifact_of(given, name, type, self.id)
         artifact.distributed_id = id
-        if self._recording is None:
+        if self._leaves_alone(artifact):
             artifact.discard()
             return artifact
         artifact.upsert_to(self._recording, id, finish=verb == "finish", aliases=aliases)
@@ -264,7 +262,7 @@ class Run(ActiveRun):
             aliases: Aliases for the link.
 
         Returns:
-            The link: an artifact with its own number and aliases. None in a disabled run.
+            The link: an artifact with its own number and aliases. None in a disabled run that didn't log the version.
 
         Raises:
             Conflict: If the target has another type, or holds versions of its own instead of links.
@@ -279,7 +277,7 @@ class Run(ActiveRun):
         self._refuse_ended("link_artifact")
         if not isinstance(artifact, Artifact):
             raise InvalidType(f"link_artifact needs an Artifact, not {artifact.__class__.__name__}")
-        if self._recording is None:
+        if self._leaves_alone(artifact):
             return None
         if artifact.is_draft():
             self.log_artifact(artifact)
@@ -339,7 +337,7 @@ class Run(ActiveRun):
             aliases: Aliases for the link.
 
         Returns:
-            The link. None in a disabled run.
+            The link.
 
         Example:
             >>> folder = wandb.Api().artifact("digits/model:latest").download()
@@ -450,9 +448,7 @@ class Run(ActiveRun):
             return values
         from artstore.api.media.logged import MediaInRun
 
-        run = self._recording
-        add_file = (lambda path, source: None) if run is None else run.add_file
-        return MediaInRun(add_file, step, self._logged_table).recorded(values)
+        return MediaInRun(self._recording.add_file, step, self._logged_table).recorded(values)
 
     def _logged_table(self, key: str, value: Any) -> Any:
         """The value to record. A table or a data frame is logged as an artifact first."""
@@ -463,16 +459,18 @@ class Run(ActiveRun):
         artifact = Artifact.of_reserved_type(name_from(f"run-{self.id}-{key}"), "run_table")
         entry = artifact.add(value, key)
         self.log_artifact(artifact)
-        where = None if self._recording is None else entry.ref_url()
-        return {"_type": "table-file", "artifact_path": where, "ncols": len(value.columns), "nrows": len(value)}
+        return {
+            "_type": "table-file",
+            "artifact_path": entry.ref_url(),
+            "ncols": len(value.columns),
+            "nrows": len(value),
+        }
 
     def __repr__(self) -> str:
         return f"<Run {self.path}>"
 
     def _repr_html_(self) -> str:
-        if self._recording is not None:
-            return self._record()._repr_html_()
-        return page("run (disabled)", definition_rows([]))
+        return page("run (disabled)", definition_rows([])) if self._disabled else self._record()._repr_html_()
 
 
 class _NotAModel(InvalidValue, AssertionError):

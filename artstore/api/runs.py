@@ -1,11 +1,15 @@
 """A recorded run, for reading: what `Api().run()`, `logged_by()` and `used_by()` return."""
 
 import json
+import os
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from artstore.api.files import PathLike
 from artstore.api.handles import opened, url_in
 from artstore.api.listing import Artifacts
+from artstore.api.recording import session
+from artstore.api.runfiles import File, Files
 from artstore.domain.changes import Change
 from artstore.domain.collection import Path, State, is_live
 from artstore.domain.html import definition_rows, page
@@ -221,6 +225,56 @@ class RunRecord:
                 return rows
             return pd.DataFrame.from_records(rows)
         return rows
+
+    def files(self, names: list[str] | None = None, pattern: str | None = None, per_page: int = 50) -> Files:
+        """List the run's files, in the order of their paths.
+
+        Args:
+            names: Only the files with these paths.
+            pattern: Only the files whose paths match a pattern of SQL's LIKE: `%.json`.
+            per_page: Accepted as in W&B; it changes nothing.
+
+        Raises:
+            InvalidValue: If names and a pattern are given.
+
+        Example:
+            >>> [file.name for file in wandb.Api().run("digits/train-1").files(pattern="%.txt")]
+            ['notes.txt']
+        """
+        return Files(self._root, self._state, names, pattern)
+
+    def file(self, name: str) -> File:
+        """Get one of the run's files by its path.
+
+        Raises:
+            NoEntry: If there is no such file.
+
+        Example:
+            >>> wandb.Api().run("digits/train-1").file("notes.txt").size
+            19
+        """
+        return File(self._root, self._state, opened(self._root).run_file(self._state, name))
+
+    def upload_file(self, path: PathLike, root: PathLike = ".") -> File:
+        """Add a local file to the run, under its path relative to `root`.
+
+        Raises:
+            InvalidValue: If it isn't below `root`, or can't be read.
+
+        Example:
+            >>> import pathlib
+            >>> _ = pathlib.Path("report.md").write_text("It went well.")
+            >>> wandb.Api().run("digits/train-1").upload_file("report.md").name
+            'report.md'
+        """
+        local = os.path.abspath(os.fspath(path))
+        name = os.path.relpath(local, os.path.abspath(os.fspath(root)))
+        active = session.recording
+        if active is not None and (active.root, active.path) == (self._root, self._state.path):
+            active.add_file(name, local)
+        else:
+            opened(self._root).add_run_file(self._state, name, local)
+        return self.file(name)
 
     @property
     def last_history_step(self) -> int:

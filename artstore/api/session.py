@@ -6,17 +6,17 @@ import sys
 from collections.abc import Callable
 from functools import wraps
 from inspect import signature
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, ParamSpec, TextIO, TypeVar
 
 from artstore.api.artifact import Artifact
 from artstore.api.files import PathLike
+from artstore.api.handles import opened
 from artstore.api.recording import session, start
 from artstore.api.run import Run
+from artstore.api.runfiles import named_run, restored
 from artstore.api.values import as_dict_of, checked_text, checked_texts, plain_values
-from artstore.domain.names import DEFAULT_ENTITY, DEFAULT_PROJECT
-from artstore.domain.run import RunPath
 from artstore.errors import InvalidType, InvalidValue
-from artstore.store.settings import run_environment
+from artstore.store.variables import run_environment
 
 _MODES = {mode: mode for mode in ("online", "offline", "shared", "disabled")} | {"dryrun": "offline", "run": "online"}
 
@@ -109,15 +109,14 @@ def init(
     asked["tags"] = None if asked.get("tags") is None else checked_texts(asked["tags"])
     if before is not None:  # only once all arguments are checked
         before.finish()
-    run = None
+    if isinstance(asked.get("resume"), bool):
+        asked["resume"] = "allow" if asked["resume"] else None
+    below = None if dir is None else os.fspath(dir)
     if mode == "disabled":
-        path = RunPath(asked.get("entity") or DEFAULT_ENTITY, asked.get("project") or DEFAULT_PROJECT, "disabled")
-    else:
-        if isinstance(asked.get("resume"), bool):
-            asked["resume"] = "allow" if asked["resume"] else None
-        run = start(session.place(None if dir is None else os.fspath(dir)), config=values, **asked)
-        path = run.path
-    started = Run(run, path, values, allow_val_change=bool(allow_val_change), group=asked.get("group"))
+        asked = {"id": "disabled"} | {key: value for key, value in asked.items() if key not in ("id", "resume")}
+    root = session.scratch() if mode == "disabled" else session.place(below)
+    run = start(root, config=values, **asked)
+    started = Run(run, allow_val_change=bool(allow_val_change), disabled=mode == "disabled", start=below)
     session.begin(started, run)
     started.config.update(artifacts)
     atexit.register(started.end_at_exit)
@@ -185,6 +184,39 @@ def finish(exit_code: int | None = None, quiet: bool | None = None) -> None:
 
 
 join = finish
+
+
+def restore(
+    name: str, run_path: str | None = None, replace: bool = False, root: PathLike | None = None
+) -> TextIO | None:
+    """Restore a file that a run saved: see `Run.restore`. A file that is there already is kept.
+
+    Args:
+        name: The file's path in the run.
+        run_path: The run, `[[entity/]project/]id`; by default the active one.
+        replace: Replace a file that is there.
+        root: The folder; by default the active run's `dir`, or without a run the working folder.
+
+    Returns:
+        The file, opened as text. None if the run has no such file.
+
+    Raises:
+        InvalidValue: If there is no active run, and `run_path` isn't given (also a ValueError).
+        NotFound: If there is no such run.
+
+    Example:
+        >>> with wandb.restore("notes.txt", "digits/train-1") as file:
+        ...     file.read()
+        'trained on a laptop'
+    """
+    if session.run is not None:
+        return session.run.restore(name, run_path, replace, root)
+    if run_path is None:
+        raise InvalidValue("run_path required when calling wandb.restore before wandb.init")
+    place = session.lasting_place()
+    settings = opened(place).settings
+    path = named_run(run_path, (settings.entity, settings.project))
+    return restored(place, path, name, os.fspath(root or "."), replace=replace)
 
 
 def login(*_: Any, **__: Any) -> bool:

@@ -29,14 +29,14 @@ class Steps:
     A signal handler may log while this thread does. Its metrics get a row of their own.
     """
 
-    def __init__(self, run: Recording | None, state: RunState) -> None:
-        """Start at step 0, or after the last step of a resumed run's `state`. Without a run, rows are dropped."""
+    def __init__(self, run: Recording, state: RunState) -> None:
+        """Start at step 0, or after the last step of a resumed run's `state`."""
         self._recording = run
         self._lock, self._pid = threading.RLock(), os.getpid()
         self._row: Row | None = None
         self._began = time.time()
         self._floor = 1 + max((part["last"] for part in state.history.values()), default=-1)
-        self._next = _NextStep(self._floor, None if run is None else run.folder)
+        self._next = _NextStep(self._floor, run.folder)
 
     @property
     def current(self) -> int:
@@ -86,7 +86,7 @@ class Steps:
         step, values = row
         self._floor = max(self._floor, step + 1)
         values.pop("_step", None)
-        if values and self._recording is not None:
+        if values:
             now = time.time()
             self._recording.log({"_step": step, "_runtime": now - self._began, "_timestamp": now, **values})
 
@@ -94,7 +94,7 @@ class Steps:
 class _NextStep:
     """The number of the next step, in memory that forked children share: each step is taken by one process."""
 
-    def __init__(self, first: int, folder: str | None) -> None:
+    def __init__(self, first: int, folder: str) -> None:
         """Begin with `first`. The run's folder is locked while one of several processes takes a number."""
         self._shared = memoryview(mmap.mmap(-1, 16)).cast("Q")
         self._shared[_NUMBER] = first
@@ -115,7 +115,7 @@ class _NextStep:
             taken = self._taken(step)
             if not self._shared[_IS_SHARED]:
                 return taken
-        with suppress(OSError), _locked(self._folder or os.devnull):
+        with suppress(OSError), _locked(self._folder):
             return self._taken(step)
         return self._taken(step)  # the folder is gone, or its file system has no locks
 

@@ -3,7 +3,7 @@
 import sys
 from typing import Any
 
-from artstore.store.settings import is_silent
+from artstore.store.variables import is_silent
 
 _said: set[str] = set()
 

@@ -9,7 +9,8 @@ import click
 
 from artstore.domain.names import printable
 from artstore.errors import NotFound, Refused, storage_error
-from artstore.store.settings import environment_for_children, is_repository, root_to_create, wants_a_server
+from artstore.store.settings import is_repository, root_to_create
+from artstore.store.variables import environment_for_children, wants_a_server
 
 
 @click.command("run", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})

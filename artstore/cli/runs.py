@@ -1,8 +1,10 @@
-"""runs: list, show, compare and delete runs."""
+"""runs: list, show, compare and delete runs, and their files."""
 
 import csv
 import json
+import os
 from collections.abc import Iterable
+from fnmatch import fnmatchcase
 from itertools import islice
 from typing import Any
 
@@ -17,10 +19,11 @@ from artstore.domain.codec import same_json
 from artstore.domain.filters import ABSENT, Asked, parsed
 from artstore.domain.names import as_project, check_project, file_name_of, printable, shortened
 from artstore.domain.run import RunPath, RunState
-from artstore.domain.wording import typed
-from artstore.errors import Damage, InvalidValue, NotFound
+from artstore.domain.wording import count, first_of, human, near, typed
+from artstore.errors import Damage, InvalidValue, NoEntry, NotFound, Refused
 from artstore.operations.finding.columns import column, ordered
 from artstore.operations.finding.matching import RunFields, fitting_runs
+from artstore.store.runfiles import RunFile
 from artstore.store.runs import may_live
 from artstore.view import View
 
@@ -262,7 +265,8 @@ def show_command(run: str, history: bool, as_csv: bool, place: str | None, as_js
             _print_csv([_flat(_plain(repository, state))])
         else:
             rows = sum(part["rows"] for part in state.history.values())
-            _print_run(_plain(repository, state), rows, bool(repository.runs.open_parts(state)))
+            files = repository.run_files(state)
+            _print_run(_plain(repository, state), rows, bool(repository.runs.open_parts(state)), files)
 
 
 def _find(repository: View, text: str) -> RunState:
@@ -286,8 +290,9 @@ def _find(repository: View, text: str) -> RunState:
         raise
 
 
-def _print_run(value: dict[str, Any], rows: int, more: bool) -> None:
+def _print_run(value: dict[str, Any], rows: int, more: bool, files: dict[str, RunFile]) -> None:
     """Print a run. `rows` is the length of its sealed history; `more` says that unsealed rows may follow."""
+    size = human(sum(file.size for file in files.values()))
     who = f"by {value['user']}" if value["user"] else ""
     where = f"on {value['host']}" if value["host"] else ""
     git = value["git"]
@@ -304,6 +309,7 @@ def _print_run(value: dict[str, Any], rows: int, more: bool) -> None:
         "summary": "\n".join(f"{key} = {json.dumps(item, ensure_ascii=False)}" for key, item in value["summary"].items()),
         "history": (f"{rows:,} steps{' and more' if more else ''}: " if rows else "")
         + (typed("runs show --history", value["run"]).strip("`") if rows or more else ""),
+        "files": f"{len(files):,}, {size}: {typed('runs files', value['run']).strip('`')}" if files else "",
     }  # fmt: skip
     output.fields(lines, 10)
 
@@ -316,6 +322,57 @@ def _print_history(repository: View, state: RunState, as_json: bool) -> None:
     columns = list(dict.fromkeys(key for row in repository.run_history(state) for key in row))
     rows = ({key: _cell(value) for key, value in row.items()} for row in repository.run_history(state))
     _write_csv(columns, rows)
+
+
+@runs_command.command("files")
+@click.argument("run")
+@click.argument("paths", nargs=-1, metavar="[PATH]...")
+@click.option("--root", metavar="FOLDER", help="Restore the files to this folder.")
+@click.option("--force", is_flag=True, help="Replace files that are there.")
+@from_option
+@json_option
+def files_command(
+    run: str, paths: tuple[str, ...], root: str | None, force: bool, place: str | None, as_json: bool
+) -> None:  # fmt: skip
+    """List the files of a run, or restore them to a folder.
+
+    PATH is a file, a folder, or a glob such as '*.log'; by default all files.
+    """
+    with open_view(place) as repository:
+        state = _find(repository, run)
+        found = _chosen(repository.run_files(state), paths, state)
+        if root is not None:
+            there = [path for path in found if os.path.lexists(os.path.join(root, path))]
+            if there and not force:
+                raise Refused(
+                    f"{first_of(there, 3)} in {printable(root)} would be replaced", hint="--force replaces them"
+                )
+            for path in found:
+                repository.get_run_file(state, path, root)
+    values = [{"path": path, "size": file.size} for path, file in found.items()]
+    if root is not None:
+        size = human(sum(file.size for file in found.values()))
+        output.answer(
+            as_json, {"root": root, "files": values}, f"{count(len(found), 'file')}, {size} → {printable(root)}"
+        )
+    else:
+        rows = [(path, human(file.size)) for path, file in found.items()]
+        output.listing(as_json, values, rows, ("PATH", "SIZE"), f"run {state.path} has no files", right=(1,))
+
+
+def _chosen(files: dict[str, RunFile], paths: tuple[str, ...], state: RunState) -> dict[str, RunFile]:
+    """The files that the paths, folders and globs name. Raises NoEntry for one that names none."""
+    chosen = set[str]()
+    for wanted in paths:
+        name = wanted.rstrip("/")
+        matching = {path for path in files if path == name or path.startswith(f"{name}/") or fnmatchcase(path, name)}
+        if not matching:
+            raise NoEntry(
+                f"run {state.path} has no file '{printable(wanted)}'",
+                hint=near(wanted, files) or typed("runs files", str(state.path)) + " lists them",
+            )
+        chosen |= matching
+    return {path: file for path, file in files.items() if not paths or path in chosen}
 
 
 @runs_command.command("rm")

@@ -1,4 +1,4 @@
-"""Settings: `config` files, the environment and the repository's place. Only this reads our variables."""
+"""Settings: `config` files, and the repository's place. Variables of the environment override them."""
 
 import os
 import re
@@ -14,6 +14,7 @@ from artstore.domain.names import DEFAULT_ENTITY, DEFAULT_PROJECT, as_project, c
 from artstore.domain.wording import near
 from artstore.errors import InvalidValue, NotFound, Refused, storage_error, translated
 from artstore.store.lines import with_line, without_section
+from artstore.store.variables import variable
 
 FOLDER = ".artifacts"
 ORIGIN = "origin"
@@ -279,12 +280,12 @@ class Settings:
 
 
 def _checked_environment(name: str, what: str) -> str | None:
-    for variable in (f"ARTSTORE_{name}", f"WANDB_{name}"):
-        if value := _environment(variable):
+    for full in (f"ARTSTORE_{name}", f"WANDB_{name}"):
+        if value := variable(full):
             try:
                 return check_project(value, what)
             except InvalidValue as error:
-                raise InvalidValue(f"{variable} of the environment: {error}") from None
+                raise InvalidValue(f"{full} of the environment: {error}") from None
     return None
 
 
@@ -346,10 +347,6 @@ def _allowed() -> set[str]:
         return set()
 
 
-def _environment(*names: str) -> str | None:
-    return next((value for name in names if (value := os.environ.get(name))), None)
-
-
 def _folder_of_environment(*names: str) -> str | None:
     """A folder that a variable names. A `~` that no shell has expanded (of an .env file, a unit, a container) is HOME."""
     for name in names:
@@ -380,67 +377,12 @@ def _user() -> str | None:
 
 def debugging() -> bool:
     """Whether a traceback should be shown for a bug (ARTSTORE_DEBUG)."""
-    return bool(_environment("ARTSTORE_DEBUG"))
+    return bool(variable("ARTSTORE_DEBUG"))
 
 
 def colours_wanted() -> bool:
     """Whether output may be coloured. NO_COLOR turns colours off, as https://no-color.org describes."""
     return not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-
-
-def run_environment() -> dict[str, Any]:
-    """The settings for runs in the environment: mode, id, and W&B's other variables. Unset ones are left out."""
-    names = {
-        "mode": ("ARTSTORE_MODE", "WANDB_MODE"),
-        "id": ("ARTSTORE_RUN_ID", "WANDB_RUN_ID"),
-        "name": ("WANDB_NAME",), "notes": ("WANDB_NOTES",), "group": ("WANDB_RUN_GROUP",),
-        "job_type": ("WANDB_JOB_TYPE",), "resume": ("WANDB_RESUME",), "tags": ("WANDB_TAGS",),
-    }  # fmt: skip
-    found: dict[str, Any] = {key: value for key, of in names.items() if (value := _environment(*of)) is not None}
-    if "tags" in found:
-        found["tags"] = [tag.strip() for tag in found["tags"].split(",")]
-    return found
-
-
-def wants_a_server() -> bool:
-    """Whether the environment asks for runs at W&B's server by name: WANDB_MODE is `online`."""
-    return (_environment("WANDB_MODE") or "").lower() == "online"
-
-
-def is_silent() -> bool:
-    """Whether messages that nobody asked for are left out (WANDB_SILENT)."""
-    return (_environment("WANDB_SILENT") or "").lower() in _ON
-
-
-def environment_for_children(first: str) -> dict[str, str]:
-    """The environment, in which Python looks for modules in the folder `first` before all others.
-
-    What PYTHONPATH held stays behind it. No part is empty, because Python takes that for the working folder.
-    """
-    before = os.environ.get("PYTHONPATH", "").split(os.pathsep)
-    parts = [first, *(part for part in before if part and part != first)]
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(parts)}
-
-
-def set_for_children(first: str) -> None:
-    """Let processes that this one starts look for modules in the folder `first` before all others."""
-    os.environ["PYTHONPATH"] = environment_for_children(first)["PYTHONPATH"]
-
-
-def variables() -> dict[str, str | None]:
-    """The environment variables of artstore and W&B, by name; None for a value that looks like a secret."""
-    found = {name: value for name, value in sorted(os.environ.items()) if name.startswith(("ARTSTORE_", "WANDB_"))}
-    return {name: None if _is_secret(f"{name}={value}") else value for name, value in found.items()}
-
-
-def _is_secret(variable: str) -> bool:
-    from artstore.domain.redaction import redacted  # only for `doctor`
-
-    return bool(re.search(_SECRET, variable, re.IGNORECASE)) or redacted(variable) != variable
-
-
-_SECRET = r"(KEY|TOKEN|SECRET|PASS|CREDENTIAL|AUTH)[^=]*=|://[^/]*@|=[0-9a-f-]{32,}$"
-"""Variables with a secret's name, a URL with a password, or a value like W&B's keys."""
 
 
 def is_repository(root: str) -> bool:
@@ -518,7 +460,7 @@ def root_to_create(start: str | None = None, *, top: str | None = None) -> str:
 def require_root() -> str:
     root = root_to_create()
     if not is_repository(root):
-        where = root if _environment("ARTSTORE_DIR") else f"{working_folder()} or above"
+        where = root if variable("ARTSTORE_DIR") else f"{working_folder()} or above"
         hint = "`artstore init` makes one here; ARTSTORE_DIR names one elsewhere"
         if passed := next(filter(is_strangers, _roots_above(working_folder())), None):
             left = printable(passed)
@@ -535,3 +477,9 @@ def download_folder(name: str) -> str:
     if not os.path.isabs(base):
         working_folder()  # or it is gone
     return os.path.join(base, name)
+
+
+def run_folder(id: str, start: str | None = None) -> str:
+    """The folder of a run's own files, beside the downloads: in `start`, in WANDB_DIR or in the working folder."""
+    base = start or _folder_of_environment("WANDB_DIR")
+    return os.path.join(base or "", download_folder(f"run-{id}"))

@@ -2,7 +2,8 @@
 
 An example finds `wandb` imported, files `bell.wav` and `steps.gif`, a folder `data` (labels.csv, images/1.png,
 images/2.png), and in the project `digits` of a repository here: `images:v0`, logged by the run `prepare-1` from all of
-`data` but images/2.png, and `model:v0`, logged by the run `train-1`, which used `images:v0`.
+`data` but images/2.png, and `model:v0`, logged by the run `train-1`, which used `images:v0` and
+has a file `notes.txt`.
 """
 
 import doctest
@@ -32,9 +33,9 @@ WITH_EXAMPLES = [
     "media.plotly.Plotly", "media.video.Video", "contents.Contents.new_file", "contents.Contents.remove", "files.ArtifactFiles.verify",
     "entries.Entry.download", "entries.Entry.open", "query.Api", "query.Api.artifact", "query.Api.artifact_collections",
     "query.Api.artifacts", "query.Api.create_automation", "query.Api.create_registry", "query.Api.run", "query.Api.runs",
-    "active.ActiveRun.define_metric", "run.Run.finish_artifact", "run.Run.link_artifact", "run.Run.link_model", "run.Run.log",
+    "active.ActiveRun.define_metric", "active.ActiveRun.restore", "active.ActiveRun.save", "run.Run.finish_artifact", "run.Run.link_artifact", "run.Run.link_model", "run.Run.log",
     "run.Run.log_artifact", "run.Run.log_code", "run.Run.log_model", "run.Run.upsert_artifact", "run.Run.use_artifact",
-    "run.Run.use_model", "runs.RunRecord.history", "runs.RunRecord.scan_history", "session.init", "tables.table.Table",
+    "run.Run.use_model", "runs.RunRecord.files", "runs.RunRecord.history", "runs.RunRecord.upload_file", "runfiles.File.download", "runs.RunRecord.scan_history", "session.init", "tables.table.Table",
     "tables.table.Table.add_column", "tables.table.Table.add_computed_columns", "tables.table.Table.add_data",
     "tables.table.Table.diff", "tables.table.Table.get_column", "tables.table.Table.get_dataframe",
     "tables.table.Table.get_index", "values.Values.update",
@@ -88,6 +89,7 @@ def digits(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         with model.new_file("weights.bin", "wb") as file:
             file.write(b"0123")
         run.log_artifact(model)
+        Path(run.dir, "notes.txt").write_text("trained on a laptop")
 
 
 @pytest.mark.usefixtures("digits")

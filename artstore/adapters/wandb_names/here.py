@@ -5,7 +5,7 @@ import sys
 
 from artstore.adapters.wandb_names.folder import folder_of_names
 from artstore.errors import Refused
-from artstore.store.settings import set_for_children
+from artstore.store.variables import set_for_children
 
 _LOOKED = ("accelerate", "lightning", "pytorch_lightning", "transformers")
 """Packages that look for wandb when they are imported, and keep the answer."""

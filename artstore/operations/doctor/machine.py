@@ -13,7 +13,7 @@ from artstore.domain.names import MAX_DEPTH, printable
 from artstore.domain.wording import human
 from artstore.operations.doctor.filesystem import space
 from artstore.operations.doctor.fitness import Finding
-from artstore.store.settings import variables
+from artstore.store.variables import variables
 
 _MADE = 1_767_225_600
 """2026-01-01, in seconds since 1970. A clock that shows an earlier time is wrong."""

@@ -9,15 +9,16 @@ from artstore.backends.storage import FolderStorage
 from artstore.domain.builder import PathTaken, TreeBuilder
 from artstore.domain.changes import Change, new_change
 from artstore.domain.metadata import LONG
+from artstore.domain.names import printable
 from artstore.domain.run import RunState
 from artstore.domain.tree import Folder
-from artstore.errors import DamagedObject
+from artstore.errors import Conflict, DamagedObject
 from artstore.operations.saving.planning import encoded
 from artstore.operations.saving.scan import Scanner
 from artstore.progress import Monitor
 from artstore.store.metrics import rows_of, whole_rows
 from artstore.store.objects import ObjectStore
-from artstore.store.runfiles import staged_in
+from artstore.store.runfiles import checked_parts, file_at, staged_in
 from artstore.store.runs import FILES, HISTORY, Runs
 from artstore.store.transaction import Transaction
 
@@ -131,6 +132,43 @@ def _files_change(name: str, folder: Folder, replaces: list[str]) -> Change:
     return new_change(
         "files", part=name, tree=folder.digest.hex(), size=folder.size, files=folder.files, replaces=replaces
     )
+
+
+def add_file(objects: ObjectStore, runs: Runs, state: RunState, path: str, source: str) -> None:
+    """Add a copy of a local file to a run that isn't recorded by this process."""
+    with Transaction(objects) as tx:
+        tree, parts = TreeBuilder(tx.read_tree), checked_parts(path)
+        tree.put(parts, (parts[-1], *Scanner(tx, monitor=Monitor()).one_file(*os.path.split(source))[1:]))
+        change = _files_change(f"{FILES}{this_process(named=False)}", encoded(tree, tx), [])
+        tx.publish()
+        runs.append(state, lambda state: [change])
+        tx.ensure()
+
+
+def delete_file(objects: ObjectStore, runs: Runs, state: RunState, path: str) -> None:
+    """Delete a file of a run: one tree without it replaces those that the run has.
+
+    Raises NoEntry if the run has no such file, and Conflict if the file isn't sealed yet.
+    """
+    parts = checked_parts(path)
+    if file_at(objects, runs, state, path).entry is None:
+        raise Conflict(
+            f"'{printable(path)}' was just added to run {state.path}", hint="delete it when the run has ended"
+        )
+    with Transaction(objects) as tx:
+
+        def build(now: RunState) -> list[Change]:
+            whole = TreeBuilder(tx.read_tree)
+            for folder in now.folders():
+                whole.graft((), folder)
+            whole.remove(parts)
+            names = [name for name, change in now.files.items() if change]
+            change = _files_change(f"{FILES}{this_process(named=False)}", encoded(whole, tx), names)
+            tx.publish()
+            return [change]
+
+        runs.append(state, build)
+        tx.ensure()
 
 
 def discard(objects: ObjectStore, runs: Runs, state: RunState) -> None:
