@@ -23,6 +23,7 @@ from artstore.operations.finding.lookup import Version
 from artstore.operations.saving.draft import Draft, Saved
 from artstore.repository import Repository
 from artstore.store.metrics import SEAL_AT, HistoryWriter, MetricRow
+from artstore.store.runfiles import StagedFiles
 
 _NUMBER = re.compile(r"v\d+")
 MALFORMED = (
@@ -123,6 +124,7 @@ class Recorder:
         here = repository.objects.here
         assert here is not None, "a run is recorded in a repository here"
         self._history = HistoryWriter(here, path.folder, named=named)
+        self._files = StagedFiles(here, path.folder, named=named)
 
     def log(self, rows: Iterable[MetricRow]) -> None:
         """Add rows to its history, each with `_step`."""
@@ -131,6 +133,10 @@ class Recorder:
             if self._history.bytes >= SEAL_AT:
                 self._history.end()
                 self._repository.seal(self.state, lambda now: [])
+
+    def add_file(self, path: str, data: bytes) -> None:
+        """Add one of its files. Raises InvalidValue for a path that isn't valid."""
+        self._files.add(path, data)
 
     def edge(self, kind: str, found: Version) -> None:
         """Record that it `used` or `logged` a version."""
@@ -146,6 +152,7 @@ class Recorder:
             state = FAILED if told.exit_code else FINISHED
             changes.append(self._change("finish", at=told.ended, state=state, code=told.exit_code))
         self._history.end()
+        self._files.end()
         self._repository.seal(self.state, lambda now: changes)
 
     def _change(self, kind: str, *, at: str | None = None, **fields: Any) -> Change:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from artstore.adapters.confining import Source, add_checked, checked
-from artstore.adapters.importing import MALFORMED, ForeignRun, Left, Taken, alias_from, iso, recorder, saved
+from artstore.adapters.importing import MALFORMED, ForeignRun, Left, Recorder, Taken, alias_from, iso, recorder, saved
 from artstore.backends.files import open_regular
 from artstore.domain.collection import Path
 from artstore.domain.names import as_project, name_from, printable
@@ -23,6 +23,8 @@ from artstore.store.metrics import MetricRow
 _DOWNLOADED = re.compile(r"(.+)[:-]v(\d+)")
 _BLOCK, _HEAD = 32 << 10, struct.Struct("<IHB")
 _IDENT = b":W&B\xe1\xbe\0"
+_LONGEST_FILE = 256 << 20
+"""The most bytes of a run's file."""
 _OWN = (
     "requirements.txt", "conda-environment.yaml", "config.yaml", "wandb-metadata.json", "wandb-summary.json",
     "output.log", "diff.patch",
@@ -185,16 +187,30 @@ def _run(repository: Repository, source: Source, log: str, record_type: Any) -> 
             yield version
         except MALFORMED as error:
             yield Left.of(f"artifact {artifact.name} of run {run.run_id}", error)
+    yield from _add_files(found, source, os.path.join(os.path.dirname(log), "files"))
     found.end()
     yield Taken("run", str(path), log, True)
     for name in read.used:
         yield Left(f"that run {run.run_id} used {name}", "only W&B's server knows its versions")
-    folder = os.path.join(os.path.dirname(log), "files")
-    if saved := sum(name not in _OWN for _, _, names in os.walk(folder) for name in names):
-        how = f"`artstore put {printable(folder)}` saves them"
-        yield Left(f"saved files of run {run.run_id}", f"{saved:,} files: {how}")
     for kind, count in read.others.items():
         yield Left(f"{kind} of run {run.run_id}", f"artstore doesn't store such records ({count:,})")
+
+
+def _add_files(run: Recorder, source: Source, folder: str) -> Iterator[Left]:
+    """Add the files of a run, such as media that it logged. What W&B wrote for itself is left out."""
+    for place, folders, names in os.walk(folder):
+        folders.sort()
+        for name in sorted(set(names) - set(_OWN)):
+            file = os.path.join(place, name)
+            path = os.path.relpath(file, folder)
+            try:
+                with open(source.open(file), "rb") as opened:
+                    data = opened.read(_LONGEST_FILE + 1)
+                if len(data) > _LONGEST_FILE:
+                    raise Damage(f"it has more than {_LONGEST_FILE >> 20} MiB: `artstore put` saves it")
+                run.add_file(path, data)
+            except MALFORMED as error:
+                yield Left.of(f"file {printable(path)} of run {run.path.id}", error)
 
 
 def _told(read: _Read) -> ForeignRun:

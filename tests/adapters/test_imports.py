@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from artstore.adapters import wandb_offline
 from artstore.adapters.importing import iso
 from artstore.adapters.wandb_offline import records
 from artstore.domain.run import RunPath
@@ -396,10 +397,19 @@ def test_an_offline_run_of_wandb_keeps_what_it_recorded(
     assert imported(cli, "wandb", "there/wandb") == ({}, {})
 
 
-def test_files_that_a_run_of_wandb_saved_are_named(offline: Path, repo: Repository, cli: Cli) -> None:
-    make_tree(next((offline / "wandb").glob("offline-run-*")), {"files/media/images/x.png": "1", "files/mine.txt": "2"})
+def test_files_that_a_run_of_wandb_saved_are_the_runs_files(
+    offline: Path, repo: Repository, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = next((offline / "wandb").glob("offline-run-*"))
+    make_tree(folder, {"files/media/images/x.png": "1", "files/mine.txt": "2", "files/large": "3" * 99})
+    (folder / "files/secret").symlink_to("/etc/passwd")
+    monkeypatch.setattr(wandb_offline, "_LONGEST_FILE", 50)
     _, left = imported(cli, "wandb", "there/wandb")
-    assert "2 files: `artstore put" in left["saved files of run abcd1234"]
+    assert sorted(left) == ["file large of run abcd1234", "file secret of run abcd1234"]
+    state = repo.runs.find(RunPath("me", "proj", "abcd1234"))
+    assert sorted(repo.run_files(state)) == ["media/images/x.png", "mine.txt"]
+    with repo.open_run_file(state, "mine.txt") as file:
+        assert file.read() == b"2"
 
 
 def test_downloaded_artifacts_of_wandb_become_versions(
