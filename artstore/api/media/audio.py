@@ -67,8 +67,8 @@ class Audio(Media):
         return os.path.splitext(self.content.name or ".wav")[1] if self.content.name else ".wav"
 
     def to_json(self, place: MediaPlace) -> Told:
-        """Store its file, and return what is recorded of it. W&B can't read a sound that has no caption, so it is None."""
-        return {"caption": None, **super().to_json(place)}
+        """Store its file, and return what is recorded of it. W&B reads no sound of an artifact that has no caption."""
+        return super().to_json(place) if place.in_run else {"caption": None, **super().to_json(place)}
 
     @classmethod
     def from_json(cls, told: Any, source: Any) -> "Audio":

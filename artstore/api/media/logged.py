@@ -25,6 +25,8 @@ from artstore.errors import InvalidValue
 AddFile = Callable[[str, bytes | str], None]
 """Adds a file to a run: its path, and its bytes or a local file."""
 _DEEPEST = 10
+_WITH_FORM = ("numpy", "torch")
+"""Packages whose numbers and arrays have a form, so that nothing else has to be asked of them."""
 _LONGEST = 200
 """The most bytes of a key in the name of a file."""
 _said: set[tuple[str, str]] = set()
@@ -83,6 +85,8 @@ class MediaInRun:
 
     def _of(self, key: str, value: Any, depth: int) -> Any:
         if value is None or isinstance(value, int | float | str) or depth > _DEEPEST:
+            return value
+        if package_of(value) in _WITH_FORM:
             return value
         if isinstance(value, dict):
             return self._of_dict(value, depth + 1)

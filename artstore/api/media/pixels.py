@@ -115,6 +115,8 @@ def _bytes_of(array: Any, normalize: bool) -> Any:
     Booleans and floats from 0 to 1, or from -1 to 1, are spread over that range, as W&B did; all others are cut to it.
     """
     np = needed("numpy", "an Image of an array")
+    if array.dtype == np.uint8:
+        return array
     if array.dtype.kind == "b":
         array = array.astype("uint8") * (255 if normalize else 1)
     if array.dtype.kind == "f":

@@ -14,9 +14,14 @@ import numpy as np
 import pytest
 
 import artstore
+from artstore.adapters.importing import Left
+from artstore.adapters.wandb_offline import import_wandb
 from artstore.api.media.content import read
+from artstore.repository import Repository
 from tests.support.artifacts import log
 from tests.support.marks import long
+from tests.support.media import run_files
+from tests.support.runs import plain, rows
 
 os.environ.setdefault("WANDB_MODE", "offline")
 os.environ.setdefault("WANDB_SILENT", "true")
@@ -124,6 +129,36 @@ def test_tables_of_both_have_the_same_json_apart_from_names_of_files(here: Path)
                 each.pop("path", None)
         both.append(told)
     assert both[0] == both[1]
+
+
+@long
+def test_a_run_of_wandb_and_one_of_ours_record_the_same_and_have_the_same_files(here: Path) -> None:
+    program.log_all(artstore)
+    ours, our_files = rows("media/logged"), run_files("logged")
+    summary = dict(artstore.Api().run("media/logged").summary)
+    (here / "theirs").mkdir()
+    environ = {**os.environ, "WANDB_MODE": "offline", "WANDB_SILENT": "true", "HOME": str(here)}
+    command = [sys.executable, "-W", "ignore", str(HERE / "media_files.py"), "log"]
+    subprocess.run(command, check=True, cwd=here / "theirs", env=environ)
+    with Repository.init(str(here / "imported")) as repository:
+        left = [each for each in import_wandb(repository, "theirs/wandb", "media", "run") if isinstance(each, Left)]
+        state = next(iter(repository.runs.all()))
+        their_rows, their_files = plain(repository.run_history(state)), set(repository.run_files(state))
+    assert left == [] and _comparable(their_rows) == _comparable(ours)
+    assert state.summary["best"] == summary["best"]
+    boxes = {path for path in their_files | set(our_files) if "boxes2D" in path}
+    assert their_files - boxes == set(our_files) - boxes and len(boxes) == 2
+
+
+def _comparable(value: Any) -> Any:
+    """Without what only we record, and without the file of boxes, in which we have another order of keys."""
+    if isinstance(value, list):
+        return [_comparable(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if value.get("_type") == "boxes2D":
+        return "boxes"
+    return {key: _comparable(item) for key, item in value.items() if key != "class_labels"}
 
 
 @long

@@ -1,6 +1,7 @@
 """Media of the real wandb package: written as an artifact's files, and read from them.
 
     python media_files.py write FOLDER     the files of an artifact that has one object of each kind, and a table of them
+    python media_files.py log              an offline run here
     python media_files.py read FOLDER      one line of JSON: what wandb reads from such a folder
 
 It needs wandb (of any year), numpy, pillow and soundfile, and nothing of artstore. `written/` was written by wandb 0.22.3, which needs pillow
@@ -72,6 +73,15 @@ def write(folder):
         target = os.path.join(folder, *path.split("/"))
         os.makedirs(os.path.dirname(target), exist_ok=True)
         shutil.copyfile(entry.local_path, target)
+
+
+def log_all(package):
+    """Log each object, a list of images and one of sounds, and an object in the summary, in two steps."""
+    made = dict(zip(COLUMNS, row(package), strict=True))
+    with package.init(project="media", id="logged") as run:
+        run.log({**made, "some": [package.Image(PIXELS, caption="a"), package.Image(PIXELS[::-1], caption="b")]})
+        run.log({"below/image": package.Image(PIXELS), "sounds": [package.Audio(SOUND, sample_rate=8000)]})
+        run.summary["best"] = package.Image(PIXELS)
 
 
 class _Entry:
@@ -152,5 +162,7 @@ def read(folder):
 if __name__ == "__main__":
     if sys.argv[1] == "write":
         write(sys.argv[2])
+    elif sys.argv[1] == "log":
+        log_all(wandb)
     else:
         print(json.dumps(read(sys.argv[2])))
