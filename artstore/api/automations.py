@@ -20,8 +20,9 @@ import os
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from artstore.api.collections import ArtifactCollection, Project, Registry
+from artstore.api.collections import ArtifactCollection, Project
 from artstore.api.conditions import ArtifactEvent, FilterExpr, MetricFilter, RunEvent
+from artstore.api.registries import Registry
 from artstore.errors import InvalidType, InvalidValue
 from artstore.operations.automation.events import Event, EventType
 from artstore.operations.automation.rules import COMMAND, NOTHING, WEBHOOK, Rule

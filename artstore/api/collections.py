@@ -1,19 +1,15 @@
-"""Collections, types, projects and registries of the Python interface. `save()` writes what was edited."""
-
-import datetime
-from collections.abc import Callable, Iterator
-from typing import Any
+"""Collections, types and projects of the Python interface. `save()` writes what was edited."""
 
 from artstore.api.handles import opened
-from artstore.api.listing import Artifacts, Listing, checked_order, warn_if_misspelt
+from artstore.api.listing import Artifacts, Listing, warn_if_misspelt
+from artstore.api.orders import ordered_collections, ordered_versions
 from artstore.domain.collection import Path, State
-from artstore.domain.copies import REGISTRY_RECORD
 from artstore.domain.filters import Asked
-from artstore.domain.names import REGISTRY, check_tags, check_type, refuse_reserved, registry_project
+from artstore.domain.names import check_tags, refuse_reserved
 from artstore.domain.wording import moment
-from artstore.errors import InvalidValue, NotFound
+from artstore.errors import InvalidValue
 from artstore.operations.finding.lookup import Home
-from artstore.operations.finding.matching import Filter, fits_collection, fits_registry, fitting_versions
+from artstore.operations.finding.matching import Filter, fits_collection, fitting_versions
 
 
 class ArtifactCollection:
@@ -82,18 +78,36 @@ class ArtifactCollection:
         entries = list(opened(self._root).refs.history(self._state.path))
         return entries[-1].time if entries else None
 
-    def artifacts(self, per_page: int | None = None, filters: Filter | None = None) -> Artifacts:
+    def artifacts(
+        self, per_page: int | None = None, start: str | None = None, filters: Filter | None = None
+    ) -> Artifacts:
         """List its live versions, newest first.
 
         Args:
-            per_page: Accepted as in W&B; it changes nothing.
+            per_page: The items of a page, for `more`.
+            start: Go on from the `cursor` of another listing.
             filters: A Mongo-style filter, such as `{"metadata.acc": {"$gte": 0.9}}`.
         """
         found = fitting_versions(opened(self._root).lookup, [self._state], filters, asked := Asked())
         warn_if_misspelt(found, asked)
-        return Artifacts(self._root, found[::-1])
+        return Artifacts(self._root, found[::-1], per_page, start)
 
-    versions = artifacts
+    def versions(
+        self,
+        filter: Filter | None = None,
+        order: str | None = None,
+        per_page: int | None = None,
+        start: str | None = None,
+    ) -> Artifacts:
+        """List its live versions, newest first or in an order.
+
+        Args:
+            filter: A Mongo-style filter, such as `{"metadata.acc": {"$gte": 0.9}}`.
+            order: `+` or `-`, followed by `created_at`, `updated_at`, `version`, `size` or `linked_at`.
+            per_page: The items of a page, for `more`.
+            start: Go on from the `cursor` of another listing.
+        """
+        return versions_of(self._root, [[self._state]], filter, order or "-version", per_page, start)
 
     def is_sequence(self) -> bool:
         """Whether its versions were logged to it. False for a collection of links."""
@@ -194,17 +208,32 @@ class ArtifactType:
         self.name = name
         self.type = name
 
+    @property
+    def entity(self) -> str:
+        """The entity of the project."""
+        return self._home[0]
+
+    @property
+    def project(self) -> str:
+        """The project."""
+        return self._home[1]
+
     def collections(
-        self, filters: Filter | None = None, order: str | None = None, per_page: int | None = None
+        self,
+        filters: Filter | None = None,
+        order: str | None = None,
+        per_page: int | None = None,
+        start: str | None = None,
     ) -> Listing[ArtifactCollection]:
         """List the collections of this type, by name.
 
         Args:
             filters: A Mongo-style filter.
-            order: Accepted as in W&B; it changes nothing.
-            per_page: Accepted as in W&B; it changes nothing.
+            order: `+` or `-`, followed by `name`, `created_at` or `updated_at`.
+            per_page: The items of a page, for `more`.
+            start: Go on from the `cursor` of another listing.
         """
-        return Collections(self._root, [self._home], filters, type=self.name)
+        return Collections(self._root, [self._home], filters, order, self.name, per_page=per_page, start=start)
 
     def collection(self, name: str) -> ArtifactCollection:
         """The collection with this name. Raises NotFound, with similar names as its hint."""
@@ -241,300 +270,91 @@ class Project:
         """The full name: `entity/project`."""
         return "/".join(self._home)
 
-    def artifact_types(self, per_page: int | None = None) -> Listing[ArtifactType]:
-        """List the types in use, by name. `per_page` is accepted as in W&B and changes nothing."""
+    def artifact_types(self, per_page: int | None = None, start: str | None = None) -> Listing[ArtifactType]:
+        """List the types in use, by name. `start` goes on from the `cursor` of another listing."""
         names = sorted({state.type for state in opened(self._root).collections(*self._home)})
-        return Listing(names, lambda name: ArtifactType(self._root, self._home, name))
+        return Listing(names, lambda name: ArtifactType(self._root, self._home, name), per_page, start)
 
     artifacts_types = artifact_types
 
-    def collections(self, filters: Filter | None = None) -> Listing[ArtifactCollection]:
-        """List its collections that match a filter, by name."""
-        return Collections(self._root, [self._home], filters)
+    def collections(
+        self, filters: Filter | None = None, order: str | None = None, per_page: int | None = None
+    ) -> Listing[ArtifactCollection]:
+        """List its collections that match a filter, by name, or in the order of `created_at` or `updated_at`."""
+        return Collections(self._root, [self._home], filters, order, per_page=per_page)
 
     def __repr__(self) -> str:
         return f"<Project {self.id}>"
-
-
-# -- registries: projects whose collections hold links to versions of other collections --
-
-
-class AddOnly(list[str]):
-    """The types that a registry accepts.
-
-    Saved types can't be removed, because versions of these types may be linked.
-    """
-
-    def __init__(self, saved: list[str]) -> None:
-        super().__init__(saved)
-        self._saved = frozenset(saved)
-
-    def append(self, item: str) -> None:
-        """Add a type."""
-        if item not in self:
-            super().append(check_type(item))
-
-    def extend(self, items: Any) -> None:
-        """Add several types."""
-        for item in items:
-            self.append(item)
-
-    def remove(self, item: str) -> None:
-        """Remove a type. Raises InvalidValue if it was saved."""
-        if item in self._saved or item not in self:
-            raise InvalidValue(f"Cannot remove artifact type: '{item}' that has been saved to the registry")
-        super().remove(item)
-
-    def __delitem__(self, index: Any) -> None:
-        if isinstance(index, slice) or self[index] in self._saved:
-            raise InvalidValue(f"Cannot delete saved item at index {index}")
-        super().__delitem__(index)
-
-    def pop(self, index: Any = -1) -> str:
-        """Remove the type at an index and return it. Raises InvalidValue if it was saved."""
-        item: str = self[index]
-        del self[index]
-        return item
-
-    def clear(self) -> None:
-        """Remove all types. Raises InvalidValue if one was saved."""
-        for item in list(self):
-            self.remove(item)
-
-    def insert(self, index: Any, item: str) -> None:
-        """Add a type at the end; the index is ignored."""
-        self.append(item)
-
-    def __iadd__(self, items: Any) -> "AddOnly":  # type: ignore[misc, override]
-        self.extend(items)
-        return self
-
-
-class Registry:
-    """A registry: a project whose collections hold links. It holds the state that was read; `load()` reads it again.
-
-    Example:
-        >>> registry = wandb.Api().create_registry("models", artifact_types=["model"])
-        >>> link = wandb.Api().artifact("digits/model:latest").link("registry-models/digits")
-        >>> registry.versions()
-        [<Artifact local/registry-models/digits:v0 (model)>]
-    """
-
-    def __init__(self, root: str, entity: str, project: str) -> None:
-        self._root = root
-        self._path = entity, project
-        self.load()
-
-    def load(self) -> "Registry":
-        """Read its state again, and drop edits."""
-        self._state = opened(self._root).registry(*self._path)
-        self._name = self._path[1].removeprefix(REGISTRY)
-        self.description = self._state.description
-        self._types = AddOnly(self._state.metadata.get("artifact_types", []))
-        self._visibility: str = self._state.metadata.get("visibility", "organization")
-        return self
-
-    @property
-    def name(self) -> str:
-        """The name without `registry-`."""
-        return self._name
-
-    @property
-    def full_name(self) -> str:
-        """The name of its project: `registry-NAME`."""
-        return self._path[1]
-
-    @property
-    def entity(self) -> str:
-        """The registry's entity."""
-        return self._path[0]
-
-    organization = entity
-
-    @property
-    def path(self) -> list[str]:
-        """The entity and the project's name."""
-        return list(self._path)
-
-    @property
-    def id(self) -> str:
-        """The full name: `entity/registry-NAME`."""
-        return "/".join(self._path)
-
-    @property
-    def visibility(self) -> str:
-        """The visibility as it was given. It changes nothing: whoever can read the folder can read the registry."""
-        return self._visibility
-
-    @visibility.setter
-    def visibility(self, visibility: str) -> None:
-        self._visibility = checked_visibility(visibility)
-
-    @property
-    def artifact_types(self) -> AddOnly:
-        """The types that it accepts; an empty list accepts all. Append to it, then `save()`."""
-        return self._types
-
-    @property
-    def allow_all_artifact_types(self) -> bool:
-        """Whether it accepts all types."""
-        return not self._types
-
-    @property
-    def created_at(self) -> str | None:
-        """When it was made: ISO 8601, UTC."""
-        created = _created(self._root, *self._path)
-        return None if created is None else moment(created)
-
-    def collections(
-        self, filter: Filter | None = None, order: str | None = None, per_page: int = 100, start: str | None = None
-    ) -> "Collections":
-        """List its collections.
-
-        Args:
-            filter: A Mongo-style filter on name, tag, description and created_at.
-            order: `+` or `-`, followed by `name`, `created_at` or `updated_at`.
-            per_page: Accepted as in W&B; it changes nothing.
-            start: Accepted as in W&B; it changes nothing.
-        """
-        return Collections(self._root, [self._path], filter, order)
-
-    def versions(
-        self, filter: Filter | None = None, order: str | None = None, per_page: int = 100, start: str | None = None
-    ) -> Artifacts:
-        """List its links, collection by collection.
-
-        Args:
-            filter: A Mongo-style filter on tag, alias, version, created_at, metadata.KEY and other fields.
-            order: Accepted as in W&B; it changes nothing.
-            per_page: Accepted as in W&B; it changes nothing.
-            start: Accepted as in W&B; it changes nothing.
-        """
-        return self.collections().versions(filter)
-
-    def save(self) -> None:
-        """Write what was edited: description, types and visibility."""
-        metadata = {"artifact_types": list(self._types), "visibility": self._visibility}
-        opened(self._root).edit_registry(*self._path, description=self.description or "", metadata=metadata)
-        self.load()
-
-    def delete(self) -> None:
-        """Delete it with all its links. The linked versions stay."""
-        opened(self._root).delete_registry(*self._path)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Registry) and (self._root, self._path) == (other._root, other._path)
-
-    def __hash__(self) -> int:
-        return hash((self._root, self._path))
-
-    def __repr__(self) -> str:
-        return f"<Registry {self._name}>"
 
 
 class Collections(Listing[ArtifactCollection]):
     """Collections of projects, by project and name, or in an order. They can be limited to one type and to a filter."""
 
     def __init__(
-        self, root: str, projects: list[Home], filter: Filter | None, order: str | None = None, type: str | None = None
+        self,
+        root: str,
+        projects: list[Home],
+        filter: Filter | None,
+        order: str | None = None,
+        type: str | None = None,
+        *,
+        per_page: int | None = None,
+        start: str | None = None,
+        chained: bool = False,
     ) -> None:
-        states = [state for path in projects for state in opened(root).collections(*path)]
-        states = [state for state in states if type in (None, state.type) and fits_collection(state, filter)]
-        if order := checked_order(order, ""):
-            states.sort(key=_key(order), reverse=order.startswith("-"))
-        self._root = root
-        super().__init__(states, lambda state: ArtifactCollection(root, state))
+        """With `chained`, the collections of each project are ordered for themselves, project by project."""
+        groups = [list(opened(root).collections(*path)) for path in projects]
+        groups = [[state for state in group if fits_collection(state, filter)] for group in groups]
+        groups = groups if chained else [[state for group in groups for state in group]]
+        states = [state for group in groups for state in ordered_collections(group, order)]
+        self._root, self._order = root, order
+        states = [state for state in states if type in (None, state.type)]
+        super().__init__(states, lambda state: ArtifactCollection(root, state), per_page, start)
 
     def versions(
-        self, filter: Filter | None = None, order: str | None = None, per_page: int = 100, start: str | None = None
+        self,
+        filter: Filter | None = None,
+        order: str | None = None,
+        per_page: int | None = None,
+        start: str | None = None,
     ) -> Artifacts:
-        """List the live versions of these collections that match a filter. The other arguments change nothing."""
-        lookup = opened(self._root).lookup
-        found = fitting_versions(lookup, self._items, filter, asked := Asked())
-        warn_if_misspelt(found, asked)
-        return Artifacts(self._root, found)
+        """List the live versions of these collections that match a filter.
+
+        Args:
+            filter: A Mongo-style filter on tag, alias, version, created_at, metadata.KEY and other fields.
+            order: `+` or `-`, followed by `created_at`, `artifact_size` or `linked_at`. If the collections were
+                listed in an order, the versions of each are ordered for themselves.
+            per_page: The items of a page, for `more`.
+            start: Go on from the `cursor` of another listing, but not if the collections were listed in an order.
+        """
+        refuse_start(start, "versions", "collections", self._order)
+        groups = [[state] for state in self._items] if self._order else [list(self._items)]
+        return versions_of(self._root, groups, filter, order, per_page, start)
 
 
-def _key(order: str) -> Callable[[State], Any]:
-    """The sort key for an order. Raises InvalidValue."""
-    field = order.lstrip("+-")
-    if field == "name":
-        return lambda state: state.path.name
-    if field == "created_at":
-        return lambda state: min((version["created"] for version in state.versions.values()), default=0)
-    if field == "updated_at":
-        return lambda state: max((version["updated"] for version in state.versions.values()), default="")
-    raise InvalidValue(f"order '{order}' is not '+' or '-' followed by name, created_at or updated_at")
+def versions_of(
+    root: str,
+    groups: list[list[State]],
+    filter: Filter | None,
+    order: str | None,
+    per_page: int | None,
+    start: str | None,
+) -> Artifacts:
+    """The live versions of collections that match a filter, those of each group in the order."""
+    lookup, asked = opened(root).lookup, Asked()
+    found = [
+        one
+        for group in groups
+        for one in ordered_versions(lookup, fitting_versions(lookup, group, filter, asked), order)
+    ]
+    warn_if_misspelt(found, asked)
+    return Artifacts(root, found, per_page, start)
 
 
-class Registries(Listing[Registry]):
-    """All registries of an entity that match a filter, by name."""
-
-    def __init__(self, root: str, entity: str, filter: Filter | None, order: str | None) -> None:
-        def fits(project: str) -> bool:
-            state = opened(root).registry(entity, project)
-            return fits_registry(project.removeprefix(REGISTRY), state, _created(root, entity, project), filter)
-
-        found = [project for project in registries_of(root, entity) if fits(project)]
-        if checked_order(order, "+name").startswith("-"):
-            found.reverse()
-        self._root, self._entity = root, entity
-        super().__init__(found, lambda project: Registry(root, entity, project))
-
-    def collections(
-        self, filter: Filter | None = None, order: str | None = None, per_page: int = 100, start: str | None = None
-    ) -> Collections:
-        """List the collections of these registries that match a filter, by registry and name, or in an order."""
-        paths = [(self._entity, project) for project in self._items]
-        return Collections(self._root, paths, filter, order)
-
-    def versions(
-        self, filter: Filter | None = None, order: str | None = None, per_page: int = 100, start: str | None = None
-    ) -> Artifacts:
-        """List the links in these registries that match a filter. The other arguments change nothing."""
-        return self.collections().versions(filter)
-
-
-def registries_of(root: str, entity: str) -> list[str]:
-    """The names of an entity's registry projects, sorted. Empty ones are included."""
-    states: Iterator[State] = opened(root).refs.collections(entity)
-    return sorted({state.path.project for state in states if state.path.in_registry})
-
-
-def find_registry(root: str, entity: str, name: str) -> Registry:
-    """The registry with this name. Raises NotFound."""
-    project = registry_project(name)
-    there = registries_of(root, entity)
-    if project not in there:
-        names = ", ".join(found.removeprefix(REGISTRY) for found in there)
-        raise NotFound(f"there is no registry '{name}'", hint=f"there are {names}" if names else None)
-    return Registry(root, entity, project)
-
-
-def make_registry(
-    root: str, entity: str, name: str, visibility: str, description: str | None, types: list[str] | None
-) -> Registry:
-    """Make a registry. Raises Conflict if it exists, and InvalidValue if a name, type or visibility breaks a rule."""
-    project = registry_project(name)
-    accepted = [check_type(type) for type in types or ()]
-    metadata = {"artifact_types": accepted, "visibility": checked_visibility(visibility)}
-    opened(root).edit_registry(entity, project, new=True, description=description, metadata=metadata)
-    return Registry(root, entity, project)
-
-
-def checked_visibility(visibility: str) -> str:
-    """The visibility. Raises InvalidValue unless it is `organization` or `restricted`."""
-    if visibility not in ("organization", "restricted"):
-        raise InvalidValue(f"Invalid visibility '{visibility}'. Expected one of: organization, restricted")
-    return visibility
-
-
-def _created(root: str, entity: str, project: str) -> int | None:
-    """When the first entry of a registry was made, in nanoseconds since 1970. None if it is empty."""
-    repository = opened(root)
-    path = Path(entity, project, REGISTRY_RECORD)
-    entry = next(repository.refs.history(path), None)
-    if entry is not None:
-        return int(datetime.datetime.fromisoformat(entry.time).timestamp()) * 1_000_000_000
-    made = [v["created"] for state in repository.collections(entity, project) for v in state.versions.values()]
-    return min(made, default=None)
+def refuse_start(start: str | None, what: str, of: str, order: str | None) -> None:
+    """Raises InvalidValue for a `start` in what is listed group by group, because the groups have an order."""
+    if start is not None and order:
+        raise InvalidValue(
+            f"start='{start}' is not supported when querying {what} from {of} fetched with order='{order}'",
+            hint=f"leave out the order of the {of}, or the start",
+        )

@@ -1,38 +1,29 @@
 """Api: artifacts, collections, types, runs, registries and automations by name, outside a run."""
 
 import os
-from collections.abc import Callable
-from operator import itemgetter
 from typing import Any, Literal
 
 from artstore.api.artifact import Artifact
 from artstore.api.automations import Automation, CallPython, NewAutomation, changed_rule, new_rule
-from artstore.api.collections import (
-    ArtifactCollection,
-    ArtifactType,
-    Collections,
-    Project,
-    Registries,
-    Registry,
-    find_registry,
-    make_registry,
-)
+from artstore.api.collections import ArtifactCollection, ArtifactType, Collections, Project
 from artstore.api.files import PathLike, Texts
 from artstore.api.handles import opened, root_of
 from artstore.api.listing import Artifacts, Listing, checked_order, warn_if_misspelt
+from artstore.api.orders import ordered_versions
 from artstore.api.recording import session
+from artstore.api.registries import Registries, Registry, find_registry, make_registry
 from artstore.api.runfiles import named_run
 from artstore.api.runs import RunRecord
 from artstore.backends.storage import is_url
-from artstore.domain.collection import State, VersionState
+from artstore.domain.collection import State
 from artstore.domain.filters import Asked
-from artstore.domain.names import as_project, check_project, parse_spec
+from artstore.domain.names import as_project, check_project, file_name_of, parse_spec
 from artstore.domain.wording import near
 from artstore.errors import Conflict, InvalidType, InvalidValue, NotFound
 from artstore.operations.automation import firing
 from artstore.operations.automation.rules import all_rules, delete_rule, find_rule, save_rule
 from artstore.operations.finding.columns import ordered
-from artstore.operations.finding.lookup import Home, Version
+from artstore.operations.finding.lookup import Home
 from artstore.operations.finding.matching import Filter, fitting_runs, fitting_versions
 from artstore.repository import Repository
 from artstore.store.settings import is_repository, require_root
@@ -139,6 +130,7 @@ class Api:
         order: str | None = None,
         per_page: int | None = None,
         tags: Texts = None,
+        start: str | None = None,
         filters: Filter | None = None,
     ) -> Artifacts:
         """List the live versions of a collection, newest first.
@@ -146,9 +138,10 @@ class Api:
         Args:
             type_name: The type that the collection must have.
             name: The collection, `[[entity/]project/]name`.
-            order: `+` or `-`, followed by `created_at`, `version` or `size`.
-            per_page: Accepted as in W&B; it changes nothing.
+            order: `+` or `-`, followed by `created_at`, `updated_at`, `linked_at`, `size` or `version`.
+            per_page: The items of a page, for `more`.
             tags: Only versions that have all of these tags.
+            start: Go on from the `cursor` of another listing.
             filters: A Mongo-style filter, such as `{"metadata.acc": {"$gte": 0.9}}`.
 
         Raises:
@@ -165,14 +158,12 @@ class Api:
         wanted, lookup = {tags} if isinstance(tags, str) else set(tags or ()), self._repository.lookup
         found = fitting_versions(lookup, [state], filters, asked := Asked())
         warn_if_misspelt(found, asked)
-        versions = [one.version for one in found if wanted <= set(lookup.said_of(one).get("tags", []))]
-        key, descending = _order(checked_order(order, "-version"))
-        versions.sort(key=lambda version: (key(version), version["number"]), reverse=descending)
-        return Artifacts(self._root, [Version(state, version) for version in versions])
+        found = [one for one in found if wanted <= set(lookup.said_of(one).get("tags", []))]
+        return Artifacts(self._root, ordered_versions(lookup, found, order, "-version"), per_page, start)
 
     def artifact_versions(self, type_name: str, name: str, per_page: int | None = None) -> Artifacts:
         """List the live versions of a collection, newest first, as `artifacts` does."""
-        return self.artifacts(type_name, name)
+        return self.artifacts(type_name, name, per_page=per_page)
 
     # -- collections and types --
 
@@ -208,7 +199,9 @@ class Api:
         self,
         project_name: str | None = None,
         type_name: str | None = None,
+        order: str | None = None,
         per_page: int | None = None,
+        start: str | None = None,
         filters: Filter | None = None,
     ) -> Listing[ArtifactCollection]:
         """List the collections of a project, by name.
@@ -216,18 +209,40 @@ class Api:
         Args:
             project_name: `[entity/]project`; by default the default project.
             type_name: Only collections of this type.
-            per_page: Accepted as in W&B; it changes nothing.
+            order: `+` or `-`, followed by `name`, `created_at` or `updated_at`.
+            per_page: The items of a page, for `more`.
+            start: Go on from the `cursor` of another listing.
             filters: A Mongo-style filter on name, type, tags, aliases, description, created_at and size.
 
         Example:
             >>> wandb.Api().artifact_collections("digits")
             [<ArtifactCollection local/digits/images (dataset)>, <ArtifactCollection local/digits/model (model)>]
         """
-        return Collections(self._root, [self._home(project_name)], filters, type=type_name)
+        home = self._home(project_name)
+        return Collections(self._root, [home], filters, order, type_name, per_page=per_page, start=start)
 
-    def artifact_types(self, project: str | None = None) -> list[ArtifactType]:
-        """List the types in use in a project, by name."""
-        return list(Project(self._root, self._home(project)).artifact_types())
+    def artifact_types(self, project: str | None = None, start: str | None = None) -> Listing[ArtifactType]:
+        """List the types in use in a project, by name. `start` goes on from the `cursor` of another listing."""
+        return Project(self._root, self._home(project)).artifact_types(start=start)
+
+    def projects(self, entity: str | None = None, per_page: int = 200) -> Listing[Project]:
+        """List the projects of an entity that hold artifacts or runs, by name. Registries are not among them.
+
+        Args:
+            entity: The entity; by default the default entity.
+            per_page: The items of a page, for `more`.
+
+        Example:
+            >>> wandb.Api().projects()
+            [<Project local/digits>]
+        """
+        home, root = entity or self._home()[0], self._root
+        paths = [state.path for state in self._repository.collections(home)]
+        names = {path.project for path in paths if not path.in_registry}
+        names |= {
+            run.project for run in self._repository.catalog(damaged=[]).latest_runs(f"runs/{file_name_of(home)}")[1]
+        }
+        return Listing(sorted(names), lambda name: Project(root, (home, name)), per_page)
 
     def project(self, name: str, entity: str | None = None) -> Project:
         """Get a project. It doesn't have to hold anything."""
@@ -293,7 +308,7 @@ class Api:
         warn_if_misspelt(states, asked)
         if order not in ("+created_at", "created_at"):
             states = ordered(states, order, values)
-        return Listing(states, lambda s: RunRecord(root, s))
+        return Listing(states, lambda s: RunRecord(root, s), per_page)
 
     # -- registries --
 
@@ -313,12 +328,12 @@ class Api:
 
         Args:
             organization: The entity; by default the default entity.
-            filter: A Mongo-style filter on name, description and created_at.
-            order: `-` for the reverse order.
-            per_page: Accepted as in W&B; it changes nothing.
-            start: Accepted as in W&B; it changes nothing.
+            filter: A Mongo-style filter on name, description, created_at and updated_at.
+            order: `+` or `-`, followed by `name`, `created_at` or `updated_at`.
+            per_page: The items of a page, for `more`.
+            start: Go on from the `cursor` of another listing.
         """
-        return Registries(self._root, organization or self._home()[0], filter, order)
+        return Registries(self._root, organization or self._home()[0], filter, order, per_page, start)
 
     def create_registry(
         self,
@@ -328,7 +343,7 @@ class Api:
         description: str | None = None,
         artifact_types: list[str] | None = None,
     ) -> Registry:
-        """Make a registry: a project whose collections hold links.
+        """Make a registry: a project whose collections hold links. If there is no repository, it is made too.
 
         Args:
             name: The name, without `registry-`.
@@ -345,6 +360,8 @@ class Api:
             >>> wandb.Api().create_registry("models", artifact_types=["model"])
             <Registry models>
         """
+        if self._given is None and not is_repository(place := session.lasting_place()):
+            Repository.init(place).close()
         entity = organization or self._home()[0]
         return make_registry(self._root, entity, name, visibility, description, artifact_types)
 
@@ -442,23 +459,12 @@ class Api:
         Args:
             entity: Accepted as in W&B; it changes nothing.
             name: Only the automation with this name.
-            per_page: Accepted as in W&B; it changes nothing.
-            start: Accepted as in W&B; it changes nothing.
+            per_page: The items of a page, for `more`.
+            start: Go on from the `cursor` of another listing.
         """
         place = self._repository.automations.place
         rules = [*all_rules(place), *firing.called(place)]
-        return Listing([rule for rule in rules if name in (None, rule["name"])], Automation)
+        return Listing([rule for rule in rules if name in (None, rule["name"])], Automation, per_page, start)
 
     def __repr__(self) -> str:
         return f"<Api {self._given or session.lasting_place()}>"
-
-
-_VERSION_ORDERS = {"created_at": itemgetter("created"), "version": itemgetter("number"), "size": itemgetter("size")}
-
-
-def _order(text: str) -> tuple[Callable[[VersionState], int], bool]:
-    """(key, whether descending) of an order such as `-created_at`. Raises InvalidValue."""
-    name = text.lstrip("+-")
-    if name not in _VERSION_ORDERS:
-        raise InvalidValue(f"order '{text}' is not '+' or '-' followed by one of {', '.join(_VERSION_ORDERS)}")
-    return _VERSION_ORDERS[name], text.startswith("-")

@@ -176,8 +176,18 @@ def as_project(name: str) -> str:
 
 
 def registry_project(name: str) -> str:
-    """The project of a registry, from any of its names: `x`, `registry-x` or `wandb-registry-x`."""
-    return as_project(name if name.startswith((REGISTRY, f"wandb-{REGISTRY}")) else REGISTRY + name)
+    """The project of a registry, from any of its names: `x`, `registry-x` or `wandb-registry-x`.
+
+    Raises InvalidValue for a name that W&B can't have, since there `wandb-registry-` is before it.
+    """
+    own = name.removeprefix("wandb-") if name.startswith(f"wandb-{REGISTRY}") else name
+    own = own.removeprefix(REGISTRY)
+    if not own:
+        raise InvalidValue("Registry name cannot be empty")
+    most = 128 - len(f"wandb-{REGISTRY}")
+    if len(own) > most:
+        raise InvalidValue(f"Invalid registry name '{printable(own)}', must be {most} characters or less")
+    return as_project(REGISTRY + own)
 
 
 def check_alias(alias: str) -> str:

@@ -25,7 +25,7 @@ WITH_EXAMPLES = [
     "artifact.Artifact", "described.Described.aliases", "artifact.Artifact.delete", "artifact.Artifact.diff",
     "artifact.Artifact.lineage", "artifact.Artifact.link", "artifact.Artifact.logged_by", "described.Described.metadata",
     "artifact.Artifact.new_draft", "artifact.Artifact.save", "described.Described.ttl", "artifact.Artifact.used_by",
-    "automations", "collections.ArtifactCollection.save", "collections.Registry", "contents.Contents.add",
+    "automations", "collections.ArtifactCollection.save", "registries.Registry", "contents.Contents.add",
     "contents.Contents.add_dir", "contents.Contents.add_file", "contents.Contents.add_reference",
     "files.ArtifactFiles.checkout", "files.ArtifactFiles.download", "files.ArtifactFiles.files", "files.ArtifactFiles.get",
     "files.ArtifactFiles.get_entry", "media.audio.Audio", "media.histogram.Histogram", "media.html.Html", "media.image.Image",

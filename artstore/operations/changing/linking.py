@@ -82,9 +82,10 @@ class Links:
         """Raise Conflict if the collection is in a registry that doesn't accept this type."""
         if not path.in_registry:
             return
-        types = registry_at(self._refs, path.entity, path.project).metadata.get("artifact_types")
-        if types and type not in types:
-            hint = f"it accepts {', '.join(types)}"
+        told = registry_at(self._refs, path.entity, path.project).metadata
+        types = told.get("artifact_types", [])
+        if not told.get("allow_all_artifact_types", not types) and type not in types:
+            hint = f"it accepts {', '.join(types)}" if types else "it accepts no type yet"
             raise Conflict(f"registry {path.project} does not accept artifacts of type '{type}'", hint=hint)
 
     # -- registries --

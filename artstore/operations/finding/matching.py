@@ -68,7 +68,8 @@ def _version_value(values: Mapping[str, Any], asked: Asked | None = None) -> Fie
 def fits_collection(state: State, condition: Filter | None) -> bool:
     """Whether a collection fits a filter.
 
-    Fields: name, project, type, tags (tag), aliases (alias), description, created_at, size (of the latest version).
+    Fields: name, project, type, tags (tag), aliases (alias), description, created_at, updated_at, and size, which is
+    that of the latest version.
     """
     if not condition:
         return True
@@ -78,17 +79,24 @@ def fits_collection(state: State, condition: Filter | None) -> bool:
         "tags": state.tags, "aliases": [alias for names in state.all_aliases().values() for alias in names],
         "description": state.description, "created_at": None if first is None else Time(moment(first)),
         "size": Count(state.latest["size"]) if state.latest else None,
+        "updated_at": Time(max((version["updated"] for version in state.versions.values()), default="")) or None,
     }  # fmt: skip
-    return matches(condition, fields_of(values, (), {"alias": "aliases", "tag": "tags", "createdAt": "created_at"}))
+    also = {"alias": "aliases", "tag": "tags", "createdAt": "created_at", "updatedAt": "updated_at"}
+    return matches(condition, fields_of(values, (), also))
 
 
-def fits_registry(name: str, state: State, created: int | None, condition: Filter | None) -> bool:
-    """Whether a registry fits a filter. Fields: name (without `registry-`), description, created_at."""
+def fits_registry(
+    names: list[str], state: State, created: int | None, updated: str | None, condition: Filter | None
+) -> bool:
+    """Whether a registry fits a filter. Fields: name (one of `names`), description, created_at, updated_at."""
     if not condition:
         return True
     created_at = None if created is None else Time(moment(created))
-    values = {"name": name, "description": state.description, "created_at": created_at}
-    return matches(condition, fields_of(values, (), {"createdAt": "created_at"}))
+    values = {
+        "name": names, "description": state.description, "created_at": created_at,
+        "updated_at": None if updated is None else Time(updated),
+    }  # fmt: skip
+    return matches(condition, fields_of(values, (), {"createdAt": "created_at", "updatedAt": "updated_at"}))
 
 
 def run_fields(
