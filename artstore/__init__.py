@@ -11,7 +11,17 @@ from artstore._version import __version__
 if TYPE_CHECKING:
     from artstore import automations, errors, references
     from artstore.adapters.wandb_names.here import install_as_wandb
-    from artstore.api.accepted import AlertLevel, agent, attach, controller, require, sweep, teardown
+    from artstore.api.accepted import (
+        AlertLevel,
+        agent,
+        attach,
+        controller,
+        mark_preempting,
+        pin_config_keys,
+        require,
+        sweep,
+        teardown,
+    )
     from artstore.api.artifact import Artifact
     from artstore.api.described import ArtifactTTL
     from artstore.api.media.audio import Audio
@@ -65,14 +75,16 @@ __all__ = [
     "Plotly", "Repository", "Run", "Settings", "Table", "UnsupportedError", "UsageError", "Video",
     "__version__", "agent", "alert", "attach", "automations", "config", "controller", "define_metric", "errors",
     "finish", "finish_artifact", "init", "install_as_wandb", "join", "link_artifact", "link_model", "log",
-    "log_artifact", "log_code", "log_model", "login", "references", "require", "restore", "run", "save", "setup",
-    "summary", "sweep", "teardown", "termerror", "termlog", "termsetup", "termwarn", "unwatch",
-    "upsert_artifact", "use_artifact", "use_model", "watch",
+    "log_artifact", "log_code", "log_model", "login", "mark_preempting", "pin_config_keys", "references",
+    "require", "restore", "run", "save", "setup", "summary", "sweep", "teardown", "termerror", "termlog",
+    "termsetup", "termwarn", "unwatch", "upsert_artifact", "use_artifact", "use_model", "watch",
 ]  # fmt: skip
 
 _HOMES = {
     "adapters.wandb_names.here": ("install_as_wandb",),
-    "api.accepted": ("AlertLevel", "agent", "attach", "controller", "require", "sweep", "teardown"),
+    "api.accepted": (
+        "AlertLevel", "agent", "attach", "controller", "mark_preempting", "pin_config_keys", "require", "sweep", "teardown",
+    ),
     "api.query": ("Api",),
     "api.artifact": ("Artifact",),
     "api.described": ("ArtifactTTL",),
@@ -97,7 +109,6 @@ _HOMES = {
     "api.terminal": ("termerror", "termlog", "termsetup", "termwarn"),
 }  # fmt: skip
 _MODULES = ("apis", "automations", "data_types", "env", "errors", "integration", "references", "sdk", "util")
-_NOT_HERE = {"Graph", "JoinedTable", "PartitionedTable", "plot"}
 _HOME_OF = {name: f"artstore.{home}" for home, names in _HOMES.items() for name in names}
 
 
@@ -112,9 +123,7 @@ def __getattr__(name: str) -> Any:
         return session.run if name == "run" else getattr(session.require(f"using artstore.{name}"), name)
     if name in _MODULES:
         return importlib.import_module(f"artstore.{name}")
-    if name in _NOT_HERE:
-        raise AttributeError(f"artstore has no '{name}': of W&B's names only those about artifacts and runs are here")
-    raise AttributeError(f"module 'artstore' has no attribute '{name}'")
+    raise importlib.import_module("artstore.api.absent").absent("artstore", name)
 
 
 def __dir__() -> list[str]:

@@ -1,6 +1,7 @@
 """What W&B's users call and artstore doesn't need, or can't do: accepted without an effect, or refused with the reason."""
 
 import enum
+from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from artstore.api.recording import session
@@ -22,6 +23,14 @@ def require(requirement: Any = None, *_: Any, **__: Any) -> None:
 
 def ensure_configured() -> None:
     """Accepted as in W&B: there is nothing to configure."""
+
+
+def mark_preempting() -> None:
+    """Accepted as in W&B: a run that was killed reads as crashed, and its id continues it."""
+
+
+def pin_config_keys(keys: Sequence[str] = ()) -> None:
+    """Accepted as in W&B: pages list all config values."""
 
 
 def teardown(exit_code: int | None = None) -> None:

@@ -1,5 +1,6 @@
 """Collections, types and projects of the Python interface. `save()` writes what was edited."""
 
+from artstore.api.absent import SaysWhy
 from artstore.api.handles import opened
 from artstore.api.listing import Artifacts, Listing, warn_if_misspelt
 from artstore.api.orders import ordered_collections, ordered_versions
@@ -12,7 +13,7 @@ from artstore.operations.finding.lookup import Home
 from artstore.operations.finding.matching import Filter, fits_collection, fitting_versions
 
 
-class ArtifactCollection:
+class ArtifactCollection(SaysWhy):
     """A collection: the versions of one artifact, or links.
 
     It holds the state that was read; `load()` reads it again.
@@ -244,7 +245,7 @@ class ArtifactType:
         return f"<ArtifactType {self.name}>"
 
 
-class Project:
+class Project(SaysWhy):
     """A project: a group of collections and runs."""
 
     def __init__(self, root: str, home: Home) -> None:

@@ -3,11 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
+from artstore.api.absent import SaysWhy
 from artstore.api.contents import Contents
 from artstore.api.entries import Entries, Entry
 
 
-class Manifest:
+class Manifest(SaysWhy):
     """The manifest of an artifact: its entries by path. Those of a draft can be added and removed here too."""
 
     def __init__(self, owner: Contents) -> None:

@@ -1,8 +1,10 @@
 """Api: artifacts, collections, types, runs, registries and automations by name, outside a run."""
 
 import os
+from types import SimpleNamespace
 from typing import Any, Literal
 
+from artstore.api.absent import SaysWhy
 from artstore.api.artifact import Artifact
 from artstore.api.automations import Automation, CallPython, NewAutomation, changed_rule, new_rule
 from artstore.api.collections import ArtifactCollection, ArtifactType, Collections, Project
@@ -26,10 +28,10 @@ from artstore.operations.finding.columns import ordered
 from artstore.operations.finding.lookup import Home
 from artstore.operations.finding.matching import Filter, fitting_runs, fitting_versions
 from artstore.repository import Repository
-from artstore.store.settings import is_repository, require_root
+from artstore.store.settings import Settings, is_repository, require_root
 
 
-class Api:
+class Api(SaysWhy):
     """Access to what one repository stores.
 
     It is the repository that is given, the active run's, the one that ARTSTORE_DIR names, or the nearest `.artifacts`
@@ -81,6 +83,12 @@ class Api:
             check_project(entity or self._overrides.get("entity") or settings.entity, "entity"),
             as_project(project or self._overrides.get("project") or settings.project),
         )
+
+    @property
+    def viewer(self) -> SimpleNamespace:
+        """This user, in the shape of W&B's account: `entity`, `username`, `name`, and `teams`, of which there are none."""
+        _host, user = Settings(None).identity()
+        return SimpleNamespace(entity=self.default_entity, username=user, name=user, email=None, admin=False, teams=[])
 
     @property
     def default_entity(self) -> str:

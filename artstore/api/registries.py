@@ -4,6 +4,7 @@ import datetime
 from collections.abc import Iterator
 from typing import Any
 
+from artstore.api.absent import SaysWhy
 from artstore.api.collections import Collections, refuse_start, versions_of
 from artstore.api.handles import opened
 from artstore.api.listing import Artifacts, Listing, checked_order
@@ -72,7 +73,7 @@ class AddOnly(list[str]):
         return self
 
 
-class Registry:
+class Registry(SaysWhy):
     """A registry: a project whose collections hold links. It holds the state that was read; `load()` reads it again.
 
     Example:

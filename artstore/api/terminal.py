@@ -8,27 +8,27 @@ from artstore.store.variables import is_silent
 _said: set[str] = set()
 
 
-def termlog(string: str = "", newline: bool = True, repeat: bool = True) -> None:
+def termlog(string: str = "", newline: bool = True, repeat: bool = True, prefix: bool = True) -> None:
     """Print a line on standard error, unless WANDB_SILENT is set. With `repeat=False`, the same text only once."""
-    _say("", string, newline, repeat)
+    _say("", string, newline, repeat, prefix)
 
 
-def termwarn(string: str, newline: bool = True, repeat: bool = True) -> None:
+def termwarn(string: str, newline: bool = True, repeat: bool = True, prefix: bool = True) -> None:
     """Print a warning on standard error, unless WANDB_SILENT is set. With `repeat=False`, the same text only once."""
-    _say("warning: ", string, newline, repeat)
+    _say("warning: ", string, newline, repeat, prefix)
 
 
-def termerror(string: str, newline: bool = True, repeat: bool = True) -> None:
+def termerror(string: str, newline: bool = True, repeat: bool = True, prefix: bool = True) -> None:
     """Print an error on standard error, unless WANDB_SILENT is set. With `repeat=False`, the same text only once."""
-    _say("error: ", string, newline, repeat)
+    _say("error: ", string, newline, repeat, prefix)
 
 
 def termsetup(*_: Any, **__: Any) -> None:
     """Accepted as in W&B: WANDB_SILENT is all that counts here."""
 
 
-def _say(kind: str, text: str, newline: bool, repeat: bool) -> None:
-    line = f"artstore: {kind}{text}"
+def _say(kind: str, text: str, newline: bool, repeat: bool, prefix: bool) -> None:
+    line = f"artstore: {kind}{text}" if prefix else f"{kind}{text}"
     if is_silent() or (not repeat and line in _said):
         return
     if not repeat:

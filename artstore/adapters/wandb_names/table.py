@@ -41,7 +41,8 @@ def _of(home: str, *names: str) -> dict[str, str]:
 
 
 MODULES: dict[str, dict[str, str]] = {
-    "": _of("artstore.api.accepted", "_attach=attach", "api=old_api", "ensure_configured"),
+    "": _of("artstore.api.accepted", "_attach=attach", "_teardown=teardown", "api=old_api", "ensure_configured")
+    | _of("artstore.api.values", "Config=Values"),
     "apis": _of("artstore.errors", "CommError"),
     "apis.public": _of("artstore.api.query", "Api")
     | _of("artstore.api.runs", "Run=RunRecord")
@@ -49,9 +50,10 @@ MODULES: dict[str, dict[str, str]] = {
     | _of("artstore.api.entries", "ArtifactFiles=Files")
     | _of(
         "artstore.api.collections",
-        *("ArtifactCollection", "ArtifactType", "Project", "Registries", "Registry"),
+        *("ArtifactCollection", "ArtifactType", "Project"),
         *("ArtifactCollections=Collections", "ProjectArtifactCollections=Collections"),
-    ),
+    )
+    | _of("artstore.api.registries", "Registries", "Registry"),
     "cli": {},
     "cli.cli": _of("artstore.adapters.wandb_names.command", "cli"),
     "data_types": _of("artstore", *_MEDIA) | _of(_VALUES, "Media", "WBValue"),
@@ -70,7 +72,7 @@ MODULES: dict[str, dict[str, str]] = {
     ),
     "sdk.artifacts": {},
     "sdk.artifacts.artifact": _of("artstore", "Artifact"),
-    "sdk.artifacts.artifact_manifest": _of("artstore.api.entries", "ArtifactManifest=Manifest"),
+    "sdk.artifacts.artifact_manifest": _of("artstore.api.manifest", "ArtifactManifest=Manifest"),
     "sdk.artifacts.artifact_manifest_entry": _of("artstore.api.entries", "ArtifactManifestEntry=Entry"),
     "sdk.artifacts.artifact_ttl": _of("artstore", "ArtifactTTL"),
     "sdk.artifacts.exceptions": _of(
