@@ -18,6 +18,7 @@ from artstore.cli.streams import Long
 from artstore.domain.codec import same_json
 from artstore.domain.filters import ABSENT, Asked, parsed
 from artstore.domain.names import as_project, check_project, file_name_of, printable, shortened
+from artstore.domain.recorded_media import in_short, text_of_value
 from artstore.domain.run import RunPath, RunState
 from artstore.domain.wording import count, first_of, human, near, typed
 from artstore.errors import Damage, InvalidValue, NoEntry, NotFound, Refused
@@ -147,7 +148,7 @@ def _print_columns(
         home = repository.settings.entity, repository.settings.project
         most = number or output.MOST_ROWS
         lines = [
-            (shortened(state.path, home), *(str(_cell(value)) for value in row.values()))
+            (shortened(state.path, home), *(in_short(value) or str(_cell(value)) for value in row.values()))
             for state, row in zip(states, rows[:most], strict=False)
         ]
         table(lines, ("RUN", *map(printable, names)))
@@ -198,7 +199,7 @@ def _compared(repository: View, state: RunState) -> dict[str, dict[str, Any]]:
 def _shown(kind: str, value: Any) -> str:
     if kind in ("used", "logged"):
         return ", ".join(value)
-    return printable(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
+    return printable(value if isinstance(value, str) else text_of_value(value))
 
 
 def _plain(repository: View, state: RunState) -> dict[str, Any]:
@@ -306,7 +307,7 @@ def _print_run(value: dict[str, Any], rows: int, more: bool, files: dict[str, Ru
         "used": "\n".join(f"{edge['spec']}  {edge['type']}" for edge in value["used"]),
         "logged": "\n".join(f"{edge['spec']}  {edge['type']}" for edge in value["logged"]),
         "config": "\n".join(f"{key} = {json.dumps(item, ensure_ascii=False)}" for key, item in value["config"].items()),
-        "summary": "\n".join(f"{key} = {json.dumps(item, ensure_ascii=False)}" for key, item in value["summary"].items()),
+        "summary": "\n".join(f"{key} = {text_of_value(item)}" for key, item in value["summary"].items()),
         "history": (f"{rows:,} steps{' and more' if more else ''}: " if rows else "")
         + (typed("runs show --history", value["run"]).strip("`") if rows or more else ""),
         "files": f"{len(files):,}, {size}: {typed('runs files', value['run']).strip('`')}" if files else "",

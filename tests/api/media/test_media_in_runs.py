@@ -12,6 +12,7 @@ from PIL import Image as PIL
 
 import artstore as wandb
 from artstore.api.media import logged
+from tests.support.commands import Cli
 from tests.support.media import one_of_each, overlays, pixels, run_files, wav
 from tests.support.runs import rows
 
@@ -224,3 +225,26 @@ def test_an_object_of_an_artifact_can_be_logged() -> None:
     told = told_of(draft.get("im"))
     assert told["caption"] == "x"
     check_file(told, "media/images/k_0", ".png")
+
+
+def test_commands_show_media_of_a_run_in_few_words(here: Path, cli: Cli) -> None:
+    image = wandb.Image(pixels())
+    with wandb.init(id="r", name="first") as run:
+        run.log({"im": image, "ims": [image, image], "h": wandb.Histogram([1]), "n": 1, "d": {"_type": 3}})
+        run.log({"t": wandb.Table(columns=["a", "b"], data=[[1, 2]])})
+    with wandb.init(id="other") as run:
+        run.log({"im": wandb.Image(pixels(1))})
+    name = f"image media/images/im_0_{image.content.sha256[:20]}.png"
+    shown = cli("runs", "show", "r", cwd=here).out
+    for line in (
+        f"im = {name}",
+        "ims = 2 images",
+        "h = histogram of 64 ranges",
+        "n = 1",
+        "t = table 1 × 2",
+        'd = {"_type": 3}',
+    ):
+        assert line in shown
+    assert name in cli("runs", "ls", "--columns", "im", cwd=here).out
+    assert name in cli("runs", "diff", "r", "other", cwd=here).out
+    assert "image-file" in cli("runs", "show", "r", "--json", cwd=here).out
