@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from artstore.api.media.histogram import Histogram
     from artstore.api.media.html import Html
     from artstore.api.media.image import Image
-    from artstore.api.media.object3d import Object3D
+    from artstore.api.media.object3d import Object3D, box3d
     from artstore.api.media.overlays import BoundingBoxes2D, Classes, ImageMask
     from artstore.api.media.plotly import Plotly
     from artstore.api.media.unstored import Bokeh, Molecule
@@ -73,7 +73,7 @@ __all__ = [
     "AlertLevel", "Api", "Artifact", "ArtifactTTL", "ArtstoreError", "Audio", "Bokeh", "BoundingBoxes2D",
     "Classes", "CommError", "Error", "Histogram", "Html", "Image", "ImageMask", "Molecule", "Object3D",
     "Plotly", "Repository", "Run", "Settings", "Table", "UnsupportedError", "UsageError", "Video",
-    "__version__", "agent", "alert", "attach", "automations", "config", "controller", "define_metric", "errors",
+    "__version__", "agent", "alert", "attach", "automations", "box3d", "config", "controller", "define_metric", "errors",
     "finish", "finish_artifact", "init", "install_as_wandb", "join", "link_artifact", "link_model", "log",
     "log_artifact", "log_code", "log_model", "login", "mark_preempting", "pin_config_keys", "references",
     "require", "restore", "run", "save", "setup", "summary", "sweep", "teardown", "termerror", "termlog",
@@ -93,7 +93,7 @@ _HOMES = {
     "api.media.histogram": ("Histogram",),
     "api.media.html": ("Html",),
     "api.media.image": ("Image",),
-    "api.media.object3d": ("Object3D",),
+    "api.media.object3d": ("Object3D", "box3d"),
     "api.media.overlays": ("BoundingBoxes2D", "Classes", "ImageMask"),
     "api.media.plotly": ("Plotly",),
     "api.media.unstored": ("Bokeh", "Molecule"),

@@ -1,5 +1,6 @@
 """Object3D: a point cloud or a scene in three dimensions."""
 
+import itertools
 import json
 import os
 from collections.abc import Sequence
@@ -101,6 +102,38 @@ class Object3D(Media):
         self = super().from_json(told, source)
         self.format = _format_of(text_of(told, "path", cls.word)) or ""
         return self
+
+
+def box3d(
+    *, center: Any, size: Any, orientation: Any, color: Any, label: str | None = None, score: float | None = None
+) -> dict[str, Any]:
+    """A box for `Object3D.from_point_cloud`, from its center, size and orientation.
+
+    Args:
+        center: Its middle: x, y, z.
+        size: Its lengths.
+        orientation: The quaternion that turns it: r, x, y, z.
+        color: Red, green and blue, from 0 to 1.
+        label: A text.
+        score: How sure it is.
+
+    Raises:
+        InvalidValue: If these have other lengths, or the quaternion is zero.
+
+    Example:
+        >>> box = wandb.box3d(center=(0, 0, 0), size=(2, 2, 2), orientation=(1, 0, 0, 0), color=(1, 0, 0))
+        >>> box["corners"][0]
+        (-1.0, -1.0, -1.0)
+    """
+    np = needed("numpy", "box3d")
+    middle, lengths, turn = (np.asarray(each, dtype="float64") for each in (center, size, orientation))
+    if (middle.shape, lengths.shape, turn.shape) != ((3,), (3,), (4,)) or not turn.any():
+        raise InvalidValue("a box needs a center and a size of three numbers, and an orientation of four, not all zero")
+    real, axis = turn[0] / np.linalg.norm(turn), turn[1:] / np.linalg.norm(turn)
+    corners = 0.5 * lengths * np.array(list(itertools.product((-1, 1), repeat=3)))
+    across = np.cross(axis, corners)
+    turned = middle + corners + 2 * (real * across + np.cross(axis, across))
+    return {"corners": tuple(map(tuple, turned.tolist())), "color": color, "label": label, "score": score}
 
 
 _LISTED = ", ".join(FORMATS)

@@ -83,6 +83,17 @@ def test_points_are_stored_as_json() -> None:
     assert wandb.Object3D.from_numpy(np.ones((2, 6))).ending() == ".pts.json"
 
 
+def test_a_box_of_a_point_cloud_is_turned_as_its_quaternion_says() -> None:
+    half = np.sqrt(0.5)  # a quarter of a turn around z, either way
+    for sign in (1, -1):
+        box = wandb.box3d(center=(1, 0, 0), size=(4, 2, 0), orientation=(half, 0, 0, sign * half), color=(1, 0, 0))
+        assert np.allclose(box["corners"][0], (1 + sign, -2 * sign, 0))
+    cloud = wandb.Object3D.from_point_cloud(points=[(0, 0, 0)], boxes=[box])
+    assert json.loads(bytes_of(cloud))["boxes"][0]["color"] == [1, 0, 0]
+    with pytest.raises(ValueError, match="a box needs a center and a size of three numbers"):
+        wandb.box3d(center=(1, 0), size=(4, 2, 0), orientation=(0, 0, 0, 0), color=(1, 0, 0))
+
+
 def test_a_scene_is_a_file_or_an_open_file() -> None:
     Path("cube.obj").write_text("o cube")
     with open("cube.obj") as file:
