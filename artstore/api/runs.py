@@ -14,6 +14,7 @@ from artstore.domain.changes import Change
 from artstore.domain.collection import Path, State, is_live
 from artstore.domain.html import definition_rows, page
 from artstore.domain.metadata import as_number
+from artstore.domain.names import shortened
 from artstore.domain.run import RunState
 from artstore.errors import Conflict, InvalidType
 from artstore.operations.finding.lookup import Version
@@ -339,5 +340,6 @@ class RunRecord:
         rows += [(f"config {key}", json.dumps(value)) for key, value in state.config.items()]
         rows += [(f"summary {key}", json.dumps(value)) for key, value in self.summary.items()]
         for word, edges in (("used", state.used), ("logged", state.logged)):
-            rows += [(word, f"{edge['project']}/{edge['name']}:v{edge['number']}") for edge in edges.values()]
+            named = ((shortened(Path.named_by(edge), (self.entity, "")), edge["number"]) for edge in edges.values())
+            rows += [(word, f"{name}:v{number}") for name, number in named]
         return page(f"run {state.path}", definition_rows(rows))

@@ -11,11 +11,12 @@ import click
 
 from artstore.backends.addresses import path_here
 from artstore.domain.ignore import PathFilter
-from artstore.domain.names import LOCK_FILE, printable
+from artstore.domain.names import LOCK_FILE, as_project, check_project, printable
 from artstore.domain.selection import Selection
 from artstore.errors import ArtstoreError, InvalidValue
 from artstore.repository import Repository
 from artstore.store.settings import require_root
+from artstore.view import View
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -52,6 +53,27 @@ def _specs(repository: Repository, incomplete: str) -> list[str]:
         return [repository.lookup.short(path) for path in paths]
     entity = repository.settings.entity
     return [f"{path.project}/{path.name}" for path in paths if path.entity == entity] + [str(path) for path in paths]
+
+
+def home_of(repository: View, text: str | None) -> tuple[str | None, str | None]:
+    """The entity and project that [ENTITY/]PROJECT names. ENTITY alone means all its projects.
+
+    One name is a project of the default entity, if there is one; else an entity that has something here.
+    """
+    if not (text := (text or "").rstrip("/")):
+        return None, None
+    entity, _, project = text.rpartition("/")
+    if entity:
+        return check_project(entity, "entity"), as_project(project)
+    own = repository.settings.entity, as_project(project)
+    if not _holds(repository, *own) and _holds(repository, project):
+        return project, None
+    return own
+
+
+def _holds(repository: View, entity: str, project: str | None = None) -> bool:
+    logs = repository.refs.paths(entity, project), repository.runs.paths(entity, project)
+    return any(next(paths, None) is not None for paths in logs)
 
 
 class Place(click.types.StringParamType):

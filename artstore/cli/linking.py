@@ -94,14 +94,14 @@ def _registry(repository: View, project: str, said: State) -> dict[str, Any]:
 
 def _print_links(repository: View, project: str, as_json: bool) -> None:
     rows: list[dict[str, Any]] = []
+    home = repository.settings.entity, ""
     for state in repository.collections(repository.settings.entity, project):
         named = state.all_aliases()
         for version in reversed(state.live()):
             found, noted = Version(state, version), version.get("source")
             source = repository.lookup.source_of_any_time(found)
-            of = f"{noted['project']}/{noted['name']}:v{noted['number']}" if noted else "-"
-            if source is not None:
-                of = f"{source.state.path.project}/{source.name}"
+            path, number = repository.lookup.saved_as(found)
+            of = f"{repository.lookup.short(path, home)}:v{number}" if noted else "-"
             gone = " (deleted)" if noted and (source is None or not source.is_live) else ""
             aliases = named.get(version["id"], [])
             rows.append({"spec": found.spec, "type": state.type, "source": of + gone, "aliases": aliases})

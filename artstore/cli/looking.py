@@ -11,12 +11,12 @@ import click
 
 from artstore.api.tables.file import ENDING, SUFFIX
 from artstore.cli import output
-from artstore.cli.arguments import SPEC, nothing_matches
+from artstore.cli.arguments import SPEC, home_of, nothing_matches
 from artstore.cli.output import from_option, json_option, open_repository, open_view, print_json, report_damage, table
 from artstore.cli.streams import Long
 from artstore.domain.collection import INHERIT, Path, State, VersionState, id_of_state, is_live
 from artstore.domain.digest import short
-from artstore.domain.names import as_project, check_project, check_type, collection_named, printable
+from artstore.domain.names import check_type, collection_named, printable
 from artstore.domain.tree import DIRECTORY, EXECUTABLE, REFERENCE, Entry
 from artstore.domain.wording import count, first_of, human, moment, typed
 from artstore.errors import Damage, InvalidValue
@@ -79,7 +79,7 @@ def _list_versions(
         state = repository.collection(collection_named(spec))
         states = [state] if type in (None, state.type) else []
     else:
-        states = _collections(repository, spec[:-1] if spec else project, type, damaged)
+        states = collections_of(repository, spec[:-1] if spec else project, type, damaged)
     found = fitting_versions(repository.lookup, states, condition, asked)
     named = {state.path: state.all_aliases() for state in states}
     if as_json:
@@ -110,7 +110,9 @@ def _list_deleted(
         state = repository.refs.read(repository.path_of(collection_named(spec))[0])
         states = [state if state.versions else repository.collection(collection_named(spec))]
     else:
-        states = list(repository.refs.with_deleted(*_home(repository, spec[:-1] if spec else project), damaged=damaged))
+        states = list(
+            repository.refs.with_deleted(*home_of(repository, spec[:-1] if spec else project), damaged=damaged)
+        )
     found = _restorable(repository, [state for state in states if type in (None, state.type)])
     if as_json:
         print_json([_version(repository, *one, []) for one in found])
@@ -139,24 +141,16 @@ def _restorable(repository: View, states: list[State]) -> list[Version]:
     return [one for one in gone if id_of_state(one.version) in here and one.tree in here]
 
 
-def _home(repository: View, project: str | None) -> tuple[str | None, str | None]:
-    """The entity and project that [ENTITY/]PROJECT names."""
-    if project is None:
-        return None, None
-    above, _, project = project.rpartition("/")
-    return check_project(above, "entity") if above else repository.settings.entity, as_project(project)
-
-
-def _collections(repository: View, project: str | None, type: str | None, damaged: list[Damage]) -> list[State]:
+def collections_of(repository: View, project: str | None, type: str | None, damaged: list[Damage]) -> list[State]:
     if type is not None:
         check_type(type)
-    states = repository.collections(*_home(repository, project), damaged=damaged)
+    states = repository.collections(*home_of(repository, project), damaged=damaged)
     return [state for state in states if type is None or state.type == type]
 
 
 def list_collections(repository: View, project: str | None, type: str | None, as_json: bool) -> None:
     damaged: list[Damage] = []
-    chosen = _collections(repository, project, type, damaged)
+    chosen = collections_of(repository, project, type, damaged)
     if as_json:
         print_json([_collection(state) for state in chosen])
     elif chosen:

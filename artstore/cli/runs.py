@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from artstore.cli import output
-from artstore.cli.arguments import nothing_matches
+from artstore.cli.arguments import home_of, nothing_matches
 from artstore.cli.commands import Commands
 from artstore.cli.output import day, from_option, json_option, open_repository, open_view, print_json, table
 from artstore.cli.streams import Long
@@ -71,7 +71,7 @@ def ls_command(
     """
     damaged, asked = list[Damage](), Asked()
     with open_view(place) as repository:
-        home = _home(repository, project) if project is not None else ()
+        home = home_of(repository, project) if project else (None, None)
         rows: Iterable[tuple[Any, ...]]
         if as_json or as_csv or where or columns or sort:
             runs = repository.runs

@@ -71,7 +71,7 @@ def _show_plan(path: str, name: str | None, exclude: tuple[str, ...], as_json: b
     """Print what `put` would save. The files are read, and staged as for a save, on the disk that would hold them."""
     from tempfile import TemporaryDirectory  # 3 ms, which no other command needs
 
-    target = _target_of(path, name)
+    target = target_of(path, name)
     with Bar() as bar, ExitStack() as stack:
         bar.start("reading")
         root = root_to_create()
@@ -96,7 +96,7 @@ def _show_plan(path: str, name: str | None, exclude: tuple[str, ...], as_json: b
     click.echo(f"would save {shown}: {size}" if plan.is_new else f"no changes: same content as {shown}")
 
 
-def _target_of(path: str, name: str | None) -> str:
+def target_of(path: str, name: str | None) -> str:
     """The artifact to save a path to. Raises NotFound if there is no such path."""
     if not os.path.lexists(path) and not is_url(path):
         hint = spelled(path) if re.match("(s3|gs|az|file):", path) else None
@@ -110,7 +110,7 @@ def save(
     exclude: tuple[str, ...] = (), default_type: str | None = None,
 ) -> None:  # fmt: skip
     """Save a path and print the result. `default_type` is the type of a new artifact if no type is given."""
-    target = _target_of(path, name)
+    target = target_of(path, name)
     values = _metadata(metadata, given)
     root = root_to_create()
     created = not os.path.exists(os.path.join(root, "format"))

@@ -65,7 +65,7 @@ def in_bash(work: Path, *words: str) -> list[str]:
 def test_bash_completes_commands(work: Path) -> None:
     assert in_bash(work, "") == list(_HOMES)
     assert in_bash(work, "un") == ["undelete", "unlink"]
-    assert in_bash(work, "artifact", "") == ["put", "get", "ls"]
+    assert in_bash(work, "artifact", "") == ["put", "get", "ls", "cache"]
     assert in_bash(work, "zz") == []
 
 
