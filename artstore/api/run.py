@@ -453,7 +453,10 @@ class Run(ActiveRun):
     def _logged_table(self, key: str, value: Any) -> Any:
         """The value to record. A table or a data frame is logged as an artifact first."""
         if frames.is_frame(value):
-            value = Table(dataframe=value)
+            try:
+                value = Table(dataframe=value)
+            except InvalidValue as error:
+                warnings.warn(f"'{key}' can't be logged as a table: {error}", stacklevel=2)
         if not isinstance(value, Table):
             return value
         artifact = Artifact.of_reserved_type(name_from(f"run-{self.id}-{key}"), "run_table")

@@ -25,6 +25,7 @@ from artstore.errors import InvalidValue
 AddFile = Callable[[str, bytes | str], None]
 """Adds a file to a run: its path, and its bytes or a local file."""
 _DEEPEST = 10
+_PLAIN = {int, float, str, bool, type(None)}
 _WITH_FORM = ("numpy", "torch")
 """Packages whose numbers and arrays have a form, so that nothing else has to be asked of them."""
 _LONGEST = 200
@@ -110,7 +111,9 @@ class MediaInRun:
         return stored
 
     def _of_list(self, key: str, values: Sequence[Any], depth: int) -> Any:
-        first = values[0] if values else None
+        if set(map(type, values)) <= _PLAIN:
+            return values
+        first = values[0]
         if isinstance(first, Media) and all(type(each) is type(first) for each in values):
             together = _TOGETHER.get(type(first))
             if together is not None:

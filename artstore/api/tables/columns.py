@@ -183,6 +183,7 @@ _WAYS_OUT = {
     "set": "store a list: sorted(value)",
     "frozenset": "store a list: sorted(value)",
     "Figure": "store an image: wandb.Image(value)",
+    "Image": "store an image: wandb.Image(value)",
     "void": "store a list or a dict of its fields: value.tolist()",
 }
 """What can be stored instead, by the name of the type."""

@@ -172,6 +172,15 @@ def test_a_data_frame_is_logged_as_a_table() -> None:
     assert artifact.get("k").data == [[1, "x"], [2, "y"]]
 
 
+def test_a_data_frame_that_is_no_table_is_text_with_two_warnings() -> None:
+    with wandb.init(id="r") as run, pytest.warns(UserWarning) as said:
+        run.log({"k": pd.DataFrame({"b": [b"bytes"]})})
+    assert [str(each.message).partition(":")[0] for each in said] == [
+        "'k' can't be logged as a table", "recorded 'k' as text",
+    ]  # fmt: skip
+    assert "bytes" in rows("r")[0]["k"]
+
+
 def test_a_table_of_images_is_logged_with_its_files() -> None:
     table = wandb.Table(columns=["im"], data=[[wandb.Image(pixels())]])
     assert told_of(table)["_type"] == "table-file"

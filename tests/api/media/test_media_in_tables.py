@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image as PIL
 
 import artstore as wandb
 from artstore.api.tables import table as tables
@@ -110,9 +111,12 @@ def test_a_column_of_images_takes_nothing_else() -> None:
         counts.add_data(wandb.Plotly(Path("p.json").write_text("{}") and "p.json"))
 
 
-def test_boxes_alone_and_figures_are_refused_with_the_way_out() -> None:
+def test_boxes_alone_figures_and_pictures_are_refused_with_the_way_out() -> None:
     with pytest.raises(TypeError, match="boxes can't be stored in a table on their own"):
         column(one_of_each()["boxes"])
+    with pytest.raises(TypeError, match="Image can't be stored in a table") as said:
+        column(PIL.fromarray(pixels()))
+    assert said.value.hint == "store an image: wandb.Image(value)"
     pyplot = pytest.importorskip("matplotlib.pyplot")
     figure = pyplot.figure()
     with pytest.raises(TypeError, match="Figure can't be stored in a table") as said:
