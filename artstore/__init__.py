@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from artstore._version import __version__
 
 if TYPE_CHECKING:
-    from artstore import automations, errors, references
+    from artstore import automations, errors, plot, references, sklearn
     from artstore.adapters.wandb_names.here import install_as_wandb
     from artstore.api.accepted import (
         AlertLevel,
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from artstore.api.media.plotly import Plotly
     from artstore.api.media.unstored import Bokeh, Molecule
     from artstore.api.media.video import Video
+    from artstore.api.plots.chart import plot_table, visualize
     from artstore.api.query import Api
     from artstore.api.run import Run
     from artstore.api.session import (
@@ -75,9 +76,9 @@ __all__ = [
     "Plotly", "Repository", "Run", "Settings", "Table", "UnsupportedError", "UsageError", "Video",
     "__version__", "agent", "alert", "attach", "automations", "box3d", "config", "controller", "define_metric", "errors",
     "finish", "finish_artifact", "init", "install_as_wandb", "join", "link_artifact", "link_model", "log",
-    "log_artifact", "log_code", "log_model", "login", "mark_preempting", "pin_config_keys", "references",
-    "require", "restore", "run", "save", "setup", "summary", "sweep", "teardown", "termerror", "termlog",
-    "termsetup", "termwarn", "unwatch", "upsert_artifact", "use_artifact", "use_model", "watch",
+    "log_artifact", "log_code", "log_model", "login", "mark_preempting", "pin_config_keys", "plot", "plot_table",
+    "references", "require", "restore", "run", "save", "setup", "sklearn", "summary", "sweep", "teardown", "termerror",
+    "termlog", "termsetup", "termwarn", "unwatch", "upsert_artifact", "use_artifact", "use_model", "visualize", "watch",
 ]  # fmt: skip
 
 _HOMES = {
@@ -85,6 +86,7 @@ _HOMES = {
     "api.accepted": (
         "AlertLevel", "agent", "attach", "controller", "mark_preempting", "pin_config_keys", "require", "sweep", "teardown",
     ),
+    "api.plots.chart": ("plot_table", "visualize"),
     "api.query": ("Api",),
     "api.artifact": ("Artifact",),
     "api.described": ("ArtifactTTL",),
@@ -108,7 +110,9 @@ _HOMES = {
     "api.tables.table": ("Table",),
     "api.terminal": ("termerror", "termlog", "termsetup", "termwarn"),
 }  # fmt: skip
-_MODULES = ("apis", "automations", "data_types", "env", "errors", "integration", "references", "sdk", "util")
+_MODULES = (
+    "apis", "automations", "data_types", "env", "errors", "integration", "plot", "references", "sdk", "sklearn", "util",
+)  # fmt: skip
 _HOME_OF = {name: f"artstore.{home}" for home, names in _HOMES.items() for name in names}
 
 

@@ -19,9 +19,9 @@ ABSENT: dict[str, dict[str, str]] = {
         [
             *_each("Graph", "it draws no graphs of models"),
             *_each("sagemaker_auth", "there is no account to log in to"),
-            *_each("sklearn gym sacred tensorboard tensorflow", "log the metrics yourself, with log()"),
+            *_each("gym sacred tensorboard tensorflow", "log the metrics yourself, with log()"),
             *_each("agents docker jupyter launch", "it starts no jobs"),
-            *_each("EvalTable JoinedTable PartitionedTable box3d plot plot_table visualize", "it isn't stored yet"),
+            *_each("EvalTable JoinedTable PartitionedTable", "it isn't stored yet"),
         ]
     ),
     "Api": dict(

@@ -64,7 +64,7 @@ class ActiveRun:
         """whether the run existed before it was started here"""
         self._steps, self._summaries = Steps(run, state), Summaries()
         changed, fixed = (lambda set, gone: self._write("config", set, gone)), not allow_val_change
-        self._config = Values(state.config, changed, fixed=fixed, used=used)
+        self._config = Values(state.parameters, changed, fixed=fixed, used=used)
         self._unwritten: dict[str, Any] = {}
         self._summary = Values(state.summary, self._set_summary, fixed=False, stored=stored)
 

@@ -194,6 +194,21 @@ class Recording:
         """Set and remove keys of `config` or `summary`. Other keys stay, because another process may have set them."""
         self._append(lambda state: _values_set(state, kind, values, removed))
 
+    def draw(self, kind: str, charts: dict[str, dict[str, Any]]) -> None:
+        """Record in the config, below `_wandb` as W&B does, how tables that the run logs are drawn.
+
+        `charts` has the spec of each chart by its key. `kind` is `visualize` or `viz`, by the function that made them.
+        """
+
+        def build(state: RunState) -> list[Change]:
+            own = state.config.get("_wandb")
+            own = own if isinstance(own, dict) else {}
+            known = own.get(kind)
+            together = {**(known if isinstance(known, dict) else {}), **charts}
+            return _values_set(state, "config", {"_wandb": {**own, kind: together}}, [])
+
+        self._append(build)
+
     def define(self, metric: str, kept: list[str]) -> None:
         """Record what the summary keeps of a metric, so that a killed run has the same summary."""
 

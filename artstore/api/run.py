@@ -447,7 +447,11 @@ class Run(ActiveRun):
         if all(isinstance(value, int | float | str | None) for value in values.values()):
             return values
         from artstore.api.media.logged import MediaInRun
+        from artstore.api.plots.chart import without_charts
 
+        values, charts = without_charts(values)
+        for kind, specs in charts.items():
+            self._recording.draw(kind, specs)
         return MediaInRun(self._recording.add_file, step, self._logged_table).recorded(values)
 
     def _logged_table(self, key: str, value: Any) -> Any:

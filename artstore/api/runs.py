@@ -90,6 +90,11 @@ class RunRecord:
     @property
     def config(self) -> "Recorded":
         """The hyperparameters, read-only."""
+        return Recorded(self._state.parameters)
+
+    @property
+    def rawconfig(self) -> "Recorded":
+        """The hyperparameters, and below `_wandb` how the run's charts are drawn."""
         return Recorded(self._state.config)
 
     @property
@@ -99,7 +104,6 @@ class RunRecord:
             self._summary = opened(self._root).run_summary(self._state)
         return Recorded(self._summary)
 
-    rawconfig = config
     summary_metrics = summary
 
     @property
@@ -110,7 +114,7 @@ class RunRecord:
     @property
     def json_config(self) -> str:
         """The config as JSON text."""
-        return json.dumps(self._state.config)
+        return json.dumps(self._state.parameters)
 
     @property
     def tags(self) -> list[str]:
@@ -337,7 +341,7 @@ class RunRecord:
     def _repr_html_(self) -> str:
         state = self._state
         rows = [("state", self.state), ("started", state.started), ("job type", state.job_type or "")]
-        rows += [(f"config {key}", json.dumps(value)) for key, value in state.config.items()]
+        rows += [(f"config {key}", json.dumps(value)) for key, value in state.parameters.items()]
         rows += [(f"summary {key}", json.dumps(value)) for key, value in self.summary.items()]
         for word, edges in (("used", state.used), ("logged", state.logged)):
             named = ((shortened(Path.named_by(edge), (self.entity, "")), edge["number"]) for edge in edges.values())

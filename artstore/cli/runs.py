@@ -211,7 +211,7 @@ def _plain(repository: View, state: RunState) -> dict[str, Any]:
         "run": str(state.path), "name": state.name, "state": repository.runs.status(state), "started": state.started,
         "seen": state.seen, "exit_code": state.exit_code, "job_type": state.job_type, "group": state.group,
         "tags": state.tags, "notes": state.notes, "user": state.user, "host": state.host, "command": state.command,
-        "git": state.git, "config": state.config, "summary": repository.run_summary(state),
+        "git": state.git, "config": state.parameters, "summary": repository.run_summary(state),
         "used": edges(state.used), "logged": edges(state.logged),
     }  # fmt: skip
 

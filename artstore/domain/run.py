@@ -106,6 +106,11 @@ class RunState:
         parts = self.files.values() if self.deleted is None else ()
         return [Folder(from_hex(part["tree"]), part["size"], part["files"]) for part in parts if part is not None]
 
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The config without `_wandb`, where W&B keeps what isn't the user's: how the run's charts are drawn."""
+        return {key: value for key, value in self.config.items() if key != "_wandb"}
+
     def plain(self) -> dict[str, Any]:
         """The state as plain values, for a checkpoint. Config and summary become JSON: the codec can't hold floats."""
         values = {**vars(self), "path": list(self.path)}

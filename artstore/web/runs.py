@@ -47,7 +47,7 @@ def run(request: Request) -> Response:
     edges = [("Used", _versions(repository, state.used)), ("Logged", _versions(repository, state.logged))]
     return page(
         request, "run.html", f"Run {state.path}", run=state, state=repository.runs.status(state), edges=edges,
-        config=list(flat(state.config)), summary=list(flat(repository.run_summary(state))),
+        config=list(flat(state.parameters)), summary=list(flat(repository.run_summary(state))),
     )  # fmt: skip
 
 
@@ -78,7 +78,7 @@ def compare(request: Request) -> Response:
     damaged = [one for one in found.values() if isinstance(one, Damage)]
     tables = []
     summaries = map(repository_of(request).run_summary, states)
-    for name, values_of in (("config", (state.config for state in states)), ("summary", summaries)):
+    for name, values_of in (("config", (state.parameters for state in states)), ("summary", summaries)):
         values = [dict(flat(value)) for value in values_of]
         keys = sorted(set().union(*values))
         tables.append((name, [(key, [value.get(key) for value in values]) for key in keys]))

@@ -25,6 +25,21 @@ _UTIL = (
     "make_artifact_name_safe", "random_string", "to_forward_slash_path",
 )  # fmt: skip
 
+_CHARTS = "artstore.api.plots.chart"
+_PLOTS = {
+    **{name: f"artstore.api.plots.simple.{name}" for name in ("bar", "histogram", "line", "line_series", "scatter")},
+    **{name: f"artstore.api.plots.classes.{name}" for name in ("confusion_matrix", "pr_curve", "roc_curve")},
+    **{name: f"{_CHARTS}.{name}" for name in ("CustomChart", "Visualize", "plot_table", "visualize")},
+}
+_MODELS = tuple(
+    f"plot_{name}"
+    for name in (
+        "calibration_curve", "class_proportions", "classifier", "clusterer", "confusion_matrix", "elbow_curve",
+        "feature_importances", "learning_curve", "outlier_candidates", "precision_recall", "regressor", "residuals",
+        "roc", "silhouette", "summary_metrics",
+    )
+)  # fmt: skip
+
 _FRAMEWORKS = {
     "catboost": ("WandbCallback", "log_summary"),
     "keras": ("WandbEvalCallback", "WandbMetricsLogger", "WandbModelCheckpoint"),
@@ -67,6 +82,10 @@ MODULES: dict[str, dict[str, str]] = {
         for framework, names in _FRAMEWORKS.items()
         for above in ("", "integration.")
     },
+    "plot": _PLOTS,
+    "plot.custom_chart": _of(_CHARTS, "CustomChart", "CustomChartSpec", "plot_table"),
+    "plot.viz": _of(_CHARTS, "Visualize", "VisualizeSpec", "visualize"),
+    **{f"{above}sklearn": _of("artstore.api.plots.models", *_MODELS) for above in ("", "integration.")},
     "sdk": _of(
         "artstore", "Artifact", "AlertLevel", "Settings", "finish", "init", "login", "require", "setup", "teardown"
     ),

@@ -33,7 +33,7 @@ def column(name: str, states: list[RunState], values: RunFields) -> Column:
     for one in columns:
         if is_plain or not states or any(one(state) is not ABSENT for state in states):
             return one
-    keys = dict.fromkeys(key for state in states for key in (*values.summary(state), *state.config))
+    keys = dict.fromkeys(key for state in states for key in (*values.summary(state), *state.parameters))
     raise InvalidValue(f"no run has a value '{printable(name)}'", hint=near(name.split(".", 1)[-1], keys))
 
 

@@ -106,7 +106,7 @@ def run_fields(
     return {
         "name": state.path.id, "display_name": state.name, "state": status, "group": state.group,
         "job_type": state.job_type, "tags": state.tags, "username": state.user, "host": state.host,
-        "created_at": Time(state.started), "heartbeat_at": Time(state.seen), "config": state.config,
+        "created_at": Time(state.started), "heartbeat_at": Time(state.seen), "config": state.parameters,
         "summary_metrics": summary or state.summary, "notes": state.notes, "project": state.path.project,
         "entity": state.path.entity,
     }  # fmt: skip

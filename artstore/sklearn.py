@@ -1,0 +1,5 @@
+"""W&B's `wandb.sklearn`, for users' imports: `from artstore.sklearn import …` has the names that artstore has."""
+
+from artstore.adapters.wandb_names.modules import stand_in
+
+stand_in(__name__, globals())
