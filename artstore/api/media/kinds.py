@@ -20,6 +20,8 @@ KINDS: dict[str, type[Media]] = {
 }
 
 
+_DEEPEST = 100
+"""The levels of lists and dicts in a cell."""
 _TYPES = {json.dumps(kind.column_type(), sort_keys=True) for kind in KINDS.values()}
 
 
@@ -41,22 +43,24 @@ def kind_of(name: Any) -> type[Media] | None:
     return KINDS.get(name) if isinstance(name, str) else None
 
 
-def names_media(value: Any) -> bool:
+def names_media(value: Any, depth: int = 0) -> bool:
     """Whether a list or dict would come back with media in it, because a dict has the name of a kind as its `_type`."""
-    if isinstance(value, dict):
-        return kind_of(value.get("_type")) is not None or any(map(names_media, value.values()))
-    return isinstance(value, list) and any(map(names_media, value))
+    if depth > _DEEPEST or not isinstance(value, dict | list):
+        return False
+    inner = value.values() if isinstance(value, dict) else value
+    named = isinstance(value, dict) and kind_of(value.get("_type")) is not None
+    return named or any(names_media(item, depth + 1) for item in inner)
 
 
-def revived(value: Any, source: MediaSource) -> Any:
+def revived(value: Any, source: MediaSource, depth: int = 0) -> Any:
     """A value of a table with the objects that its dicts record. A dict that records none stays a dict."""
-    if isinstance(value, list):
-        return [revived(item, source) for item in value]
-    if not isinstance(value, dict):
+    if depth > _DEEPEST or not isinstance(value, dict | list):
         return value
+    if isinstance(value, list):
+        return [revived(item, source, depth + 1) for item in value]
     kind = kind_of(value.get("_type"))
     if kind is None:
-        return {key: revived(item, source) for key, item in value.items()}
+        return {key: revived(item, source, depth + 1) for key, item in value.items()}
     return recorded(kind, value, source)
 
 

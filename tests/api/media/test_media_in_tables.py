@@ -187,6 +187,17 @@ def test_an_image_in_a_table_that_is_no_image_is_damage() -> None:
         log(broken).get("t")
 
 
+def test_lists_of_any_depth_in_a_file_of_a_table_are_read() -> None:
+    draft = wandb.Artifact("deep", "dataset")
+    deep = "[" * 900 + "]" * 900
+    with draft.new_file("t.table.json") as file:
+        file.write(f'{{"columns": ["a"], "column_types": null, "data": [[{deep}]], "_type": "table"}}')
+    (found,) = cells(log(draft).get("t"))
+    for _ in range(899):
+        (found,) = found
+    assert found == []
+
+
 def test_commands_show_media_as_a_short_text(here: Path, cli: Cli) -> None:
     for seed in (1, 2):
         draft = wandb.Artifact("data", "dataset")
