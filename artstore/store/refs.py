@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
+from weakref import WeakValueDictionary
 
-from artstore.backends.storage import LogStorage
+from artstore.backends.storage import FolderStorage, LogStorage
 from artstore.domain.changes import Change, LogEntry, new_change
 from artstore.domain.collection import Path, State, VersionState, is_live, nfc
 from artstore.domain.kinds import KINDS, check_plain, fold
@@ -33,6 +34,22 @@ class Done(NamedTuple):
     """the collection's aliases before it"""
 
 
+class _KeptFold:
+    """The state of a log that was read twice in a row: decoding a checkpoint takes 4 µs for each version.
+
+    Nobody changes a state that is here, so any thread may take it and copy it.
+    """
+
+    def __init__(self) -> None:
+        self.read_last = ""
+        self.folded: tuple[str, State] | None = None
+        """the log's folder, and its state"""
+
+
+_KEPT: "WeakValueDictionary[str, _KeptFold]" = WeakValueDictionary()
+"""By the folder of a repository: its handles in this process share it, because each artifact of a run has its own."""
+
+
 class Refs(LogBook[State]):
     """The logs of all collections of a repository. `commit` is the compare-and-swap."""
 
@@ -58,9 +75,8 @@ class Refs(LogBook[State]):
         self._copies = copies
         self.journal: list[Done] = []
         """what `change` did here; whoever needs it takes it out"""
-        self._read_last = ""
-        self._folded: tuple[str, State] | None = None
-        """(folder, state) of a log that was read twice in a row: decoding a checkpoint takes 4 µs for each version"""
+        shared = isinstance(storage, FolderStorage) and not foreign
+        self._kept = _KEPT.setdefault(storage.root, _KeptFold()) if shared else _KeptFold()
 
     def cached(self) -> "Refs":
         """The same refs for one operation, in which each entry is read only once."""
@@ -142,23 +158,24 @@ class Refs(LogBook[State]):
 
     def _folded_before(self, log: Log) -> State | None:
         """The kept state of a log, or None. It is used, like a checkpoint, only if the log still has its last entry."""
-        if self._folded is None or self._folded[0] != log.folder:
+        folded = self._kept.folded
+        if folded is None or folded[0] != log.folder:
             return None
-        state = self._folded[1]
+        state = folded[1]
         try:
             if log.read(state.number).digest == state.digest:
                 return state.copy()
         except (Damage, StorageError):
             pass  # reading the log reports what is wrong
-        self._folded = None
+        self._kept.folded = None
         return None
 
     def _keep_fold(self, folder: str, state: State, behind: int) -> None:
         """Keep the state of a log that is read repeatedly, unless the kept one is only a few entries `behind`."""
-        kept = self._folded is not None and self._folded[0] == folder
-        if folder == self._read_last and not (kept and behind < _BEHIND):
-            self._folded = folder, state.copy()
-        self._read_last = folder
+        kept, folded = self._kept, self._kept.folded
+        if folder == kept.read_last and not (folded is not None and folded[0] == folder and behind < _BEHIND):
+            kept.folded = folder, state.copy()
+        kept.read_last = folder
 
     def _save_checkpoint(self, log: Log, state: State) -> None:
         if state.digest is not None:

@@ -31,12 +31,15 @@ def size_class(size: int) -> int | None:
 
 def packs_due(objects: ObjectStore) -> list[str]:
     """The packs to merge: those of the smallest size class that has eight or more, oldest first. Empty if none has."""
-    storage, names = objects.storage, objects.packs.names()
+    storage = objects.storage
+    sizes = {path[len(PACKS) + 1 : -len(".pack")]: size for path, size in storage.below(PACKS)}
+    # Another handle of this process may have saved: one handle for a run, one for each of its artifacts.
+    names = objects.packs.names() if objects.packs.names() >= sizes.keys() else objects.packs.refresh()
     classes: dict[int, list[tuple[float, str]]] = {}
-    for path, size in storage.below(PACKS):
-        name, number = path[len(PACKS) + 1 : -len(".pack")], size_class(size)
+    for name, size in sizes.items():
+        number = size_class(size)
         if number is not None and name in names:
-            age = 0.0 if storage.distant else storage.stamp(path) or 0.0
+            age = 0.0 if storage.distant else storage.stamp(pack_path(name)) or 0.0
             classes.setdefault(number, []).append((age, name))
     due = min((number for number, packs in classes.items() if len(packs) >= MERGE_COUNT), default=None)
     return [name for _, name in sorted(classes[due])][:_MERGE_MOST] if due is not None else []

@@ -239,3 +239,18 @@ def test_a_run_that_logs_steps_and_ends_has_an_entry_for_its_start_and_one_for_a
     assert sorted(os.listdir(folder)) == ["00000001.json", "00000002.json", "checkpoint"]
     (again,) = wandb.Api().runs()
     assert (again.state, again.summary["loss"], [row["loss"] for row in again.scan_history()]) == ("finished", 1, [1])
+
+
+def test_a_run_that_logs_many_artifacts_has_few_packs_and_reads_few_entries_for_each(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each artifact has a handle of its own: they share what they know of a log, and packs are merged as they come."""
+    with wandb.init(id="r") as run:
+        for number in range(80):
+            run.log_artifact(draft("a", str(number)))
+        read = noted_reads(monkeypatch)
+        for number in range(80, 88):
+            run.log_artifact(draft("a", str(number)))
+    entries = [path for path in read if path.startswith("refs/") and path.endswith(".json")]
+    assert not [path for path in read if path.endswith(".checkpoint")] and len(entries) <= 8 * 17
+    assert len(list((here / ".artifacts/objects/packs").iterdir())) < 16
