@@ -183,7 +183,7 @@ class Artifact(Described):
         Args:
             project: The project for a draft that is saved without an active run. A `new_draft()` goes to its origin's
                 project by default.
-            settings: Accepted as in W&B; it changes nothing.
+            settings: Settings of the run that is recorded if none is active: its `project` and `entity`.
 
         Example:
             >>> notes = wandb.Artifact("notes", type="text")
@@ -198,7 +198,7 @@ class Artifact(Described):
         if self._stored is not None:
             self._stored.save()
             return
-        entity, own = self._home or (None, None)
+        entity, own = self._home or (getattr(settings, "entity", None), getattr(settings, "project", None))
         with session.current(entity, project or own) as run:
             self.log_to(run)
 
@@ -419,6 +419,10 @@ class Artifact(Described):
         mine, theirs = self._stored, other._stored
         return (mine.id, mine.root) == (theirs.id, theirs.root) and mine.path == theirs.path
 
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        """A logged artifact is pickled and copied as a version of its repository; a draft can't be pickled."""
+        return super().__reduce_ex__(protocol) if self._stored is None else (_of_stored, (self._stored,))
+
     def __hash__(self) -> int:
         return hash(Artifact)  # a log or a rename may change everything else, and must not change this
 
@@ -430,3 +434,9 @@ class Artifact(Described):
         rows += [("description", self.description)] if self.description else []
         rows += [(f"metadata {key}", repr(value)) for key, value in self.metadata.items()]
         return page(self.name if self._stored is None else self.qualified_name, definition_rows(rows))
+
+
+def _of_stored(stored: Stored) -> Artifact:
+    artifact = Artifact(stored.path.name)
+    artifact._become(stored)
+    return artifact

@@ -49,7 +49,7 @@ class Contents(ArtifactFiles):
         """Raises ArtifactFinalizedError, which names the `member` that was called, if the artifact is logged."""
         if self._stored is not None:
             raise ArtifactFinalizedError(
-                f"artifact '{self.name}' is logged: '{member}' would change a version, and versions never change",
+                f"'Artifact.{member}' used on logged artifact '{self.name}': versions never change",
                 hint="`draft = artifact.new_draft()` starts the next version with its content",
             )
 

@@ -85,7 +85,7 @@ class ArtifactFiles:
         """The stored version. Raises ArtifactNotLoggedError, which names the `member` that was asked for."""
         if self._stored is None:
             raise ArtifactNotLoggedError(
-                f"artifact '{self._name}' has no '{member}' before it is logged",
+                f"'Artifact.{member}' used prior to logging artifact '{self._name}'",
                 hint="log it first: run.log_artifact(artifact), or artifact.save()",
             )
         return self._stored

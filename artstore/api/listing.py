@@ -108,6 +108,10 @@ class Listing(Sequence[T], Generic[T]):
             return NotImplemented
         return len(self) == len(other) and all(mine == theirs for mine, theirs in zip(self, other, strict=True))
 
+    def __reduce__(self) -> Any:
+        """It is pickled and copied as a list."""
+        return list, (list(self),)
+
     __hash__ = None  # type: ignore[assignment]  # as a list
 
     def __repr__(self) -> str:

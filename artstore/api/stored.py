@@ -108,6 +108,10 @@ class Stored:
         self._edits: Edits | None = None
         self._origins: dict[str, dict[str, Any]] | None = None
 
+    def __reduce__(self) -> Any:
+        """It is pickled and copied as its place in the repository, with the edits."""
+        return _stored_at, (self.root, tuple(self.path), self.id, self._number, self._edits)
+
     @property
     def repository(self) -> Repository:
         """This thread's handle of the repository."""
@@ -237,3 +241,10 @@ class Stored:
     def open(self, entry: Entry) -> BinaryIO:
         """Open a file's content for reading. It is checked before the first byte is returned."""
         return self.repository.open(entry)
+
+
+def _stored_at(root: str, path: tuple[str, str, str], id: str, number: int | None, edits: Edits | None) -> Stored:
+    """A version that was pickled or copied."""
+    stored = Stored(root, opened(root).version(Path(*path), id), number)
+    stored._edits = edits
+    return stored

@@ -101,6 +101,10 @@ class Values(MutableMapping[str, Any]):
     def persist(self) -> None:
         """Accepted as in W&B: every change is written at once."""
 
+    def __reduce__(self) -> Any:
+        """A copy, and what is pickled, has the values and belongs to no run."""
+        return _detached, (self._values, self._fixed)
+
     def __repr__(self) -> str:
         return repr(self._values)
 
@@ -150,4 +154,27 @@ def plain_values(values: dict[str, Any]) -> dict[str, Any]:
             raise InvalidType(
                 f"config '{key}' is an artifact, which can't be a value", hint="run.use_artifact(artifact) records it"
             )
+        if _holds_artifact(value):
+            raise InvalidType(
+                f"Instances of wandb.Artifact can only be top level keys in a run's config: '{key}' holds one",
+                hint="give it a key of its own",
+            )
     return recorded_dict(values)
+
+
+def _holds_artifact(value: Any, depth: int = 0) -> bool:
+    """Whether an artifact is somewhere in nested dicts and lists."""
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()
+    return depth < _DEEPEST and any(isinstance(one, Artifact) or _holds_artifact(one, depth + 1) for one in inner)
+
+
+_DEEPEST = 50
+
+
+def _detached(values: dict[str, Any], fixed: bool) -> Values:
+    """Values that belong to no run: a copy, or what was pickled."""
+    return Values(values, _unrecorded, fixed=fixed)
+
+
+def _unrecorded(values: dict[str, Any], removed: list[str]) -> None:
+    """Changes of a copy are recorded nowhere."""

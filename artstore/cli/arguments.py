@@ -60,9 +60,9 @@ def home_of(repository: View, text: str | None) -> tuple[str | None, str | None]
 
     One name is a project of the default entity, if there is one; else an entity that has something here.
     """
-    if not (text := (text or "").rstrip("/")):
+    if text is None:
         return None, None
-    entity, _, project = text.rpartition("/")
+    entity, _, project = text.rstrip("/").rpartition("/")
     if entity:
         return check_project(entity, "entity"), as_project(project)
     own = repository.settings.entity, as_project(project)

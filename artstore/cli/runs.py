@@ -71,7 +71,7 @@ def ls_command(
     """
     damaged, asked = list[Damage](), Asked()
     with open_view(place) as repository:
-        home = home_of(repository, project) if project else (None, None)
+        home = home_of(repository, project)
         rows: Iterable[tuple[Any, ...]]
         if as_json or as_csv or where or columns or sort:
             runs = repository.runs

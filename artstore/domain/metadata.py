@@ -103,6 +103,8 @@ def _converted(value: Any, where: str, depth: int, place: _Place) -> Any:
         return None
     if isinstance(value, datetime.date | datetime.time):
         return value.isoformat()
+    if isinstance(value, slice):
+        value = {"slice_start": value.start, "slice_step": value.step, "slice_stop": value.stop}
     inner = unpacked(value)
     if isinstance(inner, dict):
         return _converted_dict(inner, f"{where}.", depth + 1, place)

@@ -193,6 +193,9 @@ def registry_project(name: str) -> str:
 def check_alias(alias: str) -> str:
     """The NFC form of an alias. Raises InvalidValue. `latest` passes; the code that sets aliases refuses it."""
     normal = unicodedata.normalize("NFC", alias)
+    if set(normal) & set("/:"):
+        what = "Aliases must not contain any of the following characters: '/', ':'"
+        raise InvalidValue(f"{what}; '{printable(alias[:140])}' does")
     if not 1 <= len(normal) <= 128 or set(normal) & set("/:@") or not normal.isprintable() or normal != normal.strip():
         raise _refused("alias", alias, "1 to 128 characters, none of / : @ or control ones, and no space at its ends")
     if _LIKE_NUMBER.fullmatch(normal.casefold()) or (len(normal) == 64 and _HEX.fullmatch(normal.lower())):
@@ -214,7 +217,8 @@ def check_tag(tag: str) -> str:
         raise InvalidType(f"a tag must be text, not {tag!r}")
     tag = unicodedata.normalize("NFC", tag)
     if not _TAG.fullmatch(tag) or len(tag) > 128:
-        raise _refused("tag", tag, "words of letters, digits, '_' and '-' with single spaces between")
+        what = "is not words of letters, digits, '_' and '-' with single spaces between"
+        raise InvalidValue(f"Invalid tag(s): '{printable(tag[:140])}' {what}")
     return tag
 
 

@@ -108,4 +108,6 @@ def assert_sentence(message: str) -> None:
     """One line, one sentence, begun as ours are; W&B's own two sentences keep their capital."""
     assert message.isprintable(), message
     assert not message.endswith(".") and not re.search(r"\. [A-Z]", message), f"more than a sentence: {message}"
-    assert not message[0].isupper() or message.startswith(("Artifact ", "Invalid artifact path: ")), message
+    assert not message[0].isupper() or message.startswith(
+        ("Artifact ", "Aliases must not contain", "Invalid tag(s): ", "Registry name ", "Invalid artifact path: ")
+    ), message

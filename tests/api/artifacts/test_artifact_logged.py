@@ -295,16 +295,20 @@ CALLS: dict[str, Callable[[wandb.Artifact], object]] = {
 def test_what_only_a_logged_artifact_has_a_draft_seems_not_to_have(here: Path, member: str) -> None:
     draft, logged = wandb.Artifact("draft"), log({"f": "1"})
     assert not hasattr(draft, member) and getattr(draft, member, "default") == "default" and hasattr(logged, member)
-    with pytest.raises(ArtifactNotLoggedError, match="artifact 'draft' has no '[a-z_]+' before it is logged") as error:
+    with pytest.raises(
+        ArtifactNotLoggedError, match="'Artifact.[a-z_]+' used prior to logging artifact 'draft'"
+    ) as error:
         getattr(draft, member)
     assert isinstance(error.value, AttributeError) and isinstance(error.value, ValueError)
-    assert f"'{member}'" in str(error.value), "the error names the member that was asked for"
+    assert f"'Artifact.{member}'" in str(error.value), "the error names the member that was asked for"
     assert error.value.hint == "log it first: run.log_artifact(artifact), or artifact.save()"
 
 
 @pytest.mark.parametrize("call", CALLS)
 def test_what_needs_a_logged_artifact_says_so_of_a_draft(here: Path, call: str) -> None:
-    with pytest.raises(ArtifactNotLoggedError, match=f"artifact 'data' has no '{call}' before it is logged") as error:
+    with pytest.raises(
+        ArtifactNotLoggedError, match=f"'Artifact.{call}' used prior to logging artifact 'data'"
+    ) as error:
         CALLS[call](wandb.Artifact("data"))
     assert isinstance(error.value, AttributeError) and "log it first" in (error.value.hint or "")
 
@@ -320,7 +324,7 @@ def test_what_needs_a_logged_artifact_says_so_of_a_draft(here: Path, call: str) 
 def test_the_files_of_a_logged_artifact_never_change(here: Path, call: Callable[[wandb.Artifact], object]) -> None:
     artifact = log({"f": "1"})
     make_tree(here / "in", {"f": "2"})
-    with pytest.raises(ArtifactFinalizedError, match="artifact 'data:v0' is logged: '[a-z_]+' would change") as error:
+    with pytest.raises(ArtifactFinalizedError, match="'Artifact.[a-z_]+' used on logged artifact 'data:v0'") as error:
         call(artifact)
     assert isinstance(error.value, AttributeError) and "artifact.new_draft()" in (error.value.hint or "")
     assert again().digest == artifact.digest and again().version == "v0"

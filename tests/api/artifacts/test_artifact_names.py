@@ -131,7 +131,7 @@ def test_an_alias_is_given_on_log_and_finds_the_version(here: Path, alias: str) 
     "alias", ["", "a/b", "a:b", "a@b", "v0", "v17", "v01", "ab" * 32, "AB" * 32, "a\nb", "x" * 129]
 )
 def test_an_alias_that_reads_like_something_else_is_refused_and_nothing_is_logged(here: Path, alias: str) -> None:
-    with pytest.raises(ValueError, match="alias '.*' is not allowed"):
+    with pytest.raises(ValueError, match="alias '.*' is not allowed|Aliases must not contain"):
         log(draft(), aliases=["fine", alias])
     assert names() == []
 
@@ -186,7 +186,7 @@ def test_tags_keep_their_order_and_lose_duplicates(here: Path) -> None:
 
 @pytest.mark.parametrize("tag", ["", " a", "a  b", "a,b", "a/b", "a\n", "x" * 129])
 def test_a_tag_that_is_not_words_with_single_spaces_is_refused_and_nothing_is_logged(here: Path, tag: str) -> None:
-    with pytest.raises(ValueError, match="tag '.*' is not allowed: words of letters"):
+    with pytest.raises(ValueError, match="Invalid tag.s.: '.*' is not words of letters"):
         log(draft(), tags=["fine", tag])
     assert names() == []
 
