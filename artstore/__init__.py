@@ -124,7 +124,9 @@ def __getattr__(name: str) -> Any:
         return getattr(importlib.import_module(_HOME_OF[name]), name)
     if name in ("run", "config", "summary"):
         session = importlib.import_module("artstore.api.recording").session
-        return session.run if name == "run" else getattr(session.require(f"using artstore.{name}"), name)
+        if name == "run" or session.run is not None:
+            return session.run if name == "run" else getattr(session.run, name)
+        return importlib.import_module("artstore.api.accepted").BeforeInit(name)
     if name in _MODULES:
         return importlib.import_module(f"artstore.{name}")
     raise importlib.import_module("artstore.api.absent").absent("artstore", name)

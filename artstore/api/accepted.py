@@ -6,7 +6,7 @@ from typing import Any, NoReturn
 
 from artstore.api.recording import session
 from artstore.api.run import Run
-from artstore.errors import UnsupportedError
+from artstore.errors import NoActiveRun, UnsupportedError
 
 
 class AlertLevel(enum.Enum):
@@ -17,6 +17,26 @@ class AlertLevel(enum.Enum):
     ERROR = "ERROR"
 
 
+class BeforeInit:
+    """W&B's `config` and `summary` before a run is started: any use says that `init` comes first."""
+
+    def __init__(self, name: str) -> None:
+        vars(self)["_name"] = name
+
+    def __getattr__(self, key: str) -> NoReturn:
+        what = f"{vars(self)['_name']}.{key}"
+        raise NoActiveRun(f"You must call wandb.init() before wandb.{what}", hint="artstore.init() starts a run")
+
+    def __setattr__(self, key: str, value: Any) -> None:
+        self.__getattr__(key)
+
+    def __getitem__(self, key: str) -> NoReturn:
+        self.__getattr__(f"__getitem__ of '{key}'")
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        self[key]
+
+
 def require(requirement: Any = None, *_: Any, **__: Any) -> None:
     """Accepted as in W&B: artstore has no features that are off."""
 
@@ -25,7 +45,7 @@ def ensure_configured() -> None:
     """Accepted as in W&B: there is nothing to configure."""
 
 
-def mark_preempting() -> None:
+def mark_preempting(*_: Any, **__: Any) -> None:
     """Accepted as in W&B: a run that was killed reads as crashed, and its id continues it."""
 
 

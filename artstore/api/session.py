@@ -3,6 +3,7 @@
 import atexit
 import os
 import sys
+import warnings
 from collections.abc import Callable
 from functools import wraps
 from inspect import signature
@@ -85,6 +86,9 @@ def init(
     """
     if unknown := furniture.keys() - _FURNITURE:
         raise InvalidType(f"init() got an unexpected keyword argument '{min(unknown)}'")
+    for argument, lost in _IGNORED.items():
+        if furniture.get(argument):
+            warnings.warn(f"init({argument}=…) changes nothing: {lost}", stacklevel=2)
     if reinit == "create_new":
         raise InvalidValue("one run is active at a time: reinit can't be 'create_new'", hint="finish the first one")
     before = session.run
@@ -138,6 +142,15 @@ _SETTINGS = {
 _FURNITURE = {
     "anonymous", "force", "save_code", "tensorboard", "sync_tensorboard", "monitor_gym", "resume_from", "fork_from", "magic",
 }  # fmt: skip
+
+_IGNORED = {
+    "sync_tensorboard": "TensorBoard's files aren't read; log() and the callbacks of artstore.integration record metrics",
+    "tensorboard": "TensorBoard's files aren't read; log() and the callbacks of artstore.integration record metrics",
+    "monitor_gym": "videos of environments aren't recorded",
+    "fork_from": "a run begins without steps of another one",
+    "resume_from": "a run continues after its last step",
+}
+"""Arguments of W&B's whose effect a script would miss, and what it would miss."""
 
 
 # -- functions of the module that act on the active run --

@@ -25,7 +25,8 @@ def run_command(yes: bool, command: tuple[str, ...]) -> None:
 
     W&B and wandb are names of Weights & Biases; artstore is not affiliated with them.
     """
-    from artstore.adapters.wandb_names.folder import LOCAL, folder_of_names
+    from artstore.adapters.wandb_names.folder import folder_of_names
+    from artstore.adapters.wandb_names.table import LOCAL
 
     if wants_a_server() and not yes:
         raise Refused(
@@ -52,4 +53,7 @@ def run_command(yes: bool, command: tuple[str, ...]) -> None:
             f"there is no command '{printable(command[0])}'", hint="is it installed, and on PATH?"
         ) from error
     except OSError as error:
+        if command[0].endswith(".py"):
+            hint = f"`artstore run python {printable(command[0])}`"
+            raise NotFound(f"{printable(command[0])} is not a program", hint=hint) from error
         raise storage_error(error, f"run {printable(command[0])}") from error

@@ -5,7 +5,7 @@ from importlib.metadata import version
 import pytest
 
 import artstore
-from artstore.adapters.wandb_names.folder import VERSION
+from artstore.adapters.wandb_names.table import VERSION
 from tests.adapters.names_of_wandb import rows
 
 COMING = [

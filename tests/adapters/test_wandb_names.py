@@ -13,7 +13,7 @@ import pytest
 import artstore
 from artstore.adapters.wandb_names import folder
 from artstore.adapters.wandb_names.modules import stand_in
-from artstore.adapters.wandb_names.table import MODULES
+from artstore.adapters.wandb_names.table import MODULES, VERSION
 from artstore.errors import ArtstoreError, Refused, UnsupportedError
 from tests.support.commands import Cli, environment
 
@@ -91,9 +91,7 @@ def test_what_pythonpath_held_stays_and_no_part_of_it_is_empty(process_cli: Cli,
     for before, after in (({}, ""), ({"PYTHONPATH": ""}, ""), ({"PYTHONPATH": "a::b:"}, ":a:b")):
         done = process_cli("run", "--", "sh", "-c", "echo $PYTHONPATH", cwd=work, **before)
         first, colon, rest = done.out.strip().partition(":")
-        assert os.listdir(first) == [f"wandb-{folder.VERSION}+artstore.dist-info", "wandb"] or "wandb" in os.listdir(
-            first
-        )
+        assert os.listdir(first) == [f"wandb-{VERSION}+artstore.dist-info", "wandb"] or "wandb" in os.listdir(first)
         assert colon + rest == after
 
 
@@ -111,6 +109,13 @@ def test_a_command_that_is_not_there_is_an_error(cli: Cli, work: Path) -> None:
         "error: there is no command 'no-such-command'",
         "hint: is it installed, and on PATH?",
     ]
+
+
+def test_a_script_that_is_not_a_program_is_an_error_that_says_how(cli: Cli, work: Path) -> None:
+    script(work, "print('ran')")
+    for given in ("./script.py", "script.py"):
+        done = cli("run", given, cwd=work, PATH=f"{work}:/bin")
+        assert (done.code, done.err.splitlines()[2]) == (4, f"hint: `artstore run python {given}`")
 
 
 def test_online_mode_asks_for_a_yes(cli: Cli, process_cli: Cli, work: Path) -> None:
@@ -159,6 +164,23 @@ def test_a_python_without_artstore_or_with_an_older_one_says_how_to_get_it(proce
     ]
 
 
+def test_a_python_that_is_too_old_for_artstore_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "version_info", (3, 8, 18))
+    with pytest.raises(
+        ImportError, match="^wandb is artstore here, but this Python is older than 3.11, which artstore needs$"
+    ):
+        exec(folder.FILES["wandb/__init__.py"], {"__name__": "wandb"})
+
+
+def test_importing_wandb_is_as_light_as_importing_artstore(work: Path, process_cli: Cli) -> None:
+    loaded = "import sys, wandb; print(sorted(m for m in sys.modules if m.startswith('artstore')))"
+    done = process_cli("run", PYTHON, "-c", loaded, cwd=work)
+    below = "artstore.adapters"
+    names = ["", ".modules", ".table"]
+    expected = ["artstore", "artstore._version", below, *(f"{below}.wandb_names{name}" for name in names)]
+    assert done.out == f"{expected}\n", done
+
+
 def test_the_command_wandb_says_what_it_is_and_prints_no_argument(process_cli: Cli, work: Path) -> None:
     """Scripts call `wandb login KEY` before they begin: they go on. What they can't do without ends them."""
     calls = "wandb login KEY && wandb offline && wandb sync wandb/latest-run; wandb agent TEAM/SWEEP || echo refused"
@@ -181,7 +203,7 @@ def test_pip_takes_the_name_for_installed_and_leaves_its_folder_alone(process_cl
     import zipfile
 
     with zipfile.ZipFile(work / "needs-1-py3-none-any.whl", "w") as wheel:
-        needs = f"Metadata-Version: 2.1\nName: needs\nVersion: 1\nRequires-Dist: wandb=={folder.VERSION}+artstore\n"
+        needs = f"Metadata-Version: 2.1\nName: needs\nVersion: 1\nRequires-Dist: wandb=={VERSION}+artstore\n"
         wheel.writestr("needs-1.dist-info/METADATA", needs)
         wheel.writestr("needs-1.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
         wheel.writestr("needs-1.dist-info/RECORD", "")
@@ -258,6 +280,26 @@ def test_the_folder_is_made_whole_again_and_nobody_else_may_write_to_it(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "a:b"))
     with pytest.raises(ArtstoreError, match="can't be on PYTHONPATH"):
         folder.folder_of_names()
+
+
+def test_arguments_of_init_that_a_script_would_miss_are_warned_about(here: Path) -> None:
+    with pytest.warns(
+        UserWarning, match=r"init\(sync_tensorboard=…\) changes nothing: TensorBoard's files aren't read"
+    ):
+        artstore.init(sync_tensorboard=True, save_code=True, monitor_gym=False)
+
+
+def test_config_before_init_says_what_is_missing(here: Path) -> None:
+    names: dict[str, object] = {}
+    exec("from artstore import *", names)
+    assert names["run"] is None
+    for use in (lambda: artstore.config.lr, lambda: artstore.config.update({}), lambda: artstore.config["lr"]):
+        with pytest.raises(artstore.Error, match=r"You must call wandb.init\(\) before wandb.config"):
+            use()
+    with pytest.raises(artstore.Error, match=r"before wandb.summary.loss"):
+        artstore.summary.loss = 1
+    artstore.init(config={"lr": 0.1})
+    assert artstore.config.lr == 0.1
 
 
 def test_what_only_decorates_changes_nothing_and_sweeps_are_refused(

@@ -20,6 +20,7 @@ ELSEWHERE = [
     "cli/locking.py: `artstore remote add … …`",
     "cli/remotes.py: `artstore gc …`",
     "cli/running.py: `artstore run --yes …` records them here; unset WANDB_MODE to be asked no more",
+    "cli/running.py: `artstore run python …`",
     "store/layout.py: `artstore init` makes one; an unmounted share looks like this too",
     "web/files.py: `artstore export` writes one as an archive",
 ]

@@ -80,8 +80,9 @@ ALLOWED = {
     **{
         (f"adapters.wandb_names.{module}", what): "W&B's modules, from a table in the same folder; what a caller names"
         for module in ("hooks", "modules")
-        for what in ("importlib", "importlib.abc", "importlib.machinery")
+        for what in ("importlib", "importlib.machinery")
     },
+    ("adapters.wandb_names.hooks", "importlib.abc"): "base classes of what imports modules",
     ("adapters.wandb_names.here", "importlib"): "what Python remembers of folders is forgotten",
     ("cli.saving", "tempfile"): "a folder of its own, for the repository of a dry run where there is none",
 }

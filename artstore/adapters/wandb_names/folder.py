@@ -6,6 +6,7 @@ report W&B's package. Its name is the digest of its files, so an artstore of ano
 
 import os
 
+from artstore.adapters.wandb_names.table import LOCAL, VERSION
 from artstore.backends.files import is_own, replace_file
 from artstore.backends.owner import this_process
 from artstore.domain.digest import plain_digest
@@ -13,28 +14,26 @@ from artstore.domain.names import printable
 from artstore.errors import InvalidValue, Refused, translated
 from artstore.store.settings import cache_folder
 
-VERSION = "0.31.0"
-"""The version of W&B's package whose behaviour the tests check."""
-LOCAL = "artstore"
-"""The end of the version in the metadata: it tells ours from W&B's package."""
-
 _PACKAGE = '''\
 """artstore under the name wandb, not W&B's package. `artstore run` or `artstore.install_as_wandb()` put it here."""
 
 import sys
 
-try:
-    from artstore.adapters.wandb_names.modules import stand_in
-except ImportError:
+lack = None
+if sys.version_info < (3, 11):
+    lack = "is older than 3.11, which artstore needs"
+else:
     try:
-        from artstore import __version__ as found
-    except ImportError:
+        from artstore.adapters.wandb_names.modules import stand_in
+    except ImportError as error:
+        if not str(error.name).startswith("artstore"):
+            raise  # a package that artstore needs is not there
         lack = "has no artstore"
-    else:
-        lack = "has artstore " + found + ", which is older than this name for it"
-    raise ImportError(
-        "wandb is artstore here, but this Python " + lack + ": `" + sys.executable + " -m pip install -U artstore`"
-    ) from None
+        if "artstore" in sys.modules:
+            lack = "has artstore " + sys.modules["artstore"].__version__ + ", which is older than this name for it"
+        lack += ": `" + sys.executable + " -m pip install -U artstore`"
+if lack is not None:
+    raise ImportError("wandb is artstore here, but this Python " + lack)
 stand_in(__name__, globals())
 '''
 _MAIN = """\

@@ -4,15 +4,13 @@ A module holds no copies. `wandb.sdk.wandb_run.Run` is `artstore.Run`, and `wand
 """
 
 import importlib
-import importlib.abc
 import importlib.machinery
 import sys
 from collections.abc import Sequence
 from types import ModuleType
-from typing import Any
+from typing import Any, cast
 
-from artstore.adapters.wandb_names.folder import VERSION
-from artstore.adapters.wandb_names.table import ALL, MODULES
+from artstore.adapters.wandb_names.table import ALL, MODULES, VERSION
 
 NAME = "wandb"
 _PUBLIC = importlib.import_module("artstore")
@@ -61,8 +59,11 @@ def _names_here(path: str) -> list[str]:
     return sorted({*MODULES.get(path, ()), *public, *below} - {""})
 
 
-class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Finds W&B's modules below a package, such as `wandb`: they are in no file."""
+class _Finder:
+    """Finds and makes W&B's modules below a package, such as `wandb`: they are in no file.
+
+    It has the methods of a finder and of a loader. Their base classes aren't needed, and take 20 ms to import.
+    """
 
     def __init__(self, root: str) -> None:
         self.root = root
@@ -75,7 +76,7 @@ class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         if root != self.root or not module:
             return None
         if module in MODULES:
-            return importlib.machinery.ModuleSpec(fullname, self, is_package=True)
+            return importlib.machinery.ModuleSpec(fullname, cast(Any, self), is_package=True)
         if root != NAME or module == "__main__":
             return None
         above = module.rpartition(".")[0]
@@ -83,6 +84,9 @@ class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         raise ModuleNotFoundError(
             f"{what}, and {fullname.rpartition('.')[0]} has {', '.join(_names_here(above))}", name=fullname
         )
+
+    def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType | None:
+        return None  # Python makes it
 
     def exec_module(self, module: ModuleType) -> None:
         stand_in(module.__name__, vars(module))

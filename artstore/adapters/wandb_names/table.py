@@ -1,5 +1,10 @@
 """The table of W&B's modules: which names each has here, and where artstore has them."""
 
+VERSION = "0.31.0"
+"""The version of W&B's package whose names these are, and whose behaviour the tests check."""
+LOCAL = "artstore"
+"""The end of the version in the metadata: it tells ours from W&B's package."""
+
 _LIBRARY = "artstore.adapters.wandb_names.library"
 _VALUES = "artstore.adapters.wandb_names.values"
 _TERMINAL = "artstore.api.terminal"

@@ -21,9 +21,10 @@ pytestmark = [pytest.mark.frameworks, pytest.mark.timeout(900)]
 SCRIPTS = Path(__file__).parent / "scripts"
 
 
-def script(name: str, folder: Path, **more: str) -> "subprocess.CompletedProcess[str]":
-    """`artstore run python SCRIPT` in a folder, with the Python that has the frameworks."""
-    command = [sys.executable, "-m", "artstore", "run", python_of_frameworks(), str(SCRIPTS / f"{name}.py")]
+def script(name: str, folder: Path, *program: object, **more: str) -> "subprocess.CompletedProcess[str]":
+    """`artstore run python SCRIPT` in a folder, with the Python that has the frameworks, or with another program of its."""
+    words = map(str, program or [python_of_frameworks()])
+    command = [sys.executable, "-m", "artstore", "run", *words, str(SCRIPTS / f"{name}.py")]
     env = environment(folder, HF_HUB_OFFLINE="1", OMP_NUM_THREADS="2", MPLBACKEND="agg", **more)
     return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=800)
 
@@ -49,6 +50,8 @@ def of_lightning(folder: Path) -> None:
     run = the_run("lines")
     assert (run.id, run.name, run.config["rate"]) == ("fit-1", "first", 0.1)
     has(run, "epoch", "train_loss_step", "train_loss_epoch", "val_loss", "trainer/global_step", "samples")
+    (picture,) = [row["pictures"] for row in run.scan_history() if "pictures" in row]
+    assert (picture["_type"], picture["captions"]) == ("images/separated", ["black"])
     versions = logged(run)
     assert {name.partition(":")[0] for name in versions} == {"model-fit-1", "run-fit-1-samples"}
     best = artstore.Api().artifact("lines/model-fit-1:best")
@@ -120,6 +123,7 @@ def of_accelerate(folder: Path) -> None:
     assert (run.id, run.tags, run.config["rate"]) == ("loop", ["small"], 0.1)
     assert [row["_step"] for row in run.scan_history() if "loss" in row] == [0, 1, 2]
     assert set(logged(run)) == {"run-loop-rows:v0"}
+    assert [row["pictures"]["count"] for row in run.scan_history() if "pictures" in row] == [2]
 
 
 def of_trl(folder: Path) -> None:
@@ -146,6 +150,7 @@ def of_ultralytics(folder: Path) -> None:
     run = the_run("boxes")
     has(run, "train/box_loss", "lr/pg0", "metrics/mAP50(B)", "model/parameters", "epoch")
     assert run.summary["epoch"] == 2
+    assert run.summary["labels"]["_type"] == "image-file"
     assert [sorted(version.aliases) for version in run.logged_artifacts()] == [["best", "latest"]]
 
 
@@ -163,6 +168,20 @@ FRAMEWORKS: dict[str, Callable[[Path], None]] = {
     "ignite_run": of_ignite,
     "ultralytics_callbacks": of_ultralytics,
 }
+
+
+def of_torchrun(folder: Path) -> None:
+    run = the_run("ranks")
+    assert run.config["ranks"] == 2
+    assert [row["sum"] for row in run.scan_history()] == [1.0, 2.0, 3.0]
+
+
+def test_torchrun_and_the_processes_that_it_starts_find_artstore(here: Path) -> None:
+    torchrun = Path(python_of_frameworks()).with_name("torchrun")
+    done = script("torchrun_ranks", here, torchrun, "--standalone", "--nproc-per-node", "2")
+    assert done.returncode == 0, done.stderr[-3000:]
+    of_torchrun(here)
+    check(here / ".artifacts")
 
 
 @pytest.mark.parametrize("name", FRAMEWORKS)
