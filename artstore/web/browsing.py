@@ -14,10 +14,12 @@ from artstore.api.tables.comparing import TableDiff, table_diff
 from artstore.api.tables.file import ENDING
 from artstore.api.tables.table import Table
 from artstore.domain.changes import origin_of
+from artstore.domain.collection import State
 from artstore.domain.difference import differences
 from artstore.domain.names import parse_spec, printable
 from artstore.domain.run import RunPath
-from artstore.errors import Damage, InvalidValue
+from artstore.errors import ArtstoreError, Damage, InvalidValue
+from artstore.operations.changing.retention import Kept
 from artstore.operations.finding.catalog import decoded_run
 from artstore.operations.finding.lookup import Version
 from artstore.operations.lineage.graph import LIVE, Graph, Node
@@ -25,6 +27,7 @@ from artstore.operations.lineage.svg import svg
 from artstore.repository import Repository
 from artstore.web import render
 from artstore.web.render import ROWS, Rows, flat, number_in, page, page_of, path_in, repository_of, text_in, version_in
+from artstore.web.sources import VersionFiles, rendered_beside
 
 _DEPTHS = (1, 2, 3, 5, 10)
 _BREADTH = 20
@@ -51,7 +54,16 @@ def collection(request: Request) -> Response:
     return page(
         request, "collection.html", str(state.path), state=state, rows=rows, total=len(versions),
         metadata=list(flat(state.metadata)), deleted=len(state.versions) - len(versions),
+        keep=_kept(repository, state) if state.keep else None,
     )  # fmt: skip
+
+
+def _kept(repository: Repository, state: State) -> Kept:
+    """The rule of a collection and what it means now. If that can't be found out, the error is its problem."""
+    try:
+        return repository.kept(str(state.path))
+    except ArtstoreError as error:
+        return Kept(state.path, state.keep, False, [], str(error))
 
 
 def _row(
@@ -81,7 +93,7 @@ def version(request: Request) -> Response:
     catalog = repository.catalog(damaged=[])
     users = [decoded_run(row) for row in islice(catalog.users_of(id), ROWS)]
     before = next((v for v in reversed(state.live()) if v["number"] < found.number), None)
-    about = render.rendered_beside(request, description, found) if description else None
+    about = rendered_beside(description, VersionFiles(repository, found)) if description else None
     return page(
         request, "version.html", f"{state.path}:v{found.number}", found=found, version=repository.lookup.whole(found),
         aliases=state.aliases_of(id), metadata=list(flat(metadata)), before=before, description=about,

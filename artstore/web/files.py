@@ -1,213 +1,122 @@
-"""Pages of a version's files: folders, previews, and downloads."""
+"""Pages of the files of versions and runs: folders, previews, and downloads."""
 
-import codecs
-import csv
-import heapq
-import json
 import os
-from collections.abc import Callable, Iterator
-from typing import Any, BinaryIO, NamedTuple
+import re
+from collections.abc import Iterator
+from itertools import islice
+from typing import BinaryIO, NamedTuple
 from urllib.parse import quote
 
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from artstore.api.tables.columns import in_order
-from artstore.api.tables.file import ENDING, read_table
 from artstore.domain.names import printable
-from artstore.domain.tree import DIRECTORY, REFERENCE, Entry, folder_page
-from artstore.errors import Damage, InvalidValue, NotFound
+from artstore.domain.tree import DIRECTORY, REFERENCE, folder_page
+from artstore.errors import InvalidValue, NoEntry, NotFound
 from artstore.operations.finding.lookup import Version
-from artstore.repository import Repository
-from artstore.web.guard import FILES
-from artstore.web.render import (
-    ROWS,
-    Rows,
-    as_json,
-    number_in,
-    page,
-    page_of,
-    rendered_beside,
-    repository_of,
-    text_in,
-    version_in,
-)
+from artstore.store.runfiles import RunFile
+from artstore.web.guard import FILES, FRAMED
+from artstore.web.previews import HEAD, IMAGE, PAGE, Preview, image_type, played_type, preview
+from artstore.web.render import page, repository_of, text_in, version_in
+from artstore.web.sources import RunFiles, Source, StoredFile, VersionFiles, run_in, source_in
 
 _ENTRIES = 500
 """Files of a folder on one page."""
-_TEXT = 256 << 10
-"""Bytes of a text that are shown."""
-_JSON = 2 << 20
-"""The most bytes of a JSON file that is formatted; longer ones are shown as they are."""
-_IMAGE = 64 << 20
-"""The most bytes of an image that is shown."""
-_COLUMNS = 200
-"""Columns of a table that are shown."""
-_CELL = 1000
-"""Characters of a cell that are shown."""
-_SORTED = 100_000
-"""The last row up to which a table can be sorted: these rows are in memory."""
 _PIECE = 1 << 20
-_IMAGES: tuple[tuple[bytes, str], ...] = (
-    (b"\x89PNG\r\n\x1a\n", "image/png"), (b"\xff\xd8\xff", "image/jpeg"), (b"GIF87a", "image/gif"), (b"GIF89a", "image/gif"),
-    (b"BM", "image/bmp"),
-)  # fmt: skip
 
 
-class Grid(NamedTuple):
-    """A table on a page: the names of its columns, and the rows of that page."""
+class Listed(NamedTuple):
+    """A file or folder in a list."""
 
-    columns: list[str]
-    rows: Rows
-    sort: int | None
-    """the column by which they are sorted, from 0"""
-    descending: bool
-    widest: int
-    """how many characters of a cell are shown"""
+    name: str
+    path: str
+    size: int | None
+    files: int | None
+    """of a folder: the number of files below it"""
+    reference: bool = False
+
+
+def _path_in(request: Request) -> str:
+    return text_in(request, "path").strip("/")
+
+
+def _crumbs(path: str) -> list[tuple[str, str]]:
+    """The folders above a path, and itself: path, name."""
+    parts = path.split("/") if path else []
+    return [("/".join(parts[: i + 1]), part) for i, part in enumerate(parts)]
 
 
 def browse(request: Request) -> Response:
     """The page of a folder of a version, or of a file with its preview."""
-    repository, found, path = repository_of(request), version_in(request), text_in(request, "path").strip("/")
-    parts = path.split("/") if path else []
-    crumbs = [("/".join(parts[: i + 1]), part) for i, part in enumerate(parts)]
+    repository, found, path = repository_of(request), version_in(request), _path_in(request)
+    source = VersionFiles(repository, found)
     entry = repository.entry(found, path) if path else found.root
     if entry.kind == DIRECTORY:
         start = os.fsencode(text_in(request, "from"))
         entries = folder_page(entry.digest, repository.objects.read_tree, start, _ENTRIES + 1)
-        following = entries[_ENTRIES][0] if len(entries) > _ENTRIES else None
-        return page(
-            request, "folder.html", f"{found.name} {path}", found=found, path=path, crumbs=crumbs, folder=entry,
-            entries=entries[:_ENTRIES], start=start, following=following, DIRECTORY=DIRECTORY, REFERENCE=REFERENCE,
-        )  # fmt: skip
+        listed = [
+            Listed(
+                name := os.fsdecode(one[0]), f"{path}/{name}" if path else name, one[2],
+                one[4] if one[1] == DIRECTORY else None, one[1] == REFERENCE,
+            )
+            for one in entries
+        ]  # fmt: skip
+        return _folder(request, source, path, listed, entry.files, entry.size)
+    if entry.kind == REFERENCE:
+        shown = Preview("none", None, "No preview for a reference: its content isn't stored here.")
+        return _shown(request, source, path, shown, entry.size, entry.uri, reference=True)
+    shown = preview(request, source, StoredFile(path, entry.size, lambda: repository.open(entry)))
+    return _shown(request, source, path, shown, entry.size, entry.digest.hex())
+
+
+def browse_run(request: Request) -> Response:
+    """The page of a folder of a run's files, or of a file with its preview."""
+    repository, run, path = repository_of(request), run_in(request), _path_in(request)
+    source = RunFiles(repository, run)
+    if path and (file := source.find(path)) is not None:
+        return _shown(request, source, path, preview(request, source, file), file.size, None)
+    below = f"{path}/" if path else ""
+    files = [file for file in repository.run_files(run).values() if file.path.startswith(below)]
+    if path and not files:
+        raise NoEntry(f"run {run.path} has no file '{printable(path)}'")
+    start = text_in(request, "from")
+    listed = list(islice((one for one in _folders(files, below) if one.name >= start), _ENTRIES + 1))
+    return _folder(request, source, path, listed, len(files), sum(file.size for file in files))
+
+
+def _folders(files: list[RunFile], below: str) -> list[Listed]:
+    """The files and folders directly in a folder, of all files below it, by name."""
+    found: dict[str, Listed] = {}
+    for file in files:
+        name, slash, _ = file.path[len(below) :].partition("/")
+        if not slash:
+            found[name] = Listed(name, file.path, file.size, None)
+            continue
+        size, number = (known.size or 0, known.files or 0) if (known := found.get(name)) else (0, 0)
+        found[name] = Listed(name, below + name, size + file.size, number + 1)
+    return sorted(found.values())
+
+
+def _folder(request: Request, source: Source, path: str, listed: list[Listed], files: int, size: int) -> Response:
+    following = listed[_ENTRIES].name if len(listed) > _ENTRIES else None
     return page(
-        request, "file.html", f"{found.name} {path}", found=found, path=path, crumbs=crumbs, entry=entry,
-        preview=_preview(request, repository, found, entry, path), is_reference=entry.kind == REFERENCE,
+        request, "folder.html", f"{_title(source)} {path}", source=source, path=path, crumbs=_crumbs(path), files=files,
+        size=size, entries=listed[:_ENTRIES], start=text_in(request, "from"), following=following,
     )  # fmt: skip
 
 
-class Preview(NamedTuple):
-    """The preview of a file."""
-
-    kind: str
-    """grid, image, markdown, text, or none"""
-    content: Any
-    note: str | None = None
-
-
-def _preview(request: Request, repository: Repository, found: Version, entry: Entry, path: str) -> Preview:
-    if entry.kind == REFERENCE:
-        return Preview("none", None, "No preview for a reference: its content isn't stored here.")
-    if path.endswith(ENDING):
-        try:
-            return Preview("grid", _table(request, repository, entry, path))
-        except Damage:
-            pass  # only its name is a table's
-    with repository.open(entry) as file:
-        head = file.read(_TEXT)
-        if _image_type(head, path) is not None and entry.size <= _IMAGE:
-            return Preview("image", None)
-        text = _as_text(head, cut=entry.size > _TEXT)
-        if text is None:
-            return Preview("none", None, "No preview for this type of file.")
-        if path.endswith((".csv", ".tsv")):
-            file.seek(0)
-            return Preview("grid", _csv(request, file, "\t" if path.endswith(".tsv") else ","))
-        if path.endswith(".json") and entry.size <= _JSON:
-            try:
-                return Preview("text", as_json(json.loads(head + file.read())))
-            except (ValueError, RecursionError):
-                pass  # only its name is that of a JSON file
-        note = f"the first {_TEXT >> 10} KiB" if entry.size > _TEXT else None
-        if path.endswith((".md", ".markdown")) and note is None:
-            return Preview("markdown", rendered_beside(request, text, found, path.rpartition("/")[0]))
-        return Preview("text", text, note)
+def _shown(
+    request: Request, source: Source, path: str, shown: Preview, size: int | None, digest: str | None,
+    *, reference: bool = False,
+) -> Response:  # fmt: skip
+    return page(
+        request, "file.html", f"{_title(source)} {path}", source=source, path=path, crumbs=_crumbs(path), size=size,
+        digest=digest, preview=shown, is_reference=reference,
+    )  # fmt: skip
 
 
-def _as_text(data: bytes, *, cut: bool) -> str | None:
-    """Bytes as text; None if they aren't UTF-8. With `cut`, the last character may be incomplete."""
-    if b"\0" in data:
-        return None
-    try:
-        return codecs.getincrementaldecoder("utf-8")().decode(data, final=not cut)
-    except UnicodeDecodeError:
-        return None
-
-
-def _image_type(head: bytes, path: str) -> str | None:
-    """The media type of an image that browsers show; None for any other file."""
-    for magic, kind in _IMAGES:
-        if head.startswith(magic):
-            return kind
-    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
-        return "image/webp"
-    return "image/svg+xml" if path.lower().endswith(".svg") and b"<svg" in head[:4096] else None
-
-
-# -- tables --
-
-
-def _table(request: Request, repository: Repository, entry: Entry, path: str) -> Grid:
-    head, rows = read_table(lambda: repository.open(entry), f"'{printable(path)}'")
-    return _grid(
-        request,
-        [str(name) for name in head.columns[:_COLUMNS]],
-        ([in_order(cell) for cell in row[:_COLUMNS]] for row in rows),
-    )
-
-
-def _csv(request: Request, file: BinaryIO, delimiter: str) -> Grid:
-    rows = (row[:_COLUMNS] for row in _readable(csv.reader(_lines(file), delimiter=delimiter)))
-    return _grid(request, next(rows, []), rows)
-
-
-def _lines(file: BinaryIO) -> Iterator[str]:
-    while line := file.readline(_TEXT):
-        if len(line) == _TEXT and not line.endswith(b"\n"):
-            raise csv.Error(f"a line of more than {_TEXT >> 10} KiB")
-        yield line.decode("utf-8", "replace")
-
-
-def _readable(reader: Iterator[list[str]]) -> Iterator[list[str]]:
-    try:
-        yield from reader
-    except csv.Error as error:
-        yield [f"(not readable as CSV from here on: {error})"]
-
-
-def _grid(request: Request, columns: list[str], rows: Iterator[list[Any]]) -> Grid:
-    """The rows of a page, sorted if the request asks for it.
-
-    Sorted rows are selected in one pass over the table, so that a million rows need no memory.
-    """
-    text = text_in(request, "sort")
-    if not text:
-        return Grid(columns, page_of(request, rows), None, False, _CELL)
-    sort, descending = number_in(request, "sort"), text_in(request, "order") == "down"
-    start = number_in(request, "start")
-    if sort >= len(columns):
-        raise InvalidValue(f"there is no column {sort}")
-    if start > _SORTED:
-        raise InvalidValue(f"sorted rows are shown up to number {_SORTED:,}", hint="sort the other way round")
-    pick: Callable[..., list[Any]] = heapq.nlargest if descending else heapq.nsmallest
-    best = pick(start + ROWS + 1, rows, key=lambda row: _order_of(row[sort] if sort < len(row) else None))
-    return Grid(columns, Rows(best[start : start + ROWS], start, len(best) > start + ROWS), sort, descending, _CELL)
-
-
-def _order_of(cell: Any) -> tuple[int, Any]:
-    """The sort key of a cell: empty cells first, then numbers, then text.
-
-    Numbers in a CSV, which are text, count as numbers.
-    """
-    if cell is None or cell == "":
-        return 0, 0
-    try:
-        number = float(cell)
-        return (1, number) if number == number else (0, 1)
-    except OverflowError:
-        return 1, float("inf") if cell > 0 else float("-inf")
-    except (TypeError, ValueError):
-        return 2, str(cell)
+def _title(source: Source) -> str:
+    return source.found.name if source.found is not None else f"Run {source.run.path if source.run else ''}"
 
 
 # -- bytes --
@@ -215,41 +124,88 @@ def _order_of(cell: Any) -> tuple[int, Any]:
 
 def download(request: Request) -> Response:
     """A file's bytes, as a download that no browser shows."""
-    repository, entry, name = _file(request)
+    file = _file(request)
+    name = quote(printable(file.path.rpartition("/")[2]).replace("/", "_"), safe="")
     headers = {
-        "content-disposition": f"attachment; filename*=UTF-8''{quote(printable(name).replace('/', '_'), safe='')}",
+        "content-disposition": f"attachment; filename*=UTF-8''{name}",
         "content-security-policy": FILES,
-        "content-length": str(entry.size),
+        "content-length": str(file.size),
     }
-    return StreamingResponse(_pieces(repository.open(entry)), media_type="application/octet-stream", headers=headers)
+    return StreamingResponse(_pieces(file.open(), file.size), media_type="application/octet-stream", headers=headers)
 
 
 def image(request: Request) -> Response:
     """An image, of a type in which browsers run no code."""
-    repository, entry, name = _file(request)
-    if entry.size > _IMAGE:
-        raise NotFound(f"'{printable(name)}' is not an image that pages show")
-    with repository.open(entry) as file:
-        data = file.read()
-    kind = _image_type(data, name)
+    file = _file(request)
+    data = _all_of(file, IMAGE)
+    kind = None if data is None else image_type(data[:HEAD], file.path)
     if kind is None:
-        raise NotFound(f"'{printable(name)}' is not an image that pages show")
+        raise NotFound(f"'{printable(file.path)}' is not an image that pages show")
     return Response(data, media_type=kind, headers={"content-security-policy": FILES})
 
 
-def _file(request: Request) -> tuple[Repository, Entry, str]:
-    repository, path = repository_of(request), text_in(request, "path").strip("/")
-    entry = repository.entry(version_in(request), path)
+def play(request: Request) -> Response:
+    """A sound or a video, or the part of it that a player asks for."""
+    file = _file(request)
+    with file.open() as opened:
+        kind = played_type(opened.read(HEAD), file.path)
+    if kind is None:
+        raise NotFound(f"'{printable(file.path)}' is not a sound or video that pages play")
+    headers = {"content-security-policy": FILES, "accept-ranges": "bytes"}
+    first, last, status = 0, file.size - 1, 200
+    if asked := re.fullmatch(r"bytes=(\d{1,18})-(\d{0,18})", request.headers.get("range", ""), re.ASCII):
+        first, last = int(asked[1]), min(int(asked[2] or last), last)
+        if first > last:
+            return Response(status_code=416, headers=headers | {"content-range": f"bytes */{file.size}"})
+        status = 206
+        headers["content-range"] = f"bytes {first}-{last}/{file.size}"
+    headers["content-length"] = str(last - first + 1)
+    opened = file.open()
+    opened.seek(first)
+    return StreamingResponse(_pieces(opened, last - first + 1), status, media_type=kind, headers=headers)
+
+
+def html(request: Request) -> Response:
+    """A page that somebody stored, for a frame in which no script runs and that loads nothing."""
+    file = _file(request)
+    data = _all_of(file, PAGE)
+    if data is None:
+        raise NotFound(f"'{printable(file.path)}' is too large to be shown as a page")
+    text = re.sub("<link", "<x-link", data.decode("utf-8", "replace"), flags=re.IGNORECASE)  # it may connect to hosts
+    return Response(text, media_type="text/html", headers={"content-security-policy": FRAMED})
+
+
+def _file(request: Request) -> StoredFile:
+    """The file that a request names. Raises NotFound, and InvalidValue for a folder."""
+    path = _path_in(request)
+    source = source_in(request)
+    file = source.find(path)
+    if file is not None:
+        return file
+    if source.found is None:
+        raise NoEntry(f"run {source.run.path if source.run else ''} has no file '{printable(path)}'")
+    _refuse(source.found, source, path)
+    raise NoEntry(f"{source.found.name} has no '{printable(path)}'")
+
+
+def _refuse(found: Version, source: Source, path: str) -> None:
+    """Say why a file of a version has no bytes here."""
+    entry = source.repository.entry(found, path)
     if entry.kind == DIRECTORY:
         raise InvalidValue(f"'{printable(path)}' is a folder", hint="`artstore export` writes one as an archive")
-    if entry.kind == REFERENCE:
-        raise NotFound(
-            f"'{printable(path)}' is a reference: its bytes stay where they are, and are not fetched for a page"
-        )
-    return repository, entry, path.rpartition("/")[2]
+    raise NotFound(f"'{printable(path)}' is a reference: its bytes stay where they are, and are not fetched for a page")
 
 
-def _pieces(file: BinaryIO) -> Iterator[bytes]:
+def _all_of(file: StoredFile, most: int) -> bytes | None:
+    """The bytes of a file; None if it has more than `most`."""
+    if file.size > most:
+        return None
+    with file.open() as opened:
+        return opened.read(most)
+
+
+def _pieces(file: BinaryIO, size: int) -> Iterator[bytes]:
     with file:
-        while piece := file.read(_PIECE):
+        while size > 0 and (piece := file.read(min(_PIECE, size))):
+            size -= len(piece)
             yield piece

@@ -19,11 +19,16 @@ Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _OWN_NAME = re.compile(rb"(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?")
 PAGES = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; font-src 'self'; "
-    "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; media-src 'self'; frame-src 'self'; "
+    "connect-src 'self'; font-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
 FILES = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
 """The policy for files that users stored: a browser that opens one as a page runs nothing in it."""
+FRAMED = (
+    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'none'; base-uri 'none'; "
+    "frame-ancestors 'self'; sandbox"
+)
+"""The policy for pages that users stored, in a frame of ours: they run nothing, load nothing and lead nowhere."""
 
 
 class Guard:

@@ -80,7 +80,7 @@ def _image(token: Token, address: Address, folder: str, *, inside: bool) -> list
     text = Token("text", "", 0, content=token.content or source)
     if target is None:
         return [text]
-    if target.startswith(("/image/", "data:")):
+    if target.startswith(("/image/", "/run-image/", "data:")):
         token.attrs["src"] = target
         return [token]
     return (

@@ -17,7 +17,6 @@ from artstore.api.handles import opened
 from artstore.domain.collection import Path
 from artstore.domain.names import printable
 from artstore.domain.run import RunPath
-from artstore.domain.tree import DIRECTORY, REFERENCE
 from artstore.domain.wording import count, human, moment
 from artstore.errors import InvalidValue, NotFound
 from artstore.operations.finding.lookup import Version
@@ -113,9 +112,9 @@ def file_url(found: Version, path: str | bytes, page: str = "files", **more: Any
     return f"{version_url(found.state.path, found.number, page)}?{query}"
 
 
-def run_url(path: RunPath) -> str:
-    """The address of a run's page."""
-    return "/run/" + "/".join(quote(part, safe="") for part in path)
+def run_url(path: RunPath, page: str = "run") -> str:
+    """The address of a page of a run."""
+    return f"/{page}/" + "/".join(quote(part, safe="") for part in path)
 
 
 def with_query(request: Request, **changed: Any) -> str:
@@ -135,23 +134,7 @@ def _day(value: int | str) -> str:
 
 def _rendered(text: str) -> Markup:
     """A text that belongs to no version, in Markdown, as HTML."""
-    return Markup(markdown.rendered(_shown(text)))
-
-
-def rendered_beside(request: Request, text: str, found: Version, folder: str = "") -> Markup:
-    """Markdown as HTML. Its relative images and links are those of a version, seen from one of its folders."""
-    repository = repository_of(request)
-
-    def address(page: str, path: str) -> str | None:
-        try:
-            entry = repository.find_entry(found, path)
-        except InvalidValue:
-            return None
-        if entry is None or (page == "image" and entry.kind in (DIRECTORY, REFERENCE)):
-            return None
-        return file_url(found, path, page)
-
-    return Markup(markdown.rendered(_shown(text), address, folder))
+    return Markup(markdown.rendered(printed(text)))
 
 
 def as_json(value: Any) -> str:
@@ -161,10 +144,10 @@ def as_json(value: Any) -> str:
 
 def _finalized(value: Any) -> Any:
     """The text of a page, with unprintable characters escaped, because anybody may have chosen it."""
-    return _shown(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+    return printed(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
-def _shown(text: str) -> str:
+def printed(text: str) -> str:
     """A text as `printable` makes it, except for line ends, tabs and all kinds of spaces."""
     if text.isprintable():
         return text
@@ -178,6 +161,7 @@ _templates = Environment(
 )  # fmt: skip
 _templates.filters |= {
     "human": human, "count": count, "day": _day, "markdown": _rendered, "json": as_json, "fsdecode": os.fsdecode,
+    "fsencode": os.fsencode,
 }  # fmt: skip
 _templates.globals |= {
     "ROWS": ROWS, "collection_url": collection_url, "project_url": project_url, "version_url": version_url, "file_url": file_url,

@@ -17,6 +17,7 @@ from artstore.repository import Repository
 from artstore.store.runs import may_live
 from artstore.web.curves import Curve, add_row
 from artstore.web.render import flat, page, page_of, parameters, repository_of, text_in
+from artstore.web.sources import run_in
 
 _METRICS = 200
 """The most metrics of a run that are drawn: the first by name."""
@@ -42,8 +43,7 @@ def _state_of(repository: Repository, row: RunRow) -> str:
 
 def run(request: Request) -> Response:
     """The page of a run."""
-    repository = repository_of(request)
-    state = repository.runs.find(RunPath(*(check_project(request.path_params[part]) for part in RunPath._fields)))
+    repository, state = repository_of(request), run_in(request)
     edges = [("Used", _versions(repository, state.used)), ("Logged", _versions(repository, state.logged))]
     return page(
         request, "run.html", f"Run {state.path}", run=state, state=repository.runs.status(state), edges=edges,

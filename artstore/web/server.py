@@ -19,8 +19,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from artstore.errors import ArtstoreError, Conflict, Damage, InvalidValue, NotFound, Refused, StorageError
-from artstore.web import browsing, files
-from artstore.web import runs as recorded
+from artstore.web import browsing, files, recorded, runs
 from artstore.web.connections import BACKLOG, Connection
 from artstore.web.guard import Application, Guard
 from artstore.web.render import collection_url, page, version_named
@@ -30,6 +29,9 @@ PORT = 8642
 _THREADS = 4
 """How many requests are handled at once, each by a thread with its own handle. A page sends few at a time."""
 _VERSION = "/{entity}/{project}/{name}/{number}"
+_RUN = "/{entity}/{project}/{id}"
+_BYTES = {"raw": files.download, "image": files.image, "play": files.play, "html": files.html}
+"""What answers with the bytes of a file of a version or run, by the first part of the address."""
 _STATUS: dict[type[ArtstoreError], int] = {
     NotFound: 404, InvalidValue: 400, Conflict: 409, Refused: 403, StorageError: 503, Damage: 500,
 }  # fmt: skip
@@ -48,12 +50,15 @@ def application(root: str, secret: str, cookie: str = "artstore") -> Application
             Route("/search", browsing.search),
             Route("/storage", browsing.storage),
             Route(f"/files{_VERSION}", _by_number(files.browse)),
-            Route(f"/raw{_VERSION}", _by_number(files.download)),
-            Route(f"/image{_VERSION}", _by_number(files.image)),
-            Route("/runs", recorded.runs),
-            Route("/run/{entity}/{project}/{id}", recorded.run),
-            Route("/compare", recorded.compare),
-            Route("/history", recorded.history),
+            *(Route(f"/{name}{_VERSION}", _by_number(answer)) for name, answer in _BYTES.items()),
+            *(Route(f"/run-{name}{_RUN}", answer) for name, answer in _BYTES.items()),
+            Route("/runs", runs.runs),
+            Route(f"/run{_RUN}", runs.run),
+            Route(f"/run-files{_RUN}", files.browse_run),
+            Route(f"/run-console{_RUN}", recorded.console),
+            Route(f"/run-environment{_RUN}", recorded.environment),
+            Route("/compare", runs.compare),
+            Route("/history", runs.history),
             Mount("/static", StaticFiles(packages=[("artstore.web", "static")])),
         ],
         exception_handlers={ArtstoreError: _ours, HTTPException: _other, Exception: _bug},

@@ -74,13 +74,18 @@ class Watched(NamedTuple):
         return self.page
 
 
+def _said(text: str) -> bool:
+    """Whether the browser only says that a file isn't there, or that a frame's sandbox let no script run."""
+    return "404" in text or text.startswith("Blocked script execution in ")
+
+
 def watched(browser: Browser, served: Served, scheme: Any = "light") -> Watched:
     page = browser.new_context(color_scheme=scheme, viewport={"width": 1200, "height": 800}).new_page()
     wrong: list[str] = []
     page.on("pageerror", lambda error: wrong.append(f"error: {error}"))
     page.on(
         "console",
-        lambda message: wrong.append(message.text) if message.type == "error" and "404" not in message.text else None,
+        lambda message: wrong.append(message.text) if message.type == "error" and not _said(message.text) else None,
     )
     page.on("dialog", lambda dialog: (wrong.append(f"dialog: {dialog.message}"), dialog.dismiss()))
     page.on(

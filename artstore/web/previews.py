@@ -1,0 +1,191 @@
+"""Previews of files: images, players, pages, tables, Markdown and text, all bounded."""
+
+import codecs
+import csv
+import heapq
+import json
+from collections.abc import Callable, Iterator
+from typing import Any, BinaryIO, NamedTuple
+
+from starlette.requests import Request
+
+from artstore.api.tables.columns import in_order
+from artstore.api.tables.file import ENDING, read_table
+from artstore.domain.names import printable
+from artstore.errors import Damage, InvalidValue
+from artstore.web.render import ROWS, Rows, as_json, number_in, page_of, text_in
+from artstore.web.sources import Source, StoredFile, folder_of, rendered_beside
+
+TEXT = 256 << 10
+"""Bytes of a text that are shown."""
+_JSON = 2 << 20
+"""The most bytes of a JSON file that is formatted; longer ones are shown as they are."""
+IMAGE = 64 << 20
+"""The most bytes of an image that is shown."""
+PAGE = 8 << 20
+"""The most bytes of a page that is shown."""
+_COLUMNS = 200
+"""Columns of a table that are shown."""
+_CELL = 1000
+"""Characters of a cell that are shown."""
+_SORTED = 100_000
+"""The last row up to which a table can be sorted: these rows are in memory."""
+_IMAGES: tuple[tuple[bytes, str], ...] = (
+    (b"\x89PNG\r\n\x1a\n", "image/png"), (b"\xff\xd8\xff", "image/jpeg"), (b"GIF87a", "image/gif"), (b"GIF89a", "image/gif"),
+    (b"BM", "image/bmp"),
+)  # fmt: skip
+_PLAYED: tuple[tuple[bytes, int, str], ...] = (
+    (b"WAVE", 8, "audio/wav"), (b"ID3", 0, "audio/mpeg"), (b"\xff\xfb", 0, "audio/mpeg"), (b"fLaC", 0, "audio/flac"),
+    (b"OggS", 0, "audio/ogg"), (b"ftyp", 4, "video/mp4"), (b"\x1a\x45\xdf\xa3", 0, "video/webm"),
+)  # fmt: skip
+HEAD = 4096
+"""Bytes at the beginning of a file that tell its type."""
+
+
+class Grid(NamedTuple):
+    """A table on a page: the names of its columns, and the rows of that page."""
+
+    columns: list[str]
+    rows: Rows
+    sort: int | None
+    """the column by which they are sorted, from 0"""
+    descending: bool
+    widest: int
+    """how many characters of a cell are shown"""
+
+
+class Preview(NamedTuple):
+    """The preview of a file."""
+
+    kind: str
+    """grid, image, audio, video, page, markdown, text, or none"""
+    content: Any
+    note: str | None = None
+
+
+def preview(request: Request, source: Source, file: StoredFile) -> Preview:
+    """The preview of a file."""
+    path = file.path
+    if path.endswith(ENDING):
+        try:
+            return Preview("grid", _table(request, file))
+        except Damage:
+            pass  # only its name is a table's
+    with file.open() as opened:
+        head = opened.read(TEXT)
+        if image_type(head, path) is not None and file.size <= IMAGE:
+            return Preview("image", None)
+        if played := played_type(head, path):
+            return Preview(played.partition("/")[0], None)
+        text = _as_text(head, cut=file.size > TEXT)
+        if text is None:
+            return Preview("none", None, "No preview for this type of file.")
+        if path.endswith((".csv", ".tsv")):
+            opened.seek(0)
+            return Preview("grid", _csv(request, opened, "\t" if path.endswith(".tsv") else ","))
+        if path.endswith(".json") and file.size <= _JSON:
+            try:
+                return Preview("text", as_json(json.loads(head + opened.read())))
+            except (ValueError, RecursionError):
+                pass  # only its name is that of a JSON file
+        note = f"the first {TEXT >> 10} KiB" if file.size > TEXT else None
+        if path.endswith((".md", ".markdown")) and note is None:
+            return Preview("markdown", rendered_beside(text, source, folder_of(path)))
+        is_page = path.lower().endswith((".html", ".htm")) and file.size <= PAGE
+        return Preview("page" if is_page else "text", text, note)
+
+
+def _as_text(data: bytes, *, cut: bool) -> str | None:
+    """Bytes as text; None if they aren't UTF-8. With `cut`, the last character may be incomplete."""
+    if b"\0" in data:
+        return None
+    try:
+        return codecs.getincrementaldecoder("utf-8")().decode(data, final=not cut)
+    except UnicodeDecodeError:
+        return None
+
+
+def image_type(head: bytes, path: str) -> str | None:
+    """The media type of an image that browsers show; None for any other file."""
+    for magic, kind in _IMAGES:
+        if head.startswith(magic):
+            return kind
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return "image/webp"
+    return "image/svg+xml" if path.lower().endswith(".svg") and b"<svg" in head[:4096] else None
+
+
+def played_type(head: bytes, path: str) -> str | None:
+    """The media type of a sound or video that browsers play; None for any other file."""
+    kind = next((kind for magic, at, kind in _PLAYED if head.startswith(magic, at)), None)
+    if kind == "audio/wav" and not head.startswith(b"RIFF"):
+        return None
+    if kind == "audio/ogg" and (path.lower().endswith(".ogv") or b"theora" in head[:HEAD]):
+        return "video/ogg"
+    return "audio/webm" if kind == "video/webm" and path.lower().endswith(".weba") else kind
+
+
+# -- tables --
+
+
+def _table(request: Request, file: StoredFile) -> Grid:
+    head, rows = read_table(file.open, f"'{printable(file.path)}'")
+    return _grid(
+        request,
+        [str(name) for name in head.columns[:_COLUMNS]],
+        ([in_order(cell) for cell in row[:_COLUMNS]] for row in rows),
+    )
+
+
+def _csv(request: Request, file: BinaryIO, delimiter: str) -> Grid:
+    rows = (row[:_COLUMNS] for row in _readable(csv.reader(_lines(file), delimiter=delimiter)))
+    return _grid(request, next(rows, []), rows)
+
+
+def _lines(file: BinaryIO) -> Iterator[str]:
+    while line := file.readline(TEXT):
+        if len(line) == TEXT and not line.endswith(b"\n"):
+            raise csv.Error(f"a line of more than {TEXT >> 10} KiB")
+        yield line.decode("utf-8", "replace")
+
+
+def _readable(reader: Iterator[list[str]]) -> Iterator[list[str]]:
+    try:
+        yield from reader
+    except csv.Error as error:
+        yield [f"(not readable as CSV from here on: {error})"]
+
+
+def _grid(request: Request, columns: list[str], rows: Iterator[list[Any]]) -> Grid:
+    """The rows of a page, sorted if the request asks for it.
+
+    Sorted rows are selected in one pass over the table, so that a million rows need no memory.
+    """
+    text = text_in(request, "sort")
+    if not text:
+        return Grid(columns, page_of(request, rows), None, False, _CELL)
+    sort, descending = number_in(request, "sort"), text_in(request, "order") == "down"
+    start = number_in(request, "start")
+    if sort >= len(columns):
+        raise InvalidValue(f"there is no column {sort}")
+    if start > _SORTED:
+        raise InvalidValue(f"sorted rows are shown up to number {_SORTED:,}", hint="sort the other way round")
+    pick: Callable[..., list[Any]] = heapq.nlargest if descending else heapq.nsmallest
+    best = pick(start + ROWS + 1, rows, key=lambda row: _order_of(row[sort] if sort < len(row) else None))
+    return Grid(columns, Rows(best[start : start + ROWS], start, len(best) > start + ROWS), sort, descending, _CELL)
+
+
+def _order_of(cell: Any) -> tuple[int, Any]:
+    """The sort key of a cell: empty cells first, then numbers, then text.
+
+    Numbers in a CSV, which are text, count as numbers.
+    """
+    if cell is None or cell == "":
+        return 0, 0
+    try:
+        number = float(cell)
+        return (1, number) if number == number else (0, 1)
+    except OverflowError:
+        return 1, float("inf") if cell > 0 else float("-inf")
+    except (TypeError, ValueError):
+        return 2, str(cell)
