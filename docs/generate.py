@@ -1,4 +1,4 @@
-"""Writes the parts of the documents that quote the code: commands, exit codes and modules.
+"""Writes the parts of the documents that quote the code: commands, exit codes, modules and the tests' scripts.
 
 Run `python -m docs.generate` when a test says that a document is out of date. Each part stands between two comments in
 its document; the text around them is written by hand.
@@ -14,6 +14,7 @@ import click
 from artstore import errors
 from artstore.cli import _FAMILIES, BUG, cli
 from docs import TOP
+from tests.api.wandb_scripts import SCRIPTS, Script
 
 END = "<!-- end -->"
 WIDTH = 98
@@ -108,11 +109,36 @@ def module_table() -> str:
     )
 
 
+def script_table() -> str:
+    """How the scripts that follow W&B's guides end, a table for each topic."""
+    refused = [script for script in SCRIPTS if script.refusal is not None]
+    count = f"Of {len(SCRIPTS)} scripts, {len(SCRIPTS) - len(refused)} run and {len(refused)} can't."
+    topics = dict.fromkeys(script.topic for script in SCRIPTS)
+    return "\n\n".join([count, *(_scripts_of(topic) for topic in topics)])
+
+
+def _scripts_of(topic: str) -> str:
+    rows = [
+        f"| [{script.path.stem}](../{script.path.relative_to(TOP)}) | {script.title} | {script.after} | {_end(script)} |"
+        for script in SCRIPTS
+        if script.topic == topic
+    ]
+    heading = topic.replace("_", " ").capitalize()
+    return "\n".join([f"## {heading}", "", "| script | what it does | after | ends |", "|---|---|---|---|", *rows])
+
+
+def _end(script: Script) -> str:
+    if script.refusal is not None:
+        return f"can't: {script.refusal}"
+    return "; ".join(["runs", *(f"warns: {warning}" for warning in script.warnings)])
+
+
 PARTS = {
     "commands": (TOP / "docs/commands.md", command_reference),
     "exit codes": (TOP / "docs/exit-codes.md", exit_code_table),
     "errors": (TOP / "docs/exit-codes.md", error_tree),
     "modules": (TOP / "docs/modules.md", module_table),
+    "wandb scripts": (TOP / "docs/wandb-scripts.md", script_table),
 }
 """The generated parts: the comment `<!-- NAME -->` before each, its document, and what writes it."""
 

@@ -1,0 +1,18 @@
+"""Keep a run open while others begin and end.
+
+After: docs, runs, several runs in one process: create_new
+Can't: one run is active at a time: reinit can't be 'create_new'
+"""
+
+import artstore as wandb
+
+
+def train(name):
+    with wandb.init(project="my_project", name=name, reinit="create_new") as run:
+        run.log({"train_loss": 0.42})
+
+
+with wandb.init(project="my_project", name="tracking_run", reinit="create_new") as tracking_run:
+    for number in (1, 2):
+        train(f"training_{number}")
+        tracking_run.log({"eval_loss": 0.27, "eval_accuracy": 0.91})
