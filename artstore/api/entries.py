@@ -1,6 +1,7 @@
 """The entries of an artifact: a read-only mapping from path to entry."""
 
 import os
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
@@ -52,6 +53,13 @@ class Files(Protocol):
 
         The fields are that version's collection, id and number, and the path there.
         """
+
+
+class _Extra(dict[str, str]):
+    """What is known about a reference. Keys of one's own are left out with a warning."""
+
+    def __setitem__(self, key: str, value: str) -> None:
+        warnings.warn(f"dropped '{key}': an entry's extra keeps what the place of a reference reports", stacklevel=2)
 
 
 class Entry:
@@ -171,9 +179,9 @@ class Entry:
     def extra(self) -> dict[str, str]:
         """What else is known about a reference: `etag` and `versionID`, if its place reports them."""
         if not self.is_reference:
-            return {}
+            return _Extra()
         known = {"etag": self.raw[5] if self.raw[4] == "etag" else None, "versionID": self.raw[6]}
-        return {key: value for key, value in known.items() if value is not None}
+        return _Extra({key: value for key, value in known.items() if value is not None})
 
     def to_json(self) -> dict[str, Any]:
         """The entry as a dict with W&B's keys: what isn't known is left out."""

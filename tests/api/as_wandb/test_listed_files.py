@@ -106,3 +106,12 @@ def test_wandbs_uri_of_an_entry_has_the_versions_id_alone(here: Path) -> None:
         artifact.add_reference("wandb-artifact://model/f")
     source.delete(delete_aliases=True)
     assert artifact.add_reference(f"wandb-artifact://{source.id}/f", "again")  # by the link, which has it still
+
+
+def test_a_key_of_ones_own_in_an_entrys_extra_is_left_out_with_a_warning(here: Path) -> None:
+    entry = draft().get_entry("f")
+    with pytest.warns(
+        UserWarning, match="dropped 'mine': an entry's extra keeps what the place of a reference reports"
+    ):
+        entry.extra["mine"] = "1"
+    assert entry.extra == {}
