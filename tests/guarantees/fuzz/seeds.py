@@ -44,6 +44,7 @@ COLLECTION: dict[str, dict[str, Any]] = {
     "metadata": {"id": ID, "set": {"lr": 0.1, "layers": [1, {"width": None}]}, "blobs": {"long": OTHER}, "remove": ["old"]},
     "description": {"id": None, "old": {"blob": OTHER}, "new": "Scanned in May.", "blob": None},
     "ttl": {"id": ID, "old": "inherit", "new": 86400},
+    "keep": {"old": None, "new": "last:3, best:loss:min"},
     "origins": {"id": ID, "entries": {"a/b": {**PLACE, "number": 3, "id": OTHER, "path": "a/b"}}, "blob": None},
     "part": {"upsert": "job-1", "tree": TREE_HEX, "size": 5, "files": 1, "writer": "w", "run": None},
     "drop": {"upsert": "job-2", "tree": TREE_HEX},
@@ -70,6 +71,7 @@ RUN: dict[str, dict[str, Any]] = {
     "used": {**_EDGE, "as": "input"},
     "logged": {**_EDGE, "id": OTHER},
     "history": {"part": "history.h-0.b.1.2.3.4", "rows": 1, "first": 0, "last": 0, "text": '{"_step":0}\n', "blob": None},
+    "files": {"part": "files.h-0.b.1.2.3.5", "tree": TREE_HEX, "size": 7, "files": 2, "replaces": ["files.h-0.b.1.2.3.4"]},
     "finish": {"state": "finished", "code": 0},
     "delete": {},
 }  # fmt: skip

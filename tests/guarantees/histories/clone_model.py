@@ -17,7 +17,7 @@ Reading = dict[Key, Any]
 TAGS = ("red", "green")
 ALIASES = ("prod", "best")
 KEYS = ("loss", "note")
-UNSET = {"alias": None, "tag": False, "description": None, "live": True, "metadata": None, "ttl": INHERIT}
+UNSET = {"alias": None, "tag": False, "description": None, "live": True, "metadata": None, "ttl": INHERIT, "keep": None}
 """What is read of each kind before anybody writes it."""
 
 
@@ -48,6 +48,7 @@ def reading(state: State) -> Reading:
     read: Reading = {("alias", alias): state.aliases.get(alias) for alias in ALIASES}
     read |= {("tag", "", tag): tag in state.tags for tag in TAGS}
     read["description", ""] = state.description
+    read["keep", ""] = state.keep
     for id, version in state.versions.items():
         read["live", id] = "deleted" not in version
         if "deleted" in version:

@@ -26,7 +26,7 @@ from tests.support.checks import check
 from tests.support.folders import make_tree
 
 ACTS = ["save", "release", "alias", "unalias", "tag", "untag", "meta", "describe", "about", "ttl", "delete", "undelete"]
-ACTS += ["make", "rename"]
+ACTS += ["keep", "make", "rename"]
 EXCHANGES = ["push", "push", "push", "pull", "pull", "pull", "fetch"]
 Step = tuple[int, str, int, int]
 
@@ -113,6 +113,8 @@ class History:
         elif action == "about":
             about = [{"description": f"text {self._new()}"}, {"tags": (tag,)}, {"no_tags": (tag,)}][n % 3]
             repository.edit_collection(name, **about)
+        elif action == "keep":
+            repository.keep(name, f"last:{1000 + self._new()}" if n else None)  # so many that none is let go
         elif action == "undelete":
             dead = [version for version in state.versions.values() if "deleted" in version]
             if dead:
@@ -256,6 +258,7 @@ SETS: dict[str, Callable[[Repository, int], None]] = {
     "metadata": lambda repository, n: (repository.edit("n:v0", Properties(metadata={"loss": n})), None)[1],
     "a description": lambda repository, n: (repository.edit("n:v0", Properties(description=f"text {n}")), None)[1],
     "a ttl": lambda repository, n: (repository.edit("n:v0", Properties(ttl=60 + n)), None)[1],
+    "a collection's rule": lambda repository, n: (repository.keep("n", f"last:{1000 + n}"), None)[1],
     "a collection's description": lambda repository, n: (repository.edit_collection("n", description=f"{n}"), None)[1],
 }
 
