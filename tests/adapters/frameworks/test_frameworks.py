@@ -13,7 +13,7 @@ import pytest
 
 import artstore
 from artstore.api.runs import RunRecord
-from tests.adapters.frameworks.packages import python_of_frameworks
+from tests.adapters.frameworks.packages import TOP, python_of_frameworks
 from tests.support.checks import check
 from tests.support.commands import environment
 
@@ -25,7 +25,8 @@ def script(name: str, folder: Path, *program: object, **more: str) -> "subproces
     """`artstore run python SCRIPT` in a folder, with the Python that has the frameworks, or with another program of its."""
     words = map(str, program or [python_of_frameworks()])
     command = [sys.executable, "-m", "artstore", "run", *words, str(SCRIPTS / f"{name}.py")]
-    env = environment(folder, HF_HUB_OFFLINE="1", OMP_NUM_THREADS="2", MPLBACKEND="agg", **more)
+    offline = {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "2", "MPLBACKEND": "agg"}
+    env = environment(folder, PYTHONPATH=str(TOP), **offline, **more)  # of these sources, whatever is installed there
     return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=800)
 
 
