@@ -6,7 +6,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable
-from typing import Any, Self, TextIO
+from typing import TYPE_CHECKING, Any, Self, TextIO
 
 from artstore.api.artifact import Artifact
 from artstore.api.files import PathLike
@@ -20,6 +20,9 @@ from artstore.domain.summaries import Summaries, kept_of
 from artstore.errors import NoActiveRun
 from artstore.operations.restoring.downloads import kept_out_of_git
 from artstore.store.settings import run_folder
+
+if TYPE_CHECKING:
+    from artstore.api.background import BackgroundSaves
 
 
 class ActiveRun:
@@ -49,6 +52,7 @@ class ActiveRun:
         self._path = path = run.path
         self._disabled, self._start_folder = disabled, start
         self._files = SavedFiles(run.add_file)
+        self._saves: BackgroundSaves | None = None
         self._ended = False
         self._pid = os.getpid()
         self._error = _last_error()
@@ -245,13 +249,17 @@ class ActiveRun:
             )
 
     def finish(self, exit_code: int | None = None, quiet: bool | None = None) -> None:
-        """End the run: finished if the exit code is 0 or None, else failed. Later calls change nothing."""
+        """End the run: finished if the exit code is 0 or None, else failed. Later calls change nothing.
+
+        It waits for saves in the background, and raises the error of one whose result nobody asked for.
+        """
         if self._ended:
             return
         if os.getpid() != self._pid:  # a forked child leaves its parent's run alone
             if session.run is self:
                 session.end()
             return
+        unheard = self._saves.wait() if self._saves is not None else None
         self._files.save_rest()
         with self._steps.locked():
             self._steps.write()
@@ -261,6 +269,8 @@ class ActiveRun:
         atexit.unregister(self.end_at_exit)
         if session.run is self:
             session.end()
+        if unheard is not None:
+            raise unheard
 
     def end_at_exit(self) -> None:
         """End the run as the interpreter ends.

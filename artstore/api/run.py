@@ -4,7 +4,7 @@ import os
 import time
 import warnings
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from artstore.api.active import ActiveRun
 from artstore.api.artifact import Artifact
@@ -22,6 +22,9 @@ from artstore.domain.names import name_from, parse_spec
 from artstore.errors import Conflict, InvalidType, InvalidValue, NotFound
 from artstore.operations.finding.lookup import Version
 from artstore.store.settings import find_root
+
+if TYPE_CHECKING:
+    from artstore.api.background import SaveFuture
 
 _FLUSH_AFTER = 10.0
 """Seconds of logging after which the summary is written, so that a killed run has one."""
@@ -105,6 +108,7 @@ class Run(ActiveRun):
                 raise
         return lasting, opened(lasting).find(name, self._path[:2])
 
+    @overload
     def log_artifact(
         self,
         artifact_or_path: Artifact | PathLike,
@@ -112,7 +116,30 @@ class Run(ActiveRun):
         type: str | None = None,
         aliases: Texts = None,
         tags: list[str] | None = None,
-    ) -> Artifact:
+        background: Literal[False] = False,
+    ) -> Artifact: ...
+
+    @overload
+    def log_artifact(
+        self,
+        artifact_or_path: Artifact | PathLike,
+        name: str | None = None,
+        type: str | None = None,
+        aliases: Texts = None,
+        tags: list[str] | None = None,
+        *,
+        background: Literal[True],
+    ) -> "SaveFuture": ...
+
+    def log_artifact(
+        self,
+        artifact_or_path: Artifact | PathLike,
+        name: str | None = None,
+        type: str | None = None,
+        aliases: Texts = None,
+        tags: list[str] | None = None,
+        background: bool = False,
+    ) -> "Artifact | SaveFuture":
         """Log an artifact as an output of this run. It is safe on disk when this returns.
 
         Content that the latest version has makes no new version. Then that version gets the aliases, tags and metadata.
@@ -123,9 +150,11 @@ class Run(ActiveRun):
             type: The type for a path; by default `unspecified`.
             aliases: Aliases for the version.
             tags: Tags for the version.
+            background: Save in another thread while the training goes on. Saves of one run are made one after another.
+                The run's end waits for them, and raises the error of one whose result nobody asked for.
 
         Returns:
-            The artifact, which is now a version.
+            The artifact, which is now a version; with `background` a future of it (`concurrent.futures.Future`).
 
         Raises:
             Conflict: If the collection has another type.
@@ -142,6 +171,15 @@ class Run(ActiveRun):
         """
         self._refuse_ended("log_artifact")
         artifact = artifact_of(artifact_or_path, name, type, self.id)
+        if background:
+            from artstore.api.background import BackgroundSaves  # loads threads' pools, which few scripts need
+
+            artifact.finalize()
+            self._saves = self._saves or BackgroundSaves()
+            return self._saves.begin(lambda: self._logged(artifact, aliases, tags))
+        return self._logged(artifact, aliases, tags)
+
+    def _logged(self, artifact: Artifact, aliases: Texts, tags: list[str] | None) -> Artifact:
         if self._leaves_alone(artifact):
             artifact.discard()
             return artifact
