@@ -256,6 +256,29 @@ def test_a_name_that_is_not_here_is_an_error_that_lists_what_is() -> None:
         module["__getattr__"]("nothing")  # type: ignore[operator]
 
 
+@pytest.mark.parametrize(
+    ("statement", "reason"),
+    [
+        ("import artstore.apis.reports as wr", "artstore.apis.reports is not here: there are no reports"),
+        ("from artstore.apis import reports", "artstore.apis.reports is not here: there are no reports"),
+        ("from artstore.sdk.launch.agent import LaunchAgent", "artstore.sdk.launch is not here: it starts no jobs"),
+        (
+            "import artstore; artstore.sdk.launch",
+            "artstore.sdk is artstore's here, which has no 'launch': it starts no jobs",
+        ),
+        (
+            "from artstore.apis.importers.mlflow import MlflowImporter",
+            "artstore.apis.importers is not here: `artstore import` imports from MLflow and W&B",
+        ),
+    ],
+)
+def test_a_module_that_means_nothing_here_says_why(statement: str, reason: str) -> None:
+    with pytest.raises((ImportError, AttributeError)) as raised:
+        exec(statement)
+    assert str(raised.value) == reason
+    assert not hasattr(artstore.apis, "reports")
+
+
 def test_each_name_of_each_module_is_here() -> None:
     for names in MODULES.values():
         for name, home in names.items():

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from types import ModuleType
 from typing import Any, cast
 
-from artstore.adapters.wandb_names.table import ALL, MODULES, VERSION
+from artstore.adapters.wandb_names.table import ABSENT, ALL, MODULES, VERSION
 
 NAME = "wandb"
 _PUBLIC = importlib.import_module("artstore")
@@ -45,6 +45,8 @@ def _handed(name: str, path: str, attribute: str) -> Any:
         return importlib.import_module(f"{name}.{attribute}")
     if attribute.startswith("__"):
         raise AttributeError(f"module '{name}' has no attribute '{attribute}'")
+    if below in ABSENT:
+        raise AttributeError(f"{name} is artstore's here, which has no '{attribute}': {ABSENT[below]}")
     if path in ALL:
         return getattr(importlib.import_module(ALL[path]), attribute)
     here = ", ".join(_names_here(path)) or "no names"
@@ -71,12 +73,15 @@ class _Finder:
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
-        """Raises ModuleNotFoundError for a module below `wandb` that artstore lacks: nothing else can have it."""
+        """Raises ModuleNotFoundError for a module that artstore never has, and for any below `wandb` that it lacks."""
         root, _, module = fullname.partition(".")
         if root != self.root or not module:
             return None
         if module in MODULES:
             return importlib.machinery.ModuleSpec(fullname, cast(Any, self), is_package=True)
+        for missing, reason in ABSENT.items():
+            if f"{module}.".startswith(f"{missing}."):  # without `name`, so that Python doesn't replace the message
+                raise ModuleNotFoundError(f"{fullname} is not here: {reason}")
         if root != NAME or module == "__main__":
             return None
         above = module.rpartition(".")[0]

@@ -138,3 +138,12 @@ MODULES: dict[str, dict[str, str]] = {
 """The names of each module, by its path below `wandb`, and the home of each."""
 ALL = {"": "artstore", "errors": "artstore.errors", "env": "artstore.adapters.wandb_names.env"}
 """Modules that hand through all names of one of ours."""
+ABSENT = {
+    "apis.importers": "`artstore import` imports from MLflow and W&B",
+    "apis.reports": "there are no reports",
+    "apis.workspaces": "there are no saved views of pages",
+    "sdk.launch": "it starts no jobs",
+    "sdk.sweeps": "there are no sweeps",
+    "sdk.wandb_sweep": "there are no sweeps",
+}
+"""Why artstore lacks a module and all below it."""
