@@ -13,6 +13,7 @@ REPRESENTATIVES = {
     "artifacts/pipeline",
     "artifacts/several_runs_one_version",
     "media/masks",
+    "plots/confusion_matrix",
     "querying/delete_runs",
     "querying/filters",
     "refused/sweep",
