@@ -15,6 +15,7 @@ from artstore.domain.tree import DIRECTORY, REFERENCE, folder_page
 from artstore.errors import InvalidValue, NoEntry, NotFound
 from artstore.operations.finding.lookup import Version
 from artstore.store.runfiles import RunFile
+from artstore.web.drawing import coloured_mask
 from artstore.web.guard import FILES, FRAMED
 from artstore.web.previews import HEAD, IMAGE, PAGE, Preview, image_type, played_type, preview
 from artstore.web.render import page, repository_of, text_in, version_in
@@ -142,6 +143,16 @@ def image(request: Request) -> Response:
     if kind is None:
         raise NotFound(f"'{printable(file.path)}' is not an image that pages show")
     return Response(data, media_type=kind, headers={"content-security-policy": FILES})
+
+
+def mask(request: Request) -> Response:
+    """A mask of an image, with a colour for each class."""
+    file = _file(request)
+    data = _all_of(file, IMAGE)
+    coloured = None if data is None else coloured_mask(data)
+    if coloured is None:
+        raise NotFound(f"'{printable(file.path)}' is not a mask that pages show")
+    return Response(coloured, media_type="image/png", headers={"content-security-policy": FILES})
 
 
 def play(request: Request) -> Response:

@@ -5,6 +5,7 @@ import csv
 import heapq
 import json
 from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import Any, BinaryIO, NamedTuple
 
 from starlette.requests import Request
@@ -13,7 +14,8 @@ from artstore.api.tables.columns import in_order
 from artstore.api.tables.file import ENDING, read_table
 from artstore.domain.names import printable
 from artstore.errors import Damage, InvalidValue
-from artstore.web.render import ROWS, Rows, as_json, number_in, page_of, text_in
+from artstore.web.media import Media, Shown, is_media, items_of
+from artstore.web.render import ROWS, Rows, as_json, fragment, number_in, page_of, text_in
 from artstore.web.sources import Source, StoredFile, folder_of, rendered_beside
 
 TEXT = 256 << 10
@@ -28,6 +30,8 @@ _COLUMNS = 200
 """Columns of a table that are shown."""
 _CELL = 1000
 """Characters of a cell that are shown."""
+_IN_CELL = 8
+"""Media of a list in a cell that are shown."""
 _SORTED = 100_000
 """The last row up to which a table can be sorted: these rows are in memory."""
 _IMAGES: tuple[tuple[bytes, str], ...] = (
@@ -58,7 +62,7 @@ class Preview(NamedTuple):
     """The preview of a file."""
 
     kind: str
-    """grid, image, audio, video, page, markdown, text, or none"""
+    """grid, image, audio, video, page, media, markdown, text, or none"""
     content: Any
     note: str | None = None
 
@@ -68,7 +72,7 @@ def preview(request: Request, source: Source, file: StoredFile) -> Preview:
     path = file.path
     if path.endswith(ENDING):
         try:
-            return Preview("grid", _table(request, file))
+            return Preview("grid", _table(request, source, file))
         except Damage:
             pass  # only its name is a table's
     with file.open() as opened:
@@ -85,7 +89,10 @@ def preview(request: Request, source: Source, file: StoredFile) -> Preview:
             return Preview("grid", _csv(request, opened, "\t" if path.endswith(".tsv") else ","))
         if path.endswith(".json") and file.size <= _JSON:
             try:
-                return Preview("text", as_json(json.loads(head + opened.read())))
+                told = json.loads(head + opened.read())
+                if is_media(told):
+                    return Preview("media", _of_media(told, source), as_json(told)[:_CELL])
+                return Preview("text", as_json(told))
             except (ValueError, RecursionError):
                 pass  # only its name is that of a JSON file
         note = f"the first {TEXT >> 10} KiB" if file.size > TEXT else None
@@ -93,6 +100,12 @@ def preview(request: Request, source: Source, file: StoredFile) -> Preview:
             return Preview("markdown", rendered_beside(text, source, folder_of(path)))
         is_page = path.lower().endswith((".html", ".htm")) and file.size <= PAGE
         return Preview("page" if is_page else "text", text, note)
+
+
+def _of_media(told: Any, source: Source) -> list[Shown]:
+    """The first objects of what is recorded of media."""
+    media, items = Media(source), items_of(told)
+    return [media.shown(items.at(at)) for at in range(min(items.total, ROWS))]
 
 
 def _as_text(data: bytes, *, cut: bool) -> str | None:
@@ -128,13 +141,38 @@ def played_type(head: bytes, path: str) -> str | None:
 # -- tables --
 
 
-def _table(request: Request, file: StoredFile) -> Grid:
+def _table(request: Request, source: Source, file: StoredFile) -> Grid:
     head, rows = read_table(file.open, f"'{printable(file.path)}'")
-    return _grid(
+    grid = _grid(
         request,
         [str(name) for name in head.columns[:_COLUMNS]],
         ([in_order(cell) for cell in row[:_COLUMNS]] for row in rows),
     )
+    return _with_media(grid, source)
+
+
+def first_rows(source: Source, file: StoredFile, rows: int, columns: int) -> Grid:
+    """The beginning of a table. Raises Damage if it isn't one."""
+    head, all_rows = read_table(file.open, f"'{printable(file.path)}'")
+    start = [[in_order(cell) for cell in row[:columns]] for row in islice(all_rows, rows)]
+    return _with_media(
+        Grid([str(name) for name in head.columns[:columns]], Rows(start, 0, False), None, False, 200), source
+    )
+
+
+def _with_media(grid: Grid, source: Source) -> Grid:
+    """The rows of a page with pictures, players and bars instead of what is recorded of media."""
+    media = Media(source)
+    shown = [[_cell(cell, media) for cell in row] for row in grid.rows.shown]
+    return grid._replace(rows=grid.rows._replace(shown=shown))
+
+
+def _cell(cell: Any, media: Media) -> Any:
+    if not isinstance(cell, dict | list) or not is_media(cell):
+        return cell
+    items = items_of(cell)
+    shown = [media.shown(items.at(at)) for at in range(min(items.total, _IN_CELL))]
+    return fragment("cell.html", objects=shown, more=items.total - len(shown))
 
 
 def _csv(request: Request, file: BinaryIO, delimiter: str) -> Grid:

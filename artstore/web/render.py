@@ -16,6 +16,7 @@ from starlette.responses import HTMLResponse
 from artstore.api.handles import opened
 from artstore.domain.collection import Path
 from artstore.domain.names import printable
+from artstore.domain.recorded_media import in_short, text_of_value
 from artstore.domain.run import RunPath
 from artstore.domain.wording import count, human, moment
 from artstore.errors import InvalidValue, NotFound
@@ -175,10 +176,15 @@ def page(request: Request, template: str, title: str, status: int = 200, **value
     return HTMLResponse(text, status)
 
 
+def fragment(template: str, **values: Any) -> Markup:
+    """A part of a page, from a template and its values."""
+    return Markup(_templates.get_template(template).render(**values))
+
+
 def flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Nested values as rows: (`key.inner`, value)."""
+    """Nested values as rows: (`key.inner`, value). Media are described in few words."""
     for key, value in values.items():
-        if isinstance(value, Mapping) and value:
+        if isinstance(value, Mapping) and value and in_short(value) is None:
             yield from flat(value, f"{prefix}{key}.")
         else:
-            yield f"{prefix}{key}", value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+            yield f"{prefix}{key}", value if isinstance(value, str) else text_of_value(value)

@@ -6,6 +6,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from artstore.api.plots.chart import OWN
 from artstore.domain.changes import Change
 from artstore.domain.collection import Path, is_live
 from artstore.domain.names import check_project, file_name_of, printable
@@ -49,6 +50,11 @@ def run(request: Request) -> Response:
         request, "run.html", f"Run {state.path}", run=state, state=repository.runs.status(state), edges=edges,
         config=list(flat(state.parameters)), summary=list(flat(repository.run_summary(state))),
     )  # fmt: skip
+
+
+def _own(config: dict[str, Any]) -> dict[str, Any]:
+    """A config without what W&B records in it, such as the specs of charts."""
+    return {key: value for key, value in config.items() if key != OWN}
 
 
 def _versions(repository: Repository, edges: dict[str, Change]) -> list[tuple[str, Version | None]]:

@@ -19,7 +19,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from artstore.errors import ArtstoreError, Conflict, Damage, InvalidValue, NotFound, Refused, StorageError
-from artstore.web import browsing, files, recorded, runs
+from artstore.web import browsing, files, panels, recorded, runs
 from artstore.web.connections import BACKLOG, Connection
 from artstore.web.guard import Application, Guard
 from artstore.web.render import collection_url, page, version_named
@@ -30,7 +30,7 @@ _THREADS = 4
 """How many requests are handled at once, each by a thread with its own handle. A page sends few at a time."""
 _VERSION = "/{entity}/{project}/{name}/{number}"
 _RUN = "/{entity}/{project}/{id}"
-_BYTES = {"raw": files.download, "image": files.image, "play": files.play, "html": files.html}
+_BYTES = {"raw": files.download, "image": files.image, "play": files.play, "html": files.html, "mask": files.mask}
 """What answers with the bytes of a file of a version or run, by the first part of the address."""
 _STATUS: dict[type[ArtstoreError], int] = {
     NotFound: 404, InvalidValue: 400, Conflict: 409, Refused: 403, StorageError: 503, Damage: 500,
@@ -55,6 +55,7 @@ def application(root: str, secret: str, cookie: str = "artstore") -> Application
             Route("/runs", runs.runs),
             Route(f"/run{_RUN}", runs.run),
             Route(f"/run-files{_RUN}", files.browse_run),
+            Route(f"/run-media{_RUN}", panels.media),
             Route(f"/run-console{_RUN}", recorded.console),
             Route(f"/run-environment{_RUN}", recorded.environment),
             Route("/compare", runs.compare),

@@ -15,6 +15,7 @@ from artstore.repository import Repository
 from artstore.web.console import coloured, patched
 from tests.support.commands import environment
 from tests.support.folders import make_tree
+from tests.support.marks import mostly_long
 from tests.support.pages import Served, Watched, seen_by_a_browser, serve, watched
 
 ROOT = Path(__file__).parents[2]
@@ -113,7 +114,7 @@ def said(served: Served, path: str) -> str:
 
 
 @seen_by_a_browser
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", mostly_long(["light", "dark"], "light"))
 def test_pages_of_a_runs_files_are_accessible_and_need_no_network(
     browser: Browser, served: Served, scheme: str
 ) -> None:
