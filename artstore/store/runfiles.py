@@ -128,22 +128,43 @@ def _make_folders(folder: str, parts: tuple[bytes, ...]) -> None:
 
 
 def staged_in(folder: str) -> Iterator[tuple[bytes, str, int]]:
-    """The whole files in a folder of unsealed files: path, path on this host, size. Each folder is in order."""
+    """The whole files in a folder of unsealed files: path, path on this host, size. Each folder is in order.
+
+    Only artstore writes there, but an unpacked repository may hold anything: symlinks, special files and names that no
+    file of a run can have are left out.
+    """
     root = os.fsencode(folder)
+    if os.path.islink(root):
+        return
     for here, folders, names in os.walk(root):
-        folders.sort()
+        folders[:] = sorted(name for name in folders if not is_protected(name))
         for name in sorted(names):
-            if here == root and name.startswith(UNFINISHED.encode()):
+            if is_protected(name) or (here == root and name.startswith(UNFINISHED.encode())):
                 continue
             place = os.path.join(here, name)
-            try:
-                status = os.lstat(place)
-            except FileNotFoundError:
-                continue
-            if stat.S_ISREG(
-                status.st_mode
-            ):  # nobody but artstore writes here, but an unpacked folder may hold anything
-                yield os.path.relpath(place, root), os.fsdecode(place), status.st_size
+            size = _size_at(place)
+            if size is not None:
+                yield os.path.relpath(place, root), os.fsdecode(place), size
+
+
+def _staged_at(folder: str, path: str, parts: tuple[bytes, ...]) -> RunFile | None:
+    """The file at a path in a folder of unsealed files, if `staged_in` finds it there."""
+    place = os.fsencode(folder)
+    for part in parts:
+        if os.path.islink(place):
+            return None
+        place = os.path.join(place, part)
+    size = _size_at(place)
+    return None if size is None else RunFile(path, size, None, os.fsdecode(place))
+
+
+def _size_at(place: bytes) -> int | None:
+    """The size of a file; None if there is none, or something else."""
+    try:
+        status = os.lstat(place)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return status.st_size if stat.S_ISREG(status.st_mode) else None
 
 
 def _unsealed(objects: ObjectStore, listed: list[str], now: RunState) -> list[str]:
@@ -172,12 +193,12 @@ def files_of(objects: ObjectStore, runs: Runs, state: RunState) -> dict[str, Run
 def file_at(objects: ObjectStore, runs: Runs, state: RunState, path: str) -> RunFile:
     """The file of a run at a path. Raises NoEntry if there is none."""
     parts = parse_path(normal_path(path))
-    listed = runs.file_folders(state)  # before the log is read, as in `files_of`
+    can_be_staged = not any(map(is_protected, parts)) and not parts[0].startswith(UNFINISHED.encode())
+    listed = runs.file_folders(state) if can_be_staged else []  # before the log is read, as in `files_of`
     now = runs.read_folder(state.path.folder)
     for folder in reversed(_unsealed(objects, listed, now)):
-        place = os.path.join(os.fsencode(folder), *parts)
-        if os.path.isfile(place):
-            return RunFile(path, os.path.getsize(place), None, os.fsdecode(place))
+        if (found := _staged_at(folder, path, parts)) is not None:
+            return found
     for tree in reversed(now.folders()):
         entry = find(tree.digest, parts, objects.read_tree)
         if entry is not None and entry.kind != DIRECTORY:

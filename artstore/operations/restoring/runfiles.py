@@ -6,8 +6,9 @@ from typing import BinaryIO
 
 from artstore.backends.confined import Confined, create_file
 from artstore.backends.files import closing_fd
-from artstore.domain.names import normal_path, parse_path, printable
+from artstore.domain.names import is_protected, normal_path, parse_path, printable
 from artstore.errors import translated
+from artstore.operations.restoring.writing import refuse_protected
 
 
 def restore_run_file(source: BinaryIO, root: str, path: str, forbidden: str | None) -> str:
@@ -19,9 +20,14 @@ def restore_run_file(source: BinaryIO, root: str, path: str, forbidden: str | No
 
     Returns:
         The path of the new file.
+
+    Raises:
+        InvalidValue: If a name in the path is protected: a run that was pulled may have such a file.
     """
     parts = parse_path(normal_path(path))
     with source, translated(f"write to {printable(root)}"):
+        if any(map(is_protected, parts)):
+            refuse_protected(b"/".join(parts))
         os.makedirs(root, exist_ok=True)
         with Confined(root, forbidden) as target, closing_fd(target.open_folder(parts[:-1])) as folder:
             temporary = f".artstore-{os.urandom(8).hex()}".encode()

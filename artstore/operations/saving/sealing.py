@@ -68,6 +68,7 @@ def _seal(
     """Store the parts and append the changes that name them. A damaged part is taken out of `beside`."""
     storage = objects.here
     assert storage is not None
+    live = _live(state)
     with Transaction(objects) as tx:
         rows, files = [], []
         for path in list(beside):
@@ -82,12 +83,16 @@ def _seal(
             except (DamagedObject, FileNotFoundError):  # not there: a signal handler has sealed it meanwhile
                 beside.remove(path)
         rows.sort(key=operator.itemgetter("first"))
-        changes = [*rows, *_files_changes(tx, state, files, last=last)]
+        changes = [*rows, *(_files_change(name, encoded(tree, tx), []) for name, tree in files)]
+        whole = _in_one_tree(tx, state, files) if last else []
         tx.publish()
 
         def build(now: RunState) -> list[Change]:
             known = now.history.keys() | now.files.keys()
-            return [*(change for change in changes if change["part"] not in known), *more(now)]
+            new = [change for change in changes if change["part"] not in known]
+            # A folder that was sealed meanwhile was removed, perhaps while it was read here: one tree could lack files.
+            is_whole = len(new) == len(changes) and _live(now) == live
+            return [*new, *(whole if is_whole else []), *more(now)]
 
         runs.append(state, build)
         tx.ensure()
@@ -111,21 +116,23 @@ def _tree_of(tx: Transaction, storage: FolderStorage, path: str) -> TreeBuilder:
     return tree
 
 
-def _files_changes(
-    tx: Transaction, state: RunState, found: list[tuple[str, TreeBuilder]], *, last: bool
-) -> list[Change]:
-    """The changes that name the trees of a run's files: one for each folder, or at the end one for all trees."""
-    changes = [_files_change(name, encoded(tree, tx), []) for name, tree in found]
-    parts = [name for name, change in state.files.items() if change] + [name for name, _ in found]
-    if not last or len(parts) < 2:
-        return changes
+def _live(state: RunState) -> list[str]:
+    """The parts of a run's files that no other part replaces."""
+    return [name for name, change in state.files.items() if change]
+
+
+def _in_one_tree(tx: Transaction, state: RunState, found: list[tuple[str, TreeBuilder]]) -> list[Change]:
+    """The change that names one tree of all files of a run, instead of its trees and those found. None for one tree."""
+    parts = [*_live(state), *(name for name, _ in found)]
+    if len(parts) < 2:
+        return []
     whole = TreeBuilder(tx.read_tree)
     try:
         for folder in (*state.folders(), *(encoded(tree, tx) for _, tree in found)):
             whole.graft((), folder)
     except PathTaken:  # a file and a folder have the same name in two trees: both stay
-        return changes
-    return [*changes, _files_change(f"{FILES}{this_process(named=False)}", encoded(whole, tx), parts)]
+        return []
+    return [_files_change(f"{FILES}{this_process(named=False)}", encoded(whole, tx), parts)]
 
 
 def _files_change(name: str, folder: Folder, replaces: list[str]) -> Change:
@@ -162,8 +169,7 @@ def delete_file(objects: ObjectStore, runs: Runs, state: RunState, path: str) ->
             for folder in now.folders():
                 whole.graft((), folder)
             whole.remove(parts)
-            names = [name for name, change in now.files.items() if change]
-            change = _files_change(f"{FILES}{this_process(named=False)}", encoded(whole, tx), names)
+            change = _files_change(f"{FILES}{this_process(named=False)}", encoded(whole, tx), _live(now))
             tx.publish()
             return [change]
 

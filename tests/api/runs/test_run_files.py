@@ -11,6 +11,7 @@ from artstore.api.handles import opened
 from artstore.api.recording import Recording, start
 from artstore.domain.digest import BLOB, digest_of
 from artstore.errors import InvalidValue, NoEntry
+from artstore.operations.restoring.runfiles import restore_run_file
 from artstore.operations.saving import sealing
 from artstore.repository import Repository
 from artstore.sync.transfer import NOTHING
@@ -219,3 +220,51 @@ def test_a_folder_that_was_left_over_after_it_was_sealed_means_nothing_and_is_re
     start(root(), id="r", resume="must").finish(0, {})
     assert left_open() == []
     assert files(opened(root())) == SMALL | {"a.txt": b"newer"}
+
+
+def test_files_that_a_signal_handler_seals_while_the_run_ends_are_kept(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = recording()
+    run.seal()
+    run.add_file("later.txt", b"three")
+    read = sealing.staged_in
+
+    def read_late(place: str) -> Any:
+        monkeypatch.setattr(sealing, "staged_in", read)
+        run.seal()
+        return read(place)
+
+    monkeypatch.setattr(sealing, "staged_in", read_late)
+    run.finish(0, {})
+    assert files(opened(root())) == SMALL | {"later.txt": b"three"}
+
+
+def test_what_only_somebody_else_can_have_put_beside_a_run_is_not_among_its_files(here: Path, tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.mkdir()
+    (secret / "key").write_text("of the user")
+    run = recording()
+    staged = Path(folder("r"), left_open()[0])
+    (staged / "link").symlink_to(secret / "key")
+    (staged / "folder").symlink_to(secret)
+    (staged / ".git").mkdir()
+    (staged / ".git" / "config").write_text("[core]")
+    os.mkfifo(staged / "fifo")
+    Path(folder("r"), staged.name + "0").symlink_to(secret)
+    repository = opened(root())
+    assert files(repository) == SMALL
+    for path in ("link", "folder/key", ".git/config", "fifo", "key"):
+        with pytest.raises(NoEntry):
+            repository.open_run_file(run.state(), path)
+    run.finish(0, {})
+    assert files(repository) == SMALL and (secret / "key").exists()
+
+
+def test_a_runs_file_below_a_protected_name_is_not_restored(here: Path) -> None:
+    run = recording(files={"git/config": b"[core]"})
+    run.finish(0, {})
+    repository = opened(root())
+    with pytest.raises(InvalidValue, match="protected name"):
+        restore_run_file(repository.open_run_file(run.state(), "git/config"), "out", "sub/.GIT/config", None)
+    assert not Path("out").exists()
