@@ -113,8 +113,8 @@ class State:
         self.redirect: Path | None = None
         self.keep: str | None = None
         """the rule that says which of its versions are kept; None if all are"""
-        self.keep_change: str | None = None
-        """the change that set the rule; only where somebody accepted it, the rule deletes versions"""
+        self.keep_entry: str | None = None
+        """the digest of the entry that set the rule here; only where somebody accepted it, the rule deletes versions"""
         self.metadata: dict[str, Any] = {}
         self.blobs: dict[str, str] = {}
         """long values of the collection's own metadata: the digests of their blobs, by key"""

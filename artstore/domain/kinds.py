@@ -135,7 +135,7 @@ def _fold_delete_collection(state: State, entry: LogEntry, change: Change) -> No
     state.exists = any(is_live(version) for version in state.versions.values())
     if not state.exists:
         state.tags, state.description, state.metadata, state.blobs, state.upserts = [], None, {}, {}, {}
-        state.keep = state.keep_change = None
+        state.keep = state.keep_entry = None
 
 
 def _fold_moved_from(state: State, entry: LogEntry, change: Change) -> None:
@@ -225,7 +225,7 @@ _STATE = is_record(
         "exists": lambda value: type(value) is bool,
         "redirect": or_null(_is_path),
         "keep": is_rule,
-        "keep_change": or_null(is_text),
+        "keep_entry": or_null(is_digest),
         "metadata": is_json(dict_of(anything)),
         "blobs": are_blobs,
         "upserts": dict_of(list_of(is_record({**_PART, "time": is_text}))),

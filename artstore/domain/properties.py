@@ -367,7 +367,7 @@ class Keep(Property):
     stored: ClassVar[Fields] = {}
 
     def fold(self, state: State, entry: LogEntry, change: Change) -> None:
-        state.keep, state.keep_change = change["new"], change["change"] if change["new"] else None
+        state.keep, state.keep_entry = change["new"], entry.digest if change["new"] else None
 
     def keys(self, change: Change) -> list[Key]:
         return [("keep",)]

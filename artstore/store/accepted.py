@@ -12,13 +12,16 @@ _LONGEST = 1 << 20
 
 
 class Accepted:
-    """The changes that set accepted rules, by id: one small file. Without it, no rule deletes anything."""
+    """The log entries that set accepted rules, by digest: one small file. Without it, no rule deletes anything.
+
+    Changes wouldn't do: they bring their ids along, so a rule from elsewhere could have the id of an accepted one.
+    """
 
     def __init__(self, storage: FolderStorage) -> None:
         self._storage = storage
 
     def all(self) -> list[str]:
-        """The ids of changes. None if others can have written the file: they could have old versions deleted."""
+        """The digests of entries. None if others can have written the file: they could have old versions deleted."""
         try:
             with closing_fd(open_regular(self._storage.path(_NAME))) as fd:
                 status = os.fstat(fd)
@@ -27,10 +30,10 @@ class Accepted:
                 found = json.loads(os.read(fd, _LONGEST))
         except (OSError, ValueError, RecursionError):
             return []
-        return [id for id in found if isinstance(id, str)] if isinstance(found, list) else []
+        return [digest for digest in found if isinstance(digest, str)] if isinstance(found, list) else []
 
-    def add(self, change: str) -> None:
-        """Accept a rule by the change that set it. Raises StorageError."""
+    def add(self, entry: str) -> None:
+        """Accept a rule by the entry that set it. Raises StorageError."""
         known = self.all()
-        if change not in known:
-            self._storage.replace(_NAME, json.dumps([*known, change]).encode() + b"\n", sync=True)
+        if entry not in known:
+            self._storage.replace(_NAME, json.dumps([*known, entry]).encode() + b"\n", sync=True)

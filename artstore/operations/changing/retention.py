@@ -51,17 +51,17 @@ class Retention:
             return [] if state.keep == rule else [new_change("keep", old=state.keep, new=rule)]
 
         state = self._refs.change(path, build)
-        if state.keep_change is not None:
-            self._accepted.add(state.keep_change)
+        if state.keep_entry is not None:
+            self._accepted.add(state.keep_entry)
 
     def accept(self, path: Path) -> None:
         """Let saves here apply a rule that was set elsewhere. Raises Conflict if the collection has none."""
         state = self._refs.read(path)
-        if state.keep_change is None:
+        if state.keep_entry is None:
             raise Conflict(
                 f"{path.name} has no rule for what to keep", hint=f"{typed('keep', path.name, 'last:3')} sets one"
             )
-        self._accepted.add(state.keep_change)
+        self._accepted.add(state.keep_entry)
 
     def look(self, state: State, rule: str | None = None) -> Kept:
         """A collection's rule, or another one to try, and the versions that it would let go. Deletes nothing."""
@@ -89,7 +89,7 @@ class Retention:
         ]
 
     def _is_accepted(self, state: State) -> bool:
-        return state.keep_change is not None and state.keep_change in self._accepted.all()
+        return state.keep_entry is not None and state.keep_entry in self._accepted.all()
 
 
 def _policy(rule: str) -> Policy:

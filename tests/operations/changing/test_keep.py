@@ -228,3 +228,33 @@ def test_the_command_says_that_a_rule_from_elsewhere_waits_for_accept(here: Path
     assert shown.err == "hint: it was set elsewhere; `artstore keep --accept model` lets saves here apply it\n"
     assert cli("keep", "model", "--accept", cwd=tmp_path / "bob").err == ""
     assert cli("keep", "model", cwd=tmp_path / "bob").err == ""
+
+
+def test_a_rule_from_elsewhere_with_the_id_of_an_accepted_one_deletes_nothing(here: Path, tmp_path: Path) -> None:
+    save(0)
+    repository().keep("model", "last:1")
+    log(draft("data", "data 0"))
+    nas = tmp_path / "nas"
+    repository().remotes.add("nas", str(nas), make=True)
+    repository().push("nas")
+    with cloned(tmp_path, nas, "mallory") as mallory:
+        stolen = next(
+            change
+            for entry in mallory.refs.history(mallory.path_of("model")[0])
+            for change in entry.changes
+            if change["kind"] == "keep"
+        )
+        mallory.refs.change(mallory.path_of("data")[0], lambda _: [stolen])
+        mallory.push()
+    repository().pull("nas")
+    assert repository().refs.read(repository().path_of("data")[0]).keep == "last:1"
+    log(draft("data", "data 1"))
+    assert [version["number"] for version in repository().refs.read(repository().path_of("data")[0]).live()] == [0, 1]
+
+
+def test_an_accepted_rule_goes_on_under_a_new_name(here: Path) -> None:
+    save(0)
+    repository().keep("model", "last:1")
+    repository().rename("model", "best")
+    log(draft("best", "another"))
+    assert [version["number"] for version in repository().refs.read(repository().path_of("best")[0]).live()] == [1]
