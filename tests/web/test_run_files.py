@@ -124,6 +124,9 @@ def test_pages_of_a_runs_files_are_accessible_and_need_no_network(
         found = Axe().run(page).response["violations"]
         assert [(v["id"], v["nodes"][0]["html"]) for v in found] == [], name
         assert tab.wrong == [], name
+        page.set_viewport_size({"width": 390, "height": 844})
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), name
+        page.set_viewport_size({"width": 1200, "height": 800})
     tab.page.context.close()
 
 
