@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from artstore.api.query import Api
     from artstore.api.run import Run
     from artstore.api.session import (
-        Settings,
         alert,
         define_metric,
         finish,
@@ -60,6 +59,7 @@ if TYPE_CHECKING:
         use_model,
         watch,
     )
+    from artstore.api.settings import Settings
     from artstore.api.tables.table import Table
     from artstore.api.terminal import termerror, termlog, termsetup, termwarn
     from artstore.api.values import Values
@@ -102,8 +102,9 @@ _HOMES = {
     "api.media.video": ("Video",),
     "repository": ("Repository",),
     "api.run": ("Run",),
+    "api.settings": ("Settings",),
     "api.session": (
-        "Settings", "alert", "define_metric", "finish", "finish_artifact", "init", "link_artifact", "link_model", "log",
+        "alert", "define_metric", "finish", "finish_artifact", "init", "link_artifact", "link_model", "log",
         "join", "log_artifact", "log_code", "log_model", "login", "restore", "save", "setup", "unwatch", "upsert_artifact",
         "use_artifact", "use_model", "watch",
     ),

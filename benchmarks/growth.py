@@ -166,13 +166,11 @@ def _own_anon_bytes() -> int:
 
 
 def _do(work: str, store: str, first: int, end: int, total: int, out: Path) -> None:
-    from artstore.api import recording
     from artstore.api.handles import opened
     from artstore.repository import Repository
 
     meter = Meter(work, out)
     os.fsync = meter.count_sync  # type: ignore[assignment]
-    recording._git = lambda: None  # a process for each run, which measures git
     Repository.init(store).close()
     for number in range(first, end):
         WORKS[work](meter, opened(store), number)

@@ -16,7 +16,7 @@ import artstore
 from artstore.repository import Repository
 from tests.support import in_process
 from tests.support.checks import check
-from tests.support.commands import Cli, Result, environment
+from tests.support.commands import QUIET, Cli, Result, environment
 from tests.support.marks import mark_beside_diagonals
 from tests.support.servers import SeaweedFS, seaweedfs, weed
 
@@ -80,12 +80,15 @@ def repo(root: Path, request: pytest.FixtureRequest) -> Iterator[Repository]:
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Iterator[Path]:
-    """An empty folder to work in, as a script would: own HOME, no settings of the caller's. The run that is still active
-    ends with the test, and its repository is checked, unless the test is marked `damaged`.
+    """An empty folder to work in, as a script would: own HOME, no settings of the caller's, runs that record nothing of
+    their surroundings. The run that is still active ends with the test, and its repository is checked, unless the test
+    is marked `damaged`.
     """
     for name in list(os.environ):
         if name.startswith(("WANDB_", "ARTSTORE_")):
             monkeypatch.delenv(name)
+    for name, value in QUIET.items():
+        monkeypatch.setenv(name, value)
     monkeypatch.setenv("HOME", str(tmp_path))
     folder = tmp_path / "work"
     folder.mkdir()

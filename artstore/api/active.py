@@ -11,11 +11,15 @@ from typing import TYPE_CHECKING, Any, Self, TextIO
 from artstore.api.artifact import Artifact
 from artstore.api.files import PathLike
 from artstore.api.handles import url_in
+from artstore.api.messages import say_ended
 from artstore.api.recording import Recording, session
 from artstore.api.runfiles import named_run, restored
 from artstore.api.saved import SavedFiles
+from artstore.api.settings import Settings
 from artstore.api.steps import Steps
-from artstore.api.values import Values, checked_text, checked_texts
+from artstore.api.surroundings.recorder import Surroundings
+from artstore.api.texts import checked_text, checked_texts
+from artstore.api.values import Values
 from artstore.domain.summaries import Summaries, kept_of
 from artstore.errors import NoActiveRun
 from artstore.operations.restoring.downloads import kept_out_of_git
@@ -37,6 +41,8 @@ class ActiveRun:
         allow_val_change: bool,
         disabled: bool,
         start: str | None,
+        settings: Settings,
+        recorder: Surroundings | None,
     ) -> None:
         """Wrap a recording.
 
@@ -47,11 +53,15 @@ class ActiveRun:
             allow_val_change: Let config values be changed.
             disabled: Whether nothing is left of the run when this process ends.
             start: The folder below which the run's own folder is made.
+            settings: The settings that were chosen.
+            recorder: Records the run's surroundings until it ends.
         """
         self._recording = run
         self._path = path = run.path
         self._disabled, self._start_folder = disabled, start
-        self._files = SavedFiles(run.add_file)
+        self._files, self._recorder = SavedFiles(run.add_file), recorder
+        self.settings = settings
+        """the settings that were chosen when it was started"""
         self._saves: BackgroundSaves | None = None
         self._ended = False
         self._pid = os.getpid()
@@ -181,6 +191,16 @@ class ActiveRun:
         return self._steps.current
 
     @property
+    def starting_step(self) -> int:
+        """The number of the first step that was logged since it was started here: 0, unless it was continued."""
+        return self._steps.first
+
+    @property
+    def sweep_id(self) -> str | None:
+        """The sweep's id, if the settings name one; there are no sweeps here."""
+        return None if self.settings.sweep_id is None else str(self.settings.sweep_id)
+
+    @property
     def start_time(self) -> str:
         """When the run was started: ISO 8601, UTC."""
         return self._start
@@ -252,6 +272,7 @@ class ActiveRun:
         """End the run: finished if the exit code is 0 or None, else failed. Later calls change nothing.
 
         It waits for saves in the background, and raises the error of one whose result nobody asked for.
+        A few lines on standard error say what came of it, unless `quiet` or WANDB_SILENT is set.
         """
         if self._ended:
             return
@@ -260,12 +281,16 @@ class ActiveRun:
                 session.end()
             return
         unheard = self._saves.wait() if self._saves is not None else None
+        if self._recorder is not None:
+            self._recorder.stop()
         self._files.save_rest()
         with self._steps.locked():
             self._steps.write()
             summary = dict(self._unwritten)
         self._recording.finish(int(exit_code or 0), summary)
         self._ended = True
+        if not self._disabled:
+            say_ended(self._recording.state(), self._recording.root, self.settings, quiet=quiet)
         atexit.unregister(self.end_at_exit)
         if session.run is self:
             session.end()

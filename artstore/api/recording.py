@@ -9,10 +9,11 @@ import threading
 import warnings
 import weakref
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from artstore.api.handles import opened
+from artstore.backends.git import NO_CODE, Code
 from artstore.backends.owner import this_process
 from artstore.backends.storage import FolderStorage
 from artstore.domain.changes import Change, new_change
@@ -22,7 +23,7 @@ from artstore.domain.metadata import as_number
 from artstore.domain.names import as_project, check_project, printable
 from artstore.domain.redaction import redacted_arguments
 from artstore.domain.run import FAILED, FINISHED, RunPath, RunState
-from artstore.errors import Conflict, InvalidValue, NoActiveRun, NotFound
+from artstore.errors import Conflict, InvalidValue, NoActiveRun, NoEntry, NotFound
 from artstore.operations.automation.events import metric_event
 from artstore.operations.automation.rules import MetricWatch
 from artstore.operations.finding.lookup import Home, Version
@@ -64,11 +65,18 @@ class Recording:
         self._ended = False
         self._history: HistoryWriter | None = None
         self._staged: StagedFiles | None = None
+        self._growing: StagedFiles | None = None
+        self._resumed = state.number > 1
 
     @property
     def folder(self) -> str:
         """The folder of the run's log."""
         return f"{self.root}/{self.path.folder}"
+
+    @property
+    def host(self) -> str | None:
+        """The host's name; None if names aren't recorded."""
+        return self.repository.settings.identity()[0]
 
     @property
     def repository(self) -> Repository:
@@ -108,7 +116,7 @@ class Recording:
         """Hold the lock. Yields the state to which may be appended."""
         if os.getpid() != self._pid:  # a thread of the parent may have held the lock at the fork
             self._lock, self._pid, self._depth = threading.RLock(), os.getpid(), 0
-            self._history = self._staged = None  # the open file and folder belong to the parent
+            self._history = self._staged = self._growing = None  # the open file and folders belong to the parent
         with self._lock:
             self._depth += 1
             try:
@@ -151,6 +159,20 @@ class Recording:
             if self._staged.bytes >= _SEAL_FILES_AT or self._staged.count >= _MOST_STAGED or self._ended:
                 self._seal(state)
 
+    def growing_file(self, path: str) -> str:
+        """Where on this host to write a file of the run that grows until the run ends, such as its console output.
+
+        If the run was continued, the file begins with what it held before.
+        """
+        with self._locked() as state:
+            if self._growing is None:
+                self._growing = StagedFiles(self._storage, self.path.folder, named=self._named)
+            local = self._growing.local(path)
+            if self._resumed and not os.path.exists(local):
+                with suppress(NoEntry), self.repository.open_run_file(state, path) as before, open(local, "xb") as file:
+                    shutil.copyfileobj(before, file)
+            return local
+
     def _watch(self, row: MetricRow) -> None:
         """Announce an event for each watched metric that passes its threshold. Each threshold fires once."""
         for watch in [watch for watch in self._watched if watch.metric in row]:
@@ -172,7 +194,8 @@ class Recording:
             self._history.end()
         if self._staged is not None:
             self._staged.end()
-        self.repository.seal(state, more, last=last)
+        growing = None if self._growing is None or last else self._growing.name
+        self.repository.seal(state, more, growing=growing, last=last)
 
     def used(self, found: Version, use_as: str | None = None) -> None:
         """Record that the run read a version. A second call for the same version changes nothing."""
@@ -192,7 +215,7 @@ class Recording:
 
     def set_values(self, kind: str, values: dict[str, Any], removed: list[str]) -> None:
         """Set and remove keys of `config` or `summary`. Other keys stay, because another process may have set them."""
-        self._append(lambda state: _values_set(state, kind, values, removed))
+        self._append(lambda state: values_set(state, kind, values, removed))
 
     def draw(self, kind: str, charts: dict[str, dict[str, Any]]) -> None:
         """Record in the config, below `_wandb` as W&B does, how tables that the run logs are drawn.
@@ -205,7 +228,7 @@ class Recording:
             own = own if isinstance(own, dict) else {}
             known = own.get(kind)
             together = {**(known if isinstance(known, dict) else {}), **charts}
-            return _values_set(state, "config", {"_wandb": {**own, kind: together}}, [])
+            return values_set(state, "config", {"_wandb": {**own, kind: together}}, [])
 
         self._append(build)
 
@@ -234,7 +257,7 @@ class Recording:
 
         def build(state: RunState) -> list[Change]:
             end = new_change("finish", state=FAILED if code else FINISHED, code=code)
-            return [*_values_set(state, "summary", summary, []), *([] if state.finished else [end])]
+            return [*values_set(state, "summary", summary, []), *([] if state.finished else [end])]
 
         with self._locked() as state:
             self._ended = True
@@ -246,7 +269,7 @@ class Recording:
 def start(
     root: str, *, entity: str | None = None, project: str | None = None, id: str | None = None, name: str | None = None,
     job_type: str | None = None, group: str | None = None, tags: list[str] | None = None, notes: str | None = None,
-    config: dict[str, Any] | None = None, resume: str | None = None,
+    config: dict[str, Any] | None = None, resume: str | None = None, code: Code = NO_CODE,
 ) -> Recording:  # fmt: skip
     """Record a new run, or continue the one that has this id.
 
@@ -262,6 +285,7 @@ def start(
         notes: A text for people.
         config: The first values of config.
         resume: `never` refuses an id that exists; `must` refuses one that doesn't.
+        code: What git says of the code.
 
     Raises:
         Conflict: If the run exists, and `resume` is `never`.
@@ -280,7 +304,7 @@ def start(
     begun = new_change(
         "start", entity=path.entity, project=path.project, run=path.id, job_type=job_type, group=group,
         owner=str(this_process(named=repository.settings.identity()[0] is not None)),
-        command=redacted_arguments(map(_text, sys.argv)), git=_git(),
+        command=redacted_arguments(map(_text, sys.argv)), git=code.state,
     )  # fmt: skip
 
     def build(state: RunState) -> list[Change]:
@@ -296,7 +320,7 @@ def start(
             old = state if there else RunState(path)
             label = {"name": name or old.name or None, "notes": notes or old.notes, "tags": tags or old.tags}
             changes.append(new_change("label", **label))
-        return [*changes, *_values_set(RunState(path), "config", config or {}, [])]
+        return [*changes, *values_set(RunState(path), "config", config or {}, [])]
 
     state = repository.runs.read(path)
     repository.record(state, build)
@@ -382,7 +406,7 @@ _exit = sys.exit
 session = Session()
 
 
-def _values_set(state: RunState, kind: str, values: dict[str, Any], removed: list[str]) -> list[Change]:
+def values_set(state: RunState, kind: str, values: dict[str, Any], removed: list[str]) -> list[Change]:
     """The changes that set and remove keys of `config` or `summary`.
 
     Keys that already have these values are left out.
@@ -421,34 +445,3 @@ def new_id(length: int = 8) -> str:
 
 def _text(argument: str) -> str:
     return argument.encode("utf-8", "backslashreplace").decode()
-
-
-def _git() -> dict[str, Any] | None:
-    """The commit of the code that runs here, and whether files have changed. None outside git, or after two seconds.
-
-    Nothing that the repository's own config or hooks name is run, because whoever unpacked it may not have checked it.
-    Its filters are replaced, so files that need one may count as changed.
-    """
-    import subprocess  # takes 8 ms, and only runs need it
-
-    quiet = os.environ | {"GIT_OPTIONAL_LOCKS": "0", "GIT_ALLOW_PROTOCOL": "none", "GIT_NO_LAZY_FETCH": "1"}
-
-    def git(*arguments: str) -> "subprocess.CompletedProcess[str]":
-        command = ["git", "-c", "core.fsmonitor=false", "-c", f"core.hooksPath={os.devnull}", *arguments]
-        return subprocess.run(command, capture_output=True, text=True, timeout=2, env=quiet, check=False)
-
-    try:
-        listed = git("config", "--null", "--name-only", "--show-scope", "--get-regexp", r"^filter\.")
-        words = listed.stdout.split("\0")
-        own = [key for scope, key in zip(words[::2], words[1::2], strict=False) if scope in ("local", "worktree")]
-        if listed.returncode > 1 or any("=" in key for key in own):  # 1: none; an old git, or a bad key
-            return None
-        inert = [word for key in own for word in ("-c", f"{key}={'false' if key.endswith('.required') else ''}")]
-        status = ("status", "--porcelain=v2", "--branch", "--untracked-files=no", "--ignore-submodules=dirty")
-        done = git(*inert, *status)
-        done.check_returncode()
-    except (OSError, subprocess.SubprocessError, ValueError):
-        return None
-    lines = done.stdout.splitlines()
-    commit = next((line.split()[-1] for line in lines if line.startswith("# branch.oid")), None)
-    return {"commit": commit, "dirty": any(not line.startswith("#") for line in lines)}

@@ -2,65 +2,149 @@
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Iterator
+from copy import deepcopy
 from typing import Any
 
+from artstore.api.edited import RecordedSummary, changed
 from artstore.api.files import PathLike
 from artstore.api.handles import opened, url_in
 from artstore.api.listing import Artifacts
-from artstore.api.recording import session
+from artstore.api.recording import Recording, session, values_set
 from artstore.api.runfiles import File, Files
-from artstore.domain.changes import Change
+from artstore.api.surroundings.samples import EVENTS
+from artstore.api.texts import checked_text, checked_texts
+from artstore.domain.changes import Change, new_change
 from artstore.domain.collection import Path, State, is_live
 from artstore.domain.html import definition_rows, page
 from artstore.domain.metadata import as_number
 from artstore.domain.names import shortened
 from artstore.domain.run import RunState
-from artstore.errors import Conflict, InvalidType
+from artstore.errors import Conflict, InvalidType, InvalidValue, NoEntry
 from artstore.operations.finding.lookup import Version
 
 
-class Recorded(Mapping[str, Any]):
-    """Config or summary of a recorded run. It is read-only, so that no edit is lost silently."""
-
-    def __init__(self, values: dict[str, Any]) -> None:
-        self._json_dict = dict(values)
-
-    def __getitem__(self, key: str) -> Any:
-        return self._json_dict[key]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._json_dict)
-
-    def __len__(self) -> int:
-        return len(self._json_dict)
-
-    def __repr__(self) -> str:
-        return repr(self._json_dict)
-
-
 class RunRecord:
-    """A recorded run, as it was when it was read. `load()` reads it again."""
+    """A recorded run, as it was when it was read. `load()` reads it again.
+
+    Its config, name, notes and tags may be edited, which `update()` writes. Edits of the summary are written at once.
+
+    Example:
+        >>> run = wandb.Api().run("digits/train-1")
+        >>> run.config["batch"] = 64
+        >>> run.tags.append("baseline")
+        >>> run.update()
+        >>> run.summary.update({"accuracy": 0.9})
+        >>> again = wandb.Api().run("digits/train-1")
+        >>> again.config, again.tags, again.summary["accuracy"]
+        ({'batch': 64, 'lr': 0.1}, ['baseline'], 0.9)
+    """
 
     def __init__(self, root: str, state: RunState) -> None:
         self._root = root
+        self._take(state)
+
+    def _take(self, state: RunState) -> None:
+        """Begin with what is recorded, without edits."""
         self._state = state
-        self._summary: dict[str, Any] | None = None
+        self._summary: RecordedSummary | None = None
+        self._config = deepcopy(state.parameters)
+        self.tags = list(state.tags)
+        """the run's tags, which may be edited"""
+        self.name = state.name
+        """the name shown to people, which may be assigned"""
+        self.notes = state.notes
+        """a text for people, or None, which may be assigned"""
 
     def load(self, force: bool = False) -> "RunRecord":
         """Read the run again. `force` is accepted as in W&B and changes nothing."""
-        self._state, self._summary = opened(self._root).runs.find(self._state.path), None
+        self._take(opened(self._root).runs.find(self._state.path))
         return self
+
+    def update(self) -> None:
+        """Write the edits of config, name, notes and tags. What others have changed meanwhile stays.
+
+        Raises:
+            InvalidType: If the name, the notes or a tag isn't text.
+        """
+        name, tags = checked_text("name", self.name), checked_texts(self.tags)
+        notes = None if self.notes is None else checked_text("notes", self.notes)
+        state = self._state
+        edits = {
+            key: value
+            for key, value in (("name", name), ("notes", notes), ("tags", tags))
+            if value != getattr(state, key)
+        }
+        new, gone = changed(state.parameters, self._config)
+
+        def build(now: RunState) -> list[Change]:
+            label = {"name": now.name, "notes": now.notes, "tags": now.tags} | edits
+            return [*values_set(now, "config", new, gone), *([new_change("label", **label)] if edits else [])]
+
+        now = opened(self._root).runs.find(state.path)
+        opened(self._root).record(now, build)
+        self._take(now)
+
+    save = update
+
+    def _write_summary(self, new: dict[str, Any], gone: list[str]) -> None:
+        now = opened(self._root).runs.find(self._state.path)
+        opened(self._root).record(now, lambda now: values_set(now, "summary", new, gone))
+
+    def use_artifact(self, artifact: Any, use_as: str | None = None) -> Any:
+        """Record that the run read a version.
+
+        Args:
+            artifact: An artifact of `Api().artifact(…)`.
+            use_as: The role in which the run used it, for W&B's scripts.
+
+        Returns:
+            The artifact.
+
+        Raises:
+            InvalidValue: If it isn't a logged artifact.
+        """
+        self._logged("use_artifact", artifact).use_in(self._recording(), use_as=use_as)
+        return artifact
+
+    def log_artifact(self, artifact: Any, aliases: Any = None, tags: Any = None) -> Any:
+        """Record that the run wrote a version, and give it more aliases and tags.
+
+        Args:
+            artifact: An artifact of `Api().artifact(…)`.
+            aliases: Aliases to add.
+            tags: Tags to add.
+
+        Returns:
+            The artifact.
+
+        Raises:
+            InvalidValue: If it isn't a logged artifact.
+        """
+        self._logged("log_artifact", artifact).log_to(self._recording(), aliases, tags)
+        return artifact
+
+    def _logged(self, verb: str, artifact: Any) -> Any:
+        if not callable(getattr(artifact, "log_to", None)) or artifact.is_draft():
+            raise InvalidValue(
+                f"You must pass a wandb.Api().artifact() to {verb}", hint="log a draft with run.log_artifact()"
+            )
+        return artifact
+
+    def _recording(self) -> Recording:
+        return Recording(self._root, opened(self._root).runs.find(self._state.path), [])
+
+    def wait_until_finished(self) -> None:
+        """Wait until the run has ended, and read it again. Cost: a look at its log each second."""
+        while self.state == "running":
+            time.sleep(1)
+            self.load()
 
     @property
     def id(self) -> str:
         """The run's id."""
         return self._state.path.id
-
-    @property
-    def name(self) -> str:
-        """The name shown to people."""
-        return self._state.name
 
     @property
     def entity(self) -> str:
@@ -88,21 +172,21 @@ class RunRecord:
         return self._state.exit_code
 
     @property
-    def config(self) -> "Recorded":
-        """The hyperparameters, read-only."""
-        return Recorded(self._state.parameters)
+    def config(self) -> dict[str, Any]:
+        """The hyperparameters. `update()` writes edits of this dict."""
+        return self._config
 
     @property
-    def rawconfig(self) -> "Recorded":
+    def rawconfig(self) -> dict[str, Any]:
         """The hyperparameters, and below `_wandb` how the run's charts are drawn."""
-        return Recorded(self._state.config)
+        return dict(self._state.config)
 
     @property
-    def summary(self) -> "Recorded":
-        """The last value of each metric, read-only. Of a run that hasn't ended, the history is read for it."""
+    def summary(self) -> RecordedSummary:
+        """The last value of each metric; edits are written. Of a run that hasn't ended, the history is read for it."""
         if self._summary is None:
-            self._summary = opened(self._root).run_summary(self._state)
-        return Recorded(self._summary)
+            self._summary = RecordedSummary(opened(self._root).run_summary(self._state), self._write_summary)
+        return self._summary
 
     summary_metrics = summary
 
@@ -115,16 +199,6 @@ class RunRecord:
     def json_config(self) -> str:
         """The config as JSON text."""
         return json.dumps(self._state.parameters)
-
-    @property
-    def tags(self) -> list[str]:
-        """The run's tags."""
-        return list(self._state.tags)
-
-    @property
-    def notes(self) -> str | None:
-        """A text for people, or None."""
-        return self._state.notes
 
     @property
     def group(self) -> str | None:
@@ -213,14 +287,19 @@ class RunRecord:
             keys: Only these metrics and the x axis, from the rows that have all of them.
             x_axis: The metric to add to `keys`.
             pandas: Return a DataFrame if pandas is installed, else a list of dicts.
-            stream: `default`; every other stream is empty.
+            stream: `default`, or `system` for the samples of the machine: CPU, memory, disk, network, graphics cards.
 
         Example:
             >>> wandb.Api().run("digits/train-1").history(keys=["loss"], pandas=False)
             [{'_step': 0, 'loss': 0.5}, {'_step': 1, 'loss': 0.25}]
         """
-        wanted = None if keys is None else list(dict.fromkeys([x_axis, *keys]))
-        rows = list(self.scan_history(wanted)) if stream == "default" else []
+        if stream == "system":
+            wanted = None if keys is None else list(dict.fromkeys(["_timestamp", *keys]))
+            rows = [row for row in self._samples() if wanted is None or all(key in row for key in wanted)]
+            rows = rows if wanted is None else [{key: row[key] for key in wanted} for row in rows]
+        else:
+            wanted = None if keys is None else list(dict.fromkeys([x_axis, *keys]))
+            rows = list(self.scan_history(wanted)) if stream == "default" else []
         if len(rows) > samples > 0:
             rows = [rows[i * len(rows) // samples] for i in range(samples)]
         if pandas:
@@ -230,6 +309,15 @@ class RunRecord:
                 return rows
             return pd.DataFrame.from_records(rows)
         return rows
+
+    def _samples(self) -> list[dict[str, Any]]:
+        """The samples of the machine, whole lines only: a process may be writing the last one."""
+        try:
+            with opened(self._root).open_run_file(self._state, EVENTS) as file:
+                text = file.read()
+        except NoEntry:
+            return []
+        return [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith(b"\n")]
 
     def files(self, names: list[str] | None = None, pattern: str | None = None, per_page: int = 50) -> Files:
         """List the run's files, in the order of their paths.
@@ -243,7 +331,7 @@ class RunRecord:
             InvalidValue: If names and a pattern are given.
 
         Example:
-            >>> [file.name for file in wandb.Api().run("digits/train-1").files(pattern="%.txt")]
+            >>> [file.name for file in wandb.Api().run("digits/train-1").files(pattern="notes%")]
             ['notes.txt']
         """
         return Files(self._root, self._state, names, pattern)
@@ -326,8 +414,12 @@ class RunRecord:
 
     @property
     def display_name(self) -> str:
-        """The name shown to people."""
-        return self._state.name
+        """The name shown to people, which may be assigned."""
+        return self.name
+
+    @display_name.setter
+    def display_name(self, name: str) -> None:
+        self.name = name
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, RunRecord) and (self._root, self._state.path) == (other._root, other._state.path)

@@ -9,14 +9,20 @@ from functools import wraps
 from inspect import signature
 from typing import Any, Concatenate, ParamSpec, TextIO, TypeVar
 
-from artstore.api.artifact import Artifact
+from artstore.api.configs import config_of
 from artstore.api.files import PathLike
 from artstore.api.handles import opened
+from artstore.api.messages import say_begun
 from artstore.api.recording import session, start
 from artstore.api.run import Run
 from artstore.api.runfiles import named_run, restored
-from artstore.api.values import as_dict_of, checked_text, checked_texts, plain_values
+from artstore.api.settings import Settings, for_run, set_for_process
+from artstore.api.surroundings.recorder import Surroundings
+from artstore.api.texts import checked_text, checked_texts
+from artstore.backends.git import NO_CODE, Asking
 from artstore.errors import InvalidType, InvalidValue
+from artstore.repository import Repository
+from artstore.store.settings import is_repository
 from artstore.store.variables import run_environment
 
 _MODES = {mode: mode for mode in ("online", "offline", "shared", "disabled")} | {"dryrun": "offline", "run": "online"}
@@ -55,7 +61,9 @@ def init(
         job_type: What kind of work the run does, such as `train`.
         name: The name shown to people; by default the id.
         id: The run's id; by default a random one. A run that has it is continued.
-        config: Hyperparameters: a dict or an argparse Namespace. A value may be an Artifact, which is then used.
+        config: Hyperparameters: a dict, a namespace, a dataclass, or the path of a YAML file. A value may be an
+            Artifact, or text such as `wandb-artifact://project/name:alias`, which is then used. Values of
+            `config-defaults.yaml` in the working folder count if they aren't given.
         group: Runs that belong together.
         tags: The run's tags.
         notes: A text for people.
@@ -67,7 +75,7 @@ def init(
         config_include_keys: Only these keys of `config`.
         config_exclude_keys: Not these keys of `config`.
         settings: A `Settings` object or a dict.
-        **furniture: Other arguments of W&B, such as `save_code`; they change nothing.
+        **furniture: Other arguments of W&B. `save_code` saves the script with the run; all others change nothing.
 
     Returns:
         The run, which a `with` block finishes.
@@ -94,45 +102,55 @@ def init(
     before = session.run
     if before is not None and reinit in ("return_previous", False):
         return before
+    chosen = for_run(settings, {key: furniture.get(key) for key in ("save_code", "sync_tensorboard")})
     given = {
         "project": project, "entity": entity, "job_type": job_type, "name": name, "id": id, "group": group, "notes": notes,
         "tags": tags, "mode": mode, "resume": resume,
     }  # fmt: skip
-    asked = {**run_environment(), **_of_settings(settings), **{k: v for k, v in given.items() if v is not None}}
-    wanted = asked.pop("mode", "online")
-    if (mode := _MODES.get(wanted)) is None:
-        raise InvalidValue(f"mode '{wanted}' is not one of {', '.join(_MODES)}")
-    given_config = as_dict_of(config)
-    artifacts = {key: value for key, value in given_config.items() if isinstance(value, Artifact)}
-    values = plain_values({key: value for key, value in given_config.items() if key not in artifacts})
-    include, exclude = values if config_include_keys is None else config_include_keys, config_exclude_keys or ()
-    values = {key: value for key, value in values.items() if key in include and key not in exclude}
-    for what in ("name", "group", "job_type", "notes"):
-        if asked.get(what) is not None:
-            checked_text(what, asked[what])
-    asked["tags"] = None if asked.get("tags") is None else checked_texts(asked["tags"])
+    asked = _asked(chosen, {key: value for key, value in given.items() if value is not None})
+    values, artifacts = config_of(config, config_include_keys, config_exclude_keys)
+    disabled, below = asked.pop("mode") == "disabled", None if dir is None else os.fspath(dir)
+    if disabled:
+        asked = {"id": "disabled"} | {key: value for key, value in asked.items() if key not in ("id", "resume")}
     if before is not None:  # only once all arguments are checked
         before.finish()
-    if isinstance(asked.get("resume"), bool):
-        asked["resume"] = "allow" if asked["resume"] else None
-    below = None if dir is None else os.fspath(dir)
-    if mode == "disabled":
-        asked = {"id": "disabled"} | {key: value for key, value in asked.items() if key not in ("id", "resume")}
-    root = session.scratch() if mode == "disabled" else session.place(below)
-    run = start(root, config=values, **asked)
-    started = Run(run, allow_val_change=bool(allow_val_change), disabled=mode == "disabled", start=below)
+    code = (
+        None if disabled or chosen.disable_git else Asking(chosen.git_remote)
+    )  # answers while the repository is opened
+    root = session.scratch() if disabled else session.place(below)
+    if made := not is_repository(root):
+        Repository.init(root).close()
+    said = NO_CODE if code is None else code.answer()
+    run = start(root, config=values, code=said, **asked)
+    if not disabled:
+        say_begun(run.state(), root, chosen, made=made)
+    recorder = None if disabled else Surroundings(run, chosen, said)
+    allowed = bool(chosen.allow_val_change if allow_val_change is None else allow_val_change)
+    started = Run(run, allow_val_change=allowed, disabled=disabled, start=below, settings=chosen, recorder=recorder)
     session.begin(started, run)
-    started.config.update(artifacts)
+    started.config.update(
+        {key: started.use_artifact(one, use_as=key) if isinstance(one, str) else one for key, one in artifacts.items()}
+    )
     atexit.register(started.end_at_exit)
     if (workers := sys.modules.get("multiprocessing.util")) is not None:  # a forked worker ends without `atexit`
         workers.Finalize(None, started.end_at_exit, exitpriority=0)
     return started
 
 
-def _of_settings(settings: Any) -> dict[str, Any]:
-    """The arguments of a run in W&B's settings object, or in a dict."""
-    values = settings if isinstance(settings, dict) else vars(settings) if settings is not None else {}
-    return {ours: values[theirs] for theirs, ours in _SETTINGS.items() if values.get(theirs) is not None}
+def _asked(settings: Settings, given: dict[str, Any]) -> dict[str, Any]:
+    """The arguments for `start`, and the mode: of the environment, then of the settings, then given ones; checked."""
+    of_settings = {ours: settings.given[theirs] for theirs, ours in _SETTINGS.items() if theirs in settings.given}
+    asked = {**run_environment(), **of_settings, **given}
+    wanted = asked.get("mode", "online")
+    if wanted not in _MODES:
+        raise InvalidValue(f"mode '{wanted}' is not one of {', '.join(_MODES)}")
+    for what in ("name", "group", "job_type", "notes"):
+        if asked.get(what) is not None:
+            checked_text(what, asked[what])
+    asked["tags"] = None if asked.get("tags") is None else checked_texts(asked["tags"])
+    if isinstance(asked.get("resume"), bool):
+        asked["resume"] = "allow" if asked["resume"] else None
+    return asked | {"mode": _MODES[wanted]}
 
 
 _SETTINGS = {
@@ -191,9 +209,9 @@ use_model = _of_active_run(Run.use_model)
 
 
 def finish(exit_code: int | None = None, quiet: bool | None = None) -> None:
-    """End the active run, if there is one. `quiet` is accepted as in W&B and changes nothing."""
+    """End the active run, if there is one. With `quiet`, no message about it is printed."""
     if session.run is not None:
-        session.run.finish(exit_code)
+        session.run.finish(exit_code, quiet)
 
 
 join = finish
@@ -237,8 +255,16 @@ def login(*_: Any, **__: Any) -> bool:
     return True
 
 
-def setup(*_: Any, **__: Any) -> None:
-    """Accepted as in W&B: there is nothing to set up."""
+def setup(settings: Any = None) -> None:
+    """Set defaults for all runs that this process starts.
+
+    Args:
+        settings: A `Settings` object or a dict.
+
+    Raises:
+        InvalidValue: If a field doesn't exist, or its value is wrong.
+    """
+    set_for_process(settings)
 
 
 def watch(*_: Any, **__: Any) -> None:
@@ -247,10 +273,3 @@ def watch(*_: Any, **__: Any) -> None:
 
 def unwatch(*_: Any, **__: Any) -> None:
     """Accepted as in W&B: gradients aren't recorded."""
-
-
-class Settings:
-    """Settings for `init`: whatever it is given, as attributes."""
-
-    def __init__(self, **values: Any) -> None:
-        vars(self).update(dict.fromkeys(_SETTINGS) | values)

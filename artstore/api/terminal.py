@@ -1,6 +1,7 @@
 """What W&B's `termlog`, `termwarn` and `termerror` do: a line of the caller's on standard error."""
 
 import sys
+from contextlib import suppress
 from typing import Any
 
 from artstore.store.variables import is_silent
@@ -33,4 +34,6 @@ def _say(kind: str, text: str, newline: bool, repeat: bool, prefix: bool) -> Non
         return
     if not repeat:
         _said.add(line)
-    print(line, end="\n" if newline else "", file=sys.stderr, flush=True)
+    if sys.stderr is not None:
+        with suppress(OSError, ValueError):  # closed, or a full disk: a message stops no run
+            print(line, end="\n" if newline else "", file=sys.stderr, flush=True)

@@ -1,7 +1,9 @@
 """Values of a run: config and summary as mappings whose keys are attributes too, and checks of values."""
 
 import operator
+import os
 from collections.abc import Callable, Iterator, MutableMapping
+from types import SimpleNamespace
 from typing import Any
 
 from artstore.api.artifact import Artifact
@@ -110,24 +112,13 @@ class Values(MutableMapping[str, Any]):
 
 
 def as_dict_of(values: Any) -> dict[str, Any]:
-    """Config as users give it, as a dict. Raises InvalidType for a text."""
+    """Config as users give it, as a dict. Raises InvalidType for a text or path."""
     if values is None:
         return {}
-    if isinstance(values, str):
-        raise InvalidType(f"config must be a dict or a Namespace, not the text '{values[:80]}'")
-    return dict(unpacked(values))
-
-
-def checked_text(what: str, text: Any) -> str:
-    """The text. Raises InvalidType, which says `what` it is for, if it isn't one."""
-    if not isinstance(text, str):
-        raise InvalidType(f"a run's {what} must be text, not {text!r}")
-    return text
-
-
-def checked_texts(tags: Any) -> list[str]:
-    """A run's tags, from a list or from one text. Raises InvalidType."""
-    return [checked_text("tag", tag) for tag in ([tags] if isinstance(tags, str) else tags)]
+    if isinstance(values, str | os.PathLike):
+        what = "config must be a dict, a Namespace or the path of a YAML file"
+        raise InvalidType(f"{what}; '{os.fspath(values)[:80]}' is not a file")
+    return dict(vars(values) if isinstance(values, SimpleNamespace) else unpacked(values))
 
 
 def checked_step(step: Any) -> int:

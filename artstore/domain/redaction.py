@@ -115,3 +115,23 @@ def redacted_arguments(arguments: Iterable[str]) -> list[str]:
             found.append(redacted(argument))
         hide = argument.startswith("-") and assigned is None and is_secret(argument)
     return found
+
+
+_HINTS = (
+    "://", "?", "&", "#", "eyJ", "gh", "npm_", "hf_", "glpat-", "AKIA", "ASIA", "AIza", "ya29.", "xox", "k_live_", "sk-",
+    "hooks.slack.com", "webhooks/", "/bot", ";",
+)  # fmt: skip
+"""Texts of which each one that `redacted` changes has one: looking for them takes a tenth of its time."""
+
+
+class Mask:
+    """Hides known secrets, such as those of the environment, and what has the form of one."""
+
+    def __init__(self, secrets: Iterable[str]) -> None:
+        """Hide these texts wherever they are. Long ones come before those that are part of them."""
+        self._known = re.compile("|".join(map(re.escape, secrets)) or r"(?!)")
+
+    def __call__(self, text: str) -> str:
+        """The text without secrets."""
+        text = self._known.sub(HIDDEN, text)
+        return redacted(text) if any(hint in text for hint in _HINTS) else text

@@ -32,6 +32,34 @@ def run_environment() -> dict[str, Any]:
     return found
 
 
+def settings_of_environment() -> dict[str, str]:
+    """The settings that W&B's variables name, by their fields: WANDB_CONSOLE is `console`, WANDB__DISABLE_STATS is
+    `x_disable_stats`. Those that `run_environment` knows are left out. Some may not be settings.
+    """
+    found = {}
+    for name, value in os.environ.items():
+        if name.startswith("WANDB_") and value:
+            found[name.removeprefix("WANDB_").lower().replace("_", "x_", 1 if name.startswith("WANDB__") else 0)] = (
+                value
+            )
+    return {name: value for name, value in found.items() if name not in _OF_RUNS}
+
+
+_OF_RUNS = (
+    "mode",
+    "run_id",
+    "name",
+    "notes",
+    "run_group",
+    "job_type",
+    "resume",
+    "tags",
+    "project",
+    "entity",
+    "api_key",
+)
+
+
 def is_disabled() -> bool:
     """Whether the environment says that runs record nothing."""
     return run_environment().get("mode") == "disabled"

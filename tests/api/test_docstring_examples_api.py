@@ -35,7 +35,7 @@ WITH_EXAMPLES = [
     "query.Api.artifacts", "query.Api.create_automation", "query.Api.create_registry", "query.Api.run", "query.Api.runs",
     "active.ActiveRun.define_metric", "active.ActiveRun.restore", "active.ActiveRun.save", "run.Run.finish_artifact", "run.Run.link_artifact", "run.Run.link_model", "run.Run.log",
     "run.Run.log_artifact", "run.Run.log_code", "run.Run.log_model", "run.Run.upsert_artifact", "run.Run.use_artifact",
-    "run.Run.use_model", "runs.RunRecord.files", "runs.RunRecord.history", "runs.RunRecord.upload_file", "runfiles.File.download", "runs.RunRecord.scan_history", "session.init", "tables.table.Table",
+    "run.Run.use_model", "runs.RunRecord", "runs.RunRecord.files", "runs.RunRecord.history", "runs.RunRecord.upload_file", "runfiles.File.download", "runs.RunRecord.scan_history", "session.init", "session.restore", "settings.Settings", "tables.table.Table",
     "tables.table.Table.add_column", "tables.table.Table.add_computed_columns", "tables.table.Table.add_data",
     "tables.table.Table.diff", "tables.table.Table.get_column", "tables.table.Table.get_dataframe",
     "tables.table.Table.get_index", "values.Values.update",

@@ -39,7 +39,7 @@ from tests.support.folders import make_tree
         (lambda: log(draft(description="\ud800")), InvalidValue, "the description is not valid Unicode"),
         (lambda: wandb.init(colour="red"), InvalidType, r"init\(\) got an unexpected keyword argument 'colour'"),
         (lambda: wandb.init(reinit="create_new"), InvalidValue, "one run is active at a time"),
-        (lambda: wandb.init(config="lr=1"), InvalidType, "config must be a dict or a Namespace, not the text 'lr=1'"),
+        (lambda: wandb.init(config="lr=1"), InvalidType, "config must be a dict, .* 'lr=1' is not a file"),
         (lambda: wandb.init().log({"a": draft()}), InvalidType, "'a' is an artifact, which can't be a value"),
     ],
 )

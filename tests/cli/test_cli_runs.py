@@ -15,7 +15,7 @@ import pytest
 
 from artstore.repository import Repository
 from tests.support.checks import check
-from tests.support.commands import Cli, environment
+from tests.support.commands import QUIET, Cli, environment
 from tests.support.transcripts import plain
 
 MAKE = """
@@ -42,7 +42,7 @@ wandb.init(id="bad", project="other").finish(3)
 
 def python(here: Path, code: str) -> None:
     (here / "train.py").write_text(code)
-    subprocess.run([sys.executable, "train.py"], cwd=here, env=environment(here), check=True, timeout=60)
+    subprocess.run([sys.executable, "train.py"], cwd=here, env=environment(here, **QUIET), check=True, timeout=60)
 
 
 @pytest.fixture(scope="module")

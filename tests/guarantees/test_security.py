@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import artstore
-from artstore.api.recording import _git
+from artstore.backends.git import Asking, diff_of
 from artstore.backends.owner import this_process
 from artstore.domain.ignore import Rules
 from artstore.domain.redaction import redacted, secret_in_uri
@@ -60,12 +60,16 @@ ALLOWED = {
     ("operations.doctor.machine", "importlib.metadata"): "versions of installed packages",
     ("operations.doctor.machine", "tempfile"): "where files without a name go",
     ("backends.owner", "subprocess"): "`ps` and the like, where there is no /proc",
-    ("api.recording", "subprocess"): "`git`, with all that a repository's config could have it run turned off",
+    ("backends.git", "subprocess"): "`git`, with all that a repository's config could have it run turned off",
     ("backends.references", "importlib.metadata"): "for the next line",
     (
         "backends.references",
         "importlib.metadata.entry_points",
     ): "handlers of schemes, by entry points of installed packages",
+    **{
+        ("api.surroundings.samples", what): "whether psutil and pynvml are installed, without importing them"
+        for what in ("importlib.util", "importlib.util.find_spec")
+    },
     ("api.recording", "tempfile"): "a folder of its own, for runs that record nothing",
     ("backends.bucket.storage", "tempfile"): "files without a name, and the name of the folder for such files",
     ("api.tables.frames", "importlib"): "numpy, pandas, pyarrow: named in the same file",
@@ -136,6 +140,9 @@ HOSTILE = {
     "a filter that an included file names": "[include]\n\tpath = {top}/included\n",
     "a filter whose name no option can hold": '[filter "x=y"]\n\tclean = {run}; cat\n',
     "a monitor of the file system": "[core]\n\tfsmonitor = {run}; false\n",
+    "a program for differences": "[diff]\n\texternal = {run}\n",
+    "a program for differences of some files": '[diff "x"]\n\tcommand = {run}\n',
+    "a program that makes text for differences": '[diff "x"]\n\ttextconv = {run}\n',
     "hooks elsewhere": "[core]\n\thooksPath = {top}/hooks\n",
     "a remote that holds what is missing": (
         '[core]\n\trepositoryformatversion = 1\n[extensions]\n\tpartialClone = origin\n[remote "origin"]\n\tpromisor = true\n'
@@ -158,7 +165,7 @@ def test_recording_the_commit_runs_nothing_that_a_git_config_names(here: Path, h
 
     ran = here / "ran"
     script = make_tree(here / "bin", {"run*": f"#!/bin/sh\ntouch {ran}\n"}) / "run"
-    make_tree(here, {"code.py": "1", ".gitattributes": f"*.py filter={'x=y' if 'option' in how else 'x'}\n"})
+    make_tree(here, {"code.py": "1", ".gitattributes": f"*.py filter={'x=y' if 'option' in how else 'x'} diff=x\n"})
     git("init", "-q")
     git("add", "code.py", ".gitattributes")
     git("commit", "-qm", "one")
@@ -169,13 +176,16 @@ def test_recording_the_commit_runs_nothing_that_a_git_config_names(here: Path, h
         tree = subprocess.run(["git", "rev-parse", "HEAD^{tree}"], cwd=here, capture_output=True, text=True, check=True)
         (here / f".git/objects/{tree.stdout[:2]}/{tree.stdout.strip()[2:]}").unlink()
     (here / "code.py").write_text("2")  # as long as before: a look at its content is needed
-    found = _git()
+    code = Asking().answer()
+    found, patch = code.state, diff_of(code)
     assert not ran.exists()
     if how in ("a filter", "a monitor of the file system", "hooks elsewhere"):
         assert found is not None and found["dirty"] and len(found["commit"]) == 40
-    status = subprocess.run(
-        ["git", "status"], cwd=here, capture_output=True, env=os.environ | {"GIT_PROTOCOL_FROM_USER": "1"}
-    )
+        assert patch.endswith(b"-1\n\\ No newline at end of file\n+2\n\\ No newline at end of file\n")
+    for command in ("status", "diff"):
+        status = subprocess.run(
+            ["git", command], cwd=here, capture_output=True, env=os.environ | {"GIT_PROTOCOL_FROM_USER": "1"}
+        )
     assert ran.exists() or "hooks" in how, f"the attack is none: {status}"
 
 

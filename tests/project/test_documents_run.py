@@ -101,7 +101,7 @@ def run(steps: list[Step], tmp_path: Path, **more: str) -> list[str]:
     path = tmp_path / "document.sh"
     path.write_text(f"set -euo pipefail\n{script}")
     bin_folder = Path(sys.executable).parent
-    env = environment(home, **more)
+    env = environment(home, WANDB_SILENT="true", **more)
     env["PATH"] = f"{bin_folder}:{env['PATH']}"
     done = subprocess.run(
         ["bash", str(path)], cwd=home / "project", env=env, text=True, stdin=subprocess.DEVNULL,

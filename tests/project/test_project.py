@@ -55,7 +55,7 @@ def flowers(folder: Path, name: str, short: float, long: float) -> None:
 def run(tmp_path: Path, **more: str) -> str:
     done = subprocess.run(
         [sys.executable, "-W", "error", str(SCRIPT), "../raw"],
-        cwd=tmp_path / "work", env=environment(tmp_path, **more), capture_output=True, text=True, timeout=120,
+        cwd=tmp_path / "work", env=environment(tmp_path, WANDB_SILENT="true", **more), capture_output=True, text=True, timeout=120,
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout

@@ -18,6 +18,14 @@ class Result:
         return f"exit {self.code}\n{self.out}{self.err}"
 
 
+QUIET = {
+    "WANDB_SILENT": "true",
+    "WANDB_CONSOLE": "off",
+    "WANDB_X_DISABLE_META": "true",
+    "WANDB_X_DISABLE_STATS": "true",
+}
+"""Settings of runs that say nothing and record nothing of their surroundings, which most tests aren't about."""
+
 Cli = Callable[..., Result]
 
 

@@ -100,8 +100,8 @@ def fold_run(changes: list[Change]) -> dict[str, Any]:
             key = change["part" if kind == "history" else "id"]
             run[kind] = run[kind] | {key: run[kind].get(key, change)}
         elif kind == "files":
-            new = run[kind] | dict.fromkeys(change["replaces"]) | {change["part"]: change}
-            run[kind] = run[kind] if change["part"] in run[kind] else new
+            more = run[kind] | dict.fromkeys(change["replaces"]) | {change["part"]: change}
+            run[kind] = run[kind] if change["part"] in run[kind] else more
         elif kind == "delete":
             run = run | {"deleted": True, "history": {}, "files": {}}
         else:

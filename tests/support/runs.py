@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import artstore as wandb
-from tests.support.commands import environment
+from tests.support.commands import QUIET, environment
 
 Rows = list[dict[str, Any]]
 
@@ -47,10 +47,10 @@ def later() -> float:
 class Script:
     """A process that logs, and is told what to do next through its standard input."""
 
-    def __init__(self, code: str) -> None:
+    def __init__(self, code: str, **more: str) -> None:
         self.process = subprocess.Popen(
             [sys.executable, "-c", "import os, sys, signal, time\nimport artstore as wandb\n" + code],
-            env=environment(Path.home()), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            env=environment(Path.home(), **(QUIET | more)), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         )  # fmt: skip
 
     def line(self) -> str:

@@ -12,7 +12,7 @@ from artstore.domain.metadata import LONG
 from artstore.domain.names import printable
 from artstore.domain.run import RunState
 from artstore.domain.tree import Folder
-from artstore.errors import Conflict, DamagedObject
+from artstore.errors import Conflict, DamagedObject, SourceError
 from artstore.operations.saving.planning import encoded
 from artstore.operations.saving.scan import Scanner
 from artstore.progress import Monitor
@@ -81,6 +81,10 @@ def _seal(
                 else:
                     files.append((name, _tree_of(tx, storage, path)))
             except (DamagedObject, FileNotFoundError):  # not there: a signal handler has sealed it meanwhile
+                beside.remove(path)
+            except SourceError:
+                if os.path.lexists(storage.path(path)):
+                    raise
                 beside.remove(path)
         rows.sort(key=operator.itemgetter("first"))
         changes = [*rows, *(_files_change(name, encoded(tree, tx), []) for name, tree in files)]

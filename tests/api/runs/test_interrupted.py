@@ -106,7 +106,7 @@ def test_a_signal_handler_may_end_the_run_in_the_middle_of_a_log(here: Path, str
     def log(n: int) -> None:
         trace = sys.gettrace()
         sys.settrace(None)
-        run = wandb.init(id=f"r{n}")
+        run = wandb.init(id=f"r{n}", settings={"x_disable_meta": False})  # files, too
         sys.settrace(trace)
         told[n] = []
         with suppress(NoActiveRun):  # the handler has ended it

@@ -1,0 +1,55 @@
+"""What `init` and `finish` say on standard error: where a run is recorded, and what came of it."""
+
+import os
+from typing import Any
+
+from artstore.api.settings import Settings
+from artstore.api.terminal import termlog
+from artstore.domain.changes import Change
+from artstore.domain.names import printable
+from artstore.domain.run import RunState
+from artstore.domain.wording import first_of
+
+_MOST = 10
+"""The most metrics and versions that are printed."""
+
+
+def say_begun(state: RunState, root: str, settings: Settings, *, made: bool) -> None:
+    """Say where a run is recorded, and under which name."""
+    if not (settings.silent or settings.quiet):
+        again = "continuing" if state.number > 1 else "recording"
+        new = ", a new repository" if made else ""
+        termlog(f"{again} run {printable(str(state.path))} in {_shown(root)}{new}")
+
+
+def say_ended(state: RunState, root: str, settings: Settings, *, quiet: bool | None) -> None:
+    """Say how a run ended: its last metrics, and the versions that it logged."""
+    if settings.silent or (settings.quiet if quiet is None else quiet):
+        return
+    named = "" if state.name == state.path.id else f" ({printable(state.name)})"
+    ended = f"failed with exit code {state.exit_code}" if state.exit_code else "finished"
+    termlog(f"run {printable(str(state.path))}{named} {ended}")
+    numbers = {key: value for key, value in state.summary.items() if not key.startswith("_") and _is_short(value)}
+    if numbers:
+        termlog(f"  last: {first_of([f'{printable(key)} {_number(value)}' for key, value in numbers.items()], _MOST)}")
+    if state.logged:
+        termlog(f"  logged: {first_of([_version(edge) for edge in state.logged.values()], _MOST)}")
+    termlog(f"  in {_shown(f'{root}/{state.path.folder}')}")
+
+
+def _is_short(value: Any) -> bool:
+    return isinstance(value, int | float) or (isinstance(value, str) and len(value) <= 40)
+
+
+def _number(value: Any) -> str:
+    return f"{value:.5g}" if isinstance(value, float) else printable(str(value))
+
+
+def _version(edge: Change) -> str:
+    return printable(f"{edge['name']}:v{edge['number']}")
+
+
+def _shown(folder: str) -> str:
+    """A folder as it is shown: below HOME with a `~`."""
+    home = os.path.expanduser("~").rstrip("/")
+    return printable(f"~{folder[len(home) :]}" if home and folder.startswith(f"{home}/") else folder)

@@ -1,0 +1,159 @@
+"""Settings of runs, with W&B's names. Those that concern a server are accepted, and change nothing."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from artstore.domain.wording import near
+from artstore.errors import InvalidType, InvalidValue
+from artstore.store.variables import settings_of_environment
+
+_OFF = (
+    "allow_media_symlink", "allow_val_change", "console_multipart", "disable_code", "disable_git", "force",
+    "finish_timeout_raises", "insecure_disable_ssl", "label_disable", "launch", "quiet", "relogin", "resumed",
+    "sagemaker_disable", "silent", "stop_on_fatal_error", "table_raise_on_max_row_limit_exceeded",
+    "x_cli_only_mode", "x_disable_meta", "x_disable_stats", "x_disable_viewer", "x_disable_machine_info",
+    "x_server_side_derived_summary", "x_skip_transaction_log", "x_stats_track_process_tree", "x_stats_no_cgroup",
+    "x_stats_self_usage", "x_sync",
+)  # fmt: skip
+_ON = (
+    "allow_offline_artifacts", "disable_git_fork_point", "disable_job_creation", "show_errors", "show_info",
+    "show_warnings", "symlink", "x_file_stream_no_gzip", "x_primary", "x_save_requirements", "x_update_finish_state",
+)  # fmt: skip
+_PERHAPS = (
+    "save_code", "show_colors", "show_emoji", "strict", "sync_tensorboard", "use_dot_wandb", "x_flow_control_custom",
+)  # fmt: skip
+_OTHERS = (
+    "anonymous", "api_key", "azure_account_url_to_access_key", "app_url_override", "base_url", "code_dir",
+    "config_paths", "capture_loggers", "console_chunk_max_bytes", "console_chunk_max_seconds", "credentials_file",
+    "docker", "email", "entity", "organization", "fork_from", "git_commit", "git_remote_url", "git_root",
+    "heartbeat_seconds", "host", "http_proxy", "https_proxy", "identity_token_file", "ignore_globs", "init_timeout",
+    "finish_timeout", "job_name", "job_source", "launch_config_path", "login_timeout", "mode", "notebook_name",
+    "program", "program_abspath", "program_relpath", "project", "reinit", "resume", "resume_from", "root_dir",
+    "run_group", "run_id", "run_job_type", "run_name", "run_notes", "run_tags", "settings_system", "stop_fn",
+    "max_end_of_run_history_metrics", "max_end_of_run_summary_metrics", "summary_timeout", "summary_warnings",
+    "sweep_id", "sweep_param_path", "username", "x_executable", "x_extra_http_headers", "x_file_stream_max_bytes",
+    "x_file_stream_max_line_bytes", "x_file_stream_transmit_interval", "x_file_stream_retry_max",
+    "x_file_stream_retry_wait_min_seconds", "x_file_stream_retry_wait_max_seconds", "x_file_stream_timeout_seconds",
+    "x_file_transfer_retry_max", "x_file_transfer_retry_wait_min_seconds", "x_file_transfer_retry_wait_max_seconds",
+    "x_file_transfer_timeout_seconds", "x_files_dir", "x_flow_control_disabled", "x_graphql_retry_max",
+    "x_graphql_retry_wait_min_seconds", "x_graphql_retry_wait_max_seconds", "x_graphql_timeout_seconds",
+    "x_history_value_encoding", "x_internal_check_process", "x_jupyter_name", "x_jupyter_path", "x_jupyter_root",
+    "x_label", "x_live_policy_rate_limit", "x_live_policy_wait_time", "x_log_level", "x_network_buffer",
+    "x_proxies", "x_runqueue_item_id", "x_service_transport", "x_service_wait", "x_start_time", "x_stats_pid",
+    "x_stats_neuron_monitor_config_path", "x_stats_dcgm_exporter", "x_stats_open_metrics_endpoints",
+    "x_stats_open_metrics_filters", "x_stats_open_metrics_http_headers", "x_stats_disk_paths", "x_stats_cpu_count",
+    "x_stats_cpu_logical_count", "x_stats_gpu_count", "x_stats_gpu_type", "x_stats_gpu_device_ids",
+    "x_stats_buffer_size", "x_stats_coreweave_metadata_base_url", "x_stats_coreweave_metadata_endpoint",
+    "x_sync_dir_suffix", "x_transaction_log_flush_interval", "start_method",
+)  # fmt: skip
+FIELDS: dict[str, Any] = {
+    **dict.fromkeys(_OFF, False), **dict.fromkeys(_ON, True), **dict.fromkeys((*_PERHAPS, *_OTHERS)),
+    "console": "auto", "git_remote": "origin", "x_stats_sampling_interval": 15.0,
+}  # fmt: skip
+"""The default of each field."""
+_CONSOLES = "auto", "off", "wrap", "redirect", "wrap_raw", "wrap_emu"
+_WORDS = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
+
+
+class Settings:
+    """Settings of a run: `init(settings=…)` and `setup(settings=…)` take them.
+
+    Example:
+        >>> settings = wandb.Settings(console="off", run_name="first")
+        >>> with wandb.init(project="digits", settings=settings) as run:
+        ...     run.name, run.settings.console
+        ('first', 'off')
+    """
+
+    def __init__(self, **values: Any) -> None:
+        """Set these fields; all others have their defaults. Raises InvalidValue for a field or value that is wrong."""
+        vars(self).update(FIELDS)
+        self.given: dict[str, Any] = {}
+        self.update_from_dict(values)
+
+    given: dict[str, Any]
+    """The fields that were set."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(f"Settings has no field '{name}'")
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name == "given":
+            vars(self)[name] = value
+            return
+        self.given[name] = vars(self)[name] = checked_setting(name, value)
+
+    def update_from_dict(self, settings: dict[str, Any]) -> None:
+        """Set several fields. None leaves a field as it is."""
+        for name, value in settings.items():
+            if value is not None or name not in FIELDS:
+                setattr(self, name, value)
+
+    def update_from_settings(self, settings: "Settings") -> None:
+        """Set the fields that were set in other settings."""
+        self.update_from_dict(settings.given)
+
+    def __iter__(self) -> Iterator[tuple[str, Any]]:
+        return ((name, getattr(self, name)) for name in FIELDS)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Settings) and dict(self) == dict(other)
+
+    __hash__ = None  # type: ignore[assignment]  # it changes
+
+    def __repr__(self) -> str:
+        shown = ((name, "***" if name == "api_key" else repr(value)) for name, value in self.given.items())
+        return f"Settings({', '.join(f'{name}={text}' for name, text in shown)})"
+
+
+def checked_setting(name: str, value: Any) -> Any:
+    """The value of a field. Raises InvalidValue if there is no such field, or the value is wrong."""
+    if name not in FIELDS:
+        raise InvalidValue(f"Settings has no field '{name}'", hint=near(name, FIELDS))
+    if value is None:
+        return FIELDS[name]
+    if isinstance(FIELDS[name], bool) or name in _PERHAPS:
+        known = _WORDS.get(str(value).lower())
+        if known is None:
+            raise InvalidValue(f"setting {name} must be true or false, not {value!r}")
+        return known
+    if name == "console" and value not in _CONSOLES:
+        raise InvalidValue(f"setting console must be one of {', '.join(_CONSOLES)}, not {value!r}")
+    if name == "x_stats_sampling_interval":
+        try:
+            return float(value)
+        except (TypeError, ValueError):
+            raise InvalidValue(f"setting {name} must be a number of seconds, not {value!r}") from None
+    return value
+
+
+def given_in(settings: Any) -> dict[str, Any]:
+    """The fields that a user's settings set: a Settings object, a dict, or an object of another package."""
+    if settings is None:
+        return {}
+    if isinstance(settings, Settings):
+        return settings.given
+    if not isinstance(settings, dict) and not hasattr(settings, "__dict__"):
+        raise InvalidType(f"settings must be a Settings object or a dict, not {settings!r:.80}")
+    values = settings if isinstance(settings, dict) else {k: v for k, v in vars(settings).items() if k in FIELDS}
+    return Settings(**values).given
+
+
+_of_process = Settings()
+"""What `setup(settings=…)` set."""
+
+
+def set_for_process(settings: Any) -> None:
+    """Set defaults for all runs that this process starts."""
+    _of_process.update_from_dict(given_in(settings))
+
+
+def for_run(settings: Any, more: dict[str, Any]) -> Settings:
+    """The settings of a run: of the environment, then of `setup`, then given ones, then `more`. The last one counts."""
+    found = Settings()
+    for name, value in settings_of_environment().items():
+        if name in FIELDS:
+            found.update_from_dict({name: value})
+    for values in (_of_process.given, given_in(settings), more):
+        found.update_from_dict(values)
+    return found

@@ -1,0 +1,17 @@
+"""Texts of a run: its name, notes and tags, checked."""
+
+from typing import Any
+
+from artstore.errors import InvalidType
+
+
+def checked_text(what: str, text: Any) -> str:
+    """The text. Raises InvalidType, which says `what` it is for, if it isn't one."""
+    if not isinstance(text, str):
+        raise InvalidType(f"a run's {what} must be text, not {text!r}")
+    return text
+
+
+def checked_texts(tags: Any) -> list[str]:
+    """A run's tags, from a list or from one text. Raises InvalidType."""
+    return [checked_text("tag", tag) for tag in ([tags] if isinstance(tags, str) else tags)]

@@ -1,0 +1,101 @@
+"""Settings of runs: W&B's fields, where they come from, and config from files."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+import artstore as wandb
+from tests.support.folders import make_tree
+
+
+def test_fields_of_wandb_are_accepted_and_others_refused() -> None:
+    settings = wandb.Settings(init_timeout=120, run_name="a", silent="true", x_stats_sampling_interval="5")
+    assert (settings.init_timeout, settings.silent, settings.x_stats_sampling_interval) == (120, True, 5.0)
+    assert (settings.console, settings.x_save_requirements, settings.run_id) == ("auto", True, None)
+    settings.quiet = True
+    assert repr(wandb.Settings(run_name="a", api_key="abc")) == "Settings(run_name='a', api_key=***)"
+    for wrong in ({"run_nam": "a"}, {"silent": "perhaps"}, {"console": "loud"}, {"x_stats_sampling_interval": "often"}):
+        with pytest.raises(ValueError, match=f"{next(iter(wrong))}"):
+            wandb.Settings(**wrong)
+    with pytest.raises(ValueError, match="Settings has no field 'nonsense'"):
+        settings.nonsense = 1
+    with pytest.raises(AttributeError):
+        _ = settings.nonsense
+
+
+def test_the_last_of_environment_setup_settings_and_arguments_counts(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("artstore.api.settings._of_process", wandb.Settings())
+    monkeypatch.setenv("WANDB_NAME", "of the environment")
+    monkeypatch.setenv("WANDB_HEARTBEAT_SECONDS", "7")
+    with wandb.init() as run:
+        assert (run.name, run.settings.heartbeat_seconds) == ("of the environment", "7")
+    wandb.setup(settings=wandb.Settings(run_name="of setup", run_group="g"))
+    with wandb.init() as run:
+        assert (run.name, run.group) == ("of setup", "g")
+    with wandb.init(settings={"run_name": "of settings"}) as run:
+        assert (run.name, run.group) == ("of settings", "g")
+    with wandb.init(name="of an argument", settings={"run_name": "of settings"}) as run:
+        assert run.name == "of an argument"
+    with pytest.raises(ValueError, match="no field 'run_nmae'"):
+        wandb.init(settings={"run_nmae": "x"})
+    with pytest.raises(TypeError, match="settings must be"):
+        wandb.init(settings=3)
+
+
+def test_a_run_knows_its_sweep_and_its_first_step(here: Path) -> None:
+    with wandb.init(id="r", settings=wandb.Settings(sweep_id="s1")) as run:
+        assert (run.sweep_id, run.starting_step) == ("s1", 0)
+        run.log({"a": 1})
+        run.log({"a": 2})
+    with wandb.init(id="r", resume="must") as run:
+        assert (run.sweep_id, run.starting_step) == (None, 2)
+    assert wandb.Api().run("r").lastHistoryStep == 1
+
+
+@dataclass
+class Options:
+    lr: float = 0.1
+    layers: int = 3
+
+
+@pytest.mark.parametrize("given", [Options(), SimpleNamespace(lr=0.1, layers=3), {"lr": 0.1, "layers": 3}])
+def test_config_takes_what_holds_values(here: Path, given: Any) -> None:
+    with wandb.init(config=given) as run:
+        assert run.config.as_dict() == {"lr": 0.1, "layers": 3}
+
+
+def test_config_of_yaml_files_and_defaults_of_the_working_folder(here: Path) -> None:
+    pytest.importorskip("yaml")
+    make_tree(
+        here,
+        {
+            "c.yaml": "wandb_version: 1\nlr:\n  desc: rate\n  value: 0.5\nlayers: 2\n",
+            "bad.yaml": "a: [",
+            "list.yaml": "- 1",
+        },
+    )
+    with wandb.init(config="c.yaml") as run:
+        assert run.config.as_dict() == {"lr": 0.5, "layers": 2}
+    make_tree(here, {"config-defaults.yaml": "lr: {value: 0.1}\nseed: {value: 7}\n"})
+    with wandb.init(config={"lr": 0.9}) as run:
+        assert run.config.as_dict() == {"lr": 0.9, "seed": 7}
+    for name, what in (("bad.yaml", "is not valid YAML"), ("list.yaml", "must hold names and values")):
+        with pytest.raises(ValueError, match=f"config file '{name}' {what}"):
+            wandb.init(config=name)
+
+
+def test_a_uri_of_an_artifact_in_config_is_that_artifact(here: Path) -> None:
+    with wandb.init(project="p") as run:
+        run.log_artifact(str(make_tree(here / "data", {"a": "1"})), name="data")
+    with wandb.init(
+        project="q", id="r", config={"data": "wandb-artifact://p/data:latest", "other": "wandb-artifact://_id/abc"}
+    ) as run:
+        assert run.config["data"].name == "data:v0" and run.config["other"] == "wandb-artifact://_id/abc"
+    recorded = wandb.Api().run("q/r")
+    assert [used.name for used in recorded.used_artifacts()] == ["data:v0"]
+    assert recorded.config["data"]["usedAs"] == "data"
