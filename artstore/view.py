@@ -182,16 +182,9 @@ class View:
 
     def open_run_file(self, state: RunState, path: str) -> BinaryIO:
         """Open a file of a run for reading. Raises NoEntry if the run has none at that path."""
-        from artstore.store.runfiles import file_at, open_staged
+        from artstore.store.runfiles import open_file_of
 
-        while True:
-            file = file_at(self.objects, self.runs, state, path)
-            if file.entry is not None:
-                return self.open(file.entry)
-            try:
-                return open_staged(file)
-            except FileNotFoundError:
-                continue  # sealed meanwhile
+        return open_file_of(self.objects, self.runs, state, path, self.open)
 
     def get_run_file(self, state: RunState, path: str, root: str) -> str:
         """Restore a file of a run below a folder, and return its path there: see `restore_run_file`."""

@@ -18,12 +18,12 @@ Example:
 import datetime
 import os
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 from artstore.api.collections import ArtifactCollection, Project
 from artstore.api.conditions import ArtifactEvent, FilterExpr, MetricFilter, RunEvent
 from artstore.api.registries import Registry
-from artstore.errors import InvalidType, InvalidValue
+from artstore.errors import InvalidType, InvalidValue, UnsupportedError
 from artstore.operations.automation.events import Event, EventType
 from artstore.operations.automation.rules import COMMAND, NOTHING, WEBHOOK, Rule
 
@@ -31,7 +31,7 @@ __all__ = [
     "ArtifactEvent", "Automation", "CallPython", "DoNothing", "EventType", "NewAutomation", "OnAddArtifactAlias",
     "OnAddArtifactTag", "OnAddCollectionTag", "OnCreateArtifact", "OnDeleteArtifact", "OnLinkArtifact",
     "OnRemoveArtifactAlias", "OnRemoveArtifactTag", "OnRemoveCollectionTag", "OnRunMetric", "OnRunState",
-    "OnUnlinkArtifact", "RunCommand", "RunEvent", "SendWebhook", "WebhookIntegration",
+    "OnUnlinkArtifact", "RunCommand", "RunEvent", "SendNotification", "SendWebhook", "WebhookIntegration",
 ]  # fmt: skip
 
 
@@ -136,6 +136,33 @@ class SendWebhook(Action):
             "kind": self.kind, "url": self.url, "payload": self.payload, "secret_env": self.secret_env,
             "token_env": self.token_env,
         }  # fmt: skip
+
+
+class SendNotification(Action):
+    """W&B's message to Slack, which artstore refuses to make."""
+
+    def __init__(self, *_: Any, **__: Any) -> None:
+        """Refused: artstore sends no messages.
+
+        Raises:
+            UnsupportedError: Always.
+        """
+        _no_messages()
+
+    @classmethod
+    def from_integration(cls, integration: Any = None, **_: Any) -> NoReturn:
+        """Refused, as making one is.
+
+        Raises:
+            UnsupportedError: Always.
+        """
+        _no_messages()
+
+
+def _no_messages() -> NoReturn:
+    raise UnsupportedError(
+        "artstore sends no messages to Slack", hint="SendWebhook posts to an address, such as a webhook of Slack's"
+    )
 
 
 class CallPython(Action):

@@ -69,9 +69,9 @@ class Described(Contents):
         self.distributed_id: str | None = None
 
     @classmethod
-    def of_reserved_type(cls, name: str, type: str) -> Self:
+    def of_reserved_type(cls, name: str, type: str, *, incremental: bool = False) -> Self:
         """Start a draft of a type that is reserved for the library, such as a run's table."""
-        made = cls(name)
+        made = cls(name, incremental=incremental)
         made._type = check_type(type)
         return made
 

@@ -16,7 +16,7 @@ from artstore.api.media.value import MediaSource
 from artstore.api.objects import media_at, object_paths
 from artstore.api.recording import session
 from artstore.api.stored import Stored
-from artstore.api.tables.file import ENDING
+from artstore.api.tables.file import ENDING, increment_of
 from artstore.api.tables.table import Table
 from artstore.domain.ignore import PathFilter
 from artstore.domain.names import normal_path, printable
@@ -166,8 +166,23 @@ class ArtifactFiles:
 
         source = MediaSource(lambda other: stored.open(stored.entry(other)), entry_at)
         if path.endswith(ENDING):
-            return Table.read(partial(stored.open, raw), source, what)
+            table = Table.read(partial(stored.open, raw), source, what)
+            return table if table.increment is None else self._with_all_increments(table, stored, source)
         return media_at(path, partial(stored.open, raw), source, what)
+
+    def _with_all_increments(self, table: Table, stored: Stored, source: MediaSource) -> Table:
+        """A table that was logged bit by bit, with the rows of all increments in this version."""
+        paths = [path for path in Entries(self) if path.endswith(ENDING)]
+        whole: Table | None = None
+        for path in sorted(paths, key=increment_of):
+            part = Table.read(partial(stored.open, stored.entry(path)), source, f"'{printable(path)}' of {self.name}")
+            if whole is None:
+                whole = part
+            else:
+                whole.join(part)
+        assert whole is not None, "the table itself is an increment"
+        whole.increment = None
+        return whole
 
     def __getitem__(self, name: str) -> Any:
         return self.get(name)

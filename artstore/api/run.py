@@ -14,8 +14,6 @@ from artstore.api.listing import Artifacts
 from artstore.api.recording import Recording
 from artstore.api.runs import RunRecord
 from artstore.api.sources import artifact_of, is_source, source_files
-from artstore.api.tables import frames
-from artstore.api.tables.table import Table
 from artstore.api.values import checked_step, plain_values
 from artstore.domain.html import definition_rows, page
 from artstore.domain.names import name_from, parse_spec
@@ -480,32 +478,15 @@ class Run(ActiveRun):
         """Values of a step, or of the summary, with what is recorded of tables and media instead of these."""
         if all(isinstance(value, int | float | str | None) for value in values.values()):
             return values
+        from artstore.api.logged_tables import RunTables
         from artstore.api.media.logged import MediaInRun
         from artstore.api.plots.chart import without_charts
 
         values, charts = without_charts(values)
         for kind, specs in charts.items():
             self._recording.draw(kind, specs)
-        return MediaInRun(self._recording.add_file, step, self._logged_table).recorded(values)
-
-    def _logged_table(self, key: str, value: Any) -> Any:
-        """The value to record. A table or a data frame is logged as an artifact first."""
-        if frames.is_frame(value):
-            try:
-                value = Table(dataframe=value)
-            except InvalidValue as error:
-                warnings.warn(f"'{key}' can't be logged as a table: {error}", stacklevel=2)
-        if not isinstance(value, Table):
-            return value
-        artifact = Artifact.of_reserved_type(name_from(f"run-{self.id}-{key}"), "run_table")
-        entry = artifact.add(value, key)
-        self.log_artifact(artifact)
-        return {
-            "_type": "table-file",
-            "artifact_path": entry.ref_url(),
-            "ncols": len(value.columns),
-            "nrows": len(value),
-        }
+        tables = RunTables(self.path, self.log_artifact, self._summary.get)
+        return MediaInRun(self._recording.add_file, step, tables.logged).recorded(values)
 
     def __repr__(self) -> str:
         return f"<Run {self.path}>"

@@ -7,7 +7,7 @@ log names, so they are stored once, collected, pushed and checked like everythin
 import io
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import BinaryIO, NamedTuple
 
 from artstore.backends.files import clone, closing_fd, copy_windows, copying, open_regular, remove_if_there, write_file
@@ -206,7 +206,15 @@ def file_at(objects: ObjectStore, runs: Runs, state: RunState, path: str) -> Run
     raise NoEntry(f"run {state.path} has no file '{printable(path)}'")
 
 
-def open_staged(file: RunFile) -> BinaryIO:
-    """Open a file that isn't sealed yet. Raises FileNotFoundError if it was sealed meanwhile."""
-    assert file.staged is not None
-    return open(open_regular(file.staged), "rb", buffering=io.DEFAULT_BUFFER_SIZE)
+def open_file_of(
+    objects: ObjectStore, runs: Runs, state: RunState, path: str, open_entry: Callable[[Entry], BinaryIO]
+) -> BinaryIO:
+    """Open a file of a run for reading; `open_entry` opens one that is sealed. Raises NoEntry if there is none."""
+    while True:
+        file = file_at(objects, runs, state, path)
+        if file.entry is not None:
+            return open_entry(file.entry)
+        try:
+            return open(open_regular(file.staged or ""), "rb", buffering=io.DEFAULT_BUFFER_SIZE)
+        except FileNotFoundError:
+            continue  # it was sealed meanwhile

@@ -147,7 +147,13 @@ class StoredFile:
     @cached_property
     def sha256(self) -> str:
         """Its SHA-256 in hex, as the artifact records it."""
-        return self._sha256 or hashlib.sha256(read(self)).hexdigest()
+        if self._sha256:
+            return self._sha256
+        found = hashlib.sha256()
+        with self.open() as file:
+            while data := file.read(_CHUNK):
+                found.update(data)
+        return found.hexdigest()
 
     @cached_property
     def size(self) -> int:

@@ -2,11 +2,12 @@
 
 import hashlib
 import os
-import sys
-import warnings
+import shutil
+import tempfile
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from artstore.api.callers import warn_caller
 from artstore.api.media import pixels
 from artstore.api.media.audio import Audio
 from artstore.api.media.content import Content, LocalFile, read
@@ -22,8 +23,12 @@ from artstore.domain.metadata import has_form
 from artstore.domain.names import parse_path
 from artstore.errors import InvalidValue
 
+LogTable = Callable[[str, Any, "RunPlace"], Any]
+"""Logs a table or a data frame under a key, and returns what is recorded; any other value is returned as it is."""
 AddFile = Callable[[str, bytes | str], None]
 """Adds a file to a run: its path, and its bytes or a local file."""
+_AT_ONCE = 16 << 20
+"""The most bytes of a file that are in memory while it is added."""
 _DEEPEST = 10
 _PLAIN = {int, float, str, bool, type(None)}
 _WITH_FORM = ("numpy", "torch")
@@ -40,7 +45,7 @@ class RunPlace:
 
     def __init__(self, add_file: AddFile, key: str, step: int | str) -> None:
         self._add_file = add_file
-        self._prefix = f"{_in_name(key)}_{step}"
+        self._prefix = f"{in_name(key)}_{step}"
         self._added: set[str] = set()
 
     def store(self, content: Content, folder: str, ending: str) -> Told:
@@ -49,16 +54,27 @@ class RunPlace:
         if path not in self._added:
             if isinstance(content, LocalFile):
                 content.check()
-            self._add_file(path, content.path if isinstance(content, LocalFile) else read(content))
+            self._add(path, content)
             self._added.add(path)
         return {"path": path, "sha256": content.sha256, "size": content.size}
+
+    def _add(self, path: str, content: Content) -> None:
+        if isinstance(content, LocalFile):
+            self._add_file(path, content.path)
+        elif content.size <= _AT_ONCE:
+            self._add_file(path, read(content))
+        else:
+            with tempfile.NamedTemporaryFile() as copy, content.open() as source:
+                shutil.copyfileobj(source, copy)
+                copy.flush()
+                self._add_file(path, copy.name)
 
     def store_named(self, value: Any, path: str) -> Told:
         """Nothing of a run's media has a file with a name of its own."""
         raise NotImplementedError
 
 
-def _in_name(key: str) -> str:
+def in_name(key: str) -> str:
     """A key as the beginning of a file's path: `val/samples` is a folder and a name."""
     name = "/".join(part for part in key.split("/") if part not in ("", ".", ".."))
     try:
@@ -72,8 +88,8 @@ def _in_name(key: str) -> str:
 class MediaInRun:
     """Stores the media among a run's values, for one step or the summary."""
 
-    def __init__(self, add_file: AddFile, step: int | str, table: Callable[[str, Any], Any]) -> None:
-        """`table(key, value)` logs a table or a data frame and returns what is recorded; else it returns `value`."""
+    def __init__(self, add_file: AddFile, step: int | str, table: LogTable) -> None:
+        """Store the files of a step, or of the summary, with `add_file`."""
         self._add_file, self._step, self._table = add_file, step, table
 
     def recorded(self, values: dict[str, Any]) -> dict[str, Any]:
@@ -103,7 +119,7 @@ class MediaInRun:
             kind = type(value).__name__
             _warn(key, kind, f"dropped '{key}': artstore doesn't store {kind} values; log_artifact() stores files")
             return _DROPPED
-        stored = self._table(key, value)
+        stored = self._table(key, value, self._place(key))
         refused = depth == 0 and package_of(value) == "artstore"  # an artifact: `log` says what to do instead
         if stored is value and not refused and not has_form(value):
             kind = f"{type(value).__module__}.{type(value).__qualname__}"
@@ -133,10 +149,7 @@ def _warn(key: str, kind: str, message: str) -> None:
     if (key, kind) in _said:
         return
     _said.add((key, kind))
-    frame, level = sys._getframe(1), 2
-    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("artstore."):
-        frame, level = frame.f_back, level + 1
-    warnings.warn(message, stacklevel=level)
+    warn_caller(message)
 
 
 def _images(images: Sequence[Image], place: RunPlace) -> Told:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from artstore.api.media.value import Media, identity_of
+from artstore.api.tables.keys import FOREIGN, INDEX, PRIMARY, Index, Key
 from artstore.errors import InvalidType, InvalidValue
 
 Type = dict[str, Any]
@@ -20,7 +21,11 @@ UNKNOWN: Type = {"wb_type": "unknown"}
 ANY: Type = {"wb_type": "any"}
 NUMBER, STRING, BOOLEAN, TIMESTAMP = ({"wb_type": name} for name in ("number", "string", "boolean", "timestamp"))
 _PLAIN: dict[type, Type] = {int: NUMBER, float: NUMBER, str: STRING, bool: BOOLEAN, type(None): NONE}
-_BEFORE_NONE = frozenset(("any", "artifactVersion", "audio-file", "boolean", "html-file", "image-file", "ndarray"))
+_KEYS = {PRIMARY: STRING, FOREIGN: STRING, INDEX: NUMBER}
+"""The types of columns that name rows of a table, and what their cells are."""
+_BEFORE_NONE = frozenset(
+    ("any", "artifactVersion", "audio-file", "boolean", FOREIGN, INDEX, "html-file", "image-file", "ndarray")
+)
 """W&B sorts the types of a union as text; these come before None."""
 LONGEST_INLINE = 150
 """The most elements of a one-dimensional array in a cell.
@@ -63,6 +68,8 @@ def plain(value: Any) -> Any:
     """
     if type(value) in _PLAIN:
         return value
+    if isinstance(value, Key | Index):
+        return str(value) if isinstance(value, Key) else int(value)
     value = _scalar(value)
     if is_null(value):
         return None
@@ -102,6 +109,8 @@ def type_of(value: Any, depth: int = 0) -> Type:
         raise InvalidValue(f"{value} inside a list or dict can't be stored in a table, only None", hint=_NO_NAN)
     if isinstance(value, Media):
         return value.own_type()
+    if isinstance(value, Key | Index) and not depth:
+        return _type_of_key(value)
     value = plain(value)
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return NONE
@@ -138,6 +147,12 @@ def type_of(value: Any, depth: int = 0) -> Type:
         keys = {str(key): type_of(item, depth + 1) for key, item in value.items()}
         return {"wb_type": "typedDict", "params": {"type_map": keys}}
     raise _no_form(value, depth)
+
+
+def _type_of_key(value: Key | Index) -> Type:
+    if isinstance(value, Index):
+        return {"wb_type": INDEX, "params": {"table": value.linked}}
+    return {"wb_type": FOREIGN, "params": {"table": value.linked, "col_name": value.column}}
 
 
 def _no_form(value: Any, depth: int) -> InvalidType:
@@ -219,6 +234,10 @@ def merge(one: Type, other: Type) -> Type | None:
         return other
     if other == UNKNOWN or one == ANY:
         return one
+    if other == _KEYS.get(one["wb_type"]):
+        return one
+    if one == _KEYS.get(other["wb_type"]):
+        return other
     if one["wb_type"] != other["wb_type"]:
         return None
     params, others = one.get("params", {}), other.get("params", {})
@@ -242,8 +261,16 @@ def as_optional(kind: Type) -> Type:
     """The union of a type and None."""
     if is_optional(kind) or kind == NONE:
         return kind
-    pair = [kind, NONE] if kind["wb_type"] in _BEFORE_NONE else [NONE, kind]
-    return {"wb_type": "union", "params": {"allowed_types": pair}}
+    others = kind["params"]["allowed_types"] if kind["wb_type"] == "union" else [kind]
+    before = [other for other in others if _is_before_none(other)]
+    after = [other for other in others if not _is_before_none(other)]
+    return {"wb_type": "union", "params": {"allowed_types": [*before, NONE, *after]}}
+
+
+def _is_before_none(kind: Type) -> bool:
+    if kind["wb_type"] == "const":
+        return str(kind["params"]["val"]) < "None"
+    return kind["wb_type"] in _BEFORE_NONE
 
 
 def is_optional(kind: Type) -> bool:
@@ -282,8 +309,11 @@ def words(kind: Type) -> str:
     names = {
         "number": "numbers", "string": "text", "boolean": "booleans", "timestamp": "times", "typedDict": "dicts",
         "list": "lists", "image-file": "images", "audio-file": "sounds", "video-file": "videos", "html-file": "pages",
-        "object3D-file": "3D objects",
+        "object3D-file": "3D objects", PRIMARY: "keys", FOREIGN: "keys of a table", INDEX: "rows of a table",
+        "union": "values of other types",
     }  # fmt: skip
+    if kind["wb_type"] == "const":
+        return f"{kind['params'].get('val')!r:.80} only"
     if kind["wb_type"] == "pythonObject":
         return f"{kind['params']['class_name']} objects"
     if kind["wb_type"] == "ndarray":

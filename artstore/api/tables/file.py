@@ -13,6 +13,8 @@ from artstore.errors import Damage
 SUFFIX = ".table.json"
 ENDING = "table.json"
 """What the name of a table's file ends with. W&B adds SUFFIX to other names."""
+LOG_MODES = IMMUTABLE, MUTABLE, INCREMENTAL = ("IMMUTABLE", "MUTABLE", "INCREMENTAL")
+"""What a second `run.log` of a table does: nothing, log it again, or log the rows that are new."""
 _CHUNK = 1 << 20
 _LONGEST = 64 << 20
 """The most characters of one row."""
@@ -22,6 +24,15 @@ _encode = json.JSONEncoder(separators=(", ", ": ")).encode
 _decoder = json.JSONDecoder()
 
 
+def increment_of(path: str) -> tuple[int, int]:
+    """The number and the time in the name of an increment, `<number>-<time>.<key>.table.json`; zeros if it has none.
+
+    The first increment of W&B's has `None` as its number.
+    """
+    number, _, moment = path.partition(".")[0].partition("-")
+    return (int(number) if number.isdecimal() else 0, int(moment) if moment.isdecimal() else 0)
+
+
 class Head(NamedTuple):
     """Everything in a table's file except its rows."""
 
@@ -29,6 +40,9 @@ class Head(NamedTuple):
     types: dict[str, Type]
     forms: dict[str, str]
     """the forms of columns, which W&B's types don't record"""
+    log_mode: str = IMMUTABLE
+    increment: int | None = None
+    """the number of the increment whose rows these are, of a table that is logged bit by bit"""
 
     def decoders(self) -> list[tuple[Type, str | None]]:
         """(type, form) of each column, for decoding its cells."""
@@ -54,16 +68,16 @@ def write_table(
     for row in rows:
         file.write((comma + _encode([encoded(cell, media=media) for cell in row])).encode())
         comma = ", "
-    file.write(f'], "log_mode": "IMMUTABLE", "ncols": {len(head.columns)}, "nrows": {count}}}'.encode())
+    more: dict[str, Any] = {} if head.increment is None else {"increment_num": head.increment}
+    more |= {"log_mode": head.log_mode, "ncols": len(head.columns), "nrows": count}
+    file.write(f"], {_sorted(more)[1:]}".encode())
 
 
 def _sorted(value: Any) -> str:
     return json.dumps(value, sort_keys=True)
 
 
-def read_table(
-    open_: Callable[[], BinaryIO], what: str, source: MediaSource | None = None
-) -> tuple[Head, Iterator[list[Any]]]:
+def read_table(open_: Callable[[], BinaryIO], what: str, source: MediaSource | None = None) -> tuple[Head, "FileRows"]:
     """The head of a table's file, and its rows, which are decoded as they are asked for.
 
     `open_` opens the file from its start each time. Media are read from `source`; without one, cells have what is
@@ -79,7 +93,32 @@ def read_table(
                 pass
             told |= behind.until_rows()
     head = _head_of(told, what)
-    return head, _decoded(pieces, head, what, [] if source is None else _revivers(head, source))
+    rows = FileRows(told, pieces.close)
+    rows.read = _decoded(pieces, head, what, [] if source is None else _revivers(head, source), rows)
+    return head, rows
+
+
+class FileRows(Iterator[list[Any]]):
+    """The rows of a file. Once all are read, `log_mode` and `increment` are known, because they come after the rows."""
+
+    read: Iterator[list[Any]]
+
+    def __init__(self, told: dict[str, Any], close: Callable[[], None]) -> None:
+        """Begin with what the file has before the rows. `close` closes the file."""
+        self.close = close
+        self.log_mode = IMMUTABLE
+        self.increment: int | None = None
+        self.learn(told)
+
+    def learn(self, told: dict[str, Any]) -> None:
+        """Take what is known of the file."""
+        mode, increment = told.get("log_mode"), told.get("increment_num")
+        self.log_mode = mode if mode in LOG_MODES else self.log_mode
+        if self.log_mode == INCREMENTAL and isinstance(increment, int):
+            self.increment = increment
+
+    def __next__(self) -> list[Any]:
+        return next(self.read)
 
 
 def _revivers(head: Head, source: MediaSource) -> list[tuple[int, Callable[[Any], Any]]]:
@@ -98,7 +137,7 @@ def _revivers(head: Head, source: MediaSource) -> list[tuple[int, Callable[[Any]
 
 
 def _decoded(
-    pieces: "_Pieces", head: Head, what: str, revivers: list[tuple[int, Callable[[Any], Any]]]
+    pieces: "_Pieces", head: Head, what: str, revivers: list[tuple[int, Callable[[Any], Any]]], rows: FileRows
 ) -> Iterator[list[Any]]:
     decoders, width = head.decoders(), len(head.columns)
     slow = [(i, kind, form) for i, (kind, form) in enumerate(decoders) if form or kind["wb_type"] == "timestamp"]
@@ -112,6 +151,7 @@ def _decoded(
                 if isinstance(row[i], list | dict):
                     row[i] = revive(row[i])
             yield row
+        rows.learn(pieces.until_rows())
     except (OverflowError, ValueError, TypeError) as error:
         raise Damage(f"{what} has a cell that doesn't have its column's type: {error}") from error
     finally:

@@ -1,44 +1,34 @@
 """Table: rows of values in named columns, like W&B's. It is stored as `<name>.table.json` in W&B's layout."""
 
+import io
+import json
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from typing import Any, BinaryIO
 
+from artstore.api.callers import warn_caller
 from artstore.api.media.content import read
 from artstore.api.media.layout import ArtifactPlace
 from artstore.api.media.value import MediaSource
 from artstore.api.tables import columns as kinds
 from artstore.api.tables import frames
-from artstore.api.tables.arrays import OpenEntry, array_of, put_beside
+from artstore.api.tables.arrays import OpenEntry
 from artstore.api.tables.columns import Type
 from artstore.api.tables.comparing import TableDiff, same_row, table_diff
-from artstore.api.tables.file import Head, read_table, write_table
+from artstore.api.tables.declared import declared
+from artstore.api.tables.file import IMMUTABLE, INCREMENTAL, LOG_MODES, MUTABLE, Head, read_table
+from artstore.api.tables.given import names_of, rows_of
+from artstore.api.tables.keys import FOREIGN, KEYS, PRIMARY, Index, Linked, cell_of
+from artstore.api.tables.refusals import ColumnThere, NoColumn, NoRow, WrongRows, WrongTable
 from artstore.api.tables.rows import Rows
+from artstore.api.tables.storing import arrays_in, type_read, write_rows
+from artstore.api.tables.typed import IN_MEMORY, Computed, TypedRows
 from artstore.domain.html import MOST_ROWS, grid, page
 from artstore.domain.names import printable
-from artstore.errors import Conflict, Damage, InvalidType, InvalidValue, NotFound
-
-IN_MEMORY = 100_000
-"""The most rows of a table that are in memory. More are in a temporary file, with a few in memory at a time."""
+from artstore.errors import Damage, InvalidType, InvalidValue, NotFound, UsageError
 
 
-class Index(int):
-    """A row's number, which knows its table, as W&B's does."""
-
-    table: "Table"
-
-    @classmethod
-    def of(cls, number: int, table: "Table") -> "Index":
-        """The number of a row in a table."""
-        self = cls(number)
-        self.table = table
-        return self
-
-    def get_row(self) -> dict[Any, Any]:
-        """The row as a dict, by column."""
-        return dict(zip(self.table.columns, self.table.data[self], strict=True))
-
-
-class Table:
+class Table(TypedRows):
     """Rows of values in named columns. The number of rows has no limit.
 
     A column holds values of one type: numbers, text, booleans, times, lists, dicts or numpy arrays; and None, unless it
@@ -66,6 +56,8 @@ class Table:
     """W&B's limits; here there is no limit."""
     entry: Any = None
     """The entry of the artifact that it was read from; None if it was made here."""
+    increment: int | None = None
+    """The number of the increment that it was read from; None for a table that is stored as a whole."""
 
     def __init__(
         self,
@@ -76,7 +68,7 @@ class Table:
         dtype: Any = None,
         optional: bool | list[bool] = True,
         allow_mixed_types: bool = False,
-        log_mode: str | None = "IMMUTABLE",
+        log_mode: str | None = IMMUTABLE,
     ) -> None:
         """Make a table.
 
@@ -85,38 +77,39 @@ class Table:
             data: A list of rows, a numpy array with two dimensions, a pandas DataFrame or a pyarrow Table.
             rows: A list of rows, if `data` isn't given.
             dataframe: A pandas DataFrame or pyarrow Table, whose columns are copied.
-            dtype: Accepted as in W&B; types come from the values.
+            dtype: The type of all columns, or a list with one for each, as in `cast`; by default that of the values.
             optional: Whether None is allowed, for all columns or as a list for each.
             allow_mixed_types: Allow any values in a column, except times, arrays, tuples and sets.
-            log_mode: Accepted as in W&B; it changes nothing.
+            log_mode: What a run does that logs the table again. `IMMUTABLE`: nothing. `MUTABLE`: it logs the whole
+                table, if rows or columns were added. `INCREMENTAL`: it logs the rows that were added, and
+                nothing else may be changed.
 
         Raises:
-            InvalidType: If a value doesn't fit its column (a TypeError).
+            InvalidType: If a value doesn't fit its column (a TypeError). If what is given isn't a table, it is also
+                an AssertionError.
             InvalidValue: If a row has another length (a ValueError).
         """
-        if log_mode not in ("IMMUTABLE", "MUTABLE", "INCREMENTAL", None):
-            raise InvalidValue(f"log_mode '{log_mode}' is not one of IMMUTABLE, MUTABLE, INCREMENTAL")
-        self.log_mode = log_mode
-        self._rows: list[list[Any]] | Rows = []
+        if log_mode not in (*LOG_MODES, None):
+            raise WrongRows(f"Invalid log_mode: {printable(str(log_mode))}. Must be one of {list(LOG_MODES)}")
+        self.log_mode = log_mode or IMMUTABLE
+        self.recorded: dict[tuple[str, str], Any] = {}
+        """what runs recorded of it when they logged it, by run and key"""
+        self._warned = False
         if dataframe is not None and not frames.is_frame(dataframe):
-            raise InvalidType(f"dataframe must be a pandas DataFrame or pyarrow Table, not {type(dataframe).__name__}")
+            raise WrongTable(f"dataframe must be a pandas DataFrame or pyarrow Table, not {type(dataframe).__name__}")
         frame = dataframe if dataframe is not None else data if frames.is_frame(data) else None
         if frame is not None:
-            self.columns, rows = frames.rows_of(frame, IN_MEMORY)
+            names, rows = frames.rows_of(frame, IN_MEMORY)
         else:
-            rows = _rows_of(data if data is not None else rows)
-            self.columns = _names_of(["Input", "Output", "Expected"] if columns is None else columns)
-        _check_names(self.columns)
-        flags = [optional] * len(self.columns) if isinstance(optional, bool) else optional
-        if not isinstance(flags, list) or len(flags) != len(self.columns):
-            raise InvalidType("optional must be True or False, or a list with one of these for each column")
-        self._optional = dict(zip(self.columns, flags, strict=True))
-        self._types: dict[Any, Type] = dict.fromkeys(self.columns, kinds.ANY if allow_mixed_types else kinds.UNKNOWN)
-        self._forms: dict[Any, str | None] = dict.fromkeys(self.columns)
+            rows = rows_of(data if data is not None else rows)
+            names = names_of(["Input", "Output", "Expected"] if columns is None else columns)
+        super().__init__(names, None if allow_mixed_types else dtype, optional)
+        if allow_mixed_types:
+            self._types = dict.fromkeys(names, kinds.ANY)
         for row in rows:
             if not isinstance(row, list | tuple) and not (kinds.is_array(row) and row.ndim == 1):
                 raise InvalidType(f"a row must be a list of values, not {row!r:.80}")
-            self.add_data(*row)
+            self._add(list(row))
 
     @property
     def data(self) -> list[list[Any]] | Rows:
@@ -144,54 +137,17 @@ class Table:
             >>> table.data
             [[7, True]]
         """
-        if len(data) != len(self.columns):
-            raise InvalidValue(f"This table expects {len(self.columns)} columns: {self.columns}, found {len(data)}")
-        types, forms = self._types, self._forms
-        found = {
-            name: self._checked(name, types[name], forms[name], value)
-            for name, value in zip(self.columns, data, strict=True)
-            if type(value) is not _usual.get(types[name]["wb_type"])
-        }
-        for name, (kind, form) in found.items():
-            types[name], forms[name] = kind, form
-        self._append(list(data))
+        self._changes()
+        self._add(list(data))
 
     add_row = add_data
 
-    def _checked(self, name: Any, before: Type, form: str | None, value: Any) -> tuple[Type, str | None]:
-        """The column's type and form with this value in it. Raises InvalidType if it doesn't fit."""
-        column = f"column '{printable(str(name))}'"
-        try:
-            kind = kinds.type_of(value)
-        except InvalidValue as error:
-            raise type(error)(f"{column}: {error}", hint=error.hint) from None
-        if kind == kinds.NONE:
-            if not self._optional.get(name, True):
-                raise InvalidType(f"{column} has no value in a row, and is not optional")
-            return before, form
-        own = kinds.form_of(value)
-        if before == kinds.ANY:
-            if own or _looks_like_media(value):
-                raise InvalidType(
-                    f"{column} has values of any type: {value!r:.80} would not come back equal",
-                    hint=kinds.way_out(value),
-                )
-            return before, own
-        merged = kinds.merge(before, kind)
-        if merged is None or form not in (None, own):
-            raise InvalidType(
-                f"{column} holds {kinds.words(before)}{f' ({form})' if form else ''}: {value!r:.80} does not fit",
-                hint="Table(…, allow_mixed_types=True) accepts any values except times, arrays, tuples and sets",
-            )
-        return merged, own
-
-    def _append(self, row: list[Any]) -> None:
-        if len(self._rows) == IN_MEMORY and isinstance(self._rows, list):
-            spilled = Rows()
-            for old in self._rows:
-                spilled.append(old)
-            self._rows = spilled
-        self._rows.append(row)
+    def _changes(self) -> None:
+        """Note that the table is changed, and so what runs recorded of it isn't all any more."""
+        if self.log_mode == MUTABLE:
+            self.recorded.clear()
+        elif self.log_mode == IMMUTABLE and self.recorded:
+            self.warn_of_change()
 
     def add_column(self, name: Any, data: Any, optional: bool = False) -> None:
         """Add a column.
@@ -211,25 +167,24 @@ class Table:
             >>> table.data
             [[7, True], [1, False]]
         """
+        self._refuse_if_incremental("add_column")
         if name in self.columns:
-            raise Conflict(f"the table has a column '{printable(str(name))}' already")
+            raise ColumnThere(f"the table has a column '{printable(str(name))}' already")
         if not isinstance(data, Iterable) or isinstance(data, str):
-            raise InvalidType(f"a column's data must be a list of values, not {data!r:.80}")
-        values = list(data)
-        if self.columns and len(values) != len(self._rows):
-            raise InvalidValue(f"column '{printable(str(name))}' has {len(values)} values for {len(self._rows)} rows")
-        rows = self._rows if self.columns else [[] for _ in values]
+            raise WrongTable(f"a column's data must be a list of values, not {data!r:.80}")
         wider = Table([*self.columns, name], optional=[*self._optional.values(), optional])
-        wider._types |= {known: kind for known, kind in self._types.items() if kind == kinds.ANY}
-        for row, value in zip(rows, values, strict=True):
-            wider.add_data(*row, value)
-        self._take_over(wider)
+        self._with_column(wider, name, list(data))
+        self._changes()
+        self._replace(wider)
 
-    def _take_over(self, other: "Table") -> None:
-        self.columns, self._rows, self._optional = other.columns, other._rows, other._optional
-        self._types, self._forms = other._types, other._forms
+    def _refuse_if_incremental(self, verb: str) -> None:
+        if self.log_mode == INCREMENTAL:
+            raise UsageError(
+                f"Operation '{verb}' is not supported for tables with log_mode='INCREMENTAL'. Use a different log mode "
+                "like 'MUTABLE' or 'IMMUTABLE'."
+            )
 
-    def add_computed_columns(self, fn: Callable[[int, dict[Any, Any]], dict[Any, Any]]) -> None:
+    def add_computed_columns(self, fn: Computed) -> None:
         """Add columns whose values a function computes.
 
         Args:
@@ -241,15 +196,84 @@ class Table:
             >>> table.columns, table.data
             (['digit', 'odd'], [[7, True], [1, True]])
         """
+        self._refuse_if_incremental("add_computed_columns")
         made: dict[Any, list[Any]] = {}
         for number, row in self.iterrows():
             for name, value in fn(number, dict(zip(self.columns, row, strict=True))).items():
                 made.setdefault(name, []).append(value)
         wider = Table(list(self.columns), optional=list(self._optional.values()))
-        wider._take_over(self)
+        wider._replace(self)
         for name, values in made.items():
             wider.add_column(name, values, optional=True)
-        self._take_over(wider)  # all of them, or none
+        self._changes()
+        self._replace(wider)  # all of them, or none
+
+    def cast(self, col_name: Any, dtype: Any, optional: bool = False) -> Type:
+        """Declare the type of a column. All its values must have it, now and later.
+
+        Args:
+            col_name: The column.
+            dtype: A Python type such as `int`, a class of media, `[T]` for lists of T, `[T, U]` for either of them,
+                `{"a": T}` for dicts, or another value for that value alone.
+            optional: Whether None is allowed.
+
+        Returns:
+            The type, as a table's file records it.
+
+        Raises:
+            NotFound: If there is no such column (also an AssertionError).
+            InvalidType: If a value doesn't have the type (a TypeError).
+
+        Example:
+            >>> table = wandb.Table(columns=["digit"], data=[[7]])
+            >>> table.cast("digit", int)
+            {'wb_type': 'number'}
+        """
+        self._cast(col_name, declared(dtype), optional=bool(optional))
+        self._changes()
+        kind = self._types[col_name]
+        return kinds.as_optional(kind) if optional else kind
+
+    def set_pk(self, col_name: Any) -> None:
+        """Make a column of text the table's key, by which other tables may name rows.
+
+        Raises:
+            NotFound: If there is no such column (also an AssertionError).
+            InvalidType: If a value isn't text, or the table has a key already (a TypeError).
+        """
+        self._set_key(col_name, {"wb_type": PRIMARY})
+        self._changes()
+
+    def set_fk(self, col_name: Any, table: "Table", table_col: Any) -> None:
+        """Make the values of a column name rows of another table, which is stored beside this one.
+
+        Args:
+            col_name: The column, which holds text.
+            table: The other table.
+            table_col: The column there that holds the same text.
+
+        Raises:
+            NotFound: If there is no such column in one of the tables (also an AssertionError).
+            InvalidType: If a value isn't text (a TypeError).
+
+        Example:
+            >>> digits = wandb.Table(columns=["name", "value"], data=[["one", 1], ["two", 2]])
+            >>> seen = wandb.Table(columns=["digit"], data=[["two"], ["one"]])
+            >>> seen.set_fk("digit", digits, "name")
+            >>> results = wandb.Artifact("results", type="evaluation")
+            >>> results.add(seen, "seen").path
+            'seen.table.json'
+        """
+        if not isinstance(table, Table):
+            raise WrongTable(f"a key names rows of a Table, not of {type(table).__name__}")
+        if table_col not in table.columns:
+            raise NoColumn(
+                f"the other table has no column '{printable(str(table_col))}'", hint=f"it has {table.columns}"
+            )
+        if self._types.get(col_name, kinds.UNKNOWN)["wb_type"] == PRIMARY:
+            raise WrongTable(f"column '{printable(str(col_name))}' is the key of this table")
+        self._set_key(col_name, {"wb_type": FOREIGN, "params": {"table": Linked(table), "col_name": table_col}})
+        self._changes()
 
     # -- reading --
 
@@ -269,7 +293,9 @@ class Table:
         return [Index.of(number, self) for number in range(len(self._rows))]
 
     def index_ref(self, index: int) -> Index:
-        """The number of one row, which can return its row as a dict. Raises IndexError if there is no such row."""
+        """The number of one row, which can return its row as a dict. Raises NoRow (an IndexError) if there is none."""
+        if not -len(self._rows) <= index < len(self._rows):
+            raise NoRow(f"the table has no row {index}: it has {len(self._rows)}")
         return Index.of(range(len(self._rows))[index], self)
 
     def get_column(self, name: Any, convert_to: str | None = None) -> Any:
@@ -291,7 +317,7 @@ class Table:
             array([7, 1])
         """
         if name not in self.columns:
-            raise NotFound(f"the table has no column '{printable(str(name))}'", hint=f"there are {self.columns}")
+            raise NoColumn(f"the table has no column '{printable(str(name))}'", hint=f"there are {self.columns}")
         at = self.columns.index(name)
         values = [row[at] for row in self._rows]
         if convert_to is None:
@@ -308,7 +334,7 @@ class Table:
                 if isinstance(error, NotFound):
                     raise
                 raise InvalidValue(f"column '{printable(str(name))}' can't be given to {convert_to}: {error}") from None
-        raise InvalidValue(f"convert_to '{convert_to}' is not one of numpy, pandas, arrow")
+        raise WrongRows(f"convert_to '{convert_to}' is not one of numpy, pandas, arrow")
 
     def get_dataframe(self) -> Any:
         """A pandas DataFrame with these columns and rows.
@@ -328,7 +354,7 @@ class Table:
         return frames.frame_of(self.columns, self._rows)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {key: value for key, value in vars(self).items() if key != "entry"}
+        return {key: value for key, value in vars(self).items() if key not in ("entry", "recorded")} | {"recorded": {}}
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -385,37 +411,12 @@ class Table:
         `place`; without one, they go to `add_file` too.
         """
         files = ArtifactPlace() if place is None else place
-        types, forms = self._types_now()
-        for at, name in enumerate(self.columns):
-            kind = types[str(name)]
-            if kinds.without_none(kind)["wb_type"] == "ndarray":
-                cells = [row[at] for row in self._rows]
-                types[str(name)] = put_beside(str(name), cells, kinds.without_none(kind), add_file)
-        head = Head(self.columns, types, forms)
-        write_table(file, head, self._rows, len(self._rows), lambda media: media.to_json(files))
+        types, forms = self.types_of(self._rows, None if self.increment is None else self._types)
+        told = {str(name): form for name, form in forms.items() if form and form != "aware"}
+        head = Head(self.columns, {}, told, self.log_mode, self.increment)
+        write_rows(file, head, self._rows, len(self._rows), types, add_file, files)
         for path, content in files.files.items() if place is None else ():
             add_file(path, read(content))
-
-    def _types_now(self) -> tuple[dict[str, Type], dict[str, str]]:
-        """The types and forms by column. They are computed again, because rows may have been changed in place."""
-        types = {name: kind if kind == kinds.ANY else kinds.UNKNOWN for name, kind in self._types.items()}
-        forms: dict[Any, str | None] = dict.fromkeys(self.columns)
-        for row in self._rows:
-            if len(row) != len(self.columns):
-                raise InvalidValue(f"a row has {len(row)} values for {len(self.columns)} columns")
-            for name, value in zip(self.columns, row, strict=True):
-                if type(value) is not _usual.get(types[name]["wb_type"]):
-                    types[name], forms[name] = self._checked(name, types[name], forms[name], value)
-        for name, before in self._types.items():
-            if (
-                types[name]["wb_type"] == before["wb_type"] == "image-file"
-            ):  # a file has more names of classes than cells
-                types[name] = kinds.merge(before, types[name]) or types[name]
-        told = {
-            str(name): kinds.as_optional(kind) if self._optional.get(name, True) else kind
-            for name, kind in types.items()
-        }
-        return told, {str(name): form for name, form in forms.items() if form and form != "aware"}
 
     @classmethod
     def read(cls, open_: Callable[[], BinaryIO], entry: OpenEntry, what: str) -> "Table":
@@ -429,68 +430,64 @@ class Table:
         Raises:
             Damage: If it isn't a table.
         """
-        head, rows = read_table(open_, what, entry if isinstance(entry, MediaSource) else MediaSource(entry))
-        try:
-            table = cls(head.columns, allow_mixed_types=True)
-        except InvalidValue as error:
-            raise Damage(f"{what}: {error}") from error
-        arrays = {
-            at: array_of(kind, entry, what)
-            for at, (kind, _) in enumerate(head.decoders())
-            if kind["wb_type"] == "ndarray" and "serialization_path" in kind.get("params", {})
-        }
+        source = entry if isinstance(entry, MediaSource) else MediaSource(entry)
+        head, rows = read_table(open_, what, source)
+        with closing(rows):
+            try:
+                table = cls(head.columns, allow_mixed_types=True)
+            except InvalidValue as error:
+                raise Damage(f"{what}: {error}") from error
+            table._types = {
+                name: type_read(head.types.get(str(name), kinds.UNKNOWN), source, cls.read, what)
+                for name in head.columns
+            }
+            table._take(rows, arrays_in(head, source, what), what)
+        table._forms = {name: head.forms.get(str(name)) for name in head.columns}
+        table.log_mode, table.increment = rows.log_mode, rows.increment
+        return table
+
+    def _take(self, rows: Iterable[list[Any]], arrays: dict[int, Any], what: str) -> None:
+        """Add the rows of a file, with arrays by their columns' places. Raises Damage if there are too few arrays."""
+        keys = [(at, name) for at, name in enumerate(self.columns) if self._types[name]["wb_type"] in KEYS]
         for number, row in enumerate(rows):
             for at, cells in arrays.items():
                 if number >= len(cells):
                     raise Damage(f"{what} has a column of {len(cells)} arrays, but more rows")
                 row[at] = cells[number]
-            table._append(row)
-        types = {name: kinds.without_none(head.types.get(str(name), kinds.UNKNOWN)) for name in head.columns}
-        table._types = {name: kinds.ANY if kind["wb_type"] == "union" else kind for name, kind in types.items()}
-        table._forms = {name: head.forms.get(str(name)) for name in head.columns}
-        return table
+            for at, name in keys:
+                row[at] = cell_of(self._types[name], row[at], self, name)
+            self._append(row)
 
+    @classmethod
+    def from_json(cls, json_obj: dict[str, Any], source_artifact: Any) -> "Table":
+        """The table in the JSON of a table's file. Its other files are read from an artifact."""
 
-_usual: dict[str, type] = {"number": int, "string": str, "boolean": bool}
-"""The usual Python type of a cell by its column's type. A value of that type needs no further check."""
+        def entry(path: str) -> BinaryIO:
+            return source_artifact.get_entry(path).open("rb")  # type: ignore[no-any-return]  # a binary file
 
+        return cls.read(lambda: io.BytesIO(json.dumps(json_obj).encode()), entry, "the table")
 
-def _looks_like_media(value: Any) -> bool:
-    """Whether a list or dict would come back as an image or other media."""
-    if not isinstance(value, list | dict):
-        return False
-    from artstore.api.media.kinds import names_media
+    def part(self, start: int, increment: int) -> "Table":
+        """The rows from `start` on, as the increment with this number."""
+        part = Table(log_mode=INCREMENTAL)
+        part._replace(self)
+        part._rows, part.increment = self._rows[start:], increment
+        return part
 
-    return names_media(value)
+    def join(self, other: "Table") -> None:
+        """Add the rows of the next increment, as they are. Raises Damage if it has other columns."""
+        if self.columns != other.columns:
+            raise Damage(f"increments of a table have other columns: {self.columns} and {other.columns}")
+        for name, kind in other._types.items():
+            self._types[name] = kinds.merge(self._types[name], kind) or kinds.ANY
+        for row in other._rows:
+            self._append(row)
 
-
-def _rows_of(data: Any) -> Any:
-    """Rows as users give them: a list, or an array of two dimensions. Raises InvalidType."""
-    if data is None:
-        return ()
-    if kinds.is_array(data):
-        if data.ndim != 2:
-            raise InvalidType(f"a table's data must have two dimensions, not {data.ndim}")
-        return data.tolist() if data.dtype.kind != "M" else [list(row) for row in data]
-    if isinstance(data, str | dict) or not isinstance(data, Iterable):
-        raise InvalidType(f"a table's data must be a list of rows, not {type(data).__name__}")
-    return data
-
-
-def _names_of(columns: Any) -> list[Any]:
-    if isinstance(columns, str) or not isinstance(columns, Iterable):
-        raise InvalidType(f"columns must be a list of names, not {columns!r:.80}")
-    return list(columns)
-
-
-def _check_names(columns: list[Any]) -> None:
-    for name in columns:
-        if not isinstance(name, str | int) or isinstance(name, bool):
-            raise InvalidType(f"a column's name must be text or a number, not {name!r:.80}")
-        if any("\ud800" <= c <= "\udfff" for c in str(name)):
-            raise InvalidValue(f"the column name {name!r:.80} is not valid Unicode")
-    seen: set[str] = set()
-    for name in map(str, columns):
-        if name in seen:
-            raise InvalidValue(f"two columns are called '{printable(name)}'")
-        seen.add(name)
+    def warn_of_change(self) -> None:
+        """Warn once that a run that has logged the table doesn't log how it was changed since."""
+        if not self._warned:
+            self._warned = True
+            warn_caller(
+                "You are mutating a Table with log_mode='IMMUTABLE' that has been logged already. Subsequent log() "
+                "calls will have no effect. Set log_mode='MUTABLE' to enable re-logging after mutations"
+            )

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image as PIL
 
 import artstore as wandb
-from artstore.api.tables import table as tables
+from artstore.api.tables import typed as tables
 from artstore.errors import Damage
 from tests.support.artifacts import log, paths
 from tests.support.commands import Cli
@@ -77,7 +77,7 @@ def test_the_type_of_a_column_joins_the_layers_of_all_its_images() -> None:
     }
     table = column(wandb.Image(pixels(), **overlays()), wandb.Image(pixels(1), **other))
     for each in (table, through(table)):
-        kind = each._types_now()[0]["c"]["params"]["allowed_types"][0]
+        kind = each.types_of(each.data)[0]["c"]["params"]["allowed_types"][0]
         assert kind["params"]["box_layers"]["params"]["val"] == {"true": [2], "other": [7]}
         assert kind["params"]["box_class_maps"]["params"]["val"] == {"true": {"2": "dog"}, "other": {"7": "bird"}}
         assert kind["params"]["mask_class_maps"]["params"]["val"] == {"said": {"0": "none", "1": "cat"}}

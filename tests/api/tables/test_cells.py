@@ -268,6 +268,6 @@ def test_any_table_reads_the_same_whatever_the_size_of_pieces(table: Table, size
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("name", [*KEPT, *BECOME])
 def test_cells_are_the_same_beyond_what_stays_in_memory(monkeypatch: pytest.MonkeyPatch, here: Path, name: str) -> None:
-    monkeypatch.setattr("artstore.api.tables.table.IN_MEMORY", 0)
+    monkeypatch.setattr("artstore.api.tables.typed.IN_MEMORY", 0)
     values, wanted = (KEPT[name], KEPT[name]) if name in KEPT else ([BECOME[name][0]], [BECOME[name][1]])
     assert_same(cells(through(column(*values))), wanted)

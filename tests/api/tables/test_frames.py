@@ -192,7 +192,7 @@ def test_whole_numbers_that_arrow_has_no_type_for_are_refused() -> None:
 
 
 def test_frames_are_exact_beyond_what_stays_in_memory(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("artstore.api.tables.table.IN_MEMORY", 1)
+    monkeypatch.setattr("artstore.api.tables.typed.IN_MEMORY", 1)
     frame = pd.DataFrame({"i": nullable("Int64", 2**53 + 1, 1), "t": [*moments(US, "ns"), pd.NaT]})
     table = through(Table(dataframe=frame))
     assert isinstance(table.data, Rows)

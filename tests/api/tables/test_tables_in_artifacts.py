@@ -131,7 +131,7 @@ def test_a_table_may_be_had_by_several_threads_at_once(here: Path) -> None:
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_more_rows_than_stay_in_memory_are_as_any(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("artstore.api.tables.table.IN_MEMORY", 10)
+    monkeypatch.setattr("artstore.api.tables.typed.IN_MEMORY", 10)
     rows = [[i, f"é{i}", dt.date(2020, 1, 2), {"k": [i]}, np.array([i, 1.5])] for i in range(2500)]
     table = Table(columns=list("abcde"), data=rows)
     assert len(table) == len(table.data) == 2500

@@ -1,14 +1,17 @@
 """The commands under test: the repository each one meets, its arguments, and what must hold half-way and when it is done."""
 
+import os
 import random
 import shutil
 import time
 from collections.abc import Callable
 from typing import NamedTuple
 
+from artstore.api.recording import start
 from artstore.repository import Repository
 from artstore.store.settings import RemoteSettings, Settings
 from tests.guarantees.faults.place import Content, Ledger, Place, content_from, content_of
+from tests.support.reader import Reader, hashed
 
 Check = Callable[[Place], list[str]]
 
@@ -186,6 +189,14 @@ def _with_victim(place: Place, ledger: Ledger) -> None:
     del ledger.versions["x:v0"]
 
 
+def _with_rule(place: Place, ledger: Ledger) -> None:
+    """A save applies the rule after it is acknowledged: it may let go the victim, and nothing else."""
+    _with_victim(place, ledger)
+    with Repository(str(place.store)) as repository:
+        repository.keep("x", "last:1")
+    place.write(_files("third"))
+
+
 def _v0_is_deleted(place: Place) -> list[str]:
     with Repository(str(place.store)) as repository:
         return [] if "deleted" in str(place.by_package(repository, "x:v0")) else ["x:v0 is not deleted"]
@@ -317,9 +328,16 @@ def _pushed(place: Place, ledger: Ledger) -> None:
     ledger.there.update(ledger.versions)
 
 
+RUN_FILES = {"media/images/a.png": b"small", "model.bin": _bytes("of a run", 1_100_000)}
+
+
 def _pushed_and_on(place: Place, ledger: Ledger) -> None:
-    """Then a version more, another collection, and an alias that moved: all that the remote lacks."""
+    """Then a version more, another collection, an alias that moved, and a run with files: all that the remote lacks."""
     _pushed(place, ledger)
+    run = start(str(place.store), id="r")
+    for path, data in RUN_FILES.items():
+        run.add_file(path, data)
+    run.finish(0, {})
     place.write(_files("one") | {"1.txt": b"third", "large/1.bin": _bytes("third", 1_100_000)})
     place.keep(ledger, "x")
     place.keep(ledger, "z")
@@ -364,6 +382,10 @@ def _is_pushed(place: Place) -> list[str]:
         ours, theirs = place.latest(name), place.latest(name, there=True)
         if isinstance(ours, dict) and ours != theirs:
             problems.append(f"the newest version of {name} is not the remote's: {str(theirs)[:100]}")
+    if (place.store / "runs/local/uncategorized/r").exists():
+        run = Reader(place.remote).run("local", "uncategorized", "r")
+        if run["trees"] != {os.fsencode(path): (len(data), hashed(data)) for path, data in RUN_FILES.items()}:
+            problems.append(f"the run's files aren't all at the remote: {run['trees']}")
     if place.alias("x:best", there=True) != place.alias("x:best"):
         problems.append(f"best names v{place.alias('x:best', there=True)} at the remote")
     return problems
@@ -422,6 +444,7 @@ COMMANDS: dict[str, Command] = {
         _no_half_parts,
         already="no unfinished",
     ),
+    "put-keep": Command(_with_rule, _put, lambda place: _is_latest(place) + _v0_is_deleted(place)),
     "prune": Command(_with_victim, lambda place: ["prune", "x", "--keep", "last:1"], _v0_is_deleted),
     "repair": Command(_pushed, lambda place: ["fsck", "--repair"], _is_mended, warm=_damage, mends=True),
     "gc": Command(_with_garbage, lambda place: ["gc", "--now"], _garbage_is_gone),

@@ -135,8 +135,12 @@ def can_pad(call: str) -> bool:
 
 
 def import_all() -> None:
-    """Import the package, and what it imports when needed: faults are to meet the command, not Python's imports."""
-    ours = [module.name for module in pkgutil.walk_packages(artstore.__path__, "artstore.")]
+    """Import the package, and what it imports when needed: faults are to meet the command, not Python's imports.
+
+    Callbacks of frameworks, which no command imports, are left out: each needs its framework.
+    """
+    found = [module.name for module in pkgutil.walk_packages(artstore.__path__, "artstore.")]
+    ours = [name for name in found if ".frameworks." not in name and ".integration." not in name]
     for name in (*ours, "concurrent.futures.thread", "configparser", "difflib", "filelock", "getpass", "mmap", "shlex"):
         if not name.endswith("__main__"):
             importlib.import_module(name)

@@ -135,3 +135,10 @@ def test_automations_of_other_repositories_are_not_seen(home: Path, tmp_path: Pa
     save()
     os.chdir(home)
     assert read_log() == []
+
+
+def test_messages_to_slack_are_refused_with_the_way_round(home: Path) -> None:
+    for make in (untyped.SendNotification, untyped.SendNotification.from_integration):
+        with pytest.raises(wandb.UnsupportedError, match="artstore sends no messages to Slack") as raised:
+            make("slack", title="Heads up", text="The loss is high")
+        assert raised.value.hint == "SendWebhook posts to an address, such as a webhook of Slack's"
