@@ -2,7 +2,6 @@
 
 import base64
 import hashlib
-import io
 import os
 from collections.abc import Iterable, Sequence
 from functools import cached_property
@@ -113,15 +112,7 @@ class Image(Media):
     @property
     def image(self) -> Any:
         """The picture, as an image of Pillow. Raises InvalidValue if the file isn't one, NotFound without Pillow."""
-        with self.content.open() as file:
-            data = io.BytesIO(file.read())
-        try:
-            picture = pixels.pillow().open(data)
-            picture.load()
-        except (OSError, ValueError, SyntaxError) as error:
-            name = printable(self.content.name or "the image")
-            raise InvalidValue(f"{name} is not an image that Pillow can read: {error}") from error
-        return picture
+        return pixels.picture_in(self.content)
 
     @cached_property
     def _size(self) -> tuple[int, int] | None:
@@ -231,7 +222,7 @@ class Image(Media):
 
     def __repr__(self) -> str:
         where = f" {printable(self.content.path)}" if isinstance(self.content, StoredFile) else ""
-        size = "" if self._size is None else f" {self._size[0]} × {self._size[1]}"
+        size = "" if None in (self._width, self._height) else f" {self._width} × {self._height}"
         return f"<Image{size} {self.format}{where}>"
 
     def _repr_html_(self) -> str:

@@ -8,6 +8,7 @@ from numbers import Number
 from typing import Any, Self
 
 from artstore.api.media.content import Kept, content_of_file
+from artstore.api.media.pixels import picture_in
 from artstore.api.media.value import Media, MediaPlace, MediaSource, Told, object_type, plain
 from artstore.api.needed import needed
 from artstore.errors import Damage, InvalidType, InvalidValue
@@ -119,9 +120,7 @@ class ImageMask(Media):
     @property
     def mask_data(self) -> Any:
         """The ids, as a numpy array."""
-        with self.content.open() as file:
-            picture = needed("PIL.Image", "an ImageMask", "pillow").open(file)
-            return needed("numpy", "an ImageMask").array(picture)
+        return needed("numpy", "an ImageMask").array(picture_in(self.content))
 
     def ending(self) -> str:
         """The ending of its file."""

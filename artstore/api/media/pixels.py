@@ -4,7 +4,9 @@ import io
 from types import ModuleType
 from typing import Any
 
+from artstore.api.media.content import Content, StoredFile, read
 from artstore.api.needed import needed, package_of
+from artstore.domain.names import printable
 from artstore.errors import InvalidType, InvalidValue
 
 FORMATS = ("png", "jpg", "jpeg", "bmp")
@@ -21,6 +23,22 @@ _MODES = {
 def pillow() -> Any:
     """The module PIL.Image. Raises NotFound if it isn't installed."""
     return needed("PIL.Image", "an Image", "pillow")
+
+
+def picture_in(content: Content) -> Any:
+    """The picture in a file, as an image of Pillow. Raises InvalidValue if it isn't one, NotFound without Pillow."""
+    module, data = pillow(), io.BytesIO(read(content))
+    try:
+        picture = module.open(data)
+        if picture.format == "EPS" and isinstance(content, StoredFile):
+            raise ValueError("it is PostScript, a program that somebody else wrote")
+        picture.load()
+    except MemoryError:
+        raise
+    except Exception as error:  # readers of the formats raise errors of any kind for files that aren't right
+        name = printable(content.name or "the image")
+        raise InvalidValue(f"{name} is not an image that Pillow can read: {error}") from error
+    return picture
 
 
 def is_figure(value: Any) -> bool:

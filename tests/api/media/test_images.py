@@ -3,8 +3,10 @@
 import copy
 import os
 import pickle
+import struct
 import sys
 import types
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,8 @@ import pytest
 from PIL import Image as PIL
 
 import artstore as wandb
-from artstore.errors import ArtstoreError, NotFound
+from artstore.api.media.value import MediaSource
+from artstore.errors import ArtstoreError, InvalidValue, NotFound
 from tests.support.media import BOX, CLASSES, mask, overlays, pixels
 
 RGB = pixels()
@@ -268,3 +271,33 @@ def test_a_forked_child_makes_images_of_its_own() -> None:
 def test_classes_are_given_as_objects_or_dicts() -> None:
     assert wandb.Image(RGB, classes=CLASSES).classes == wandb.Image(RGB, classes=wandb.Classes(CLASSES)).classes
     assert isinstance(types.SimpleNamespace(c=wandb.Classes(CLASSES)).c, wandb.Classes)
+
+
+def _png(width: int, height: int) -> bytes:
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    head = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + head + chunk(b"IDAT", zlib.compress(b"\0" * 100)) + chunk(b"IEND", b"")
+
+
+POSTSCRIPT = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\nshowpage\n%%EOF\n"
+
+
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [(_png(10**9, 10**9), "decompression bomb"), (POSTSCRIPT, "it is PostScript")],
+    ids=["bomb", "postscript"],
+)
+def test_a_stored_file_that_poses_as_an_image_is_refused_and_nothing_runs_it(
+    here: Path, monkeypatch: pytest.MonkeyPatch, data: bytes, why: str
+) -> None:
+    monkeypatch.setattr("PIL.EpsImagePlugin.Ghostscript", lambda *_: pytest.fail("PostScript was run"))
+    Path("x.png").write_bytes(data)
+    told = {"_type": "image-file", "path": "x.png", "sha256": "0" * 64}
+    source = MediaSource(lambda path: open(path, "rb"))
+    image, shown = wandb.Image.from_json(told, source), wandb.ImageMask.from_json(told, source)
+    assert repr(image) == "<Image png x.png>"
+    for look in (lambda: image.width, lambda: image.to_data_array(), lambda: shown.mask_data):
+        with pytest.raises(InvalidValue, match=why):
+            look()
