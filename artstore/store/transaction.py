@@ -317,7 +317,8 @@ class Transaction:
         """The bytes of a tree that was added here or is stored."""
         if found := self._new_trees.get(digest):
             writer, number = found
-            return writer.object(number)
+            with self.storage.writing():  # what was added before it may not be written yet
+                return writer.object(number)
         return self.objects.read_tree(digest)
 
     # -- publishing --

@@ -1,5 +1,6 @@
 """Files of runs: there at once, sealed into trees, kept by gc, sent to remotes, and found lost by fsck."""
 
+import errno
 import os
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,11 @@ import artstore as wandb
 from artstore.api.handles import opened
 from artstore.api.recording import Recording, start
 from artstore.domain.digest import BLOB, digest_of
-from artstore.errors import InvalidValue, NoEntry
+from artstore.errors import InvalidValue, NoEntry, NoSpace
 from artstore.operations.restoring.runfiles import restore_run_file
 from artstore.operations.saving import sealing
 from artstore.repository import Repository
+from artstore.store.packs import PackWriter
 from artstore.sync.transfer import NOTHING
 from artstore.view import view_of
 from tests.support.checks import check
@@ -268,3 +270,20 @@ def test_a_runs_file_below_a_protected_name_is_not_restored(here: Path) -> None:
     with pytest.raises(InvalidValue, match="protected name"):
         restore_run_file(repository.open_run_file(run.state(), "git/config"), "out", "sub/.GIT/config", None)
     assert not Path("out").exists()
+
+
+def test_a_disk_that_is_full_while_the_run_ends_is_an_error_of_ours_and_the_end_can_be_tried_again(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = recording()
+    run.seal()
+    run.add_file("later.txt", b"three")
+
+    def full(writer: PackWriter, number: int) -> bytes:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched, pytest.raises(NoSpace):
+        patched.setattr(PackWriter, "object", full)
+        run.finish(0, {})
+    run.finish(0, {})
+    assert files(opened(root())) == SMALL | {"later.txt": b"three"} and left_open() == []
