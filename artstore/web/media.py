@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from markupsafe import Markup
 
 from artstore.domain.names import printable
+from artstore.errors import ArtstoreError, Damage
 from artstore.web.drawing import Bars, Layer, bars, boxes_of, legend_of
 from artstore.web.render import as_json
 from artstore.web.sources import Source
@@ -128,7 +129,13 @@ class Media:
         self._json = cache(self._read_json)
 
     def shown(self, told: Any) -> Shown:
-        """What a page shows of one object."""
+        """What a page shows of one object. If its file is damaged, a note says so, and the others are shown."""
+        try:
+            return self._shown(told)
+        except ArtstoreError as error:
+            return Shown("note", note=f"Can't be shown: {error}")
+
+    def _shown(self, told: Any) -> Shown:
         kind = told.get("_type") if isinstance(told, dict) else None
         word = _SINGLE.get(kind, "other") if isinstance(kind, str) else "other"
         if word == "histogram":
@@ -223,7 +230,7 @@ class Media:
         try:
             with file.open() as opened:
                 return json.loads(opened.read(_JSON))
-        except (ValueError, RecursionError):
+        except (ValueError, RecursionError, Damage):
             return None
 
 

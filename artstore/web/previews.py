@@ -90,8 +90,8 @@ def preview(request: Request, source: Source, file: StoredFile) -> Preview:
         if path.endswith(".json") and file.size <= _JSON:
             try:
                 told = json.loads(head + opened.read())
-                if is_media(told):
-                    return Preview("media", _of_media(told, source), as_json(told)[:_CELL])
+                if is_media(told) and (shown := _of_media(told, source)):
+                    return Preview("media", shown, as_json(told)[:_CELL])
                 return Preview("text", as_json(told))
             except (ValueError, RecursionError):
                 pass  # only its name is that of a JSON file
@@ -103,9 +103,10 @@ def preview(request: Request, source: Source, file: StoredFile) -> Preview:
 
 
 def _of_media(told: Any, source: Source) -> list[Shown]:
-    """The first objects of what is recorded of media."""
+    """The first objects of what is recorded of media. Empty if the JSON itself says as much."""
     media, items = Media(source), items_of(told)
-    return [media.shown(items.at(at)) for at in range(min(items.total, ROWS))]
+    shown = [media.shown(items.at(at)) for at in range(min(items.total, ROWS))]
+    return shown if any(one.kind not in ("note", "table") for one in shown) else []
 
 
 def _as_text(data: bytes, *, cut: bool) -> str | None:

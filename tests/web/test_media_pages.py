@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -59,6 +60,9 @@ with wandb.init(project="p", id="huge") as run:
     names = [f"media/images/{at}.png" for at in range(100_000)]
     run.log({"many": {"_type": "images/separated", "count": len(names), "filenames": names}})
 artifact = wandb.Artifact("results", "evaluation")
+for name in ("absent", "joined"):
+    with artifact.new_file(f"{name}.json") as out:
+        out.write('{"_type": "image-file", "path": "x.png"}' if name == "absent" else '{"_type": "joined-table", "table1": "a"}')
 classes = wandb.Classes([{"id": 1, "name": "cat"}, {"id": 2, "name": "dog"}])
 artifact.add(wandb.Image(picture(3), classes=classes, masks={"guess": {"mask_data": np.ones((32, 32), "uint8")}}), "cat")
 artifact.add(wandb.Table(columns=["picture", "sound"],
@@ -215,6 +219,9 @@ def test_what_a_run_logged_is_shown_by_key(served: Served) -> None:
 
 def test_an_object_of_an_artifact_is_shown_with_the_names_of_its_classes(served: Served) -> None:
     text = said(served, PAGES["one object"])
+    for name in ("absent", "joined"):
+        shown = said(served, f"/files/local/uncategorized/results/0?path={name}.json")
+        assert "<figure" not in shown and 'aria-label="Preview">{' in shown
     assert "</i>cat</span>" in text and 'class="mask l0" src="/mask/local/uncategorized/results/0?path=media' in text
 
 
@@ -250,6 +257,21 @@ def test_hostile_records_become_notes(served: Served) -> None:
         assert response.status in (200, 404) and b"a bug" not in body, address
     for key in ("h13", "h14", "h26", "h35"):
         said(served, f"/run-media/local/p/hostile?key={key}&start=99999999")
+
+
+@pytest.mark.damaged
+def test_damaged_files_of_media_hide_nothing_else(served: Served, tmp_path: Path) -> None:
+    shutil.copytree(served.folder, tmp_path / "copy")
+    for pack in (tmp_path / "copy/.artifacts/objects/packs").glob("*.pack"):
+        data = pack.read_bytes()
+        pack.chmod(0o644)
+        pack.write_bytes(data.replace(b'{"box_data"', b'["box_data"'))
+    for copy in serve(tmp_path / "copy", tmp_path):
+        text = said(copy, f"{RUN}?key=image")
+        assert 'class="shot' in text and "truth" in text and "<rect" not in text and "a bug" not in text
+        assert "<rect" in said(served, f"{RUN}?key=image")
+        for path in (RUN, f"{RUN}?start=20"):
+            said(copy, path)
 
 
 def test_a_list_of_100_000_images_is_paged(served: Served) -> None:
