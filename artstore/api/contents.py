@@ -14,7 +14,8 @@ from artstore.api.media.content import Content, Reference, StoredFile
 from artstore.api.media.layout import ArtifactPlace
 from artstore.api.media.value import Media
 from artstore.api.objects import put_files
-from artstore.api.tables.file import ENDING, SUFFIX
+from artstore.api.tables.file import SUFFIX, is_table
+from artstore.api.tables.joined import TableGroup
 from artstore.api.tables.table import Table
 from artstore.backends import references
 from artstore.backends.files import hash_file, open_regular, remove_if_there
@@ -299,7 +300,8 @@ class Contents(ArtifactFiles):
 
         Args:
             obj: The Table, which is stored as `<name>.table.json`; media, such as an Image, which is stored as
-                `<name>.image-file.json` and a file below `media/`; or the entry, whose content is shared.
+                `<name>.image-file.json` and a file below `media/`; a JoinedTable or PartitionedTable; or the entry,
+                whose content is shared.
             name: The path in the artifact.
             overwrite: Replace other content at that path.
 
@@ -321,6 +323,8 @@ class Contents(ArtifactFiles):
         self._refuse_logged("add")
         if isinstance(obj, Entry):
             return self.add_entry_of(obj, name, overwrite=overwrite)
+        if isinstance(obj, TableGroup):
+            return self._add_group(obj, name, overwrite=overwrite)
         if not isinstance(obj, Table | Media):
             raise InvalidType(
                 f"only a Table, media or an entry can be added to an artifact, not {type(obj).__name__}",
@@ -329,7 +333,7 @@ class Contents(ArtifactFiles):
         target, place = normal_path(name), ArtifactPlace()
         with self._drafting.changing() as draft:
             if isinstance(obj, Table):
-                target = target if target.endswith(ENDING) else target + SUFFIX
+                target = target if is_table(target) else target + SUFFIX
                 raw = self._add_table(draft, obj, target, place, overwrite=overwrite)
             else:
                 target = obj.with_suffix(target)
@@ -338,6 +342,14 @@ class Contents(ArtifactFiles):
             self._add_media(draft, place, target)
             self._drafting.note_source(target, None)
             self._note_origin_of(obj, target, raw[3])
+        return Entry(self, target, raw)
+
+    def _add_group(self, group: TableGroup, name: str, *, overwrite: bool) -> Entry:
+        target = group.with_suffix(normal_path(name))
+        told = json.dumps(group.told(self, target), sort_keys=True)
+        with self._drafting.changing() as draft:
+            raw = draft.add_bytes(told.encode(), target, overwrite=overwrite)
+            self._drafting.note_source(target, None)
         return Entry(self, target, raw)
 
     def _add_table(

@@ -13,10 +13,10 @@ from artstore.api.entries import Entries, Entry, Files
 from artstore.api.listed import File
 from artstore.api.listing import Listing
 from artstore.api.media.value import MediaSource
-from artstore.api.objects import media_at, object_paths
+from artstore.api.objects import group_at, media_at, object_paths
 from artstore.api.recording import session
 from artstore.api.stored import Stored
-from artstore.api.tables.file import ENDING, increment_of
+from artstore.api.tables.file import increment_of, is_table
 from artstore.api.tables.table import Table
 from artstore.domain.ignore import PathFilter
 from artstore.domain.names import normal_path, printable
@@ -165,14 +165,15 @@ class ArtifactFiles:
             return Entry(self, other, stored.entry(other))
 
         source = MediaSource(lambda other: stored.open(stored.entry(other)), entry_at)
-        if path.endswith(ENDING):
+        if is_table(path):
             table = Table.read(partial(stored.open, raw), source, what)
             return table if table.increment is None else self._with_all_increments(table, stored, source)
-        return media_at(path, partial(stored.open, raw), source, what)
+        group = group_at(path, partial(stored.open, raw), self, what)
+        return media_at(path, partial(stored.open, raw), source, what) if group is None else group
 
     def _with_all_increments(self, table: Table, stored: Stored, source: MediaSource) -> Table:
         """A table that was logged bit by bit, with the rows of all increments in this version."""
-        paths = [path for path in Entries(self) if path.endswith(ENDING)]
+        paths = [path for path in Entries(self) if is_table(path)]
         whole: Table | None = None
         for path in sorted(paths, key=increment_of):
             part = Table.read(partial(stored.open, stored.entry(path)), source, f"'{printable(path)}' of {self.name}")

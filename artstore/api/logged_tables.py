@@ -15,6 +15,7 @@ from artstore.api.media.content import StoredFile
 from artstore.api.media.logged import RunPlace, in_name
 from artstore.api.tables import frames
 from artstore.api.tables.file import IMMUTABLE, INCREMENTAL, SUFFIX
+from artstore.api.tables.joined import TableGroup
 from artstore.api.tables.refusals import WrongRows
 from artstore.api.tables.table import Table
 from artstore.domain.names import name_from
@@ -50,6 +51,8 @@ class RunTables:
                 value = Table(dataframe=value)
             except InvalidValue as error:
                 warn_caller(f"'{key}' can't be logged as a table: {error}")
+        if isinstance(value, TableGroup):
+            return self._group(key, value)
         if not isinstance(value, Table):
             return value
         known: Recorded | None = value.recorded.get((self._path, key))
@@ -83,6 +86,12 @@ class RunTables:
         name = f"{number}-{time.time_ns() // 1_000_000}.{in_name(key)}"
         told = self._stored(artifact, table.part(known.rows if known else 0, number), name, place)
         return told | {"_type": _BIT_BY_BIT, "increment_num": number}
+
+    def _group(self, key: str, group: TableGroup) -> dict[str, Any]:
+        artifact = Artifact.of_reserved_type(name_from(f"run-{self._id}-{key}"), "run_table")
+        path = artifact.add(group, in_name(key)).path
+        self._log_artifact(artifact)
+        return {"_type": group.type_name, "artifact_path": artifact.get_entry(path).ref_url()}
 
     def _stored(self, artifact: Artifact, table: Table, name: str, place: RunPlace) -> dict[str, Any]:
         path = artifact.add(table, name).path

@@ -5,7 +5,8 @@ from typing import Any
 
 from artstore.api.media.content import Content, LocalFile, read
 from artstore.api.media.value import Media, MediaSource, read_json
-from artstore.api.tables.file import ENDING, SUFFIX
+from artstore.api.tables.file import SUFFIX, is_table
+from artstore.api.tables.joined import GROUPS, TableGroup
 from artstore.errors import Damage
 from artstore.operations.saving.draft import Draft
 
@@ -16,13 +17,21 @@ _CHUNK = 1 << 20
 
 def object_paths(name: str) -> Iterator[str]:
     """The paths at which an object with this name may be: the table first, then media."""
-    if name.endswith(ENDING):
+    if is_table(name):
         yield name
     yield name + SUFFIX
+    for group in GROUPS:
+        yield group.with_suffix(name)
     from artstore.api.media.kinds import KINDS
 
     for kind in KINDS.values():
         yield kind.with_suffix(name)
+
+
+def group_at(path: str, open_: Callable[[], Any], artifact: Any, what: str) -> TableGroup | None:
+    """The group of tables in a file of an artifact; None if the file is of something else."""
+    kind = next((kind for kind in GROUPS if path.endswith(f".{kind.type_name}.json")), None)
+    return None if kind is None else kind.from_json(read_json(open_, what), artifact)
 
 
 def media_at(path: str, open_: Callable[[], Any], source: MediaSource, what: str) -> Media:

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from artstore.api.tables.file import ENDING, SUFFIX
+from artstore.api.tables.file import SUFFIX, is_table
 from artstore.cli import output
 from artstore.cli.arguments import SPEC, home_of, nothing_matches
 from artstore.cli.output import from_option, json_option, open_repository, open_view, print_json, report_damage, table
@@ -383,7 +383,7 @@ def cat_command(spec: str, path: str | None, raw: bool, rows: int | None, place:
         if repository.find_entry(found, path) is None and repository.find_entry(found, path + SUFFIX) is not None:
             path += SUFFIX
         entry = repository.entry(found, path)
-        if path.endswith(ENDING) and not raw and entry.kind != DIRECTORY:
+        if is_table(path) and not raw and entry.kind != DIRECTORY:
             from artstore.cli.tables import print_table
 
             print_table(repository, found, entry, f"'{printable(path)}' of {found.name}", rows)

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from artstore.api.tables.comparing import TableDiff, table_diff
-from artstore.api.tables.file import ENDING
+from artstore.api.tables.file import ENDING, is_table
 from artstore.api.tables.table import Table
 from artstore.domain.changes import origin_of
 from artstore.domain.collection import State
@@ -166,7 +166,7 @@ def _differing(
 
 
 def _tables_differ(repository: Repository, old: Version, new: Version, path: str, key: str) -> TableDiff:
-    if not path.endswith(ENDING):
+    if not is_table(path):
         raise InvalidValue(f"'{printable(path)}' is not a table: a table's name ends with {ENDING}")
     sides = []
     for found in (old, new):

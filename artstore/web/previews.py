@@ -11,7 +11,7 @@ from typing import Any, BinaryIO, NamedTuple
 from starlette.requests import Request
 
 from artstore.api.tables.columns import in_order
-from artstore.api.tables.file import ENDING, read_table
+from artstore.api.tables.file import is_table, read_table
 from artstore.domain.names import printable
 from artstore.errors import Damage, InvalidValue
 from artstore.web.media import Media, Shown, is_media, items_of
@@ -70,7 +70,7 @@ class Preview(NamedTuple):
 def preview(request: Request, source: Source, file: StoredFile) -> Preview:
     """The preview of a file."""
     path = file.path
-    if path.endswith(ENDING):
+    if is_table(path):
         try:
             return Preview("grid", _table(request, source, file))
         except Damage:

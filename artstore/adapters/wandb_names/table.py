@@ -9,8 +9,8 @@ _LIBRARY = "artstore.adapters.wandb_names.library"
 _VALUES = "artstore.adapters.wandb_names.values"
 _TERMINAL = "artstore.api.terminal"
 _MEDIA = (
-    "Audio", "Bokeh", "BoundingBoxes2D", "Classes", "Histogram", "Html", "Image", "ImageMask", "Molecule", "Object3D", "Plotly",
-    "Table", "Video",
+    "Audio", "Bokeh", "BoundingBoxes2D", "Classes", "Histogram", "Html", "Image", "ImageMask", "JoinedTable", "Molecule",
+    "Object3D", "PartitionedTable", "Plotly", "Table", "Video",
 )  # fmt: skip
 _NEVER = ("AuthenticationError", "WandbCoreNotAvailableError")
 _ERRORS = ("CommError", "Error", "UnsupportedError", "UsageError")
@@ -118,7 +118,7 @@ MODULES: dict[str, dict[str, str]] = {
     "sdk.data_types.molecule": _of("artstore", "Molecule"),
     "sdk.data_types.object_3d": _of("artstore", "Object3D"),
     "sdk.data_types.plotly": _of("artstore", "Plotly"),
-    "sdk.data_types.table": _of("artstore", "Table"),
+    "sdk.data_types.table": _of("artstore", "JoinedTable", "PartitionedTable", "Table"),
     "sdk.data_types.video": _of("artstore", "Video"),
     "sdk.lib": _of(_LIBRARY, "RunDisabled"),
     **{f"sdk.lib.{module}": _of(_LIBRARY, *names) for module, names in _LIB.items()},

@@ -24,6 +24,11 @@ _encode = json.JSONEncoder(separators=(", ", ": ")).encode
 _decoder = json.JSONDecoder()
 
 
+def is_table(path: str) -> bool:
+    """Whether a path is that of a table's file. Joined and partitioned tables have files of their own."""
+    return path.endswith(ENDING) and not path.endswith((".joined-table.json", ".partitioned-table.json"))
+
+
 def increment_of(path: str) -> tuple[int, int]:
     """The number and the time in the name of an increment, `<number>-<time>.<key>.table.json`; zeros if it has none.
 
