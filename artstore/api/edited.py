@@ -10,10 +10,21 @@ from artstore.domain.metadata import recorded_dict
 class RecordedSummary(dict[str, Any]):
     """The summary of a recorded run. Each change is written at once."""
 
-    def __init__(self, values: dict[str, Any], write: Callable[[dict[str, Any], list[str]], None]) -> None:
-        """`write` is called with new values and removed keys, before they are kept."""
+    def __init__(
+        self,
+        values: dict[str, Any],
+        write: Callable[[dict[str, Any], list[str]], None],
+        stored: Callable[[dict[str, Any]], dict[str, Any]],
+    ) -> None:
+        """Keep the values of a run.
+
+        Args:
+            values: The values that were recorded.
+            write: It is called with new values and removed keys, before they are kept.
+            stored: Stores media that are among new values, and returns what is recorded for all.
+        """
         super().__init__(values)
-        self._write = write
+        self._write, self._stored = write, stored
 
     @property
     def _json_dict(self) -> dict[str, Any]:
@@ -36,7 +47,7 @@ class RecordedSummary(dict[str, Any]):
             overwrite: False to keep the values of keys that are there.
             **more: More values.
         """
-        given = recorded_dict({**dict(key_vals or {}), **more})
+        given = recorded_dict(self._stored({**dict(key_vals or {}), **more}))
         new = {key: value for key, value in given.items() if overwrite or key not in self}
         if new:
             self._write(new, [])

@@ -2,6 +2,7 @@
 
 import json
 import os
+import tempfile
 import time
 from collections.abc import Iterator
 from copy import deepcopy
@@ -87,6 +88,11 @@ class RunRecord:
         self._take(now)
 
     save = update
+
+    def _with_media_stored(self, values: dict[str, Any]) -> dict[str, Any]:
+        from artstore.api.media.logged import MediaInRun
+
+        return MediaInRun(self._add_file, "summary", lambda _key, value, _place: value).recorded(values)
 
     def _write_summary(self, new: dict[str, Any], gone: list[str]) -> None:
         now = opened(self._root).runs.find(self._state.path)
@@ -185,7 +191,8 @@ class RunRecord:
     def summary(self) -> RecordedSummary:
         """The last value of each metric; edits are written. Of a run that hasn't ended, the history is read for it."""
         if self._summary is None:
-            self._summary = RecordedSummary(opened(self._root).run_summary(self._state), self._write_summary)
+            values = opened(self._root).run_summary(self._state)
+            self._summary = RecordedSummary(values, self._write_summary, self._with_media_stored)
         return self._summary
 
     summary_metrics = summary
@@ -362,12 +369,21 @@ class RunRecord:
         """
         local = os.path.abspath(os.fspath(path))
         name = os.path.relpath(local, os.path.abspath(os.fspath(root)))
+        self._add_file(name, local)
+        return self.file(name)
+
+    def _add_file(self, path: str, content: bytes | str) -> None:
+        """Add a file, given by its bytes or as a local file."""
         active = session.recording
         if active is not None and (active.root, active.path) == (self._root, self._state.path):
-            active.add_file(name, local)
+            active.add_file(path, content)
+        elif isinstance(content, str):
+            opened(self._root).add_run_file(self._state, path, content)
         else:
-            opened(self._root).add_run_file(self._state, name, local)
-        return self.file(name)
+            with tempfile.NamedTemporaryFile() as file:
+                file.write(content)
+                file.flush()
+                opened(self._root).add_run_file(self._state, path, file.name)
 
     @property
     def last_history_step(self) -> int:

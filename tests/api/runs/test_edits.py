@@ -48,6 +48,21 @@ def test_edits_of_the_summary_are_written_at_once(here: Path) -> None:
         del run.summary["none"]
 
 
+def test_media_in_edits_of_the_summary_become_files_of_the_run(here: Path) -> None:
+    with wandb.init(project="p", id="r"):
+        pass
+    (here / "curve.plotly.json").write_text('{"data": [], "layout": {}}')
+    found = wandb.Api().run("p/r")
+    found.summary["counts"] = wandb.Histogram(np_histogram=([2, 1], [0, 1, 2]))
+    found.summary.update({"page": wandb.Html("<b>checked</b>"), "curve": wandb.Plotly("curve.plotly.json")})
+    again = wandb.Api().run("p/r")
+    assert again.summary["counts"] == {"_type": "histogram", "values": [2, 1], "bins": [0, 1, 2]}
+    assert [again.summary[key]["_type"] for key in ("page", "curve")] == ["html-file", "plotly-file"]
+    with again.file(again.summary["page"]["path"]).download("x") as file:
+        assert "<b>checked</b>" in file.read()
+    assert again.file(again.summary["curve"]["path"]).size == 26
+
+
 def test_versions_are_noted_as_inputs_and_outputs_of_a_run_that_ended(here: Path) -> None:
     recorded()
     with wandb.init(id="s") as run:
