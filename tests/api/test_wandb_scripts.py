@@ -39,6 +39,7 @@ def test_a_script_after_wandb_ends_as_the_table_says(
 ) -> None:
     for package in script.needs:
         pytest.importorskip(package)
+    monkeypatch.delenv("WANDB_X_DISABLE_META")
     monkeypatch.setenv("MPLBACKEND", "Agg")
     monkeypatch.setattr("sys.argv", [str(script.path)])
     refusal = None
