@@ -80,10 +80,10 @@ def test_a_command_and_all_processes_that_it_starts_find_artstore_as_wandb(
     )
     done = process_cli("run", PYTHON, "script.py", way, cwd=work)
     assert (done.code, done.out) == (0, "['ours', 'ours', 'ours']\n"), done
-    assert done.err.splitlines() == [
+    assert done.err.splitlines()[0] == (
         f"wandb is artstore here: runs are recorded in {work}/.artifacts, which the first run makes; "
         f"wandb {version('wandb')}, which is installed, is not used"
-    ]
+    )
     assert process_cli("runs", "show", "names/one", "--json", cwd=work).code == 0
 
 
@@ -328,6 +328,7 @@ def test_config_before_init_says_what_is_missing(here: Path) -> None:
 def test_what_only_decorates_changes_nothing_and_sweeps_are_refused(
     here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.delenv("WANDB_SILENT", raising=False)
     for text in ("one", "one"):
         artstore.termwarn(text, repeat=False)
     artstore.termlog("two", newline=False)

@@ -68,3 +68,16 @@ def test_every_public_name_is_reached_in_a_fresh_process_and_nothing_else_is_loa
     alone = "import sys, artstore.errors; print(sorted(m for m in sys.modules if m.startswith('artstore')))"
     done = subprocess.run([sys.executable, "-c", alone], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "['artstore', 'artstore._version', 'artstore.errors']"
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        "wandb.plot.roc_curve", "wandb.sklearn.plot_roc", "wandb.util.generate_id", "wandb.env.SILENT",
+        "wandb.apis.public.Api", "wandb.sdk.wandb_run.Run", "wandb.data_types.Image", "wandb.integration.__name__",
+    ],
+)  # fmt: skip
+def test_a_module_of_wandbs_is_reached_first_in_a_fresh_process_and_then_all_else(first: str) -> None:
+    code = f"import artstore as wandb; {first}; wandb.errors.Error; wandb.init; wandb.Artifact; wandb.automations.RunCommand"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")

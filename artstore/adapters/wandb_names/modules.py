@@ -23,7 +23,8 @@ def stand_in(name: str, module: dict[str, Any]) -> None:
     """
     root, _, path = name.partition(".")
     if not any(isinstance(finder, _Finder) and finder.root == root for finder in sys.meta_path):
-        sys.meta_path.insert(0, _Finder(root))
+        # Below artstore, its own modules come first: `artstore.errors` is in a file.
+        sys.meta_path.insert(0 if root == NAME else len(sys.meta_path), _Finder(root))
     if path:
         known = MODULES[path]
         module["__all__"] = list(known)
