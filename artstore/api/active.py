@@ -271,7 +271,8 @@ class ActiveRun:
     def finish(self, exit_code: int | None = None, quiet: bool | None = None) -> None:
         """End the run: finished if the exit code is 0 or None, else failed. Later calls change nothing.
 
-        It waits for saves in the background, and raises the error of one whose result nobody asked for.
+        It waits for saves in the background, and raises the error of one whose result nobody asked for. In a signal
+        handler that interrupted a call of the run it doesn't wait: these saves go on when the handler has returned.
         A few lines on standard error say what came of it, unless `quiet` or WANDB_SILENT is set.
         """
         if self._ended:
@@ -280,7 +281,9 @@ class ActiveRun:
             if session.run is self:
                 session.end()
             return
-        unheard = self._saves.wait() if self._saves is not None else None
+        unheard = None
+        if self._saves is not None and not (self._recording.is_interrupted or self._steps.is_interrupted):
+            unheard = self._saves.wait()  # else it would wait for a save that waits for the call which was interrupted
         if self._recorder is not None:
             self._recorder.stop()
         self._files.save_rest()

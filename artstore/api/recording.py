@@ -61,7 +61,7 @@ class Recording:
         self.path = state.path
         self._state = state
         self._lock, self._pid = threading.RLock(), os.getpid()
-        self._depth = 0
+        self._depth, self._holder = 0, 0
         self._ended = False
         self._history: HistoryWriter | None = None
         self._staged: StagedFiles | None = None
@@ -111,6 +111,11 @@ class Recording:
                 hint="make artifacts after init(), in one repository",
             )
 
+    @property
+    def is_interrupted(self) -> bool:
+        """Whether a signal handler asks, while its thread appends: other threads can't append before it returns."""
+        return self._holder == threading.get_ident() and os.getpid() == self._pid
+
     @contextmanager
     def _locked(self) -> Iterator[RunState]:
         """Hold the lock. Yields the state to which may be appended."""
@@ -119,10 +124,12 @@ class Recording:
             self._history = self._staged = self._growing = None  # the open file and folders belong to the parent
         with self._lock:
             self._depth += 1
+            self._holder = threading.get_ident()
             try:
                 yield self._state if self._depth == 1 else self.state()
             finally:
                 self._depth -= 1
+                self._holder = self._holder if self._depth else 0
 
     def _append(self, build: Callable[[RunState], list[Change]]) -> None:
         """Append to the run's log. Only entries that this process hasn't read yet are read."""

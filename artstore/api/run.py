@@ -178,7 +178,8 @@ class Run(ActiveRun):
             artifact.discard()
             return artifact
         artifact.log_to(self._recording, aliases, tags)
-        self._flush()
+        if not self._ended:  # a signal handler may have ended the run while this went on in the background
+            self._flush()
         return artifact
 
     def used_artifacts(self, per_page: int | None = None) -> Artifacts:

@@ -33,6 +33,7 @@ class Steps:
         """Start at step 0, or after the last step of a resumed run's `state`."""
         self._recording = run
         self._lock, self._pid = threading.RLock(), os.getpid()
+        self._holder = 0
         self._row: Row | None = None
         self._began = time.time()
         self.first = self._floor = 1 + max((part["last"] for part in state.history.values()), default=-1)
@@ -43,6 +44,11 @@ class Steps:
         """The step that collects metrics, or the next one."""
         return self._next.number if (row := self._row) is None else row[0]
 
+    @property
+    def is_interrupted(self) -> bool:
+        """Whether a signal handler asks, while its thread holds the lock."""
+        return self._holder == threading.get_ident() and os.getpid() == self._pid
+
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Hold the lock."""
@@ -50,7 +56,11 @@ class Steps:
             self._lock, self._pid, self._row = threading.RLock(), os.getpid(), None  # the row belongs to the parent
             self._next.share()
         with self._lock:
-            yield
+            before, self._holder = self._holder, threading.get_ident()
+            try:
+                yield
+            finally:
+                self._holder = before
 
     def add(self, values: dict[str, Any], step: int | None, *, end: bool) -> bool:
         """Add metrics to a step, or to the current one, and perhaps end it. False if that step has ended already."""

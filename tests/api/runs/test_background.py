@@ -10,6 +10,7 @@ import pytest
 import artstore as wandb
 from artstore.api.artifact import Artifact
 from artstore.errors import ArtifactFinalizedError, Conflict
+from artstore.repository import Repository
 from tests.support.artifacts import draft
 from tests.support.runs import folder
 
@@ -79,3 +80,25 @@ for number in range(3):
 """)
     assert script.end() == 0
     assert [found.version for found in wandb.Api().artifacts("model", "model")] == ["v2", "v1", "v0"]
+
+
+def test_a_signal_handler_that_ends_the_run_in_the_middle_of_a_call_doesnt_wait_for_ever(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = wandb.init(id="r")
+    futures = []
+    record = Repository.record
+
+    def interrupted(self: Repository, *args: Any, **more: Any) -> Any:
+        if threading.current_thread() is threading.main_thread():
+            monkeypatch.setattr(Repository, "record", record)
+            futures.append(run.log_artifact(draft("model", "1"), background=True))
+            run.finish()  # as a handler does
+        return record(self, *args, **more)
+
+    monkeypatch.setattr(Repository, "record", interrupted)
+    run.config.update({"lr": 1})
+    assert futures[0].result(20).version == "v0"
+    recorded = wandb.Api().run("r")
+    assert recorded.state == "finished" and recorded.config == {"lr": 1}
+    assert [made.name for made in recorded.logged_artifacts()] == ["model:v0"]
