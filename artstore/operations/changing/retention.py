@@ -43,9 +43,9 @@ class Retention:
     def set(self, path: Path, rule: str | None) -> None:
         """Set a collection's rule by hand, or remove it. Nothing is deleted before the next save."""
         if rule is not None:
-            Policy.parse(rule)
             if len(rule) > LONGEST_RULE:
                 raise InvalidValue(f"a rule may have {LONGEST_RULE} characters, not {len(rule)}")
+            Policy.parse(rule)
 
         def build(state: State) -> list[Change]:
             return [] if state.keep == rule else [new_change("keep", old=state.keep, new=rule)]
@@ -55,12 +55,16 @@ class Retention:
             self._accepted.add(state.keep_entry)
 
     def accept(self, path: Path) -> None:
-        """Let saves here apply a rule that was set elsewhere. Raises Conflict if the collection has none."""
+        """Let saves here apply a rule that was set elsewhere.
+
+        Raises Conflict if the collection has none, InvalidValue if this artstore can't read it.
+        """
         state = self._refs.read(path)
-        if state.keep_entry is None:
+        if state.keep is None or state.keep_entry is None:
             raise Conflict(
                 f"{path.name} has no rule for what to keep", hint=f"{typed('keep', path.name, 'last:3')} sets one"
             )
+        Policy.parse(state.keep)
         self._accepted.add(state.keep_entry)
 
     def look(self, state: State, rule: str | None = None) -> Kept:

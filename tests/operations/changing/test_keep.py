@@ -10,6 +10,7 @@ import pytest
 import artstore as wandb
 from artstore.api.handles import opened
 from artstore.api.recording import start
+from artstore.domain.changes import new_change
 from artstore.domain.retention import Policy
 from artstore.errors import Conflict, InvalidValue
 from artstore.repository import Repository
@@ -258,3 +259,18 @@ def test_an_accepted_rule_goes_on_under_a_new_name(here: Path) -> None:
     repository().rename("model", "best")
     log(draft("best", "another"))
     assert [version["number"] for version in repository().refs.read(repository().path_of("best")[0]).live()] == [1]
+
+
+def test_a_rule_that_this_artstore_cant_read_is_not_accepted(here: Path) -> None:
+    save(0)
+    path = repository().path_of("model")[0]
+    repository().refs.change(path, lambda _: [new_change("keep", old=None, new="fewest:3")])
+    with pytest.raises(InvalidValue, match="'fewest:3' is not a rule"):
+        repository().accept_keep("model")
+    assert not Path(".artifacts/accepted").exists()
+
+
+def test_an_enormous_rule_is_refused_in_a_short_message(here: Path) -> None:
+    save(0)
+    with pytest.raises(InvalidValue, match="a rule may have 1000 characters, not 1000000"):
+        repository().keep("model", "z" * 1_000_000)
