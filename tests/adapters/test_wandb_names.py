@@ -300,6 +300,10 @@ def test_the_folder_is_made_whole_again_and_nobody_else_may_write_to_it(
     (made / "wandb").chmod(0o777)
     with pytest.raises(Refused, match="others may write to .*, from which Python would run code"):
         folder.folder_of_names()
+    (made / "wandb").chmod(0o700)
+    (tmp_path / "cache" / "artstore").chmod(0o777)
+    with pytest.raises(Refused, match="others may write to .*/cache/artstore, from which Python would run code"):
+        folder.folder_of_names()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "a:b"))
     with pytest.raises(ArtstoreError, match="can't be on PYTHONPATH"):
         folder.folder_of_names()

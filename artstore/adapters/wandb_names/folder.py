@@ -7,7 +7,7 @@ report W&B's package. Its name is the digest of its files, so an artstore of ano
 import os
 
 from artstore.adapters.wandb_names.table import LOCAL, VERSION
-from artstore.backends.files import is_own, replace_file
+from artstore.backends.files import is_own, others_write, replace_file
 from artstore.backends.owner import this_process
 from artstore.domain.digest import plain_digest
 from artstore.domain.names import printable
@@ -77,15 +77,21 @@ def folder_of_names() -> str:
         for made in (home, folder, *(os.path.join(folder, part) for part in ("wandb", _INFO))):
             os.makedirs(made, mode=0o700, exist_ok=True)
             if not is_own(os.stat(made)):
-                raise Refused(
-                    f"others may write to {printable(made)}, from which Python would run code",
-                    hint="remove it, or set XDG_CACHE_HOME to a folder of your own",
-                )
+                raise _refused(made)
+        if others_write(cache_folder()):  # they could put another folder in place of ours
+            raise _refused(cache_folder())
         for name, text in FILES.items():
             path = os.path.join(folder, name)
             if not _has(path, text):
                 replace_file(path, text.encode(), f"{path}.{this_process()}", sync=False)
     return folder
+
+
+def _refused(folder: str) -> Refused:
+    return Refused(
+        f"others may write to {printable(folder)}, from which Python would run code",
+        hint="remove it, or set XDG_CACHE_HOME to a folder of your own",
+    )
 
 
 def _has(path: str, text: str) -> bool:
