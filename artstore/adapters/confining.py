@@ -7,10 +7,10 @@ from urllib.parse import unquote, urlsplit
 
 from blake3 import blake3
 
-from artstore.adapters.plain import LONGEST
 from artstore.backends.files import closing_fd, open_regular
 from artstore.domain.digest import Digest
 from artstore.domain.names import printable
+from artstore.domain.plain import LONGEST
 from artstore.errors import Damage
 from artstore.operations.saving.draft import Draft
 

@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 
 from artstore.adapters.confining import Source, add_checked, checked
 from artstore.adapters.importing import MALFORMED, Left, Taken, alias_from, saved
-from artstore.adapters.plain import loaded, settings_of
 from artstore.domain.collection import Path
 from artstore.domain.digest import Digest
 from artstore.domain.names import name_from, printable
+from artstore.domain.plain import loaded, settings_of
 from artstore.domain.wording import quoted
 from artstore.errors import Damage, InvalidValue, NotFound, Refused
 from artstore.operations.saving.draft import Draft

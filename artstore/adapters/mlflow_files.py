@@ -4,8 +4,8 @@ import os
 from typing import Any, NamedTuple, Protocol
 
 from artstore.adapters.confining import Source
-from artstore.adapters.plain import loaded
 from artstore.domain.names import printable
+from artstore.domain.plain import loaded
 from artstore.errors import Damage, NotFound
 
 FINISHED, FAILED, KILLED = 3, 4, 5

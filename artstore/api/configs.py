@@ -7,7 +7,8 @@ from artstore.api.artifact import Artifact
 from artstore.api.needed import needed
 from artstore.api.values import as_dict_of, plain_values
 from artstore.domain.names import printable
-from artstore.errors import InvalidValue
+from artstore.domain.plain import loaded
+from artstore.errors import Damage, InvalidValue
 
 DEFAULTS = "config-defaults.yaml"
 """A file in the working folder with values for all runs that start there."""
@@ -59,11 +60,11 @@ def _of_file(path: str | os.PathLike[str]) -> dict[str, Any]:
             data = file.read(_LARGEST + 1)
     except OSError as error:
         raise InvalidValue(f"config file '{name}' can't be read: {error.strerror}") from error
-    yaml = needed("yaml", f"config file '{name}'", "pyyaml")
+    needed("yaml", f"config file '{name}'", "pyyaml")
     try:
-        found = yaml.safe_load(data[:_LARGEST]) or {}
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
-        raise InvalidValue(f"config file '{name}' is not valid YAML: {str(error).splitlines()[0]}") from error
+        found = loaded(data[:_LARGEST], f"config file '{name}'") or {}
+    except Damage as error:
+        raise InvalidValue(str(error).splitlines()[0]) from error
     if not isinstance(found, dict) or len(data) > _LARGEST:
         raise InvalidValue(f"config file '{name}' must hold names and values, such as 'lr: 0.1'")
     return {

@@ -3,7 +3,7 @@
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import BinaryIO
 
 from artstore.backends.files import new_file, remove_if_there, remove_tree, write_file
@@ -49,14 +49,13 @@ def _noted(here: FolderStorage | None, owner: Owner, mark: bytes, path: str) -> 
     note = here.path(f"tmp/{owner}") if here is not None else None
     try:
         if note is not None:
-            write_file(note, mark + os.fsencode(path), mode=0o644, sync=False)
-    except OSError:
-        note = None  # a read-only repository
-    try:
+            with suppress(OSError):  # a read-only repository
+                write_file(note, mark + os.fsencode(path), mode=0o644, sync=False)
         yield
     finally:
         if note is not None:
-            remove_if_there(note)
+            with suppress(OSError):
+                remove_if_there(note)
 
 
 def _sweep_beside(folder: str) -> None:

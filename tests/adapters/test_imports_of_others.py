@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from artstore.adapters.confining import Source
-from artstore.adapters.plain import loaded, settings_of
 from artstore.adapters.wandb_offline import _set
+from artstore.domain.plain import loaded, settings_of
 from artstore.errors import Damage
 from artstore.operations.saving.draft import Draft
 from artstore.repository import Repository

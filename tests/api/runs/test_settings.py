@@ -84,7 +84,7 @@ def test_config_of_yaml_files_and_defaults_of_the_working_folder(here: Path) -> 
     make_tree(here, {"config-defaults.yaml": "lr: {value: 0.1}\nseed: {value: 7}\n"})
     with wandb.init(config={"lr": 0.9}) as run:
         assert run.config.as_dict() == {"lr": 0.9, "seed": 7}
-    for name, what in (("bad.yaml", "is not valid YAML"), ("list.yaml", "must hold names and values")):
+    for name, what in (("bad.yaml", "is not readable as YAML"), ("list.yaml", "must hold names and values")):
         with pytest.raises(ValueError, match=f"config file '{name}' {what}"):
             wandb.init(config=name)
 

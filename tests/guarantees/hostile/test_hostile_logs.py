@@ -447,9 +447,9 @@ def test_text_that_no_file_name_can_hold_is_refused_as_a_path() -> None:
 )
 def test_aliases_that_read_like_something_else_are_refused(repo: Repository, tmp_path: Path, alias: str) -> None:
     """Case 23: like a number, a digest or a path; before anything is written."""
-    with pytest.raises(InvalidValue, match="^alias "):
+    with pytest.raises(InvalidValue, match="^(alias |Aliases must not contain)"):
         check_alias(alias)
-    with pytest.raises(InvalidValue, match="^alias "):
+    with pytest.raises(InvalidValue, match="^(alias |Aliases must not contain)"):
         repo.put(str(make_tree(tmp_path / "src", {"f": "1"})), "data", aliases=(alias,))
     assert list(repo.collections()) == []
 
@@ -486,5 +486,5 @@ def test_specs_that_name_no_place_are_refused(text: str) -> None:
 def test_tags_are_words(repo: Repository) -> None:
     """Case 23."""
     for tag in ("", " a", "a  b", "a/b", "a\n", "\x1b", "x" * 129):
-        with pytest.raises(InvalidValue, match="^tag "):
+        with pytest.raises(InvalidValue, match=r"^(tag |Invalid tag\(s\): )"):
             check_tags([tag])
