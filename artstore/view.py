@@ -174,12 +174,6 @@ class View:
 
         return files_of(self.objects, self.runs, state)
 
-    def run_file(self, state: RunState, path: str) -> RunFile:
-        """The file of a run at a path. Raises NoEntry if there is none."""
-        from artstore.store.runfiles import file_at
-
-        return file_at(self.objects, self.runs, state, path)
-
     def open_run_file(self, state: RunState, path: str) -> BinaryIO:
         """Open a file of a run for reading. Raises NoEntry if the run has none at that path."""
         from artstore.store.runfiles import open_file_of
@@ -206,9 +200,7 @@ class View:
         return RunFields(self.objects, self.runs)
 
     def catalog(self, *, damaged: list[Damage] | None = None) -> Catalog:
-        """A summary of all runs and links. If a log can't be read, its error is added to `damaged`. With None it
-        is raised.
-        """
+        """A summary of all runs and links. If a log can't be read, its error is added to `damaged`, if given."""
         from artstore.operations.finding.catalog import Catalog
 
         return Catalog(self.objects.here, self.runs, self.refs, damaged=damaged)

@@ -24,6 +24,7 @@ from artstore.domain.names import shortened
 from artstore.domain.run import RunState
 from artstore.errors import Conflict, InvalidType, InvalidValue, NoEntry
 from artstore.operations.finding.lookup import Version
+from artstore.store.runfiles import file_at
 
 
 class RunRecord:
@@ -353,7 +354,8 @@ class RunRecord:
             >>> wandb.Api().run("digits/train-1").file("notes.txt").size
             19
         """
-        return File(self._root, self._state, opened(self._root).run_file(self._state, name))
+        repository = opened(self._root)
+        return File(self._root, self._state, file_at(repository.objects, repository.runs, self._state, name))
 
     def upload_file(self, path: PathLike, root: PathLike = ".") -> File:
         """Add a local file to the run, under its path relative to `root`.
