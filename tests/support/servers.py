@@ -90,7 +90,8 @@ class Weed:
     """One process of the binary, on two ports of its own (HTTP and gRPC). Paths in its options are relative to the folder."""
 
     def __init__(self, folder: Path, name: str, command: str, *options: str) -> None:
-        self.port, grpc = free_port(), free_port()
+        self.port = free_port()
+        grpc = next(port for port in iter(free_port, None) if port != self.port)
         self.endpoint = f"http://{LOOPBACK}:{self.port}"
         self.address = f"{LOOPBACK}:{self.port}.{grpc}"  # how the other processes want it
         self._folder = folder

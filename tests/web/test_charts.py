@@ -14,7 +14,7 @@ import pytest
 from playwright.sync_api import Browser
 
 from artstore.web.curves import Curve
-from tests.support.commands import environment
+from tests.support.commands import QUIET, environment
 from tests.support.pages import Served, Watched, seen_by_a_browser, serve, watched
 
 RUNS = """
@@ -65,7 +65,7 @@ DRAWN = """([name, line, step]) => {
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     folder = tmp_path_factory.mktemp("runs")
-    told = environment(folder, ARTSTORE_DIR=str(folder / ".artifacts"))
+    told = environment(folder, ARTSTORE_DIR=str(folder / ".artifacts"), **QUIET)
     subprocess.run([sys.executable, "-c", RUNS], check=True, env=told, cwd=folder)
     yield from serve(folder, folder)
 
@@ -206,7 +206,7 @@ def test_charts_that_cannot_be_loaded_are_told_and_so_is_a_run_without_metrics(b
 def test_the_storage_page_tells_versions_and_histories_apart(runs: Served) -> None:
     text = re.sub("<[^>]+>", " ", runs.ask("/storage")[1].decode())
     found = re.search(
-        r"(\d+) versions?: (\S+ \S+) of files stored in (\S+) B. +(\d+) runs: histories of ([\d.]+) KiB", text
+        r"(\d+) versions?: (\S+ \S+) of files stored in (\S+) B. +(\d+) runs: histories and files of ([\d.]+) KiB", text
     )
     assert found is not None and found.group(1, 2, 4) == ("0", "0 B", "17"), text
     assert int(found[3]) < 10_000 and 500 < float(found[5]) < 1024

@@ -13,7 +13,7 @@ from playwright.sync_api import Browser
 
 from artstore.repository import Repository
 from artstore.web.console import coloured, patched
-from tests.support.commands import environment
+from tests.support.commands import QUIET, environment
 from tests.support.folders import make_tree
 from tests.support.marks import mostly_long
 from tests.support.pages import Served, Watched, seen_by_a_browser, serve, watched
@@ -95,7 +95,7 @@ def nobody() -> Iterator[socket.socket]:
 def served(tmp_path_factory: pytest.TempPathFactory, nobody: socket.socket) -> Iterator[Served]:
     folder = tmp_path_factory.mktemp("files")
     port = str(nobody.getsockname()[1])
-    told = environment(folder, ARTSTORE_DIR=str(folder / ".artifacts"), PYTHONPATH=str(ROOT), NOBODY=port)
+    told = environment(folder, ARTSTORE_DIR=str(folder / ".artifacts"), PYTHONPATH=str(ROOT), NOBODY=port, **QUIET)
     subprocess.run([sys.executable, "-c", MAKE], check=True, env=told, cwd=folder)
     yield from serve(folder, folder)
 
