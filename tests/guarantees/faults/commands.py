@@ -444,7 +444,7 @@ COMMANDS: dict[str, Command] = {
         _no_half_parts,
         already="no unfinished",
     ),
-    "put-keep": Command(_with_rule, _put, lambda place: _is_latest(place) + _v0_is_deleted(place)),
+    "put-keep": Command(_with_rule, _put, _is_latest),  # a rule that can't be applied is a warning: the save stands
     "prune": Command(_with_victim, lambda place: ["prune", "x", "--keep", "last:1"], _v0_is_deleted),
     "repair": Command(_pushed, lambda place: ["fsck", "--repair"], _is_mended, warm=_damage, mends=True),
     "gc": Command(_with_garbage, lambda place: ["gc", "--now"], _garbage_is_gone),
