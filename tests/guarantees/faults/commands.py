@@ -23,6 +23,10 @@ class Command(NamedTuple):
     """what is wrong after the command was acknowledged"""
     halfway: Check = lambda place: []
     """what is wrong after it was interrupted"""
+    again: Check = lambda place: []
+    """what is wrong besides after it ran without a fault: a rule that a failing call kept from being applied is a warning,
+    because the save stands, and the next save applies it
+    """
     warm: Callable[[Place], None] = lambda place: None
     """what is done in each copy before the command, since the stat cache knows a folder by its path and inodes"""
     already: str = "\0"
@@ -444,7 +448,7 @@ COMMANDS: dict[str, Command] = {
         _no_half_parts,
         already="no unfinished",
     ),
-    "put-keep": Command(_with_rule, _put, _is_latest),  # a rule that can't be applied is a warning: the save stands
+    "put-keep": Command(_with_rule, _put, _is_latest, again=_v0_is_deleted),
     "prune": Command(_with_victim, lambda place: ["prune", "x", "--keep", "last:1"], _v0_is_deleted),
     "repair": Command(_pushed, lambda place: ["fsck", "--repair"], _is_mended, warm=_damage, mends=True),
     "gc": Command(_with_garbage, lambda place: ["gc", "--now"], _garbage_is_gone),

@@ -66,7 +66,7 @@ def prepared_place(name: str, scratch: Path) -> Prepared:
     in_child(make)
     with prepared.fresh() as copy:
         done = prepared.run(copy)
-        if done.code or (problems := in_child(lambda: prepared.command.done(copy))):
+        if done.code or (problems := in_child(lambda: _undone(prepared.command, copy))):
             raise RuntimeError(f"{name} fails without any fault: {done if done.code else problems}")
     return prepared
 
@@ -78,13 +78,18 @@ def aftermath(prepared: Prepared, place: Place) -> Findings:
     again = prepared.run(place)
     if again.code and command.already not in again.err:
         found.append(Findings([], [f"the same command again: exit {again.code}, {again.err.strip()}"]))
-    found.append(in_child(lambda: place.check(ledger).and_wrong(command.done(place))))
+    found.append(in_child(lambda: place.check(ledger).and_wrong(_undone(command, place))))
     for where in [[], [str(place.remote)]] if place.remote.exists() else [[]]:
         gc = strace.run(["gc", "--now", *where], place)
         if gc.code or "because of open work" in gc.out or "problem:" in gc.out:
             found.append(Findings([], [f"gc --now: exit {gc.code}, {gc.out}{gc.err}".strip()]))
-    found.append(in_child(lambda: place.check(ledger).and_wrong(command.done(place) + _left_over(command, place))))
+    found.append(in_child(lambda: place.check(ledger).and_wrong(_undone(command, place) + _left_over(command, place))))
     return Findings(_unique(item.lost for item in found), _unique(item.wrong for item in found))
+
+
+def _undone(command: Command, place: Place) -> list[str]:
+    """What is wrong after a command ran without a fault."""
+    return command.done(place) + command.again(place)
 
 
 def _left_over(command: Command, place: Place) -> list[str]:
