@@ -14,8 +14,8 @@ from artstore.api.media.content import Content, Reference, StoredFile
 from artstore.api.media.layout import ArtifactPlace
 from artstore.api.media.value import Media
 from artstore.api.objects import put_files
-from artstore.api.tables.file import SUFFIX, is_table
 from artstore.api.tables.joined import TableGroup
+from artstore.api.tables.naming import SUFFIX, is_table
 from artstore.api.tables.table import Table
 from artstore.backends import references
 from artstore.backends.files import hash_file, open_regular, remove_if_there

@@ -16,7 +16,8 @@ from artstore.api.media.value import MediaSource
 from artstore.api.objects import group_at, media_at, object_paths
 from artstore.api.recording import session
 from artstore.api.stored import Stored
-from artstore.api.tables.file import increment_of, is_table
+from artstore.api.tables.file import increment_of
+from artstore.api.tables.naming import is_table
 from artstore.api.tables.table import Table
 from artstore.domain.ignore import PathFilter
 from artstore.domain.names import normal_path, printable

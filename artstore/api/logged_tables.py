@@ -14,8 +14,9 @@ from artstore.api.callers import warn_caller
 from artstore.api.media.content import StoredFile
 from artstore.api.media.logged import RunPlace, in_name
 from artstore.api.tables import frames
-from artstore.api.tables.file import IMMUTABLE, INCREMENTAL, SUFFIX
+from artstore.api.tables.file import IMMUTABLE, INCREMENTAL
 from artstore.api.tables.joined import TableGroup
+from artstore.api.tables.naming import SUFFIX
 from artstore.api.tables.refusals import WrongRows
 from artstore.api.tables.table import Table
 from artstore.domain.names import name_from

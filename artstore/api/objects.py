@@ -5,8 +5,8 @@ from typing import Any
 
 from artstore.api.media.content import Content, LocalFile, read
 from artstore.api.media.value import Media, MediaSource, read_json
-from artstore.api.tables.file import SUFFIX, is_table
 from artstore.api.tables.joined import GROUPS, TableGroup
+from artstore.api.tables.naming import SUFFIX, is_table
 from artstore.errors import Damage
 from artstore.operations.saving.draft import Draft
 

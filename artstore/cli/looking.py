@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from artstore.api.tables.file import SUFFIX, is_table
+from artstore.api.tables.naming import SUFFIX, is_table
 from artstore.cli import output
 from artstore.cli.arguments import SPEC, home_of, nothing_matches
 from artstore.cli.output import from_option, json_option, open_repository, open_view, print_json, report_damage, table

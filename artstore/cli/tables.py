@@ -8,7 +8,7 @@ import click
 
 from artstore.api.tables import columns as kinds
 from artstore.api.tables.comparing import TableDiff, table_diff
-from artstore.api.tables.file import SUFFIX
+from artstore.api.tables.naming import SUFFIX
 from artstore.api.tables.table import Table
 from artstore.cli.output import fitted, printed_cells, width_of
 from artstore.cli.streams import Long

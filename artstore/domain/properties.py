@@ -30,7 +30,6 @@ from artstore.domain.collection import INHERIT, LONGEST_TTL, State, VersionState
 from artstore.domain.digest import Digest, from_hex
 from artstore.domain.metadata import normalise
 from artstore.domain.names import check_alias, check_new_alias, check_tag, check_tags, listed
-from artstore.domain.retention import LONGEST_RULE
 from artstore.errors import InvalidValue
 
 Key = tuple[str, ...]
@@ -42,6 +41,8 @@ The id is that of the version, or "" for the collection itself.
 """
 Subject = Mapping[str, Any]
 """The state that holds a property: that of a version, or the collection's own."""
+LONGEST_RULE = 1000
+"""The most characters of a collection's rule for what it keeps."""
 
 
 def own(state: State, id: str) -> VersionState:

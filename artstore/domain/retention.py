@@ -13,8 +13,6 @@ from artstore.errors import InvalidValue
 
 _GRAMMAR = "a rule is a list such as 'last:3, best:loss:min, younger:30d, aliased, tagged, linked'"
 _FLAGS = {"aliased": "keep_aliased", "tagged": "keep_tagged", "linked": "keep_linked"}
-LONGEST_RULE = 1000
-"""The most characters of a collection's rule."""
 
 
 def seconds(text: str) -> int:

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from artstore.api.tables.comparing import TableDiff, table_diff
-from artstore.api.tables.file import ENDING, is_table
+from artstore.api.tables.naming import ENDING, is_table
 from artstore.api.tables.table import Table
 from artstore.domain.changes import origin_of
 from artstore.domain.collection import State

@@ -11,7 +11,8 @@ from typing import Any, BinaryIO, NamedTuple
 from starlette.requests import Request
 
 from artstore.api.tables.columns import in_order
-from artstore.api.tables.file import is_table, read_table
+from artstore.api.tables.file import read_table
+from artstore.api.tables.naming import is_table
 from artstore.domain.names import printable
 from artstore.errors import Damage, InvalidValue
 from artstore.web.media import Media, Shown, is_media, items_of

@@ -10,9 +10,6 @@ from artstore.api.media.value import Media, MediaSource, identity_of
 from artstore.api.tables.columns import ANY, Type, decoded, encoded, is_form, is_type, without_none
 from artstore.errors import Damage
 
-SUFFIX = ".table.json"
-ENDING = "table.json"
-"""What the name of a table's file ends with. W&B adds SUFFIX to other names."""
 LOG_MODES = IMMUTABLE, MUTABLE, INCREMENTAL = ("IMMUTABLE", "MUTABLE", "INCREMENTAL")
 """What a second `run.log` of a table does: nothing, log it again, or log the rows that are new."""
 _CHUNK = 1 << 20
@@ -22,11 +19,6 @@ _BEHIND = (",", "]", "}", ":", " ", "\t", "\r", "\n")
 """Characters that end a value. Without one, a number may continue in the next piece."""
 _encode = json.JSONEncoder(separators=(", ", ": ")).encode
 _decoder = json.JSONDecoder()
-
-
-def is_table(path: str) -> bool:
-    """Whether a path is that of a table's file. Joined and partitioned tables have files of their own."""
-    return path.endswith(ENDING) and not path.endswith((".joined-table.json", ".partitioned-table.json"))
 
 
 def increment_of(path: str) -> tuple[int, int]:

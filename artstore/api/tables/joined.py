@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any, ClassVar, Self
 
-from artstore.api.tables.file import SUFFIX, is_table
+from artstore.api.tables.naming import SUFFIX, is_table
 from artstore.api.tables.table import Table
 from artstore.domain.names import printable
 from artstore.errors import Damage, InvalidValue, NoEntry

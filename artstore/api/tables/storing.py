@@ -11,8 +11,9 @@ from artstore.api.media.value import MediaSource
 from artstore.api.tables import columns as kinds
 from artstore.api.tables.arrays import array_of, put_beside
 from artstore.api.tables.columns import Type
-from artstore.api.tables.file import SUFFIX, Head, write_table
+from artstore.api.tables.file import Head, write_table
 from artstore.api.tables.keys import KEYS, Linked, names_other
+from artstore.api.tables.naming import SUFFIX
 from artstore.errors import Damage, InvalidValue
 
 AddFile = Callable[[str, bytes], None]

@@ -4,7 +4,8 @@ from typing import NamedTuple
 
 from artstore.domain.changes import Change, new_change
 from artstore.domain.collection import Path, State
-from artstore.domain.retention import LONGEST_RULE, Policy, Verdict
+from artstore.domain.properties import LONGEST_RULE
+from artstore.domain.retention import Policy, Verdict
 from artstore.domain.wording import typed
 from artstore.errors import Conflict, InvalidValue
 from artstore.operations.changing.changes import Changes

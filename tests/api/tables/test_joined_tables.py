@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import artstore as wandb
-from artstore.api.tables.file import is_table
+from artstore.api.tables.naming import is_table
 from artstore.errors import Damage, InvalidValue
 from tests.support.artifacts import log
 
