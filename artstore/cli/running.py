@@ -1,6 +1,5 @@
 """run: a command in which `import wandb` finds artstore."""
 
-import importlib.metadata
 import os
 import signal
 import sys
@@ -25,6 +24,8 @@ def run_command(yes: bool, command: tuple[str, ...]) -> None:
 
     W&B and wandb are names of Weights & Biases; artstore is not affiliated with them.
     """
+    import importlib.metadata
+
     from artstore.adapters.wandb_names.folder import folder_of_names
     from artstore.adapters.wandb_names.table import LOCAL
 
