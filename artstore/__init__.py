@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from artstore._version import __version__
 
 if TYPE_CHECKING:
-    from artstore import automations, errors, plot, references, sklearn
+    from artstore import automations, errors, references
     from artstore.adapters.wandb_names.here import install_as_wandb
     from artstore.api.accepted import (
         AlertLevel,
@@ -65,6 +65,7 @@ if TYPE_CHECKING:
     from artstore.api.terminal import termerror, termlog, termsetup, termwarn
     from artstore.api.values import Values
     from artstore.errors import ArtstoreError, CommError, Error, UnsupportedError, UsageError
+    from artstore.faces import plot, sklearn
     from artstore.repository import Repository
 
     run: Run | None
@@ -81,6 +82,8 @@ __all__ = [
     "references", "require", "restore", "run", "save", "setup", "sklearn", "summary", "sweep", "teardown", "termerror",
     "termlog", "termsetup", "termwarn", "unwatch", "upsert_artifact", "use_artifact", "use_model", "visualize", "watch",
 ]  # fmt: skip
+
+__path__.append(f"{__path__[0]}/faces")  # `artstore.plot` is in faces/plot.py
 
 _HOMES = {
     "adapters.wandb_names.here": ("install_as_wandb",),
