@@ -99,8 +99,8 @@ class Editor(View):
         finally:
             self.automations.runs_changed()  # also after an error: changes that are in the log have happened
 
-    def add_run_file(self, state: RunState, path: str, source: str) -> None:
-        """Add a copy of a local file to a run that isn't recorded by this process."""
+    def add_run_file(self, state: RunState, path: str, source: bytes | str) -> None:
+        """Add these bytes, or a copy of a local file, to a run that isn't recorded by this process."""
         from artstore.operations.saving.sealing import add_file
 
         self._may("write")

@@ -2,7 +2,6 @@
 
 import json
 import os
-import tempfile
 import time
 from collections.abc import Iterator
 from copy import deepcopy
@@ -379,13 +378,8 @@ class RunRecord:
         active = session.recording
         if active is not None and (active.root, active.path) == (self._root, self._state.path):
             active.add_file(path, content)
-        elif isinstance(content, str):
-            opened(self._root).add_run_file(self._state, path, content)
         else:
-            with tempfile.NamedTemporaryFile() as file:
-                file.write(content)
-                file.flush()
-                opened(self._root).add_run_file(self._state, path, file.name)
+            opened(self._root).add_run_file(self._state, path, content)
 
     @property
     def last_history_step(self) -> int:

@@ -76,7 +76,6 @@ ALLOWED = {
     ("api.needed", "importlib"): "packages that a caller names, such as numpy and Pillow",
     ("api.media.content", "tempfile"): "a file without a name",
     ("api.media.logged", "tempfile"): "a copy of a media file for a moment, which a run then copies",
-    ("api.runs", "tempfile"): "a copy of uploaded bytes for a moment, which a run then copies",
     ("api.media.video", "tempfile"): "a folder of its own, in which a video is encoded",
     ("api.tables.rows", "tempfile"): "a file without a name, of msgpack",
     ("operations.restoring.opening", "tempfile"): "a file without a name",

@@ -11,7 +11,7 @@ from artstore.domain.changes import Change, new_change
 from artstore.domain.metadata import LONG
 from artstore.domain.names import printable
 from artstore.domain.run import RunState
-from artstore.domain.tree import Folder
+from artstore.domain.tree import FILE, Folder, Row
 from artstore.errors import Conflict, DamagedObject, SourceError
 from artstore.operations.saving.planning import encoded
 from artstore.operations.saving.scan import Scanner
@@ -145,11 +145,15 @@ def _files_change(name: str, folder: Folder, replaces: list[str]) -> Change:
     )
 
 
-def add_file(objects: ObjectStore, runs: Runs, state: RunState, path: str, source: str) -> None:
-    """Add a copy of a local file to a run that isn't recorded by this process."""
+def add_file(objects: ObjectStore, runs: Runs, state: RunState, path: str, source: bytes | str) -> None:
+    """Add these bytes, or a copy of a local file, to a run that isn't recorded by this process."""
     with Transaction(objects) as tx:
         tree, parts = TreeBuilder(tx.read_tree), checked_parts(path)
-        tree.put(parts, (parts[-1], *Scanner(tx, monitor=Monitor()).one_file(*os.path.split(source))[1:]))
+        if isinstance(source, bytes):
+            stored: Row = (FILE, len(source), tx.add_bytes(source))
+        else:
+            stored = Scanner(tx, monitor=Monitor()).one_file(*os.path.split(source))[1:]
+        tree.put(parts, (parts[-1], *stored))
         change = _files_change(f"{FILES}{this_process(named=False)}", encoded(tree, tx), [])
         tx.publish()
         runs.append(state, lambda state: [change])
