@@ -82,13 +82,14 @@ class Retention:
     def apply(self, state: State) -> list[Verdict]:
         """Delete the versions that the collection's rule lets go, if it was set or accepted here. Returns the verdicts.
 
-        Cost: nothing for a collection without a rule.
+        Cost: nothing for a collection without a rule. The runs are read only if the rule lets a version go.
         """
         if state.keep is None or not self._is_accepted(state):
             return []
-        policy, in_use = _policy(state.keep), self._catalog.in_use()
-        if not any(verdict.goes for verdict in self._changes.judge(state.path, policy, in_use)):
+        policy = _policy(state.keep)
+        if not any(verdict.goes for verdict in self._changes.judge(state.path, policy, users={})):
             return []
+        in_use = self._catalog.in_use()
         return [
             verdict for verdict in self._changes.prune(state.path, policy, force=False, users=in_use) if verdict.goes
         ]
