@@ -20,6 +20,9 @@ from artstore.errors import StorageError, storage_error, translated
 
 T = TypeVar("T")
 
+_ABOVE_LOGS = 3
+"""Slashes in the path of the folder that has a log's: `/refs/entity/project`."""
+
 MOST = 256 << 20
 """Most bytes of a file that is read whole: no log entry, cache or note of ours is larger."""
 YOUNG = 60.0
@@ -117,22 +120,23 @@ class FolderStorage:
     def _files(self, folder: str) -> Iterator["os.DirEntry[str]"]:
         """The regular files below a folder.
 
-        Raises StorageError for a folder that can't be listed, and in a foreign place for a link or device among the
-        logs: whatever is missing from the list would be taken as absent.
+        In a foreign place a link or device in a log's folder is among them, so that reading that log fails: whatever is
+        missing would be taken as absent. Raises StorageError for one above logs, and for a folder that can't be listed.
         """
         strict = self._foreign and folder.startswith(("refs", "runs"))
         waiting = [self._folder(folder)]
         while waiting:
             where = waiting.pop()
             plain, folders, odd = list["os.DirEntry[str]"](), list[str](), list[str]()
+            in_log = strict and where.count("/", len(self.root)) > _ABOVE_LOGS
             with translated(f"list {printable(where)}"):
                 try:
                     with os.scandir(where) as listing:
                         for found in listing:
-                            if found.is_file(follow_symlinks=False):
-                                plain.append(found)
-                            elif found.is_dir(follow_symlinks=False) and not (strict and found.name.endswith(".json")):
+                            if found.is_dir(follow_symlinks=False) and not (strict and found.name.endswith(".json")):
                                 folders.append(found.path)
+                            elif in_log or found.is_file(follow_symlinks=False):
+                                plain.append(found)
                             else:
                                 odd.append(found.path)
                 except FileNotFoundError:

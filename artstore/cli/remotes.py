@@ -16,7 +16,7 @@ from artstore.domain.ignore import PathFilter
 from artstore.domain.names import printable
 from artstore.domain.selection import EVERYTHING, Selection
 from artstore.domain.wording import count, first_of, human, typed
-from artstore.errors import InvalidValue
+from artstore.errors import ArtstoreError, InvalidValue
 from artstore.repository import Repository
 from artstore.store.settings import FOLDER as REPOSITORY
 from artstore.sync.exchange import Exchanged, Moved
@@ -251,14 +251,17 @@ def report(
     ctx: click.Context, done: Exchanged, short: Callable[[Path], str], words: tuple[str, str], dry_run: bool, as_json: bool,
     seconds: float,
 ) -> None:  # fmt: skip
-    """Print the result of a transfer, and exit with the worst code of its refused collections.
+    """Print the result of a transfer, and exit with the worst code of its refused collections and runs.
 
     `words` are the verb for a transfer and the one for a dry run; `seconds` is how long it took.
     """
-    code = max((m.problem.exit_code for m in done.refused if m.problem), default=0)
+    problems = [(short(moved.path), moved.problem) for moved in done.refused if moved.problem is not None]
+    problems += [(f"run {run.path}", run.problem) for run in done.refused_runs]
+    code = max((problem.exit_code for _, problem in problems), default=0)
     if as_json:
         collections = [_plain(moved) for moved in done.collections]
-        print_json({"dry_run": dry_run, **done._asdict(), "collections": collections})
+        runs = [{"run": run.path, "error": _error(run.problem)} for run in done.refused_runs]
+        print_json({"dry_run": dry_run, **done._asdict(), "collections": collections, "refused_runs": runs})
         ctx.exit(code)
     for moved in done.collections:
         for line in _lines(moved, _shown(moved.path, short), words[dry_run], dry_run):
@@ -269,7 +272,7 @@ def report(
             are = "would be two artifacts" if dry_run else "are two artifacts now"
             click.echo(f"  {side} it was renamed to {other}: {name} and {other} {are}")
     moved_some = done.runs or any(moved.outcome == "moved" or moved.declined for moved in done.collections)
-    if not moved_some and not done.refused:
+    if not moved_some and not problems:
         click.echo(f"up to date with {done.remote}")
     elif done.objects:
         rate = f", {human(int(done.bytes / seconds))}/s" if done.bytes > 1 << 20 and seconds > 1 and not dry_run else ""
@@ -282,11 +285,10 @@ def report(
     if words[0] == "pushed" and (lost := [short(moved.path) for moved in done.collections if moved.declined]):
         pull = typed("pull", done.remote, *lost)
         click.echo(f"hint: {pull} brings what they set; set yours again after it, and push", err=True)
-    for moved in done.refused:
-        if moved.problem is not None:
-            click.echo(f"error: {printable(short(moved.path))}: {printable(moved.problem.message)}", err=True)
-            if moved.problem.hint:
-                click.echo(f"hint: {printable(moved.problem.hint)}", err=True)
+    for name, problem in problems:
+        click.echo(f"error: {printable(name)}: {printable(problem.message)}", err=True)
+        if problem.hint:
+            click.echo(f"hint: {printable(problem.hint)}", err=True)
     ctx.exit(code)
 
 
@@ -324,7 +326,11 @@ def _plain(moved: Moved) -> dict[str, Any]:
     value["renumbered"] = [{"from": old, "to": new} for old, new in moved.renumbered]
     problem = value.pop("problem")
     if problem is not None:
-        value["error"] = {
-            "kind": type(problem).__name__, "message": problem.message, "hint": problem.hint, "exit_code": problem.exit_code,
-        }  # fmt: skip
+        value["error"] = _error(problem)
     return value
+
+
+def _error(problem: ArtstoreError) -> dict[str, Any]:
+    return {
+        "kind": type(problem).__name__, "message": problem.message, "hint": problem.hint, "exit_code": problem.exit_code,
+    }  # fmt: skip

@@ -8,7 +8,7 @@ from artstore.backends.storage import LogStorage
 from artstore.domain.changes import Change, LogEntry, portions
 from artstore.domain.run import CRASHED, KINDS, PLAIN_KEYS, RUNNING, RunPath, RunState, fold, is_plain
 from artstore.domain.wording import near
-from artstore.errors import Conflict, Damage, NotFound, StorageError
+from artstore.errors import Conflict, Damage, DamagedLog, NotFound, StorageError
 from artstore.store.logbook import Identity, LogBook, too_busy
 from artstore.store.logs import CHECKPOINT_EVERY, LOST_RACES, Log, decode_checkpoint, encode_checkpoint
 
@@ -135,8 +135,17 @@ class Runs(LogBook[RunState]):
                 return
         raise too_busy(f"run {state.path}")
 
-    def tell(self, path: RunPath, changes: list[Change]) -> bool:
-        """Append those of another place's changes that a run's log here lacks. Returns whether there were any."""
+    def tell(self, theirs: RunState, changes: list[Change]) -> bool:
+        """Append those of another place's changes that a run's log here lacks. Returns whether there were any.
+
+        Raises DamagedLog if with them the run would name histories or files that neither place has in its log. Then a
+        change there has the id of another one here.
+
+        Args:
+            theirs: The run as it is at the other place. What it keeps must be stored here.
+            changes: Of the log there.
+        """
+        path = theirs.path
         log = self._log(path.folder)
         for _ in range(LOST_RACES):
             entries = list(log.entries(log.listing()))
@@ -144,6 +153,7 @@ class Runs(LogBook[RunState]):
             missing = [change for change in changes if change["change"] not in known]
             if not missing:
                 return False
+            _check_sum(entries, missing, theirs)
             head, prev = (entries[-1].number, entries[-1].digest) if entries else (0, None)
             host, user = self._identity()
             for some in portions(missing):
@@ -191,6 +201,19 @@ class Runs(LogBook[RunState]):
     def status(self, state: RunState) -> str:
         """finished or failed if its log says so; else running, or crashed if its process is proved dead."""
         return state.finished or (RUNNING if may_live(state.owner, self._storage.local) else CRASHED)
+
+
+def _check_sum(entries: list[LogEntry], missing: list[Change], theirs: RunState) -> None:
+    """Raise DamagedLog unless the entries of a log and the changes that it lacks add up to the same run, which keeps
+    only what it keeps at one of both places.
+    """
+    state = RunState(theirs.path)
+    for entry in entries:
+        fold(state, entry)
+    kept = {*state.blobs(), *state.folders(), *theirs.blobs(), *theirs.folders()}
+    fold(state, LogEntry(state.number + 1, "", state.digest, "", None, None, "", missing))
+    if state.path.folder != theirs.path.folder or not kept.issuperset([*state.blobs(), *state.folders()]):
+        raise DamagedLog(f"the changes of run {theirs.path} repeat ids of other changes, so they can't be added")
 
 
 def may_live(name: str, local: bool) -> bool:

@@ -145,7 +145,8 @@ class Bundles:
                 except Damage as error:
                     raise _damaged(file, error) from error
             found = [m._replace(problem=_damaged(file, m.problem)) if m.problem else m for m in exchanged.collections]
-            exchanged = exchanged._replace(remote=file, url=file, collections=found)
+            runs = tuple(run._replace(problem=_damaged(file, run.problem)) for run in exchanged.refused_runs)
+            exchanged = exchanged._replace(remote=file, url=file, collections=found, refused_runs=runs)
             return Bundled(exchanged, needs, os.fstat(source.fileno()).st_size)
 
     def _require(self, need: Need) -> None:

@@ -20,7 +20,7 @@ from artstore.store.refs import Refs
 from artstore.store.store import Store
 from artstore.store.transaction import Transaction
 from artstore.sync.notes import InStep, Tracking
-from artstore.sync.runs import RunExchange
+from artstore.sync.runs import RefusedRun, RunExchange, SentRuns
 from artstore.sync.transfer import Needs
 
 Plan = TypeVar("Plan", PushPlan, PullPlan)
@@ -80,6 +80,8 @@ class Exchanged(NamedTuple):
     """number of runs that were sent"""
     due: int
     """number of small packs at the remote; from 64 on `gc REMOTE` should merge them"""
+    refused_runs: tuple[RefusedRun, ...] = ()
+    """the runs that could not be pushed or pulled, each with its problem"""
 
     @property
     def refused(self) -> list[Moved]:
@@ -397,12 +399,14 @@ class Exchange:
         told = in_words(plan.changes, state, {version["id"] for version in plan.versions}) if changes else ()
         return Moved(state.path, outcome, _names(state, versions), changes, renumbered, tuple(plan.declined), told=told)
 
-    def report(self, moved: list[Moved], runs: int) -> Exchanged:
-        """The result of the whole exchange. `runs` is the number of runs that were sent."""
+    def report(self, moved: list[Moved], runs: SentRuns) -> Exchanged:
+        """The result of the whole exchange."""
         objects, size = self.sent.objects, self.sent.bytes
         due = 0 if not objects else self.remote.objects.packs.small()
         moved = sorted(moved, key=lambda m: m.path)
-        return Exchanged(self.tracking.name, self.remote.storage.root, moved, objects, size, runs, due)
+        return Exchanged(
+            self.tracking.name, self.remote.storage.root, moved, objects, size, runs.runs, due, runs.refused
+        )
 
 
 def _names(state: State, versions: list[VersionState]) -> tuple[str, ...]:

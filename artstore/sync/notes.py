@@ -5,7 +5,8 @@ lost then.
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from itertools import groupby
 from operator import itemgetter
 from typing import Any, NamedTuple, NoReturn
@@ -14,7 +15,7 @@ from artstore.backends.storage import FolderStorage, Storage
 from artstore.domain.codec import MAX_JSON, encode_json
 from artstore.domain.collection import Path
 from artstore.domain.names import file_name_of, printable
-from artstore.errors import DamagedLog, StorageError
+from artstore.errors import ArtstoreError, Damage, DamagedLog, StorageError
 from artstore.store.logs import Log, last_number, number_of
 from artstore.store.refs import Refs
 
@@ -141,12 +142,15 @@ class Tracking:
                 found.setdefault(log, []).append(number)
         return found
 
-    def fetch(self, there: Storage, wanted: dict[str, list[int]]) -> set[str]:
+    def fetch(
+        self, there: Storage, wanted: dict[str, list[int]], refused: dict[str, ArtstoreError] | None = None
+    ) -> set[str]:
         """Copy new entries of the remote's logs.
 
         Args:
             there: The storage of the remote.
             wanted: The numbers of all entries that each log has there, by its folder: see `heads`.
+            refused: If a log can't be copied, its error is added here, by its folder. With None it is raised.
 
         Returns:
             The folders of the logs under whose names the collections were before, if a new entry is a rename.
@@ -154,35 +158,53 @@ class Tracking:
         Raises:
             DamagedLog: A log is shorter than it was, has a gap, or doesn't continue our copy.
         """
-        # 1. Find the entries that our copies lack. A log that is shorter than our copy was rolled back.
+        # 1. Find the entries that our copies lack.
         missing: list[tuple[str, int]] = []
         for folder, numbers in wanted.items():
-            have, last = self._last(folder), max(numbers)
-            if have > last and there.size(_entry(folder, have)) is not None:
-                continue  # after the listing, another process copied a newer entry
-            if have > last:
-                raise DamagedLog(
-                    f"{printable(folder)} at remote '{self.name}' was rolled back: it ended with entry {have}, now with {last}",
-                    hint="an older copy of it was restored; to accept it: `artstore remote rm`, then `artstore remote add`",
-                )
-            new = sorted(number for number in numbers if number > have)
-            if new and last - have != len(new):
-                self._incomplete(folder, next(n for n, there_is in enumerate(new, have + 1) if n != there_is))
-            missing += [(folder, number) for number in new]
-        # 2. Copy them, several with each request.
+            with _alone(folder, refused):
+                missing += [(folder, number) for number in self._missing(there, folder, numbers)]
+        # 2. Copy them, several with each request. If one can't be read, those of each log apart.
         for start in range(0, len(missing), _AT_ONCE):
             some = missing[start : start + _AT_ONCE]
             try:
-                data = there.read_many([_entry(folder, number) for folder, number in some], MAX_JSON + 1)
-            except FileNotFoundError:
-                self._incomplete(*some[-1])
-            for (folder, number), entry in zip(some, data, strict=True):
-                self.mirror.replace(_entry(folder, number), entry)
+                self._copy(there, some)
+            except (Damage, StorageError) as error:
+                if refused is None or (there.distant and isinstance(error, StorageError)):
+                    raise
+                for folder, entries in groupby(some, key=itemgetter(0)):
+                    with _alone(folder, refused):
+                        self._copy(there, list(entries))
         # 3. Read the new entries: each must name the digest of the one before it.
         sources: set[str] = set()
         for folder, entries in groupby(missing, key=itemgetter(0)):
-            sources |= self._checked(folder, next(entries)[1])
+            if folder not in (refused or ()):
+                with _alone(folder, refused):
+                    sources |= self._checked(folder, next(entries)[1])
         return sources
+
+    def _missing(self, there: Storage, folder: str, numbers: list[int]) -> list[int]:
+        """The numbers of the entries that our copy of a log lacks, of those that it has at the remote."""
+        have, last = self._last(folder), max(numbers)
+        if have > last and there.size(_entry(folder, have)) is not None:
+            return []  # after the listing, another process copied a newer entry
+        if have > last:
+            raise DamagedLog(
+                f"{printable(folder)} at remote '{self.name}' was rolled back: it ended with entry {have}, now with {last}",
+                hint="an older copy of it was restored; to accept it: `artstore remote rm`, then `artstore remote add`",
+            )
+        new = sorted(number for number in numbers if number > have)
+        if new and last - have != len(new):
+            self._incomplete(folder, next(n for n, there_is in enumerate(new, have + 1) if n != there_is))
+        return new
+
+    def _copy(self, there: Storage, entries: list[tuple[str, int]]) -> None:
+        """Copy some entries, each of a log with this number."""
+        try:
+            data = there.read_many([_entry(folder, number) for folder, number in entries], MAX_JSON + 1)
+        except FileNotFoundError:
+            self._incomplete(*entries[-1])
+        for (folder, number), entry in zip(entries, data, strict=True):
+            self.mirror.replace(_entry(folder, number), entry)
 
     def _last(self, folder: str) -> int:
         """The number of the newest copied entry. If that copy is damaged, as after a power cut, drop all of the log."""
@@ -319,3 +341,14 @@ def _is_note(values: Any) -> bool:
 
 def _entry(folder: str, number: int) -> str:
     return f"{folder}/{number:08}.json"
+
+
+@contextmanager
+def _alone(folder: str, refused: dict[str, ArtstoreError] | None) -> Iterator[None]:
+    """Add an error in the block to `refused`, as that of one log. With None it is raised."""
+    try:
+        yield
+    except (Damage, StorageError) as error:
+        if refused is None:
+            raise
+        refused[folder] = error

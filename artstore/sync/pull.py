@@ -12,6 +12,7 @@ from artstore.store.refs import resolve
 from artstore.store.transaction import Transaction
 from artstore.sync.exchange import ALL, Exchange, Exchanged, Moved, Names, Planned, Scope, united
 from artstore.sync.histories import histories
+from artstore.sync.runs import SentRuns
 from artstore.sync.transfer import Transfer, with_bases
 
 
@@ -52,7 +53,9 @@ class Pull:
                 moved += self._pull_all(todo, tx)
         # 4. Pull runs last: only those that made or used versions which are here now.
         self.exchange.save_notes("pull")
-        runs = 0 if self.exchange.options.dry_run else self.exchange.runs.pull(self.exchange.refs, lone=ALL in scopes)
+        runs = SentRuns()
+        if not self.exchange.options.dry_run:
+            runs = self.exchange.runs.pull(self.exchange.refs, lone=ALL in scopes)
         return self.exchange.report([m.with_names(self._names.get(m.path)) for m in moved], runs)
 
     def check_known(self, scopes: list[Scope]) -> None:

@@ -11,6 +11,7 @@ from artstore.store.refs import resolve
 from artstore.store.transaction import Transaction
 from artstore.sync.exchange import ALL, Exchange, Exchanged, Moved, Names, Planned, Scope, united
 from artstore.sync.histories import what_to_push
+from artstore.sync.runs import SentRuns
 from artstore.sync.transfer import Supply, Transfer, with_bases
 
 
@@ -70,7 +71,9 @@ class Push:
         self.exchange.save_notes("push")
         if not self.exchange.options.dry_run and any(m.outcome == "moved" or m.versions for m in moved):
             self.exchange.fetch(scopes)
-        runs = 0 if self.exchange.options.dry_run else self.exchange.runs.push(self.exchange.there, lone=ALL in scopes)
+        runs = SentRuns()
+        if not self.exchange.options.dry_run:
+            runs = self.exchange.runs.push(self.exchange.there, lone=ALL in scopes)
         return self.exchange.report([m.with_names(self._names.get(m.path)) for m in moved], runs)
 
     def _ours(self, scopes: list[Scope], known: Set[str]) -> Iterator[tuple[State, set[str] | None]]:

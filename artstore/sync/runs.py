@@ -1,12 +1,17 @@
 """Runs in an exchange: a push or pull also sends the runs that made or used the versions which the receiver has."""
 
+from typing import NamedTuple
+from urllib.parse import unquote
+
 from artstore.backends.storage import LogStorage
 from artstore.domain.changes import Change
 from artstore.domain.codec import encode_json
 from artstore.domain.digest import plain_digest
+from artstore.domain.names import printable
 from artstore.domain.reconcile import told
 from artstore.domain.run import RunState
 from artstore.domain.selection import Selection
+from artstore.errors import ArtstoreError, Conflict, Damage, DamagedLog, InvalidValue, UnsupportedFormat
 from artstore.progress import Monitor
 from artstore.store.logs import Log, last_number
 from artstore.store.objects import ObjectStore
@@ -16,6 +21,21 @@ from artstore.store.store import Store
 from artstore.store.transaction import Transaction
 from artstore.sync.notes import NotedRuns, Tracking
 from artstore.sync.transfer import NOTHING, Transfer
+
+
+class RefusedRun(NamedTuple):
+    """A run that could not be sent."""
+
+    path: str
+    problem: ArtstoreError
+
+
+class SentRuns(NamedTuple):
+    """The result of a push or pull for runs."""
+
+    runs: int = 0
+    """number of runs that had new changes"""
+    refused: tuple[RefusedRun, ...] = ()
 
 
 def _digest(heads: dict[str, int]) -> str:
@@ -38,45 +58,47 @@ class RunExchange:
         self._jobs = jobs
         self._monitor = monitor
 
-    def push(self, refs: Refs, *, lone: bool) -> int:
-        """Push runs that made or used versions which the remote has. Returns how many had new changes.
+    def push(self, refs: Refs, *, lone: bool) -> SentRuns:
+        """Push runs that made or used versions which the remote has. One that can't be pushed is refused.
 
         Args:
             refs: The collections of the remote.
             lone: Also push runs that made and used no version.
         """
-        heads = {folder: last_number(self._here.storage.names(folder)) for folder in self._here.runs.paths()}
+        numbers = {folder: last_number(self._here.storage.names(folder)) for folder in self._here.runs.paths()}
+        heads = {folder: last for folder, last in numbers.items() if last}
         if not heads:
-            return 0
+            return SentRuns()
         collections = _digest(self._tracking.logs())
         before = self._tracking.noted_runs("pushed")
-        states, noted = self._due(heads, before, self._here.runs, refs, collections, lone=lone)
-        count = self._tell_all(states, self._here.objects, self._remote.objects, self._here.storage, self._remote.runs)
-        self._note("pushed", before, noted)
-        return count
+        refused: dict[str, ArtstoreError] = {}
+        states, noted = self._due(heads, before, self._here.runs, refs, collections, refused, lone=lone)
+        sides = _Sides(self._here.objects, self._remote.objects, self._here.storage, self._remote.runs)
+        return self._sent("pushed", self._tell_all(states, sides, refused), before, noted, refused)
 
-    def pull(self, refs: Refs, *, lone: bool) -> int:
-        """Pull runs that made or used versions which are here. Returns how many had new changes.
+    def pull(self, refs: Refs, *, lone: bool) -> SentRuns:
+        """Pull runs that made or used versions which are here. One that can't be pulled is refused.
 
         Args:
             refs: The collections here.
             lone: Also pull runs that made and used no version.
         """
         numbers = self._tracking.heads(self._remote.storage, ["runs"])
-        self._tracking.fetch(self._remote.storage, numbers)
-        heads = {folder: max(some) for folder, some in numbers.items()}
-        if not heads:
-            return 0
+        refused: dict[str, ArtstoreError] = {}
+        self._tracking.fetch(self._remote.storage, numbers, refused)
+        heads = {folder: max(some) for folder, some in numbers.items() if folder not in refused}
+        if not numbers:
+            return SentRuns()
         collections = _digest({folder: last_number(self._here.storage.names(folder)) for folder in refs.paths()})
         before = self._tracking.noted_runs("pulled")
-        states, noted = self._due(heads, before, self._there, refs, collections, lone=lone)
-        count = self._tell_all(states, self._remote.objects, self._here.objects, self._tracking.mirror, self._here.runs)
-        self._note("pulled", before, noted)
-        return count
+        states, noted = self._due(heads, before, self._there, refs, collections, refused, lone=lone)
+        sides = _Sides(self._remote.objects, self._here.objects, self._tracking.mirror, self._here.runs)
+        return self._sent("pulled", self._tell_all(states, sides, refused), before, noted, refused)
 
     def _due(
-        self, heads: dict[str, int], before: NotedRuns, runs: Runs, refs: Refs, collections: str, *, lone: bool
-    ) -> tuple[list[RunState], NotedRuns]:
+        self, heads: dict[str, int], before: NotedRuns, runs: Runs, refs: Refs, collections: str,
+        refused: dict[str, ArtstoreError], *, lone: bool,
+    ) -> tuple[list[RunState], NotedRuns]:  # fmt: skip
         """The runs whose logs have grown since the notes `before`, and the new notes.
 
         Args:
@@ -85,6 +107,7 @@ class RunExchange:
             refs: The collections of the receiver.
             collections: The digest of the logs of `refs`. If it is another one than in the notes, unrelated runs are
                 looked at again.
+            refused: The error of a run that can't be read is added here, by its folder.
             lone: Also send runs that made and used no version.
         """
         due, told, unrelated = list[RunState](), dict(before.told), dict(before.unrelated)
@@ -93,7 +116,11 @@ class RunExchange:
             if last == told.get(folder) or (last == unrelated.get(folder) and collections == before.collections):
                 continue
             ids = {id for path in refs.paths() for id in refs.read_folder(path).versions} if ids is None else ids
-            state = runs.read_folder(folder)
+            try:
+                state = _read(runs, folder)
+            except ArtstoreError as error:
+                refused[folder] = error
+                continue
             edges = state.used.keys() | state.logged.keys()
             if ids & edges or (lone and not edges):
                 due.append(state)
@@ -104,35 +131,82 @@ class RunExchange:
                 told.pop(folder, None)
         return due, NotedRuns(collections, told, unrelated)
 
-    def _note(self, verb: str, before: NotedRuns, now: NotedRuns) -> None:
-        """Write the new notes, if they can save work later."""
-        if now[1:] != before[1:] or (now.unrelated and now.collections != before.collections):
-            self._tracking.note_runs(verb, now)
+    def _sent(
+        self, verb: str, count: int, before: NotedRuns, now: NotedRuns, refused: dict[str, ArtstoreError]
+    ) -> SentRuns:
+        """The result. Writes the new notes, if they can save work later; for refused runs the notes stay as they were."""
+        told = {f: n for f, n in now.told.items() if f not in refused}
+        told |= {f: n for f, n in before.told.items() if f in refused}
+        if (told, now.unrelated) != before[1:] or (now.unrelated and now.collections != before.collections):
+            self._tracking.note_runs(verb, now._replace(told=told))
+        return SentRuns(count, tuple(RefusedRun(_name(folder), refused[folder]) for folder in sorted(refused)))
 
-    def _tell_all(
-        self, states: list[RunState], source: ObjectStore, target: ObjectStore, logs: LogStorage, there: Runs
-    ) -> int:
+    def _tell_all(self, states: list[RunState], sides: "_Sides", refused: dict[str, ArtstoreError]) -> int:
         """Send runs: first their histories and files, then the changes of their logs. Returns how many had
-        new changes.
+        new changes. The error of a run that can't be sent is added to `refused`.
+        """
+        if not any(state.blobs() or state.folders() for state in states):
+            return sum(sides.tell(state, refused) for state in states)
+        with Transaction(sides.target) as tx:
+            whole = self._send(states, sides, tx, refused)
+            tx.publish()
+            count = sum(sides.tell(state, refused) for state in whole)
+            tx.ensure()
+        return count
 
-        Args:
-            source: The objects of the sender.
-            target: The objects of the receiver.
-            logs: The storage that has the logs of the sender, or copies of them.
-            there: The runs of the receiver.
+    def _send(
+        self, states: list[RunState], sides: "_Sides", tx: Transaction, refused: dict[str, ArtstoreError]
+    ) -> list[RunState]:
+        """Send the histories and files of runs. Returns the runs of which all was sent.
+
+        If some objects are damaged or missing, those of each run are sent apart.
         """
         blobs = [blob for state in states for blob in state.blobs()]
         folders = [folder for state in states for folder in state.folders()]
-        if not blobs and not folders:
-            return sum(there.tell(state.path, _changes(logs, state)) for state in states)
-        with Transaction(target) as tx:
-            near = self._here.objects
-            transfer = Transfer(source, tx, near, selection=self._selection, jobs=self._jobs, monitor=self._monitor)
+        near = self._here.objects
+        transfer = Transfer(sides.source, tx, near, selection=self._selection, jobs=self._jobs, monitor=self._monitor)
+        try:
             transfer.send(transfer.plan([], blobs, folders))
-            tx.publish()
-            count = sum(there.tell(state.path, _changes(logs, state)) for state in states)
-            tx.ensure()
-        return count
+            return states
+        except Damage as error:
+            if len(states) > 1:
+                return [whole for state in states for whole in self._send([state], sides, tx, refused)]
+            refused[states[0].path.folder] = error
+            return []
+
+
+class _Sides(NamedTuple):
+    """What a run is sent from and to."""
+
+    source: ObjectStore
+    """the objects of the sender"""
+    target: ObjectStore
+    """the objects of the receiver"""
+    logs: LogStorage
+    """the storage that has the logs of the sender, or copies of them"""
+    there: Runs
+    """the runs of the receiver"""
+
+    def tell(self, state: RunState, refused: dict[str, ArtstoreError]) -> bool:
+        """Append the changes that the receiver's log of a run lacks. Returns whether there were any."""
+        try:
+            return self.there.tell(state, _changes(self.logs, state))
+        except (Conflict, Damage, InvalidValue, UnsupportedFormat) as error:
+            refused[state.path.folder] = error
+            return False
+
+
+def _read(runs: Runs, folder: str) -> RunState:
+    """The state of a run. Raises DamagedLog if its log is in the folder of another run."""
+    state = runs.read_folder(folder)
+    if state.path.folder != folder:
+        raise DamagedLog(f"the log in {printable(folder)} belongs to run {printable(str(state.path))}")
+    return state
+
+
+def _name(folder: str) -> str:
+    """The path of a run whose log is in a folder, as it can be known without the log."""
+    return "/".join(map(unquote, folder.split("/")[1:]))
 
 
 def _changes(logs: LogStorage, state: RunState) -> list[Change]:

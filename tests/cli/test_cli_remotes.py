@@ -349,6 +349,7 @@ def test_a_dry_run_as_json_says_what_the_real_run_says(cli: Cli, anna: Path, bob
             "objects": 3,
             "bytes": 100,
             "runs": 0,
+            "refused_runs": [],
         }  # fmt: skip
         again = as_json(cli(command, "--json", cwd=folder))
         assert (again["objects"], again["bytes"], again["collections"][0]["outcome"]) == (0, 0, "up to date")
