@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
 from functools import partial
 from operator import itemgetter
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from artstore.backends.files import closing_fd, remove_if_there
 from artstore.backends.parallel import together
@@ -122,7 +122,7 @@ class Transfer:
         for blob in properties:
             self._need_property(blob, needs)
         # 2. Trees, and the blobs that they name and the bases don't.
-        seen: set[tuple[bytes, Digest]] = set()
+        seen: set[tuple[Any, ...]] = set()
         level = [_Pair(b"", _root(item.version), _root(item.base) if item.base else None) for item in wanted]
         level += [_Pair(b"", (b"", DIRECTORY, tree.size, tree.digest, tree.files), None) for tree in folders]
         while level:
@@ -334,13 +334,13 @@ class _Pair(NamedTuple):
         """The trees to read."""
         return [self.new[3], self.base[3]] if self.base else [self.new[3]]
 
-    def is_new(self, seen: set[tuple[bytes, Digest]], everything: bool) -> bool:
+    def is_new(self, seen: set[tuple[Any, ...]], everything: bool) -> bool:
         """Whether the folder must be compared: it differs from its base, and is not in `seen`. Adds it to `seen`.
 
-        With a selection, the same folder is compared once for each path, because the path decides which files
-        are selected.
+        A folder that is recorded with other totals is another one: they are checked. With a selection, the same folder
+        is compared once for each path, because the path decides which files are selected.
         """
-        key = (b"" if everything else self.path, self.new[3])
+        key = (b"" if everything else self.path, self.new[3], self.new[2], self.new[4])
         if key in seen or (self.base is not None and self.base[1:] == self.new[1:]):
             return False
         seen.add(key)

@@ -14,7 +14,7 @@ from artstore.domain.changes import new_change
 from artstore.repository import Repository
 from tests.support.checks import check
 from tests.support.commands import QUIET, Cli
-from tests.support.forge import Forger
+from tests.support.forge import Forger, file
 from tests.support.hostile_remotes import Two, writable
 
 
@@ -171,4 +171,25 @@ def test_changes_of_a_run_that_add_up_to_something_else_here_are_refused(cli: Cl
     forger.entry("b", new_change("history", **lost), {"change": ids[0], "kind": "delete"}, start("b"))
     done = cli("pull", ARTSTORE_DIR=str(runs.reader))
     assert done.code == 7 and "run local/uncategorized/b" in done.err, done
+    check(Path(runs.reader))
+
+
+@pytest.mark.parametrize("totals", [(1, 1), (0, 2)], ids=["bytes", "files"])
+@pytest.mark.parametrize("known", [False, True], ids=["new", "after a right one"])
+def test_totals_of_a_runs_files_are_checked_before_they_are_taken(
+    cli: Cli, runs: Two, totals: tuple[int, int], known: bool
+) -> None:
+    """Also if another run of the same pull, or one that is here, names the same tree with the right totals."""
+    forger = RunForger(runs.remote)
+    forger.blob(b"")
+    tree = {"part": "files.x", "tree": forger.tree(file(b"f")).hex(), "replaces": []}
+    if known:
+        forger.entry("d", start("d"), new_change("files", **tree, size=0, files=1), ended())
+    size, files = totals
+    forger.entry("e", start("e"), new_change("files", **tree, size=size, files=files), ended())
+    done = cli("pull", ARTSTORE_DIR=str(runs.reader))
+    assert done.code == 7 and "run local/uncategorized/e" in done.err and "other totals" in done.err, done
+    assert runs_of(runs.reader) == {"a", "b", "c"} | ({"d"} if known else set())
+    assert cli("pull", ARTSTORE_DIR=str(runs.reader)).code == 7
+    assert runs_of(runs.reader) == {"a", "b", "c"} | ({"d"} if known else set())
     check(Path(runs.reader))
