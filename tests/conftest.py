@@ -81,8 +81,8 @@ def repo(root: Path, request: pytest.FixtureRequest) -> Iterator[Repository]:
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Iterator[Path]:
     """An empty folder to work in, as a script would: own HOME, no settings of the caller's, runs that record nothing of
-    their surroundings. The run that is still active ends with the test, and its repository is checked, unless the test
-    is marked `damaged`.
+    their surroundings. Runs that are still active end with the test, and its repository is checked, unless the test is
+    marked `damaged`.
     """
     for name in list(os.environ):
         if name.startswith(("WANDB_", "ARTSTORE_")):
@@ -94,7 +94,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.Fixtur
     folder.mkdir()
     monkeypatch.chdir(folder)
     yield folder
-    artstore.finish()
+    artstore.teardown()
     if (folder / ".artifacts" / "format").exists() and request.node.get_closest_marker("damaged") is None:
         check(folder / ".artifacts")
 

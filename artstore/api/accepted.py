@@ -54,9 +54,9 @@ def pin_config_keys(keys: Sequence[str] = ()) -> None:
 
 
 def teardown(exit_code: int | None = None) -> None:
-    """End the active run, if there is one."""
-    if session.run is not None:
-        session.run.finish(exit_code)
+    """End all runs that are active."""
+    for run in session.active:
+        run.finish(exit_code)
 
 
 def attach(attach_id: str | None = None, run_id: str | None = None, **_: Any) -> Run:
@@ -68,8 +68,11 @@ def attach(attach_id: str | None = None, run_id: str | None = None, **_: Any) ->
     from artstore.api.session import init
 
     *parents, wanted = (attach_id or run_id or "").split("/")
-    if session.run is not None and wanted in ("", session.run.id):
-        return session.require("attach()")
+    for run in session.active:
+        if run.id == wanted:
+            return run
+    if session.run is not None and not wanted:
+        return session.run
     entity, project = parents if len(parents) == 2 else (None, None)
     return init(project, entity=entity, id=wanted or None, resume="must")
 

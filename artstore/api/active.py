@@ -215,6 +215,11 @@ class ActiveRun:
         """Always True: there is no server."""
         return True
 
+    @property
+    def is_of_this_process(self) -> bool:
+        """Whether this process started it, and not one that was forked into it."""
+        return os.getpid() == self._pid
+
     def _flush(self) -> None:
         self._flushed = time.monotonic()
         written = dict(self._unwritten)
@@ -277,9 +282,8 @@ class ActiveRun:
         """
         if self._ended:
             return
-        if os.getpid() != self._pid:  # a forked child leaves its parent's run alone
-            if session.run is self:
-                session.end()
+        if not self.is_of_this_process:  # a forked child leaves its parent's run alone
+            session.end(self)
             return
         unheard = None
         if self._saves is not None and not (self._recording.is_interrupted or self._steps.is_interrupted):
@@ -295,8 +299,7 @@ class ActiveRun:
         if not self._disabled:
             say_ended(self._recording.state(), self._recording.root, self.settings, quiet=quiet)
         atexit.unregister(self.end_at_exit)
-        if session.run is self:
-            session.end()
+        session.end(self)
         if unheard is not None:
             raise unheard
 

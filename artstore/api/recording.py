@@ -336,28 +336,54 @@ def start(
 
 
 class Session:
-    """What this process records at present: the active run, and the folder for drafts of a disabled run."""
+    """What this process records at present: the runs that haven't ended, and the folder for drafts of a disabled run."""
 
     def __init__(self) -> None:
         self.run: Run | None = None
-        """the run that was started last, if it hasn't ended"""
-        self.recording: Recording | None = None
-        """the run in which `log_artifact`, `save` and other calls record; None without one"""
+        """the run on which the functions of the module act, until it ends"""
+        self._active: list[tuple[Run, Recording]] = []
         self.exit_code = 0
         """the code that `sys.exit` got while a run was active"""
         self._scratch: str | None = None
 
-    def begin(self, run: "Run", recording: Recording) -> None:
-        """Make a run the active one."""
-        self.end()
-        self.run, self.recording = run, recording
+    @property
+    def active(self) -> "list[Run]":
+        """The runs that this process started and that haven't ended, the newest last."""
+        return [run for run, _ in list(self._active) if run.is_of_this_process]
+
+    @property
+    def recording(self) -> Recording | None:
+        """The newest run that hasn't ended, in which `save` of an artifact and other calls record; None without one."""
+        return self._active[-1][1] if self._active else None
+
+    def recording_of(self, root: str, path: RunPath) -> Recording | None:
+        """The recording of a run of a repository, if it hasn't ended."""
+        return next((one for _, one in list(self._active) if (one.root, one.path) == (root, path)), None)
+
+    def begin(self, run: "Run", recording: Recording, *, beside: bool = False) -> None:
+        """Record a run, on which the functions of the module act from now on, unless it is `beside` the others.
+
+        A forked child that begins a run leaves those of its parent alone.
+        """
+        for one in list(self._active):
+            if not one[0].is_of_this_process:
+                self._active.remove(one)
+        self._active.append((run, recording))
+        if not beside:
+            self.run = run
         sys.exit = self._noting_exit
 
-    def end(self) -> None:
-        """Make no run active."""
-        self.run = self.recording = None
-        self.exit_code = 0
-        sys.exit = _exit
+    def end(self, run: object) -> None:
+        """Record a run no more."""
+        for one in list(self._active):
+            if one[0] is run:
+                with suppress(ValueError):  # another thread ends it, too
+                    self._active.remove(one)
+        if self.run is run:
+            self.run = None
+        if not self._active:
+            self.exit_code = 0
+            sys.exit = _exit
 
     def scratch(self) -> str:
         """The repository of this process's disabled runs, below a temporary folder that is removed when it ends."""
@@ -372,7 +398,7 @@ class Session:
         _exit(code)
 
     def require(self, what: str) -> "Run":
-        """The active run. Raises NoActiveRun, which says `what` needs one."""
+        """The run on which the functions of the module act. Raises NoActiveRun, which says `what` needs one."""
         if self.run is None:
             raise NoActiveRun(f"there is no active run: call init() before {what}")
         return self.run
@@ -385,7 +411,7 @@ class Session:
 
     def lasting_place(self) -> str:
         """The repository that `Api()` reads: of a disabled run, the one that is found."""
-        disabled = is_disabled() if self.run is None else self.run.disabled
+        disabled = self._active[-1][0].disabled if self._active else is_disabled()
         return (find_root() if disabled else None) or self.place()
 
     @contextmanager

@@ -375,8 +375,7 @@ class RunRecord:
 
     def _add_file(self, path: str, content: bytes | str) -> None:
         """Add a file, given by its bytes or as a local file."""
-        active = session.recording
-        if active is not None and (active.root, active.path) == (self._root, self._state.path):
+        if (active := session.recording_of(self._root, self._state.path)) is not None:
             active.add_file(path, content)
         else:
             opened(self._root).add_run_file(self._state, path, content)

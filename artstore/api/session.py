@@ -13,14 +13,16 @@ from artstore.api.configs import config_of
 from artstore.api.files import PathLike
 from artstore.api.handles import opened
 from artstore.api.messages import say_begun
-from artstore.api.recording import session, start
+from artstore.api.recording import new_id, session, start
 from artstore.api.run import Run
 from artstore.api.runfiles import named_run, restored
 from artstore.api.settings import Settings, for_run, set_for_process
 from artstore.api.surroundings.recorder import Surroundings
+from artstore.api.terminal import in_notebook, termwarn
 from artstore.api.texts import checked_text, checked_texts
 from artstore.backends.git import NO_CODE, Asking
-from artstore.errors import InvalidType, InvalidValue
+from artstore.domain.names import printable
+from artstore.errors import Conflict, InvalidType, InvalidValue
 from artstore.repository import Repository
 from artstore.store.settings import is_repository
 from artstore.store.variables import run_environment
@@ -49,7 +51,7 @@ def init(
     settings: Any = None,
     **furniture: Any,
 ) -> Run:
-    """Start a run and make it the active one. A run that was active is finished first.
+    """Start a run and make it the active one. If a run is active, it is returned instead, unless `reinit` differs.
 
     Its repository is the one that ARTSTORE_DIR names, or the nearest `.artifacts` folder, here or in a parent folder.
     Otherwise it is the nearest to `dir`, and is made if there is none. What isn't given is taken from `settings`, then
@@ -70,7 +72,9 @@ def init(
         dir: The folder from which to look for a repository.
         resume: `allow` (True), `never` to refuse an id that exists, `must` to refuse one that doesn't.
         mode: `disabled` records nothing; all other modes of W&B record.
-        reinit: `return_previous` (False) returns the active run instead.
+        reinit: What happens if runs are active. `return_previous` (False) returns the newest of them, which is the
+            default but in notebooks. `finish_previous` (True) finishes them first. `create_new` starts a run beside
+            them: `artstore.run`, `artstore.log` and the like stay those of the run before.
         allow_val_change: Let config values be changed.
         config_include_keys: Only these keys of `config`.
         config_exclude_keys: Not these keys of `config`.
@@ -97,12 +101,9 @@ def init(
     for argument, lost in _IGNORED.items():
         if furniture.get(argument):
             warnings.warn(f"init({argument}=…) changes nothing: {lost}", stacklevel=2)
-    if reinit == "create_new":
-        raise InvalidValue("one run is active at a time: reinit can't be 'create_new'", hint="finish the first one")
-    before = session.run
-    if before is not None and reinit in ("return_previous", False):
-        return before
-    chosen = for_run(settings, {key: furniture.get(key) for key in ("save_code", "sync_tensorboard")})
+    chosen = for_run(
+        settings, {"reinit": reinit} | {key: furniture.get(key) for key in ("save_code", "sync_tensorboard")}
+    )
     given = {
         "project": project, "entity": entity, "job_type": job_type, "name": name, "id": id, "group": group, "notes": notes,
         "tags": tags, "mode": mode, "resume": resume,
@@ -110,10 +111,11 @@ def init(
     asked = _asked(chosen, {key: value for key, value in given.items() if value is not None})
     values, artifacts = config_of(config, config_include_keys, config_exclude_keys)
     disabled, below = asked.pop("mode") == "disabled", None if dir is None else os.fspath(dir)
+    if session.active and (before := _instead_of_new(chosen, asked.get("resume"))) is not None:
+        return before
     if disabled:
-        asked = {"id": "disabled"} | {key: value for key, value in asked.items() if key not in ("id", "resume")}
-    if before is not None:  # only once all arguments are checked
-        before.finish()
+        asked = {key: value for key, value in asked.items() if key not in ("id", "resume")}
+        asked["id"] = f"disabled-{new_id()}" if session.active else "disabled"
     code = (
         None if disabled or chosen.disable_git else Asking(chosen.git_remote)
     )  # answers while the repository is opened
@@ -127,7 +129,7 @@ def init(
     recorder = None if disabled else Surroundings(run, chosen, said)
     allowed = bool(chosen.allow_val_change if allow_val_change is None else allow_val_change)
     started = Run(run, allow_val_change=allowed, disabled=disabled, start=below, settings=chosen, recorder=recorder)
-    session.begin(started, run)
+    session.begin(started, run, beside=chosen.reinit == "create_new")
     started.config.update(
         {key: started.use_artifact(one, use_as=key) if isinstance(one, str) else one for key, one in artifacts.items()}
     )
@@ -135,6 +137,25 @@ def init(
     if (workers := sys.modules.get("multiprocessing.util")) is not None:  # a forked worker ends without `atexit`
         workers.Finalize(None, started.end_at_exit, exitpriority=0)
     return started
+
+
+def _instead_of_new(settings: Settings, resume: str | None) -> Run | None:
+    """What `reinit` says of the active runs: the one to return, or None to start another run."""
+    wanted = settings.reinit
+    if wanted == "create_new":
+        return None
+    if wanted == "finish_previous" or (wanted == "default" and in_notebook()):
+        for run in session.active:
+            run.finish()
+        return None
+    before = session.active[-1]
+    if resume == "must":
+        raise Conflict(
+            f"run {before.id} is active, so init() can't resume another one", hint="finish it, or reinit='create_new'"
+        )
+    if not (settings.silent or settings.quiet):
+        termwarn(f"run {printable(before.path)} is active, so init() returns it; see reinit to start another one")
+    return before
 
 
 def _asked(settings: Settings, given: dict[str, Any]) -> dict[str, Any]:

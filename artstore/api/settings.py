@@ -28,7 +28,7 @@ _OTHERS = (
     "docker", "email", "entity", "organization", "fork_from", "git_commit", "git_remote_url", "git_root",
     "heartbeat_seconds", "host", "http_proxy", "https_proxy", "identity_token_file", "ignore_globs", "init_timeout",
     "finish_timeout", "job_name", "job_source", "launch_config_path", "login_timeout", "mode", "notebook_name",
-    "program", "program_abspath", "program_relpath", "project", "reinit", "resume", "resume_from", "root_dir",
+    "program", "program_abspath", "program_relpath", "project", "resume", "resume_from", "root_dir",
     "run_group", "run_id", "run_job_type", "run_name", "run_notes", "run_tags", "settings_system", "stop_fn",
     "max_end_of_run_history_metrics", "max_end_of_run_summary_metrics", "summary_timeout", "summary_warnings",
     "sweep_id", "sweep_param_path", "username", "x_executable", "x_extra_http_headers", "x_file_stream_max_bytes",
@@ -48,9 +48,10 @@ _OTHERS = (
 )  # fmt: skip
 FIELDS: dict[str, Any] = {
     **dict.fromkeys(_OFF, False), **dict.fromkeys(_ON, True), **dict.fromkeys((*_PERHAPS, *_OTHERS)),
-    "console": "auto", "git_remote": "origin", "x_stats_sampling_interval": 15.0,
+    "console": "auto", "reinit": "default", "git_remote": "origin", "x_stats_sampling_interval": 15.0,
 }  # fmt: skip
 """The default of each field."""
+_REINITS = "default", "return_previous", "finish_previous", "create_new"
 _CONSOLES = "auto", "off", "wrap", "redirect", "wrap_raw", "wrap_emu"
 _WORDS = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
 
@@ -119,6 +120,11 @@ def checked_setting(name: str, value: Any) -> Any:
         return known
     if name == "console" and value not in _CONSOLES:
         raise InvalidValue(f"setting console must be one of {', '.join(_CONSOLES)}, not {value!r}")
+    if name == "reinit":
+        as_word = _WORDS.get(str(value).lower())
+        value = value if as_word is None else "finish_previous" if as_word else "return_previous"
+        if value not in _REINITS:
+            raise InvalidValue(f"setting reinit must be one of {', '.join(_REINITS)}, not {value!r}")
     if name == "x_stats_sampling_interval":
         try:
             return float(value)

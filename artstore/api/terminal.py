@@ -28,6 +28,13 @@ def termsetup(*_: Any, **__: Any) -> None:
     """Accepted as in W&B: WANDB_SILENT is all that counts here."""
 
 
+def in_notebook() -> bool:
+    """Whether this is IPython's shell of a notebook."""
+    python = sys.modules.get("IPython")
+    shell = python.get_ipython() if python is not None else None
+    return type(shell).__name__ == "ZMQInteractiveShell"
+
+
 def _say(kind: str, text: str, newline: bool, repeat: bool, prefix: bool) -> None:
     line = f"artstore: {kind}{text}" if prefix else f"{kind}{text}"
     if is_silent() or (not repeat and line in _said):

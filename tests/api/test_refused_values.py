@@ -38,7 +38,7 @@ from tests.support.folders import make_tree
         (lambda: draft(metadata={"\ud800": 1}), InvalidValue, "the metadata key '.*' is not valid Unicode"),
         (lambda: log(draft(description="\ud800")), InvalidValue, "the description is not valid Unicode"),
         (lambda: wandb.init(colour="red"), InvalidType, r"init\(\) got an unexpected keyword argument 'colour'"),
-        (lambda: wandb.init(reinit="create_new"), InvalidValue, "one run is active at a time"),
+        (lambda: wandb.init(reinit="create"), InvalidValue, "setting reinit must be one of default, .*, not 'create'"),
         (lambda: wandb.init(config="lr=1"), InvalidType, "config must be a dict, .* 'lr=1' is not a file"),
         (lambda: wandb.init().log({"a": draft()}), InvalidType, "'a' is an artifact, which can't be a value"),
     ],
@@ -62,12 +62,6 @@ def test_a_metric_that_is_nested_without_end_is_cut(here: Path) -> None:
         run.log({"m": deep})
     shown = str(wandb.Api().run("deep").summary["m"])
     assert shown.count("'d'") == 101 and "…" in shown
-
-
-def test_a_run_that_is_active_is_given_back_when_asked(here: Path) -> None:
-    with wandb.init(id="one") as run:
-        assert wandb.init(id="two", reinit="return_previous") is run
-        assert wandb.init(id="two", reinit=False) is run
 
 
 def test_what_a_run_is_called_in_the_environment(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,6 @@ import os
 import re
 import secrets
 import string
-import sys
 from collections.abc import Sequence
 from pathlib import PurePath, PurePosixPath
 from typing import IO, Any, Self
@@ -89,13 +88,6 @@ def generate_id(length: int = 8) -> str:
 def mkdir_exists_ok(dir_name: str | os.PathLike[str]) -> None:
     """Make a folder, and the folders above it, unless it is there."""
     os.makedirs(dir_name, exist_ok=True)
-
-
-def in_notebook() -> bool:
-    """Whether this is IPython's shell of a notebook."""
-    python = sys.modules.get("IPython")
-    shell = python.get_ipython() if python is not None else None
-    return type(shell).__name__ == "ZMQInteractiveShell"
 
 
 def merge_dicts(dest: dict[str, Any], src: dict[str, Any]) -> dict[str, Any]:

@@ -18,7 +18,6 @@ _TERM = ("termerror", "termlog", "termsetup", "termwarn")
 _LIB = {
     "disabled": ("RunDisabled",),
     "filesystem": ("mkdir_exists_ok",),
-    "ipython": ("in_jupyter=in_notebook", "in_notebook"),
     "paths": ("FilePathStr", "LogicalPath", "StrPath", "URIStr"),
     "printer": ("get_printer", "new_printer=get_printer"),
     "runid": ("generate_fast_id=generate_id", "generate_id"),
@@ -122,6 +121,7 @@ MODULES: dict[str, dict[str, str]] = {
     "sdk.data_types.video": _of("artstore", "Video"),
     "sdk.lib": _of(_LIBRARY, "RunDisabled"),
     **{f"sdk.lib.{module}": _of(_LIBRARY, *names) for module, names in _LIB.items()},
+    "sdk.lib.ipython": _of(_TERMINAL, "in_jupyter=in_notebook", "in_notebook"),
     "sdk.lib.config_util": _of("artstore.errors", "ConfigError=Conflict") | _of(_LIBRARY, "merge_dicts"),
     "sdk.wandb_alerts": _of("artstore", "AlertLevel"),
     "sdk.wandb_config": _of("artstore.api.values", "Config=Values"),

@@ -182,15 +182,6 @@ def test_an_exception_in_the_block_leaves_the_run_failed_and_its_rows_there(here
     assert wandb.run is None
 
 
-def test_a_second_init_finishes_the_first(here: Path) -> None:
-    first = wandb.init(id="one")
-    first.log({"a": 1})
-    wandb.init(id="two")
-    assert wandb.Api().run("one").state == "finished" and open_files("one") == []
-    assert wandb.run is not None and wandb.run.id == "two"
-    wandb.finish()
-
-
 # -- forks, threads, several processes -------------------------------------------------------------------
 
 
