@@ -60,6 +60,7 @@ if TYPE_CHECKING:
         watch,
     )
     from artstore.api.settings import Settings
+    from artstore.api.tables.evaluated import EvalTable
     from artstore.api.tables.joined import JoinedTable, PartitionedTable
     from artstore.api.tables.table import Table
     from artstore.api.terminal import termerror, termlog, termsetup, termwarn
@@ -74,7 +75,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AlertLevel", "Api", "Artifact", "ArtifactTTL", "ArtstoreError", "Audio", "Bokeh", "BoundingBoxes2D",
-    "Classes", "CommError", "Error", "Histogram", "Html", "Image", "ImageMask", "JoinedTable", "Molecule", "Object3D",
+    "Classes", "CommError", "Error", "EvalTable", "Histogram", "Html", "Image", "ImageMask", "JoinedTable", "Molecule", "Object3D",
     "PartitionedTable", "Plotly", "Repository", "Run", "Settings", "Table", "UnsupportedError", "UsageError", "Video",
     "__version__", "agent", "alert", "attach", "automations", "box3d", "config", "controller", "define_metric", "errors",
     "finish", "finish_artifact", "init", "install_as_wandb", "join", "link_artifact", "link_model", "log",
@@ -112,6 +113,7 @@ _HOMES = {
         "join", "log_artifact", "log_code", "log_model", "login", "restore", "save", "setup", "unwatch", "upsert_artifact",
         "use_artifact", "use_model", "watch",
     ),
+    "api.tables.evaluated": ("EvalTable",),
     "api.tables.joined": ("JoinedTable", "PartitionedTable"),
     "api.tables.table": ("Table",),
     "api.terminal": ("termerror", "termlog", "termsetup", "termwarn"),

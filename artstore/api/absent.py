@@ -21,7 +21,6 @@ ABSENT: dict[str, dict[str, str]] = {
             *_each("sagemaker_auth", "there is no account to log in to"),
             *_each("gym sacred tensorboard tensorflow", "log the metrics yourself, with log()"),
             *_each("agents docker jupyter launch", "it starts no jobs"),
-            *_each("EvalTable", "it isn't stored yet"),
         ]
     ),
     "Api": dict(

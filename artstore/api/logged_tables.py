@@ -14,6 +14,7 @@ from artstore.api.callers import warn_caller
 from artstore.api.media.content import StoredFile
 from artstore.api.media.logged import RunPlace, in_name
 from artstore.api.tables import frames
+from artstore.api.tables.evaluated import EvalTable
 from artstore.api.tables.file import IMMUTABLE, INCREMENTAL
 from artstore.api.tables.joined import TableGroup
 from artstore.api.tables.naming import SUFFIX
@@ -61,12 +62,13 @@ class RunTables:
             if known.rows != len(value):
                 value.warn_of_change()
             return known.value
+        roles = value.roles() if isinstance(value, EvalTable) else {}
         if value.log_mode == INCREMENTAL:
             told = self._increment(key, value, known, place)
         else:
             artifact = Artifact.of_reserved_type(name_from(f"run-{self._id}-{key}"), "run_table")
             told = self._stored(artifact, value, in_name(key), place)
-        told |= {"ncols": len(value.columns), "nrows": len(value), "log_mode": value.log_mode}
+        told |= {"ncols": len(value.columns), "nrows": len(value), "log_mode": value.log_mode, **roles}
         value.recorded[self._path, key] = Recorded(told, len(value))
         return told
 

@@ -9,7 +9,7 @@ _LIBRARY = "artstore.adapters.wandb_names.library"
 _VALUES = "artstore.adapters.wandb_names.values"
 _TERMINAL = "artstore.api.terminal"
 _MEDIA = (
-    "Audio", "Bokeh", "BoundingBoxes2D", "Classes", "Histogram", "Html", "Image", "ImageMask", "JoinedTable", "Molecule",
+    "Audio", "Bokeh", "BoundingBoxes2D", "Classes", "EvalTable", "Histogram", "Html", "Image", "ImageMask", "JoinedTable", "Molecule",
     "Object3D", "PartitionedTable", "Plotly", "Table", "Video",
 )  # fmt: skip
 _NEVER = ("AuthenticationError", "WandbCoreNotAvailableError")
@@ -107,6 +107,7 @@ MODULES: dict[str, dict[str, str]] = {
     "sdk.data_types.base_types.media": _of(_VALUES, "BatchableMedia=Media", "Media"),
     "sdk.data_types.base_types.wb_value": _of(_VALUES, "WBValue"),
     "sdk.data_types.bokeh": _of("artstore", "Bokeh"),
+    "sdk.data_types.eval_table": _of("artstore", "EvalTable"),
     "sdk.data_types.helper_types": {},
     "sdk.data_types.helper_types.bounding_boxes_2d": _of("artstore", "BoundingBoxes2D"),
     "sdk.data_types.helper_types.classes": _of("artstore", "Classes"),
