@@ -75,8 +75,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AlertLevel", "Api", "Artifact", "ArtifactTTL", "ArtstoreError", "Audio", "Bokeh", "BoundingBoxes2D",
-    "Classes", "CommError", "Error", "EvalTable", "Histogram", "Html", "Image", "ImageMask", "JoinedTable", "Molecule", "Object3D",
-    "PartitionedTable", "Plotly", "Repository", "Run", "Settings", "Table", "UnsupportedError", "UsageError", "Video",
+    "Classes", "CommError", "Error", "EvalTable", "Histogram", "Html", "Image", "ImageMask", "JoinedTable", "Molecule",
+    "Object3D", "PartitionedTable", "Plotly", "Repository", "Run", "Settings", "Table", "UnsupportedError", "UsageError", "Video",
     "__version__", "agent", "alert", "attach", "automations", "box3d", "config", "controller", "define_metric", "errors",
     "finish", "finish_artifact", "init", "install_as_wandb", "join", "link_artifact", "link_model", "log",
     "log_artifact", "log_code", "log_model", "login", "mark_preempting", "pin_config_keys", "plot", "plot_table",

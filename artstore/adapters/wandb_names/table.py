@@ -9,8 +9,8 @@ _LIBRARY = "artstore.adapters.wandb_names.library"
 _VALUES = "artstore.adapters.wandb_names.values"
 _TERMINAL = "artstore.api.terminal"
 _MEDIA = (
-    "Audio", "Bokeh", "BoundingBoxes2D", "Classes", "EvalTable", "Histogram", "Html", "Image", "ImageMask", "JoinedTable", "Molecule",
-    "Object3D", "PartitionedTable", "Plotly", "Table", "Video",
+    "Audio", "Bokeh", "BoundingBoxes2D", "Classes", "EvalTable", "Histogram", "Html", "Image", "ImageMask", "JoinedTable",
+    "Molecule", "Object3D", "PartitionedTable", "Plotly", "Table", "Video",
 )  # fmt: skip
 _NEVER = ("AuthenticationError", "WandbCoreNotAvailableError")
 _ERRORS = ("CommError", "Error", "UnsupportedError", "UsageError")
