@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from artstore.backends.callers import warn_caller
 from artstore.backends.storage import FolderStorage
 from artstore.domain.changes import Change, new_change
 from artstore.domain.collection import State
@@ -309,7 +309,7 @@ class Editor(View):
             with self._retaining() as retention:
                 return tuple(verdict.version["number"] for verdict in retention.apply(state))
         except ArtstoreError as error:
-            warnings.warn(f"the rule '{state.keep}' of {state.path.name} was not applied: {error}", stacklevel=2)
+            warn_caller(f"the rule '{state.keep}' of {state.path.name} was not applied: {error}")
             return ()
 
     # -- versions that several processes put together --

@@ -4,7 +4,6 @@ import atexit
 import os
 import sys
 import time
-import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Self, TextIO
 
@@ -20,6 +19,7 @@ from artstore.api.steps import Steps
 from artstore.api.surroundings.recorder import Surroundings
 from artstore.api.texts import checked_text, checked_texts
 from artstore.api.values import Values
+from artstore.backends.callers import warn_caller
 from artstore.domain.summaries import Summaries, kept_of
 from artstore.errors import NoActiveRun
 from artstore.operations.restoring.downloads import kept_out_of_git
@@ -324,7 +324,7 @@ class ActiveRun:
 
     def alert(self, title: str, text: str = "", *_: Any, **__: Any) -> None:
         """Only warns: artstore sends no alerts."""
-        warnings.warn(f"{title}: {text} (artstore sends no alerts)", stacklevel=2)
+        warn_caller(f"{title}: {text} (artstore sends no alerts)")
 
     def save(
         self,

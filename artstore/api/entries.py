@@ -1,13 +1,13 @@
 """The entries of an artifact: a read-only mapping from path to entry."""
 
 import os
-import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 from urllib.parse import quote
 
 from artstore.api.stored import Stored
+from artstore.backends.callers import warn_caller
 from artstore.domain.names import printable
 from artstore.domain.selection import Selection
 from artstore.domain.tree import REFERENCE, Folder
@@ -59,7 +59,7 @@ class _Extra(dict[str, str]):
     """What is known about a reference. Keys of one's own are left out with a warning."""
 
     def __setitem__(self, key: str, value: str) -> None:
-        warnings.warn(f"dropped '{key}': an entry's extra keeps what the place of a reference reports", stacklevel=2)
+        warn_caller(f"dropped '{key}': an entry's extra keeps what the place of a reference reports")
 
 
 class Entry:

@@ -1,7 +1,6 @@
 """The files of an artifact, before and after it is logged: listed, read, downloaded and verified."""
 
 import os
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from functools import partial
@@ -19,6 +18,7 @@ from artstore.api.stored import Stored
 from artstore.api.tables.file import increment_of
 from artstore.api.tables.naming import is_table
 from artstore.api.tables.table import Table
+from artstore.backends.callers import warn_caller
 from artstore.domain.ignore import PathFilter
 from artstore.domain.names import normal_path, printable
 from artstore.domain.selection import Selection
@@ -272,7 +272,7 @@ class ArtifactFiles:
         how = Restore(selection, link, allow_missing_references=allow_missing_references)
         done = stored.repository.get(stored.found(), _text(root), how)
         for path in done.missing:
-            warnings.warn(f"skipped '{printable(path)}' of {self.name}: what it refers to is gone", stacklevel=2)
+            warn_caller(f"skipped '{printable(path)}' of {self.name}: what it refers to is gone")
         return os.fspath(root) if root else done.root
 
     def checkout(self, root: PathLike | None = None) -> str:

@@ -1,9 +1,9 @@
 """Lists of the Python interface: sequences whose items are made when they are asked for, in W&B's pages."""
 
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
+from artstore.backends.callers import warn_caller
 from artstore.domain.filters import Asked
 from artstore.errors import InvalidType, InvalidValue
 from artstore.operations.finding.lookup import Version
@@ -27,7 +27,7 @@ def warn_if_misspelt(found: Sequence[Any], asked: Asked) -> None:
     """Warn if nothing was found, and the filter asked for a key that nothing has, but something a similar one."""
     for name, hint in asked.unset() if not found else ():
         if hint is not None:
-            warnings.warn(f"the filter found nothing, because nothing has '{name}'; {hint}", stacklevel=3)
+            warn_caller(f"the filter found nothing, because nothing has '{name}'; {hint}")
 
 
 class Listing(Sequence[T], Generic[T]):

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from artstore.api.artifact import Artifact
-from artstore.api.callers import warn_caller
 from artstore.api.media.content import StoredFile
 from artstore.api.media.logged import RunPlace, in_name
 from artstore.api.tables import frames
@@ -20,6 +19,7 @@ from artstore.api.tables.joined import TableGroup
 from artstore.api.tables.naming import SUFFIX
 from artstore.api.tables.refusals import WrongRows
 from artstore.api.tables.table import Table
+from artstore.backends.callers import warn_caller
 from artstore.domain.names import name_from
 from artstore.errors import InvalidValue
 

@@ -6,13 +6,13 @@ import shutil
 import sys
 import tempfile
 import threading
-import warnings
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from artstore.api.handles import opened
+from artstore.backends.callers import warn_caller
 from artstore.backends.git import NO_CODE, Code
 from artstore.backends.owner import this_process
 from artstore.backends.storage import FolderStorage
@@ -454,7 +454,7 @@ def values_set(state: RunState, kind: str, values: dict[str, Any], removed: list
     for key, value in new.items():
         length = len(encode_json(value))
         if length > _LONGEST:
-            warnings.warn(f"dropped {kind} '{key}': {length} bytes of JSON, more than {_LONGEST}", stacklevel=2)
+            warn_caller(f"dropped {kind} '{key}': {length} bytes of JSON, more than {_LONGEST}")
             continue
         if some and size + length > _LONGEST:
             some, size = {}, 0

@@ -2,7 +2,6 @@
 
 import os
 import time
-import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal, overload
 
@@ -15,6 +14,7 @@ from artstore.api.recording import Recording
 from artstore.api.runs import RunRecord
 from artstore.api.sources import artifact_of, is_source, source_files
 from artstore.api.values import checked_step, plain_values
+from artstore.backends.callers import warn_caller
 from artstore.domain.html import definition_rows, page
 from artstore.domain.names import name_from, parse_spec
 from artstore.errors import Conflict, InvalidType, InvalidValue, NotFound
@@ -463,9 +463,8 @@ class Run(ActiveRun):
         values = plain_values(self._with_media_stored(data, self.step if number is None else number))
         with self._steps.locked():
             if not self._steps.add(values, number, end=bool(commit or (commit is None and number is None))):
-                warnings.warn(
-                    f"step {number} is before the current step {self._steps.current}: dropped {', '.join(data)}",
-                    stacklevel=2,
+                warn_caller(
+                    f"step {number} is before the current step {self._steps.current}: dropped {', '.join(data)}"
                 )
                 return
             self._summary.update(self._summaries.of(values))

@@ -3,10 +3,10 @@
 import glob as globs
 import os
 import stat
-import warnings
 from collections.abc import Callable, Iterator
 
 from artstore.api.files import PathLike
+from artstore.backends.callers import warn_caller
 from artstore.backends.storage import is_url
 from artstore.domain.names import printable
 from artstore.errors import ArtstoreError, InvalidValue
@@ -35,7 +35,7 @@ class SavedFiles:
         if policy not in _POLICIES:
             raise InvalidValue('Only "live", "end" and "now" policies are currently supported.')
         if is_url(pattern):
-            warnings.warn(f"{pattern} is a cloud storage url, can't save file to W&B.", stacklevel=4)
+            warn_caller(f"{pattern} is a cloud storage url, can't save file to W&B.")
             return []
         whole = os.path.abspath(pattern)
         base = self._base(pattern, whole, base_path)
@@ -43,7 +43,7 @@ class SavedFiles:
         files = [file for path in found for file in _files_at(path)]
         if not files:
             other = "; save(…, glob=False) takes the name as it is" if os.path.lexists(whole) else ""
-            warnings.warn(f"save() found no file '{printable(pattern)}'{other}", stacklevel=4)
+            warn_caller(f"save() found no file '{printable(pattern)}'{other}")
         for file in files:
             name = os.path.relpath(file, base)
             checked_parts(name)
@@ -86,7 +86,7 @@ class SavedFiles:
             try:
                 self._store(name, file)
             except (OSError, ArtstoreError) as error:
-                warnings.warn(f"'{printable(file)}' wasn't saved with the run: {error}", stacklevel=2)
+                warn_caller(f"'{printable(file)}' wasn't saved with the run: {error}")
 
 
 def _is_below(path: str, folder: str) -> bool:

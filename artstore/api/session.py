@@ -3,7 +3,6 @@
 import atexit
 import os
 import sys
-import warnings
 from collections.abc import Callable
 from functools import wraps
 from inspect import signature
@@ -20,6 +19,7 @@ from artstore.api.settings import Settings, for_run, set_for_process
 from artstore.api.surroundings.recorder import Surroundings
 from artstore.api.terminal import in_notebook, termwarn
 from artstore.api.texts import checked_text, checked_texts
+from artstore.backends.callers import warn_caller
 from artstore.backends.git import NO_CODE, Asking
 from artstore.domain.names import printable
 from artstore.errors import Conflict, InvalidType, InvalidValue
@@ -100,7 +100,7 @@ def init(
         raise InvalidType(f"init() got an unexpected keyword argument '{min(unknown)}'")
     for argument, lost in _IGNORED.items():
         if furniture.get(argument):
-            warnings.warn(f"init({argument}=…) changes nothing: {lost}", stacklevel=2)
+            warn_caller(f"init({argument}=…) changes nothing: {lost}")
     chosen = for_run(
         settings, {"reinit": reinit} | {key: furniture.get(key) for key in ("save_code", "sync_tensorboard")}
     )

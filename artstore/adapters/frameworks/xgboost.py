@@ -1,13 +1,13 @@
 """XGBoost: a callback that logs evaluations, the booster's config, its best score and, if asked, the model."""
 
 import json
-import warnings
 from typing import Any
 
 from xgboost import Booster
 from xgboost.callback import TrainingCallback
 
 from artstore.adapters.frameworks.common import active_run, log_direction, log_importance, log_model_file
+from artstore.backends.callers import warn_caller
 
 _SMALLER = frozenset({"rmse", "rmsle", "mae", "mape", "mphe", "logloss", "mlogloss", "error", "merror"})
 _LARGER = frozenset({"auc", "aucpr", "ndcg", "map"})
@@ -65,5 +65,5 @@ class WandbCallback(TrainingCallback):  # type: ignore[misc]  # XGBoost may be a
 
 def wandb_callback() -> WandbCallback:
     """W&B's old name for a callback that logs evaluations only."""
-    warnings.warn("wandb_callback() is WandbCallback() now", stacklevel=2)
+    warn_caller("wandb_callback() is WandbCallback() now")
     return WandbCallback(log_feature_importance=False, define_metric=False)

@@ -7,7 +7,6 @@ import tempfile
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from artstore.api.callers import warn_caller
 from artstore.api.media import pixels
 from artstore.api.media.audio import Audio
 from artstore.api.media.content import Content, LocalFile, read
@@ -19,6 +18,7 @@ from artstore.api.media.unstored import Unstored
 from artstore.api.media.value import Media, Told
 from artstore.api.media.video import Video
 from artstore.api.needed import package_of
+from artstore.backends.callers import warn_caller
 from artstore.domain.metadata import has_form
 from artstore.domain.names import parse_path
 from artstore.errors import InvalidValue

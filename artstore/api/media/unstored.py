@@ -1,7 +1,8 @@
 """Kinds of W&B's that are accepted, so that scripts run, but not stored."""
 
-import warnings
 from typing import Any
+
+from artstore.backends.callers import warn_caller
 
 
 class Unstored:
@@ -13,7 +14,7 @@ class Unstored:
         kind = type(self)
         if not kind._warned:
             kind._warned = True
-            warnings.warn(f"artstore doesn't store {kind.__name__} values; log_artifact() stores files", stacklevel=2)
+            warn_caller(f"artstore doesn't store {kind.__name__} values; log_artifact() stores files")
 
 
 class Molecule(Unstored):

@@ -1,6 +1,5 @@
 """Plots of scikit-learn's models, as `wandb.sklearn` makes them. Each is logged to the active run under its own key."""
 
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,6 +8,7 @@ from artstore.api.plots.chart import visualize
 from artstore.api.plots.classes import pr_curve, roc_curve
 from artstore.api.recording import session
 from artstore.api.tables.table import Table
+from artstore.backends.callers import warn_caller
 from artstore.errors import InvalidValue
 
 
@@ -79,7 +79,7 @@ def plot_feature_importances(
     importances = None if found is None else np.squeeze(np.asarray(found))
     if importances is None or importances.ndim != 1:
         what = "one importance for each feature" if importances is not None else "importances"
-        warnings.warn(f"plot_feature_importances: {type(model).__name__} doesn't have {what}", stacklevel=2)
+        warn_caller(f"plot_feature_importances: {type(model).__name__} doesn't have {what}")
         return
     order = np.argsort(importances)[::-1].tolist()
     rows = [[at if feature_names is None else str(feature_names[at]), importances[at].item()] for at in order]
@@ -203,7 +203,7 @@ def plot_clusterer(*_: Any, **__: Any) -> None:
 
 
 def _lacks(name: str) -> None:
-    warnings.warn(f"artstore has no {name}: nothing is logged; wandb.plot has charts of any table", stacklevel=3)
+    warn_caller(f"artstore has no {name}: nothing is logged; wandb.plot has charts of any table")
 
 
 def _visualize(key: str, name: str, columns: list[str], rows: list[list[Any]]) -> None:

@@ -5,12 +5,12 @@ import os
 import sys
 import threading
 import time
-import warnings
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
+from artstore.backends.callers import warn_caller
 from artstore.backends.descriptors import OpenFile
 from artstore.backends.files import write_fully
 from artstore.domain.screen import Screen
@@ -138,7 +138,7 @@ class Console:
                 self._file.close()
             self._lock.release()
         if self.error is not None:
-            warnings.warn(f"the console output isn't recorded: {self.error.strerror}", stacklevel=2)
+            warn_caller(f"the console output isn't recorded: {self.error.strerror}")
 
 
 class _Tap:

@@ -3,7 +3,6 @@
 import json
 import os
 import sys
-import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,6 +11,7 @@ from artstore.api.settings import Settings
 from artstore.api.surroundings.console import Console, standard_streams
 from artstore.api.surroundings.machine import metadata, requirements
 from artstore.api.surroundings.samples import EVENTS, Sampler, can_sample
+from artstore.backends.callers import warn_caller
 from artstore.backends.git import Code, diff_of
 from artstore.domain.redaction import Mask
 from artstore.errors import ArtstoreError
@@ -33,7 +33,7 @@ class Surroundings:
             for path, content in _files(run, settings, code, mask):
                 run.add_file(path, content)
         except (OSError, ArtstoreError) as error:
-            warnings.warn(f"the surroundings of run {run.path} aren't recorded: {error}", stacklevel=3)
+            warn_caller(f"the surroundings of run {run.path} aren't recorded: {error}")
         if settings.console != "off":
             self._console = Console(lambda: run.growing_file(LOG), mask, standard_streams())
         if not settings.x_disable_stats and can_sample():

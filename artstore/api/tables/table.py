@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from typing import Any, BinaryIO
 
-from artstore.api.callers import warn_caller
 from artstore.api.media.content import read
 from artstore.api.media.layout import ArtifactPlace
 from artstore.api.media.value import MediaSource
@@ -23,6 +22,7 @@ from artstore.api.tables.refusals import ColumnThere, NoColumn, NoRow, WrongRows
 from artstore.api.tables.rows import Rows
 from artstore.api.tables.storing import arrays_in, type_read, write_rows
 from artstore.api.tables.typed import IN_MEMORY, Computed, TypedRows
+from artstore.backends.callers import warn_caller
 from artstore.domain.html import MOST_ROWS, grid, page
 from artstore.domain.names import printable
 from artstore.errors import Damage, InvalidType, InvalidValue, NotFound, UsageError

@@ -7,10 +7,10 @@ import sys
 import tempfile
 import threading
 import time
-import warnings
 from collections.abc import Callable
 from typing import Any
 
+from artstore.backends.callers import warn_caller
 from artstore.domain.collection import Path
 from artstore.domain.names import printable
 from artstore.errors import ArtstoreError, Conflict
@@ -60,7 +60,7 @@ def follow(place: Place, old: Path, new: Path) -> None:
     try:
         rules.follow_rename(place, before, after)
     except (ArtstoreError, OSError) as error:
-        warnings.warn(f"automations for {old} still have its old name: {error}", AutomationWarning, stacklevel=4)
+        warn_caller(f"automations for {old} still have its old name: {error}", AutomationWarning)
 
 
 def waiting_for_metrics(place: Place, run: dict[str, str]) -> list[MetricWatch]:
@@ -71,7 +71,7 @@ def waiting_for_metrics(place: Place, run: dict[str, str]) -> list[MetricWatch]:
         done = _set_off_by(run) if waiting else set()
         return [MetricWatch(rule) for rule in waiting if rule["id"] not in done]
     except (ArtstoreError, OSError) as error:
-        warnings.warn(f"no automation was set off: {error}", AutomationWarning, stacklevel=4)
+        warn_caller(f"no automation was set off: {error}", AutomationWarning)
         return []
 
 
@@ -133,7 +133,7 @@ def fire(place: Place, events: list[Event], ask: Callable[[str], bool | None]) -
         if jobs:
             _start(place, jobs)
     except Exception as error:  # of any kind: the changes are made already
-        warnings.warn(f"no automation was set off: {error}", AutomationWarning, stacklevel=3)
+        warn_caller(f"no automation was set off: {error}", AutomationWarning)
 
 
 def _asked(place: Place, ask: Callable[[str], bool | None]) -> list[Rule]:
@@ -141,7 +141,7 @@ def _asked(place: Place, ask: Callable[[str], bool | None]) -> list[Rule]:
     answer = ask(f"this repository has automations of yours, made when it was elsewhere; run them at {place.root}?")
     if answer is None:
         message = f"automations of this repository were not allowed at {printable(place.root)}, so none is set off"
-        warnings.warn(f"{message}: `artstore automation allow` allows them", AutomationWarning, stacklevel=4)
+        warn_caller(f"{message}: `artstore automation allow` allows them", AutomationWarning)
         return []
     rules.decide(place, answer)
     return rules.rules_for(place)[0]
