@@ -15,6 +15,7 @@
     │   │   └── ArtifactStatusError       not possible before, or not after, it was logged (also AttributeError)
     │   │       ├── ArtifactNotLoggedError
     │   │       └── ArtifactFinalizedError
+    │   ├── AuthenticationError           never: there is no account, but W&B's scripts catch it
     │   ├── Refused                   6   would overwrite your changes; use --force
     │   └── StorageError              9   storage error: input/output, permission, read-only, no space
     │       ├── NoSpace                   no space or quota left
@@ -24,6 +25,7 @@
     │   ├── MissingObject                 an object that is nowhere
     │   └── DamagedLog                    an entry that is missing, torn or out of the chain
     ├── SourceError                   8   files to add can't be read, keep changing, or aren't files (also ValueError)
+    ├── WandbCoreNotAvailableError        never: artstore is one process, but W&B's scripts catch it
     └── UnsupportedFormat            10   made by a newer artstore, or not an artstore repository
 
 There is a class only for errors that a caller would handle differently. The builtin base classes, and the second names
@@ -82,6 +84,10 @@ class NoActiveRun(InvalidValue, AttributeError):
 
 class CommError(ArtstoreError):
     exit_code = 9
+
+
+class AuthenticationError(CommError):
+    pass
 
 
 class NotFound(CommError, LookupError, ValueError):
@@ -159,6 +165,10 @@ class NoSpace(StorageError):
 
 
 class UnknownOutcome(StorageError):
+    pass
+
+
+class WandbCoreNotAvailableError(ArtstoreError):
     pass
 
 

@@ -353,7 +353,7 @@ class Run(ActiveRun):
         artifact = self.use_artifact(name)
         if MODEL not in artifact.type:
             kind = f"'{artifact.name}' is a '{artifact.type}'"
-            raise _NotAModel(f"You can only use this method for 'model' artifacts; {kind}")
+            raise NotAModel(f"You can only use this method for 'model' artifacts; {kind}")
         folder = artifact.download()
         entries = list(artifact.manifest.entries)
         return os.path.join(folder, entries[0]) if len(entries) == 1 else folder
@@ -380,7 +380,7 @@ class Run(ActiveRun):
             ('local/model-registry/digits:v0', 'model:v0')
         """
         if "/" in registered_model_name or ":" in registered_model_name:
-            raise _NotAModel(
+            raise NotAModel(
                 "Please provide only the name of the registered model. Do not append the entity or project name."
             )
         model = self.log_artifact(path, name, MODEL)
@@ -495,5 +495,5 @@ class Run(ActiveRun):
         return page("run (disabled)", definition_rows([])) if self._disabled else self._record()._repr_html_()
 
 
-class _NotAModel(InvalidValue, AssertionError):
+class NotAModel(InvalidValue, AssertionError):
     """The artifact isn't a model, for which W&B raises an AssertionError."""

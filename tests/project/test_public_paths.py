@@ -1,5 +1,7 @@
 """Paths by which users import this package: they stay, wherever the code behind them goes."""
 
+import ast
+import builtins
 import importlib
 import subprocess
 import sys
@@ -27,6 +29,9 @@ PUBLIC = {
         "Conflict",
         "Damage",
         "Refused",
+        "AuthenticationError",
+        "UnsupportedError",
+        "WandbCoreNotAvailableError",
     ],
     "artstore.fsspec": ["ArtstoreFileSystem"],
     "artstore.references": ["Handler", "Reference", "Target", "register"],
@@ -81,3 +86,18 @@ def test_a_module_of_wandbs_is_reached_first_in_a_fresh_process_and_then_all_els
     code = f"import artstore as wandb; {first}; wandb.errors.Error; wandb.init; wandb.Artifact; wandb.automations.RunCommand"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_no_error_that_a_traceback_names_has_a_private_name() -> None:
+    """`artstore.api.run._NotAModel: …` would tell a user to look for something that can't be caught."""
+    bases: dict[str, set[str]] = {}
+    for path in Path(artstore.__file__).parent.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ClassDef):
+                bases.setdefault(node.name, set()).update(ast.unparse(base).split(".")[-1] for base in node.bases)
+    builtin = vars(builtins).values()
+    errors = {kind.__name__ for kind in builtin if isinstance(kind, type) and issubclass(kind, BaseException)}
+    while more := {name for name, above in bases.items() if above & errors} - errors:
+        errors |= more
+    assert {"ArtstoreError", "NoEntry", "NotAModel"} <= errors
+    assert [name for name in sorted(errors) if name.startswith("_")] == []

@@ -13,18 +13,6 @@ from artstore.api.artifact import Artifact
 from artstore.api.recording import new_id
 from artstore.api.terminal import termerror, termlog, termwarn
 from artstore.domain.metadata import recorded
-from artstore.errors import ArtstoreError, CommError
-
-# -- wandb.errors --
-
-
-class AuthenticationError(CommError):
-    """For scripts that catch it. It is never raised: there is no account."""
-
-
-class WandbCoreNotAvailableError(ArtstoreError):
-    """For scripts that catch it. It is never raised: artstore is one process."""
-
 
 # -- wandb.sdk.lib --
 

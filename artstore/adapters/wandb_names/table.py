@@ -12,8 +12,9 @@ _MEDIA = (
     "Audio", "Bokeh", "BoundingBoxes2D", "Classes", "EvalTable", "Histogram", "Html", "Image", "ImageMask", "JoinedTable",
     "Molecule", "Object3D", "PartitionedTable", "Plotly", "Table", "Video",
 )  # fmt: skip
-_NEVER = ("AuthenticationError", "WandbCoreNotAvailableError")
-_ERRORS = ("CommError", "Error", "UnsupportedError", "UsageError")
+_ERRORS = (
+    "AuthenticationError", "CommError", "Error", "UnsupportedError", "UsageError", "WandbCoreNotAvailableError",
+)  # fmt: skip
 _TERM = ("termerror", "termlog", "termsetup", "termwarn")
 _LIB = {
     "disabled": ("RunDisabled",),
@@ -77,8 +78,8 @@ MODULES: dict[str, dict[str, str]] = {
     "cli.cli": _of("artstore.adapters.wandb_names.command", "cli"),
     "data_types": _of("artstore", *_MEDIA) | _of(_VALUES, "Media", "WBValue"),
     "env": {},
-    "errors": _of(_LIBRARY, *_NEVER),
-    "errors.errors": _of("artstore.errors", *_ERRORS) | _of(_LIBRARY, *_NEVER),
+    "errors": {},
+    "errors.errors": _of("artstore.errors", *_ERRORS),
     "errors.term": _of(_TERMINAL, *_TERM),
     "integration": {},
     **{

@@ -210,7 +210,7 @@ def content_of_file(path: str | os.PathLike[str]) -> Content:
             return Kept(file.read(), os.path.basename(path))
 
 
-class _NoSuchFile(SourceError, FileNotFoundError):
+class NoSuchFile(SourceError, FileNotFoundError):
     """There is no such file, for which W&B raises a FileNotFoundError."""
 
 
@@ -222,7 +222,7 @@ def _readable(path: str) -> Iterator[None]:
     except OSError as error:
         if isinstance(error, SourceError):
             raise
-        kind = _NoSuchFile if isinstance(error, FileNotFoundError) else SourceError
+        kind = NoSuchFile if isinstance(error, FileNotFoundError) else SourceError
         problem = error.strerror or str(error)
         raise kind(f"{printable(path)} can't be read: {problem}", problems=[(path, problem)]) from error
 

@@ -17,7 +17,7 @@ Labels = dict[Any, str]
 """Names of classes by their ids."""
 
 
-class _NotClasses(InvalidValue, AssertionError):
+class NotClasses(InvalidValue, AssertionError):
     """A class without an id or a name, for which W&B raises an AssertionError."""
 
 
@@ -43,7 +43,7 @@ class Classes(Media):
         """
         self.class_set: list[dict[str, Any]] = [plain(dict(each)) for each in class_set]
         if not all("id" in each and "name" in each for each in self.class_set):
-            raise _NotClasses("each class must have an 'id' and a 'name', such as {'id': 0, 'name': 'person'}")
+            raise NotClasses("each class must have an 'id' and a 'name', such as {'id': 0, 'name': 'person'}")
 
     def labels(self) -> Labels:
         """The names by id."""

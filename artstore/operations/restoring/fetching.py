@@ -22,7 +22,7 @@ _WAITS = (0.2, 1.0)
 """Seconds before the second and the third try, after a storage error such as a cut connection."""
 
 
-class _Stopped(Exception):
+class Stopped(Exception):
     """Raised in the threads of a fetcher that was stopped."""
 
 
@@ -118,7 +118,7 @@ class Fetcher:
 
     def _refuse_stopped(self) -> None:
         if self._stopped:
-            raise _Stopped
+            raise Stopped
 
 
 def _remove(file: _Unfinished) -> None:
