@@ -267,7 +267,7 @@ class Editor(View):
         from artstore.operations.changing.retention import Retention
 
         with self._changing() as changes:
-            yield Retention(self.refs, Accepted(self._folder), changes, self.catalog())
+            yield Retention(self.refs, Accepted(self._folder), changes, self.catalog)
 
     def keep(self, text: str, rule: str | None) -> Kept:
         """Set the rule that says which versions of a collection are kept, or with None remove it.

@@ -257,36 +257,43 @@ class Changes:
             if id in state.versions and not is_live(state.versions[id]):
                 self.tell_links_of_deleted(state, [id])
 
-    def judge(self, path: Path, policy: Policy, users: Mapping[str, str] | None = None) -> list[Verdict]:
-        """Decide which versions of a collection a policy keeps. Deletes nothing. `users`: see `retention.judge`."""
-        return self._judge(self._refs.read(path), policy, users)
+    def judge(
+        self, state: State, policy: Policy, users: Mapping[str, str] | None = None, *, now: bool = False
+    ) -> list[Verdict]:
+        """Decide which versions of a collection a policy keeps. Deletes nothing. `users`: see `retention.judge`.
 
-    def _judge(self, state: State, policy: Policy, users: Mapping[str, str] | None) -> list[Verdict]:
+        With `now`, links are looked up again.
+        """
+        links_of = self._links_now() if now else self._links_of
         return judge(
             state,
             policy,
-            lambda id: bool(self._links_of(id)),
+            lambda id: bool(links_of(id)),
             lambda version: self._lookup.properties(Version(state, version))[1],
             lambda version: self._lookup.said_of(Version(state, version)),
             users,
         )
 
-    def prune(
-        self, path: Path, policy: Policy, *, force: bool, users: Mapping[str, str] | None = None
-    ) -> list[Verdict]:
-        """Delete the versions that a policy does not keep. Returns the verdicts.
+    def prune(self, path: Path, decide: Callable[[State, bool], list[Verdict]], *, force: bool) -> list[Verdict]:
+        """Delete the versions of which `decide` says that they go. Returns the last verdicts.
 
         Raises Conflict, with nothing deleted, if such a version has aliases or links point to it, unless `force`.
+
+        Args:
+            decide: Decides on a state of the collection. It is True when the deletions will be appended to this state.
         """
         # 1. Refuse before anything changes, then copy properties to links.
-        verdicts: list[Verdict] = []
-        going = [Version(self._refs.read(path), v.version) for v in self.judge(path, policy, users) if v.goes]
+        state = self._refs.read(path)
+        verdicts = decide(state, False)
+        going = [Version(state, verdict.version) for verdict in verdicts if verdict.goes]
+        if not going:
+            return verdicts
         self.refuse_held(going, force=force)
         self._release(going, force=force)
 
         # 2. Decide again on the state to which the entry is appended: versions may have been saved meanwhile.
         def build(state: State) -> list[Change]:
-            verdicts[:] = self._judge(state, policy, users)
+            verdicts[:] = decide(state, True)
             gone = [verdict.version for verdict in verdicts if verdict.goes]
             self.refuse_held([Version(state, version) for version in gone], force=force)
             return [change for version in gone for change in deletion(state, version["id"])]

@@ -41,7 +41,7 @@ def prune(
     a dry run returns that error with the verdicts. The freed bytes are exactly those that gc would free.
     """
     # 1. Decide on all versions, and refuse before anything is deleted.
-    judged = [(state, changes.judge(state.path, policy)) for state in states]
+    judged = [(state, changes.judge(state, policy)) for state in states]
     going = [Version(state, verdict.version) for state, verdicts in judged for verdict in verdicts if verdict.goes]
     refused = None
     try:
@@ -54,7 +54,11 @@ def prune(
     # 2. Count the bytes while the versions still exist, then delete them.
     freed = _freed_without(store, catalog, going, monitor) if going else 0
     if not dry_run:
-        judged = [(state, changes.prune(state.path, policy, force=force)) for state, _ in judged]
+
+        def decide(state: State, now: bool) -> list[Verdict]:
+            return changes.judge(state, policy, now=now)
+
+        judged = [(state, changes.prune(state.path, decide, force=force)) for state in states]
     return Pruned([(state.path, verdict) for state, verdicts in judged for verdict in verdicts], freed, refused)
 
 

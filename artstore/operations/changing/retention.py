@@ -1,5 +1,6 @@
 """Retention: a collection's own rule for which versions are kept. Saves apply it where somebody set or accepted it."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 from artstore.domain.changes import Change, new_change
@@ -35,7 +36,7 @@ class Kept(NamedTuple):
 class Retention:
     """Sets, accepts and applies the rules of collections."""
 
-    def __init__(self, refs: Refs, accepted: Accepted, changes: Changes, catalog: Catalog) -> None:
+    def __init__(self, refs: Refs, accepted: Accepted, changes: Changes, catalog: Callable[[], Catalog]) -> None:
         self._refs = refs
         self._accepted = accepted
         self._changes = changes
@@ -75,24 +76,29 @@ class Retention:
             return Kept(state.path, None, accepted, [])
         policy = _policy(rule)
         try:
-            return Kept(state.path, rule, accepted, self._changes.judge(state.path, policy, self._catalog.in_use()))
+            return Kept(state.path, rule, accepted, self._changes.judge(state, policy, self._catalog().in_use()))
         except InvalidValue as error:  # no version has the metadata that it looks at
             return Kept(state.path, rule, accepted, [], error.message)
 
     def apply(self, state: State) -> list[Verdict]:
         """Delete the versions that the collection's rule lets go, if it was set or accepted here. Returns the verdicts.
 
-        Cost: nothing for a collection without a rule. The runs are read only if the rule lets a version go.
+        Whether the rule holds, and what it lets go, is decided once more on the state to which the deletions are
+        appended. Cost: nothing for a collection without a rule. The runs are read only if the rule lets a version go.
         """
         if state.keep is None or not self._is_accepted(state):
             return []
-        policy = _policy(state.keep)
-        if not any(verdict.goes for verdict in self._changes.judge(state.path, policy, users={})):
+        return [verdict for verdict in self._changes.prune(state.path, self._decide, force=False) if verdict.goes]
+
+    def _decide(self, state: State, now: bool) -> list[Verdict]:
+        """The verdicts of a collection's own rule. None if it has none, or one that nobody accepted here."""
+        if state.keep is None or not self._is_accepted(state):
             return []
-        in_use = self._catalog.in_use()
-        return [
-            verdict for verdict in self._changes.prune(state.path, policy, force=False, users=in_use) if verdict.goes
-        ]
+        policy = _policy(state.keep)
+        verdicts = self._changes.judge(state, policy, {}, now=now)
+        if any(verdict.goes for verdict in verdicts):
+            verdicts = self._changes.judge(state, policy, self._catalog().in_use(), now=now)
+        return verdicts
 
     def _is_accepted(self, state: State) -> bool:
         return state.keep_entry is not None and state.keep_entry in self._accepted.all()

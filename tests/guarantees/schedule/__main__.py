@@ -43,6 +43,8 @@ CASTS: list[Cast] = [
     ("plain", ("adder", "deleter", "collector")),
     ("plain", ("heir", "saver", "deleter", "collector", "collector")),
     ("plain", ("mover", "copier", "adder", "collector")),
+    ("rule", ("keeper", "namer", "collector")),
+    ("rule", ("keeper", "unruler", "collector")),
     ("large", ("saver", "deleter", "collector", "collector")),
     ("large", ("copier", "deleter", "collector")),
     ("half", ("copier", "collector", "collector")),

@@ -37,9 +37,10 @@ SCENES: dict[str, Content] = {
     "half": HALF,
     "deleted": GONE,
     "trash": GONE,
+    "rule": BASE,
 }
 """What `base` holds, by scene: `packs` has a second one; of a pack of `half` less than half is alive; in `deleted` and `trash`
-`base:v0` is deleted, and lies in a pack or in the trash of an ended run.
+`base:v0` is deleted, and lies in a pack or in the trash of an ended run; in `rule` a rule lets `base:v0` go.
 """
 
 
@@ -77,6 +78,7 @@ class Stage:
     def play(self, scene: str, cast: tuple[str, ...], choose: Choose) -> Played:
         self._prepare(scene)
         expected = {} if scene in ("deleted", "trash") else {"base": SCENES[scene]}
+        expected = {"base:v1": SCENES[scene]} if scene == "rule" else expected
         taken = {"base"} if {"deleter", "mover"} & set(cast) else set[str]()
         problems: list[str] = []
 
@@ -121,6 +123,9 @@ class Stage:
             "mover": lambda repository: repository.move(spec, "moved"),
             "renamer": lambda repository: repository.rename("base", "renamed"),
             "deleter": lambda repository: repository.delete(spec),
+            "keeper": lambda repository: repository.retain(repository.refs.read(repository.path_of("base")[0])),
+            "namer": lambda repository: repository.set_aliases("base:v0", add=("prod",)),
+            "unruler": lambda repository: repository.keep("base", None),
             "collector": lambda repository: repository.gc(now=True),
             "merger": lambda repository: merging.merge(repository.objects),
         }
@@ -140,6 +145,8 @@ class Stage:
             make_tree(Path(self._source(scene, name)), dict(WHOLE if scene == "half" else SCENES[scene]))
         time.sleep(0.05)  # s; what is younger is read again, whatever the stat cache says
         with Repository.init(str(root)) as repository:
+            if scene == "rule":
+                repository.put(str(make_tree(root.parent / "first", dict(GONE))), "base")
             repository.put(self._source(scene, "base"), "base")
             if scene == "packs":
                 repository.put(str(make_tree(root.parent / "other", dict(GONE))), "other")
@@ -147,6 +154,8 @@ class Stage:
                 for name in ("base", "again"):
                     os.unlink(f"{self._source(scene, name)}/filler")
                 repository.put(self._source(scene, "base"), "base")
+            if scene == "rule":
+                repository.keep("base", "last:1")
             if scene in ("half", "deleted", "trash"):
                 repository.delete("base:v0")
             if scene == "trash":
@@ -167,6 +176,7 @@ class Stage:
         with Repository(self._root) as repository:
             problems += [f"fsck: {problem}" for problem in repository.fsck().problems]
         problems += [f"reader: {problem}" for problem in _in_place(self._root).check()]
+        problems += _against_the_rule(self._root) if "keeper" in [actor.name for actor in run.actors] else []
         stranded = [*Path(self._root, "tmp").iterdir(), *Path(self._root, "trash").glob("*/*")]
         return problems + [f"{path.relative_to(self._root)} is stranded" for path in stranded]
 
@@ -209,6 +219,20 @@ def _add(repository: Repository, source: str) -> None:
         draft.add_folder(source)
         draft.save_part(repository.path_of("added")[0], "upsert", writer="adder")
     repository.finish("added", "upsert")
+
+
+def _against_the_rule(root: str) -> list[str]:
+    """Deletions that were appended although the version had an alias, or the rule was removed."""
+    with Repository(root) as repository:
+        path = repository.path_of("base")[0]
+        deleted = [
+            (change["id"], repository.refs.read_folder(path.folder, until=entry.number - 1, checkpoints=False))
+            for entry in repository.refs.history(path)
+            for change in entry.changes
+            if change["kind"] == "delete"
+        ]
+    wrong = [id for id, before in deleted if before.keep is None or set(before.aliases_of(id)) - {"latest"}]
+    return [f"the rule was not to delete {id[:12]}" for id in wrong]
 
 
 def distinct(cast: tuple[str, ...]) -> list[str]:

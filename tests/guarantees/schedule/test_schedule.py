@@ -38,6 +38,13 @@ def test_a_search_of_all_schedules_with_one_preemption_finds_that(
         assert any(played.problems for played in systematic(Stage(tmp_path), scene, cast, 120, Random(1)))
 
 
+@pytest.mark.parametrize("other", ["namer", "unruler"])
+def test_a_rule_deletes_nothing_that_it_keeps_by_the_time_it_is_applied(other: str, tmp_path: Path) -> None:
+    played = list(systematic(Stage(tmp_path), "rule", ("keeper", other), 60, Random(1)))
+    assert [problem for one in played for problem in one.problems] == []
+    assert len(played) > 10 and any(one.errors for one in played) is (other == "namer")
+
+
 def test_a_schedule_that_was_told_is_played_again_step_by_step(tmp_path: Path) -> None:
     stage, cast = Stage(tmp_path), ("saver", "merger", "deleter", "collector")
     for first in randomly(stage, "packs", cast, 10, Random(7)):

@@ -13,6 +13,7 @@ from artstore.api.recording import start
 from artstore.domain.changes import new_change
 from artstore.domain.retention import Policy
 from artstore.errors import Conflict, InvalidValue
+from artstore.operations.changing.changes import Changes
 from artstore.repository import Repository
 from tests.support.artifacts import draft, log
 from tests.support.checks import check
@@ -274,3 +275,37 @@ def test_an_enormous_rule_is_refused_in_a_short_message(here: Path) -> None:
     save(0)
     with pytest.raises(InvalidValue, match="a rule may have 1000 characters, not 1000000"):
         repository().keep("model", "z" * 1_000_000)
+
+
+@pytest.mark.parametrize("act", ["alias", "tag", "link", "run", "no rule", "not accepted"])
+def test_what_changes_while_a_rule_is_applied_counts(here: Path, monkeypatch: pytest.MonkeyPatch, act: str) -> None:
+    """Between the plan and the deletion somebody names, links or uses the version, or removes the rule."""
+    save(0)
+    save(1)
+    repository().keep("model", "last:1")
+    release, recordings = Changes._release, []
+
+    def meanwhile(changes: Changes, *args: Any, **options: Any) -> None:
+        release(changes, *args, **options)
+        monkeypatch.setattr(Changes, "_release", release)
+        with Repository(".artifacts") as other:
+            if act == "alias":
+                other.set_aliases("model:v0", add=("prod",))
+            elif act == "tag":
+                other.set_tags("model:v0", add=("paper",))
+            elif act == "link":
+                other.link(other.find("model:v0"), "registry-team/models")
+            elif act == "run":
+                recordings.append(start(str(Path(".artifacts").absolute()), id="other"))
+                recordings[0].used(other.find("model:v0"), None)
+            elif act == "no rule":
+                other.keep("model", None)
+            else:
+                Path(".artifacts/accepted").unlink()
+
+    monkeypatch.setattr(Changes, "_release", meanwhile)
+    with Repository(".artifacts") as at:
+        assert at.retain(at.refs.read(at.path_of("model")[0])) == ()
+        assert live(at) == [0, 1]
+    for recording in recordings:
+        recording.finish(0, {})
