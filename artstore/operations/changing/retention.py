@@ -85,8 +85,14 @@ class Retention:
 
         Whether the rule holds, and what it lets go, is decided once more on the state to which the deletions are
         appended. Cost: nothing for a collection without a rule. The runs are read only if the rule lets a version go.
+        Raises Conflict if the repository was copied since it was accepted.
         """
-        if state.keep is None or not self._is_accepted(state):
+        if state.keep is None:
+            return []
+        if state.keep_entry in self._accepted.elsewhere():
+            accept = typed("keep --accept", state.path.name)
+            raise Conflict(f"this repository was copied or restored since it was accepted; {accept} accepts it again")
+        if not self._is_accepted(state):
             return []
         return [verdict for verdict in self._changes.prune(state.path, self._decide, force=False) if verdict.goes]
 

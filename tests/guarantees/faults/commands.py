@@ -201,6 +201,12 @@ def _with_rule(place: Place, ledger: Ledger) -> None:
     place.write(_files("third"))
 
 
+def _accept_again(place: Place) -> None:
+    """In the copy, which accepted nothing."""
+    with Repository(str(place.store)) as repository:
+        repository.accept_keep("x")
+
+
 def _v0_is_deleted(place: Place) -> list[str]:
     with Repository(str(place.store)) as repository:
         return [] if "deleted" in str(place.by_package(repository, "x:v0")) else ["x:v0 is not deleted"]
@@ -448,7 +454,7 @@ COMMANDS: dict[str, Command] = {
         _no_half_parts,
         already="no unfinished",
     ),
-    "put-keep": Command(_with_rule, _put, _is_latest, again=_v0_is_deleted),
+    "put-keep": Command(_with_rule, _put, _is_latest, again=_v0_is_deleted, warm=_accept_again),
     "prune": Command(_with_victim, lambda place: ["prune", "x", "--keep", "last:1"], _v0_is_deleted),
     "repair": Command(_pushed, lambda place: ["fsck", "--repair"], _is_mended, warm=_damage, mends=True),
     "gc": Command(_with_garbage, lambda place: ["gc", "--now"], _garbage_is_gone),

@@ -139,6 +139,9 @@ class Stage:
             with determined(random.randbytes, lambda: next(moments)):
                 self._build(scene, template)
         _copy(str(template), self._root)
+        if scene == "rule":
+            with Repository(self._root) as repository:
+                repository.accept_keep("base")
 
     def _build(self, scene: str, root: Path) -> None:
         for name in ("base", "again"):

@@ -2,6 +2,8 @@
 
 import json
 import os
+import shutil
+import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from tests.support.artifacts import draft, log
 from tests.support.checks import check
 from tests.support.commands import Cli
 from tests.support.exchange import cloned
+from tests.support.folders import make_tree
 
 
 def repository() -> Repository:
@@ -159,6 +162,48 @@ def test_a_note_of_accepted_rules_that_others_could_have_written_is_not_believed
     os.chmod(".artifacts/accepted", 0o666)
     save(1)
     assert live() == [0, 1]
+
+
+def test_a_repository_that_is_unpacked_brings_no_accepted_rule(here: Path, tmp_path: Path) -> None:
+    """Somebody else accepted it, maybe. A copy of your own says so, and how to accept the rule again."""
+    save(0)
+    repository().keep("model", "last:1")
+    other = tmp_path / "other"
+    with tarfile.open(tmp_path / "all.tar", "w") as archive:
+        archive.add(".artifacts")
+    with tarfile.open(tmp_path / "all.tar") as archive:
+        archive.extractall(other, filter="fully_trusted")
+    source = make_tree(tmp_path / "source", {"f": "new"})
+    with Repository(str(other / ".artifacts")) as copy:
+        assert not copy.kept("model").accepted
+        with pytest.warns(
+            UserWarning, match="copied or restored since it was accepted; `artstore keep --accept model`"
+        ):
+            assert copy.put(str(source), "model").deleted == ()
+        assert copy.accept_keep("model").accepted
+        make_tree(source, {"f": "newer"})
+        assert copy.put(str(source), "model").deleted == (0, 1)
+    assert repository().kept("model").accepted
+
+
+def test_an_accepted_rule_stays_accepted_where_a_project_is_moved_and_for_all_who_share_it(
+    here: Path, tmp_path: Path
+) -> None:
+    save(0)
+    repository().keep("model", "last:1")
+    root = tmp_path / "moved"
+    shutil.move(".artifacts", root)
+    with Repository(str(root)) as moved:
+        assert moved.kept("model").accepted
+    group = os.stat(root).st_gid
+    os.chmod(root, 0o2775)
+    if os.geteuid() == 0:
+        os.chown(root / "accepted", 65534, group)
+        with Repository(str(root)) as shared:
+            assert shared.kept("model").accepted, "another member of the group accepted it"
+        os.chmod(root, 0o755)
+        with Repository(str(root)) as own:
+            assert not own.kept("model").accepted
 
 
 def test_a_rule_that_cant_be_applied_is_a_warning_and_the_save_stands(here: Path) -> None:
