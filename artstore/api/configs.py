@@ -4,6 +4,7 @@ import os
 from typing import Any
 
 from artstore.api.artifact import Artifact
+from artstore.api.formless import check_config
 from artstore.api.needed import needed
 from artstore.api.values import as_dict_of, plain_values
 from artstore.domain.names import printable
@@ -35,8 +36,9 @@ def config_of(
     if os.path.isfile(DEFAULTS):
         values = _of_file(DEFAULTS) | values
     artifacts = {key: value for key, value in values.items() if _is_artifact(value)}
-    plain = plain_values({key: value for key, value in values.items() if key not in artifacts})
-    return plain, {
+    others = {key: value for key, value in values.items() if key not in artifacts}
+    check_config(others)
+    return plain_values(others), {
         key: value if isinstance(value, Artifact) else value.removeprefix(_ARTIFACT) for key, value in artifacts.items()
     }
 

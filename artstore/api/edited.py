@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from artstore.api.formless import check_config
 from artstore.domain.codec import same_json
 from artstore.domain.metadata import recorded_dict
 
@@ -55,7 +56,8 @@ class RecordedSummary(dict[str, Any]):
 
 
 def changed(before: dict[str, Any], after: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """The values that are new or different, as they are recorded, and the keys that are gone."""
+    """The values of config that are new or different, as they are recorded, and the keys that are gone."""
+    check_config(after)
     plain = recorded_dict(after)
     new = {key: value for key, value in plain.items() if key not in before or not same_json(before[key], value)}
     return new, [key for key in before if key not in plain]

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from artstore.api.artifact import Artifact
+from artstore.api.formless import check_config
 from artstore.domain.metadata import recorded_dict, unpacked
 from artstore.errors import Conflict, InvalidType, InvalidValue
 
@@ -79,6 +80,8 @@ class Values(MutableMapping[str, Any]):
         given = {**as_dict_of(d), **more}
         artifacts = {key: value for key, value in given.items() if isinstance(value, Artifact) and self._used}
         others = {key: value for key, value in given.items() if key not in artifacts}
+        if self._stored is None:
+            check_config(others)
         new = plain_values(others if self._stored is None else self._stored(others))
         if self._fixed and not allow_val_change:
             for key, value in new.items():

@@ -1,5 +1,7 @@
 """Settings of runs: W&B's fields, where they come from, and config from files."""
 
+import datetime
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -99,3 +101,45 @@ def test_a_uri_of_an_artifact_in_config_is_that_artifact(here: Path) -> None:
     recorded = wandb.Api().run("q/r")
     assert [used.name for used in recorded.used_artifacts()] == ["data:v0"]
     assert recorded.config["data"]["usedAs"] == "data"
+
+
+@pytest.mark.parametrize("make", [lambda: wandb.Histogram([1]), lambda: wandb.Table(columns=["a"]), wandb.Molecule])
+def test_media_and_tables_are_refused_in_config(here: Path, make: Any) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of Molecule
+        value = make()
+    kind = type(value).__name__
+    with pytest.raises(TypeError, match=f"WBValue objects cannot be added to the run config: 'x' is of type {kind}"):
+        wandb.init(config={"x": value})
+    with wandb.init(id="r") as run, pytest.raises(TypeError, match="WBValue objects"):
+        run.config.x = value
+    record = wandb.Api().run("r")
+    record.config["x"] = value
+    with pytest.raises(TypeError, match="WBValue objects"):
+        record.update()
+
+
+class Formless:
+    """Its text is its address."""
+
+
+@pytest.mark.parametrize(
+    ("config", "key", "kind"),
+    [
+        ({"net": Formless()}, "net", "Formless"),
+        ({"a": {"b": [1, Formless()]}}, "a.b.1", "Formless"),
+        ({"a": [wandb.Histogram([1])]}, "a.0", "Histogram"),
+    ],
+)
+def test_config_warns_of_a_value_of_which_only_a_text_is_kept(here: Path, config: Any, key: str, kind: str) -> None:
+    with pytest.warns(UserWarning, match=rf"recorded config '{key}' as text: .* no form for .*{kind} values") as said:
+        wandb.init(config=config)
+    assert [warning.filename for warning in said] == [__file__]
+
+
+def test_config_says_nothing_of_values_that_have_a_form(here: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        config = {"a": [1, None, "x"], "p": Path("x"), "f": len, "t": (1, {2}), "d": datetime.date(2026, 1, 2)}
+        with wandb.init(config=config) as run:
+            run.config.update({"again": dict(run.config)})
