@@ -44,6 +44,13 @@ ABSENT: dict[str, dict[str, str]] = {
             *_each("internal_id", "there is no server that numbers things"),
         ]
     ),
+    "RunRecord": dict(
+        [
+            *_each("download_history_exports", "the history is not in parquet files; scan_history() reads it"),
+            *_each("stop", "there is no server that would tell its process to stop"),
+            *_each("update_state", "a run's state is what became of its process"),
+        ]
+    ),
     "Project": dict(_each("owner sweeps", "there are no accounts and no sweeps")),
     "ArtifactCollection": dict(_each("project_id project_internal_id", "there is no server that numbers things")),
     "Manifest": dict(

@@ -4,7 +4,8 @@ import atexit
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Self, TextIO
 
 from artstore.api.artifact import Artifact
@@ -15,10 +16,11 @@ from artstore.api.recording import Recording, session
 from artstore.api.runfiles import named_run, restored
 from artstore.api.saved import SavedFiles
 from artstore.api.settings import Settings
+from artstore.api.shown import Shown
 from artstore.api.steps import Steps
 from artstore.api.surroundings.recorder import Surroundings
 from artstore.api.texts import checked_text, checked_texts
-from artstore.api.values import Values
+from artstore.api.values import Values, read_only
 from artstore.backends.callers import warn_caller
 from artstore.domain.summaries import Summaries, kept_of
 from artstore.errors import NoActiveRun
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
     from artstore.api.background import BackgroundSaves
 
 
-class ActiveRun:
+class ActiveRun(Shown):
     """A run that is being recorded, without the artifacts that it uses and logs."""
 
     def __init__(
@@ -154,6 +156,11 @@ class ActiveRun:
         return self._config
 
     @property
+    def config_static(self) -> Values:
+        """The hyperparameters as they are now, which can't be changed."""
+        return Values(dict(self._config), read_only, fixed=False)
+
+    @property
     def summary(self) -> Values:
         """The last value of each metric. Tables and media that are assigned are stored, as `log` does.
 
@@ -178,12 +185,26 @@ class ActiveRun:
 
     @property
     def url(self) -> str | None:
-        """A `file://` URL of the run's log; None for a disabled run."""
+        """A `file://` URL of the run's log, whose last part is the run's id; None for a disabled run."""
         return None if self._disabled else url_in(self._recording.root, self._path.folder)
 
     def get_url(self) -> str | None:
         """A `file://` URL of the run's log; None for a disabled run."""
         return self.url
+
+    @property
+    def project_url(self) -> str | None:
+        """A `file://` URL of the folder with the logs of the project's runs; None for a disabled run."""
+        url = self.url
+        return None if url is None else url.rpartition("/")[0]
+
+    sweep_url: None = None
+    """always None: there are no sweeps"""
+
+    @property
+    def sync_dir(self) -> str:
+        """The folder of the run's log."""
+        return self._recording.folder
 
     @property
     def step(self) -> int:
@@ -201,9 +222,9 @@ class ActiveRun:
         return None if self.settings.sweep_id is None else str(self.settings.sweep_id)
 
     @property
-    def start_time(self) -> str:
-        """When the run was started: ISO 8601, UTC."""
-        return self._start
+    def start_time(self) -> float:
+        """When the run was first started: seconds since 1970."""
+        return datetime.fromisoformat(self._start).timestamp()
 
     @property
     def disabled(self) -> bool:
@@ -321,6 +342,14 @@ class ActiveRun:
         """Accepted as in W&B: gradients aren't recorded."""
 
     unwatch = mark_preempting = status = _label = watch
+
+    def pin_config_keys(self, keys: Sequence[str] = ()) -> None:
+        """Accepted as in W&B: pages list all config values."""
+
+    def write_logs(self, text: str) -> None:
+        """Add text to the run's console output, without printing it. After the run's end it changes nothing."""
+        if self._recorder is not None and not self._ended:
+            self._recorder.write(text if text.endswith("\n") else f"{text}\n")
 
     def alert(self, title: str, text: str = "", *_: Any, **__: Any) -> None:
         """Only warns: artstore sends no alerts."""

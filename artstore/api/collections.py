@@ -1,12 +1,14 @@
 """Collections, types and projects of the Python interface. `save()` writes what was edited."""
 
 from artstore.api.absent import SaysWhy
-from artstore.api.handles import opened
+from artstore.api.handles import opened, url_in
 from artstore.api.listing import Artifacts, Listing, warn_if_misspelt
 from artstore.api.orders import ordered_collections, ordered_versions
+from artstore.api.shown import Shown
 from artstore.domain.collection import Path, State
 from artstore.domain.filters import Asked
-from artstore.domain.names import check_tags, refuse_reserved
+from artstore.domain.html import definition_rows, page
+from artstore.domain.names import check_tags, file_name_of, refuse_reserved
 from artstore.domain.wording import moment
 from artstore.errors import InvalidValue
 from artstore.operations.finding.lookup import Home
@@ -210,6 +212,11 @@ class ArtifactType:
         self.type = name
 
     @property
+    def id(self) -> str:
+        """The full name: `entity/project/type`."""
+        return "/".join((*self._home, self.name))
+
+    @property
     def entity(self) -> str:
         """The entity of the project."""
         return self._home[0]
@@ -245,7 +252,7 @@ class ArtifactType:
         return f"<ArtifactType {self.name}>"
 
 
-class Project(SaysWhy):
+class Project(SaysWhy, Shown):
     """A project: a group of collections and runs."""
 
     def __init__(self, root: str, home: Home) -> None:
@@ -271,6 +278,11 @@ class Project(SaysWhy):
         """The full name: `entity/project`."""
         return "/".join(self._home)
 
+    @property
+    def url(self) -> str:
+        """The URL of the folder with the project's collections."""
+        return url_in(self._root, f"refs/{'/'.join(map(file_name_of, self._home))}")
+
     def artifact_types(self, per_page: int | None = None, start: str | None = None) -> Listing[ArtifactType]:
         """List the types in use, by name. `start` goes on from the `cursor` of another listing."""
         names = sorted({state.type for state in opened(self._root).collections(*self._home)})
@@ -286,6 +298,10 @@ class Project(SaysWhy):
 
     def __repr__(self) -> str:
         return f"<Project {self.id}>"
+
+    def _repr_html_(self) -> str:
+        types = self.artifact_types()
+        return page(f"project {self.id}", definition_rows([("types", ", ".join(kind.name for kind in types))]))
 
 
 class Collections(Listing[ArtifactCollection]):

@@ -75,6 +75,10 @@ class Entry:
         self.size: int | None = raw[2]
         """The size in bytes; None for a reference of unknown size."""
 
+    def digest_algorithm(self) -> str:
+        """How `digest` was made: `BLAKE3`, or for a reference `ETAG` or `URI` if that is all that is known of it."""
+        return str(self.raw[4]).upper() if self.is_reference else "BLAKE3"
+
     @property
     def name(self) -> str:
         """The path in the artifact."""

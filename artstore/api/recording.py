@@ -29,7 +29,7 @@ from artstore.operations.automation.rules import MetricWatch
 from artstore.operations.finding.lookup import Home, Version
 from artstore.operations.saving.sealing import seal
 from artstore.repository import Repository
-from artstore.store.metrics import SEAL_AT, HistoryWriter, MetricRow
+from artstore.store.metrics import SEAL_AT, HistoryWriter, MetricRow, last_row
 from artstore.store.runfiles import StagedFiles
 from artstore.store.settings import FOLDER, find_root, root_to_create
 from artstore.store.variables import is_disabled
@@ -149,6 +149,11 @@ class Recording:
                 self._watch(row)
             if self._history.bytes >= SEAL_AT or self._ended:  # a signal handler may have ended the run just now
                 self._seal(state)
+
+    def runtime_before(self, state: RunState) -> float:
+        """The seconds that the run had lasted when it last logged, before it was continued."""
+        before = last_row(self.repository.objects, state).get("_runtime")
+        return float(before) if isinstance(before, int | float) else 0.0
 
     def add_file(self, path: str, source: bytes | str) -> None:
         """Add a file to the run's files: these bytes, or a copy of a local file.

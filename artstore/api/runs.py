@@ -5,14 +5,18 @@ import os
 import time
 from collections.abc import Iterator
 from copy import deepcopy
-from typing import Any
+from datetime import datetime
+from typing import Any, NamedTuple
 
+from artstore.api.absent import SaysWhy
 from artstore.api.edited import RecordedSummary, changed
 from artstore.api.files import PathLike
 from artstore.api.handles import opened, url_in
 from artstore.api.listing import Artifacts
 from artstore.api.recording import Recording, session, values_set
 from artstore.api.runfiles import File, Files
+from artstore.api.shown import Shown
+from artstore.api.surroundings.console import LOG
 from artstore.api.surroundings.samples import EVENTS
 from artstore.api.texts import checked_text, checked_texts
 from artstore.domain.changes import Change, new_change
@@ -26,7 +30,17 @@ from artstore.operations.finding.lookup import Version
 from artstore.store.runfiles import file_at
 
 
-class RunRecord:
+class ConsoleLine(NamedTuple):
+    """A line of a run's console output. W&B's fields that aren't recorded are empty."""
+
+    number: int
+    content: str
+    timestamp: datetime | None = None
+    level: str = ""
+    label: str = ""
+
+
+class RunRecord(SaysWhy, Shown):
     """A recorded run, as it was when it was read. `load()` reads it again.
 
     Its config, name, notes and tags may be edited, which `update()` writes. Edits of the summary are written at once.
@@ -157,6 +171,11 @@ class RunRecord:
         """The run's entity."""
         return self._state.path.entity
 
+    username = entity
+    storage_id = id
+    sweep = sweep_name = None
+    """always None: there are no sweeps"""
+
     @property
     def project(self) -> str:
         """The run's project."""
@@ -279,6 +298,8 @@ class RunRecord:
             elif all(key in row for key in keys):
                 yield {key: row[key] for key in keys}
 
+    beta_scan_history = scan_history
+
     def history(
         self,
         samples: int = 500,
@@ -318,13 +339,32 @@ class RunRecord:
         return rows
 
     def _samples(self) -> list[dict[str, Any]]:
-        """The samples of the machine, whole lines only: a process may be writing the last one."""
+        return [json.loads(line) for line in self._lines(EVENTS)]
+
+    def _lines(self, name: str) -> list[bytes]:
+        """The lines of a file of the run, whole ones only: a process may be writing the last one."""
         try:
-            with opened(self._root).open_run_file(self._state, EVENTS) as file:
-                text = file.read()
+            with opened(self._root).open_run_file(self._state, name) as file:
+                return [line for line in file.read().splitlines(keepends=True) if line.endswith(b"\n")]
         except NoEntry:
             return []
-        return [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith(b"\n")]
+
+    @property
+    def system_metrics(self) -> dict[str, Any]:
+        """The last sample of the machine: `system.cpu` and others."""
+        return next(iter(self._samples()[-1:]), {})
+
+    def console_logs(self, *, per_page: int = 1000, last: int | None = None) -> Iterator[ConsoleLine]:
+        """Go through the run's console output, line by line. `last` limits it to the last lines.
+
+        Example:
+            >>> with wandb.init(project="digits", id="says", settings=wandb.Settings(console="wrap")) as run:
+            ...     run.write_logs("epoch 1")
+            >>> [line.content for line in wandb.Api().run("digits/says").console_logs()]
+            ['epoch 1']
+        """
+        lines = enumerate(line.decode("utf-8", "replace").rstrip("\n") for line in self._lines(LOG))
+        return (ConsoleLine(number, content) for number, content in list(lines)[-last if last else 0 :])
 
     def files(self, names: list[str] | None = None, pattern: str | None = None, per_page: int = 50) -> Files:
         """List the run's files, in the order of their paths.

@@ -35,7 +35,7 @@ class Steps:
         self._lock, self._pid = threading.RLock(), os.getpid()
         self._holder = 0
         self._row: Row | None = None
-        self._began = time.time()
+        self._began = time.time() - run.runtime_before(state)
         self.first = self._floor = 1 + max((part["last"] for part in state.history.values()), default=-1)
         self._next = _NextStep(self._floor, run.folder)
 

@@ -114,6 +114,15 @@ class Values(MutableMapping[str, Any]):
         return repr(self._values)
 
 
+class ReadOnly(InvalidValue, AttributeError):
+    """These values can't be changed."""
+
+
+def read_only(values: dict[str, Any], removed: list[str]) -> None:
+    """Raises ReadOnly for any change."""
+    raise ReadOnly("run.config_static is a readonly object", hint="run.config can be changed")
+
+
 def as_dict_of(values: Any) -> dict[str, Any]:
     """Config as users give it, as a dict. Raises InvalidType for a text or path."""
     if values is None:

@@ -115,6 +115,16 @@ def read_history(objects: ObjectStore, runs: Runs, state: RunState) -> Iterator[
         yield from rows_of(whole_rows(data))
 
 
+def last_row(objects: ObjectStore, state: RunState) -> MetricRow:
+    """The last row that was sealed; without one, an empty row. Cost: one part is read."""
+    part = max(state.history.values(), key=lambda part: int(part["last"]), default=None)
+    try:
+        rows = [] if part is None else list(rows_of(_sealed(objects, part)))
+    except Damage:
+        rows = []  # the history reports it
+    return rows[-1] if rows else {}
+
+
 def whole_summary(objects: ObjectStore, runs: Runs, state: RunState) -> dict[str, Any]:
     """The summary of a run. If the run hasn't ended, metrics that it lacks are taken from the history.
 

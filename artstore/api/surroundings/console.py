@@ -15,6 +15,8 @@ from artstore.backends.descriptors import OpenFile
 from artstore.backends.files import write_fully
 from artstore.domain.screen import Screen
 
+LOG = "output.log"
+"""The file of a run that holds its console output."""
 _MOST = 16 << 20
 """Bytes of a log above which its middle is left out."""
 _KEPT = 4 << 20

@@ -4,11 +4,12 @@ import json
 import os
 import sys
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 from artstore.api.recording import Recording
 from artstore.api.settings import Settings
-from artstore.api.surroundings.console import Console, standard_streams
+from artstore.api.surroundings.console import LOG, Console, standard_streams
 from artstore.api.surroundings.machine import metadata, requirements
 from artstore.api.surroundings.samples import EVENTS, Sampler, can_sample
 from artstore.backends.callers import warn_caller
@@ -16,9 +17,6 @@ from artstore.backends.git import Code, diff_of
 from artstore.domain.redaction import Mask
 from artstore.errors import ArtstoreError
 from artstore.store.variables import secret_values
-
-LOG = "output.log"
-"""The file of a run that holds its console output."""
 
 
 class Surroundings:
@@ -34,11 +32,18 @@ class Surroundings:
                 run.add_file(path, content)
         except (OSError, ArtstoreError) as error:
             warn_caller(f"the surroundings of run {run.path} aren't recorded: {error}")
+        self._begin_console = partial(Console, lambda: run.growing_file(LOG), mask)
         if settings.console != "off":
-            self._console = Console(lambda: run.growing_file(LOG), mask, standard_streams())
+            self._console = self._begin_console(standard_streams())
         if not settings.x_disable_stats and can_sample():
             flush = self._console.flush if self._console is not None else lambda: None
             self._sampler = Sampler(lambda: run.growing_file(EVENTS), settings.x_stats_sampling_interval, flush)
+
+    def write(self, text: str) -> None:
+        """Add text to the console output, which may be all that is recorded of it."""
+        if self._console is None:
+            self._console = self._begin_console([])
+        self._console.capture(0, text)
 
     def stop(self) -> None:
         """Stop listening and measuring; all is written when this returns."""

@@ -1,0 +1,85 @@
+"""What W&B's scripts ask of an active run, and of a recorded one, beside what it recorded."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import artstore as wandb
+
+
+def test_an_active_run_has_wandbs_names(here: Path) -> None:
+    with wandb.init(project="p", id="r", config={"lr": 1}) as run:
+        assert 0 <= time.time() - run.start_time < 100
+        folder = here / ".artifacts" / "runs" / "local" / "p"
+        assert (run.url, run.get_url(), run.project_url) == ((folder / "r").as_uri(),) * 2 + (folder.as_uri(),)
+        assert (run.sync_dir, run.sweep_url) == (str(folder / "r"), None)
+        assert "local/p/r" in run.to_html() and run.display() is False
+        run.pin_config_keys(["lr"])
+        static = run.config_static
+        run.config.batch = 2
+        assert (static.lr, dict(static)) == (1, {"lr": 1})
+        with pytest.raises(AttributeError, match="run.config_static is a readonly object"):
+            static.lr = 2
+        with pytest.raises(AttributeError, match="readonly"):
+            static["new"] = 2
+    with wandb.init(mode="disabled") as run:
+        assert (run.url, run.project_url) == (None, None)
+        run.write_logs("nowhere")
+
+
+def test_a_recorded_run_has_wandbs_names(here: Path) -> None:
+    with wandb.init(id="r") as run:
+        run.log({"a": 1})
+    record = wandb.Api().run("r")
+    assert (record.username, record.storage_id, record.sweep, record.sweep_name) == ("local", "r", None, None)
+    assert [row["a"] for row in record.beta_scan_history()] == [1]
+    assert "local/uncategorized/r" in record.to_html() and record.display() is False
+    assert record.system_metrics == {} and list(record.console_logs()) == []
+    for name, why in (("stop", "no server"), ("update_state", "what became"), ("download_history_exports", "parquet")):
+        with pytest.raises(wandb.UnsupportedError, match=f"RunRecord has no '{name}': .*{why}"):
+            getattr(record, name)
+
+
+def test_projects_types_and_entries_have_wandbs_names(here: Path) -> None:
+    artifact = wandb.Artifact("data", "dataset")
+    with artifact.new_file("a.txt") as file:
+        file.write("a")
+    artifact.save(project="p")
+    (project,) = wandb.Api().projects()
+    assert project.url == (here / ".artifacts" / "refs" / "local" / "p").as_uri()
+    assert "dataset" in project.to_html() and project.display() is False
+    assert [kind.id for kind in project.artifact_types()] == ["local/p/dataset"]
+    assert wandb.Api().artifact("p/data:latest").get_entry("a.txt").digest_algorithm() == "BLAKE3"
+
+
+@pytest.mark.parametrize("console", ["off", "wrap"])
+def test_text_for_the_log_is_in_the_console_output_and_not_printed(
+    here: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch, console: str
+) -> None:
+    monkeypatch.setenv("WANDB_CONSOLE", console)
+    with wandb.init(id="r") as run:
+        run.write_logs("one")
+        run.write_logs("two\n")
+    run.write_logs("late")
+    lines = list(wandb.Api().run("r").console_logs())
+    assert [(line.number, line.content) for line in lines] == [(0, "one"), (1, "two")]
+    assert [line.content for line in wandb.Api().run("r").console_logs(last=1)] == ["two"]
+    assert capsys.readouterr().out == ""
+
+
+def test_the_runtime_goes_on_when_a_run_is_continued(here: Path) -> None:
+    for number in range(3):
+        with wandb.init(id="r", resume="allow") as run:
+            time.sleep(0.05)
+            run.log({"a": number})
+    one, two, three = (row["_runtime"] for row in wandb.Api().run("r").scan_history())
+    assert 0.05 <= one < one + 0.05 <= two < two + 0.05 <= three
+    with wandb.init(id="r", resume="must"):
+        pass
+    wandb.Api().run("r").delete()
+    with wandb.init(id="r") as run:
+        run.log({"a": 1})
+    (again,) = wandb.Api().run("r").scan_history()
+    assert again["_runtime"] < one
