@@ -9,6 +9,7 @@ from artstore.api.handles import opened
 from artstore.api.listing import Artifacts, Listing
 from artstore.api.recording import Recording, session
 from artstore.api.runs import RunRecord
+from artstore.api.settings import for_run
 from artstore.api.stored import Stored, new_aliases, ttl_seconds
 from artstore.backends.owner import this_process
 from artstore.domain.collection import INHERIT, Path
@@ -183,7 +184,8 @@ class Artifact(Described):
         Args:
             project: The project for a draft that is saved without an active run. A `new_draft()` goes to its origin's
                 project by default.
-            settings: Settings of the run that is recorded if none is active: its `project` and `entity`.
+            settings: Settings of the run that is recorded if none is active, such as its `entity` and `run_name`.
+                With `mode="disabled"` the draft is dropped.
 
         Example:
             >>> notes = wandb.Artifact("notes", type="text")
@@ -198,8 +200,12 @@ class Artifact(Described):
         if self._stored is not None:
             self._stored.save()
             return
-        entity, own = self._home or (getattr(settings, "entity", None), getattr(settings, "project", None))
-        with session.current(entity, project or own) as run:
+        options = for_run(settings, {}).of_run()
+        if options.pop("mode", None) == "disabled" and session.recording is None:
+            self.discard()
+            return
+        options |= dict(zip(("entity", "project"), self._home or (), strict=False))
+        with session.current(options | ({"project": project} if project else {})) as run:
             self.log_to(run)
 
     def log_to(self, run: Recording, aliases: Texts = None, tags: Texts = None) -> None:

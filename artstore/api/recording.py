@@ -420,12 +420,15 @@ class Session:
         return (find_root() if disabled else None) or self.place()
 
     @contextmanager
-    def current(self, entity: str | None, project: str | None) -> Iterator[Recording]:
-        """The active run's recording. Without a run, one of job type `auto` is recorded for the block, as in W&B."""
+    def current(self, options: dict[str, Any]) -> Iterator[Recording]:
+        """The active run's recording. Without a run, one of job type `auto` is recorded for the block, as in W&B.
+
+        `options` are of the run that is recorded, and named as those of `start`.
+        """
         if self.recording is not None:
             yield self.recording
             return
-        own = start(self.place(), entity=entity, project=project, job_type="auto")
+        own = start(self.place(), **{"job_type": "auto", **options})
         try:
             yield own
         except BaseException:

@@ -160,8 +160,7 @@ def _instead_of_new(settings: Settings, resume: str | None) -> Run | None:
 
 def _asked(settings: Settings, given: dict[str, Any]) -> dict[str, Any]:
     """The arguments for `start`, and the mode: of the environment, then of the settings, then given ones; checked."""
-    of_settings = {ours: settings.given[theirs] for theirs, ours in _SETTINGS.items() if theirs in settings.given}
-    asked = {**run_environment(), **of_settings, **given}
+    asked = {**run_environment(), **settings.of_run(), **given}
     wanted = asked.get("mode", "online")
     if wanted not in _MODES:
         raise InvalidValue(f"mode '{wanted}' is not one of {', '.join(_MODES)}")
@@ -174,10 +173,6 @@ def _asked(settings: Settings, given: dict[str, Any]) -> dict[str, Any]:
     return asked | {"mode": _MODES[wanted]}
 
 
-_SETTINGS = {
-    "project": "project", "entity": "entity", "run_id": "id", "run_name": "name", "run_notes": "notes", "run_tags": "tags",
-    "run_group": "group", "run_job_type": "job_type", "mode": "mode", "resume": "resume",
-}  # fmt: skip
 _FURNITURE = {
     "anonymous", "force", "save_code", "tensorboard", "sync_tensorboard", "monitor_gym", "resume_from", "fork_from", "magic",
 }  # fmt: skip

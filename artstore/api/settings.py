@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+from artstore.api.texts import checked_texts
 from artstore.domain.wording import near
 from artstore.errors import InvalidType, InvalidValue
 from artstore.store.variables import settings_of_environment
@@ -51,6 +52,11 @@ FIELDS: dict[str, Any] = {
     "console": "auto", "reinit": "default", "git_remote": "origin", "x_stats_sampling_interval": 15.0,
 }  # fmt: skip
 """The default of each field."""
+OF_RUN = {
+    "project": "project", "entity": "entity", "run_id": "id", "run_name": "name", "run_notes": "notes", "run_tags": "tags",
+    "run_group": "group", "run_job_type": "job_type", "mode": "mode", "resume": "resume",
+}  # fmt: skip
+"""The fields that are arguments of `init`, and these."""
 _REINITS = "default", "return_previous", "finish_previous", "create_new"
 _CONSOLES = "auto", "off", "wrap", "redirect", "wrap_raw", "wrap_emu"
 _WORDS = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
@@ -83,6 +89,13 @@ class Settings:
             vars(self)[name] = value
             return
         self.given[name] = vars(self)[name] = checked_setting(name, value)
+
+    def of_run(self) -> dict[str, Any]:
+        """What was set of the run itself, such as its id, under the names of `init`'s arguments."""
+        found = {ours: self.given[theirs] for theirs, ours in OF_RUN.items() if theirs in self.given}
+        if isinstance(found.get("resume"), bool):
+            found["resume"] = "allow" if found["resume"] else None
+        return found | ({"tags": checked_texts(found["tags"])} if "tags" in found else {})
 
     def update_from_dict(self, settings: dict[str, Any]) -> None:
         """Set several fields. None leaves a field as it is."""

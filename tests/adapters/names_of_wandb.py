@@ -170,7 +170,7 @@ def of_settings() -> Iterator[Row]:
     import wandb
 
     import artstore
-    from artstore.api.session import _SETTINGS
+    from artstore.api.settings import OF_RUN
 
     for name in wandb.Settings.model_fields:
         try:
@@ -178,7 +178,7 @@ def of_settings() -> Iterator[Row]:
         except artstore.Error:
             yield Row(f"Settings.{name}", "unknown")
         else:
-            yield Row(f"Settings.{name}", "works" if name in _SETTINGS else "harmless")
+            yield Row(f"Settings.{name}", "works" if name in OF_RUN else "harmless")
 
 
 def rows() -> list[Row]:

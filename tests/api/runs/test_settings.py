@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 import artstore as wandb
+from tests.support.artifacts import draft
 from tests.support.folders import make_tree
+from tests.support.together import script
 
 
 def test_fields_of_wandb_are_accepted_and_others_refused() -> None:
@@ -143,3 +145,31 @@ def test_config_says_nothing_of_values_that_have_a_form(here: Path) -> None:
         config = {"a": [1, None, "x"], "p": Path("x"), "f": len, "t": (1, {2}), "d": datetime.date(2026, 1, 2)}
         with wandb.init(config=config) as run:
             run.config.update({"again": dict(run.config)})
+
+
+@pytest.mark.parametrize("make", [dict, wandb.Settings])
+def test_settings_of_a_save_without_a_run_are_of_the_run_that_it_records(here: Path, make: Any) -> None:
+    draft().save(settings=make(run_id="r", run_name="made", project="p", run_tags=["t"], run_group="g", resume=True))
+    run = wandb.Api().run("p/r")
+    assert (run.name, run.tags, run.group, run.job_type, run.state) == ("made", ["t"], "g", "auto", "finished")
+    draft("other").save(project="q", settings=make(project="p"))
+    assert wandb.Api().artifact("q/other:v0").name == "other:v0"
+    draft("nowhere").save(settings=make(mode="disabled"))
+    assert not wandb.Api().artifact_exists("nowhere:v0")
+
+
+def test_wrong_settings_of_a_save_or_of_setup_are_refused(here: Path) -> None:
+    for act in (lambda of: draft().save(settings=of), wandb.setup):
+        with pytest.raises(ValueError, match="Settings has no field 'run_nam'"):
+            act({"run_nam": "x"})
+        with pytest.raises(TypeError, match="settings must be a Settings object or a dict"):
+            act(3)
+
+
+def test_what_setup_sets_is_of_all_runs_of_the_process(here: Path) -> None:
+    script(
+        "artstore.setup({'run_group': 'g', 'project': 'p'}); artstore.init(id='a').finish()\n"
+        "draft = artstore.Artifact('data', 'dataset')\n"
+        "draft.save(settings={'run_id': 'b'})"
+    )
+    assert [wandb.Api().run(f"p/{id}").group for id in "ab"] == ["g", "g"]
