@@ -294,7 +294,7 @@ class Editor(View):
             return retention.look(self.refs.read(path))
 
     def kept(self, text: str, rule: str | None = None) -> Kept:
-        """The rule of a collection, or another one to try, and what it would let go. Nothing is deleted."""
+        """The rule of a collection, or another one to try, and what it would delete. Nothing is deleted."""
         with self._retaining() as retention:
             return retention.look(self.collection(collection_named(text)), rule)
 

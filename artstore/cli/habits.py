@@ -31,6 +31,8 @@ _BUNDLE = "`artstore bundle apply FILE` imports it, every object checked"
 _ALL = "`artstore push` without names sends everything, with aliases and tags"
 _FORCED = "a push overwrites nothing; `artstore pull` first brings the changes of others"
 _SETTINGS = "`artstore config` lists the settings"
+_SWEEPS = "artstore starts no runs: start the script once for each set of parameters; `artstore runs ls` compares the runs"
+_NO_MODES = "runs are always recorded here, without a server; WANDB_MODE=disabled records nothing"
 HINTS = {
     "version": "`artstore --version` shows it", "stash": "`artstore put FOLDER` saves the changes as a version",
     "validate": _CHECK, "check": _CHECK, "repair": "`artstore fsck --repair` stores lost objects again",
@@ -40,6 +42,8 @@ HINTS = {
     "login": _LOGIN, "logout": _LOGIN,
     "whoami": "there are no accounts; `artstore log NAME` shows under which user's name versions were saved",
     "tree": "`artstore ls -r NAME` lists all files of a version", "find": _MATCHING, "search": _MATCHING, "grep": _MATCHING,
+    "sweep": _SWEEPS, "agent": _SWEEPS, "launch": _SWEEPS, "controller": _SWEEPS,
+    "online": _NO_MODES, "offline": _NO_MODES, "enabled": _NO_MODES, "disabled": _NO_MODES,
     "mount": "nothing is mounted: `artstore get NAME` restores the files, `artstore cat NAME PATH` prints one",
     "runs history": _HISTORY, "runs log": _HISTORY, "runs metrics": _HISTORY,
     "remote -v": _REMOTES, "remote --verbose": _REMOTES, "remote ls -v": "the list has the places already",

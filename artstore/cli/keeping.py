@@ -1,6 +1,7 @@
 """fsck, doctor, gc, keep, prune, du: check a repository, clean it up and measure it."""
 
 import sys
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import click
@@ -19,7 +20,7 @@ from artstore.cli.output import (
     table,
 )
 from artstore.domain.names import printable
-from artstore.domain.wording import count, human, typed
+from artstore.domain.wording import count, first_of, human, typed
 from artstore.errors import Damage, StorageError
 from artstore.store.settings import root_to_create
 
@@ -172,7 +173,7 @@ def _at_work(name: str) -> str:
 @click.argument("rule", required=False)
 @click.option("--off", is_flag=True, help="Remove the rule: all versions are kept.")
 @click.option("--accept", is_flag=True, help="Let saves here apply a rule that was set in another repository.")
-@click.option("-n", "--dry-run", is_flag=True, help="Show what RULE would let go; change nothing.")
+@click.option("-n", "--dry-run", is_flag=True, help="Show what RULE would delete; change nothing.")
 @json_option
 def keep_command(name: str, rule: str | None, off: bool, accept: bool, dry_run: bool, as_json: bool) -> None:
     """Set or show the rule that says which versions of an artifact are kept.
@@ -204,7 +205,8 @@ def keep_command(name: str, rule: str | None, off: bool, accept: bool, dry_run: 
         click.echo(f"{short}: all versions are kept")
         return
     if found.problem is not None:
-        click.echo(f"{short}: '{printable(found.rule)}' lets nothing go, because {printable(found.problem)}")
+        rule = f"the rule '{printable(found.rule)}'"
+        click.echo(f"{short}: {rule} can't be applied, so nothing is deleted: {printable(found.problem)}")
     else:
         _print_going(found, short, dry_run or not found.accepted)
     if not found.accepted and not dry_run:
@@ -212,12 +214,12 @@ def keep_command(name: str, rule: str | None, off: bool, accept: bool, dry_run: 
 
 
 def _print_going(found: "Kept", short: str, only_if: bool) -> None:
-    """Print which versions a rule lets go at the next save, or would (`only_if`)."""
+    """Print which versions the next save deletes because of a rule, or would delete (`only_if`)."""
     if found.going:
         rows = [(f"{short}:v{v.version['number']}", human(v.version["size"]), v.why) for v in found.going]
         table(rows, ("VERSION", "SIZE", "WHY"), right=(1,))
-    would = "would let go" if only_if else "lets go at the next save"
-    said = f"'{printable(found.rule or '')}' {would} {len(found.going):,} of {count(len(found.verdicts), 'version')}"
+    rule, number = f"'{printable(found.rule or '')}'", f"{len(found.going):,} of {count(len(found.verdicts), 'version')}"
+    said = f"the rule {rule} would delete {number}" if only_if else f"the next save deletes {number}; the rule is {rule}"
     click.echo(f"{short}: {said}")
 
 
@@ -260,6 +262,11 @@ def prune_command(specs: tuple[str, ...], rules: tuple[str, ...], force: bool, d
     would = "would delete" if dry_run else "deleted"
     freed = f"; gc frees {_exact(result.freed_bytes)} after the grace period" if gone else ""
     click.echo(f"{would} {len(gone):,} of {count(len(rows), 'version')}{freed}")
+    if not (gone or rules) and rows:
+        click.echo("hint: without --keep, only versions whose ttl has expired are deleted", err=True)
+    elif not gone and rows:
+        reasons = Counter(verdict.why for _, verdict in result.verdicts)
+        click.echo(f"kept: {first_of([f'{why} ({number:,})' for why, number in reasons.most_common()], 5)}", err=True)
     if result.refused is not None:
         click.echo(f"that would be refused without --force: {printable(result.refused.message)}", err=True)
 
@@ -268,7 +275,11 @@ def prune_command(specs: tuple[str, ...], rules: tuple[str, ...], force: bool, d
 @remote_argument
 @json_option
 def du_command(place: str | None, as_json: bool) -> None:
-    """Show disk use, here or at a remote."""
+    """Show disk use, here or at a remote.
+
+    A link counts as a version with its files. Runs are counted if they logged steps or files, also deleted ones whose
+    data `gc` hasn't freed yet; `runs ls` lists the others too.
+    """
     damaged: list[Damage] = []
     with open_view(place) as repository:
         usage = repository.usage(damaged=damaged)
@@ -293,4 +304,4 @@ def _print_usage(usage: "Usage") -> None:
     held = f"{human(usage.version_bytes)} of files stored in {human(usage.stored_bytes)}"
     click.echo(f"{count(usage.versions, 'version')}: {held}")
     if usage.histories:
-        click.echo(f"{count(usage.histories, 'run')}: histories and files of {human(usage.history_bytes)}")
+        click.echo(f"{count(usage.histories, 'run')} with histories or files: {human(usage.history_bytes)}")

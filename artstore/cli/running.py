@@ -7,6 +7,7 @@ import sys
 import click
 
 from artstore.domain.names import printable
+from artstore.domain.wording import quoted
 from artstore.errors import NotFound, Refused, storage_error
 from artstore.store.settings import is_repository, root_to_create
 from artstore.store.variables import environment_for_children, wants_a_server
@@ -49,12 +50,18 @@ def run_command(yes: bool, command: tuple[str, ...]) -> None:
         signal.signal(number, signal.SIG_DFL)
     try:
         os.execvpe(command[0], command, environment_for_children(folder))
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise NotFound(
-            f"there is no command '{printable(command[0])}'", hint="is it installed, and on PATH?"
-        ) from error
     except OSError as error:
-        if command[0].endswith(".py"):
-            hint = f"`artstore run python {printable(command[0])}`"
-            raise NotFound(f"{printable(command[0])} is not a program", hint=hint) from error
-        raise storage_error(error, f"run {printable(command[0])}") from error
+        raise _not_started(command, error) from error
+
+
+def _not_started(command: tuple[str, ...], error: OSError) -> Exception:
+    """The error for a command that the operating system can't start."""
+    program, words = command[0], " ".join(map(quoted, command))
+    if program.endswith(".py") and os.path.isfile(program):
+        return NotFound(f"{printable(program)} is not a program", hint=f"`artstore run python {words}`")
+    if isinstance(error, FileNotFoundError | NotADirectoryError):
+        return NotFound(f"there is no command '{printable(program)}'", hint="is it installed, and on PATH?")
+    if os.path.isfile(program) and isinstance(error, PermissionError):
+        hint = f"`artstore run sh {words}` runs a shell script; `chmod +x` makes it a program"
+        return NotFound(f"{printable(program)} is not a program", hint=hint)
+    return storage_error(error, f"run {printable(program)}")

@@ -109,7 +109,7 @@ def judge(
     """
     live, now = state.live(), time.time()
     newest = {version["id"] for version in live[-(policy.keep_last or 1) :]}
-    best = {id: key for key in policy.keep_best for id in _best(live, key, metadata)}
+    best = {id: key for key in policy.keep_best for id in _best(state, live, key, metadata)}
     aliases = {id: [a for a in names if a != "latest"] for id, names in state.all_aliases().items()}
     verdicts = []
     for version in live:
@@ -137,7 +137,9 @@ def judge(
     return verdicts
 
 
-def _best(live: list[VersionState], asked: str, metadata: Callable[[VersionState], dict[str, Any]]) -> list[str]:
+def _best(
+    state: State, live: list[VersionState], asked: str, metadata: Callable[[VersionState], dict[str, Any]]
+) -> list[str]:
     """The id of the version with the greatest (or least) number under a key of its metadata. If equal, the newest.
 
     A list of one id, or empty if there is no live version. Raises InvalidValue if no version has such a number.
@@ -153,7 +155,8 @@ def _best(live: list[VersionState], asked: str, metadata: Callable[[VersionState
         keys = {name for version in live for name, value in metadata(version).items() if _is_number(value)}
         listed = ", ".join(printable(name) for name in sorted(keys))
         hint = near(key, keys) or (f"there are {listed}" if listed else None)
-        raise InvalidValue(f"no version has a number under '{printable(key)}' in its metadata", hint=hint)
+        name = printable(state.path.name)
+        raise InvalidValue(f"no version of {name} has a number under '{printable(key)}' in its metadata", hint=hint)
     return [max(found)[2]] if found else []
 
 

@@ -114,8 +114,11 @@ def test_a_command_that_is_not_there_is_an_error(cli: Cli, work: Path) -> None:
 def test_a_script_that_is_not_a_program_is_an_error_that_says_how(cli: Cli, work: Path) -> None:
     script(work, "print('ran')")
     for given in ("./script.py", "script.py"):
-        done = cli("run", given, cwd=work, PATH=f"{work}:/bin")
-        assert (done.code, done.err.splitlines()[2]) == (4, f"hint: `artstore run python {given}`")
+        for path in (f"{work}:/bin", "/bin"):
+            done = cli("run", given, "--lr", "1", cwd=work, PATH=path)
+            assert (done.code, done.err.splitlines()[2]) == (4, f"hint: `artstore run python {given} --lr 1`")
+    (work / "script").write_text("echo ran")
+    assert "hint: `artstore run sh ./script` runs a shell script; `chmod +x`" in cli("run", "./script", cwd=work).err
 
 
 def test_online_mode_asks_for_a_yes(cli: Cli, process_cli: Cli, work: Path) -> None:

@@ -19,6 +19,7 @@ ELSEWHERE = [
     "cli/comparing.py: `artstore verify … …` compares the folder",
     "cli/locking.py: `artstore remote add … …`",
     "cli/remotes.py: `artstore gc …`",
+    "cli/running.py: `artstore run sh …` runs a shell script; `chmod +x` makes it a program",
     "cli/running.py: `artstore run --yes …` records them here; unset WANDB_MODE to be asked no more",
     "cli/running.py: `artstore run python …`",
     "store/layout.py: `artstore init` makes one; an unmounted share looks like this too",

@@ -252,7 +252,7 @@ def test_a_rule_of_a_collection_is_shown_with_what_it_would_delete(served: Serve
     text = said(served, "/artifact/local/uncategorized/kept")
     assert "<code>last:2</code>" in text and "It would delete 2 versions now. Each save here applies it." in text
     text = said(served, "/artifact/local/uncategorized/unkept")
-    assert "It can't be applied: no version has a number under &#39;loss&#39;" in text
+    assert "It can't be applied: no version of unkept has a number under &#39;loss&#39;" in text
 
 
 def test_a_rule_that_came_from_elsewhere_is_shown_with_how_to_accept_it(repo: Repository, tmp_path: Path) -> None:

@@ -70,7 +70,7 @@ class Retention:
         self._accepted.add(state.keep_entry)
 
     def look(self, state: State, rule: str | None = None) -> Kept:
-        """A collection's rule, or another one to try, and the versions that it would let go. Deletes nothing."""
+        """A collection's rule, or another one to try, and the versions that it would delete. Deletes nothing."""
         rule, accepted = rule or state.keep, self._is_accepted(state)
         if rule is None:
             return Kept(state.path, None, accepted, [])
@@ -81,7 +81,7 @@ class Retention:
             return Kept(state.path, rule, accepted, [], error.message)
 
     def apply(self, state: State) -> list[Verdict]:
-        """Delete the versions that the collection's rule lets go, if it was set or accepted here. Returns the verdicts.
+        """Delete the versions that the collection's rule doesn't keep, if it was set or accepted here. Returns the verdicts.
 
         Whether the rule holds, and what it lets go, is decided once more on the state to which the deletions are
         appended. Cost: nothing for a collection without a rule. The runs are read only if the rule lets a version go.

@@ -54,7 +54,7 @@ class Saved(NamedTuple):
     unmatched: tuple[str, ...] = ()
     """patterns for files to leave out that match nothing"""
     deleted: tuple[int, ...] = ()
-    """numbers of the versions that the collection's rule let go after the save"""
+    """numbers of the versions that the save deleted because of the collection's rule"""
 
 
 class Draft:

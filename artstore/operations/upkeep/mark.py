@@ -50,12 +50,17 @@ class Marks:
         self._heads: dict[str, int] = {}
         """by folder of a log, the number of the entry up to which it is marked"""
         self.reachable: set[bytes] = set(kept)
-        self.versions = 0
-        """number of live versions that were marked"""
+        self._live: dict[str, int] = {}
+        """by folder of a collection's log, its number of live versions"""
         self.refresh()
 
     def __contains__(self, digest: object, /) -> bool:
         return digest in self.reachable
+
+    @property
+    def versions(self) -> int:
+        """The number of live versions that were marked. A link is one."""
+        return sum(self._live.values())
 
     def refresh(self) -> None:
         """Mark what became reachable since the last call. Cost: one listing for each log, and reading those that grew."""
@@ -111,7 +116,7 @@ class Marks:
         self._mark_trees({digest_of_state(version) for version in new.values()} | part_trees(state))
         # 4. Mark the versions themselves last: if a tree is lost, the next try reads them again.
         self.reachable.update(new)
-        self.versions += len(new)
+        self._live[state.path.folder] = len(live)
 
     def _mark_trees(self, level: set[Digest]) -> None:
         """Mark trees and everything below them. Level by level: at a distant place each level is one round of requests."""

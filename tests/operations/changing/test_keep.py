@@ -209,10 +209,10 @@ def test_an_accepted_rule_stays_accepted_where_a_project_is_moved_and_for_all_wh
 def test_a_rule_that_cant_be_applied_is_a_warning_and_the_save_stands(here: Path) -> None:
     save(0)
     assert (
-        repository().keep("model", "last:1, best:acc").problem == "no version has a number under 'acc' in its metadata"
+        repository().keep("model", "last:1, best:acc").problem == "no version of model has a number under 'acc' in its metadata"
     )
     with pytest.warns(
-        UserWarning, match="the rule 'last:1, best:acc' of model was not applied: no version has a number"
+        UserWarning, match="the rule 'last:1, best:acc' of model was not applied: no version of model has a number"
     ):
         save(1)
     assert live() == [0, 1]
@@ -252,10 +252,10 @@ def test_the_command_sets_shows_tries_and_removes_a_rule(here: Path, cli: Cli) -
         save(number)
     assert cli("keep", "model", cwd=here).out == "model: all versions are kept\n"
     tried = cli("keep", "model", "last:1", "--dry-run", cwd=here)
-    assert tried.out.splitlines()[-1] == "model: 'last:1' would let go 2 of 3 versions"
+    assert tried.out.splitlines()[-1] == "model: the rule 'last:1' would delete 2 of 3 versions"
     assert cli("keep", "model", cwd=here).out == "model: all versions are kept\n"
     done = cli("keep", "model", "last:2, tagged", cwd=here)
-    assert done.out.splitlines()[-1] == "model: 'last:2, tagged' lets go at the next save 1 of 3 versions"
+    assert done.out.splitlines()[-1] == "model: the next save deletes 1 of 3 versions; the rule is 'last:2, tagged'"
     (here / "f").write_text("next")
     saved = cli("put", "f", "--name", "model", cwd=here)
     assert "deleted v0, v1, which 'last:2, tagged' doesn't keep" in saved.out
@@ -263,6 +263,12 @@ def test_the_command_sets_shows_tries_and_removes_a_rule(here: Path, cli: Cli) -
     assert (found["rule"], found["accepted"]) == ("last:2, tagged", True)
     assert [one["goes"] for one in found["versions"]] == [False, False]
     assert cli("keep", "model", "--off", cwd=here).out == "model: all versions are kept\n"
+
+
+def test_the_command_says_why_a_rule_cant_be_applied(here: Path, cli: Cli) -> None:
+    save(0)
+    told = "model: the rule 'best:acc' can't be applied, so nothing is deleted: no version of model has a number"
+    assert cli("keep", "model", "best:acc", cwd=here).out == f"{told} under 'acc' in its metadata\n"
 
 
 def test_the_command_says_that_a_rule_from_elsewhere_waits_for_accept(here: Path, cli: Cli, tmp_path: Path) -> None:

@@ -133,7 +133,7 @@ def test_a_refresh_adds_what_came_and_takes_nothing_out(repo: Repository, tmp_pa
     repo.refs.read_folder = lambda folder, **more: (reads.append(folder), read_folder(folder, **more))[1]  # type: ignore[method-assign,assignment]
     found.refresh()
     assert all(blob(text) in found for text in (b"one", b"two", b"three"))
-    assert found.versions == 4
+    assert found.versions == 3
     assert [folder.rpartition("/")[2] for folder in reads] == ["data", "third"], (
         "a log that stands still is not read again"
     )
@@ -214,3 +214,11 @@ def test_a_version_that_stays_missing_is_damage_however_often_its_log_moves_on(
     for path in Path(repo.storage.path(times[0])).iterdir():
         if not path.stat().st_size:
             path.unlink()
+
+
+def test_gc_du_and_fsck_count_the_same_versions_links_too(repo: Repository, tmp_path: Path) -> None:
+    put(repo, tmp_path, "data", {"f": "one"})
+    put(repo, tmp_path, "data", {"f": "two"})
+    repo.link(repo.find("data:v0"), "reg/data")
+    repo.delete("data:v1")
+    assert [repo.gc().versions, repo.usage().versions, repo.fsck().versions] == [2, 2, 2]

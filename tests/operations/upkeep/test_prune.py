@@ -139,7 +139,7 @@ def test_keep_best_looks_only_at_numbers_and_at_keys_with_dots(here: Path) -> No
         log(draft(text=str(number), metadata={"a.b": {"c": value}} if value is not None else {}))
     assert 7 not in [int(name[6:]) for name in prune("data", keep_best=("a.b.c",))]
     assert live() == [7, 8]
-    with pytest.raises(InvalidValue, match="no version has a number under 'nothing.here'"):
+    with pytest.raises(InvalidValue, match="no version of data has a number under 'nothing.here'"):
         prune("data", keep_best=("nothing.here",))
     assert live() == [7, 8]
 
@@ -542,3 +542,21 @@ def test_a_version_that_is_to_stay_for_ever_stays_whatever_the_policy(here: Path
     with_ttl.save()
     assert prune("data", keep_last=1) == ["data:v1"]
     assert live() == [0, 2]
+
+
+def test_the_command_says_why_nothing_is_deleted(here: Path, cli: Cli) -> None:
+    history(3)
+    told = cli("prune", "data", cwd=here)
+    assert (told.out, told.err) == (
+        "deleted 0 of 3 versions\n", "hint: without --keep, only versions whose ttl has expired are deleted\n"
+    )  # fmt: skip
+    kept = cli("prune", "data", "--keep", "last:2,younger:1d", cwd=here)
+    assert kept.err == "kept: young (1), one of the newest 2 (1), the newest (1)\n"
+
+
+def test_a_rule_that_an_artifact_cant_follow_is_an_error_that_names_it(here: Path, cli: Cli) -> None:
+    history(2)
+    log(draft("other", "text"))
+    told = cli("prune", "--keep", "best:acc", cwd=here)
+    assert (told.code, told.err) == (3, "error: no version of other has a number under 'acc' in its metadata\n"), told
+    assert live() == [0, 1]
