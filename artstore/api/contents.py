@@ -2,6 +2,7 @@
 
 import json
 import os
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO, Any
@@ -21,7 +22,7 @@ from artstore.backends import references
 from artstore.backends.files import hash_file, open_regular, remove_if_there
 from artstore.backends.references import MAX_OBJECTS, Target
 from artstore.domain.digest import is_hex
-from artstore.domain.ignore import PathFilter
+from artstore.domain.ignore import NotingFilter
 from artstore.domain.names import normal_path, printable
 from artstore.domain.tree import REFERENCE
 from artstore.domain.tree import Entry as TreeEntry
@@ -152,10 +153,12 @@ class Contents(ArtifactFiles):
             problem = "is a file" if os.path.lexists(path) else "does not exist"
             raise SourceError(f"Path is not a directory: {printable(path)} {problem}", problems=[(path, problem)])
         target = normal_path(name) if name not in (None, "") else ""
-        chosen = PathFilter(globs_of(include), globs_of(exclude))
+        chosen = NotingFilter(globs_of(include), globs_of(exclude))
         with self._drafting.changing() as draft:
             draft.add_folder(path, target or None, chosen=chosen if chosen else None, overwrite=merge)
             self._drafting.note_folder(target, path)
+        for glob in chosen.unmatched:
+            warnings.warn(chosen.told(glob), stacklevel=2)
 
     @contextmanager
     def new_file(

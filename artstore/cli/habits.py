@@ -31,7 +31,9 @@ _BUNDLE = "`artstore bundle apply FILE` imports it, every object checked"
 _ALL = "`artstore push` without names sends everything, with aliases and tags"
 _FORCED = "a push overwrites nothing; `artstore pull` first brings the changes of others"
 _SETTINGS = "`artstore config` lists the settings"
-_SWEEPS = "artstore starts no runs: start the script once for each set of parameters; `artstore runs ls` compares the runs"
+_SWEEPS = (
+    "artstore starts no runs: start the script once for each set of parameters; `artstore runs ls` compares the runs"
+)
 _NO_MODES = "runs are always recorded here, without a server; WANDB_MODE=disabled records nothing"
 HINTS = {
     "version": "`artstore --version` shows it", "stash": "`artstore put FOLDER` saves the changes as a version",

@@ -257,12 +257,15 @@ def fetch(
         if type is not None and type != found.state.type:
             raise NotFound(f"{found.name} has type '{found.state.type}', not '{type}'")
         result = repository.get(found, root, how._replace(monitor=bar))
+        unmatched = how.selection.unmatched(found.tree, repository.objects.read_tree)
         name = repository.lookup.named(found)
     if as_json:
-        value = {"spec": found.spec, **result._asdict()}
+        value = {"spec": found.spec, **result._asdict(), "unmatched": unmatched}
         del value["others"]
         print_json(value)
         return
+    for glob in unmatched:
+        click.echo(f"warning: {how.selection.chosen.told(glob, '--')}", err=True)
     same = f", {result.files - result.written:,} already there" if result.written < result.files else ""
     removed = f", {result.removed:,} removed" if result.removed else ""
     written = f"{human(result.written_bytes)} written"

@@ -5,6 +5,8 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
+from artstore.domain.names import printable
+
 IGNORE_FILE = ".artifactsignore"
 GIT_IGNORE_FILE = ".gitignore"
 DOWNLOADS = b"# made by artstore: downloads are not for git\n*\n"
@@ -78,26 +80,34 @@ class PathFilter:
             return False
         return self._include is None or any(self._include.match(*step) for step in above)
 
+    def told(self, glob: str, before: str = "") -> str:
+        """A warning for a glob that matches nothing. `before` is put before the option's name."""
+        option = "exclude" if glob in self.exclude else "include"
+        return f"{before}{option} '{printable(glob)}' matches nothing"
+
 
 NO_FILTER = PathFilter(None, None)
 
 
 class NotingFilter(PathFilter):
-    """A filter that notes which of its `exclude` globs have matched nothing so far."""
+    """A filter that notes which of its globs have matched nothing so far."""
 
-    def __init__(self, exclude: Iterable[str]) -> None:
-        super().__init__(None, exclude)
-        self._unmatched = {glob: Rules([_from_root(glob)]) for glob in self.exclude}
+    def __init__(self, include: Iterable[str] | None, exclude: Iterable[str] | None) -> None:
+        super().__init__(include, exclude)
+        self._unmatched = {glob: Rules([_from_root(glob)]) for glob in (*self.include, *self.exclude)}
 
     @property
     def unmatched(self) -> tuple[str, ...]:
         return tuple(self._unmatched)
 
+    def note(self, path: str, folder: bool) -> None:
+        """Note the globs that match a path."""
+        matched = [glob for glob, rules in self._unmatched.items() if rules.match(path, folder) is not None]
+        for glob in matched:
+            del self._unmatched[glob]
+
     def excludes(self, path: str, folder: bool) -> bool:
-        if self._unmatched:
-            matched = [glob for glob, rules in self._unmatched.items() if rules.match(path, folder) is not None]
-            for glob in matched:
-                del self._unmatched[glob]
+        self.note(path, folder)
         return super().excludes(path, folder)
 
 

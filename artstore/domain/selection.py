@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from artstore.domain.digest import Digest
-from artstore.domain.ignore import NO_FILTER, PathFilter
+from artstore.domain.ignore import NO_FILTER, NotingFilter, PathFilter
 from artstore.domain.names import printable
 from artstore.domain.tree import DIRECTORY, Entry, walk
 from artstore.errors import NotFound
@@ -36,6 +36,18 @@ class Selection(NamedTuple):
         text = os.fsdecode(folder)
         near = text.startswith(self.prefix) or self.prefix.startswith(text)
         return near and not self.chosen.excludes(text[:-1], True)
+
+    def unmatched(self, tree: Digest, read: Callable[[Digest], bytes]) -> tuple[str, ...]:
+        """The globs that match nothing in a tree.
+
+        Cost: a walk of the tree, until each glob has matched.
+        """
+        noting = NotingFilter(self.chosen.include, self.chosen.exclude)
+        for path, entry in walk(tree, read) if self.chosen else ():
+            noting.note(os.fsdecode(path), entry.kind == DIRECTORY)
+            if not noting.unmatched:
+                break
+        return noting.unmatched
 
 
 EVERYTHING = Selection()

@@ -35,7 +35,7 @@ def gather(draft: Draft, path: str, exclude: tuple[str, ...]) -> tuple[str, ...]
 
     Returns the globs that match nothing. Raises InvalidValue if `exclude` leaves no file.
     """
-    chosen = NotingFilter(exclude)
+    chosen = NotingFilter(None, exclude)
     is_folder = os.path.isdir(path)
     if is_folder:
         files = draft.add_folder(path, chosen=chosen).files

@@ -209,7 +209,8 @@ def test_an_accepted_rule_stays_accepted_where_a_project_is_moved_and_for_all_wh
 def test_a_rule_that_cant_be_applied_is_a_warning_and_the_save_stands(here: Path) -> None:
     save(0)
     assert (
-        repository().keep("model", "last:1, best:acc").problem == "no version of model has a number under 'acc' in its metadata"
+        repository().keep("model", "last:1, best:acc").problem
+        == "no version of model has a number under 'acc' in its metadata"
     )
     with pytest.warns(
         UserWarning, match="the rule 'last:1, best:acc' of model was not applied: no version of model has a number"

@@ -100,6 +100,31 @@ def test_a_glob_that_leaves_out_nothing_is_reported(tmp_path: Path, cli: Cli) ->
     assert json.loads(done.out)["unmatched"] == ["x/y"] and done.err == ""
 
 
+def test_a_glob_that_matches_nothing_is_reported_by_what_restores_too(tmp_path: Path, cli: Cli) -> None:
+    make_tree(tmp_path / "src", {"a": "1", "d/b": "2", "d/c": "3"})
+    assert cli("put", "src").code == 0
+    globs = ("--exclude", "nope", "--exclude", "d/b", "--exclude", "d", "--include", "*.png", "--include", "a")
+    told = ["warning: --include '*.png' matches nothing", "warning: --exclude 'nope' matches nothing"]
+    for command in (("get", "src", "--root", "out"), ("export", "src", "-o", "out.tar"), ("export", "src", "-o", "-")):
+        assert cli(*command, *globs).err.splitlines() == told, command
+    for command in (("get", "src", "--root", "out2"), ("export", "src", "-o", "out2.tar")):
+        done = cli(*command, *globs, "--json")
+        assert (done.err, json.loads(done.out)["unmatched"]) == ("", ["*.png", "nope"])
+    assert cli("get", "src", "--root", "out3", "--exclude", "d/*").err == ""
+
+
+def test_python_warns_of_a_glob_that_matches_nothing(tmp_path: Path, here: Path) -> None:
+    source = make_tree(tmp_path / "src", {"a": "1", "d/b": "2"})
+    artifact = artstore.Artifact("data", "dataset")
+    with pytest.warns(UserWarning, match=r"^exclude 'nope' matches nothing$") as told:
+        artifact.add_dir(str(source), exclude=["nope", "b"])
+    with artstore.init(mode="offline") as run:
+        run.log_artifact(artifact)
+    with pytest.warns(UserWarning, match=r"^include '\*\.csv' matches nothing$") as also:
+        artifact.download(str(tmp_path / "out"), include=["*.csv", "a"])
+    assert {Path(one.filename) for one in (*told, *also)} == {Path(__file__)}
+
+
 def test_globs_that_leave_no_file_are_refused(tmp_path: Path, cli: Cli) -> None:
     make_tree(tmp_path / "src", {"a.csv": "1", "d/b.csv": "2"})
     for glob in ("*", "*.csv"):
