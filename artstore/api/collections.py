@@ -2,7 +2,7 @@
 
 from artstore.api.absent import SaysWhy
 from artstore.api.handles import opened, url_in
-from artstore.api.listing import Artifacts, Listing, warn_if_misspelt
+from artstore.api.listing import Artifacts, Listing, warn_of_nothing
 from artstore.api.orders import ordered_collections, ordered_versions
 from artstore.api.shown import Shown
 from artstore.domain.collection import Path, State
@@ -92,7 +92,7 @@ class ArtifactCollection(SaysWhy):
             filters: A Mongo-style filter, such as `{"metadata.acc": {"$gte": 0.9}}`.
         """
         found = fitting_versions(opened(self._root).lookup, [self._state], filters, asked := Asked())
-        warn_if_misspelt(found, asked)
+        warn_of_nothing(found, asked, filters)
         return Artifacts(self._root, found[::-1], per_page, start)
 
     def versions(
@@ -364,7 +364,7 @@ def versions_of(
         for group in groups
         for one in ordered_versions(lookup, fitting_versions(lookup, group, filter, asked), order)
     ]
-    warn_if_misspelt(found, asked)
+    warn_of_nothing(found, asked, filter)
     return Artifacts(root, found, per_page, start)
 
 

@@ -1,6 +1,6 @@
 """Lists of the Python interface: sequences whose items are made when they are asked for, in W&B's pages."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from artstore.backends.callers import warn_caller
@@ -23,11 +23,15 @@ def checked_order(order: Any, default: str) -> str:
     return order or default
 
 
-def warn_if_misspelt(found: Sequence[Any], asked: Asked) -> None:
-    """Warn if nothing was found, and the filter asked for a key that nothing has, but something a similar one."""
-    for name, hint in asked.unset() if not found else ():
-        if hint is not None:
-            warn_caller(f"the filter found nothing, because nothing has '{name}'; {hint}")
+def warn_of_nothing(found: Sequence[Any], asked: Asked, filters: Mapping[str, Any] | None) -> None:
+    """Warn if nothing was found, and the filter asked for a key that nothing has, but something a similar one, or for
+    a value of a kind that nothing has there.
+    """
+    if found:
+        return
+    why = [f"nothing has '{name}'; {hint}" for name, hint in asked.unset() if hint is not None]
+    for reason in [*why, *asked.of_other_kinds(filters or {})]:
+        warn_caller(f"the filter found nothing, because {reason}")
 
 
 class Listing(Sequence[T], Generic[T]):

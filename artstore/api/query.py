@@ -10,7 +10,7 @@ from artstore.api.automations import Automation, CallPython, NewAutomation, chan
 from artstore.api.collections import ArtifactCollection, ArtifactType, Collections, Project
 from artstore.api.files import PathLike, Texts
 from artstore.api.handles import opened, root_of
-from artstore.api.listing import Artifacts, Listing, checked_order, warn_if_misspelt
+from artstore.api.listing import Artifacts, Listing, checked_order, warn_of_nothing
 from artstore.api.orders import ordered_versions
 from artstore.api.recording import session
 from artstore.api.registries import Registries, Registry, find_registry, make_registry
@@ -165,7 +165,7 @@ class Api(SaysWhy):
         state = self._collection(name, type_name)
         wanted, lookup = {tags} if isinstance(tags, str) else set(tags or ()), self._repository.lookup
         found = fitting_versions(lookup, [state], filters, asked := Asked())
-        warn_if_misspelt(found, asked)
+        warn_of_nothing(found, asked, filters)
         found = [one for one in found if wanted <= set(lookup.said_of(one).get("tags", []))]
         return Artifacts(self._root, ordered_versions(lookup, found, order, "-version"), per_page, start)
 
@@ -313,7 +313,7 @@ class Api(SaysWhy):
         """
         values, root, order = self._repository.run_fields(), self._root, checked_order(order, "+created_at")
         states = fitting_runs(values, filters, *self._home(path), asked=(asked := Asked()))[::-1]
-        warn_if_misspelt(states, asked)
+        warn_of_nothing(states, asked, filters)
         if order not in ("+created_at", "created_at"):
             states = ordered(states, order, values)
         return Listing(states, lambda s: RunRecord(root, s), per_page)

@@ -136,12 +136,14 @@ def nothing_matches(what: str, where: tuple[str, ...], asked: Asked, *, plain: b
 
     Beside JSON and CSV, which are not `plain`, an empty answer is only reported if something may be wrong.
     """
-    from artstore.domain.filters import pattern_hint
+    from artstore.domain.filters import parsed, pattern_hint
 
     noun, unset, pattern = what.removesuffix("s"), asked.unset(), pattern_hint(where)
-    if not (plain or unset or pattern):
+    others = asked.of_other_kinds(parsed(where))
+    if not (plain or unset or pattern or others):
         return
-    click.echo(f"no matching {what}" + "".join(f"; no {noun} has '{printable(name)}'" for name, _ in unset), err=True)
+    why = [*(f"no {noun} has '{printable(name)}'" for name, _ in unset), *others]
+    click.echo("; ".join([f"no matching {what}", *why]), err=True)
     for hint in filter(None, [*(hint for _, hint in unset), pattern]):
         click.echo(f"hint: {hint}", err=True)
 

@@ -9,7 +9,7 @@ nested dicts.
 import datetime
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from operator import ge, gt, le, lt
 from typing import Any
 
@@ -31,6 +31,12 @@ class Asked:
     def __init__(self) -> None:
         self._set: dict[str, bool] = {}
         self._others: dict[str, dict[str, None]] = {}
+        self._kinds: dict[str, set[str]] = {}
+
+    def look(self, name: str, found: Any) -> None:
+        """Note the kinds of values that a name has."""
+        if found is not ABSENT and found is not None:
+            self._kinds.setdefault(name, set()).update(_kinds_of(found))
 
     def note(self, name: str, field: Any, found: Any) -> None:
         """Note what a field held under a key."""
@@ -49,6 +55,61 @@ class Asked:
         """The keys that nothing had, each with a hint that names similar ones."""
         parts = [(name, *name.split(".", 1)) for name, is_set in self._set.items() if not is_set]
         return [(name, near(key, self._others[head], f"{head}.")) for name, head, key in parts]
+
+    def of_other_kinds(self, condition: Mapping[str, Any]) -> list[str]:
+        """A sentence for each name of a condition that holds only values that can't be compared with those asked for."""
+        told = []
+        for name, operands in _selecting(condition):
+            kinds = self._kinds.get(name, set())
+            asked = [(operand, _kind_of(_plain(operand))) for operand in operands if operand is not None]
+            if kinds and asked and kinds.isdisjoint([TIMES, *(kind for _, kind in asked)]):
+                operand, kind = next((one for one in asked if one[1] == "text"), asked[0])
+                held = " and ".join(sorted(kinds))
+                told.append(f"'{printable(name)}' holds {held}, and {printable(str(operand))!r:.80} is {_IS[kind]}")
+        return told
+
+
+TIMES = "times"
+_IS = {
+    "numbers": "a number",
+    "text": "text",
+    "true or false": "true or false",
+    "lists": "a list",
+    "objects": "an object",
+}
+
+
+def _kind_of(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true or false"
+    if isinstance(value, Time):
+        return TIMES
+    if isinstance(value, str):
+        return "text"
+    return "numbers" if isinstance(value, int | float) else "objects" if isinstance(value, Mapping) else "lists"
+
+
+def _kinds_of(value: Any) -> set[str]:
+    """The kinds of values with which a value can be compared: a list's are those of its items, too."""
+    return {_kind_of(value), *(map(_kind_of, value) if isinstance(value, list) else ())}
+
+
+def _selecting(condition: Mapping[str, Any]) -> Iterator[tuple[str, list[Any]]]:
+    """The names of a filter that ask for values, each with the values of which one is asked for."""
+    for key, wanted in condition.items():
+        if key in ("$and", "$or"):
+            for part in wanted:
+                yield from _selecting(part)
+        elif key.startswith("$"):
+            continue
+        elif isinstance(wanted, Mapping) and any(str(name).startswith("$") for name in wanted):
+            for name, operand in wanted.items():
+                if name == "$in":
+                    yield key, list(operand)
+                elif name in ("$eq", "$regex", "$contains", *_ORDERS):
+                    yield key, [operand]
+        else:
+            yield key, [wanted]
 
 
 class _Absent:
@@ -229,11 +290,11 @@ def fields_of(
             raise InvalidValue(f"there is no field '{printable(name)}' to filter by", hint=hint)
         value = values[head]
         value = value() if callable(value) else value
-        if not rest:
-            return ABSENT if value is None else value
-        found = nested(value, rest)
+        found = nested(value, rest) if rest else ABSENT if value is None else value
         if asked is not None:
-            asked.note(name, value, found)
+            asked.look(name, found)
+            if rest:
+                asked.note(name, value, found)
         return found
 
     return ask

@@ -333,6 +333,44 @@ def test_an_empty_answer_names_the_keys_that_nothing_has_and_similar_ones(filled
     )
 
 
+OTHER_KINDS = {
+    ("ls", "metadata.acc<abc"): "'metadata.acc' holds numbers, and 'abc' is text",
+    ("ls", "metadata.acc=abc"): "'metadata.acc' holds numbers, and 'abc' is text",
+    ("ls", "metadata.acc~^0"): "'metadata.acc' holds numbers, and '^0' is text",
+    ("ls", "metadata.ok=yes"): "'metadata.ok' holds true or false, and 'yes' is text",
+    ("ls", "metadata.ok>0"): "'metadata.ok' holds true or false, and '0' is a number",
+    ("ls", "name>5"): "'name' holds text, and '5' is a number",
+    ("ls", "metadata.cfg=lr"): "'metadata.cfg' holds objects, and 'lr' is text",
+    ("runs ls", "config.rate<abc"): "'config.rate' holds numbers, and 'abc' is text",
+    ("runs ls", "state>1"): "'state' holds text, and '1' is a number",
+}
+
+
+def test_an_empty_answer_says_that_a_value_is_of_another_kind_than_those_there(filled: Path, cli: Cli) -> None:
+    log(draft("flag", metadata={"ok": True}))
+    with wandb.init(config={"rate": 0.1}, id="r"):
+        pass
+    for (command, condition), why in OTHER_KINDS.items():
+        done = cli(*command.split(), "--where", condition, "--json", cwd=filled)
+        noun = "runs" if command == "runs ls" else "versions"
+        assert (done.code, done.out, done.err) == (0, "[]\n", f"no matching {noun}; {why}\n"), condition
+    for mixed in ("metadata.acc>7", "tags=none", "created_at>2999", "metadata.acc!=abc"):
+        assert "holds" not in cli("ls", "--where", mixed, cwd=filled).err
+    for wrong in ("size>abc", "created_at<abc"):
+        assert cli("ls", "--where", wrong, cwd=filled).code == 3
+
+
+def test_python_warns_of_a_value_of_another_kind_too(filled: Path) -> None:
+    said = "the filter found nothing, because 'metadata.acc' holds numbers, and 'abc' is text"
+    with pytest.warns(UserWarning, match=f"^{said}$") as told:
+        assert len(wandb.Api().artifacts(name="data", filters={"metadata.acc": {"$lt": "abc"}})) == 0
+    assert told[0].filename == __file__
+    with wandb.init(config={"rate": 0.1}):
+        pass
+    with pytest.warns(UserWarning, match="'config.rate' holds numbers, and 'abc' is text"):
+        assert len(wandb.Api().runs(filters={"$or": [{"config.rate": "abc"}]})) == 0
+
+
 def test_a_field_that_there_is_not_is_refused_even_if_there_is_no_version(here: Path, cli: Cli) -> None:
     log(draft())
     done = cli("ls", "--type", "none", "--where", "nmae=1", cwd=here)
