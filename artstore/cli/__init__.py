@@ -183,10 +183,23 @@ def _failure_of(error: Exception) -> _Failure:
         error = InvalidValue(f"the encoding of this locale has no '{lacking}'", hint="set LC_ALL=C.UTF-8")
     if isinstance(error, ArtstoreError):
         problems = getattr(error, "problems", None) or ()
-        return _Failure(type(error).__name__, error.message, error.hint, error.exit_code, problems)
+        hint = (_locale_hint() if isinstance(error, InvalidValue) else None) or error.hint
+        return _Failure(type(error).__name__, error.message, hint, error.exit_code, problems)
     what = f"{type(error).__name__}: {error}"
     hint = "please report it; ARTSTORE_DEBUG=1 shows where it failed"
     return _Failure("Bug", f"this is a bug in artstore: {what}", hint, BUG)
+
+
+def _locale_hint() -> str | None:
+    """The hint for words of the command line that aren't text in this locale's encoding. None if all are."""
+    if not any("\udc80" <= character <= "\udcff" for word in sys.argv[1:] for character in word):
+        return None
+    import locale
+
+    encoding, name = sys.getfilesystemencoding(), locale.setlocale(locale.LC_CTYPE)
+    if encoding == "utf-8":
+        return "it was typed in another encoding than UTF-8"
+    return f"this locale ({name}) takes names in {encoding} only: set LC_ALL=C.UTF-8"
 
 
 def _without_folder(error: Exception) -> Exception:

@@ -207,3 +207,15 @@ def test_a_remote_whose_path_is_not_utf_8_is_refused_before_it_is_made(repo: Rep
     with pytest.raises(InvalidValue, match="can't be recorded for a remote, because it is not UTF-8"):
         repo.remotes.add("r", place, make=True)
     assert not os.path.lexists(place)
+
+
+def test_a_name_in_another_script_is_refused_with_the_locale_that_lacks_it(
+    process_cli: Cli, tmp_path: Path
+) -> None:
+    (tmp_path / "src").write_text("1")
+    assert process_cli("put", "src", "-n", "data").code == 0
+    ascii = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    for words in ("put src -n größe", "alias data größe", "tag data größe", "put src -n data --set größe=1"):
+        done = process_cli(*words.split(), **ascii)
+        told = "hint: this locale (C) takes names in ascii only: set LC_ALL=C.UTF-8"
+        assert (done.code, done.err.splitlines()[-1]) == (3, told), words
