@@ -13,7 +13,8 @@ from artstore.backends.addresses import path_here
 from artstore.domain.ignore import PathFilter
 from artstore.domain.names import LOCK_FILE, as_project, check_project, printable
 from artstore.domain.selection import Selection
-from artstore.errors import ArtstoreError, InvalidValue
+from artstore.errors import ArtstoreError, InvalidValue, NotFound
+from artstore.operations.finding.lookup import Version
 from artstore.repository import Repository
 from artstore.store.settings import require_root
 from artstore.view import View
@@ -74,6 +75,13 @@ def home_of(repository: View, text: str | None) -> tuple[str | None, str | None]
 def _holds(repository: View, entity: str, project: str | None = None) -> bool:
     logs = repository.refs.paths(entity, project), repository.runs.paths(entity, project)
     return any(next(paths, None) is not None for paths in logs)
+
+
+def of_type(found: Version, type: str | None) -> Version:
+    """The same version. Raises NotFound if it is of another type than is asked for."""
+    if type is not None and type != found.state.type:
+        raise NotFound(f"{found.name} has type '{printable(found.state.type)}', not '{printable(type)}'")
+    return found
 
 
 class Place(click.types.StringParamType):

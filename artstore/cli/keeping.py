@@ -21,7 +21,7 @@ from artstore.cli.output import (
 )
 from artstore.domain.names import printable
 from artstore.domain.wording import count, first_of, human, typed
-from artstore.errors import Damage, StorageError
+from artstore.errors import Damage, InvalidValue, StorageError
 from artstore.store.settings import root_to_create
 
 if TYPE_CHECKING:
@@ -127,6 +127,8 @@ def gc_command(
     It is safe to run during saves and other gc runs. The data stays in the trash for a grace period (gc.grace) before
     its space is freed.
     """
+    if force and abandon is None:
+        raise InvalidValue("--force needs --abandon ID")
     with Bar() as bar, open_view(place, writing=True) as repository:
         result = repository.gc(now=now, dry_run=dry_run, abandon=abandon, force=force, monitor=bar)
     if as_json:

@@ -8,18 +8,18 @@ import click
 from artstore.cli.arguments import SPEC
 from artstore.cli.output import from_option, open_view
 from artstore.domain.names import printable
-from artstore.errors import storage_error
+from artstore.errors import InvalidValue, storage_error
 from artstore.operations.lineage.drawing import BREADTH, FORMATS, tree
 from artstore.operations.lineage.graph import Graph
 
 
 @click.command("lineage")
 @click.argument("spec", type=SPEC)
-@click.option("--up", "direction", flag_value="up", help="Only what it came from.")
-@click.option("--down", "direction", flag_value="down", help="Only what came from it.")
+@click.option("--up", is_flag=True, help="Only what it came from.")
+@click.option("--down", is_flag=True, help="Only what came from it.")
 @click.option("--depth", type=click.IntRange(min=1), metavar="N", help="Follow at most N runs.")
 @click.option(
-    "--format", "form", type=click.Choice(["tree", "mermaid", "dot", "svg", "json"]), default="tree", show_default=True
+    "--format", "form", type=click.Choice(["tree", "mermaid", "dot", "svg", "json"]), help="[default: tree]"
 )
 @click.option("--json", "as_json", is_flag=True, help="Same as --format json (errors too).")
 @click.option(
@@ -31,7 +31,7 @@ from artstore.operations.lineage.graph import Graph
 @click.option("-o", "--output", type=click.Path(dir_okay=False), help="Write to this file instead of standard output.")
 @from_option
 def lineage_command(
-    spec: str, direction: str | None, depth: int | None, form: str, breadth: int | None, as_json: bool,
+    spec: str, up: bool, down: bool, depth: int | None, form: str | None, breadth: int | None, as_json: bool,
     output: str | None, place: str | None,
 ) -> None:  # fmt: skip
     """Show what a version came from, and what came from it.
@@ -39,12 +39,14 @@ def lineage_command(
     It shows runs and versions, up to --depth runs away. Deleted ones are shown by name only. The format svg is a
     picture for a browser.
     """
-    form = "json" if as_json else form
+    if as_json and form not in (None, "json"):
+        raise InvalidValue("--json can't be combined with another --format")
+    form, direction = "json" if as_json else form or "tree", "both" if up == down else "up" if up else "down"
     if form == "tree" and breadth is None:
         breadth = BREADTH
     with open_view(place) as repository:
         found = repository.find(spec)
-        graph = repository.lineage(found, depth=depth, direction=direction or "both", breadth=breadth)
+        graph = repository.lineage(found, depth=depth, direction=direction, breadth=breadth)
     text = _drawn(graph, form).rstrip("\n") + "\n"
     if output is None:
         sys.stdout.write(text)

@@ -11,7 +11,7 @@ import click
 
 from artstore.api.tables.naming import SUFFIX, is_table
 from artstore.cli import output
-from artstore.cli.arguments import SPEC, home_of, nothing_matches
+from artstore.cli.arguments import SPEC, home_of, nothing_matches, of_type
 from artstore.cli.output import from_option, json_option, open_repository, open_view, print_json, report_damage, table
 from artstore.cli.streams import Long
 from artstore.domain.collection import INHERIT, Path, State, VersionState, id_of_state, is_live
@@ -54,6 +54,10 @@ def ls_command(
     """
     if deleted and (where or path or recursive):
         raise InvalidValue("--deleted can be combined with SPEC, --project, --type and --from only")
+    if where and (path or recursive):
+        raise InvalidValue("--where lists versions: it can't be combined with PATH or --recursive")
+    if (path or recursive) and (spec is None or spec.endswith("/")):
+        raise InvalidValue("PATH and --recursive need a version as SPEC", hint="`artstore ls -r NAME` lists its files")
     if project and spec:
         raise InvalidValue("--project can't be combined with SPEC", hint="put it before the name: PROJECT/NAME")
     with open_view(place) as repository:
@@ -64,7 +68,7 @@ def ls_command(
         elif spec is None or spec.endswith("/"):
             list_collections(repository, spec[:-1] if spec else project, type, as_json)
         else:
-            _list_files(repository, repository.find(spec), path, recursive, as_json)
+            _list_files(repository, of_type(repository.find(spec), type), path, recursive, as_json)
 
 
 def _list_versions(
@@ -383,6 +387,8 @@ def cat_command(spec: str, path: str | None, raw: bool, rows: int | None, place:
         if repository.find_entry(found, path) is None and repository.find_entry(found, path + SUFFIX) is not None:
             path += SUFFIX
         entry = repository.entry(found, path)
+        if rows is not None and (raw or not is_table(path)):
+            raise InvalidValue("-n counts the rows of a table that is printed: leave out -n, or --raw")
         if is_table(path) and not raw and entry.kind != DIRECTORY:
             from artstore.cli.tables import print_table
 

@@ -76,6 +76,8 @@ def add_command(
     shell interprets ? and &. Credentials come from the environment or the service's own login; artstore doesn't
     store them.
     """
+    if shared and not make:
+        raise InvalidValue("--shared needs --init: it is for a new repository")
     with open_repository() as repository:
         remotes, writable = repository.remotes, True
         if url is not None or not record or name not in remotes.all():

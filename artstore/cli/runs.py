@@ -40,6 +40,12 @@ def _home(repository: View, text: str | None) -> tuple[str, str]:
     return check_project(entity or settings.entity, "entity"), as_project(project or settings.project)
 
 
+def _one_form(as_csv: bool, as_json: bool) -> None:
+    """Raise InvalidValue if two forms of output are asked for."""
+    if as_csv and as_json:
+        raise InvalidValue("--csv and --json can't be combined")
+
+
 @runs_command.command("ls")
 @click.argument("project", required=False)
 @click.option(
@@ -69,6 +75,7 @@ def ls_command(
     Fields for --where: name (the id), display_name, state, group, job_type, tags, username, created_at,
     config.KEY, summary_metrics.KEY. --columns and --sort take these, and the name of a metric or config key alone.
     """
+    _one_form(as_csv, as_json)
     damaged, asked = list[Damage](), Asked()
     with open_view(place) as repository:
         home = home_of(repository, project)
@@ -256,6 +263,7 @@ def _write_csv(columns: list[str], rows: Iterable[dict[str, Any]]) -> None:
 @json_option
 def show_command(run: str, history: bool, as_csv: bool, place: str | None, as_json: bool) -> None:
     """Show everything about one run, [[ENTITY/]PROJECT/]ID."""
+    _one_form(as_csv, as_json)
     with open_view(place) as repository:
         state = _find(repository, run)
         if history:
@@ -339,6 +347,8 @@ def files_command(
 
     PATH is a file, a folder, or a glob such as '*.log'; by default all files.
     """
+    if force and root is None:
+        raise InvalidValue("--force needs --root FOLDER")
     with open_view(place) as repository:
         state = _find(repository, run)
         found = _chosen(repository.run_files(state), paths, state)

@@ -9,7 +9,7 @@ import click
 
 from artstore.backends.addresses import spelled
 from artstore.backends.storage import is_url
-from artstore.cli.arguments import FOLDER, SPEC, lock_option, metadata_from, pairs, selecting
+from artstore.cli.arguments import FOLDER, SPEC, lock_option, metadata_from, of_type, pairs, selecting
 from artstore.cli.output import Bar, answer, folder_shown, from_option, json_option, open_view, print_json
 from artstore.cli.streams import Long
 from artstore.domain.metadata import normalise
@@ -17,7 +17,7 @@ from artstore.domain.names import name_from, parse_spec, printable
 from artstore.domain.properties import Properties
 from artstore.domain.selection import Selection
 from artstore.domain.wording import count, first_of, human, typed
-from artstore.errors import InvalidValue, NotFound
+from artstore.errors import Conflict, InvalidValue, NotFound
 from artstore.operations.restoring.options import Restore
 from artstore.repository import Repository
 from artstore.store.settings import is_repository, root_to_create
@@ -34,6 +34,9 @@ def init_command(folder: str | None, shared: bool, as_json: bool) -> None:
     """
     root = os.path.join(os.path.abspath(folder), ".artifacts") if folder is not None else root_to_create()
     existed = os.path.exists(os.path.join(root, "format"))
+    if existed and shared and not os.stat(root).st_mode & 0o020:
+        told = f"{printable(root)} exists, and its group may not write to it"
+        raise Conflict(told, hint="--shared is for a new repository")
     Repository.init(root, shared=shared).close()
     text = f"{'found' if existed else 'made'} a repository in {printable(root)}"
     answer(as_json, {"repository": root, "created": not existed}, text)
@@ -253,9 +256,7 @@ def fetch(
         raise InvalidValue("--root is empty", hint="`--root .` is this folder")
     with Bar() as bar, open_view(place) as repository:
         bar.start("getting")
-        found = repository.find(spec)
-        if type is not None and type != found.state.type:
-            raise NotFound(f"{found.name} has type '{found.state.type}', not '{type}'")
+        found = of_type(repository.find(spec), type)
         result = repository.get(found, root, how._replace(monitor=bar))
         unmatched = how.selection.unmatched(found.tree, repository.objects.read_tree)
         name = repository.lookup.named(found)

@@ -73,6 +73,37 @@ def error(cli: Cli, *args: object, code: int, cwd: Path | None = None, **more: s
     return lines[0].removeprefix("error: "), lines[1].removeprefix("hint: ") if lines[1:] else None
 
 
+IGNORED_ALONE = {
+    "ls data --type other": (4, "data:v1 has type 'dataset', not 'other'"),
+    "ls -r": (3, "PATH and --recursive need a version as SPEC"),
+    "ls p/ net": (3, "PATH and --recursive need a version as SPEC"),
+    "ls --where size>0 -r": (3, "--where lists versions: it can't be combined with PATH or --recursive"),
+    "ls data a.csv --where size>0": (3, "--where lists versions: it can't be combined with PATH or --recursive"),
+    "cat data a.csv -n 1": (3, "-n counts the rows of a table that is printed: leave out -n, or --raw"),
+    "init --shared": (5, "~/.artifacts exists, and its group may not write to it"),
+    "runs ls --csv --json": (3, "--csv and --json can't be combined"),
+    "runs show r --csv --json": (3, "--csv and --json can't be combined"),
+    "runs files r --force": (3, "--force needs --root FOLDER"),
+    "lineage data --json --format dot": (3, "--json can't be combined with another --format"),
+    "gc --force": (3, "--force needs --abandon ID"),
+    "remote add nas nas --shared": (3, "--shared needs --init: it is for a new repository"),
+}
+"""Command lines with an option that means nothing beside the others."""
+
+
+@pytest.mark.parametrize("command", IGNORED_ALONE)
+def test_an_option_that_means_nothing_beside_the_others_is_refused(cli: Cli, work: Path, command: str) -> None:
+    code, message = IGNORED_ALONE[command]
+    done = cli(*command.split(), cwd=work)
+    told = json.loads(done.out)["error"]["message"] if "--json" in command else done.err.splitlines()[0][7:]
+    assert (done.code, told.replace(str(work), "~")) == (code, message)
+
+
+def test_both_directions_of_lineage_are_both(cli: Cli, work: Path) -> None:
+    assert cli("lineage", "data", "--up", "--down", cwd=work).out == cli("lineage", "data", cwd=work).out
+    assert cli("ls", "data", "--type", "dataset", cwd=work).out == cli("ls", "data", cwd=work).out
+
+
 # -- no repository, and broken ones --
 
 
