@@ -2,7 +2,6 @@
 
 import json
 import os
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO, Any
@@ -19,6 +18,7 @@ from artstore.api.tables.joined import TableGroup
 from artstore.api.tables.naming import SUFFIX, is_table
 from artstore.api.tables.table import Table
 from artstore.backends import references
+from artstore.backends.callers import warn_caller
 from artstore.backends.files import hash_file, open_regular, remove_if_there
 from artstore.backends.references import MAX_OBJECTS, Target
 from artstore.domain.digest import is_hex
@@ -158,7 +158,7 @@ class Contents(ArtifactFiles):
             draft.add_folder(path, target or None, chosen=chosen if chosen else None, overwrite=merge)
             self._drafting.note_folder(target, path)
         for glob in chosen.unmatched:
-            warnings.warn(chosen.told(glob), stacklevel=2)
+            warn_caller(chosen.told(glob))
 
     @contextmanager
     def new_file(

@@ -272,7 +272,7 @@ class ArtifactFiles:
         how = Restore(selection, link, allow_missing_references=allow_missing_references)
         done = stored.repository.get(found := stored.found(), _text(root), how)
         for glob in selection.unmatched(found.tree, stored.repository.objects.read_tree):
-            warnings.warn(selection.chosen.told(glob), stacklevel=2)
+            warn_caller(selection.chosen.told(glob))
         for path in done.missing:
             warn_caller(f"skipped '{printable(path)}' of {self.name}: what it refers to is gone")
         return os.fspath(root) if root else done.root
