@@ -81,7 +81,7 @@ class Retention:
             return Kept(state.path, rule, accepted, [], error.message)
 
     def apply(self, state: State) -> list[Verdict]:
-        """Delete the versions that the collection's rule doesn't keep, if it was set or accepted here. Returns the verdicts.
+        """Delete what the collection's rule doesn't keep, if it was set or accepted here. Returns the verdicts.
 
         Whether the rule holds, and what it lets go, is decided once more on the state to which the deletions are
         appended. Cost: nothing for a collection without a rule. The runs are read only if the rule lets a version go.
