@@ -18,9 +18,7 @@ from artstore.operations.lineage.graph import Graph
 @click.option("--up", is_flag=True, help="Only what it came from.")
 @click.option("--down", is_flag=True, help="Only what came from it.")
 @click.option("--depth", type=click.IntRange(min=1), metavar="N", help="Follow at most N runs.")
-@click.option(
-    "--format", "form", type=click.Choice(["tree", "mermaid", "dot", "svg", "json"]), help="[default: tree]"
-)
+@click.option("--format", "form", type=click.Choice(["tree", "mermaid", "dot", "svg", "json"]), help="[default: tree]")
 @click.option("--json", "as_json", is_flag=True, help="Same as --format json (errors too).")
 @click.option(
     "--breadth",

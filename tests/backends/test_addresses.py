@@ -209,9 +209,7 @@ def test_a_remote_whose_path_is_not_utf_8_is_refused_before_it_is_made(repo: Rep
     assert not os.path.lexists(place)
 
 
-def test_a_name_in_another_script_is_refused_with_the_locale_that_lacks_it(
-    process_cli: Cli, tmp_path: Path
-) -> None:
+def test_a_name_in_another_script_is_refused_with_the_locale_that_lacks_it(process_cli: Cli, tmp_path: Path) -> None:
     (tmp_path / "src").write_text("1")
     assert process_cli("put", "src", "-n", "data").code == 0
     ascii = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
