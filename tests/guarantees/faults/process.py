@@ -140,7 +140,7 @@ def import_all() -> None:
     Callbacks of frameworks, which no command imports, are left out: each needs its framework.
     """
     found = [module.name for module in pkgutil.walk_packages(artstore.__path__, "artstore.")]
-    ours = [name for name in found if ".frameworks." not in name and ".integration." not in name]
+    ours = [name for name in found if not any(f".{part}." in name for part in ("frameworks", "integration", "faces"))]
     for name in (*ours, "concurrent.futures.thread", "configparser", "difflib", "filelock", "getpass", "mmap", "shlex"):
         if not name.endswith("__main__"):
             importlib.import_module(name)
