@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Set
+from collections.abc import Callable, Iterator, Set
 from contextlib import closing, nullcontext
+from functools import partial
 from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
 from artstore.backends.storage import FolderStorage
@@ -57,6 +58,7 @@ class View:
         self.lookup = Lookup(store.refs, store.objects, settings)
         self.asking: FolderStorage | None = None
         """if this is a remote: the repository here"""
+        self._gone: Callable[[], list[str]] = list  # which logs a remote lost since it was last seen, in words
 
     def __enter__(self) -> Self:
         return self
@@ -423,9 +425,8 @@ class View:
         shown = monitor or Monitor()
 
         def check(quick: bool, doubted: Set[str]) -> Fsck:
-            return Fsck(
-                self.objects, self.refs, self.runs, quick=quick, doubted=doubted, promised=self._promised, monitor=shown
-            )
+            about: dict[str, Any] = {"promised": self._promised, "gone": self._gone, "monitor": shown}
+            return Fsck(self.objects, self.refs, self.runs, quick=quick, doubted=doubted, **about)
 
         if not repair:
             return check(quick, set()).run()
@@ -441,9 +442,8 @@ class View:
         """Other repositories that may hold objects that were lost here."""
         from artstore.operations.upkeep.repair import Elsewhere
 
-        if (asking := self.asking) is None:
-            return []
-        return [Elsewhere("the repository here", lambda: closing(ObjectStore(asking)))]
+        asking = self.asking
+        return [] if asking is None else [Elsewhere("the repository here", lambda: closing(ObjectStore(asking)))]
 
     def _promised(self) -> set[Digest]:
         """The blobs that may be absent, because a remote promised them: none."""
@@ -492,8 +492,9 @@ def view_of(place: str, here: FolderStorage | None, *, writing: bool = False) ->
         if name is None and "/" not in place and settings.remotes():
             require_remote(settings, place, "a repository")
         raise
-    if name is not None and here is not None:
-        check_identity(remote, Tracking(here, name))
     view = View(remote, settings)
     view.asking = here
+    if name is not None and here is not None:
+        check_identity(remote, tracking := Tracking(here, name))
+        view._gone = partial(tracking.gone, remote.storage)
     return view

@@ -41,7 +41,8 @@ def fsck_command(ctx: click.Context, quick: bool, repair: bool, place: str | Non
     """Check everything that is stored, here or at a remote.
 
     It checks objects, packs, trees, versions, logs, checkpoints and runs, and notes damaged copies, so that the next
-    save of the same content stores it again. Exits with 7 if anything is damaged or missing.
+    save of the same content stores it again. A remote's logs are compared with what was last seen of them. Exits with 7
+    if anything is damaged or missing.
 
     --repair looks for lost objects in damaged files, in folders that were saved or restored here, and in all remotes
     (for a remote: in this repository). It checks and stores what it finds, and moves damaged files to bad/.

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, NoReturn
 from artstore.backends.storage import FolderStorage, Storage
 from artstore.domain.codec import MAX_JSON, encode_json
 from artstore.domain.collection import Path
+from artstore.domain.digest import plain_digest
 from artstore.domain.names import file_name_of, printable
 from artstore.errors import ArtstoreError, Damage, DamagedLog, StorageError
 from artstore.store.logs import Log, last_number, number_of
@@ -205,6 +206,26 @@ class Tracking:
             self._incomplete(*entries[-1])
         for (folder, number), entry in zip(entries, data, strict=True):
             self.mirror.replace(_entry(folder, number), entry)
+
+    def gone(self, there: Storage) -> list[str]:
+        """Which logs the remote doesn't have any more as they were when they were last seen, in words.
+
+        Cost: a listing of its logs, and one small file for each log.
+        """
+        found, now = [], self.heads(there, ["refs", "runs"])
+        for folder, numbers in sorted(self.heads(self.mirror, ["refs", "runs"]).items()):
+            log, last = f"{printable(folder)} at remote '{self.name}'", max(numbers)
+            try:
+                seen = Log(self.mirror, folder).read(last)
+                if folder not in now:
+                    found.append(f"{log} is not there any more")
+                elif max(now[folder]) < last:
+                    found.append(f"{log} was rolled back: it ended with entry {last}, now with {max(now[folder])}")
+                elif plain_digest(there.read(_entry(folder, last))).hex() != seen.digest:
+                    found.append(f"{log} was rewritten: its entry {last} is another one than before")
+            except (FileNotFoundError, DamagedLog, StorageError):
+                continue  # a damaged copy of ours, or what the check of this log finds
+        return found
 
     def _last(self, folder: str) -> int:
         """The number of the newest copied entry. If that copy is damaged, as after a power cut, drop all of the log."""

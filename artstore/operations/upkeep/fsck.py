@@ -74,6 +74,7 @@ class Fsck:
         quick: bool,
         doubted: Set[str] = frozenset(),
         promised: Callable[[], set[Digest]] = set,
+        gone: Callable[[], list[str]] = list,
         monitor: Monitor,
     ) -> None:
         """Prepare a check.
@@ -82,7 +83,9 @@ class Fsck:
             quick: Don't hash blobs.
             doubted: Names of packs and large blobs that are hashed even by a quick check.
             promised: The blobs that may be absent here, because the remote of a partial clone holds them.
+            gone: Which logs of a remote are gone or other ones since they were last seen, in words.
         """
+        self._gone = gone
         self._doubted = doubted
         self._find_promised = promised
         self._absent: set[Digest] = set()
@@ -125,6 +128,7 @@ class Fsck:
                 self.doubtful.add(digest.hex())
         # 2. Logs of collections and runs, with everything that live versions and histories need.
         self._monitor.start("checking versions")
+        self._problems += [f"{text}; {NO_COPY}" for text in self._gone()]
         for folder in self._refs.paths():
             self._check_log(folder)
         for folder in self._runs.paths():

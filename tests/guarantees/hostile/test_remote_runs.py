@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -11,10 +12,11 @@ import pytest
 
 import artstore
 from artstore.domain.changes import new_change
+from artstore.domain.codec import encode_json
 from artstore.repository import Repository
 from tests.support.checks import check
 from tests.support.commands import QUIET, Cli
-from tests.support.forge import Forger, file
+from tests.support.forge import Forger, file, sealed
 from tests.support.hostile_remotes import Two, writable
 
 
@@ -193,3 +195,31 @@ def test_totals_of_a_runs_files_are_checked_before_they_are_taken(
     assert cli("pull", ARTSTORE_DIR=str(runs.reader)).code == 7
     assert runs_of(runs.reader) == {"a", "b", "c"} | ({"d"} if known else set())
     check(Path(runs.reader))
+
+
+@pytest.mark.parametrize("log", ["runs/local/uncategorized/b", "refs/local/uncategorized/good"])
+def test_a_check_of_a_remote_finds_logs_that_are_gone_or_others_since_they_were_seen(
+    cli: Cli, runs: Two, log: str
+) -> None:
+    assert cli("pull", ARTSTORE_DIR=runs.reader).code == 0
+    assert cli("fsck", "origin", ARTSTORE_DIR=runs.reader).code == 0
+    folder, name = runs.remote / log, f"problem: {log} at remote 'origin' "
+    other = Path(shutil.copytree(folder, runs.tmp_path / "copy"))
+
+    def found() -> str:
+        done = cli("fsck", "origin", ARTSTORE_DIR=runs.reader)
+        assert done.code == (7 if "problem: " in done.out else 0), done
+        return done.out
+
+    shutil.rmtree(folder)
+    assert f"{name}is not there any more; no other repository has this log" in found()
+    shutil.copytree(other, folder)
+    assert "no problems found" in found()
+    last = max(folder.glob("*.json"))
+    value = json.loads(last.read_bytes())
+    writable(last).write_bytes(encode_json(sealed({**value, "host": "other"})))
+    (folder / "checkpoint").unlink(missing_ok=True)
+    assert f"{name}was rewritten" in found()
+    if len(list(folder.glob("*.json"))) > 1:
+        last.unlink()
+        assert f"{name}was rolled back" in found()
