@@ -1,5 +1,6 @@
 """The artifact: one object before and after it is logged. It delegates to a draft, then to a stored version."""
 
+import copy
 from typing import TYPE_CHECKING, Any
 
 from artstore.api.collections import ArtifactCollection
@@ -426,8 +427,11 @@ class Artifact(Described):
         return (mine.id, mine.root) == (theirs.id, theirs.root) and mine.path == theirs.path
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        """A logged artifact is pickled and copied as a version of its repository; a draft can't be pickled."""
+        """A logged artifact is pickled and copied as a version of its repository, a draft as another draft there."""
         return super().__reduce_ex__(protocol) if self._stored is None else (_of_stored, (self._stored,))
+
+    def __copy__(self) -> "Artifact":
+        return copy.deepcopy(self)  # a draft of its own: two that shared one would end it twice
 
     def __hash__(self) -> int:
         return hash(Artifact)  # a log or a rename may change everything else, and must not change this

@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from artstore.api.recording import session
 from artstore.api.stored import Edits, Stored
 from artstore.domain.collection import INHERIT, Path
 from artstore.domain.tree import EMPTY, Entry, Folder
 from artstore.errors import ArtifactFinalizedError, Conflict
-from artstore.operations.saving.draft import Draft
+from artstore.operations.saving.draft import Draft, Kept
 from artstore.repository import Repository
 
 
@@ -31,6 +32,19 @@ class Drafting:
         self._origins: dict[str, tuple[dict[str, Any], bytes]] = {}
         """By path, the entries that came from other versions, and their digests."""
         self._final = False
+
+    def __reduce__(self) -> Any:
+        """A copy, and what is pickled, is a draft of its own in the same repository, with the files added so far."""
+        with self.locked():
+            kept = None if self._draft is None else self._draft.keep()
+            noted = self.edits, self._sources, self._folders, self._origins, self._final
+            return _draft_again, (self._name, self.root, kept, noted)
+
+    def go_on_from(self, kept: Kept | None, noted: tuple[Any, ...]) -> None:
+        """Go on from what another draft held. Raises MissingObject if a collector took a file since it was closed."""
+        if kept is not None:
+            self.begun().go_on_from(kept)
+        self.edits, self._sources, self._folders, self._origins, self._final = noted
 
     def start_from(self, stored: Stored, path: Path) -> None:
         """Start with the content of a stored version, for the next version of the collection at `path`."""
@@ -148,6 +162,12 @@ class Drafting:
             if self._finalizer is not None:
                 self._finalizer()  # now; without this call, it would run at the end of this object or of the process
             self._draft = None
+
+
+def _draft_again(name: str, root: str | None, kept: Kept | None, noted: tuple[Any, ...]) -> Drafting:
+    drafting = Drafting(name, session.place if root is None else lambda: root)
+    drafting.go_on_from(kept, noted)
+    return drafting
 
 
 def _close(draft: Draft, repository: Repository) -> None:

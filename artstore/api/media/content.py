@@ -33,6 +33,8 @@ class Content(Protocol):
 
     name: str | None
     """The name of the user's file that they are from; None if they were made here."""
+    stored: bool
+    """Whether they come from a stored artifact, and so perhaps from somebody else."""
 
     @property
     def sha256(self) -> str:
@@ -51,9 +53,9 @@ class Kept:
 
     _spools: ClassVar[threading.local] = threading.local()
 
-    def __init__(self, data: bytes, name: str | None = None) -> None:
-        """Keep these bytes."""
-        self.name = name
+    def __init__(self, data: bytes, name: str | None = None, *, stored: bool = False) -> None:
+        """Keep these bytes, which a file of this name held; perhaps one of a stored artifact."""
+        self.name, self.stored = name, stored
         self.size = len(data)
         self.sha256 = hashlib.sha256(data).hexdigest()
         spool = vars(self._spools).pop("current", None)  # a signal handler that comes in between begins another
@@ -74,7 +76,11 @@ class Kept:
         return self
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Kept, (self.open().read(), self.name)
+        return _kept, (self.open().read(), self.name, self.stored)
+
+
+def _kept(data: bytes, name: str | None, stored: bool) -> Kept:
+    return Kept(data, name, stored=stored)
 
 
 class _Spool:
@@ -112,6 +118,8 @@ class _Spool:
 class LocalFile:
     """A large local file, which has to stay as it is until it is stored."""
 
+    stored = False
+
     def __init__(self, path: str) -> None:
         """Hash the file. Raises SourceError if it can't be read."""
         self.name: str | None = os.path.basename(path)
@@ -134,6 +142,8 @@ class LocalFile:
 
 class StoredFile:
     """A file of a stored artifact."""
+
+    stored = True
 
     def __init__(self, open_: Callable[[], BinaryIO], path: str, sha256: str | None, entry: Callable[[], Any]) -> None:
         """`open_` opens it, `sha256` is what the artifact records of it, `entry` returns its entry, or None."""
@@ -168,11 +178,13 @@ class StoredFile:
         return self
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Kept, (read(self), self.name)
+        return _kept, (read(self), self.name, True)
 
 
 class Reference:
     """An object in a bucket or on the web, which stays there."""
+
+    stored = False
 
     def __init__(self, uri: str) -> None:
         """Take a URI. It isn't looked at before it is added to an artifact."""

@@ -4,7 +4,7 @@ import io
 from types import ModuleType
 from typing import Any
 
-from artstore.api.media.content import Content, StoredFile, read
+from artstore.api.media.content import Content, read
 from artstore.api.needed import needed, package_of
 from artstore.domain.names import printable
 from artstore.errors import InvalidType, InvalidValue
@@ -30,7 +30,7 @@ def picture_in(content: Content) -> Any:
     module, data = pillow(), io.BytesIO(read(content))
     try:
         picture = module.open(data)
-        if picture.format == "EPS" and isinstance(content, StoredFile):
+        if picture.format == "EPS" and content.stored:
             raise ValueError("it is PostScript, a program that somebody else wrote")
         picture.load()
     except MemoryError:

@@ -13,7 +13,7 @@ from artstore.domain.digest import BLOB, Digest, from_hex
 from artstore.domain.ignore import PathFilter
 from artstore.domain.names import is_protected, parse_path, printable
 from artstore.domain.properties import Properties
-from artstore.domain.tree import EXECUTABLE, FILE, Entry, Folder, Row, tree_digest
+from artstore.domain.tree import EMPTY, EXECUTABLE, FILE, Entry, Folder, Row, tree_digest
 from artstore.domain.upserts import UpsertPart, joined, parts_of
 from artstore.errors import ArtstoreError, InvalidValue, NotFound, SourceError
 from artstore.operations.saving.planning import Plan, Planner, SaveOptions, encoded, folder_of, type_for
@@ -55,6 +55,13 @@ class Saved(NamedTuple):
     """patterns for files to leave out that match nothing"""
     deleted: tuple[int, ...] = ()
     """numbers of the versions that the save deleted because of the collection's rule"""
+
+
+class Kept(NamedTuple):
+    """What a draft held: all that another draft needs to go on from it."""
+
+    tree: Folder
+    parents: frozenset[Digest]
 
 
 class Draft:
@@ -222,6 +229,13 @@ class Draft:
         self._parents.add(id_of_state(version))
         self._tree.graft((), folder_of(version))
 
+    def go_on_from(self, kept: Kept) -> None:
+        """Begin with the files of another draft. Raises MissingObject if a collector took one since it was closed."""
+        if kept.tree.files or kept.tree.digest != EMPTY:
+            self._reliance.recover_tree(kept.tree.digest, "the draft")
+        self._parents |= kept.parents
+        self._tree.graft((), kept.tree)
+
     def _base_of(self, cache: StatCache) -> tuple[Path, str, Digest] | None:
         """The live version that this folder was last saved as: its collection, id and root tree.
 
@@ -273,6 +287,14 @@ class Draft:
         return encoded(self._tree, self._tx)
 
     # -- saving --
+
+    def keep(self) -> "Kept":
+        """Store the added files without making a version, for another draft that goes on from them."""
+        self._store_later()
+        tree = self.tree()
+        self._tx.publish()
+        self._tx.ensure()
+        return Kept(tree, frozenset(self._parents))
 
     def store_again(self, tree: Digest) -> bool:
         """Store the added files without making a version, but only if they are exactly the files of this tree.

@@ -77,6 +77,12 @@ class Reliance:
         message = f"{name} can't be brought back: a property of it is gone"
         self._recover_blobs(property_digests(version), message, _FOR_GOOD)
 
+    def recover_tree(self, tree: Digest, name: str) -> None:
+        """Use every object of a tree that no version has. Raises MissingObject if one is gone."""
+        if not self.transaction.recover(TREE, tree, 0):
+            raise MissingObject(f"{name} can't be brought back: its tree is gone", hint=_FOR_GOOD)
+        self._recover_tree(tree, name, _FOR_GOOD)
+
     def _recover_tree(self, tree: Digest, name: str, hint: str) -> None:
         for entry in decode_tree(self._objects.read(TREE, tree), tree):
             kind = TREE if entry.kind in (DIRECTORY, PART) else BLOB

@@ -1,6 +1,7 @@
 """What can be pickled and copied, and the texts and values that scripts of W&B's look for."""
 
 import copy
+import gc
 import pickle
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +10,11 @@ from typing import Any
 import pytest
 
 import artstore as wandb
+from artstore.errors import MissingObject
+from artstore.repository import Repository
 from tests.support.artifacts import again, draft, log
+from tests.support.folders import make_tree
+from tests.support.together import script
 
 COPIES: list[Callable[[Any], Any]] = [copy.deepcopy, lambda one: pickle.loads(pickle.dumps(one)), copy.copy]
 
@@ -24,6 +29,59 @@ def test_a_logged_artifact_is_copied_with_its_edits(here: Path, copied: Callable
     assert copied(wandb.Api().artifacts(None, "data")) == [artifact]
     other.save()
     assert again().metadata == {"k": 2}
+
+
+@pytest.mark.parametrize("copied", COPIES)
+def test_a_draft_is_copied_with_its_files_and_is_a_draft_of_its_own(here: Path, copied: Callable[[Any], Any]) -> None:
+    make_tree(here, {"d/small": "1", "d/large": "x" * (2 << 20), "later": "2"})
+    Path("d/empty").mkdir()
+    artifact = draft(metadata={"k": [1]}, type="dataset", description="text")
+    artifact.add_dir("d")
+    artifact.add_file("later", policy="mutable")
+    artifact.add_reference(Path("d/small").absolute().as_uri(), "reference")
+    other = copied(artifact)
+    assert (other.is_draft(), other.name, other.type, other.description) == (True, "data", "dataset", "text")
+    assert sorted(other.manifest.entries) == ["f", "large", "later", "reference", "small"]
+    with other.new_file("more") as file:
+        file.write("3")
+    other.metadata["k"].append(2)
+    assert "more" not in artifact.manifest.entries and artifact.metadata == {"k": [1]}
+    one, two = log(artifact), log(other)
+    assert (one.name, two.name, two.metadata) == ("data:v0", "data:v1", {"k": [1, 2]})
+    assert one.diff(two).added == ["more"] and one.digest != two.digest
+    two.verify(two.download())
+
+
+@pytest.mark.parametrize("copied", COPIES)
+def test_a_draft_without_files_is_copied_and_makes_no_repository(here: Path, copied: Callable[[Any], Any]) -> None:
+    artifact = wandb.Artifact("data", "dataset", metadata={"k": 1}, incremental=True)
+    other = copied(artifact)
+    assert not Path(".artifacts").exists()
+    assert (other.name, other.type, other.metadata, other.incremental) == ("data", "dataset", {"k": 1}, True)
+    assert list(log(other).manifest.entries) == [] and artifact.is_draft()
+
+
+def test_a_draft_that_goes_on_from_a_version_is_copied_with_its_parent(here: Path) -> None:
+    log(draft())
+    began = again().new_draft()
+    other = copy.deepcopy(began)
+    with other.new_file("more") as file:
+        file.write("3")
+    other.save()
+    assert other.name == "data:v1" and sorted(other.manifest.entries) == ["f", "more"]
+
+
+def test_a_pickled_draft_is_read_by_another_process_even_after_this_one_has_closed_it(here: Path) -> None:
+    artifact = draft()
+    Path("pickled").write_bytes(pickle.dumps(artifact))
+    artifact.discard()
+    script("import pickle; pickle.loads(open('pickled', 'rb').read()).save()")
+    assert again().get_entry("f").open().read() == b"1"
+    Path("pickled").write_bytes(pickle.dumps(draft("other", "2")))
+    gc.collect()  # which closes the draft
+    Repository(".artifacts").gc(now=True)
+    with pytest.raises(MissingObject, match="the draft can't be brought back"):
+        pickle.loads(Path("pickled").read_bytes())
 
 
 @pytest.mark.parametrize("copied", COPIES)

@@ -297,6 +297,15 @@ def test_a_stored_file_that_poses_as_an_image_is_refused_and_nothing_runs_it(
     told = {"_type": "image-file", "path": "x.png", "sha256": "0" * 64}
     source = MediaSource(lambda path: open(path, "rb"))
     image, shown = wandb.Image.from_json(told, source), wandb.ImageMask.from_json(told, source)
+    for copied in (
+        image,
+        pickle.loads(pickle.dumps(image)),
+        pickle.loads(pickle.dumps(copy.deepcopy(wandb.Image(image)))),
+    ):
+        with pytest.raises(InvalidValue, match=why):
+            copied.to_data_array()
+        with pytest.raises(InvalidValue, match=why):
+            pickle.loads(pickle.dumps(copied)).to_data_array()
     assert repr(image) == "<Image png x.png>"
     for look in (lambda: image.width, lambda: image.to_data_array(), lambda: shown.mask_data):
         with pytest.raises(InvalidValue, match=why):
