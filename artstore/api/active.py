@@ -23,7 +23,7 @@ from artstore.api.texts import checked_text, checked_texts
 from artstore.api.values import Values, read_only
 from artstore.backends.callers import warn_caller
 from artstore.domain.summaries import Summaries, kept_of
-from artstore.errors import NoActiveRun
+from artstore.errors import InvalidType, NoActiveRun
 from artstore.operations.restoring.downloads import kept_out_of_git
 from artstore.store.settings import run_folder
 
@@ -263,8 +263,8 @@ class ActiveRun(Shown):
 
         Args:
             name: The metric, or a pattern such as `val/*`.
-            step_metric: Accepted as in W&B; it changes nothing.
-            step_sync: Accepted as in W&B; it changes nothing.
+            step_metric: Another metric, such as `epoch`, over which pages draw this one instead of over the steps.
+            step_sync: Accepted as in W&B; the last value of `step_metric` counts, also if a step lacks it.
             hidden: Accepted as in W&B; it changes nothing.
             summary: One or several of `min`, `max`, `mean`, `first` and `last`, separated by commas, or `none`. The
                 summary is then a dict of these. `best` means `max` or `min`, as `goal` says.
@@ -273,6 +273,7 @@ class ActiveRun(Shown):
 
         Raises:
             InvalidValue: If `summary` has another word.
+            InvalidType: If `step_metric` isn't text.
 
         Example:
             >>> with wandb.init(project="digits") as run:
@@ -282,6 +283,11 @@ class ActiveRun(Shown):
             >>> run.summary["loss"]
             {'min': 0.25, 'last': 0.3}
         """
+        if step_metric is not None:
+            if not isinstance(step_metric, str):
+                raise InvalidType(f"step_metric must be the name of a metric, not {step_metric!r:.80}")
+            self._refuse_ended("metrics")
+            self._recording.draw_over(name, step_metric)
         if summary == "best":
             summary = "max" if goal == "maximize" else "min"
         if summary is not None and summary != "copy":

@@ -17,6 +17,7 @@ from artstore.backends.git import NO_CODE, Code
 from artstore.backends.owner import this_process
 from artstore.backends.storage import FolderStorage
 from artstore.domain.changes import Change, new_change
+from artstore.domain.charts import with_axis, with_charts
 from artstore.domain.codec import encode_json, same_json
 from artstore.domain.collection import Path
 from artstore.domain.metadata import as_number
@@ -235,14 +236,11 @@ class Recording:
         `charts` has the spec of each chart by its key. `kind` is `visualize` or `viz`, by the function that made them.
         """
 
-        def build(state: RunState) -> list[Change]:
-            own = state.config.get("_wandb")
-            own = own if isinstance(own, dict) else {}
-            known = own.get(kind)
-            together = {**(known if isinstance(known, dict) else {}), **charts}
-            return values_set(state, "config", {"_wandb": {**own, kind: together}}, [])
+        self._append(lambda state: values_set(state, "config", with_charts(state.config, kind, charts), []))
 
-        self._append(build)
+    def draw_over(self, metric: str, step_metric: str) -> None:
+        """Record in the config that a metric, or those of a pattern, are drawn over another one."""
+        self._append(lambda state: values_set(state, "config", with_axis(state.config, metric, step_metric), []))
 
     def define(self, metric: str, kept: list[str]) -> None:
         """Record what the summary keeps of a metric, so that a killed run has the same summary."""

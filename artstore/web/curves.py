@@ -1,6 +1,7 @@
 """Metrics of a run as curves: what a chart draws of them, thinned out so that no extreme and no end is lost."""
 
 import math
+from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
 
 from artstore.domain.metadata import as_number
@@ -10,15 +11,16 @@ _BUCKETS = 250
 _STRETCHES = 5
 """The most stretches of a metric that are marked because they aren't finite: the first ones, and the last."""
 
-Point = tuple[int, float]
+Point = tuple[float, float]
+"""The place of a value, which is a step or what another metric was then; and the value."""
 
 
 class _Stretch(NamedTuple):
     """Consecutive points of a metric with the same value that is not finite."""
 
     value: float
-    first: int
-    last: int
+    first: float
+    last: float
 
 
 class _Bucket(NamedTuple):
@@ -54,7 +56,9 @@ class Curve:
     all points, as far as a chart of a few hundred pixels can show it (M4, Jugel et al., VLDB 2014).
     """
 
-    def __init__(self) -> None:
+    def __init__(self, axis: str | None = None) -> None:
+        """Begin without points, whose places are steps, or values of the metric `axis`."""
+        self.axis = axis
         self._buckets: list[_Bucket] = []
         self._points = 0
         self._size = 1
@@ -64,7 +68,7 @@ class Curve:
         """stretches between the marked ones"""
         self._was_finite = True
 
-    def add(self, step: int, value: float) -> None:
+    def add(self, step: float, value: float) -> None:
         """Add the next point."""
         point: Point = step, value
         finite = math.isfinite(value)
@@ -82,7 +86,7 @@ class Curve:
             self._add_to_stretches(step, value)
         self._was_finite = finite
 
-    def _add_to_stretches(self, step: int, value: float) -> None:
+    def _add_to_stretches(self, step: float, value: float) -> None:
         last = self._stretches[-1] if self._stretches else None
         if last is not None and not self._was_finite and str(last.value) == str(value):
             self._stretches[-1] = last._replace(last=step)
@@ -95,7 +99,10 @@ class Curve:
     def plain(self) -> dict[str, Any]:
         """What a chart draws: steps, values (None where there is no finite one), and marks with their texts."""
         points = [point for bucket in self._buckets for point in bucket.points()]
+        if self.axis is not None:  # which may go back, or stay as it is for several steps
+            points = sorted(dict(points).items())
         return {
+            **({} if self.axis is None else {"axis": self.axis}),
             "steps": [step for step, _ in points],
             "values": [value if math.isfinite(value) else None for _, value in points],
             "marks": [{"step": stretch.first, "text": self._text(stretch)} for stretch in self._stretches],
@@ -105,20 +112,55 @@ class Curve:
     def _text(self, stretch: _Stretch) -> str:
         name = "NaN" if math.isnan(stretch.value) else "Infinity" if stretch.value > 0 else "-Infinity"
         if not self._was_finite and stretch is self._stretches[-1]:
-            return f"{name} from step {stretch.first:,}"
+            return f"{name} from {self.axis or 'step'} {_shown(stretch.first)}"
         if stretch.first == stretch.last:
-            return f"{name} at step {stretch.first:,}"
-        return f"{name} in steps {stretch.first:,} to {stretch.last:,}"
+            return f"{name} at {self.axis or 'step'} {_shown(stretch.first)}"
+        return f"{name} in {self.axis or 'steps'} {_shown(stretch.first)} to {_shown(stretch.last)}"
 
 
-def add_row(curves: dict[str, Curve], row: dict[str, Any]) -> None:
-    """Add the numbers in a row of a run's history to the curves of their metrics."""
-    for key, logged in row.items():
-        value = as_number(logged)
-        if key.startswith("_") or isinstance(value, bool) or not isinstance(value, int | float):
-            continue
-        try:
-            number = float(value)
-        except OverflowError:  # a whole number of hundreds of digits
-            number = math.inf if value > 0 else -math.inf
-        curves.setdefault(key, Curve()).add(row["_step"], number)
+def _shown(place: float) -> str:
+    return f"{int(place) if place == int(place) else place:,}"
+
+
+class Curves(dict[str, Curve]):
+    """The curves of a run, by the names of the metrics."""
+
+    def __init__(self, axes: dict[str, str]) -> None:
+        """`axes` has the metric over which others are drawn, by their names or patterns. All others have steps."""
+        super().__init__()
+        self._axes = axes
+        self._axis_of: dict[str, str | None] = {}
+        self._places: dict[str, float] = {}
+        """the last value of each metric over which others are drawn"""
+
+    def add_row(self, row: dict[str, Any]) -> None:
+        """Add the numbers in a row of the run's history."""
+        numbers = {key: number for key, value in row.items() if (number := _number_of(key, value)) is not None}
+        for name in set(self._axes.values()) & numbers.keys():
+            if math.isfinite(numbers[name]):
+                self._places[name] = numbers[name]
+        for key, number in numbers.items():
+            axis = self._axis(key)
+            if axis is None or axis not in self._places:
+                self.setdefault(key, Curve()).add(row["_step"], number)
+                continue
+            if key not in self or self[key].axis is None:  # points from before have no place on this axis
+                self[key] = Curve(axis)
+            self[key].add(self._places[axis], number)
+
+    def _axis(self, key: str) -> str | None:
+        if key not in self._axis_of:
+            matching = (axis for pattern, axis in self._axes.items() if fnmatchcase(key, pattern) and axis != key)
+            self._axis_of[key] = self._axes.get(key) or next(matching, None)
+        return self._axis_of[key]
+
+
+def _number_of(key: str, logged: Any) -> float | None:
+    """A value of a row as a number; None if it isn't one, or isn't the user's."""
+    value = as_number(logged)
+    if key.startswith("_") or isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        return float(value)
+    except OverflowError:  # a whole number of hundreds of digits
+        return math.inf if value > 0 else -math.inf

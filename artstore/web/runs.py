@@ -6,8 +6,8 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from artstore.api.plots.chart import OWN
 from artstore.domain.changes import Change
+from artstore.domain.charts import OWN, axes_of
 from artstore.domain.collection import Path, is_live
 from artstore.domain.names import check_project, file_name_of, printable
 from artstore.domain.run import CRASHED, RUNNING, RunPath, RunState
@@ -16,7 +16,7 @@ from artstore.operations.finding.catalog import RunRow
 from artstore.operations.finding.lookup import Version
 from artstore.repository import Repository
 from artstore.store.runs import may_live
-from artstore.web.curves import Curve, add_row
+from artstore.web.curves import Curves
 from artstore.web.render import flat, page, page_of, parameters, repository_of, text_in
 from artstore.web.sources import run_in
 
@@ -142,10 +142,10 @@ def _runs_in(request: Request) -> dict[RunPath, RunState | Damage]:
 
 def _metrics(repository: Repository, state: RunState) -> dict[str, Any]:
     """The metrics that a run logged, as charts draw them. The history is read once, row by row."""
-    curves, error = dict[str, Curve](), None
+    curves, error = Curves(axes_of(state.config)), None
     try:
         for row in repository.run_history(state):
-            add_row(curves, row)
+            curves.add_row(row)
     except ArtstoreError as failure:
         error = str(failure)
     return {"metrics": {key: curve.plain() for key, curve in sorted(curves.items())[:_METRICS]}, "error": error}

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser
 
-from artstore.web.curves import Curve
+from artstore.web.curves import Curve, Curves
 from tests.support.commands import QUIET, environment
 from tests.support.pages import Served, Watched, seen_by_a_browser, serve, watched
 
@@ -31,6 +31,13 @@ with wandb.init(project="p", id="broken") as run:
 with wandb.init(project="p", id="blinking") as run:
     for step in range(60):
         run.log({"loss": float("nan") if step % 2 else step})
+with wandb.init(project="p", id="epochs") as run:
+    run.define_metric("epoch")
+    run.define_metric("val/*", step_metric="epoch")
+    for step in range(30):
+        run.log({"epoch": step // 10 + 1, "train": step})
+        if step % 10 == 9:
+            run.log({"val/acc": step / 30})
 with wandb.init(project="p", id="silent"):
     pass
 for id in ("twin-1", "twin-2"):
@@ -114,6 +121,15 @@ def test_all_charts_of_a_run_have_the_same_steps(tab: Watched) -> None:
     ranges = page.evaluate("Object.values(plots).map((plot) => [plot.scales.x.min, plot.scales.x.max])")
     assert ranges == [[0, 4999]] * 4
     assert page.evaluate(DRAWN, ["early", 1, 3999])
+
+
+@seen_by_a_browser
+def test_a_metric_is_drawn_over_its_step_metric(tab: Watched) -> None:
+    page = tab.open("/run/local/p/epochs")
+    assert page.evaluate("plots['val/acc'].data") == [[1, 2, 3], [0.3, pytest.approx(19 / 30), pytest.approx(29 / 30)]]
+    assert page.evaluate("plots['val/acc'].axes[0].label") == "epoch"
+    assert page.evaluate("plots.train.axes[0].label") == "step" and len(page.evaluate("plots.train.data[0]")) == 30
+    assert page.evaluate("plots.epoch.axes[0].label") == "step"
 
 
 @seen_by_a_browser
@@ -208,7 +224,7 @@ def test_the_storage_page_tells_versions_and_histories_apart(runs: Served) -> No
     found = re.search(
         r"(\d+) versions?: (\S+ \S+) of files stored in (\S+) B. +(\d+) runs: histories and files of ([\d.]+) KiB", text
     )
-    assert found is not None and found.group(1, 2, 4) == ("0", "0 B", "17"), text
+    assert found is not None and found.group(1, 2, 4) == ("0", "0 B", "18"), text
     assert int(found[3]) < 10_000 and 500 < float(found[5]) < 1024
 
 
@@ -236,3 +252,18 @@ def test_stretches_that_are_not_finite_are_marked() -> None:
     assert texts[:3] == ["Infinity in steps 3 to 4", "NaN at step 9", "NaN at step 21"]
     assert texts[-1] == "NaN at step 35" and said["unmarked"] == 5
     json.dumps(said, allow_nan=False)
+
+
+def test_a_metric_that_was_defined_so_is_drawn_over_another_one() -> None:
+    curves = Curves({"val/*": "epoch", "exact": "other", "epoch": "never"})
+    for step in range(6):
+        curves.add_row({"_step": step, "val/early": step} | ({"epoch": step // 2} if step > 1 else {}))
+    curves.add_row({"_step": 6, "val/late": math.nan, "exact": 1, "epoch": math.inf})
+    curves.add_row({"_step": 7, "val/back": 1, "epoch": 5})
+    curves.add_row({"_step": 8, "val/back": 2, "epoch": 4})
+    drawn = {key: curve.plain() for key, curve in curves.items()}
+    assert drawn["val/early"] | {"axis": "epoch", "steps": [1, 2], "values": [3, 5]} == drawn["val/early"]
+    assert drawn["val/late"]["marks"] == [{"step": 2, "text": "NaN from epoch 2"}]
+    assert drawn["val/back"]["steps"] == [4, 5] and drawn["val/back"]["values"] == [2, 1]
+    assert "axis" not in drawn["exact"] and drawn["exact"]["steps"] == [6]
+    assert "axis" not in drawn["epoch"]

@@ -4,10 +4,9 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from artstore.api.tables.table import Table
+from artstore.domain.charts import OWN
 from artstore.errors import InvalidType, InvalidValue
 
-OWN = "_wandb"
-"""The key of a run's config below which W&B records what isn't the user's."""
 _QUERY = [{"name": "runSets", "args": [{"name": "runSets", "value": "${runSets}"}]}]
 
 

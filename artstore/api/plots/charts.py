@@ -2,7 +2,7 @@
 
 from typing import Any, NamedTuple
 
-from artstore.api.plots.chart import OWN
+from artstore.domain.charts import OWN
 
 _KINDS = {
     "line": "line", "lineseries": "line_series", "scatter": "scatter", "bar": "bar", "histogram": "histogram",

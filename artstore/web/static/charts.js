@@ -1,4 +1,5 @@
-// A chart for each metric, a line for each run. A run has the same colour in all charts, and all charts the same steps.
+// A chart for each metric, a line for each run. A run has the same colour in all charts, and all charts over steps have
+// the same ones. A metric with an axis is drawn over the values of that other metric.
 const section = document.querySelector(".charts");
 const colours = ["#3b6fc4", "#d9822b", "#2b9348", "#b5179e", "#8a6d00", "#0096a6", "#c1272d", "#6a4fc9", "#7a8594", "#4d7c0f"];
 const dashes = [[], [7, 4]]; // lines 11 to 20 have the colours of the first ten
@@ -12,7 +13,7 @@ async function draw() {
   section.replaceChildren();
   for (const run of runs) if (run.error) say(section, `Not all metrics of ${run.label} can be shown: ${run.error}`, "warning");
   if (!names.length) say(section, "No metrics were logged.");
-  const steps = runs.flatMap((run) => Object.values(run.metrics).flatMap((metric) => [metric.steps[0], metric.steps.at(-1)]));
+  const steps = runs.flatMap((run) => Object.values(run.metrics).filter((metric) => !metric.axis).flatMap((metric) => [metric.steps[0], metric.steps.at(-1)]));
   const ends = [[Math.min(...steps), Math.max(...steps)]];
   for (const name of names) chart(name, runs.filter((run) => name in run.metrics), ends);
 }
@@ -22,15 +23,16 @@ function chart(name, runs, ends) {
   say(figure, name, "", "figcaption");
   section.append(figure);
   const metrics = runs.map((run) => run.metrics[name]);
+  const over = [...new Set(metrics.map((metric) => metric.axis ?? "step"))], shared = over.includes("step") ? [ends] : [];
   const axis = { stroke: theme.getPropertyValue("--quiet"), grid: { stroke: theme.getPropertyValue("--line") }, ticks: { stroke: theme.getPropertyValue("--line") } };
   const lines = runs.map((run, at) => ({ label: run.label, stroke: run.stroke, dash: run.dash, width: 1.5, points: { show: metrics[at].steps.length < 2, filter: alone } }));
   new uPlot(
     {
-      width: figure.clientWidth - 16, height: 240, scales: { x: { time: false } }, axes: [{ ...axis, label: "step", labelSize: 20 }, { ...axis, size: 64 }],
-      series: [{ label: "step" }, ...lines], legend: { markers: { dash: (plot, at) => (plot.series[at].dash?.length ? "dashed" : "solid") } },
+      width: figure.clientWidth - 16, height: 240, scales: { x: { time: false } }, axes: [{ ...axis, label: over.join(", "), labelSize: 20 }, { ...axis, size: 64 }],
+      series: [{ label: over.join(", ") }, ...lines], legend: { markers: { dash: (plot, at) => (plot.series[at].dash?.length ? "dashed" : "solid") } },
       hooks: { draw: [(plot) => runs.forEach((run, at) => metrics[at].marks.forEach((mark) => line(plot, mark.step, run.stroke)))] },
     },
-    uPlot.join([ends, ...metrics.map((metric) => [metric.steps, metric.values])]), figure,
+    uPlot.join([...shared, ...metrics.map((metric) => [metric.steps, metric.values])]), figure,
   );
   runs.forEach((run, at) => {
     const said = metrics[at].marks.map((mark) => mark.text).join(", ") + (metrics[at].unmarked ? `, and in ${metrics[at].unmarked} places between` : "");

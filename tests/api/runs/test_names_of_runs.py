@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 import artstore as wandb
+from artstore.domain.charts import axes_of, with_axis
 
 
 def test_an_active_run_has_wandbs_names(here: Path) -> None:
@@ -83,3 +84,39 @@ def test_the_runtime_goes_on_when_a_run_is_continued(here: Path) -> None:
         run.log({"a": 1})
     (again,) = wandb.Api().run("r").scan_history()
     assert again["_runtime"] < one
+
+
+def test_define_metric_records_over_what_a_metric_is_drawn(here: Path) -> None:
+    with wandb.init(id="r", config={"lr": 1}) as run:
+        run.define_metric("epoch")
+        run.define_metric("val/*", step_metric="epoch")
+        run.define_metric("loss", step_metric="val/step", summary="min")
+        run.define_metric("loss", step_metric="epoch")
+        run.log({"loss": 1, "epoch": 1})
+        with pytest.raises(TypeError, match="step_metric must be the name of a metric, not 3"):
+            run.define_metric("loss", step_metric=3)  # type: ignore[arg-type]  # on purpose
+    with pytest.raises(wandb.Error, match="is finished"):
+        run.define_metric("loss", step_metric="epoch")
+    record = wandb.Api().run("r")
+    assert axes_of(record.rawconfig) == {"val/*": "epoch", "loss": "epoch"}
+    assert record.config == {"lr": 1} and record.summary["loss"] == {"min": 1}
+
+
+@pytest.mark.parametrize(
+    "defined",
+    [
+        None,
+        3,
+        {},
+        [3, None],
+        [{"1": 3}],
+        [{"1": "a", "5": 9}],
+        [{"1": "a", "5": "1"}],
+        [{"1": "a", "5": 1}],
+        [{"5": 1}],
+    ],
+)
+def test_axes_that_others_recorded_wrongly_are_none(defined: Any) -> None:
+    assert axes_of({"_wandb": {"m": defined}}) == axes_of({"_wandb": defined}) == {}
+    told = with_axis({"_wandb": {"m": defined, "other": 1}}, "loss", "epoch")
+    assert axes_of(told) == {"loss": "epoch"} and told["_wandb"]["other"] == 1

@@ -1,0 +1,61 @@
+"""What a run's config records below `_wandb`, as W&B does, of how the run is drawn: charts of tables, and axes of metrics.
+
+- `visualize` and `viz` have the specs of charts of tables, by their keys.
+- `m` is a list of metrics. Each has its name (`1`) or pattern (`2`), and perhaps the place in the list, counted from 1, of
+  the metric over which it is drawn (`5`).
+"""
+
+from typing import Any
+
+OWN = "_wandb"
+"""The key of the config below which W&B records what isn't the user's."""
+_METRICS, _NAME, _PATTERN, _AXIS, _FLAGS, _SYNCED = "m", "1", "2", "5", "6", 1
+
+
+def with_charts(config: dict[str, Any], kind: str, charts: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """The value of config to set, with more charts of a kind."""
+    own = _own(config)
+    known = own.get(kind)
+    return {OWN: {**own, kind: {**(known if isinstance(known, dict) else {}), **charts}}}
+
+
+def with_axis(config: dict[str, Any], metric: str, over: str) -> dict[str, Any]:
+    """The value of config to set, by which a metric, or those of a pattern such as `val/*`, are drawn over another one."""
+    own = _own(config)
+    defined = [dict(one) for one in _defined(own)]
+    place = _place_in(defined, _NAME, over)
+    at = _place_in(defined, _PATTERN if "*" in metric else _NAME, metric)
+    defined[at] |= {_AXIS: place + 1, _FLAGS: [_SYNCED]}
+    return {OWN: {**own, _METRICS: defined}}
+
+
+def axes_of(config: dict[str, Any]) -> dict[str, str]:
+    """The metric over which others are drawn, by the names or patterns of these."""
+    defined = _defined(_own(config))
+    found: dict[str, str] = {}
+    for one in defined:
+        name, place = one.get(_NAME) or one.get(_PATTERN), one.get(_AXIS)
+        if isinstance(name, str) and isinstance(place, int) and 0 < place <= len(defined):
+            over = defined[place - 1].get(_NAME)
+            if isinstance(over, str) and over != name:
+                found[name] = over
+    return found
+
+
+def _own(config: dict[str, Any]) -> dict[str, Any]:
+    own = config.get(OWN)
+    return own if isinstance(own, dict) else {}
+
+
+def _defined(own: dict[str, Any]) -> list[dict[str, Any]]:
+    defined = own.get(_METRICS)
+    return [one if isinstance(one, dict) else {} for one in defined] if isinstance(defined, list) else []
+
+
+def _place_in(defined: list[dict[str, Any]], key: str, name: str) -> int:
+    """The place of a metric in a list, to which it is added if it isn't there."""
+    for place, one in enumerate(defined):
+        if one.get(key) == name:
+            return place
+    defined.append({key: name})
+    return len(defined) - 1
