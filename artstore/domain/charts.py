@@ -1,8 +1,8 @@
-"""What a run's config records below `_wandb`, as W&B does, of how the run is drawn: charts of tables, and axes of metrics.
+"""What a run's config has of how the run is drawn, below `_wandb` as in W&B: charts of tables, and axes of metrics.
 
 - `visualize` and `viz` have the specs of charts of tables, by their keys.
-- `m` is a list of metrics. Each has its name (`1`) or pattern (`2`), and perhaps the place in the list, counted from 1, of
-  the metric over which it is drawn (`5`).
+- `m` is a list of metrics. Each has its name (`1`) or pattern (`2`), and perhaps the place in the list, counted
+  from 1, of the metric over which it is drawn (`5`).
 """
 
 from typing import Any
