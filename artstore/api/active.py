@@ -29,6 +29,7 @@ from artstore.store.settings import run_folder
 
 if TYPE_CHECKING:
     from artstore.api.background import BackgroundSaves
+    from artstore.api.watching import Watches
 
 
 class ActiveRun(Shown):
@@ -40,6 +41,7 @@ class ActiveRun(Shown):
         *,
         used: Callable[[str, Artifact], dict[str, Any]],
         stored: Callable[[dict[str, Any]], dict[str, Any]],
+        added: Callable[[dict[str, Any]], None],
         allow_val_change: bool,
         disabled: bool,
         start: str | None,
@@ -52,6 +54,7 @@ class ActiveRun(Shown):
             run: The recording. That of a disabled run is in a temporary repository.
             used: Uses an artifact that is a value of the config, and returns what is recorded for it.
             stored: Stores tables and media that are values of the summary, and returns what is recorded for all.
+            added: Adds values to the step that is current, without ending it.
             allow_val_change: Let config values be changed.
             disabled: Whether nothing is left of the run when this process ends.
             start: The folder below which the run's own folder is made.
@@ -65,6 +68,8 @@ class ActiveRun(Shown):
         self.settings = settings
         """the settings that were chosen when it was started"""
         self._saves: BackgroundSaves | None = None
+        self._added = added
+        self._watches: Watches | None = None
         self._ended = False
         self._pid = os.getpid()
         self._error = _last_error()
@@ -312,6 +317,7 @@ class ActiveRun(Shown):
         if not self.is_of_this_process:  # a forked child leaves its parent's run alone
             session.end(self)
             return
+        self.unwatch()
         unheard = None
         if self._saves is not None and not (self._recording.is_interrupted or self._steps.is_interrupted):
             unheard = self._saves.wait()  # else it would wait for a save that waits for the call which was interrupted
@@ -344,10 +350,54 @@ class ActiveRun(Shown):
         ended_well = error is None or (isinstance(error, SystemExit) and not error.code)
         self.finish(0 if ended_well else 1)
 
-    def watch(self, *_: Any, **__: Any) -> None:
-        """Accepted as in W&B: gradients aren't recorded."""
+    def watch(
+        self,
+        models: Any,
+        criterion: Any = None,
+        log: str | None = "gradients",
+        log_freq: int = 1000,
+        idx: int | None = None,
+        log_graph: bool = False,
+    ) -> list[Any]:
+        """Log histograms of the gradients and parameters of PyTorch models while they train, until the run ends.
 
-    unwatch = mark_preempting = status = _label = watch
+        They are `gradients/NAME` after backward passes and `parameters/NAME` after forward passes, in the step that
+        is current. A copy of a model isn't watched.
+
+        Args:
+            models: A `torch.nn.Module`, or a list of them.
+            criterion: Accepted as in W&B; it changes nothing.
+            log: `gradients`, `parameters`, `all`, or None for nothing.
+            log_freq: The number of passes from one log to the next.
+            idx: The number of the first model, which makes its keys unique; by default how many are watched already.
+            log_graph: Warns: no graphs of models are drawn.
+
+        Returns:
+            An empty list: no graphs are drawn.
+
+        Raises:
+            InvalidType: If it isn't a PyTorch model.
+            InvalidValue: If `log` is another word.
+        """
+        self._refuse_ended("watch")
+        if log_graph:
+            warn_caller("watch(log_graph=True) changes nothing: artstore draws no graphs of models")
+        if not self._disabled:
+            from artstore.api.watching import Watches
+
+            self._watches = self._watches or Watches(self._added)
+            self._watches.watch(models, log, log_freq, idx)
+        return []
+
+    def unwatch(self, models: Any = None) -> None:
+        """Stop logging the gradients and parameters of these models, or of all."""
+        if self._watches is not None:
+            self._watches.unwatch(models)
+
+    def mark_preempting(self, *_: Any, **__: Any) -> None:
+        """Accepted as in W&B; it changes nothing."""
+
+    status = _label = mark_preempting
 
     def pin_config_keys(self, keys: Sequence[str] = ()) -> None:
         """Accepted as in W&B: pages list all config values."""

@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
 _FLUSH_AFTER = 10.0
 """Seconds of logging after which the summary is written, so that a killed run has one."""
-
-
 MODEL, CODE = "model", "code"
 
 
@@ -36,12 +34,15 @@ class Run(ActiveRun):
 
     def __init__(self, run: Recording, **options: Any) -> None:
         """Wrap a recording, with the options of `ActiveRun`."""
-        super().__init__(run, used=self._use_as, stored=self._stored_in_summary, **options)
+        super().__init__(run, used=self._use_as, stored=self._stored_in_summary, added=self._add_to_step, **options)
 
     def _use_as(self, key: str, artifact: Artifact) -> dict[str, Any]:
         """Use an artifact that is a config value, and return what is recorded for it, as W&B does."""
         used = self.use_artifact(artifact, use_as=key)
         return used.json_encode() | {"usedAs": key}
+
+    def _add_to_step(self, values: dict[str, Any]) -> None:
+        self.log(values, commit=False)
 
     def _leaves_alone(self, artifact: Artifact) -> bool:
         """Whether this run is disabled, and must not change an artifact that is in a lasting repository."""
@@ -431,9 +432,8 @@ class Run(ActiveRun):
 
         Each call is a step of its own, unless `step` or `commit` is given. A step that has ended can't get more
         metrics; they are dropped with a warning. A forked child takes the next steps of the same run, unless it gives
-        its own. A signal handler may call this in the middle of any other call. A Table or a pandas
-        DataFrame is logged as an artifact `run-<id>-<key>` of type `run_table`. Images and other media, and figures,
-        become files of the run.
+        its own. A signal handler may call this in the middle of any other call. A Table or a pandas DataFrame is logged
+        as an artifact `run-<id>-<key>` of type `run_table`. Images, other media and figures become files of the run.
 
         Args:
             data: The metrics by name. Tuples, sets and arrays become lists; mappings, dataclasses and pydantic models

@@ -283,9 +283,15 @@ def setup(settings: Any = None) -> None:
     set_for_process(settings)
 
 
-def watch(*_: Any, **__: Any) -> None:
-    """Accepted as in W&B: gradients aren't recorded."""
+def watch(models: Any, *arguments: Any, **options: Any) -> list[Any]:
+    """Log histograms of a PyTorch model's gradients and parameters in the active run: see `Run.watch`.
+
+    Raises NoActiveRun if there is none.
+    """
+    return session.require("watch").watch(models, *arguments, **options)
 
 
-def unwatch(*_: Any, **__: Any) -> None:
-    """Accepted as in W&B: gradients aren't recorded."""
+def unwatch(models: Any = None) -> None:
+    """Stop logging the gradients and parameters of these models, or of all."""
+    if session.run is not None:
+        session.run.unwatch(models)

@@ -136,7 +136,15 @@ def test_what_a_run_says_of_itself(here: Path) -> None:
         assert run.url == run.get_url() == f"file://{here}/.artifacts/runs/e/p/r"
         assert run.offline and not run.disabled and 0 <= time.time() - run.start_time < 100
         assert Path(run.dir).is_dir() and Path(run.dir).parent == here / "artifacts"
-        run.watch(object())
+        with pytest.raises(TypeError, match=r"Expected a pytorch model \(torch.nn.Module\). Received <class 'object'>"):
+            run.watch(object())
+        with pytest.raises(
+            ValueError, match="log must be one of 'gradients', 'parameters', 'all', or None, not 'both'"
+        ):
+            run.watch([], log="both")
+        with pytest.warns(UserWarning, match=r"watch\(log_graph=True\) changes nothing"):
+            assert run.watch([], log_graph=True) == []
+        run.unwatch()
         with pytest.warns(UserWarning, match="it broke: why"):
             run.alert("it broke", "why")
         assert "<table" in run._repr_html_()

@@ -42,10 +42,10 @@ class WandbCallback(BaseCallback):  # type: ignore[misc]
 
         Args:
             verbose: As for every callback of Stable-Baselines3.
-            model_save_path: A folder for `model.zip`, which is kept as an artifact `model-RUN` too.
+            model_save_path: A folder for `model.zip`, which is a file of the run and an artifact `model-RUN` too.
             model_save_freq: The calls after which the model is saved; 0 for the end only.
-            gradient_save_freq: Accepted as in W&B; gradients aren't recorded.
-            log: Accepted as in W&B.
+            gradient_save_freq: The passes after which the policy's gradients are logged; 0 for never.
+            log: What is logged of the policy then: `gradients`, `parameters` or `all`.
 
         Raises:
             NoActiveRun: If no run is active.
@@ -53,6 +53,7 @@ class WandbCallback(BaseCallback):  # type: ignore[misc]
         super().__init__(verbose)
         self._run = active_run("WandbCallback()")
         self.model_save_path, self.model_save_freq = model_save_path, model_save_freq
+        self.gradient_save_freq, self.log = gradient_save_freq, log
         if model_save_path is not None:
             os.makedirs(model_save_path, exist_ok=True)
             self.path = os.path.join(model_save_path, "model.zip")
@@ -62,6 +63,8 @@ class WandbCallback(BaseCallback):  # type: ignore[misc]
             key: value if type(value) in (float, int, str) else str(value) for key, value in vars(self.model).items()
         }
         self._run.config.setdefaults({"algo": type(self.model).__name__, **plain})
+        if self.gradient_save_freq > 0:
+            self._run.watch(self.model.policy, log=self.log, log_freq=self.gradient_save_freq)
 
     def _on_training_start(self) -> None:
         self.model.logger.output_formats.append(_Writer(self._run))
@@ -76,6 +79,7 @@ class WandbCallback(BaseCallback):  # type: ignore[misc]
             self.save_model()
 
     def save_model(self) -> None:
-        """Write the model to `model_save_path`, and log it as an artifact."""
+        """Write the model to `model_save_path`, save it as a file of the run, and log it as an artifact."""
         self.model.save(self.path)
+        self._run.save(self.path, base_path=self.model_save_path)
         self._run.log_artifact(self.path, f"model-{self._run.id}", "model")
