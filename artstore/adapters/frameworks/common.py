@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from artstore.api.artifact import Artifact
+from artstore.api.plots.simple import bar
 from artstore.api.recording import session
 from artstore.api.run import Run
 from artstore.api.tables.table import Table
@@ -26,9 +27,10 @@ def log_model_file(run: Run, name: str, file: str, save: Callable[[str], Any], a
 
 
 def log_importance(run: Run, importance: Iterable[tuple[str, float]], *, commit: bool) -> None:
-    """Log the importance of features as a table, in the step that is current."""
+    """Log the importance of features as bars, in the step that is current."""
     table = Table(columns=["Feature", "Importance"], data=[[name, float(value)] for name, value in importance])
-    run.log({"Feature Importance_table": table}, commit=commit)
+    bars = bar(table, "Feature", "Importance", title="Feature Importance")
+    run.log({"Feature Importance": bars}, commit=commit)
 
 
 def log_direction(run: Run, key: str, metric: str, smaller: frozenset[str], larger: frozenset[str]) -> None:
