@@ -69,7 +69,7 @@ def init(
         group: Runs that belong together.
         tags: The run's tags.
         notes: A text for people.
-        dir: The folder from which to look for a repository.
+        dir: The folder of the run's own files. A repository there is used if the working folder has none.
         resume: `allow` (True), `never` to refuse an id that exists, `must` to refuse one that doesn't.
         mode: `disabled` records nothing; all other modes of W&B record.
         reinit: What happens if runs are active. `return_previous` (False) returns the newest of them, which is the

@@ -49,7 +49,7 @@ def run_command(yes: bool, command: tuple[str, ...]) -> None:
     for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores them, and programs inherit that
         signal.signal(number, signal.SIG_DFL)
     try:
-        os.execvpe(command[0], command, environment_for_children(folder))
+        os.execvpe(command[0], command, {**environment_for_children(folder), "ARTSTORE_DIR": root})
     except OSError as error:
         raise _not_started(command, error) from error
 

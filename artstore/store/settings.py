@@ -444,12 +444,19 @@ def is_strangers(root: str) -> bool:
 def root_to_create(start: str | None = None, *, top: str | None = None) -> str:
     """The folder of the repository that is found, else the one in which `init` and the first `put` make one.
 
-    That is in `start`, in WANDB_DIR (where W&B would keep its files), in the project's `top`, or in the working folder.
+    That is in WANDB_DIR (where W&B would keep its files), in the project's `top`, or in the working folder. Frameworks
+    begin each run in a folder `start` of its own: a repository that is found there is used, but a new one is made there
+    only if the working folder can't be written to, so that runs find each other's artifacts.
     """
-    start = start or _folder_of_environment("WANDB_DIR")
-    found = find_root() or (find_root(start) if start else None)
-    root = found or os.path.join(os.path.abspath(path_here(start or top or working_folder())), FOLDER)
-    if found is None and is_repository(root) and is_strangers(root):  # or else another process has just made it
+    logs = _folder_of_environment("WANDB_DIR")
+    found = find_root() or next(filter(None, (find_root(folder) for folder in (start, logs) if folder)), None)
+    if found is not None:
+        return found
+    place = logs or top or working_folder()
+    if start and not os.access(place, os.W_OK):
+        place = start
+    root = os.path.join(os.path.abspath(path_here(place)), FOLDER)
+    if is_repository(root) and is_strangers(root):  # or else another process has just made it
         raise Refused(
             f"{printable(root)} was left there by somebody else, in a folder that isn't theirs",
             hint=f"if you trust them, ARTSTORE_DIR={printable(root)} uses it; else work in a folder of your own",

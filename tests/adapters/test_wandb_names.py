@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import textwrap
+import tomllib
 from importlib.metadata import version
 from pathlib import Path
 
@@ -87,12 +88,42 @@ def test_a_command_and_all_processes_that_it_starts_find_artstore_as_wandb(
     assert process_cli("runs", "show", "names/one", "--json", cwd=work).code == 0
 
 
+def test_the_metadata_say_that_it_is_not_wandbs_package(process_cli: Cli, work: Path) -> None:
+    asked = """
+        from importlib.metadata import distribution, version
+        told = distribution("wandb")
+        print(told.metadata["Summary"], told.read_text("INSTALLER").strip(), version("wandb"), sep="; ")
+        """
+    script(work, asked, "asked.py")
+    done = process_cli("run", PYTHON, "asked.py", cwd=work)
+    assert done.out == (f"artstore under the name wandb, not W&B's package; artstore; {VERSION}+artstore\n"), done
+
+
+def test_no_file_that_is_shipped_takes_the_name() -> None:
+    """No distribution, console script or start-up file is called wandb: what scans for W&B's package finds none."""
+    top = Path(artstore.__file__).parents[1]
+    project = tomllib.loads((top / "pyproject.toml").read_text())["project"]
+    assert list(project["scripts"]) == ["artstore"]
+    shipped = [path.relative_to(top).as_posix() for path in Path(artstore.__file__).parent.rglob("*")]
+    assert [name for name in shipped if name.endswith((".pth", "-info", "/wandb", "customize.py"))] == []
+
+
 def test_what_pythonpath_held_stays_and_no_part_of_it_is_empty(process_cli: Cli, work: Path) -> None:
     for before, after in (({}, ""), ({"PYTHONPATH": ""}, ""), ({"PYTHONPATH": "a::b:"}, ":a:b")):
         done = process_cli("run", "--", "sh", "-c", "echo $PYTHONPATH", cwd=work, **before)
         first, colon, rest = done.out.strip().partition(":")
         assert os.listdir(first) == [f"wandb-{VERSION}+artstore.dist-info", "wandb"] or "wandb" in os.listdir(first)
         assert colon + rest == after
+
+
+def test_runs_are_recorded_where_the_line_says_from_whatever_folder_the_command_works_in(
+    process_cli: Cli, work: Path
+) -> None:
+    (work / "out").mkdir()
+    child = f'cd out && {PYTHON} -c \'import wandb; wandb.init(project="names", id="one", dir=".").finish()\''
+    done = process_cli("run", "sh", "-c", child, cwd=work)
+    assert done.code == 0 and f"recorded in {work}/.artifacts" in done.err, done
+    assert [path.parent for path in work.rglob(".artifacts")] == [work]
 
 
 def test_the_command_takes_the_place_of_artstore(process_cli: Cli, work: Path) -> None:
@@ -216,7 +247,7 @@ def test_pip_takes_the_name_for_installed_and_leaves_its_folder_alone(process_cl
 
 
 def test_install_as_wandb_gives_the_name_to_this_process_and_its_children(work: Path, process_cli: Cli) -> None:
-    for name in ("transformers", "accelerate"):
+    for name in ("transformers", "accelerate", "lightning"):
         (work / f"{name}.py").write_text("")
     text = """
         import os, subprocess, sys
@@ -231,7 +262,7 @@ def test_install_as_wandb_gives_the_name_to_this_process_and_its_children(work: 
         assert os.environ["PYTHONPATH"] == sys.path[0] and sys.path.count(sys.path[0]) == 1
         subprocess.run([sys.executable, "-c", "import wandb, artstore; assert wandb.init is artstore.init"], check=True)
         del sys.modules["wandb"]
-        for earlier in ("accelerate", "wandb"):
+        for earlier in ("accelerate", "lightning", "wandb"):
             sys.modules.pop("transformers", None)
             __import__(earlier) if earlier != "wandb" else sys.modules.update(wandb=transformers)
             try:
@@ -247,7 +278,11 @@ def test_install_as_wandb_gives_the_name_to_this_process_and_its_children(work: 
     )  # fmt: skip
     assert (done.returncode, done.stdout.splitlines()) == (
         0,
-        ["accelerate is already imported, and has looked for wandb", "W&B's package wandb is already imported"],
+        [
+            "accelerate is already imported, and has looked for wandb",
+            "lightning is already imported, and has looked for wandb",
+            "W&B's package wandb is already imported",
+        ],
     ), done.stderr
 
 

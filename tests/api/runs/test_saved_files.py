@@ -116,6 +116,15 @@ def test_the_folder_of_a_run_is_below_wandb_dir_or_the_dir_of_init(here: Path, m
         assert Path(run.dir) == here / "other/artifacts/run-s"
 
 
+def test_runs_that_frameworks_begin_in_folders_of_their_own_share_the_working_folders_repository(here: Path) -> None:
+    """Each training of ultralytics has its own `dir`; the next run finds what it logged."""
+    with wandb.init(project="p", id="one", dir=here / "out/1") as run:
+        run.log_artifact(str(make_tree(here / "data", {"a": "1"})), name="data")
+    with wandb.init(project="p", dir=here / "out/2") as run:
+        assert run.use_artifact("data:latest").logged_by().id == "one"
+    assert [path.parent for path in here.rglob(".artifacts")] == [here]
+
+
 # -- reading back ----------------------------------------------------------------------------------------
 
 
