@@ -1,7 +1,6 @@
 """The virtual environment with the frameworks: `python -m tests.adapters.frameworks.packages` makes it.
 
-torch comes first, as a build for processors only: what is installed after it takes it as it is. ultralytics is installed
-without what it needs (torchvision), because only its callbacks are called.
+torch comes first, with the torchvision that goes with it: what is installed after them takes them as they are.
 """
 
 import os
@@ -14,18 +13,18 @@ import filelock
 TOP = Path(__file__).parents[3]
 PLACE = Path(os.environ.get("ARTSTORE_FRAMEWORKS") or TOP / ".frameworks")
 """Where the environment is, or is made. A test's own environment has no variables of the caller's."""
-TORCH = "torch==2.13.0"
 STEPS = (
-    (TORCH,),
-    (TORCH, "lightning", "transformers", "accelerate", "trl", "scipy", "xgboost-cpu"),
-    (TORCH, "keras", "lightgbm", "catboost", "stable-baselines3", "scikit-learn", "pillow"),
-    ("--no-deps", "ultralytics", "pytorch-ignite"),
+    ("torch", "torchvision"),
+    ("lightning", "transformers", "accelerate", "trl", "scipy"),
+    ("keras", "xgboost", "lightgbm", "catboost", "scikit-learn", "pytorch-ignite", "timm", "ultralytics"),
+    ("stable-baselines3", "gymnasium[classic-control]", "moviepy", "matplotlib", "pandas", "plotly", "psutil"),
+    ("uv", "uvicorn"),
     ("--editable", str(TOP)),
 )
 """What is installed, step by step."""
 SHOWN = (
-    "torch", "lightning", "transformers", "accelerate", "trl", "xgboost-cpu", "lightgbm", "catboost", "keras",
-    "stable-baselines3", "scikit-learn", "pytorch-ignite", "ultralytics",
+    "torch", "lightning", "transformers", "accelerate", "trl", "xgboost", "lightgbm", "catboost", "keras",
+    "stable-baselines3", "scikit-learn", "pytorch-ignite", "ultralytics", "timm",
 )  # fmt: skip
 
 
@@ -43,7 +42,7 @@ def python_of_frameworks() -> str:
 
 
 def make() -> None:
-    """Make the environment, with the newest versions. It takes some minutes and 2 GB."""
+    """Make the environment, with the newest versions. It takes some minutes and 7 GB."""
     subprocess.run([sys.executable, "-m", "venv", "--clear", str(PLACE)], check=True)
     for packages in STEPS:
         subprocess.run([str(PLACE / "bin" / "python"), "-m", "pip", "install", "--quiet", *packages], check=True)

@@ -149,15 +149,42 @@ def of_ignite(folder: Path) -> None:
 
 def of_ultralytics(folder: Path) -> None:
     run = the_run("boxes")
-    has(run, "train/box_loss", "lr/pg0", "metrics/mAP50(B)", "model/parameters", "epoch")
-    assert run.summary["epoch"] == 2
-    assert run.summary["labels"]["_type"] == "image-file"
-    assert [sorted(version.aliases) for version in run.logged_artifacts()] == [["best", "latest"]]
+    has(run, "train/box_loss", "lr/pg0", "metrics/mAP50(B)", "model/parameters", "val/cls_loss")
+    assert len([row for row in run.scan_history() if "train/box_loss" in row]) == 2
+    pictures = {key for key, value in run.summary.items() if isinstance(value, dict) and "image" in str(value["_type"])}
+    assert {"labels", "results", "confusion_matrix"} <= pictures, pictures
+    (model,) = [version for version in run.logged_artifacts() if version.type == "model"]
+    assert (sorted(model.aliases), list(model.manifest.entries)) == (["best", "latest"], ["best.pt"])
+
+
+def of_timm(folder: Path) -> None:
+    again, run = (artstore.Api().run(f"pictures/{id}") for id in ("timm-again", "timm"))
+    assert [row["eval_top1"] for row in run.scan_history()] == [50.0, 50.0]
+    assert logged(run) == {"vit:v0": ["last", "latest"]}
+    assert [used.name for used in again.used_artifacts()] == ["vit:v0"]
+    assert again.summary["size"] == (folder / "out" / "last.pth.tar").stat().st_size
+
+
+def of_torch(folder: Path) -> None:
+    run = the_run("watched")
+    rows = list(run.scan_history())
+    assert [row["_step"] for row in rows if "gradients/weight" in row] == [1, 3]
+    watched = {name for row in rows for name in row if name.startswith(("gradients", "parameters"))}
+    second = {f"gradients/graph_1{name}" for name in ("table.weight", "layer.weight", "layer.bias")}
+    assert watched == {
+        *second,
+        *(f"{kind}/{name}" for kind in ("gradients", "parameters") for name in ("weight", "bias")),
+    }
+    for key, values in (("parameters/weight", 3), ("gradients/graph_1table.weight", 20)):
+        assert sum(run.summary[key]["values"]) == values
+    assert [row["_step"] for row in rows if "gradients/graph_1layer.bias" in row] == [1, 3, 4]
 
 
 FRAMEWORKS: dict[str, Callable[[Path], None]] = {
     "lightning_fit": of_lightning,
     "transformers_trainer": of_transformers,
+    "torch_watch": of_torch,
+    "timm_epochs": of_timm,
     "xgboost_train": of_xgboost,
     "lightgbm_train": of_lightgbm,
     "catboost_fit": of_catboost,
@@ -167,7 +194,7 @@ FRAMEWORKS: dict[str, Callable[[Path], None]] = {
     "trl_sft": of_trl,
     "sklearn_fit": of_sklearn,
     "ignite_run": of_ignite,
-    "ultralytics_callbacks": of_ultralytics,
+    "ultralytics_train": of_ultralytics,
 }
 
 
