@@ -95,7 +95,10 @@ class Source:
         return found
 
     def add_folder(self, draft: Draft, folder: str) -> None:
-        """Add all files of a folder to a draft. Raises Damage if a link in it leads out of the imported folder."""
+        """Add all files of a folder to a draft. Raises Damage if a link in it leads out of the imported folder.
+
+        Whatever is opened is looked at once more: a link may have come meanwhile.
+        """
         self.require(folder)
         pending, seen = [folder], {os.path.realpath(folder)}
         while pending:
@@ -106,7 +109,7 @@ class Source:
                     if entry.is_dir() and (inner := os.path.realpath(entry.path)) not in seen:
                         seen.add(inner)
                         pending.append(entry.path)
-        draft.add_folder(folder)
+        draft.add_folder(folder, inside=self.root)
 
     def located(self, uri: str, above: tuple[str, ...]) -> str | None:
         """The folder that a URI or path of the tool names, if it is below this one; None if it isn't.

@@ -8,7 +8,6 @@ from urllib.parse import quote
 
 from artstore.adapters.confining import Source
 from artstore.adapters.mlflow_files import FAILED, FINISHED, KILLED, STORED_IN, ModelVersion, Registered, StoredRun
-from artstore.backends.files import open_regular
 from artstore.domain.names import printable
 from artstore.errors import Damage, NotFound
 
@@ -26,7 +25,7 @@ class DatabaseStore:
         """Open a database. Raises Damage if it isn't one, or has not MLflow's tables."""
         self.source = source
         self._path = path
-        os.close(open_regular(source.require(path)))
+        known, before = source.open(path), _open_files()
         self._database = sqlite3.connect(f"file:{quote(os.path.abspath(path))}?mode=ro", uri=True)
         self._steps = 0
         self._database.set_progress_handler(self._count, _EACH)
@@ -38,10 +37,20 @@ class DatabaseStore:
             self._tables = {
                 name for name, kind, sql in self._database.execute(kinds) if kind == "table" and _plain(sql)
             }
+            self._check_opened(known, _open_files() - before)
         except sqlite3.Error as error:
             raise Damage(f"{printable(path)} can't be read as a database: {error}") from error
+        finally:
+            os.close(known)
         if not {"experiments", "runs"} <= self._tables:
             raise NotFound(f"{printable(path)} has no tables of MLflow's")
+
+    def _check_opened(self, known: int, opened: set[tuple[int, int, int]]) -> None:
+        """Raise Damage unless SQLite, which takes a path, opened the database that is known to be below the folder."""
+        status = os.fstat(known)
+        if opened and (status.st_dev, status.st_ino) not in {(device, number) for _, device, number in opened}:
+            self._database.close()
+            raise Damage(f"{printable(self._path)} was changed while it was opened")
 
     def close(self) -> None:
         self._database.close()
@@ -153,6 +162,18 @@ class DatabaseStore:
         """Whether SQLite has to stop."""
         self._steps += _EACH
         return self._steps > _MOST_STEPS
+
+
+def _open_files() -> set[tuple[int, int, int]]:
+    """The descriptors of this process, each with its file's device and number, where the system tells."""
+    found = set()
+    for name in os.listdir("/proc/self/fd") if os.path.isdir("/proc/self/fd") else ():
+        try:
+            status = os.fstat(int(name))
+        except OSError:
+            continue  # closed meanwhile
+        found.add((int(name), status.st_dev, status.st_ino))
+    return found
 
 
 def _plain(sql: str | None) -> bool:

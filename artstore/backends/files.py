@@ -242,6 +242,21 @@ def open_regular(name: str | bytes, *, dir_fd: int | None = None, follow: bool =
     return fd
 
 
+def check_below(fd: int, root: str | None) -> int:
+    """The same descriptor, if its file is really below a folder, whose path has no link. Without one, any is right.
+
+    Raises OSError otherwise, and closes it. Where the system doesn't say what a descriptor's path is, it is believed.
+    """
+    try:
+        path = os.readlink(f"/proc/self/fd/{fd}") if root is not None else None
+    except OSError:
+        path = None
+    if path is not None and root is not None and path != root and not path.startswith(root.rstrip("/") + "/"):
+        os.close(fd)
+        raise OSError(errno.EXDEV, f"leads out of {printable(root)}")
+    return fd
+
+
 def kind_of(mode: int) -> str:
     for test, word in (
         (stat.S_ISREG, "file"), (stat.S_ISDIR, "folder"), (stat.S_ISLNK, "symlink"), (stat.S_ISFIFO, "FIFO"),

@@ -3,6 +3,7 @@
 import itertools
 import json
 import os
+import sqlite3
 import subprocess
 import time
 from hashlib import md5
@@ -13,9 +14,10 @@ from typing import Any
 import pytest
 
 from artstore.adapters.confining import Source
+from artstore.adapters.mlflow_database import DatabaseStore
 from artstore.adapters.wandb_offline import _set
 from artstore.domain.plain import loaded, settings_of
-from artstore.errors import Damage
+from artstore.errors import Damage, SourceError
 from artstore.operations.saving.draft import Draft
 from artstore.repository import Repository
 from tests.adapters.test_imports import imported, unpacked
@@ -271,3 +273,50 @@ def test_a_file_that_is_swapped_between_its_check_and_its_save_is_refused(
     monkeypatch.setattr(Draft, "add_file", swapped)
     taken, left = imported(cli, "dvc", "dvc", "--cache", str(tmp_path / "cache"))
     assert taken == {} and left["x at the working folder"].endswith(" was changed while it was imported"), left
+
+
+@pytest.mark.parametrize("kind", ["folder", "file", "root"])
+def test_a_link_that_comes_after_the_check_of_a_whole_folder_is_not_followed(
+    tmp_path: Path, secret: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """Somebody swaps a folder, or a link inside for one that leads out, between the check and the walk."""
+    place = make_tree(tmp_path / "store", {"run/sub/key": "own", "run/other": "own"})
+    (place / "run/link").symlink_to(place / "run/other")
+    where = {"folder": place / "run/sub", "file": place / "run/link", "root": place / "run"}[kind]
+    add_folder = Draft.add_folder
+
+    def swapped(draft: Draft, folder: str, **options: Any) -> Any:
+        where.rename(tmp_path / "moved")
+        where.symlink_to(secret / "key" if kind == "file" else secret)
+        return add_folder(draft, folder, **options)
+
+    monkeypatch.setattr(Draft, "add_folder", swapped)
+    Repository.init(str(tmp_path / ".artifacts")).close()
+    with (
+        Repository(str(tmp_path / ".artifacts")) as repository,
+        repository.draft() as draft,
+        pytest.raises(SourceError, match="leads out of"),
+    ):
+        Source(str(place)).add_folder(draft, str(place / "run"))
+
+
+def test_a_database_that_is_swapped_while_it_is_opened_is_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place, other = tmp_path / "store", tmp_path / "other.db"
+    place.mkdir()
+    for path in (place / "mlflow.db", other):
+        with sqlite3.connect(path) as made:
+            made.execute("CREATE TABLE experiments (id TEXT)")
+            made.execute("CREATE TABLE runs (id TEXT)")
+    connect = sqlite3.connect
+
+    def swapped(*arguments: Any, **options: Any) -> Any:
+        (place / "mlflow.db").unlink()
+        (place / "mlflow.db").symlink_to(other)
+        return connect(*arguments, **options)
+
+    DatabaseStore(str(place / "mlflow.db"), Source(str(place))).close()
+    monkeypatch.setattr(sqlite3, "connect", swapped)
+    with pytest.raises(Damage, match="was changed while it was opened"):
+        DatabaseStore(str(place / "mlflow.db"), Source(str(place)))

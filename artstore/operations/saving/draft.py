@@ -192,13 +192,19 @@ class Draft:
         return self._put(parts, Entry((parts[-1], FILE, size, digest)), overwrite)
 
     def add_folder(
-        self, path: str, name: str | bytes | None = None, *, chosen: PathFilter | None = None, overwrite: bool = True
+        self,
+        path: str,
+        name: str | bytes | None = None,
+        *,
+        chosen: PathFilter | None = None,
+        overwrite: bool = True,
+        inside: str | None = None,
     ) -> Folder:
         """Add all files of a folder, at the root or below `name`.
 
         Files whose stats did not change since the folder was last saved aren't opened. Raises Conflict, and adds
         none, if a path has other content, unless `overwrite`. Raises SourceError, with all problems, if a file can't
-        be saved.
+        be saved. So is one that a link brings from outside of the folder `inside`.
         """
         root = os.path.abspath(path)
         salt = chosen.key if chosen else ""
@@ -206,7 +212,7 @@ class Draft:
         parts = _entry_path(name) if name is not None else ()
         base = self._base_of(cache)
         tree, depth = base[2] if base else None, len(parts)
-        scanner = Scanner(self._tx, cache, base=tree, chosen=chosen, monitor=self._monitor, depth=depth)
+        scanner = Scanner(self._tx, cache, base=tree, chosen=chosen, monitor=self._monitor, depth=depth, inside=inside)
         try:
             scanned = scanner.run(root)
         except BaseException:

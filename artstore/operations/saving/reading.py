@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from blake3 import blake3
 
-from artstore.backends.files import closing_fd, kind_of, open_regular, remove_if_there, unreadable_at
+from artstore.backends.files import check_below, closing_fd, kind_of, open_regular, remove_if_there, unreadable_at
 from artstore.domain.digest import BLOB, Digest
 from artstore.domain.names import printable
 from artstore.domain.tree import EXECUTABLE, FILE, Row
@@ -41,7 +41,11 @@ class _Copied(NamedTuple):
 class FileReader:
     """Reads the files of one walk."""
 
-    def __init__(self, transaction: Transaction, problems: Problems, monitor: Monitor) -> None:
+    def __init__(
+        self, transaction: Transaction, problems: Problems, monitor: Monitor, *, inside: str | None = None
+    ) -> None:
+        """With `inside`, a link to a file that isn't below that folder is a problem."""
+        self._inside = inside
         self._tx = transaction
         self._problems = problems
         self._monitor = monitor
@@ -134,7 +138,7 @@ class FileReader:
         """Read a file once. Returns None if it changed while it was read."""
         if st[2] >= LARGE:
             return self._take_copy(name, st, self._copy_large(fd, name, st[2], follow))
-        with closing_fd(open_regular(name, dir_fd=fd, follow=follow)) as source:
+        with closing_fd(check_below(open_regular(name, dir_fd=fd, follow=follow), self._inside)) as source:
             try:
                 data = os.read(source, st[2] + 1)
                 after = stat_of(os.fstat(source), follow)
@@ -161,7 +165,7 @@ class FileReader:
 
         Raises OSError for errors of the source, StorageError for errors of the store.
         """
-        with closing_fd(open_regular(name, dir_fd=fd, follow=follow)) as source:
+        with closing_fd(check_below(open_regular(name, dir_fd=fd, follow=follow), self._inside)) as source:
             try:
                 copied = self._tx.copy_large(source, size, lambda n: self._monitor.advance(0, n))
             except OSError as error:

@@ -6,7 +6,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
-from artstore.backends.files import closing_fd, kind_of
+from artstore.backends.files import check_below, closing_fd, kind_of
 from artstore.domain import tree as trees
 from artstore.domain.codec import encode_rows
 from artstore.domain.digest import BLOB, TREE, Digest
@@ -77,6 +77,7 @@ class Scanner:
         chosen: PathFilter | None = None,
         monitor: Monitor,
         depth: int = 0,
+        inside: str | None = None,
     ) -> None:
         """Prepare a walk.
 
@@ -84,6 +85,7 @@ class Scanner:
             base: Root tree of a live version. If a folder still has its tree in that version, all its objects
                 are stored.
             depth: Number of folders above the walk's root in the draft.
+            inside: A folder that no link may lead out of. Its path has no link.
         """
         self._tx = transaction
         self._cache = cache
@@ -92,6 +94,7 @@ class Scanner:
         self._monitor = monitor
         self._most_levels = MAX_DEPTH - 1 - depth
         self._relied_on_base = False
+        self._inside = inside
         self._root = ""
         self._listed: dict[bytes, set[bytes]] = {}
         """names in the folders in which something vanished during this walk"""
@@ -99,7 +102,7 @@ class Scanner:
         """the same of the walk before"""
         self._missed: list[bytes] = []
         self._problems = Problems()
-        self._reader = FileReader(transaction, self._problems, monitor)
+        self._reader = FileReader(transaction, self._problems, monitor, inside=inside)
         store = os.stat(transaction.storage.root)
         self._store = store.st_dev, store.st_ino
         self._lister = Lister(self._store, self._filter, self._problems)
@@ -126,7 +129,7 @@ class Scanner:
 
     def _walk(self, root: str) -> Folder:
         try:
-            with closing_fd(_open_for(root, root)) as fd:
+            with closing_fd(_open_for(root, root, self._inside)) as fd:
                 here = OpenFolder.of(fd, b"")
                 return self._folder(here, [], {here.identity}, self._base)
         finally:
@@ -286,7 +289,7 @@ class Scanner:
                 self._problems.add(below, f"is deeper than {MAX_DEPTH} levels")
                 continue
             try:
-                fd = os.open(name, _OPEN_FOLDER, dir_fd=here.fd)
+                fd = check_below(os.open(name, _OPEN_FOLDER, dir_fd=here.fd), self._inside)
             except OSError as error:
                 vanished = isinstance(error, FileNotFoundError)
                 self._problems.add(below, VANISHED if vanished else reason_of(error))
@@ -381,10 +384,10 @@ class Scanner:
             return self._tx.add(TREE, data)
 
 
-def _open_for(path: str, folder: str) -> int:
+def _open_for(path: str, folder: str, inside: str | None = None) -> int:
     """Open a folder, to read the file or folder at `path`. Raises SourceError, which names `path`."""
     try:
-        return os.open(folder, _OPEN_FOLDER)
+        return check_below(os.open(folder, _OPEN_FOLDER), inside)
     except OSError as error:
         raise source_error("open", path, reason_of(error)) from error
 
