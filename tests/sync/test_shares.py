@@ -3,6 +3,7 @@
 import os
 import stat
 import sys
+import tempfile
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
@@ -93,19 +94,24 @@ def test_a_checkpoint_of_one_user_does_not_keep_the_group_from_the_log(
     assert checkpoint.stat().st_mode & 0o040, "the group may read it"
 
 
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that other users may enter: another pytest that starts would close the folders above `tmp_path`."""
+    with tempfile.TemporaryDirectory() as made:
+        os.chmod(made, 0o755)
+        yield Path(made)
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may be two users")
-def test_two_users_of_a_group_push_to_one_share_and_pull_from_it(tmp_path: Path) -> None:
-    share = tmp_path / "share"
+def test_two_users_of_a_group_push_to_one_share_and_pull_from_it(open_folder: Path) -> None:
+    share = open_folder / "share"
     share.mkdir()
     os.chown(share, -1, 54321)
     share.chmod(0o2770)
-    for parent in (tmp_path, *tmp_path.parents):
-        if parent.stat().st_mode & 0o005 != 0o005 and parent.stat().st_uid == os.geteuid():
-            parent.chmod(parent.stat().st_mode | 0o055)
     users = {"anna": 54322, "bob": 54323}
     for name, uid in users.items():
-        make_tree(tmp_path / name, {"src/f": name, "src/big": BIG + name.encode()})
-        for path in (tmp_path / name, *(tmp_path / name).rglob("*")):
+        make_tree(open_folder / name, {"src/f": name, "src/big": BIG + name.encode()})
+        for path in (open_folder / name, *(open_folder / name).rglob("*")):
             os.chown(path, uid, uid)
 
     import artstore.cli
@@ -121,8 +127,8 @@ def test_two_users_of_a_group_push_to_one_share_and_pull_from_it(tmp_path: Path)
                 os.setgid(users[name])
                 os.setuid(users[name])
                 os.umask(0o077)
-                os.chdir(tmp_path / name)
-                os.environ["HOME"] = str(tmp_path / name)
+                os.chdir(open_folder / name)
+                os.environ["HOME"] = str(open_folder / name)
                 sys.argv = ["artstore", *args]
                 artstore.cli.main()
             except SystemExit as end:
