@@ -62,6 +62,7 @@ def _codes(target: str, damage: str) -> set[int]:
 # -- the matrix ----------------------------------------------------------------------------------
 
 
+@pytest.mark.diagonal("target", "damage", "command")
 @pytest.mark.parametrize("command", ["get", "put", "gc", "fsck"])
 @pytest.mark.parametrize("damage", DAMAGES)
 @pytest.mark.parametrize("target", TARGETS)

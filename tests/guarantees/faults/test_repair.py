@@ -67,6 +67,7 @@ def evidence(stored: Stored) -> list[bytes]:
     return [path.read_bytes() for path in (stored.root / "bad").iterdir()]
 
 
+@pytest.mark.diagonal("target", "damage", "place")
 @pytest.mark.parametrize("damage", DAMAGES)
 @pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize("place", ["folder", "remote"])

@@ -25,11 +25,14 @@ from tests.guarantees.golden.make import HERE, LISTED, golden_files
 from tests.guarantees.golden.names import NAMES
 from tests.guarantees.golden.tell import by_package, by_reader
 from tests.support.folders import make_tree, snapshot
+from tests.support.marks import mostly_long
 from tests.support.reader import Reader
 
 FORMAT = HERE.parents[2] / "FORMAT.md"
 Told = dict[str, Any]
 Unpack = Callable[[str], dict[str, tuple[Path, Told]]]
+NOT_LARGE = mostly_long(NAMES, *(name for name in NAMES if name != "split-folder"))
+"""Golden repositories. The default run leaves out the one that takes seconds."""
 
 
 @pytest.fixture
@@ -144,7 +147,7 @@ def on_disk(folder: Path) -> dict[str, list[Any]]:
     }
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", NOT_LARGE)
 def test_the_package_saves_into_it_and_collects_in_it(unpack: Unpack, name: str, tmp_path: Path) -> None:
     for root, expected in unpack(name).values():
         with Repository(str(root)) as repository:
@@ -159,7 +162,7 @@ def test_the_package_saves_into_it_and_collects_in_it(unpack: Unpack, name: str,
         assert Reader(root).check() == []
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", NOT_LARGE)
 def test_a_clone_of_it_reads_the_same(unpack: Unpack, name: str, tmp_path: Path) -> None:
     for place, (root, expected) in unpack(name).items():
         if expected.get("absent"):
@@ -183,7 +186,7 @@ def travelling(told: Told) -> Told:
     return {"collections": there, "runs": runs}
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", NOT_LARGE)
 def test_it_is_read_where_nothing_can_be_written_and_no_byte_changes(unpack: Unpack, name: str) -> None:
     for root, expected in unpack(name).values():
         paths = [root, *root.rglob("*")]

@@ -39,15 +39,18 @@ def forged(path: Path, change: Change) -> None:
     path.write_bytes(encode_checkpoint(number, digest, plain))
 
 
-@pytest.fixture
-def remote(repo: Repository, tmp_path: Path) -> Path:
-    source = make_tree(tmp_path / "src", {"f": "1"})
-    repo.put(str(source), "data", metadata={"a": 1.5})
-    repo.put(str(make_tree(source, {"f": "2"})), "data", aliases=("best",))
-    for number in range(64):
-        repo.set_tags("data:v0", (f"tag{number}",))
-    assert list((Path(repo.root) / "refs/local/uncategorized/data").glob("*.checkpoint"))
-    return Path(repo.root)
+@pytest.fixture(scope="module")
+def remote(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A repository with a checkpoint. Each test puts back what it forged."""
+    folder = tmp_path_factory.mktemp("forged")
+    with Repository.init(str(folder / ".artifacts")) as repo:
+        source = make_tree(folder / "src", {"f": "1"})
+        repo.put(str(source), "data", metadata={"a": 1.5})
+        repo.put(str(make_tree(source, {"f": "2"})), "data", aliases=("best",))
+        for number in range(64):
+            repo.set_tags("data:v0", (f"tag{number}",))
+        assert list((Path(repo.root) / "refs/local/uncategorized/data").glob("*.checkpoint"))
+        return Path(repo.root)
 
 
 def read(root: Path) -> dict[str, Any]:
@@ -131,6 +134,7 @@ def test_a_forged_alias_follows_the_rules_of_names(remote: Path) -> None:
         path.write_bytes(before)
     forged(path, set_field("aliases", [["best", "0" * 64]]))
     assert read(remote) == true, "an alias of a version that is not there"
+    path.write_bytes(before)
 
 
 def test_a_forged_checkpoint_of_a_run_is_read_as_its_log_says(here: Path) -> None:
