@@ -340,7 +340,10 @@ class View:
         self.fill(found, selection, monitor=monitor)
         with unless_deleted(self.refs, found):
             entries = select(found.tree, self.objects.read_tree, selection)
-            return write_archive(kind, out, entries, self.objects, self.open, monitor or Monitor())
+            monitor = monitor or Monitor()
+            if selection.everything:
+                monitor.expect(found.version["files"], found.version["size"])
+            return write_archive(kind, out, entries, self.objects, self.open, monitor)
 
     def download_folder(self, found: Version, *, numbered: bool = True) -> str:
         """The folder to which a version is restored by default: with `numbered`, its own. A link has its source's."""
@@ -356,6 +359,8 @@ class View:
         """
         from artstore.operations.restoring.verify import Verifier
 
+        monitor = monitor or Monitor()
+        monitor.expect(found.version["files"], found.version["size"])
         return Verifier(self.objects, monitor=monitor).run(found.tree, root or self.download_folder(found))
 
     # -- maintenance --

@@ -320,8 +320,7 @@ def copy_hashed(
     if clone(source, target):
         if os.fstat(target).st_size != size:
             return None
-        advance(size)
-        digest, hashed = hash_file(own)
+        digest, hashed = hash_file(own, advance)
         return digest if hashed == size else None
     hasher, done = _WindowHasher(own, size), 0
     try:

@@ -5,9 +5,10 @@ import time
 
 import click
 
+from artstore.api.progress.bar import Bar
 from artstore.cli.arguments import FILE, SPEC
 from artstore.cli.commands import Commands
-from artstore.cli.output import Bar, json_option, open_repository
+from artstore.cli.output import json_option, open_repository
 from artstore.cli.remotes import jobs_option, report
 from artstore.domain.names import printable
 from artstore.domain.wording import human

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from artstore.api.progress.bar import Bar
 from artstore.cli.arguments import SPEC
-from artstore.cli.output import Bar, folder_shown, json_option, open_repository, paint, print_json
+from artstore.cli.output import folder_shown, json_option, open_repository, paint, print_json
 from artstore.cli.streams import Long
 from artstore.domain.codec import same_json
 from artstore.domain.names import parse_spec, printable
@@ -154,8 +155,8 @@ def verify_command(ctx: click.Context, spec: str, path: str | None, as_json: boo
     missing, changed or extra. Files that match the folder's .artifactsignore don't count as extra.
     """
     with Bar() as bar, open_repository() as repository:
-        bar.start("verifying")
         found = repository.find(spec)
+        bar.start(f"verifying {found.name}")
         result = repository.verify(found, path, monitor=bar)
         name = repository.lookup.named(found)
     if as_json:

@@ -9,8 +9,9 @@ from typing import BinaryIO, NamedTuple, cast, get_args
 
 import click
 
+from artstore.api.progress.bar import Bar
 from artstore.cli.arguments import FILE, SPEC, selecting
-from artstore.cli.output import Bar, answer, from_option, json_option, open_view
+from artstore.cli.output import answer, from_option, json_option, open_view
 from artstore.domain.names import printable
 from artstore.domain.selection import Selection
 from artstore.domain.wording import count, human
@@ -63,8 +64,8 @@ def export_command(
     if output == "-" and kind == "dir":
         raise InvalidValue("a folder can't be written to standard output", hint="use --format tar or zip")
     with Bar() as bar, open_view(place) as view:
-        bar.start("exporting")
         found = view.find(spec)
+        bar.start(f"exporting {found.name}")
         name = view.lookup.named(found)
         base = f"{found.state.path.name}-v{found.number}"
         target = output or (base if kind == "dir" else f"{base}.{kind}")

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from artstore.api.progress.bar import Bar
 from artstore.backends.owner import is_alive, parse
 from artstore.cli import output
 from artstore.cli.arguments import SPEC
 from artstore.cli.output import (
-    Bar,
     json_option,
     open_repository,
     open_view,

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 import click
 
 from artstore.api.locked import Restoring
+from artstore.api.progress.bar import Bar
 from artstore.cli.arguments import FOLDER, SPEC, lock_option
-from artstore.cli.output import Bar, json_option, open_repository, print_json, table
+from artstore.cli.output import json_option, open_repository, print_json, table
 from artstore.domain.names import LOCK_FILE, printable
 from artstore.domain.tree import DIRECTORY
 from artstore.domain.wording import count, human, typed

@@ -1,10 +1,8 @@
-"""Output of the command line: aligned tables, JSON, colours, and a progress bar on terminals."""
+"""Output of the command line: aligned tables, JSON and colours."""
 
 import json
 import os
 import sys
-import time
-import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import Any, TypeVar
@@ -14,10 +12,9 @@ import click
 from artstore.backends.storage import FolderStorage
 from artstore.cli.streams import Long
 from artstore.domain.names import printable
-from artstore.domain.wording import human
+from artstore.domain.wording import cut, width_of
 from artstore.errors import Damage
 from artstore.operations.automation.announcing import Announcer
-from artstore.progress import Monitor
 from artstore.repository import Repository
 from artstore.store.settings import colours_wanted, find_root, is_repository, require_root
 from artstore.view import View
@@ -151,13 +148,6 @@ def paint(text: str, colour: str) -> str:
     return click.style(text, fg=colour) if sys.stdout.isatty() and colours_wanted() else text
 
 
-def width_of(text: str) -> int:
-    """A text's width on a terminal, in columns: two for wide East Asian characters, none for combining ones."""
-    if text.isascii():
-        return len(text)
-    return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
-
-
 def terminal_width() -> int:
     """The terminal's width, in columns."""
     import shutil  # takes 3 ms, and most output doesn't go to a terminal
@@ -203,46 +193,6 @@ def _fit(widths: list[int], right: Sequence[int], columns: int) -> None:
 def _cell(text: str, width: int, right: bool) -> str:
     if text.isascii() and len(text) <= width:
         return text.rjust(width) if right else text.ljust(width)
-    has = width_of(text)
-    if has > width:
-        text = text[: 2 * width]  # so that the loop doesn't shorten a long text one character at a time
-        while width_of(text) > width - 1:
-            text = text[:-1]
-        text += "…"
-        has = width_of(text)
-    pad = " " * (width - has)
+    text = cut(text, width)
+    pad = " " * (width - width_of(text))
     return pad + text if right else text + pad
-
-
-class Bar(Monitor):
-    """A progress line on stderr, drawn at most ten times a second.
-
-    Nothing is drawn in the first half second, or if stderr isn't a terminal.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._shown = sys.stderr.isatty()
-        self._started = self._last = time.monotonic()
-        self._drawn = False
-
-    def changed(self) -> None:
-        if not self._shown:
-            return
-        now = time.monotonic()
-        if now - self._started < 0.5 or now - self._last < 0.1:
-            return
-        self._last, self._drawn = now, True
-        parts = [self.step, f"{self.items:,}" if self.items else "", human(self.bytes) if self.bytes else ""]
-        text = _GAP.join(part for part in parts if part)
-        width = terminal_width() - 1
-        sys.stderr.write("\r" + text[:width].ljust(width))
-        sys.stderr.flush()
-
-    def __enter__(self) -> "Bar":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._drawn:
-            sys.stderr.write("\r" + " " * (terminal_width() - 1) + "\r")
-            sys.stderr.flush()

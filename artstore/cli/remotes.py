@@ -7,9 +7,10 @@ from typing import Any
 
 import click
 
+from artstore.api.progress.bar import Bar
 from artstore.cli.arguments import FOLDER, SPEC
 from artstore.cli.commands import Commands
-from artstore.cli.output import Bar, F, answer, json_option, listing, open_repository, print_json
+from artstore.cli.output import F, answer, json_option, listing, open_repository, print_json
 from artstore.domain.collection import Path
 from artstore.domain.copies import REGISTRY_RECORD
 from artstore.domain.ignore import PathFilter

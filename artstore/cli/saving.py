@@ -7,10 +7,11 @@ from typing import Any
 
 import click
 
+from artstore.api.progress.bar import Bar
 from artstore.backends.addresses import spelled
 from artstore.backends.storage import is_url
 from artstore.cli.arguments import FOLDER, SPEC, lock_option, metadata_from, of_type, pairs, selecting
-from artstore.cli.output import Bar, answer, folder_shown, from_option, json_option, open_view, print_json
+from artstore.cli.output import answer, folder_shown, from_option, json_option, open_view, print_json
 from artstore.cli.streams import Long
 from artstore.domain.metadata import normalise
 from artstore.domain.names import name_from, parse_spec, printable
@@ -76,7 +77,7 @@ def _show_plan(path: str, name: str | None, exclude: tuple[str, ...], as_json: b
 
     target = target_of(path, name)
     with Bar() as bar, ExitStack() as stack:
-        bar.start("reading")
+        bar.start(f"reading {target}")
         root = root_to_create()
         if not is_repository(root):  # compare with an empty one, and leave none behind
             scratch = TemporaryDirectory(prefix=".artstore-", dir=os.path.dirname(root))
@@ -118,7 +119,7 @@ def save(
     root = root_to_create()
     created = not os.path.exists(os.path.join(root, "format"))
     with Bar() as bar, Repository.init(root) as repository:
-        bar.start("saving")
+        bar.start(f"saving {target}")
         target, hint = _new_or_known(repository, path, target, name)
         if type is None and default_type and not repository.refs.read(repository.path_of(target)[0]).exists:
             type = default_type
@@ -255,8 +256,8 @@ def fetch(
     if root == "":
         raise InvalidValue("--root is empty", hint="`--root .` is this folder")
     with Bar() as bar, open_view(place) as repository:
-        bar.start("getting")
         found = of_type(repository.find(spec), type)
+        bar.start(f"getting {found.name}")
         result = repository.get(found, root, how._replace(monitor=bar))
         unmatched = how.selection.unmatched(found.tree, repository.objects.read_tree)
         name = repository.lookup.named(found)

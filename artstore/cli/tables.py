@@ -10,11 +10,11 @@ from artstore.api.tables import columns as kinds
 from artstore.api.tables.comparing import TableDiff, table_diff
 from artstore.api.tables.naming import SUFFIX
 from artstore.api.tables.table import Table
-from artstore.cli.output import fitted, printed_cells, width_of
+from artstore.cli.output import fitted, printed_cells
 from artstore.cli.streams import Long
 from artstore.domain.names import printable
 from artstore.domain.tree import Entry
-from artstore.domain.wording import count
+from artstore.domain.wording import count, width_of
 from artstore.operations.finding.lookup import Version
 from artstore.view import View
 

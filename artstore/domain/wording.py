@@ -72,3 +72,20 @@ def first_of(texts: Sequence[str], most: int = 10) -> str:
 def moment(nanoseconds: int) -> str:
     """A time in nanoseconds since 1970 as ISO 8601, UTC, to the second."""
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(nanoseconds // 1_000_000_000))
+
+
+def width_of(text: str) -> int:
+    """A text's width on a terminal, in columns: two for wide East Asian characters, none for combining ones."""
+    if text.isascii():
+        return len(text)
+    return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
+
+
+def cut(text: str, width: int) -> str:
+    """A text cut to a width on a terminal, with `…` instead of what is left out."""
+    if width_of(text) <= width:
+        return text
+    text = text[: max(0, 2 * width)]  # so that the loop doesn't shorten a long text one character at a time
+    while text and width_of(text) > width - 1:
+        text = text[:-1]
+    return f"{text}…"

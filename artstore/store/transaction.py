@@ -258,12 +258,12 @@ class Transaction:
         if self._sizes is None:
             self._sizes = {size for _, size in self.objects.large.all()}
         if size in self._sizes:
-            digest, read = hash_file(source)
+            digest, read = hash_file(source, advance)
+            if read == size and self.objects.large.may_rely_on(digest, size):
+                return digest, None
+            advance(-read)
             if read != size:
                 return None
-            if self.objects.large.may_rely_on(digest, size):
-                advance(size)
-                return digest, None
             os.lseek(source, 0, os.SEEK_SET)
         staged = self.staged()
         with closing_fd(os.open(staged, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444)) as target:
@@ -299,11 +299,11 @@ class Transaction:
         self.add_large(digest, len(data), staged)
         return digest
 
-    def add_staged(self, path: str) -> tuple[Digest, int]:
-        """Add a file that was written at a `staged` path. Returns (digest, size)."""
+    def add_staged(self, path: str, advance: Callable[[int], None]) -> tuple[Digest, int]:
+        """Add a file that was written at a `staged` path. Returns (digest, size). `advance` counts the bytes read."""
         with self.storage.writing():
             with closing_fd(os.open(path, os.O_RDONLY | os.O_CLOEXEC)) as fd:
-                digest, size = hash_file(fd)
+                digest, size = hash_file(fd, advance)
                 if size < LARGE:
                     self.add(BLOB, os.pread(fd, size, 0), digest)
                 else:

@@ -10,8 +10,7 @@ import re
 import zipfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from shutil import copyfileobj
-from typing import Any, BinaryIO, NamedTuple
+from typing import IO, Any, BinaryIO, NamedTuple
 
 from artstore.backends.addresses import path_here
 from artstore.backends.storage import FolderStorage
@@ -213,6 +212,7 @@ def _files(root: str) -> list[str]:
 def _write(file: str, here: FolderStorage, root: str, about: dict[str, Any], paths: list[str], monitor: Monitor) -> int:
     """Write a bundle. It gets its name when it is whole and safe on disk. Returns its size in bytes."""
     monitor.start("writing the bundle")
+    monitor.expect(len(paths), sum(os.path.getsize(os.path.join(root, path)) for path in paths))
     with translated(f"write {printable(file)}"), new_file_outside(file, here) as out:
         with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive:
             archive.writestr(zipfile.ZipInfo(_ABOUT), json.dumps(about, ensure_ascii=False))
@@ -221,9 +221,16 @@ def _write(file: str, here: FolderStorage, root: str, about: dict[str, Any], pat
                 with open(os.path.join(root, path), "rb") as source:
                     info.file_size = os.fstat(source.fileno()).st_size
                     with archive.open(info, "w", force_zip64=True) as target:
-                        copyfileobj(source, target, 1 << 20)
-                monitor.advance(1, info.file_size)
+                        _copy(source, target, monitor)
+                monitor.advance(1)
         return out.tell()
+
+
+def _copy(source: IO[bytes], target: IO[bytes], monitor: Monitor) -> None:
+    """Copy all of a file."""
+    while piece := source.read(1 << 20):
+        target.write(piece)
+        monitor.advance(0, len(piece))
 
 
 def _zip(source: BinaryIO, file: str) -> zipfile.ZipFile:
@@ -270,6 +277,7 @@ def _unpack(archive: zipfile.ZipFile, root: str, file: str, monitor: Monitor) ->
     room = os.fstat(archive.fp.fileno()).st_size if archive.fp is not None else 0
     for folder in FOLDERS:
         os.makedirs(os.path.join(root, folder), exist_ok=True)
+    monitor.expect(len(archive.infolist()), sum(info.file_size for info in archive.infolist()))
     for info in archive.infolist():
         name = info.filename
         if name == _ABOUT:
@@ -287,7 +295,7 @@ def _unpack(archive: zipfile.ZipFile, root: str, file: str, monitor: Monitor) ->
         os.makedirs(os.path.dirname(target), exist_ok=True)
         try:
             with archive.open(info) as source, open(target, "xb") as out:
-                copyfileobj(source, out, 1 << 20)
+                _copy(source, out, monitor)
         except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
             raise Damage(f"{printable(file)} is damaged at '{printable(name[:200])}': {error}", hint=_AGAIN) from error
-        monitor.advance(1, info.file_size)
+        monitor.advance(1)

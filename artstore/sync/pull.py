@@ -166,7 +166,7 @@ class Pull:
     def _send(self, plans: list[Planned[PullPlan]], tx: Transaction) -> None:
         """Get all objects that some plans need, and publish them. In a dry run only count them."""
         options = self.exchange.options
-        self.exchange.options.monitor.start(f"getting from {self.exchange.tracking.name}")
+        options.monitor.start(f"getting from {self.exchange.tracking.name}", "object")
         source, here = self.exchange.remote.objects, self.exchange.here.objects
         source.packs.refresh()
         transfer = Transfer(source, tx, here, selection=options.selection, jobs=options.jobs, monitor=options.monitor)

@@ -181,7 +181,7 @@ class Push:
     def _send(self, plans: list[Planned[PushPlan]], tx: Transaction | None) -> None:
         """Send all objects that some plans need, and publish them. Without a transaction, only count them."""
         source, remote, options = self.exchange.here.objects, self.exchange.remote.objects, self.exchange.options
-        options.monitor.start(f"sending to {self.exchange.tracking.name}")
+        options.monitor.start(f"sending to {self.exchange.tracking.name}", "object")
         if tx is not None:
             remote.packs.look_only_where_cheap()
         else:

@@ -238,6 +238,7 @@ class Transfer:
         """
         tx = self._tx
         assert isinstance(tx, Transaction), "there is no transaction to send into"
+        self._monitor.expect(len(needs.small) + len(needs.large), sum((*needs.small.values(), *needs.large.values())))
         published = tx.new_bytes
         for window in read_blobs(self._source, needs.small):
             for digest, data in window:

@@ -14,7 +14,7 @@ from artstore.repository import Repository
 from tests.support.checks import check
 from tests.support.commands import Cli, environment
 from tests.support.folders import make_tree
-from tests.support.terminal import on_terminal
+from tests.support.terminal import CLOCK, on_terminal, screen_of
 from tests.support.transcripts import sample
 from tests.support.trouble import run
 
@@ -63,26 +63,37 @@ def test_differences_are_coloured_on_a_terminal_unless_the_user_objects(cli: Cli
     assert "\x1b" not in cli("diff", "data:v0", "data", NO_COLOR="").out
 
 
-CLOCK = """
-import artstore.cli.output as output
-class time:
-    now = 0.0
-    @classmethod
-    def monotonic(cls):
-        cls.now += 0.3
-        return cls.now
-output.time = time
-"""
-"""A clock on which every look takes 0.3 s."""
-
-
 def test_progress_is_shown_on_a_terminal_only_and_wiped(work: Path) -> None:
     make_tree(work / "many", {f"d{number}/f": str(number) for number in range(40)})
-    code, text = on_terminal(work, "put", "many", setup=CLOCK, columns=60)
-    bars = [part for part in text.split("\r") if part.startswith("saving")]
-    assert code == 0 and bars and all(len(bar) <= 60 for bar in bars), text
-    assert "\r" + " " * 59 + "\rsaved many:v0: 40 files" in text
+    for columns in (60, 20):
+        code, text = on_terminal(work, "put", "many", "-n", f"many{columns}", setup=CLOCK, columns=columns)
+        bars = [part for part in text.split("\r") if part.startswith("saving")]
+        assert code == 0 and bars and all(len(bar) < columns for bar in bars), text
+        assert f"\r{' ' * len(bars[-1])}\rsaved many{columns}:v0: 40 files" in text
+        assert screen_of(text)[0].startswith(f"saved many{columns}:v0")
     assert run(work, "put", "many", "-n", "again", setup=CLOCK).err == ""
+    assert "saving" not in on_terminal(work, "put", "many", "-n", "silent", setup=CLOCK, WANDB_SILENT="true")[1]
+
+
+def test_progress_says_how_much_there_is_how_fast_it_goes_and_how_long_the_rest_takes(work: Path) -> None:
+    make_tree(work / "large", {f"{number}": bytes([number]) * (2 << 20) for number in range(8)})
+    make_tree(work / "many", {f"{number % 3}/{number}": str(number) for number in range(1500)})
+    commands = {
+        "put large": ("saving large", "16.0 MiB"), "get large --root to": ("getting large:v0", "16.0 MiB"),
+        "get large --root to --force": ("getting large:v0", ""), "verify large to": ("verifying large:v0", "16.0 MiB"),
+        "export large -o x.tar": ("exporting large:v0", "16.0 MiB"), "put many": ("saving many", "1,500 files"),
+        "get many --root all": ("getting many:v0", "1,500 files"), "fsck": ("checking large blobs", "16.0 MiB"),
+        "remote add --init far far": ("", ""), "push far": ("sending to far", "1,512 objects"), "clone far near": ("getting from", "1,512 objects"),
+        "bundle create b": ("writing the bundle", "16."), "put large --dry-run": ("reading large", "16.0 MiB"),
+    }  # fmt: skip
+    for command, (step, whole) in commands.items():
+        code, text = on_terminal(work, *command.split(), setup=CLOCK)
+        bars = [part.rstrip() for part in text.split("\r") if part.startswith(step)]
+        assert code == 0 and not any(re.search(r"\d%", line) for line in screen_of(text)), (command, text)
+        if whole:
+            form = rf"{step}.*  +\d+%  .*/{whole}.*(  +[\d.,]+ (files|objects|[KM]?i?B)/s  \d+:\d\d left)?"
+            assert any(re.match(form, bar) for bar in bars), (command, text)
+            assert any(bar.endswith(" left") for bar in bars), (command, text)
 
 
 def test_an_interrupt_on_a_terminal_is_one_sentence(work: Path) -> None:

@@ -115,7 +115,7 @@ def test_nothing_is_left_behind_when_it_fails(data: Repository, root: Path, tmp_
 def test_a_kill_leaves_neither_half_a_bundle_nor_half_of_what_it_brings(
     data: Repository, other: Repository, tmp_path: Path
 ) -> None:
-    code = "import os, sys, shutil\nreal = shutil.copyfileobj\nimport artstore.sync.bundles as b\nb.copyfileobj = lambda *a: (real(*a), os._exit(9))\nfrom artstore.cli import main\nmain()"
+    code = "import os, sys\nimport artstore.sync.bundles as b\nreal = b._copy\nb._copy = lambda *a: (real(*a), os._exit(9))\nfrom artstore.cli import main\nmain()"
     for command, where in ((["bundle", "create", "b"], tmp_path), (["bundle", "apply", "b"], tmp_path / "far")):
         told = environment(tmp_path, ARTSTORE_DIR=str(where / ".artifacts"))
         if command[1] == "apply":

@@ -4,7 +4,7 @@ import errno
 import os
 import stat
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from typing import NamedTuple
 
@@ -18,7 +18,17 @@ from artstore.domain.codec import encode_rows
 from artstore.domain.digest import Digest
 from artstore.domain.names import is_protected, printable
 from artstore.domain.selection import nothing_in, select
-from artstore.domain.tree import DIRECTORY, REFERENCE, Entry, check_depth, check_root, part_of, read_folder, tree_digest
+from artstore.domain.tree import (
+    DIRECTORY,
+    EXECUTABLE,
+    REFERENCE,
+    Entry,
+    check_depth,
+    check_root,
+    part_of,
+    read_folder,
+    tree_digest,
+)
 from artstore.errors import Conflict, MissingReference, Refused, storage_error
 from artstore.operations.restoring import obstacles
 from artstore.operations.restoring.compare import AbsentFolder, ComparedFolder, Comparison, Todo
@@ -29,7 +39,11 @@ from artstore.progress import Monitor
 from artstore.store import statcache
 from artstore.store.objects import ObjectStore
 from artstore.store.outside import noted_build, remove_left
+from artstore.store.packs import LARGE
 from artstore.store.statcache import UNKNOWN, Record, RecordPart, Stat, StatCache, Trust, clock_tick, list_stats, trust
+
+_TOGETHER = 256
+"""Files that are written between two reports of progress."""
 
 _WAIT = 20_000_000
 """Nanoseconds: a checkout waits at most this long for the next tick of the file system's clock (`clock_tick`)."""
@@ -218,7 +232,7 @@ class Checkout:
                 # Once the clock has moved on, a later change of a file changes its stat.
                 time.sleep(min(clock_tick(building), _WAIT) / 1e9)
             else:
-                self._write_selected(target, select(self._tree, self._objects.read_tree, self._selection))
+                self._write_selected(target, list(select(self._tree, self._objects.read_tree, self._selection)))
             self._writer.finish()
 
     def _fresh_folder(
@@ -230,20 +244,24 @@ class Checkout:
         entries = read_folder(tree, self._objects.read_tree, expected)
         if not path:
             check_root(entries)
+            size, files = trees.totals(entries)
+            self._monitor.expect(files, size)
         seen: dict[str, Stat] = {}
-        for entry in entries:
-            try:
-                if entry.kind == DIRECTORY:
-                    if is_protected(entry.name):
-                        refuse_protected(path + entry.name)
-                    os.mkdir(entry.name, dir_fd=fd)
-                    continue
-                st = self._writer.write_quickly(fd, entry) or self._writer.write_named(fd, path, entry)
-            except FileExistsError:
-                raise _twins(fd, path, entry.name, entries) from None
-            if st is not None:
-                seen[os.fsdecode(entry.name)] = st
-        self._monitor.advance(len(entries))
+        for start in range(0, len(entries), _TOGETHER):
+            some = entries[start : start + _TOGETHER]
+            for entry in some:
+                try:
+                    if entry.kind == DIRECTORY:
+                        if is_protected(entry.name):
+                            refuse_protected(path + entry.name)
+                        os.mkdir(entry.name, dir_fd=fd)
+                        continue
+                    st = self._writer.write_quickly(fd, entry) or self._writer.write_named(fd, path, entry)
+                except FileExistsError:
+                    raise _twins(fd, path, entry.name, entries) from None
+                if st is not None:
+                    seen[os.fsdecode(entry.name)] = st
+            self._advance(some)
         # 2. Fill the subfolders.
         folders = [entry for entry in entries if entry.kind == DIRECTORY]
         for entry in folders:
@@ -255,6 +273,11 @@ class Checkout:
             cache.put(path, _record(_trusted(fd, seen, self._trust_in(seen)), tree, entries))
         elif cache is not None:
             self._unfinished.append((path, tree, {}))
+
+    def _advance(self, entries: Sequence[Entry]) -> None:
+        """Count files that were written, or that threads write: these count the bytes of large and of fetched ones."""
+        sizes = [entry.size for entry in entries if entry.kind <= EXECUTABLE and entry.size < LARGE]
+        self._monitor.advance(sum(entry.kind != DIRECTORY for entry in entries), sum(sizes))
 
     def _note_folder(self, target: Confined, path: bytes, tree: Digest, known: dict[str, Stat]) -> None:
         """Note a folder in the cache, after the last of its files was written.
@@ -304,7 +327,7 @@ class Checkout:
             self._removed = obstacles.remove(target, extra)
             obstacles.refuse_other_kinds(target, todo, root)
             # 4. Write.
-            self._write_selected(target, iter(todo))
+            self._write_selected(target, todo)
             self._writer.finish()
             # 5. Note the folders whose files were written by threads.
             if cache is not None and self._unfinished:
@@ -336,8 +359,9 @@ class Checkout:
         """
         selection, link, delete = self._selection, self._how.link, self._how.delete
         comparison = Comparison(
-            self._objects, selection=selection, cache=self._cache, link=link, extra=delete, strict=delete
-        )
+            self._objects, selection=selection, cache=self._cache, link=link, extra=delete, strict=delete,
+            monitor=self._monitor,
+        )  # fmt: skip
         todo: Todo = []
         extras = obstacles.Extras(delete=delete)
         found = self._selection.everything
@@ -392,8 +416,10 @@ class Checkout:
                     pass  # another checkout removed it
                 del seen[name]
 
-    def _write_selected(self, target: Confined, items: Iterator[tuple[bytes, Entry]]) -> None:
+    def _write_selected(self, target: Confined, items: Todo) -> None:
         """Write files by path. Each is written under a temporary name and renamed over the file that was there."""
+        files = [entry for _, entry in items if entry.kind != DIRECTORY]
+        self._monitor.expect(len(files), sum(entry.size or 0 for entry in files))
         open_parts: tuple[bytes, ...] | None = None
         fd = -1
         try:
@@ -410,6 +436,7 @@ class Checkout:
                     fd, open_parts = target.open_folder(folder), folder
                 if entry.kind != DIRECTORY:
                     self._replace(fd, path, entry)
+                    self._advance([entry])
         finally:
             if fd >= 0:
                 os.close(fd)

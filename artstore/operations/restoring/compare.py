@@ -5,8 +5,8 @@ Restores, `verify` and `status` all use this comparison.
 
 import os
 import stat
-from collections.abc import Callable, Generator, Iterable, Sequence
-from functools import cached_property
+from collections.abc import Generator, Iterable, Sequence
+from functools import cached_property, partial
 
 from artstore.backends.files import closing_fd, has_download_rules, hash_file, open_regular, read_rules
 from artstore.domain.digest import Digest
@@ -16,6 +16,7 @@ from artstore.domain.selection import EVERYTHING, Selection
 from artstore.domain.tree import BLAKE3, DIRECTORY, EXECUTABLE, REFERENCE, Entry, check_depth, read_folder, walk
 from artstore.errors import StorageError, storage_error
 from artstore.operations.restoring.options import Link
+from artstore.progress import Monitor
 from artstore.store.objects import ObjectStore
 from artstore.store.packs import LARGE
 from artstore.store.statcache import UNKNOWN, Stat, StatCache, content_of, list_stats
@@ -41,7 +42,7 @@ class Comparison:
         link: Link | None = None,
         extra: bool = True,
         strict: bool = False,
-        advance: Callable[[int], None] = lambda n: None,
+        monitor: Monitor | None = None,
     ) -> None:
         """Prepare a comparison.
 
@@ -59,7 +60,7 @@ class Comparison:
         self._link = link
         self._extra = extra
         self.strict = strict
-        self._advance = advance
+        self._monitor = monitor or Monitor()
 
     def folders(self, fd: int, tree: Digest) -> "Generator[ComparedFolder | AbsentFolder]":
         """Every folder of a tree, each before its subfolders.
@@ -125,7 +126,9 @@ class Comparison:
         return self._link is None or (self._link == "symlink" and entry.kind != REFERENCE and entry.size >= LARGE)
 
     def _hash(self, source: int) -> Digest:
-        return hash_file(source, self._advance)[0]
+        digest, _ = hash_file(source, partial(self._monitor.advance, 0))
+        self._monitor.advance(1)
+        return digest
 
 
 class ComparedFolder:

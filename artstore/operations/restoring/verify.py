@@ -2,7 +2,6 @@
 
 import os
 from contextlib import closing
-from functools import partial
 from typing import NamedTuple
 
 from artstore.backends.files import closing_fd, kind_of
@@ -50,12 +49,10 @@ class Verifier:
         cache: StatCache | None = None,
         monitor: Monitor | None = None,
     ) -> None:
-        monitor = monitor or Monitor()
         self._objects = objects
         self._selection = selection
         self._cache = cache
-        advance = partial(monitor.advance, 0)
-        self._comparison = Comparison(objects, selection=selection, cache=cache, advance=advance)
+        self._comparison = Comparison(objects, selection=selection, cache=cache, monitor=monitor)
         self._files = 0
         self._missing: list[bytes] = []
         self._changed: list[bytes] = []

@@ -160,6 +160,7 @@ class FileWriter:
             if here is not None and linkable and where.startswith(f"{BLOBS}/"):
                 self._objects.large.verify(entry[3], source, entry[2])
                 if self._make_link(fd, path, entry, name, source, here.path(where)):
+                    self._monitor.advance(0, entry[2])
                     return
             target = create_file(fd, name, entry[1] == EXECUTABLE)
         except BaseException:

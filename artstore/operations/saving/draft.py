@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from artstore.backends.files import closing_fd, hash_file, open_regular
@@ -123,11 +124,13 @@ class Draft:
         """
         parts = _entry_path(os.path.basename(path) if name is None else name)
         folder, base = os.path.split(os.path.abspath(path))
+        size = os.path.getsize(path) if os.path.isfile(path) else 0
+        self._monitor.expect(1, size)
         if later:
-            found: Row = _hashed(path)
+            found: Row = self._hashed(path)
         else:
             cache = None
-            if os.path.isfile(path) and os.path.getsize(path) >= LARGE:
+            if size >= LARGE:
                 cache = StatCache(self._storage, os.path.join(folder, base), "file")
                 self._caches.append((cache, None))
             found = Scanner(self._tx, cache, monitor=self._monitor).one_file(folder, base)
@@ -188,7 +191,8 @@ class Draft:
     def add_staged(self, path: str, name: str | bytes, *, overwrite: bool = False) -> Entry:
         """Add a file that was written at a `staged_file` path. A large one is moved, not copied."""
         parts = _entry_path(name)
-        digest, size = self._tx.add_staged(path)
+        self._monitor.expect(1, os.path.getsize(path))
+        digest, size = self._tx.add_staged(path, partial(self._monitor.advance, 0))
         return self._put(parts, Entry((parts[-1], FILE, size, digest)), overwrite)
 
     def add_folder(
@@ -418,29 +422,31 @@ class Draft:
 
     def _store_later(self) -> None:
         """Copy the files that were only hashed when they were added, if they are still in the draft."""
-        for parts, (path, digest) in self._later.items():
-            entry = self._tree.find(parts)
-            if entry is None or entry[3] != digest:
-                continue
-            there = self._tx.rely(BLOB, digest, entry[2])
-            now = _hashed(path) if there else Scanner(self._tx, monitor=self._monitor).one_file(*os.path.split(path))
+        found = [(self._tree.find(parts), path, digest) for parts, (path, digest) in self._later.items()]
+        todo = [(entry, path) for entry, path, digest in found if entry is not None and entry[3] == digest]
+        if todo:
+            self._monitor.expect(len(todo), sum(entry[2] for entry, _ in todo))
+        for entry, path in todo:
+            if self._tx.rely(BLOB, entry[3], entry[2]):
+                now = self._hashed(path)
+            else:
+                now = Scanner(self._tx, monitor=self._monitor).one_file(*os.path.split(path))
             if now[2:] != entry[2:]:
                 problems = [(path, "it was changed after it was added")]
                 hint = "add it again, or add it with policy='mutable'"
                 raise SourceError(f"{printable(path)} was changed after it was added", problems=problems, hint=hint)
         self._later = {}
 
-
-def _hashed(path: str) -> Row:
-    """The entry of a file, hashed but not copied."""
-    try:
-        with closing_fd(open_regular(path, follow=True)) as fd:
-            digest, size = hash_file(fd)
-            executable = os.fstat(fd).st_mode & 0o100
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise SourceError(f"cannot read {printable(path)}: {reason}", problems=[(path, reason)]) from error
-    return (b"", EXECUTABLE if executable else FILE, size, digest)
+    def _hashed(self, path: str) -> Row:
+        """The entry of a file, hashed but not copied."""
+        try:
+            with closing_fd(open_regular(path, follow=True)) as fd:
+                digest, size = hash_file(fd, partial(self._monitor.advance, 0))
+                executable = os.fstat(fd).st_mode & 0o100
+        except OSError as error:
+            reason = (error.strerror or str(error)).lower()
+            raise SourceError(f"cannot read {printable(path)}: {reason}", problems=[(path, reason)]) from error
+        return (b"", EXECUTABLE if executable else FILE, size, digest)
 
 
 def _entry_path(name: str | bytes) -> tuple[bytes, ...]:

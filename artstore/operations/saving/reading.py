@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 TRIES = 4
 """A file that changes while it is read is read this often, 50, 100 and 200 ms apart, before it is a problem."""
 
+_TOGETHER = 256
+"""Small files that are read between two reports of progress."""
+
 _OPEN_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
@@ -69,20 +72,34 @@ class FileReader:
         """
         out: dict[bytes, Row | None] = {}
         large: list[tuple[bytes, Stat, Future[_Copied | None]]] = []
-        tx = self._tx
-        # The hot loop of a first save: four system calls and one hash per small file. The stat before the read is the
-        # listing's; the one after the read shows whether the file changed meanwhile.
         # In the order of the tree, so that a restore reads the pack from front to back.
-        for name, st in sorted(todo.items()):
-            size = st[2] if len(st) > 2 else -1
-            if size < 0:
-                continue
-            raw = os.fsencode(name)
-            if size >= LARGE or name in linked:
-                if size >= LARGE:
-                    large.append((raw, st, self._submit(fd, raw, st, name in linked)))
+        files = [(name, st) for name, st in sorted(todo.items()) if len(st) > 2]
+        for start in range(0, len(files), _TOGETHER):
+            some: list[tuple[str, Stat]] = []
+            for name, st in files[start : start + _TOGETHER]:
+                if st[2] < LARGE:
+                    some.append((name, st))
                 else:
-                    out[raw] = self.read_again(fd, path, raw, st, True)
+                    raw = os.fsencode(name)
+                    large.append((raw, st, self._submit(fd, raw, st, name in linked)))
+            self._read_small(fd, path, some, linked, out)
+            self._monitor.advance(len(some), sum(st[2] for _, st in some))
+        for raw, st, future in large:
+            out[raw] = self._take_large(fd, path, raw, st, future)
+            self._monitor.advance(1)
+        return {name: entry for name, entry in out.items() if entry is not None}
+
+    def _read_small(
+        self, fd: int, path: bytes, files: list[tuple[str, Stat]], linked: set[str], out: dict[bytes, Row | None]
+    ) -> None:
+        """Read small files of an open folder, and add their entries to `out`."""
+        tx = self._tx
+        # The hot loop of a first save: four system calls and one hash per file. The stat before the read is the
+        # listing's; the one after the read shows whether the file changed meanwhile.
+        for name, st in files:
+            raw, size = os.fsencode(name), st[2]
+            if name in linked:
+                out[raw] = self.read_again(fd, path, raw, st, True)
                 continue
             source = -1
             try:
@@ -108,9 +125,6 @@ class FileReader:
             except OSError as error:
                 raise storage_error(error, f"write to {printable(tx.storage.root)}") from error
             out[raw] = (raw, EXECUTABLE if st[0] & 0o100 else FILE, size, digest)
-        for raw, st, future in large:
-            out[raw] = self._take_large(fd, path, raw, st, future)
-        return {name: entry for name, entry in out.items() if entry is not None}
 
     def read_again(self, fd: int, path: bytes, name: bytes, st: Stat, follow: bool) -> Row | None:
         """Read a file that changed, vanished or couldn't be read: up to TRIES times, then it is a problem.

@@ -14,6 +14,7 @@ from artstore.domain.ignore import NO_FILTER, PathFilter, Rules
 from artstore.domain.names import MAX_DEPTH, printable
 from artstore.domain.tree import DIRECTORY, EXECUTABLE, PART, Folder, Row, read_folder
 from artstore.errors import ArtstoreError, SourceError
+from artstore.operations.saving.ahead import expected_below
 from artstore.operations.saving.listing import Lister, Listing, OpenFolder, stat_of
 from artstore.operations.saving.problems import VANISHED, Problems, reason_of, source_error
 from artstore.operations.saving.reading import FileReader
@@ -114,6 +115,8 @@ class Scanner:
         if (os.path.realpath(root) + os.sep).startswith(store + os.sep):
             problems = [(root, "is in the repository")]
             raise SourceError(f"{printable(root)} is in the repository itself", problems=problems)
+        if not self._filter:
+            self._monitor.expect_later(lambda since: expected_below(root, self._monitor.items, since))
         for _ in range(_WALKS - 1):
             folder = self._walk(root)
             if self._problems or not self._missed:
@@ -138,6 +141,7 @@ class Scanner:
     def _begin_again(self) -> None:
         """Prepare another walk, because something vanished: it may have moved to where the walk had been before."""
         self._before, self._listed, self._missed = self._listed, {}, []
+        self._monitor.expect()
         self._lister.left_out.clear()
         if self._cache is not None:
             self._cache.begin_again()
@@ -201,6 +205,8 @@ class Scanner:
         fd, path = here.fd, here.path
         # 1. List the folder, and compare it with the record of the last save.
         listing, rules = self._lister.list_folder(here, rules)
+        if not path and not listing.folders:
+            self._monitor.expect(len(listing.seen), sum(st[2] for st in listing.seen.values()))
         now = self._compare(path, listing, base)
         cache, record = self._cache, now.record
         # 2. Read files that are new or changed. Decide before the read which stats can't be trusted: then no change
@@ -212,6 +218,7 @@ class Scanner:
         # 4. Read unchanged files again if their blobs are not stored any more. Below a tree of the base all blobs are.
         if record is not None and not now.is_base:
             edits |= self._unstored_files(fd, path, record, listing, edits)
+        read = [entry for entry in edits.values() if entry is not None]
         # 5. Save the subfolders; note those whose trees changed, and those that are gone.
         bases = self._base_folders(base, now, listing)
         folders = self._subfolders(here, rules, above, listing.folders, bases)
@@ -221,12 +228,11 @@ class Scanner:
             young = [name for name in young if name in listing.seen]
         _note_folders(edits, folders, now.folders)
         files = len(listing.seen) - len(listing.folders)
-        self._monitor.advance(files)
         self._relied_on_base |= now.is_base
         # 6. If nothing differs and the trees are stored, the folder's tree is that of the last save.
         if record is not None and now.is_same and not edits and (now.is_base or self._rely_trees(record)):
             cache.keep(path)  # type: ignore[union-attr]  # a record comes from a cache
-            return Folder(record.tree, record.size, record.files)
+            return self._counted(Folder(record.tree, record.size, record.files), folders, files, read)
         # 7. Otherwise build its tree, and record it for the next save.
         parts, folder = self._build(record, edits, files + len(folders), now.is_base)
         if cache:
@@ -234,6 +240,12 @@ class Scanner:
             cache.put_later(
                 path, lambda: _record(listing.seen, young, folder, folders, parts, large), len(listing.seen), len(edits)
             )
+        return self._counted(folder, folders, files, read)
+
+    def _counted(self, folder: Folder, below: dict[bytes, Folder], files: int, read: list[Row]) -> Folder:
+        """Count the files of a folder that weren't read as done, too. The reader has counted those that were `read`."""
+        own = folder.size - sum(each.size for each in below.values())
+        self._monitor.advance(files - len(read), own - sum(entry[2] for entry in read))
         return folder
 
     def _compare(self, path: bytes, listing: Listing, base: Digest | None) -> _Comparison:

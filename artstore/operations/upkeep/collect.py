@@ -153,7 +153,7 @@ def collect(objects: ObjectStore, refs: Refs, runs: Runs, *, grace: float, monit
     objects.packs.failure = None
     with Transaction(objects, "gc") as tx:
         # 2. Mark what live versions reach.
-        monitor.start("marking")
+        monitor.start("marking", "folder")
         marks = Marks(objects, refs, runs, monitor)
         # 3. Forget notes of damage that was a passing fault, so that good packs aren't rewritten.
         recheck_bad(objects)

@@ -114,20 +114,23 @@ class Fsck:
     def run(self) -> Report:
         """Check everything. The log entries are checked last: they need the sizes of all stored objects."""
         # 1. Packs and large blobs: which objects are stored, and right?
-        self._monitor.start("checking packs")
+        self._monitor.start("checking packs", "pack")
         for name in sorted(self._objects.packs.refresh()):
             problems = len(self._problems)
             self._check_pack(name)
             if len(self._problems) > problems:
                 self.doubtful.add(name)
-        self._monitor.start("checking large blobs")
-        for digest, size in self._objects.large.all():
+        self._monitor.start("checking large blobs", "blob")
+        large = list(self._objects.large.all())
+        if not self._quick:
+            self._monitor.expect(len(large), sum(size for _, size in large))
+        for digest, size in large:
             if self._is_right(digest, size):
                 self._lengths[digest] = size
             else:
                 self.doubtful.add(digest.hex())
         # 2. Logs of collections and runs, with everything that live versions and histories need.
-        self._monitor.start("checking versions")
+        self._monitor.start("checking versions", "folder")
         self._problems += [f"{text}; {NO_COPY}" for text in self._gone()]
         for folder in self._refs.paths():
             self._check_log(folder)

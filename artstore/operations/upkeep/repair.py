@@ -81,7 +81,7 @@ class Repair:
     def _mend(self, fsck: Fsck) -> bool:
         """Repair what a check found. Returns whether anything was repaired."""
         before = len(self.mended)
-        self._monitor.start("repairing")
+        self._monitor.start("repairing", "object")
         # 1. Forget damage that was a passing fault.
         self._objects.packs.refresh()
         recheck_bad(self._objects)

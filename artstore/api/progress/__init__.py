@@ -1,0 +1,1 @@
+"""Progress of long operations, shown on a terminal or in a notebook."""
