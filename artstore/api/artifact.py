@@ -254,10 +254,11 @@ class Artifact(Described):
             metadata=normalise(edits.metadata) if edits.metadata else None,
             ttl=None if edits.ttl == INHERIT else ttl_seconds(edits.ttl),
         ).checked()
-        saved = self._drafting.begun().save(
-            Path(*run.home, self._name), type=self._type, properties=properties, run=producer, upsert=upsert, writer=writer,
-            incremental=self._incremental, origins=self._drafting.origins(), reuse=reuse,
-        )  # fmt: skip
+        with self._drafting.saving() as draft:
+            saved = draft.save(
+                Path(*run.home, self._name), type=self._type, properties=properties, run=producer, upsert=upsert,
+                writer=writer, incremental=self._incremental, origins=self._drafting.origins(), reuse=reuse,
+            )  # fmt: skip
         self._drafting.announce_saved()
         stored = Stored(run.root, Version(saved.collection, saved.collection.versions[saved.id]))
         self._become(stored)
@@ -288,7 +289,8 @@ class Artifact(Described):
                 self._log(run, properties, str(run.path), "latest", upsert, writer)
             else:
                 self._check_place(run)
-                self._drafting.begun().save_part(path, upsert, type=self._type, writer=writer, run=str(run.path))
+                with self._drafting.saving() as draft:
+                    draft.save_part(path, upsert, type=self._type, writer=writer, run=str(run.path))
                 self._drafting.finalize()
         if finish:
             run.logged(self._logged("log").found())

@@ -104,7 +104,7 @@ class Contents(ArtifactFiles):
             message = f"Path is not a file: {printable(path)} {problem}"
             raise SourceError(message, problems=[(path, problem)], hint=hint)
         target = normal_path(name) if name is not None else os.path.basename(path)
-        with self._drafting.changing() as draft:
+        with self._drafting.adding(os.path.basename(path)) as draft:
             if is_tmp:
                 target = _renamed(target, _digest_of(path))
             raw = draft.add_file(path, target, overwrite=overwrite, later=policy == "immutable")
@@ -154,7 +154,7 @@ class Contents(ArtifactFiles):
             raise SourceError(f"Path is not a directory: {printable(path)} {problem}", problems=[(path, problem)])
         target = normal_path(name) if name not in (None, "") else ""
         chosen = NotingFilter(globs_of(include), globs_of(exclude))
-        with self._drafting.changing() as draft:
+        with self._drafting.adding(path) as draft:
             draft.add_folder(path, target or None, chosen=chosen if chosen else None, overwrite=merge)
             self._drafting.note_folder(target, path)
         for glob in chosen.unmatched:
@@ -205,7 +205,7 @@ class Contents(ArtifactFiles):
         try:
             with file:
                 yield file
-            with self._drafting.changing() as draft:
+            with self._drafting.adding(target) as draft:
                 draft.add_staged(staged, target, overwrite=kind != "x")
                 self._drafting.note_source(target, None)
         except BaseException:
@@ -334,7 +334,7 @@ class Contents(ArtifactFiles):
                 hint="write it to a file with artifact.new_file()",
             )
         target, place = normal_path(name), ArtifactPlace()
-        with self._drafting.changing() as draft:
+        with self._drafting.adding(target) as draft:
             if isinstance(obj, Table):
                 target = target if is_table(target) else target + SUFFIX
                 raw = self._add_table(draft, obj, target, place, overwrite=overwrite)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from artstore.api.progress.scripts import bar_of_script, shown
 from artstore.api.recording import session
 from artstore.api.stored import Edits, Stored
 from artstore.domain.collection import INHERIT, Path
@@ -26,6 +27,7 @@ class Drafting:
         self._repository: Repository | None = None
         self._draft: Draft | None = None
         self._finalizer: weakref.finalize[..., Drafting] | None = None
+        self._bar = bar_of_script()
         self.edits = Edits([], [], None, {}, INHERIT)
         self._sources: dict[str, str | None] = {}
         self._folders: list[tuple[str, str]] = []
@@ -58,6 +60,18 @@ class Drafting:
         self._final = True
 
     @contextmanager
+    def adding(self, what: str) -> Iterator[Draft]:
+        """The draft, as in `changing`. The progress of adding a file or folder is shown, if it takes long."""
+        with self.changing() as draft, shown("adding", "added", what, self._bar):
+            yield draft
+
+    @contextmanager
+    def saving(self) -> Iterator[Draft]:
+        """The draft, which is started if it wasn't, to be saved. The caller holds the lock. Progress is shown."""
+        with shown("saving", "saved", self._name, self._bar):
+            yield self.begun()
+
+    @contextmanager
     def changing(self) -> Iterator[Draft]:
         """The draft, for one thread at a time. Raises ArtifactFinalizedError after `finalize()`."""
         with self.locked():
@@ -85,7 +99,7 @@ class Drafting:
         """The draft, which is started if it wasn't. The caller holds the lock."""
         if self._draft is None:
             self._repository = Repository.init(self._root())
-            self._draft = self._repository.draft()
+            self._draft = self._repository.draft(self._bar)
             self._finalizer = weakref.finalize(self, _close, self._draft, self._repository)
         return self._draft
 

@@ -6,6 +6,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 from urllib.parse import quote
 
+from artstore.api.progress.scripts import shown
 from artstore.api.stored import Stored
 from artstore.backends.callers import warn_caller
 from artstore.domain.names import printable
@@ -127,7 +128,9 @@ class Entry:
             'scans/images/1.png'
         """
         stored, folder = self.stored_in("be downloaded"), os.fspath(root) if root else None
-        done = stored.repository.get(stored.found(), folder, Restore(Selection(self.path, exact=True)))
+        with shown("getting", "got", os.path.basename(self.path)) as bar:
+            how = Restore(Selection(self.path, exact=True), monitor=bar)
+            done = stored.repository.get(stored.found(), folder, how)
         return os.path.join(done.root if folder is None else folder, self.path)
 
     def open(self, mode: str = "rb", encoding: str | None = None) -> Any:

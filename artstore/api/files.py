@@ -13,6 +13,7 @@ from artstore.api.listed import File
 from artstore.api.listing import Listing
 from artstore.api.media.value import MediaSource
 from artstore.api.objects import group_at, media_at, object_paths
+from artstore.api.progress.scripts import shown
 from artstore.api.recording import session
 from artstore.api.stored import Stored
 from artstore.api.tables.file import increment_of
@@ -269,8 +270,9 @@ class ArtifactFiles:
         stored = self._logged("download")
         prefix = "" if path_prefix is None else os.fspath(path_prefix)
         selection = Selection(prefix, PathFilter(globs_of(include), globs_of(exclude)))
-        how = Restore(selection, link, allow_missing_references=allow_missing_references)
-        done = stored.repository.get(found := stored.found(), _text(root), how)
+        with shown("getting", "got", self.name) as bar:
+            how = Restore(selection, link, allow_missing_references=allow_missing_references, monitor=bar)
+            done = stored.repository.get(found := stored.found(), _text(root), how)
         for glob in selection.unmatched(found.tree, stored.repository.objects.read_tree):
             warn_caller(selection.chosen.told(glob))
         for path in done.missing:
@@ -301,8 +303,9 @@ class ArtifactFiles:
         """
         stored = self._logged("checkout")
         target = _text(root) or stored.repository.download_folder(stored.found(), numbered=False)
-        with nullcontext() if root else kept_out_of_git(os.path.dirname(target)):
-            done = stored.repository.get(stored.found(), target, Restore(delete=True))
+        kept = nullcontext() if root else kept_out_of_git(os.path.dirname(target))
+        with kept, shown("getting", "got", self.name) as bar:
+            done = stored.repository.get(stored.found(), target, Restore(delete=True, monitor=bar))
         return os.fspath(root) if root else done.root
 
     def verify(self, root: PathLike | None = None) -> Verified:
@@ -328,7 +331,8 @@ class ArtifactFiles:
             the folder differs from images:v0: extra: images/2.png
         """
         stored = self._logged("verify")
-        result = stored.repository.verify(stored.found(), _text(root))
+        with shown("verifying", "verified", self.name) as bar:
+            result = stored.repository.verify(stored.found(), _text(root), monitor=bar)
         if not result.ok:
             words = (("missing", result.missing), ("changed", result.changed), ("extra", result.extra))
             listed = "; ".join(f"{word}: {printable(', '.join(paths))}" for word, paths in words if paths)
