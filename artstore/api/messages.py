@@ -1,14 +1,16 @@
-"""What `init` and `finish` say on standard error: where a run is recorded, and what came of it."""
+"""What `init` and `finish` say: where a run is recorded, and what came of it."""
 
 import os
 from typing import Any
 
+from artstore.api.progress import notebook
 from artstore.api.settings import Settings
 from artstore.api.terminal import termlog
 from artstore.domain.changes import Change
 from artstore.domain.names import printable
 from artstore.domain.run import RunState
 from artstore.domain.wording import first_of
+from artstore.store.variables import is_silent
 
 _MOST = 10
 """The most metrics and versions that are printed."""
@@ -19,7 +21,7 @@ def say_begun(state: RunState, root: str, settings: Settings, *, made: bool) -> 
     if not (settings.silent or settings.quiet):
         again = "continuing" if state.number > 1 else "recording"
         new = ", a new repository" if made else ""
-        termlog(f"{again} run {printable(str(state.path))} in {_shown(root)}{new}")
+        _say([f"{again} run {printable(str(state.path))} in {_shown(root)}{new}"])
 
 
 def say_ended(state: RunState, root: str, settings: Settings, *, quiet: bool | None) -> None:
@@ -28,13 +30,24 @@ def say_ended(state: RunState, root: str, settings: Settings, *, quiet: bool | N
         return
     named = "" if state.name == state.path.id else f" ({printable(state.name)})"
     ended = f"failed with exit code {state.exit_code}" if state.exit_code else "finished"
-    termlog(f"run {printable(str(state.path))}{named} {ended}")
+    lines = [f"run {printable(str(state.path))}{named} {ended}"]
     numbers = {key: value for key, value in state.summary.items() if not key.startswith("_") and _is_short(value)}
     if numbers:
-        termlog(f"  last: {first_of([f'{printable(key)} {_number(value)}' for key, value in numbers.items()], _MOST)}")
+        lines.append(
+            f"  last: {first_of([f'{printable(key)} {_number(value)}' for key, value in numbers.items()], _MOST)}"
+        )
     if state.logged:
-        termlog(f"  logged: {first_of([_version(edge) for edge in state.logged.values()], _MOST)}")
-    termlog(f"  in {_shown(f'{root}/{state.path.folder}')}")
+        lines.append(f"  logged: {first_of([_version(edge) for edge in state.logged.values()], _MOST)}")
+    _say([*lines, f"  in {_shown(f'{root}/{state.path.folder}')}"])
+
+
+def _say(lines: list[str]) -> None:
+    """Print lines, unless WANDB_SILENT is set; in a notebook as its output, where standard error looks like a failure."""
+    if notebook.shell() is None:
+        for line in lines:
+            termlog(line)
+    elif not is_silent():
+        notebook.show("\n".join(f"artstore: {line}" for line in lines))
 
 
 def _is_short(value: Any) -> bool:

@@ -36,6 +36,7 @@ GIVEN: dict[str, dict[str, str | bytes | None]] = {
     "README.md": DATA,
     "docs/files.md": {"labels.csv": "a,b\n", "model.bin": bytes(2 << 20), "sub/x.txt": "x"},
     "docs/python.md": {"labels.csv": "a,b\n", "images/1.png": "1", "images/2.png": "2"},
+    "docs/runs.md": DATA,
     "docs/sharing.md": DATA,
 }
 """The files in `~/project/data` that a document talks about."""
