@@ -1,6 +1,7 @@
 """Progress of a long operation: its current step, how many items and bytes are done, and of how many."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import NamedTuple
 
 
@@ -41,6 +42,10 @@ class Monitor:
         self.items += items
         self.bytes += size
         self.changed()
+
+    def waiting(self, reason: str = "") -> AbstractContextManager[object]:
+        """Surround a block that may take long without a report, such as a sync. `reason` is shown meanwhile."""
+        return nullcontext()
 
     def changed(self) -> None:
         """Called after each change of the step or the counts."""

@@ -43,7 +43,7 @@ def say_ended(state: RunState, root: str, settings: Settings, *, quiet: bool | N
 
 def _say(lines: list[str]) -> None:
     """Print lines, unless WANDB_SILENT is set; in a notebook as its output, where standard error looks like a failure."""
-    if notebook.shell() is None:
+    if not notebook.is_here():
         for line in lines:
             termlog(line)
     elif not is_silent():

@@ -14,7 +14,7 @@ class Shown:
         """Show it in a notebook. Returns False where there is none."""
         if not in_notebook():
             return False
-        from IPython.display import HTML, display  # type: ignore[import-not-found]  # a notebook has it
+        from IPython.display import HTML, display  # a notebook has it
 
         display(HTML(self.to_html(height, hidden)))
         return True

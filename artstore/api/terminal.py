@@ -32,7 +32,7 @@ def in_notebook() -> bool:
     """Whether this is IPython's shell of a notebook."""
     python = sys.modules.get("IPython")
     shell = python.get_ipython() if python is not None else None
-    return type(shell).__name__ == "ZMQInteractiveShell"
+    return "ZMQInteractiveShell" in (kind.__name__ for kind in type(shell).__mro__)  # Colab has a kind of its own
 
 
 def _say(kind: str, text: str, newline: bool, repeat: bool, prefix: bool) -> None:

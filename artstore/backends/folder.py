@@ -323,7 +323,7 @@ class FolderStorage:
         if self._shared and os.stat(path).st_uid == os.geteuid():
             os.chmod(path, self._shared & 0o444)
 
-    def publish(self, staged: str, path: str) -> bool:
+    def publish(self, staged: str, path: str, sent: Callable[[int], None] = lambda n: None) -> bool:
         with translated(f"write {printable(self.path(path))}"):
             self.make_folder(path.rpartition("/")[0])
             self._share_file(staged)

@@ -191,10 +191,10 @@ class Storage(Readable, LogStorage, Trash, Protocol):
 
     # -- stored files --
 
-    def publish(self, staged: str, path: str) -> bool:
+    def publish(self, staged: str, path: str, sent: Callable[[int], None] = ...) -> bool:
         """Give a finished and synced file of this host its final name. The staged file may remain.
 
-        Returns False if the name is taken.
+        Returns False if the name is taken. If the bytes have to be sent for it, `sent` counts them.
         """
 
     def sync_names(self, folders: list[str]) -> None:

@@ -31,7 +31,7 @@ class Pace:
     def text(self, now: float) -> str:
         """The progress line, such as `saving data   61%  1.2/2.0 GiB  340.1 MiB/s  0:02 left`.
 
-        A column never gets narrower, so what stands behind it doesn't move to and fro.
+        A column never gets narrower, so the next one doesn't move to and fro.
         """
         rate, fraction = self._rate(now), self.fraction()
         columns = [self._amount(), "" if rate is None else f"{self._worded(rate)}/s"]

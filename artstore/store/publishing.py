@@ -1,7 +1,7 @@
 """Publishing: giving staged files the names under which they are stored."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 
 from artstore.backends.files import closing_fd, sync_file
@@ -17,17 +17,20 @@ _UPLOADS = 4
 """Most files that are sent to a distant place at once."""
 
 
-def publish_all(objects: ObjectStore, targets: dict[str, str]) -> None:
-    """Give staged files (path → staged path) their final names; at a distant place several at once."""
-    publish = partial(_publish_one, objects)
+def publish_all(objects: ObjectStore, targets: dict[str, str], sent: Callable[[int], None]) -> None:
+    """Give staged files (path → staged path) their final names; at a distant place several at once.
+
+    `sent` counts the bytes that are sent to a distant place.
+    """
+    publish = partial(_publish_one, objects, sent)
     todo = targets.items()
     for _ in together(publish, todo, most=_UPLOADS) if objects.storage.distant else map(publish, todo):
         pass
 
 
-def _publish_one(objects: ObjectStore, target: tuple[str, str]) -> None:
+def _publish_one(objects: ObjectStore, sent: Callable[[int], None], target: tuple[str, str]) -> None:
     storage, (path, staged) = objects.storage, target
-    if storage.publish(staged, path):
+    if storage.publish(staged, path, sent):
         return
     if path.endswith(".pack") or storage.size(path) == os.stat(staged).st_size:
         return  # another process has stored the same content meanwhile

@@ -323,10 +323,11 @@ class Transaction:
 
     # -- publishing --
 
-    def publish(self) -> None:
+    def publish(self, sent: Callable[[int], None] = lambda n: None) -> None:
         """Give everything that was added so far its final name, durably.
 
-        Bytes are synced before their name appears, because other processes may rely on a name at once.
+        Bytes are synced before their name appears, because other processes may rely on a name at once. `sent` counts
+        those that are sent to a distant place.
         """
         self._begin_writing()  # a failed sync is final: what is staged is never synced again
         with self.storage.writing():
@@ -347,7 +348,7 @@ class Transaction:
                 sync_files(large.values())
             # Give all their names, then make the names durable.
             targets.update(large)
-            publish_all(self.objects, targets)
+            publish_all(self.objects, targets, sent)
             self._relied.published.update(targets)
             if not (whole and self._sync.run()):
                 self.storage.sync_names(self._relied.folders_to_sync(targets))

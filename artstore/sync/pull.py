@@ -178,7 +178,7 @@ class Pull:
             needs = transfer.plan(wanted, [blob for planned in plans for blob in new_blobs(planned.plan.changes)])
             if not options.dry_run:
                 transfer.send(needs)
-                tx.publish()
+                transfer.publish()
             self.exchange.sent += needs
         except MissingObject as error:
             hint = "if a sync is still copying files there, pull again later; nothing was changed here"

@@ -196,7 +196,7 @@ class Push:
         if tx is not None:
             self.exchange.neighbours.fill({**needs.small, **needs.large})  # blobs that are absent in a partial clone
             transfer.send(needs)
-            tx.publish()
+            transfer.publish()
         self.exchange.sent += needs
 
     def _again(self, planned: Planned[PushPlan], tx: Transaction) -> Planned[PushPlan]:

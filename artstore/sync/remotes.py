@@ -407,7 +407,7 @@ class Remotes:
                 large = {digest: absent[digest] for digest in sizes}
                 transfer = Transfer(remote.objects, tx, objects, monitor=monitor)
                 transfer.send(Needs({}, {}, small, large))
-                tx.publish()
+                transfer.publish()
                 tx.ensure()
                 objects.packs.refresh()
             if not (absent := self._absent(absent)):
@@ -444,7 +444,7 @@ class Remotes:
                 transfer.send(transfer.plan([Wanted(version, None)]))
             except ArtstoreError:
                 continue
-        tx.publish()
+        transfer.publish()
         objects.packs.refresh()
 
     def _absent(self, blobs: dict[Digest, int]) -> dict[Digest, int]:

@@ -1,5 +1,6 @@
 """Runs in an exchange: a push or pull also sends the runs that made or used the versions which the receiver has."""
 
+from functools import partial
 from typing import NamedTuple
 from urllib.parse import unquote
 
@@ -149,7 +150,8 @@ class RunExchange:
             return sum(sides.tell(state, refused) for state in states)
         with Transaction(sides.target) as tx:
             whole = self._send(states, sides, tx, refused)
-            tx.publish()
+            with self._monitor.waiting():
+                tx.publish(partial(self._monitor.advance, 0))
             count = sum(sides.tell(state, refused) for state in whole)
             tx.ensure()
         return count

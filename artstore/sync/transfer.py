@@ -91,6 +91,7 @@ class Transfer:
             self._has, self._sizes, self._have_large = tx.rely, tx.rely_many, tx.rely_large
         else:
             self._has, self._sizes, self._have_large = tx.has, tx.sizes, tx.large.there
+        self._sends_later = isinstance(tx, Transaction) and tx.storage.distant
         self._near = near
         self._selection = selection
         self._jobs = jobs
@@ -236,9 +237,12 @@ class Transfer:
 
         Blobs come first, then trees, then versions: so the trees of a pack are neighbours, next to its index.
         """
-        tx = self._tx
-        assert isinstance(tx, Transaction), "there is no transaction to send into"
-        self._monitor.expect(len(needs.small) + len(needs.large), sum((*needs.small.values(), *needs.large.values())))
+        tx = self._transaction
+        if self._sends_later:
+            self._monitor.expect(None, needs.bytes)
+        else:
+            blobs = needs.small | needs.large
+            self._monitor.expect(len(blobs), sum(blobs.values()))
         published = tx.new_bytes
         for window in read_blobs(self._source, needs.small):
             for digest, data in window:
@@ -246,9 +250,9 @@ class Transfer:
                     raise DamagedObject(f"blob {short(digest)} has {len(data)} bytes, but a tree records {size}")
             tx.add_missing(window)
             if tx.new_bytes - published >= _PUBLISH_EVERY:
-                tx.publish()  # if the transfer is interrupted later, these objects aren't sent again
+                self.publish()  # if the transfer is interrupted later, these objects aren't sent again
                 published = tx.new_bytes
-            self._monitor.advance(len(window), sum(len(data) for _, data in window))
+            self._advance(len(window), sum(len(data) for _, data in window))
         self._send_large(tx, needs.large)
         for digest, tree in needs.trees.items():
             tx.add(TREE, tree, digest)
@@ -266,14 +270,30 @@ class Transfer:
             for digest, staged in copies:
                 tx.add_missing_large(digest, large[digest], staged)
                 if tx.new_bytes - published >= _PUBLISH_EVERY:
-                    tx.publish()
+                    self.publish()
                     published = tx.new_bytes
-                self._monitor.advance(1)
+                self._advance(1)
 
     def _staged(self, tx: Transaction, item: tuple[Digest, int]) -> tuple[Digest, str]:
         """Copy a large blob into the folder of a transaction. Returns its digest and the path of the copy."""
         digest, size = item
-        return digest, _copied(self._source, digest, size, tx.staged, self._monitor, self._there.get(digest))
+        advance = partial(self._advance, 0)
+        return digest, _copied(self._source, digest, size, tx.staged, advance, self._there.get(digest))
+
+    def publish(self) -> None:
+        """Publish what was sent. To a distant place the bytes go only now, so they are counted now."""
+        with self._monitor.waiting():
+            self._transaction.publish(partial(self._monitor.advance, 0))
+
+    @property
+    def _transaction(self) -> Transaction:
+        assert isinstance(self._tx, Transaction), "there is no transaction to send into"
+        return self._tx
+
+    def _advance(self, items: int, size: int = 0) -> None:
+        """Count what was copied, unless it is sent, and counted, later."""
+        if not self._sends_later:
+            self._monitor.advance(items, size)
 
 
 class Supply:
@@ -295,13 +315,18 @@ class Supply:
     def large(self, digest: Digest, size: int, staged: Callable[[], str]) -> str | None:
         """Copy a large blob to a path that `staged` returns, and return the path. None if it is not here."""
         try:
-            return _copied(self._objects, digest, size, staged, self._monitor, None)
+            return _copied(self._objects, digest, size, staged, partial(self._monitor.advance, 0), None)
         except Damage:
             return None
 
 
 def _copied(
-    source: ObjectStore, digest: Digest, size: int, staged: Callable[[], str], monitor: Monitor, there: int | None
+    source: ObjectStore,
+    digest: Digest,
+    size: int,
+    staged: Callable[[], str],
+    advance: Callable[[int], None],
+    there: int | None,
 ) -> str:
     """Copy a large blob to a path that `staged` returns, and check it. If the copy is wrong, try once more.
 
@@ -311,7 +336,7 @@ def _copied(
         path = staged()
         with closing_fd(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444)) as fd:
             try:
-                found = source.large.copy(digest, size, fd, partial(monitor.advance, 0), there=there)
+                found = source.large.copy(digest, size, fd, advance, there=there)
             except BaseException:
                 remove_if_there(path)
                 raise

@@ -545,8 +545,13 @@ def test_a_large_file_goes_and_comes_in_parts(
     monkeypatch.setattr("artstore.backends.bucket.storage._PIECE", 4 * MIB)
     data = os.urandom(min(size, 1 << 16)) * (size // (1 << 16) + 1)
     data = data[:size]
-    path = stored(storage, blob_of(data), data)
-    told = list[int]()
+    path, sent, told = blob_of(data), list[int](), list[int]()
+    (tmp_path / "staged").write_bytes(data)
+    assert storage.publish(str(tmp_path / "staged"), path, sent.append)
+    assert sum(sent) == (size if storage.distant else 0), "a folder needs no bytes sent"
+    assert len(sent) == (0 if not storage.distant else 4 if size > 20 * MIB else 1), (
+        "a part each, the last four together"
+    )
     target = os.open(tmp_path / "out", os.O_RDWR | os.O_CREAT)
     assert again().copy_out(path, target, told.append) == (digest_of(BLOB, data), size)
     os.close(target)

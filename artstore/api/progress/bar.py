@@ -3,8 +3,8 @@
 import math
 import threading
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Protocol
 
 from artstore.api.progress import notebook
@@ -42,8 +42,9 @@ class Bar(Monitor):
         self._lock = threading.RLock()
         self._opened = self._due = math.inf
         self._display: Display | None = None
+        self._reason = ""
         self.done = ""
-        """what is said at the end, if progress was shown, such as `saved data`; empty for nothing"""
+        """the summary that takes the place of progress that was shown, such as `saved data`; empty for nothing"""
         super().__init__()
 
     def __enter__(self) -> "Bar":
@@ -68,6 +69,25 @@ class Bar(Monitor):
         if (now := time.monotonic()) >= self._due:
             self._draw(now)
 
+    @contextmanager
+    def waiting(self, reason: str = "") -> Iterator[None]:
+        """Let another thread keep what is shown up to date."""
+        over = threading.Event()
+
+        def watch() -> None:
+            while not over.wait(_EVERY):
+                self.changed()
+
+        watcher = threading.Thread(target=watch, name="artstore-progress", daemon=True)
+        self._reason = reason
+        watcher.start()
+        try:
+            yield
+        finally:
+            self._reason = ""
+            over.set()
+            watcher.join()
+
     def _draw(self, now: float) -> None:
         if not self._lock.acquire(blocking=False):
             return  # another thread draws
@@ -83,11 +103,12 @@ class Bar(Monitor):
                 self.look_ahead = None
                 with suppress(OSError):  # what is in the way of the operation, it says itself
                     self.expected = look_ahead(now - self._opened)
-            self._display.show(self._prefix + printable(self._pace.text(now)), self._pace.fraction())
+            text = f"{self.step}  {self._reason}" if self._reason else self._pace.text(now)
+            self._display.show(self._prefix + printable(text), self._pace.fraction())
         finally:
             self._lock.release()
 
     def _found_display(self) -> Display | None:
         if is_silent() or not self._wanted():
             return None
-        return notebook.InNotebook() if notebook.shell() is not None else terminal()
+        return notebook.InNotebook() if notebook.is_here() else terminal()

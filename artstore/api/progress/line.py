@@ -1,4 +1,4 @@
-"""The last line of a terminal, rewritten in place. Whatever else is printed meanwhile stands above it, whole."""
+"""The last line of a terminal, rewritten in place. Whatever else is printed meanwhile appears above it, whole."""
 
 import os
 import sys

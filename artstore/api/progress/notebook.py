@@ -2,18 +2,16 @@
 
 import html
 import os
-import sys
 from contextlib import suppress
-from typing import Any
+
+from artstore.api.terminal import in_notebook
 
 _forked = False
 
 
-def shell() -> Any:
-    """The IPython shell of a notebook's kernel. None in a script, on a terminal, or in a forked child of a kernel."""
-    ipython = sys.modules.get("IPython")
-    found = ipython.get_ipython() if ipython is not None and hasattr(ipython, "get_ipython") else None
-    return found if hasattr(found, "kernel") and not _forked else None
+def is_here() -> bool:
+    """Whether this is the kernel of a notebook, and not a forked child of it."""
+    return in_notebook() and not _forked
 
 
 def show(text: str) -> None:
@@ -38,10 +36,10 @@ class InNotebook:
         self._put(text, _escaped(text))
 
     def _put(self, text: str, markup: str) -> None:
-        from IPython.display import display
-
         data = {"text/plain": text, "text/html": f"<div>{markup}</div>"}
         with suppress(Exception):  # whatever it is, what is shown is not worth an error
+            from IPython.display import display
+
             display(data, raw=True, display_id=self._id, update=self._is_shown)
         self._is_shown = True
 

@@ -29,6 +29,8 @@ from artstore.errors import StorageError, UnknownOutcome, translated
 PART = 32 << 20
 """Bytes of one part of a multipart upload. S3 accepts 10,000 parts of 5 MiB to 5 GiB."""
 _MOST_PARTS = 9_000
+_PARTS = 4
+"""Parts of a file that are sent at once."""
 _PIECE = 16 << 20
 """Bytes of one request of a large download."""
 _TOGETHER = 8
@@ -347,7 +349,7 @@ class BucketStorage:
         with translated(f"read what came from {key}"):
             return hash_file(target)
 
-    def publish(self, staged: str, path: str) -> bool:
+    def publish(self, staged: str, path: str, sent: Callable[[int], None] = lambda n: None) -> bool:
         """Uploads a new copy each time: the caller has checked that there is none.
 
         A lost reply can leave a second one.
@@ -358,8 +360,24 @@ class BucketStorage:
 
         def send() -> str:
             key = f"{path}/{os.urandom(8).hex()}"
-            options = {"use_multipart": not whole, "chunk_size": part, "max_concurrency": 4}
-            self._send(f"write {key}", obstore.put, key, Path(staged), **options)
+            options = {"use_multipart": not whole, "chunk_size": part, "max_concurrency": _PARTS}
+            counted = 0
+
+            def parts() -> Iterator[bytes]:
+                nonlocal counted
+                with open(staged, "rb") as file:
+                    while data := file.read(part):
+                        if file.tell() > _PARTS * part:  # when this part is wanted, an earlier one was sent
+                            counted += part
+                            sent(part)
+                        yield data
+
+            try:
+                self._send(f"write {key}", obstore.put, key, Path(staged) if whole else parts(), **options)
+            except BaseException:
+                sent(-counted)  # if it is tried again, all of it is sent again
+                raise
+            sent(size - counted)
             return key
 
         key = tried(send)

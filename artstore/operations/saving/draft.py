@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -16,6 +17,7 @@ from artstore.domain.names import is_protected, parse_path, printable
 from artstore.domain.properties import Properties
 from artstore.domain.tree import EMPTY, EXECUTABLE, FILE, Entry, Folder, Row, tree_digest
 from artstore.domain.upserts import UpsertPart, joined, parts_of
+from artstore.domain.wording import human
 from artstore.errors import ArtstoreError, InvalidValue, NotFound, SourceError
 from artstore.operations.saving.planning import Plan, Planner, SaveOptions, encoded, folder_of, type_for
 from artstore.operations.saving.properties import StoredProperties
@@ -29,6 +31,10 @@ from artstore.store.statcache import StatCache
 
 if TYPE_CHECKING:
     from artstore.backends.references import Target
+
+
+_FELT = 64 << 20
+"""Bytes that a slow disk needs a second for."""
 
 
 class Saved(NamedTuple):
@@ -360,7 +366,7 @@ class Draft:
         def build(state: State) -> list[Change]:
             plans.append(planner.plan(state))
             if plans[-1].changes or self._tx.new_objects:  # damaged content of the latest version is stored again
-                self._tx.publish()
+                self._publish()
             return plans[-1].changes
 
         # 2. Plan the save, publish the objects, append the log entry: in this order, so that an entry never names an
@@ -377,6 +383,12 @@ class Draft:
             state.path, plan.id, number, root.digest.hex(), root.size, root.files, plan.is_new,
             self._tx.new_bytes, self._tx.new_objects, plan.changed, tuple(self._left_out), state,
         )  # fmt: skip
+
+    def _publish(self) -> None:
+        """Publish what was added. The disk may need long to write it, and reports nothing meanwhile."""
+        size = self._tx.new_bytes
+        with self._monitor.waiting(f"writing {human(size)} to the disk") if size > _FELT else nullcontext():
+            self._tx.publish()
 
     def _save_caches(self, plan: Plan, path: Path) -> None:
         for cache, tree in self._caches:
@@ -400,7 +412,7 @@ class Draft:
         def build(state: State) -> list[Change]:
             made = self._part_changes(state, upsert, own, type=type, run=run)
             if made or self._tx.new_objects:  # new objects of a known part: some were damaged or collected
-                self._tx.publish()
+                self._publish()
             return made
 
         return self._reliance.change(path, build, lambda now: self._reliance.ensure_saved(root.digest, now))
