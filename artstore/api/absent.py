@@ -23,6 +23,13 @@ ABSENT: dict[str, dict[str, str]] = {
             *_each("agents docker jupyter launch", "it starts no jobs"),
         ]
     ),
+    "automations": dict(
+        [
+            *_each("OrgScope TeamScope", "there are no accounts"),
+            *_each("Integration SlackIntegration", "WebhookIntegration names an address"),
+            *_each("SendPromptToAria", "there is no assistant to ask"),
+        ]
+    ),
     "Api": dict(
         [
             *_each("create_team create_user organization team user users", "there are no accounts"),

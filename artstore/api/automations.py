@@ -16,32 +16,47 @@ Example:
 """
 
 import datetime
+import enum
 import os
 from collections.abc import Callable
 from typing import Any, NamedTuple, NoReturn
 
 from artstore.api.collections import ArtifactCollection, Project
-from artstore.api.conditions import ArtifactEvent, FilterExpr, MetricFilter, RunEvent
+from artstore.api.conditions import (
+    ArtifactEvent,
+    FilterExpr,
+    MetricChangeFilter,
+    MetricFilter,
+    MetricThresholdFilter,
+    MetricZScoreFilter,
+    RunEvent,
+    RunStateFilter,
+)
 from artstore.api.registries import Registry
+from artstore.domain.names import REGISTRY
 from artstore.errors import InvalidType, InvalidValue, UnsupportedError
 from artstore.operations.automation.events import Event, EventType
 from artstore.operations.automation.rules import COMMAND, NOTHING, WEBHOOK, Rule
 
 __all__ = [
-    "ArtifactEvent", "Automation", "CallPython", "DoNothing", "EventType", "NewAutomation", "OnAddArtifactAlias",
+    "ActionType", "ArtifactCollectionScope", "ArtifactEvent", "Automation", "CallPython", "DoNothing", "EntityScope",
+    "EventType", "MetricChangeFilter", "MetricThresholdFilter", "MetricZScoreFilter", "NewAutomation", "OnAddArtifactAlias",
     "OnAddArtifactTag", "OnAddCollectionTag", "OnCreateArtifact", "OnDeleteArtifact", "OnLinkArtifact",
     "OnRemoveArtifactAlias", "OnRemoveArtifactTag", "OnRemoveCollectionTag", "OnRunMetric", "OnRunState",
-    "OnUnlinkArtifact", "RunCommand", "RunEvent", "SendNotification", "SendWebhook", "WebhookIntegration",
+    "OnUnlinkArtifact", "ProjectScope", "RegistryScope", "RunCommand", "RunEvent", "RunStateFilter", "ScopeType",
+    "SendNotification", "SendWebhook", "WebhookIntegration",
 ]  # fmt: skip
 
 
 # -- actions -------------------------------------------------------------------------------------
 
 
-class ActionType(NamedTuple):
+class ActionType(enum.StrEnum):
     """The kind of an action."""
 
-    name: str
+    NO_OP = "NO_OP"
+    GENERIC_WEBHOOK = "GENERIC_WEBHOOK"
+    COMMAND = "COMMAND"
 
 
 class Action:
@@ -56,7 +71,7 @@ class Action:
     @property
     def action_type(self) -> ActionType:
         """The kind of the action."""
-        return ActionType({COMMAND: "COMMAND", WEBHOOK: "GENERIC_WEBHOOK"}.get(self.kind, "NO_OP"))
+        return {COMMAND: ActionType.COMMAND, WEBHOOK: ActionType.GENERIC_WEBHOOK}.get(self.kind, ActionType.NO_OP)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Action) and self.told() == other.told()
@@ -294,7 +309,7 @@ class OnRunMetric(OnEvent):
     def told(self) -> dict[str, Any]:
         """The event as a rule stores it. Raises InvalidType if there is no threshold."""
         if not isinstance(self.filter, MetricFilter):
-            raise InvalidType("OnRunMetric needs a threshold: filter=RunEvent.metric('loss') < 0.1")
+            raise InvalidType("OnRunMetric needs a threshold or a change: filter=RunEvent.metric('loss') < 0.1")
         run = self.filter.run.condition if self.filter.run is not None else {}
         return {
             "event": self.event_type.value, "scope": _scope(self.scope), "filter": run, "metric": self.filter.metric,
@@ -326,8 +341,18 @@ def _scope(scope: Any) -> dict[str, Any]:
 # -- saved automations -------------------------------------------------------------------------------
 
 
+class ScopeType(enum.StrEnum):
+    """The kind of a scope."""
+
+    PROJECT = "PROJECT"
+    ARTIFACT_COLLECTION = "ARTIFACT_COLLECTION"
+    ENTITY = "ENTITY"
+
+
 class Scope:
     """The scope of a saved automation."""
+
+    scope_type: ScopeType
 
     def __init__(self, told: dict[str, Any]) -> None:
         self.told = told
@@ -340,6 +365,39 @@ class Scope:
 
     def __repr__(self) -> str:
         return f"<Scope {'/'.join(self.told.values()) or 'all'}>"
+
+
+class ArtifactCollectionScope(Scope):
+    """A collection."""
+
+    scope_type = ScopeType.ARTIFACT_COLLECTION
+
+
+class ProjectScope(Scope):
+    """A project."""
+
+    scope_type = ScopeType.PROJECT
+
+
+class RegistryScope(Scope):
+    """A registry."""
+
+    scope_type = ScopeType.PROJECT
+
+
+class EntityScope(Scope):
+    """An entity, or the whole repository."""
+
+    scope_type = ScopeType.ENTITY
+
+
+def _scope_of(told: dict[str, Any]) -> Scope:
+    """The scope that a rule has."""
+    if "collection" in told:
+        return ArtifactCollectionScope(told)
+    if "project" in told:
+        return (RegistryScope if told["project"].startswith(REGISTRY) else ProjectScope)(told)
+    return EntityScope(told)
 
 
 class SavedEvent(NamedTuple):
@@ -360,7 +418,7 @@ class Automation:
         self.enabled: bool = rule["enabled"]
         self.created_at: str = rule["created"]
         self.updated_at: str | None = rule["updated"]
-        self.scope = Scope(rule["scope"])
+        self.scope = _scope_of(rule["scope"])
         self.event = SavedEvent(EventType(rule["event"]), rule["filter"])
         self.action = _action_of(rule["action"])
 

@@ -4,6 +4,7 @@ import math
 from typing import Any, NamedTuple
 
 from artstore.errors import InvalidType, InvalidValue
+from artstore.operations.automation.metrics import ANY, CHANGE, DECREASE, INCREASE, ZSCORE
 
 
 class FilterExpr:
@@ -106,14 +107,18 @@ class MetricFilter(NamedTuple):
         return self._replace(run=other if self.run is None else self.run & other)
 
 
+def checked_window(window: Any) -> int:
+    """The number of values in a window. Raises InvalidValue."""
+    if not isinstance(window, int) or window < 1:
+        raise InvalidValue(f"a window must be a number of values, 1 or more, not {window!r}")
+    return window
+
+
 class Metric:
     """A metric, or an aggregate of its last values. Comparing it with a threshold makes a filter."""
 
     def __init__(self, name: str, agg: str | None = None, window: int = 1) -> None:
-        if not isinstance(window, int) or window < 1:
-            raise InvalidValue(f"a window must be a number of values, 1 or more, not {window!r}")
-        self._name = name
-        self._metric = {"name": name, "agg": agg, "window": window}
+        self._name, self._agg, self._window = name, agg, checked_window(window)
 
     def avg(self, window: int) -> "Metric":
         """The mean of the last `window` values."""
@@ -129,12 +134,32 @@ class Metric:
         """The smallest of the last `window` values."""
         return Metric(self._name, "min", window)
 
+    def changes_by(
+        self, *, diff: float | None = None, frac: float | None = None, _dir: str = ANY
+    ) -> "MetricChangeFilter":
+        """The metric changes by a difference, or by a fraction of what it was.
+
+        An aggregate of the last values is compared with that of as many values before them.
+        """
+        if (diff is None) == (frac is None):
+            raise InvalidValue("Must provide exactly one of `frac` or `diff`")
+        kind, amount = ("RELATIVE", frac) if diff is None else ("ABSOLUTE", diff)
+        return MetricChangeFilter(self._name, kind, _dir, amount, self._agg, self._window)  # type: ignore[arg-type]
+
+    def increases_by(self, *, diff: float | None = None, frac: float | None = None) -> "MetricChangeFilter":
+        """The metric increases by a difference, or by a fraction of what it was."""
+        return self.changes_by(diff=diff, frac=frac, _dir=INCREASE)
+
+    def decreases_by(self, *, diff: float | None = None, frac: float | None = None) -> "MetricChangeFilter":
+        """The metric decreases by a difference, or by a fraction of what it was."""
+        return self.changes_by(diff=diff, frac=frac, _dir=DECREASE)
+
+    def zscore(self, window: int) -> "ZScore":
+        """By how many standard deviations a value differs from the mean of the `window` values before it."""
+        return ZScore(self._name, window)
+
     def _passes(self, cmp: str, threshold: float) -> MetricFilter:
-        if isinstance(threshold, bool) or not isinstance(threshold, int | float):
-            raise InvalidType(f"a threshold must be a number, not {threshold!r}")
-        if not math.isfinite(threshold):
-            raise InvalidValue(f"a threshold must be finite, not {threshold}")
-        return MetricFilter({**self._metric, "cmp": cmp, "threshold": threshold})
+        return MetricThresholdFilter(self._name, cmp, threshold, self._agg, self._window)
 
     def gt(self, threshold: float) -> MetricFilter:
         """The metric is greater than a threshold."""
@@ -153,6 +178,121 @@ class Metric:
         return self._passes("$lte", threshold)
 
     __gt__, __ge__, __lt__, __le__ = gt, gte, lt, lte
+
+
+def _checked_threshold(threshold: Any) -> Any:
+    """The threshold. Raises InvalidType if it isn't a number, InvalidValue if it isn't finite."""
+    if isinstance(threshold, bool) or not isinstance(threshold, int | float):
+        raise InvalidType(f"a threshold must be a number, not {threshold!r}")
+    if not math.isfinite(threshold):
+        raise InvalidValue(f"a threshold must be finite, not {threshold}")
+    return threshold
+
+
+def _positive(threshold: Any) -> Any:
+    if _checked_threshold(threshold) <= 0:
+        raise InvalidValue(f"Expected positive threshold, got: {threshold}")
+    return threshold
+
+
+class ZScore:
+    """By how many standard deviations a metric differs from the mean of its last values. Compare it with a number."""
+
+    def __init__(self, name: str, window: int, *, absolute: bool = False) -> None:
+        self._name, self._window, self._absolute = name, checked_window(window), absolute
+
+    def abs(self) -> "ZScore":
+        """The same, in both directions."""
+        return ZScore(self._name, self._window, absolute=True)
+
+    __abs__ = abs
+
+    def gt(self, threshold: float) -> MetricFilter:
+        """The metric is more than so many deviations above the mean."""
+        direction = ANY if self._absolute else INCREASE
+        return MetricZScoreFilter(self._name, self._window, _positive(threshold), direction)
+
+    def lt(self, threshold: float) -> MetricFilter:
+        """The metric is more than so many deviations below the mean; the threshold is negative."""
+        if self._absolute:
+            raise InvalidValue("the size of a z-score is compared by > only")
+        return MetricZScoreFilter(self._name, self._window, _positive(-_checked_threshold(threshold)), DECREASE)
+
+    gte, lte = gt, lt
+    __gt__, __ge__, __lt__, __le__ = gt, gt, lt, lt
+
+
+class MetricThresholdFilter(MetricFilter):
+    """A threshold for a metric: what `RunEvent.metric("loss").avg(5) < 0.1` makes."""
+
+    def __new__(
+        cls, name: str, cmp: str, threshold: float, agg: Any = None, window: int = 1
+    ) -> "MetricThresholdFilter":
+        """Compare the metric, or an aggregate of its last values (`max`, `min` or `mean`), by `>`, `>=`, `<` or `<=`."""
+        told = {"name": name, "agg": _aggregate_named(agg), "window": checked_window(window)}
+        sign = _SIGNS.get(str(cmp).strip(), cmp)
+        if sign not in _SIGNS.values():
+            raise InvalidValue(f"a metric is compared by {', '.join(_SIGNS)}, not {cmp!r:.80}")
+        return super().__new__(cls, {**told, "cmp": sign, "threshold": _checked_threshold(threshold)})
+
+
+class MetricChangeFilter(MetricFilter):
+    """A change of a metric: what `RunEvent.metric("loss").changes_by(diff=0.1)` makes."""
+
+    def __new__(
+        cls, name: str, change_type: str, change_dir: str, threshold: float, agg: Any = None, window: int = 1,
+        prior_window: int | None = None,
+    ) -> "MetricChangeFilter":  # fmt: skip
+        """Compare the last values with those before them: `ABSOLUTE` or `RELATIVE`; `INCREASE`, `DECREASE` or `ANY`."""
+        agg = _aggregate_named(agg)
+        window = checked_window(window) if agg else 1
+        relative = str(getattr(change_type, "value", change_type)).upper().startswith("REL")
+        told = {"kind": CHANGE, "name": name, "agg": agg, "window": window, "relative": relative}
+        prior = checked_window(prior_window or window) if agg else 1
+        return super().__new__(
+            cls, {**told, "prior": prior, "direction": _direction(change_dir), "threshold": _positive(threshold)}
+        )
+
+
+class MetricZScoreFilter(MetricFilter):
+    """A value of a metric that is unlike those before it: what `RunEvent.metric("loss").zscore(30) > 3` makes."""
+
+    def __new__(
+        cls, name: str, window: int = 30, threshold: float = 3.0, change_dir: str = ANY
+    ) -> "MetricZScoreFilter":
+        """Compare a value with the mean and the standard deviation of the last values: `INCREASE`, `DECREASE`, `ANY`."""
+        told = {"kind": ZSCORE, "name": name, "agg": None, "window": checked_window(window)}
+        return super().__new__(cls, {**told, "direction": _direction(change_dir), "threshold": _positive(threshold)})
+
+
+_SIGNS = {">": "$gt", ">=": "$gte", "<": "$lt", "<=": "$lte"}
+
+
+def _aggregate_named(agg: Any) -> str | None:
+    if agg is None:
+        return None
+    name = str(getattr(agg, "value", agg)).lower()
+    name = {"avg": "mean", "average": "mean"}.get(name, name)
+    if name not in ("max", "min", "mean"):
+        raise InvalidValue(f"an aggregate is max, min or mean, not {agg!r:.80}")
+    return name
+
+
+def _direction(given: Any) -> str:
+    name = str(getattr(given, "value", given)).lower()
+    name = {"inc": INCREASE, "dec": DECREASE}.get(name, name)
+    if name not in (ANY, INCREASE, DECREASE):
+        raise InvalidValue(f"a direction is {INCREASE}, {DECREASE} or {ANY}, not {given!r:.80}")
+    return name
+
+
+class RunStateFilter(FilterExpr):
+    """A condition on the state of a run: what `RunEvent.state.in_([…])` makes."""
+
+    def __init__(self, states: Any) -> None:
+        """Choose the states, such as `finished`: a list of them, or one."""
+        named = [states] if isinstance(states, str) else list(states)
+        super().__init__({"state": {"$in": [str(getattr(each, "value", each)).lower() for each in named]}})
 
 
 class RunEvent:

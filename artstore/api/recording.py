@@ -26,7 +26,7 @@ from artstore.domain.redaction import redacted_arguments
 from artstore.domain.run import FAILED, FINISHED, RunPath, RunState
 from artstore.errors import Conflict, InvalidValue, NoActiveRun, NoEntry, NotFound
 from artstore.operations.automation.events import metric_event
-from artstore.operations.automation.rules import MetricWatch
+from artstore.operations.automation.metrics import MetricWatch
 from artstore.operations.finding.lookup import Home, Version
 from artstore.operations.saving.sealing import seal
 from artstore.repository import Repository

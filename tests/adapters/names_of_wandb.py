@@ -165,6 +165,15 @@ def of_classes() -> Iterator[Row]:
                 yield from of_arguments(row.name, getattr(their_class, name), getattr(our_class, name))
 
 
+def of_automations() -> Iterator[Row]:
+    import wandb.automations
+
+    import artstore.automations
+
+    for name in wandb.automations.__all__:
+        yield of_name(name, artstore.automations, ABSENT["automations"], "")
+
+
 def of_settings() -> Iterator[Row]:
     """Each setting: whether `Settings` takes it, without a value."""
     import wandb
@@ -185,7 +194,7 @@ def rows() -> list[Row]:
     """All names."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # W&B's own, of what it no longer likes
-        return [*of_package(), *of_classes(), *of_settings()]
+        return [*of_package(), *of_classes(), *of_automations(), *of_settings()]
 
 
 if __name__ == "__main__":

@@ -18,7 +18,8 @@ from artstore.store.settings import Settings, rules_path
 from artstore.store.store import Store
 
 if TYPE_CHECKING:  # loaded only where there are automations: a save must not fail for an import
-    from artstore.operations.automation.rules import MetricWatch, Place
+    from artstore.operations.automation.metrics import MetricWatch
+    from artstore.operations.automation.rules import Place
 
 
 class Announcer:

@@ -16,7 +16,8 @@ from artstore.domain.names import printable
 from artstore.errors import ArtstoreError, Conflict
 from artstore.operations.automation import rules
 from artstore.operations.automation.events import Event, in_scope
-from artstore.operations.automation.rules import MetricWatch, Place, Rule
+from artstore.operations.automation.metrics import MetricWatch
+from artstore.operations.automation.rules import Place, Rule
 from artstore.store.settings import automation_depth, state_folder
 
 DEEPEST = 3

@@ -5,9 +5,8 @@ nor pushed.
 """
 
 import json
-import math
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -19,6 +18,7 @@ from artstore.domain.names import printable
 from artstore.domain.wording import near
 from artstore.errors import Conflict, InvalidValue, NotFound, storage_error, translated
 from artstore.operations.automation.events import Event, EventType, in_scope
+from artstore.operations.automation.metrics import check_metric
 from artstore.store.settings import rules_path
 
 Rule = dict[str, Any]
@@ -27,9 +27,6 @@ action, created, updated.
 """
 
 COMMAND, WEBHOOK, NOTHING = "command", "webhook", "nothing"
-_COMPARE: dict[str, Callable[[float, float], bool]] = {
-    "$gt": lambda a, b: a > b, "$gte": lambda a, b: a >= b, "$lt": lambda a, b: a < b, "$lte": lambda a, b: a <= b,
-}  # fmt: skip
 
 
 class Place(NamedTuple):
@@ -192,10 +189,8 @@ def check_rule(rule: Rule) -> None:
     metric = rule.get("metric")
     if (rule["event"] == EventType.RUN_METRIC_THRESHOLD.value) != (metric is not None):
         raise InvalidValue("RUN_METRIC_THRESHOLD needs a metric and a threshold, and no other event takes one")
-    if metric is not None and metric["cmp"] not in _COMPARE:
-        raise InvalidValue(f"a metric is compared by {', '.join(_COMPARE)}, not '{metric['cmp']}'")
-    if metric is not None and not math.isfinite(metric["threshold"]):
-        raise InvalidValue(f"a metric's threshold is a finite number, not {metric['threshold']}")
+    if metric is not None:
+        check_metric(metric)
     matches(rule["filter"], _asked(dict.fromkeys(_RUN_SAYS if rule["event"].startswith("RUN_") else _ARTIFACT_SAYS)))
 
 
@@ -220,24 +215,3 @@ def fires(rule: Rule, event: Event) -> bool:
         return False
     says = _RUN_SAYS if "run" in event else _ARTIFACT_SAYS
     return matches(rule["filter"], _asked({**dict.fromkeys(says), **event}))
-
-
-class MetricWatch:
-    """Watches a metric of a run for one rule. The rule fires once, when the aggregate of the last values passes it."""
-
-    def __init__(self, rule: Rule) -> None:
-        self.rule = rule
-        self.metric: str = rule["metric"]["name"]
-        self._values: list[float] = []
-
-    def sees(self, value: Any) -> float | None:
-        """Add a value. Returns the aggregate if it passes the threshold, otherwise None."""
-        if not isinstance(value, int | float) or isinstance(value, bool):
-            return None
-        asked = self.rule["metric"]
-        self._values = [*self._values, value][-asked["window"] :]
-        if len(self._values) < asked["window"]:
-            return None
-        chosen = {"max": max(self._values), "min": min(self._values), "mean": sum(self._values) / len(self._values)}
-        now = chosen.get(asked["agg"] or "", self._values[-1])
-        return now if _COMPARE[asked["cmp"]](now, asked["threshold"]) else None

@@ -193,6 +193,8 @@ def test_a_disabled_run_tells_nothing(home: Path) -> None:
         (w.RunEvent.metric("loss").mean(2).lt(2), [1], None),
         (w.RunEvent.metric("loss").max(2) < 2, [1, 3, 1, 1], 1),
         (w.RunEvent.metric("loss").min(2) > 2, [3, 1, 3, 4], 3),
+        (w.RunEvent.metric("loss").changes_by(frac=0.5), [1, 1.4, 2.8, 9], 2.8),
+        (w.RunEvent.metric("loss").zscore(3) > 2, [1, 2, 1, 9, 1], 9),
         (w.RunEvent.metric("loss") > 1, [math.nan, True, "9", None], None),
         (w.RunEvent.metric("other") > 1, [2, 3], None),
     ],
