@@ -208,12 +208,12 @@ class ZScore:
     __abs__ = abs
 
     def gt(self, threshold: float) -> MetricFilter:
-        """The metric is more than so many deviations above the mean."""
+        """The z-score is greater than a threshold, which is positive."""
         direction = ANY if self._absolute else INCREASE
         return MetricZScoreFilter(self._name, self._window, _positive(threshold), direction)
 
     def lt(self, threshold: float) -> MetricFilter:
-        """The metric is more than so many deviations below the mean; the threshold is negative."""
+        """The z-score is less than a threshold, which is negative."""
         if self._absolute:
             raise InvalidValue("the size of a z-score is compared by > only")
         return MetricZScoreFilter(self._name, self._window, _positive(-_checked_threshold(threshold)), DECREASE)

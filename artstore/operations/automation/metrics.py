@@ -3,9 +3,9 @@
 A rule's `metric` has the metric's `name`, a `threshold`, and a `kind`:
 
 - without a kind: `agg` of the last `window` values is compared with the threshold by `cmp`
-- `change`: `agg` of the last `window` values differs by the threshold, or by that share of it (`relative`), from `agg` of
-  the `prior` values before these
-- `zscore`: a value is more than so many standard deviations from the mean of the `window` values before it
+- `change`: `agg` of the last `window` values differs by the threshold from `agg` of the `prior` values before these, or
+  by that share of it (`relative`)
+- `zscore`: a value is more standard deviations than the threshold from the mean of the `window` values before it
 
 Of a change and of a z-score, `direction` is `increase`, `decrease` or `any`.
 """
