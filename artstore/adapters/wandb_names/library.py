@@ -13,8 +13,13 @@ from artstore.api.artifact import Artifact
 from artstore.api.recording import new_id
 from artstore.api.terminal import termerror, termlog, termwarn
 from artstore.domain.metadata import recorded
+from artstore.errors import ArtstoreError
 
 # -- wandb.sdk.lib --
+
+
+class WaitTimeoutError(ArtstoreError):
+    """For scripts that catch it. It is never raised: what is logged is safe on disk, and nothing is waited for."""
 
 
 class RunDisabled:

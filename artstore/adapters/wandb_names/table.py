@@ -30,6 +30,14 @@ _UTIL = (
     "make_artifact_name_safe", "random_string", "to_forward_slash_path",
 )  # fmt: skip
 
+_KINDS = "artstore.adapters.wandb_names.kinds"
+_TOLD = (
+    "alias_is_version_index", "ensure_matplotlib_figure", "is_fastai_tensor_typename", "is_jax_tensor_typename",
+    "is_matplotlib_typename", "is_numpy_array", "is_pandas_data_frame", "is_pandas_data_frame_typename",
+    "is_plotly_figure_typename", "is_plotly_typename", "is_pytorch_tensor", "is_pytorch_tensor_typename",
+    "is_tf_eager_tensor_typename", "is_tf_tensor", "is_tf_tensor_typename", "matplotlib_contains_images",
+)  # fmt: skip
+
 _CHARTS = "artstore.api.plots.chart"
 _PLOTS = {
     **{name: f"artstore.api.plots.simple.{name}" for name in ("bar", "histogram", "line", "line_series", "scatter")},
@@ -63,9 +71,11 @@ def _of(home: str, *names: str) -> dict[str, str]:
 MODULES: dict[str, dict[str, str]] = {
     "": _of("artstore.api.accepted", "_attach=attach", "_teardown=teardown", "api=old_api", "ensure_configured")
     | _of("artstore.api.values", "Config=Values"),
-    "apis": _of("artstore.errors", "CommError"),
+    "apis": _of("artstore.errors", "CommError") | _of("artstore.api.query", "Api", "PublicApi=Api"),
     "apis.public": _of("artstore.api.query", "Api")
-    | _of("artstore.api.runs", "Run=RunRecord")
+    | _of("artstore.api.runs", "ConsoleLogLine=ConsoleLine", "Run=RunRecord")
+    | _of("artstore.api.runfiles", "File", "Files")
+    | _of("artstore.api.listing", *(f"{name}=Listing" for name in ("ArtifactTypes", "Projects", "Runs")))
     | _of("artstore.api.listing", "Artifacts", "RunArtifacts=Artifacts")
     | _of("artstore.api.entries", "ArtifactFiles=Files")
     | _of(
@@ -76,7 +86,7 @@ MODULES: dict[str, dict[str, str]] = {
     | _of("artstore.api.registries", "Registries", "Registry"),
     "cli": {},
     "cli.cli": _of("artstore.adapters.wandb_names.command", "cli"),
-    "data_types": _of("artstore", *_MEDIA) | _of(_VALUES, "Media", "WBValue"),
+    "data_types": _of("artstore", *_MEDIA, "box3d") | _of(_VALUES, "BatchableMedia=Media", "Media", "WBValue"),
     "env": {},
     "errors": {},
     "errors.errors": _of("artstore.errors", *_ERRORS),
@@ -92,8 +102,11 @@ MODULES: dict[str, dict[str, str]] = {
     "plot.viz": _of(_CHARTS, "Visualize", "VisualizeSpec", "visualize"),
     **{f"{above}sklearn": _of("artstore.api.plots.models", *_MODELS) for above in ("", "integration.")},
     "sdk": _of(
-        "artstore", "Artifact", "AlertLevel", "Settings", "finish", "init", "login", "require", "setup", "teardown"
-    ),
+        "artstore",
+        *("Artifact", "AlertLevel", "Settings", "controller", "finish", "init", "login", "require", "setup", "sweep"),
+        *("teardown", "_attach=attach", "_unwatch=unwatch", "_watch=watch"),
+    )
+    | _of("artstore.api.values", "Config=Values", "Summary=Values"),
     "sdk.artifacts": {},
     "sdk.artifacts.artifact": _of("artstore", "Artifact"),
     "sdk.artifacts.artifact_manifest": _of("artstore.api.manifest", "ArtifactManifest=Manifest"),
@@ -101,7 +114,8 @@ MODULES: dict[str, dict[str, str]] = {
     "sdk.artifacts.artifact_ttl": _of("artstore", "ArtifactTTL"),
     "sdk.artifacts.exceptions": _of(
         "artstore.errors", "ArtifactFinalizedError", "ArtifactNotLoggedError", "ArtifactStatusError"
-    ),
+    )
+    | _of(_LIBRARY, "WaitTimeoutError"),
     "sdk.data_types": {},
     "sdk.data_types.audio": _of("artstore", "Audio"),
     "sdk.data_types.base_types": {},
@@ -126,26 +140,47 @@ MODULES: dict[str, dict[str, str]] = {
     "sdk.lib.ipython": _of(_TERMINAL, "in_jupyter=in_notebook", "in_notebook"),
     "sdk.lib.config_util": _of("artstore.errors", "ConfigError=Conflict") | _of(_LIBRARY, "merge_dicts"),
     "sdk.wandb_alerts": _of("artstore", "AlertLevel"),
-    "sdk.wandb_config": _of("artstore.api.values", "Config=Values"),
+    "sdk.wandb_config": _of("artstore.api.values", "Config=Values", "ConfigStatic=Values"),
     "sdk.wandb_init": _of("artstore", "init"),
     "sdk.wandb_login": _of("artstore", "login"),
     "sdk.wandb_require": _of("artstore", "require"),
-    "sdk.wandb_run": _of("artstore", "Run"),
+    "sdk.wandb_run": _of("artstore", "Run", "AlertLevel", "finish", "restore"),
     "sdk.wandb_settings": _of("artstore", "Settings"),
     "sdk.wandb_setup": _of("artstore", "setup", "teardown"),
     "sdk.wandb_summary": _of("artstore.api.values", "Summary=Values"),
-    "util": _of("artstore.adapters.wandb_names.hooks", "add_import_hook", "get_module") | _of(_LIBRARY, *_UTIL),
+    "util": _of(
+        "artstore.adapters.wandb_names.hooks", "add_import_hook", "get_module", "get_optional_module=get_module"
+    )
+    | _of(_LIBRARY, *_UTIL)
+    | _of(_KINDS, *_TOLD)
+    | _of("artstore.errors", "UsageError", "WandbCoreNotAvailableError"),
     "wandb_run": _of("artstore", "Run"),
 }
 """The names of each module, by its path below `wandb`, and the home of each."""
 ALL = {"": "artstore", "errors": "artstore.errors", "env": "artstore.adapters.wandb_names.env"}
 """Modules that hand through all names of one of ours."""
 ABSENT = {
+    "agents": "there are no sweeps",
     "apis.importers": "`artstore import` imports from MLflow and W&B",
+    **dict.fromkeys(
+        (f"apis.public.{name}" for name in ("Member", "Organization", "Team", "User")), "there are no accounts"
+    ),
+    **dict.fromkeys((f"apis.public.{name}" for name in ("Job", "QueuedRun", "RunQueue")), "it starts no jobs"),
+    **dict.fromkeys((f"apis.public.{name}" for name in ("BetaReport", "Reports")), "there are no reports"),
+    **dict.fromkeys((f"apis.public.{name}" for name in ("Sweep", "Sweeps")), "there are no sweeps"),
     "apis.reports": "there are no reports",
     "apis.workspaces": "there are no saved views of pages",
+    "data_types.Graph": "it draws no graphs of models",
+    "data_types.Node": "it draws no graphs of models",
+    "data_types.WBTraceTree": "traces of language models aren't kept",
+    "docker": "it starts no containers",
+    "sdk.data_types.graph": "it draws no graphs of models",
+    "sdk.data_types.saved_model": "log_model() keeps a model's files",
+    "sdk.data_types.trace_tree": "traces of language models aren't kept",
     "sdk.launch": "it starts no jobs",
     "sdk.sweeps": "there are no sweeps",
     "sdk.wandb_sweep": "there are no sweeps",
+    "trigger": "no hooks of W&B's run here",
+    "wandb_agent": "there are no sweeps",
 }
 """Why artstore lacks a module and all below it."""
