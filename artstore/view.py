@@ -208,9 +208,9 @@ class View:
         return Catalog(self.objects.here, self.runs, self.refs, damaged=damaged)
 
     def lineage(
-        self, found: Version, *, depth: int | None = None, direction: str = "both", breadth: int | None = None
-    ) -> Graph:
-        """The runs and versions from which a version came, and those that came from it: see `Lineage.of`.
+        self, start: Version | RunState, *, depth: int | None = None, direction: str = "both", breadth: int | None = None
+    ) -> Graph:  # fmt: skip
+        """The runs and versions from which a version or run came, and those that came from it: see `Lineage.of`.
 
         Args:
             depth: Follow at most this number of runs in a row. None means all.
@@ -221,7 +221,7 @@ class View:
 
         local, short = self.storage.local, self.lookup.short
         lineage = Lineage(self.catalog(damaged=[]), self.refs, short=short, alive=lambda owner: may_live(owner, local))
-        return lineage.of(found, depth=depth, direction=direction, breadth=breadth)
+        return lineage.of(start, depth=depth, direction=direction, breadth=breadth)
 
     def properties(self, found: Version) -> tuple[str | None, dict[str, Any]]:
         """The description and metadata of a version. A link has those of its source.

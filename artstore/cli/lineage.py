@@ -8,9 +8,12 @@ import click
 from artstore.cli.arguments import SPEC
 from artstore.cli.output import from_option, open_view
 from artstore.domain.names import printable
-from artstore.errors import InvalidValue, storage_error
+from artstore.domain.run import RunState
+from artstore.errors import InvalidValue, NotFound, storage_error
+from artstore.operations.finding.lookup import Version
 from artstore.operations.lineage.drawing import BREADTH, FORMATS, tree
 from artstore.operations.lineage.graph import Graph
+from artstore.view import View
 
 
 @click.command("lineage")
@@ -32,10 +35,10 @@ def lineage_command(
     spec: str, up: bool, down: bool, depth: int | None, form: str | None, breadth: int | None, as_json: bool,
     output: str | None, place: str | None,
 ) -> None:  # fmt: skip
-    """Show what a version came from, and what came from it.
+    """Show what a version or a run came from, and what came from it.
 
-    It shows runs and versions, up to --depth runs away. Deleted ones are shown by name only. The format svg is a
-    picture for a browser.
+    SPEC may also be a run's id, or its name. It shows runs and versions, up to --depth runs away. Deleted ones are
+    shown by name only. The format svg is a picture for a browser.
     """
     if as_json and form not in (None, "json"):
         raise InvalidValue("--json can't be combined with another --format")
@@ -43,8 +46,7 @@ def lineage_command(
     if form == "tree" and breadth is None:
         breadth = BREADTH
     with open_view(place) as repository:
-        found = repository.find(spec)
-        graph = repository.lineage(found, depth=depth, direction=direction, breadth=breadth)
+        graph = repository.lineage(_start(repository, spec), depth=depth, direction=direction, breadth=breadth)
     text = _drawn(graph, form).rstrip("\n") + "\n"
     if output is None:
         sys.stdout.write(text)
@@ -54,6 +56,19 @@ def lineage_command(
             file.write(text)
     except OSError as error:
         raise storage_error(error, f"write {printable(os.fspath(output))}") from error
+
+
+def _start(repository: View, spec: str) -> Version | RunState:
+    """The version that is named, or else the run: by its id, or by its name if no other run has it."""
+    from artstore.operations.finding.naming import find_run, runs_called
+
+    try:
+        return repository.find(spec)
+    except (NotFound, InvalidValue):
+        catalog, home = repository.catalog(damaged=[]), repository.lookup.home()
+        if not runs_called(catalog, home, spec):
+            raise
+        return find_run(repository.runs, catalog, home, spec)
 
 
 def _drawn(graph: Graph, form: str) -> str:

@@ -17,11 +17,11 @@ from artstore.cli.output import day, from_option, json_option, open_repository, 
 from artstore.cli.streams import Long
 from artstore.domain.codec import same_json
 from artstore.domain.filters import ABSENT, Asked, parsed
-from artstore.domain.names import as_project, check_project, file_name_of, printable, shortened
+from artstore.domain.names import file_name_of, printable, shortened
 from artstore.domain.recorded_media import in_short, text_of_value
 from artstore.domain.run import RunPath, RunState
 from artstore.domain.wording import count, first_of, human, near, typed
-from artstore.errors import Damage, InvalidValue, NoEntry, NotFound, Refused
+from artstore.errors import Damage, InvalidValue, NoEntry, Refused
 from artstore.operations.finding.columns import column, ordered
 from artstore.operations.finding.matching import RunFields, fitting_runs
 from artstore.store.runfiles import RunFile
@@ -32,12 +32,6 @@ from artstore.view import View
 @click.group("runs", cls=Commands)
 def runs_command() -> None:
     """List, show, compare and delete runs, with their config and metrics."""
-
-
-def _home(repository: View, text: str | None) -> tuple[str, str]:
-    entity, _, project = (text or "").rstrip("/").rpartition("/")
-    settings = repository.settings
-    return check_project(entity or settings.entity, "entity"), as_project(project or settings.project)
 
 
 def _one_form(as_csv: bool, as_json: bool) -> None:
@@ -262,7 +256,7 @@ def _write_csv(columns: list[str], rows: Iterable[dict[str, Any]]) -> None:
 @from_option
 @json_option
 def show_command(run: str, history: bool, as_csv: bool, place: str | None, as_json: bool) -> None:
-    """Show everything about one run, [[ENTITY/]PROJECT/]ID."""
+    """Show everything about one run, [[ENTITY/]PROJECT/]ID, or its name in place of ID if no other run has it."""
     _one_form(as_csv, as_json)
     with open_view(place) as repository:
         state = _find(repository, run)
@@ -279,24 +273,10 @@ def show_command(run: str, history: bool, as_csv: bool, place: str | None, as_js
 
 
 def _find(repository: View, text: str) -> RunState:
-    """Find a run by its id, in the default project or in the only project that has it. Raises NotFound."""
-    above, _, id = text.strip("/").rpartition("/")
-    path = RunPath(*_home(repository, above or None), check_project(id, "run id"))
-    try:
-        return repository.runs.find(path)
-    except NotFound:
-        if repository.runs.read(path).number:
-            raise  # it was deleted
-        others = [f for f in repository.runs.paths() if f.rpartition("/")[2] == path.folder.rpartition("/")[2]]
-        found = [repository.runs.read_folder(folder) for folder in others] if not above else []
-        if len(found) == 1 and found[0].deleted is None:
-            return found[0]
-        if found:
-            names = " or ".join(str(state.path) for state in found)
-            raise NotFound(
-                f"run '{printable(id)}' is not in {'/'.join(path[:2])}", hint=f"did you mean {names}?"
-            ) from None
-        raise
+    """Find a run by its id or its display name. Raises NotFound."""
+    from artstore.operations.finding.naming import find_run
+
+    return find_run(repository.runs, repository.catalog(damaged=[]), repository.lookup.home(), text)
 
 
 def _print_run(value: dict[str, Any], rows: int, more: bool, files: dict[str, RunFile]) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+import artstore as wandb
 from artstore.repository import Repository
 from tests.support.checks import check
 from tests.support.commands import QUIET, Cli, environment
@@ -453,3 +454,47 @@ def test_columns_and_sort_that_are_given_twice_add_up(cli: Cli, made: Path) -> N
     assert len(found) == 3 and found == sorted(
         sorted(found, key=lambda pair: pair[1]), key=lambda p: p[0], reverse=True
     )
+
+
+@pytest.fixture
+def named(here: Path) -> Path:
+    """Runs in a project of another entity: two of the name `twice`, one `once`, one whose name is another's id."""
+    for id, name in (("a1", "twice"), ("a2", "twice"), ("a3", "once"), ("a4", "a1"), ("a5", "lr=1 / a#b")):
+        with wandb.init(entity="team", project="digits", id=id, name=name) as run:
+            artifact = wandb.Artifact("model", "model")
+            with artifact.new_file("f") as file:
+                file.write(id)
+            run.log_artifact(artifact)
+    return here
+
+
+def test_a_run_is_named_by_its_name_where_no_other_run_has_it(cli: Cli, named: Path) -> None:
+    for text in ("once", "digits/once", "team/digits/once", "a3", "digits/a3"):
+        assert json.loads(cli("runs", "show", text, "--json", cwd=named).out)["run"] == "team/digits/a3"
+        assert cli("lineage", text, cwd=named).out.splitlines()[0] == "run once  finished"
+    assert json.loads(cli("runs", "show", "a1", "--json", cwd=named).out)["name"] == "twice", "an id wins over a name"
+    assert json.loads(cli("runs", "show", "lr=1 / a#b", "--json", cwd=named).out)["run"] == "team/digits/a5"
+    assert cli("runs", "rm", "once", cwd=named).out.startswith("deleted run team/digits/a3")
+
+
+def test_a_name_that_several_runs_have_is_refused_with_their_ids(cli: Cli, named: Path) -> None:
+    told = "error: 2 runs have the name 'twice'\nhint: name one by its id: team/digits/a1, team/digits/a2\n"
+    for command in ("runs show twice", "runs diff twice a3", "runs files twice", "runs rm twice", "lineage twice"):
+        done = cli(*command.split(), cwd=named)
+        assert (done.code, done.err) == (4, told)
+    assert cli("lineage", "nothing", cwd=named).err.startswith("error: there is no artifact 'nothing'")
+
+
+def test_lineage_of_a_run_shows_what_it_used_and_made(cli: Cli, named: Path) -> None:
+    with wandb.init(entity="team", project="digits", id="b", name="next") as run:
+        run.use_artifact("model:v0")
+        artifact = wandb.Artifact("report", "report")
+        with artifact.new_file("f") as file:
+            file.write("1")
+        run.log_artifact(artifact)
+    lines = [line.split("  ")[0] for line in cli("lineage", "next", cwd=named).out.splitlines()]
+    assert lines == [
+        "run next", "├─ which used team/digits/model:v0", "│  └─ made by run twice", "└─ which made team/digits/report:v0"
+    ]  # fmt: skip
+    up = json.loads(cli("lineage", "next", "--up", "--depth", "1", "--json", cwd=named).out)
+    assert [node["kind"] for node in up["nodes"]] == ["run", "version"]

@@ -18,6 +18,7 @@ from artstore.backends.storage import FolderStorage
 from artstore.domain.codec import decode, encode_rows
 from artstore.domain.collection import Path
 from artstore.domain.digest import plain_digest
+from artstore.domain.run import RunPath
 from artstore.errors import Damage, StorageError
 from artstore.store.refs import Refs
 from artstore.store.runs import Runs, may_live
@@ -68,6 +69,10 @@ class RunRow(NamedTuple):
     finished: str | None
     deleted: str | None
     edges: tuple[Edge, ...]
+
+    @property
+    def run(self) -> RunPath:
+        return RunPath(self.entity, self.project, self.id)
 
     @property
     def path(self) -> str:
@@ -227,6 +232,10 @@ class Catalog:
             if row.finished is None and row.deleted is None and may_live(row.owner, local):
                 found.update(dict.fromkeys((edge.id for edge in row.edges), row.id))
         return found
+
+    def all_rows(self) -> list[bytes]:
+        """The rows of all runs, deleted ones too."""
+        return self._run_table.rows
 
     def latest_runs(self, below: str) -> tuple[int, Iterator[RunRow]]:
         """The number of runs below a folder of runs/, and these runs, the latest started first. Without deleted ones."""

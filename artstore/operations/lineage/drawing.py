@@ -32,14 +32,15 @@ def details(node: Node) -> str:
 def tree(graph: Graph) -> Iterator[str]:
     """The lines of a tree for terminals.
 
-    Below the version come the run that made it, with the versions which that run used, then the runs that used it, with
-    the versions which they made. The branches of a node are drawn once. Without recursion, so history may be long.
+    Below a version come the run that made it, with the versions which that run used, then the runs that used it, with
+    the versions which they made. Below a run come the versions that it used, then those that it made. The branches of
+    a node are drawn once. Without recursion, so history may be long.
     """
     start = graph.nodes[graph.start]
     yield _line(start)
     seen = {graph.start}
-    up = [(key, "made by", True) for key in graph.before(graph.start)]
-    down = [(key, "used by", False) for key in graph.after(graph.start)]
+    up = [(key, _word(start, True), True) for key in graph.before(graph.start)]
+    down = [(key, _word(start, False), False) for key in graph.after(graph.start)]
     stack = [_level(up + down, "", graph.omitted.get(graph.start, 0))]
     while stack:
         branch = next(stack[-1], None)

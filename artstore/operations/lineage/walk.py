@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from artstore.domain.collection import Path, State, is_live
-from artstore.domain.run import CRASHED, RUNNING
+from artstore.domain.run import CRASHED, RUNNING, RunState
 from artstore.domain.wording import moment
 from artstore.errors import Conflict, InvalidValue
 from artstore.operations.finding.catalog import Catalog, Edge, RunRow, decoded_run
@@ -44,14 +44,19 @@ class Lineage:
         self._edges: dict[GraphEdge, None] = {}
 
     def of(
-        self, found: Version, *, depth: int | None = None, direction: str = "both", breadth: int | None = None
+        self,
+        start: Version | RunState,
+        *,
+        depth: int | None = None,
+        direction: str = "both",
+        breadth: int | None = None,
     ) -> Graph:
-        """The graph around a version. Deleted versions and runs are in it with the names that they had.
+        """The graph around a version or a run. What was deleted is in it with the names that it had.
 
         Cost: the catalog, and reading the collections of the versions in the graph.
 
         Args:
-            depth: Follow at most this number of runs in a row. None means all.
+            depth: Follow at most this number of runs in a row, from a run on itself too. None means all.
             direction: "up" for the versions from which it came, "down" for those that came from it, or "both".
             breadth: Show at most this number of neighbours of one node, in one direction. None means all.
 
@@ -63,11 +68,32 @@ class Lineage:
         if depth is not None and depth < 0:
             raise InvalidValue(f"depth {depth} is negative")
         self._breadth = breadth
+        ways = [way == "up" for way in (("up", "down") if direction == "both" else (direction,))]
+        key = (
+            self._around_version(start, ways, depth)
+            if isinstance(start, Version)
+            else self._around_run(start, ways, depth)
+        )
+        return Graph(key, self._nodes, list(self._edges), self._omitted)
+
+    def _around_version(self, found: Version, ways: list[bool], depth: int | None) -> str:
+        """Add what is around a version, up or down. Returns its key."""
         self._states[found.state.path] = found.state
-        start = self._version(found.id, found)
-        for way in ("up", "down") if direction == "both" else (direction,):
-            self._walk(found.id, way == "up", depth)
-        return Graph(start, self._nodes, list(self._edges), self._omitted)
+        key = self._version(found.id, found)
+        for up in ways:
+            self._walk(found.id, up, depth)
+        return key
+
+    def _around_run(self, found: RunState, ways: list[bool], depth: int | None) -> str:
+        """Add what is around a run, up or down. Returns its key."""
+        row = next(row for row in map(decoded_run, self._catalog.all_rows()) if row.run == found.path)
+        self._told.update((edge.id, edge) for edge in row.edges)
+        key = self._run(row)
+        for up in ways:
+            for id in self._some(key, row.used if up else row.logged):
+                self._link(id, row, not up)
+                self._walk(id, up, None if depth is None else depth - 1)
+        return key
 
     def _some(self, key: str, neighbours: Sequence[T]) -> Sequence[T]:
         """The neighbours of a node to show. The number of the others is noted."""
