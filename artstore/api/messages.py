@@ -3,11 +3,13 @@
 import os
 from typing import Any
 
+from artstore.api.handles import opened
 from artstore.api.progress import notebook
 from artstore.api.settings import Settings
 from artstore.api.terminal import termlog
 from artstore.domain.changes import Change
-from artstore.domain.names import printable
+from artstore.domain.collection import Path
+from artstore.domain.names import printable, shortened
 from artstore.domain.run import RunState
 from artstore.domain.wording import first_of
 from artstore.store.variables import is_silent
@@ -37,7 +39,7 @@ def say_ended(state: RunState, root: str, settings: Settings, *, quiet: bool | N
             f"  last: {first_of([f'{printable(key)} {_number(value)}' for key, value in numbers.items()], _MOST)}"
         )
     if state.logged:
-        lines.append(f"  logged: {first_of([_version(edge) for edge in state.logged.values()], _MOST)}")
+        lines.append(f"  logged: {first_of([_version(edge, root) for edge in state.logged.values()], _MOST)}")
     _say([*lines, f"  in {_shown(f'{root}/{state.path.folder}')}"])
 
 
@@ -58,8 +60,10 @@ def _number(value: Any) -> str:
     return f"{value:.5g}" if isinstance(value, float) else printable(str(value))
 
 
-def _version(edge: Change) -> str:
-    return printable(f"{edge['name']}:v{edge['number']}")
+def _version(edge: Change, root: str) -> str:
+    """A version's name as it can be typed in a repository."""
+    settings = opened(root).settings
+    return printable(f"{shortened(Path.named_by(edge), (settings.entity, settings.project))}:v{edge['number']}")
 
 
 def _shown(folder: str) -> str:

@@ -21,7 +21,7 @@ from artstore.api.terminal import in_notebook, termwarn
 from artstore.api.texts import checked_text, checked_texts
 from artstore.backends.callers import warn_caller
 from artstore.backends.git import NO_CODE, Asking
-from artstore.domain.names import printable
+from artstore.domain.names import DEFAULT_ENTITY, check_project, printable
 from artstore.errors import Conflict, InvalidType, InvalidValue
 from artstore.repository import Repository
 from artstore.store.settings import is_repository
@@ -121,7 +121,7 @@ def init(
     )  # answers while the repository is opened
     root = session.scratch() if disabled else session.place(below)
     if made := not is_repository(root):
-        Repository.init(root).close()
+        _make(root, None if disabled else asked.get("entity"))
     said = NO_CODE if code is None else code.answer()
     run = start(root, config=values, code=said, **asked)
     if not disabled:
@@ -156,6 +156,13 @@ def _instead_of_new(settings: Settings, resume: str | None) -> Run | None:
     if not (settings.silent or settings.quiet):
         termwarn(f"run {printable(before.path)} is active, so init() returns it; see reinit to start another one")
     return before
+
+
+def _make(root: str, entity: str | None) -> None:
+    """Make a repository. The entity of its first run is the default for whoever uses it, also on the command line."""
+    with Repository.init(root) as repository:
+        if (entity := entity or repository.settings.entity) != DEFAULT_ENTITY:
+            repository.settings.set("core.entity", check_project(entity, "entity"))
 
 
 def _asked(settings: Settings, given: dict[str, Any]) -> dict[str, Any]:

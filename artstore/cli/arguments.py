@@ -11,7 +11,7 @@ import click
 
 from artstore.backends.addresses import path_here
 from artstore.domain.ignore import PathFilter
-from artstore.domain.names import LOCK_FILE, as_project, check_project, printable
+from artstore.domain.names import LOCK_FILE, as_project, check_project, file_name_of, printable
 from artstore.domain.selection import Selection
 from artstore.errors import ArtstoreError, InvalidValue, NotFound
 from artstore.operations.finding.lookup import Version
@@ -59,7 +59,8 @@ def _specs(repository: Repository, incomplete: str) -> list[str]:
 def home_of(repository: View, text: str | None) -> tuple[str | None, str | None]:
     """The entity and project that [ENTITY/]PROJECT names. ENTITY alone means all its projects.
 
-    One name is a project of the default entity, if there is one; else an entity that has something here.
+    One name is a project of the default entity, if there is one; else an entity that has something here; else the
+    project of the only entity that has one of this name. Raises NotFound if several have.
     """
     if text is None:
         return None, None
@@ -67,9 +68,32 @@ def home_of(repository: View, text: str | None) -> tuple[str | None, str | None]
     if entity:
         return check_project(entity, "entity"), as_project(project)
     own = repository.settings.entity, as_project(project)
-    if not _holds(repository, *own) and _holds(repository, project):
+    if _holds(repository, *own):
+        return own
+    if _holds(repository, project):
         return project, None
-    return own
+    others = _entities_with(repository, own[1])
+    if len(others) > 1:
+        meant = " or ".join(f"'{printable(entity)}/{printable(project)}'" for entity in others[:3])
+        raise NotFound(f"there is no project '{'/'.join(map(printable, own))}'", hint=f"did you mean {meant}?")
+    return (others[0], own[1]) if others else own
+
+
+def _entities_with(repository: View, project: str) -> list[str]:
+    """The entities that have a project of this name, sorted."""
+    found = dict[str, str]()
+    for log in (repository.refs, repository.runs):
+        for folder in log.paths():
+            _, entity, name, _ = folder.split("/")
+            if name == file_name_of(project) and entity not in found:
+                found[entity] = log.read_folder(folder).path.entity
+    return sorted(found.values())
+
+
+def is_project(repository: View, text: str) -> bool:
+    """Whether [ENTITY/]PROJECT or ENTITY names something here."""
+    entity, project = home_of(repository, text)
+    return entity is not None and _holds(repository, entity, project)
 
 
 def _holds(repository: View, entity: str, project: str | None = None) -> bool:

@@ -54,7 +54,7 @@ HINTS = {
     "automation disable": "`artstore automation enable --off NAME` disables one",
     "gc --prune": "`artstore gc --now` frees the space at once; `artstore prune` deletes versions",
     "log -p": _CHANGES, "log --patch": _CHANGES, "log --stat": _CHANGES, "log --oneline": _ONE_LINE,
-    "ls -l": "`artstore ls NAME` lists files with their sizes", "ls -a": _FILES, "ls --all": _FILES,
+    "ls -l": "`artstore ls NAME` lists files with their sizes", "ls -a": _FILES,
     "rm -r": _WHOLE, "rm --recursive": _WHOLE, "rm -f": "did you mean --force?", "get -f": "did you mean --force?",
     "push --all": _ALL, "push -a": _ALL, "push --tags": _ALL, "push -f": _FORCED, "push --force": _FORCED,
     "pull --rebase": "`artstore pull` does so: your new versions get numbers behind those of the remote",

@@ -11,15 +11,15 @@ import click
 
 from artstore.api.tables.naming import SUFFIX, is_table
 from artstore.cli import output
-from artstore.cli.arguments import SPEC, home_of, nothing_matches, of_type
+from artstore.cli.arguments import SPEC, home_of, is_project, nothing_matches, of_type
 from artstore.cli.output import from_option, json_option, open_repository, open_view, print_json, report_damage, table
 from artstore.cli.streams import Long
 from artstore.domain.collection import INHERIT, Path, State, VersionState, id_of_state, is_live
 from artstore.domain.digest import short
-from artstore.domain.names import check_type, collection_named, printable
+from artstore.domain.names import check_type, collection_named, is_run_table, printable
 from artstore.domain.tree import DIRECTORY, EXECUTABLE, REFERENCE, Entry
 from artstore.domain.wording import count, first_of, human, moment, typed
-from artstore.errors import Damage, InvalidValue
+from artstore.errors import Damage, InvalidValue, NotFound
 from artstore.operations.finding.lookup import Version
 from artstore.view import View
 
@@ -40,16 +40,18 @@ _KINDS = ("file", "executable", "directory", "part", "reference")
     metavar="CONDITION",
     help="List matching versions instead: 'metadata.acc>=0.9', 'tags=best', or a filter as JSON; may be repeated.",
 )
+@click.option("--all", "every", is_flag=True, help="List tables of runs too, as --json, --type and --where do.")
 @click.option("--deleted", is_flag=True, help="List deleted versions that can be brought back instead.")
 @from_option
 @json_option
 def ls_command(
     spec: str | None, path: str | None, recursive: bool, project: str | None, type: str | None, where: tuple[str, ...],
-    deleted: bool, place: str | None, as_json: bool,
+    every: bool, deleted: bool, place: str | None, as_json: bool,
 ) -> None:  # fmt: skip
     """List artifacts; with SPEC, the files of a version (below PATH).
 
-    With PROJECT/ as SPEC, it lists the artifacts of a project, as --project does. Fields for --where: name, version,
+    With PROJECT/ as SPEC, it lists the artifacts of a project, as --project does. The tables that runs logged are
+    counted in a last line, and listed with --all. Fields for --where: name, version,
     type, aliases, tags, metadata.KEY, description, created_at, size, file_count, run.
     """
     if deleted and (where or path or recursive):
@@ -66,9 +68,24 @@ def ls_command(
         elif where:
             _list_versions(repository, spec, project, type, where, as_json)
         elif spec is None or spec.endswith("/"):
-            list_collections(repository, spec[:-1] if spec else project, type, as_json)
+            list_collections(repository, spec[:-1] if spec else project, type, as_json, every=every or type is not None)
         else:
-            _list_files(repository, of_type(repository.find(spec), type), path, recursive, as_json)
+            try:
+                found = of_type(repository.find(spec), type)
+            except NotFound:
+                if path is not None or recursive or not _names_a_project(repository, spec):
+                    raise
+                list_collections(repository, spec, type, as_json, every=every or type is not None)
+                return
+            _list_files(repository, found, path, recursive, as_json)
+
+
+def _names_a_project(repository: View, spec: str) -> bool:
+    """Whether the name of an artifact that isn't there is that of a project, or of an entity."""
+    if not set(spec).isdisjoint(":@") or spec.count("/") > 1:
+        return False
+    state = repository.refs.read(repository.path_of(spec)[0])
+    return not state.versions and is_project(repository, spec)
 
 
 def _list_versions(
@@ -152,21 +169,32 @@ def collections_of(repository: View, project: str | None, type: str | None, dama
     return [state for state in states if type is None or state.type == type]
 
 
-def list_collections(repository: View, project: str | None, type: str | None, as_json: bool) -> None:
+def list_collections(
+    repository: View, project: str | None, type: str | None, as_json: bool, *, every: bool = True
+) -> None:
+    """List the artifacts of a project, or of all. Without `every`, a table for people counts the tables of runs."""
     damaged: list[Damage] = []
     chosen = collections_of(repository, project, type, damaged)
+    tables = [] if every or as_json else [state for state in chosen if is_run_table(state.type)]
+    chosen = [state for state in chosen if state not in tables] if tables else chosen
     if as_json:
         print_json([_collection(state) for state in chosen])
     elif chosen:
         short, home = repository.lookup.short, repository.lookup.home()
         rows = [(short(state.path, home), state.type, *_latest(state), _aliases(state)) for state in chosen]
         table(rows, ("NAME", "TYPE", "LATEST", "SIZE", output.time_head("SAVED"), "ALIASES"), right=(3,))
-    elif project or type:
+    elif (project or type) and not tables:
         of_type = f" of type '{type}'" if type else ""
         where = f" in project {printable(project)}" if project else ""
         click.echo(f"there are no artifacts{of_type}{where}", err=True)
-    elif not damaged:
+    elif not damaged and not tables:
         click.echo("nothing is stored here yet; `artstore put PATH --name NAME` saves something", err=True)
+    if tables:
+        more = "and " if chosen else ""
+        click.echo(
+            f"{more}{count(len(tables), 'table')} of runs (--all lists {'it' if len(tables) == 1 else 'them'})",
+            err=True,
+        )
     report_damage(damaged)
 
 

@@ -141,6 +141,14 @@ _OF_LIBRARIES = {"job": "", "run_table": "run-", "code": "source-"}
 """Types that W&B keeps for artifacts of its own, with the beginning of their names."""
 
 
+_RUN_TABLES = ("run_table", "wandb-run-incremental-table")
+
+
+def is_run_table(type: str) -> bool:
+    """Whether artifacts of a type are tables that runs logged. Lists for people leave them out unless asked."""
+    return type in _RUN_TABLES
+
+
 def refuse_reserved(type: str, name: str) -> str:
     """The type that a user gives an artifact. Raises InvalidValue for one that is W&B's own."""
     beginning = _OF_LIBRARIES.get(type)

@@ -14,9 +14,9 @@ from artstore.api.tables.comparing import TableDiff, table_diff
 from artstore.api.tables.naming import ENDING, is_table
 from artstore.api.tables.table import Table
 from artstore.domain.changes import origin_of
-from artstore.domain.collection import State
+from artstore.domain.collection import Path, State
 from artstore.domain.difference import differences
-from artstore.domain.names import parse_spec, printable
+from artstore.domain.names import is_run_table, parse_spec, printable
 from artstore.domain.run import RunPath
 from artstore.errors import ArtstoreError, Damage, InvalidValue
 from artstore.operations.changing.retention import Kept
@@ -37,12 +37,22 @@ _COUNTED = 100_000
 
 
 def home(request: Request) -> Response:
-    """The page of all collections, by project."""
+    """The page of all collections, by project. Tables of runs are left out, unless `all` asks for them."""
     damaged: list[Damage] = []
-    with_prefix = text_in(request, "project")
+    with_prefix, left_out = text_in(request, "project"), set[Path]()
+
+    def wanted(state: State) -> bool:
+        if is_run_table(state.type) and not text_in(request, "all"):
+            left_out.add(state.path)
+            return False
+        return True
+
     states = repository_of(request).collections(damaged=damaged)
-    wanted = (state for state in states if with_prefix in ("", "/".join(state.path[:2])))
-    return page(request, "home.html", "Artifacts", rows=page_of(request, wanted), project=with_prefix, damaged=damaged)
+    of_project = (state for state in states if with_prefix in ("", "/".join(state.path[:2])))
+    rows = page_of(request, filter(wanted, of_project))
+    return page(
+        request, "home.html", "Artifacts", rows=rows, project=with_prefix, damaged=damaged, left_out=bool(left_out)
+    )
 
 
 def collection(request: Request) -> Response:

@@ -64,9 +64,9 @@ def test_artifact_cache_cleanup_has_nothing_to_do(cli: Cli, here: Path) -> None:
 @pytest.fixture
 def team(here: Path) -> None:
     """An artifact and a run of an entity that isn't the default one, and a link to it in a registry."""
+    log(draft("own", "1"), project="mine")
     with wandb.init(entity="my-team", project="p", id="r") as run:
         run.link_artifact(run.log_artifact(draft("net", type="model")), "registry-models/net")
-    log(draft("own", "1"), project="mine")
 
 
 def test_an_entity_is_listed_as_a_project_is(cli: Cli, here: Path, team: None) -> None:

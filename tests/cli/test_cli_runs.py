@@ -492,9 +492,69 @@ def test_lineage_of_a_run_shows_what_it_used_and_made(cli: Cli, named: Path) -> 
         with artifact.new_file("f") as file:
             file.write("1")
         run.log_artifact(artifact)
-    lines = [line.split("  ")[0] for line in cli("lineage", "next", cwd=named).out.splitlines()]
-    assert lines == [
-        "run next", "├─ which used team/digits/model:v0", "│  └─ made by run twice", "└─ which made team/digits/report:v0"
-    ]  # fmt: skip
+    lines = cli("lineage", "next", cwd=named).out.splitlines()
+    assert [line.partition("  model,")[0].partition("  report,")[0] for line in lines] == [
+        "run next  finished",
+        "├─ which used digits/model:v0",
+        "│  └─ made by run twice  finished",
+        "└─ which made digits/report:v0",
+    ]
     up = json.loads(cli("lineage", "next", "--up", "--depth", "1", "--json", cwd=named).out)
     assert [node["kind"] for node in up["nodes"]] == ["run", "version"]
+
+
+def test_the_entity_of_the_first_run_is_the_default_of_a_new_repository(cli: Cli, named: Path) -> None:
+    assert cli("config", "core.entity", cwd=named).out == "team\n"
+    for command in ("ls digits", "ls digits/", "ls team/digits", "ls team", "ls --project digits"):
+        assert "digits/model" in cli(*command.split(), cwd=named).out, command
+    assert cli("show", "digits/model", cwd=named).code == 0
+    assert str(wandb.Api().artifact("digits/model:v0").qualified_name) == "team/digits/model:v0"
+
+
+def test_what_another_entity_has_is_listed_without_it_and_named_by_errors(cli: Cli, named: Path) -> None:
+    cli("config", "core.entity", "me", cwd=named)
+    for command in ("runs ls digits", "ls digits", "ls digits/", "ls team/digits", "ls team", "ls --project digits"):
+        assert "team/digits/" in cli(*command.split(), cwd=named).out, command
+    for command in ("show digits/model", "get digits/model", "log digits/model", "alias digits/model x"):
+        assert "hint: did you mean 'team/digits/model'?\n" in cli(*command.split(), cwd=named).err, command
+    assert cli("show", "digits", cwd=named).err.splitlines()[1] == (
+        "hint: that is a project of another entity: `artstore ls --project digits` lists it"
+    )
+    assert cli("show", "team", cwd=named).err.endswith("that is an entity: `artstore ls --project team` lists it\n")
+    with wandb.init(entity="others", project="digits"):
+        pass
+    done = cli("runs", "ls", "digits", cwd=named)
+    assert (done.code, done.err) == (
+        4, "error: there is no project 'me/digits'\nhint: did you mean 'others/digits' or 'team/digits'?\n"
+    )  # fmt: skip
+
+
+def test_the_names_that_a_run_says_at_its_end_can_be_typed(
+    here: Path, cli: Cli, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("WANDB_SILENT", raising=False)
+    with wandb.init(entity="team", project="digits") as run:
+        artifact = wandb.Artifact("model", "model")
+        with artifact.new_file("f") as file:
+            file.write("1")
+        run.log_artifact(artifact)
+    said = capfd.readouterr().err
+    name = re.search(r"logged: (\S+)", said)
+    assert name is not None and name[1] == "digits/model:v0", said
+    assert cli("show", name[1], cwd=here).code == 0
+
+
+def test_tables_of_runs_are_counted_and_listed_when_they_are_asked_for(here: Path, cli: Cli) -> None:
+    with wandb.init(id="r") as run:
+        run.log({"t": wandb.Table(["a"], [[1]]), "u": wandb.Table(["a"], [[2]])})
+    assert (cli("ls", cwd=here).out, cli("ls", cwd=here).err) == ("", "2 tables of runs (--all lists them)\n")
+    artifact = wandb.Artifact("model", "model")
+    with artifact.new_file("f") as file:
+        file.write("1")
+    with wandb.init(id="s") as run:
+        run.log_artifact(artifact)
+    plain_list = cli("ls", cwd=here)
+    assert "run-r-t" not in plain_list.out and plain_list.err == "and 2 tables of runs (--all lists them)\n"
+    for every in (["--all"], ["--json"], ["--type", "run_table"], ["--where", "size>0"]):
+        done = cli("ls", *every, cwd=here)
+        assert "run-r-t" in done.out and done.err == "", every

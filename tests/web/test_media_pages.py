@@ -371,3 +371,10 @@ def test_histograms_of_any_values_are_drawn_or_left_out() -> None:
         ):
             assert not re.search("nan|inf", json.dumps(picture))
     assert over_steps([]) is None and bars({"values": [], "bins": [1]}) is None
+
+
+def test_the_first_page_leaves_out_the_tables_of_runs_until_they_are_asked_for(served: Served) -> None:
+    text = said(served, "/")
+    assert "Tables that runs logged are not listed." in text and ">run_table<" not in text
+    every = said(served, "/?all=1")
+    assert ">run_table<" in every and "are not listed" not in every

@@ -310,7 +310,7 @@ class Lookup:
         if spec.project and not any(folder[:2] == [entity, project] for folder in folders):
             projects = {state.path.project for state in self._refs.collections(path.entity, damaged=[])}
             before = f"{path.entity}/" if spec.entity else ""
-            hint = near(path.project, projects, before, f"/{path.name}")
+            hint = self._in_other_entities(path) or near(path.project, projects, before, f"/{path.name}")
             return NotFound(f"there is no project '{where}'", hint=hint or all_)
         # 4. Another project has an artifact of this name, or the name is that of a project. Otherwise: similar names.
         if (hint := self._elsewhere(path, folders)) is not None:
@@ -326,7 +326,17 @@ class Lookup:
             return f"did you mean {' or '.join(map(repr, same_name[:3]))}?"
         if any(folder[:2] == [file_name_of(path.entity), name] for folder in folders):
             return f"that is a project: {typed('ls', project=path.name)} lists it"
+        if any(name in folder[:2] for folder in folders):
+            what = "an entity" if any(name == folder[0] for folder in folders) else "a project of another entity"
+            return f"that is {what}: {typed('ls', project=path.name)} lists it"
         return None
+
+    def _in_other_entities(self, path: Path) -> str | None:
+        """A hint with the artifacts of this name in a project of this name, in other entities."""
+        ending = f"/{path.folder.split('/', 2)[2]}"
+        states = (self._refs.read_folder(folder) for folder in self._refs.paths() if folder.endswith(ending))
+        found = [self.short(state.path) for state in states if state.exists]
+        return f"did you mean {' or '.join(map(repr, found[:3]))}?" if found else None
 
     def same_name(self, path: Path) -> list[str]:
         """The artifacts in other projects that have the name of this one."""

@@ -110,7 +110,7 @@ def test_a_storage_region_is_a_text(here: Path, region: Any) -> None:
 def test_a_draft_of_another_projects_version_is_not_moved(here: Path) -> None:
     with wandb.init(project="one", entity="me") as run:
         version = run.log_artifact(draft())
-    for home, what in (({"project": "two", "entity": "me"}, "exists in project 'one'"), ({"project": "one"}, "is owned by entity 'me'")):  # fmt: skip
+    for home, what in (({"project": "two", "entity": "me"}, "exists in project 'one'"), ({"project": "one", "entity": "local"}, "is owned by entity 'me'")):  # fmt: skip
         with wandb.init(**home) as run:
             moves: list[Callable[[], Any]] = [
                 version.new_draft().save,
@@ -151,7 +151,7 @@ def test_a_run_links_into_its_own_project_and_an_artifact_into_the_default_one(
         registered = run.link_artifact(draft("net"), "wandb-registry-model/net")
     assert link is not None and link.qualified_name == "team/p/portfolio:v0"
     assert other is not None and other.qualified_name == "team/elsewhere/portfolio:v0"
-    assert registered is not None and registered.qualified_name == "local/registry-model/net:v0"
+    assert registered is not None and registered.qualified_name == "team/registry-model/net:v0"
     assert link.source_artifact.link("alone").qualified_name == "team/uncategorized/alone:v0"
     monkeypatch.setenv("WANDB_PROJECT", "mine")
     assert link.source_artifact.link("alone").qualified_name == "team/mine/alone:v0"
