@@ -22,7 +22,7 @@ from artstore.domain.codec import encode_json, same_json
 from artstore.domain.collection import Path
 from artstore.domain.metadata import as_number
 from artstore.domain.names import as_project, check_project, printable
-from artstore.domain.redaction import redacted_arguments
+from artstore.domain.redaction import Mask, redacted_arguments
 from artstore.domain.run import FAILED, FINISHED, RunPath, RunState
 from artstore.errors import Conflict, InvalidValue, NoActiveRun, NoEntry, NotFound
 from artstore.operations.automation.events import metric_event
@@ -33,7 +33,7 @@ from artstore.repository import Repository
 from artstore.store.metrics import SEAL_AT, HistoryWriter, MetricRow, last_row
 from artstore.store.runfiles import StagedFiles
 from artstore.store.settings import FOLDER, find_root, root_to_create
-from artstore.store.variables import is_disabled
+from artstore.store.variables import is_disabled, secret_values
 
 if TYPE_CHECKING:
     from artstore.api.run import Run
@@ -314,7 +314,7 @@ def start(
     begun = new_change(
         "start", entity=path.entity, project=path.project, run=path.id, job_type=job_type, group=group,
         owner=str(this_process(named=repository.settings.identity()[0] is not None)),
-        command=redacted_arguments(map(_text, sys.argv)), git=code.state,
+        command=list(map(Mask(secret_values()), redacted_arguments(map(_text, sys.argv)))), git=code.state,
     )  # fmt: skip
 
     def build(state: RunState) -> list[Change]:

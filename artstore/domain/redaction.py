@@ -7,12 +7,17 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 HIDDEN = "***"
 
 _NAME = re.compile(
-    r"(^|.*[^a-z])(token|secret|password|passwd|passphrase|pwd|credentials?|api.?key|(access|secret|private|auth|account)"
+    r"(^|.*[^a-z])(token|secret|password|passwd|passphrase|pass|pwd|credentials?|api.?key|(access|secret|private|auth|account)"
     r".?key(.?id)?|awsaccesskeyid)$",
     re.IGNORECASE | re.DOTALL,
 )
-_NO_SECRET = re.compile(r"(pad|eos|bos|unk|mask|sep|cls|special|image|start|end|stop|first|last|new)[-_.]?token$", re.I)
-"""Names of a vocabulary's tokens, which aren't secrets."""
+_NO_SECRET = re.compile(
+    r"(pad|eos|bos|unk|mask|sep|cls|special|image|start|end|stop|first|last|new)[-_.]?token$"
+    r"|(one|two|three|single|multi|first|second|last|each|per|num|n|max|min|low|high|band|all|by|forward|backward|no|dry)"
+    r"[-_.]?pass$",
+    re.IGNORECASE,
+)
+"""Names of a vocabulary's tokens, of passes over data and of filters, which aren't secrets."""
 _IN_URL = re.compile(
     r"key|((.*[^a-z])?(auth|authorization|jwt|bearer|ticket|assertion|saml(art|request|response)?|t?otp|pin|creds?|cookies?"
     r"|[cx]srf|nonce|sas|sk)|.*sess(ion)?_?-?(id)?|st|sid|hdne?a|hdnts|hdntl|hmac|policy|[a-z]*token|oauth.*"
@@ -26,15 +31,17 @@ _FORMS = re.compile(
     r"|(hf_)[A-Za-z0-9]{30,}|(glpat-)[\w-]{20,}|(A[KS]IA)[A-Z0-9]{16}(?![A-Za-z0-9])|(AIza)[\w-]{35}|(ya29\.)[\w-]{20,}"
     r"|(xox[a-z]-)[\w-]{10,}|([rs]k_live_)[A-Za-z0-9]{16,}|(sk-)(?:[a-z0-9]{1,9}-){0,2}(?=[A-Za-z_]{0,200}[0-9])\w{20,}[\w-]*)"
     r"|(hooks\.slack\.com/(?:services|workflows|triggers)/)[^?&;#\s]+|(/api/webhooks/\d{1,30}/)[\w-]+"
-    r"|(/bot)\d{1,30}:[\w-]+|([?&;#]code=)[^?&;#\s.]{16,}"
+    r"|(/bot)\d{1,30}:[\w-]+|([?&;#]code=)[^?&;#\s.]{16,}|((?:[Bb]earer|Basic) )(?=[^\s0-9]{0,200}[0-9])[\w.~+/-]{16,}=*"
 )
 """Secrets that are known by their form, each with the part that may be shown.
 
 They are JSON web tokens, keys and tokens of GitHub, npm, Hugging Face, GitLab, Amazon, Google, Slack, Stripe, OpenAI,
-addresses of webhooks and bots, and codes that a login gives.
+addresses of webhooks and bots, codes that a login gives, and what follows `Bearer` in a header.
 """
 _SIGNATURE = re.compile(r"(.*[^a-z])?(sig|signature)$", re.IGNORECASE)
 _ASSIGNED = re.compile(r"([^=\s]{1,200})=(.*)", re.DOTALL)
+_HEADER = re.compile(r"([\w-]{1,200}):\s*(.*)", re.DOTALL)
+_HEADERS = ("authorization", "proxy-authorization", "cookie")
 _USER = re.compile(r"([A-Za-z][A-Za-z0-9+.-]{0,30}://)([^/\s?#]*)@")
 _QUERY = re.compile(r"([?&;#])([^=&;\s#?/]+)=([^&;\s#?]+)")
 _NAMED = re.compile(r"[?&;#]([^=&;\s#?/]+)=")
@@ -82,6 +89,12 @@ def _shown_part(form: re.Match[str]) -> str:
     return str(next(filter(None, form.groups())))
 
 
+def passwords_in(text: str) -> list[str]:
+    """The passwords in a text's URLs, such as `postgres://user:PASSWORD@host`, but for those that are the user's name."""
+    found = [match[2].partition(":") for match in _USER.finditer(text)]
+    return [unquote(password) for user, _, password in found if password != user]
+
+
 def redacted(text: str) -> str:
     """Hide what has the form of a secret, and the secrets in a text's URLs: before an `@`, and in queries."""
     text = _USER.sub(lambda found: f"{found[1]}{_user(found[2])}@", text)
@@ -101,7 +114,7 @@ def _user(text: str) -> str:
 
 
 def redacted_arguments(arguments: Iterable[str]) -> list[str]:
-    """Hide the secrets in a command's arguments: in values of options, in assignments and in URLs."""
+    """Hide the secrets in a command's arguments: in values of options, in assignments, in headers and in URLs."""
     found, hide = list[str](), False
     for argument in arguments:
         if hide and not argument.startswith("--"):
@@ -109,8 +122,11 @@ def redacted_arguments(arguments: Iterable[str]) -> list[str]:
             hide = False
             continue
         assigned = _ASSIGNED.fullmatch(argument)
+        header = _HEADER.fullmatch(argument)
         if assigned and is_secret(assigned[1]):
             found.append(f"{assigned[1]}={HIDDEN}")
+        elif header and (is_secret(header[1]) or header[1].lower() in _HEADERS):
+            found.append(f"{header[1]}: {HIDDEN}")
         else:
             found.append(redacted(argument))
         hide = argument.startswith("-") and assigned is None and is_secret(argument)
@@ -119,7 +135,7 @@ def redacted_arguments(arguments: Iterable[str]) -> list[str]:
 
 _HINTS = (
     "://", "?", "&", "#", "eyJ", "gh", "npm_", "hf_", "glpat-", "AKIA", "ASIA", "AIza", "ya29.", "xox", "k_live_", "sk-",
-    "hooks.slack.com", "webhooks/", "/bot", ";",
+    "hooks.slack.com", "webhooks/", "/bot", ";", "earer ", "Basic ",
 )  # fmt: skip
 """Texts of which each one that `redacted` changes has one: looking for them takes a tenth of its time."""
 

@@ -8,7 +8,11 @@ _SHORTEST = 6
 """Characters of the shortest value that is hidden: a shorter one may be part of any word."""
 ON = ("on", "true", "yes", "1")
 """The words that mean yes."""
-_HAS_SECRET = re.compile(r"secret|passw|passphrase|_key$", re.IGNORECASE)
+_HAS_SECRET = re.compile(
+    r"secret|passw|passphrase|_key$|api_?keys$|(^|_)(pass|pat|jwt|bearer|auth|authorization|cookie|dsn)$|token_?\d+$"
+    r"|connection_string$",
+    re.IGNORECASE,
+)
 
 
 def variable(*names: str) -> str | None:
@@ -99,12 +103,13 @@ def variables() -> dict[str, str | None]:
 def secret_values() -> list[str]:
     """The values of all variables whose names mean a secret, such as WANDB_API_KEY: each line of each, long ones first.
 
-    Names of files are left out, because the secret is in the file.
+    Also the passwords in other variables' URLs. Names of files are left out, because the secret is in the file.
     """
-    from artstore.domain.redaction import is_secret
+    from artstore.domain.redaction import is_secret, passwords_in
 
     values = (value for name, value in os.environ.items() if is_secret(name) or _HAS_SECRET.search(name))
     lines = {line.strip() for value in values if not os.path.isabs(value) for line in value.splitlines()}
+    lines |= {password for value in os.environ.values() if "://" in value for password in passwords_in(value)}
     return sorted((line for line in lines if len(line) >= _SHORTEST), key=len, reverse=True)
 
 

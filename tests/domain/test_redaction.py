@@ -7,8 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import artstore
-from artstore.domain.redaction import redacted, secret_in_uri
+from artstore.domain.redaction import Mask, redacted, redacted_arguments, secret_in_uri
 from artstore.errors import InvalidValue
+from artstore.repository import Repository
+from artstore.store.variables import secret_values
 
 SECRET = "s3cr3t-" + "x" * 30
 FORMS = {
@@ -78,3 +80,46 @@ def test_what_is_no_secret_is_neither_refused_nor_hidden(name: str, value: str, 
 )
 def test_a_path_that_only_begins_like_a_secret_is_taken(path: str) -> None:
     assert secret_in_uri(f"https://host/{path}/x") is None and redacted(path) == path
+
+
+@pytest.mark.parametrize(
+    ("arguments", "shown"),
+    [
+        (["--db-pass", "hunter2"], ["--db-pass", "***"]),
+        (["smtp.pass=hunter2"], ["smtp.pass=***"]),
+        (["-H", "Authorization: Bearer hunter2"], ["-H", "Authorization: ***"]),
+        (["-H", "X-Api-Key: hunter2"], ["-H", "X-Api-Key: ***"]),
+        (["sent 'Bearer a1b2c3d4e5f6g7h8i9'"], ["sent 'Bearer ***'"]),
+        (["--single-pass", "3", "--low_pass=20", "max_tokens=5"], ["--single-pass", "3", "--low_pass=20", "max_tokens=5"]),
+        (["Accept: text/html", "Bearer of good news", "note: all"], ["Accept: text/html", "Bearer of good news", "note: all"]),
+    ],
+)  # fmt: skip
+def test_secrets_among_arguments_are_hidden_by_the_names_of_options_and_headers(
+    arguments: list[str], shown: list[str]
+) -> None:
+    assert redacted_arguments(arguments) == shown
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *((name, "hunter2-long") for name in ("DB_PASS", "AZURE_PAT", "API_KEYS", "NPM_AUTH", "SESSION_COOKIE", "JWT", "TOKEN_2")),
+        ("AZURE_STORAGE_CONNECTION_STRING", "hunter2-long"),
+        ("DATABASE_URL", "postgres://user:hunter2-long@host/db"),
+    ],
+)  # fmt: skip
+def test_secrets_of_the_environment_are_known_by_their_names_and_in_urls(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    assert "hunter2" not in Mask(secret_values())("x hunter2-long y")
+    monkeypatch.setenv(name, "postgres://postgres:postgres@host/db" if "URL" in name else "/run/secrets/file")
+    assert Mask(secret_values())("in postgres and /run/secrets/file") == "in postgres and /run/secrets/file"
+
+
+def test_a_secret_of_the_environment_is_not_in_a_runs_command(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MY_API_KEY", "hunter2-long")
+    monkeypatch.setattr("sys.argv", ["train.py", "hunter2-long", "--key=hunter2-long"])
+    artstore.init(id="r").finish()
+    with Repository(".artifacts") as repository:
+        assert repository.runs.all()[0].command == ["train.py", "***", "--key=***"]
