@@ -8,8 +8,10 @@ import io
 import os
 import stat
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import BinaryIO, NamedTuple
 
+from artstore.backends.confined import Confined
 from artstore.backends.files import clone, closing_fd, copy_windows, copying, open_regular, remove_if_there, write_file
 from artstore.backends.owner import this_process
 from artstore.backends.storage import FolderStorage
@@ -66,9 +68,8 @@ class StagedFiles:
             temporary = f"{folder}/{UNFINISHED}{os.urandom(8).hex()}"
             try:
                 size = self._write(temporary, source)
-                with translated(f"write to {printable(folder)}"):
-                    _make_folders(folder, parts[:-1])
-                    os.replace(temporary, os.path.join(os.fsencode(folder), *parts))
+                with _folder_in(folder, parts[:-1]) as fd:
+                    os.replace(temporary, parts[-1], dst_dir_fd=fd)
                 break
             except FileNotFoundError:
                 if os.path.isdir(folder):
@@ -94,11 +95,12 @@ class StagedFiles:
                 return os.fstat(out).st_size
 
     def local(self, path: str) -> str:
-        """The path at which to write a file that grows, such as console output. Its folders are made."""
+        """The path at which to write a file that grows, such as console output, directly in the folder.
+
+        Whoever opens it follows no link: in a repository that others write to, one may have been put there.
+        """
         parts = checked_parts(path)
         folder = self._begun()
-        with translated(f"write to {printable(folder)}"):
-            _make_folders(folder, parts[:-1])
         return os.fsdecode(os.path.join(os.fsencode(folder), *parts))
 
     def _begun(self) -> str:
@@ -122,9 +124,12 @@ def checked_parts(path: str) -> tuple[bytes, ...]:
     return parts
 
 
-def _make_folders(folder: str, parts: tuple[bytes, ...]) -> None:
-    if parts:
-        os.makedirs(os.path.join(os.fsencode(folder), *parts), exist_ok=True)
+@contextmanager
+def _folder_in(folder: str, parts: tuple[bytes, ...]) -> Iterator[int]:
+    """A descriptor of a folder below another one. It is made, and reached through no link, which others may put there."""
+    writing = translated(f"write to {printable(folder)}")
+    with writing, Confined(folder, None) as confined, closing_fd(confined.open_folder(parts)) as fd:
+        yield fd
 
 
 def staged_in(folder: str) -> Iterator[tuple[bytes, str, int]]:

@@ -108,7 +108,7 @@ class Console:
 
     def _opened(self) -> int:
         if self._file is None:
-            fd = _above_standard(os.open(self._path(), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666))
+            fd = _above_standard(os.open(self._path(), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666))
             self._file = OpenFile.of(fd)
             self._offset = os.lseek(fd, 0, os.SEEK_END)
             if self._offset and os.pread(fd, 1, self._offset - 1) != b"\n":

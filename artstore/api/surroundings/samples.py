@@ -41,7 +41,8 @@ class Sampler:
                 now = time.time()
                 row = {"_timestamp": now, "_runtime": now - self._began, **values}
                 if fd < 0:
-                    fd = os.open(self._path(), os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
+                    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+                    fd = os.open(self._path(), flags, 0o666)
                 write_fully(fd, json.dumps(row, separators=(",", ":")).encode() + b"\n")
         except Exception:  # a machine that can't be measured, or a full disk: the program goes on without samples
             return

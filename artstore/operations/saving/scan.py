@@ -162,7 +162,7 @@ class Scanner:
     def one_file(self, folder: str, name: str) -> Row:
         """Add a single file. Symlinks are followed. The cache, if any, is that of the file."""
         path = os.path.join(folder, name)
-        with closing_fd(_open_for(path, folder)) as fd:
+        with closing_fd(_open_for(path, folder, self._inside)) as fd:
             try:
                 st = os.stat(name, dir_fd=fd)
                 if not stat.S_ISREG(st.st_mode):

@@ -113,7 +113,8 @@ def _history_part(tx: Transaction, name: str, data: bytes) -> Change:
 
 def _tree_of(tx: Transaction, storage: FolderStorage, path: str) -> TreeBuilder:
     """The files in a folder of unsealed files, stored in the transaction."""
-    tree, scanner = TreeBuilder(tx.read_tree), Scanner(tx, monitor=Monitor())
+    inside = os.path.join(os.path.realpath(storage.root), path)  # links that others put there meanwhile aren't followed
+    tree, scanner = TreeBuilder(tx.read_tree), Scanner(tx, monitor=Monitor(), inside=inside)
     for name, place, _ in staged_in(storage.path(path)):
         parts = tuple(name.split(b"/"))
         tree.put(parts, (parts[-1], *scanner.one_file(*os.path.split(place))[1:]))
