@@ -104,6 +104,19 @@ def test_settings_turn_it_off(work: Path, code: str, more: dict[str, str]) -> No
     assert "model.bin" not in played(work, f"{code}\n{SAVE}", **more)
 
 
+def test_a_wrong_setting_and_a_lost_standard_error_stop_no_save(work: Path) -> None:
+    assert left(played(work, SAVE, WANDB_CONSOLE="nonsense"))[0] == "artstore: added model.bin: 24.0 MiB in TIME"
+    for lost in ("sys.stderr = None", "import os; os.close(2)", "import io; sys.stderr = io.StringIO()"):
+        text = played(work, f"{lost}\n{SAVE}\nprint(wandb.Api().artifact('model:latest').size)")
+        assert text.endswith(f"{24 << 20}\n") and "adding" not in text, (lost, text)
+
+
+def test_a_save_in_the_background_shows_nothing_while_somebody_types(work: Path) -> None:
+    save = "\nfor save in [run.log_artifact(draft, background=True) for draft in drafts]: save.result()\nrun.finish()"
+    assert "saving model" in played(work, BESIDE + save)
+    assert "saving" not in played(work, f"sys.ps1 = '>>> '\n{BESIDE}{save}")
+
+
 def test_nothing_is_shown_without_a_terminal(work: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT + SAVE], cwd=work, env=environment(work), capture_output=True, text=True, check=True,

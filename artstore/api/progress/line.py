@@ -105,16 +105,22 @@ class _Tap:
 class OnTerminal:
     """Progress of one operation on the terminal. If several go on, the line shows the first of them, and how many more."""
 
+    def __init__(self, fd: int) -> None:
+        """`fd` is the terminal's descriptor."""
+        self._fd = fd
+
     def show(self, text: str, fraction: float | None) -> None:
         """Show how far it is, unless another thread is at the terminal just now."""
+        global _line
         if not _lock.acquire(blocking=False):
             return
         try:
+            _line = _line or Line(self._fd)
             if self not in _going_on:
                 _going_on.append(self)
             if self is _going_on[0]:
                 more = f"  and {len(_going_on) - 1} more" if len(_going_on) > 1 else ""
-                _line_of_process().show(text + more)
+                _line.show(text + more)
         finally:
             _lock.release()
 
@@ -139,13 +145,6 @@ _going_on: list[OnTerminal] = []
 _line: Line | None = None
 
 
-def _line_of_process() -> Line:
-    global _line
-    if _line is None:
-        _line = Line(sys.stderr.fileno())
-    return _line
-
-
 def _is_terminal(stream: Any) -> bool:
     try:
         return bool(stream.isatty()) and stream.fileno() >= 0
@@ -158,7 +157,7 @@ def terminal() -> OnTerminal | None:
     if not _is_terminal(sys.stderr):
         return None
     at_prompt = hasattr(sys, "ps1") and threading.current_thread() is not threading.main_thread()
-    return None if at_prompt else OnTerminal()
+    return None if at_prompt else OnTerminal(sys.stderr.fileno())
 
 
 def _begin_anew() -> None:

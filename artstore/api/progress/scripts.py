@@ -6,12 +6,16 @@ from contextlib import contextmanager
 from artstore.api.progress.bar import Bar
 from artstore.api.recording import session
 from artstore.api.settings import for_run
+from artstore.errors import InvalidValue
 
 
 def _is_wanted() -> bool:
     """Whether the settings of the active run, or those for the next one, let something be printed."""
     run = session.run
-    settings = for_run(None, {}) if run is None else run.settings
+    try:
+        settings = for_run(None, {}) if run is None else run.settings
+    except InvalidValue:  # a variable holds a wrong value, which the next `init` reports
+        return True
     return not (settings.silent or settings.quiet or (run is not None and run.disabled))
 
 

@@ -11,15 +11,13 @@ from artstore.progress import Expected
 _MOST_SIZES = 2_000
 """Files whose sizes are asked for: a few microseconds each. Of more, how long they take depends on their number."""
 _MANY = 16_000
-"""Files a second. Of a walk that is slower, counting takes less than a hundredth: half a microsecond for each file."""
+"""Files a second. If a walk is slower, counting takes less than a hundredth of its time: half a microsecond a file."""
 _LONGEST = 2.0
-"""Seconds after which a count of a slow walk ends."""
-_SHARE = 0.02
-"""The part of its time that a fast walk spends on a count."""
+"""Seconds after which a count ends."""
 
 
 def expected_below(root: str, done: int, since: float) -> Expected:
-    """What a walk of a folder will find. Nothing is known if rules or links decide about it, or if it takes too long.
+    """What a walk of a folder will find. It isn't known if rules or links decide about it, or if to count is too slow.
 
     Raises OSError if a folder can't be listed.
 
@@ -27,7 +25,9 @@ def expected_below(root: str, done: int, since: float) -> Expected:
         done: The files that the walk has found.
         since: The seconds that it took for them.
     """
-    end = time.monotonic() + (_SHARE * since if done > _MANY * since else _LONGEST)
+    if done > _MANY * since:
+        return Expected()
+    end = time.monotonic() + _LONGEST
     files, size, todo = 0, 0, [root]
     while todo:
         if time.monotonic() > end:

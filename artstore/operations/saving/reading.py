@@ -53,6 +53,8 @@ class FileReader:
         self._problems = problems
         self._monitor = monitor
         self._pool: ThreadPoolExecutor | None = None
+        self.files = self.bytes = 0
+        """what was read, and counted by the monitor"""
 
     def close(self) -> None:
         """Stop the threads that copy large files."""
@@ -75,19 +77,23 @@ class FileReader:
         # In the order of the tree, so that a restore reads the pack from front to back.
         files = [(name, st) for name, st in sorted(todo.items()) if len(st) > 2]
         for start in range(0, len(files), _TOGETHER):
-            some: list[tuple[str, Stat]] = []
-            for name, st in files[start : start + _TOGETHER]:
-                if st[2] < LARGE:
-                    some.append((name, st))
-                else:
-                    raw = os.fsencode(name)
-                    large.append((raw, st, self._submit(fd, raw, st, name in linked)))
-            self._read_small(fd, path, some, linked, out)
-            self._monitor.advance(len(some), sum(st[2] for _, st in some))
+            some = files[start : start + _TOGETHER]
+            for name, st in [file for file in some if file[1][2] >= LARGE]:
+                raw = os.fsencode(name)
+                large.append((raw, st, self._submit(fd, raw, st, name in linked)))
+                self.bytes += st[2]  # the monitor counts them as they are copied
+            small = [file for file in some if file[1][2] < LARGE]
+            self._read_small(fd, path, small, linked, out)
+            self._count(len(small), sum([st[2] for _, st in small]))
         for raw, st, future in large:
             out[raw] = self._take_large(fd, path, raw, st, future)
-            self._monitor.advance(1)
+            self._count(1, 0)
         return {name: entry for name, entry in out.items() if entry is not None}
+
+    def _count(self, files: int, size: int) -> None:
+        self.files += files
+        self.bytes += size
+        self._monitor.advance(files, size)
 
     def _read_small(
         self, fd: int, path: bytes, files: list[tuple[str, Stat]], linked: set[str], out: dict[bytes, Row | None]

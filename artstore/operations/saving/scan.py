@@ -212,13 +212,14 @@ class Scanner:
         # 2. Read files that are new or changed. Decide before the read which stats can't be trusted: then no change
         #    that is made during the read stays unseen at the next save.
         young = _untrusted(now.fresh, trust(self._root, now.fresh.values()), here.device) if cache and now.fresh else []
+        before = self._reader.files, self._reader.bytes
         edits: Edits = self._reader.read(fd, path, now.fresh, listing.linked)
         # 3. Note files that are gone.
         edits |= dict.fromkeys(now.gone)
         # 4. Read unchanged files again if their blobs are not stored any more. Below a tree of the base all blobs are.
         if record is not None and not now.is_base:
             edits |= self._unstored_files(fd, path, record, listing, edits)
-        read = [entry for entry in edits.values() if entry is not None]
+        read = self._reader.files - before[0], self._reader.bytes - before[1]
         # 5. Save the subfolders; note those whose trees changed, and those that are gone.
         bases = self._base_folders(base, now, listing)
         folders = self._subfolders(here, rules, above, listing.folders, bases)
@@ -242,10 +243,14 @@ class Scanner:
             )
         return self._counted(folder, folders, files, read)
 
-    def _counted(self, folder: Folder, below: dict[bytes, Folder], files: int, read: list[Row]) -> Folder:
-        """Count the files of a folder that weren't read as done, too. The reader has counted those that were `read`."""
+    def _counted(self, folder: Folder, below: dict[bytes, Folder], files: int, read: tuple[int, int]) -> Folder:
+        """Count the files of a folder that weren't read, too.
+
+        Args:
+            read: The files that were read, and their bytes. The reader has counted them.
+        """
         own = folder.size - sum(each.size for each in below.values())
-        self._monitor.advance(files - len(read), own - sum(entry[2] for entry in read))
+        self._monitor.advance(files - read[0], own - read[1])
         return folder
 
     def _compare(self, path: bytes, listing: Listing, base: Digest | None) -> _Comparison:
