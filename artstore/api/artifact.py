@@ -148,8 +148,8 @@ class Artifact(Described):
         stored = self._logged("unlink")
         stored.refuse_renumbered()
         if not self.is_link:
-            message = f"Artifact '{self.qualified_name}' is not a linked artifact and cannot be unlinked"
-            raise Conflict(message, hint="delete() deletes it")
+            what = f"Artifact '{self.qualified_name}' is not a linked artifact and cannot be unlinked."
+            raise Conflict(f"{what} To delete it, use 'Artifact.delete' instead.")
         stored.repository.unlink(stored.spec)
 
     def diff(self, other: "Artifact") -> VersionDiff:

@@ -8,9 +8,9 @@ from artstore.api.shown import Shown
 from artstore.domain.collection import Path, State
 from artstore.domain.filters import Asked
 from artstore.domain.html import definition_rows, page
-from artstore.domain.names import check_tags, file_name_of, refuse_reserved
+from artstore.domain.names import check_name, check_tags, file_name_of, refuse_reserved
 from artstore.domain.wording import moment
-from artstore.errors import InvalidValue
+from artstore.errors import Conflict, InvalidValue
 from artstore.operations.finding.lookup import Home
 from artstore.operations.finding.matching import Filter, fits_collection, fitting_versions
 
@@ -27,12 +27,21 @@ class ArtifactCollection(SaysWhy):
 
     def _set(self, state: State) -> None:
         self._state = state
-        self.name = state.path.name
+        self._name = state.path.name
         self._type = state.type
         self.description: str | None = state.description
         self.tags = list(state.tags)
         self.keep = state.keep
         """the rule that says which versions are kept, such as `last:3, best:loss:min`; None if all are"""
+
+    @property
+    def name(self) -> str:
+        """The name. Assign another one; `save()` writes it. Raises InvalidValue for one that breaks a rule."""
+        return self._name
+
+    @name.setter
+    def name(self, name: str) -> None:
+        self._name = check_name(name)
 
     @property
     def entity(self) -> str:
@@ -129,8 +138,8 @@ class ArtifactCollection(SaysWhy):
         or made.
 
         Raises:
-            Conflict: If the new name is taken.
-            InvalidValue: If a name, type or tag breaks a rule, or `keep` isn't a retention rule.
+            Conflict: If the new name is taken, or the type is one of W&B's own (both are ValueErrors too).
+            InvalidValue: If a type or tag breaks a rule, or `keep` isn't a retention rule.
 
         Example:
             >>> images = wandb.Api().artifact_collection("dataset", "digits/images")
@@ -161,19 +170,19 @@ class ArtifactCollection(SaysWhy):
         self._set(repository.collection(str(path)))
 
     def _check_type(self) -> None:
-        """Raises InvalidValue if the type was edited, and the old or the new one is W&B's own."""
+        """Raises Conflict if the type was edited, and the old or the new one is W&B's own."""
         if self._type == self._state.type:
             return
         why = f"Failed to save artifact collection '{self._state.path.name}': "
         try:
             refuse_reserved(self._type, self.name)
         except InvalidValue as error:
-            raise InvalidValue(why + str(error)) from error
+            raise Conflict(why + str(error)) from error
         try:
             refuse_reserved(self._state.type, self.name)
         except InvalidValue as error:
             why += f"The current type '{self._state.type}' is an internal type and cannot be changed."
-            raise InvalidValue(why) from error
+            raise Conflict(why) from error
 
     def change_type(self, new_type: str) -> None:
         """Change the type, and save. Raises InvalidValue for a collection of links."""

@@ -194,16 +194,16 @@ class Described(Contents):
 
     @property
     def history_step(self) -> int | None:
-        """The last step that the run had logged when it logged this version; 0 if there was none before.
+        """The last step that the run had logged when it logged this version; None if there was none before.
 
-        None if no run logged it, or if its record isn't in this repository. Cost: the run's history is read.
+        None too if no run logged it, or if its record isn't in this repository. Cost: the run's history is read.
         """
         stored = self._logged("history_step")
         if (run := self._producer()) is None:
             return None
         made = stored.found().version["created"] / 1e9
         rows = stored.repository.run_history(run)
-        return max((int(row["_step"]) for row in rows if row.get("_timestamp", made) <= made), default=0)
+        return max((int(row["_step"]) for row in rows if row.get("_timestamp", made) <= made), default=None)
 
     def _producer(self) -> RunState | None:
         """The run that logged this version first. None if no run did, or if its record isn't in this repository."""

@@ -77,8 +77,7 @@ class Drafting:
         with self.locked():
             if self._final:  # perhaps logged while this thread waited
                 raise ArtifactFinalizedError(
-                    f"artifact '{self._name}' is finalized: nothing can be added to it or removed",
-                    hint="make another Artifact with that name",
+                    f"Can't modify finalized artifact '{self._name}'", hint="make another Artifact with that name"
                 )
             yield self.begun()
 

@@ -10,6 +10,7 @@ from artstore.api.artifact import Artifact
 from artstore.api.files import PathLike, Texts
 from artstore.api.handles import opened
 from artstore.api.listing import Artifacts
+from artstore.api.models import MODEL, NotAModel, check_model, type_of_models
 from artstore.api.recording import Recording
 from artstore.api.runs import RunRecord
 from artstore.api.sources import artifact_of, is_source, source_files
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 _FLUSH_AFTER = 10.0
 """Seconds of logging after which the summary is written, so that a killed run has one."""
-MODEL, CODE = "model", "code"
+CODE = "code"
 
 
 class Run(ActiveRun):
@@ -352,9 +353,7 @@ class Run(ActiveRun):
             '.../artifacts/model-v0/weights.bin'
         """
         artifact = self.use_artifact(name)
-        if MODEL not in artifact.type:
-            kind = f"'{artifact.name}' is a '{artifact.type}'"
-            raise NotAModel(f"You can only use this method for 'model' artifacts; {kind}")
+        check_model(artifact.name, artifact.type)
         folder = artifact.download()
         entries = list(artifact.manifest.entries)
         return os.path.join(folder, entries[0]) if len(entries) == 1 else folder
@@ -373,6 +372,9 @@ class Run(ActiveRun):
         Returns:
             The link.
 
+        Raises:
+            InvalidValue: If there is an artifact with this name that isn't a model (also an AssertionError).
+
         Example:
             >>> folder = wandb.Api().artifact("digits/model:latest").download()
             >>> with wandb.init(project="digits") as run:
@@ -384,7 +386,7 @@ class Run(ActiveRun):
             raise NotAModel(
                 "Please provide only the name of the registered model. Do not append the entity or project name."
             )
-        model = self.log_artifact(path, name, MODEL)
+        model = self.log_artifact(path, name, type_of_models(self._recording, name))
         return self.link_artifact(model, f"model-registry/{registered_model_name}", aliases)
 
     def log_code(
@@ -493,7 +495,3 @@ class Run(ActiveRun):
 
     def _repr_html_(self) -> str:
         return page("run (disabled)", definition_rows([])) if self._disabled else self._record()._repr_html_()
-
-
-class NotAModel(InvalidValue, AssertionError):
-    """The artifact isn't a model, for which W&B raises an AssertionError."""

@@ -25,7 +25,7 @@ from artstore.domain.html import definition_rows, page
 from artstore.domain.metadata import as_number
 from artstore.domain.names import shortened
 from artstore.domain.run import RunState
-from artstore.errors import Conflict, InvalidType, InvalidValue, NoEntry
+from artstore.errors import Conflict, InvalidType, NoEntry
 from artstore.operations.finding.lookup import Version
 from artstore.store.runfiles import file_at
 
@@ -123,7 +123,7 @@ class RunRecord(SaysWhy, Shown):
             The artifact.
 
         Raises:
-            InvalidValue: If it isn't a logged artifact.
+            Conflict: If it isn't a logged artifact.
         """
         self._logged("use_artifact", artifact).use_in(self._recording(), use_as=use_as)
         return artifact
@@ -140,14 +140,14 @@ class RunRecord(SaysWhy, Shown):
             The artifact.
 
         Raises:
-            InvalidValue: If it isn't a logged artifact.
+            Conflict: If it isn't a logged artifact.
         """
         self._logged("log_artifact", artifact).log_to(self._recording(), aliases, tags)
         return artifact
 
     def _logged(self, verb: str, artifact: Any) -> Any:
         if not callable(getattr(artifact, "log_to", None)) or artifact.is_draft():
-            raise InvalidValue(
+            raise Conflict(
                 f"You must pass a wandb.Api().artifact() to {verb}", hint="log a draft with run.log_artifact()"
             )
         return artifact

@@ -159,8 +159,8 @@ def plain_values(values: dict[str, Any]) -> dict[str, Any]:
             )
         if _holds_artifact(value):
             raise InvalidType(
-                f"Instances of wandb.Artifact can only be top level keys in a run's config: '{key}' holds one",
-                hint="give it a key of its own",
+                "Instances of wandb.Artifact can only be top level keys in a run's config",
+                hint=f"'{key}' holds one: give it a key of its own",
             )
     return recorded_dict(values)
 

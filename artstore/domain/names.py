@@ -203,7 +203,7 @@ def check_alias(alias: str) -> str:
     normal = unicodedata.normalize("NFC", alias)
     if set(normal) & set("/:"):
         what = "Aliases must not contain any of the following characters: '/', ':'"
-        raise InvalidValue(f"{what}; '{printable(alias[:140])}' does")
+        raise InvalidValue(what, hint=f"the alias was '{printable(alias[:140])}'")
     if not 1 <= len(normal) <= 128 or set(normal) & set("/:@") or not normal.isprintable() or normal != normal.strip():
         raise _refused("alias", alias, "1 to 128 characters, none of / : @ or control ones, and no space at its ends")
     if _LIKE_NUMBER.fullmatch(normal.casefold()) or (len(normal) == 64 and _HEX.fullmatch(normal.lower())):

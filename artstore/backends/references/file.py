@@ -8,7 +8,7 @@ from urllib.parse import quote_from_bytes, unquote_to_bytes
 from artstore.backends.files import closing_fd, hash_file, kind_of, open_regular, read_rules
 from artstore.backends.references import Reference, Target, changed
 from artstore.domain.ignore import IGNORE_FILE, NO_FILTER, PathFilter, Rules, ignored
-from artstore.domain.names import printable
+from artstore.domain.names import is_protected, printable
 from artstore.domain.tree import BLAKE3, ETAG, URI
 from artstore.domain.wording import first_of
 from artstore.errors import MissingReference, SourceError, storage_error, translated
@@ -54,9 +54,9 @@ class FileHandler:
         rules: Sequence[Rules],
         problems: list[tuple[str, str]],
     ) -> Iterator[bytes]:
-        """Paths of all files in a folder, in order, but for those that are ignored or not chosen. Links are followed.
+        """Paths of all files in a folder, in order, but for those that are ignored, protected or not chosen.
 
-        Anything else is added to `problems`. No FIFO is opened.
+        Links are followed. Anything else is added to `problems`. No FIFO is opened.
 
         Args:
             below: The folder's path below the one that is referenced: empty, or with a slash at its end.
@@ -73,7 +73,9 @@ class FileHandler:
             return
         for entry in entries:
             kind, name = _kind(entry), os.fsdecode(below + entry.name)
-            if self._chosen.excludes(name, kind == "folder") or ignored(rules, name, kind == "folder"):
+            if is_protected(entry.name) or self._chosen.excludes(name, kind == "folder"):
+                continue
+            if ignored(rules, name, kind == "folder"):
                 continue
             if kind == "folder":
                 if (identity := _identity(entry.path)) in above:

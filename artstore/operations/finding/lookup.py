@@ -306,12 +306,14 @@ class Lookup:
         if spec.entity and not any(folder[0] == entity for folder in folders):
             entities = {state.path.entity for state in self._refs.collections(damaged=[])}
             hint = near(path.entity, entities, "", f"/{path.project}/{path.name}")
-            return NotFound(f"there is no entity '{printable(path.entity)}' here", hint=hint or all_)
+            missing = f"project '{printable(path.project)}' not found: there is no entity '{printable(path.entity)}' here"
+            return NotFound(missing, hint=hint or all_)
         if spec.project and not any(folder[:2] == [entity, project] for folder in folders):
             projects = {state.path.project for state in self._refs.collections(path.entity, damaged=[])}
             before = f"{path.entity}/" if spec.entity else ""
             hint = self._in_other_entities(path) or near(path.project, projects, before, f"/{path.name}")
-            return NotFound(f"there is no project '{where}'", hint=hint or all_)
+            missing = f"project '{printable(path.project)}' not found in entity '{printable(path.entity)}'"
+            return NotFound(missing, hint=hint or all_)
         # 4. Another project has an artifact of this name, or the name is that of a project. Otherwise: similar names.
         if (hint := self._elsewhere(path, folders)) is not None:
             return NotFound(absent, hint=hint)

@@ -289,7 +289,7 @@ def test_a_finalized_draft_takes_no_more_files_but_can_be_described_and_logged(h
     ]  # fmt: skip
     make_tree(here, {"f": "1"})
     for action in actions:
-        with pytest.raises(ArtifactFinalizedError, match="artifact 'data' is finalized") as error:
+        with pytest.raises(ArtifactFinalizedError, match="Can't modify finalized artifact 'data'") as error:
             action()
         assert isinstance(error.value, AttributeError) and "make another Artifact" in (error.value.hint or "")
     artifact.metadata["k"] = 1
