@@ -345,6 +345,7 @@ class Contents(ArtifactFiles):
             self._add_media(draft, place, target)
             self._drafting.note_source(target, None)
             self._note_origin_of(obj, target, raw[3])
+        obj.added = self, target
         return Entry(self, target, raw)
 
     def _add_group(self, group: TableGroup, name: str, *, overwrite: bool) -> Entry:
@@ -394,7 +395,7 @@ class Contents(ArtifactFiles):
 
     def _note_origin_of(self, obj: Table | Media, target: str, digest: bytes) -> None:
         """Record that an object came from another artifact, if it is as it was there."""
-        entry: Entry | None = obj.entry
+        entry: Entry | None = obj.entry or _entry_where_added(obj)
         if entry is not None and entry.raw[3] == digest and self._is_here(entry):
             self._drafting.note_origin(target, origin_in(entry.stored_in("be added").found(), entry.path), digest)
 
@@ -426,6 +427,12 @@ class Contents(ArtifactFiles):
     def get_added_local_path_name(self, local_path: PathLike) -> str | None:
         """The path in the artifact at which `add_file` added a local file; None if it didn't."""
         return next(iter(self._drafting.names_of(os.fspath(local_path))), None)
+
+
+def _entry_where_added(obj: Table | Media) -> Entry | None:
+    """The entry of the artifact to which an object was added last. None if that isn't logged, or is gone."""
+    artifact, path = obj.added or (None, "")
+    return None if artifact is None or artifact.is_draft() else artifact.manifest.entries.get(path)
 
 
 def _check_policy(policy: str | None) -> None:

@@ -62,6 +62,16 @@ class Audio(Media):
         self.duration = len(samples) / self.sample_rate
         return out.getvalue()
 
+    @staticmethod
+    def sample_rates(sounds: "list[Audio]") -> list[int | None]:
+        """The samples per second of several sounds. None for one that isn't from an array."""
+        return [sound.sample_rate for sound in sounds]
+
+    @staticmethod
+    def durations(sounds: "list[Audio]") -> list[float | None]:
+        """The seconds of several sounds. None for one that isn't from an array."""
+        return [sound.duration for sound in sounds]
+
     def ending(self) -> str:
         """The ending of its file."""
         return os.path.splitext(self.content.name or ".wav")[1] if self.content.name else ".wav"

@@ -34,6 +34,9 @@ class Image(Media):
         'first.image-file.json'
     """
 
+    MAX_ITEMS = 108
+    """W&B's limit for a list of images in one step; here a list is kept whole."""
+    all_captions = Media.captions
     type_name = "image-file"
     word = "image"
     folder = "media/images"

@@ -49,6 +49,19 @@ class Classes(Media):
         """The names by id."""
         return {each["id"]: each["name"] for each in self.class_set}
 
+    def get_type(self) -> Any:
+        """What `Table.cast` takes for a column of ids of these classes.
+
+        Example:
+            >>> table = wandb.Table(columns=["class"], data=[[1]])
+            >>> _ = table.cast("class", wandb.Classes([{"id": 0, "name": "person"}, {"id": 1, "name": "car"}]).get_type())
+            >>> table.add_data(2)
+            Traceback (most recent call last):
+            artstore.errors.InvalidType: column 'class' holds values of other types: 2 does not fit
+        """
+        ids = list(self.labels())
+        return ids[0] if len(ids) == 1 else ids
+
     @classmethod
     def column_type(cls) -> Told:
         """The type of a column: W&B has none of its own for these."""

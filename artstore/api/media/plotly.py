@@ -6,6 +6,7 @@ import os
 from typing import Any
 
 from artstore.api.media.content import Kept, content_of_file, read
+from artstore.api.media.image import Image
 from artstore.api.media.pixels import figure_of, is_figure
 from artstore.api.media.value import Media, Told, object_type, plain
 from artstore.api.needed import needed, package_of
@@ -46,6 +47,12 @@ class Plotly(Media):
                 f"not {type(val).__name__}"
             )
         self.content = Kept(json.dumps(plain(_listed(val.to_plotly_json()))).encode())
+
+    @classmethod
+    def make_plot_media(cls, val: Any) -> "Plotly | Image":
+        """A figure of plotly or matplotlib as a Plotly; as an Image if it is one of matplotlib that shows images."""
+        shows_images = is_figure(val) and any(axis.images for axis in figure_of(val).axes)
+        return Image(val) if shows_images else cls(val)
 
     @property
     def figure(self) -> Any:

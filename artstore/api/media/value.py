@@ -2,8 +2,8 @@
 
 import json
 import math
-from collections.abc import Callable
-from typing import Any, BinaryIO, ClassVar, Protocol, Self
+from collections.abc import Callable, Sequence
+from typing import Any, BinaryIO, ClassVar, Literal, Protocol, Self
 
 from artstore.api.media.content import Content, StoredFile
 from artstore.domain.html import page
@@ -94,12 +94,20 @@ class Media:
     """Its caption."""
     entry: Any = None
     """The entry of the artifact that it was got from with `get`; None if it was made here, or is in a table."""
+    added: Any = None
+    """The artifact to which it was added last, and its path there."""
 
     @classmethod
     def with_suffix(cls, name: str, filetype: str = "json") -> str:
         """The name of the file of one object, such as `cat.image-file.json`."""
         suffix = f"{cls.type_name}.{filetype}"
         return name if name.endswith(suffix) else f"{name}.{suffix}"
+
+    @staticmethod
+    def captions(objects: "Sequence[Media]") -> list[str] | Literal[False]:
+        """The captions of several objects, with empty ones for those that have none. False if none has one."""
+        found = [each.caption for each in objects]
+        return [caption or "" for caption in found] if any(found) else False
 
     @classmethod
     def column_type(cls) -> Told:
@@ -134,7 +142,7 @@ class Media:
         return {"_type": self.type_name, "sha256": self.content.sha256, "caption": self.caption}
 
     def __getstate__(self) -> dict[str, Any]:
-        return {key: value for key, value in vars(self).items() if key != "entry"}
+        return {key: value for key, value in vars(self).items() if key not in ("entry", "added")}
 
     def __eq__(self, other: object) -> bool:
         return type(self) is type(other) and isinstance(other, Media) and self.identity() == other.identity()

@@ -63,7 +63,7 @@ class PartitionedTable(TableGroup):
             try:
                 artifact.get_entry(part.path)
             except NoEntry:
-                artifact.add_entry_of(part, part.path)
+                artifact.add(part.parent_artifact().get(part.path), part.path)
         return {"_type": self.type_name, "parts_path": self.parts_path}
 
     @classmethod
@@ -186,7 +186,7 @@ def _path_in(artifact: Any, table: Any, name: str) -> str:
         known = table.entry.path.rpartition("/")[2] if table.entry is not None else name
         return str(artifact.add(table, known).path)
     if not isinstance(table, str):
-        return str(artifact.add_entry_of(table, f"{table.digest[:20]}{SUFFIX}").path)
+        return str(artifact.add(table.parent_artifact().get(table.path), table.digest[:20]).path)
     try:
         return str(artifact.get_entry(table).path)
     except NoEntry:

@@ -51,6 +51,12 @@ class Key(str):
         """The table."""
         return self.linked.table
 
+    _table = table  # W&B's name
+
+    @property
+    def _col_name(self) -> Any:
+        return self.column
+
     def __reduce__(self) -> tuple[Any, ...]:
         return str, (str(self),)
 
@@ -71,6 +77,8 @@ class Index(int):
     def table(self) -> Any:
         """The table."""
         return self.linked.table
+
+    _table = table  # W&B's name
 
     def get_row(self) -> dict[Any, Any]:
         """The row as a dict, by column."""

@@ -175,7 +175,7 @@ class Table(TypedRows):
         wider = Table([*self.columns, name], optional=[*self._optional.values(), optional])
         self._with_column(wider, name, list(data))
         self._changes()
-        self._replace(wider)
+        self._become(wider)
 
     def _refuse_if_incremental(self, verb: str) -> None:
         if self.log_mode == INCREMENTAL:
@@ -206,7 +206,7 @@ class Table(TypedRows):
         for name, values in made.items():
             wider.add_column(name, values, optional=True)
         self._changes()
-        self._replace(wider)  # all of them, or none
+        self._become(wider)  # all of them, or none
 
     def cast(self, col_name: Any, dtype: Any, optional: bool = False) -> Type:
         """Declare the type of a column. All its values must have it, now and later.
@@ -354,7 +354,7 @@ class Table(TypedRows):
         return frames.frame_of(self.columns, self._rows)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {key: value for key, value in vars(self).items() if key not in ("entry", "recorded")} | {"recorded": {}}
+        return {key: value for key, value in vars(self).items() if key not in self._elsewhere} | {"recorded": {}}
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -417,6 +417,12 @@ class Table(TypedRows):
         write_rows(file, head, self._rows, len(self._rows), types, add_file, files)
         for path, content in files.files.items() if place is None else ():
             add_file(path, read(content))
+
+    def to_json(self, run_or_artifact: Any = None) -> dict[str, Any]:
+        """What the table's file records. What W&B's takes may be given; nothing is stored there."""
+        out = io.BytesIO()
+        self.write(out, lambda path, data: None)
+        return dict(json.loads(out.getvalue()))
 
     @classmethod
     def read(cls, open_: Callable[[], BinaryIO], entry: OpenEntry, what: str) -> "Table":

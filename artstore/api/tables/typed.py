@@ -21,6 +21,11 @@ USUAL: dict[str, type] = {"number": int, "string": str, "boolean": bool}
 class TypedRows:
     """The columns and rows of a table, and the types of the columns."""
 
+    added: Any = None
+    """The artifact to which it was added last, and its path there."""
+    _elsewhere = ("entry", "recorded", "added")
+    """What a copy doesn't have: the places where the table is stored."""
+
     def __init__(self, columns: list[Any], dtype: Any, optional: bool | list[bool]) -> None:
         """Begin without rows. `dtype` and `optional` are of all columns, or lists with one of each."""
         _check_names(columns)
@@ -171,6 +176,13 @@ class TypedRows:
         self.columns, self._rows, self._optional = list(other.columns), other._rows, dict(other._optional)
         self._types, self._forms, self._declared = dict(other._types), dict(other._forms), set(other._declared)
 
+    def _become(self, other: "TypedRows") -> None:
+        """Take the columns and rows of another one, with its key as the key of this table."""
+        self._replace(other)
+        for name, kind in self._types.items():
+            if kind["wb_type"] == PRIMARY:
+                self._link(name)
+
     def _with_column(self, wider: "TypedRows", name: Any, values: list[Any]) -> None:
         """Add rows to `wider`, which has one column more than this table, of these rows and values."""
         if self.columns and len(values) != len(self._rows):
@@ -181,8 +193,9 @@ class TypedRows:
             if self._stays(known):
                 wider._types[known] = kind
         wider._declared |= self._declared
+        own = {at for at, known in enumerate(self.columns) if self._types[known]["wb_type"] == PRIMARY}
         for row, value in zip(rows, values, strict=True):
-            wider._add([*row, value])
+            wider._add([*(kinds.plain(cell) if at in own else cell for at, cell in enumerate(row)), value])
 
 
 def _looks_like_media(value: Any) -> bool:
