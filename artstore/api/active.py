@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Self, TextIO
 
-from artstore.api.artifact import Artifact
 from artstore.api.files import PathLike
 from artstore.api.handles import url_in
 from artstore.api.messages import say_ended
@@ -20,10 +19,10 @@ from artstore.api.shown import Shown
 from artstore.api.steps import Steps
 from artstore.api.surroundings.recorder import Surroundings
 from artstore.api.texts import checked_text, checked_texts
-from artstore.api.values import Values, read_only
+from artstore.api.values import ArtifactValues, Values, read_only
 from artstore.backends.callers import warn_caller
-from artstore.domain.summaries import Summaries, kept_of
-from artstore.errors import InvalidType, NoActiveRun
+from artstore.domain.summaries import Summaries, check_metric, kept_of
+from artstore.errors import NoActiveRun
 from artstore.operations.restoring.downloads import kept_out_of_git
 from artstore.store.settings import run_folder
 
@@ -39,7 +38,7 @@ class ActiveRun(Shown):
         self,
         run: Recording,
         *,
-        used: Callable[[str, Artifact], dict[str, Any]],
+        used: ArtifactValues,
         stored: Callable[[dict[str, Any]], dict[str, Any]],
         added: Callable[[dict[str, Any]], None],
         allow_val_change: bool,
@@ -52,7 +51,7 @@ class ActiveRun(Shown):
 
         Args:
             run: The recording. That of a disabled run is in a temporary repository.
-            used: Uses an artifact that is a value of the config, and returns what is recorded for it.
+            used: Finds and uses artifacts that are values of the config.
             stored: Stores tables and media that are values of the summary, and returns what is recorded for all.
             added: Adds values to the step that is current, without ending it.
             allow_val_change: Let config values be changed.
@@ -129,6 +128,7 @@ class ActiveRun(Shown):
 
     @name.setter
     def name(self, name: str) -> None:
+        self._refuse_ended("a name")
         self._name = checked_text("name", name)
         self._write_label()
 
@@ -139,6 +139,7 @@ class ActiveRun(Shown):
 
     @notes.setter
     def notes(self, notes: str | None) -> None:
+        self._refuse_ended("notes")
         self._notes = None if notes is None else checked_text("notes", notes)
         self._write_label()
 
@@ -149,6 +150,7 @@ class ActiveRun(Shown):
 
     @tags.setter
     def tags(self, tags: tuple[str, ...] | list[str]) -> None:
+        self._refuse_ended("tags")
         self._tags = checked_texts(tags)
         self._write_label()
 
@@ -267,9 +269,10 @@ class ActiveRun(Shown):
         """Choose what the summary keeps of a metric, instead of its last value.
 
         Args:
-            name: The metric, or a pattern such as `val/*`.
+            name: The metric, or the beginning of several and a star, such as `val/*`. A metric in a dict is named with
+                a dot, such as `val.loss`.
             step_metric: Another metric, such as `epoch`, over which pages draw this one instead of over the steps.
-            step_sync: Accepted as in W&B; the last value of `step_metric` counts, also if a step lacks it.
+            step_sync: False leaves out of a step the last value of `step_metric`, if the step has none of its own.
             hidden: Accepted as in W&B; it changes nothing.
             summary: One or several of `min`, `max`, `mean`, `first` and `last`, separated by commas, or `none`. The
                 summary is then a dict of these. `best` means `max` or `min`, as `goal` says.
@@ -277,8 +280,9 @@ class ActiveRun(Shown):
             overwrite: Accepted as in W&B; it changes nothing.
 
         Raises:
-            InvalidValue: If `summary` has another word.
-            InvalidType: If `step_metric` isn't text.
+            InvalidValue: If `summary` or `goal` has another word, or `name` is empty or has a star in its middle.
+            InvalidType: If one of them isn't text.
+            NoActiveRun: If the run has ended.
 
         Example:
             >>> with wandb.init(project="digits") as run:
@@ -288,11 +292,13 @@ class ActiveRun(Shown):
             >>> run.summary["loss"]
             {'min': 0.25, 'last': 0.3}
         """
+        self._refuse_ended("metrics")
+        texts = {"step_metric": step_metric, "summary": summary, "goal": goal}
+        check_metric(name, texts, {"step_sync": step_sync, "hidden": hidden, "overwrite": overwrite})
         if step_metric is not None:
-            if not isinstance(step_metric, str):
-                raise InvalidType(f"step_metric must be the name of a metric, not {step_metric!r:.80}")
-            self._refuse_ended("metrics")
             self._recording.draw_over(name, step_metric)
+            if step_sync is not False:
+                self._summaries.accompany(name, step_metric)
         if summary == "best":
             summary = "max" if goal == "maximize" else "min"
         if summary is not None and summary != "copy":
@@ -396,6 +402,7 @@ class ActiveRun(Shown):
 
     def mark_preempting(self, *_: Any, **__: Any) -> None:
         """Accepted as in W&B; it changes nothing."""
+        self._refuse_ended("anything")
 
     status = _label = mark_preempting
 
@@ -409,6 +416,7 @@ class ActiveRun(Shown):
 
     def alert(self, title: str, text: str = "", *_: Any, **__: Any) -> None:
         """Only warns: artstore sends no alerts."""
+        self._refuse_ended("an alert")
         warn_caller(f"{title}: {text} (artstore sends no alerts)")
 
     def save(

@@ -57,6 +57,11 @@ class Listing(Sequence[T], Generic[T]):
         self._looked_at: int | None = None
 
     @property
+    def objects(self) -> list[T]:
+        """The items, as a list."""
+        return list(self)
+
+    @property
     def more(self) -> bool:
         """Whether there is another page after the items that were looked at."""
         return self._looked_at is None or self._looked_at < len(self._items)

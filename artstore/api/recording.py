@@ -48,6 +48,14 @@ _SEAL_FILES_AT, _MOST_STAGED = 64 << 20, 1000
 _ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789"
 
 
+class NoRun(NotFound, InvalidValue):
+    """There is no run to continue, for which W&B raises a UsageError."""
+
+
+class RunThere(Conflict, InvalidValue):
+    """There is a run already, for which W&B raises a UsageError."""
+
+
 class Recording:
     """A run that was started here.
 
@@ -322,9 +330,9 @@ def start(
         if there:
             begun["job_type"], begun["group"] = job_type or state.job_type, group or state.group
         if there and resume == "never":
-            raise Conflict(f"run {path} exists already", hint="choose another id, or resume='allow'")
+            raise RunThere(f"run {path} exists already", hint="choose another id, or resume='allow'")
         if not there and resume == "must":
-            raise NotFound(f"there is no run {path} to resume", hint="resume='allow' starts one")
+            raise NoRun(f"there is no run {path} to resume", hint="resume='allow' starts one")
         changes = [begun]
         if (name, notes, tags) != (None, None, None):
             old = state if there else RunState(path)

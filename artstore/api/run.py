@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 
 from artstore.api.active import ActiveRun
 from artstore.api.artifact import Artifact
+from artstore.api.configs import artifact_in
 from artstore.api.files import PathLike, Texts
 from artstore.api.handles import opened
 from artstore.api.listing import Artifacts
@@ -14,11 +15,11 @@ from artstore.api.models import MODEL, NotAModel, check_model, type_of_models
 from artstore.api.recording import Recording
 from artstore.api.runs import RunRecord
 from artstore.api.sources import artifact_of, is_source, source_files
-from artstore.api.values import checked_step, plain_values
+from artstore.api.values import ArtifactValues, checked_step, plain_values
 from artstore.backends.callers import warn_caller
 from artstore.domain.html import definition_rows, page
 from artstore.domain.names import name_from, parse_spec
-from artstore.errors import Conflict, InvalidType, InvalidValue, NotFound
+from artstore.errors import Conflict, InvalidType, NotFound
 from artstore.operations.finding.lookup import Version
 from artstore.store.settings import find_root
 
@@ -35,12 +36,13 @@ class Run(ActiveRun):
 
     def __init__(self, run: Recording, **options: Any) -> None:
         """Wrap a recording, with the options of `ActiveRun`."""
-        super().__init__(run, used=self._use_as, stored=self._stored_in_summary, added=self._add_to_step, **options)
+        used = ArtifactValues(lambda value: artifact_in(value, self._found, run.root), self._use_as)
+        super().__init__(run, used=used, stored=self._stored_in_summary, added=self._add_to_step, **options)
 
     def _use_as(self, key: str, artifact: Artifact) -> dict[str, Any]:
         """Use an artifact that is a config value, and return what is recorded for it, as W&B does."""
         used = self.use_artifact(artifact, use_as=key)
-        return used.json_encode() | {"usedAs": key}
+        return used.json_encode() | {"usedAs": None}
 
     def _add_to_step(self, values: dict[str, Any]) -> None:
         self.log(values, commit=False)
@@ -464,6 +466,7 @@ class Run(ActiveRun):
         number = None if step is None else checked_step(step)
         values = plain_values(self._with_media_stored(data, self.step if number is None else number))
         with self._steps.locked():
+            values = self._summaries.with_steps(values)
             if not self._steps.add(values, number, end=bool(commit or (commit is None and number is None))):
                 warn_caller(
                     f"step {number} is before the current step {self._steps.current}: dropped {', '.join(data)}"

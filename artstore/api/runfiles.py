@@ -15,7 +15,7 @@ from artstore.api.listing import Listing
 from artstore.domain.names import as_project, check_project
 from artstore.domain.run import RunPath, RunState
 from artstore.domain.wording import human
-from artstore.errors import InvalidValue, NoEntry
+from artstore.errors import Conflict, InvalidValue, NoEntry
 from artstore.store.runfiles import RunFile
 
 
@@ -80,7 +80,7 @@ class File:
             The file, opened as text.
 
         Raises:
-            InvalidValue: If a file is there, and neither is allowed (also a ValueError).
+            Conflict: If a file is there, and neither is allowed (also a ValueError).
 
         Example:
             >>> run = wandb.Api().run("digits/train-1")
@@ -93,7 +93,7 @@ class File:
             repository = opened(self._root)
             path = repository.get_run_file(self._state, self.name, os.fspath(root))
         elif not exist_ok:
-            raise InvalidValue(f"File already exists: {path}", hint="replace=True replaces it, exist_ok=True keeps it")
+            raise Conflict(f"File already exists: {path}", hint="replace=True replaces it, exist_ok=True keeps it")
         return open(path)
 
     def delete(self) -> None:

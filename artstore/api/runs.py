@@ -18,14 +18,14 @@ from artstore.api.runfiles import File, Files
 from artstore.api.shown import Shown
 from artstore.api.surroundings.console import LOG
 from artstore.api.surroundings.samples import EVENTS
-from artstore.api.texts import checked_text, checked_texts
+from artstore.api.texts import checked_keys, checked_text, checked_texts
 from artstore.domain.changes import Change, new_change
 from artstore.domain.collection import Path, State, is_live
 from artstore.domain.html import definition_rows, page
-from artstore.domain.metadata import as_number
+from artstore.domain.metadata import as_numbers
 from artstore.domain.names import shortened
 from artstore.domain.run import RunState
-from artstore.errors import Conflict, InvalidType, NoEntry
+from artstore.errors import Conflict, NoEntry
 from artstore.operations.finding.lookup import Version
 from artstore.store.runfiles import file_at
 
@@ -126,6 +126,7 @@ class RunRecord(SaysWhy, Shown):
             Conflict: If it isn't a logged artifact.
         """
         self._logged("use_artifact", artifact).use_in(self._recording(), use_as=use_as)
+        self._state = opened(self._root).runs.find(self._state.path)
         return artifact
 
     def log_artifact(self, artifact: Any, aliases: Any = None, tags: Any = None) -> Any:
@@ -143,6 +144,7 @@ class RunRecord(SaysWhy, Shown):
             Conflict: If it isn't a logged artifact.
         """
         self._logged("log_artifact", artifact).log_to(self._recording(), aliases, tags)
+        self._state = opened(self._root).runs.find(self._state.path)
         return artifact
 
     def _logged(self, verb: str, artifact: Any) -> Any:
@@ -287,12 +289,11 @@ class RunRecord(SaysWhy, Shown):
             >>> list(run.scan_history(keys=["_step", "loss"]))
             [{'_step': 0, 'loss': 0.5}, {'_step': 1, 'loss': 0.25}]
         """
-        if isinstance(keys, str) or any(not isinstance(key, str) for key in keys or ()):
-            raise InvalidType("keys must be a list of names of metrics")
+        keys = checked_keys(keys)
         for row in opened(self._root).run_history(self._state):
             if row["_step"] < (min_step or 0) or (max_step is not None and row["_step"] >= max_step):
                 continue
-            row = {key: as_number(value) for key, value in row.items()}
+            row = as_numbers(row)
             if keys is None:
                 yield row
             elif all(key in row for key in keys):
@@ -321,6 +322,7 @@ class RunRecord(SaysWhy, Shown):
             >>> wandb.Api().run("digits/train-1").history(keys=["loss"], pandas=False)
             [{'_step': 0, 'loss': 0.5}, {'_step': 1, 'loss': 0.25}]
         """
+        keys = checked_keys(keys)
         if stream == "system":
             wanted = None if keys is None else list(dict.fromkeys(["_timestamp", *keys]))
             rows = [row for row in self._samples() if wanted is None or all(key in row for key in wanted)]

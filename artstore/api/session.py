@@ -130,9 +130,7 @@ def init(
     allowed = bool(chosen.allow_val_change if allow_val_change is None else allow_val_change)
     started = Run(run, allow_val_change=allowed, disabled=disabled, start=below, settings=chosen, recorder=recorder)
     session.begin(started, run, beside=chosen.reinit == "create_new")
-    started.config.update(
-        {key: started.use_artifact(one, use_as=key) if isinstance(one, str) else one for key, one in artifacts.items()}
-    )
+    started.config.update(artifacts)
     atexit.register(started.end_at_exit)
     if (workers := sys.modules.get("multiprocessing.util")) is not None:  # a forked worker ends without `atexit`
         workers.Finalize(None, started.end_at_exit, exitpriority=0)

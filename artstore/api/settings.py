@@ -1,5 +1,6 @@
 """Settings of runs, with W&B's names. Those that concern a server are accepted, and change nothing."""
 
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -58,6 +59,7 @@ OF_RUN = {
 }  # fmt: skip
 """The fields that are arguments of `init`, and these."""
 _REINITS = "default", "return_previous", "finish_previous", "create_new"
+_MODES = "online", "offline", "run", "dryrun", "disabled", "shared"
 _CONSOLES = "auto", "off", "wrap", "redirect", "wrap_raw", "wrap_emu"
 _WORDS = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
 
@@ -131,6 +133,15 @@ def checked_setting(name: str, value: Any) -> Any:
         if known is None:
             raise InvalidValue(f"setting {name} must be true or false, not {value!r}")
         return known
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if name == "run_tags":
+        tags = (value,) if isinstance(value, str) else tuple(checked_texts(value))
+        if not all(1 <= len(tag) <= 64 for tag in tags):
+            raise InvalidValue("Tags must be between 1 and 64 characters")
+        return tags
+    if name == "mode" and value not in _MODES:
+        raise InvalidValue(f"mode '{value}' is not one of {', '.join(_MODES)}")
     if name == "console" and value not in _CONSOLES:
         raise InvalidValue(f"setting console must be one of {', '.join(_CONSOLES)}, not {value!r}")
     if name == "reinit":

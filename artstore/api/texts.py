@@ -15,3 +15,12 @@ def checked_text(what: str, text: Any) -> str:
 def checked_texts(tags: Any) -> list[str]:
     """A run's tags, from a list or from one text. Raises InvalidType."""
     return [checked_text("tag", tag) for tag in ([tags] if isinstance(tags, str) else tags)]
+
+
+def checked_keys(keys: list[str] | None) -> list[str] | None:
+    """Names of metrics. Raises InvalidType, with W&B's text, if they aren't a list of texts."""
+    if keys is not None and not isinstance(keys, list | tuple):
+        raise InvalidType("keys must be specified in a list")
+    if not all(isinstance(key, str) for key in keys or ()):
+        raise InvalidType("keys argument must be a list of strings")
+    return keys

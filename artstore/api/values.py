@@ -4,12 +4,21 @@ import operator
 import os
 from collections.abc import Callable, Iterator, MutableMapping
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 
 from artstore.api.artifact import Artifact
 from artstore.api.formless import check_config
 from artstore.domain.metadata import recorded_dict, unpacked
 from artstore.errors import Conflict, InvalidType, InvalidValue
+
+
+class ArtifactValues(NamedTuple):
+    """How artifacts are values of a run's config."""
+
+    find: Callable[[Any], Artifact | None]
+    """Returns the artifact that a value is or names; None for any other value."""
+    use: Callable[[str, Artifact], dict[str, Any]]
+    """Records that the run uses an artifact, and returns what is recorded as the value of a key."""
 
 
 class Values(MutableMapping[str, Any]):
@@ -21,7 +30,7 @@ class Values(MutableMapping[str, Any]):
         changed: Callable[[dict[str, Any], list[str]], None],
         *,
         fixed: bool,
-        used: Callable[[str, Artifact], dict[str, Any]] | None = None,
+        used: ArtifactValues | None = None,
         stored: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
     ) -> None:
         """Start with these values.
@@ -30,7 +39,7 @@ class Values(MutableMapping[str, Any]):
             values: The values that are recorded already.
             changed: Called with new values and removed keys, before they are kept. It may raise.
             fixed: Refuse another value for a key, unless `update(…, allow_val_change=True)` allows it.
-            used: Records an artifact as a value and returns its JSON form. Without it, no artifact can be a value.
+            used: Finds and records artifacts that are values. Without it, no artifact can be one.
             stored: Stores tables and media among the values, and returns what is recorded for all.
         """
         vars(self).update(_values=dict(values), _changed=changed, _fixed=fixed, _used=used, _stored=stored)
@@ -55,7 +64,7 @@ class Values(MutableMapping[str, Any]):
         try:
             return vars(self)["_values"][key]
         except KeyError:
-            raise AttributeError(f"there is no value '{key}'") from None
+            raise AttributeError(f"{type(self)!r} object has no attribute '{key}'") from None
 
     def __setattr__(self, key: str, value: Any) -> None:
         self[key] = value
@@ -78,7 +87,8 @@ class Values(MutableMapping[str, Any]):
             0.1
         """
         given = {**as_dict_of(d), **more}
-        artifacts = {key: value for key, value in given.items() if isinstance(value, Artifact) and self._used}
+        found = {} if self._used is None else {key: self._used.find(value) for key, value in given.items()}
+        artifacts = {key: artifact for key, artifact in found.items() if artifact is not None}
         others = {key: value for key, value in given.items() if key not in artifacts}
         if self._stored is None:
             check_config(others)
@@ -87,10 +97,10 @@ class Values(MutableMapping[str, Any]):
             for key, value in new.items():
                 if key in self._values and self._values[key] != value:
                     raise Conflict(
-                        f"config '{key}' is already {self._values[key]!r} and can't change to {value!r}",
+                        f'Attempted to change value of key "{key}" from {self._values[key]!r} to {value!r}',
                         hint="config.update({…}, allow_val_change=True) changes it",
                     )
-        new |= {key: self._used(key, artifact) for key, artifact in artifacts.items()}
+        new |= {key: self._used.use(key, artifact) for key, artifact in artifacts.items()}
         self._changed(new, [])
         self._values.update(new | artifacts)
 

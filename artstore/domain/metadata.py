@@ -236,3 +236,10 @@ def text_of(value: Any) -> str:
         return repr(value)
     except ValueError:  # a whole number of thousands of digits
         return hex(value)
+
+
+def as_numbers(value: Any) -> Any:
+    """The same for all values in nested dicts and lists."""
+    if isinstance(value, dict):
+        return {key: as_numbers(item) for key, item in value.items()}
+    return [as_numbers(item) for item in value] if isinstance(value, list) else as_number(value)

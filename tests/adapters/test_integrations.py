@@ -12,10 +12,9 @@ from tests.support.commands import environment
 
 def test_wandbs_modules_are_below_artstore_with_only_the_import_changed() -> None:
     from artstore.apis.public import Artifacts
+    from artstore.data_types import Classes, Image, WBValue
     from artstore.sdk.lib.runid import generate_id
     from artstore.sdk.wandb_run import Run
-
-    from artstore.data_types import Classes, Image, WBValue
     from artstore.util import make_artifact_name_safe
 
     assert (Run, Image, Classes) == (artstore.Run, artstore.Image, artstore.Classes)

@@ -53,11 +53,12 @@ class Classes(Media):
         """What `Table.cast` takes for a column of ids of these classes.
 
         Example:
+            >>> classes = wandb.Classes([{"id": 0, "name": "person"}, {"id": 1, "name": "car"}])
             >>> table = wandb.Table(columns=["class"], data=[[1]])
-            >>> _ = table.cast("class", wandb.Classes([{"id": 0, "name": "person"}, {"id": 1, "name": "car"}]).get_type())
-            >>> table.add_data(2)
-            Traceback (most recent call last):
-            artstore.errors.InvalidType: column 'class' holds values of other types: 2 does not fit
+            >>> _ = table.cast("class", classes.get_type())
+            >>> table.add_data(0)
+            >>> table.get_column("class")
+            [1, 0]
         """
         ids = list(self.labels())
         return ids[0] if len(ids) == 1 else ids

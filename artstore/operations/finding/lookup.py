@@ -306,7 +306,9 @@ class Lookup:
         if spec.entity and not any(folder[0] == entity for folder in folders):
             entities = {state.path.entity for state in self._refs.collections(damaged=[])}
             hint = near(path.entity, entities, "", f"/{path.project}/{path.name}")
-            missing = f"project '{printable(path.project)}' not found: there is no entity '{printable(path.entity)}' here"
+            missing = (
+                f"project '{printable(path.project)}' not found: there is no entity '{printable(path.entity)}' here"
+            )
             return NotFound(missing, hint=hint or all_)
         if spec.project and not any(folder[:2] == [entity, project] for folder in folders):
             projects = {state.path.project for state in self._refs.collections(path.entity, damaged=[])}

@@ -51,8 +51,16 @@ def test_a_spec_that_breaks_a_rule_says_which_part(here: Path, spec: str, messag
 @pytest.mark.parametrize(
     ("spec", "message", "hint"),
     [
-        ("locl/uncategorized/data", "project 'uncategorized' not found: there is no entity 'locl' here", "did you mean 'local/uncategorized/data'?"),
-        ("uncategorised/data", "project 'uncategorised' not found in entity 'local'", "did you mean 'uncategorized/data'?"),
+        (
+            "locl/uncategorized/data",
+            "project 'uncategorized' not found: there is no entity 'locl' here",
+            "did you mean 'local/uncategorized/data'?",
+        ),
+        (
+            "uncategorised/data",
+            "project 'uncategorised' not found in entity 'local'",
+            "did you mean 'uncategorized/data'?",
+        ),
         ("dtaa", "there is no artifact 'dtaa' in project local/uncategorized", "did you mean 'data'?"),
         ("data:bset", "local/uncategorized/data has no alias 'bset'", "did you mean 'local/uncategorized/data:best'?"),
         ("data:v9", "local/uncategorized/data has no version v9", "the newest is v1"),

@@ -92,7 +92,7 @@ def test_an_artifact_is_encoded_as_a_value_of_a_config(here: Path) -> None:
         draft("other").json_encode()
     with wandb.init(config={"net": source}) as run:
         pass
-    assert wandb.Api().run(run.path).config["net"] == {**told, "usedAs": "net"}
+    assert wandb.Api().run(run.path).config["net"] == {**told, "usedAs": None}
 
 
 def test_wandbs_uri_of_an_entry_has_the_versions_id_alone(here: Path) -> None:

@@ -9,8 +9,8 @@ import pytest
 import artstore as wandb
 from artstore.errors import CommError
 from tests.support.artifacts import draft, log
-from tests.support.links import linked
 from tests.support.folders import make_tree
+from tests.support.links import linked
 
 
 def test_texts_that_scripts_compare_whole_are_wandbs(here: Path) -> None:

@@ -247,10 +247,9 @@ def test_plots_need_a_run_and_those_of_models_scikit_learn(monkeypatch: pytest.M
 
 
 def test_names_of_plots_are_reached_as_in_wandb() -> None:
-    from artstore.plot.custom_chart import CustomChart
-
     from artstore.integration.sklearn import plot_regressor
     from artstore.plot import line
+    from artstore.plot.custom_chart import CustomChart
     from artstore.sklearn import plot_classifier
 
     assert (line, CustomChart) == (wandb.plot.line, wandb.plot.CustomChart)

@@ -90,7 +90,7 @@ def test_history_samples_evenly_and_scan_history_gives_all(here: Path) -> None:
     assert [row["_step"] for row in run.scan_history(min_step=997)] == [997, 998, 999]
     assert list(run.scan_history(keys=["nothing"])) == []
     assert run.last_history_step == run.lastHistoryStep == 999
-    with pytest.raises(TypeError, match="keys must be a list of names of metrics"):
+    with pytest.raises(TypeError, match="keys (must be specified in|argument must be) a list"):
         list(run.scan_history(keys="a"))  # type: ignore[arg-type]
 
 
@@ -108,7 +108,7 @@ def test_config_that_names_an_artifact_is_recorded_as_used(here: Path) -> None:
 
 def test_config_takes_a_value_once_unless_it_may_change(here: Path) -> None:
     with wandb.init(id="r", config={"lr": 1, "n": math.inf}) as run:
-        with pytest.raises(ValueError, match="config 'lr' is already 1"):
+        with pytest.raises(ValueError, match='Attempted to change value of key "lr" from 1 to 2'):
             run.config.lr = 2
         run.config.update({"lr": 3, "new": (1, 2)}, allow_val_change=True)
         run.config.setdefaults({"lr": 9, "deep": {"a": {"b": 1}}})

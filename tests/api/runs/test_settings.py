@@ -102,7 +102,7 @@ def test_a_uri_of_an_artifact_in_config_is_that_artifact(here: Path) -> None:
         assert run.config["data"].name == "data:v0" and run.config["other"] == "wandb-artifact://_id/abc"
     recorded = wandb.Api().run("q/r")
     assert [used.name for used in recorded.used_artifacts()] == ["data:v0"]
-    assert recorded.config["data"]["usedAs"] == "data"
+    assert recorded.config["data"]["sequenceName"] == "data"
 
 
 @pytest.mark.parametrize("make", [lambda: wandb.Histogram([1]), lambda: wandb.Table(columns=["a"]), wandb.Molecule])
