@@ -100,6 +100,7 @@ _HEADERS = [
     (b"cross-origin-resource-policy", b"same-origin"),
     (b"cross-origin-opener-policy", b"same-origin"),
     (b"cache-control", b"no-store"),
+    (b"x-dns-prefetch-control", b"off"),  # or the names of hosts in links are looked up
 ]
 
 

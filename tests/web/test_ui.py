@@ -256,6 +256,7 @@ def test_every_answer_says_what_browsers_may_do_with_it(served: Served) -> None:
         policy = response.getheader("Content-Security-Policy") or ""
         assert "script-src 'self'" in policy and "default-src 'none'" in policy and "unsafe" not in policy, path
         assert response.getheader("X-Content-Type-Options") == "nosniff", path
+        assert response.getheader("X-DNS-Prefetch-Control") == "off", path
 
 
 @pytest.mark.parametrize("name", ["page.html", "drawing.svg", "README.md", example.HOSTILE.replace("/", "-")])
